@@ -1,0 +1,173 @@
+"""The camera: pinhole with OpenCV distortion, placed and turned in ECEF."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
+
+from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, intersect_ellipsoid
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Camera:
+    """A camera in space that looks at the Earth.
+
+    Attributes
+    ----------
+    width_px, height_px : int
+        Size of the image as stored.
+    focal_px : float
+        Focal length in pixels of that image.
+    principal_point : tuple of float
+        (x, y) of the optical axis, zero-based, integers at pixel centres.
+    quaternion : tuple of float
+        [x, y, z, w]; rotates camera vectors (x right, y down, z forward) into ECEF.
+    position_ecef_m : tuple of float
+        Where the camera is, metres.
+    distortion : tuple of float
+        OpenCV's k1, k2, p1, p2, k3.
+    mirrored : bool
+        x is replaced by ``width_px - 1 - x`` before projection.
+    """
+
+    width_px: int
+    height_px: int
+    focal_px: float
+    principal_point: tuple[float, float]
+    quaternion: tuple[float, float, float, float]
+    position_ecef_m: tuple[float, float, float]
+    distortion: tuple[float, float, float, float, float] = field(default=(0.0,) * 5)  # type: ignore[assignment]
+    mirrored: bool = False
+
+    @property
+    def matrix(self) -> FloatArray:
+        """Rotation matrix, camera to ECEF, shape (3, 3)."""
+        return np.asarray(Rotation.from_quat(self.quaternion).as_matrix())
+
+    @property
+    def boresight_ecef(self) -> FloatArray:
+        """Unit vector along the optical axis in ECEF."""
+        return self.matrix[:, 2]
+
+    @property
+    def off_nadir_deg(self) -> float:
+        """Angle between the optical axis and the geodetic nadir direction."""
+        lon, lat, _ = ecef_to_geodetic(self.position_ecef_m)
+        up = geodetic_to_ecef(lon, lat, 1.0) - geodetic_to_ecef(lon, lat, 0.0)
+        return float(np.degrees(np.arccos(np.clip(-up @ self.boresight_ecef, -1.0, 1.0))))
+
+    def rays(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
+        """Directions in the camera frame (z = 1) of image positions.
+
+        Parameters
+        ----------
+        x, y : array_like, shape (...)
+            Pixels of the image as stored.
+
+        Returns
+        -------
+        ndarray of float64, shape (..., 3)
+        """
+        px, py = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
+        if self.mirrored:
+            px = self.width_px - 1 - px
+        u = (px - self.principal_point[0]) / self.focal_px
+        v = (py - self.principal_point[1]) / self.focal_px
+        if any(self.distortion):
+            points = np.stack([u.ravel(), v.ravel()], axis=-1)[:, None, :]
+            criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-10)
+            ideal = cv2.undistortPointsIter(
+                points, np.eye(3), np.array(self.distortion), np.eye(3), np.eye(3), criteria
+            )
+            u, v = ideal[:, 0, 0].reshape(u.shape), ideal[:, 0, 1].reshape(v.shape)
+        return np.stack([u, v, np.ones_like(u)], axis=-1)
+
+    def pixel_to_ecef(self, x: ArrayLike, y: ArrayLike, height_m: float = 0.0) -> FloatArray:
+        """Ground points (ECEF, metres) that pixels see; NaN where they see the sky."""
+        directions = self.rays(x, y) @ self.matrix.T
+        return intersect_ellipsoid(self.position_ecef_m, directions, height_m)
+
+    def pixel_to_lonlat(
+        self, x: ArrayLike, y: ArrayLike, height_m: float = 0.0
+    ) -> tuple[FloatArray, FloatArray]:
+        """Geodetic longitude and latitude (degrees) that pixels see; NaN for the sky."""
+        lon, lat, _ = ecef_to_geodetic(self.pixel_to_ecef(x, y, height_m))
+        return lon, lat
+
+    def ecef_to_pixel(self, point_ecef_m: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Project points; NaN behind the camera, no test against the horizon.
+
+        Parameters
+        ----------
+        point_ecef_m : array_like, shape (..., 3)
+            ECEF positions, metres.
+
+        Returns
+        -------
+        x, y : ndarray of float64, shape (...)
+            Pixels of the image as stored.
+        """
+        local = (np.asarray(point_ecef_m, float) - np.asarray(self.position_ecef_m)) @ self.matrix
+        depth = np.where(local[..., 2] > 0.0, local[..., 2], np.nan)
+        u, v = local[..., 0] / depth, local[..., 1] / depth
+        if any(self.distortion):
+            u, v = distort(u, v, self.distortion)
+        x = self.principal_point[0] + self.focal_px * u
+        y = self.principal_point[1] + self.focal_px * v
+        return (self.width_px - 1 - x if self.mirrored else x), y
+
+    def lonlat_to_pixel(
+        self, lon_deg: ArrayLike, lat_deg: ArrayLike, height_m: ArrayLike = 0.0
+    ) -> tuple[FloatArray, FloatArray]:
+        """Project geodetic places; NaN where the Earth hides them or they lie behind."""
+        ground = geodetic_to_ecef(lon_deg, lat_deg, height_m)
+        x, y = self.ecef_to_pixel(ground)
+        hidden = ~(incidence_deg(self.position_ecef_m, ground) < 90.0)
+        return np.where(hidden, np.nan, x), np.where(hidden, np.nan, y)
+
+    def scaled(self, factor: float, width_px: int, height_px: int) -> Camera:
+        """The same camera for an image resized by a factor (pixel areas, not corners, scale)."""
+        px, py = self.principal_point
+        return replace(
+            self,
+            width_px=width_px,
+            height_px=height_px,
+            focal_px=self.focal_px * factor,
+            principal_point=((px + 0.5) * factor - 0.5, (py + 0.5) * factor - 0.5),
+        )
+
+
+def distort(
+    u: FloatArray, v: FloatArray, distortion: tuple[float, ...]
+) -> tuple[FloatArray, FloatArray]:
+    """OpenCV's five-coefficient lens distortion of normalised coordinates.
+
+    Parameters
+    ----------
+    u, v : ndarray
+        Ideal coordinates (tangents of angles).
+    distortion : tuple of float
+        k1, k2, p1, p2, k3.
+
+    Returns
+    -------
+    u, v : ndarray
+        Distorted coordinates.
+
+    References
+    ----------
+    Brown, D. C. (1966). Decentering distortion of lenses. Photogrammetric Engineering 32 (3).
+    """
+    k1, k2, p1, p2, k3 = distortion
+    r2 = u * u + v * v
+    radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))
+    return (
+        u * radial + 2.0 * p1 * u * v + p2 * (r2 + 2.0 * u * u),
+        v * radial + p1 * (r2 + 2.0 * v * v) + 2.0 * p2 * u * v,
+    )

@@ -1,0 +1,128 @@
+"""What is said of one frame: the record behind the NDJSON line and the store's rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from matchers.camera import Camera
+
+Verdict = Literal["accepted", "review", "no_match", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NadirInput:
+    """Where the camera was thought to be before the lights were looked at."""
+
+    lon: float
+    lat: float
+    altitude_km: float
+    source: str  # "tle", "option", "record"
+    tle_age_h: float | None = None  # time of the photo minus epoch; None without a TLE
+    sigma_along_km: float
+    sigma_cross_km: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlPoint:
+    """A pixel and the place it shows, each axis with one sigma, and the full covariances.
+
+    ``covariance_px`` is (xx, xy, yy) in square pixels; ``covariance_m`` is (ee, en, nn) in square
+    metres, east and north.
+    """
+
+    x: float
+    y: float
+    lon: float
+    lat: float
+    sigma_px: float
+    sigma_m: float
+    covariance_px: tuple[float, float, float]
+    covariance_m: tuple[float, float, float]
+    lights: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolvedCamera:
+    """A camera together with how it sits on its orbit."""
+
+    camera: Camera
+    along_track_offset_s: float
+    off_nadir_deg: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """How well the lights agree with the solved camera."""
+
+    ncc: float
+    runner_up_ncc: float
+    residual_px: float
+    residual_m: float
+    matched_lights: int
+    held_out_residual_px: float
+    log10_odds: float
+    runner_up_log10_odds: float
+
+    @property
+    def margin(self) -> float:
+        """Correlation of the best hypothesis minus that of the best distinct other one."""
+        return self.ncc - self.runner_up_ncc
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hypothesis:
+    """One candidate solution that was looked at to the end (rank 0 is the proposal)."""
+
+    rank: int
+    solved: SolvedCamera
+    ncc: float
+    log10_odds: float
+    centre_lon: float | None
+    centre_lat: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """A short stable code and its sentence."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameResult:
+    """Everything that is known of one processed frame.
+
+    ``footprint`` holds four (lon, lat) pairs, top-left, top-right, bottom-right, bottom-left of
+    the image; None where that corner sees no ground. ``sources`` says for each input value
+    ("time", "focal_mm", "pixel_pitch_um", "camera_body", "nadir") where it came from
+    ("exif", "record", "option", "filename", "table", "assumed").
+    """
+
+    frame: str
+    path: str
+    sha256: str
+    verdict: Verdict
+    probability: float | None
+    reasons: tuple[Reason, ...]
+    width_px: int | None = None
+    height_px: int | None = None
+    orientation: int = 1
+    category: str | None = None
+    category_probability: float | None = None
+    time_utc: str | None = None
+    camera_body: str | None = None
+    focal_mm: float | None = None
+    pixel_pitch_um: float | None = None
+    sources: tuple[tuple[str, str], ...] = ()
+    nadir: NadirInput | None = None
+    solved: SolvedCamera | None = None
+    control_points: tuple[ControlPoint, ...] = ()
+    footprint: tuple[tuple[float, float] | None, ...] | None = None
+    footprint_diagonal_km: float | None = None
+    fit: Fit | None = None
+    hypotheses: tuple[Hypothesis, ...] = ()
+    lights: str = ""
+    engine_version: str = ""
+    seconds: float = 0.0
