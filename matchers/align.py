@@ -1,0 +1,196 @@
+"""Dense alignment: move the camera until the rendered map correlates best with the photo.
+
+Gauss-Newton on the normalised correlation: the rendered image's change with the camera is its
+gradient times the motion of the ground points, so one rendering an iteration is enough.
+
+References
+----------
+Evangelidis, G. D., Psarakis, E. Z. (2008). Parametric image alignment using enhanced correlation
+coefficient maximization. IEEE Transactions on Pattern Analysis 30 (10), 1858-1865.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from matchers.camera import Camera
+from matchers.light_grid import LightGrid
+from matchers.pose import PARAMETERS, PosePrior, pixel_derivatives, stepped
+from matchers.view import render
+
+Image = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
+
+# Neighbouring pixels of blurred images are not independent: an area of about 3 x 3 px counts once
+PIXELS_PER_SAMPLE = 9.0
+LATTICE = 14
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alignment:
+    """A camera and how well the map rendered through it correlates with the photo."""
+
+    camera: Camera
+    ncc: float
+    iterations: int
+
+
+def correlation(photo: Image, view: Image, weight: Image) -> float:
+    """Weighted correlation coefficient of two images.
+
+    Parameters
+    ----------
+    photo, view : ndarray of float32, shape (h, w)
+        The images.
+    weight : ndarray of float32, shape (h, w)
+        Weight of every pixel, 0 where it does not count.
+
+    Returns
+    -------
+    float
+        In [-1, 1]; 0 where one of them is flat.
+    """
+    total = float(weight.sum())
+    if total <= 0.0:
+        return 0.0
+    p = photo - float((weight * photo).sum()) / total
+    v = view - float((weight * view).sum()) / total
+    spread = float((weight * p * p).sum()) * float((weight * v * v).sum())
+    return float((weight * p * v).sum()) / spread**0.5 if spread > 1e-12 else 0.0
+
+
+def align(
+    levels: Sequence[LightGrid],
+    photo: Image,
+    weight: Image,
+    camera: Camera,
+    prior: PosePrior,
+    *,
+    free: NDArray[np.bool_],
+    iterations: int = 6,
+    smooth_px: float = 0.8,
+    supersample: int = 1,
+) -> Alignment:
+    """Refine a camera on a small light image.
+
+    Parameters
+    ----------
+    levels : sequence of LightGrid
+        Map pyramid.
+    photo, weight : ndarray of float32, shape (h, w)
+        The photo's light image and the weight of its pixels.
+    camera : Camera
+        Start, for an image of that size.
+    prior : PosePrior
+        Belief about position and focal length, for an image of that size.
+    free : ndarray of bool, shape (8,)
+        Pose parameters that may change.
+    iterations : int
+        At most so many steps.
+    smooth_px : float
+        Blur of the rendered image.
+    supersample : int
+        See `matchers.view.render`.
+
+    Returns
+    -------
+    Alignment
+        The best camera met on the way, never worse than the start.
+    """
+    best: Alignment | None = None
+    current = camera
+    for iteration in range(iterations + 1):
+        view = render(levels, current, supersample)
+        if smooth_px > 0.0:
+            view = cv2.GaussianBlur(view, (0, 0), smooth_px)
+        ncc = correlation(photo, view, weight)
+        if best is not None and ncc <= best.ncc + 1e-5:
+            if ncc < best.ncc - 0.02 or iteration > 2:
+                break
+        if best is None or ncc > best.ncc:
+            best = Alignment(camera=current, ncc=ncc, iterations=iteration)
+        if iteration == iterations:
+            break
+        step = gauss_newton_step(photo, view, weight, current, prior, free)
+        if step is None:
+            break
+        current = stepped(current, prior.velocity_ecef, step)
+    assert best is not None
+    return best
+
+
+def gauss_newton_step(
+    photo: Image,
+    view: Image,
+    weight: Image,
+    camera: Camera,
+    prior: PosePrior,
+    free: NDArray[np.bool_],
+) -> FloatArray | None:
+    """One step of all free parameters; None where the images say nothing."""
+    flow = motion_fields(camera, prior, free)
+    gy, gx = np.gradient(view)
+    columns = np.flatnonzero(free)
+    design = np.empty((view.size, len(columns) + 2), np.float32)
+    design[:, 0] = 1.0
+    design[:, 1] = view.ravel()
+    for place, k in enumerate(columns):
+        design[:, place + 2] = -(gx * flow[..., 0, k] + gy * flow[..., 1, k]).ravel()
+    sigmas = prior.sigmas[columns]
+    scale = np.where(np.isfinite(sigmas), sigmas, 0.05)
+    design[:, 2:] *= scale.astype(np.float32)
+    w = weight.ravel()[:, None]
+    normal = (design * w).T @ design
+    right = (design * w).T @ photo.ravel()
+    amplitude, noise = gain_and_noise(normal.astype(float), right.astype(float), photo, weight)
+    if amplitude <= 1e-6:
+        return None
+    # Unknowns of the linear system are amplitude x step / scale; the prior acts on the step
+    departure = prior.departure(camera)[columns] / scale
+    stiffness = np.where(np.isfinite(sigmas), noise * PIXELS_PER_SAMPLE / amplitude**2, 1e-9)
+    normal = normal.astype(float)
+    normal[2:, 2:] += np.diag(stiffness)
+    right = right.astype(float)
+    right[2:] -= stiffness * amplitude * departure
+    try:
+        solution = np.linalg.solve(normal, right)
+    except np.linalg.LinAlgError:
+        return None
+    if solution[1] <= 0.0:
+        return None
+    step = np.zeros(PARAMETERS)
+    step[columns] = solution[2:] / solution[1] * scale
+    largest = float(np.abs(np.einsum("...k,k->...", flow, step)).max())
+    limit = 0.08 * max(view.shape)  # the linearisation holds for a few pixels
+    return step * min(1.0, limit / max(largest, 1e-9))
+
+
+def gain_and_noise(
+    normal: FloatArray, right: FloatArray, photo: Image, weight: Image
+) -> tuple[float, float]:
+    """Gain of the view against the photo, and the variance that it leaves."""
+    offset, gain = np.linalg.lstsq(normal[:2, :2], right[:2], rcond=None)[0]
+    total = float(weight.sum())
+    left = float((weight * photo**2).sum()) - offset * right[0] - gain * right[1]
+    return float(gain), max(left / max(total, 1.0), 1e-9)
+
+
+def motion_fields(camera: Camera, prior: PosePrior, free: NDArray[np.bool_]) -> FloatArray:
+    """Pixel motion per unit of each pose parameter at every pixel, shape (h, w, 2, 8)."""
+    x = np.linspace(0.0, camera.width_px - 1.0, LATTICE)
+    y = np.linspace(0.0, camera.height_px - 1.0, LATTICE)
+    ground = camera.pixel_to_ecef(*np.meshgrid(x, y))
+    coarse = pixel_derivatives(camera, prior.velocity_ecef, ground, free)
+    at_x = np.linspace(0.0, LATTICE - 1.0, camera.width_px, dtype=np.float32)
+    at_y = np.linspace(0.0, LATTICE - 1.0, camera.height_px, dtype=np.float32)
+    grid_x, grid_y = np.meshgrid(at_x, at_y)
+    dense = np.zeros((camera.height_px, camera.width_px, 2, PARAMETERS), np.float32)
+    for k in np.flatnonzero(free):
+        field = np.ascontiguousarray(coarse[..., k].astype(np.float32))
+        dense[..., k] = cv2.remap(field, grid_x, grid_y, cv2.INTER_LINEAR)
+    return dense.astype(float)

@@ -1,0 +1,72 @@
+"""Attitudes of a camera over the Earth: from angles, and turned by small rotations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
+
+from matchers.camera import Camera
+from matchers.earth import ecef_to_geodetic, local_axes
+
+FloatArray = NDArray[np.float64]
+
+
+def looking_at_nadir(position_ecef_m: ArrayLike) -> FloatArray:
+    """Rotation matrix (camera to ECEF) that looks straight down with north at the top.
+
+    Parameters
+    ----------
+    position_ecef_m : array_like, shape (3,)
+        Camera position, metres.
+
+    Returns
+    -------
+    ndarray of float64, shape (3, 3)
+        Columns: camera x (east), y (south), z (down) in ECEF.
+    """
+    lon, lat, _ = ecef_to_geodetic(position_ecef_m)
+    east, north, up = local_axes(float(lon), float(lat))
+    return np.stack([east, -north, -up], axis=1)
+
+
+def off_nadir_attitude(
+    position_ecef_m: ArrayLike, off_nadir_deg: float, azimuth_deg: float, roll_deg: float
+) -> FloatArray:
+    """Rotation matrix (camera to ECEF) from look angles.
+
+    Parameters
+    ----------
+    position_ecef_m : array_like, shape (3,)
+        Camera position, metres.
+    off_nadir_deg : float
+        Angle between boresight and nadir.
+    azimuth_deg : float
+        Direction in which the boresight leaves the nadir, clockwise from north.
+    roll_deg : float
+        Turn of the camera about its boresight, positive from x to y (clockwise as seen from
+        behind the camera); at 0 the image top points along the azimuth.
+
+    Returns
+    -------
+    ndarray of float64, shape (3, 3)
+    """
+    down = looking_at_nadir(position_ecef_m)
+    turns = Rotation.from_euler(
+        "ZXZ", [azimuth_deg, off_nadir_deg, roll_deg], degrees=True
+    ).as_matrix()
+    return np.asarray(down @ turns)
+
+
+def turned(camera: Camera, rotation_vector_rad: ArrayLike) -> Camera:
+    """The same camera turned about its own axes by a rotation vector (radians)."""
+    new = camera.matrix @ Rotation.from_rotvec(rotation_vector_rad).as_matrix()
+    return with_attitude(camera, new)
+
+
+def with_attitude(camera: Camera, matrix: ArrayLike) -> Camera:
+    """The same camera with another rotation matrix (camera to ECEF), shape (3, 3)."""
+    quaternion = Rotation.from_matrix(np.asarray(matrix, float)).as_quat()
+    return replace(camera, quaternion=tuple(float(q) for q in quaternion))
