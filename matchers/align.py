@@ -28,6 +28,7 @@ FloatArray = NDArray[np.float64]
 
 # Neighbouring pixels of blurred images are not independent: an area of about 3 x 3 px counts once
 PIXELS_PER_SAMPLE = 9.0
+MOST_SAMPLES = 400.0
 LATTICE = 14
 
 
@@ -107,11 +108,10 @@ def align(
     for iteration in range(iterations + 1):
         view = render(levels, current, supersample)
         if smooth_px > 0.0:
-            view = cv2.GaussianBlur(view, (0, 0), smooth_px)
+            view = np.asarray(cv2.GaussianBlur(view, (0, 0), smooth_px), np.float32)
         ncc = correlation(photo, view, weight)
-        if best is not None and ncc <= best.ncc + 1e-5:
-            if ncc < best.ncc - 0.02 or iteration > 2:
-                break
+        if best is not None and ncc <= best.ncc + 1e-5 and iteration > 2:
+            break
         if best is None or ncc > best.ncc:
             best = Alignment(camera=current, ncc=ncc, iterations=iteration)
         if iteration == iterations:
@@ -151,8 +151,9 @@ def gauss_newton_step(
     if amplitude <= 1e-6:
         return None
     # Unknowns of the linear system are amplitude x step / scale; the prior acts on the step
+    per_sample = max(PIXELS_PER_SAMPLE, view.size / MOST_SAMPLES)
     departure = prior.departure(camera)[columns] / scale
-    stiffness = np.where(np.isfinite(sigmas), noise * PIXELS_PER_SAMPLE / amplitude**2, 1e-9)
+    stiffness = np.where(np.isfinite(sigmas), noise * per_sample / amplitude**2, 1e-9)
     normal = normal.astype(float)
     normal[2:, 2:] += np.diag(stiffness)
     right = right.astype(float)

@@ -68,5 +68,5 @@ def turned(camera: Camera, rotation_vector_rad: ArrayLike) -> Camera:
 
 def with_attitude(camera: Camera, matrix: ArrayLike) -> Camera:
     """The same camera with another rotation matrix (camera to ECEF), shape (3, 3)."""
-    quaternion = Rotation.from_matrix(np.asarray(matrix, float)).as_quat()
-    return replace(camera, quaternion=tuple(float(q) for q in quaternion))
+    x, y, z, w = Rotation.from_matrix(np.asarray(matrix, float)).as_quat().tolist()
+    return replace(camera, quaternion=(x, y, z, w))

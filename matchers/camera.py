@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
@@ -42,7 +41,7 @@ class Camera:
     principal_point: tuple[float, float]
     quaternion: tuple[float, float, float, float]
     position_ecef_m: tuple[float, float, float]
-    distortion: tuple[float, float, float, float, float] = field(default=(0.0,) * 5)  # type: ignore[assignment]
+    distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
     mirrored: bool = False
 
     @property
@@ -80,12 +79,7 @@ class Camera:
         u = (px - self.principal_point[0]) / self.focal_px
         v = (py - self.principal_point[1]) / self.focal_px
         if any(self.distortion):
-            points = np.stack([u.ravel(), v.ravel()], axis=-1)[:, None, :]
-            criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-10)
-            ideal = cv2.undistortPointsIter(
-                points, np.eye(3), np.array(self.distortion), np.eye(3), np.eye(3), criteria
-            )
-            u, v = ideal[:, 0, 0].reshape(u.shape), ideal[:, 0, 1].reshape(v.shape)
+            u, v = undistort(u, v, self.distortion)
         return np.stack([u, v, np.ones_like(u)], axis=-1)
 
     def pixel_to_ecef(self, x: ArrayLike, y: ArrayLike, height_m: float = 0.0) -> FloatArray:
@@ -171,3 +165,29 @@ def distort(
         u * radial + 2.0 * p1 * u * v + p2 * (r2 + 2.0 * u * u),
         v * radial + p1 * (r2 + 2.0 * v * v) + 2.0 * p2 * u * v,
     )
+
+
+def undistort(
+    u: FloatArray, v: FloatArray, distortion: tuple[float, ...], iterations: int = 12
+) -> tuple[FloatArray, FloatArray]:
+    """Ideal coordinates of distorted ones, by fixed-point iteration.
+
+    Parameters
+    ----------
+    u, v : ndarray
+        Distorted coordinates.
+    distortion : tuple of float
+        k1, k2, p1, p2, k3; the iteration converges where distortion stays below about 30 %.
+    iterations : int
+        Each shrinks the error by about the distortion itself.
+
+    Returns
+    -------
+    u, v : ndarray
+        Ideal coordinates (tangents of angles).
+    """
+    ideal_u, ideal_v = u, v
+    for _ in range(iterations):
+        bent_u, bent_v = distort(ideal_u, ideal_v, distortion)
+        ideal_u, ideal_v = ideal_u + (u - bent_u), ideal_v + (v - bent_v)
+    return ideal_u, ideal_v

@@ -1,4 +1,4 @@
-"""Dense search: where on the view sphere, and how turned, does the photo fit the map?
+"""Dense search of the view sphere for the attitudes at which the photo fits the map.
 
 From a camera position the map is seen on gnomonic (tangent-plane) tiles around a grid of
 boresights; the photo's small light image, turned to many rolls, is compared with every tile at
@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
+from scipy.spatial.transform import Rotation
 
 from matchers.attitude import off_nadir_attitude, with_attitude
 from matchers.camera import Camera
@@ -253,7 +254,8 @@ def search(
     for index, (off_nadir, azimuth) in enumerate(directions):
         view = tile_camera(photo, fft_px, off_nadir, azimuth)
         views.append(view)
-        tile = cv2.GaussianBlur(render(levels, view, 1), (0, 0), parameters.smooth_px)
+        seen = render(levels, view, 1)
+        tile = np.asarray(cv2.GaussianBlur(seen, (0, 0), parameters.smooth_px), np.float32)
         if float(tile.max()) <= 0.02:
             continue
         spread = 0.1 * float(tile.std())
@@ -293,14 +295,6 @@ def camera_at(photo: Camera, view: Camera, x: float, y: float, roll_deg: float) 
     q = np.array([cross[0], cross[1], cross[2], w])
     q /= np.linalg.norm(q)
     half = np.radians(roll_deg) / 2.0
-    return with_attitude(photo, view.matrix @ _matrix(q) @ _matrix(_about_z(half)))
-
-
-def _about_z(half_angle_rad: float) -> FloatArray:
-    return np.array([0.0, 0.0, np.sin(half_angle_rad), np.cos(half_angle_rad)])
-
-
-def _matrix(q: FloatArray) -> FloatArray:
-    from scipy.spatial.transform import Rotation
-
-    return np.asarray(Rotation.from_quat(q).as_matrix())
+    roll = np.array([0.0, 0.0, np.sin(half), np.cos(half)])
+    turn = Rotation.from_quat(q) * Rotation.from_quat(roll)
+    return with_attitude(photo, view.matrix @ turn.as_matrix())

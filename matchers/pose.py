@@ -140,19 +140,19 @@ def stepped(camera: Camera, velocity_ecef: ArrayLike, step: FloatArray) -> Camer
     -------
     Camera
     """
-    position = moved(camera.position_ecef_m, velocity_ecef, *step[[ALONG, ACROSS, UP]])
-    k1, *others = camera.distortion
+    x, y, z = moved(camera.position_ecef_m, velocity_ecef, *step[[ALONG, ACROSS, UP]]).tolist()
+    k1, k2, p1, p2, k3 = camera.distortion
     new = replace(
         camera,
         focal_px=float(camera.focal_px * np.exp(step[FOCAL])),
-        position_ecef_m=tuple(float(p) for p in position),
-        distortion=(float(k1 + step[K1]), *others),
+        position_ecef_m=(x, y, z),
+        distortion=(float(k1 + step[K1]), k2, p1, p2, k3),
     )
     return turned(new, step[ROTATION])
 
 
 def pixel_derivatives(
-    camera: Camera, velocity_ecef: ArrayLike, ground_ecef_m: FloatArray, free: FloatArray
+    camera: Camera, velocity_ecef: ArrayLike, ground_ecef_m: FloatArray, free: NDArray[np.bool_]
 ) -> FloatArray:
     """How the pixels of ground points move with each pose parameter.
 

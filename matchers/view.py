@@ -35,8 +35,11 @@ def pyramid(grid: LightGrid, levels: int) -> tuple[LightGrid, ...]:
     while len(result) < levels and min(result[-1].values.shape) >= 16:
         last = result[-1]
         rows, cols = (side // 2 * 2 for side in last.values.shape)
-        half = cv2.resize(
-            last.values[:rows, :cols], (cols // 2, rows // 2), interpolation=cv2.INTER_AREA
+        half = np.asarray(
+            cv2.resize(
+                last.values[:rows, :cols], (cols // 2, rows // 2), interpolation=cv2.INTER_AREA
+            ),
+            np.float32,
         )
         result.append(
             LightGrid(
@@ -151,7 +154,8 @@ def render(levels: Sequence[LightGrid], camera: Camera, supersample: int = 2) ->
         )
         np.copyto(image, sampled, where=level == index)
     if s > 1:
-        image = cv2.resize(image, (camera.width_px, camera.height_px), interpolation=cv2.INTER_AREA)
+        size = (camera.width_px, camera.height_px)
+        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
     return image
 
 

@@ -1,0 +1,208 @@
+"""Local agreement of photo and map: small patches, each moved to where it fits best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
+
+# Patches whose best correlation is lower than this hold no usable texture
+LEAST_NCC = 0.35
+# Blurred images hold one independent sample in about 3 x 3 px
+PIXELS_PER_SAMPLE = 9.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchMatches:
+    """Where patches of the rendered map lie in the photo.
+
+    Attributes
+    ----------
+    x, y : ndarray, shape (n,)
+        Patch centres in the rendered view, pixels.
+    dx, dy : ndarray, shape (n,)
+        Photo position minus view position, pixels, sub-pixel.
+    covariance : ndarray, shape (n, 2, 2)
+        Of (dx, dy), from the peak's height and curvature.
+    ncc : ndarray, shape (n,)
+        Correlation at the peak.
+    """
+
+    x: FloatArray
+    y: FloatArray
+    dx: FloatArray
+    dy: FloatArray
+    covariance: FloatArray
+    ncc: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def chosen(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> PatchMatches:
+        """Some of the matches, by mask or index."""
+        return PatchMatches(
+            x=self.x[which],
+            y=self.y[which],
+            dx=self.dx[which],
+            dy=self.dy[which],
+            covariance=self.covariance[which],
+            ncc=self.ncc[which],
+        )
+
+
+def texture(view: Image, size_px: int) -> Image:
+    """Strength of the texture in the window around every pixel that fixes both directions.
+
+    Parameters
+    ----------
+    view : ndarray of float32, shape (h, w)
+        Light image.
+    size_px : int
+        Side of the window.
+
+    Returns
+    -------
+    ndarray of float32, shape (h, w)
+        Smaller eigenvalue of the mean structure tensor.
+
+    References
+    ----------
+    Shi, J., Tomasi, C. (1994). Good features to track. CVPR, 593-600.
+    """
+    return np.asarray(cv2.cornerMinEigenVal(view, size_px, ksize=3))
+
+
+def choose_patches(
+    view: Image, weight: Image, size_px: int, cells: tuple[int, int], reach_px: int
+) -> NDArray[np.intp]:
+    """The best-textured place of every cell of a grid laid over the view.
+
+    Parameters
+    ----------
+    view, weight : ndarray of float32, shape (h, w)
+        Rendered map, and what of the photo counts.
+    size_px : int
+        Side of a patch.
+    cells : tuple of int
+        Cells across and down.
+    reach_px : int
+        How far a patch may move; patches stay this far inside the frame.
+
+    Returns
+    -------
+    ndarray of int, shape (n, 2)
+        Patch centres (x, y), strongest first.
+    """
+    height, width = view.shape
+    border = size_px // 2 + reach_px + 1
+    strength = texture(view, size_px) * (cv2.erode(weight, np.ones((size_px, size_px))) > 0.5)
+    floor = 1e-6 + 1e-3 * float(np.percentile(strength, 99.5))
+    found = []
+    for rows in np.array_split(np.arange(border, height - border), cells[1]):
+        for cols in np.array_split(np.arange(border, width - border), cells[0]):
+            if len(rows) == 0 or len(cols) == 0:
+                continue
+            part = strength[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+            i, j = divmod(int(np.argmax(part)), part.shape[1])
+            if part[i, j] > floor:
+                found.append((float(part[i, j]), int(cols[0]) + j, int(rows[0]) + i))
+    found.sort(reverse=True)
+    return np.array([(x, y) for _, x, y in found], np.intp).reshape(-1, 2)
+
+
+def match_patches(
+    photo: Image, view: Image, centres: NDArray[np.intp], size_px: int, reach_px: int
+) -> PatchMatches:
+    """Find patches of the rendered map in the photo by normalised correlation.
+
+    Parameters
+    ----------
+    photo, view : ndarray of float32, shape (h, w)
+        Photo's light image and the map rendered through the camera.
+    centres : ndarray of int, shape (n, 2)
+        Patch centres (x, y) in the view, at least ``size_px // 2 + reach_px`` inside.
+    size_px : int
+        Side of a patch.
+    reach_px : int
+        Largest movement along each axis.
+
+    Returns
+    -------
+    PatchMatches
+        Those with a peak inside the reach, `LEAST_NCC` high and curved both ways.
+    """
+    half = size_px // 2
+    rows = []
+    for x, y in centres:
+        patch = view[y - half : y + half + 1, x - half : x + half + 1]
+        area = photo[
+            y - half - reach_px : y + half + reach_px + 1,
+            x - half - reach_px : x + half + reach_px + 1,
+        ]
+        if float(patch.std()) < 1e-4 or float(area.std()) < 1e-4:
+            continue
+        surface = np.asarray(cv2.matchTemplate(area, patch, cv2.TM_CCOEFF_NORMED), np.float32)
+        peak = sub_pixel_peak(surface, patch.size / PIXELS_PER_SAMPLE)
+        if peak is not None and peak[0] >= LEAST_NCC:
+            ncc, px, py, spread = peak
+            rows.append((x, y, px - reach_px, py - reach_px, *spread, ncc))
+    table = np.array(rows, float).reshape(-1, 8)
+    covariance = np.empty((len(table), 2, 2))
+    covariance[:, 0, 0], covariance[:, 1, 1] = table[:, 4], table[:, 6]
+    covariance[:, 0, 1] = covariance[:, 1, 0] = table[:, 5]
+    return PatchMatches(
+        x=table[:, 0],
+        y=table[:, 1],
+        dx=table[:, 2],
+        dy=table[:, 3],
+        covariance=covariance,
+        ncc=table[:, 7],
+    )
+
+
+def sub_pixel_peak(
+    surface: Image, samples: float
+) -> tuple[float, float, float, tuple[float, float, float]] | None:
+    """Highest point of a correlation surface, by a quadratic through its 3 x 3 surroundings.
+
+    The variance of the place follows from the peak: correlation ``r`` leaves a noise of
+    ``(1 - r^2)`` in ``samples`` independent samples, so the surface wavers by that over
+    ``samples``, and the place by that times the inverse curvature.
+
+    Parameters
+    ----------
+    surface : ndarray of float32, shape (n, n)
+        Correlation at integer shifts.
+    samples : float
+        Independent samples of the patch.
+
+    Returns
+    -------
+    tuple or None
+        (correlation, x, y, (var_x, cov_xy, var_y)); None where the peak touches the border or is
+        no peak.
+    """
+    i, j = divmod(int(np.argmax(surface)), surface.shape[1])
+    if not (0 < i < surface.shape[0] - 1 and 0 < j < surface.shape[1] - 1):
+        return None
+    s = surface[i - 1 : i + 2, j - 1 : j + 2].astype(float)
+    gx, gy = (s[1, 2] - s[1, 0]) / 2.0, (s[2, 1] - s[0, 1]) / 2.0
+    hxx, hyy = s[1, 2] - 2 * s[1, 1] + s[1, 0], s[2, 1] - 2 * s[1, 1] + s[0, 1]
+    hxy = (s[2, 2] - s[2, 0] - s[0, 2] + s[0, 0]) / 4.0
+    determinant = hxx * hyy - hxy * hxy
+    if hxx >= 0.0 or hyy >= 0.0 or determinant <= 1e-12:
+        return None
+    dx = -(hyy * gx - hxy * gy) / determinant
+    dy = -(hxx * gy - hxy * gx) / determinant
+    if abs(dx) > 1.0 or abs(dy) > 1.0:
+        return None
+    r = min(float(s[1, 1]), 0.999)
+    factor = (1.0 - r * r) / samples / max(r, 0.05)
+    inverse = np.array([hyy, -hxy, hxx]) / determinant * -1.0
+    var_x, cov_xy, var_y = factor * inverse[0], factor * inverse[1], factor * inverse[2]
+    return r, j + dx, i + dy, (float(var_x), float(cov_xy), float(var_y))

@@ -1,0 +1,100 @@
+"""The photo's side of the comparison: its city light, freed of everything diffuse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from matchers.camera import Camera
+
+Image = NDArray[np.float32]
+
+# Lights below this many sigma of the noise are compressed away
+NOISE_SIGMAS = 3.0
+# The excess at which compression turns logarithmic is never below this share of the brightest
+# lights: the map's 1 nW/cm2/sr stands in about that relation to its city cores (60 nW/cm2/sr)
+SHARE_OF_BRIGHTEST = 0.02
+BRIGHTEST_QUANTILE = 0.995
+
+
+@dataclass(frozen=True, kw_only=True)
+class LightImage:
+    """City light of a photo, log-compressed like the map.
+
+    Attributes
+    ----------
+    values : ndarray of float32, shape (h, w)
+        ``log10(1 + excess / knee)``; 0 where there is only diffuse light.
+    weight : ndarray of float32, shape (h, w)
+        1 where the pixel counts, 0 where it does not (hot pixels, borders of edited copies).
+    factor : float
+        Size of this image over the size of the stored one.
+    """
+
+    values: Image
+    weight: Image
+    factor: float
+
+    def resized(self, long_side_px: int, smooth_px: float = 0.7) -> LightImage:
+        """Area-averaged and slightly blurred copy; never larger than this one.
+
+        Parameters
+        ----------
+        long_side_px : int
+            Long side of the copy.
+        smooth_px : float
+            Blur after resizing, pixels.
+
+        Returns
+        -------
+        LightImage
+        """
+        height, width = self.values.shape
+        scale = min(1.0, long_side_px / max(height, width))
+        size = (max(8, round(width * scale)), max(8, round(height * scale)))
+        values, weight = self.values * self.weight, self.weight
+        if scale < 1.0:
+            values = np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA))
+            weight = np.asarray(cv2.resize(weight, size, interpolation=cv2.INTER_AREA))
+        values = np.asarray(cv2.GaussianBlur(values, (0, 0), smooth_px))
+        covered = np.asarray(cv2.GaussianBlur(weight, (0, 0), smooth_px))
+        return LightImage(
+            values=(values / np.maximum(covered, 1e-3)).astype(np.float32),
+            weight=weight.astype(np.float32),
+            factor=self.factor * size[0] / width,
+        )
+
+    def camera(self, stored: Camera) -> Camera:
+        """The stored image's camera for this image."""
+        height, width = self.values.shape
+        return stored.scaled(self.factor, width, height)
+
+
+def light_image(
+    light: Image, level: Image, noise: Image, weight: Image, factor: float
+) -> LightImage:
+    """City light of a photo from its linear light and its diffuse background.
+
+    Parameters
+    ----------
+    light : ndarray of float32, shape (h, w)
+        Linear luminance.
+    level, noise : ndarray of float32, shape (h, w)
+        Diffuse background and the noise about it.
+    weight : ndarray of float32, shape (h, w)
+        What of the photo counts.
+    factor : float
+        Size of these arrays over the size of the stored image.
+
+    Returns
+    -------
+    LightImage
+    """
+    excess = np.maximum(light - level, 0.0)
+    brightest = float(np.quantile(excess[::2, ::2], BRIGHTEST_QUANTILE))
+    knee = np.maximum(NOISE_SIGMAS * noise, SHARE_OF_BRIGHTEST * brightest)
+    values = np.log10(1.0 + excess / np.maximum(knee, 1e-9))
+    return LightImage(values=values.astype(np.float32), weight=weight, factor=factor)
