@@ -51,6 +51,8 @@ class Refinement:
     ----------
     camera : Camera
         The solution.
+    rendered : Camera
+        The camera whose view the patches were taken from: the start of the last round.
     covariance : ndarray, shape (8, 8)
         Of the pose parameters, the prior included, scaled by the residuals where these are larger
         than expected.
@@ -63,6 +65,7 @@ class Refinement:
     """
 
     camera: Camera
+    rendered: Camera
     covariance: FloatArray
     matches: PatchMatches
     residual_px: FloatArray
@@ -185,6 +188,7 @@ def fit_pose(
     x, y = current.ecef_to_pixel(ground)
     return Refinement(
         camera=current,
+        rendered=camera,
         covariance=covariance,
         matches=matches,
         residual_px=target - np.stack([x, y], axis=-1),

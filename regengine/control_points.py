@@ -1,0 +1,180 @@
+"""Four good places out of a solved camera."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matchers.camera import Camera
+from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
+from matchers.patches import PatchMatches
+from matchers.pose import pixel_derivatives
+from regengine.finalists import Solution
+from regengine.result import ControlPoint
+
+FloatArray = NDArray[np.float64]
+
+# A control point needs a patch that agrees this well; weaker ones only help the camera
+GOOD_NCC = 0.6
+# Where the map's own towns lie: two VIIRS products agree to 130 m a town
+MAP_SIGMA_M = 130.0
+MAX_INCIDENCE_DEG = 80.0
+CONSIDERED = 24
+LIGHTS_REACH_PX = 45.0  # confirmed lights within 1.5 patch sides count as the point's
+
+
+def propose(solution: Solution, stored: Camera, lights: FloatArray) -> tuple[ControlPoint, ...]:
+    """Four well-spread control points, each placed by its own patch of lights.
+
+    The ground position is the patch centre's under the camera; the pixel is where the photo
+    shows that patch. A patch that disagrees with the camera by more than its own precision gets
+    the disagreement added to its sigma.
+
+    Parameters
+    ----------
+    solution : Solution
+        The fitted camera and its patches.
+    stored : Camera
+        The solved camera for the stored image.
+    lights : ndarray, shape (n, 2)
+        Towns of the photo that the map confirms, pixels of the solution's image.
+
+    Returns
+    -------
+    tuple of ControlPoint
+        Four, ordered top-left, top-right, bottom-right, bottom-left as far as that goes; points
+        without a good patch of their own rest on the camera and carry its uncertainty.
+    """
+    refinement = solution.refinement
+    matches, residual = refinement.matches, refinement.residual_px
+    ground = refinement.rendered.pixel_to_ecef(matches.x, matches.y)
+    flat = incidence_deg(solution.camera.position_ecef_m, ground) <= MAX_INCIDENCE_DEG
+    good = flat & (matches.ncc >= GOOD_NCC) & (refinement.weights >= 0.15)
+    if good.sum() < 4:
+        good = flat & (refinement.weights >= 0.05)
+    chosen = well_spread(matches, good)
+    scale = 1.0 / solution.image.factor
+    points = []
+    for k in chosen:
+        place = np.array([matches.x[k] + matches.dx[k], matches.y[k] + matches.dy[k]])
+        covariance = matches.covariance[k] + camera_covariance(solution, ground[k])
+        excess = residual[k] ** 2 - np.diag(covariance)
+        covariance = covariance + np.diag(np.maximum(excess, 0.0))
+        near = np.hypot(*(lights - place).T) < LIGHTS_REACH_PX if len(lights) else []
+        points.append(control_point(stored, ground[k], place, covariance, scale, int(np.sum(near))))
+    return tuple(points)
+
+
+def well_spread(matches: PatchMatches, usable: NDArray[np.bool_]) -> list[int]:
+    """Four patches that span the largest area, better ones preferred.
+
+    Parameters
+    ----------
+    matches : PatchMatches
+        All patches.
+    usable : ndarray of bool
+        Those that may be chosen.
+
+    Returns
+    -------
+    list of int
+        Indices, clockwise from the top left; fewer where fewer are usable.
+    """
+    index = np.flatnonzero(usable)
+    if len(index) <= 3:
+        return [int(k) for k in index]
+    x, y = matches.x[index], matches.y[index]
+    # The outermost in many directions, each direction's reach weighed by how well it agrees
+    angles = np.linspace(0.0, 2.0 * np.pi, CONSIDERED, endpoint=False)
+    reach = np.cos(angles)[:, None] * (x - x.mean()) + np.sin(angles)[:, None] * (y - y.mean())
+    outer = np.unique(np.argmax(reach * matches.ncc[index], axis=1))
+    if len(outer) < 4:
+        rest = np.setdiff1d(np.argsort(-matches.ncc[index]), outer, assume_unique=True)
+        outer = np.concatenate([outer, rest[: 4 - len(outer)]])
+    best, area = outer[:4], -1.0
+    for four in combinations(outer, 4):
+        ring = clockwise(x[list(four)], y[list(four)])
+        px, py = x[list(four)][ring], y[list(four)][ring]
+        size = abs(np.dot(px, np.roll(py, -1)) - np.dot(py, np.roll(px, -1))) / 2.0
+        worth = size * float(matches.ncc[index][list(four)].min())
+        if worth > area:
+            best, area = np.array(four), worth
+    ring = clockwise(x[best], y[best])
+    return [int(k) for k in index[best[ring]]]
+
+
+def clockwise(x: FloatArray, y: FloatArray) -> NDArray[np.intp]:
+    """Order of points around their middle, clockwise as the image is seen, top left first."""
+    angle = np.arctan2(y - y.mean(), x - x.mean())
+    order = np.argsort(angle)
+    first = int(np.argmin((x + y)[order]))
+    return np.roll(order, -first)
+
+
+def camera_covariance(solution: Solution, ground_ecef_m: FloatArray) -> FloatArray:
+    """Covariance of a ground point's pixel that the camera's uncertainty causes, shape (2, 2)."""
+    prior = solution.finalist.candidate.look.prior
+    free = np.ones(8, bool)
+    flow = pixel_derivatives(solution.camera, prior.velocity_ecef, ground_ecef_m[None], free)[0]
+    return np.asarray(flow @ solution.refinement.covariance @ flow.T)
+
+
+def control_point(
+    stored: Camera,
+    ground_ecef_m: FloatArray,
+    place_px: FloatArray,
+    covariance_px: FloatArray,
+    scale: float,
+    lights: int,
+) -> ControlPoint:
+    """A control point of the stored image from a place on a resized one.
+
+    Parameters
+    ----------
+    stored : Camera
+        The solved camera for the stored image.
+    ground_ecef_m : ndarray, shape (3,)
+        Its ground position, metres.
+    place_px, covariance_px : ndarray, shape (2,), (2, 2)
+        Its place in the resized image.
+    scale : float
+        Size of the stored image over that of the resized one.
+    lights : int
+        Lights that support it.
+
+    Returns
+    -------
+    ControlPoint
+    """
+    x, y = (place_px + 0.5) * scale - 0.5
+    in_stored = covariance_px * scale**2
+    lon, lat = (float(v) for v in ecef_to_geodetic(ground_ecef_m)[:2])
+    per_metre = ground_jacobian(stored, lon, lat)
+    on_ground = np.linalg.inv(per_metre) @ in_stored @ np.linalg.inv(per_metre).T
+    on_ground = on_ground + MAP_SIGMA_M**2 * np.eye(2)
+    return ControlPoint(
+        x=float(x),
+        y=float(y),
+        lon=lon,
+        lat=lat,
+        sigma_px=float(np.sqrt(np.trace(in_stored) / 2.0)),
+        sigma_m=float(np.sqrt(np.trace(on_ground) / 2.0)),
+        covariance_px=(float(in_stored[0, 0]), float(in_stored[0, 1]), float(in_stored[1, 1])),
+        covariance_m=(float(on_ground[0, 0]), float(on_ground[0, 1]), float(on_ground[1, 1])),
+        lights=lights,
+    )
+
+
+def ground_jacobian(camera: Camera, lon: float, lat: float) -> FloatArray:
+    """Pixels per metre east and north at a place, shape (2, 2)."""
+    here = geodetic_to_ecef(lon, lat)
+    east, north, _ = local_axes(lon, lat)
+    step = 100.0
+    columns = []
+    for axis in (east, north):
+        plus = camera.ecef_to_pixel(here + step * axis)
+        minus = camera.ecef_to_pixel(here - step * axis)
+        columns.append([(plus[k] - minus[k]) / (2.0 * step) for k in (0, 1)])
+    return np.array(columns, float).T

@@ -1,0 +1,151 @@
+"""What speaks for a solved camera: correlation, towns, patches held back from the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matchers.camera import Camera
+from matchers.light_grid import LightGrid
+from matchers.photo_light import LightImage
+from matchers.refine import Refinement, fit_pose
+from matchers.towns import Towns, find_towns
+from matchers.verify import Proof, prove
+from matchers.view import render
+from regengine.finalists import COMPARED_PX, Finalist, Solution, all_free
+from regengine.light_windows import HasWindows, footprint_window, ground_sample_km
+
+TOWNS_OF_PHOTO = 150
+TOWNS_OF_MAP = 300
+HELD_OUT_SHARE = 0.3
+# Median distance of two independent normal errors, in sigmas (Rayleigh distribution)
+RAYLEIGH_MEDIAN = 1.1774
+# One look tries about this many attitudes that differ: 58 tiles x 60 rolls x 16 x 16 shifts
+LOG10_ATTITUDES_PER_LOOK = 6.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Figures from which the confidence follows.
+
+    Attributes
+    ----------
+    ncc, runner_up_ncc : float
+        Correlation of the proposal and of the best distinct other finalist at the scale where
+        finalists are compared.
+    coarse_z : float
+        How far the best coarse correlation stands above the other candidates', in robust sigmas.
+    log10_odds, runner_up_log10_odds : float
+        Towns against chance, the number of attitudes tried taken off.
+    towns, met_towns : int
+        Towns of the photo, and those that the map confirms.
+    patches : int
+        Patches that agree with the camera.
+    residual_px, held_out_residual_px : float
+        One sigma per axis of the patches, in the fit and held back from it, pixels of the
+        solution's image.
+    """
+
+    ncc: float
+    runner_up_ncc: float
+    coarse_z: float
+    log10_odds: float
+    runner_up_log10_odds: float
+    towns: int
+    met_towns: int
+    patches: int
+    residual_px: float
+    held_out_residual_px: float
+
+    @property
+    def margin(self) -> float:
+        """Correlation above the runner-up's."""
+        return self.ncc - self.runner_up_ncc
+
+
+def log10_tried(looks: int) -> float:
+    """Logarithm of the number of cameras that the search has tried."""
+    return LOG10_ATTITUDES_PER_LOOK + float(np.log10(max(looks, 1)))
+
+
+def coarse_z(correlations: Sequence[float]) -> float:
+    """How far the best of the coarse correlations stands out.
+
+    The others are wrong cameras on the same photo and map: their median and spread are the null.
+
+    Parameters
+    ----------
+    correlations : sequence of float
+        Of distinct candidates.
+
+    Returns
+    -------
+    float
+        In robust sigmas; 0 for fewer than four candidates.
+    """
+    ordered = np.sort(np.asarray(correlations, float))[::-1]
+    if len(ordered) < 4:
+        return 0.0
+    others = ordered[1:]
+    middle = float(np.median(others))
+    spread = 1.4826 * float(np.median(np.abs(others - middle)))
+    return float((ordered[0] - middle) / max(spread, 0.01))
+
+
+def towns_proof(
+    image: LightImage, camera: Camera, levels: Sequence[LightGrid]
+) -> tuple[Proof, Towns, NDArray[np.float32]]:
+    """Weigh the towns of a photo under a camera (of that image)."""
+    view = render(levels, camera, 2)
+    photo = find_towns(image.values, image.weight, TOWNS_OF_PHOTO)
+    return prove(photo, find_towns(view, image.weight, TOWNS_OF_MAP)), photo, view
+
+
+def finalist_log10_odds(light_map: HasWindows, fine: LightImage, finalist: Finalist) -> float:
+    """Towns' odds of a finalist at the scale where finalists are compared."""
+    image = fine.resized(COMPARED_PX * 2)
+    camera = image.camera(finalist.camera)
+    levels = footprint_window(light_map, finalist.camera, 25.0, ground_sample_km(camera) / 1.2)
+    if levels is None:
+        return 0.0
+    return towns_proof(image, camera, levels)[0].log10_odds
+
+
+def held_out_residual_px(solution: Solution, outlier_sigmas: float) -> float:
+    """Fit without every third patch and see where those land.
+
+    Parameters
+    ----------
+    solution : Solution
+        The fitted camera.
+    outlier_sigmas : float
+        As in the fit.
+
+    Returns
+    -------
+    float
+        One sigma per axis of the patches left out, pixels; infinite with too few patches.
+    """
+    refinement = solution.refinement
+    count = len(refinement.matches)
+    if count < 8:
+        return float("inf")
+    held = np.zeros(count, bool)
+    held[:: round(1.0 / HELD_OUT_SHARE)] = True
+    prior = solution.finalist.candidate.look.prior.for_image(solution.image.factor)
+    start = refinement.rendered
+    fitted = fit_pose(
+        start, refinement.matches.chosen(~held), prior, all_free(k1=True), outlier_sigmas
+    )
+    matches = refinement.matches.chosen(held)
+    x, y = fitted.camera.ecef_to_pixel(start.pixel_to_ecef(matches.x, matches.y))
+    distance = np.hypot(matches.x + matches.dx - x, matches.y + matches.dy - y)
+    return float(np.nanmedian(distance)) / RAYLEIGH_MEDIAN
+
+
+def agreeing_patches(refinement: Refinement) -> int:
+    """Patches that the robust fit believes."""
+    return int((refinement.weights >= 0.5).sum())

@@ -1,0 +1,169 @@
+"""The best candidates on finer and finer images, and the one that is fitted to the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matchers.align import align
+from matchers.camera import Camera
+from matchers.light_grid import LightGrid
+from matchers.photo_light import LightImage
+from matchers.refine import Refinement, RefineParameters, refine
+from regengine.hypotheses import SAME_SHARE, Candidate, coarse_free, distinct
+from regengine.light_windows import HasWindows, footprint_window, ground_sample_km
+
+FINALISTS = 4
+COMPARED_PX = 256  # long side at which finalists are compared
+# The finest image has pixels of about this size on the ground below: the photo comes down to the
+# map's 0.46 km, not the map up
+FINEST_SAMPLE_KM = 0.33
+FINEST_PX = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finalist:
+    """A candidate aligned at the scale where finalists are compared."""
+
+    camera: Camera
+    ncc: float
+    candidate: Candidate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solution:
+    """The finalist fitted to the end: a camera for `image`, and what it was fitted to."""
+
+    camera: Camera
+    refinement: Refinement
+    image: LightImage
+    levels: tuple[LightGrid, ...]
+    finalist: Finalist
+
+
+def all_free(k1: bool) -> NDArray[np.bool_]:
+    """Every unknown; the radial distortion only where asked for."""
+    free = np.ones(8, bool)
+    free[-1] = k1
+    return free
+
+
+def compare_finalists(
+    light_map: HasWindows, fine: LightImage, stored: Camera, candidates: Sequence[Candidate]
+) -> list[Finalist]:
+    """Align the best distinct candidates at a finer scale and order them anew.
+
+    Parameters
+    ----------
+    light_map : HasWindows
+        The map.
+    fine : LightImage
+        The photo's finest light image.
+    stored : Camera
+        Camera of the stored image (for its size).
+    candidates : sequence of Candidate
+        What the looks found.
+
+    Returns
+    -------
+    list of Finalist
+        Best first, all distinct.
+    """
+    found: list[Finalist] = []
+    steps = (COMPARED_PX // 2, COMPARED_PX)
+    images = [fine.resized(size) for size in steps]
+    for candidate in distinct(candidates, FINALISTS, SAME_SHARE):
+        camera, ncc = candidate.camera, candidate.ncc
+        step_km = ground_sample_km(images[-1].camera(camera)) / 1.5
+        levels = footprint_window(light_map, camera, 60.0, step_km)
+        if levels is None:
+            continue
+        for image in images:
+            free = coarse_free() if image is images[0] else all_free(k1=False)
+            aligned = align(
+                levels,
+                image.values,
+                image.weight,
+                image.camera(camera),
+                candidate.look.prior.for_image(image.factor),
+                free=free,
+                supersample=2,
+            )
+            camera = back_to_stored(aligned.camera, stored)
+            ncc = aligned.ncc
+        found.append(Finalist(camera=camera, ncc=ncc, candidate=candidate))
+    found.sort(key=lambda f: -f.ncc)
+    kept: list[Finalist] = []
+    for finalist in found:
+        twin = replace(finalist.candidate, camera=finalist.camera, ncc=finalist.ncc)
+        others = [replace(k.candidate, camera=k.camera, ncc=k.ncc) for k in kept]
+        if len(distinct([*others, twin], len(others) + 1, SAME_SHARE)) > len(others):
+            kept.append(finalist)
+    return kept
+
+
+def back_to_stored(camera: Camera, stored: Camera) -> Camera:
+    """A camera of a resized image, for the stored one."""
+    return camera.scaled(stored.width_px / camera.width_px, stored.width_px, stored.height_px)
+
+
+def finest_image(fine: LightImage, camera: Camera) -> LightImage:
+    """The photo's light image at about the map's scale."""
+    native = ground_sample_km(fine.camera(camera))
+    longest = max(fine.values.shape)
+    wanted = int(np.clip(longest * native / FINEST_SAMPLE_KM, COMPARED_PX, FINEST_PX))
+    return fine.resized(min(longest, wanted), smooth_px=1.0)
+
+
+def solve(
+    light_map: HasWindows, fine: LightImage, finalist: Finalist, parameters: RefineParameters
+) -> Solution | None:
+    """Fit a finalist to the end on patches at the map's scale.
+
+    Parameters
+    ----------
+    light_map : HasWindows
+        The map.
+    fine : LightImage
+        The photo's finest light image.
+    finalist : Finalist
+        Where to start.
+    parameters : RefineParameters
+        How the fit looks at the photo.
+
+    Returns
+    -------
+    Solution or None
+        None where the photo holds too little to be fitted.
+    """
+    image = finest_image(fine, finalist.camera)
+    camera = image.camera(finalist.camera)
+    levels = footprint_window(light_map, finalist.camera, 25.0, ground_sample_km(camera) / 1.2)
+    if levels is None:
+        return None
+    prior = finalist.candidate.look.prior.for_image(image.factor)
+    aligned = align(
+        levels,
+        image.values,
+        image.weight,
+        camera,
+        prior,
+        free=all_free(k1=True),
+        iterations=3,
+        supersample=1,
+    )
+    refinement = refine(
+        levels, image.values, image.weight, aligned.camera, prior, parameters, all_free(k1=True)
+    )
+    if refinement is None:
+        return None
+    return Solution(
+        camera=refinement.camera,
+        refinement=refinement,
+        image=image,
+        levels=levels,
+        finalist=finalist,
+    )

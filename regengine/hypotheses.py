@@ -1,0 +1,162 @@
+"""From a belief to candidate cameras: the dense search, look by look, and the first alignment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matchers.align import Alignment, align
+from matchers.camera import Camera
+from matchers.dense import DenseParameters, boresights, search
+from matchers.light_grid import LightGrid
+from matchers.photo_light import LightImage
+from matchers.pose import ALONG, FOCAL, ROTATION, PosePrior
+
+FloatArray = NDArray[np.float64]
+
+ALIGNED_PER_LOOK = 14
+KEPT_PEAKS = 300
+# Two cameras are the same hypothesis when the photo's ground moves by less than this share of its
+# long side between them
+SAME_SHARE = 0.08
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """One thing to try: a place on the track, a scale, mirrored or not."""
+
+    offset_km: float
+    scale: float
+    mirrored: bool
+    prior: PosePrior
+    speed_km_s: float
+    min_off_nadir_deg: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """An aligned camera (for the stored image) and its correlation at coarse scale."""
+
+    camera: Camera
+    ncc: float
+    look: Look
+
+
+def coarse_free() -> NDArray[np.bool_]:
+    """Unknowns that a coarse image can tell: attitude, focal length, place along the track."""
+    free = np.zeros(8, bool)
+    free[ROTATION] = True
+    free[[FOCAL, ALONG]] = True
+    return free
+
+
+def take_look(
+    levels: Sequence[LightGrid],
+    coarse: LightImage,
+    stored: Camera,
+    look: Look,
+    parameters: DenseParameters,
+) -> list[Candidate]:
+    """Search one look and align its best distinct peaks.
+
+    Parameters
+    ----------
+    levels : sequence of LightGrid
+        Map pyramid around the look's position.
+    coarse : LightImage
+        The photo at the template's size.
+    stored : Camera
+        Camera of the stored image at the nominal focal length.
+    look : Look
+        What to try.
+    parameters : DenseParameters
+        How finely.
+
+    Returns
+    -------
+    list of Candidate
+        Best first.
+    """
+    start = replace(
+        stored,
+        focal_px=stored.focal_px * look.scale,
+        position_ecef_m=look.prior.position_ecef_m,
+        mirrored=look.mirrored,
+    )
+    photo = coarse.camera(start)
+    values, weight = coarse.values, coarse.weight
+    if look.mirrored:
+        # The search itself knows no mirrors: it sees the picture as it would have been
+        values, weight = values[:, ::-1].copy(), weight[:, ::-1].copy()
+        photo = replace(photo, mirrored=False)
+    directions = boresights(
+        parameters.tile_step_deg, parameters.max_off_nadir_deg, look.min_off_nadir_deg
+    )
+    peaks = search(levels, photo, values, weight, directions, parameters, KEPT_PEAKS)
+    prior = look.prior.for_image(coarse.factor)
+    found: list[Alignment] = []
+    tried: list[Camera] = []
+    for peak in peaks:
+        if len(found) >= ALIGNED_PER_LOOK:
+            break
+        if any(same_view(peak.camera, other, 0.5 * SAME_SHARE) for other in tried):
+            continue
+        tried.append(peak.camera)
+        aligned = align(levels, values, weight, peak.camera, prior, free=coarse_free())
+        if not any(same_view(aligned.camera, other.camera, SAME_SHARE) for other in found):
+            found.append(aligned)
+    found.sort(key=lambda a: -a.ncc)
+    grow = stored.width_px / photo.width_px
+    return [
+        Candidate(
+            camera=replace(
+                a.camera.scaled(grow, stored.width_px, stored.height_px), mirrored=look.mirrored
+            ),
+            ncc=a.ncc,
+            look=look,
+        )
+        for a in found
+    ]
+
+
+def same_view(a: Camera, b: Camera, share: float) -> bool:
+    """Whether two cameras of one image show nearly the same ground in the same place.
+
+    Parameters
+    ----------
+    a, b : Camera
+        Cameras of the same image size.
+    share : float
+        Median movement that counts as the same, as a share of the long side.
+
+    Returns
+    -------
+    bool
+    """
+    if a.mirrored != b.mirrored:
+        return False
+    x, y = np.meshgrid(
+        np.linspace(0.1, 0.9, 5) * a.width_px, np.linspace(0.1, 0.9, 5) * a.height_px
+    )
+    ground = a.pixel_to_ecef(x, y).reshape(-1, 3)
+    seen = np.isfinite(ground[:, 0])
+    if not seen.any():
+        return False
+    at_x, at_y = b.ecef_to_pixel(ground[seen])
+    moved = np.hypot(at_x - x.ravel()[seen], at_y - y.ravel()[seen])
+    moved = np.where(np.isfinite(moved), moved, np.inf)
+    return bool(np.median(moved) < share * max(a.width_px, a.height_px))
+
+
+def distinct(candidates: Sequence[Candidate], count: int, share: float) -> list[Candidate]:
+    """The best candidates that are not the same view as a better one."""
+    chosen: list[Candidate] = []
+    for candidate in sorted(candidates, key=lambda c: -c.ncc):
+        if not any(same_view(candidate.camera, other.camera, share) for other in chosen):
+            chosen.append(candidate)
+        if len(chosen) == count:
+            break
+    return chosen

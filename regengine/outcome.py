@@ -1,0 +1,285 @@
+"""The result of a frame from what the search found: proposal, doubts, verdict."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from matchers.camera import Camera
+from matchers.footprint import corner_lonlat, diagonal_km
+from matchers.pose import track_offsets_m
+from regengine.confidence import decide, probability
+from regengine.control_points import ground_jacobian, propose
+from regengine.finalists import Finalist
+from regengine.frame import Frame
+from regengine.orbit import CameraPosition
+from regengine.result import (
+    Fit,
+    FrameResult,
+    Hypothesis,
+    NadirInput,
+    Reason,
+    SolvedCamera,
+)
+
+if TYPE_CHECKING:
+    from regengine.lights.source import LightMapInfo
+    from regengine.register import Proven, RegisterParams, SearchState
+
+FEW_TOWNS = 8
+LOW_MARGIN = 0.08
+# Share of the photo's city light that falls on saturated map above which the map has no texture
+SATURATED_SHARE = 0.25
+CLOCK_SUSPECT_S = 60.0
+STALE_SIGMA_KM = 300.0
+
+
+def base_result(
+    frame: Frame, position: CameraPosition | None, info: LightMapInfo, **said: object
+) -> FrameResult:
+    """A result with everything that is known of a frame before its lights are looked at.
+
+    Parameters
+    ----------
+    frame : Frame
+        The photo.
+    position : CameraPosition or None
+        Where the camera is believed to have been, if known.
+    info : LightMapInfo
+        The map.
+    **said
+        The other fields of `FrameResult`: at least ``verdict``, ``probability``, ``reasons``.
+
+    Returns
+    -------
+    FrameResult
+    """
+    fields: dict[str, object] = {
+        "frame": frame.frame_id,
+        "path": str(frame.path),
+        "sha256": frame.sha256,
+        "width_px": frame.width_px,
+        "height_px": frame.height_px,
+        "orientation": frame.orientation,
+        "time_utc": None if frame.time_utc is None else iso_utc(frame.time_utc),
+        "camera_body": frame.camera_body,
+        "focal_mm": frame.focal_mm,
+        "pixel_pitch_um": frame.pixel_pitch_um,
+        "sources": tuple(sorted(frame.sources.items())),
+        "nadir": None if position is None else nadir_input(position),
+        "lights": info.product,
+        "engine_version": version("regengine"),
+    }
+    return FrameResult(**{**fields, **said})  # type: ignore[arg-type]
+
+
+def no_match_result(
+    frame: Frame, position: CameraPosition | None, info: LightMapInfo, reason: Reason
+) -> FrameResult:
+    """The result of a frame for which there is no proposal."""
+    return base_result(
+        frame, position, info, verdict="no_match", probability=None, reasons=(reason,)
+    )
+
+
+def iso_utc(moment: datetime) -> str:
+    """A time as the records spell it: ``2012-03-28T15:46:41Z``."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def nadir_input(position: CameraPosition) -> NadirInput:
+    """What the record says of the position that the search started from."""
+    return NadirInput(
+        lon=position.lon,
+        lat=position.lat,
+        altitude_km=position.altitude_km,
+        source=position.source,
+        tle_age_h=position.tle_age_h,
+        sigma_along_km=position.sigma_along_km,
+        sigma_cross_km=position.sigma_cross_km,
+    )
+
+
+def proposal_result(
+    frame: Frame,
+    position: CameraPosition,
+    info: LightMapInfo,
+    state: SearchState,
+    parameters: RegisterParams,
+) -> FrameResult:
+    """The result of a frame whose search has ended.
+
+    Parameters
+    ----------
+    frame : Frame
+        The photo.
+    position : CameraPosition
+        Where the search started from.
+    info : LightMapInfo
+        The map.
+    state : SearchState
+        What the search found.
+    parameters : RegisterParams
+        User's decisions.
+
+    Returns
+    -------
+    FrameResult
+        "accepted", "review" or "no_match".
+    """
+    if state.best is None:
+        text = (
+            "the map's lights fit nowhere better than by chance; the frame may show no city, or "
+            "its time, nadir or focal length is far off"
+        )
+        return no_match_result(frame, position, info, Reason(code="no_agreement", text=text))
+    best = state.best
+    p_right = probability(best.evidence)
+    doubts = doubts_about(best, state, position)
+    verdict = decide(p_right, doubts, parameters.accept_probability)
+    reasons = doubts if doubts or verdict == "accepted" else (unsure(p_right, parameters),)
+    if verdict == "no_match":
+        return base_result(
+            frame, position, info, verdict=verdict, probability=p_right, reasons=reasons
+        )
+    solved = solved_camera(best.camera, best.finalists[0], position)
+    points = propose(best.solution, best.camera, best.met_towns)
+    return base_result(
+        frame,
+        position,
+        info,
+        verdict=verdict,
+        probability=p_right,
+        reasons=reasons,
+        solved=solved,
+        control_points=points,
+        footprint=corner_lonlat(best.camera),
+        footprint_diagonal_km=diagonal_km(best.camera),
+        fit=fit_figures(best),
+        hypotheses=hypotheses(best, position),
+    )
+
+
+def unsure(p_right: float, parameters: RegisterParams) -> Reason:
+    """Why a proposal without a particular doubt is still not accepted."""
+    return Reason(
+        code="low_probability",
+        text=f"the evidence gives a probability of {p_right:.3f}, below the acceptance threshold "
+        f"of {parameters.accept_probability:.3f}",
+    )
+
+
+def doubts_about(best: Proven, state: SearchState, position: CameraPosition) -> tuple[Reason, ...]:
+    """Everything that a person should know before trusting a proposal."""
+    evidence = best.evidence
+    doubts = []
+    if evidence.towns < FEW_TOWNS or evidence.met_towns < FEW_TOWNS:
+        doubts.append(
+            Reason(
+                code="few_lights",
+                text=f"only {evidence.met_towns} of {evidence.towns} lights of the photo agree "
+                "with the map",
+            )
+        )
+    if evidence.margin < LOW_MARGIN:
+        doubts.append(
+            Reason(
+                code="low_margin",
+                text=f"another place fits nearly as well (correlation {evidence.ncc:.2f} against "
+                f"{evidence.runner_up_ncc:.2f})",
+            )
+        )
+    if saturated_share(best) > SATURATED_SHARE:
+        doubts.append(
+            Reason(
+                code="map_saturated",
+                text="the night-light map is saturated where the photo is bright and shows no "
+                "structure there; use a radiance product",
+            )
+        )
+    if not state.exhausted and evidence.log10_odds < 9.0:
+        doubts.append(
+            Reason(
+                code="search_budget",
+                text="time ran out before everything was tried; raise --max-seconds",
+            )
+        )
+    return tuple(doubts)
+
+
+def saturated_share(best: Proven) -> float:
+    """Share of the solved view's light that lies on saturated map pixels."""
+    saturation = best.solution.levels[0].saturation
+    if saturation is None:
+        return 0.0
+    view = best.view
+    lit = view > 0.05
+    return float((view[lit] >= 0.97 * saturation).mean()) if lit.any() else 0.0
+
+
+def solved_camera(camera: Camera, finalist: Finalist, position: CameraPosition) -> SolvedCamera:
+    """A camera together with how it sits on the orbit that was believed."""
+    look = finalist.candidate.look
+    along_m = track_offsets_m(look.prior, camera.position_ecef_m)[0]
+    offset_km = look.offset_km + along_m / 1e3
+    return SolvedCamera(
+        camera=camera,
+        along_track_offset_s=offset_km / look.speed_km_s,
+        off_nadir_deg=camera.off_nadir_deg,
+    )
+
+
+def fit_figures(best: Proven) -> Fit:
+    """The fit as the record has it; residuals in pixels of the stored image."""
+    evidence, solution = best.evidence, best.solution
+    grow = 1.0 / solution.image.factor
+    metres = residual_m(best.camera, evidence.residual_px * grow)
+    return Fit(
+        ncc=evidence.ncc,
+        runner_up_ncc=evidence.runner_up_ncc,
+        residual_px=evidence.residual_px * grow,
+        residual_m=metres,
+        matched_lights=evidence.met_towns,
+        held_out_residual_px=evidence.held_out_residual_px * grow,
+        log10_odds=evidence.log10_odds,
+        runner_up_log10_odds=evidence.runner_up_log10_odds,
+    )
+
+
+def residual_m(camera: Camera, residual_px: float) -> float:
+    """A residual in pixels as metres on the ground, at the middle of the visible ground."""
+    x, y = np.meshgrid(
+        np.linspace(0.0, camera.width_px - 1.0, 9), np.linspace(0.0, camera.height_px - 1.0, 9)
+    )
+    lon, lat = camera.pixel_to_lonlat(x, y)
+    sizes = []
+    for place in zip(lon[np.isfinite(lon)], lat[np.isfinite(lat)], strict=True):
+        per_metre = abs(float(np.linalg.det(ground_jacobian(camera, *map(float, place)))))
+        sizes.append(1.0 / np.sqrt(max(per_metre, 1e-12)))
+    return float(np.median(sizes)) * residual_px if sizes else float("nan")
+
+
+def hypotheses(best: Proven, position: CameraPosition) -> tuple[Hypothesis, ...]:
+    """The proposal and the distinct others that were looked at to the end."""
+    found = []
+    for rank, finalist in enumerate(best.finalists):
+        camera = best.camera if rank == 0 else finalist.camera
+        lon, lat = camera.pixel_to_lonlat((camera.width_px - 1) / 2, (camera.height_px - 1) / 2)
+        evidence = best.evidence
+        odds = {0: evidence.log10_odds, 1: evidence.runner_up_log10_odds}.get(rank)
+        if odds is None:
+            break
+        found.append(
+            Hypothesis(
+                rank=rank,
+                solved=solved_camera(camera, finalist, position),
+                ncc=finalist.ncc,
+                log10_odds=odds,
+                centre_lon=float(lon) if np.isfinite(lon) else None,
+                centre_lat=float(lat) if np.isfinite(lat) else None,
+            )
+        )
+    return tuple(found)

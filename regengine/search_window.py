@@ -1,0 +1,106 @@
+"""The piece of the map that a look searches, read once and kept while it serves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from matchers.camera import Camera
+from matchers.dense import DenseParameters
+from matchers.earth import SEMI_MAJOR_M, ecef_to_geodetic
+from matchers.light_grid import LightGrid
+from regengine.hypotheses import Look
+from regengine.light_windows import KM_PER_DEG, MAP_STEP_DEG, HasWindows, window_around
+
+# Template pixels are never smaller than two map pixels: below that the map has no more to say
+LEAST_SAMPLE_KM = 2.0 * MAP_STEP_DEG * KM_PER_DEG
+LEAST_TEMPLATE_PX = 36
+# Telephoto frames are taken near nadir (400 mm: nadir to city 284 km median, 736 km p90): this
+# far off nadir the ground lies 900 km away
+TELE_OFF_NADIR_DEG = 62.0
+TELE_FIELD_DEG = 12.0
+# A window serves looks this far from where it was read
+MARGIN_KM = 300.0
+
+
+class SearchWindow:
+    """Map windows for looks from neighbouring positions.
+
+    Parameters
+    ----------
+    light_map : HasWindows
+        The map.
+    altitude_km : float
+        Height of the camera.
+    """
+
+    def __init__(self, light_map: HasWindows, altitude_km: float) -> None:
+        self._map = light_map
+        self._altitude_km = altitude_km
+        self._held: tuple[LightGrid, ...] | None = None
+        self._centre = (np.nan, np.nan)
+        self._key: tuple[float, float] = (0.0, 0.0)
+
+    def parameters_for(self, stored: Camera, look: Look) -> DenseParameters:
+        """Dense search parameters that suit a look's scale."""
+        parameters = DenseParameters()
+        longest = max(stored.width_px, stored.height_px)
+        focal = look.prior.focal_px / longest
+        field_km = self._altitude_km / focal
+        template = int(np.clip(field_km / LEAST_SAMPLE_KM, LEAST_TEMPLATE_PX, 64))
+        tele = np.degrees(2.0 * np.arctan(0.5 / focal)) < TELE_FIELD_DEG
+        return replace(
+            parameters,
+            template_px=template,
+            max_off_nadir_deg=TELE_OFF_NADIR_DEG if tele else parameters.max_off_nadir_deg,
+        )
+
+    def levels(
+        self, stored: Camera, look: Look, parameters: DenseParameters
+    ) -> tuple[LightGrid, ...] | None:
+        """Map pyramid around a look's position; None where the map holds none of it."""
+        longest = max(stored.width_px, stored.height_px)
+        sample_km = self._altitude_km / look.prior.focal_px * longest / parameters.template_px
+        step_km = max(sample_km / 1.5, LEAST_SAMPLE_KM)
+        reach_km = ground_reach_km(
+            self._altitude_km, parameters.max_off_nadir_deg + 0.5 * parameters.tile_step_deg
+        )
+        lon, lat, _ = ecef_to_geodetic(look.prior.position_ecef_m)
+        key = (round(step_km, 3), round(reach_km))
+        here = (float(lon), float(lat))
+        moved_km = (
+            np.hypot(
+                (here[0] - self._centre[0]) * np.cos(np.radians(here[1])), here[1] - self._centre[1]
+            )
+            * KM_PER_DEG
+        )
+        if key != self._key or not moved_km <= MARGIN_KM:
+            self._held = window_around(
+                self._map, np.array([here[0]]), np.array([here[1]]), reach_km + MARGIN_KM, step_km
+            )
+            self._centre, self._key = here, key
+        return self._held
+
+
+def ground_reach_km(altitude_km: float, off_nadir_deg: float) -> float:
+    """Distance along the ground from the nadir to where a ray of some off-nadir angle lands.
+
+    Parameters
+    ----------
+    altitude_km : float
+        Height of the camera above a sphere of the equatorial radius.
+    off_nadir_deg : float
+        Angle from the nadir; beyond the horizon, the horizon's distance is given.
+
+    Returns
+    -------
+    float
+        Kilometres.
+    """
+    radius_km = SEMI_MAJOR_M / 1e3
+    ratio = (radius_km + altitude_km) / radius_km
+    sine = ratio * np.sin(np.radians(off_nadir_deg))
+    if off_nadir_deg >= 90.0 or sine >= 1.0:
+        return float(radius_km * np.arccos(1.0 / ratio))
+    return float(radius_km * (np.arcsin(sine) - np.radians(off_nadir_deg)))
