@@ -186,7 +186,7 @@ def motion_fields(camera: Camera, prior: PosePrior, free: NDArray[np.bool_]) -> 
     x = np.linspace(0.0, camera.width_px - 1.0, LATTICE)
     y = np.linspace(0.0, camera.height_px - 1.0, LATTICE)
     ground = camera.pixel_to_ecef(*np.meshgrid(x, y))
-    coarse = pixel_derivatives(camera, prior.velocity_ecef, ground, free)
+    coarse = pixel_derivatives(camera, prior.velocity_ecef, ground)
     at_x = np.linspace(0.0, LATTICE - 1.0, camera.width_px, dtype=np.float32)
     at_y = np.linspace(0.0, LATTICE - 1.0, camera.height_px, dtype=np.float32)
     grid_x, grid_y = np.meshgrid(at_x, at_y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -62,8 +63,21 @@ def off_nadir_attitude(
 
 def turned(camera: Camera, rotation_vector_rad: ArrayLike) -> Camera:
     """The same camera turned about its own axes by a rotation vector (radians)."""
-    new = camera.matrix @ Rotation.from_rotvec(rotation_vector_rad).as_matrix()
-    return with_attitude(camera, new)
+    rx, ry, rz = (float(r) for r in np.asarray(rotation_vector_rad, float))
+    angle = math.sqrt(rx * rx + ry * ry + rz * rz)
+    # sin(a / 2) / a, also where a vanishes
+    share = math.sin(angle / 2.0) / angle if angle > 1e-9 else 0.5
+    bx, by, bz, bw = rx * share, ry * share, rz * share, math.cos(angle / 2.0)
+    ax, ay, az, aw = camera.quaternion
+    product = (
+        aw * bx + ax * bw + ay * bz - az * by,
+        aw * by - ax * bz + ay * bw + az * bx,
+        aw * bz + ax * by - ay * bx + az * bw,
+        aw * bw - ax * bx - ay * by - az * bz,
+    )
+    length = math.sqrt(sum(q * q for q in product))
+    x, y, z, w = (q / length for q in product)
+    return replace(camera, quaternion=(x, y, z, w))
 
 
 def with_attitude(camera: Camera, matrix: ArrayLike) -> Camera:

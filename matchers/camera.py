@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.transform import Rotation
 
-from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, intersect_ellipsoid
+from matchers.earth import (
+    ecef_to_geodetic,
+    geodetic_to_ecef,
+    incidence_deg,
+    intersect_ellipsoid,
+    surface_to_lonlat,
+)
 
 FloatArray = NDArray[np.float64]
 
@@ -44,10 +50,10 @@ class Camera:
     distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
     mirrored: bool = False
 
-    @property
+    @cached_property
     def matrix(self) -> FloatArray:
         """Rotation matrix, camera to ECEF, shape (3, 3)."""
-        return np.asarray(Rotation.from_quat(self.quaternion).as_matrix())
+        return quaternion_matrix(self.quaternion)
 
     @property
     def boresight_ecef(self) -> FloatArray:
@@ -91,7 +97,10 @@ class Camera:
         self, x: ArrayLike, y: ArrayLike, height_m: float = 0.0
     ) -> tuple[FloatArray, FloatArray]:
         """Geodetic longitude and latitude (degrees) that pixels see; NaN for the sky."""
-        lon, lat, _ = ecef_to_geodetic(self.pixel_to_ecef(x, y, height_m))
+        ground = self.pixel_to_ecef(x, y, height_m)
+        if height_m == 0.0:
+            return surface_to_lonlat(ground)
+        lon, lat, _ = ecef_to_geodetic(ground)
         return lon, lat
 
     def ecef_to_pixel(self, point_ecef_m: ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -135,6 +144,19 @@ class Camera:
             focal_px=self.focal_px * factor,
             principal_point=((px + 0.5) * factor - 0.5, (py + 0.5) * factor - 0.5),
         )
+
+
+def quaternion_matrix(quaternion: tuple[float, float, float, float]) -> FloatArray:
+    """Rotation matrix of a quaternion [x, y, z, w] of any length, shape (3, 3)."""
+    x, y, z, w = quaternion
+    s = 2.0 / (x * x + y * y + z * z + w * w)
+    return np.array(
+        [
+            [1 - s * (y * y + z * z), s * (x * y - z * w), s * (x * z + y * w)],
+            [s * (x * y + z * w), 1 - s * (x * x + z * z), s * (y * z - x * w)],
+            [s * (x * z - y * w), s * (y * z + x * w), 1 - s * (x * x + y * y)],
+        ]
+    )
 
 
 def distort(

@@ -12,7 +12,7 @@ Processing 21 (5), 2706-2718.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -68,16 +68,24 @@ class Peak:
     tile: int
 
 
+# Tiles whose brightest pixel is darker than this (log10(1 + L)) hold no lights
+LEAST_LIGHT = 0.02
+# The map under a template must vary by this share of the whole tile's spread
+LEAST_SPREAD_SHARE = 0.1
+# Neighbouring rolls that share one window for the map's mean and spread
+WINDOW_SHARED = 2
+
+
 @dataclass(frozen=True)
 class TurnedTemplates:
-    """Spectra of the photo's template at every roll, for one FFT size."""
+    """Spectra of the photo's template at every roll, and of fewer windows, for one FFT size."""
 
     rolls_deg: FloatArray
     image_spectra: NDArray[np.complex64]
     mask_spectra: NDArray[np.complex64]
-    pixels: FloatArray
-    centre_px: float
+    pixels: Image
     side_px: int
+    fft_px: int
 
 
 def boresights(
@@ -147,17 +155,19 @@ def turned_templates(
         norm = float(np.sqrt((centred**2).sum()))
         images[k, :side, :side] = centred / max(norm, 1e-12)
         masks[k, :side, :side] = inside
+    # A rectangle turned by 180 degrees is the same, and by one step nearly: share the windows
+    windows = masks[: len(masks) // 2 : WINDOW_SHARED]
     return TurnedTemplates(
         rolls_deg=rolls_deg,
         image_spectra=np.conj(fft.rfft2(images)),
-        mask_spectra=np.conj(fft.rfft2(masks)),
-        pixels=masks.sum(axis=(1, 2)).astype(float),
-        centre_px=centre,
+        mask_spectra=np.conj(fft.rfft2(windows)),
+        pixels=windows.sum(axis=(1, 2)).astype(np.float32),
         side_px=side,
+        fft_px=fft_px,
     )
 
 
-def correlate(tile: Image, templates: TurnedTemplates, min_spread: float) -> Iterator[Image]:
+def correlate(tile: Image, templates: TurnedTemplates, min_spread: float) -> Image:
     """Normalised cross-correlation of a tile with a template at every roll.
 
     Parameters
@@ -169,30 +179,24 @@ def correlate(tile: Image, templates: TurnedTemplates, min_spread: float) -> Ite
     min_spread : float
         Standard deviation of the tile under the template below which nothing is compared.
 
-    Yields
-    ------
-    ndarray of float32, shape (n_shift, n_shift)
-        Correlation in [-1, 1]; entry (i, j) is for the template's corner at row i, column j.
+    Returns
+    -------
+    ndarray of float32, shape (n_roll, n_shift, n_shift)
+        Correlation in [-1, 1]; entry (k, i, j) is for roll k, the template's corner at row i,
+        column j.
     """
-    fft_px = tile.shape[0]
-    n = fft_px - templates.side_px + 1
+    shape = tile.shape
+    n = shape[0] - templates.side_px + 1
     spectrum = fft.rfft2(tile)
     spectrum_sq = fft.rfft2(tile * tile)
-    floor = min_spread**2
-    half = len(templates.rolls_deg) // 2
-    spread_of: dict[int, Image] = {}
-    for k in range(len(templates.rolls_deg)):
-        # A rectangle turned by 180 degrees is the same, and by one step nearly: share the windows
-        key = (k % half) // 2 * 2
-        if key not in spread_of:
-            sums = fft.irfft2(
-                np.stack([spectrum, spectrum_sq]) * templates.mask_spectra[key], (fft_px, fft_px)
-            )[:, :n, :n]
-            pixels = templates.pixels[key]
-            variance = sums[1] - sums[0] ** 2 / pixels
-            spread_of[key] = np.sqrt(np.maximum(variance, floor * pixels)).astype(np.float32)
-        product = fft.irfft2(spectrum * templates.image_spectra[k], (fft_px, fft_px))[:n, :n]
-        yield product / spread_of[key]
+    pixels = templates.pixels[:, None, None]
+    sums = fft.irfft2(spectrum * templates.mask_spectra, shape)[:, :n, :n]
+    squares = fft.irfft2(spectrum_sq * templates.mask_spectra, shape)[:, :n, :n]
+    variance = squares - sums**2 / pixels
+    spread = np.sqrt(np.maximum(variance, min_spread**2 * pixels))
+    product = fft.irfft2(spectrum * templates.image_spectra, shape)[:, :n, :n]
+    window = np.arange(len(product)) % (len(product) // 2) // WINDOW_SHARED
+    return np.asarray(product / spread[window], np.float32)
 
 
 def peaks_of(score: Image, count: int, reach_px: int = 3) -> list[tuple[int, int, float]]:
@@ -212,11 +216,35 @@ def peaks_of(score: Image, count: int, reach_px: int = 3) -> list[tuple[int, int
     return found
 
 
+def templates_for(
+    template: Image, mask: Image, focal_px: float, parameters: DenseParameters
+) -> TurnedTemplates:
+    """Turned templates large enough for tiles of a focal length.
+
+    Parameters
+    ----------
+    template, mask : ndarray of float32, shape (h, w)
+        The photo's small light image and what of it counts.
+    focal_px : float
+        Focal length of that image, pixels.
+    parameters : DenseParameters
+        How finely to look.
+
+    Returns
+    -------
+    TurnedTemplates
+    """
+    side = int(np.ceil(np.hypot(*template.shape))) | 1
+    reach_px = 2.0 * focal_px * np.tan(np.radians(0.6 * parameters.tile_step_deg))
+    fft_px = int(fft.next_fast_len(int(side + reach_px), real=True))
+    rolls = np.arange(0.0, 360.0, parameters.roll_step_deg)
+    return turned_templates(template, mask, rolls, fft_px)
+
+
 def search(
     levels: Sequence[LightGrid],
     photo: Camera,
-    template: Image,
-    mask: Image,
+    templates: TurnedTemplates,
     directions: FloatArray,
     parameters: DenseParameters,
     keep: int,
@@ -229,8 +257,8 @@ def search(
         Map pyramid that covers what the directions can see.
     photo : Camera
         Camera of the *template* (its size and focal length); its attitude is not used.
-    template, mask : ndarray of float32, shape (h, w)
-        The photo's small light image and what of it counts.
+    templates : TurnedTemplates
+        Of `templates_for`, for the photo's focal length.
     directions : ndarray of float64, shape (n, 2)
         Off-nadir angles and azimuths of the tiles.
     parameters : DenseParameters
@@ -243,11 +271,7 @@ def search(
     list of Peak
         Best first.
     """
-    side = int(np.ceil(np.hypot(*template.shape))) | 1
-    reach_px = 2.0 * photo.focal_px * np.tan(np.radians(0.6 * parameters.tile_step_deg))
-    fft_px = int(fft.next_fast_len(int(side + reach_px), real=True))
-    rolls = np.arange(0.0, 360.0, parameters.roll_step_deg)
-    templates = turned_templates(template, mask, rolls, fft_px)
+    fft_px = templates.fft_px
     shift = (templates.side_px - 1) / 2.0
     found: list[tuple[float, int, int, int, int]] = []
     views: list[Camera] = []
@@ -256,16 +280,17 @@ def search(
         views.append(view)
         seen = render(levels, view, 1)
         tile = np.asarray(cv2.GaussianBlur(seen, (0, 0), parameters.smooth_px), np.float32)
-        if float(tile.max()) <= 0.02:
+        if float(tile.max()) <= LEAST_LIGHT:
             continue
-        spread = 0.1 * float(tile.std())
-        for k, score in enumerate(correlate(tile, templates, spread)):
+        scores = correlate(tile, templates, LEAST_SPREAD_SHARE * float(tile.std()))
+        for k, score in enumerate(scores):
             for i, j, value in peaks_of(score, parameters.peaks_per_view):
                 found.append((value, index, k, i, j))
     found.sort(reverse=True)
     peaks = []
     for value, index, k, i, j in found[:keep]:
-        camera = camera_at(photo, views[index], j + shift, i + shift, rolls[k])
+        roll = float(templates.rolls_deg[k])
+        camera = camera_at(photo, views[index], j + shift, i + shift, roll)
         peaks.append(Peak(score=value, camera=camera, tile=index))
     return peaks
 

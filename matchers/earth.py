@@ -85,6 +85,26 @@ def ecef_to_geodetic(position_ecef_m: ArrayLike) -> tuple[FloatArray, FloatArray
     return lon, np.degrees(lat), height
 
 
+def surface_to_lonlat(position_ecef_m: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Geodetic longitude and latitude of points *on* the ellipsoid, in closed form.
+
+    Parameters
+    ----------
+    position_ecef_m : array_like, shape (..., 3)
+        ECEF points of height 0 (1 km of height costs 1e-5 degrees), metres.
+
+    Returns
+    -------
+    lon_deg, lat_deg : ndarray of float64, shape (...)
+        Longitude in [-180, 180), geodetic latitude.
+    """
+    position = np.asarray(position_ecef_m, float)
+    x, y, z = position[..., 0], position[..., 1], position[..., 2]
+    lat = np.degrees(np.arctan2(z, (1.0 - ECCENTRICITY_SQ) * np.sqrt(x * x + y * y)))
+    lon = np.degrees(np.arctan2(y, x))
+    return np.where(lon >= 180.0, lon - 360.0, lon), lat
+
+
 def intersect_ellipsoid(
     origin_ecef_m: ArrayLike, direction: ArrayLike, height_m: float = 0.0
 ) -> FloatArray:

@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.transform import Rotation
 
 from matchers.attitude import turned
-from matchers.camera import Camera
+from matchers.camera import Camera, distort
 
 FloatArray = NDArray[np.float64]
 
@@ -23,8 +22,6 @@ ROTATION = slice(0, 3)
 FOCAL = 3
 ALONG, ACROSS, UP = 4, 5, 6
 K1 = 7
-# Steps for numerical derivatives: about 0.05 px each at 1,000 px of focal length
-DERIVATIVE_STEPS = np.array([5e-5, 5e-5, 5e-5, 1e-4, 50.0, 50.0, 50.0, 1e-3])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +149,7 @@ def stepped(camera: Camera, velocity_ecef: ArrayLike, step: FloatArray) -> Camer
 
 
 def pixel_derivatives(
-    camera: Camera, velocity_ecef: ArrayLike, ground_ecef_m: FloatArray, free: NDArray[np.bool_]
+    camera: Camera, velocity_ecef: ArrayLike, ground_ecef_m: FloatArray
 ) -> FloatArray:
     """How the pixels of ground points move with each pose parameter.
 
@@ -164,26 +161,48 @@ def pixel_derivatives(
         Direction of the camera's motion.
     ground_ecef_m : ndarray of float64, shape (..., 3)
         Ground points, metres.
-    free : ndarray of bool, shape (8,)
-        Parameters that may change; the others get zeros.
 
     Returns
     -------
     ndarray of float64, shape (..., 2, 8)
         Pixels per unit of each parameter; 0 where a point is not seen.
     """
-    result = np.zeros((*ground_ecef_m.shape[:-1], 2, PARAMETERS))
-    for k in np.flatnonzero(free):
-        step = np.zeros(PARAMETERS)
-        step[k] = DERIVATIVE_STEPS[k]
-        plus = stepped(camera, velocity_ecef, step).ecef_to_pixel(ground_ecef_m)
-        minus = stepped(camera, velocity_ecef, -step).ecef_to_pixel(ground_ecef_m)
-        for axis in (0, 1):
-            result[..., axis, k] = (plus[axis] - minus[axis]) / (2.0 * step[k])
-    return np.nan_to_num(result)
+    matrix = camera.matrix
+    local = (np.asarray(ground_ecef_m) - np.asarray(camera.position_ecef_m)) @ matrix
+    x, y, z = local[..., 0], local[..., 1], np.where(local[..., 2] > 0.0, local[..., 2], np.nan)
+    u, v = x / z, y / z
+    # Change of the normalised coordinates (du, dv) with every parameter
+    change = np.zeros((*u.shape, 2, PARAMETERS))
+    # Turning the camera by r turns the point by -r: d(local) = local x r
+    change[..., 0, 0], change[..., 1, 0] = u * v, 1.0 + v * v
+    change[..., 0, 1], change[..., 1, 1] = -(1.0 + u * u), -u * v
+    change[..., 0, 2], change[..., 1, 2] = v, -u
+    for k, axis in zip(
+        (ALONG, ACROSS, UP), track_axes(camera.position_ecef_m, velocity_ecef), strict=True
+    ):
+        dx, dy, dz = -(axis @ matrix)
+        change[..., 0, k] = (dx - u * dz) / z
+        change[..., 1, k] = (dy - v * dz) / z
+    bent_u, bent_v = distort(u, v, camera.distortion)
+    if any(camera.distortion):
+        change = np.einsum("...ij,...jk->...ik", _distortion_jacobian(u, v, camera), change)
+    change[..., 0, FOCAL], change[..., 1, FOCAL] = bent_u, bent_v
+    square = u * u + v * v
+    change[..., 0, K1], change[..., 1, K1] = u * square, v * square
+    change *= camera.focal_px
+    if camera.mirrored:
+        change[..., 0, :] *= -1.0
+    return np.nan_to_num(change)
 
 
-def rotation_between_deg(a: Camera, b: Camera) -> float:
-    """Angle of the rotation that carries one camera's attitude into another's."""
-    turn = Rotation.from_quat(a.quaternion).inv() * Rotation.from_quat(b.quaternion)
-    return float(np.degrees(turn.magnitude()))
+def _distortion_jacobian(u: FloatArray, v: FloatArray, camera: Camera) -> FloatArray:
+    """Derivative of distorted by ideal coordinates, shape (..., 2, 2)."""
+    step = 1e-5
+    columns = []
+    for du, dv in ((step, 0.0), (0.0, step)):
+        plus = distort(u + du, v + dv, camera.distortion)
+        minus = distort(u - du, v - dv, camera.distortion)
+        columns.append(
+            np.stack([(p - m) / (2.0 * step) for p, m in zip(plus, minus, strict=True)], axis=-1)
+        )
+    return np.stack(columns, axis=-1)

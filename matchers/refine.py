@@ -173,7 +173,7 @@ def fit_pose(
         spread = max(1.0, 1.4826 * float(np.median(np.abs(white))))
         distance_sq = (white**2).sum(axis=1) / spread**2
         weights = 1.0 / (1.0 + distance_sq / outlier_sigmas**2)
-        flow = pixel_derivatives(current, prior.velocity_ecef, ground, free)[..., columns] * scale
+        flow = pixel_derivatives(current, prior.velocity_ecef, ground)[..., columns] * scale
         design = np.einsum("nij,njk->nik", whiten, flow) / spread
         normal = np.einsum("n,nik,nil->kl", weights, design, design) + np.diag(inverse_prior)
         right = np.einsum("n,nik,ni->k", weights, design, white / spread)

@@ -142,7 +142,7 @@ def render(levels: Sequence[LightGrid], camera: Camera, supersample: int = 2) ->
     col, row = map_positions(fine, levels[0], 1 if pixels < 30_000 else 4)
     level = footprint_level(col, row, len(levels))
     image = np.zeros(col.shape, np.float32)
-    for index in np.unique(level):
+    for index in range(int(level.min()), int(level.max()) + 1):
         scale = np.float32(0.5**index)
         sampled = cv2.remap(
             levels[index].values,
@@ -152,20 +152,37 @@ def render(levels: Sequence[LightGrid], camera: Camera, supersample: int = 2) ->
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=0.0,
         )
-        np.copyto(image, sampled, where=level == index)
+        np.copyto(image, np.asarray(sampled, np.float32), where=level == index)
     if s > 1:
         size = (camera.width_px, camera.height_px)
         return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
     return image
 
 
-def footprint_level(col: Image, row: Image, count: int) -> NDArray[np.intp]:
-    """Pyramid level that suits the narrow side of every sample's footprint on the map."""
-    dcol_dx, dcol_dy = np.gradient(col, axis=1), np.gradient(col, axis=0)
-    drow_dx, drow_dy = np.gradient(row, axis=1), np.gradient(row, axis=0)
+def footprint_level(col: Image, row: Image, count: int) -> NDArray[np.int8]:
+    """Pyramid level that suits the narrow side of every sample's footprint on the map.
+
+    Parameters
+    ----------
+    col, row : ndarray of float32, shape (h, w)
+        Map positions of the samples.
+    count : int
+        Levels of the pyramid.
+
+    Returns
+    -------
+    ndarray of int8, shape (h, w)
+        Measured on every fourth sample; neighbours share its level.
+    """
+    step = 4
+    c, r = col[::step, ::step], row[::step, ::step]
+    if min(c.shape) < 2:
+        return np.zeros(col.shape, np.int8)
+    dcol_dy, dcol_dx = np.gradient(c)
+    drow_dy, drow_dx = np.gradient(r)
     area = np.abs(dcol_dx * drow_dy - dcol_dy * drow_dx)
     longest_sq = np.maximum(dcol_dx**2 + drow_dx**2, dcol_dy**2 + drow_dy**2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        narrow = area / np.sqrt(longest_sq)
-        level = np.floor(np.log2(np.maximum(narrow, 1.0)) + 0.25)
-    return np.clip(np.nan_to_num(level), 0, count - 1).astype(np.intp)
+    narrow = area / np.sqrt(np.maximum(longest_sq, 1e-12)) / step
+    level = np.floor(np.log2(np.maximum(narrow, 1.0)) + 0.25)
+    coarse = np.clip(level, 0, count - 1).astype(np.int8)
+    return coarse.repeat(step, axis=0).repeat(step, axis=1)[: col.shape[0], : col.shape[1]]

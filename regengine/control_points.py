@@ -116,8 +116,7 @@ def clockwise(x: FloatArray, y: FloatArray) -> NDArray[np.intp]:
 def camera_covariance(solution: Solution, ground_ecef_m: FloatArray) -> FloatArray:
     """Covariance of a ground point's pixel that the camera's uncertainty causes, shape (2, 2)."""
     prior = solution.finalist.candidate.look.prior
-    free = np.ones(8, bool)
-    flow = pixel_derivatives(solution.camera, prior.velocity_ecef, ground_ecef_m[None], free)[0]
+    flow = pixel_derivatives(solution.camera, prior.velocity_ecef, ground_ecef_m[None])[0]
     return np.asarray(flow @ solution.refinement.covariance @ flow.T)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,30 +11,31 @@ from numpy.typing import NDArray
 
 from matchers.align import Alignment, align
 from matchers.camera import Camera
-from matchers.dense import DenseParameters, boresights, search
+from matchers.dense import DenseParameters, boresights, search, templates_for
 from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage
 from matchers.pose import ALONG, FOCAL, ROTATION, PosePrior
 
 FloatArray = NDArray[np.float64]
 
-ALIGNED_PER_LOOK = 14
+ALIGNED_PER_LOOK = 6  # best distinct peaks
 KEPT_PEAKS = 300
 # Two cameras are the same hypothesis when the photo's ground moves by less than this share of its
 # long side between them
 SAME_SHARE = 0.08
+LEAST_RANGE_M = 300e3  # the ground is never nearer than this
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """One thing to try: a place on the track, a scale, mirrored or not."""
+    """One thing to try: a place on the track, a scale, mirrored or not, near nadir or far off."""
 
     offset_km: float
     scale: float
     mirrored: bool
     prior: PosePrior
     speed_km_s: float
-    min_off_nadir_deg: float = 0.0
+    off_nadir_deg: tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,15 +94,17 @@ def take_look(
         # The search itself knows no mirrors: it sees the picture as it would have been
         values, weight = values[:, ::-1].copy(), weight[:, ::-1].copy()
         photo = replace(photo, mirrored=False)
+    nearest, farthest = look.off_nadir_deg
     directions = boresights(
-        parameters.tile_step_deg, parameters.max_off_nadir_deg, look.min_off_nadir_deg
+        parameters.tile_step_deg, min(parameters.max_off_nadir_deg, farthest), nearest
     )
-    peaks = search(levels, photo, values, weight, directions, parameters, KEPT_PEAKS)
+    templates = templates_for(values, weight, photo.focal_px, parameters)
+    peaks = search(levels, photo, templates, directions, parameters, KEPT_PEAKS)
     prior = look.prior.for_image(coarse.factor)
     found: list[Alignment] = []
     tried: list[Camera] = []
     for peak in peaks:
-        if len(found) >= ALIGNED_PER_LOOK:
+        if len(tried) >= ALIGNED_PER_LOOK:
             break
         if any(same_view(peak.camera, other, 0.5 * SAME_SHARE) for other in tried):
             continue
@@ -136,7 +140,7 @@ def same_view(a: Camera, b: Camera, share: float) -> bool:
     -------
     bool
     """
-    if a.mirrored != b.mirrored:
+    if a.mirrored != b.mirrored or far_apart(a, b, share):
         return False
     x, y = np.meshgrid(
         np.linspace(0.1, 0.9, 5) * a.width_px, np.linspace(0.1, 0.9, 5) * a.height_px
@@ -149,6 +153,14 @@ def same_view(a: Camera, b: Camera, share: float) -> bool:
     moved = np.hypot(at_x - x.ravel()[seen], at_y - y.ravel()[seen])
     moved = np.where(np.isfinite(moved), moved, np.inf)
     return bool(np.median(moved) < share * max(a.width_px, a.height_px))
+
+
+def far_apart(a: Camera, b: Camera, share: float) -> bool:
+    """Whether two boresights differ by more than the same view can explain: a quick first test."""
+    angle = math.acos(min(1.0, float(a.boresight_ecef @ b.boresight_ecef)))
+    apart_m = math.dist(a.position_ecef_m, b.position_ecef_m)
+    field = max(a.width_px, a.height_px) / min(a.focal_px, b.focal_px)
+    return angle > math.atan(3.0 * share * field) + math.atan(apart_m / LEAST_RANGE_M)
 
 
 def distinct(candidates: Sequence[Candidate], count: int, share: float) -> list[Candidate]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,15 +16,33 @@ from regengine.track import Track
 # position causes stays below this share of the template's half side
 POSITION_TOLERANCE = 0.06
 STEP_LIMITS_KM = (90.0, 200.0)
-# EXIF clocks seen so far were within 32 s, 245 km: this far out is looked at first
-USUAL_OFFSET_KM = 260.0
-# Edited copies are crops: the focal length in pixels is then larger than it seems
+# Tiles farther off nadir see ground that is more than twice as far away: half the positions do
+FAR_OFF_NADIR_DEG = 40.0
+FAR_STEP_RATIO = 2.0
+# Edited copies are crops (1.28 and 1.4 times seen): the focal length in pixels is then larger
 CROP_SCALES = (1.25, 1.55, 0.8, 1.95)
 SIGMA_LOG_FOCAL = 0.03  # zooms and focusing: 2-3 % on originals
 SIGMA_LOG_FOCAL_CROPPED = 0.12
 # Night lenses in order of use (counts of 9,403 archive records), millimetres
 USUAL_LENSES_MM = (85.0, 50.0, 400.0, 180.0, 28.0, 58.0, 24.0, 35.0, 105.0, 135.0, 300.0, 16.0)
 SIGMA_LOG_FOCAL_UNKNOWN = 0.12
+# How unlikely a look is, as a negative log-probability; only the order depends on it
+FAR_SURPRISE = 0.7  # half of the located photos show a city more than 315 km from the nadir
+CROP_SURPRISE = 2.0
+MIRROR_SURPRISE = 3.5
+LENS_SURPRISE = 0.4
+# Offsets are mostly small with a long tail: a third of one sigma is their usual size
+USUAL_SHARE_OF_SIGMA = 1.0 / 3.0
+LEAST_USUAL_OFFSET_KM = 150.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """A focal length to try, relative to the nominal one."""
+
+    ratio: float
+    sigma_log_focal: float
+    surprise: float
 
 
 def step_km(camera: Camera, altitude_km: float) -> float:
@@ -37,74 +57,81 @@ def offsets_outward(reach_km: float, step: float) -> list[float]:
     return [0.0] + [sign * k * step for k in range(1, count + 1) for sign in (1.0, -1.0)]
 
 
+def scales(focal_known: bool, may_be_cropped: bool) -> list[Scale]:
+    """Focal lengths worth a look, relative to the nominal one."""
+    if not focal_known:
+        return [
+            Scale(
+                ratio=lens / USUAL_LENSES_MM[0],
+                sigma_log_focal=SIGMA_LOG_FOCAL_UNKNOWN,
+                surprise=LENS_SURPRISE * k,
+            )
+            for k, lens in enumerate(USUAL_LENSES_MM)
+        ]
+    first = 0.5 * CROP_SURPRISE if may_be_cropped else CROP_SURPRISE
+    crops = [
+        Scale(ratio=r, sigma_log_focal=SIGMA_LOG_FOCAL_CROPPED, surprise=first + 0.3 * k)
+        for k, r in enumerate(CROP_SCALES)
+    ]
+    return [Scale(ratio=1.0, sigma_log_focal=SIGMA_LOG_FOCAL, surprise=0.0), *crops]
+
+
 def plan(
-    stored: Camera, tracks: Sequence[Track], altitude_km: float, focal_known: bool
+    stored: Camera,
+    tracks: Sequence[Track],
+    altitude_km: float,
+    focal_known: bool,
+    may_be_cropped: bool,
 ) -> Iterator[Look]:
     """Everything worth a look, the likeliest first.
-
-    First the nominal scale near the expected place, then far along the track; then crops, then
-    mirror images.
 
     Parameters
     ----------
     stored : Camera
         Camera of the stored image at the nominal focal length.
     tracks : sequence of Track
-        Where it may have been.
+        Where it may have been; all share their start.
     altitude_km : float
         Height above the ground.
     focal_known : bool
         Whether the nominal focal length means anything; if not, the usual lenses are tried.
+    may_be_cropped : bool
+        Whether the image's shape speaks for a crop.
 
     Yields
     ------
     Look
     """
-    if not focal_known:
-        reference = USUAL_LENSES_MM[0]
-        for lens in USUAL_LENSES_MM:
-            yield from _along(
-                stored, tracks, altitude_km, lens / reference, SIGMA_LOG_FOCAL_UNKNOWN, 0.0, False
-            )
-        return
-    usual, far = USUAL_OFFSET_KM, float("inf")
-    yield from _along(stored, tracks, altitude_km, 1.0, SIGMA_LOG_FOCAL, usual, False)
-    for scale in CROP_SCALES:
-        yield from _along(stored, tracks, altitude_km, scale, SIGMA_LOG_FOCAL_CROPPED, 0.0, False)
-    yield from _along(stored, tracks, altitude_km, 1.0, SIGMA_LOG_FOCAL, 0.0, True)
-    yield from _along(stored, tracks, altitude_km, 1.0, SIGMA_LOG_FOCAL, far, False, usual)
-    yield from _along(stored, tracks, altitude_km, 1.0, SIGMA_LOG_FOCAL, far, True, 1.0)
-    for scale in CROP_SCALES:
-        yield from _along(
-            stored, tracks, altitude_km, scale, SIGMA_LOG_FOCAL_CROPPED, usual, False, 1.0
-        )
-
-
-def _along(
-    stored: Camera,
-    tracks: Sequence[Track],
-    altitude_km: float,
-    scale: float,
-    sigma_log_focal: float,
-    farthest_km: float,
-    mirrored: bool,
-    nearest_km: float = 0.0,
-) -> Iterator[Look]:
-    """Looks at one scale along all tracks, outward; the start, which they share, once."""
-    focal_px = stored.focal_px * scale
-    step = step_km(stored.scaled(scale, stored.width_px, stored.height_px), altitude_km)
-    places = [
-        (abs(offset), number, offset, track)
-        for number, track in enumerate(tracks)
-        for offset in offsets_outward(track.reach_km, step)
-        if nearest_km <= abs(offset) <= farthest_km and (offset != 0.0 or number == 0)
-    ]
-    for _, _, offset, track in sorted(places, key=lambda p: (p[0], p[1], -p[2])):
-        sigma_along = min(0.6 * step, track.sigma_along_km)
+    options = []
+    for scale in scales(focal_known, may_be_cropped):
+        step = step_km(stored.scaled(scale.ratio, stored.width_px, stored.height_px), altitude_km)
+        for mirrored in (False, True):
+            for far in (False, True):
+                spacing = step * FAR_STEP_RATIO if far else step
+                surprise = scale.surprise + MIRROR_SURPRISE * mirrored + FAR_SURPRISE * far
+                for number, track in enumerate(tracks):
+                    for offset in offsets_outward(track.reach_km, spacing):
+                        if offset == 0.0 and number > 0:
+                            continue
+                        total = surprise + offset_surprise(offset, track)
+                        options.append((total, number, -offset, far, mirrored, scale, spacing))
+    options.sort(key=lambda o: o[:5])
+    for _, number, minus_offset, far, mirrored, scale, spacing in options:
+        track = tracks[number]
+        sigma_along = min(0.6 * spacing, track.sigma_along_km)
         yield Look(
-            offset_km=offset,
-            scale=scale,
+            offset_km=-minus_offset,
+            scale=scale.ratio,
             mirrored=mirrored,
             speed_km_s=track.speed_km_s,
-            prior=track.prior(offset, sigma_along, focal_px, sigma_log_focal),
+            prior=track.prior(
+                -minus_offset, sigma_along, stored.focal_px * scale.ratio, scale.sigma_log_focal
+            ),
+            off_nadir_deg=(FAR_OFF_NADIR_DEG, 90.0) if far else (0.0, FAR_OFF_NADIR_DEG),
         )
+
+
+def offset_surprise(offset_km: float, track: Track) -> float:
+    """Negative log-probability of an offset, up to a constant: a Cauchy distribution."""
+    usual = max(LEAST_USUAL_OFFSET_KM, USUAL_SHARE_OF_SIGMA * track.sigma_along_km)
+    return math.log1p((offset_km / usual) ** 2)

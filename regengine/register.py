@@ -39,7 +39,8 @@ FINE_PX = 1200  # long side of the photo's finest light image
 BACKGROUND_SHARE = 1.0 / 12.0  # size of the background's boxes over the long side
 DAY_LIGHT = 0.18  # median linear luminance of a frame exposed for daylight (mid grey)
 # Coarse correlation that stands out this far is worth a full proof before the search goes on
-Z_WORTH_PROVING = 4.0
+Z_WORTH_PROVING = 4.5
+LEAST_GAIN = 0.02  # in correlation over the candidate that was proven last
 # A proof this strong ends the search
 PROVEN_LOG10_ODDS = 9.0  # astrometry.net accepts at odds of 1e9
 PROVEN_MARGIN = 0.12
@@ -77,6 +78,7 @@ class SearchState:
     candidates: list[Candidate] = field(default_factory=list)
     looks: int = 0
     best: Proven | None = None
+    proven_ncc: float = 0.0
     exhausted: bool = True
     covered: bool = False
 
@@ -134,7 +136,7 @@ def register_frame(
     fine = lights_of_photo(light)
     stored, focal_known = nominal_camera(frame, position)
     tracks = tracks_for(position, parameters.clock_window_s)
-    looks = plan(stored, tracks, position.altitude_km, focal_known)
+    looks = plan(stored, tracks, position.altitude_km, focal_known, frame.may_be_cropped)
     state = SearchState()
     window = SearchWindow(light_map, position.altitude_km)
     deadline = started + parameters.max_seconds
@@ -212,9 +214,8 @@ def search_one(
         return
     state.covered = True
     found = take_look(levels, coarse, stored, look, dense)
-    before = max((c.ncc for c in state.candidates), default=0.0)
     state.candidates += found
-    if not found or found[0].ncc <= before:
+    if not found or found[0].ncc < state.proven_ncc + LEAST_GAIN:
         return
     if standing_out(state.candidates) >= Z_WORTH_PROVING:
         prove_best(fine, stored, light_map, state)
@@ -227,6 +228,7 @@ def standing_out(candidates: Sequence[Candidate]) -> float:
 
 def prove_best(fine: LightImage, stored: Camera, light_map: HasWindows, state: SearchState) -> None:
     """Steps 5 and 6: align the finalists, fit the best, weigh the evidence; keep the better."""
+    state.proven_ncc = max(c.ncc for c in state.candidates)
     finalists = compare_finalists(light_map, fine, stored, state.candidates)
     if not finalists:
         return

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from matchers.camera import Camera
 from matchers.dense import DenseParameters
-from matchers.earth import SEMI_MAJOR_M, ecef_to_geodetic
+from matchers.earth import SEMI_MAJOR_M, ecef_to_geodetic, great_circle_km
 from matchers.light_grid import LightGrid
 from regengine.hypotheses import Look
 from regengine.light_windows import KM_PER_DEG, MAP_STEP_DEG, HasWindows, window_around
@@ -20,8 +20,19 @@ LEAST_TEMPLATE_PX = 36
 # far off nadir the ground lies 900 km away
 TELE_OFF_NADIR_DEG = 62.0
 TELE_FIELD_DEG = 12.0
+# Ground seen from farther off nadir (1,500 km away) is at the limb, without structure
+FARTHEST_DEG = 68.0
 # A window serves looks this far from where it was read
-MARGIN_KM = 300.0
+MARGIN_KM = 400.0
+KEPT_WINDOWS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A window that was read, and around where."""
+
+    centre: tuple[float, float]
+    levels: tuple[LightGrid, ...] | None
 
 
 class SearchWindow:
@@ -38,9 +49,7 @@ class SearchWindow:
     def __init__(self, light_map: HasWindows, altitude_km: float) -> None:
         self._map = light_map
         self._altitude_km = altitude_km
-        self._held: tuple[LightGrid, ...] | None = None
-        self._centre = (np.nan, np.nan)
-        self._key: tuple[float, float] = (0.0, 0.0)
+        self._held: dict[tuple[float, int], Held] = {}
 
     def parameters_for(self, stored: Camera, look: Look) -> DenseParameters:
         """Dense search parameters that suit a look's scale."""
@@ -63,24 +72,20 @@ class SearchWindow:
         longest = max(stored.width_px, stored.height_px)
         sample_km = self._altitude_km / look.prior.focal_px * longest / parameters.template_px
         step_km = max(sample_km / 1.5, LEAST_SAMPLE_KM)
+        farthest = min(parameters.max_off_nadir_deg, look.off_nadir_deg[1])
         reach_km = ground_reach_km(
-            self._altitude_km, parameters.max_off_nadir_deg + 0.5 * parameters.tile_step_deg
+            self._altitude_km, min(farthest + 0.5 * parameters.tile_step_deg, FARTHEST_DEG)
         )
         lon, lat, _ = ecef_to_geodetic(look.prior.position_ecef_m)
-        key = (round(step_km, 3), round(reach_km))
-        here = (float(lon), float(lat))
-        moved_km = (
-            np.hypot(
-                (here[0] - self._centre[0]) * np.cos(np.radians(here[1])), here[1] - self._centre[1]
+        key = (round(step_km, 2), round(reach_km))
+        held = self._held.get(key)
+        if held is None or great_circle_km(*held.centre, lon, lat) > MARGIN_KM:
+            levels = window_around(
+                self._map, np.array([lon]), np.array([lat]), reach_km + MARGIN_KM, step_km
             )
-            * KM_PER_DEG
-        )
-        if key != self._key or not moved_km <= MARGIN_KM:
-            self._held = window_around(
-                self._map, np.array([here[0]]), np.array([here[1]]), reach_km + MARGIN_KM, step_km
-            )
-            self._centre, self._key = here, key
-        return self._held
+            held = Held(centre=(float(lon), float(lat)), levels=levels)
+            self._held = {key: held, **dict(list(self._held.items())[: KEPT_WINDOWS - 1])}
+        return held.levels
 
 
 def ground_reach_km(altitude_km: float, off_nadir_deg: float) -> float:
