@@ -1,0 +1,180 @@
+"""How far element sets lead astray by their age: along, across and above the track.
+
+Every element set of a real archive is propagated to the epochs of others, up to a year before and
+after its own. The other set at its own epoch stands for the truth (it is good to about 0.3 km).
+Sets that contradict their neighbours are left out on both sides, as the engine leaves them out.
+``python -m benchmarks orbit-uncertainty --real FOLDER`` prints the table that
+``regengine/orbit_uncertainty.py`` holds; ``--out FILE`` writes it as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.earth_rotation import J2000_JULIAN_DATE, days_since_j2000, turn_about_pole
+from regengine.tle import TleSet, load_tle_file
+
+FloatArray = NDArray[np.float64]
+
+AGES_DAYS = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 14.0, 20.0, 30.0, 60.0, 120.0, 240.0)
+QUANTILES = (0.5, 0.9, 0.99)
+PARTS = ("along", "cross", "radial")
+SHORT_SPAN_DAYS, LONG_SPAN_DAYS = 36.0, 365.0
+SHORT_PAIRS, LONG_PAIRS = 80, 20  # drawn for each set, so that dense years do not take hours
+
+
+def differences(tles: TleSet, keep: NDArray[np.bool_], seed: int) -> FloatArray:
+    """Age (days, positive where the set is older) and along, cross, radial km of many pairs.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 4)
+    """
+    rng = np.random.default_rng(seed)
+    days = tles.epoch_days[keep]
+    records = [tles[int(row)].satrec() for row in np.flatnonzero(keep)]
+    states = [
+        record.sgp4(J2000_JULIAN_DATE, day) for record, day in zip(records, days, strict=True)
+    ]
+    position = np.array([state[1] for state in states])
+    velocity = np.array([state[2] for state in states])
+    parts = []
+    for row, record in enumerate(records):
+        targets = _draw(days, row, rng)
+        error, found, moving = record.sgp4_array(
+            np.full(len(targets), J2000_JULIAN_DATE), days[targets]
+        )
+        targets, found, moving = targets[error == 0], found[error == 0], moving[error == 0]
+        if not len(targets):
+            continue
+        truth = position[targets]
+        along, delay_s = _slide_to(truth, found, moving, velocity[targets])
+        error, slid, _ = record.sgp4_array(
+            np.full(len(targets), J2000_JULIAN_DATE), days[targets] + delay_s / 86400.0
+        )
+        # The slide is along the orbit: the plane itself does not turn meanwhile.
+        slid = turn_about_pole(slid, -record.nodedot / 60.0 * delay_s)
+        up = truth / np.linalg.norm(truth, axis=1)[:, None]
+        normal = np.cross(truth, velocity[targets])
+        normal /= np.linalg.norm(normal, axis=1)[:, None]
+        offset = slid - truth
+        cross, radial = np.sum(offset * normal, axis=1), np.sum(offset * up, axis=1)
+        parts.append(
+            np.stack([days[targets] - days[row], along, cross, radial], axis=1)[error == 0]
+        )
+    return np.concatenate(parts)
+
+
+def _draw(days: FloatArray, row: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Other sets to compare one with: most within weeks of it, some within the year."""
+    drawn = []
+    for nearest, farthest, count in (
+        (0.02, SHORT_SPAN_DAYS, SHORT_PAIRS),
+        (SHORT_SPAN_DAYS, LONG_SPAN_DAYS, LONG_PAIRS),
+    ):
+        low, high = np.searchsorted(days, [days[row] - farthest, days[row] + farthest])
+        others = np.arange(low, high)
+        others = others[np.abs(days[others] - days[row]) > nearest]
+        drawn.append(rng.permutation(others)[:count])
+    return np.concatenate(drawn)
+
+
+def _slide_to(
+    truth: FloatArray, found: FloatArray, moving: FloatArray, speed: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Signed distance (km) and time (s) along the found orbit to the point nearest the truth."""
+    normal = np.cross(found, moving)
+    normal /= np.linalg.norm(normal, axis=1)[:, None]
+    in_plane = truth - np.sum(truth * normal, axis=1)[:, None] * normal
+    forward = np.sum(np.cross(found, in_plane) * normal, axis=1)
+    angle = np.arctan2(forward, np.sum(found * in_plane, axis=1))
+    along = angle * np.linalg.norm(truth, axis=1)
+    return along, along / np.linalg.norm(speed, axis=1)
+
+
+def table(pairs: FloatArray) -> list[tuple[float, int, FloatArray]]:
+    """Signed age, number of pairs, and quantiles (3 parts x 3) of the absolute differences."""
+    rows = []
+    centres = np.log(AGES_DAYS)
+    middle = (centres[1:] + centres[:-1]) / 2
+    low = np.exp(np.concatenate([[centres[0] - 0.5], middle]))
+    high = np.exp(np.concatenate([middle, [centres[-1] + 0.4]]))
+    for sign in (1.0, -1.0):
+        for age, least, most in zip(AGES_DAYS, low, high, strict=True):
+            chosen = pairs[(pairs[:, 0] * sign >= least) & (pairs[:, 0] * sign < most)]
+            if len(chosen) >= 30:
+                found = np.quantile(np.abs(chosen[:, 1:]), QUANTILES, axis=0).T
+                rows.append((sign * age, len(chosen), found))
+    return rows
+
+
+def commit() -> str:
+    """The checkout's commit, with a plus if files have changed since; "unknown" without git."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+def report(path: Path, since_year: int, seed: int) -> str:
+    """The whole result as Markdown."""
+    started = time.perf_counter()
+    tles = load_tle_file(path)
+    recent = tles.epoch_days >= days_since_j2000(datetime(since_year, 1, 1, tzinfo=UTC))
+    keep = recent & np.array([tles.disagreement(row) is None for row in range(len(tles))])
+    pairs = differences(tles, keep, seed)
+    first, last = (tles[int(np.flatnonzero(keep)[end])].epoch_utc for end in (0, -1))
+    lines = [
+        "# Error of a propagated element set by its age",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {os.cpu_count()} CPUs, "
+        f"Python {platform.python_version()}, {time.perf_counter() - started:.0f} s: "
+        f"`python -m benchmarks orbit-uncertainty --real FOLDER --since {since_year} "
+        f"--seed {seed}`.",
+        "",
+        f"{np.count_nonzero(keep):,} ISS element sets from {first:%Y-%m-%d} to {last:%Y-%m-%d} "
+        f"({np.count_nonzero(recent & ~keep)} that contradict their neighbours left out), each "
+        "propagated with SGP4 to the epochs of others, which stand for the truth: "
+        f"{len(pairs):,} pairs. *Age* is the time of the photograph minus the epoch: positive, the "
+        "set was issued before the photograph. *Along* is the distance along the orbit to the "
+        "point nearest the truth; *cross* and *radial* are what is left there, after the slide. "
+        "Kilometres, median / 90 % / 99 % of the absolute value.",
+        "",
+        "| age (days) | pairs | along | cross | radial |",
+        "|---:|---:|---:|---:|---:|",
+    ]
+    for age, count, found in table(pairs):
+        cells = [" / ".join(f"{value:.3g}" for value in part) for part in found]
+        lines.append(f"| {age:+g} | {count:,} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(argv: list[str]) -> int:
+    """Measure and print; 0 when done."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks orbit-uncertainty")
+    parser.add_argument("--real", type=Path, required=True, help="folder with orbit/iss_tles.txt")
+    parser.add_argument("--since", type=int, default=2003, help="first year of the sets used")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="also write the Markdown here")
+    options = parser.parse_args(argv)
+    text = report(options.real / "orbit" / "iss_tles.txt", options.since, options.seed)
+    print(text, end="")
+    if options.out is not None:
+        options.out.write_text(text, encoding="utf-8")
+    return 0

@@ -1,0 +1,185 @@
+"""`regengine tle info`: what a TLE file covers, and where the ISS was at a time."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from regengine.errors import ConfigError
+
+if TYPE_CHECKING:
+    from regengine.tle import TleSet
+
+app = typer.Typer(
+    help="Inspect TLE files: their coverage, and the nadir at a time.\n\n"
+    "Example: regengine tle info iss.txt --time 2012-03-28T15:46:41Z",
+    no_args_is_help=True,
+)
+GAP_DAYS = 10.0  # further than that from an epoch, only the orbit's plane is known
+LISTED = 5
+
+
+@app.callback()
+def tle() -> None:
+    """Keep ``info`` a sub-command although it is the only one."""
+
+
+@app.command(no_args_is_help=True)
+def info(
+    file: Annotated[Path, typer.Argument(help="TLE file with any number of element sets.")],
+    time: Annotated[
+        str | None,
+        typer.Option(help="Also show the nadir at this time (ISO 8601; UTC unless it says else)."),
+    ] = None,
+    satellite: Annotated[
+        str | None,
+        typer.Option(help="Catalogue number; without it the ISS (25544), or the only one."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on one line.")] = False,
+) -> None:
+    """Show what a TLE file covers and, with --time, where the satellite was and how surely.
+
+    \b
+    Examples:
+      regengine tle info iss.txt
+      regengine tle info iss.txt --time 2012-03-28T15:46:41Z
+      regengine tle info iss.txt --time 2012-03-28T15:46:41Z --json
+    """
+    when = None if time is None else parse_time(time)
+    from regengine.tle import load_tle_file
+
+    tles = load_tle_file(file, satellite=satellite)
+    facts = coverage(tles)
+    if when is not None:
+        facts["at"] = situation(tles, when)
+    typer.echo(json.dumps(facts) if as_json else "\n".join(table(facts)))
+
+
+def parse_time(text: str) -> datetime:
+    """A time out of an option's text; one without a zone is UTC, and a note says so."""
+    from regengine.record_values import parse_iso_time
+
+    time = parse_iso_time(text)
+    if time is None:
+        raise ConfigError(f"--time {text!r} is no time: write it like 2012-03-28T15:46:41Z.")
+    if datetime.fromisoformat(text).tzinfo is None:
+        typer.echo(f"Note: --time {text} names no zone and is taken as UTC.", err=True)
+    return time
+
+
+def coverage(tles: TleSet) -> dict[str, Any]:
+    """What a file holds, ready for JSON."""
+    import numpy as np
+
+    from regengine.earth_rotation import utc_of
+
+    days = tles.epoch_days
+    gaps = [
+        {
+            "from_utc": stamp(utc_of(days[row])),
+            "to_utc": stamp(utc_of(days[row + 1])),
+            "days": round(float(days[row + 1] - days[row]), 1),
+        }
+        for row in np.flatnonzero(np.diff(days) > GAP_DAYS)
+    ]
+    return {
+        "file": str(tles.path),
+        "satellite": tles.satellite,
+        "name": tles[len(tles) - 1].name,
+        "element_sets": len(tles),
+        "first_epoch_utc": stamp(utc_of(days[0])),
+        "last_epoch_utc": stamp(utc_of(days[-1])),
+        "gaps": gaps,
+        "skipped": [{"line": one.line_number, "reason": one.reason} for one in tles.skipped],
+        "other_satellites": list(tles.other_satellites),
+    }
+
+
+def situation(tles: TleSet, time: datetime) -> dict[str, Any]:
+    """Where the satellite was at a time, how well that is known, and what light there was."""
+    from regengine.orbit import position_from_elements
+    from regengine.sun_moon import sun_moon
+
+    chosen, passed_over = tles.choose(time)
+    position = position_from_elements(chosen, time)
+    light = sun_moon(time, position.lon, position.lat)
+    assert position.velocity_ecef_m_s is not None
+    return {
+        "time_utc": stamp(time),
+        "epoch_utc": stamp(chosen.epoch_utc),
+        "line": chosen.line_number,
+        "tle_age_h": round(chosen.age_h(time), 2),
+        "nadir": {
+            "lon": round(position.lon, 4),
+            "lat": round(position.lat, 4),
+            "altitude_km": round(position.altitude_km, 2),
+        },
+        "direction": "ascending" if position.velocity_ecef_m_s[2] > 0.0 else "descending",
+        "sigma_along_km": round(position.sigma_along_km, 2),
+        "sigma_cross_km": round(position.sigma_cross_km, 2),
+        "sigma_radial_km": round(position.sigma_radial_km, 2),
+        "sun_elevation_deg": round(light.sun_elevation_deg, 2),
+        "sun_azimuth_deg": round(light.sun_azimuth_deg, 2),
+        "moon_elevation_deg": round(light.moon_elevation_deg, 2),
+        "moon_azimuth_deg": round(light.moon_azimuth_deg, 2),
+        "moon_illumination": round(light.moon_illumination, 3),
+        "passed_over": [{"line": one.line_number, "reason": one.reason} for one in passed_over],
+    }
+
+
+def stamp(time: datetime) -> str:
+    """A time as the records write it."""
+    precision = "milliseconds" if time.microsecond else "seconds"
+    return time.isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def table(facts: dict[str, Any]) -> list[str]:
+    """The same facts as lines for a person."""
+    name = f" ({facts['name']})" if facts["name"] else ""
+    rows = [
+        ("satellite", facts["satellite"] + name),
+        ("element sets", f"{facts['element_sets']:,}"),
+        ("first epoch", facts["first_epoch_utc"]),
+        ("last epoch", facts["last_epoch_utc"]),
+        (f"gaps > {GAP_DAYS:.0f} days", str(len(facts["gaps"]))),
+    ]
+    longest = sorted(facts["gaps"], key=lambda gap: -gap["days"])[:LISTED]
+    rows += [("", f"{gap['from_utc']} to {gap['to_utc']}, {gap['days']} days") for gap in longest]
+    rows.append(("skipped", str(len(facts["skipped"]))))
+    rows += [("", one["reason"]) for one in facts["skipped"][:LISTED]]
+    if facts["other_satellites"]:
+        rows.append(("other satellites", str(len(facts["other_satellites"]))))
+    at = facts.get("at")
+    if at:
+        rows += situation_rows(at)
+    width = max(len(label) for label, _ in rows)
+    return [facts["file"], *(f"  {label:{width}}  {value}" for label, value in rows)]
+
+
+def situation_rows(at: dict[str, Any]) -> list[tuple[str, str]]:
+    """Labels and values of :func:`situation`."""
+    nadir = at["nadir"]
+    age_d = abs(at["tle_age_h"]) / 24.0
+    side = "before" if at["tle_age_h"] > 0.0 else "after"
+    return [
+        ("at", at["time_utc"]),
+        ("set used", f"line {at['line']}, {at['epoch_utc']}, {age_d:.2f} days {side} the time"),
+        *(("passed over", one["reason"]) for one in at["passed_over"]),
+        ("nadir", f"lon {nadir['lon']:.3f}, lat {nadir['lat']:.3f}, {at['direction']}"),
+        ("altitude", f"{nadir['altitude_km']:.1f} km above WGS84"),
+        (
+            "one sigma",
+            f"{at['sigma_along_km']:.1f} km along the track, {at['sigma_cross_km']:.1f} km across, "
+            f"{at['sigma_radial_km']:.1f} km in height",
+        ),
+        ("Sun", f"{at['sun_elevation_deg']:.1f} deg above the horizon"),
+        (
+            "Moon",
+            f"{at['moon_elevation_deg']:.1f} deg above the horizon, "
+            f"{at['moon_illumination']:.0%} lit",
+        ),
+    ]

@@ -1,0 +1,180 @@
+"""Photos as arrays: linear light for measuring, display colours for drawing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.errors import FrameError
+from regengine.image_header import ImageHeader, read_image_header
+from regengine.image_reduce import Reduction, plan_reduction
+from regengine.image_strips import Strip, read_strips
+from regengine.raw import decode_raw
+
+# Linear-light luminance of sRGB's primaries (IEC 61966-2-1).
+LUMINANCE_WEIGHTS = (0.2126, 0.7152, 0.0722)
+# A sample counts as clipped from 252 of 255 on: JPEG compression scatters a clipped plateau over
+# the last few values.
+CLIPPED_FROM = 252.0 / 255.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearLight:
+    """A photo as linear luminance.
+
+    ``light`` (float32, height x width, 0 to 1) and ``saturated`` (float32, same shape, share of
+    the pixel's area in which a colour is clipped). A place (x, y) of the stored picture lies at
+    ((x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5) of these arrays.
+    """
+
+    light: NDArray[np.float32]
+    saturated: NDArray[np.float32]
+    factor: float
+
+
+def read_linear_light(path: Path, *, max_long_side_px: int) -> LinearLight:
+    """Linear luminance of a photo, brought down by area averages.
+
+    Samples go through the inverse of the sRGB curve (IEC 61966-2-1) before anything is averaged,
+    so that a lamp keeps its flux; embedded colour profiles are not applied. Transparent parts
+    are dark. Raw files are linear already.
+
+    Parameters
+    ----------
+    path : Path
+        JPEG, PNG, TIFF or raw file.
+    max_long_side_px : int
+        The result's longer side is at most this long; smaller pictures stay as they are.
+
+    Returns
+    -------
+    LinearLight
+        Pixels as stored: the EXIF orientation turns nothing.
+
+    Raises
+    ------
+    FrameError
+        The file is no readable image, or damaged or cut short anywhere.
+    """
+    header = read_image_header(path)
+    reduction = plan_reduction(header.width_px, header.height_px, max_long_side_px)
+    if header.format == "raw":
+        picture, scale = _raw_picture(header, reduction, for_display=False)
+        light, saturated = _strip_light(Strip(samples=picture), linear=True)
+    else:
+        lights, masks = [], []
+        for strip in read_strips(header, reduction.strip_rows):
+            light, saturated = _strip_light(strip, linear=False)
+            lights.append(reduction.blocks_of(light))
+            masks.append(reduction.blocks_of(saturated))
+        light, saturated = np.concatenate(lights), np.concatenate(masks)
+        scale = 1.0 / reduction.block
+    return LinearLight(
+        light=reduction.finish(light, scale=scale),
+        saturated=reduction.finish(saturated, scale=scale),
+        factor=reduction.factor,
+    )
+
+
+def read_display_rgb(path: Path, max_long_side_px: int) -> tuple[NDArray[np.uint8], float]:
+    """Photo in display colours, to draw on.
+
+    Parameters
+    ----------
+    path : Path
+        JPEG, PNG, TIFF or raw file.
+    max_long_side_px : int
+        The result's longer side is at most this long; smaller pictures stay as they are.
+
+    Returns
+    -------
+    rgb : ndarray of uint8, shape (height, width, 3)
+        Red, green, blue, sRGB, as stored; transparent parts black.
+    factor : float
+        Scale of the result, as in `LinearLight`.
+
+    Raises
+    ------
+    FrameError
+        The file is no readable image, or damaged or cut short anywhere.
+    """
+    header = read_image_header(path)
+    reduction = plan_reduction(header.width_px, header.height_px, max_long_side_px)
+    if header.format == "raw":
+        picture, scale = _raw_picture(header, reduction, for_display=True)
+        rgb = _strip_rgb(Strip(samples=picture))
+    else:
+        strips = read_strips(header, reduction.strip_rows)
+        rgb = np.concatenate([reduction.blocks_of(_strip_rgb(strip)) for strip in strips])
+        scale = 1.0 / reduction.block
+    return reduction.finish(rgb, scale=scale), reduction.factor
+
+
+def _raw_picture(
+    header: ImageHeader, reduction: Reduction, *, for_display: bool
+) -> tuple[NDArray[np.uint16], float]:
+    """Picture of a raw file and its scale: halved where at least that is wanted anyway."""
+    halved = reduction.factor <= 0.5
+    scale = 0.5 if halved else 1.0
+    picture = decode_raw(header.path, half_size=halved, for_display=for_display)
+    shape = (math.ceil(header.height_px * scale), math.ceil(header.width_px * scale))
+    if picture.shape[:2] != shape:  # LibRaw stretches oblong pixels and turns slanted sensors
+        raise FrameError(
+            f"{header.path} comes from a sensor whose pixels are not square; "
+            "give the camera's JPEG or a TIFF of it"
+        )
+    return picture, scale
+
+
+@cache
+def _curve(full_scale: int, linear: bool) -> NDArray[np.float32]:
+    """Linear light, 0 to 1, of every possible sample."""
+    value = np.arange(full_scale + 1) / full_scale
+    if not linear:
+        value = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    return value.astype(np.float32)
+
+
+def _strip_light(strip: Strip, *, linear: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Luminance and clipped pixels of a strip at full resolution."""
+    full_scale = int(np.iinfo(strip.samples.dtype).max)
+    curve = _curve(full_scale, linear)
+    if strip.samples.ndim == 2:
+        light, largest = _look_up(strip.samples, curve), strip.samples
+    else:
+        red, green, blue = (np.ascontiguousarray(strip.samples[..., i]) for i in range(3))
+        light = _look_up(red, curve * np.float32(LUMINANCE_WEIGHTS[0]))
+        light += _look_up(green, curve * np.float32(LUMINANCE_WEIGHTS[1]))
+        light += _look_up(blue, curve * np.float32(LUMINANCE_WEIGHTS[2]))
+        largest = np.maximum(np.maximum(red, green), blue)
+    saturated = (largest >= math.ceil(CLIPPED_FROM * full_scale)).astype(np.float32)
+    if strip.alpha is not None:
+        opacity = strip.alpha.astype(np.float32) / np.float32(full_scale)
+        light *= opacity
+        saturated *= opacity
+    return light, saturated
+
+
+def _look_up(samples: NDArray[Any], curve: NDArray[np.float32]) -> NDArray[np.float32]:
+    if samples.dtype == np.uint8:
+        import cv2
+
+        # Three times faster than indexing.
+        return np.asarray(cv2.LUT(samples, curve), np.float32)
+    return curve[samples]
+
+
+def _strip_rgb(strip: Strip) -> NDArray[np.uint8]:
+    samples = strip.samples if strip.samples.ndim == 3 else np.stack([strip.samples] * 3, -1)
+    if samples.dtype == np.uint16:
+        samples = (samples >> 8).astype(np.uint8)
+    if strip.alpha is not None:
+        opacity = strip.alpha.astype(np.float32) / np.iinfo(strip.alpha.dtype).max
+        samples = (samples * opacity[..., None] + 0.5).astype(np.uint8)
+    return np.ascontiguousarray(samples)

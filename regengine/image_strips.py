@@ -1,0 +1,172 @@
+"""Decoded images, some rows at a time, so that large photos need little memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.errors import FrameError
+from regengine.image_header import (
+    TIFF_EXTRA_SAMPLES,
+    TIFF_PHOTOMETRIC,
+    ImageHeader,
+    decoding,
+)
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from rasterio import DatasetReader
+
+_WHITE_IS_ZERO = 0  # PhotometricInterpretation (TIFF 6.0)
+_PREMULTIPLIED = 1  # ExtraSamples (TIFF 6.0): colours multiplied by alpha already
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """Some full rows of an image.
+
+    ``samples`` has shape (rows, width) for grey or (rows, width, 3) for red, green, blue and
+    dtype uint8 or uint16; ``alpha`` has shape (rows, width) and the same dtype, or is None.
+    """
+
+    samples: NDArray[Any]
+    alpha: NDArray[Any] | None = None
+
+
+def read_strips(header: ImageHeader, rows: int) -> Iterator[Strip]:
+    """Rows of a JPEG, PNG or TIFF from top to bottom, as stored.
+
+    JPEG and 8-bit PNG come through Pillow, which knows Adobe's inverted CMYK and fails where data
+    is missing; TIFF and 16-bit PNG through GDAL, since Pillow drops the low byte of colours.
+
+    Parameters
+    ----------
+    header : ImageHeader
+        What to read.
+    rows : int
+        Rows a strip; the last may have fewer.
+
+    Yields
+    ------
+    Strip
+        At full depth.
+
+    Raises
+    ------
+    FrameError
+        The image is damaged, cut short, or of a kind that is not read.
+    """
+    if header.format == "tiff" or header.deep:
+        return _gdal_strips(header, rows)
+    return _pillow_strips(header, rows)
+
+
+def _pillow_strips(header: ImageHeader, rows: int) -> Iterator[Strip]:
+    from PIL import Image
+
+    with decoding(header.path):
+        image: Image.Image = Image.open(header.path, formats=[header.format.upper()])
+    with image:
+        with decoding(header.path):
+            image.load()  # fails where data is missing: no grey filling
+        for top in range(0, image.height, rows):
+            with decoding(header.path):
+                rows_there = (0, top, image.width, min(top + rows, image.height))
+                strip = _pillow_strip(image.crop(rows_there))
+            yield strip
+
+
+def _pillow_strip(strip: Image.Image) -> Strip:
+    """Grey or RGB samples of a JPEG or 8-bit PNG, whose modes are 1, L, LA, P, RGB, RGBA, CMYK."""
+    if strip.mode in ("1", "L") and "transparency" not in strip.info:
+        return Strip(samples=np.asarray(strip.convert("L")))
+    if strip.mode in ("LA", "RGBA") or "transparency" in strip.info:
+        samples = np.asarray(strip.convert("RGBA"))
+        return Strip(samples=samples[..., :3], alpha=samples[..., 3])
+    if strip.mode == "RGB":
+        return Strip(samples=np.asarray(strip))
+    return Strip(samples=np.asarray(strip.convert("RGB")))  # palette, CMYK
+
+
+def _gdal_strips(header: ImageHeader, rows: int) -> Iterator[Strip]:
+    import rasterio
+    from rasterio.windows import Window
+
+    with decoding(header.path):
+        source = rasterio.open(header.path, driver="PNG" if header.format == "png" else "GTiff")
+    with source:
+        with decoding(header.path):
+            layout = _layout(header, source)
+        for top in range(0, source.height, rows):
+            window = Window(0, top, source.width, min(rows, source.height - top))
+            with decoding(header.path):
+                bands = source.read(list(layout.bands), window=window)
+            yield _gdal_strip(bands, layout)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Layout:
+    """How a GDAL image codes colour: its bands (from 1), the colours', then alpha's if any."""
+
+    bands: tuple[int, ...]
+    colours: Literal["grey", "palette", "rgb", "cmyk"]
+    bits: int
+    white_is_zero: bool = False
+    palette: NDArray[np.uint8] | None = None
+
+
+def _layout(header: ImageHeader, source: DatasetReader) -> _Layout:
+    from rasterio.enums import ColorInterp as Band
+
+    meaning = source.colorinterp
+    if not set(source.dtypes) <= {"uint8", "uint16"}:
+        raise _unsupported(header, f"samples of type {source.dtypes[0]}")
+    bits = int(source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", np.iinfo(source.dtypes[0]).bits))
+    extra = header.tiff_tags.get(TIFF_EXTRA_SAMPLES)
+    premultiplied = extra == _PREMULTIPLIED or extra == (_PREMULTIPLIED,)
+    has_alpha = Band.alpha in meaning and not premultiplied
+    alpha = (meaning.index(Band.alpha) + 1,) if has_alpha else ()
+    if header.tiff_tags.get(TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:  # GDAL calls it a palette
+        return _Layout(bands=(1, *alpha), colours="grey", bits=bits, white_is_zero=True)
+    if meaning[:3] == (Band.red, Band.green, Band.blue):
+        return _Layout(bands=(1, 2, 3, *alpha), colours="rgb", bits=bits)
+    if meaning[:4] == (Band.cyan, Band.magenta, Band.yellow, Band.black):
+        return _Layout(bands=(1, 2, 3, 4, *alpha), colours="cmyk", bits=bits)
+    if meaning[0] == Band.palette and bits <= 8:
+        palette = np.zeros((256, 3), np.uint8)
+        for index, colour in source.colormap(1).items():
+            palette[index] = colour[:3]
+        return _Layout(bands=(1,), colours="palette", bits=8, palette=palette)
+    if meaning[0] == Band.gray:
+        return _Layout(bands=(1, *alpha), colours="grey", bits=bits)
+    raise _unsupported(header, f"{len(meaning)} bands of colour {meaning[0].name}")
+
+
+def _unsupported(header: ImageHeader, what: str) -> FrameError:
+    return FrameError(
+        f"{header.path} has {what}, which is not read; "
+        "save it as an 8- or 16-bit grey or RGB TIFF, PNG or JPEG"
+    )
+
+
+def _gdal_strip(bands: NDArray[Any], layout: _Layout) -> Strip:
+    if layout.palette is not None:
+        return Strip(samples=layout.palette[bands[0]])
+    full_scale = int(np.iinfo(bands.dtype).max)
+    if 2**layout.bits - 1 != full_scale:  # such as 12 bits in 16
+        scaled = bands.astype(np.uint32) * full_scale // (2**layout.bits - 1)
+        bands = scaled.astype(bands.dtype)
+    if layout.colours == "cmyk":  # ink that covers the paper's light
+        paper = (full_scale - bands[:4]).astype(np.uint32)
+        light = ((paper[:3] * paper[3] + full_scale // 2) // full_scale).astype(bands.dtype)
+        alpha = bands[4] if len(bands) > 4 else None
+        return Strip(samples=np.moveaxis(light, 0, -1), alpha=alpha)
+    if layout.colours == "rgb":
+        alpha = bands[3] if len(bands) > 3 else None
+        return Strip(samples=np.moveaxis(bands[:3], 0, -1), alpha=alpha)
+    grey = full_scale - bands[0] if layout.white_is_zero else bands[0]
+    return Strip(samples=grey, alpha=bands[1] if len(bands) > 1 else None)

@@ -1,0 +1,250 @@
+"""The text of a TLE file: pair its lines, check every column that matters, say what is wrong.
+
+SGP4 itself accepts wrong checksums and cut lines, so nothing here leaves the checking to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.errors import EphemerisError
+
+FloatArray = NDArray[np.float64]
+
+LINE_LENGTH = 69
+LINE_START = re.compile(r"[12] [ 0-9A-Z][ 0-9]{4}")  # the number may be padded or Alpha-5
+# What a character adds to the checksum: its digit, 1 for a minus sign, nothing for the rest.
+CHECKSUM_VALUE = np.zeros(256, np.int64)
+CHECKSUM_VALUE[ord("0") : ord("9") + 1] = np.arange(10)
+CHECKSUM_VALUE[ord("-")] = 1
+# Columns (zero-based) that the choice of a set depends on, with the range each must lie in.
+EPOCH_YEAR, EPOCH_DAY = slice(18, 20), slice(20, 32)
+CHECKED_FIELDS = (
+    (0, EPOCH_YEAR, "epoch year", 0.0, 99.0),
+    (0, EPOCH_DAY, "epoch day", 1.0, 367.0),
+    (1, slice(8, 16), "inclination", 0.0, 180.0),
+    (1, slice(17, 25), "right ascension of the node", -360.0, 360.0),
+    (1, slice(26, 33), "eccentricity", 0.0, 9999999.0),
+    (1, slice(34, 42), "argument of perigee", -360.0, 360.0),
+    (1, slice(43, 51), "mean anomaly", -360.0, 360.0),
+    (1, slice(52, 63), "mean motion", 0.01, 20.0),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkippedSet:
+    """An element set that was left out, the line it stands on and one sentence why."""
+
+    line_number: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TlePair:
+    """Two lines that belong together, where the first stands, and the name above them."""
+
+    line1: str
+    line2: str
+    line_number: int
+    line2_number: int
+    name: str | None
+
+    @property
+    def satellite(self) -> str:
+        """Catalogue number as written, without padding."""
+        return self.line1[2:7].strip().zfill(5)
+
+
+def read_tle_text(path: Path) -> str:
+    """The file's text: UTF-8 or UTF-16, with or without a byte-order mark.
+
+    Raises
+    ------
+    EphemerisError
+        If the file cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        what = (error.strerror or str(error)).lower()
+        raise EphemerisError(
+            f"{path}: the TLE file cannot be read ({what}); check the path given with --tle"
+        ) from error
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    return content.decode(encoding, errors="replace")
+
+
+def pair_lines(text: str) -> tuple[list[TlePair], list[SkippedSet]]:
+    """Find the pairs of lines among names, comments, blank lines and fragments.
+
+    Returns
+    -------
+    pairs : list of TlePair
+        In the file's order; contents not yet checked.
+    skipped : list of SkippedSet
+        Lines without their partner.
+    """
+    pairs: list[TlePair] = []
+    skipped: list[SkippedSet] = []
+    first: tuple[int, str] | None = None
+    name: str | None = None
+
+    def drop_first() -> None:
+        if first is not None:
+            skipped.append(
+                SkippedSet(
+                    line_number=first[0],
+                    reason=f"line {first[0]} is the first line of a set whose second is missing",
+                )
+            )
+
+    for number, raw in enumerate(text.splitlines(), start=1):
+        line = raw.strip()
+        if not line or line[0] == "#":
+            continue
+        if not LINE_START.match(line):
+            name = line.removeprefix("0 ").strip()
+        elif line[0] == "1":
+            drop_first()
+            first = (number, line)
+        elif first is None:
+            skipped.append(
+                SkippedSet(
+                    line_number=number,
+                    reason=f"line {number} is the second line of a set whose first is missing",
+                )
+            )
+            name = None
+        else:
+            pairs.append(
+                TlePair(
+                    line1=first[1],
+                    line2=line,
+                    line_number=first[0],
+                    line2_number=number,
+                    name=name,
+                )
+            )
+            first, name = None, None
+    drop_first()
+    return pairs, skipped
+
+
+def check_pairs(pairs: Sequence[TlePair]) -> tuple[list[TlePair], FloatArray, list[SkippedSet]]:
+    """Keep the pairs whose two lines are whole, sum up, belong together and hold numbers.
+
+    Returns
+    -------
+    good : list of TlePair
+        Lines cut to 69 characters.
+    epoch_days : ndarray of float64, shape (len(good),)
+        Epochs, days since 2000-01-01 12:00 UTC.
+    skipped : list of SkippedSet
+        The others.
+    """
+    skipped: list[SkippedSet] = []
+
+    def keep(
+        candidates: Sequence[TlePair], complaint: Callable[[TlePair, int], str | None]
+    ) -> list[TlePair]:
+        kept = []
+        for row, pair in enumerate(candidates):
+            reason = complaint(pair, row)
+            if reason is None:
+                kept.append(pair)
+            else:
+                skipped.append(SkippedSet(line_number=pair.line_number, reason=reason))
+        return kept
+
+    whole = keep(pairs, lambda pair, _: _wrong_length(pair))
+    columns = _columns(whole)
+    digits = CHECKSUM_VALUE[columns]
+    wanted = digits[:, :, :-1].sum(axis=2) % 10
+    wrong_sum = (wanted != digits[:, :, -1]) | (columns[:, :, -1] < ord("0"))
+    doubtful = wrong_sum.any(axis=1) | (columns[:, 0, 2:7] != columns[:, 1, 2:7]).any(axis=1)
+    summed = keep(
+        whole,
+        lambda pair, row: _wrong_sum_or_satellite(pair, wanted[row]) if doubtful[row] else None,
+    )
+    columns = columns[~doubtful]
+    good = summed
+    if not _numbers_are_fine(columns):
+        wrong = [_wrong_number(pair) for pair in summed]
+        good = keep(summed, lambda _, row: wrong[row])
+        columns = columns[[reason is None for reason in wrong]]
+    return good, _epoch_days(columns), skipped
+
+
+def _columns(pairs: Sequence[TlePair]) -> NDArray[np.uint8]:
+    """All lines as characters, shape (n, 2, 69)."""
+    text = "".join(pair.line1[:LINE_LENGTH] + pair.line2[:LINE_LENGTH] for pair in pairs)
+    characters = np.frombuffer(text.encode("ascii", errors="replace"), np.uint8)
+    return characters.reshape(-1, 2, LINE_LENGTH)
+
+
+def _field(columns: NDArray[np.uint8], line: int, place: slice) -> FloatArray:
+    """Numbers in one field of all sets; ValueError if one of them is none."""
+    characters = np.ascontiguousarray(columns[:, line, place])
+    return characters.view(f"S{characters.shape[1]}")[:, 0].astype(float)
+
+
+def _numbers_are_fine(columns: NDArray[np.uint8]) -> bool:
+    try:
+        return all(
+            bool(np.all((low <= values) & (values <= high)))
+            for line, place, _, low, high in CHECKED_FIELDS
+            for values in [_field(columns, line, place)]
+        )
+    except ValueError:
+        return False
+
+
+def _epoch_days(columns: NDArray[np.uint8]) -> FloatArray:
+    year = _field(columns, 0, EPOCH_YEAR).astype(int)
+    year += np.where(year < 57, 2000, 1900)  # the two-digit year of the format: 1957-2056
+    new_year = (year - 1970).astype("datetime64[Y]").astype("datetime64[D]")
+    whole_days = (new_year - np.datetime64("2000-01-01")).astype(float)
+    return whole_days + _field(columns, 0, EPOCH_DAY) - 1.5
+
+
+def _numbered_lines(pair: TlePair) -> Iterator[tuple[int, str]]:
+    yield pair.line_number, pair.line1
+    yield pair.line2_number, pair.line2
+
+
+def _wrong_length(pair: TlePair) -> str | None:
+    for number, line in _numbered_lines(pair):
+        if len(line) < LINE_LENGTH:
+            return f"line {number} has {len(line)} characters instead of 69: it is cut"
+        if len(line) > LINE_LENGTH and not line[LINE_LENGTH].isspace():
+            return f"line {number} has {len(line)} characters instead of 69"
+    return None
+
+
+def _wrong_sum_or_satellite(pair: TlePair, wanted: NDArray[np.int64]) -> str:
+    for (number, line), right in zip(_numbered_lines(pair), wanted, strict=True):
+        written = line[LINE_LENGTH - 1]
+        if written != str(right):
+            return f"line {number} ends with checksum {written!r} where its digits give {right}"
+    return (
+        f"lines {pair.line_number} and {pair.line2_number} belong to different satellites "
+        f"({pair.line1[2:7].strip()} and {pair.line2[2:7].strip()})"
+    )
+
+
+def _wrong_number(pair: TlePair) -> str | None:
+    for line, place, what, low, high in CHECKED_FIELDS:
+        number, text = list(_numbered_lines(pair))[line]
+        try:
+            fine = low <= float(text[place]) <= high
+        except ValueError:
+            fine = False
+        if not fine:
+            return f"line {number} has {text[place].strip()!r} as its {what}"
+    return None
