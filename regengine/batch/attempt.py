@@ -1,0 +1,81 @@
+"""One photo, whatever happens: always a result, never an exception."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from regengine.batch.plan import Task
+from regengine.errors import RegengineError
+from regengine.frame_id import frame_id_of
+from regengine.records import printable, record_line
+from regengine.result import FrameResult, Reason
+from regengine.store.rows import StoredFrame, to_tables
+
+Process = Callable[[Path], FrameResult]
+
+
+def attempt(process: Process, task: Task) -> FrameResult:
+    """Process a photo; what goes wrong becomes a ``failed`` result.
+
+    Parameters
+    ----------
+    process : callable
+        Gives the result of one photo.
+    task : Task
+        The photo.
+
+    Returns
+    -------
+    FrameResult
+        One that the store and the records can hold.
+    """
+    start_s = time.perf_counter()
+    try:
+        result = process(task.path)
+        # A result that cannot be written must fail its own frame, not the run.
+        to_tables([StoredFrame(frame_index=0, result=result)])
+        record_line(result)
+        return result
+    except RegengineError as error:
+        code, text = error.code, str(error)
+    except MemoryError:
+        code = "out_of_memory"
+        text = f"{task.path} needs more memory than there is: resize it, or use fewer --workers."
+    except Exception as error:
+        logging.getLogger("regengine").debug("%s failed", task.path, exc_info=True)
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        code = "internal_error"
+        text = f"{task.path} met something unforeseen ({what}): please report it with the photo."
+    return failed(task, code, text, seconds=time.perf_counter() - start_s)
+
+
+def failed(task: Task, code: str, text: str, *, seconds: float = 0.0) -> FrameResult:
+    """The result of a photo that could not be processed.
+
+    Parameters
+    ----------
+    task : Task
+        The photo.
+    code, text : str
+        Reason, and its sentence.
+    seconds : float
+        Time that was spent on it.
+
+    Returns
+    -------
+    FrameResult
+    """
+    return FrameResult(
+        frame=printable(frame_id_of(task.path)),
+        path=printable(str(task.path)),
+        sha256=task.sha256,
+        verdict="failed",
+        probability=None,
+        reasons=(Reason(code=code, text=printable(text)),),
+        engine_version=version("regengine"),
+        seconds=seconds,
+    )

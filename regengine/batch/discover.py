@@ -1,0 +1,65 @@
+"""Photos behind files, folders and patterns."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+# What the frame reader opens; files that are named one by one may have any ending.
+SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".nef", ".dng", ".cr2", ".cr3", ".arw")
+)
+
+
+def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path]:
+    """Photos that files, folders and glob patterns stand for.
+
+    Parameters
+    ----------
+    patterns : sequence of str
+        A file stands for itself, whatever its ending and even if it is missing; a folder for the
+        photos in it and below; a pattern (``**`` goes into folders) for what matches it.
+    exclude : sequence of Path, optional
+        Files, and folders with their content, that are never taken: the night-light maps, and
+        the folder that overlays are written to.
+
+    Returns
+    -------
+    list of Path
+        As given, those of one folder or pattern in alphabetical order, each file once.
+    """
+    found: dict[Path, Path] = {}
+    left_out = [path.resolve() for path in exclude]
+    for pattern in patterns:
+        for path in _expand(pattern):
+            whole = path.resolve()
+            if any(whole.is_relative_to(barred) for barred in left_out):
+                continue
+            found.setdefault(path.absolute(), path)
+    return list(found.values())
+
+
+def _expand(pattern: str) -> list[Path]:
+    path = Path(pattern)
+    if path.is_dir():
+        return _photos_below(path)
+    if path.exists() or not glob.has_magic(pattern):
+        return [path]
+    matches = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
+    photos = [below for match in matches if match.is_dir() for below in _photos_below(match)]
+    files = [match for match in matches if match.is_file()]
+    return sorted({*photos, *(f for f in files if f.suffix.lower() in SUFFIXES)}) or files
+
+
+def _photos_below(folder: Path) -> list[Path]:
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            Path(parent, name)
+            for name in names
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+        ]
+    return sorted(found)

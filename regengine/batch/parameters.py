@@ -1,0 +1,74 @@
+"""The settings that a result depends on, as text, and the hash that tells whether they changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from regengine.pipeline import RunInputs
+
+EDGE_BYTES = 1 << 20  # maps of gigabytes: their size, beginning and end tell them apart
+
+
+def parameters_of(inputs: RunInputs) -> tuple[str, str]:
+    """Text and hash of all that results of a run depend on, the photo excepted.
+
+    Parameters
+    ----------
+    inputs : RunInputs
+        What the run was given.
+
+    Returns
+    -------
+    parameters : str
+        A JSON object, keys sorted. Files appear by name and fingerprint, so that moving them
+        changes nothing.
+    sha256 : str
+        Hash of that text, hexadecimal.
+    """
+    settings = {
+        "engine_version": version("regengine"),
+        "lights": [_file(path) for path in inputs.lights],
+        "tle": None if inputs.tle is None else _file(inputs.tle),
+        "metadata": None if inputs.metadata is None else _file(inputs.metadata),
+        "frame": asdict(inputs.frame),
+        "register": asdict(inputs.register),
+    }
+    text = json.dumps(settings, sort_keys=True, default=str)
+    return text, hashlib.sha256(text.encode()).hexdigest()
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of a file's size, beginning and end; of a folder's names and sizes.
+
+    Parameters
+    ----------
+    path : Path
+        A file, read whole up to 2 MiB, or a folder.
+
+    Returns
+    -------
+    str
+        Hexadecimal.
+    """
+    digest = hashlib.sha256()
+    if path.is_dir():
+        for below in sorted(p for p in path.rglob("*") if p.is_file()):
+            digest.update(f"{below.relative_to(path)} {below.stat().st_size}\n".encode())
+        return digest.hexdigest()
+    size = path.stat().st_size
+    digest.update(f"{size}\n".encode())
+    with path.open("rb") as stream:
+        digest.update(stream.read(EDGE_BYTES))
+        stream.seek(max(size - EDGE_BYTES, stream.tell()))
+        digest.update(stream.read())
+    return digest.hexdigest()
+
+
+def _file(path: Path) -> dict[str, str]:
+    return {"name": path.name, "fingerprint": fingerprint(path)}

@@ -1,0 +1,75 @@
+"""What a run would do, without doing it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from regengine.errors import EphemerisError, FrameError
+from regengine.frame import Frame, read_frame
+from regengine.frame_id import frame_id_of
+from regengine.orbit import CameraPosition
+from regengine.outcome import iso_utc
+from regengine.pipeline import RunInputs
+from regengine.position import choose_position
+from regengine.records import printable
+from regengine.words import degrees_text
+
+
+def preview(photos: Sequence[Path], inputs: RunInputs, *, as_json: bool) -> Iterator[str]:
+    """Say of each photo what is known of it and where the search would start.
+
+    Parameters
+    ----------
+    photos : sequence of Path
+        The photos; their pictures are not decoded.
+    inputs : RunInputs
+        What the run was given.
+    as_json : bool
+        NDJSON instead of text.
+
+    Yields
+    ------
+    str
+        One line a photo.
+    """
+    _, tles, records = inputs.open()
+    for path in photos:
+        facts: dict[str, Any] = {
+            "frame": printable(frame_id_of(path)),
+            "path": printable(str(path)),
+        }
+        try:
+            frame = read_frame(path, records=records, options=inputs.frame)
+            facts |= _known(frame) | _start(choose_position(frame, tles))
+        except (FrameError, EphemerisError) as error:
+            facts |= {"would_register": False, "reason": error.code, "reason_text": str(error)}
+        else:
+            facts["would_register"] = True
+        yield json.dumps(facts) if as_json else _text(facts)
+
+
+def _known(frame: Frame) -> dict[str, Any]:
+    return {
+        "time_utc": None if frame.time_utc is None else iso_utc(frame.time_utc),
+        "camera_body": frame.camera_body,
+        "focal_mm": frame.focal_mm,
+        "pixel_pitch_um": frame.pixel_pitch_um,
+        "sources": frame.sources,
+    }
+
+
+def _start(position: CameraPosition) -> dict[str, Any]:
+    nadir = {"lon": position.lon, "lat": position.lat, "altitude_km": position.altitude_km}
+    return {"nadir": nadir | {"source": position.source, "tle_age_h": position.tle_age_h}}
+
+
+def _text(facts: dict[str, Any]) -> str:
+    if not facts["would_register"]:
+        return f"{facts['frame']:<24}  {facts['reason']}: {facts['reason_text']}"
+    nadir = facts["nadir"]
+    place = f"nadir {degrees_text(nadir['lon'], nadir['lat'])} from {nadir['source']}"
+    lens = "focal length unknown" if facts["focal_mm"] is None else f"{facts['focal_mm']:g} mm"
+    return f"{facts['frame']:<24}  {facts['time_utc'] or 'time unknown'}  {place}  {lens}"

@@ -1,0 +1,245 @@
+"""`regengine lights`: what a night-light map is, build one file out of any, download tiles."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from regengine.errors import ConfigError
+
+if TYPE_CHECKING:
+    from regengine.lights.fetch import Fetched
+    from regengine.lights.map import LightMap
+
+app = typer.Typer(
+    help="Inspect, build or download night-light maps.\n\n"
+    "Example: regengine lights build blackmarble.tif --out earth.tif",
+    no_args_is_help=True,
+)
+
+Maps = Annotated[
+    list[Path], typer.Argument(help="Night-light maps: files, or folders of files or tiles.")
+]
+Classes = Annotated[
+    str | None,
+    typer.Option(help="The maps hold classes: radiance of each in nW/cm²/sr, as 5=1.4,6=2.7."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+
+@app.command(no_args_is_help=True)
+def info(
+    maps: Maps,
+    classes: Classes = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on one line.")] = False,
+) -> None:
+    """Show product, date, resolution, extent and the spread of radiances of maps.
+
+    Several maps are shown as the one map that --lights makes of them.
+
+    \b
+    Examples:
+      regengine lights info earth.tif
+      regengine lights info PAR_2019_01.tif earth.tif --json
+    """
+    light_map = _open(maps, classes)
+    from regengine.lights.describe import facts_of, table
+
+    facts = facts_of(light_map)
+    typer.echo(json.dumps(facts) if as_json else "\n".join(table(facts)))
+
+
+@app.command(no_args_is_help=True)
+def build(
+    sources: Maps,
+    out: Annotated[Path, typer.Option(help="File to make, a GeoTIFF.")],
+    product: Annotated[str, typer.Option(help="Name of the product, if the file lacks it.")] = "",
+    date: Annotated[str, typer.Option(help="What it shows: 2016, 2019-01 or 2016-01-01.")] = "",
+    bbox: Annotated[
+        str | None, typer.Option(help="Only this part: WEST,SOUTH,EAST,NORTH in degrees.")
+    ] = None,
+    classes: Classes = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Build one map that opens in milliseconds out of maps of any format.
+
+    \b
+    Examples:
+      regengine lights build BlackMarble_2016.tif --out earth.tif
+      regengine lights build VNP46A4/ --out europe.tif --bbox -12,34,32,60
+      regengine lights build classes.tif --out earth.tif --classes 5=1.4,6=2.7,7=6.7
+    """
+    from regengine.lights.build import BuildOptions, build_map
+
+    region = None if bbox is None else _parse_bbox(bbox)
+    light_map = _open(sources, classes)
+    start = time.monotonic()
+    with progress_bar("Building", quiet=quiet) as progress:
+        build_map(
+            light_map,
+            out,
+            BuildOptions(product=product, date=date, region=region, overwrite=force),
+            progress,
+        )
+    if not quiet:
+        size_mb, seconds = out.stat().st_size / 1e6, time.monotonic() - start
+        typer.echo(f"{out}: {size_mb:.1f} MB in {seconds:.0f} s", err=True)
+
+
+@app.command(no_args_is_help=True)
+def fetch(
+    nadir: Annotated[str, typer.Option(help="Centre: LON,LAT in degrees.")],
+    radius_km: Annotated[
+        float, typer.Option(help="Radius on the ground; the ISS sees 2200 km far.")
+    ],
+    url: Annotated[
+        str | None,
+        typer.Option(help="Tile service with {z}, {x}, {y} or {-y}; NASA's Black Marble if not."),
+    ] = None,
+    level: Annotated[
+        int | None, typer.Option(help="Zoom level of the tiles; 8 if not given.")
+    ] = None,
+    product: Annotated[
+        str | None,
+        typer.Option(help="VNP46A2, A3 or A4 instead of tiles; needs EARTHDATA_TOKEN."),
+    ] = None,
+    date: Annotated[
+        str | None, typer.Option(help="Of the product: 2020-03-14, 2020-03 or 2020.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder; one in the cache if not.")] = None,
+    timeout_s: Annotated[float, typer.Option(help="Longest silence of the server.")] = 30.0,
+    quiet: Quiet = False,
+) -> None:
+    """Download the map around a place; prints the folder, which --lights takes as it is.
+
+    What is there already is not downloaded again, so an interrupted download goes on.
+
+    \b
+    Examples:
+      regengine lights fetch --nadir 136.9,35.7 --radius-km 1000
+      regengine lights fetch --nadir 2.3,48.9 --radius-km 300 --product VNP46A4 --date 2020
+    """
+    place = _parse_numbers(nadir, 2, "--nadir", "LON,LAT such as 136.9,35.7")
+    with progress_bar("Fetching", quiet=quiet) as progress:
+        if product is None:
+            if date is not None:
+                raise ConfigError("--date goes with --product: tiles have their date in the --url.")
+            fetched = _fetch_tiles(place, radius_km, out, url, level, timeout_s, progress)
+        else:
+            if url is not None or level is not None:
+                raise ConfigError("--url and --level are for tiles: leave them out with --product.")
+            fetched = _fetch_vnp46(place, radius_km, out, product, date, timeout_s, progress)
+    if not quiet:
+        typer.echo(
+            f"{fetched.downloaded} downloaded, {fetched.present} there already, "
+            f"{fetched.absent} do not exist",
+            err=True,
+        )
+    typer.echo(str(fetched.folder))
+
+
+def _fetch_tiles(
+    place: tuple[float, ...],
+    radius_km: float,
+    out: Path | None,
+    url: str | None,
+    level: int | None,
+    timeout_s: float,
+    progress: Callable[[int, int], None],
+) -> Fetched:
+    from regengine.lights.fetch import DEFAULT_LEVEL, GIBS_BLACK_MARBLE, fetch_tiles
+    from regengine.lights.net import Downloader
+
+    return fetch_tiles(
+        place[0],
+        place[1],
+        radius_km,
+        out,
+        template=GIBS_BLACK_MARBLE if url is None else url,
+        level=DEFAULT_LEVEL if level is None else level,
+        downloader=Downloader(timeout_s=timeout_s),
+        progress=progress,
+    )
+
+
+def _fetch_vnp46(
+    place: tuple[float, ...],
+    radius_km: float,
+    out: Path | None,
+    product: str,
+    date: str | None,
+    timeout_s: float,
+    progress: Callable[[int, int], None],
+) -> Fetched:
+    from regengine.lights.earthdata import fetch_vnp46
+    from regengine.lights.net import TOKEN_VARIABLE, Downloader
+
+    if date is None:
+        raise ConfigError(f"{product} needs --date, such as 2020 for VNP46A4.")
+    # Two at a time: each file has about 100 MB.
+    downloader = Downloader(
+        timeout_s=timeout_s, connections=2, token=os.environ.get(TOKEN_VARIABLE, "").strip()
+    )
+    return fetch_vnp46(
+        place[0],
+        place[1],
+        radius_km,
+        out,
+        product=product,
+        when=date,
+        downloader=downloader,
+        progress=progress,
+    )
+
+
+def _open(maps: list[Path], classes: str | None) -> LightMap:
+    from regengine.lights import open_light_map
+    from regengine.lights.sidecar import parse_classes
+
+    return open_light_map(maps, classes=None if classes is None else parse_classes(classes))
+
+
+def _parse_bbox(text: str) -> tuple[float, float, float, float]:
+    west, south, east, north = _parse_numbers(
+        text, 4, "--bbox", "WEST,SOUTH,EAST,NORTH such as -12,34,32,60"
+    )
+    east += 360.0 if east < west else 0.0  # 170,-20,-170,10 crosses the antimeridian
+    if not (west < east <= west + 360.0 and -90.0 <= south < north <= 90.0):
+        raise ConfigError(f"--bbox {text} is no region: write WEST,SOUTH,EAST,NORTH in degrees.")
+    return west, south, east, north
+
+
+def _parse_numbers(text: str, count: int, option: str, form: str) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != count:
+        raise ConfigError(f"{option} {text!r} makes no sense: write {form}.")
+    return numbers
+
+
+@contextmanager
+def progress_bar(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error, if that is a terminal; else nothing."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    # On a copy of standard error: while a map is written, what appears on the real one is caught.
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal:
+        console = Console(file=terminal, force_terminal=True)
+        with Progress(console=console, transient=True) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)

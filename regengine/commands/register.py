@@ -1,0 +1,245 @@
+"""``regengine register``: photos in, control points and verdicts out."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from regengine.batch.run import BatchSummary
+    from regengine.pipeline import RunInputs
+
+EXIT_FRAMES_FAILED = 1
+EXIT_NOT_STARTED = 3
+EXIT_INTERRUPTED = 130
+
+
+def main(
+    photos: Annotated[list[str], typer.Argument(help="Photos, folders of them, or patterns.")],
+    lights: Annotated[
+        list[Path],
+        typer.Option(help="Night-light map: a file or a folder; may be given several times."),
+    ],
+    tle: Annotated[
+        Path | None, typer.Option(help="TLE file with element sets around the photos' dates.")
+    ] = None,
+    store: Annotated[Path, typer.Option(help="Store for the results; an existing one grows.")] = (
+        Path("run.h5")
+    ),
+    metadata: Annotated[
+        Path | None, typer.Option(help="Table (CSV) of frame records: time, nadir, lens.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="Time of the photo (ISO 8601, UTC); overrides EXIF.")
+    ] = None,
+    nadir: Annotated[
+        str | None,
+        typer.Option(metavar="LON,LAT", help="Place below the camera; overrides the TLE."),
+    ] = None,
+    altitude_km: Annotated[
+        float | None, typer.Option(help="Height of the camera above the ellipsoid.")
+    ] = None,
+    focal_mm: Annotated[
+        float | None, typer.Option(help="Focal length of the lens; overrides EXIF.")
+    ] = None,
+    pixel_pitch_um: Annotated[
+        float | None, typer.Option(help="Size of one pixel of the file on the sensor.")
+    ] = None,
+    clock_window: Annotated[
+        float, typer.Option(min=0.0, help="How wrong the camera's clock may be, seconds.")
+    ] = 120.0,
+    max_seconds: Annotated[
+        float, typer.Option(min=0.1, help="Time that the search of one photo may take.")
+    ] = 15.0,
+    any_category: Annotated[
+        bool, typer.Option("--any-category", help="Try photos that do not look like cities, too.")
+    ] = False,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Worker processes; 0 works in this process.")
+    ] = 1,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume/--no-resume",
+            help="Take over what the store has of the same photo with the same settings.",
+        ),
+    ] = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done with each photo, and stop.")
+    ] = False,
+    overlay: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Draw a picture per photo into this folder.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print NDJSON records instead of a table.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+) -> None:
+    """Place night photographs on the map by their city lights.
+
+    Prints a line per photo once its result is safely in the store.
+
+    \b
+    Examples: regengine register night.jpg --tle iss.txt --lights lights.tif
+              regengine register photos/ --tle iss.txt --lights lights.tif \\
+                  --store run.h5 --overlay overlays --workers 4
+              regengine register night.jpg --nadir 136.9,35.7 --altitude-km 391 --lights lights.tif
+    """
+    from regengine.batch.discover import find_photos
+    from regengine.batch.logs import configure_logging
+    from regengine.commands.tle import parse_time
+    from regengine.frame import FrameOptions
+    from regengine.pipeline import RunInputs
+    from regengine.register import RegisterParams
+
+    configure_logging(quiet=quiet, as_json=log_json)
+    found = find_photos(photos, exclude=[*lights, *([] if overlay is None else [overlay])])
+    if not any(path.exists() for path in found):
+        typer.echo(f"Error: {nothing_found(photos)}", err=True)
+        raise typer.Exit(EXIT_NOT_STARTED)
+    inputs = RunInputs(
+        lights=tuple(lights),
+        tle=tle,
+        metadata=metadata,
+        frame=FrameOptions(
+            time_utc=None if time is None else parse_time(time),
+            focal_mm=focal_mm,
+            pixel_pitch_um=pixel_pitch_um,
+            nadir=None if nadir is None else parse_nadir(nadir),
+            altitude_km=altitude_km,
+        ),
+        register=RegisterParams(
+            clock_window_s=clock_window,
+            max_seconds=max_seconds,
+            any_category=any_category,
+            seed=seed,
+        ),
+        overlays=overlay,
+        overlay_names_hashed=len({path.stem for path in found}) < len(found),
+    )
+    inputs.open()
+    if dry_run:
+        from regengine.batch.preview import preview
+
+        for line in preview(found, inputs, as_json=as_json):
+            typer.echo(line)
+        return
+    try:
+        with terminated_like_interrupted():
+            summary = run(found, inputs, store, workers, resume, as_json, quiet, log_json)
+    except KeyboardInterrupt:
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    if summary.interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if summary.verdicts["failed"]:
+        raise typer.Exit(EXIT_FRAMES_FAILED)
+
+
+def run(
+    photos: list[Path],
+    inputs: RunInputs,
+    store: Path,
+    workers: int,
+    resume: bool,
+    as_json: bool,
+    quiet: bool,
+    log_json: bool,
+) -> BatchSummary:
+    """Register photos into a store, printing each once it is stored."""
+    from functools import partial
+
+    from regengine.batch.logs import configure_logging
+    from regengine.batch.parameters import parameters_of
+    from regengine.batch.progress import progress
+    from regengine.batch.run import BatchOptions, run_batch
+    from regengine.frame_table import table_header, table_line
+    from regengine.pipeline import process_photo
+    from regengine.records import record_line
+    from regengine.result import FrameResult
+    from regengine.store.writer import StoreWriter
+
+    parameters, parameters_sha256 = parameters_of(inputs)
+    options = BatchOptions(
+        parameters=parameters,
+        parameters_sha256=parameters_sha256,
+        resume=resume,
+        workers=workers,
+        limit_s=60.0 + 10.0 * inputs.register.max_seconds,
+        prepare=partial(configure_logging, quiet=quiet, as_json=log_json),
+    )
+    process = partial(process_photo, inputs=inputs)
+    with StoreWriter(store) as writer, progress(len(photos), quiet=quiet) as advance:
+        if not as_json:
+            print(table_header(), flush=True)
+
+        def report(result: FrameResult) -> None:
+            print(record_line(result) if as_json else table_line(result), flush=True)
+            advance()
+
+        summary = run_batch(photos, process, writer, options, report)
+    tell_summary(summary, store)
+    return summary
+
+
+def tell_summary(summary: BatchSummary, store: Path) -> None:
+    """Say on standard error what became of the photos."""
+    import logging
+
+    counts = [f"{summary.verdicts[v]} {v}" for v in ("accepted", "review", "no_match", "failed")]
+    taken = f" ({summary.resumed} taken from the store)" if summary.resumed else ""
+    stopped = "; interrupted, give the same command again to go on" if summary.interrupted else ""
+    logging.getLogger("regengine").info(
+        "%d photos%s: %s; stored in %s%s",
+        summary.verdicts.total(),
+        taken,
+        ", ".join(counts),
+        store,
+        stopped,
+    )
+
+
+def parse_nadir(text: str) -> tuple[float, float]:
+    """Longitude and latitude out of an option's text.
+
+    Raises
+    ------
+    ConfigError
+        If it is not two numbers.
+    """
+    from regengine.errors import ConfigError
+
+    try:
+        lon, lat = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"--nadir {text!r} is no place: write longitude, comma, latitude, like 136.9,35.7."
+        ) from None
+    return lon, lat
+
+
+def nothing_found(photos: list[str]) -> str:
+    """The sentence for arguments that stand for no photo."""
+    names = ", ".join(photos[:3]) + (" and others" if len(photos) > 3 else "")
+    return (
+        f"{names}: no photo there; name image files, a folder that holds some, or a pattern "
+        "in quotes."
+    )
+
+
+@contextmanager
+def terminated_like_interrupted() -> Iterator[None]:
+    """Let SIGTERM, which schedulers send, stop a run as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

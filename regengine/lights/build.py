@@ -1,0 +1,251 @@
+"""Build one indexed map out of any: a cloud-optimised GeoTIFF of log radiance with overviews."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import rasterio
+import rasterio.shutil
+from affine import Affine
+from rasterio.windows import Window
+
+from regengine.errors import ConfigError, LightMapError
+from regengine.lights.coding import FORMAT, FORMAT_TAG
+from regengine.lights.geotiff import RasterSource, is_complete
+from regengine.lights.map import LightMap, names_of
+from regengine.lights.mosaic import Region, fill, placed_in, snapped
+from regengine.lights.radiance import CODE_NODATA, CODE_SCALE, display_table, encode
+from regengine.lights.reduce import FACTORS
+from regengine.lights.source import PixelGrid
+from regengine.lights.writing import writing
+
+BLOCK_PX = 512
+STRIP_COLS = 16 * BLOCK_PX  # 4 million pixels at a time: 50 MB with all their copies
+MIN_LEVEL_PX = 256  # smaller maps need no coarser overview
+MAX_CLASS = 20
+UNITS = "log10(1 + L / 1 nW cm-2 sr-1)"
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """What to write.
+
+    Attributes
+    ----------
+    product, date : str
+        Replace what the sources say; "" keeps that.
+    region : tuple of float or None
+        West, south, east, north of the part wanted, degrees; None for all.
+    overwrite : bool
+        Replace an existing file.
+    """
+
+    product: str = ""
+    date: str = ""
+    region: Region | None = None
+    overwrite: bool = False
+
+
+def build_map(
+    light_map: LightMap,
+    out: Path,
+    options: BuildOptions | None = None,
+    progress: Progress = lambda done, total: None,
+) -> None:
+    """Write a light map as one file that opens fast and is read in windows.
+
+    The pixels are those of the first map's grid, so a single map in longitude and latitude is not
+    resampled. Each holds ``round(1e4 * log10(1 + L))`` as uint16, 65535 where there is no data;
+    overviews are means of those. The file appears at ``out`` only when it is complete.
+
+    Parameters
+    ----------
+    light_map : LightMap
+        What to write.
+    out : Path
+        The GeoTIFF to make.
+    options : BuildOptions, optional
+        Product, date, region, overwriting.
+    progress : callable, optional
+        Called with pixels done and in total.
+
+    Raises
+    ------
+    ConfigError
+        ``out`` exists and may not be overwritten.
+    LightMapError
+        A source is damaged, the region lies outside, or ``out`` cannot be written.
+    """
+    options = options or BuildOptions()
+    if out.exists() and not options.overwrite:
+        raise ConfigError(f"{out} exists already: give another name, or --force to replace it.")
+    grid = build_grid(light_map, options.region)
+    tags = _tags(light_map, options)
+    plain = out.with_name(f".{out.name}.{os.getpid()}.plain.tif")
+    final = out.with_name(f".{out.name}.{os.getpid()}.tif")
+    with writing(out, leftovers=(plain, final, Path(f"{final}.ovr.tmp"))):
+        brightest = _write_plain(light_map, grid, plain, tags, progress)
+        _refuse_raw_classes(light_map, options, brightest)
+        _write_cog(plain, final)
+        if not is_complete(final):
+            raise OSError("not all of it reached the disk")
+        plain.unlink()
+        _publish(final, out)
+
+
+def build_grid(light_map: LightMap, region: Region | None) -> PixelGrid:
+    """The first map's grid over all maps or a region, padded to whole pixels of every overview.
+
+    Raises
+    ------
+    LightMapError
+        With code ``outside_map``: no map reaches into the region.
+    """
+    if region is None:
+        region = light_map.info.bounds
+    placed = placed_in(light_map.sources, region)
+    if not placed:
+        west, south, east, north = region
+        raise LightMapError(
+            f"The maps hold nothing between longitudes {west} and {east}, latitudes {south} and "
+            f"{north}: choose a region that they cover.",
+            code="outside_map",
+        )
+    source, turn = placed[0]
+    grid = snapped(source.grid, turn, region)
+    multiple = level_factors(grid)[-1]
+    return replace(
+        grid,
+        cols=-(-grid.cols // multiple) * multiple,
+        rows=-(-grid.rows // multiple) * multiple,
+    )
+
+
+def level_factors(grid: PixelGrid) -> tuple[int, ...]:
+    """Factors of the full grid and its overviews."""
+    longest = max(grid.cols, grid.rows)
+    return tuple(f for f in FACTORS if f == 1 or longest // f >= MIN_LEVEL_PX)
+
+
+def _tags(light_map: LightMap, options: BuildOptions) -> dict[str, str]:
+    info = light_map.info
+    saturation = "" if info.saturation is None else str(round(info.saturation / CODE_SCALE))
+    return {
+        FORMAT_TAG: FORMAT,
+        "UNITS": UNITS,
+        "PRODUCT": options.product or info.product,
+        "DATE": options.date or info.date,
+        "KIND": info.kind,
+        **({"SATURATION_CODE": saturation} if saturation else {}),
+        "SOURCES": ", ".join(path.name for path in info.paths),
+        "AREA_OR_POINT": "Area",
+    }
+
+
+def _write_plain(
+    light_map: LightMap, grid: PixelGrid, path: Path, tags: dict[str, str], progress: Progress
+) -> float:
+    """Write all pixels as a tiled GeoTIFF without overviews, which is fast; the highest value."""
+    step = grid.step_deg
+    profile = {
+        "driver": "GTiff",
+        "dtype": "uint16",
+        "count": 1,
+        "width": grid.cols,
+        "height": grid.rows,
+        "crs": "EPSG:4326",
+        "transform": Affine(step, 0.0, grid.west, 0.0, -step, grid.north),
+        "nodata": CODE_NODATA,
+        "tiled": True,
+        "blockxsize": BLOCK_PX,
+        "blockysize": BLOCK_PX,
+        "compress": "zstd",
+        "zstd_level": 1,
+        "predictor": 2,
+        "sparse_ok": True,
+        "bigtiff": "if_safer",
+    }
+    with rasterio.open(path, "w", **profile) as dataset:
+        dataset.update_tags(**tags)
+        dataset.scales, dataset.offsets, dataset.units = (CODE_SCALE,), (0.0,), (UNITS,)
+        done, brightest = 0, 0.0
+        for row, col, block in _blocks(grid):
+            placed = placed_in(
+                light_map.sources, (block.west, block.south, block.east, block.north)
+            )
+            if placed:
+                filled = fill(placed, block)
+                window = Window(col, row, block.cols, block.rows)
+                dataset.write(encode(filled.values, filled.valid), 1, window=window)
+                brightest = max(brightest, float(filled.values.max()))
+            done += block.cols * block.rows
+            progress(done, grid.cols * grid.rows)
+    return brightest
+
+
+def _blocks(grid: PixelGrid) -> Iterator[tuple[int, int, PixelGrid]]:
+    """Row, column and grid of parts that hold whole blocks of the file."""
+    for row in range(0, grid.rows, BLOCK_PX):
+        for col in range(0, grid.cols, STRIP_COLS):
+            yield (
+                row,
+                col,
+                replace(
+                    grid,
+                    west=grid.west + col * grid.step_deg,
+                    north=grid.north - row * grid.step_deg,
+                    cols=min(STRIP_COLS, grid.cols - col),
+                    rows=min(BLOCK_PX, grid.rows - row),
+                ),
+            )
+
+
+def _refuse_raw_classes(light_map: LightMap, options: BuildOptions, brightest: float) -> None:
+    """Raise if a whole world of grey pictures has no level that a city would have.
+
+    Maps of classes hold small numbers; taken for grey levels they would be a map of darkness.
+    """
+    grey = all(isinstance(s, RasterSource) and s.coding.kind == "grey" for s in light_map.sources)
+    if options.region is None and grey and 0.0 < brightest <= display_table()[MAX_CLASS]:
+        raise ConfigError(
+            f"{names_of(light_map.info)} has no level above {MAX_CLASS} and looks like a map of "
+            "classes: give the radiance of each class with --classes, such as 5=1.4,6=2.7."
+        )
+
+
+def _write_cog(plain: Path, final: Path) -> None:
+    """Copy into the cloud-optimised layout; GDAL makes the overviews on the way."""
+    with rasterio.open(plain) as dataset:
+        grid = PixelGrid(west=0.0, north=0.0, step_deg=1.0, cols=dataset.width, rows=dataset.height)
+    rasterio.shutil.copy(
+        plain,
+        final,
+        driver="COG",
+        compress="deflate",
+        level=6,
+        # Differences of neighbours compress city radiances by 7 % more, pictures by 13 % less, and
+        # windows of them read three times slower.
+        predictor="no",
+        blocksize=BLOCK_PX,
+        overview_resampling="average",
+        overview_count=len(level_factors(grid)) - 1,
+        sparse_ok=True,
+        bigtiff="if_safer",
+    )
+
+
+def _publish(final: Path, out: Path) -> None:
+    """Make the file durable, then visible under its name."""
+    with final.open("rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(final, out)
+    folder = os.open(out.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,221 @@
+"""GeoTIFF maps: radiance composites, display pictures, class maps and built maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import calculate_default_transform
+from rasterio.windows import Window
+
+from regengine.errors import LightMapError
+from regengine.lights.coding import coding_of
+from regengine.lights.gdal import open_raster, reading
+from regengine.lights.pixels import PixelCoding
+from regengine.lights.radiance import Mask, Values
+from regengine.lights.sidecar import Sidecar
+from regengine.lights.source import LightMapInfo, PixelGrid
+
+WGS84 = "EPSG:4326"
+# A grid counts as square and north-up if its far corner is off by less than this, pixels.
+GRID_TOLERANCE_PX = 0.02
+WARP_TOLERANCE_PX = 0.005  # GDAL's default is 0.125; 0 it does not take
+
+
+@dataclass(frozen=True, kw_only=True)
+class RasterSource:
+    """A raster file that GDAL reads, seen as a lon/lat grid.
+
+    Files in other coordinate systems, rotated, south-up or with oblong pixels are warped to a
+    WGS84 grid on the fly.
+    """
+
+    path: Path
+    driver: str
+    info: LightMapInfo
+    grid: PixelGrid
+    coding: PixelCoding
+    warp: bool
+    crs: str
+    overview_factors: tuple[int, ...] = ()
+
+    def read(
+        self, row: int, col: int, rows: int, cols: int, factor: int = 1
+    ) -> tuple[Values, Mask]:
+        """Values and validity of a block that lies within ``grid.reduced(factor)``."""
+        window = Window(col, row, cols, rows)
+        with (
+            open_raster(self.path, driver=self.driver, overview_factor=factor) as dataset,
+            self._as_lonlat(dataset) as raster,
+            reading(self.path),
+        ):
+            samples = raster.read(list(self.coding.bands), window=window)
+            mask = None
+            if self.warp and alpha_is_added(self.coding):
+                mask = raster.read(raster.count, window=window) > 127  # at least half covered
+            elif self.coding.has_mask:
+                mask = raster.read_masks(self.coding.bands[0], window=window) > 0
+        values, valid = self.coding.decode(samples)
+        if mask is not None:
+            valid &= mask
+            values = np.where(valid, values, np.float32(0.0))
+        return values, valid
+
+    @contextmanager
+    def _as_lonlat(self, dataset: rasterio.DatasetReader) -> Iterator[rasterio.DatasetReader]:
+        if not self.warp:
+            yield dataset
+            return
+        with warped(dataset, self.crs, self.grid, self.coding) as vrt:
+            yield vrt
+
+
+def warped(
+    dataset: rasterio.DatasetReader, crs: str, grid: PixelGrid, coding: PixelCoding
+) -> WarpedVRT:
+    """The dataset on a WGS84 grid."""
+    nodata = coding.nodata
+    return WarpedVRT(
+        dataset,
+        src_crs=crs,
+        crs=WGS84,
+        transform=Affine(grid.step_deg, 0.0, grid.west, 0.0, -grid.step_deg, grid.north),
+        width=grid.cols,
+        height=grid.rows,
+        resampling=Resampling.nearest if coding.kind == "classes" else Resampling.bilinear,
+        tolerance=WARP_TOLERANCE_PX,
+        src_nodata=nodata,
+        nodata=nodata,
+        add_alpha=alpha_is_added(coding),
+    )
+
+
+def alpha_is_added(coding: PixelCoding) -> bool:
+    """Whether warping has to tell in a band of its own where the raster ends."""
+    return coding.nodata is None and not coding.has_alpha
+
+
+def open_geotiff(path: Path, sidecar: Sidecar) -> RasterSource:
+    """A GeoTIFF as a source of lights.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    sidecar : Sidecar
+        What the user says of it.
+
+    Raises
+    ------
+    LightMapError
+        It is no GeoTIFF, has no coordinate system or position, is cut short, or holds no lights.
+    """
+    with open_raster(path, driver="GTiff") as dataset:
+        if dataset.crs is None or dataset.transform == Affine.identity():
+            raise LightMapError(
+                f"{path} has no coordinate system, so nothing tells where its lights are: get the "
+                "georeferenced file, or set it with gdal_translate -a_srs and -a_ullr."
+            )
+        if not _blocks_within(path, dataset, every=False):
+            raise LightMapError(
+                f"{path} was cut short while it was copied or downloaded: get it again."
+            )
+        crs = dataset.crs.to_string()
+        grid = square_grid(dataset.transform, dataset.width, dataset.height)
+        warp = dataset.crs.to_epsg() != 4326 or grid is None
+        if warp:
+            grid = lonlat_grid(dataset)
+        assert grid is not None
+        coding = coding_of(path, dataset, sidecar, grid.step_deg)
+        factors: tuple[int, ...] = ()
+        if coding.kind == "built":
+            factors = tuple(f for f in dataset.overviews(1) if _exact(grid, f))
+    return RasterSource(
+        path=path,
+        driver="GTiff",
+        info=coding.info(path, grid, crs),
+        grid=grid,
+        coding=coding,
+        warp=warp,
+        crs=crs,
+        overview_factors=factors,
+    )
+
+
+def square_grid(transform: Affine, cols: int, rows: int) -> PixelGrid | None:
+    """The grid of a transform if it is north-up with square pixels, else None."""
+    step = (transform.a - transform.e) / 2.0
+    skew = abs(transform.b) * rows + abs(transform.d) * cols
+    uneven = abs(transform.a + transform.e) / 2.0 * max(cols, rows)
+    if step <= 0.0 or skew + uneven > GRID_TOLERANCE_PX * step:
+        return None
+    return PixelGrid(west=transform.c, north=transform.f, step_deg=step, cols=cols, rows=rows)
+
+
+def lonlat_grid(dataset: rasterio.DatasetReader) -> PixelGrid:
+    """A north-up WGS84 grid with square pixels as fine as the dataset's, over all of it."""
+    transform, cols, rows = calculate_default_transform(
+        dataset.crs, WGS84, dataset.width, dataset.height, *dataset.bounds
+    )
+    step = min(transform.a, -transform.e)
+    return PixelGrid(
+        west=transform.c,
+        north=transform.f,
+        step_deg=step,
+        cols=int(np.ceil(cols * transform.a / step)),
+        rows=int(np.ceil(rows * -transform.e / step)),
+    )
+
+
+def _exact(grid: PixelGrid, factor: int) -> bool:
+    """Whether the overview's pixels are exactly ``factor`` of the full ones."""
+    return grid.cols % factor == 0 and grid.rows % factor == 0 and factor & (factor - 1) == 0
+
+
+def is_complete(path: Path) -> bool:
+    """Whether a GeoTIFF and its overviews hold all blocks that they name.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    LightMapError
+        It cannot be opened at all.
+    """
+    with open_raster(path, driver="GTiff") as dataset:
+        levels = len(dataset.overviews(1))
+    for level in range(levels + 1):
+        with open_raster(path, driver="GTiff", overview_factor=2**level) as dataset:
+            if not _blocks_within(path, dataset, every=True):
+                return False
+    return True
+
+
+def _blocks_within(path: Path, dataset: rasterio.DatasetReader, *, every: bool) -> bool:
+    """Whether the file reaches to the end of its blocks: all of them, or the first and last."""
+    size = path.stat().st_size
+    rows, cols = (
+        -(-extent // block)
+        for extent, block in zip(dataset.shape, dataset.block_shapes[0], strict=True)
+    )
+    if every:
+        names = [f"{col}_{row}" for row in range(rows) for col in range(cols)]
+    else:
+        names = ["0_0", *(f"{col}_{rows - 1}" for col in range(max(0, cols - 64), cols))]
+    for name in names:
+        place = [
+            dataset.get_tag_item(f"BLOCK_{what}_{name}", "TIFF", 1) for what in ("OFFSET", "SIZE")
+        ]
+        if None not in place and sum(map(int, place)) > size:
+            return False
+    return True

@@ -1,0 +1,160 @@
+"""One or several night-light maps as one: any window, at the resolution that is wanted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matchers.light_grid import LightGrid
+from regengine.errors import ConfigError, LightMapError
+from regengine.lights.mosaic import Region, fill, output_grid, placed_in
+from regengine.lights.readers import open_source
+from regengine.lights.source import LightMapInfo, LightSource
+
+
+@dataclass(frozen=True, kw_only=True)
+class LightMap:
+    """Night-light maps in order of preference; holds no open file and may be pickled.
+
+    Attributes
+    ----------
+    sources : tuple of LightSource
+        Where several have data, the first one counts.
+    """
+
+    sources: tuple[LightSource, ...]
+
+    @property
+    def info(self) -> LightMapInfo:
+        """Description of all maps together."""
+        return combined_info([source.info for source in self.sources])
+
+    def window(
+        self, west: float, south: float, east: float, north: float, resolution_deg: float
+    ) -> LightGrid:
+        """The lights of a region.
+
+        Parameters
+        ----------
+        west, south, east, north : float
+            Edges, degrees; east > west, at most 360 apart, in any turn: 170 to 190 crosses the
+            antimeridian. Latitudes are clamped to the poles.
+        resolution_deg : float
+            Pixel size wanted; that of the result is the coarsest at hand that is not coarser, or
+            the finest of the maps.
+
+        Returns
+        -------
+        LightGrid
+            Covers the region, widened to whole pixels, in the same turn of longitudes. Pixels
+            without data are 0 and not valid.
+            ``saturation`` is that of the pictures used, if any of their pixels reaches it.
+
+        Raises
+        ------
+        LightMapError
+            With code ``outside_map``: no map has data in the region; or a file is damaged.
+        ConfigError
+            The region is empty or no region.
+        """
+        _check_region(west, south, east, north, resolution_deg)
+        turn = 360.0 * math.floor((west + 180.0) / 360.0)
+        region = (west - turn, max(south, -90.0), east - turn, min(north, 90.0))
+        placed = placed_in(self.sources, region)
+        if not placed:
+            raise LightMapError(self._outside_sentence(region), code="outside_map")
+        out = output_grid(placed, region, resolution_deg)
+        filled = fill(placed, out)
+        if not filled.valid.any():
+            raise LightMapError(self._outside_sentence(region), code="outside_map")
+        return LightGrid(
+            values=filled.values,
+            valid=None if filled.valid.all() else filled.valid,
+            lon0_deg=out.west + turn + 0.5 * out.step_deg,
+            lat0_deg=out.north - 0.5 * out.step_deg,
+            step_deg=out.step_deg,
+            saturation=filled.saturation,
+        )
+
+    def _outside_sentence(self, region: Region) -> str:
+        info = self.info
+        west, south, east, north = info.bounds
+        return (
+            f"{names_of(info)} does not cover the place: there is nothing in it between longitudes "
+            f"{region[0]:.2f} and {region[2]:.2f}, latitudes {region[1]:.2f} and {region[3]:.2f} "
+            f"(it spans {west:.2f} to {east:.2f}, {south:.2f} to {north:.2f}); give a map of that "
+            "region."
+        )
+
+
+def open_light_map(
+    paths: Sequence[Path | str], *, classes: Mapping[int, float] | None = None
+) -> LightMap:
+    """Open night-light maps: files or folders of any format that is known.
+
+    Radiance comes before pictures, finer before clearly coarser, else the order given counts; so
+    a clip of a city with true radiance replaces its part of a world picture.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        GeoTIFF files, built maps, VNP46 tiles, netCDF files, folders of those or of map tiles.
+    classes : mapping of int to float, optional
+        Radiance, nW cm^-2 sr^-1, of class codes, if the maps are maps of classes.
+
+    Raises
+    ------
+    LightMapError
+        A file is missing, unknown, damaged or without coordinate system.
+    """
+    if not paths:
+        raise LightMapError("No night-light map was given: name at least one.")
+    sources = [source for path in paths for source in open_source(Path(path), classes or {})]
+    # Steps are compared in octaves: 15 arcsec, the 16.2 of exports and the 20 of tiles are equal.
+    sources.sort(key=lambda s: (s.info.kind != "radiance", round(math.log2(s.grid.step_deg))))
+    return LightMap(sources=tuple(sources))
+
+
+def combined_info(infos: Sequence[LightMapInfo]) -> LightMapInfo:
+    """One description for several maps: finest resolution, all of the extent."""
+    if len(infos) == 1:
+        return infos[0]
+    limits = [info.saturation for info in infos if info.saturation is not None]
+    return LightMapInfo(
+        paths=tuple(dict.fromkeys(path for info in infos for path in info.paths)),
+        product=" + ".join(dict.fromkeys(info.product for info in infos if info.product)),
+        date=", ".join(dict.fromkeys(info.date for info in infos if info.date)),
+        kind="display" if any(info.kind == "display" for info in infos) else "radiance",
+        resolution_deg=min(info.resolution_deg for info in infos),
+        bounds=(
+            min(info.bounds[0] for info in infos),
+            min(info.bounds[1] for info in infos),
+            max(info.bounds[2] for info in infos),
+            max(info.bounds[3] for info in infos),
+        ),
+        crs=", ".join(dict.fromkeys(info.crs for info in infos)),
+        saturation=min(limits) if limits else None,
+        description="; ".join(dict.fromkeys(info.description for info in infos)),
+    )
+
+
+def names_of(info: LightMapInfo) -> str:
+    """File names of a map for a sentence, the first three of many."""
+    names = [path.name for path in info.paths]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def _check_region(
+    west: float, south: float, east: float, north: float, resolution_deg: float
+) -> None:
+    """Raise if a region is empty, off the Earth or more than a turn wide."""
+    inside = max(south, -90.0) < min(north, 90.0)
+    if not (west < east <= west + 360.0 and inside and resolution_deg > 0.0):
+        raise ConfigError(
+            f"West {west}, south {south}, east {east}, north {north} at {resolution_deg} degrees a "
+            "pixel is no region: east must lie east of west, north of south, and the pixel size "
+            "above 0."
+        )

@@ -1,0 +1,179 @@
+"""Several maps on one grid: where the first has no data, the next one counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from affine import Affine
+from rasterio.warp import Resampling, reproject
+
+from regengine.lights.gdal import gdal_session
+from regengine.lights.radiance import Mask, Values
+from regengine.lights.reduce import FACTORS, read_reduced
+from regengine.lights.source import LightSource, PixelGrid
+
+Region = tuple[float, float, float, float]  # west, south, east, north
+Placed = tuple[LightSource, float]  # a map and the turns of the globe it is moved by, degrees
+
+ALIGNED_PX = 0.01  # grids that agree this well over a window are copied, not resampled
+ROUNDING = 1e-6  # 15 arcsec is no binary number
+TURNS_DEG = (0.0, 360.0, -360.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filled:
+    """Pixels of a grid, and the saturation of the pictures whose pixels reach it."""
+
+    values: Values
+    valid: Mask
+    saturation: float | None
+
+
+def placed_in(sources: Sequence[LightSource], region: Region) -> list[Placed]:
+    """The maps that reach into a region, each with the turn in which it does."""
+    west, south, east, north = region
+    return [
+        (source, turn)
+        for source in sources
+        for turn in TURNS_DEG
+        if source.grid.west + turn < east
+        and source.grid.east + turn > west
+        and source.grid.south < north
+        and source.grid.north > south
+    ]
+
+
+def factor_for(source: LightSource, resolution_deg: float) -> int:
+    """Largest factor whose pixels are not coarser than wanted."""
+    limit = resolution_deg * (1.0 + ROUNDING) / source.grid.step_deg
+    return max((factor for factor in FACTORS if factor <= limit), default=1)
+
+
+def output_grid(placed: Sequence[Placed], region: Region, resolution_deg: float) -> PixelGrid:
+    """Whole pixels over a region, on the grid of the map that fits the resolution best."""
+    levels = [(s.grid.reduced(factor_for(s, resolution_deg)), turn) for s, turn in placed]
+    limit = resolution_deg * (1.0 + ROUNDING)
+    fitting = [pair for pair in levels if pair[0].step_deg <= limit]
+    if fitting:
+        level, turn = max(fitting, key=lambda pair: pair[0].step_deg)
+    else:
+        level, turn = min(levels, key=lambda pair: pair[0].step_deg)
+    return snapped(level, turn, region)
+
+
+def snapped(level: PixelGrid, turn: float, region: Region) -> PixelGrid:
+    """The part of a grid, moved by a turn and continued beyond its edges, that covers a region."""
+    west, south, east, north = region
+    step = level.step_deg
+    first_col = math.floor((west - level.west - turn) / step + ROUNDING)
+    last_col = math.ceil((east - level.west - turn) / step - ROUNDING)
+    first_row = math.floor((level.north - north) / step + ROUNDING)
+    last_row = math.ceil((level.north - south) / step - ROUNDING)
+    return PixelGrid(
+        west=level.west + turn + first_col * step,
+        north=level.north - first_row * step,
+        step_deg=step,
+        cols=max(last_col - first_col, 1),
+        rows=max(last_row - first_row, 1),
+    )
+
+
+def fill(placed: Sequence[Placed], out: PixelGrid) -> Filled:
+    """The maps' pixels on a grid, the first map first."""
+    values = np.zeros((out.rows, out.cols), np.float32)
+    valid = np.zeros((out.rows, out.cols), np.bool_)
+    saturation: float | None = None
+    for source, turn in placed:
+        if valid.all():
+            break
+        highest = _fill_from(source, turn, out, values, valid)
+        limit = source.info.saturation
+        # 1e-3: a built map rounds its values to 1e-4
+        if limit is not None and highest >= limit - 1e-3:
+            saturation = limit if saturation is None else min(limit, saturation)
+    return Filled(values=values, valid=valid, saturation=saturation)
+
+
+def _fill_from(
+    source: LightSource, turn: float, out: PixelGrid, values: Values, valid: Mask
+) -> float:
+    """Put a map's pixels where none are yet; the highest value put there, or 0."""
+    factor = factor_for(source, out.step_deg)
+    level = source.grid.reduced(factor)
+    ratio = out.step_deg / level.step_deg
+    col = (out.west - level.west - turn) / level.step_deg
+    row = (level.north - out.north) / level.step_deg
+    drift = abs(ratio - 1.0) * max(out.cols, out.rows)
+    copied = drift + abs(col - round(col)) + abs(row - round(row)) < ALIGNED_PX
+    margin = 0 if copied else 2  # bilinear, with pixels up to twice smaller
+    top, bottom = _overlap(row, out.rows * ratio, level.rows, margin)
+    left, right = _overlap(col, out.cols * ratio, level.cols, margin)
+    if bottom <= top or right <= left:
+        return 0.0
+    part, part_valid = read_reduced(source, top, left, bottom - top, right - left, factor)
+    if copied:
+        first_row, first_col = top - round(row), left - round(col)
+        target = (
+            slice(first_row, first_row + part.shape[0]),
+            slice(first_col, first_col + part.shape[1]),
+        )
+    else:
+        target = (
+            _touched(top - row, part.shape[0], ratio, out.rows),
+            _touched(left - col, part.shape[1], ratio, out.cols),
+        )
+        corner = PixelGrid(
+            west=level.west + turn + left * level.step_deg,
+            north=level.north - top * level.step_deg,
+            step_deg=level.step_deg,
+            cols=part.shape[1],
+            rows=part.shape[0],
+        )
+        part, part_valid = _resample(part, part_valid, corner, out, target)
+    new = part_valid & ~valid[target]
+    values[target][new] = part[new]
+    valid[target] |= new
+    return float(part[new].max()) if new.any() else 0.0
+
+
+def _overlap(start: float, length: float, limit: int, margin: int) -> tuple[int, int]:
+    first = math.floor(start + ALIGNED_PX) - margin
+    return max(first, 0), min(math.ceil(start + length - ALIGNED_PX) + margin, limit)
+
+
+def _touched(start: float, length: int, ratio: float, limit: int) -> slice:
+    """Output pixels that a block of a map's pixels lies under, along one axis."""
+    first = max(math.floor(start / ratio), 0)
+    return slice(first, max(min(math.ceil((start + length) / ratio), limit), first))
+
+
+def _resample(
+    part: Values, part_valid: Mask, corner: PixelGrid, out: PixelGrid, target: tuple[slice, slice]
+) -> tuple[Values, Mask]:
+    """The block on the output's pixels, bilinear; only where the block has data."""
+    rows, cols = target
+    result = np.full((rows.stop - rows.start, cols.stop - cols.start), np.nan, np.float32)
+    if result.size == 0:
+        return result, np.zeros(result.shape, np.bool_)
+    with gdal_session():
+        reproject(
+            source=np.where(part_valid, part, np.float32(np.nan)),
+            destination=result,
+            src_transform=_transform(corner, 0, 0),
+            dst_transform=_transform(out, rows.start, cols.start),
+            src_crs="EPSG:4326",
+            dst_crs="EPSG:4326",
+            src_nodata=np.nan,
+            dst_nodata=np.nan,
+            resampling=Resampling.bilinear,
+        )
+    found = np.isfinite(result)
+    return np.where(found, result, np.float32(0.0)), found
+
+
+def _transform(grid: PixelGrid, row: int, col: int) -> Affine:
+    step = grid.step_deg
+    return Affine(step, 0.0, grid.west + col * step, 0.0, -step, grid.north - row * step)

@@ -1,0 +1,169 @@
+"""The scale that every night-light map is brought to: log10(1 + L) of an approximate radiance L.
+
+L is in nW cm^-2 sr^-1. Radiance products hold it directly; display products (pictures) hold a
+digital number from which it is estimated by a measured curve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Values = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+# Above the brightest gas flares (about 1e4 nW) and below every fill value in use (3.4e38, 1e20).
+MAX_RADIANCE = 1.0e6
+# -3.4e38, -999.9 (VNP46) and -9999 mean "no data" even where a file does not declare it;
+# noise after stray-light correction reaches a few nW below zero.
+MIN_RADIANCE = -500.0
+
+# Display curve of the Black Marble 2016 pictures: L = scale * -ln(1 - DN / 256).
+# Measured against VIIRS 2023 radiance classes on one 15-arcsec grid, seven regions of Europe,
+# Africa and Asia, 331 million pixels: the DN exceeded by the same share of pixels as a class's
+# median radiance, DN 86, 168, 237 and 253 for 2.7, 6.7, 17 and 31 nW. rms 0.016 in log10(1 + L).
+DISPLAY_SCALE_NW = 6.6
+# DN 254 and 255 are ringing of the JPEG coder: their pixels are no brighter than those of DN 253.
+DISPLAY_TOP_DN = 253
+# The median DN of the classes of 31, 47, 63, 83 and 134 nW is 250, 252, 253, 253 and 253.
+DISPLAY_SATURATED_DN = 250
+
+# DMSP-OLS stable lights are linear in radiance and end at 63. Sao Tome 1992 against VIIRS 2014,
+# equal ranks: 0.2-0.3 nW per step for DN 5-10, 0.3-0.5 for 11-15, 0.45 in the sum of all lights.
+DMSP_NW_PER_DN = 0.4
+DMSP_SATURATED_DN = 63
+
+CODE_SCALE = 1.0e-4  # log10(1 + L) per step of a built map: 0.023 % of 1 + L
+CODE_NODATA = 65535
+
+
+def log_radiance(radiance_nw: ArrayLike) -> Values:
+    """Value of a radiance on the map's scale.
+
+    Parameters
+    ----------
+    radiance_nw : array_like
+        Radiance, nW cm^-2 sr^-1; negative noise counts as dark.
+
+    Returns
+    -------
+    ndarray of float32
+        ``log10(1 + max(L, 0))``.
+    """
+    radiance = np.asarray(radiance_nw, np.float32)
+    return np.asarray(np.log10(np.float32(1.0) + np.maximum(radiance, 0.0)), np.float32)
+
+
+def radiance_values(radiance_nw: NDArray[np.floating]) -> tuple[Values, Mask]:
+    """Map values of measured radiance, and where it is a measurement at all.
+
+    Parameters
+    ----------
+    radiance_nw : ndarray of float
+        Radiance, nW cm^-2 sr^-1; NaN, infinite and fill values as the file has them.
+
+    Returns
+    -------
+    values : ndarray of float32
+        ``log10(1 + L)``; 0 where not valid.
+    valid : ndarray of bool
+        False for NaN, infinities and values no night light can have.
+    """
+    with np.errstate(invalid="ignore"):
+        valid = (radiance_nw > MIN_RADIANCE) & (radiance_nw < MAX_RADIANCE)
+    return log_radiance(np.where(valid, radiance_nw, 0.0)), valid
+
+
+def display_radiance(digital_number: ArrayLike) -> NDArray[np.float64]:
+    """Approximate radiance behind the grey levels of a Black Marble picture.
+
+    Parameters
+    ----------
+    digital_number : array_like
+        Grey levels 0..255.
+
+    Returns
+    -------
+    ndarray of float64
+        nW cm^-2 sr^-1, 0 for 0, constant from DN 253.
+    """
+    number = np.minimum(np.asarray(digital_number, float), DISPLAY_TOP_DN)
+    return -DISPLAY_SCALE_NW * np.log1p(-number / 256.0)
+
+
+def display_table() -> Values:
+    """Map values of the 256 grey levels of a Black Marble picture."""
+    return log_radiance(display_radiance(np.arange(256)))
+
+
+def display_saturation() -> float:
+    """Map value at and above which Black Marble pictures are saturated."""
+    return float(log_radiance(display_radiance(DISPLAY_SATURATED_DN)))
+
+
+def dmsp_table() -> Values:
+    """Map values of DMSP-OLS digital numbers 0..63 (and 63 for what lies above)."""
+    return log_radiance(DMSP_NW_PER_DN * np.minimum(np.arange(256), DMSP_SATURATED_DN))
+
+
+def dmsp_saturation() -> float:
+    """Map value at which DMSP-OLS is saturated."""
+    return float(log_radiance(DMSP_NW_PER_DN * DMSP_SATURATED_DN))
+
+
+def class_table(classes: Mapping[int, float]) -> Values:
+    """Map values of class codes.
+
+    Parameters
+    ----------
+    classes : mapping of int to float
+        Radiance, nW cm^-2 sr^-1, of each class code 0..255; codes not named are dark.
+
+    Returns
+    -------
+    ndarray of float32, shape (256,)
+        Map value of each code.
+    """
+    table = np.zeros(256)
+    for code, radiance_nw in classes.items():
+        table[code] = radiance_nw
+    return log_radiance(table)
+
+
+def lights_only_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey levels of the lights alone in a colour picture of the Earth at night.
+
+    Moonlit land and sea are bluish in Black Marble pictures, lights are not: the blue excess gives
+    the background to subtract. The same formula made the grey product that the display curve was
+    measured on, levels below 4 dropped.
+
+    Parameters
+    ----------
+    rgb : ndarray of uint8, shape (3, rows, cols)
+        Red, green, blue.
+
+    Returns
+    -------
+    ndarray of uint8, shape (rows, cols)
+        Luminance without the background.
+    """
+    red, green, blue = (band.astype(np.float32) for band in rgb)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue  # ITU-R BT.601, as in JPEG
+    bluish = blue - red
+    background = 1.3 * np.maximum(0.0, bluish + 2.0) + np.clip(0.4 * (bluish - 15.0), 0.0, 4.0)
+    lights = np.clip(luma - background, 0.0, 255.0)
+    return np.where(lights < 4.0, 0.0, lights).astype(np.uint8)
+
+
+def encode(values: Values, valid: Mask) -> NDArray[np.uint16]:
+    """Codes of a built map: ``round(1e4 * value)``, 65535 where there is no data."""
+    codes = np.rint(np.minimum(values / CODE_SCALE, CODE_NODATA - 1))
+    return np.where(valid, codes, CODE_NODATA).astype(np.uint16)
+
+
+def decode(codes: NDArray[np.uint16]) -> tuple[Values, Mask]:
+    """Values and validity of the codes of a built map."""
+    valid = codes != CODE_NODATA
+    return np.where(valid, codes, 0).astype(np.float32) * np.float32(CODE_SCALE), valid

@@ -1,0 +1,137 @@
+"""One photo from file to result: read, place the camera, register, draw."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from regengine.errors import EphemerisError, LightMapError
+from regengine.frame import Frame, FrameOptions, read_frame
+from regengine.frame_records import FrameRecords, load_frame_records
+from regengine.lights.map import LightMap, open_light_map
+from regengine.outcome import no_match_result
+from regengine.overlay import draw_result
+from regengine.position import choose_position
+from regengine.register import RegisterParams, register_frame
+from regengine.result import FrameResult, Reason
+from regengine.tle import TleSet, load_tle_file
+
+if TYPE_CHECKING:
+    from regengine.orbit import CameraPosition
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInputs:
+    """What all photos of a run share; pickles, so that workers can have it.
+
+    Attributes
+    ----------
+    lights : tuple of Path
+        Night-light maps.
+    tle : Path or None
+        TLE file.
+    metadata : Path or None
+        Table of frame records.
+    frame : FrameOptions
+        What options say of every photo.
+    register : RegisterParams
+        Settings of the registration.
+    overlays : Path or None
+        Folder for one picture per photo.
+    overlay_names_hashed : bool
+        Whether their names hold a hash, because photos have the same name.
+    """
+
+    lights: tuple[Path, ...]
+    tle: Path | None = None
+    metadata: Path | None = None
+    frame: FrameOptions = field(default_factory=FrameOptions)
+    register: RegisterParams = field(default_factory=RegisterParams)
+    overlays: Path | None = None
+    overlay_names_hashed: bool = False
+
+    def open(self) -> tuple[LightMap, TleSet | None, FrameRecords | None]:
+        """The map, element sets and records, read once per process.
+
+        Raises
+        ------
+        LightMapError, EphemerisError, ConfigError
+            If one of them cannot be used.
+        """
+        tles = None if self.tle is None else _element_sets(self.tle)
+        records = None if self.metadata is None else _records(self.metadata)
+        return _light_map(self.lights), tles, records
+
+
+def process_photo(path: Path, inputs: RunInputs) -> FrameResult:
+    """Register one photo.
+
+    Parameters
+    ----------
+    path : Path
+        The photo.
+    inputs : RunInputs
+        What the run was given.
+
+    Returns
+    -------
+    FrameResult
+        Its ``seconds`` cover reading and registration, not the overlay.
+
+    Raises
+    ------
+    FrameError
+        If the photo cannot be read.
+    LightMapError
+        If the map turns out to be damaged where it is needed.
+    """
+    start_s = time.perf_counter()
+    light_map, tles, records = inputs.open()
+    frame = read_frame(path, records=records, options=inputs.frame)
+    result = _register(frame, tles, light_map, inputs)
+    # A map without a product name goes by its files.
+    lights = result.lights or ", ".join(map_path.name for map_path in inputs.lights)
+    result = replace(result, lights=lights, seconds=time.perf_counter() - start_s)
+    if inputs.overlays is not None:
+        try:
+            hashed = inputs.overlay_names_hashed
+            draw_result(result, path, light_map, inputs.overlays, hashed=hashed)
+        except Exception as error:  # a picture is never worth a frame's result
+            logging.getLogger("regengine").warning("no overlay of %s: %s", path, error)
+    return result
+
+
+def _register(
+    frame: Frame, tles: TleSet | None, light_map: LightMap, inputs: RunInputs
+) -> FrameResult:
+    position: CameraPosition | None = None
+    try:
+        position = choose_position(frame, tles)
+        return register_frame(frame, position, light_map, inputs.register)
+    except EphemerisError as error:
+        reason = Reason(code=error.code, text=str(error))
+    except LightMapError as error:
+        if error.code != "outside_map":
+            raise
+        reason = Reason(code=error.code, text=str(error))
+    return no_match_result(frame, position, light_map.info, reason)
+
+
+@lru_cache(maxsize=4)
+def _element_sets(path: Path) -> TleSet:
+    return load_tle_file(path)
+
+
+@lru_cache(maxsize=4)
+def _records(path: Path) -> FrameRecords:
+    return load_frame_records(path)
+
+
+@lru_cache(maxsize=4)
+def _light_map(paths: Sequence[Path]) -> LightMap:
+    return open_light_map(paths)

@@ -1,0 +1,157 @@
+"""Frame results as the NDJSON records of docs/records.md."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from matchers.camera import Camera
+from regengine.result import ControlPoint, Fit, FrameResult, Hypothesis, NadirInput, SolvedCamera
+
+Record = dict[str, Any]
+
+
+def record(result: FrameResult) -> Record:
+    """The record of one frame, of plain JSON values.
+
+    Parameters
+    ----------
+    result : FrameResult
+        What is said of the frame.
+
+    Returns
+    -------
+    dict
+        Keys in the documented order. Numbers are finite; None stands for what is missing.
+    """
+    plain = {
+        "frame": result.frame,
+        "path": result.path,
+        "sha256": result.sha256,
+        "verdict": result.verdict,
+        "probability": result.probability,
+        "reasons": [reason.code for reason in result.reasons],
+        "reason_texts": [reason.text for reason in result.reasons],
+        "category": result.category,
+        "category_probability": result.category_probability,
+        "time_utc": result.time_utc,
+        "nadir": None if result.nadir is None else _nadir(result.nadir),
+        "camera": None if result.solved is None else _camera(result.solved),
+        "control_points": [_point(point) for point in result.control_points],
+        "footprint": None if result.footprint is None else [*result.footprint],
+        "fit": None if result.fit is None else _fit(result.fit),
+        "engine": {
+            "version": result.engine_version,
+            "lights": result.lights,
+            "seconds": round(result.seconds, 3),
+        },
+        "image": {
+            "width_px": result.width_px,
+            "height_px": result.height_px,
+            "orientation": result.orientation,
+            "camera_body": result.camera_body,
+            "focal_mm": result.focal_mm,
+            "pixel_pitch_um": result.pixel_pitch_um,
+        },
+        "footprint_diagonal_km": result.footprint_diagonal_km,
+        "hypotheses": [_hypothesis(hypothesis) for hypothesis in result.hypotheses],
+        "sources": dict(result.sources),
+    }
+    return {key: _finite(value) for key, value in plain.items()}
+
+
+def record_line(result: FrameResult) -> str:
+    """The record of one frame as one line of JSON, without the line break."""
+    return json.dumps(record(result), allow_nan=False)
+
+
+def centre_lonlat(camera: Camera) -> tuple[float, float]:
+    """Place that the middle of the image shows; NaN where it shows the sky."""
+    lon, lat = camera.pixel_to_lonlat((camera.width_px - 1) / 2, (camera.height_px - 1) / 2)
+    return float(lon), float(lat)
+
+
+def _nadir(nadir: NadirInput) -> Record:
+    return {
+        "lon": nadir.lon,
+        "lat": nadir.lat,
+        "altitude_km": nadir.altitude_km,
+        "source": nadir.source,
+        "tle_age_h": nadir.tle_age_h,
+        "sigma_along_km": nadir.sigma_along_km,
+        "sigma_cross_km": nadir.sigma_cross_km,
+    }
+
+
+def _camera(solved: SolvedCamera) -> Record:
+    camera = solved.camera
+    return {
+        "model": "pinhole",
+        "focal_px": camera.focal_px,
+        "principal_point": camera.principal_point,
+        "distortion": camera.distortion,
+        "quaternion": camera.quaternion,
+        "position_ecef_m": camera.position_ecef_m,
+        "along_track_offset_s": solved.along_track_offset_s,
+        "off_nadir_deg": solved.off_nadir_deg,
+        "mirrored": camera.mirrored,
+    }
+
+
+def _point(point: ControlPoint) -> Record:
+    return {
+        "x": point.x,
+        "y": point.y,
+        "lon": point.lon,
+        "lat": point.lat,
+        "sigma_px": point.sigma_px,
+        "sigma_m": point.sigma_m,
+        "lights": point.lights,
+    }
+
+
+def _fit(fit: Fit) -> Record:
+    return {
+        "residual_px": fit.residual_px,
+        "residual_m": fit.residual_m,
+        "matched_lights": fit.matched_lights,
+        "held_out_residual_px": fit.held_out_residual_px,
+        "log10_odds": fit.log10_odds,
+        "runner_up_log10_odds": fit.runner_up_log10_odds,
+        "ncc": fit.ncc,
+        "runner_up_ncc": fit.runner_up_ncc,
+    }
+
+
+def _hypothesis(hypothesis: Hypothesis) -> Record:
+    placed = hypothesis.centre_lon is not None and hypothesis.centre_lat is not None
+    return {
+        "rank": hypothesis.rank,
+        "log10_odds": hypothesis.log10_odds,
+        "ncc": hypothesis.ncc,
+        "centre": [hypothesis.centre_lon, hypothesis.centre_lat] if placed else None,
+        "off_nadir_deg": hypothesis.solved.off_nadir_deg,
+        "along_track_offset_s": hypothesis.solved.along_track_offset_s,
+        "mirrored": hypothesis.solved.camera.mirrored,
+    }
+
+
+def _finite(value: Any) -> Any:
+    """Plain JSON values: lists for tuples, None for what is not finite, no lone surrogates."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, bool) or value is None:
+        return value
+    if hasattr(value, "item"):  # a NumPy scalar
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def printable(text: str) -> str:
+    r"""Text that is valid UTF-8: bytes of odd file names become ``\udcXX``."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

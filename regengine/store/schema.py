@@ -1,0 +1,186 @@
+"""Every column of the store, said once: writer, reader, docs and tests derive from this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+FORMAT = "regengine"
+FORMAT_VERSION = 1
+
+Kind = Literal["text", "float64", "float32", "int64", "int32", "uint8"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One dataset of a group.
+
+    Attributes
+    ----------
+    name : str
+        Name of the dataset.
+    kind : str
+        Type of the values; ``text`` is UTF-8 of a fixed length, padded with zero bytes.
+    units : str
+        Unit of the values, empty where they have none.
+    description : str
+        What the column holds and how a missing value looks.
+    width : int
+        Values per row: 1 gives a dataset of shape (rows,), more one of shape (rows, width).
+    volatile : bool
+        True where two runs over the same photos with the same settings may differ.
+    """
+
+    name: str
+    kind: Kind
+    units: str
+    description: str
+    width: int = 1
+    volatile: bool = False
+
+
+def _column(
+    name: str, kind: Kind, units: str, description: str, width: int = 1, volatile: bool = False
+) -> Column:
+    return Column(
+        name=name, kind=kind, units=units, description=description, width=width, volatile=volatile
+    )
+
+
+FRAME_INDEX = _column(
+    "frame_index", "int64", "", "number of the frame within this store; joins all groups"
+)
+
+FRAMES = (
+    FRAME_INDEX,
+    _column("frame", "text", "", "frame id, from the file name (ISS030-E-184140) or its stem"),
+    _column("path", "text", "", "path of the photo as it was given"),
+    _column("sha256", "text", "", "SHA-256 of the file, hexadecimal; empty if it was unreadable"),
+    _column("verdict", "text", "", "accepted, review, no_match or failed"),
+    _column("probability", "float64", "", "calibrated probability that the proposal is right"),
+    _column("reasons", "text", "", "codes of the reasons, separated by commas"),
+    _column("reason_texts", "text", "", "their sentences, one a line, in the same order"),
+    _column("category", "text", "", "class of the photo; empty if it was not classified"),
+    _column("category_probability", "float64", "", "probability of that class"),
+    _column("time_utc", "text", "", "time of the photo, ISO 8601, UTC; empty if unknown"),
+    _column("width_px", "int32", "px", "width of the image as stored; -1 if unreadable"),
+    _column("height_px", "int32", "px", "height of the image as stored; -1 if unreadable"),
+    _column("orientation", "uint8", "", "EXIF orientation 1 to 8; never applied to coordinates"),
+    _column("camera_body", "text", "", "camera model; empty if unknown"),
+    _column("focal_mm", "float64", "mm", "nominal focal length that the search started from"),
+    _column("pixel_pitch_um", "float64", "um", "size of a pixel of this file on the sensor"),
+    _column("nadir_lon", "float64", "deg", "longitude of the nadir that the search started from"),
+    _column("nadir_lat", "float64", "deg", "geodetic latitude of that nadir"),
+    _column("nadir_altitude_km", "float64", "km", "height of the camera above WGS84 there"),
+    _column("nadir_source", "text", "", "tle, option or record; empty without a nadir"),
+    _column("tle_age_h", "float64", "h", "time of the photo minus epoch of its element set"),
+    _column("sigma_along_km", "float64", "km", "one sigma of the input position along the track"),
+    _column("sigma_cross_km", "float64", "km", "one sigma of the input position across the track"),
+    _column("focal_px", "float64", "px", "solved focal length; NaN without a solved camera"),
+    _column("principal_point", "float64", "px", "solved camera: optical axis (x, y)", 2),
+    _column("distortion", "float64", "", "solved camera: OpenCV's k1, k2, p1, p2, k3", 5),
+    _column("quaternion", "float64", "", "solved camera: [x, y, z, w], camera to ECEF", 4),
+    _column("position_ecef_m", "float64", "m", "solved camera: position (x, y, z) in ECEF", 3),
+    _column("mirrored", "uint8", "", "1 if x is replaced by width - 1 - x before projection"),
+    _column("along_track_offset_s", "float64", "s", "solved shift along the orbit, late positive"),
+    _column("off_nadir_deg", "float64", "deg", "angle of the optical axis from the nadir"),
+    _column("centre_lon", "float64", "deg", "longitude of the image centre; NaN if it is sky"),
+    _column("centre_lat", "float64", "deg", "geodetic latitude of the image centre"),
+    _column(
+        "footprint_lon",
+        "float64",
+        "deg",
+        "longitudes of the corners top-left, top-right, bottom-right, bottom-left; NaN for sky",
+        4,
+    ),
+    _column("footprint_lat", "float64", "deg", "geodetic latitudes of the same corners", 4),
+    _column(
+        "footprint_diagonal_km",
+        "float64",
+        "km",
+        "greatest geodesic within the visible ground of incidence up to 80 degrees",
+    ),
+    _column("residual_px", "float64", "px", "root mean square residual of the fit, image"),
+    _column("residual_m", "float64", "m", "the same on the ground"),
+    _column("matched_lights", "int32", "", "lights that agree with the map; -1 without a fit"),
+    _column("held_out_residual_px", "float64", "px", "residual of lights held out of the fit"),
+    _column("log10_odds", "float64", "", "evidence for the proposal against chance"),
+    _column("runner_up_log10_odds", "float64", "", "evidence for the best distinct other one"),
+    _column("ncc", "float64", "", "correlation of the photo with the map seen by the camera"),
+    _column("runner_up_ncc", "float64", "", "correlation of the best distinct other one"),
+)
+
+CONTROL_POINTS = (
+    FRAME_INDEX,
+    _column("point", "uint8", "", "number of the point within its frame, 0 to 3"),
+    _column("x", "float64", "px", "column, zero-based, integer at pixel centres, as stored"),
+    _column("y", "float64", "px", "row, zero-based, integer at pixel centres, as stored"),
+    _column("lon", "float64", "deg", "WGS84 longitude in [-180, 180)"),
+    _column("lat", "float64", "deg", "WGS84 geodetic latitude"),
+    _column("sigma_px", "float64", "px", "one sigma per axis in the image"),
+    _column("sigma_m", "float64", "m", "one sigma per axis on the ground"),
+    _column("covariance_px", "float64", "px2", "covariance in the image: xx, xy, yy", 3),
+    _column("covariance_m", "float64", "m2", "covariance on the ground: ee, en, nn", 3),
+    _column("lights", "int32", "", "lights that support the point"),
+)
+
+HYPOTHESES = (
+    FRAME_INDEX,
+    _column("rank", "int32", "", "0 is the proposal, 1 the best distinct other one, and so on"),
+    _column("ncc", "float64", "", "correlation of the photo with the map seen by this camera"),
+    _column("log10_odds", "float64", "", "evidence against chance"),
+    _column("centre_lon", "float64", "deg", "longitude of the image centre; NaN if it is sky"),
+    _column("centre_lat", "float64", "deg", "geodetic latitude of the image centre"),
+    _column("off_nadir_deg", "float64", "deg", "angle of the optical axis from the nadir"),
+    _column("along_track_offset_s", "float64", "s", "shift along the orbit, late positive"),
+    _column("width_px", "int32", "px", "width of the image that the camera describes"),
+    _column("height_px", "int32", "px", "height of the image that the camera describes"),
+    _column("focal_px", "float64", "px", "focal length"),
+    _column("principal_point", "float64", "px", "optical axis (x, y)", 2),
+    _column("distortion", "float64", "", "OpenCV's k1, k2, p1, p2, k3", 5),
+    _column("quaternion", "float64", "", "[x, y, z, w], camera to ECEF", 4),
+    _column("position_ecef_m", "float64", "m", "position (x, y, z) in ECEF", 3),
+    _column("mirrored", "uint8", "", "1 if x is replaced by width - 1 - x before projection"),
+)
+
+# Of a detection method's measures only those that it makes; NaN elsewhere.
+DETECTIONS = (
+    FRAME_INDEX,
+    _column("kind", "text", "", "what was detected: light"),
+    _column("x", "float64", "px", "column of the centroid, image as stored"),
+    _column("y", "float64", "px", "row of the centroid, image as stored"),
+    _column("contrast", "float64", "", "logarithmic contrast with the surroundings"),
+    _column("flux", "float64", "", "light above the background, summed over pixels"),
+    _column("snr", "float64", "", "signal-to-noise ratio of a matched filter"),
+    _column("radius_px", "float64", "px", "radius that holds half of the flux"),
+    _column("covariance_px", "float64", "px2", "covariance of the centroid: xx, xy, yy", 3),
+    _column("flags", "uint8", "", "sum of 1 saturated, 2 cut by the border, 4 blended"),
+    _column("matched", "uint8", "", "1 if the light agrees with the map under the proposal"),
+)
+
+PROVENANCE = (
+    FRAME_INDEX,
+    _column("engine_version", "text", "", "version of regengine that made the row"),
+    _column("lights", "text", "", "night-light map that was used"),
+    _column("sources", "text", "", "where each input value came from, a JSON object"),
+    _column("parameters", "text", "", "settings that the result depends on, a JSON object"),
+    _column("parameters_sha256", "text", "", "SHA-256 of that JSON text, hexadecimal"),
+    _column("processed_utc", "text", "", "when the frame was finished, ISO 8601", volatile=True),
+    _column("seconds", "float64", "s", "time spent on the frame", volatile=True),
+)
+
+GROUPS: dict[str, tuple[Column, ...]] = {
+    "frames": FRAMES,
+    "control_points": CONTROL_POINTS,
+    "hypotheses": HYPOTHESES,
+    "detections": DETECTIONS,
+    "provenance": PROVENANCE,
+}
+
+GROUP_DESCRIPTIONS = {
+    "frames": "one row per photo: input, verdict, solved camera, footprint, fit",
+    "control_points": "four rows per frame with a proposal",
+    "hypotheses": "candidate cameras that were examined to the end, best first",
+    "detections": "lights found in the photo",
+    "provenance": "one row per photo: what it was made from, with which settings",
+}

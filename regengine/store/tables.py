@@ -1,0 +1,88 @@
+"""Groups of equal-length columns in memory: make, join, pick."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.records import printable
+from regengine.store.schema import GROUPS, Column
+
+Table = dict[str, NDArray[Any]]
+Tables = dict[str, Table]
+
+
+def table_from_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Turn rows into columns.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        The columns of one group.
+    rows : sequence of mapping
+        A value for each column; None stands for a missing one (see `missing`).
+
+    Returns
+    -------
+    dict of str to ndarray
+        Arrays of shape (rows,) or (rows, width); text columns hold `str` objects.
+    """
+    return {column.name: _array(column, [row[column.name] for row in rows]) for column in columns}
+
+
+def missing(column: Column) -> Any:
+    """What stands for None in a column: NaN, -1, 0 (uint8) or an empty string."""
+    if column.kind == "text":
+        return ""
+    if column.kind == "uint8":
+        return 0
+    return float("nan") if column.kind.startswith("float") else -1
+
+
+def join(sets: Sequence[Tables]) -> Tables:
+    """Join sets of tables; a later set takes the place of a frame that an earlier one holds.
+
+    Parameters
+    ----------
+    sets : sequence of dict
+        Tables of all groups.
+
+    Returns
+    -------
+    dict
+        Tables of all groups, ordered by ``frame_index``, rows of one frame in the given order.
+    """
+    owner: dict[int, int] = {}
+    for number, tables in enumerate(sets):
+        owner.update(dict.fromkeys(tables["frames"]["frame_index"].tolist(), number))
+    joined: Tables = {}
+    for group, columns in GROUPS.items():
+        kept = [_owned(tables[group], number, owner) for number, tables in enumerate(sets)]
+        blank = table_from_rows(columns, [])
+        whole = {
+            column.name: np.concatenate([blank[column.name], *(t[column.name] for t in kept)])
+            for column in columns
+        }
+        order = np.argsort(whole["frame_index"], kind="stable")
+        joined[group] = {name: array[order] for name, array in whole.items()}
+    return joined
+
+
+def _owned(table: Table, number: int, owner: Mapping[int, int]) -> Table:
+    keep = np.array([owner.get(i) == number for i in table["frame_index"].tolist()], dtype=bool)
+    return {name: array[keep] for name, array in table.items()}
+
+
+def _array(column: Column, values: list[Any]) -> NDArray[Any]:
+    blank = missing(column)
+    if column.kind == "text":
+        array = np.empty(len(values), dtype=object)
+        array[:] = ["" if v is None else printable(v).replace("\0", "") for v in values]
+        return array
+    if column.width == 1:
+        return np.array([blank if v is None else v for v in values], dtype=column.kind)
+    filled = [[blank] * column.width if value is None else value for value in values]
+    return np.array(filled, dtype=column.kind).reshape(len(values), column.width)

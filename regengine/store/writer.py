@@ -1,0 +1,183 @@
+"""Writes the results of a run: parts while it runs, merged into the store at its end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from regengine.errors import StoreError
+from regengine.store.atomic import sync_folder, write_whole
+from regengine.store.hdf5 import check, decode, encode
+from regengine.store.origin import root_attributes
+from regengine.store.parts import PartsFolder, list_parts
+from regengine.store.results import from_tables
+from regengine.store.rows import StoredFrame, to_tables
+from regengine.store.tables import join
+
+PART_FRAMES = 64
+PART_SECONDS = 10.0
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class StoreWriter:
+    """The one writer of a store, from opening to the merge at the end of a ``with`` block.
+
+    Parts that an earlier, killed run left are merged first. A frame is safe once `flush` has
+    returned it. The merge happens however the block is left; if it fails, the parts stay and
+    the next start merges them.
+
+    Parameters
+    ----------
+    path : Path
+        The store; made at the end of the first run, its folder now if need be.
+    clock : callable, optional
+        Seconds that never run backwards.
+
+    Attributes
+    ----------
+    stored : dict of tuple to StoredFrame
+        What the store held when it was opened, by `identity`.
+
+    Raises
+    ------
+    StoreError
+        If the store is a foreign or damaged file, cannot be written, or is in use.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self.path = path
+        self._clock = clock
+        self._pending: list[StoredFrame] = []
+        self._oldest = 0.0
+        self._written = 0
+        try:
+            self._parts = self._open()
+            self.stored = {}
+            try:
+                self._merge()
+                self.stored = self._load()
+            except BaseException:
+                self._parts.release()
+                raise
+        except StoreError:
+            raise
+        except OSError as error:
+            raise self._failure(error) from error
+        used = [stored.frame_index for stored in self.stored.values()]
+        self.next_index = max(used, default=-1) + 1
+
+    def __enter__(self) -> StoreWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Merge the parts and let go of the store; frames never flushed are dropped."""
+        try:
+            self._merge()
+        except StoreError:
+            raise
+        except OSError as failure:
+            if not isinstance(error, StoreError):  # the first failure is the one to tell
+                raise self._failure(failure) from failure
+        finally:
+            self._parts.release()
+
+    def add(self, frame: StoredFrame) -> None:
+        """Take a finished frame; it is not safe before the next `flush`."""
+        if not self._pending:
+            self._oldest = self._clock()
+        self._pending.append(frame)
+
+    def due(self, wait_s: float = 0.0) -> bool:
+        """Whether to flush now, if the next chance comes only after ``wait_s`` seconds."""
+        if not self._pending:
+            return False
+        age_s = self._clock() - self._oldest
+        return len(self._pending) >= PART_FRAMES or age_s + wait_s >= PART_SECONDS
+
+    def flush(self) -> list[StoredFrame]:
+        """Write what is pending as one part.
+
+        Returns
+        -------
+        list of StoredFrame
+            The frames that are safely on disk now and were not before.
+
+        Raises
+        ------
+        StoreError
+            If the part cannot be written; nothing of it remains.
+        """
+        if not self._pending:
+            return []
+        frames = sorted(self._pending, key=lambda frame: frame.frame_index)
+        try:
+            write_whole(self._parts.next_part(), encode(to_tables(frames), root_attributes()))
+        except OSError as error:
+            raise self._failure(error) from error
+        self._written += len(frames)
+        self._pending = []
+        return frames
+
+    def _open(self) -> PartsFolder:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.is_dir():
+            raise StoreError(f"{self.path} is a folder: name a file with --store.")
+        if self.path.exists():
+            check(self.path)
+        for target in (self.path.parent, self.path):
+            if target.exists() and not os.access(target, os.W_OK):
+                raise PermissionError(errno.EACCES, "permission denied", str(target))
+        return PartsFolder(self.path)
+
+    def _merge(self) -> None:
+        parts = list_parts(self._parts.path)
+        if not parts:
+            return
+        attributes = root_attributes()
+        sets = [decode(part)[0] for part in parts]
+        if self.path.exists():
+            tables, old = decode(self.path)
+            sets.insert(0, tables)
+            attributes["created"] = old.get("created", attributes["created"])
+        write_whole(self.path, encode(join(sets), attributes))
+        self._parts.remove(parts)
+        sync_folder(self._parts.path)
+
+    def _load(self) -> dict[tuple[str, str], StoredFrame]:
+        if not self.path.exists():
+            return {}
+        return {identity(stored): stored for stored in from_tables(decode(self.path)[0])}
+
+    def _failure(self, error: OSError) -> StoreError:
+        why = (error.strerror or str(error)).lower()
+        safe = f"; {self._written} frames of this run are safe in it" if self._written else ""
+        if error.errno in FULL_DISK:
+            return StoreError(
+                f"{self.path} cannot be written because its disk is full ({why}){safe}: "
+                "free some space, then give the same command again.",
+                code="store_full",
+            )
+        return StoreError(
+            f"{self.path} cannot be written ({why}){safe}: check its folder and permissions, "
+            "or name another file with --store.",
+            code="store_unwritable",
+        )
+
+
+def identity(stored: StoredFrame) -> tuple[str, str]:
+    """What makes two rows the same frame: content and name of the photo's file."""
+    return frame_identity(stored.result.path, stored.result.sha256)
+
+
+def frame_identity(path: str, sha256: str) -> tuple[str, str]:
+    """Identity of a photo: its content (its path, if that is unreadable) and its file name."""
+    return sha256 or path, Path(path).name

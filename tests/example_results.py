@@ -1,0 +1,172 @@
+"""Frame results made by hand, and stand-ins for the registration, for tests of what follows it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from scipy.spatial.transform import Rotation
+
+from matchers.camera import Camera
+from matchers.earth import geodetic_to_ecef, local_axes
+from regengine.errors import FrameError
+from regengine.result import (
+    ControlPoint,
+    Fit,
+    FrameResult,
+    Hypothesis,
+    NadirInput,
+    Reason,
+    SolvedCamera,
+)
+
+
+def nadir_camera(lon: float = 136.9, lat: float = 35.7, *, tilt_deg: float = 0.0) -> Camera:
+    """North-up camera of 640 x 426 px, 391.2 km up, tilted northward."""
+    east, north, up = local_axes(lon, lat)
+    down = Rotation.from_rotvec(east * tilt_deg, degrees=True)
+    axes = down.apply([east, -north, -up])
+    quaternion = Rotation.from_matrix(axes.T).as_quat()
+    return Camera(
+        width_px=640,
+        height_px=426,
+        focal_px=1506.1,
+        principal_point=(319.5, 212.5),
+        quaternion=tuple(quaternion.tolist()),
+        position_ecef_m=tuple(geodetic_to_ecef(lon, lat, 391.2e3).tolist()),
+        distortion=(0.01, 0.0, 0.0, 0.0, 0.0),
+    )
+
+
+def solved(tilt_deg: float = 0.0) -> SolvedCamera:
+    camera = nadir_camera(tilt_deg=tilt_deg)
+    return SolvedCamera(
+        camera=camera, along_track_offset_s=-131.7, off_nadir_deg=camera.off_nadir_deg
+    )
+
+
+def control_point(x: float, y: float) -> ControlPoint:
+    lon, lat = nadir_camera().pixel_to_lonlat(x, y)
+    return ControlPoint(
+        x=float(x),
+        y=float(y),
+        lon=float(lon),
+        lat=float(lat),
+        sigma_px=0.6,
+        sigma_m=140.0,
+        covariance_px=(0.36, 0.01, 0.25),
+        covariance_m=(19600.0, -120.0, 15000.0),
+        lights=12,
+    )
+
+
+def hypothesis(rank: int) -> Hypothesis:
+    return Hypothesis(
+        rank=rank,
+        solved=solved(tilt_deg=float(rank)),
+        ncc=0.7 - 0.2 * rank,
+        log10_odds=38.2 - 30.0 * rank,
+        centre_lon=136.9,
+        centre_lat=35.7,
+    )
+
+
+def proposal(name: str = "ISS030-E-184140", verdict: str = "accepted") -> FrameResult:
+    """A result with everything that a result can have."""
+    reasons = (
+        (Reason(code="low_margin", text="Two cameras fit alike."), Reason(code="x", text="Y, z."))
+        if verdict == "review"
+        else ()
+    )
+    return FrameResult(
+        frame=name,
+        path=f"photos/{name}.jpg",
+        sha256=hashlib.sha256(name.encode()).hexdigest(),
+        verdict=verdict,  # type: ignore[arg-type]
+        probability=0.9997,
+        reasons=reasons,
+        width_px=640,
+        height_px=426,
+        orientation=6,
+        category="cities",
+        category_probability=0.98,
+        time_utc="2012-03-28T15:46:41Z",
+        camera_body="NIKON D3S",
+        focal_mm=85.0,
+        pixel_pitch_um=56.25,
+        sources=(("time", "exif"), ("focal_mm", "record"), ("nadir", "tle")),
+        nadir=NadirInput(
+            lon=136.9,
+            lat=35.7,
+            altitude_km=391.2,
+            source="tle",
+            tle_age_h=157.0,
+            sigma_along_km=60.0,
+            sigma_cross_km=1.0,
+        ),
+        solved=solved(),
+        control_points=tuple(
+            control_point(x, y) for x, y in ((100, 90), (520, 80), (540, 330), (90, 340))
+        ),
+        footprint=((136.0, 36.2), (137.8, 36.2), None, (136.0, 35.2)),
+        footprint_diagonal_km=191.0,
+        fit=Fit(
+            ncc=0.71,
+            runner_up_ncc=0.42,
+            residual_px=0.7,
+            residual_m=160.0,
+            matched_lights=143,
+            held_out_residual_px=0.9,
+            log10_odds=38.2,
+            runner_up_log10_odds=2.1,
+        ),
+        hypotheses=(hypothesis(0), hypothesis(1)),
+        lights="Black Marble 2016",
+        engine_version="0.1.0",
+        seconds=1.9,
+    )
+
+
+def nothing_found(name: str = "ISS001-E-1") -> FrameResult:
+    """A result with as little as a readable photo can have."""
+    return FrameResult(
+        frame=name,
+        path=f"{name}.jpg",
+        sha256=hashlib.sha256(name.encode()).hexdigest(),
+        verdict="no_match",
+        probability=None,
+        reasons=(Reason(code="no_ephemeris", text="No time and no nadir."),),
+        width_px=640,
+        height_px=426,
+        engine_version="0.1.0",
+        seconds=0.1,
+    )
+
+
+def fake_process(path: Path) -> FrameResult:
+    """Registration that looks at the file's name alone, quick and deterministic."""
+    if not path.is_file():
+        raise FrameError(f"{path} does not exist: check the path.", code="not_found")
+    name = path.stem
+    if "bad" in name:
+        raise FrameError(f"{path} is no image: remove it from the list.")
+    if "crash" in name:
+        raise ZeroDivisionError("division by zero")
+    if "memory" in name:
+        raise MemoryError
+    if "killer" in name:
+        os._exit(7)
+    if "slow" in name:
+        (path.parent.parent / "started").touch()  # tells a test that the wait has begun
+        time.sleep(60.0)
+    made = nothing_found(name) if "dark" in name else proposal(name)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return replace(made, path=str(path), sha256=sha256)
+
+
+def fake_process_photo(path: Path, inputs: object) -> FrameResult:
+    """`fake_process` with the signature of the real one."""
+    return fake_process(path)

@@ -1,0 +1,297 @@
+"""Batches: what is found, what is skipped, what goes wrong, what is reported when."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from regengine.batch.discover import find_photos
+from regengine.batch.execute import _start_worker
+from regengine.batch.logs import configure_logging
+from regengine.batch.plan import Task, file_sha256
+from regengine.batch.progress import progress
+from regengine.batch.run import BatchOptions, BatchSummary, run_batch
+from regengine.result import FrameResult
+from regengine.store.reader import read_store, read_tables
+from regengine.store.schema import GROUPS
+from regengine.store.writer import StoreWriter
+from tests.example_results import fake_process, proposal
+
+OPTIONS = BatchOptions(parameters='{"a": 1}', parameters_sha256="p1", workers=0)
+
+
+def make(folder: Path, *names: str) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / name for name in names]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    return paths
+
+
+def run(
+    photos: Sequence[Path], store: Path, options: BatchOptions = OPTIONS, process=fake_process
+) -> tuple[list[FrameResult], BatchSummary]:
+    reported: list[FrameResult] = []
+    with StoreWriter(store) as writer:
+        summary = run_batch(photos, process, writer, options, reported.append)
+    return reported, summary
+
+
+def test_one_bad_file_never_stops_a_batch(tmp_path: Path) -> None:
+    photos = make(tmp_path, "a.jpg", "bad.jpg", "crash.jpg", "memory.jpg", "dark.jpg", "z.jpg")
+    photos.insert(2, tmp_path / "missing.jpg")
+    reported, summary = run(photos, tmp_path / "run.h5")
+    assert [result.frame for result in reported] == [path.stem for path in photos]
+    codes = [[reason.code for reason in result.reasons] for result in reported]
+    assert codes == [
+        [],
+        ["unreadable"],
+        ["not_found"],
+        ["internal_error"],
+        ["out_of_memory"],
+        ["no_ephemeris"],
+        [],
+    ]
+    for result in reported[1:5]:
+        assert result.verdict == "failed"
+        assert Path(result.path).name in result.reasons[0].text
+    assert "ZeroDivisionError: division by zero" in reported[3].reasons[0].text
+    assert reported[2].sha256 == ""
+    assert summary.verdicts == {"accepted": 2, "failed": 4, "no_match": 1}
+    assert [s.result for s in read_store(tmp_path / "run.h5")] == reported
+
+
+def test_a_result_that_cannot_be_stored_fails_its_own_frame(tmp_path: Path) -> None:
+    def process(path: Path) -> FrameResult:
+        good = fake_process(path)
+        return replace(good, width_px="wide") if path.stem == "b" else good  # type: ignore[arg-type]
+
+    reported, _ = run(make(tmp_path, "a.jpg", "b.jpg", "c.jpg"), tmp_path / "r.h5", process=process)
+    assert [result.verdict for result in reported] == ["accepted", "failed", "accepted"]
+    assert reported[1].reasons[0].code == "internal_error"
+
+
+def test_frames_are_reported_only_after_they_are_on_disk(tmp_path: Path) -> None:
+    store = tmp_path / "run.h5"
+    photos = make(tmp_path / "photos", "a.jpg", "b.jpg")
+
+    def report(result: FrameResult) -> None:
+        assert result in [stored.result for stored in read_store(store)]
+
+    with StoreWriter(store) as writer:
+        summary = run_batch(photos, fake_process, writer, OPTIONS, report)
+    assert summary.verdicts.total() == 2
+
+
+def test_slow_frames_are_written_before_the_next_one_makes_them_wait(tmp_path: Path) -> None:
+    photos = make(tmp_path, "a.jpg", "b.jpg")
+    seen: list[int] = []
+
+    def process(path: Path) -> FrameResult:
+        seen.append(len(reported))
+        return replace(fake_process(path), seconds=11.0)
+
+    reported: list[FrameResult] = []
+    with StoreWriter(tmp_path / "run.h5") as writer:
+        run_batch(photos, process, writer, OPTIONS, reported.append)
+    assert seen == [0, 1]
+
+
+def test_the_same_settings_are_not_worked_out_again(tmp_path: Path) -> None:
+    store = tmp_path / "run.h5"
+    photos = make(tmp_path, "a.jpg", "bad.jpg", "dark.jpg")
+    first, _ = run(photos, store)
+    done: list[str] = []
+
+    def process(path: Path) -> FrameResult:
+        done.append(path.name)
+        return fake_process(path)
+
+    again, summary = run([*photos, *make(tmp_path, "new.jpg")], store, process=process)
+    assert done == ["bad.jpg", "new.jpg"]  # failures get another chance
+    assert summary.resumed == 2
+    assert {result.frame for result in again} == {"a", "bad", "dark", "new"}
+    assert next(r for r in again if r.frame == "a") == first[0]
+    indices = {s.result.frame: s.frame_index for s in read_store(store)}
+    assert indices == {"a": 0, "bad": 1, "dark": 2, "new": 3}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [replace(OPTIONS, parameters_sha256="p2"), replace(OPTIONS, resume=False)],
+    ids=["other settings", "no resume"],
+)
+def test_other_settings_or_no_resume_replace_the_rows(
+    tmp_path: Path, options: BatchOptions
+) -> None:
+    store = tmp_path / "run.h5"
+    photos = make(tmp_path, "a.jpg", "b.jpg")
+    run(photos, store)
+
+    def better(path: Path) -> FrameResult:
+        return replace(fake_process(path), probability=0.5)
+
+    _, summary = run(photos[:1], store, options, process=better)
+    assert summary.resumed == 0
+    rows = read_store(store)
+    assert [(s.frame_index, s.result.probability) for s in rows] == [(0, 0.5), (1, 0.9997)]
+    assert rows[0].parameters_sha256 == options.parameters_sha256
+
+
+def test_a_photo_that_moved_is_the_same_and_one_that_changed_is_not(tmp_path: Path) -> None:
+    store = tmp_path / "run.h5"
+    (photo,) = make(tmp_path / "here", "a.jpg")
+    run([photo], store)
+    (tmp_path / "there").mkdir()
+    moved = photo.rename(tmp_path / "there" / "a.jpg")
+    assert run([moved], store)[1].resumed == 1
+    moved.write_bytes(b"edited")
+    assert run([moved], store)[1].resumed == 0
+    assert len(read_store(store)) == 2
+
+
+def test_a_photo_given_twice_is_done_once(tmp_path: Path) -> None:
+    one, other = make(tmp_path / "x", "a.jpg")[0], make(tmp_path / "y", "a.jpg")[0]
+    assert len(run([one, other], tmp_path / "run.h5")[0]) == 1
+
+
+def test_ctrl_c_stores_and_reports_what_was_finished(tmp_path: Path) -> None:
+    photos = make(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+
+    def process(path: Path) -> FrameResult:
+        if path.stem == "c":
+            raise KeyboardInterrupt
+        return fake_process(path)
+
+    reported, summary = run(photos, tmp_path / "run.h5", process=process)
+    assert summary.interrupted
+    assert [result.frame for result in reported] == ["a", "b"]
+    assert [s.result for s in read_store(tmp_path / "run.h5")] == reported
+
+
+def test_equal_runs_give_equal_stores_but_for_volatile_columns(tmp_path: Path) -> None:
+    photos = make(tmp_path / "photos", "a.jpg", "bad.jpg", "dark.jpg")
+    tables = []
+    for name, workers in (("one.h5", 0), ("two.h5", 2)):
+        run(photos, tmp_path / name, replace(OPTIONS, workers=workers))
+        tables.append(read_tables(tmp_path / name))
+    for group, columns in GROUPS.items():
+        for column in columns:
+            one, two = (t[group][column.name] for t in tables)
+            if column.kind.startswith("float") and not column.volatile:
+                np.testing.assert_array_equal(one, two, err_msg=column.name)
+            elif not column.volatile:
+                assert one.tolist() == two.tolist(), column.name
+
+
+def test_a_dying_worker_and_a_slow_photo_cost_only_themselves(tmp_path: Path) -> None:
+    photos = make(tmp_path, "a.jpg", "killer.jpg", "slow.jpg", "z.jpg")
+    options = replace(OPTIONS, workers=2, limit_s=8.0)
+    reported, _ = run(photos, tmp_path / "run.h5", options)
+    told = {result.frame: result for result in reported}
+    assert told["a"].verdict == told["z"].verdict == "accepted"
+    assert told["killer"].reasons[0].code == "worker_died"
+    assert "killer.jpg" in told["killer"].reasons[0].text
+    assert told["slow"].reasons[0].code == "timed_out"
+
+
+def test_resumed_frames_pass_through_workers(tmp_path: Path) -> None:
+    photos = make(tmp_path, "a.jpg", "b.jpg")
+    run(photos[:1], tmp_path / "run.h5")
+    _, summary = run(photos, tmp_path / "run.h5", replace(OPTIONS, workers=1))
+    assert (summary.resumed, summary.verdicts["accepted"]) == (1, 2)
+
+
+def test_folders_patterns_and_files_are_found_once_and_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "p", "b.JPG", "a.png", "notes.txt", ".hidden.jpg")
+    make(tmp_path / "p" / "deep", "c.tif")
+    make(tmp_path / "p" / ".cache", "d.jpg")
+    make(tmp_path / "p" / "overlays", "a.overlay.png")
+    below = [Path("p/a.png"), Path("p/b.JPG"), Path("p/deep/c.tif")]
+    assert find_photos(["p"], exclude=[Path("p/overlays")]) == below
+    assert find_photos(["p/*"], exclude=[Path("p/overlays")]) == below
+    assert find_photos(["p"], exclude=[Path("p/overlays"), Path("p/deep/c.tif")]) == below[:2]
+    assert find_photos(["p/**/*.tif"]) == [Path("p/deep/c.tif")]
+    assert find_photos(["p/b.JPG", "p/*.JPG", str(tmp_path / "p" / "b.JPG")]) == [Path("p/b.JPG")]
+    assert find_photos(["p/notes.txt"]) == [Path("p/notes.txt")]
+    assert find_photos(["p/*.txt"]) == [Path("p/notes.txt")]
+    assert find_photos(["gone.jpg", "p/*.nef"]) == [Path("gone.jpg")]
+
+
+def test_the_hash_of_what_cannot_be_read_is_empty(tmp_path: Path) -> None:
+    assert file_sha256(tmp_path) == ""
+    assert file_sha256(tmp_path / "nowhere") == ""
+    (tmp_path / "empty").touch()
+    assert file_sha256(tmp_path / "empty").startswith("e3b0c442")  # SHA-256 of nothing, FIPS 180-4
+
+
+def test_odd_file_names_reach_store_and_record(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/na\xefve.jpg"))
+    path.write_bytes(b"x")
+    (result,), _ = run([path], tmp_path / "run.h5", process=lambda p: proposal())
+    assert result.verdict == "accepted"
+    (failed,), _ = run([path.with_name("\udcefbad.jpg")], tmp_path / "run.h5")
+    assert "bad.jpg" in failed.path
+    assert len(read_store(tmp_path / "run.h5")) == 2
+
+
+def test_tasks_are_numbered_after_what_the_store_holds(tmp_path: Path) -> None:
+    run(make(tmp_path, "a.jpg", "b.jpg"), tmp_path / "run.h5")
+    numbers: list[int] = []
+    with StoreWriter(tmp_path / "run.h5") as writer:
+        from regengine.batch.plan import plan
+
+        for item in plan(
+            make(tmp_path, "c.jpg", "d.jpg"), writer, parameters_sha256="p1", resume=True
+        ):
+            assert isinstance(item, Task)
+            numbers.append(item.frame_index)
+    assert numbers == [2, 3]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_shown_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = {}
+    for stream, quiet in ((Terminal(), False), (Terminal(), True), (io.StringIO(), False)):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with progress(2, quiet=quiet) as advance:
+            advance()
+        shown[type(stream).__name__, quiet] = stream.getvalue()
+    assert "registering" in shown["Terminal", False]
+    assert shown["Terminal", True] == shown["StringIO", False] == ""
+
+
+def test_messages_are_json_lines_with_tracebacks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+    _start_worker(partial(configure_logging, quiet=True, as_json=True))
+    assert os.environ["OMP_NUM_THREADS"] == "1"
+    logger = logging.getLogger("regengine")
+    logger.info("not said")
+    try:
+        raise ValueError("why")
+    except ValueError:
+        logger.exception("it went wrong: %s", "here")
+    (line,) = capsys.readouterr().err.splitlines()
+    said = json.loads(line)
+    assert (said["level"], said["message"]) == ("error", "it went wrong: here")
+    assert "ValueError: why" in said["traceback"]

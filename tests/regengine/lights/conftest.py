@@ -1,0 +1,24 @@
+"""What the tests of downloads share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tile_server import TileServer
+
+from regengine.lights.net import Downloader
+
+
+@pytest.fixture
+def server(socket_enabled: None) -> Iterator[TileServer]:
+    """A tile service on this machine."""
+    service = TileServer()
+    yield service
+    service.close()
+
+
+@pytest.fixture
+def downloader() -> Downloader:
+    """As patient as a real one, in less time."""
+    return Downloader(attempts=3, timeout_s=0.4, backoff_s=0.01)

@@ -1,0 +1,333 @@
+"""Downloading map tiles from a service that behaves, and from one that does not."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyproj import Geod
+from tile_server import TileServer, picture
+
+from regengine.errors import ConfigError, LightMapError
+from regengine.lights import net, open_light_map
+from regengine.lights.circle import map_tiles_in_circle, ten_degree_tiles_in_circle
+from regengine.lights.fetch import (
+    GIBS_BLACK_MARBLE,
+    Fetched,
+    cache_folder,
+    fetch_tiles,
+    tile_folder_name,
+)
+from regengine.lights.net import Downloader, may_have_token
+
+LON, LAT, RADIUS_KM, LEVEL = 136.9, 35.7, 60.0, 8
+
+
+def fetch(server: TileServer, folder: Path, downloader: Downloader, **more: object) -> Fetched:
+    template = f"{server.url}/{{z}}/{{y}}/{{x}}.png"
+    return fetch_tiles(
+        LON, LAT, RADIUS_KM, folder, template=template, level=LEVEL, downloader=downloader, **more
+    )  # type: ignore[arg-type]
+
+
+def wanted_paths() -> list[str]:
+    return [f"/{LEVEL}/{y}/{x}.png" for x, y in map_tiles_in_circle(LON, LAT, RADIUS_KM, LEVEL)]
+
+
+def leftovers(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob("*") if path.name.startswith(".")]
+
+
+def test_fetched_tiles_are_a_map(
+    server: TileServer, downloader: Downloader, tmp_path: Path
+) -> None:
+    steps: list[tuple[int, int]] = []
+    fetched = fetch(
+        server, tmp_path / "t", downloader, progress=lambda done, total: steps.append((done, total))
+    )
+    count = len(wanted_paths())
+    assert 2 <= count <= 9
+    assert (fetched.downloaded, fetched.present, fetched.absent) == (count, 0, 0)
+    assert sorted(server.requests) == sorted(wanted_paths())
+    assert steps[-1] == (count, count)
+    grid = open_light_map([fetched.folder]).window(LON - 0.2, LAT - 0.2, LON + 0.2, LAT + 0.2, 0.01)
+    assert grid.valid is None
+    assert grid.values.min() > 0.3
+    assert json.loads((tmp_path / "t" / "tiles.json").read_text())["url"].startswith(server.url)
+
+
+def test_what_is_there_is_not_fetched_again(
+    server: TileServer, downloader: Downloader, tmp_path: Path
+) -> None:
+    missing = wanted_paths()[0]
+    server.faults[missing] = [404]
+    first = fetch(server, tmp_path, downloader)
+    asked = sum(server.requests.values())
+    again = fetch(server, tmp_path, downloader)
+    assert sum(server.requests.values()) == asked
+    assert (again.downloaded, again.present, again.absent) == (0, first.downloaded, 1)
+    next(tmp_path.glob("8/*/*.png")).unlink()
+    assert fetch(server, tmp_path, downloader).downloaded == 1
+
+
+def test_a_tile_that_does_not_exist_is_no_data(
+    server: TileServer, downloader: Downloader, tmp_path: Path
+) -> None:
+    server.faults["*"] = [404]
+    present = wanted_paths()[-1]
+    server.faults[present] = ["ok"]
+    fetched = fetch(server, tmp_path, downloader)
+    assert (fetched.downloaded, fetched.absent) == (1, len(wanted_paths()) - 1)
+    light_map = open_light_map([tmp_path])
+    assert light_map.info.description.endswith("estimated from their lights")
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [[500, 503, "ok"], [429, "ok"], ["truncated", "ok"], ["broken", "ok"], ["slow", "ok"],
+     ["cut", "ok"]],
+)  # fmt: skip
+def test_passing_failures_are_tried_again(
+    server: TileServer, downloader: Downloader, tmp_path: Path, faults: list[int | str]
+) -> None:
+    victim = wanted_paths()[0]
+    server.faults[victim] = list(faults)
+    fetched = fetch(server, tmp_path, downloader)
+    assert fetched.downloaded == len(wanted_paths())
+    assert server.requests[victim] == len(faults)
+    assert {path.read_bytes() for path in tmp_path.glob("8/*/*.png")} == {picture()}
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence", "tries"),
+    [
+        (500, "failed with status 500 in 3 attempts: try again later", 3),
+        ("truncated", "only .* bytes arrived", 3),
+        ("broken", "a picture arrived broken", 3),
+        ("slow", "does not answer in time.*check the network connection", 3),
+        ("html", "answered with a web page instead of a picture", 1),
+        (400, "rejects the request with status 400: check the address", 1),
+        (403, "refuses access .status 403.*EARTHDATA_TOKEN", 1),
+        ("to:ftp://127.0.0.1/x.png", "redirection to something that is no web address", 1),
+    ],
+)
+def test_lasting_failures_are_one_sentence_and_what_came_is_kept(
+    server: TileServer, downloader: Downloader, tmp_path: Path,
+    fault: int | str, sentence: str, tries: int,
+) -> None:  # fmt: skip
+    victim = wanted_paths()[-1]
+    server.faults[victim] = [fault]
+    with pytest.raises(LightMapError, match=sentence) as caught:
+        fetch(server, tmp_path, downloader)
+    assert "127.0.0.1" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert server.requests[victim] == tries
+    assert leftovers(tmp_path) == []
+    server.faults.clear()
+    kept = len(list(tmp_path.glob("8/*/*.png")))
+    again = fetch(server, tmp_path, downloader)
+    assert (again.downloaded, again.present) == (len(wanted_paths()) - kept, kept)
+
+
+def test_something_else_instead_of_a_picture_is_told(
+    server: TileServer, downloader: Downloader, tmp_path: Path
+) -> None:
+    server.bodies = dict.fromkeys(wanted_paths(), b'{"error": "no such layer"}')
+    with pytest.raises(LightMapError, match="answered with something else instead of a picture"):
+        fetch(server, tmp_path, downloader)
+
+
+def test_offline_is_told_at_once(
+    server: TileServer, downloader: Downloader, tmp_path: Path
+) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    template = f"http://127.0.0.1:{port}/{{z}}/{{y}}/{{x}}.png"
+    with pytest.raises(LightMapError, match=r"cannot be reached .*check the network") as caught:
+        fetch_tiles(LON, LAT, RADIUS_KM, tmp_path, template=template, downloader=downloader)
+    assert caught.value.code == "offline"
+    with pytest.raises(LightMapError, match="holds no tile in the order"):
+        open_light_map([tmp_path])
+
+
+def test_a_name_that_does_not_resolve_is_offline(
+    downloader: Downloader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(LightMapError, match=r"gibs\.earthdata\.nasa\.gov cannot be reached"):
+        fetch_tiles(LON, LAT, RADIUS_KM, tmp_path, downloader=downloader)
+
+
+def test_a_trickle_ends(server: TileServer, tmp_path: Path) -> None:
+    hasty = Downloader(attempts=1, file_timeout_s=0.0)
+    with pytest.raises(LightMapError, match="does not answer in time"):
+        fetch(server, tmp_path, hasty)
+
+
+def test_a_full_disk_is_told_and_not_tried_again(
+    server: TileServer, downloader: Downloader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise net._DiskFailure(OSError(errno.ENOSPC, "No space left on device"))
+
+    monkeypatch.setattr(net, "_write", full)
+    with pytest.raises(LightMapError, match=r"png cannot be written \(No space left on device\)"):
+        fetch(server, tmp_path, downloader)
+    assert max(server.requests.values()) == 1
+    assert leftovers(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(
+    server: TileServer, downloader: Downloader, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(LightMapError, match=r"cannot be written to .*--out"):
+        fetch(server, tmp_path / "file" / "tiles", downloader)
+    folder = tmp_path / "tiles"
+    folder.mkdir()
+    (folder / str(LEVEL)).write_text("in the way")
+    with pytest.raises(LightMapError, match="cannot be written"):
+        fetch(server, folder, downloader)
+    assert server.requests.total() == 0
+
+
+def test_tiles_of_two_services_are_not_mixed(
+    server: TileServer, downloader: Downloader, tmp_path: Path
+) -> None:
+    fetch(server, tmp_path, downloader)
+    with pytest.raises(ConfigError, match=r"holds tiles of another service .*--out"):
+        fetch_tiles(LON, LAT, RADIUS_KM, tmp_path, downloader=downloader)
+
+
+def test_rows_counted_from_the_south_are_asked_for_so(
+    server: TileServer, downloader: Downloader, tmp_path: Path
+) -> None:
+    fetch_tiles(
+        LON, LAT, 10.0, tmp_path, template=f"{server.url}/{{z}}/{{x}}/{{-y}}.jpg",
+        level=3, downloader=downloader,
+    )  # fmt: skip
+    ((x, y),) = map_tiles_in_circle(LON, LAT, 10.0, 3)
+    assert list(server.requests) == [f"/3/{x}/{7 - y}.jpg"]
+    assert (tmp_path / "3" / str(x) / f"{y}.jpg").exists()
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["ftp://x/{z}/{x}/{y}", "https://x/{z}/{x}", "https://x/{z}/{x}/{y}/{key}", "{z}/{x}/{y}",
+     "https://x/{z}/{x}/{y", "https://x y/{z}/{x}/{y}", "gopher://x/{z}/{x}/{y}"],
+)  # fmt: skip
+def test_addresses_that_are_none_are_refused(tmp_path: Path, template: str) -> None:
+    with pytest.raises(ConfigError, match="is no address of map tiles"):
+        fetch_tiles(LON, LAT, RADIUS_KM, tmp_path, template=template)
+
+
+@pytest.mark.parametrize(
+    ("place", "level", "sentence"),
+    [((0.0, 95.0, 10.0), 8, "not on the Earth"), ((0.0, 0.0, 0.0), 8, "not on the Earth"),
+     ((float("nan"), 0.0, 9.0), 8, "not on the Earth"), ((0.0, 0.0, 9.0), 23, "Level 23"),
+     ((0.0, 0.0, 9000.0), 9, "choose a lower --level")],
+)  # fmt: skip
+def test_places_and_levels_that_make_no_sense_are_refused(
+    tmp_path: Path, place: tuple[float, float, float], level: int, sentence: str
+) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        fetch_tiles(*place, tmp_path / "t", level=level)
+    assert not (tmp_path / "t").exists()
+
+
+def test_the_cache_is_where_the_platform_keeps_such_things(
+    server: TileServer, downloader: Downloader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cache_folder({"REGENGINE_CACHE": "here"}) == Path("here")
+    assert cache_folder({"XDG_CACHE_HOME": "xdg"}, "Linux") == Path("xdg/regengine")
+    assert cache_folder({}, "Linux") == Path.home() / ".cache" / "regengine"
+    assert cache_folder({}, "Darwin") == Path.home() / "Library" / "Caches" / "regengine"
+    assert cache_folder({"LOCALAPPDATA": "L"}, "Windows") == Path("L/regengine/Cache")
+    monkeypatch.setenv("REGENGINE_CACHE", str(tmp_path))
+    template = f"{server.url}/layer/{{z}}/{{y}}/{{x}}.png"
+    folder = fetch_tiles(LON, LAT, 5.0, template=template, level=1, downloader=downloader).folder
+    assert folder == tmp_path / "tiles" / "127.0.0.1-layer"
+    assert tile_folder_name(GIBS_BLACK_MARBLE).startswith("gibs.earthdata.nasa.gov-wmts-epsg3857")
+
+
+@pytest.mark.parametrize(
+    ("url", "may"),
+    [
+        ("https://gibs.earthdata.nasa.gov/x", True),
+        ("https://ladsweb.modaps.eosdis.nasa.gov/x", True),
+        ("https://data.laadsdaac.earthdatacloud.nasa.gov/x", True),
+        ("https://EARTHDATA.nasa.gov./x", True),
+        ("http://ladsweb.modaps.eosdis.nasa.gov/x", False),
+        ("https://earthdata.nasa.gov.example.org/x", False),
+        ("https://notearthdata.nasa.gov/x", False),
+        ("https://urs.earthdata.nasa.gov@example.org/x", False),
+        ("https://nasa.gov/x", False),
+        ("not an address", False),
+    ],
+)
+def test_the_token_is_for_earthdata_alone(url: str, may: bool) -> None:
+    assert may_have_token(url) is may
+
+
+def test_the_token_does_not_follow_a_redirection_to_another_host(
+    server: TileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ "127.0.0.1" plays the trusted host, "localhost" another one."""
+    monkeypatch.setattr(net, "may_have_token", lambda url: "127.0.0.1" in url)
+    holder = Downloader(token="secret", attempts=1)
+    other = f"http://localhost:{server.port}"
+    server.faults = {"/a": [f"to:{server.url}/b"], "/b": [f"to:{other}/c"], "/d": ["ok"]}
+    assert holder.save(f"{server.url}/a", tmp_path / "x", lambda path: None)
+    assert server.tokens == {"/a": "Bearer secret", "/b": "Bearer secret", "/c": None}
+    assert holder.save(f"{other}/d", tmp_path / "y", lambda path: None)
+    assert server.tokens["/d"] is None
+    assert "secret" not in repr(holder)
+
+
+def test_tiles_get_no_token(
+    server: TileServer, downloader: Downloader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EARTHDATA_TOKEN", "secret")
+    fetch(server, tmp_path, downloader)
+    assert set(server.tokens.values()) == {None}
+
+
+@given(
+    lon=st.floats(-180, 180), lat=st.floats(-89, 89), radius_km=st.floats(1.0, 2300.0),
+    bearing=st.floats(0, 360), share=st.floats(0, 1), zoom=st.integers(0, 6),
+)  # fmt: skip
+@settings(max_examples=100, deadline=None)
+def test_every_place_in_the_circle_lies_in_a_tile(
+    lon: float, lat: float, radius_km: float, bearing: float, share: float, zoom: int
+) -> None:
+    """Places on the ellipsoid by pyproj; poles and antimeridian included."""
+    at_lon, at_lat, _ = Geod(ellps="WGS84").fwd(lon, lat, bearing, 1000.0 * radius_km * share)
+    tiles = map_tiles_in_circle(lon, lat, radius_km, zoom)
+    assert len(tiles) == len(set(tiles))
+    if abs(at_lat) < 85.0:
+        y = (1 - math.asinh(math.tan(math.radians(at_lat))) / math.pi) / 2 * 2**zoom
+        x = (at_lon + 180.0) / 360.0 * 2**zoom
+        assert (math.floor(x) % 2**zoom, math.floor(y)) in tiles
+    large = ten_degree_tiles_in_circle(lon, lat, radius_km)
+    h, v = math.floor((at_lon + 180.0) / 10.0) % 36, min(math.floor((90.0 - at_lat) / 10.0), 17)
+    assert (h, v) in large
+
+
+def test_a_small_circle_takes_few_tiles() -> None:
+    assert len(map_tiles_in_circle(LON, LAT, 1.0, 8)) <= 4
+    wide = map_tiles_in_circle(LON, LAT, 500.0, 8)
+    # 500 km are 3.9 tiles of 127 km: about pi * (3.9 + 0.6) ** 2
+    assert 45 <= len(wide) <= 80
+    assert np.unique([y for _, y in wide]).size >= 8

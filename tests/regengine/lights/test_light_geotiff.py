@@ -1,0 +1,472 @@
+"""GeoTIFF maps: place, validity and meaning of their pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from light_map_makers import STEP, blob, centroid, write_geotiff
+from pyproj import Transformer
+from rasterio.enums import ColorInterp
+
+from matchers.light_grid import LightGrid
+from regengine.errors import LightMapError
+from regengine.lights import LightMap, open_light_map
+from regengine.lights.radiance import display_saturation, display_table
+
+
+def whole(light_map: LightMap) -> LightGrid:
+    return light_map.window(*light_map.info.bounds, light_map.info.resolution_deg)
+
+
+def radiance_of(grid: LightGrid) -> np.ndarray:
+    return 10.0 ** grid.values.astype(float) - 1.0
+
+
+def ones(rows: int = 20, cols: int = 30) -> np.ndarray:
+    return np.full((rows, cols), 3.0, np.float32)
+
+
+@pytest.mark.parametrize(("row", "col"), [(17, 29), (30.4, 21.7)])
+def test_a_light_lies_where_its_pixels_centre_is(tmp_path: Path, row: float, col: float) -> None:
+    path = write_geotiff(tmp_path / "m.tif", blob(60, 50, row, col), west=135.0, north=35.0)
+    lon, lat = centroid(whole(open_light_map([path])))
+    assert lon == pytest.approx(135.0 + (col + 0.5) * STEP, abs=0.01 * STEP)
+    assert lat == pytest.approx(35.0 - (row + 0.5) * STEP, abs=0.01 * STEP)
+
+
+def test_a_stored_tie_point_of_a_point_raster_is_a_centre(tmp_path: Path) -> None:
+    """Written tag by tag with Pillow, so that no GDAL code decides what the tie point means."""
+    from PIL import Image
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    tie_lon, tie_lat = 20.0, 40.0
+    for raster_type, shift in ((1, 0.5), (2, 0.0)):  # 1 = PixelIsArea, 2 = PixelIsPoint
+        tags = ImageFileDirectory_v2()
+        tags[33550] = (STEP, STEP, 0.0)  # ModelPixelScale
+        tags.tagtype[33550] = 12
+        tags[33922] = (0.0, 0.0, 0.0, tie_lon, tie_lat, 0.0)  # ModelTiepoint of pixel (0, 0)
+        tags.tagtype[33922] = 12
+        keys = (1, 1, 0, 3, 1024, 0, 1, 2, 1025, 0, 1, raster_type, 2048, 0, 1, 4326)
+        tags[34735] = keys  # GeoKeyDirectory: geographic, raster type, EPSG:4326
+        tags.tagtype[34735] = 3
+        path = tmp_path / f"type{raster_type}.tif"
+        Image.fromarray(blob(40, 40, 12, 9)).save(path, tiffinfo=tags)
+        lon, lat = centroid(whole(open_light_map([path])))
+        assert lon == pytest.approx(tie_lon + (9 + shift) * STEP, abs=0.01 * STEP)
+        assert lat == pytest.approx(tie_lat - (12 + shift) * STEP, abs=0.01 * STEP)
+
+
+def test_a_grid_offset_by_half_a_pixel_keeps_its_offset(tmp_path: Path) -> None:
+    """EOG's composites begin at -180.00208: the first pixel's centre is at -180."""
+    west, north = 28.0 - STEP / 2, 5.0 + STEP / 2
+    path = write_geotiff(tmp_path / "eog.tif", blob(40, 40, 11, 23), west=west, north=north)
+    lon, lat = centroid(whole(open_light_map([path])))
+    assert (lon, lat) == pytest.approx((28.0 + 23 * STEP, 5.0 - 11 * STEP), abs=0.01 * STEP)
+
+
+@pytest.mark.parametrize(
+    ("crs", "lon", "lat", "pixel_m"),
+    [
+        ("EPSG:32654", 139.7, 35.6, 500.0),  # UTM
+        ("EPSG:3035", 23.7, 61.5, 460.0),  # Lambert equal area, 13° off its axis: turned
+        ("EPSG:3857", 2.35, 48.86, 611.5),
+        ("EPSG:32760", 179.2, -17.0, 450.0),
+    ],
+)
+def test_other_coordinate_systems_are_placed_to_a_twentieth_of_a_pixel(
+    tmp_path: Path, crs: str, lon: float, lat: float, pixel_m: float
+) -> None:
+    x, y = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(lon, lat)
+    transform = Affine(pixel_m, 0.0, x - 41.3 * pixel_m, 0.0, -pixel_m, y + 52.8 * pixel_m)
+    # The place is 41.3 pixels from the western edge: at column 40.8, centres at integers.
+    light = blob(100, 90, 52.3, 40.8, sigma=3.0)
+    path = write_geotiff(tmp_path / "m.tif", light, crs=crs, transform=transform)
+    light_map = open_light_map([path])
+    assert light_map.info.crs == crs
+    found = centroid(light_map.window(lon - 0.12, lat - 0.1, lon + 0.12, lat + 0.1, 0.001))
+    pixel_deg = pixel_m / 111_320.0
+    assert found[1] == pytest.approx(lat, abs=0.05 * pixel_deg)
+    assert found[0] == pytest.approx(lon, abs=0.05 * pixel_deg / np.cos(np.radians(lat)))
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        Affine(STEP, 0, 30.0, 0, STEP, 10.0),  # south-up
+        Affine(2 * STEP, 0, 30.0, 0, -STEP, 10.0),  # oblong pixels
+        Affine(0.94 * STEP, 0.34 * STEP, 30.0, 0.34 * STEP, -0.94 * STEP, 10.0),  # turned by 20°
+    ],
+)
+def test_grids_that_are_not_north_up_and_square_are_straightened(
+    tmp_path: Path, transform: Affine
+) -> None:
+    path = write_geotiff(tmp_path / "m.tif", blob(80, 80, 37.2, 44.6, 3.0), transform=transform)
+    grid = whole(open_light_map([path]))
+    lon = transform.c + transform.a * 45.1 + transform.b * 37.7
+    lat = transform.f + transform.d * 45.1 + transform.e * 37.7
+    assert centroid(grid) == pytest.approx((lon, lat), abs=0.05 * STEP)
+
+
+@pytest.mark.parametrize(
+    ("fill", "profile"),
+    [
+        (-3.4e38, {"nodata": -3.4e38}),
+        (-3.4028234663852886e38, {}),
+        (np.nan, {"nodata": np.nan}),
+        (np.nan, {}),
+        (0.0, {"nodata": 0.0}),
+        (-999.9, {"nodata": -999.9}),
+    ],
+)
+def test_what_has_no_data_is_dark_and_not_valid(
+    tmp_path: Path, fill: float, profile: dict[str, Any]
+) -> None:
+    samples = ones()
+    samples[4:9, 5:12] = fill
+    samples[15, 15] = -0.5
+    grid = whole(open_light_map([write_geotiff(tmp_path / "m.tif", samples, **profile)]))
+    assert grid.valid is not None
+    assert np.count_nonzero(~grid.valid) == 5 * 7
+    assert not grid.valid[4:9, 5:12].any()
+    assert (grid.values[~grid.valid] == 0.0).all()
+    assert grid.values[15, 15] == 0.0
+
+
+def test_zeros_around_a_clip_are_no_data(tmp_path: Path) -> None:
+    row, col = np.mgrid[:60, :60]
+    outside = np.hypot(row - 30, col - 30) > 25
+    samples = np.where(outside, 0.0, 2.0 + 0.01 * row).astype(np.float32)
+    samples[30, 30:33] = 0.0  # a few dark pixels in the middle stay a clip's own
+    grid = whole(open_light_map([write_geotiff(tmp_path / "PAR_BM_2019_01.tif", samples)]))
+    assert grid.valid is not None
+    assert not grid.valid[outside].any()
+    assert grid.valid[~outside].mean() > 0.99
+
+
+def test_zeros_between_the_lights_of_a_masked_composite_are_dark(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    samples = np.where(rng.random((80, 80)) < 0.2, 5.0, 0.0).astype(np.float32)
+    grid = whole(open_light_map([write_geotiff(tmp_path / "m.tif", samples)]))
+    assert grid.valid is None
+
+
+def test_no_data_of_a_projected_map_does_not_bleed_into_its_neighbours(tmp_path: Path) -> None:
+    samples = np.full((60, 60), 3.0, np.float32)
+    samples[:, 30:] = -3.4e38
+    transform = Affine(500.0, 0.0, 500_000.0, 0.0, -500.0, 4_000_000.0)
+    path = write_geotiff(
+        tmp_path / "m.tif", samples, crs="EPSG:32654", transform=transform, nodata=-3.4e38
+    )
+    grid = whole(open_light_map([path]))
+    assert grid.valid is not None
+    assert radiance_of(grid)[grid.valid] == pytest.approx(3.0, rel=1e-4)
+
+
+def test_outside_of_a_projected_map_without_nodata_is_not_valid(tmp_path: Path) -> None:
+    transform = Affine(500.0, 0.0, 200_000.0, 0.0, -500.0, 6_000_000.0)  # meridians lean there
+    path = write_geotiff(tmp_path / "m.tif", ones(200, 200), crs="EPSG:32654", transform=transform)
+    grid = whole(open_light_map([path]))
+    assert grid.valid is not None
+    assert not grid.valid[0, 0]
+    assert not grid.valid[-1, -1]
+    assert 0.8 < grid.valid.mean() < 1.0
+
+
+def test_scale_and_offset_are_applied(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "VNP46A4.tif", np.full((20, 20), 123, np.uint16))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.scales, dataset.offsets = (0.1,), (1.0,)
+    assert radiance_of(whole(open_light_map([path]))) == pytest.approx(13.3, rel=1e-4)
+
+
+def test_the_fill_of_scaled_integers_is_known_undeclared(tmp_path: Path) -> None:
+    samples = np.full((20, 20), 30, np.uint16)
+    samples[0, 0] = 65535
+    grid = whole(open_light_map([write_geotiff(tmp_path / "m.tif", samples)]))
+    assert grid.valid is not None
+    assert np.count_nonzero(~grid.valid) == 1
+
+
+def test_a_mask_inside_the_file_counts(tmp_path: Path) -> None:
+    path = tmp_path / "m.tif"
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(
+        path, "w", driver="GTiff", dtype="float32", count=1, height=20, width=30,
+        crs="EPSG:4326", transform=Affine(STEP, 0, 0, 0, -STEP, 0),
+    ) as dataset:  # fmt: skip
+        dataset.write(ones(), 1)
+        mask = np.full((20, 30), 255, np.uint8)
+        mask[:, :3] = 0
+        dataset.write_mask(mask)
+    grid = whole(open_light_map([path]))
+    assert grid.valid is not None
+    assert grid.valid.mean() == pytest.approx(0.9)
+
+
+def test_a_grey_picture_is_a_display_product(tmp_path: Path) -> None:
+    samples = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    light_map = open_light_map([write_geotiff(tmp_path / "BlackMarble_2016.tif", samples)])
+    assert light_map.info.kind == "display"
+    assert light_map.info.saturation == pytest.approx(display_saturation())
+    assert (light_map.info.product, light_map.info.date) == ("Black Marble", "2016")
+    grid = whole(light_map)
+    assert grid.values.ravel() == pytest.approx(display_table())
+    assert grid.saturation == pytest.approx(display_saturation())
+
+
+def test_a_colour_picture_gives_its_lights_and_its_opacity(tmp_path: Path) -> None:
+    rgba = np.zeros((4, 20, 20), np.uint8)
+    rgba[:3] = np.array([8, 16, 40], np.uint8)[:, None, None]  # moonlit sea
+    rgba[:3, 10, 10] = 255
+    rgba[3, :, 5:] = 255
+    path = write_geotiff(tmp_path / "m.tif", rgba)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.colorinterp = (
+            ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha,
+        )  # fmt: skip
+    grid = whole(open_light_map([path]))
+    assert grid.valid is not None
+    assert grid.valid.mean() == pytest.approx(0.75)
+    assert np.argwhere(grid.values > 0.0).tolist() == [[10, 10]]
+    assert radiance_of(grid)[10, 10] > 20.0
+
+
+def test_a_colour_picture_without_opacity_is_all_valid(tmp_path: Path) -> None:
+    light_map = open_light_map([write_geotiff(tmp_path / "m.tif", np.zeros((3, 9, 9), np.uint8))])
+    assert whole(light_map).valid is None
+
+
+def test_classes_become_the_radiance_that_is_named(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "c.tif", np.array([[0, 5], [6, 13]], np.uint8))
+    light_map = open_light_map([path], classes={5: 1.4, 6: 2.7, 13: 134.0})
+    assert light_map.info.kind == "radiance"
+    assert light_map.info.saturation is None
+    assert radiance_of(whole(light_map)).ravel() == pytest.approx([0, 1.4, 2.7, 134], rel=1e-4)
+
+
+def test_a_file_beside_the_map_says_what_it_is(tmp_path: Path) -> None:
+    bands = np.stack([np.zeros((5, 5), np.uint8), np.full((5, 5), 6, np.uint8)])
+    path = write_geotiff(tmp_path / "c.tif", bands)
+    path.with_suffix(".toml").write_text(
+        'product = "My map"\ndate = "2021"\nband = 2\nnodata = 255\n[classes]\n6 = 2.7\n'
+    )
+    light_map = open_light_map([path])
+    assert (light_map.info.product, light_map.info.date) == ("My map", "2021")
+    assert radiance_of(whole(light_map)) == pytest.approx(2.7, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["product = ", "colour = 1", 'classes = "5"', "[classes]\n300 = 1.0", "[classes]\n5 = -1.0",
+     "[classes]\nfive = 1.0", "band = 'two'"],
+)  # fmt: skip
+def test_a_wrong_file_beside_the_map_is_named(tmp_path: Path, text: str) -> None:
+    path = write_geotiff(tmp_path / "c.tif", ones())
+    path.with_suffix(".toml").write_text(text)
+    with pytest.raises(LightMapError, match=r"c\.toml does not describe a map"):
+        open_light_map([path])
+
+
+def test_the_band_of_radiance_is_chosen_by_name(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "m.tif", np.stack([ones() + 90.0, ones()]))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.descriptions = ("stray", "avg_rad")
+    assert radiance_of(whole(open_light_map([path]))) == pytest.approx(3.0, rel=1e-4)
+
+
+def test_a_band_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "m.tif", ones())
+    path.with_suffix(".toml").write_text("band = 4")
+    with pytest.raises(LightMapError, match="no band 4"):
+        open_light_map([path])
+
+
+def test_counts_of_observations_are_refused(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "SVDNB_npp_20160101-20160131.cf_cvg.tif", ones())
+    with pytest.raises(LightMapError, match=r"counts of observations.*avg_rad"):
+        open_light_map([path])
+
+
+@pytest.mark.parametrize("name", ["F101992.v4b.tif", "m.tif"])
+def test_dmsp_is_known_by_name_or_by_its_thirty_arcseconds(tmp_path: Path, name: str) -> None:
+    samples = np.array([[0, 10], [63, 63]], np.uint8)
+    light_map = open_light_map([write_geotiff(tmp_path / name, samples, step=1.0 / 120.0)])
+    assert "DMSP" in light_map.info.product
+    assert light_map.info.kind == "display"
+    grid = whole(light_map)
+    assert grid.values[1, 0] == pytest.approx(light_map.info.saturation)
+    assert grid.saturation == pytest.approx(light_map.info.saturation)
+
+
+def test_dmsp_as_floats_with_gaps(tmp_path: Path) -> None:
+    samples = np.array([[np.nan, 10.0], [63.0, -3.4e38]], np.float32)
+    path = write_geotiff(tmp_path / "DMSP_1992.tif", samples, step=1 / 120, nodata=-3.4e38)
+    grid = whole(open_light_map([path]))
+    assert grid.valid is not None
+    assert grid.valid.tolist() == [[False, True], [True, False]]
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [(None, Affine(STEP, 0, 0, 0, -STEP, 0)), ("EPSG:4326", Affine.identity())],
+)
+def test_a_map_without_position_is_refused(
+    tmp_path: Path, crs: str | None, transform: Affine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.tif"
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning) if transform.is_identity else _no():
+        write_geotiff(path, ones(), crs=crs, transform=transform)
+    with pytest.raises(LightMapError, match=r"m\.tif has no coordinate system.*gdal_translate"):
+        open_light_map([path])
+    assert capfd.readouterr().err == ""
+
+
+class _no:
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.95])
+@pytest.mark.parametrize("layout", [{}, {"tiled": True, "blockxsize": 64, "blockysize": 64}])
+def test_a_truncated_map_is_refused(
+    tmp_path: Path, kept: float, layout: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(2)
+    path = tmp_path / "m.tif"
+    write_geotiff(path, rng.random((256, 256)).astype(np.float32), **layout)
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    with pytest.raises(LightMapError, match=r"m\.tif .*(cut short|damaged).*get it again"):
+        open_light_map([path])
+    assert capfd.readouterr().err == ""
+
+
+def test_damage_inside_a_map_is_told_when_it_is_read(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(3)
+    path = tmp_path / "m.tif"
+    write_geotiff(path, rng.random((256, 256)).astype(np.float32), compress="deflate")
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 400] = bytes(400)
+    path.write_bytes(bytes(content))
+    with pytest.raises(LightMapError, match=r"m\.tif cannot be read: it is damaged"):
+        whole(open_light_map([path]))
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("m.tif", b"lon,lat,light\n1,2,3\n", "is no night-light map, whatever its name says"),
+        ("m.tif", b"", "is no night-light map"),
+        ("m.tif", b"II*\0" + bytes(40), "cannot be opened as GTiff"),
+        ("m.tif.gz", b"\x1f\x8b\x08\0\0\0\0\0\0", "is compressed: unpack it first"),
+        ("m.zip", b"PK\x03\x04rest", "is a zip archive"),
+        ("earth.png", b"\x89PNG\r\n\x1a\n", "does not say where it lies"),
+        ("earth.jpg", b"\xff\xd8\xff\xe0rest", "does not say where it lies"),
+        ("m.hdf", b"\x0e\x03\x13\x01rest", "is HDF4"),
+    ],
+)
+def test_other_files_are_told_apart(
+    tmp_path: Path, name: str, content: bytes, sentence: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(LightMapError, match=sentence) as caught:
+        open_light_map([path])
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_missing_map_and_no_map_are_named(tmp_path: Path) -> None:
+    with pytest.raises(LightMapError, match=r"nowhere\.tif does not exist"):
+        open_light_map([tmp_path / "nowhere.tif"])
+    with pytest.raises(LightMapError, match="No night-light map was given"):
+        open_light_map([])
+
+
+def test_a_folder_of_maps_is_one_map(tmp_path: Path) -> None:
+    write_geotiff(tmp_path / "west.tif", ones(), west=0.0)
+    write_geotiff(tmp_path / "east.tif", ones(), west=30 * STEP)
+    light_map = open_light_map([tmp_path])
+    assert light_map.info.bounds == pytest.approx((0.0, -20 * STEP, 60 * STEP, 0.0))
+    assert whole(light_map).valid is None
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LightMapError, match="holds no night-light map"):
+        open_light_map([tmp_path])
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "date", "valid_share"),
+    [
+        ("PAR_BM_2019_01.tif", "2019-01", (0.7, 0.8)),
+        ("EOG_VIIRS_2016_01_burundi.tif", "2016-01", (0.5, 0.6)),
+        ("EOG_VIIRS_201401_vcmcfg_sao_tome.tif", "2014-01", (0.03, 0.06)),
+        ("DMSP_OLS_1992_sao_tome.tif", "1992", (0.03, 0.06)),
+    ],
+)
+def test_real_clips(
+    real_data: Path, name: str, date: str, valid_share: tuple[float, float]
+) -> None:
+    light_map = open_light_map([real_data / "lights" / "samples" / name])
+    grid = whole(light_map)
+    assert light_map.info.date == date
+    assert grid.valid is not None
+    assert valid_share[0] < grid.valid.mean() < valid_share[1]
+    assert 0.5 < grid.values.max() < 3.0
+
+
+@pytest.mark.real
+def test_the_real_file_without_crs_is_refused(real_data: Path) -> None:
+    with pytest.raises(LightMapError, match="has no coordinate system"):
+        open_light_map([real_data / "lights" / "samples" / "EOG_VIIRS_201204_mumbai.tif"])
+
+
+def test_clips_with_other_signs_of_no_data_keep_their_zeros(tmp_path: Path) -> None:
+    """Zeros at sea in a clip that marks its outside by NaN; clips of zeros or without any."""
+    samples = ones()
+    samples[0, :] = np.nan
+    samples[5:, 25:] = 0.0
+    grid = whole(open_light_map([write_geotiff(tmp_path / "a.tif", samples)]))
+    assert grid.valid is not None
+    assert grid.valid[1:].all()
+    for number, flat in enumerate((ones(), np.zeros((20, 30), np.float32))):
+        path = write_geotiff(tmp_path / f"b{number}.tif", flat)
+        assert whole(open_light_map([path])).valid is None
+
+
+def test_holes_in_a_patch_of_lights_are_dark(tmp_path: Path) -> None:
+    samples = np.zeros((60, 60), np.float32)
+    samples[10:50, 10:50] = 5.0
+    samples[20:40, 20:40] = 0.0  # a lake in a masked composite
+    assert whole(open_light_map([write_geotiff(tmp_path / "m.tif", samples)])).valid is None
+
+
+def test_a_map_that_may_not_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_geotiff(tmp_path / "m.tif", ones())
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(LightMapError, match=r"m\.tif cannot be opened \(Permission denied\)"):
+        open_light_map([path])
+
+
+def test_a_map_that_vanishes_is_told(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "m.tif", ones())
+    light_map = open_light_map([path])
+    path.unlink()
+    with pytest.raises(LightMapError, match=r"m\.tif does not exist"):
+        whole(light_map)

@@ -1,0 +1,259 @@
+"""Windows of one or several maps."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from light_map_makers import STEP, blob, centroid, write_geotiff
+
+from regengine.errors import ConfigError, LightMapError
+from regengine.lights import LightMap, open_light_map
+from regengine.lights.radiance import display_saturation, log_radiance
+
+WORLD_STEP = 0.5  # a coarse world of 720 by 360 pixels stands for the fine one
+
+
+def world_samples() -> np.ndarray:
+    return np.random.default_rng(6).gamma(0.5, 8.0, (360, 720)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> LightMap:
+    path = tmp_path_factory.mktemp("world") / "world.tif"
+    write_geotiff(path, world_samples(), west=-180.0, north=90.0, step=WORLD_STEP)
+    return open_light_map([path])
+
+
+longitudes = st.floats(-540.0, 540.0)
+sizes = st.floats(0.3, 170.0)
+
+
+@given(west=longitudes, width=sizes, south=st.floats(-95.0, 85.0), height=sizes)
+@settings(max_examples=60, deadline=None)
+def test_any_window_holds_the_worlds_pixels_at_their_places(
+    world: LightMap, west: float, width: float, south: float, height: float
+) -> None:
+    """Also across the antimeridian and over the poles."""
+    north = south + height
+    if min(north, 90.0) <= max(south, -90.0):
+        return
+    grid = world.window(west, south, west + width, north, WORLD_STEP)
+    rows, cols = np.indices(grid.values.shape)
+    lon = grid.lon0_deg + cols * grid.step_deg
+    lat = grid.lat0_deg - rows * grid.step_deg
+    expected_col = np.floor((lon + 180.0) / WORLD_STEP).astype(int) % 720
+    expected_row = np.floor((90.0 - lat) / WORLD_STEP).astype(int)
+    assert grid.step_deg == WORLD_STEP
+    assert grid.valid is None
+    expected = log_radiance(world_samples())[expected_row, expected_col]
+    np.testing.assert_allclose(grid.values, expected, atol=1e-6)
+    # covers what was asked for, and not a pixel more than needed
+    assert lon.min() - 0.25 <= west + 1e-6
+    assert lon.max() + 0.25 >= west + width - 1e-6
+    assert lat.min() - 0.25 <= max(south, -90.0) + 1e-6
+    assert lat.max() + 0.25 >= min(north, 90.0) - 1e-6
+    assert grid.values.shape[1] <= np.ceil(width / WORLD_STEP) + 1
+
+
+@given(west=longitudes, factor=st.sampled_from([2, 4, 8]))
+@settings(max_examples=20, deadline=None)
+def test_coarse_windows_are_means_on_one_grid_wherever_they_begin(
+    world: LightMap, west: float, factor: int
+) -> None:
+    values = log_radiance(world_samples())
+    means = values.reshape(360 // factor, factor, 720 // factor, factor).mean(axis=(1, 3))
+    step = factor * WORLD_STEP
+    grid = world.window(west, -20.0, west + 50.0, 30.0, step * 1.3)
+    assert grid.step_deg == pytest.approx(step)
+    first_col = (grid.lon0_deg - step / 2 + 180.0) / step
+    first_row = (90.0 - grid.lat0_deg - step / 2) / step
+    assert first_col == pytest.approx(round(first_col), abs=1e-6)
+    cols = (round(first_col) + np.arange(grid.values.shape[1])) % (720 // factor)
+    rows = round(first_row) + np.arange(grid.values.shape[0])
+    np.testing.assert_allclose(grid.values, means[np.ix_(rows, cols)], atol=1e-5)
+
+
+def test_a_window_as_fine_as_can_be_has_the_maps_pixels(world: LightMap) -> None:
+    assert world.window(0, 0, 5, 5, 1e-4).step_deg == WORLD_STEP
+
+
+def test_the_whole_turn_is_a_window(world: LightMap) -> None:
+    grid = world.window(-180.0, -90.0, 180.0, 90.0, 32 * WORLD_STEP)
+    assert grid.values.shape == (12, 23)  # 360 / 32 and 720 / 32, rounded up
+    assert grid.lat0_deg == pytest.approx(90.0 - 8.0)
+
+
+@pytest.mark.parametrize(
+    "region",
+    [(10, 0, 10, 5), (10, 0, 5, 5), (0, 5, 5, 5), (0, 0, 361, 5), (0, 91, 5, 95),
+     (float("nan"), 0, 5, 5)],
+)  # fmt: skip
+def test_no_region_is_told(world: LightMap, region: tuple[float, float, float, float]) -> None:
+    with pytest.raises(ConfigError, match="is no region"):
+        world.window(*region, 1.0)
+    with pytest.raises(ConfigError, match="is no region"):
+        world.window(0, 0, 1, 1, 0.0)
+
+
+def test_a_map_that_does_not_cover_the_place_is_told(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "europe.tif", np.ones((20, 20), np.float32), north=50.0)
+    with pytest.raises(LightMapError, match=r"europe\.tif does not cover the place") as caught:
+        open_light_map([path]).window(130.0, 30.0, 140.0, 40.0, STEP)
+    assert caught.value.code == "outside_map"
+
+
+def test_a_map_without_data_at_the_place_does_not_cover_it(tmp_path: Path) -> None:
+    samples = np.ones((40, 40), np.float32)
+    samples[:20] = np.nan
+    light_map = open_light_map([write_geotiff(tmp_path / "m.tif", samples)])
+    with pytest.raises(LightMapError) as caught:
+        light_map.window(0.0, -10 * STEP, 20 * STEP, 0.0, STEP)
+    assert caught.value.code == "outside_map"
+    assert light_map.window(0.0, -40 * STEP, 20 * STEP, 0.0, STEP).valid is not None
+
+
+def test_beyond_the_edge_is_dark_and_not_valid(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "m.tif", np.full((30, 30), 9.0, np.float32))
+    grid = open_light_map([path]).window(-10 * STEP, -35 * STEP, 10 * STEP, 5 * STEP, STEP)
+    assert grid.values.shape == (40, 20)
+    assert grid.valid is not None
+    assert (grid.values[grid.valid] == 1.0).all()
+    assert (grid.values[~grid.valid] == 0.0).all()
+    assert np.argwhere(grid.valid).min(axis=0).tolist() == [5, 10]
+    assert np.argwhere(grid.valid).max(axis=0).tolist() == [34, 19]
+
+
+@pytest.fixture
+def clip_and_world(tmp_path: Path) -> tuple[Path, Path]:
+    """A radiance clip of 16.17 arcsec, a ring of zeros around it, over a grey picture of 15."""
+    step = 0.004491576420597607
+    clip = blob(80, 80, 38.3, 41.6, sigma=4.0) + 1.0
+    row, col = np.mgrid[:80, :80]
+    clip[np.hypot(row - 40, col - 40) > 30] = np.nan
+    picture = np.full((240, 240), 120, np.uint8)
+    return (
+        write_geotiff(tmp_path / "clip.tif", clip, west=2.3, north=48.9, step=step),
+        write_geotiff(tmp_path / "picture.tif", picture, west=2.0, north=49.0),
+    )
+
+
+def test_radiance_replaces_its_part_of_a_picture(clip_and_world: tuple[Path, Path]) -> None:
+    clip, picture = clip_and_world
+    step = 0.004491576420597607
+    truth = (2.3 + 42.1 * step, 48.9 - 38.8 * step)
+    for paths in ([clip, picture], [picture, clip]):
+        light_map = open_light_map(paths)
+        assert light_map.info.kind == "display"
+        assert light_map.info.resolution_deg == pytest.approx(STEP)
+        grid = light_map.window(2.1, 48.2, 2.9, 48.95, STEP)
+        assert grid.step_deg == pytest.approx(STEP)
+        assert grid.valid is None
+        col = (grid.lon0_deg - 2.0) / STEP - 0.5  # the output has the finer map's pixels
+        assert col == pytest.approx(round(col), abs=1e-6)
+        background = np.median(grid.values[:10])
+        light = 10.0 ** grid.values.astype(float) - 1.0
+        rows, cols = np.indices(light.shape)
+        peak = np.unravel_index(light.argmax(), light.shape)
+        near = np.hypot(rows - peak[0], cols - peak[1]) < 14
+        weight = np.where(near, light - 1.0, 0.0)
+        lon = grid.lon0_deg + (weight * cols).sum() / weight.sum() * STEP
+        lat = grid.lat0_deg - (weight * rows).sum() / weight.sum() * STEP
+        assert (lon, lat) == pytest.approx(truth, abs=0.05 * STEP)
+        assert light.max() > 40.0  # the clip's, which a picture cannot show
+        assert background == pytest.approx(grid.values[-1, -1])
+        assert grid.saturation is None  # the picture's part is not saturated here
+
+
+def test_a_picture_saturated_in_the_window_says_so(tmp_path: Path) -> None:
+    picture = np.zeros((100, 100), np.uint8)
+    picture[50:, :] = 255
+    light_map = open_light_map([write_geotiff(tmp_path / "m.tif", picture, north=50.0)])
+    top = light_map.window(0.0, 50.0 - 40 * STEP, 0.4, 50.0, STEP)
+    bottom = light_map.window(0.0, 50.0 - 90 * STEP, 0.4, 50.0 - 60 * STEP, STEP)
+    assert top.saturation is None
+    assert bottom.saturation == pytest.approx(display_saturation())
+
+
+def test_of_equals_the_first_given_counts(tmp_path: Path) -> None:
+    low = write_geotiff(tmp_path / "low.tif", np.full((20, 20), 1.0, np.float32))
+    high = write_geotiff(tmp_path / "high.tif", np.full((20, 20), 9.0, np.float32))
+    box = (0.0, -20 * STEP, 20 * STEP, 0.0, STEP)
+    assert open_light_map([high, low]).window(*box).values.max() == pytest.approx(1.0)
+    assert open_light_map([low, high]).window(*box).values.max() == pytest.approx(np.log10(2.0))
+
+
+def test_a_finer_map_counts_before_a_coarser_one(tmp_path: Path) -> None:
+    coarse = np.full((10, 10), 1.0, np.float32)
+    write_geotiff(tmp_path / "coarse.tif", coarse, step=16 * STEP)
+    write_geotiff(tmp_path / "fine.tif", np.full((40, 40), 9.0, np.float32))
+    light_map = open_light_map([tmp_path / "coarse.tif", tmp_path / "fine.tif"])
+    grid = light_map.window(0.0, -80 * STEP, 80 * STEP, 0.0, STEP)
+    assert grid.values[:39, :39] == pytest.approx(1.0)
+    assert grid.values[45:, 45:] == pytest.approx(np.log10(2.0), abs=1e-5)
+
+
+def test_descriptions_of_several_maps_are_joined(clip_and_world: tuple[Path, Path]) -> None:
+    info = open_light_map(list(clip_and_world)).info
+    assert info.paths == clip_and_world
+    assert info.saturation == pytest.approx(display_saturation())
+    assert info.bounds == pytest.approx((2.0, 48.0, 3.0, 49.0))
+    assert "radiance" in info.description
+    assert "grey picture" in info.description
+
+
+def test_a_window_far_from_the_greenwich_turn_is_the_same(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "m.tif", blob(50, 50, 20, 30), west=200.0, north=10.0)
+    light_map = open_light_map([path])  # 200° east, as in maps of 0 to 360
+    grid = light_map.window(-160.0, 9.8, -159.8, 10.0, STEP)
+    assert centroid(grid) == pytest.approx((-160.0 + 30.5 * STEP, 10 - 20.5 * STEP), abs=1e-4)
+
+
+def test_a_map_may_be_sent_to_another_process(clip_and_world: tuple[Path, Path]) -> None:
+    light_map = open_light_map(list(clip_and_world))
+    copy = pickle.loads(pickle.dumps(light_map))
+    box = (2.1, 48.2, 2.9, 48.95, STEP)
+    np.testing.assert_array_equal(copy.window(*box).values, light_map.window(*box).values)
+
+
+def test_names_of_many_maps_are_cut_short(tmp_path: Path) -> None:
+    for number in range(6):
+        write_geotiff(tmp_path / f"m{number}.tif", np.ones((9, 9), np.float32), west=number)
+    with pytest.raises(LightMapError, match=r"m5\.tif, m4\.tif, m3\.tif and 3 more does not cover"):
+        open_light_map([tmp_path]).window(100, 0, 101, 1, STEP)
+
+
+@pytest.mark.real
+def test_the_two_real_worlds_agree_on_where_cities_are(real_data: Path) -> None:
+    """Two independent products: the shift between them is far below a pixel."""
+    from skimage.registration import phase_cross_correlation
+
+    classes = {5: 1.4, 6: 2.7, 7: 6.7, 8: 17.0, 9: 31.0, 10: 47.0, 11: 63.0, 12: 83.0, 13: 134.0}
+    picture = open_light_map([real_data / "lights" / "blackmarble_15as.tif"])
+    other = open_light_map(
+        [real_data / "lights" / "viirs2023_classes_15as_old_world.tif"], classes=classes
+    )
+    box = (2.0, 44.0, 6.0, 48.0, STEP)
+    one, two = picture.window(*box), other.window(*box)
+    assert (one.lon0_deg, one.lat0_deg) == pytest.approx((two.lon0_deg, two.lat0_deg))
+    shift = phase_cross_correlation(one.values, two.values, upsample_factor=20)[0]
+    assert np.abs(shift).max() <= 0.5
+
+
+def test_a_hairs_breadth_of_overlap_is_none(tmp_path: Path) -> None:
+    near = write_geotiff(tmp_path / "near.tif", np.full((30, 30), 9.0, np.float32))
+    hair = 1e-7 * STEP
+    with pytest.raises(LightMapError) as caught:
+        open_light_map([near]).window(-1.0, -0.1, hair, 0.0, STEP)
+    assert caught.value.code == "outside_map"
+    # a map of another grid that begins where the last pixel ends
+    far = write_geotiff(
+        tmp_path / "far.tif", np.full((30, 30), 99.0, np.float32), west=30 * STEP, step=0.0043
+    )
+    grid = open_light_map([near, far]).window(0.0, -30 * STEP, 30 * STEP + hair, 0.0, STEP)
+    assert grid.values.shape == (30, 30)
+    assert grid.values.max() == 1.0

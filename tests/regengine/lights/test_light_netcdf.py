@@ -1,0 +1,81 @@
+"""NetCDF maps, written here without a coordinate system, as many people's are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from light_map_makers import STEP, blob, centroid
+from scipy.io import netcdf_file
+
+from regengine.errors import LightMapError
+from regengine.lights import open_light_map
+
+
+@pytest.fixture(autouse=True)
+def driver() -> None:
+    with rasterio.Env() as env:
+        if "netCDF" not in env.drivers():
+            pytest.skip("this rasterio has no netCDF driver")
+
+
+def write_netcdf(path: Path, *variables: np.ndarray, step: float = STEP) -> Path:
+    """Classic netCDF by the CF conventions: coordinates are those of pixel centres."""
+    rows, cols = variables[0].shape[-2:]
+    with netcdf_file(path, "w") as file:
+        for name, size in (("time", None), ("lat", rows), ("lon", cols)):
+            file.createDimension(name, size)
+        for name, start, sign, size in (("lat", 20.0, -1, rows), ("lon", 70.0, 1, cols)):
+            axis = file.createVariable(name, "f8", (name,))
+            axis[:] = start + sign * step * (np.arange(size) + 0.5)
+            axis.units = {"lat": "degrees_north", "lon": "degrees_east"}[name]
+        for number, samples in enumerate(variables):
+            variable = file.createVariable(f"light{number}", "f4", ("time", "lat", "lon"))
+            variable._FillValue = np.float32(-999.0)
+            variable[:] = samples.reshape(-1, rows, cols).astype(np.float32)
+    return path
+
+
+def test_one_variable_is_placed(tmp_path: Path) -> None:
+    samples = blob(40, 50, 17.0, 31.0)
+    samples[0, 0] = -999.0
+    light_map = open_light_map([write_netcdf(tmp_path / "viirs_2019.nc", samples)])
+    grid = light_map.window(*light_map.info.bounds, STEP)
+    assert grid.valid is not None
+    assert np.argwhere(~grid.valid).tolist() == [[0, 0]]
+    assert centroid(grid) == pytest.approx((70.0 + 31.5 * STEP, 20.0 - 17.5 * STEP), abs=1e-5)
+
+
+def test_several_variables_are_refused(tmp_path: Path) -> None:
+    path = write_netcdf(tmp_path / "m.nc", np.ones((20, 20)), np.ones((20, 20)))
+    with pytest.raises(LightMapError, match=r"m\.nc holds 2 variables: extract the radiance"):
+        open_light_map([path])
+
+
+def test_coarse_or_damaged_files_are_refused(tmp_path: Path) -> None:
+    path = write_netcdf(tmp_path / "coarse.nc", np.ones((4, 4)), step=2.0)
+    with pytest.raises(LightMapError, match="not on square pixels of longitude and latitude"):
+        open_light_map([path])
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(LightMapError, match=r"coarse\.nc"):
+        open_light_map([path])
+
+
+@pytest.mark.real
+def test_months_are_bands_and_the_last_one_counts(real_data: Path, tmp_path: Path) -> None:
+    source = real_data / "lights" / "samples" / "EOG_VIIRS_monthly_mumbai_radiance.nc"
+    last = open_light_map([source])
+    assert last.info.date == "2023-01-01"
+    assert last.info.bounds == pytest.approx((72.78125, 18.847916, 72.98125, 19.26875), abs=1e-5)
+    link = tmp_path / "mumbai.nc"
+    link.symlink_to(source)
+    link.with_suffix(".toml").write_text("band = 1")
+    first = open_light_map([link])
+    assert first.info.date == "2012-04-01"
+    box = (*first.info.bounds, first.info.resolution_deg)
+    assert not np.allclose(first.window(*box).values, last.window(*box).values, atol=0.01)
+    link.with_suffix(".toml").write_text("band = 999")
+    with pytest.raises(LightMapError, match="no band 999"):
+        open_light_map([link])

@@ -1,0 +1,365 @@
+"""Writing a store: parts, merges, locks, and disks that refuse."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from regengine.errors import StoreError
+from regengine.store import parts as parts_module
+from regengine.store import writer as writer_module
+from regengine.store.atomic import write_whole
+from regengine.store.hdf5 import decode
+from regengine.store.parts import list_parts, parts_folder
+from regengine.store.reader import read_store
+from regengine.store.rows import StoredFrame
+from regengine.store.writer import PART_FRAMES, PART_SECONDS, StoreWriter, frame_identity
+from tests.conftest import ROOT
+from tests.example_results import nothing_found, proposal
+
+
+def frame(index: int, name: str = "") -> StoredFrame:
+    return StoredFrame(
+        frame_index=index, result=nothing_found(name or f"f{index}"), parameters_sha256="p"
+    )
+
+
+def names(path: Path) -> list[str]:
+    return [stored.result.frame for stored in read_store(path)]
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_parts_become_one_store_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "run.h5"
+    with StoreWriter(path) as writer:
+        for index in (2, 0):
+            writer.add(frame(index))
+        assert [f.frame_index for f in writer.flush()] == [0, 2]
+        writer.add(frame(1))
+        assert len(writer.flush()) == 1
+        assert not path.exists()
+        assert [p.name for p in list_parts(parts_folder(path))] == ["000001.h5", "000002.h5"]
+        assert names(path) == ["f0", "f1", "f2"]  # readable while the run is under way
+    assert names(path) == ["f0", "f1", "f2"]
+    assert sorted(p.name for p in path.parent.iterdir()) == ["run.h5"]
+
+
+def test_a_frame_is_safe_only_once_flushed(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    with StoreWriter(path) as writer:
+        assert writer.flush() == []
+        writer.add(frame(0))
+        writer.flush()
+        writer.add(frame(1))
+    assert names(path) == ["f0"]
+
+
+def test_a_part_is_due_by_number_or_by_age(tmp_path: Path) -> None:
+    clock = Clock()
+    with StoreWriter(tmp_path / "run.h5", clock=clock) as writer:
+        assert not writer.due(1e9)
+        writer.add(frame(0))
+        assert not writer.due()
+        clock.now = PART_SECONDS - 3.0
+        assert not writer.due(2.0)
+        assert writer.due(3.0)
+        clock.now = PART_SECONDS
+        assert writer.due()
+        writer.flush()
+        for index in range(PART_FRAMES):
+            assert not writer.due()
+            writer.add(frame(index))
+        assert writer.due()
+
+
+def test_a_second_run_adds_and_replaces(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    with StoreWriter(path) as writer:
+        for index in range(3):
+            writer.add(frame(index))
+        writer.flush()
+    created = decode(path)[1]["created"]
+    with StoreWriter(path) as writer:
+        assert writer.next_index == 3
+        assert writer.stored[frame_identity("f1.jpg", frame(1).result.sha256)] == frame(1)
+        writer.add(StoredFrame(frame_index=1, result=proposal("better")))
+        writer.add(frame(3))
+        writer.flush()
+    assert names(path) == ["f0", "better", "f2", "f3"]
+    assert decode(path)[1]["created"] == created
+
+
+def test_a_run_without_news_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    with StoreWriter(path) as writer:
+        writer.add(frame(0))
+        writer.flush()
+    before = (path.read_bytes(), path.stat().st_mtime_ns)
+    with StoreWriter(path):
+        pass
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+
+
+def test_leftovers_of_a_killed_run_are_merged_at_the_next_start(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    writer = StoreWriter(path)
+    writer.add(frame(0))
+    writer.flush()
+    os.close(writer._parts._lock)  # what the kernel does to a killed process
+    (parts_folder(path) / ".000002.h5.99.tmp").write_bytes(b"half a part")
+    (tmp_path / ".run.h5.99.tmp").write_bytes(b"half a store")
+    with StoreWriter(path) as again:
+        assert again.next_index == 1
+        assert path.exists()
+    assert names(path) == ["f0"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run.h5"]
+
+
+def test_a_merge_that_was_cut_off_before_its_parts_were_deleted_is_harmless(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "run.h5"
+    with StoreWriter(path) as writer:
+        writer.add(frame(0))
+        writer.flush()
+        part = list_parts(parts_folder(path))[0].read_bytes()
+    parts_folder(path).mkdir()
+    (parts_folder(path) / "000001.h5").write_bytes(part)
+    assert names(path) == ["f0"]
+    with StoreWriter(path):
+        pass
+    assert names(path) == ["f0"]
+    assert not parts_folder(path).exists()
+
+
+def test_two_writers_exclude_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    with StoreWriter(path) as writer:
+        writer.add(frame(0))
+        writer.flush()
+        with pytest.raises(StoreError, match="being written by another regengine") as caught:
+            StoreWriter(path)
+        assert caught.value.code == "store_busy"
+    assert names(path) == ["f0"]
+
+
+def test_a_damaged_part_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    parts_folder(path).mkdir()
+    (parts_folder(path) / "000001.h5").write_bytes(b"nonsense")
+    for attempt in (StoreWriter, read_store):
+        with pytest.raises(StoreError, match=r"000001\.h5 is not a regengine store"):
+            attempt(path)
+    with pytest.raises(StoreError, match=r"000001"):  # the lock was given back
+        StoreWriter(path)
+
+
+def test_a_folder_that_another_run_deletes_meanwhile_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other run ends between two of our steps: first before the open, then before the lock."""
+    path = tmp_path / "run.h5"
+    real_open, real_same = os.open, parts_module._is_file
+    steps = ["open", "lock"]
+
+    def open_late(*arguments: object) -> int:
+        if steps[:1] == ["open"]:
+            steps.pop(0)
+            parts_folder(path).rmdir()
+        return real_open(*arguments)  # type: ignore[arg-type]
+
+    def same_late(lock: Path, handle: int) -> bool:
+        if steps[:1] == ["lock"]:
+            steps.pop(0)
+            lock.unlink()
+            parts_folder(path).rmdir()
+        return real_same(lock, handle)
+
+    monkeypatch.setattr(parts_module.os, "open", open_late)
+    monkeypatch.setattr(parts_module, "_is_file", same_late)
+    with StoreWriter(path) as writer:
+        writer.add(frame(0))
+        writer.flush()
+    assert steps == []
+    assert names(path) == ["f0"]
+
+
+def test_a_part_that_is_merged_while_it_is_read_is_found_in_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.h5"
+    with StoreWriter(path) as writer:
+        writer.add(frame(0))
+        writer.flush()
+    gone = [parts_folder(path) / "000001.h5"]
+    monkeypatch.setattr("regengine.store.reader.list_parts", lambda folder: gone)
+    assert names(path) == ["f0"]
+
+
+@pytest.mark.parametrize("content", [b"text", b"\x89HDF\r\n\x1a\n and then nothing of sense"])
+def test_a_foreign_file_is_refused_before_anything_is_written(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "run.h5"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="left untouched"):
+        StoreWriter(path)
+    assert path.read_bytes() == content
+    assert [p.name for p in tmp_path.iterdir()] == ["run.h5"]
+
+
+def test_a_folder_is_no_store(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="is a folder"):
+        StoreWriter(tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(StoreError, match=r"run\.h5 cannot be written .*--store") as caught:
+        StoreWriter(tmp_path / "file" / "run.h5")
+    assert caught.value.code == "store_unwritable"
+
+
+def test_a_store_without_permission_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module.os, "access", lambda path, mode: False)
+    with pytest.raises(StoreError, match=r"cannot be written \(permission denied\)"):
+        StoreWriter(tmp_path / "run.h5")
+
+
+def test_a_full_disk_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.h5"
+
+    def run() -> None:
+        with StoreWriter(path) as writer:
+            writer.add(frame(0))
+            writer.flush()
+            monkeypatch.setattr(os, "fsync", fail_with(errno.ENOSPC))
+            writer.add(frame(1))
+            writer.flush()
+
+    with pytest.raises(StoreError, match="disk is full") as caught:
+        run()
+    assert caught.value.code == "store_full"
+    assert "1 frames of this run are safe" in str(caught.value)
+    monkeypatch.undo()
+    assert [p.name for p in parts_folder(path).glob("*.h5")] == ["000001.h5"]
+    assert list(tmp_path.rglob("*.tmp")) == []
+    with StoreWriter(path):
+        pass
+    assert names(path) == ["f0"]
+
+
+def test_a_disk_that_is_full_at_the_merge_keeps_the_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.h5"
+
+    def run() -> None:
+        with StoreWriter(path) as writer:
+            writer.add(frame(0))
+            writer.flush()
+            monkeypatch.setattr(os, "fsync", fail_with(errno.EDQUOT))
+
+    with pytest.raises(StoreError, match="same command again"):
+        run()
+    monkeypatch.undo()
+    assert names(path) == ["f0"]
+    assert not path.exists()
+
+
+def test_a_part_damaged_during_the_run_is_told_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+
+    def run() -> None:
+        with StoreWriter(path) as writer:
+            writer.add(frame(0))
+            writer.flush()
+            list_parts(parts_folder(path))[0].write_bytes(b"")
+
+    with pytest.raises(StoreError, match="not a regengine store"):
+        run()
+
+
+def fail_with(number: int):
+    def fail(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def test_a_limit_on_file_size_is_a_full_disk_too(tmp_path: Path) -> None:
+    """A real refusal by the kernel, in a process of its own."""
+    script = textwrap.dedent(
+        """
+        import resource, sys
+        from pathlib import Path
+        from regengine.errors import StoreError
+        from regengine.store.rows import StoredFrame
+        from regengine.store.writer import StoreWriter
+        from tests.example_results import nothing_found
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+        try:
+            with StoreWriter(Path(sys.argv[1])) as writer:
+                writer.add(StoredFrame(frame_index=0, result=nothing_found()))
+                writer.flush()
+        except StoreError as error:
+            print(error)
+        """
+    )
+    path = tmp_path / "run.h5"
+    command = [sys.executable, "-c", script, str(path), "4096"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "run.h5 cannot be written because its disk is full" in told
+    assert len(told.splitlines()) == 1
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_a_small_real_disk_runs_full(tmp_path: Path) -> None:
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(tmp_path)],
+        capture_output=True,
+        check=False,
+    )
+    if mount.returncode != 0:
+        pytest.skip("this user may not mount a small file system")
+    try:
+        told, safe = "", 0
+        try:
+            with StoreWriter(tmp_path / "run.h5") as writer:
+                for index in range(20):
+                    writer.add(frame(index))
+                    safe += len(writer.flush())
+        except StoreError as error:
+            told = str(error)
+        assert "disk is full" in told
+        assert 0 < safe < 20
+        assert len(read_store(tmp_path / "run.h5")) == safe
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_writing_whole_replaces_and_leaves_no_temporary_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_whole(path, b"one")
+    write_whole(path, b"two")
+    assert path.read_bytes() == b"two"
+    with pytest.raises(OSError, match="No such file"):
+        write_whole(tmp_path / "nowhere" / "file", b"three")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
