@@ -1,0 +1,91 @@
+"""Write simulated photographs: the samples of data_samples/, or one random case.
+
+python -m benchmarks.simulate samples --out data_samples --seed 991
+python -m benchmarks.simulate case --seed 7 --out out/case7
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.simulate.cases import Case
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read the command line and write what it asks for."""
+    given = _parser().parse_args(arguments)
+    if given.command == "samples":
+        from benchmarks.simulate.samples import write_samples
+
+        write_samples(
+            given.out, seed=given.seed, scale=given.scale, step_arcsec=given.map_step_arcsec
+        )
+    else:
+        from benchmarks.simulate.cases import draw_case
+
+        case = draw_case(given.seed, kind=given.kind, long_side_px=given.long_side_px)
+        print(write_case(given.out, case))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.simulate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    samples = commands.add_parser("samples", help="six frames, their orbit, light map and truth")
+    samples.add_argument("--out", type=Path, required=True, help="folder to write to")
+    samples.add_argument("--seed", type=int, default=991, help="of the invented land")
+    samples.add_argument("--scale", type=float, default=1.0, help="of the pictures' sides")
+    samples.add_argument("--map-step-arcsec", type=float, default=15.0, help="map pixel")
+    case = commands.add_parser("case", help="one random case over the land of the samples")
+    case.add_argument("--out", type=Path, required=True, help="folder to write to")
+    case.add_argument("--seed", type=int, required=True)
+    case.add_argument(
+        "--kind", default="any", choices=["any", "city", "no_city", "noise", "wrong_place"]
+    )
+    case.add_argument(
+        "--long-side-px",
+        type=int,
+        help="of the photograph (4256, 6016, 7360: 12, 24, 36 megapixels); 1000 to 1600 without",
+    )
+    return parser
+
+
+def write_case(folder: Path, case: Case) -> str:
+    """Write a case's photograph, map and truth; return the command that registers it.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it is missing.
+    case : Case
+
+    Returns
+    -------
+    str
+    """
+    from benchmarks.simulate.light_map import write_geotiff
+
+    folder.mkdir(parents=True, exist_ok=True)
+    photo = folder / f"case-{case.seed:06d}.jpg"
+    photo.write_bytes(case.photo)
+    truth = json.dumps(case.truth, indent=1) + "\n"
+    photo.with_suffix(".json").write_text(truth, encoding="utf-8")
+    command = (
+        f"regengine register {photo} --nadir={case.prior.lon:.4f},{case.prior.lat:.4f}"
+        f" --altitude-km {case.prior.altitude_km:.2f}"
+    )
+    if case.light_map is not None:
+        write_geotiff(folder / "lights.tif", case.light_map)
+        command += f" --lights {folder / 'lights.tif'}"
+    return command
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""What lens, sensor and camera software make of the light."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.simulate.noise_field import blurred
+from benchmarks.simulate.scene import SceneParameters
+
+ImageArray = NDArray[np.float32]
+
+
+def window_reflection(
+    rng: np.random.Generator, width: int, height: int, brightness_nw: float
+) -> ImageArray:
+    """Soft streaks of cabin lamps mirrored in the window, one plane (height, width)."""
+    small = np.zeros((max(height // 8, 2), max(width // 8, 2)), np.float32)
+    if brightness_nw > 0.0:
+        rows, cols = small.shape
+        for _ in range(3):
+            centre = (int(rng.integers(0, cols)), int(rng.integers(0, rows)))
+            axes = (
+                int(cols * rng.uniform(0.05, 0.25)) + 1,
+                int(rows * rng.uniform(0.02, 0.08)) + 1,
+            )
+            cv2.ellipse(small, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
+        small = brightness_nw * cv2.GaussianBlur(small, (0, 0), cols / 60.0 + 0.5)
+    return np.asarray(cv2.resize(small, (width, height)), dtype=np.float32)
+
+
+def expose(
+    light: ImageArray, scene: SceneParameters, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Lens blur, exposure, noise and tone curve.
+
+    Parameters
+    ----------
+    light : ndarray of float32, shape (3, height, width)
+        RGB, nW cm^-2 sr^-1; used up.
+    scene : SceneParameters
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width, 3)
+    """
+    _, height, width = light.shape
+    falloff = vignette(width, height, scene.vignetting)
+    picture = np.empty((height, width, 3), np.uint8)
+    hot = _hot_pixels(rng, width, height, scene.hot_pixels)
+    for channel in range(3):
+        plane = smear(light[channel], scene.motion_px, scene.motion_deg)
+        plane = blurred(plane, scene.psf_sigma_px)
+        plane = (1.0 - scene.halo_share) * plane + scene.halo_share * blurred(
+            plane, scene.halo_sigma_px
+        )
+        plane *= falloff * np.float32(scene.white_balance[channel] / scene.saturation_nw)
+        if scene.bloom_share > 0.0:
+            over = np.maximum(plane - 1.0, 0.0)
+            plane += np.float32(scene.bloom_share) * blurred(over, 3.0)
+        # Clipped first: the Poisson spread of a full pixel is of no interest.
+        plane = np.minimum(plane, 1.5)
+        noise = rng.standard_normal((height, width), dtype=np.float32)
+        spread = np.sqrt(
+            plane / np.float32(scene.full_well_electrons)
+            + np.float32((scene.read_noise_electrons / scene.full_well_electrons) ** 2)
+        )
+        plane = plane + spread * noise
+        plane[hot[channel]] += 0.3
+        picture[:, :, channel] = tone(plane, scene.tone_contrast)
+    return picture
+
+
+def vignette(width: int, height: int, loss: float) -> ImageArray:
+    """Share of the light that arrives, 1 in the middle and ``1 - loss`` in the corners."""
+    x = np.linspace(-1.0, 1.0, width, dtype=np.float32)
+    y = np.linspace(-1.0, 1.0, height, dtype=np.float32) * np.float32(height / width)
+    corner = 1.0 + (height / width) ** 2
+    return np.asarray(1.0 - loss * (x[None, :] ** 2 + y[:, None] ** 2) / corner, dtype=np.float32)
+
+
+def tone(linear: ImageArray, contrast: float) -> NDArray[np.uint8]:
+    """The camera's curve: sRGB (IEC 61966-2-1), then an S-curve that darkens the shadows."""
+    clipped = np.clip(linear, 0.0, 1.0)
+    table = np.linspace(0.0, 1.0, 16385)
+    curve = np.where(table <= 0.0031308, 12.92 * table, 1.055 * table ** (1 / 2.4) - 0.055)
+    bent = curve - contrast * np.sin(2.0 * np.pi * curve) / (2.0 * np.pi)
+    lookup = np.round(255.0 * bent).astype(np.uint8)
+    return np.asarray(lookup[np.round(clipped * 16384.0).astype(np.int32)])
+
+
+def smear(image: ImageArray, length_px: float, angle_deg: float) -> ImageArray:
+    """Motion blur along a line (degrees from +x towards +y), one plane."""
+    if length_px < 0.5:
+        return image
+    size = (int(np.ceil(length_px)) | 1) + 2
+    part = np.linspace(-0.5, 0.5, 8 * size + 1)
+    x = (size - 1) / 2.0 + part * length_px * np.cos(np.radians(angle_deg))
+    y = (size - 1) / 2.0 + part * length_px * np.sin(np.radians(angle_deg))
+    # Bilinear shares keep the kernel's centre of gravity in its middle.
+    index = np.arange(size)
+    share_x = np.maximum(1.0 - np.abs(index[:, None] - x), 0.0)
+    share_y = np.maximum(1.0 - np.abs(index[:, None] - y), 0.0)
+    kernel = (share_y @ share_x.T).astype(np.float32)
+    return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), dtype=np.float32)
+
+
+def _hot_pixels(
+    rng: np.random.Generator, width: int, height: int, share: float
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    counts = rng.poisson(share * width * height, 3)
+    return [(rng.integers(0, height, n), rng.integers(0, width, n)) for n in counts]
