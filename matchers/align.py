@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
+from matchers.photo_light import detail
 from matchers.pose import PARAMETERS, PosePrior, pixel_derivatives, stepped
-from matchers.view import render
+from matchers.view import covered, render
 
 Image = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
@@ -30,6 +31,8 @@ FloatArray = NDArray[np.float64]
 PIXELS_PER_SAMPLE = 9.0
 MOST_SAMPLES = 400.0
 LATTICE = 14
+# A correlation over less than this share of the photo says too little
+LEAST_COVERED = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +78,7 @@ def align(
     free: NDArray[np.bool_],
     iterations: int = 6,
     smooth_px: float = 0.8,
+    detail_px: float = 0.0,
     supersample: int = 1,
 ) -> Alignment:
     """Refine a camera on a small light image.
@@ -95,6 +99,9 @@ def align(
         At most so many steps.
     smooth_px : float
         Blur of the rendered image.
+    detail_px : float
+        Scale of the structure that is taken out of the rendered image, as it was out of the
+        photo; 0 for none.
     supersample : int
         See `matchers.view.render`.
 
@@ -109,19 +116,24 @@ def align(
         view = render(levels, current, supersample)
         if smooth_px > 0.0:
             view = np.asarray(cv2.GaussianBlur(view, (0, 0), smooth_px), np.float32)
-        ncc = correlation(photo, view, weight)
+        if detail_px > 0.0:
+            view = detail(view, detail_px)
+        ground = covered(levels, current)
+        counted = weight if ground is None else weight * ground
+        if counted.sum() < LEAST_COVERED * weight.sum():
+            break
+        ncc = correlation(photo, view, counted)
         if best is not None and ncc <= best.ncc + 1e-5 and iteration > 2:
             break
         if best is None or ncc > best.ncc:
             best = Alignment(camera=current, ncc=ncc, iterations=iteration)
         if iteration == iterations:
             break
-        step = gauss_newton_step(photo, view, weight, current, prior, free)
+        step = gauss_newton_step(photo, view, counted, current, prior, free)
         if step is None:
             break
         current = stepped(current, prior.velocity_ecef, step)
-    assert best is not None
-    return best
+    return best or Alignment(camera=camera, ncc=0.0, iterations=0)
 
 
 def gauss_newton_step(

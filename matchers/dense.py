@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,7 +25,8 @@ from scipy.spatial.transform import Rotation
 from matchers.attitude import off_nadir_attitude, with_attitude
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
-from matchers.view import render
+from matchers.photo_light import detail
+from matchers.view import covered, render
 
 Image = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
@@ -49,6 +51,8 @@ class DenseParameters:
         Peaks kept for every tile and roll.
     smooth_px : float
         Blur of both images, template pixels.
+    detail_px : float
+        Broader structure than this is taken out of both images.
     """
 
     template_px: int = 64
@@ -57,6 +61,7 @@ class DenseParameters:
     max_off_nadir_deg: float = 70.0
     peaks_per_view: int = 2
     smooth_px: float = 0.8
+    detail_px: float = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +77,11 @@ class Peak:
 LEAST_LIGHT = 0.02
 # The map under a template must vary by this share of the whole tile's spread
 LEAST_SPREAD_SHARE = 0.1
+LEAST_SPREAD = 0.01
+# Of a template, this share must lie on ground that the map holds
+LEAST_OVERLAP = 0.6
+# and a tile without even this much ground in the map is not looked at
+LEAST_GROUND = 0.02
 # Neighbouring rolls that share one window for the map's mean and spread
 WINDOW_SHARED = 2
 
@@ -81,6 +91,7 @@ class TurnedTemplates:
     """Spectra of the photo's template at every roll, and of fewer windows, for one FFT size."""
 
     rolls_deg: FloatArray
+    images: Image
     image_spectra: NDArray[np.complex64]
     mask_spectra: NDArray[np.complex64]
     pixels: Image
@@ -159,6 +170,7 @@ def turned_templates(
     windows = masks[: len(masks) // 2 : WINDOW_SHARED]
     return TurnedTemplates(
         rolls_deg=rolls_deg,
+        images=images,
         image_spectra=np.conj(fft.rfft2(images)),
         mask_spectra=np.conj(fft.rfft2(windows)),
         pixels=windows.sum(axis=(1, 2)).astype(np.float32),
@@ -197,6 +209,50 @@ def correlate(tile: Image, templates: TurnedTemplates, min_spread: float) -> Ima
     product = fft.irfft2(spectrum * templates.image_spectra, shape)[:, :n, :n]
     window = np.arange(len(product)) % (len(product) // 2) // WINDOW_SHARED
     return np.asarray(product / spread[window], np.float32)
+
+
+def correlate_covered(
+    tile: Image, tile_mask: Image, templates: TurnedTemplates, min_spread: float
+) -> Image:
+    """As `correlate`, for a tile of which the map holds only a part.
+
+    Mean and spread of template and tile are taken where both exist (Padfield 2012, eq. 6-12).
+
+    Parameters
+    ----------
+    tile : ndarray of float32, shape (fft_px, fft_px)
+        The map as seen around one boresight.
+    tile_mask : ndarray of float32, shape (fft_px, fft_px)
+        1 where the map holds data, else 0.
+    templates : TurnedTemplates
+        The photo at every roll.
+    min_spread : float
+        As in `correlate`.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_roll, n_shift, n_shift)
+        Correlation; 0 where less than `LEAST_OVERLAP` of the template is covered.
+    """
+    shape = tile.shape
+    n = shape[0] - templates.side_px + 1
+
+    def swept(spectrum: Any, kernels: Any) -> Image:
+        return np.asarray(fft.irfft2(spectrum * kernels, shape)[:, :n, :n], np.float32)
+
+    window = np.arange(len(templates.rolls_deg)) % (len(templates.rolls_deg) // 2) // WINDOW_SHARED
+    known = fft.rfft2(tile_mask)
+    lit = fft.rfft2(tile * tile_mask)
+    pixels = np.maximum(swept(known, templates.mask_spectra)[window], 1.0)
+    sums = swept(lit, templates.mask_spectra)[window]
+    squares = swept(fft.rfft2(tile * tile * tile_mask), templates.mask_spectra)[window]
+    photo_sums = swept(known, templates.image_spectra)
+    photo_squares = swept(known, np.conj(fft.rfft2(templates.images**2)))
+    variance = np.maximum(squares - sums**2 / pixels, min_spread**2 * pixels)
+    photo_variance = np.maximum(photo_squares - photo_sums**2 / pixels, 1e-3)
+    product = swept(lit, templates.image_spectra) - photo_sums * sums / pixels
+    covered_enough = pixels >= LEAST_OVERLAP * templates.pixels[window][:, None, None]
+    return np.where(covered_enough, product / np.sqrt(variance * photo_variance), np.float32(0.0))
 
 
 def peaks_of(score: Image, count: int, reach_px: int = 3) -> list[tuple[int, int, float]]:
@@ -282,7 +338,15 @@ def search(
         tile = np.asarray(cv2.GaussianBlur(seen, (0, 0), parameters.smooth_px), np.float32)
         if float(tile.max()) <= LEAST_LIGHT:
             continue
-        scores = correlate(tile, templates, LEAST_SPREAD_SHARE * float(tile.std()))
+        tile = detail(tile, parameters.detail_px)
+        least = max(LEAST_SPREAD, LEAST_SPREAD_SHARE * float(tile.std()))
+        ground = covered(levels, view)
+        if ground is None:
+            scores = correlate(tile, templates, least)
+        elif float(ground.mean()) > LEAST_GROUND:
+            scores = correlate_covered(tile, ground, templates, least)
+        else:
+            continue
         for k, score in enumerate(scores):
             for i, j, value in peaks_of(score, parameters.peaks_per_view):
                 found.append((value, index, k, i, j))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matchers.camera import Camera
-from matchers.earth import great_circle_km, incidence_deg
+from matchers.earth import geodetic_to_ecef, great_circle_km, incidence_deg
 
 FloatArray = NDArray[np.float64]
 
@@ -72,9 +72,14 @@ def diagonal_km(camera: Camera) -> float:
     float
         Kilometres, over ground with incidence of at most 80 degrees; 0 where there is none.
     """
-    lon, lat = visible_ground(camera)
+    lon, lat = visible_ground(camera, per_side=257)
     if len(lon) < 2:
         return 0.0
-    # The farthest pair of a filled region lies on its outline; distances to a subset suffice
-    far = great_circle_km(lon[:, None], lat[:, None], lon[None, :], lat[None, :])
+    # The farthest pair of a region are its extremes in some direction of the plane it lies in
+    points = geodetic_to_ecef(lon, lat)
+    points -= points.mean(axis=0)
+    plane = np.linalg.eigh(points.T @ points)[1][:, 1:]
+    angle = np.linspace(0.0, 2.0 * np.pi, 90, endpoint=False)
+    outer = np.unique(np.argmax(points @ plane @ [np.cos(angle), np.sin(angle)], axis=0))
+    far = great_circle_km(lon[outer, None], lat[outer, None], lon[None, outer], lat[None, outer])
     return float(far.max())

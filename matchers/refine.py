@@ -12,7 +12,7 @@ from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.patches import PatchMatches, choose_patches, match_patches
 from matchers.pose import PARAMETERS, PosePrior, pixel_derivatives, stepped
-from matchers.view import render
+from matchers.view import covered, render
 
 Image = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
@@ -118,7 +118,9 @@ def refine(
     )
     for reach in parameters.reaches_px:
         view = render(levels, camera, 2)
-        centres = choose_patches(view, weight, parameters.patch_px, cells, reach)
+        ground = covered(levels, camera)
+        counted = weight if ground is None else weight * ground
+        centres = choose_patches(view, counted, parameters.patch_px, cells, reach)
         matches = match_patches(photo, view, centres, parameters.patch_px, reach)
         if len(matches) < 4:
             return result

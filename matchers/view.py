@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -35,15 +36,18 @@ def pyramid(grid: LightGrid, levels: int) -> tuple[LightGrid, ...]:
     while len(result) < levels and min(result[-1].values.shape) >= 16:
         last = result[-1]
         rows, cols = (side // 2 * 2 for side in last.values.shape)
+        size = (cols // 2, rows // 2)
         half = np.asarray(
-            cv2.resize(
-                last.values[:rows, :cols], (cols // 2, rows // 2), interpolation=cv2.INTER_AREA
-            ),
-            np.float32,
+            cv2.resize(last.values[:rows, :cols], size, interpolation=cv2.INTER_AREA), np.float32
         )
+        valid = None
+        if last.valid is not None:
+            parts = last.valid[:rows, :cols].reshape(rows // 2, 2, cols // 2, 2)
+            valid = np.asarray(parts.all(axis=(1, 3)))
         result.append(
             LightGrid(
                 values=half,
+                valid=valid,
                 lon0_deg=last.lon0_deg + 0.5 * last.step_deg,
                 lat0_deg=last.lat0_deg - 0.5 * last.step_deg,
                 step_deg=2.0 * last.step_deg,
@@ -157,6 +161,56 @@ def render(levels: Sequence[LightGrid], camera: Camera, supersample: int = 2) ->
         size = (camera.width_px, camera.height_px)
         return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
     return image
+
+
+def covered(levels: Sequence[LightGrid], camera: Camera) -> Image | None:
+    """Which pixels of a camera's image show ground that the map holds data for, or the sky.
+
+    Parameters
+    ----------
+    levels : sequence of LightGrid
+        A map pyramid, finest first.
+    camera : Camera
+        Camera of the image.
+
+    Returns
+    -------
+    ndarray of float32, shape (height_px, width_px), or None
+        1 or 0; None where the map holds data everywhere.
+    """
+    grid = levels[0]
+    if grid.valid is None or grid.valid.all():
+        return None
+    pixels = camera.width_px * camera.height_px
+    col, row = map_positions(camera, grid, 1 if pixels < 30_000 else 4)
+    sampled = cv2.remap(
+        grid.valid.astype(np.float32),
+        col,
+        row,
+        cv2.INTER_NEAREST,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=0.0,
+    )
+    return np.where(col == FAR_AWAY, np.float32(1.0), np.asarray(sampled, np.float32))
+
+
+def filled(grid: LightGrid) -> LightGrid:
+    """A grid whose pixels without data hold the mean of the others, so that no edge shows.
+
+    Parameters
+    ----------
+    grid : LightGrid
+        A window of a map.
+
+    Returns
+    -------
+    LightGrid
+        The same object where nothing is to be filled.
+    """
+    if grid.valid is None or grid.valid.all() or not grid.valid.any():
+        return grid
+    mean = np.float32(grid.values[grid.valid].mean())
+    return replace(grid, values=np.where(grid.valid, grid.values, mean))
 
 
 def footprint_level(col: Image, row: Image, count: int) -> NDArray[np.int8]:

@@ -11,20 +11,32 @@ from numpy.typing import NDArray
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage
-from matchers.refine import Refinement, fit_pose
+from matchers.refine import Refinement, RefineParameters, fit_pose
 from matchers.towns import Towns, find_towns
 from matchers.verify import Proof, prove
-from matchers.view import render
+from matchers.view import covered, render
 from regengine.finalists import COMPARED_PX, Finalist, Solution, all_free
 from regengine.light_windows import HasWindows, footprint_window, ground_sample_km
 
 TOWNS_OF_PHOTO = 150
 TOWNS_OF_MAP = 300
-HELD_OUT_SHARE = 0.3
+FOLDS = 3
+FEWEST_PATCHES = 8
+LANDED_PX = 1.0
+# Share of held-out patches that land under the right camera: clouds and new lights spoil some
+SHARE_LANDED = 0.6
 # Median distance of two independent normal errors, in sigmas (Rayleigh distribution)
 RAYLEIGH_MEDIAN = 1.1774
 # One look tries about this many attitudes that differ: 58 tiles x 60 rolls x 16 x 16 shifts
 LOG10_ATTITUDES_PER_LOOK = 6.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """Patches that the fit did not see: one sigma per axis, and their odds against chance."""
+
+    residual_px: float
+    log10_odds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +50,9 @@ class Evidence:
         finalists are compared.
     coarse_z : float
         How far the best coarse correlation stands above the other candidates', in robust sigmas.
-    log10_odds, runner_up_log10_odds : float
-        Towns against chance, the number of attitudes tried taken off.
+    town_log10_odds, patch_log10_odds, runner_up_log10_odds : float
+        Towns, and patches held back from the fit, against chance, the number of attitudes tried
+        taken off; the runner-up's are those of its towns.
     towns, met_towns : int
         Towns of the photo, and those that the map confirms.
     patches : int
@@ -52,13 +65,19 @@ class Evidence:
     ncc: float
     runner_up_ncc: float
     coarse_z: float
-    log10_odds: float
+    town_log10_odds: float
+    patch_log10_odds: float
     runner_up_log10_odds: float
     towns: int
     met_towns: int
     patches: int
     residual_px: float
     held_out_residual_px: float
+
+    @property
+    def log10_odds(self) -> float:
+        """The better of the two proofs: towns prove sparse frames, patches dense cities."""
+        return max(self.town_log10_odds, self.patch_log10_odds)
 
     @property
     def margin(self) -> float:
@@ -100,8 +119,10 @@ def towns_proof(
 ) -> tuple[Proof, Towns, NDArray[np.float32]]:
     """Weigh the towns of a photo under a camera (of that image)."""
     view = render(levels, camera, 2)
-    photo = find_towns(image.values, image.weight, TOWNS_OF_PHOTO)
-    return prove(photo, find_towns(view, image.weight, TOWNS_OF_MAP)), photo, view
+    ground = covered(levels, camera)
+    weight = image.weight if ground is None else image.weight * ground
+    photo = find_towns(image.values, weight, TOWNS_OF_PHOTO)
+    return prove(photo, find_towns(view, weight, TOWNS_OF_MAP)), photo, view
 
 
 def finalist_log10_odds(light_map: HasWindows, fine: LightImage, finalist: Finalist) -> float:
@@ -114,36 +135,54 @@ def finalist_log10_odds(light_map: HasWindows, fine: LightImage, finalist: Final
     return towns_proof(image, camera, levels)[0].log10_odds
 
 
-def held_out_residual_px(solution: Solution, outlier_sigmas: float) -> float:
+def held_out(solution: Solution, parameters: RefineParameters) -> HeldOut:
     """Fit without every third patch and see where those land.
 
     Parameters
     ----------
     solution : Solution
         The fitted camera.
-    outlier_sigmas : float
+    parameters : RefineParameters
         As in the fit.
 
     Returns
     -------
-    float
-        One sigma per axis of the patches left out, pixels; infinite with too few patches.
+    HeldOut
     """
     refinement = solution.refinement
     count = len(refinement.matches)
-    if count < 8:
-        return float("inf")
-    held = np.zeros(count, bool)
-    held[:: round(1.0 / HELD_OUT_SHARE)] = True
+    if count < FEWEST_PATCHES:
+        return HeldOut(residual_px=float("inf"), log10_odds=0.0)
     prior = solution.finalist.candidate.look.prior.for_image(solution.image.factor)
     start = refinement.rendered
-    fitted = fit_pose(
-        start, refinement.matches.chosen(~held), prior, all_free(k1=True), outlier_sigmas
+    distance = np.empty(count)
+    folds = np.arange(count) % FOLDS
+    for fold in range(FOLDS):
+        left_out = folds == fold
+        fitted = fit_pose(
+            start,
+            refinement.matches.chosen(~left_out),
+            prior,
+            all_free(k1=True),
+            parameters.outlier_sigmas,
+        )
+        matches = refinement.matches.chosen(left_out)
+        x, y = fitted.camera.ecef_to_pixel(start.pixel_to_ecef(matches.x, matches.y))
+        distance[left_out] = np.hypot(matches.x + matches.dx - x, matches.y + matches.dy - y)
+    distance = np.where(np.isfinite(distance), distance, np.inf)
+    # A wrong camera's patches peak anywhere within the reach of the last round
+    chance = np.pi * LANDED_PX**2 / (2.0 * parameters.reaches_px[-1] - 1.0) ** 2
+    landed = float((distance < LANDED_PX).mean())
+    # Patches overlap: no more of them are independent than fit side by side
+    area = solution.image.values.size / parameters.patch_px**2
+    independent = min(count, area)
+    odds = landed * np.log10(SHARE_LANDED / chance) + (1.0 - landed) * np.log10(
+        (1.0 - SHARE_LANDED) / (1.0 - chance)
     )
-    matches = refinement.matches.chosen(held)
-    x, y = fitted.camera.ecef_to_pixel(start.pixel_to_ecef(matches.x, matches.y))
-    distance = np.hypot(matches.x + matches.dx - x, matches.y + matches.dy - y)
-    return float(np.nanmedian(distance)) / RAYLEIGH_MEDIAN
+    return HeldOut(
+        residual_px=float(np.median(distance)) / RAYLEIGH_MEDIAN,
+        log10_odds=float(independent * odds),
+    )
 
 
 def agreeing_patches(refinement: Refinement) -> int:

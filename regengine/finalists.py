@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from matchers.align import align
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
-from matchers.photo_light import LightImage
+from matchers.photo_light import LightImage, detail
 from matchers.refine import Refinement, RefineParameters, refine
 from regengine.hypotheses import SAME_SHARE, Candidate, coarse_free, distinct
 from regengine.light_windows import HasWindows, footprint_window, ground_sample_km
 
 FINALISTS = 4
+# Broader structure than this many pixels is left out of every comparison
+DETAIL_PX = 10.0
 COMPARED_PX = 256  # long side at which finalists are compared
-# The finest image has pixels of about this size on the ground below: the photo comes down to the
-# map's 0.46 km, not the map up
-FINEST_SAMPLE_KM = 0.33
-FINEST_PX = 1024
+# The map's own blur (VIIRS DNB pixels of 0.74 km) at the finest image's scale
+FINEST_SMOOTH_PX = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def compare_finalists(
     """
     found: list[Finalist] = []
     steps = (COMPARED_PX // 2, COMPARED_PX)
-    images = [fine.resized(size) for size in steps]
+    images = [fine.resized(size, detail_px=DETAIL_PX) for size in steps]
     for candidate in distinct(candidates, FINALISTS, SAME_SHARE):
         camera, ncc = candidate.camera, candidate.ncc
         step_km = ground_sample_km(images[-1].camera(camera)) / 1.5
@@ -90,6 +90,7 @@ def compare_finalists(
                 image.camera(camera),
                 candidate.look.prior.for_image(image.factor),
                 free=free,
+                detail_px=DETAIL_PX,
                 supersample=2,
             )
             camera = back_to_stored(aligned.camera, stored)
@@ -108,14 +109,6 @@ def compare_finalists(
 def back_to_stored(camera: Camera, stored: Camera) -> Camera:
     """A camera of a resized image, for the stored one."""
     return camera.scaled(stored.width_px / camera.width_px, stored.width_px, stored.height_px)
-
-
-def finest_image(fine: LightImage, camera: Camera) -> LightImage:
-    """The photo's light image at about the map's scale."""
-    native = ground_sample_km(fine.camera(camera))
-    longest = max(fine.values.shape)
-    wanted = int(np.clip(longest * native / FINEST_SAMPLE_KM, COMPARED_PX, FINEST_PX))
-    return fine.resized(min(longest, wanted), smooth_px=1.0)
 
 
 def solve(
@@ -139,7 +132,7 @@ def solve(
     Solution or None
         None where the photo holds too little to be fitted.
     """
-    image = finest_image(fine, finalist.camera)
+    image = fine.resized(max(fine.values.shape), FINEST_SMOOTH_PX)
     camera = image.camera(finalist.camera)
     levels = footprint_window(light_map, finalist.camera, 25.0, ground_sample_km(camera) / 1.2)
     if levels is None:
@@ -147,12 +140,13 @@ def solve(
     prior = finalist.candidate.look.prior.for_image(image.factor)
     aligned = align(
         levels,
-        image.values,
+        detail(image.values, DETAIL_PX),
         image.weight,
         camera,
         prior,
         free=all_free(k1=True),
         iterations=3,
+        detail_px=DETAIL_PX,
         supersample=1,
     )
     refinement = refine(

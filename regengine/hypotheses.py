@@ -109,7 +109,16 @@ def take_look(
         if any(same_view(peak.camera, other, 0.5 * SAME_SHARE) for other in tried):
             continue
         tried.append(peak.camera)
-        aligned = align(levels, values, weight, peak.camera, prior, free=coarse_free())
+        aligned = align(
+            levels,
+            values,
+            weight,
+            peak.camera,
+            prior,
+            free=coarse_free(),
+            smooth_px=parameters.smooth_px,
+            detail_px=parameters.detail_px,
+        )
         if not any(same_view(aligned.camera, other.camera, SAME_SHARE) for other in found):
             found.append(aligned)
     found.sort(key=lambda a: -a.ncc)

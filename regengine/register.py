@@ -18,7 +18,7 @@ from regengine.evidence import (
     agreeing_patches,
     coarse_z,
     finalist_log10_odds,
-    held_out_residual_px,
+    held_out,
     log10_tried,
     towns_proof,
 )
@@ -26,7 +26,7 @@ from regengine.finalists import Finalist, Solution, back_to_stored, compare_fina
 from regengine.frame import Frame
 from regengine.hypotheses import SAME_SHARE, Candidate, Look, distinct, take_look
 from regengine.image import LinearLight, read_linear_light
-from regengine.light_windows import HasWindows
+from regengine.light_windows import HasWindows, ground_sample_km
 from regengine.lights.map import LightMap
 from regengine.looks import USUAL_LENSES_MM, plan
 from regengine.orbit import CameraPosition
@@ -35,8 +35,14 @@ from regengine.result import FrameResult, Reason
 from regengine.search_window import SearchWindow
 from regengine.track import tracks_for
 
-FINE_PX = 1200  # long side of the photo's finest light image
-BACKGROUND_SHARE = 1.0 / 12.0  # size of the background's boxes over the long side
+# The photo's finest light image: pixels of a third of a kilometre below, so that light is averaged
+# to about the map's pixels *before* it is compressed, as the map's own was
+FINE_SAMPLE_KM = 0.33
+FINE_LIMITS_PX = (96, 1200)
+# Diffuse light is what is broader than the largest towns
+DIFFUSE_KM = 60.0
+LEAST_DIFFUSE_PX = 16.0
+DARKEST_QUANTILE = 0.01
 DAY_LIGHT = 0.18  # median linear luminance of a frame exposed for daylight (mid grey)
 # Coarse correlation that stands out this far is worth a full proof before the search goes on
 Z_WORTH_PROVING = 4.5
@@ -129,12 +135,12 @@ def register_frame(
     parameters = parameters or RegisterParams()
     started = time.perf_counter()
     info = light_map.info
-    light = read_linear_light(frame.path, max_long_side_px=FINE_PX)
+    stored, focal_known = nominal_camera(frame, position)
+    light = read_linear_light(frame.path, max_long_side_px=fine_px(stored, position.altitude_km))
     nothing = nothing_to_register(light, parameters)
     if nothing is not None:
         return no_match_result(frame, position, info, nothing)
-    fine = lights_of_photo(light)
-    stored, focal_known = nominal_camera(frame, position)
+    fine = lights_of_photo(light, ground_sample_km(stored) / light.factor)
     tracks = tracks_for(position, parameters.clock_window_s)
     looks = plan(stored, tracks, position.altitude_km, focal_known, frame.may_be_cropped)
     state = SearchState()
@@ -170,14 +176,39 @@ def nothing_to_register(light: LinearLight, parameters: RegisterParams) -> Reaso
     return None
 
 
-def lights_of_photo(light: LinearLight) -> LightImage:
-    """Step 1: the photo's city light without diffuse light, hot pixels and blank borders."""
-    scale_px = max(16.0, BACKGROUND_SHARE * max(light.light.shape))
+def fine_px(stored: Camera, altitude_km: float) -> int:
+    """Long side of the photo's finest light image."""
+    longest = max(stored.width_px, stored.height_px)
+    return int(np.clip(longest / stored.focal_px * altitude_km / FINE_SAMPLE_KM, *FINE_LIMITS_PX))
+
+
+def lights_of_photo(light: LinearLight, sample_km: float) -> LightImage:
+    """Step 1: the photo's city light without diffuse light and hot pixels.
+
+    Parameters
+    ----------
+    light : LinearLight
+        Linear light at the finest scale.
+    sample_km : float
+        Size of its pixels on the ground below.
+
+    Returns
+    -------
+    LightImage
+    """
+    scale_px = max(LEAST_DIFFUSE_PX, DIFFUSE_KM / sample_km)
     hot = hot_pixels(light.light)
-    background = diffuse_background(light.light, scale_px=scale_px, mask=hot)
-    cleaned = np.where(hot, background.level, light.light).astype(np.float32)
-    weight = np.ones_like(cleaned)
-    return light_image(cleaned, background.level, background.noise, weight, light.factor)
+    weight = np.ones_like(light.light)
+    if scale_px > 0.5 * max(light.light.shape):
+        # A telephoto frame may be city all over: nothing in it is known to be diffuse but what
+        # its darkest places have; its pixels are means of hundreds, without noise
+        darkest = np.float32(np.quantile(light.light, DARKEST_QUANTILE))
+        level, noise = np.full_like(light.light, darkest), np.zeros_like(light.light)
+    else:
+        background = diffuse_background(light.light, scale_px=scale_px, mask=hot)
+        level, noise = background.level, background.noise
+    cleaned = np.where(hot, level, light.light).astype(np.float32)
+    return light_image(cleaned, level, noise, weight, light.factor)
 
 
 def nominal_camera(frame: Frame, position: CameraPosition) -> tuple[Camera, bool]:
@@ -207,7 +238,7 @@ def search_one(
 ) -> None:
     """Steps 3 and 4 for one look, and steps 5 and 6 where it stands out."""
     dense = window.parameters_for(stored, look)
-    coarse = fine.resized(dense.template_px)
+    coarse = fine.resized(dense.template_px, detail_px=dense.detail_px)
     levels = window.levels(stored, look, dense)
     state.looks += 1
     if levels is None:
@@ -239,11 +270,13 @@ def prove_best(fine: LightImage, stored: Camera, light_map: HasWindows, state: S
     proof, photo_towns, view = towns_proof(solution.image, solution.camera, solution.levels)
     tried = log10_tried(state.looks)
     rival = finalists[1] if len(finalists) > 1 else None
+    left_out = held_out(solution, refine_parameters)
     evidence = Evidence(
         ncc=finalists[0].ncc,
         runner_up_ncc=rival.ncc if rival else 0.0,
         coarse_z=standing_out(state.candidates),
-        log10_odds=proof.log10_odds - tried,
+        town_log10_odds=proof.log10_odds - tried,
+        patch_log10_odds=left_out.log10_odds - tried,
         runner_up_log10_odds=(
             finalist_log10_odds(light_map, fine, rival) - tried if rival else -tried
         ),
@@ -251,7 +284,7 @@ def prove_best(fine: LightImage, stored: Camera, light_map: HasWindows, state: S
         met_towns=proof.met,
         patches=agreeing_patches(solution.refinement),
         residual_px=solution.refinement.rms_px,
-        held_out_residual_px=held_out_residual_px(solution, refine_parameters.outlier_sigmas),
+        held_out_residual_px=left_out.residual_px,
     )
     if state.best is None or evidence.log10_odds >= state.best.evidence.log10_odds:
         state.best = Proven(
