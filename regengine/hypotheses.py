@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from matchers.align import Alignment, align
 from matchers.camera import Camera
-from matchers.dense import DenseParameters, boresights, search, templates_for
+from matchers.dense import boresights, search
 from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage
 from matchers.pose import ALONG, FOCAL, ROTATION, PosePrior
+from matchers.templates import DenseParameters, templates_for
 
 FloatArray = NDArray[np.float64]
 

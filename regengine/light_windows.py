@@ -10,7 +10,7 @@ from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic
 from matchers.footprint import visible_ground
 from matchers.light_grid import LightGrid
-from matchers.view import pyramid
+from matchers.view import filled, pyramid
 from regengine.errors import LightMapError
 
 PYRAMID_LEVELS = 6
@@ -75,7 +75,7 @@ def window_around(
         if error.code == "outside_map":
             return None
         raise
-    return pyramid(grid, PYRAMID_LEVELS)
+    return pyramid(filled(grid), PYRAMID_LEVELS)
 
 
 def footprint_window(

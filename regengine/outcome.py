@@ -17,6 +17,7 @@ from regengine.finalists import Finalist
 from regengine.frame import Frame
 from regengine.orbit import CameraPosition
 from regengine.result import (
+    DetectedLights,
     Fit,
     FrameResult,
     Hypothesis,
@@ -27,10 +28,12 @@ from regengine.result import (
 
 if TYPE_CHECKING:
     from regengine.lights.source import LightMapInfo
-    from regengine.register import Proven, RegisterParams, SearchState
+    from regengine.register import RegisterParams
+    from regengine.search import Proven, SearchState
 
 FEW_TOWNS = 8
 LOW_MARGIN = 0.08
+CLEAR_MARGIN = 0.2  # no wrong camera has come nearer to a right one than this
 # Share of the photo's city light that falls on saturated map above which the map has no texture
 SATURATED_SHARE = 0.25
 CLOCK_SUSPECT_S = 60.0
@@ -146,7 +149,7 @@ def proposal_result(
             frame, position, info, verdict=verdict, probability=p_right, reasons=reasons
         )
     solved = solved_camera(best.camera, best.finalists[0], position)
-    points = propose(best.solution, best.camera, best.met_towns)
+    points = propose(best.solution, best.camera, best.photo_towns.positions[best.met])
     return base_result(
         frame,
         position,
@@ -160,6 +163,7 @@ def proposal_result(
         footprint_diagonal_km=diagonal_km(best.camera),
         fit=fit_figures(best),
         hypotheses=hypotheses(best, position),
+        detections=detected_lights(best),
     )
 
 
@@ -200,7 +204,7 @@ def doubts_about(best: Proven, state: SearchState, position: CameraPosition) -> 
                 "structure there; use a radiance product",
             )
         )
-    if not state.exhausted and evidence.log10_odds < 9.0:
+    if not state.exhausted and evidence.margin < CLEAR_MARGIN:
         doubts.append(
             Reason(
                 code="search_budget",
@@ -208,6 +212,19 @@ def doubts_about(best: Proven, state: SearchState, position: CameraPosition) -> 
             )
         )
     return tuple(doubts)
+
+
+def detected_lights(best: Proven) -> DetectedLights:
+    """Towns of the photo in pixels of the stored image, and whether the map confirms them."""
+    towns, factor = best.photo_towns, best.solution.image.factor
+    matched = np.zeros(len(towns), np.uint8)
+    matched[best.met] = 1
+    return DetectedLights(
+        x=(towns.x + 0.5) / factor - 0.5,
+        y=(towns.y + 0.5) / factor - 0.5,
+        contrast=towns.contrast,
+        matched=matched,
+    )
 
 
 def saturated_share(best: Proven) -> float:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from matchers.camera import Camera
 
@@ -90,6 +93,20 @@ class Reason:
     text: str
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DetectedLights:
+    """Lights of the photo, pixels of the image as stored; arrays of equal length.
+
+    ``contrast`` is logarithmic, against the surroundings; ``matched`` is 1 where the light agrees
+    with the map under the proposal.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    contrast: NDArray[np.float64]
+    matched: NDArray[np.uint8]
+
+
 @dataclass(frozen=True, kw_only=True)
 class FrameResult:
     """Everything that is known of one processed frame.
@@ -123,6 +140,7 @@ class FrameResult:
     footprint_diagonal_km: float | None = None
     fit: Fit | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
+    detections: DetectedLights | None = field(default=None, compare=False, repr=False)
     lights: str = ""
     engine_version: str = ""
     seconds: float = 0.0

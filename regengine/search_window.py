@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from matchers.camera import Camera
-from matchers.dense import DenseParameters
 from matchers.earth import SEMI_MAJOR_M, ecef_to_geodetic, great_circle_km
 from matchers.light_grid import LightGrid
+from matchers.templates import DenseParameters
 from regengine.hypotheses import Look
 from regengine.light_windows import KM_PER_DEG, MAP_STEP_DEG, HasWindows, window_around
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matchers.pose import PosePrior
+from matchers.earth import SEMI_MAJOR_M
+from matchers.pose import PosePrior, moved
 from regengine.nadir_orbit import nadir_track_positions
 from regengine.orbit import CameraPosition, track_positions
 
@@ -93,6 +94,7 @@ UNKNOWN_CLOCK_SHARE = 0.4
 EARTH_RATE_RAD_S = 7.292115e-5  # WGS84
 # A nadir that was written down may be off in any direction
 NADIR_SIGMA_ACROSS_KM = 25.0
+STATE_SIGMA_ACROSS_KM = 5.0
 TLE_REACH_SIGMAS = 3.0
 HALF_ORBIT_KM = 21_300.0
 
@@ -110,11 +112,13 @@ def tracks_for(position: CameraPosition, clock_window_s: float) -> tuple[Track, 
     Returns
     -------
     tuple of Track
-        One for an element set; an ascending and a descending one for a bare nadir, of which the
-        second leaves out the start that both share.
+        One for an element set or a known velocity; an ascending and a descending one for a bare
+        nadir, which share their start.
     """
     if position.element_set is not None and position.time_utc is not None:
         return (_tle_track(position, clock_window_s),)
+    if position.velocity_ecef_m_s is not None:
+        return (_state_track(position, clock_window_s),)
     return tuple(_nadir_track(position, ascending) for ascending in (True, False))
 
 
@@ -154,10 +158,38 @@ def _tle_track(position: CameraPosition, clock_window_s: float) -> Track:
     )
 
 
+def _state_track(position: CameraPosition, clock_window_s: float) -> Track:
+    """A great circle over the ground along a known velocity."""
+    velocity = position.velocity_ecef_m_s
+    assert velocity is not None
+    speed_km_s = float(np.linalg.norm(velocity)) / 1e3
+
+    def at(offset_km: float) -> FloatArray:
+        return moved(position.position_ecef_m, velocity, 1e3 * offset_km, 0.0, 0.0)
+
+    reach = clock_window_s * speed_km_s + TLE_REACH_SIGMAS * position.sigma_along_km
+    return Track(
+        name="state",
+        position=at,
+        velocity=lambda offset_km: at(offset_km + 1.0) - at(offset_km - 1.0),
+        sigma_along_km=float(np.hypot(CLOCK_SIGMA_S * speed_km_s, position.sigma_along_km)),
+        reach_km=min(reach, HALF_ORBIT_KM),
+        sigma_across_km=lambda _: max(position.sigma_cross_km, STATE_SIGMA_ACROSS_KM),
+        sigma_up_km=position.sigma_radial_km,
+        speed_km_s=speed_km_s,
+    )
+
+
 def _nadir_track(position: CameraPosition, ascending: bool) -> Track:
+    start = position.position_ecef_m
+
     def at(offset_km: float) -> FloatArray:
         return nadir_track_positions(
-            position.lon, position.lat, position.altitude_km, np.array([offset_km]), ascending
+            position.lon,
+            position.lat,
+            position.altitude_km,
+            np.array([offset_km * SEMI_MAJOR_M / float(np.linalg.norm(start))]),
+            ascending,
         )[0]
 
     return Track(

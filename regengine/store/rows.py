@@ -155,7 +155,7 @@ def _hypothesis_row(hypothesis: Hypothesis) -> Row:
 
 def _detection_rows(result: FrameResult) -> list[Row]:
     """Rows of what a result tells of its lights: arrays of equal length by column name."""
-    found = getattr(result, "detections", None)
+    found = result.detections
     if found is None:
         return []
     columns: dict[str, list[Any]] = {"kind": ["light"] * len(found.x)}

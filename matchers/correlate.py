@@ -1,0 +1,115 @@
+"""Masked normalised cross-correlation of map tiles with a turned template, by FFT.
+
+References
+----------
+Padfield, D. (2012). Masked object registration in the Fourier domain. IEEE Transactions on Image
+Processing 21 (5), 2706-2718.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from matchers.templates import WINDOW_SHARED, TurnedTemplates
+
+Image = NDArray[np.float32]
+
+# Of a template, this share must lie on ground that the map holds
+LEAST_OVERLAP = 0.6
+
+
+def correlate(tile: Image, templates: TurnedTemplates, min_spread: float) -> Image:
+    """Normalised cross-correlation of a tile with a template at every roll.
+
+    Parameters
+    ----------
+    tile : ndarray of float32, shape (fft_px, fft_px)
+        The map as seen around one boresight.
+    templates : TurnedTemplates
+        The photo at every roll.
+    min_spread : float
+        Standard deviation of the tile under the template below which nothing is compared.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_roll, n_shift, n_shift)
+        Correlation in [-1, 1]; entry (k, i, j) is for roll k, the template's corner at row i,
+        column j.
+    """
+    shape = tile.shape
+    n = shape[0] - templates.side_px + 1
+    spectrum = fft.rfft2(tile)
+    spectrum_sq = fft.rfft2(tile * tile)
+    pixels = templates.pixels[:, None, None]
+    sums = fft.irfft2(spectrum * templates.mask_spectra, shape)[:, :n, :n]
+    squares = fft.irfft2(spectrum_sq * templates.mask_spectra, shape)[:, :n, :n]
+    variance = squares - sums**2 / pixels
+    spread = np.sqrt(np.maximum(variance, min_spread**2 * pixels))
+    product = fft.irfft2(spectrum * templates.image_spectra, shape)[:, :n, :n]
+    window = np.arange(len(product)) % (len(product) // 2) // WINDOW_SHARED
+    return np.asarray(product / spread[window], np.float32)
+
+
+def correlate_covered(
+    tile: Image, tile_mask: Image, templates: TurnedTemplates, min_spread: float
+) -> Image:
+    """As `correlate`, for a tile of which the map holds only a part.
+
+    Mean and spread of template and tile are taken where both exist (Padfield 2012, eq. 6-12).
+
+    Parameters
+    ----------
+    tile : ndarray of float32, shape (fft_px, fft_px)
+        The map as seen around one boresight.
+    tile_mask : ndarray of float32, shape (fft_px, fft_px)
+        1 where the map holds data, else 0.
+    templates : TurnedTemplates
+        The photo at every roll.
+    min_spread : float
+        As in `correlate`.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_roll, n_shift, n_shift)
+        Correlation; 0 where less than `LEAST_OVERLAP` of the template is covered.
+    """
+    shape = tile.shape
+    n = shape[0] - templates.side_px + 1
+
+    def swept(spectrum: Any, kernels: Any) -> Image:
+        return np.asarray(fft.irfft2(spectrum * kernels, shape)[:, :n, :n], np.float32)
+
+    window = np.arange(len(templates.rolls_deg)) % (len(templates.rolls_deg) // 2) // WINDOW_SHARED
+    known = fft.rfft2(tile_mask)
+    lit = fft.rfft2(tile * tile_mask)
+    pixels = np.maximum(swept(known, templates.mask_spectra)[window], 1.0)
+    sums = swept(lit, templates.mask_spectra)[window]
+    squares = swept(fft.rfft2(tile * tile * tile_mask), templates.mask_spectra)[window]
+    photo_sums = swept(known, templates.image_spectra)
+    photo_squares = swept(known, np.conj(fft.rfft2(templates.images**2)))
+    variance = np.maximum(squares - sums**2 / pixels, min_spread**2 * pixels)
+    photo_variance = np.maximum(photo_squares - photo_sums**2 / pixels, 1e-3)
+    product = swept(lit, templates.image_spectra) - photo_sums * sums / pixels
+    covered_enough = pixels >= LEAST_OVERLAP * templates.pixels[window][:, None, None]
+    return np.where(covered_enough, product / np.sqrt(variance * photo_variance), np.float32(0.0))
+
+
+def peaks_of(score: Image, count: int, reach_px: int = 3) -> list[tuple[int, int, float]]:
+    """Highest local maxima of a correlation surface as (row, column, score)."""
+    work = score.copy()
+    found = []
+    for _ in range(count):
+        flat = int(np.argmax(work))
+        i, j = divmod(flat, work.shape[1])
+        value = float(work[i, j])
+        if value <= 0.0:
+            break
+        found.append((i, j, value))
+        work[
+            max(0, i - reach_px) : i + reach_px + 1, max(0, j - reach_px) : j + reach_px + 1
+        ] = -1.0
+    return found

@@ -1,0 +1,141 @@
+"""The photo's template for the dense search: turned to every roll, transformed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+Image = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
+
+# Neighbouring rolls that share one window for the map's mean and spread
+WINDOW_SHARED = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseParameters:
+    """How finely the dense search looks.
+
+    Attributes
+    ----------
+    template_px : int
+        Long side of the photo's small light image.
+    roll_step_deg : float
+        Step of the turns about the boresight: at 6 degrees the template's corners are off by at
+        most 2 px, about the blur of both images.
+    tile_step_deg : float
+        Spacing of the boresights.
+    max_off_nadir_deg : float
+        Boresights reach this far; the horizon of the ISS lies at 70 degrees.
+    peaks_per_view : int
+        Peaks kept for every tile and roll.
+    smooth_px : float
+        Blur of both images, template pixels.
+    detail_px : float
+        Broader structure than this is taken out of both images.
+    """
+
+    template_px: int = 64
+    roll_step_deg: float = 6.0
+    tile_step_deg: float = 16.0
+    max_off_nadir_deg: float = 70.0
+    peaks_per_view: int = 2
+    smooth_px: float = 0.8
+    detail_px: float = 4.0
+
+
+@dataclass(frozen=True)
+class TurnedTemplates:
+    """Spectra of the photo's template at every roll, and of fewer windows, for one FFT size."""
+
+    rolls_deg: FloatArray
+    images: Image
+    image_spectra: NDArray[np.complex64]
+    mask_spectra: NDArray[np.complex64]
+    pixels: Image
+    side_px: int
+    fft_px: int
+
+
+def turned_templates(
+    template: Image, mask: Image, rolls_deg: FloatArray, fft_px: int
+) -> TurnedTemplates:
+    """Turn a template to every roll and transform it.
+
+    Parameters
+    ----------
+    template : ndarray of float32, shape (h, w)
+        The photo's small light image.
+    mask : ndarray of float32, shape (h, w)
+        1 where it counts, 0 where not.
+    rolls_deg : ndarray of float64, shape (n,)
+        Rolls, as in `matchers.attitude.off_nadir_attitude`.
+    fft_px : int
+        Side of the transforms.
+
+    Returns
+    -------
+    TurnedTemplates
+    """
+    h, w = template.shape
+    side = int(np.ceil(np.hypot(h, w))) | 1
+    centre = (side - 1) / 2.0
+    images = np.zeros((len(rolls_deg), fft_px, fft_px), np.float32)
+    masks = np.zeros_like(images)
+    for k, roll in enumerate(np.radians(rolls_deg)):
+        c, s = np.cos(roll), np.sin(roll)
+        matrix = np.array(
+            [
+                [c, -s, centre - c * (w - 1) / 2 + s * (h - 1) / 2],
+                [s, c, centre - s * (w - 1) / 2 - c * (h - 1) / 2],
+            ]
+        )
+        turned_mask = cv2.warpAffine(mask, matrix, (side, side), flags=cv2.INTER_LINEAR)
+        turned_image = cv2.warpAffine(template, matrix, (side, side), flags=cv2.INTER_LINEAR)
+        inside = (turned_mask > 0.6).astype(np.float32)
+        count = max(float(inside.sum()), 1.0)
+        mean = float((turned_image * inside).sum()) / count
+        centred = (turned_image - mean) * inside
+        norm = float(np.sqrt((centred**2).sum()))
+        images[k, :side, :side] = centred / max(norm, 1e-12)
+        masks[k, :side, :side] = inside
+    # A rectangle turned by 180 degrees is the same, and by one step nearly: share the windows
+    windows = masks[: len(masks) // 2 : WINDOW_SHARED]
+    return TurnedTemplates(
+        rolls_deg=rolls_deg,
+        images=images,
+        image_spectra=np.conj(fft.rfft2(images)),
+        mask_spectra=np.conj(fft.rfft2(windows)),
+        pixels=windows.sum(axis=(1, 2)).astype(np.float32),
+        side_px=side,
+        fft_px=fft_px,
+    )
+
+
+def templates_for(
+    template: Image, mask: Image, focal_px: float, parameters: DenseParameters
+) -> TurnedTemplates:
+    """Turned templates large enough for tiles of a focal length.
+
+    Parameters
+    ----------
+    template, mask : ndarray of float32, shape (h, w)
+        The photo's small light image and what of it counts.
+    focal_px : float
+        Focal length of that image, pixels.
+    parameters : DenseParameters
+        How finely to look.
+
+    Returns
+    -------
+    TurnedTemplates
+    """
+    side = int(np.ceil(np.hypot(*template.shape))) | 1
+    reach_px = 2.0 * focal_px * np.tan(np.radians(0.6 * parameters.tile_step_deg))
+    fft_px = int(fft.next_fast_len(int(side + reach_px), real=True))
+    rolls = np.arange(0.0, 360.0, parameters.roll_step_deg)
+    return turned_templates(template, mask, rolls, fft_px)

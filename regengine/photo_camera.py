@@ -1,0 +1,88 @@
+"""A photo before the search: its nominal camera, and its city light at the map's scale."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detectors.background import diffuse_background, hot_pixels
+from matchers.camera import Camera
+from matchers.photo_light import LightImage, light_image
+from regengine.frame import Frame
+from regengine.image import LinearLight
+from regengine.looks import USUAL_LENSES_MM
+from regengine.orbit import CameraPosition
+from regengine.result import Reason
+
+# The photo's finest light image: pixels of a third of a kilometre below, so that light is averaged
+# to about the map's pixels *before* it is compressed, as the map's own was
+FINE_SAMPLE_KM = 0.33
+FINE_LIMITS_PX = (96, 1200)
+# Diffuse light is what is broader than the largest towns
+DIFFUSE_KM = 60.0
+LEAST_DIFFUSE_PX = 16.0
+DARKEST_QUANTILE = 0.01
+DAY_LIGHT = 0.18  # median linear luminance of a frame exposed for daylight (mid grey)
+
+
+def nothing_to_register(light: LinearLight, any_category: bool) -> Reason | None:
+    """Why a photo need not be searched for cities at all; None where it must."""
+    middle = float(np.median(light.light[::4, ::4]))
+    if middle > DAY_LIGHT and not any_category:
+        return Reason(
+            code="not_a_night_city_frame",
+            text=f"the frame is bright all over (median linear light {middle:.2f}), not a night "
+            "frame; use --any-category to try it all the same",
+        )
+    return None
+
+
+def fine_px(stored: Camera, altitude_km: float) -> int:
+    """Long side of the photo's finest light image."""
+    longest = max(stored.width_px, stored.height_px)
+    return int(np.clip(longest / stored.focal_px * altitude_km / FINE_SAMPLE_KM, *FINE_LIMITS_PX))
+
+
+def lights_of_photo(light: LinearLight, sample_km: float) -> LightImage:
+    """Step 1: the photo's city light without diffuse light and hot pixels.
+
+    Parameters
+    ----------
+    light : LinearLight
+        Linear light at the finest scale.
+    sample_km : float
+        Size of its pixels on the ground below.
+
+    Returns
+    -------
+    LightImage
+    """
+    scale_px = max(LEAST_DIFFUSE_PX, DIFFUSE_KM / sample_km)
+    hot = hot_pixels(light.light)
+    weight = np.ones_like(light.light)
+    if scale_px > 0.5 * max(light.light.shape):
+        # A telephoto frame may be city all over: nothing in it is known to be diffuse but what
+        # its darkest places have; its pixels are means of hundreds, without noise
+        darkest = np.float32(np.quantile(light.light, DARKEST_QUANTILE))
+        level, noise = np.full_like(light.light, darkest), np.zeros_like(light.light)
+    else:
+        background = diffuse_background(light.light, scale_px=scale_px, mask=hot)
+        level, noise = background.level, background.noise
+    cleaned = np.where(hot, level, light.light).astype(np.float32)
+    return light_image(cleaned, level, noise, weight, light.factor)
+
+
+def nominal_camera(frame: Frame, position: CameraPosition) -> tuple[Camera, bool]:
+    """Camera of the stored image as the metadata has it, and whether its focal length is known."""
+    longest = max(frame.width_px, frame.height_px)
+    pitch_um = frame.pixel_pitch_um or 36_000.0 / longest  # full-frame sensor, 36 mm
+    focal_mm = frame.focal_mm or USUAL_LENSES_MM[0]
+    x, y, z = position.position_ecef_m.tolist()
+    camera = Camera(
+        width_px=frame.width_px,
+        height_px=frame.height_px,
+        focal_px=1e3 * focal_mm / pitch_um,
+        principal_point=((frame.width_px - 1) / 2.0, (frame.height_px - 1) / 2.0),
+        quaternion=(0.0, 0.0, 0.0, 1.0),
+        position_ecef_m=(x, y, z),
+    )
+    return camera, frame.focal_mm is not None
