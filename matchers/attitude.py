@@ -61,23 +61,34 @@ def off_nadir_attitude(
     return np.asarray(down @ turns)
 
 
-def turned(camera: Camera, rotation_vector_rad: ArrayLike) -> Camera:
-    """The same camera turned about its own axes by a rotation vector (radians)."""
+Quaternion = tuple[float, float, float, float]
+
+
+def quaternion_product(a: Quaternion, b: Quaternion) -> Quaternion:
+    """Rotation b followed by a, as unit quaternions [x, y, z, w]."""
+    ax, ay, az, aw = a
+    bx, by, bz, bw = b
+    x = aw * bx + ax * bw + ay * bz - az * by
+    y = aw * by - ax * bz + ay * bw + az * bx
+    z = aw * bz + ax * by - ay * bx + az * bw
+    w = aw * bw - ax * bx - ay * by - az * bz
+    length = math.sqrt(x * x + y * y + z * z + w * w)
+    return x / length, y / length, z / length, w / length
+
+
+def rotation_quaternion(rotation_vector_rad: ArrayLike) -> Quaternion:
+    """Unit quaternion [x, y, z, w] of a rotation vector (radians)."""
     rx, ry, rz = (float(r) for r in np.asarray(rotation_vector_rad, float))
     angle = math.sqrt(rx * rx + ry * ry + rz * rz)
     # sin(a / 2) / a, also where a vanishes
     share = math.sin(angle / 2.0) / angle if angle > 1e-9 else 0.5
-    bx, by, bz, bw = rx * share, ry * share, rz * share, math.cos(angle / 2.0)
-    ax, ay, az, aw = camera.quaternion
-    product = (
-        aw * bx + ax * bw + ay * bz - az * by,
-        aw * by - ax * bz + ay * bw + az * bx,
-        aw * bz + ax * by - ay * bx + az * bw,
-        aw * bw - ax * bx - ay * by - az * bz,
-    )
-    length = math.sqrt(sum(q * q for q in product))
-    x, y, z, w = (q / length for q in product)
-    return replace(camera, quaternion=(x, y, z, w))
+    return rx * share, ry * share, rz * share, math.cos(angle / 2.0)
+
+
+def turned(camera: Camera, rotation_vector_rad: ArrayLike) -> Camera:
+    """The same camera turned about its own axes by a rotation vector (radians)."""
+    turn = rotation_quaternion(rotation_vector_rad)
+    return replace(camera, quaternion=quaternion_product(camera.quaternion, turn))
 
 
 def with_attitude(camera: Camera, matrix: ArrayLike) -> Camera:

@@ -7,15 +7,20 @@ every shift by masked normalised cross-correlation, computed by FFT.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
-from matchers.attitude import off_nadir_attitude, with_attitude
+from matchers.attitude import (
+    off_nadir_attitude,
+    quaternion_product,
+    rotation_quaternion,
+    with_attitude,
+)
 from matchers.camera import Camera
 from matchers.correlate import correlate, correlate_covered, peaks_of
 from matchers.light_grid import LightGrid
@@ -76,8 +81,7 @@ def search(
     templates: TurnedTemplates,
     directions: FloatArray,
     parameters: DenseParameters,
-    keep: int,
-) -> list[Peak]:
+) -> Iterator[Peak]:
     """Candidate attitudes of a camera at a known position.
 
     Parameters
@@ -92,12 +96,10 @@ def search(
         Off-nadir angles and azimuths of the tiles.
     parameters : DenseParameters
         How finely to look.
-    keep : int
-        How many candidates to return at most.
 
-    Returns
-    -------
-    list of Peak
+    Yields
+    ------
+    Peak
         Best first.
     """
     fft_px = templates.fft_px
@@ -124,12 +126,10 @@ def search(
             for i, j, value in peaks_of(score, parameters.peaks_per_view):
                 found.append((value, index, k, i, j))
     found.sort(reverse=True)
-    peaks = []
-    for value, index, k, i, j in found[:keep]:
+    for value, index, k, i, j in found:
         roll = float(templates.rolls_deg[k])
         camera = camera_at(photo, views[index], j + shift, i + shift, roll)
-        peaks.append(Peak(score=value, camera=camera, tile=index))
-    return peaks
+        yield Peak(score=value, camera=camera, tile=index)
 
 
 def tile_camera(photo: Camera, side_px: int, off_nadir_deg: float, azimuth_deg: float) -> Camera:
@@ -148,15 +148,12 @@ def tile_camera(photo: Camera, side_px: int, off_nadir_deg: float, azimuth_deg: 
 
 def camera_at(photo: Camera, view: Camera, x: float, y: float, roll_deg: float) -> Camera:
     """The photo's camera when its centre lies at (x, y) of a tile, turned by a roll."""
-    u, v, _ = view.rays(x, y)
-    direction = np.array([u, v, 1.0]) / np.sqrt(1.0 + u * u + v * v)
-    z = np.array([0.0, 0.0, 1.0])
-    cross = np.cross(z, direction)
-    # Shortest turn that carries the tile's axis to the peak's direction, then the roll
-    w = 1.0 + direction[2]
-    q = np.array([cross[0], cross[1], cross[2], w])
-    q /= np.linalg.norm(q)
-    half = np.radians(roll_deg) / 2.0
-    roll = np.array([0.0, 0.0, np.sin(half), np.cos(half)])
-    turn = Rotation.from_quat(q) * Rotation.from_quat(roll)
-    return with_attitude(photo, view.matrix @ turn.as_matrix())
+    u = (x - view.principal_point[0]) / view.focal_px
+    v = (y - view.principal_point[1]) / view.focal_px
+    # Shortest turn that carries the tile's axis (0, 0, 1) to the peak's direction, then the roll
+    angle = math.atan(math.hypot(u, v))
+    share = angle / max(math.hypot(u, v), 1e-12)
+    to_peak = rotation_quaternion([-v * share, u * share, 0.0])
+    roll = rotation_quaternion([0.0, 0.0, math.radians(roll_deg)])
+    turn = quaternion_product(to_peak, roll)
+    return replace(photo, quaternion=quaternion_product(view.quaternion, turn))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage, detail
 from matchers.refine import Refinement, RefineParameters, refine
-from regengine.hypotheses import SAME_SHARE, Candidate, coarse_free, distinct
+from regengine.hypotheses import SAME_SHARE, Candidate, coarse_free, same_view
 from regengine.light_windows import HasWindows, footprint_window, ground_sample_km
 
 FINALISTS = 4
@@ -65,7 +65,7 @@ def compare_finalists(
     stored : Camera
         Camera of the stored image (for its size).
     candidates : sequence of Candidate
-        What the looks found.
+        What the looks found: distinct, best first.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def compare_finalists(
     found: list[Finalist] = []
     steps = (COMPARED_PX // 2, COMPARED_PX)
     images = [fine.resized(size, detail_px=DETAIL_PX) for size in steps]
-    for candidate in distinct(candidates, FINALISTS, SAME_SHARE):
+    for candidate in candidates[:FINALISTS]:
         camera, ncc = candidate.camera, candidate.ncc
         step_km = ground_sample_km(images[-1].camera(camera)) / 1.5
         levels = footprint_window(light_map, camera, 60.0, step_km)
@@ -99,9 +99,7 @@ def compare_finalists(
     found.sort(key=lambda f: -f.ncc)
     kept: list[Finalist] = []
     for finalist in found:
-        twin = replace(finalist.candidate, camera=finalist.camera, ncc=finalist.ncc)
-        others = [replace(k.candidate, camera=k.camera, ncc=k.ncc) for k in kept]
-        if len(distinct([*others, twin], len(others) + 1, SAME_SHARE)) > len(others):
+        if not any(same_view(finalist.camera, other.camera, SAME_SHARE) for other in kept):
             kept.append(finalist)
     return kept
 

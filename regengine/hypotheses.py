@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +20,15 @@ from matchers.templates import DenseParameters, templates_for
 
 FloatArray = NDArray[np.float64]
 
-ALIGNED_PER_LOOK = 6  # best distinct peaks
+ALIGNED_PER_LOOK = 5  # best distinct peaks
 KEPT_PEAKS = 300
 # Two cameras are the same hypothesis when the photo's ground moves by less than this share of its
 # long side between them
 SAME_SHARE = 0.08
+# Places in the image that are compared, as shares of its sides
+SAMPLES_X, SAMPLES_Y = (
+    axis.ravel() for axis in np.meshgrid(np.linspace(0.1, 0.9, 5), np.linspace(0.1, 0.9, 5))
+)
 LEAST_RANGE_M = 300e3  # the ground is never nearer than this
 
 
@@ -39,7 +44,7 @@ class Look:
     off_nadir_deg: tuple[float, float]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Candidate:
     """An aligned camera (for the stored image) and its correlation at coarse scale."""
 
@@ -100,14 +105,14 @@ def take_look(
         parameters.tile_step_deg, min(parameters.max_off_nadir_deg, farthest), nearest
     )
     templates = templates_for(values, weight, photo.focal_px, parameters)
-    peaks = search(levels, photo, templates, directions, parameters, KEPT_PEAKS)
+    peaks = search(levels, photo, templates, directions, parameters)
     prior = look.prior.for_image(coarse.factor)
     found: list[Alignment] = []
     tried: list[Camera] = []
-    for peak in peaks:
+    for peak in islice(peaks, KEPT_PEAKS):
         if len(tried) >= ALIGNED_PER_LOOK:
             break
-        if any(same_view(peak.camera, other, 0.5 * SAME_SHARE) for other in tried):
+        if any(nearly_same_attitude(peak.camera, other) for other in tried):
             continue
         tried.append(peak.camera)
         aligned = align(
@@ -136,6 +141,13 @@ def take_look(
     ]
 
 
+def nearly_same_attitude(a: Camera, b: Camera) -> bool:
+    """Whether two cameras at one position differ by less than half of what tells views apart."""
+    cosine = abs(sum(p * q for p, q in zip(a.quaternion, b.quaternion, strict=True)))
+    angle = 2.0 * math.acos(min(1.0, cosine))
+    return angle * a.focal_px < 0.5 * SAME_SHARE * max(a.width_px, a.height_px)
+
+
 def same_view(a: Camera, b: Camera, share: float) -> bool:
     """Whether two cameras of one image show nearly the same ground in the same place.
 
@@ -152,17 +164,15 @@ def same_view(a: Camera, b: Camera, share: float) -> bool:
     """
     if a.mirrored != b.mirrored or far_apart(a, b, share):
         return False
-    x, y = np.meshgrid(
-        np.linspace(0.1, 0.9, 5) * a.width_px, np.linspace(0.1, 0.9, 5) * a.height_px
-    )
-    ground = a.pixel_to_ecef(x, y).reshape(-1, 3)
+    x, y = SAMPLES_X * a.width_px, SAMPLES_Y * a.height_px
+    ground = a.pixel_to_ecef(x, y)
     seen = np.isfinite(ground[:, 0])
     if not seen.any():
         return False
-    at_x, at_y = b.ecef_to_pixel(ground[seen])
-    moved = np.hypot(at_x - x.ravel()[seen], at_y - y.ravel()[seen])
-    moved = np.where(np.isfinite(moved), moved, np.inf)
-    return bool(np.median(moved) < share * max(a.width_px, a.height_px))
+    at_x, at_y = b.ecef_to_pixel(ground)
+    moved = np.hypot(at_x - x, at_y - y)
+    moved[~np.isfinite(moved)] = np.inf
+    return bool(np.median(moved[seen]) < share * max(a.width_px, a.height_px))
 
 
 def far_apart(a: Camera, b: Camera, share: float) -> bool:
@@ -173,12 +183,25 @@ def far_apart(a: Camera, b: Camera, share: float) -> bool:
     return angle > math.atan(3.0 * share * field) + math.atan(apart_m / LEAST_RANGE_M)
 
 
-def distinct(candidates: Sequence[Candidate], count: int, share: float) -> list[Candidate]:
-    """The best candidates that are not the same view as a better one."""
-    chosen: list[Candidate] = []
-    for candidate in sorted(candidates, key=lambda c: -c.ncc):
-        if not any(same_view(candidate.camera, other.camera, share) for other in chosen):
-            chosen.append(candidate)
-        if len(chosen) == count:
-            break
-    return chosen
+def merged(known: Sequence[Candidate], new: Sequence[Candidate]) -> list[Candidate]:
+    """Known distinct candidates and new ones, the better of each pair that is the same view.
+
+    Parameters
+    ----------
+    known : sequence of Candidate
+        Distinct, best first.
+    new : sequence of Candidate
+        To be added.
+
+    Returns
+    -------
+    list of Candidate
+        Distinct, best first.
+    """
+    result = list(known)
+    for candidate in new:
+        twins = [k for k in result if same_view(candidate.camera, k.camera, SAME_SHARE)]
+        if all(candidate.ncc > twin.ncc for twin in twins):
+            result = [k for k in result if k not in twins]
+            result.append(candidate)
+    return sorted(result, key=lambda c: -c.ncc)

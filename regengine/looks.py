@@ -28,8 +28,9 @@ USUAL_LENSES_MM = (85.0, 50.0, 400.0, 180.0, 28.0, 58.0, 24.0, 35.0, 105.0, 135.
 SIGMA_LOG_FOCAL_UNKNOWN = 0.12
 # How unlikely a look is, as a negative log-probability; only the order depends on it
 FAR_SURPRISE = 0.7  # half of the located photos show a city more than 315 km from the nadir
-CROP_SURPRISE = 2.0
-MIRROR_SURPRISE = 3.5
+CROP_SURPRISE = 3.5  # originals of the archive are seldom crops
+CROPPED_SURPRISE = 1.0  # where the shape is not the sensor's
+MIRROR_SURPRISE = 5.0
 LENS_SURPRISE = 0.4
 # Offsets are mostly small with a long tail: a third of one sigma is their usual size
 USUAL_SHARE_OF_SIGMA = 1.0 / 3.0
@@ -68,7 +69,7 @@ def scales(focal_known: bool, may_be_cropped: bool) -> list[Scale]:
             )
             for k, lens in enumerate(USUAL_LENSES_MM)
         ]
-    first = 0.5 * CROP_SURPRISE if may_be_cropped else CROP_SURPRISE
+    first = CROPPED_SURPRISE if may_be_cropped else CROP_SURPRISE
     crops = [
         Scale(ratio=r, sigma_log_focal=SIGMA_LOG_FOCAL_CROPPED, surprise=first + 0.3 * k)
         for k, r in enumerate(CROP_SCALES)

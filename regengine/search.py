@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,7 +21,7 @@ from regengine.evidence import (
     towns_proof,
 )
 from regengine.finalists import Finalist, Solution, back_to_stored, compare_finalists, solve
-from regengine.hypotheses import SAME_SHARE, Candidate, Look, distinct, take_look
+from regengine.hypotheses import Candidate, Look, merged, take_look
 from regengine.light_windows import HasWindows
 from regengine.result import Reason
 from regengine.search_window import SearchWindow
@@ -41,7 +40,7 @@ LONELY_Z = 8.0
 
 @dataclass(kw_only=True)
 class SearchState:
-    """What the search has found so far."""
+    """What the search has found so far; the candidates are distinct, best first."""
 
     candidates: list[Candidate] = field(default_factory=list)
     looks: int = 0
@@ -82,21 +81,16 @@ def search_one(
         return
     state.covered = True
     found = take_look(levels, coarse, stored, look, dense)
-    state.candidates += found
+    state.candidates = merged(state.candidates, found)
     if not found or found[0].ncc < state.proven_ncc + LEAST_GAIN:
         return
-    if standing_out(state.candidates) >= Z_WORTH_PROVING:
+    if coarse_z([c.ncc for c in state.candidates]) >= Z_WORTH_PROVING:
         prove_best(fine, stored, light_map, state)
-
-
-def standing_out(candidates: Sequence[Candidate]) -> float:
-    """Robust z of the best candidate among the distinct ones."""
-    return coarse_z([c.ncc for c in distinct(candidates, 60, SAME_SHARE)])
 
 
 def prove_best(fine: LightImage, stored: Camera, light_map: HasWindows, state: SearchState) -> None:
     """Steps 5 and 6: align the finalists, fit the best, weigh the evidence; keep the better."""
-    state.proven_ncc = max(c.ncc for c in state.candidates)
+    state.proven_ncc = state.candidates[0].ncc
     finalists = compare_finalists(light_map, fine, stored, state.candidates)
     if not finalists:
         return
@@ -111,7 +105,7 @@ def prove_best(fine: LightImage, stored: Camera, light_map: HasWindows, state: S
     evidence = Evidence(
         ncc=finalists[0].ncc,
         runner_up_ncc=rival.ncc if rival else 0.0,
-        coarse_z=standing_out(state.candidates),
+        coarse_z=coarse_z([c.ncc for c in state.candidates]),
         town_log10_odds=proof.log10_odds - tried,
         patch_log10_odds=left_out.log10_odds - tried,
         runner_up_log10_odds=(
