@@ -125,7 +125,8 @@ def light_image(
     LightImage
     """
     excess = np.maximum(light - level, 0.0)
-    brightest = float(np.quantile(excess[::2, ::2], BRIGHTEST_QUANTILE))
+    counted = excess[::2, ::2][weight[::2, ::2] > 0.5]
+    brightest = float(np.quantile(counted, BRIGHTEST_QUANTILE)) if counted.size else 0.0
     knee = np.maximum(NOISE_SIGMAS * noise, SHARE_OF_BRIGHTEST * brightest)
     values = np.log10(1.0 + excess / np.maximum(knee, 1e-9))
     return LightImage(values=values.astype(np.float32), weight=weight, factor=factor)

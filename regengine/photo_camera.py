@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.background import diffuse_background, hot_pixels
 from matchers.camera import Camera
@@ -21,6 +23,9 @@ FINE_LIMITS_PX = (96, 1200)
 DIFFUSE_KM = 60.0
 LEAST_DIFFUSE_PX = 16.0
 DARKEST_QUANTILE = 0.01
+# City cores saturate in patches; what is white over a solid disc of this size is no city
+GLARE_KM = 10.0
+LEAST_GLARE_PX = 7
 DAY_LIGHT = 0.18  # median linear luminance of a frame exposed for daylight (mid grey)
 
 
@@ -58,17 +63,40 @@ def lights_of_photo(light: LinearLight, sample_km: float) -> LightImage:
     """
     scale_px = max(LEAST_DIFFUSE_PX, DIFFUSE_KM / sample_km)
     hot = hot_pixels(light.light)
-    weight = np.ones_like(light.light)
+    glaring = glare(light, sample_km)
+    weight = np.where(glaring, np.float32(0.0), np.float32(1.0))
     if scale_px > 0.5 * max(light.light.shape):
         # A telephoto frame may be city all over: nothing in it is known to be diffuse but what
         # its darkest places have; its pixels are means of hundreds, without noise
         darkest = np.float32(np.quantile(light.light, DARKEST_QUANTILE))
         level, noise = np.full_like(light.light, darkest), np.zeros_like(light.light)
     else:
-        background = diffuse_background(light.light, scale_px=scale_px, mask=hot)
+        background = diffuse_background(light.light, scale_px=scale_px, mask=hot | glaring)
         level, noise = background.level, background.noise
     cleaned = np.where(hot, level, light.light).astype(np.float32)
     return light_image(cleaned, level, noise, weight, light.factor)
+
+
+def glare(light: LinearLight, sample_km: float) -> NDArray[np.bool_]:
+    """Where lightning, the Moon or lit hardware is saturated more broadly than any city.
+
+    Parameters
+    ----------
+    light : LinearLight
+        Linear light and its saturated share.
+    sample_km : float
+        Size of its pixels on the ground below.
+
+    Returns
+    -------
+    ndarray of bool, shape (h, w)
+        Solid saturated areas wider than `GLARE_KM` and their halo.
+    """
+    side = max(LEAST_GLARE_PX, round(GLARE_KM / sample_km)) | 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    clipped = (light.saturated > 0.5).astype(np.uint8)
+    solid = cv2.morphologyEx(clipped, cv2.MORPH_OPEN, disc)
+    return np.asarray(cv2.dilate(solid, disc), bool)
 
 
 def nominal_camera(frame: Frame, position: CameraPosition) -> tuple[Camera, bool]:
