@@ -28,7 +28,7 @@ class LogisticModel:
     weights: tuple[float, ...]
 
 
-# Fitted on 130 proposals of simulated frames (92 right, 38 wrong): world of VIIRS 2023, map of 2016,
+# Fitted on 130 proposals of simulated frames (92 right, 38 wrong; world VIIRS 2023, map 2016),
 # seeds 0 to 149 of `python -m benchmarks confidence`, logistic regression with C = 1. The two kinds
 # separate wholly there, so the penalty, not the data, sets how steep the curve is.
 MODEL = LogisticModel(intercept=-5.284, weights=(0.649, 0.736, 0.312, 0.125, -0.059))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
-from matchers.patches import PatchMatches
+from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
 from matchers.pose import pixel_derivatives
 from regengine.finalists import Solution
 from regengine.result import ControlPoint
@@ -20,7 +20,11 @@ FloatArray = NDArray[np.float64]
 GOOD_NCC = 0.6
 # Where the map's own towns lie: two VIIRS products agree to 130 m a town
 MAP_SIGMA_M = 130.0
-MAX_INCIDENCE_DEG = 80.0
+GOOD_WEIGHT = 0.15
+# Robust weight below which the fit takes a patch for an outlier
+BELIEVED_WEIGHT = 0.05
+# A point is precise when three of its sigmas stay below what counts as right
+PRECISE_SHARE = 1.0 / 3.0
 CONSIDERED = 24
 LIGHTS_REACH_PX = 45.0  # confirmed lights within 1.5 patch sides count as the point's
 
@@ -28,9 +32,10 @@ LIGHTS_REACH_PX = 45.0  # confirmed lights within 1.5 patch sides count as the p
 def propose(solution: Solution, stored: Camera, lights: FloatArray) -> tuple[ControlPoint, ...]:
     """Four well-spread control points, each placed by its own patch of lights.
 
-    The ground position is the patch centre's under the camera; the pixel is where the photo
+    The ground position is that of the map under the patch's middle; the pixel is where the photo
     shows that patch. A patch that disagrees with the camera by more than its own precision gets
-    the disagreement added to its sigma.
+    the disagreement added to its sigma; one that the fit does not believe at all is placed by the
+    camera alone.
 
     Parameters
     ----------
@@ -44,37 +49,67 @@ def propose(solution: Solution, stored: Camera, lights: FloatArray) -> tuple[Con
     Returns
     -------
     tuple of ControlPoint
-        Four, ordered top-left, top-right, bottom-right, bottom-left as far as that goes; points
-        without a good patch of their own rest on the camera and carry its uncertainty.
+        Four (fewer where the photo has fewer patches on ground that is not at the limb), clockwise
+        from the top left.
     """
     refinement = solution.refinement
-    matches, residual = refinement.matches, refinement.residual_px
+    matches = refinement.matches
     ground = refinement.rendered.pixel_to_ecef(matches.x, matches.y)
     flat = incidence_deg(solution.camera.position_ecef_m, ground) <= MAX_INCIDENCE_DEG
-    good = flat & (matches.ncc >= GOOD_NCC) & (refinement.weights >= 0.15)
-    if good.sum() < 4:
-        good = flat & (refinement.weights >= 0.05)
-    chosen = well_spread(matches, good)
-    scale = 1.0 / solution.image.factor
-    points = []
-    for k in chosen:
-        place = np.array([matches.x[k] + matches.dx[k], matches.y[k] + matches.dy[k]])
-        covariance = matches.covariance[k] + camera_covariance(solution, ground[k])
-        excess = residual[k] ** 2 - np.diag(covariance)
+    index = np.flatnonzero(flat)
+    points = [point_of_patch(solution, stored, int(k), ground[k], lights) for k in index]
+    ncc, weights = matches.ncc[index], refinement.weights[index]
+    sigma_m = np.array([point.sigma_m for point in points])
+    precise = sigma_m <= PRECISE_SHARE * allowed_error_m(stored)
+    usable = np.zeros(len(points), bool)
+    for good in (
+        precise & (ncc >= GOOD_NCC) & (weights >= GOOD_WEIGHT),
+        precise & (weights >= BELIEVED_WEIGHT),
+        weights >= BELIEVED_WEIGHT,
+        np.ones(len(points), bool),
+    ):
+        usable = good
+        if usable.sum() >= 4:
+            break
+    x, y = np.array([p.x for p in points]), np.array([p.y for p in points])
+    return tuple(points[k] for k in well_spread(x, y, ncc, usable))
+
+
+def allowed_error_m(camera: Camera) -> float:
+    """What a control point may be off and still count as right: 1 % of the diagonal, or 1 km."""
+    return max(1000.0, 10.0 * diagonal_km(camera))
+
+
+def point_of_patch(
+    solution: Solution, stored: Camera, k: int, ground_ecef_m: FloatArray, lights: FloatArray
+) -> ControlPoint:
+    """The control point that one patch gives."""
+    refinement = solution.refinement
+    matches, residual = refinement.matches, refinement.residual_px[k]
+    place = np.array([matches.x[k] + matches.dx[k], matches.y[k] + matches.dy[k]])
+    of_camera = camera_covariance(solution, ground_ecef_m)
+    if refinement.weights[k] >= BELIEVED_WEIGHT:
+        covariance = matches.covariance[k] + of_camera
+        excess = residual**2 - np.diag(covariance)
         covariance = covariance + np.diag(np.maximum(excess, 0.0))
-        near = np.hypot(*(lights - place).T) < LIGHTS_REACH_PX if len(lights) else []
-        points.append(control_point(stored, ground[k], place, covariance, scale, int(np.sum(near))))
-    return tuple(points)
+    else:
+        place = place - residual
+        covariance = of_camera + refinement.rms_px**2 * np.eye(2)
+    near = np.hypot(*(lights - place).T) < LIGHTS_REACH_PX if len(lights) else np.zeros(0)
+    scale = 1.0 / solution.image.factor
+    return control_point(stored, ground_ecef_m, place, covariance, scale, int(near.sum()))
 
 
-def well_spread(matches: PatchMatches, usable: NDArray[np.bool_]) -> list[int]:
-    """Four patches that span the largest area, better ones preferred.
+def well_spread(
+    x: FloatArray, y: FloatArray, ncc: FloatArray, usable: NDArray[np.bool_]
+) -> list[int]:
+    """Four places that span the largest area, better ones preferred.
 
     Parameters
     ----------
-    matches : PatchMatches
-        All patches.
-    usable : ndarray of bool
+    x, y, ncc : ndarray, shape (n,)
+        Places and how well their patches agree.
+    usable : ndarray of bool, shape (n,)
         Those that may be chosen.
 
     Returns
@@ -85,24 +120,24 @@ def well_spread(matches: PatchMatches, usable: NDArray[np.bool_]) -> list[int]:
     index = np.flatnonzero(usable)
     if len(index) <= 3:
         return [int(k) for k in index]
-    x, y = matches.x[index], matches.y[index]
+    x, y, ncc = x[index], y[index], ncc[index]
     # The outermost in many directions, each direction's reach weighed by how well it agrees
     angles = np.linspace(0.0, 2.0 * np.pi, CONSIDERED, endpoint=False)
     reach = np.cos(angles)[:, None] * (x - x.mean()) + np.sin(angles)[:, None] * (y - y.mean())
-    outer = np.unique(np.argmax(reach * matches.ncc[index], axis=1))
+    outer = np.unique(np.argmax(reach * ncc, axis=1))
     if len(outer) < 4:
-        rest = np.setdiff1d(np.argsort(-matches.ncc[index]), outer, assume_unique=True)
+        rest = np.setdiff1d(np.argsort(-ncc), outer, assume_unique=True)
         outer = np.concatenate([outer, rest[: 4 - len(outer)]])
     best, area = outer[:4], -1.0
     for four in combinations(outer, 4):
-        ring = clockwise(x[list(four)], y[list(four)])
-        px, py = x[list(four)][ring], y[list(four)][ring]
+        chosen = np.array(four)
+        ring = chosen[clockwise(x[chosen], y[chosen])]
+        px, py = x[ring], y[ring]
         size = abs(np.dot(px, np.roll(py, -1)) - np.dot(py, np.roll(px, -1))) / 2.0
-        worth = size * float(matches.ncc[index][list(four)].min())
+        worth = size * float(ncc[chosen].min())
         if worth > area:
-            best, area = np.array(four), worth
-    ring = clockwise(x[best], y[best])
-    return [int(k) for k in index[best[ring]]]
+            best, area = ring, worth
+    return [int(k) for k in index[best[clockwise(x[best], y[best])]]]
 
 
 def clockwise(x: FloatArray, y: FloatArray) -> NDArray[np.intp]:

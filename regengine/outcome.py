@@ -13,6 +13,7 @@ from matchers.footprint import corner_lonlat, diagonal_km
 from matchers.pose import track_offsets_m
 from regengine.confidence import decide, probability
 from regengine.control_points import ground_jacobian, propose
+from regengine.doubts import doubts_about, doubts_about_points, unsure
 from regengine.finalists import Finalist
 from regengine.frame import Frame
 from regengine.orbit import CameraPosition
@@ -30,14 +31,6 @@ if TYPE_CHECKING:
     from regengine.lights.source import LightMapInfo
     from regengine.register import RegisterParams
     from regengine.search import Proven, SearchState
-
-FEW_TOWNS = 8
-LOW_MARGIN = 0.08
-CLEAR_MARGIN = 0.2  # no wrong camera has come nearer to a right one than this
-# Share of the photo's city light that falls on saturated map above which the map has no texture
-SATURATED_SHARE = 0.25
-CLOCK_SUSPECT_S = 60.0
-STALE_SIGMA_KM = 300.0
 
 
 def base_result(
@@ -141,15 +134,14 @@ def proposal_result(
         return no_match_result(frame, position, info, Reason(code="no_agreement", text=text))
     best = state.best
     p_right = probability(best.evidence)
-    doubts = doubts_about(best, state, position)
+    points = propose(best.solution, best.camera, best.photo_towns.positions[best.met])
+    doubts = (*doubts_about(best, state), *doubts_about_points(points, best.camera))
     verdict = decide(p_right, doubts, parameters.accept_probability)
     reasons = doubts if doubts or verdict == "accepted" else (unsure(p_right, parameters),)
     if verdict == "no_match":
         return base_result(
             frame, position, info, verdict=verdict, probability=p_right, reasons=reasons
         )
-    solved = solved_camera(best.camera, best.finalists[0], position)
-    points = propose(best.solution, best.camera, best.photo_towns.positions[best.met])
     return base_result(
         frame,
         position,
@@ -157,61 +149,14 @@ def proposal_result(
         verdict=verdict,
         probability=p_right,
         reasons=reasons,
-        solved=solved,
+        solved=solved_camera(best.camera, best.finalists[0]),
         control_points=points,
         footprint=corner_lonlat(best.camera),
         footprint_diagonal_km=diagonal_km(best.camera),
         fit=fit_figures(best),
-        hypotheses=hypotheses(best, position),
+        hypotheses=hypotheses(best),
         detections=detected_lights(best),
     )
-
-
-def unsure(p_right: float, parameters: RegisterParams) -> Reason:
-    """Why a proposal without a particular doubt is still not accepted."""
-    return Reason(
-        code="low_probability",
-        text=f"the evidence gives a probability of {p_right:.3f}, below the acceptance threshold "
-        f"of {parameters.accept_probability:.3f}",
-    )
-
-
-def doubts_about(best: Proven, state: SearchState, position: CameraPosition) -> tuple[Reason, ...]:
-    """Everything that a person should know before trusting a proposal."""
-    evidence = best.evidence
-    doubts = []
-    if evidence.towns < FEW_TOWNS or evidence.met_towns < FEW_TOWNS:
-        doubts.append(
-            Reason(
-                code="few_lights",
-                text=f"only {evidence.met_towns} of {evidence.towns} lights of the photo agree "
-                "with the map",
-            )
-        )
-    if evidence.margin < LOW_MARGIN:
-        doubts.append(
-            Reason(
-                code="low_margin",
-                text=f"another place fits nearly as well (correlation {evidence.ncc:.2f} against "
-                f"{evidence.runner_up_ncc:.2f})",
-            )
-        )
-    if saturated_share(best) > SATURATED_SHARE:
-        doubts.append(
-            Reason(
-                code="map_saturated",
-                text="the night-light map is saturated where the photo is bright and shows no "
-                "structure there; use a radiance product",
-            )
-        )
-    if not state.exhausted and evidence.margin < CLEAR_MARGIN:
-        doubts.append(
-            Reason(
-                code="search_budget",
-                text="time ran out before everything was tried; raise --max-seconds",
-            )
-        )
-    return tuple(doubts)
 
 
 def detected_lights(best: Proven) -> DetectedLights:
@@ -227,17 +172,7 @@ def detected_lights(best: Proven) -> DetectedLights:
     )
 
 
-def saturated_share(best: Proven) -> float:
-    """Share of the solved view's light that lies on saturated map pixels."""
-    saturation = best.solution.levels[0].saturation
-    if saturation is None:
-        return 0.0
-    view = best.view
-    lit = view > 0.05
-    return float((view[lit] >= 0.97 * saturation).mean()) if lit.any() else 0.0
-
-
-def solved_camera(camera: Camera, finalist: Finalist, position: CameraPosition) -> SolvedCamera:
+def solved_camera(camera: Camera, finalist: Finalist) -> SolvedCamera:
     """A camera together with how it sits on the orbit that was believed."""
     look = finalist.candidate.look
     along_m = track_offsets_m(look.prior, camera.position_ecef_m)[0]
@@ -279,7 +214,7 @@ def residual_m(camera: Camera, residual_px: float) -> float:
     return float(np.median(sizes)) * residual_px if sizes else float("nan")
 
 
-def hypotheses(best: Proven, position: CameraPosition) -> tuple[Hypothesis, ...]:
+def hypotheses(best: Proven) -> tuple[Hypothesis, ...]:
     """The proposal and the distinct others that were looked at to the end."""
     found = []
     for rank, finalist in enumerate(best.finalists):
@@ -292,7 +227,7 @@ def hypotheses(best: Proven, position: CameraPosition) -> tuple[Hypothesis, ...]
         found.append(
             Hypothesis(
                 rank=rank,
-                solved=solved_camera(camera, finalist, position),
+                solved=solved_camera(camera, finalist),
                 ncc=finalist.ncc,
                 log10_odds=odds,
                 centre_lon=float(lon) if np.isfinite(lon) else None,

@@ -26,6 +26,10 @@ DARKEST_QUANTILE = 0.01
 # City cores saturate in patches; what is white over a solid disc of this size is no city
 GLARE_KM = 10.0
 LEAST_GLARE_PX = 7
+# A caption strip: rows that are mostly white, from the border at most this far in
+CAPTION_SHARE = 0.6
+CAPTION_REACH = 0.12
+CAPTION_START_PX = 3
 DAY_LIGHT = 0.18  # median linear luminance of a frame exposed for daylight (mid grey)
 
 
@@ -63,7 +67,7 @@ def lights_of_photo(light: LinearLight, sample_km: float) -> LightImage:
     """
     scale_px = max(LEAST_DIFFUSE_PX, DIFFUSE_KM / sample_km)
     hot = hot_pixels(light.light)
-    glaring = glare(light, sample_km)
+    glaring = glare(light, sample_km) | captions(light)
     weight = np.where(glaring, np.float32(0.0), np.float32(1.0))
     if scale_px > 0.5 * max(light.light.shape):
         # A telephoto frame may be city all over: nothing in it is known to be diffuse but what
@@ -97,6 +101,24 @@ def glare(light: LinearLight, sample_km: float) -> NDArray[np.bool_]:
     clipped = (light.saturated > 0.5).astype(np.uint8)
     solid = cv2.morphologyEx(clipped, cv2.MORPH_OPEN, disc)
     return np.asarray(cv2.dilate(solid, disc), bool)
+
+
+def captions(light: LinearLight) -> NDArray[np.bool_]:
+    """White strips along the picture's borders, as archives print captions into."""
+    masked = np.zeros(light.light.shape, bool)
+    white = light.saturated > 0.5
+    for axis in (0, 1):
+        share = white.mean(axis=1 - axis)
+        for step in (1, -1):
+            rows = share[::step] >= CAPTION_SHARE
+            # Letters in the strip and the blur at its edge: as far as the last white row in reach
+            reach = int(CAPTION_REACH * len(rows)) + 1
+            found = np.flatnonzero(rows[:reach])
+            if rows[:CAPTION_START_PX].any() and len(found):
+                depth = int(found[-1]) + 3
+                strip = np.s_[:depth] if step == 1 else np.s_[-depth:]
+                np.moveaxis(masked, axis, 0)[strip] = True
+    return masked
 
 
 def nominal_camera(frame: Frame, position: CameraPosition) -> tuple[Camera, bool]:

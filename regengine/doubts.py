@@ -1,0 +1,90 @@
+"""What speaks against trusting a proposal unseen, as codes with sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matchers.camera import Camera
+from regengine.control_points import allowed_error_m
+from regengine.result import ControlPoint, Reason
+
+if TYPE_CHECKING:
+    from regengine.register import RegisterParams
+    from regengine.search import Proven, SearchState
+
+FEW_TOWNS = 8
+LOW_MARGIN = 0.08
+CLEAR_MARGIN = 0.2  # no wrong camera has come nearer to a right one than this
+# Share of the photo's city light that falls on saturated map above which the map has no texture
+SATURATED_SHARE = 0.25
+# of the error that still counts as right, one sigma
+IMPRECISE_SHARE = 0.5
+
+
+def unsure(p_right: float, parameters: RegisterParams) -> Reason:
+    """Why a proposal without a particular doubt is still not accepted."""
+    return Reason(
+        code="low_probability",
+        text=f"the evidence gives a probability of {p_right:.3f}, below the acceptance threshold "
+        f"of {parameters.accept_probability:.3f}",
+    )
+
+
+def doubts_about(best: Proven, state: SearchState) -> tuple[Reason, ...]:
+    """Everything that a person should know before trusting a proposal."""
+    evidence = best.evidence
+    doubts = []
+    if evidence.towns < FEW_TOWNS or evidence.met_towns < FEW_TOWNS:
+        doubts.append(
+            Reason(
+                code="few_lights",
+                text=f"only {evidence.met_towns} of {evidence.towns} lights of the photo agree "
+                "with the map",
+            )
+        )
+    if evidence.margin < LOW_MARGIN:
+        doubts.append(
+            Reason(
+                code="low_margin",
+                text=f"another place fits nearly as well (correlation {evidence.ncc:.2f} against "
+                f"{evidence.runner_up_ncc:.2f})",
+            )
+        )
+    if saturated_share(best) > SATURATED_SHARE:
+        doubts.append(
+            Reason(
+                code="map_saturated",
+                text="the night-light map is saturated where the photo is bright and shows no "
+                "structure there; use a radiance product",
+            )
+        )
+    if not state.exhausted and evidence.margin < CLEAR_MARGIN:
+        doubts.append(
+            Reason(
+                code="search_budget",
+                text="time ran out before everything was tried; raise --max-seconds",
+            )
+        )
+    return tuple(doubts)
+
+
+def doubts_about_points(points: tuple[ControlPoint, ...], camera: Camera) -> tuple[Reason, ...]:
+    """Whether the control points themselves are too few or too uncertain to be used unseen."""
+    if len(points) < 4:
+        text = f"only {len(points)} places of the photo can be tied to the map"
+        return (Reason(code="few_control_points", text=text),)
+    worst_m, allowed_m = max(point.sigma_m for point in points), allowed_error_m(camera)
+    if worst_m > IMPRECISE_SHARE * allowed_m:
+        text = f"a control point is uncertain by {worst_m / 1e3:.1f} km (one sigma)"
+        return (Reason(code="imprecise", text=text),)
+    return ()
+
+
+def saturated_share(best: Proven) -> float:
+    """Share of the solved view's light that lies on saturated map pixels."""
+    saturation = best.solution.levels[0].saturation
+    if saturation is None:
+        return 0.0
+    view = best.view
+    lit = view > 0.05
+    return float((view[lit] >= 0.97 * saturation).mean()) if lit.any() else 0.0
