@@ -1,0 +1,229 @@
+"""Lights as blobs: peaks of a scale space, measured and taken away, the finest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.background import (
+    FloatImage,
+    as_float_image,
+    diffuse_level,
+    hot_pixels,
+    pixels_to_ignore,
+)
+from detectors.blob_flags import ClippedAreas, light_flags
+from detectors.blob_measures import HALF_LIGHT_SIGMAS, MeasuredLights
+from detectors.blob_noise import BlobNoise, noise_under_light
+from detectors.blob_peaks import IndexArray, PeakRules, Peaks, find_peaks
+from detectors.scale_space import BASE_SIGMA, Octave, first_base, next_base, octave
+from detectors.types import FloatArray, LightDetections
+from detectors.windowed import draw_blobs, fit_blobs
+
+BASE_NOISE_GAIN = 1.0 / (2.0 * np.pi**0.5 * BASE_SIGMA)  # white noise under the base's Gaussian
+SHORTEST_SIDE_PX = 8  # an octave smaller than this has no inside
+RADIUS_MARGIN = 1.25  # radii are measured, so the limit is not sharp
+# Centroids of bright lights on real pixels are not better than this, however bright (measured on
+# simulated isolated lights at SNR > 200)
+CENTROID_FLOOR_PX = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blobs:
+    """Multi-scale blob detector for towns and lamps over bright glow.
+
+    Octave by octave, from lamps of a pixel to towns, maxima of a difference-of-Gaussians scale
+    space are found, fitted by Gaussians and taken away, so that a group of lights does not come
+    back as one great light. ``docs/methods/lights.md`` gives the equations.
+
+    Attributes
+    ----------
+    min_snr : float
+        Signal-to-noise ratio that a peak of the filtered image needs.
+    largest_radius_px : float
+        Half-light radius of the largest lights sought.
+    background_scale_px : float
+        Size of the boxes in which the diffuse light is estimated.
+    min_prominence : float
+        Fraction of its height by which a peak must rise above any way across it: the limb, edges
+        of hardware and smooth roads do not.
+    min_unexplained : float
+        Fraction of a peak that finer lights found before must leave unexplained.
+    clutter_weight : float
+        How much texture all around counts as noise (broken cloud, hardware); 0 not at all.
+    saturation_light : float
+        Pixels at or above this are clipped, also where no map of saturation is given.
+    """
+
+    min_snr: float = 5.0
+    largest_radius_px: float = 40.0
+    background_scale_px: float = 128.0
+    min_prominence: float = 0.5
+    min_unexplained: float = 0.6
+    clutter_weight: float = 0.8
+    saturation_light: float = 0.97
+    name: ClassVar[str] = "blobs"
+
+    def detect(
+        self,
+        light: NDArray[np.generic],
+        mask: NDArray[np.bool_] | None = None,
+        saturated: NDArray[np.generic] | None = None,
+    ) -> LightDetections:
+        """Find the lights of an image; see `detectors.types.LightDetector`.
+
+        Parameters
+        ----------
+        light : ndarray, shape (h, w)
+            Linear light, 1 at full scale; integers count as fractions of theirs.
+        mask : ndarray of bool, shape (h, w), optional
+            True where pixels must be ignored.
+        saturated : ndarray, shape (h, w), optional
+            Fraction of clipped pixels under each pixel.
+
+        Returns
+        -------
+        LightDetections
+
+        Raises
+        ------
+        ValueError
+            If the image is not two-dimensional or the mask or saturation has another shape.
+        """
+        image = as_float_image(light)
+        ignored = pixels_to_ignore(image, mask)
+        clipped = (image >= self.saturation_light) & ~ignored
+        if saturated is not None:
+            if saturated.shape != image.shape:
+                raise ValueError(f"saturated has shape {saturated.shape}, the image {image.shape}")
+            clipped |= (np.asarray(saturated) >= 0.5) & ~ignored
+        areas = ClippedAreas.of(clipped)
+        # Caption strips, lightning, the sunlit limb: too large for a town
+        ignored |= areas.larger_than(2.0 * self.largest_radius_px)
+        if ignored.all() or np.ptp(image[~ignored]) == 0.0:
+            return LightDetections.empty()
+        level = diffuse_level(image, scale_px=self.background_scale_px, mask=ignored)
+        image = np.where(hot_pixels(image) | ignored, level, image)
+        found = self._found(image, level, ignored, areas)
+        return self._described(found, ignored, clipped)
+
+    def _found(
+        self,
+        image: FloatImage,
+        level: FloatImage,
+        ignored: NDArray[np.bool_],
+        areas: ClippedAreas,
+    ) -> MeasuredLights:
+        """Octave by octave: peaks, their measures, and their light taken away."""
+        full = rest = first_base(image - level)
+        noise: BlobNoise | None = None
+        lights, step = [MeasuredLights.none()], 1
+        while step * HALF_LIGHT_SIGMAS <= self.largest_radius_px:
+            if min(rest.shape) < SHORTEST_SIDE_PX:
+                break
+            whole = octave(full)
+            left = whole if rest is full else octave(rest)
+            if noise is None:
+                noise = first = BlobNoise.of_first_octave(whole, ignored, self.background_scale_px)
+            else:
+                noise = first.of_coarser(whole, step, noise)
+            site = _Site(
+                whole=whole,
+                noise=noise,
+                level=level,
+                ignored=ignored,
+                areas=areas,
+                step=step,
+                clutter_weight=self.clutter_weight,
+            )
+            peaks = self._peaks(left, site)
+            if len(peaks) == 0:
+                rest = whole.halved if rest is full else left.halved
+            else:
+                own = site.noise_under_light(peaks.row, peaks.col)
+                base_noise = own * (BASE_NOISE_GAIN / step)
+                fitted = fit_blobs(rest, peaks.x, peaks.y, peaks.sigma_px, base_noise)
+                rest = next_base(rest - draw_blobs(rest.shape, fitted))
+                lights.append(
+                    MeasuredLights.from_octave(
+                        peaks,
+                        fitted,
+                        step=step,
+                        noise=noise.between_lights(peaks.row, peaks.col),
+                        own_noise=own,
+                    )
+                )
+            full, step = whole.halved, 2 * step
+        return MeasuredLights.joined(lights)
+
+    def _peaks(self, left: Octave, site: _Site) -> Peaks:
+        rules = PeakRules(
+            min_snr=self.min_snr,
+            min_prominence=self.min_prominence,
+            min_unexplained=self.min_unexplained,
+        )
+        return find_peaks(
+            site.whole,
+            left,
+            step=site.step,
+            rules=rules,
+            least_noise=float(site.noise.boxes.min()),
+            noise_at=site.noise_and_clutter,
+            clip_radius_at=site.clip_radius,
+        )
+
+    def _described(
+        self, found: MeasuredLights, ignored: NDArray[np.bool_], clipped: NDArray[np.bool_]
+    ) -> LightDetections:
+        """Signal-to-noise ratios, covariances and flags; sorted by flux."""
+        h, w = ignored.shape
+        inside = (found.x >= 0) & (found.x <= w - 1) & (found.y >= 0) & (found.y <= h - 1)
+        found = found.select(inside & (found.flux > 0.0))
+        found = found.select(found.radius_px <= RADIUS_MARGIN * self.largest_radius_px)
+        found = found.select(found.signal / found.noise >= self.min_snr)
+        found = found.select(~found.echoes())
+        found = found.select(np.argsort(-found.flux, kind="stable"))
+        # Cramer-Rao bound of a Gaussian's centre in white noise: 2 M / SNR^2
+        own_snr = found.signal / found.own_noise
+        bound = 2.0 * found.moments / own_snr[:, None, None] ** 2
+        return LightDetections(
+            x=found.x,
+            y=found.y,
+            flux=found.flux,
+            snr=found.signal / found.noise,
+            radius_px=found.radius_px,
+            covariance_px2=bound + CENTROID_FLOOR_PX**2 * np.eye(2),
+            flags=light_flags(found.x, found.y, found.radius_px, ignored, clipped),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Site:
+    """What an octave knows of its pixels besides their light."""
+
+    whole: Octave
+    noise: BlobNoise
+    level: FloatImage
+    ignored: NDArray[np.bool_]
+    areas: ClippedAreas
+    step: int
+    clutter_weight: float
+
+    def noise_under_light(self, row: IndexArray, col: IndexArray) -> FloatArray:
+        return noise_under_light(
+            self.noise.between_lights(row, col),
+            self.level[row * self.step, col * self.step].astype(float),
+            self.whole.outer[row, col].astype(float),
+        )
+
+    def noise_and_clutter(self, row: IndexArray, col: IndexArray, scale: int) -> FloatArray:
+        clutter = self.clutter_weight * self.noise.clutter(row, col)
+        noise = self.noise.scale_ratios[scale] * self.noise_under_light(row, col)
+        return np.maximum(noise, clutter)
+
+    def clip_radius(self, row: IndexArray, col: IndexArray) -> FloatArray:
+        row, col = row * self.step, col * self.step
+        return np.where(self.ignored[row, col], np.inf, self.areas.half_side_px(row, col))

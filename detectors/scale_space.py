@@ -1,0 +1,158 @@
+"""Peaks of an image at many scales: differences of Gaussians, octave by octave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+FloatImage = NDArray[np.float32]
+
+BASE_SIGMA = 1.0  # blur of an octave's first image, in pixels of the octave
+# Inner sigmas of an octave's two differences, in its pixels; the outer Gaussian is twice as wide
+INNER_SIGMAS = (1.0, 2.0**0.5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Octave:
+    """Two differences of Gaussians of an image and what comes above them.
+
+    Attributes
+    ----------
+    base : ndarray of float32, shape (h, w)
+        The octave's image, blurred by `BASE_SIGMA`.
+    responses : tuple of two ndarray of float32, shape (h, w)
+        Differences of Gaussians at `INNER_SIGMAS`.
+    above : ndarray of float32, shape (h, w)
+        The next octave's first response, interpolated to this octave's pixels.
+    halved : ndarray of float32
+        Base of the next octave: pixel i of it is pixel 2 i of this one.
+    outer : ndarray of float32, shape (h, w)
+        The image blurred by 2: the light around a blob of this octave.
+    """
+
+    base: FloatImage
+    responses: tuple[FloatImage, FloatImage]
+    above: FloatImage
+    halved: FloatImage
+    outer: FloatImage
+
+
+def first_base(image: FloatImage) -> FloatImage:
+    """Base of the first octave."""
+    return gaussian_blur(image, BASE_SIGMA)
+
+
+def octave(base: FloatImage) -> Octave:
+    """Differences of Gaussians of one octave.
+
+    The octave is halved where it is blurred by 2 of its pixels: what lies above the new Nyquist
+    frequency is below 0.7 %.
+
+    Parameters
+    ----------
+    base : ndarray of float32, shape (h, w)
+        Image blurred by `BASE_SIGMA` pixels.
+
+    Returns
+    -------
+    Octave
+
+    References
+    ----------
+    Lowe, D. G. (2004). Distinctive image features from scale-invariant keypoints. IJCV 60, 91-110.
+    """
+    second = gaussian_blur(base, 1.0)  # to sigma 1.41
+    third = gaussian_blur(second, 2.0**0.5)  # to sigma 2
+    fourth = gaussian_blur(third, 2.0)  # to sigma 2.83
+    halved = _halved(third)
+    above = halved - gaussian_blur(halved, 3.0**0.5)  # to sigma 2 of the halved pixels
+    return Octave(
+        base=base,
+        responses=(base - third, second - fourth),
+        above=_doubled(above, base.shape),
+        halved=halved,
+        outer=third,
+    )
+
+
+def next_base(base: FloatImage) -> FloatImage:
+    """Base of the octave above, without the differences."""
+    return _halved(gaussian_blur(base, 3.0**0.5))  # from sigma 1 to 2
+
+
+def noise_gain(inner_sigma_px: float) -> float:
+    """Sigma of a difference of Gaussians (s, 2 s) of white noise of one sigma per pixel.
+
+    The integral of the product of two unit Gaussians a and b is 1 / (2 pi (a^2 + b^2)).
+    """
+    return float(np.sqrt((1.0 + 1.0 / 4.0 - 4.0 / 5.0) / (4.0 * np.pi)) / inner_sigma_px)
+
+
+def local_maxima(
+    response: FloatImage, threshold: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of the 3 x 3 maxima above a threshold; none on the border."""
+    highest = cv2.dilate(response, np.ones((3, 3), np.uint8))
+    found = (response >= highest) & (response > threshold)
+    found[[0, -1], :] = False
+    found[:, [0, -1]] = False
+    row, col = np.divmod(np.flatnonzero(found), response.shape[1])
+    return row, col
+
+
+def quadratic_peak(
+    response: FloatImage, row: NDArray[np.intp], col: NDArray[np.intp]
+) -> tuple[FloatArray, FloatArray]:
+    """Sub-pixel offsets (dx, dy) of local maxima away from the border: a paraboloid's vertex.
+
+    Parameters
+    ----------
+    response : ndarray of float32, shape (h, w)
+        The image of the maxima.
+    row, col : ndarray of int, shape (N,)
+        Local maxima away from the border.
+
+    Returns
+    -------
+    dx, dy : ndarray of float64, shape (N,)
+        At most one pixel.
+    """
+
+    def pixel(i: int, j: int) -> FloatArray:
+        return np.asarray(response[row + i, col + j], np.float64)
+
+    centre = pixel(0, 0)
+    gx, gy = 0.5 * (pixel(0, 1) - pixel(0, -1)), 0.5 * (pixel(1, 0) - pixel(-1, 0))
+    hxx = pixel(0, 1) + pixel(0, -1) - 2.0 * centre
+    hyy = pixel(1, 0) + pixel(-1, 0) - 2.0 * centre
+    hxy = 0.25 * (pixel(1, 1) + pixel(-1, -1) - pixel(1, -1) - pixel(-1, 1))
+    det = hxx * hyy - hxy * hxy
+    peaked = det > 0.0
+    safe = np.where(peaked, det, 1.0)
+    dx = np.where(peaked, -(hyy * gx - hxy * gy) / safe, 0.0)
+    dy = np.where(peaked, -(hxx * gy - hxy * gx) / safe, 0.0)
+    return np.clip(dx, -1.0, 1.0), np.clip(dy, -1.0, 1.0)
+
+
+def gaussian_blur(image: FloatImage, sigma: float) -> FloatImage:
+    """Gaussian blur to 3.5 sigma; the image goes on beyond its border as it ends."""
+    size = 2 * round(3.5 * sigma) + 1
+    return np.asarray(cv2.GaussianBlur(image, (size, size), sigma, borderType=cv2.BORDER_REPLICATE))
+
+
+def _halved(image: FloatImage) -> FloatImage:
+    return np.ascontiguousarray(image[::2, ::2])
+
+
+def _doubled(image: FloatImage, shape: tuple[int, ...]) -> FloatImage:
+    """Linear interpolation to twice the pixels, pixel i landing on pixel 2 i."""
+    shift = np.array([[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = (shape[1], shape[0])
+    return np.asarray(
+        cv2.warpAffine(image, shift, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    )

@@ -1,0 +1,133 @@
+"""Pictures of detected lights: the photo, brightened, with a circle around each light."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.types import LightDetections, LightFlag
+from regengine.errors import FrameError
+from regengine.image import read_display_rgb
+from regengine.store.atomic import write_whole
+
+Picture = NDArray[np.uint8]
+Colour = tuple[int, int, int]  # red, green, blue
+
+LONG_SIDE_PX = 1600
+SMALLEST_CIRCLE_PX = 4.0
+GREEN, YELLOW, RED, CYAN = (90, 255, 90), (255, 220, 60), (255, 80, 80), (80, 220, 255)
+# 8-bit display values are drawn with this power: faint towns come out, cores stay apart
+BRIGHTEN_POWER = 0.6
+
+
+def picture_paths(photos: Sequence[Path], folder: Path, suffix: str) -> dict[Path, Path]:
+    """Where the picture of each photo goes: its name and a suffix, told apart where names repeat.
+
+    Parameters
+    ----------
+    photos : sequence of Path
+        All photos of the command.
+    folder : Path
+        Folder of the pictures.
+    suffix : str
+        What stands behind the name, before ``.png``.
+
+    Returns
+    -------
+    dict of Path to Path
+    """
+    uses = Counter(photo.stem.lower() for photo in photos)
+    paths = {}
+    for photo in photos:
+        name = photo.stem
+        if uses[name.lower()] > 1:
+            name += "_" + hashlib.sha256(str(photo.absolute()).encode()).hexdigest()[:8]
+        paths[photo] = folder / f"{name}_{suffix}.png"
+    return paths
+
+
+def draw_lights(photo: Path, lights: LightDetections, target: Path) -> None:
+    """Draw the lights of a photo: green; yellow where blended; red where saturated.
+
+    Parameters
+    ----------
+    photo : Path
+        The photo.
+    lights : LightDetections
+        In pixels of the picture as stored.
+    target : Path
+        PNG file to write; it appears whole or not at all.
+
+    Raises
+    ------
+    FrameError
+        If the photo cannot be read or the picture not be written.
+    """
+    picture, factor = _brightened(photo)
+    for x, y, radius, flags in zip(lights.x, lights.y, lights.radius_px, lights.flags, strict=True):
+        colour = (
+            RED if flags & LightFlag.SATURATED else YELLOW if flags & LightFlag.BLENDED else GREEN
+        )
+        _circle(picture, x, y, radius, factor, colour)
+    _write(picture, target)
+
+
+def draw_comparison(
+    photo: Path,
+    found: NDArray[np.float64],
+    false: NDArray[np.float64],
+    missed: NDArray[np.float64],
+    target: Path,
+) -> None:
+    """Draw how detections compare with labels: found green, false red, missed cyan.
+
+    Parameters
+    ----------
+    photo : Path
+        The photo.
+    found, false, missed : ndarray of float64, shape (N, 2)
+        Positions, pixels of the picture as stored.
+    target : Path
+        PNG file to write.
+
+    Raises
+    ------
+    FrameError
+        If the photo cannot be read or the picture not be written.
+    """
+    picture, factor = _brightened(photo)
+    for places, colour in ((found, GREEN), (false, RED), (missed, CYAN)):
+        for x, y in places:
+            _circle(picture, x, y, 0.0, factor, colour)
+    _write(picture, target)
+
+
+def _brightened(photo: Path) -> tuple[Picture, float]:
+    rgb, factor = read_display_rgb(photo, LONG_SIDE_PX)
+    bright = np.rint(255.0 * (np.arange(256) / 255.0) ** BRIGHTEN_POWER).astype(np.uint8)
+    return np.asarray(cv2.LUT(rgb, bright)), factor
+
+
+def _circle(
+    picture: Picture, x: float, y: float, radius_px: float, factor: float, colour: Colour
+) -> None:
+    centre = (round((x + 0.5) * factor - 0.5), round((y + 0.5) * factor - 0.5))
+    radius = round(max(SMALLEST_CIRCLE_PX, radius_px * factor))
+    cv2.circle(picture, centre, radius, colour, 1, cv2.LINE_AA)
+
+
+def _write(picture: Picture, target: Path) -> None:
+    _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, data.tobytes())
+    except OSError as error:
+        raise FrameError(
+            f"{target} cannot be written ({error.strerror}): give a folder that can be written."
+        ) from error

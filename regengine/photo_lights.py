@@ -1,0 +1,173 @@
+"""The lights of one photo, in the pixels of the picture as stored."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from detectors.registry import light_detectors
+from detectors.types import LightDetections, LightDetector
+from regengine.errors import ConfigError
+from regengine.frame_id import frame_id_of
+from regengine.image import read_linear_light
+
+BEST_METHOD = "blobs"  # of `python -m benchmarks lights`
+# Towns of an 85 mm photo are 2 to 40 pixels large at this size, what the detectors are made for
+DETECTION_SIDE_PX = 1500
+CSV_COLUMNS = (
+    *("frame", "path", "method", "x", "y", "flux", "snr", "radius_px"),
+    *("sigma_x_px", "sigma_y_px", "flags"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoLights:
+    """What one method found in one photo.
+
+    Attributes
+    ----------
+    path : Path
+        The photo.
+    frame : str
+        Its frame id.
+    method : str
+        Name of the detector.
+    lights : LightDetections
+        In pixels of the picture as stored.
+    seconds : float
+        Time of the detection, without reading the file.
+    """
+
+    path: Path
+    frame: str
+    method: str
+    lights: LightDetections
+    seconds: float
+
+
+def light_detector(name: str | None) -> LightDetector:
+    """The light detector of that name; the best one for None.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such method.
+    """
+    found = light_detectors()
+    wanted = BEST_METHOD if name is None else name
+    if wanted not in found:
+        raise ConfigError(
+            f"--method {wanted!r} is no method that finds lights: use one of {', '.join(found)}."
+        )
+    return found[wanted]
+
+
+def detect_lights(
+    path: Path, detector: LightDetector, *, max_long_side_px: int = DETECTION_SIDE_PX
+) -> PhotoLights:
+    """Read a photo and find its lights.
+
+    Parameters
+    ----------
+    path : Path
+        JPEG, PNG, TIFF or raw file.
+    detector : LightDetector
+        The method.
+    max_long_side_px : int, optional
+        Larger photos are averaged down to this before lights are sought.
+
+    Returns
+    -------
+    PhotoLights
+
+    Raises
+    ------
+    FrameError
+        If the file is no readable image.
+    """
+    picture = read_linear_light(path, max_long_side_px=max_long_side_px)
+    started = time.perf_counter()
+    lights = detector.detect(picture.light, None, picture.saturated)
+    return PhotoLights(
+        path=path,
+        frame=frame_id_of(path),
+        method=detector.name,
+        lights=in_stored_pixels(lights, picture.factor),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def in_stored_pixels(lights: LightDetections, factor: float) -> LightDetections:
+    """Detections of a picture that was resized by a factor, as of the picture before.
+
+    Parameters
+    ----------
+    lights : LightDetections
+        In pixels of the resized picture.
+    factor : float
+        Its size over the stored picture's.
+
+    Returns
+    -------
+    LightDetections
+        Fluxes count stored pixels, too.
+    """
+    if factor == 1.0:
+        return lights
+    return replace(
+        lights,
+        x=(lights.x + 0.5) / factor - 0.5,
+        y=(lights.y + 0.5) / factor - 0.5,
+        flux=lights.flux / factor**2,
+        radius_px=lights.radius_px / factor,
+        covariance_px2=lights.covariance_px2 / factor**2,
+    )
+
+
+def light_records(lights: LightDetections) -> list[dict[str, Any]]:
+    """Plain values of each light, the brightest first, rounded to what they are worth."""
+    return [
+        {
+            "x": round(float(lights.x[i]), 3),
+            "y": round(float(lights.y[i]), 3),
+            "flux": float(f"{lights.flux[i]:.5g}"),
+            "snr": float(f"{lights.snr[i]:.4g}"),
+            "radius_px": round(float(lights.radius_px[i]), 3),
+            "sigma_x_px": round(float(lights.covariance_px2[i, 0, 0]) ** 0.5, 4),
+            "sigma_y_px": round(float(lights.covariance_px2[i, 1, 1]) ** 0.5, 4),
+            "flags": list(lights.flag_names(i)),
+        }
+        for i in range(len(lights))
+    ]
+
+
+def json_line(found: PhotoLights) -> str:
+    """One photo's lights as a line of NDJSON."""
+    return json.dumps(
+        {
+            "frame": found.frame,
+            "path": str(found.path),
+            "method": found.method,
+            "lights": light_records(found.lights),
+        }
+    )
+
+
+def csv_rows(found: PhotoLights) -> list[list[object]]:
+    """One photo's lights as rows of `CSV_COLUMNS`; flags are joined by ``|``.
+
+    A photo without lights is a row without a position, so that it does not vanish.
+    """
+    head: list[object] = [found.frame, str(found.path), found.method]
+    rows = [
+        [
+            *head,
+            *(value for key, value in light.items() if key != "flags"),
+            "|".join(light["flags"]),
+        ]
+        for light in light_records(found.lights)
+    ]
+    return rows or [[*head, *[""] * (len(CSV_COLUMNS) - len(head))]]

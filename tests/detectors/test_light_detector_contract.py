@@ -1,0 +1,248 @@
+"""What every light detector must do, whichever method it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from light_scene import Light, draw, flux_of_snr, nearest, spread_lights
+
+from detectors.registry import light_detectors
+from detectors.types import LightDetector, LightFlag
+
+DETECTORS = light_detectors()
+SHAPE = (240, 320)
+
+pytestmark = pytest.mark.parametrize("detector", DETECTORS.values(), ids=DETECTORS.keys())
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return spread_lights(40, SHAPE)
+
+
+def places(found):
+    return np.column_stack([found.x, found.y])
+
+
+def assert_same(one, other, tolerance_px=0.15):
+    """Every light of SNR 12 and more of each has its twin in the other."""
+    for left, right in ((one, other), (other, one)):
+        strong = left.select(left.snr >= 12.0)
+        gaps = np.hypot(*(places(strong)[:, None] - places(right)[None]).transpose(2, 0, 1))
+        assert gaps.min(axis=1).max() < tolerance_px
+        twin = gaps.argmin(axis=1)
+        assert np.abs(np.log(strong.flux / right.flux[twin])).max() < 0.15
+        assert np.abs(np.log(strong.radius_px / right.radius_px[twin])).max() < 0.15
+
+
+def test_it_satisfies_the_protocol(detector):
+    assert isinstance(detector, LightDetector)
+    assert detector.name in DETECTORS
+
+
+def test_it_finds_isolated_lights_and_nothing_else(detector, scene):
+    found = detector.detect(draw(scene, SHAPE))
+    assert len(found) == len(scene)
+    for one in scene:
+        index, gap = nearest(found, one.x, one.y)
+        assert gap < 0.6
+        assert found.flux[index] == pytest.approx(one.flux, rel=0.3)
+
+
+def test_arrays_are_float64_finite_and_of_one_length(detector, scene):
+    found = detector.detect(draw(scene, SHAPE))
+    for name in ("x", "y", "flux", "snr", "radius_px"):
+        values = getattr(found, name)
+        assert values.dtype == np.float64
+        assert values.shape == (len(found),)
+        assert np.isfinite(values).all()
+    assert found.covariance_px2.shape == (len(found), 2, 2)
+    assert (np.linalg.eigvalsh(found.covariance_px2) > 0).all()
+    assert found.flags.dtype == np.uint8
+    assert (found.flux > 0).all()
+    assert (found.snr > 0).all()
+    assert (found.radius_px > 0).all()
+
+
+def test_sorted_by_flux(detector, scene):
+    flux = detector.detect(draw(scene, SHAPE)).flux
+    assert (np.diff(flux) <= 0).all()
+
+
+def test_inside_the_frame_also_where_the_border_cuts_lights(detector):
+    border = [Light(x, y, 0.5, 2.0) for x in (0.0, 100.0, 319.0) for y in (0.0, 120.0, 239.0)]
+    found = detector.detect(draw(border, SHAPE))
+    assert len(found) >= 1
+    assert (found.x >= 0).all()
+    assert (found.x <= SHAPE[1] - 1).all()
+    assert (found.y >= 0).all()
+    assert (found.y <= SHAPE[0] - 1).all()
+    at_border = np.minimum.reduce([found.x, found.y, 319 - found.x, 239 - found.y]) < 1.0
+    assert (found.flags[at_border] & LightFlag.EDGE > 0).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.02, 1.0])
+def test_nothing_in_a_constant_image(detector, value):
+    assert len(detector.detect(np.full(SHAPE, value, np.float32))) == 0
+
+
+def test_nearly_nothing_in_noise(detector):
+    assert len(detector.detect(draw([], (600, 600), seed=3))) <= 1
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (7, 7), (8, 200), (33, 17)])
+def test_small_images_do_not_break_it(detector, shape):
+    image = np.random.default_rng(0).uniform(0.0, 1.0, shape).astype(np.float32)
+    found = detector.detect(image)
+    assert np.isfinite(found.flux).all()
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 5), (10,), (4, 4, 3)])
+def test_what_is_no_image_is_refused(detector, shape):
+    with pytest.raises(ValueError, match="two-dimensional"):
+        detector.detect(np.zeros(shape, np.float32))
+
+
+def test_masked_lights_are_not_found(detector, scene):
+    mask = np.zeros(SHAPE, bool)
+    mask[:, :160] = True
+    found = detector.detect(draw(scene, SHAPE), mask)
+    inner = [one for one in scene if one.x > 175.0]
+    assert (found.x > 157.0).all()
+    assert all(nearest(found, one.x, one.y)[1] < 0.6 for one in inner)
+
+
+def test_a_bright_masked_area_changes_nothing_elsewhere(detector, scene):
+    image = draw(scene, SHAPE)
+    mask = np.zeros(SHAPE, bool)
+    mask[:40] = True
+    bright = image.copy()
+    bright[:40] = 0.9
+    assert_same(detector.detect(image, mask), detector.detect(bright, mask), 1e-3)
+
+
+def test_everything_masked_is_nothing_found(detector, scene):
+    assert len(detector.detect(draw(scene, SHAPE), np.ones(SHAPE, bool))) == 0
+
+
+def test_a_mask_of_another_shape_is_refused(detector):
+    with pytest.raises(ValueError, match="mask has shape"):
+        detector.detect(draw([]), np.zeros((3, 3), bool))
+
+
+def test_saturation_of_another_shape_is_refused(detector):
+    with pytest.raises(ValueError, match="saturated has shape"):
+        detector.detect(draw([]), None, np.zeros((3, 3), np.float32))
+
+
+def test_pixels_that_are_no_numbers_are_ignored(detector, scene):
+    image = draw(scene, SHAPE)
+    damaged = image.copy()
+    damaged[:30, :30] = np.nan
+    damaged[200:, 300:] = np.inf
+    kept = [one for one in scene if not (one.x < 40 and one.y < 40) and one.y < 190]
+    found = detector.detect(damaged)
+    assert all(nearest(found, one.x, one.y)[1] < 0.6 for one in kept)
+
+
+@pytest.mark.parametrize("shift", [(1, 0), (0, 1), (3, 5), (8, 16), (17, 2)])
+def test_moves_with_the_image(detector, shift):
+    dy, dx = shift
+    large = (280, 360)
+    lights = spread_lights(45, large, gap=24.0)
+    image = draw(lights, large)
+    one = detector.detect(image[:250, :330])
+    other = detector.detect(image[dy : 250 + dy, dx : 330 + dx])
+    moved = type(other)(**{**other.__dict__, "x": other.x + dx, "y": other.y + dy})
+    inside = [
+        kept.select((kept.x > 25) & (kept.y > 25) & (kept.x < 320) & (kept.y < 240))
+        for kept in (one, moved)
+    ]
+    assert_same(*inside)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+@pytest.mark.parametrize("shape", [(240, 320), (241, 317)])
+def test_turns_with_the_image(detector, turns, shape):
+    image = draw(spread_lights(40, shape), shape)
+    found = detector.detect(image)
+    turned = detector.detect(np.ascontiguousarray(np.rot90(image, turns)))
+    x, y = turned.x, turned.y
+    height, width = np.rot90(image, turns).shape
+    for _ in range(turns):  # turn the positions back, clockwise: np.rot90 turns the other way
+        x, y = height - 1 - y, x
+        height, width = width, height
+    assert_same(found, type(turned)(**{**turned.__dict__, "x": x, "y": y}))
+
+
+def test_mirrors_with_the_image(detector, scene):
+    image = draw(scene, SHAPE)
+    mirrored = detector.detect(np.ascontiguousarray(image[:, ::-1]))
+    back = type(mirrored)(**{**mirrored.__dict__, "x": SHAPE[1] - 1 - mirrored.x})
+    assert_same(detector.detect(image), back)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.float32])
+def test_any_float_type_will_do(detector, dtype):
+    lights = spread_lights(20, SHAPE, snr=(100.0, 300.0), gap=30.0)
+    image = draw(lights, SHAPE, level=0.1, noise=0.0005)
+    assert_same(detector.detect(image), detector.detect(image.astype(dtype)), 0.3)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_integers_count_as_fractions_of_full_scale(detector, dtype):
+    scale = np.iinfo(dtype).max
+    lights = spread_lights(20, SHAPE, snr=(60.0, 100.0), sigma=(1.5, 2.5), gap=30.0)
+    image = np.clip(np.rint(scale * draw(lights, level=0.1, noise=0.002)), 0, scale)
+    whole = detector.detect(image.astype(dtype))
+    fractions = detector.detect((image / scale).astype(np.float32))
+    assert len(whole) >= 15
+    assert_same(whole, fractions, 1e-3)
+
+
+def test_same_image_same_answer_and_the_image_is_left_alone(detector, scene):
+    image = draw(scene, SHAPE)
+    before = image.copy()
+    one, other = detector.detect(image), detector.detect(image)
+    assert np.array_equal(image, before)
+    assert np.array_equal(one.x, other.x)
+    assert np.array_equal(one.flux, other.flux)
+
+
+def test_not_contiguous_images_will_do(detector, scene):
+    image = draw(scene, SHAPE)
+    strided = np.repeat(image, 2, axis=1)[:, ::2]
+    assert_same(detector.detect(image), detector.detect(strided), 1e-6)
+
+
+def test_snr_is_that_of_the_matched_filter(detector):
+    lights = spread_lights(60, (400, 500), snr=(40.0, 40.0), sigma=(1.5, 1.5), gap=25.0)
+    found = detector.detect(draw(lights, (400, 500)))
+    strengths = [found.snr[nearest(found, one.x, one.y)[0]] for one in lights]
+    assert np.median(strengths) == pytest.approx(40.0, rel=0.1)
+
+
+def test_covariance_tells_the_centroid_errors(detector):
+    shape = (600, 800)
+    lights = spread_lights(300, shape, snr=(12.0, 60.0), sigma=(0.9, 3.0), gap=24.0)
+    found = detector.detect(draw(lights, shape))
+    pulls = []
+    for one in lights:
+        index, gap = nearest(found, one.x, one.y)
+        if gap < 2.0:
+            error = np.array([found.x[index] - one.x, found.y[index] - one.y])
+            pulls.append(error @ np.linalg.inv(found.covariance_px2[index]) @ error)
+    assert len(pulls) > 0.97 * len(lights)
+    # chi squared of two degrees: median 1.39; estimators may lose some of the bound's efficiency
+    assert 0.9 < np.median(pulls) < 2.8
+
+
+def test_weak_lights_are_not_made_up(detector):
+    lights = spread_lights(30, SHAPE, snr=(1.0, 1.5), sigma=(1.2, 1.2))
+    assert len(detector.detect(draw(lights, SHAPE))) <= 1
+
+
+def test_flux_does_not_depend_on_the_level(detector):
+    lights = [Light(100.0, 90.0, flux_of_snr(100.0))]
+    dark, bright = (detector.detect(draw(lights, level=level)) for level in (0.002, 0.2))
+    assert bright.flux[0] == pytest.approx(dark.flux[0], rel=0.15)
