@@ -9,7 +9,6 @@ from regengine.control_points import allowed_error_m
 from regengine.result import ControlPoint, Reason
 
 if TYPE_CHECKING:
-    from regengine.register import RegisterParams
     from regengine.search import Proven, SearchState
 
 FEW_TOWNS = 8
@@ -21,12 +20,12 @@ SATURATED_SHARE = 0.25
 IMPRECISE_SHARE = 0.5
 
 
-def unsure(p_right: float, parameters: RegisterParams) -> Reason:
+def unsure(p_right: float, accept_probability: float) -> Reason:
     """Why a proposal without a particular doubt is still not accepted."""
     return Reason(
         code="low_probability",
         text=f"the evidence gives a probability of {p_right:.3f}, below the acceptance threshold "
-        f"of {parameters.accept_probability:.3f}",
+        f"of {accept_probability:.3f}",
     )
 
 

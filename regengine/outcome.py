@@ -29,7 +29,6 @@ from regengine.result import (
 
 if TYPE_CHECKING:
     from regengine.lights.source import LightMapInfo
-    from regengine.register import RegisterParams
     from regengine.search import Proven, SearchState
 
 
@@ -104,7 +103,7 @@ def proposal_result(
     position: CameraPosition,
     info: LightMapInfo,
     state: SearchState,
-    parameters: RegisterParams,
+    accept_probability: float,
 ) -> FrameResult:
     """The result of a frame whose search has ended.
 
@@ -118,8 +117,8 @@ def proposal_result(
         The map.
     state : SearchState
         What the search found.
-    parameters : RegisterParams
-        User's decisions.
+    accept_probability : float
+        Acceptance threshold.
 
     Returns
     -------
@@ -136,8 +135,8 @@ def proposal_result(
     p_right = probability(best.evidence)
     points = propose(best.solution, best.camera, best.photo_towns.positions[best.met])
     doubts = (*doubts_about(best, state), *doubts_about_points(points, best.camera))
-    verdict = decide(p_right, doubts, parameters.accept_probability)
-    reasons = doubts if doubts or verdict == "accepted" else (unsure(p_right, parameters),)
+    verdict = decide(p_right, doubts, accept_probability)
+    reasons = doubts if doubts or verdict == "accepted" else (unsure(p_right, accept_probability),)
     if verdict == "no_match":
         return base_result(
             frame, position, info, verdict=verdict, probability=p_right, reasons=reasons

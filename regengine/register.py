@@ -80,7 +80,7 @@ def register_frame(
     state = search_frame(frame, position, light_map, parameters)
     if state.nothing is not None:
         return no_match_result(frame, position, light_map.info, state.nothing)
-    return proposal_result(frame, position, light_map.info, state, parameters)
+    return proposal_result(frame, position, light_map.info, state, parameters.accept_probability)
 
 
 def search_frame(

@@ -1,0 +1,182 @@
+"""Commands that are imported only when they run, with settings as their defaults."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+from typing import Any, ClassVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from regengine.errors import ConfigError
+from regengine.settings import SettingsFile, find_setting, read_settings
+
+
+class LazyGroup(TyperGroup):
+    """A group that knows its commands' names and summaries and imports a command to run it.
+
+    Command ``NAME`` is the module ``regengine.commands.NAME``, which has either ``app``, a
+    ``typer.Typer`` with sub-commands, or ``main``, a plain function that becomes the command.
+    """
+
+    summaries: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, summary in self.summaries.items():
+            self.add_command(TyperCommand(name, help=summary, rich_markup_mode=None))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Import the command that is about to run and give it its settings as defaults."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is None:
+            return name, command, rest
+        command = load_command(name)
+        files = read_settings(ctx.params.get("config"), known_tables=tuple(self.summaries))
+        ctx.default_map = {name: defaults(files, command, (name,))}
+        return name, command, rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; blame a bad value on the file or variable that it came from."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            origin = value_origin(error, ctx)
+            if origin is None:
+                raise
+            raise ConfigError(f"{origin}: {error.message}") from error
+
+
+def load_command(name: str) -> Any:
+    """Import one command.
+
+    Parameters
+    ----------
+    name : str
+        Name of the command and of its module.
+
+    Returns
+    -------
+    typer.core.TyperCommand or typer.core.TyperGroup
+    """
+    module = importlib.import_module(f"regengine.commands.{name}")
+    if hasattr(module, "app"):
+        module.app.rich_markup_mode = None
+        command: Any = typer.main.get_group(module.app)
+    else:
+        wrapper = typer.Typer(rich_markup_mode=None, add_completion=False)
+        wrapper.command(name, no_args_is_help=True)(module.main)
+        command = typer.main.get_command(wrapper)
+    command.name = name
+    for path in leaves(command):
+        give_variables(path[-1], tuple(str(step.name) for step in path))
+    return command
+
+
+def give_variables(command: Any, path: tuple[str, ...]) -> None:
+    """Let every option be set by REGENGINE_COMMAND_OPTION, beside a variable of its own.
+
+    The help does not repeat these names: the documentation states the rule once.
+    """
+    for name, parameter in options(command).items():
+        variable = "_".join(["regengine", *path, name]).replace("-", "_").upper()
+        own = [parameter.envvar] if isinstance(parameter.envvar, str) else parameter.envvar or []
+        parameter.show_envvar = bool(own)
+        parameter.envvar = [*own, variable]
+
+
+def leaves(command: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """All commands below one, each as the path of commands that leads to it."""
+    path = (*above, command)
+    if not isinstance(command, TyperGroup):
+        return [path]
+    return [leaf for child in command.commands.values() for leaf in leaves(child, path)]
+
+
+def options(command: Any) -> dict[str, Any]:
+    """Options of a command that a settings file may give, by their spelling without dashes."""
+    return {
+        option_name(parameter): parameter
+        for parameter in command.params
+        if parameter.param_type_name == "option" and not parameter.is_eager
+    }
+
+
+def defaults(
+    files: tuple[SettingsFile, ...], command: Any, path: tuple[str, ...]
+) -> dict[str, Any]:
+    """Click's default map of one command, from the settings files.
+
+    Parameters
+    ----------
+    files : tuple of SettingsFile
+        Strongest first.
+    command : TyperCommand or TyperGroup
+        The imported command.
+    path : tuple of str
+        Names that lead to it: the table's name in the files.
+
+    Returns
+    -------
+    dict
+        Parameter name to value; for a group, sub-command name to such a dictionary.
+
+    Raises
+    ------
+    ConfigError
+        If a file has a key that is no option of the command.
+    """
+    if isinstance(command, TyperGroup):
+        for file in files:
+            file.check_names(path, set(command.commands))
+        return {
+            name: defaults(files, child, (*path, name)) for name, child in command.commands.items()
+        }
+    known = options(command)
+    for file in files:
+        file.check_names(path, set(known))
+    found: dict[str, Any] = {}
+    for name, parameter in known.items():
+        setting = find_setting(files, path, name)
+        if setting is not None:
+            many = parameter.multiple or parameter.nargs != 1
+            value = setting[0]
+            found[parameter.name] = [value] if many and not isinstance(value, list) else value
+    return found
+
+
+def value_origin(error: typer.BadParameter, ctx: Any) -> str | None:
+    """Where the value that an error complains of was set; None if on the command line."""
+    where, parameter = error.ctx, error.param
+    if where is None or parameter is None or parameter.name is None:
+        return None
+    source = getattr(where.get_parameter_source(parameter.name), "name", "")
+    if source == "ENVIRONMENT":
+        variable = variable_in_use(parameter)
+        return f"environment variable {variable} = {os.environ.get(variable, '')!r}"
+    if source == "DEFAULT_MAP":
+        path = tuple(where.command_path.split()[1:])
+        name = option_name(parameter)
+        setting = find_setting(read_settings(ctx.params.get("config")), path, name)
+        return f"{setting[1]}, [{'.'.join(path)}] {name} = {setting[0]!r}" if setting else None
+    return None
+
+
+def variable_in_use(parameter: Any) -> str:
+    """Environment variable that sets a parameter now; "" if none does."""
+    names = [parameter.envvar] if isinstance(parameter.envvar, str) else parameter.envvar or []
+    return next((name for name in names if os.environ.get(name)), "")
+
+
+def option_name(parameter: Any) -> str:
+    """An option's longest spelling, without the dashes."""
+    return str(max(parameter.opts, key=len)).lstrip("-")
+
+
+def discard_output() -> None:
+    """Send what is still to be printed nowhere: its reader has gone."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
