@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-
-def main() -> None:
-    """Run the command line."""
-    from regengine.commands import run
-
-    run()
-
+from regengine.commands import run
 
 if __name__ == "__main__":
-    main()
+    run()

@@ -1,8 +1,10 @@
-"""Fixtures that every test may use."""
+"""Fixtures that every test may use, and what may be skipped."""
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,3 +25,43 @@ def real_data() -> Path:
     if not (folder / "photos" / "index.csv").is_file():
         pytest.skip(f"no real data at {folder}: set REGENGINE_REAL_DATA to the folder that has it")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def messages_as_before() -> Iterator[None]:
+    """Undo what a command run within a test did to the logger."""
+    logger = logging.getLogger("regengine")
+    handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
+    yield
+    logger.handlers, logger.propagate = handlers, propagate
+    logger.setLevel(level)
+
+
+def forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip for want of a program into a failure, where the machine should have it.
+
+    Such skips give a reason that starts with "needs "; ``.ci/run`` installs what they need.
+    """
+    if os.environ.get("REGENGINE_CI_FORBID_SKIPS") != "1" or not report.skipped:
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    reason = reason.removeprefix("Skipped: ")
+    if reason.startswith("needs "):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where that is forbidden: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Judge the skips of tests."""
+    report = yield
+    forbid_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Judge the skips of whole modules."""
+    report = yield
+    forbid_skip(report)
+    return report

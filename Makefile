@@ -1,0 +1,34 @@
+# make         sets up .venv/ with what the program needs
+# make demo    registers the sample photographs: table, error against the truth, overlays
+# make test    lint, formatting, types, tests with coverage
+# make clean   removes what make made
+#
+# Each does all the set-up it needs itself, given Python 3.11 or newer.
+# Another Python: make PYTHON=/usr/bin/python3.12 demo
+
+.PHONY: demo test core dev clean
+.DEFAULT_GOAL := core
+
+BIN := .venv/bin
+STORE := out/demo.h5
+OVERLAYS := out/overlays
+
+export PYTHON
+
+demo: core
+	@rm -rf $(STORE) $(STORE).parts $(OVERLAYS)
+	$(BIN)/regengine register data_samples/*.jpg --tle data_samples/tle.txt \
+		--lights data_samples/lights.tif --store $(STORE) --overlay $(OVERLAYS)
+	$(BIN)/python -m benchmarks demo-truth $(STORE) $(OVERLAYS)
+
+test: dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+core dev:
+	@sh .ci/setup.sh $@
+
+clean:
+	rm -rf .venv out build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,251 @@
+"""The house keeps its order: imports one way, rooms of a size, nothing of strangers."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("detectors", "matchers", "regengine", "cli", "benchmarks")  # lowest first
+TOP_LEVEL = {
+    ".ci",
+    ".gitignore",
+    "Makefile",
+    "README.md",
+    "benchmarks",
+    "cli.py",
+    "data_samples",
+    "detectors",
+    "docs",
+    "matchers",
+    "pyproject.toml",
+    "regengine",
+    "tests",
+}
+MAX_LINES = 300
+PURE = ("detectors", "matchers")
+FORBIDDEN_MODULES = {"logging", "urllib", "socket", "http", "requests", "subprocess", "pathlib"}
+FORBIDDEN_CALLS = {"open", "print", "imread", "imwrite", "fromfile", "tofile", "memmap", "loadtxt"}
+
+
+@cache
+def project_files() -> tuple[Path, ...]:
+    """Files of the project: all but those that .gitignore names."""
+    lines = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    ignored = [".git", *(line.rstrip("/") for line in lines if line)]
+
+    def walk(folder: Path) -> Iterator[Path]:
+        for path in sorted(folder.iterdir()):
+            if any(fnmatch(path.name, pattern) for pattern in ignored):
+                continue
+            if path.is_dir():
+                yield from walk(path)
+            else:
+                yield path
+
+    return tuple(walk(ROOT))
+
+
+def modules(*packages: str) -> list[Path]:
+    found = [ROOT / "cli.py"] if "cli" in packages else []
+    for package in packages:
+        found += sorted((ROOT / package).rglob("*.py"))
+    return found
+
+
+def imported_names(tree: ast.AST) -> Iterator[str]:
+    """Everything that a module imports, also inside functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+        elif isinstance(node, ast.Call) and node.args and called_name(node) == "import_module":
+            text = node.args[0]
+            if isinstance(text, ast.JoinedStr):
+                text = text.values[0]
+            if isinstance(text, ast.Constant):
+                yield str(text.value)
+
+
+def called_name(node: ast.Call) -> str:
+    function = node.func
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def wrong_imports(package: str, source: str) -> list[str]:
+    above = PACKAGES[PACKAGES.index(package) + 1 :]
+    allowed_elsewhere = {"tests", *above}
+    names = imported_names(ast.parse(source))
+    return [name for name in names if name.split(".")[0] in allowed_elsewhere or name[0] == "."]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_run_one_way(package: str) -> None:
+    wrong = {
+        str(path.relative_to(ROOT)): names
+        for path in modules(package)
+        if (names := wrong_imports(package, path.read_text(encoding="utf-8")))
+    }
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import regengine",
+        "from regengine.errors import FrameError",
+        "def f():\n    import benchmarks.simulate",
+        "from . import earth",
+        "import importlib\nimportlib.import_module('regengine.frame')",
+    ],
+)
+def test_the_import_rule_sees_what_it_forbids(source: str) -> None:
+    assert wrong_imports("matchers", source) != []
+
+
+def test_top_level_holds_only_what_the_layout_names() -> None:
+    entries = {path.relative_to(ROOT).parts[0] for path in project_files()}
+    assert entries - TOP_LEVEL == set()
+
+
+def test_no_module_is_long() -> None:
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in modules(*PACKAGES)
+    }
+    assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
+
+
+def impurities(source: str) -> list[str]:
+    """Where arithmetic would touch files, logs, clocks or the network."""
+    tree = ast.parse(source)
+    found = [name for name in imported_names(tree) if name.split(".")[0] in FORBIDDEN_MODULES]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and called_name(node) in FORBIDDEN_CALLS:
+            found.append(f"line {node.lineno}: {called_name(node)}()")
+    return found
+
+
+@pytest.mark.parametrize("path", modules(*PURE), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_arithmetic_touches_no_file_and_logs_nothing(path: Path) -> None:
+    assert impurities(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["open('a')", "import logging", "def f():\n    from urllib import request", "print(1)"],
+)
+def test_the_purity_rule_sees_what_it_forbids(source: str) -> None:
+    assert impurities(source) != []
+
+
+def undocumented(source: str) -> list[str]:
+    """Public functions, methods and classes without a docstring."""
+
+    def visit(node: ast.Module | ast.ClassDef, prefix: str) -> Iterator[str]:
+        for child in node.body:
+            if not isinstance(child, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+                continue
+            if child.name.startswith("_"):
+                continue
+            if not ast.get_docstring(child):
+                yield f"{prefix}{child.name}"
+            if isinstance(child, ast.ClassDef):
+                yield from visit(child, f"{child.name}.")
+
+    tree = ast.parse(source)
+    missing = list(visit(tree, ""))
+    return missing if ast.get_docstring(tree) or not tree.body else ["the module", *missing]
+
+
+def test_everything_public_is_documented() -> None:
+    missing = {
+        str(path.relative_to(ROOT)): names
+        for path in modules("regengine", "detectors", "matchers", "cli")
+        if (names := undocumented(path.read_text(encoding="utf-8")))
+    }
+    assert missing == {}
+
+
+# Words of one machine or of one package index, which mean nothing to a reader elsewhere.
+FOREIGN = re.compile(
+    r"/root/|/home/\w|/Users/\w|/work/|/opt/\w|/mnt/|[A-Z]:\\\\"
+    r"|file://|--(?:extra-)?index-url|pypi\.org|pythonhosted|mirror(?:s)?\.\w|artifactory|/simple/"
+)
+BINARY = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".h5", ".npz"}
+
+
+def test_text_names_no_machine_and_no_index() -> None:
+    found = []
+    for path in project_files():
+        if path.suffix.lower() in BINARY or path == Path(__file__):
+            continue
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        lines = enumerate(text.splitlines(), start=1)
+        found += [f"{path.relative_to(ROOT)}:{n}: {x}" for n, x in lines if FOREIGN.search(x)]
+    assert found == []
+
+
+def test_nothing_is_left_unfinished() -> None:
+    unfinished = re.compile(r"\b(?:TODO|FIXME|XXX)\b|raise NotImplementedError")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line}"
+        for path in modules(*PACKAGES)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if unfinished.search(line)
+    ]
+    assert found == []
+
+
+SMALLEST_COPY = 64  # bytes: smaller files, such as an empty line, are alike by chance
+
+
+def test_nothing_of_the_real_data_is_in_the_project(real_data: Path) -> None:
+    """Compares by size first, so that only a few of the real files have to be read."""
+    ours = {path: path.stat().st_size for path in project_files()}
+    ours = {path: size for path, size in ours.items() if size >= SMALLEST_COPY}
+    sizes = set(ours.values())
+    theirs = [path for path in real_data.rglob("*") if path.is_file()]
+    alike = [path for path in theirs if path.stat().st_size in sizes]
+    hashes = {hashlib.sha256(path.read_bytes()).hexdigest() for path in alike}
+    copied = [
+        path.relative_to(ROOT)
+        for path in ours
+        if hashlib.sha256(path.read_bytes()).hexdigest() in hashes
+    ]
+    assert copied == []
+
+
+def test_samples_are_small() -> None:
+    samples = [path for path in project_files() if path.is_relative_to(ROOT / "data_samples")]
+    assert sum(path.stat().st_size for path in samples) <= 15_000_000
+
+
+ASTROPY_GUARD = "auto_download"
+
+
+def test_astropy_never_downloads() -> None:
+    """Whatever imports astropy while running says, before it is used, that nothing is fetched."""
+    users = [
+        path
+        for path in modules("regengine", "detectors", "matchers", "cli")
+        if any(
+            name.split(".")[0] == "astropy"
+            for name in imported_names(ast.parse(path.read_text(encoding="utf-8")))
+        )
+    ]
+    assert len(users) <= 1, "astropy is imported in more than one module"
+    assert [path for path in users if ASTROPY_GUARD not in path.read_text(encoding="utf-8")] == []

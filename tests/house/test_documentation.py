@@ -1,0 +1,113 @@
+"""What the documentation says can be typed, followed and found."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from regengine.commands import RegengineGroup
+from regengine.commands.lazy import leaves, load_command
+from regengine.commands.register import main as register_main
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+
+def shell_lines(page: Path) -> list[str]:
+    """Commands in the page's shell examples, continued lines joined."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    text = "\n".join(blocks).replace("\\\n", " ")
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def regengine_calls(line: str) -> list[list[str]]:
+    """Words after ``regengine`` of each call in a line, also inside ``$(…)``."""
+    words = shlex.split(re.sub(r"\$\(|\)|\|", " ", line), comments=True)
+    words = [word.removeprefix("TILES=") for word in words if word not in ("TILES=", ">")]
+    starts = [number for number, word in enumerate(words) if word == "regengine"]
+    return [words[start + 1 :] for start in starts]
+
+
+def unknown_parts(call: list[str]) -> list[str]:
+    """Words of a call that the program would not understand."""
+    while call and call[0].startswith("--"):
+        call = call[2:] if call[0] == "--config" else call[1:]
+    if not call or call[0] == "COMMAND":
+        return []
+    if call[0] not in RegengineGroup.summaries:
+        return call[:1]
+    paths = leaves(load_command(call[0]))
+    path = max(
+        (path for path in paths if [step.name for step in path] == call[: len(path)]),
+        key=len,
+        default=None,
+    )
+    if path is None:
+        return call[:2]
+    if [step.name for step in path] == ["config", "show"]:
+        return unknown_parts(call[2:])
+    known = {text for option in path[-1].params for text in (*option.opts, *option.secondary_opts)}
+    given = [word.partition("=")[0] for word in call if re.match(r"--?[a-z]", word)]
+    return [word for word in given if word not in known | {"--help", "--json"}]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=PAGE_NAMES)
+def test_shell_examples_can_be_typed(page: Path) -> None:
+    wrong = [
+        (line, parts)
+        for line in shell_lines(page)
+        for call in regengine_calls(line)
+        if (parts := unknown_parts(call))
+    ]
+    assert wrong == []
+
+
+def test_the_check_of_examples_sees_mistakes() -> None:
+    assert unknown_parts(["register", "a.jpg", "--no-such", "x"]) == ["--no-such"]
+    assert unknown_parts(["lights", "ftch"]) == ["lights", "ftch"]
+    assert unknown_parts(["regster", "a.jpg"]) == ["regster"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=PAGE_NAMES)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+    here = [target for target in targets if "://" not in target]
+    assert [target for target in here if not (page.parent / target).exists()] == []
+
+
+def test_every_page_is_listed() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    pages = [page.relative_to(ROOT / "docs").as_posix() for page in PAGES[1:]]
+    assert [page for page in pages if page != "index.md" and f"({page})" not in index] == []
+
+
+def test_every_reason_is_explained() -> None:
+    """Codes that a frame's record can carry; those of stores and maps only reach the terminal."""
+    explained = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "concepts.md").read_text("utf-8")))
+    codes = {"unreadable", "no_ephemeris"}
+    for path in (ROOT / "regengine").rglob("*.py"):
+        if path.parent.name in ("store", "lights") or path.name == "errors.py":
+            continue
+        text = path.read_text(encoding="utf-8")
+        codes |= set(re.findall(r"\bcode ?= ?\"(\w+)\"", text))
+        codes |= set(re.findall(r"\bfailed\(task, \"(\w+)\"", text))
+    assert codes - explained == set()
+
+
+def test_verdicts_are_explained() -> None:
+    from regengine.words import VERDICT_WORDS
+
+    for page in (ROOT / "README.md", ROOT / "docs" / "concepts.md"):
+        text = page.read_text(encoding="utf-8")
+        assert [verdict for verdict in VERDICT_WORDS if f"| `{verdict}` |" not in text] == []
+
+
+def test_the_readme_names_the_options_that_fill_what_exif_lacks() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    parameters = register_main.__annotations__
+    named = set(re.findall(r"`--([a-z-]+)", text)) - {"product", "help"}
+    assert {name for name in named if name.replace("-", "_") not in parameters} == set()
