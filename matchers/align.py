@@ -93,7 +93,7 @@ def align(
         Start, for an image of that size.
     prior : PosePrior
         Belief about position and focal length, for an image of that size.
-    free : ndarray of bool, shape (8,)
+    free : ndarray of bool, shape (10,)
         Pose parameters that may change.
     iterations : int
         At most so many steps.
@@ -194,7 +194,7 @@ def gain_and_noise(
 
 
 def motion_fields(camera: Camera, prior: PosePrior, free: NDArray[np.bool_]) -> FloatArray:
-    """Pixel motion per unit of each pose parameter at every pixel, shape (h, w, 2, 8)."""
+    """Pixel motion per unit of each pose parameter at every pixel, shape (h, w, 2, 10)."""
     x = np.linspace(0.0, camera.width_px - 1.0, LATTICE)
     y = np.linspace(0.0, camera.height_px - 1.0, LATTICE)
     ground = camera.pixel_to_ecef(*np.meshgrid(x, y))

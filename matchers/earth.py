@@ -187,7 +187,7 @@ def incidence_deg(camera_ecef_m: ArrayLike, ground_ecef_m: ArrayLike) -> FloatAr
 def great_circle_km(
     lon1_deg: ArrayLike, lat1_deg: ArrayLike, lon2_deg: ArrayLike, lat2_deg: ArrayLike
 ) -> FloatArray:
-    """Distance on a sphere of the mean Earth radius (haversine), good to 0.5 %.
+    """Distance on a sphere of the mean Earth radius (haversine), good to 0.6 %.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matchers.camera import Camera
-from matchers.earth import geodetic_to_ecef, great_circle_km, incidence_deg
+from matchers.earth import great_circle_km, incidence_deg
 
 FloatArray = NDArray[np.float64]
 
@@ -59,6 +59,45 @@ def visible_ground(camera: Camera, per_side: int = 33) -> tuple[FloatArray, Floa
     return lon, lat
 
 
+def visible_outline(camera: Camera, per_side: int = 129) -> tuple[FloatArray, FloatArray]:
+    """Pixels around the visible ground: the image's border, or where the incidence limit crosses.
+
+    Parameters
+    ----------
+    camera : Camera
+        Camera of the image.
+    per_side : int
+        Directions looked along to each side of the image, the corners included.
+
+    Returns
+    -------
+    x, y : ndarray, shape (n,)
+        Empty where the image shows no ground.
+    """
+
+    def incidence(x: FloatArray, y: FloatArray) -> FloatArray:
+        return incidence_deg(camera.position_ecef_m, camera.pixel_to_ecef(x, y))
+
+    x, y = np.meshgrid(
+        np.linspace(0.0, camera.width_px - 1.0, per_side),
+        np.linspace(0.0, camera.height_px - 1.0, per_side),
+    )
+    angle = incidence(x, y)
+    if not (angle <= MAX_INCIDENCE_DEG).any():
+        return np.zeros(0), np.zeros(0)
+    start_x, start_y = x.flat[np.nanargmin(angle)], y.flat[np.nanargmin(angle)]
+    x, y = (np.concatenate([a[0], a[1:-1, -1], a[-1], a[1:-1, 0]]) for a in (x, y))
+    # Ground within a limit of incidence lies in a cone: from its midst, its edge is met once
+    near = np.where(incidence(x, y) <= MAX_INCIDENCE_DEG, 1.0, 0.0)
+    far = np.ones_like(near)
+    for _ in range(14):
+        share = (near + far) / 2.0
+        at_x, at_y = start_x + share * (x - start_x), start_y + share * (y - start_y)
+        seen = incidence(at_x, at_y) <= MAX_INCIDENCE_DEG
+        near, far = np.where(seen, share, near), np.where(seen, far, share)
+    return start_x + near * (x - start_x), start_y + near * (y - start_y)
+
+
 def diagonal_km(camera: Camera) -> float:
     """Footprint diagonal: the greatest distance between points of the visible ground.
 
@@ -72,14 +111,9 @@ def diagonal_km(camera: Camera) -> float:
     float
         Kilometres, over ground with incidence of at most 80 degrees; 0 where there is none.
     """
-    lon, lat = visible_ground(camera, per_side=257)
-    if len(lon) < 2:
+    lon, lat = camera.pixel_to_lonlat(*visible_outline(camera))
+    if len(lon) == 0:
         return 0.0
-    # The farthest pair of a region are its extremes in some direction of the plane it lies in
-    points = geodetic_to_ecef(lon, lat)
-    points -= points.mean(axis=0)
-    plane = np.linalg.eigh(points.T @ points)[1][:, 1:]
-    angle = np.linspace(0.0, 2.0 * np.pi, 90, endpoint=False)
-    outer = np.unique(np.argmax(points @ plane @ [np.cos(angle), np.sin(angle)], axis=0))
-    far = great_circle_km(lon[outer, None], lat[outer, None], lon[None, outer], lat[None, outer])
+    # The farthest pair of a region lies on its outline
+    far = great_circle_km(lon[:, None], lat[:, None], lon[None, :], lat[None, :])
     return float(far.max())

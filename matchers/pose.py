@@ -1,8 +1,8 @@
 """The unknowns of a photo and what is believed of them beforehand.
 
-A pose step is a vector of eight numbers: rotation about the camera's x, y, z (radians), relative
-change of the focal length, movement of the camera along its track, across it and up (metres), and
-the change of the radial distortion k1.
+A pose step is a vector of ten numbers: rotation about the camera's x, y, z (radians), relative
+change of the focal length, movement of the camera along its track, across it and up (metres), the
+change of the radial distortion k1, and the movement of the principal point (pixels; only in crops).
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from matchers.camera import Camera, distort
 
 FloatArray = NDArray[np.float64]
 
-PARAMETERS = 8
+PARAMETERS = 10
 ROTATION = slice(0, 3)
 FOCAL = 3
 ALONG, ACROSS, UP = 4, 5, 6
 K1 = 7
+PRINCIPAL_X, PRINCIPAL_Y = 8, 9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,10 @@ class PosePrior:
         Relative uncertainty of the focal length.
     sigma_k1 : float
         Uncertainty of the radial distortion around zero.
+    principal_point : tuple of float
+        Believed principal point of the image at hand.
+    sigma_principal_px : float
+        Its uncertainty; 0 where the image is no crop.
     """
 
     position_ecef_m: tuple[float, float, float]
@@ -52,22 +57,33 @@ class PosePrior:
     sigma_up_m: float
     sigma_log_focal: float
     sigma_k1: float
+    principal_point: tuple[float, float] = (0.0, 0.0)
+    sigma_principal_px: float = 0.0
 
     @property
     def sigmas(self) -> FloatArray:
         """One sigma of every pose parameter; infinite for the attitude."""
         position = [self.sigma_along_m, self.sigma_across_m, self.sigma_up_m]
-        return np.array([np.inf] * 3 + [self.sigma_log_focal, *position, self.sigma_k1])
+        principal = [self.sigma_principal_px] * 2
+        return np.array([np.inf] * 3 + [self.sigma_log_focal, *position, self.sigma_k1, *principal])
 
     def for_image(self, factor: float) -> PosePrior:
         """The same belief for the image resized by a factor."""
-        return replace(self, focal_px=self.focal_px * factor)
+        x, y = self.principal_point
+        return replace(
+            self,
+            focal_px=self.focal_px * factor,
+            principal_point=((x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5),
+            sigma_principal_px=self.sigma_principal_px * factor,
+        )
 
     def departure(self, camera: Camera) -> FloatArray:
         """How far a camera is from the belief, in the units of a pose step (attitude: 0)."""
         along, across, up = track_offsets_m(self, camera.position_ecef_m)
         focal = np.log(camera.focal_px / self.focal_px)
-        return np.array([0.0, 0.0, 0.0, focal, along, across, up, camera.distortion[0]])
+        dx = camera.principal_point[0] - self.principal_point[0]
+        dy = camera.principal_point[1] - self.principal_point[1]
+        return np.array([0.0, 0.0, 0.0, focal, along, across, up, camera.distortion[0], dx, dy])
 
 
 def track_axes(position_ecef_m: ArrayLike, velocity_ecef: ArrayLike) -> FloatArray:
@@ -130,7 +146,7 @@ def stepped(camera: Camera, velocity_ecef: ArrayLike, step: FloatArray) -> Camer
         Where the step starts.
     velocity_ecef : array_like, shape (3,)
         Direction of the camera's motion.
-    step : ndarray of float64, shape (8,)
+    step : ndarray of float64, shape (10,)
         See the module.
 
     Returns
@@ -144,6 +160,10 @@ def stepped(camera: Camera, velocity_ecef: ArrayLike, step: FloatArray) -> Camer
         focal_px=float(camera.focal_px * np.exp(step[FOCAL])),
         position_ecef_m=(x, y, z),
         distortion=(float(k1 + step[K1]), k2, p1, p2, k3),
+        principal_point=(
+            float(camera.principal_point[0] + step[PRINCIPAL_X]),
+            float(camera.principal_point[1] + step[PRINCIPAL_Y]),
+        ),
     )
     return turned(new, step[ROTATION])
 
@@ -164,7 +184,7 @@ def pixel_derivatives(
 
     Returns
     -------
-    ndarray of float64, shape (..., 2, 8)
+    ndarray of float64, shape (..., 2, 10)
         Pixels per unit of each parameter; 0 where a point is not seen.
     """
     matrix = camera.matrix
@@ -190,6 +210,8 @@ def pixel_derivatives(
     square = u * u + v * v
     change[..., 0, K1], change[..., 1, K1] = u * square, v * square
     change *= camera.focal_px
+    change[..., 0, PRINCIPAL_X] = change[..., 1, PRINCIPAL_Y] = 1.0
+    change[~np.isfinite(u)] = 0.0
     if camera.mirrored:
         change[..., 0, :] *= -1.0
     return np.nan_to_num(change)

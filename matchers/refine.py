@@ -53,7 +53,7 @@ class Refinement:
         The solution.
     rendered : Camera
         The camera whose view the patches were taken from: the start of the last round.
-    covariance : ndarray, shape (8, 8)
+    covariance : ndarray, shape (10, 10)
         Of the pose parameters, the prior included, scaled by the residuals where these are larger
         than expected.
     matches : PatchMatches
@@ -102,7 +102,7 @@ def refine(
         Belief about position, focal length and distortion.
     parameters : RefineParameters
         See there.
-    free : ndarray of bool, shape (8,)
+    free : ndarray of bool, shape (10,)
         Pose parameters that may change.
 
     Returns
@@ -146,7 +146,7 @@ def fit_pose(
         Displacements.
     prior : PosePrior
         Belief.
-    free : ndarray of bool, shape (8,)
+    free : ndarray of bool, shape (10,)
         Pose parameters that may change.
     outlier_sigmas : float
         Scale of the Cauchy weight.

@@ -15,7 +15,7 @@ from matchers.refine import Refinement, RefineParameters, fit_pose
 from matchers.towns import Towns, find_towns
 from matchers.verify import Proof, prove
 from matchers.view import covered, render
-from regengine.finalists import COMPARED_PX, Finalist, Solution, all_free
+from regengine.finalists import COMPARED_PX, Finalist, Solution, fine_free
 from regengine.light_windows import HasWindows, footprint_window, ground_sample_km
 
 TOWNS_OF_PHOTO = 150
@@ -163,7 +163,7 @@ def held_out(solution: Solution, parameters: RefineParameters) -> HeldOut:
             start,
             refinement.matches.chosen(~left_out),
             prior,
-            all_free(k1=True),
+            fine_free(prior, k1=True),
             parameters.outlier_sigmas,
         )
         matches = refinement.matches.chosen(left_out)

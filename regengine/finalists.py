@@ -12,6 +12,7 @@ from matchers.align import align
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage, detail
+from matchers.pose import K1, PARAMETERS, PRINCIPAL_X, PRINCIPAL_Y, PosePrior
 from matchers.refine import Refinement, RefineParameters, refine
 from regengine.hypotheses import SAME_SHARE, Candidate, coarse_free, same_view
 from regengine.light_windows import HasWindows, footprint_window, ground_sample_km
@@ -44,10 +45,13 @@ class Solution:
     finalist: Finalist
 
 
-def all_free(k1: bool) -> NDArray[np.bool_]:
-    """Every unknown; the radial distortion only where asked for."""
-    free = np.ones(8, bool)
-    free[-1] = k1
+def fine_free(prior: PosePrior, k1: bool) -> NDArray[np.bool_]:
+    """Unknowns of the fine fits: all; the radial distortion only where asked for, the principal
+    point only in what may be a crop.
+    """
+    free = np.ones(PARAMETERS, bool)
+    free[K1] = k1
+    free[[PRINCIPAL_X, PRINCIPAL_Y]] = prior.sigma_principal_px > 0.0
     return free
 
 
@@ -82,13 +86,14 @@ def compare_finalists(
         if levels is None:
             continue
         for image in images:
-            free = coarse_free() if image is images[0] else all_free(k1=False)
+            prior = candidate.look.prior.for_image(image.factor)
+            free = coarse_free() if image is images[0] else fine_free(prior, k1=False)
             aligned = align(
                 levels,
                 image.values,
                 image.weight,
                 image.camera(camera),
-                candidate.look.prior.for_image(image.factor),
+                prior,
                 free=free,
                 detail_px=DETAIL_PX,
                 supersample=2,
@@ -142,13 +147,19 @@ def solve(
         image.weight,
         camera,
         prior,
-        free=all_free(k1=True),
+        free=fine_free(prior, k1=True),
         iterations=3,
         detail_px=DETAIL_PX,
         supersample=1,
     )
     refinement = refine(
-        levels, image.values, image.weight, aligned.camera, prior, parameters, all_free(k1=True)
+        levels,
+        image.values,
+        image.weight,
+        aligned.camera,
+        prior,
+        parameters,
+        fine_free(prior, k1=True),
     )
     if refinement is None:
         return None

@@ -15,7 +15,7 @@ from matchers.camera import Camera
 from matchers.dense import boresights, search
 from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage
-from matchers.pose import ALONG, FOCAL, ROTATION, PosePrior
+from matchers.pose import ALONG, FOCAL, PARAMETERS, ROTATION, PosePrior
 from matchers.templates import DenseParameters, templates_for
 
 FloatArray = NDArray[np.float64]
@@ -34,7 +34,10 @@ LEAST_RANGE_M = 300e3  # the ground is never nearer than this
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """One thing to try: a place on the track, a scale, mirrored or not, near nadir or far off."""
+    """One thing to try: a place on the track, a scale, mirrored or not, near nadir or far off.
+
+    ``hazy`` takes the photo's light image that keeps broad glows, see `PhotoLights`.
+    """
 
     offset_km: float
     scale: float
@@ -42,6 +45,23 @@ class Look:
     prior: PosePrior
     speed_km_s: float
     off_nadir_deg: tuple[float, float]
+    hazy: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoLights:
+    """City light of a photo, once without anything broader than a town and once with glows.
+
+    Reflections and moonlit cloud are broad, and so are cities behind haze: one of the two images
+    shows what the other loses.
+    """
+
+    sharp: LightImage
+    hazy: LightImage
+
+    def of(self, look: Look) -> LightImage:
+        """The image that a look takes."""
+        return self.hazy if look.hazy else self.sharp
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,7 +75,7 @@ class Candidate:
 
 def coarse_free() -> NDArray[np.bool_]:
     """Unknowns that a coarse image can tell: attitude, focal length, place along the track."""
-    free = np.zeros(8, bool)
+    free = np.zeros(PARAMETERS, bool)
     free[ROTATION] = True
     free[[FOCAL, ALONG]] = True
     return free

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
@@ -23,6 +24,9 @@ FAR_STEP_RATIO = 2.0
 CROP_SCALES = (1.25, 1.55, 0.8, 1.95)
 SIGMA_LOG_FOCAL = 0.03  # zooms and focusing: 2-3 % on originals
 SIGMA_LOG_FOCAL_CROPPED = 0.12
+# and the lens' axis is anywhere in them: half a frame has it at a quarter of the whole from its own
+# middle
+SIGMA_PRINCIPAL_SHARE = 0.2
 # Night lenses in order of use (counts of 9,403 archive records), millimetres
 USUAL_LENSES_MM = (85.0, 50.0, 400.0, 180.0, 28.0, 58.0, 24.0, 35.0, 105.0, 135.0, 300.0, 16.0)
 SIGMA_LOG_FOCAL_UNKNOWN = 0.12
@@ -30,8 +34,9 @@ SIGMA_LOG_FOCAL_UNKNOWN = 0.12
 FAR_SURPRISE = 0.7  # half of the located photos show a city more than 315 km from the nadir
 CROP_SURPRISE = 3.5  # originals of the archive are seldom crops
 CROPPED_SURPRISE = 1.0  # where the shape is not the sensor's
-MIRROR_SURPRISE = 5.0
+MIRROR_SURPRISE = 2.8
 LENS_SURPRISE = 0.4
+HAZY_SURPRISE = 1.6  # of 18 simulated frames that one light image failed on, the other solved 4
 # Offsets are mostly small with a long tail: a third of one sigma is their usual size
 USUAL_SHARE_OF_SIGMA = 1.0 / 3.0
 LEAST_USUAL_OFFSET_KM = 150.0
@@ -44,6 +49,7 @@ class Scale:
     ratio: float
     sigma_log_focal: float
     surprise: float
+    cropped: bool
 
 
 def step_km(camera: Camera, altitude_km: float) -> float:
@@ -66,15 +72,21 @@ def scales(focal_known: bool, may_be_cropped: bool) -> list[Scale]:
                 ratio=lens / USUAL_LENSES_MM[0],
                 sigma_log_focal=SIGMA_LOG_FOCAL_UNKNOWN,
                 surprise=LENS_SURPRISE * k,
+                cropped=may_be_cropped,
             )
             for k, lens in enumerate(USUAL_LENSES_MM)
         ]
     first = CROPPED_SURPRISE if may_be_cropped else CROP_SURPRISE
     crops = [
-        Scale(ratio=r, sigma_log_focal=SIGMA_LOG_FOCAL_CROPPED, surprise=first + 0.3 * k)
+        Scale(
+            ratio=r, sigma_log_focal=SIGMA_LOG_FOCAL_CROPPED, surprise=first + 0.3 * k, cropped=True
+        )
         for k, r in enumerate(CROP_SCALES)
     ]
-    return [Scale(ratio=1.0, sigma_log_focal=SIGMA_LOG_FOCAL, surprise=0.0), *crops]
+    nominal = Scale(
+        ratio=1.0, sigma_log_focal=SIGMA_LOG_FOCAL, surprise=0.0, cropped=may_be_cropped
+    )
+    return [nominal, *crops]
 
 
 def plan(
@@ -107,26 +119,35 @@ def plan(
     for scale in scales(focal_known, may_be_cropped):
         step = step_km(stored.scaled(scale.ratio, stored.width_px, stored.height_px), altitude_km)
         for mirrored in (False, True):
-            for far in (False, True):
+            for far, hazy in product((False, True), (False, True)):
                 spacing = step * FAR_STEP_RATIO if far else step
-                surprise = scale.surprise + MIRROR_SURPRISE * mirrored + FAR_SURPRISE * far
+                surprise = scale.surprise + MIRROR_SURPRISE * mirrored
+                surprise += FAR_SURPRISE * far + HAZY_SURPRISE * hazy
                 for number, track in enumerate(tracks):
                     for offset in offsets_outward(track.reach_km, spacing):
                         if offset == 0.0 and number > 0:
                             continue
                         total = surprise + offset_surprise(offset, track)
-                        options.append((total, number, -offset, far, mirrored, scale, spacing))
-    options.sort(key=lambda o: o[:5])
-    for _, number, minus_offset, far, mirrored, scale, spacing in options:
+                        options.append(
+                            (total, number, -offset, far, mirrored, hazy, scale, spacing)
+                        )
+    options.sort(key=lambda o: o[:6])
+    for _, number, minus_offset, far, mirrored, hazy, scale, spacing in options:
         track = tracks[number]
         sigma_along = min(0.6 * spacing, track.sigma_along_km)
+        longest = max(stored.width_px, stored.height_px)
         yield Look(
             offset_km=-minus_offset,
             scale=scale.ratio,
             mirrored=mirrored,
+            hazy=hazy,
             speed_km_s=track.speed_km_s,
             prior=track.prior(
-                -minus_offset, sigma_along, stored.focal_px * scale.ratio, scale.sigma_log_focal
+                -minus_offset,
+                sigma_along,
+                replace(stored, focal_px=stored.focal_px * scale.ratio),
+                scale.sigma_log_focal,
+                SIGMA_PRINCIPAL_SHARE * longest if scale.cropped else 0.0,
             ),
             off_nadir_deg=(FAR_OFF_NADIR_DEG, 90.0) if far else (0.0, FAR_OFF_NADIR_DEG),
         )

@@ -10,6 +10,7 @@ from detectors.background import diffuse_background, hot_pixels
 from matchers.camera import Camera
 from matchers.photo_light import LightImage, light_image
 from regengine.frame import Frame
+from regengine.hypotheses import PhotoLights
 from regengine.image import LinearLight
 from regengine.looks import USUAL_LENSES_MM
 from regengine.orbit import CameraPosition
@@ -19,8 +20,9 @@ from regengine.result import Reason
 # to about the map's pixels *before* it is compressed, as the map's own was
 FINE_SAMPLE_KM = 0.33
 FINE_LIMITS_PX = (96, 1200)
-# Diffuse light is what is broader than the largest towns
-DIFFUSE_KM = 60.0
+# Diffuse light is what is broader than towns, or than the largest cities
+SHARP_DIFFUSE_KM = 12.0
+HAZY_DIFFUSE_KM = 60.0
 LEAST_DIFFUSE_PX = 16.0
 DARKEST_QUANTILE = 0.01
 # City cores saturate in patches; what is white over a solid disc of this size is no city
@@ -51,8 +53,8 @@ def fine_px(stored: Camera, altitude_km: float) -> int:
     return int(np.clip(longest / stored.focal_px * altitude_km / FINE_SAMPLE_KM, *FINE_LIMITS_PX))
 
 
-def lights_of_photo(light: LinearLight, sample_km: float) -> LightImage:
-    """Step 1: the photo's city light without diffuse light and hot pixels.
+def lights_of_photo(light: LinearLight, sample_km: float) -> PhotoLights:
+    """Step 1: the photo's city light without diffuse light, hot pixels, glare and captions.
 
     Parameters
     ----------
@@ -63,19 +65,29 @@ def lights_of_photo(light: LinearLight, sample_km: float) -> LightImage:
 
     Returns
     -------
-    LightImage
+    PhotoLights
     """
-    scale_px = max(LEAST_DIFFUSE_PX, DIFFUSE_KM / sample_km)
     hot = hot_pixels(light.light)
-    glaring = glare(light, sample_km) | captions(light)
-    weight = np.where(glaring, np.float32(0.0), np.float32(1.0))
+    ignored = glare(light, sample_km) | captions(light)
+    images = [
+        without_diffuse(light, max(LEAST_DIFFUSE_PX, width_km / sample_km), hot, ignored)
+        for width_km in (SHARP_DIFFUSE_KM, HAZY_DIFFUSE_KM)
+    ]
+    return PhotoLights(sharp=images[0], hazy=images[1])
+
+
+def without_diffuse(
+    light: LinearLight, scale_px: float, hot: NDArray[np.bool_], ignored: NDArray[np.bool_]
+) -> LightImage:
+    """City light of a photo without what is broader than a scale."""
+    weight = np.where(ignored, np.float32(0.0), np.float32(1.0))
     if scale_px > 0.5 * max(light.light.shape):
         # A telephoto frame may be city all over: nothing in it is known to be diffuse but what
         # its darkest places have; its pixels are means of hundreds, without noise
         darkest = np.float32(np.quantile(light.light, DARKEST_QUANTILE))
         level, noise = np.full_like(light.light, darkest), np.zeros_like(light.light)
     else:
-        background = diffuse_background(light.light, scale_px=scale_px, mask=hot | glaring)
+        background = diffuse_background(light.light, scale_px=scale_px, mask=hot | ignored)
         level, noise = background.level, background.noise
     cleaned = np.where(hot, level, light.light).astype(np.float32)
     return light_image(cleaned, level, noise, weight, light.factor)

@@ -20,6 +20,10 @@ from regengine.search_window import SearchWindow
 from regengine.track import tracks_for
 
 
+# The rest of a frame's time is kept for the last proof
+SHARE_FOR_LOOKS = 0.88
+
+
 @dataclass(frozen=True, kw_only=True)
 class RegisterParams:
     """What the user decides about a registration.
@@ -99,13 +103,13 @@ def search_frame(
         What was found, with its evidence.
     """
     state = SearchState()
-    deadline = time.perf_counter() + parameters.max_seconds
+    deadline = time.perf_counter() + SHARE_FOR_LOOKS * parameters.max_seconds
     stored, focal_known = nominal_camera(frame, position)
     light = read_linear_light(frame.path, max_long_side_px=fine_px(stored, position.altitude_km))
     state.nothing = nothing_to_register(light, parameters.any_category)
     if state.nothing is not None:
         return state
-    fine = lights_of_photo(light, ground_sample_km(stored) / light.factor)
+    lights = lights_of_photo(light, ground_sample_km(stored) / light.factor)
     tracks = tracks_for(position, parameters.clock_window_s)
     looks = plan(stored, tracks, position.altitude_km, focal_known, frame.may_be_cropped)
     window = SearchWindow(light_map, position.altitude_km)
@@ -113,7 +117,7 @@ def search_frame(
         if time.perf_counter() > deadline:
             state.exhausted = False
             break
-        search_one(look, fine, stored, window, light_map, state)
+        search_one(look, lights, stored, window, light_map, state)
         if state.best is not None and is_proof(state.best.evidence):
             break
     if not state.covered:
@@ -122,5 +126,5 @@ def search_frame(
             text="the night-light map does not cover the ground that this frame can show; "
             "give one that does",
         )
-    last_chance(fine, stored, light_map, state)
+    last_chance(lights, stored, light_map, state)
     return state

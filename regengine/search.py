@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matchers.camera import Camera
-from matchers.photo_light import LightImage
 from matchers.refine import RefineParameters
 from matchers.towns import Towns
 from regengine.evidence import (
@@ -21,7 +20,7 @@ from regengine.evidence import (
     towns_proof,
 )
 from regengine.finalists import Finalist, Solution, back_to_stored, compare_finalists, solve
-from regengine.hypotheses import Candidate, Look, merged, take_look
+from regengine.hypotheses import Candidate, Look, PhotoLights, merged, take_look
 from regengine.light_windows import HasWindows
 from regengine.result import Reason
 from regengine.search_window import SearchWindow
@@ -66,7 +65,7 @@ class Proven:
 
 def search_one(
     look: Look,
-    fine: LightImage,
+    lights: PhotoLights,
     stored: Camera,
     window: SearchWindow,
     light_map: HasWindows,
@@ -74,7 +73,7 @@ def search_one(
 ) -> None:
     """Steps 3 and 4 for one look, and steps 5 and 6 where it stands out."""
     dense = window.parameters_for(stored, look)
-    coarse = fine.resized(dense.template_px, detail_px=dense.detail_px)
+    coarse = lights.of(look).resized(dense.template_px, detail_px=dense.detail_px)
     levels = window.levels(stored, look, dense)
     state.looks += 1
     if levels is None:
@@ -85,12 +84,15 @@ def search_one(
     if not found or found[0].ncc < state.proven_ncc + LEAST_GAIN:
         return
     if coarse_z([c.ncc for c in state.candidates]) >= Z_WORTH_PROVING:
-        prove_best(fine, stored, light_map, state)
+        prove_best(lights, stored, light_map, state)
 
 
-def prove_best(fine: LightImage, stored: Camera, light_map: HasWindows, state: SearchState) -> None:
+def prove_best(
+    lights: PhotoLights, stored: Camera, light_map: HasWindows, state: SearchState
+) -> None:
     """Steps 5 and 6: align the finalists, fit the best, weigh the evidence; keep the better."""
     state.proven_ncc = state.candidates[0].ncc
+    fine = lights.of(state.candidates[0].look)
     finalists = compare_finalists(light_map, fine, stored, state.candidates)
     if not finalists:
         return
@@ -140,8 +142,8 @@ def is_proof(evidence: Evidence) -> bool:
 
 
 def last_chance(
-    fine: LightImage, stored: Camera, light_map: HasWindows, state: SearchState
+    lights: PhotoLights, stored: Camera, light_map: HasWindows, state: SearchState
 ) -> None:
     """At the end of the search, prove the best candidate even if it never stood out."""
     if state.candidates and (state.best is None or not is_proof(state.best.evidence)):
-        prove_best(fine, stored, light_map, state)
+        prove_best(lights, stored, light_map, state)

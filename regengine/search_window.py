@@ -20,10 +20,11 @@ LEAST_TEMPLATE_PX = 36
 # far off nadir the ground lies 900 km away
 TELE_OFF_NADIR_DEG = 62.0
 TELE_FIELD_DEG = 12.0
-# Ground seen from farther off nadir (1,500 km away) is at the limb, without structure
-FARTHEST_DEG = 68.0
+# Ground seen from farther off nadir (1,300 km away) is at the limb, without structure
+FARTHEST_DEG = 67.0
+FAR_ENOUGH_DEG = 60.0
 # A window serves looks this far from where it was read
-MARGIN_KM = 400.0
+MARGIN_KM = 300.0
 KEPT_WINDOWS = 4
 
 
@@ -73,9 +74,8 @@ class SearchWindow:
         sample_km = self._altitude_km / look.prior.focal_px * longest / parameters.template_px
         step_km = max(sample_km / 1.5, LEAST_SAMPLE_KM)
         farthest = min(parameters.max_off_nadir_deg, look.off_nadir_deg[1])
-        reach_km = ground_reach_km(
-            self._altitude_km, min(farthest + 0.5 * parameters.tile_step_deg, FARTHEST_DEG)
-        )
+        half_tile = 0.5 * parameters.tile_step_deg if farthest < FAR_ENOUGH_DEG else 0.0
+        reach_km = ground_reach_km(self._altitude_km, min(farthest + half_tile, FARTHEST_DEG))
         lon, lat, _ = ecef_to_geodetic(look.prior.position_ecef_m)
         key = (round(step_km, 2), round(reach_km))
         held = self._held.get(key)

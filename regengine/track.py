@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from matchers.camera import Camera
 from matchers.earth import SEMI_MAJOR_M
 from matchers.pose import PosePrior, moved
 from regengine.nadir_orbit import nadir_track_positions
@@ -50,7 +51,12 @@ class Track:
     speed_km_s: float
 
     def prior(
-        self, offset_km: float, sigma_along_km: float, focal_px: float, sigma_log_focal: float
+        self,
+        offset_km: float,
+        sigma_along_km: float,
+        stored: Camera,
+        sigma_log_focal: float,
+        sigma_principal_px: float,
     ) -> PosePrior:
         """Belief around one offset, for the fit that starts there.
 
@@ -60,10 +66,10 @@ class Track:
             Where the fit starts.
         sigma_along_km : float
             How far it may slide from there.
-        focal_px : float
-            Believed focal length, pixels of the stored image.
-        sigma_log_focal : float
-            Its relative uncertainty.
+        stored : Camera
+            Camera of the stored image with the believed focal length and principal point.
+        sigma_log_focal, sigma_principal_px : float
+            Their uncertainties, the first relative.
 
         Returns
         -------
@@ -74,12 +80,14 @@ class Track:
         return PosePrior(
             position_ecef_m=(x, y, z),
             velocity_ecef=(vx, vy, vz),
-            focal_px=focal_px,
+            focal_px=stored.focal_px,
             sigma_along_m=1e3 * sigma_along_km,
             sigma_across_m=1e3 * self.sigma_across_km(offset_km),
             sigma_up_m=1e3 * self.sigma_up_km,
             sigma_log_focal=sigma_log_focal,
             sigma_k1=SIGMA_K1,
+            principal_point=stored.principal_point,
+            sigma_principal_px=sigma_principal_px,
         )
 
 

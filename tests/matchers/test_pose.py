@@ -44,7 +44,7 @@ def test_derivatives_equal_finite_differences(off_nadir, azimuth, roll, k1, mirr
     here = camera(off_nadir, azimuth, roll, k1=k1, mirrored=mirrored)
     ground = here.pixel_to_ecef([100.0, 500.0, 900.0, 300.0], [80.0, 350.0, 600.0, 640.0])
     exact = pixel_derivatives(here, VELOCITY, ground)
-    sizes = [1e-6, 1e-6, 1e-6, 1e-6, 1.0, 1.0, 1.0, 1e-6]
+    sizes = [1e-6, 1e-6, 1e-6, 1e-6, 1.0, 1.0, 1.0, 1e-6, 1e-3, 1e-3]
     for k in range(PARAMETERS):
         step = np.zeros(PARAMETERS)
         step[k] = sizes[k]
@@ -69,6 +69,8 @@ def test_offsets_undo_movements(along, across, up):
         sigma_up_m=1.0,
         sigma_log_focal=1.0,
         sigma_k1=1.0,
+        principal_point=(0.0, 0.0),
+        sigma_principal_px=0.0,
     )
     assert track_offsets_m(prior, there) == pytest.approx((along, across, up), abs=1e-3)
 

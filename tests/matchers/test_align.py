@@ -1,0 +1,307 @@
+"""Alignment by correlation: it converges, never spoils, and heeds what is believed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from matchers.align import LEAST_COVERED, align, correlation, gauss_newton_step, motion_fields
+from matchers.camera import Camera
+from matchers.light_grid import LightGrid
+from matchers.pose import (
+    ACROSS,
+    ALONG,
+    FOCAL,
+    K1,
+    PARAMETERS,
+    ROTATION,
+    UP,
+    PosePrior,
+    moved,
+    stepped,
+)
+from matchers.view import pyramid, render
+from tests.matchers.lamp_world import (
+    LampWorld,
+    angle_between_deg,
+    camera_over,
+    light_grid,
+    log_picture,
+    town_lamps,
+)
+
+Image = NDArray[np.float32]
+VELOCITY = (-3000.0, 4000.0, 5000.0)
+
+
+@pytest.fixture(scope="module")
+def lamps() -> LampWorld:
+    return town_lamps(2, 2.0, 36.0, 20.0, 50.0, towns=900, lamps_per_town=60, radius_km=4.0)
+
+
+@pytest.fixture(scope="module")
+def levels(lamps: LampWorld) -> tuple[LightGrid, ...]:
+    return pyramid(light_grid(lamps, 2.0, 36.0, 20.0, 50.0, 0.01), 5)
+
+
+def truth(**changes: float) -> Camera:
+    given = {"off_nadir": 20.0, "azimuth": 40.0, "roll": 65.0, **changes}
+    return camera_over(10.5, 42.5, width=128, height=96, focal_px=220.0, **given)  # type: ignore[arg-type]
+
+
+def prior_of(camera: Camera, **changes: float) -> PosePrior:
+    given = {
+        "sigma_along_m": 50e3,
+        "sigma_across_m": 1e3,
+        "sigma_up_m": 500.0,
+        "sigma_log_focal": 0.03,
+        "sigma_k1": 0.05,
+        **changes,
+    }
+    return PosePrior(
+        position_ecef_m=camera.position_ecef_m,
+        velocity_ecef=VELOCITY,
+        focal_px=camera.focal_px,
+        **given,
+    )
+
+
+def free(*which: int | slice) -> NDArray[np.bool_]:
+    chosen = np.zeros(10, bool)
+    for k in which:
+        chosen[k] = True
+    return chosen
+
+
+def apart_px(found: Camera, true: Camera) -> float:
+    """Root mean square distance between the pixels of the same ground."""
+    x, y = np.meshgrid(np.linspace(5, 122, 9), np.linspace(5, 90, 7))
+    at_x, at_y = found.ecef_to_pixel(true.pixel_to_ecef(x, y))
+    return float(np.sqrt(np.mean((at_x - x) ** 2 + (at_y - y) ** 2)))
+
+
+def perturbed(camera: Camera, seed: int, pixels: float) -> Camera:
+    """The camera turned at random so that the picture moves by so many pixels."""
+    rng = np.random.default_rng(seed)
+    turn = rng.normal(size=3)
+    step = np.zeros(10)
+    step[ROTATION] = turn / np.linalg.norm(turn) * pixels / camera.focal_px
+    step[2] *= 2.0  # a roll moves the middle of the picture less
+    step[FOCAL] = 0.01 * rng.normal()
+    return stepped(camera, VELOCITY, step)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_it_converges_from_a_few_pixels_away(
+    lamps: LampWorld, levels: tuple[LightGrid, ...], seed: int
+) -> None:
+    true = truth(off_nadir=8.0 * seed, roll=60.0 * seed)
+    photo = log_picture(true, lamps)
+    start = perturbed(true, seed, 4.0)
+    assert apart_px(start, true) > 1.0
+    found = align(
+        levels,
+        photo,
+        np.ones_like(photo),
+        start,
+        prior_of(true),
+        free=free(ROTATION, FOCAL),
+        iterations=15,
+        supersample=2,
+    )
+    assert apart_px(found.camera, true) < 0.3
+    assert found.ncc > 0.9
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_it_never_returns_worse_than_the_start(
+    lamps: LampWorld, levels: tuple[LightGrid, ...], seed: int
+) -> None:
+    """Also for photos of other places, where no step leads anywhere."""
+    true = truth()
+    photo = log_picture(truth(azimuth=40.0 + 90.0 * seed), lamps)
+    weight = np.ones_like(photo)
+    start = perturbed(true, seed, 3.0)
+    settings = {"free": free(ROTATION, FOCAL, ALONG)}
+    before = align(levels, photo, weight, start, prior_of(true), iterations=0, **settings)
+    assert before.camera == start
+    after = align(levels, photo, weight, start, prior_of(true), iterations=8, **settings)
+    assert after.ncc >= before.ncc
+
+
+def test_what_is_not_free_stays(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
+    true = truth()
+    photo = log_picture(true, lamps)
+    step = np.zeros(PARAMETERS)
+    step[[0, 1, FOCAL, ALONG]] = [0.01, -0.008, 0.02, 4e3]
+    start = stepped(true, VELOCITY, step)
+    weight = np.ones_like(photo)
+    found = align(levels, photo, weight, start, prior_of(true), free=free(ROTATION)).camera
+    assert found.focal_px == pytest.approx(start.focal_px)
+    assert found.position_ecef_m == pytest.approx(start.position_ecef_m)
+    assert found.distortion == start.distortion
+    assert angle_between_deg(found, start) > 0.1
+    found = align(levels, photo, weight, start, prior_of(true), free=free(FOCAL, ALONG)).camera
+    assert angle_between_deg(found, start) < 1e-6
+    assert found.focal_px != pytest.approx(start.focal_px)
+
+
+def test_a_tight_belief_holds_and_a_loose_one_gives_way(
+    lamps: LampWorld, levels: tuple[LightGrid, ...]
+) -> None:
+    """The photo was taken with a focal length 3 % longer than believed."""
+    true = truth()
+    photo = log_picture(true, lamps)
+    believed = replace(true, focal_px=true.focal_px / 1.03)
+    found = {
+        sigma: align(
+            levels,
+            photo,
+            np.ones_like(photo),
+            believed,
+            prior_of(believed, sigma_log_focal=sigma),
+            free=free(ROTATION, FOCAL),
+            iterations=12,
+        ).camera.focal_px
+        / believed.focal_px
+        for sigma in (1e-5, 3e-3, 0.05)
+    }
+    assert found[1e-5] == pytest.approx(1.0, abs=1e-3)
+    assert found[0.05] == pytest.approx(1.03, abs=0.005)
+    assert found[1e-5] < found[3e-3] <= found[0.05] + 1e-3
+
+
+def test_steps_lead_back_to_what_is_believed(
+    lamps: LampWorld, levels: tuple[LightGrid, ...]
+) -> None:
+    """The camera fits; the belief is a focal length 2 % shorter and a place 3 km back."""
+    camera = truth()
+    view = render(levels, camera, 2)
+    x, y, z = moved(camera.position_ecef_m, VELOCITY, -3e3, 0.0, 0.0).tolist()
+    believed = replace(camera, focal_px=camera.focal_px / 1.02, position_ecef_m=(x, y, z))
+    rng = np.random.default_rng(0)
+    photo = (view + 0.2 * rng.normal(size=view.shape)).astype(np.float32)
+    steps = {}
+    for sigma in (1e-6, 1.0):
+        prior = prior_of(believed, sigma_log_focal=sigma, sigma_along_m=sigma * 1e6)
+        which = free(ROTATION, FOCAL, ALONG)
+        step = gauss_newton_step(photo, view, np.ones_like(photo), camera, prior, which)
+        assert step is not None
+        steps[sigma] = step
+    assert steps[1e-6][FOCAL] == pytest.approx(-np.log(1.02), rel=0.02)
+    assert steps[1e-6][ALONG] == pytest.approx(-3e3, rel=0.02)
+    assert abs(steps[1.0][FOCAL]) < 0.005
+
+
+def test_a_slide_along_the_track_is_found(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
+    """Wide and oblique: the place along the track shows in the perspective."""
+    wide = {"off_nadir": 35.0, "azimuth": 10.0}
+    true = camera_over(10.5, 40.5, width=128, height=96, focal_px=100.0, **wide)
+    photo = log_picture(true, lamps)
+    x, y, z = moved(true.position_ecef_m, VELOCITY, -40e3, 0.0, 0.0).tolist()
+    start = replace(true, position_ecef_m=(x, y, z))
+    found = align(
+        levels,
+        photo,
+        np.ones_like(photo),
+        start,
+        prior_of(start),
+        free=free(ROTATION, FOCAL, ALONG),
+        iterations=25,
+        supersample=2,
+    ).camera
+    before = np.linalg.norm(np.subtract(start.position_ecef_m, true.position_ecef_m))
+    after = np.linalg.norm(np.subtract(found.position_ecef_m, true.position_ecef_m))
+    assert before == pytest.approx(40e3, rel=0.01)
+    assert after < 0.4 * before
+    assert apart_px(found, true) < 0.5
+
+
+def test_masked_pixels_do_not_count(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
+    true = truth()
+    photo = log_picture(true, lamps)
+    spoilt, weight = photo.copy(), np.ones_like(photo)
+    spoilt[:30] = 3.0 * np.random.default_rng(0).random((30, 128), np.float32)
+    weight[:30] = 0.0
+    start = perturbed(true, 1, 2.0)
+    settings = {"free": free(ROTATION, FOCAL), "iterations": 12}
+    found = align(levels, spoilt, weight, start, prior_of(true), **settings)
+    assert apart_px(found.camera, true) < 0.3
+    same = align(levels, photo, weight, start, prior_of(true), **settings)
+    assert found.ncc == pytest.approx(same.ncc)
+
+
+def test_where_the_map_ends_nothing_counts(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
+    true = truth(off_nadir=0.0, roll=0.0)
+    photo = log_picture(true, lamps)
+    grid = levels[0]
+    settings = {"free": free(ROTATION), "iterations": 10, "supersample": 2}
+    for share, least in ((0.6, 0.9), (0.1, None)):
+        lon, lat = true.pixel_to_lonlat(128 * (1.0 - share), 48.0)
+        col, _ = grid.to_pixel(lon, lat)
+        valid = np.zeros(grid.values.shape, bool)
+        valid[:, int(col) :] = True
+        part = replace(grid, values=np.where(valid, grid.values, np.float32(0.0)), valid=valid)
+        found = align(
+            pyramid(part, 5), photo, np.ones_like(photo), true, prior_of(true), **settings
+        )
+        if least is None:
+            assert share < LEAST_COVERED
+            assert found.ncc == 0.0
+            assert found.camera == true
+        else:
+            assert found.ncc > least
+            assert apart_px(found.camera, true) < 0.3
+
+
+def test_flat_images_say_nothing(levels: tuple[LightGrid, ...]) -> None:
+    camera = truth()
+    flat = np.full((96, 128), 0.5, np.float32)
+    ones = np.ones_like(flat)
+    found = align(levels, flat, ones, camera, prior_of(camera), free=free(ROTATION))
+    assert found.ncc == 0.0
+    assert found.camera == camera
+    dark = np.zeros_like(flat)
+    assert gauss_newton_step(flat, dark, ones, camera, prior_of(camera), free(ROTATION)) is None
+
+
+def test_an_inverted_photo_gives_no_step(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
+    camera = truth()
+    photo = log_picture(camera, lamps)
+    view = -photo
+    weight = np.ones_like(photo)
+    assert gauss_newton_step(photo, view, weight, camera, prior_of(camera), free(ROTATION)) is None
+
+
+def test_correlation_is_numpys() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.random((2, 20, 30)).astype(np.float32)
+    weight = np.ones_like(a)
+    expected = np.corrcoef(a.ravel(), b.ravel())[0, 1]
+    assert correlation(a, b, weight) == pytest.approx(expected, abs=1e-5)
+    weight[5:] = 0.0
+    expected = np.corrcoef(a[:5].ravel(), b[:5].ravel())[0, 1]
+    assert correlation(a, b, weight) == pytest.approx(expected, abs=1e-5)
+    assert correlation(a, 2.0 * a + 1.0, weight) == pytest.approx(1.0, abs=1e-5)
+    assert correlation(a, b, np.zeros_like(a)) == 0.0
+    assert correlation(a, np.ones_like(a), weight) == 0.0
+
+
+def test_motion_fields_are_the_motion_of_the_ground() -> None:
+    camera = truth()
+    which = free(ROTATION, FOCAL, ALONG, ACROSS, UP)
+    flow = motion_fields(camera, prior_of(camera), which)
+    assert flow.shape == (96, 128, 2, PARAMETERS)
+    ground = camera.pixel_to_ecef([20.0, 100.0], [30.0, 80.0])
+    for k, size in ((0, 1e-4), (2, 1e-4), (FOCAL, 1e-4), (ALONG, 10.0), (UP, 10.0)):
+        step = np.zeros(10)
+        step[k] = size
+        plus = np.stack(stepped(camera, VELOCITY, step).ecef_to_pixel(ground))
+        minus = np.stack(stepped(camera, VELOCITY, -step).ecef_to_pixel(ground))
+        numeric = (plus - minus).T / (2.0 * size)
+        at_pixels = flow[[30, 80], [20, 100], :, k]
+        assert at_pixels == pytest.approx(numeric, rel=0.01, abs=0.01 * np.abs(numeric).max())
+    assert np.abs(flow[..., K1]).max() == 0.0

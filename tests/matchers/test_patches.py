@@ -1,0 +1,214 @@
+"""Patches are found again where they were moved to, and know how well."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.ndimage import fourier_shift
+
+from matchers.patches import (
+    LEAST_NCC,
+    PatchMatches,
+    choose_patches,
+    match_patches,
+    sub_pixel_peak,
+    texture,
+)
+
+Image = NDArray[np.float32]
+SIDE = 160
+
+
+def random_lights(seed: int, smooth_px: float = 1.5) -> Image:
+    """A periodic picture of blurred lights: it can be shifted exactly in the Fourier domain."""
+    rng = np.random.default_rng(seed)
+    lamps = (rng.random((SIDE, SIDE)) < 0.03) * rng.uniform(0.3, 1.0, (SIDE, SIDE))
+    spectrum = np.fft.fft2(lamps)
+    f = np.fft.fftfreq(SIDE)
+    blur = np.exp(-2.0 * (np.pi * smooth_px) ** 2 * (f[:, None] ** 2 + f**2))
+    return (20.0 * np.fft.ifft2(spectrum * blur).real).astype(np.float32)
+
+
+def shifted(image: Image, dx: float, dy: float) -> Image:
+    moved = np.fft.ifft2(fourier_shift(np.fft.fft2(image), (dy, dx)))
+    return np.asarray(moved.real, np.float32)
+
+
+def noise_field(rng: np.random.Generator, sigma: float, smooth_px: float = 0.85) -> Image:
+    """Noise with the grain of blurred pictures: one independent sample in about 3 x 3 px.
+
+    White noise behind a Gaussian of sigma s counts once in 4 pi s^2 pixels: 9 for s = 0.85.
+    """
+    noise = rng.normal(size=(SIDE, SIDE))
+    f = np.fft.fftfreq(SIDE)
+    blur = np.exp(-2.0 * (np.pi * smooth_px) ** 2 * (f[:, None] ** 2 + f**2))
+    smooth = np.fft.ifft2(np.fft.fft2(noise) * blur).real
+    return (sigma * smooth / smooth.std()).astype(np.float32)
+
+
+def lattice(border: int = 30, step: int = 25) -> NDArray[np.intp]:
+    x, y = np.meshgrid(
+        np.arange(border, SIDE - border, step), np.arange(border, SIDE - border, step)
+    )
+    return np.stack([x.ravel(), y.ravel()], axis=1).astype(np.intp)
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (0.3, -0.4), (-2.5, 1.5), (3.71, 4.12), (-0.5, 0.5)])
+def test_known_shifts_are_recovered(shift: tuple[float, float]) -> None:
+    view = random_lights(1)
+    found = match_patches(shifted(view, *shift), view, lattice(), 31, 6)
+    assert len(found) == len(lattice())
+    assert np.stack([found.dx, found.dy], axis=1) == pytest.approx(
+        np.tile(shift, (len(found), 1)), abs=0.05
+    )
+    assert found.ncc.min() > 0.9
+
+
+def test_gain_and_offset_change_nothing() -> None:
+    view = random_lights(2)
+    photo = 0.3 * shifted(view, 1.25, -0.75) + 0.7
+    found = match_patches(photo, view, lattice(), 31, 4)
+    assert found.dx == pytest.approx(1.25, abs=0.05)
+    assert found.dy == pytest.approx(-0.75, abs=0.05)
+
+
+@pytest.mark.parametrize("noise", [0.3, 0.8])
+def test_the_covariance_is_honest(noise: float) -> None:
+    """Errors over many draws of noise, in units of the stated sigma, are of size one."""
+    view = random_lights(3)
+    sigma = noise * float(view.std())
+    rng = np.random.default_rng(0)
+    white = []
+    for _ in range(25):
+        photo = shifted(view, 0.6, -1.3) + noise_field(rng, sigma)
+        found = match_patches(photo, view, lattice(), 31, 5)
+        error = np.stack([found.dx - 0.6, found.dy + 1.3], axis=1)
+        whiten = np.linalg.cholesky(np.linalg.inv(found.covariance)).transpose(0, 2, 1)
+        white.append(np.einsum("nij,nj->ni", whiten, error))
+    normalised = np.concatenate(white)
+    assert len(normalised) > 0.9 * 25 * len(lattice())
+    # Robust, for a patch may also lock on to another place altogether
+    spread = 1.4826 * np.median(np.abs(normalised), axis=0)
+    assert (spread > 0.5).all()
+    assert (spread < 2.0).all()
+
+
+def test_more_noise_means_more_uncertainty() -> None:
+    view = random_lights(4)
+    sizes = []
+    for noise in (0.1, 0.5, 1.5):
+        field = noise_field(np.random.default_rng(1), noise * float(view.std()))
+        found = match_patches(view + field, view, lattice(), 31, 4)
+        sizes.append(float(np.median(np.linalg.det(found.covariance) ** 0.5)))
+    assert sizes[0] < sizes[1] < sizes[2]
+
+
+def test_a_street_fixes_one_direction_only() -> None:
+    view = np.zeros((SIDE, SIDE), np.float32)
+    view[80] = 1.0
+    view += 0.05 * random_lights(5)
+    view = cv2.GaussianBlur(view, (0, 0), 1.5)
+    noise = noise_field(np.random.default_rng(2), 0.02)
+    found = match_patches(view + noise, view, np.array([[80, 80]], np.intp), 31, 6)
+    assert len(found) == 1
+    assert found.covariance[0, 0, 0] > 10.0 * found.covariance[0, 1, 1]
+
+
+def test_peaks_on_the_border_are_rejected() -> None:
+    view = random_lights(6)
+    photo = shifted(view, 8.0, 0.0)
+    reached = match_patches(photo, view, lattice(), 31, 10)
+    beyond = match_patches(photo, view, lattice(), 31, 8)
+    assert len(reached) == len(lattice())
+    assert (np.abs(beyond.dx) < 7.0).sum() == len(beyond)  # chance peaks at most
+    assert len(beyond) < 0.3 * len(lattice())
+
+
+def test_unlike_pictures_do_not_match() -> None:
+    found = match_patches(random_lights(7), random_lights(8), lattice(), 31, 3)
+    assert len(found) <= 0.1 * len(lattice())
+    assert (found.ncc >= LEAST_NCC).all()
+
+
+def test_flat_patches_are_passed_over() -> None:
+    view = random_lights(9)
+    dark = np.zeros_like(view)
+    assert len(match_patches(dark, view, lattice(), 31, 3)) == 0
+    nothing = match_patches(view, dark, lattice(), 31, 3)
+    assert len(nothing) == 0
+    assert nothing.covariance.shape == (0, 2, 2)
+
+
+def quadratic(x0: float, y0: float, height: float = 0.8, side: int = 7) -> Image:
+    """A correlation surface that is a tilted paraboloid with its top at (x0, y0)."""
+    y, x = np.mgrid[:side, :side].astype(float)
+    u, v = x - x0, y - y0
+    return (height - 0.03 * u * u - 0.05 * v * v - 0.02 * u * v).astype(np.float32)
+
+
+@pytest.mark.parametrize("top", [(3.0, 3.0), (2.7, 3.4), (4.45, 1.6)])
+def test_the_top_of_a_paraboloid_is_exact(top: tuple[float, float]) -> None:
+    peak = sub_pixel_peak(quadratic(*top), 100.0)
+    assert peak is not None
+    assert peak[1:3] == pytest.approx(top, abs=1e-4)
+    var_x, cov_xy, var_y = peak[3]
+    hessian = np.linalg.inv([[0.06, 0.02], [0.02, 0.10]])
+    found = np.array([[var_x, cov_xy], [cov_xy, var_y]])
+    assert found / found[0, 0] == pytest.approx(hessian / hessian[0, 0], abs=1e-3)
+
+
+def test_surfaces_without_a_peak_give_none() -> None:
+    assert sub_pixel_peak(quadratic(0.0, 3.0), 100.0) is None
+    assert sub_pixel_peak(quadratic(3.0, 6.2), 100.0) is None
+    ridge = np.zeros((5, 5), np.float32)
+    ridge[2] = 0.5
+    assert sub_pixel_peak(ridge, 100.0) is None
+    assert sub_pixel_peak(np.zeros((5, 5), np.float32), 100.0) is None
+
+
+def test_a_slanting_ridge_is_no_peak() -> None:
+    """Its quadratic tops out more than a pixel away."""
+    surface = np.zeros((5, 5), np.float32)
+    surface[1:4, 1:4] = [[0.1, 0.2, 0.39], [0.2, 0.4, 0.38], [0.1, 0.3, 0.2]]
+    surface[1, 3] = 0.399
+    peak = sub_pixel_peak(surface, 100.0)
+    assert peak is None or abs(peak[1] - 2.0) <= 1.0
+
+
+def test_one_patch_in_each_cell_at_its_best_texture() -> None:
+    view = np.zeros((120, 180), np.float32)
+    towns = [(40, 40), (90, 45), (140, 40), (45, 80), (95, 78), (135, 82)]
+    for x, y in towns:
+        view[y, x] = 10.0
+    view = cv2.GaussianBlur(view, (0, 0), 2.0)
+    weight = np.ones_like(view)
+    centres = choose_patches(view, weight, 21, (3, 2), 5)
+    assert len(centres) == 6
+    near = [min(np.hypot(x - cx, y - cy) for x, y in towns) for cx, cy in centres]
+    assert max(near) <= 11.0  # the town lies in its window
+    assert centres[:, 0].min() >= 21 // 2 + 5
+    assert centres[:, 0].max() <= 180 - 21 // 2 - 5 - 1
+    strength = texture(view, 21)[centres[:, 1], centres[:, 0]]
+    assert (np.diff(strength) <= 1e-9).all()
+    weight[:, 110:] = 0.0
+    left = choose_patches(view, weight, 21, (3, 2), 5)
+    assert len(left) == 4
+    assert left[:, 0].max() + 10 < 110
+
+
+def test_no_texture_no_patch() -> None:
+    flat = np.ones((80, 80), np.float32)
+    assert choose_patches(flat, flat, 21, (2, 2), 4).shape == (0, 2)
+    tiny = random_lights(1)[:20, :20]
+    assert choose_patches(tiny, np.ones_like(tiny), 21, (2, 2), 4).shape == (0, 2)
+
+
+def test_some_of_the_matches() -> None:
+    view = random_lights(10)
+    found = match_patches(view, view, lattice(), 31, 3)
+    some: PatchMatches = found.chosen(np.array([2, 0]))
+    assert len(some) == 2
+    assert (some.x[0], some.y[1]) == (found.x[2], found.y[0])
+    assert some.covariance[0] == pytest.approx(found.covariance[2])

@@ -1,0 +1,124 @@
+"""The photo's light image: compression that keeps order, resizing that keeps places."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from matchers.photo_light import LightImage, light_image
+from tests.matchers.lamp_world import camera_over
+
+Image = NDArray[np.float32]
+
+
+def blob(width: int, height: int, x: float, y: float, sigma: float) -> Image:
+    j, i = np.arange(width), np.arange(height)
+    across = np.exp(-0.5 * ((j - x) / sigma) ** 2)
+    down = np.exp(-0.5 * ((i - y) / sigma) ** 2)
+    return np.outer(down, across).astype(np.float32)
+
+
+def centroid(image: Image) -> tuple[float, float]:
+    i, j = np.mgrid[: image.shape[0], : image.shape[1]]
+    total = float(image.sum())
+    return float((image * j).sum()) / total, float((image * i).sum()) / total
+
+
+def lit(values: Image) -> LightImage:
+    return LightImage(values=values, weight=np.ones_like(values), factor=0.5)
+
+
+@pytest.mark.parametrize("size", [(1200, 800), (600, 900), (640, 425), (799, 1200)])
+@pytest.mark.parametrize("side", [300, 150, 60])
+def test_resizing_keeps_places(size: tuple[int, int], side: int) -> None:
+    """A light at (x, y) comes to lie at (x + 1/2) factor - 1/2: pixels are areas.
+
+    Also where the size does not divide: 425 rows at a tenth are 42, not 42.5.
+    """
+    width, height = size
+    for x, y in ((120.0, 150.0), (width - 140.3, height - 121.7)):
+        image = lit(blob(width, height, x, y, 12.0))
+        small = image.resized(side)
+        scale = small.factor / image.factor
+        assert max(small.values.shape) == side
+        expected = ((x + 0.5) * scale - 0.5, (y + 0.5) * scale - 0.5)
+        assert centroid(small.values) == pytest.approx(expected, abs=0.05)
+
+
+def test_the_camera_goes_with_the_image() -> None:
+    stored = camera_over(10.0, 45.0, width=2400, height=1600, focal_px=3000.0, roll=20.0)
+    image = lit(blob(1200, 800, 900.0, 200.0, 10.0))
+    ground = stored.pixel_to_ecef((900.0 + 0.5) / 0.5 - 0.5, (200.0 + 0.5) / 0.5 - 0.5)
+    for light in (image, image.resized(240)):
+        camera = light.camera(stored)
+        assert (camera.width_px, camera.height_px) == light.values.shape[::-1]
+        at = [float(v) for v in camera.ecef_to_pixel(ground)]
+        assert at == pytest.approx(centroid(light.values), abs=0.05)
+
+
+def test_it_is_never_enlarged() -> None:
+    image = lit(blob(300, 200, 100.0, 90.0, 5.0))
+    same = image.resized(900)
+    assert same.values.shape == (200, 300)
+    assert same.factor == image.factor
+
+
+def test_masked_parts_do_not_darken_their_neighbours() -> None:
+    values = np.ones((400, 600), np.float32)
+    weight = np.ones_like(values)
+    weight[:, 300:] = 0.0
+    values[:, 300:] = 50.0
+    small = LightImage(values=values, weight=weight, factor=1.0).resized(120)
+    assert small.values[:, :59] == pytest.approx(1.0, abs=1e-3)
+    assert small.weight[:, :60].min() == 1.0
+    assert small.weight[:, 60:].max() == 0.0
+
+
+def test_means_are_kept() -> None:
+    values = np.random.default_rng(0).random((400, 600)).astype(np.float32)
+    small = lit(values).resized(100)
+    assert small.values.mean() == pytest.approx(values.mean(), rel=0.01)
+
+
+def flat(value: float) -> Image:
+    return np.full((40, 60), value, np.float32)
+
+
+@given(a=st.floats(0.0, 1.0), b=st.floats(0.0, 1.0))
+def test_more_light_never_gives_less(a: float, b: float) -> None:
+    light = flat(0.01)
+    light[10, 20], light[30, 40] = a, b
+    values = light_image(light, flat(0.01), flat(0.002), flat(1.0), 1.0).values
+    if a > b + 1e-5:
+        assert values[10, 20] > values[30, 40] or b <= 0.01 >= a
+    assert values.min() >= 0.0
+
+
+def test_diffuse_light_is_dark_and_noise_is_small() -> None:
+    light = flat(0.2)
+    light[5, 5], light[6, 30] = 0.2 + 3.0 * 0.01, 0.9
+    image = light_image(light, flat(0.2), flat(0.01), flat(1.0), 0.7)
+    assert image.factor == 0.7
+    assert image.values[20, 20] == 0.0
+    assert image.values[5, 5] == pytest.approx(np.log10(2.0), abs=1e-3)  # the knee: 3 sigma
+    assert image.values[6, 30] == pytest.approx(np.log10(1.0 + 0.7 / 0.03), abs=1e-3)
+    darker = light_image(0.5 * light, flat(0.2), flat(0.01), flat(1.0), 1.0)
+    assert darker.values[20, 20] == 0.0
+
+
+def test_the_knee_follows_the_brightest_lights() -> None:
+    """With little noise, a light of 2 % of the brightest is doubled before the logarithm."""
+    light = flat(0.0)
+    light[::2, ::2] = 0.5
+    light[0, 1] = 0.01
+    image = light_image(light, flat(0.0), flat(1e-6), flat(1.0), 1.0)
+    assert image.values[0, 1] == pytest.approx(np.log10(2.0), abs=1e-3)
+    assert image.values[0, 0] == pytest.approx(np.log10(51.0), abs=1e-3)
+
+
+def test_a_black_photo_is_black() -> None:
+    image = light_image(flat(0.0), flat(0.0), flat(0.0), flat(1.0), 1.0)
+    assert image.values.max() == 0.0

@@ -1,0 +1,301 @@
+"""The robust fit of the pose: right with wrong matches among them, and honest about itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from matchers.camera import Camera
+from matchers.light_grid import LightGrid
+from matchers.patches import PatchMatches
+from matchers.pose import (
+    ACROSS,
+    ALONG,
+    FOCAL,
+    K1,
+    PARAMETERS,
+    PRINCIPAL_X,
+    PRINCIPAL_Y,
+    ROTATION,
+    UP,
+    PosePrior,
+    stepped,
+)
+from matchers.refine import FLOOR_PX, RefineParameters, fit_pose, refine
+from matchers.view import pyramid
+from tests.matchers.lamp_world import (
+    LampWorld,
+    angle_between_deg,
+    camera_over,
+    light_grid,
+    log_picture,
+    town_lamps,
+)
+
+VELOCITY = (-3000.0, 4000.0, 5000.0)
+ALL = np.arange(10) < 8  # the principal point is free in crops alone
+SIGMAS = {
+    "sigma_along_m": 4e3,
+    "sigma_across_m": 1e3,
+    "sigma_up_m": 500.0,
+    "sigma_log_focal": 0.01,
+    "sigma_k1": 0.05,
+}
+
+
+def prior_of(camera: Camera, **changes: float) -> PosePrior:
+    return PosePrior(
+        position_ecef_m=camera.position_ecef_m,
+        velocity_ecef=VELOCITY,
+        focal_px=camera.focal_px,
+        **{**SIGMAS, **changes},
+    )
+
+
+def start_camera() -> Camera:
+    return camera_over(
+        10.5, 42.5, off_nadir=30.0, azimuth=50.0, roll=20.0, width=600, height=400, focal_px=700.0
+    )
+
+
+def matches_of(
+    start: Camera,
+    true: Camera,
+    rng: np.random.Generator,
+    *,
+    sigma_px: float = 0.3,
+    outliers: float = 0.0,
+    count: int = 100,
+) -> PatchMatches:
+    """Places of the start's view as the true camera shows them, with noise and gross errors."""
+    x, y = rng.uniform(20, 579, count), rng.uniform(20, 379, count)
+    at_x, at_y = true.ecef_to_pixel(start.pixel_to_ecef(x, y))
+    noise = rng.normal(0.0, sigma_px, (2, count))
+    wrong = rng.random(count) < outliers
+    gross = rng.uniform(-8.0, 8.0, (2, count))
+    dx, dy = np.stack([at_x - x, at_y - y]) + np.where(wrong, gross, noise)
+    stated = max(sigma_px**2 - FLOOR_PX**2, 1e-4)
+    return PatchMatches(
+        x=x,
+        y=y,
+        dx=dx,
+        dy=dy,
+        covariance=np.tile(stated * np.eye(2), (count, 1, 1)),
+        ncc=np.full(count, 0.8),
+    )
+
+
+def a_step(rng: np.random.Generator) -> NDArray[np.float64]:
+    """A departure from the belief of the size that the belief allows."""
+    step = np.zeros(10)
+    step[ROTATION] = rng.normal(0.0, 0.003, 3)
+    step[FOCAL] = 0.01 * rng.normal()
+    step[[ALONG, ACROSS, UP]] = rng.normal(0.0, [4e3, 1e3, 500.0])
+    step[K1] = 0.02 * rng.normal()
+    return step
+
+
+def apart_px(found: Camera, true: Camera) -> float:
+    x, y = np.meshgrid(np.linspace(20, 579, 9), np.linspace(20, 379, 7))
+    at_x, at_y = found.ecef_to_pixel(true.pixel_to_ecef(x, y))
+    return float(np.sqrt(np.mean((at_x - x) ** 2 + (at_y - y) ** 2)))
+
+
+def test_an_exact_displacement_is_undone() -> None:
+    start = start_camera()
+    true = stepped(start, VELOCITY, a_step(np.random.default_rng(0)))
+    matches = matches_of(start, true, np.random.default_rng(1), sigma_px=0.0)
+    loose = prior_of(start, sigma_along_m=1e7, sigma_across_m=1e7, sigma_up_m=1e7)
+    loose = replace(loose, sigma_log_focal=10.0, sigma_k1=10.0)
+    found = fit_pose(start, matches, loose, ALL, 2.5)
+    assert apart_px(found.camera, true) < 1e-3
+    assert found.rms_px < 1e-3
+    assert found.weights.min() > 0.999
+    assert found.rendered == start
+    assert found.camera.focal_px == pytest.approx(true.focal_px, rel=1e-4)
+    assert found.camera.distortion[0] == pytest.approx(true.distortion[0], abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_quarter_of_wrong_matches_does_little_harm(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    start = start_camera()
+    true = stepped(start, VELOCITY, a_step(rng))
+    found = fit_pose(start, matches_of(start, true, rng, outliers=0.25), prior_of(start), ALL, 2.5)
+    assert apart_px(start, true) > 0.8
+    assert apart_px(found.camera, true) < 0.25
+    assert 0.2 < found.rms_px < 0.8
+    gross = np.hypot(*found.residual_px.T) > 3.0
+    assert gross.sum() > 5
+    assert found.weights[gross].max() < 0.25
+    assert np.median(found.weights[~gross]) > 0.75
+
+
+@pytest.mark.parametrize("outliers", [0.0, 0.25])
+def test_the_covariance_is_honest(outliers: float) -> None:
+    """Errors of 60 fits, in units of the stated sigmas, are of size one in every parameter."""
+    start = start_camera()
+    prior = prior_of(start)
+    pulls, pixels = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        step = a_step(rng)
+        true = stepped(start, VELOCITY, step)
+        found = fit_pose(start, matches_of(start, true, rng, outliers=outliers), prior, ALL, 2.5)
+        error = prior.departure(found.camera) - prior.departure(true)
+        sigma = np.sqrt(np.diag(found.covariance))
+        pulls.append((error / np.where(sigma > 0.0, sigma, 1.0))[FOCAL : K1 + 1])
+        turn = np.radians(angle_between_deg(found.camera, true))
+        pixels.append(turn / np.sqrt(np.trace(found.covariance[:3, :3])))
+    # k1 was drawn with 0.02 where the belief allows 0.05, so it may look better than stated
+    spread = np.std(pulls, axis=0)
+    assert (spread > [0.6, 0.6, 0.6, 0.6, 0.3]).all()
+    assert (spread < 1.6).all()
+    assert 0.5 < np.sqrt(np.mean(np.square(pixels))) < 1.6
+
+
+def test_noise_beyond_what_was_stated_widens_the_covariance() -> None:
+    start = start_camera()
+    honest, noisy = (
+        fit_pose(
+            start,
+            replace(
+                matches_of(start, start, np.random.default_rng(3), sigma_px=sigma),
+                covariance=np.tile(0.03 * np.eye(2), (100, 1, 1)),
+            ),
+            prior_of(start),
+            ALL,
+            2.5,
+        )
+        for sigma in (0.3, 1.5)
+    )
+    grown = np.diag(noisy.covariance)[:3] / np.diag(honest.covariance)[:3]
+    assert (grown > 3.0).all()
+
+
+def test_what_is_not_free_stays() -> None:
+    rng = np.random.default_rng(4)
+    start = start_camera()
+    true = stepped(start, VELOCITY, a_step(rng))
+    which = np.zeros(10, bool)
+    which[ROTATION] = True
+    found = fit_pose(start, matches_of(start, true, rng), prior_of(start), which, 2.5)
+    assert found.camera.focal_px == pytest.approx(start.focal_px, rel=1e-12)
+    assert found.camera.position_ecef_m == pytest.approx(start.position_ecef_m, abs=1e-6)
+    assert found.camera.distortion == start.distortion
+    assert np.diag(found.covariance)[3:].max() == 0.0
+    assert apart_px(found.camera, true) < apart_px(start, true)
+
+
+def test_belief_decides_what_the_lights_cannot_tell() -> None:
+    """A long lens straight down: focal length and height do the same to the picture."""
+    start = camera_over(10.5, 42.5, width=600, height=400, focal_px=5000.0)
+    step = np.zeros(10)
+    step[FOCAL] = 0.01
+    true = stepped(start, VELOCITY, step)
+    rng = np.random.default_rng(5)
+    matches = matches_of(start, true, rng, sigma_px=0.26)
+    focal = fit_pose(start, matches, prior_of(start, sigma_up_m=1.0), ALL, 2.5)
+    height = fit_pose(
+        start, matches, prior_of(start, sigma_up_m=20e3, sigma_log_focal=1e-6), ALL, 2.5
+    )
+    assert focal.camera.focal_px / start.focal_px == pytest.approx(1.01, abs=0.002)
+    fallen = np.linalg.norm(start.position_ecef_m) - np.linalg.norm(height.camera.position_ecef_m)
+    assert fallen == pytest.approx(0.01 * 410e3, rel=0.15)
+    assert max(apart_px(focal.camera, true), apart_px(height.camera, true)) < 0.15
+
+
+def test_a_crop_off_the_middle_moves_the_principal_point() -> None:
+    """The left half of a frame: the lens' axis meets the picture's edge, 150 px from its middle."""
+    start = start_camera()
+    cropped = replace(start, width_px=300, principal_point=(299.5, 199.5))
+    believed = replace(cropped, principal_point=(149.5, 199.5))
+    turn = np.zeros(PARAMETERS)
+    turn[1] = -np.arctan(150.0 / start.focal_px)  # so far the attitude makes up for it
+    wrong = stepped(believed, VELOCITY, turn)
+    rng = np.random.default_rng(8)
+    x, y = rng.uniform(10, 289, 120), rng.uniform(10, 389, 120)
+    at_x, at_y = cropped.ecef_to_pixel(wrong.pixel_to_ecef(x, y))
+    matches = PatchMatches(
+        x=x,
+        y=y,
+        dx=at_x - x + rng.normal(0.0, 0.3, 120),
+        dy=at_y - y + rng.normal(0.0, 0.3, 120),
+        covariance=np.tile(0.03 * np.eye(2), (120, 1, 1)),
+        ncc=np.full(120, 0.8),
+    )
+    prior = replace(
+        prior_of(believed), principal_point=believed.principal_point, sigma_principal_px=120.0
+    )
+    found = fit_pose(wrong, matches, prior, np.ones(PARAMETERS, bool), 2.5)
+    stuck = fit_pose(wrong, matches, prior, ALL, 2.5)
+
+    def apart(camera: Camera) -> float:
+        at_x, at_y = camera.ecef_to_pixel(cropped.pixel_to_ecef(x, y))
+        return float(np.sqrt(np.mean((at_x - x) ** 2 + (at_y - y) ** 2)))
+
+    assert apart(found.camera) < 0.3
+    assert apart(stuck.camera) > 2.0 * apart(found.camera)
+    sigma = np.sqrt(np.diag(found.covariance))[[PRINCIPAL_X, PRINCIPAL_Y]]
+    error = np.subtract(found.camera.principal_point, cropped.principal_point)
+    assert (np.abs(error) < 4.0 * sigma).all()
+    assert (sigma < 120.0).all()
+
+
+def test_patches_of_the_sky_are_left_out() -> None:
+    start = camera_over(10.5, 42.5, off_nadir=68.0, width=600, height=400, focal_px=700.0)
+    rng = np.random.default_rng(6)
+    matches = matches_of(start, start, rng)
+    sky = np.isnan(matches.dx)
+    assert sky.any()
+    matches = replace(matches, dx=np.nan_to_num(matches.dx), dy=np.nan_to_num(matches.dy))
+    found = fit_pose(start, matches, prior_of(start), ALL, 2.5)
+    assert len(found.matches) == len(found.weights) == (~sky).sum()
+
+
+@pytest.fixture(scope="module")
+def lamps() -> LampWorld:
+    return town_lamps(3, 4.0, 37.0, 20.0, 50.0, towns=1800, lamps_per_town=60, radius_km=3.0)
+
+
+@pytest.fixture(scope="module")
+def levels(lamps: LampWorld) -> tuple[LightGrid, ...]:
+    return pyramid(light_grid(lamps, 4.0, 37.0, 20.0, 50.0, 1.0 / 120.0), 4)
+
+
+def test_a_picture_is_fitted_to_a_fraction_of_a_pixel(
+    lamps: LampWorld, levels: tuple[LightGrid, ...]
+) -> None:
+    rng = np.random.default_rng(7)
+    believed = camera_over(
+        11.0, 43.0, off_nadir=25.0, azimuth=200.0, roll=80.0, width=300, height=200, focal_px=450.0
+    )
+    step = a_step(rng)
+    true = stepped(believed, VELOCITY, step)
+    photo = log_picture(true, lamps, blur_px=1.2)
+    nudge = np.zeros(10)
+    nudge[ROTATION] = [0.006, -0.005, 0.004]
+    start = stepped(believed, VELOCITY, nudge)
+    parameters = RefineParameters(patch_px=25, cells=10)
+    found = refine(levels, photo, np.ones_like(photo), start, prior_of(believed), parameters, ALL)
+    assert found is not None
+    x, y = np.meshgrid(np.linspace(10, 289, 9), np.linspace(10, 189, 7))
+    at_x, at_y = found.camera.ecef_to_pixel(true.pixel_to_ecef(x, y))
+    assert np.sqrt(np.mean((at_x - x) ** 2 + (at_y - y) ** 2)) < 0.3
+    assert len(found.matches) > 20
+    assert found.rms_px < 0.5
+    again = refine(levels, photo, np.ones_like(photo), start, prior_of(believed), parameters, ALL)
+    assert again is not None
+    assert again.camera == found.camera  # nothing is drawn at random
+
+
+def test_a_dark_picture_cannot_be_fitted(levels: tuple[LightGrid, ...]) -> None:
+    camera = camera_over(11.0, 43.0, width=150, height=100, focal_px=450.0)
+    dark = np.zeros((100, 150), np.float32)
+    parameters = RefineParameters(patch_px=21, cells=6)
+    assert (
+        refine(levels, dark, np.ones_like(dark), camera, prior_of(camera), parameters, ALL) is None
+    )

@@ -1,0 +1,297 @@
+"""The rendered map shows lights where PROJ and OpenCV put them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pyproj import Geod
+
+from matchers.camera import Camera
+from matchers.light_grid import LightGrid
+from matchers.view import covered, filled, footprint_level, ground_grid, pyramid, render
+from tests.matchers.lamp_world import camera_over, ecef, project
+
+WGS84 = Geod(ellps="WGS84")
+
+
+def grid_with_lights(
+    places: list[tuple[float, float]], *, west: float, north: float, step: float, size: int
+) -> tuple[LightGrid, list[tuple[float, float]]]:
+    """A dark grid with single lit pixels near some places, and where their centres are."""
+    values = np.zeros((size, size), np.float32)
+    centres = []
+    for lon, lat in places:
+        col, row = int((lon - west) / step), int((north - lat) / step)
+        values[row, col] = 1.0
+        centres.append((west + (col + 0.5) * step, north - (row + 0.5) * step))
+    grid = LightGrid(
+        values=values, lon0_deg=west + 0.5 * step, lat0_deg=north - 0.5 * step, step_deg=step
+    )
+    return grid, centres
+
+
+def centroid(image: NDArray[np.float32], x: float, y: float, reach: int) -> tuple[float, float]:
+    """Centre of the light around a place of an image."""
+    left, top = max(round(x) - reach, 0), max(round(y) - reach, 0)
+    part = image[top : top + 2 * reach + 1, left : left + 2 * reach + 1].astype(float)
+    assert part.sum() > 0.0
+    i, j = np.mgrid[: part.shape[0], : part.shape[1]]
+    return (
+        left + float((part * j).sum() / part.sum()),
+        top + float((part * i).sum() / part.sum()),
+    )
+
+
+VIEWS = {
+    "nadir": camera_over(12.0, 42.0, focal_px=1000.0, roll=25.0),
+    "oblique": camera_over(8.3, 42.0, focal_px=1800.0, off_nadir=37.0, azimuth=80.0),
+    "steep": camera_over(12.0, 36.1, focal_px=1800.0, off_nadir=55.0, azimuth=3.0, roll=-140.0),
+    "mirrored": camera_over(12.0, 42.0, focal_px=1000.0, roll=-60.0, mirrored=True),
+    "distorted": camera_over(
+        12.0, 42.0, focal_px=1000.0, roll=70.0, distortion=(-0.4, 0.0, 0.01, 0.0, 0.0)
+    ),
+}
+
+
+def lights_in(camera: Camera, count: int = 12) -> list[tuple[float, float]]:
+    """Places well inside a picture."""
+    rng = np.random.default_rng(5)
+    x = rng.uniform(20, camera.width_px - 21, 40)
+    y = rng.uniform(20, camera.height_px - 21, 40)
+    lon, lat = camera.pixel_to_lonlat(x, y)
+    seen = np.flatnonzero(np.isfinite(lon))[:count]
+    return [(float(lon[k]), float(lat[k])) for k in seen]
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("supersample", [1, 2, 3])
+def test_single_lit_pixels_appear_where_they_are(name: str, supersample: int) -> None:
+    """A map pixel is 2.2 to 4 image pixels wide here: half of one would be ten tolerances."""
+    camera = VIEWS[name]
+    for place in lights_in(camera):
+        west, north = round(place[0]) - 2.0, round(place[1]) + 2.0
+        grid, [(lon, lat)] = grid_with_lights([place], west=west, north=north, step=0.01, size=400)
+        x, y = project(camera, ecef(lon, lat)[None])[0]
+        found = centroid(render(pyramid(grid, 4), camera, supersample), x, y, 14)
+        assert found == pytest.approx((x, y), abs=0.1)
+
+
+def test_the_grids_positions_are_pixel_centres() -> None:
+    """The same values declared half a pixel further east and south move by half a pixel."""
+    camera = VIEWS["nadir"]
+    grid, [(lon, lat)] = grid_with_lights(
+        [(12.1, 41.9)], west=10.0, north=44.0, step=0.01, size=400
+    )
+    moved = replace(grid, lon0_deg=grid.lon0_deg + 0.005, lat0_deg=grid.lat0_deg - 0.005)
+    before, after = project(camera, ecef([lon, lon + 0.005], [lat, lat - 0.005]))
+    assert np.hypot(*(after - before)) > 1.0
+    found = centroid(render([moved], camera, 2), *after, 8)
+    assert found == pytest.approx(tuple(after), abs=0.1)
+
+
+def blob_grid(lon: float, lat: float, sigma_deg: float, step: float, size: int) -> LightGrid:
+    """A smooth light at a place, sampled at the pixel centres of a grid around it."""
+    west, north = round(lon / step) * step - size // 2 * step, lat + size // 2 * step
+    at_lon = west + (np.arange(size) + 0.5) * step
+    at_lat = north - (np.arange(size) + 0.5) * step
+    across = np.exp(-0.5 * ((at_lon - lon) * np.cos(np.radians(lat)) / sigma_deg) ** 2)
+    down = np.exp(-0.5 * ((at_lat - lat) / sigma_deg) ** 2)
+    return LightGrid(
+        values=np.outer(down, across).astype(np.float32),
+        lon0_deg=west + 0.5 * step,
+        lat0_deg=north - 0.5 * step,
+        step_deg=step,
+    )
+
+
+@pytest.mark.parametrize("focal_px", [500.0, 120.0, 60.0])
+def test_coarse_views_use_coarser_levels_and_keep_places(focal_px: float) -> None:
+    camera = camera_over(30.0, -20.0, focal_px=focal_px, roll=10.0)
+    pixel_deg = 410.0 / focal_px / 111.2
+    grid = blob_grid(30.413, -20.277, 1.2 * pixel_deg, 0.004, 900)
+    x, y = project(camera, ecef(30.413, -20.277)[None])[0]
+    levels = pyramid(grid, 6)
+    dark_first = (replace(grid, values=0.0 * grid.values), *levels[1:])
+    image = render(levels, camera, 1)
+    assert centroid(image, x, y, 9) == pytest.approx((x, y), abs=0.1)
+    if pixel_deg > 3 * 0.004:
+        # Only the coarser levels are looked at: the finest would alias
+        assert render(dark_first, camera, 1) == pytest.approx(image)
+
+
+def test_a_pyramid_keeps_means_and_places() -> None:
+    rng = np.random.default_rng(0)
+    grid = LightGrid(
+        values=rng.random((96, 128)).astype(np.float32), lon0_deg=5.0, lat0_deg=50.0, step_deg=0.25
+    )
+    levels = pyramid(grid, 9)
+    assert levels[0] is grid
+    assert [level.values.shape for level in levels] == [(96, 128), (48, 64), (24, 32), (12, 16)]
+    for k, level in enumerate(levels):
+        assert level.values.mean() == pytest.approx(grid.values.mean(), abs=1e-6)
+        assert level.step_deg == 0.25 * 2**k
+        # The outer edges stay where they are
+        assert level.lon0_deg - 0.5 * level.step_deg == pytest.approx(5.0 - 0.125)
+        assert level.lat0_deg + 0.5 * level.step_deg == pytest.approx(50.0 + 0.125)
+    assert levels[1].values[3, 5] == pytest.approx(grid.values[6:8, 10:12].mean())
+    assert len(pyramid(grid, 2)) == 2
+
+
+def test_a_pyramid_of_odd_size_drops_the_last_row_and_column() -> None:
+    values = np.zeros((33, 17), np.float32)
+    values[2, 3] = 4.0
+    grid = LightGrid(values=values, lon0_deg=0.0, lat0_deg=0.0, step_deg=1.0, saturation=2.0)
+    half = pyramid(grid, 2)[1]
+    assert half.values.shape == (16, 8)
+    assert half.values[1, 1] == 1.0
+    assert half.saturation == 2.0
+
+
+def test_a_pixel_of_a_pyramid_is_valid_if_all_its_parts_are() -> None:
+    valid = np.ones((32, 32), bool)
+    valid[5, 9] = False
+    grid = LightGrid(
+        values=np.ones((32, 32), np.float32), valid=valid, lon0_deg=0.0, lat0_deg=0.0, step_deg=1.0
+    )
+    half = pyramid(grid, 2)[1]
+    assert half.valid is not None
+    assert np.argwhere(~half.valid).tolist() == [[2, 4]]
+
+
+def test_a_grid_across_the_antimeridian_is_continuous() -> None:
+    camera = camera_over(179.95, -17.0, focal_px=1000.0)
+    for lon in (179.8, -179.9):
+        turned = lon if lon > 0 else lon + 360.0
+        grid, [(at_lon, at_lat)] = grid_with_lights(
+            [(turned, -17.1)], west=178.0, north=-15.0, step=0.01, size=400
+        )
+        x, y = project(camera, ecef(at_lon, at_lat)[None])[0]
+        assert 0.0 < x < 299.0
+        found = centroid(render(pyramid(grid, 3), camera, 2), x, y, 10)
+        assert found == pytest.approx((x, y), abs=0.1)
+
+
+@pytest.mark.parametrize("turn", [-360.0, 0.0, 360.0])
+def test_grid_positions_in_any_turn(turn: float) -> None:
+    grid = LightGrid(
+        values=np.zeros((20, 40), np.float32), lon0_deg=178.5, lat0_deg=10.0, step_deg=0.1
+    )
+    col, row = grid.to_pixel(np.array([-179.5 + turn, 179.0 + turn]), np.array([9.5, 10.0]))
+    assert col == pytest.approx([20.0, 5.0])
+    assert row == pytest.approx([5.0, 0.0])
+
+
+def test_the_sky_is_dark_and_the_rest_bright() -> None:
+    camera = camera_over(12.0, 42.0, off_nadir=68.0, azimuth=0.0, focal_px=250.0)
+    grid = LightGrid(
+        values=np.ones((600, 900), np.float32), lon0_deg=-33.0, lat0_deg=72.0, step_deg=0.1
+    )
+    _, _, lon, _ = ground_grid(camera, 1)
+    sky = ~np.isfinite(lon[:200, :300])
+    assert 0.05 < sky.mean() < 0.6
+    image = render(pyramid(grid, 5), camera, 2)
+    edge = np.abs(np.gradient(sky.astype(float))[0]) > 0  # within a lattice step of the limb
+    for _ in range(6):
+        edge[1:] |= edge[:-1]
+        edge[:-1] |= edge[1:]
+    assert image[sky & ~edge].max() == 0.0
+    assert image[~sky & ~edge].min() > 0.999
+
+
+def test_outside_the_map_is_dark() -> None:
+    camera = camera_over(12.0, 42.0)
+    grid = LightGrid(
+        values=np.ones((50, 50), np.float32), lon0_deg=100.0, lat0_deg=42.0, step_deg=0.1
+    )
+    assert render([grid], camera, 2).max() == 0.0
+
+
+def test_the_lattice_reaches_past_the_far_edges() -> None:
+    camera = camera_over(12.0, 42.0, width=30, height=21)
+    x, y, lon, lat = ground_grid(camera, 8, margin_px=4)
+    assert x[0] == -4.0
+    assert x[-1] >= 29.0 + 4.0
+    assert y[-1] >= 20.0 + 4.0
+    assert lon.shape == lat.shape == (len(y), len(x))
+    expected = camera.pixel_to_lonlat(x[2], y[1])
+    assert (lon[1, 2], lat[1, 2]) == pytest.approx((float(expected[0]), float(expected[1])))
+
+
+def test_the_level_grows_with_the_footprint() -> None:
+    col, row = np.meshgrid(np.arange(64, dtype=np.float32), np.arange(64, dtype=np.float32))
+    found = [int(footprint_level(s * col, s * row, 8).max()) for s in (0.3, 1, 2, 4, 8, 16, 1e6)]
+    assert found == sorted(found)
+    assert found[0] == found[1] == 0
+    assert found[2:6] == [1, 2, 3, 4]
+    assert found[6] == 7  # never beyond the coarsest
+    narrow = footprint_level(16 * col, 2 * row, 8)  # a slanted footprint goes by its narrow side
+    assert set(narrow.ravel().tolist()) == {1}
+    turned = footprint_level(1.414 * (col - row), 1.414 * (col + row), 8)
+    assert set(turned.ravel().tolist()) == {1}
+    assert footprint_level(col[:3, :3], row[:3, :3], 8).tolist() == [[0] * 3] * 3
+
+
+def test_level_of_every_pixel_of_an_oblique() -> None:
+    """Towards the horizon a pixel's narrow side grows with the distance alone."""
+    camera = camera_over(12.0, 42.0, off_nadir=55.0, focal_px=300.0)
+    grid = LightGrid(
+        values=np.ones((2000, 4000), np.float32), lon0_deg=2.0, lat0_deg=60.0, step_deg=0.01
+    )
+    lon, lat = camera.pixel_to_lonlat(*np.meshgrid(np.arange(300.0), np.arange(200.0)))
+    col, row = grid.to_pixel(lon, lat)
+    seen = np.isfinite(col).all(axis=1)
+    first = int(np.flatnonzero(seen)[0])
+    level = footprint_level(col[first:].astype(np.float32), row[first:].astype(np.float32), 8)
+    down_the_middle = level[8:, 150]
+    assert (np.diff(down_the_middle.astype(int)) <= 0).all()
+    assert down_the_middle[0] > down_the_middle[-1]
+
+
+def test_what_the_map_does_not_hold_is_not_covered() -> None:
+    valid = np.ones((400, 400), bool)
+    valid[:, :200] = False
+    grid = LightGrid(
+        values=np.ones((400, 400), np.float32),
+        valid=valid,
+        lon0_deg=10.005,
+        lat0_deg=43.995,
+        step_deg=0.01,
+    )
+    camera = camera_over(12.0, 42.0, focal_px=1500.0)
+    found = covered([grid], camera)
+    assert found is not None
+    x, y = np.meshgrid(np.arange(300.0), np.arange(200.0))
+    lon, _ = camera.pixel_to_lonlat(x, y)
+    clear = np.abs(lon - 12.0) > 0.02
+    assert (found[clear] == (lon > 12.0)[clear]).all()
+    assert covered([replace(grid, valid=None)], camera) is None
+    assert covered([replace(grid, valid=np.ones_like(valid))], camera) is None
+
+
+def test_the_sky_needs_no_map() -> None:
+    valid = np.zeros((40, 40), bool)
+    grid = LightGrid(
+        values=np.zeros((40, 40), np.float32),
+        valid=valid,
+        lon0_deg=0.0,
+        lat0_deg=80.0,
+        step_deg=0.1,
+    )
+    camera = camera_over(12.0, 42.0, off_nadir=68.0, focal_px=250.0)
+    found = covered([grid], camera)
+    assert found is not None
+    lon, _ = camera.pixel_to_lonlat(150.0, [0.0, 199.0])
+    assert np.isfinite(lon).tolist() == [False, True]
+    assert (found[0, 150], found[199, 150]) == (1.0, 0.0)
+
+
+def test_holes_are_filled_with_the_mean() -> None:
+    values = np.array([[1.0, 3.0], [0.0, 0.0]], np.float32)
+    valid = np.array([[True, True], [False, True]])
+    grid = LightGrid(values=values, valid=valid, lon0_deg=0.0, lat0_deg=0.0, step_deg=1.0)
+    assert filled(grid).values == pytest.approx(np.array([[1.0, 3.0], [4.0 / 3.0, 0.0]]))
+    assert filled(replace(grid, valid=None)).values is values
+    assert filled(replace(grid, valid=np.zeros((2, 2), bool))).values is values

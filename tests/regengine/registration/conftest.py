@@ -1,0 +1,40 @@
+"""Simulated photographs that several modules look at, registered once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import pytest
+
+from tests.regengine.registration.simulated_frames import CITY, PLAIN, Solved, shoot, solve_shot
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    """The machine is shared: threads only wait for each other."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    yield
+    cv2.setNumThreads(before)
+
+
+@pytest.fixture(scope="session")
+def near_nadir(tmp_path_factory: pytest.TempPathFactory) -> Solved:
+    """A great city and its coast from nearly above."""
+    shot = shoot(CITY, off_nadir_deg=6.0)
+    return solve_shot(shot, tmp_path_factory.mktemp("near") / "near.png")
+
+
+@pytest.fixture(scope="session")
+def oblique(tmp_path_factory: pytest.TempPathFactory) -> Solved:
+    """Towns seen at 50 degrees from the vertical."""
+    shot = shoot(PLAIN, off_nadir_deg=50.0, roll_deg=-70.0)
+    return solve_shot(shot, tmp_path_factory.mktemp("oblique") / "oblique.png")
+
+
+@pytest.fixture(scope="session")
+def slanted(tmp_path_factory: pytest.TempPathFactory) -> Solved:
+    """Many towns seen at 30 degrees from the vertical."""
+    shot = shoot(PLAIN, off_nadir_deg=30.0)
+    return solve_shot(shot, tmp_path_factory.mktemp("slanted") / "slanted.png")

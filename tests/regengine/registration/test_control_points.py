@@ -1,0 +1,294 @@
+"""Four places out of a solved camera: spread, each by itself, and honest about it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.spatial import ConvexHull
+
+from benchmarks.simulate.geodesy import wgs84
+from matchers.earth import incidence_deg
+from matchers.refine import RefineParameters
+from regengine.control_points import clockwise, control_point, ground_jacobian, propose
+from regengine.finalists import Solution, back_to_stored, solve
+from regengine.result import ControlPoint
+from tests.matchers.lamp_world import camera_over, east_north_up, ecef
+from tests.regengine.registration.simulated_frames import Solved, light_map
+
+NO_LIGHTS = np.zeros((0, 2))
+SCENES = ("near_nadir", "oblique", "slanted")
+
+
+def points_of(solved: Solved, picture_path: Path) -> tuple[ControlPoint, ...]:
+    """Control points of another state of the same photograph, from the same finalist."""
+    fine = solved.fine(picture_path)
+    solution = solve(light_map(), fine, solved.best.finalists[0], RefineParameters())
+    assert solution is not None
+    return propose(solution, back_to_stored(solution.camera, solved.best.camera), NO_LIGHTS)
+
+
+def pixel_errors(solved: Solved, points: tuple[ControlPoint, ...]) -> NDArray[np.float64]:
+    """Pixel of each point minus the pixel that truly shows its place, shape (n, 2)."""
+    x, y, _, _ = solved.shot.camera.project([p.lon for p in points], [p.lat for p in points])
+    return np.array([(p.x, p.y) for p in points]) - np.stack([x, y], axis=1)
+
+
+def shifted_town(
+    picture: NDArray[np.uint8], at: ControlPoint, dx: float, dy: float, radius_px: float = 22.0
+) -> NDArray[np.uint8]:
+    """The picture with everything around a place moved, blended into its surroundings."""
+    height, width = picture.shape[:2]
+    y, x = np.mgrid[:height, :width]
+    inside = np.clip((radius_px + 4.0 - np.hypot(x - at.x, y - at.y)) / 8.0, 0.0, 1.0)[..., None]
+    move = np.array([[1.0, 0.0, dx], [0.0, 1.0, dy]])
+    moved = cv2.warpAffine(picture, move, (width, height))
+    return np.asarray((inside * moved + (1.0 - inside) * picture).round(), np.uint8)
+
+
+def test_a_shifted_town_moves_its_own_point_alone(slanted: Solved, tmp_path: Path) -> None:
+    """Three pixels are ten sigma: the point must not stay there with a small sigma."""
+    before = points_of(slanted, slanted.frame.path)
+    errors = pixel_errors(slanted, before)
+    kept = 0
+    for k, (dx, dy) in enumerate([(3.0, 0.0), (0.0, -3.0), (-3.0, 0.0), (0.0, 3.0)]):
+        path = tmp_path / "shifted.png"
+        Image.fromarray(shifted_town(slanted.shot.picture, before[k], dx, dy)).save(path)
+        after = points_of(slanted, path)
+        new_errors = pixel_errors(slanted, after)
+        for number, point in enumerate(after):
+            apart = [float(np.hypot(point.x - p.x, point.y - p.y)) for p in before]
+            if apart[k] < 15.0:
+                moved = float(np.hypot(*(new_errors[number] - errors[k])))
+                assert moved > 1.5 or point.sigma_px > 3.0 * before[k].sigma_px
+                assert point.sigma_px > 3.0 * before[k].sigma_px
+            nearest = int(np.argmin(apart))
+            if nearest != k and apart[nearest] < 5.0:
+                kept += 1
+                assert new_errors[number] == pytest.approx(errors[nearest], abs=0.1)
+                assert point.sigma_px < 1.5 * before[nearest].sigma_px
+        assert (np.hypot(*new_errors.T) < 4.0 * np.array([p.sigma_px for p in after])).all()
+    assert kept >= 9  # of twelve: the others may be exchanged for better spread ones
+
+
+def random_subsets(solved: Solved, count: int) -> list[tuple[ControlPoint, ...]]:
+    """Control points out of different halves of a solution's patches."""
+    solution = solved.best.solution
+    refinement = solution.refinement
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(count):
+        chosen = np.flatnonzero(rng.random(len(refinement.matches)) < 0.4)
+        part = replace(
+            refinement,
+            matches=refinement.matches.chosen(chosen),
+            residual_px=refinement.residual_px[chosen],
+            weights=refinement.weights[chosen],
+        )
+        found.append(propose(replace(solution, refinement=part), solved.best.camera, NO_LIGHTS))
+    return found
+
+
+def test_sigma_is_honest(request: pytest.FixtureRequest) -> None:
+    """Over three photographs: the true place lies within three sigma, and sigma is not idle."""
+    pulls, ground_pulls = [], []
+    for name in SCENES:
+        solved: Solved = request.getfixturevalue(name)
+        for points in random_subsets(solved, 12):
+            sigma = np.array([p.sigma_px for p in points])
+            pulls.append(pixel_errors(solved, points) / sigma[:, None])
+            lon, lat, _ = solved.shot.camera.ground([p.x for p in points], [p.y for p in points])
+            away = wgs84().inv(lon, lat, [p.lon for p in points], [p.lat for p in points])[2]
+            ground_pulls.append(np.asarray(away) / np.array([p.sigma_m for p in points]))
+    pull, ground_pull = np.abs(np.concatenate(pulls)), np.concatenate(ground_pulls)
+    assert len(ground_pull) == 3 * 12 * 4
+    assert (pull < 3.0).mean() >= 0.95
+    # Two axes: a distance of 3.5 sigma is passed by two in a thousand
+    assert (ground_pull < 3.5).mean() >= 0.95
+    assert np.median(pull) > 0.1
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_four_points_well_spread_on_lit_ground(name: str, request: pytest.FixtureRequest) -> None:
+    solved: Solved = request.getfixturevalue(name)
+    points = solved.result.control_points
+    assert len(points) == 4
+    x, y = np.array([(p.x, p.y) for p in points]).T
+    corners = np.stack([x, y], axis=1)
+    lit = solved.best.photo_towns.positions[solved.best.met]
+    factor = solved.best.solution.image.factor
+    hull = ConvexHull((lit + 0.5) / factor - 0.5)
+    assert ConvexHull(corners).volume >= 0.4 * hull.volume
+    height, width = solved.shot.picture.shape[:2]
+    assert ((x > 0) & (x < width - 1) & (y > 0) & (y < height - 1)).all()
+    ground = ecef([p.lon for p in points], [p.lat for p in points])
+    assert incidence_deg(solved.best.camera.position_ecef_m, ground).max() <= 80.0
+    # Clockwise from the top left
+    assert np.argmin(x + y) == 0
+    turns = np.cross(
+        np.c_[np.roll(corners, -1, axis=0) - corners, np.zeros(4)],
+        np.c_[np.roll(corners, -2, axis=0) - np.roll(corners, -1, axis=0), np.zeros(4)],
+    )[:, 2]
+    assert (turns > 0.0).all() or (turns >= 0.0).sum() >= 3
+    assert all(p.sigma_px > 0.0 and p.sigma_m > 0.0 for p in points)
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_points_are_where_they_say(name: str, request: pytest.FixtureRequest) -> None:
+    solved: Solved = request.getfixturevalue(name)
+    points = solved.result.control_points
+    lon, lat, _ = solved.shot.camera.ground([p.x for p in points], [p.y for p in points])
+    away = wgs84().inv(lon, lat, [p.lon for p in points], [p.lat for p in points])[2]
+    assert solved.result.footprint_diagonal_km is not None
+    assert max(away) < max(1000.0, 10.0 * solved.result.footprint_diagonal_km)
+
+
+def test_lights_near_a_point_are_counted(near_nadir: Solved) -> None:
+    best = near_nadir.best
+    bare = propose(best.solution, best.camera, NO_LIGHTS)
+    assert [p.lights for p in bare] == [0, 0, 0, 0]
+    factor = best.solution.image.factor
+    here = np.array([(p.x, p.y) for p in bare])
+    lights = np.repeat((here[[1]] + 0.5) * factor - 0.5, 5, axis=0)
+    assert [p.lights for p in propose(best.solution, best.camera, lights)][1] == 5
+
+
+def with_patches(solution: Solution, chosen: NDArray[np.intp]) -> Solution:
+    refinement = solution.refinement
+    return replace(
+        solution,
+        refinement=replace(
+            refinement,
+            matches=refinement.matches.chosen(chosen),
+            residual_px=refinement.residual_px[chosen],
+            weights=refinement.weights[chosen],
+        ),
+    )
+
+
+def test_poor_patches_are_used_only_where_there_are_no_better(near_nadir: Solved) -> None:
+    best = near_nadir.best
+    refinement = best.solution.refinement
+    count = len(refinement.matches)
+    believed = np.flatnonzero(refinement.weights > 0.5)[:8]
+    some = with_patches(best.solution, believed)
+    poor = replace(some.refinement.matches, ncc=np.full(8, 0.4))
+    found = propose(
+        replace(some, refinement=replace(some.refinement, matches=poor)), best.camera, NO_LIGHTS
+    )
+    assert len(found) == 4
+    mixed = replace(refinement.matches, ncc=np.where(np.arange(count) < 10, 0.36, 0.9))
+    chosen = propose(
+        replace(best.solution, refinement=replace(refinement, matches=mixed)),
+        best.camera,
+        NO_LIGHTS,
+    )
+    factor = best.solution.image.factor
+    x, y = np.array([(p.x, p.y) for p in chosen]).T
+    at = np.stack([mixed.x + mixed.dx, mixed.y + mixed.dy], axis=1)
+    here = (np.stack([x, y], axis=1) + 0.5) * factor - 0.5
+    assert np.linalg.norm(at[None] - here[:, None], axis=2).argmin(axis=1).min() >= 10
+
+
+def test_patches_that_the_fit_does_not_believe_rest_on_the_camera(near_nadir: Solved) -> None:
+    """Four patches are left, of which two point at random: all four points are right."""
+    best = near_nadir.best
+    refinement = best.solution.refinement
+    believed = np.flatnonzero(refinement.weights > 0.5)
+    some = with_patches(best.solution, believed[:: max(1, len(believed) // 4)][:4])
+    wild = np.array([[0.0, 0.0], [6.0, -3.0], [-4.0, 5.0], [0.0, 0.0]])
+    matches = some.refinement.matches
+    spoilt = replace(
+        some.refinement,
+        matches=replace(matches, dx=matches.dx + wild[:, 0], dy=matches.dy + wild[:, 1]),
+        residual_px=some.refinement.residual_px + wild,
+        weights=np.where(np.any(wild != 0.0, axis=1), 0.01, some.refinement.weights),
+    )
+    points = propose(replace(some, refinement=spoilt), best.camera, NO_LIGHTS)
+    assert len(points) == 4
+    errors = np.hypot(*pixel_errors(near_nadir, points).T)
+    assert (errors < 4.0 * np.array([p.sigma_px for p in points])).all()
+    assert errors.max() < 2.0 / best.solution.image.factor
+
+
+def test_as_many_points_as_there_are_patches(near_nadir: Solved) -> None:
+    best = near_nadir.best
+    for count in (0, 2, 3):
+        some = with_patches(best.solution, np.arange(count))
+        assert len(propose(some, best.camera, NO_LIGHTS)) == count
+
+
+def test_a_disagreeing_patch_pays_with_its_sigma(near_nadir: Solved) -> None:
+    """The same four patches, one of which lies 3 px from where the camera has it."""
+    best = near_nadir.best
+    four = propose(best.solution, best.camera, NO_LIGHTS)
+    refinement = best.solution.refinement
+    matches, factor = refinement.matches, best.solution.image.factor
+    at = np.stack([matches.x + matches.dx, matches.y + matches.dy], axis=1)
+    here = np.array([((p.x + 0.5) * factor - 0.5, (p.y + 0.5) * factor - 0.5) for p in four])
+    chosen = np.linalg.norm(at[None] - here[:, None], axis=2).argmin(axis=1)
+    only = with_patches(best.solution, chosen)
+    steady = propose(only, best.camera, NO_LIGHTS)
+    residual = only.refinement.residual_px.copy()
+    residual[2] += [3.0, 0.0]
+    spoilt = replace(only, refinement=replace(only.refinement, residual_px=residual))
+    after = propose(spoilt, best.camera, NO_LIGHTS)
+    assert after[2].sigma_px > 2.0 / factor * 0.9
+    assert after[2].sigma_m > 2.0 * steady[2].sigma_m
+    for k in (0, 1, 3):
+        assert after[k] == steady[k]
+
+
+def test_corners_in_any_order_go_clockwise() -> None:
+    x, y = np.array([0.0, 10.0, 10.0, 0.0]), np.array([0.0, 0.0, 8.0, 8.0])
+    for order in ([2, 0, 3, 1], [1, 3, 0, 2], [0, 1, 2, 3]):
+        ring = clockwise(x[order], y[order])
+        assert np.stack([x[order][ring], y[order][ring]], axis=1).tolist() == [
+            [0.0, 0.0],
+            [10.0, 0.0],
+            [10.0, 8.0],
+            [0.0, 8.0],
+        ]
+
+
+def test_a_point_of_a_resized_picture_in_stored_pixels() -> None:
+    """Half-pixel rule: pixel 10 of a picture brought down four times lies at 41.5."""
+    camera = camera_over(10.0, 40.0, focal_px=800.0)
+    place, covariance = np.array([10.0, 20.0]), np.diag([0.04, 0.09])
+    point = control_point(camera, ecef(10.1, 40.05), place, covariance, 4.0, 3)
+    assert (point.x, point.y) == (41.5, 81.5)
+    assert (point.lon, point.lat) == pytest.approx((10.1, 40.05), abs=1e-9)
+    assert point.covariance_px == pytest.approx((16 * 0.04, 0.0, 16 * 0.09))
+    assert point.sigma_px == pytest.approx(4.0 * np.sqrt((0.04 + 0.09) / 2.0))
+    assert point.lights == 3
+    # A pixel is 410 km / 800 px = 512 m; the map's own error comes on top
+    metres = 410e3 / 800.0
+    expected = np.sqrt((16 * (0.04 + 0.09) / 2.0) * metres**2 + 130.0**2)
+    assert point.sigma_m == pytest.approx(expected, rel=0.02)
+    east, cross, north = point.covariance_m
+    assert east * north > cross**2
+
+
+def test_uncertainty_on_slanted_ground_is_stretched() -> None:
+    """At 60 degrees of incidence a pixel is twice as long away from the camera as across."""
+    camera = camera_over(0.0, 0.0, off_nadir=55.0, azimuth=0.0, focal_px=800.0)
+    lon, lat = (float(v) for v in camera.pixel_to_lonlat(149.5, 99.5))
+    point = control_point(camera, ecef(lon, lat), np.array([149.5, 99.5]), np.eye(2), 1.0, 0)
+    east, _, north = point.covariance_m
+    incidence = np.radians(float(incidence_deg(camera.position_ecef_m, ecef(lon, lat))))
+    assert np.sqrt(north / east) == pytest.approx(1.0 / np.cos(incidence), rel=0.05)
+
+
+def test_the_jacobian_is_pixels_per_metre() -> None:
+    camera = camera_over(30.0, -20.0, off_nadir=35.0, azimuth=120.0, roll=50.0, focal_px=900.0)
+    lon, lat = (float(v) for v in camera.pixel_to_lonlat(100.0, 60.0))
+    jacobian = ground_jacobian(camera, lon, lat)
+    east, north, _ = east_north_up(lon, lat)
+    x, y = camera.ecef_to_pixel(ecef(lon, lat) + 300.0 * east - 500.0 * north)
+    moved = jacobian @ [300.0, -500.0]
+    assert [float(x) - 100.0, float(y) - 60.0] == pytest.approx(moved.tolist(), abs=0.01)

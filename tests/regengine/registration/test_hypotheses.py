@@ -1,0 +1,160 @@
+"""One look: candidates near the truth, and which of them are the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from matchers.attitude import turned
+from matchers.camera import Camera
+from matchers.light_grid import LightGrid
+from matchers.photo_light import LightImage
+from matchers.pose import PosePrior
+from matchers.templates import DenseParameters
+from matchers.view import pyramid
+from regengine.hypotheses import Candidate, Look, far_apart, merged, same_view, take_look
+from tests.matchers.lamp_world import (
+    LampWorld,
+    angle_between_deg,
+    camera_over,
+    light_grid,
+    log_picture,
+    town_lamps,
+)
+
+PARAMETERS = DenseParameters(template_px=48)
+
+
+@pytest.fixture(scope="module")
+def lamps() -> LampWorld:
+    return town_lamps(5, -2.0, 34.0, 26.0, 53.0, towns=3000, lamps_per_town=20, radius_km=5.0)
+
+
+@pytest.fixture(scope="module")
+def levels(lamps: LampWorld) -> tuple[LightGrid, ...]:
+    return pyramid(light_grid(lamps, -2.0, 34.0, 26.0, 53.0, 0.03), 5)
+
+
+def look_from(camera: Camera, *, mirrored: bool = False, scale: float = 1.0) -> Look:
+    prior = PosePrior(
+        position_ecef_m=camera.position_ecef_m,
+        velocity_ecef=(-3000.0, 4000.0, 5000.0),
+        focal_px=camera.focal_px * scale,
+        sigma_along_m=20e3,
+        sigma_across_m=1e3,
+        sigma_up_m=1e3,
+        sigma_log_focal=0.03,
+        sigma_k1=0.05,
+    )
+    return Look(
+        offset_km=0.0,
+        scale=scale,
+        mirrored=mirrored,
+        prior=prior,
+        speed_km_s=7.66,
+        off_nadir_deg=(0.0, 40.0),
+    )
+
+
+def photo_of(true: Camera, lamps: LampWorld) -> LightImage:
+    """A picture of 192 x 128 pixels of a camera for stored pixels twice as small."""
+    small = true.scaled(0.5, 192, 128)
+    values = log_picture(small, lamps)
+    return LightImage(values=values, weight=np.ones_like(values), factor=0.5)
+
+
+def true_camera(**changes: float | bool) -> Camera:
+    given = {"off_nadir": 15.0, "azimuth": 70.0, "roll": -35.0, **changes}
+    return camera_over(12.0, 43.5, width=384, height=256, focal_px=720.0, **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_look_finds_the_camera(
+    lamps: LampWorld, levels: tuple[LightGrid, ...], mirrored: bool
+) -> None:
+    true = true_camera(mirrored=mirrored)
+    coarse = photo_of(true, lamps).resized(48, detail_px=PARAMETERS.detail_px)
+    blank = replace(true, quaternion=(0.0, 0.0, 0.0, 1.0), mirrored=False)
+    found = take_look(levels, coarse, blank, look_from(true, mirrored=mirrored), PARAMETERS)
+    assert [c.ncc for c in found] == sorted((c.ncc for c in found), reverse=True)
+    best = found[0].camera
+    assert best.mirrored == mirrored
+    assert (best.width_px, best.height_px) == (384, 256)
+    assert same_view(best, true, 0.02)
+    # A slide along the track of one sigma, 20 km, is made up for by a tilt of 3 degrees
+    assert angle_between_deg(best, true) < 4.0
+    assert all(other.ncc < found[0].ncc - 0.1 for other in found[1:])
+
+
+def test_a_look_at_the_wrong_scale_finds_less(
+    lamps: LampWorld, levels: tuple[LightGrid, ...]
+) -> None:
+    """The stored picture is a crop: its focal length is 1.3 times the nominal one."""
+    true = true_camera()
+    coarse = photo_of(true, lamps).resized(48, detail_px=PARAMETERS.detail_px)
+    nominal = replace(true, focal_px=true.focal_px / 1.3, quaternion=(0.0, 0.0, 0.0, 1.0))
+    right, wrong = (
+        take_look(levels, coarse, nominal, look_from(nominal, scale=scale), PARAMETERS)[0]
+        for scale in (1.25, 0.8)
+    )
+    assert right.camera.focal_px == pytest.approx(true.focal_px, rel=0.03)
+    assert same_view(right.camera, true, 0.04)
+    assert right.ncc > wrong.ncc + 0.1
+
+
+def test_the_same_view_moves_little() -> None:
+    camera = true_camera()
+    long_side = 384
+    assert same_view(camera, camera, 0.08)
+    slightly = turned(camera, [0.0, 0.04 * long_side / camera.focal_px, 0.0])
+    clearly = turned(camera, [0.0, 0.16 * long_side / camera.focal_px, 0.0])
+    assert same_view(camera, slightly, 0.08)
+    assert not same_view(camera, clearly, 0.08)
+    assert not same_view(camera, replace(camera, mirrored=True), 0.08)
+    rolled = turned(camera, [0.0, 0.0, np.pi])
+    assert not same_view(camera, rolled, 0.08)
+
+
+def test_a_view_is_the_same_from_a_place_nearby_that_shows_the_same_ground() -> None:
+    """Moved along the track and turned back: the ground stays where it is in the picture."""
+    camera = true_camera()
+    ground = camera.pixel_to_ecef(191.5, 127.5)
+    for km, same in ((20.0, True), (400.0, False)):
+        x, y, z = (np.asarray(camera.position_ecef_m) + km * 1e3 * camera.matrix[:, 0]).tolist()
+        moved = replace(camera, position_ecef_m=(x, y, z))
+        px, _ = moved.ecef_to_pixel(ground)
+        angle = np.arctan((px - 191.5) / camera.focal_px)
+        back = turned(moved, [0.0, float(angle), 0.0])
+        assert float(back.ecef_to_pixel(ground)[0]) == pytest.approx(191.5, abs=2.0)
+        assert same_view(camera, back, 0.08) is same
+
+
+def test_a_view_of_the_sky_is_like_none() -> None:
+    sky = camera_over(12.0, 43.5, off_nadir=150.0)
+    assert not same_view(sky, sky, 0.08)
+
+
+def test_the_quick_test_never_splits_what_is_the_same() -> None:
+    rng = np.random.default_rng(0)
+    camera = true_camera()
+    for _ in range(200):
+        other = turned(camera, rng.normal(0.0, 0.05, 3))
+        if same_view(camera, other, 0.08):
+            assert not far_apart(camera, other, 0.08)
+    assert far_apart(camera, turned(camera, [1.0, 0.0, 0.0]), 0.08)
+
+
+def test_of_candidates_that_are_the_same_view_the_best_stays() -> None:
+    camera = true_camera()
+    look = look_from(camera)
+
+    def candidate(angle: float, ncc: float) -> Candidate:
+        return Candidate(camera=turned(camera, [0.0, angle, 0.0]), ncc=ncc, look=look)
+
+    first = merged([], [candidate(0.0, 0.5), candidate(0.3, 0.4), candidate(0.305, 0.3)])
+    assert [c.ncc for c in first] == [0.5, 0.4]
+    second = merged(first, [candidate(0.005, 0.6), candidate(-0.3, 0.7), candidate(0.302, 0.2)])
+    assert [c.ncc for c in second] == [0.7, 0.6, 0.4]
+    assert merged(second, []) == second

@@ -1,0 +1,196 @@
+"""What is said of a frame: proposal, doubts, verdict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+
+from regengine.doubts import (
+    FEW_TOWNS,
+    LOW_MARGIN,
+    doubts_about,
+    doubts_about_points,
+    saturated_share,
+)
+from regengine.outcome import iso_utc, no_match_result, proposal_result, residual_m
+from regengine.result import FrameResult, Reason
+from regengine.search import Proven, SearchState
+from tests.matchers.lamp_world import camera_over
+from tests.regengine.registration.simulated_frames import Solved, light_map
+
+
+def codes(reasons: tuple[Reason, ...]) -> list[str]:
+    return [reason.code for reason in reasons]
+
+
+def doubts(best: Proven, *, exhausted: bool = True) -> list[str]:
+    state = SearchState(best=best, exhausted=exhausted, covered=True)
+    return codes(doubts_about(best, state))
+
+
+def with_evidence(best: Proven, **changes: float) -> Proven:
+    return replace(best, evidence=replace(best.evidence, **changes))
+
+
+def test_a_good_solution_raises_no_doubt(near_nadir: Solved) -> None:
+    assert doubts(near_nadir.best) == []
+
+
+def test_few_lights_are_a_doubt(near_nadir: Solved) -> None:
+    few = with_evidence(near_nadir.best, met_towns=FEW_TOWNS - 1)
+    assert doubts(few) == ["few_lights"]
+    assert doubts(with_evidence(few, met_towns=FEW_TOWNS)) == []
+
+
+def test_a_close_rival_is_a_doubt(near_nadir: Solved) -> None:
+    best = near_nadir.best
+    close = with_evidence(best, runner_up_ncc=best.evidence.ncc - 0.9 * LOW_MARGIN)
+    clear = with_evidence(best, runner_up_ncc=best.evidence.ncc - 1.1 * LOW_MARGIN)
+    assert doubts(close) == ["low_margin"]
+    assert doubts(clear) == []
+
+
+def test_a_search_cut_short_is_a_doubt_unless_the_proof_is_clear(near_nadir: Solved) -> None:
+    best = near_nadir.best
+    weak = with_evidence(best, town_log10_odds=2.0, patch_log10_odds=1.0, runner_up_ncc=0.7)
+    weak = with_evidence(weak, ncc=0.7 + 1.2 * LOW_MARGIN)
+    assert "search_budget" in doubts(weak, exhausted=False)
+    assert "search_budget" not in doubts(weak)
+    assert doubts(best, exhausted=False) == []
+
+
+def test_points_that_are_few_or_vague_are_a_doubt(near_nadir: Solved) -> None:
+    points, camera = near_nadir.result.control_points, near_nadir.best.camera
+    assert doubts_about_points(points, camera) == ()
+    assert codes(doubts_about_points(points[:3], camera)) == ["few_control_points"]
+    vague = (*points[:3], replace(points[3], sigma_m=5000.0))
+    assert codes(doubts_about_points(vague, camera)) == ["imprecise"]
+
+
+def saturated_at(best: Proven, value: float | None) -> Proven:
+    grid = replace(best.solution.levels[0], saturation=value)
+    levels = (grid, *best.solution.levels[1:])
+    return replace(best, solution=replace(best.solution, levels=levels))
+
+
+def test_a_saturated_map_is_a_doubt(near_nadir: Solved) -> None:
+    best = near_nadir.best
+    assert saturated_share(saturated_at(best, None)) == 0.0
+    assert saturated_share(saturated_at(best, 100.0)) == 0.0
+    half = float(np.median(best.view[best.view > 0.05]))
+    assert saturated_share(saturated_at(best, half)) == pytest.approx(0.5, abs=0.05)
+    assert doubts(saturated_at(best, half)) == ["map_saturated"]
+    dark = replace(best, view=np.zeros_like(best.view))
+    assert saturated_share(saturated_at(dark, 1.0)) == 0.0
+
+
+def outcome(solved: Solved, best: Proven | None, accept: float = 0.999) -> FrameResult:
+    state = SearchState(best=best, covered=True)
+    return proposal_result(solved.frame, solved.position, light_map().info, state, accept)
+
+
+def test_without_a_solution_nothing_agrees(near_nadir: Solved) -> None:
+    result = outcome(near_nadir, None)
+    assert (result.verdict, codes(result.reasons)) == ("no_match", ["no_agreement"])
+    assert result.solved is None
+    assert result.control_points == ()
+    assert result.nadir is not None
+
+
+def test_hardly_better_than_chance_is_no_match_without_points(near_nadir: Solved) -> None:
+    poor = with_evidence(
+        near_nadir.best,
+        ncc=0.2,
+        runner_up_ncc=0.19,
+        coarse_z=1.0,
+        town_log10_odds=-10.0,
+        patch_log10_odds=-10.0,
+        held_out_residual_px=5.0,
+    )
+    result = outcome(near_nadir, poor)
+    assert result.verdict == "no_match"
+    assert result.control_points == ()
+    assert result.solved is None
+    assert result.probability is not None
+    assert 0.0 < result.probability < 0.05
+    assert result.reasons != ()
+
+
+def test_not_probable_enough_is_review_with_the_reason(near_nadir: Solved) -> None:
+    result = outcome(near_nadir, near_nadir.best, accept=0.999_999)
+    assert (result.verdict, codes(result.reasons)) == ("review", ["low_probability"])
+    assert len(result.control_points) == 4
+
+
+def test_a_doubtful_solution_is_review_with_the_doubt(near_nadir: Solved) -> None:
+    few = with_evidence(near_nadir.best, met_towns=3)
+    result = outcome(near_nadir, few)
+    assert (result.verdict, codes(result.reasons)) == ("review", ["few_lights"])
+
+
+def test_an_accepted_result_says_everything(near_nadir: Solved) -> None:
+    result, best = near_nadir.result, near_nadir.best
+    assert result.verdict == "accepted"
+    assert result.reasons == ()
+    assert result.probability is not None
+    assert result.probability >= 0.999
+    assert result.lights == "simulated lights"
+    assert result.footprint is not None
+    assert len(result.footprint) == 4
+    assert result.footprint_diagonal_km == pytest.approx(350.0, rel=0.1)  # 295 x 197 km
+    solved = result.solved
+    assert solved is not None
+    assert solved.camera == best.camera
+    assert solved.off_nadir_deg == pytest.approx(6.0, abs=1.0)
+    # The position was told for a clock two seconds fast
+    assert solved.along_track_offset_s == pytest.approx(-2.0, abs=1.0)
+    fit = result.fit
+    assert fit is not None
+    assert fit.margin == pytest.approx(best.evidence.margin)
+    assert fit.matched_lights == best.evidence.met_towns
+    ground_m = 410e3 / best.camera.focal_px
+    assert fit.residual_m == pytest.approx(fit.residual_px * ground_m, rel=0.1)
+    assert [h.rank for h in result.hypotheses] == list(range(len(result.hypotheses)))
+    assert result.hypotheses[0].log10_odds == fit.log10_odds
+    lon, lat, _ = near_nadir.shot.camera.ground(239.5, 159.5)
+    assert result.hypotheses[0].centre_lon == pytest.approx(float(lon), abs=0.01)
+    assert result.hypotheses[0].centre_lat == pytest.approx(float(lat), abs=0.01)
+
+
+def test_the_lights_of_the_photo_are_told_in_stored_pixels(near_nadir: Solved) -> None:
+    lights = near_nadir.result.detections
+    assert lights is not None
+    assert lights.matched.sum() == near_nadir.best.evidence.met_towns
+    height, width = near_nadir.shot.picture.shape[:2]
+    assert ((lights.x >= -0.5) & (lights.x <= width - 0.5)).all()
+    assert ((lights.y >= -0.5) & (lights.y <= height - 0.5)).all()
+    brightness = near_nadir.shot.picture.mean(axis=2)
+    at = brightness[lights.y.round().astype(int), lights.x.round().astype(int)]
+    assert np.median(at) > 2.0 * np.median(brightness)
+
+
+def test_a_residual_in_metres() -> None:
+    camera = camera_over(5.0, 45.0, 410e3, focal_px=820.0)
+    assert residual_m(camera, 2.0) == pytest.approx(2.0 * 500.0, rel=0.03)
+    sky = camera_over(5.0, 45.0, 410e3, off_nadir=130.0)
+    assert np.isnan(residual_m(sky, 1.0))
+
+
+def test_a_frame_without_a_place(near_nadir: Solved) -> None:
+    reason = Reason(code="no_ephemeris", text="nothing is known")
+    result = no_match_result(near_nadir.frame, None, light_map().info, reason)
+    assert result.verdict == "no_match"
+    assert result.nadir is None
+    assert result.probability is None
+    assert result.reasons == (reason,)
+    assert result.time_utc == "2016-05-01T12:00:00Z"
+    assert result.width_px == 480
+
+
+def test_times_are_told_in_utc() -> None:
+    east = timezone(timedelta(hours=2))
+    assert iso_utc(datetime(2020, 1, 2, 3, 4, 5, tzinfo=east)) == "2020-01-02T01:04:05Z"
+    assert iso_utc(datetime(2020, 1, 2, tzinfo=UTC)) == "2020-01-02T00:00:00Z"

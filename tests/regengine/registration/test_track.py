@@ -1,0 +1,173 @@
+"""The places on the orbit that are searched: clock, slide, direction, reach."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyproj import Geod
+
+from matchers.earth import ecef_to_geodetic
+from regengine.orbit import (
+    CameraPosition,
+    position_from_elements,
+    position_from_nadir,
+    track_positions,
+)
+from regengine.tle import ElementSet, load_tle_file
+from regengine.track import Track, tracks_for
+from tests.matchers.lamp_world import camera_over
+from tests.tle_lines import Elements
+
+TIME = datetime(2016, 5, 1, 13, tzinfo=UTC)
+WGS84 = Geod(ellps="WGS84")
+
+
+@pytest.fixture(scope="module")
+def elements(tmp_path_factory: pytest.TempPathFactory) -> ElementSet:
+    path: Path = tmp_path_factory.mktemp("tle") / "iss.txt"
+    path.write_text(Elements().text(), encoding="utf-8")
+    return load_tle_file(path).best_for(TIME)
+
+
+def fresh(elements: ElementSet, sigma_along_km: float) -> CameraPosition:
+    return replace(position_from_elements(elements, TIME), sigma_along_km=sigma_along_km)
+
+
+def apart_km(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.linalg.norm(np.subtract(a, b))) / 1e3
+
+
+def test_a_fresh_element_set_leaves_only_the_clock(elements: ElementSet) -> None:
+    (track,) = tracks_for(fresh(elements, 0.01), 120.0)
+    assert track.name == "tle"
+    for seconds in (-60.0, 15.0, 110.0):
+        offset = seconds * track.speed_km_s
+        clock = track_positions(elements, TIME, [seconds], [0.0])[0]
+        assert apart_km(track.position(offset), clock) < 0.05
+    assert track.sigma_along_km == pytest.approx(21.0 * track.speed_km_s, rel=0.01)
+    assert track.reach_km == pytest.approx(120.0 * track.speed_km_s, rel=0.01)
+
+
+def test_a_stale_element_set_slides_along_its_orbit(elements: ElementSet) -> None:
+    (track,) = tracks_for(fresh(elements, 5000.0), 120.0)
+    seconds = 100.0
+    here = track.position(seconds * track.speed_km_s)
+    slide = track_positions(elements, TIME, [0.0], [seconds])[0]
+    clock = track_positions(elements, TIME, [seconds], [0.0])[0]
+    # The Earth turns by 40 km below the station meanwhile; nearly none of that is the clock's
+    assert apart_km(slide, clock) > 30.0
+    assert apart_km(here, slide) < 1.0
+    assert track.reach_km == pytest.approx(120.0 * track.speed_km_s + 15_000.0)
+
+
+def test_between_them_the_likelier_one_gets_the_larger_share(elements: ElementSet) -> None:
+    """Equal sigmas: half of an offset is the clock's."""
+    clock_sigma_km = 21.0 * 7.66
+    (track,) = tracks_for(fresh(elements, clock_sigma_km), 120.0)
+    expected = track_positions(elements, TIME, [40.0], [40.0])[0]
+    assert apart_km(track.position(80.0 * track.speed_km_s), expected) < 0.5
+
+
+def test_the_clock_stays_within_its_window(elements: ElementSet) -> None:
+    (track,) = tracks_for(fresh(elements, 1.0), 10.0)
+    expected = track_positions(elements, TIME, [10.0], [20.0])[0]
+    assert apart_km(track.position(30.0 * track.speed_km_s), expected) < 0.2
+    assert track.reach_km == pytest.approx(10.0 * track.speed_km_s + 3.0)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 50.0, 2000.0])
+def test_an_offset_is_a_distance_along_the_orbit(elements: ElementSet, sigma: float) -> None:
+    position = fresh(elements, sigma)
+    (track,) = tracks_for(position, 300.0)
+    start = track.position(0.0)
+    assert apart_km(start, position.position_ecef_m) < 0.01
+    for offset in (-400.0, 150.0, 400.0):
+        # What the turn of the Earth takes away from it is less than 6.5 %
+        assert apart_km(track.position(offset), start) == pytest.approx(abs(offset), rel=0.065)
+    assert position.velocity_ecef_m_s is not None
+    assert track.velocity(0.0) @ position.velocity_ecef_m_s > 0.0
+    ahead = track.position(50.0) - start
+    unit = track.velocity(0.0) / np.linalg.norm(track.velocity(0.0))
+    assert unit @ ahead / np.linalg.norm(ahead) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_an_unknown_share_of_the_clock_widens_the_track(elements: ElementSet) -> None:
+    (track,) = tracks_for(fresh(elements, 1000.0), 120.0)
+    sigmas = [track.sigma_across_km(offset) for offset in (0.0, 500.0, 1000.0, 9000.0, 90_000.0)]
+    assert sigmas == sorted(sigmas)
+    assert sigmas[0] >= fresh(elements, 1.0).sigma_cross_km
+    # The Earth turns below the station by less than half a kilometre a second
+    assert sigmas[-1] <= 0.5 * 120.0 + 5.0
+
+
+def test_the_reach_is_never_more_than_half_an_orbit(elements: ElementSet) -> None:
+    (track,) = tracks_for(fresh(elements, 12_300.0), 3600.0)
+    assert track.reach_km == pytest.approx(21_300.0)
+
+
+def ground_of(track: Track, offset_km: float) -> tuple[float, float]:
+    lon, lat, _ = ecef_to_geodetic(track.position(offset_km))
+    return float(lon), float(lat)
+
+
+@given(lat=st.floats(-50.0, 50.0), lon=st.floats(-180.0, 179.9), offset=st.floats(20.0, 400.0))
+def test_a_bare_nadir_has_two_tracks(lat: float, lon: float, offset: float) -> None:
+    nadir = position_from_nadir(lon, lat, 410.0, "option")
+    up, down = tracks_for(nadir, 120.0)
+    assert (up.name, down.name) == ("ascending", "descending")
+    for track in (up, down):
+        assert apart_km(track.position(0.0), nadir.position_ecef_m) < 0.01
+        moved = apart_km(track.position(offset), nadir.position_ecef_m)
+        assert moved == pytest.approx(offset, rel=0.01)
+        assert track.sigma_across_km(0.0) >= 25.0
+        assert track.sigma_along_km == nadir.sigma_along_km
+        assert track.reach_km >= 2.0 * nadir.sigma_along_km
+    if abs(lat) < 45.0:
+        assert ground_of(up, offset)[1] > lat > ground_of(up, -offset)[1]
+        assert ground_of(down, offset)[1] < lat < ground_of(down, -offset)[1]
+    for track in (up, down):
+        azimuth = WGS84.inv(lon, lat, *ground_of(track, offset))[0]
+        assert 0.0 < azimuth < 180.0  # always eastward
+
+
+def test_a_known_velocity_gives_one_track(elements: ElementSet) -> None:
+    position = replace(fresh(elements, 10.0), element_set=None, source="record")
+    (track,) = tracks_for(position, 60.0)
+    (orbit,) = tracks_for(fresh(elements, 0.01), 60.0)
+    seconds = 30.0
+    along = track.position(seconds * track.speed_km_s)
+    assert apart_km(along, orbit.position(seconds * orbit.speed_km_s)) < 5.0
+    assert track.reach_km == pytest.approx(60.0 * track.speed_km_s + 30.0)
+    assert track.sigma_across_km(0.0) == track.sigma_across_km(500.0) >= 1.0
+    unit = track.velocity(0.0) / np.linalg.norm(track.velocity(0.0))
+    assert position.velocity_ecef_m_s is not None
+    flight = position.velocity_ecef_m_s / np.linalg.norm(position.velocity_ecef_m_s)
+    assert unit @ flight == pytest.approx(1.0, abs=1e-3)
+
+
+def test_the_belief_around_a_place_is_in_metres(elements: ElementSet) -> None:
+    position = fresh(elements, 10.0)
+    (track,) = tracks_for(position, 60.0)
+    stored = camera_over(0.0, 0.0, focal_px=1500.0)
+    prior = track.prior(200.0, 55.0, stored, 0.03, 40.0)
+    assert prior.position_ecef_m == pytest.approx(track.position(200.0))
+    assert prior.velocity_ecef == pytest.approx(track.velocity(200.0))
+    assert prior.sigma_along_m == 55e3
+    assert prior.sigma_across_m == pytest.approx(1e3 * track.sigma_across_km(200.0))
+    assert prior.sigma_up_m == pytest.approx(1e3 * position.sigma_radial_km)
+    assert (prior.focal_px, prior.sigma_log_focal) == (1500.0, 0.03)
+    assert np.isinf(prior.sigmas[:3]).all()
+    assert np.isfinite(prior.sigmas[3:]).all()
+    small = prior.for_image(0.25)
+    assert small.focal_px == 375.0
+    assert small.sigma_principal_px == 10.0
+    assert small.principal_point == stored.scaled(0.25, 75, 50).principal_point
+    assert prior.departure(replace(stored, position_ecef_m=prior.position_ecef_m)) == pytest.approx(
+        np.zeros(len(prior.sigmas)), abs=1e-6
+    )

@@ -1,0 +1,234 @@
+"""Windows of the map: large enough, read once, and never across a gap of longitudes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyproj import Geod
+
+from matchers.camera import Camera
+from matchers.earth import geodetic_to_ecef
+from matchers.light_grid import LightGrid
+from matchers.pose import PosePrior
+from regengine.errors import LightMapError
+from regengine.hypotheses import Look
+from regengine.light_windows import (
+    MAP_STEP_DEG,
+    PYRAMID_LEVELS,
+    footprint_window,
+    ground_sample_km,
+    window_around,
+)
+from regengine.search_window import MARGIN_KM, SearchWindow, ground_reach_km
+from tests.matchers.lamp_world import camera_over
+
+WGS84 = Geod(ellps="WGS84")
+
+
+@dataclass
+class RecordingMap:
+    """Remembers what was asked of it, and answers with an even grid."""
+
+    outside: str | None = None
+    asked: list[tuple[float, float, float, float, float]] = field(default_factory=list)
+
+    def window(
+        self, west: float, south: float, east: float, north: float, resolution_deg: float
+    ) -> LightGrid:
+        self.asked.append((west, south, east, north, resolution_deg))
+        if self.outside is not None:
+            raise LightMapError("not here", code=self.outside)
+        rows = max(1, round((north - south) / resolution_deg))
+        cols = max(1, round((east - west) / resolution_deg))
+        return LightGrid(
+            values=np.ones((rows, cols), np.float32),
+            lon0_deg=west + 0.5 * resolution_deg,
+            lat0_deg=north - 0.5 * resolution_deg,
+            step_deg=resolution_deg,
+        )
+
+
+def look(
+    lon: float, lat: float, *, focal_px: float = 1400.0, far: bool = False, height_m: float = 410e3
+) -> Look:
+    x, y, z = geodetic_to_ecef(lon, lat, height_m).tolist()
+    prior = PosePrior(
+        position_ecef_m=(x, y, z),
+        velocity_ecef=(0.0, 1.0, 1.0),
+        focal_px=focal_px,
+        sigma_along_m=1e4,
+        sigma_across_m=1e3,
+        sigma_up_m=1e3,
+        sigma_log_focal=0.03,
+        sigma_k1=0.05,
+    )
+    return Look(
+        offset_km=0.0,
+        scale=1.0,
+        mirrored=False,
+        prior=prior,
+        speed_km_s=7.66,
+        off_nadir_deg=(40.0, 90.0) if far else (0.0, 40.0),
+    )
+
+
+def stored(focal_px: float = 1400.0) -> Camera:
+    return camera_over(0.0, 0.0, width=1000, height=667, focal_px=focal_px)
+
+
+@given(
+    lon=st.floats(-180.0, 180.0),
+    lat=st.floats(-60.0, 60.0),
+    azimuth=st.floats(0.0, 360.0),
+    margin=st.floats(10.0, 800.0),
+)
+def test_a_window_holds_the_margin_in_every_direction(
+    lon: float, lat: float, azimuth: float, margin: float
+) -> None:
+    light_map = RecordingMap()
+    window_around(light_map, np.array([lon]), np.array([lat]), margin, 20.0)
+    west, south, east, north, _ = light_map.asked[0]
+    there_lon, there_lat, _ = WGS84.fwd(lon, lat, azimuth, 0.99e3 * margin)
+    turned = lon + (there_lon - lon + 180.0) % 360.0 - 180.0
+    assert west <= turned <= east
+    assert south <= there_lat <= north
+
+
+def test_a_window_across_the_antimeridian_is_narrow() -> None:
+    light_map = RecordingMap()
+    lon, lat = np.array([179.5, -179.7, 179.9]), np.array([-17.0, -17.2, -16.5])
+    levels = window_around(light_map, lon, lat, 10.0, 1.0)
+    west, _, east, _, _ = light_map.asked[0]
+    assert east - west < 1.1
+    assert west == pytest.approx(179.5, abs=0.2)
+    assert levels is not None
+    assert levels[0].to_pixel(np.array([-179.7]), np.array([-17.0]))[0][0] > 0.0
+
+
+def test_a_window_goes_round_the_earth_once_at_most() -> None:
+    light_map = RecordingMap()
+    window_around(light_map, np.array([20.0]), np.array([80.0]), 3500.0, 30.0)
+    west, south, east, north, _ = light_map.asked[0]
+    assert east - west == pytest.approx(360.0)
+    assert (west + east) / 2.0 == pytest.approx(20.0)
+    assert 80.0 < north <= 90.0
+    assert south == pytest.approx(80.0 - 3500.0 / 111.2, abs=0.1)
+
+
+@pytest.mark.parametrize(("step_km", "expected"), [(0.01, MAP_STEP_DEG), (5.56, 0.05)])
+def test_the_resolution_is_never_finer_than_the_products(step_km: float, expected: float) -> None:
+    light_map = RecordingMap()
+    levels = window_around(light_map, np.array([5.0]), np.array([5.0]), 60.0, step_km)
+    assert light_map.asked[0][4] == pytest.approx(expected, rel=1e-3)
+    assert levels is not None
+    assert 1 <= len(levels) <= PYRAMID_LEVELS
+
+
+def test_outside_the_map_there_is_no_window_and_damage_is_told() -> None:
+    place = (np.array([5.0]), np.array([5.0]))
+    assert window_around(RecordingMap(outside="outside_map"), *place, 60.0, 1.0) is None
+    with pytest.raises(LightMapError):
+        window_around(RecordingMap(outside="light_map"), *place, 60.0, 1.0)
+
+
+def test_holes_of_the_map_do_not_stand_out() -> None:
+    class WithHole(RecordingMap):
+        def window(self, *asked: float) -> LightGrid:  # type: ignore[override]
+            valid = np.ones((40, 40), bool)
+            valid[:, :20] = False
+            values = np.where(valid, np.float32(2.0), np.float32(0.0))
+            return LightGrid(
+                values=values, valid=valid, lon0_deg=0.0, lat0_deg=9.0, step_deg=asked[4]
+            )
+
+    levels = window_around(WithHole(), np.array([5.0]), np.array([5.0]), 60.0, 1.0)
+    assert levels is not None
+    assert levels[0].values.min() == pytest.approx(2.0)
+    assert levels[0].valid is not None
+
+
+def test_the_window_of_a_footprint_holds_what_the_camera_sees() -> None:
+    camera = camera_over(179.0, 20.0, off_nadir=30.0, azimuth=90.0, focal_px=300.0)
+    light_map = RecordingMap()
+    assert footprint_window(light_map, camera, 25.0, 5.0) is not None
+    west, south, east, north, _ = light_map.asked[0]
+    x, y = np.meshgrid(np.linspace(0, 299, 15), np.linspace(0, 199, 11))
+    lon, lat = camera.pixel_to_lonlat(x, y)
+    turned = west + (lon - west) % 360.0
+    assert ((turned >= west) & (turned <= east)).all()
+    assert ((lat >= south) & (lat <= north)).all()
+    assert footprint_window(light_map, camera_over(0.0, 0.0, off_nadir=130.0), 25.0, 5.0) is None
+
+
+def test_the_ground_sample_is_height_over_focal_length() -> None:
+    assert ground_sample_km(camera_over(5.0, 5.0, 410e3, focal_px=820.0)) == pytest.approx(0.5)
+
+
+@given(height=st.floats(350e3, 430e3), off_nadir=st.floats(0.5, 66.0))
+def test_reach_on_the_ground_is_that_of_a_ray(height: float, off_nadir: float) -> None:
+    camera = camera_over(0.0, 0.0, height, off_nadir=off_nadir, azimuth=90.0)
+    lon, _ = camera.pixel_to_lonlat(149.5, 99.5)  # along the equator, a circle
+    metres = WGS84.inv(0.0, 0.0, float(lon), 0.0)[2]
+    assert ground_reach_km(height / 1e3, off_nadir) == pytest.approx(metres / 1e3, rel=1e-3)
+
+
+def test_the_reach_ends_at_the_horizon() -> None:
+    horizon = 6378.137 * np.arccos(6378.137 / 6788.137)
+    for angle in (71.0, 89.0, 90.0, 120.0):
+        assert ground_reach_km(410.0, angle) == pytest.approx(horizon, rel=1e-6)
+    assert ground_reach_km(410.0, 69.9) < horizon
+
+
+def test_neighbouring_looks_share_a_window() -> None:
+    light_map = RecordingMap()
+    window = SearchWindow(light_map, 410.0)
+    parameters = window.parameters_for(stored(), look(10.0, 40.0))
+    first = window.levels(stored(), look(10.0, 40.0), parameters)
+    near = window.levels(stored(), look(11.0, 40.5), parameters)
+    assert len(light_map.asked) == 1
+    assert near is first
+    window.levels(stored(), look(20.0, 40.0), parameters)  # 850 km away
+    assert len(light_map.asked) == 2
+
+
+def test_near_and_far_looks_have_windows_of_their_own() -> None:
+    light_map = RecordingMap()
+    window = SearchWindow(light_map, 410.0)
+    for far in (False, True, False, True):
+        here = look(10.0, 40.0, far=far)
+        window.levels(stored(), here, window.parameters_for(stored(), here))
+    assert len(light_map.asked) == 2
+    near, far_box = light_map.asked
+    assert far_box[3] - far_box[1] > near[3] - near[1]
+
+
+def test_a_window_holds_everything_that_its_looks_can_see() -> None:
+    light_map = RecordingMap()
+    window = SearchWindow(light_map, 410.0)
+    here = look(10.0, 10.0)
+    window.levels(stored(), here, window.parameters_for(stored(), here))
+    _, south, _, north, _ = light_map.asked[0]
+    reach = ground_reach_km(410.0, 40.0) + MARGIN_KM
+    assert (north - 10.0) * 110.6 >= reach
+    assert (10.0 - south) * 110.6 >= reach
+
+
+def test_what_lies_outside_the_map_is_remembered_too() -> None:
+    light_map = RecordingMap(outside="outside_map")
+    window = SearchWindow(light_map, 410.0)
+    parameters = window.parameters_for(stored(), look(10.0, 40.0))
+    assert window.levels(stored(), look(10.0, 40.0), parameters) is None
+    assert window.levels(stored(), look(10.5, 40.0), parameters) is None
+    assert len(light_map.asked) == 1
+
+
+def test_long_lenses_are_searched_less_far_aside_and_with_fewer_pixels() -> None:
+    window = SearchWindow(RecordingMap(), 410.0)
+    wide = window.parameters_for(stored(), look(0.0, 0.0, focal_px=1400.0))
+    tele = window.parameters_for(stored(), look(0.0, 0.0, focal_px=11_000.0))
+    assert tele.max_off_nadir_deg < wide.max_off_nadir_deg
+    assert tele.template_px < wide.template_px
