@@ -19,7 +19,6 @@ from regengine.search import SearchState, is_proof, last_chance, search_one
 from regengine.search_window import SearchWindow
 from regengine.track import tracks_for
 
-
 # The rest of a frame's time is kept for the last proof
 SHARE_FOR_LOOKS = 0.88
 
