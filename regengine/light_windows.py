@@ -12,14 +12,22 @@ from matchers.footprint import visible_ground
 from matchers.light_grid import LightGrid
 from matchers.view import filled, pyramid
 from regengine.errors import LightMapError
+from regengine.lights.source import LightMapInfo
 
 PYRAMID_LEVELS = 6
 MAP_STEP_DEG = 1.0 / 240.0  # 15 arc seconds, the grid of the VIIRS products
 KM_PER_DEG = 111.2
+REGIONAL_DEG = 120.0  # a map wider than this is not cut
+RIM_PX = 4.0
 
 
 class HasWindows(Protocol):
     """What the search needs of a night-light map."""
+
+    @property
+    def info(self) -> LightMapInfo:
+        """What is known of the map, its bounds above all."""
+        ...
 
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
@@ -69,6 +77,9 @@ def window_around(
     if east - west > 360.0:
         west, east = float(middle) - 180.0, float(middle) + 180.0
     resolution = max(MAP_STEP_DEG, step_km / KM_PER_DEG)
+    west, south, east, north = clamped((west, south, east, north), light_map, resolution)
+    if east <= west or north <= south:
+        return None
     try:
         grid = light_map.window(west, south, east, north, resolution)
     except LightMapError as error:
@@ -76,6 +87,39 @@ def window_around(
             return None
         raise
     return pyramid(filled(grid), PYRAMID_LEVELS)
+
+
+def clamped(
+    region: tuple[float, float, float, float], light_map: HasWindows, resolution_deg: float
+) -> tuple[float, float, float, float]:
+    """A region cut to a regional map and a rim of no data around it, which says where it ends.
+
+    Parameters
+    ----------
+    region : tuple of float
+        West, south, east, north, degrees; in any turn of longitude.
+    light_map : HasWindows
+        The map; one that goes round the Earth leaves the region as it is.
+    resolution_deg : float
+        Pixel size of the window.
+
+    Returns
+    -------
+    tuple of float
+        East may lie west of west where nothing is left.
+    """
+    west, south, east, north = region
+    map_west, map_south, map_east, map_north = light_map.info.bounds
+    if map_east - map_west > REGIONAL_DEG:
+        return region
+    rim = RIM_PX * resolution_deg
+    turn = 360.0 * round(((west + east) - (map_west + map_east)) / 720.0)
+    return (
+        max(west, map_west + turn - rim),
+        max(south, map_south - rim),
+        min(east, map_east + turn + rim),
+        min(north, map_north + rim),
+    )
 
 
 def footprint_window(

@@ -78,7 +78,7 @@ def test_the_sky_is_infinitely_far() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    off_nadir_deg=st.floats(0.0, 50.0),
+    off_nadir_deg=st.floats(0.0, 44.0),  # the corners, 23 degrees off the axis, still see ground
     azimuth_deg=st.floats(0.0, 360.0),
     roll_deg=st.floats(-180.0, 180.0),
     focal=st.floats(0.95, 1.05),

@@ -285,11 +285,11 @@ class Solved:
         return self.state.best
 
     def fine(self, picture_path: Path) -> LightImage:
-        """The finest light image of another picture of the same size."""
+        """The finest light image of another picture of the same size, as the proof saw it."""
         stored, _ = nominal_camera(self.frame, self.position)
         side = fine_px(stored, self.position.altitude_km)
         light = read_linear_light(picture_path, max_long_side_px=side)
-        return lights_of_photo(light, ground_sample_km(stored) / light.factor)
+        return lights_of_photo(light, ground_sample_km(stored) / light.factor).sharp
 
 
 def register(shot: Shot, path: Path, position: CameraPosition, **settings: object) -> FrameResult:

@@ -15,7 +15,13 @@ from scipy.spatial import ConvexHull
 from benchmarks.simulate.geodesy import wgs84
 from matchers.earth import incidence_deg
 from matchers.refine import RefineParameters
-from regengine.control_points import clockwise, control_point, ground_jacobian, propose
+from regengine.control_points import (
+    clockwise,
+    control_point,
+    ground_jacobian,
+    propose,
+    well_spread,
+)
 from regengine.finalists import Solution, back_to_stored, solve
 from regengine.result import ControlPoint
 from tests.matchers.lamp_world import camera_over, east_north_up, ecef
@@ -242,6 +248,16 @@ def test_a_disagreeing_patch_pays_with_its_sigma(near_nadir: Solved) -> None:
     assert after[2].sigma_m > 2.0 * steady[2].sigma_m
     for k in (0, 1, 3):
         assert after[k] == steady[k]
+
+
+def test_a_triangle_of_patches_is_filled_up_with_the_best_of_the_others() -> None:
+    x = np.array([0.0, 100.0, 0.0, 20.0, 30.0, 25.0])
+    y = np.array([0.0, 0.0, 100.0, 20.0, 25.0, 30.0])
+    ncc = np.array([0.9, 0.9, 0.9, 0.7, 0.85, 0.6])
+    assert sorted(well_spread(x, y, ncc, np.ones(6, bool))) == [0, 1, 2, 4]
+    usable = np.array([True, True, True, True, False, True])
+    assert sorted(well_spread(x, y, ncc, usable)) == [0, 1, 2, 3]
+    assert well_spread(x, y, ncc, np.arange(6) < 3) == [0, 1, 2]
 
 
 def test_corners_in_any_order_go_clockwise() -> None:

@@ -19,6 +19,9 @@ from regengine.evidence import (
     log10_tried,
     towns_proof,
 )
+from regengine.finalists import compare_finalists
+from regengine.hypotheses import PhotoLights
+from regengine.search import SearchState, prove_best
 from tests.regengine.registration.simulated_frames import Solved, light_map
 
 
@@ -98,6 +101,28 @@ def test_odds_of_a_finalist(near_nadir: Solved) -> None:
     assert finalist_log10_odds(light_map(), fine, away) < 3.0
     sky = replace(finalist, camera=turned(finalist.camera, [2.5, 0.0, 0.0]))
     assert finalist_log10_odds(light_map(), fine, sky) == 0.0
+
+
+def test_candidates_outside_the_map_are_no_finalists(near_nadir: Solved) -> None:
+    best = near_nadir.best
+    fine = near_nadir.fine(near_nadir.frame.path)
+    candidate = best.finalists[0].candidate
+    sky = replace(candidate, camera=turned(candidate.camera, [2.5, 0.0, 0.0]))
+    kept = compare_finalists(light_map(), fine, best.camera, [sky, candidate])
+    assert [finalist.candidate for finalist in kept] == [candidate]
+    assert compare_finalists(light_map(), fine, best.camera, [sky]) == []
+
+
+def test_a_photo_too_dark_to_be_fitted_proves_nothing(near_nadir: Solved) -> None:
+    fine = near_nadir.fine(near_nadir.frame.path)
+    dark = replace(fine, values=np.zeros_like(fine.values))
+    state = SearchState(candidates=[near_nadir.best.finalists[0].candidate])
+    prove_best(PhotoLights(sharp=dark, hazy=dark), near_nadir.best.camera, light_map(), state)
+    assert state.best is None
+    sky = replace(state.candidates[0], camera=turned(near_nadir.best.camera, [2.5, 0.0, 0.0]))
+    nowhere = SearchState(candidates=[sky])
+    prove_best(PhotoLights(sharp=fine, hazy=fine), near_nadir.best.camera, light_map(), nowhere)
+    assert nowhere.best is None
 
 
 def test_the_evidence_of_the_right_camera(near_nadir: Solved) -> None:

@@ -14,6 +14,7 @@ from regengine.hypotheses import Look
 from regengine.looks import (
     FAR_OFF_NADIR_DEG,
     FAR_SURPRISE,
+    HAZY_SURPRISE,
     MIRROR_SURPRISE,
     STEP_LIMITS_KM,
     offset_surprise,
@@ -64,8 +65,8 @@ def looks(reach_km: float = 900.0, sigma_km: float = 300.0, **given: bool) -> li
     return list(plan(stored(), [track], 410.0, **settings))
 
 
-def kind_of(look: Look) -> tuple[float, bool, bool]:
-    return look.scale, look.mirrored, look.off_nadir_deg[0] > 0.0
+def kind_of(look: Look) -> tuple[float, bool, bool, bool]:
+    return look.scale, look.mirrored, look.off_nadir_deg[0] > 0.0, look.hazy
 
 
 def test_the_likeliest_look_comes_first() -> None:
@@ -73,6 +74,7 @@ def test_the_likeliest_look_comes_first() -> None:
     assert first.offset_km == 0.0
     assert first.scale == 1.0
     assert not first.mirrored
+    assert not first.hazy
     assert first.off_nadir_deg == (0.0, FAR_OFF_NADIR_DEG)
 
 
@@ -83,10 +85,11 @@ def test_surprise_never_falls() -> None:
         by_ratio[look.scale]
         + MIRROR_SURPRISE * look.mirrored
         + FAR_SURPRISE * (look.off_nadir_deg[0] > 0.0)
+        + HAZY_SURPRISE * look.hazy
         + offset_surprise(look.offset_km, track)
         for look in looks()
     ]
-    assert surprise == sorted(surprise)
+    assert surprise == pytest.approx(sorted(surprise))
 
 
 def test_far_places_on_the_track_are_more_surprising() -> None:
@@ -98,11 +101,11 @@ def test_far_places_on_the_track_are_more_surprising() -> None:
 
 
 def test_every_kind_of_look_covers_the_whole_reach() -> None:
-    """Near and far, as it is and mirrored, at every scale: no place is out of half a step."""
+    """Near and far, sharp and hazy, as it is and mirrored, at every scale."""
     found = sorted(looks(), key=kind_of)
     kinds = {kind: list(group) for kind, group in groupby(found, key=kind_of)}
-    assert len(kinds) == len(scales(True, False)) * 2 * 2
-    for (scale, _, far), group in kinds.items():
+    assert len(kinds) == len(scales(True, False)) * 2 * 2 * 2
+    for (scale, _, far, _), group in kinds.items():
         spacing = step_km(stored(1400.0 * scale), 410.0) * (2.0 if far else 1.0)
         places = np.linspace(-900.0, 900.0, 301)
         nearest = np.abs(places[:, None] - [look.offset_km for look in group]).min(axis=1)
@@ -127,7 +130,7 @@ def test_near_and_far_looks_leave_no_gap() -> None:
 def test_two_tracks_share_their_start() -> None:
     tracks = tracks_for(position_from_nadir(10.0, 40.0, 410.0, "option"), 120.0)
     found = list(plan(stored(), tracks, 410.0, True, False))
-    plain = [look for look in found if kind_of(look) == (1.0, False, False)]
+    plain = [look for look in found if kind_of(look) == (1.0, False, False, False)]
     starts = [look for look in plain if look.offset_km == 0.0]
     assert len(starts) == 1
     away = [look for look in plain if look.offset_km != 0.0]

@@ -10,7 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from matchers.camera import Camera
+from matchers.photo_light import LightImage
+from matchers.pose import PosePrior
 from regengine.frame import Frame
+from regengine.hypotheses import Look
 from regengine.image import LinearLight
 from regengine.orbit import position_from_nadir
 from regengine.photo_camera import (
@@ -94,33 +97,72 @@ def test_a_day_frame_is_not_searched() -> None:
     assert nothing_to_register(linear(night()), any_category=False) is None
 
 
+def images_of(light: LinearLight, sample_km: float = 0.5) -> tuple[LightImage, LightImage]:
+    lights = lights_of_photo(light, sample_km)
+    return lights.sharp, lights.hazy
+
+
 def test_diffuse_light_goes_and_towns_stay() -> None:
-    image = lights_of_photo(linear(night()), 0.5)
-    assert image.factor == 0.5
-    for px, py in ((100, 80), (300, 200), (220, 60)):
-        assert image.values[py, px] > 1.0
-    far = np.ones(image.values.shape, bool)
-    for px, py in ((100, 80), (300, 200), (220, 60)):
-        far[py - 15 : py + 16, px - 15 : px + 16] = False
-    # Noise of one sigma is a third of the knee
-    assert np.median(image.values[far]) < 0.1
-    assert np.abs(np.median(image.values[far][:3000]) - np.median(image.values[far][-3000:])) < 0.1
+    for image in images_of(linear(night())):
+        assert image.factor == 0.5
+        far = np.ones(image.values.shape, bool)
+        for px, py in ((100, 80), (300, 200), (220, 60)):
+            assert image.values[py, px] > 1.0
+            far[py - 15 : py + 16, px - 15 : px + 16] = False
+        # Noise of one sigma is a third of the knee
+        assert np.median(image.values[far]) < 0.1
+        upper, lower = image.values[far][:3000], image.values[far][-3000:]
+        assert abs(np.median(upper) - np.median(lower)) < 0.1
+
+
+def test_a_broad_glow_shows_in_one_image_alone() -> None:
+    """A city of 20 km behind haze: as broad as a reflection in the window."""
+    light = night()
+    y, x = np.mgrid[:300, :450]
+    light += 0.2 * np.exp(-0.5 * ((x - 330) ** 2 + (y - 110) ** 2) / 20.0**2).astype(np.float32)
+    sharp, hazy = images_of(linear(light))
+    assert hazy.values[110, 350] > 2.0 * sharp.values[110, 350]
+    assert sharp.values[200, 300] > 1.0
+
+
+def test_a_look_takes_one_of_both_images() -> None:
+    lights = lights_of_photo(linear(night()), 0.5)
+    prior = PosePrior(
+        position_ecef_m=(7e6, 0.0, 0.0),
+        velocity_ecef=(0.0, 1.0, 0.0),
+        focal_px=1000.0,
+        sigma_along_m=1.0,
+        sigma_across_m=1.0,
+        sigma_up_m=1.0,
+        sigma_log_focal=1.0,
+        sigma_k1=1.0,
+    )
+    look = Look(
+        offset_km=0.0,
+        scale=1.0,
+        mirrored=False,
+        prior=prior,
+        speed_km_s=7.66,
+        off_nadir_deg=(0.0, 40.0),
+    )
+    assert lights.of(look) is lights.sharp
+    assert lights.of(replace(look, hazy=True)) is lights.hazy
 
 
 def test_a_telephoto_frame_keeps_its_broad_light() -> None:
     """A field of 20 km within one city: broad is not diffuse there."""
     light = night() + np.float32(0.1)
-    image = lights_of_photo(linear(light), 20.0 / 450.0)
-    assert image.values.min() < 0.05
-    assert np.median(image.values) > 0.1  # the slope is city
-    assert image.values[80, 100] > 2.0 * np.median(image.values)
+    for image in images_of(linear(light), 20.0 / 450.0):
+        assert image.values.min() < 0.05
+        assert np.median(image.values) > 0.1  # the slope is city
+        assert image.values[80, 100] > 2.0 * np.median(image.values)
 
 
 def test_hot_pixels_are_no_lights() -> None:
     light = night()
     light[150, 50] = 0.9
-    image = lights_of_photo(linear(light), 0.5)
-    assert image.values[150, 50] < 0.3
+    for image in images_of(linear(light)):
+        assert image.values[150, 50] < 0.3
 
 
 def test_lightning_is_masked_and_a_city_core_is_not() -> None:
@@ -129,10 +171,10 @@ def test_lightning_is_masked_and_a_city_core_is_not() -> None:
     flash = np.hypot(x - 380, y - 80) < 30
     core = np.hypot(x - 100, y - 80) < 4
     light[flash | core] = 1.0
-    image = lights_of_photo(linear(light, flash | core), 0.5)
-    assert image.weight[80, 380] == 0.0
-    assert image.weight[80, 100] == 1.0
-    assert image.values[200, 300] > 1.0
+    for image in images_of(linear(light, flash | core)):
+        assert image.weight[80, 380] == 0.0
+        assert image.weight[80, 100] == 1.0
+        assert image.values[200, 300] > 1.0
     mask = glare(linear(light, flash | core), 0.5)
     assert mask[flash].all()
     assert not mask[np.hypot(x - 380, y - 80) > 60].any()
@@ -159,7 +201,7 @@ def test_a_caption_strip_is_masked(edge: str) -> None:
     masked = captions(linear(light, clipped))
     assert masked[strips[edge]].all()
     assert masked.mean() < 30.0 / 300.0
-    image = lights_of_photo(linear(light, clipped), 0.5)
+    image = lights_of_photo(linear(light, clipped), 0.5).sharp
     assert image.weight[strips[edge]].max() == 0.0
     assert image.weight[150, 225] == 1.0
 
