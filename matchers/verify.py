@@ -92,16 +92,20 @@ def prove(photo: Towns, view: Towns) -> Proof:
     distance = tree.query(photo.positions)[0]
     met = distance < MEETING_PX
     shifted = photo.positions[None, :, :] + chance_shifts()[:, None, :]
-    by_chance = tree.query(shifted)[0] < MEETING_PX
+    by_chance = tree.query(shifted)[0] < MEETING_PX  # shifts x towns
     chance = (by_chance.sum(axis=0) + 1.0) / (SHIFTS + 2.0)
     chance = np.maximum(0.5 * (chance + chance.mean()), LEAST_CHANCE)
     expected = np.maximum(SHARE_MET, chance)
-    odds = np.where(met, np.log10(expected / chance), np.log10((1 - expected) / (1 - chance)))
+    if_met, if_not = np.log10(expected / chance), np.log10((1 - expected) / (1 - chance))
+    odds = float(np.where(met, if_met, if_not).sum())
+    # Towns strung along one road or coast meet together or not at all: what the luckiest shift
+    # reaches as a whole is no proof
+    luckiest = float(np.where(by_chance, if_met, if_not).sum(axis=1).max())
     return Proof(
         towns=len(photo),
         met=int(met.sum()),
         chance=float(chance.mean()),
-        log10_odds=float(odds.sum()),
+        log10_odds=odds - max(luckiest, 0.0),
         met_towns=np.flatnonzero(met),
         residual_px=float(np.median(distance[met])) if met.any() else np.inf,
     )

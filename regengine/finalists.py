@@ -98,7 +98,7 @@ def compare_finalists(
                 detail_px=DETAIL_PX,
                 supersample=2,
             )
-            camera = back_to_stored(aligned.camera, stored)
+            camera = back_to_stored(aligned.camera, image, stored)
             ncc = aligned.ncc
         found.append(Finalist(camera=camera, ncc=ncc, candidate=candidate))
     found.sort(key=lambda f: -f.ncc)
@@ -109,9 +109,9 @@ def compare_finalists(
     return kept
 
 
-def back_to_stored(camera: Camera, stored: Camera) -> Camera:
-    """A camera of a resized image, for the stored one."""
-    return camera.scaled(stored.width_px / camera.width_px, stored.width_px, stored.height_px)
+def back_to_stored(camera: Camera, image: LightImage, stored: Camera) -> Camera:
+    """A camera of a light image, for the stored one."""
+    return camera.scaled(1.0 / image.factor, stored.width_px, stored.height_px)
 
 
 def solve(

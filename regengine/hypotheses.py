@@ -148,7 +148,7 @@ def take_look(
         if not any(same_view(aligned.camera, other.camera, SAME_SHARE) for other in found):
             found.append(aligned)
     found.sort(key=lambda a: -a.ncc)
-    grow = stored.width_px / photo.width_px
+    grow = 1.0 / coarse.factor
     return [
         Candidate(
             camera=replace(
@@ -197,7 +197,7 @@ def same_view(a: Camera, b: Camera, share: float) -> bool:
 
 def far_apart(a: Camera, b: Camera, share: float) -> bool:
     """Whether two boresights differ by more than the same view can explain: a quick first test."""
-    angle = math.acos(min(1.0, float(a.boresight_ecef @ b.boresight_ecef)))
+    angle = math.acos(max(-1.0, min(1.0, float(a.boresight_ecef @ b.boresight_ecef))))
     apart_m = math.dist(a.position_ecef_m, b.position_ecef_m)
     field = max(a.width_px, a.height_px) / min(a.focal_px, b.focal_px)
     return angle > math.atan(3.0 * share * field) + math.atan(apart_m / LEAST_RANGE_M)

@@ -8,7 +8,7 @@ import numpy as np
 
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic
-from matchers.footprint import visible_ground
+from matchers.footprint import visible_outline
 from matchers.light_grid import LightGrid
 from matchers.view import filled, pyramid
 from regengine.errors import LightMapError
@@ -126,7 +126,7 @@ def footprint_window(
     light_map: HasWindows, camera: Camera, margin_km: float, step_km: float
 ) -> tuple[LightGrid, ...] | None:
     """Pyramid of the window that a camera sees; None for the sky or outside the map."""
-    lon, lat = visible_ground(camera, per_side=17)
-    if len(lon) < 2:
+    lon, lat = camera.pixel_to_lonlat(*visible_outline(camera, per_side=33))
+    if len(lon) == 0:
         return None
     return window_around(light_map, lon, lat, margin_km, step_km)

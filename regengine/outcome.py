@@ -92,7 +92,7 @@ def nadir_input(position: CameraPosition) -> NadirInput:
         lat=position.lat,
         altitude_km=position.altitude_km,
         source=position.source,
-        tle_age_h=position.tle_age_h,
+        tle_age_h=None if position.tle_age_h is None else abs(position.tle_age_h),
         sigma_along_km=position.sigma_along_km,
         sigma_cross_km=position.sigma_cross_km,
     )

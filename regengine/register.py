@@ -119,7 +119,10 @@ def search_frame(
         search_one(look, lights, stored, window, light_map, state)
         if state.best is not None and is_proof(state.best.evidence):
             break
-    if not state.covered:
+    if not state.covered and not state.exhausted:
+        text = "time ran out before anything was tried; raise --max-seconds"
+        state.nothing = Reason(code="search_budget", text=text)
+    elif not state.covered:
         state.nothing = Reason(
             code="outside_map",
             text="the night-light map does not cover the ground that this frame can show; "

@@ -21,7 +21,7 @@ class NadirInput:
     lat: float
     altitude_km: float
     source: str  # "tle", "option", "record"
-    tle_age_h: float | None = None  # time of the photo minus epoch; None without a TLE
+    tle_age_h: float | None = None  # from the epoch to the photo, either way; None without a TLE
     sigma_along_km: float
     sigma_cross_km: float
 

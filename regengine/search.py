@@ -122,7 +122,7 @@ def prove_best(
     if state.best is None or evidence.log10_odds >= state.best.evidence.log10_odds:
         state.best = Proven(
             solution=solution,
-            camera=back_to_stored(solution.camera, stored),
+            camera=back_to_stored(solution.camera, solution.image, stored),
             evidence=evidence,
             finalists=tuple(finalists),
             photo_towns=photo_towns,

@@ -36,7 +36,8 @@ def points_of(solved: Solved, picture_path: Path) -> tuple[ControlPoint, ...]:
     fine = solved.fine(picture_path)
     solution = solve(light_map(), fine, solved.best.finalists[0], RefineParameters())
     assert solution is not None
-    return propose(solution, back_to_stored(solution.camera, solved.best.camera), NO_LIGHTS)
+    camera = back_to_stored(solution.camera, solution.image, solved.best.camera)
+    return propose(solution, camera, NO_LIGHTS)
 
 
 def pixel_errors(solved: Solved, points: tuple[ControlPoint, ...]) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ from regengine.light_windows import (
     ground_sample_km,
     window_around,
 )
+from regengine.lights.source import LightMapInfo
 from regengine.search_window import MARGIN_KM, SearchWindow, ground_reach_km
 from tests.matchers.lamp_world import camera_over
 
@@ -34,7 +35,22 @@ class RecordingMap:
     """Remembers what was asked of it, and answers with an even grid."""
 
     outside: str | None = None
+    bounds: tuple[float, float, float, float] = (-180.0, -90.0, 180.0, 90.0)
     asked: list[tuple[float, float, float, float, float]] = field(default_factory=list)
+
+    @property
+    def info(self) -> LightMapInfo:
+        return LightMapInfo(
+            paths=(),
+            product="recorded",
+            date="",
+            kind="radiance",
+            resolution_deg=1.0 / 240.0,
+            bounds=self.bounds,
+            crs="EPSG:4326",
+            saturation=None,
+            description="remembers what was asked",
+        )
 
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
@@ -133,6 +149,19 @@ def test_outside_the_map_there_is_no_window_and_damage_is_told() -> None:
     assert window_around(RecordingMap(outside="outside_map"), *place, 60.0, 1.0) is None
     with pytest.raises(LightMapError):
         window_around(RecordingMap(outside="light_map"), *place, 60.0, 1.0)
+
+
+@pytest.mark.parametrize("turn", [0.0, 360.0, -360.0])
+def test_a_window_is_cut_to_a_regional_map_with_a_rim(turn: float) -> None:
+    """Four pixels of no data around the map tell the search where it ends."""
+    regional = RecordingMap(bounds=(10.0, 40.0, 12.0, 41.0))
+    window_around(regional, np.array([11.0 + turn]), np.array([40.5]), 900.0, 0.1)
+    west, south, east, north, step = regional.asked[0]
+    assert (west - turn, east - turn) == pytest.approx((10.0 - 4 * step, 12.0 + 4 * step))
+    assert (south, north) == pytest.approx((40.0 - 4 * step, 41.0 + 4 * step))
+    far = window_around(regional, np.array([60.0]), np.array([40.5]), 900.0, 0.1)
+    assert far is None
+    assert len(regional.asked) == 1
 
 
 def test_holes_of_the_map_do_not_stand_out() -> None:
