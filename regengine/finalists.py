@@ -17,6 +17,9 @@ from matchers.refine import Refinement, RefineParameters, refine
 from regengine.hypotheses import SAME_SHARE, Candidate, coarse_free, same_view
 from regengine.light_windows import HasWindows, footprint_window, ground_sample_km
 
+# Under clouds a few wrong cameras may top the right one's coarse correlation; at twice the scale
+# it stands out
+FIRST_FINALISTS = 10
 FINALISTS = 4
 # Broader structure than this many pixels is left out of every comparison
 DETAIL_PX = 10.0
@@ -76,37 +79,47 @@ def compare_finalists(
     list of Finalist
         Best first, all distinct.
     """
-    found: list[Finalist] = []
-    steps = (COMPARED_PX // 2, COMPARED_PX)
-    images = [fine.resized(size, detail_px=DETAIL_PX) for size in steps]
-    for candidate in candidates[:FINALISTS]:
-        camera, ncc = candidate.camera, candidate.ncc
-        step_km = ground_sample_km(images[-1].camera(camera)) / 1.5
-        levels = footprint_window(light_map, camera, 60.0, step_km)
-        if levels is None:
-            continue
-        for image in images:
-            prior = candidate.look.prior.for_image(image.factor)
-            free = coarse_free() if image is images[0] else fine_free(prior, k1=False)
-            aligned = align(
-                levels,
-                image.values,
-                image.weight,
-                image.camera(camera),
-                prior,
-                free=free,
-                detail_px=DETAIL_PX,
-                supersample=2,
-            )
-            camera = back_to_stored(aligned.camera, image, stored)
-            ncc = aligned.ncc
-        found.append(Finalist(camera=camera, ncc=ncc, candidate=candidate))
-    found.sort(key=lambda f: -f.ncc)
+    found = [
+        Finalist(camera=candidate.camera, ncc=candidate.ncc, candidate=candidate)
+        for candidate in candidates[:FIRST_FINALISTS]
+    ]
+    for size in (COMPARED_PX // 2, COMPARED_PX):
+        image = fine.resized(size, detail_px=DETAIL_PX)
+        aligned = [aligned_finalist(light_map, image, stored, f, size) for f in found]
+        found = sorted((f for f in aligned if f is not None), key=lambda f: -f.ncc)[:FINALISTS]
     kept: list[Finalist] = []
     for finalist in found:
         if not any(same_view(finalist.camera, other.camera, SAME_SHARE) for other in kept):
             kept.append(finalist)
     return kept
+
+
+def aligned_finalist(
+    light_map: HasWindows, image: LightImage, stored: Camera, finalist: Finalist, size_px: int
+) -> Finalist | None:
+    """A finalist aligned on a light image; None where the map holds nothing of its ground."""
+    camera = image.camera(finalist.camera)
+    step_km = ground_sample_km(camera) / 1.5
+    levels = footprint_window(light_map, finalist.camera, 60.0, step_km)
+    if levels is None:
+        return None
+    prior = finalist.candidate.look.prior.for_image(image.factor)
+    free = coarse_free() if size_px < COMPARED_PX else fine_free(prior, k1=False)
+    aligned = align(
+        levels,
+        image.values,
+        image.weight,
+        camera,
+        prior,
+        free=free,
+        detail_px=DETAIL_PX,
+        supersample=2,
+    )
+    return Finalist(
+        camera=back_to_stored(aligned.camera, image, stored),
+        ncc=aligned.ncc,
+        candidate=finalist.candidate,
+    )
 
 
 def back_to_stored(camera: Camera, image: LightImage, stored: Camera) -> Camera:

@@ -27,6 +27,8 @@ from regengine.search_window import SearchWindow
 
 # Coarse correlation that stands out this far is worth a full proof before the search goes on
 Z_WORTH_PROVING = 4.5
+# and so is what the likeliest looks have found, whatever it is: near and far, at the expected place
+LOOKS_BEFORE_FIRST_PROOF = 6
 LEAST_GAIN = 0.02  # in correlation over the candidate that was proven last
 # A proof this strong ends the search
 PROVEN_LOG10_ODDS = 9.0  # astrometry.net accepts at odds of 1e9
@@ -81,9 +83,11 @@ def search_one(
     state.covered = True
     found = take_look(levels, coarse, stored, look, dense)
     state.candidates = merged(state.candidates, found)
-    if not found or found[0].ncc < state.proven_ncc + LEAST_GAIN:
+    if not state.candidates:
         return
-    if coarse_z([c.ncc for c in state.candidates]) >= Z_WORTH_PROVING:
+    gained = bool(found) and found[0].ncc >= state.proven_ncc + LEAST_GAIN
+    stands_out = gained and coarse_z([c.ncc for c in state.candidates]) >= Z_WORTH_PROVING
+    if stands_out or state.looks == LOOKS_BEFORE_FIRST_PROOF:
         prove_best(lights, stored, light_map, state)
 
 
