@@ -24,12 +24,28 @@ from matchers.light_grid import LightGrid
 from matchers.view import pyramid, render
 from regengine.errors import LightMapError
 from regengine.frame import read_frame
+from regengine.lights.source import LightMapInfo
 
 STEP_DEG = 1.0 / 240.0
 
 
+WHOLE_EARTH = LightMapInfo(
+    paths=(),
+    product="made for the test",
+    date="",
+    kind="radiance",
+    resolution_deg=1.0 / 240.0,
+    bounds=(-180.0, -90.0, 180.0, 90.0),
+    crs="EPSG:4326",
+    saturation=None,
+    description="a map of the whole Earth",
+)
+
+
 class OneGrid:
     """A light map of one window, whatever is asked."""
+
+    info = WHOLE_EARTH
 
     def __init__(self, grid: LightGrid) -> None:
         self.grid = grid
@@ -42,6 +58,8 @@ class OneGrid:
 
 class Nowhere:
     """A light map that covers nothing."""
+
+    info = WHOLE_EARTH
 
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
