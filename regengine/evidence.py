@@ -76,8 +76,8 @@ class Evidence:
 
     @property
     def log10_odds(self) -> float:
-        """The better of the two proofs: towns prove sparse frames, patches dense cities."""
-        return max(self.town_log10_odds, self.patch_log10_odds)
+        """Mean of the two proofs: the better alone would let one blob that fits prove a city."""
+        return 0.5 * (self.town_log10_odds + self.patch_log10_odds)
 
     @property
     def margin(self) -> float:

@@ -112,9 +112,9 @@ def test_the_model_is_a_logistic_regression() -> None:
     assert probability(USUAL, hopeless) == pytest.approx(1.0 - MOST_PROBABLE)
 
 
-def test_the_better_proof_counts() -> None:
-    assert USUAL.log10_odds == 8.0
-    assert replace(USUAL, patch_log10_odds=11.0).log10_odds == 11.0
+def test_both_proofs_count() -> None:
+    assert USUAL.log10_odds == 7.0
+    assert replace(USUAL, patch_log10_odds=11.0).log10_odds == 9.5
     assert USUAL.margin == pytest.approx(0.2)
 
 

@@ -129,6 +129,8 @@ def test_the_evidence_of_the_right_camera(near_nadir: Solved) -> None:
     evidence = near_nadir.best.evidence
     assert evidence.margin > 0.12
     assert evidence.coarse_z > 4.0
-    assert evidence.log10_odds == max(evidence.town_log10_odds, evidence.patch_log10_odds)
+    assert evidence.log10_odds == pytest.approx(
+        0.5 * (evidence.town_log10_odds + evidence.patch_log10_odds)
+    )
     assert evidence.runner_up_log10_odds < 0.0
     assert evidence.met_towns <= evidence.towns
