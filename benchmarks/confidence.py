@@ -21,6 +21,8 @@ from benchmarks.simulate.cases import Case, draw_case
 # Radiance of the classes of the ordinal VIIRS product, nW/cm2/sr (0: dark)
 CLASSES = {5: 1.4, 6: 2.7, 7: 6.7, 8: 17.0, 9: 31.0, 10: 47.0, 11: 63.0, 12: 83.0, 13: 134.0}
 RADIAL_SIGMA_KM = 2.0
+# The map of the self-made land that is photographed where no world is given
+SAMPLES_MAP = Path(__file__).parents[1] / "data_samples" / "lights.tif"
 _state: dict[str, Any] = {}
 
 
@@ -29,7 +31,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks confidence", description=__doc__)
     parser.add_argument("table", type=Path, nargs="+", help="CSV of cases, appended to and fitted")
     parser.add_argument("--seeds", default="", help="FIRST:LAST, cases to run")
-    parser.add_argument("--world", type=Path, help="class raster to photograph")
+    parser.add_argument("--world", type=Path, help="class raster to photograph (needs --lights)")
     parser.add_argument("--lights", type=Path, help="built map to register against")
     parser.add_argument("--max-seconds", type=float, default=8.0)
     parser.add_argument("--workers", type=int, default=1)
@@ -68,16 +70,15 @@ def prepare(setting: tuple[Path | None, Path | None, float]) -> None:
 
     cv2.setNumThreads(1)
     world, lights, max_seconds = setting
-    source: CaseSource | None = None
-    light_map = None
-    if world is not None and lights is not None:
-        from regengine.lights import open_light_map
+    from regengine.lights import open_light_map
 
+    source: CaseSource | None = None
+    light_map = open_light_map([lights or SAMPLES_MAP])
+    if world is not None:
         table = np.zeros(256)
         for code, radiance in CLASSES.items():
             table[code] = radiance
         source = raster_source(world, radiance_of_value=table)
-        light_map = open_light_map([lights])
     _state.update(source=source, light_map=light_map, max_seconds=max_seconds)
 
 
@@ -108,14 +109,13 @@ def one_case(seed: int) -> dict[str, Any] | None:
         sigma_cross_km=prior.sigma_cross_km,
         sigma_radial_km=RADIAL_SIGMA_KM,
     )
-    light_map = _state["light_map"] or map_of(case)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"case{seed}.jpg"
         path.write_bytes(case.photo)
         frame = read_frame(path, options=FrameOptions(focal_mm=case.focal_mm))
         started = time.perf_counter()
         state = search_frame(
-            frame, position, light_map, RegisterParams(max_seconds=_state["max_seconds"])
+            frame, position, _state["light_map"], RegisterParams(max_seconds=_state["max_seconds"])
         )
         seconds = time.perf_counter() - started
     row: dict[str, Any] = {
@@ -136,33 +136,6 @@ def one_case(seed: int) -> dict[str, Any] | None:
     row["error_share"] = share
     row["right"] = int(case.registrable and share <= 1.0)
     return row | asdict(state.best.evidence)
-
-
-def map_of(case: Case) -> Any:
-    """The case's own map as something with windows."""
-    from rasterio.transform import Affine
-
-    from regengine.lights import open_light_map
-
-    assert case.light_map is not None
-    path = Path(tempfile.gettempdir()) / "regengine-case-lights.tif"
-    if not path.exists():
-        import rasterio
-
-        grid = case.light_map
-        with rasterio.open(
-            path,
-            "w",
-            driver="GTiff",
-            width=grid.radiance.shape[1],
-            height=grid.radiance.shape[0],
-            count=1,
-            dtype="float32",
-            crs="EPSG:4326",
-            transform=Affine(grid.step_deg, 0, grid.west, 0, -grid.step_deg, grid.north),
-        ) as file:
-            file.write(grid.radiance.astype(np.float32), 1)
-    return open_light_map([path])
 
 
 def error_share(case: Case, camera: Any) -> float:

@@ -38,7 +38,6 @@ class Peak:
 
     score: float
     camera: Camera
-    tile: int
 
 
 # Tiles whose brightest pixel is darker than this (log10(1 + L)) hold no lights
@@ -129,7 +128,7 @@ def search(
     for value, index, k, i, j in found:
         roll = float(templates.rolls_deg[k])
         camera = camera_at(photo, views[index], j + shift, i + shift, roll)
-        yield Peak(score=value, camera=camera, tile=index)
+        yield Peak(score=value, camera=camera)
 
 
 def tile_camera(photo: Camera, side_px: int, off_nadir_deg: float, azimuth_deg: float) -> Camera:

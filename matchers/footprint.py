@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from pyproj import Geod
 
 from matchers.camera import Camera
 from matchers.earth import great_circle_km, incidence_deg
@@ -12,6 +13,7 @@ FloatArray = NDArray[np.float64]
 
 # Ground seen at a flatter angle than this is lost in haze and stretches without end
 MAX_INCIDENCE_DEG = 80.0
+WGS84 = Geod(ellps="WGS84")
 
 
 def corner_lonlat(camera: Camera) -> tuple[tuple[float, float] | None, ...]:
@@ -114,6 +116,7 @@ def diagonal_km(camera: Camera) -> float:
     lon, lat = camera.pixel_to_lonlat(*visible_outline(camera))
     if len(lon) == 0:
         return 0.0
-    # The farthest pair of a region lies on its outline
+    # The farthest pair of a region lies on its outline, and is so on the sphere and the ellipsoid
     far = great_circle_km(lon[:, None], lat[:, None], lon[None, :], lat[None, :])
-    return float(far.max())
+    a, b = np.unravel_index(int(np.argmax(far)), far.shape)
+    return float(WGS84.inv(lon[a], lat[a], lon[b], lat[b])[2]) / 1e3

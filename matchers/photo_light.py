@@ -82,6 +82,10 @@ class LightImage:
         height, width = self.values.shape
         return stored.scaled(self.factor, width, height)
 
+    def stored_camera(self, camera: Camera, stored: Camera) -> Camera:
+        """A camera of this image for the stored one, whose size ``stored`` has."""
+        return camera.scaled(1.0 / self.factor, stored.width_px, stored.height_px)
+
 
 def detail(image: Image, scale_px: float) -> Image:
     """What remains of an image when its broad structure is taken out.

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 FEW_TOWNS = 8
 LOW_MARGIN = 0.08
-CLEAR_MARGIN = 0.2  # no wrong camera has come nearer to a right one than this
+# Of the 130 simulated proposals that the confidence was fitted on, no wrong one had a margin above
+# 0.16, no right one below 0.20
+CLEAR_MARGIN = 0.2
 # Share of the photo's city light that falls on saturated map above which the map has no texture
 SATURATED_SHARE = 0.25
 # of the error that still counts as right, one sigma

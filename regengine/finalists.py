@@ -116,15 +116,10 @@ def aligned_finalist(
         supersample=2,
     )
     return Finalist(
-        camera=back_to_stored(aligned.camera, image, stored),
+        camera=image.stored_camera(aligned.camera, stored),
         ncc=aligned.ncc,
         candidate=finalist.candidate,
     )
-
-
-def back_to_stored(camera: Camera, image: LightImage, stored: Camera) -> Camera:
-    """A camera of a light image, for the stored one."""
-    return camera.scaled(1.0 / image.factor, stored.width_px, stored.height_px)
 
 
 def solve(

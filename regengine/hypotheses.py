@@ -148,12 +148,9 @@ def take_look(
         if not any(same_view(aligned.camera, other.camera, SAME_SHARE) for other in found):
             found.append(aligned)
     found.sort(key=lambda a: -a.ncc)
-    grow = 1.0 / coarse.factor
     return [
         Candidate(
-            camera=replace(
-                a.camera.scaled(grow, stored.width_px, stored.height_px), mirrored=look.mirrored
-            ),
+            camera=replace(coarse.stored_camera(a.camera, stored), mirrored=look.mirrored),
             ncc=a.ncc,
             look=look,
         )

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import stat
 import struct
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from regengine.decoding import MAX_PIXELS, damaged, decoding, too_large
 from regengine.errors import FrameError
+from regengine.raw import raw_size
 
 ImageFormat = Literal["jpeg", "png", "tiff", "raw"]
 
 MIN_SIDE_PX = 32  # fewer pixels than this hold no pattern of lights
-# Three times the largest picture of a camera flown on the station (45 megapixels). One decoded
-# pixel takes 4 bytes, so the largest image that is let through takes 600 MB.
-MAX_PIXELS = 150_000_000
 RAW_EXTENSIONS = frozenset({".nef", ".nrw", ".dng", ".cr2"})
 
 # Tag numbers of TIFF 6.0, and of DNG 1.4.
@@ -128,50 +125,6 @@ def _looks_like(start: bytes) -> str:
     return "of an unknown format"
 
 
-@contextmanager
-def decoding(path: Path) -> Iterator[None]:
-    """Turn whatever an image library raises into a FrameError, and its warnings into silence.
-
-    Parameters
-    ----------
-    path : Path
-        The file that is being decoded, for the sentence.
-
-    Raises
-    ------
-    FrameError
-        In place of any other exception.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except FrameError:
-        raise
-    except MemoryError as error:
-        raise FrameError(
-            f"{path} needs more memory to decode than there is; free some or use a smaller copy"
-        ) from error
-    except Exception as error:  # decoders fail on damaged files in many ways
-        if type(error).__name__ == "DecompressionBombError":
-            raise _too_large(path, "") from error
-        raise _damaged(path, _detail(error)) from error
-
-
-def _detail(error: Exception) -> str:
-    """What a library says is wrong, where it is meant for people."""
-    if type(error).__name__ == "UnidentifiedImageError":
-        return "its header cannot be read"
-    if not isinstance(error, OSError | SyntaxError):
-        return "its contents make no sense"
-    cause = error.__cause__ or error  # rasterio says only "see previous exception"
-    return " ".join(str(cause).split())[:120] or type(error).__name__
-
-
-def _damaged(path: Path, detail: str) -> FrameError:
-    return FrameError(f"{path} is damaged or cut short: {detail}; get a complete copy of the file")
-
-
 def _pillow_header(path: Path, image_format: ImageFormat, *, deep: bool) -> ImageHeader:
     from PIL import Image
 
@@ -189,7 +142,7 @@ def _tiff_header(path: Path, start: bytes) -> ImageHeader:
         if _DNG_VERSION in tags or tags.get(TIFF_PHOTOMETRIC) in (32803, 34892):
             return _raw_header(path)
         if TIFF_WIDTH not in tags or TIFF_HEIGHT not in tags:
-            raise _damaged(path, "its TIFF directory names no image size")
+            raise damaged(path, "its TIFF directory names no image size")
         bits = tags.get(TIFF_BITS, 1)
         return ImageHeader(
             path=path,
@@ -218,8 +171,6 @@ def _tiff_directory(path: Path) -> dict[int, Any]:
 
 
 def _raw_header(path: Path) -> ImageHeader:
-    from regengine.raw import raw_size
-
     width, height = raw_size(path)
     return ImageHeader(path=path, format="raw", width_px=width, height_px=height, deep=True)
 
@@ -227,7 +178,7 @@ def _raw_header(path: Path) -> ImageHeader:
 def _checked(header: ImageHeader) -> ImageHeader:
     width, height = header.width_px, header.height_px
     if width * height > MAX_PIXELS:
-        raise _too_large(header.path, f"{width} x {height} pixels, ")
+        raise too_large(header.path, f"{width} x {height} pixels, ")
     if min(width, height) < MIN_SIDE_PX:
         raise FrameError(
             f"{header.path} has {width} x {height} pixels, too few to register; "
@@ -235,11 +186,3 @@ def _checked(header: ImageHeader) -> ImageHeader:
             code="too_small",
         )
     return header
-
-
-def _too_large(path: Path, size: str) -> FrameError:
-    return FrameError(
-        f"{path} claims {size}more than the {MAX_PIXELS // 1_000_000} megapixels that are "
-        "decoded; give a smaller copy if it is a real photo",
-        code="too_large",
-    )

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from regengine.decoding import decoding
 from regengine.errors import FrameError
 from regengine.image_header import (
     TIFF_EXTRA_SAMPLES,
     TIFF_PHOTOMETRIC,
     ImageHeader,
-    decoding,
 )
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from regengine.result import (
     NadirInput,
     Reason,
     SolvedCamera,
+    Verdict,
 )
 
 if TYPE_CHECKING:
@@ -32,10 +34,15 @@ if TYPE_CHECKING:
     from regengine.search import Proven, SearchState
 
 
-def base_result(
-    frame: Frame, position: CameraPosition | None, info: LightMapInfo, **said: object
+def plain_result(
+    frame: Frame,
+    position: CameraPosition | None,
+    info: LightMapInfo,
+    verdict: Verdict,
+    probability: float | None,
+    reasons: tuple[Reason, ...],
 ) -> FrameResult:
-    """A result with everything that is known of a frame before its lights are looked at.
+    """A result without a proposal: what is known of a frame, and the verdict.
 
     Parameters
     ----------
@@ -45,39 +52,39 @@ def base_result(
         Where the camera is believed to have been, if known.
     info : LightMapInfo
         The map.
-    **said
-        The other fields of `FrameResult`: at least ``verdict``, ``probability``, ``reasons``.
+    verdict, probability, reasons
+        As in `FrameResult`.
 
     Returns
     -------
     FrameResult
     """
-    fields: dict[str, object] = {
-        "frame": frame.frame_id,
-        "path": str(frame.path),
-        "sha256": frame.sha256,
-        "width_px": frame.width_px,
-        "height_px": frame.height_px,
-        "orientation": frame.orientation,
-        "time_utc": None if frame.time_utc is None else iso_utc(frame.time_utc),
-        "camera_body": frame.camera_body,
-        "focal_mm": frame.focal_mm,
-        "pixel_pitch_um": frame.pixel_pitch_um,
-        "sources": tuple(sorted(frame.sources.items())),
-        "nadir": None if position is None else nadir_input(position),
-        "lights": info.product,
-        "engine_version": version("regengine"),
-    }
-    return FrameResult(**{**fields, **said})  # type: ignore[arg-type]
+    return FrameResult(
+        frame=frame.frame_id,
+        path=str(frame.path),
+        sha256=frame.sha256,
+        verdict=verdict,
+        probability=probability,
+        reasons=reasons,
+        width_px=frame.width_px,
+        height_px=frame.height_px,
+        orientation=frame.orientation,
+        time_utc=None if frame.time_utc is None else iso_utc(frame.time_utc),
+        camera_body=frame.camera_body,
+        focal_mm=frame.focal_mm,
+        pixel_pitch_um=frame.pixel_pitch_um,
+        sources=tuple(sorted(frame.sources.items())),
+        nadir=None if position is None else nadir_input(position),
+        lights=info.product,
+        engine_version=version("regengine"),
+    )
 
 
 def no_match_result(
     frame: Frame, position: CameraPosition | None, info: LightMapInfo, reason: Reason
 ) -> FrameResult:
     """The result of a frame for which there is no proposal."""
-    return base_result(
-        frame, position, info, verdict="no_match", probability=None, reasons=(reason,)
-    )
+    return plain_result(frame, position, info, "no_match", None, (reason,))
 
 
 def iso_utc(moment: datetime) -> str:
@@ -137,17 +144,11 @@ def proposal_result(
     doubts = (*doubts_about(best, state), *doubts_about_points(points, best.camera))
     verdict = decide(p_right, doubts, accept_probability)
     reasons = doubts if doubts or verdict == "accepted" else (unsure(p_right, accept_probability),)
+    result = plain_result(frame, position, info, verdict, p_right, reasons)
     if verdict == "no_match":
-        return base_result(
-            frame, position, info, verdict=verdict, probability=p_right, reasons=reasons
-        )
-    return base_result(
-        frame,
-        position,
-        info,
-        verdict=verdict,
-        probability=p_right,
-        reasons=reasons,
+        return result
+    return replace(
+        result,
         solved=solved_camera(best.camera, best.finalists[0]),
         control_points=points,
         footprint=corner_lonlat(best.camera),
@@ -215,22 +216,23 @@ def residual_m(camera: Camera, residual_px: float) -> float:
 
 def hypotheses(best: Proven) -> tuple[Hypothesis, ...]:
     """The proposal and the distinct others that were looked at to the end."""
-    found = []
-    for rank, finalist in enumerate(best.finalists):
-        camera = best.camera if rank == 0 else finalist.camera
-        lon, lat = camera.pixel_to_lonlat((camera.width_px - 1) / 2, (camera.height_px - 1) / 2)
-        evidence = best.evidence
-        odds = {0: evidence.log10_odds, 1: evidence.runner_up_log10_odds}.get(rank)
-        if odds is None:
-            break
-        found.append(
-            Hypothesis(
-                rank=rank,
-                solved=solved_camera(camera, finalist),
-                ncc=finalist.ncc,
-                log10_odds=odds,
-                centre_lon=float(lon) if np.isfinite(lon) else None,
-                centre_lat=float(lat) if np.isfinite(lat) else None,
-            )
-        )
-    return tuple(found)
+    evidence = best.evidence
+    cameras = (best.camera, *(finalist.camera for finalist in best.finalists[1:]))
+    odds = (evidence.log10_odds, evidence.runner_up_log10_odds)
+    return tuple(
+        hypothesis(rank, *looked_at)
+        for rank, looked_at in enumerate(zip(cameras, best.finalists, odds, strict=False))
+    )
+
+
+def hypothesis(rank: int, camera: Camera, finalist: Finalist, log10_odds: float) -> Hypothesis:
+    """One of the hypotheses that were looked at to the end."""
+    lon, lat = camera.pixel_to_lonlat((camera.width_px - 1) / 2, (camera.height_px - 1) / 2)
+    return Hypothesis(
+        rank=rank,
+        solved=solved_camera(camera, finalist),
+        ncc=finalist.ncc,
+        log10_odds=log10_odds,
+        centre_lon=float(lon) if np.isfinite(lon) else None,
+        centre_lat=float(lat) if np.isfinite(lat) else None,
+    )

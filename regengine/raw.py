@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from regengine.decoding import decoding
 from regengine.errors import FrameError
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ def raw_size(path: Path) -> tuple[int, int]:
     FrameError
         rawpy is not installed, or the file cannot be opened by it.
     """
-    from regengine.image_header import decoding
-
     rawpy = _rawpy(path)
     with decoding(path), rawpy.imread(str(path)) as raw:
         return int(raw.sizes.width), int(raw.sizes.height)
@@ -73,8 +72,6 @@ def decode_raw(path: Path, *, half_size: bool, for_display: bool = False) -> NDA
     FrameError
         rawpy is not installed, or the file is damaged.
     """
-    from regengine.image_header import decoding
-
     rawpy = _rawpy(path)
     with decoding(path), rawpy.imread(str(path)) as raw:
         return raw.postprocess(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,16 @@ from regengine.evidence import (
     log10_tried,
     towns_proof,
 )
-from regengine.finalists import Finalist, Solution, back_to_stored, compare_finalists, solve
-from regengine.hypotheses import Candidate, Look, PhotoLights, merged, take_look
+from regengine.finalists import Finalist, Solution, compare_finalists, solve
+from regengine.hypotheses import (
+    SAME_SHARE,
+    Candidate,
+    Look,
+    PhotoLights,
+    merged,
+    same_view,
+    take_look,
+)
 from regengine.light_windows import HasWindows
 from regengine.result import Reason
 from regengine.search_window import SearchWindow
@@ -123,16 +131,47 @@ def prove_best(
         residual_px=solution.refinement.rms_px,
         held_out_residual_px=left_out.residual_px,
     )
-    if state.best is None or evidence.log10_odds >= state.best.evidence.log10_odds:
-        state.best = Proven(
-            solution=solution,
-            camera=back_to_stored(solution.camera, solution.image, stored),
-            evidence=evidence,
-            finalists=tuple(finalists),
-            photo_towns=photo_towns,
-            met=proof.met_towns,
-            view=view,
-        )
+    proven = Proven(
+        solution=solution,
+        camera=solution.image.stored_camera(solution.camera, stored),
+        evidence=evidence,
+        finalists=tuple(finalists),
+        photo_towns=photo_towns,
+        met=proof.met_towns,
+        view=view,
+    )
+    state.best = proven if state.best is None else better(proven, state.best)
+
+
+def better(new: Proven, known: Proven) -> Proven:
+    """The better of two proofs, with the other among what it was held against.
+
+    Parameters
+    ----------
+    new, known : Proven
+        The latest proof, which has seen all candidates, and the best before it.
+
+    Returns
+    -------
+    Proven
+        The new one where both are the same view, whatever the old one's margin was: more has been
+        held against it since.
+    """
+    if same_view(new.camera, known.camera, SAME_SHARE):
+        return new
+    first, second = new, known
+    if known.evidence.log10_odds > new.evidence.log10_odds:
+        first, second = known, new
+    mine, other = first.evidence, second.evidence
+    if mine.runner_up_ncc >= other.ncc:
+        return first
+    evidence = replace(
+        mine,
+        runner_up_ncc=other.ncc,
+        runner_up_log10_odds=max(mine.runner_up_log10_odds, other.town_log10_odds),
+    )
+    finalists = (first.finalists[0], second.finalists[0], *first.finalists[1:])
+    return replace(first, evidence=evidence, finalists=finalists)
 
 
 def is_proof(evidence: Evidence) -> bool:

@@ -18,10 +18,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from regengine.decoding import MAX_PIXELS, decoding
 from regengine.errors import FrameError
 from regengine.frame import read_frame
 from regengine.image import read_display_rgb, read_linear_light
-from regengine.image_header import MAX_PIXELS, decoding, read_image_header
+from regengine.image_header import read_image_header
 
 ADVICE = ("get ", "give ", "use ", "check ", "save ", "copy ", "free ", "run: ")
 

@@ -87,7 +87,7 @@ def test_frame_of_a_raw_photo(dng: Path) -> None:
 
 
 def test_the_sensors_rim_does_not_change_the_pitch(dng: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("regengine.raw.raw_size", lambda path: (4284, 2844))
+    monkeypatch.setattr("regengine.image_header.raw_size", lambda path: (4284, 2844))
     frame = read_frame(dng)
     assert frame.pixel_pitch_um == pytest.approx(36_000 / 4256)
     assert not frame.may_be_cropped
@@ -99,7 +99,7 @@ def test_dng_without_its_extension_is_still_raw(dng: Path) -> None:
 
 
 def test_oblong_pixels_are_refused(dng: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("regengine.raw.raw_size", lambda path: (160, 60))
+    monkeypatch.setattr("regengine.image_header.raw_size", lambda path: (160, 60))
     with pytest.raises(FrameError, match="not square"):
         read_linear_light(dng, max_long_side_px=1000)
 

@@ -22,7 +22,7 @@ from regengine.control_points import (
     propose,
     well_spread,
 )
-from regengine.finalists import Solution, back_to_stored, solve
+from regengine.finalists import Solution, solve
 from regengine.result import ControlPoint
 from tests.matchers.lamp_world import camera_over, east_north_up, ecef
 from tests.regengine.registration.simulated_frames import Solved, light_map
@@ -36,7 +36,7 @@ def points_of(solved: Solved, picture_path: Path) -> tuple[ControlPoint, ...]:
     fine = solved.fine(picture_path)
     solution = solve(light_map(), fine, solved.best.finalists[0], RefineParameters())
     assert solution is not None
-    camera = back_to_stored(solution.camera, solution.image, solved.best.camera)
+    camera = solution.image.stored_camera(solution.camera, solved.best.camera)
     return propose(solution, camera, NO_LIGHTS)
 
 

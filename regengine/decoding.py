@@ -1,0 +1,68 @@
+"""What image libraries raise and warn of, as one error with one sentence."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from regengine.errors import FrameError
+
+# Three times the largest picture of a camera flown on the station (45 megapixels). One decoded
+# pixel takes 4 bytes, so the largest image that is let through takes 600 MB.
+MAX_PIXELS = 150_000_000
+
+
+@contextmanager
+def decoding(path: Path) -> Iterator[None]:
+    """Turn whatever an image library raises into a FrameError, and its warnings into silence.
+
+    Parameters
+    ----------
+    path : Path
+        The file that is being decoded, for the sentence.
+
+    Raises
+    ------
+    FrameError
+        In place of any other exception.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except FrameError:
+        raise
+    except MemoryError as error:
+        raise FrameError(
+            f"{path} needs more memory to decode than there is; free some or use a smaller copy"
+        ) from error
+    except Exception as error:  # decoders fail on damaged files in many ways
+        if type(error).__name__ == "DecompressionBombError":
+            raise too_large(path, "") from error
+        raise damaged(path, _detail(error)) from error
+
+
+def _detail(error: Exception) -> str:
+    """What a library says is wrong, where it is meant for people."""
+    if type(error).__name__ == "UnidentifiedImageError":
+        return "its header cannot be read"
+    if not isinstance(error, OSError | SyntaxError):
+        return "its contents make no sense"
+    cause = error.__cause__ or error  # rasterio says only "see previous exception"
+    return " ".join(str(cause).split())[:120] or type(error).__name__
+
+
+def damaged(path: Path, detail: str) -> FrameError:
+    """The error that says what is wrong with a file's contents."""
+    return FrameError(f"{path} is damaged or cut short: {detail}; get a complete copy of the file")
+
+
+def too_large(path: Path, size: str) -> FrameError:
+    """The error that says that a picture has too many pixels."""
+    return FrameError(
+        f"{path} claims {size}more than the {MAX_PIXELS // 1_000_000} megapixels that are "
+        "decoded; give a smaller copy if it is a real photo",
+        code="too_large",
+    )
