@@ -1,193 +1,136 @@
-"""Fit the first confidence: simulated cases, their evidence, and whether they were right."""
+"""Fit the probability of registrations to a table of simulated cases, and judge it."""
 
 from __future__ import annotations
 
 import argparse
-import csv
-import os
 import sys
-import tempfile
-import time
-from dataclasses import asdict
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from benchmarks.simulate.case_sources import CaseSource, raster_source
-from benchmarks.simulate.cases import Case, draw_case
+from benchmarks.confidence_fit import FloatArray, Model, cross_validated, fit_model
+from benchmarks.confidence_report import Judged, judgement_text, model_text
+from benchmarks.confidence_table import Proposals, proposals_of, read_rows
+from benchmarks.confidence_threshold import acceptance, choose_threshold, threshold_interval
+from benchmarks.trials.stats import calibration as calibration_figures
+from regengine.calibration import Calibration, Training, shipped_calibration, write_calibration
+from regengine.calibration_features import FEATURES
+from regengine.errors import ConfigError
 
-# Radiance of the classes of the ordinal VIIRS product, nW/cm2/sr (0: dark)
-CLASSES = {5: 1.4, 6: 2.7, 7: 6.7, 8: 17.0, 9: 31.0, 10: 47.0, 11: 63.0, 12: 83.0, 13: 134.0}
-RADIAL_SIGMA_KM = 2.0
-# The map of the self-made land that is photographed where no world is given
-SAMPLES_MAP = Path(__file__).parents[1] / "data_samples" / "lights.tif"
-_state: dict[str, Any] = {}
+TARGET = 0.001  # wrong among accepted
 
 
 def main(argv: list[str]) -> int:
-    """Run cases and append their evidence to a table, or fit a table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks confidence", description=__doc__)
-    parser.add_argument("table", type=Path, nargs="+", help="CSV of cases, appended to and fitted")
-    parser.add_argument("--seeds", default="", help="FIRST:LAST, cases to run")
-    parser.add_argument("--world", type=Path, help="class raster to photograph (needs --lights)")
-    parser.add_argument("--lights", type=Path, help="built map to register against")
-    parser.add_argument("--max-seconds", type=float, default=8.0)
-    parser.add_argument("--workers", type=int, default=1)
+    """Fit on the training half where there is one, judge on the test half where there is one."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks confidence",
+        description=__doc__,
+        epilog="Tables: python -m benchmarks registration --simulated --half train --table "
+        "cases.csv. Tables without training rows judge the calibration of the package.",
+    )
+    parser.add_argument("table", type=Path, nargs="+", help="CSV of simulated cases")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the calibration (JSON)")
+    parser.add_argument("--plot", type=Path, metavar="DIR", help="write reliability.png there")
+    parser.add_argument("--target", type=float, default=TARGET, help="wrong among accepted")
+    parser.add_argument(
+        "--features",
+        default=",".join(FEATURES),
+        help="names, comma between, of what the score may depend on (default: all)",
+    )
     options = parser.parse_args(argv)
-    if options.seeds:
-        run(options)
-    fit(options.table)
+    try:
+        return run(options)
+    except (ConfigError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, fit, judge, write."""
+    names = tuple(options.features.split(","))
+    if unknown := [name for name in names if name not in FEATURES]:
+        raise ValueError(f"no feature is called {unknown[0]!r}; there are {', '.join(FEATURES)}")
+    if not 0.0 < options.target < 0.1:
+        raise ValueError("--target is not a rate between 0 and 0.1")
+    rows = read_rows(options.table)
+    training = proposals_of(rows, "train", names)
+    judged: list[Judged] = []
+    if training is None:
+        if options.write:
+            raise ValueError("no proposal of the training half in the tables: nothing to fit")
+        calibration = shipped_calibration()
+        print("No training rows: the calibration of the package is judged.\n")
+    else:
+        model = fit_model(training.features, training.right, training.blocks)
+        p = cross_validated(training.features, training.right, training.blocks)
+        calibration = calibration_of(model, training, p, names, options.target)
+        print(model_text(calibration, model.penalty))
+        judged.append(Judged(name="Training half, left out in turn", p=p, proposals=training))
+    test = proposals_of(rows, "test", calibration.features)
+    if test is not None:
+        p = calibration.probability_of(calibration.score(test.features))
+        judged.append(Judged(name="Test half", p=p, proposals=test))
+    for one in judged:
+        print(judgement_text(one, calibration.accept_probability))
+    if options.plot and judged:
+        from benchmarks.confidence_plot import plot_reliability
+
+        print(f"figure: {plot_reliability(judged, calibration, options.plot)}")
+    if options.write:
+        write_calibration(options.write, calibration)
+        print(f"calibration: {options.write}")
     return 0
 
 
-def run(options: argparse.Namespace) -> None:
-    """Register cases that the table does not hold yet, in worker processes."""
-    first, last = (int(s) for s in options.seeds.split(":"))
-    done = {int(row["seed"]) for row in rows_of(options.table[:1])}
-    seeds = [s for s in range(first, last) if s not in done]
-    setting = (options.world, options.lights, options.max_seconds)
-    with get_context("spawn").Pool(options.workers, prepare, (setting,)) as pool:
-        for row in pool.imap_unordered(one_case, seeds):
-            if row is None:
-                continue
-            new = not options.table[0].exists()
-            with options.table[0].open("a", newline="") as file:
-                writer = csv.DictWriter(file, list(row))
-                if new:
-                    writer.writeheader()
-                writer.writerow(row)
-            print({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()})
-            sys.stdout.flush()
+def calibration_of(
+    model: Model, training: Proposals, p: FloatArray, names: tuple[str, ...], target: float
+) -> Calibration:
+    """The calibration that a model makes, with its threshold and what supports it.
 
+    Parameters
+    ----------
+    model : Model
+        Fitted on all training proposals.
+    training : Proposals
+        Those proposals.
+    p : ndarray
+        Their probabilities by models that were fitted without their region.
+    names : tuple of str
+        Features.
+    target : float
+        Wrong among accepted.
 
-def prepare(setting: tuple[Path | None, Path | None, float]) -> None:
-    """Open the world and the map once a process."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = "1"
-    import cv2
-
-    cv2.setNumThreads(1)
-    world, lights, max_seconds = setting
-    from regengine.lights import open_light_map
-
-    source: CaseSource | None = None
-    light_map = open_light_map([lights or SAMPLES_MAP])
-    if world is not None:
-        table = np.zeros(256)
-        for code, radiance in CLASSES.items():
-            table[code] = radiance
-        source = raster_source(world, radiance_of_value=table)
-    _state.update(source=source, light_map=light_map, max_seconds=max_seconds)
-
-
-def one_case(seed: int) -> dict[str, Any] | None:
-    """Draw, register and score one case."""
-    from regengine.evidence import Evidence
-    from regengine.frame import FrameOptions, read_frame
-    from regengine.orbit import CameraPosition
-    from regengine.register import RegisterParams, search_frame
-
-    try:
-        case = draw_case(seed, source=_state["source"])
-    except Exception as error:
-        print(f"case {seed} could not be drawn: {error}", file=sys.stderr)
-        return None
-    prior = case.prior
-    lon, lat, altitude_km = prior.lon, prior.lat, prior.altitude_km
-    position = CameraPosition(
-        time_utc=case.time_utc,
-        position_ecef_m=np.array(prior.position_ecef_m),
-        velocity_ecef_m_s=np.array(prior.velocity_ecef_m_s),
-        lon=lon,
-        lat=lat,
-        altitude_km=altitude_km,
-        source="tle",
-        tle_age_h=0.0,
-        sigma_along_km=prior.sigma_along_km,
-        sigma_cross_km=prior.sigma_cross_km,
-        sigma_radial_km=RADIAL_SIGMA_KM,
+    Returns
+    -------
+    Calibration
+    """
+    curve, right = model.curve, training.right
+    by_curve = curve.probability(model.left_out_scores)
+    threshold = choose_threshold(by_curve[~training.doubted], curve.ceiling, target)
+    let_in = acceptance(by_curve, right, training.doubted, threshold)
+    figures = calibration_figures(p, right)
+    return Calibration(
+        features=names,
+        weights=tuple(float(w) for w in model.regression.weights),
+        intercept=model.regression.intercept,
+        slope=curve.slope,
+        offset=curve.offset,
+        floor=curve.floor,
+        ceiling=curve.ceiling,
+        accept_probability=threshold,
+        accept_interval_95=threshold_interval(model, training, target),
+        target_wrong_rate=target,
+        training=Training(
+            source=training.source,
+            cases=training.cases,
+            proposals=len(training),
+            right=int(np.sum(right)),
+            accepted=let_in.accepted,
+            accepted_wrong=let_in.wrong,
+            expected_wrong_rate=let_in.expected_wrong_rate,
+            wrong_rate_upper_95=let_in.wrong_rate_upper_95,
+            expected_calibration_error=figures.expected_error,
+            brier_score=figures.brier,
+            cross_validated=True,
+        ),
     )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"case{seed}.jpg"
-        path.write_bytes(case.photo)
-        frame = read_frame(path, options=FrameOptions(focal_mm=case.focal_mm))
-        started = time.perf_counter()
-        state = search_frame(
-            frame, position, _state["light_map"], RegisterParams(max_seconds=_state["max_seconds"])
-        )
-        seconds = time.perf_counter() - started
-    row: dict[str, Any] = {
-        "seed": seed,
-        "kind": case.kind,
-        "off_nadir_deg": case.truth["off_nadir_deg"],
-        "focal_mm": case.focal_mm,
-        "cloud": max([0.0, *case.truth["cloud_cover"]]),
-        "seconds": seconds,
-        "looks": state.looks,
-        "right": "",
-        "error_share": "",
-    }
-    names = list(Evidence.__dataclass_fields__)
-    if state.best is None:
-        return row | dict.fromkeys(names, "")
-    share = error_share(case, state.best.camera)
-    row["error_share"] = share
-    row["right"] = int(case.registrable and share <= 1.0)
-    return row | asdict(state.best.evidence)
-
-
-def error_share(case: Case, camera: Any) -> float:
-    """Largest error at the frame's ground, in units of what the contract calls right."""
-    from matchers.earth import great_circle_km
-    from matchers.footprint import diagonal_km
-
-    points = case.truth["reference_points"]
-    if not points:
-        return float("inf")
-    table = np.array([[p["x"], p["y"], p["lon"], p["lat"]] for p in points])
-    lon, lat = camera.pixel_to_lonlat(table[:, 0], table[:, 1])
-    error = great_circle_km(lon, lat, table[:, 2], table[:, 3])
-    error = np.where(np.isfinite(error), error, np.inf)
-    allowed = max(1.0, 0.01 * diagonal_km(camera))
-    return float(np.quantile(error, 0.8)) / allowed
-
-
-def rows_of(tables: list[Path]) -> list[dict[str, str]]:
-    """All rows of some tables; none of those that do not exist."""
-    rows: list[dict[str, str]] = []
-    for table in tables:
-        if table.exists():
-            with table.open(newline="") as file:
-                rows += list(csv.DictReader(file))
-    return rows
-
-
-def fit(tables: list[Path]) -> None:
-    """Logistic regression on the table; prints weights and what they do to it."""
-    from sklearn.linear_model import LogisticRegression
-
-    from regengine.confidence import features
-    from regengine.evidence import Evidence
-
-    rows = [r for r in rows_of(tables) if r["right"] != ""]
-    names = list(Evidence.__dataclass_fields__)
-    x = np.array(
-        [
-            features(Evidence(**{n: float(r[n]) for n in names}))  # type: ignore[arg-type]
-            for r in rows
-        ]
-    )
-    y = np.array([int(r["right"]) for r in rows])
-    print(f"{len(rows)} proposals, {int(y.sum())} right, of {len(rows_of(tables))} cases")
-    if len(set(y)) < 2:
-        return
-    model = LogisticRegression(C=1.0, max_iter=5000).fit(x, y)
-    p = model.predict_proba(x)[:, 1]
-    print(f"intercept {model.intercept_[0]:.3f}, weights {np.round(model.coef_[0], 3).tolist()}")
-    for low, high in ((0, 0.05), (0.05, 0.5), (0.5, 0.95), (0.95, 0.999), (0.999, 1.01)):
-        inside = (p >= low) & (p < high)
-        print(f"p in [{low}, {high}): {int(inside.sum())} cases, {int(y[inside].sum())} right")
-    for k in np.argsort(-np.where(y == 0, p, -1))[:5]:
-        print("worst wrong:", rows[k]["seed"], rows[k]["kind"], round(float(p[k]), 4))

@@ -1,8 +1,8 @@
 """How real photographs are registered: errors, verdicts, time and memory, beside other methods.
 
 ``python -m benchmarks registration --real FOLDER`` registers every city photo of a folder of real
-data and prints the tables; ``--timing`` registers large simulated photographs. ``--out FOLDER``
-writes the tables as Markdown, dated.
+data and prints the tables; ``--timing`` registers large simulated photographs; ``--simulated``
+hard ones, drawn from seeds, by the hundred. ``--out FOLDER`` writes the tables as Markdown, dated.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.registration_real import real_report
+from benchmarks.trials.sim_command import add_options, simulated_report
+from benchmarks.trials.sim_page import NAME
+from regengine.errors import RegengineError
 from regengine.register import RegisterParams
 
 
@@ -26,13 +29,19 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--overlays", type=Path, help="folder for a picture per case")
     parser.add_argument("--cache", type=Path, help="keeps the built light map for the next run")
     parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument(
+        "--all-categories", action="store_true", help="photos that show no night city, too"
+    )
     parser.add_argument("--no-variants", action="store_true", help="no turned and cropped copies")
     parser.add_argument("--no-peers", action="store_true", help="no other methods")
     parser.add_argument("--max-seconds", type=float, default=RegisterParams().max_seconds)
+    add_options(parser)
     given = parser.parse_args(argv)
+    if given.simulated:
+        return simulated(given)
     if given.real is None and not given.timing:
         parser.print_usage(sys.stderr)
-        tell("say --real FOLDER or --timing")
+        tell("say --real FOLDER, --timing or --simulated")
         return 2
     if given.real is not None and not (given.real / "photos" / "index.csv").is_file():
         tell(f"{given.real} holds no photos/index.csv: give the folder of the real data")
@@ -44,6 +53,18 @@ def main(argv: list[str]) -> int:
 
         lines = timing_report(given.photos, given.max_seconds, tell)
         publish(lines, "registration-timing", given.out)
+    return 0
+
+
+def simulated(given: argparse.Namespace) -> int:
+    """Simulated registrations; 0 when done, 2 if they cannot be started."""
+    try:
+        lines = simulated_report(given, tell)
+    except RegengineError as error:
+        tell(str(error))
+        return 2
+    if lines:
+        publish(lines, NAME, given.out)
     return 0
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.registration_truth import CITIES, City, city_of, read_rows
+from benchmarks.registration_truth import read_rows
 from matchers.earth import ecef_to_geodetic
 from regengine.frame import FrameOptions, read_frame
 from regengine.nadir_orbit import nadir_track_positions
@@ -19,6 +19,8 @@ NADIR_MOVED_KM = (-100.0, 100.0)
 WORLD_MAP = "lights/blackmarble_15as.tif"
 PARIS_CLIP = "lights/samples/PAR_BM_2019_01.tif"
 ELEMENT_SETS = "orbit/iss_tles.txt"
+# The table of the photos is one of frame records, too: it has the nadirs that the archive recorded
+RECORDS = "photos/index.csv"
 WORLD = "world"
 
 
@@ -31,15 +33,12 @@ class Told:
     options : FrameOptions
     clip : str
         A light map beside the world map, relative to the folder of real data; "" for none.
-    city : City or None
-        What it shows, where its name does not begin with that.
     note : str
         Remark for the table.
     """
 
     options: FrameOptions = field(default_factory=FrameOptions)
     clip: str = ""
-    city: City | None = None
     note: str = ""
 
 
@@ -61,10 +60,13 @@ TOLD = {
     ),
     "japon.png": Told(
         options=FrameOptions(time_utc=datetime(2012, 1, 26, 16, 8, 20, tzinfo=UTC)),
-        city=CITIES["Tokyo"],
         note="time of ISS030-E-82770, focal length not told; cropped",
     ),
     "occupymars_E1_europe.jpg": Told(note="its EXIF time is that of an edit"),
+    "iss007e10807.jpg": Told(
+        options=FrameOptions(time_utc=datetime(2003, 7, 21, 10, 17, 20, tzinfo=UTC), focal_mm=35.0),
+        note="time and lens of the archive's record",
+    ),
 }
 
 
@@ -80,34 +82,38 @@ class Case:
         The photo as the tables of the real data name it.
     photo : Path
         The file to register: the photo itself, or a variant of it.
+    category : str
+        What the photo shows, as the table of the photos has it.
     lights : str
         `WORLD`, or a map relative to the folder of real data.
     options : FrameOptions
     note : str
-    city : City or None
     same_frame : str
         Frame id, for copies of one frame; "" if unknown.
     moved_km : float
         How far the nadir was moved.
     variant : str
         How the picture was changed; "" for the photo as it is.
+    any_category : bool
+        Whether it is tried though it does not look like a city at night.
     """
 
     name: str
     file: str
     photo: Path
+    category: str = CATEGORIES[0]
     lights: str = WORLD
     options: FrameOptions = field(default_factory=FrameOptions)
     note: str = ""
-    city: City | None = None
     same_frame: str = ""
     moved_km: float = 0.0
     variant: str = ""
+    any_category: bool = False
 
     @property
     def plain(self) -> bool:
         """Whether this is the photo itself, told as well as can be."""
-        return not self.variant and not self.moved_km
+        return not (self.variant or self.moved_km or self.any_category)
 
 
 def list_cases(real: Path) -> list[Case]:
@@ -123,24 +129,52 @@ def list_cases(real: Path) -> list[Case]:
     list of Case
     """
     cases = []
-    for row in read_rows(real / "photos" / "index.csv"):
-        if row["category"] in CATEGORIES and (real / "photos" / row["file"]).is_file():
-            for case in _cases_of(real, row["file"], row["frame_id"]):
+    for row in _rows_of(real):
+        if row["category"] in CATEGORIES:
+            for case in _cases_of(real, row):
                 cases += [case, *moved(case)]
     return sorted(cases, key=lambda case: (not case.file.startswith("cities/"), case.file))
 
 
-def _cases_of(real: Path, file: str, frame_id: str) -> Iterator[Case]:
-    path = real / "photos" / file
+def list_other_cases(real: Path) -> list[Case]:
+    """The photos of all other categories: none of them should be placed somewhere.
+
+    Parameters
+    ----------
+    real : Path
+        Folder of the real data.
+
+    Returns
+    -------
+    list of Case
+    """
+    rows = (row for row in _rows_of(real) if row["category"] not in CATEGORIES)
+    return sorted((c for row in rows for c in _cases_of(real, row)), key=lambda case: case.file)
+
+
+def with_any_category(case: Case) -> Case:
+    """A case again, tried though it does not look like a city at night."""
+    return replace(case, name=f"{case.name}, any category", any_category=True)
+
+
+def _rows_of(real: Path) -> Iterator[dict[str, str]]:
+    """Rows of the table of the photos whose files are there."""
+    for row in read_rows(real / RECORDS):
+        if (real / "photos" / row["file"]).is_file():
+            yield row
+
+
+def _cases_of(real: Path, row: Mapping[str, str]) -> Iterator[Case]:
+    path = real / "photos" / row["file"]
     told = TOLD.get(path.name, Told())
     case = Case(
         name=path.stem,
-        file=file,
+        file=row["file"],
         photo=path,
+        category=row["category"],
         options=told.options,
         note=told.note,
-        city=told.city or city_of(file),
-        same_frame=frame_id,
+        same_frame=row["frame_id"],
     )
     if told.clip:
         yield replace(case, name=f"{path.stem}, radiance clip", lights=told.clip)

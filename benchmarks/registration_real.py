@@ -5,31 +5,28 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.registration_cases import (
+    CATEGORIES,
     ELEMENT_SETS,
+    RECORDS,
     WORLD,
     WORLD_MAP,
     Case,
     list_cases,
+    list_other_cases,
+    with_any_category,
 )
-from benchmarks.registration_compare import CHANGED_HEADER, TWIN_HEADER, changed_rows, twin_rows
+from benchmarks.registration_categories import of_photos, was_turned_away
+from benchmarks.registration_page import page_lines
 from benchmarks.registration_process import run_alone
-from benchmarks.registration_report import (
-    CHECK_HEADER,
-    RESULT_HEADER,
-    check_row,
-    peer_table,
-    result_row,
-    table,
-    title_lines,
-)
+from benchmarks.registration_report import title_lines
 from benchmarks.registration_run import Job, Outcome, run_case
-from benchmarks.registration_summary import summary_lines
 from benchmarks.registration_truth import load_truth, read_points
 from benchmarks.registration_variants import variants_of
 from regengine.pipeline import RunInputs
@@ -50,7 +47,7 @@ class Settings:
         The built world map.
     only : str
         Part of the names of the cases to run; "" for all.
-    variants, peers : bool
+    variants, peers, all_categories : bool
         Whether to run those, too.
     overlays : Path or None
     max_seconds : float
@@ -62,6 +59,7 @@ class Settings:
     only: str = ""
     variants: bool = True
     peers: bool = True
+    all_categories: bool = False
     overlays: Path | None = None
     max_seconds: float = RegisterParams().max_seconds
 
@@ -81,23 +79,56 @@ def run_cases(settings: Settings, folder: Path, tell: Callable[[str], None]) -> 
     -------
     list of Outcome
     """
-    outcomes = []
-    for case in wanted_cases(settings, folder):
-        truth = load_truth(settings.real / "photos", case.file)
-        job = Job(
-            case=case,
-            inputs=inputs_for(case, settings),
-            truth=truth if case.city is None else replace(truth, city=case.city),
-            peers=settings.peers and case.plain,
-            overlays=settings.overlays,
-        )
-        outcome = run_alone(run_case, job) or Outcome(
-            case=case, truth=truth, problem="the process died"
-        )
-        outcomes.append(outcome)
-        verdict = "failed" if outcome.result is None else outcome.result.verdict
-        tell(f"{case.name}: {verdict}, {outcome.wall_s:.1f} s")
-    return outcomes
+    return [run(case, settings, tell) for case in wanted_cases(settings, folder)]
+
+
+def run_others(
+    settings: Settings, outcomes: Sequence[Outcome], tell: Callable[[str], None]
+) -> list[Outcome]:
+    """Run the photos of other categories, and again all that do not look like a night city.
+
+    Parameters
+    ----------
+    settings : Settings
+    outcomes : sequence of Outcome
+        Of the city photos.
+    tell : callable
+        Given a line when a case is done.
+
+    Returns
+    -------
+    list of Outcome
+    """
+    others = [
+        run(case, settings, tell)
+        for case in list_other_cases(settings.real)
+        if settings.only.lower() in case.name.lower()
+    ]
+    refused = filter(was_turned_away, of_photos([*outcomes, *others]))
+    return others + [run(with_any_category(o.case), settings, tell) for o in refused]
+
+
+def run(case: Case, settings: Settings, tell: Callable[[str], None]) -> Outcome:
+    """Run one case in a process of its own; what goes wrong there costs this case only."""
+    city = case.category in CATEGORIES
+    truth = load_truth(settings.real / "photos", case.file)
+    job = Job(
+        case=case,
+        inputs=inputs_for(case, settings),
+        truth=truth,
+        peers=settings.peers and case.plain and city,
+        overlays=settings.overlays,
+        only_accepted=not (city and not case.any_category),
+    )
+    try:
+        outcome = run_alone(run_case, job)
+        problem = "the process died"
+    except Exception as error:  # one of many cases, hours into a run
+        outcome, problem = None, f"crashed: {type(error).__name__}"
+        tell(traceback.format_exc())
+    outcome = outcome or Outcome(case=case, truth=truth, problem=problem)
+    tell(f"{case.name}: {outcome.verdict}, {outcome.cpu_s:.1f} s CPU, {outcome.wall_s:.1f} s")
+    return outcome
 
 
 def wanted_cases(settings: Settings, folder: Path) -> Iterator[Case]:
@@ -117,30 +148,14 @@ def inputs_for(case: Case, settings: Settings) -> RunInputs:
     return RunInputs(
         lights=(lights,),
         tle=settings.real / ELEMENT_SETS,
+        metadata=settings.real / RECORDS,
         frame=case.options,
-        register=RegisterParams(max_seconds=settings.max_seconds),
+        register=RegisterParams(
+            max_seconds=settings.max_seconds,
+            any_category=case.any_category,
+            clock=time.process_time,
+        ),
     )
-
-
-def report(outcomes: list[Outcome]) -> list[str]:
-    """All tables, as Markdown lines."""
-    checked = [outcome for outcome in outcomes if outcome.case.plain and outcome.score is not None]
-    peers = peer_table(outcomes)
-    twins, changed = twin_rows(outcomes), changed_rows(outcomes)
-    main_rows = [result_row(outcome) for outcome in outcomes if not outcome.case.variant]
-    lines = [*summary_lines(outcomes), "", "## Photographs", ""]
-    lines += table(RESULT_HEADER, main_rows)
-    if checked:
-        lines += ["", "## The reference itself", ""]
-        lines += table(CHECK_HEADER, [check_row(outcome) for outcome in checked], right=9)
-    if peers:
-        lines += ["", "## What else could be tried", "", *peers]
-    if twins:
-        lines += ["", "## Copies of the same frame", "", *table(TWIN_HEADER, twins)]
-    if changed:
-        lines += ["", "## The same photo, told or shown otherwise", ""]
-        lines += table(CHANGED_HEADER, changed)
-    return lines
 
 
 @contextmanager
@@ -181,20 +196,24 @@ def real_report(given: argparse.Namespace, tell: Callable[[str], None]) -> list[
             only=given.only,
             variants=not given.no_variants,
             peers=not given.no_peers,
+            all_categories=given.all_categories,
             overlays=given.overlays,
             max_seconds=given.max_seconds,
         )
         if given.overlays is not None:
             given.overlays.mkdir(parents=True, exist_ok=True)
         outcomes = run_cases(settings, Path(variants), tell)
+        others = run_others(settings, outcomes, tell) if settings.all_categories else None
+    note += f" Budget of a search: {settings.max_seconds:g} s of CPU time."
     title = title_lines("Registration of real photographs", command_words(given), note)
-    return [*title, *report(outcomes)]
+    return [*title, *page_lines(outcomes, others, settings.overlays)]
 
 
 def command_words(given: argparse.Namespace) -> str:
     """The command again, without the folders of one machine."""
     words = ["python -m benchmarks registration --real FOLDER"]
     words += [f"--only {given.only}"] if given.only else []
+    words += ["--all-categories"] if given.all_categories else []
     words += ["--no-variants"] if given.no_variants else []
     words += ["--no-peers"] if given.no_peers else []
     if given.max_seconds != RegisterParams().max_seconds:

@@ -11,14 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.orbit_uncertainty import commit
+from benchmarks.reference_cameras import misses_px
+from benchmarks.registration_judge import judgement, points_disagree
 from benchmarks.registration_run import Outcome
-from benchmarks.registration_truth import City
-from matchers.camera import Camera
-from regengine.evaluate.registration import (
-    MAP_PIXEL_M,
-    centre_distance_km,
-    shows_place,
-)
+from regengine.evaluate.registration import MAP_PIXEL_M, RegistrationScore
+from regengine.result import FrameResult
 from regengine.words import centre_text, probability_text
 
 NONE = "–"
@@ -62,10 +59,12 @@ def number(value: float | None, digits: int = 2) -> str:
 
 
 RESULT_HEADER = (
-    *("photo", "centre", "off-nadir", "verdict", "probability", "margin", "error m", "map px"),
-    *("% of diagonal", "hand points px", "control points", "known place", "clock s"),
-    *("s", "CPU s", "MB", "reasons"),
+    *("photo", "position from", "centre", "off-nadir", "verdict", "judged", "probability"),
+    *("margin", "from the reference m", "map px", "% of diagonal", "worst control point"),
+    *("named places px", "within the bar"),
+    *("clock s", "s", "CPU s", "MB", "reasons"),
 )
+FOOTNOTE = "¹"  # of a judgement that the older reference points do not share
 
 
 def result_row(outcome: Outcome) -> list[str]:
@@ -74,79 +73,110 @@ def result_row(outcome: Outcome) -> list[str]:
     name = outcome.case.name + (f" ({outcome.case.note})" if outcome.case.note else "")
     cost = [number(outcome.wall_s, 1), number(outcome.cpu_s, 1), number(outcome.peak_mb, 0)]
     if result is None:
-        return [name, NONE, NONE, "failed", *[NONE] * 9, *cost, outcome.problem]
+        return [name, NONE, NONE, NONE, "failed", *[NONE] * 10, *cost, outcome.problem]
     solved, fit = result.solved, result.fit
     return [
         name,
+        position_words(result),
         centre_text(result) or NONE,
         NONE if solved is None else f"{solved.off_nadir_deg:.0f}°",
         result.verdict,
+        judged_words(outcome),
         probability_text(result.probability) or NONE,
         number(None if fit is None else fit.margin),
         *error_cells(outcome),
-        number(outcome.hand_px, 1),
-        control_point_words(outcome),
-        place_words(outcome.camera, outcome.case.city),
+        worst_words(outcome) or NONE,
+        *place_cells(outcome),
         number(None if solved is None else solved.along_track_offset_s, 1),
         *cost,
         ", ".join(reason.code for reason in result.reasons) or NONE,
     ]
 
 
+def position_words(result: FrameResult) -> str:
+    """Where the believed position comes from, and how old an element set is."""
+    nadir = result.nadir
+    if nadir is None:
+        return NONE
+    age = "" if nadir.tle_age_h is None else f", {nadir.tle_age_h / 24.0:.1f} d"
+    return nadir.source + age
+
+
+def judged_words(outcome: Outcome) -> str:
+    """Right or wrong, with a mark where the older reference points disagree."""
+    word = judgement(outcome)
+    mark = FOOTNOTE if points_disagree(outcome) else ""
+    return {"wrong": "**wrong**", "no proposal": NONE}.get(word, word) + mark
+
+
 def error_cells(outcome: Outcome) -> list[str]:
     """Median and largest error in metres, map pixels and parts of the diagonal."""
-    score, result = outcome.score, outcome.result
-    if score is not None:
-        errors_m = float(np.median(score.error_m)), float(score.error_m.max())
-        diagonal_km, sign = score.diagonal_km, ""
-    elif outcome.hand_m is not None and result is not None:
-        errors_m, diagonal_km, sign = outcome.hand_m, result.footprint_diagonal_km or 0.0, "≈ "
-    else:
+    score = outcome.score
+    if score is None or not len(score.error_m):
         return [NONE] * 3
-    units = ((1.0, 0), (MAP_PIXEL_M, 2), (10.0 * max(diagonal_km, 1e-9), 2))
+    errors_m = float(np.median(score.error_m)), float(score.error_m.max())
+    units = ((1.0, 0), (MAP_PIXEL_M, 2), (10.0 * max(score.diagonal_km, 1e-9), 2))
     return [
-        sign + " / ".join(number(error / unit, digits) for error in errors_m)
-        for unit, digits in units
+        " / ".join(number(error / unit, digits) for error in errors_m) for unit, digits in units
     ]
 
 
 def control_point_words(outcome: Outcome) -> str:
     """Whether the control points are right, the worst of them, and what it is held against."""
-    score = outcome.score
-    if score is None:
+    if outcome.score is None:
         return NONE
-    if not len(score.control_point_error_m):
+    worst = worst_words(outcome)
+    if not worst:
         return "none"
+    return f"{'right' if outcome.score.right else '**wrong**'} ({worst})"
+
+
+def worst_words(outcome: Outcome) -> str:
+    """The error of the worst control point, and what it is held against; empty without any."""
+    return "" if outcome.score is None else worst_of(outcome.score)
+
+
+def worst_of(score: RegistrationScore) -> str:
+    """The error of the worst control point, and what it is held against; empty without any."""
+    if not len(score.control_point_error_m):
+        return ""
     worst_km = float(score.control_point_error_m.max()) / 1000.0
-    word = "right" if score.right else "**wrong**"
-    return f"{word} ({number(worst_km)} of {score.bar_km:.2f} km)"
+    return f"{number(worst_km)} of {score.bar_km:.2f} km"
 
 
-def place_words(camera: Camera | None, city: City | None) -> str:
-    """How far the city of the title is from the image centre, and whether it is in the image."""
-    if camera is None or city is None:
-        return NONE
-    inside = "in view" if shows_place(camera, city.lon, city.lat) else "**not in view**"
-    distance_km = centre_distance_km(camera, city.lon, city.lat)
-    return f"{city.name} {number(distance_km, 0)} km, {inside}"
+def place_cells(outcome: Outcome) -> list[str]:
+    """Median miss of named places, in brackets the reference camera's; how many are near enough."""
+    camera, places, within = outcome.truth.camera, outcome.truth.places, outcome.places_within
+    if camera is None or outcome.places_px is None or within is None:
+        return [NONE, NONE]
+    own = float(np.median(misses_px(camera, places)))
+    return [f"{number(outcome.places_px, 1)} ({number(own, 1)})", f"{within[0]} of {within[1]}"]
 
 
 CHECK_HEADER = (
-    *("photo", "reference fit px", "local shift: found", "px", "m"),
-    *("same of the reference: found", "px", "m", "hand points px", "same of the reference"),
+    *("photo", "judged", "by the older points", "their fit px"),
+    *("local shift: found", "px", "m", "of the reference camera: found", "px", "m"),
+    *("of the older points: found", "px", "m"),
+    *("hand points px", "of the reference camera", "of the older points"),
 )
 
 
 def check_row(outcome: Outcome) -> list[str]:
-    """One case of the table that checks the reference itself."""
-    cells = [outcome.case.name, number(outcome.truth.residual_px, 3)]
-    for shift in (outcome.shift, outcome.shift_of_reference):
+    """One case of the table that holds the reference camera against the older points."""
+    score = outcome.points_score
+    by_points = NONE
+    if score is not None:
+        by_points = f"{'right' if score.right else '**wrong**'} ({worst_of(score)})"
+    cells = [outcome.case.name, judged_words(outcome), by_points]
+    cells += [number(outcome.truth.points_residual_px, 3)]
+    for shift in (outcome.shift, outcome.shift_of_reference, outcome.shift_of_points):
         if shift is None:
             cells += [NONE] * 3
             continue
         cells += [f"{shift.found} of {shift.tried}"]
         cells += [number(shift.median_px), number(shift.median_m, 0)]
-    return [*cells, number(outcome.hand_px, 1), number(outcome.hand_of_reference_px, 1)]
+    hand = (outcome.hand_px, outcome.hand_of_reference_px, outcome.hand_of_points_px)
+    return [*cells, *(number(value, 1) for value in hand)]
 
 
 def peer_table(outcomes: Sequence[Outcome]) -> list[str]:
@@ -157,33 +187,19 @@ def peer_table(outcomes: Sequence[Outcome]) -> list[str]:
     header = ["photo", "our verdict", "km from", "bar", "ours", "s"]
     for peer in asked[0].peers:
         header += [peer.name, "inliers", "s"]
-    rows = []
-    for outcome in asked:
-        score, peers = outcome.score, outcome.peers
-        verdict = "failed" if outcome.result is None else outcome.result.verdict
-        head = [outcome.case.name, verdict]
-        if outcome.truth.points is not None:
-            own = None
-            if score is not None:
-                own = float(np.median(score.error_m)), float(score.error_m.max())
-            errors = [peer.from_reference_m for peer in peers]
-            rows.append([*head, "the reference", *_peer_cells(outcome, own, errors)])
-        if outcome.camera is not None:
-            errors = [peer.from_solution_m for peer in peers]
-            rows.append([*head, "our solution", *_peer_cells(outcome, None, errors)])
-    return table(header, rows, right=len(header) - 3)
+    return table(header, [_peer_row(outcome) for outcome in asked], right=len(header) - 3)
 
 
-def _peer_cells(
-    outcome: Outcome,
-    own_m: tuple[float, float] | None,
-    errors_m: Sequence[tuple[float, float] | None],
-) -> list[str]:
-    bar_km = outcome.peers[0].bar_km
-    cells = [number(bar_km), verdict_numbers(own_m, bar_km), number(outcome.wall_s, 1)]
-    for peer, errors in zip(outcome.peers, errors_m, strict=True):
+def _peer_row(outcome: Outcome) -> list[str]:
+    score, bar_km, own_m = outcome.score, outcome.peers[0].bar_km, None
+    if score is not None and len(score.error_m):
+        own_m = float(np.median(score.error_m)), float(score.error_m.max())
+    held_against = "our solution" if outcome.truth.camera is None else "the reference"
+    cells = [outcome.case.name, outcome.verdict, held_against, number(bar_km)]
+    cells += [verdict_numbers(own_m, bar_km), number(outcome.wall_s, 1)]
+    for peer in outcome.peers:
         inliers = NONE if peer.inliers is None else str(peer.inliers)
-        cells += [verdict_numbers(errors, bar_km), inliers, number(peer.seconds, 1)]
+        cells += [verdict_numbers(peer.error_m, bar_km), inliers, number(peer.seconds, 1)]
     return cells
 
 

@@ -117,6 +117,44 @@ def variant_name(case: Case, variant: str) -> str:
     return f"{case.name}, {variant}"
 
 
+def stored_pixels(x: FloatArray, y: FloatArray, size: Size, name: str) -> FloatArray:
+    """Pixels of a variant as those of the photo as it is.
+
+    Parameters
+    ----------
+    x, y : ndarray of float64, shape (n,)
+        In the variant.
+    size : tuple of int
+        Width and height of the photo as it is.
+    name : str
+        The variant.
+
+    Returns
+    -------
+    ndarray of float64, shape (2, n)
+    """
+    # Every variant shifts, turns or mirrors: three corners tell its matrix
+    corners = np.stack(VARIANTS[name].place(np.array([0.0, 1, 0]), np.array([0.0, 0, 1]), size))
+    matrix = corners[:, 1:] - corners[:, :1]
+    return np.asarray(np.linalg.solve(matrix, np.stack([x, y]) - corners[:, :1]), np.float64)
+
+
+def kept_part(camera: Camera, name: str) -> Camera:
+    """The camera of that part of a photo which a variant keeps, neither turned nor mirrored."""
+    if not VARIANTS[name].crops:
+        return camera
+    size = camera.width_px, camera.height_px
+    kept = VARIANTS[name].change(np.zeros((size[1], size[0], 1), np.uint8))
+    principal_x, principal_y = camera.principal_point
+    x, y = VARIANTS[name].place(np.array([principal_x]), np.array([principal_y]), size)
+    return replace(
+        camera,
+        width_px=kept.shape[1],
+        height_px=kept.shape[0],
+        principal_point=(float(x[0]), float(y[0])),
+    )
+
+
 def places_moved_px(base: Camera, other: Camera, name: str) -> FloatArray:
     """How far apart the same scene lies under a photo's camera and its variant's.
 

@@ -22,7 +22,7 @@ from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.photo_light import detail
 from matchers.pose import PARAMETERS, PosePrior, pixel_derivatives, stepped
-from matchers.view import covered, render
+from matchers.view import render_known
 
 Image = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
@@ -113,13 +113,12 @@ def align(
     best: Alignment | None = None
     current = camera
     for iteration in range(iterations + 1):
-        view = render(levels, current, supersample)
+        view, known = render_known(levels, current, supersample)
         if smooth_px > 0.0:
             view = np.asarray(cv2.GaussianBlur(view, (0, 0), smooth_px), np.float32)
         if detail_px > 0.0:
-            view = detail(view, detail_px)
-        ground = covered(levels, current)
-        counted = weight if ground is None else weight * ground
+            view = detail(view, detail_px, weight)
+        counted = weight * known
         if counted.sum() < LEAST_COVERED * weight.sum():
             break
         ncc = correlation(photo, view, counted)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from matchers.templates import WINDOW_SHARED, TurnedTemplates
+from matchers.templates import WINDOW_SHARED, DenseParameters, TurnedTemplates
 
 Image = NDArray[np.float32]
 
@@ -98,18 +98,34 @@ def correlate_covered(
     return np.where(covered_enough, product / np.sqrt(variance * photo_variance), np.float32(0.0))
 
 
-def peaks_of(score: Image, count: int, reach_px: int = 3) -> list[tuple[int, int, float]]:
-    """Highest local maxima of a correlation surface as (row, column, score)."""
-    work = score.copy()
+def peaks_of(scores: Image, parameters: DenseParameters) -> list[tuple[int, int, int, float]]:
+    """Highest local maxima of a tile's correlations, some for every roll.
+
+    Parameters
+    ----------
+    scores : ndarray of float32, shape (n_roll, n_shift, n_shift)
+        Of `correlate`.
+    parameters : DenseParameters
+        How many, and how far apart.
+
+    Returns
+    -------
+    list of tuple
+        Roll, row, column and score; only positive ones.
+    """
+    reach = parameters.peak_reach_px
+    work = scores.copy()
+    rolls, _, side = work.shape
+    flat = work.reshape(rolls, -1)
     found = []
-    for _ in range(count):
-        flat = int(np.argmax(work))
-        i, j = divmod(flat, work.shape[1])
-        value = float(work[i, j])
-        if value <= 0.0:
-            break
-        found.append((i, j, value))
-        work[
-            max(0, i - reach_px) : i + reach_px + 1, max(0, j - reach_px) : j + reach_px + 1
-        ] = -1.0
+    for _ in range(parameters.peaks_per_view):
+        best = flat.argmax(axis=1)
+        for roll, (place, value) in enumerate(
+            zip(best.tolist(), flat[np.arange(rolls), best].tolist(), strict=True)
+        ):
+            if value > 0.0:
+                i, j = divmod(place, side)
+                found.append((roll, i, j, value))
+                rows = slice(max(0, i - reach), i + reach + 1)
+                work[roll, rows, max(0, j - reach) : j + reach + 1] = -1.0
     return found

@@ -69,10 +69,10 @@ class LightImage:
             values = np.asarray(cv2.warpAffine(values, undo, size), np.float32)
             weight = np.asarray(cv2.warpAffine(weight, undo, size), np.float32)
         values = np.asarray(cv2.GaussianBlur(values, (0, 0), smooth_px))
-        covered = np.asarray(cv2.GaussianBlur(weight, (0, 0), smooth_px))
+        covered = np.asarray(cv2.GaussianBlur(weight, (0, 0), smooth_px), np.float32)
         smoothed = (values / np.maximum(covered, 1e-3)).astype(np.float32)
         return LightImage(
-            values=detail(smoothed, detail_px) if detail_px > 0.0 else smoothed,
+            values=detail(smoothed, detail_px, covered) if detail_px > 0.0 else smoothed,
             weight=weight.astype(np.float32),
             factor=self.factor * size[0] / width,
         )
@@ -87,7 +87,7 @@ class LightImage:
         return camera.scaled(1.0 / self.factor, stored.width_px, stored.height_px)
 
 
-def detail(image: Image, scale_px: float) -> Image:
+def detail(image: Image, scale_px: float, weight: Image | None = None) -> Image:
     """What remains of an image when its broad structure is taken out.
 
     One bright blob looks like any other; the streets and suburbs around it do not. On five
@@ -100,12 +100,19 @@ def detail(image: Image, scale_px: float) -> Image:
         Photo or rendered map, in the logarithm of light.
     scale_px : float
         Sigma of the Gaussian that is subtracted.
+    weight : ndarray of float32, shape (h, w), optional
+        What counts: nothing beyond its edge enters the mean (normalised convolution, Knutsson &
+        Westin 1993).
 
     Returns
     -------
     ndarray of float32, shape (h, w)
     """
-    return np.asarray(image - cv2.GaussianBlur(image, (0, 0), scale_px), np.float32)
+    if weight is None:
+        return np.asarray(image - cv2.GaussianBlur(image, (0, 0), scale_px), np.float32)
+    lit = cv2.GaussianBlur(image * weight, (0, 0), scale_px)
+    counted = cv2.GaussianBlur(weight, (0, 0), scale_px)
+    return np.asarray(image - lit / np.maximum(counted, 1e-3), np.float32)
 
 
 def light_image(

@@ -12,7 +12,7 @@ from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.patches import PatchMatches, choose_patches, match_patches
 from matchers.pose import PARAMETERS, PosePrior, pixel_derivatives, stepped
-from matchers.view import covered, render
+from matchers.view import render_known
 
 Image = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
@@ -117,9 +117,8 @@ def refine(
         max(2, round(parameters.cells * photo.shape[0] / longest)),
     )
     for reach in parameters.reaches_px:
-        view = render(levels, camera, 2)
-        ground = covered(levels, camera)
-        counted = weight if ground is None else weight * ground
+        view, known = render_known(levels, camera, 2)
+        counted = weight * known
         centres = choose_patches(view, counted, parameters.patch_px, cells, reach)
         matches = match_patches(photo, view, centres, parameters.patch_px, reach)
         if len(matches) < 4:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from matchers.tiles import stereographic
+
 Image = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
 
 # Neighbouring rolls that share one window for the map's mean and spread
 WINDOW_SHARED = 2
+# Tiles reach beyond half a step, since neighbours in other rings do not face each other
+TILE_OVERLAP = 1.2
+# All turns of a larger tile leave the processor's cache
+LARGEST_FFT_PX = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +34,15 @@ class DenseParameters:
     roll_step_deg : float
         Step of the turns about the boresight: at 6 degrees the template's corners are off by at
         most 2 px, about the blur of both images.
-    tile_step_deg : float
-        Spacing of the boresights.
+    displaced_share : float
+        What lies in the template's corners may be off by this share of its half diagonal where
+        the template lies in the corner of a tile: sets how large tiles are.
     max_off_nadir_deg : float
         Boresights reach this far; the horizon of the ISS lies at 70 degrees.
     peaks_per_view : int
         Peaks kept for every tile and roll.
+    peak_reach_px : int
+        They are farther apart than this.
     smooth_px : float
         Blur of both images, template pixels.
     detail_px : float
@@ -41,9 +51,10 @@ class DenseParameters:
 
     template_px: int = 64
     roll_step_deg: float = 6.0
-    tile_step_deg: float = 16.0
+    displaced_share: float = 0.06
     max_off_nadir_deg: float = 70.0
-    peaks_per_view: int = 2
+    peaks_per_view: int = 3
+    peak_reach_px: int = 3
     smooth_px: float = 0.8
     detail_px: float = 4.0
 
@@ -59,6 +70,7 @@ class TurnedTemplates:
     pixels: Image
     side_px: int
     fft_px: int
+    step_deg: float = 0.0
 
 
 def turned_templates(
@@ -116,6 +128,31 @@ def turned_templates(
     )
 
 
+def tile_step_deg(half_diagonal_tan: float, parameters: DenseParameters) -> float:
+    """Spacing of the boresights at which a photo fits tiles well enough everywhere.
+
+    Between stereographic images about two axes, an angle ``theta`` apart, a photo's centre is
+    enlarged by ``1 + a^2`` with ``a = tan(theta / 2)``, and a point at ``t = tan(phi / 2)`` from
+    it is displaced by a further ``a t`` of that distance.
+
+    Parameters
+    ----------
+    half_diagonal_tan : float
+        Tangent of the angle between the optical axis and the photo's corner.
+    parameters : DenseParameters
+        With the displacement that is allowed.
+
+    Returns
+    -------
+    float
+        Degrees.
+    """
+    t = math.tan(0.5 * math.atan(half_diagonal_tan))
+    a = 0.5 * (math.sqrt(t * t + 4.0 * parameters.displaced_share) - t)
+    # Of a square grid's cells the corners are farthest from a node
+    return math.degrees(2.0 * math.atan(a)) * math.sqrt(2.0)
+
+
 def templates_for(
     template: Image, mask: Image, focal_px: float, parameters: DenseParameters
 ) -> TurnedTemplates:
@@ -134,8 +171,13 @@ def templates_for(
     -------
     TurnedTemplates
     """
-    side = int(np.ceil(np.hypot(*template.shape))) | 1
-    reach_px = 2.0 * focal_px * np.tan(np.radians(0.6 * parameters.tile_step_deg))
+    diagonal = float(np.hypot(*template.shape))
+    side = math.ceil(diagonal) | 1
+    widest_deg = tile_step_deg(0.5 * diagonal / focal_px, parameters)
+    reach_px = 4.0 * focal_px * math.tan(0.25 * math.radians(TILE_OVERLAP * widest_deg))
+    reach_px = min(reach_px, LARGEST_FFT_PX - side)
+    step_deg = math.degrees(4.0 * math.atan(reach_px / (4.0 * focal_px))) / TILE_OVERLAP
     fft_px = int(fft.next_fast_len(int(side + reach_px), real=True))
     rolls = np.arange(0.0, 360.0, parameters.roll_step_deg)
-    return turned_templates(template, mask, rolls, fft_px)
+    flat, counted = (stereographic(image, focal_px) for image in (template, mask))
+    return replace(turned_templates(flat, counted, rolls, fft_px), step_deg=step_deg)

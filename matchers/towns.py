@@ -60,7 +60,12 @@ def find_towns(
     Towns
     """
     inner = cv2.GaussianBlur(log_light, (0, 0), scale_px)
-    band = inner - cv2.GaussianBlur(log_light, (0, 0), scale_px * OUTER_RATIO)
+    if weight is None:
+        band = inner - cv2.GaussianBlur(log_light, (0, 0), scale_px * OUTER_RATIO)
+    else:
+        lit = cv2.GaussianBlur(log_light * weight, (0, 0), scale_px * OUTER_RATIO)
+        counted = cv2.GaussianBlur(weight, (0, 0), scale_px * OUTER_RATIO)
+        band = inner - lit / np.maximum(counted, 1e-3)
     side = 2 * int(np.ceil(1.5 * scale_px)) + 1
     peak = (band >= cv2.dilate(band, np.ones((side, side)))) & (band > LEAST_CONTRAST)
     if weight is not None:

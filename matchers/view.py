@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,50 +10,11 @@ from numpy.typing import NDArray
 
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
+from matchers.pyramid import footprint_level
 
 Image = NDArray[np.float32]
 
 FAR_AWAY = -1e6  # map position of pixels that see no ground: outside every grid
-
-
-def pyramid(grid: LightGrid, levels: int) -> tuple[LightGrid, ...]:
-    """Halve a grid again and again by averaging 2 x 2 pixels.
-
-    Parameters
-    ----------
-    grid : LightGrid
-        Finest level.
-    levels : int
-        How many levels to return at most, the given one included; stops at 8 pixels.
-
-    Returns
-    -------
-    tuple of LightGrid
-        Finest first.
-    """
-    result = [grid]
-    while len(result) < levels and min(result[-1].values.shape) >= 16:
-        last = result[-1]
-        rows, cols = (side // 2 * 2 for side in last.values.shape)
-        size = (cols // 2, rows // 2)
-        half = np.asarray(
-            cv2.resize(last.values[:rows, :cols], size, interpolation=cv2.INTER_AREA), np.float32
-        )
-        valid = None
-        if last.valid is not None:
-            parts = last.valid[:rows, :cols].reshape(rows // 2, 2, cols // 2, 2)
-            valid = np.asarray(parts.all(axis=(1, 3)))
-        result.append(
-            LightGrid(
-                values=half,
-                valid=valid,
-                lon0_deg=last.lon0_deg + 0.5 * last.step_deg,
-                lat0_deg=last.lat0_deg - 0.5 * last.step_deg,
-                step_deg=2.0 * last.step_deg,
-                saturation=last.saturation,
-            )
-        )
-    return tuple(result)
 
 
 def ground_grid(
@@ -108,8 +68,39 @@ def map_positions(camera: Camera, grid: LightGrid, lattice_px: int = 4) -> tuple
             np.where(sky, FAR_AWAY, col)[inside].astype(np.float32),
             np.where(sky, FAR_AWAY, row)[inside].astype(np.float32),
         )
-    to_x = (np.arange(camera.width_px, dtype=np.float32) - np.float32(x[0])) / lattice_px
-    to_y = (np.arange(camera.height_px, dtype=np.float32) - np.float32(y[0])) / lattice_px
+    return dense_positions(col, row, x, y, lattice_px, camera.width_px, camera.height_px)
+
+
+def dense_positions(
+    col: NDArray[np.float64],
+    row: NDArray[np.float64],
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    lattice_px: int,
+    width_px: int,
+    height_px: int,
+) -> tuple[Image, Image]:
+    """Map positions of every pixel from those of a lattice.
+
+    Parameters
+    ----------
+    col, row : ndarray, shape (n_y, n_x)
+        Map positions at the lattice; NaN where the sky is seen.
+    x, y : ndarray, shape (n_x,), (n_y,)
+        Lattice pixels.
+    lattice_px : int
+        Their spacing.
+    width_px, height_px : int
+        Size of the image.
+
+    Returns
+    -------
+    col, row : ndarray of float32, shape (height_px, width_px)
+        `FAR_AWAY` where the sky is seen.
+    """
+    sky = ~np.isfinite(col)
+    to_x = (np.arange(width_px, dtype=np.float32) - np.float32(x[0])) / lattice_px
+    to_y = (np.arange(height_px, dtype=np.float32) - np.float32(y[0])) / lattice_px
     at_x, at_y = np.meshgrid(to_x, to_y)
     values = np.dstack([np.where(sky, 0.0, col), np.where(sky, 0.0, row), sky]).astype(np.float32)
     dense = cv2.remap(values, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -140,15 +131,66 @@ def render(levels: Sequence[LightGrid], camera: Camera, supersample: int = 2) ->
     ndarray of float32, shape (height_px, width_px)
         Mean log radiance; 0 for the sky and outside the map.
     """
+    light = sampled(levels, *supersampled_positions(levels[0], camera, supersample))
+    return reduced(light, camera, supersample)
+
+
+def render_known(
+    levels: Sequence[LightGrid], camera: Camera, supersample: int = 2
+) -> tuple[Image, Image]:
+    """As `render`, and which pixels show ground that the window holds data for, or the sky.
+
+    Parameters
+    ----------
+    levels, camera, supersample
+        As in `render`.
+
+    Returns
+    -------
+    light, known : ndarray of float32, shape (height_px, width_px)
+        ``known`` is 0 where the map has no data and beyond the window's edge, else 1.
+    """
+    col, row = supersampled_positions(levels[0], camera, supersample)
+    light, known = sampled(levels, col, row), known_at(levels[0], col, row)
+    return reduced(light, camera, supersample), reduced(known, camera, supersample)
+
+
+def supersampled_positions(
+    grid: LightGrid, camera: Camera, supersample: int
+) -> tuple[Image, Image]:
+    """Map positions of an image's samples."""
     s = supersample
     fine = camera.scaled(s, camera.width_px * s, camera.height_px * s) if s > 1 else camera
-    pixels = fine.width_px * fine.height_px
-    col, row = map_positions(fine, levels[0], 1 if pixels < 30_000 else 4)
+    return map_positions(fine, grid, 1 if fine.width_px * fine.height_px < 30_000 else 4)
+
+
+def reduced(image: Image, camera: Camera, supersample: int) -> Image:
+    """Mean of every pixel's samples."""
+    if supersample == 1:
+        return image
+    size = (camera.width_px, camera.height_px)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def sampled(levels: Sequence[LightGrid], col: Image, row: Image) -> Image:
+    """Light of a map pyramid at map positions.
+
+    Parameters
+    ----------
+    levels : sequence of LightGrid
+        Finest first.
+    col, row : ndarray of float32, shape (h, w)
+        Positions on the finest level, `FAR_AWAY` for the sky.
+
+    Returns
+    -------
+    ndarray of float32, shape (h, w)
+    """
     level = footprint_level(col, row, len(levels))
     image = np.zeros(col.shape, np.float32)
     for index in range(int(level.min()), int(level.max()) + 1):
         scale = np.float32(0.5**index)
-        sampled = cv2.remap(
+        light = cv2.remap(
             levels[index].values,
             (col + 0.5) * scale - 0.5,
             (row + 0.5) * scale - 0.5,
@@ -156,34 +198,17 @@ def render(levels: Sequence[LightGrid], camera: Camera, supersample: int = 2) ->
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=0.0,
         )
-        np.copyto(image, np.asarray(sampled, np.float32), where=level == index)
-    if s > 1:
-        size = (camera.width_px, camera.height_px)
-        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
+        np.copyto(image, np.asarray(light, np.float32), where=level == index)
     return image
 
 
-def covered(levels: Sequence[LightGrid], camera: Camera) -> Image | None:
-    """Which pixels of a camera's image show ground that the map holds data for, or the sky.
-
-    Parameters
-    ----------
-    levels : sequence of LightGrid
-        A map pyramid, finest first.
-    camera : Camera
-        Camera of the image.
-
-    Returns
-    -------
-    ndarray of float32, shape (height_px, width_px), or None
-        1 or 0; None where the map holds data everywhere.
-    """
-    grid = levels[0]
+def known_at(grid: LightGrid, col: Image, row: Image) -> Image:
+    """1 where a grid holds data at map positions, and for the sky; else 0."""
+    height, width = grid.values.shape
     if grid.valid is None or grid.valid.all():
-        return None
-    pixels = camera.width_px * camera.height_px
-    col, row = map_positions(camera, grid, 1 if pixels < 30_000 else 4)
-    sampled = cv2.remap(
+        inside = (col > -0.5) & (col < width - 0.5) & (row > -0.5) & (row < height - 0.5)
+        return (inside | (col == FAR_AWAY)).astype(np.float32)
+    known = cv2.remap(
         grid.valid.astype(np.float32),
         col,
         row,
@@ -191,52 +216,4 @@ def covered(levels: Sequence[LightGrid], camera: Camera) -> Image | None:
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=0.0,
     )
-    return np.where(col == FAR_AWAY, np.float32(1.0), np.asarray(sampled, np.float32))
-
-
-def filled(grid: LightGrid) -> LightGrid:
-    """A grid whose pixels without data hold the mean of the others, so that no edge shows.
-
-    Parameters
-    ----------
-    grid : LightGrid
-        A window of a map.
-
-    Returns
-    -------
-    LightGrid
-        The same object where nothing is to be filled.
-    """
-    if grid.valid is None or grid.valid.all() or not grid.valid.any():
-        return grid
-    mean = np.float32(grid.values[grid.valid].mean())
-    return replace(grid, values=np.where(grid.valid, grid.values, mean))
-
-
-def footprint_level(col: Image, row: Image, count: int) -> NDArray[np.int8]:
-    """Pyramid level that suits the narrow side of every sample's footprint on the map.
-
-    Parameters
-    ----------
-    col, row : ndarray of float32, shape (h, w)
-        Map positions of the samples.
-    count : int
-        Levels of the pyramid.
-
-    Returns
-    -------
-    ndarray of int8, shape (h, w)
-        Measured on every fourth sample; neighbours share its level.
-    """
-    step = 4
-    c, r = col[::step, ::step], row[::step, ::step]
-    if min(c.shape) < 2:
-        return np.zeros(col.shape, np.int8)
-    dcol_dy, dcol_dx = np.gradient(c)
-    drow_dy, drow_dx = np.gradient(r)
-    area = np.abs(dcol_dx * drow_dy - dcol_dy * drow_dx)
-    longest_sq = np.maximum(dcol_dx**2 + drow_dx**2, dcol_dy**2 + drow_dy**2)
-    narrow = area / np.sqrt(np.maximum(longest_sq, 1e-12)) / step
-    level = np.floor(np.log2(np.maximum(narrow, 1.0)) + 0.25)
-    coarse = np.clip(level, 0, count - 1).astype(np.int8)
-    return coarse.repeat(step, axis=0).repeat(step, axis=1)[: col.shape[0], : col.shape[1]]
+    return np.where(col == FAR_AWAY, np.float32(1.0), np.asarray(known, np.float32))

@@ -14,7 +14,7 @@ from matchers.photo_light import LightImage
 from matchers.refine import Refinement, RefineParameters, fit_pose
 from matchers.towns import Towns, find_towns
 from matchers.verify import Proof, prove
-from matchers.view import covered, render
+from matchers.view import render_known
 from regengine.finalists import COMPARED_PX, Finalist, Solution, fine_free
 from regengine.light_windows import HasWindows, footprint_window, ground_sample_km
 
@@ -23,11 +23,12 @@ TOWNS_OF_MAP = 300
 FOLDS = 3
 FEWEST_PATCHES = 8
 LANDED_PX = 1.0
-# Share of held-out patches that land under the right camera: clouds and new lights spoil some
-SHARE_LANDED = 0.6
+# Share of held-out patches that land under the right camera: clouds and new lights spoil some, and
+# in frames with few lights most; each is tried
+SHARES_LANDED = (0.3, 0.45, 0.6, 0.8)
 # Median distance of two independent normal errors, in sigmas (Rayleigh distribution)
 RAYLEIGH_MEDIAN = 1.1774
-# One look tries about this many attitudes that differ: 58 tiles x 60 rolls x 16 x 16 shifts
+# One look tries about this many attitudes that differ: 7 to 29 tiles x 60 rolls x 49 x 49 shifts
 LOG10_ATTITUDES_PER_LOOK = 6.0
 
 
@@ -47,7 +48,7 @@ class Evidence:
     ----------
     ncc, runner_up_ncc : float
         Correlation of the proposal and of the best distinct other finalist at the scale where
-        finalists are compared.
+        finalists are compared; the latter as if it had the proposal's field.
     coarse_z : float
         How far the best coarse correlation stands above the other candidates', in robust sigmas.
     town_log10_odds, patch_log10_odds, runner_up_log10_odds : float
@@ -60,6 +61,8 @@ class Evidence:
     residual_px, held_out_residual_px : float
         One sigma per axis of the patches, in the fit and held back from it, pixels of the
         solution's image.
+    field_share : float
+        What a correlation of that field's width is worth, see `regengine.hypotheses.field_share`.
     """
 
     ncc: float
@@ -73,6 +76,7 @@ class Evidence:
     patches: int
     residual_px: float
     held_out_residual_px: float
+    field_share: float = 1.0
 
     @property
     def log10_odds(self) -> float:
@@ -118,9 +122,8 @@ def towns_proof(
     image: LightImage, camera: Camera, levels: Sequence[LightGrid]
 ) -> tuple[Proof, Towns, NDArray[np.float32]]:
     """Weigh the towns of a photo under a camera (of that image)."""
-    view = render(levels, camera, 2)
-    ground = covered(levels, camera)
-    weight = image.weight if ground is None else image.weight * ground
+    view, known = render_known(levels, camera, 2)
+    weight = image.weight * known
     photo = find_towns(image.values, weight, TOWNS_OF_PHOTO)
     return prove(photo, find_towns(view, weight, TOWNS_OF_MAP)), photo, view
 
@@ -176,12 +179,15 @@ def held_out(solution: Solution, parameters: RefineParameters) -> HeldOut:
     # Patches overlap: no more of them are independent than fit side by side
     area = solution.image.values.size / parameters.patch_px**2
     independent = min(count, area)
-    odds = landed * np.log10(SHARE_LANDED / chance) + (1.0 - landed) * np.log10(
-        (1.0 - SHARE_LANDED) / (1.0 - chance)
+    odds = max(
+        landed * np.log10(share / chance)
+        + (1.0 - landed) * np.log10((1.0 - share) / (1.0 - chance))
+        for share in SHARES_LANDED
     )
+    tried = np.log10(len(SHARES_LANDED))
     return HeldOut(
         residual_px=float(np.median(distance)) / RAYLEIGH_MEDIAN,
-        log10_odds=float(independent * odds),
+        log10_odds=float(independent * odds - tried),
     )
 
 

@@ -14,7 +14,7 @@ from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage, detail
 from matchers.pose import K1, PARAMETERS, PRINCIPAL_X, PRINCIPAL_Y, PosePrior
 from matchers.refine import Refinement, RefineParameters, refine
-from regengine.hypotheses import SAME_SHARE, Candidate, coarse_free, same_view
+from regengine.hypotheses import SAME_SHARE, Candidate, coarse_free, field_share, same_view
 from regengine.light_windows import HasWindows, footprint_window, ground_sample_km
 
 # Under clouds a few wrong cameras may top the right one's coarse correlation; at twice the scale
@@ -35,6 +35,16 @@ class Finalist:
     camera: Camera
     ncc: float
     candidate: Candidate
+
+    @property
+    def share(self) -> float:
+        """What a correlation of this field's width is worth."""
+        return field_share(self.camera)
+
+    @property
+    def score(self) -> float:
+        """Correlation as far as it can be compared between lenses."""
+        return self.ncc * self.share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +96,7 @@ def compare_finalists(
     for size in (COMPARED_PX // 2, COMPARED_PX):
         image = fine.resized(size, detail_px=DETAIL_PX)
         aligned = [aligned_finalist(light_map, image, stored, f, size) for f in found]
-        found = sorted((f for f in aligned if f is not None), key=lambda f: -f.ncc)[:FINALISTS]
+        found = sorted((f for f in aligned if f is not None), key=lambda f: -f.score)[:FINALISTS]
     kept: list[Finalist] = []
     for finalist in found:
         if not any(same_view(finalist.camera, other.camera, SAME_SHARE) for other in kept):
@@ -151,7 +161,7 @@ def solve(
     prior = finalist.candidate.look.prior.for_image(image.factor)
     aligned = align(
         levels,
-        detail(image.values, DETAIL_PX),
+        detail(image.values, DETAIL_PX, image.weight),
         image.weight,
         camera,
         prior,

@@ -10,7 +10,7 @@ from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic
 from matchers.footprint import visible_outline
 from matchers.light_grid import LightGrid
-from matchers.view import filled, pyramid
+from matchers.pyramid import filled, pyramid
 from regengine.errors import LightMapError
 from regengine.lights.source import LightMapInfo
 

@@ -57,6 +57,8 @@ class CameraPosition:
         One sigma along the orbit, across it and in height.
     element_set : ElementSet or None
         What the position was computed from.
+    alternative : CameraPosition or None
+        What another source says; worth a search where this one leads nowhere.
     """
 
     time_utc: datetime | None
@@ -71,6 +73,7 @@ class CameraPosition:
     sigma_cross_km: float
     sigma_radial_km: float
     element_set: ElementSet | None = None
+    alternative: CameraPosition | None = None
 
 
 def camera_position(tles: TleSet, time_utc: datetime) -> CameraPosition:

@@ -14,7 +14,7 @@ from matchers.footprint import corner_lonlat, diagonal_km
 from matchers.pose import track_offsets_m
 from regengine.confidence import decide, probability
 from regengine.control_points import ground_jacobian, propose
-from regengine.doubts import doubts_about, doubts_about_points, unsure
+from regengine.doubts import doubts_about, doubts_about_points, unfinished, unsure
 from regengine.finalists import Finalist
 from regengine.frame import Frame
 from regengine.orbit import CameraPosition
@@ -137,13 +137,17 @@ def proposal_result(
             "the map's lights fit nowhere better than by chance; the frame may show no city, or "
             "its time, nadir or focal length is far off"
         )
-        return no_match_result(frame, position, info, Reason(code="no_agreement", text=text))
+        reasons = (Reason(code="no_agreement", text=text), *unfinished(state))
+        return plain_result(frame, position, info, "no_match", None, reasons)
     best = state.best
     p_right = probability(best.evidence)
     points = propose(best.solution, best.camera, best.photo_towns.positions[best.met])
-    doubts = (*doubts_about(best, state), *doubts_about_points(points, best.camera))
+    doubts = (*doubts_about(best), *doubts_about_points(points, best.camera))
     verdict = decide(p_right, doubts, accept_probability)
-    reasons = doubts if doubts or verdict == "accepted" else (unsure(p_right, accept_probability),)
+    reasons = doubts
+    if verdict != "accepted":
+        reasons = doubts or (unsure(p_right, accept_probability),)
+        reasons = (*reasons, *unfinished(state))
     result = plain_result(frame, position, info, verdict, p_right, reasons)
     if verdict == "no_match":
         return result
@@ -179,7 +183,7 @@ def solved_camera(camera: Camera, finalist: Finalist) -> SolvedCamera:
     offset_km = look.offset_km + along_m / 1e3
     return SolvedCamera(
         camera=camera,
-        along_track_offset_s=offset_km / look.speed_km_s,
+        along_track_offset_s=look.clock_s + offset_km / look.speed_km_s,
         off_nadir_deg=camera.off_nadir_deg,
     )
 

@@ -7,6 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.background import diffuse_background, hot_pixels
+from detectors.foreground import blank_parts, foreground_mask
+from detectors.hardware import hardware_mask
+from detectors.limb import Limb, find_limb, sky_mask
+from detectors.smooth_light import smooth_light
 from matchers.camera import Camera
 from matchers.photo_light import LightImage, light_image
 from regengine.frame import Frame
@@ -19,11 +23,17 @@ from regengine.result import Reason
 # The photo's finest light image: pixels of a third of a kilometre below, so that light is averaged
 # to about the map's pixels *before* it is compressed, as the map's own was
 FINE_SAMPLE_KM = 0.33
-FINE_LIMITS_PX = (96, 1200)
+# Telephoto frames are mostly slanted and show more ground than straight down
+FINE_LIMITS_PX = (256, 1200)
 # Diffuse light is what is broader than towns, or than the largest cities
 SHARP_DIFFUSE_KM = 12.0
 HAZY_DIFFUSE_KM = 60.0
 LEAST_DIFFUSE_PX = 16.0
+# Of frames hardly larger than that nothing is known to be diffuse
+MOST_DIFFUSE_SHARE = 0.5
+# Light without grain over more than this is no city
+SMOOTH_KM = 5.0
+LEAST_SMOOTH_PX = 9
 DARKEST_QUANTILE = 0.01
 # City cores saturate in patches; what is white over a solid disc of this size is no city
 GLARE_KM = 10.0
@@ -53,7 +63,19 @@ def fine_px(stored: Camera, altitude_km: float) -> int:
     return int(np.clip(longest / stored.focal_px * altitude_km / FINE_SAMPLE_KM, *FINE_LIMITS_PX))
 
 
-def lights_of_photo(light: LinearLight, sample_km: float) -> PhotoLights:
+def limb_of_photo(
+    light: LinearLight, stored: Camera, focal_known: bool, altitude_km: float
+) -> Limb | None:
+    """The Earth's limb, where the photo shows it beyond doubt."""
+    return find_limb(
+        light.light,
+        focal_px=stored.focal_px * light.factor if focal_known else None,
+        altitude_km=altitude_km,
+        ignored=captions(light) | blank_parts(light.light),
+    )
+
+
+def lights_of_photo(light: LinearLight, sample_km: float, limb: Limb | None = None) -> PhotoLights:
     """Step 1: the photo's city light without diffuse light, hot pixels, glare and captions.
 
     Parameters
@@ -62,6 +84,8 @@ def lights_of_photo(light: LinearLight, sample_km: float) -> PhotoLights:
         Linear light at the finest scale.
     sample_km : float
         Size of its pixels on the ground below.
+    limb : Limb, optional
+        The sky above it does not count.
 
     Returns
     -------
@@ -69,6 +93,18 @@ def lights_of_photo(light: LinearLight, sample_km: float) -> PhotoLights:
     """
     hot = hot_pixels(light.light)
     ignored = glare(light, sample_km) | captions(light)
+    sky = None if limb is None else sky_mask(limb, light.light.shape)
+    ignored |= foreground_mask(light.light, sky=sky) | hardware_mask(light.light, sky)
+    if sky is not None:
+        ignored |= sky
+    scale_px = max(LEAST_DIFFUSE_PX, SHARP_DIFFUSE_KM / sample_km)
+    if scale_px <= MOST_DIFFUSE_SHARE * max(light.light.shape):
+        background = diffuse_background(light.light, scale_px=scale_px, mask=hot | ignored)
+        least_px = max(LEAST_SMOOTH_PX, round(SMOOTH_KM / sample_km))
+        cleaned = np.where(hot, background.level, light.light).astype(np.float32)
+        ignored |= smooth_light(
+            cleaned, background.level, background.noise, light.saturated, least_px
+        )
     images = [
         without_diffuse(light, max(LEAST_DIFFUSE_PX, width_km / sample_km), hot, ignored)
         for width_km in (SHARP_DIFFUSE_KM, HAZY_DIFFUSE_KM)
@@ -81,7 +117,7 @@ def without_diffuse(
 ) -> LightImage:
     """City light of a photo without what is broader than a scale."""
     weight = np.where(ignored, np.float32(0.0), np.float32(1.0))
-    if scale_px > 0.5 * max(light.light.shape):
+    if scale_px > MOST_DIFFUSE_SHARE * max(light.light.shape):
         # A telephoto frame may be city all over: nothing in it is known to be diffuse but what
         # its darkest places have; its pixels are means of hundreds, without noise
         darkest = np.float32(np.quantile(light.light, DARKEST_QUANTILE))

@@ -10,15 +10,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from regengine.errors import EphemerisError, LightMapError
+from regengine.errors import EphemerisError, FrameError, LightMapError
 from regengine.frame import Frame, FrameOptions, read_frame
 from regengine.frame_records import FrameRecords, load_frame_records
+from regengine.hints import SOURCE, Hints, replaces
 from regengine.lights.map import LightMap, open_light_map
 from regengine.outcome import no_match_result
 from regengine.overlay import draw_result
 from regengine.position import choose_position
 from regengine.register import RegisterParams, register_frame
 from regengine.result import FrameResult, Reason
+from regengine.shared_knowledge import FrameFacts, facts_of_frame
 from regengine.tle import TleSet, load_tle_file
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ class RunInputs:
         Folder for one picture per photo.
     overlay_names_hashed : bool
         Whether their names hold a hash, because photos have the same name.
+    share : bool
+        Whether photos of a batch may help each other.
     """
 
     lights: tuple[Path, ...]
@@ -54,6 +58,7 @@ class RunInputs:
     register: RegisterParams = field(default_factory=RegisterParams)
     overlays: Path | None = None
     overlay_names_hashed: bool = False
+    share: bool = True
 
     def open(self) -> tuple[LightMap, TleSet | None, FrameRecords | None]:
         """The map, element sets and records, read once per process.
@@ -68,7 +73,7 @@ class RunInputs:
         return _light_map(self.lights), tles, records
 
 
-def process_photo(path: Path, inputs: RunInputs) -> FrameResult:
+def process_photo(path: Path, inputs: RunInputs, hints: Hints | None = None) -> FrameResult:
     """Register one photo.
 
     Parameters
@@ -77,6 +82,8 @@ def process_photo(path: Path, inputs: RunInputs) -> FrameResult:
         The photo.
     inputs : RunInputs
         What the run was given.
+    hints : Hints, optional
+        What other photos of the batch tell of this one.
 
     Returns
     -------
@@ -93,11 +100,14 @@ def process_photo(path: Path, inputs: RunInputs) -> FrameResult:
     start_s = time.perf_counter()
     light_map, tles, records = inputs.open()
     frame = read_frame(path, records=records, options=inputs.frame)
-    result = _register(frame, tles, light_map, inputs)
+    result = _register(frame, tles, light_map, inputs, hints)
     # A map without a product name goes by its files.
     lights = result.lights or ", ".join(map_path.name for map_path in inputs.lights)
     result = replace(result, lights=lights, seconds=time.perf_counter() - start_s)
-    if inputs.overlays is not None:
+    searched_in_vain = (
+        hints is not None and hints.beat is not None and not replaces(result, hints.beat)
+    )
+    if inputs.overlays is not None and not searched_in_vain:
         try:
             hashed = inputs.overlay_names_hashed
             draw_result(result, path, light_map, inputs.overlays, hashed=hashed)
@@ -106,13 +116,42 @@ def process_photo(path: Path, inputs: RunInputs) -> FrameResult:
     return result
 
 
+def facts_of_photo(path: Path, inputs: RunInputs) -> FrameFacts | None:
+    """Time and camera of a photo, by which it shares with others; None where they are not known.
+
+    Parameters
+    ----------
+    path : Path
+        The photo.
+    inputs : RunInputs
+        What the run was given.
+
+    Returns
+    -------
+    FrameFacts or None
+    """
+    try:
+        frame = read_frame(path, records=inputs.open()[2], options=inputs.frame)
+    except FrameError:
+        return None
+    return facts_of_frame(frame)
+
+
 def _register(
-    frame: Frame, tles: TleSet | None, light_map: LightMap, inputs: RunInputs
+    frame: Frame,
+    tles: TleSet | None,
+    light_map: LightMap,
+    inputs: RunInputs,
+    hints: Hints | None,
 ) -> FrameResult:
     position: CameraPosition | None = None
     try:
         position = choose_position(frame, tles)
-        return register_frame(frame, position, light_map, inputs.register)
+        if hints is None:
+            return register_frame(frame, position, light_map, inputs.register)
+        result = register_frame(frame, position, light_map, inputs.register, hints)
+        sources = {**dict(result.sources), SOURCE: hints.source}
+        return replace(result, sources=tuple(sorted(sources.items())))
     except EphemerisError as error:
         reason = Reason(code=error.code, text=str(error))
     except LightMapError as error:

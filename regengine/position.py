@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,9 @@ def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
     """Position of the camera from what is known of a frame.
 
     A nadir given as an option counts most. Then comes the element set, unless it is so old that a
-    recorded nadir is better known along the track; a record that contradicts the orbit is left
-    out, since in 2 % of the archive's night frames time and nadir cannot both be right.
+    recorded nadir is better known along the track; a record that contradicts the orbit comes last,
+    since in 2 % of the archive's night frames time and nadir cannot both be right. Orbit or record,
+    the other one is kept as the alternative.
 
     Parameters
     ----------
@@ -62,7 +64,8 @@ def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
     if given.source == "option" or orbit is None:
         return given
     trusted = orbit.sigma_along_km <= given.sigma_along_km or _contradicts(given, orbit)
-    return orbit if trusted else given
+    first, second = (orbit, given) if trusted else (given, orbit)
+    return replace(first, alternative=second)
 
 
 def _orbit(

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Literal
 
-from regengine.confidence import ACCEPT_PROBABILITY
+from regengine.confidence import default_accept_probability
 from regengine.frame import Frame
+from regengine.hint_search import hinted_place, promising, search_hinted
+from regengine.hints import Hints
 from regengine.image import read_linear_light
 from regengine.light_windows import HasWindows, ground_sample_km
 from regengine.lights.map import LightMap
+from regengine.limb_sweep import plan_sweeps
 from regengine.looks import plan
 from regengine.orbit import CameraPosition
 from regengine.outcome import no_match_result, proposal_result
-from regengine.photo_camera import fine_px, lights_of_photo, nominal_camera, nothing_to_register
+from regengine.photo_camera import (
+    fine_px,
+    lights_of_photo,
+    limb_of_photo,
+    nominal_camera,
+    nothing_to_register,
+)
 from regengine.result import FrameResult, Reason
-from regengine.search import SearchState, is_proof, last_chance, search_one
+from regengine.search import SearchState, last_chance, search_one, search_sweep
 from regengine.search_window import SearchWindow
 from regengine.track import tracks_for
 
+Method = Literal["limb", "sparse", "dense"]
+METHODS: tuple[Method, ...] = ("limb", "sparse", "dense")
 # The rest of a frame's time is kept for the last proof
 SHARE_FOR_LOOKS = 0.88
+# Where the limb is seen, the sweeps along it come first, and may take this share
+SHARE_FOR_SWEEPS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +45,9 @@ class RegisterParams:
 
     Attributes
     ----------
-    clock_window_s : float
-        The camera's clock is at most this wrong.
+    clock_window_s : float or None
+        The camera's clock is at most this wrong; None believes two minutes, and tries ten and
+        whole hours where that leads nowhere.
     max_seconds : float
         The search ends after this long with the best it has.
     any_category : bool
@@ -39,13 +56,20 @@ class RegisterParams:
         Acceptance threshold.
     seed : int
         Kept with the result; the search itself draws no random numbers.
+    methods : tuple of str
+        What may propose cameras: "limb" (sweeps), "sparse" (figures of towns), "dense" (pictures).
+    clock : callable
+        Tells the seconds that ``max_seconds`` is held against; measurements on a busy machine
+        take the processor's.
     """
 
-    clock_window_s: float = 120.0
+    clock_window_s: float | None = None
     max_seconds: float = 15.0
     any_category: bool = False
-    accept_probability: float = ACCEPT_PROBABILITY
+    accept_probability: float = field(default_factory=default_accept_probability)
     seed: int = 0
+    methods: tuple[Method, ...] = METHODS
+    clock: Callable[[], float] = time.perf_counter
 
 
 def register_frame(
@@ -53,6 +77,7 @@ def register_frame(
     position: CameraPosition,
     light_map: LightMap,
     parameters: RegisterParams | None = None,
+    hints: Hints | None = None,
 ) -> FrameResult:
     """Find out where on Earth a photo's pixels lie.
 
@@ -66,6 +91,8 @@ def register_frame(
         Night-light map (of `regengine.lights.map.open_light_map`).
     parameters : RegisterParams, optional
         User's decisions.
+    hints : Hints, optional
+        What other frames of the batch tell of this one: where the search looks first.
 
     Returns
     -------
@@ -80,20 +107,24 @@ def register_frame(
         If the map cannot be read.
     """
     parameters = parameters or RegisterParams()
-    state = search_frame(frame, position, light_map, parameters)
+    state = search_frame(frame, position, light_map, parameters, hints)
     if state.nothing is not None:
         return no_match_result(frame, position, light_map.info, state.nothing)
     return proposal_result(frame, position, light_map.info, state, parameters.accept_probability)
 
 
 def search_frame(
-    frame: Frame, position: CameraPosition, light_map: HasWindows, parameters: RegisterParams
+    frame: Frame,
+    position: CameraPosition,
+    light_map: HasWindows,
+    parameters: RegisterParams,
+    hints: Hints | None = None,
 ) -> SearchState:
     """Search until something is proven, everything was tried, or the time is over.
 
     Parameters
     ----------
-    frame, position, light_map, parameters
+    frame, position, light_map, parameters, hints
         As in `register_frame`.
 
     Returns
@@ -102,31 +133,66 @@ def search_frame(
         What was found, with its evidence.
     """
     state = SearchState()
-    deadline = time.perf_counter() + SHARE_FOR_LOOKS * parameters.max_seconds
+    started = parameters.clock()
+    deadline = started + SHARE_FOR_LOOKS * parameters.max_seconds
+
+    def expired(moment: float) -> bool:
+        return parameters.clock() > moment
+
     stored, focal_known = nominal_camera(frame, position)
     light = read_linear_light(frame.path, max_long_side_px=fine_px(stored, position.altitude_km))
     state.nothing = nothing_to_register(light, parameters.any_category)
     if state.nothing is not None:
         return state
-    lights = lights_of_photo(light, ground_sample_km(stored) / light.factor)
+    limb = limb_of_photo(light, stored, focal_known, position.altitude_km)
+    lights = lights_of_photo(light, ground_sample_km(stored) / light.factor, limb)
     tracks = tracks_for(position, parameters.clock_window_s)
-    looks = plan(stored, tracks, position.altitude_km, focal_known, frame.may_be_cropped)
     window = SearchWindow(light_map, position.altitude_km)
-    for look in looks:
-        if time.perf_counter() > deadline:
+    hinted = None
+    if hints is not None and position.velocity_ecef_m_s is not None:
+        hinted = hinted_place(hints, tracks)
+    if hinted is not None:
+        over = partial(expired, deadline)
+        search_hinted(hinted, limb, lights, stored, window, light_map, state, over)
+    if hints is not None and hints.beat is not None and not promising(state):
+        return state  # all the rest was tried before
+    if limb is not None and "limb" in parameters.methods:
+        lens = replace(stored, focal_px=limb.focal_px / light.factor)
+        until = started + SHARE_FOR_SWEEPS * parameters.max_seconds
+        for sweep in plan_sweeps(tracks, limb, focal_known):
+            if expired(until) or state.proven:
+                break
+            search_sweep(
+                sweep, limb, lights, lens, window, light_map, state, partial(expired, until)
+            )
+    for look in plan(stored, tracks, position.altitude_km, focal_known, frame.may_be_cropped):
+        if ("sparse" if look.sparse else "dense") not in parameters.methods:
+            continue
+        if state.proven:
+            break
+        if expired(deadline):
             state.exhausted = False
             break
         search_one(look, lights, stored, window, light_map, state)
-        if state.best is not None and is_proof(state.best.evidence):
-            break
-    if not state.covered and not state.exhausted:
-        text = "time ran out before anything was tried; raise --max-seconds"
-        state.nothing = Reason(code="search_budget", text=text)
-    elif not state.covered:
-        state.nothing = Reason(
-            code="outside_map",
-            text="the night-light map does not cover the ground that this frame can show; "
-            "give one that does",
-        )
+    if not state.covered:
+        state.nothing = why_nothing(state)
     last_chance(lights, stored, light_map, state)
     return state
+
+
+def why_nothing(state: SearchState) -> Reason:
+    """Why a search has seen nothing of the map."""
+    if not state.exhausted:
+        text = "time ran out before anything was tried; raise --max-seconds"
+        return Reason(code="search_budget", text=text)
+    if state.looks == 0:
+        text = (
+            "by its time the photo was taken by day wherever the camera may have been; correct "
+            "the time, or widen --clock-window"
+        )
+        return Reason(code="clock_suspect", text=text)
+    return Reason(
+        code="outside_map",
+        text="the night-light map does not cover the ground that this frame can show; give one "
+        "that does",
+    )

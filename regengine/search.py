@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.limb import Limb
 from matchers.camera import Camera
 from matchers.refine import RefineParameters
 from matchers.towns import Towns
+from regengine.confidence import probability
 from regengine.evidence import (
     Evidence,
     agreeing_patches,
@@ -30,8 +33,10 @@ from regengine.hypotheses import (
     take_look,
 )
 from regengine.light_windows import HasWindows
+from regengine.limb_sweep import Sweep, take_sweep
 from regengine.result import Reason
 from regengine.search_window import SearchWindow
+from regengine.sparse_look import take_sparse_look
 
 # Coarse correlation that stands out this far is worth a full proof before the search goes on
 Z_WORTH_PROVING = 4.5
@@ -54,10 +59,15 @@ class SearchState:
     candidates: list[Candidate] = field(default_factory=list)
     looks: int = 0
     best: Proven | None = None
-    proven_ncc: float = 0.0
+    proven_score: float = 0.0
     exhausted: bool = True
     covered: bool = False
     nothing: Reason | None = None
+
+    @property
+    def proven(self) -> bool:
+        """Whether searching on is pointless."""
+        return self.best is not None and is_proof(self.best.evidence)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,18 +93,49 @@ def search_one(
 ) -> None:
     """Steps 3 and 4 for one look, and steps 5 and 6 where it stands out."""
     dense = window.parameters_for(stored, look)
-    coarse = lights.of(look).resized(dense.template_px, detail_px=dense.detail_px)
     levels = window.levels(stored, look, dense)
     state.looks += 1
     if levels is None:
         return
     state.covered = True
-    found = take_look(levels, coarse, stored, look, dense)
+    if look.sparse:
+        found = take_sparse_look(levels, lights, stored, look, window, dense)
+    else:
+        coarse = lights.of(look).resized(dense.template_px, detail_px=dense.detail_px)
+        found = take_look(levels, coarse, stored, look, dense)
+    add_candidates(found, lights, stored, light_map, state)
+
+
+def search_sweep(
+    sweep: Sweep,
+    limb: Limb,
+    lights: PhotoLights,
+    stored: Camera,
+    window: SearchWindow,
+    light_map: HasWindows,
+    state: SearchState,
+    expired: Callable[[], bool],
+) -> None:
+    """As `search_one`, for a stretch of the track and a photo that shows the limb."""
+    found, covered = take_sweep(sweep, limb, lights, stored, window, expired)
+    state.looks += 1
+    state.covered |= covered
+    add_candidates(found, lights, stored, light_map, state)
+
+
+def add_candidates(
+    found: Sequence[Candidate],
+    lights: PhotoLights,
+    stored: Camera,
+    light_map: HasWindows,
+    state: SearchState,
+) -> None:
+    """Keep what a look has found, and prove the best where it stands out."""
     state.candidates = merged(state.candidates, found)
     if not state.candidates:
         return
-    gained = bool(found) and found[0].ncc >= state.proven_ncc + LEAST_GAIN
-    stands_out = gained and coarse_z([c.ncc for c in state.candidates]) >= Z_WORTH_PROVING
+    gained = bool(found) and found[0].score >= state.proven_score + LEAST_GAIN
+    stands_out = gained and coarse_z([c.score for c in state.candidates]) >= Z_WORTH_PROVING
     if stands_out or state.looks == LOOKS_BEFORE_FIRST_PROOF:
         prove_best(lights, stored, light_map, state)
 
@@ -103,7 +144,7 @@ def prove_best(
     lights: PhotoLights, stored: Camera, light_map: HasWindows, state: SearchState
 ) -> None:
     """Steps 5 and 6: align the finalists, fit the best, weigh the evidence; keep the better."""
-    state.proven_ncc = state.candidates[0].ncc
+    state.proven_score = state.candidates[0].score
     fine = lights.of(state.candidates[0].look)
     finalists = compare_finalists(light_map, fine, stored, state.candidates)
     if not finalists:
@@ -118,8 +159,9 @@ def prove_best(
     left_out = held_out(solution, refine_parameters)
     evidence = Evidence(
         ncc=finalists[0].ncc,
-        runner_up_ncc=rival.ncc if rival else 0.0,
-        coarse_z=coarse_z([c.ncc for c in state.candidates]),
+        runner_up_ncc=rival.score / finalists[0].share if rival else 0.0,
+        field_share=finalists[0].share,
+        coarse_z=coarse_z([c.score for c in state.candidates]),
         town_log10_odds=proof.log10_odds - tried,
         patch_log10_odds=left_out.log10_odds - tried,
         runner_up_log10_odds=(
@@ -144,7 +186,7 @@ def prove_best(
 
 
 def better(new: Proven, known: Proven) -> Proven:
-    """The better of two proofs, with the other among what it was held against.
+    """The better of two proofs, held against all that was seen.
 
     Parameters
     ----------
@@ -154,24 +196,41 @@ def better(new: Proven, known: Proven) -> Proven:
     Returns
     -------
     Proven
-        The new one where both are the same view, whatever the old one's margin was: more has been
-        held against it since.
+        Where both are the same view, the better fit of the two with the latest rivals; else the
+        better one with the other among its rivals.
     """
     if same_view(new.camera, known.camera, SAME_SHARE):
-        return new
+        fit, rivals = new, new.evidence
+        if known.evidence.log10_odds > new.evidence.log10_odds:
+            fit = known
+        evidence = replace(
+            fit.evidence,
+            coarse_z=rivals.coarse_z,
+            runner_up_ncc=max(known.evidence.runner_up_ncc, rivals.runner_up_ncc),
+            runner_up_log10_odds=max(
+                known.evidence.runner_up_log10_odds, rivals.runner_up_log10_odds
+            ),
+        )
+        return replace(fit, evidence=evidence, finalists=(fit.finalists[0], *new.finalists[1:]))
     first, second = new, known
-    if known.evidence.log10_odds > new.evidence.log10_odds:
+    if standing(known.evidence) > standing(new.evidence):
         first, second = known, new
     mine, other = first.evidence, second.evidence
-    if mine.runner_up_ncc >= other.ncc:
+    rival_ncc = other.ncc * other.field_share / mine.field_share
+    if mine.runner_up_ncc >= rival_ncc:
         return first
     evidence = replace(
         mine,
-        runner_up_ncc=other.ncc,
+        runner_up_ncc=rival_ncc,
         runner_up_log10_odds=max(mine.runner_up_log10_odds, other.town_log10_odds),
     )
     finalists = (first.finalists[0], second.finalists[0], *first.finalists[1:])
     return replace(first, evidence=evidence, finalists=finalists)
+
+
+def standing(evidence: Evidence) -> tuple[float, float]:
+    """What proofs are ordered by: the probability, and where that is at its limit, the odds."""
+    return round(probability(evidence), 6), evidence.log10_odds
 
 
 def is_proof(evidence: Evidence) -> bool:
@@ -188,5 +247,5 @@ def last_chance(
     lights: PhotoLights, stored: Camera, light_map: HasWindows, state: SearchState
 ) -> None:
     """At the end of the search, prove the best candidate even if it never stood out."""
-    if state.candidates and (state.best is None or not is_proof(state.best.evidence)):
+    if state.candidates and not state.proven:
         prove_best(lights, stored, light_map, state)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from matchers.asterism_towns import MapTowns
 from matchers.camera import Camera
 from matchers.earth import SEMI_MAJOR_M, ecef_to_geodetic, great_circle_km
 from matchers.light_grid import LightGrid
+from matchers.sparse import SparseParameters, map_towns
 from matchers.templates import DenseParameters
 from regengine.hypotheses import Look
 from regengine.light_windows import KM_PER_DEG, MAP_STEP_DEG, HasWindows, window_around
 
-# Template pixels are never smaller than two map pixels: below that the map has no more to say
-LEAST_SAMPLE_KM = 2.0 * MAP_STEP_DEG * KM_PER_DEG
+# Template pixels are never smaller than map pixels. Telephoto frames need all that the map has:
+# with two map pixels to one of the template the right camera of three simulated 400 mm frames was
+# never among the candidates, with one it was the best in two
+LEAST_SAMPLE_KM = 1.2 * MAP_STEP_DEG * KM_PER_DEG
 LEAST_TEMPLATE_PX = 36
 # Telephoto frames are taken near nadir (400 mm: nadir to city 284 km median, 736 km p90): this
 # far off nadir the ground lies 900 km away
@@ -23,8 +28,11 @@ TELE_FIELD_DEG = 12.0
 # Ground seen from farther off nadir (1,300 km away) is at the limb, without structure
 FARTHEST_DEG = 67.0
 FAR_ENOUGH_DEG = 60.0
+# Tiles around boresights at the rim of the zone see this far beyond it
+HALF_TILE_DEG = 12.0
 # A window serves looks this far from where it was read
 MARGIN_KM = 300.0
+TOWNS_KM = 200.0
 KEPT_WINDOWS = 4
 
 
@@ -49,15 +57,24 @@ class SearchWindow:
 
     def __init__(self, light_map: HasWindows, altitude_km: float) -> None:
         self._map = light_map
-        self._altitude_km = altitude_km
+        self.altitude_km = altitude_km
         self._held: dict[tuple[float, int], Held] = {}
+        self._towns: dict[int, tuple[tuple[float, float], MapTowns]] = {}
+
+    def slant_km(self, off_nadir_deg: float) -> float:
+        """Distance to the ground along a ray of some off-nadir angle, at most the horizon's."""
+        along_rad = ground_reach_km(self.altitude_km, off_nadir_deg) / (SEMI_MAJOR_M / 1e3)
+        radius_km = SEMI_MAJOR_M / 1e3
+        high_km = radius_km + self.altitude_km
+        square = radius_km**2 + high_km**2 - 2.0 * radius_km * high_km * np.cos(along_rad)
+        return float(np.sqrt(square))
 
     def parameters_for(self, stored: Camera, look: Look) -> DenseParameters:
         """Dense search parameters that suit a look's scale."""
         parameters = DenseParameters()
         longest = max(stored.width_px, stored.height_px)
         focal = look.prior.focal_px / longest
-        field_km = self._altitude_km / focal
+        field_km = self.altitude_km / focal
         template = int(np.clip(field_km / LEAST_SAMPLE_KM, LEAST_TEMPLATE_PX, 64))
         tele = np.degrees(2.0 * np.arctan(0.5 / focal)) < TELE_FIELD_DEG
         return replace(
@@ -71,12 +88,18 @@ class SearchWindow:
     ) -> tuple[LightGrid, ...] | None:
         """Map pyramid around a look's position; None where the map holds none of it."""
         longest = max(stored.width_px, stored.height_px)
-        sample_km = self._altitude_km / look.prior.focal_px * longest / parameters.template_px
+        sample_km = self.altitude_km / look.prior.focal_px * longest / parameters.template_px
         step_km = max(sample_km / 1.5, LEAST_SAMPLE_KM)
         farthest = min(parameters.max_off_nadir_deg, look.off_nadir_deg[1])
-        half_tile = 0.5 * parameters.tile_step_deg if farthest < FAR_ENOUGH_DEG else 0.0
-        reach_km = ground_reach_km(self._altitude_km, min(farthest + half_tile, FARTHEST_DEG))
-        lon, lat, _ = ecef_to_geodetic(look.prior.position_ecef_m)
+        half_tile = HALF_TILE_DEG if farthest < FAR_ENOUGH_DEG else 0.0
+        reach_km = ground_reach_km(self.altitude_km, min(farthest + half_tile, FARTHEST_DEG))
+        return self.around(look.prior.position_ecef_m, reach_km, step_km)
+
+    def around(
+        self, position_ecef_m: tuple[float, float, float], reach_km: float, step_km: float
+    ) -> tuple[LightGrid, ...] | None:
+        """Map pyramid around the nadir of a position; None where the map holds none of it."""
+        lon, lat, _ = ecef_to_geodetic(position_ecef_m)
         key = (round(step_km, 2), round(reach_km))
         held = self._held.get(key)
         if held is None or great_circle_km(*held.centre, lon, lat) > MARGIN_KM:
@@ -84,8 +107,21 @@ class SearchWindow:
                 self._map, np.array([lon]), np.array([lat]), reach_km + MARGIN_KM, step_km
             )
             held = Held(centre=(float(lon), float(lat)), levels=levels)
-            self._held = {key: held, **dict(list(self._held.items())[: KEPT_WINDOWS - 1])}
+            others = [(k, h) for k, h in self._held.items() if k != key]
+            self._held = {key: held, **dict(others[: KEPT_WINDOWS - 1])}
         return held.levels
+
+    def towns(
+        self, levels: Sequence[LightGrid], camera: Camera, parameters: SparseParameters
+    ) -> MapTowns:
+        """Towns of the map as a camera of some focal length tells them apart."""
+        lon, lat, _ = ecef_to_geodetic(camera.position_ecef_m)
+        key = round(20.0 * np.log(camera.focal_px))
+        centre, towns = self._towns.get(key, (None, None))
+        if centre is None or towns is None or great_circle_km(*centre, lon, lat) > TOWNS_KM:
+            towns = map_towns(levels, camera, parameters)
+            self._towns[key] = ((float(lon), float(lat)), towns)
+        return towns
 
 
 def ground_reach_km(altitude_km: float, off_nadir_deg: float) -> float:

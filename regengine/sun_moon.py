@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,4 +50,18 @@ def sun_moon(time_utc: datetime, lon: float, lat: float) -> SunMoon:
         moon_elevation_deg=float(np.degrees(moon.alt)),
         moon_azimuth_deg=float(np.degrees(moon.az)),
         moon_illumination=float(moon.moon_phase),
+    )
+
+
+def sun_direction(time_utc: datetime) -> NDArray[np.float64]:
+    """Direction of the Sun in ECEF, a unit vector, shape (3,)."""
+    seen = sun_moon(time_utc, 0.0, 0.0)
+    elevation, azimuth = np.radians([seen.sun_elevation_deg, seen.sun_azimuth_deg])
+    # Where the equator meets the prime meridian, up is x, east y and north z
+    return np.array(
+        [
+            np.sin(elevation),
+            np.cos(elevation) * np.sin(azimuth),
+            np.cos(elevation) * np.cos(azimuth),
+        ]
     )

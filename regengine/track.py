@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from matchers.earth import SEMI_MAJOR_M
 from matchers.pose import PosePrior, moved
 from regengine.nadir_orbit import nadir_track_positions
 from regengine.orbit import CameraPosition, track_positions
+from regengine.sun_moon import sun_direction
 
 FloatArray = NDArray[np.float64]
 
@@ -39,6 +42,16 @@ class Track:
         One sigma of the height.
     speed_km_s : float
         Kilometres along the track (at orbit height) a second.
+    clock_s : float
+        How far the camera's clock is taken to be behind at offset 0.
+    shares_start : bool
+        Whether another track has the same offset 0.
+    usual_reach_km : float
+        Offsets beyond this are possible, but nobody expects them.
+    surprise : float
+        How unlikely the track is, as a negative log-probability.
+    may_be_night : callable
+        Offset in kilometres → whether a camera there may have photographed city lights.
     """
 
     name: str
@@ -49,6 +62,11 @@ class Track:
     sigma_across_km: Callable[[float], float]
     sigma_up_km: float
     speed_km_s: float
+    clock_s: float = 0.0
+    shares_start: bool = False
+    usual_reach_km: float = math.inf
+    surprise: float = 0.0
+    may_be_night: Callable[[float], bool] = lambda _: True
 
     def prior(
         self,
@@ -105,32 +123,55 @@ NADIR_SIGMA_ACROSS_KM = 25.0
 STATE_SIGMA_ACROSS_KM = 5.0
 TLE_REACH_SIGMAS = 3.0
 HALF_ORBIT_KM = 21_300.0
+# Clocks are believed to be right to two minutes; where that leads nowhere, to ten, and then to
+# whole hours: time zones and summer time
+USUAL_CLOCK_S, WIDEST_CLOCK_S = 120.0, 600.0
+HOUR_S = 3600.0
+MOST_HOURS = 12
+HOUR_SURPRISE, FURTHER_HOUR_SURPRISE = 3.0, 0.3
+# Of the archive's night frames 2 % contradict their orbit by hundreds of kilometres
+ALTERNATIVE_SURPRISE = 3.0
+# The Sun may stand this high over the nadir while cities 1,500 km away are in the dark
+NIGHT_SUN_DEG = 10.0
 
 
-def tracks_for(position: CameraPosition, clock_window_s: float) -> tuple[Track, ...]:
+def tracks_for(position: CameraPosition, clock_window_s: float | None) -> tuple[Track, ...]:
     """The tracks along which the camera may have been.
 
     Parameters
     ----------
     position : CameraPosition
         Believed position.
-    clock_window_s : float
-        The camera's clock is at most this wrong.
+    clock_window_s : float or None
+        The camera's clock is at most this wrong; None believes two minutes, but ends nowhere.
 
     Returns
     -------
     tuple of Track
-        One for an element set or a known velocity; an ascending and a descending one for a bare
-        nadir, which share their start.
+        One for an element set or a known velocity, and one for every whole hour that the clock may
+        be off; an ascending and a descending one for a bare nadir, which share their start. Those
+        of the alternative position follow.
     """
+    if position.alternative is not None:
+        others = tracks_for(position.alternative, clock_window_s)
+        return (
+            *tracks_for(replace(position, alternative=None), clock_window_s),
+            *(replace(t, surprise=t.surprise + ALTERNATIVE_SURPRISE) for t in others),
+        )
+    widest_s = WIDEST_CLOCK_S if clock_window_s is None else clock_window_s
     if position.element_set is not None and position.time_utc is not None:
-        return (_tle_track(position, clock_window_s),)
+        tracks = [_tle_track(position, widest_s, 0)]
+        if clock_window_s is None:
+            for hours in range(1, MOST_HOURS + 1):
+                tracks += [_tle_track(position, USUAL_CLOCK_S, sign * hours) for sign in (1, -1)]
+        return tuple(tracks)
     if position.velocity_ecef_m_s is not None:
-        return (_state_track(position, clock_window_s),)
+        return (_state_track(position, widest_s),)
     return tuple(_nadir_track(position, ascending) for ascending in (True, False))
 
 
-def _tle_track(position: CameraPosition, clock_window_s: float) -> Track:
+def _tle_track(position: CameraPosition, clock_window_s: float, hours: int) -> Track:
+    """The orbit of an element set, from where it has the station by a clock so many hours off."""
     element_set, time_utc = position.element_set, position.time_utc
     assert element_set is not None
     assert time_utc is not None
@@ -142,10 +183,17 @@ def _tle_track(position: CameraPosition, clock_window_s: float) -> Track:
     clock_share = clock_km**2 / (clock_km**2 + slide_km**2)
     earth_km_s = EARTH_RATE_RAD_S * radius_km * float(np.cos(np.radians(position.lat)))
 
+    off_s = HOUR_S * hours
+    sun = sun_direction(time_utc + timedelta(seconds=off_s))
+
     def at(offset_km: float) -> FloatArray:
         seconds = offset_km / speed_km_s
         clock_s = float(np.clip(clock_share * seconds, -clock_window_s, clock_window_s))
-        return track_positions(element_set, time_utc, [clock_s], [seconds - clock_s])[0]
+        return track_positions(element_set, time_utc, [off_s + clock_s], [seconds - clock_s])[0]
+
+    def may_be_night(offset_km: float) -> bool:
+        there = at(offset_km)
+        return float(there @ sun) < np.sin(np.radians(NIGHT_SUN_DEG)) * float(np.linalg.norm(there))
 
     def across(offset_km: float) -> float:
         unknown_s = min(abs(UNKNOWN_CLOCK_SHARE * offset_km / speed_km_s), clock_window_s)
@@ -155,7 +203,7 @@ def _tle_track(position: CameraPosition, clock_window_s: float) -> Track:
 
     reach = clock_window_s * speed_km_s + TLE_REACH_SIGMAS * slide_km
     return Track(
-        name="tle",
+        name=f"tle {hours:+d} h" if hours else "tle",
         position=at,
         velocity=lambda offset_km: at(offset_km + 1.0) - at(offset_km - 1.0),
         sigma_along_km=float(np.hypot(clock_km, slide_km)),
@@ -163,6 +211,10 @@ def _tle_track(position: CameraPosition, clock_window_s: float) -> Track:
         sigma_across_km=across,
         sigma_up_km=position.sigma_radial_km,
         speed_km_s=speed_km_s,
+        clock_s=off_s,
+        usual_reach_km=USUAL_CLOCK_S * speed_km_s + TLE_REACH_SIGMAS * slide_km,
+        surprise=HOUR_SURPRISE + FURTHER_HOUR_SURPRISE * (abs(hours) - 1) if hours else 0.0,
+        may_be_night=may_be_night,
     )
 
 
@@ -185,6 +237,7 @@ def _state_track(position: CameraPosition, clock_window_s: float) -> Track:
         sigma_across_km=lambda _: max(position.sigma_cross_km, STATE_SIGMA_ACROSS_KM),
         sigma_up_km=position.sigma_radial_km,
         speed_km_s=speed_km_s,
+        usual_reach_km=USUAL_CLOCK_S * speed_km_s + TLE_REACH_SIGMAS * position.sigma_along_km,
     )
 
 
@@ -209,4 +262,5 @@ def _nadir_track(position: CameraPosition, ascending: bool) -> Track:
         sigma_across_km=lambda _: max(position.sigma_cross_km, NADIR_SIGMA_ACROSS_KM),
         sigma_up_km=position.sigma_radial_km,
         speed_km_s=7.66,
+        shares_start=not ascending,
     )

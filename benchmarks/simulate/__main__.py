@@ -1,7 +1,8 @@
-"""Write simulated photographs: the samples of data_samples/, or one random case.
+"""Write simulated photographs: the samples of data_samples/, one random case, or one hard trial.
 
 python -m benchmarks.simulate samples --out data_samples --seed 991
 python -m benchmarks.simulate case --seed 7 --out out/case7
+python -m benchmarks.simulate trial --seed 7 --half test --out out/trial7
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from benchmarks.simulate.cases import Case
+    from benchmarks.trials.trial import Trial
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -24,6 +26,12 @@ def main(arguments: list[str] | None = None) -> None:
         write_samples(
             given.out, seed=given.seed, scale=given.scale, step_arcsec=given.map_step_arcsec
         )
+    elif given.command == "trial":
+        from benchmarks.trials.draw import draw_trial
+        from benchmarks.trials.source import made_source, real_source
+
+        source = real_source(given.real, given.half) if given.real else made_source(given.half)
+        print(write_trial(given.out, draw_trial(given.seed, source), source.light_map_path))
     else:
         from benchmarks.simulate.cases import draw_case
 
@@ -54,7 +62,38 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         help="of the photograph (4256, 6016, 7360: 12, 24, 36 megapixels); 1000 to 1600 without",
     )
+    trial = commands.add_parser("trial", help="one trial of the registration benchmark")
+    trial.add_argument("--out", type=Path, required=True, help="folder to write to")
+    trial.add_argument("--seed", type=int, required=True)
+    trial.add_argument("--half", default="train", choices=["train", "test"])
+    trial.add_argument("--real", type=Path, help="folder of the real data; invented land without")
     return parser
+
+
+def write_trial(folder: Path, trial: Trial, light_map: Path | None) -> str:
+    """Write a trial's photograph, element set and truth; return the command that registers it.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it is missing.
+    trial : Trial
+    light_map : Path or None
+        None where the reader has a map of the Earth.
+
+    Returns
+    -------
+    str
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    photo = folder / f"trial-{trial.half}-{trial.seed:06d}.jpg"
+    elements = photo.with_suffix(".tle")
+    photo.write_bytes(trial.photo)
+    elements.write_text(trial.tle_text, encoding="ascii")
+    known = {"kind": trial.kind, "registrable": trial.registrable, "factors": trial.factors}
+    truth = json.dumps(known | trial.truth, indent=1) + "\n"
+    photo.with_suffix(".json").write_text(truth, encoding="utf-8")
+    return f"regengine register {photo} --tle {elements} --lights {light_map or 'MAP.tif'}"
 
 
 def write_case(folder: Path, case: Case) -> str:

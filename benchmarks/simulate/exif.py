@@ -18,7 +18,9 @@ class CameraSettings:
     ----------
     clock_utc : datetime
         What its clock shows, which may be wrong.
-    focal_mm, aperture_f, exposure_s : float
+    focal_mm : float or None
+        None leaves the tag out.
+    aperture_f, exposure_s : float
     iso : int
     body : str
         EXIF model; its sensor's width is in ``SENSOR_WIDTH_MM``.
@@ -27,7 +29,7 @@ class CameraSettings:
     """
 
     clock_utc: datetime
-    focal_mm: float
+    focal_mm: float | None
     aperture_f: float = 1.4
     exposure_s: float = 0.05
     iso: int = 10000
@@ -44,7 +46,7 @@ def exif_bytes(settings: CameraSettings) -> bytes:
     exif = Image.Exif()
     base, detail = ExifTags.Base, ExifTags.IFD.Exif
     stamp = settings.clock_utc.strftime("%Y:%m:%d %H:%M:%S")
-    exif[base.Make] = "NIKON CORPORATION"
+    exif[base.Make] = "KODAK" if "KODAK" in settings.body else "NIKON CORPORATION"
     exif[base.Model] = settings.body
     exif[base.Orientation] = settings.orientation
     exif[base.Software] = "regengine simulator"
@@ -56,5 +58,6 @@ def exif_bytes(settings: CameraSettings) -> bytes:
     block[base.ExposureTime] = settings.exposure_s
     block[base.FNumber] = settings.aperture_f
     block[base.ISOSpeedRatings] = settings.iso
-    block[base.FocalLength] = settings.focal_mm
+    if settings.focal_mm is not None:
+        block[base.FocalLength] = settings.focal_mm
     return exif.tobytes()

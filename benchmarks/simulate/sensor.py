@@ -30,8 +30,47 @@ def window_reflection(
     return np.asarray(cv2.resize(small, (width, height)), dtype=np.float32)
 
 
+def cabin_reflection(
+    rng: np.random.Generator, width: int, height: int, brightness_nw: float
+) -> ImageArray:
+    """A lit cabin mirrored in the window: a veil, lamps out of focus, edges of racks.
+
+    Returns
+    -------
+    ndarray of float32, shape (3, height, width)
+        RGB, nW cm^-2 sr^-1; ``brightness_nw`` is that of the lamps.
+    """
+    rows, cols = max(height // 4, 2), max(width // 4, 2)
+    if brightness_nw <= 0.0:
+        return np.zeros((3, height, width), np.float32)
+    slope = rng.uniform(-1.0, 1.0, 2)
+    y, x = np.mgrid[0:rows, 0:cols]
+    veil = 0.08 * (1.0 + slope[0] * (2 * x / cols - 1) + slope[1] * (2 * y / rows - 1))
+    small = np.clip(veil, 0.0, 1.0).astype(np.float32)
+    for _ in range(int(rng.integers(1, 5))):  # racks and handrails, out of focus
+        start = rng.uniform(0.0, 1.0, 2) * (cols, rows)
+        end = start + rng.normal(0.0, 0.3, 2) * cols
+        grey, thick = float(rng.uniform(0.1, 0.4)), int(cols * rng.uniform(0.01, 0.06)) + 1
+        cv2.line(small, start.astype(int).tolist(), end.astype(int).tolist(), grey, thick)
+    small = np.asarray(cv2.GaussianBlur(small, (0, 0), cols / 50.0 + 0.5), np.float32)
+    for _ in range(int(rng.integers(0, 4))):
+        centre = (int(rng.integers(0, cols)), int(rng.integers(0, rows)))
+        long = cols * float(rng.uniform(0.01, 0.10))
+        axes = (int(long) + 1, int(long * rng.uniform(0.2, 1.0)) + 1)
+        lamp = np.zeros_like(small)
+        cv2.ellipse(lamp, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
+        lamp = np.asarray(cv2.GaussianBlur(lamp, (0, 0), cols / 200.0 + 0.5), np.float32)
+        small = np.maximum(small, lamp)
+    plane = cv2.resize(brightness_nw * small, (width, height))
+    colour = rng.uniform(0.7, 1.2, 3)
+    return np.asarray(colour[:, None, None] * plane, dtype=np.float32)
+
+
 def expose(
-    light: ImageArray, scene: SceneParameters, rng: np.random.Generator
+    light: ImageArray,
+    scene: SceneParameters,
+    rng: np.random.Generator,
+    falloff: ImageArray | None = None,
 ) -> NDArray[np.uint8]:
     """Lens blur, exposure, noise and tone curve.
 
@@ -41,13 +80,16 @@ def expose(
         RGB, nW cm^-2 sr^-1; used up.
     scene : SceneParameters
     rng : numpy.random.Generator
+    falloff : ndarray of float32, shape (height, width), optional
+        Share of the light that arrives; the lens's own about the middle where not given.
 
     Returns
     -------
     ndarray of uint8, shape (height, width, 3)
     """
     _, height, width = light.shape
-    falloff = vignette(width, height, scene.vignetting)
+    if falloff is None:
+        falloff = vignette(width, height, scene.vignetting)
     picture = np.empty((height, width, 3), np.uint8)
     hot = _hot_pixels(rng, width, height, scene.hot_pixels)
     for channel in range(3):

@@ -1,4 +1,4 @@
-"""Lights of one night that no map knows: fishing fleets and lightning."""
+"""Lights of one night that no map knows: fishing fleets, gas flares and lightning."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ ImageArray = NDArray[np.float32]
 BOAT_RGB = (0.80, 1.05, 1.10)  # metal-halide lamps over the water
 BOAT_POWER = 2.0  # nW cm^-2 sr^-1 km^2, as a village
 FLEET_KM = 15.0
+FLARE_RGB = (1.9, 0.9, 0.25)  # a flame of 1,800 K
+FLARE_POWER = 15.0  # nW cm^-2 sr^-1 km^2, as a small town out of one point
+FIELD_KM = 40.0
 FLASH_RGB = (0.85, 0.90, 1.20)
 FLASH_KM = 25.0  # a thundercloud lit from within
 
@@ -51,6 +54,29 @@ def boat_light(camera: SimCamera, boats: int, rng: np.random.Generator) -> Image
             light[channel],
             (row[seen], column[seen]),
             (BOAT_RGB[channel] * strength[seen]).astype(np.float32),
+        )
+    return light
+
+
+def flare_light(camera: SimCamera, flares: int, rng: np.random.Generator) -> ImageArray:
+    """Gas flares in one field on the visible ground, RGB as above."""
+    height, width = camera.height_px, camera.width_px
+    light = np.zeros((3, height, width), np.float32)
+    if flares <= 0:
+        return light
+    km_per_px = camera.height_m / 1000.0 / camera.focal_px
+    x = rng.uniform(0, width) + FIELD_KM / km_per_px * rng.standard_normal(flares)
+    y = rng.uniform(0, height) + FIELD_KM / km_per_px * rng.standard_normal(flares)
+    _, _, distance_m = camera.ground(x, y)
+    power = FLARE_POWER * np.exp(0.8 * rng.standard_normal(flares))
+    strength = power * (camera.focal_px / (distance_m / 1000.0)) ** 2
+    column, row = np.round(x).astype(int), np.round(y).astype(int)
+    seen = np.isfinite(distance_m) & (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    for channel in range(3):
+        np.add.at(
+            light[channel],
+            (row[seen], column[seen]),
+            (FLARE_RGB[channel] * strength[seen]).astype(np.float32),
         )
     return light
 

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 
 from regengine.batch.plan import Task
 from regengine.errors import RegengineError
@@ -15,7 +14,8 @@ from regengine.records import printable, record_line
 from regengine.result import FrameResult, Reason
 from regengine.store.rows import StoredFrame, to_tables
 
-Process = Callable[[Path], FrameResult]
+# Of a path; with `hints` beside it where other photos of the batch have told something
+Process = Callable[..., FrameResult]
 
 
 def attempt(process: Process, task: Task) -> FrameResult:
@@ -35,7 +35,7 @@ def attempt(process: Process, task: Task) -> FrameResult:
     """
     start_s = time.perf_counter()
     try:
-        result = process(task.path)
+        result = process(task.path, **({} if task.hints is None else {"hints": task.hints}))
         # A result that cannot be written must fail its own frame, not the run.
         to_tables([StoredFrame(frame_index=0, result=result)])
         record_line(result)

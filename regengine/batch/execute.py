@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from regengine.result import FrameResult
     from regengine.store.rows import StoredFrame
 
-Planned: TypeAlias = "Iterator[Task | StoredFrame]"
+Planned: TypeAlias = "Iterator[Task | StoredFrame | None]"
 Outcome: TypeAlias = "StoredFrame | tuple[Task, FrameResult] | None"
 
 TICK_S = 0.5  # how often the caller gets a turn while all workers are busy
@@ -25,8 +25,8 @@ def execute_here(planned: Planned, process: Process) -> Generator[Outcome]:
 
     Parameters
     ----------
-    planned : iterator of Task or StoredFrame
-        Stored frames are passed on.
+    planned : iterator of Task, StoredFrame or None
+        Stored frames are passed on; None: what is under way must be finished first.
     process : callable
         Gives the result of one photo.
 
@@ -58,8 +58,9 @@ def execute_in_workers(
 
     Parameters
     ----------
-    planned : iterator of Task or StoredFrame
-        Stored frames are passed on. Read only a few tasks ahead.
+    planned : iterator of Task, StoredFrame or None
+        Stored frames are passed on; None: what is under way must be finished first. Read only a
+        few tasks ahead.
     process : callable
         Gives the result of one photo; must pickle.
     workers : int
@@ -91,10 +92,14 @@ def execute_in_workers(
     try:
         while running or not exhausted:
             while not exhausted and len(running) < 2 * workers:
-                item = next(planned, None)
-                if item is None:
+                try:
+                    item = next(planned)
+                except StopIteration:
                     exhausted = True
-                elif isinstance(item, Task):
+                    break
+                if item is None:
+                    break
+                if isinstance(item, Task):
                     future = pool.schedule(attempt, args=[process, item], timeout=limit_s)
                     running[future] = item
                 else:

@@ -31,13 +31,16 @@ def parameters_of(inputs: RunInputs) -> tuple[str, str]:
     sha256 : str
         Hash of that text, hexadecimal.
     """
+    register = asdict(inputs.register)
+    del register["clock"]  # how time is told changes no result
     settings = {
         "engine_version": version("regengine"),
         "lights": [_file(path) for path in inputs.lights],
         "tle": None if inputs.tle is None else _file(inputs.tle),
         "metadata": None if inputs.metadata is None else _file(inputs.metadata),
         "frame": asdict(inputs.frame),
-        "register": asdict(inputs.register),
+        "register": register,
+        "share": inputs.share,
     }
     text = json.dumps(settings, sort_keys=True, default=str)
     return text, hashlib.sha256(text.encode()).hexdigest()

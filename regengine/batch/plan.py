@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from regengine.hints import Hints
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter, frame_identity
 
@@ -18,6 +19,7 @@ class Task:
     frame_index: int
     path: Path
     sha256: str  # empty where the file cannot be read
+    hints: Hints | None = None  # of other photos of the batch
 
 
 def plan(

@@ -17,6 +17,7 @@ from regengine.batch.execute import (
     execute_in_workers,
 )
 from regengine.batch.plan import Task, plan
+from regengine.batch.sharing import FactsOf, SharingPlan
 from regengine.result import FrameResult
 from regengine.store.origin import utc_now
 from regengine.store.rows import StoredFrame
@@ -39,6 +40,8 @@ class BatchOptions:
         A photo that keeps a worker busy for longer is given up.
     prepare : callable or None
         Called once in each worker; must pickle.
+    facts_of : callable or None
+        Time and body of a photo, so that photos can help each other; None to do each by itself.
     """
 
     parameters: str
@@ -47,6 +50,7 @@ class BatchOptions:
     workers: int = 1
     limit_s: float = 600.0
     prepare: Callable[[], None] | None = None
+    facts_of: FactsOf | None = None
 
 
 @dataclass(kw_only=True)
@@ -72,7 +76,8 @@ def run_batch(
     photos : sequence of Path
         The photos.
     process : callable
-        Gives the result of one photo; must pickle if there are workers.
+        Gives the result of one photo, of its path and where there are some of ``hints``; must
+        pickle if there are workers.
     writer : StoreWriter
         The open store.
     options : BatchOptions
@@ -83,7 +88,8 @@ def run_batch(
     Returns
     -------
     BatchSummary
-        ``interrupted`` is set after Ctrl-C: what was finished is stored and reported.
+        ``interrupted`` is set after Ctrl-C: what was finished is stored and reported; a photo
+        that waits for others of its stretch is not.
 
     Raises
     ------
@@ -97,20 +103,23 @@ def run_batch(
             summary.verdicts[frame.result.verdict] += 1
             report(frame.result)
 
-    planned = plan(
-        photos, writer, parameters_sha256=options.parameters_sha256, resume=options.resume
-    )
+    tasks = plan(photos, writer, parameters_sha256=options.parameters_sha256, resume=options.resume)
+    sharing = None if options.facts_of is None else SharingPlan(tasks, options.facts_of)
     here = options.workers == 0 or len(photos) == 1
     longest_s = 0.0
     try:
-        with closing(_execute(planned, process, options, here)) as outcomes:
+        with closing(
+            _execute(tasks if sharing is None else sharing, process, options, here)
+        ) as outcomes:
             for outcome in outcomes:
                 if isinstance(outcome, StoredFrame):
                     summary.resumed += 1
                     tell([outcome])
                 elif outcome is not None:
                     longest_s = max(longest_s, outcome[1].seconds)
-                    writer.add(_finished(*outcome, options))
+                    final = [outcome] if sharing is None else sharing.finished(*outcome)
+                    for finished in final:
+                        writer.add(_finished(*finished, options))
                 # Here, the next turn comes only after the next photo.
                 if writer.due(longest_s if here else TICK_S):
                     tell(writer.flush())

@@ -51,8 +51,13 @@ def main(
         float | None, typer.Option(help="Size of one pixel of the file on the sensor.")
     ] = None,
     clock_window: Annotated[
-        float, typer.Option(min=0.0, help="How wrong the camera's clock may be, seconds.")
-    ] = 120.0,
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="How wrong the camera's clock may be at most, seconds. Without it two minutes are "
+            "believed, and ten and whole hours tried where that leads nowhere.",
+        ),
+    ] = None,
     max_seconds: Annotated[
         float, typer.Option(min=0.1, help="Time that the search of one photo may take.")
     ] = 15.0,
@@ -67,6 +72,13 @@ def main(
         typer.Option(
             "--resume/--no-resume",
             help="Take over what the store has of the same photo with the same settings.",
+        ),
+    ] = True,
+    share: Annotated[
+        bool,
+        typer.Option(
+            "--share/--no-share",
+            help="Let photos of one camera tell each other how wrong its clock is.",
         ),
     ] = True,
     dry_run: Annotated[
@@ -125,6 +137,7 @@ def main(
         ),
         overlays=overlay,
         overlay_names_hashed=len({path.stem for path in found}) < len(found),
+        share=share,
     )
     inputs.open()
     if dry_run:
@@ -162,12 +175,14 @@ def run(
     from regengine.batch.progress import progress
     from regengine.batch.run import BatchOptions, run_batch
     from regengine.frame_table import table_header, table_line
-    from regengine.pipeline import process_photo
+    from regengine.pipeline import facts_of_photo, process_photo
     from regengine.records import record_line
     from regengine.result import FrameResult
     from regengine.store.writer import StoreWriter
 
     parameters, parameters_sha256 = parameters_of(inputs)
+    # A time that was given for all photos tells nothing of their clocks
+    share = inputs.share and inputs.tle is not None and inputs.frame.time_utc is None
     options = BatchOptions(
         parameters=parameters,
         parameters_sha256=parameters_sha256,
@@ -175,6 +190,7 @@ def run(
         workers=workers,
         limit_s=60.0 + 10.0 * inputs.register.max_seconds,
         prepare=partial(configure_logging, quiet=quiet, as_json=log_json),
+        facts_of=partial(facts_of_photo, inputs=inputs) if share else None,
     )
     process = partial(process_photo, inputs=inputs)
     with StoreWriter(store) as writer, progress(len(photos), quiet=quiet) as advance:

@@ -6,14 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from example_results import nadir_camera, proposal
+from example_results import nadir_camera, nothing_found, proposal
 from pyproj import Geod
 
+from benchmarks.reference_cameras import ReferenceCamera
 from benchmarks.registration_cases import Case
 from benchmarks.registration_local import LocalShift
 from benchmarks.registration_run import Outcome, grid_points
-from benchmarks.registration_truth import City, Truth
-from regengine.evaluate.registration import score_registration
+from benchmarks.registration_truth import Truth
+from regengine.evaluate.registration import RegistrationScore, score_registration
 
 CAMERA = nadir_camera()
 POINTS = grid_points(CAMERA)
@@ -23,27 +24,58 @@ BAD = LocalShift(tried=20, found=15, median_px=4.0, median_m=1040.0)
 
 def outcome(name: str = "Osaka", verdict: str = "accepted", **known: object) -> Outcome:
     case = Case(name=name, file=f"cities/{name}.jpg", photo=Path(f"{name}.jpg"))
-    result = proposal(name, verdict)
+    result = None if verdict == "failed" else proposal(name, verdict)
+    if verdict == "no_match":
+        result = nothing_found(name)
     return replace(
-        Outcome(case=case, result=result, truth=Truth(), wall_s=2.0, cpu_s=1.5, peak_mb=300.0),
+        Outcome(case=case, result=result, truth=Truth(), wall_s=2.5, cpu_s=2.0, peak_mb=300.0),
         **known,  # type: ignore[arg-type]
     )
 
 
-def scored(error_m: float = 100.0, **known: object) -> Outcome:
-    """An outcome whose control points and camera err by so much against the reference."""
+def score_of(error_m: float) -> RegistrationScore:
+    """Control points and camera err by so much."""
     lon, lat, _ = Geod(ellps="WGS84").fwd(
         POINTS.lon, POINTS.lat, np.full(len(POINTS), 40.0), np.full(len(POINTS), error_m)
     )
     points = replace(POINTS, lon=np.asarray(lon), lat=np.asarray(lat))
     score = score_registration(CAMERA, proposal().control_points, CAMERA, points)
-    score = replace(score, control_point_error_m=np.full(4, error_m))
-    truth = Truth(points=points, camera=CAMERA, residual_px=0.01)
-    return outcome(**{"truth": truth, "score": score, **known})
+    return replace(score, control_point_error_m=np.full(4, error_m))
 
 
-def in_city(one: Outcome, city: City) -> Outcome:
-    return replace(one, case=replace(one.case, city=city))
+def scored(error_m: float = 100.0, name: str = "Osaka", **known: object) -> Outcome:
+    """An outcome whose control points and camera err by so much against the reference."""
+    given = {"truth": Truth(camera=CAMERA), "score": score_of(error_m), **known}
+    return outcome(name, **given)  # type: ignore[arg-type]
+
+
+def with_case(one: Outcome, **case: object) -> Outcome:
+    return replace(one, case=replace(one.case, **case))  # type: ignore[arg-type]
+
+
+def reference(
+    name: str,
+    frame_id: str = "",
+    *,
+    enough_lights: bool = True,
+    age_days: float | None = -1.0,
+    record: bool = False,
+    placed: bool = True,
+) -> ReferenceCamera:
+    """A row of the table of reference cameras."""
+    return ReferenceCamera(
+        file=f"cities/{name}.jpg",
+        frame_id=frame_id,
+        registrable=enough_lights,
+        tle_age_days=age_days,
+        has_record_nadir=record,
+        width_px=640,
+        height_px=426,
+        camera=CAMERA if placed else None,
+        true_time_offset_s=None,
+        residual_px=None,
+        remark="",
+    )
 
 
 def elsewhere(one: Outcome, tilt_deg: float, **case: object) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks import __main__ as launcher
-from benchmarks import registration, registration_real, registration_timing
+from benchmarks import (
+    registration,
+    registration_page,
+    registration_real,
+    registration_timing,
+    registration_truth,
+)
+from benchmarks.reference_cameras import NamedPlace, ReferenceCamera
+from benchmarks.registration_cases import list_cases, with_any_category
 from benchmarks.registration_report import RESULT_HEADER
 from benchmarks.registration_timing import HEADER, elements_for, timing_row, truth_of
 from benchmarks.simulate.case_sources import CaseSource, town_source
@@ -30,6 +40,7 @@ from benchmarks.simulate.light_map import (
 )
 from benchmarks.simulate.orbit import state_ecef
 from benchmarks.simulate.town_world import draw_town_world
+from matchers.camera import Camera
 from regengine.evaluate.registration import pixel_errors_px
 from tests.conftest import ROOT
 
@@ -96,7 +107,44 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     cv2.setNumThreads(threads)
 
 
-@pytest.mark.usefixtures("in_this_process")
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sample's own camera as the reference camera, and its own points as named places."""
+    truth = json.loads((SAMPLES / "truth" / f"{FRAME}.json").read_text())
+    said, file = truth["camera"], f"cities/{FRAME}.jpg"
+    camera = Camera(
+        width_px=said["width_px"],
+        height_px=said["height_px"],
+        focal_px=said["focal_px"],
+        principal_point=tuple(said["principal_point"]),
+        quaternion=tuple(said["quaternion"]),
+        position_ecef_m=tuple(said["position_ecef_m"]),
+        distortion=tuple(said["distortion"]),
+        mirrored=said["mirrored"],
+    )
+    reference = ReferenceCamera(
+        file=file,
+        frame_id=FRAME,
+        registrable=True,
+        tle_age_days=0.5,
+        has_record_nadir=False,
+        width_px=camera.width_px,
+        height_px=camera.height_px,
+        camera=camera,
+        true_time_offset_s=None,
+        residual_px=None,
+        remark="",
+    )
+    places = tuple(
+        NamedPlace(name=str(n), **{key: point[key] for key in ("lon", "lat", "x", "y")})
+        for n, point in enumerate(truth["reference_points"])
+    )
+    for module in (registration_truth, registration_page):
+        monkeypatch.setattr(module, "read_reference_cameras", lambda: {file: reference})
+    monkeypatch.setattr(registration_truth, "read_named_places", lambda: {file: places})
+
+
+@pytest.mark.usefixtures("in_this_process", "known")
 def test_a_sample_is_registered_scored_drawn_and_written(
     real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -107,19 +155,72 @@ def test_a_sample_is_registered_scored_drawn_and_written(
     printed = capsys.readouterr()
     (page,) = (tmp_path / "out").glob("registration-real-*.md")
     assert page.read_text(encoding="utf-8") == printed.out
-    assert f"- Right by the reference points: 1 of 1 ({FRAME})." in printed.out
-    assert "Wrong and accepted: none (aim: none)." in printed.out
+    assert "must be placed, right and accepted: 1 of 1 = 100% (aim: 75%)" in printed.out
+    assert "City photos only: wrong and accepted: none (aim: none)." in printed.out
+    assert f"1 of 1 photos with a reference camera ({FRAME})." in printed.out
+    assert "Budget of a search: 15 s of CPU time." in printed.out
     assert "| SIFT + MAGSAC | inliers |" in printed.out
     assert "registration --real FOLDER --no-variants`" in printed.out
     assert str(tmp_path) not in printed.out
     assert f"{FRAME}: accepted" in printed.err
     assert (tmp_path / "overlays" / f"{FRAME}.png").is_file()
-    row = next(line for line in printed.out.splitlines() if line.startswith(f"| {FRAME} |"))
+    main_table = printed.out.partition("## Photographs")[2].splitlines()
+    row = next(line for line in main_table if line.startswith(f"| {FRAME} |"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     said = dict(zip(RESULT_HEADER, cells, strict=True))
     assert float(said["map px"].split(" / ")[0]) < 1.0
-    assert said["control points"].startswith("right")
-    assert float(said["hand points px"]) < 3.0
+    assert said["judged"] == "right"
+    assert float(said["named places px"].split(" (")[0]) < 3.0
+    within, _, places = said["within the bar"].partition(" of ")
+    assert within == places
+    assert float(said["CPU s"]) > 0.0
+
+
+@pytest.mark.usefixtures("in_this_process", "known")
+def test_all_categories_are_tried_and_what_looks_like_no_night_city_again(
+    real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (real / "photos" / "day").mkdir()
+    Image.new("RGB", (320, 213), (150, 160, 170)).save(real / "photos" / "day" / "noon.png")
+    # Without EXIF it is the record that tells the nadir
+    (real / "photos" / "index.csv").write_text(
+        "file,category,frame_id,nadir_lat,nadir_lon\nday/noon.png,day,noon,34.0,-153.0\n"
+    )
+    overlays = tmp_path / "overlays"
+    arguments = ["--real", str(real), "--only", "noon", "--all-categories", "--max-seconds", "2"]
+    assert registration.main([*arguments, "--overlays", str(overlays)]) == 0
+    printed = capsys.readouterr()
+    assert "noon: no_match" in printed.err
+    assert "noon, any category: " in printed.err
+    row = next(line for line in printed.out.splitlines() if line.startswith("| day |"))
+    assert row.startswith("| day | 1 | 0 | 0 | 1 | 0 | 1 | 0 |")
+    assert "All categories, `--any-category` too: wrong and accepted: none" in printed.out
+    assert "--only noon --all-categories --max-seconds 2`" in printed.out
+    assert not list(overlays.iterdir())
+
+
+def test_the_search_is_given_processor_time_and_the_records(real: Path) -> None:
+    settings = registration_real.Settings(real=real, world_map=real / "lights.tif", max_seconds=7.0)
+    (case,) = list_cases(real)
+    inputs = registration_real.inputs_for(case, settings)
+    assert inputs.register.clock is time.process_time
+    assert inputs.register.max_seconds == 7.0
+    assert not inputs.register.any_category
+    assert inputs.metadata == real / "photos" / "index.csv"
+    anyway = registration_real.inputs_for(with_any_category(case), settings)
+    assert anyway.register.any_category
+
+
+def test_a_case_that_crashes_costs_itself_only(real: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(work: object, job: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(registration_real, "run_alone", crash)
+    settings = registration_real.Settings(real=real, world_map=real / "lights.tif", variants=False)
+    told: list[str] = []
+    (outcome,) = registration_real.run_cases(settings, real, told.append)
+    assert (outcome.verdict, outcome.problem) == ("failed", "crashed: ZeroDivisionError")
+    assert "ZeroDivisionError" in told[0]
 
 
 def test_the_map_is_built_once(real: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -147,7 +248,10 @@ def test_a_photo_that_cannot_be_read_is_a_row(
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [([], "say --real FOLDER or --timing"), (["--real", "nowhere"], "no photos/index.csv")],
+    [
+        ([], "say --real FOLDER, --timing or --simulated"),
+        (["--real", "nowhere"], "no photos/index.csv"),
+    ],
 )
 def test_what_cannot_be_started(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]

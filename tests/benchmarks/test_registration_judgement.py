@@ -1,53 +1,77 @@
-"""Who is right: the reference, the photo's own lights, a city, another solution."""
+"""Who is right: the reference camera; what older points, the photo's lights and copies say."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from example_results import nothing_found
-from registration_outcomes import BAD, GOOD, elsewhere, in_city, outcome, scored
+from example_results import nothing_found, proposal
+from registration_outcomes import (
+    BAD,
+    CAMERA,
+    GOOD,
+    elsewhere,
+    outcome,
+    score_of,
+    scored,
+    with_case,
+)
 
-from benchmarks.registration_compare import (
-    CHANGED_HEADER,
-    TWIN_HEADER,
+from benchmarks.registration_compare import CHANGED_HEADER, TWIN_HEADER, changed_rows, twin_rows
+from benchmarks.registration_judge import (
     agrees_locally,
-    bases,
-    changed_rows,
-    contradicts_reference,
+    contradicts_points,
+    is_accepted,
     judgement,
-    twin_rows,
+    points_disagree,
 )
 from benchmarks.registration_local import LocalShift
-from benchmarks.registration_report import (
-    RESULT_HEADER,
-    result_row,
-)
-from benchmarks.registration_summary import summary_lines
-from benchmarks.registration_truth import City
+from benchmarks.registration_score import reference_score
+from benchmarks.registration_variants import VARIANTS, kept_part, stored_pixels
+from matchers.camera import Camera
+from regengine.result import ControlPoint
+
+# 1 % of the diagonal of the reference's footprint
+BAR_M = 10.0 * score_of(0.0).diagonal_km
+
+
+@pytest.mark.parametrize(("error_m", "word"), [(BAR_M - 1.0, "right"), (BAR_M + 1.0, "wrong")])
+@pytest.mark.parametrize("verdict", ["accepted", "review"])
+def test_the_reference_camera_decides(error_m: float, word: str, verdict: str) -> None:
+    one = scored(error_m, verdict=verdict)
+    assert judgement(one) == word
+    assert is_accepted(one, word) == (verdict == "accepted")
+
+
+def test_older_points_do_not_judge() -> None:
+    one = scored(100.0, points_score=score_of(90_000.0), shift=BAD, shift_of_points=GOOD)
+    assert judgement(one) == "right"
+    assert points_disagree(one)
+    assert not points_disagree(scored(points_score=score_of(100.0)))
+    assert not points_disagree(scored())
+
+
+def test_what_is_not_known_is_not_judged() -> None:
+    assert judgement(outcome()) == "unknown"
+    assert judgement(replace(scored(), result=nothing_found())) == "no proposal"
+    assert judgement(outcome(verdict="failed")) == "no proposal"
 
 
 @pytest.mark.parametrize(
-    ("error_m", "shift", "of_reference", "word"),
-    [
-        (900.0, None, None, "right"),
-        (90_000.0, None, None, "wrong"),
-        (90_000.0, GOOD, GOOD, "wrong"),
-        (90_000.0, BAD, GOOD, "wrong"),
-        (90_000.0, GOOD, BAD, "disputed"),
-    ],
+    ("ours", "of_points", "contradicted"),
+    [(None, None, False), (GOOD, GOOD, False), (BAD, GOOD, False), (GOOD, BAD, True)],
 )
-def test_reference_points_decide_unless_the_photo_contradicts_them(
-    error_m: float, shift: LocalShift | None, of_reference: LocalShift | None, word: str
+def test_the_photo_itself_may_contradict_the_older_points(
+    ours: LocalShift | None, of_points: LocalShift | None, contradicted: bool
 ) -> None:
-    one = scored(error_m, shift=shift, shift_of_reference=of_reference)
-    assert judgement(one, bases([one])) == word
+    assert contradicts_points(scored(shift=ours, shift_of_points=of_points)) == contradicted
 
 
-def test_hand_points_may_save_the_reference() -> None:
-    one = scored(90_000.0, shift=GOOD, shift_of_reference=BAD, hand_px=9.0)
-    assert contradicts_reference(replace(one, hand_of_reference_px=12.0))
-    assert not contradicts_reference(replace(one, hand_of_reference_px=5.0))
+def test_hand_points_may_save_the_older_points() -> None:
+    one = scored(shift=GOOD, shift_of_points=BAD, hand_px=9.0)
+    assert contradicts_points(replace(one, hand_of_points_px=12.0))
+    assert not contradicts_points(replace(one, hand_of_points_px=5.0))
 
 
 def test_too_few_local_matches_are_no_agreement() -> None:
@@ -57,38 +81,57 @@ def test_too_few_local_matches_are_no_agreement() -> None:
     assert not agrees_locally(outcome())
 
 
-def test_a_city_out_of_view_is_wrong() -> None:
-    far = in_city(outcome(), City(name="Far", lon=130.0, lat=35.0))
-    near = in_city(outcome(), City(name="Near", lon=137.0, lat=35.7))
-    assert judgement(far, {}) == "wrong"
-    assert judgement(near, {}) == "unknown"
-    cropped = replace(far, case=replace(far.case, variant="first half"))
-    assert judgement(cropped, {}) == "unknown"
-    nothing = replace(far, result=nothing_found())
-    assert judgement(nothing, {}) == "no proposal"
+def changed_points(variant: str) -> tuple[ControlPoint, ...]:
+    """The example's control points where a variant of the picture shows them."""
+    size = CAMERA.width_px, CAMERA.height_px
+    found = []
+    for point in proposal().control_points:
+        x, y = VARIANTS[variant].place(np.array([point.x]), np.array([point.y]), size)
+        found.append(replace(point, x=float(x[0]), y=float(y[0])))
+    return tuple(found)
 
 
-@pytest.mark.parametrize(("largest_m", "word"), [(1900.0, "right"), (1920.0, "wrong")])
-def test_landmarks_judge_where_there_is_no_reference(largest_m: float, word: str) -> None:
-    one = outcome(hand_m=(300.0, largest_m))  # the footprint's diagonal is told as 191 km
-    assert judgement(one, {}) == word
-    row = dict(zip(RESULT_HEADER, result_row(one), strict=True))
-    assert row["error m"].startswith("≈ 300 / 1,9")
-    assert row["% of diagonal"].startswith("≈ 0.16 / ")
-    assert ("by eye: Osaka" in "\n".join(summary_lines([one]))) is (word == "right")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_pixels_of_a_variant_lead_back_to_the_photo(variant: str) -> None:
+    moved = changed_points(variant)
+    x, y = (np.array([getattr(point, axis) for point in moved]) for axis in "xy")
+    back = stored_pixels(x, y, (CAMERA.width_px, CAMERA.height_px), variant)
+    stored = [[point.x, point.y] for point in proposal().control_points]
+    np.testing.assert_allclose(back.T, stored, atol=1e-9)
 
 
-@pytest.mark.parametrize(("tilt_deg", "word"), [(0.05, "right"), (2.0, "wrong")])
-def test_accepted_solutions_of_a_photo_judge_each_other(tilt_deg: float, word: str) -> None:
-    base = outcome()
-    moved = elsewhere(base, tilt_deg, moved_km=100.0)
-    assert judgement(moved, bases([base, moved])) == word
-    unsure = outcome(verdict="review")
-    assert judgement(moved, bases([unsure, moved])) == "unknown"
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(("off_deg", "right"), [(0.0, True), (0.05, False)])
+def test_a_variant_is_judged_by_the_reference_of_the_photo(
+    variant: str, off_deg: float, right: bool
+) -> None:
+    # 0.05 degrees of longitude are 4.5 km there, the bar is at most 2 km
+    points = tuple(replace(point, lon=point.lon + off_deg) for point in changed_points(variant))
+    score = reference_score(CAMERA, points, CAMERA, variant)
+    assert score.right is right
+    if not off_deg:
+        assert score.control_point_error_m.max() < 1.0
+
+
+@pytest.mark.parametrize("variant", ["middle half", "first half"])
+def test_the_part_that_a_crop_keeps_sees_what_it_shows(variant: str) -> None:
+    kept = kept_part(CAMERA, variant)
+    assert (kept.width_px, kept.height_px) == (320, 426)
+    for point in changed_points(variant):
+        assert kept.pixel_to_lonlat(point.x, point.y) == pytest.approx((point.lon, point.lat))
+    # Half of the long side is left of the diagonal as well
+    halved = reference_score(CAMERA, changed_points(variant), CAMERA, variant).diagonal_km
+    whole = reference_score(CAMERA, changed_points(""), CAMERA, "").diagonal_km
+    assert halved / whole == pytest.approx(np.hypot(320, 426) / np.hypot(640, 426), rel=0.01)
+
+
+def test_a_turned_picture_keeps_its_footprint() -> None:
+    assert kept_part(CAMERA, "turned 90°") is CAMERA
+    assert isinstance(kept_part(CAMERA, ""), Camera)
 
 
 def test_what_changed_is_compared_with_the_photo_as_it_is() -> None:
-    base = outcome()
+    base = scored()
     cases = [
         elsewhere(base, 0.05, moved_km=-100.0),
         elsewhere(base, 0.05, variant="mirrored"),
@@ -100,16 +143,16 @@ def test_what_changed_is_compared_with_the_photo_as_it_is() -> None:
         ["Osaka", "mirrored"],
         ["Osaka", "clip.tif map"],
     ]
-    assert all(len(row) == len(CHANGED_HEADER) for row in rows)
+    said = [dict(zip(CHANGED_HEADER, row, strict=True)) for row in rows]
+    assert [row["judged"] for row in said] == ["right"] * 3
     # 0.05 degrees at 391 km are 341 m
-    assert float(rows[0][5]) == pytest.approx(341.0 / 463.3, abs=0.02)
+    moved_px = float(said[0]["places moved, map px: median"])
+    assert moved_px == pytest.approx(341.0 / 463.3, abs=0.02)
 
 
 def test_copies_of_a_frame_are_compared() -> None:
-    one = outcome("edit")
-    one = replace(one, case=replace(one.case, same_frame="ISS030-E-184140"))
-    other = outcome("original")
-    other = replace(other, case=replace(other.case, same_frame="ISS030-E-184140"))
+    one = with_case(outcome("edit"), same_frame="ISS030-E-184140")
+    other = with_case(outcome("original"), same_frame="ISS030-E-184140")
     (row,) = twin_rows([one, other, outcome("third")])
     assert len(row) == len(TWIN_HEADER)
     assert row == ["ISS030-E-184140", "accepted, accepted", "0.0", "0.0", "0.0", "-131.7, -131.7"]

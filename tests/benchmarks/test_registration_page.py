@@ -7,20 +7,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from example_results import nadir_camera, nothing_found
-from registration_outcomes import GOOD, elsewhere, in_city, outcome, scored
+from registration_outcomes import BAD, CAMERA, GOOD, elsewhere, outcome, score_of, scored, with_case
 
-from benchmarks.registration_real import report
+from benchmarks.reference_cameras import NamedPlace
+from benchmarks.registration_page import page_lines
 from benchmarks.registration_report import (
     CHECK_HEADER,
+    FOOTNOTE,
     RESULT_HEADER,
     check_row,
+    control_point_words,
     number,
     peer_table,
     result_row,
 )
 from benchmarks.registration_run import PeerScore
 from benchmarks.registration_summary import summary_lines
-from benchmarks.registration_truth import City
+from benchmarks.registration_truth import Truth
 
 
 def test_rows_have_a_cell_for_every_column() -> None:
@@ -28,27 +31,79 @@ def test_rows_have_a_cell_for_every_column() -> None:
     nothing = replace(outcome(), result=nothing_found())
     for one in (scored(shift=GOOD), outcome(verdict="review"), failed, nothing):
         assert len(result_row(one)) == len(RESULT_HEADER)
-    assert len(check_row(scored(shift=GOOD))) == len(CHECK_HEADER)
+    checked = scored(shift=GOOD, points_score=score_of(100.0))
+    assert len(check_row(checked)) == len(CHECK_HEADER)
     assert result_row(failed)[-1] == "unreadable"
 
 
 def test_the_row_says_what_is_known() -> None:
-    row = dict(zip(RESULT_HEADER, result_row(scored(463.3, hand_px=8.6)), strict=True))
-    assert row["error m"] == "463 / 463"
+    row = dict(zip(RESULT_HEADER, result_row(scored(463.3)), strict=True))
+    assert row["from the reference m"] == "463 / 463"
     assert row["centre"] == "35.70 N 136.90 E"
+    assert row["position from"] == "tle, 6.5 d"
     assert row["map px"] == "1.00 / 1.00"
     assert row["margin"] == "0.29"
-    assert row["hand points px"] == "8.6"
-    assert row["control points"].startswith("right (0.46 of ")
+    assert row["judged"] == "right"
+    assert row["worst control point"].startswith("0.46 of ")
     assert row["clock s"] == "-131.7"
+    assert (row["s"], row["CPU s"]) == ("2.5", "2.0")
     assert row["probability"] == "0.9997"
     assert row["reasons"] == "–"
-    city = result_row(in_city(outcome(), City(name="Far", lon=130.0, lat=35.0)))
-    assert "**not in view**" in city[RESULT_HEADER.index("known place")]
-    wrong = result_row(scored(90_000.0))[RESULT_HEADER.index("control points")]
-    assert wrong.startswith("**wrong** (90.00 of ")
-    blank = replace(scored(), score=replace(scored().score, control_point_error_m=np.zeros(0)))
-    assert result_row(blank)[RESULT_HEADER.index("control points")] == "none"
+    wrong = result_row(scored(90_000.0))
+    assert wrong[RESULT_HEADER.index("judged")] == "**wrong**"
+    assert wrong[RESULT_HEADER.index("worst control point")].startswith("90.00 of ")
+    assert result_row(outcome())[RESULT_HEADER.index("judged")] == "unknown"
+    blank = replace(scored(), score=replace(score_of(1.0), control_point_error_m=np.zeros(0)))
+    assert result_row(blank)[RESULT_HEADER.index("worst control point")] == "–"
+
+
+def test_control_points_in_words() -> None:
+    assert control_point_words(scored(463.3)).startswith("right (0.46 of ")
+    assert control_point_words(scored(90_000.0)).startswith("**wrong** (90.00 of ")
+    assert control_point_words(outcome()) == "–"
+    blank = replace(scored(), score=replace(score_of(1.0), control_point_error_m=np.zeros(0)))
+    assert control_point_words(blank) == "none"
+
+
+def test_named_places_stand_beside_those_of_the_reference() -> None:
+    x, y = CAMERA.lonlat_to_pixel(137.0, 35.7)
+    places = tuple(
+        NamedPlace(name=name, lon=137.0, lat=35.7, x=float(x) + off, y=float(y))
+        for name, off in (("near", 1.0), ("middle", 2.0), ("far", 30.0))
+    )
+    truth = Truth(camera=CAMERA, places=places)
+    one = scored(truth=truth, places_px=4.25, places_within=(2, 3))
+    column = RESULT_HEADER.index("named places px")
+    assert result_row(one)[column : column + 2] == ["4.2 (2.0)", "2 of 3"]
+    assert result_row(replace(one, places_px=None))[column : column + 2] == ["–", "–"]
+    few = replace(with_case(one, name="few"), places_within=(1, 3))
+    wrong = replace(with_case(one, name="wrong"), score=score_of(90_000.0))
+    text = "\n".join(summary_lines([one, few, wrong]))
+    assert "Of 2 right by their reference cameras, 1 have most of their named" in text
+    assert "within the bar, too; not so: few." in text
+
+
+def test_a_solution_that_is_its_own_reference_is_named() -> None:
+    text = "\n".join(summary_lines([scored(4.0), scored(6.0, name="Italy")]))
+    assert "independent there: Osaka." in text
+
+
+def test_a_judgement_that_older_points_do_not_share_has_a_footnote() -> None:
+    disputed = scored(
+        points_score=score_of(15_890.0), shift=GOOD, shift_of_reference=GOOD, shift_of_points=BAD
+    )
+    assert result_row(disputed)[RESULT_HEADER.index("judged")] == f"right{FOOTNOTE}"
+    row = dict(zip(CHECK_HEADER, check_row(disputed), strict=True))
+    assert row["judged"] == f"right{FOOTNOTE}"
+    assert row["by the older points"].startswith("**wrong** (15.89 of ")
+    text = "\n".join(summary_lines([disputed]))
+    assert f"- {FOOTNOTE} Osaka: by the older reference points it would be wrong (15.89" in text
+    assert "80 m from where our camera has the map's, 1,040 m from where" in text
+    assert "contradict these points" in text
+    open_ = replace(disputed, shift_of_points=GOOD)
+    assert "leave it open" in "\n".join(summary_lines([open_]))
+    agreed = scored(points_score=score_of(100.0))
+    assert FOOTNOTE not in "\n".join([*summary_lines([agreed]), *result_row(agreed)])
 
 
 @pytest.mark.parametrize(
@@ -59,72 +114,74 @@ def test_numbers_that_are_none(value: float | None, text: str) -> None:
     assert number(value) == text
 
 
-def peer(
-    from_reference_m: tuple[float, float] | None, from_solution_m: tuple[float, float]
-) -> PeerScore:
-    return PeerScore(
-        name="SIFT",
-        inliers=30,
-        from_reference_m=from_reference_m,
-        from_solution_m=from_solution_m,
-        bar_km=2.0,
-        seconds=0.5,
-    )
+def peer(error_m: tuple[float, float]) -> PeerScore:
+    return PeerScore(name="SIFT", inliers=30, error_m=error_m, bar_km=2.0, seconds=0.5)
 
 
 def test_peers_stand_beside_us() -> None:
     assert peer_table([outcome()]) == []
     lines = peer_table(
         [
-            scored(peers=(peer((1900.0, 9000.0), (2100.0, 9000.0)),)),
-            outcome("Tokyo", peers=(peer(None, (float("inf"), float("inf"))),)),
+            scored(peers=(peer((1900.0, 9000.0)),)),
+            scored(90_000.0, peers=(peer((2100.0, 9000.0)),)),
+            outcome("Tokyo", peers=(peer((float("inf"), float("inf"))),)),
         ]
     )
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert len({len(row) for row in cells}) == 1
-    assert [row[2] for row in cells[2:]] == ["the reference", "our solution", "our solution"]
+    assert [row[2] for row in cells[2:]] == ["the reference", "the reference", "our solution"]
     assert [row[6] for row in cells[2:]] == ["**1.90 / 9.00**", "2.10 / 9.00", "∞ / ∞"]
-    assert [row[4] for row in cells[2:]] == ["**0.10 / 0.10**", "–", "–"]
+    assert [row[4] for row in cells[2:]] == ["**0.10 / 0.10**", "90.00 / 90.00", "–"]
 
 
 def test_the_summary_counts() -> None:
-    base = scored(100.0, shift=GOOD, shift_of_reference=GOOD)
-    wrong = in_city(outcome("Tokyo"), City(name="Far", lon=130.0, lat=35.0))
-    oblique_truth = replace(base.truth, camera=nadir_camera(tilt_deg=50.0))
-    oblique = scored(100.0, truth=oblique_truth)
-    oblique = replace(oblique, case=replace(oblique.case, name="Italy", file="cities/Italy.jpg"))
-    turned = replace(elsewhere(base, 0.01, variant="mirrored"), score=None)
+    near = Truth(camera=CAMERA, points_camera=CAMERA)
+    base = scored(100.0, shift=GOOD, truth=near, points_score=score_of(120.0))
+    wrong = scored(90_000.0, name="Tokyo")
+    tilted = Truth(camera=CAMERA, points_camera=nadir_camera(tilt_deg=50.0))
+    oblique = scored(100.0, name="Italy", truth=tilted, points_score=score_of(100.0))
+    turned = elsewhere(base, 0.01, variant="mirrored")
     assert turned.result is not None
     assert turned.result.solved is not None
     other_hand = replace(nadir_camera(tilt_deg=0.01), mirrored=True)
     solved = replace(turned.result.solved, camera=other_hand)
     turned = replace(turned, result=replace(turned.result, solved=solved))
     failed = replace(outcome("Bad"), result=None)
-    text = "\n".join(summary_lines([base, wrong, oblique, turned, failed]))
-    assert "Right by the reference points: 2 of 2 (Osaka, Italy)" in text
-    assert "Wrong: Tokyo. Wrong and accepted: Tokyo (aim: none)." in text
-    assert "3 accepted, 1 failed" in text
-    assert "Median error near nadir: Osaka 100 m" in text
+    unknown = outcome("Nowhere", verdict="review")
+    text = "\n".join(summary_lines([base, wrong, oblique, turned, failed, unknown]))
+    assert "Right, accepted or not: 2 of 3 photos with a reference camera (Osaka, Italy)" in text
+    assert "Wrong, accepted or not: Tokyo." in text
+    assert "3 accepted, 1 review, 1 failed" in text
+    assert "near nadir: Osaka 120 m (aim" in text
     assert "on obliques: Italy 0.0" in text
+    assert "In agreement with the photo's own lights there: Osaka." in text
     assert "of 1 variants 1 give the same places within a map pixel in the median" in text
-    assert "median 2.0 s (aim: 3 s), slowest 2.0 s" in text
+    assert "median 2.0 s of CPU, 2.5 s of wall time (aim: 3 s)" in text
     assert "Largest memory: 300 MB" in text
 
 
 def test_the_page_has_a_table_for_everything() -> None:
-    base = scored(shift=GOOD, shift_of_reference=GOOD, peers=(peer((1900.0, 9e3), (2100.0, 9e3)),))
-    base = replace(base, case=replace(base.case, same_frame="A"))
-    copy = outcome("copy")
-    copy = replace(copy, case=replace(copy.case, same_frame="A"))
-    text = "\n".join(report([base, copy, elsewhere(base, 0.01, variant="mirrored")]))
-    headings = [line for line in text.splitlines() if line.startswith("## ")]
-    assert headings == [
+    base = scored(shift=GOOD, points_score=score_of(100.0), peers=(peer((1900.0, 9e3)),))
+    base = with_case(base, same_frame="A")
+    copy = with_case(outcome("copy"), same_frame="A")
+    outcomes = [base, copy, elsewhere(base, 0.01, variant="mirrored")]
+    dark = with_case(outcome("dark", "no_match"), category="stars", file="stars/dark.jpg")
+    assert headings(page_lines(outcomes, [dark])) == [
+        "## The frames that must be placed",
+        "## In short",
         "## Photographs",
-        "## The reference itself",
+        "## All categories",
+        "## The older reference points",
         "## What else could be tried",
         "## Copies of the same frame",
         "## The same photo, told or shown otherwise",
     ]
-    assert [line for line in "\n".join(report([copy])).splitlines() if line[:3] == "## "] == [
-        "## Photographs"
+    assert headings(page_lines([copy])) == [
+        "## The frames that must be placed",
+        "## In short",
+        "## Photographs",
     ]
+
+
+def headings(lines: list[str]) -> list[str]:
+    return [line for line in "\n".join(lines).splitlines() if line.startswith("## ")]

@@ -21,7 +21,8 @@ from benchmarks.registration_run import grid_points
 from benchmarks.registration_variants import AS_IT_IS, VARIANTS, places_moved_px, variants_of
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
-from matchers.view import pyramid, render
+from matchers.pyramid import pyramid
+from matchers.view import render
 from regengine.errors import LightMapError
 from regengine.frame import read_frame
 from regengine.lights.source import LightMapInfo

@@ -9,15 +9,12 @@ import pytest
 from child_work import die, held_memory_mb, whereabouts
 from example_results import nadir_camera
 
-from benchmarks.registration_local import LocalShift
 from benchmarks.registration_process import one_thread, peak_memory_mb, run_alone
 from benchmarks.registration_run import grid_points
 from regengine.evaluate.registration import GroundPoints
 
 CAMERA = nadir_camera()
 POINTS = grid_points(CAMERA)
-GOOD = LocalShift(tried=20, found=19, median_px=0.3, median_m=80.0)
-BAD = LocalShift(tried=20, found=15, median_px=4.0, median_m=1040.0)
 
 
 def test_work_is_done_in_a_process_of_its_own_on_one_thread(

@@ -194,6 +194,23 @@ def test_options_reach_the_registration(photos: Path, monkeypatch: pytest.Monkey
     assert inputs.overlay_names_hashed  # a.jpg and deep/a.png
 
 
+def test_without_a_clock_window_none_is_told(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two minutes is what is believed then, not a limit; zero is one."""
+    seen = []
+
+    def process(path: Path, inputs: pipeline.RunInputs) -> object:
+        seen.append(inputs.register.clock_window_s)
+        return fake_process_photo(path, inputs)
+
+    monkeypatch.setattr(pipeline, "process_photo", process)
+    for given in ([], ["--clock-window", "0"]):
+        assert register(photos / "a.jpg", "--no-resume", *given).exit_code == 0
+    assert seen == [None, 0.0]
+    refused = register(photos / "a.jpg", "--clock-window", "-1")
+    assert refused.exit_code == 2
+    assert "clock-window" in refused.stderr
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_dry_run_says_what_it_would_do_and_stores_nothing(photos: Path, as_json: bool) -> None:
     Image.new("L", (64, 48)).save(photos / "iss990e000007.png")

@@ -23,7 +23,8 @@ from matchers.pose import (
     moved,
     stepped,
 )
-from matchers.view import pyramid, render
+from matchers.pyramid import pyramid
+from matchers.view import render
 from tests.matchers.lamp_world import (
     LampWorld,
     angle_between_deg,

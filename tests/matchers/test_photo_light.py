@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from matchers.photo_light import LightImage, light_image
+from matchers.photo_light import LightImage, detail, light_image
 from tests.matchers.lamp_world import camera_over
 
 Image = NDArray[np.float32]
@@ -122,3 +122,32 @@ def test_the_knee_follows_the_brightest_lights() -> None:
 def test_a_black_photo_is_black() -> None:
     image = light_image(flat(0.0), flat(0.0), flat(0.0), flat(1.0), 1.0)
     assert image.values.max() == 0.0
+
+
+def test_broad_structure_goes_and_fine_structure_stays() -> None:
+    y, x = np.mgrid[:80, :120].astype(np.float32)
+    broad, fine = 0.01 * x + 0.02 * y, blob(120, 80, 60.0, 40.0, 1.0)
+    left = detail((broad + fine).astype(np.float32), 4.0)
+    middle = np.s_[20:-20, 20:-20]
+    assert left[40, 60] > 0.85
+    far = np.hypot(x - 60.0, y - 40.0) > 18.0
+    assert np.abs(left[middle][far[middle]]).max() < 1e-3
+
+
+def test_nothing_beyond_the_edge_of_what_counts_enters_the_mean() -> None:
+    """An even light stays even up to a mask's edge, whatever glares behind it."""
+    weight = np.ones((60, 90), np.float32)
+    weight[:, 50:] = 0.0
+    image = np.where(weight > 0.0, np.float32(0.7), np.float32(9.0))
+    assert np.abs(detail(image, 4.0, weight)[:, :50]).max() < 1e-5
+    assert np.abs(detail(image, 4.0)[:, :50]).max() > 1.0
+    everywhere = np.ones_like(weight)
+    assert detail(image, 4.0, everywhere) == pytest.approx(detail(image, 4.0), abs=1e-5)
+
+
+def test_resizing_takes_the_mean_over_what_counts() -> None:
+    values = np.where(np.arange(400)[None, :] < 240, np.float32(0.5), np.float32(8.0))
+    values = np.broadcast_to(values, (300, 400)).copy()
+    weight = np.where(values < 1.0, np.float32(1.0), np.float32(0.0))
+    small = LightImage(values=values, weight=weight, factor=1.0).resized(100, detail_px=4.0)
+    assert np.abs(small.values[:, :58]).max() < 1e-3

@@ -24,8 +24,8 @@ from matchers.pose import (
     PosePrior,
     stepped,
 )
+from matchers.pyramid import pyramid
 from matchers.refine import FLOOR_PX, RefineParameters, fit_pose, refine
-from matchers.view import pyramid
 from tests.matchers.lamp_world import (
     LampWorld,
     angle_between_deg,

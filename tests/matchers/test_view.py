@@ -11,7 +11,16 @@ from pyproj import Geod
 
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
-from matchers.view import covered, filled, footprint_level, ground_grid, pyramid, render
+from matchers.pyramid import filled, footprint_level, pyramid
+from matchers.view import (
+    FAR_AWAY,
+    dense_positions,
+    ground_grid,
+    known_at,
+    map_positions,
+    render,
+    render_known,
+)
 from tests.matchers.lamp_world import camera_over, ecef, project
 
 WGS84 = Geod(ellps="WGS84")
@@ -250,25 +259,71 @@ def test_level_of_every_pixel_of_an_oblique() -> None:
     assert down_the_middle[0] > down_the_middle[-1]
 
 
-def test_what_the_map_does_not_hold_is_not_covered() -> None:
+def ending_grid() -> LightGrid:
+    """Four degrees of light, of which the western half holds no data."""
     valid = np.ones((400, 400), bool)
     valid[:, :200] = False
-    grid = LightGrid(
+    return LightGrid(
         values=np.ones((400, 400), np.float32),
         valid=valid,
         lon0_deg=10.005,
         lat0_deg=43.995,
         step_deg=0.01,
     )
+
+
+@pytest.mark.parametrize("supersample", [1, 2])
+@pytest.mark.parametrize("told", ["by the map", "by the window's edge"])
+def test_what_the_map_does_not_hold_is_not_known(supersample: int, told: str) -> None:
+    """No data in the window and nothing beyond the window are the same."""
+    grid = ending_grid()
+    if told == "by the window's edge":
+        grid = replace(grid, values=grid.values[:, 200:], valid=None, lon0_deg=12.005)
     camera = camera_over(12.0, 42.0, focal_px=1500.0)
-    found = covered([grid], camera)
-    assert found is not None
+    light, known = render_known([grid], camera, supersample)
+    assert light == pytest.approx(render([grid], camera, supersample))
     x, y = np.meshgrid(np.arange(300.0), np.arange(200.0))
     lon, _ = camera.pixel_to_lonlat(x, y)
     clear = np.abs(lon - 12.0) > 0.02
-    assert (found[clear] == (lon > 12.0)[clear]).all()
-    assert covered([replace(grid, valid=None)], camera) is None
-    assert covered([replace(grid, valid=np.ones_like(valid))], camera) is None
+    assert (known[clear] == (lon > 12.0)[clear]).all()
+    assert 0.2 < (known[clear] == 0.0).mean() < 0.8
+
+
+def test_a_map_that_holds_everything_is_known_everywhere() -> None:
+    camera = camera_over(12.0, 42.0, focal_px=1500.0)
+    for valid in (None, np.ones((400, 400), bool)):
+        _, known = render_known([replace(ending_grid(), valid=valid)], camera)
+        assert (known == 1.0).all()
+
+
+@pytest.mark.parametrize("valid", ["all", "none", "not told"])
+def test_beyond_the_windows_edge_nothing_is_known_and_the_sky_is(valid: str) -> None:
+    """Half a pixel beyond the outermost centres the window ends, on all four sides."""
+    given = {"all": np.ones((3, 5), bool), "none": np.zeros((3, 5), bool), "not told": None}
+    grid = LightGrid(
+        values=np.ones((3, 5), np.float32),
+        valid=given[valid],
+        lon0_deg=0.0,
+        lat0_deg=0.0,
+        step_deg=1.0,
+    )
+    col = np.array([[-0.7, -0.3, 2.0, 4.3, 4.7, 2.0, 2.0, 2.0, 2.0, 900.0, FAR_AWAY]], np.float32)
+    row = np.array([[1.0, 1.0, 1.0, 1.0, 1.0, -0.7, -0.3, 2.3, 2.7, 1.0, FAR_AWAY]], np.float32)
+    inside = 0.0 if valid == "none" else 1.0
+    expected = [0, inside, inside, inside, 0, 0, inside, inside, 0, 0, 1]
+    assert known_at(grid, col, row)[0].tolist() == expected
+
+
+def test_positions_between_the_lattice_are_those_of_the_camera() -> None:
+    """Interpolated over 4 px they are off by less than a tenth of a pixel on the map."""
+    camera = camera_over(12.0, 42.0, off_nadir=20.0, azimuth=70.0, roll=15.0, focal_px=500.0)
+    grid = ending_grid()
+    x, y, lon, lat = ground_grid(camera, 4)
+    col, row = dense_positions(*grid.to_pixel(lon, lat), x, y, 4, 300, 200)
+    exact_col, exact_row = map_positions(camera, grid, 1)
+    assert col.shape == row.shape == (200, 300)
+    assert col == pytest.approx(exact_col, abs=0.1)
+    assert row == pytest.approx(exact_row, abs=0.1)
 
 
 def test_the_sky_needs_no_map() -> None:
@@ -281,11 +336,10 @@ def test_the_sky_needs_no_map() -> None:
         step_deg=0.1,
     )
     camera = camera_over(12.0, 42.0, off_nadir=68.0, focal_px=250.0)
-    found = covered([grid], camera)
-    assert found is not None
+    _, known = render_known([grid], camera)
     lon, _ = camera.pixel_to_lonlat(150.0, [0.0, 199.0])
     assert np.isfinite(lon).tolist() == [False, True]
-    assert (found[0, 150], found[199, 150]) == (1.0, 0.0)
+    assert (known[0, 150], known[199, 150]) == (1.0, 0.0)
 
 
 def test_holes_are_filled_with_the_mean() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -103,6 +104,20 @@ def test_a_record_a_little_beside_the_orbit_still_counts(tles: TleSet) -> None:
     assert choose_position(known, tles).source == "record"
     known = frame(time, nadir=beside(tles, time, 2.0), sources={"nadir": "record"})
     assert choose_position(known, tles).source == "tle"
+
+
+@pytest.mark.parametrize("when", [fresh, stale])
+def test_of_orbit_and_record_the_other_one_is_kept(when: Callable, tles: TleSet) -> None:
+    """For a search that finds nothing where the better known one has the camera."""
+    time = when(tles)
+    known = frame(time, nadir=beside(tles, time, 0.3), sources={"nadir": "record"})
+    chosen = choose_position(known, tles)
+    assert chosen.alternative is not None
+    assert {chosen.source, chosen.alternative.source} == {"tle", "record"}
+    assert chosen.alternative.alternative is None
+    asked = frame(time, nadir=(10.0, 20.0), sources={"nadir": "option"})
+    assert choose_position(asked, tles).alternative is None
+    assert choose_position(frame(time), tles).alternative is None
 
 
 @pytest.mark.parametrize(

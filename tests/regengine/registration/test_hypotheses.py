@@ -6,15 +6,28 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from matchers.attitude import turned
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage
 from matchers.pose import PosePrior
+from matchers.pyramid import pyramid
 from matchers.templates import DenseParameters
-from matchers.view import pyramid
-from regengine.hypotheses import Candidate, Look, far_apart, merged, same_view, take_look
+from regengine.hypotheses import (
+    FULL_FIELD_KM,
+    SAME_SHARE,
+    Candidate,
+    Look,
+    aligned_candidates,
+    far_apart,
+    field_share,
+    merged,
+    same_view,
+    take_look,
+)
 from tests.matchers.lamp_world import (
     LampWorld,
     angle_between_deg,
@@ -158,3 +171,68 @@ def test_of_candidates_that_are_the_same_view_the_best_stays() -> None:
     second = merged(first, [candidate(0.005, 0.6), candidate(-0.3, 0.7), candidate(0.302, 0.2)])
     assert [c.ncc for c in second] == [0.7, 0.6, 0.4]
     assert merged(second, []) == second
+
+
+def with_lens(focal_mm: float, height_m: float = 410e3) -> Camera:
+    return camera_over(
+        5.0, 45.0, height_m, width=3600, height=2400, focal_px=focal_mm / 36.0 * 3600
+    )
+
+
+@given(short=st.floats(16.0, 799.0), longer=st.floats(1.0, 10.0))
+def test_a_narrow_field_says_less(short: float, longer: float) -> None:
+    wide, narrow = field_share(with_lens(short)), field_share(with_lens(short * longer))
+    assert 0.0 < narrow <= wide <= 1.0
+    if 410.0 * 36.0 / short < FULL_FIELD_KM:
+        assert narrow == pytest.approx(wide / longer**0.5, rel=1e-6)
+
+
+@pytest.mark.parametrize("focal_mm", [16.0, 28.0, 50.0, 80.0])
+def test_a_wide_field_says_all(focal_mm: float) -> None:
+    """410 km above the ground, 36 mm of sensor behind 82 mm show 180 km."""
+    assert field_share(with_lens(focal_mm)) == 1.0
+    assert field_share(with_lens(400.0)) == pytest.approx((36.9 / 180.0) ** 0.5, rel=0.02)
+    assert field_share(with_lens(400.0, 200e3)) < field_share(with_lens(400.0))
+    # The sensor counts as a whole: a stored copy half as large shows as much
+    assert field_share(with_lens(400.0).scaled(0.5, 1800, 1200)) == field_share(with_lens(400.0))
+
+
+def test_candidates_of_different_lenses_are_ordered_by_what_they_are_worth() -> None:
+    """0.6 at 400 mm is chance, 0.4 at 50 mm is not; twins are held against each other so, too."""
+    look = look_from(true_camera())
+    tele = Candidate(camera=with_lens(400.0), ncc=0.6, look=look)
+    wide = Candidate(camera=turned(with_lens(50.0), [0.0, 0.9, 0.0]), ncc=0.4, look=look)
+    assert tele.score == pytest.approx(0.6 * field_share(tele.camera))
+    assert wide.score == 0.4
+    assert merged([tele], [wide]) == [wide, tele]
+    twin = replace(
+        tele, ncc=0.61, camera=replace(tele.camera, focal_px=1.05 * tele.camera.focal_px)
+    )
+    assert same_view(twin.camera, tele.camera, SAME_SHARE)
+    assert twin.score < tele.score
+    assert merged([wide, tele], [twin]) == [wide, tele]
+
+
+def test_cameras_of_several_looks_are_aligned_each_by_its_own(
+    lamps: LampWorld, levels: tuple[LightGrid, ...]
+) -> None:
+    """The right one is found from 20 px aside; what ends in the same place is told once."""
+    true = true_camera()
+    picture = photo_of(true, lamps).resized(96, detail_px=PARAMETERS.detail_px)
+    small = picture.camera(true)
+    aside = turned(small, [0.0, 2.0 / small.focal_px, 0.0])
+    wrong = turned(small, [0.0, 0.0, 2.0])
+    nominal, longer = look_from(true), look_from(true, scale=1.02)
+    found = aligned_candidates(
+        levels, picture, [wrong, aside, small], true, [nominal, longer, nominal], PARAMETERS
+    )
+    assert [c.score for c in found] == sorted((c.score for c in found), reverse=True)
+    assert len(found) == 2
+    assert found[0].look is longer
+    assert same_view(found[0].camera, true, 0.02)
+    assert (found[0].camera.width_px, found[0].camera.height_px) == (384, 256)
+    assert found[1].look is nominal
+    assert found[0].ncc > found[1].ncc + 0.3
+    assert aligned_candidates(levels, picture, [], true, [], PARAMETERS) == []
+    with pytest.raises(ValueError):
+        aligned_candidates(levels, picture, [small], true, [], PARAMETERS)

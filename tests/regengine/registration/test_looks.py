@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
@@ -12,15 +14,24 @@ from hypothesis import strategies as st
 from matchers.camera import Camera
 from regengine.hypotheses import Look
 from regengine.looks import (
+    BEYOND_KM,
+    CROP_LADDER,
+    DENSE_SURPRISE,
     FAR_OFF_NADIR_DEG,
     FAR_SURPRISE,
     HAZY_SURPRISE,
+    LENS_LADDER,
     MIRROR_SURPRISE,
+    MOST_SURPRISE,
+    SIGMA_LOG_FOCAL_CROPPED,
     STEP_LIMITS_KM,
+    Scale,
+    dense_scales,
+    night_offsets,
     offset_surprise,
     offsets_outward,
     plan,
-    scales,
+    sparse_scales,
     step_km,
 )
 from regengine.orbit import position_from_nadir
@@ -65,31 +76,54 @@ def looks(reach_km: float = 900.0, sigma_km: float = 300.0, **given: bool) -> li
     return list(plan(stored(), [track], 410.0, **settings))
 
 
-def kind_of(look: Look) -> tuple[float, bool, bool, bool]:
-    return look.scale, look.mirrored, look.off_nadir_deg[0] > 0.0, look.hazy
+Kind = tuple[bool, float, tuple[float, ...], bool, bool, bool]
+
+
+def kind_of(look: Look) -> Kind:
+    far = look.off_nadir_deg[0] > 0.0
+    return look.sparse, look.scale, look.ladder, look.mirrored, far, look.hazy
+
+
+def dense(found: list[Look]) -> list[Look]:
+    return [look for look in found if not look.sparse]
 
 
 def test_the_likeliest_look_comes_first() -> None:
+    """By figures of towns: cheap, and at all tilts."""
     first = looks()[0]
+    assert first.sparse
     assert first.offset_km == 0.0
-    assert first.scale == 1.0
+    assert (first.scale, first.ladder) == (1.0, (1.0,))
     assert not first.mirrored
     assert not first.hazy
-    assert first.off_nadir_deg == (0.0, FAR_OFF_NADIR_DEG)
+    assert first.off_nadir_deg == (0.0, 90.0)
+    pictures = dense(looks())[0]
+    assert pictures.offset_km == 0.0
+    assert pictures.scale == 1.0
+    assert pictures.off_nadir_deg == (0.0, FAR_OFF_NADIR_DEG)
 
 
-def test_surprise_never_falls() -> None:
-    track = straight_track("tle", 900.0, 300.0)
-    by_ratio = {scale.ratio: scale.surprise for scale in scales(True, False)}
-    surprise = [
-        by_ratio[look.scale]
+def surprise_of(look: Look, scales: dict[tuple[float, tuple[float, ...]], Scale]) -> float:
+    return (
+        scales[look.scale, look.ladder].surprise
         + MIRROR_SURPRISE * look.mirrored
         + FAR_SURPRISE * (look.off_nadir_deg[0] > 0.0)
         + HAZY_SURPRISE * look.hazy
-        + offset_surprise(look.offset_km, track)
-        for look in looks()
+        + DENSE_SURPRISE * (not look.sparse)
+    )
+
+
+@pytest.mark.parametrize("focal_known", [True, False])
+def test_surprise_never_falls_and_has_an_end(focal_known: bool) -> None:
+    track = straight_track("tle", 900.0, 300.0)
+    both = [*dense_scales(focal_known, False), *sparse_scales(focal_known, False)]
+    by_ratio = {(scale.ratio, scale.ladder): scale for scale in both}
+    surprise = [
+        surprise_of(look, by_ratio) + offset_surprise(look.offset_km, track)
+        for look in looks(focal_known=focal_known)
     ]
     assert surprise == pytest.approx(sorted(surprise))
+    assert max(surprise) < MOST_SURPRISE
 
 
 def test_far_places_on_the_track_are_more_surprising() -> None:
@@ -98,20 +132,55 @@ def test_far_places_on_the_track_are_more_surprising() -> None:
     assert sizes == sorted(sizes)
     assert sizes[0] == 0.0
     assert offset_surprise(-77.0, track) == offset_surprise(77.0, track)
+    # Beyond what clocks are believed to be wrong by, more so; on an unlikely track, all the more
+    usual = replace(track, usual_reach_km=300.0)
+    assert offset_surprise(250.0, usual) == offset_surprise(250.0, track)
+    more = offset_surprise(900.0, usual) - offset_surprise(900.0, track)
+    assert more == pytest.approx(600.0 / BEYOND_KM)
+    other = replace(track, surprise=4.5)
+    assert offset_surprise(250.0, other) == offset_surprise(250.0, track) + 4.5
 
 
 def test_every_kind_of_look_covers_the_whole_reach() -> None:
-    """Near and far, sharp and hazy, as it is and mirrored, at every scale."""
+    """Figures and pictures, near and far, sharp and hazy, as it is and mirrored, at every scale."""
     found = sorted(looks(), key=kind_of)
     kinds = {kind: list(group) for kind, group in groupby(found, key=kind_of)}
-    assert len(kinds) == len(scales(True, False)) * 2 * 2 * 2
-    for (scale, _, far, _), group in kinds.items():
+    pictures, figures = len(dense_scales(True, False)), len(sparse_scales(True, False))
+    assert len(kinds) == (2 * pictures + figures) * 2 * 2
+    track = straight_track("tle", 900.0, 300.0)
+    both = [*dense_scales(True, False), *sparse_scales(True, False)]
+    by_ratio = {(s.ratio, s.ladder): s for s in both}
+    for (_, scale, _, _, far, _), group in kinds.items():
         spacing = step_km(stored(1400.0 * scale), 410.0) * (2.0 if far else 1.0)
         places = np.linspace(-900.0, 900.0, 301)
+        # unless it is too unlikely to be looked at
+        left = MOST_SURPRISE - surprise_of(group[0], by_ratio)
+        limits = [offset_surprise(abs(o) + spacing, track) < left for o in places]
+        places = places[limits]
         nearest = np.abs(places[:, None] - [look.offset_km for look in group]).min(axis=1)
         assert nearest.max() <= 0.5 * spacing + 1e-6
         # and the fit may slide from one look to the next
         assert group[0].prior.sigma_along_m >= 0.5e3 * min(spacing, 300.0)
+
+
+def test_by_day_no_city_is_photographed() -> None:
+    """Offsets at which the Sun is up are left out, the others stay in their order."""
+    track = replace(straight_track("tle", 900.0, 300.0), may_be_night=lambda km: km < 150.0)
+    assert night_offsets(track, 200.0) == [0.0, -200.0, -400.0, -600.0, -800.0]
+    found = list(plan(stored(), [track], 410.0, True, False))
+    assert found
+    assert all(look.offset_km < 150.0 for look in found)
+
+
+def test_a_wrong_hour_is_tried_late_and_told() -> None:
+    here = straight_track("tle", 300.0, 300.0)
+    hour = replace(here, name="tle +1 h", clock_s=3600.0, surprise=4.5)
+    found = list(plan(stored(), [here, hour], 410.0, True, False))
+    assert found[0].clock_s == 0.0
+    starts = [
+        look for look in found if look.offset_km == 0.0 and kind_of(look) == kind_of(found[0])
+    ]
+    assert [look.clock_s for look in starts] == [0.0, 3600.0]
 
 
 def test_looks_start_where_they_say() -> None:
@@ -123,14 +192,14 @@ def test_looks_start_where_they_say() -> None:
 
 
 def test_near_and_far_looks_leave_no_gap() -> None:
-    bounds = {look.off_nadir_deg for look in looks()}
+    bounds = {look.off_nadir_deg for look in dense(looks())}
     assert bounds == {(0.0, FAR_OFF_NADIR_DEG), (FAR_OFF_NADIR_DEG, 90.0)}
 
 
 def test_two_tracks_share_their_start() -> None:
     tracks = tracks_for(position_from_nadir(10.0, 40.0, 410.0, "option"), 120.0)
     found = list(plan(stored(), tracks, 410.0, True, False))
-    plain = [look for look in found if kind_of(look) == (1.0, False, False, False)]
+    plain = [look for look in found if kind_of(look) == kind_of(found[0])]
     starts = [look for look in plain if look.offset_km == 0.0]
     assert len(starts) == 1
     away = [look for look in plain if look.offset_km != 0.0]
@@ -139,24 +208,36 @@ def test_two_tracks_share_their_start() -> None:
     assert len(places) == len(plain)
 
 
-def test_a_crop_is_less_surprising_where_the_shape_speaks_for_it() -> None:
-    usual = {s.ratio: s.surprise for s in scales(True, False)}
-    cropped = {s.ratio: s.surprise for s in scales(True, True)}
-    assert usual[1.0] == cropped[1.0] == 0.0
-    assert all(cropped[r] < usual[r] for r in usual if r != 1.0)
-    assert any(1.2 <= r <= 1.45 for r in usual)  # edited copies: 1.28 and 1.4 times seen
+@pytest.mark.parametrize("scales", [dense_scales, sparse_scales])
+def test_a_crop_is_less_surprising_where_the_shape_speaks_for_it(
+    scales: Callable[[bool, bool], list[Scale]],
+) -> None:
+    usual, cropped = scales(True, False), scales(True, True)
+    assert [(s.ratio, s.ladder) for s in usual] == [(s.ratio, s.ladder) for s in cropped]
+    assert (usual[0].ratio, usual[0].ladder) == (1.0, (1.0,))
+    assert usual[0].surprise == cropped[0].surprise == 0.0
+    assert all(c.surprise < u.surprise for c, u in zip(cropped[1:], usual[1:], strict=True))
+    # Edited copies: 1.28 and 1.4 times seen. A ladder's steps divide the focal length
+    tried = [s.ratio / step for s in usual[1:] for step in s.ladder]
+    for seen in (1.28, 1.4):
+        assert min(abs(np.log(ratio / seen)) for ratio in tried) < 0.12
+    assert all(s.sigma_log_focal == SIGMA_LOG_FOCAL_CROPPED for s in usual[1:])
 
 
 def test_the_lens_axis_may_be_anywhere_in_a_crop_alone() -> None:
     for look in looks():
-        assert (look.prior.sigma_principal_px > 0.0) == (look.scale != 1.0)
+        nominal = look.scale == 1.0 and look.ladder == (1.0,)
+        assert (look.prior.sigma_principal_px == 0.0) == nominal
         assert look.prior.principal_point == (499.5, 333.0)
     assert all(look.prior.sigma_principal_px > 0.0 for look in looks(may_be_cropped=True))
 
 
-def test_an_unknown_lens_may_be_any_usual_one() -> None:
+@pytest.mark.parametrize("scales", [dense_scales, sparse_scales])
+def test_an_unknown_lens_may_be_any_usual_one(
+    scales: Callable[[bool, bool], list[Scale]],
+) -> None:
     found = scales(False, False)
-    in_mm = sorted(85.0 * s.ratio for s in found)
+    in_mm = sorted(85.0 * s.ratio / step for s in found for step in s.ladder)
     assert in_mm[0] <= 24.0
     assert in_mm[-1] >= 400.0
     surprise = [s.surprise for s in found]
@@ -164,6 +245,15 @@ def test_an_unknown_lens_may_be_any_usual_one() -> None:
     # Neighbouring lenses overlap within three sigma
     steps = np.diff(np.log(in_mm))
     assert steps.max() <= 6.0 * min(s.sigma_log_focal for s in found)
+
+
+def test_ladders_widen_what_one_look_compares() -> None:
+    """Steps up and down around what is asked for, none of them twice."""
+    for ladder in (LENS_LADDER, CROP_LADDER):
+        assert len(set(ladder)) == len(ladder)
+        assert min(ladder) < 1.0 < max(ladder)
+    assert {s.ladder for s in sparse_scales(False, False)} == {LENS_LADDER}
+    assert {s.ladder for s in dense_scales(False, False)} == {(1.0,)}
 
 
 @given(focal=st.floats(200.0, 20_000.0))

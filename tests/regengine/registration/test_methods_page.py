@@ -1,4 +1,4 @@
-"""The constants that the methods page tells are those of the code."""
+"""The constants that the methods pages tell are those of the code."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pytest
 
 from tests.conftest import ROOT
 
-PAGE = ROOT / "docs" / "methods" / "registration.md"
+PAGES = [ROOT / "docs" / "methods" / f"{name}.md" for name in ("registration", "masks")]
 ROW = re.compile(r"^\| `([\w.]+)` \| ([\d.]+) \|", re.M)
-CONSTANTS = ROW.findall(PAGE.read_text(encoding="utf-8"))
+TOLD = {page.stem: ROW.findall(page.read_text(encoding="utf-8")) for page in PAGES}
+CONSTANTS = [row for rows in TOLD.values() for row in rows]
 
 
 def value_of(name: str) -> float:
@@ -24,8 +25,9 @@ def value_of(name: str) -> float:
     return float(found)
 
 
-def test_the_page_tells_constants() -> None:
-    assert len(CONSTANTS) > 30
+def test_the_pages_tell_constants() -> None:
+    assert len(TOLD["registration"]) > 30
+    assert len(TOLD["masks"]) > 15
 
 
 @pytest.mark.parametrize(("name", "value"), CONSTANTS)

@@ -26,9 +26,8 @@ def codes(reasons: tuple[Reason, ...]) -> list[str]:
     return [reason.code for reason in reasons]
 
 
-def doubts(best: Proven, *, exhausted: bool = True) -> list[str]:
-    state = SearchState(best=best, exhausted=exhausted, covered=True)
-    return codes(doubts_about(best, state))
+def doubts(best: Proven) -> list[str]:
+    return codes(doubts_about(best))
 
 
 def with_evidence(best: Proven, **changes: float) -> Proven:
@@ -51,15 +50,6 @@ def test_a_close_rival_is_a_doubt(near_nadir: Solved) -> None:
     clear = with_evidence(best, runner_up_ncc=best.evidence.ncc - 1.1 * LOW_MARGIN)
     assert doubts(close) == ["low_margin"]
     assert doubts(clear) == []
-
-
-def test_a_search_cut_short_is_a_doubt_unless_the_proof_is_clear(near_nadir: Solved) -> None:
-    best = near_nadir.best
-    weak = with_evidence(best, town_log10_odds=2.0, patch_log10_odds=1.0, runner_up_ncc=0.7)
-    weak = with_evidence(weak, ncc=0.7 + 1.2 * LOW_MARGIN)
-    assert "search_budget" in doubts(weak, exhausted=False)
-    assert "search_budget" not in doubts(weak)
-    assert doubts(best, exhausted=False) == []
 
 
 def test_points_that_are_few_or_vague_are_a_doubt(near_nadir: Solved) -> None:
@@ -87,8 +77,10 @@ def test_a_saturated_map_is_a_doubt(near_nadir: Solved) -> None:
     assert saturated_share(saturated_at(dark, 1.0)) == 0.0
 
 
-def outcome(solved: Solved, best: Proven | None, accept: float = 0.999) -> FrameResult:
-    state = SearchState(best=best, covered=True)
+def outcome(
+    solved: Solved, best: Proven | None, accept: float = 0.999, *, exhausted: bool = True
+) -> FrameResult:
+    state = SearchState(best=best, covered=True, exhausted=exhausted)
     return proposal_result(solved.frame, solved.position, light_map().info, state, accept)
 
 
@@ -100,9 +92,9 @@ def test_without_a_solution_nothing_agrees(near_nadir: Solved) -> None:
     assert result.nadir is not None
 
 
-def test_hardly_better_than_chance_is_no_match_without_points(near_nadir: Solved) -> None:
-    poor = with_evidence(
-        near_nadir.best,
+def chance_like(best: Proven) -> Proven:
+    return with_evidence(
+        best,
         ncc=0.2,
         runner_up_ncc=0.19,
         coarse_z=1.0,
@@ -110,13 +102,59 @@ def test_hardly_better_than_chance_is_no_match_without_points(near_nadir: Solved
         patch_log10_odds=-10.0,
         held_out_residual_px=5.0,
     )
-    result = outcome(near_nadir, poor)
+
+
+def test_hardly_better_than_chance_is_no_match_without_points(near_nadir: Solved) -> None:
+    result = outcome(near_nadir, chance_like(near_nadir.best))
     assert result.verdict == "no_match"
     assert result.control_points == ()
     assert result.solved is None
     assert result.probability is not None
     assert 0.0 < result.probability < 0.05
     assert result.reasons != ()
+
+
+def unproven(best: Proven) -> Proven:
+    """As good a solution, but not so good that the search would have ended with it."""
+    weaker = with_evidence(best, town_log10_odds=8.0, patch_log10_odds=8.0, coarse_z=6.0)
+    assert not SearchState(best=weaker).proven
+    return weaker
+
+
+def test_a_search_cut_short_is_told_with_what_a_person_must_look_at(near_nadir: Solved) -> None:
+    best = unproven(near_nadir.best)
+    for accept, found, codes_without in (
+        (0.999_999, best, ["low_probability"]),
+        (0.0, with_evidence(best, met_towns=3), ["few_lights"]),
+    ):
+        cut = outcome(near_nadir, found, accept, exhausted=False)
+        assert (cut.verdict, codes(cut.reasons)) == ("review", [*codes_without, "search_budget"])
+        whole = outcome(near_nadir, found, accept)
+        assert (whole.verdict, codes(whole.reasons)) == ("review", codes_without)
+        assert cut.probability == whole.probability
+        assert cut.control_points == whole.control_points
+    nothing = outcome(near_nadir, chance_like(best), exhausted=False)
+    assert nothing.verdict == "no_match"
+    assert codes(nothing.reasons)[-1] == "search_budget"
+    assert "search_budget" not in codes(outcome(near_nadir, chance_like(best)).reasons)
+    assert "--max-seconds" in nothing.reasons[-1].text
+
+
+def test_a_search_cut_short_stands_against_nothing(near_nadir: Solved) -> None:
+    """The probability was fitted on searches like it: what is probable enough is accepted."""
+    best = unproven(near_nadir.best)
+    accept = 0.5 * outcome(near_nadir, best).probability  # type: ignore[operator]
+    cut = outcome(near_nadir, best, accept, exhausted=False)
+    assert (cut.verdict, cut.reasons) == ("accepted", ())
+    assert cut == outcome(near_nadir, best, accept)
+
+
+def test_a_proof_ends_a_search_before_its_time(near_nadir: Solved) -> None:
+    """Whatever was left untried then, nobody ran out of time."""
+    proof = near_nadir.best
+    assert SearchState(best=proof).proven
+    result = outcome(near_nadir, proof, 0.999_999, exhausted=False)
+    assert (result.verdict, codes(result.reasons)) == ("review", ["low_probability"])
 
 
 def test_not_probable_enough_is_review_with_the_reason(near_nadir: Solved) -> None:

@@ -7,26 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from matchers.camera import Camera
-from matchers.photo_light import LightImage
 from matchers.pose import PosePrior
 from regengine.frame import Frame
 from regengine.hypotheses import Look
-from regengine.image import LinearLight
 from regengine.orbit import position_from_nadir
 from regengine.photo_camera import (
     FINE_LIMITS_PX,
     FINE_SAMPLE_KM,
-    captions,
     fine_px,
-    glare,
     lights_of_photo,
+    limb_of_photo,
     nominal_camera,
     nothing_to_register,
 )
 from tests.matchers.lamp_world import camera_over
+from tests.regengine.registration.night_light import images_of, linear, night
 
 POSITION = position_from_nadir(10.0, 45.0, 410.0, "option")
 FRAME = Frame(
@@ -38,21 +35,6 @@ FRAME = Frame(
     focal_mm=50.0,
     pixel_pitch_um=36.0,
 )
-
-
-def linear(light: NDArray[np.float32], clipped: NDArray[np.bool_] | None = None) -> LinearLight:
-    saturated = np.zeros_like(light) if clipped is None else clipped.astype(np.float32)
-    return LinearLight(light=light, saturated=saturated, factor=0.5)
-
-
-def night(seed: int = 0) -> NDArray[np.float32]:
-    """A dim slope with noise, and three towns."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:300, :450].astype(np.float32)
-    light = 0.02 + 2e-5 * x + rng.normal(0.0, 0.001, x.shape)
-    for px, py in ((100, 80), (300, 200), (220, 60)):
-        light += 0.4 * np.exp(-0.5 * ((x - px) ** 2 + (y - py) ** 2) / 3.0**2)
-    return light.astype(np.float32)
 
 
 def test_the_nominal_camera() -> None:
@@ -97,11 +79,6 @@ def test_a_day_frame_is_not_searched() -> None:
     assert nothing_to_register(linear(night()), any_category=False) is None
 
 
-def images_of(light: LinearLight, sample_km: float = 0.5) -> tuple[LightImage, LightImage]:
-    lights = lights_of_photo(light, sample_km)
-    return lights.sharp, lights.hazy
-
-
 def test_diffuse_light_goes_and_towns_stay() -> None:
     for image in images_of(linear(night())):
         assert image.factor == 0.5
@@ -113,16 +90,6 @@ def test_diffuse_light_goes_and_towns_stay() -> None:
         assert np.median(image.values[far]) < 0.1
         upper, lower = image.values[far][:3000], image.values[far][-3000:]
         assert abs(np.median(upper) - np.median(lower)) < 0.1
-
-
-def test_a_broad_glow_shows_in_one_image_alone() -> None:
-    """A city of 20 km behind haze: as broad as a reflection in the window."""
-    light = night()
-    y, x = np.mgrid[:300, :450]
-    light += 0.2 * np.exp(-0.5 * ((x - 330) ** 2 + (y - 110) ** 2) / 20.0**2).astype(np.float32)
-    sharp, hazy = images_of(linear(light))
-    assert hazy.values[110, 350] > 2.0 * sharp.values[110, 350]
-    assert sharp.values[200, 300] > 1.0
 
 
 def test_a_look_takes_one_of_both_images() -> None:
@@ -165,51 +132,7 @@ def test_hot_pixels_are_no_lights() -> None:
         assert image.values[150, 50] < 0.3
 
 
-def test_lightning_is_masked_and_a_city_core_is_not() -> None:
-    light = night()
-    y, x = np.mgrid[:300, :450]
-    flash = np.hypot(x - 380, y - 80) < 30
-    core = np.hypot(x - 100, y - 80) < 4
-    light[flash | core] = 1.0
-    for image in images_of(linear(light, flash | core)):
-        assert image.weight[80, 380] == 0.0
-        assert image.weight[80, 100] == 1.0
-        assert image.values[200, 300] > 1.0
-    mask = glare(linear(light, flash | core), 0.5)
-    assert mask[flash].all()
-    assert not mask[np.hypot(x - 380, y - 80) > 60].any()
-    # A hundred small saturated towns are no glare
-    speckle = (x % 12 < 3) & (y % 12 < 3)
-    assert not glare(linear(light, speckle), 0.5).any()
-
-
-@pytest.mark.parametrize("edge", ["top", "bottom", "left", "right"])
-def test_a_caption_strip_is_masked(edge: str) -> None:
-    """White, twenty pixels deep, with dark letters in it."""
-    clipped = np.zeros((300, 450), bool)
-    strips = {
-        "top": np.s_[:20],
-        "bottom": np.s_[-20:],
-        "left": np.s_[:, :20],
-        "right": np.s_[:, -20:],
-    }
-    clipped[strips[edge]] = True
-    letters = np.zeros_like(clipped)
-    letters[strips[edge]] = np.random.default_rng(0).random(clipped[strips[edge]].shape) < 0.2
-    clipped &= ~letters
-    light = np.where(clipped, np.float32(1.0), night())
-    masked = captions(linear(light, clipped))
-    assert masked[strips[edge]].all()
-    assert masked.mean() < 30.0 / 300.0
-    image = lights_of_photo(linear(light, clipped), 0.5).sharp
-    assert image.weight[strips[edge]].max() == 0.0
-    assert image.weight[150, 225] == 1.0
-
-
-def test_a_bright_city_at_the_border_is_no_caption() -> None:
-    clipped = np.zeros((300, 450), bool)
-    clipped[:20, 100:220] = True
-    assert not captions(linear(night(), clipped)).any()
-    inside = np.zeros_like(clipped)
-    inside[140:160] = True  # a white band across the middle
-    assert not captions(linear(night(), inside)).any()
+@pytest.mark.parametrize("focal_known", [True, False])
+def test_without_a_limb_there_is_none(focal_known: bool) -> None:
+    camera = camera_over(10.0, 45.0, width=900, height=600, focal_px=1250.0)
+    assert limb_of_photo(linear(night()), camera, focal_known, 410.0) is None

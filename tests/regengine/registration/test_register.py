@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,20 +14,23 @@ from benchmarks.simulate.geodesy import wgs84
 from benchmarks.simulate.scene import CloudLayer
 from benchmarks.simulate.sim_camera import Pointing
 from benchmarks.simulate.vantage import Vantage
+from regengine.confidence import default_accept_probability
 from regengine.orbit import position_from_elements, position_from_nadir
+from regengine.outcome import proposal_result
 from regengine.register import RegisterParams, register_frame, search_frame
 from regengine.result import FrameResult
-from regengine.tle import ElementSet, load_tle_file
-from tests.matchers.lamp_world import geodetic
+from tests.regengine.registration.orbits_overhead import overhead
 from tests.regengine.registration.simulated_frames import (
     CITY,
     CLEAR,
     HEIGHT,
     MAP_PIXEL_M,
+    PLAIN,
     TIME,
     WIDTH,
     Solved,
     camera_miss_m,
+    lattice,
     light_map,
     miss_m,
     other_land,
@@ -39,7 +41,6 @@ from tests.regengine.registration.simulated_frames import (
     shoot_from,
     write,
 )
-from tests.tle_lines import Elements
 
 Pixels = NDArray[np.float64]
 WGS84 = wgs84()
@@ -71,26 +72,6 @@ def test_a_wrong_clock_and_a_late_satellite_are_found(near_nadir: Solved, tmp_pa
     assert result.solved.along_track_offset_s == pytest.approx(-60.0, abs=4.0)
 
 
-def overhead(folder: Path, place: tuple[float, float], age_days: int) -> ElementSet:
-    """An element set of some age whose satellite, it says, flies over a place at the time."""
-    path = folder / "tle.txt"
-
-    def written(elements: Elements) -> ElementSet:
-        path.write_text(elements.text(), encoding="utf-8")
-        return load_tle_file(path).best_for(TIME)
-
-    def nadir(elements: Elements) -> tuple[float, float]:
-        lon, lat, _ = geodetic(position_from_elements(written(elements), TIME).position_ecef_m)
-        return float(lon), float(lat)
-
-    start = Elements(epoch=TIME - timedelta(days=age_days))
-    around = [replace(start, anomaly_deg=float(a)) for a in np.arange(0.0, 360.0, 3.0)]
-    nearest = min(around, key=lambda elements: abs(nadir(elements)[1] - place[1]))
-    # Turned about the pole, the orbit passes over the place
-    turn_deg = place[0] - nadir(nearest)[0]
-    return written(replace(nearest, node_deg=nearest.node_deg + turn_deg))
-
-
 def test_a_stale_element_set_slides_to_the_right_place(tmp_path: Path) -> None:
     """Five days old; by now the satellite is 45 s ahead of it, on the same orbit."""
     elements = overhead(tmp_path, CITY, 5)
@@ -108,6 +89,34 @@ def test_a_stale_element_set_slides_to_the_right_place(tmp_path: Path) -> None:
     assert np.median(camera_miss_m(shot, result)) < 0.5 * MAP_PIXEL_M
     assert result.solved is not None
     assert result.solved.along_track_offset_s == pytest.approx(45.0, abs=3.0)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_where_the_limb_is_seen_one_sweep_finds_a_camera_far_along_the_track(
+    tmp_path: Path, mirrored: bool
+) -> None:
+    """75 s and 560 km from where it is believed: looks from near there would show other land."""
+    shot = shoot(PLAIN, off_nadir_deg=60.0, roll_deg=10.0)
+    picture = shot.edited(shot.picture[:, ::-1]) if mirrored else shot
+    position = position_of(shot, slide_s=75.0, sigma_along_km=300.0)
+    frame = write(picture, tmp_path / "limb.png")
+    parameters = RegisterParams(clock_window_s=20.0, max_seconds=120.0)
+    state = search_frame(frame, position, light_map(), parameters)
+    assert state.proven
+    # Mirror images come after crops and haze, all in sweeps of the middle band
+    assert state.looks <= (12 if mirrored else 1)
+    result = proposal_result(frame, position, light_map().info, state, 0.999)
+    assert result.verdict == "accepted"
+    assert result.solved is not None
+    assert result.solved.camera.mirrored == mirrored
+    assert result.solved.along_track_offset_s == pytest.approx(-75.0, abs=4.0)
+    x, y = lattice(shot)
+    lon, lat, _ = shot.camera.ground(x, y)
+    cosine = shot.camera.project(np.nan_to_num(lon), np.nan_to_num(lat))[3]
+    lon = np.where(cosine > np.cos(np.radians(75.0)), lon, np.nan)
+    stored_x = WIDTH - 1 - x if mirrored else x
+    misses = miss_m(lon, lat, result, np.stack([stored_x, y], axis=1))
+    assert np.median(misses) < MAP_PIXEL_M
 
 
 Edit = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
@@ -253,5 +262,5 @@ def test_the_same_photo_gives_the_same_result(near_nadir: Solved) -> None:
 
 def test_defaults_are_those_of_the_command() -> None:
     parameters = RegisterParams()
-    assert (parameters.clock_window_s, parameters.max_seconds) == (120.0, 15.0)
-    assert parameters.accept_probability == 0.999
+    assert (parameters.clock_window_s, parameters.max_seconds) == (None, 15.0)
+    assert parameters.accept_probability == default_accept_probability()

@@ -1,23 +1,36 @@
-"""Which proof is kept when a later one has seen more."""
+"""When a proof is begun, and when it is enough."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from regengine.search import Proven, better
-from tests.regengine.registration.simulated_frames import Solved
+from matchers.attitude import turned
+from regengine import search
+from regengine.hypotheses import Candidate, Look, PhotoLights
+from regengine.search import (
+    LEAST_GAIN,
+    LONELY_LOG10_ODDS,
+    LONELY_MARGIN,
+    LONELY_Z,
+    LOOKS_BEFORE_FIRST_PROOF,
+    PROVEN_LOG10_ODDS,
+    PROVEN_MARGIN,
+    Proven,
+    SearchState,
+    add_candidates,
+    last_chance,
+    search_one,
+)
+from regengine.search_window import SearchWindow
+from tests.regengine.registration.recording_map import RecordingMap
+from tests.regengine.registration.simulated_frames import Solved, light_map
 
 
 def with_evidence(proven: Proven, **said: float) -> Proven:
     return replace(proven, evidence=replace(proven.evidence, **said))
-
-
-def elsewhere(proven: Proven) -> Proven:
-    """The same photograph upside down: another view, whatever its figures."""
-    x, y, z, w = proven.camera.quaternion
-    return replace(proven, camera=replace(proven.camera, quaternion=(y, -x, w, -z)))
 
 
 @pytest.fixture
@@ -25,29 +38,143 @@ def proven(near_nadir: Solved) -> Proven:
     return near_nadir.best
 
 
-def test_the_same_view_takes_the_later_figures_even_if_they_are_worse(proven: Proven) -> None:
-    """An early margin was held against few candidates; it must not outlive a later one."""
-    early = with_evidence(proven, runner_up_ncc=0.1, town_log10_odds=50.0)
-    late = with_evidence(proven, runner_up_ncc=0.6, town_log10_odds=49.0)
-    assert better(late, early) is late
+def candidates(proven: Proven, correlations: list[float], turn_deg: float = 0.0) -> list[Candidate]:
+    """As many different views of one photo, best first."""
+    look = proven.solution.finalist.candidate.look
+    turns = np.radians(turn_deg + 40.0 * np.arange(len(correlations)))
+    return [
+        Candidate(camera=turned(proven.camera, [0.0, 0.0, turn]), ncc=ncc, look=look)
+        for turn, ncc in zip(turns, correlations, strict=True)
+    ]
 
 
-@pytest.mark.parametrize("later_wins", [True, False])
-def test_another_view_that_correlates_better_becomes_the_runner_up(
-    proven: Proven, later_wins: bool
+@pytest.fixture
+def proofs(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Correlations of the candidates for which a proof was begun; none is carried out."""
+    begun: list[float] = []
+
+    def noted(lights: object, stored: object, light_map: object, state: SearchState) -> None:
+        begun.append(state.candidates[0].ncc)
+        state.proven_score = state.candidates[0].score
+
+    monkeypatch.setattr(search, "prove_best", noted)
+    return begun
+
+
+def add(state: SearchState, found: list[Candidate], proven: Proven) -> None:
+    light = proven.solution.image
+    lights = PhotoLights(sharp=light, hazy=light)
+    add_candidates(found, lights, proven.camera, light_map(), state)
+
+
+def test_what_stands_out_is_proven_at_once_and_once(proven: Proven, proofs: list[float]) -> None:
+    state = SearchState(looks=1)
+    add(state, candidates(proven, [0.34, 0.32, 0.31, 0.30, 0.29]), proven)
+    assert proofs == []
+    add(state, candidates(proven, [0.7], turn_deg=200.0), proven)
+    assert proofs == [0.7]
+    # Nothing is gained by the same view, or by one that is hardly better
+    add(state, candidates(proven, [0.7], turn_deg=200.0), proven)
+    add(state, candidates(proven, [0.7 + 0.5 * LEAST_GAIN], turn_deg=240.0), proven)
+    assert proofs == [0.7]
+    assert len(state.candidates) == 7
+    assert [c.ncc for c in state.candidates] == sorted(c.ncc for c in state.candidates)[::-1]
+
+
+def test_the_best_of_the_likeliest_looks_is_proven_whatever_it_is(
+    proven: Proven, proofs: list[float]
 ) -> None:
-    strong = with_evidence(proven, ncc=0.5, runner_up_ncc=0.2, town_log10_odds=60.0)
-    weak = with_evidence(elsewhere(proven), ncc=0.48, town_log10_odds=-7.0, patch_log10_odds=-9.0)
-    kept = better(strong, weak) if later_wins else better(weak, strong)
-    assert kept.camera == strong.camera
-    assert kept.evidence.margin == pytest.approx(0.02)
-    assert kept.evidence.runner_up_log10_odds == max(
-        strong.evidence.runner_up_log10_odds, weak.evidence.town_log10_odds
-    )
-    assert kept.finalists[:2] == (strong.finalists[0], weak.finalists[0])
+    state = SearchState()
+    for looks in range(1, LOOKS_BEFORE_FIRST_PROOF + 2):
+        state.looks = looks
+        add(state, candidates(proven, [0.3, 0.29, 0.28, 0.27], turn_deg=2.0 * looks), proven)
+        assert len(proofs) == int(looks >= LOOKS_BEFORE_FIRST_PROOF)
 
 
-def test_another_view_below_the_runner_up_changes_nothing(proven: Proven) -> None:
-    strong = with_evidence(proven, ncc=0.5, runner_up_ncc=0.3, town_log10_odds=60.0)
-    weak = with_evidence(elsewhere(proven), ncc=0.2, town_log10_odds=-7.0)
-    assert better(weak, strong) is strong
+def test_nothing_found_is_nothing_to_prove(proven: Proven, proofs: list[float]) -> None:
+    state = SearchState(looks=LOOKS_BEFORE_FIRST_PROOF)
+    add(state, [], proven)
+    assert proofs == []
+    assert state.candidates == []
+
+
+def test_the_search_ends_with_strong_evidence_alone(proven: Proven) -> None:
+    assert not SearchState().proven
+    sure = {"town_log10_odds": PROVEN_LOG10_ODDS + 1.0, "patch_log10_odds": PROVEN_LOG10_ODDS + 1.0}
+    apart = {"ncc": 0.8, "runner_up_ncc": 0.8 - PROVEN_MARGIN - 0.01, "coarse_z": 1.0}
+    assert SearchState(best=with_evidence(proven, **sure, **apart)).proven
+    twins = {**apart, "runner_up_ncc": 0.79}
+    assert not SearchState(best=with_evidence(proven, **sure, **twins)).proven
+    weak = {"town_log10_odds": 1.0, "patch_log10_odds": 1.0}
+    assert not SearchState(best=with_evidence(proven, **weak, **apart)).proven
+
+
+def test_a_lonely_proof_may_be_weaker(proven: Proven) -> None:
+    """Telephoto frames hold few towns; nothing else must come near then."""
+    lonely = {
+        "town_log10_odds": LONELY_LOG10_ODDS + 0.1,
+        "patch_log10_odds": LONELY_LOG10_ODDS + 0.1,
+        "ncc": 0.8,
+        "runner_up_ncc": 0.8 - LONELY_MARGIN - 0.01,
+        "coarse_z": LONELY_Z + 0.1,
+    }
+    assert SearchState(best=with_evidence(proven, **lonely)).proven
+    for figure, value in (
+        ("town_log10_odds", LONELY_LOG10_ODDS - 0.3),
+        ("runner_up_ncc", 0.8 - LONELY_MARGIN + 0.01),
+        ("coarse_z", LONELY_Z - 0.1),
+    ):
+        assert not SearchState(best=with_evidence(proven, **{**lonely, figure: value})).proven
+
+
+def test_the_last_chance_is_for_what_was_never_proven(proven: Proven, proofs: list[float]) -> None:
+    light = proven.solution.image
+    lights = PhotoLights(sharp=light, hazy=light)
+    found = candidates(proven, [0.5, 0.4])
+    sure = {"town_log10_odds": 50.0, "patch_log10_odds": 50.0, "ncc": 0.8, "runner_up_ncc": 0.3}
+    weak = {**sure, "patch_log10_odds": -50.0}
+    for best, begun in (
+        (None, 1),
+        (with_evidence(proven, **weak), 2),
+        (with_evidence(proven, **sure), 2),
+    ):
+        state = SearchState(candidates=found, best=best)
+        last_chance(lights, proven.camera, light_map(), state)
+        assert len(proofs) == begun
+    last_chance(lights, proven.camera, light_map(), SearchState())
+    assert len(proofs) == 2
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_a_look_is_taken_as_it_asks(
+    proven: Proven, monkeypatch: pytest.MonkeyPatch, sparse: bool
+) -> None:
+    """By figures of towns, or by pictures; from its own light image; and it is counted."""
+    seen: list[tuple[str, Look]] = []
+    found = candidates(proven, [0.5])
+
+    def by_figures(levels: object, lights: object, stored: object, look: Look, *_: object) -> list:
+        seen.append(("figures", look))
+        return found
+
+    def by_pictures(levels: object, coarse: object, stored: object, look: Look, _: object) -> list:
+        seen.append(("pictures", look))
+        return found
+
+    monkeypatch.setattr(search, "take_sparse_look", by_figures)
+    monkeypatch.setattr(search, "take_look", by_pictures)
+    look = replace(proven.solution.finalist.candidate.look, sparse=sparse)
+    light = proven.solution.image
+    lights = PhotoLights(sharp=light, hazy=light)
+    state = SearchState()
+    window = SearchWindow(light_map(), 410.0)
+    search_one(look, lights, proven.camera, window, light_map(), state)
+    assert seen == [("figures" if sparse else "pictures", look)]
+    assert state.looks == 1
+    assert state.covered
+    assert state.candidates == found
+    nowhere = RecordingMap(outside="outside_map")
+    beyond = SearchState()
+    search_one(look, lights, proven.camera, SearchWindow(nowhere, 410.0), nowhere, beyond)
+    assert (beyond.looks, beyond.covered, beyond.candidates) == (1, False, [])
+    assert len(seen) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,9 @@ from regengine.orbit import (
     position_from_nadir,
     track_positions,
 )
+from regengine.sun_moon import sun_moon
 from regengine.tle import ElementSet, load_tle_file
-from regengine.track import Track, tracks_for
+from regengine.track import ALTERNATIVE_SURPRISE, NIGHT_SUN_DEG, Track, tracks_for
 from tests.matchers.lamp_world import camera_over
 from tests.tle_lines import Elements
 
@@ -171,3 +172,75 @@ def test_the_belief_around_a_place_is_in_metres(elements: ElementSet) -> None:
     assert prior.departure(replace(stored, position_ecef_m=prior.position_ecef_m)) == pytest.approx(
         np.zeros(len(prior.sigmas)), abs=1e-6
     )
+
+
+def test_without_a_window_the_clock_may_be_ten_minutes_or_whole_hours_off(
+    elements: ElementSet,
+) -> None:
+    position = fresh(elements, 10.0)
+    here, *hours = tracks_for(position, None)
+    assert here.clock_s == here.surprise == 0.0
+    assert here.reach_km == pytest.approx(600.0 * here.speed_km_s + 30.0)
+    assert here.usual_reach_km == pytest.approx(120.0 * here.speed_km_s + 30.0)
+    assert [track.clock_s / 3600.0 for track in hours] == [
+        sign * hour for hour in range(1, 13) for sign in (1, -1)
+    ]
+    surprises = [track.surprise for track in hours]
+    assert surprises == sorted(surprises)
+    assert min(surprises) > 0.0
+    for track in hours:
+        then = track_positions(elements, TIME, [track.clock_s], [0.0])[0]
+        assert apart_km(track.position(0.0), then) < 0.01
+        assert track.reach_km == pytest.approx(120.0 * track.speed_km_s + 30.0)
+    assert len(tracks_for(position, 120.0)) == 1
+
+
+@pytest.mark.parametrize("hour", [0, 3, -7])
+def test_cities_are_photographed_where_the_sun_is_down(elements: ElementSet, hour: int) -> None:
+    """Judged at the time that the track stands for, a whole orbit long."""
+    every = tracks_for(fresh(elements, 7000.0), None)
+    track = next(track for track in every if track.clock_s == 3600.0 * hour)
+    then = TIME + timedelta(hours=hour)
+    by_night = []
+    for offset in np.linspace(-20_000.0, 20_000.0, 41):
+        elevation = sun_moon(then, *ground_of(track, offset)).sun_elevation_deg
+        if abs(elevation - NIGHT_SUN_DEG) > 1.0:  # geodetic and geocentric verticals, and minutes
+            by_night.append(elevation < NIGHT_SUN_DEG)
+            assert track.may_be_night(offset) == by_night[-1]
+    assert 0.2 < np.mean(by_night) < 0.9
+
+
+def test_a_bare_nadir_is_looked_at_whatever_the_clock_says() -> None:
+    nadir = position_from_nadir(10.0, 40.0, 410.0, "option")
+    up, down = tracks_for(nadir, None)
+    assert (up.shares_start, down.shares_start) == (False, True)
+    assert up.may_be_night(100.0)
+    assert up.reach_km == tracks_for(nadir, 9.0)[0].reach_km
+
+
+def test_a_known_velocity_is_followed_for_ten_minutes_where_no_window_is_told(
+    elements: ElementSet,
+) -> None:
+    """It tells no hours: whoever wrote the nadir down knew where the station was."""
+    position = replace(fresh(elements, 10.0), element_set=None, source="record")
+    (track,) = tracks_for(position, None)
+    assert track.clock_s == 0.0
+    assert track.reach_km == pytest.approx(600.0 * track.speed_km_s + 30.0)
+    assert track.usual_reach_km == pytest.approx(120.0 * track.speed_km_s + 30.0)
+    assert tracks_for(position, 45.0)[0].reach_km == pytest.approx(45.0 * track.speed_km_s + 30.0)
+
+
+def test_what_another_source_says_is_tried_later(elements: ElementSet) -> None:
+    """A record that contradicts the orbit, or an orbit too old to be believed first."""
+    orbit = fresh(elements, 10.0)
+    record = position_from_nadir(orbit.lon + 8.0, orbit.lat, 410.0, "record")
+    for first, second in ((orbit, record), (record, orbit)):
+        alone, others = tracks_for(first, None), tracks_for(second, None)
+        both = tracks_for(replace(first, alternative=second), None)
+        assert [t.name for t in both] == [t.name for t in (*alone, *others)]
+        for track, same in zip(both, alone, strict=False):
+            assert track.surprise == same.surprise
+        for track, same in zip(both[len(alone) :], others, strict=True):
+            assert track.surprise == same.surprise + ALTERNATIVE_SURPRISE
+            assert track.position(50.0) == pytest.approx(same.position(50.0))
+    assert len(tracks_for(replace(orbit, alternative=record), 60.0)) == 3

@@ -1,8 +1,6 @@
-"""Windows of the map: large enough, read once, and never across a gap of longitudes."""
+"""Windows of the map: large enough, and never across a gap of longitudes."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -10,12 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Geod
 
-from matchers.camera import Camera
-from matchers.earth import geodetic_to_ecef
 from matchers.light_grid import LightGrid
-from matchers.pose import PosePrior
 from regengine.errors import LightMapError
-from regengine.hypotheses import Look
 from regengine.light_windows import (
     MAP_STEP_DEG,
     PYRAMID_LEVELS,
@@ -23,77 +17,10 @@ from regengine.light_windows import (
     ground_sample_km,
     window_around,
 )
-from regengine.lights.source import LightMapInfo
-from regengine.search_window import MARGIN_KM, SearchWindow, ground_reach_km
 from tests.matchers.lamp_world import camera_over
+from tests.regengine.registration.recording_map import RecordingMap
 
 WGS84 = Geod(ellps="WGS84")
-
-
-@dataclass
-class RecordingMap:
-    """Remembers what was asked of it, and answers with an even grid."""
-
-    outside: str | None = None
-    bounds: tuple[float, float, float, float] = (-180.0, -90.0, 180.0, 90.0)
-    asked: list[tuple[float, float, float, float, float]] = field(default_factory=list)
-
-    @property
-    def info(self) -> LightMapInfo:
-        return LightMapInfo(
-            paths=(),
-            product="recorded",
-            date="",
-            kind="radiance",
-            resolution_deg=1.0 / 240.0,
-            bounds=self.bounds,
-            crs="EPSG:4326",
-            saturation=None,
-            description="remembers what was asked",
-        )
-
-    def window(
-        self, west: float, south: float, east: float, north: float, resolution_deg: float
-    ) -> LightGrid:
-        self.asked.append((west, south, east, north, resolution_deg))
-        if self.outside is not None:
-            raise LightMapError("not here", code=self.outside)
-        rows = max(1, round((north - south) / resolution_deg))
-        cols = max(1, round((east - west) / resolution_deg))
-        return LightGrid(
-            values=np.ones((rows, cols), np.float32),
-            lon0_deg=west + 0.5 * resolution_deg,
-            lat0_deg=north - 0.5 * resolution_deg,
-            step_deg=resolution_deg,
-        )
-
-
-def look(
-    lon: float, lat: float, *, focal_px: float = 1400.0, far: bool = False, height_m: float = 410e3
-) -> Look:
-    x, y, z = geodetic_to_ecef(lon, lat, height_m).tolist()
-    prior = PosePrior(
-        position_ecef_m=(x, y, z),
-        velocity_ecef=(0.0, 1.0, 1.0),
-        focal_px=focal_px,
-        sigma_along_m=1e4,
-        sigma_across_m=1e3,
-        sigma_up_m=1e3,
-        sigma_log_focal=0.03,
-        sigma_k1=0.05,
-    )
-    return Look(
-        offset_km=0.0,
-        scale=1.0,
-        mirrored=False,
-        prior=prior,
-        speed_km_s=7.66,
-        off_nadir_deg=(40.0, 90.0) if far else (0.0, 40.0),
-    )
-
-
-def stored(focal_px: float = 1400.0) -> Camera:
-    return camera_over(0.0, 0.0, width=1000, height=667, focal_px=focal_px)
 
 
 @given(
@@ -195,69 +122,3 @@ def test_the_window_of_a_footprint_holds_what_the_camera_sees() -> None:
 
 def test_the_ground_sample_is_height_over_focal_length() -> None:
     assert ground_sample_km(camera_over(5.0, 5.0, 410e3, focal_px=820.0)) == pytest.approx(0.5)
-
-
-@given(height=st.floats(350e3, 430e3), off_nadir=st.floats(0.5, 66.0))
-def test_reach_on_the_ground_is_that_of_a_ray(height: float, off_nadir: float) -> None:
-    camera = camera_over(0.0, 0.0, height, off_nadir=off_nadir, azimuth=90.0)
-    lon, _ = camera.pixel_to_lonlat(149.5, 99.5)  # along the equator, a circle
-    metres = WGS84.inv(0.0, 0.0, float(lon), 0.0)[2]
-    assert ground_reach_km(height / 1e3, off_nadir) == pytest.approx(metres / 1e3, rel=1e-3)
-
-
-def test_the_reach_ends_at_the_horizon() -> None:
-    horizon = 6378.137 * np.arccos(6378.137 / 6788.137)
-    for angle in (71.0, 89.0, 90.0, 120.0):
-        assert ground_reach_km(410.0, angle) == pytest.approx(horizon, rel=1e-6)
-    assert ground_reach_km(410.0, 69.9) < horizon
-
-
-def test_neighbouring_looks_share_a_window() -> None:
-    light_map = RecordingMap()
-    window = SearchWindow(light_map, 410.0)
-    parameters = window.parameters_for(stored(), look(10.0, 40.0))
-    first = window.levels(stored(), look(10.0, 40.0), parameters)
-    near = window.levels(stored(), look(11.0, 40.5), parameters)
-    assert len(light_map.asked) == 1
-    assert near is first
-    window.levels(stored(), look(20.0, 40.0), parameters)  # 850 km away
-    assert len(light_map.asked) == 2
-
-
-def test_near_and_far_looks_have_windows_of_their_own() -> None:
-    light_map = RecordingMap()
-    window = SearchWindow(light_map, 410.0)
-    for far in (False, True, False, True):
-        here = look(10.0, 40.0, far=far)
-        window.levels(stored(), here, window.parameters_for(stored(), here))
-    assert len(light_map.asked) == 2
-    near, far_box = light_map.asked
-    assert far_box[3] - far_box[1] > near[3] - near[1]
-
-
-def test_a_window_holds_everything_that_its_looks_can_see() -> None:
-    light_map = RecordingMap()
-    window = SearchWindow(light_map, 410.0)
-    here = look(10.0, 10.0)
-    window.levels(stored(), here, window.parameters_for(stored(), here))
-    _, south, _, north, _ = light_map.asked[0]
-    reach = ground_reach_km(410.0, 40.0) + MARGIN_KM
-    assert (north - 10.0) * 110.6 >= reach
-    assert (10.0 - south) * 110.6 >= reach
-
-
-def test_what_lies_outside_the_map_is_remembered_too() -> None:
-    light_map = RecordingMap(outside="outside_map")
-    window = SearchWindow(light_map, 410.0)
-    parameters = window.parameters_for(stored(), look(10.0, 40.0))
-    assert window.levels(stored(), look(10.0, 40.0), parameters) is None
-    assert window.levels(stored(), look(10.5, 40.0), parameters) is None
-    assert len(light_map.asked) == 1
-
-
-def test_long_lenses_are_searched_less_far_aside_and_with_fewer_pixels() -> None:
-    window = SearchWindow(RecordingMap(), 410.0)
-    wide = window.parameters_for(stored(), look(0.0, 0.0, focal_px=1400.0))
-    tele = window.parameters_for(stored(), look(0.0, 0.0, focal_px=11_000.0))
-    assert tele.max_off_nadir_deg < wide.max_off_nadir_deg
-    assert tele.template_px < wide.template_px

@@ -1,0 +1,1 @@
+"""Simulated registrations: hard photographs drawn from seeds, registered, scored, reported."""

@@ -1,0 +1,90 @@
+"""Draw one trial from a seed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.simulate.exif import CameraSettings, exif_bytes
+from benchmarks.simulate.render import to_jpeg
+from benchmarks.simulate.truth import camera_truth, footprint, reference_points
+from benchmarks.trials.conditions import draw_conditions
+from benchmarks.trials.factors import factors_of
+from benchmarks.trials.lights import SeenWorld
+from benchmarks.trials.photograph import take_photograph
+from benchmarks.trials.places import separable_places
+from benchmarks.trials.shot import draw_shot
+from benchmarks.trials.source import TrialSource
+from benchmarks.trials.told import draw_claim
+from benchmarks.trials.trial import Kind, Trial
+
+KIND_SHARES: dict[Kind, float] = {
+    "city": 0.78,
+    "dark": 0.07,
+    "stars": 0.025,
+    "aurora": 0.02,
+    "noise": 0.02,
+    "elsewhere": 0.055,
+    "other_time": 0.03,
+}
+ENOUGH_PLACES = 8
+WITH_LIGHTS = ("city", "elsewhere", "other_time")
+
+
+def draw_trial(seed: int, source: TrialSource) -> Trial:
+    """Draw a trial; the same seed and source give the same bytes.
+
+    Parameters
+    ----------
+    seed : int
+    source : TrialSource
+
+    Returns
+    -------
+    Trial
+    """
+
+    def stream(number: int) -> np.random.Generator:
+        return np.random.default_rng([seed, 5 if source.half == "test" else 6, number])
+
+    kinds = list(KIND_SHARES)
+    kind = kinds[int(stream(0).choice(len(kinds), p=list(KIND_SHARES.values())))]
+    shot = draw_shot(stream(1), source, kind)
+    claim = draw_claim(stream(2), source, kind, shot)
+    conditions = draw_conditions(stream(3), kind, shot, seed)
+    camera, scene = shot.camera, conditions.scene
+    world = None
+    if kind in WITH_LIGHTS:
+        decoy = source.decoy_world if kind == "elsewhere" else None
+        world = SeenWorld(decoy or source.world, camera, conditions.changed_share, seed)
+    photograph = take_photograph(shot, world, conditions)
+    points: list[dict[str, float]] = []
+    places = 0
+    if world is not None:
+        points = reference_points(camera, world, conditions.lights)
+        places = len(separable_places(camera, world.mapped, source.map_step_deg, photograph, scene))
+    exif = exif_bytes(
+        CameraSettings(
+            clock_utc=claim.clock_utc,
+            focal_mm=claim.focal_mm,
+            aperture_f=shot.exposure.aperture_f,
+            exposure_s=shot.exposure.exposure_s,
+            iso=round(shot.exposure.iso),
+            body=shot.exposure.body.name,
+        )
+    )
+    return Trial(
+        seed=seed,
+        half=source.half,
+        kind=kind,
+        photo=to_jpeg(photograph.picture, scene.jpeg_quality, exif),
+        tle_text=claim.elements.tle_text,
+        camera=camera,
+        factors=factors_of(shot, claim, conditions, photograph, places),
+        registrable=kind == "city" and places >= ENOUGH_PLACES,
+        places=places,
+        truth={
+            "camera": camera_truth(camera),
+            "footprint": footprint(camera),
+            "reference_points": points,
+        },
+    )

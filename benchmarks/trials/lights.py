@@ -1,0 +1,202 @@
+"""The lights that one photograph can show: the map's, and those new or gone since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from benchmarks.simulate.hashing import key_of, normal, uniform
+from benchmarks.simulate.lamp_image import visible_bounds
+from benchmarks.simulate.lamps import Clusters, Lamps, Realisation, World
+from benchmarks.simulate.noise_field import GroundNoise, fractal_tile
+from benchmarks.simulate.raster_world import RasterWorld
+from benchmarks.simulate.sim_camera import SimCamera
+
+FloatArray = NDArray[np.float64]
+
+TILE_DEG = 2.0  # the map is asked for in rows of tiles that the picture may show
+MOST_PATCHES = 500_000  # of a picture; beyond, the faintest are thinned out at random
+CHANGE_KM = 0.5  # sampling of the fields by which lights come and go: patches of some km
+MOVE_DEG = 0.06  # a new light stands about so far from an old one like it
+BRIGHT = 2.0  # nW cm^-2 sr^-1 km^2 of a patch: centres of towns do not come and go
+
+
+@dataclass(frozen=True)
+class SeenWorld:
+    """A world of lights as far as one camera can see it.
+
+    Attributes
+    ----------
+    base : World
+        As on the map.
+    camera : SimCamera
+    changed_share : float
+        Share of the patches that are gone, or new and on no map: half each.
+    seed : int
+        Of the changes.
+    """
+
+    base: World
+    camera: SimCamera
+    changed_share: float
+    seed: int
+
+    @cached_property
+    def mapped(self) -> Clusters:
+        """Patches of the map that may be in the picture."""
+        bounds = visible_bounds(self.camera)
+        parts = [] if bounds is None else [self.base.near(*box) for box in self._boxes(bounds)]
+        found = joined(parts) if parts else self.base.near(0.0, 0.0, -1.0, -1.0)
+        return thinned(found, MOST_PATCHES)
+
+    @cached_property
+    def shown(self) -> Clusters:
+        """Patches that shine in the photograph."""
+        clusters = self.mapped
+        if self.changed_share <= 0.0 or not len(clusters.key):
+            return clusters
+        less_if_bright = np.minimum(BRIGHT / np.maximum(clusters.power, 1e-6), 1.0)
+        half = 0.5 * self.changed_share * less_if_bright
+        gone, copied = (
+            change_field(self.seed, n, clusters.lon, clusters.lat) < ndtri(half) for n in (1, 2)
+        )
+        new = clusters.take(copied)
+        # Neighbours move together: a new suburb looks like one.
+        block = key_of(np.floor(new.lon * 20.0), np.floor(new.lat * 20.0), self.seed)
+        shift_lon, shift_lat = (MOVE_DEG * normal(block, n) for n in (33, 34))
+        new = Clusters(
+            key=key_of(new.key, self.seed),
+            lon=new.lon + shift_lon,
+            lat=new.lat + shift_lat,
+            power=new.power,
+            radius_m=new.radius_m,
+            row=new.row,
+        )
+        return joined([clusters.take(~gone), new])
+
+    def near(self, west: float, south: float, east: float, north: float) -> Clusters:
+        """All that shines: the camera's view is the only box that is ever asked for."""
+        return self.shown
+
+    def scatter(
+        self, clusters: Clusters, counts: NDArray[np.int64], realisation: Realisation
+    ) -> Lamps:
+        """Lamps of patches, as the world scatters them; those of a map's pixels along streets.
+
+        A map's pixel is a square of even light, which tele lenses would show as one: its lamps are
+        spread beyond its borders, and thinned out between streets of some hundred metres' spacing.
+        """
+        lamps = self.base.scatter(clusters, counts, realisation)
+        if not isinstance(self.base, RasterWorld) or not len(lamps.lon):
+            return lamps
+        number = np.arange(len(lamps.lon))
+        key = key_of(number, self.seed, len(number))
+        spread = 0.4 * self.base.step_deg
+        lon, lat = lamps.lon + spread * normal(key, 41), lamps.lat + spread * normal(key, 42)
+        return Lamps(
+            lon=lon, lat=lat, power=lamps.power * street_gain(lon, lat), colour=lamps.colour
+        )
+
+    def _boxes(
+        self, bounds: tuple[float, float, float, float]
+    ) -> list[tuple[float, float, float, float]]:
+        """Boxes of degrees, side by side, that cover what the picture shows of its bounds."""
+        west, south, east, north = bounds
+        edges_lon = np.linspace(west, east, max(int(np.ceil((east - west) / TILE_DEG)), 1) + 1)
+        edges_lat = np.linspace(south, north, max(int(np.ceil((north - south) / TILE_DEG)), 1) + 1)
+        lon, lat = np.meshgrid(
+            0.5 * (edges_lon[1:] + edges_lon[:-1]), 0.5 * (edges_lat[1:] + edges_lat[:-1])
+        )
+        x, y, distance, _ = self.camera.project(lon, lat)
+        half_m = 0.75 * 111e3 * max(edges_lon[1] - edges_lon[0], edges_lat[1] - edges_lat[0])
+        reach = 1.3 * half_m * self.camera.focal_px / np.maximum(distance - half_m, 2e5) + 8.0
+        shown = (x > -reach) & (x < self.camera.width_px + reach)
+        shown &= (y > -reach) & (y < self.camera.height_px + reach)
+        # Behind the horizon or the camera, but perhaps with a near corner in the picture.
+        shown |= np.isnan(x)
+        boxes = []
+        for row, kept in enumerate(shown):
+            columns = np.flatnonzero(kept)
+            if len(columns):
+                first, last = int(columns[0]), int(columns[-1]) + 1
+                boxes.append(
+                    (
+                        float(edges_lon[first]),
+                        float(edges_lat[row]),
+                        float(edges_lon[last]),
+                        float(edges_lat[row + 1]),
+                    )
+                )
+        return boxes
+
+
+@lru_cache(maxsize=2)
+def _change_noise(number: int) -> GroundNoise:
+    tile = fractal_tile(np.random.default_rng([43, number]), 1024, 0.9)
+    ranked = ndtri((np.argsort(np.argsort(tile, axis=None)) + 0.5) / tile.size)
+    return GroundNoise(
+        tile=ranked.reshape(tile.shape).astype(np.float32),
+        spacing_km=CHANGE_KM,
+        lat0_deg=40.0,
+        turn_deg=17.0 * number,
+    )
+
+
+def change_field(seed: int, number: int, lon_deg: FloatArray, lat_deg: FloatArray) -> FloatArray:
+    """A standard normal field over the ground, whose low parts are lights gone or new."""
+    shift = np.random.default_rng([seed, 45, number]).uniform(0.0, 10.0, 2)
+    return _change_noise(number).at(lon_deg + shift[0], lat_deg + shift[1])
+
+
+@lru_cache(maxsize=1)
+def _streets() -> tuple[GroundNoise, GroundNoise]:
+    tiles = [fractal_tile(np.random.default_rng([44, n]), 1024, 1.1) for n in (1, 2)]
+    return tuple(  # type: ignore[return-value]
+        GroundNoise(tile=tile, spacing_km=0.04, lat0_deg=40.0, turn_deg=23.0 + 40.0 * n)
+        for n, tile in enumerate(tiles)
+    )
+
+
+def street_gain(lon_deg: FloatArray, lat_deg: FloatArray) -> FloatArray:
+    """Factors of about unit mean: high along the lines where a smooth random field is nought."""
+    wide, fine = _streets()
+    main = np.exp(-np.abs(wide.at(lon_deg, lat_deg)) / 0.10)
+    side = np.exp(-np.abs(fine.at(lon_deg, lat_deg)) / 0.25)
+    return np.asarray((0.25 + 3.0 * main + 1.2 * side) / 0.73)
+
+
+def joined(parts: list[Clusters]) -> Clusters:
+    """Patches of several tables in one; a patch on the border of two boxes counts once."""
+    key = np.concatenate([part.key for part in parts])
+    first = np.sort(np.unique(key, return_index=True)[1])
+    return Clusters(
+        key=key,
+        lon=np.concatenate([part.lon for part in parts]),
+        lat=np.concatenate([part.lat for part in parts]),
+        power=np.concatenate([part.power for part in parts]),
+        radius_m=np.concatenate([part.radius_m for part in parts]),
+        row=np.concatenate([part.row for part in parts]),
+    ).take(first)
+
+
+def thinned(clusters: Clusters, most: int) -> Clusters:
+    """Keep brighter patches with a greater chance; those kept stand for the rest."""
+    if len(clusters.key) <= most:
+        return clusters
+    chance = clusters.power / clusters.power.mean()
+    for _ in range(4):  # the brightest saturate at 1; share what is left among the others
+        chance = np.minimum(chance * most / float(chance.sum()), 1.0)
+    keep = uniform(clusters.key, 71) < chance
+    kept = clusters.take(keep)
+    return Clusters(
+        key=kept.key,
+        lon=kept.lon,
+        lat=kept.lat,
+        power=kept.power / chance[keep],
+        radius_m=kept.radius_m,
+        row=kept.row,
+    )

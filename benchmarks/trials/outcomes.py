@@ -1,0 +1,193 @@
+"""What became of the trials of a table, in six kinds, and shares of them by factor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.trials.table import Row, flags, number_of, numbers
+
+RIGHT_ACCEPTED = "right and accepted"
+RIGHT_REVIEW = "right but review"
+WRONG_ACCEPTED = "wrong and accepted"
+WRONG_REVIEW = "wrong, review"
+NO_MATCH = "no match"
+FAILED = "failed"
+OUTCOMES = (RIGHT_ACCEPTED, RIGHT_REVIEW, WRONG_ACCEPTED, WRONG_REVIEW, NO_MATCH, FAILED)
+
+FEW_VALUES = 6  # a column without bins of its own that has no more values than this is a choice
+QUARTERS = (0.25, 0.5, 0.75)
+
+
+def outcome_of(row: Row) -> str:
+    """The kind of outcome of one row; a proposal that was not scored is wrong."""
+    right, verdict = row.get("right") == "1", row.get("verdict")
+    if verdict == "accepted":
+        return RIGHT_ACCEPTED if right else WRONG_ACCEPTED
+    if verdict == "review":
+        return RIGHT_REVIEW if right else WRONG_REVIEW
+    return NO_MATCH if verdict == "no_match" else FAILED
+
+
+def registrable(rows: Sequence[Row]) -> list[Row]:
+    """The rows that a registration can be expected of."""
+    return [row for row, can in zip(rows, flags(rows, "registrable"), strict=True) if can]
+
+
+def having(rows: Sequence[Row], outcome: str) -> list[Row]:
+    """The rows with an outcome."""
+    return [row for row in rows if outcome_of(row) == outcome]
+
+
+def with_verdict(rows: Sequence[Row], *verdicts: str) -> list[Row]:
+    """The rows with one of some verdicts."""
+    return [row for row in rows if row.get("verdict") in verdicts]
+
+
+def proposals(rows: Sequence[Row]) -> list[Row]:
+    """The rows with a proposal."""
+    return with_verdict(rows, "accepted", "review")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factor:
+    """A column and how its values are put into bins.
+
+    Attributes
+    ----------
+    column : str
+    title : str
+    edges : tuple of float
+        Between bins of numbers, the lower edge belonging to its bin; () where each value is a bin.
+    size : bool
+        Whether the sign does not matter.
+    choices : tuple of str
+        Order of values that are no numbers.
+    """
+
+    column: str
+    title: str
+    edges: tuple[float, ...] = ()
+    size: bool = False
+    choices: tuple[str, ...] = ()
+
+    def order(self, text: str) -> tuple[int, float, str]:
+        """Sorting key of a value: by the choices, else by its number, else by its letters."""
+        number = number_of(text)
+        place = self.choices.index(text) if text in self.choices else len(self.choices)
+        return place, np.inf if np.isnan(number) else number, text
+
+
+YES_NO = {"1": "yes", "0": "no"}
+FACTORS = (
+    Factor(column="off_nadir_deg", title="off-nadir, °", edges=(15, 30, 45, 55)),
+    Factor(column="focal_mm", title="focal length, mm", edges=(35, 70, 135, 250)),
+    Factor(
+        column="focal_told",
+        title="focal length told",
+        choices=("exact", "error", "wrong", "unknown"),
+    ),
+    Factor(column="clock_class", title="clock error up to", choices=("2s", "120s", "10min", "1h")),
+    Factor(column="clock_error_s", title="clock error, s", edges=(2, 30, 120, 600), size=True),
+    Factor(column="tle_age_days", title="age of the TLE, days", edges=(1, 3, 5, 7), size=True),
+    Factor(
+        column="along_track_error_km",
+        title="along-track error, km",
+        edges=(10, 50, 200, 1000),
+        size=True,
+    ),
+    Factor(
+        column="cross_track_error_km", title="cross-track error, km", edges=(1, 3, 10), size=True
+    ),
+    Factor(column="cloud_opaque", title="opaque cloud", edges=(0.01, 0.2, 0.4, 0.6)),
+    Factor(column="cloud_thin", title="thin cloud", edges=(0.01, 0.2, 0.4, 0.6)),
+    Factor(column="limb_visible", title="limb in view"),
+    Factor(column="ground_share", title="share of ground", edges=(0.4, 0.6, 0.8, 0.999)),
+    Factor(column="hardware_share", title="share of hardware", edges=(0.001, 0.1, 0.2, 0.3)),
+    Factor(column="lightning", title="lightning"),
+    Factor(column="airglow", title="airglow"),
+    Factor(column="stars", title="stars"),
+    Factor(column="aurora", title="aurora"),
+    Factor(column="reflection", title="reflection"),
+    Factor(column="crop_share", title="share left by the crop", edges=(0.5, 0.75, 0.999)),
+    Factor(column="turned_deg", title="turned, °"),
+    Factor(column="mirrored", title="mirrored"),
+    Factor(column="resize_px", title="long side, px", edges=(640, 1000, 1500, 3000)),
+    Factor(column="jpeg_quality", title="JPEG quality", edges=(70, 80, 90)),
+    Factor(column="boats", title="fishing boats", edges=(1, 30)),
+    Factor(column="flares", title="gas flares", edges=(1, 10)),
+    Factor(column="places", title="lit places", edges=(12, 20, 50, 200)),
+    Factor(column="continent", title="continent"),
+    Factor(column="roll_deg", title="roll, °"),
+    Factor(column="k1", title="k1"),
+    Factor(column="iso_noise", title="sensor noise"),
+    Factor(column="motion_px", title="motion blur, px"),
+    Factor(column="defocus_px", title="defocus, px"),
+    Factor(column="saturation_nw", title="saturation, nW"),
+    Factor(column="bloom", title="blooming"),
+    Factor(column="vignetting", title="vignetting"),
+    Factor(column="gain_spread", title="spread of the gains"),
+    Factor(column="lights_changed_share", title="share of lights changed"),
+    Factor(column="tone_contrast", title="contrast of the tone curve"),
+)
+
+
+def bins_of(rows: Sequence[Row], factor: Factor) -> list[tuple[str, list[Row]]]:
+    """Rows by a factor's bins, empty ones left out.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+    factor : Factor
+        Numbers without edges of their own and with many values are put into quarters.
+
+    Returns
+    -------
+    list of (label, rows)
+    """
+    texts = [row.get(factor.column) or "" for row in rows]
+    values = numbers(rows, factor.column)
+    values = np.abs(values) if factor.size else values
+    edges = factor.edges or quarters(values, texts)
+    if not edges:
+        labels = sorted(set(texts) - {""}, key=factor.order)
+        binary = set(labels) <= set(YES_NO)
+        chosen = [[text == label for text in texts] for label in labels]
+        names = [YES_NO[label] if binary else label for label in labels]
+    else:
+        ends = [-np.inf, *edges, np.inf]
+        chosen = [list((values >= low) & (values < high)) for low, high in pairwise(ends)]
+        names = [range_words(low, high) for low, high in pairwise(ends)]
+    found = (
+        (name, [row for row, inside in zip(rows, mask, strict=True) if inside])
+        for name, mask in zip(names, chosen, strict=True)
+    )
+    return [(name, inside) for name, inside in found if inside]
+
+
+def quarters(values: NDArray[np.float64], texts: Sequence[str]) -> tuple[float, ...]:
+    """Edges that put many different numbers into quarters; none for choices."""
+    known = values[np.isfinite(values)]
+    if len(set(texts) - {""}) <= FEW_VALUES or len(known) < sum(text != "" for text in texts):
+        return ()
+    return tuple(sorted({float(f"{edge:.3g}") for edge in np.quantile(known, QUARTERS)}))
+
+
+def range_words(low: float, high: float) -> str:
+    """A bin's range in words."""
+    if np.isinf(low):
+        return f"< {high:g}"
+    return f"≥ {low:g}" if np.isinf(high) else f"{low:g} to {high:g}"
+
+
+def factors_of(rows: Sequence[Row], drawn: Iterable[str] = ()) -> list[Factor]:
+    """The factors that the rows have: those listed here, then others that were drawn."""
+    columns = {name for row in rows[:1] for name in row}
+    known = [factor for factor in FACTORS if factor.column in columns]
+    named = {factor.column for factor in known}
+    extra = [name for name in drawn if name in columns and name not in named]
+    return [*known, *(Factor(column=name, title=name.replace("_", " ")) for name in extra)]

@@ -1,0 +1,207 @@
+"""The page on a run of simulated registrations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from benchmarks.registration_report import NONE, number, table, title_lines
+from benchmarks.trials import headline
+from benchmarks.trials.failures import (
+    missed_lines,
+    problem_lines,
+    reason_lines,
+    seconds_lines,
+    wrong_lines,
+)
+from benchmarks.trials.headline import interval_words, percent, stated
+from benchmarks.trials.outcomes import (
+    OUTCOMES,
+    RIGHT_ACCEPTED,
+    RIGHT_REVIEW,
+    bins_of,
+    factors_of,
+    having,
+    outcome_of,
+    proposals,
+    registrable,
+)
+from benchmarks.trials.peer_report import peer_figures, peer_lines
+from benchmarks.trials.stats import calibration, quantile, roc, within_one_sigma
+from benchmarks.trials.table import Row, flags, numbers, values
+
+PROBABILITY_EDGES = (0.0, 0.05, 0.5, 0.9, 0.99, 0.999, 1.1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What a page is made from.
+
+    Attributes
+    ----------
+    rows : sequence of Row
+        Trials of one half, ordered by seed.
+    peers : sequence of Row
+        The peers' answers; empty without.
+    command, note : str
+        What was run, and a sentence on world and map.
+    figures : str
+        Folder of the figures as the page links to it; "" for none.
+    drawn : tuple of str
+        Columns that hold what was drawn, those without bins of their own among them.
+    """
+
+    rows: Sequence[Row]
+    command: str
+    note: str
+    peers: Sequence[Row] = ()
+    figures: str = ""
+    drawn: tuple[str, ...] = ()
+
+
+def in_order(rows: Iterable[Row], half: str) -> list[Row]:
+    """The rows of one half, one a seed, ordered by seed."""
+    found = {int(row["seed"]): row for row in rows if row.get("half") == half}
+    return [found[seed] for seed in sorted(found)]
+
+
+def page_lines(page: Page) -> list[str]:
+    """The whole page as Markdown lines."""
+    rows = page.rows
+    asked = [*headline.figures_of(rows), *peer_figures(rows, page.peers)]
+    sections = (
+        ("Numbers", table(headline.HEADER, [figure.cells() for figure in asked])),
+        ("Outcomes by kind of trial", kind_lines(rows)),
+        ("Registrable trials by factor", factor_lines(page)),
+        ("Errors", [*error_lines(rows), *figure_lines(page, "errors", "Errors")]),
+        ("Probability", probability_lines(page)),
+        ("Seconds", [*seconds_lines(rows), *figure_lines(page, "seconds", "Seconds")]),
+        ("Other methods", peer_lines(rows, page.peers) if page.peers else []),
+        ("Wrong and accepted", wrong_lines(rows)),
+        ("Registrable trials that were missed, by reason", reason_lines(rows)),
+        ("The best-lit of them", missed_lines(rows)),
+        ("Trials that failed", problem_lines(rows)),
+    )
+    lines = title_lines("Simulated registrations", page.command, page.note)
+    lines += [f"{len(rows)} trials, {len(registrable(rows))} of them registrable."]
+    for title, body in sections:
+        if body:
+            lines += ["", f"## {title}", "", *body]
+            if title == "Other methods":
+                lines += figure_lines(page, "peers", "Recall beside other methods")
+    return lines
+
+
+def figure_lines(page: Page, name: str, words: str) -> list[str]:
+    """A figure in the page."""
+    return ["", f"![{words}]({page.figures}/{name}.png)"] if page.figures else []
+
+
+def outcome_cells(rows: Sequence[Row]) -> list[str]:
+    """Counts of all outcomes."""
+    kinds = [outcome_of(row) for row in rows]
+    return [str(kinds.count(name)) for name in OUTCOMES]
+
+
+def kind_lines(rows: Sequence[Row]) -> list[str]:
+    """Outcomes of every kind of trial; registrable and other cities apart."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        kind = row.get("kind") or "not drawn"
+        if kind == "city":
+            many = row.get("registrable") == "1"
+            kind = "city, registrable" if many else "city, too few lit places"
+        groups.setdefault(kind, []).append(row)
+    cells = [
+        [kind, str(len(group)), *outcome_cells(group)] for kind, group in sorted(groups.items())
+    ]
+    cells.append(["all", str(len(rows)), *outcome_cells(rows)])
+    return table(("kind", "trials", *OUTCOMES), cells, right=len(OUTCOMES) + 1)
+
+
+def factor_lines(page: Page) -> list[str]:
+    """Outcomes in the bins of every factor, what is right and accepted with intervals."""
+    rows = registrable(page.rows)
+    header = ("factor", "", "n", "recall", "95 % interval", *OUTCOMES)
+    cells: list[list[str]] = []
+    for factor in factors_of(rows, page.drawn):
+        title = factor.title
+        for label, group in bins_of(rows, factor):
+            cells.append([title, label, *recall_cells(group), *outcome_cells(group)])
+            title = ""
+    lines = table(header, cells, right=len(header) - 2) if cells else []
+    return [*lines, *figure_lines(page, "recall", "Outcomes by factor")]
+
+
+def recall_cells(group: Sequence[Row]) -> list[str]:
+    """Number of trials, share right and accepted, its interval."""
+    hits = len(having(group, RIGHT_ACCEPTED))
+    return [str(len(group)), percent(hits / len(group)), interval_words(hits, len(group))]
+
+
+def error_lines(rows: Sequence[Row]) -> list[str]:
+    """Errors and sigmas of right proposals, by verdict."""
+    header = (
+        *("proposals", "n", "control points m: median", "95 %", "units: median", "95 %"),
+        *("visible ground m: median", "95 % of the largest", "units", "% of diagonal"),
+        *("within one sigma: east", "north"),
+    )
+    cells = []
+    for outcome in (RIGHT_ACCEPTED, RIGHT_REVIEW):
+        group = having(rows, outcome)
+        shown = [outcome, str(len(group))]
+        for column, digits in (("point_error_m", 0), ("point_error_units", 2)):
+            errors = values(group, column)
+            shown += [number(quantile(errors, share), digits) for share in (0.5, 0.95)]
+        shown.append(number(quantile(numbers(group, "grid_median_m"), 0.5), 0))
+        shown.append(number(quantile(numbers(group, "grid_max_m"), 0.95), 0))
+        shown.append(number(quantile(numbers(group, "grid_median_units"), 0.5), 2))
+        shown.append(number(quantile(numbers(group, "grid_median_percent"), 0.5), 2))
+        shown += [percent(within_one_sigma(values(group, name))) for name in ("z_east", "z_north")]
+        cells.append(shown)
+    return table(header, cells, right=len(header) - 1)
+
+
+def probability_lines(page: Page) -> list[str]:
+    """Calibration and separation of the probability."""
+    rows = page.rows
+    header = (
+        *("trials", "n", "right", "expected calibration error", "Brier score"),
+        "area under the ROC curve",
+    )
+    cells = []
+    for what, some in (
+        ("proposals", proposals(rows)),
+        ("all with a probability", stated(rows)),
+        ("all, 0 where there is none", list(rows)),
+    ):
+        p, right = np.nan_to_num(numbers(some, "probability")), flags(some, "right")
+        found = calibration(p, right)
+        figures = (found.expected_error, found.brier, roc(p, right).area)
+        cells.append(
+            [what, str(len(some)), str(int(right.sum())), *(number(f, 4) for f in figures)]
+        )
+    lines = table(header, cells, right=5)
+    lines += ["", *probability_bins(rows)]
+    for name, words in (("reliability", "Reliability"), ("roc", "ROC")):
+        lines += figure_lines(page, name, words)
+    return lines
+
+
+def probability_bins(rows: Sequence[Row]) -> list[str]:
+    """Share right by stated probability, in bins that tell the extremes apart."""
+    some = stated(rows)
+    p = numbers(some, "probability")
+    cells = []
+    for low, high in pairwise(PROBABILITY_EDGES):
+        inside = [row for row, value in zip(some, p, strict=True) if low <= value < high]
+        hits = int(flags(inside, "right").sum())
+        share = percent(hits / len(inside)) if inside else NONE
+        mean = float(numbers(inside, "probability").mean()) if inside else None
+        words = [f"{low:g} to {min(high, 1.0):g}", str(len(inside)), number(mean, 5)]
+        cells.append([*words, str(hits), share, interval_words(hits, len(inside))])
+    header = ("stated probability", "n", "mean", "right", "share right", "95 % interval")
+    return table(header, cells, right=5)

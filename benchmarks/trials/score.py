@@ -1,0 +1,191 @@
+"""A registration against the true camera, by the contract's rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from benchmarks.trials.stats import quantile
+from matchers.camera import Camera
+from matchers.earth import incidence_deg
+from matchers.footprint import MAX_INCIDENCE_DEG, WGS84
+from regengine.evaluate.registration import (
+    MAP_PIXEL_M,
+    GroundPoints,
+    ground_errors_m,
+    score_registration,
+)
+from regengine.hypotheses import SAME_SHARE
+
+if TYPE_CHECKING:
+    from benchmarks.simulate.sim_camera import SimCamera
+    from regengine.result import ControlPoint
+
+FloatArray = NDArray[np.float64]
+
+GRID = 17  # pixels along each side at which the solved camera is compared with the true one
+NEAR = 9  # pixels along each side that tell whether two cameras show the same
+
+
+def camera_of(simulated: SimCamera) -> Camera:
+    """The simulator's camera as the engine's; both project alike to 1e-6 px."""
+    x, y, z = (float(value) for value in simulated.position_ecef_m)
+    return Camera(
+        width_px=simulated.width_px,
+        height_px=simulated.height_px,
+        focal_px=simulated.focal_px,
+        principal_point=(simulated.principal_x, simulated.principal_y),
+        quaternion=simulated.quaternion(),
+        position_ecef_m=(x, y, z),
+        distortion=(simulated.k1, 0.0, 0.0, 0.0, 0.0),
+        mirrored=simulated.mirrored,
+    )
+
+
+def ground_grid(camera: Camera, per_side: int = GRID) -> GroundPoints:
+    """Pixels spread over the image and the ground they show, at incidence below 80 degrees.
+
+    Parameters
+    ----------
+    camera : Camera
+    per_side : int
+        Before those on sky and at the limb are left out.
+
+    Returns
+    -------
+    GroundPoints
+        Empty where the image shows no such ground.
+    """
+    x, y = (
+        side.ravel()
+        for side in np.meshgrid(
+            np.linspace(0.0, camera.width_px - 1.0, per_side),
+            np.linspace(0.0, camera.height_px - 1.0, per_side),
+        )
+    )
+    slant = incidence_deg(camera.position_ecef_m, camera.pixel_to_ecef(x, y))
+    seen = slant < MAX_INCIDENCE_DEG
+    lon, lat = camera.pixel_to_lonlat(x[seen], y[seen])
+    return GroundPoints(x=x[seen], y=y[seen], lon=lon, lat=lat)
+
+
+def resolution_m(camera: Camera, x: ArrayLike, y: ArrayLike) -> FloatArray:
+    """The coarser of map pixel and photo pixel on the ground, metres.
+
+    A photo pixel's size on the ground is the square root of its area there.
+
+    Parameters
+    ----------
+    camera : Camera
+        The true one.
+    x, y : array_like, shape (n,)
+        Pixels.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        The map's where a pixel shows no ground.
+    """
+    px, py = np.asarray(x, float), np.asarray(y, float)
+    across = camera.pixel_to_ecef(px + 0.5, py) - camera.pixel_to_ecef(px - 0.5, py)
+    down = camera.pixel_to_ecef(px, py + 0.5) - camera.pixel_to_ecef(px, py - 0.5)
+    pixel_m = np.sqrt(np.linalg.norm(np.cross(across, down), axis=-1))
+    return np.fmax(pixel_m, MAP_PIXEL_M)
+
+
+def normalised_errors(
+    points: Sequence[ControlPoint], truth: Camera
+) -> tuple[FloatArray, FloatArray]:
+    """Errors of control points east and north in units of their sigmas.
+
+    Parameters
+    ----------
+    points : sequence of ControlPoint
+    truth : Camera
+
+    Returns
+    -------
+    z_east, z_north : ndarray, shape (n,)
+        Infinite where the pixel truly shows the sky.
+    """
+    place = np.array([[p.x, p.y, p.lon, p.lat] for p in points], float).reshape(-1, 4)
+    variance = np.array([[p.covariance_m[0], p.covariance_m[2]] for p in points]).reshape(-1, 2)
+    lon, lat = truth.pixel_to_lonlat(place[:, 0], place[:, 1])
+    seen = np.isfinite(lon)
+    azimuth, _, length_m = WGS84.inv(
+        np.where(seen, lon, 0.0), np.where(seen, lat, 0.0), place[:, 2], place[:, 3]
+    )
+    angle = np.radians(azimuth)
+    off_m = np.stack([length_m * np.sin(angle), length_m * np.cos(angle)], axis=1)
+    z = np.where(seen[:, None], off_m / np.sqrt(variance), np.inf)
+    return z[:, 0], z[:, 1]
+
+
+def shows_the_same(camera: Camera, truth: Camera) -> bool:
+    """Whether a camera is the true one but for what a finer fit would mend.
+
+    Parameters
+    ----------
+    camera, truth : Camera
+        For the same image.
+
+    Returns
+    -------
+    bool
+        By the engine's own measure of distinct views: the true ground moves by less than
+        `SAME_SHARE` of the long side in the median.
+    """
+    ground = ground_grid(truth, NEAR)
+    if not len(ground):
+        return False
+    x, y = camera.lonlat_to_pixel(ground.lon, ground.lat)
+    moved = np.nan_to_num(np.hypot(x - ground.x, y - ground.y), nan=np.inf)
+    return bool(np.median(moved) < SAME_SHARE * max(truth.width_px, truth.height_px))
+
+
+def rank_of_truth(cameras: Sequence[Camera], truth: Camera) -> int | None:
+    """Place of the first camera in a list that shows what the true one does; None for none."""
+    return next((k for k, camera in enumerate(cameras) if shows_the_same(camera, truth)), None)
+
+
+def score_columns(camera: Camera, points: Sequence[ControlPoint], truth: Camera) -> dict[str, Any]:
+    """Columns of the table that say how good a proposal is.
+
+    Parameters
+    ----------
+    camera : Camera
+        The solved one, for the image as stored.
+    points : sequence of ControlPoint
+        What is proposed.
+    truth : Camera
+
+    Returns
+    -------
+    dict
+        ``right`` by the contract; ``bar_km`` and ``diagonal_km`` of the true footprint;
+        ``point_error_m`` and ``point_error_units`` of the control points (units: the coarser of
+        map and photo pixel there), ``z_east`` and ``z_north``; ``grid_median_…``, ``grid_p95_…``
+        and ``grid_max_…`` over the visible ground in metres, units and per cent of the diagonal.
+    """
+    grid = ground_grid(truth)
+    score = score_registration(camera, points, truth, grid)
+    units = resolution_m(truth, [p.x for p in points], [p.y for p in points])
+    z_east, z_north = normalised_errors(points, truth)
+    columns: dict[str, Any] = {
+        "right": score.right,
+        "bar_km": score.bar_km,
+        "diagonal_km": score.diagonal_km,
+        "point_error_m": score.control_point_error_m,
+        "point_error_units": score.control_point_error_m / units,
+        "z_east": z_east,
+        "z_north": z_north,
+    }
+    in_units = ground_errors_m(camera, grid) / resolution_m(truth, grid.x, grid.y)
+    percent = 100.0 * score.error_m / max(1000.0 * score.diagonal_km, 1.0)
+    for name, errors in (("m", score.error_m), ("units", in_units), ("percent", percent)):
+        for word, share in (("median", 0.5), ("p95", 0.95), ("max", 1.0)):
+            columns[f"grid_{word}_{name}"] = quantile(errors, share)
+    return columns

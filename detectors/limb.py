@@ -1,0 +1,290 @@
+"""The Earth's limb in a photo: which way is down, and what is sky."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.limb_arc import Lens, chance_of_edge
+from detectors.limb_candidates import (
+    FoundArc,
+    arc_candidates,
+    curvature_ratio,
+    leaned_nadir,
+    pixel_deg,
+    scatter_deg,
+    settle,
+)
+from detectors.limb_geometry import (
+    AIRGLOW_TOP_KM,
+    HARD_EDGE_KM,
+    limb_angle_deg,
+    pointing_of,
+    rays_of,
+)
+from detectors.limb_layer import Layer, layer_of, nadir_covariance
+from detectors.limb_votes import EdgeField, edge_field
+
+FloatArray = NDArray[np.float64]
+
+# Long sides, one after the other: the airglow's 10 km are 1.4 px of a 28 mm lens in the first; the
+# second averages the noise of short exposures away
+WORKING_PX = (400, 200)
+FINALISTS = 4
+TRIALS_LOG10 = 4.5  # 135 by 360 cells of directions, fewer than that independent
+LEAST_LOG10_ODDS = 16.0
+# Rivers and rims of windows fit some lens or other; coasts are seen here and there along an arc
+LEAST_LOG10_ODDS_DOUBTED = 28.0
+LEAST_SHOWN = 0.8
+LEAST_ARC_PX = 90.0
+# The curvature seen over that expected: focal lengths of edited crops are up to 1.4 times off
+CURVATURE_LIMITS = (0.5, 1.8)
+FITTED_CURVATURE_LIMITS = (0.7, 1.4)  # where the focal length was fitted to it
+MOST_CURVATURE_SIGMA = 0.22
+# Edges of clouds scatter by more pixels than the limb about its circle (0.2 to 0.7 in 160 simulated
+# limbs), except where an editor's lens correction bent it; then the curvature must be certain
+ROUGH_PX = 1.2
+MOST_ROUGH_CURVATURE_SIGMA = 0.08
+LENSES_PER_LONG_SIDE = (0.5, 0.78, 1.15, 1.7, 2.4)  # 18 to 85 mm on a sensor 36 mm long
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limb:
+    """The Earth's limb in an image.
+
+    Attributes
+    ----------
+    nadir : ndarray of float64, shape (3,)
+        Unit vector towards the Earth's centre in the camera frame: x right, y down, z forward, of
+        the image as it is (of a mirrored one: mirrored).
+    off_nadir_deg, roll_deg : float
+        The same as angles: how far the optical axis is from the nadir, and the camera's turn, 0
+        where the nadir lies below the image's centre, 90 where to the right of it.
+    covariance_deg2 : ndarray of float64, shape (2, 2)
+        Of the nadir's direction, square degrees: along growing off-nadir angle, and across it
+        (roll times the sine of the off-nadir angle).
+    layer : "airglow" or "hard_edge"
+        Which edge the nadir was fitted to.
+    paired : bool
+        Whether both edges were seen, 2.3 degrees apart, so that the layer is certain.
+    shown : float
+        Share of the arc's length along which an edge was seen.
+    log10_odds : float
+        Evidence against chance edges, corrected for the number of arcs tried.
+    angle_deg : float
+        Between the nadir and the arc of `layer`.
+    hard_edge_deg : float
+        Between the nadir and the ground's horizon: the sky begins there.
+    focal_px : float
+        In pixels of that image: as given, or as the arc's curvature has it.
+    focal_ratio, focal_ratio_sigma : float
+        Focal length that the curvature suggests, over the one used.
+    shape : tuple of int
+        Height and width of the image.
+    """
+
+    nadir: FloatArray
+    off_nadir_deg: float
+    roll_deg: float
+    covariance_deg2: FloatArray
+    layer: Layer
+    paired: bool
+    shown: float
+    log10_odds: float
+    angle_deg: float
+    hard_edge_deg: float
+    focal_px: float
+    focal_ratio: float
+    focal_ratio_sigma: float
+    shape: tuple[int, int]
+
+    @property
+    def sigma_off_nadir_deg(self) -> float:
+        """One sigma of the off-nadir angle."""
+        return float(np.sqrt(self.covariance_deg2[0, 0]))
+
+    @property
+    def sigma_roll_deg(self) -> float:
+        """One sigma of the roll."""
+        sine = max(float(np.sin(np.radians(self.off_nadir_deg))), 1e-3)
+        return float(np.sqrt(self.covariance_deg2[1, 1])) / sine
+
+
+def find_limb(
+    light: NDArray[np.float32],
+    rgb: NDArray[np.generic] | None = None,
+    *,
+    focal_px: float | None,
+    altitude_km: float,
+    ignored: NDArray[np.bool_] | None = None,
+) -> Limb | None:
+    """Find the Earth's limb or the airglow above it.
+
+    Edges vote for the nadir whose horizon they lie on; the best arcs are aligned with the image
+    and judged by the edges along them, against the chance of such edges measured in the image.
+    An arc counts if it is also curved as a horizon is.
+
+    Parameters
+    ----------
+    light : ndarray of float32, shape (h, w)
+        Linear luminance, 0 to 1; any size, worked on at 400 px.
+    rgb : ndarray, shape (h', w', 3), optional
+        Not needed yet: luminance holds both edges.
+    focal_px : float or None
+        Focal length in pixels of ``light``; None searches lenses of 18 to 85 mm.
+    altitude_km : float
+        Of the camera.
+    ignored : ndarray of bool, shape (h, w), optional
+        Where edges must not count: captions, window frames.
+
+    Returns
+    -------
+    Limb or None
+        None where no arc is beyond doubt.
+
+    Raises
+    ------
+    ValueError
+        ``light`` is no image, or the altitude is below the airglow.
+    """
+    if light.ndim != 2 or min(light.shape) < 16:
+        raise ValueError(f"light must be an image of 16 pixels or more, not {light.shape}")
+    angles = (
+        limb_angle_deg(altitude_km, AIRGLOW_TOP_KM),
+        limb_angle_deg(altitude_km, HARD_EDGE_KM),
+    )
+    for working_px in WORKING_PX:
+        field, scale = _working_field(light, ignored, working_px)
+        limb = _limb_in(field, None if focal_px is None else focal_px * scale, angles)
+        if limb is not None:
+            shape = (light.shape[0], light.shape[1])
+            return replace(limb, focal_px=limb.focal_px / scale, shape=shape)
+    return None
+
+
+def sky_mask(limb: Limb, shape: tuple[int, int], *, margin_deg: float = 0.5) -> NDArray[np.bool_]:
+    """Sky, airglow and the haze at the horizon.
+
+    Parameters
+    ----------
+    limb : Limb
+    shape : tuple of int
+        Height and width of the mask: of the same picture at any scale.
+    margin_deg : float
+        How far below the horizon the mask reaches. Ground there is seen at more than 86 degrees
+        of incidence.
+
+    Returns
+    -------
+    ndarray of bool, shape (h, w)
+    """
+    height, width = shape
+    scale = max(shape) / max(limb.shape)
+    centre = ((width - 1) / 2.0, (height - 1) / 2.0)
+    x, y = np.meshgrid(np.arange(width, dtype=float), np.arange(height, dtype=float))
+    cosine = rays_of(x, y, limb.focal_px * scale, centre) @ limb.nadir
+    return np.asarray(cosine < np.cos(np.radians(limb.hard_edge_deg - margin_deg)))
+
+
+def _limb_in(field: EdgeField, focal_px: float | None, angles: tuple[float, float]) -> Limb | None:
+    """The limb at one working size; its focal length and shape are of that size."""
+    height, width = field.gx.shape
+    centre = ((width - 1) / 2.0, (height - 1) / 2.0)
+    focals = [ratio * max(height, width) for ratio in LENSES_PER_LONG_SIDE]
+    chance = chance_of_edge(field)
+    candidates = [
+        found
+        for focal in (focals if focal_px is None else [focal_px])
+        for found in arc_candidates(field, Lens(focal_px=focal, centre=centre), angles, chance)
+    ]
+    candidates.sort(key=lambda found: -found.edges.log10_odds)
+    for found in candidates[:FINALISTS]:
+        limb = _limb_of(field, found, angles, chance, known_focal=focal_px is not None)
+        if limb is not None:
+            return limb
+    return None
+
+
+def _working_field(
+    light: NDArray[np.float32], ignored: NDArray[np.bool_] | None, working_px: int
+) -> tuple[EdgeField, float]:
+    """Edges at the working size, and that size over the given one."""
+    height, width = light.shape
+    scale = min(1.0, working_px / max(height, width))
+    size = (max(16, round(width * scale)), max(16, round(height * scale)))
+    small = cv2.resize(np.asarray(light, np.float32), size, interpolation=cv2.INTER_AREA)
+    hidden = None
+    if ignored is not None and ignored.any():
+        hidden = cv2.resize(ignored.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.0
+    return edge_field(np.asarray(small, np.float32), hidden), size[0] / width
+
+
+def _limb_of(
+    field: EdgeField,
+    found: FoundArc,
+    angles: tuple[float, float],
+    chance: float,
+    *,
+    known_focal: bool,
+) -> Limb | None:
+    """The limb that a candidate is, None where it is none for sure."""
+    if not _beyond_doubt(found, known_focal=known_focal):
+        return None
+    if not known_focal:
+        bent = float(np.clip(curvature_ratio(found)[0], 0.6, 1.6))
+        lens = replace(found.lens, focal_px=found.lens.focal_px / bent)
+        refitted = settle(field, lens, found.nadir, found.angle_deg, chance)
+        if refitted is None:
+            return None
+        found = refitted
+    limits = CURVATURE_LIMITS if known_focal else FITTED_CURVATURE_LIMITS
+    if not _curved_as_a_horizon(field, found, limits):
+        return None
+    layer, paired = layer_of(field, found, angles, chance)
+    angle = angles[0] if layer == "airglow" else angles[1]
+    settled = settle(field, found.lens, leaned_nadir(found, angle), angle, chance)
+    if settled is None or not _beyond_doubt(settled, known_focal=known_focal):
+        return None
+    if not _curved_as_a_horizon(field, settled, limits):
+        return None
+    curvature, curvature_sigma = curvature_ratio(settled)
+    ratio = 1.0 / curvature
+    ratio_sigma = curvature_sigma * ratio * ratio
+    off_nadir, roll = pointing_of(settled.nadir)
+    return Limb(
+        nadir=settled.nadir,
+        off_nadir_deg=off_nadir,
+        roll_deg=roll,
+        covariance_deg2=nadir_covariance(settled, angle, (ratio, ratio_sigma), paired, known_focal),
+        layer=layer,
+        paired=paired,
+        shown=settled.edges.shown,
+        log10_odds=settled.edges.log10_odds - TRIALS_LOG10,
+        angle_deg=angle,
+        hard_edge_deg=angles[1],
+        focal_px=found.lens.focal_px,
+        focal_ratio=ratio,
+        focal_ratio_sigma=ratio_sigma,
+        shape=(0, 0),
+    )
+
+
+def _curved_as_a_horizon(field: EdgeField, found: FoundArc, limits: tuple[float, float]) -> bool:
+    """Whether an arc is not as good as straight, nor bent otherwise, as edges of other things."""
+    low, high = limits
+    ratio, sigma = curvature_ratio(found)
+    rough_px = ROUGH_PX * max(field.gx.shape) / WORKING_PX[0]
+    rough = scatter_deg(found.edges, found.lens) > rough_px * pixel_deg(found.lens)
+    return low < ratio < high and sigma < (
+        MOST_ROUGH_CURVATURE_SIGMA if rough else MOST_CURVATURE_SIGMA
+    )
+
+
+def _beyond_doubt(found: FoundArc, *, known_focal: bool) -> bool:
+    doubted = not known_focal or found.edges.shown < LEAST_SHOWN
+    least = LEAST_LOG10_ODDS_DOUBTED if doubted else LEAST_LOG10_ODDS
+    odds = found.edges.log10_odds - TRIALS_LOG10
+    return odds >= least and found.edges.length_px >= LEAST_ARC_PX

@@ -1,0 +1,145 @@
+"""Which rotation carries a photo's points onto the reference's: figures propose, points decide.
+
+Figures of the photo meet figures of the reference that have the same code. Each meeting names
+pairs of points, and the turn about them; pairs and turns that many meetings name become
+rotations. A rotation is weighed by all other points that it brings together, against chance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from matchers.asterism_fit import flipped, rescaled, spread
+from matchers.asterism_odds import MatchParameters, settle
+from matchers.asterism_votes import count_votes, meet
+from matchers.asterisms import AsterismIndex, unit
+
+FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.intp]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Attitude:
+    """A rotation that a photo's points may have to the reference's.
+
+    Attributes
+    ----------
+    rotation : ndarray of float64, shape (3, 3)
+        Carries photo vectors (flipped and rescaled as below) into the reference's frame.
+    scale : float
+        Tangents of the photo's angles were multiplied by it: the focal length is the nominal one
+        divided by it.
+    mirrored : bool
+        The x of the photo vectors was negated first.
+    inliers : ndarray of int, shape (k, 2)
+        Photo points and the reference points that they fall on.
+    log10_odds : float
+        Of this rotation against chance, without the points of the figure that proposed it and
+        less the logarithm of the number of figures that met.
+    """
+
+    rotation: FloatArray
+    scale: float
+    mirrored: bool
+    inliers: IndexArray
+    log10_odds: float
+
+
+def match(
+    index: AsterismIndex,
+    photo_vectors: ArrayLike,
+    photo_brightness: ArrayLike,
+    parameters: MatchParameters,
+) -> list[Attitude]:
+    """Attitudes of a photo's points, the likeliest first.
+
+    Parameters
+    ----------
+    index : AsterismIndex
+        The reference.
+    photo_vectors : array_like, shape (n, 3)
+        Directions in the camera frame, z forward, of any length.
+    photo_brightness : array_like, shape (n,)
+        In any unit; more is brighter.
+    parameters : MatchParameters
+        How to compare.
+
+    Returns
+    -------
+    list of Attitude
+        Distinct ones; empty where no figure of the photo meets one of the reference.
+
+    Raises
+    ------
+    ValueError
+        If a vector is zero or not finite.
+    """
+    vectors = unit(photo_vectors)
+    bright = np.asarray(photo_brightness, float)
+    chosen = np.argsort(-bright, kind="stable")[: parameters.brightest]
+    found: list[Attitude] = []
+    for mirrored in parameters.mirrored:
+        seen = flipped(vectors[chosen], mirrored)
+        for scale in parameters.scales:
+            for attitude in match_rays(index, rescaled(seen, scale), bright[chosen], parameters):
+                inliers = np.stack([chosen[attitude.inliers[:, 0]], attitude.inliers[:, 1]], axis=1)
+                found.append(
+                    replace(
+                        attitude, scale=scale * attitude.scale, mirrored=mirrored, inliers=inliers
+                    )
+                )
+    return distinct(found, vectors[chosen], parameters)
+
+
+def distinct(
+    attitudes: list[Attitude], vectors: FloatArray, parameters: MatchParameters
+) -> list[Attitude]:
+    """The likeliest attitudes, without those that place or pair the photo's points as one before.
+
+    Two are the same when they place the points together, or share half of their inliers.
+    """
+    kept: list[Attitude] = []
+    shown: list[FloatArray] = []
+    pairs: list[set[tuple[int, int]]] = []
+    limit = 4.0 * parameters.sigma_rad + parameters.sigma_share * spread(vectors)
+    for attitude in sorted(attitudes, key=lambda a: -a.log10_odds):
+        if len(kept) == parameters.kept:
+            break
+        seen = rescaled(flipped(vectors, attitude.mirrored), attitude.scale)
+        placed = seen @ attitude.rotation.T
+        mine = {(int(a), int(b)) for a, b in attitude.inliers}
+        if any(2 * len(mine & its) > min(len(mine), len(its)) for its in pairs):
+            continue
+        if all(float(np.linalg.norm(placed - other, axis=1).mean()) >= limit for other in shown):
+            kept.append(attitude)
+            shown.append(placed)
+            pairs.append(mine)
+    return kept
+
+
+def match_rays(
+    index: AsterismIndex, rays: FloatArray, brightness: FloatArray, parameters: MatchParameters
+) -> list[Attitude]:
+    """Attitudes of unit vectors as they are, in no order."""
+    meetings = meet(index, rays, brightness, parameters.neighbours)
+    if len(meetings) == 0:
+        return []
+    proposals = count_votes(meetings, index, rays, parameters.turn_step_deg, parameters.weighed)
+    rotations, scales, weighed = settle(index, rays, proposals, parameters)
+    odds = weighed.log10_odds - np.log10(len(meetings))
+    found = []
+    for v in range(len(proposals)):
+        met = np.flatnonzero(weighed.met[v])
+        found.append(
+            Attitude(
+                rotation=rotations[v],
+                scale=float(scales[v]),
+                mirrored=False,
+                inliers=np.stack([met, weighed.near[v, met]], axis=1),
+                log10_odds=float(odds[v]),
+            )
+        )
+    return found

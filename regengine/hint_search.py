@@ -1,0 +1,199 @@
+"""The search where other frames have hinted: their camera carried along, and looks at their offset.
+
+A hint changes what is tried first, not how it is proven. The first look is the one that the search
+begins with where clock and lens are right, with as many rivals; a neighbour's camera joins only
+where that look alone proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from detectors.limb import Limb
+from matchers.camera import Camera
+from regengine.confidence import REVIEW_PROBABILITY, probability
+from regengine.hints import Hints, carried, following
+from regengine.hypotheses import Candidate, Look, PhotoLights, aligned_candidates, merged
+from regengine.light_windows import HasWindows
+from regengine.limb_sweep import BAND_KM, STEP_KM, Sweep
+from regengine.looks import (
+    FAR_OFF_NADIR_DEG,
+    SIGMA_LOG_FOCAL,
+    SIGMA_LOG_FOCAL_CROPPED,
+    SIGMA_PRINCIPAL_SHARE,
+)
+from regengine.search import SearchState, prove_best, search_one, search_sweep
+from regengine.search_window import SearchWindow
+from regengine.track import Track
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hinted:
+    """The place on a track that hints lead to."""
+
+    hints: Hints
+    track: Track
+    offset_km: float
+
+
+def hinted_place(hints: Hints, tracks: Sequence[Track]) -> Hinted | None:
+    """Where on the tracks hints lead; None beyond their reach: such a clock is not believed."""
+    track = min(tracks, key=lambda t: abs(hints.offset_s - t.clock_s))
+    offset_km = (hints.offset_s - track.clock_s) * track.speed_km_s
+    if abs(offset_km) > track.reach_km:
+        return None
+    return Hinted(hints=hints, track=track, offset_km=offset_km)
+
+
+def search_hinted(
+    hinted: Hinted,
+    limb: Limb | None,
+    lights: PhotoLights,
+    stored: Camera,
+    window: SearchWindow,
+    light_map: HasWindows,
+    state: SearchState,
+    expired: Callable[[], bool],
+) -> None:
+    """Search as if clock and lens had been right, then with the neighbours' cameras.
+
+    Parameters
+    ----------
+    hinted : Hinted
+        Where the hints lead.
+    limb : Limb or None
+        The photo's; a sweep around the place is then the first look.
+    lights : PhotoLights
+        The photo's city light.
+    stored : Camera
+        Camera of the stored image at the nominal focal length.
+    window, light_map
+        The map.
+    state : SearchState
+        Takes what is found and proven.
+    expired : callable
+        Whether the time is over.
+    """
+    looks = hinted_looks(hinted, stored)
+    if limb is not None:
+        lens = replace(stored, focal_px=limb.focal_px / lights.sharp.factor)
+        sweep = hinted_sweep(hinted, stored.focal_px / lens.focal_px)
+        search_sweep(sweep, limb, lights, lens, window, light_map, state, expired)
+    else:
+        search_one(looks.pop(0), lights, stored, window, light_map, state)
+    if state.proven or expired():
+        return
+    found = take_neighbours(hinted, lights, stored, window, state)
+    state.candidates = merged(state.candidates, found)
+    for look in looks:
+        if state.proven or expired():
+            return
+        search_one(look, lights, stored, window, light_map, state)
+    if state.candidates and not state.proven:
+        prove_best(lights, stored, light_map, state)
+
+
+def promising(state: SearchState) -> bool:
+    """Whether what was proven so far is more than chance."""
+    return state.best is not None and probability(state.best.evidence) >= REVIEW_PROBABILITY
+
+
+def hinted_sweep(hinted: Hinted, nominal_scale: float) -> Sweep:
+    """A sweep of the usual length around the hinted place.
+
+    Parameters
+    ----------
+    hinted : Hinted
+        The place.
+    nominal_scale : float
+        The nominal focal length over the one that the limb was found with.
+
+    Returns
+    -------
+    Sweep
+    """
+    steps = int(BAND_KM / STEP_KM)
+    hints = hinted.hints
+    return Sweep(
+        track=hinted.track,
+        offsets_km=tuple(hinted.offset_km + STEP_KM * k for k in range(-steps, steps + 1)),
+        scale=hints.focal_ratio * nominal_scale,
+        sigma_log_focal=SIGMA_LOG_FOCAL_CROPPED if hints.cropped else SIGMA_LOG_FOCAL,
+        mirrored=hints.mirrored,
+        hazy=False,
+    )
+
+
+def hinted_looks(hinted: Hinted, stored: Camera) -> list[Look]:
+    """Looks at the hinted place: figures of towns, then pictures, near and far."""
+    sparse = replace(hinted_look(hinted, stored), sparse=True)
+    near = replace(sparse, sparse=False, off_nadir_deg=(0.0, FAR_OFF_NADIR_DEG))
+    far = replace(sparse, sparse=False, off_nadir_deg=(FAR_OFF_NADIR_DEG, 90.0))
+    neighbours = hinted.hints.neighbours
+    if neighbours and neighbours[0].camera.off_nadir_deg > FAR_OFF_NADIR_DEG:
+        near, far = far, near
+    return [sparse, near, far]
+
+
+def hinted_look(hinted: Hinted, stored: Camera) -> Look:
+    """A look at the hinted place with the hinted lens, and beliefs as narrow as the hints are."""
+    hints, track = hinted.hints, hinted.track
+    longest = max(stored.width_px, stored.height_px)
+    return Look(
+        offset_km=hinted.offset_km,
+        scale=hints.focal_ratio,
+        mirrored=hints.mirrored,
+        speed_km_s=track.speed_km_s,
+        clock_s=track.clock_s,
+        prior=track.prior(
+            hinted.offset_km,
+            min(hints.spread_s * track.speed_km_s, track.sigma_along_km),
+            replace(stored, focal_px=stored.focal_px * hints.focal_ratio),
+            SIGMA_LOG_FOCAL,
+            SIGMA_PRINCIPAL_SHARE * longest if hints.cropped else 0.0,
+        ),
+        off_nadir_deg=(0.0, 90.0),
+    )
+
+
+def take_neighbours(
+    hinted: Hinted,
+    lights: PhotoLights,
+    stored: Camera,
+    window: SearchWindow,
+    state: SearchState,
+) -> list[Candidate]:
+    """Align the neighbours' cameras, carried along the orbit, on this photo.
+
+    Returns
+    -------
+    list of Candidate
+        Distinct, best first.
+    """
+    cameras = []
+    for neighbour in hinted.hints.neighbours:
+        moved = carried(neighbour, hinted.track, hinted.offset_km)
+        cameras += [c for c in (moved, following(neighbour, moved)) if c is not None]
+    found: list[Candidate] = []
+    if not cameras:
+        return found
+    for hazy in (False, True):
+        look = replace(hinted_look(hinted, stored), hazy=hazy)
+        dense = window.parameters_for(stored, look)
+        levels = window.levels(stored, look, dense)
+        state.looks += 1
+        if levels is None:
+            continue
+        state.covered = True
+        coarse = lights.of(look).resized(dense.template_px, detail_px=dense.detail_px)
+        if look.mirrored:
+            # The alignment itself knows no mirrors: it sees the picture as it would have been
+            coarse = replace(
+                coarse, values=coarse.values[:, ::-1].copy(), weight=coarse.weight[:, ::-1].copy()
+            )
+        starts = [replace(coarse.camera(camera), mirrored=False) for camera in cameras]
+        looks = [look] * len(starts)
+        new = aligned_candidates(levels, coarse, starts, stored, looks, dense)
+        found = merged(found, new)
+    return found

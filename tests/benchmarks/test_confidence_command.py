@@ -1,0 +1,206 @@
+"""``python -m benchmarks confidence``: from tables to a calibration file and a judgement."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from confidence_cases import case_rows, evidence_row, write_rows
+
+from benchmarks.confidence import main
+from benchmarks.confidence_report import statement_rows
+from benchmarks.confidence_table import evidence_of, proposals_of, read_rows
+from regengine.calibration import read_calibration, shipped_calibration
+from regengine.calibration_features import FEATURES, feature_values
+from regengine.confidence import probability
+from tests.conftest import ROOT
+
+NAMES = tuple(FEATURES)
+TRAIN, TEST = case_rows(240, "train", 1), case_rows(120, "test", 2)
+FEW_FEATURES = ["--features", "town_odds,patch_odds,margin"]
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with tables, and the calibration and figure that came of them."""
+    folder = tmp_path_factory.mktemp("confidence")
+    train = write_rows(folder / "train.csv", TRAIN)
+    test = write_rows(folder / "test.csv", TEST)
+    made = folder / "made.json"
+    options = ["--write", str(made), "--plot", str(folder / "figures"), *FEW_FEATURES]
+    assert main([str(train), str(test), *options]) == 0
+    return folder
+
+
+def test_the_calibration_tells_what_it_was_fitted_on(fitted: Path) -> None:
+    made = read_calibration(fitted / "made.json")
+    told = made.training
+    proposals = [row for row in TRAIN if row["right"] != ""]
+    assert made.features == ("town_odds", "patch_odds", "margin")
+    assert told.cases == 240
+    assert told.proposals == len(proposals) == 220
+    assert told.right == sum(int(str(row["right"])) for row in proposals)
+    assert 0 < told.accepted <= told.proposals
+    assert told.cross_validated
+    assert "Europe" in told.source
+    assert "Asia" not in told.source
+    assert made.ceiling <= 1.0 - 1.0 / (told.right + 2)
+    assert made.accept_probability <= made.ceiling
+    # 220 cases vouch for no rate of 1 in 1,000
+    assert not made.target_met
+    assert told.wrong_rate_upper_95 > 0.01
+
+
+def test_the_probabilities_of_other_cases_are_true(fitted: Path) -> None:
+    made = read_calibration(fitted / "made.json")
+    rng = np.random.default_rng(5)
+    rows = [row for row in case_rows(1200, "test", 3) if row["right"] != ""]
+    p = np.array([probability(evidence_of({k: str(v) for k, v in r.items()}), made) for r in rows])
+    right = np.array([row["right"] == 1 for row in rows])
+    assert abs(float(p.mean()) - float(right.mean())) < 0.04
+    assert p[right].mean() > 0.9
+    assert p[~right].mean() < 0.25
+    best = evidence_row(8.0, rng)
+    assert probability(evidence_of({f"ev_{k}": str(v) for k, v in best.items()}), made) > 0.95
+
+
+def test_the_test_half_is_never_fitted_on(fitted: Path, tmp_path: Path) -> None:
+    turned = [row | {"right": 1 - int(str(row["right"]))} for row in TEST if row["right"] != ""]
+    table = write_rows(tmp_path / "turned.csv", turned)
+    again = tmp_path / "again.json"
+    assert main([str(fitted / "train.csv"), str(table), "--write", str(again), *FEW_FEATURES]) == 0
+    assert again.read_bytes() == (fitted / "made.json").read_bytes()
+
+
+def test_the_figure_is_there(fitted: Path) -> None:
+    picture = (fitted / "figures" / "reliability.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 20_000
+
+
+def test_it_prints_weights_tables_and_threshold(
+    fitted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(fitted / "train.csv"), str(fitted / "test.csv"), "--features", "ncc"]) == 0
+    printed = capsys.readouterr().out
+    assert "| `ncc` |" in printed
+    assert "## Training half, left out in turn" in printed
+    assert "## Test half" in printed
+    assert "The target is not vouched for" in printed
+    for part in ("Expected calibration error", "Brier", "ROC", "95 % upper bound", "interval"):
+        assert part in printed
+
+
+def test_without_training_rows_the_package_is_judged(
+    fitted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(fitted / "test.csv")]) == 0
+    printed = capsys.readouterr().out
+    assert "calibration of the package is judged" in printed
+    assert f"Accepted from {shipped_calibration().accept_probability:.6f}" in printed
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "says"),
+    [
+        pytest.param([{"a": 1}], [], "no table of cases", id="another table"),
+        pytest.param([TRAIN[0] | {"right": "maybe"}], [], "neither yes nor no", id="maybe"),
+        pytest.param(
+            [{k: v for k, v in TRAIN[0].items() if k != "ev_ncc"}], [], "ev_ncc", id="a gap"
+        ),
+        pytest.param(TRAIN[:1], [], "draw more", id="one case"),
+        pytest.param(TRAIN, ["--features", "beauty"], "beauty", id="an unknown feature"),
+        pytest.param(TRAIN, ["--target", "0.5"], "--target", id="no target"),
+        pytest.param(TEST, ["--write", "x.json"], "nothing to fit", id="nothing to fit"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    rows: list[dict[str, object]],
+    options: list[str],
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table = write_rows(tmp_path / "table.csv", rows)
+    assert main([str(table), *options]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_missing_table_is_said_to_be_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["/no/such/table.csv"]) == 2
+    assert "table.csv" in capsys.readouterr().err
+
+
+def test_of_a_case_that_comes_twice_the_last_counts(tmp_path: Path) -> None:
+    first = write_rows(tmp_path / "a.csv", [TRAIN[0] | {"right": 0}, TRAIN[1]])
+    second = write_rows(tmp_path / "b.csv", [TRAIN[0] | {"right": 1}])
+    found = proposals_of(read_rows([first, second]), "train", NAMES)
+    assert found is not None
+    assert len(found) == found.cases == 2
+    assert found.right[0]
+
+
+def test_truth_may_be_spelled_as_python_does(tmp_path: Path) -> None:
+    rows = [TRAIN[0] | {"right": True}, TRAIN[1] | {"right": False}]
+    found = proposals_of(read_rows([write_rows(tmp_path / "a.csv", rows)]), "train", NAMES)
+    assert found is not None
+    assert found.right.tolist() == [True, False]
+
+
+def test_doubts_are_reasons_other_than_the_probability(tmp_path: Path) -> None:
+    reasons = ["", "low_probability", "few_lights", "low_margin|imprecise"]
+    rows = [row | {"reasons": text} for row, text in zip(TRAIN, reasons, strict=False)]
+    found = proposals_of(read_rows([write_rows(tmp_path / "a.csv", rows)]), "train", NAMES)
+    assert found is not None
+    assert found.doubted.tolist() == [False, False, True, True]
+
+
+def test_doubted_cases_are_fitted_but_not_counted_as_accepted(fitted: Path, tmp_path: Path) -> None:
+    rows = [row | {"reasons": "few_lights" if k % 2 else ""} for k, row in enumerate(TRAIN)]
+    made = tmp_path / "made.json"
+    table = write_rows(tmp_path / "a.csv", rows)
+    assert main([str(table), "--write", str(made), *FEW_FEATURES]) == 0
+    half, whole = read_calibration(made), read_calibration(fitted / "made.json")
+    assert half.weights == whole.weights
+    assert 0.35 * whole.training.accepted < half.training.accepted < 0.65 * whole.training.accepted
+
+
+def test_evidence_of_a_row() -> None:
+    row = {k: str(v) for k, v in TRAIN[0].items()} | {"ev_coarse_z": ""}
+    evidence = evidence_of(row)
+    assert evidence.ncc == TRAIN[0]["ev_ncc"]
+    assert np.isnan(evidence.coarse_z)
+    assert np.isfinite(feature_values(evidence, NAMES)).all()
+
+
+def test_cases_of_a_region_stay_together(tmp_path: Path) -> None:
+    places = [(1.0, 46.0), (14.0, 59.0), (16.0, 46.0), (1.0, 44.0), (-1.0, 46.0)]
+    rows = [row | {"lon": lon, "lat": lat} for row, (lon, lat) in zip(TRAIN, places, strict=False)]
+    found = proposals_of(read_rows([write_rows(tmp_path / "a.csv", rows)]), "train", NAMES)
+    assert found is not None
+    assert found.blocks[0] == found.blocks[1]
+    assert len(set(found.blocks.tolist())) == 4
+
+
+def test_without_places_neighbouring_seeds_stay_together(tmp_path: Path) -> None:
+    rows = [row | {"seed": k, "lon": "", "lat": ""} for k, row in enumerate(TRAIN[:11])]
+    found = proposals_of(read_rows([write_rows(tmp_path / "a.csv", rows)]), "train", NAMES)
+    assert found is not None
+    assert np.bincount(found.blocks).tolist() == [10, 1]
+
+
+PAGE = ROOT / "docs" / "methods" / "probability.md"
+
+
+def test_the_page_tells_what_the_data_file_says() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    told = dict(re.findall(r"^\| ([^|`]+) \| ([\d., %]+) \|$", text, re.M))
+    said = dict(statement_rows(shipped_calibration()))
+    assert told == said
+
+
+def test_the_page_lists_every_feature() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert [name for name in NAMES if f"| `{name}` |" not in text] == []

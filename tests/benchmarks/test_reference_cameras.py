@@ -1,0 +1,164 @@
+"""The reference cameras: complete, physical, and in agreement with the places named by eye."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.reference_cameras import (
+    CAMERAS,
+    ReferenceCamera,
+    misses_px,
+    read_named_places,
+    read_reference_cameras,
+)
+from benchmarks.registration_cases import CATEGORIES, ELEMENT_SETS
+from matchers.attitude import turned
+from matchers.earth import ecef_to_geodetic, great_circle_km
+from matchers.footprint import diagonal_km
+from regengine.frame import read_frame
+from regengine.image_header import read_image_header
+from regengine.orbit import camera_position, track_positions
+from regengine.tle import load_tle_file
+
+CITIES = read_reference_cameras()
+PLACES = read_named_places()
+PLACED = [file for file, reference in CITIES.items() if reference.camera is not None]
+# Of the long side. Towns are named at their centres, while light is centred on what shines: a
+# kilometre or two apart, 40 pixels of the sharpest frames
+MEDIAN_SHARE, LARGEST_SHARE = 0.015, 0.025
+TWINS = [
+    pair
+    for pair in combinations(PLACED, 2)
+    if CITIES[pair[0]].frame_id and CITIES[pair[0]].frame_id == CITIES[pair[1]].frame_id
+]
+
+
+def long_side_px(reference: ReferenceCamera) -> int:
+    return max(reference.width_px, reference.height_px)
+
+
+@pytest.mark.parametrize("file", PLACED)
+def test_named_places_lie_where_the_camera_has_them(file: str) -> None:
+    reference, places = CITIES[file], PLACES[file]
+    assert reference.camera is not None
+    assert len({place.name for place in places}) >= 3
+    misses = misses_px(reference.camera, places) / long_side_px(reference)
+    assert np.median(misses) < MEDIAN_SHARE
+    assert misses.max() < LARGEST_SHARE
+
+
+@pytest.mark.parametrize("file", PLACED)
+def test_named_places_would_betray_a_camera_that_is_turned(file: str) -> None:
+    reference = CITIES[file]
+    assert reference.camera is not None
+    angle = 2.0 * LARGEST_SHARE * long_side_px(reference) / reference.camera.focal_px
+    for axis in np.eye(2, 3):
+        wrong = turned(reference.camera, angle * axis)
+        misses = misses_px(wrong, PLACES[file]) / long_side_px(reference)
+        assert np.median(misses) > MEDIAN_SHARE
+
+
+@pytest.mark.parametrize("file", PLACED)
+def test_a_camera_is_where_the_station_flies_and_looks_at_the_ground(file: str) -> None:
+    reference = CITIES[file]
+    camera = reference.camera
+    assert camera is not None
+    _, lat, height_m = ecef_to_geodetic(camera.position_ecef_m)
+    assert 320e3 < height_m < 440e3
+    assert abs(lat) < 51.9  # the inclination, as geodetic latitude
+    assert np.linalg.norm(camera.quaternion) == pytest.approx(1.0, abs=1e-6)
+    assert diagonal_km(camera) > 20.0
+    assert reference.residual_px is not None
+    assert reference.residual_px < 0.004 * long_side_px(reference)
+    assert "overlay" in reference.remark
+
+
+def test_what_is_not_placed_says_why_and_claims_nothing() -> None:
+    for file in CITIES.keys() - set(PLACED):
+        reference = CITIES[file]
+        assert len(reference.remark) > 20
+        assert reference.residual_px is None
+        assert file not in PLACES
+
+
+@pytest.mark.parametrize(("first", "second"), TWINS)
+def test_two_copies_of_a_frame_were_taken_from_one_place(first: str, second: str) -> None:
+    a, b = CITIES[first].camera, CITIES[second].camera
+    assert a is not None
+    assert b is not None
+    assert np.linalg.norm(np.subtract(a.position_ecef_m, b.position_ecef_m)) < 15e3
+    # What one copy shows of a town, the other shows, too
+    shared = [(p, q) for p in PLACES[first] for q in PLACES[second] if p.name == q.name]
+    for p, q in shared:
+        ground_a, ground_b = a.pixel_to_lonlat(p.x, p.y), b.pixel_to_lonlat(q.x, q.y)
+        apart_km = float(great_circle_km(*ground_a, *ground_b))
+        assert apart_km < 0.03 * diagonal_km(a)
+
+
+def test_photos_that_must_be_placed_are_counted_by_element_set_or_record() -> None:
+    reference = CITIES["cities/Nagoya_ISS038-E-11205.jpg"]
+    assert reference.must_be_placed
+    assert not replace(reference, registrable=False).must_be_placed
+    assert not replace(reference, tle_age_days=-10.1).must_be_placed
+    assert replace(reference, tle_age_days=None, has_record_nadir=True).must_be_placed
+    frames = {r.frame_id for r in CITIES.values() if r.must_be_placed}
+    assert len(frames) == 10
+
+
+def test_a_place_behind_the_earth_is_missed_without_bound() -> None:
+    file = "cities/Nagoya_ISS038-E-11205.jpg"
+    camera, place = CITIES[file].camera, PLACES[file][0]
+    assert camera is not None
+    assert misses_px(camera, [replace(place, lon=place.lon - 180.0, lat=-place.lat)]) == np.inf
+
+
+def test_every_row_is_whole() -> None:
+    with CAMERAS.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == len(CITIES)
+    for row in rows:
+        assert row["status"] in ("placed", "unplaced")
+        numbers = [row[key] for key in row if key.startswith(("quat", "position", "focal", "k1"))]
+        assert all(numbers) if row["status"] == "placed" else not any(numbers)
+
+
+def test_every_city_photo_has_a_row(real_data: Path) -> None:
+    with (real_data / "photos" / "index.csv").open(newline="", encoding="utf-8") as stream:
+        known = {row["file"]: row for row in csv.DictReader(stream)}
+    wanted = {file for file, row in known.items() if row["category"] in CATEGORIES}
+    assert CITIES.keys() == wanted
+    for file, reference in CITIES.items():
+        header = read_image_header(real_data / "photos" / file)
+        assert (reference.width_px, reference.height_px) == (header.width_px, header.height_px)
+        assert reference.frame_id == known[file]["frame_id"]
+
+
+def test_cameras_lie_on_the_orbit_at_their_time_offset(real_data: Path) -> None:
+    sets = load_tle_file(real_data / ELEMENT_SETS)
+    checked = 0
+    for file in PLACED:
+        reference = CITIES[file]
+        frame = read_frame(real_data / "photos" / file)
+        age_days, offset_s = reference.tle_age_days, reference.true_time_offset_s
+        if age_days is None or offset_s is None or frame.time_utc is None:
+            continue
+        assert reference.camera is not None
+        there = camera_position(sets, frame.time_utc)
+        assert there.element_set is not None
+        assert there.tle_age_h is not None
+        assert age_days == pytest.approx(there.tle_age_h / 24.0, abs=0.01)
+        # With a fresh set it is the clock that was off, else the station was elsewhere on its orbit
+        clock = [offset_s] if abs(age_days) < 1.0 else [0.0]
+        slide = [0.0] if abs(age_days) < 1.0 else [offset_s]
+        place = track_positions(there.element_set, frame.time_utc, clock, slide)[0]
+        apart_m = np.linalg.norm(place - reference.camera.position_ecef_m)
+        # The plane itself is known to a few kilometres, to some tens after two months
+        assert apart_m < (12e3 if abs(age_days) < 30.0 else 45e3), file
+        checked += 1
+    assert checked > 20

@@ -1,0 +1,287 @@
+"""Whole trials over the self-made land: reproducible, true, and told as their factors say."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from trial_parts import CLEAN, Beacons, looking
+
+from benchmarks.simulate import __main__ as command
+from benchmarks.simulate.lamps import Realisation
+from benchmarks.simulate.sim_camera import SimCamera
+from benchmarks.trials import draw
+from benchmarks.trials.conditions import Conditions
+from benchmarks.trials.continents import HALVES, continent_of
+from benchmarks.trials.draw import KIND_SHARES, draw_trial
+from benchmarks.trials.exposures import draw_exposure, made_exposures, read_exposures
+from benchmarks.trials.lights import SeenWorld
+from benchmarks.trials.lit import distance_km
+from benchmarks.trials.orbits import days_of, state_at
+from benchmarks.trials.photograph import take_photograph
+from benchmarks.trials.shot import Shot, draw_shot, off_nadir_deg, view_shares
+from benchmarks.trials.source import TrialSource, made_source, real_source
+from benchmarks.trials.stored import Storage, stored_camera
+from benchmarks.trials.trial import Kind, Trial
+from regengine.frame import read_frame
+
+COLUMNS = {
+    "off_nadir_deg",
+    "limb_visible",
+    "ground_share",
+    "roll_deg",
+    "focal_mm",
+    "focal_told",
+    "focal_error",
+    "clock_class",
+    "clock_error_s",
+    "tle_age_days",
+    "along_track_error_km",
+    "cross_track_error_km",
+    "k1",
+    "cloud_opaque",
+    "cloud_thin",
+    "lightning",
+    "airglow",
+    "stars",
+    "aurora",
+    "reflection",
+    "hardware_share",
+    "iso_noise",
+    "motion_px",
+    "defocus_px",
+    "saturation_nw",
+    "bloom",
+    "vignetting",
+    "gain_spread",
+    "lights_changed_share",
+    "boats",
+    "flares",
+    "jpeg_quality",
+    "resize_px",
+    "crop_share",
+    "turned_deg",
+    "mirrored",
+    "tone_contrast",
+    "continent",
+    "places",
+    "lon",
+    "lat",
+    "time_utc",
+}
+
+
+@pytest.fixture(scope="module")
+def source() -> TrialSource:
+    return made_source("test")
+
+
+@pytest.fixture(scope="module")
+def cities(source: TrialSource) -> list[Trial]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(draw, "KIND_SHARES", {"city": 1.0})
+        return [draw_trial(seed, source) for seed in range(40, 43)]
+
+
+def of_kind(kind: Kind, seed: int, source: TrialSource, monkeypatch: pytest.MonkeyPatch) -> Trial:
+    monkeypatch.setattr(draw, "KIND_SHARES", {kind: 1.0})
+    return draw_trial(seed, source)
+
+
+def test_kinds_add_up_to_a_fifth_of_negatives() -> None:
+    assert sum(KIND_SHARES.values()) == pytest.approx(1.0)
+    assert 0.15 <= 1.0 - KIND_SHARES["city"] <= 0.3
+
+
+def test_same_seed_same_bytes(
+    source: TrialSource, cities: list[Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = of_kind("city", cities[0].seed, source, monkeypatch)
+    assert again.photo == cities[0].photo
+    assert again.tle_text == cities[0].tle_text
+    assert again.factors == cities[0].factors
+    assert cities[1].photo != cities[0].photo
+
+
+def test_cities_are_what_their_factors_say(cities: list[Trial], tmp_path: Path) -> None:
+    for trial in cities:
+        factors, camera = trial.factors, trial.camera
+        assert set(factors) >= COLUMNS
+        assert trial.registrable == (trial.places >= 8)
+        assert 0.0 <= factors["off_nadir_deg"] <= 65.0
+        assert factors["ground_share"] >= 0.25
+        json.dumps([trial.truth, factors])
+        path = tmp_path / f"{trial.seed}.jpg"
+        path.write_bytes(trial.photo)
+        frame = read_frame(path)
+        assert (frame.width_px, frame.height_px) == (camera.width_px, camera.height_px)
+        assert frame.camera_body == factors["body"]
+        true_utc = datetime.fromisoformat(factors["time_utc"])
+        assert (frame.time_utc - true_utc).total_seconds() == pytest.approx(
+            factors["clock_error_s"], abs=0.002
+        )
+        assert frame.time_utc.microsecond == 0
+        if factors["focal_told"] == "unknown":
+            assert frame.focal_mm is None
+        else:
+            error = frame.focal_mm / factors["focal_mm"] - 1.0
+            assert error == pytest.approx(factors["focal_error"], abs=1e-6)
+        if factors["crop_share"] == 1.0 and factors["crop_keeps_shape"]:
+            told_px = 1000.0 * factors["focal_mm"] / frame.pixel_pitch_um
+            assert told_px == pytest.approx(camera.focal_px, rel=0.003)
+
+
+def test_the_true_position_lies_along_the_told_orbit(cities: list[Trial]) -> None:
+    from sgp4.api import Satrec
+
+    for trial in cities:
+        lines = trial.tle_text.splitlines()[-2:]
+        days = days_of(datetime.fromisoformat(trial.factors["time_utc"]))
+        told = state_at(Satrec.twoline2rv(*lines), days).position_ecef_m
+        apart_km = np.linalg.norm(told - trial.camera.position_ecef_m) / 1000.0
+        stated = np.hypot(
+            trial.factors["along_track_error_km"], trial.factors["cross_track_error_km"]
+        )
+        assert apart_km == pytest.approx(stated, rel=0.1, abs=2.0)
+
+
+def test_reference_points_lie_where_they_are_seen(cities: list[Trial]) -> None:
+    for trial in cities:
+        points = trial.truth["reference_points"]
+        assert len(points) >= 3
+        table = np.array([[p["x"], p["y"], p["lon"], p["lat"]] for p in points])
+        x, y, _, _ = trial.camera.project(table[:, 2], table[:, 3])
+        np.testing.assert_allclose(np.stack([x, y], 1), table[:, :2], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["dark", "stars", "noise"])
+def test_negatives_hold_no_lights(
+    kind: Kind, source: TrialSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = of_kind(kind, 3, source, monkeypatch)
+    assert trial.kind == kind
+    assert not trial.registrable
+    assert trial.places == 0
+    assert trial.truth["reference_points"] == []
+    if kind == "stars":
+        assert trial.factors["ground_share"] == 0.0
+
+
+@pytest.mark.parametrize("kind", ["elsewhere", "other_time"])
+def test_cities_under_another_pass_are_never_registrable(
+    kind: Kind, source: TrialSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = of_kind(kind, 5, source, monkeypatch)
+    assert not trial.registrable
+    assert len(trial.truth["reference_points"]) > 0
+
+
+def plain_shot(storage: Storage, source: TrialSource) -> Shot:
+    whole = replace(looking(25.0, width=360, height=240, focal_px=500.0), k1=-0.03)
+    drawn = draw_shot(np.random.default_rng(1), source, "city")
+    return replace(drawn, whole=whole, storage=storage, camera=stored_camera(whole, storage))
+
+
+@pytest.mark.parametrize(
+    "storage",
+    [
+        Storage(long_px=360),
+        Storage(long_px=180, crop=(0.3, 0.2, 0.5, 0.6)),
+        Storage(long_px=360, quarter_turns=1),
+        Storage(long_px=216, crop=(0.1, 0.3, 0.6, 0.5), quarter_turns=3, mirrored=True),
+    ],
+)
+def test_a_lamp_shines_where_the_stored_camera_puts_it(
+    storage: Storage, source: TrialSource
+) -> None:
+    shot = plain_shot(storage, source)
+    camera = shot.camera
+    lon, lat, _ = camera.ground(0.3 * camera.width_px, 0.6 * camera.height_px)
+    beacons = Beacons(np.array([lon]), np.array([lat]), 5.0)
+    conditions = Conditions(
+        scene=replace(CLEAN, saturation_nw=20.0, psf_sigma_px=1.2),
+        lights=Realisation(number=2),
+        changed_share=0.0,
+        flares=0,
+        aurora=None,
+        hardware=None,
+        moon=0.0,
+    )
+    photo = take_photograph(shot, SeenWorld(beacons, camera, 0.0, 1), conditions)
+    assert photo.picture.shape == (camera.height_px, camera.width_px, 3)
+    assert centroid(photo.picture) == pytest.approx(pixel_of(camera, lon, lat), abs=0.1)
+    assert centroid(photo.lamps) == pytest.approx(pixel_of(camera, lon, lat), abs=0.05)
+
+
+def pixel_of(camera: SimCamera, lon: float, lat: float) -> tuple[float, float]:
+    x, y, _, _ = camera.project(lon, lat)
+    return float(x), float(y)
+
+
+def centroid(picture: np.ndarray) -> tuple[float, float]:
+    light = picture.reshape(*picture.shape[:2], -1).sum(axis=2).astype(float)
+    y, x = np.indices(light.shape)
+    return float((x * light).sum() / light.sum()), float((y * light).sum() / light.sum())
+
+
+def test_shots_keep_to_the_slants_and_show_ground(source: TrialSource) -> None:
+    slants = []
+    for seed in range(7):
+        shot = draw_shot(np.random.default_rng(seed), source, "city")
+        assert view_shares(shot.camera)[0] >= 0.25
+        slants.append(off_nadir_deg(shot.camera))
+        assert shot.continent == "made east"
+    assert max(slants) <= 65.0
+    assert np.ptp(slants) > 15.0
+
+
+def test_exposures_for_stars_are_long_and_wide() -> None:
+    rng = np.random.default_rng(0)
+    for kind in ("stars", "aurora"):
+        drawn = draw_exposure(rng, made_exposures(), kind)
+        assert drawn.focal_mm < 60.0
+        assert drawn.exposure_s >= 0.2
+    wide = np.mean([draw_exposure(rng, made_exposures(), "city").focal_mm < 36 for _ in range(800)])
+    assert 0.13 < wide < 0.23
+
+
+def test_twice_the_time_halves_the_light_that_saturates() -> None:
+    one = made_exposures()[0]
+    assert replace(one, exposure_s=2 * one.exposure_s).saturation_nw() == pytest.approx(
+        0.5 * one.saturation_nw()
+    )
+
+
+def test_trial_command_writes_what_register_reads(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    command.main(["trial", "--seed", "2", "--half", "test", "--out", str(tmp_path)])
+    said = capsys.readouterr().out
+    assert "regengine register" in said
+    assert "--tle" in said
+    truth = json.loads((tmp_path / "trial-test-000002.json").read_text(encoding="utf-8"))
+    assert truth["kind"] in KIND_SHARES
+    with Image.open(io.BytesIO((tmp_path / "trial-test-000002.jpg").read_bytes())) as image:
+        assert max(image.size) <= 2000
+    assert (tmp_path / "trial-test-000002.tle").read_text(encoding="ascii").count("\n") >= 2
+
+
+def test_real_trials_are_of_their_half(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = real_source(real_data, "test")
+    assert len(read_exposures(real_data / "orbit" / "iss_night_photos_jsc.csv")) > 8000
+    for kind in ("city", "elsewhere"):
+        trial = of_kind(kind, 11, source, monkeypatch)
+        lon, lat = trial.factors["lon"], trial.factors["lat"]
+        assert str(continent_of(lon, lat)) in HALVES["test"]
+        away_km = distance_km(
+            lon, lat, np.array([trial.camera.lon_deg]), np.array([trial.camera.lat_deg])
+        )
+        assert float(away_km[0]) < 2400.0
+        assert len(trial.truth["reference_points"]) > 0
+        assert trial.registrable <= (kind == "city")

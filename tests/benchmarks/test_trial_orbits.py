@@ -1,0 +1,135 @@
+"""Night, positions and element sets of simulated trials, against ephem and by construction."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from benchmarks.simulate.vantage import vantage_over
+from benchmarks.trials.orbits import (
+    NIGHT_SUN_DEG,
+    MadeOrbits,
+    RealOrbits,
+    State,
+    days_of,
+    draw_age_days,
+    nadirs_of,
+    state_at,
+    sun_elevation_deg,
+    time_of,
+)
+from benchmarks.trials.told import CLOCK_SHARES, apart_km, draw_clock_error_s, never_in_view
+from regengine.sun_moon import sun_moon
+from regengine.tle import load_tle_file
+
+MADE = MadeOrbits(west=-160.0, south=25.0, east=-140.0, north=48.0)
+
+
+@pytest.mark.parametrize(
+    ("time_utc", "lon", "lat"),
+    [
+        (datetime(2001, 3, 20, 13, 30, tzinfo=UTC), 12.0, 41.0),
+        (datetime(2016, 6, 21, 1, 0, tzinfo=UTC), -60.0, -30.0),
+        (datetime(2026, 12, 1, 18, 45, tzinfo=UTC), 151.0, -34.0),
+    ],
+)
+def test_sun_elevation_agrees_with_ephem(time_utc: datetime, lon: float, lat: float) -> None:
+    expected = sun_moon(time_utc, lon, lat).sun_elevation_deg
+    assert float(sun_elevation_deg(days_of(time_utc), lon, lat)) == pytest.approx(
+        expected, abs=0.05
+    )
+
+
+def test_times_go_there_and_back() -> None:
+    time_utc = datetime(2017, 5, 6, 7, 8, 9, 250000, tzinfo=UTC)
+    assert abs(time_of(days_of(time_utc)) - time_utc) < timedelta(milliseconds=1)
+
+
+def test_quick_nadirs_lie_near_the_exact_ones() -> None:
+    night = MADE.night(np.random.default_rng(0))
+    for index in (0, len(night.days) // 2):
+        state = state_at(night.satellite, float(night.days[index]))
+        assert state.lat == pytest.approx(night.lat[index], abs=0.25)
+        assert state.lon == pytest.approx(night.lon[index], abs=0.4)
+
+
+def test_nights_are_dark() -> None:
+    night = MADE.night(np.random.default_rng(1))
+    assert len(night.days) > 0
+    for days, lon, lat in zip(night.days, night.lon, night.lat, strict=True):
+        assert sun_moon(time_of(days), lon, lat).sun_elevation_deg < NIGHT_SUN_DEG + 0.1
+
+
+def test_ages_and_clock_errors_stay_in_their_classes() -> None:
+    rng = np.random.default_rng(2)
+    ages = np.array([draw_age_days(rng) for _ in range(2000)])
+    assert np.abs(ages).max() <= 10.0
+    assert 0.2 < (ages < 0).mean() < 0.3
+    assert sum(CLOCK_SHARES.values()) == pytest.approx(1.0)
+    for name, most in (("2s", 2.0), ("120s", 120.0), ("10min", 600.0)):
+        errors = [abs(draw_clock_error_s(rng, name)) for _ in range(300)]
+        assert 0.8 * most < max(errors) <= most
+    hours = np.array([draw_clock_error_s(rng, "1h") for _ in range(300)])
+    assert np.all(np.abs(np.abs(hours) - 3600.0) <= 30.0)
+    assert 0.3 < (hours > 0).mean() < 0.7
+
+
+def test_a_made_set_is_of_its_age_and_slides_along_the_track() -> None:
+    rng = np.random.default_rng(3)
+    night = MADE.night(rng)
+    days = float(night.days[0])
+    for _ in range(4):
+        told = MADE.told(rng, night, days)
+        epoch = told.satellite.jdsatepoch + told.satellite.jdsatepochF - 2451545.0
+        assert days - epoch == pytest.approx(told.age_days, abs=1e-6)
+        given = state_at(told.satellite, days).position_ecef_m
+        along_km, cross_km = apart_km(given, state_at(night.satellite, days))
+        assert abs(cross_km) < 1.0 + 0.01 * abs(along_km)
+        lines = told.tle_text.splitlines()
+        assert [line[:2] for line in lines[1:]] == ["1 ", "2 "]
+
+
+@pytest.mark.parametrize("slide_s", [-40.0, 0.5, 25.0])
+def test_errors_along_and_across_the_track(slide_s: float) -> None:
+    true = vantage_over(20.0, 30.0, 410e3, northbound=True)
+    ahead = true.moved(slide_s=slide_s)
+    lon, lat, height = true.nadir()
+    state = State(
+        time_utc=datetime(2020, 1, 1, tzinfo=UTC),
+        position_ecef_m=true.position_ecef_m,
+        velocity_ecef_m_s=true.velocity_ecef_m_s,
+        lon=lon,
+        lat=lat,
+        height_m=height,
+    )
+    along_km, cross_km = apart_km(ahead.position_ecef_m, state)
+    assert along_km == pytest.approx(7.667 * slide_s, rel=2e-3)
+    assert abs(cross_km) < 0.01
+
+
+def test_a_place_under_the_pass_is_in_view_and_its_antipode_is_not() -> None:
+    rng = np.random.default_rng(4)
+    night = MADE.night(rng)
+    days = float(night.days[0])
+    told = MADE.told(rng, night, days)
+    lon, lat = nadirs_of(told.satellite, np.array([days + 1800.0 / 86400.0]))
+    assert not never_in_view(told, days, (float(lon[0]), float(lat[0])))
+    assert never_in_view(told, days, (0.0, 89.0))
+
+
+def test_real_sets_are_of_the_age_drawn(real_data) -> None:
+    orbits = RealOrbits.of(load_tle_file(real_data / "orbit" / "iss_tles.txt"))
+    rng = np.random.default_rng(5)
+    ages = []
+    for _ in range(40):
+        night = orbits.night(rng)
+        if not len(night.days):
+            continue
+        days = float(night.days[0])
+        assert abs(days - orbits.sets.epoch_days[night.origin]) <= 0.31
+        told = orbits.told(rng, night, days)
+        assert told.tle_text.splitlines()[0] != orbits.sets.pairs[night.origin].line1[:69]
+        ages.append(told.age_days)
+    assert np.quantile(np.abs(ages), 0.9) <= 11.0

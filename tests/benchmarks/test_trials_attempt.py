@@ -1,0 +1,209 @@
+"""One trial from its bytes to its row, on a hand-made trial of the samples' land."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from trial_rows import made_row, mishap, ready
+
+from benchmarks.registration_crop import MapCrop
+from benchmarks.registration_peers import PeerAnswer
+from benchmarks.simulate.sim_camera import SimCamera
+from benchmarks.trials.attempt import (
+    outcome_columns,
+    register_trial,
+    trial_columns,
+    with_true_camera,
+)
+from benchmarks.trials.peer_runs import (
+    PEERS,
+    Told,
+    answer_columns,
+    crop_about_nadir,
+    four_places,
+    run_peers,
+    stratified,
+)
+from benchmarks.trials.run import TrialSettings
+from benchmarks.trials.score import camera_of
+from benchmarks.trials.table import cell, read_rows
+from benchmarks.trials.trial import Trial
+from matchers.camera import quaternion_matrix
+from matchers.earth import ecef_to_geodetic
+from regengine.evaluate.registration import GroundPoints
+from regengine.evidence import Evidence
+from regengine.lights.map import LightMap, open_light_map
+from regengine.register import RegisterParams
+from tests.conftest import ROOT
+
+SAMPLES = ROOT / "data_samples"
+FRAME = "ISS990-E-000103"
+
+
+@pytest.fixture(scope="module")
+def trial() -> Trial:
+    """A sample photograph as a trial."""
+    truth = json.loads((SAMPLES / "truth" / f"{FRAME}.json").read_text())
+    known = truth["camera"]
+    lon, lat, height = (float(v) for v in ecef_to_geodetic(np.array(known["position_ecef_m"])))
+    camera = SimCamera(
+        width_px=known["width_px"],
+        height_px=known["height_px"],
+        focal_px=known["focal_px"],
+        principal_x=known["principal_point"][0],
+        principal_y=known["principal_point"][1],
+        k1=known["distortion"][0],
+        lon_deg=lon,
+        lat_deg=lat,
+        height_m=height,
+        axes=quaternion_matrix(tuple(known["quaternion"])),
+        mirrored=known["mirrored"],
+    )
+    return Trial(
+        seed=103,
+        half="test",
+        kind="city",
+        photo=(SAMPLES / f"{FRAME}.jpg").read_bytes(),
+        tle_text=(SAMPLES / "tle.txt").read_text(),
+        camera=camera,
+        factors={"focal_mm": 50.0, "places": 25, "limb_visible": False},
+        registrable=True,
+        places=25,
+        truth=truth,
+    )
+
+
+@pytest.fixture(scope="module")
+def light_map() -> LightMap:
+    return open_light_map([SAMPLES / "lights.tif"])
+
+
+def test_what_was_drawn_is_in_the_row_once(trial: Trial) -> None:
+    columns = trial_columns(trial)
+    assert list(columns)[:5] == ["seed", "half", "kind", "registrable", "places"]
+    assert columns["focal_mm"] == 50.0
+    assert columns["limb_visible"] is False
+
+
+def test_a_trial_is_registered_and_scored(
+    trial: Trial, light_map: LightMap, tmp_path: Path
+) -> None:
+    found = register_trial(trial, light_map, RegisterParams(max_seconds=60.0), tmp_path)
+    row = outcome_columns(trial, found)
+    assert row["verdict"] == "accepted"
+    assert row["right"]
+    assert row["truth_in_finalists"] == 0
+    assert row["truth_in_candidates"] is not None
+    assert len(row["point_error_m"]) == len(row["z_east"]) == 4
+    assert row["grid_median_units"] < 1.0
+    assert {f"ev_{name}" for name in Evidence.__dataclass_fields__} <= set(row)
+    assert row["ev_met_towns"] >= 8
+    assert row["seconds_cpu"] > 0.0
+    assert {type(cell(value)) for value in row.values()} == {str}
+    # The same answer is wrong for another camera, whatever the verdict
+    elsewhere = replace(trial, camera=replace(trial.camera, lon_deg=trial.camera.lon_deg + 5.0))
+    other = outcome_columns(elsewhere, found)
+    assert not other["right"]
+    assert other["truth_in_finalists"] is None
+    assert found.result is not None
+    true = with_true_camera(found.result, trial)
+    assert true.solved is not None
+    assert true.solved.camera == camera_of(trial.camera)
+    assert true.control_points == ()
+
+
+def test_what_cannot_be_read_has_failed(trial: Trial, light_map: LightMap, tmp_path: Path) -> None:
+    broken = replace(trial, photo=b"no picture")
+    row = outcome_columns(broken, register_trial(broken, light_map, RegisterParams(), tmp_path))
+    assert row["verdict"] == "failed"
+    assert row["problem"]
+    assert str(tmp_path) not in row["problem"]
+    assert row["looks"] is None
+
+
+def test_elements_that_do_not_reach_the_photo_are_no_match(
+    trial: Trial, light_map: LightMap, tmp_path: Path
+) -> None:
+    def aged(line: str) -> str:
+        if not line.startswith("1 "):
+            return line
+        body = f"{line[:18]}01{line[20:68]}"
+        digits = sum(int(c) if c.isdigit() else c == "-" for c in body)
+        return f"{body}{digits % 10}"
+
+    old = "\n".join(aged(line) for line in trial.tle_text.splitlines())
+    stale = replace(trial, tle_text=old + "\n")
+    row = outcome_columns(stale, register_trial(stale, light_map, RegisterParams(), tmp_path))
+    assert row["verdict"] == "no_match"
+    assert row["problem"] == ""
+    assert row["reasons"]
+
+
+def test_the_crop_about_the_nadir_holds_what_is_seen(trial: Trial, light_map: LightMap) -> None:
+    truth = camera_of(trial.camera)
+    told = Told(lon=trial.camera.lon_deg + 0.5, lat=trial.camera.lat_deg)
+    crop, scale = crop_about_nadir(light_map, told, truth)
+    assert crop.picture.shape[0] == crop.picture.shape[1] <= 1801
+    assert crop.picture.max() == 255
+    middle = (crop.picture.shape[0] - 1) / 2.0
+    np.testing.assert_allclose(crop.lonlat(middle, middle), [told.lon, told.lat], atol=0.01)
+    places = four_places(trial)
+    assert len(places) == 4
+    perfect = PeerAnswer(
+        name=PEERS["sift"],
+        homography=to_crop(places, crop),
+        inliers=9,
+        seconds=0.1,
+    )
+    nothing = PeerAnswer(name=PEERS["log_polar"], homography=None, inliers=None, seconds=0.2)
+    columns = answer_columns([perfect, nothing], crop, places, bar_km=1.0)
+    assert columns["sift_right"]
+    assert columns["sift_worst_m"] < 50.0
+    assert not columns["log_polar_right"]
+    assert columns["log_polar_worst_m"] == np.inf
+    assert 0.0 < scale < 10.0
+
+
+def to_crop(places: GroundPoints, crop: MapCrop) -> np.ndarray:
+    """The homography that takes four pixels to where the crop has their places."""
+    import cv2
+
+    from benchmarks.registration_crop import equidistant
+
+    east, north = equidistant(crop.lon, crop.lat)(places.lon, places.lat)
+    at = np.stack([(east - crop.west_m) / crop.step_m, (crop.north_m - north) / crop.step_m], 1)
+    pixels = np.stack([places.x, places.y], 1)
+    found = cv2.getPerspectiveTransform(pixels.astype(np.float32), at.astype(np.float32))
+    return np.asarray(found, float)
+
+
+def test_the_four_places_are_spread(trial: Trial) -> None:
+    places = four_places(trial)
+    all_x = [point["x"] for point in trial.truth["reference_points"]]
+    assert np.ptp(places.x) > 0.8 * np.ptp(all_x)
+    few = replace(trial, truth={"reference_points": trial.truth["reference_points"][:2]})
+    assert len(four_places(few)) == 2
+
+
+def test_strata_get_alike_many() -> None:
+    wide = [made_row(k, off_nadir_deg=5.0, focal_mm=28.0) for k in range(50)]
+    tele = [made_row(100 + k, off_nadir_deg=50.0, focal_mm=400.0) for k in range(3)]
+    dark = [made_row(200, registrable=False)]
+    seeds = stratified([*wide, *tele, *dark], 10)
+    assert seeds == [0, 1, 2, 3, 4, 5, 6, 100, 101, 102]
+    assert stratified(wide, 200) == list(range(50))
+    assert stratified([], 5) == []
+
+
+def test_peers_are_asked_once(tmp_path: Path) -> None:
+    table, told = tmp_path / "peers.csv", []
+    rows = [made_row(0), made_row(1), made_row(4)]
+    for _ in range(2):
+        run_peers(rows, 9, table, TrialSettings(), tell=told.append, ask=mishap, prepare=ready)
+    found = {row["seed"]: row["problem"] for row in read_rows([table])}
+    assert found == {"0": "", "1": "ValueError: a bad day", "4": ""}
+    assert len(told) == 3

@@ -1,0 +1,113 @@
+"""``--simulated``: options that do not fit, reports of tables, pictures, the smoke run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from trial_rows import made_row, unmatched
+
+from benchmarks import registration
+from benchmarks.trials import sim_command
+from benchmarks.trials.outcomes import RIGHT_ACCEPTED, WRONG_ACCEPTED, outcome_of, registrable
+from benchmarks.trials.sim_command import seeds_of
+from benchmarks.trials.sim_page import drawn_columns, peers_table
+from benchmarks.trials.table import RowTable, read_rows
+from regengine.errors import ConfigError
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "cases.csv"
+    rows = RowTable(path)
+    for row in (made_row(0), unmatched(1), made_row(2, half="train")):
+        rows.append(row)
+    return path
+
+
+def test_seed_ranges() -> None:
+    assert seeds_of("3:7") == range(3, 7)
+    assert seeds_of("") == range(0)
+    for text in ("7", "a:b", "1:2:3"):
+        with pytest.raises(ConfigError, match="FIRST:LAST"):
+            seeds_of(text)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ([], "--table"),
+        (["--table", "t.csv", "--real", "somewhere"], "--lights"),
+        (["--table", "t.csv", "--seeds", "few"], "FIRST:LAST"),
+        (["--table", "t.csv", "--lights", "none.tif", "--seeds", "0:1"], "none.tif"),
+        (["--table", "t.csv", "--overlays", "o", "--only-seeds", "x"], "--only-seeds 3,17"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_one_sentence(
+    options: list[str],
+    complaint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert registration.main(["--simulated", *options]) == 2
+    said = capsys.readouterr()
+    assert complaint in said.err
+    assert said.err.count("\n") == 1
+    assert said.out == ""
+
+
+def test_whatever_was_drawn_becomes_a_factor() -> None:
+    row = {"seed": "1", "places": "9", "dust": "0.5", "lon": "3", "seconds_draw": "1"}
+    assert drawn_columns([row | {"verdict": "review", "right": "1"}]) == ("dust",)
+    assert drawn_columns([]) == ()
+
+
+def test_another_programs_table_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "other.csv"
+    path.write_text("seed,ncc\n1,0.5\n")
+    assert registration.main(["--simulated", "--report-only", "--table", str(path)]) == 2
+    assert "no table of trials" in capsys.readouterr().err
+
+
+def test_a_report_of_a_table(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peers_table(table).write_text("seed,sift_right,akaze_right,log_polar_right\n0,1,0,0\n")
+    out = tmp_path / "results"
+    options = ["--simulated", "--report-only", "--table", str(table), "--out", str(out)]
+    assert registration.main(options) == 0
+    said = capsys.readouterr().out
+    assert "2 trials, 2 of them registrable" in said
+    assert str(tmp_path) not in said
+    assert "VIIRS 2023 (product B); test half; map: map-a.tif; search budget, s: 15;" in said
+    page = next(out.glob("registration-simulated-*.md"))
+    assert f"({page.stem}/peers.png)" in page.read_text(encoding="utf-8")
+    assert (out / page.stem / "peers.png").is_file()
+
+
+def test_pictures_of_single_trials(table: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "overlays"
+    options = ["--simulated", "--table", str(table), "--overlays", str(folder)]
+    assert registration.main([*options, "--only-seeds", "12", "--max-seconds", "2"]) == 0
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["trial-test-000012.overlay.png", "trial-test-000012.truth.png"]
+    for name in names:
+        with Image.open(folder / name) as image:
+            assert min(image.size) > 300
+
+
+def test_smoke(tmp_path: Path) -> None:
+    path = tmp_path / "smoke.csv"
+    assert registration.main(["--simulated", "--smoke", "--table", str(path)]) == 0
+    rows = read_rows([path])
+    first, last = sim_command.SMOKE_SEEDS
+    assert sorted(int(row["seed"]) for row in rows) == list(range(first, last))
+    assert [row["problem"] for row in rows if row["problem"]] == []
+    kinds = [outcome_of(row) for row in rows]
+    assert WRONG_ACCEPTED not in kinds
+    assert RIGHT_ACCEPTED in [outcome_of(row) for row in registrable(rows)]

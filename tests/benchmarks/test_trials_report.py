@@ -1,0 +1,204 @@
+"""The page and the figures of made-up runs whose numbers are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from trial_rows import made_row, reviewed, unmatched
+
+from benchmarks.trials.failures import (
+    case_cells,
+    code_of,
+    missed,
+    reason_lines,
+    seconds_lines,
+    truth_found,
+    worst_seeds,
+    wrong_lines,
+)
+from benchmarks.trials.figures import save_figures
+from benchmarks.trials.headline import Figure, figures_of
+from benchmarks.trials.outcomes import (
+    OUTCOMES,
+    Factor,
+    bins_of,
+    factors_of,
+    outcome_of,
+)
+from benchmarks.trials.peer_report import peer_figures, peer_lines
+from benchmarks.trials.report import Page, in_order, page_lines
+from benchmarks.trials.table import Row, cell
+
+WRONG = made_row(90, right=False, point_error_m=[9e5, 1.0, 1.0, 1.0], truth_in_finalists=2)
+NEGATIVE = unmatched(91, kind="stars", registrable=False, places=0)
+CRASHED = made_row(92, verdict="failed", problem="ValueError: x", probability=None, right=None)
+# 40 near the nadir, of which 38 are right and accepted; 20 obliques, of which 12 are
+ROWS = [
+    *(made_row(k) for k in range(38)),
+    reviewed(38, clock_class="120s"),
+    unmatched(39, places=50, clock_class="120s"),
+    *(made_row(k, off_nadir_deg=50.0, focal_told="unknown") for k in range(40, 52)),
+    *(unmatched(k, off_nadir_deg=50.0, focal_told="unknown") for k in range(52, 60)),
+    NEGATIVE,
+]
+
+
+def figure(rows: list[Row], words: str) -> Figure:
+    return next(one for one in figures_of(rows) if words in one.what)
+
+
+def test_outcomes() -> None:
+    rows = [made_row(1), reviewed(2), WRONG, reviewed(4, right=False), unmatched(5), CRASHED]
+    assert tuple(outcome_of(row) for row in rows) == OUTCOMES
+    assert outcome_of({"verdict": "accepted", "right": ""}) == OUTCOMES[2]
+
+
+def test_recalls_by_angle_clock_and_lens() -> None:
+    near, far = figure(ROWS, "≤ 45°"), figure(ROWS, "beyond 45°")
+    assert (near.measured, near.n, near.met) == ("95.0 %", 40, True)
+    assert (far.measured, far.n, far.met) == ("60.0 %", 20, False)
+    assert (figure(ROWS, "±120 s").measured, figure(ROWS, "±120 s").n) == ("0.0 %", 2)
+    assert figure(ROWS, "unknown focal").measured == "60.0 %"
+    assert near.interval == "83.5 to 98.6 %"
+    assert "too few to tell" in far.cells()
+    assert figure([*ROWS, CRASHED], "≤ 45°").measured == "92.7 %"
+
+
+def test_wrong_among_accepted_counts_negatives_and_claims_only_on_enough() -> None:
+    few = figure(ROWS, "wrong among accepted")
+    assert (few.measured, few.n, few.met) == ("0 of 50", 50, None)
+    assert few.interval.startswith("≤ 5.816 %")
+    accepted = [made_row(k) for k in range(3000)]
+    assert figure(accepted, "wrong among accepted").met is True
+    assert figure(accepted, "wrong among accepted").interval.startswith("≤ 0.100 %")
+    elsewhere = replace_row(WRONG, kind="elsewhere", registrable=False)
+    spoiled = figure([*ROWS, elsewhere], "wrong among accepted")
+    assert (spoiled.measured, spoiled.met) == ("1 of 51", False)
+
+
+def replace_row(row: Row, **known: object) -> Row:
+    return row | {name: cell(value) for name, value in known.items()}
+
+
+def test_errors_sigmas_and_seconds() -> None:
+    assert figure(ROWS, "control points, median").measured == "0.40"
+    assert figure(ROWS, "control points, 95th").measured == "0.80"
+    # Of each frame's eight errors two exceed one sigma
+    sigma = figure(ROWS, "one sigma")
+    assert (sigma.measured, sigma.n, sigma.met) == ("75.0 %", 400, True)
+    assert figure(ROWS, "seconds a frame, median").measured == "2.00"
+    slow = [*ROWS, *(made_row(100 + k, seconds_cpu=20.0) for k in range(5))]
+    assert figure(slow, "seconds a frame, 95th").met is False
+
+
+def test_calibration_of_proposals() -> None:
+    # 50 at 0.9995 all right, one at 0.6 right
+    error = (50 * 0.0005 + 1 * 0.4) / 51
+    assert figure(ROWS, "calibration error, proposals").measured == f"{error:.4f}"
+    assert figure(ROWS, "calibration error, proposals").n == 51
+
+
+def test_bins() -> None:
+    rows = [made_row(k, tle_age_days=age) for k, age in enumerate((-0.5, 0.5, -4.0, 9.0))]
+    age = next(factor for factor in factors_of(rows) if factor.column == "tle_age_days")
+    assert [(label, len(group)) for label, group in bins_of(rows, age)] == [
+        ("< 1", 2),
+        ("3 to 5", 1),
+        ("≥ 7", 1),
+    ]
+    clocks = [made_row(k, clock_class=c) for k, c in enumerate(("1h", "120s", "2s", "10min"))]
+    clock = next(factor for factor in factors_of(rows) if factor.column == "clock_class")
+    assert [label for label, _ in bins_of(clocks, clock)] == ["2s", "120s", "10min", "1h"]
+    flags = [made_row(k, mirrored=k == 1) for k in range(3)]
+    assert [label for label, _ in bins_of(flags, Factor(column="mirrored", title=""))] == [
+        "no",
+        "yes",
+    ]
+    many = [made_row(k, bloom=float(k)) for k in range(40)]
+    quarters = bins_of(many, Factor(column="bloom", title=""))
+    assert [len(group) for _, group in quarters] == [10, 10, 10, 10]
+    assert bins_of(rows, Factor(column="bloom", title="")) == []
+
+
+def test_other_drawn_columns_are_factors_too() -> None:
+    rows = [made_row(1, dust=0.5)]
+    assert [f.column for f in factors_of(rows, ["dust", "focal_mm", "absent"])][-1] == "dust"
+
+
+def test_failures_are_ordered_and_grouped() -> None:
+    rows = [*ROWS, WRONG, CRASHED]
+    assert worst_seeds(rows)[:2] == [90, 39]
+    assert [int(row["seed"]) for row in missed(ROWS)][:2] == [39, 38]
+    assert (code_of(CRASHED), code_of(reviewed(1))) == ("ValueError", "low_margin")
+    assert truth_found(made_row(1)) == "chosen"
+    assert truth_found(WRONG) == "finalist 3"
+    assert truth_found(unmatched(1)) == "candidate 5"
+    lines = reason_lines(ROWS)
+    assert lines[2] == "| no_agreement | 9 | 0 | 0 | 0 | 9 | 0 | 0 | 9 | 0 |"
+    assert lines[3].startswith("| low_margin | 1 | 1 | 0")
+    assert wrong_lines(ROWS) == ["None."]
+    assert "900.0" in wrong_lines(rows)[2]
+    assert len(case_cells(NEGATIVE)) == len(case_cells(WRONG))
+    assert "| all | 63 | 2.0 |" in "\n".join(seconds_lines(rows))
+
+
+def peer_row(seed: int, sift: bool) -> Row:
+    known = {"seed": seed, "sift_right": sift, "akaze_right": False, "log_polar_right": False}
+    return {name: cell(value) for name, value in known.items()} | {"sift_seconds": "0.5"}
+
+
+# Near the nadir SIFT has 10 of 40, beyond 3 of 20: ours 38 and 12
+PEERS = [*(peer_row(k, k < 10) for k in range(40)), *(peer_row(k, k < 43) for k in range(40, 60))]
+
+
+def test_peers_beside_ours() -> None:
+    lines = peer_lines(ROWS, PEERS)
+    every = "| all | 60 | 83.3 % | 85.0 % | 21.7 % | 0.0 % | 0.0 % | 3.8 × |"
+    assert lines[2] == every
+    assert any("off-nadir, ° ≥ 40 | 20 | 60.0 % | 60.0 % | 15.0 %" in line for line in lines)
+    bins, oblique = peer_figures(ROWS, PEERS)
+    assert (bins.asked, bins.measured, bins.met) == ("3", "3", True)
+    assert (oblique.measured, oblique.met) == ("4.0 ×", True)
+    better = [peer_row(k, True) for k in range(60)]
+    assert [one.met for one in peer_figures(ROWS, better)] == [False, False]
+    assert peer_figures(ROWS, []) == []
+
+
+def test_the_page_holds_everything() -> None:
+    page = Page(rows=[*ROWS, WRONG, CRASHED], peers=PEERS, command="c", note="n", figures="f")
+    text = "\n".join(page_lines(page))
+    assert "63 trials, 62 of them registrable." in text
+    for name in ("recall", "reliability", "roc", "seconds", "peers", "errors"):
+        assert f"(f/{name}.png)" in text
+    assert "| stars | 1 | 0 | 0 | 0 | 0 | 1 | 0 |" in text
+    assert "| 0.999 to 1 | 51 | 0.99950 | 50 | 98.0 % |" in text
+    assert "| 92 | city | ValueError: x |" in text
+    assert "f/" not in "\n".join(page_lines(replace(page, figures="")))
+
+
+@pytest.mark.parametrize("rows", [[], [NEGATIVE], [made_row(1)]])
+def test_small_runs_have_a_page_and_figures(rows: list[Row], tmp_path: Path) -> None:
+    assert page_lines(Page(rows=rows, command="", note=""))
+    save_figures(rows, [], tmp_path)
+    assert (tmp_path / "roc.png").is_file()
+    assert not (tmp_path / "peers.png").exists()
+
+
+def test_figures_are_small_pngs(tmp_path: Path) -> None:
+    save_figures([*ROWS, WRONG], PEERS, tmp_path)
+    paths = sorted(tmp_path.glob("*.png"))
+    names = ["errors", "peers", "recall", "reliability", "roc", "seconds"]
+    assert [path.stem for path in paths] == names
+    for path in paths:
+        assert path.stat().st_size < 200_000
+        with Image.open(path) as image:
+            assert min(image.size) >= 300
+
+
+def test_rows_of_one_half_in_order() -> None:
+    rows = [made_row(2), made_row(1, half="train"), made_row(1), reviewed(2)]
+    found = in_order(rows, "test")
+    assert [(row["seed"], row["verdict"]) for row in found] == [("1", "accepted"), ("2", "review")]

@@ -1,0 +1,96 @@
+"""Runs of trials: resumed, crashed, hung, and told of."""
+
+from __future__ import annotations
+
+from concurrent.futures import BrokenExecutor
+from pathlib import Path
+
+import pytest
+from trial_rows import columns_of, drawn, mishap, not_ready, ready
+
+from benchmarks.trials.run import TrialSettings, run_trials
+from benchmarks.trials.table import Row, read_rows
+from benchmarks.trials.workers import Columns, Lost, work_through
+from regengine.register import RegisterParams
+
+
+class Hasty(TrialSettings):
+    """Settings of trials that may take two seconds."""
+
+    @property
+    def limit_s(self) -> float:
+        return 2.0
+
+
+def by_seed(path: Path) -> list[Row]:
+    return sorted(read_rows([path]), key=lambda row: int(row["seed"]))
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole.csv", tmp_path / "parts.csv"
+    told: list[Columns] = []
+
+    def run(path: Path, first: int, last: int) -> None:
+        run_trials(
+            range(first, last),
+            path,
+            TrialSettings(),
+            workers=1,
+            tell=told.append,
+            work=columns_of,
+            prepare=ready,
+        )
+
+    run(whole, 0, 6)
+    assert len(told) == 6
+    run(parts, 0, 2)
+    with parts.open("a") as file:
+        file.write("2,test,ci")  # killed while it wrote
+    run(parts, 1, 5)
+    run(parts, 0, 6)
+    assert len(told) == 12  # nothing was done twice but the torn one
+    assert by_seed(parts) == by_seed(whole)
+    assert by_seed(whole)[3]["odd"] == "0.3"
+
+
+def test_another_half_in_the_table_is_not_this_one(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("seed,half\n0,train\n")
+    run_trials([0], path, TrialSettings(), tell=lambda _: None, work=columns_of, prepare=ready)
+    assert [row["half"] for row in read_rows([path])] == ["train", "test"]
+
+
+def test_a_mishap_is_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    run_trials(
+        range(5),
+        path,
+        Hasty(),
+        workers=2,
+        tell=lambda _: None,
+        work=mishap,
+        describe=drawn,
+        prepare=ready,
+    )
+    rows = by_seed(path)
+    assert [row["verdict"] for row in rows] == ["review", "failed", "failed", "failed", "review"]
+    assert rows[1]["problem"] == "ValueError: a bad day"
+    assert rows[1]["kind"] == ""
+    assert "died (exit code 3)" in rows[2]["problem"]
+    assert rows[3]["problem"] == "killed after 2 s"
+    assert [row["kind"] for row in rows[2:4]] == ["stars", "stars"]
+
+
+def test_processes_that_cannot_be_made_ready_end_the_run() -> None:
+    with pytest.raises((BrokenExecutor, RuntimeError)):
+        list(work_through([1], columns_of, workers=1, limit_s=60.0, prepare=not_ready))
+
+
+def test_nothing_to_do_takes_no_process() -> None:
+    assert list(work_through([], columns_of, workers=1, limit_s=60.0, prepare=not_ready)) == []
+
+
+def test_the_limit_is_well_above_the_budget() -> None:
+    settings = TrialSettings(register=RegisterParams(max_seconds=15.0))
+    assert settings.limit_s > 5 * 15.0
+    assert Lost(problem="x").problem == "x"

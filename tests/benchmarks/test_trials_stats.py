@@ -1,0 +1,83 @@
+"""Intervals, calibration and ROC against numbers known by hand or by counting."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from benchmarks.trials.stats import (
+    calibration,
+    quantile,
+    roc,
+    upper_bound,
+    wilson_interval,
+    within_one_sigma,
+)
+
+
+@pytest.mark.parametrize(("hits", "tried"), [(0, 10), (10, 10), (3, 7), (950, 1000)])
+def test_intervals_are_those_of_scipy(hits: int, tried: int) -> None:
+    known = binomtest(hits, tried).proportion_ci(0.95, "wilson")
+    assert wilson_interval(hits, tried) == pytest.approx((known.low, known.high), abs=1e-12)
+    exact = binomtest(hits, tried, alternative="less").proportion_ci(0.95, "exact")
+    assert upper_bound(hits, tried) == pytest.approx(exact.high)
+
+
+def test_three_thousand_without_a_wrong_one_bound_it_at_one_in_a_thousand() -> None:
+    assert upper_bound(0, 3000) == pytest.approx(1.0 - 0.05 ** (1 / 3000))
+    assert upper_bound(0, 3000) < 1e-3 < upper_bound(0, 2900)
+    assert upper_bound(0, 0) == 1.0
+    assert np.isnan(wilson_interval(0, 0)).all()
+
+
+def test_calibration_of_known_bins() -> None:
+    # Ten at 0.95 of which 8 are right, thirty at 0.15 of which 6 are: off by 0.15 and by 0.05
+    p = np.repeat([0.95, 0.15], [10, 30])
+    right = np.array([True] * 8 + [False] * 2 + [True] * 6 + [False] * 24)
+    found = calibration(p, right, bins=10)
+    assert found.expected_error == pytest.approx((10 * 0.15 + 30 * 0.05) / 40)
+    brier = (8 * 0.05**2 + 2 * 0.95**2 + 6 * 0.85**2 + 24 * 0.15**2) / 40
+    assert found.brier == pytest.approx(brier)
+    assert found.count[9] == 10
+    assert found.came_true[1] == pytest.approx(0.2)
+    assert np.isnan(found.stated[0])
+    assert calibration([1.0], [True]).count[-1] == 1
+    assert np.isnan(calibration([], []).expected_error)
+
+
+def test_roc_of_known_order() -> None:
+    curve = roc([0.9, 0.8, 0.7, 0.6], [True, False, True, False])
+    assert curve.area == 0.75
+    assert curve.true_positive.tolist() == [0.0, 0.5, 0.5, 1.0, 1.0]
+    assert roc([0.5, 0.5], [True, False]).area == 0.5
+    assert np.isnan(roc([0.5], [True]).area)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=40))
+def test_area_is_the_share_of_pairs_in_order(cases: list[tuple[int, bool]]) -> None:
+    right = [score for score, hit in cases if hit]
+    wrong = [score for score, hit in cases if not hit]
+    area = roc(*zip(*cases, strict=True)).area
+    if not right or not wrong:
+        assert np.isnan(area)
+    else:
+        pairs = [float(a > b) + 0.5 * float(a == b) for a in right for b in wrong]
+        assert area == pytest.approx(np.mean(pairs))
+
+
+def test_share_within_one_sigma() -> None:
+    assert within_one_sigma([0.5, -1.0, 1.1, np.inf]) == 0.5
+    assert np.isnan(within_one_sigma([]))
+    z = np.random.default_rng(1).normal(size=20_000)
+    assert within_one_sigma(z) == pytest.approx(0.6827, abs=0.01)
+
+
+def test_quantiles_bear_infinite_errors() -> None:
+    errors = np.array([*range(1, 20), np.inf, np.nan])
+    assert quantile(errors, 0.5) == 10.0
+    assert quantile(errors, 0.95) == 19.0
+    assert quantile(errors, 1.0) == np.inf
+    assert quantile([], 0.5) is None

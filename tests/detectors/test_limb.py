@@ -1,0 +1,112 @@
+"""The limb is found where it was drawn, and nowhere else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from limb_scene import ALTITUDE_KM, drawn_limb
+
+from detectors.limb import find_limb, sky_mask
+from detectors.limb_geometry import nadir_vector
+
+
+def angle_between(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.degrees(np.arccos(np.clip(a @ b, -1.0, 1.0))))
+
+
+@pytest.mark.parametrize(
+    ("off_nadir", "roll"), [(60.0, 0.0), (66.0, 25.0), (70.0, -100.0), (75.0, 178.0)]
+)
+def test_nadir_within_its_sigma_for_any_roll(off_nadir: float, roll: float) -> None:
+    light = drawn_limb(off_nadir_deg=off_nadir, roll_deg=roll)
+    limb = find_limb(light, focal_px=320.0, altitude_km=ALTITUDE_KM)
+    assert limb is not None
+    assert angle_between(limb.nadir, nadir_vector(off_nadir, roll)) < 0.6
+    assert abs(limb.off_nadir_deg - off_nadir) < 3.0 * limb.sigma_off_nadir_deg
+    assert abs((limb.roll_deg - roll + 180.0) % 360.0 - 180.0) < 3.0 * limb.sigma_roll_deg
+
+
+def test_sky_is_what_lies_above_the_horizon() -> None:
+    light = drawn_limb(off_nadir_deg=64.0, roll_deg=10.0)
+    limb = find_limb(light, focal_px=320.0, altitude_km=ALTITUDE_KM)
+    assert limb is not None
+    sky = sky_mask(limb, (534, 800))
+    assert sky[5, 400]
+    assert not sky[520, 400]
+    smaller = sky_mask(limb, light.shape)
+    assert abs(sky.mean() - smaller.mean()) < 0.005
+    assert sky_mask(limb, light.shape, margin_deg=3.0).sum() > smaller.sum()
+
+
+def test_focal_length_follows_from_the_curvature_where_it_is_unknown() -> None:
+    light = drawn_limb(off_nadir_deg=66.0, roll_deg=5.0)
+    limb = find_limb(light, focal_px=None, altitude_km=ALTITUDE_KM)
+    assert limb is not None
+    assert limb.focal_px == pytest.approx(320.0, rel=0.15)
+    assert abs(limb.roll_deg - 5.0) < 2.0
+
+
+def test_wrong_focal_length_is_told() -> None:
+    light = drawn_limb(off_nadir_deg=66.0, roll_deg=0.0)
+    right = find_limb(light, focal_px=320.0, altitude_km=ALTITUDE_KM)
+    wrong = find_limb(light, focal_px=1.3 * 320.0, altitude_km=ALTITUDE_KM)
+    assert right is not None
+    assert wrong is not None
+    assert right.focal_ratio == pytest.approx(1.0, abs=0.08)
+    assert wrong.focal_ratio == pytest.approx(1.0 / 1.3, abs=0.08)
+    assert wrong.sigma_off_nadir_deg > right.sigma_off_nadir_deg
+
+
+def test_both_edges_make_a_pair() -> None:
+    light = drawn_limb(off_nadir_deg=64.0, roll_deg=0.0, ground=0.05, cities=0)
+    limb = find_limb(light, focal_px=320.0, altitude_km=ALTITUDE_KM)
+    assert limb is not None
+    assert limb.paired
+    assert angle_between(limb.nadir, nadir_vector(64.0, 0.0)) < 0.6
+
+
+def test_hidden_half_of_the_arc_does_not_matter() -> None:
+    light = drawn_limb(off_nadir_deg=66.0, roll_deg=0.0)
+    light[:, :130] = 0.0
+    ignored = np.zeros(light.shape, bool)
+    ignored[:, :130] = True
+    limb = find_limb(light, focal_px=320.0, altitude_km=ALTITUDE_KM, ignored=ignored)
+    assert limb is not None
+    assert angle_between(limb.nadir, nadir_vector(66.0, 0.0)) < 1.0
+
+
+def test_cities_without_a_limb_give_none() -> None:
+    for seed in range(8):
+        light = drawn_limb(off_nadir_deg=20.0, roll_deg=40.0 * seed, cities=150, seed=seed)
+        assert find_limb(light, focal_px=320.0, altitude_km=ALTITUDE_KM) is None
+
+
+def test_straight_edges_are_no_limb() -> None:
+    rng = np.random.default_rng(4)
+    for slope in (0.0, 0.2, -0.7):
+        x, y = np.meshgrid(np.arange(400.0), np.arange(267.0))
+        light = np.where(y > 120.0 + slope * (x - 200.0), 0.1, 0.001)
+        light += 0.0005 * rng.standard_normal(light.shape)
+        for focal_px in (320.0, None):
+            found = find_limb(light.astype(np.float32), focal_px=focal_px, altitude_km=ALTITUDE_KM)
+            assert found is None
+
+
+def test_bent_the_wrong_way_is_no_limb() -> None:
+    light = drawn_limb(off_nadir_deg=66.0, roll_deg=0.0, airglow=0.0, ground=0.1, cities=0)
+    negative = (0.12 - np.minimum(light, 0.12)).astype(np.float32)
+    assert find_limb(light, focal_px=320.0, altitude_km=ALTITUDE_KM) is not None
+    assert find_limb(negative, focal_px=320.0, altitude_km=ALTITUDE_KM) is None
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+def test_featureless_pictures_give_none(value: float) -> None:
+    light = np.full((200, 300), value, np.float32)
+    assert find_limb(light, focal_px=300.0, altitude_km=ALTITUDE_KM) is None
+
+
+def test_what_cannot_be_is_refused() -> None:
+    with pytest.raises(ValueError, match="image of 16 pixels"):
+        find_limb(np.zeros((4, 4), np.float32), focal_px=10.0, altitude_km=ALTITUDE_KM)
+    with pytest.raises(ValueError, match="give its altitude"):
+        find_limb(np.zeros((40, 40), np.float32), focal_px=40.0, altitude_km=50.0)

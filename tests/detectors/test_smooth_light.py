@@ -1,0 +1,183 @@
+"""Broad light without grain is masked; lamps, noise and small lights are not."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from detectors.smooth_light import (
+    GRAIN_PX,
+    LEAST_GRAIN,
+    NOISE_SHARE,
+    STRONG_SIGMAS,
+    WINDOW_PX,
+    in_smooth_light,
+    smooth_light,
+)
+
+Light = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+HEIGHT, WIDTH = 200, 300
+LEVEL, NOISE = 0.02, 0.002
+LEAST_PX = 11
+ROW, COLUMN = np.mgrid[:HEIGHT, :WIDTH].astype(float)
+# The rim of what is masked: half a window beyond the light, and as much again
+RIM_PX = 2 * WINDOW_PX
+
+
+def around(radius: float, x: float = 150.0, y: float = 100.0) -> Mask:
+    return np.asarray(np.hypot(COLUMN - x, ROW - y) < radius)
+
+
+def night(seed: int = 0) -> Light:
+    """Even diffuse light with white noise."""
+    return LEVEL + np.random.default_rng(seed).normal(0.0, NOISE, (HEIGHT, WIDTH))
+
+
+def blob(area: Mask, brightness: float) -> Light:
+    """Light without grain: a soft-edged area of a mean brightness."""
+    soft = cv2.GaussianBlur(area.astype(float), (0, 0), 4.0)
+    return np.asarray(soft * brightness / soft[area].mean())
+
+
+def lamps(area: Mask, brightness: float, seed: int = 1) -> Light:
+    """As much light over the same area, from a lamp on every eighth pixel."""
+    rng = np.random.default_rng(seed)
+    lit = area & (rng.random(area.shape) < 0.12)
+    image = cv2.GaussianBlur(np.where(lit, rng.exponential(size=area.shape), 0.0), (0, 0), 0.8)
+    return np.asarray(image * brightness / image[area].mean())
+
+
+def masked(
+    light: Light, clipped: Mask | None = None, least_px: int = LEAST_PX, unit: float = 1.0
+) -> Mask:
+    flat = np.ones(light.shape, np.float32) * np.float32(unit)
+    saturated = np.zeros(light.shape, bool) if clipped is None else clipped
+    return smooth_light(
+        (unit * light).astype(np.float32),
+        np.float32(LEVEL) * flat,
+        np.float32(NOISE) * flat,
+        saturated.astype(np.float32),
+        least_px,
+    )
+
+
+@pytest.mark.parametrize("brightness", [0.03, 0.1, 0.3])
+def test_a_smooth_blob_is_masked_and_lamps_as_bright_are_not(brightness: float) -> None:
+    area = around(25.0)
+    mask = masked(night() + blob(area, brightness))
+    assert mask[area].all()
+    assert not mask[~around(25.0 + RIM_PX)].any()
+    for seed in range(3):
+        city = lamps(area, brightness, seed)
+        assert city[area].mean() == pytest.approx(brightness)
+        assert not masked(night() + city).any()
+
+
+def test_beside_each_other_only_the_smooth_one_is_masked() -> None:
+    glow, city = around(22.0, 80.0), around(22.0, 220.0)
+    mask = masked(night() + blob(glow, 0.2) + lamps(city, 0.2))
+    assert mask[glow].all()
+    assert not mask[city].any()
+
+
+@pytest.mark.parametrize("unit", [0.01, 0.3, 10.0])
+def test_the_unit_of_light_does_not_matter(unit: float) -> None:
+    light = night() + blob(around(22.0, 80.0), 0.2) + lamps(around(22.0, 220.0), 0.2)
+    assert (masked(light, unit=unit) == masked(light)).mean() > 0.999
+
+
+def test_how_much_grain_makes_a_city() -> None:
+    """Light that scatters from pixel to pixel by a share of itself: white, and so mostly fine.
+
+    The share of white noise that is finer than the grain's scale is computed here from the
+    filter's own taps.
+    """
+    tap = np.zeros((21, 21))
+    tap[10, 10] = 1.0
+    share = float(np.sqrt(((tap - cv2.GaussianBlur(tap, (0, 0), GRAIN_PX)) ** 2).sum()))
+    assert pytest.approx(share, abs=0.05) == NOISE_SHARE
+    area = around(25.0)
+    for part, expected in ((0.6, True), (0.85, True), (1.3, False), (3.0, False)):
+        scatter = np.random.default_rng(3).normal(1.0, part * LEAST_GRAIN / share, area.shape)
+        mask = masked(night() + blob(area, 0.2) * np.maximum(scatter, 0.0))
+        assert bool(mask[area].all()) is expected
+        assert bool(mask.any()) is expected
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_noise_alone_is_not_masked(seed: int) -> None:
+    assert not masked(night(seed)).any()
+    # Nor where the level is taken a little too low, as long as the light is not strong
+    assert not masked(night(seed) + 0.7 * STRONG_SIGMAS * NOISE).any()
+
+
+def test_noise_is_no_grain() -> None:
+    """A weak glow with a little grain of its own; with the noise's it would be a city's."""
+    area = around(40.0)
+    scatter = np.random.default_rng(4).normal(1.0, 0.11, area.shape)
+    glow = blob(area, 1.1 * STRONG_SIGMAS * NOISE) * scatter
+    inner = around(25.0)
+    mean = float(glow[inner].mean())
+    assert np.hypot(0.11 * mean, NOISE) > 1.05 * LEAST_GRAIN * mean
+    assert masked(night() + glow)[inner].all()
+
+
+def glowing(peak: float) -> tuple[Light, Mask]:
+    """A smooth glow whose middle is clipped at 1."""
+    light = night() + peak * np.exp(-0.5 * ((COLUMN - 150.0) ** 2 + (ROW - 100.0) ** 2) / 15.0**2)
+    return np.minimum(light, 1.0), np.asarray(light >= 1.0)
+
+
+def test_a_clipped_core_inside_smooth_light_is_masked() -> None:
+    light, clipped = glowing(2.0)
+    assert clipped.sum() > 500
+    mask = masked(light, clipped)
+    assert mask[clipped].all()
+    assert mask[around(25.0)].all()
+    assert not mask[~around(80.0)].any()
+
+
+def test_a_clipped_core_of_a_city_is_not() -> None:
+    core = around(10.0)
+    light = np.where(core, 1.0, np.minimum(night() + lamps(around(25.0), 0.6), 1.0))
+    assert not masked(light, light >= 1.0).any()
+    alone = np.where(core, 1.0, night())
+    assert not masked(alone, core).any()
+
+
+def test_clipped_light_has_no_grain_to_judge_by() -> None:
+    """A plateau at the sensor's limit, however broad, is no smooth light without some around it."""
+    broad = around(60.0)
+    light = np.where(broad, 1.0, night())
+    assert masked(light)[around(40.0)].all()
+    assert not masked(light, broad).any()
+
+
+@pytest.mark.parametrize(("radius", "expected"), [(3.0, False), (4.5, False), (8.0, True)])
+def test_small_lights_are_left_alone(radius: float, expected: bool) -> None:
+    """A lamp out of focus is smooth, but small."""
+    spot = cv2.GaussianBlur(around(radius).astype(float), (0, 0), 1.5) * 0.3
+    assert bool(masked(night() + spot).any()) is expected
+
+
+def test_the_least_width_decides() -> None:
+    light = night() + blob(around(14.0), 0.2)
+    assert masked(light, least_px=LEAST_PX)[around(14.0)].all()
+    assert not masked(light, least_px=81).any()
+
+
+def test_doubtful_light_belongs_to_the_smooth_light_that_it_touches() -> None:
+    """At least three tenths of an area must be smooth without doubt."""
+    doubtful = np.zeros((30, 100), bool)
+    doubtful[10:20, 10:40] = doubtful[10:20, 60:90] = True
+    solid = np.zeros_like(doubtful)
+    solid[10:20, 10:20] = True  # a third of the left one
+    solid[10:20, 60:68] = True  # a quarter of the right one
+    belongs = in_smooth_light(solid, doubtful)
+    assert belongs[10:20, 10:40].all()
+    assert belongs.sum() == 300
+    assert not in_smooth_light(np.zeros_like(solid), doubtful).any()

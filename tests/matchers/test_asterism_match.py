@@ -1,0 +1,258 @@
+"""Rotations are found again from stars that are turned, noisy, missing, false, mirrored, scaled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+from test_asterisms import sky, turned
+
+from matchers.asterism_figures import AsterismParameters
+from matchers.asterism_fit import fitted_rotations, fitted_scales, rescaled
+from matchers.asterism_match import Attitude, match
+from matchers.asterism_odds import MatchParameters
+from matchers.asterism_votes import often, turned_frames
+from matchers.asterisms import AsterismIndex, build_index
+
+FloatArray = NDArray[np.float64]
+NOISE = 2e-4  # tangents; 40 arc seconds
+STARS = AsterismParameters(neighbours=6, shape_tolerance=0.02, log_size_tolerance=0.02)
+HOW = MatchParameters(sigma_rad=3e-4, sigma_share=0.002)
+UNSURE = replace(STARS, log_size_tolerance=0.08)
+LADDER = replace(HOW, scale_free=True, scales=tuple(1.15**k for k in range(-3, 4)))
+# Of 1,000 random fields of 15 points no attitude came out above 3.0; see the test
+SURE = 4.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """What a camera shows of a sky, and the rotation that carries it there."""
+
+    rays: FloatArray
+    brightness: FloatArray
+    rotation: FloatArray
+
+
+def photograph(
+    seed: int,
+    stars: FloatArray,
+    brightness: FloatArray,
+    *,
+    towards: int = 0,
+    half_deg: float = 5.0,
+    noise: float = NOISE,
+    missing: float = 0.2,
+    false: int = 4,
+    scale: float = 1.0,
+    mirrored: bool = False,
+) -> Field:
+    """Stars in a square field around one of them, some missing, some false."""
+    rng = np.random.default_rng([seed, 7])
+    middle = frame_around(stars[towards]) @ Rotation.from_euler("z", rng.uniform(0, 7)).as_matrix()
+    local = stars @ middle
+    half = np.tan(np.radians(half_deg))
+    inside = (local[:, 2] > 0.0) & (np.abs(local[:, :2]) < half * local[:, 2:]).all(axis=1)
+    inside &= rng.random(len(stars)) >= missing
+    at = local[inside, :2] / local[inside, 2:]
+    at = at + noise * rng.standard_normal(at.shape)
+    at = scale * np.concatenate([at, rng.uniform(-half, half, (false, 2))])
+    if mirrored:
+        at[:, 0] *= -1.0
+    light = np.concatenate([brightness[inside], rng.choice(brightness, false)])
+    return Field(rays=np.column_stack([at, np.ones(len(at))]), brightness=light, rotation=middle)
+
+
+def frame_around(vector: FloatArray) -> FloatArray:
+    """Any rotation matrix whose third column is a vector."""
+    first = np.cross(vector, [0.6, -0.3, 0.74])
+    first /= np.linalg.norm(first)
+    return np.stack([first, np.cross(vector, first), vector], axis=1)
+
+
+def off_deg(found: Attitude, field: Field) -> float:
+    return float(np.degrees(Rotation.from_matrix(found.rotation.T @ field.rotation).magnitude()))
+
+
+@pytest.fixture(scope="module")
+def brightness() -> FloatArray:
+    return np.random.default_rng(1).pareto(1.5, 5000)
+
+
+@pytest.fixture(scope="module")
+def stars() -> FloatArray:
+    return sky(1, 5000)
+
+
+@pytest.fixture(scope="module")
+def whole_sky(stars: FloatArray, brightness: FloatArray) -> AsterismIndex:
+    return build_index(stars, brightness, STARS)
+
+
+@pytest.fixture(scope="module")
+def unsure_sky(stars: FloatArray, brightness: FloatArray) -> AsterismIndex:
+    return build_index(stars, brightness, UNSURE)
+
+
+def test_fields_of_ten_degrees_among_500_stars() -> None:
+    """500 stars within 40 degrees, a field of ten degrees with about ten of them."""
+    found = 0
+    for seed in range(40):
+        stars, light = sky(seed, 500, 40.0), np.random.default_rng(seed).pareto(1.5, 500)
+        index = build_index(stars, light, STARS)
+        towards = int(np.argmin(np.linalg.norm(stars - [0.1, 0.2, 0.97], axis=1)))
+        field = photograph(seed, stars, light, towards=towards, missing=0.1, false=2)
+        answers = match(index, field.rays, field.brightness, HOW)
+        if answers and answers[0].log10_odds > SURE:
+            assert off_deg(answers[0], field) < 0.3
+            found += 1
+    assert found >= 36
+
+
+def test_fields_of_the_whole_sky(
+    whole_sky: AsterismIndex, stars: FloatArray, brightness: FloatArray
+) -> None:
+    """A fifth of the stars missing, four false: found first, and far above the next."""
+    for seed in range(20):
+        field = photograph(seed, stars, brightness, towards=37 * seed, half_deg=7.5)
+        answers = match(whole_sky, field.rays, field.brightness, HOW)
+        assert off_deg(answers[0], field) < 0.1
+        assert answers[0].log10_odds > SURE
+        assert all(other.log10_odds < SURE for other in answers[1:])
+        assert [a.log10_odds for a in answers] == sorted(
+            (a.log10_odds for a in answers), reverse=True
+        )
+        # Inliers name the points as they were given
+        mine, its = answers[0].inliers.T
+        placed = field.rays[mine] / np.linalg.norm(field.rays[mine], axis=1, keepdims=True)
+        apart = np.linalg.norm(placed @ answers[0].rotation.T - stars[its], axis=1)
+        assert np.median(apart) < 3 * NOISE
+        assert len(set(its.tolist())) == len(its)
+
+
+def test_quads_find_the_same(stars: FloatArray, brightness: FloatArray) -> None:
+    index = build_index(stars, brightness, replace(STARS, members=4))
+    for seed in range(5):
+        field = photograph(seed, stars, brightness, towards=11 * seed, half_deg=7.5)
+        assert off_deg(match(index, field.rays, field.brightness, HOW)[0], field) < 0.1
+
+
+def test_an_unknown_scale_is_found(
+    unsure_sky: AsterismIndex, stars: FloatArray, brightness: FloatArray
+) -> None:
+    """Focal lengths from two thirds of the nominal one to a half more."""
+    for seed in range(6):
+        scale = float(np.random.default_rng(seed).uniform(0.7, 1.45))
+        field = photograph(seed, stars, brightness, towards=53 * seed, half_deg=7.5, scale=scale)
+        best = match(unsure_sky, field.rays, field.brightness, LADDER)[0]
+        assert off_deg(best, field) < 0.2
+        assert best.scale * scale == pytest.approx(1.0, abs=0.01)
+        assert best.log10_odds > SURE
+
+
+def test_a_mirrored_field_is_found_only_as_such(
+    whole_sky: AsterismIndex, stars: FloatArray, brightness: FloatArray
+) -> None:
+    field = photograph(3, stars, brightness, towards=99, half_deg=7.5, mirrored=True)
+    plain = match(whole_sky, field.rays, field.brightness, HOW)
+    assert all(answer.log10_odds < SURE for answer in plain)
+    both = match(whole_sky, field.rays, field.brightness, replace(HOW, mirrored=(False, True)))
+    assert both[0].mirrored
+    assert off_deg(both[0], field) < 0.1
+    assert both[0].log10_odds > SURE
+
+
+def test_nothing_is_sure_about_random_fields(whole_sky: AsterismIndex) -> None:
+    """50 fields of 15 random points, each against 5,000 stars: no odds above 10^4."""
+    rng = np.random.default_rng(11)
+    highest = -np.inf
+    for _ in range(50):
+        half = np.tan(np.radians(rng.uniform(5.0, 9.0)))
+        rays = np.column_stack([rng.uniform(-half, half, (15, 2)), np.ones(15)])
+        for answer in match(whole_sky, rays, rng.random(15), HOW):
+            highest = max(highest, answer.log10_odds)
+    assert np.isfinite(highest)
+    assert highest < SURE
+
+
+@settings(max_examples=15, deadline=None)
+@given(turn=st.integers(0, 10_000))
+def test_a_turned_reference_turns_the_answer(turn: int) -> None:
+    """The answer for a turned sky is the turned answer, wherever the poles of the frames lie."""
+    stars, light = sky(8, 400, 30.0), np.random.default_rng(8).pareto(1.5, 400)
+    field = photograph(5, stars, light, towards=int(np.argmax(stars[:, 2])), false=1)
+    matrix = turned(turn)
+    here = match(build_index(stars, light, STARS), field.rays, field.brightness, HOW)[0]
+    moved = build_index(stars @ matrix.T, light, STARS)
+    there = match(moved, field.rays, field.brightness, HOW)[0]
+    assert there.rotation == pytest.approx(matrix @ here.rotation, abs=1e-3)
+
+
+def test_few_points_give_nothing(whole_sky: AsterismIndex) -> None:
+    for count in (0, 1, 2):
+        assert match(whole_sky, sky(1, count, 3.0), np.ones(count), HOW) == []
+    nothing = build_index(np.zeros((0, 3)), np.zeros(0), STARS)
+    assert match(nothing, sky(1, 20, 3.0), np.ones(20), HOW) == []
+    with pytest.raises(ValueError, match="zero or not finite"):
+        match(whole_sky, np.full((5, 3), np.nan), np.ones(5), HOW)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), count=st.integers(2, 20))
+def test_the_fitted_rotation_is_the_true_one(seed: int, count: int) -> None:
+    """Wahba's problem against SciPy's solution, and proper for any input."""
+    rng = np.random.default_rng(seed)
+    points = sky(seed, count)
+    truth = turned(seed)
+    targets = points @ truth.T + 0.01 * rng.standard_normal(points.shape)
+    share = rng.uniform(0.1, 1.0, count)
+    found = fitted_rotations(points[None], targets[None], share[None], np.eye(3)[None])[0]
+    assert np.linalg.det(found) == pytest.approx(1.0)
+    if count > 2:
+        expected, _ = Rotation.align_vectors(targets, points, weights=share)
+        assert found == pytest.approx(expected.as_matrix(), abs=1e-6)
+
+
+def test_without_pairs_a_rotation_stays() -> None:
+    start = turned(1)[None]
+    points = sky(1, 5)[None]
+    assert fitted_rotations(points, points, np.zeros((1, 5)), start) == pytest.approx(start)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), scale=st.floats(0.9, 1.1))
+def test_the_fitted_scale_is_the_true_one(seed: int, scale: float) -> None:
+    rays = sky(seed, 12, 10.0)
+    targets = rescaled(rays, scale) @ turned(seed).T
+    once = np.ones((1, 12))
+    found = np.ones(1)
+    for _ in range(3):
+        found = fitted_scales(rays, targets[None], once, found, 0.2)
+    assert found[0] == pytest.approx(scale, rel=1e-4)
+    assert fitted_scales(rays, targets[None], 0.0 * once, np.ones(1), 0.2)[0] == 1.0
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), turn=st.floats(-3.0, 3.0))
+def test_turned_frames_carry_point_to_point(seed: int, turn: float) -> None:
+    a, b = sky(seed, 1), sky(seed + 1, 1)
+    rotation = turned_frames(a, b, np.array([turn]))
+    assert np.linalg.det(rotation) == pytest.approx([1.0])
+    assert (rotation[0] @ a[0]) == pytest.approx(b[0])
+    straight = turned_frames(a, b, np.zeros(1))
+    about = Rotation.from_matrix(rotation[0] @ straight[0].T).as_rotvec()
+    assert about == pytest.approx(turn * b[0], abs=1e-6)
+
+
+def test_the_fullest_cells_are_kept() -> None:
+    rng = np.random.default_rng(2)
+    key = np.concatenate([np.full(50, 7), np.full(30, 10**12), rng.integers(10**6, 10**9, 5000)])
+    key = rng.permutation(key).astype(np.int64)
+    kept = key[often(key, 2)]
+    assert sorted(set(kept.tolist())) == [7, 10**12]
+    assert len(kept) == 80
+    assert len(often(key, 10**6)) == len(key)

@@ -1,0 +1,219 @@
+"""The sparse search finds attitudes of simulated views from their towns alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from matchers.asterism_towns import (
+    FARTHEST_INCIDENCE_DEG,
+    MapTowns,
+    stereographic_rays,
+    suitable_level,
+    towns_around,
+)
+from matchers.camera import Camera
+from matchers.light_grid import LightGrid
+from matchers.photo_light import LightImage
+from matchers.pose import moved
+from matchers.pyramid import pyramid
+from matchers.sparse import SparseParameters, map_towns, propose, working_px
+from tests.matchers.lamp_world import (
+    LampWorld,
+    camera_over,
+    ecef,
+    geodetic,
+    light_grid,
+    log_picture,
+    town_lamps,
+)
+
+Image = NDArray[np.float32]
+WEST, SOUTH, EAST, NORTH = -8.0, 30.0, 32.0, 56.0
+PARAMETERS = SparseParameters()
+WIDTH, HEIGHT, FOCAL_PX = 144, 96, 200.0
+
+
+@pytest.fixture(scope="module")
+def lamps() -> LampWorld:
+    return town_lamps(2, WEST, SOUTH, EAST, NORTH, towns=4000, lamps_per_town=15, radius_km=4.0)
+
+
+@pytest.fixture(scope="module")
+def levels(lamps: LampWorld) -> tuple[LightGrid, ...]:
+    return pyramid(light_grid(lamps, WEST, SOUTH, EAST, NORTH, 0.02), 5)
+
+
+def drawn_camera(seed: int, mirrored: bool = False) -> Camera:
+    """A camera over the middle of the world: tilts up to 50 degrees, any roll."""
+    rng = np.random.default_rng(seed)
+    return camera_over(
+        rng.uniform(8.0, 16.0),
+        rng.uniform(40.0, 46.0),
+        off_nadir=rng.uniform(0.0, 50.0),
+        azimuth=rng.uniform(0.0, 360.0),
+        roll=rng.uniform(-180.0, 180.0),
+        width=WIDTH,
+        height=HEIGHT,
+        focal_px=FOCAL_PX,
+        mirrored=mirrored,
+    )
+
+
+def light_image(values: Image) -> LightImage:
+    return LightImage(values=values, weight=np.ones_like(values), factor=1.0)
+
+
+def miss_share(found: Camera, truth: Camera) -> float:
+    """How far the true camera's ground moves in the found one's picture, median, of its width."""
+    x, y = np.meshgrid(np.linspace(8, WIDTH - 9, 7), np.linspace(8, HEIGHT - 9, 5))
+    at_x, at_y = found.ecef_to_pixel(truth.pixel_to_ecef(x, y))
+    gap = np.where(np.isfinite(at_x), np.hypot(at_x - x, at_y - y), 1e3)
+    return float(np.median(gap)) / WIDTH
+
+
+def best_misses(
+    lamps: LampWorld, levels: tuple[LightGrid, ...], seeds: range, along_km: float
+) -> list[float]:
+    """Miss of the best of five proposals with a focal length 3 % off and a wrong position."""
+    found = []
+    for seed in seeds:
+        truth = drawn_camera(seed)
+        photo = light_image(log_picture(truth, lamps))
+        heading = [np.cos(seed), np.sin(seed), 0.5]
+        position = moved(truth.position_ecef_m, heading, 1e3 * along_km, 0.0, 0.0)
+        believed = replace(
+            truth,
+            focal_px=FOCAL_PX * (1.03 if seed % 2 else 0.97),
+            quaternion=(0.0, 0.0, 0.0, 1.0),
+            position_ecef_m=tuple(position.tolist()),
+        )
+        towns = map_towns(levels, believed, PARAMETERS)
+        peaks = propose(towns, photo, believed, PARAMETERS)
+        assert [p.score for p in peaks] == sorted((p.score for p in peaks), reverse=True)
+        assert len(peaks) <= PARAMETERS.kept
+        found.append(min((miss_share(p.camera, truth) for p in peaks[:5]), default=1.0))
+    return found
+
+
+def test_attitudes_are_found(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
+    found = best_misses(lamps, levels, range(20), 0.0)
+    assert sum(miss < 0.04 for miss in found) >= 18
+
+
+def test_attitudes_are_found_from_60_km_beside(
+    lamps: LampWorld, levels: tuple[LightGrid, ...]
+) -> None:
+    found = best_misses(lamps, levels, range(20), 60.0)
+    assert sum(miss < 0.08 for miss in found) >= 16
+
+
+def test_a_mirrored_picture_is_found_as_such(
+    lamps: LampWorld, levels: tuple[LightGrid, ...]
+) -> None:
+    truth = drawn_camera(4, mirrored=True)
+    photo = light_image(log_picture(truth, lamps))
+    blank = replace(truth, mirrored=False, quaternion=(0.0, 0.0, 0.0, 1.0))
+    towns = map_towns(levels, blank, PARAMETERS)
+    both = replace(PARAMETERS, mirrored=(False, True))
+    best = propose(towns, photo, blank, both)[0]
+    assert best.camera.mirrored
+    assert miss_share(best.camera, truth) < 0.04
+    plain = propose(towns, photo, blank, PARAMETERS)
+    assert all(not peak.camera.mirrored and peak.score < best.score for peak in plain)
+
+
+def test_towns_extracted_elsewhere_serve(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
+    """Towns sought from 150 km away are projected anew."""
+    truth = drawn_camera(6)
+    photo = light_image(log_picture(truth, lamps))
+    position = moved(truth.position_ecef_m, [0.3, 1.0, 0.2], 150e3, 0.0, 0.0)
+    elsewhere = replace(truth, position_ecef_m=tuple(position.tolist()))
+    peaks = propose(map_towns(levels, elsewhere, PARAMETERS), photo, truth, PARAMETERS)
+    assert miss_share(peaks[0].camera, truth) < 0.04
+
+
+def test_darkness_proposes_nothing(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
+    truth = drawn_camera(1)
+    photo = light_image(log_picture(truth, lamps))
+    dark = tuple(replace(level, values=np.zeros_like(level.values)) for level in levels)
+    assert propose(map_towns(dark, truth, PARAMETERS), photo, truth, PARAMETERS) == []
+    black = light_image(np.zeros_like(photo.values))
+    assert propose(map_towns(levels, truth, PARAMETERS), black, truth, PARAMETERS) == []
+
+
+def test_a_masked_photo_is_read_where_it_counts(
+    lamps: LampWorld, levels: tuple[LightGrid, ...]
+) -> None:
+    """Bright hardware over a third of the picture, masked: the rest is enough."""
+    truth = drawn_camera(2)
+    values = log_picture(truth, lamps)
+    weight = np.ones_like(values)
+    weight[:, : WIDTH // 3] = 0.0
+    rng = np.random.default_rng(0)
+    hidden = np.where(weight > 0, values, cv2.blur(rng.random(values.shape), (5, 5)) * 9)
+    photo = LightImage(values=hidden.astype(np.float32), weight=weight, factor=1.0)
+    peaks = propose(map_towns(levels, truth, PARAMETERS), photo, truth, PARAMETERS)
+    assert min(miss_share(peak.camera, truth) for peak in peaks[:5]) < 0.04
+
+
+@pytest.mark.parametrize(("lon", "lat"), [(12.0, 43.0), (179.95, -10.0), (30.0, 69.0)])
+def test_towns_of_the_map_lie_where_its_lights_are(lon: float, lat: float) -> None:
+    """Small towns out to 60 degrees off nadir, across the antimeridian, far north."""
+    step = 0.05
+    grid = np.zeros((400, 400), np.float32)
+    at = [(200, 200), (200, 262), (140, 210), (230, 120), (90, 200), (200, 330)]
+    for row, col in at:
+        grid[row - 1 : row + 2, col - 1 : col + 2] = 2.0
+    lon0, lat0 = lon - 200 * step, lat + 200 * step
+    levels = pyramid(LightGrid(values=grid, lon0_deg=lon0, lat0_deg=lat0, step_deg=step), 3)
+    towns = towns_around(
+        levels, ecef(lon, lat, 410e3), 150.0, 68.5, scale_px=1.8, smooth_px=0.7, most=50
+    )
+    expected = ecef([lon0 + c * step for _, c in at], [lat0 - r * step for r, _ in at])
+    camera = ecef(lon, lat, 410e3)
+    for place in expected:
+        gap = np.linalg.norm(towns.ground_ecef_m - place, axis=1).min()
+        distance = np.linalg.norm(place - camera)
+        # A pixel of the photo, seen as flatly as it is; the map's own pixel has 5.6 km
+        slant = 1.0 / np.cos(np.arctan2(np.linalg.norm(place - ecef(lon, lat)), 410e3))
+        assert gap < max(3e3, slant * distance / 150.0)
+
+
+def test_towns_beyond_the_limit_are_not_seen() -> None:
+    camera = ecef(10.0, 45.0, 410e3)
+    ground = ecef([10.0, 22.0, 35.0], [45.0, 45.0, 45.0])
+    towns = MapTowns(ground_ecef_m=ground, contrast=np.array([3.0, 2.0, 1.0]))
+    vectors, contrast = towns.seen_from(camera)
+    assert contrast.tolist() == [3.0, 2.0]
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1.0)
+    lon, lat, _ = geodetic(camera + 410e3 * vectors[0])
+    assert (float(lon), float(lat)) == pytest.approx((10.0, 45.0), abs=1e-6)
+    assert FARTHEST_INCIDENCE_DEG < 90.0
+
+
+def test_the_stereographic_view_is_one() -> None:
+    """A ray at r pixels from the middle leaves the axis by 2 atan(r / 2 f)."""
+    x, y = np.array([0.0, 30.0, -80.0, 200.0]), np.array([0.0, 40.0, 60.0, -100.0])
+    rays = stereographic_rays(x, y, 150.0)
+    assert np.linalg.norm(rays, axis=1) == pytest.approx(1.0)
+    assert np.arccos(rays[:, 2]) == pytest.approx(2 * np.arctan(np.hypot(x, y) / 300.0))
+    assert np.arctan2(rays[1:, 1], rays[1:, 0]) == pytest.approx(np.arctan2(y[1:], x[1:]))
+
+
+@pytest.mark.parametrize(("pixels", "level"), [(0.2, 0), (0.5, 0), (1.1, 1), (2.2, 2), (45.0, 3)])
+def test_pieces_take_the_level_of_their_mean_side(pixels: float, level: int) -> None:
+    col, row = np.meshgrid(np.arange(9.0) * 8 * pixels, np.arange(9.0) * 8 * pixels * 4.0)
+    assert suitable_level(col, row, 4) == level
+    assert suitable_level(np.full((9, 9), np.nan), row, 4) == 0
+
+
+def test_the_working_size_follows_the_ground() -> None:
+    wide = replace(drawn_camera(0), width_px=1500, height_px=1000, focal_px=28 / 36 * 1500)
+    tele = replace(wide, focal_px=400 / 36 * 1500)
+    assert working_px(wide, 410.0) > working_px(tele, 410.0) >= 36
+    assert working_px(wide, 410.0) == working_px(wide, 500.0)

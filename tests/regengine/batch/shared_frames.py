@@ -1,0 +1,76 @@
+"""Three photographs ten seconds apart, by a clock that is wrong, and their registration."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from PIL import Image
+
+from benchmarks.simulate.case_sources import SAMPLE_REGION, SAMPLE_SEED
+from benchmarks.simulate.exif import CameraSettings, exif_bytes
+from benchmarks.simulate.lamps import Realisation
+from benchmarks.simulate.render import render
+from benchmarks.simulate.sample_frames import FRAMES
+from benchmarks.simulate.scene import SceneParameters
+from benchmarks.simulate.sim_camera import SimCamera
+from benchmarks.simulate.town_world import draw_town_world
+from regengine.hints import Hints
+from regengine.orbit import position_from_elements
+from regengine.pipeline import RunInputs, facts_of_photo, process_photo
+from regengine.register import RegisterParams
+from regengine.result import FrameResult
+from regengine.shared_knowledge import FrameFacts
+from regengine.tle import load_tle_file
+from tests.conftest import ROOT
+from tests.regengine.registration.time_lapse import Ticks
+
+SAMPLES = ROOT / "data_samples"
+BEHIND_S = 40.0  # what the camera's clock is behind
+APART_S = 10.0
+SAMPLE = FRAMES[2]
+WIDTH, HEIGHT = 480, 320
+NAMES = ("lapse_1.jpg", "lapse_2_hard.jpg", "lapse_3.jpg")
+
+
+def inputs(looks: float) -> RunInputs:
+    """What a run is given; the search may make so many looks."""
+    return RunInputs(
+        lights=(SAMPLES / "lights.tif",),
+        tle=SAMPLES / "tle.txt",
+        register=RegisterParams(max_seconds=looks, clock=Ticks()),
+    )
+
+
+def photograph(folder: Path) -> tuple[list[Path], list[SimCamera]]:
+    """The photos, and their true cameras."""
+    world = draw_town_world(SAMPLE_SEED, SAMPLE_REGION)
+    elements = load_tle_file(SAMPLES / "tle.txt").best_for(SAMPLE.time_utc)
+    paths, cameras = [], []
+    for number, name in enumerate(NAMES):
+        moment = SAMPLE.time_utc + timedelta(seconds=APART_S * number)
+        camera = SimCamera.pointed(
+            position_ecef_m=position_from_elements(elements, moment).position_ecef_m,
+            pointing=SAMPLE.pointing,
+            width_px=WIDTH,
+            height_px=HEIGHT,
+            focal_px=SAMPLE.focal_mm / 36.0 * WIDTH,
+        )
+        picture = render(camera, world, Realisation(number=2), SceneParameters(seed=number))
+        clock_utc = moment - timedelta(seconds=BEHIND_S)
+        settings = CameraSettings(clock_utc=clock_utc, focal_mm=SAMPLE.focal_mm)
+        path = folder / name
+        Image.fromarray(picture).save(path, quality=95, exif=exif_bytes(settings))
+        paths.append(path)
+        cameras.append(camera)
+    return paths, cameras
+
+
+def register(path: Path, hints: Hints | None = None) -> FrameResult:
+    """Register a photo; what is named hard has little time."""
+    return process_photo(path, inputs(4.0 if "hard" in path.name else 300.0), hints)
+
+
+def facts_of(path: Path) -> FrameFacts | None:
+    """Time and camera of a photo."""
+    return facts_of_photo(path, inputs(0.0))

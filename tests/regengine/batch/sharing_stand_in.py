@@ -1,0 +1,70 @@
+"""Registration that looks at file names: what can be solved alone, and what only with hints."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from regengine.hints import SOURCE, Hints
+from regengine.outcome import iso_utc
+from regengine.result import FrameResult, Reason
+from regengine.shared_knowledge import FrameFacts
+from tests.example_results import fake_process, proposal
+
+START = datetime(2016, 5, 1, 12, tzinfo=UTC)
+OFFSET_S = 300.0
+DOUBT = Reason(code="low_probability", text="Not enough.")
+
+
+def facts_of(path: Path) -> FrameFacts | None:
+    """From names such as ``0010_hard.jpg``: a frame ten seconds after the first."""
+    if not path.stem[:4].isdigit():
+        return None
+    return FrameFacts(
+        frame=path.stem,
+        camera_body="NIKON D4" if "other" in path.stem else "NIKON D3S",
+        time_utc=START + timedelta(seconds=int(path.stem[:4])),
+        focal_mm=85.0,
+        size_px=(640, 426),
+    )
+
+
+def register(path: Path, hints: Hints | None = None) -> FrameResult:
+    """Accepted; where the name says ``hard``, only with a hint; ``hopeless``, never.
+
+    ``never_again``: the whole process dies in the second search.
+    """
+    facts = facts_of(path)
+    if facts is None:
+        return fake_process(path)
+    again = hints is not None and hints.beat is not None
+    if "never_again" in path.stem and again:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "broken_again" in path.stem and again:
+        raise ValueError("no more")
+    solved = proposal().solved
+    assert solved is not None
+    told = hints is not None and abs(hints.offset_s - OFFSET_S) < 5.0
+    good = "hopeless" not in path.stem and (told or not ("hard" in path.stem or again))
+    likelihood = 0.9997 if good else 0.4 if again else 0.5
+    result = replace(
+        proposal(path.stem, "accepted" if good else "review"),
+        path=str(path),
+        sha256=hashlib.sha256(path.name.encode()).hexdigest(),  # tests write the name as content
+        camera_body=facts.camera_body,
+        time_utc=iso_utc(facts.time_utc),
+        probability=likelihood,
+        reasons=() if good else (DOUBT,),
+        solved=replace(solved, along_track_offset_s=OFFSET_S),
+        seconds=1.0,
+    )
+    if "dark" in path.stem:
+        reason = Reason(code="not_a_night_city_frame", text="Day.")
+        result = replace(result, verdict="no_match", probability=None, reasons=(reason,))
+    if hints is not None:
+        result = replace(result, sources=(*result.sources, (SOURCE, hints.source)))
+    return result

@@ -1,0 +1,308 @@
+"""Photos of a batch that help each other: passes, what is held back, what stands in the end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sharing_stand_in import OFFSET_S, START, facts_of, register
+
+from regengine.batch import sharing
+from regengine.batch.plan import Task
+from regengine.batch.run import BatchOptions, BatchSummary, run_batch
+from regengine.batch.sharing import SharingPlan
+from regengine.batch.stretch import MINUTE_S, followers_of, may_gain, the_better
+from regengine.hints import SOURCE, Hints, replaces
+from regengine.result import FrameResult
+from regengine.store.reader import read_store, read_tables
+from regengine.store.rows import StoredFrame
+from regengine.store.schema import GROUPS
+from regengine.store.writer import StoreWriter
+from tests.conftest import ROOT
+from tests.example_results import nothing_found, proposal
+
+OPTIONS = BatchOptions(parameters="{}", parameters_sha256="p", workers=0, facts_of=facts_of)
+LAPSE = ("0000_a.jpg", "0010_b_hard.jpg", "0020_c.jpg", "0500_d_hard.jpg", "0600_e_hopeless.jpg")
+
+
+def make(folder: Path, *names: str) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / name for name in names]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    return paths
+
+
+def run(
+    photos: Sequence[Path],
+    store: Path,
+    options: BatchOptions = OPTIONS,
+    process: Callable[..., FrameResult] = register,
+) -> tuple[list[FrameResult], BatchSummary]:
+    reported: list[FrameResult] = []
+    with StoreWriter(store) as writer:
+        summary = run_batch(photos, process, writer, options, reported.append)
+    return reported, summary
+
+
+def hint_of(result: FrameResult) -> str | None:
+    return dict(result.sources).get(SOURCE)
+
+
+def test_frames_are_solved_by_what_others_tell_them_and_say_so(tmp_path: Path) -> None:
+    photos = make(tmp_path / "photos", *LAPSE)
+    alone, _ = run(photos, tmp_path / "alone.h5", replace(OPTIONS, facts_of=None))
+    assert [r.verdict for r in alone] == ["accepted", "review", "accepted", "review", "review"]
+    reported, summary = run(photos, tmp_path / "run.h5")
+    assert summary.verdicts == {"accepted": 4, "review": 1}
+    told = {result.frame[5]: result for result in reported}
+    assert hint_of(told["a"]) is None
+    assert hint_of(told["b"]) == "with clock and lens of 0000_a, neighbour 0000_a"
+    assert hint_of(told["d"]) == (
+        "searched again with clock and lens of 0020_c, 0010_b_hard, 0000_a"
+    )
+    assert hint_of(told["e"]) is None  # the first result stands
+    assert told["e"].probability == 0.5
+    assert (told["d"].seconds, told["e"].seconds) == (2.0, 2.0)
+    assert {s.result.frame: s.result for s in read_store(tmp_path / "run.h5")} == {
+        result.frame: result for result in reported
+    }
+
+
+def test_each_photo_is_reported_once_and_its_final_result_alone(tmp_path: Path) -> None:
+    photos = make(tmp_path / "photos", *LAPSE)
+    store = tmp_path / "run.h5"
+    seen: list[str] = []
+
+    def report(result: FrameResult) -> None:
+        assert result in [stored.result for stored in read_store(store)]
+        seen.append(result.frame)
+
+    with StoreWriter(store) as writer:
+        run_batch(photos, register, writer, OPTIONS, report)
+    assert sorted(seen) == [path.stem for path in photos]
+    assert [s.frame_index for s in read_store(store)] == [0, 1, 2, 3, 4]
+
+
+def equal_tables(one: Path, two: Path) -> None:
+    first, second = read_tables(one), read_tables(two)
+    for group, columns in GROUPS.items():
+        for column in columns:
+            if column.volatile:
+                continue
+            values = first[group][column.name], second[group][column.name]
+            if column.kind.startswith("float"):
+                np.testing.assert_array_equal(*values, err_msg=column.name)
+            else:
+                assert values[0].tolist() == values[1].tolist(), column.name
+
+
+def test_workers_and_their_number_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "STRETCH", 4)
+    photos = make(tmp_path / "photos", *LAPSE, "0610_f.jpg", "0611_g_hard.jpg", "x.jpg", "bad.jpg")
+    for name, workers in (("zero.h5", 0), ("two.h5", 2)):
+        run(photos, tmp_path / name, replace(OPTIONS, workers=workers))
+    equal_tables(tmp_path / "zero.h5", tmp_path / "two.h5")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_hints_do_not_depend_on_what_is_finished_first(seed: int) -> None:
+    """Any number of tasks under way, finished in any order: the same results."""
+    chance = random.Random(seed)
+    names = [f"{t:04d}_{kind}.jpg" for t in range(0, 300, 25) for kind in ("x", "hard", "hopeless")]
+    tasks = [Task(frame_index=k, path=Path(n), sha256="") for k, n in enumerate(names)]
+
+    def finish(choose: Callable[[list[Task]], int], at_once: int) -> dict[int, FrameResult]:
+        plan = SharingPlan(iter(tasks), facts_of)
+        under_way: list[Task] = []
+        final: dict[int, FrameResult] = {}
+        exhausted = False
+        while under_way or not exhausted:
+            while not exhausted and len(under_way) < at_once:
+                item = next(plan, "end")
+                exhausted = item == "end"
+                if not isinstance(item, Task):
+                    break
+                under_way.append(item)
+            if under_way:
+                task = under_way.pop(choose(under_way))
+                for done, result in plan.finished(task, register(task.path, hints=task.hints)):
+                    assert done.frame_index not in final
+                    final[done.frame_index] = result
+        return final
+
+    in_order = finish(lambda _: 0, 1)
+    assert sorted(in_order) == list(range(len(names)))
+    shuffled = finish(lambda some: chance.randrange(len(some)), chance.randrange(2, 9))
+    assert shuffled == in_order
+
+
+def test_what_cannot_change_is_not_held_back(tmp_path: Path) -> None:
+    """All but frames with company and something to gain are final at once."""
+    photos = make(
+        tmp_path, "0000_a.jpg", "0100_dark.jpg", "0200_other_hard.jpg", "x.jpg", "0300_b_hard.jpg"
+    )
+    tasks = [Task(frame_index=k, path=path, sha256="") for k, path in enumerate(photos)]
+    plan = SharingPlan(iter(tasks), facts_of)
+    at_once = []
+    for _ in photos[:-1]:
+        task = next(plan)
+        assert isinstance(task, Task)
+        final = plan.finished(task, register(task.path))
+        at_once.append([done.path.stem for done, _ in final])
+    assert at_once == [["0000_a"], ["0100_dark"], ["0200_other_hard"], ["x"]]
+    last = next(plan)
+    assert isinstance(last, Task)
+    assert plan.finished(last, register(last.path)) == []
+    again = next(plan)
+    assert isinstance(again, Task)
+    assert again.hints is not None
+    assert (again.path, again.hints.beat) == (last.path, 0.5)
+
+
+def test_a_second_search_that_fails_costs_nothing(tmp_path: Path) -> None:
+    photos = make(tmp_path / "photos", "0000_a.jpg", "0100_hopeless_broken_again.jpg")
+    reported, summary = run(photos, tmp_path / "run.h5")
+    assert summary.verdicts == {"accepted": 1, "review": 1}
+    assert reported[1].probability == 0.5
+
+
+SCRIPT = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    sys.path.insert(0, sys.argv[3])
+    from sharing_stand_in import facts_of, register
+    from regengine.batch.discover import find_photos
+    from regengine.batch.run import BatchOptions, run_batch
+    from regengine.records import record_line
+    from regengine.store import writer as writer_module
+
+    writer_module.PART_FRAMES = 1
+    options = BatchOptions(parameters="{}", parameters_sha256="p", workers=0, facts_of=facts_of)
+    with writer_module.StoreWriter(Path(sys.argv[2])) as writer:
+        report = lambda result: print(record_line(result), flush=True)
+        run_batch(find_photos([sys.argv[1]]), register, writer, options, report)
+    """
+)
+
+
+def test_a_kill_between_passes_loses_nothing_that_was_reported(tmp_path: Path) -> None:
+    names = ("0000_a.jpg", "0010_b_hard.jpg", "0500_c_hard.jpg", "0700_hard_never_again.jpg")
+    photos = make(tmp_path / "photos", *names)
+    store = tmp_path / "run.h5"
+    command = [sys.executable, "-c", SCRIPT, photos[0].parent, store, Path(__file__).parent]
+    killed = subprocess.run(
+        [str(part) for part in command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    reported = [json.loads(line)["frame"] for line in killed.stdout.splitlines()]
+    assert {"0000_a", "0010_b_hard"} <= set(reported)
+    assert "0700_hard_never_again" not in reported
+    assert [s.result.frame for s in read_store(store)] == sorted(reported)
+
+    def mended(path: Path, hints: Hints | None = None) -> FrameResult:
+        result = register(path.with_name(path.name.replace("never", "ever")), hints)
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        return replace(result, frame=path.stem, path=str(path), sha256=sha256)
+
+    resumed, summary = run(photos, store, process=mended)
+    assert summary.resumed == len(reported)
+    assert summary.verdicts == {"accepted": 4}
+    whole, _ = run(photos, tmp_path / "whole.h5", process=mended)
+    assert sorted(r.frame for r in resumed) == sorted(r.frame for r in whole)
+    assert {r.frame: hint_of(r) for r in resumed} == {r.frame: hint_of(r) for r in whole}
+
+
+def test_stored_frames_help_as_they_did_when_they_were_made() -> None:
+    """A result of the third pass is no help in it: it was not there in the run that made it."""
+    names = ["0000_a.jpg", "0500_b_hard.jpg", "0600_c_hard.jpg"]
+    whole = SharingPlan(
+        iter([Task(frame_index=k, path=Path(n), sha256="") for k, n in enumerate(names)]), facts_of
+    )
+    final: dict[str, FrameResult] = {}
+    for task in whole:
+        assert isinstance(task, Task)
+        done = whole.finished(task, register(task.path, hints=task.hints))
+        final |= {t.path.stem[5]: result for t, result in done}
+    stored = [
+        StoredFrame(frame_index=k, result=final[letter]) for k, letter in ((0, "a"), (1, "b"))
+    ]
+    resumed = SharingPlan(
+        iter([*stored, Task(frame_index=2, path=Path(names[2]), sha256="")]), facts_of
+    )
+    assert [next(resumed), next(resumed)] == stored
+    alone = next(resumed)
+    assert isinstance(alone, Task)
+    assert resumed.finished(alone, register(alone.path)) == []
+    again = next(resumed)
+    assert isinstance(again, Task)
+    ((_, result),) = resumed.finished(again, register(again.path, hints=again.hints))
+    assert result == final["c"]
+    assert next(resumed, None) is None
+
+
+def test_minutes_begin_with_a_frame_of_their_own() -> None:
+    def at(*seconds: float, body: str = "NIKON D3S") -> list[float]:
+        known = {
+            k: replace(facts, camera_body=body, time_utc=START + timedelta(seconds=s))
+            for k, s in enumerate(seconds)
+            if (facts := facts_of(Path("0000_a.jpg"))) is not None
+        }
+        return [seconds[k] for k in sorted(followers_of(known))]
+
+    assert at(0.0) == []
+    assert at(0.0, 10.0, MINUTE_S, MINUTE_S + 1.0, MINUTE_S + 2.0) == [10.0, 60.0, 62.0]
+    assert at(100.0, 0.0, 50.0) == [50.0]  # by time, not by number
+    assert at(5.0, 5.0) == [5.0]
+
+
+def test_cameras_have_minutes_of_their_own() -> None:
+    one, other = facts_of(Path("0000_a.jpg")), facts_of(Path("0001_other.jpg"))
+    assert one is not None
+    assert other is not None
+    assert followers_of({0: one, 1: other}) == set()
+
+
+@pytest.mark.parametrize(
+    ("new", "beat", "wins"),
+    [
+        (proposal(verdict="accepted"), 0.9999, True),
+        (replace(proposal(verdict="review"), probability=0.6), 0.5, True),
+        (replace(proposal(verdict="review"), probability=0.4), 0.5, False),
+        (replace(nothing_found(), probability=0.04), 0.0, False),
+        (replace(nothing_found(), verdict="failed"), 0.0, False),
+    ],
+)
+def test_a_second_result_stands_where_it_is_accepted_or_likelier(
+    new: FrameResult, beat: float, wins: bool
+) -> None:
+    assert replaces(new, beat) is wins
+    old = replace(proposal(verdict="review"), probability=beat, seconds=2.0)
+    kept = the_better(old, new)
+    assert kept.verdict == (new if wins else old).verdict
+    assert kept.seconds == 2.0 + new.seconds
+
+
+def test_what_is_accepted_or_beyond_help_has_nothing_to_gain() -> None:
+    review = proposal(verdict="review")
+    assert review.nadir is not None
+    assert may_gain(review)
+    assert not may_gain(proposal(verdict="accepted"))
+    assert not may_gain(nothing_found())
+    recorded = replace(review, nadir=replace(review.nadir, source="record"))
+    assert not may_gain(recorded)  # its place on the track comes from no clock
+    assert OFFSET_S > 0.0

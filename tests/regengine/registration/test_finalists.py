@@ -1,0 +1,65 @@
+"""The best candidates on finer images: which stay, and in which order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from matchers.attitude import turned
+from regengine import finalists
+from regengine.finalists import FINALISTS, Finalist, compare_finalists
+from regengine.hypotheses import SAME_SHARE, Candidate, field_share, same_view
+from tests.regengine.registration.simulated_frames import Solved, light_map
+
+
+def wrong_ones(candidate: Candidate, count: int) -> list[Candidate]:
+    """Views turned about the axis, which correlate well by accident."""
+    return [
+        replace(candidate, camera=turned(candidate.camera, [0.0, 0.0, 0.5 + 0.6 * k]), ncc=0.9)
+        for k in range(count)
+    ]
+
+
+def test_a_finalist_is_worth_what_its_field_allows(near_nadir: Solved) -> None:
+    first = near_nadir.best.finalists[0]
+    assert first.share == field_share(first.camera) == 1.0
+    assert first.score == first.ncc
+    tele = replace(first, camera=replace(first.camera, focal_px=16.0 * first.camera.focal_px))
+    assert tele.share == pytest.approx((295.0 / 16.0 / 180.0) ** 0.5, rel=0.05)
+    assert tele.score == pytest.approx(tele.ncc * tele.share)
+
+
+def test_the_right_candidate_stands_out_on_finer_images(near_nadir: Solved) -> None:
+    """Though it came last of the coarse ones."""
+    fine = near_nadir.fine(near_nadir.frame.path)
+    right = replace(near_nadir.best.finalists[0].candidate, ncc=0.1)
+    found = compare_finalists(
+        light_map(), fine, near_nadir.best.camera, [*wrong_ones(right, 6), right]
+    )
+    assert found[0].candidate is right
+    assert 1 <= len(found) <= FINALISTS
+    assert [f.score for f in found] == sorted((f.score for f in found), reverse=True)
+    pairs = [(a, b) for k, a in enumerate(found) for b in found[k + 1 :]]
+    assert not any(same_view(a.camera, b.camera, SAME_SHARE) for a, b in pairs)
+
+
+def test_finalists_are_ordered_by_what_they_are_worth(
+    near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a narrow field a higher correlation is expected."""
+    fine = near_nadir.fine(near_nadir.frame.path)
+    wide = near_nadir.best.finalists[0].candidate
+    turned_away = turned(wide.camera, [0.0, 0.0, 2.0])
+    tele = replace(wide, camera=replace(turned_away, focal_px=16.0 * wide.camera.focal_px))
+    reached = {id(wide): 0.5, id(tele): 0.8}
+
+    def aligned(light_map: object, image: object, stored: object, f: Finalist, _: int) -> Finalist:
+        return replace(f, ncc=reached[id(f.candidate)])
+
+    monkeypatch.setattr(finalists, "aligned_finalist", aligned)
+    found = compare_finalists(light_map(), fine, near_nadir.best.camera, [tele, wide])
+    assert [f.candidate for f in found] == [wide, tele]
+    reached[id(wide)] = 0.2
+    found = compare_finalists(light_map(), fine, near_nadir.best.camera, [tele, wide])
+    assert [f.candidate for f in found] == [tele, wide]

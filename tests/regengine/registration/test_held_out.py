@@ -1,0 +1,137 @@
+"""Patches held back from the fit: where they land, and what that proves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from matchers.refine import RefineParameters
+from regengine import evidence
+from regengine.evidence import FOLDS, LANDED_PX, SHARES_LANDED, HeldOut, held_out
+from regengine.finalists import Solution
+from tests.regengine.registration.simulated_frames import Solved
+
+PARAMETERS = RefineParameters()
+DRAWS = 30
+
+
+def displaced(solution: Solution, dx: NDArray[np.float64], dy: NDArray[np.float64]) -> Solution:
+    """The solution with its patches found elsewhere in the photo."""
+    matches = replace(solution.refinement.matches, dx=dx, dy=dy)
+    return replace(solution, refinement=replace(solution.refinement, matches=matches))
+
+
+def landing(solution: Solution, share: float, seed: int = 0) -> tuple[Solution, float]:
+    """A share of the patches where the camera puts them, the others 3 px off; and that share."""
+    rng = np.random.default_rng(seed)
+    count = len(solution.refinement.matches)
+    off = rng.permutation(count) >= round(share * count)
+    angle = rng.uniform(0.0, 2.0 * np.pi, count)
+    return (
+        displaced(
+            solution, np.where(off, 3.0 * np.cos(angle), 0), np.where(off, 3.0 * np.sin(angle), 0)
+        ),
+        1.0 - float(off.mean()),
+    )
+
+
+def expected_odds(share: float, count: float, shares: tuple[float, ...]) -> float:
+    """Of so many independent patches of which a share landed, against those of a wrong camera.
+
+    Those peak anywhere within 4 px, the reach of the last round: 7 x 7 places of the peak.
+    """
+    chance = np.pi * LANDED_PX**2 / 49.0
+    best = max(
+        share * np.log10(s / chance) + (1.0 - share) * np.log10((1.0 - s) / (1.0 - chance))
+        for s in shares
+    )
+    return count * best - np.log10(len(shares))
+
+
+@pytest.mark.parametrize("share", [0.35, 0.5, 0.65, 0.8, 1.0])
+def test_the_odds_follow_from_the_share_that_lands(near_nadir: Solved, share: float) -> None:
+    solution, landed = landing(near_nadir.best.solution, share)
+    count = len(solution.refinement.matches)
+    assert solution.image.values.size / PARAMETERS.patch_px**2 > count
+    found = held_out(solution, PARAMETERS)
+    expected = expected_odds(landed, count, SHARES_LANDED)
+    # Where most are off, the fit is drawn aside and a patch more or less lands
+    assert found.log10_odds == pytest.approx(expected, abs=0.1 if share >= 0.5 else 1.5)
+    assert found.log10_odds > 5.0
+    assert (found.residual_px < 1.0) == (share > 0.5)
+
+
+def test_no_patch_is_seen_by_the_fit_that_it_judges(
+    near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    solution = near_nadir.best.solution
+    seen: list[set[tuple[float, float]]] = []
+    fit = evidence.fit_pose
+
+    def noted(start, matches, *rest):  # type: ignore[no-untyped-def]
+        seen.append(set(zip(matches.x.tolist(), matches.y.tolist(), strict=True)))
+        return fit(start, matches, *rest)
+
+    monkeypatch.setattr(evidence, "fit_pose", noted)
+    held_out(solution, PARAMETERS)
+    matches = solution.refinement.matches
+    every = set(zip(matches.x.tolist(), matches.y.tolist(), strict=True))
+    assert len(seen) == FOLDS
+    left_out = [every - one for one in seen]
+    assert set.union(*left_out) == every
+    assert sum(len(one) for one in left_out) == len(every)
+
+
+def test_overlapping_patches_do_not_count_twice(near_nadir: Solved) -> None:
+    """Of patches of 61 px only 41 fit side by side into 480 x 320 px."""
+    solution, landed = landing(near_nadir.best.solution, 0.8)
+    large = RefineParameters(patch_px=61)
+    count = solution.image.values.size / 61**2
+    assert count < len(solution.refinement.matches)
+    found = held_out(solution, large)
+    assert found.log10_odds == pytest.approx(expected_odds(landed, count, SHARES_LANDED), rel=0.08)
+
+
+def test_fewer_may_land_than_in_a_clear_frame(
+    near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A third lands, as under cloud: five times chance, and that is told at a small price."""
+    solution, landed = landing(near_nadir.best.solution, 0.33)
+    several = held_out(solution, PARAMETERS).log10_odds
+    monkeypatch.setattr(evidence, "SHARES_LANDED", (0.6,))
+    one = held_out(solution, PARAMETERS).log10_odds
+    count = len(solution.refinement.matches)
+    assert one == pytest.approx(expected_odds(landed, count, (0.6,)), abs=2.0)
+    assert several > one + 3.0
+
+
+def scattered(solution: Solution, seed: int) -> HeldOut:
+    """As under a wrong camera: every patch peaks somewhere within its reach."""
+    rng = np.random.default_rng(seed)
+    count = len(solution.refinement.matches)
+    dx, dy = rng.uniform(-3.5, 3.5, (2, count))
+    return held_out(displaced(solution, dx, dy), PARAMETERS)
+
+
+@pytest.mark.parametrize("name", ["near_nadir", "oblique"])
+def test_patches_at_random_places_prove_nothing(name: str, request: pytest.FixtureRequest) -> None:
+    """In thirty draws: never odds of a hundred, and a median clearly against the camera."""
+    solved: Solved = request.getfixturevalue(name)
+    found = [scattered(solved.best.solution, seed) for seed in range(DRAWS)]
+    odds = np.array([one.log10_odds for one in found])
+    assert odds.max() < 2.0
+    assert np.median(odds) < -1.0
+    assert min(one.residual_px for one in found) > 1.5
+
+
+def test_patches_that_moved_together_are_followed(near_nadir: Solved) -> None:
+    """A camera turned by 2 px: the others tell where the ones left out must land."""
+    solution = near_nadir.best.solution
+    count = len(solution.refinement.matches)
+    shifted = displaced(solution, np.full(count, 2.0), np.full(count, -1.5))
+    found = held_out(shifted, PARAMETERS)
+    assert found.log10_odds > 0.9 * expected_odds(1.0, count, SHARES_LANDED)
+    assert found.residual_px < 0.3

@@ -1,0 +1,163 @@
+"""Searches with hints: what they find sooner, and that they prove nothing by themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from time_lapse import Ticks, facts_at, time_lapse, true_lesson
+
+from matchers.attitude import off_nadir_attitude, with_attitude
+from regengine.hint_search import hinted_place
+from regengine.hints import Hints
+from regengine.outcome import proposal_result
+from regengine.register import RegisterParams, register_frame, search_frame
+from regengine.result import FrameResult
+from regengine.search import SearchState
+from regengine.shared_knowledge import Lesson, hints_for
+from regengine.track import tracks_for
+from tests.regengine.registration.simulated_frames import (
+    MAP_PIXEL_M,
+    Shot,
+    camera_miss_m,
+    light_map,
+    other_land,
+    position_of,
+    write,
+)
+
+CLOCK_S = 300.0  # the camera's clock is behind by this
+FEW_LOOKS, MANY_LOOKS = 8.0, 500.0
+
+
+def searched(
+    shot: Shot, path: Path, hints: Hints | None, looks: float, clock_s: float = CLOCK_S
+) -> tuple[SearchState, FrameResult]:
+    """Search a photo whose clock is wrong with a budget of so many looks."""
+    frame, position = write(shot, path), position_of(shot, clock_s=-clock_s)
+    parameters = RegisterParams(max_seconds=looks, clock=Ticks())
+    state = search_frame(frame, position, light_map(), parameters, hints)
+    info = light_map().info
+    return state, proposal_result(frame, position, info, state, parameters.accept_probability)
+
+
+def told(*lessons: Lesson, seconds: float = 10.0) -> Hints:
+    hints = hints_for(facts_at(seconds), lessons)
+    assert hints is not None
+    return hints
+
+
+@pytest.fixture(scope="module")
+def before() -> Lesson:
+    """A frame that was solved."""
+    return true_lesson(time_lapse(30.0, 0.0), 0.0, CLOCK_S)
+
+
+@pytest.fixture(scope="module")
+def after() -> Shot:
+    """The photo of ten seconds later."""
+    return time_lapse(30.0, 10.0)
+
+
+@pytest.fixture(scope="module")
+def foreign() -> Shot:
+    """A photo of a land that the map does not show, from the same place."""
+    return time_lapse(30.0, 10.0, world=other_land())
+
+
+def test_a_wrong_clock_is_found_in_few_looks_with_hints_and_not_without(
+    before: Lesson, after: Shot, tmp_path: Path
+) -> None:
+    _, alone = searched(after, tmp_path / "a.png", None, FEW_LOOKS)
+    assert alone.verdict != "accepted"
+    state, helped = searched(after, tmp_path / "a.png", told(before), FEW_LOOKS)
+    assert helped.verdict == "accepted"
+    assert np.median(camera_miss_m(after, helped)) < 0.5 * MAP_PIXEL_M
+    assert helped.solved is not None
+    assert helped.solved.along_track_offset_s == pytest.approx(CLOCK_S, abs=2.0)
+    assert state.looks <= 3
+
+
+def test_the_clock_alone_is_enough(before: Lesson, after: Shot, tmp_path: Path) -> None:
+    hints = replace(told(before), neighbours=())
+    _, helped = searched(after, tmp_path / "a.png", hints, FEW_LOOKS)
+    assert helped.verdict == "accepted"
+
+
+def test_a_neighbours_camera_finds_what_the_first_look_does_not(
+    before: Lesson, after: Shot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With looks that find nothing of their own, its candidate is there, and right."""
+    monkeypatch.setattr("regengine.search.take_sparse_look", lambda *_: [])
+    monkeypatch.setattr("regengine.search.take_look", lambda *_: [])
+    state, helped = searched(after, tmp_path / "a.png", told(before), FEW_LOOKS)
+    assert state.best is not None
+    assert helped.solved is not None
+    assert np.median(camera_miss_m(after, helped)) < 0.5 * MAP_PIXEL_M
+
+
+def test_an_offset_beyond_the_clock_window_is_not_believed(before: Lesson, after: Shot) -> None:
+    hints, position = told(before), position_of(after, clock_s=-CLOCK_S)
+    believed = hinted_place(hints, tracks_for(position, 301.0))
+    assert believed is not None
+    assert believed.offset_km == pytest.approx(CLOCK_S * believed.track.speed_km_s)
+    assert hinted_place(hints, tracks_for(position, 60.0)) is None
+
+
+WRONG = {
+    "clock": lambda lesson: replace(lesson, offset_s=CLOCK_S - 130.0),
+    "lens": lambda lesson: replace(lesson, focal_ratio=1.7),
+    "attitude": lambda lesson: replace(
+        lesson,
+        camera=with_attitude(
+            lesson.camera, off_nadir_attitude(lesson.camera.position_ecef_m, 40.0, 200.0, 10.0)
+        ),
+    ),
+    "mirror": lambda lesson: replace(lesson, camera=replace(lesson.camera, mirrored=True)),
+}
+
+
+@pytest.mark.parametrize("what", ["right, first search", "right", *WRONG])
+def test_no_hint_makes_a_photo_of_another_land_accepted(
+    what: str, before: Lesson, foreign: Shot, tmp_path: Path
+) -> None:
+    """Be the neighbour right or wrong: the photo's own lights must prove it."""
+    lesson = WRONG[what](before) if what in WRONG else before
+    hints = replace(told(lesson), beat=None if "first" in what else 0.0)
+    state, result = searched(foreign, tmp_path / "f.png", hints, FEW_LOOKS)
+    assert state.looks >= 3
+    assert result.verdict != "accepted"
+
+
+@pytest.mark.parametrize("what", ["clock", "attitude"])
+def test_wrong_hints_do_not_keep_a_photo_from_being_solved(
+    what: str, before: Lesson, after: Shot, tmp_path: Path
+) -> None:
+    """The search goes on as without them."""
+    lesson = replace(WRONG[what](before), offset_s=-130.0 if what == "clock" else 0.0)
+    _, result = searched(after, tmp_path / "a.png", told(lesson), MANY_LOOKS, clock_s=0.0)
+    assert result.verdict == "accepted"
+    assert np.median(camera_miss_m(after, result)) < 0.5 * MAP_PIXEL_M
+
+
+def test_a_second_search_ends_where_hints_lead_nowhere(
+    before: Lesson, foreign: Shot, tmp_path: Path
+) -> None:
+    state, result = searched(foreign, tmp_path / "f.png", replace(told(before), beat=0.0), 500.0)
+    assert result.verdict == "no_match"
+    assert state.looks <= 6
+    far = replace(told(before), offset_s=700.0, beat=0.0)
+    state, result = searched(foreign, tmp_path / "f.png", far, MANY_LOOKS)
+    assert (state.looks, result.verdict) == (0, "no_match")
+
+
+def test_without_an_orbit_hints_are_left_out(before: Lesson, after: Shot, tmp_path: Path) -> None:
+    position = replace(position_of(after), velocity_ecef_m_s=None, element_set=None)
+    frame = write(after, tmp_path / "a.png")
+    parameters = RegisterParams(max_seconds=FEW_LOOKS, clock=Ticks())
+    plain = register_frame(frame, position, light_map(), parameters)  # type: ignore[arg-type]
+    parameters = replace(parameters, clock=Ticks())
+    hinted = register_frame(frame, position, light_map(), parameters, told(before))  # type: ignore[arg-type]
+    assert hinted == plain

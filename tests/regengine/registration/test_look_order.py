@@ -1,0 +1,208 @@
+"""The order of looks on real orbits: figures before pictures, hours late, nothing by day."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from matchers.sparse import SparseParameters
+from regengine.hypotheses import Look
+from regengine.looks import (
+    FAR_STEP_RATIO,
+    LADDER_LENSES_MM,
+    LENS_LADDER,
+    STEP_LIMITS_KM,
+    night_offsets,
+    offsets_outward,
+    plan,
+    sparse_scales,
+    step_km,
+)
+from regengine.orbit import CameraPosition, position_from_elements
+from regengine.tle import load_tle_file
+from regengine.track import CLOCK_SIGMA_S, NIGHT_SUN_DEG, Track, tracks_for
+from tests.matchers.lamp_world import camera_over
+from tests.tle_lines import Elements
+
+TIME = datetime(2016, 5, 1, 13, tzinfo=UTC)
+STORED = camera_over(0.0, 0.0, width=1000, height=667, focal_px=1400.0)
+ALTITUDE_KM = 410.0
+HOUR_S = 3600.0
+# How far a ladder's step reaches, so far is the focal length found by figures of towns
+REACH_LOG = SparseParameters().log_size_tolerance
+
+
+@pytest.fixture(scope="module")
+def position(tmp_path_factory: pytest.TempPathFactory) -> CameraPosition:
+    """A fresh element set, by night, 20 minutes of flight from the terminator."""
+    path: Path = tmp_path_factory.mktemp("tle") / "iss.txt"
+    path.write_text(Elements(anomaly_deg=180.0).text(), encoding="utf-8")
+    believed = position_from_elements(load_tle_file(path).best_for(TIME), TIME)
+    return replace(believed, sigma_along_km=5.0)
+
+
+def looks(tracks: tuple[Track, ...], *, focal_known: bool = True) -> list[Look]:
+    return list(plan(STORED, tracks, ALTITUDE_KM, focal_known, False))
+
+
+@pytest.fixture(scope="module")
+def unbounded(position: CameraPosition) -> list[Look]:
+    """What is tried where no window is told."""
+    return looks(tracks_for(position, None))
+
+
+@pytest.fixture(scope="module")
+def unknown_lens(position: CameraPosition) -> list[Look]:
+    return looks(tracks_for(position, 120.0), focal_known=False)
+
+
+def place_of(look: Look) -> tuple[object, ...]:
+    """Where, when, at what scale and on which image; not how."""
+    return look.clock_s, look.offset_km, look.scale, look.mirrored, look.hazy
+
+
+@pytest.mark.parametrize("plan_of", ["unbounded", "unknown_lens"])
+def test_figures_come_before_pictures(plan_of: str, request: pytest.FixtureRequest) -> None:
+    """At one place, scale and image; they are as good and faster."""
+    found: list[Look] = request.getfixturevalue(plan_of)
+    first = {place_of(look): number for number, look in reversed(list(enumerate(found)))}
+    by_figures = {place_of(look) for look in found if look.sparse and look.ladder[0] == 1.0}
+    pictures = [look for look in found if not look.sparse]
+    shared = [look for look in pictures if place_of(look) in by_figures]
+    assert len(shared) > 0.1 * len(pictures)
+    assert all(found[first[place_of(look)]].sparse for look in shared)
+    assert found[0].sparse
+
+
+def plain(found: list[Look], clock_s: float) -> list[Look]:
+    """Looks by figures at the told focal length, as the picture is, on one track."""
+    return [
+        look
+        for look in found
+        if look.sparse
+        and look.ladder == (1.0,)
+        and not (look.mirrored or look.hazy)
+        and look.clock_s == clock_s
+    ]
+
+
+def test_a_wrong_hour_comes_after_what_is_usual_of_clocks(
+    position: CameraPosition, unbounded: list[Look]
+) -> None:
+    """Three sigma of a clock first; the ends of ten minutes come later than the first hours."""
+    usual_km = 3.0 * CLOCK_SIGMA_S * 7.67
+    hour = min(n for n, look in enumerate(unbounded) if look.clock_s != 0.0)
+    believed = [look for look in plain(unbounded, 0.0) if abs(look.offset_km) < usual_km]
+    assert len(believed) >= 5
+    assert max(unbounded.index(look) for look in believed) < hour
+    assert abs(unbounded[hour].clock_s) == HOUR_S
+    farthest = max(plain(unbounded, 0.0), key=lambda look: abs(look.offset_km))
+    assert unbounded.index(farthest) > hour
+    # Nearer hours sooner, each begun where it has the camera
+    began = {}
+    for look in unbounded:
+        began.setdefault(look.clock_s, look)
+    assert all(abs(look.offset_km) < 500.0 for look in began.values())
+    hours = [abs(clock_s) for clock_s in began]
+    assert hours == sorted(hours)
+
+
+def test_all_that_is_within_reach_is_looked_at(
+    position: CameraPosition, unbounded: list[Look]
+) -> None:
+    """Ten minutes of clock about the told time, two about every other hour, where it is night."""
+    step = step_km(STORED, ALTITUDE_KM)
+    tried = {look.clock_s for look in unbounded}
+    for track in tracks_for(position, None):
+        places = np.linspace(-track.reach_km, track.reach_km, 121)
+        dark = [p for p in places if track.may_be_night(p - step) and track.may_be_night(p + step)]
+        if not dark:
+            continue
+        assert track.clock_s in tried
+        offsets = np.array([look.offset_km for look in plain(unbounded, track.clock_s)])
+        assert np.abs(np.array(dark)[:, None] - offsets).min(axis=1).max() <= 0.5 * step + 1e-6
+        assert np.abs(offsets).max() < track.reach_km + step
+    here = np.array([look.offset_km for look in plain(unbounded, 0.0)])
+    assert np.abs(here).max() / 7.66 > 550.0  # seconds
+    away = [look.offset_km for look in unbounded if look.clock_s != 0.0]
+    assert np.abs(away).max() / 7.66 < 120.0 + 5.0 + step / 7.66
+
+
+@pytest.mark.parametrize("window_s", [0.0, 30.0, 120.0, 600.0])
+def test_a_window_that_is_told_leaves_out_the_hours(
+    position: CameraPosition, window_s: float
+) -> None:
+    found = looks(tracks_for(position, window_s))
+    assert {look.clock_s for look in found} == {0.0}
+    reach_km = window_s * 7.68 + 3.0 * position.sigma_along_km
+    widest = STEP_LIMITS_KM[1] * FAR_STEP_RATIO  # a look serves half a step to both sides
+    assert max(abs(look.offset_km) for look in found) <= reach_km + 0.5 * widest
+
+
+@given(focal_mm=st.floats(16.0, 800.0))
+def test_the_ladders_of_an_unknown_lens_leave_no_gap(focal_mm: float) -> None:
+    tried = [85.0 * s.ratio / step for s in sparse_scales(False, False) for step in s.ladder]
+    assert min(abs(math.log(focal_mm / lens)) for lens in tried) <= REACH_LOG
+
+
+@given(wrong=st.floats(0.7, 2.2))
+def test_the_ladder_of_crops_leaves_no_gap(wrong: float) -> None:
+    """Focal length over the told one: crops are longer, lens converters make it shorter."""
+    tried = [s.ratio / step for s in sparse_scales(True, False) for step in s.ladder]
+    assert min(abs(math.log(wrong / ratio)) for ratio in tried) <= REACH_LOG
+
+
+def test_an_unknown_lens_is_tried_from_the_likeliest_on(unknown_lens: list[Look]) -> None:
+    order = []
+    for look in unknown_lens:
+        if look.sparse and look.scale not in order:
+            order.append(look.scale)
+    assert [85.0 * scale for scale in order] == pytest.approx(LADDER_LENSES_MM)
+    assert {look.ladder for look in unknown_lens if look.sparse} == {LENS_LADDER}
+
+
+def sun_elevation_deg(track: Track, offsets_km: list[float]) -> NDArray[np.float64]:
+    """Of the Sun above the horizontal below the camera, by astropy, at the track's time."""
+    from astropy.coordinates import ITRS, get_sun
+    from astropy.time import Time
+    from astropy.utils import iers
+
+    with iers.conf.set_temp("auto_download", False):
+        when = Time(TIME + timedelta(seconds=track.clock_s))
+        sun = get_sun(when).transform_to(ITRS(obstime=when)).cartesian.xyz.value
+    there = np.array([track.position(offset) for offset in offsets_km])
+    up = there / np.linalg.norm(there, axis=1, keepdims=True)
+    return np.asarray(np.degrees(np.arcsin(up @ (sun / np.linalg.norm(sun)))))
+
+
+@pytest.mark.parametrize("hours", [0, 1, -2, 5])
+def test_what_is_left_out_lies_in_daylight(position: CameraPosition, hours: int) -> None:
+    """Twenty minutes of flight either way, judged by astropy's Sun."""
+    stale = replace(position, sigma_along_km=3000.0)
+    track = next(t for t in tracks_for(stale, None) if t.clock_s == HOUR_S * hours)
+    every, kept = offsets_outward(track.reach_km, 200.0), night_offsets(track, 200.0)
+    assert [offset for offset in every if offset in kept] == kept
+    left_out = [offset for offset in every if offset not in kept]
+    assert kept
+    assert left_out
+    assert sun_elevation_deg(track, kept).max() < NIGHT_SUN_DEG + 0.05
+    assert sun_elevation_deg(track, left_out).min() > NIGHT_SUN_DEG - 0.05
+
+
+def test_no_look_is_taken_by_day(position: CameraPosition, unbounded: list[Look]) -> None:
+    by_hour = {track.clock_s: track for track in tracks_for(position, None)}
+    for clock_s, track in by_hour.items():
+        offsets = [look.offset_km for look in unbounded if look.clock_s == clock_s]
+        if offsets:
+            assert sun_elevation_deg(track, offsets).max() < NIGHT_SUN_DEG + 0.05
+    tried = {look.clock_s for look in unbounded}
+    # Half an orbit of day and a turning Earth: some hours have the whole window in daylight
+    assert 0 < len(set(by_hour) - tried) < len(by_hour) - 1

@@ -1,0 +1,128 @@
+"""Each way of proposing cameras finds one alone, and is left out where it is not asked for."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from regengine import register
+from regengine.outcome import proposal_result
+from regengine.register import (
+    METHODS,
+    SHARE_FOR_LOOKS,
+    SHARE_FOR_SWEEPS,
+    RegisterParams,
+    search_frame,
+)
+from regengine.search import SearchState
+from tests.regengine.registration.simulated_frames import (
+    MAP_PIXEL_M,
+    PLAIN,
+    Solved,
+    camera_miss_m,
+    light_map,
+    position_of,
+    shoot,
+    write,
+)
+
+
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What each look and sweep of a search was."""
+    names: list[str] = []
+    one, sweep = register.search_one, register.search_sweep
+
+    def noted_look(look, *rest):  # type: ignore[no-untyped-def]
+        names.append("sparse" if look.sparse else "dense")
+        one(look, *rest)
+
+    def noted_sweep(*rest):  # type: ignore[no-untyped-def]
+        names.append("limb")
+        sweep(*rest)
+
+    monkeypatch.setattr(register, "search_one", noted_look)
+    monkeypatch.setattr(register, "search_sweep", noted_sweep)
+    return names
+
+
+def searched(solved: Solved, *methods: str) -> SearchState:
+    parameters = RegisterParams(clock_window_s=20.0, max_seconds=120.0, methods=methods)  # type: ignore[arg-type]
+    return search_frame(solved.frame, solved.position, light_map(), parameters)
+
+
+@pytest.mark.parametrize("method", ["sparse", "dense"])
+@pytest.mark.parametrize("name", ["near_nadir", "oblique"])
+def test_either_search_finds_the_camera_alone(
+    name: str, method: str, tried: list[str], request: pytest.FixtureRequest
+) -> None:
+    solved: Solved = request.getfixturevalue(name)
+    tried.clear()
+    state = searched(solved, method)
+    assert set(tried) == {method}
+    assert len(tried) == state.looks
+    result = proposal_result(solved.frame, solved.position, light_map().info, state, 0.9)
+    assert result.verdict == "accepted"
+    assert np.median(camera_miss_m(solved.shot, result)) < 0.5 * MAP_PIXEL_M
+
+
+def test_all_are_used_unless_some_are_named() -> None:
+    assert RegisterParams().methods == METHODS == ("limb", "sparse", "dense")
+
+
+def test_what_is_planned_is_tried_once_where_it_is_asked_for(
+    near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here nothing is ever found: the searches are counted, not made."""
+    counted: list[str] = []
+
+    def counting(look, lights, stored, window, light_map, state):  # type: ignore[no-untyped-def]
+        state.covered = True
+        counted.append("sparse" if look.sparse else "dense")
+
+    monkeypatch.setattr(register, "search_one", counting)
+    assert searched(near_nadir, "sparse", "dense").exhausted
+    both = counted.copy()
+    assert both[0] == "sparse"
+    for method in ("sparse", "dense"):
+        counted.clear()
+        searched(near_nadir, method)
+        assert counted == [name for name in both if name == method]
+        assert len(counted) > 10
+
+
+@pytest.mark.parametrize("methods", [METHODS, ("sparse", "dense")])
+def test_sweeps_along_the_limb_may_take_half_of_the_time(
+    methods: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock on which each reading takes a hundredth of the time; nothing is ever found."""
+    number, told = count(), {"limb": [], "look": []}  # type: ignore[var-annotated]
+    ticks: list[float] = []
+
+    def clock() -> float:
+        ticks.append(next(number) / 100.0)
+        return ticks[-1]
+
+    def sweep(*rest: object) -> None:
+        told["limb"].append(ticks[-1])
+
+    def one(*rest: object) -> None:
+        told["look"].append(ticks[-1])
+
+    monkeypatch.setattr(register, "search_sweep", sweep)
+    monkeypatch.setattr(register, "search_one", one)
+    shot = shoot(PLAIN, off_nadir_deg=60.0, roll_deg=10.0)
+    frame = write(shot, tmp_path / "limb.png")
+    parameters = RegisterParams(max_seconds=1.0, methods=methods, clock=clock)  # type: ignore[arg-type]
+    state = search_frame(frame, position_of(shot), light_map(), parameters)
+    assert not state.exhausted
+    assert max(told["look"]) == pytest.approx(SHARE_FOR_LOOKS, abs=0.02)
+    if "limb" in methods:
+        assert max(told["limb"]) == pytest.approx(SHARE_FOR_SWEEPS, abs=0.02)
+        assert min(told["look"]) > max(told["limb"])
+    else:
+        assert told["limb"] == []
+        assert min(told["look"]) < 0.1

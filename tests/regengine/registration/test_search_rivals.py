@@ -1,0 +1,182 @@
+"""Which of two proofs is kept, and what it is held against."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from regengine import search
+from regengine.confidence import probability
+from regengine.finalists import Finalist
+from regengine.hypotheses import PhotoLights, field_share
+from regengine.search import Proven, SearchState, better, prove_best, standing
+from tests.regengine.registration.simulated_frames import Solved, light_map
+
+
+def with_evidence(proven: Proven, **said: float) -> Proven:
+    return replace(proven, evidence=replace(proven.evidence, **said))
+
+
+def elsewhere(proven: Proven) -> Proven:
+    """The same photograph upside down: another view, whatever its figures."""
+    x, y, z, w = proven.camera.quaternion
+    return replace(proven, camera=replace(proven.camera, quaternion=(y, -x, w, -z)))
+
+
+@pytest.fixture
+def proven(near_nadir: Solved) -> Proven:
+    return near_nadir.best
+
+
+@pytest.mark.parametrize("later_fits_better", [True, False])
+def test_the_same_view_is_held_against_the_later_rivals_whichever_fit_is_kept(
+    proven: Proven, later_fits_better: bool
+) -> None:
+    """An early margin was held against few candidates; it must not outlive a later one."""
+    good, poor = (
+        {"town_log10_odds": odds, "patch_log10_odds": odds, "held_out_residual_px": residual}
+        for odds, residual in ((20.0, 0.4), (1.0, 2.0))
+    )
+    early = with_evidence(
+        proven,
+        ncc=0.80,
+        runner_up_ncc=0.55,
+        runner_up_log10_odds=-6.0,
+        coarse_z=5.0,
+        **(poor if later_fits_better else good),
+    )
+    late = with_evidence(
+        proven,
+        ncc=0.81,
+        runner_up_ncc=0.6,
+        runner_up_log10_odds=0.5,
+        coarse_z=4.0,
+        **(good if later_fits_better else poor),
+    )
+    late = replace(late, finalists=(late.finalists[0], early.finalists[0]))
+    kept = better(late, early)
+    fit = late if later_fits_better else early
+    assert kept.evidence.town_log10_odds == fit.evidence.town_log10_odds
+    assert kept.evidence.ncc == fit.evidence.ncc
+    assert kept.solution is fit.solution
+    assert kept.evidence.runner_up_ncc == 0.6
+    assert kept.evidence.runner_up_log10_odds == 0.5
+    assert kept.evidence.coarse_z == 4.0
+    assert kept.finalists == (fit.finalists[0], late.finalists[1])
+
+
+@pytest.mark.parametrize("later_wins", [True, False])
+def test_another_view_that_correlates_better_becomes_the_runner_up(
+    proven: Proven, later_wins: bool
+) -> None:
+    strong = with_evidence(proven, ncc=0.5, runner_up_ncc=0.2, town_log10_odds=60.0)
+    weak = with_evidence(elsewhere(proven), ncc=0.48, town_log10_odds=-7.0, patch_log10_odds=-9.0)
+    kept = better(strong, weak) if later_wins else better(weak, strong)
+    assert kept.camera == strong.camera
+    assert kept.evidence.margin == pytest.approx(0.02)
+    assert kept.evidence.runner_up_log10_odds == max(
+        strong.evidence.runner_up_log10_odds, weak.evidence.town_log10_odds
+    )
+    assert kept.finalists[:2] == (strong.finalists[0], weak.finalists[0])
+
+
+def test_another_view_below_the_runner_up_changes_nothing(proven: Proven) -> None:
+    strong = with_evidence(proven, ncc=0.5, runner_up_ncc=0.3, town_log10_odds=60.0)
+    weak = with_evidence(elsewhere(proven), ncc=0.2, town_log10_odds=-7.0)
+    assert better(weak, strong) is strong
+
+
+@pytest.mark.parametrize("later_wins", [True, False])
+@pytest.mark.parametrize(
+    ("share", "other_share", "other_ncc", "worth"),
+    [(1.0, 0.5, 0.8, 0.4), (0.5, 1.0, 0.3, 0.6), (0.6, 0.6, 0.55, 0.55), (0.9, 0.3, 0.75, 0.25)],
+)
+def test_a_rival_counts_for_what_it_is_worth_in_the_proposals_field(
+    proven: Proven,
+    later_wins: bool,
+    share: float,
+    other_share: float,
+    other_ncc: float,
+    worth: float,
+) -> None:
+    """0.8 of a field of 45 km is easily had by chance; 0.4 of one of 180 km is as much."""
+    strong = with_evidence(
+        proven, ncc=0.7, runner_up_ncc=0.2, field_share=share, town_log10_odds=60.0
+    )
+    weak = with_evidence(
+        elsewhere(proven),
+        ncc=other_ncc,
+        field_share=other_share,
+        town_log10_odds=-9.0,
+        patch_log10_odds=-9.0,
+        runner_up_ncc=0.9,
+    )
+    assert standing(strong.evidence) > standing(weak.evidence)
+    kept = better(strong, weak) if later_wins else better(weak, strong)
+    assert kept.camera == strong.camera
+    assert kept.evidence.runner_up_ncc == pytest.approx(worth)
+    assert kept.finalists[1] is weak.finalists[0]
+
+
+def test_a_narrow_rival_worth_less_than_the_runner_up_changes_nothing(proven: Proven) -> None:
+    strong = with_evidence(proven, ncc=0.5, runner_up_ncc=0.2, town_log10_odds=60.0)
+    narrow = with_evidence(
+        elsewhere(proven), ncc=0.6, field_share=0.3, town_log10_odds=-7.0, runner_up_ncc=0.6
+    )
+    assert better(strong, narrow) is strong
+    assert better(narrow, strong) is strong
+
+
+def test_proofs_are_ordered_by_probability(proven: Proven) -> None:
+    """Odds alone do not make up for a twin that fits as well."""
+    twin = with_evidence(
+        proven, ncc=0.7, runner_up_ncc=0.7, coarse_z=2.0, town_log10_odds=9.0, patch_log10_odds=9.0
+    )
+    alone = with_evidence(
+        elsewhere(proven),
+        ncc=0.7,
+        runner_up_ncc=0.25,
+        coarse_z=9.0,
+        town_log10_odds=7.0,
+        patch_log10_odds=7.0,
+    )
+    assert twin.evidence.log10_odds > alone.evidence.log10_odds
+    assert probability(alone.evidence) > probability(twin.evidence) + 0.01
+    assert better(twin, alone).camera == better(alone, twin).camera == alone.camera
+
+
+def test_where_the_probability_is_at_its_limit_the_odds_decide(proven: Proven) -> None:
+    sure = with_evidence(
+        proven, ncc=0.9, runner_up_ncc=0.2, town_log10_odds=300.0, patch_log10_odds=300.0
+    )
+    surer = with_evidence(replace(sure, camera=elsewhere(proven).camera), town_log10_odds=400.0)
+    assert standing(sure.evidence)[0] == standing(surer.evidence)[0]
+    assert better(sure, surer).camera == better(surer, sure).camera == surer.camera
+
+
+@pytest.mark.parametrize("longer", [1.0, 8.0])
+def test_the_runner_up_is_told_as_if_it_had_the_proposals_field(
+    near_nadir: Solved, monkeypatch: pytest.MonkeyPatch, longer: float
+) -> None:
+    """A rival that another lens would make: eight times as long, a field of 37 km."""
+    best = near_nadir.best
+    first = best.finalists[0]
+    wrong = elsewhere(best).camera
+    rival = replace(first, camera=replace(wrong, focal_px=longer * wrong.focal_px), ncc=0.5)
+    shares = [field_share(first.camera), field_share(rival.camera)]
+    assert shares == pytest.approx([1.0, 1.0 if longer == 1.0 else (37.0 / 180.0) ** 0.5], rel=0.03)
+
+    def compared(*_: object) -> list[Finalist]:
+        return [first, rival]
+
+    monkeypatch.setattr(search, "compare_finalists", compared)
+    state = SearchState(candidates=[first.candidate], looks=10)
+    fine = near_nadir.fine(near_nadir.frame.path)
+    prove_best(PhotoLights(sharp=fine, hazy=fine), best.camera, light_map(), state)
+    assert state.best is not None
+    evidence = state.best.evidence
+    assert evidence.field_share == shares[0]
+    assert evidence.ncc == first.ncc
+    assert evidence.runner_up_ncc == pytest.approx(rival.ncc * shares[1] / shares[0])
+    assert state.proven_score == first.candidate.score

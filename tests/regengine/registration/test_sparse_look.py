@@ -1,0 +1,215 @@
+"""A look by figures of towns finds simulated cameras, also mirrored and with the wrong lens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from matchers.camera import Camera
+from matchers.photo_light import LightImage
+from matchers.pose import moved
+from matchers.pyramid import pyramid
+from matchers.sparse import SparseParameters
+from regengine.hypotheses import Candidate, Look, PhotoLights, same_view
+from regengine.looks import CROP_LADDER, plan
+from regengine.search_window import SearchWindow
+from regengine.sparse_look import ALIGNED_PER_LOOK, take_sparse_look
+from regengine.track import Track
+from tests.matchers.lamp_world import (
+    LampWorld,
+    camera_over,
+    light_grid,
+    log_picture,
+    town_lamps,
+)
+from tests.regengine.registration.simulated_frames import MemoryMap
+
+WEST, SOUTH, EAST, NORTH = -8.0, 30.0, 32.0, 56.0
+WIDTH, HEIGHT, FOCAL_PX = 384, 256, 533.0  # 50 mm on a sensor 36 mm long
+ALTITUDE_KM = 410.0
+
+
+@pytest.fixture(scope="module")
+def lamps() -> LampWorld:
+    return town_lamps(2, WEST, SOUTH, EAST, NORTH, towns=4000, lamps_per_town=15, radius_km=4.0)
+
+
+@pytest.fixture(scope="module")
+def light_map(lamps: LampWorld) -> MemoryMap:
+    grid = light_grid(lamps, WEST, SOUTH, EAST, NORTH, 1.0 / 120.0)
+    return MemoryMap(levels=pyramid(grid, 6))
+
+
+def drawn_camera(seed: int, *, mirrored: bool = False) -> Camera:
+    """A camera over the middle of the world: tilts up to 45 degrees, any roll."""
+    rng = np.random.default_rng(seed)
+    return camera_over(
+        rng.uniform(9.0, 15.0),
+        rng.uniform(41.0, 45.0),
+        off_nadir=rng.uniform(0.0, 45.0),
+        azimuth=rng.uniform(0.0, 360.0),
+        roll=rng.uniform(-180.0, 180.0),
+        width=WIDTH,
+        height=HEIGHT,
+        focal_px=FOCAL_PX,
+        mirrored=mirrored,
+    )
+
+
+def lights_of(camera: Camera, lamps: LampWorld) -> PhotoLights:
+    values = log_picture(camera, lamps)
+    image = LightImage(values=values, weight=np.ones_like(values), factor=1.0)
+    dark = replace(image, values=np.zeros_like(values))
+    return PhotoLights(sharp=image, hazy=dark)
+
+
+def track_through(camera: Camera) -> Track:
+    """Northward over a camera's place, and north-eastward a little."""
+    heading = np.array([0.1, 0.2, 0.9])
+
+    def at(offset_km: float) -> np.ndarray:
+        return moved(camera.position_ecef_m, heading, 1e3 * offset_km, 0.0, 0.0)
+
+    return Track(
+        name="tle",
+        position=at,
+        velocity=lambda km: at(km + 1.0) - at(km - 1.0),
+        sigma_along_km=150.0,
+        reach_km=200.0,
+        sigma_across_km=lambda _: 5.0,
+        sigma_up_km=1.0,
+        speed_km_s=7.66,
+    )
+
+
+def told(camera: Camera, too_long: float = 1.0) -> Camera:
+    """What is known of a camera: nothing of its attitude, and a focal length too long by that."""
+    return replace(
+        camera,
+        quaternion=(0.0, 0.0, 0.0, 1.0),
+        mirrored=False,
+        focal_px=camera.focal_px * too_long,
+    )
+
+
+def look_at(
+    stored: Camera, offset_km: float = 0.0, *, mirrored: bool = False, ladder: bool = False
+) -> Look:
+    """As the plan has it: the nearest look by figures to an offset."""
+    wanted = CROP_LADDER if ladder else (1.0,)
+    every = plan(stored, [track_through(stored)], ALTITUDE_KM, True, False)
+    mine = [
+        look
+        for look in every
+        if look.sparse and not look.hazy and (look.ladder, look.mirrored) == (wanted, mirrored)
+    ]
+    return min(mine, key=lambda look: abs(look.offset_km - offset_km))
+
+
+def taken(lights: PhotoLights, stored: Camera, look: Look, light_map: MemoryMap) -> list[Candidate]:
+    window = SearchWindow(light_map, ALTITUDE_KM)
+    parameters = window.parameters_for(stored, look)
+    levels = window.levels(stored, look, parameters)
+    assert levels is not None
+    return take_sparse_look(levels, lights, stored, look, window, parameters)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_cameras_are_found_as_they_are_and_mirrored(
+    lamps: LampWorld, light_map: MemoryMap, mirrored: bool
+) -> None:
+    right = 0
+    for seed in range(6):
+        true = drawn_camera(seed, mirrored=mirrored)
+        stored = told(true)
+        found = taken(lights_of(true, lamps), stored, look_at(stored, mirrored=mirrored), light_map)
+        assert len(found) <= ALIGNED_PER_LOOK
+        assert [c.score for c in found] == sorted((c.score for c in found), reverse=True)
+        assert all(c.camera.mirrored == mirrored for c in found)
+        assert all((c.camera.width_px, c.camera.height_px) == (WIDTH, HEIGHT) for c in found)
+        right += bool(found) and same_view(found[0].camera, true, 0.03)
+    assert right >= 5
+
+
+def test_a_mirror_image_is_not_found_as_the_picture_itself(
+    lamps: LampWorld, light_map: MemoryMap
+) -> None:
+    true = drawn_camera(0, mirrored=True)
+    stored, lights = told(true), lights_of(true, lamps)
+    best = taken(lights, stored, look_at(stored, mirrored=True), light_map)[0]
+    others = taken(lights, stored, look_at(stored), light_map)
+    assert all(other.score < best.score - 0.2 for other in others)
+
+
+@pytest.mark.parametrize("too_long", [1.3, 1.0 / 1.3])
+def test_the_ladder_finds_a_focal_length_that_was_told_wrongly(
+    lamps: LampWorld, light_map: MemoryMap, too_long: float
+) -> None:
+    """1.3 times too long as behind a wide converter, or too short as in a crop."""
+    right = 0
+    for seed in range(4):
+        true = drawn_camera(seed)
+        stored, lights = told(true, too_long), lights_of(true, lamps)
+        found = taken(lights, stored, look_at(stored, ladder=True), light_map)
+        if not (found and same_view(found[0].camera, true, 0.04)):
+            continue
+        right += 1
+        best = found[0]
+        assert best.camera.focal_px == pytest.approx(FOCAL_PX, rel=0.05)
+        # What is believed of the lens from here on is the step that found it
+        assert best.look.scale == pytest.approx(1.0 / too_long, rel=0.15)
+        assert best.look.prior.focal_px == pytest.approx(stored.focal_px * best.look.scale)
+        plain = taken(lights, stored, look_at(stored), light_map)
+        assert all(other.score < best.score - 0.1 for other in plain)
+    assert right >= 3
+
+
+def test_the_camera_is_found_from_another_place_of_the_track(
+    lamps: LampWorld, light_map: MemoryMap
+) -> None:
+    """The nearest look is half a step away at most; the alignment slides back."""
+    true = drawn_camera(3)
+    track = track_through(true)
+    x, y, z = track.position(60.0).tolist()
+    stored = replace(told(true), position_ecef_m=(x, y, z))
+    look = look_at(stored, -60.0)
+    best = taken(lights_of(true, lamps), stored, look, light_map)[0]
+    assert same_view(best.camera, true, 0.04)
+    before = np.linalg.norm(np.subtract(look.prior.position_ecef_m, true.position_ecef_m))
+    after = np.linalg.norm(np.subtract(best.camera.position_ecef_m, true.position_ecef_m))
+    assert before > 20e3
+    assert after < 0.7 * before
+
+
+def test_a_hazy_look_takes_the_hazy_image(lamps: LampWorld, light_map: MemoryMap) -> None:
+    """Here that is dark, and nothing is to be found in the dark."""
+    true = drawn_camera(0)
+    stored, lights = told(true), lights_of(true, lamps)
+    look = look_at(stored)
+    assert taken(lights, stored, replace(look, hazy=True), light_map) == []
+    assert taken(lights, stored, look, light_map) != []
+
+
+def test_towns_of_the_map_are_found_once_for_neighbouring_looks(light_map: MemoryMap) -> None:
+    """And anew for another lens, or 200 km on."""
+    stored = told(drawn_camera(0))
+    window = SearchWindow(light_map, ALTITUDE_KM)
+    look = look_at(stored)
+    levels = window.levels(stored, look, window.parameters_for(stored, look))
+    assert levels is not None
+    parameters = SparseParameters()
+    small = stored.scaled(0.5, WIDTH // 2, HEIGHT // 2)
+    first = window.towns(levels, small, parameters)
+    track = track_through(stored)
+
+    def at(offset_km: float) -> Camera:
+        x, y, z = track.position(offset_km).tolist()
+        return replace(small, position_ecef_m=(x, y, z))
+
+    assert window.towns(levels, at(150.0), parameters) is first
+    longer = replace(small, focal_px=1.3 * small.focal_px)
+    assert window.towns(levels, longer, parameters) is not first
+    assert window.towns(levels, small, parameters) is first
+    assert window.towns(levels, at(260.0), parameters) is not first
