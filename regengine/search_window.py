@@ -34,14 +34,25 @@ HALF_TILE_DEG = 12.0
 MARGIN_KM = 300.0
 TOWNS_KM = 200.0
 KEPT_WINDOWS = 4
+KEPT_TOWNS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """A window that was read, and around where."""
+    """A window that was read: its resolution and reach, and around where."""
 
+    key: tuple[float, int]
     centre: tuple[float, float]
     levels: tuple[LightGrid, ...] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldTowns:
+    """Towns of the map for some focal length, and around where."""
+
+    scale: int
+    centre: tuple[float, float]
+    towns: MapTowns
 
 
 class SearchWindow:
@@ -58,8 +69,8 @@ class SearchWindow:
     def __init__(self, light_map: HasWindows, altitude_km: float) -> None:
         self._map = light_map
         self.altitude_km = altitude_km
-        self._held: dict[tuple[float, int], Held] = {}
-        self._towns: dict[int, tuple[tuple[float, float], MapTowns]] = {}
+        self._held: list[Held] = []
+        self._towns: list[HeldTowns] = []
 
     def slant_km(self, off_nadir_deg: float) -> float:
         """Distance to the ground along a ray of some off-nadir angle, at most the horizon's."""
@@ -101,14 +112,16 @@ class SearchWindow:
         """Map pyramid around the nadir of a position; None where the map holds none of it."""
         lon, lat, _ = ecef_to_geodetic(position_ecef_m)
         key = (round(step_km, 2), round(reach_km))
-        held = self._held.get(key)
-        if held is None or great_circle_km(*held.centre, lon, lat) > MARGIN_KM:
+        for held in self._held:
+            if held.key == key and great_circle_km(*held.centre, lon, lat) <= MARGIN_KM:
+                break
+        else:
             levels = window_around(
                 self._map, np.array([lon]), np.array([lat]), reach_km + MARGIN_KM, step_km
             )
-            held = Held(centre=(float(lon), float(lat)), levels=levels)
-            others = [(k, h) for k, h in self._held.items() if k != key]
-            self._held = {key: held, **dict(others[: KEPT_WINDOWS - 1])}
+            held = Held(key=key, centre=(float(lon), float(lat)), levels=levels)
+        others = [other for other in self._held if other is not held]
+        self._held = [held, *others[: KEPT_WINDOWS - 1]]
         return held.levels
 
     def towns(
@@ -116,11 +129,13 @@ class SearchWindow:
     ) -> MapTowns:
         """Towns of the map as a camera of some focal length tells them apart."""
         lon, lat, _ = ecef_to_geodetic(camera.position_ecef_m)
-        key = round(20.0 * np.log(camera.focal_px))
-        centre, towns = self._towns.get(key, (None, None))
-        if centre is None or towns is None or great_circle_km(*centre, lon, lat) > TOWNS_KM:
-            towns = map_towns(levels, camera, parameters)
-            self._towns[key] = ((float(lon), float(lat)), towns)
+        scale = round(20.0 * np.log(camera.focal_px))
+        for known in self._towns:
+            if known.scale == scale and great_circle_km(*known.centre, lon, lat) <= TOWNS_KM:
+                return known.towns
+        towns = map_towns(levels, camera, parameters)
+        new = HeldTowns(scale=scale, centre=(float(lon), float(lat)), towns=towns)
+        self._towns = [new, *self._towns[: KEPT_TOWNS - 1]]
         return towns
 
 
