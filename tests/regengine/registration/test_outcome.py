@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import numpy as np
 import pytest
 
+from regengine.confidence import default_accept_probability
 from regengine.doubts import (
     FEW_TOWNS,
     LOW_MARGIN,
@@ -20,6 +21,8 @@ from regengine.result import FrameResult, Reason
 from regengine.search import Proven, SearchState
 from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.simulated_frames import Solved, light_map
+
+ACCEPT = default_accept_probability()
 
 
 def codes(reasons: tuple[Reason, ...]) -> list[str]:
@@ -78,7 +81,11 @@ def test_a_saturated_map_is_a_doubt(near_nadir: Solved) -> None:
 
 
 def outcome(
-    solved: Solved, best: Proven | None, accept: float = 0.999, *, exhausted: bool = True
+    solved: Solved,
+    best: Proven | None,
+    accept: float = default_accept_probability(),
+    *,
+    exhausted: bool = True,
 ) -> FrameResult:
     state = SearchState(best=best, covered=True, exhausted=exhausted)
     return proposal_result(solved.frame, solved.position, light_map().info, state, accept)
@@ -174,7 +181,7 @@ def test_an_accepted_result_says_everything(near_nadir: Solved) -> None:
     assert result.verdict == "accepted"
     assert result.reasons == ()
     assert result.probability is not None
-    assert result.probability >= 0.999
+    assert result.probability >= default_accept_probability()
     assert result.lights == "simulated lights"
     assert result.footprint is not None
     assert len(result.footprint) == 4

@@ -105,7 +105,7 @@ def test_where_the_limb_is_seen_one_sweep_finds_a_camera_far_along_the_track(
     assert state.proven
     # Mirror images come after crops and haze, all in sweeps of the middle band
     assert state.looks <= (12 if mirrored else 1)
-    result = proposal_result(frame, position, light_map().info, state, 0.999)
+    result = proposal_result(frame, position, light_map().info, state, default_accept_probability())
     assert result.verdict == "accepted"
     assert result.solved is not None
     assert result.solved.camera.mirrored == mirrored

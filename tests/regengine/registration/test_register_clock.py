@@ -14,6 +14,7 @@ import pytest
 from benchmarks.simulate.geodesy import wgs84
 from benchmarks.simulate.sim_camera import Pointing
 from benchmarks.simulate.vantage import Vantage
+from regengine.confidence import default_accept_probability
 from regengine.orbit import CameraPosition, position_from_elements
 from regengine.outcome import proposal_result
 from regengine.register import RegisterParams, register_frame, search_frame
@@ -123,13 +124,13 @@ def test_when_time_runs_out_the_best_so_far_is_told_with_the_reason(
     assert state.looks == 1
     assert not state.exhausted
     assert state.best is not None
-    result = proposal_result(frame, position, light_map().info, state, 0.999)
+    result = proposal_result(frame, position, light_map().info, state, default_accept_probability())
     assert result.verdict != "accepted"
     assert [reason.code for reason in result.reasons][-1] == "search_budget"
     # With time, the camera is found
     parameters = replace(parameters, clock=stopping_after(10**9))
     state = search_frame(frame, position, light_map(), parameters)
-    result = proposal_result(frame, position, light_map().info, state, 0.999)
+    result = proposal_result(frame, position, light_map().info, state, default_accept_probability())
     assert result.verdict == "accepted"
     assert np.median(camera_miss_m(shot, result)) < 0.5 * MAP_PIXEL_M
 

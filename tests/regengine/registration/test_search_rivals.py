@@ -131,15 +131,15 @@ def test_a_narrow_rival_worth_less_than_the_runner_up_changes_nothing(proven: Pr
 def test_proofs_are_ordered_by_probability(proven: Proven) -> None:
     """Odds alone do not make up for a twin that fits as well."""
     twin = with_evidence(
-        proven, ncc=0.7, runner_up_ncc=0.7, coarse_z=2.0, town_log10_odds=9.0, patch_log10_odds=9.0
+        proven, ncc=0.4, runner_up_ncc=0.4, coarse_z=2.0, town_log10_odds=0.0, patch_log10_odds=0.0
     )
     alone = with_evidence(
         elsewhere(proven),
-        ncc=0.7,
-        runner_up_ncc=0.25,
+        ncc=0.4,
+        runner_up_ncc=0.1,
         coarse_z=9.0,
-        town_log10_odds=7.0,
-        patch_log10_odds=7.0,
+        town_log10_odds=-1.0,
+        patch_log10_odds=-1.0,
     )
     assert twin.evidence.log10_odds > alone.evidence.log10_odds
     assert probability(alone.evidence) > probability(twin.evidence) + 0.01
