@@ -34,6 +34,7 @@ HALF_TILE_DEG = 12.0
 MARGIN_KM = 300.0
 TOWNS_KM = 200.0
 KEPT_WINDOWS = 4
+MOST_PIXELS = 50_000_000  # of all kept windows together: 200 MB
 KEPT_TOWNS = 32
 
 
@@ -120,8 +121,7 @@ class SearchWindow:
                 self._map, np.array([lon]), np.array([lat]), reach_km + MARGIN_KM, step_km
             )
             held = Held(key=key, centre=(float(lon), float(lat)), levels=levels)
-        others = [other for other in self._held if other is not held]
-        self._held = [held, *others[: KEPT_WINDOWS - 1]]
+        self._held = within_budget([held, *(o for o in self._held if o is not held)])
         return held.levels
 
     def towns(
@@ -137,6 +137,18 @@ class SearchWindow:
         new = HeldTowns(scale=scale, centre=(float(lon), float(lat)), towns=towns)
         self._towns = [new, *self._towns[: KEPT_TOWNS - 1]]
         return towns
+
+
+def within_budget(windows: Sequence[Held]) -> list[Held]:
+    """The first of some windows, as many as memory is meant for; the very first in any case."""
+    kept: list[Held] = []
+    pixels = 0
+    for held in windows[:KEPT_WINDOWS]:
+        pixels += sum(level.values.size for level in held.levels or ())
+        if kept and pixels > MOST_PIXELS:
+            break
+        kept.append(held)
+    return kept
 
 
 def ground_reach_km(altitude_km: float, off_nadir_deg: float) -> float:

@@ -12,9 +12,17 @@ from pyproj import Geod
 
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef
+from matchers.light_grid import LightGrid
 from matchers.pose import PosePrior
 from regengine.hypotheses import Look
-from regengine.search_window import KEPT_WINDOWS, MARGIN_KM, SearchWindow, ground_reach_km
+from regengine.search_window import (
+    KEPT_WINDOWS,
+    MARGIN_KM,
+    Held,
+    SearchWindow,
+    ground_reach_km,
+    within_budget,
+)
 from tests.matchers.lamp_world import camera_over, ecef
 from tests.regengine.registration.recording_map import RecordingMap
 
@@ -173,3 +181,21 @@ def test_that_the_map_holds_nothing_is_remembered_too() -> None:
     assert window.around(over(10.0), 400.0, 20.0) is None
     assert window.around(over(10.5), 400.0, 20.0) is None
     assert len(light_map.asked) == 1
+
+
+def test_windows_are_kept_as_far_as_memory_is_meant_for() -> None:
+    def held(side: int) -> Held:
+        grid = LightGrid(
+            values=np.broadcast_to(np.float32(0.0), (side, side)),
+            lon0_deg=0.0,
+            lat0_deg=0.0,
+            step_deg=0.01,
+        )
+        return Held(key=(1.0, 1), centre=(0.0, 0.0), levels=(grid,))
+
+    small, large, huge = held(100), held(6_000), held(9_000)
+    assert within_budget([small] * 9) == [small] * KEPT_WINDOWS
+    assert within_budget([huge, small]) == [huge]
+    assert within_budget([large, large, small]) == [large]
+    nothing = Held(key=(1.0, 1), centre=(0.0, 0.0), levels=None)
+    assert within_budget([large, nothing, small]) == [large, nothing, small]
