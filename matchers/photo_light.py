@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -76,6 +76,10 @@ class LightImage:
             weight=weight.astype(np.float32),
             factor=self.factor * size[0] / width,
         )
+
+    def flipped(self) -> LightImage:
+        """The image left to right: a mirrored picture as it would have been."""
+        return replace(self, values=self.values[:, ::-1].copy(), weight=self.weight[:, ::-1].copy())
 
     def camera(self, stored: Camera) -> Camera:
         """The stored image's camera for this image."""

@@ -186,12 +186,10 @@ def take_neighbours(
         if levels is None:
             continue
         state.covered = True
-        coarse = lights.of(look).resized(dense.template_px, detail_px=dense.detail_px)
+        coarse = lights.of(look.hazy).resized(dense.template_px, detail_px=dense.detail_px)
         if look.mirrored:
             # The alignment itself knows no mirrors: it sees the picture as it would have been
-            coarse = replace(
-                coarse, values=coarse.values[:, ::-1].copy(), weight=coarse.weight[:, ::-1].copy()
-            )
+            coarse = coarse.flipped()
         starts = [replace(coarse.camera(camera), mirrored=False) for camera in cameras]
         looks = [look] * len(starts)
         new = aligned_candidates(levels, coarse, starts, stored, looks, dense)

@@ -67,9 +67,9 @@ class PhotoLights:
     sharp: LightImage
     hazy: LightImage
 
-    def of(self, look: Look) -> LightImage:
-        """The image that a look takes."""
-        return self.hazy if look.hazy else self.sharp
+    def of(self, hazy: bool) -> LightImage:
+        """One of the two."""
+        return self.hazy if hazy else self.sharp
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -149,14 +149,11 @@ def take_look(
         position_ecef_m=look.prior.position_ecef_m,
         mirrored=look.mirrored,
     )
-    photo = coarse.camera(start)
-    values, weight = coarse.values, coarse.weight
-    if look.mirrored:
-        # The search itself knows no mirrors: it sees the picture as it would have been
-        values, weight = values[:, ::-1].copy(), weight[:, ::-1].copy()
-        photo = replace(photo, mirrored=False)
+    # The search itself knows no mirrors: it sees the picture as it would have been
+    photo = replace(coarse.camera(start), mirrored=False)
+    picture = coarse.flipped() if look.mirrored else coarse
     nearest, farthest = look.off_nadir_deg
-    templates = templates_for(values, weight, photo.focal_px, parameters)
+    templates = templates_for(picture.values, picture.weight, photo.focal_px, parameters)
     directions = boresights(
         templates.step_deg, nearest, min(parameters.max_off_nadir_deg, farthest)
     )
@@ -167,7 +164,6 @@ def take_look(
             break
         if not any(nearly_same_attitude(peak.camera, other) for other in chosen):
             chosen.append(peak.camera)
-    picture = replace(coarse, values=values, weight=weight)
     return aligned_candidates(levels, picture, chosen, stored, [look] * len(chosen), parameters)
 
 

@@ -167,20 +167,17 @@ def take_sweep(
         Whether the map holds anything that could be seen.
     """
     parameters = DenseParameters()
-    image = (lights.hazy if sweep.hazy else lights.sharp).resized(
-        SWEEP_PX, parameters.smooth_px, parameters.detail_px
-    )
+    image = lights.of(sweep.hazy).resized(SWEEP_PX, parameters.smooth_px, parameters.detail_px)
     scaled = replace(stored, focal_px=stored.focal_px * sweep.scale)
     photo = replace(image.camera(scaled), mirrored=False)
-    values, weight = image.values, image.weight
     nadir = nadir_at_scale(limb, sweep.scale)
     if sweep.mirrored:
         # The search itself knows no mirrors: it sees the picture as it would have been
-        values, weight = values[:, ::-1].copy(), weight[:, ::-1].copy()
+        image = image.flipped()
         nadir = nadir * np.array([-1.0, 1.0, 1.0])
     wanted = panorama(
-        values,
-        weight,
+        image.values,
+        image.weight,
         photo,
         nadir,
         FARTHEST_DEG,
@@ -210,12 +207,11 @@ def take_sweep(
         if not any(same_view(peak.camera, other.camera, 2.0 * SAME_SHARE) for _, other in chosen):
             chosen.append((offset, peak))
     found: list[Candidate] = []
-    picture = replace(image, values=values, weight=weight)
     for offset, peak in chosen:
         levels = window.around(peak.camera.position_ecef_m, reach_km, step_km)
         assert levels is not None
         look = look_of(sweep, offset, scaled)
-        new = aligned_candidates(levels, picture, [peak.camera], stored, [look], parameters)
+        new = aligned_candidates(levels, image, [peak.camera], stored, [look], parameters)
         found = merged(found, new)
     return found, covered
 

@@ -101,7 +101,7 @@ def search_one(
     if look.sparse:
         found = take_sparse_look(levels, lights, stored, look, window, dense)
     else:
-        coarse = lights.of(look).resized(dense.template_px, detail_px=dense.detail_px)
+        coarse = lights.of(look.hazy).resized(dense.template_px, detail_px=dense.detail_px)
         found = take_look(levels, coarse, stored, look, dense)
     add_candidates(found, lights, stored, light_map, state)
 
@@ -145,7 +145,7 @@ def prove_best(
 ) -> None:
     """Steps 5 and 6: align the finalists, fit the best, weigh the evidence; keep the better."""
     state.proven_score = state.candidates[0].score
-    fine = lights.of(state.candidates[0].look)
+    fine = lights.of(state.candidates[0].look.hazy)
     finalists = compare_finalists(light_map, fine, stored, state.candidates)
     if not finalists:
         return

@@ -49,7 +49,7 @@ def take_sparse_look(
     sparse = SparseParameters(
         scales=look.ladder, scale_free=len(look.ladder) > 1, mirrored=(look.mirrored,)
     )
-    light = lights.of(look)
+    light = lights.of(look.hazy)
     start = replace(
         stored,
         focal_px=stored.focal_px * look.scale,
@@ -62,9 +62,7 @@ def take_sparse_look(
     coarse = light.resized(parameters.template_px, parameters.smooth_px, parameters.detail_px)
     if look.mirrored:
         # The alignment itself knows no mirrors: it sees the picture as it would have been
-        coarse = replace(
-            coarse, values=coarse.values[:, ::-1].copy(), weight=coarse.weight[:, ::-1].copy()
-        )
+        coarse = coarse.flipped()
     cameras, looks = [], []
     for peak in peaks:
         cameras.append(
