@@ -33,30 +33,6 @@ SKY_MARGIN_PX = 6
 MOST_LINES = 60
 
 
-def foreground_mask(
-    light: NDArray[np.float32],
-    rgb: NDArray[np.generic] | None = None,
-    *,
-    sky: NDArray[np.bool_] | None = None,
-) -> NDArray[np.bool_]:
-    """Blank parts and window frames, where they are beyond doubt.
-
-    Parameters
-    ----------
-    light : ndarray of float32, shape (h, w)
-        Linear luminance, 0 to 1.
-    rgb : ndarray, shape (h', w', 3), optional
-        Not needed: light alone decides.
-    sky : ndarray of bool, shape (h, w), optional
-        What is known to be sky: the limb is no window frame.
-
-    Returns
-    -------
-    ndarray of bool, shape (h, w)
-    """
-    return blank_parts(light) | window_frames(light, sky=sky)
-
-
 def blank_parts(light: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Black bars, corners of turned copies and window frames without any light.
 
@@ -112,7 +88,7 @@ def window_frames(
     light : ndarray of float32, shape (h, w)
         Linear luminance, 0 to 1.
     sky : ndarray of bool, shape (h, w), optional
-        As in `foreground_mask`.
+        What is known to be sky: the limb is no window frame.
 
     Returns
     -------

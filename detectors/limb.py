@@ -115,7 +115,6 @@ class Limb:
 
 def find_limb(
     light: NDArray[np.float32],
-    rgb: NDArray[np.generic] | None = None,
     *,
     focal_px: float | None,
     altitude_km: float,
@@ -131,8 +130,6 @@ def find_limb(
     ----------
     light : ndarray of float32, shape (h, w)
         Linear luminance, 0 to 1; any size, worked on at 400 px.
-    rgb : ndarray, shape (h', w', 3), optional
-        Not needed yet: luminance holds both edges.
     focal_px : float or None
         Focal length in pixels of ``light``; None searches lenses of 18 to 85 mm.
     altitude_km : float

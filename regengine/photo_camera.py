@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.background import diffuse_background, hot_pixels
-from detectors.foreground import blank_parts, foreground_mask
+from detectors.foreground import blank_parts, window_frames
 from detectors.hardware import hardware_mask
 from detectors.limb import Limb, find_limb, sky_mask
 from detectors.smooth_light import smooth_light
@@ -92,9 +92,9 @@ def lights_of_photo(light: LinearLight, sample_km: float, limb: Limb | None = No
     PhotoLights
     """
     hot = hot_pixels(light.light)
-    ignored = glare(light, sample_km) | captions(light)
+    ignored = glare(light, sample_km) | captions(light) | blank_parts(light.light)
     sky = None if limb is None else sky_mask(limb, light.light.shape)
-    ignored |= foreground_mask(light.light, sky=sky) | hardware_mask(light.light, sky)
+    ignored |= window_frames(light.light, sky=sky) | hardware_mask(light.light, sky)
     if sky is not None:
         ignored |= sky
     scale_px = max(LEAST_DIFFUSE_PX, SHARP_DIFFUSE_KM / sample_km)

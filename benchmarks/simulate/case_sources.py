@@ -7,12 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from benchmarks.simulate.lamps import World
 from benchmarks.simulate.land import Region
 from benchmarks.simulate.light_map import RadianceMap, read_geotiff
-from benchmarks.simulate.raster_world import RasterWorld
 from benchmarks.simulate.town_world import TownWorld, draw_town_world
 
 FloatArray = NDArray[np.float64]
@@ -91,57 +90,4 @@ def _dark_places(light_map: RadianceMap) -> FloatArray:
     row, col = np.nonzero(~lit)
     return np.stack(
         [light_map.west + 2.0 * (col + 0.5), light_map.north - 2.0 * (row + 0.5)], axis=1
-    )
-
-
-def raster_source(
-    path: Path,
-    *,
-    radiance_of_value: ArrayLike | None = None,
-    south: float = -50.0,
-    north: float = 50.0,
-    seed: int = 0,
-    candidates: int = 6000,
-) -> CaseSource:
-    """A world drawn from a raster of night lights on disk; the caller brings the map.
-
-    Parameters
-    ----------
-    path : Path
-        North-up raster in EPSG:4326.
-    radiance_of_value : array_like, optional
-        See :meth:`RasterWorld.from_file`.
-    south, north : float
-        Latitudes to draw targets from, degrees.
-    seed : int
-        Of the choice of targets.
-    candidates : int
-        Random windows looked at for targets.
-
-    Returns
-    -------
-    CaseSource
-        ``decoy_world`` is the same world: a wrong place is another target, far away.
-    """
-    world = RasterWorld.from_file(path, radiance_of_value)
-    rng = np.random.default_rng([seed, 4])
-    east = world.west + world.shape[1] * world.step_deg
-    bright: list[list[float]] = []
-    dark: list[list[float]] = []
-    for _ in range(candidates):
-        lon = rng.uniform(world.west, east)
-        lat = np.degrees(np.arcsin(rng.uniform(*np.sin(np.radians([south, north])))))
-        power = float(world.near(lon - 0.1, lat - 0.1, lon + 0.1, lat + 0.1).power.sum())
-        if power > 300.0:
-            bright.append([lon, lat, np.sqrt(power)])
-        elif power == 0.0 and len(dark) < MOST_DARK:
-            around = world.near(lon - 1.5, lat - 1.5, lon + 1.5, lat + 1.5)
-            if around.power.sum() < 10.0:
-                dark.append([lon, lat])
-    return CaseSource(
-        world=world,
-        decoy_world=world,
-        light_map=None,
-        targets=np.array(bright),
-        dark_targets=np.array(dark),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -270,8 +270,3 @@ def time_of(days: float) -> datetime:
 def days_of(time_utc: datetime) -> float:
     """Days since 2000-01-01 12:00 UTC."""
     return (time_utc - J2000) / timedelta(days=1)
-
-
-def narrowed(night: Night, keep: NDArray[np.bool_]) -> Night:
-    """A night's moments that are to be kept."""
-    return replace(night, days=night.days[keep], lon=night.lon[keep], lat=night.lat[keep])

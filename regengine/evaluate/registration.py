@@ -172,12 +172,6 @@ def centre_distance_km(camera: Camera, lon: float, lat: float) -> float:
     return float(distance_m(*middle, lon, lat)[0]) / 1000.0
 
 
-def shows_place(camera: Camera, lon: float, lat: float) -> bool:
-    """Whether a place lies inside a camera's image and before its horizon."""
-    x, y = camera.lonlat_to_pixel(lon, lat)
-    return bool(-0.5 <= x <= camera.width_px - 0.5 and -0.5 <= y <= camera.height_px - 0.5)
-
-
 def fit_camera(
     points: GroundPoints, start: Camera, position_sigma_m: float = POSITION_SIGMA_M
 ) -> CameraFit:

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
 from PIL import ExifTags, Image
 
 from benchmarks.simulate import __main__ as command
 from benchmarks.simulate import case_sources
-from benchmarks.simulate.case_sources import CaseSource, default_source, raster_source, town_source
+from benchmarks.simulate.case_sources import CaseSource, default_source, town_source
 from benchmarks.simulate.cases import SHARES, Case, draw_case
 from benchmarks.simulate.geodesy import wgs84
 from benchmarks.simulate.lamps import Realisation
@@ -113,44 +112,6 @@ def test_large_pictures_are_sized_like_the_sensors(
     )
     case = draw_case(2, kind="city", source=source, long_side_px=4256)
     assert sorted(picture_of(case).shape[:2]) == [2832, 4256]
-
-
-@pytest.fixture(scope="module")
-def raster(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two patches of towns on either side of the globe."""
-    rng = np.random.default_rng(0)
-    classes = np.zeros((1000, 3600), np.uint8)
-    for col in (600, 2400):
-        rows, cols = rng.integers(300, 700, 4000), rng.integers(col, col + 500, 4000)
-        classes[rows, cols] = rng.integers(1, 4, 4000)
-    path = tmp_path_factory.mktemp("raster") / "world.tif"
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=3600,
-        height=1000,
-        count=1,
-        dtype="uint8",
-        crs="EPSG:4326",
-        transform=rasterio.Affine(0.1, 0.0, -180.0, 0.0, -0.1, 50.0),
-    ) as target:
-        target.write(classes, 1)
-    return path
-
-
-def test_cases_over_a_raster_of_lights(raster: Path) -> None:
-    table = np.zeros(256)
-    table[1:4] = [5.0, 20.0, 60.0]
-    source = raster_source(raster, radiance_of_value=table, candidates=800)
-    assert source.light_map is None
-    assert len(source.targets) > 5
-    assert len(source.dark_targets) > 5
-    case = draw_case(3, kind="city", source=source, long_side_px=SMALL)
-    assert len(case.truth["reference_points"]) > 0
-    far = draw_case(3, kind="wrong_place", source=source, long_side_px=SMALL)
-    prior, camera = far.prior, far.camera
-    assert wgs84().inv(prior.lon, prior.lat, camera.lon_deg, camera.lat_deg)[2] > 3.5e6
 
 
 def test_default_source_is_the_samples_land() -> None:
