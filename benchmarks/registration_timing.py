@@ -112,7 +112,6 @@ def write_job(folder: Path, drawn: SimulatedCase, max_seconds: float) -> TimedJo
     photo.write_bytes(drawn.photo)
     light_map, elements = folder / "lights.tif", photo.with_suffix(".tle")
     if not light_map.is_file():
-        assert drawn.light_map is not None
         write_indexed(light_map, drawn)
     elements.write_text(tle_lines(elements_for(drawn), "SIMULATED"), encoding="ascii")
     return TimedJob(
@@ -129,7 +128,6 @@ def write_indexed(path: Path, drawn: SimulatedCase) -> None:
     from regengine.lights.build import build_map
     from regengine.lights.map import open_light_map
 
-    assert drawn.light_map is not None
     plain = path.with_name(f"plain-{path.name}")
     write_geotiff(plain, drawn.light_map)
     build_map(open_light_map([plain]), path)

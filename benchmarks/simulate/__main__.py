@@ -116,14 +116,11 @@ def write_case(folder: Path, case: Case) -> str:
     photo.write_bytes(case.photo)
     truth = json.dumps(case.truth, indent=1) + "\n"
     photo.with_suffix(".json").write_text(truth, encoding="utf-8")
-    command = (
+    write_geotiff(folder / "lights.tif", case.light_map)
+    return (
         f"regengine register {photo} --nadir={case.prior.lon:.4f},{case.prior.lat:.4f}"
-        f" --altitude-km {case.prior.altitude_km:.2f}"
+        f" --altitude-km {case.prior.altitude_km:.2f} --lights {folder / 'lights.tif'}"
     )
-    if case.light_map is not None:
-        write_geotiff(folder / "lights.tif", case.light_map)
-        command += f" --lights {folder / 'lights.tif'}"
-    return command
 
 
 if __name__ == "__main__":

@@ -32,8 +32,8 @@ class CaseSource:
         What is photographed.
     decoy_world : World
         What is photographed instead where the place is to be wrong.
-    light_map : RadianceMap or None
-        Map of ``world`` in another realisation; None where the caller has a map of its own.
+    light_map : RadianceMap
+        Map of ``world`` in another realisation.
     targets : ndarray, shape (n, 3)
         Places worth a photograph: longitude, latitude (degrees), weight.
     dark_targets : ndarray, shape (m, 2)
@@ -42,7 +42,7 @@ class CaseSource:
 
     world: World
     decoy_world: World
-    light_map: RadianceMap | None
+    light_map: RadianceMap
     targets: FloatArray
     dark_targets: FloatArray
 

@@ -62,8 +62,8 @@ class Case:
     focal_mm, pixel_pitch_um : float
         Nominal.
     prior : PositionPrior
-    light_map : RadianceMap or None
-        Map to register on; None where the source has none of its own.
+    light_map : RadianceMap
+        Map to register on.
     camera : SimCamera
         The true one (of another place than the prior's for "wrong_place").
     truth : dict
@@ -77,7 +77,7 @@ class Case:
     focal_mm: float
     pixel_pitch_um: float
     prior: PositionPrior
-    light_map: RadianceMap | None
+    light_map: RadianceMap
     camera: SimCamera
     truth: dict[str, Any]
 

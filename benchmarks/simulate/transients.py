@@ -10,6 +10,7 @@ from benchmarks.simulate.noise_field import blurred
 from benchmarks.simulate.sim_camera import SimCamera
 
 ImageArray = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
 
 BOAT_RGB = (0.80, 1.05, 1.10)  # metal-halide lamps over the water
 BOAT_POWER = 2.0  # nW cm^-2 sr^-1 km^2, as a village
@@ -35,40 +36,44 @@ def boat_light(camera: SimCamera, boats: int, rng: np.random.Generator) -> Image
     ndarray of float32, shape (3, height, width)
         RGB, nW cm^-2 sr^-1.
     """
-    height, width = camera.height_px, camera.width_px
-    light = np.zeros((3, height, width), np.float32)
     if boats <= 0:
-        return light
+        return np.zeros((3, camera.height_px, camera.width_px), np.float32)
     fleet = rng.integers(0, 3, boats)
-    centre_x, centre_y = rng.uniform(0, width, 3), rng.uniform(0, height, 3)
-    km_per_px = camera.height_m / 1000.0 / camera.focal_px
-    x = centre_x[fleet] + FLEET_KM / km_per_px * rng.standard_normal(boats)
-    y = centre_y[fleet] + FLEET_KM / km_per_px * rng.standard_normal(boats)
-    _, _, distance_m = camera.ground(x, y)
-    power = BOAT_POWER * rng.exponential(1.0, boats)
-    strength = power * (camera.focal_px / (distance_m / 1000.0)) ** 2
-    column, row = np.round(x).astype(int), np.round(y).astype(int)
-    seen = np.isfinite(distance_m) & (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    for channel in range(3):
-        np.add.at(
-            light[channel],
-            (row[seen], column[seen]),
-            (BOAT_RGB[channel] * strength[seen]).astype(np.float32),
-        )
-    return light
+    centre_x = rng.uniform(0, camera.width_px, 3)[fleet]
+    centre_y = rng.uniform(0, camera.height_px, 3)[fleet]
+    spread_px = _spread_px(camera, FLEET_KM)
+    x = centre_x + spread_px * rng.standard_normal(boats)
+    y = centre_y + spread_px * rng.standard_normal(boats)
+    return _points(camera, x, y, BOAT_POWER * rng.exponential(1.0, boats), BOAT_RGB)
 
 
 def flare_light(camera: SimCamera, flares: int, rng: np.random.Generator) -> ImageArray:
     """Gas flares in one field on the visible ground, RGB as above."""
+    if flares <= 0:
+        return np.zeros((3, camera.height_px, camera.width_px), np.float32)
+    spread_px = _spread_px(camera, FIELD_KM)
+    x = rng.uniform(0, camera.width_px) + spread_px * rng.standard_normal(flares)
+    y = rng.uniform(0, camera.height_px) + spread_px * rng.standard_normal(flares)
+    power = FLARE_POWER * np.exp(0.8 * rng.standard_normal(flares))
+    return _points(camera, x, y, power, FLARE_RGB)
+
+
+def _spread_px(camera: SimCamera, km: float) -> float:
+    """Pixels that a distance on the ground below takes."""
+    return km / (camera.height_m / 1000.0 / camera.focal_px)
+
+
+def _points(
+    camera: SimCamera,
+    x: FloatArray,
+    y: FloatArray,
+    power: FloatArray,
+    rgb: tuple[float, float, float],
+) -> ImageArray:
+    """Light of single lamps at places in the image; those on the sky or outside have none."""
     height, width = camera.height_px, camera.width_px
     light = np.zeros((3, height, width), np.float32)
-    if flares <= 0:
-        return light
-    km_per_px = camera.height_m / 1000.0 / camera.focal_px
-    x = rng.uniform(0, width) + FIELD_KM / km_per_px * rng.standard_normal(flares)
-    y = rng.uniform(0, height) + FIELD_KM / km_per_px * rng.standard_normal(flares)
     _, _, distance_m = camera.ground(x, y)
-    power = FLARE_POWER * np.exp(0.8 * rng.standard_normal(flares))
     strength = power * (camera.focal_px / (distance_m / 1000.0)) ** 2
     column, row = np.round(x).astype(int), np.round(y).astype(int)
     seen = np.isfinite(distance_m) & (column >= 0) & (column < width) & (row >= 0) & (row < height)
@@ -76,7 +81,7 @@ def flare_light(camera: SimCamera, flares: int, rng: np.random.Generator) -> Ima
         np.add.at(
             light[channel],
             (row[seen], column[seen]),
-            (FLARE_RGB[channel] * strength[seen]).astype(np.float32),
+            (rgb[channel] * strength[seen]).astype(np.float32),
         )
     return light
 

@@ -116,7 +116,6 @@ def test_large_pictures_are_sized_like_the_sensors(
 
 def test_default_source_is_the_samples_land() -> None:
     source = default_source()
-    assert source.light_map is not None
     assert source.light_map.step_deg == pytest.approx(1.0 / 240.0)
     assert source is default_source()
     assert case_sources.SAMPLE_MAP.is_file()

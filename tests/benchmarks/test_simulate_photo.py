@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
+from trial_parts import CLEAN, Beacons
 
 from benchmarks.simulate.exif import CameraSettings, exif_bytes
 from benchmarks.simulate.geodesy import ecef_of
 from benchmarks.simulate.lamp_image import lamp_planes, upward_share, visible_bounds
-from benchmarks.simulate.lamps import Clusters, Lamps, Realisation
+from benchmarks.simulate.lamps import Realisation
 from benchmarks.simulate.render import render, to_jpeg
 from benchmarks.simulate.scene import CloudLayer, SceneParameters
 from benchmarks.simulate.sensor import expose, smear, tone, vignette, window_reflection
@@ -23,46 +24,6 @@ from benchmarks.simulate.truth import camera_truth, footprint, reference_points
 from benchmarks.simulate.weather import cloud_depth, limb_light, star_light, view_grid
 
 FRAMES = Realisation(number=2)
-CLEAN = SceneParameters(
-    ground_nw=0.0,
-    halo_share=0.0,
-    bloom_share=0.0,
-    vignetting=0.0,
-    read_noise_electrons=0.0,
-    full_well_electrons=1e9,
-    hot_pixels=0.0,
-    stars_per_square_degree=0.0,
-    airglow_nw=0.0,
-    tone_contrast=0.0,
-)
-
-
-class Beacons:
-    """Single lamps at given places."""
-
-    def __init__(self, lon: list[float], lat: list[float], power: float) -> None:
-        self.lon, self.lat, self.power = np.array(lon), np.array(lat), power
-
-    def near(self, west: float, south: float, east: float, north: float) -> Clusters:
-        row = np.flatnonzero(
-            (self.lon >= west) & (self.lon <= east) & (self.lat >= south) & (self.lat <= north)
-        )
-        return Clusters(
-            key=row.astype(np.uint64),
-            lon=self.lon[row],
-            lat=self.lat[row],
-            power=np.full(len(row), self.power),
-            radius_m=np.ones(len(row)),
-            row=row,
-        )
-
-    def scatter(self, clusters: Clusters, counts: np.ndarray, realisation: Realisation) -> Lamps:
-        return Lamps(
-            lon=clusters.lon,
-            lat=clusters.lat,
-            power=clusters.power,
-            colour=np.full(len(clusters.row), 1, np.uint8),
-        )
 
 
 def camera_at(lean: float = 0.0, *, width: int = 480, height: int = 320) -> SimCamera:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from matchers.light_grid import LightGrid
+from regengine.lights import LightMap
 
 STEP = 1.0 / 240.0  # 15 arcsec
 NO_DATA_NAME = "fill"
@@ -118,3 +119,18 @@ def write_tiles_json(folder: Path, order: str) -> None:
     """The description that a folder of tiles needs."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tiles.json").write_text(json.dumps({"order": order, "product": "Black Marble"}))
+
+
+def ones(rows: int = 20, cols: int = 30) -> NDArray[np.float32]:
+    """Samples of one value, for maps that matter otherwise."""
+    return np.full((rows, cols), 3.0, np.float32)
+
+
+def whole(light_map: LightMap) -> LightGrid:
+    """All of a map at its own resolution."""
+    return light_map.window(*light_map.info.bounds, light_map.info.resolution_deg)
+
+
+def radiance_of(grid: LightGrid) -> NDArray[np.float64]:
+    """What the values of a window stand for, nW cm^-2 sr^-1."""
+    return np.asarray(10.0 ** grid.values.astype(float) - 1.0)

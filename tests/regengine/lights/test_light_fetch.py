@@ -8,33 +8,16 @@ import socket
 from pathlib import Path
 
 import pytest
+from fetching import LAT, LEVEL, LON, RADIUS_KM, fetch, leftovers, wanted_paths
 from tile_server import TileServer, picture
 
 from regengine.errors import ConfigError, LightMapError
 from regengine.lights import net, open_light_map
 from regengine.lights.circle import map_tiles_in_circle
 from regengine.lights.fetch import (
-    Fetched,
     fetch_tiles,
 )
 from regengine.lights.net import Downloader
-
-LON, LAT, RADIUS_KM, LEVEL = 136.9, 35.7, 60.0, 8
-
-
-def fetch(server: TileServer, folder: Path, downloader: Downloader, **more: object) -> Fetched:
-    template = f"{server.url}/{{z}}/{{y}}/{{x}}.png"
-    return fetch_tiles(
-        LON, LAT, RADIUS_KM, folder, template=template, level=LEVEL, downloader=downloader, **more
-    )  # type: ignore[arg-type]
-
-
-def wanted_paths() -> list[str]:
-    return [f"/{LEVEL}/{y}/{x}.png" for x, y in map_tiles_in_circle(LON, LAT, RADIUS_KM, LEVEL)]
-
-
-def leftovers(folder: Path) -> list[str]:
-    return [path.name for path in folder.rglob("*") if path.name.startswith(".")]
 
 
 def test_fetched_tiles_are_a_map(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fetching import LAT, LON, RADIUS_KM, fetch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Geod
@@ -17,29 +18,11 @@ from regengine.lights import net
 from regengine.lights.circle import map_tiles_in_circle, ten_degree_tiles_in_circle
 from regengine.lights.fetch import (
     GIBS_BLACK_MARBLE,
-    Fetched,
     cache_folder,
     fetch_tiles,
     tile_folder_name,
 )
 from regengine.lights.net import Downloader, may_have_token
-
-LON, LAT, RADIUS_KM, LEVEL = 136.9, 35.7, 60.0, 8
-
-
-def fetch(server: TileServer, folder: Path, downloader: Downloader, **more: object) -> Fetched:
-    template = f"{server.url}/{{z}}/{{y}}/{{x}}.png"
-    return fetch_tiles(
-        LON, LAT, RADIUS_KM, folder, template=template, level=LEVEL, downloader=downloader, **more
-    )  # type: ignore[arg-type]
-
-
-def wanted_paths() -> list[str]:
-    return [f"/{LEVEL}/{y}/{x}.png" for x, y in map_tiles_in_circle(LON, LAT, RADIUS_KM, LEVEL)]
-
-
-def leftovers(folder: Path) -> list[str]:
-    return [path.name for path in folder.rglob("*") if path.name.startswith(".")]
 
 
 @pytest.mark.parametrize(

@@ -9,22 +9,9 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from light_map_makers import STEP, write_geotiff
+from light_map_makers import STEP, ones, radiance_of, whole, write_geotiff
 
-from matchers.light_grid import LightGrid
-from regengine.lights import LightMap, open_light_map
-
-
-def whole(light_map: LightMap) -> LightGrid:
-    return light_map.window(*light_map.info.bounds, light_map.info.resolution_deg)
-
-
-def radiance_of(grid: LightGrid) -> np.ndarray:
-    return 10.0 ** grid.values.astype(float) - 1.0
-
-
-def ones(rows: int = 20, cols: int = 30) -> np.ndarray:
-    return np.full((rows, cols), 3.0, np.float32)
+from regengine.lights import open_light_map
 
 
 @pytest.mark.parametrize(

@@ -10,31 +10,13 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from stored_frames import frame, names
 
 from regengine.errors import StoreError
 from regengine.store.parts import parts_folder
 from regengine.store.reader import read_store
-from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
-from tests.example_results import nothing_found
-
-
-def frame(index: int, name: str = "") -> StoredFrame:
-    return StoredFrame(
-        frame_index=index, result=nothing_found(name or f"f{index}"), parameters_sha256="p"
-    )
-
-
-def names(path: Path) -> list[str]:
-    return [stored.result.frame for stored in read_store(path)]
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_a_full_disk_leaves_nothing_half_written(

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from stored_frames import frame, names
 
 from regengine.errors import StoreError
 from regengine.store import parts as parts_module
@@ -16,17 +17,7 @@ from regengine.store.parts import list_parts, parts_folder
 from regengine.store.reader import read_store
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import PART_FRAMES, PART_SECONDS, StoreWriter, frame_identity
-from tests.example_results import nothing_found, proposal
-
-
-def frame(index: int, name: str = "") -> StoredFrame:
-    return StoredFrame(
-        frame_index=index, result=nothing_found(name or f"f{index}"), parameters_sha256="p"
-    )
-
-
-def names(path: Path) -> list[str]:
-    return [stored.result.frame for stored in read_store(path)]
+from tests.example_results import proposal
 
 
 class Clock:
