@@ -98,13 +98,24 @@ def crop_around(light_map: HasWindows, camera: Camera) -> tuple[MapCrop, float]:
         north_m=float(high[1]),
         step_m=step_m,
     )
-    values = _light(light_map, blank)
+    values = crop_light(light_map, blank)
     crop = MapCrop(**{**vars(blank), "picture": grey_levels(values)})
-    return crop, _scale(camera, crop)
+    return crop, crop_scale(camera, crop)
 
 
-def _light(light_map: HasWindows, crop: MapCrop) -> NDArray[np.float32]:
-    """The map's log light at every pixel of a crop."""
+def crop_light(light_map: HasWindows, crop: MapCrop) -> NDArray[np.float32]:
+    """The map's log light at every pixel of a crop.
+
+    Parameters
+    ----------
+    light_map : HasWindows
+    crop : MapCrop
+        Its picture's size counts, not what it holds.
+
+    Returns
+    -------
+    ndarray of float32, shape (h, w)
+    """
     height, width = crop.picture.shape
     x = np.arange(0, width + LATTICE_PX, LATTICE_PX)
     y = np.arange(0, height + LATTICE_PX, LATTICE_PX)
@@ -121,7 +132,7 @@ def _light(light_map: HasWindows, crop: MapCrop) -> NDArray[np.float32]:
     return np.asarray(cv2.remap(grid.values, col, row, cv2.INTER_LINEAR), np.float32)
 
 
-def _scale(camera: Camera, crop: MapCrop) -> float:
+def crop_scale(camera: Camera, crop: MapCrop) -> float:
     """Crop pixels a photo pixel, in the median over the visible ground."""
     x, y = (
         side.ravel()

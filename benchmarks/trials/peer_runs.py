@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.registration_crop import LARGEST_PX, MapCrop, equidistant, grey_levels
-from benchmarks.registration_crop import _light as light_of
-from benchmarks.registration_crop import _scale as scale_of
+from benchmarks.registration_crop import (
+    LARGEST_PX,
+    MapCrop,
+    crop_light,
+    crop_scale,
+    equidistant,
+    grey_levels,
+)
 from benchmarks.registration_peers import PeerAnswer, ask_peers
 from benchmarks.trials.attempt import write_trial
 from benchmarks.trials.outcomes import Factor, bins_of, registrable
@@ -99,8 +104,8 @@ def crop_about_nadir(light_map: HasWindows, told: Told, truth: Camera) -> tuple[
         north_m=reach_m,
         step_m=step_m,
     )
-    crop = replace(blank, picture=grey_levels(light_of(light_map, blank)))
-    return crop, scale_of(truth, crop)
+    crop = replace(blank, picture=grey_levels(crop_light(light_map, blank)))
+    return crop, crop_scale(truth, crop)
 
 
 def four_places(trial: Trial) -> GroundPoints:
