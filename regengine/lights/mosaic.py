@@ -134,9 +134,9 @@ def _fill_from(
         )
         part, part_valid = _resample(part, part_valid, corner, out, target)
     new = part_valid & ~valid[target]
-    values[target][new] = part[new]
+    np.copyto(values[target], part, where=new)
     valid[target] |= new
-    return float(part[new].max()) if new.any() else 0.0
+    return float(part.max(where=new, initial=0.0))
 
 
 def _overlap(start: float, length: float, limit: int, margin: int) -> tuple[int, int]:

@@ -166,4 +166,8 @@ def encode(values: Values, valid: Mask) -> NDArray[np.uint16]:
 def decode(codes: NDArray[np.uint16]) -> tuple[Values, Mask]:
     """Values and validity of the codes of a built map."""
     valid = codes != CODE_NODATA
-    return np.where(valid, codes, 0).astype(np.float32) * np.float32(CODE_SCALE), valid
+    values = codes.astype(np.float32)
+    values *= np.float32(CODE_SCALE)
+    if not valid.all():
+        values[~valid] = 0.0
+    return values, valid
