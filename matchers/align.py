@@ -144,20 +144,21 @@ def gauss_newton_step(
     free: NDArray[np.bool_],
 ) -> FloatArray | None:
     """One step of all free parameters; None where the images say nothing."""
-    flow = motion_fields(camera, prior, free)
-    gy, gx = np.gradient(view)
     columns = np.flatnonzero(free)
-    design = np.empty((view.size, len(columns) + 2), np.float32)
-    design[:, 0] = 1.0
-    design[:, 1] = view.ravel()
-    for place, k in enumerate(columns):
-        design[:, place + 2] = -(gx * flow[..., 0, k] + gy * flow[..., 1, k]).ravel()
+    motion = lattice_motion(camera, prior)[..., columns]
+    gy, gx = np.gradient(view)
+    design = np.empty((len(columns) + 2, *view.shape), np.float32)
+    design[0] = 1.0
+    design[1] = view
+    for place, (along_x, along_y) in enumerate(motion_fields(camera, motion)):
+        design[place + 2] = -(gx * along_x + gy * along_y)
+    design = design.reshape(len(design), -1)
     sigmas = prior.sigmas[columns]
     scale = np.where(np.isfinite(sigmas), sigmas, 0.05)
-    design[:, 2:] *= scale.astype(np.float32)
-    w = weight.ravel()[:, None]
-    normal = (design * w).T @ design
-    right = (design * w).T @ photo.ravel()
+    design[2:] *= scale.astype(np.float32)[:, None]
+    weighted = design * weight.ravel()
+    normal = weighted @ design.T
+    right = weighted @ photo.ravel()
     amplitude, noise = gain_and_noise(normal.astype(float), right.astype(float), photo, weight)
     if amplitude <= 1e-6:
         return None
@@ -177,7 +178,7 @@ def gauss_newton_step(
         return None
     step = np.zeros(PARAMETERS)
     step[columns] = solution[2:] / solution[1] * scale
-    largest = float(np.abs(np.einsum("...k,k->...", flow, step)).max())
+    largest = float(np.abs(motion @ step[columns]).max())
     limit = 0.08 * max(view.shape)  # the linearisation holds for a few pixels
     return step * min(1.0, limit / max(largest, 1e-9))
 
@@ -192,17 +193,37 @@ def gain_and_noise(
     return float(gain), max(left / max(total, 1.0), 1e-9)
 
 
-def motion_fields(camera: Camera, prior: PosePrior, free: NDArray[np.bool_]) -> FloatArray:
-    """Pixel motion per unit of each pose parameter at every pixel, shape (h, w, 2, 10)."""
+def lattice_motion(camera: Camera, prior: PosePrior) -> FloatArray:
+    """Pixel motion per unit of each pose parameter on a lattice, shape (14, 14, 2, 10).
+
+    The lattice spans the image from corner to corner.
+    """
     x = np.linspace(0.0, camera.width_px - 1.0, LATTICE)
     y = np.linspace(0.0, camera.height_px - 1.0, LATTICE)
     ground = camera.pixel_to_ecef(*np.meshgrid(x, y))
-    coarse = pixel_derivatives(camera, prior.velocity_ecef, ground)
-    at_x = np.linspace(0.0, LATTICE - 1.0, camera.width_px, dtype=np.float32)
-    at_y = np.linspace(0.0, LATTICE - 1.0, camera.height_px, dtype=np.float32)
-    grid_x, grid_y = np.meshgrid(at_x, at_y)
-    dense = np.zeros((camera.height_px, camera.width_px, 2, PARAMETERS), np.float32)
-    for k in np.flatnonzero(free):
-        field = np.ascontiguousarray(coarse[..., k].astype(np.float32))
-        dense[..., k] = cv2.remap(field, grid_x, grid_y, cv2.INTER_LINEAR)
-    return dense.astype(float)
+    return pixel_derivatives(camera, prior.velocity_ecef, ground)
+
+
+def motion_fields(camera: Camera, motion: FloatArray) -> Image:
+    """Pixel motion at every pixel, bilinear between the nodes of a lattice.
+
+    Parameters
+    ----------
+    camera : Camera
+        Camera of the image.
+    motion : ndarray of float64, shape (14, 14, 2, k)
+        Of `lattice_motion`, some or all parameters.
+
+    Returns
+    -------
+    ndarray of float32, shape (k, 2, h, w)
+    """
+    nodes = np.moveaxis(motion, (3, 2), (0, 1)).astype(np.float32)
+    down, across = lattice_weights(camera.height_px), lattice_weights(camera.width_px)
+    return np.asarray(down @ nodes @ across.T, np.float32)
+
+
+def lattice_weights(count: int) -> Image:
+    """Weights of the lattice's nodes for linear interpolation at pixels, shape (count, 14)."""
+    at = np.linspace(0.0, LATTICE - 1.0, count)
+    return np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(LATTICE))).astype(np.float32)
