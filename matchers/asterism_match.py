@@ -131,7 +131,7 @@ def match_rays(
     rotations, scales, weighed = settle(index, rays, proposals, parameters)
     odds = weighed.log10_odds - np.log10(len(meetings))
     found = []
-    for v in range(len(proposals)):
+    for v in range(len(rotations)):
         met = np.flatnonzero(weighed.met[v])
         found.append(
             Attitude(

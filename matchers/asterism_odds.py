@@ -21,6 +21,9 @@ FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
 
 ROUNDS = 2  # of fitting rotations to what they bring together
+# So many are fitted, the best at first sight: in 30 looks at 15 training frames the right rotation
+# stood there at most 46th
+FITTED = 120
 FARTHEST_SIGMAS = 3.5
 
 
@@ -107,6 +110,7 @@ def settle(
     Returns
     -------
     rotations : ndarray of float64, shape (v, 3, 3)
+        Of the `FITTED` best at first sight, these first.
     scales : ndarray of float64, shape (v,)
     weighed : Weighed
         The best met on the way.
@@ -117,6 +121,10 @@ def settle(
     centres = index.vectors[proposals.reference]
     bent = rescaled(rays[None], scales[:, None, None])
     best = weigh(index, bent @ np.swapaxes(rotations, 1, 2), centres, proposals.own, parameters)
+    order = np.argsort(-best.log10_odds, kind="stable")[:FITTED]
+    best = Weighed(log10_odds=best.log10_odds[order], near=best.near[order], met=best.met[order])
+    rotations, scales, own = rotations[order], scales[order], proposals.own[order]
+    bent = bent[order]
     kept_rotations, kept_scales = rotations, scales
     now = best
     for _ in range(ROUNDS):
@@ -129,7 +137,7 @@ def settle(
         placed = bent @ np.swapaxes(rotations, 1, 2)
         count = np.maximum(share.sum(axis=1, keepdims=True), 1.0)
         centres = np.einsum("vn,vni->vi", share, placed) / count
-        now = weigh(index, placed, centres, proposals.own, parameters)
+        now = weigh(index, placed, centres, own, parameters)
         better = now.log10_odds > best.log10_odds
         best = Weighed(
             log10_odds=np.where(better, now.log10_odds, best.log10_odds),

@@ -161,11 +161,11 @@ def count_votes(
     starts = np.flatnonzero(np.diff(key[chosen], prepend=-1))
     votes = np.diff(starts, append=len(chosen))
     top = np.argsort(-votes, kind="stable")[:most]
-    voters = [chosen[starts[t] : starts[t] + votes[t]] % len(pair) for t in top]
-    giver = np.array([v[0] for v in voters])
-    turns = [turn[v] for v in voters]
-    mean_turn = np.array([np.arctan2(np.sin(t).mean(), np.cos(t).mean()) for t in turns])
-    log_scale = np.array([meetings.log_scale[v // k].mean() for v in voters])
+    voters = chosen % len(pair)
+    sine, cosine = (np.add.reduceat(f(turn[voters]), starts)[top] for f in (np.sin, np.cos))
+    mean_turn = np.arctan2(sine, cosine)
+    log_scale = np.add.reduceat(meetings.log_scale[voters // k], starts)[top] / votes[top]
+    giver = voters[starts[top]]
     photo, reference = meetings.photo.ravel()[giver], meetings.reference.ravel()[giver]
     own = np.zeros((len(top), n), bool)
     own[np.arange(len(top))[:, None], meetings.photo[giver // k]] = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 
 import numpy as np
@@ -238,15 +239,25 @@ def same_view(a: Camera, b: Camera, share: float) -> bool:
     """
     if a.mirrored != b.mirrored or far_apart(a, b, share):
         return False
-    x, y = SAMPLES_X * a.width_px, SAMPLES_Y * a.height_px
-    ground = a.pixel_to_ecef(x, y)
-    seen = np.isfinite(ground[:, 0])
-    if not seen.any():
+    x, y, ground = ground_samples(a)
+    if len(x) == 0:
         return False
     at_x, at_y = b.ecef_to_pixel(ground)
     moved = np.hypot(at_x - x, at_y - y)
     moved[~np.isfinite(moved)] = np.inf
-    return bool(np.median(moved[seen]) < share * max(a.width_px, a.height_px))
+    return bool(np.median(moved) < share * max(a.width_px, a.height_px))
+
+
+@lru_cache(maxsize=16)
+def ground_samples(camera: Camera) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Pixels of a lattice that see ground, x and y, and the ground (ECEF, metres) that they see.
+
+    Kept for the latest cameras, for each new one is held against hundreds.
+    """
+    x, y = SAMPLES_X * camera.width_px, SAMPLES_Y * camera.height_px
+    ground = camera.pixel_to_ecef(x, y)
+    seen = np.isfinite(ground[:, 0])
+    return x[seen], y[seen], ground[seen]
 
 
 def far_apart(a: Camera, b: Camera, share: float) -> bool:
