@@ -88,13 +88,10 @@ def offsets_outward(reach_km: float, step: float) -> list[float]:
     return [0.0] + [sign * k * step for k in range(1, count + 1) for sign in (1.0, -1.0)]
 
 
-def night_offsets(track: Track, step: float) -> list[float]:
-    """Offsets at which the photo may have been taken, outward; a shared start is the first's."""
-    return [
-        o
-        for o in offsets_outward(track.reach_km, step)
-        if track.may_be_night(o) and not (o == 0.0 and track.shares_start)
-    ]
+def offsets_of(track: Track, step: float) -> list[float]:
+    """Offsets of a track that are worth a look, outward; a shared start is the first track's."""
+    offsets = offsets_outward(track.reach_km, step)
+    return offsets[1:] if track.shares_start else offsets
 
 
 def dense_scales(focal_known: bool, may_be_cropped: bool) -> list[Scale]:
@@ -201,16 +198,20 @@ def plan(
     kinds = list(kinds_of_look(stored, altitude_km, focal_known, may_be_cropped))
     options = []
     for number, track in enumerate(tracks):
-        offsets = {
-            spacing: night_offsets(track, spacing) for spacing in {k.spacing_km for k in kinds}
-        }
+        offsets = {spacing: offsets_of(track, spacing) for spacing in {k.spacing_km for k in kinds}}
         for which, kind in enumerate(kinds):
             for offset in offsets[kind.spacing_km]:
                 surprise = kind.surprise + offset_surprise(offset, track)
                 if surprise < MOST_SURPRISE:
                     options.append((surprise, number, -offset, which))
+    night: dict[tuple[int, float], bool] = {}
     for _, number, minus_offset, which in sorted(options):
-        yield look_of_kind(kinds[which], tracks[number], -minus_offset, stored)
+        track, place = tracks[number], (number, minus_offset)
+        # Asked when it matters: few of the thousands of places are ever looked at
+        if place not in night:
+            night[place] = track.may_be_night(-minus_offset)
+        if night[place]:
+            yield look_of_kind(kinds[which], track, -minus_offset, stored)
 
 
 def look_of_kind(kind: Kind, track: Track, offset_km: float, stored: Camera) -> Look:

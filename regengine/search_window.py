@@ -33,18 +33,31 @@ HALF_TILE_DEG = 12.0
 # A window serves looks this far from where it was read
 MARGIN_KM = 300.0
 TOWNS_KM = 200.0
-KEPT_WINDOWS = 4
+KEPT_WINDOWS = 24
+# A window that is finer than wanted by so many octaves serves, too: what its pyramid has left
+FINER_OCTAVES = 2
 MOST_PIXELS = 50_000_000  # of all kept windows together: 200 MB
 KEPT_TOWNS = 32
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """A window that was read: its resolution and reach, and around where."""
+    """A window that was read: its resolution and reach, and around where.
 
-    key: tuple[float, int]
+    ``octave`` is how many times the map's pixels were doubled.
+    """
+
+    octave: int
+    reach_km: float
     centre: tuple[float, float]
     levels: tuple[LightGrid, ...] | None
+
+    def serves(self, octave: int, reach_km: float, lon: float, lat: float) -> bool:
+        """Whether it holds what is wanted around another place, at its resolution or finer."""
+        if not 0 <= octave - self.octave <= FINER_OCTAVES or reach_km > self.reach_km:
+            return False
+        return bool(great_circle_km(*self.centre, lon, lat) <= MARGIN_KM)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,17 +125,25 @@ class SearchWindow:
     ) -> tuple[LightGrid, ...] | None:
         """Map pyramid around the nadir of a position; None where the map holds none of it."""
         lon, lat, _ = ecef_to_geodetic(position_ecef_m)
-        key = (round(step_km, 2), round(reach_km))
+        # Maps are read at their own pixels or those doubled: in between nothing is to be had
+        finest_km = self._map.info.resolution_deg * KM_PER_DEG
+        octave = max(0, int(np.floor(np.log2(step_km / finest_km * (1.0 + ROUNDING)))))
         for held in self._held:
-            if held.key == key and great_circle_km(*held.centre, lon, lat) <= MARGIN_KM:
+            if held.serves(octave, reach_km, lon, lat):
                 break
         else:
             levels = window_around(
-                self._map, np.array([lon]), np.array([lat]), reach_km + MARGIN_KM, step_km
+                self._map,
+                np.array([lon]),
+                np.array([lat]),
+                reach_km + MARGIN_KM,
+                finest_km * 2.0**octave,
             )
-            held = Held(key=key, centre=(float(lon), float(lat)), levels=levels)
+            held = Held(
+                octave=octave, reach_km=reach_km, centre=(float(lon), float(lat)), levels=levels
+            )
         self._held = within_budget([held, *(o for o in self._held if o is not held)])
-        return held.levels
+        return None if held.levels is None else held.levels[octave - held.octave :]
 
     def towns(
         self, levels: Sequence[LightGrid], camera: Camera, parameters: SparseParameters

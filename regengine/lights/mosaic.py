@@ -83,24 +83,41 @@ def snapped(level: PixelGrid, turn: float, region: Region) -> PixelGrid:
 
 def fill(placed: Sequence[Placed], out: PixelGrid) -> Filled:
     """The maps' pixels on a grid, the first map first."""
-    values = np.zeros((out.rows, out.cols), np.float32)
-    valid = np.zeros((out.rows, out.cols), np.bool_)
+    values: Values | None = None
+    valid = np.zeros((0, 0), np.bool_)
     saturation: float | None = None
     for source, turn in placed:
-        if valid.all():
+        if values is not None and valid.all():
             break
-        highest = _fill_from(source, turn, out, values, valid)
+        found = _part_of(source, turn, out)
+        if found is None:
+            continue
+        part, part_valid, target = found
+        if values is None and part.shape == (out.rows, out.cols):
+            values, valid = part, part_valid  # most windows lie within one map
+            highest = float(part.max(initial=0.0))
+        else:
+            if values is None:
+                values = np.zeros((out.rows, out.cols), np.float32)
+                valid = np.zeros(values.shape, np.bool_)
+            new = part_valid & ~valid[target]
+            np.copyto(values[target], part, where=new)
+            valid[target] |= new
+            highest = float(part.max(where=new, initial=0.0))
         limit = source.info.saturation
         # 1e-3: a built map rounds its values to 1e-4
         if limit is not None and highest >= limit - 1e-3:
             saturation = limit if saturation is None else min(limit, saturation)
+    if values is None:
+        values = np.zeros((out.rows, out.cols), np.float32)
+        valid = np.zeros(values.shape, np.bool_)
     return Filled(values=values, valid=valid, saturation=saturation)
 
 
-def _fill_from(
-    source: LightSource, turn: float, out: PixelGrid, values: Values, valid: Mask
-) -> float:
-    """Put a map's pixels where none are yet; the highest value put there, or 0."""
+def _part_of(
+    source: LightSource, turn: float, out: PixelGrid
+) -> tuple[Values, Mask, tuple[slice, slice]] | None:
+    """A map's pixels, 0 where it has none, and where on a grid they lie; None if nowhere."""
     factor = factor_for(source, out.step_deg)
     level = source.grid.reduced(factor)
     ratio = out.step_deg / level.step_deg
@@ -112,31 +129,30 @@ def _fill_from(
     top, bottom = _overlap(row, out.rows * ratio, level.rows, margin)
     left, right = _overlap(col, out.cols * ratio, level.cols, margin)
     if bottom <= top or right <= left:
-        return 0.0
+        return None
     part, part_valid = read_reduced(source, top, left, bottom - top, right - left, factor)
     if copied:
         first_row, first_col = top - round(row), left - round(col)
-        target = (
-            slice(first_row, first_row + part.shape[0]),
-            slice(first_col, first_col + part.shape[1]),
+        return (
+            part,
+            part_valid,
+            (
+                slice(first_row, first_row + part.shape[0]),
+                slice(first_col, first_col + part.shape[1]),
+            ),
         )
-    else:
-        target = (
-            _touched(top - row, part.shape[0], ratio, out.rows),
-            _touched(left - col, part.shape[1], ratio, out.cols),
-        )
-        corner = PixelGrid(
-            west=level.west + turn + left * level.step_deg,
-            north=level.north - top * level.step_deg,
-            step_deg=level.step_deg,
-            cols=part.shape[1],
-            rows=part.shape[0],
-        )
-        part, part_valid = _resample(part, part_valid, corner, out, target)
-    new = part_valid & ~valid[target]
-    np.copyto(values[target], part, where=new)
-    valid[target] |= new
-    return float(part.max(where=new, initial=0.0))
+    target = (
+        _touched(top - row, part.shape[0], ratio, out.rows),
+        _touched(left - col, part.shape[1], ratio, out.cols),
+    )
+    corner = PixelGrid(
+        west=level.west + turn + left * level.step_deg,
+        north=level.north - top * level.step_deg,
+        step_deg=level.step_deg,
+        cols=part.shape[1],
+        rows=part.shape[0],
+    )
+    return (*_resample(part, part_valid, corner, out, target), target)
 
 
 def _overlap(start: float, length: float, limit: int, margin: int) -> tuple[int, int]:
