@@ -23,6 +23,8 @@ from benchmarks.simulate.lamps import (
 FloatArray = NDArray[np.float64]
 # Window reader: first row, first column, rows, columns of the raster -> radiance.
 WindowReader = Callable[[int, int, int, int], NDArray[np.float32]]
+# Longitudes and latitudes by the raster's grid -> those of the ground.
+TruePlace = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
 
 KM_PER_DEGREE = 111.2
 MOST_PATCHES = 1_000_000  # of a view; above it the faintest pixels are thinned out at random
@@ -41,6 +43,8 @@ class RasterWorld:
     west, north : float
         Outer corner of its first pixel, degrees.
     step_deg : float
+    true_place : callable or None
+        Ground of pixels' centres where the raster's own grid is off.
     """
 
     read: WindowReader
@@ -48,6 +52,7 @@ class RasterWorld:
     west: float
     north: float
     step_deg: float
+    true_place: TruePlace | None = None
 
     @classmethod
     def from_raster(
@@ -72,7 +77,12 @@ class RasterWorld:
         return cls(read=read, shape=(height, width), west=west, north=north, step_deg=step_deg)
 
     @classmethod
-    def from_file(cls, path: Path, radiance_of_value: ArrayLike | None = None) -> RasterWorld:
+    def from_file(
+        cls,
+        path: Path,
+        radiance_of_value: ArrayLike | None = None,
+        true_place: TruePlace | None = None,
+    ) -> RasterWorld:
         """A world from a north-up raster file in EPSG:4326, read window by window.
 
         Parameters
@@ -81,6 +91,8 @@ class RasterWorld:
         radiance_of_value : array_like, optional
             Radiance of each value of a raster of small whole numbers (classes); without it the
             values are radiances.
+        true_place : callable, optional
+            Ground of pixels' centres where the file's own grid is off.
         """
         import rasterio
         from rasterio.windows import Window
@@ -95,7 +107,12 @@ class RasterWorld:
             return values.astype(np.float32) if table is None else table[values]
 
         return cls(
-            read=read, shape=shape, west=transform.c, north=transform.f, step_deg=transform.a
+            read=read,
+            shape=shape,
+            west=transform.c,
+            north=transform.f,
+            step_deg=transform.a,
+            true_place=true_place,
         )
 
     def near(self, west: float, south: float, east: float, north: float) -> Clusters:
@@ -116,12 +133,15 @@ class RasterWorld:
         if len(cell) > MOST_PATCHES:
             keep, boost = _thinned(radiance, key_of(cell))
             row, col, cell, radiance = row[keep], col[keep], cell[keep], boost[keep]
-        lat = self.north - (row + 0.5) * step
+        lon = np.asarray(self.west + (col + 0.5) * step, float)
+        lat = np.asarray(self.north - (row + 0.5) * step, float)
         size_km2 = (step * KM_PER_DEGREE) ** 2 * np.cos(np.radians(lat))
+        if self.true_place is not None:
+            lon, lat = self.true_place(lon, lat)
         return Clusters(
             key=key_of(cell),
-            lon=np.asarray(self.west + (col + 0.5) * step, float),
-            lat=np.asarray(lat, float),
+            lon=lon,
+            lat=lat,
             power=radiance * size_km2,
             radius_m=np.full(len(cell), 282.0 * step * KM_PER_DEGREE),
             row=cell,

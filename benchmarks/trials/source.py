@@ -19,6 +19,7 @@ from benchmarks.trials.exposures import Exposure, made_exposures, read_exposures
 from benchmarks.trials.lit import Cells, cells_of
 from benchmarks.trials.orbits import MadeOrbits, Orbits, RealOrbits
 from benchmarks.trials.trial import Half
+from benchmarks.trials.world_shift import true_place
 from regengine.tle import load_tle_file
 
 FloatArray = NDArray[np.float64]
@@ -88,7 +89,7 @@ def real_source(real_data: Path, half: Half) -> TrialSource:
     for code, radiance in CLASS_RADIANCE.items():
         table[code] = radiance
     path = real_data / WORLD_FILE
-    world = RasterWorld.from_file(path, table)
+    world = RasterWorld.from_file(path, table, true_place)
     cells = _raster_cells(world, HALVES[half])
     return TrialSource(
         half=half,

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from numpy.typing import NDArray
 
 from benchmarks.simulate.hashing import key_of, normal, uniform
 from benchmarks.simulate.lamps import Clusters, Lamps, Realisation
@@ -224,6 +225,34 @@ def test_raster_windows_beyond_the_date_line_and_outside() -> None:
     assert len(world.near(-181.0, 9.0, -178.0, 12.0).row) == 2  # the same place, said otherwise
     assert len(world.near(0.0, 9.0, 2.0, 12.0).row) == 0
     assert len(world.near(179.0, 30.0, 182.0, 40.0).row) == 0
+
+
+def test_a_raster_whose_grid_is_off_shines_from_the_true_places() -> None:
+    given = small_map()
+
+    def east_of_there(
+        lon: NDArray[np.float64], lat: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return lon + 0.02, lat - 0.01 * (lat > 10.5)
+
+    plain, placed = (
+        RasterWorld(
+            read=lambda row, col, rows, cols: given.radiance[row : row + rows, col : col + cols],
+            shape=given.radiance.shape,
+            west=given.west,
+            north=given.north,
+            step_deg=given.step_deg,
+            true_place=place,
+        )
+        for place in (None, east_of_there)
+    )
+    before, after = (world.near(179.0, 9.0, 182.0, 12.0) for world in (plain, placed))
+    np.testing.assert_allclose(after.lon - before.lon, 0.02)
+    np.testing.assert_allclose(after.lat - before.lat, [-0.01, 0.0], atol=1e-12)
+    assert (after.key == before.key).all()
+    counts, steady = np.array([500, 500]), replace(FRAMES, gone_fraction=0.0)
+    lamps = [w.scatter(c, counts, steady) for w, c in ((plain, before), (placed, after))]
+    np.testing.assert_allclose(lamps[1].lon - lamps[0].lon, 0.02)
 
 
 def test_raster_of_classes_on_disk(tmp_path: Path) -> None:
