@@ -137,6 +137,8 @@ def fit_pose(
 ) -> Refinement:
     """Robust Gauss-Newton (Cauchy weights) of the pose on patch matches with a Gaussian prior.
 
+    Patches that overlap tell the same twice: each counts by the inverse of what lies on it.
+
     Parameters
     ----------
     camera : Camera
@@ -160,6 +162,7 @@ def fit_pose(
     target = np.stack([matches.x + matches.dx, matches.y + matches.dy], axis=-1)
     noise = matches.covariance + FLOOR_PX**2 * np.eye(2)
     whiten = np.linalg.cholesky(np.linalg.inv(noise)).transpose(0, 2, 1)
+    counted = 1.0 / matches.overlap.sum(axis=1)
     columns = np.flatnonzero(free)
     sigmas = prior.sigmas[columns]
     scale = np.where(np.isfinite(sigmas), sigmas, 0.01)
@@ -176,8 +179,9 @@ def fit_pose(
         weights = 1.0 / (1.0 + distance_sq / outlier_sigmas**2)
         flow = pixel_derivatives(current, prior.velocity_ecef, ground)[..., columns] * scale
         design = np.einsum("nij,njk->nik", whiten, flow) / spread
-        normal = np.einsum("n,nik,nil->kl", weights, design, design) + np.diag(inverse_prior)
-        right = np.einsum("n,nik,ni->k", weights, design, white / spread)
+        pull = weights * counted
+        normal = np.einsum("n,nik,nil->kl", pull, design, design) + np.diag(inverse_prior)
+        right = np.einsum("n,nik,ni->k", pull, design, white / spread)
         right -= inverse_prior * prior.departure(current)[columns] / scale
         step = np.zeros(PARAMETERS)
         step[columns] = np.linalg.solve(normal, right) * scale

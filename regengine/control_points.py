@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
 from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
+from matchers.local_offsets import LocalOffsets, local_offsets
 from matchers.pose import pixel_derivatives
 from regengine.finalists import Solution
 from regengine.result import ControlPoint
@@ -18,9 +19,12 @@ FloatArray = NDArray[np.float64]
 
 # A control point needs a patch that agrees this well; weaker ones only help the camera
 GOOD_NCC = 0.6
-# Where the map's own towns lie: two VIIRS products agree to 130 m a town
-MAP_SIGMA_M = 130.0
+# How far a whole region of the map may lie beside the ground: Black Marble 2016 against monthly
+# radiance composites of six cities, 32 m an axis, root mean square
+MAP_SIGMA_M = 50.0
 GOOD_WEIGHT = 0.15
+# Of a patch against its camera and surroundings, until it counts as disagreeing
+DISAGREEING_SIGMAS = 2.0
 # Robust weight below which the fit takes a patch for an outlier
 BELIEVED_WEIGHT = 0.05
 # A point is precise when three of its sigmas stay below what counts as right
@@ -30,12 +34,11 @@ LIGHTS_REACH_PX = 45.0  # confirmed lights within 1.5 patch sides count as the p
 
 
 def propose(solution: Solution, stored: Camera, lights: FloatArray) -> tuple[ControlPoint, ...]:
-    """Four well-spread control points, each placed by its own patch of lights.
+    """Four well-spread control points, each placed by the camera and the patches around it.
 
-    The ground position is that of the map under the patch's middle; the pixel is where the photo
-    shows that patch. A patch that disagrees with the camera by more than its own precision gets
-    the disagreement added to its sigma; one that the fit does not believe at all is placed by the
-    camera alone.
+    The ground position is that of the map under a patch's middle; the pixel is where the camera
+    shows it, moved by what the patches around it have in common. A patch that disagrees with that
+    by more than twice its own precision gets the disagreement added to its sigma.
 
     Parameters
     ----------
@@ -57,7 +60,8 @@ def propose(solution: Solution, stored: Camera, lights: FloatArray) -> tuple[Con
     ground = refinement.rendered.pixel_to_ecef(matches.x, matches.y)
     flat = incidence_deg(solution.camera.position_ecef_m, ground) <= MAX_INCIDENCE_DEG
     index = np.flatnonzero(flat)
-    points = [point_of_patch(solution, stored, int(k), ground[k], lights) for k in index]
+    offsets = local_offsets(refinement)
+    points = [point_of_patch(solution, offsets, stored, int(k), ground[k], lights) for k in index]
     ncc, weights = matches.ncc[index], refinement.weights[index]
     sigma_m = np.array([point.sigma_m for point in points])
     precise = sigma_m <= PRECISE_SHARE * allowed_error_m(stored)
@@ -81,20 +85,21 @@ def allowed_error_m(camera: Camera) -> float:
 
 
 def point_of_patch(
-    solution: Solution, stored: Camera, k: int, ground_ecef_m: FloatArray, lights: FloatArray
+    solution: Solution,
+    offsets: LocalOffsets,
+    stored: Camera,
+    k: int,
+    ground_ecef_m: FloatArray,
+    lights: FloatArray,
 ) -> ControlPoint:
-    """The control point that one patch gives."""
-    refinement = solution.refinement
-    matches, residual = refinement.matches, refinement.residual_px[k]
-    place = np.array([matches.x[k] + matches.dx[k], matches.y[k] + matches.dy[k]])
-    of_camera = camera_covariance(solution, ground_ecef_m)
-    if refinement.weights[k] >= BELIEVED_WEIGHT:
-        covariance = matches.covariance[k] + of_camera
-        excess = residual**2 - np.diag(covariance)
-        covariance = covariance + np.diag(np.maximum(excess, 0.0))
-    else:
-        place = place - residual
-        covariance = of_camera + refinement.rms_px**2 * np.eye(2)
+    """The control point at one patch."""
+    x, y = (float(v) for v in solution.camera.ecef_to_pixel(ground_ecef_m))
+    place = np.array([x, y]) + offsets.offset_px[k]
+    covariance = camera_covariance(solution, ground_ecef_m) + offsets.covariance[k]
+    left = solution.refinement.residual_px[k] - offsets.offset_px[k]
+    expected = np.diag(offsets.noise[k] + covariance)
+    excess = left**2 - DISAGREEING_SIGMAS**2 * expected
+    covariance = covariance + np.diag(np.maximum(excess, 0.0))
     near = np.hypot(*(lights - place).T) < LIGHTS_REACH_PX if len(lights) else np.zeros(0)
     scale = 1.0 / solution.image.factor
     return control_point(stored, ground_ecef_m, place, covariance, scale, int(near.sum()))

@@ -299,3 +299,33 @@ def test_a_dark_picture_cannot_be_fitted(levels: tuple[LightGrid, ...]) -> None:
     assert (
         refine(levels, dark, np.ones_like(dark), camera, prior_of(camera), parameters, ALL) is None
     )
+
+
+def test_patches_on_top_of_each_other_count_once() -> None:
+    """Four copies of every match, as of patches that overlap all but wholly: nothing is new."""
+    start = start_camera()
+    true = stepped(start, np.array(VELOCITY), 1e-3 * np.eye(PARAMETERS)[0])
+    single = matches_of(start, true, np.random.default_rng(5), count=40)
+    prior, free = prior_of(start), ALL
+    spread = replace(single, size_px=8)
+    copies = spread.chosen(np.tile(np.arange(40), 4))
+    once = fit_pose(start, spread, prior, free, 2.5)
+    again = fit_pose(start, copies, prior, free, 2.5)
+    apart = replace(copies, size_px=1, x=copies.x + 1.5 * np.repeat(np.arange(4), 40))
+    new = fit_pose(start, apart, prior, free, 2.5)
+    sigma = np.sqrt(np.diag(once.covariance)[ROTATION])
+    assert np.sqrt(np.diag(again.covariance)[ROTATION]) == pytest.approx(sigma, rel=0.02)
+    assert again.camera.focal_px == pytest.approx(once.camera.focal_px, rel=1e-6)
+    assert (np.sqrt(np.diag(new.covariance)[ROTATION]) < 0.75 * sigma).all()
+
+
+def test_the_overlap_is_the_shared_area() -> None:
+    start = start_camera()
+    some = matches_of(start, start, np.random.default_rng(0), count=3)
+    placed = replace(
+        some, x=np.array([10.0, 15.0, 60.0]), y=np.array([10.0, 18.0, 10.0]), size_px=20
+    )
+    shared = (15.0 / 20.0) * (12.0 / 20.0)
+    assert placed.overlap == pytest.approx(
+        np.array([[1.0, shared, 0.0], [shared, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    )

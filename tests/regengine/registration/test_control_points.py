@@ -285,8 +285,8 @@ def test_a_point_of_a_resized_picture_in_stored_pixels() -> None:
     assert point.lights == 3
     # A pixel is 410 km / 800 px = 512 m; the map's own error comes on top
     metres = 410e3 / 800.0
-    expected = np.sqrt((16 * (0.04 + 0.09) / 2.0) * metres**2 + 130.0**2)
-    assert point.sigma_m == pytest.approx(expected, rel=0.02)
+    expected = np.sqrt((16 * (0.04 + 0.09) / 2.0) * metres**2 + 50.0**2)
+    assert point.sigma_m == pytest.approx(expected, rel=0.004)
     east, cross, north = point.covariance_m
     assert east * north > cross**2
 
