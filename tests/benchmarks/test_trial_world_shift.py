@@ -12,19 +12,16 @@ from numpy.typing import NDArray
 from pyproj import Geod
 from rasterio.windows import Window
 
-from benchmarks.trials import world_shift
+from benchmarks.trials import measure_shift
+from benchmarks.trials.measure_shift import CELL_PX, completed, measured, shift_px
 from benchmarks.trials.source import CLASS_RADIANCE, WORLD_FILE
 from benchmarks.trials.world_shift import (
     CELL_DEG,
-    CELL_PX,
     COLS,
     NORTH,
     ROWS,
     STEP_DEG,
     WEST,
-    completed,
-    measured,
-    shift_px,
     stored_shift,
     true_place,
 )
@@ -68,8 +65,8 @@ def test_darkness_has_no_shift() -> None:
 
 def test_two_blocks_and_the_dark_between(monkeypatch: pytest.MonkeyPatch) -> None:
     """The west lies 0.8 px too far east, the east 1.2 px too far south; a border runs between."""
-    monkeypatch.setattr(world_shift, "ROWS", 4)
-    monkeypatch.setattr(world_shift, "COLS", 8)
+    monkeypatch.setattr(measure_shift, "ROWS", 4)
+    monkeypatch.setattr(measure_shift, "COLS", 8)
     true = towns(4 * CELL_PX, 8 * CELL_PX, 3000)
     split = 4 * CELL_PX
     world = moved(true, 0.8, 0.0)
