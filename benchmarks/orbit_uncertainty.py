@@ -27,6 +27,7 @@ FloatArray = NDArray[np.float64]
 
 AGES_DAYS = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 14.0, 20.0, 30.0, 60.0, 120.0, 240.0)
 QUANTILES = (0.5, 0.9, 0.99)
+SIGNED_QUANTILES = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.995)
 PARTS = ("along", "cross", "radial")
 SHORT_SPAN_DAYS, LONG_SPAN_DAYS = 36.0, 365.0
 SHORT_PAIRS, LONG_PAIRS = 80, 20  # drawn for each set, so that dense years do not take hours
@@ -103,7 +104,23 @@ def _slide_to(
 
 def table(pairs: FloatArray) -> list[tuple[float, int, FloatArray]]:
     """Signed age, number of pairs, and quantiles (3 parts x 3) of the absolute differences."""
-    rows = []
+    return [
+        (age, len(chosen), np.quantile(np.abs(chosen[:, 1:]), QUANTILES, axis=0).T)
+        for age, chosen in by_age(pairs)
+    ]
+
+
+def signed_table(pairs: FloatArray) -> list[tuple[float, int, FloatArray]]:
+    """Signed age, number of pairs, and quantiles of the signed distance along the orbit."""
+    return [
+        (age, len(chosen), np.quantile(chosen[:, 1], SIGNED_QUANTILES))
+        for age, chosen in by_age(pairs)
+    ]
+
+
+def by_age(pairs: FloatArray) -> list[tuple[float, FloatArray]]:
+    """The pairs around each age, older sets first, where there are thirty."""
+    groups = []
     centres = np.log(AGES_DAYS)
     middle = (centres[1:] + centres[:-1]) / 2
     low = np.exp(np.concatenate([[centres[0] - 0.5], middle]))
@@ -112,9 +129,8 @@ def table(pairs: FloatArray) -> list[tuple[float, int, FloatArray]]:
         for age, least, most in zip(AGES_DAYS, low, high, strict=True):
             chosen = pairs[(pairs[:, 0] * sign >= least) & (pairs[:, 0] * sign < most)]
             if len(chosen) >= 30:
-                found = np.quantile(np.abs(chosen[:, 1:]), QUANTILES, axis=0).T
-                rows.append((sign * age, len(chosen), found))
-    return rows
+                groups.append((sign * age, chosen))
+    return groups
 
 
 def commit() -> str:
@@ -137,8 +153,10 @@ def report(path: Path, since_year: int, seed: int) -> str:
     started = time.perf_counter()
     tles = load_tle_file(path)
     recent = tles.epoch_days >= days_since_j2000(datetime(since_year, 1, 1, tzinfo=UTC))
-    keep = recent & np.array([tles.disagreement(row) is None for row in range(len(tles))])
+    sound = np.array([tles.disagreement(row) is None for row in range(len(tles))])
+    keep = recent & sound
     pairs = differences(tles, keep, seed)
+    everyone = differences(tles, sound, seed)
     first, last = (tles[int(np.flatnonzero(keep)[end])].epoch_utc for end in (0, -1))
     lines = [
         "# Error of a propagated element set by its age",
@@ -162,6 +180,20 @@ def report(path: Path, since_year: int, seed: int) -> str:
     for age, count, found in table(pairs):
         cells = [" / ".join(f"{value:.3g}" for value in part) for part in found]
         lines.append(f"| {age:+g} | {count:,} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "## On which side",
+        "",
+        f"All {np.count_nonzero(sound):,} sets since {tles[0].epoch_utc:%Y-%m-%d}: "
+        f"{len(everyone):,} pairs. Quantiles of the distance along the orbit from where the set "
+        "has the station to where it was, kilometres: negative, the station was behind, as a "
+        "reboost leaves it, whether the set was issued before it or after.",
+        "",
+        f"| age (days) | pairs | {' | '.join(f'{q:.1%}' for q in SIGNED_QUANTILES)} |",
+        f"|---:|---:|{'---:|' * len(SIGNED_QUANTILES)}",
+    ]
+    for age, count, found in signed_table(everyone):
+        lines.append(f"| {age:+g} | {count:,} | {' | '.join(f'{v:.3g}' for v in found)} |")
     return "\n".join(lines) + "\n"
 
 

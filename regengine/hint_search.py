@@ -22,6 +22,7 @@ from regengine.looks import (
     SIGMA_LOG_FOCAL,
     SIGMA_LOG_FOCAL_CROPPED,
     SIGMA_PRINCIPAL_SHARE,
+    offset_surprise,
 )
 from regengine.search import SearchState, prove_best, search_one, search_sweep
 from regengine.search_window import SearchWindow
@@ -39,8 +40,8 @@ class Hinted:
 
 def hinted_place(hints: Hints, tracks: Sequence[Track]) -> Hinted | None:
     """Where on the tracks hints lead; None beyond their reach: such a clock is not believed."""
-    track = min(tracks, key=lambda t: abs(hints.offset_s - t.clock_s))
-    offset_km = (hints.offset_s - track.clock_s) * track.speed_km_s
+    places = [((hints.offset_s - t.clock_s) * t.speed_km_s, t) for t in tracks]
+    offset_km, track = min(places, key=lambda p: float(offset_surprise(p[0], p[1], STEP_KM)))
     if abs(offset_km) > track.reach_km:
         return None
     return Hinted(hints=hints, track=track, offset_km=offset_km)

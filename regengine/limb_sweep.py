@@ -95,10 +95,12 @@ def plan_sweeps(tracks: Sequence[Track], limb: Limb, focal_known: bool) -> Itera
         scales, (False, True), (False, True), tracks
     ):
         for offsets in bands(track.reach_km):
+            total = surprise + MIRROR_SURPRISE * mirrored + HAZY_SURPRISE * hazy
+            middle, length = 0.5 * (offsets[0] + offsets[-1]), abs(offsets[-1] - offsets[0])
+            total += float(offset_surprise(middle, track, length + STEP_KM))
+            total += math.log(len(offsets))  # what it costs
             if track.shares_start:
                 offsets = tuple(o for o in offsets if o != 0.0)
-            total = surprise + MIRROR_SURPRISE * mirrored + HAZY_SURPRISE * hazy
-            total += offset_surprise(min(offsets, key=abs), track)
             sweep = Sweep(
                 track=track,
                 offsets_km=offsets,
@@ -191,7 +193,8 @@ def take_sweep(
     reach_km = ground_reach_km(window.altitude_km, FARTHEST_DEG)
     peaks: list[tuple[float, float, Peak]] = []
     covered = False
-    for offset in sorted(filter(sweep.track.may_be_night, sweep.offsets_km), key=abs):
+    offsets = np.array(sweep.offsets_km)
+    for offset in sorted(offsets[sweep.track.may_be_night(offsets)].tolist(), key=abs):
         if expired():
             break
         x, y, z = sweep.track.position(offset).tolist()

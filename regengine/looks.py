@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matchers.camera import Camera
 from regengine.hypotheses import Look
 from regengine.track import Track
+
+FloatArray = NDArray[np.float64]
 
 # From one position the ground is seen well enough to be found while the distortion that a wrong
 # position causes stays below this share of the template's half side
@@ -39,17 +41,14 @@ CROP_LADDER = (0.8, 0.64, 1.25, 0.51, 1.5)
 FAR_SURPRISE = 0.7  # half of the located photos show a city more than 315 km from the nadir
 # Where figures of towns have failed, pictures found 3 of 50 simulated frames, where not, 40; and
 # they take twice the time: ln(40 / 3) + ln 2, rounded
-DENSE_SURPRISE = 3.0
+DENSE_SURPRISE = 3.7
 CROP_SURPRISE = 3.5  # originals of the archive are seldom crops
 CROPPED_SURPRISE = 1.0  # where the shape is not the sensor's
-MIRROR_SURPRISE = 2.8
+MIRROR_SURPRISE = 3.5
 LENS_SURPRISE = 0.4
-HAZY_SURPRISE = 1.6  # of 18 simulated frames that one light image failed on, the other solved 4
-# Offsets are mostly small with a long tail: a third of one sigma is their usual size
-USUAL_SHARE_OF_SIGMA = 1.0 / 3.0
-LEAST_USUAL_OFFSET_KM = 150.0
-BEYOND_KM = 4000.0
+HAZY_SURPRISE = 3.4
 MOST_SURPRISE = 15.0  # no search comes that far
+LEAST_SHARE = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +87,13 @@ def offsets_outward(reach_km: float, step: float) -> list[float]:
     return [0.0] + [sign * k * step for k in range(1, count + 1) for sign in (1.0, -1.0)]
 
 
-def offsets_of(track: Track, step: float) -> list[float]:
-    """Offsets of a track that are worth a look, outward; a shared start is the first track's."""
-    offsets = offsets_outward(track.reach_km, step)
-    return offsets[1:] if track.shares_start else offsets
+def night_offsets(track: Track, step: float) -> list[float]:
+    """Offsets at which the photo may have been taken, outward; a shared start is the first's."""
+    offsets = np.array(offsets_outward(track.reach_km, step))
+    kept = track.may_be_night(offsets)
+    if track.shares_start:
+        kept &= offsets != 0.0
+    return [float(offset) for offset in offsets[kept]]
 
 
 def dense_scales(focal_known: bool, may_be_cropped: bool) -> list[Scale]:
@@ -196,22 +198,26 @@ def plan(
     Look
     """
     kinds = list(kinds_of_look(stored, altitude_km, focal_known, may_be_cropped))
-    options = []
+    options: list[tuple[float, int, float, int]] = []
     for number, track in enumerate(tracks):
-        offsets = {spacing: offsets_of(track, spacing) for spacing in {k.spacing_km for k in kinds}}
+        places = {
+            spacing: likely_offsets(track, spacing) for spacing in {k.spacing_km for k in kinds}
+        }
         for which, kind in enumerate(kinds):
-            for offset in offsets[kind.spacing_km]:
-                surprise = kind.surprise + offset_surprise(offset, track)
-                if surprise < MOST_SURPRISE:
-                    options.append((surprise, number, -offset, which))
-    night: dict[tuple[int, float], bool] = {}
+            for offset, surprise in places[kind.spacing_km]:
+                if kind.surprise + surprise >= MOST_SURPRISE:
+                    break
+                options.append((kind.surprise + surprise, number, -offset, which))
     for _, number, minus_offset, which in sorted(options):
-        track, place = tracks[number], (number, minus_offset)
-        # Asked when it matters: few of the thousands of places are ever looked at
-        if place not in night:
-            night[place] = track.may_be_night(-minus_offset)
-        if night[place]:
-            yield look_of_kind(kinds[which], track, -minus_offset, stored)
+        yield look_of_kind(kinds[which], tracks[number], -minus_offset, stored)
+
+
+def likely_offsets(track: Track, spacing_km: float) -> list[tuple[float, float]]:
+    """Offsets a spacing apart at which it may be night, the likeliest first, and their surprise."""
+    offsets = np.array(night_offsets(track, spacing_km))
+    surprise = offset_surprise(offsets, track, spacing_km)
+    order = np.argsort(surprise, kind="stable")
+    return list(zip(offsets[order].tolist(), surprise[order].tolist(), strict=True))
 
 
 def look_of_kind(kind: Kind, track: Track, offset_km: float, stored: Camera) -> Look:
@@ -239,11 +245,8 @@ def look_of_kind(kind: Kind, track: Track, offset_km: float, stored: Camera) -> 
     )
 
 
-def offset_surprise(offset_km: float, track: Track) -> float:
-    """Negative log-probability of an offset, up to a constant: a Cauchy distribution.
-
-    Beyond what clocks are believed to be wrong by it falls faster.
-    """
-    usual = max(LEAST_USUAL_OFFSET_KM, USUAL_SHARE_OF_SIGMA * track.sigma_along_km)
-    beyond = max(0.0, abs(offset_km) - track.usual_reach_km)
-    return track.surprise + math.log1p((offset_km / usual) ** 2) + beyond / BEYOND_KM
+def offset_surprise(offset_km: FloatArray | float, track: Track, spacing_km: float) -> FloatArray:
+    """Negative log-probability that the camera was within half a spacing of offsets."""
+    offset_km = np.asarray(offset_km, float)
+    share = track.belief.share(offset_km - 0.5 * spacing_km, offset_km + 0.5 * spacing_km)
+    return np.asarray(track.surprise - np.log(np.maximum(share, LEAST_SHARE)))

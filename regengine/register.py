@@ -165,7 +165,9 @@ def search_frame(
             search_sweep(
                 sweep, limb, lights, lens, window, light_map, state, partial(expired, until)
             )
-    for look in plan(stored, tracks, position.altitude_km, focal_known, frame.may_be_cropped):
+    known = focal_known, frame.may_be_cropped
+    looks = () if state.proven else plan(stored, tracks, position.altitude_km, *known)
+    for look in looks:
         if ("sparse" if look.sparse else "dense") not in parameters.methods:
             continue
         if state.proven:
