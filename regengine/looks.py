@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from matchers.camera import Camera
 from regengine.hypotheses import Look
@@ -47,7 +47,7 @@ CROPPED_SURPRISE = 1.0  # where the shape is not the sensor's
 MIRROR_SURPRISE = 3.5
 LENS_SURPRISE = 0.4
 HAZY_SURPRISE = 3.4
-MOST_SURPRISE = 15.0  # no search comes that far
+MOST_SURPRISE = 18.0  # no search comes that far
 LEAST_SHARE = 1e-9
 
 
@@ -245,8 +245,8 @@ def look_of_kind(kind: Kind, track: Track, offset_km: float, stored: Camera) -> 
     )
 
 
-def offset_surprise(offset_km: FloatArray | float, track: Track, spacing_km: float) -> FloatArray:
+def offset_surprise(offset_km: ArrayLike, track: Track, spacing_km: float) -> FloatArray:
     """Negative log-probability that the camera was within half a spacing of offsets."""
-    offset_km = np.asarray(offset_km, float)
-    share = track.belief.share(offset_km - 0.5 * spacing_km, offset_km + 0.5 * spacing_km)
+    middle = np.asarray(offset_km, float)
+    share = track.belief.share(middle - 0.5 * spacing_km, middle + 0.5 * spacing_km)
     return np.asarray(track.surprise - np.log(np.maximum(share, LEAST_SHARE)))

@@ -147,7 +147,9 @@ def nadir_belief(sigma_km: float) -> OffsetBelief:
     return belief_of(np.diff(below), reach_km)
 
 
-def with_clock(slide: OffsetBelief, clock: FloatArray, widest_km: float) -> OffsetBelief:
+def with_clock(
+    slide: OffsetBelief, clock: FloatArray, widest_km: float, least_km: float = 0.0
+) -> OffsetBelief:
     """The sum of a slide and what the clock moves the station by.
 
     Parameters
@@ -157,12 +159,15 @@ def with_clock(slide: OffsetBelief, clock: FloatArray, widest_km: float) -> Offs
         Shares of the bins.
     widest_km : float
         Beyond this they are zero.
+    least_km : float
+        Smaller offsets are left out: others stand for them.
 
     Returns
     -------
     OffsetBelief
     """
     both = np.convolve(np.diff(slide.cumulative), clock, mode="same")
+    both[np.abs(CENTRES_KM) < least_km] = 0.0
     return belief_of(both, slide.reach_km + widest_km)
 
 

@@ -203,9 +203,9 @@ def believed_clock(
     slide: OffsetBelief, least_s: float, most_s: float, speed_km_s: float
 ) -> OffsetBelief:
     """Where the camera may have been if its clock was off by so much; from 0 on, mostly little."""
-    most_km = most_s * speed_km_s
+    least_km, most_km = least_s * speed_km_s, most_s * speed_km_s
     if least_s > 0.0:
-        return with_clock(slide, even(least_s * speed_km_s, most_km), most_km)
+        return with_clock(slide, even(least_km, most_km), most_km, least_km)
     return with_clock(slide, usual_clock(most_km, speed_km_s), most_km)
 
 

@@ -54,6 +54,7 @@ from tests.matchers.lamp_world import (
     log_picture,
     town_lamps,
 )
+from tests.regengine.registration.beliefs import bell
 from tests.regengine.registration.simulated_frames import MemoryMap, halved
 
 FloatArray = NDArray[np.float64]
@@ -103,7 +104,7 @@ def track_through(
         position=at,
         velocity=lambda offset_km: at(offset_km + 1.0) - at(offset_km - 1.0),
         sigma_along_km=500.0,
-        reach_km=reach_km,
+        belief=bell(0.5 * reach_km, reach_km),
         sigma_across_km=lambda _: 5.0,
         sigma_up_km=2.0,
         speed_km_s=7.66,

@@ -19,16 +19,19 @@ from regengine.looks import (
     FAR_STEP_RATIO,
     LADDER_LENSES_MM,
     LENS_LADDER,
+    MOST_SURPRISE,
     STEP_LIMITS_KM,
     night_offsets,
+    offset_surprise,
     offsets_outward,
     plan,
     sparse_scales,
     step_km,
 )
+from regengine.offset_belief import CLOCK_CORE_SIGMA_S, slide_belief
 from regengine.orbit import CameraPosition, position_from_elements
 from regengine.tle import load_tle_file
-from regengine.track import CLOCK_SIGMA_S, NIGHT_SUN_DEG, Track, tracks_for
+from regengine.track import NIGHT_SUN_DEG, Track, tracks_for
 from tests.matchers.lamp_world import camera_over
 from tests.tle_lines import Elements
 
@@ -98,10 +101,10 @@ def test_a_wrong_hour_comes_after_what_is_usual_of_clocks(
     position: CameraPosition, unbounded: list[Look]
 ) -> None:
     """Three sigma of a clock first; the ends of ten minutes come later than the first hours."""
-    usual_km = 3.0 * CLOCK_SIGMA_S * 7.67
+    usual_km = 3.0 * CLOCK_CORE_SIGMA_S * 7.67
     hour = min(n for n, look in enumerate(unbounded) if look.clock_s != 0.0)
     believed = [look for look in plain(unbounded, 0.0) if abs(look.offset_km) < usual_km]
-    assert len(believed) >= 5
+    assert len(believed) >= 3
     assert max(unbounded.index(look) for look in believed) < hour
     assert abs(unbounded[hour].clock_s) == HOUR_S
     farthest = max(plain(unbounded, 0.0), key=lambda look: abs(look.offset_km))
@@ -118,31 +121,40 @@ def test_a_wrong_hour_comes_after_what_is_usual_of_clocks(
 def test_all_that_is_within_reach_is_looked_at(
     position: CameraPosition, unbounded: list[Look]
 ) -> None:
-    """Ten minutes of clock about the told time, two about every other hour, where it is night."""
+    """Ten minutes of clock about the told time, two about every other hour, where it is night.
+
+    And what the element set may err by, as far as it is not too unlikely.
+    """
     step = step_km(STORED, ALTITUDE_KM)
     tried = {look.clock_s for look in unbounded}
-    for track in tracks_for(position, None):
+    tracks = tracks_for(position, None)
+    for track in tracks:
         places = np.linspace(-track.reach_km, track.reach_km, 121)
-        dark = [p for p in places if track.may_be_night(p - step) and track.may_be_night(p + step)]
-        if not dark:
+        dark = places[track.may_be_night(places - step) & track.may_be_night(places + step)]
+        dark = dark[offset_surprise(dark, track, step) < MOST_SURPRISE - 1.0]
+        if not dark.size:
             continue
         assert track.clock_s in tried
         offsets = np.array([look.offset_km for look in plain(unbounded, track.clock_s)])
-        assert np.abs(np.array(dark)[:, None] - offsets).min(axis=1).max() <= 0.5 * step + 1e-6
-        assert np.abs(offsets).max() < track.reach_km + step
+        assert np.abs(dark[:, None] - offsets).min(axis=1).max() <= 0.5 * step + 1e-6
+        reach_km = max(t.reach_km for t in tracks if t.clock_s == track.clock_s)
+        assert np.abs(offsets).max() < reach_km + step
     here = np.array([look.offset_km for look in plain(unbounded, 0.0)])
     assert np.abs(here).max() / 7.66 > 550.0  # seconds
     away = [look.offset_km for look in unbounded if look.clock_s != 0.0]
-    assert np.abs(away).max() / 7.66 < 120.0 + 5.0 + step / 7.66
+    slide_km = slide_belief(position.sigma_along_km, before=True).reach_km
+    assert np.abs(away).max() / 7.66 < 120.0 + (slide_km + step) / 7.66
 
 
 @pytest.mark.parametrize("window_s", [0.0, 30.0, 120.0, 600.0])
 def test_a_window_that_is_told_leaves_out_the_hours(
     position: CameraPosition, window_s: float
 ) -> None:
-    found = looks(tracks_for(position, window_s))
+    tracks = tracks_for(position, window_s)
+    found = looks(tracks)
     assert {look.clock_s for look in found} == {0.0}
-    reach_km = window_s * 7.68 + 3.0 * position.sigma_along_km
+    slide_km = slide_belief(position.sigma_along_km, before=True).reach_km
+    reach_km = window_s * 7.68 + slide_km
     widest = STEP_LIMITS_KM[1] * FAR_STEP_RATIO  # a look serves half a step to both sides
     assert max(abs(look.offset_km) for look in found) <= reach_km + 0.5 * widest
 
@@ -165,7 +177,12 @@ def test_an_unknown_lens_is_tried_from_the_likeliest_on(unknown_lens: list[Look]
     for look in unknown_lens:
         if look.sparse and look.scale not in order:
             order.append(look.scale)
-    assert [85.0 * scale for scale in order] == pytest.approx(LADDER_LENSES_MM)
+    tried = [85.0 * scale for scale in order]
+    assert sorted(tried) == pytest.approx(sorted(LADDER_LENSES_MM))
+    assert tried[0] == pytest.approx(LADDER_LENSES_MM[0])
+    # Long lenses need fewer places, each of which is likelier to be the one
+    short = [lens for lens in LADDER_LENSES_MM if lens < 60.0]
+    assert [lens for lens in tried if lens < 60.0] == pytest.approx(short)
     assert {look.ladder for look in unknown_lens if look.sparse} == {LENS_LADDER}
 
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from matchers.camera import Camera
 from regengine.hypotheses import Look
 from regengine.looks import (
-    BEYOND_KM,
     CROP_LADDER,
     DENSE_SURPRISE,
     FAR_OFF_NADIR_DEG,
+    FAR_STEP_RATIO,
     FAR_SURPRISE,
     HAZY_SURPRISE,
     LENS_LADDER,
@@ -27,6 +27,7 @@ from regengine.looks import (
     STEP_LIMITS_KM,
     Scale,
     dense_scales,
+    likely_offsets,
     night_offsets,
     offset_surprise,
     offsets_outward,
@@ -34,9 +35,11 @@ from regengine.looks import (
     sparse_scales,
     step_km,
 )
+from regengine.offset_belief import slide_belief
 from regengine.orbit import position_from_nadir
 from regengine.track import Track, tracks_for
 from tests.matchers.lamp_world import camera_over
+from tests.regengine.registration.beliefs import bell
 
 
 def straight_track(name: str, reach_km: float, sigma_km: float) -> Track:
@@ -46,7 +49,7 @@ def straight_track(name: str, reach_km: float, sigma_km: float) -> Track:
         position=lambda km: 6.788e6 * np.array([np.cos(km / 6788.0), np.sin(km / 6788.0), 0.0]),
         velocity=lambda km: np.array([-np.sin(km / 6788.0), np.cos(km / 6788.0), 0.0]),
         sigma_along_km=sigma_km,
-        reach_km=reach_km,
+        belief=bell(sigma_km, reach_km),
         sigma_across_km=lambda _: 5.0,
         sigma_up_km=1.0,
         speed_km_s=7.66,
@@ -113,13 +116,22 @@ def surprise_of(look: Look, scales: dict[tuple[float, tuple[float, ...]], Scale]
     )
 
 
+def spacing_of(look: Look) -> float:
+    spacing = step_km(stored(1400.0 * look.scale), 410.0)
+    return spacing * FAR_STEP_RATIO if look.off_nadir_deg[0] > 0.0 else spacing
+
+
+def surprise_of_place(look: Look, track: Track) -> float:
+    return float(offset_surprise(look.offset_km, track, spacing_of(look)))
+
+
 @pytest.mark.parametrize("focal_known", [True, False])
 def test_surprise_never_falls_and_has_an_end(focal_known: bool) -> None:
     track = straight_track("tle", 900.0, 300.0)
     both = [*dense_scales(focal_known, False), *sparse_scales(focal_known, False)]
     by_ratio = {(scale.ratio, scale.ladder): scale for scale in both}
     surprise = [
-        surprise_of(look, by_ratio) + offset_surprise(look.offset_km, track)
+        surprise_of(look, by_ratio) + surprise_of_place(look, track)
         for look in looks(focal_known=focal_known)
     ]
     assert surprise == pytest.approx(sorted(surprise))
@@ -128,17 +140,26 @@ def test_surprise_never_falls_and_has_an_end(focal_known: bool) -> None:
 
 def test_far_places_on_the_track_are_more_surprising() -> None:
     track = straight_track("tle", 900.0, 300.0)
-    sizes = [offset_surprise(km, track) for km in (0.0, 50.0, -100.0, 400.0, -2000.0)]
-    assert sizes == sorted(sizes)
-    assert sizes[0] == 0.0
-    assert offset_surprise(-77.0, track) == offset_surprise(77.0, track)
-    # Beyond what clocks are believed to be wrong by, more so; on an unlikely track, all the more
-    usual = replace(track, usual_reach_km=300.0)
-    assert offset_surprise(250.0, usual) == offset_surprise(250.0, track)
-    more = offset_surprise(900.0, usual) - offset_surprise(900.0, track)
-    assert more == pytest.approx(600.0 / BEYOND_KM)
+    near, far, left, beyond = offset_surprise([60.0, 400.0, -400.0, 2000.0], track, 120.0)
+    assert near < far < beyond
+    assert left == pytest.approx(far)
+    # The normal distribution's share between 0 and 0.4 sigma
+    assert near == pytest.approx(-np.log(0.15542), abs=1e-3)
+    # A stretch twice as long is likelier, an unlikely track less likely
+    assert offset_surprise(400.0, track, 240.0) < far
     other = replace(track, surprise=4.5)
-    assert offset_surprise(250.0, other) == offset_surprise(250.0, track) + 4.5
+    assert offset_surprise(400.0, other, 120.0) == pytest.approx(far + 4.5)
+
+
+def test_the_side_on_which_the_station_is_likelier_comes_first() -> None:
+    """Reboosts leave it behind its element set."""
+    behind = slide_belief(600.0, before=True)
+    track = replace(straight_track("tle", 900.0, 300.0), belief=behind)
+    order = [o for o, _ in likely_offsets(track, 200.0)]
+    assert order[0] == 0.0
+    assert order.index(-2000.0) < order.index(2000.0)
+    assert order.index(-2000.0) < order.index(1200.0)
+    assert sorted(order) == sorted(night_offsets(track, 200.0))
 
 
 def test_every_kind_of_look_covers_the_whole_reach() -> None:
@@ -150,12 +171,12 @@ def test_every_kind_of_look_covers_the_whole_reach() -> None:
     track = straight_track("tle", 900.0, 300.0)
     both = [*dense_scales(True, False), *sparse_scales(True, False)]
     by_ratio = {(s.ratio, s.ladder): s for s in both}
-    for (_, scale, _, _, far, _), group in kinds.items():
-        spacing = step_km(stored(1400.0 * scale), 410.0) * (2.0 if far else 1.0)
+    for group in kinds.values():
+        spacing = spacing_of(group[0])
         places = np.linspace(-900.0, 900.0, 301)
         # unless it is too unlikely to be looked at
         left = MOST_SURPRISE - surprise_of(group[0], by_ratio)
-        limits = [offset_surprise(abs(o) + spacing, track) < left for o in places]
+        limits = offset_surprise(np.abs(places) + spacing, track, spacing) < left
         places = places[limits]
         nearest = np.abs(places[:, None] - [look.offset_km for look in group]).min(axis=1)
         assert nearest.max() <= 0.5 * spacing + 1e-6
