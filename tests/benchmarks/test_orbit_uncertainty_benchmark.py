@@ -44,6 +44,16 @@ def test_it_measures_what_was_built_in(archive):
     assert size[:, 2].max() < 0.5
 
 
+def test_it_tells_on_which_side_the_station_was(archive):
+    """Every second set has it 12 km too far ahead: behind that, ahead of the others, was the truth."""
+    tles = load_tle_file(archive / "orbit" / "iss_tles.txt")
+    pairs = orbit_uncertainty.differences(tles, np.ones(len(tles), bool), seed=1)
+    rows = {age: found for age, _, found in orbit_uncertainty.signed_table(pairs)}
+    levels = dict(zip(orbit_uncertainty.SIGNED_QUANTILES, rows[0.5], strict=True))
+    assert levels[0.1] == pytest.approx(-12.6, abs=1.5)
+    assert levels[0.9] == pytest.approx(12.6, abs=1.5)
+
+
 def test_the_report_is_written(archive, capsys):
     out = archive / "result.md"
     assert orbit_uncertainty.main(["--real", str(archive), "--out", str(out)]) == 0
