@@ -45,7 +45,7 @@ def test_it_measures_what_was_built_in(archive):
 
 
 def test_it_tells_on_which_side_the_station_was(archive):
-    """Every second set has it 12 km too far ahead: behind that, ahead of the others, was the truth."""
+    """Every second set has it 12 km too far ahead: it was behind, and ahead of the others."""
     tles = load_tle_file(archive / "orbit" / "iss_tles.txt")
     pairs = orbit_uncertainty.differences(tles, np.ones(len(tles), bool), seed=1)
     rows = {age: found for age, _, found in orbit_uncertainty.signed_table(pairs)}
