@@ -40,6 +40,9 @@ from regengine.sparse_look import take_sparse_look
 
 # Coarse correlation that stands out this far is worth a full proof before the search goes on
 Z_WORTH_PROVING = 4.5
+# So is one that leads the next view by so much: among few candidates no z stands out. In eight
+# training frames right ones led by 0.15 to 0.36, wrong ones by 0.14 at most
+LEAD_WORTH_PROVING = 0.15
 # and so is what the likeliest looks have found, whatever it is: near and far, at the expected place
 LOOKS_BEFORE_FIRST_PROOF = 6
 LEAST_GAIN = 0.02  # in correlation over the candidate that was proven last
@@ -135,7 +138,9 @@ def add_candidates(
     if not state.candidates:
         return
     gained = bool(found) and found[0].score >= state.proven_score + LEAST_GAIN
-    stands_out = gained and coarse_z([c.score for c in state.candidates]) >= Z_WORTH_PROVING
+    scores = [c.score for c in state.candidates]
+    leads = len(scores) > 1 and scores[0] - scores[1] >= LEAD_WORTH_PROVING
+    stands_out = gained and (leads or coarse_z(scores) >= Z_WORTH_PROVING)
     if stands_out or state.looks == LOOKS_BEFORE_FIRST_PROOF:
         prove_best(lights, stored, light_map, state)
 
