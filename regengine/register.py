@@ -26,10 +26,10 @@ from regengine.photo_camera import (
     nominal_camera,
     nothing_to_register,
 )
+from regengine.possible_tracks import tracks_for
 from regengine.result import FrameResult, Reason
 from regengine.search import SearchState, last_chance, search_one, search_sweep
 from regengine.search_window import SearchWindow
-from regengine.track import tracks_for
 
 Method = Literal["limb", "sparse", "dense"]
 METHODS: tuple[Method, ...] = ("limb", "sparse", "dense")

@@ -13,11 +13,11 @@ from matchers.attitude import off_nadir_attitude, with_attitude
 from regengine.hint_search import hinted_place
 from regengine.hints import Hints
 from regengine.outcome import proposal_result
+from regengine.possible_tracks import tracks_for
 from regengine.register import RegisterParams, register_frame, search_frame
 from regengine.result import FrameResult
 from regengine.search import SearchState
 from regengine.shared_knowledge import Lesson, hints_for
-from regengine.track import tracks_for
 from tests.regengine.registration.simulated_frames import (
     MAP_PIXEL_M,
     Shot,

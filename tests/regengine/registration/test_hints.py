@@ -9,7 +9,8 @@ from time_lapse import window_shot
 from benchmarks.trials.score import camera_of
 from matchers.camera import Camera
 from regengine.hints import Hints, Neighbour, carried, following
-from regengine.track import Track, tracks_for
+from regengine.possible_tracks import tracks_for
+from regengine.track import Track
 from tests.regengine.registration.simulated_frames import position_of
 
 

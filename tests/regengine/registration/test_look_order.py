@@ -30,8 +30,9 @@ from regengine.looks import (
 )
 from regengine.offset_belief import CLOCK_CORE_SIGMA_S, slide_belief
 from regengine.orbit import CameraPosition, position_from_elements
+from regengine.possible_tracks import NIGHT_SUN_DEG, tracks_for
 from regengine.tle import load_tle_file
-from regengine.track import NIGHT_SUN_DEG, Track, tracks_for
+from regengine.track import Track
 from tests.matchers.lamp_world import camera_over
 from tests.tle_lines import Elements
 

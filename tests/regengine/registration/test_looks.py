@@ -37,7 +37,8 @@ from regengine.looks import (
 )
 from regengine.offset_belief import slide_belief
 from regengine.orbit import position_from_nadir
-from regengine.track import Track, tracks_for
+from regengine.possible_tracks import tracks_for
+from regengine.track import Track
 from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.beliefs import bell
 

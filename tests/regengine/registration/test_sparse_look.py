@@ -24,6 +24,7 @@ from tests.matchers.lamp_world import (
     log_picture,
     town_lamps,
 )
+from tests.regengine.registration.beliefs import bell
 from tests.regengine.registration.simulated_frames import MemoryMap
 
 WEST, SOUTH, EAST, NORTH = -8.0, 30.0, 32.0, 56.0
@@ -77,7 +78,7 @@ def track_through(camera: Camera) -> Track:
         position=at,
         velocity=lambda km: at(km + 1.0) - at(km - 1.0),
         sigma_along_km=150.0,
-        reach_km=200.0,
+        belief=bell(70.0, 200.0),
         sigma_across_km=lambda _: 5.0,
         sigma_up_km=1.0,
         speed_km_s=7.66,

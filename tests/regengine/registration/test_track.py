@@ -19,9 +19,10 @@ from regengine.orbit import (
     position_from_nadir,
     track_positions,
 )
+from regengine.possible_tracks import ALTERNATIVE_SURPRISE, NIGHT_SUN_DEG, tracks_for
 from regengine.sun_moon import sun_moon
 from regengine.tle import ElementSet, load_tle_file
-from regengine.track import ALTERNATIVE_SURPRISE, NIGHT_SUN_DEG, Track, tracks_for
+from regengine.track import Track
 from tests.matchers.lamp_world import camera_over
 from tests.tle_lines import Elements
 
