@@ -19,7 +19,7 @@ from regengine.light_windows import HasWindows, footprint_window, ground_sample_
 
 # Under clouds a few wrong cameras may top the right one's coarse correlation; at twice the scale
 # it stands out
-FIRST_FINALISTS = 10
+FIRST_FINALISTS = 20
 FINALISTS = 4
 # Broader structure than this many pixels is left out of every comparison
 DETAIL_PX = 10.0

@@ -21,7 +21,9 @@ from matchers.templates import DenseParameters, templates_for
 
 FloatArray = NDArray[np.float64]
 
-ALIGNED_PER_LOOK = 3  # best distinct peaks
+# Best distinct peaks: under clouds or in a crop the right one was the 6th to the 10th (three frames
+# of the training half that three peaks a look had lost)
+ALIGNED_PER_LOOK = 8
 KEPT_PEAKS = 300
 # Two cameras are the same hypothesis when the photo's ground moves by less than this share of its
 # long side between them

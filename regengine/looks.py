@@ -29,23 +29,27 @@ SIGMA_LOG_FOCAL_CROPPED = 0.12
 # and the lens' axis is anywhere in them: half a frame has it at a quarter of the whole from its own
 # middle
 SIGMA_PRINCIPAL_SHARE = 0.2
-# Night lenses in order of use (counts of 9,403 archive records), millimetres
-USUAL_LENSES_MM = (85.0, 50.0, 400.0, 180.0, 28.0, 58.0, 24.0, 35.0, 105.0, 135.0, 300.0, 16.0)
+# Night lenses, millimetres, and how many of 9,403 archive records are theirs. What has lost its
+# EXIF is often a crop, too: a tenth of a lens' records is counted for 1.25 and for 1.55 times it
+USUAL_LENSES_MM = (85.0, 400.0, 180.0, 50.0, 58.0, 105.0, 135.0, 28.0, 300.0, 24.0, 35.0, 16.0)
+LENS_RECORDS = (4220, 1650, 1320, 950, 500, 420, 420, 370, 130, 60, 50, 40)
 SIGMA_LOG_FOCAL_UNKNOWN = 0.12
 # Figures of towns are compared at each of these shares of the focal length at once; the first
 # steps then reach from 0.7 to 1.4 times a lens
 LENS_LADDER = (1.0, 0.8, 1.25)
-LADDER_LENSES_MM = (85.0, 50.0, 400.0, 200.0, 28.0, 128.0, 17.0, 700.0)
+LADDER_LENSES_MM = (85.0, 400.0, 50.0, 200.0, 128.0, 28.0, 700.0, 17.0)
+LADDER_RECORDS = (4220, 1650, 1520, 1320, 480, 450, 200, 65)
 CROP_LADDER = (0.8, 0.64, 1.25, 0.51, 1.5)
 # How unlikely a look is, as a negative log-probability; only the order depends on it
 FAR_SURPRISE = 0.7  # half of the located photos show a city more than 315 km from the nadir
 # Where figures of towns have failed, pictures found 3 of 50 simulated frames, where not, 40; and
 # they take twice the time: ln(40 / 3) + ln 2, rounded
 DENSE_SURPRISE = 3.7
-CROP_SURPRISE = 3.5  # originals of the archive are seldom crops
+# Originals of the archive are seldom crops; a focal length is wrong for one frame in twenty, and
+# a ladder takes two to three times the time of a look
+CROP_SURPRISE = 2.8
 CROPPED_SURPRISE = 1.0  # where the shape is not the sensor's
 MIRROR_SURPRISE = 3.5
-LENS_SURPRISE = 0.4
 HAZY_SURPRISE = 3.4
 MOST_SURPRISE = 18.0  # no search comes that far
 LEAST_SHARE = 1e-9
@@ -103,10 +107,10 @@ def dense_scales(focal_known: bool, may_be_cropped: bool) -> list[Scale]:
             Scale(
                 ratio=lens / USUAL_LENSES_MM[0],
                 sigma_log_focal=SIGMA_LOG_FOCAL_UNKNOWN,
-                surprise=LENS_SURPRISE * k,
+                surprise=math.log(LENS_RECORDS[0] / records),
                 cropped=may_be_cropped,
             )
-            for k, lens in enumerate(USUAL_LENSES_MM)
+            for lens, records in zip(USUAL_LENSES_MM, LENS_RECORDS, strict=True)
         ]
     first = CROPPED_SURPRISE if may_be_cropped else CROP_SURPRISE
     crops = [
@@ -125,11 +129,11 @@ def sparse_scales(focal_known: bool, may_be_cropped: bool) -> list[Scale]:
             Scale(
                 ratio=lens / USUAL_LENSES_MM[0],
                 sigma_log_focal=SIGMA_LOG_FOCAL_UNKNOWN,
-                surprise=LENS_SURPRISE * k,
+                surprise=math.log(LADDER_RECORDS[0] / records),
                 cropped=may_be_cropped,
                 ladder=LENS_LADDER,
             )
-            for k, lens in enumerate(LADDER_LENSES_MM)
+            for lens, records in zip(LADDER_LENSES_MM, LADDER_RECORDS, strict=True)
         ]
     crops = Scale(
         ratio=1.0,
