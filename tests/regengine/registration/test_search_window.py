@@ -16,6 +16,7 @@ from matchers.light_grid import LightGrid
 from matchers.pose import PosePrior
 from regengine.hypotheses import Look
 from regengine.search_window import (
+    FINER_OCTAVES,
     KEPT_WINDOWS,
     MARGIN_KM,
     Held,
@@ -166,12 +167,12 @@ def test_positions_in_a_row_share_windows_as_far_as_they_serve() -> None:
 def test_windows_of_several_kinds_are_kept_and_the_oldest_goes() -> None:
     light_map = RecordingMap()
     window = SearchWindow(light_map, 410.0)
-    reaches = [400.0 + 100.0 * k for k in range(KEPT_WINDOWS)]
-    for reach in reaches * 2:
-        window.around(over(10.0), reach, 20.0)
+    places = [over(14.0 * k) for k in range(KEPT_WINDOWS)]
+    for place in places * 2:
+        window.around(place, 400.0, 20.0)
     assert len(light_map.asked) == KEPT_WINDOWS
-    window.around(over(10.0), 2000.0, 20.0)
-    window.around(over(10.0), reaches[0], 20.0)  # was dropped for that
+    window.around(over(-14.0), 400.0, 20.0)
+    window.around(places[0], 400.0, 20.0)  # was dropped for that
     assert len(light_map.asked) == KEPT_WINDOWS + 2
 
 
@@ -183,6 +184,28 @@ def test_that_the_map_holds_nothing_is_remembered_too() -> None:
     assert len(light_map.asked) == 1
 
 
+def test_a_finer_or_larger_window_serves_too() -> None:
+    """Other lenses at a place: what they want is in the pyramid that is at hand."""
+    light_map = RecordingMap()
+    window = SearchWindow(light_map, 410.0)
+    pixel_km = light_map.info.resolution_deg * 111.2
+    fine = window.around(over(10.0), 800.0, 2.1 * pixel_km)
+    assert fine is not None
+    assert light_map.asked[0][4] == pytest.approx(2.0 * light_map.info.resolution_deg)
+    for octave in range(1, 2 + FINER_OCTAVES):
+        step_km = 2.0**octave * 1.2 * pixel_km
+        levels = window.around(over(10.5), 700.0, step_km)
+        assert levels is not None
+        # Just as fine as it was asked for, or up to twice finer
+        assert 0.5 * step_km < levels[0].step_deg * 111.2 <= step_km
+        assert levels == fine[octave - 1 :]
+    assert len(light_map.asked) == 1
+    window.around(over(10.0), 700.0, 2.0 ** (2 + FINER_OCTAVES) * 1.2 * pixel_km)  # much coarser
+    window.around(over(10.0), 700.0, 1.2 * pixel_km)  # finer
+    window.around(over(10.0), 900.0, 2.1 * pixel_km)  # farther
+    assert len(light_map.asked) == 4
+
+
 def test_windows_are_kept_as_far_as_memory_is_meant_for() -> None:
     def held(side: int) -> Held:
         grid = LightGrid(
@@ -191,11 +214,11 @@ def test_windows_are_kept_as_far_as_memory_is_meant_for() -> None:
             lat0_deg=0.0,
             step_deg=0.01,
         )
-        return Held(key=(1.0, 1), centre=(0.0, 0.0), levels=(grid,))
+        return Held(octave=0, reach_km=1.0, centre=(0.0, 0.0), levels=(grid,))
 
     small, large, huge = held(100), held(6_000), held(9_000)
-    assert within_budget([small] * 9) == [small] * KEPT_WINDOWS
+    assert within_budget([small] * 99) == [small] * KEPT_WINDOWS
     assert within_budget([huge, small]) == [huge]
     assert within_budget([large, large, small]) == [large]
-    nothing = Held(key=(1.0, 1), centre=(0.0, 0.0), levels=None)
+    nothing = Held(octave=0, reach_km=1.0, centre=(0.0, 0.0), levels=None)
     assert within_budget([large, nothing, small]) == [large, nothing, small]
