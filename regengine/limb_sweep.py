@@ -189,7 +189,7 @@ def take_sweep(
     if wanted is None:
         return [], False
     nearest_km = window.slant_km(float(np.degrees(wanted.off_nadir_rad[0])))
-    step_km = max(nearest_km / photo.focal_px / 1.5, LEAST_SAMPLE_KM)
+    step_km = max(nearest_km / photo.focal_px, LEAST_SAMPLE_KM)
     reach_km = ground_reach_km(window.altitude_km, FARTHEST_DEG)
     peaks: list[tuple[float, float, Peak]] = []
     covered = False

@@ -129,7 +129,7 @@ class SearchWindow:
         finest_km = self._map.info.resolution_deg * KM_PER_DEG
         octave = max(0, int(np.floor(np.log2(step_km / finest_km * (1.0 + ROUNDING)))))
         for held in self._held:
-            if held.serves(octave, reach_km, lon, lat):
+            if held.serves(octave, reach_km, float(lon), float(lat)):
                 break
         else:
             levels = window_around(
