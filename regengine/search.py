@@ -38,9 +38,11 @@ from regengine.result import Reason
 from regengine.search_window import SearchWindow
 from regengine.sparse_look import take_sparse_look
 
-# Coarse correlation that stands out this far is worth a full proof before the search goes on. Of a
-# hundred looks the wrong ones' best stand at 2.5 to 4.5, right ones had 3.7 and more
-Z_WORTH_PROVING = 3.5
+# Coarse correlation that stands out this far is worth a full proof before the search goes on
+Z_WORTH_PROVING = 4.5
+# Among the candidates of many looks right ones stood at 3.7 and more
+MANY_LOOKS = 20
+Z_AMONG_MANY = 3.5
 # So is one that leads the next view by so much: among few candidates no z stands out. In eight
 # training frames right ones led by 0.15 to 0.36, wrong ones by 0.14 at most
 LEAD_WORTH_PROVING = 0.15
@@ -139,9 +141,10 @@ def add_candidates(
     if not state.candidates:
         return
     gained = bool(found) and found[0].score >= state.proven_score + LEAST_GAIN
+    enough = Z_WORTH_PROVING if state.looks < MANY_LOOKS else Z_AMONG_MANY
     scores = [c.score for c in state.candidates]
     leads = len(scores) > 1 and scores[0] - scores[1] >= LEAD_WORTH_PROVING
-    stands_out = gained and (leads or coarse_z(scores) >= Z_WORTH_PROVING)
+    stands_out = gained and (leads or coarse_z(scores) >= enough)
     if stands_out or state.looks == LOOKS_BEFORE_FIRST_PROOF:
         prove_best(lights, stored, light_map, state)
 
