@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -42,8 +43,8 @@ LADDER_RECORDS = (4220, 1650, 1520, 1320, 480, 450, 200, 65)
 CROP_LADDER = (0.8, 0.64, 1.25, 0.51, 1.5)
 # How unlikely a look is, as a negative log-probability; only the order depends on it
 FAR_SURPRISE = 0.7  # half of the located photos show a city more than 315 km from the nadir
-# Of 21 training frames in which figures of towns failed at the true place, pictures found 2 near the
-# nadir and 2 far off, figures in the hazy image 1; of 35 in all. And pictures take twice the time
+# Of 35 training frames at their true place, figures of towns failed on 21; of these pictures found
+# 2 near the nadir and 2 far off, at twice the time, figures in the hazy image 1
 DENSE_SURPRISE = 3.7
 HAZY_SURPRISE = 3.4
 # Originals of the archive are seldom crops; a focal length is wrong for one frame in twenty, and
