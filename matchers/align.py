@@ -12,7 +12,7 @@ coefficient maximization. IEEE Transactions on Pattern Analysis 30 (10), 1858-18
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
-from matchers.photo_light import detail
+from matchers.photo_light import detail, evened
 from matchers.pose import PARAMETERS, PosePrior, pixel_derivatives, stepped
 from matchers.view import render_known
 
@@ -37,11 +37,16 @@ LEAST_COVERED = 0.3
 
 @dataclass(frozen=True, kw_only=True)
 class Alignment:
-    """A camera and how well the map rendered through it correlates with the photo."""
+    """A camera and how well the map rendered through it correlates with the photo.
+
+    ``even_ncc`` is the correlation of both pictures with their contrast evened, see
+    `matchers.photo_light.evened`.
+    """
 
     camera: Camera
     ncc: float
     iterations: int
+    even_ncc: float = 0.0
 
 
 def correlation(photo: Image, view: Image, weight: Image) -> float:
@@ -111,6 +116,7 @@ def align(
         The best camera met on the way, never worse than the start.
     """
     best: Alignment | None = None
+    best_view: tuple[Image, Image] | None = None
     current = camera
     for iteration in range(iterations + 1):
         view, known = render_known(levels, current, supersample)
@@ -126,13 +132,38 @@ def align(
             break
         if best is None or ncc > best.ncc:
             best = Alignment(camera=current, ncc=ncc, iterations=iteration)
+            best_view = view, counted
         if iteration == iterations:
             break
         step = gauss_newton_step(photo, view, counted, current, prior, free)
         if step is None:
             break
         current = stepped(current, prior.velocity_ecef, step)
-    return best or Alignment(camera=camera, ncc=0.0, iterations=0)
+    if best is None or best_view is None:
+        return Alignment(camera=camera, ncc=0.0, iterations=0)
+    if detail_px <= 0.0:
+        return replace(best, even_ncc=best.ncc)
+    return replace(best, even_ncc=even_correlation(photo, *best_view, detail_px))
+
+
+def even_correlation(photo: Image, view: Image, weight: Image, scale_px: float) -> float:
+    """Correlation of two images whose contrast was evened.
+
+    Parameters
+    ----------
+    photo, view, weight : ndarray of float32, shape (h, w)
+        As in `correlation`, without broad structure.
+    scale_px : float
+        See `matchers.photo_light.evened`.
+
+    Returns
+    -------
+    float
+        In [-1, 1].
+    """
+    return correlation(
+        evened(photo, scale_px, weight), evened(view, scale_px, weight), weight
+    )
 
 
 def gauss_newton_step(

@@ -18,6 +18,9 @@ NOISE_SIGMAS = 3.0
 # lights: the map's 1 nW/cm2/sr stands in about that relation to its city cores (60 nW/cm2/sr)
 SHARE_OF_BRIGHTEST = 0.02
 BRIGHTEST_QUANTILE = 0.995
+# Evened pictures take this share of the whole picture's variance for the least spread: of 0.02,
+# 0.1 and 0.3 each put the right camera first in as many frames
+EVEN_FLOOR = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +120,41 @@ def detail(image: Image, scale_px: float, weight: Image | None = None) -> Image:
     lit = cv2.GaussianBlur(image * weight, (0, 0), scale_px)
     counted = cv2.GaussianBlur(weight, (0, 0), scale_px)
     return np.asarray(image - lit / np.maximum(counted, 1e-3), np.float32)
+
+
+def evened(image: Image, scale_px: float, weight: Image) -> Image:
+    """An image whose contrast is alike everywhere: divided by its spread around every pixel.
+
+    A great city outshines all else in a photo, and a wrong camera need only lay another great city
+    on it to correlate well. Evened, small towns count as much as cores. Of 14 simulated frames of
+    the training half whose right camera was among the candidates, this correlation put it first
+    in 13, the plain one in 8.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (h, w)
+        Photo or rendered map without broad structure, see `detail`.
+    scale_px : float
+        Sigma of the Gaussian that the spread is taken over.
+    weight : ndarray of float32, shape (h, w)
+        What counts.
+
+    Returns
+    -------
+    ndarray of float32, shape (h, w)
+        Without unit; darkness, whose spread is far below the picture's, stays dark.
+
+    References
+    ----------
+    Jarrett, K., Kavukcuoglu, K., Ranzato, M., LeCun, Y. (2009). What is the best multi-stage
+    architecture for object recognition? ICCV, 2146-2153, section 2 (local contrast normalisation).
+    """
+    square = weight * image * image
+    counted = cv2.GaussianBlur(weight, (0, 0), scale_px)
+    around = cv2.GaussianBlur(square, (0, 0), scale_px) / np.maximum(counted, 1e-3)
+    overall = float(square.sum()) / max(float(weight.sum()), 1e-9)
+    spread = np.sqrt(around + EVEN_FLOOR * overall)
+    return np.asarray(image / np.maximum(spread, 1e-9), np.float32)
 
 
 def light_image(

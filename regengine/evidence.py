@@ -63,6 +63,9 @@ class Evidence:
         solution's image.
     field_share : float
         What a correlation of that field's width is worth, see `regengine.hypotheses.field_share`.
+    even_ncc, runner_up_even_ncc : float
+        As ``ncc`` and ``runner_up_ncc``, of pictures whose contrast was evened; not a number in
+        tables that were made without.
     """
 
     ncc: float
@@ -77,6 +80,8 @@ class Evidence:
     residual_px: float
     held_out_residual_px: float
     field_share: float = 1.0
+    even_ncc: float = float("nan")
+    runner_up_even_ncc: float = float("nan")
 
     @property
     def log10_odds(self) -> float:
@@ -87,6 +92,11 @@ class Evidence:
     def margin(self) -> float:
         """Correlation above the runner-up's."""
         return self.ncc - self.runner_up_ncc
+
+    @property
+    def even_margin(self) -> float:
+        """Evened correlation above the runner-up's, as far as lenses can be compared."""
+        return (self.even_ncc - self.runner_up_even_ncc) * self.field_share
 
 
 def log10_tried(looks: int) -> float:

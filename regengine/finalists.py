@@ -30,10 +30,15 @@ FINEST_SMOOTH_PX = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Finalist:
-    """A candidate aligned at the scale where finalists are compared."""
+    """A candidate aligned at the scale where finalists are compared.
+
+    ``ncc`` is its correlation, ``even_ncc`` that of both pictures with their contrast evened,
+    which orders the finalists: see `matchers.photo_light.evened`.
+    """
 
     camera: Camera
     ncc: float
+    even_ncc: float
     candidate: Candidate
 
     @property
@@ -43,8 +48,8 @@ class Finalist:
 
     @property
     def score(self) -> float:
-        """Correlation as far as it can be compared between lenses."""
-        return self.ncc * self.share
+        """Evened correlation as far as it can be compared between lenses."""
+        return self.even_ncc * self.share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +95,9 @@ def compare_finalists(
         Best first, all distinct.
     """
     found = [
-        Finalist(camera=candidate.camera, ncc=candidate.ncc, candidate=candidate)
+        Finalist(
+            camera=candidate.camera, ncc=candidate.ncc, even_ncc=candidate.ncc, candidate=candidate
+        )
         for candidate in candidates[:FIRST_FINALISTS]
     ]
     for size in (COMPARED_PX // 2, COMPARED_PX):
@@ -128,6 +135,7 @@ def aligned_finalist(
     return Finalist(
         camera=image.stored_camera(aligned.camera, stored),
         ncc=aligned.ncc,
+        even_ncc=aligned.even_ncc,
         candidate=finalist.candidate,
     )
 

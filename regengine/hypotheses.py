@@ -77,7 +77,7 @@ class PhotoLights:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Candidate:
-    """An aligned camera (for the stored image) and its correlation at coarse scale."""
+    """An aligned camera (for the stored image) and its evened correlation at coarse scale."""
 
     camera: Camera
     ncc: float
@@ -214,7 +214,7 @@ def aligned_candidates(
         of_stored = picture.stored_camera(aligned.camera, stored)
         of_stored = replace(of_stored, mirrored=look.mirrored)
         if not any(same_view(of_stored, other.camera, SAME_SHARE) for other in found):
-            found.append(Candidate(camera=of_stored, ncc=aligned.ncc, look=look))
+            found.append(Candidate(camera=of_stored, ncc=aligned.even_ncc, look=look))
     return sorted(found, key=lambda c: -c.score)
 
 

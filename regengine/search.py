@@ -164,12 +164,16 @@ def prove_best(
         return
     proof, photo_towns, view = towns_proof(solution.image, solution.camera, solution.levels)
     tried = log10_tried(state.looks)
-    rival = finalists[1] if len(finalists) > 1 else None
+    others = finalists[1:]
+    rival = others[0] if others else None
+    share = finalists[0].share
     left_out = held_out(solution, refine_parameters)
     evidence = Evidence(
         ncc=finalists[0].ncc,
-        runner_up_ncc=rival.score / finalists[0].share if rival else 0.0,
-        field_share=finalists[0].share,
+        runner_up_ncc=max((f.ncc * f.share / share for f in others), default=0.0),
+        field_share=share,
+        even_ncc=finalists[0].even_ncc,
+        runner_up_even_ncc=rival.score / share if rival else 0.0,
         coarse_z=coarse_z([c.score for c in state.candidates]),
         town_log10_odds=proof.log10_odds - tried,
         patch_log10_odds=left_out.log10_odds - tried,
@@ -216,6 +220,7 @@ def better(new: Proven, known: Proven) -> Proven:
             fit.evidence,
             coarse_z=rivals.coarse_z,
             runner_up_ncc=max(known.evidence.runner_up_ncc, rivals.runner_up_ncc),
+            runner_up_even_ncc=max(known.evidence.runner_up_even_ncc, rivals.runner_up_even_ncc),
             runner_up_log10_odds=max(
                 known.evidence.runner_up_log10_odds, rivals.runner_up_log10_odds
             ),
@@ -225,12 +230,14 @@ def better(new: Proven, known: Proven) -> Proven:
     if standing(known.evidence) > standing(new.evidence):
         first, second = known, new
     mine, other = first.evidence, second.evidence
-    rival_ncc = other.ncc * other.field_share / mine.field_share
-    if mine.runner_up_ncc >= rival_ncc:
+    worth = other.field_share / mine.field_share
+    rival_ncc, rival_even_ncc = other.ncc * worth, other.even_ncc * worth
+    if mine.runner_up_ncc >= rival_ncc and mine.runner_up_even_ncc >= rival_even_ncc:
         return first
     evidence = replace(
         mine,
-        runner_up_ncc=rival_ncc,
+        runner_up_ncc=max(mine.runner_up_ncc, rival_ncc),
+        runner_up_even_ncc=max(mine.runner_up_even_ncc, rival_even_ncc),
         runner_up_log10_odds=max(mine.runner_up_log10_odds, other.town_log10_odds),
     )
     finalists = (first.finalists[0], second.finalists[0], *first.finalists[1:])
