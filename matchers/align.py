@@ -161,9 +161,7 @@ def even_correlation(photo: Image, view: Image, weight: Image, scale_px: float) 
     float
         In [-1, 1].
     """
-    return correlation(
-        evened(photo, scale_px, weight), evened(view, scale_px, weight), weight
-    )
+    return correlation(evened(photo, scale_px, weight), evened(view, scale_px, weight), weight)
 
 
 def gauss_newton_step(

@@ -48,12 +48,12 @@ def doubts_about(best: Proven) -> tuple[Reason, ...]:
                 "with the map",
             )
         )
-    if evidence.margin < LOW_MARGIN:
+    if evidence.even_margin < LOW_MARGIN:
         doubts.append(
             Reason(
                 code="low_margin",
-                text=f"another place fits nearly as well (correlation {evidence.ncc:.2f} against "
-                f"{evidence.runner_up_ncc:.2f})",
+                text=f"another place fits nearly as well (evened correlation "
+                f"{evidence.even_ncc:.2f} against {evidence.runner_up_even_ncc:.2f})",
             )
         )
     if saturated_share(best) > SATURATED_SHARE:

@@ -16,6 +16,7 @@ from matchers.towns import Towns, find_towns
 from matchers.verify import Proof, prove
 from matchers.view import render_known
 from regengine.finalists import COMPARED_PX, Finalist, Solution, fine_free
+from regengine.hypotheses import PhotoLights
 from regengine.light_windows import HasWindows, footprint_window, ground_sample_km
 
 TOWNS_OF_PHOTO = 150
@@ -138,9 +139,9 @@ def towns_proof(
     return prove(photo, find_towns(view, weight, TOWNS_OF_MAP)), photo, view
 
 
-def finalist_log10_odds(light_map: HasWindows, fine: LightImage, finalist: Finalist) -> float:
+def finalist_log10_odds(light_map: HasWindows, lights: PhotoLights, finalist: Finalist) -> float:
     """Towns' odds of a finalist at the scale where finalists are compared."""
-    image = fine.resized(COMPARED_PX * 2)
+    image = lights.of(finalist.candidate.look).resized(COMPARED_PX * 2)
     camera = image.camera(finalist.camera)
     levels = footprint_window(light_map, finalist.camera, 25.0, ground_sample_km(camera) / 1.2)
     if levels is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,19 @@ from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage, detail
 from matchers.pose import K1, PARAMETERS, PRINCIPAL_X, PRINCIPAL_Y, PosePrior
 from matchers.refine import Refinement, RefineParameters, refine
-from regengine.hypotheses import SAME_SHARE, Candidate, coarse_free, field_share, same_view
+from regengine.hypotheses import (
+    SAME_SHARE,
+    Candidate,
+    PhotoLights,
+    coarse_free,
+    field_share,
+    same_view,
+)
 from regengine.light_windows import HasWindows, footprint_window, ground_sample_km
 
 # Under clouds a few wrong cameras may top the right one's coarse correlation; at twice the scale
 # it stands out
-FIRST_FINALISTS = 20
+FIRST_FINALISTS = 8
 FINALISTS = 4
 # Broader structure than this many pixels is left out of every comparison
 DETAIL_PX = 10.0
@@ -52,6 +59,10 @@ class Finalist:
         return self.even_ncc * self.share
 
 
+# Alignments by candidate and size; None where the map holds nothing of its ground
+Aligned = dict[tuple[Candidate, int], Finalist | None]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Solution:
     """The finalist fitted to the end: a camera for `image`, and what it was fitted to."""
@@ -74,7 +85,11 @@ def fine_free(prior: PosePrior, k1: bool) -> NDArray[np.bool_]:
 
 
 def compare_finalists(
-    light_map: HasWindows, fine: LightImage, stored: Camera, candidates: Sequence[Candidate]
+    light_map: HasWindows,
+    lights: PhotoLights,
+    stored: Camera,
+    candidates: Sequence[Candidate],
+    known: Aligned,
 ) -> list[Finalist]:
     """Align the best distinct candidates at a finer scale and order them anew.
 
@@ -82,33 +97,73 @@ def compare_finalists(
     ----------
     light_map : HasWindows
         The map.
-    fine : LightImage
-        The photo's finest light image.
+    lights : PhotoLights
+        The photo's light images; each candidate is aligned on the one that it was found in.
     stored : Camera
         Camera of the stored image (for its size).
     candidates : sequence of Candidate
         What the looks found: distinct, best first.
+    known : dict
+        What was aligned before; takes what is aligned now.
 
     Returns
     -------
     list of Finalist
         Best first, all distinct.
     """
-    found = [
-        Finalist(
-            camera=candidate.camera, ncc=candidate.ncc, even_ncc=candidate.ncc, candidate=candidate
-        )
-        for candidate in candidates[:FIRST_FINALISTS]
-    ]
-    for size in (COMPARED_PX // 2, COMPARED_PX):
-        image = fine.resized(size, detail_px=DETAIL_PX)
-        aligned = [aligned_finalist(light_map, image, stored, f, size) for f in found]
-        found = sorted((f for f in aligned if f is not None), key=lambda f: -f.score)[:FINALISTS]
+    found = preselected(light_map, lights, stored, candidates, known)
+    aligned = [aligned_once(light_map, lights, stored, f, COMPARED_PX, known) for f in found]
+    found = sorted((f for f in aligned if f is not None), key=lambda f: -f.score)
     kept: list[Finalist] = []
     for finalist in found:
         if not any(same_view(finalist.camera, other.camera, SAME_SHARE) for other in kept):
             kept.append(finalist)
     return kept
+
+
+def preselected(
+    light_map: HasWindows,
+    lights: PhotoLights,
+    stored: Camera,
+    candidates: Sequence[Candidate],
+    known: Aligned,
+) -> list[Finalist]:
+    """The best candidates at half of the scale at which finalists are compared, best first."""
+    first = [
+        Finalist(camera=c.camera, ncc=c.ncc, even_ncc=c.ncc, candidate=c)
+        for c in candidates[:FIRST_FINALISTS]
+    ]
+    aligned = [aligned_once(light_map, lights, stored, f, COMPARED_PX // 2, known) for f in first]
+    return sorted((f for f in aligned if f is not None), key=lambda f: -f.score)[:FINALISTS]
+
+
+def aligned_once(
+    light_map: HasWindows,
+    lights: PhotoLights,
+    stored: Camera,
+    finalist: Finalist,
+    size_px: int,
+    known: Aligned,
+) -> Finalist | None:
+    """As `aligned_finalist`, or what that came to before.
+
+    At the larger size what was found with glows is aligned without them, too, and the better is
+    taken: glows lead to a city, its towns are told apart without.
+    """
+    key = (finalist.candidate, size_px)
+    if key in known:
+        return known[key]
+    versions = [finalist]
+    if finalist.candidate.look.hazy and size_px == COMPARED_PX:
+        sharp = replace(finalist.candidate, look=replace(finalist.candidate.look, hazy=False))
+        versions.append(replace(finalist, candidate=sharp))
+    aligned = []
+    for version in versions:
+        image = lights.of(version.candidate.look).resized(size_px, detail_px=DETAIL_PX)
+        aligned.append(aligned_finalist(light_map, image, stored, version, size_px))
+    best = max((a for a in aligned if a is not None), key=lambda a: a.score, default=None)
+    known[key] = best
+    return best
 
 
 def aligned_finalist(

@@ -12,7 +12,7 @@ from detectors.limb import Limb
 from matchers.camera import Camera
 from matchers.refine import RefineParameters
 from matchers.towns import Towns
-from regengine.confidence import probability
+from regengine.confidence import default_accept_probability, probability
 from regengine.evidence import (
     Evidence,
     agreeing_patches,
@@ -22,7 +22,15 @@ from regengine.evidence import (
     log10_tried,
     towns_proof,
 )
-from regengine.finalists import Finalist, Solution, compare_finalists, solve
+from regengine.finalists import (
+    FIRST_FINALISTS,
+    Aligned,
+    Finalist,
+    Solution,
+    compare_finalists,
+    preselected,
+    solve,
+)
 from regengine.hypotheses import (
     SAME_SHARE,
     Candidate,
@@ -38,17 +46,10 @@ from regengine.result import Reason
 from regengine.search_window import SearchWindow
 from regengine.sparse_look import take_sparse_look
 
-# Coarse correlation that stands out this far is worth a full proof before the search goes on
-Z_WORTH_PROVING = 4.5
-# Among the candidates of many looks right ones stood at 3.7 and more
-MANY_LOOKS = 20
-Z_AMONG_MANY = 3.5
-# So is one that leads the next view by so much: among few candidates no z stands out. In eight
-# training frames right ones led by 0.15 to 0.36, wrong ones by 0.14 at most
-LEAD_WORTH_PROVING = 0.15
-# and so is what the likeliest looks have found, whatever it is: near and far, at the expected place
-LOOKS_BEFORE_FIRST_PROOF = 6
-LEAST_GAIN = 0.02  # in correlation over the candidate that was proven last
+# What leads by this much at half the finalists' scale, in evened correlation, is worth a full proof
+# before the search goes on
+LEAD_WORTH_PROVING = 0.04
+LEAST_GAIN = 0.02  # over the same view proven before
 # A proof this strong ends the search
 PROVEN_LOG10_ODDS = 9.0  # astrometry.net accepts at odds of 1e9
 PROVEN_MARGIN = 0.12
@@ -56,6 +57,10 @@ PROVEN_MARGIN = 0.12
 LONELY_LOG10_ODDS = 3.0
 LONELY_MARGIN = 0.3
 LONELY_Z = 8.0
+# and so does what is probable enough to be accepted and correlates, contrast evened, as no wrong
+# camera did
+EVEN_NCC = 0.25
+EVEN_MARGIN = 0.12
 
 
 @dataclass(kw_only=True)
@@ -65,7 +70,8 @@ class SearchState:
     candidates: list[Candidate] = field(default_factory=list)
     looks: int = 0
     best: Proven | None = None
-    proven_score: float = 0.0
+    aligned: Aligned = field(default_factory=dict)
+    tried: list[Finalist] = field(default_factory=list)
     exhausted: bool = True
     covered: bool = False
     nothing: Reason | None = None
@@ -140,45 +146,61 @@ def add_candidates(
     state.candidates = merged(state.candidates, found)
     if not state.candidates:
         return
-    gained = bool(found) and found[0].score >= state.proven_score + LEAST_GAIN
-    enough = Z_WORTH_PROVING if state.looks < MANY_LOOKS else Z_AMONG_MANY
-    scores = [c.score for c in state.candidates]
-    leads = len(scores) > 1 and scores[0] - scores[1] >= LEAD_WORTH_PROVING
-    stands_out = gained and (leads or coarse_z(scores) >= enough)
-    if stands_out or state.looks == LOOKS_BEFORE_FIRST_PROOF:
-        prove_best(lights, stored, light_map, state)
+    if any(c in state.candidates[:FIRST_FINALISTS] for c in found):
+        leading = preselected(light_map, lights, stored, state.candidates, state.aligned)
+        if leads(leading) and not any(no_better(leading[0], other) for other in state.tried):
+            state.tried.append(leading[0])
+            prove_best(lights, stored, light_map, state)
+
+
+def leads(finalists: Sequence[Finalist]) -> bool:
+    """Whether the first of some finalists stands out from those that are other views."""
+    if not finalists:
+        return False
+    first, *others = finalists
+    second = next((o for o in others if not same_view(first.camera, o.camera, SAME_SHARE)), None)
+    return first.score - (second.score if second else 0.0) >= LEAD_WORTH_PROVING
+
+
+def no_better(finalist: Finalist, other: Finalist) -> bool:
+    """Whether a finalist is the same view as another and fits hardly better."""
+    same = same_view(finalist.camera, other.camera, SAME_SHARE)
+    return same and finalist.score < other.score + LEAST_GAIN
 
 
 def prove_best(
     lights: PhotoLights, stored: Camera, light_map: HasWindows, state: SearchState
 ) -> None:
     """Steps 5 and 6: align the finalists, fit the best, weigh the evidence; keep the better."""
-    state.proven_score = state.candidates[0].score
-    fine = lights.of(state.candidates[0].look.hazy)
-    finalists = compare_finalists(light_map, fine, stored, state.candidates)
+    finalists = compare_finalists(light_map, lights, stored, state.candidates, state.aligned)
     if not finalists:
         return
+    first, *others = finalists
     refine_parameters = RefineParameters()
-    solution = solve(light_map, fine, finalists[0], refine_parameters)
+    solution: Solution | None
+    if state.best is not None and state.best.solution.finalist.candidate is first.candidate:
+        solution = state.best.solution
+    else:
+        fine = lights.of(first.candidate.look.hazy)
+        solution = solve(light_map, fine, first, refine_parameters)
     if solution is None:
         return
     proof, photo_towns, view = towns_proof(solution.image, solution.camera, solution.levels)
     tried = log10_tried(state.looks)
-    others = finalists[1:]
     rival = others[0] if others else None
-    share = finalists[0].share
+    share = first.share
     left_out = held_out(solution, refine_parameters)
     evidence = Evidence(
-        ncc=finalists[0].ncc,
+        ncc=first.ncc,
         runner_up_ncc=max((f.ncc * f.share / share for f in others), default=0.0),
         field_share=share,
-        even_ncc=finalists[0].even_ncc,
+        even_ncc=first.even_ncc,
         runner_up_even_ncc=rival.score / share if rival else 0.0,
         coarse_z=coarse_z([c.score for c in state.candidates]),
         town_log10_odds=proof.log10_odds - tried,
         patch_log10_odds=left_out.log10_odds - tried,
         runner_up_log10_odds=(
-            finalist_log10_odds(light_map, fine, rival) - tried if rival else -tried
+            finalist_log10_odds(light_map, lights, rival) - tried if rival else -tried
         ),
         towns=proof.towns,
         met_towns=proof.met,
@@ -252,10 +274,23 @@ def standing(evidence: Evidence) -> tuple[float, float]:
 def is_proof(evidence: Evidence) -> bool:
     """Whether the evidence is so strong that searching on is pointless."""
     sure = evidence.log10_odds >= PROVEN_LOG10_ODDS and evidence.margin >= PROVEN_MARGIN
-    return sure or (
-        evidence.log10_odds >= LONELY_LOG10_ODDS
-        and evidence.margin >= LONELY_MARGIN
-        and evidence.coarse_z >= LONELY_Z
+    return (
+        sure
+        or stands_alone(evidence)
+        or (
+            evidence.log10_odds >= LONELY_LOG10_ODDS
+            and evidence.margin >= LONELY_MARGIN
+            and evidence.coarse_z >= LONELY_Z
+        )
+    )
+
+
+def stands_alone(evidence: Evidence) -> bool:
+    """Whether the evened pictures agree as those of no wrong camera do, and the rest with them."""
+    return (
+        evidence.even_ncc * evidence.field_share >= EVEN_NCC
+        and evidence.even_margin >= EVEN_MARGIN
+        and probability(evidence) >= default_accept_probability()
     )
 
 

@@ -12,6 +12,7 @@ from matchers.align import (
     LEAST_COVERED,
     align,
     correlation,
+    even_correlation,
     gauss_newton_step,
     lattice_motion,
     motion_fields,
@@ -312,3 +313,23 @@ def test_motion_fields_are_the_motion_of_the_ground() -> None:
         assert at_pixels == pytest.approx(numeric, rel=0.01, abs=0.01 * np.abs(numeric).max())
     some = motion_fields(camera, motion[..., [FOCAL, UP]])
     assert np.array_equal(some, flow[[FOCAL, UP]])
+
+
+def test_evened_correlation_tells_the_right_towns_from_a_great_city_laid_on_another() -> None:
+    """The right view lacks the city's own light (it lay under cloud); the wrong one has a city."""
+    rng = np.random.default_rng(4)
+    y, x = np.mgrid[:96, :128]
+
+    def lights(places: NDArray[np.float64], brightness: float, sigma: float) -> Image:
+        apart = (x[..., None] - places[:, 0]) ** 2 + (y[..., None] - places[:, 1]) ** 2
+        return (brightness * np.exp(-0.5 * apart / sigma**2).sum(axis=-1)).astype(np.float32)
+
+    towns, others = (rng.uniform(8.0, 88.0, (40, 2)) for _ in range(2))
+    city = lights(np.array([[100.0, 50.0]]), 6.0, 4.0)
+    photo = lights(towns, 0.6, 1.2) + city
+    right = lights(towns, 0.6, 1.2) + 0.3 * city
+    wrong = lights(others, 0.6, 1.2) + city
+    ones = np.ones_like(photo)
+    assert correlation(photo, wrong, ones) > correlation(photo, right, ones)
+    assert even_correlation(photo, right, ones, 8.0) > 0.6
+    assert even_correlation(photo, wrong, ones, 8.0) < 0.4

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from matchers.photo_light import LightImage, detail, light_image
+from matchers.photo_light import LightImage, detail, evened, light_image
 from tests.matchers.lamp_world import camera_over
 
 Image = NDArray[np.float32]
@@ -151,3 +151,26 @@ def test_resizing_takes_the_mean_over_what_counts() -> None:
     weight = np.where(values < 1.0, np.float32(1.0), np.float32(0.0))
     small = LightImage(values=values, weight=weight, factor=1.0).resized(100, detail_px=4.0)
     assert np.abs(small.values[:, :58]).max() < 1e-3
+
+
+def test_a_great_city_counts_no_more_than_a_village_where_contrast_is_evened() -> None:
+    """Two alike groups of lamps, one a hundred times as bright."""
+    image = np.zeros((80, 160), np.float32)
+    group = np.zeros((9, 9), np.float32)
+    group[::4, ::4] = 1.0
+    image[36:45, 36:45] = 100.0 * group
+    image[36:45, 116:125] = group
+    everywhere = np.ones_like(image)
+    alike = evened(image, 6.0, everywhere)
+    strong, weak = (float((alike[:, part] ** 2).sum()) for part in (np.s_[:80], np.s_[80:]))
+    assert pytest.approx(float((image[:, :80] ** 2).sum() / (image[:, 80:] ** 2).sum())) == 100.0**2
+    assert weak > strong / 1e3
+    # Brighter all over is the same picture
+    assert np.allclose(evened(7.0 * image, 6.0, everywhere), alike, rtol=1e-4)
+    # and what does not count has no say
+    masked = everywhere.copy()
+    masked[:, :80] = 0.0
+    glaring = image.copy()
+    glaring[:, :60] += 1e3
+    assert np.allclose(evened(glaring, 6.0, masked)[:, 80:], evened(image, 6.0, masked)[:, 80:])
+    assert not evened(np.zeros_like(image), 6.0, everywhere).any()

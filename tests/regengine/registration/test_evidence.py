@@ -95,22 +95,24 @@ def test_too_few_patches_prove_nothing(near_nadir: Solved) -> None:
 
 def test_odds_of_a_finalist(near_nadir: Solved) -> None:
     fine = near_nadir.fine(near_nadir.frame.path)
+    both = PhotoLights(sharp=fine, hazy=fine)
     finalist = near_nadir.best.finalists[0]
-    assert finalist_log10_odds(light_map(), fine, finalist) > 10.0
+    assert finalist_log10_odds(light_map(), both, finalist) > 10.0
     away = replace(finalist, camera=turned(finalist.camera, [0.2, 0.0, 0.0]))
-    assert finalist_log10_odds(light_map(), fine, away) < 3.0
+    assert finalist_log10_odds(light_map(), both, away) < 3.0
     sky = replace(finalist, camera=turned(finalist.camera, [2.5, 0.0, 0.0]))
-    assert finalist_log10_odds(light_map(), fine, sky) == 0.0
+    assert finalist_log10_odds(light_map(), both, sky) == 0.0
 
 
 def test_candidates_outside_the_map_are_no_finalists(near_nadir: Solved) -> None:
     best = near_nadir.best
     fine = near_nadir.fine(near_nadir.frame.path)
+    both = PhotoLights(sharp=fine, hazy=fine)
     candidate = best.finalists[0].candidate
     sky = replace(candidate, camera=turned(candidate.camera, [2.5, 0.0, 0.0]))
-    kept = compare_finalists(light_map(), fine, best.camera, [sky, candidate])
+    kept = compare_finalists(light_map(), both, best.camera, [sky, candidate], {})
     assert [finalist.candidate for finalist in kept] == [candidate]
-    assert compare_finalists(light_map(), fine, best.camera, [sky]) == []
+    assert compare_finalists(light_map(), both, best.camera, [sky], {}) == []
 
 
 def test_a_photo_too_dark_to_be_fitted_proves_nothing(near_nadir: Solved) -> None:

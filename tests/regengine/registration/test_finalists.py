@@ -7,10 +7,16 @@ from dataclasses import replace
 import pytest
 
 from matchers.attitude import turned
+from matchers.photo_light import LightImage
 from regengine import finalists
-from regengine.finalists import FINALISTS, Finalist, compare_finalists
-from regengine.hypotheses import SAME_SHARE, Candidate, field_share, same_view
+from regengine.finalists import COMPARED_PX, FINALISTS, Aligned, Finalist, compare_finalists
+from regengine.hypotheses import SAME_SHARE, Candidate, PhotoLights, field_share, same_view
 from tests.regengine.registration.simulated_frames import Solved, light_map
+
+
+def both(fine: LightImage) -> PhotoLights:
+    """The same light image with and without glows."""
+    return PhotoLights(sharp=fine, hazy=fine)
 
 
 def wrong_ones(candidate: Candidate, count: int) -> list[Candidate]:
@@ -24,10 +30,10 @@ def wrong_ones(candidate: Candidate, count: int) -> list[Candidate]:
 def test_a_finalist_is_worth_what_its_field_allows(near_nadir: Solved) -> None:
     first = near_nadir.best.finalists[0]
     assert first.share == field_share(first.camera) == 1.0
-    assert first.score == first.ncc
+    assert first.score == first.even_ncc
     tele = replace(first, camera=replace(first.camera, focal_px=16.0 * first.camera.focal_px))
     assert tele.share == pytest.approx((295.0 / 16.0 / 180.0) ** 0.5, rel=0.05)
-    assert tele.score == pytest.approx(tele.ncc * tele.share)
+    assert tele.score == pytest.approx(tele.even_ncc * tele.share)
 
 
 def test_the_right_candidate_stands_out_on_finer_images(near_nadir: Solved) -> None:
@@ -35,7 +41,7 @@ def test_the_right_candidate_stands_out_on_finer_images(near_nadir: Solved) -> N
     fine = near_nadir.fine(near_nadir.frame.path)
     right = replace(near_nadir.best.finalists[0].candidate, ncc=0.1)
     found = compare_finalists(
-        light_map(), fine, near_nadir.best.camera, [*wrong_ones(right, 6), right]
+        light_map(), both(fine), near_nadir.best.camera, [*wrong_ones(right, 6), right], {}
     )
     assert found[0].candidate is right
     assert 1 <= len(found) <= FINALISTS
@@ -55,11 +61,35 @@ def test_finalists_are_ordered_by_what_they_are_worth(
     reached = {id(wide): 0.5, id(tele): 0.8}
 
     def aligned(light_map: object, image: object, stored: object, f: Finalist, _: int) -> Finalist:
-        return replace(f, ncc=reached[id(f.candidate)])
+        return replace(f, even_ncc=reached[id(f.candidate)])
 
     monkeypatch.setattr(finalists, "aligned_finalist", aligned)
-    found = compare_finalists(light_map(), fine, near_nadir.best.camera, [tele, wide])
+    found = compare_finalists(light_map(), both(fine), near_nadir.best.camera, [tele, wide], {})
     assert [f.candidate for f in found] == [wide, tele]
     reached[id(wide)] = 0.2
-    found = compare_finalists(light_map(), fine, near_nadir.best.camera, [tele, wide])
+    found = compare_finalists(light_map(), both(fine), near_nadir.best.camera, [tele, wide], {})
     assert [f.candidate for f in found] == [tele, wide]
+
+
+def test_nothing_is_aligned_twice_and_glows_are_left_out_where_that_is_better(
+    near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A candidate found with glows is tried without them at the finer size."""
+    fine = near_nadir.fine(near_nadir.frame.path)
+    found = near_nadir.best.finalists[0].candidate
+    glowing = replace(found, look=replace(found.look, hazy=True))
+    calls: list[tuple[bool, int]] = []
+
+    def aligned(light_map: object, image: object, stored: object, f: Finalist, px: int) -> Finalist:
+        calls.append((f.candidate.look.hazy, px))
+        return replace(f, even_ncc=0.3 if f.candidate.look.hazy else 0.5)
+
+    monkeypatch.setattr(finalists, "aligned_finalist", aligned)
+    known: Aligned = {}
+    (best,) = compare_finalists(light_map(), both(fine), found.camera, [glowing], known)
+    assert calls == [(True, COMPARED_PX // 2), (True, COMPARED_PX), (False, COMPARED_PX)]
+    assert not best.candidate.look.hazy
+    assert best.score == 0.5
+    again = compare_finalists(light_map(), both(fine), found.camera, [glowing], known)
+    assert again == [best]
+    assert len(calls) == 3

@@ -49,8 +49,8 @@ def test_few_lights_are_a_doubt(near_nadir: Solved) -> None:
 
 def test_a_close_rival_is_a_doubt(near_nadir: Solved) -> None:
     best = near_nadir.best
-    close = with_evidence(best, runner_up_ncc=best.evidence.ncc - 0.9 * LOW_MARGIN)
-    clear = with_evidence(best, runner_up_ncc=best.evidence.ncc - 1.1 * LOW_MARGIN)
+    close = with_evidence(best, runner_up_even_ncc=best.evidence.even_ncc - 0.9 * LOW_MARGIN)
+    clear = with_evidence(best, runner_up_even_ncc=best.evidence.even_ncc - 1.1 * LOW_MARGIN)
     assert doubts(close) == ["low_margin"]
     assert doubts(clear) == []
 
@@ -123,7 +123,13 @@ def test_hardly_better_than_chance_is_no_match_without_points(near_nadir: Solved
 
 def unproven(best: Proven) -> Proven:
     """As good a solution, but not so good that the search would have ended with it."""
-    weaker = with_evidence(best, town_log10_odds=8.0, patch_log10_odds=8.0, coarse_z=6.0)
+    weaker = with_evidence(
+        best,
+        town_log10_odds=8.0,
+        patch_log10_odds=8.0,
+        coarse_z=6.0,
+        runner_up_even_ncc=best.evidence.even_ncc - 0.1,
+    )
     assert not SearchState(best=weaker).proven
     return weaker
 

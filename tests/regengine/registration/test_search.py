@@ -9,13 +9,17 @@ import pytest
 
 from matchers.attitude import turned
 from regengine import search
+from regengine.confidence import default_accept_probability, probability
+from regengine.finalists import Aligned, Finalist
 from regengine.hypotheses import Candidate, Look, PhotoLights
 from regengine.search import (
+    EVEN_MARGIN,
+    EVEN_NCC,
+    LEAD_WORTH_PROVING,
     LEAST_GAIN,
     LONELY_LOG10_ODDS,
     LONELY_MARGIN,
     LONELY_Z,
-    LOOKS_BEFORE_FIRST_PROOF,
     PROVEN_LOG10_ODDS,
     PROVEN_MARGIN,
     Proven,
@@ -55,9 +59,17 @@ def proofs(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     def noted(lights: object, stored: object, light_map: object, state: SearchState) -> None:
         begun.append(state.candidates[0].ncc)
-        state.proven_score = state.candidates[0].score
+
+    def as_found(
+        light_map: object, lights: object, stored: object, found: list[Candidate], known: Aligned
+    ) -> list[Finalist]:
+        """What alignment on the finer image would change does not matter here."""
+        return [
+            Finalist(camera=c.camera, ncc=c.ncc, even_ncc=c.ncc, candidate=c) for c in found[:8]
+        ]
 
     monkeypatch.setattr(search, "prove_best", noted)
+    monkeypatch.setattr(search, "preselected", as_found)
     return begun
 
 
@@ -73,26 +85,21 @@ def test_what_stands_out_is_proven_at_once_and_once(proven: Proven, proofs: list
     assert proofs == []
     add(state, candidates(proven, [0.7], turn_deg=200.0), proven)
     assert proofs == [0.7]
-    # Nothing is gained by the same view, or by one that is hardly better
+    # Nothing is gained by the same view that fits hardly better, or by one that hardly leads
     add(state, candidates(proven, [0.7], turn_deg=200.0), proven)
-    add(state, candidates(proven, [0.7 + 0.5 * LEAST_GAIN], turn_deg=240.0), proven)
+    add(state, candidates(proven, [0.7 + 0.5 * LEAST_GAIN], turn_deg=200.0), proven)
     assert proofs == [0.7]
+    again = 0.7 + 1.1 * LEAST_GAIN
+    add(state, candidates(proven, [again], turn_deg=200.0), proven)
+    assert proofs == [0.7, again]
+    add(state, candidates(proven, [again + 0.5 * LEAD_WORTH_PROVING], turn_deg=240.0), proven)
+    assert proofs == [0.7, again]
     assert len(state.candidates) == 7
     assert [c.ncc for c in state.candidates] == sorted(c.ncc for c in state.candidates)[::-1]
 
 
-def test_the_best_of_the_likeliest_looks_is_proven_whatever_it_is(
-    proven: Proven, proofs: list[float]
-) -> None:
-    state = SearchState()
-    for looks in range(1, LOOKS_BEFORE_FIRST_PROOF + 2):
-        state.looks = looks
-        add(state, candidates(proven, [0.3, 0.29, 0.28, 0.27], turn_deg=2.0 * looks), proven)
-        assert len(proofs) == int(looks >= LOOKS_BEFORE_FIRST_PROOF)
-
-
 def test_nothing_found_is_nothing_to_prove(proven: Proven, proofs: list[float]) -> None:
-    state = SearchState(looks=LOOKS_BEFORE_FIRST_PROOF)
+    state = SearchState(looks=6)
     add(state, [], proven)
     assert proofs == []
     assert state.candidates == []
@@ -101,12 +108,45 @@ def test_nothing_found_is_nothing_to_prove(proven: Proven, proofs: list[float]) 
 def test_the_search_ends_with_strong_evidence_alone(proven: Proven) -> None:
     assert not SearchState().proven
     sure = {"town_log10_odds": PROVEN_LOG10_ODDS + 1.0, "patch_log10_odds": PROVEN_LOG10_ODDS + 1.0}
-    apart = {"ncc": 0.8, "runner_up_ncc": 0.8 - PROVEN_MARGIN - 0.01, "coarse_z": 1.0}
+    apart = {
+        "ncc": 0.8,
+        "runner_up_ncc": 0.8 - PROVEN_MARGIN - 0.01,
+        "coarse_z": 1.0,
+        "even_ncc": 0.5,
+        "runner_up_even_ncc": 0.5,
+    }
     assert SearchState(best=with_evidence(proven, **sure, **apart)).proven
     twins = {**apart, "runner_up_ncc": 0.79}
     assert not SearchState(best=with_evidence(proven, **sure, **twins)).proven
     weak = {"town_log10_odds": 1.0, "patch_log10_odds": 1.0}
     assert not SearchState(best=with_evidence(proven, **weak, **apart)).proven
+
+
+def test_evened_pictures_that_agree_as_no_wrong_camera_does_end_the_search(
+    proven: Proven,
+) -> None:
+    """Odds that the search's length has eaten up do not keep it going."""
+    alone = {
+        "town_log10_odds": 0.0,
+        "patch_log10_odds": -2.0,
+        "runner_up_log10_odds": -8.0,
+        "ncc": 0.6,
+        "runner_up_ncc": 0.25,
+        "coarse_z": 3.0,
+        "even_ncc": EVEN_NCC + 0.1,
+        "runner_up_even_ncc": EVEN_NCC + 0.09 - EVEN_MARGIN,
+        "field_share": 1.0,
+    }
+    assert SearchState(best=with_evidence(proven, **alone)).proven
+    for figure, value in (
+        ("even_ncc", EVEN_NCC - 0.01),
+        ("runner_up_even_ncc", EVEN_NCC + 0.11 - EVEN_MARGIN),
+        ("field_share", 0.5),
+    ):
+        assert not SearchState(best=with_evidence(proven, **{**alone, figure: value})).proven
+    doubtful = with_evidence(proven, **{**alone, "town_log10_odds": -8.0, "runner_up_ncc": 0.5})
+    assert probability(doubtful.evidence) < default_accept_probability()
+    assert not SearchState(best=doubtful).proven
 
 
 def test_a_lonely_proof_may_be_weaker(proven: Proven) -> None:
@@ -117,6 +157,8 @@ def test_a_lonely_proof_may_be_weaker(proven: Proven) -> None:
         "ncc": 0.8,
         "runner_up_ncc": 0.8 - LONELY_MARGIN - 0.01,
         "coarse_z": LONELY_Z + 0.1,
+        "even_ncc": 0.5,
+        "runner_up_even_ncc": 0.5,
     }
     assert SearchState(best=with_evidence(proven, **lonely)).proven
     for figure, value in (
@@ -132,7 +174,7 @@ def test_the_last_chance_is_for_what_was_never_proven(proven: Proven, proofs: li
     lights = PhotoLights(sharp=light, hazy=light)
     found = candidates(proven, [0.5, 0.4])
     sure = {"town_log10_odds": 50.0, "patch_log10_odds": 50.0, "ncc": 0.8, "runner_up_ncc": 0.3}
-    weak = {**sure, "patch_log10_odds": -50.0}
+    weak = {**sure, "patch_log10_odds": -50.0, "runner_up_even_ncc": 0.9}
     for best, begun in (
         (None, 1),
         (with_evidence(proven, **weak), 2),

@@ -15,6 +15,10 @@ from tests.regengine.registration.simulated_frames import Solved, light_map
 
 
 def with_evidence(proven: Proven, **said: float) -> Proven:
+    """With other figures; evened correlations are the plain ones where nothing else is said."""
+    for plain in ("ncc", "runner_up_ncc"):
+        if plain in said:
+            said.setdefault(plain.replace("ncc", "even_ncc"), said[plain])
     return replace(proven, evidence=replace(proven.evidence, **said))
 
 
@@ -60,7 +64,7 @@ def test_the_same_view_is_held_against_the_later_rivals_whichever_fit_is_kept(
     assert kept.evidence.town_log10_odds == fit.evidence.town_log10_odds
     assert kept.evidence.ncc == fit.evidence.ncc
     assert kept.solution is fit.solution
-    assert kept.evidence.runner_up_ncc == 0.6
+    assert kept.evidence.runner_up_ncc == kept.evidence.runner_up_even_ncc == 0.6
     assert kept.evidence.runner_up_log10_odds == 0.5
     assert kept.evidence.coarse_z == 4.0
     assert kept.finalists == (fit.finalists[0], late.finalists[1])
@@ -116,6 +120,7 @@ def test_a_rival_counts_for_what_it_is_worth_in_the_proposals_field(
     kept = better(strong, weak) if later_wins else better(weak, strong)
     assert kept.camera == strong.camera
     assert kept.evidence.runner_up_ncc == pytest.approx(worth)
+    assert kept.evidence.runner_up_even_ncc == pytest.approx(worth)
     assert kept.finalists[1] is weak.finalists[0]
 
 
@@ -179,4 +184,5 @@ def test_the_runner_up_is_told_as_if_it_had_the_proposals_field(
     assert evidence.field_share == shares[0]
     assert evidence.ncc == first.ncc
     assert evidence.runner_up_ncc == pytest.approx(rival.ncc * shares[1] / shares[0])
-    assert state.proven_score == first.candidate.score
+    assert evidence.even_ncc == first.even_ncc
+    assert evidence.runner_up_even_ncc == pytest.approx(rival.even_ncc * shares[1] / shares[0])
