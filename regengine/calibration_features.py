@@ -12,6 +12,8 @@ from regengine.evidence import Evidence
 # treats them alike and none decides alone
 MARGIN_UNIT = 25.0
 NCC_UNIT = 10.0
+EVEN_NCC_UNIT = 20.0
+EVEN_MARGIN_UNIT = 40.0
 RESIDUAL_UNIT = 3.0
 SHARE_UNIT = 10.0
 PATCHES_UNIT = 2.0
@@ -91,6 +93,20 @@ _ALL = (
         high=10.0,
         raw=lambda e: NCC_UNIT * e.ncc * e.field_share,
         text="10 x correlation x what it is worth for the width of the field",
+    ),
+    Feature(
+        name="even_ncc",
+        low=0.0,
+        high=10.0,
+        raw=lambda e: EVEN_NCC_UNIT * e.even_ncc * e.field_share,
+        text="20 x correlation of evened pictures x what it is worth for the width of the field",
+    ),
+    Feature(
+        name="even_margin",
+        low=0.0,
+        high=10.0,
+        raw=lambda e: EVEN_MARGIN_UNIT * e.even_margin,
+        text="40 x (that correlation less the runner-up's)",
     ),
     Feature(
         name="coarse_z",

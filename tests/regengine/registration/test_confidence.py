@@ -33,13 +33,15 @@ USUAL = Evidence(
     patches=30,
     residual_px=0.6,
     held_out_residual_px=0.8,
+    even_ncc=0.3,
+    runner_up_even_ncc=0.15,
 )
 ALL_NAMES = tuple(FEATURES)
 # A calibration that uses every feature, with room left at both ends
 MADE = replace(
     shipped_calibration(),
     features=ALL_NAMES,
-    weights=(0.2, 0.3, 0.4, 0.1, 0.15, 0.25, 0.35, 0.3),
+    weights=(0.2, 0.3, 0.4, 0.1, 0.15, 0.25, 0.35, 0.3, 0.2, 0.1),
     intercept=-8.0,
     slope=1.3,
     offset=0.4,
@@ -65,6 +67,8 @@ evidences = st.builds(
     patches=counts,
     residual_px=st.floats(0.0, 30.0),
     held_out_residual_px=st.one_of(st.floats(0.0, 30.0), st.just(math.inf)),
+    even_ncc=st.floats(-1.0, 1.0),
+    runner_up_even_ncc=st.floats(-1.0, 1.0),
 )
 # Which way every figure improves; the fit's own residual is no feature
 BETTER = {
@@ -78,6 +82,8 @@ BETTER = {
     "met_towns": 1,
     "patches": 1,
     "held_out_residual_px": -1,
+    "even_ncc": 1,
+    "runner_up_even_ncc": -1,
 }
 
 
@@ -102,7 +108,13 @@ def test_better_evidence_never_lowers_the_probability(
 @pytest.mark.parametrize("name", sorted(BETTER))
 def test_every_figure_matters(name: str) -> None:
     """So the test above cannot pass because nothing changes."""
-    step = {"ncc": 0.1, "runner_up_ncc": 0.1, "held_out_residual_px": 0.2}.get(name, 3)
+    step = {
+        "ncc": 0.1,
+        "runner_up_ncc": 0.1,
+        "even_ncc": 0.05,
+        "runner_up_even_ncc": 0.05,
+        "held_out_residual_px": 0.2,
+    }.get(name, 3)
     usual = replace(USUAL, runner_up_log10_odds=2.0)
     improved = replace(usual, **{name: getattr(usual, name) + BETTER[name] * step})
     assert probability(improved, MADE) > probability(usual, MADE)
@@ -138,6 +150,8 @@ def test_features_by_hand() -> None:
     assert feature_values(USUAL, ("margin", "ncc", "coarse_z")) == pytest.approx((5.0, 6.0, 5.0))
     narrow = replace(USUAL, field_share=0.5)
     assert feature_values(narrow, ("margin", "ncc")) == pytest.approx((5.0, 3.0))
+    assert feature_values(USUAL, ("even_ncc", "even_margin")) == pytest.approx((6.0, 6.0))
+    assert feature_values(narrow, ("even_ncc", "even_margin")) == pytest.approx((3.0, 3.0))
     assert feature_values(USUAL, ("precision",)) == pytest.approx((-3.0 * math.log(0.8),))
     assert feature_values(USUAL, ("met_share",)) == pytest.approx((350.0 / 68.0,))
     assert feature_values(USUAL, ("patches",)) == pytest.approx((2.0 * math.log(31.0),))
