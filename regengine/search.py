@@ -58,8 +58,8 @@ PROVEN_MARGIN = 0.12
 LONELY_LOG10_ODDS = 3.0
 LONELY_MARGIN = 0.3
 LONELY_Z = 8.0
-# and so does what is probable enough to be accepted and leads, contrast evened, as no wrong camera of
-# the training half does: by 0.089 at most (also of aurora, noise and frames on another continent)
+# and so does what is probable enough to be accepted and leads, contrast evened, as no wrong camera
+# does: by 0.089 at most in training frames (also of aurora, noise, and another continent)
 EVEN_NCC = 0.2
 EVEN_MARGIN = 0.12
 
