@@ -12,8 +12,8 @@ from detectors.limb import Limb
 from matchers.camera import Camera
 from matchers.refine import RefineParameters
 from matchers.towns import Towns
-from regengine.confidence import default_accept_probability, probability
-from regengine.doubts import FEW_TOWNS
+from regengine.confidence import probability
+from regengine.enough import is_proof
 from regengine.evidence import (
     Evidence,
     agreeing_patches,
@@ -51,17 +51,6 @@ from regengine.sparse_look import take_sparse_look
 # before the search goes on
 LEAD_WORTH_PROVING = 0.04
 LEAST_GAIN = 0.02  # over the same view proven before
-# A proof this strong ends the search
-PROVEN_LOG10_ODDS = 9.0  # astrometry.net accepts at odds of 1e9
-PROVEN_MARGIN = 0.12
-# and so does a weaker one where nothing else comes near: telephoto frames hold few towns
-LONELY_LOG10_ODDS = 3.0
-LONELY_MARGIN = 0.3
-LONELY_Z = 8.0
-# and so does what is probable enough to be accepted and leads, contrast evened, as no wrong camera
-# does: by 0.089 at most in training frames (also of aurora, noise, and another continent)
-EVEN_NCC = 0.2
-EVEN_MARGIN = 0.12
 
 
 @dataclass(kw_only=True)
@@ -270,30 +259,6 @@ def better(new: Proven, known: Proven) -> Proven:
 def standing(evidence: Evidence) -> tuple[float, float]:
     """What proofs are ordered by: the probability, and where that is at its limit, the odds."""
     return round(probability(evidence), 6), evidence.log10_odds
-
-
-def is_proof(evidence: Evidence) -> bool:
-    """Whether the evidence is so strong that searching on is pointless."""
-    sure = evidence.log10_odds >= PROVEN_LOG10_ODDS and evidence.margin >= PROVEN_MARGIN
-    return (
-        sure
-        or stands_alone(evidence)
-        or (
-            evidence.log10_odds >= LONELY_LOG10_ODDS
-            and evidence.margin >= LONELY_MARGIN
-            and evidence.coarse_z >= LONELY_Z
-        )
-    )
-
-
-def stands_alone(evidence: Evidence) -> bool:
-    """Whether the evened pictures lead as those of no wrong camera do, and the rest agrees."""
-    return (
-        evidence.met_towns >= FEW_TOWNS
-        and evidence.even_ncc * evidence.field_share >= EVEN_NCC
-        and evidence.even_margin >= EVEN_MARGIN
-        and probability(evidence) >= default_accept_probability()
-    )
 
 
 def last_chance(

@@ -10,18 +10,20 @@ import pytest
 from matchers.attitude import turned
 from regengine import search
 from regengine.confidence import default_accept_probability, probability
-from regengine.finalists import Aligned, Finalist
-from regengine.hypotheses import Candidate, Look, PhotoLights
-from regengine.search import (
+from regengine.enough import (
     EVEN_MARGIN,
     EVEN_NCC,
-    LEAD_WORTH_PROVING,
-    LEAST_GAIN,
     LONELY_LOG10_ODDS,
     LONELY_MARGIN,
     LONELY_Z,
     PROVEN_LOG10_ODDS,
     PROVEN_MARGIN,
+)
+from regengine.finalists import Aligned, Finalist
+from regengine.hypotheses import Candidate, Look, PhotoLights
+from regengine.search import (
+    LEAD_WORTH_PROVING,
+    LEAST_GAIN,
     Proven,
     SearchState,
     add_candidates,
