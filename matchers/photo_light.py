@@ -126,9 +126,9 @@ def evened(image: Image, scale_px: float, weight: Image) -> Image:
     """An image whose contrast is alike everywhere: divided by its spread around every pixel.
 
     A great city outshines all else in a photo, and a wrong camera need only lay another great city
-    on it to correlate well. Evened, small towns count as much as cores. Of 14 simulated frames of
-    the training half whose right camera was among the candidates, this correlation put it first
-    in 13, the plain one in 8.
+    on it to correlate well. Evened, small towns count as much as cores. Of 13 hard simulated
+    frames of the training half whose right camera was among the candidates, this correlation put
+    it first in 12, the plain one in 8.
 
     Parameters
     ----------
