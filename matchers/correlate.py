@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from matchers.templates import WINDOW_SHARED, DenseParameters, TurnedTemplates
+from matchers.templates import DenseParameters, TurnedTemplates
 
 Image = NDArray[np.float32]
 
@@ -50,8 +50,7 @@ def correlate(tile: Image, templates: TurnedTemplates, min_spread: float) -> Ima
     variance = squares - sums**2 / pixels
     spread = np.sqrt(np.maximum(variance, min_spread**2 * pixels))
     product = fft.irfft2(spectrum * templates.image_spectra, shape)[:, :n, :n]
-    window = np.arange(len(product)) % (len(product) // 2) // WINDOW_SHARED
-    return np.asarray(product / spread[window], np.float32)
+    return np.asarray(product / spread[templates.window_of], np.float32)
 
 
 def correlate_covered(
@@ -83,7 +82,7 @@ def correlate_covered(
     def swept(spectrum: Any, kernels: Any) -> Image:
         return np.asarray(fft.irfft2(spectrum * kernels, shape)[:, :n, :n], np.float32)
 
-    window = np.arange(len(templates.rolls_deg)) % (len(templates.rolls_deg) // 2) // WINDOW_SHARED
+    window = templates.window_of
     known = fft.rfft2(tile_mask)
     lit = fft.rfft2(tile * tile_mask)
     pixels = np.maximum(swept(known, templates.mask_spectra)[window], 1.0)

@@ -158,7 +158,12 @@ def evened(image: Image, scale_px: float, weight: Image) -> Image:
 
 
 def light_image(
-    light: Image, level: Image, noise: Image, weight: Image, factor: float
+    light: Image,
+    level: Image,
+    noise: Image,
+    weight: Image,
+    factor: float,
+    most_share: float = np.inf,
 ) -> LightImage:
     """City light of a photo from its linear light and its diffuse background.
 
@@ -172,6 +177,8 @@ def light_image(
         What of the photo counts.
     factor : float
         Size of these arrays over the size of the stored image.
+    most_share : float
+        Light is cut off at this share of the brightest lights, as a map that saturates does.
 
     Returns
     -------
@@ -180,6 +187,7 @@ def light_image(
     excess = np.maximum(light - level, 0.0)
     counted = excess[::2, ::2][weight[::2, ::2] > 0.5]
     brightest = float(np.quantile(counted, BRIGHTEST_QUANTILE)) if counted.size else 0.0
+    excess = np.minimum(excess, most_share * max(brightest, 1e-9))
     knee = np.maximum(NOISE_SIGMAS * noise, SHARE_OF_BRIGHTEST * brightest)
     values = np.log10(1.0 + excess / np.maximum(knee, 1e-9))
     return LightImage(values=values.astype(np.float32), weight=weight, factor=factor)

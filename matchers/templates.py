@@ -17,6 +17,9 @@ FloatArray = NDArray[np.float64]
 
 # Neighbouring rolls that share one window for the map's mean and spread
 WINDOW_SHARED = 2
+# So do opposite rolls unless half a turn changes this share of the mask: with sky or hardware on
+# one side the map's spread would be taken where the photo shows nothing
+MOST_TURNED_SHARE = 0.02
 # Tiles reach beyond half a step, since neighbours in other rings do not face each other
 TILE_OVERLAP = 1.2
 # All turns of a larger tile leave the processor's cache
@@ -61,7 +64,11 @@ class DenseParameters:
 
 @dataclass(frozen=True)
 class TurnedTemplates:
-    """Spectra of the photo's template at every roll, and of fewer windows, for one FFT size."""
+    """Spectra of the photo's template at every roll, and of fewer windows, for one FFT size.
+
+    Each window serves `WINDOW_SHARED` neighbouring rolls; where there are too few for all rolls,
+    they serve the opposite ones, too.
+    """
 
     rolls_deg: FloatArray
     images: Image
@@ -71,6 +78,12 @@ class TurnedTemplates:
     side_px: int
     fft_px: int
     step_deg: float = 0.0
+
+    @property
+    def window_of(self) -> NDArray[np.intp]:
+        """Which window serves each roll, shape (n,)."""
+        served = WINDOW_SHARED * len(self.pixels)
+        return np.arange(len(self.rolls_deg)) % served // WINDOW_SHARED
 
 
 def turned_templates(
@@ -115,8 +128,9 @@ def turned_templates(
         norm = float(np.sqrt((centred**2).sum()))
         images[k, :side, :side] = centred / max(norm, 1e-12)
         masks[k, :side, :side] = inside
-    # A rectangle turned by 180 degrees is the same, and by one step nearly: share the windows
-    windows = masks[: len(masks) // 2 : WINDOW_SHARED]
+    # Turned by one step a window is nearly the same, and by 180 degrees where nothing is masked
+    turns = len(masks) // 2 if same_when_turned(mask) else len(masks)
+    windows = masks[:turns:WINDOW_SHARED]
     return TurnedTemplates(
         rolls_deg=rolls_deg,
         images=images,
@@ -126,6 +140,12 @@ def turned_templates(
         side_px=side,
         fft_px=fft_px,
     )
+
+
+def same_when_turned(mask: Image) -> bool:
+    """Whether a mask is about the same after half a turn, as that of a whole rectangle is."""
+    changed = float(np.abs(mask - mask[::-1, ::-1]).sum())
+    return changed <= MOST_TURNED_SHARE * float(mask.sum())
 
 
 def tile_step_deg(half_diagonal_tan: float, parameters: DenseParameters) -> float:

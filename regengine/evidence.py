@@ -141,7 +141,7 @@ def towns_proof(
 
 def finalist_log10_odds(light_map: HasWindows, lights: PhotoLights, finalist: Finalist) -> float:
     """Towns' odds of a finalist at the scale where finalists are compared."""
-    image = lights.of(finalist.candidate.look).resized(COMPARED_PX * 2)
+    image = lights.of(finalist.candidate.look.hazy).resized(COMPARED_PX * 2)
     camera = image.camera(finalist.camera)
     levels = footprint_window(light_map, finalist.camera, 25.0, ground_sample_km(camera) / 1.2)
     if levels is None:

@@ -33,6 +33,9 @@ DETAIL_PX = 10.0
 COMPARED_PX = 256  # long side at which finalists are compared
 # The map's own blur (VIIRS DNB pixels of 0.74 km) at the finest image's scale
 FINEST_SMOOTH_PX = 1.0
+# Telephoto frames are fitted at pixels of this size, below the map's 0.46 km
+FITTED_SAMPLE_KM = 0.33
+LEAST_FITTED_PX = 96
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +124,15 @@ def compare_finalists(
     return kept
 
 
+def leading(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The best candidates of flat light and of other light, which compare at finer scales only."""
+    return [
+        candidate
+        for flat in (False, True)
+        for candidate in [c for c in candidates if c.look.flat == flat][:FIRST_FINALISTS]
+    ]
+
+
 def preselected(
     light_map: HasWindows,
     lights: PhotoLights,
@@ -131,7 +143,7 @@ def preselected(
     """The best candidates at half of the scale at which finalists are compared, best first."""
     first = [
         Finalist(camera=c.camera, ncc=c.ncc, even_ncc=c.ncc, candidate=c)
-        for c in candidates[:FIRST_FINALISTS]
+        for c in leading(candidates)
     ]
     aligned = [aligned_once(light_map, lights, stored, f, COMPARED_PX // 2, known) for f in first]
     return sorted((f for f in aligned if f is not None), key=lambda f: -f.score)[:FINALISTS]
@@ -159,7 +171,8 @@ def aligned_once(
         versions.append(replace(finalist, candidate=sharp))
     aligned = []
     for version in versions:
-        image = lights.of(version.candidate.look).resized(size_px, detail_px=DETAIL_PX)
+        look = version.candidate.look
+        image = lights.of(look.hazy, look.flat).resized(size_px, detail_px=DETAIL_PX)
         aligned.append(aligned_finalist(light_map, image, stored, version, size_px))
     best = max((a for a in aligned if a is not None), key=lambda a: a.score, default=None)
     known[key] = best
@@ -195,6 +208,19 @@ def aligned_finalist(
     )
 
 
+def map_scale_px(camera: Camera) -> int:
+    """Long side of an image of a telephoto frame whose pixels suit the map where it looks.
+
+    Its finest light image is made for slanted views: below, it shows streets that no map has.
+    """
+    middle = camera.pixel_to_ecef((camera.width_px - 1) / 2.0, (camera.height_px - 1) / 2.0)
+    slant_km = float(np.linalg.norm(middle - np.asarray(camera.position_ecef_m))) / 1e3
+    if not np.isfinite(slant_km):
+        return LEAST_FITTED_PX
+    field_km = slant_km * max(camera.width_px, camera.height_px) / camera.focal_px
+    return max(LEAST_FITTED_PX, round(field_km / FITTED_SAMPLE_KM))
+
+
 def solve(
     light_map: HasWindows, fine: LightImage, finalist: Finalist, parameters: RefineParameters
 ) -> Solution | None:
@@ -216,7 +242,10 @@ def solve(
     Solution or None
         None where the photo holds too little to be fitted.
     """
-    image = fine.resized(max(fine.values.shape), FINEST_SMOOTH_PX)
+    size_px = max(fine.values.shape)
+    if finalist.candidate.look.flat:
+        size_px = min(size_px, map_scale_px(finalist.camera))
+    image = fine.resized(size_px, FINEST_SMOOTH_PX)
     camera = image.camera(finalist.camera)
     levels = footprint_window(light_map, finalist.camera, 25.0, ground_sample_km(camera) / 1.2)
     if levels is None:

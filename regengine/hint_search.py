@@ -22,6 +22,7 @@ from regengine.looks import (
     SIGMA_LOG_FOCAL,
     SIGMA_LOG_FOCAL_CROPPED,
     SIGMA_PRINCIPAL_SHARE,
+    is_telephoto,
     offset_surprise,
 )
 from regengine.search import SearchState, prove_best, search_one, search_sweep
@@ -155,6 +156,7 @@ def hinted_look(hinted: Hinted, stored: Camera) -> Look:
             SIGMA_PRINCIPAL_SHARE * longest if hints.cropped else 0.0,
         ),
         off_nadir_deg=(0.0, 90.0),
+        flat=is_telephoto(replace(stored, focal_px=stored.focal_px * hints.focal_ratio)),
     )
 
 
@@ -179,15 +181,18 @@ def take_neighbours(
     found: list[Candidate] = []
     if not cameras:
         return found
-    for hazy in (False, True):
-        look = replace(hinted_look(hinted, stored), hazy=hazy)
+    hinted_once = hinted_look(hinted, stored)
+    for hazy in (False,) if hinted_once.flat else (False, True):
+        look = replace(hinted_once, hazy=hazy)
         dense = window.parameters_for(stored, look)
         levels = window.levels(stored, look, dense)
         state.looks += 1
         if levels is None:
             continue
         state.covered = True
-        coarse = lights.of(look.hazy).resized(dense.template_px, detail_px=dense.detail_px)
+        coarse = lights.of(look.hazy, look.flat).resized(
+            dense.template_px, detail_px=dense.detail_px
+        )
         if look.mirrored:
             # The alignment itself knows no mirrors: it sees the picture as it would have been
             coarse = coarse.flipped()

@@ -24,11 +24,11 @@ from regengine.evidence import (
     towns_proof,
 )
 from regengine.finalists import (
-    FIRST_FINALISTS,
     Aligned,
     Finalist,
     Solution,
     compare_finalists,
+    leading,
     preselected,
     solve,
 )
@@ -103,7 +103,8 @@ def search_one(
     if look.sparse:
         found = take_sparse_look(levels, lights, stored, look, window, dense)
     else:
-        coarse = lights.of(look.hazy).resized(dense.template_px, detail_px=dense.detail_px)
+        light = lights.of(look.hazy, look.flat)
+        coarse = light.resized(dense.template_px, detail_px=dense.detail_px)
         found = take_look(levels, coarse, stored, look, dense)
     add_candidates(found, lights, stored, light_map, state)
 
@@ -136,10 +137,11 @@ def add_candidates(
     state.candidates = merged(state.candidates, found)
     if not state.candidates:
         return
-    if any(c in state.candidates[:FIRST_FINALISTS] for c in found):
-        leading = preselected(light_map, lights, stored, state.candidates, state.aligned)
-        if leads(leading) and not any(no_better(leading[0], other) for other in state.tried):
-            state.tried.append(leading[0])
+    first = leading(state.candidates)
+    if any(c in first for c in found):
+        selected = preselected(light_map, lights, stored, state.candidates, state.aligned)
+        if leads(selected) and not any(no_better(selected[0], other) for other in state.tried):
+            state.tried.append(selected[0])
             prove_best(lights, stored, light_map, state)
 
 

@@ -15,16 +15,17 @@ from matchers.sparse import SparseParameters, map_towns
 from matchers.templates import DenseParameters
 from regengine.hypotheses import Look
 from regengine.light_windows import KM_PER_DEG, MAP_STEP_DEG, HasWindows, window_around
+from regengine.looks import is_telephoto
 
-# Template pixels are never smaller than map pixels. Telephoto frames need all that the map has:
-# with two map pixels to one of the template the right camera of three simulated 400 mm frames was
-# never among the candidates, with one it was the best in two
+# Window pixels are never smaller than map pixels
 LEAST_SAMPLE_KM = 1.2 * MAP_STEP_DEG * KM_PER_DEG
-LEAST_TEMPLATE_PX = 36
 # Telephoto frames are taken near nadir (400 mm: nadir to city 284 km median, 736 km p90): this
 # far off nadir the ground lies 900 km away
-TELE_OFF_NADIR_DEG = 62.0
-TELE_FIELD_DEG = 12.0
+TELE_OFF_NADIR_DEG = 65.0
+# A frame within one city is told by its outline and its parks, not by single towns
+TELE_SAMPLE_KM = 1.15
+TELE_TEMPLATE_PX = (32, 64)
+TELE_FINER = 1.2  # template pixels to one of the window
 # Ground seen from farther off nadir (1,300 km away) is at the limb, without structure
 FARTHEST_DEG = 67.0
 FAR_ENOUGH_DEG = 60.0
@@ -97,15 +98,14 @@ class SearchWindow:
     def parameters_for(self, stored: Camera, look: Look) -> DenseParameters:
         """Dense search parameters that suit a look's scale."""
         parameters = DenseParameters()
+        if not is_telephoto(replace(stored, focal_px=look.prior.focal_px)):
+            return parameters
         longest = max(stored.width_px, stored.height_px)
-        focal = look.prior.focal_px / longest
-        field_km = self.altitude_km / focal
-        template = int(np.clip(field_km / LEAST_SAMPLE_KM, LEAST_TEMPLATE_PX, 64))
-        tele = np.degrees(2.0 * np.arctan(0.5 / focal)) < TELE_FIELD_DEG
+        field_km = self.altitude_km / look.prior.focal_px * longest
         return replace(
             parameters,
-            template_px=template,
-            max_off_nadir_deg=TELE_OFF_NADIR_DEG if tele else parameters.max_off_nadir_deg,
+            template_px=int(np.clip(field_km / TELE_SAMPLE_KM, *TELE_TEMPLATE_PX)),
+            max_off_nadir_deg=TELE_OFF_NADIR_DEG,
         )
 
     def levels(
@@ -115,6 +115,10 @@ class SearchWindow:
         longest = max(stored.width_px, stored.height_px)
         sample_km = self.altitude_km / look.prior.focal_px * longest / parameters.template_px
         step_km = max(sample_km / 1.5, LEAST_SAMPLE_KM)
+        if look.flat:
+            # Ground farther off is seen coarser, and windows of whole cities are slow to read
+            slant = self.slant_km(look.off_nadir_deg[0]) / self.altitude_km
+            step_km = max(sample_km * slant / TELE_FINER, LEAST_SAMPLE_KM)
         farthest = min(parameters.max_off_nadir_deg, look.off_nadir_deg[1])
         half_tile = HALF_TILE_DEG if farthest < FAR_ENOUGH_DEG else 0.0
         reach_km = ground_reach_km(self.altitude_km, min(farthest + half_tile, FARTHEST_DEG))

@@ -49,7 +49,7 @@ def take_sparse_look(
     sparse = SparseParameters(
         scales=look.ladder, scale_free=len(look.ladder) > 1, mirrored=(look.mirrored,)
     )
-    light = lights.of(look.hazy)
+    light = lights.of(look.hazy, look.flat)
     start = replace(
         stored,
         focal_px=stored.focal_px * look.scale,

@@ -261,6 +261,24 @@ def test_what_is_masked_does_not_count() -> None:
     assert one.image_spectra == pytest.approx(two.image_spectra, abs=1e-5)
 
 
+def test_a_template_masked_on_one_side_has_windows_for_every_roll(
+    noise_templates: tuple[Image, Image, list[float]],
+) -> None:
+    """As under the limb: half a turn on, the window must not lie where the photo shows sky."""
+    template, tile, _ = noise_templates
+    mask = np.ones_like(template)
+    mask[:5] = 0.0
+    tile[20:] *= 0.05  # a spread taken on the wrong side would be far too small
+    templates = turned_templates(template, mask, np.arange(0.0, 360.0, 90.0), 40)
+    found = correlate(tile, templates, 1e-6)
+    side = templates.side_px
+    for k in (0, 2):
+        image = templates.images[k, :side, :side]
+        assert found[k] == pytest.approx(
+            brute_correlation(tile, image, (image != 0.0).astype(float)), abs=2e-3
+        )
+
+
 def test_peaks_of_every_roll_are_separate_and_ordered() -> None:
     parameters = DenseParameters(peaks_per_view=2, peak_reach_px=3)
     scores = np.full((4, 20, 20), -0.5, np.float32)

@@ -119,6 +119,17 @@ def test_the_knee_follows_the_brightest_lights() -> None:
     assert image.values[0, 0] == pytest.approx(np.log10(51.0), abs=1e-3)
 
 
+def test_light_is_cut_off_where_maps_saturate() -> None:
+    light = flat(0.0)
+    light[::2, ::2] = 0.5
+    light[0, 1], light[0, 3] = 0.05, 0.2
+    image = light_image(light, flat(0.0), flat(1e-6), flat(1.0), 1.0, 0.2)
+    assert image.values[0, 0] == image.values[0, 3] == pytest.approx(np.log10(11.0), abs=1e-3)
+    assert image.values[0, 1] == pytest.approx(np.log10(6.0), abs=1e-3)
+    black = light_image(flat(0.0), flat(0.0), flat(0.0), flat(1.0), 1.0, 0.2)
+    assert black.values.max() == 0.0
+
+
 def test_a_black_photo_is_black() -> None:
     image = light_image(flat(0.0), flat(0.0), flat(0.0), flat(1.0), 1.0)
     assert image.values.max() == 0.0

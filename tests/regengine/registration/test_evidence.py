@@ -119,11 +119,15 @@ def test_a_photo_too_dark_to_be_fitted_proves_nothing(near_nadir: Solved) -> Non
     fine = near_nadir.fine(near_nadir.frame.path)
     dark = replace(fine, values=np.zeros_like(fine.values))
     state = SearchState(candidates=[near_nadir.best.finalists[0].candidate])
-    prove_best(PhotoLights(sharp=dark, hazy=dark), near_nadir.best.camera, light_map(), state)
+    prove_best(
+        PhotoLights(sharp=dark, hazy=dark, flat=dark), near_nadir.best.camera, light_map(), state
+    )
     assert state.best is None
     sky = replace(state.candidates[0], camera=turned(near_nadir.best.camera, [2.5, 0.0, 0.0]))
     nowhere = SearchState(candidates=[sky])
-    prove_best(PhotoLights(sharp=fine, hazy=fine), near_nadir.best.camera, light_map(), nowhere)
+    prove_best(
+        PhotoLights(sharp=fine, hazy=fine, flat=fine), near_nadir.best.camera, light_map(), nowhere
+    )
     assert nowhere.best is None
 
 

@@ -9,8 +9,17 @@ import pytest
 from matchers.attitude import turned
 from matchers.photo_light import LightImage
 from regengine import finalists
-from regengine.finalists import COMPARED_PX, FINALISTS, Aligned, Finalist, compare_finalists
+from regengine.finalists import (
+    COMPARED_PX,
+    FINALISTS,
+    LEAST_FITTED_PX,
+    Aligned,
+    Finalist,
+    compare_finalists,
+    map_scale_px,
+)
 from regengine.hypotheses import SAME_SHARE, Candidate, PhotoLights, field_share, same_view
+from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.simulated_frames import Solved, light_map
 
 
@@ -93,3 +102,15 @@ def test_nothing_is_aligned_twice_and_glows_are_left_out_where_that_is_better(
     again = compare_finalists(light_map(), both(fine), found.camera, [glowing], known)
     assert again == [best]
     assert len(calls) == 3
+
+
+def test_telephoto_frames_are_fitted_at_the_maps_scale() -> None:
+    """A field of a tenth of the distance: 41 km below, 82 km where the ground is twice as far."""
+    tele = camera_over(0.0, 0.0, 410e3, width=1000, height=667, focal_px=10_000.0)
+    assert map_scale_px(tele) == round(41.0 / 0.33)
+    aside = camera_over(0.0, 0.0, 410e3, off_nadir=57.3, width=1000, height=667, focal_px=10_000.0)
+    assert map_scale_px(aside) == pytest.approx(2.05 * 41.0 / 0.33, rel=0.05)
+    longer = camera_over(0.0, 0.0, 410e3, width=1000, height=667, focal_px=40_000.0)
+    assert map_scale_px(longer) == LEAST_FITTED_PX
+    sky = camera_over(0.0, 0.0, 410e3, off_nadir=120.0, width=1000, height=667, focal_px=10_000.0)
+    assert map_scale_px(sky) == LEAST_FITTED_PX

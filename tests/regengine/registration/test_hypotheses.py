@@ -159,6 +159,26 @@ def test_the_quick_test_never_splits_what_is_the_same() -> None:
     assert far_apart(camera, turned(camera, [1.0, 0.0, 0.0]), 0.08)
 
 
+def test_the_same_ground_may_be_seen_from_both_sides() -> None:
+    """From 800 km apart the boresights differ by 90 degrees."""
+    field = {"width": 1000, "height": 667, "focal_px": 11_000.0}
+    west = camera_over(0.0, 0.0, off_nadir=45.0, azimuth=90.0, **field)
+    lon, lat = west.pixel_to_lonlat(499.5, 333.0)
+    east = camera_over(2.0 * float(lon), 0.0, off_nadir=45.0, azimuth=270.0, **field)
+    assert east.pixel_to_lonlat(499.5, 333.0) == pytest.approx((lon, lat), abs=0.02)
+    assert not far_apart(west, east, 0.08)
+
+
+def test_flat_pictures_of_one_view_stay_as_seen_from_each_place() -> None:
+    camera = camera_over(12.0, 43.5, width=1000, height=667, focal_px=11_000.0)
+    here = Candidate(camera=camera, ncc=0.5, look=replace(look_from(camera), flat=True))
+    beside = replace(here, ncc=0.6, look=replace(here.look, offset_km=200.0))
+    again = replace(here, ncc=0.4)
+    assert merged([here], [beside, again]) == [beside, here]
+    sharp = [replace(c, look=replace(c.look, flat=False)) for c in (here, beside)]
+    assert merged(sharp[:1], sharp[1:]) == sharp[1:]
+
+
 def test_of_candidates_that_are_the_same_view_the_best_stays() -> None:
     camera = true_camera()
     look = look_from(camera)

@@ -257,7 +257,7 @@ def lights_of(camera: Camera, lamps: LampWorld) -> PhotoLights:
     values = log_picture(camera, lamps)
     sharp = LightImage(values=values, weight=np.ones_like(values), factor=1.0)
     dark = replace(sharp, values=np.zeros_like(values))
-    return PhotoLights(sharp=sharp, hazy=dark)
+    return PhotoLights(sharp=sharp, hazy=dark, flat=dark)
 
 
 def miss_px(found: Camera, truth: Camera) -> float:

@@ -15,7 +15,6 @@ from matchers.camera import Camera
 from regengine.hypotheses import Look
 from regengine.looks import (
     CROP_LADDER,
-    DENSE_SURPRISE,
     FAR_OFF_NADIR_DEG,
     FAR_STEP_RATIO,
     FAR_SURPRISE,
@@ -28,6 +27,7 @@ from regengine.looks import (
     Scale,
     dense_scales,
     likely_offsets,
+    method_surprise,
     night_offsets,
     offset_surprise,
     offsets_outward,
@@ -113,7 +113,7 @@ def surprise_of(look: Look, scales: dict[tuple[float, tuple[float, ...]], Scale]
         + MIRROR_SURPRISE * look.mirrored
         + FAR_SURPRISE * (look.off_nadir_deg[0] > 0.0)
         + HAZY_SURPRISE * look.hazy
-        + DENSE_SURPRISE * (not look.sparse)
+        + method_surprise(stored(look.prior.focal_px), look.sparse)
     )
 
 
@@ -183,6 +183,26 @@ def test_every_kind_of_look_covers_the_whole_reach() -> None:
         assert nearest.max() <= 0.5 * spacing + 1e-6
         # and the fit may slide from one look to the next
         assert group[0].prior.sigma_along_m >= 0.5e3 * min(spacing, 300.0)
+
+
+def test_long_lenses_are_sought_by_flat_pictures_at_every_step() -> None:
+    track = straight_track("tle", 900.0, 300.0)
+    found = list(plan(stored(11_000.0), [track], 410.0, True, False))
+    assert not found[0].sparse
+    assert all(look.flat and not look.hazy for look in found if look.scale >= 1.0)
+    for far in (False, True):
+        same = [
+            look
+            for look in dense(found)
+            if kind_of(look) == (False, 1.0, (1.0,), False, far, False)
+        ]
+        assert sorted(look.offset_km for look in same) == [-800.0 + 200.0 * k for k in range(9)]
+    # Figures are not given up, and come before pictures where lenses are shorter
+    assert any(look.sparse for look in found)
+    shorter = list(plan(stored(6000.0), [track], 410.0, True, False))
+    assert shorter[0].sparse
+    assert shorter[1] == replace(shorter[0], sparse=False, off_nadir_deg=(0.0, FAR_OFF_NADIR_DEG))
+    assert not any(look.flat for look in looks() if look.scale < 1.9)
 
 
 def test_by_day_no_city_is_photographed() -> None:

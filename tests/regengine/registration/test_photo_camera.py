@@ -94,6 +94,20 @@ def test_a_look_takes_one_of_both_images() -> None:
     lights = lights_of_photo(linear(night()), 0.5)
     assert lights.of(hazy=False) is lights.sharp
     assert lights.of(hazy=True) is lights.hazy
+    assert lights.of(hazy=False, flat=True) is lights.flat
+
+
+def test_flat_light_has_neither_a_background_nor_brightest_cores() -> None:
+    """What the darkest places have is diffuse; a core five times as bright as its town is town."""
+    light = night() + np.float32(0.1)
+    light[140:220, 250:350] += np.float32(0.2)
+    light[170:180, 290:300] = 1.0
+    flat = lights_of_photo(linear(light), 0.5).flat
+    town = flat.values[145:150, 255:260].mean()
+    assert np.median(flat.values[:30, 400:]) < 0.25 * town
+    assert flat.values[175, 295] < 1.1 * town
+    assert flat.factor == 0.5
+    assert (flat.weight == lights_of_photo(linear(light), 0.5).sharp.weight).all()
 
 
 def test_a_telephoto_frame_keeps_its_broad_light() -> None:

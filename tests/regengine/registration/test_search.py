@@ -77,7 +77,7 @@ def proofs(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def add(state: SearchState, found: list[Candidate], proven: Proven) -> None:
     light = proven.solution.image
-    lights = PhotoLights(sharp=light, hazy=light)
+    lights = PhotoLights(sharp=light, hazy=light, flat=light)
     add_candidates(found, lights, proven.camera, light_map(), state)
 
 
@@ -173,7 +173,7 @@ def test_a_lonely_proof_may_be_weaker(proven: Proven) -> None:
 
 def test_the_last_chance_is_for_what_was_never_proven(proven: Proven, proofs: list[float]) -> None:
     light = proven.solution.image
-    lights = PhotoLights(sharp=light, hazy=light)
+    lights = PhotoLights(sharp=light, hazy=light, flat=light)
     found = candidates(proven, [0.5, 0.4])
     sure = {"town_log10_odds": 50.0, "patch_log10_odds": 50.0, "ncc": 0.8, "runner_up_ncc": 0.3}
     weak = {**sure, "patch_log10_odds": -50.0, "runner_up_even_ncc": 0.9}
@@ -209,7 +209,7 @@ def test_a_look_is_taken_as_it_asks(
     monkeypatch.setattr(search, "take_look", by_pictures)
     look = replace(proven.solution.finalist.candidate.look, sparse=sparse)
     light = proven.solution.image
-    lights = PhotoLights(sharp=light, hazy=light)
+    lights = PhotoLights(sharp=light, hazy=light, flat=light)
     state = SearchState()
     window = SearchWindow(light_map(), 410.0)
     search_one(look, lights, proven.camera, window, light_map(), state)

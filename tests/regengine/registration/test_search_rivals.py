@@ -178,7 +178,7 @@ def test_the_runner_up_is_told_as_if_it_had_the_proposals_field(
     monkeypatch.setattr(search, "compare_finalists", compared)
     state = SearchState(candidates=[first.candidate], looks=10)
     fine = near_nadir.fine(near_nadir.frame.path)
-    prove_best(PhotoLights(sharp=fine, hazy=fine), best.camera, light_map(), state)
+    prove_best(PhotoLights(sharp=fine, hazy=fine, flat=fine), best.camera, light_map(), state)
     assert state.best is not None
     evidence = state.best.evidence
     assert evidence.field_share == shares[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -122,6 +123,20 @@ def test_long_lenses_are_searched_less_far_aside_and_with_fewer_pixels() -> None
     tele = window.parameters_for(stored(), look(0.0, 0.0, focal_px=22_000.0))
     assert tele.max_off_nadir_deg < wide.max_off_nadir_deg
     assert tele.template_px < wide.template_px
+
+
+def test_windows_of_long_lenses_are_coarser_than_the_template_sees_by_far() -> None:
+    """And still finer than it, from where the looks begin."""
+    light_map = RecordingMap()
+    window = SearchWindow(light_map, 410.0)
+    for far in (False, True):
+        here = replace(look(10.0, 40.0, focal_px=11_000.0, far=far), flat=True)
+        parameters = window.parameters_for(stored(), here)
+        window.levels(stored(), here, parameters)
+        pixel_km = 410.0 / 11_000.0 * 1000 / parameters.template_px
+        slant = window.slant_km(40.0 if far else 0.0) / 410.0
+        asked_km = light_map.asked[-1][-1] * 111.2
+        assert asked_km == pytest.approx(pixel_km * slant / 1.2, rel=1e-6)
 
 
 @given(height=st.floats(350e3, 430e3), off_nadir=st.floats(0.0, 66.0))

@@ -63,7 +63,7 @@ def lights_of(camera: Camera, lamps: LampWorld) -> PhotoLights:
     values = log_picture(camera, lamps)
     image = LightImage(values=values, weight=np.ones_like(values), factor=1.0)
     dark = replace(image, values=np.zeros_like(values))
-    return PhotoLights(sharp=image, hazy=dark)
+    return PhotoLights(sharp=image, hazy=dark, flat=dark)
 
 
 def track_through(camera: Camera) -> Track:
