@@ -190,9 +190,8 @@ def take_neighbours(
         if levels is None:
             continue
         state.covered = True
-        coarse = lights.of(look.hazy, look.flat).resized(
-            dense.template_px, detail_px=dense.detail_px
-        )
+        light = lights.of(look.hazy, look.flat)
+        coarse = light.resized(dense.template_px, detail_px=dense.detail_px)
         if look.mirrored:
             # The alignment itself knows no mirrors: it sees the picture as it would have been
             coarse = coarse.flipped()

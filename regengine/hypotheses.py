@@ -117,9 +117,18 @@ def field_share(camera: Camera) -> float:
     float
         In (0, 1]; 1 for fields whose map fills the image in which finalists are compared.
     """
-    height_km = math.hypot(*camera.position_ecef_m) / 1e3 - EARTH_RADIUS_KM
-    field_km = height_km * max(camera.width_px, camera.height_px) / camera.focal_px
+    field_km = slant_km(camera) * max(camera.width_px, camera.height_px) / camera.focal_px
     return math.sqrt(min(1.0, field_km / FULL_FIELD_KM))
+
+
+def slant_km(camera: Camera) -> float:
+    """Distance to the ground along the optical axis, at most the horizon's, on a sphere."""
+    radius_km = math.hypot(*camera.position_ecef_m) / 1e3
+    horizon_km = math.sqrt(max(0.0, radius_km**2 - EARTH_RADIUS_KM**2))
+    down_km = -float(camera.boresight_ecef @ camera.position_ecef_m) / 1e3
+    if down_km <= horizon_km:
+        return horizon_km
+    return down_km - math.sqrt(down_km**2 - horizon_km**2)
 
 
 def coarse_free() -> NDArray[np.bool_]:

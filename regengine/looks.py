@@ -109,7 +109,7 @@ def method_surprise(lens: Camera, sparse: bool) -> float:
     """How unlikely it is that figures of towns, or pictures, find a frame of some lens."""
     if field_deg(lens) < NO_FIGURES_FIELD_DEG:
         return SPARSE_SURPRISE if sparse else 0.0
-    return 0.0 if sparse or is_telephoto(lens) else DENSE_SURPRISE
+    return 0.0 if sparse else DENSE_SURPRISE
 
 
 def offsets_outward(reach_km: float, step: float) -> list[float]:

@@ -20,7 +20,7 @@ from regengine.looks import is_telephoto
 # Window pixels are never smaller than map pixels
 LEAST_SAMPLE_KM = 1.2 * MAP_STEP_DEG * KM_PER_DEG
 # Telephoto frames are taken near nadir (400 mm: nadir to city 284 km median, 736 km p90): this
-# far off nadir the ground lies 900 km away
+# far off nadir the ground lies 1,100 km away
 TELE_OFF_NADIR_DEG = 65.0
 # A frame within one city is told by its outline and its parks, not by single towns
 TELE_SAMPLE_KM = 1.15
