@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from regengine.confidence import default_accept_probability, probability
-from regengine.doubts import FEW_TOWNS
+from regengine.doubts import CLEAR_MARGIN, FEW_TOWNS
 from regengine.evidence import Evidence
 
 # A proof this strong ends the search
@@ -14,9 +14,8 @@ LONELY_LOG10_ODDS = 3.0
 LONELY_MARGIN = 0.3
 LONELY_Z = 8.0
 # and so does what is probable enough to be accepted and leads, contrast evened, as no wrong camera
-# does: by 0.089 at most in training frames (also of aurora, noise, and another continent)
+# does
 EVEN_NCC = 0.2
-EVEN_MARGIN = 0.12
 
 
 def is_proof(evidence: Evidence) -> bool:
@@ -38,6 +37,6 @@ def stands_alone(evidence: Evidence) -> bool:
     return (
         evidence.met_towns >= FEW_TOWNS
         and evidence.even_ncc * evidence.field_share >= EVEN_NCC
-        and evidence.even_margin >= EVEN_MARGIN
+        and evidence.even_margin >= CLEAR_MARGIN
         and probability(evidence) >= default_accept_probability()
     )

@@ -10,8 +10,8 @@ import pytest
 from matchers.attitude import turned
 from regengine import search
 from regengine.confidence import default_accept_probability, probability
+from regengine.doubts import CLEAR_MARGIN
 from regengine.enough import (
-    EVEN_MARGIN,
     EVEN_NCC,
     LONELY_LOG10_ODDS,
     LONELY_MARGIN,
@@ -136,13 +136,13 @@ def test_evened_pictures_that_agree_as_no_wrong_camera_does_end_the_search(
         "runner_up_ncc": 0.25,
         "coarse_z": 3.0,
         "even_ncc": EVEN_NCC + 0.1,
-        "runner_up_even_ncc": EVEN_NCC + 0.09 - EVEN_MARGIN,
+        "runner_up_even_ncc": EVEN_NCC + 0.09 - CLEAR_MARGIN,
         "field_share": 1.0,
     }
     assert SearchState(best=with_evidence(proven, **alone)).proven
     for figure, value in (
         ("even_ncc", EVEN_NCC - 0.01),
-        ("runner_up_even_ncc", EVEN_NCC + 0.11 - EVEN_MARGIN),
+        ("runner_up_even_ncc", EVEN_NCC + 0.11 - CLEAR_MARGIN),
         ("field_share", 0.5),
     ):
         assert not SearchState(best=with_evidence(proven, **{**alone, figure: value})).proven
