@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from matchers.attitude import looking_at_nadir
 from matchers.earth import incidence_deg, intersect_ellipsoid, surface_to_lonlat
 from matchers.light_grid import LightGrid
+from matchers.ray_view import stereographic_rays
 from matchers.towns import find_towns
 from matchers.view import FAR_AWAY
 
@@ -110,13 +111,6 @@ def towns_around(
     ground = intersect_ellipsoid(position, rays @ looking_at_nadir(position).T)
     hit = np.isfinite(ground[:, 0])
     return MapTowns(ground_ecef_m=ground[hit], contrast=towns.contrast[hit])
-
-
-def stereographic_rays(x: ArrayLike, y: ArrayLike, focal_px: float) -> FloatArray:
-    """Directions (z forward) of positions in a stereographic image, in pixels from its middle."""
-    u, v = np.asarray(x, float) / (2.0 * focal_px), np.asarray(y, float) / (2.0 * focal_px)
-    square = u * u + v * v
-    return np.stack([2.0 * u, 2.0 * v, 1.0 - square], axis=-1) / (1.0 + square)[..., None]
 
 
 def draw(levels: Sequence[LightGrid], col: FloatArray, row: FloatArray, side_px: int) -> Image:

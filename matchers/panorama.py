@@ -22,14 +22,12 @@ from matchers.attitude import looking_at_nadir, with_attitude
 from matchers.camera import Camera
 from matchers.correlate import LEAST_OVERLAP
 from matchers.dense import LEAST_LIGHT, LEAST_SPREAD, LEAST_SPREAD_SHARE, Peak
-from matchers.earth import intersect_ellipsoid, surface_to_lonlat
 from matchers.light_grid import LightGrid
-from matchers.view import dense_positions, known_at, sampled
+from matchers.ray_view import lattice, view_along
 
 Image = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
 
-LATTICE_PX = 4
 # The limb is sharp to a few tenths of a degree, and the ellipsoid shifts it by up to 0.2
 OFF_NADIR_REACH_DEG = 1.5
 PEAKS = 6
@@ -167,17 +165,13 @@ def map_panorama(
 ) -> tuple[Image, Image | None]:
     """The map's lights on the panorama, and where on it the map holds data."""
     rows, columns = len(wanted.off_nadir_rad), len(wanted.azimuth_rad)
-    at_row = np.arange(0.0, rows + LATTICE_PX, LATTICE_PX)
-    at_column = np.arange(0.0, columns + LATTICE_PX, LATTICE_PX)
+    at_row, at_column = lattice(rows), lattice(columns)
     first, step = wanted.off_nadir_rad[0], wanted.off_nadir_rad[1] - wanted.off_nadir_rad[0]
     rays = directions(first + step * at_row, 2.0 * np.pi * at_column / columns)
     # Columns of the frame are east, south, down; azimuth 0 looks north, 90 degrees east
     east, south, down = looking_at_nadir(position_ecef_m).T
-    ground = intersect_ellipsoid(position_ecef_m, rays @ np.stack([-south, east, down]))
-    lattice = levels[0].to_pixel(*surface_to_lonlat(ground))
-    col, row = dense_positions(*lattice, at_column, at_row, LATTICE_PX, columns, rows)
-    whole = levels[0].valid is None or levels[0].valid.all()
-    return sampled(levels, col, row), None if whole else known_at(levels[0], col, row)
+    rays = rays @ np.stack([-south, east, down])
+    return view_along(levels, position_ecef_m, rays, columns, rows)
 
 
 def search_azimuth(

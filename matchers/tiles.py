@@ -21,15 +21,11 @@ from numpy.typing import NDArray
 
 from matchers.attitude import quaternion_product, rotation_quaternion, with_attitude
 from matchers.camera import Camera
-from matchers.earth import intersect_ellipsoid, surface_to_lonlat
 from matchers.light_grid import LightGrid
-from matchers.view import dense_positions, known_at, sampled
+from matchers.ray_view import lattice, stereographic_rays, view_along
 
 Image = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
-
-# Rays are traced on a lattice of this spacing, and interpolated between
-LATTICE_PX = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,27 +38,21 @@ class TileGrid:
         Their centre, the boresight, is the pixel ``(side_px - 1) / 2`` of both axes.
     focal_px : float
         Pixels a radian at the centre.
-    at : ndarray of float64, shape (n,)
-        Lattice pixels, of both axes.
     rays : ndarray of float64, shape (n, n, 3)
-        Unit vectors that they look along: x right, y down, z along the boresight.
+        Unit vectors of the pixels of `matchers.ray_view.lattice`: x right, y down, z along the
+        boresight.
     """
 
     side_px: int
     focal_px: float
-    at: FloatArray
     rays: FloatArray
 
 
 def tile_grid(side_px: int, focal_px: float) -> TileGrid:
     """Rays of tiles of some size and scale."""
-    at = np.arange(0.0, side_px + LATTICE_PX, LATTICE_PX)
-    axis = (at - (side_px - 1) / 2.0) / (2.0 * focal_px)
-    u, v = np.meshgrid(axis, axis)
-    # Inverse stereographic projection: (u, v) is tan(theta / 2) times the direction
-    square = u * u + v * v
-    rays = np.stack([2.0 * u, 2.0 * v, 1.0 - square], axis=-1) / (1.0 + square)[..., None]
-    return TileGrid(side_px=side_px, focal_px=focal_px, at=at, rays=rays)
+    axis = lattice(side_px) - (side_px - 1) / 2.0
+    rays = stereographic_rays(*np.meshgrid(axis, axis), focal_px)
+    return TileGrid(side_px=side_px, focal_px=focal_px, rays=rays)
 
 
 def tile_view(
@@ -91,12 +81,8 @@ def tile_view(
     known : ndarray of float32, shape (side_px, side_px), or None
         As of `matchers.view.known_at`; None where it holds data everywhere.
     """
-    ground = intersect_ellipsoid(position_ecef_m, grid.rays @ attitude.T)
-    lattice = levels[0].to_pixel(*surface_to_lonlat(ground))
     side = grid.side_px
-    col, row = dense_positions(*lattice, grid.at, grid.at, LATTICE_PX, side, side)
-    whole = levels[0].valid is None or levels[0].valid.all()
-    return sampled(levels, col, row), None if whole else known_at(levels[0], col, row)
+    return view_along(levels, position_ecef_m, grid.rays @ attitude.T, side, side)
 
 
 def camera_at(

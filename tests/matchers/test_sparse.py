@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from matchers.asterism_towns import (
     FARTHEST_INCIDENCE_DEG,
     MapTowns,
-    stereographic_rays,
     suitable_level,
     towns_around,
 )
@@ -21,6 +20,7 @@ from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage
 from matchers.pose import moved
 from matchers.pyramid import pyramid
+from matchers.ray_view import stereographic_rays
 from matchers.sparse import SparseParameters, map_towns, propose, working_px
 from tests.matchers.lamp_world import (
     LampWorld,
