@@ -15,16 +15,11 @@ from matchers.camera import Camera
 from regengine.confidence import REVIEW_PROBABILITY, probability
 from regengine.hints import Hints, carried, following
 from regengine.hypotheses import Candidate, Look, PhotoLights, aligned_candidates, merged
+from regengine.lenses import SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_CROPPED
 from regengine.light_windows import HasWindows
 from regengine.limb_sweep import BAND_KM, STEP_KM, Sweep
-from regengine.looks import (
-    FAR_OFF_NADIR_DEG,
-    SIGMA_LOG_FOCAL,
-    SIGMA_LOG_FOCAL_CROPPED,
-    SIGMA_PRINCIPAL_SHARE,
-    is_telephoto,
-    offset_surprise,
-)
+from regengine.look_kinds import FAR_OFF_NADIR_DEG
+from regengine.looks import look_at, offset_surprise
 from regengine.search import SearchState, prove_best, search_one, search_sweep
 from regengine.search_window import SearchWindow
 from regengine.track import Track
@@ -141,23 +136,16 @@ def hinted_looks(hinted: Hinted, stored: Camera) -> list[Look]:
 def hinted_look(hinted: Hinted, stored: Camera) -> Look:
     """A look at the hinted place with the hinted lens, and beliefs as narrow as the hints are."""
     hints, track = hinted.hints, hinted.track
-    longest = max(stored.width_px, stored.height_px)
-    return Look(
-        offset_km=hinted.offset_km,
-        scale=hints.focal_ratio,
-        mirrored=hints.mirrored,
-        speed_km_s=track.speed_km_s,
-        clock_s=track.clock_s,
-        prior=track.prior(
-            hinted.offset_km,
-            min(hints.spread_s * track.speed_km_s, track.sigma_along_km),
-            replace(stored, focal_px=stored.focal_px * hints.focal_ratio),
-            SIGMA_LOG_FOCAL,
-            SIGMA_PRINCIPAL_SHARE * longest if hints.cropped else 0.0,
-        ),
-        off_nadir_deg=(0.0, 90.0),
-        flat=is_telephoto(replace(stored, focal_px=stored.focal_px * hints.focal_ratio)),
+    look = look_at(
+        track,
+        hinted.offset_km,
+        hints.spread_s * track.speed_km_s,
+        stored,
+        ratio=hints.focal_ratio,
+        sigma_log_focal=SIGMA_LOG_FOCAL,
+        cropped=hints.cropped,
     )
+    return replace(look, mirrored=hints.mirrored)
 
 
 def take_neighbours(

@@ -30,15 +30,9 @@ from regengine.hypotheses import (
     merged,
     same_view,
 )
-from regengine.looks import (
-    CROP_SCALES,
-    HAZY_SURPRISE,
-    MIRROR_SURPRISE,
-    SIGMA_LOG_FOCAL,
-    SIGMA_LOG_FOCAL_CROPPED,
-    SIGMA_PRINCIPAL_SHARE,
-    offset_surprise,
-)
+from regengine.lenses import CROP_SCALES, SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_CROPPED
+from regengine.look_kinds import HAZY_SURPRISE, MIRROR_SURPRISE
+from regengine.looks import look_at, offset_surprise
 from regengine.search_window import FARTHEST_DEG, LEAST_SAMPLE_KM, SearchWindow, ground_reach_km
 from regengine.track import Track
 
@@ -213,29 +207,21 @@ def take_sweep(
     for offset, peak in chosen:
         levels = window.around(peak.camera.position_ecef_m, reach_km, step_km)
         assert levels is not None
-        look = look_of(sweep, offset, scaled)
+        look = look_of(sweep, offset, stored)
         new = aligned_candidates(levels, image, [peak.camera], stored, [look], parameters)
         found = merged(found, new)
     return found, covered
 
 
-def look_of(sweep: Sweep, offset_km: float, scaled: Camera) -> Look:
+def look_of(sweep: Sweep, offset_km: float, stored: Camera) -> Look:
     """The look that a sweep amounts to at one place of the track."""
-    longest = max(scaled.width_px, scaled.height_px)
-    cropped = sweep.sigma_log_focal > SIGMA_LOG_FOCAL
-    return Look(
-        offset_km=offset_km,
-        scale=sweep.scale,
-        mirrored=sweep.mirrored,
-        hazy=sweep.hazy,
-        speed_km_s=sweep.track.speed_km_s,
-        clock_s=sweep.track.clock_s,
-        prior=sweep.track.prior(
-            offset_km,
-            min(STEP_KM, sweep.track.sigma_along_km),
-            scaled,
-            sweep.sigma_log_focal,
-            SIGMA_PRINCIPAL_SHARE * longest if cropped else 0.0,
-        ),
-        off_nadir_deg=(0.0, 90.0),
+    look = look_at(
+        sweep.track,
+        offset_km,
+        STEP_KM,
+        stored,
+        ratio=sweep.scale,
+        sigma_log_focal=sweep.sigma_log_focal,
+        cropped=sweep.sigma_log_focal > SIGMA_LOG_FOCAL,
     )
+    return replace(look, mirrored=sweep.mirrored, hazy=sweep.hazy)

@@ -16,7 +16,7 @@ from matchers.photo_light import LightImage, light_image
 from regengine.frame import Frame
 from regengine.hypotheses import PhotoLights
 from regengine.image import LinearLight
-from regengine.looks import USUAL_LENSES_MM
+from regengine.lenses import USUAL_LENSES_MM
 from regengine.orbit import CameraPosition
 from regengine.result import Reason
 

@@ -14,8 +14,8 @@ from matchers.light_grid import LightGrid
 from matchers.sparse import SparseParameters, map_towns
 from matchers.templates import DenseParameters
 from regengine.hypotheses import Look
+from regengine.lenses import is_telephoto
 from regengine.light_windows import KM_PER_DEG, MAP_STEP_DEG, HasWindows, window_around
-from regengine.looks import is_telephoto
 
 # Window pixels are never smaller than map pixels
 LEAST_SAMPLE_KM = 1.2 * MAP_STEP_DEG * KM_PER_DEG

@@ -12,7 +12,7 @@ import numpy as np
 
 from matchers.camera import Camera
 from regengine.hints import Hints, Neighbour
-from regengine.looks import USUAL_LENSES_MM
+from regengine.lenses import USUAL_LENSES_MM
 
 if TYPE_CHECKING:
     from regengine.frame import Frame

@@ -28,6 +28,12 @@ from matchers.camera import Camera
 from matchers.photo_light import LightImage
 from matchers.pose import moved
 from regengine.hypotheses import Candidate, PhotoLights
+from regengine.lenses import (
+    CROP_SCALES,
+    SIGMA_LOG_FOCAL,
+    SIGMA_LOG_FOCAL_CROPPED,
+    SIGMA_PRINCIPAL_SHARE,
+)
 from regengine.limb_sweep import (
     ALIGNED_PER_SWEEP,
     BAND_KM,
@@ -37,12 +43,6 @@ from regengine.limb_sweep import (
     nadir_at_scale,
     plan_sweeps,
     take_sweep,
-)
-from regengine.looks import (
-    CROP_SCALES,
-    SIGMA_LOG_FOCAL,
-    SIGMA_LOG_FOCAL_CROPPED,
-    SIGMA_PRINCIPAL_SHARE,
 )
 from regengine.search_window import SearchWindow
 from regengine.track import Track

@@ -15,19 +15,9 @@ from numpy.typing import NDArray
 
 from matchers.sparse import SparseParameters
 from regengine.hypotheses import Look
-from regengine.looks import (
-    FAR_STEP_RATIO,
-    LADDER_LENSES_MM,
-    LENS_LADDER,
-    MOST_SURPRISE,
-    STEP_LIMITS_KM,
-    night_offsets,
-    offset_surprise,
-    offsets_outward,
-    plan,
-    sparse_scales,
-    step_km,
-)
+from regengine.lenses import LADDER_LENSES_MM, LENS_LADDER, sparse_scales
+from regengine.look_kinds import FAR_STEP_RATIO, STEP_LIMITS_KM, step_km
+from regengine.looks import MOST_SURPRISE, night_offsets, offset_surprise, offsets_outward, plan
 from regengine.offset_belief import CLOCK_CORE_SIGMA_S, slide_belief
 from regengine.orbit import CameraPosition, position_from_elements
 from regengine.possible_tracks import NIGHT_SUN_DEG, tracks_for

@@ -13,27 +13,31 @@ from hypothesis import strategies as st
 
 from matchers.camera import Camera
 from regengine.hypotheses import Look
-from regengine.looks import (
+from regengine.lenses import (
     CROP_LADDER,
+    LENS_LADDER,
+    SIGMA_LOG_FOCAL_CROPPED,
+    Scale,
+    dense_scales,
+    sparse_scales,
+)
+from regengine.look_kinds import (
     FAR_OFF_NADIR_DEG,
     FAR_STEP_RATIO,
     FAR_SURPRISE,
     HAZY_SURPRISE,
-    LENS_LADDER,
     MIRROR_SURPRISE,
-    MOST_SURPRISE,
-    SIGMA_LOG_FOCAL_CROPPED,
     STEP_LIMITS_KM,
-    Scale,
-    dense_scales,
-    likely_offsets,
     method_surprise,
+    step_km,
+)
+from regengine.looks import (
+    MOST_SURPRISE,
+    likely_offsets,
     night_offsets,
     offset_surprise,
     offsets_outward,
     plan,
-    sparse_scales,
-    step_km,
 )
 from regengine.offset_belief import slide_belief
 from regengine.orbit import position_from_nadir

@@ -13,7 +13,8 @@ from matchers.pose import moved
 from matchers.pyramid import pyramid
 from matchers.sparse import SparseParameters
 from regengine.hypotheses import Candidate, Look, PhotoLights, same_view
-from regengine.looks import CROP_LADDER, plan
+from regengine.lenses import CROP_LADDER
+from regengine.looks import plan
 from regengine.search_window import SearchWindow
 from regengine.sparse_look import ALIGNED_PER_LOOK, take_sparse_look
 from regengine.track import Track
