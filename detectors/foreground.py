@@ -20,6 +20,8 @@ RING_PX = 6
 # must be far higher, since black goes on there
 MOST_DARK_RING = 0.5
 MOST_CORNERS = 6
+# A bar or a corner is black all over; of a night sea with a town in it this share is lit
+MOST_HOLES = 1e-3
 # Lengths below in working pixels
 LEAST_LINE_PX = 24.0
 SIDES_PX = (2.0, 4.0)  # light is compared so far to both sides of a chord
@@ -44,8 +46,9 @@ def blank_parts(light: NDArray[np.float32]) -> NDArray[np.bool_]:
     Returns
     -------
     ndarray of bool, shape (h, w)
-        Black areas at the border with outlines of few corners against what is not black. The
-        sea of a photo whose blacks were clipped is none: it is ragged, and black goes on beyond.
+        Black areas at the border with outlines of few corners against what is not black, without
+        any lights in them. The sea of a photo whose blacks were clipped is none: it is ragged, or
+        holds the lights of a coast, and black goes on beyond.
     """
     height, width = light.shape
     black = (light < BLANK_LIGHT).astype(np.uint8)
@@ -64,9 +67,12 @@ def blank_parts(light: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def _plain_outline(part: NDArray[np.uint8]) -> bool:
-    """Whether a polygon of few corners describes an area."""
+    """Whether a polygon of few corners describes an area, and no lights lie in it."""
     outlines, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = max(outlines, key=len)
+    inside = cv2.drawContours(np.zeros_like(part), [outline], -1, 1, cv2.FILLED)
+    if int((inside > part).sum()) > MOST_HOLES * int(part.sum()):
+        return False
     return len(cv2.approxPolyDP(outline, 0.006 * max(part.shape), True)) <= MOST_CORNERS
 
 

@@ -20,6 +20,9 @@ NEARLY_GRAIN = 0.25
 STRONG_SIGMAS = 6.0
 # Clipped or nearly smooth light belongs to the smooth light around it where that is this much of it
 LEAST_SMOOTH_SHARE = 0.3
+# The rim of such a light is steep, and its window is half outside. A disc blurred by a quarter of
+# its radius, as a thundercloud lit from within, goes on for two of these sigmas
+RIM_SHARE = 0.5
 # Share of the background's noise that is finer than GRAIN_PX, for white noise
 NOISE_SHARE = 0.9
 
@@ -67,9 +70,25 @@ def smooth_light(
     open_light = (smooth & ~clipped).astype(np.uint8)
     solid = cv2.morphologyEx(open_light, cv2.MORPH_OPEN, disc) > 0
     solid |= (nearly | clipped) & in_smooth_light(solid, nearly | clipped)
-    # The rim of such a light is steep, and its window is half outside
-    rim = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * WINDOW_PX + 1, 2 * WINDOW_PX + 1))
-    return np.asarray(cv2.dilate(solid.astype(np.uint8), rim), bool)
+    return with_rims(solid)
+
+
+def with_rims(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Areas and what lies around them: steep rims, the broader the larger the area."""
+    if not solid.any():
+        return solid
+    label = np.asarray(cv2.connectedComponents(solid.astype(np.uint8))[1], np.intp)
+    depth = cv2.distanceTransform(solid.astype(np.uint8), cv2.DIST_L2, 5)
+    radius = np.zeros(int(label.max()) + 1)
+    np.maximum.at(radius, label.ravel(), depth.ravel())
+    outside, nearest = cv2.distanceTransformWithLabels(
+        (~solid).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    # Every lit pixel's own number, as the transform has numbered them, leads to its area
+    area_of = np.zeros(int(nearest.max()) + 1, np.intp)
+    area_of[nearest[solid]] = label[solid]
+    reach = np.maximum(WINDOW_PX, RIM_SHARE * radius)
+    return np.asarray(outside <= reach[area_of[nearest]])
 
 
 def in_smooth_light(solid: NDArray[np.bool_], doubtful: NDArray[np.bool_]) -> NDArray[np.bool_]:

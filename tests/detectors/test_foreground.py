@@ -37,6 +37,14 @@ def test_clipped_dark_sea_is_no_blank_part() -> None:
     assert not (blank_parts(light) | window_frames(light)).any()
 
 
+def test_a_black_sea_around_a_coast_is_no_blank_part() -> None:
+    """Compression leaves a dark sea black from border to border: all but the lit coast."""
+    row, column = np.indices((240, 360))
+    coast = (np.abs(row - 120) < 25) & (np.abs(column - 200) < 30)
+    light = np.asarray(np.where(coast, city()[:240, :360] + 0.01, 0.0), np.float32)
+    assert not blank_parts(light).any()
+
+
 def test_window_frame_is_masked() -> None:
     light = city() + np.float32(0.02)
     row, column = np.indices(light.shape)

@@ -11,10 +11,12 @@ from detectors.smooth_light import (
     GRAIN_PX,
     LEAST_GRAIN,
     NOISE_SHARE,
+    RIM_SHARE,
     STRONG_SIGMAS,
     WINDOW_PX,
     in_smooth_light,
     smooth_light,
+    with_rims,
 )
 
 Light = NDArray[np.float64]
@@ -70,7 +72,7 @@ def test_a_smooth_blob_is_masked_and_lamps_as_bright_are_not(brightness: float) 
     area = around(25.0)
     mask = masked(night() + blob(area, brightness))
     assert mask[area].all()
-    assert not mask[~around(25.0 + RIM_PX)].any()
+    assert not mask[~around(25.0 + RIM_PX + RIM_SHARE * 25.0)].any()
     for seed in range(3):
         city = lamps(area, brightness, seed)
         assert city[area].mean() == pytest.approx(brightness)
@@ -181,3 +183,14 @@ def test_doubtful_light_belongs_to_the_smooth_light_that_it_touches() -> None:
     assert belongs[10:20, 10:40].all()
     assert belongs.sum() == 300
     assert not in_smooth_light(np.zeros_like(solid), doubtful).any()
+
+
+def test_rims_grow_with_what_they_surround() -> None:
+    """Half the radius of a large area, at least the window of a small one."""
+    large, small = around(40.0, 80.0), around(6.0, 230.0)
+    grown = with_rims(large | small)
+    assert grown[around(58.0, 80.0)].all()
+    assert not grown[~around(62.0, 80.0) & (COLUMN < 160.0)].any()
+    assert grown[around(6.0 + WINDOW_PX - 1.0, 230.0)].all()
+    assert not grown[~around(6.0 + WINDOW_PX + 2.0, 230.0) & (COLUMN > 160.0)].any()
+    assert not with_rims(np.zeros((20, 30), bool)).any()
