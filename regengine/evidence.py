@@ -63,7 +63,7 @@ class Evidence:
         One sigma per axis of the patches, in the fit and held back from it, pixels of the
         solution's image.
     field_share : float
-        What a correlation of that field's width is worth, see `regengine.hypotheses.field_share`.
+        What a correlation of that field's width is worth, see `regengine.candidates.field_share`.
     even_ncc, runner_up_even_ncc : float
         As ``ncc`` and ``runner_up_ncc``, of pictures whose contrast was evened; not a number in
         tables that were made without.

@@ -14,14 +14,8 @@ from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage, detail
 from matchers.pose import K1, PARAMETERS, PRINCIPAL_X, PRINCIPAL_Y, PosePrior
 from matchers.refine import Refinement, RefineParameters, refine
-from regengine.hypotheses import (
-    SAME_SHARE,
-    Candidate,
-    PhotoLights,
-    coarse_free,
-    field_share,
-    same_view,
-)
+from regengine.candidates import SAME_SHARE, Candidate, field_share, same_view
+from regengine.hypotheses import PhotoLights, coarse_free
 from regengine.light_windows import HasWindows, footprint_window, ground_sample_km
 
 # Under clouds a few wrong cameras may top the right one's coarse correlation; at twice the scale

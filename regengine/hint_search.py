@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 from detectors.limb import Limb
 from matchers.camera import Camera
+from regengine.candidates import Candidate, Look, merged
 from regengine.confidence import REVIEW_PROBABILITY, probability
 from regengine.hints import Hints, carried, following
-from regengine.hypotheses import Candidate, Look, PhotoLights, aligned_candidates, merged
+from regengine.hypotheses import PhotoLights, aligned_candidates
 from regengine.lenses import SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_CROPPED
 from regengine.light_windows import HasWindows
 from regengine.limb_sweep import BAND_KM, STEP_KM, Sweep

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import islice
 
 import numpy as np
@@ -16,8 +15,9 @@ from matchers.camera import Camera
 from matchers.dense import boresights, search
 from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage
-from matchers.pose import ALONG, FOCAL, PARAMETERS, ROTATION, PosePrior
+from matchers.pose import ALONG, FOCAL, PARAMETERS, ROTATION
 from matchers.templates import DenseParameters, templates_for
+from regengine.candidates import SAME_SHARE, Candidate, Look, same_view
 
 FloatArray = NDArray[np.float64]
 
@@ -28,41 +28,6 @@ ALIGNED_PER_LOOK = 8
 # first in seven, and within the first 13 in nine
 ALIGNED_IF_FLAT = 10
 KEPT_PEAKS = 300
-# Two cameras are the same hypothesis when the photo's ground moves by less than this share of its
-# long side between them
-SAME_SHARE = 0.08
-# Places in the image that are compared, as shares of its sides
-SAMPLES_X, SAMPLES_Y = (
-    axis.ravel() for axis in np.meshgrid(np.linspace(0.1, 0.9, 5), np.linspace(0.1, 0.9, 5))
-)
-SAME_PLACE_KM = 100.0
-EARTH_RADIUS_KM = 6371.0
-# 256 px of the map's 0.7 km resolution
-FULL_FIELD_KM = 180.0
-LEAST_RANGE_M = 300e3  # the ground is never nearer than this
-
-
-@dataclass(frozen=True, kw_only=True)
-class Look:
-    """One thing to try: a place on the track, a scale, mirrored or not, near nadir or far off.
-
-    ``hazy`` takes the photo's light image that keeps broad glows and ``flat`` the one without dark
-    and bright ends, see `PhotoLights`. ``clock_s`` is how far the clock is taken to be behind at
-    offset 0. ``sparse`` looks for figures of towns
-    instead of comparing pictures, with the focal length divided by each step of ``ladder``.
-    """
-
-    offset_km: float
-    scale: float
-    mirrored: bool
-    prior: PosePrior
-    speed_km_s: float
-    off_nadir_deg: tuple[float, float]
-    hazy: bool = False
-    flat: bool = False
-    clock_s: float = 0.0
-    sparse: bool = False
-    ladder: tuple[float, ...] = (1.0,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,51 +49,6 @@ class PhotoLights:
         if flat:
             return self.flat
         return self.hazy if hazy else self.sharp
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Candidate:
-    """An aligned camera (for the stored image) and its evened correlation at coarse scale."""
-
-    camera: Camera
-    ncc: float
-    look: Look
-
-    @property
-    def score(self) -> float:
-        """Correlation as far as it can be compared between lenses, see `field_share`."""
-        return self.ncc * field_share(self.camera)
-
-
-def field_share(camera: Camera) -> float:
-    """How much a correlation of a narrow field says against one of a wide field.
-
-    A telephoto frame shows few of the map's pixels, and few pixels correlate well by chance: the
-    best wrong cameras of simulated frames correlated by 0.2 at 28 mm, 0.3 at 85 mm, 0.45 at 200 mm
-    and 0.6 at 400 mm, about as the inverse square root of the field's width.
-
-    Parameters
-    ----------
-    camera : Camera
-        Of the stored image.
-
-    Returns
-    -------
-    float
-        In (0, 1]; 1 for fields whose map fills the image in which finalists are compared.
-    """
-    field_km = slant_km(camera) * max(camera.width_px, camera.height_px) / camera.focal_px
-    return math.sqrt(min(1.0, field_km / FULL_FIELD_KM))
-
-
-def slant_km(camera: Camera) -> float:
-    """Distance to the ground along the optical axis, at most the horizon's, on a sphere."""
-    radius_km = math.hypot(*camera.position_ecef_m) / 1e3
-    horizon_km = math.sqrt(max(0.0, radius_km**2 - EARTH_RADIUS_KM**2))
-    down_km = -float(camera.boresight_ecef @ camera.position_ecef_m) / 1e3
-    if down_km <= horizon_km:
-        return horizon_km
-    return down_km - math.sqrt(down_km**2 - horizon_km**2)
 
 
 def coarse_free() -> NDArray[np.bool_]:
@@ -244,85 +164,3 @@ def nearly_same_attitude(a: Camera, b: Camera) -> bool:
     cosine = abs(sum(p * q for p, q in zip(a.quaternion, b.quaternion, strict=True)))
     angle = 2.0 * math.acos(min(1.0, cosine))
     return angle * a.focal_px < 0.5 * SAME_SHARE * max(a.width_px, a.height_px)
-
-
-def same_view(a: Camera, b: Camera, share: float) -> bool:
-    """Whether two cameras of one image show nearly the same ground in the same place.
-
-    Parameters
-    ----------
-    a, b : Camera
-        Cameras of the same image size.
-    share : float
-        Median movement that counts as the same, as a share of the long side.
-
-    Returns
-    -------
-    bool
-    """
-    if a.mirrored != b.mirrored or far_apart(a, b, share):
-        return False
-    x, y, ground = ground_samples(a)
-    if len(x) == 0:
-        return False
-    at_x, at_y = b.ecef_to_pixel(ground)
-    moved = np.hypot(at_x - x, at_y - y)
-    moved[~np.isfinite(moved)] = np.inf
-    return bool(np.median(moved) < share * max(a.width_px, a.height_px))
-
-
-@lru_cache(maxsize=16)
-def ground_samples(camera: Camera) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Pixels of a lattice that see ground, x and y, and the ground (ECEF, metres) that they see.
-
-    Kept for the latest cameras, for each new one is held against hundreds.
-    """
-    x, y = SAMPLES_X * camera.width_px, SAMPLES_Y * camera.height_px
-    ground = camera.pixel_to_ecef(x, y)
-    seen = np.isfinite(ground[:, 0])
-    return x[seen], y[seen], ground[seen]
-
-
-def same_hypothesis(a: Candidate, b: Candidate) -> bool:
-    """Whether one of two candidates may stand for both.
-
-    Small flat pictures of one view do not tell from which place on the track it was seen: there
-    the finer pictures of the finalists decide.
-    """
-    elsewhere = abs(a.look.offset_km - b.look.offset_km) > SAME_PLACE_KM
-    if a.look.flat and b.look.flat and elsewhere:
-        return False
-    return same_view(a.camera, b.camera, SAME_SHARE)
-
-
-def far_apart(a: Camera, b: Camera, share: float) -> bool:
-    """Whether two boresights differ by more than the same view can explain: a quick first test."""
-    angle = math.acos(max(-1.0, min(1.0, float(a.boresight_ecef @ b.boresight_ecef))))
-    apart_m = math.dist(a.position_ecef_m, b.position_ecef_m)
-    field = max(a.width_px, a.height_px) / min(a.focal_px, b.focal_px)
-    parallax = 2.0 * math.asin(min(1.0, 0.5 * apart_m / LEAST_RANGE_M))  # from either side
-    return angle > math.atan(3.0 * share * field) + parallax
-
-
-def merged(known: Sequence[Candidate], new: Sequence[Candidate]) -> list[Candidate]:
-    """Known distinct candidates and new ones, the better of each pair that is the same view.
-
-    Parameters
-    ----------
-    known : sequence of Candidate
-        Distinct, best first.
-    new : sequence of Candidate
-        To be added.
-
-    Returns
-    -------
-    list of Candidate
-        Distinct, best first.
-    """
-    result = list(known)
-    for candidate in new:
-        twins = [k for k in result if same_hypothesis(candidate, k)]
-        if all(candidate.score > twin.score for twin in twins):
-            result = [k for k in result if k not in twins]
-            result.append(candidate)
-    return sorted(result, key=lambda c: -c.score)

@@ -21,15 +21,8 @@ from matchers.camera import Camera
 from matchers.dense import Peak
 from matchers.panorama import panorama, search_azimuth
 from matchers.templates import DenseParameters
-from regengine.hypotheses import (
-    SAME_SHARE,
-    Candidate,
-    Look,
-    PhotoLights,
-    aligned_candidates,
-    merged,
-    same_view,
-)
+from regengine.candidates import SAME_SHARE, Candidate, Look, merged, same_view
+from regengine.hypotheses import PhotoLights, aligned_candidates
 from regengine.lenses import CROP_SCALES, SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_CROPPED
 from regengine.look_kinds import HAZY_SURPRISE, MIRROR_SURPRISE
 from regengine.looks import look_at, offset_surprise

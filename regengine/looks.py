@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matchers.camera import Camera
-from regengine.hypotheses import Look
+from regengine.candidates import Look
 from regengine.lenses import SIGMA_PRINCIPAL_SHARE, is_telephoto
 from regengine.look_kinds import FAR_OFF_NADIR_DEG, Kind, kinds_of_look
 from regengine.track import Track

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from detectors.limb import Limb
 from matchers.camera import Camera
-from matchers.refine import RefineParameters
 from matchers.towns import Towns
+from regengine.best_fit import Fit, best_fit
+from regengine.candidates import SAME_SHARE, Candidate, Look, merged, same_view
 from regengine.confidence import probability
 from regengine.enough import is_proof
 from regengine.evidence import (
@@ -19,7 +20,6 @@ from regengine.evidence import (
     agreeing_patches,
     coarse_z,
     finalist_log10_odds,
-    held_out,
     log10_tried,
     towns_proof,
 )
@@ -30,17 +30,8 @@ from regengine.finalists import (
     compare_finalists,
     leading,
     preselected,
-    solve,
 )
-from regengine.hypotheses import (
-    SAME_SHARE,
-    Candidate,
-    Look,
-    PhotoLights,
-    merged,
-    same_view,
-    take_look,
-)
+from regengine.hypotheses import PhotoLights, take_look
 from regengine.light_windows import HasWindows
 from regengine.limb_sweep import Sweep, take_sweep
 from regengine.result import Reason
@@ -62,6 +53,7 @@ class SearchState:
     best: Proven | None = None
     aligned: Aligned = field(default_factory=dict)
     tried: list[Finalist] = field(default_factory=list)
+    fitted: dict[Candidate, Fit | None] = field(default_factory=dict)
     exhausted: bool = True
     covered: bool = False
     nothing: Reason | None = None
@@ -168,20 +160,16 @@ def prove_best(
     if not finalists:
         return
     first, *others = finalists
-    refine_parameters = RefineParameters()
-    solution: Solution | None
-    if state.best is not None and state.best.solution.finalist.candidate is first.candidate:
-        solution = state.best.solution
-    else:
-        fine = lights.of(first.candidate.look.hazy)
-        solution = solve(light_map, fine, first, refine_parameters)
-    if solution is None:
+    if first.candidate not in state.fitted:
+        state.fitted[first.candidate] = best_fit(light_map, lights, stored, first)
+    fit = state.fitted[first.candidate]
+    if fit is None:
         return
+    solution, left_out = fit.solution, fit.left_out
     proof, photo_towns, view = towns_proof(solution.image, solution.camera, solution.levels)
     tried = log10_tried(state.looks)
     rival = others[0] if others else None
     share = first.share
-    left_out = held_out(solution, refine_parameters)
     evidence = Evidence(
         ncc=first.ncc,
         runner_up_ncc=max((f.ncc * f.share / share for f in others), default=0.0),

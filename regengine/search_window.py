@@ -13,7 +13,7 @@ from matchers.earth import SEMI_MAJOR_M, ecef_to_geodetic, great_circle_km
 from matchers.light_grid import LightGrid
 from matchers.sparse import SparseParameters, map_towns
 from matchers.templates import DenseParameters
-from regengine.hypotheses import Look
+from regengine.candidates import Look
 from regengine.lenses import is_telephoto
 from regengine.light_windows import KM_PER_DEG, MAP_STEP_DEG, HasWindows, window_around
 

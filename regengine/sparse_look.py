@@ -9,7 +9,8 @@ from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.sparse import SparseParameters, propose, working_px
 from matchers.templates import DenseParameters
-from regengine.hypotheses import Candidate, Look, PhotoLights, aligned_candidates
+from regengine.candidates import Candidate, Look
+from regengine.hypotheses import PhotoLights, aligned_candidates
 from regengine.search_window import SearchWindow
 
 # Of 50 simulated frames the right attitude was the first proposal in 38, among five in 39

@@ -12,13 +12,13 @@ from benchmarks.trials.stats import quantile
 from matchers.camera import Camera
 from matchers.earth import incidence_deg
 from matchers.footprint import MAX_INCIDENCE_DEG, WGS84
+from regengine.candidates import SAME_SHARE
 from regengine.evaluate.registration import (
     MAP_PIXEL_M,
     GroundPoints,
     ground_errors_m,
     score_registration,
 )
-from regengine.hypotheses import SAME_SHARE
 
 if TYPE_CHECKING:
     from benchmarks.simulate.sim_camera import SimCamera

@@ -95,7 +95,7 @@ def test_too_few_patches_prove_nothing(near_nadir: Solved) -> None:
 
 def test_odds_of_a_finalist(near_nadir: Solved) -> None:
     fine = near_nadir.fine(near_nadir.frame.path)
-    both = PhotoLights(sharp=fine, hazy=fine)
+    both = PhotoLights(sharp=fine, hazy=fine, flat=fine)
     finalist = near_nadir.best.finalists[0]
     assert finalist_log10_odds(light_map(), both, finalist) > 10.0
     away = replace(finalist, camera=turned(finalist.camera, [0.2, 0.0, 0.0]))
@@ -107,7 +107,7 @@ def test_odds_of_a_finalist(near_nadir: Solved) -> None:
 def test_candidates_outside_the_map_are_no_finalists(near_nadir: Solved) -> None:
     best = near_nadir.best
     fine = near_nadir.fine(near_nadir.frame.path)
-    both = PhotoLights(sharp=fine, hazy=fine)
+    both = PhotoLights(sharp=fine, hazy=fine, flat=fine)
     candidate = best.finalists[0].candidate
     sky = replace(candidate, camera=turned(candidate.camera, [2.5, 0.0, 0.0]))
     kept = compare_finalists(light_map(), both, best.camera, [sky, candidate], {})

@@ -9,6 +9,7 @@ import pytest
 from matchers.attitude import turned
 from matchers.photo_light import LightImage
 from regengine import finalists
+from regengine.candidates import SAME_SHARE, Candidate, field_share, same_view
 from regengine.finalists import (
     COMPARED_PX,
     FINALISTS,
@@ -18,14 +19,14 @@ from regengine.finalists import (
     compare_finalists,
     map_scale_px,
 )
-from regengine.hypotheses import SAME_SHARE, Candidate, PhotoLights, field_share, same_view
+from regengine.hypotheses import PhotoLights
 from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.simulated_frames import Solved, light_map
 
 
 def both(fine: LightImage) -> PhotoLights:
     """The same light image with and without glows."""
-    return PhotoLights(sharp=fine, hazy=fine)
+    return PhotoLights(sharp=fine, hazy=fine, flat=fine)
 
 
 def wrong_ones(candidate: Candidate, count: int) -> list[Candidate]:

@@ -16,19 +16,18 @@ from matchers.photo_light import LightImage
 from matchers.pose import PosePrior
 from matchers.pyramid import pyramid
 from matchers.templates import DenseParameters
-from regengine.hypotheses import (
+from regengine.candidates import (
     FULL_FIELD_KM,
     SAME_SHARE,
     Candidate,
     Look,
-    aligned_candidates,
     far_apart,
     field_share,
     merged,
     same_view,
     slant_km,
-    take_look,
 )
+from regengine.hypotheses import aligned_candidates, take_look
 from tests.matchers.lamp_world import (
     LampWorld,
     angle_between_deg,

@@ -27,7 +27,8 @@ from detectors.limb_geometry import (
 from matchers.camera import Camera
 from matchers.photo_light import LightImage
 from matchers.pose import moved
-from regengine.hypotheses import Candidate, PhotoLights
+from regengine.candidates import Candidate
+from regengine.hypotheses import PhotoLights
 from regengine.lenses import (
     CROP_SCALES,
     SIGMA_LOG_FOCAL,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from matchers.sparse import SparseParameters
-from regengine.hypotheses import Look
+from regengine.candidates import Look
 from regengine.lenses import LADDER_LENSES_MM, LENS_LADDER, sparse_scales
 from regengine.look_kinds import FAR_STEP_RATIO, STEP_LIMITS_KM, step_km
 from regengine.looks import MOST_SURPRISE, night_offsets, offset_surprise, offsets_outward, plan

@@ -9,6 +9,7 @@ import pytest
 
 from matchers.attitude import turned
 from regengine import search
+from regengine.candidates import Candidate, Look
 from regengine.confidence import default_accept_probability, probability
 from regengine.doubts import CLEAR_MARGIN
 from regengine.enough import (
@@ -20,7 +21,7 @@ from regengine.enough import (
     PROVEN_MARGIN,
 )
 from regengine.finalists import Aligned, Finalist
-from regengine.hypotheses import Candidate, Look, PhotoLights
+from regengine.hypotheses import PhotoLights
 from regengine.search import (
     LEAD_WORTH_PROVING,
     LEAST_GAIN,

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from regengine import search
+from regengine.candidates import field_share
 from regengine.confidence import probability
 from regengine.finalists import Finalist
-from regengine.hypotheses import PhotoLights, field_share
+from regengine.hypotheses import PhotoLights
 from regengine.search import Proven, SearchState, better, prove_best, standing
 from tests.regengine.registration.simulated_frames import Solved, light_map
 

@@ -15,7 +15,7 @@ from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef
 from matchers.light_grid import LightGrid
 from matchers.pose import PosePrior
-from regengine.hypotheses import Look
+from regengine.candidates import Look
 from regengine.search_window import (
     FINER_OCTAVES,
     KEPT_WINDOWS,
@@ -136,7 +136,8 @@ def test_windows_of_long_lenses_are_coarser_than_the_template_sees_by_far() -> N
         pixel_km = 410.0 / 11_000.0 * 1000 / parameters.template_px
         slant = window.slant_km(40.0 if far else 0.0) / 410.0
         asked_km = light_map.asked[-1][-1] * 111.2
-        assert asked_km == pytest.approx(pixel_km * slant / 1.2, rel=1e-6)
+        # As coarse as the map's pixels doubled may be, and no coarser than that
+        assert 0.5 < asked_km / (pixel_km * slant / 1.2) <= 1.0
 
 
 @given(height=st.floats(350e3, 430e3), off_nadir=st.floats(0.0, 66.0))

@@ -12,7 +12,8 @@ from matchers.photo_light import LightImage
 from matchers.pose import moved
 from matchers.pyramid import pyramid
 from matchers.sparse import SparseParameters
-from regengine.hypotheses import Candidate, Look, PhotoLights, same_view
+from regengine.candidates import Candidate, Look, same_view
+from regengine.hypotheses import PhotoLights
 from regengine.lenses import CROP_LADDER
 from regengine.looks import plan
 from regengine.search_window import SearchWindow
