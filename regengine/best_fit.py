@@ -12,7 +12,7 @@ from regengine.hypotheses import PhotoLights
 from regengine.lenses import SIGMA_PRINCIPAL_SHARE
 from regengine.light_windows import HasWindows
 
-# Below these odds the patches left out do not confirm the camera: the lens may be another one
+# Without odds above these the patches left out do not confirm the camera: the lens may be another
 LEAST_LOG10_ODDS = 0.0
 # of which nothing is known then; crops to a third have it three times as long
 SIGMA_LOG_FOCAL_ANY = 1.0
@@ -51,7 +51,7 @@ def best_fit(
         The better of both; None where the photo holds too little to be fitted.
     """
     told = fit_of(light_map, lights, finalist)
-    if told is not None and told.left_out.log10_odds >= LEAST_LOG10_ODDS:
+    if told is not None and told.left_out.log10_odds > LEAST_LOG10_ODDS:
         return told
     look = finalist.candidate.look
     image = lights.of(look.hazy, look.flat).resized(COMPARED_PX, detail_px=DETAIL_PX)
