@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING
 
 from matchers.camera import Camera
 from regengine.control_points import allowed_error_m
+from regengine.evidence import CLEAR_MARGIN, FEW_TOWNS
 from regengine.result import ControlPoint, Reason
 
 if TYPE_CHECKING:
     from regengine.search import Proven, SearchState
 
-FEW_TOWNS = 8
 LOW_MARGIN = 0.08
-# Contrast evened, wrong cameras of training frames (also of aurora, noise, and another continent)
-# led by 0.089 at most
-CLEAR_MARGIN = 0.12
 # Share of the photo's city light that falls on saturated map above which the map has no texture
 SATURATED_SHARE = 0.25
 # of the error that still counts as right, one sigma

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from regengine.confidence import default_accept_probability, probability
-from regengine.doubts import CLEAR_MARGIN, FEW_TOWNS
-from regengine.evidence import Evidence
+from regengine.evidence import CLEAR_MARGIN, FEW_TOWNS, Evidence
 
 # A proof this strong ends the search
 PROVEN_LOG10_ODDS = 9.0  # astrometry.net accepts at odds of 1e9

@@ -29,6 +29,11 @@ LANDED_PX = 1.0
 SHARES_LANDED = (0.3, 0.45, 0.6, 0.8)
 # Median distance of two independent normal errors, in sigmas (Rayleigh distribution)
 RAYLEIGH_MEDIAN = 1.1774
+# Fewer towns that agree with the map prove nothing
+FEW_TOWNS = 8
+# Contrast evened, wrong cameras of training frames (also of aurora, noise, and another continent)
+# led by 0.089 at most
+CLEAR_MARGIN = 0.12
 # One look tries about this many attitudes that differ: 7 to 29 tiles x 60 rolls x 49 x 49 shifts
 LOG10_ATTITUDES_PER_LOOK = 6.0
 

@@ -10,12 +10,12 @@ import pytest
 
 from regengine.confidence import default_accept_probability
 from regengine.doubts import (
-    FEW_TOWNS,
     LOW_MARGIN,
     doubts_about,
     doubts_about_points,
     saturated_share,
 )
+from regengine.evidence import FEW_TOWNS
 from regengine.outcome import iso_utc, no_match_result, proposal_result, residual_m
 from regengine.result import FrameResult, Reason
 from regengine.search import Proven, SearchState

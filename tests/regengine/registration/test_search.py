@@ -11,7 +11,6 @@ from matchers.attitude import turned
 from regengine import search
 from regengine.candidates import Candidate, Look
 from regengine.confidence import default_accept_probability, probability
-from regengine.doubts import CLEAR_MARGIN
 from regengine.enough import (
     EVEN_NCC,
     LONELY_LOG10_ODDS,
@@ -20,6 +19,7 @@ from regengine.enough import (
     PROVEN_LOG10_ODDS,
     PROVEN_MARGIN,
 )
+from regengine.evidence import CLEAR_MARGIN
 from regengine.finalists import Aligned, Finalist
 from regengine.hypotheses import PhotoLights
 from regengine.search import (
