@@ -107,6 +107,8 @@ def chance_like(best: Proven) -> Proven:
         best,
         ncc=0.2,
         runner_up_ncc=0.19,
+        even_ncc=0.1,
+        runner_up_even_ncc=0.09,
         coarse_z=1.0,
         town_log10_odds=-10.0,
         patch_log10_odds=-10.0,
