@@ -41,7 +41,7 @@ class PatchMatches:
     dy: FloatArray
     covariance: FloatArray
     ncc: FloatArray
-    size_px: int = 1
+    size_px: int
 
     def __len__(self) -> int:
         return len(self.x)

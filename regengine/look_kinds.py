@@ -42,7 +42,6 @@ class Kind:
     far: bool
     mirrored: bool
     hazy: bool
-    flat: bool
     spacing_km: float
     surprise: float
 
@@ -81,7 +80,6 @@ def kinds_of_look(
                         far=far,
                         mirrored=mirrored,
                         hazy=hazy,
-                        flat=flat,
                         spacing_km=far_step if far else step,
                         surprise=surprise + how + FAR_SURPRISE * far,
                     )

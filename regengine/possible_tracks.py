@@ -40,8 +40,9 @@ STATE_SIGMA_ACROSS_KM = 5.0
 USUAL_CLOCK_S, WIDEST_CLOCK_S = 120.0, 600.0
 HOUR_S = 3600.0
 MOST_HOURS = 12
-# How often: the shares that hard registrations are asked for have 80, 8 and 12 %, the latter of
-# one hour; further hours, of local time, are rare, since cameras on board keep UTC
+# How often is not measured: the simulated trials of both halves are drawn with 80, 8 and 12 % (the
+# latter of one hour), so recall by clock flatters there. Further hours, of local time, are rare,
+# since cameras on board keep UTC. Only the order of looks depends on it
 MINUTES_SURPRISE = -math.log(0.08 / 0.80)
 HOUR_SURPRISE = -math.log(0.06 / 0.80)
 FURTHER_HOURS_SURPRISE, EACH_HOUR_SURPRISE = 6.5, 0.1

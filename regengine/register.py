@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
+from regengine.candidates import Look
 from regengine.confidence import default_accept_probability
 from regengine.frame import Frame
 from regengine.hint_search import hinted_place, promising, search_hinted
@@ -165,8 +166,10 @@ def search_frame(
             search_sweep(
                 sweep, limb, lights, lens, window, light_map, state, partial(expired, until)
             )
-    known = focal_known, frame.may_be_cropped
-    looks = () if state.proven else plan(stored, tracks, position.altitude_km, *known)
+    looks: Iterable[Look] = ()
+    if not state.proven:
+        cropped = frame.may_be_cropped
+        looks = plan(stored, tracks, position.altitude_km, focal_known, cropped)
     for look in looks:
         if ("sparse" if look.sparse else "dense") not in parameters.methods:
             continue

@@ -6,6 +6,7 @@ Positions on the Earth come from PROJ, the camera's projection from OpenCV.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -88,6 +89,24 @@ def camera_over(
         position_ecef_m=(x, y, z),
         distortion=distortion,
         mirrored=mirrored,
+    )
+
+
+def drawn_camera(
+    rng: np.random.Generator,
+    lon: tuple[float, float],
+    lat: tuple[float, float],
+    off_nadir: tuple[float, float],
+    **given: Any,
+) -> Camera:
+    """A camera anywhere between bounds (degrees) that looks to any side, with any roll."""
+    return camera_over(
+        rng.uniform(*lon),
+        rng.uniform(*lat),
+        off_nadir=rng.uniform(*off_nadir),
+        azimuth=rng.uniform(0.0, 360.0),
+        roll=rng.uniform(-180.0, 180.0),
+        **given,
     )
 
 

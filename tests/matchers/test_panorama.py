@@ -31,6 +31,7 @@ from tests.matchers.lamp_world import (
     LampWorld,
     angle_between_deg,
     camera_over,
+    drawn_camera,
     east_north_up,
     geodetic,
     light_grid,
@@ -58,16 +59,8 @@ def levels(lamps: LampWorld) -> tuple[LightGrid, ...]:
 def random_camera(seed: int) -> Camera:
     """An oblique that shows the limb or comes near it, with a lens of 24 to 50 mm."""
     rng = np.random.default_rng(seed)
-    return camera_over(
-        rng.uniform(8.0, 18.0),
-        rng.uniform(41.0, 47.0),
-        off_nadir=rng.uniform(46.0, 66.0),
-        azimuth=rng.uniform(0.0, 360.0),
-        roll=rng.uniform(-180.0, 180.0),
-        width=WIDTH,
-        height=HEIGHT,
-        focal_px=WIDTH / 36.0 * rng.choice([24.0, 28.0, 35.0, 50.0]),
-    )
+    camera = drawn_camera(rng, (8.0, 18.0), (41.0, 47.0), (46.0, 66.0), width=WIDTH, height=HEIGHT)
+    return replace(camera, focal_px=WIDTH / 36.0 * float(rng.choice([24.0, 28.0, 35.0, 50.0])))
 
 
 def nadir_of(camera: Camera) -> FloatArray:

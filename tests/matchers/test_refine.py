@@ -85,6 +85,7 @@ def matches_of(
         dy=dy,
         covariance=np.tile(stated * np.eye(2), (count, 1, 1)),
         ncc=np.full(count, 0.8),
+        size_px=1,
     )
 
 
@@ -226,6 +227,7 @@ def test_a_crop_off_the_middle_moves_the_principal_point() -> None:
         dy=at_y - y + rng.normal(0.0, 0.3, 120),
         covariance=np.tile(0.03 * np.eye(2), (120, 1, 1)),
         ncc=np.full(120, 0.8),
+        size_px=1,
     )
     prior = replace(
         prior_of(believed), principal_point=believed.principal_point, sigma_principal_px=120.0

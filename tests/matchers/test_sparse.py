@@ -24,7 +24,7 @@ from matchers.ray_view import stereographic_rays
 from matchers.sparse import SparseParameters, map_towns, propose, working_px
 from tests.matchers.lamp_world import (
     LampWorld,
-    camera_over,
+    drawn_camera,
     ecef,
     geodetic,
     light_grid,
@@ -48,20 +48,11 @@ def levels(lamps: LampWorld) -> tuple[LightGrid, ...]:
     return pyramid(light_grid(lamps, WEST, SOUTH, EAST, NORTH, 0.02), 5)
 
 
-def drawn_camera(seed: int, mirrored: bool = False) -> Camera:
+def any_camera(seed: int, mirrored: bool = False) -> Camera:
     """A camera over the middle of the world: tilts up to 50 degrees, any roll."""
     rng = np.random.default_rng(seed)
-    return camera_over(
-        rng.uniform(8.0, 16.0),
-        rng.uniform(40.0, 46.0),
-        off_nadir=rng.uniform(0.0, 50.0),
-        azimuth=rng.uniform(0.0, 360.0),
-        roll=rng.uniform(-180.0, 180.0),
-        width=WIDTH,
-        height=HEIGHT,
-        focal_px=FOCAL_PX,
-        mirrored=mirrored,
-    )
+    lens = {"width": WIDTH, "height": HEIGHT, "focal_px": FOCAL_PX, "mirrored": mirrored}
+    return drawn_camera(rng, (8.0, 16.0), (40.0, 46.0), (0.0, 50.0), **lens)
 
 
 def light_image(values: Image) -> LightImage:
@@ -82,7 +73,7 @@ def best_misses(
     """Miss of the best of five proposals with a focal length 3 % off and a wrong position."""
     found = []
     for seed in seeds:
-        truth = drawn_camera(seed)
+        truth = any_camera(seed)
         photo = light_image(log_picture(truth, lamps))
         heading = [np.cos(seed), np.sin(seed), 0.5]
         position = moved(truth.position_ecef_m, heading, 1e3 * along_km, 0.0, 0.0)
@@ -115,7 +106,7 @@ def test_attitudes_are_found_from_60_km_beside(
 def test_a_mirrored_picture_is_found_as_such(
     lamps: LampWorld, levels: tuple[LightGrid, ...]
 ) -> None:
-    truth = drawn_camera(4, mirrored=True)
+    truth = any_camera(4, mirrored=True)
     photo = light_image(log_picture(truth, lamps))
     blank = replace(truth, mirrored=False, quaternion=(0.0, 0.0, 0.0, 1.0))
     towns = map_towns(levels, blank, PARAMETERS)
@@ -129,7 +120,7 @@ def test_a_mirrored_picture_is_found_as_such(
 
 def test_towns_extracted_elsewhere_serve(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
     """Towns sought from 150 km away are projected anew."""
-    truth = drawn_camera(6)
+    truth = any_camera(6)
     photo = light_image(log_picture(truth, lamps))
     position = moved(truth.position_ecef_m, [0.3, 1.0, 0.2], 150e3, 0.0, 0.0)
     elsewhere = replace(truth, position_ecef_m=tuple(position.tolist()))
@@ -138,7 +129,7 @@ def test_towns_extracted_elsewhere_serve(lamps: LampWorld, levels: tuple[LightGr
 
 
 def test_darkness_proposes_nothing(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
-    truth = drawn_camera(1)
+    truth = any_camera(1)
     photo = light_image(log_picture(truth, lamps))
     dark = tuple(replace(level, values=np.zeros_like(level.values)) for level in levels)
     assert propose(map_towns(dark, truth, PARAMETERS), photo, truth, PARAMETERS) == []
@@ -150,7 +141,7 @@ def test_a_masked_photo_is_read_where_it_counts(
     lamps: LampWorld, levels: tuple[LightGrid, ...]
 ) -> None:
     """Bright hardware over a third of the picture, masked: the rest is enough."""
-    truth = drawn_camera(2)
+    truth = any_camera(2)
     values = log_picture(truth, lamps)
     weight = np.ones_like(values)
     weight[:, : WIDTH // 3] = 0.0
@@ -213,7 +204,7 @@ def test_pieces_take_the_level_of_their_mean_side(pixels: float, level: int) -> 
 
 
 def test_the_working_size_follows_the_ground() -> None:
-    wide = replace(drawn_camera(0), width_px=1500, height_px=1000, focal_px=28 / 36 * 1500)
+    wide = replace(any_camera(0), width_px=1500, height_px=1000, focal_px=28 / 36 * 1500)
     tele = replace(wide, focal_px=400 / 36 * 1500)
     assert working_px(wide, 410.0) > working_px(tele, 410.0) >= 36
     assert working_px(wide, 410.0) == working_px(wide, 500.0)

@@ -21,7 +21,7 @@ from regengine.sparse_look import ALIGNED_PER_LOOK, take_sparse_look
 from regengine.track import Track
 from tests.matchers.lamp_world import (
     LampWorld,
-    camera_over,
+    drawn_camera,
     light_grid,
     log_picture,
     town_lamps,
@@ -45,20 +45,11 @@ def light_map(lamps: LampWorld) -> MemoryMap:
     return MemoryMap(levels=pyramid(grid, 6))
 
 
-def drawn_camera(seed: int, *, mirrored: bool = False) -> Camera:
+def any_camera(seed: int, *, mirrored: bool = False) -> Camera:
     """A camera over the middle of the world: tilts up to 45 degrees, any roll."""
     rng = np.random.default_rng(seed)
-    return camera_over(
-        rng.uniform(9.0, 15.0),
-        rng.uniform(41.0, 45.0),
-        off_nadir=rng.uniform(0.0, 45.0),
-        azimuth=rng.uniform(0.0, 360.0),
-        roll=rng.uniform(-180.0, 180.0),
-        width=WIDTH,
-        height=HEIGHT,
-        focal_px=FOCAL_PX,
-        mirrored=mirrored,
-    )
+    lens = {"width": WIDTH, "height": HEIGHT, "focal_px": FOCAL_PX, "mirrored": mirrored}
+    return drawn_camera(rng, (9.0, 15.0), (41.0, 45.0), (0.0, 45.0), **lens)
 
 
 def lights_of(camera: Camera, lamps: LampWorld) -> PhotoLights:
@@ -125,7 +116,7 @@ def test_cameras_are_found_as_they_are_and_mirrored(
 ) -> None:
     right = 0
     for seed in range(6):
-        true = drawn_camera(seed, mirrored=mirrored)
+        true = any_camera(seed, mirrored=mirrored)
         stored = told(true)
         found = taken(lights_of(true, lamps), stored, look_at(stored, mirrored=mirrored), light_map)
         assert len(found) <= ALIGNED_PER_LOOK
@@ -139,7 +130,7 @@ def test_cameras_are_found_as_they_are_and_mirrored(
 def test_a_mirror_image_is_not_found_as_the_picture_itself(
     lamps: LampWorld, light_map: MemoryMap
 ) -> None:
-    true = drawn_camera(0, mirrored=True)
+    true = any_camera(0, mirrored=True)
     stored, lights = told(true), lights_of(true, lamps)
     best = taken(lights, stored, look_at(stored, mirrored=True), light_map)[0]
     others = taken(lights, stored, look_at(stored), light_map)
@@ -153,7 +144,7 @@ def test_the_ladder_finds_a_focal_length_that_was_told_wrongly(
     """1.3 times too long as behind a wide converter, or too short as in a crop."""
     right = 0
     for seed in range(4):
-        true = drawn_camera(seed)
+        true = any_camera(seed)
         stored, lights = told(true, too_long), lights_of(true, lamps)
         found = taken(lights, stored, look_at(stored, ladder=True), light_map)
         if not (found and same_view(found[0].camera, true, 0.04)):
@@ -173,7 +164,7 @@ def test_the_camera_is_found_from_another_place_of_the_track(
     lamps: LampWorld, light_map: MemoryMap
 ) -> None:
     """The nearest look is half a step away at most; the alignment slides back."""
-    true = drawn_camera(3)
+    true = any_camera(3)
     track = track_through(true)
     x, y, z = track.position(60.0).tolist()
     stored = replace(told(true), position_ecef_m=(x, y, z))
@@ -188,7 +179,7 @@ def test_the_camera_is_found_from_another_place_of_the_track(
 
 def test_a_hazy_look_takes_the_hazy_image(lamps: LampWorld, light_map: MemoryMap) -> None:
     """Here that is dark, and nothing is to be found in the dark."""
-    true = drawn_camera(0)
+    true = any_camera(0)
     stored, lights = told(true), lights_of(true, lamps)
     look = look_at(stored)
     assert taken(lights, stored, replace(look, hazy=True), light_map) == []
@@ -197,7 +188,7 @@ def test_a_hazy_look_takes_the_hazy_image(lamps: LampWorld, light_map: MemoryMap
 
 def test_towns_of_the_map_are_found_once_for_neighbouring_looks(light_map: MemoryMap) -> None:
     """And anew for another lens, or 200 km on."""
-    stored = told(drawn_camera(0))
+    stored = told(any_camera(0))
     window = SearchWindow(light_map, ALTITUDE_KM)
     look = look_at(stored)
     levels = window.levels(stored, look, window.parameters_for(stored, look))
