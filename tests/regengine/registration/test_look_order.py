@@ -159,9 +159,9 @@ def test_the_ladders_of_an_unknown_lens_leave_no_gap(focal_mm: float) -> None:
     assert min(abs(math.log(focal_mm / lens)) for lens in tried) <= REACH_LOG
 
 
-@given(wrong=st.floats(0.7, 2.2))
+@given(wrong=st.floats(0.6, 3.2))
 def test_the_ladder_of_crops_leaves_no_gap(wrong: float) -> None:
-    """Focal length over the told one: crops are longer, lens converters make it shorter."""
+    """Focal length over the told one: crops to a third are longer, converters make it shorter."""
     tried = [s.ratio / step for s in sparse_scales(True, False) for step in s.ladder]
     assert min(abs(math.log(wrong / ratio)) for ratio in tried) <= REACH_LOG
 

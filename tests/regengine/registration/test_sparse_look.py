@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from matchers.pyramid import pyramid
 from matchers.sparse import SparseParameters
 from regengine.candidates import Candidate, Look, same_view
 from regengine.hypotheses import PhotoLights
-from regengine.lenses import CROP_LADDER
+from regengine.lenses import LENS_LADDER
 from regengine.looks import plan
 from regengine.search_window import SearchWindow
 from regengine.sparse_look import ALIGNED_PER_LOOK, take_sparse_look
@@ -89,17 +90,23 @@ def told(camera: Camera, too_long: float = 1.0) -> Camera:
 
 
 def look_at(
-    stored: Camera, offset_km: float = 0.0, *, mirrored: bool = False, ladder: bool = False
+    stored: Camera, offset_km: float = 0.0, *, mirrored: bool = False, wrong: float | None = None
 ) -> Look:
-    """As the plan has it: the nearest look by figures to an offset."""
-    wanted = CROP_LADDER if ladder else (1.0,)
+    """As the plan has it: the nearest look by figures to an offset.
+
+    With its ladder about the focal length that comes nearest to ``wrong`` times the told one.
+    """
+    wanted = LENS_LADDER if wrong else (1.0,)
     every = plan(stored, [track_through(stored)], ALTITUDE_KM, True, False)
     mine = [
         look
         for look in every
         if look.sparse and not look.hazy and (look.ladder, look.mirrored) == (wanted, mirrored)
     ]
-    return min(mine, key=lambda look: abs(look.offset_km - offset_km))
+    off = wrong or 1.0
+    return min(
+        mine, key=lambda look: (abs(math.log(look.scale / off)), abs(look.offset_km - offset_km))
+    )
 
 
 def taken(lights: PhotoLights, stored: Camera, look: Look, light_map: MemoryMap) -> list[Candidate]:
@@ -137,16 +144,16 @@ def test_a_mirror_image_is_not_found_as_the_picture_itself(
     assert all(other.score < best.score - 0.2 for other in others)
 
 
-@pytest.mark.parametrize("too_long", [1.3, 1.0 / 1.3])
+@pytest.mark.parametrize("too_long", [1.3, 1.0 / 1.3, 1.0 / 2.6])
 def test_the_ladder_finds_a_focal_length_that_was_told_wrongly(
     lamps: LampWorld, light_map: MemoryMap, too_long: float
 ) -> None:
-    """1.3 times too long as behind a wide converter, or too short as in a crop."""
+    """1.3 times too long as behind a wide converter, or too short as in crops."""
     right = 0
     for seed in range(4):
         true = any_camera(seed)
         stored, lights = told(true, too_long), lights_of(true, lamps)
-        found = taken(lights, stored, look_at(stored, ladder=True), light_map)
+        found = taken(lights, stored, look_at(stored, wrong=1.0 / too_long), light_map)
         if not (found and same_view(found[0].camera, true, 0.04)):
             continue
         right += 1
