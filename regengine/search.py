@@ -34,6 +34,7 @@ from regengine.finalists import (
 from regengine.hypotheses import PhotoLights, take_look
 from regengine.light_windows import HasWindows
 from regengine.limb_sweep import Sweep, take_sweep
+from regengine.other_places import from_other_places
 from regengine.result import Reason
 from regengine.search_window import SearchWindow
 from regengine.sparse_look import take_sparse_look
@@ -98,7 +99,25 @@ def search_one(
         light = lights.of(look.hazy, look.flat)
         coarse = light.resized(dense.template_px, detail_px=dense.detail_px)
         found = take_look(levels, coarse, stored, look, dense)
-    add_candidates(found, lights, stored, light_map, state)
+    leader = add_candidates(found, lights, stored, light_map, state)
+    while leader is not None and not leader.look.flat:
+        other = elsewhere(leader, lights, stored, window)
+        leader = other and add_candidates([other], lights, stored, light_map, state)
+
+
+def elsewhere(
+    leader: Candidate, lights: PhotoLights, stored: Camera, window: SearchWindow
+) -> Candidate | None:
+    """What leads without being proven, from where along the track it correlates better."""
+    dense = window.parameters_for(stored, leader.look)
+    levels = window.levels(stored, leader.look, dense)
+    if levels is None:
+        return None
+    light = lights.of(leader.look.hazy)
+    picture = light.resized(dense.template_px, dense.smooth_px, dense.detail_px)
+    if leader.look.mirrored:
+        picture = picture.flipped()
+    return from_other_places(levels, picture, stored, leader, dense)
 
 
 def search_sweep(
@@ -124,17 +143,25 @@ def add_candidates(
     stored: Camera,
     light_map: HasWindows,
     state: SearchState,
-) -> None:
-    """Keep what a look has found, and prove the best where it stands out."""
+) -> Candidate | None:
+    """Keep what a look has found, and prove the best where it stands out.
+
+    Returns
+    -------
+    Candidate or None
+        What stood out for the first time and was not proven.
+    """
     state.candidates = merged(state.candidates, found)
     if not state.candidates:
-        return
+        return None
     first = leading(state.candidates)
     if any(c in first for c in found):
         selected = preselected(light_map, lights, stored, state.candidates, state.aligned)
         if leads(selected) and not any(no_better(selected[0], other) for other in state.tried):
             state.tried.append(selected[0])
             prove_best(lights, stored, light_map, state)
+            return None if state.proven else selected[0].candidate
+    return None
 
 
 def leads(finalists: Sequence[Finalist]) -> bool:

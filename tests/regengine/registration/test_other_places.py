@@ -1,0 +1,130 @@
+"""What was found from the wrong place on the track is taken to the right one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from matchers.attitude import turned
+from matchers.camera import Camera
+from matchers.earth import SEMI_MAJOR_M
+from matchers.photo_light import LightImage
+from matchers.pyramid import pyramid
+from matchers.templates import DenseParameters
+from regengine.candidates import Candidate, same_view
+from regengine.looks import look_at
+from regengine.other_places import STEPS_KM, from_other_places, moved
+from regengine.track import Track
+from tests.matchers.lamp_world import LampWorld, drawn_camera, light_grid, log_picture, town_lamps
+from tests.regengine.registration.beliefs import bell
+from tests.regengine.registration.simulated_frames import MemoryMap
+
+WEST, SOUTH, EAST, NORTH = -8.0, 30.0, 32.0, 56.0
+ALTITUDE_KM = 410.0
+
+
+@pytest.fixture(scope="module")
+def lamps() -> LampWorld:
+    return town_lamps(2, WEST, SOUTH, EAST, NORTH, towns=4000, lamps_per_town=15, radius_km=4.0)
+
+
+@pytest.fixture(scope="module")
+def light_map(lamps: LampWorld) -> MemoryMap:
+    grid = light_grid(lamps, WEST, SOUTH, EAST, NORTH, 1.0 / 120.0)
+    return MemoryMap(levels=pyramid(grid, 6))
+
+
+def camera_of(seed: int) -> Camera:
+    rng = np.random.default_rng(seed)
+    lens = {"width": 384, "height": 256, "focal_px": 700.0, "mirrored": False}
+    return drawn_camera(rng, (9.0, 15.0), (41.0, 45.0), (20.0, 45.0), **lens)
+
+
+def circling(camera: Camera) -> Track:
+    """A circle about the Earth's centre, northward through a camera's place."""
+    start = np.asarray(camera.position_ecef_m)
+    radius = float(np.linalg.norm(start))
+    up = start / radius
+    north = np.array([0.0, 0.0, 1.0]) - up[2] * up
+    north /= np.linalg.norm(north)
+
+    def at(offset_km: float) -> np.ndarray:
+        angle = 1e3 * offset_km / radius
+        return np.asarray(radius * (np.cos(angle) * up + np.sin(angle) * north))
+
+    return Track(
+        name="tle",
+        position=at,
+        velocity=lambda km: at(km + 1.0) - at(km - 1.0),
+        sigma_along_km=150.0,
+        belief=bell(70.0, 200.0),
+        sigma_across_km=lambda _: 5.0,
+        sigma_up_km=1.0,
+        speed_km_s=7.66,
+    )
+
+
+def true_candidate(camera: Camera, score: float = 1.0) -> Candidate:
+    track = circling(camera)
+    look = look_at(track, 0.0, 120.0, camera, ratio=1.0, sigma_log_focal=0.03, cropped=False)
+    return Candidate(camera=camera, ncc=score, look=look)
+
+
+@pytest.mark.parametrize("step_km", [150.0, -450.0, 600.0])
+def test_a_step_along_the_track_keeps_the_view(step_km: float) -> None:
+    camera = camera_of(0)
+    there = moved(true_candidate(camera), step_km)
+    assert there is not None
+    wanted = circling(camera).position(step_km)
+    assert np.allclose(there.camera.position_ecef_m, wanted, atol=1.0)
+    assert np.allclose(there.look.prior.position_ecef_m, wanted, atol=1.0)
+    assert there.look.offset_km == step_km
+    # The ground in the middle stays there, as far as another slant of it lets it
+    middle = camera.pixel_to_ecef(191.5, 127.5)
+    assert np.hypot(*np.subtract(there.camera.ecef_to_pixel(middle), (191.5, 127.5))) < 40.0
+    # The lens makes up for no more than is believed of it
+    assert abs(np.log(there.camera.focal_px / camera.focal_px)) <= 0.03 + 1e-9
+    assert np.linalg.norm(there.camera.position_ecef_m) > SEMI_MAJOR_M
+
+
+def test_without_ground_there_is_nothing_to_keep() -> None:
+    camera = camera_of(0)
+    assert moved(true_candidate(turned(camera, (np.pi, 0.0, 0.0))), 150.0) is None
+
+
+@pytest.mark.parametrize("beside_km", [300.0, -300.0])
+def test_the_camera_is_found_from_where_it_was_not(
+    lamps: LampWorld, light_map: MemoryMap, beside_km: float
+) -> None:
+    """The view as it would be from there, and an alignment that slides 120 km at most."""
+    right = 0
+    for seed in range(4):
+        true = camera_of(seed)
+        values = log_picture(true, lamps)
+        parameters = DenseParameters()
+        image = LightImage(values=values, weight=np.ones_like(values), factor=1.0)
+        coarse = image.resized(96, parameters.smooth_px, parameters.detail_px)
+        wrong = moved(true_candidate(true), beside_km)
+        assert wrong is not None
+        found = from_other_places(light_map.levels, coarse, true, wrong, parameters)
+        if found is None:
+            continue
+        apart_m = np.linalg.norm(np.subtract(found.camera.position_ecef_m, true.position_ecef_m))
+        right += bool(apart_m < 60e3) and same_view(found.camera, true, 0.03)
+    assert right >= 3
+
+
+def test_what_is_right_stays_where_it_is(lamps: LampWorld, light_map: MemoryMap) -> None:
+    true = camera_of(1)
+    values = log_picture(true, lamps)
+    parameters = DenseParameters()
+    image = LightImage(values=values, weight=np.ones_like(values), factor=1.0)
+    coarse = image.resized(96, parameters.smooth_px, parameters.detail_px)
+    assert (
+        from_other_places(light_map.levels, coarse, true, true_candidate(true), parameters) is None
+    )
+
+
+def test_places_lie_on_both_sides() -> None:
+    assert sorted(STEPS_KM) == sorted(-step for step in STEPS_KM)
+    assert 0.0 not in STEPS_KM
