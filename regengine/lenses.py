@@ -37,8 +37,8 @@ CROP_SURPRISE = 2.8
 CROPPED_SURPRISE = 1.0  # where the shape is not the sensor's
 # The same for ladders of crops: shapes other than the sensor's come from crops of any size, the
 # sensor's own shape from mild ones. With towns sought at each one's size, instead of at the told
-# one's for a ladder of five, 5 of 6 missed crops of the training half were found that any look from
-# the true place finds
+# one's for a ladder of five, 5 of the 6 missed crops of the training half were found that figures
+# find from the true place
 CROPPED_CENTRE_SURPRISES = (0.5, 0.8, 3.0)
 CROP_CENTRE_SURPRISES = (2.5, 7.0, 3.5)
 # Fields below this (171 mm) lie within one city

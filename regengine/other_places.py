@@ -25,7 +25,7 @@ from regengine.candidates import Candidate, ground_samples
 from regengine.hypotheses import aligned_candidates
 
 # Three frames of the training half that were found from 90, 460 and 560 km beside came out within
-# 50 km; correlation falls again 150 km from the best place, and rises unsteadily towards it
+# 51 km; correlation falls again 150 km from the best place, and rises unsteadily towards it
 STEPS_KM = (150.0, -150.0, 300.0, -300.0, 450.0, -450.0, 600.0, -600.0)
 LEAST_POINTS = 3  # that tell an attitude
 
