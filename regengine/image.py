@@ -82,6 +82,29 @@ def read_linear_light(path: Path, *, max_long_side_px: int) -> LinearLight:
     )
 
 
+def brought_down(light: LinearLight, max_long_side_px: int) -> LinearLight:
+    """Linear light, averaged over areas once more.
+
+    Parameters
+    ----------
+    light : LinearLight
+    max_long_side_px : int
+        As in `read_linear_light`.
+
+    Returns
+    -------
+    LinearLight
+    """
+    height, width = light.light.shape
+    reduction = plan_reduction(width, height, max_long_side_px)
+    scale = 1.0 / reduction.block
+    return LinearLight(
+        light=reduction.finish(reduction.blocks_of(light.light), scale=scale),
+        saturated=reduction.finish(reduction.blocks_of(light.saturated), scale=scale),
+        factor=light.factor * reduction.factor,
+    )
+
+
 def read_display_rgb(path: Path, max_long_side_px: int) -> tuple[NDArray[np.uint8], float]:
     """Photo in display colours, to draw on.
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.background import diffuse_background, hot_pixels
 from detectors.foreground import blank_parts, window_frames
+from detectors.grainy_light import grainy_light
 from detectors.hardware import hardware_mask
 from detectors.limb import Limb, find_limb, sky_mask
 from detectors.smooth_light import smooth_light
@@ -15,8 +18,8 @@ from matchers.camera import Camera
 from matchers.photo_light import LightImage, light_image
 from regengine.frame import Frame
 from regengine.hypotheses import PhotoLights
-from regengine.image import LinearLight
-from regengine.lenses import USUAL_LENSES_MM
+from regengine.image import LinearLight, brought_down
+from regengine.lenses import CROP_SCALES, USUAL_LENSES_MM, is_telephoto
 from regengine.orbit import CameraPosition
 from regengine.result import Reason
 
@@ -25,6 +28,8 @@ from regengine.result import Reason
 FINE_SAMPLE_KM = 0.33
 # Telephoto frames are mostly slanted and show more ground than straight down
 FINE_LIMITS_PX = (256, 1200)
+# Telephoto frames are read at this size, where streets are grain
+GRAIN_PX = 1024
 # Diffuse light is what is broader than towns, or than the largest cities
 SHARP_DIFFUSE_KM = 12.0
 HAZY_DIFFUSE_KM = 60.0
@@ -68,6 +73,13 @@ def fine_px(stored: Camera, altitude_km: float) -> int:
     return int(np.clip(longest / stored.focal_px * altitude_km / FINE_SAMPLE_KM, *FINE_LIMITS_PX))
 
 
+def read_px(stored: Camera, altitude_km: float, focal_known: bool) -> int:
+    """Long side at which a photo is read: finer than its light images where it may be telephoto."""
+    longest_lens = replace(stored, focal_px=stored.focal_px * max(CROP_SCALES))
+    fine = fine_px(stored, altitude_km)
+    return fine if focal_known and not is_telephoto(longest_lens) else max(fine, GRAIN_PX)
+
+
 def limb_of_photo(
     light: LinearLight, stored: Camera, focal_known: bool, altitude_km: float
 ) -> Limb | None:
@@ -80,7 +92,12 @@ def limb_of_photo(
     )
 
 
-def lights_of_photo(light: LinearLight, sample_km: float, limb: Limb | None = None) -> PhotoLights:
+def lights_of_photo(
+    light: LinearLight,
+    sample_km: float,
+    limb: Limb | None = None,
+    finest: LinearLight | None = None,
+) -> PhotoLights:
     """Step 1: the photo's city light without diffuse light, hot pixels, glare and captions.
 
     Parameters
@@ -91,6 +108,8 @@ def lights_of_photo(light: LinearLight, sample_km: float, limb: Limb | None = No
         Size of its pixels on the ground below.
     limb : Limb, optional
         The sky above it does not count.
+    finest : LinearLight, optional
+        What ``light`` was brought down from; its grain makes the flat image.
 
     Returns
     -------
@@ -114,7 +133,12 @@ def lights_of_photo(light: LinearLight, sample_km: float, limb: Limb | None = No
         without_diffuse(light, max(LEAST_DIFFUSE_PX, width_km / sample_km), hot, ignored)
         for width_km in (SHARP_DIFFUSE_KM, HAZY_DIFFUSE_KM)
     ]
-    flat = flat_light(light, np.where(ignored, np.float32(0.0), np.float32(1.0)))
+    finest = light if finest is None else finest
+    grain = replace(finest, light=grainy_light(finest.light))
+    flat = flat_light(
+        brought_down(grain, max(light.light.shape)),
+        np.where(ignored, np.float32(0.0), np.float32(1.0)),
+    )
     return PhotoLights(sharp=images[0], hazy=images[1], flat=flat)
 
 

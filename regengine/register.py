@@ -13,7 +13,7 @@ from regengine.confidence import default_accept_probability
 from regengine.frame import Frame
 from regengine.hint_search import hinted_place, promising, search_hinted
 from regengine.hints import Hints
-from regengine.image import read_linear_light
+from regengine.image import brought_down, read_linear_light
 from regengine.light_windows import HasWindows, ground_sample_km
 from regengine.lights.map import LightMap
 from regengine.limb_sweep import plan_sweeps
@@ -26,6 +26,7 @@ from regengine.photo_camera import (
     limb_of_photo,
     nominal_camera,
     nothing_to_register,
+    read_px,
 )
 from regengine.possible_tracks import tracks_for
 from regengine.result import FrameResult, Reason
@@ -141,14 +142,18 @@ def search_frame(
         return parameters.clock() > moment
 
     stored, focal_known = nominal_camera(frame, position)
-    light = read_linear_light(frame.path, max_long_side_px=fine_px(stored, position.altitude_km))
+    altitude_km = position.altitude_km
+    finest = read_linear_light(
+        frame.path, max_long_side_px=read_px(stored, altitude_km, focal_known)
+    )
+    light = brought_down(finest, fine_px(stored, altitude_km))
     state.nothing = nothing_to_register(light, parameters.any_category)
     if state.nothing is not None:
         return state
-    limb = limb_of_photo(light, stored, focal_known, position.altitude_km)
-    lights = lights_of_photo(light, ground_sample_km(stored) / light.factor, limb)
+    limb = limb_of_photo(light, stored, focal_known, altitude_km)
+    lights = lights_of_photo(light, ground_sample_km(stored) / light.factor, limb, finest)
     tracks = tracks_for(position, parameters.clock_window_s)
-    window = SearchWindow(light_map, position.altitude_km)
+    window = SearchWindow(light_map, altitude_km)
     hinted = None
     if hints is not None and position.velocity_ecef_m_s is not None:
         hinted = hinted_place(hints, tracks)
@@ -169,7 +174,7 @@ def search_frame(
     looks: Iterable[Look] = ()
     if not state.proven:
         cropped = frame.may_be_cropped
-        looks = plan(stored, tracks, position.altitude_km, focal_known, cropped)
+        looks = plan(stored, tracks, altitude_km, focal_known, cropped)
     for look in looks:
         if ("sparse" if look.sparse else "dense") not in parameters.methods:
             continue
