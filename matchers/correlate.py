@@ -25,14 +25,17 @@ LEAST_OVERLAP = 0.6
 def correlate(tile: Image, templates: TurnedTemplates, min_spread: float) -> Image:
     """Normalised cross-correlation of a tile with a template at every roll.
 
+    The tile's spread is taken about 0, the mean of a tile without broad structure: a sum less for
+    every window, and never above the correlation about the mean under the template.
+
     Parameters
     ----------
     tile : ndarray of float32, shape (fft_px, fft_px)
-        The map as seen around one boresight.
+        The map as seen around one boresight, without broad structure.
     templates : TurnedTemplates
         The photo at every roll.
     min_spread : float
-        Standard deviation of the tile under the template below which nothing is compared.
+        Spread of the tile under the template, root mean square, below which nothing is compared.
 
     Returns
     -------
@@ -42,14 +45,10 @@ def correlate(tile: Image, templates: TurnedTemplates, min_spread: float) -> Ima
     """
     shape = tile.shape
     n = shape[0] - templates.side_px + 1
-    spectrum = fft.rfft2(tile)
-    spectrum_sq = fft.rfft2(tile * tile)
     pixels = templates.pixels[:, None, None]
-    sums = fft.irfft2(spectrum * templates.mask_spectra, shape)[:, :n, :n]
-    squares = fft.irfft2(spectrum_sq * templates.mask_spectra, shape)[:, :n, :n]
-    variance = squares - sums**2 / pixels
-    spread = np.sqrt(np.maximum(variance, min_spread**2 * pixels))
-    product = fft.irfft2(spectrum * templates.image_spectra, shape)[:, :n, :n]
+    squares = fft.irfft2(fft.rfft2(tile * tile) * templates.mask_spectra, shape)[:, :n, :n]
+    spread = np.sqrt(np.maximum(squares, min_spread**2 * pixels))
+    product = fft.irfft2(fft.rfft2(tile) * templates.image_spectra, shape)[:, :n, :n]
     return np.asarray(product / spread[templates.window_of], np.float32)
 
 

@@ -15,10 +15,8 @@ from matchers.tiles import stereographic
 Image = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
 
-# Neighbouring rolls that share one window for the map's mean and spread
-WINDOW_SHARED = 2
-# So do opposite rolls unless half a turn changes this share of the mask: with sky or hardware on
-# one side the map's spread would be taken where the photo shows nothing
+# Opposite rolls share one window for the map's spread unless half a turn changes this share of the
+# mask: with sky or hardware on one side the spread would be taken where the photo shows nothing
 MOST_TURNED_SHARE = 0.02
 # Tiles reach beyond half a step, since neighbours in other rings do not face each other
 TILE_OVERLAP = 1.2
@@ -34,9 +32,9 @@ class DenseParameters:
     ----------
     template_px : int
         Long side of the photo's small light image.
-    roll_step_deg : float
-        Step of the turns about the boresight: at 6 degrees the template's corners are off by at
-        most 2 px, about the blur of both images.
+    corner_px : float
+        The template is turned in steps so small that its corners are off by at most this, about
+        the blur of both images: 6 degrees for 64 px.
     displaced_share : float
         What lies in the template's corners may be off by this share of its half diagonal where
         the template lies in the corner of a tile: sets how large tiles are.
@@ -53,7 +51,7 @@ class DenseParameters:
     """
 
     template_px: int = 64
-    roll_step_deg: float = 6.0
+    corner_px: float = 2.1
     displaced_share: float = 0.06
     max_off_nadir_deg: float = 70.0
     peaks_per_view: int = 3
@@ -66,8 +64,7 @@ class DenseParameters:
 class TurnedTemplates:
     """Spectra of the photo's template at every roll, and of fewer windows, for one FFT size.
 
-    Each window serves `WINDOW_SHARED` neighbouring rolls; where there are too few for all rolls,
-    they serve the opposite ones, too.
+    Where there are windows for half of the rolls, they serve the opposite ones, too.
     """
 
     rolls_deg: FloatArray
@@ -82,8 +79,7 @@ class TurnedTemplates:
     @property
     def window_of(self) -> NDArray[np.intp]:
         """Which window serves each roll, shape (n,)."""
-        served = WINDOW_SHARED * len(self.pixels)
-        return np.arange(len(self.rolls_deg)) % served // WINDOW_SHARED
+        return np.arange(len(self.rolls_deg)) % len(self.pixels)
 
 
 def turned_templates(
@@ -128,9 +124,7 @@ def turned_templates(
         norm = float(np.sqrt((centred**2).sum()))
         images[k, :side, :side] = centred / max(norm, 1e-12)
         masks[k, :side, :side] = inside
-    # Turned by one step a window is nearly the same, and by 180 degrees where nothing is masked
-    turns = len(masks) // 2 if same_when_turned(mask) else len(masks)
-    windows = masks[:turns:WINDOW_SHARED]
+    windows = masks[: len(masks) // 2] if same_when_turned(mask) else masks
     return TurnedTemplates(
         rolls_deg=rolls_deg,
         images=images,
@@ -146,6 +140,13 @@ def same_when_turned(mask: Image) -> bool:
     """Whether a mask is about the same after half a turn, as that of a whole rectangle is."""
     changed = float(np.abs(mask - mask[::-1, ::-1]).sum())
     return changed <= MOST_TURNED_SHARE * float(mask.sum())
+
+
+def even_rolls_deg(half_diagonal_px: float, corner_px: float) -> FloatArray:
+    """Rolls all round, as many opposite ones, such that corners are off by at most some pixels."""
+    widest_deg = math.degrees(2.0 * corner_px / half_diagonal_px)
+    count = 2 * math.ceil(180.0 / widest_deg)
+    return np.arange(count) * 360.0 / count
 
 
 def tile_step_deg(half_diagonal_tan: float, parameters: DenseParameters) -> float:
@@ -198,6 +199,6 @@ def templates_for(
     reach_px = min(reach_px, LARGEST_FFT_PX - side)
     step_deg = math.degrees(4.0 * math.atan(reach_px / (4.0 * focal_px))) / TILE_OVERLAP
     fft_px = int(fft.next_fast_len(int(side + reach_px), real=True))
-    rolls = np.arange(0.0, 360.0, parameters.roll_step_deg)
+    rolls = even_rolls_deg(0.5 * diagonal, parameters.corner_px)
     flat, counted = (stereographic(image, focal_px) for image in (template, mask))
     return replace(turned_templates(flat, counted, rolls, fft_px), step_deg=step_deg)

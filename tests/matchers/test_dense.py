@@ -19,7 +19,12 @@ from matchers.dense import boresights, search
 from matchers.light_grid import LightGrid
 from matchers.photo_light import detail
 from matchers.pyramid import pyramid
-from matchers.templates import DenseParameters, templates_for, turned_templates
+from matchers.templates import (
+    DenseParameters,
+    even_rolls_deg,
+    templates_for,
+    turned_templates,
+)
 from tests.matchers.lamp_world import (
     LampWorld,
     angle_between_deg,
@@ -85,7 +90,7 @@ def test_simulated_attitudes_are_recovered(lamps: LampWorld, levels: tuple[Light
         assert len(peaks) == 10
         angle = min(angle_between_deg(truth, peak) for peak in peaks)
         near = min(miss_px(peak, truth) for peak in peaks)
-        found += angle < PARAMETERS.roll_step_deg and near < 3.0
+        found += angle < 8.0 and near < 3.0
     assert found >= 0.95 * seeds
 
 
@@ -191,14 +196,15 @@ def test_tiles_and_their_shifts_leave_no_holes(width: int, height: int, focal_px
 
 
 def brute_correlation(tile: Image, image: Image, mask: Image) -> NDArray[np.float64]:
-    """Correlation coefficient at every shift, straight from its definition."""
+    """Correlation at every shift, the image's about its mean and the tile's about 0."""
     n = tile.shape[0] - image.shape[0] + 1
     inside = mask > 0
     result = np.zeros((n, n))
     for i in range(n):
         for j in range(n):
             part = tile[i : i + len(image), j : j + len(image)][inside]
-            result[i, j] = np.corrcoef(part, image[inside])[0, 1]
+            centred = image[inside] - image[inside].mean()
+            result[i, j] = (part @ centred) / np.linalg.norm(part) / np.linalg.norm(centred)
     return result
 
 
@@ -219,9 +225,10 @@ def test_correlation_is_that_of_the_definition(
     found = correlate(tile, templates, 1e-6)
     side = templates.side_px
     assert found.shape == (8, 40 - side + 1, 40 - side + 1)
-    for k in (0, 4):  # rolls of 0 and 180 degrees have windows of their own
+    assert len(templates.mask_spectra) == 4
+    for k in range(8):  # opposite rolls share a window
         image = templates.images[k, :side, :side]
-        window = fft.irfft2(np.conj(templates.mask_spectra[0]), (40, 40))[:side, :side]
+        window = fft.irfft2(np.conj(templates.mask_spectra[k % 4]), (40, 40))[:side, :side]
         expected = brute_correlation(tile, image, np.round(window))
         assert found[k] == pytest.approx(expected, abs=2e-3)
 
@@ -247,7 +254,31 @@ def test_correlation_with_a_partly_known_tile_is_that_of_the_definition(
         expected = np.corrcoef(part, image[inside])[0, 1]
         assert found[0, i, j] == pytest.approx(expected, abs=2e-3)
     everywhere = correlate_covered(tile, np.ones_like(tile), templates, 1e-6)
-    assert everywhere == pytest.approx(correlate(tile, templates, 1e-6), abs=2e-3)
+    about_zero = correlate(tile, templates, 1e-6)
+    assert (np.abs(about_zero) <= np.abs(everywhere) + 2e-3).all()
+    assert (np.sign(about_zero) == np.sign(everywhere))[np.abs(everywhere) > 0.01].all()
+
+
+def test_bright_light_beside_the_template_lets_no_correlation_pass_one() -> None:
+    """A window that is not quite the template's leaves out a town that the product has."""
+    rng = np.random.default_rng(5)
+    template = cv2.GaussianBlur(rng.random((9, 25)).astype(np.float32), (0, 0), 1.0)
+    tile = 0.01 * rng.random((96, 96)).astype(np.float32)
+    tile[::19, ::17] = 5.0
+    rolls = np.arange(0.0, 360.0, 10.0)
+    templates = turned_templates(template, np.ones_like(template), rolls, 96)
+    assert np.abs(correlate(tile, templates, 1e-3)).max() <= 1.001
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 43), (32, 21), (33, 22), (48, 48)])
+def test_rolls_leave_corners_where_they_are_to_some_pixels(width: int, height: int) -> None:
+    half_px = 0.5 * np.hypot(width, height)
+    rolls = even_rolls_deg(half_px, 2.1)
+    assert len(rolls) % 2 == 0
+    assert rolls[len(rolls) // 2] == pytest.approx(180.0)
+    steps = np.diff([*rolls, 360.0])
+    assert steps == pytest.approx(steps[0])
+    assert 1.8 < half_px * np.radians(0.5 * steps[0]) <= 2.1
 
 
 def test_what_is_masked_does_not_count() -> None:

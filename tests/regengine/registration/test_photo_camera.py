@@ -10,16 +10,19 @@ import pytest
 
 from matchers.camera import Camera
 from regengine.frame import Frame
+from regengine.image import brought_down
 from regengine.orbit import position_from_nadir
 from regengine.photo_camera import (
     FINE_LIMITS_PX,
     FINE_SAMPLE_KM,
+    GRAIN_PX,
     fine_px,
     flat_light,
     lights_of_photo,
     limb_of_photo,
     nominal_camera,
     nothing_to_register,
+    read_px,
 )
 from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.night_light import images_of, linear, night
@@ -113,6 +116,32 @@ def test_flat_light_has_neither_a_background_nor_brightest_cores() -> None:
     assert flat.values[180, 300] == pytest.approx(np.log10(11.0), abs=0.02)
     assert flat.values[105, 30] == pytest.approx(0.0, abs=0.01)
     assert flat.factor == 0.5
+
+
+def test_flat_light_is_grain_and_no_smooth_light() -> None:
+    """A reflection ten times as bright as the town beside it leaves the flat image, at any size."""
+    y, x = np.mgrid[:600, :900].astype(np.float32)
+    reflection = np.exp(-0.5 * ((x - 650.0) ** 2 + (y - 300.0) ** 2) / 80.0**2)
+    finest = (0.01 + 0.5 * reflection).astype(np.float32)
+    finest[200:320:6, 150:300:6] += 0.4  # lamps
+    read = linear(finest)
+    flat = lights_of_photo(brought_down(read, 450), 0.05, finest=read).flat
+    assert flat.values.shape == (300, 450)
+    assert flat.factor == pytest.approx(0.25)
+    town, mirrored_lamp = flat.values[105:155, 80:145], flat.values[140:160, 315:335]
+    assert mirrored_lamp.max() < 0.1 * np.median(town)
+
+
+@pytest.mark.parametrize(
+    ("focal_px", "known", "fine"),
+    [(2000.0, True, True), (2000.0, False, False), (5000.0, True, False), (20_000.0, True, False)],
+)
+def test_what_may_be_telephoto_is_read_so_that_streets_are_grain(
+    focal_px: float, known: bool, fine: bool
+) -> None:
+    camera = camera_over(0.0, 0.0, width=1000, height=667, focal_px=focal_px)
+    wanted = fine_px(camera, 410.0) if fine else GRAIN_PX
+    assert read_px(camera, 410.0, known) == wanted
 
 
 def test_a_telephoto_frame_keeps_its_broad_light() -> None:
