@@ -35,9 +35,9 @@ class PhotoLights:
     """City light of a photo: without anything broader than a town, with glows, and flat.
 
     Reflections and moonlit cloud are broad, and so are cities behind haze: one of the first two
-    images shows what the other loses. In the flat one city is city: nothing is taken for diffuse
-    but what the darkest places have, and lights are cut off where a map saturates. Narrow fields
-    lie between the two, within one city.
+    images shows what the other loses. The flat one holds the grain of lamps and streets, and
+    of that nothing is taken for diffuse but what the darkest places have; lights are cut off where
+    a map saturates. Narrow fields lie between the two, within one city.
     """
 
     sharp: LightImage
