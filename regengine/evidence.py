@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
+from matchers.patch_groups import groups_of
 from matchers.photo_light import LightImage
 from matchers.refine import Refinement, RefineParameters, fit_pose
 from matchers.towns import Towns, find_towns
@@ -155,7 +156,7 @@ def finalist_log10_odds(light_map: HasWindows, lights: PhotoLights, finalist: Fi
 
 
 def held_out(solution: Solution, parameters: RefineParameters) -> HeldOut:
-    """Fit without every third patch and see where those land.
+    """Fit without every third light and see where its patches land.
 
     Parameters
     ----------
@@ -174,10 +175,14 @@ def held_out(solution: Solution, parameters: RefineParameters) -> HeldOut:
         return HeldOut(residual_px=float("inf"), log10_odds=0.0)
     prior = solution.finalist.candidate.look.prior.for_image(solution.image.factor)
     start = refinement.rendered
-    distance = np.empty(count)
-    folds = np.arange(count) % FOLDS
-    for fold in range(FOLDS):
+    # A patch is held out only with all that show the same light
+    groups = groups_of(render_known(solution.levels, start, 2)[0], refinement.matches)
+    folds = groups % FOLDS
+    distance = np.full(count, np.inf)
+    for fold in np.unique(folds):
         left_out = folds == fold
+        if left_out.all():
+            continue
         fitted = fit_pose(
             start,
             refinement.matches.chosen(~left_out),
@@ -192,9 +197,10 @@ def held_out(solution: Solution, parameters: RefineParameters) -> HeldOut:
     # A wrong camera's patches peak anywhere within the reach of the last round
     chance = np.pi * LANDED_PX**2 / (2.0 * parameters.reaches_px[-1] - 1.0) ** 2
     landed = float((distance < LANDED_PX).mean())
-    # Patches overlap: no more of them are independent than fit side by side
+    # Of patches that overlap or show one light, no more are independent than fit side by side, or
+    # than there are lights
     area = solution.image.values.size / parameters.patch_px**2
-    independent = min(count, area)
+    independent = min(len(np.unique(groups)), area)
     odds = max(
         landed * np.log10(share / chance)
         + (1.0 - landed) * np.log10((1.0 - share) / (1.0 - chance))
