@@ -54,6 +54,11 @@ def _above_rival(log10_odds: float, evidence: Evidence) -> float:
     return log10_odds - max(evidence.runner_up_log10_odds, 0.0)
 
 
+def _picture_above_rival(evidence: Evidence) -> float:
+    """The picture's log-odds over the runner-up's, where those are for it at all."""
+    return evidence.picture_log10_odds - max(evidence.runner_up_picture_log10_odds, 0.0)
+
+
 def _precision(evidence: Evidence) -> float:
     """Minus the logarithm of the held-out residual (infinite where too few patches agree)."""
     residual_px = evidence.held_out_residual_px
@@ -79,6 +84,13 @@ _ALL = (
         high=12.0,
         raw=lambda e: _above_rival(e.patch_log10_odds, e),
         text="log10 odds of the held-out patches against chance, over the runner-up's",
+    ),
+    Feature(
+        name="picture_odds",
+        low=-10.0,
+        high=12.0,
+        raw=_picture_above_rival,
+        text="log10 odds of the picture as a whole against shifts of itself, over the runner-up's",
     ),
     Feature(
         name="margin",

@@ -40,7 +40,9 @@ def doubts_about(best: Proven) -> tuple[Reason, ...]:
     """Everything that a person should know before trusting a proposal."""
     evidence = best.evidence
     doubts = []
-    if evidence.towns < FEW_TOWNS or evidence.met_towns < FEW_TOWNS:
+    # Streets and districts tell a city apart where its towns are few, or those of another place
+    # correlate nearly as well
+    if not evidence.clear_picture and min(evidence.towns, evidence.met_towns) < FEW_TOWNS:
         doubts.append(
             Reason(
                 code="few_lights",
@@ -48,7 +50,7 @@ def doubts_about(best: Proven) -> tuple[Reason, ...]:
                 "with the map",
             )
         )
-    if evidence.even_margin < LOW_MARGIN:
+    if not evidence.clear_picture and evidence.even_margin < LOW_MARGIN:
         doubts.append(
             Reason(
                 code="low_margin",

@@ -15,6 +15,9 @@ LONELY_Z = 8.0
 # and so does what is probable enough to be accepted and leads, contrast evened, as no wrong camera
 # does
 EVEN_NCC = 0.2
+# and so does a picture that not one of a million searches would bring about by chance; some 80
+# wrong finalists of the training half stayed below 0
+PROVEN_PICTURE_LOG10_ODDS = 6.0
 
 
 def is_proof(evidence: Evidence) -> bool:
@@ -23,6 +26,7 @@ def is_proof(evidence: Evidence) -> bool:
     return (
         sure
         or stands_alone(evidence)
+        or (evidence.clear_picture and evidence.picture_log10_odds >= PROVEN_PICTURE_LOG10_ODDS)
         or (
             evidence.log10_odds >= LONELY_LOG10_ODDS
             and evidence.margin >= LONELY_MARGIN

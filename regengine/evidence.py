@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.patch_groups import groups_of
-from matchers.photo_light import LightImage
+from matchers.photo_light import LightImage, detail, evened
+from matchers.picture_odds import picture_log10_odds
 from matchers.refine import Refinement, RefineParameters, fit_pose
 from matchers.towns import Towns, find_towns
 from matchers.verify import Proof, prove
@@ -35,6 +37,14 @@ FEW_TOWNS = 8
 # Contrast evened, wrong cameras of training frames (also of aurora, noise, and another continent)
 # led by 0.089 at most
 CLEAR_MARGIN = 0.12
+# Finer than what finalists are compared by: outlines of districts, which few cameras share
+PICTURE_DETAIL_PX = 3.0
+PICTURE_SMOOTH_PX = 0.8
+# Shifts shorter than this times the detail's scale show the same place
+SAME_PICTURE = 3.0
+# Pictures with these odds, the cameras tried taken off, are no chance: one in a thousand, which is
+# what is aimed at among the accepted
+CLEAR_PICTURE_LOG10_ODDS = 3.0
 # One look tries about this many attitudes that differ: 7 to 29 tiles x 60 rolls x 49 x 49 shifts
 LOG10_ATTITUDES_PER_LOOK = 6.0
 
@@ -73,6 +83,10 @@ class Evidence:
     even_ncc, runner_up_even_ncc : float
         As ``ncc`` and ``runner_up_ncc``, of pictures whose contrast was evened; not a number in
         tables that were made without.
+    picture_log10_odds, runner_up_picture_log10_odds : float
+        Of the picture as a whole under the fitted camera, and of the runner-up's, against shifts
+        of itself, see `matchers.picture_odds`; the number of attitudes tried taken off. Not a
+        number in tables that were made without.
     """
 
     ncc: float
@@ -89,6 +103,8 @@ class Evidence:
     field_share: float = 1.0
     even_ncc: float = float("nan")
     runner_up_even_ncc: float = float("nan")
+    picture_log10_odds: float = float("nan")
+    runner_up_picture_log10_odds: float = float("nan")
 
     @property
     def log10_odds(self) -> float:
@@ -104,6 +120,14 @@ class Evidence:
     def even_margin(self) -> float:
         """Evened correlation above the runner-up's, as far as lenses can be compared."""
         return (self.even_ncc - self.runner_up_even_ncc) * self.field_share
+
+    @property
+    def clear_picture(self) -> bool:
+        """Whether the picture as a whole is no chance, and the runner-up's is nothing else."""
+        return (
+            self.picture_log10_odds >= CLEAR_PICTURE_LOG10_ODDS
+            and self.runner_up_picture_log10_odds <= 0.0
+        )
 
 
 def log10_tried(looks: int) -> float:
@@ -145,14 +169,46 @@ def towns_proof(
     return prove(photo, find_towns(view, weight, TOWNS_OF_MAP)), photo, view
 
 
-def finalist_log10_odds(light_map: HasWindows, lights: PhotoLights, finalist: Finalist) -> float:
-    """Towns' odds of a finalist at the scale where finalists are compared."""
-    image = lights.of(finalist.candidate.look.hazy).resized(COMPARED_PX * 2)
+def picture_proof(image: LightImage, camera: Camera, levels: Sequence[LightGrid]) -> float:
+    """Weigh the picture as a whole against chance.
+
+    Parameters
+    ----------
+    image : LightImage
+        The photo's light, broad structure and all.
+    camera : Camera
+        Of the stored image.
+    levels : sequence of LightGrid
+        Map pyramid around what the camera sees.
+
+    Returns
+    -------
+    float
+        As `matchers.picture_odds.picture_log10_odds`.
+    """
+    scale_px = PICTURE_DETAIL_PX
+    picture = image.resized(COMPARED_PX, detail_px=scale_px)
+    view, known = render_known(levels, picture.camera(camera), 2)
+    view = np.asarray(cv2.GaussianBlur(view, (0, 0), PICTURE_SMOOTH_PX), np.float32)
+    weight = np.asarray(picture.weight * known, np.float32)
+    photo = evened(picture.values, scale_px, weight)
+    # What hides the photo hides nothing of the map under its other shifts
+    shown = evened(detail(view, scale_px, known), scale_px, known) * known
+    return picture_log10_odds(photo, shown, weight, SAME_PICTURE * scale_px)
+
+
+def finalist_log10_odds(
+    light_map: HasWindows, lights: PhotoLights, finalist: Finalist
+) -> tuple[float, float]:
+    """Odds of a finalist's towns, and of its picture, at the scale where finalists are compared."""
+    light = lights.of(finalist.candidate.look.hazy)
+    image = light.resized(COMPARED_PX * 2)
     camera = image.camera(finalist.camera)
     levels = footprint_window(light_map, finalist.camera, 25.0, ground_sample_km(camera) / 1.2)
     if levels is None:
-        return 0.0
-    return towns_proof(image, camera, levels)[0].log10_odds
+        return 0.0, 0.0
+    towns = towns_proof(image, camera, levels)[0].log10_odds
+    return towns, picture_proof(light, finalist.camera, levels)
 
 
 def held_out(solution: Solution, parameters: RefineParameters) -> HeldOut:

@@ -21,6 +21,7 @@ from regengine.evidence import (
     coarse_z,
     finalist_log10_odds,
     log10_tried,
+    picture_proof,
     towns_proof,
 )
 from regengine.finalists import (
@@ -197,6 +198,10 @@ def prove_best(
     tried = log10_tried(state.looks)
     rival = others[0] if others else None
     share = first.share
+    camera = solution.image.stored_camera(solution.camera, stored)
+    rival_towns, rival_picture = 0.0, 0.0
+    if rival:
+        rival_towns, rival_picture = finalist_log10_odds(light_map, lights, rival)
     evidence = Evidence(
         ncc=first.ncc,
         runner_up_ncc=max((f.ncc * f.share / share for f in others), default=0.0),
@@ -206,9 +211,9 @@ def prove_best(
         coarse_z=coarse_z([c.score for c in state.candidates]),
         town_log10_odds=proof.log10_odds - tried,
         patch_log10_odds=left_out.log10_odds - tried,
-        runner_up_log10_odds=(
-            finalist_log10_odds(light_map, lights, rival) - tried if rival else -tried
-        ),
+        runner_up_log10_odds=rival_towns - tried,
+        picture_log10_odds=picture_proof(solution.image, camera, solution.levels) - tried,
+        runner_up_picture_log10_odds=rival_picture - tried,
         towns=proof.towns,
         met_towns=proof.met,
         patches=agreeing_patches(solution.refinement),
@@ -217,7 +222,7 @@ def prove_best(
     )
     proven = Proven(
         solution=solution,
-        camera=solution.image.stored_camera(solution.camera, stored),
+        camera=camera,
         evidence=evidence,
         finalists=tuple(finalists),
         photo_towns=photo_towns,
@@ -253,6 +258,9 @@ def better(new: Proven, known: Proven) -> Proven:
             runner_up_log10_odds=max(
                 known.evidence.runner_up_log10_odds, rivals.runner_up_log10_odds
             ),
+            runner_up_picture_log10_odds=max(
+                known.evidence.runner_up_picture_log10_odds, rivals.runner_up_picture_log10_odds
+            ),
         )
         return replace(fit, evidence=evidence, finalists=(fit.finalists[0], *new.finalists[1:]))
     first, second = new, known
@@ -268,6 +276,9 @@ def better(new: Proven, known: Proven) -> Proven:
         runner_up_ncc=max(mine.runner_up_ncc, rival_ncc),
         runner_up_even_ncc=max(mine.runner_up_even_ncc, rival_even_ncc),
         runner_up_log10_odds=max(mine.runner_up_log10_odds, other.town_log10_odds),
+        runner_up_picture_log10_odds=max(
+            mine.runner_up_picture_log10_odds, other.picture_log10_odds
+        ),
     )
     finalists = (first.finalists[0], second.finalists[0], *first.finalists[1:])
     return replace(first, evidence=evidence, finalists=finalists)

@@ -35,13 +35,15 @@ USUAL = Evidence(
     held_out_residual_px=0.8,
     even_ncc=0.3,
     runner_up_even_ncc=0.15,
+    picture_log10_odds=4.0,
+    runner_up_picture_log10_odds=-3.0,
 )
 ALL_NAMES = tuple(FEATURES)
 # A calibration that uses every feature, with room left at both ends
 MADE = replace(
     shipped_calibration(),
     features=ALL_NAMES,
-    weights=(0.2, 0.3, 0.4, 0.1, 0.15, 0.25, 0.35, 0.3, 0.2, 0.1),
+    weights=(0.2, 0.3, 0.25, 0.4, 0.1, 0.15, 0.25, 0.35, 0.3, 0.2, 0.1),
     intercept=-8.0,
     slope=1.3,
     offset=0.4,
@@ -69,6 +71,8 @@ evidences = st.builds(
     held_out_residual_px=st.one_of(st.floats(0.0, 30.0), st.just(math.inf)),
     even_ncc=st.floats(-1.0, 1.0),
     runner_up_even_ncc=st.floats(-1.0, 1.0),
+    picture_log10_odds=usual,
+    runner_up_picture_log10_odds=usual,
 )
 # Which way every figure improves; the fit's own residual is no feature
 BETTER = {
@@ -84,6 +88,8 @@ BETTER = {
     "held_out_residual_px": -1,
     "even_ncc": 1,
     "runner_up_even_ncc": -1,
+    "picture_log10_odds": 1,
+    "runner_up_picture_log10_odds": -1,
 }
 
 
@@ -115,7 +121,7 @@ def test_every_figure_matters(name: str) -> None:
         "runner_up_even_ncc": 0.05,
         "held_out_residual_px": 0.2,
     }.get(name, 3)
-    usual = replace(USUAL, runner_up_log10_odds=2.0)
+    usual = replace(USUAL, runner_up_log10_odds=2.0, runner_up_picture_log10_odds=1.0)
     improved = replace(usual, **{name: getattr(usual, name) + BETTER[name] * step})
     assert probability(improved, MADE) > probability(usual, MADE)
 

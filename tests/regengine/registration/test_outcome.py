@@ -15,7 +15,7 @@ from regengine.doubts import (
     doubts_about_points,
     saturated_share,
 )
-from regengine.evidence import FEW_TOWNS
+from regengine.evidence import CLEAR_PICTURE_LOG10_ODDS, FEW_TOWNS
 from regengine.outcome import iso_utc, no_match_result, proposal_result, residual_m
 from regengine.result import FrameResult, Reason
 from regengine.search import Proven, SearchState
@@ -41,18 +41,37 @@ def test_a_good_solution_raises_no_doubt(near_nadir: Solved) -> None:
     assert doubts(near_nadir.best) == []
 
 
+# A picture as a whole that says little, beside towns and patches that say the rest
+VAGUE = CLEAR_PICTURE_LOG10_ODDS - 0.1
+
+
 def test_few_lights_are_a_doubt(near_nadir: Solved) -> None:
-    few = with_evidence(near_nadir.best, met_towns=FEW_TOWNS - 1)
+    few = with_evidence(near_nadir.best, met_towns=FEW_TOWNS - 1, picture_log10_odds=VAGUE)
     assert doubts(few) == ["few_lights"]
     assert doubts(with_evidence(few, met_towns=FEW_TOWNS)) == []
 
 
 def test_a_close_rival_is_a_doubt(near_nadir: Solved) -> None:
     best = near_nadir.best
+    best = with_evidence(best, picture_log10_odds=VAGUE)
     close = with_evidence(best, runner_up_even_ncc=best.evidence.even_ncc - 0.9 * LOW_MARGIN)
     clear = with_evidence(best, runner_up_even_ncc=best.evidence.even_ncc - 1.1 * LOW_MARGIN)
     assert doubts(close) == ["low_margin"]
     assert doubts(clear) == []
+
+
+def test_a_picture_that_is_no_chance_needs_neither_towns_nor_a_margin(near_nadir: Solved) -> None:
+    """Unless the runner-up's is no chance either: a twin."""
+    poor = with_evidence(
+        near_nadir.best,
+        met_towns=3,
+        runner_up_even_ncc=near_nadir.best.evidence.even_ncc,
+        picture_log10_odds=CLEAR_PICTURE_LOG10_ODDS,
+        runner_up_picture_log10_odds=-2.0,
+    )
+    assert doubts(poor) == []
+    twin = with_evidence(poor, runner_up_picture_log10_odds=2.0)
+    assert doubts(twin) == ["few_lights", "low_margin"]
 
 
 def test_points_that_are_few_or_vague_are_a_doubt(near_nadir: Solved) -> None:
@@ -112,6 +131,7 @@ def chance_like(best: Proven) -> Proven:
         coarse_z=1.0,
         town_log10_odds=-10.0,
         patch_log10_odds=-10.0,
+        picture_log10_odds=-10.0,
         held_out_residual_px=5.0,
     )
 
@@ -134,6 +154,7 @@ def unproven(best: Proven) -> Proven:
         patch_log10_odds=8.0,
         coarse_z=6.0,
         runner_up_even_ncc=best.evidence.even_ncc - 0.1,
+        picture_log10_odds=VAGUE,
     )
     assert not SearchState(best=weaker).proven
     return weaker
@@ -182,7 +203,7 @@ def test_not_probable_enough_is_review_with_the_reason(near_nadir: Solved) -> No
 
 
 def test_a_doubtful_solution_is_review_with_the_doubt(near_nadir: Solved) -> None:
-    few = with_evidence(near_nadir.best, met_towns=3)
+    few = with_evidence(near_nadir.best, met_towns=3, picture_log10_odds=VAGUE)
     result = outcome(near_nadir, few)
     assert (result.verdict, codes(result.reasons)) == ("review", ["few_lights"])
 

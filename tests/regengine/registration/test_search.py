@@ -18,6 +18,7 @@ from regengine.enough import (
     LONELY_Z,
     PROVEN_LOG10_ODDS,
     PROVEN_MARGIN,
+    PROVEN_PICTURE_LOG10_ODDS,
 )
 from regengine.evidence import CLEAR_MARGIN
 from regengine.finalists import Aligned, Finalist
@@ -37,6 +38,8 @@ from tests.regengine.registration.simulated_frames import Solved, light_map
 
 
 def with_evidence(proven: Proven, **said: float) -> Proven:
+    """With other figures; the picture as a whole says nothing where nothing else is said."""
+    said.setdefault("picture_log10_odds", 0.0)
     return replace(proven, evidence=replace(proven.evidence, **said))
 
 
@@ -150,6 +153,26 @@ def test_evened_pictures_that_agree_as_no_wrong_camera_does_end_the_search(
     doubtful = with_evidence(proven, **{**alone, "town_log10_odds": -8.0, "runner_up_ncc": 0.5})
     assert probability(doubtful.evidence) < default_accept_probability()
     assert not SearchState(best=doubtful).proven
+
+
+def test_a_picture_that_is_no_chance_ends_the_search(proven: Proven) -> None:
+    """Where towns are few and other places correlate nearly as well."""
+    picture = {
+        "town_log10_odds": -6.0,
+        "patch_log10_odds": -5.0,
+        "ncc": 0.5,
+        "runner_up_ncc": 0.45,
+        "even_ncc": 0.5,
+        "runner_up_even_ncc": 0.45,
+        "picture_log10_odds": PROVEN_PICTURE_LOG10_ODDS,
+        "runner_up_picture_log10_odds": -1.0,
+    }
+    assert SearchState(best=with_evidence(proven, **picture)).proven
+    for figure, value in (
+        ("picture_log10_odds", PROVEN_PICTURE_LOG10_ODDS - 0.1),
+        ("runner_up_picture_log10_odds", 0.1),
+    ):
+        assert not SearchState(best=with_evidence(proven, **{**picture, figure: value})).proven
 
 
 def test_a_lonely_proof_may_be_weaker(proven: Proven) -> None:

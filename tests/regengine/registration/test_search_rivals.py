@@ -9,6 +9,7 @@ import pytest
 from regengine import search
 from regengine.candidates import field_share
 from regengine.confidence import probability
+from regengine.evidence import CLEAR_PICTURE_LOG10_ODDS
 from regengine.finalists import Finalist
 from regengine.hypotheses import PhotoLights
 from regengine.search import Proven, SearchState, better, prove_best, standing
@@ -48,6 +49,7 @@ def test_the_same_view_is_held_against_the_later_rivals_whichever_fit_is_kept(
         ncc=0.80,
         runner_up_ncc=0.55,
         runner_up_log10_odds=-6.0,
+        runner_up_picture_log10_odds=-5.0,
         coarse_z=5.0,
         **(poor if later_fits_better else good),
     )
@@ -56,6 +58,7 @@ def test_the_same_view_is_held_against_the_later_rivals_whichever_fit_is_kept(
         ncc=0.81,
         runner_up_ncc=0.6,
         runner_up_log10_odds=0.5,
+        runner_up_picture_log10_odds=-0.5,
         coarse_z=4.0,
         **(good if later_fits_better else poor),
     )
@@ -67,6 +70,7 @@ def test_the_same_view_is_held_against_the_later_rivals_whichever_fit_is_kept(
     assert kept.solution is fit.solution
     assert kept.evidence.runner_up_ncc == kept.evidence.runner_up_even_ncc == 0.6
     assert kept.evidence.runner_up_log10_odds == 0.5
+    assert kept.evidence.runner_up_picture_log10_odds == -0.5
     assert kept.evidence.coarse_z == 4.0
     assert kept.finalists == (fit.finalists[0], late.finalists[1])
 
@@ -76,13 +80,20 @@ def test_another_view_that_correlates_better_becomes_the_runner_up(
     proven: Proven, later_wins: bool
 ) -> None:
     strong = with_evidence(proven, ncc=0.5, runner_up_ncc=0.2, town_log10_odds=60.0)
-    weak = with_evidence(elsewhere(proven), ncc=0.48, town_log10_odds=-7.0, patch_log10_odds=-9.0)
+    weak = with_evidence(
+        elsewhere(proven),
+        ncc=0.48,
+        town_log10_odds=-7.0,
+        patch_log10_odds=-9.0,
+        picture_log10_odds=-0.25,
+    )
     kept = better(strong, weak) if later_wins else better(weak, strong)
     assert kept.camera == strong.camera
     assert kept.evidence.margin == pytest.approx(0.02)
     assert kept.evidence.runner_up_log10_odds == max(
         strong.evidence.runner_up_log10_odds, weak.evidence.town_log10_odds
     )
+    assert kept.evidence.runner_up_picture_log10_odds == -0.25
     assert kept.finalists[:2] == (strong.finalists[0], weak.finalists[0])
 
 
@@ -187,3 +198,5 @@ def test_the_runner_up_is_told_as_if_it_had_the_proposals_field(
     assert evidence.runner_up_ncc == pytest.approx(rival.ncc * shares[1] / shares[0])
     assert evidence.even_ncc == first.even_ncc
     assert evidence.runner_up_even_ncc == pytest.approx(rival.even_ncc * shares[1] / shares[0])
+    assert evidence.picture_log10_odds > CLEAR_PICTURE_LOG10_ODDS
+    assert evidence.runner_up_picture_log10_odds < 0.0
