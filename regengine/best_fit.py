@@ -56,7 +56,9 @@ def best_fit(
         return told
     look = finalist.candidate.look
     image = lights.of(look.hazy, look.flat).resized(COMPARED_PX, detail_px=DETAIL_PX)
-    free = aligned_finalist(light_map, image, stored, with_any_lens(finalist, stored), COMPARED_PX)
+    any_lens = with_any_lens(finalist, stored)
+    light = lights.of(look.hazy)
+    free = aligned_finalist(light_map, image, light, stored, any_lens, COMPARED_PX)
     freed = None if free is None else fit_of(light_map, lights, free)
     fits = [fit for fit in (told, freed) if fit is not None]
     return max(fits, key=lambda fit: fit.left_out.log10_odds, default=None)

@@ -15,9 +15,9 @@ LONELY_Z = 8.0
 # and so does what is probable enough to be accepted and leads, contrast evened, as no wrong camera
 # does
 EVEN_NCC = 0.2
-# and so does a picture that not one of a million searches would bring about by chance; some 80
-# wrong finalists of the training half stayed below 0
-PROVEN_PICTURE_LOG10_ODDS = 6.0
+# and so does a picture that one of ten thousand searches would bring about by chance; some 80 wrong
+# finalists of the training half stayed below 0
+PROVEN_PICTURE_LOG10_ODDS = 4.0
 
 
 def is_proof(evidence: Evidence) -> bool:

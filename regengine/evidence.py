@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.patch_groups import groups_of
-from matchers.photo_light import LightImage, detail, evened
-from matchers.picture_odds import picture_log10_odds
+from matchers.photo_light import LightImage
 from matchers.refine import Refinement, RefineParameters, fit_pose
 from matchers.towns import Towns, find_towns
 from matchers.verify import Proof, prove
@@ -37,11 +35,6 @@ FEW_TOWNS = 8
 # Contrast evened, wrong cameras of training frames (also of aurora, noise, and another continent)
 # led by 0.089 at most
 CLEAR_MARGIN = 0.12
-# Finer than what finalists are compared by: outlines of districts, which few cameras share
-PICTURE_DETAIL_PX = 3.0
-PICTURE_SMOOTH_PX = 0.8
-# Shifts shorter than this times the detail's scale show the same place
-SAME_PICTURE = 3.0
 # Pictures with these odds, the cameras tried taken off, are no chance: one in a thousand, which is
 # what is aimed at among the accepted
 CLEAR_PICTURE_LOG10_ODDS = 3.0
@@ -169,46 +162,14 @@ def towns_proof(
     return prove(photo, find_towns(view, weight, TOWNS_OF_MAP)), photo, view
 
 
-def picture_proof(image: LightImage, camera: Camera, levels: Sequence[LightGrid]) -> float:
-    """Weigh the picture as a whole against chance.
-
-    Parameters
-    ----------
-    image : LightImage
-        The photo's light, broad structure and all.
-    camera : Camera
-        Of the stored image.
-    levels : sequence of LightGrid
-        Map pyramid around what the camera sees.
-
-    Returns
-    -------
-    float
-        As `matchers.picture_odds.picture_log10_odds`.
-    """
-    scale_px = PICTURE_DETAIL_PX
-    picture = image.resized(COMPARED_PX, detail_px=scale_px)
-    view, known = render_known(levels, picture.camera(camera), 2)
-    view = np.asarray(cv2.GaussianBlur(view, (0, 0), PICTURE_SMOOTH_PX), np.float32)
-    weight = np.asarray(picture.weight * known, np.float32)
-    photo = evened(picture.values, scale_px, weight)
-    # What hides the photo hides nothing of the map under its other shifts
-    shown = evened(detail(view, scale_px, known), scale_px, known) * known
-    return picture_log10_odds(photo, shown, weight, SAME_PICTURE * scale_px)
-
-
-def finalist_log10_odds(
-    light_map: HasWindows, lights: PhotoLights, finalist: Finalist
-) -> tuple[float, float]:
-    """Odds of a finalist's towns, and of its picture, at the scale where finalists are compared."""
-    light = lights.of(finalist.candidate.look.hazy)
-    image = light.resized(COMPARED_PX * 2)
+def finalist_log10_odds(light_map: HasWindows, lights: PhotoLights, finalist: Finalist) -> float:
+    """Towns' odds of a finalist at the scale where finalists are compared."""
+    image = lights.of(finalist.candidate.look.hazy).resized(COMPARED_PX * 2)
     camera = image.camera(finalist.camera)
     levels = footprint_window(light_map, finalist.camera, 25.0, ground_sample_km(camera) / 1.2)
     if levels is None:
-        return 0.0, 0.0
-    towns = towns_proof(image, camera, levels)[0].log10_odds
-    return towns, picture_proof(light, finalist.camera, levels)
+        return 0.0
+    return towns_proof(image, camera, levels)[0].log10_odds
 
 
 def held_out(solution: Solution, parameters: RefineParameters) -> HeldOut:

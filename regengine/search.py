@@ -21,10 +21,10 @@ from regengine.evidence import (
     coarse_z,
     finalist_log10_odds,
     log10_tried,
-    picture_proof,
     towns_proof,
 )
 from regengine.finalists import (
+    COMPARED_PX,
     Aligned,
     Finalist,
     Solution,
@@ -36,6 +36,7 @@ from regengine.hypotheses import PhotoLights, take_look
 from regengine.light_windows import HasWindows
 from regengine.limb_sweep import Sweep, take_sweep
 from regengine.other_places import from_other_places
+from regengine.picture_proof import picture_proof
 from regengine.result import Reason
 from regengine.search_window import SearchWindow
 from regengine.sparse_look import take_sparse_look
@@ -44,6 +45,8 @@ from regengine.sparse_look import take_sparse_look
 # before the search goes on
 LEAD_WORTH_PROVING = 0.04
 LEAST_GAIN = 0.02  # over the same view proven before
+# the same, of the picture's log10 odds
+LEAST_GAIN_LOG10_ODDS = 1.0
 
 
 @dataclass(kw_only=True)
@@ -158,26 +161,48 @@ def add_candidates(
     first = leading(state.candidates)
     if any(c in first for c in found):
         selected = preselected(light_map, lights, stored, state.candidates, state.aligned)
-        if leads(selected) and not any(no_better(selected[0], other) for other in state.tried):
+        if leads(selected, state.looks) and not any(
+            no_better(selected[0], other) for other in state.tried
+        ):
             state.tried.append(selected[0])
             prove_best(lights, stored, light_map, state)
             return None if state.proven else selected[0].candidate
     return None
 
 
-def leads(finalists: Sequence[Finalist]) -> bool:
-    """Whether the first of some finalists stands out from those that are other views."""
+def leads(finalists: Sequence[Finalist], looks: int) -> bool:
+    """Whether the first of some finalists stands out.
+
+    Parameters
+    ----------
+    finalists : sequence of Finalist
+        Best first.
+    looks : int
+        Looks taken so far.
+
+    Returns
+    -------
+    bool
+        Where its picture is better than chance would bring about in so many looks, or its evened
+        correlation leads over those that are other views.
+    """
     if not finalists:
         return False
     first, *others = finalists
-    second = next((o for o in others if not same_view(first.camera, o.camera, SAME_SHARE)), None)
-    return first.score - (second.score if second else 0.0) >= LEAD_WORTH_PROVING
+    if first.picture_log10_odds >= log10_tried(looks):
+        return True
+    rivals = (o.score for o in others if not same_view(first.camera, o.camera, SAME_SHARE))
+    return first.score - max(rivals, default=0.0) >= LEAD_WORTH_PROVING
 
 
 def no_better(finalist: Finalist, other: Finalist) -> bool:
     """Whether a finalist is the same view as another and fits hardly better."""
     same = same_view(finalist.camera, other.camera, SAME_SHARE)
-    return same and finalist.score < other.score + LEAST_GAIN
+    return (
+        same
+        and finalist.score < other.score + LEAST_GAIN
+        and finalist.picture_log10_odds < other.picture_log10_odds + LEAST_GAIN_LOG10_ODDS
+    )
 
 
 def prove_best(
@@ -199,21 +224,21 @@ def prove_best(
     rival = others[0] if others else None
     share = first.share
     camera = solution.image.stored_camera(solution.camera, stored)
-    rival_towns, rival_picture = 0.0, 0.0
-    if rival:
-        rival_towns, rival_picture = finalist_log10_odds(light_map, lights, rival)
+    picture = picture_proof(solution.image, camera, solution.levels, COMPARED_PX)
     evidence = Evidence(
         ncc=first.ncc,
         runner_up_ncc=max((f.ncc * f.share / share for f in others), default=0.0),
         field_share=share,
         even_ncc=first.even_ncc,
-        runner_up_even_ncc=rival.score / share if rival else 0.0,
+        runner_up_even_ncc=max((f.score / share for f in others), default=0.0),
         coarse_z=coarse_z([c.score for c in state.candidates]),
         town_log10_odds=proof.log10_odds - tried,
         patch_log10_odds=left_out.log10_odds - tried,
-        runner_up_log10_odds=rival_towns - tried,
-        picture_log10_odds=picture_proof(solution.image, camera, solution.levels) - tried,
-        runner_up_picture_log10_odds=rival_picture - tried,
+        runner_up_log10_odds=(
+            finalist_log10_odds(light_map, lights, rival) - tried if rival else -tried
+        ),
+        picture_log10_odds=picture - tried,
+        runner_up_picture_log10_odds=(rival.picture_log10_odds if rival else 0.0) - tried,
         towns=proof.towns,
         met_towns=proof.met,
         patches=agreeing_patches(solution.refinement),

@@ -17,7 +17,6 @@ from regengine.evidence import (
     finalist_log10_odds,
     held_out,
     log10_tried,
-    picture_proof,
     towns_proof,
 )
 from regengine.finalists import compare_finalists
@@ -98,28 +97,11 @@ def test_odds_of_a_finalist(near_nadir: Solved) -> None:
     fine = near_nadir.fine(near_nadir.frame.path)
     both = PhotoLights(sharp=fine, hazy=fine, flat=fine)
     finalist = near_nadir.best.finalists[0]
-    assert min(finalist_log10_odds(light_map(), both, finalist)) > 10.0
+    assert finalist_log10_odds(light_map(), both, finalist) > 10.0
     away = replace(finalist, camera=turned(finalist.camera, [0.2, 0.0, 0.0]))
-    # One in a million places does as well: a single one is tried here
-    towns, picture = finalist_log10_odds(light_map(), both, away)
-    assert towns < 3.0
-    assert picture < LOG10_ATTITUDES_PER_LOOK
+    assert finalist_log10_odds(light_map(), both, away) < 3.0
     sky = replace(finalist, camera=turned(finalist.camera, [2.5, 0.0, 0.0]))
-    assert finalist_log10_odds(light_map(), both, sky) == (0.0, 0.0)
-
-
-@pytest.mark.parametrize("name", ["near_nadir", "oblique", "slanted"])
-def test_the_picture_proves_the_right_camera_alone(
-    name: str, request: pytest.FixtureRequest
-) -> None:
-    solved: Solved = request.getfixturevalue(name)
-    solution, camera = solved.best.solution, solved.best.camera
-    odds = picture_proof(solution.image, camera, solution.levels)
-    assert odds > LOG10_ATTITUDES_PER_LOOK + 3.0
-    field = max(camera.width_px, camera.height_px) / camera.focal_px
-    for turn in ([0.0, 0.1 * field, 0.0], [0.0, 0.0, 0.5], [0.05 * field, 0.15 * field, 0.2]):
-        wrong = turned(camera, turn)
-        assert picture_proof(solution.image, wrong, solution.levels) < LOG10_ATTITUDES_PER_LOOK
+    assert finalist_log10_odds(light_map(), both, sky) == 0.0
 
 
 @pytest.mark.parametrize(

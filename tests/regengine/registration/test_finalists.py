@@ -55,7 +55,9 @@ def test_the_right_candidate_stands_out_on_finer_images(near_nadir: Solved) -> N
     )
     assert found[0].candidate is right
     assert 1 <= len(found) <= FINALISTS
-    assert [f.score for f in found] == sorted((f.score for f in found), reverse=True)
+    odds = [f.picture_log10_odds for f in found]
+    assert odds == sorted(odds, reverse=True)
+    assert odds[0] > max([0.0, *odds[1:]]) + 3.0
     pairs = [(a, b) for k, a in enumerate(found) for b in found[k + 1 :]]
     assert not any(same_view(a.camera, b.camera, SAME_SHARE) for a, b in pairs)
 
@@ -63,15 +65,17 @@ def test_the_right_candidate_stands_out_on_finer_images(near_nadir: Solved) -> N
 def test_finalists_are_ordered_by_what_they_are_worth(
     near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a narrow field a higher correlation is expected."""
+    """Of a narrow field a higher correlation is expected; the odds of the picture go before."""
     fine = near_nadir.fine(near_nadir.frame.path)
     wide = near_nadir.best.finalists[0].candidate
     turned_away = turned(wide.camera, [0.0, 0.0, 2.0])
     tele = replace(wide, camera=replace(turned_away, focal_px=16.0 * wide.camera.focal_px))
     reached = {id(wide): 0.5, id(tele): 0.8}
+    odds = {id(wide): 4.0, id(tele): 4.0}
 
-    def aligned(light_map: object, image: object, stored: object, f: Finalist, _: int) -> Finalist:
-        return replace(f, even_ncc=reached[id(f.candidate)])
+    def aligned(_map: object, _i: object, _l: object, _s: object, f: Finalist, _: int) -> Finalist:
+        this = id(f.candidate)
+        return replace(f, even_ncc=reached[this], picture_log10_odds=odds[this])
 
     monkeypatch.setattr(finalists, "aligned_finalist", aligned)
     found = compare_finalists(light_map(), both(fine), near_nadir.best.camera, [tele, wide], {})
@@ -79,6 +83,9 @@ def test_finalists_are_ordered_by_what_they_are_worth(
     reached[id(wide)] = 0.2
     found = compare_finalists(light_map(), both(fine), near_nadir.best.camera, [tele, wide], {})
     assert [f.candidate for f in found] == [tele, wide]
+    odds[id(wide)] = 5.0
+    found = compare_finalists(light_map(), both(fine), near_nadir.best.camera, [tele, wide], {})
+    assert [f.candidate for f in found] == [wide, tele]
 
 
 def test_nothing_is_aligned_twice_and_glows_are_left_out_where_that_is_better(
@@ -90,7 +97,7 @@ def test_nothing_is_aligned_twice_and_glows_are_left_out_where_that_is_better(
     glowing = replace(found, look=replace(found.look, hazy=True))
     calls: list[tuple[bool, int]] = []
 
-    def aligned(light_map: object, image: object, stored: object, f: Finalist, px: int) -> Finalist:
+    def aligned(_map: object, _i: object, _l: object, _s: object, f: Finalist, px: int) -> Finalist:
         calls.append((f.candidate.look.hazy, px))
         return replace(f, even_ncc=0.3 if f.candidate.look.hazy else 0.5)
 

@@ -20,16 +20,19 @@ from regengine.enough import (
     PROVEN_MARGIN,
     PROVEN_PICTURE_LOG10_ODDS,
 )
-from regengine.evidence import CLEAR_MARGIN
+from regengine.evidence import CLEAR_MARGIN, log10_tried
 from regengine.finalists import Aligned, Finalist
 from regengine.hypotheses import PhotoLights
 from regengine.search import (
     LEAD_WORTH_PROVING,
     LEAST_GAIN,
+    LEAST_GAIN_LOG10_ODDS,
     Proven,
     SearchState,
     add_candidates,
     last_chance,
+    leads,
+    no_better,
     search_one,
 )
 from regengine.search_window import SearchWindow
@@ -102,6 +105,25 @@ def test_what_stands_out_is_proven_at_once_and_once(proven: Proven, proofs: list
     assert proofs == [0.7, again]
     assert len(state.candidates) == 7
     assert [c.ncc for c in state.candidates] == sorted(c.ncc for c in state.candidates)[::-1]
+
+
+def test_a_picture_that_stands_out_is_proven_at_once_and_once(proven: Proven) -> None:
+    """Though another place correlates nearly as well."""
+    first, second = (
+        Finalist(camera=c.camera, ncc=0.4, even_ncc=0.4, candidate=c)
+        for c in candidates(proven, [0.4, 0.4])
+    )
+    assert not leads([first, second], 10)
+    told = replace(first, picture_log10_odds=log10_tried(10))
+    assert leads([told, second], 10)
+    assert not leads([told, second], 11)
+    better = replace(second, even_ncc=0.4 + 1.1 * LEAD_WORTH_PROVING)
+    assert leads([better, first], 10)
+    assert not leads([first, second, better], 10)
+    assert no_better(told, told)
+    gained = told.picture_log10_odds + LEAST_GAIN_LOG10_ODDS
+    assert not no_better(replace(told, picture_log10_odds=gained), told)
+    assert not no_better(second, first)
 
 
 def test_nothing_found_is_nothing_to_prove(proven: Proven, proofs: list[float]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from regengine import search
 from regengine.candidates import field_share
 from regengine.confidence import probability
-from regengine.evidence import CLEAR_PICTURE_LOG10_ODDS
+from regengine.evidence import CLEAR_PICTURE_LOG10_ODDS, log10_tried
 from regengine.finalists import Finalist
 from regengine.hypotheses import PhotoLights
 from regengine.search import Proven, SearchState, better, prove_best, standing
@@ -180,7 +180,12 @@ def test_the_runner_up_is_told_as_if_it_had_the_proposals_field(
     best = near_nadir.best
     first = best.finalists[0]
     wrong = elsewhere(best).camera
-    rival = replace(first, camera=replace(wrong, focal_px=longer * wrong.focal_px), ncc=0.5)
+    rival = replace(
+        first,
+        camera=replace(wrong, focal_px=longer * wrong.focal_px),
+        ncc=0.5,
+        picture_log10_odds=1.5,
+    )
     shares = [field_share(first.camera), field_share(rival.camera)]
     assert shares == pytest.approx([1.0, 1.0 if longer == 1.0 else (37.0 / 180.0) ** 0.5], rel=0.03)
 
@@ -199,4 +204,4 @@ def test_the_runner_up_is_told_as_if_it_had_the_proposals_field(
     assert evidence.even_ncc == first.even_ncc
     assert evidence.runner_up_even_ncc == pytest.approx(rival.even_ncc * shares[1] / shares[0])
     assert evidence.picture_log10_odds > CLEAR_PICTURE_LOG10_ODDS
-    assert evidence.runner_up_picture_log10_odds < 0.0
+    assert evidence.runner_up_picture_log10_odds == pytest.approx(1.5 - log10_tried(10))
