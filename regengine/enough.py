@@ -15,8 +15,8 @@ LONELY_Z = 8.0
 # and so does what is probable enough to be accepted and leads, contrast evened, as no wrong camera
 # does
 EVEN_NCC = 0.2
-# and so does a picture that one of ten thousand searches would bring about by chance; some 80 wrong
-# finalists of the training half stayed below 0
+# and so does such a one whose picture one of ten thousand searches would bring about by chance;
+# some 80 wrong finalists of the training half stayed below 0
 PROVEN_PICTURE_LOG10_ODDS = 4.0
 
 
@@ -26,7 +26,6 @@ def is_proof(evidence: Evidence) -> bool:
     return (
         sure
         or stands_alone(evidence)
-        or (evidence.clear_picture and evidence.picture_log10_odds >= PROVEN_PICTURE_LOG10_ODDS)
         or (
             evidence.log10_odds >= LONELY_LOG10_ODDS
             and evidence.margin >= LONELY_MARGIN
@@ -36,10 +35,14 @@ def is_proof(evidence: Evidence) -> bool:
 
 
 def stands_alone(evidence: Evidence) -> bool:
-    """Whether the evened pictures lead as those of no wrong camera do, and the rest agrees."""
-    return (
+    """Whether the picture is no chance, or leads as that of no wrong camera does, and all agrees.
+
+    The picture tells the place and not how precise the fit is: that is in the probability.
+    """
+    clear = evidence.clear_picture and evidence.picture_log10_odds >= PROVEN_PICTURE_LOG10_ODDS
+    leads = (
         evidence.met_towns >= FEW_TOWNS
         and evidence.even_ncc * evidence.field_share >= EVEN_NCC
         and evidence.even_margin >= CLEAR_MARGIN
-        and probability(evidence) >= default_accept_probability()
     )
+    return (clear or leads) and probability(evidence) >= default_accept_probability()

@@ -20,7 +20,7 @@ from regengine.enough import (
     PROVEN_MARGIN,
     PROVEN_PICTURE_LOG10_ODDS,
 )
-from regengine.evidence import CLEAR_MARGIN, log10_tried
+from regengine.evidence import CLEAR_MARGIN, FEW_TOWNS, log10_tried
 from regengine.finalists import Aligned, Finalist
 from regengine.hypotheses import PhotoLights
 from regengine.search import (
@@ -178,14 +178,18 @@ def test_evened_pictures_that_agree_as_no_wrong_camera_does_end_the_search(
 
 
 def test_a_picture_that_is_no_chance_ends_the_search(proven: Proven) -> None:
-    """Where towns are few and other places correlate nearly as well."""
+    """Where towns are few and other places correlate nearly as well, if it is probable enough."""
     picture = {
-        "town_log10_odds": -6.0,
-        "patch_log10_odds": -5.0,
-        "ncc": 0.5,
-        "runner_up_ncc": 0.45,
+        "town_log10_odds": 8.0,
+        "patch_log10_odds": 8.0,
+        "runner_up_log10_odds": -8.0,
+        "ncc": 0.6,
+        "runner_up_ncc": 0.3,
+        "coarse_z": 3.0,
+        "met_towns": FEW_TOWNS - 1,
         "even_ncc": 0.5,
         "runner_up_even_ncc": 0.45,
+        "field_share": 1.0,
         "picture_log10_odds": PROVEN_PICTURE_LOG10_ODDS,
         "runner_up_picture_log10_odds": -1.0,
     }
@@ -193,6 +197,7 @@ def test_a_picture_that_is_no_chance_ends_the_search(proven: Proven) -> None:
     for figure, value in (
         ("picture_log10_odds", PROVEN_PICTURE_LOG10_ODDS - 0.1),
         ("runner_up_picture_log10_odds", 0.1),
+        ("town_log10_odds", -8.0),
     ):
         assert not SearchState(best=with_evidence(proven, **{**picture, figure: value})).proven
 
