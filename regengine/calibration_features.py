@@ -87,8 +87,8 @@ _ALL = (
     ),
     Feature(
         name="picture_odds",
-        low=-10.0,
-        high=12.0,
+        low=-4.0,
+        high=6.0,
         raw=_picture_above_rival,
         text="log10 odds of the picture as a whole against shifts of itself, over the runner-up's",
     ),
