@@ -82,7 +82,7 @@ class SparseParameters:
     turn_step_deg: float = 4.0
     scale_free: bool = False
     weighed: int = 400
-    kept: int = 20
+    kept: int = 60
     scales: tuple[float, ...] = (1.0,)
     mirrored: tuple[bool, ...] = (False,)
 

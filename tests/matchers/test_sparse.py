@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from matchers.asterism_towns import (
     FARTHEST_INCIDENCE_DEG,
     MapTowns,
-    suitable_level,
     towns_around,
 )
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
+from matchers.nadir_view import suitable_level
 from matchers.photo_light import LightImage
 from matchers.pose import moved
 from matchers.pyramid import pyramid
