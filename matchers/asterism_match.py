@@ -101,23 +101,29 @@ def distinct(
 
     Two are the same when they place the points together, or share half of their inliers.
     """
-    kept: list[Attitude] = []
-    shown: list[FloatArray] = []
-    pairs: list[set[tuple[int, int]]] = []
+    if not attitudes:
+        return []
+    best = sorted(attitudes, key=lambda a: -a.log10_odds)
     limit = 4.0 * parameters.sigma_rad + parameters.sigma_share * spread(vectors)
-    for attitude in sorted(attitudes, key=lambda a: -a.log10_odds):
+    placed = np.stack(
+        [rescaled(flipped(vectors, a.mirrored), a.scale) @ a.rotation.T for a in best]
+    )
+    most = 1 + max(int(a.inliers[:, 0].max(initial=0)) for a in best)
+    partners = np.full((len(best), most), -1, np.intp)
+    for number, attitude in enumerate(best):
+        partners[number, attitude.inliers[:, 0]] = attitude.inliers[:, 1]
+    paired = partners >= 0
+    fewest = paired.sum(axis=1)
+    kept: list[int] = []
+    for number in range(len(best)):
         if len(kept) == parameters.kept:
             break
-        seen = rescaled(flipped(vectors, attitude.mirrored), attitude.scale)
-        placed = seen @ attitude.rotation.T
-        mine = {(int(a), int(b)) for a, b in attitude.inliers}
-        if any(2 * len(mine & its) > min(len(mine), len(its)) for its in pairs):
-            continue
-        if all(float(np.linalg.norm(placed - other, axis=1).mean()) >= limit for other in shown):
-            kept.append(attitude)
-            shown.append(placed)
-            pairs.append(mine)
-    return kept
+        shared = (paired[number] & (partners[kept] == partners[number])).sum(axis=1)
+        apart = np.linalg.norm(placed[kept] - placed[number], axis=2).mean(axis=1)
+        alike = 2 * shared > np.minimum(fewest[number], fewest[kept])
+        if not (alike | (apart < limit)).any():
+            kept.append(number)
+    return [best[number] for number in kept]
 
 
 def match_rays(
