@@ -36,7 +36,8 @@ class Look:
     ``hazy`` takes the photo's light image that keeps broad glows and ``flat`` the one without dark
     and bright ends, see `PhotoLights`. ``clock_s`` is how far the clock is taken to be behind at
     offset 0. ``sparse`` looks for figures of towns
-    instead of comparing pictures, with the focal length divided by each step of ``ladder``.
+    instead of comparing pictures, with the focal length divided by each step of ``ladder``;
+    ``thorough`` takes more towns for them, where the camera likely is.
     """
 
     offset_km: float
@@ -50,6 +51,7 @@ class Look:
     clock_s: float = 0.0
     sparse: bool = False
     ladder: tuple[float, ...] = (1.0,)
+    thorough: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

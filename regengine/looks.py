@@ -17,6 +17,9 @@ from regengine.track import Track
 FloatArray = NDArray[np.float64]
 
 MOST_SURPRISE = 18.0  # no search comes that far
+# Figures of more towns take a third more time, and pay where the camera likely is: of 23 hard
+# frames of the training half they found 8 at their places, the usual ones 3
+THOROUGH_SURPRISE = 4.0
 LEAST_SHARE = 1e-9  # of probability, that a logarithm can be taken of
 
 
@@ -72,8 +75,9 @@ def plan(
                 if kind.surprise + surprise >= MOST_SURPRISE:
                     break
                 options.append((kind.surprise + surprise, number, -offset, which))
-    for _, number, minus_offset, which in sorted(options):
-        yield look_of_kind(kinds[which], tracks[number], -minus_offset, stored)
+    for surprise, number, minus_offset, which in sorted(options):
+        look = look_of_kind(kinds[which], tracks[number], -minus_offset, stored)
+        yield replace(look, thorough=look.sparse and surprise < THOROUGH_SURPRISE)
 
 
 def likely_offsets(track: Track, spacing_km: float) -> list[tuple[float, float]]:
