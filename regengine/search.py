@@ -212,12 +212,15 @@ def prove_best(
     finalists = compare_finalists(light_map, lights, stored, state.candidates, state.aligned)
     if not finalists:
         return
-    first, *others = finalists
-    if first.candidate not in state.fitted:
-        state.fitted[first.candidate] = best_fit(light_map, lights, stored, first)
-    fit = state.fitted[first.candidate]
-    if fit is None:
-        return
+    for first in finalists:
+        if first.candidate not in state.fitted:
+            state.fitted[first.candidate] = best_fit(light_map, lights, stored, first)
+        fit = state.fitted[first.candidate]
+        if fit is not None:
+            break
+    else:
+        return  # the photo holds too little, wherever it may lie
+    others = [finalist for finalist in finalists if finalist is not first]
     solution, left_out = fit.solution, fit.left_out
     proof, photo_towns, view = towns_proof(solution.image, solution.camera, solution.levels)
     tried = log10_tried(state.looks)
@@ -249,7 +252,7 @@ def prove_best(
         solution=solution,
         camera=camera,
         evidence=evidence,
-        finalists=tuple(finalists),
+        finalists=(first, *others),
         photo_towns=photo_towns,
         met=proof.met_towns,
         view=view,

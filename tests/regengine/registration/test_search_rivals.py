@@ -205,3 +205,33 @@ def test_the_runner_up_is_told_as_if_it_had_the_proposals_field(
     assert evidence.runner_up_even_ncc == pytest.approx(rival.even_ncc * shares[1] / shares[0])
     assert evidence.picture_log10_odds > CLEAR_PICTURE_LOG10_ODDS
     assert evidence.runner_up_picture_log10_odds == pytest.approx(1.5 - log10_tried(10))
+
+
+def test_what_cannot_be_fitted_is_a_rival_and_hides_nothing(
+    near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best = near_nadir.best
+    second = best.finalists[0]
+    candidate = replace(second.candidate, camera=elsewhere(best).camera)
+    first = replace(
+        second, candidate=candidate, camera=candidate.camera, even_ncc=second.even_ncc + 0.1
+    )
+    fitted = search.best_fit
+
+    def compared(*_: object) -> list[Finalist]:
+        return [first, second]
+
+    def fit_of(light_map: object, lights: object, stored: object, finalist: Finalist) -> object:
+        if finalist is first:
+            return None
+        return fitted(light_map, lights, stored, finalist)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(search, "compare_finalists", compared)
+    monkeypatch.setattr(search, "best_fit", fit_of)
+    state = SearchState(candidates=[candidate, second.candidate], looks=10)
+    fine = near_nadir.fine(near_nadir.frame.path)
+    prove_best(PhotoLights(sharp=fine, hazy=fine, flat=fine), best.camera, light_map(), state)
+    assert state.best is not None
+    assert state.best.finalists == (second, first)
+    assert state.best.evidence.runner_up_even_ncc == pytest.approx(first.even_ncc)
+    assert state.best.evidence.even_margin < 0.0
