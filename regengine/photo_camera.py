@@ -53,12 +53,15 @@ CAPTION_SHARE = 0.6
 CAPTION_REACH = 0.12
 CAPTION_START_PX = 3
 DAY_LIGHT = 0.18  # median linear luminance of a frame exposed for daylight (mid grey)
+# and its darkest tenth is brighter than this: that of such photographs of ground by day has 0.12
+# and more, lightning over half a night frame leaves it at 0.04
+DAY_DARKEST, DAY_DARKEST_SHARE = 0.07, 0.1
 
 
 def nothing_to_register(light: LinearLight, any_category: bool) -> Reason | None:
     """Why a photo need not be searched for cities at all; None where it must."""
-    middle = float(np.median(light.light[::4, ::4]))
-    if middle > DAY_LIGHT and not any_category:
+    darkest, middle = np.quantile(light.light[::4, ::4], [DAY_DARKEST_SHARE, 0.5])
+    if middle > DAY_LIGHT and darkest > DAY_DARKEST and not any_category:
         return Reason(
             code="not_a_night_city_frame",
             text=f"the frame is bright all over (median linear light {middle:.2f}), not a night "

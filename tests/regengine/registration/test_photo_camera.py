@@ -81,6 +81,13 @@ def test_a_day_frame_is_not_searched() -> None:
     assert nothing_to_register(linear(night()), any_category=False) is None
 
 
+def test_lightning_over_half_a_night_frame_is_no_day() -> None:
+    light = np.full((100, 150), 0.4, np.float32)
+    light[:20] = 0.04
+    assert np.median(light) > 0.18
+    assert nothing_to_register(linear(light), any_category=False) is None
+
+
 def test_diffuse_light_goes_and_towns_stay() -> None:
     for image in images_of(linear(night())):
         assert image.factor == 0.5
