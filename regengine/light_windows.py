@@ -36,6 +36,14 @@ class HasWindows(Protocol):
         ...
 
 
+class HasOverview(HasWindows, Protocol):
+    """What the order of the search needs of it besides."""
+
+    def overview(self, resolution_deg: float) -> LightGrid | None:
+        """All of it at a coarse resolution; None where that would take long."""
+        ...
+
+
 def ground_sample_km(camera: Camera) -> float:
     """Size on the ground of a pixel that looks straight down."""
     _, _, height_m = ecef_to_geodetic(camera.position_ecef_m)

@@ -85,6 +85,8 @@ def plan_sweeps(tracks: Sequence[Track], limb: Limb, focal_known: bool) -> Itera
             total = surprise + MIRROR_SURPRISE * mirrored + HAZY_SURPRISE * hazy
             middle, length = 0.5 * (offsets[0] + offsets[-1]), abs(offsets[-1] - offsets[0])
             total += float(offset_surprise(middle, track, length + STEP_KM))
+            places = track.place_surprise(np.array(offsets))
+            total -= float(np.log(np.mean(np.exp(-places))))
             total += math.log(len(offsets))  # what it costs
             if track.shares_start:
                 offsets = tuple(o for o in offsets if o != 0.0)

@@ -83,7 +83,7 @@ def plan(
 def likely_offsets(track: Track, spacing_km: float) -> list[tuple[float, float]]:
     """Offsets a spacing apart at which it may be night, the likeliest first, and their surprise."""
     offsets = np.array(night_offsets(track, spacing_km))
-    surprise = offset_surprise(offsets, track, spacing_km)
+    surprise = offset_surprise(offsets, track, spacing_km) + track.place_surprise(offsets)
     order = np.argsort(surprise, kind="stable")
     return list(zip(offsets[order].tolist(), surprise[order].tolist(), strict=True))
 

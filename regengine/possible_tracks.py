@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from matchers.earth import SEMI_MAJOR_M
 from matchers.pose import moved
+from regengine.likely_places import LitGround, place_surprise
 from regengine.nadir_orbit import nadir_track_positions
 from regengine.offset_belief import (
     OffsetBelief,
@@ -40,11 +41,13 @@ STATE_SIGMA_ACROSS_KM = 5.0
 USUAL_CLOCK_S, WIDEST_CLOCK_S = 120.0, 600.0
 HOUR_S = 3600.0
 MOST_HOURS = 12
-# How often is not measured: the simulated trials of both halves are drawn with 80, 8 and 12 % (the
-# latter of one hour), so recall by clock flatters there. Further hours, of local time, are rare,
-# since cameras on board keep UTC. Only the order of looks depends on it
-MINUTES_SURPRISE = -math.log(0.08 / 0.80)
-HOUR_SURPRISE = -math.log(0.06 / 0.80)
+# Nothing measures how often: the archive blanks the times that it finds wrong. Nine frames with
+# fresh element sets were all within two minutes; Laplace's rule of succession, over right, minutes
+# and hours, makes that 10 to 1 to 1 (an hour: half to either side). Further hours, of local time,
+# are rare, since cameras on board keep UTC. Only the order of looks depends on it
+FRAMES_WITHIN_USUAL = 9
+MINUTES_SURPRISE = math.log(FRAMES_WITHIN_USUAL + 1.0)
+HOUR_SURPRISE = math.log(2.0 * (FRAMES_WITHIN_USUAL + 1.0))
 FURTHER_HOURS_SURPRISE, EACH_HOUR_SURPRISE = 6.5, 0.1
 # Of the archive's night frames 2 % contradict their orbit by hundreds of kilometres
 ALTERNATIVE_SURPRISE = 3.0
@@ -52,7 +55,9 @@ ALTERNATIVE_SURPRISE = 3.0
 NIGHT_SUN_DEG = 10.0
 
 
-def tracks_for(position: CameraPosition, clock_window_s: float | None) -> tuple[Track, ...]:
+def tracks_for(
+    position: CameraPosition, clock_window_s: float | None, lit: LitGround | None = None
+) -> tuple[Track, ...]:
     """The tracks along which the camera may have been.
 
     Parameters
@@ -61,6 +66,8 @@ def tracks_for(position: CameraPosition, clock_window_s: float | None) -> tuple[
         Believed position.
     clock_window_s : float or None
         The camera's clock is at most this wrong; None believes two minutes, but ends nowhere.
+    lit : LitGround, optional
+        Where the ground is lit; without it frames are as likely everywhere.
 
     Returns
     -------
@@ -70,9 +77,9 @@ def tracks_for(position: CameraPosition, clock_window_s: float | None) -> tuple[
         of the alternative position follow.
     """
     if position.alternative is not None:
-        others = tracks_for(position.alternative, clock_window_s)
+        others = tracks_for(position.alternative, clock_window_s, lit)
         return (
-            *tracks_for(replace(position, alternative=None), clock_window_s),
+            *tracks_for(replace(position, alternative=None), clock_window_s, lit),
             *(replace(t, surprise=t.surprise + ALTERNATIVE_SURPRISE) for t in others),
         )
     widest_s = WIDEST_CLOCK_S if clock_window_s is None else clock_window_s
@@ -81,18 +88,19 @@ def tracks_for(position: CameraPosition, clock_window_s: float | None) -> tuple[
         speed_km_s = circular_speed_km_s(position)
         usual_s = min(widest_s, USUAL_CLOCK_S)
         usual = believed_clock(slide, 0.0, usual_s, speed_km_s)
-        tracks = [_tle_track(position, usual, (0.0, usual_s), 0)]
+        tracks = [_tle_track(position, usual, (0.0, usual_s), 0, lit)]
         if widest_s > USUAL_CLOCK_S:
             minutes = believed_clock(slide, USUAL_CLOCK_S, widest_s, speed_km_s)
-            tracks.append(_tle_track(position, minutes, (USUAL_CLOCK_S, widest_s), 0))
+            tracks.append(_tle_track(position, minutes, (USUAL_CLOCK_S, widest_s), 0, lit))
         if clock_window_s is None:
             for hours in range(1, MOST_HOURS + 1):
                 tracks += [
-                    _tle_track(position, usual, (0.0, usual_s), sign * hours) for sign in (1, -1)
+                    _tle_track(position, usual, (0.0, usual_s), sign * hours, lit)
+                    for sign in (1, -1)
                 ]
         return tuple(tracks)
     if position.velocity_ecef_m_s is not None:
-        return (_state_track(position, widest_s),)
+        return (_state_track(position, widest_s, lit),)
     return tuple(_nadir_track(position, ascending) for ascending in (True, False))
 
 
@@ -113,7 +121,11 @@ def believed_clock(
 
 
 def _tle_track(
-    position: CameraPosition, belief: OffsetBelief, clock_range_s: tuple[float, float], hours: int
+    position: CameraPosition,
+    belief: OffsetBelief,
+    clock_range_s: tuple[float, float],
+    hours: int,
+    lit: LitGround | None,
 ) -> Track:
     """The orbit of an element set, from where it has the station by a clock so many hours off.
 
@@ -145,6 +157,9 @@ def _tle_track(
         limit = np.sin(np.radians(NIGHT_SUN_DEG)) * np.linalg.norm(there, axis=1)
         return np.asarray(there @ sun < limit)
 
+    def surprise_at(offsets_km: FloatArray) -> FloatArray:
+        return place_surprise(places(np.asarray(offsets_km, float)), lit, sun)
+
     def across(offset_km: float) -> float:
         unknown_s = min(abs(UNKNOWN_CLOCK_SHARE * offset_km / speed_km_s), most_s)
         if least_s > 0.0:
@@ -171,10 +186,11 @@ def _tle_track(
         clock_s=off_s,
         surprise=surprise,
         may_be_night=may_be_night,
+        place_surprise=surprise_at,
     )
 
 
-def _state_track(position: CameraPosition, clock_window_s: float) -> Track:
+def _state_track(position: CameraPosition, clock_window_s: float, lit: LitGround | None) -> Track:
     """A great circle over the ground along a known velocity."""
     velocity = position.velocity_ecef_m_s
     assert velocity is not None
@@ -182,6 +198,9 @@ def _state_track(position: CameraPosition, clock_window_s: float) -> Track:
 
     def at(offset_km: float) -> FloatArray:
         return moved(position.position_ecef_m, velocity, 1e3 * offset_km, 0.0, 0.0)
+
+    def surprise_at(offsets_km: FloatArray) -> FloatArray:
+        return place_surprise(np.array([at(offset) for offset in offsets_km]), lit, None)
 
     slide = nadir_belief(position.sigma_along_km)
     belief = believed_clock(slide, 0.0, min(clock_window_s, USUAL_CLOCK_S), speed_km_s)
@@ -197,6 +216,7 @@ def _state_track(position: CameraPosition, clock_window_s: float) -> Track:
         sigma_across_km=lambda _: max(position.sigma_cross_km, STATE_SIGMA_ACROSS_KM),
         sigma_up_km=position.sigma_radial_km,
         speed_km_s=speed_km_s,
+        place_surprise=surprise_at,
     )
 
 

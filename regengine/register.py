@@ -14,8 +14,9 @@ from regengine.frame import Frame
 from regengine.hint_search import hinted_place, promising, search_hinted
 from regengine.hints import Hints
 from regengine.image import brought_down, read_linear_light
-from regengine.light_windows import HasWindows, ground_sample_km
+from regengine.light_windows import HasOverview, ground_sample_km
 from regengine.lights.map import LightMap
+from regengine.likely_places import lit_ground
 from regengine.limb_sweep import plan_sweeps
 from regengine.looks import plan
 from regengine.orbit import CameraPosition
@@ -118,7 +119,7 @@ def register_frame(
 def search_frame(
     frame: Frame,
     position: CameraPosition,
-    light_map: HasWindows,
+    light_map: HasOverview,
     parameters: RegisterParams,
     hints: Hints | None = None,
 ) -> SearchState:
@@ -152,7 +153,7 @@ def search_frame(
         return state
     limb = limb_of_photo(light, stored, focal_known, altitude_km)
     lights = lights_of_photo(light, ground_sample_km(stored) / light.factor, limb, finest)
-    tracks = tracks_for(position, parameters.clock_window_s)
+    tracks = tracks_for(position, parameters.clock_window_s, lit_ground(light_map))
     window = SearchWindow(light_map, altitude_km)
     hinted = None
     if hints is not None and position.velocity_ecef_m_s is not None:

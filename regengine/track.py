@@ -46,6 +46,9 @@ class Track:
     may_be_night : callable
         Offsets in kilometres, shape (n,) → whether a camera there may have photographed city
         lights, shape (n,).
+    place_surprise : callable
+        Offsets in kilometres, shape (n,) → how unlikely such photographs are there, as against
+        elsewhere, a negative logarithm, shape (n,).
     """
 
     name: str
@@ -60,6 +63,7 @@ class Track:
     shares_start: bool = False
     surprise: float = 0.0
     may_be_night: Callable[[FloatArray], NDArray[np.bool_]] = lambda km: np.ones(len(km), bool)
+    place_surprise: Callable[[FloatArray], FloatArray] = lambda km: np.zeros(len(km))
 
     @property
     def reach_km(self) -> float:

@@ -9,9 +9,12 @@ from pathlib import Path
 
 from matchers.light_grid import LightGrid
 from regengine.errors import ConfigError, LightMapError
-from regengine.lights.mosaic import Region, fill, output_grid, placed_in
+from regengine.lights.mosaic import Region, factor_for, fill, output_grid, placed_in
 from regengine.lights.readers import open_source
 from regengine.lights.source import LightMapInfo, LightSource
+
+# A world of 0.1 degrees: 0.1 s. That of a map of 15 arc seconds without overviews took 20 s
+OVERVIEW_PIXELS = 7_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +81,23 @@ class LightMap:
             saturation=filled.saturation,
         )
 
+    def overview(self, resolution_deg: float) -> LightGrid | None:
+        """All of the map at a coarse resolution, where that need not read all of its pixels.
+
+        Parameters
+        ----------
+        resolution_deg : float
+            As for `window`.
+
+        Returns
+        -------
+        LightGrid or None
+            None where the maps hold no overviews of that kind and are large.
+        """
+        if sum(pixels_read(source, resolution_deg) for source in self.sources) > OVERVIEW_PIXELS:
+            return None
+        return self.window(*self.info.bounds, resolution_deg)
+
     def _outside_sentence(self, region: Region) -> str:
         info = self.info
         west, south, east, north = info.bounds
@@ -115,6 +135,13 @@ def open_light_map(
     # Steps are compared in octaves: 15 arcsec, the 16.2 of exports and the 20 of tiles are equal.
     sources.sort(key=lambda s: (s.info.kind != "radiance", round(math.log2(s.grid.step_deg))))
     return LightMap(sources=tuple(sources))
+
+
+def pixels_read(source: LightSource, resolution_deg: float) -> int:
+    """How many pixels of a map, or of its overviews, make all of it at a resolution."""
+    wanted = factor_for(source, resolution_deg)
+    at_hand = max(factor for factor in (1, *source.overview_factors) if factor <= wanted)
+    return source.grid.cols * source.grid.rows // at_hand**2
 
 
 def combined_info(infos: Sequence[LightMapInfo]) -> LightMapInfo:

@@ -13,6 +13,7 @@ from light_map_makers import STEP, blob, centroid, write_geotiff
 
 from regengine.errors import ConfigError, LightMapError
 from regengine.lights import LightMap, open_light_map
+from regengine.lights.build import build_map
 from regengine.lights.radiance import display_saturation, log_radiance
 
 WORLD_STEP = 0.5  # a coarse world of 720 by 360 pixels stands for the fine one
@@ -257,3 +258,23 @@ def test_a_hairs_breadth_of_overlap_is_none(tmp_path: Path) -> None:
     grid = open_light_map([near, far]).window(0.0, -30 * STEP, 30 * STEP + hair, 0.0, STEP)
     assert grid.values.shape == (30, 30)
     assert grid.values.max() == 1.0
+
+
+def test_an_overview_is_all_of_the_map_at_a_coarse_resolution(world: LightMap) -> None:
+    whole = world.overview(2.0)
+    assert whole is not None
+    assert (whole.values.shape, whole.step_deg) == ((90, 180), 2.0)
+    means = log_radiance(world_samples()).reshape(90, 4, 180, 4).mean(axis=(1, 3))
+    np.testing.assert_allclose(whole.values, means, atol=1e-5)
+
+
+def test_a_large_map_without_overviews_is_not_read_for_one(tmp_path: Path) -> None:
+    """2,048 by 4,096 pixels: too many to be read, the overview of a built map is not."""
+    path = write_geotiff(tmp_path / "large.tif", np.full((2048, 4096), 3.0, np.float32))
+    plain = open_light_map([path])
+    assert plain.overview(16.0 * STEP) is None
+    build_map(plain, tmp_path / "built.tif")
+    overview = open_light_map([tmp_path / "built.tif"]).overview(16.0 * STEP)
+    assert overview is not None
+    assert overview.values.shape == (128, 256)
+    np.testing.assert_allclose(overview.values, np.log10(4.0), atol=1e-4)

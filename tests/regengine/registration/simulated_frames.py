@@ -117,6 +117,10 @@ class MemoryMap:
             step_deg=step,
         )
 
+    def overview(self, resolution_deg: float) -> LightGrid:
+        """As `regengine.lights.map.LightMap.overview`."""
+        return self.window(*self.info.bounds, resolution_deg)
+
 
 def halved(grid: LightGrid) -> LightGrid:
     """The mean of every two by two pixels."""

@@ -1,0 +1,148 @@
+"""Where and when city lights are photographed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyproj import Geod
+
+from matchers.earth import ecef_to_geodetic, geodetic_to_ecef
+from matchers.light_grid import LightGrid
+from regengine.likely_places import (
+    LIGHT_DEX,
+    LIGHT_SURPRISE,
+    REACH_KM,
+    SUN_DEG,
+    SUN_SURPRISE,
+    LitGround,
+    cells,
+    lit_ground,
+    place_surprise,
+    within_reach,
+)
+from regengine.looks import likely_offsets
+from regengine.orbit import position_from_elements
+from regengine.possible_tracks import tracks_for
+from regengine.sun_moon import sun_direction, sun_moon
+from regengine.tle import load_tle_file
+from tests.regengine.registration.recording_map import RecordingMap
+from tests.tle_lines import Elements
+
+WGS84 = Geod(ellps="WGS84")
+TIME = datetime(2016, 5, 1, 13, tzinfo=UTC)
+
+
+def world_with(*towns: tuple[float, float], step_deg: float = 0.5) -> LightGrid:
+    """One lit pixel around each longitude and latitude."""
+    rows, cols = round(180.0 / step_deg), round(360.0 / step_deg)
+    values = np.zeros((rows, cols), np.float32)
+    for lon, lat in towns:
+        values[int((90.0 - lat) / step_deg), int((lon + 180.0) / step_deg)] = 1.0
+    return LightGrid(
+        values=values,
+        lon0_deg=-180.0 + 0.5 * step_deg,
+        lat0_deg=90.0 - 0.5 * step_deg,
+        step_deg=step_deg,
+    )
+
+
+class OverviewMap(RecordingMap):
+    """A map with an overview, or without any."""
+
+    def __init__(self, whole: LightGrid | None) -> None:
+        super().__init__()
+        self.whole = whole
+
+    def overview(self, resolution_deg: float) -> LightGrid | None:
+        assert self.whole is None or resolution_deg == self.whole.step_deg
+        return self.whole
+
+
+@pytest.mark.parametrize(
+    "town", [(10.25, 0.25), (-179.75, 45.25), (100.25, -72.75), (30.25, 86.25)]
+)
+def test_light_counts_as_far_as_a_circle_reaches(town: tuple[float, float]) -> None:
+    """Across the antimeridian and around the poles, too."""
+    summed = within_reach(cells(world_with(town)))
+    lit = summed > 0.0
+    lon, lat = np.meshgrid(np.arange(360) - 179.5, np.arange(180) - 89.5)
+    middle = np.floor(town[0]) + 0.5, np.floor(town[1]) + 0.5
+    away = WGS84.inv(lon, lat, *(np.full(lon.shape, at) for at in middle))[2] / 1e3
+    assert lit[away < REACH_KM - 120.0].all()
+    assert not lit[away > REACH_KM + 120.0].any()
+    # Half a degree square, once
+    area_km2 = 55.6**2 * np.cos(np.radians(town[1]))
+    assert summed[lit] == pytest.approx(area_km2, rel=0.01)
+
+
+def test_a_row_around_the_pole_counts_once() -> None:
+    towns = [(lon + 0.25, 88.25) for lon in range(-180, 180, 10)]
+    summed = within_reach(cells(world_with(*towns)))
+    assert summed[-1] == pytest.approx(36 * 55.6**2 * np.cos(np.radians(88.25)), rel=0.01)
+
+
+def test_the_ocean_is_less_likely_than_a_land_of_cities() -> None:
+    rng = np.random.default_rng(3)
+    towns = [(float(lon), float(lat)) for lon, lat in rng.uniform([0, 40], [15, 55], (300, 2))]
+    lit = lit_ground(OverviewMap(world_with(*towns)))
+    assert lit is not None
+    land, ocean = lit.surprise([7.0, -40.0], [48.0, 30.0])
+    assert ocean == LIGHT_SURPRISE[0]
+    assert land < ocean - 4.0
+    assert lit.surprise(367.0, 48.0) == land
+
+
+def test_maps_without_overviews_do_not_tell_places_apart() -> None:
+    assert lit_ground(OverviewMap(None)) is None
+
+
+@given(dex=st.floats(0.0, 7.0), more=st.floats(0.0, 3.0))
+def test_more_light_is_never_less_likely(dex: float, more: float) -> None:
+    few, many = (
+        LitGround(dex=np.full((180, 360), d)).surprise(0.0, 0.0) for d in (dex, dex + more)
+    )
+    assert many <= few
+    assert LIGHT_SURPRISE[-1] <= many
+    assert len(LIGHT_DEX) == len(LIGHT_SURPRISE)
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat"), [(-75.0, 40.0), (160.0, -20.0), (100.0, 5.0), (20.0, 50.0)]
+)
+def test_twilight_is_less_likely_than_night(lon: float, lat: float) -> None:
+    place = geodetic_to_ecef(lon, lat, 410e3)[None]
+    elevation = sun_moon(TIME, lon, lat).sun_elevation_deg
+    expected = np.interp(elevation, SUN_DEG, SUN_SURPRISE)
+    surprise = place_surprise(place, None, sun_direction(TIME))
+    # The geodetic vertical is 0.2 degrees beside the geocentric
+    assert surprise == pytest.approx([expected], abs=0.06)
+    assert (np.diff(SUN_SURPRISE) > 0.0).all()
+    assert place_surprise(place, None, None) == 0.0
+
+
+def test_a_stale_track_is_looked_along_from_its_lit_places_on(tmp_path: Path) -> None:
+    """Orbit and clock alike, what lies above cities comes first."""
+    path = tmp_path / "iss.txt"
+    path.write_text(Elements(anomaly_deg=180.0).text(), encoding="utf-8")
+    position = position_from_elements(load_tle_file(path).best_for(TIME), TIME)
+    even = tracks_for(position, 120.0)[0]
+    places = np.array([offset for offset, _ in likely_offsets(even, 200.0)])
+    plain = dict(likely_offsets(even, 200.0))
+    dark = LitGround(dex=np.zeros((180, 360)))
+    everywhere = dict(likely_offsets(tracks_for(position, 120.0, dark)[0], 200.0))
+    assert [everywhere[o] - plain[o] for o in places] == pytest.approx([3.2] * len(places))
+    dex = np.zeros((180, 360))
+    farther = sorted(places, key=abs)[4]
+    lon, lat, _ = ecef_to_geodetic(even.position(farther))
+    dex[int(lat + 90.0), int(lon + 180.0)] = 6.0
+    sieved = likely_offsets(tracks_for(position, 120.0, LitGround(dex=dex))[0], 200.0)
+    found = dict(sieved)
+    assert found[farther] == pytest.approx(plain[farther] + LIGHT_SURPRISE[-1])
+    order = [offset for offset, _ in sieved]
+    before = [offset for offset, _ in likely_offsets(even, 200.0)]
+    assert order.index(farther) < before.index(farther)
