@@ -71,6 +71,12 @@ CLOCK_CORE_SIGMA_S = 10.0
 CLOCK_CORE_SHARE = 0.7
 # The last half percent on either side lies within so many times the farthest quantile
 BEYOND_TABLE = 1.5
+# Where a set's drag term is none of air, typical drag says how far it is off; of 4,723 pairs 1 to 10
+# days apart that it says are off by 300 km or more, so much of it is so. Levels, and
+# the share of it that is not exceeded; the tails are those of all sets of that age
+DRAG_LEVELS = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
+DRAG_SHARES = np.array([-0.05, 0.3, 0.88, 1.18, 1.6])
+LEAST_DRAG_SHIFT_KM = 300.0
 # A nadir that was written down is within its sigma or anywhere within three
 NADIR_CORE_SHARE = 0.85
 NADIR_REACH_SIGMAS = 3.0
@@ -136,6 +142,27 @@ def slide_belief(sigma_km: float, *, before: bool) -> OffsetBelief:
     nodes = np.concatenate([ends[:1], quantiles, ends[1:]])
     below = np.interp(np.arcsinh(EDGES_KM / core), nodes, np.concatenate([[0.0], LEVELS, [1.0]]))
     return belief_of(np.diff(below), reach_km)
+
+
+def with_drag(slide: OffsetBelief, shift_km: float) -> OffsetBelief:
+    """Where an element set may have lost the station whose drag term is out of the ordinary.
+
+    Parameters
+    ----------
+    slide : OffsetBelief
+        Of a set of its age.
+    shift_km : float
+        How far along the orbit typical drag has the station from where the set has it.
+
+    Returns
+    -------
+    OffsetBelief
+    """
+    if abs(shift_km) < LEAST_DRAG_SHIFT_KM:
+        return slide
+    shift = np.abs(np.diff(np.interp(EDGES_KM / shift_km, DRAG_SHARES, DRAG_LEVELS)))
+    farthest_km = float(DRAG_SHARES[-1]) * abs(shift_km)
+    return with_clock(slide, shift / shift.sum(), farthest_km)
 
 
 def nadir_belief(sigma_km: float) -> OffsetBelief:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from matchers.earth import SEMI_MAJOR_M
 from matchers.pose import moved
+from regengine.drag import drag_shift_km
 from regengine.likely_places import LitGround, place_surprise
 from regengine.nadir_orbit import nadir_track_positions
 from regengine.offset_belief import (
@@ -21,6 +22,7 @@ from regengine.offset_belief import (
     slide_belief,
     usual_clock,
     with_clock,
+    with_drag,
 )
 from regengine.orbit import CameraPosition, track_positions
 from regengine.sun_moon import sun_direction
@@ -85,6 +87,7 @@ def tracks_for(
     widest_s = WIDEST_CLOCK_S if clock_window_s is None else clock_window_s
     if position.element_set is not None and position.time_utc is not None:
         slide = slide_belief(position.sigma_along_km, before=(position.tle_age_h or 0.0) > 0.0)
+        slide = with_drag(slide, drag_shift_km(position.element_set, position.time_utc))
         speed_km_s = circular_speed_km_s(position)
         usual_s = min(widest_s, USUAL_CLOCK_S)
         usual = believed_clock(slide, 0.0, usual_s, speed_km_s)
