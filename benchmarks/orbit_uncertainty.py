@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.orbit_drag import drag_section
 from regengine.earth_rotation import J2000_JULIAN_DATE, days_since_j2000, turn_about_pole
 from regengine.tle import TleSet, load_tle_file
 
@@ -194,6 +195,7 @@ def report(path: Path, since_year: int, seed: int) -> str:
     ]
     for age, count, found in signed_table(everyone):
         lines.append(f"| {age:+g} | {count:,} | {' | '.join(f'{v:.3g}' for v in found)} |")
+    lines += drag_section(tles, sound, seed)
     return "\n".join(lines) + "\n"
 
 

@@ -6,6 +6,7 @@ term that no air could cause, and its error grows with the square of its age.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
@@ -77,7 +78,14 @@ def ahead_rad(record: Satrec, other: Satrec, days: float) -> float:
     other_error, there, _ = other.sgp4_tsince(1440.0 * days)
     if error or other_error:
         return float("nan")
-    up = np.array(position) / np.linalg.norm(position)
+    return turn_ahead_rad(position, velocity, there)
+
+
+def turn_ahead_rad(
+    position: Sequence[float], velocity: Sequence[float], there: Sequence[float]
+) -> float:
+    """Angle along an orbit from where the station is to another place, at most half a turn."""
+    up = np.array(position, float) / np.linalg.norm(position)
     across = np.cross(up, velocity)
     ahead = np.cross(across / np.linalg.norm(across), up)
     return float(np.arctan2(ahead @ there, up @ there))

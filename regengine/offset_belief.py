@@ -71,11 +71,11 @@ CLOCK_CORE_SIGMA_S = 10.0
 CLOCK_CORE_SHARE = 0.7
 # The last half percent on either side lies within so many times the farthest quantile
 BEYOND_TABLE = 1.5
-# Where a set's drag term is none of air, typical drag says how far it is off; of 4,723 pairs 1 to 10
-# days apart that it says are off by 300 km or more, so much of it is so. Levels, and
-# the share of it that is not exceeded; the tails are those of all sets of that age
+# Where a set's drag is none of air, usual drag says how far it is off; the station was at these
+# shares of that ("Sets with unusual drag" on the same page, 800 km and more; quartiles, and chosen
+# ends, for the tails are those of all sets of that age)
 DRAG_LEVELS = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
-DRAG_SHARES = np.array([-0.05, 0.3, 0.88, 1.18, 1.6])
+DRAG_SHARES = np.array([0.0, 0.4, 0.89, 1.24, 1.6])
 LEAST_DRAG_SHIFT_KM = 300.0
 # A nadir that was written down is within its sigma or anywhere within three
 NADIR_CORE_SHARE = 0.85

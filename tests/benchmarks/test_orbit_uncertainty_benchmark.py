@@ -11,7 +11,7 @@ import pytest
 from tle_lines import Elements
 
 from benchmarks import __main__ as launcher
-from benchmarks import orbit_uncertainty
+from benchmarks import orbit_drag, orbit_uncertainty
 from regengine.tle import load_tle_file
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,6 +52,22 @@ def test_it_tells_on_which_side_the_station_was(archive):
     levels = dict(zip(orbit_uncertainty.SIGNED_QUANTILES, rows[0.5], strict=True))
     assert levels[0.1] == pytest.approx(-12.6, abs=1.5)
     assert levels[0.9] == pytest.approx(12.6, abs=1.5)
+
+
+def test_it_tells_what_of_a_sets_own_drag_is_so(tmp_path):
+    """One set of an orbit under usual drag has forty times as much: all of the shift is so."""
+    base = Elements(epoch=datetime(2016, 1, 1, tzinfo=UTC), drag=" 21000-3")
+    sets = [base.later(float(day)) for day in range(9)]
+    sets[4] = replace(sets[4], drag=" 84000-2")
+    path = tmp_path / "sets.txt"
+    path.write_text("".join(one.text() for one in sets))
+    tles = load_tle_file(path)
+    pairs = orbit_drag.drag_pairs(tles, np.ones(len(tles), bool), seed=1)
+    assert len(pairs) >= 3
+    assert (pairs[:, 0] < -300.0).all()
+    np.testing.assert_allclose(pairs[:, 1] / pairs[:, 0], 1.0, atol=0.15)
+    lines = orbit_drag.drag_section(tles, np.ones(len(tles), bool), 1)
+    assert any(line.startswith("| 300 to 800 |") or "| 800 to" in line for line in lines)
 
 
 def test_the_report_is_written(archive, capsys):
