@@ -29,9 +29,18 @@ def offsets_outward(reach_km: float, step: float) -> list[float]:
     return [0.0] + [sign * k * step for k in range(1, count + 1) for sign in (1.0, -1.0)]
 
 
-def night_offsets(track: Track, step: float) -> list[float]:
+def offsets_between(reach_km: float, step: float) -> list[float]:
+    """+step / 2, -step / 2, +3 step / 2 … half way between the offsets outward."""
+    count = max(0, int(np.ceil((reach_km - 0.5 * step) / step)))
+    return [sign * (k + 0.5) * step for k in range(count) for sign in (1.0, -1.0)]
+
+
+def night_offsets(track: Track, step: float, between: bool = False) -> list[float]:
     """Offsets at which the photo may have been taken, outward; a shared start is the first's."""
-    offsets = np.array(offsets_outward(track.reach_km, step))
+    outward = offsets_between if between else offsets_outward
+    offsets = np.array(outward(track.reach_km, step))
+    if not len(offsets):
+        return []
     kept = track.may_be_night(offsets)
     if track.shares_start:
         kept &= offsets != 0.0
@@ -68,10 +77,11 @@ def plan(
     options: list[tuple[float, int, float, int]] = []
     for number, track in enumerate(tracks):
         places = {
-            spacing: likely_offsets(track, spacing) for spacing in {k.spacing_km for k in kinds}
+            grid: likely_offsets(track, *grid)
+            for grid in {(k.spacing_km, k.between) for k in kinds}
         }
         for which, kind in enumerate(kinds):
-            for offset, surprise in places[kind.spacing_km]:
+            for offset, surprise in places[kind.spacing_km, kind.between]:
                 if kind.surprise + surprise >= MOST_SURPRISE:
                     break
                 options.append((kind.surprise + surprise, number, -offset, which))
@@ -80,9 +90,13 @@ def plan(
         yield replace(look, thorough=look.sparse and surprise < THOROUGH_SURPRISE)
 
 
-def likely_offsets(track: Track, spacing_km: float) -> list[tuple[float, float]]:
+def likely_offsets(
+    track: Track, spacing_km: float, between: bool = False
+) -> list[tuple[float, float]]:
     """Offsets a spacing apart at which it may be night, the likeliest first, and their surprise."""
-    offsets = np.array(night_offsets(track, spacing_km))
+    offsets = np.array(night_offsets(track, spacing_km, between))
+    if not len(offsets):
+        return []
     surprise = offset_surprise(offsets, track, spacing_km) + track.place_surprise(offsets)
     order = np.argsort(surprise, kind="stable")
     return list(zip(offsets[order].tolist(), surprise[order].tolist(), strict=True))

@@ -21,9 +21,11 @@ from regengine.lenses import (
     sparse_scales,
 )
 from regengine.look_kinds import (
+    BETWEEN_SURPRISE,
     FAR_OFF_NADIR_DEG,
     FAR_STEP_RATIO,
     FAR_SURPRISE,
+    FIGURES_STEP_KM,
     HAZY_SURPRISE,
     MIRROR_SURPRISE,
     STEP_LIMITS_KM,
@@ -35,6 +37,7 @@ from regengine.looks import (
     likely_offsets,
     night_offsets,
     offset_surprise,
+    offsets_between,
     offsets_outward,
     plan,
 )
@@ -77,6 +80,24 @@ def test_offsets_cover_the_reach_from_the_middle_outward(reach: float, step: flo
     assert len(set(offsets)) == len(offsets)
 
 
+@given(reach=st.floats(0.0, 5000.0), step=st.floats(50.0, 400.0))
+def test_places_between_halve_the_step(reach: float, step: float) -> None:
+    both = [*offsets_outward(reach, step), *offsets_between(reach, step)]
+    assert np.diff(sorted(both)) == pytest.approx(0.5 * step)
+    # Within the outermost of both kinds no place is farther than a quarter of a step
+    assert len(both) % 2 == 1
+    assert len(offsets_between(reach, step)) == len(offsets_outward(reach, step)) - 1
+
+
+def test_figures_are_sought_half_way_once_they_failed_on_either_side() -> None:
+    found = [look for look in looks() if kind_of(look) == (True, 1.0, (1.0,), False, False, False)]
+    offsets = [look.offset_km for look in found]
+    for offset in (80.0, -80.0, 240.0):
+        assert offsets.index(offset) > offsets.index(offset - 80.0)
+        assert offsets.index(offset) > offsets.index(offset + 80.0)
+    assert not any(is_between(look) for look in looks() if look.mirrored or look.hazy)
+
+
 def looks(reach_km: float = 900.0, sigma_km: float = 300.0, **given: bool) -> list[Look]:
     settings = {"focal_known": True, "may_be_cropped": False, **given}
     track = straight_track("tle", reach_km, sigma_km)
@@ -117,10 +138,18 @@ def surprise_of(look: Look, scales: dict[tuple[float, tuple[float, ...]], Scale]
         + FAR_SURPRISE * (look.off_nadir_deg[0] > 0.0)
         + HAZY_SURPRISE * look.hazy
         + method_surprise(stored(look.prior.focal_px), look.sparse)
+        + BETWEEN_SURPRISE * is_between(look)
     )
 
 
+def is_between(look: Look) -> bool:
+    """Half way between the places that begin at offset 0."""
+    return look.offset_km / spacing_of(look) % 1.0 == 0.5
+
+
 def spacing_of(look: Look) -> float:
+    if look.sparse and not look.flat:
+        return FIGURES_STEP_KM
     spacing = step_km(stored(1400.0 * look.scale), 410.0)
     wide_far = look.off_nadir_deg[0] > 0.0 and not look.flat
     return spacing * FAR_STEP_RATIO if wide_far else spacing
