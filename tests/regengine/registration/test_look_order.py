@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from matchers.sparse import SparseParameters
 from regengine.candidates import Look
 from regengine.lenses import LADDER_LENSES_MM, LENS_LADDER, sparse_scales
-from regengine.look_kinds import FAR_STEP_RATIO, FIGURES_STEP_KM, STEP_LIMITS_KM
+from regengine.look_kinds import FAR_STEP_RATIO, LEAST_FIGURES_STEP_KM, STEP_LIMITS_KM
 from regengine.looks import MOST_SURPRISE, night_offsets, offset_surprise, offsets_outward, plan
 from regengine.offset_belief import CLOCK_CORE_SIGMA_S, slide_belief
 from regengine.orbit import CameraPosition, position_from_elements
@@ -76,7 +76,7 @@ def test_figures_come_before_pictures(plan_of: str, request: pytest.FixtureReque
     for number, look in enumerate(found):
         if not look.sparse and seen_by(look) in by_figures:
             numbers, offsets = np.array(by_figures[seen_by(look)]).T
-            near = numbers[np.abs(offsets - look.offset_km) <= 0.5 * FIGURES_STEP_KM]
+            near = numbers[np.abs(offsets - look.offset_km) <= 0.5 * LEAST_FIGURES_STEP_KM]
             held += near.size > 0
             assert not near.size or near.min() < number
     assert held > 0.1 * sum(not look.sparse for look in found)
@@ -126,7 +126,7 @@ def test_all_that_is_within_reach_is_looked_at(
 
     And what the element set may err by, as far as it is not too unlikely.
     """
-    step = FIGURES_STEP_KM
+    step = LEAST_FIGURES_STEP_KM
     tried = {look.clock_s for look in unbounded}
     tracks = tracks_for(position, None)
     for track in tracks:

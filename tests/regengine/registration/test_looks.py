@@ -25,8 +25,8 @@ from regengine.look_kinds import (
     FAR_OFF_NADIR_DEG,
     FAR_STEP_RATIO,
     FAR_SURPRISE,
-    FIGURES_STEP_KM,
     HAZY_SURPRISE,
+    LEAST_FIGURES_STEP_KM,
     MIRROR_SURPRISE,
     STEP_LIMITS_KM,
     method_surprise,
@@ -149,7 +149,7 @@ def is_between(look: Look) -> bool:
 
 def spacing_of(look: Look) -> float:
     if look.sparse and not look.flat:
-        return FIGURES_STEP_KM
+        return max(step_km(stored(1400.0 * look.scale), 410.0), LEAST_FIGURES_STEP_KM)
     spacing = step_km(stored(1400.0 * look.scale), 410.0)
     wide_far = look.off_nadir_deg[0] > 0.0 and not look.flat
     return spacing * FAR_STEP_RATIO if wide_far else spacing
