@@ -105,6 +105,7 @@ def search_one(
         found = take_look(levels, coarse, stored, look, dense)
     leader = add_candidates(found, lights, stored, light_map, state)
     while leader is not None and not leader.look.flat:
+        state.looks += 1  # so that the odds bear these poses, too
         other = elsewhere(leader, lights, stored, window)
         leader = other and add_candidates([other], lights, stored, light_map, state)
 
