@@ -234,7 +234,7 @@ def test_long_lenses_are_sought_by_flat_pictures_at_every_step() -> None:
     assert any(look.sparse for look in found)
     shorter = list(plan(stored(6000.0), [track], 410.0, True, False))
     assert all(look.sparse and look.flat for look in shorter[:3])
-    near = replace(shorter[0], sparse=False, off_nadir_deg=(0.0, FAR_OFF_NADIR_DEG))
+    near = replace(shorter[0], sparse=False, thorough=False, off_nadir_deg=(0.0, FAR_OFF_NADIR_DEG))
     places = [look.offset_km for look in shorter[: shorter.index(near)] if look.sparse]
     assert len(places) > 3
     assert not any(look.flat for look in looks() if look.scale < 1.9)
