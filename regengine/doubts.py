@@ -58,6 +58,14 @@ def doubts_about(best: Proven) -> tuple[Reason, ...]:
                 f"{evidence.even_ncc:.2f} against {evidence.runner_up_even_ncc:.2f})",
             )
         )
+    if not evidence.precise:
+        doubts.append(
+            Reason(
+                code="imprecise",
+                text="the fit is loose, even if the place is right: patches that were left out "
+                f"of it land {evidence.held_out_residual_px:.1f} px beside",
+            )
+        )
     # Without structure a place has twins; where none comes near, enough of it is left
     if saturated_share(best) > SATURATED_SHARE and evidence.even_margin < CLEAR_MARGIN:
         doubts.append(

@@ -45,4 +45,8 @@ def stands_alone(evidence: Evidence) -> bool:
         and evidence.even_ncc * evidence.field_share >= EVEN_NCC
         and evidence.even_margin >= CLEAR_MARGIN
     )
-    return (clear or leads) and probability(evidence) >= default_accept_probability()
+    return (
+        (clear or leads)
+        and evidence.precise
+        and probability(evidence) >= default_accept_probability()
+    )

@@ -15,7 +15,8 @@ from regengine.doubts import (
     doubts_about_points,
     saturated_share,
 )
-from regengine.evidence import CLEAR_PICTURE_LOG10_ODDS, FEW_TOWNS
+from regengine.enough import stands_alone
+from regengine.evidence import CLEAR_PICTURE_LOG10_ODDS, FEW_TOWNS, PRECISE_PX
 from regengine.outcome import iso_utc, no_match_result, proposal_result, residual_m
 from regengine.result import FrameResult, Reason
 from regengine.search import Proven, SearchState
@@ -58,6 +59,17 @@ def test_a_close_rival_is_a_doubt(near_nadir: Solved) -> None:
     clear = with_evidence(best, runner_up_even_ncc=best.evidence.even_ncc - 1.1 * LOW_MARGIN)
     assert doubts(close) == ["low_margin"]
     assert doubts(clear) == []
+
+
+def test_a_loose_fit_is_a_doubt(near_nadir: Solved) -> None:
+    """The picture says where it is, the patches left out how well it fits."""
+    loose = with_evidence(near_nadir.best, held_out_residual_px=1.05 * PRECISE_PX)
+    assert doubts(loose) == ["imprecise"]
+    assert not stands_alone(loose.evidence)
+    tight = with_evidence(near_nadir.best, held_out_residual_px=0.95 * PRECISE_PX)
+    assert doubts(tight) == []
+    # With too few patches to leave out there is nothing against it
+    assert doubts(with_evidence(loose, held_out_residual_px=float("inf"))) == []
 
 
 def test_a_picture_that_is_no_chance_needs_neither_towns_nor_a_margin(near_nadir: Solved) -> None:
