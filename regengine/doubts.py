@@ -10,7 +10,8 @@ from regengine.evidence import CLEAR_MARGIN, FEW_TOWNS
 from regengine.result import ControlPoint, Reason
 
 if TYPE_CHECKING:
-    from regengine.search import Proven, SearchState
+    from regengine.proven import Proven
+    from regengine.search import SearchState
 
 LOW_MARGIN = 0.08
 # Share of the photo's city light that falls on saturated map above which the map has no texture

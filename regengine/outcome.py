@@ -31,7 +31,8 @@ from regengine.result import (
 
 if TYPE_CHECKING:
     from regengine.lights.source import LightMapInfo
-    from regengine.search import Proven, SearchState
+    from regengine.proven import Proven
+    from regengine.search import SearchState
 
 
 def plain_result(

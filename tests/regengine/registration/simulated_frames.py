@@ -32,9 +32,10 @@ from regengine.lights.source import LightMapInfo
 from regengine.orbit import CameraPosition
 from regengine.outcome import proposal_result
 from regengine.photo_camera import fine_px, lights_of_photo, nominal_camera
+from regengine.proven import Proven
 from regengine.register import RegisterParams, register_frame, search_frame
 from regengine.result import FrameResult
-from regengine.search import Proven, SearchState
+from regengine.search import SearchState
 from tests.conftest import ROOT
 
 TIME = datetime(2016, 5, 1, 12, tzinfo=UTC)

@@ -18,8 +18,9 @@ from regengine.doubts import (
 from regengine.enough import stands_alone
 from regengine.evidence import CLEAR_PICTURE_LOG10_ODDS, FEW_TOWNS, PRECISE_PX
 from regengine.outcome import iso_utc, no_match_result, proposal_result, residual_m
+from regengine.proven import Proven
 from regengine.result import FrameResult, Reason
-from regengine.search import Proven, SearchState
+from regengine.search import SearchState
 from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.simulated_frames import Solved, light_map
 

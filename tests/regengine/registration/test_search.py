@@ -23,11 +23,11 @@ from regengine.enough import (
 from regengine.evidence import CLEAR_MARGIN, FEW_TOWNS, log10_tried
 from regengine.finalists import Aligned, Finalist
 from regengine.hypotheses import PhotoLights
+from regengine.proven import Proven
 from regengine.search import (
     LEAD_WORTH_PROVING,
     LEAST_GAIN,
     LEAST_GAIN_LOG10_ODDS,
-    Proven,
     SearchState,
     add_candidates,
     last_chance,

@@ -12,7 +12,8 @@ from regengine.confidence import probability
 from regengine.evidence import CLEAR_PICTURE_LOG10_ODDS, log10_tried
 from regengine.finalists import Finalist
 from regengine.hypotheses import PhotoLights
-from regengine.search import Proven, SearchState, better, prove_best, standing
+from regengine.proven import Proven, better, standing
+from regengine.search import SearchState, prove_best
 from tests.regengine.registration.simulated_frames import Solved, light_map
 
 
