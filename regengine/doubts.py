@@ -63,8 +63,9 @@ def doubts_about(best: Proven) -> tuple[Reason, ...]:
         doubts.append(
             Reason(
                 code="imprecise",
-                text="the fit is loose, even if the place is right: patches that were left out "
-                f"of it land {evidence.held_out_residual_px:.1f} px beside",
+                text="the fit is loose, even if the place is right: lights that were left out of "
+                f"it land {evidence.held_out_residual_px:.1f} px beside, and move it by "
+                f"{100.0 * evidence.spread_share:.1f} % of the photo's diagonal",
             )
         )
     # Without structure a place has twins; where none comes near, enough of it is left

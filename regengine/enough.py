@@ -18,6 +18,9 @@ EVEN_NCC = 0.2
 # and so does such a one whose picture one of ten thousand searches would bring about by chance;
 # some 80 wrong finalists of the training half stayed below 0
 PROVEN_PICTURE_LOG10_ODDS = 4.0
+# and all of that only where towns or patches say so, too: they fall first when the place is right
+# and the fit is not, and then a search that goes on often finds the better camera
+CONFIRMED_LOG10_ODDS = 6.0
 
 
 def is_proof(evidence: Evidence) -> bool:
@@ -37,7 +40,7 @@ def is_proof(evidence: Evidence) -> bool:
 def stands_alone(evidence: Evidence) -> bool:
     """Whether the picture is no chance, or leads as that of no wrong camera does, and all agrees.
 
-    The picture tells the place and not how precise the fit is: that is in the probability.
+    The picture tells the place and not how precise the fit is: that is in towns and patches.
     """
     clear = evidence.clear_picture and evidence.picture_log10_odds >= PROVEN_PICTURE_LOG10_ODDS
     leads = (
@@ -45,8 +48,6 @@ def stands_alone(evidence: Evidence) -> bool:
         and evidence.even_ncc * evidence.field_share >= EVEN_NCC
         and evidence.even_margin >= CLEAR_MARGIN
     )
-    return (
-        (clear or leads)
-        and evidence.precise
-        and probability(evidence) >= default_accept_probability()
-    )
+    confirmed = max(evidence.town_log10_odds, evidence.patch_log10_odds) >= CONFIRMED_LOG10_ODDS
+    probable = probability(evidence) >= default_accept_probability()
+    return (clear or leads) and confirmed and evidence.precise and probable

@@ -230,6 +230,7 @@ def prove_best(
         patches=agreeing_patches(solution.refinement),
         residual_px=solution.refinement.rms_px,
         held_out_residual_px=left_out.residual_px,
+        spread_share=left_out.spread_share,
     )
     proven = Proven(
         solution=solution,
