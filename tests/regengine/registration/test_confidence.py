@@ -196,6 +196,8 @@ def test_all_of_it_together_decides() -> None:
         met_towns=2,
         patches=4,
         held_out_residual_px=4.0,
+        runner_up_even_ncc=0.29,
+        picture_log10_odds=-1.0,
     )
     assert probability(good) >= default_accept_probability()
     assert probability(bad) < REVIEW_PROBABILITY
