@@ -1,0 +1,1 @@
+"""What a photograph shows: features, clustering, models, and where the Sun was."""

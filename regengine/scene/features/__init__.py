@@ -1,0 +1,94 @@
+"""Hand-crafted features in families: each module here is one, found by being there.
+
+A family is a module with
+
+- ``VERSION``: an int, raised whenever a feature's value for the same picture changes;
+- ``MEANING``: what each feature measures and for which class it speaks, by its name;
+- ``measure(picture)``: the features of a `regengine.scene.picture.ScenePicture` as finite floats,
+  with exactly the names of ``MEANING``.
+
+Features see the standard picture alone, never its original size, EXIF or JPEG tables: these tell
+the source, not the scene. Turning or mirroring the picture changes none of them beyond rounding:
+an astronaut's camera has no up.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.scene.picture import ScenePicture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """A family of features: its module's name, version, meanings and function."""
+
+    name: str
+    version: int
+    meaning: Mapping[str, str]
+    measure: Callable[[ScenePicture], Mapping[str, float]]
+
+
+@cache
+def families() -> tuple[Family, ...]:
+    """Every family, in the order of their modules' names.
+
+    Raises
+    ------
+    TypeError
+        Two families have a feature of the same name.
+    """
+    found = []
+    seen: set[str] = set()
+    for info in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{info.name}")
+        twice = seen & set(module.MEANING)
+        if twice:
+            raise TypeError(f"two families measure {sorted(twice)[0]!r}: rename one of them")
+        seen |= set(module.MEANING)
+        found.append(
+            Family(
+                name=info.name,
+                version=module.VERSION,
+                meaning=module.MEANING,
+                measure=module.measure,
+            )
+        )
+    return tuple(found)
+
+
+def feature_names() -> tuple[str, ...]:
+    """Names of all features, in the order of `measure_features`."""
+    return tuple(name for family in families() for name in family.meaning)
+
+
+def feature_versions() -> dict[str, int]:
+    """Version of every family, by its name."""
+    return {family.name: family.version for family in families()}
+
+
+def measure_features(picture: ScenePicture) -> NDArray[np.float64]:
+    """All features of a picture.
+
+    Parameters
+    ----------
+    picture : ScenePicture
+        The photo at the standard size.
+
+    Returns
+    -------
+    ndarray of float64, shape (F,)
+        In the order of `feature_names`; finite.
+    """
+    values: list[float] = []
+    for family in families():
+        measured = family.measure(picture)
+        values.extend(measured[name] for name in family.meaning)
+    return np.array(values, np.float64)

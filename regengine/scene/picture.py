@@ -1,0 +1,142 @@
+"""A photo as the scene features see it: one small picture of a standard size."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.decoding import decoding
+from regengine.image import LUMINANCE_WEIGHTS, read_display_rgb
+from regengine.image_header import ImageHeader, read_image_header
+
+# Long side of the picture that is measured. Every photo is brought to it, smaller ones up: no
+# feature may tell a source by its size. The archive's own small copies have 640 px.
+SIDE_PX = 512
+# A JPEG is decoded at the smallest of 1/2, 1/4 or 1/8 that still has this many pixels: 3 times
+# faster at 12 megapixels.
+LEAST_DECODED_PX = 1000
+# A caption strip: rows that are mostly white, from the border at most this far in
+CAPTION_SHARE = 0.6
+CAPTION_REACH = 0.12
+CAPTION_WHITE = 250.0 / 255.0
+
+
+@dataclass(frozen=True)
+class ScenePicture:
+    """A photo brought to a long side of `SIDE_PX` pixels.
+
+    Attributes
+    ----------
+    rgb : ndarray of float32, shape (h, w, 3)
+        Red, green and blue as displayed (sRGB), 0 to 1. A grey photo has three equal ones.
+    shown : ndarray of bool, shape (h, w)
+        False on caption strips, which are no part of the scene.
+    """
+
+    rgb: NDArray[np.float32]
+    shown: NDArray[np.bool_]
+
+    @cached_property
+    def linear(self) -> NDArray[np.float32]:
+        """Linear red, green and blue (inverse of the sRGB curve), shape (h, w, 3), 0 to 1."""
+        rgb = self.rgb
+        curved = ((rgb + 0.055) / 1.055) ** 2.4
+        return np.where(rgb <= 0.04045, rgb / 12.92, curved).astype(np.float32)
+
+    @cached_property
+    def luminance(self) -> NDArray[np.float32]:
+        """Linear luminance, shape (h, w), 0 to 1."""
+        return np.asarray(self.linear @ np.array(LUMINANCE_WEIGHTS, np.float32), np.float32)
+
+    @cached_property
+    def lightness(self) -> NDArray[np.float32]:
+        """Brightness as displayed (luminance through the sRGB curve), shape (h, w), 0 to 1."""
+        y = self.luminance
+        curved = 1.055 * np.maximum(y, 1e-9) ** (1.0 / 2.4) - 0.055
+        return np.where(y <= 0.0031308, 12.92 * y, curved).astype(np.float32)
+
+
+def read_scene_picture(path: Path) -> ScenePicture:
+    """Read a photo at the size at which its scene is told.
+
+    Parameters
+    ----------
+    path : Path
+        JPEG, PNG, TIFF or raw file.
+
+    Returns
+    -------
+    ScenePicture
+
+    Raises
+    ------
+    FrameError
+        The file is no readable image, or damaged or cut short anywhere.
+    """
+    header = read_image_header(path)
+    decoded = _small_jpeg(header) if header.format == "jpeg" else None
+    if decoded is None:
+        decoded = read_display_rgb(path, LEAST_DECODED_PX)[0]
+    return scene_picture(decoded)
+
+
+def scene_picture(rgb: NDArray[np.uint8]) -> ScenePicture:
+    """Bring decoded colours to the standard size.
+
+    Parameters
+    ----------
+    rgb : ndarray of uint8, shape (h, w, 3)
+        Red, green, blue, sRGB; any size.
+
+    Returns
+    -------
+    ScenePicture
+    """
+    import cv2
+
+    height, width = rgb.shape[:2]
+    scale = SIDE_PX / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    method = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
+    small = np.asarray(
+        cv2.resize(rgb.astype(np.float32) / 255.0, size, interpolation=method), np.float32
+    )
+    return ScenePicture(rgb=small, shown=~_captions(small))
+
+
+def _small_jpeg(header: ImageHeader) -> NDArray[np.uint8] | None:
+    """A JPEG decoded at a fraction of its size (by its own cosine transform); None for CMYK."""
+    from PIL import Image
+
+    longest = max(header.width_px, header.height_px)
+    divisor = max(d for d in (1, 2, 4, 8) if d == 1 or longest / d >= LEAST_DECODED_PX)
+    with decoding(header.path), Image.open(header.path, formats=["JPEG"]) as image:
+        if image.mode not in ("RGB", "L"):
+            return None
+        image.draft(
+            image.mode,
+            (math.ceil(header.width_px / divisor), math.ceil(header.height_px / divisor)),
+        )
+        return np.asarray(image.convert("RGB"))
+
+
+def _captions(rgb: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """White strips along the borders, as archives print captions into."""
+    masked = np.zeros(rgb.shape[:2], bool)
+    white = rgb.min(axis=2) > CAPTION_WHITE
+    for axis in (0, 1):
+        share = white.mean(axis=1 - axis)
+        for step in (1, -1):
+            rows = share[::step] >= CAPTION_SHARE
+            reach = int(CAPTION_REACH * len(rows)) + 1
+            if rows[:2].any():
+                depth = int(np.flatnonzero(rows[:reach])[-1]) + 2
+                strip = np.s_[:depth] if step == 1 else np.s_[-depth:]
+                np.moveaxis(masked, axis, 0)[strip] = True
+    # A picture that is white all over has no caption
+    return masked if not masked.all() and not white.mean() > CAPTION_SHARE else masked & False
