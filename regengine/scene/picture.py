@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from regengine.decoding import decoding
 from regengine.image import LUMINANCE_WEIGHTS, read_display_rgb
 from regengine.image_header import ImageHeader, read_image_header
+from regengine.scene.layers import Layers, find_layers
 
 # Long side of the picture that is measured. Every photo is brought to it, smaller ones up: no
 # feature may tell a source by its size. The archive's own small copies have 640 px.
@@ -59,6 +60,36 @@ class ScenePicture:
         y = self.luminance
         curved = 1.055 * np.maximum(y, 1e-9) ** (1.0 / 2.4) - 0.055
         return np.where(y <= 0.0031308, 12.92 * y, curved).astype(np.float32)
+
+    @cached_property
+    def brightest(self) -> NDArray[np.float32]:
+        """The brightest of the three channels as displayed, shape (h, w), 0 to 1."""
+        red, green, blue = (self.rgb[..., channel] for channel in range(3))
+        return np.asarray(np.maximum(np.maximum(red, green), blue))
+
+    @cached_property
+    def scene(self) -> ScenePicture:
+        """The picture without its caption strips, for what looks at neighbouring pixels."""
+        if self.shown.all():
+            return self
+        rows, columns = (np.flatnonzero(self.shown.any(axis=axis)) for axis in (1, 0))
+        window = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        return ScenePicture(rgb=self.rgb[window], shown=self.shown[window])
+
+    @cached_property
+    def half(self) -> ScenePicture:
+        """The scene at half its size, each pixel the mean of four: most is seen there as well."""
+        import cv2
+
+        rgb = self.scene.rgb
+        height, width = ((side + 1) // 2 for side in rgb.shape[:2])
+        small = np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA))
+        return ScenePicture(rgb=small, shown=np.ones((height, width), bool))
+
+    @cached_property
+    def layers(self) -> Layers:
+        """Sky, airglow and Earth as layers along arcs, see `regengine.scene.layers`."""
+        return find_layers(self.half.half.half.linear, self.half.linear)
 
 
 def read_scene_picture(path: Path) -> ScenePicture:

@@ -1,0 +1,90 @@
+"""The arc between Earth and sky, and the layer of airglow or haze along it.
+
+Speaks for oblique frames: cities, night_nocity and aurora with a dark sky over a thin coloured
+layer, day with a blue one, sunset with a bright one; against nadir frames and inside.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.scene.picture import ScenePicture
+
+VERSION = 1
+MEANING = {
+    "limb_explained": "share of brightness explained by layers along one arc; limbs high",
+    "limb_bent": "how much more arcs explain than straight lines; limbs and port-holes high",
+    "limb_curvature": "curvature of the strongest edge: horizon 0.1 to 0.8, port-holes 1 and more",
+    "limb_scatter": "log scatter of the edge about its arc; limbs smooth, coasts and clouds rough",
+    "limb_seen": "share of the frame's width along which the edge lies on the arc",
+    "limb_step": "contrast between the two sides of the edge; day and sunset high",
+    "limb_sky_share": "share of the frame beyond the arc; 0 or 1 without a limb",
+    "limb_sky_light": "log light of the sky against the Earth; sky of limbs is darker",
+    "limb_sky_detail": "log detail of the sky against the Earth; sky is smoother",
+    "limb_layer": "how far the layer at the edge outshines both sides: airglow, twilight, aurora",
+    "limb_layer_width": "width of that layer; airglow and thin sunset bands narrow, aurora wide",
+    "limb_layer_green": "green beyond red and blue of the layer: airglow, aurora",
+    "limb_layer_warm": "red minus blue of the layer; airglow's yellow, sunset",
+    "limb_above_blue": "blue minus red just above the edge: sunlit air",
+}
+FLOOR = 0.5 / 255.0 / 12.92
+
+
+def measure(picture: ScenePicture) -> dict[str, float]:
+    """Features of the limb, see `MEANING`."""
+    layers = picture.layers
+    features = dict.fromkeys(MEANING, 0.0)
+    features["limb_explained"] = layers.explained
+    features["limb_bent"] = layers.explained - layers.straight
+    edge = layers.edge
+    if edge is None:
+        return features
+    features["limb_curvature"] = min(edge.curvature, 2.0)
+    features["limb_scatter"] = float(np.log10(edge.scatter + 0.003))
+    features["limb_seen"] = edge.seen
+    features |= _sides(picture, edge.beyond) | _across(edge.strip)
+    return {name: float(value) for name, value in features.items()}
+
+
+def _sides(picture: ScenePicture, beyond: NDArray[np.bool_]) -> dict[str, float]:
+    """The sky against the Earth."""
+    value = picture.half.half.half.lightness
+    share = float(beyond.mean())
+    if min(share, 1.0 - share) < 0.01:
+        return {"limb_sky_share": share, "limb_sky_light": 0.0, "limb_sky_detail": 0.0}
+    rough = np.abs(value - _shifted_mean(value))
+    sky, earth = np.median(value[beyond]), np.median(value[~beyond])
+    sky_detail, earth_detail = rough[beyond].mean(), rough[~beyond].mean()
+    return {
+        "limb_sky_share": share,
+        "limb_sky_light": float(np.log10((sky + 0.02) / (earth + 0.02))),
+        "limb_sky_detail": float(np.log10((sky_detail + 0.004) / (earth_detail + 0.004))),
+    }
+
+
+def _shifted_mean(value: NDArray[np.float32]) -> NDArray[np.float32]:
+    import cv2
+
+    return np.asarray(cv2.blur(value, (3, 3), borderType=cv2.BORDER_REPLICATE))
+
+
+def _across(strip: NDArray[np.float64]) -> dict[str, float]:
+    """Brightness and colours across the edge; the strip ends in the sky."""
+    light = np.sqrt(strip.mean(axis=1))
+    third = len(light) // 3
+    earth, sky = light[:third].mean(), light[-third:].mean()
+    middle = np.arange(third // 2, len(light) - third // 2)
+    top = middle[int(np.argmax(light[middle]))]
+    excess = float(light[top] - max(earth, sky))
+    colour = strip[max(top - 1, 0) : top + 2].mean(axis=0) + FLOOR
+    above = strip[len(light) // 2 : len(light) // 2 + third].mean(axis=0) + FLOOR
+    high = light > max(earth, sky) + excess / 2.0
+    return {
+        "limb_step": abs(earth - sky) / (earth + sky + 0.05),
+        "limb_layer": excess / (earth + sky + 0.05),
+        "limb_layer_width": float(high.mean()) if excess > 0.0 else 1.0,
+        "limb_layer_green": float((colour[1] - max(colour[0], colour[2])) / colour.sum()),
+        "limb_layer_warm": float((colour[0] - colour[2]) / colour.sum()),
+        "limb_above_blue": float((above[2] - above[0]) / above.sum()),
+    }

@@ -1,0 +1,227 @@
+"""Small bright sources: how many, how large, of what colour, and how they lie together.
+
+Speaks for cities (many, warm, clustered, grown together into webs), for stars (many, even over the
+frame, small) and against lightning and moonlit cloud (few large white blobs). One cheap detector:
+peaks of a difference of Gaussians above the noise, on the brightest channel as displayed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.scene.picture import ScenePicture
+
+VERSION = 1
+MEANING = {
+    "points_count": "log number of bright peaks; cities and stars high, empty nights low",
+    "points_bright_only": "bright against dark peaks; lamps and stars near 1, land and cloud near 0",
+    "points_strong": "log number of peaks a fifth of the brightness range high; lamps of cities",
+    "points_slope": "mean log of peak heights over the threshold; lamps reach far above",
+    "points_extended": "median width of peaks; lightning and soft cloud wide, stars narrow",
+    "points_extended_spread": "how unlike their widths are; cities mixed, stars alike",
+    "points_aggregation": "Clark-Evans ratio of neighbours' distances; 1 random, cities below",
+    "points_spread": "evenness over the frame, as entropy of counts in cells; stars high",
+    "points_in_dark": "share of peaks whose surroundings are darker than the frame's mean; lamps",
+    "points_common_direction": "how far peaks are drawn out along one direction: trails",
+    "points_elongation": "how elongated the peaks are in any direction; roads, trails",
+    "points_warm": "share of warm peaks: sodium lamps, fires; stars are mostly white",
+    "points_white": "share of colourless peaks",
+    "points_blue": "share of blue peaks: lightning, hot stars, mercury lamps",
+    "points_warm_count": "log number of warm peaks: cities",
+    "points_warmth_spread": "how unlike the peaks' colours are; cities mixed",
+    "points_light": "share of all light above its surroundings in the peaks",
+    "points_web": "share of bright detail that is thin: webs of roads high, blobs of lightning low",
+    "points_blob": "share of bright detail in its largest patch: one storm high, cities low",
+    "points_patches": "log number of patches of bright detail; cities high",
+    "points_area": "share of the frame within reach of bright detail: cities high",
+    "points_clipped": "share of bright detail that is clipped: lightning",
+}
+NOISE_SIGMAS = 6.0
+LEAST_HEIGHT = 10.0 / 255.0  # as displayed: below, compression makes peaks
+STRONG_HEIGHT = 0.2
+CORE_PX, AROUND_PX = 0.8, 3.0
+MOST_PEAKS = 400  # that are looked at one by one, the strongest
+CELLS = 8
+CLIPPED = 0.97
+WARM = 0.12  # red minus blue over the sum
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Peaks:
+    """The strongest peaks: positions, heights, and what stands around them."""
+
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+    heights: NDArray[np.float32]
+    count: int
+    dark_count: int
+    threshold: float
+
+
+def measure(picture: ScenePicture) -> dict[str, float]:
+    """Features of point sources, see `MEANING`."""
+    import cv2
+
+    value = picture.scene.brightest
+    if min(value.shape) < 16:
+        return dict.fromkeys(MEANING, 0.0)
+    core = cv2.GaussianBlur(value, (0, 0), CORE_PX, borderType=cv2.BORDER_REPLICATE)
+    around = cv2.GaussianBlur(value, (0, 0), AROUND_PX, borderType=cv2.BORDER_REPLICATE)
+    detail = core - around
+    peaks = _find(detail)
+    features = _numbers(peaks)
+    features |= _shapes(peaks, core, detail)
+    features |= _places(peaks, value.shape[0], value.shape[1], around)
+    features |= _colours(peaks, picture.scene.rgb)
+    features |= _patches(detail, around, value, peaks)
+    return {name: float(features[name]) for name in MEANING}
+
+
+def _find(detail: NDArray[np.float32]) -> _Peaks:
+    """Peaks above the noise, and holes as deep."""
+    import cv2
+
+    sample = detail[::3, ::3]
+    noise = 1.4826 * float(np.median(np.abs(sample)))
+    threshold = max(NOISE_SIGMAS * noise, LEAST_HEIGHT)
+    square = np.ones((3, 3), np.uint8)
+    peak = (detail >= cv2.dilate(detail, square)) & (detail > threshold)
+    hole = (detail <= cv2.erode(detail, square)) & (detail < -threshold)
+    rows, columns = np.nonzero(peak)
+    heights = detail[rows, columns]
+    strongest = np.argsort(-heights, kind="stable")[:MOST_PEAKS]
+    return _Peaks(
+        rows=rows[strongest],
+        columns=columns[strongest],
+        heights=heights[strongest],
+        count=len(rows),
+        dark_count=int(hole.sum()),
+        threshold=threshold,
+    )
+
+
+def _numbers(peaks: _Peaks) -> dict[str, float]:
+    both = peaks.count + peaks.dark_count
+    slope = np.log(peaks.heights / peaks.threshold).sum() / (len(peaks.heights) + 3.0)
+    return {
+        "points_count": np.log10(1.0 + peaks.count),
+        "points_strong": np.log10(1.0 + np.sum(peaks.heights > STRONG_HEIGHT)),
+        # Three of each sign stand for not knowing
+        "points_bright_only": (peaks.count - peaks.dark_count) / (both + 6.0),
+        "points_slope": slope,
+    }
+
+
+def _shapes(
+    peaks: _Peaks, core: NDArray[np.float32], detail: NDArray[np.float32]
+) -> dict[str, float]:
+    """Widths by the peaks' curvature against their height; directions by structure tensors."""
+    import cv2
+
+    names = ("extended", "extended_spread", "common_direction", "elongation")
+    if len(peaks.rows) < 3:
+        return {f"points_{name}": 0.0 for name in names}
+    curvature = -cv2.Laplacian(core, cv2.CV_32F, ksize=1, borderType=cv2.BORDER_REPLICATE)
+    width = np.sqrt(
+        peaks.heights / np.maximum(curvature[peaks.rows, peaks.columns], peaks.heights / 30.0)
+    )
+    reach = np.arange(-4, 5)
+    window = _around(detail, peaks, reach)
+    gx = (window[:, 1:-1, 2:] - window[:, 1:-1, :-2]).reshape(len(window), -1)
+    gy = (window[:, 2:, 1:-1] - window[:, :-2, 1:-1]).reshape(len(window), -1)
+    turned = gx + 1j * gy
+    twice = (turned**2).sum(axis=1) / (np.square(np.abs(turned)).sum(axis=1) + 1e-9)
+    return {
+        "points_extended": np.median(width),
+        "points_extended_spread": np.ptp(np.quantile(width, (0.25, 0.75))),
+        "points_common_direction": np.abs(twice.mean()),
+        "points_elongation": np.abs(twice).mean(),
+    }
+
+
+def _around(
+    image: NDArray[np.float32], peaks: _Peaks, reach: NDArray[np.int_]
+) -> NDArray[np.float32]:
+    """Windows of an image around the peaks; the border's pixels go on beyond it."""
+    rows = np.clip(peaks.rows[:, None] + reach, 0, image.shape[0] - 1)
+    columns = np.clip(peaks.columns[:, None] + reach, 0, image.shape[1] - 1)
+    return image[rows[:, :, None], columns[:, None, :]]
+
+
+def _places(
+    peaks: _Peaks, height: int, width: int, around: NDArray[np.float32]
+) -> dict[str, float]:
+    """Clark-Evans ratio with Donnelly's correction for the border, and evenness over the frame."""
+    from scipy.spatial import cKDTree
+
+    number = len(peaks.rows)
+    if number < 3:
+        return {"points_aggregation": 1.0, "points_spread": 0.0, "points_in_dark": 0.0}
+    places = np.column_stack([peaks.rows, peaks.columns]).astype(float)
+    nearest = cKDTree(places).query(places, k=2)[0][:, 1].mean()
+    perimeter = 2.0 * (height + width)
+    expected = 0.5 * np.sqrt(height * width / number)
+    expected += (0.0514 + 0.041 / np.sqrt(number)) * perimeter / number
+    counts = np.histogram2d(
+        peaks.rows, peaks.columns, CELLS, ((-0.5, height - 0.5), (-0.5, width - 0.5))
+    )[0]
+    share = counts[counts > 0] / number
+    most = np.log(min(number, CELLS * CELLS))
+    return {
+        "points_aggregation": nearest / expected,
+        "points_spread": -np.sum(share * np.log(share)) / most,
+        "points_in_dark": np.mean(around[peaks.rows, peaks.columns] < around.mean()),
+    }
+
+
+def _colours(peaks: _Peaks, rgb: NDArray[np.float32]) -> dict[str, float]:
+    """Colours of the peaks above what is around them."""
+    names = ("warm", "white", "blue", "warm_count", "warmth_spread")
+    if len(peaks.rows) == 0:
+        return {f"points_{name}": 0.0 for name in names}
+    near = _around(rgb, peaks, np.arange(-1, 2)).mean(axis=(1, 2))
+    far = _around(rgb, peaks, np.arange(-6, 7, 3)).mean(axis=(1, 2))
+    above = np.maximum(near - far, 0.0)
+    warmth = (above[:, 0] - above[:, 2]) / (above.sum(axis=1) + 0.02)
+    number = len(warmth) + 2.0
+    return {
+        "points_warm": np.sum(warmth > WARM) / number,
+        "points_white": np.sum(np.abs(warmth) <= WARM) / number,
+        "points_blue": np.sum(warmth < -WARM) / number,
+        "points_warm_count": np.log10(1.0 + np.sum(warmth > WARM)),
+        "points_warmth_spread": np.std(warmth),
+    }
+
+
+def _patches(
+    detail: NDArray[np.float32],
+    around: NDArray[np.float32],
+    value: NDArray[np.float32],
+    peaks: _Peaks,
+) -> dict[str, float]:
+    """What lies above its wide surroundings: thin or thick, one patch or many."""
+    import cv2
+
+    small = cv2.resize(around, None, fx=0.125, fy=0.125, interpolation=cv2.INTER_AREA)
+    ground = cv2.blur(small, (9, 9), borderType=cv2.BORDER_REPLICATE)
+    ground = cv2.resize(ground, value.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    above = value - ground
+    bright = (above > np.float32(max(2.0 * peaks.threshold, 0.08))).astype(np.uint8)
+    area = int(bright.sum())
+    _, _, stats, _ = cv2.connectedComponentsWithStats(bright, connectivity=8)
+    sizes = stats[1:, cv2.CC_STAT_AREA]
+    thick = cv2.erode(bright, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    thick = cv2.dilate(thick, np.ones((7, 7), np.uint8)) & bright
+    reach = cv2.dilate(bright, np.ones((15, 15), np.uint8))
+    peaked = value[detail > peaks.threshold]
+    return {
+        "points_web": 1.0 - (int(thick.sum()) + 10.0) / (area + 20.0),
+        "points_blob": sizes.max(initial=0) / (area + 20.0),
+        "points_patches": np.log10(1.0 + np.sum(sizes >= 3)),
+        "points_area": reach.mean(),
+        "points_clipped": np.sum(value[bright > 0] > CLIPPED) / (area + 20.0),
+        "points_light": float(peaked @ peaked) / (float(value.ravel() @ value.ravel()) + 1.0),
+    }

@@ -1,0 +1,136 @@
+"""Straight lines and hard edges: what people build.
+
+Speaks for inside (many lines, long ones, two or three directions at right angles), for hardware in
+other frames (few very long hard edges) and against land, cloud and city webs (short, any
+direction). Lines by the detector of Grompone von Gioi et al. 2010 at half size, after bringing the
+brightest part to one level: a dark frame's hardware counts as much.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.scene.picture import ScenePicture
+
+VERSION = 1
+MEANING = {
+    "structure_lines": "log number of straight lines; inside and broken land high",
+    "structure_length": "length of all lines over the frame's area; inside high",
+    "structure_long": "share of that length in lines longer than a tenth of the frame; hardware",
+    "structure_longest": "length of the longest line; solar panels, trusses, racks",
+    "structure_one_way": "how far long lines share one direction; trusses, trails",
+    "structure_right_angles": "how far long lines stand at right angles; racks, panels",
+    "structure_straight_edges": "share of strong edges that lie on lines; hardware high, land low",
+    "structure_edges": "share of pixels on strong edges; inside high, night low",
+    "structure_hard": "how steep the steepest edges are for their contrast; hardware hard",
+    "structure_round": "how far strong edges lie on one circle: port-hole, cupola's window",
+    "structure_round_size": "radius of that circle over half the long side, 0 without one",
+    "structure_rim_dark": "how much darker it is beyond that circle than within: port-holes",
+}
+LEVEL = 0.6  # as displayed: to which the 98th percentile is brought, by at most
+MOST_GAIN = 4.0
+STRONG = 0.06  # gradient a pixel, as displayed after that
+RINGS = 32
+LEAST_EDGES = 60
+
+
+def measure(picture: ScenePicture) -> dict[str, float]:
+    """Features of lines and edges, see `MEANING`."""
+    import cv2
+
+    value = picture.half.lightness
+    if min(value.shape) < 16:
+        return dict.fromkeys(MEANING, 0.0)
+    rank = value.size * 98 // 100
+    gain = LEVEL / max(float(np.partition(value, rank, axis=None)[rank]), LEVEL / MOST_GAIN)
+    value = np.minimum(value * np.float32(gain), np.float32(1.0))
+    gx = cv2.Sobel(value, cv2.CV_32F, 1, 0, scale=0.125, borderType=cv2.BORDER_REPLICATE)
+    gy = cv2.Sobel(value, cv2.CV_32F, 0, 1, scale=0.125, borderType=cv2.BORDER_REPLICATE)
+    slope = cv2.magnitude(gx, gy)
+    strong = slope > STRONG
+    features = _lines(value, strong) | _circle(value, gx, gy, slope, strong)
+    steepest = np.partition(slope, slope.size * 99 // 100, axis=None)[slope.size * 99 // 100 :]
+    square = np.ones((7, 7), np.uint8)
+    contrast = cv2.dilate(value, square) - cv2.erode(value, square)
+    hard = slope[strong] / contrast[strong] if strong.any() else np.zeros(1)
+    features["structure_edges"] = float(strong.mean())
+    features["structure_hard"] = float(hard.mean()) if steepest.mean() > STRONG else 0.0
+    return {name: float(features[name]) for name in MEANING}
+
+
+def _lines(value: NDArray[np.float32], strong: NDArray[np.bool_]) -> dict[str, float]:
+    """Counts, lengths and directions of straight lines."""
+    import cv2
+
+    found = cv2.createLineSegmentDetector().detect((value * 255.0).astype(np.uint8))[0]
+    ends = np.zeros((0, 4)) if found is None else found.reshape(-1, 4).astype(float)
+    along = (ends[:, 2] - ends[:, 0]) + 1j * (ends[:, 3] - ends[:, 1])
+    length = np.abs(along)
+    side = float(max(value.shape))
+    total = float(length.sum())
+    long = length > 0.1 * side
+    weight = length[long] ** 2
+    turn = (along[long] / np.maximum(length[long], 1e-9)) ** 2
+    # A long line's worth of length stands for no direction
+    norm = float(weight.sum()) + (0.15 * side) ** 2
+    drawn = np.zeros(value.shape, np.uint8)
+    for x1, y1, x2, y2 in np.round(ends[length > 0.04 * side]).astype(int):
+        cv2.line(drawn, (x1, y1), (x2, y2), 1, 3)
+    return {
+        "structure_lines": np.log10(1.0 + len(ends)),
+        "structure_length": total * side / value.size,
+        "structure_long": float(length[long].sum()) / (total + 0.5 * side),
+        "structure_longest": float(length.max(initial=0.0)) / side,
+        "structure_one_way": float(np.abs((weight * turn).sum())) / norm,
+        "structure_right_angles": float(np.abs((weight * turn**2).sum())) / norm,
+        "structure_straight_edges": float((strong & (drawn > 0)).sum()) / (strong.sum() + 50.0),
+    }
+
+
+def _circle(
+    value: NDArray[np.float32],
+    gx: NDArray[np.float32],
+    gy: NDArray[np.float32],
+    slope: NDArray[np.float32],
+    strong: NDArray[np.bool_],
+) -> dict[str, float]:
+    """The circle most edges lie on: its centre is where the normals of the edges meet."""
+    names = ("round", "round_size", "rim_dark")
+    rows, columns = np.nonzero(strong)
+    if len(rows) < LEAST_EDGES:
+        return {f"structure_{name}": 0.0 for name in names}
+    half = max(value.shape) / 2.0
+    middle = (np.array(value.shape) - 1.0) / 2.0
+    place = (np.column_stack([columns, rows]) - middle[::-1]) / half
+    normal = np.column_stack([gx[strong], gy[strong]]) / slope[strong][:, None]
+    weight = np.ones(len(place))
+    centre = np.zeros(2)
+    for _ in range(4):
+        across = np.column_stack([-normal[:, 1], normal[:, 0]])
+        matrix = (across * weight[:, None]).T @ across + 1e-3 * len(place) * np.eye(2)
+        centre = np.linalg.solve(
+            matrix, (across * weight[:, None]).T @ (across * place).sum(axis=1)
+        )
+        away = place - centre
+        missed = (across * away).sum(axis=1)
+        weight = 1.0 / (1.0 + (missed / 0.05) ** 2)
+    radius = np.hypot(*away.T)
+    pointing = np.abs((normal * away).sum(axis=1)) / np.maximum(radius, 1e-6) > 0.97
+    usable = pointing & (radius > 0.15) & (radius < 1.2)
+    rings = np.histogram(radius[usable], RINGS, (0.0, 1.28))[0] / RINGS
+    smooth = np.convolve(rings, (0.5, 1.0, 0.5), "same") * RINGS
+    size = (np.argmax(smooth) + 0.5) * 1.28 / RINGS
+    # Over the circle's own length in pixels: 1 where it is seen all around, one pixel wide
+    seen = float(smooth.max() / (2.0 * np.pi * size * half))
+    if seen < 0.2:
+        return {"structure_round": seen, "structure_round_size": 0.0, "structure_rim_dark": 0.0}
+    y, x = np.ogrid[: value.shape[0], : value.shape[1]]
+    distance = np.hypot((x - middle[1]) / half - centre[0], (y - middle[0]) / half - centre[1])
+    within = value[distance < 0.9 * size].mean() if (distance < 0.9 * size).any() else 0.0
+    beyond = value[distance > 1.1 * size].mean() if (distance > 1.1 * size).any() else within
+    return {
+        "structure_round": min(seen, 3.0),
+        "structure_round_size": float(size),
+        "structure_rim_dark": float(within - beyond),
+    }

@@ -1,0 +1,272 @@
+"""A picture as a stack of layers: sky, airglow, twilight and Earth lie along arcs of one centre.
+
+Every direction and a few curvatures are tried at 64 px; the one along which the layers explain most
+of the brightness wins. Its strongest edge is then followed at 256 px.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+FloatImage = NDArray[np.float32]
+
+DIRECTIONS = 36
+# Of arcs, in units of one over half the long side: 0.15 to 0.6 for the horizon through lenses of
+# 50 to 20 mm, more through a fisheye
+CURVATURES = (0.0, 0.15, 0.3, 0.5, 0.8)
+# Layers of one pixel at 64 px, from beyond one corner to beyond the other
+BINS = 96
+REACH = 1.5
+COLUMNS = 65
+STRIP_REACH = 0.16
+STRIP_STEP = 1.0 / 128.0
+LEAST_IN_LAYER = 8
+BRIGHTEST_QUANTILE = 0.97
+CANDIDATES = 3  # edges of the profile that are followed, this many layers apart or more
+APART = 3
+LEAST_STEP = 0.5 / 255.0
+STRAIGHT = 0.05  # curvature below which the two sides are told apart by their light
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layers:
+    """The layers that explain a picture best, and its strongest edge among them.
+
+    Lengths are in units of half the long side.
+
+    Attributes
+    ----------
+    explained, straight : float
+        Share of the variance of brightness between the layers, 0 to 1; the same for straight ones.
+    across : ndarray of float64, shape (n, 3)
+        Mean linear red, green and blue of each layer that has pixels, in their order.
+    counts : ndarray of float64, shape (n,)
+        Pixels in each of them.
+    edge : Edge or None
+        The strongest edge; None where no layer has two neighbours.
+    """
+
+    explained: float
+    straight: float
+    across: FloatArray
+    counts: FloatArray
+    edge: Edge | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """An arc between two layers.
+
+    Attributes
+    ----------
+    curvature : float
+        Of the fitted arc, positive where it bulges towards the strip's end.
+    scatter : float
+        Robust spread of the edge's places about the arc.
+    seen : float
+        Share of the columns whose edge lies on the arc.
+    strip : ndarray of float64, shape (m, 3)
+        Linear red, green and blue across the edge, which lies in the middle; medians along it.
+        Ends on the side to which the arc bulges.
+    beyond : ndarray of bool, shape (h, w)
+        Pixels at 64 px on that side.
+    """
+
+    curvature: float
+    scatter: float
+    seen: float
+    strip: FloatArray
+    beyond: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Grid:
+    """Layers of every trial for pictures of one shape."""
+
+    x: FloatArray
+    y: FloatArray
+    trials: tuple[tuple[float, float], ...]  # direction in radians, curvature
+    index: NDArray[np.int32]  # (trials, pixels)
+    counts: FloatArray  # (trials, BINS)
+
+
+def find_layers(small: FloatImage, fine: FloatImage) -> Layers:
+    """Find the layers of a picture.
+
+    Parameters
+    ----------
+    small, fine : ndarray of float32, shape (h, w, 3)
+        Linear red, green and blue with a long side of 64 and of 256 px.
+
+    Returns
+    -------
+    Layers
+    """
+    grid = _grid(small.shape[0], small.shape[1])
+    value = _compressed(small)
+    sums = np.bincount(
+        (grid.index + BINS * np.arange(len(grid.trials), dtype=np.int32)[:, None]).ravel(),
+        np.broadcast_to(value.ravel(), grid.index.shape).ravel(),
+        len(grid.trials) * BINS,
+    ).reshape(len(grid.trials), BINS)
+    number, total = value.size, float(value.sum())
+    between = np.sum(sums**2 / np.maximum(grid.counts, 1.0), axis=1) - total**2 / number
+    variance = float(np.sum(np.square(value))) - total**2 / number
+    # One eight-bit step of noise a pixel keeps a blank picture from having layers
+    explained = between / (variance + number * (0.5 / 255.0) ** 2)
+    best = int(np.argmax(explained))
+    counts = grid.counts[best]
+    layers = np.flatnonzero(counts >= LEAST_IN_LAYER)
+    colours = small.reshape(-1, 3).astype(np.float64)
+    across = np.column_stack(
+        [np.bincount(grid.index[best], colours[:, channel], BINS) for channel in range(3)]
+    )
+    profile = sums[best, layers] / counts[layers]
+    return Layers(
+        explained=float(explained[best]),
+        straight=float(max(e for e, t in zip(explained, grid.trials, strict=True) if t[1] == 0.0)),
+        across=across[layers] / counts[layers, None],
+        counts=counts[layers],
+        edge=_edge(grid, grid.trials[best], layers, profile, fine),
+    )
+
+
+@lru_cache(maxsize=8)
+def _grid(height: int, width: int) -> _Grid:
+    """The layers into which pixels of a picture of this shape fall, for every trial."""
+    scale = 2.0 / max(height, width)
+    y, x = np.mgrid[:height, :width].astype(np.float64)
+    x, y = (x - (width - 1) / 2.0) * scale, (y - (height - 1) / 2.0) * scale
+    trials = tuple(
+        (2.0 * np.pi * turn / DIRECTIONS, curvature)
+        for turn in range(DIRECTIONS)
+        for curvature in CURVATURES
+        # Straight layers of the opposite direction are the same
+        if curvature > 0.0 or turn < DIRECTIONS // 2
+    )
+    index = np.empty((len(trials), x.size), np.int32)
+    counts = np.empty((len(trials), BINS))
+    for k, (angle, curvature) in enumerate(trials):
+        along = x * np.cos(angle) + y * np.sin(angle)
+        aside = y * np.cos(angle) - x * np.sin(angle)
+        level = along + curvature * aside**2 / 2.0
+        place = np.floor((level + REACH) / (2.0 * REACH) * BINS)
+        index[k] = np.clip(place, 0, BINS - 1).ravel().astype(np.int32)
+        counts[k] = np.bincount(index[k], minlength=BINS)
+    return _Grid(x=x, y=y, trials=trials, index=index, counts=counts)
+
+
+def _compressed(light: FloatImage) -> FloatArray:
+    """Brightness in which a faint airglow counts and lamps and lightning do not."""
+    value = np.sqrt(light.mean(axis=2, dtype=np.float64))
+    return np.asarray(np.minimum(value, np.quantile(value, BRIGHTEST_QUANTILE)))
+
+
+def _edge(
+    grid: _Grid,
+    trial: tuple[float, float],
+    layers: NDArray[np.intp],
+    profile: FloatArray,
+    fine: FloatImage,
+) -> Edge | None:
+    """Follow the strongest edges of the profile; the one that lies on an arc best is returned."""
+    if len(profile) < 5:
+        return None
+    steps = profile[2:] - profile[:-2]
+    left = np.abs(steps)
+    best: tuple[float, Edge] | None = None
+    for _ in range(CANDIDATES):
+        strongest = int(np.argmax(left))
+        if left[strongest] <= LEAST_STEP:
+            break
+        level = (layers[strongest + 1] + 0.5) / BINS * 2.0 * REACH - REACH
+        edge = _edge_at(grid, trial, level, float(np.sign(steps[strongest])), fine)
+        if edge is not None:
+            score = edge.seen * np.sqrt(left[strongest])
+            if best is None or score > best[0]:
+                best = score, edge
+        left[max(strongest - APART, 0) : strongest + APART + 1] = 0.0
+    return None if best is None else best[1]
+
+
+def _edge_at(
+    grid: _Grid, trial: tuple[float, float], level: float, sign: float, fine: FloatImage
+) -> Edge | None:
+    """Fit an arc to the edge near a layer and look across it; None where it is hardly inside."""
+    angle, curvature = trial
+    aside = np.linspace(-1.2, 1.2, COLUMNS)
+    guess = level - curvature * aside**2 / 2.0
+    strip, inside = _strip(fine, angle, aside, guess)
+    if inside.sum() < COLUMNS // 8:
+        return None
+    offset = _follow(_compressed(strip), sign)
+    arc, scatter, seen = _fit_arc(aside[inside], offset[inside])
+    bulge = curvature - 2.0 * arc[0]
+    strip, inside = _strip(fine, angle, aside, guess + np.polyval(arc, aside))
+    across = np.median(strip[inside] if inside.any() else strip, axis=0)
+    along = grid.x * np.cos(angle) + grid.y * np.sin(angle)
+    beside = grid.y * np.cos(angle) - grid.x * np.sin(angle)
+    beyond = along > level - curvature * beside**2 / 2.0 + np.polyval(arc, beside)
+    # Without a bulge to tell the two sides apart: the darker one is the sky
+    third = len(across) // 3
+    straight = abs(bulge) < STRAIGHT
+    flip = across[-third:].mean() > across[:third].mean() if straight else bulge < 0.0
+    return Edge(
+        curvature=0.0 if straight else abs(bulge),
+        scatter=scatter,
+        seen=seen * float(np.mean(inside)),
+        strip=np.asarray(across[::-1] if flip else across, np.float64),
+        beyond=~beyond if flip else beyond,
+    )
+
+
+def _strip(
+    fine: FloatImage, angle: float, aside: FloatArray, centre: FloatArray
+) -> tuple[FloatImage, NDArray[np.bool_]]:
+    """The picture across a line, shape (columns, m, 3), and the columns whose centre is inside."""
+    import cv2
+
+    height, width = fine.shape[:2]
+    half = max(height, width) / 2.0
+    along = centre[:, None] + np.arange(-STRIP_REACH, STRIP_REACH + 1e-9, STRIP_STEP)
+    x = (along * np.cos(angle) - aside[:, None] * np.sin(angle)) * half + (width - 1) / 2.0
+    y = (along * np.sin(angle) + aside[:, None] * np.cos(angle)) * half + (height - 1) / 2.0
+    strip = cv2.remap(
+        fine,
+        x.astype(np.float32),
+        y.astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    middle = along.shape[1] // 2
+    inside = (np.abs(x[:, middle] - (width - 1) / 2.0) < width / 2.0 - 2.0) & (
+        np.abs(y[:, middle] - (height - 1) / 2.0) < height / 2.0 - 2.0
+    )
+    return np.asarray(strip), inside
+
+
+def _follow(value: FloatArray, sign: float) -> FloatArray:
+    """Where in each column of a strip the edge of this sign is strongest, as an offset."""
+    import cv2
+
+    smooth = cv2.GaussianBlur(value, (0, 0), sigmaX=1.0, sigmaY=1.0)
+    offsets = (np.arange(value.shape[1]) - value.shape[1] // 2) * STRIP_STEP
+    step = sign * np.gradient(smooth, axis=1) * np.exp(-((offsets / 0.09) ** 2) / 2.0)
+    return np.asarray(offsets[np.argmax(step, axis=1)])
+
+
+def _fit_arc(aside: FloatArray, offset: FloatArray) -> tuple[FloatArray, float, float]:
+    """A parabola that outliers do not move, its scatter, and the share of places on it."""
+    weights = np.ones(len(aside))
+    arc = np.zeros(3)
+    for _ in range(4):
+        arc = np.polyfit(aside, offset, 2, w=weights)
+        residual = np.abs(offset - np.polyval(arc, aside))
+        spread = max(float(np.median(residual)), STRIP_STEP / 2.0)
+        weights = 1.0 / (1.0 + (residual / (2.0 * spread)) ** 2)
+    return arc, 1.4826 * float(np.median(residual)), float(np.mean(residual < 2.0 * STRIP_STEP))
