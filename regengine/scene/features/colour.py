@@ -20,9 +20,9 @@ MEANING = {
     "colour_middle_blue": "blue minus green share there; haze of day high, infrared low",
     "colour_dim_red": "red minus green share of the dimmer half's light; airglow and dark ground",
     "colour_dim_blue": "blue minus green share of the dimmer half's light; twilight, moonlight",
-    "colour_green_light": "share of light that is green beyond red and blue: aurora, airglow",
-    "colour_green_area": "share of lit pixels that are clearly green: aurora",
-    "colour_purple_light": "share of light that is red and blue beyond green: aurora's upper rim",
+    "colour_green_light": "root of the share of light that is green beyond red and blue: aurora, airglow",
+    "colour_green_area": "root of the share of lit pixels that are clearly green: aurora",
+    "colour_purple_area": "root of the share of lit pixels that are purple: aurora's upper rim",
     "colour_red_light": "share of light that is red beyond green, blue below: sunset, 630 nm",
     "colour_orange_area": "share of lit pixels that are orange: sodium lamps, deserts, infrared",
     "colour_blue_area": "share of lit pixels that are blue: day, twilight",
@@ -30,6 +30,8 @@ MEANING = {
     "colour_warmth_slope": "how much bluer bright pixels are than dim ones; infrared casts high",
     "colour_warmth_spread": "spread of red against blue over lit pixels; one cast low",
     "colourfulness": "spread and strength of opponent colours over the brightness (Hasler 2003)",
+    "colour_detail_warm": "how much warmer fine bright detail is: orange lamps high, cloud below 0",
+    "colour_detail_green": "how much greener it is: aurora's curtains, fishing boats",
     "colour_hues": "bits of the hues' histogram weighted by saturation; inside high",
 }
 # Light of one eight-bit step at the sRGB curve's foot: chromaticity fades to grey below a few
@@ -59,14 +61,14 @@ def measure(picture: ScenePicture) -> dict[str, float]:
         features[f"colour_{name}_blue"] = float((mean[2] - mean[1]) / mean.sum())
     whole = float(total.sum())
     features |= {
-        "colour_green_light": float(np.maximum(green - np.maximum(red, blue), 0).sum()) / whole,
-        "colour_purple_light": float(np.maximum(np.minimum(red, blue) - green, 0).sum()) / whole,
+        "colour_green_light": np.sqrt(float(np.maximum(green - np.maximum(red, blue), 0).sum()) / whole),
         "colour_red_light": float(np.maximum(red - np.maximum(green, blue), 0).sum()) / whole,
     }
     brightness = quarter.brightest.ravel()
     features |= _areas(shown[:, brightness > LIT])
     features |= _warmth((red - blue) / total, brightness) | _colourfulness(shown)
-    return {name: features[name] for name in MEANING}
+    features |= _detail(picture.half)
+    return {name: float(features[name]) for name in MEANING}
 
 
 def _planes(image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -78,7 +80,7 @@ def _areas(lit: NDArray[np.float32]) -> dict[str, float]:
     """Shares of the lit pixels by hue, and the histogram of hues."""
     import cv2
 
-    names = ("green", "orange", "blue", "neutral")
+    names = ("green", "purple", "orange", "blue", "neutral")
     if lit.shape[1] < 16:
         return {f"colour_{name}_area": 0.0 for name in names} | {"colour_hues": 0.0}
     hue, saturation, value = _planes(cv2.cvtColor(lit.T[None].copy(), cv2.COLOR_RGB2HSV))
@@ -89,7 +91,8 @@ def _areas(lit: NDArray[np.float32]) -> dict[str, float]:
     floor = 0.02 * lit.shape[1]
     share = (counts + floor / HUES) / (counts.sum() + floor)
     return {
-        "colour_green_area": float(np.mean(coloured & (hue > 75) & (hue < 165))),
+        "colour_green_area": float(np.sqrt(np.mean(coloured & (hue > 75) & (hue < 165)))),
+        "colour_purple_area": float(np.sqrt(np.mean(coloured & (hue > 265) & (hue < 340)))),
         "colour_orange_area": float(np.mean(coloured & (hue > 12) & (hue < 55))),
         "colour_blue_area": float(np.mean(coloured & (hue > 190) & (hue < 260))),
         "colour_neutral_area": float(np.mean(saturation < 0.12)),
@@ -106,6 +109,20 @@ def _warmth(warmth: NDArray[np.float32], brightness: NDArray[np.float32]) -> dic
     # The floor keeps a picture of one brightness from having a slope
     slope = float(np.mean(offset * warmth[lit]) / (np.mean(offset**2) + 0.002))
     return {"colour_warmth_slope": -slope, "colour_warmth_spread": float(np.std(warmth[lit]))}
+
+
+def _detail(half: ScenePicture) -> dict[str, float]:
+    """Slopes of opponent colours against brightness among fine detail."""
+    import cv2
+
+    detail = half.rgb - cv2.GaussianBlur(half.rgb, (0, 0), 3.0, borderType=cv2.BORDER_REPLICATE)
+    red, green, blue = _planes(detail)
+    value = (red + green + blue) / 3.0
+    energy = float(value @ value) + len(value) * (1.5 / 255.0) ** 2
+    return {
+        "colour_detail_warm": float((red - blue) @ value) / energy,
+        "colour_detail_green": float((green - (red + blue) / 2.0) @ value) / energy,
+    }
 
 
 def _colourfulness(shown: NDArray[np.float32]) -> dict[str, float]:

@@ -17,13 +17,12 @@ MEANING = {
     "disc_share": "its share of all bright pixels: Moon, Sun and one storm high, cities low",
     "disc_round": "its area over that of the circle around it; Moon and port-holes near 1",
     "disc_solid": "its area over that of its convex hull; crescents and storms below 1",
-    "disc_crescent": "hollow on one side as a crescent is: hull's centre against its own",
+    "disc_arc": "share of its outline on the circle around it; Moon high even as a crescent",
     "disc_rim": "how sharply its light ends; Moon sharp, lightning and Sun soft",
     "disc_halo": "light around it against its own; Sun and lightning high, Moon none",
     "disc_dark_around": "share of the frame beyond its surroundings that is dark; Moon near 1",
     "disc_clipped": "share of it that is clipped; Sun high",
     "disc_warm": "red minus blue of its light as displayed; low Sun high, lightning below 0",
-    "disc_even": "log spread of brightness within it; port-holes and Moon uneven, Sun even",
 }
 BRIGHT = 0.5  # of the brightest thousandth, as displayed
 LEAST_BRIGHT = 0.1
@@ -45,20 +44,18 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     if top < LEAST_BRIGHT:
         return dict.fromkeys(MEANING, 0.0)
     bright = (smooth > BRIGHT * top).astype(np.uint8)
-    _, labels, stats, centres = cv2.connectedComponentsWithStats(bright, connectivity=8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(bright, connectivity=8)
     largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
     patch = labels == largest
     area = float(stats[largest, cv2.CC_STAT_AREA])
-    features = _shape(patch, area, centres[largest])
+    features = _shape(patch, area)
     features |= _light(half, smooth, patch, top)
     features["disc_area"] = float(np.log10(area / value.size))
     features["disc_share"] = area / float(bright.sum())
     return {name: float(features[name]) for name in MEANING}
 
 
-def _shape(
-    patch: NDArray[np.bool_], area: float, centre: NDArray[np.float64]
-) -> dict[str, float]:
+def _shape(patch: NDArray[np.bool_], area: float) -> dict[str, float]:
     import cv2
 
     contours, _ = cv2.findContours(
@@ -66,18 +63,17 @@ def _shape(
     )
     outline = max(contours, key=len)
     hull = cv2.convexHull(outline)
-    _, radius = cv2.minEnclosingCircle(hull)
-    moments = cv2.moments(hull)
+    centre, radius = cv2.minEnclosingCircle(hull)
+    away = np.hypot(*(outline[:, 0].astype(float) - centre).T)
+    # One pixel of rounding, and what a blurred rim wobbles
+    on_circle = float(np.mean(away > radius * 0.96 - 1.0))
     # Contours run through pixel centres: half a pixel more on every side
-    hull_area = moments["m00"] + 0.5 * cv2.arcLength(hull, True) + 1.0
-    offset = 0.0
-    if moments["m00"] > 0.0:
-        hull_centre = np.array([moments["m10"], moments["m01"]]) / moments["m00"]
-        offset = float(np.hypot(*(hull_centre - centre)) / np.sqrt(hull_area))
+    hull_area = cv2.contourArea(hull) + 0.5 * cv2.arcLength(hull, True) + 1.0
     return {
         "disc_round": min(1.0, area / (np.pi * (radius + 0.5) ** 2)),
         "disc_solid": min(1.0, area / hull_area),
-        "disc_crescent": offset,
+        # In patches of a few pixels everything lies on the circle
+        "disc_arc": on_circle * min(1.0, radius / 6.0),
     }
 
 
@@ -102,5 +98,4 @@ def _light(
         "disc_dark_around": float(np.sum(far < DARK)) / smooth.size,
         "disc_clipped": float(np.mean(within > CLIPPED)),
         "disc_warm": float((red - blue) / (red + blue + 0.05)),
-        "disc_even": float(np.log10(np.std(within) + 0.01)),
     }

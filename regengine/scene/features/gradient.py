@@ -50,7 +50,7 @@ def measure(picture: ScenePicture) -> dict[str, float]:
         "gradient_warm_end": warm,
         "gradient_cold_end": cold,
         "gradient_range": warm + cold,
-        "gradient_order": float(np.abs(warmth[bright][-1] - warmth[bright][0]) / (turns + 0.1)),
+        "gradient_order": float(np.abs(warmth[bright][-1] - warmth[bright][0]) / (turns + 0.3)),
         "gradient_smooth": float((np.ptp(value) + 0.01) / (way + 0.01)),
         "gradient_dark": float(counts[light < DARK].sum() / counts.sum()),
     }

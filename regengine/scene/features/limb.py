@@ -23,7 +23,6 @@ MEANING = {
     "limb_sky_light": "log light of the sky against the Earth; sky of limbs is darker",
     "limb_sky_detail": "log detail of the sky against the Earth; sky is smoother",
     "limb_layer": "how far the layer at the edge outshines both sides: airglow, twilight, aurora",
-    "limb_layer_width": "width of that layer; airglow and thin sunset bands narrow, aurora wide",
     "limb_layer_green": "green beyond red and blue of the layer: airglow, aurora",
     "limb_layer_warm": "red minus blue of the layer; airglow's yellow, sunset",
     "limb_above_blue": "blue minus red just above the edge: sunlit air",
@@ -40,10 +39,13 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     edge = layers.edge
     if edge is None:
         return features
-    features["limb_curvature"] = min(edge.curvature, 2.0)
     features["limb_scatter"] = float(np.log10(edge.scatter + 0.003))
     features["limb_seen"] = edge.seen
-    features |= _sides(picture, edge.beyond) | _across(edge.strip)
+    # What lies beside an edge that is on no arc says nothing: it fades to zero
+    certain = float(np.clip((edge.seen - 0.2) / 0.4, 0.0, 1.0))
+    beside = _sides(picture, edge.beyond) | _across(edge.strip)
+    beside["limb_curvature"] = min(edge.curvature, 2.0)
+    features |= {name: certain * value for name, value in beside.items()}
     return {name: float(value) for name, value in features.items()}
 
 
@@ -79,11 +81,9 @@ def _across(strip: NDArray[np.float64]) -> dict[str, float]:
     excess = float(light[top] - max(earth, sky))
     colour = strip[max(top - 1, 0) : top + 2].mean(axis=0) + FLOOR
     above = strip[len(light) // 2 : len(light) // 2 + third].mean(axis=0) + FLOOR
-    high = light > max(earth, sky) + excess / 2.0
     return {
         "limb_step": abs(earth - sky) / (earth + sky + 0.05),
-        "limb_layer": excess / (earth + sky + 0.05),
-        "limb_layer_width": float(high.mean()) if excess > 0.0 else 1.0,
+        "limb_layer": float(np.log1p(max(excess, 0.0) / (max(earth, sky) + 0.05))),
         "limb_layer_green": float((colour[1] - max(colour[0], colour[2])) / colour.sum()),
         "limb_layer_warm": float((colour[0] - colour[2]) / colour.sum()),
         "limb_above_blue": float((above[2] - above[0]) / above.sum()),

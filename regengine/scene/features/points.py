@@ -34,19 +34,25 @@ MEANING = {
     "points_warmth_spread": "how unlike the peaks' colours are; cities mixed",
     "points_light": "share of all light above its surroundings in the peaks",
     "points_web": "share of bright detail that is thin: webs of roads high, blobs of lightning low",
+    "points_web_light": "the same by its light: lightning outshines thin detail",
     "points_blob": "share of bright detail in its largest patch: one storm high, cities low",
     "points_patches": "log number of patches of bright detail; cities high",
     "points_area": "share of the frame within reach of bright detail: cities high",
-    "points_clipped": "share of bright detail that is clipped: lightning",
+    "points_warm_area": "log share of the frame with warm bright detail: cities, even under cloud",
+    "points_clipped": "root of the share of bright detail that is clipped: lightning",
 }
 NOISE_SIGMAS = 6.0
 LEAST_HEIGHT = 10.0 / 255.0  # as displayed: below, compression makes peaks
+MOST_THRESHOLD = 0.1
 STRONG_HEIGHT = 0.2
 CORE_PX, AROUND_PX = 0.8, 3.0
 MOST_PEAKS = 400  # that are looked at one by one, the strongest
 CELLS = 8
 CLIPPED = 0.97
-WARM = 0.12  # red minus blue over the sum
+# Red minus blue over the sum: white up to the first, warm or blue from the second on, part of each
+# between, for editors warm and cool whole frames
+WHITE, WARM = 0.05, 0.2
+WARM_DETAIL = 0.05  # brightness and warmth above the surroundings, as displayed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +83,7 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     features |= _places(peaks, value.shape[0], value.shape[1], around)
     features |= _colours(peaks, picture.scene.rgb)
     features |= _patches(detail, around, value, peaks)
+    features["points_warm_area"] = _warm_area(picture.half)
     return {name: float(features[name]) for name in MEANING}
 
 
@@ -84,9 +91,10 @@ def _find(detail: NDArray[np.float32]) -> _Peaks:
     """Peaks above the noise, and holes as deep."""
     import cv2
 
-    sample = detail[::3, ::3]
-    noise = 1.4826 * float(np.median(np.abs(sample)))
-    threshold = max(NOISE_SIGMAS * noise, LEAST_HEIGHT)
+    # The quietest fifth tells the noise: roads may cover the rest. 0.2533 sigma is its limit
+    quiet = np.sort(np.abs(detail[1::3, 1::3]), axis=None)
+    noise = float(quiet[len(quiet) // 5]) / 0.2533
+    threshold = float(np.clip(NOISE_SIGMAS * noise, LEAST_HEIGHT, MOST_THRESHOLD))
     square = np.ones((3, 3), np.uint8)
     peak = (detail >= cv2.dilate(detail, square)) & (detail > threshold)
     hole = (detail <= cv2.erode(detail, square)) & (detail < -threshold)
@@ -186,12 +194,13 @@ def _colours(peaks: _Peaks, rgb: NDArray[np.float32]) -> dict[str, float]:
     far = _around(rgb, peaks, np.arange(-6, 7, 3)).mean(axis=(1, 2))
     above = np.maximum(near - far, 0.0)
     warmth = (above[:, 0] - above[:, 2]) / (above.sum(axis=1) + 0.02)
+    warm, blue = (np.clip((sign * warmth - WHITE) / (WARM - WHITE), 0, 1) for sign in (1, -1))
     number = len(warmth) + 2.0
     return {
-        "points_warm": np.sum(warmth > WARM) / number,
-        "points_white": np.sum(np.abs(warmth) <= WARM) / number,
-        "points_blue": np.sum(warmth < -WARM) / number,
-        "points_warm_count": np.log10(1.0 + np.sum(warmth > WARM)),
+        "points_warm": warm.sum() / number,
+        "points_white": (1.0 - warm - blue).sum() / number,
+        "points_blue": blue.sum() / number,
+        "points_warm_count": np.log10(1.0 + warm.sum()),
         "points_warmth_spread": np.std(warmth),
     }
 
@@ -215,13 +224,26 @@ def _patches(
     sizes = stats[1:, cv2.CC_STAT_AREA]
     thick = cv2.erode(bright, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_REPLICATE)
     thick = cv2.dilate(thick, np.ones((7, 7), np.uint8)) & bright
+    thick_light = float(above[thick > 0].sum())
+    light = thick_light + float(above[(bright > 0) & (thick == 0)].sum())
     reach = cv2.dilate(bright, np.ones((15, 15), np.uint8))
     peaked = value[detail > peaks.threshold]
     return {
         "points_web": 1.0 - (int(thick.sum()) + 10.0) / (area + 20.0),
+        "points_web_light": 1.0 - (thick_light + 2.0) / (light + 4.0),
         "points_blob": sizes.max(initial=0) / (area + 20.0),
         "points_patches": np.log10(1.0 + np.sum(sizes >= 3)),
         "points_area": reach.mean(),
-        "points_clipped": np.sum(value[bright > 0] > CLIPPED) / (area + 20.0),
+        "points_clipped": np.sqrt(np.sum(value[bright > 0] > CLIPPED) / (area + 20.0)),
         "points_light": float(peaked @ peaked) / (float(value.ravel() @ value.ravel()) + 1.0),
     }
+
+
+def _warm_area(half: ScenePicture) -> float:
+    """Where brightness and warmth stand out of the surroundings together, at half size."""
+    import cv2
+
+    both = cv2.merge([half.brightest, half.rgb[..., 0] - half.rgb[..., 2]])
+    above = both - cv2.blur(both, (11, 11), borderType=cv2.BORDER_REPLICATE)
+    value, warmth = cv2.split(above)
+    return float(np.log10(np.mean((value > WARM_DETAIL) & (warmth > WARM_DETAIL)) + 1e-4))

@@ -22,10 +22,12 @@ MEANING = {
     "structure_one_way": "how far long lines share one direction; trusses, trails",
     "structure_right_angles": "how far long lines stand at right angles; racks, panels",
     "structure_straight_edges": "share of strong edges that lie on lines; hardware high, land low",
-    "structure_edges": "share of pixels on strong edges; inside high, night low",
+    "structure_edges": "log share of pixels on strong edges; inside high, night low",
     "structure_hard": "how steep the steepest edges are for their contrast; hardware hard",
     "structure_round": "how far strong edges lie on one circle: port-hole, cupola's window",
     "structure_round_size": "radius of that circle over half the long side, 0 without one",
+    "structure_panes": "log number of large bright patches on dark: windows of the cupola",
+    "structure_two_levels": "how far brightness falls into two levels: panes, limbs, silhouettes",
     "structure_rim_dark": "how much darker it is beyond that circle than within: port-holes",
 }
 LEVEL = 0.6  # as displayed: to which the 98th percentile is brought, by at most
@@ -33,6 +35,8 @@ MOST_GAIN = 4.0
 STRONG = 0.06  # gradient a pixel, as displayed after that
 RINGS = 32
 LEAST_EDGES = 60
+LEAST_PANE = 0.004  # of the frame
+DIM = 40  # of 255
 
 
 def measure(picture: ScenePicture) -> dict[str, float]:
@@ -54,7 +58,8 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     square = np.ones((7, 7), np.uint8)
     contrast = cv2.dilate(value, square) - cv2.erode(value, square)
     hard = slope[strong] / contrast[strong] if strong.any() else np.zeros(1)
-    features["structure_edges"] = float(strong.mean())
+    features |= _panes(picture.half.half.lightness)
+    features["structure_edges"] = float(np.log10(strong.mean() + 1e-3))
     features["structure_hard"] = float(hard.mean()) if steepest.mean() > STRONG else 0.0
     return {name: float(features[name]) for name in MEANING}
 
@@ -85,6 +90,26 @@ def _lines(value: NDArray[np.float32], strong: NDArray[np.bool_]) -> dict[str, f
         "structure_one_way": float(np.abs((weight * turn).sum())) / norm,
         "structure_right_angles": float(np.abs((weight * turn**2).sum())) / norm,
         "structure_straight_edges": float((strong & (drawn > 0)).sum()) / (strong.sum() + 50.0),
+    }
+
+
+def _panes(value: NDArray[np.float32]) -> dict[str, float]:
+    """Large patches of the brighter of two levels, as Otsu parts them."""
+    import cv2
+
+    bytes_ = np.round(value * 255.0).astype(np.uint8)
+    threshold, bright = cv2.threshold(bytes_, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(bright, connectivity=4)
+    large = np.sum(stats[1:, cv2.CC_STAT_AREA] > LEAST_PANE * value.size)
+    share = float(bright.mean())
+    between = 0.0
+    if 0.0 < share < 1.0:
+        apart = float(value[bright > 0].mean() - value[bright == 0].mean())
+        between = share * (1.0 - share) * apart**2
+    # Two eight-bit steps of noise: a blank frame has one level
+    return {
+        "structure_panes": float(np.log10(1.0 + large)) if threshold > DIM else 0.0,
+        "structure_two_levels": between / (float(np.var(value)) + (2.0 / 255.0) ** 2),
     }
 
 
@@ -123,14 +148,14 @@ def _circle(
     size = (np.argmax(smooth) + 0.5) * 1.28 / RINGS
     # Over the circle's own length in pixels: 1 where it is seen all around, one pixel wide
     seen = float(smooth.max() / (2.0 * np.pi * size * half))
-    if seen < 0.2:
-        return {"structure_round": seen, "structure_round_size": 0.0, "structure_rim_dark": 0.0}
+    # Edges that lie on no circle have neither size nor rim: both fade to zero
+    certain = float(np.clip((seen - 0.2) / 0.4, 0.0, 1.0))
     y, x = np.ogrid[: value.shape[0], : value.shape[1]]
     distance = np.hypot((x - middle[1]) / half - centre[0], (y - middle[0]) / half - centre[1])
     within = value[distance < 0.9 * size].mean() if (distance < 0.9 * size).any() else 0.0
     beyond = value[distance > 1.1 * size].mean() if (distance > 1.1 * size).any() else within
     return {
         "structure_round": min(seen, 3.0),
-        "structure_round_size": float(size),
-        "structure_rim_dark": float(within - beyond),
+        "structure_round_size": certain * float(size),
+        "structure_rim_dark": certain * float(within - beyond),
     }

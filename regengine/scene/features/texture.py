@@ -24,7 +24,7 @@ MEANING = {
     "texture_peaks_coarse": "the same for details of about 8 px: lightning, Moon, Sun",
     "texture_upward": "whether the strongest fine details are bright (lamps) or dark (gaps)",
     "texture_flat": "share of blocks without contrast: sky, space, dark nights",
-    "texture_busy": "share of blocks of strong contrast; inside, hardware, broken cloud",
+    "texture_busy": "root of the share of blocks of strong contrast; inside, hardware, broken cloud",
     "texture_uneven": "log ratio of busy to quiet blocks' contrast; night with cities high",
     "texture_grain": "log contrast within the quiet blocks: a sensor's noise at night",
 }
@@ -58,7 +58,7 @@ def measure(picture: ScenePicture) -> dict[str, float]:
         "texture_peaks_coarse": _peakedness(coarse),
         "texture_upward": (high - low) / (high + low + FLOOR),
         "texture_flat": float(np.mean(blocks < FLAT)),
-        "texture_busy": float(np.mean(blocks > BUSY)),
+        "texture_busy": float(np.sqrt(np.mean(blocks > BUSY))),
         "texture_uneven": _log(float(busy)) - _log(float(quiet)),
         "texture_grain": _log(float(quiet)),
     }
