@@ -14,13 +14,9 @@ from regengine.scene.picture import ScenePicture
 VERSION = 1
 MEANING = {
     "limb_explained": "share of brightness explained by layers along one arc; limbs high",
-    "limb_bent": "how much more arcs explain than straight lines; limbs and port-holes high",
     "limb_curvature": "curvature of the strongest edge: horizon 0.1 to 0.8, port-holes 1 and more",
-    "limb_scatter": "log scatter of the edge about its arc; limbs smooth, coasts and clouds rough",
     "limb_seen": "share of the frame's width along which the edge lies on the arc",
-    "limb_step": "contrast between the two sides of the edge; day and sunset high",
     "limb_sky_share": "share of the frame beyond the arc; 0 or 1 without a limb",
-    "limb_sky_light": "log light of the sky against the Earth; sky of limbs is darker",
     "limb_sky_detail": "log detail of the sky against the Earth; sky is smoother",
     "limb_layer": "how far the layer at the edge outshines both sides: airglow, twilight, aurora",
     "limb_layer_green": "green beyond red and blue of the layer: airglow, aurora",
@@ -35,11 +31,9 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     layers = picture.layers
     features = dict.fromkeys(MEANING, 0.0)
     features["limb_explained"] = layers.explained
-    features["limb_bent"] = layers.explained - layers.straight
     edge = layers.edge
     if edge is None:
         return features
-    features["limb_scatter"] = float(np.log10(edge.scatter + 0.003))
     features["limb_seen"] = edge.seen
     # What lies beside an edge that is on no arc says nothing: it fades to zero
     certain = float(np.clip((edge.seen - 0.2) / 0.4, 0.0, 1.0))
@@ -54,13 +48,11 @@ def _sides(picture: ScenePicture, beyond: NDArray[np.bool_]) -> dict[str, float]
     value = picture.half.half.half.lightness
     share = float(beyond.mean())
     if min(share, 1.0 - share) < 0.01:
-        return {"limb_sky_share": share, "limb_sky_light": 0.0, "limb_sky_detail": 0.0}
+        return {"limb_sky_share": share, "limb_sky_detail": 0.0}
     rough = np.abs(value - _shifted_mean(value))
-    sky, earth = np.median(value[beyond]), np.median(value[~beyond])
     sky_detail, earth_detail = rough[beyond].mean(), rough[~beyond].mean()
     return {
         "limb_sky_share": share,
-        "limb_sky_light": float(np.log10((sky + 0.02) / (earth + 0.02))),
         "limb_sky_detail": float(np.log10((sky_detail + 0.004) / (earth_detail + 0.004))),
     }
 
@@ -82,7 +74,6 @@ def _across(strip: NDArray[np.float64]) -> dict[str, float]:
     colour = strip[max(top - 1, 0) : top + 2].mean(axis=0) + FLOOR
     above = strip[len(light) // 2 : len(light) // 2 + third].mean(axis=0) + FLOOR
     return {
-        "limb_step": abs(earth - sky) / (earth + sky + 0.05),
         "limb_layer": float(np.log1p(max(excess, 0.0) / (max(earth, sky) + 0.05))),
         "limb_layer_green": float((colour[1] - max(colour[0], colour[2])) / colour.sum()),
         "limb_layer_warm": float((colour[0] - colour[2]) / colour.sum()),

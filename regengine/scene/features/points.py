@@ -19,9 +19,9 @@ MEANING = {
     "points_count": "log number of bright peaks; cities and stars high, empty nights low",
     "points_bright_only": "bright against dark peaks; lamps and stars near 1, land and cloud near 0",
     "points_strong": "log number of peaks a fifth of the brightness range high; lamps of cities",
+    "points_contrast": "log number of peaks that outshine their surroundings by half; cities, stars",
     "points_slope": "mean log of peak heights over the threshold; lamps reach far above",
     "points_extended": "median width of peaks; lightning and soft cloud wide, stars narrow",
-    "points_extended_spread": "how unlike their widths are; cities mixed, stars alike",
     "points_aggregation": "Clark-Evans ratio of neighbours' distances; 1 random, cities below",
     "points_spread": "evenness over the frame, as entropy of counts in cells; stars high",
     "points_in_dark": "share of peaks whose surroundings are darker than the frame's mean; lamps",
@@ -33,9 +33,8 @@ MEANING = {
     "points_warm_count": "log number of warm peaks: cities",
     "points_warmth_spread": "how unlike the peaks' colours are; cities mixed",
     "points_light": "share of all light above its surroundings in the peaks",
-    "points_web": "share of bright detail that is thin: webs of roads high, blobs of lightning low",
-    "points_web_light": "the same by its light: lightning outshines thin detail",
-    "points_blob": "share of bright detail in its largest patch: one storm high, cities low",
+    "points_excess": "share of all light that stands above the darkest nearby; cities, day low",
+    "points_web": "share of bright detail's light in thin parts: roads high, lightning's blobs low",
     "points_patches": "log number of patches of bright detail; cities high",
     "points_area": "share of the frame within reach of bright detail: cities high",
     "points_warm_area": "log share of the frame with warm bright detail: cities, even under cloud",
@@ -45,6 +44,7 @@ NOISE_SIGMAS = 6.0
 LEAST_HEIGHT = 10.0 / 255.0  # as displayed: below, compression makes peaks
 MOST_THRESHOLD = 0.1
 STRONG_HEIGHT = 0.2
+HIGH_CONTRAST = 0.5
 CORE_PX, AROUND_PX = 0.8, 3.0
 MOST_PEAKS = 400  # that are looked at one by one, the strongest
 CELLS = 8
@@ -52,7 +52,8 @@ CLIPPED = 0.97
 # Red minus blue over the sum: white up to the first, warm or blue from the second on, part of each
 # between, for editors warm and cool whole frames
 WHITE, WARM = 0.05, 0.2
-WARM_DETAIL = 0.05  # brightness and warmth above the surroundings, as displayed
+WARM_DETAIL = 0.15  # brightness above the surroundings, as displayed
+MOST_LIGHT = 0.5  # linear
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,12 +79,12 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     around = cv2.GaussianBlur(value, (0, 0), AROUND_PX, borderType=cv2.BORDER_REPLICATE)
     detail = core - around
     peaks = _find(detail)
-    features = _numbers(peaks)
+    features = _numbers(peaks, around)
     features |= _shapes(peaks, core, detail)
     features |= _places(peaks, value.shape[0], value.shape[1], around)
     features |= _colours(peaks, picture.scene.rgb)
     features |= _patches(detail, around, value, peaks)
-    features["points_warm_area"] = _warm_area(picture.half)
+    features |= _excess(picture.half)
     return {name: float(features[name]) for name in MEANING}
 
 
@@ -111,12 +112,14 @@ def _find(detail: NDArray[np.float32]) -> _Peaks:
     )
 
 
-def _numbers(peaks: _Peaks) -> dict[str, float]:
+def _numbers(peaks: _Peaks, around: NDArray[np.float32]) -> dict[str, float]:
+    contrast = peaks.heights / (around[peaks.rows, peaks.columns] + 0.05)
     both = peaks.count + peaks.dark_count
     slope = np.log(peaks.heights / peaks.threshold).sum() / (len(peaks.heights) + 3.0)
     return {
         "points_count": np.log10(1.0 + peaks.count),
         "points_strong": np.log10(1.0 + np.sum(peaks.heights > STRONG_HEIGHT)),
+        "points_contrast": np.log10(1.0 + np.sum(contrast > HIGH_CONTRAST)),
         # Three of each sign stand for not knowing
         "points_bright_only": (peaks.count - peaks.dark_count) / (both + 6.0),
         "points_slope": slope,
@@ -129,7 +132,7 @@ def _shapes(
     """Widths by the peaks' curvature against their height; directions by structure tensors."""
     import cv2
 
-    names = ("extended", "extended_spread", "common_direction", "elongation")
+    names = ("extended", "common_direction", "elongation")
     if len(peaks.rows) < 3:
         return {f"points_{name}": 0.0 for name in names}
     curvature = -cv2.Laplacian(core, cv2.CV_32F, ksize=1, borderType=cv2.BORDER_REPLICATE)
@@ -144,7 +147,6 @@ def _shapes(
     twice = (turned**2).sum(axis=1) / (np.square(np.abs(turned)).sum(axis=1) + 1e-9)
     return {
         "points_extended": np.median(width),
-        "points_extended_spread": np.ptp(np.quantile(width, (0.25, 0.75))),
         "points_common_direction": np.abs(twice.mean()),
         "points_elongation": np.abs(twice).mean(),
     }
@@ -229,9 +231,7 @@ def _patches(
     reach = cv2.dilate(bright, np.ones((15, 15), np.uint8))
     peaked = value[detail > peaks.threshold]
     return {
-        "points_web": 1.0 - (int(thick.sum()) + 10.0) / (area + 20.0),
-        "points_web_light": 1.0 - (thick_light + 2.0) / (light + 4.0),
-        "points_blob": sizes.max(initial=0) / (area + 20.0),
+        "points_web": 1.0 - (thick_light + 2.0) / (light + 4.0),
         "points_patches": np.log10(1.0 + np.sum(sizes >= 3)),
         "points_area": reach.mean(),
         "points_clipped": np.sqrt(np.sum(value[bright > 0] > CLIPPED) / (area + 20.0)),
@@ -239,11 +239,21 @@ def _patches(
     }
 
 
-def _warm_area(half: ScenePicture) -> float:
-    """Where brightness and warmth stand out of the surroundings together, at half size."""
+def _excess(half: ScenePicture) -> dict[str, float]:
+    """Light above the dark ground, and where brightness and warmth stand out together."""
     import cv2
 
-    both = cv2.merge([half.brightest, half.rgb[..., 0] - half.rgb[..., 2]])
-    above = both - cv2.blur(both, (11, 11), borderType=cv2.BORDER_REPLICATE)
-    value, warmth = cv2.split(above)
-    return float(np.log10(np.mean((value > WARM_DETAIL) & (warmth > WARM_DETAIL)) + 1e-4))
+    light = half.linear.max(axis=2)
+    smooth = cv2.GaussianBlur(light, (0, 0), 0.7, borderType=cv2.BORDER_REPLICATE)
+    ground = cv2.blur(cv2.erode(smooth, np.ones((7, 7), np.uint8)), (7, 7))
+    # Clipped: one flash must not stand for the frame
+    above = np.minimum(light, MOST_LIGHT) - np.minimum(ground, MOST_LIGHT)
+    both = cv2.merge([half.rgb.mean(axis=2), half.rgb[..., 0] - half.rgb[..., 2]])
+    stands = both - cv2.blur(both, (11, 11), borderType=cv2.BORDER_REPLICATE)
+    value, warmth = cv2.split(stands)
+    warm = (value > WARM_DETAIL) & (warmth > 0.6 * WARM_DETAIL)
+    total = float(np.minimum(light, MOST_LIGHT).sum()) + len(light)  * 1e-3
+    return {
+        "points_excess": float(above.sum()) / total,
+        "points_warm_area": float(np.log10(warm.mean() + 1e-4)),
+    }
