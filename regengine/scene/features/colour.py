@@ -17,18 +17,16 @@ MEANING = {
     "colour_bright_red": "red minus green share of the brightest tenth's light; lamps, sunsets",
     "colour_bright_blue": "blue minus green share of the brightest tenth's light; lightning, day",
     "colour_middle_red": "red minus green share between the median and the brightest tenth",
-    "colour_middle_blue": "blue minus green share there; haze of day high, infrared low",
     "colour_dim_red": "red minus green share of the dimmer half's light; airglow and dark ground",
     "colour_dim_blue": "blue minus green share of the dimmer half's light; twilight, moonlight",
     "colour_green_light": "root of the share of light that is green beyond red and blue: aurora, airglow",
-    "colour_green_area": "root of the share of lit pixels that are clearly green: aurora",
+    "colour_green_area": "root of the share of lit pixels that are green, be it pale: aurora",
     "colour_purple_area": "root of the share of lit pixels that are purple: aurora's upper rim",
     "colour_red_light": "share of light that is red beyond green, blue below: sunset, 630 nm",
     "colour_orange_area": "share of lit pixels that are orange: sodium lamps, deserts, infrared",
     "colour_blue_area": "share of lit pixels that are blue: day, twilight",
     "colour_neutral_area": "share of lit pixels without colour: clouds, white panels",
     "colour_warmth_slope": "how much bluer bright pixels are than dim ones; infrared casts high",
-    "colour_warmth_spread": "spread of red against blue over lit pixels; one cast low",
     "colourfulness": "spread and strength of opponent colours over the brightness (Hasler 2003)",
     "colour_detail_warm": "how much warmer fine bright detail is: orange lamps high, cloud below 0",
     "colour_detail_green": "how much greener it is: aurora's curtains, fishing boats",
@@ -37,6 +35,7 @@ MEANING = {
 # Light of one eight-bit step at the sRGB curve's foot: chromaticity fades to grey below a few
 FLOOR = 3.0 / 255.0 / 12.92
 LIT = 0.06  # as displayed, of the brightest channel
+GREEN = 0.05  # of the light beyond red and blue; airglow over a frame's Earth stays below
 HUES = 24
 
 
@@ -58,14 +57,19 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     ):
         mean = light[:, part].mean(axis=1) + FLOOR
         features[f"colour_{name}_red"] = float((mean[0] - mean[1]) / mean.sum())
-        features[f"colour_{name}_blue"] = float((mean[2] - mean[1]) / mean.sum())
+        if name != "middle":
+            features[f"colour_{name}_blue"] = float((mean[2] - mean[1]) / mean.sum())
     whole = float(total.sum())
+    brightness = quarter.brightest.ravel()
+    lit = brightness > LIT
+    # Aurora over moonlit cloud is a pale green, told by light alone
+    pale = (green - np.maximum(red, blue)) > GREEN * total
     features |= {
+        "colour_green_area": np.sqrt(np.sum(pale & lit) / (np.sum(lit) + 16.0)),
         "colour_green_light": np.sqrt(float(np.maximum(green - np.maximum(red, blue), 0).sum()) / whole),
         "colour_red_light": float(np.maximum(red - np.maximum(green, blue), 0).sum()) / whole,
     }
-    brightness = quarter.brightest.ravel()
-    features |= _areas(shown[:, brightness > LIT])
+    features |= _areas(shown[:, lit])
     features |= _warmth((red - blue) / total, brightness) | _colourfulness(shown)
     features |= _detail(picture.half)
     return {name: float(features[name]) for name in MEANING}
@@ -80,7 +84,7 @@ def _areas(lit: NDArray[np.float32]) -> dict[str, float]:
     """Shares of the lit pixels by hue, and the histogram of hues."""
     import cv2
 
-    names = ("green", "purple", "orange", "blue", "neutral")
+    names = ("purple", "orange", "blue", "neutral")
     if lit.shape[1] < 16:
         return {f"colour_{name}_area": 0.0 for name in names} | {"colour_hues": 0.0}
     hue, saturation, value = _planes(cv2.cvtColor(lit.T[None].copy(), cv2.COLOR_RGB2HSV))
@@ -91,7 +95,6 @@ def _areas(lit: NDArray[np.float32]) -> dict[str, float]:
     floor = 0.02 * lit.shape[1]
     share = (counts + floor / HUES) / (counts.sum() + floor)
     return {
-        "colour_green_area": float(np.sqrt(np.mean(coloured & (hue > 75) & (hue < 165)))),
         "colour_purple_area": float(np.sqrt(np.mean(coloured & (hue > 265) & (hue < 340)))),
         "colour_orange_area": float(np.mean(coloured & (hue > 12) & (hue < 55))),
         "colour_blue_area": float(np.mean(coloured & (hue > 190) & (hue < 260))),
@@ -104,11 +107,11 @@ def _warmth(warmth: NDArray[np.float32], brightness: NDArray[np.float32]) -> dic
     """How red stands against blue over the brightness of the lit pixels."""
     lit = brightness > LIT
     if lit.sum() < 16:
-        return {"colour_warmth_slope": 0.0, "colour_warmth_spread": 0.0}
+        return {"colour_warmth_slope": 0.0}
     offset = brightness[lit] - brightness[lit].mean()
     # The floor keeps a picture of one brightness from having a slope
     slope = float(np.mean(offset * warmth[lit]) / (np.mean(offset**2) + 0.002))
-    return {"colour_warmth_slope": -slope, "colour_warmth_spread": float(np.std(warmth[lit]))}
+    return {"colour_warmth_slope": -slope}
 
 
 def _detail(half: ScenePicture) -> dict[str, float]:

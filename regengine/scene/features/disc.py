@@ -22,7 +22,7 @@ MEANING = {
     "disc_halo": "light around it against its own; Sun and lightning high, Moon none",
     "disc_dark_around": "share of the frame beyond its surroundings that is dark; Moon near 1",
     "disc_clipped": "share of it that is clipped; Sun high",
-    "disc_warm": "red minus blue of its light as displayed; low Sun high, lightning below 0",
+    "disc_warm": "red minus blue of its light where it is one solid disc; low Sun high",
 }
 BRIGHT = 0.5  # of the brightest thousandth, as displayed
 LEAST_BRIGHT = 0.1
@@ -52,6 +52,7 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     features |= _light(half, smooth, patch, top)
     features["disc_area"] = float(np.log10(area / value.size))
     features["disc_share"] = area / float(bright.sum())
+    features["disc_warm"] *= features["disc_share"] * features["disc_solid"]
     return {name: float(features[name]) for name in MEANING}
 
 

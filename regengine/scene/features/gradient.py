@@ -16,8 +16,7 @@ MEANING = {
     "gradient_thin": "share of the frame in which half of the layers' light lies; sunset small",
     "gradient_warm_end": "warmest layer among the bright ones, red minus blue share; sunset high",
     "gradient_cold_end": "bluest layer among the bright ones; sunset and day limb high",
-    "gradient_range": "how far colour runs over the bright layers; sunset high, day and night low",
-    "gradient_order": "how steadily colour runs from warm to cold across them; sunset high",
+    "gradient_order": "how far and how steadily colour runs from warm to cold across them; sunset",
     "gradient_smooth": "how little neighbouring layers jump against the whole range of brightness",
     "gradient_dark": "share of the layers that are nearly black; sunset and limbs high",
 }
@@ -49,8 +48,7 @@ def measure(picture: ScenePicture) -> dict[str, float]:
         "gradient_thin": float(counts[order][: half + 1].sum() / counts.sum()),
         "gradient_warm_end": warm,
         "gradient_cold_end": cold,
-        "gradient_range": warm + cold,
-        "gradient_order": float(np.abs(warmth[bright][-1] - warmth[bright][0]) / (turns + 0.3)),
+        "gradient_order": float((warm + cold) ** 2 / (turns + 0.2)),
         "gradient_smooth": float((np.ptp(value) + 0.01) / (way + 0.01)),
         "gradient_dark": float(counts[light < DARK].sum() / counts.sum()),
     }

@@ -19,7 +19,6 @@ MEANING = {
     "limb_sky_share": "share of the frame beyond the arc; 0 or 1 without a limb",
     "limb_sky_detail": "log detail of the sky against the Earth; sky is smoother",
     "limb_layer": "how far the layer at the edge outshines both sides: airglow, twilight, aurora",
-    "limb_layer_green": "green beyond red and blue of the layer: airglow, aurora",
     "limb_layer_warm": "red minus blue of the layer; airglow's yellow, sunset",
     "limb_above_blue": "blue minus red just above the edge: sunlit air",
 }
@@ -75,7 +74,6 @@ def _across(strip: NDArray[np.float64]) -> dict[str, float]:
     above = strip[len(light) // 2 : len(light) // 2 + third].mean(axis=0) + FLOOR
     return {
         "limb_layer": float(np.log1p(max(excess, 0.0) / (max(earth, sky) + 0.05))),
-        "limb_layer_green": float((colour[1] - max(colour[0], colour[2])) / colour.sum()),
         "limb_layer_warm": float((colour[0] - colour[2]) / colour.sum()),
         "limb_above_blue": float((above[2] - above[0]) / above.sum()),
     }

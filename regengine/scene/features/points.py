@@ -20,6 +20,7 @@ MEANING = {
     "points_bright_only": "bright against dark peaks; lamps and stars near 1, land and cloud near 0",
     "points_strong": "log number of peaks a fifth of the brightness range high; lamps of cities",
     "points_contrast": "log number of peaks that outshine their surroundings by half; cities, stars",
+    "points_wide": "root of the share of cells that have such a peak; lightning low, cities high",
     "points_slope": "mean log of peak heights over the threshold; lamps reach far above",
     "points_extended": "median width of peaks; lightning and soft cloud wide, stars narrow",
     "points_aggregation": "Clark-Evans ratio of neighbours' distances; 1 random, cities below",
@@ -36,7 +37,6 @@ MEANING = {
     "points_excess": "share of all light that stands above the darkest nearby; cities, day low",
     "points_web": "share of bright detail's light in thin parts: roads high, lightning's blobs low",
     "points_patches": "log number of patches of bright detail; cities high",
-    "points_area": "share of the frame within reach of bright detail: cities high",
     "points_warm_area": "log share of the frame with warm bright detail: cities, even under cloud",
     "points_clipped": "root of the share of bright detail that is clipped: lightning",
 }
@@ -46,8 +46,9 @@ MOST_THRESHOLD = 0.1
 STRONG_HEIGHT = 0.2
 HIGH_CONTRAST = 0.5
 CORE_PX, AROUND_PX = 0.8, 3.0
-MOST_PEAKS = 400  # that are looked at one by one, the strongest
+MOST_PEAKS = 500  # that are looked at one by one, the strongest
 CELLS = 8
+FINE_CELLS = 16
 CLIPPED = 0.97
 # Red minus blue over the sum: white up to the first, warm or blue from the second on, part of each
 # between, for editors warm and cool whole frames
@@ -113,13 +114,19 @@ def _find(detail: NDArray[np.float32]) -> _Peaks:
 
 
 def _numbers(peaks: _Peaks, around: NDArray[np.float32]) -> dict[str, float]:
-    contrast = peaks.heights / (around[peaks.rows, peaks.columns] + 0.05)
+    contrast = peaks.heights / (around[peaks.rows, peaks.columns] + 0.05) > HIGH_CONTRAST
+    height, width = around.shape
+    cells = np.unique(
+        peaks.rows[contrast] * FINE_CELLS // height * FINE_CELLS
+        + peaks.columns[contrast] * FINE_CELLS // width
+    )
     both = peaks.count + peaks.dark_count
     slope = np.log(peaks.heights / peaks.threshold).sum() / (len(peaks.heights) + 3.0)
     return {
         "points_count": np.log10(1.0 + peaks.count),
         "points_strong": np.log10(1.0 + np.sum(peaks.heights > STRONG_HEIGHT)),
-        "points_contrast": np.log10(1.0 + np.sum(contrast > HIGH_CONTRAST)),
+        "points_contrast": np.log10(1.0 + np.sum(contrast)),
+        "points_wide": np.sqrt(len(cells)) / FINE_CELLS,
         # Three of each sign stand for not knowing
         "points_bright_only": (peaks.count - peaks.dark_count) / (both + 6.0),
         "points_slope": slope,
@@ -228,12 +235,10 @@ def _patches(
     thick = cv2.dilate(thick, np.ones((7, 7), np.uint8)) & bright
     thick_light = float(above[thick > 0].sum())
     light = thick_light + float(above[(bright > 0) & (thick == 0)].sum())
-    reach = cv2.dilate(bright, np.ones((15, 15), np.uint8))
     peaked = value[detail > peaks.threshold]
     return {
         "points_web": 1.0 - (thick_light + 2.0) / (light + 4.0),
         "points_patches": np.log10(1.0 + np.sum(sizes >= 3)),
-        "points_area": reach.mean(),
         "points_clipped": np.sqrt(np.sum(value[bright > 0] > CLIPPED) / (area + 20.0)),
         "points_light": float(peaked @ peaked) / (float(value.ravel() @ value.ravel()) + 1.0),
     }

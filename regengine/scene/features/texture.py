@@ -15,13 +15,10 @@ from regengine.scene.picture import ScenePicture
 VERSION = 1
 MEANING = {
     "texture_band_2px": "log contrast of details of about 2 px at half size; grain, lamps, land",
-    "texture_band_4px": "log contrast of details of about 4 px; city webs, coasts, small cloud",
     "texture_band_8px": "log contrast of details of about 8 px; cloud, windows, hardware",
-    "texture_band_16px": "log contrast of details of about 16 px; large cloud, glow of lightning",
     "texture_slope": "growth of contrast with size; soft frames high, webs and grain low",
     "texture_bend": "whether middle sizes stand out of that growth: cloud fields, crops",
     "texture_peaks": "how far fine contrast exceeds the usual one in few places: lamps, stars",
-    "texture_peaks_coarse": "the same for details of about 8 px: lightning, Moon, Sun",
     "texture_upward": "whether the strongest fine details are bright (lamps) or dark (gaps)",
     "texture_flat": "share of blocks without contrast: sky, space, dark nights",
     "texture_busy": "root of the share of blocks of strong contrast; inside, hardware, broken cloud",
@@ -45,17 +42,14 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     steps = np.arange(len(bands)) - (len(bands) - 1) / 2.0
     blocks = np.sort(_block_contrast(bands[0] + bands[1]))
     quiet, busy = blocks[len(blocks) // 10], blocks[len(blocks) * 9 // 10]
-    fine, coarse = np.sort(bands[1], axis=None), np.sort(bands[2], axis=None)
+    fine = np.sort(bands[1], axis=None)
     low, high = _ends(fine)
     return {
         "texture_band_2px": spread[0],
-        "texture_band_4px": spread[1],
         "texture_band_8px": spread[2],
-        "texture_band_16px": spread[3],
         "texture_slope": float(steps @ spread / (steps @ steps)),
         "texture_bend": float(spread[1:3].mean() - spread[[0, 3]].mean()),
         "texture_peaks": _peakedness(fine),
-        "texture_peaks_coarse": _peakedness(coarse),
         "texture_upward": (high - low) / (high + low + FLOOR),
         "texture_flat": float(np.mean(blocks < FLAT)),
         "texture_busy": float(np.sqrt(np.mean(blocks > BUSY))),
