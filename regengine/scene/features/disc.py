@@ -22,7 +22,6 @@ MEANING = {
     "disc_halo": "light around it against its own; Sun and lightning high, Moon none",
     "disc_dark_around": "share of the frame beyond its surroundings that is dark; Moon near 1",
     "disc_clipped": "share of it that is clipped; Sun high",
-    "disc_warm": "red minus blue of its light where it is one solid disc; low Sun high",
 }
 BRIGHT = 0.5  # of the brightest thousandth, as displayed
 LEAST_BRIGHT = 0.1
@@ -34,8 +33,7 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     """Features of the largest bright patch, see `MEANING`."""
     import cv2
 
-    half = picture.half
-    value = half.brightest
+    value = picture.half.brightest
     if min(value.shape) < 8:
         return dict.fromkeys(MEANING, 0.0)
     smooth = cv2.GaussianBlur(value, (0, 0), 1.0, borderType=cv2.BORDER_REPLICATE)
@@ -49,10 +47,9 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     patch = labels == largest
     area = float(stats[largest, cv2.CC_STAT_AREA])
     features = _shape(patch, area)
-    features |= _light(half, smooth, patch, top)
+    features |= _light(smooth, patch, top)
     features["disc_area"] = float(np.log10(area / value.size))
     features["disc_share"] = area / float(bright.sum())
-    features["disc_warm"] *= features["disc_share"] * features["disc_solid"]
     return {name: float(features[name]) for name in MEANING}
 
 
@@ -79,7 +76,7 @@ def _shape(patch: NDArray[np.bool_], area: float) -> dict[str, float]:
 
 
 def _light(
-    half: ScenePicture, smooth: NDArray[np.float32], patch: NDArray[np.bool_], top: float
+    smooth: NDArray[np.float32], patch: NDArray[np.bool_], top: float
 ) -> dict[str, float]:
     import cv2
 
@@ -91,12 +88,10 @@ def _light(
     close = cv2.dilate(mask, np.ones((5, 5), np.uint8)).astype(bool)
     rim = close & ~patch
     within = smooth[patch]
-    red, _, blue = half.rgb[patch].mean(axis=0)
     around, far = smooth[near & ~close], smooth[~near]
     return {
         "disc_rim": 1.0 - float(smooth[rim].mean()) / (BRIGHT * top) if rim.any() else 0.0,
         "disc_halo": float(around.mean()) / top if around.size else 1.0,
         "disc_dark_around": float(np.sum(far < DARK)) / smooth.size,
         "disc_clipped": float(np.mean(within > CLIPPED)),
-        "disc_warm": float((red - blue) / (red + blue + 0.05)),
     }

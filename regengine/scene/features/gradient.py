@@ -14,8 +14,8 @@ VERSION = 1
 MEANING = {
     "gradient_contrast": "log light of the brightest layer against the median one; sunset high",
     "gradient_thin": "share of the frame in which half of the layers' light lies; sunset small",
-    "gradient_warm_end": "warmest layer among the bright ones, red minus blue share; sunset high",
-    "gradient_cold_end": "bluest layer among the bright ones; sunset and day limb high",
+    "gradient_warm_end": "red minus blue of the warmest layer, against the brightest; sunset high",
+    "gradient_cold_end": "blue minus red of the bluest layer, against the brightest; sunset, day limb",
     "gradient_order": "how far and how steadily colour runs from warm to cold across them; sunset",
     "gradient_smooth": "how little neighbouring layers jump against the whole range of brightness",
     "gradient_dark": "share of the layers that are nearly black; sunset and limbs high",
@@ -36,7 +36,8 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     peak = float(light[sure].max())
     bright = sure & (light > BRIGHT * peak)
     warmth = (across[:, 0] - across[:, 2]) / (3.0 * light + 6.0 * FLOOR)
-    warm, cold = float(warmth[bright].max()), float(-warmth[bright].min())
+    shown = np.sqrt(across[sure] / peak)
+    warm, cold = (float((sign * (shown[:, 0] - shown[:, 2])).max()) for sign in (1, -1))
     order = np.argsort(-light)
     filled = np.cumsum((light * counts)[order])
     half = int(np.searchsorted(filled, filled[-1] / 2.0))
@@ -48,7 +49,7 @@ def measure(picture: ScenePicture) -> dict[str, float]:
         "gradient_thin": float(counts[order][: half + 1].sum() / counts.sum()),
         "gradient_warm_end": warm,
         "gradient_cold_end": cold,
-        "gradient_order": float((warm + cold) ** 2 / (turns + 0.2)),
+        "gradient_order": float(np.ptp(warmth[bright]) ** 2 / (turns + 0.2)),
         "gradient_smooth": float((np.ptp(value) + 0.01) / (way + 0.01)),
         "gradient_dark": float(counts[light < DARK].sum() / counts.sum()),
     }

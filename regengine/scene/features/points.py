@@ -27,12 +27,10 @@ MEANING = {
     "points_spread": "evenness over the frame, as entropy of counts in cells; stars high",
     "points_in_dark": "share of peaks whose surroundings are darker than the frame's mean; lamps",
     "points_common_direction": "how far peaks are drawn out along one direction: trails",
-    "points_elongation": "how elongated the peaks are in any direction; roads, trails",
     "points_warm": "share of warm peaks: sodium lamps, fires; stars are mostly white",
     "points_white": "share of colourless peaks",
     "points_blue": "share of blue peaks: lightning, hot stars, mercury lamps",
     "points_warm_count": "log number of warm peaks: cities",
-    "points_warmth_spread": "how unlike the peaks' colours are; cities mixed",
     "points_light": "share of all light above its surroundings in the peaks",
     "points_excess": "share of all light that stands above the darkest nearby; cities, day low",
     "points_web": "share of bright detail's light in thin parts: roads high, lightning's blobs low",
@@ -139,7 +137,7 @@ def _shapes(
     """Widths by the peaks' curvature against their height; directions by structure tensors."""
     import cv2
 
-    names = ("extended", "common_direction", "elongation")
+    names = ("extended", "common_direction")
     if len(peaks.rows) < 3:
         return {f"points_{name}": 0.0 for name in names}
     curvature = -cv2.Laplacian(core, cv2.CV_32F, ksize=1, borderType=cv2.BORDER_REPLICATE)
@@ -155,7 +153,6 @@ def _shapes(
     return {
         "points_extended": np.median(width),
         "points_common_direction": np.abs(twice.mean()),
-        "points_elongation": np.abs(twice).mean(),
     }
 
 
@@ -196,7 +193,7 @@ def _places(
 
 def _colours(peaks: _Peaks, rgb: NDArray[np.float32]) -> dict[str, float]:
     """Colours of the peaks above what is around them."""
-    names = ("warm", "white", "blue", "warm_count", "warmth_spread")
+    names = ("warm", "white", "blue", "warm_count")
     if len(peaks.rows) == 0:
         return {f"points_{name}": 0.0 for name in names}
     near = _around(rgb, peaks, np.arange(-1, 2)).mean(axis=(1, 2))
@@ -210,7 +207,6 @@ def _colours(peaks: _Peaks, rgb: NDArray[np.float32]) -> dict[str, float]:
         "points_white": (1.0 - warm - blue).sum() / number,
         "points_blue": blue.sum() / number,
         "points_warm_count": np.log10(1.0 + warm.sum()),
-        "points_warmth_spread": np.std(warmth),
     }
 
 

@@ -15,7 +15,6 @@ from regengine.scene.picture import ScenePicture
 
 VERSION = 1
 MEANING = {
-    "structure_lines": "log number of straight lines; inside and broken land high",
     "structure_length": "length of all lines over the frame's area; inside high",
     "structure_long": "share of that length in lines longer than a tenth of the frame; hardware",
     "structure_longest": "length of the longest line; solar panels, trusses, racks",
@@ -83,7 +82,6 @@ def _lines(value: NDArray[np.float32], strong: NDArray[np.bool_]) -> dict[str, f
     for x1, y1, x2, y2 in np.round(ends[length > 0.04 * side]).astype(int):
         cv2.line(drawn, (x1, y1), (x2, y2), 1, 3)
     return {
-        "structure_lines": np.log10(1.0 + len(ends)),
         "structure_length": total * side / value.size,
         "structure_long": float(length[long].sum()) / (total + 0.5 * side),
         "structure_longest": float(length.max(initial=0.0)) / side,
