@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ FloatImage = NDArray[np.float32]
 DIRECTIONS = 36
 # Of arcs, in units of one over half the long side: 0.15 to 0.6 for the horizon through lenses of
 # 50 to 20 mm, more through a fisheye
-CURVATURES = (0.0, 0.15, 0.3, 0.5, 0.8)
+CURVATURES = (0.0, 0.2, 0.45, 0.8)
 # Layers of one pixel at 64 px, from beyond one corner to beyond the other
 BINS = 96
 REACH = 1.5
@@ -91,8 +92,9 @@ class _Grid:
     x: FloatArray
     y: FloatArray
     trials: tuple[tuple[float, float], ...]  # direction in radians, curvature
-    index: NDArray[np.int32]  # (trials, pixels)
+    index: NDArray[np.int32]  # (trials, pixels): which layer a pixel falls into
     counts: FloatArray  # (trials, BINS)
+    sums: Any  # sparse (trials * BINS, pixels): adds a picture up into all layers at once
 
 
 def find_layers(small: FloatImage, fine: FloatImage) -> Layers:
@@ -109,11 +111,7 @@ def find_layers(small: FloatImage, fine: FloatImage) -> Layers:
     """
     grid = _grid(small.shape[0], small.shape[1])
     value = _compressed(small)
-    sums = np.bincount(
-        (grid.index + BINS * np.arange(len(grid.trials), dtype=np.int32)[:, None]).ravel(),
-        np.broadcast_to(value.ravel(), grid.index.shape).ravel(),
-        len(grid.trials) * BINS,
-    ).reshape(len(grid.trials), BINS)
+    sums = (grid.sums @ value.ravel()).reshape(len(grid.trials), BINS)
     number, total = value.size, float(value.sum())
     between = np.sum(sums**2 / np.maximum(grid.counts, 1.0), axis=1) - total**2 / number
     variance = float(np.sum(np.square(value))) - total**2 / number
@@ -139,6 +137,8 @@ def find_layers(small: FloatImage, fine: FloatImage) -> Layers:
 @lru_cache(maxsize=8)
 def _grid(height: int, width: int) -> _Grid:
     """The layers into which pixels of a picture of this shape fall, for every trial."""
+    from scipy.sparse import csc_array
+
     scale = 2.0 / max(height, width)
     y, x = np.mgrid[:height, :width].astype(np.float64)
     x, y = (x - (width - 1) / 2.0) * scale, (y - (height - 1) / 2.0) * scale
@@ -158,7 +158,12 @@ def _grid(height: int, width: int) -> _Grid:
         place = np.floor((level + REACH) / (2.0 * REACH) * BINS)
         index[k] = np.clip(place, 0, BINS - 1).ravel().astype(np.int32)
         counts[k] = np.bincount(index[k], minlength=BINS)
-    return _Grid(x=x, y=y, trials=trials, index=index, counts=counts)
+    # Filled by columns: each pixel lies in one layer of every trial
+    rows = index + BINS * np.arange(len(trials), dtype=np.int32)[:, None]
+    shape = len(trials) * BINS, x.size
+    starts = np.arange(x.size + 1, dtype=np.int32) * len(trials)
+    sums = csc_array((np.ones(rows.size), rows.T.ravel(), starts), shape=shape).tocsr()
+    return _Grid(x=x, y=y, trials=trials, index=index, counts=counts, sums=sums)
 
 
 def _compressed(light: FloatImage) -> FloatArray:
@@ -262,11 +267,13 @@ def _follow(value: FloatArray, sign: float) -> FloatArray:
 
 def _fit_arc(aside: FloatArray, offset: FloatArray) -> tuple[FloatArray, float, float]:
     """A parabola that outliers do not move, its scatter, and the share of places on it."""
+    powers = np.vander(aside, 3)
     weights = np.ones(len(aside))
     arc = np.zeros(3)
     for _ in range(4):
-        arc = np.polyfit(aside, offset, 2, w=weights)
-        residual = np.abs(offset - np.polyval(arc, aside))
+        weighted = powers * weights[:, None]
+        arc = np.linalg.solve(weighted.T @ powers + 1e-9 * np.eye(3), weighted.T @ offset)
+        residual = np.abs(offset - powers @ arc)
         spread = max(float(np.median(residual)), STRIP_STEP / 2.0)
-        weights = 1.0 / (1.0 + (residual / (2.0 * spread)) ** 2)
+        weights = (1.0 + (residual / (2.0 * spread)) ** 2) ** -2
     return arc, 1.4826 * float(np.median(residual)), float(np.mean(residual < 2.0 * STRIP_STEP))

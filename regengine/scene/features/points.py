@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.scene.picture import ScenePicture
+from regengine.scene.picture import ScenePicture, linear_light
 
 VERSION = 1
 MEANING = {
@@ -82,7 +82,9 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     features |= _shapes(peaks, core, detail)
     features |= _places(peaks, value.shape[0], value.shape[1], around)
     features |= _colours(peaks, picture.scene.rgb)
-    features |= _patches(detail, around, value, peaks)
+    peaked = value[detail > peaks.threshold]
+    features["points_light"] = peaked @ peaked / (value.ravel() @ value.ravel() + 1.0)
+    features |= _patches(picture.half.brightest, peaks.threshold)
     features |= _excess(picture.half)
     return {name: float(features[name]) for name in MEANING}
 
@@ -210,33 +212,27 @@ def _colours(peaks: _Peaks, rgb: NDArray[np.float32]) -> dict[str, float]:
     }
 
 
-def _patches(
-    detail: NDArray[np.float32],
-    around: NDArray[np.float32],
-    value: NDArray[np.float32],
-    peaks: _Peaks,
-) -> dict[str, float]:
-    """What lies above its wide surroundings: thin or thick, one patch or many."""
+def _patches(value: NDArray[np.float32], threshold: float) -> dict[str, float]:
+    """What lies above its wide surroundings, at half size: thin or thick, one patch or many."""
     import cv2
 
-    small = cv2.resize(around, None, fx=0.125, fy=0.125, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(value, None, fx=0.125, fy=0.125, interpolation=cv2.INTER_AREA)
     ground = cv2.blur(small, (9, 9), borderType=cv2.BORDER_REPLICATE)
     ground = cv2.resize(ground, value.shape[::-1], interpolation=cv2.INTER_LINEAR)
     above = value - ground
-    bright = (above > np.float32(max(2.0 * peaks.threshold, 0.08))).astype(np.uint8)
+    bright = (above > np.float32(max(2.0 * threshold, 0.08))).astype(np.uint8)
     area = int(bright.sum())
     _, _, stats, _ = cv2.connectedComponentsWithStats(bright, connectivity=8)
-    sizes = stats[1:, cv2.CC_STAT_AREA]
-    thick = cv2.erode(bright, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_REPLICATE)
-    thick = cv2.dilate(thick, np.ones((7, 7), np.uint8)) & bright
+    thick = cv2.erode(bright, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    thick = cv2.dilate(thick, np.ones((5, 5), np.uint8)) & bright
+    light = float(above[bright > 0].sum())
     thick_light = float(above[thick > 0].sum())
-    light = thick_light + float(above[(bright > 0) & (thick == 0)].sum())
-    peaked = value[detail > peaks.threshold]
+    clipped = int(np.count_nonzero((value > CLIPPED) & (bright > 0)))
     return {
-        "points_web": 1.0 - (thick_light + 2.0) / (light + 4.0),
-        "points_patches": np.log10(1.0 + np.sum(sizes >= 3)),
-        "points_clipped": np.sqrt(np.sum(value[bright > 0] > CLIPPED) / (area + 20.0)),
-        "points_light": float(peaked @ peaked) / (float(value.ravel() @ value.ravel()) + 1.0),
+        # Some light and area stand for not knowing
+        "points_web": 1.0 - (thick_light + 0.5) / (light + 1.0),
+        "points_patches": np.log10(1.0 + np.sum(stats[1:, cv2.CC_STAT_AREA] >= 2)),
+        "points_clipped": np.sqrt(clipped / (area + 5.0)),
     }
 
 
@@ -244,17 +240,14 @@ def _excess(half: ScenePicture) -> dict[str, float]:
     """Light above the dark ground, and where brightness and warmth stand out together."""
     import cv2
 
-    light = half.linear.max(axis=2)
+    # Clipped: one flash must not stand for the frame
+    light = np.minimum(linear_light(half.brightest), np.float32(MOST_LIGHT))
     smooth = cv2.GaussianBlur(light, (0, 0), 0.7, borderType=cv2.BORDER_REPLICATE)
     ground = cv2.blur(cv2.erode(smooth, np.ones((7, 7), np.uint8)), (7, 7))
-    # Clipped: one flash must not stand for the frame
-    above = np.minimum(light, MOST_LIGHT) - np.minimum(ground, MOST_LIGHT)
-    both = cv2.merge([half.rgb.mean(axis=2), half.rgb[..., 0] - half.rgb[..., 2]])
-    stands = both - cv2.blur(both, (11, 11), borderType=cv2.BORDER_REPLICATE)
-    value, warmth = cv2.split(stands)
-    warm = (value > WARM_DETAIL) & (warmth > 0.6 * WARM_DETAIL)
-    total = float(np.minimum(light, MOST_LIGHT).sum()) + len(light)  * 1e-3
+    both = cv2.transform(half.rgb, np.array([[1 / 3, 1 / 3, 1 / 3], [1, 0, -1]], np.float32))
+    value, warmth = cv2.split(both - cv2.blur(both, (11, 11), borderType=cv2.BORDER_REPLICATE))
+    warm = np.count_nonzero((value > WARM_DETAIL) & (warmth > 0.6 * WARM_DETAIL)) / value.size
     return {
-        "points_excess": float(above.sum()) / total,
-        "points_warm_area": float(np.log10(warm.mean() + 1e-4)),
+        "points_excess": float((light - ground).sum()) / (float(light.sum()) + light.size * 1e-3),
+        "points_warm_area": np.log10(warm + 1e-4),
     }

@@ -33,7 +33,7 @@ LEVEL = 0.6  # as displayed: to which the 98th percentile is brought, by at most
 MOST_GAIN = 4.0
 STRONG = 0.06  # gradient a pixel, as displayed after that
 RINGS = 32
-LEAST_EDGES = 60
+LEAST_EDGES = 40
 LEAST_PANE = 0.004  # of the frame
 DIM = 40  # of 255
 
@@ -48,11 +48,11 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     rank = value.size * 98 // 100
     gain = LEVEL / max(float(np.partition(value, rank, axis=None)[rank]), LEVEL / MOST_GAIN)
     value = np.minimum(value * np.float32(gain), np.float32(1.0))
-    gx = cv2.Sobel(value, cv2.CV_32F, 1, 0, scale=0.125, borderType=cv2.BORDER_REPLICATE)
-    gy = cv2.Sobel(value, cv2.CV_32F, 0, 1, scale=0.125, borderType=cv2.BORDER_REPLICATE)
+    gx, gy = _gradient(value)
     slope = cv2.magnitude(gx, gy)
     strong = slope > STRONG
-    features = _lines(value, strong) | _circle(value, gx, gy, slope, strong)
+    features = _lines(value, strong)
+    features |= _circle(np.minimum(picture.half.half.lightness * np.float32(gain), np.float32(1.0)))
     steepest = np.partition(slope, slope.size * 99 // 100, axis=None)[slope.size * 99 // 100 :]
     square = np.ones((7, 7), np.uint8)
     contrast = cv2.dilate(value, square) - cv2.erode(value, square)
@@ -111,15 +111,22 @@ def _panes(value: NDArray[np.float32]) -> dict[str, float]:
     }
 
 
-def _circle(
-    value: NDArray[np.float32],
-    gx: NDArray[np.float32],
-    gy: NDArray[np.float32],
-    slope: NDArray[np.float32],
-    strong: NDArray[np.bool_],
-) -> dict[str, float]:
+def _gradient(value: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    import cv2
+
+    gx, gy = (
+        cv2.Sobel(value, cv2.CV_32F, dx, 1 - dx, scale=0.125, borderType=cv2.BORDER_REPLICATE)
+        for dx in (1, 0)
+    )
+    return gx, gy
+
+
+def _circle(value: NDArray[np.float32]) -> dict[str, float]:
     """The circle most edges lie on: its centre is where the normals of the edges meet."""
     names = ("round", "round_size", "rim_dark")
+    gx, gy = _gradient(value)
+    slope = np.hypot(gx, gy)
+    strong = slope > STRONG
     rows, columns = np.nonzero(strong)
     if len(rows) < LEAST_EDGES:
         return {f"structure_{name}": 0.0 for name in names}
@@ -141,8 +148,8 @@ def _circle(
     radius = np.hypot(*away.T)
     pointing = np.abs((normal * away).sum(axis=1)) / np.maximum(radius, 1e-6) > 0.97
     usable = pointing & (radius > 0.15) & (radius < 1.2)
-    rings = np.histogram(radius[usable], RINGS, (0.0, 1.28))[0] / RINGS
-    smooth = np.convolve(rings, (0.5, 1.0, 0.5), "same") * RINGS
+    rings = np.histogram(radius[usable], RINGS, (0.0, 1.28))[0]
+    smooth = np.convolve(rings, (0.5, 1.0, 0.5), "same")
     size = (np.argmax(smooth) + 0.5) * 1.28 / RINGS
     # Over the circle's own length in pixels: 1 where it is seen all around, one pixel wide
     seen = float(smooth.max() / (2.0 * np.pi * size * half))
