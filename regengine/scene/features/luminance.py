@@ -36,7 +36,9 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     light = picture.luminance[picture.shown]
     counts = np.histogram(value, BINS, (0.0, 1.0))[0]
     share = counts[counts > 0] / counts.sum()
-    p01, p10, p50, p90, p99, p999 = np.quantile(value, (0.01, 0.1, 0.5, 0.9, 0.99, 0.999))
+    # Sorted whole, which is faster than six partitions
+    ranks = np.array((0.01, 0.1, 0.5, 0.9, 0.99, 0.999)) * (len(value) - 1)
+    p01, p10, p50, p90, p99, p999 = np.sort(value)[np.round(ranks).astype(int)]
     brightest = light[value >= p99]
     return {
         "luminance_mode": (float(np.argmax(counts)) + 0.5) / BINS,

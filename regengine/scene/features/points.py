@@ -40,6 +40,7 @@ MEANING = {
 }
 NOISE_SIGMAS = 6.0
 LEAST_HEIGHT = 10.0 / 255.0  # as displayed: below, compression makes peaks
+LEAST_ABOVE = 1e-4
 MOST_THRESHOLD = 0.1
 STRONG_HEIGHT = 0.2
 HIGH_CONTRAST = 0.5
@@ -97,9 +98,10 @@ def _find(detail: NDArray[np.float32]) -> _Peaks:
     quiet = np.sort(np.abs(detail[1::3, 1::3]), axis=None)
     noise = float(quiet[len(quiet) // 5]) / 0.2533
     threshold = float(np.clip(NOISE_SIGMAS * noise, LEAST_HEIGHT, MOST_THRESHOLD))
-    square = np.ones((3, 3), np.uint8)
-    peak = (detail >= cv2.dilate(detail, square)) & (detail > threshold)
-    hole = (detail <= cv2.erode(detail, square)) & (detail < -threshold)
+    # Higher than all eight around it: on a straight edge, pixels are alike
+    ring = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
+    peak = (detail > cv2.dilate(detail, ring) + LEAST_ABOVE) & (detail > threshold)
+    hole = (detail < cv2.erode(detail, ring) - LEAST_ABOVE) & (detail < -threshold)
     rows, columns = np.nonzero(peak)
     heights = detail[rows, columns]
     strongest = np.argsort(-heights, kind="stable")[:MOST_PEAKS]

@@ -51,7 +51,7 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     gx, gy = _gradient(value)
     slope = cv2.magnitude(gx, gy)
     strong = slope > STRONG
-    features = _lines(value, strong)
+    features = _lines(*_turned(value, strong))
     features |= _circle(np.minimum(picture.half.half.lightness * np.float32(gain), np.float32(1.0)))
     steepest = np.partition(slope, slope.size * 99 // 100, axis=None)[slope.size * 99 // 100 :]
     square = np.ones((7, 7), np.uint8)
@@ -63,11 +63,30 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     return {name: float(features[name]) for name in MEANING}
 
 
+def _turned(
+    value: NDArray[np.float32], strong: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Both turned so that the brighter halves are first: the line detector goes by rows."""
+    height, width = value.shape
+    across, along = value.mean(axis=0), value.mean(axis=1)
+    if height > width or (height == width and np.var(along) < np.var(across)):
+        value, strong, across, along = value.T, strong.T, along, across
+    flips = tuple(np.s_[:: -1 if _later(means) else 1] for means in (along, across))
+    return np.ascontiguousarray(value[flips]), np.ascontiguousarray(strong[flips])
+
+
+def _later(means: NDArray[np.float32]) -> bool:
+    """Whether the centre of light lies in the second half."""
+    places = np.arange(len(means)) - (len(means) - 1) / 2.0
+    return bool(places @ means > 0.0)
+
+
 def _lines(value: NDArray[np.float32], strong: NDArray[np.bool_]) -> dict[str, float]:
     """Counts, lengths and directions of straight lines."""
     import cv2
 
-    found = cv2.createLineSegmentDetector().detect((value * 255.0).astype(np.uint8))[0]
+    bytes_ = (value * 255.0).astype(np.uint8)
+    found = cv2.createLineSegmentDetector().detect(bytes_)[0]
     ends = np.zeros((0, 4)) if found is None else found.reshape(-1, 4).astype(float)
     along = (ends[:, 2] - ends[:, 0]) + 1j * (ends[:, 3] - ends[:, 1])
     length = np.abs(along)

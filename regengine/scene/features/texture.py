@@ -28,8 +28,9 @@ MEANING = {
 BLOCK_PX = 8
 # One eight-bit step: contrasts below are rounding
 FLOOR = 1.0 / 255.0
-FLAT = 2.0 / 255.0
-BUSY = 20.0 / 255.0
+# Blocks count in full below the first and above twice the second, in part up to twice and from once
+FLAT = 1.5 / 255.0
+BUSY = 13.0 / 255.0
 
 
 def measure(picture: ScenePicture) -> dict[str, float]:
@@ -51,8 +52,8 @@ def measure(picture: ScenePicture) -> dict[str, float]:
         "texture_bend": float(spread[1:3].mean() - spread[[0, 3]].mean()),
         "texture_peaks": _peakedness(fine),
         "texture_upward": (high - low) / (high + low + FLOOR),
-        "texture_flat": float(np.mean(blocks < FLAT)),
-        "texture_busy": float(np.sqrt(np.mean(blocks > BUSY))),
+        "texture_flat": float(np.mean(np.clip(2.0 - blocks / FLAT, 0.0, 1.0))),
+        "texture_busy": float(np.sqrt(np.mean(np.clip(blocks / BUSY - 1.0, 0.0, 1.0)))),
         "texture_uneven": _log(float(busy)) - _log(float(quiet)),
         "texture_grain": _log(float(quiet)),
     }
