@@ -20,7 +20,7 @@ MEANING = {
     "limb_sky_detail": "log detail of the sky against the Earth; sky is smoother",
     "limb_layer": "how far the layer at the edge outshines both sides: airglow, twilight, aurora",
     "limb_layer_warm": "red minus blue of the layer; airglow's yellow, sunset",
-    "limb_above_blue": "blue minus red as bright as it is just above the edge: sunlit air",
+    "limb_blue": "most that blue exceeds red near the edge, as displayed: sunlit air",
 }
 FLOOR = 0.5 / 255.0 / 12.92
 
@@ -71,9 +71,9 @@ def _across(strip: NDArray[np.float64]) -> dict[str, float]:
     top = middle[int(np.argmax(light[middle]))]
     excess = float(light[top] - max(earth, sky))
     colour = strip[max(top - 1, 0) : top + 2].mean(axis=0) + FLOOR
-    above = np.sqrt(strip[len(light) // 2 : len(light) // 2 + third].mean(axis=0))
+    shown = np.sqrt(strip[middle])
     return {
         "limb_layer": float(np.log1p(max(excess, 0.0) / (max(earth, sky) + 0.05))),
         "limb_layer_warm": float((colour[0] - colour[2]) / colour.sum()),
-        "limb_above_blue": float(above[2] - above[0]),
+        "limb_blue": float((shown[:, 2] - shown[:, 0]).max()),
     }

@@ -17,7 +17,7 @@ from regengine.scene.picture import ScenePicture, linear_light
 VERSION = 1
 MEANING = {
     "points_count": "log number of bright peaks; cities and stars high, empty nights low",
-    "points_bright_only": "bright against dark peaks; lamps and stars near 1, land and cloud near 0",
+    "points_bright_only": "high peaks against as deep holes; lamps and stars near 1, land near 0",
     "points_strong": "log number of peaks a fifth of the brightness range high; lamps of cities",
     "points_contrast": "log number of peaks that outshine their surroundings by half; cities, stars",
     "points_wide": "root of the share of cells that have such a peak; lightning low, cities high",
@@ -64,7 +64,8 @@ class _Peaks:
     columns: NDArray[np.intp]
     heights: NDArray[np.float32]
     count: int
-    dark_count: int
+    high: int
+    deep: int
     threshold: float
 
 
@@ -103,14 +104,17 @@ def _find(detail: NDArray[np.float32]) -> _Peaks:
     peak = (detail > cv2.dilate(detail, ring) + LEAST_ABOVE) & (detail > threshold)
     hole = (detail < cv2.erode(detail, ring) - LEAST_ABOVE) & (detail < -threshold)
     rows, columns = np.nonzero(peak)
-    heights = detail[rows, columns]
+    heights, depths = detail[rows, columns], -detail[hole]
+    # Gaps between lamps are holes too, but shallow ones
+    high = 0.5 * float(np.quantile(np.append(heights, depths), 0.9)) if len(rows) else threshold
     strongest = np.argsort(-heights, kind="stable")[:MOST_PEAKS]
     return _Peaks(
         rows=rows[strongest],
         columns=columns[strongest],
         heights=heights[strongest],
         count=len(rows),
-        dark_count=int(hole.sum()),
+        high=int(np.sum(heights > high)),
+        deep=int(np.sum(depths > high)),
         threshold=threshold,
     )
 
@@ -122,7 +126,6 @@ def _numbers(peaks: _Peaks, around: NDArray[np.float32]) -> dict[str, float]:
         peaks.rows[contrast] * FINE_CELLS // height * FINE_CELLS
         + peaks.columns[contrast] * FINE_CELLS // width
     )
-    both = peaks.count + peaks.dark_count
     slope = np.log(peaks.heights / peaks.threshold).sum() / (len(peaks.heights) + 3.0)
     return {
         "points_count": np.log10(1.0 + peaks.count),
@@ -130,7 +133,7 @@ def _numbers(peaks: _Peaks, around: NDArray[np.float32]) -> dict[str, float]:
         "points_contrast": np.log10(1.0 + np.sum(contrast)),
         "points_wide": np.sqrt(len(cells)) / FINE_CELLS,
         # Three of each sign stand for not knowing
-        "points_bright_only": (peaks.count - peaks.dark_count) / (both + 6.0),
+        "points_bright_only": (peaks.high - peaks.deep) / (peaks.high + peaks.deep + 6.0),
         "points_slope": slope,
     }
 

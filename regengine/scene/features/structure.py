@@ -35,7 +35,7 @@ STRONG = 0.06  # gradient a pixel, as displayed after that
 RINGS = 32
 LEAST_EDGES = 40
 LEAST_PANE = 0.004  # of the frame
-DIM = 40  # of 255
+LEAST_APART = 0.15  # of the two levels, after that
 
 
 def measure(picture: ScenePicture) -> dict[str, float]:
@@ -52,12 +52,13 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     slope = cv2.magnitude(gx, gy)
     strong = slope > STRONG
     features = _lines(*_turned(value, strong))
-    features |= _circle(np.minimum(picture.half.half.lightness * np.float32(gain), np.float32(1.0)))
+    small = np.minimum(picture.half.half.lightness * np.float32(gain), np.float32(1.0))
+    features |= _circle(small)
+    features |= _panes(small)
     steepest = np.partition(slope, slope.size * 99 // 100, axis=None)[slope.size * 99 // 100 :]
     square = np.ones((7, 7), np.uint8)
     contrast = cv2.dilate(value, square) - cv2.erode(value, square)
     hard = slope[strong] / contrast[strong] if strong.any() else np.zeros(1)
-    features |= _panes(picture.half.half.lightness)
     features["structure_edges"] = float(np.log10(strong.mean() + 1e-3))
     features["structure_hard"] = float(hard.mean()) if steepest.mean() > STRONG else 0.0
     return {name: float(features[name]) for name in MEANING}
@@ -115,17 +116,19 @@ def _panes(value: NDArray[np.float32]) -> dict[str, float]:
     import cv2
 
     bytes_ = np.round(value * 255.0).astype(np.uint8)
-    threshold, bright = cv2.threshold(bytes_, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    _, bright = cv2.threshold(bytes_, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     _, _, stats, _ = cv2.connectedComponentsWithStats(bright, connectivity=4)
     large = np.sum(stats[1:, cv2.CC_STAT_AREA] > LEAST_PANE * value.size)
     share = float(bright.mean())
-    between = 0.0
+    apart = between = 0.0
     if 0.0 < share < 1.0:
         apart = float(value[bright > 0].mean() - value[bright == 0].mean())
         between = share * (1.0 - share) * apart**2
+    # Patches that hardly stand out are no panes
+    certain = float(np.clip(apart / LEAST_APART - 1.0, 0.0, 1.0))
     # Two eight-bit steps of noise: a blank frame has one level
     return {
-        "structure_panes": float(np.log10(1.0 + large)) if threshold > DIM else 0.0,
+        "structure_panes": certain * float(np.log10(1.0 + large)),
         "structure_two_levels": between / (float(np.var(value)) + (2.0 / 255.0) ** 2),
     }
 
