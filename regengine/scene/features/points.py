@@ -19,7 +19,7 @@ MEANING = {
     "points_count": "log number of bright peaks; cities and stars high, empty nights low",
     "points_bright_only": "high peaks against as deep holes; lamps and stars near 1, land near 0",
     "points_strong": "log number of peaks a fifth of the brightness range high; lamps of cities",
-    "points_contrast": "log number of peaks that outshine their surroundings by half; cities, stars",
+    "points_contrast": "log number of peaks that far outshine their surroundings; cities, stars",
     "points_wide": "root of the share of cells that have such a peak; lightning low, cities high",
     "points_slope": "mean log of peak heights over the threshold; lamps reach far above",
     "points_extended": "median width of peaks; lightning and soft cloud wide, stars narrow",
@@ -30,7 +30,7 @@ MEANING = {
     "points_warm": "share of warm peaks: sodium lamps, fires; stars are mostly white",
     "points_white": "share of colourless peaks",
     "points_blue": "share of blue peaks: lightning, hot stars, mercury lamps",
-    "points_warm_count": "log number of warm peaks: cities",
+    "points_warm_count": "log number of warm ones that far outshine their surroundings: cities",
     "points_light": "share of all light above its surroundings in the peaks",
     "points_excess": "share of all light that stands above the darkest nearby; cities, day low",
     "points_web": "share of bright detail's light in thin parts: roads high, lightning's blobs low",
@@ -43,7 +43,7 @@ LEAST_HEIGHT = 10.0 / 255.0  # as displayed: below, compression makes peaks
 LEAST_ABOVE = 1e-4
 MOST_THRESHOLD = 0.1
 STRONG_HEIGHT = 0.2
-HIGH_CONTRAST = 0.5
+HIGH_CONTRAST = 0.6
 CORE_PX, AROUND_PX = 0.8, 3.0
 MOST_PEAKS = 500  # that are looked at one by one, the strongest
 CELLS = 8
@@ -80,10 +80,11 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     around = cv2.GaussianBlur(value, (0, 0), AROUND_PX, borderType=cv2.BORDER_REPLICATE)
     detail = core - around
     peaks = _find(detail)
-    features = _numbers(peaks, around)
+    contrast = peaks.heights / (around[peaks.rows, peaks.columns] + 0.05) > HIGH_CONTRAST
+    features = _numbers(peaks, contrast, value.shape[0], value.shape[1])
     features |= _shapes(peaks, core, detail)
     features |= _places(peaks, value.shape[0], value.shape[1], around)
-    features |= _colours(peaks, picture.scene.rgb)
+    features |= _colours(peaks, contrast, picture.scene.rgb)
     peaked = value[detail > peaks.threshold]
     features["points_light"] = peaked @ peaked / (value.ravel() @ value.ravel() + 1.0)
     features |= _patches(picture.half.brightest, peaks.threshold)
@@ -119,9 +120,9 @@ def _find(detail: NDArray[np.float32]) -> _Peaks:
     )
 
 
-def _numbers(peaks: _Peaks, around: NDArray[np.float32]) -> dict[str, float]:
-    contrast = peaks.heights / (around[peaks.rows, peaks.columns] + 0.05) > HIGH_CONTRAST
-    height, width = around.shape
+def _numbers(
+    peaks: _Peaks, contrast: NDArray[np.bool_], height: int, width: int
+) -> dict[str, float]:
     cells = np.unique(
         peaks.rows[contrast] * FINE_CELLS // height * FINE_CELLS
         + peaks.columns[contrast] * FINE_CELLS // width
@@ -198,7 +199,9 @@ def _places(
     }
 
 
-def _colours(peaks: _Peaks, rgb: NDArray[np.float32]) -> dict[str, float]:
+def _colours(
+    peaks: _Peaks, contrast: NDArray[np.bool_], rgb: NDArray[np.float32]
+) -> dict[str, float]:
     """Colours of the peaks above what is around them."""
     names = ("warm", "white", "blue", "warm_count")
     if len(peaks.rows) == 0:
@@ -213,7 +216,7 @@ def _colours(peaks: _Peaks, rgb: NDArray[np.float32]) -> dict[str, float]:
         "points_warm": warm.sum() / number,
         "points_white": (1.0 - warm - blue).sum() / number,
         "points_blue": blue.sum() / number,
-        "points_warm_count": np.log10(1.0 + warm.sum()),
+        "points_warm_count": np.log10(1.0 + warm[contrast].sum()),
     }
 
 
