@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regengine.scene.layer_edge import Edge, compressed, follow_edge
+
 FloatArray = NDArray[np.float64]
 FloatImage = NDArray[np.float32]
 
@@ -23,15 +25,10 @@ CURVATURES = (0.0, 0.2, 0.45, 0.8)
 # Layers of one pixel at 64 px, from beyond one corner to beyond the other
 BINS = 96
 REACH = 1.5
-COLUMNS = 65
-STRIP_REACH = 0.16
-STRIP_STEP = 1.0 / 128.0
 LEAST_IN_LAYER = 8
-BRIGHTEST_QUANTILE = 0.97
 CANDIDATES = 3  # edges of the profile that are followed, this many layers apart or more
 APART = 3
 LEAST_STEP = 0.5 / 255.0
-STRAIGHT = 0.05  # curvature below which the two sides are told apart by their light
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +39,8 @@ class Layers:
 
     Attributes
     ----------
-    explained, straight : float
-        Share of the variance of brightness between the layers, 0 to 1; the same for straight ones.
+    explained : float
+        Share of the variance of brightness between the layers, 0 to 1.
     across : ndarray of float64, shape (n, 3)
         Mean linear red, green and blue of each layer that has pixels, in their order.
     counts : ndarray of float64, shape (n,)
@@ -53,36 +50,9 @@ class Layers:
     """
 
     explained: float
-    straight: float
     across: FloatArray
     counts: FloatArray
     edge: Edge | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Edge:
-    """An arc between two layers.
-
-    Attributes
-    ----------
-    curvature : float
-        Of the fitted arc, positive where it bulges towards the strip's end.
-    scatter : float
-        Robust spread of the edge's places about the arc.
-    seen : float
-        Share of the columns whose edge lies on the arc.
-    strip : ndarray of float64, shape (m, 3)
-        Linear red, green and blue across the edge, which lies in the middle; medians along it.
-        Ends on the side to which the arc bulges.
-    beyond : ndarray of bool, shape (h, w)
-        Pixels at 64 px on that side.
-    """
-
-    curvature: float
-    scatter: float
-    seen: float
-    strip: FloatArray
-    beyond: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +80,7 @@ def find_layers(small: FloatImage, fine: FloatImage) -> Layers:
     Layers
     """
     grid = _grid(small.shape[0], small.shape[1])
-    value = _compressed(small)
+    value = compressed(small)
     sums = (grid.sums @ value.ravel()).reshape(len(grid.trials), BINS)
     number, total = value.size, float(value.sum())
     between = np.sum(sums**2 / np.maximum(grid.counts, 1.0), axis=1) - total**2 / number
@@ -127,7 +97,6 @@ def find_layers(small: FloatImage, fine: FloatImage) -> Layers:
     profile = sums[best, layers] / counts[layers]
     return Layers(
         explained=float(explained[best]),
-        straight=float(max(e for e, t in zip(explained, grid.trials, strict=True) if t[1] == 0.0)),
         across=across[layers] / counts[layers, None],
         counts=counts[layers],
         edge=_edge(grid, grid.trials[best], layers, profile, fine),
@@ -166,12 +135,6 @@ def _grid(height: int, width: int) -> _Grid:
     return _Grid(x=x, y=y, trials=trials, index=index, counts=counts, sums=sums)
 
 
-def _compressed(light: FloatImage) -> FloatArray:
-    """Brightness in which a faint airglow counts and lamps and lightning do not."""
-    value = np.sqrt(light.mean(axis=2, dtype=np.float64))
-    return np.asarray(np.minimum(value, np.quantile(value, BRIGHTEST_QUANTILE)))
-
-
 def _edge(
     grid: _Grid,
     trial: tuple[float, float],
@@ -190,90 +153,11 @@ def _edge(
         if left[strongest] <= LEAST_STEP:
             break
         level = (layers[strongest + 1] + 0.5) / BINS * 2.0 * REACH - REACH
-        edge = _edge_at(grid, trial, level, float(np.sign(steps[strongest])), fine)
+        sign = float(np.sign(steps[strongest]))
+        edge = follow_edge(fine, (grid.x, grid.y), trial, level, sign)
         if edge is not None:
             score = edge.seen * np.sqrt(left[strongest])
             if best is None or score > best[0]:
                 best = score, edge
         left[max(strongest - APART, 0) : strongest + APART + 1] = 0.0
     return None if best is None else best[1]
-
-
-def _edge_at(
-    grid: _Grid, trial: tuple[float, float], level: float, sign: float, fine: FloatImage
-) -> Edge | None:
-    """Fit an arc to the edge near a layer and look across it; None where it is hardly inside."""
-    angle, curvature = trial
-    aside = np.linspace(-1.2, 1.2, COLUMNS)
-    guess = level - curvature * aside**2 / 2.0
-    strip, inside = _strip(fine, angle, aside, guess)
-    if inside.sum() < COLUMNS // 8:
-        return None
-    offset = _follow(_compressed(strip), sign)
-    arc, scatter, seen = _fit_arc(aside[inside], offset[inside])
-    bulge = curvature - 2.0 * arc[0]
-    strip, inside = _strip(fine, angle, aside, guess + np.polyval(arc, aside))
-    across = np.median(strip[inside] if inside.any() else strip, axis=0)
-    along = grid.x * np.cos(angle) + grid.y * np.sin(angle)
-    beside = grid.y * np.cos(angle) - grid.x * np.sin(angle)
-    beyond = along > level - curvature * beside**2 / 2.0 + np.polyval(arc, beside)
-    # Without a bulge to tell the two sides apart: the darker one is the sky
-    third = len(across) // 3
-    straight = abs(bulge) < STRAIGHT
-    flip = across[-third:].mean() > across[:third].mean() if straight else bulge < 0.0
-    return Edge(
-        curvature=0.0 if straight else abs(bulge),
-        scatter=scatter,
-        seen=seen * float(np.mean(inside)),
-        strip=np.asarray(across[::-1] if flip else across, np.float64),
-        beyond=~beyond if flip else beyond,
-    )
-
-
-def _strip(
-    fine: FloatImage, angle: float, aside: FloatArray, centre: FloatArray
-) -> tuple[FloatImage, NDArray[np.bool_]]:
-    """The picture across a line, shape (columns, m, 3), and the columns whose centre is inside."""
-    import cv2
-
-    height, width = fine.shape[:2]
-    half = max(height, width) / 2.0
-    along = centre[:, None] + np.arange(-STRIP_REACH, STRIP_REACH + 1e-9, STRIP_STEP)
-    x = (along * np.cos(angle) - aside[:, None] * np.sin(angle)) * half + (width - 1) / 2.0
-    y = (along * np.sin(angle) + aside[:, None] * np.cos(angle)) * half + (height - 1) / 2.0
-    strip = cv2.remap(
-        fine,
-        x.astype(np.float32),
-        y.astype(np.float32),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    middle = along.shape[1] // 2
-    inside = (np.abs(x[:, middle] - (width - 1) / 2.0) < width / 2.0 - 2.0) & (
-        np.abs(y[:, middle] - (height - 1) / 2.0) < height / 2.0 - 2.0
-    )
-    return np.asarray(strip), inside
-
-
-def _follow(value: FloatArray, sign: float) -> FloatArray:
-    """Where in each column of a strip the edge of this sign is strongest, as an offset."""
-    import cv2
-
-    smooth = cv2.GaussianBlur(value, (0, 0), sigmaX=1.0, sigmaY=1.0)
-    offsets = (np.arange(value.shape[1]) - value.shape[1] // 2) * STRIP_STEP
-    step = sign * np.gradient(smooth, axis=1) * np.exp(-((offsets / 0.09) ** 2) / 2.0)
-    return np.asarray(offsets[np.argmax(step, axis=1)])
-
-
-def _fit_arc(aside: FloatArray, offset: FloatArray) -> tuple[FloatArray, float, float]:
-    """A parabola that outliers do not move, its scatter, and the share of places on it."""
-    powers = np.vander(aside, 3)
-    weights = np.ones(len(aside))
-    arc = np.zeros(3)
-    for _ in range(4):
-        weighted = powers * weights[:, None]
-        arc = np.linalg.solve(weighted.T @ powers + 1e-9 * np.eye(3), weighted.T @ offset)
-        residual = np.abs(offset - powers @ arc)
-        spread = max(float(np.median(residual)), STRIP_STEP / 2.0)
-        weights = (1.0 + (residual / (2.0 * spread)) ** 2) ** -2
-    return arc, 1.4826 * float(np.median(residual)), float(np.mean(residual < 2.0 * STRIP_STEP))

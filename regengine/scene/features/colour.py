@@ -66,7 +66,9 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     pale = (green - np.maximum(red, blue)) > GREEN * total
     features |= {
         "colour_green_area": np.sqrt(np.sum(pale & lit) / (np.sum(lit) + 16.0)),
-        "colour_green_light": np.sqrt(float(np.maximum(green - np.maximum(red, blue), 0).sum()) / whole),
+        "colour_green_light": np.sqrt(
+            float(np.maximum(green - np.maximum(red, blue), 0).sum()) / whole
+        ),
         "colour_red_light": float(np.maximum(red - np.maximum(green, blue), 0).sum()) / whole,
     }
     features |= _areas(shown[:, lit])

@@ -56,9 +56,7 @@ def measure(picture: ScenePicture) -> dict[str, float]:
 def _shape(patch: NDArray[np.bool_], area: float) -> dict[str, float]:
     import cv2
 
-    contours, _ = cv2.findContours(
-        patch.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
-    )
+    contours, _ = cv2.findContours(patch.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = max(contours, key=len)
     hull = cv2.convexHull(outline)
     centre, radius = cv2.minEnclosingCircle(hull)
@@ -75,9 +73,7 @@ def _shape(patch: NDArray[np.bool_], area: float) -> dict[str, float]:
     }
 
 
-def _light(
-    smooth: NDArray[np.float32], patch: NDArray[np.bool_], top: float
-) -> dict[str, float]:
+def _light(smooth: NDArray[np.float32], patch: NDArray[np.bool_], top: float) -> dict[str, float]:
     import cv2
 
     size = float(np.sqrt(patch.sum() / np.pi))

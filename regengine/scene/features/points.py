@@ -7,11 +7,10 @@ peaks of a difference of Gaussians above the noise, on the brightest channel as 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from regengine.scene.peaks import Peaks, find_peaks, windows_around
 from regengine.scene.picture import ScenePicture, linear_light
 
 VERSION = 1
@@ -38,14 +37,8 @@ MEANING = {
     "points_warm_area": "log share of the frame with warm bright detail: cities, even under cloud",
     "points_clipped": "root of the share of bright detail that is clipped: lightning",
 }
-NOISE_SIGMAS = 6.0
-LEAST_HEIGHT = 10.0 / 255.0  # as displayed: below, compression makes peaks
-LEAST_ABOVE = 1e-4
-MOST_THRESHOLD = 0.1
 STRONG_HEIGHT = 0.2
 HIGH_CONTRAST = 0.6
-CORE_PX, AROUND_PX = 0.8, 3.0
-MOST_PEAKS = 500  # that are looked at one by one, the strongest
 CELLS = 8
 FINE_CELLS = 16
 CLIPPED = 0.97
@@ -56,76 +49,30 @@ WARM_DETAIL = 0.15  # brightness above the surroundings, as displayed
 MOST_LIGHT = 0.5  # linear
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Peaks:
-    """The strongest peaks: positions, heights, and what stands around them."""
-
-    rows: NDArray[np.intp]
-    columns: NDArray[np.intp]
-    heights: NDArray[np.float32]
-    count: int
-    high: int
-    deep: int
-    threshold: float
-
-
 def measure(picture: ScenePicture) -> dict[str, float]:
     """Features of point sources, see `MEANING`."""
-    import cv2
-
     value = picture.scene.brightest
     if min(value.shape) < 16:
         return dict.fromkeys(MEANING, 0.0)
-    core = cv2.GaussianBlur(value, (0, 0), CORE_PX, borderType=cv2.BORDER_REPLICATE)
-    around = cv2.GaussianBlur(value, (0, 0), AROUND_PX, borderType=cv2.BORDER_REPLICATE)
-    detail = core - around
-    peaks = _find(detail)
-    contrast = peaks.heights / (around[peaks.rows, peaks.columns] + 0.05) > HIGH_CONTRAST
-    features = _numbers(peaks, contrast, value.shape[0], value.shape[1])
-    features |= _shapes(peaks, core, detail)
-    features |= _places(peaks, value.shape[0], value.shape[1], around)
+    peaks = find_peaks(value)
+    around = peaks.around[peaks.rows, peaks.columns]
+    contrast = peaks.heights / (around + 0.05) > HIGH_CONTRAST
+    features: dict[str, float] = _numbers(peaks, contrast)
+    features |= _shapes(peaks)
+    features |= _places(peaks)
     features |= _colours(peaks, contrast, picture.scene.rgb)
-    peaked = value[detail > peaks.threshold]
-    features["points_light"] = peaked @ peaked / (value.ravel() @ value.ravel() + 1.0)
+    peaked = value[peaks.detail > peaks.threshold]
+    features["points_light"] = float(peaked @ peaked) / (float(value.ravel() @ value.ravel()) + 1.0)
     features |= _patches(picture.half.brightest, peaks.threshold)
     features |= _excess(picture.half)
     return {name: float(features[name]) for name in MEANING}
 
 
-def _find(detail: NDArray[np.float32]) -> _Peaks:
-    """Peaks above the noise, and holes as deep."""
-    import cv2
-
-    # The quietest fifth tells the noise: roads may cover the rest. 0.2533 sigma is its limit
-    quiet = np.sort(np.abs(detail[1::3, 1::3]), axis=None)
-    noise = float(quiet[len(quiet) // 5]) / 0.2533
-    threshold = float(np.clip(NOISE_SIGMAS * noise, LEAST_HEIGHT, MOST_THRESHOLD))
-    # Higher than all eight around it: on a straight edge, pixels are alike
-    ring = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
-    peak = (detail > cv2.dilate(detail, ring) + LEAST_ABOVE) & (detail > threshold)
-    hole = (detail < cv2.erode(detail, ring) - LEAST_ABOVE) & (detail < -threshold)
-    rows, columns = np.nonzero(peak)
-    heights, depths = detail[rows, columns], -detail[hole]
-    # Gaps between lamps are holes too, but shallow ones
-    high = 0.5 * float(np.quantile(np.append(heights, depths), 0.9)) if len(rows) else threshold
-    strongest = np.argsort(-heights, kind="stable")[:MOST_PEAKS]
-    return _Peaks(
-        rows=rows[strongest],
-        columns=columns[strongest],
-        heights=heights[strongest],
-        count=len(rows),
-        high=int(np.sum(heights > high)),
-        deep=int(np.sum(depths > high)),
-        threshold=threshold,
-    )
-
-
-def _numbers(
-    peaks: _Peaks, contrast: NDArray[np.bool_], height: int, width: int
-) -> dict[str, float]:
+def _numbers(peaks: Peaks, contrast: NDArray[np.bool_]) -> dict[str, float]:
+    height, width = peaks.detail.shape
     cells = np.unique(
-        peaks.rows[contrast] * FINE_CELLS // height * FINE_CELLS
-        + peaks.columns[contrast] * FINE_CELLS // width
+        (2 * peaks.rows[contrast] + 1) * FINE_CELLS // (2 * height) * FINE_CELLS
+        + (2 * peaks.columns[contrast] + 1) * FINE_CELLS // (2 * width)
     )
     slope = np.log(peaks.heights / peaks.threshold).sum() / (len(peaks.heights) + 3.0)
     return {
@@ -139,21 +86,18 @@ def _numbers(
     }
 
 
-def _shapes(
-    peaks: _Peaks, core: NDArray[np.float32], detail: NDArray[np.float32]
-) -> dict[str, float]:
+def _shapes(peaks: Peaks) -> dict[str, float]:
     """Widths by the peaks' curvature against their height; directions by structure tensors."""
     import cv2
 
     names = ("extended", "common_direction")
     if len(peaks.rows) < 3:
         return {f"points_{name}": 0.0 for name in names}
-    curvature = -cv2.Laplacian(core, cv2.CV_32F, ksize=1, borderType=cv2.BORDER_REPLICATE)
+    curvature = -cv2.Laplacian(peaks.core, cv2.CV_32F, ksize=1, borderType=cv2.BORDER_REPLICATE)
     width = np.sqrt(
         peaks.heights / np.maximum(curvature[peaks.rows, peaks.columns], peaks.heights / 30.0)
     )
-    reach = np.arange(-4, 5)
-    window = _around(detail, peaks, reach)
+    window = windows_around(peaks.detail, peaks, np.arange(-4, 5))
     gx = (window[:, 1:-1, 2:] - window[:, 1:-1, :-2]).reshape(len(window), -1)
     gy = (window[:, 2:, 1:-1] - window[:, :-2, 1:-1]).reshape(len(window), -1)
     turned = gx + 1j * gy
@@ -164,21 +108,11 @@ def _shapes(
     }
 
 
-def _around(
-    image: NDArray[np.float32], peaks: _Peaks, reach: NDArray[np.int_]
-) -> NDArray[np.float32]:
-    """Windows of an image around the peaks; the border's pixels go on beyond it."""
-    rows = np.clip(peaks.rows[:, None] + reach, 0, image.shape[0] - 1)
-    columns = np.clip(peaks.columns[:, None] + reach, 0, image.shape[1] - 1)
-    return image[rows[:, :, None], columns[:, None, :]]
-
-
-def _places(
-    peaks: _Peaks, height: int, width: int, around: NDArray[np.float32]
-) -> dict[str, float]:
+def _places(peaks: Peaks) -> dict[str, float]:
     """Clark-Evans ratio with Donnelly's correction for the border, and evenness over the frame."""
     from scipy.spatial import cKDTree
 
+    height, width = peaks.detail.shape
     number = len(peaks.rows)
     if number < 3:
         return {"points_aggregation": 1.0, "points_spread": 0.0, "points_in_dark": 0.0}
@@ -195,19 +129,19 @@ def _places(
     return {
         "points_aggregation": nearest / expected,
         "points_spread": -np.sum(share * np.log(share)) / most,
-        "points_in_dark": np.mean(around[peaks.rows, peaks.columns] < around.mean()),
+        "points_in_dark": np.mean(peaks.around[peaks.rows, peaks.columns] < peaks.around.mean()),
     }
 
 
 def _colours(
-    peaks: _Peaks, contrast: NDArray[np.bool_], rgb: NDArray[np.float32]
+    peaks: Peaks, contrast: NDArray[np.bool_], rgb: NDArray[np.float32]
 ) -> dict[str, float]:
     """Colours of the peaks above what is around them."""
     names = ("warm", "white", "blue", "warm_count")
     if len(peaks.rows) == 0:
         return {f"points_{name}": 0.0 for name in names}
-    near = _around(rgb, peaks, np.arange(-1, 2)).mean(axis=(1, 2))
-    far = _around(rgb, peaks, np.arange(-6, 7, 3)).mean(axis=(1, 2))
+    near = windows_around(rgb, peaks, np.arange(-1, 2)).mean(axis=(1, 2))
+    far = windows_around(rgb, peaks, np.arange(-6, 7, 3)).mean(axis=(1, 2))
     above = np.maximum(near - far, 0.0)
     warmth = (above[:, 0] - above[:, 2]) / (above.sum(axis=1) + 0.02)
     warm, blue = (np.clip((sign * warmth - WHITE) / (WARM - WHITE), 0, 1) for sign in (1, -1))
@@ -232,9 +166,9 @@ def _patches(value: NDArray[np.float32], threshold: float) -> dict[str, float]:
     area = int(bright.sum())
     _, _, stats, _ = cv2.connectedComponentsWithStats(bright, connectivity=8)
     thick = cv2.erode(bright, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
-    thick = cv2.dilate(thick, np.ones((5, 5), np.uint8)) & bright
+    thick = cv2.dilate(thick, np.ones((5, 5), np.uint8))
     light = float(above[bright > 0].sum())
-    thick_light = float(above[thick > 0].sum())
+    thick_light = float(above[(thick > 0) & (bright > 0)].sum())
     clipped = int(np.count_nonzero((value > CLIPPED) & (bright > 0)))
     return {
         # Some light and area stand for not knowing
