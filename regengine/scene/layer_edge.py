@@ -153,10 +153,11 @@ def _fit_arc(aside: FloatArray, offset: FloatArray) -> tuple[FloatArray, float, 
     """A parabola that outliers do not move, its scatter, and the share of places on it."""
     powers = np.vander(aside, 3)
     weights = np.ones(len(aside))
-    arc = np.zeros(3)
+    arc: FloatArray = np.zeros(3)
     for _ in range(4):
         weighted = powers * weights[:, None]
-        arc = np.linalg.solve(weighted.T @ powers + 1e-9 * np.eye(3), weighted.T @ offset)
+        system = weighted.T @ powers + 1e-9 * np.eye(3)
+        arc = np.asarray(np.linalg.solve(system, weighted.T @ offset), np.float64)
         residual = np.abs(offset - powers @ arc)
         spread = max(float(np.median(residual)), STRIP_STEP / 2.0)
         weights = (1.0 + (residual / (2.0 * spread)) ** 2) ** -2

@@ -81,7 +81,9 @@ class ScenePicture:
 
         rgb = self.scene.rgb
         height, width = ((side + 1) // 2 for side in rgb.shape[:2])
-        small = np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA))
+        small = np.asarray(
+            cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.float32
+        )
         return ScenePicture(rgb=small, shown=np.ones((height, width), bool))
 
     @cached_property

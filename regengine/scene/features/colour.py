@@ -2,7 +2,8 @@
 
 Speaks for aurora (green line of oxygen at 557.7 nm, red at 630 nm, purple of nitrogen), for cities
 (orange lamps), for day (blue haze), for cameras without an infrared filter (brown land under blue
-shadows) and for inside (white panels, many hues). Measured at a quarter of the size: colours spread far.
+shadows) and for inside (white panels, many hues). Measured at a quarter of the
+size: colours spread far.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ MEANING = {
     "colour_middle_red": "red minus green share between the median and the brightest tenth",
     "colour_dim_red": "red minus green share of the dimmer half's light; airglow and dark ground",
     "colour_dim_blue": "blue minus green share of the dimmer half's light; twilight, moonlight",
-    "colour_green_light": "root of the share of light that is green beyond red and blue: aurora, airglow",
+    "colour_green_light": "root of the share of light that is green beyond red and blue: aurora",
     "colour_green_area": "root of the share of lit pixels that are green, be it pale: aurora",
     "colour_purple_area": "root of the share of lit pixels that are purple: aurora's upper rim",
     "colour_red_light": "share of light that is red beyond green, blue below: sunset, 630 nm",
@@ -63,12 +64,11 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     brightness = quarter.brightest.ravel()
     lit = brightness > LIT
     # Aurora over moonlit cloud is a pale green, told by light alone
-    pale = (green - np.maximum(red, blue)) > GREEN * total
+    greener = green - np.maximum(red, blue)
+    pale = greener > GREEN * total
     features |= {
         "colour_green_area": np.sqrt(np.sum(pale & lit) / (np.sum(lit) + 16.0)),
-        "colour_green_light": np.sqrt(
-            float(np.maximum(green - np.maximum(red, blue), 0).sum()) / whole
-        ),
+        "colour_green_light": np.sqrt(float(np.maximum(greener, 0).sum()) / whole),
         "colour_red_light": float(np.maximum(red - np.maximum(green, blue), 0).sum()) / whole,
     }
     features |= _areas(shown[:, lit])
@@ -89,7 +89,8 @@ def _areas(lit: NDArray[np.float32]) -> dict[str, float]:
     names = ("purple", "orange", "blue", "neutral")
     if lit.shape[1] < 16:
         return {f"colour_{name}_area": 0.0 for name in names} | {"colour_hues": 0.0}
-    hue, saturation, value = _planes(cv2.cvtColor(lit.T[None].copy(), cv2.COLOR_RGB2HSV))
+    converted = cv2.cvtColor(lit.T[None].copy(), cv2.COLOR_RGB2HSV)
+    hue, saturation, value = _planes(np.asarray(converted, np.float32))
     coloured = saturation > 0.25
     weights = saturation * value
     counts = np.histogram(hue, HUES, (0.0, 360.0), weights=weights)[0]
@@ -120,8 +121,8 @@ def _detail(half: ScenePicture) -> dict[str, float]:
     """Slopes of opponent colours against brightness among fine detail."""
     import cv2
 
-    detail = half.rgb - cv2.GaussianBlur(half.rgb, (0, 0), 3.0, borderType=cv2.BORDER_REPLICATE)
-    red, green, blue = _planes(detail)
+    smooth = cv2.GaussianBlur(half.rgb, (0, 0), 3.0, borderType=cv2.BORDER_REPLICATE)
+    red, green, blue = _planes(half.rgb - np.asarray(smooth, np.float32))
     value = (red + green + blue) / 3.0
     energy = float(value @ value) + len(value) * (1.5 / 255.0) ** 2
     return {

@@ -36,7 +36,9 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     value = picture.half.brightest
     if min(value.shape) < 8:
         return dict.fromkeys(MEANING, 0.0)
-    smooth = cv2.GaussianBlur(value, (0, 0), 1.0, borderType=cv2.BORDER_REPLICATE)
+    smooth = np.asarray(
+        cv2.GaussianBlur(value, (0, 0), 1.0, borderType=cv2.BORDER_REPLICATE), np.float32
+    )
     rank = len(value.ravel()) * 999 // 1000
     top = float(np.partition(smooth, rank, axis=None)[rank])
     if top < LEAST_BRIGHT:

@@ -15,7 +15,7 @@ MEANING = {
     "gradient_contrast": "log light of the brightest layer against the median one; sunset high",
     "gradient_thin": "share of the frame in which half of the layers' light lies; sunset small",
     "gradient_warm_end": "red minus blue of the warmest layer, against the brightest; sunset high",
-    "gradient_cold_end": "blue minus red of the bluest layer, against the brightest; sunset, day limb",
+    "gradient_cold_end": "blue minus red of the bluest layer, against the brightest; sunset, day",
     "gradient_order": "how far and how steadily colour runs from warm to cold across them; sunset",
     "gradient_smooth": "how little neighbouring layers jump against the whole range of brightness",
     "gradient_dark": "share of the layers that are nearly black; sunset and limbs high",

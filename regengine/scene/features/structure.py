@@ -15,7 +15,7 @@ from regengine.scene.picture import ScenePicture
 
 VERSION = 1
 MEANING = {
-    "structure_length": "length of all lines over the frame's area; inside high",
+    "structure_length": "length of lines of a twentieth of the frame and more, by area; inside high",
     "structure_long": "share of that length in lines longer than a tenth of the frame; hardware",
     "structure_longest": "length of the longest line; solar panels, trusses, racks",
     "structure_one_way": "how far long lines share one direction; trusses, trails",
@@ -102,7 +102,7 @@ def _lines(value: NDArray[np.float32], strong: NDArray[np.bool_]) -> dict[str, f
     for x1, y1, x2, y2 in np.round(ends[length > 0.04 * side]).astype(int):
         cv2.line(drawn, (x1, y1), (x2, y2), 1, 3)
     return {
-        "structure_length": total * side / value.size,
+        "structure_length": float(length[length > 0.05 * side].sum()) * side / value.size,
         "structure_long": float(length[long].sum()) / (total + 0.5 * side),
         "structure_longest": float(length.max(initial=0.0)) / side,
         "structure_one_way": float(np.abs((weight * turn).sum())) / norm,
@@ -136,11 +136,10 @@ def _panes(value: NDArray[np.float32]) -> dict[str, float]:
 def _gradient(value: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     import cv2
 
-    gx, gy = (
-        cv2.Sobel(value, cv2.CV_32F, dx, 1 - dx, scale=0.125, borderType=cv2.BORDER_REPLICATE)
-        for dx in (1, 0)
-    )
-    return gx, gy
+    border = cv2.BORDER_REPLICATE
+    gx = cv2.Sobel(value, cv2.CV_32F, 1, 0, scale=0.125, borderType=border)
+    gy = cv2.Sobel(value, cv2.CV_32F, 0, 1, scale=0.125, borderType=border)
+    return np.asarray(gx, np.float32), np.asarray(gy, np.float32)
 
 
 def _circle(value: NDArray[np.float32]) -> dict[str, float]:

@@ -21,7 +21,7 @@ MEANING = {
     "texture_peaks": "how far fine contrast exceeds the usual one in few places: lamps, stars",
     "texture_upward": "whether the strongest fine details are bright (lamps) or dark (gaps)",
     "texture_flat": "share of blocks without contrast: sky, space, dark nights",
-    "texture_busy": "root of the share of blocks of strong contrast; inside, hardware, broken cloud",
+    "texture_busy": "root of the share of blocks of strong contrast; inside, hardware, cloud",
     "texture_uneven": "log ratio of busy to quiet blocks' contrast; night with cities high",
     "texture_grain": "log contrast within the quiet blocks: a sensor's noise at night",
 }
@@ -64,12 +64,15 @@ def _bands(value: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     import cv2
 
     def smooth(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
-        return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT))
+        blurred = cv2.GaussianBlur(image, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT)
+        return np.asarray(blurred, np.float32)
 
     first = smooth(value, 1.0)
     second = smooth(first, 1.7)
     height, width = ((side + 1) // 2 for side in value.shape)
-    small = np.asarray(cv2.resize(second, (width, height), interpolation=cv2.INTER_AREA))
+    small = np.asarray(
+        cv2.resize(second, (width, height), interpolation=cv2.INTER_AREA), np.float32
+    )
     third = smooth(small, 1.7)
     fourth = smooth(third, 3.4)
     return [value - first, first - second, small - third, third - fourth]

@@ -52,7 +52,7 @@ def test_colours(colour: tuple[float, ...], name: str) -> None:
 
 def test_trails_have_one_direction() -> None:
     trails = sum(
-        drawn.spots(GROUND * 0, drawn.evenly(80) + (step, 0.4 * step), WHITE)
+        drawn.spots(GROUND * 0, drawn.evenly(80) + np.array((step, 0.4 * step)), WHITE)
         for step in np.arange(-4, 5)
     )
     assert measured(GROUND + trails / 3)["points_common_direction"] > 0.6
