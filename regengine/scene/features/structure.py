@@ -15,7 +15,7 @@ from regengine.scene.picture import ScenePicture
 
 VERSION = 1
 MEANING = {
-    "structure_length": "length of lines of a twentieth of the frame and more, by area; inside high",
+    "structure_length": "length of lines beyond a twentieth of the frame, by area; inside high",
     "structure_long": "share of that length in lines longer than a tenth of the frame; hardware",
     "structure_longest": "length of the longest line; solar panels, trusses, racks",
     "structure_one_way": "how far long lines share one direction; trusses, trails",
