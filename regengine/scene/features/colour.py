@@ -33,9 +33,10 @@ MEANING = {
     "colour_detail_green": "how much greener it is: aurora's curtains, fishing boats",
     "colour_hues": "bits of the hues' histogram weighted by saturation; inside high",
 }
-# Light of one eight-bit step at the sRGB curve's foot: chromaticity fades to grey below a few
-FLOOR = 3.0 / 255.0 / 12.92
-LIT = 0.06  # as displayed, of the brightest channel
+# Ten eight-bit steps at the sRGB curve's foot: below, chromaticity fades to grey, for editors make
+# colours there
+FLOOR = 10.0 / 255.0 / 12.92
+LIT = 0.1  # as displayed, of the brightest channel
 GREEN = 0.05  # of the light beyond red and blue; airglow over a frame's Earth stays below
 HUES = 24
 
