@@ -42,6 +42,11 @@ class Edge:
     strip: FloatArray
     beyond: NDArray[np.bool_]
 
+    @property
+    def certain(self) -> float:
+        """How far it is a limb at all, 0 to 1, by how much of it lies on the arc."""
+        return float(np.clip((self.seen - 0.2) / 0.4, 0.0, 1.0))
+
 
 def compressed(light: FloatImage) -> FloatArray:
     """Brightness in which a faint airglow counts and lamps and lightning do not.

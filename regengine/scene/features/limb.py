@@ -35,10 +35,9 @@ def measure(picture: ScenePicture) -> dict[str, float]:
         return features
     features["limb_seen"] = edge.seen
     # What lies beside an edge that is on no arc says nothing: it fades to zero
-    certain = float(np.clip((edge.seen - 0.2) / 0.4, 0.0, 1.0))
     beside = _sides(picture, edge.beyond) | _across(edge.strip)
     beside["limb_curvature"] = min(edge.curvature, 2.0)
-    features |= {name: certain * value for name, value in beside.items()}
+    features |= {name: edge.certain * value for name, value in beside.items()}
     return {name: float(value) for name, value in features.items()}
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from regengine.scene.layer_edge import Edge
 from regengine.scene.peaks import Peaks, find_peaks, windows_around
 from regengine.scene.picture import ScenePicture, linear_light
 
@@ -19,6 +20,8 @@ MEANING = {
     "points_bright_only": "high peaks against as deep holes; lamps and stars near 1, land near 0",
     "points_strong": "log number of peaks a fifth of the brightness range high; lamps of cities",
     "points_contrast": "log number of peaks that far outshine their surroundings; cities, stars",
+    "points_on_ground": "log number of these that are not beyond a limb: cities high, stars low",
+    "points_in_sky": "log number of these beyond a limb: stars",
     "points_wide": "root of the share of cells that have such a peak; lightning low, cities high",
     "points_slope": "mean log of peak heights over the threshold; lamps reach far above",
     "points_extended": "median width of peaks; lightning and soft cloud wide, stars narrow",
@@ -58,6 +61,7 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     around = peaks.around[peaks.rows, peaks.columns]
     contrast = peaks.heights / (around + 0.05) > HIGH_CONTRAST
     features: dict[str, float] = _numbers(peaks, contrast)
+    features |= _sides(peaks, contrast, picture.layers.edge)
     features |= _shapes(peaks)
     features |= _places(peaks)
     features |= _colours(peaks, contrast, picture.scene.rgb)
@@ -83,6 +87,23 @@ def _numbers(peaks: Peaks, contrast: NDArray[np.bool_]) -> dict[str, float]:
         # Three of each sign stand for not knowing
         "points_bright_only": (peaks.high - peaks.deep) / (peaks.high + peaks.deep + 6.0),
         "points_slope": slope,
+    }
+
+
+def _sides(peaks: Peaks, contrast: NDArray[np.bool_], edge: Edge | None) -> dict[str, float]:
+    """Peaks on either side of the limb, as far as it is one."""
+    number = float(contrast.sum())
+    in_sky = 0.0
+    if edge is not None:
+        (height, width), (rows, columns) = peaks.detail.shape, edge.beyond.shape
+        sky = edge.beyond[
+            (2 * peaks.rows[contrast] + 1) * rows // (2 * height),
+            (2 * peaks.columns[contrast] + 1) * columns // (2 * width),
+        ]
+        in_sky = edge.certain * float(sky.sum())
+    return {
+        "points_on_ground": np.log10(1.0 + number - in_sky),
+        "points_in_sky": np.log10(1.0 + in_sky),
     }
 
 

@@ -89,3 +89,17 @@ def test_moonlit_cloud_over_lamps_leaves_them_warm() -> None:
     bare = points.measure(drawn.picture_of(cloud))
     assert lamps["points_warm_area"] > bare["points_warm_area"] + 1.0
     assert lamps["points_contrast"] > bare["points_contrast"] + 0.8
+
+
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_stars_are_beyond_the_limb_and_lamps_are_not(upside_down: bool) -> None:
+    limb = drawn.sky_above(drawn.plain((40, 44, 40)), (5, 5, 6), 0.3, 0.5)
+    places = drawn.evenly(200)
+    for side, name in ((-1, "points_in_sky"), (1, "points_on_ground")):
+        # 40 px clear of the arc, which rises by 40 px to the borders
+        there = places[side * (places[:, 1] - 230.0) > 60.0]
+        image = drawn.spots(limb, there, (210.0, 210.0, 210.0))
+        features = measured(image[::-1] if upside_down else image)
+        assert 10 ** features[name] > 0.6 * len(there)
+        other = {"points_in_sky", "points_on_ground"} - {name}
+        assert 10 ** features[other.pop()] < 0.1 * len(there)
