@@ -17,7 +17,6 @@ VERSION = 1
 MEANING = {
     "colour_bright_red": "red minus green share of the brightest tenth's light; lamps, sunsets",
     "colour_bright_blue": "blue minus green share of the brightest tenth's light; lightning, day",
-    "colour_middle_red": "red minus green share between the median and the brightest tenth",
     "colour_dim_red": "red minus green share of the dimmer half's light; airglow and dark ground",
     "colour_dim_blue": "blue minus green share of the dimmer half's light; twilight, moonlight",
     "colour_green_light": "root of the share of light that is green beyond red and blue: aurora",
@@ -52,15 +51,10 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     ranks = [order.size // 2, order.size * 9 // 10]
     middle, bright = np.partition(order, ranks)[ranks]
     features: dict[str, float] = {}
-    for name, part in (
-        ("bright", order >= bright),
-        ("middle", (order >= middle) & (order <= bright)),
-        ("dim", order <= middle),
-    ):
+    for name, part in (("bright", order >= bright), ("dim", order <= middle)):
         mean = light[:, part].mean(axis=1) + FLOOR
         features[f"colour_{name}_red"] = float((mean[0] - mean[1]) / mean.sum())
-        if name != "middle":
-            features[f"colour_{name}_blue"] = float((mean[2] - mean[1]) / mean.sum())
+        features[f"colour_{name}_blue"] = float((mean[2] - mean[1]) / mean.sum())
     whole = float(total.sum())
     brightness = quarter.brightest.ravel()
     lit = brightness > LIT

@@ -26,7 +26,6 @@ MEANING = {
     "structure_round": "how far strong edges lie on one circle: port-hole, cupola's window",
     "structure_round_size": "radius of that circle over half the long side, 0 without one",
     "structure_panes": "log number of large bright patches on dark: windows of the cupola",
-    "structure_two_levels": "how far brightness falls into two levels: panes, limbs, silhouettes",
     "structure_rim_dark": "how much darker it is beyond that circle than within: port-holes",
 }
 LEVEL = 0.6  # as displayed: to which the 98th percentile is brought, by at most
@@ -119,18 +118,11 @@ def _panes(value: NDArray[np.float32]) -> dict[str, float]:
     _, bright = cv2.threshold(bytes_, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     _, _, stats, _ = cv2.connectedComponentsWithStats(bright, connectivity=4)
     large = np.sum(stats[1:, cv2.CC_STAT_AREA] > LEAST_PANE * value.size)
-    share = float(bright.mean())
-    apart = between = 0.0
-    if 0.0 < share < 1.0:
-        apart = float(value[bright > 0].mean() - value[bright == 0].mean())
-        between = share * (1.0 - share) * apart**2
+    lit = bright > 0
+    apart = float(value[lit].mean() - value[~lit].mean()) if 0 < lit.sum() < lit.size else 0.0
     # Patches that hardly stand out are no panes
     certain = float(np.clip(apart / LEAST_APART - 1.0, 0.0, 1.0))
-    # Two eight-bit steps of noise: a blank frame has one level
-    return {
-        "structure_panes": certain * float(np.log10(1.0 + large)),
-        "structure_two_levels": between / (float(np.var(value)) + (2.0 / 255.0) ** 2),
-    }
+    return {"structure_panes": certain * float(np.log10(1.0 + large))}
 
 
 def _gradient(value: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
