@@ -161,10 +161,11 @@ def _colours(
     names = ("warm", "white", "blue", "warm_count")
     if len(peaks.rows) == 0:
         return {f"points_{name}": 0.0 for name in names}
-    near = windows_around(rgb, peaks, np.arange(-1, 2)).mean(axis=(1, 2))
+    # 5 px: small JPEGs keep colour at half of their size
+    near = windows_around(rgb, peaks, np.arange(-2, 3)).mean(axis=(1, 2))
     far = windows_around(rgb, peaks, np.arange(-6, 7, 3)).mean(axis=(1, 2))
     above = np.maximum(near - far, 0.0)
-    warmth = (above[:, 0] - above[:, 2]) / (above.sum(axis=1) + 0.02)
+    warmth = (above[:, 0] - above[:, 2]) / (above.sum(axis=1) + 0.015)
     warm, blue = (np.clip((sign * warmth - WHITE) / (WARM - WHITE), 0, 1) for sign in (1, -1))
     number = len(warmth) + 2.0
     return {

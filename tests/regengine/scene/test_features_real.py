@@ -6,13 +6,14 @@ import csv
 from itertools import product
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from regengine.scene.features import feature_names, measure_features
-from regengine.scene.picture import read_scene_picture
+from regengine.scene.picture import read_scene_picture, scene_picture
 
 pytestmark = pytest.mark.real
 
@@ -79,3 +80,21 @@ def test_edited_doubles_come_out_alike(measured: Measured) -> None:
     apart = np.sqrt(np.mean((first - second) ** 2, axis=0)) / measured.features.std(axis=0)
     assert np.median(apart) < 0.65
     assert apart.max() < 1.3, np.array(feature_names())[apart >= 1.3]
+
+
+def test_a_small_copy_comes_out_alike(measured: Measured, real_data: Path) -> None:
+    """Large photos against their copies as an archive would serve them: 640 px, quality 80."""
+    changes = []
+    for name, features in zip(measured.files, measured.features, strict=True):
+        image = cv2.imread(str(real_data / "photos" / name))
+        scale = 640 / max(image.shape)
+        if scale > 0.3:
+            continue
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        packed = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
+        copy = cv2.cvtColor(cv2.imdecode(packed, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        changes.append(measure_features(scene_picture(np.asarray(copy))) - features)
+    assert len(changes) >= 15
+    apart = np.sqrt(np.mean(np.square(changes), axis=0)) / measured.features.std(axis=0)
+    assert np.median(apart) < 0.12
+    assert apart.max() < 0.9, np.array(feature_names())[apart >= 0.9]
