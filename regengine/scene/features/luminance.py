@@ -10,7 +10,7 @@ import numpy as np
 
 from regengine.scene.picture import ScenePicture
 
-VERSION = 1
+VERSION = 2
 MEANING = {
     "luminance_mode": "brightness that most of the picture has; day and inside are high",
     "luminance_p01": "brightness of the darkest percent; veiled frames and twilight are high",
