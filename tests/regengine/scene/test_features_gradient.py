@@ -30,6 +30,14 @@ def test_nothing_else_runs_from_warm_to_cold(other: str) -> None:
     assert features["gradient_order"] < 0.5 * measured(drawn.sunset())["gradient_order"]
 
 
+def test_blue_band_has_a_cold_end_alone() -> None:
+    image = drawn.plain((2, 2, 3))
+    image[150:170] = (60, 120, 255)
+    features = measured(drawn.grain(image, 1.0))
+    assert features["gradient_cold_end"] > 0.4
+    assert features["gradient_warm_end"] < 0.1
+
+
 def test_grey_band_has_no_warm_end() -> None:
     grey = np.repeat(drawn.sunset().mean(axis=2, keepdims=True), 3, axis=2)
     features = measured(grey)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from regengine.scene.features import limb
@@ -28,9 +29,9 @@ def test_limb_is_told_from_land() -> None:
 
 
 def test_what_lies_beside_no_arc_fades() -> None:
-    features = measured(drawn.rack())
-    shown = max(abs(features[name]) for name in ("limb_layer_warm", "limb_blue"))
-    assert shown < 0.05
+    orange = np.array((1.0, 0.6, 0.2), np.float32)
+    assert abs(measured(drawn.rack() * orange)["limb_layer_warm"]) < 0.2
+    assert measured(night_limb((220, 130, 40)))["limb_layer_warm"] > 0.4
 
 
 @pytest.mark.parametrize(("level", "share"), [(0.25, 0.4), (0.6, 0.75)])

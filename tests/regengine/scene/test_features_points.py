@@ -27,8 +27,19 @@ def test_counts_spots(number: int) -> None:
     assert 10 ** features["points_contrast"] - 1 == pytest.approx(number, rel=0.3)
 
 
-def test_grain_has_no_points() -> None:
-    assert measured(GROUND)["points_count"] < np.log10(1 + 3)
+@pytest.mark.parametrize("sigma", [1.0, 25.0])
+def test_grain_has_no_points(sigma: float) -> None:
+    image = drawn.grain(drawn.plain((80, 80, 80)), sigma)
+    assert points.measure(drawn.picture_of(image))["points_count"] < np.log10(1 + 3)
+
+
+def test_border_does_not_make_few_points_look_even() -> None:
+    """Clark and Evans' ratio of random points is 1 however few there are."""
+    ratios = [
+        measured(drawn.spots(GROUND, drawn.evenly(40, seed=seed)))["points_aggregation"]
+        for seed in range(12)
+    ]
+    assert np.mean(ratios) == pytest.approx(1.0, abs=0.05)
 
 
 def test_towns_cluster_and_stars_do_not() -> None:
