@@ -1,0 +1,218 @@
+"""What the Sun and the Moon allow a frame to show, and whether the picture agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from regengine.orbit import CameraPosition
+from regengine.sun_moon import sun_moon
+
+EARTH_RADIUS_KM = 6371.0
+SUN_RADIUS_DEG = 0.27
+# Sun's elevation at the nadir, degrees, at which `SUN_FACTORS` are given; between them their
+# logarithms run straight, beyond the ends they stay.
+SUN_KNOTS_DEG = (-40.0, -30.0, -20.0, -10.0, 0.0, 10.0, 30.0)
+# In 2 % of the archive's night frames time and nadir cannot both be right: no factor is lower.
+WRONG_CLOCK = 0.02
+# How frequent 9,403 night frames of the archive are at these elevations, as a share of -35, where
+# they are most frequent: a long exposure needs a dark ground and an unlit station.
+_DARK = (1.0, 1.0, 0.30, 0.06, 0.03, 0.02, 0.02)
+# The visible ground reaches 20 degrees from the nadir: dawn creeps in from -20 on. Below that
+# only a wrong clock shows daylight.
+_LIT = (0.02, 0.02, 0.05, 0.30, 0.80, 1.0, 1.0)
+_ALWAYS = (1.0,) * len(SUN_KNOTS_DEG)
+SUN_FACTORS: Mapping[str, tuple[float, ...]] = {
+    "cities": _DARK,
+    "stars": _DARK,
+    "aurora": _DARK,
+    # As the others of the night, and cameras that run by themselves see the dusk go black
+    "night_nocity": (1.0, 1.0, 0.50, 0.15, 0.03, 0.02, 0.02),
+    "day": _LIT,
+    "infrared": _LIT,
+    # The disc sets at -20; its arc stays for 18 degrees more. Before that clouds and limb redden
+    # where the ground ahead has its evening, at most 20 degrees away.
+    "sunset_sunrise": (0.05, 0.40, 1.0, 1.0, 0.60, 0.15, 0.03),
+    "moon": _ALWAYS,
+    "inside": _ALWAYS,
+    "other": _ALWAYS,
+}
+# A Moon below the camera's horizon, or too thin a one, is in no picture
+MOON_BELOW, THINNEST_MOON = WRONG_CLOCK, 0.03
+# Of a full Moon's light from the zenith: a fiftieth is three times starlight and airglow
+# (0.25 lux against 0.0015 lux, Krisciunas & Schaefer 1991), and clouds show in a long exposure.
+MOONLIT_FROM = 0.02
+# A picture contradicts the clock where it and the ephemeris agree in less than this
+LEAST_AGREEMENT = 0.10
+IMPOSSIBLE = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneEphemeris:
+    """Sun and Moon for the camera and for the ground below it.
+
+    Attributes
+    ----------
+    sun_elevation_deg : float
+        Of the Sun's centre above the horizontal plane at the nadir, without refraction.
+    moon_elevation_deg : float
+        Of the Moon, alike.
+    moon_illumination : float
+        Lit fraction of the Moon's disc, 0 to 1.
+    moonlight : float
+        Light on the ground at the nadir as a share of a full Moon's from the zenith, 0 to 1.
+    horizon_dip_deg : float
+        How far below its horizontal plane the camera sees the Earth's limb; about 20 for the ISS.
+    light : str
+        "day": the Sun is up at the nadir; "night": it is below the camera's own horizon, so that
+        neither ground nor station is lit; "twilight" between the two.
+    """
+
+    sun_elevation_deg: float
+    moon_elevation_deg: float
+    moon_illumination: float
+    moonlight: float
+    horizon_dip_deg: float
+    light: str
+
+    @property
+    def sun_above_limb_deg(self) -> float:
+        """Elevation of the Sun's centre above the limb as the camera sees it."""
+        return self.sun_elevation_deg + self.horizon_dip_deg
+
+    @property
+    def camera_sunlit(self) -> bool:
+        """Whether the Sun's upper edge is above the limb for the camera."""
+        return self.sun_above_limb_deg > -SUN_RADIUS_DEG
+
+    @property
+    def moon_above_limb_deg(self) -> float:
+        """Elevation of the Moon's centre above the limb as the camera sees it."""
+        return self.moon_elevation_deg + self.horizon_dip_deg
+
+    @property
+    def moonlit(self) -> bool:
+        """Whether the Moon lights clouds and ground at a dark nadir."""
+        return self.light != "day" and self.moonlight >= MOONLIT_FROM
+
+    def record(self) -> dict[str, float | str]:
+        """As it stands in a frame's NDJSON record."""
+        return {"sun_elevation_deg": round(self.sun_elevation_deg, 1), "class": self.light}
+
+
+def scene_ephemeris(position: CameraPosition) -> SceneEphemeris | None:
+    """Sun and Moon at a camera's place and time; None where the time is not known."""
+    if position.time_utc is None:
+        return None
+    seen = sun_moon(position.time_utc, position.lon, position.lat)
+    dip_deg = horizon_dip_deg(position.altitude_km)
+    return SceneEphemeris(
+        sun_elevation_deg=seen.sun_elevation_deg,
+        moon_elevation_deg=seen.moon_elevation_deg,
+        moon_illumination=seen.moon_illumination,
+        moonlight=moonlight(seen.moon_elevation_deg, seen.moon_illumination),
+        horizon_dip_deg=dip_deg,
+        light=light_class(seen.sun_elevation_deg, dip_deg),
+    )
+
+
+def horizon_dip_deg(altitude_km: float) -> float:
+    """Angle between a camera's horizontal plane and the limb of a round Earth, degrees."""
+    return float(np.degrees(np.arccos(EARTH_RADIUS_KM / (EARTH_RADIUS_KM + altitude_km))))
+
+
+def light_class(sun_elevation_deg: float, dip_deg: float) -> str:
+    """Day, twilight or night by the Sun at the nadir and the dip of the camera's horizon."""
+    if sun_elevation_deg > 0.0:
+        return "day"
+    return "night" if sun_elevation_deg <= -(dip_deg + SUN_RADIUS_DEG) else "twilight"
+
+
+def moonlight(elevation_deg: float, illumination: float) -> float:
+    """Moonlight on level ground as a share of a full Moon's from the zenith.
+
+    Parameters
+    ----------
+    elevation_deg : float
+        Of the Moon above the horizontal plane.
+    illumination : float
+        Lit fraction of its disc, 0 to 1.
+
+    Returns
+    -------
+    float
+        0 to 1; extinction in the air is left out.
+
+    References
+    ----------
+    Krisciunas, K. & Schaefer, B. (1991), PASP 103, 1033, eq. 20: magnitudes by phase angle.
+    """
+    phase_deg = float(np.degrees(np.arccos(np.clip(2.0 * illumination - 1.0, -1.0, 1.0))))
+    fainter_mag = 0.026 * phase_deg + 4.0e-9 * phase_deg**4
+    height = max(float(np.sin(np.radians(elevation_deg))), 0.0)
+    return float(10.0 ** (-0.4 * fainter_mag) * height)
+
+
+def prior(ephemeris: SceneEphemeris) -> dict[str, float]:
+    """How much likelier or unlikelier a scene class is made by Sun and Moon.
+
+    Parameters
+    ----------
+    ephemeris : SceneEphemeris
+
+    Returns
+    -------
+    dict of float
+        A factor for the probability of every class, `WRONG_CLOCK` to 1; the reasons stand beside
+        the tables of this module. What does not depend on Sun and Moon has 1.
+    """
+    factors = {
+        name: float(np.exp(np.interp(ephemeris.sun_elevation_deg, SUN_KNOTS_DEG, np.log(values))))
+        for name, values in SUN_FACTORS.items()
+    }
+    if ephemeris.moon_above_limb_deg < 0.0 or ephemeris.moon_illumination < THINNEST_MOON:
+        factors["moon"] = MOON_BELOW
+    return factors
+
+
+def disagreement(ephemeris: SceneEphemeris, probabilities: Mapping[str, float]) -> str | None:
+    """Whether picture and ephemeris contradict each other.
+
+    Parameters
+    ----------
+    ephemeris : SceneEphemeris
+    probabilities : mapping of str to float
+        Of the classes by the picture alone, without `prior`; they need not sum to one.
+
+    Returns
+    -------
+    str or None
+        ``clock_suspect: `` and a sentence where the likeliest class can hardly be at that time
+        and no other class that the picture may be can; else None.
+    """
+    total = sum(probabilities.values())
+    if total <= 0.0:
+        return None
+    factors = prior(ephemeris)
+    agreement = sum(p * factors.get(name, 1.0) for name, p in probabilities.items()) / total
+    shown = max(probabilities, key=lambda name: probabilities[name])
+    if agreement >= LEAST_AGREEMENT or factors.get(shown, 1.0) > IMPOSSIBLE:
+        return None
+    thing = "the Moon" if shown == "moon" else shown
+    return (
+        f"clock_suspect: the picture shows {thing} ({probabilities[shown]:.2f}), but at its time "
+        f"{_hindrance(ephemeris, shown)}; check the camera's clock, or the nadir"
+    )
+
+
+def _hindrance(ephemeris: SceneEphemeris, shown: str) -> str:
+    """What keeps the camera from seeing a class, half a sentence."""
+    if shown == "moon" and ephemeris.moon_above_limb_deg < 0.0:
+        return f"the Moon was {-ephemeris.moon_above_limb_deg:.0f} degrees below the limb"
+    if shown == "moon":
+        return f"only {100.0 * ephemeris.moon_illumination:.0f} % of the Moon was lit"
+    side = "above" if ephemeris.sun_elevation_deg > 0.0 else "below"
+    height_deg = abs(ephemeris.sun_elevation_deg)
+    return f"the Sun stood {height_deg:.0f} degrees {side} the horizon at the nadir"

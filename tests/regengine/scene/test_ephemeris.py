@@ -1,0 +1,204 @@
+"""Day, twilight and night of a frame, by authority and by what must hold at all times."""
+
+from __future__ import annotations
+
+import csv
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regengine.orbit import position_from_nadir
+from regengine.scene.ephemeris import (
+    SUN_FACTORS,
+    WRONG_CLOCK,
+    SceneEphemeris,
+    disagreement,
+    horizon_dip_deg,
+    light_class,
+    moonlight,
+    prior,
+    scene_ephemeris,
+)
+
+
+def at(time: datetime, lon: float, lat: float, altitude_km: float = 400.0) -> SceneEphemeris:
+    found = scene_ephemeris(
+        position_from_nadir(lon, lat, altitude_km, "option", time_utc=time.replace(tzinfo=UTC))
+    )
+    assert found is not None
+    return found
+
+
+def made(sun_deg: float, moon_deg: float = 30.0, illumination: float = 0.5) -> SceneEphemeris:
+    dip = horizon_dip_deg(400.0)
+    return SceneEphemeris(
+        sun_elevation_deg=sun_deg,
+        moon_elevation_deg=moon_deg,
+        moon_illumination=illumination,
+        moonlight=moonlight(moon_deg, illumination),
+        horizon_dip_deg=dip,
+        light=light_class(sun_deg, dip),
+    )
+
+
+# The total eclipse of 20 March 2015 on Svalbard, at 10:11 UTC with the Sun 11 degrees high (NASA
+# eclipse bulletin); the Osaka frame ISS030-E-184140; solstices at Greenwich by the definition of
+# obliquity and declination, 90 - 51.48 +- 23.44 degrees at noon, 51.48 - 90 + 23.44 at midnight.
+KNOWN = [
+    (datetime(2015, 3, 20, 10, 11), 15.6, 78.2, 11.0, "day"),
+    (datetime(2012, 3, 28, 15, 46, 41), 136.3, 34.8, None, "night"),
+    (datetime(2012, 6, 20, 12, 2), 0.0, 51.48, 61.96, "day"),
+    (datetime(2012, 12, 21, 11, 58), 0.0, 51.48, 15.08, "day"),
+    (datetime(2012, 6, 21, 0, 2), 0.0, 51.48, -15.08, "twilight"),
+]
+
+
+@pytest.mark.parametrize(("time", "lon", "lat", "elevation_deg", "light"), KNOWN)
+def test_known_times(time, lon, lat, elevation_deg, light) -> None:
+    found = at(time, lon, lat)
+    assert found.light == light
+    if elevation_deg is not None:
+        assert found.sun_elevation_deg == pytest.approx(elevation_deg, abs=0.5)
+
+
+def test_the_moon_before_the_sun_is_new() -> None:
+    eclipse = at(datetime(2015, 3, 20, 10, 11), 15.6, 78.2)
+    assert eclipse.moon_elevation_deg == pytest.approx(eclipse.sun_elevation_deg, abs=0.3)
+    assert eclipse.moon_illumination < 0.001
+    assert prior(eclipse)["moon"] == WRONG_CLOCK
+
+
+def test_the_camera_is_lit_until_the_sun_sets_behind_the_limb() -> None:
+    """By astropy: the angle between the Sun and the nadir against the limb's, from 400 km up."""
+    import astropy.units as u
+    from astropy.coordinates import ITRS, EarthLocation, get_sun
+    from astropy.time import Time
+    from astropy.utils import iers
+
+    rng = np.random.default_rng(3)
+    differing = 0
+    with iers.conf.set_temp("auto_download", False):
+        for _ in range(25):
+            lon, lat = float(rng.uniform(-180, 180)), float(rng.uniform(-51, 51))
+            time = datetime(2014, 1, int(rng.integers(1, 29)), int(rng.integers(24)), tzinfo=UTC)
+            when = Time(time)
+            camera = EarthLocation.from_geodetic(lon * u.deg, lat * u.deg, 400 * u.km)
+            place = np.array([v.to_value(u.m) for v in camera.geocentric])
+            sun = get_sun(when).transform_to(ITRS(obstime=when)).cartesian.xyz.to_value(u.m)
+            sight = (sun - place) / np.linalg.norm(sun - place)
+            # A ray meets the Earth if it passes the centre closer than the surface
+            below = sight @ place < 0.0
+            closest_km = np.linalg.norm(place - (place @ sight) * sight) / 1000.0
+            ours = at(time, lon, lat)
+            if not below or abs(closest_km - 6371.0) > 60.0:
+                assert ours.camera_sunlit == (not below or closest_km > 6371.0)
+                differing += ours.camera_sunlit != (ours.sun_elevation_deg > 0.0)
+    assert differing > 0  # the dip matters in some of them
+
+
+def test_the_dip_of_the_horizon() -> None:
+    # Bowditch (2019), table 12: the dip is 0.97 minutes of arc for every root of a foot, which
+    # includes refraction (13 / 12 to 7 / 6 of the geometric one near the ground).
+    feet = 100.0
+    bowditch_deg = 0.97 * np.sqrt(feet) / 60.0
+    assert horizon_dip_deg(feet * 0.3048e-3) == pytest.approx(bowditch_deg, rel=0.15)
+    assert horizon_dip_deg(400.0) == pytest.approx(19.8, abs=0.1)
+
+
+def test_moonlight_of_phases() -> None:
+    """Half a Moon gives about a tenth of a full one (Krisciunas & Schaefer 1991)."""
+    assert moonlight(90.0, 1.0) == pytest.approx(1.0)
+    assert moonlight(90.0, 0.5) == pytest.approx(0.09, abs=0.02)
+    assert moonlight(-5.0, 1.0) == 0.0
+    assert made(-40.0, 40.0, 0.9).moonlit
+    assert not made(-40.0, -10.0, 0.9).moonlit
+    assert not made(20.0, 40.0, 0.9).moonlit
+
+
+@given(st.floats(-90.0, 90.0), st.floats(-90.0, 90.0), st.floats(0.0, 1.0))
+def test_no_class_is_ever_impossible(sun_deg, moon_deg, illumination) -> None:
+    factors = prior(made(sun_deg, moon_deg, illumination))
+    assert set(factors) == set(SUN_FACTORS)
+    assert all(WRONG_CLOCK * (1 - 1e-9) <= factor <= 1.0 + 1e-9 for factor in factors.values())
+    assert factors["inside"] == factors["other"] == pytest.approx(1.0)
+
+
+@given(st.floats(-90.0, 90.0), st.floats(0.0, 40.0))
+def test_a_higher_sun_never_favours_the_night(sun_deg, higher_deg) -> None:
+    low, high = made(sun_deg), made(min(sun_deg + higher_deg, 90.0))
+    order = ("night", "twilight", "day")
+    assert order.index(high.light) >= order.index(low.light)
+    for name in ("cities", "stars", "aurora", "night_nocity"):
+        assert prior(high)[name] <= prior(low)[name] + 1e-9
+    for name in ("day", "infrared"):
+        assert prior(high)[name] >= prior(low)[name] - 1e-9
+
+
+@given(st.floats(-90.0, 90.0))
+def test_night_lies_below_astronomical_twilight(sun_deg) -> None:
+    """At the ISS's height the station is lit longer than the ground below has any twilight."""
+    found = made(sun_deg)
+    assert (found.light == "night") == (not found.camera_sunlit)
+    if found.light == "night":
+        assert sun_deg < -18.0
+
+
+@pytest.mark.parametrize(
+    ("sun_deg", "probabilities", "suspect"),
+    [
+        (40.0, {"cities": 0.97, "night_nocity": 0.2}, True),
+        (-40.0, {"day": 0.9, "infrared": 0.1}, True),
+        (-40.0, {"cities": 0.97}, False),
+        (40.0, {"day": 0.97}, False),
+        (-40.0, {"inside": 0.97}, False),
+        (-40.0, {"day": 0.5, "inside": 0.5}, False),  # may be the lit cabin
+        (-12.0, {"cities": 0.99}, False),  # seldom, but done
+        (-15.0, {"day": 0.99}, False),
+        (40.0, {"sunset_sunrise": 0.99}, True),
+        (40.0, {}, False),
+        (40.0, {"cities": 0.0}, False),
+    ],
+)
+def test_picture_against_clock(sun_deg, probabilities, suspect) -> None:
+    said = disagreement(made(sun_deg), probabilities)
+    assert (said is not None) == suspect
+    if said is not None:
+        code, sentence = said.split(": ", 1)
+        assert code == "clock_suspect"
+        assert f"{abs(sun_deg):.0f} degrees" in sentence
+
+
+def test_a_moon_that_had_set() -> None:
+    said = disagreement(made(-40.0, -50.0), {"moon": 0.95})
+    assert said is not None
+    assert "30 degrees below the limb" in said
+    thin = disagreement(made(-40.0, 20.0, 0.01), {"moon": 0.95})
+    assert thin is not None
+    assert "1 % of the Moon" in thin
+    assert disagreement(made(-40.0, -10.0), {"moon": 0.95}) is None  # above the limb, seen so high
+
+
+def test_no_time_no_ephemeris() -> None:
+    assert scene_ephemeris(position_from_nadir(10.0, 20.0, 400.0, "option")) is None
+
+
+def test_record_has_the_fields_of_the_contract() -> None:
+    assert made(-38.2).record() == {"sun_elevation_deg": -38.2, "class": "night"}
+
+
+def test_night_frames_of_the_archive_are_called_night(real_data) -> None:
+    table = real_data / "orbit" / "iss_night_photos_jsc.csv"
+    with table.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))[::25]
+    lights, agreeing = [], 0
+    for row in rows:
+        time = datetime.strptime(row["gmt_date"] + row["gmt_time"], "%Y%m%d%H%M%S")
+        found = at(time, float(row["nadir_lon"]), float(row["nadir_lat"]))
+        lights.append(found.light)
+        agreeing += abs(found.sun_elevation_deg - float(row["sun_el"])) < 2.0
+    assert agreeing / len(rows) > 0.95
+    assert lights.count("night") / len(rows) > 0.95
+    assert lights.count("day") / len(rows) < 0.01
