@@ -1,0 +1,69 @@
+"""Simulated frames of classes of scenes, to train a classifier where real ones are few."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.simulate import (
+    scene_aurora,
+    scene_day,
+    scene_moon,
+    scene_night,
+    scene_stars,
+    scene_sun,
+)
+from benchmarks.simulate.cases import draw_case
+from benchmarks.simulate.scene_develop import Look, develop, stored_file
+
+Drawer = Callable[[np.random.Generator], tuple[NDArray[np.float32], Look]]
+DRAWERS: Mapping[str, Drawer] = {
+    "aurora": scene_aurora.aurora,
+    "day": scene_day.day,
+    "infrared": scene_day.infrared,
+    "moon": scene_moon.moon,
+    "night_nocity": scene_night.night_nocity,
+    "stars": scene_stars.stars,
+    "sunset_sunrise": scene_sun.sunset_sunrise,
+}
+KINDS = ("cities", *DRAWERS)
+
+
+def draw(kind: str, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Draw a frame of a class.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    rng : numpy.random.Generator
+        The same state gives the same frame.
+
+    Returns
+    -------
+    ndarray of uint8, shape (h, w, 3)
+        Red, green, blue, sRGB, about 300 to 1,000 pixels on the long side.
+
+    Raises
+    ------
+    ValueError
+        There is no such kind.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"no simulated frames show {kind!r}; choose from {', '.join(KINDS)}")
+    if kind == "cities":
+        return _cities(rng)
+    light, look = DRAWERS[kind](rng)
+    return develop(light, look, rng)
+
+
+def _cities(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Towns of the made-up world, as the registration's own cases show them."""
+    case = draw_case(
+        int(rng.integers(2**31)), kind="city", long_side_px=int(rng.integers(640, 1000))
+    )
+    photo = cv2.imdecode(np.frombuffer(case.photo, np.uint8), cv2.IMREAD_COLOR_RGB)
+    return stored_file(np.asarray(photo, np.uint8), rng, crop=0.3)

@@ -1,0 +1,213 @@
+"""What the pixels of a made-up frame look at: ground below, or air above the limb of a round Earth.
+
+Frames for training a classifier need many sights at little cost, not metres: the Earth is a sphere
+here, and the ground is a plane wrapped about the nadir.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.simulate.noise_field import bilinear, fractal_tile
+
+FloatArray = NDArray[np.float64]
+ImageArray = NDArray[np.float32]
+
+EARTH_RADIUS_KM = 6371.0
+TILE = 512
+LEVELS = 6
+ASPECTS = (1.5, 1.5, 1.5, 4 / 3, 4 / 3, 16 / 9, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """Sights of a frame's pixels.
+
+    Attributes
+    ----------
+    width_px, height_px : int
+    focal_px : float
+    axes : ndarray, shape (3, 3)
+        Columns right, down and forward of the camera; rows towards the far limb, sideways and up.
+    altitude_km : float
+    perigee_km : ndarray, shape (height, width)
+        Least height along the sight, below 0 for ground.
+    ahead_km, aside_km : ndarray, shape (height, width)
+        Ground seen, from the nadir along the Earth's curve; that of the limb for the sky.
+    distance_km : ndarray, shape (height, width)
+        To that ground.
+    cosine : ndarray, shape (height, width)
+        Of the angle between the sight and the ground's vertical, 0 to 1.
+    """
+
+    width_px: int
+    height_px: int
+    focal_px: float
+    axes: FloatArray
+    altitude_km: float
+    perigee_km: FloatArray
+    ahead_km: FloatArray
+    aside_km: FloatArray
+    distance_km: FloatArray
+    cosine: FloatArray
+
+    @property
+    def ground(self) -> ImageArray:
+        """1 on ground and 0 on sky, with a soft edge of a pixel, shape (height, width)."""
+        km_per_px = np.sqrt(2.0 * EARTH_RADIUS_KM * self.altitude_km) / self.focal_px
+        return np.asarray(np.clip(0.5 - self.perigee_km / km_per_px, 0.0, 1.0), np.float32)
+
+    @property
+    def footprint_km(self) -> FloatArray:
+        """Size of a pixel on the ground, shape (height, width)."""
+        return self.distance_km / self.focal_px / np.sqrt(np.clip(self.cosine, 0.02, 1.0))
+
+    def pixels_of(self, points_km: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+        """Pixels of points about the Earth's centre, shape (n, 3), and whether they are seen."""
+        origin = np.array([0.0, 0.0, EARTH_RADIUS_KM + self.altitude_km])
+        sight = points_km - origin
+        local = sight @ self.axes
+        ahead = local[:, 2] > 1e-3
+        depth = np.where(ahead, local[:, 2], 1.0)
+        along = sight / np.linalg.norm(sight, axis=1, keepdims=True)
+        towards = -(along @ origin)
+        hidden = (towards > 0.0) & (origin @ origin - towards**2 < EARTH_RADIUS_KM**2)
+        hidden &= np.linalg.norm(sight, axis=1) > towards
+        x = 0.5 * (self.width_px - 1) + self.focal_px * local[:, 0] / depth
+        y = 0.5 * (self.height_px - 1) + self.focal_px * local[:, 1] / depth
+        return x, y, ahead & ~hidden
+
+
+def limb_off_nadir_deg(altitude_km: float) -> float:
+    """Angle between the nadir and the limb, degrees."""
+    return float(np.degrees(np.arcsin(EARTH_RADIUS_KM / (EARTH_RADIUS_KM + altitude_km))))
+
+
+def frame_size(rng: np.random.Generator) -> tuple[int, int]:
+    """Width and height of a frame, pixels."""
+    longest = int(rng.integers(480, 660))
+    shortest = round(longest / float(rng.choice(ASPECTS)))
+    return (shortest, longest) if rng.random() < 0.12 else (longest, shortest)
+
+
+def draw_view(
+    rng: np.random.Generator,
+    *,
+    limb: tuple[float, float] | None = None,
+    off_nadir_deg: tuple[float, float] = (0.0, 45.0),
+    field_deg: tuple[float, float] = (12.0, 80.0),
+) -> View:
+    """Draw where a camera looks.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    limb : tuple of float, optional
+        Where the limb lies: between these shares of half the short side away from the middle,
+        1 at the edge, positive with more ground. Without it the camera looks down.
+    off_nadir_deg : tuple of float
+        Range of its slant where it looks down.
+    field_deg : tuple of float
+        Range of the angle that its long side spans.
+
+    Returns
+    -------
+    View
+    """
+    width, height = frame_size(rng)
+    field = np.exp(rng.uniform(*np.log(field_deg)))
+    focal = 0.5 * max(width, height) / np.tan(np.radians(0.5 * field))
+    altitude_km = float(rng.uniform(340.0, 430.0))
+    if limb is None:
+        lean, roll = float(rng.uniform(*off_nadir_deg)), float(rng.uniform(-180.0, 180.0))
+    else:
+        away = float(np.degrees(np.arctan(0.5 * min(width, height) / focal)))
+        lean = limb_off_nadir_deg(altitude_km) - float(rng.uniform(*limb)) * away
+        # Mostly held level, some obliquely, and a few anyhow
+        roll = float(rng.choice([4.0, 25.0, 180.0], p=[0.5, 0.35, 0.15]) * rng.uniform(-1.0, 1.0))
+    return view_at(width, height, focal, altitude_km, lean, roll)
+
+
+def view_at(
+    width: int, height: int, focal_px: float, altitude_km: float, lean_deg: float, roll_deg: float
+) -> View:
+    """Sights of a camera that leans from the nadir and is turned about its axis."""
+    lean, roll = np.radians([lean_deg, roll_deg])
+    forward = np.array([np.sin(lean), 0.0, -np.cos(lean)])
+    top = np.array([np.cos(lean), 0.0, np.sin(lean)])
+    right = np.cos(roll) * np.cross(forward, top) - np.sin(roll) * top
+    axes = np.stack([right, np.cross(forward, right), forward], axis=1)
+    u = (np.arange(width) - 0.5 * (width - 1)) / focal_px
+    v = (np.arange(height) - 0.5 * (height - 1)) / focal_px
+    local = np.stack(np.broadcast_arrays(u[None, :], v[:, None], 1.0), axis=-1)
+    rays = local @ axes.T
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    radius = EARTH_RADIUS_KM + altitude_km
+    towards = -radius * rays[..., 2]
+    closest = np.sqrt(np.maximum(radius**2 - towards**2, 0.0))
+    perigee = np.where(towards > 0.0, closest - EARTH_RADIUS_KM, altitude_km - towards)
+    depth = np.sqrt(np.maximum(EARTH_RADIUS_KM**2 - closest**2, 0.0))
+    distance = np.where(
+        towards > 0.0, towards - depth, np.sqrt(2.0 * EARTH_RADIUS_KM * altitude_km)
+    )
+    point = distance[..., None] * rays + (0.0, 0.0, radius)
+    flat = np.hypot(point[..., 0], point[..., 1])
+    arc = EARTH_RADIUS_KM * np.arctan2(flat, point[..., 2]) / np.maximum(flat, 1e-9)
+    return View(
+        width_px=width,
+        height_px=height,
+        focal_px=float(focal_px),
+        axes=axes,
+        altitude_km=altitude_km,
+        perigee_km=perigee,
+        ahead_km=arc * point[..., 0],
+        aside_km=arc * point[..., 1],
+        distance_km=distance,
+        cosine=np.clip(depth / EARTH_RADIUS_KM, 0.0, 1.0),
+    )
+
+
+def ground_texture(
+    rng: np.random.Generator, view: View, *, scale_km: float, slope: float, stretch: float = 1.0
+) -> ImageArray:
+    """A fractal field on the ground as the pixels see it, smoothed where they see much ground.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    view : View
+    scale_km : float
+        Size of its largest features, about.
+    slope : float
+        Of its amplitudes, see `fractal_tile`.
+    stretch : float
+        Its features are so many times longer one way than the other.
+
+    Returns
+    -------
+    ndarray of float32, shape (height, width)
+        About zero mean and unit variance over the whole Earth.
+    """
+    tile = fractal_tile(rng, TILE, slope)
+    spacing = 3.0 * scale_km / TILE
+    turn = rng.uniform(0.0, 2.0 * np.pi)
+    along = np.cos(turn) * view.ahead_km - np.sin(turn) * view.aside_km
+    across = np.sin(turn) * view.ahead_km + np.cos(turn) * view.aside_km
+    level = np.clip(np.log2(np.maximum(view.footprint_km / spacing, 1e-6)), 0.0, LEVELS - 1.0)
+    offset = rng.uniform(0.0, TILE, 2)
+    result = np.zeros(along.shape)
+    for number in range(LEVELS):
+        share = np.maximum(1.0 - np.abs(level - number), 0.0)
+        if share.any():
+            size = len(tile)
+            step = spacing * 2.0**number
+            column = (along / stretch / step + offset[0] / 2.0**number) % size
+            row = (across / step + offset[1] / 2.0**number) % size
+            result += share * bilinear(tile, column, row, cv2.BORDER_WRAP)
+        half = (len(tile) // 2, len(tile) // 2)
+        tile = np.asarray(cv2.resize(tile, half, interpolation=cv2.INTER_AREA), np.float32)
+    return result.astype(np.float32)
