@@ -19,9 +19,10 @@ from benchmarks.simulate.scene_view import View, draw_view, frame_size
 ImageArray = NDArray[np.float32]
 
 LEAST_RADIUS_PX = 10.0
-TRIES = 5  # for a Moon that the Earth does not hide
+# For a Moon that is neither hidden nor beyond the border, of at least so much of the picture
+TRIES, LEAST_LIT = 8, 0.0012
 MOON_LOOK = Look(
-    quantile=1.0, level=(0.2, 3.0), noise=(0.02, 0.4), hardware=0.12, lit=0.5, cast=0.08, crop=0.0
+    quantile=1.0, level=(0.2, 3.0), noise=(0.02, 0.4), hardware=0.08, lit=0.5, cast=0.08, crop=0.0
 )
 
 
@@ -55,12 +56,7 @@ def moon(rng: np.random.Generator) -> tuple[ImageArray, Look]:
     """A frame of the Moon: linear light and how to develop it."""
     kind = rng.random()
     if kind < 0.5:
-        width, height = frame_size(rng)
-        behind = np.zeros((height, width, 3), np.float32)
-        if rng.random() < 0.2:
-            behind += 0.002 * star_field(rng, width, height, int(rng.integers(5, 80)))
-        disc = _draw_disc(rng, width, height, low=False)
-        return behind + moon_light(disc, width, height, rng), MOON_LOOK
+        return _alone(rng), MOON_LOOK
     view = draw_view(rng, limb=(-0.9, 0.3), field_deg=(3.0, 60.0))
     if kind < 0.8:
         behind = day_reflectance(view, rng)[..., :3] * np.float32(rng.uniform(0.5, 2.5))
@@ -69,7 +65,27 @@ def moon(rng: np.random.Generator) -> tuple[ImageArray, Look]:
         behind = np.float32(np.exp(rng.uniform(-3.0, 1.0))) * twilight_arc(view, middle, rng)
     else:
         behind = 0.02 * airglow(view, rng)
-    return np.asarray(behind + _above_limb(view, rng), np.float32), MOON_LOOK
+    shown = _above_limb(view, rng)
+    if _lit_share(shown) < LEAST_LIT:  # no room above this limb
+        return _alone(rng), MOON_LOOK
+    return np.asarray(behind + shown, np.float32), MOON_LOOK
+
+
+def _alone(rng: np.random.Generator) -> ImageArray:
+    """A Moon in black sky, at times with stars, shape (height, width, 3)."""
+    width, height = frame_size(rng)
+    behind = np.zeros((height, width, 3), np.float32)
+    if rng.random() < 0.2:
+        behind += 0.002 * star_field(rng, width, height, int(rng.integers(5, 80)))
+    shown = behind
+    while _lit_share(shown) < LEAST_LIT:  # thin ones beyond the border
+        disc = _draw_disc(rng, width, height, low=False)
+        shown = moon_light(disc, width, height, rng)
+    return behind + shown
+
+
+def _lit_share(shown: ImageArray) -> float:
+    return float(np.mean(shown.max(axis=2) > 0.2))
 
 
 def _above_limb(view: View, rng: np.random.Generator) -> ImageArray:
@@ -94,7 +110,7 @@ def _above_limb(view: View, rng: np.random.Generator) -> ImageArray:
         )
         whole = moon_light(disc, width, height, rng)
         shown = np.asarray(whole * clear, np.float32)
-        if float(shown.sum()) > 0.3 * float(whole.sum()):
+        if shown.sum() > 0.4 * whole.sum() and _lit_share(shown) > LEAST_LIT:
             break
     return shown
 

@@ -16,7 +16,7 @@ from benchmarks.simulate.scene_view import View, draw_view
 ImageArray = NDArray[np.float32]
 
 MOONLIT_LOOK = Look(
-    quantile=0.9, level=(0.02, 0.35), noise=(0.05, 0.6), hardware=0.25, lit=0.15, cast=0.15
+    quantile=0.9, level=(0.02, 0.28), noise=(0.05, 0.6), hardware=0.25, lit=0.15, cast=0.15
 )
 DARK_LOOK = Look(
     quantile=0.95, level=(0.002, 0.03), noise=(0.05, 1.0), hardware=0.3, lit=0.08, cast=0.2
@@ -40,7 +40,7 @@ def night_nocity(rng: np.random.Generator) -> tuple[ImageArray, Look]:
     moonlit = rng.random() < 0.6
     light = night_ground(view, rng) * np.float32(rng.uniform(0.3, 2.0) if moonlit else 0.05)
     light = light * view.ground[..., None]
-    light = light + airglow(view, rng) * np.float32(np.exp(rng.uniform(-3.0, 0.3)))
+    light = light + airglow(view, rng) * np.float32(np.exp(rng.uniform(-3.5, -0.4)))
     if rng.random() < (0.4 if moonlit else 0.8):
         light = light + lightning(view, rng, int(rng.integers(1, 6)))
     if rng.random() < 0.3:  # fires, flares, boats

@@ -40,7 +40,7 @@ def star_field(
     flux = np.minimum((1.0 - rng.random(len(x))) ** (-1.0 / rng.uniform(0.9, 1.5)), 400.0)
     warm = rng.normal(0.0, 0.25, len(x))
     colour = np.stack([np.exp(0.7 * warm), np.ones_like(warm), np.exp(-warm)], axis=1)
-    size = rng.uniform(0.5, 1.1)
+    size = rng.uniform(0.35, 0.9)
     image = np.zeros((height, width, 3), np.float32)
     for step in np.zeros((1, 2)) if trail is None else trail:
         add_points(image, x + step[0], y + step[1], flux[:, None] * colour)

@@ -15,7 +15,7 @@ FloatArray = NDArray[np.float64]
 
 MILKY_WAY_RGB = (1.0, 0.9, 0.8)
 STAR_LOOK = Look(
-    quantile=0.995, level=(0.12, 2.0), noise=(0.05, 0.8), hardware=0.4, lit=0.12, cast=0.15
+    quantile=0.995, level=(0.08, 1.5), noise=(0.05, 0.8), hardware=0.4, lit=0.12, cast=0.15
 )
 
 
@@ -28,7 +28,8 @@ def stars(rng: np.random.Generator) -> tuple[ImageArray, Look]:
     else:
         view = draw_view(rng, limb=(-1.3, -0.35), field_deg=(30.0, 110.0))
     height, width = view.perigee_km.shape
-    light = np.full((height, width, 3), 0.05, np.float32) * rng.uniform(0.0, 1.0, 3).astype("f4")
+    tint = (rng.uniform(0.0, 0.03) * rng.uniform(0.5, 1.0, 3)).astype(np.float32)
+    light = np.full((height, width, 3), tint, np.float32)
     clear = np.clip(view.perigee_km / 80.0, 0.0, 1.0).astype(np.float32)[..., None]
     number = int(np.exp(rng.uniform(np.log(250), np.log(5000))))
     trail = _trail(rng, width) if rng.random() < 0.25 else np.zeros((1, 2))
@@ -36,7 +37,7 @@ def stars(rng: np.random.Generator) -> tuple[ImageArray, Look]:
     light += clear * star_field(rng, width, height, number, trail, band)
     if band is not None:
         light += (
-            clear * rng.uniform(0.1, 0.9) * band[..., None] * np.array(MILKY_WAY_RGB, np.float32)
+            clear * rng.uniform(0.05, 0.35) * band[..., None] * np.array(MILKY_WAY_RGB, np.float32)
         )
     if kind >= 0.45:
         light += airglow(view, rng) * np.float32(np.exp(rng.uniform(-1.5, 0.7)))
