@@ -1,0 +1,131 @@
+"""Cloud, exposure and the whole quality of pictures made for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from benchmarks.simulate.noise_field import fractal_tile
+from regengine.errors import FrameError
+from regengine.scene.cloud import cloud_fraction
+from regengine.scene.picture import scene_picture
+from regengine.scene.quality import measure_exposure, photo_quality, read_for_quality
+
+SIZE = (512, 512)
+LAND, SEA, CLOUD = (95.0, 110.0, 80.0), (30.0, 55.0, 95.0), (235.0, 238.0, 240.0)
+
+
+def clouds(cover: float, seed: int = 3) -> NDArray[np.bool_]:
+    field = fractal_tile(np.random.default_rng(seed), SIZE[0], 1.6)
+    return field > np.quantile(field, 1.0 - cover) if cover > 0.0 else np.zeros(SIZE, bool)
+
+
+def earth(cover: float, *, light: float = 1.0, haze: float = 0.0) -> NDArray[np.uint8]:
+    """Land and sea under so much cloud, with haze over it, as displayed."""
+    land = fractal_tile(np.random.default_rng(8), SIZE[0], 1.8)[..., None] > 0.0
+    ground = np.where(land, LAND, SEA) + np.random.default_rng(1).normal(0, 4, (*SIZE, 3))
+    picture = np.where(clouds(cover)[..., None], CLOUD, ground)
+    picture = picture * (1.0 - haze) + haze * np.array([150.0, 175.0, 205.0])
+    smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 1.0)
+    return np.clip(light * smooth, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("haze", [0.0, 0.4])
+@pytest.mark.parametrize("cover", [0.0, 0.1, 0.3, 0.6])
+def test_clouds_by_day(cover: float, haze: float) -> None:
+    found = cloud_fraction(scene_picture(earth(cover, haze=haze)), "day")
+    assert found == pytest.approx(cover, abs=0.05)
+
+
+@pytest.mark.parametrize("cover", [0.2, 0.4, 0.6])
+@pytest.mark.parametrize("category", ["night_nocity", "cities"])
+def test_clouds_by_moonlight(cover: float, category: str) -> None:
+    found = cloud_fraction(scene_picture(earth(cover, light=0.3)), category)
+    assert found == pytest.approx(cover, abs=0.08)
+
+
+def test_a_dark_night_tells_nothing_of_clouds() -> None:
+    assert cloud_fraction(scene_picture(earth(0.4, light=0.03)), "night_nocity") is None
+
+
+def test_lamps_are_no_clouds() -> None:
+    rng = np.random.default_rng(4)
+    image = np.full((*SIZE, 3), 8.0, np.float32)
+    for _ in range(6):
+        place = rng.normal(rng.uniform(100, 400, 2), 40, (900, 2)).astype(int) % 512
+        image[place[:, 0], place[:, 1]] += rng.uniform(100, 900, (900, 1)) * (1.0, 0.9, 0.75)
+    image = cv2.GaussianBlur(image, (0, 0), 1.0)
+    picture = scene_picture(np.clip(image, 0, 255).astype(np.uint8))
+    assert cloud_fraction(picture, "cities") is None
+
+
+@pytest.mark.parametrize(
+    "category", ["stars", "aurora", "inside", "infrared", "moon", "sunset_sunrise", "other"]
+)
+def test_clouds_are_not_looked_for_elsewhere(category: str) -> None:
+    assert cloud_fraction(scene_picture(earth(0.4)), category) is None
+
+
+def test_space_is_no_ground() -> None:
+    """The same ground with as much black sky beside it has the same cover."""
+    image = earth(0.4)
+    wide = np.concatenate([image, np.zeros_like(image)], axis=0)
+    alone = cloud_fraction(scene_picture(image), "day")
+    beside = cloud_fraction(scene_picture(wide), "day")
+    assert beside == pytest.approx(alone, abs=0.05)
+
+
+def test_a_grey_card_is_exposed_as_a_meter_has_it() -> None:
+    card = np.full((300, 400, 3), 118, np.uint8)  # 18 % in sRGB is 117.6
+    exposure = measure_exposure(scene_picture(card))
+    assert exposure.stops == pytest.approx(0.0, abs=0.03)
+    assert exposure.clipped == 0.0
+    assert exposure.black == 0.0
+
+
+def test_a_stop_is_a_factor_of_two() -> None:
+    lighter = 1.055 * 0.36 ** (1 / 2.4) - 0.055  # IEC 61966-2-1
+    card = np.full((300, 400, 3), round(255 * lighter), np.uint8)
+    assert measure_exposure(scene_picture(card)).stops == pytest.approx(1.0, abs=0.03)
+
+
+def test_both_ends_of_the_scale() -> None:
+    card = np.full((400, 400, 3), 120, np.uint8)
+    card[:100], card[300:] = 0, 255
+    card[300:, :300] = (255, 60, 20)  # one clipped colour is enough
+    exposure = measure_exposure(scene_picture(card))
+    assert exposure.black == pytest.approx(0.25, abs=0.01)
+    assert exposure.clipped == pytest.approx(0.25, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["black", "white", "noise"])
+@pytest.mark.parametrize("size", [(8, 8), (30, 600), (600, 30), (200, 300)])
+@pytest.mark.parametrize("category", ["day", "cities"])
+def test_an_answer_for_any_picture(kind: str, size: tuple[int, int], category: str) -> None:
+    rgb = np.full((*size, 3), 255 if kind == "white" else 0, np.uint8)
+    if kind == "noise":
+        rgb = np.random.default_rng(2).integers(0, 256, (*size, 3), dtype=np.uint8)
+    quality = photo_quality(rgb, scene_picture(rgb), category)
+    assert 0.0 <= quality.blur.sharpness <= 1.0
+    assert quality.cloud_fraction is None or 0.0 <= quality.cloud_fraction <= 1.0
+    assert np.isfinite(quality.exposure.stops)
+
+
+def test_a_file_is_read_at_full_resolution_and_as_its_scene(tmp_path: Path) -> None:
+    image = cv2.resize(earth(0.3), (2600, 1800), interpolation=cv2.INTER_CUBIC)
+    cv2.imwrite(str(tmp_path / "earth.png"), image[..., ::-1])
+    rgb, picture = read_for_quality(tmp_path / "earth.png")
+    assert np.array_equal(rgb, image)
+    direct = scene_picture(image)
+    assert picture.rgb.shape == direct.rgb.shape
+    assert np.abs(picture.rgb - direct.rgb).mean() < 0.01
+
+
+def test_a_damaged_file(tmp_path: Path) -> None:
+    (tmp_path / "no.jpg").write_bytes(b"\xff\xd8\xff\xe0 no photo")
+    with pytest.raises(FrameError, match=r"no\.jpg"):
+        read_for_quality(tmp_path / "no.jpg")
