@@ -15,7 +15,7 @@ ImageArray = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
 
 AURORA_LOOK = Look(
-    quantile=0.97, level=(0.12, 0.9), noise=(0.05, 0.6), hardware=0.4, lit=0.25, cast=0.12
+    quantile=0.97, level=(0.25, 1.6), noise=(0.05, 0.6), hardware=0.55, lit=0.5, cast=0.12
 )
 # Oxygen's green line of 557.7 nm is brightest near 110 km, its red one of 630.0 nm above 200 km;
 # nitrogen adds violet tops in sunlight and a pink lower border.

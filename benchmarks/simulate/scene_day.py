@@ -14,7 +14,7 @@ from benchmarks.simulate.scene_view import View, draw_view
 ImageArray = NDArray[np.float32]
 
 DAY_LOOK = Look(
-    quantile=0.9, level=(0.12, 0.9), noise=(0.01, 0.15), hardware=0.12, lit=0.8, cast=0.08
+    quantile=0.9, level=(0.12, 0.9), noise=(0.01, 0.15), hardware=0.25, lit=0.8, cast=0.08
 )
 INFRARED_LOOK = Look(
     quantile=0.9, level=(0.15, 0.8), noise=(0.01, 0.15), hardware=0.0, lit=0.1, cast=0.05
@@ -25,7 +25,7 @@ def day(rng: np.random.Generator) -> tuple[ImageArray, Look]:
     """A day frame: linear red, green and blue, and how to develop it."""
     light, view = day_light(rng, limb_share=0.2)
     rgb = light[..., :3].copy()
-    if rng.random() < 0.2:
+    if rng.random() < 0.4:
         rgb = port_hole(rgb, view, rng)
     return rgb, DAY_LOOK
 
@@ -58,7 +58,7 @@ def infrared(rng: np.random.Generator) -> tuple[ImageArray, Look]:
     if rng.random() < 0.6:  # stray infrared in the window: what is dark turns orange or brown
         stray = rng.uniform((0.8, 0.35, 0.0), (1.0, 0.75, 0.45)) * rng.uniform(0.05, 0.6)
         rgb = rgb + (stray * np.quantile(rgb, 0.9)).astype(np.float32)
-    if rng.random() < 0.5:
+    if rng.random() < 0.45:
         rgb = port_hole(rgb, view, rng)
     return rgb, INFRARED_LOOK
 

@@ -78,7 +78,7 @@ def develop(light: ImageArray, look: Look, rng: np.random.Generator) -> NDArray[
     contrast = float(rng.uniform(-0.15, 0.5))
     gamma = float(np.exp(0.12 * rng.standard_normal()))
     stored = tone(np.clip(picture, 0.0, 1.0) ** np.float32(gamma), contrast)
-    return stored_file(stored, rng, crop=look.crop)
+    return stored_file(_sharpened(stored, rng), rng, crop=look.crop)
 
 
 def _behind_hardware(picture: ImageArray, look: Look, rng: np.random.Generator) -> ImageArray:
@@ -103,7 +103,8 @@ def _behind_hardware(picture: ImageArray, look: Look, rng: np.random.Generator) 
 def _through_lens(picture: ImageArray, rng: np.random.Generator) -> ImageArray:
     """Defocus, motion, the glow about bright things, darker corners."""
     height, width = picture.shape[:2]
-    sigma = float(np.exp(rng.normal(np.log(0.6), 0.5)))
+    # Most photos are far larger than what the classifier sees of them, and sharp at its size
+    sigma = float(np.exp(rng.normal(np.log(0.4), 0.6)))
     motion = float(rng.exponential(3.0)) if rng.random() < 0.15 else 0.0
     turn = float(rng.uniform(0.0, 180.0))
     halo, wide = float(rng.uniform(0.0, 0.06)), float(rng.uniform(6.0, 40.0))
@@ -134,6 +135,13 @@ def _noise(picture: ImageArray, look: Look, rng: np.random.Generator) -> ImageAr
     noise = noise + rng.uniform(0.0, 1.0) * (noise.mean(axis=2, keepdims=True) - noise)
     spread = share * np.sqrt(0.01 * np.clip(picture, 0.0, 1.0) + np.float32(2e-5))
     return np.asarray(spread * noise, np.float32)
+
+
+def _sharpened(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Unsharp masking, as cameras and editors do it."""
+    amount = max(float(rng.uniform(-0.4, 1.5)), 0.0)
+    soft = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.6, 1.6)))
+    return np.asarray(cv2.addWeighted(picture, 1.0 + amount, soft, -amount, 0.0), np.uint8)
 
 
 def stored_file(

@@ -14,7 +14,9 @@ from benchmarks.simulate import (
     scene_moon,
     scene_night,
     scene_stars,
+    scene_station,
     scene_sun,
+    scene_towns,
 )
 from benchmarks.simulate.cases import draw_case
 from benchmarks.simulate.scene_develop import Look, develop, stored_file
@@ -24,8 +26,10 @@ DRAWERS: Mapping[str, Drawer] = {
     "aurora": scene_aurora.aurora,
     "day": scene_day.day,
     "infrared": scene_day.infrared,
+    "inside": scene_station.inside,
     "moon": scene_moon.moon,
     "night_nocity": scene_night.night_nocity,
+    "other": scene_station.other,
     "stars": scene_stars.stars,
     "sunset_sunrise": scene_sun.sunset_sunrise,
 }
@@ -61,7 +65,9 @@ def draw(kind: str, rng: np.random.Generator) -> NDArray[np.uint8]:
 
 
 def _cities(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Towns of the made-up world, as the registration's own cases show them."""
+    """Towns up to the limb, or those of the made-up world as the registration's cases show them."""
+    if rng.random() < 0.5:
+        return develop(*scene_towns.towns(rng), rng)
     case = draw_case(
         int(rng.integers(2**31)), kind="city", long_side_px=int(rng.integers(640, 1000))
     )

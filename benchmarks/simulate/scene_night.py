@@ -19,7 +19,7 @@ MOONLIT_LOOK = Look(
     quantile=0.9, level=(0.02, 0.28), noise=(0.05, 0.6), hardware=0.25, lit=0.15, cast=0.15
 )
 DARK_LOOK = Look(
-    quantile=0.95, level=(0.002, 0.03), noise=(0.05, 1.0), hardware=0.3, lit=0.08, cast=0.2
+    quantile=0.95, level=(0.006, 0.12), noise=(0.05, 1.0), hardware=0.3, lit=0.08, cast=0.2
 )
 MOONLIGHT_RGB = (0.93, 0.98, 1.05)
 AIR_RGB = (0.02, 0.035, 0.06)  # its own veil: moonlight is the Sun's
@@ -33,7 +33,7 @@ def night_nocity(rng: np.random.Generator) -> tuple[ImageArray, Look]:
     kind = rng.random()
     if kind < 0.15:
         return _nearly_black(rng), BLACK_LOOK
-    if kind < 0.35:
+    if kind < 0.25:
         view = draw_view(rng, off_nadir_deg=(0.0, 55.0), field_deg=(15.0, 90.0))
     else:
         view = draw_view(rng, limb=(-0.6, 1.1), field_deg=(25.0, 100.0))
@@ -43,12 +43,12 @@ def night_nocity(rng: np.random.Generator) -> tuple[ImageArray, Look]:
     light = light + airglow(view, rng) * np.float32(np.exp(rng.uniform(-3.5, -0.4)))
     if rng.random() < (0.4 if moonlit else 0.8):
         light = light + lightning(view, rng, int(rng.integers(1, 6)))
-    if rng.random() < 0.3:  # fires, flares, boats
+    if rng.random() < 0.85:  # fires, flares, boats
         light = light + _few_lights(view, rng)
-    if rng.random() < 0.5:
+    if rng.random() < 0.75:
         sky = np.clip(view.perigee_km / 80.0, 0.0, 1.0).astype(np.float32)[..., None]
-        number = int(rng.integers(10, 150))
-        light = light + 0.1 * sky * star_field(rng, view.width_px, view.height_px, number)
+        number = int(np.exp(rng.uniform(np.log(10), np.log(600))))
+        light = light + 0.05 * sky * star_field(rng, view.width_px, view.height_px, number)
     return light, MOONLIT_LOOK if moonlit else DARK_LOOK
 
 
@@ -101,7 +101,7 @@ def lightning(view: View, rng: np.random.Generator, flashes: int) -> ImageArray:
         flat = max(float(view.cosine[row, column]), 0.3)
         away = np.hypot(columns - column, (rows - row) / flat) / tall
         rough = np.exp(0.5 * _texture(rng, view)) if tall > 8.0 else 1.0
-        power = np.exp(rng.uniform(np.log(0.5), np.log(40.0)))
+        power = np.exp(rng.uniform(np.log(1.0), np.log(100.0)))
         colour = np.exp(rng.normal((-0.1, 0.0, 0.25), 0.1))
         spot = power * np.exp(-(away**1.5)) * rough
         light += np.float32(colour) * spot[..., None].astype(np.float32)
@@ -109,12 +109,12 @@ def lightning(view: View, rng: np.random.Generator, flashes: int) -> ImageArray:
 
 
 def _few_lights(view: View, rng: np.random.Generator) -> ImageArray:
-    number = int(rng.integers(1, 12))
+    number = int(np.exp(rng.uniform(0.0, np.log(80.0))))
     x, y = rng.uniform(0.0, view.width_px, number), rng.uniform(0.0, view.height_px, number)
-    power = np.exp(rng.normal(0.0, 1.0, (number, 1)))
+    power = np.exp(rng.normal(2.0, 1.3, (number, 1)))
     light = np.zeros((view.height_px, view.width_px, 3), np.float32)
-    add_points(light, x, y, power * np.exp(rng.normal((0.5, 0.0, -0.7), 0.3)))
-    return blurred(light, float(rng.uniform(0.7, 2.5))) * view.ground[..., None]
+    add_points(light, x, y, power * np.exp(rng.normal((0.6, 0.0, -0.8), 0.3)))
+    return blurred(light, float(rng.uniform(0.6, 2.0))) * view.ground[..., None]
 
 
 def _texture(rng: np.random.Generator, view: View) -> ImageArray:

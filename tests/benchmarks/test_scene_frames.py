@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
-from benchmarks.simulate import scene_aurora, scene_day, scene_night, scene_stars, scene_sun
+from benchmarks.simulate import (
+    scene_aurora,
+    scene_day,
+    scene_night,
+    scene_stars,
+    scene_station,
+    scene_sun,
+    scene_towns,
+)
 from benchmarks.simulate.scene_develop import Look, develop
 from benchmarks.simulate.scene_frames import KINDS, draw
 from benchmarks.simulate.scene_ground import DESERT, FOREST, SEA
@@ -13,6 +22,7 @@ from benchmarks.simulate.scene_moon import MoonDisc, moon, moon_light
 from benchmarks.simulate.scene_starlight import star_field
 from benchmarks.simulate.scene_sun import sun_disc, twilight_arc
 from benchmarks.simulate.scene_view import EARTH_RADIUS_KM, limb_off_nadir_deg, view_at
+from regengine.scene.ephemeris import SUN_FACTORS
 
 
 def rng(seed: int) -> np.random.Generator:
@@ -30,9 +40,38 @@ def test_the_same_by_seed_and_another_by_another(kind: str) -> None:
     assert not np.array_equal(one, other)
 
 
+def test_every_class_of_scenes_can_be_drawn() -> None:
+    assert set(KINDS) == set(SUN_FACTORS)
+
+
 def test_no_such_kind() -> None:
     with pytest.raises(ValueError, match="'unicorn'"):
         draw("unicorn", rng(0))
+
+
+def test_towns_shine_on_the_ground_and_are_warm() -> None:
+    view = view_at(300, 200, 200.0, 400.0, limb_off_nadir_deg(400.0) - 10.0, 0.0)
+    light = np.zeros((200, 300, 3))
+    for seed in range(5):
+        light += scene_towns.town_light(view, rng(seed))
+    assert light[view.perigee_km > 40.0].sum() < 0.02 * light.sum()  # the lens's glow alone
+    assert light[..., 0].sum() > 1.2 * light[..., 2].sum()
+
+
+def test_inside_has_straight_edges() -> None:
+    """More of its strong gradients lie along few directions than those of land and clouds do."""
+
+    def peaked(light: np.ndarray) -> float:
+        grey = light.mean(axis=2).astype(np.float32)
+        x, y = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
+        strong = np.hypot(x, y)
+        turn = np.degrees(np.arctan2(y, x)) % 90.0
+        counts = np.histogram(turn, 30, (0.0, 90.0), weights=strong)[0]
+        return float(np.sort(counts)[-4:].sum() / counts.sum())
+
+    rooms = [peaked(scene_station.inside(rng(seed))[0]) for seed in range(5)]
+    lands = [peaked(scene_day.day(rng(seed))[0]) for seed in range(5)]
+    assert np.median(rooms) > 1.3 * np.median(lands)
 
 
 def test_the_limb_is_where_geometry_has_it() -> None:
