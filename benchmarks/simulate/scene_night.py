@@ -69,7 +69,7 @@ def airglow(view: View, rng: np.random.Generator) -> ImageArray:
     Oxygen's green line at 95 km, sodium's yellow at 90 km, hydroxyl's red at 87 km, oxygen's red
     line about 250 km; which one shows depends on the camera's filter and the night.
     """
-    green, yellow, red, high = np.exp(rng.normal((0.0, -1.0, -1.4, -2.4), 0.6))
+    green, yellow, red, high = np.exp(rng.normal((0.0, -0.7, -1.2, -2.4), 0.8))
     height_km = view.perigee_km
     edge = np.clip(height_km / 15.0 + 1.0, 0.0, 1.0)
     light = np.zeros((*height_km.shape, 3), np.float32)

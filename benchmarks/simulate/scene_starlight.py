@@ -27,7 +27,7 @@ def star_field(
     rng : numpy.random.Generator
     width, height : int
     number : int
-        Of stars; their fluxes follow the sky's own slope, ten times as many at a fifth the light.
+        Of stars; ten times as many have a fifth to a hundredth of the light.
     trail : ndarray, shape (n, 2), optional
         Steps in x and y that every star makes in the exposure, pixels.
     band : ndarray of float32, shape (height, width), optional
@@ -37,8 +37,9 @@ def star_field(
     if band is not None:
         more = rng.random(number) < 0.15 + band[y.astype(int), x.astype(int)]
         x, y = x[more], y[more]
-    flux = np.minimum((1.0 - rng.random(len(x))) ** (-1.0 / rng.uniform(0.9, 1.5)), 400.0)
-    warm = rng.normal(0.0, 0.25, len(x))
+    flux = np.minimum((1.0 - rng.random(len(x))) ** (-1.0 / rng.uniform(0.5, 1.4)), 400.0)
+    # Stars are nearly white, but a single pixel of a mosaic sensor catches one colour of them
+    warm = rng.normal(0.1, rng.uniform(0.15, 0.8), len(x))
     colour = np.stack([np.exp(0.7 * warm), np.ones_like(warm), np.exp(-warm)], axis=1)
     size = rng.uniform(0.35, 0.9)
     image = np.zeros((height, width, 3), np.float32)

@@ -15,14 +15,14 @@ FloatArray = NDArray[np.float64]
 
 MILKY_WAY_RGB = (1.0, 0.9, 0.8)
 STAR_LOOK = Look(
-    quantile=0.995, level=(0.08, 1.5), noise=(0.05, 0.8), hardware=0.4, lit=0.12, cast=0.15
+    quantile=0.995, level=(0.08, 1.5), noise=(0.05, 0.8), hardware=0.6, lit=0.2, cast=0.15
 )
 
 
 def stars(rng: np.random.Generator) -> tuple[ImageArray, Look]:
     """A frame of stars: linear light and how to develop it."""
     kind = rng.random()
-    if kind < 0.6:  # sky all over
+    if kind < 0.4:  # sky all over
         base = draw_view(rng, field_deg=(10.0, 100.0))
         view = view_at(base.width_px, base.height_px, base.focal_px, 400.0, 160.0, 0.0)
     else:
@@ -39,7 +39,7 @@ def stars(rng: np.random.Generator) -> tuple[ImageArray, Look]:
         light += (
             clear * rng.uniform(0.05, 0.35) * band[..., None] * np.array(MILKY_WAY_RGB, np.float32)
         )
-    if kind >= 0.6:
+    if kind >= 0.4:
         light += airglow(view, rng) * np.float32(np.exp(rng.uniform(-1.5, 0.7)))
         light += (
             view.ground[..., None] * night_ground(view, rng) * np.float32(rng.uniform(0.1, 1.5))
