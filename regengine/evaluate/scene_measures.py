@@ -1,0 +1,154 @@
+"""How answers of scene classification are scored: confusion, precision, recall, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.intp]
+BINS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScore:
+    """How one class was told.
+
+    Attributes
+    ----------
+    name : str
+        The class.
+    frames, groups, groups_missed : int
+        Frames that show it above all, their groups, and the groups of which less than half of the
+        frames were told.
+    precision, recall, f1 : float
+        Of frames; NaN where nothing was said to be it, or nothing is.
+    """
+
+    name: str
+    frames: int
+    groups: int
+    groups_missed: int
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationScore:
+    """How well probabilities fit what is seen.
+
+    Attributes
+    ----------
+    expected_error : float
+        Mean distance of probability and frequency over `BINS` equal bins, weighted by number.
+    brier : float
+        Mean squared distance of probability and outcome.
+    mean_probability, frequency : ndarray of float64, shape (B,)
+        Of the bins that hold anything.
+    counts : ndarray of int, shape (B,)
+        How many probabilities each of them holds.
+    """
+
+    expected_error: float
+    brier: float
+    mean_probability: FloatArray
+    frequency: FloatArray
+    counts: IndexArray
+
+
+def confusion_matrix(truth: IndexArray, said: IndexArray, classes: int) -> IndexArray:
+    """Count frames by what they show (rows) and what was said (columns), shape (C, C)."""
+    pairs = np.bincount(truth * classes + said, minlength=classes * classes)
+    return pairs.reshape(classes, classes).astype(np.intp)
+
+
+def class_scores(
+    truth: IndexArray, said: IndexArray, groups: Sequence[str], classes: Sequence[str]
+) -> list[ClassScore]:
+    """Precision, recall and F1 of every class.
+
+    Parameters
+    ----------
+    truth, said : ndarray of int, shape (N,)
+        Indices into ``classes``.
+    groups : sequence of str, length N
+        Group of each frame.
+    classes : sequence of str, length C
+        Names.
+
+    Returns
+    -------
+    list of ClassScore
+        In the order of ``classes``.
+    """
+    of = np.array(groups)
+    scores = []
+    for index, name in enumerate(classes):
+        is_it, said_so = truth == index, said == index
+        right = int((is_it & said_so).sum())
+        told = {group: said_so[is_it & (of == group)].mean() for group in set(of[is_it].tolist())}
+        total = int(is_it.sum() + said_so.sum())
+        scores.append(
+            ClassScore(
+                name=name,
+                frames=int(is_it.sum()),
+                groups=len(told),
+                groups_missed=sum(share < 0.5 for share in told.values()),
+                precision=right / int(said_so.sum()) if said_so.any() else float("nan"),
+                recall=right / int(is_it.sum()) if is_it.any() else float("nan"),
+                f1=2.0 * right / total if total else float("nan"),
+            )
+        )
+    return scores
+
+
+def macro_f1(
+    truth: IndexArray,
+    said: IndexArray,
+    scored: Sequence[int] | IndexArray,
+    weights: FloatArray | None = None,
+) -> float:
+    """Mean F1 of some classes.
+
+    Parameters
+    ----------
+    truth, said : ndarray of int, shape (N,)
+        What frames show and what was said.
+    scored : sequence of int
+        Classes that count. One that is neither there nor said counts as 0.
+    weights : ndarray of float64, shape (N,), optional
+        Of frames; equal by default.
+
+    Returns
+    -------
+    float
+        0 to 1; NaN where no class counts.
+    """
+    w = np.ones(len(truth)) if weights is None else weights
+    values = []
+    for index in scored:
+        right = w[(truth == index) & (said == index)].sum()
+        total = w[truth == index].sum() + w[said == index].sum()
+        values.append(2.0 * right / total if total else 0.0)
+    return float(np.mean(values)) if values else float("nan")
+
+
+def calibration_score(probabilities: FloatArray, outcomes: NDArray[np.bool_]) -> CalibrationScore:
+    """Compare probabilities with outcomes, both of any equal shape."""
+    p, happened = probabilities.ravel(), outcomes.ravel().astype(float)
+    bins = np.minimum((p * BINS).astype(int), BINS - 1)
+    counts = np.bincount(bins, minlength=BINS)
+    kept = counts > 0
+    mean = np.bincount(bins, p, BINS)[kept] / counts[kept]
+    frequency = np.bincount(bins, happened, BINS)[kept] / counts[kept]
+    return CalibrationScore(
+        expected_error=float(np.sum(counts[kept] * np.abs(mean - frequency)) / counts.sum()),
+        brier=float(np.mean((p - happened) ** 2)),
+        mean_probability=mean,
+        frequency=frequency,
+        counts=counts[kept].astype(np.intp),
+    )

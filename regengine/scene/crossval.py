@@ -1,0 +1,247 @@
+"""Every kind of model on photos that it has not seen, group by group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.evaluate.scene_measures import confusion_matrix, macro_f1
+from regengine.scene.clustering import NamedClusters, fit_gmm, fit_kmeans, name_clusters
+from regengine.scene.folds import LEAST_GROUPS, Fold, grouped_folds
+from regengine.scene.gate import Gate, fit_gate
+from regengine.scene.labels import OTHER
+from regengine.scene.odds import Odds, fit_odds, most_probable
+from regengine.scene.samples import FloatArray, IndexArray, Samples
+from regengine.scene.standardise import fit_standardiser, with_discriminant_axes
+from regengine.scene.supervised import CANDIDATES, Candidate, Supervised, fit_supervised
+
+Classifier = NamedClusters | Supervised
+# Mixtures on principal axes, k-means on those, mixtures on the axes that part the classes
+CLUSTERINGS = ("gmm", "kmeans", "gmm_discriminant")
+SUPERVISED = "supervised"
+METHODS = (*CLUSTERINGS, SUPERVISED)
+INNER_FOLDS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """One classifier of each kind, by the names of `METHODS`, and the gate before all of them."""
+
+    gate: Gate
+    classifiers: Mapping[str, Classifier]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What a method says of tested photos.
+
+    Attributes
+    ----------
+    probabilities : ndarray of float64, shape (M, C)
+        Of each class.
+    said : ndarray of int, shape (M,)
+        The class that each shows above all.
+    """
+
+    probabilities: FloatArray
+    said: IndexArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossValidation:
+    """Models of every fold, and what they say of the photos that were left out.
+
+    Attributes
+    ----------
+    samples : Samples
+        All rows, N.
+    folds : tuple of Fold
+        Of `regengine.scene.folds.grouped_folds`.
+    fitted : tuple of Fitted
+        One for each fold.
+    """
+
+    samples: Samples
+    folds: tuple[Fold, ...]
+    fitted: tuple[Fitted, ...]
+
+    @cached_property
+    def tested(self) -> IndexArray:
+        """Rows that were tested: the real photos, shape (M,)."""
+        return np.flatnonzero(~self.samples.simulated)
+
+    @cached_property
+    def fold_of(self) -> IndexArray:
+        """Fold that tested each row of ``tested``, shape (M,)."""
+        of = np.full(len(self.samples), -1, np.intp)
+        for number, fold in enumerate(self.folds):
+            of[fold.test] = number
+        return of[self.tested]
+
+    @cached_property
+    def truth(self) -> IndexArray:
+        """First class of each tested row, shape (M,)."""
+        return self.samples.primary[self.tested]
+
+    def scores(self, method: str, features: FloatArray | None = None) -> FloatArray:
+        """Scores of tested rows by models that had not seen them, shape (M, C).
+
+        Parameters
+        ----------
+        method : str
+            One of `METHODS`.
+        features : ndarray of float64, shape (N, F), optional
+            In place of those of the samples.
+        """
+        return self._left_out(lambda f, rows: f.classifiers[method].scores(rows), features)
+
+    def explained(self, features: FloatArray | None = None) -> NDArray[np.bool_]:
+        """Whether gates that had not seen them explain the tested rows, shape (M,)."""
+        return self._left_out(lambda f, rows: f.gate.explains(rows), features).astype(bool)
+
+    def odds(self, method: str, but: int | None = None) -> Odds:
+        """Curve from scores to probabilities, fitted to all folds but one."""
+        samples, kept = self.samples, self.fold_of != but
+        rows = self.tested[kept]
+        simulated = samples.targets[samples.simulated].sum(axis=0)
+        return fit_odds(
+            self.scores(method)[kept],
+            samples.targets[rows],
+            self.explained()[kept],
+            samples.weights[rows],
+            samples.group_counts() + simulated,
+            samples.classes.index(OTHER),
+        )
+
+    def answers(self, method: str) -> Answers:
+        """What a method says of each tested photo, its curve fitted to the other folds."""
+        scores, explained = self.scores(method), self.explained()
+        other = self.samples.classes.index(OTHER)
+        probabilities = np.empty_like(scores)
+        for number in range(len(self.folds)):
+            now = self.fold_of == number
+            curve = self.odds(method, but=number)
+            probabilities[now] = curve.probabilities(scores[now], explained[now], other)
+        return Answers(
+            probabilities=probabilities, said=most_probable(probabilities, explained, other)
+        )
+
+    def confusion(self, method: str) -> IndexArray:
+        """Tested photos by what they show (rows) and what was said (columns), shape (C, C)."""
+        return confusion_matrix(self.truth, self.answers(method).said, len(self.samples.classes))
+
+    def macro_f1(self, method: str) -> float:
+        """Mean F1 of the scored classes."""
+        return macro_f1(self.truth, self.answers(method).said, scored_classes(self.samples))
+
+    def _left_out(
+        self, tell: Callable[[Fitted, FloatArray], NDArray[np.generic]], features: FloatArray | None
+    ) -> FloatArray:
+        rows = self.samples.features if features is None else features
+        told = [tell(f, rows[fold.test]) for f, fold in zip(self.fitted, self.folds, strict=True)]
+        order = np.argsort(np.concatenate([fold.test for fold in self.folds]))
+        return np.asarray(np.concatenate(told)[order], np.float64)
+
+
+def scored_classes(samples: Samples) -> IndexArray:
+    """Classes with at least `LEAST_GROUPS` groups of real photos; if there is none, all tested."""
+    groups, real = np.array(samples.groups), ~samples.simulated
+    counts = np.array(
+        [len(set(groups[real & (samples.primary == i)])) for i in range(len(samples.classes))]
+    )
+    enough = np.flatnonzero(counts >= LEAST_GROUPS)
+    return enough if len(enough) else np.flatnonzero(counts)
+
+
+def fit_methods(samples: Samples, *, seed: int) -> Fitted:
+    """Fit the gate and one classifier of each kind to training rows."""
+    gmm = fit_gmm(samples.features, seed=seed)
+    chosen = choose_candidate(samples, seed=seed)
+    turned = with_discriminant_axes(
+        fit_standardiser(samples.features), samples.features, samples.primary
+    )
+    on_turned = fit_gmm(samples.features, seed=seed, standardiser=turned)
+    told = (samples.features, samples.targets, samples.weights, samples.classes)
+    return Fitted(
+        gate=fit_gate(gmm, samples, seed=seed),
+        classifiers={
+            "gmm": name_clusters(gmm, *told),
+            "kmeans": name_clusters(fit_kmeans(samples.features, seed=seed), *told),
+            "gmm_discriminant": name_clusters(on_turned, *told),
+            SUPERVISED: fit_supervised(chosen, samples),
+        },
+    )
+
+
+def choose_candidate(
+    samples: Samples, *, seed: int, candidates: Sequence[Candidate] = CANDIDATES
+) -> Candidate:
+    """The supervised model that does best on groups left out, of equals the simplest.
+
+    Parameters
+    ----------
+    samples : Samples
+        Training rows.
+    seed : int
+        Of the folds.
+    candidates : sequence of Candidate
+        From the simplest to the most flexible.
+
+    Returns
+    -------
+    Candidate
+        With the greatest mean F1 of the scored classes, each group one vote.
+    """
+    folds = [
+        fold
+        for fold in grouped_folds(samples, count=INNER_FOLDS, seed=seed, alone_below=0)
+        if len(np.unique(samples.primary[fold.train])) > 1
+    ]
+    if not folds:
+        return candidates[0]
+    rows = np.concatenate([fold.test for fold in folds])
+    training = [samples.subset(fold.train) for fold in folds]
+
+    def merit(candidate: Candidate) -> float:
+        said = [
+            fit_supervised(candidate, train).scores(samples.features[fold.test]).argmax(axis=1)
+            for fold, train in zip(folds, training, strict=True)
+        ]
+        scored = scored_classes(samples)
+        return macro_f1(samples.primary[rows], np.concatenate(said), scored, samples.weights[rows])
+
+    merits = [round(merit(candidate), 9) for candidate in candidates]
+    return candidates[merits.index(max(merits))]
+
+
+def cross_validate(
+    samples: Samples, *, seed: int, advance: Callable[[], None] = lambda: None
+) -> CrossValidation:
+    """Fit every kind of model to all folds but one, in turn.
+
+    Nothing of a fold is seen by what judges it: mean and scale, axes, number of clusters, the
+    choice among supervised models and the gate's threshold are found anew for each.
+
+    Parameters
+    ----------
+    samples : Samples
+        Of two classes or more with two groups or more.
+    seed : int
+        Of folds and fits.
+    advance : callable, optional
+        Called after each fold.
+
+    Returns
+    -------
+    CrossValidation
+    """
+    folds = grouped_folds(samples, seed=seed)
+    fitted = []
+    for fold in folds:
+        fitted.append(fit_methods(samples.subset(fold.train), seed=seed))
+        advance()
+    return CrossValidation(samples=samples, folds=folds, fitted=tuple(fitted))

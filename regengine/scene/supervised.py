@@ -1,0 +1,211 @@
+"""Models that are taught classes by labels: candidates, fitted by scikit-learn, kept as arrays.
+
+Logistic regression one class against the rest with an L2 penalty; linear discriminants with a
+shrunk covariance (Ledoit and Wolf 2004); support vectors with a Gaussian kernel, one class against
+the rest. All are the same few arrays, which numpy evaluates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+
+from regengine.scene.samples import FloatArray, Samples
+from regengine.scene.standardise import Standardiser, fit_standardiser
+
+# Log odds of a class that no training row shows
+NEVER = -20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A kind of model and how strongly it is held back.
+
+    Attributes
+    ----------
+    method : str
+        "logistic", "lda" or "svm".
+    strength : float
+        Logistic and svm: C, the inverse of the penalty. Of lda: the share by which the covariance
+        is shrunk toward the features' own variances.
+    """
+
+    method: str
+    strength: float
+
+
+# From the simplest to the most flexible: of equals the first is taken
+CANDIDATES = (
+    *(Candidate(method="logistic", strength=c) for c in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)),
+    *(Candidate(method="lda", strength=share) for share in (0.9, 0.6, 0.3)),
+    *(Candidate(method="svm", strength=c) for c in (1.0, 10.0)),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Supervised:
+    """A fitted model.
+
+    Attributes
+    ----------
+    candidate : Candidate
+        What it is.
+    classes : tuple of str, length C
+        Names of classes.
+    standardiser : Standardiser
+        Without axes.
+    coefficients : ndarray of float64, shape (F, C) or (S, C)
+        Of standardised features, or of kernels with the support vectors.
+    intercepts : ndarray of float64, shape (C,)
+        Added.
+    support : ndarray of float64, shape (S, F), or None
+        Support vectors, standardised.
+    gamma : float
+        Of the kernel, ``exp(-gamma * squared distance)``; 0 without support vectors.
+    """
+
+    candidate: Candidate
+    classes: tuple[str, ...]
+    standardiser: Standardiser
+    coefficients: FloatArray
+    intercepts: FloatArray
+    support: FloatArray | None = None
+    gamma: float = 0.0
+
+    def scores(self, features: FloatArray) -> FloatArray:
+        """Score of each class, of the nature of log odds; shape (N, F) → (N, C)."""
+        z = self.standardiser.apply(features)
+        if self.support is not None:
+            apart = (
+                np.sum(z**2, axis=1)[:, None]
+                - 2.0 * (z @ self.support.T)
+                + np.sum(self.support**2, axis=1)
+            )
+            z = np.exp(-self.gamma * np.maximum(apart, 0.0))
+        margins = np.asarray(z @ self.coefficients + self.intercepts, np.float64)
+        return _odds(margins) if self.candidate.method == "lda" else margins
+
+
+def fit_supervised(candidate: Candidate, samples: Samples) -> Supervised:
+    """Fit a candidate; each class weighs the same, and within it each group.
+
+    Linear discriminants know no weights of photos, only equal classes.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        What to fit.
+    samples : Samples
+        Training rows of two classes or more. Classes that no row shows get the log odds `NEVER`.
+
+    Returns
+    -------
+    Supervised
+    """
+    standardiser = fit_standardiser(samples.features)
+    z = standardiser.apply(samples.features)
+    fit = {"logistic": _logistic, "lda": _discriminants, "svm": _support_vectors}
+    return fit[candidate.method](candidate, samples, standardiser, z)
+
+
+def _odds(discriminants: FloatArray) -> FloatArray:
+    """Log odds of each class against all others, from the log of joint densities."""
+    others = np.stack(
+        [
+            logsumexp(np.delete(discriminants, index, axis=1), axis=1)
+            for index in range(discriminants.shape[1])
+        ],
+        axis=1,
+    )
+    return np.asarray(discriminants - others, np.float64)
+
+
+def _balanced(samples: Samples) -> FloatArray:
+    """Weights by which every class counts the same, with a mean of one."""
+    totals = np.bincount(samples.primary, samples.weights, len(samples.classes))
+    weights = samples.weights / totals[samples.primary]
+    return np.asarray(weights * len(weights) / weights.sum(), np.float64)
+
+
+def _taught(samples: Samples) -> list[int]:
+    """Classes that some rows show and others do not."""
+    return [i for i, shows in enumerate(samples.targets.T) if shows.any() and not shows.all()]
+
+
+def _logistic(
+    candidate: Candidate, samples: Samples, standardiser: Standardiser, z: FloatArray
+) -> Supervised:
+    from sklearn.linear_model import LogisticRegression
+
+    coefficients = np.zeros((z.shape[1], len(samples.classes)))
+    intercepts = np.where(samples.targets.all(axis=0), -NEVER, NEVER)
+    for index in _taught(samples):
+        fitted = LogisticRegression(C=candidate.strength, max_iter=1000)
+        fitted.fit(z, samples.targets[:, index], sample_weight=_balanced(samples))
+        coefficients[:, index] = fitted.coef_[0]
+        intercepts[index] = fitted.intercept_[0]
+    return Supervised(
+        candidate=candidate,
+        classes=samples.classes,
+        standardiser=standardiser,
+        coefficients=coefficients,
+        intercepts=intercepts,
+    )
+
+
+def _discriminants(
+    candidate: Candidate, samples: Samples, standardiser: Standardiser, z: FloatArray
+) -> Supervised:
+    """Of the first class of each photo alone: a discriminant knows no second."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    present = np.unique(samples.primary)
+    coefficients = np.zeros((z.shape[1], len(samples.classes)))
+    intercepts = np.full(len(samples.classes), NEVER)
+    fitted = LinearDiscriminantAnalysis(
+        solver="lsqr",
+        shrinkage=candidate.strength,
+        priors=np.full(len(present), 1.0 / len(present)),
+    ).fit(z, samples.primary)
+    # Two classes have one discriminant, the second against the first
+    if len(present) == 2:
+        coefficients[:, present[1]] = fitted.coef_[0]
+        intercepts[present] = [0.0, fitted.intercept_[0]]
+    else:
+        coefficients[:, present] = fitted.coef_.T
+        intercepts[present] = fitted.intercept_
+    return Supervised(
+        candidate=candidate,
+        classes=samples.classes,
+        standardiser=standardiser,
+        coefficients=coefficients,
+        intercepts=intercepts,
+    )
+
+
+def _support_vectors(
+    candidate: Candidate, samples: Samples, standardiser: Standardiser, z: FloatArray
+) -> Supervised:
+    from sklearn.svm import SVC
+
+    # scikit-learn's "scale": the mean squared distance of rows is about 2 F times the variance
+    gamma = 1.0 / (z.shape[1] * max(float(z.var()), 1e-12))
+    coefficients = np.zeros((len(z), len(samples.classes)))
+    intercepts = np.where(samples.targets.all(axis=0), -NEVER, NEVER)
+    for index in _taught(samples):
+        fitted = SVC(C=candidate.strength, gamma=gamma)
+        fitted.fit(z, samples.targets[:, index], sample_weight=_balanced(samples))
+        coefficients[fitted.support_, index] = fitted.dual_coef_[0]
+        intercepts[index] = fitted.intercept_[0]
+    used = np.any(coefficients != 0.0, axis=1)
+    return Supervised(
+        candidate=candidate,
+        classes=samples.classes,
+        standardiser=standardiser,
+        coefficients=coefficients[used],
+        intercepts=intercepts,
+        support=z[used],
+        gamma=gamma,
+    )

@@ -1,0 +1,144 @@
+"""Labelled features in, the frozen model out: which kind is taken, and why."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+
+import numpy as np
+
+from regengine.errors import ConfigError
+from regengine.scene.crossval import (
+    CLUSTERINGS,
+    METHODS,
+    SUPERVISED,
+    CrossValidation,
+    cross_validate,
+    fit_methods,
+    scored_classes,
+)
+from regengine.scene.features import feature_names, feature_versions
+from regengine.scene.labels import SceneLabel
+from regengine.scene.model import SceneModel, TrainingRecord
+from regengine.scene.samples import FloatArray, Samples
+
+# Clusters are taken unless a supervised model's macro-F1 is greater by more than this
+WORTH_SUPERVISION = 0.02
+LIBRARIES = ("regengine", "numpy", "scipy", "scikit-learn")
+
+
+def samples_of(labels: Sequence[SceneLabel], features: FloatArray) -> Samples:
+    """Labelled photos with their features.
+
+    Parameters
+    ----------
+    labels : sequence of SceneLabel, length N
+        Of real photos.
+    features : ndarray of float64, shape (N, F)
+        Measured.
+
+    Returns
+    -------
+    Samples
+    """
+    return Samples(
+        features=features,
+        labels=tuple(label.labels for label in labels),
+        groups=tuple(label.group for label in labels),
+        simulated=np.zeros(len(labels), bool),
+        names=tuple(str(label.path) for label in labels),
+    )
+
+
+def check_samples(samples: Samples) -> None:
+    """Refuse samples that nothing can be learned from and judged by.
+
+    Raises
+    ------
+    ConfigError
+        If fewer than two classes have two groups of real photos each.
+    """
+    groups, real = np.array(samples.groups), ~samples.simulated
+    known = [
+        name
+        for index, name in enumerate(samples.classes)
+        if len(set(groups[real & (samples.primary == index)])) > 1
+    ]
+    if len(known) < 2:
+        raise ConfigError(
+            "too few labelled photos: at least two classes need two photos each that are not of "
+            f"one group; {len(samples)} photos were read, and "
+            + (f"only {known[0]} has that." if known else "no class has that.")
+        )
+
+
+def chosen_method(validation: CrossValidation) -> str:
+    """The kind of classifier that is taken: the better clustering, or the supervised model."""
+    scores = {method: validation.macro_f1(method) for method in METHODS}
+    clustering = max(CLUSTERINGS, key=lambda method: scores[method])
+    gain = scores[SUPERVISED] - scores[clustering]
+    return SUPERVISED if gain > WORTH_SUPERVISION else clustering
+
+
+def train_scene_model(
+    samples: Samples, *, source: str, seed: int, advance: Callable[[], None] = lambda: None
+) -> tuple[SceneModel, CrossValidation]:
+    """Fit a model to all samples, judged by groups left out in turn.
+
+    Parameters
+    ----------
+    samples : Samples
+        Real photos, and simulated frames that are used in training alone.
+    source : str
+        Which photos these are, for the record.
+    seed : int
+        Of folds and fits.
+    advance : callable, optional
+        Called after each fold of the cross-validation.
+
+    Returns
+    -------
+    model : SceneModel
+    validation : CrossValidation
+        On which the choice of its classifier and its probabilities rest.
+
+    Raises
+    ------
+    ConfigError
+        If the samples are too few.
+    """
+    check_samples(samples)
+    validation = cross_validate(samples, seed=seed, advance=advance)
+    method = chosen_method(validation)
+    fitted = fit_methods(samples, seed=seed)
+    model = SceneModel(
+        feature_names=feature_names(),
+        feature_versions=feature_versions(),
+        classes=samples.classes,
+        method=method,
+        classifier=fitted.classifiers[method],
+        gate=fitted.gate,
+        odds=validation.odds(method),
+        training=_record(validation, method, source),
+    )
+    return model, validation
+
+
+def _record(validation: CrossValidation, method: str, source: str) -> TrainingRecord:
+    samples = validation.samples
+    real = samples.targets[~samples.simulated].sum(axis=0)
+    simulated = samples.targets[samples.simulated].sum(axis=0)
+    return TrainingRecord(
+        source=source,
+        libraries={
+            "python": platform.python_version(),
+            **{name: version(name) for name in LIBRARIES},
+        },
+        photos=tuple(real.tolist()),
+        groups=tuple(samples.group_counts().tolist()),
+        simulated=tuple(simulated.tolist()),
+        confusion=validation.confusion(method),
+        scored=tuple(samples.classes[i] for i in scored_classes(samples)),
+        macro_f1={name: validation.macro_f1(name) for name in METHODS},
+    )
