@@ -77,13 +77,16 @@ def with_principal_axes(
     Standardiser
         With axes. Its origin stays that of the features; a shift moves all photos alike.
     """
-    from sklearn.decomposition import PCA
-
-    fitted = PCA(svd_solver="full").fit(standardiser.apply(features))
-    explained = np.cumsum(fitted.explained_variance_ratio_)
+    z = standardiser.apply(features)
+    singular, axes = np.linalg.svd(z - z.mean(axis=0), full_matrices=False)[1:]
+    explained = np.cumsum(singular**2) / max(float(np.sum(singular**2)), np.finfo(float).tiny)
     keep = min(int(np.searchsorted(explained, variance)) + 1, most, len(explained))
-    axes = np.ascontiguousarray(fitted.components_[:keep].T)
-    return Standardiser(mean=standardiser.mean, scale=standardiser.scale, axes=axes)
+    # The sign of an axis is free: its largest part is positive
+    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
+    axes = np.where(largest < 0.0, -axes, axes)[:keep]
+    return Standardiser(
+        mean=standardiser.mean, scale=standardiser.scale, axes=np.ascontiguousarray(axes.T)
+    )
 
 
 def with_discriminant_axes(

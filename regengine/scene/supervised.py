@@ -15,8 +15,10 @@ from scipy.special import logsumexp
 from regengine.scene.samples import FloatArray, Samples
 from regengine.scene.standardise import Standardiser, fit_standardiser
 
-# Log odds of a class that no training row shows
-NEVER = -20.0
+# Log odds of a class that no training row shows; nothing is surer than its opposite
+NEVER = -50.0
+# Its log density: below any other
+NOWHERE = -1e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +121,7 @@ def _odds(discriminants: FloatArray) -> FloatArray:
         ],
         axis=1,
     )
-    return np.asarray(discriminants - others, np.float64)
+    return np.clip(discriminants - others, NEVER, -NEVER)
 
 
 def _balanced(samples: Samples) -> FloatArray:
@@ -163,7 +165,7 @@ def _discriminants(
 
     present = np.unique(samples.primary)
     coefficients = np.zeros((z.shape[1], len(samples.classes)))
-    intercepts = np.full(len(samples.classes), NEVER)
+    intercepts = np.full(len(samples.classes), NOWHERE)
     fitted = LinearDiscriminantAnalysis(
         solver="lsqr",
         shrinkage=candidate.strength,

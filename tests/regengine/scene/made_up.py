@@ -1,0 +1,33 @@
+"""Gaussian classes of known truth, in place of measured features."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from regengine.scene.features import feature_names
+from regengine.scene.samples import Samples
+
+CENTRES = {"cities": 0, "day": 1, "inside": 2}
+WIDTH = 0.4
+
+
+def draw(kind: str, count: int, rng: np.random.Generator, features: int) -> np.ndarray:
+    """Rows about a corner of the cube, six widths from the other classes."""
+    centre = np.zeros(features)
+    centre[CENTRES[kind] :: len(CENTRES)] = 6.0 * WIDTH / np.sqrt(features / len(CENTRES))
+    return centre + WIDTH * rng.normal(size=(count, features))
+
+
+def samples(per_class: int = 24, of_group: int = 2, seed: int = 0, features: int = 0) -> Samples:
+    """Three classes, groups of equal size; as many features as are measured if not told."""
+    features = features or len(feature_names())
+    rng = np.random.default_rng(seed)
+    rows = [draw(kind, per_class, rng, features) for kind in CENTRES]
+    names = [f"{kind}{n}" for kind in CENTRES for n in range(per_class)]
+    return Samples(
+        features=np.concatenate(rows),
+        labels=tuple((kind,) for kind in CENTRES for _ in range(per_class)),
+        groups=tuple(f"{kind}{n // of_group}" for kind in CENTRES for n in range(per_class)),
+        simulated=np.zeros(len(names), bool),
+        names=tuple(names),
+    )

@@ -1,0 +1,170 @@
+"""Clusters of Gaussians of known truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_up import CENTRES, draw, samples
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
+
+from regengine.scene.clustering import (
+    MOST_AXES,
+    Clusters,
+    fit_gmm,
+    fit_kmeans,
+    name_clusters,
+    refit_gmm,
+)
+from regengine.scene.standardise import (
+    Standardiser,
+    fit_standardiser,
+    with_discriminant_axes,
+    with_principal_axes,
+)
+
+FEATURES = 12
+FITS = {"gmm": fit_gmm, "kmeans": fit_kmeans}
+
+
+@pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
+def test_the_number_of_clusters_is_found(fit) -> None:
+    made = samples(60, features=FEATURES)
+    clusters = fit(made.features, seed=0)
+    assert len(clusters.weights) == len(CENTRES)
+    assert clusters.weights == pytest.approx(1 / 3, abs=0.02)
+    found = clusters.responsibilities(made.features).argmax(axis=1).reshape(len(CENTRES), -1)
+    assert [len(set(row)) for row in found.tolist()] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
+@pytest.mark.parametrize("labels", [1, 5])
+def test_a_few_labels_name_them(fit, labels: int) -> None:
+    made = samples(60, features=FEATURES)
+    clusters = fit(made.features, seed=0)
+    told = made.subset(np.flatnonzero(np.arange(len(made)) % 60 < labels))
+    named = name_clusters(clusters, told.features, told.targets, told.weights, told.classes)
+    assert sorted(named.names) == sorted(CENTRES)
+    new = samples(40, seed=1, features=FEATURES)
+    assert (named.scores(new.features).argmax(axis=1) == new.primary).all()
+
+
+def test_a_class_of_two_clusters() -> None:
+    made = samples(60, features=FEATURES)
+    two = {"cities": "night", "inside": "night", "day": "day"}
+    labels = tuple((two[name],) for (name,) in made.labels)
+    merged = type(made)(
+        features=made.features,
+        labels=labels,
+        groups=made.groups,
+        simulated=made.simulated,
+        names=made.names,
+    )
+    clusters = fit_gmm(merged.features, seed=0)
+    named = name_clusters(clusters, merged.features, merged.targets, merged.weights, merged.classes)
+    assert sorted(named.names) == ["day", "night", "night"]
+
+
+def test_photos_that_show_two_classes() -> None:
+    """Shares of a cluster need not sum to one."""
+    made = samples(60, features=FEATURES)
+    targets = made.targets.copy()
+    aurora = made.classes.index("other")
+    targets[made.primary == made.classes.index("cities"), aurora] = True
+    clusters = fit_gmm(made.features, seed=0)
+    named = name_clusters(clusters, made.features, targets, made.weights, made.classes)
+    row = draw("cities", 1, np.random.default_rng(3), FEATURES)
+    scores = named.scores(row)[0]
+    assert scores[made.classes.index("cities")] > 2.0
+    assert scores[aurora] > 2.0
+    assert scores[made.classes.index("day")] < -2.0
+
+
+def test_a_cluster_without_labels_has_the_shares_of_all() -> None:
+    made = samples(60, features=FEATURES)
+    clusters = fit_gmm(made.features, seed=0)
+    told = made.subset(made.primary != made.classes.index("inside"))
+    named = name_clusters(clusters, told.features, told.targets, told.weights, told.classes)
+    row = draw("inside", 1, np.random.default_rng(3), FEATURES)
+    scores = dict(zip(made.classes, named.scores(row)[0], strict=True))
+    cities, day = scores["cities"], scores["day"]
+    assert cities == pytest.approx(day, abs=0.01)
+    assert abs(cities) < 0.1
+
+
+@pytest.mark.parametrize("shape", ["spherical", "tied", "diag", "full"])
+def test_numpy_gives_the_likelihood_of_sklearn(shape: str, monkeypatch) -> None:
+    monkeypatch.setattr("regengine.scene.clustering.SHAPES", (shape,))
+    made = samples(60, features=FEATURES)
+    clusters = fit_gmm(made.features, seed=0)
+    assert clusters.shape == shape
+    z = clusters.standardiser.apply(made.features)
+    theirs = GaussianMixture(
+        len(clusters.weights), covariance_type=shape, reg_covar=0.05, n_init=2, random_state=0
+    ).fit(z)
+    assert clusters.log_likelihood(made.features) == pytest.approx(
+        theirs.score_samples(z), rel=1e-9
+    )
+    assert clusters.responsibilities(made.features) == pytest.approx(
+        theirs.predict_proba(z), abs=1e-9
+    )
+    again = refit_gmm(clusters, made.features, seed=0)
+    assert again.means == pytest.approx(clusters.means)
+
+
+def test_the_same_seed_gives_the_same_clusters() -> None:
+    made = samples(features=FEATURES)
+    one, two = (fit_gmm(made.features, seed=4) for _ in range(2))
+    assert np.array_equal(one.means, two.means)
+
+
+@pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
+@pytest.mark.parametrize("rows", [2, 3, 9])
+def test_few_rows_and_copies(fit, rows: int) -> None:
+    made = samples(features=FEATURES)
+    for features in (made.features[:rows], np.repeat(made.features[:1], rows, axis=0)):
+        clusters = fit(features, seed=0)
+        assert isinstance(clusters, Clusters)
+        assert np.isfinite(clusters.log_likelihood(made.features)).all()
+
+
+def test_standardised_features() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.normal([5.0, -2.0, 7.0], [10.0, 0.1, 0.0], (200, 3))
+    standardiser = fit_standardiser(rows)
+    z = standardiser.apply(rows)
+    assert z.mean(axis=0) == pytest.approx(0.0, abs=1e-9)
+    assert z.std(axis=0) == pytest.approx([1.0, 1.0, 0.0], abs=1e-3)
+    far = standardiser.apply(np.array([[1e9, -1e9, 8.0]]))
+    assert far.tolist() == [[5.0, -5.0, 1.0]]
+
+
+def test_principal_axes_are_those_of_sklearn() -> None:
+    made = samples(features=FEATURES)
+    plain = fit_standardiser(made.features)
+    turned = with_principal_axes(plain, made.features, variance=0.8, most=MOST_AXES)
+    z = plain.apply(made.features)
+    theirs = PCA(0.8, svd_solver="full").fit(z)
+    assert turned.axes is not None
+    assert turned.axes == pytest.approx(theirs.components_.T)
+    assert turned.apply(made.features) == pytest.approx(
+        theirs.transform(z) + z.mean(axis=0) @ turned.axes
+    )
+
+
+def test_discriminant_axes_see_what_principal_ones_do_not() -> None:
+    """Two classes parted along a feature of little variance among many that vary together."""
+    rng = np.random.default_rng(0)
+    shared = rng.normal(size=(300, 1))
+    rows = np.hstack([shared + 0.3 * rng.normal(size=(300, 8)), rng.normal(size=(300, 1))])
+    classes = (np.arange(300) % 2).astype(np.intp)
+    rows[:, -1] += 4.0 * classes
+    plain = fit_standardiser(rows)
+
+    def apart(standardiser: Standardiser) -> float:
+        z = standardiser.apply(rows)[:, 0]
+        gap = z[classes == 1].mean() - z[classes == 0].mean()
+        return float(abs(gap) / np.sqrt(0.5 * (z[classes == 1].var() + z[classes == 0].var())))
+
+    assert apart(with_principal_axes(plain, rows, variance=0.9, most=1)) < 0.5
+    assert apart(with_discriminant_axes(plain, rows, classes)) > 3.0

@@ -1,0 +1,56 @@
+"""A group is never parted, whatever the labels."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regengine.scene.folds import grouped_folds
+from regengine.scene.samples import Samples
+
+ROWS = st.lists(
+    st.tuples(st.sampled_from("abcd"), st.integers(0, 9), st.booleans()), min_size=1, max_size=60
+)
+
+
+def made(rows: list[tuple[str, int, bool]]) -> Samples:
+    return Samples(
+        features=np.zeros((len(rows), 1)),
+        labels=tuple((label,) for label, _, _ in rows),
+        groups=tuple(str(group) for _, group, _ in rows),
+        simulated=np.array([simulated for _, _, simulated in rows]),
+        names=tuple("x" for _ in rows),
+    )
+
+
+@given(rows=ROWS, count=st.integers(1, 12), seed=st.integers(0, 3), alone=st.integers(0, 6))
+def test_no_leak(rows: list[tuple[str, int, bool]], count: int, seed: int, alone: int) -> None:
+    samples = made(rows)
+    groups = np.array(samples.groups)
+    folds = grouped_folds(samples, count=count, seed=seed, alone_below=alone)
+    for fold in folds:
+        assert not set(groups[fold.train]) & set(groups[fold.test])
+        assert not samples.simulated[fold.test].any()
+    tested = np.concatenate([fold.test for fold in folds]) if folds else np.zeros(0)
+    assert sorted(tested.tolist()) == np.flatnonzero(~samples.simulated).tolist()
+
+
+def test_rare_classes_are_left_out_group_by_group() -> None:
+    rows = [("a", n, False) for n in range(30)] + [("b", 30 + n // 2, False) for n in range(6)]
+    folds = grouped_folds(made(rows), count=5)
+    sizes = [len(fold.test) for fold in folds]
+    assert sizes == [6, 6, 6, 6, 6, 2, 2, 2]
+
+
+def test_every_fold_has_its_share_of_a_class() -> None:
+    rows = [("abc"[n % 3], n, False) for n in range(60)]
+    samples = made(rows)
+    for fold in grouped_folds(samples, count=5):
+        assert np.bincount(samples.primary[fold.test], minlength=3)[:3].tolist() == [4, 4, 4]
+
+
+def test_simulated_frames_of_a_tested_group_do_not_train() -> None:
+    samples = made([("a", 1, False), ("a", 1, True), ("a", 2, False), ("b", 3, True)])
+    by_test = {tuple(f.test): f.train.tolist() for f in grouped_folds(samples, count=2)}
+    assert by_test == {(0,): [2, 3], (2,): [0, 1, 3]}

@@ -1,0 +1,120 @@
+"""Supervised models: numpy says what scikit-learn says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_up import samples
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC
+
+from regengine.scene.crossval import choose_candidate
+from regengine.scene.samples import Samples
+from regengine.scene.supervised import CANDIDATES, NEVER, Candidate, fit_supervised
+
+FEATURES = 12
+MADE = samples(features=FEATURES)
+NEW = samples(seed=1, features=FEATURES)
+STRENGTHS = {"logistic": 0.1, "lda": 0.6, "svm": 1.0}
+
+
+@pytest.mark.parametrize("candidate", CANDIDATES, ids=lambda c: f"{c.method}-{c.strength}")
+def test_every_candidate_tells_gaussians_apart(candidate: Candidate) -> None:
+    said = fit_supervised(candidate, MADE).scores(NEW.features).argmax(axis=1)
+    assert (said == NEW.primary).all()
+
+
+@pytest.mark.parametrize("method", STRENGTHS)
+def test_numpy_is_sklearn(method: str) -> None:
+    """Classes have equal numbers and groups equal sizes, so weights are all one."""
+    strength = STRENGTHS[method]
+    model = fit_supervised(Candidate(method=method, strength=strength), MADE)
+    z, new = (model.standardiser.apply(s.features) for s in (MADE, NEW))
+    ours = model.scores(NEW.features)
+    if method == "lda":
+        fitted = LinearDiscriminantAnalysis(
+            solver="lsqr", shrinkage=strength, priors=np.full(3, 1 / 3)
+        ).fit(z, MADE.primary)
+        p = fitted.predict_proba(new)
+        assert 1.0 / (1.0 + np.exp(-ours[:, :3])) == pytest.approx(p, abs=1e-9)
+        return
+    for index in range(3):
+        one = (
+            LogisticRegression(C=strength, max_iter=1000)
+            if method == "logistic"
+            else SVC(C=strength, gamma=1.0 / (z.shape[1] * z.var()))
+        ).fit(z, MADE.primary == index)
+        assert ours[:, index] == pytest.approx(one.decision_function(new), abs=1e-6)
+
+
+def test_two_classes_of_discriminants() -> None:
+    two = MADE.subset(MADE.primary < 2)
+    model = fit_supervised(Candidate(method="lda", strength=0.6), two)
+    z = model.standardiser.apply(two.features)
+    fitted = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.6).fit(z, two.primary)
+    assert model.scores(two.features)[:, 1] == pytest.approx(
+        np.clip(fitted.decision_function(z), NEVER, -NEVER)
+    )
+
+
+@pytest.mark.parametrize("method", STRENGTHS)
+def test_a_class_that_nobody_showed(method: str) -> None:
+    model = fit_supervised(Candidate(method=method, strength=STRENGTHS[method]), MADE)
+    assert (model.scores(NEW.features)[:, MADE.classes.index("other")] <= NEVER + 1e-9).all()
+
+
+@pytest.mark.parametrize("method", ["logistic", "svm"])
+def test_two_classes_in_one_photo(method: str) -> None:
+    labels = tuple(
+        ("cities", "aurora") if name == "cities" and n % 2 else (name,)
+        for n, (name,) in enumerate(MADE.labels)
+    )
+    rows = MADE.features.copy()
+    rows[[("aurora" in names) for names in labels], 4] += 8.0
+    both = Samples(
+        features=rows,
+        labels=labels,
+        groups=MADE.groups,
+        simulated=MADE.simulated,
+        names=MADE.names,
+    )
+    model = fit_supervised(Candidate(method=method, strength=10.0), both)
+    shows = model.scores(rows) > 0.0
+    assert (shows == both.targets).mean() > 0.98
+
+
+def test_one_group_of_many_copies_weighs_as_one() -> None:
+    """Forty copies of one odd photo move the boundary no more than the photo alone."""
+    odd = MADE.features[:1] * 0.5
+    model = Candidate(method="logistic", strength=0.1)
+
+    def boundary(copies: int) -> np.ndarray:
+        more = Samples(
+            features=np.concatenate([MADE.features, np.repeat(odd, copies, axis=0)]),
+            labels=(*MADE.labels, *[("day",)] * copies),
+            groups=(*MADE.groups, *["odd"] * copies),
+            simulated=np.zeros(len(MADE) + copies, bool),
+            names=(*MADE.names, *["odd"] * copies),
+        )
+        return fit_supervised(model, more).scores(odd)[0, MADE.classes.index("day")]
+
+    alone = fit_supervised(model, MADE).scores(odd)[0, MADE.classes.index("day")]
+    assert boundary(40) - alone < 2.0 * (boundary(1) - alone) + 0.1
+
+
+def test_the_candidate_is_chosen_by_groups_left_out() -> None:
+    """A ring around a blob: no line parts them, a kernel does; of equals the simplest is taken."""
+    rng = np.random.default_rng(0)
+    angle = rng.uniform(0, 2 * np.pi, 60)
+    ring = 3.0 * np.column_stack([np.cos(angle), np.sin(angle)])
+    rows = np.concatenate([ring, rng.normal(size=(60, 2))])
+    made = Samples(
+        features=rows,
+        labels=tuple([("day",)] * 60 + [("inside",)] * 60),
+        groups=tuple(str(n // 2) for n in range(120)),
+        simulated=np.zeros(120, bool),
+        names=tuple(map(str, range(120))),
+    )
+    assert choose_candidate(made, seed=0).method == "svm"
+    assert choose_candidate(MADE, seed=0) == CANDIDATES[0]
