@@ -8,7 +8,9 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress(total: int, *, quiet: bool) -> Generator[Callable[[], None]]:
+def progress(
+    total: int, *, quiet: bool, doing: str = "registering"
+) -> Generator[Callable[[], None]]:
     """Show a bar on standard error while the block runs, if that is a terminal.
 
     Parameters
@@ -17,6 +19,8 @@ def progress(total: int, *, quiet: bool) -> Generator[Callable[[], None]]:
         Photos to go through.
     quiet : bool
         No bar.
+    doing : str, optional
+        What the bar says.
 
     Yields
     ------
@@ -30,7 +34,7 @@ def progress(total: int, *, quiet: bool) -> Generator[Callable[[], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     bar = Progress(
-        "registering",
+        doing,
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),

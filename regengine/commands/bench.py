@@ -1,4 +1,4 @@
-"""``regengine bench lights``: how every detection method does on labelled photos."""
+"""``regengine bench``: how every method does on labelled photos."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from regengine.evaluate.light_labels import LabelledPhoto
 
 app = typer.Typer(
-    help="Score the detection methods on labelled samples.\n\n"
+    help="Score detection and classification on labelled samples.\n\n"
     "Example: regengine bench lights labels.csv",
     no_args_is_help=True,
 )
@@ -23,11 +23,6 @@ HEADER = (
     f"{'method':12s} {'photos':>6s} {'labels':>7s} {'complete':>8s} {'in flux':>8s} "
     f"{'false/photo':>11s} {'false':>7s} {'error px':>9s} {'90 %':>7s} {'s/photo':>8s}"
 )
-
-
-@app.callback()
-def bench() -> None:
-    """Keep ``lights`` a sub-command although it is the only one."""
 
 
 @app.command(no_args_is_help=True)
@@ -100,6 +95,70 @@ def lights(
             facts = summary(detector.name, scores)
             typer.echo(json.dumps(facts) if as_json else table_line(facts))
     if failed:
+        raise typer.Exit(EXIT_FRAMES_FAILED)
+
+
+@app.command(no_args_is_help=True)
+def scenes(
+    labels: Annotated[Path, typer.Argument(help="CSV: path,label[,group] (a photo a row).")],
+    seed: Annotated[int, typer.Option(help="Of folds, fits and draws.")] = 0,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Draw figures and the worst mistakes into this folder."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print NDJSON, a line per row, instead of tables.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
+    ] = False,
+) -> None:
+    """Score every kind of scene model on groups of photos that it has not seen.
+
+    Confusion, precision and recall of every class, how well probabilities fit, what few labels
+    buy, what each feature is worth, and the worst mistakes.
+
+    \b
+    Examples:
+      regengine bench scenes labels.csv
+      regengine bench scenes labels.csv --json --plot figures
+    """
+    import json
+
+    from regengine.batch.logs import configure_logging
+    from regengine.batch.progress import progress
+    from regengine.evaluate.scene_figures import draw_mistakes, draw_report
+    from regengine.evaluate.scene_report import report_facts, report_lines
+    from regengine.evaluate.scenes import evaluate_scenes
+    from regengine.scene.crossval import cross_validate
+    from regengine.scene.folds import grouped_folds
+    from regengine.scene.labels import read_scene_labels
+    from regengine.scene.measuring import measure_photos
+    from regengine.scene.training import check_samples, samples_of
+
+    configure_logging(quiet=quiet, as_json=log_json)
+    wanted = read_scene_labels(labels)
+    if not any(label.path.exists() for label in wanted):
+        typer.echo(
+            f"Error: {labels} names no photo that is there: paths count from its folder.", err=True
+        )
+        raise typer.Exit(EXIT_NOT_STARTED)
+    with progress(len(wanted), quiet=quiet, doing="measuring") as advance:
+        read, features = measure_photos(wanted, advance=advance)
+    samples = samples_of(read, features)
+    check_samples(samples)
+    with progress(len(grouped_folds(samples, seed=seed)), quiet=quiet, doing="training") as advance:
+        validation = cross_validate(samples, seed=seed, advance=advance)
+    report = evaluate_scenes(validation, seed=seed)
+    if as_json:
+        typer.echo("\n".join(json.dumps(fact) for fact in report_facts(report)))
+    else:
+        typer.echo("\n".join(report_lines(samples, report)))
+    if plot is not None:
+        draw_report(report, plot)
+        draw_mistakes(report.mistakes, plot)
+    if len(read) < len(wanted):
         raise typer.Exit(EXIT_FRAMES_FAILED)
 
 

@@ -1,11 +1,10 @@
-"""Clusters of photos that look alike, and what they are called.
+"""Clusters of photos that look alike.
 
 Clusters are found without labels: as a mixture of Gaussians whose number has the least Bayesian
 information criterion (Schwarz 1978), or by k-means with the number of the greatest silhouette
-(Rousseeuw 1987). A few labels then name them. K-means clusters are evaluated as round Gaussians of
-one common width, so that both kinds are the same arrays. They lie on principal axes; where many
-photos are labelled, the axes that part the classes best serve better, and each class still has as
-many clusters as it needs.
+(Rousseeuw 1987). K-means clusters are evaluated as round Gaussians of one common width, so that
+both kinds are the same arrays. They lie on principal axes; where many photos are labelled, axes
+that part the classes best serve better, and a class still has as many clusters as it needs.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from regengine.scene.samples import FloatArray
@@ -31,9 +29,6 @@ MOST_AXES = 12
 # Added to variances, which are of order 1: a cluster of copies of one frame must not be a spike
 LEAST_VARIANCE = 0.05
 SHAPES = ("spherical", "tied", "diag", "full")
-# A cluster's share of a class counts as many labels as it has, and this many of the overall share
-PRIOR_LABELS = 0.5
-LEAST_SHARE = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,37 +82,6 @@ class Clusters:
         """Probability of each cluster by Bayes' rule; shape (N, F) → (N, K)."""
         joint = self.log_joint(features)
         return np.asarray(np.exp(joint - logsumexp(joint, axis=1, keepdims=True)), np.float64)
-
-
-@dataclass(frozen=True, kw_only=True)
-class NamedClusters:
-    """Clusters with what their photos show.
-
-    Attributes
-    ----------
-    clusters : Clusters
-        K of them.
-    classes : tuple of str, length C
-        Names of classes.
-    shares : ndarray of float64, shape (K, C)
-        Probability that a photo of the cluster shows the class, each strictly between 0 and 1. A
-        row need not sum to one: a photo may show several.
-    """
-
-    clusters: Clusters
-    classes: tuple[str, ...]
-    shares: FloatArray
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The class that most photos of each cluster show, length K."""
-        return tuple(self.classes[index] for index in self.shares.argmax(axis=1))
-
-    def scores(self, features: FloatArray) -> FloatArray:
-        """Log odds of each class; shape (N, F) → (N, C)."""
-        shares = self.clusters.responsibilities(features) @ self.shares
-        shares = np.clip(shares, LEAST_SHARE, 1.0 - LEAST_SHARE)
-        return np.asarray(np.log(shares) - np.log1p(-shares), np.float64)
 
 
 def fit_gmm(
@@ -217,42 +181,6 @@ def fit_kmeans(features: FloatArray, *, seed: int) -> Clusters:
         means=best.cluster_centers_[present].astype(np.float64),
         whitening=np.repeat(whitening[None], int(present.sum()), axis=0),
     )
-
-
-def name_clusters(
-    clusters: Clusters,
-    features: FloatArray,
-    targets: NDArray[np.bool_],
-    weights: FloatArray,
-    classes: tuple[str, ...],
-) -> NamedClusters:
-    """Name clusters by labelled photos, each by as much as it belongs to them.
-
-    Parameters
-    ----------
-    clusters : Clusters
-        K clusters.
-    features : ndarray of float64, shape (N, F)
-        Of the labelled photos, as few as there are.
-    targets : ndarray of bool, shape (N, C)
-        Which classes they show.
-    weights : ndarray of float64, shape (N,)
-        Votes of each.
-    classes : tuple of str, length C
-        Names of classes.
-
-    Returns
-    -------
-    NamedClusters
-        A cluster without labels has the shares of all photos.
-    """
-    overall = (weights @ targets + PRIOR_LABELS / len(classes)) / (weights.sum() + PRIOR_LABELS)
-    overall = np.minimum(overall, 1.0 - LEAST_SHARE)
-    votes = clusters.responsibilities(features) * weights[:, None]
-    shares = (votes.T @ targets + PRIOR_LABELS * overall) / (
-        votes.sum(axis=0)[:, None] + PRIOR_LABELS
-    )
-    return NamedClusters(clusters=clusters, classes=classes, shares=shares)
 
 
 def _principal(features: FloatArray) -> Standardiser:

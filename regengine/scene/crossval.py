@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.evaluate.scene_measures import confusion_matrix, macro_f1
-from regengine.scene.clustering import NamedClusters, fit_gmm, fit_kmeans, name_clusters
+from regengine.scene.clustering import fit_gmm, fit_kmeans
 from regengine.scene.folds import LEAST_GROUPS, Fold, grouped_folds
 from regengine.scene.gate import Gate, fit_gate
 from regengine.scene.labels import OTHER
+from regengine.scene.named_clusters import NamedClusters, name_clusters
 from regengine.scene.odds import Odds, fit_odds, most_probable
 from regengine.scene.samples import FloatArray, IndexArray, Samples
 from regengine.scene.standardise import fit_standardiser, with_discriminant_axes

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.scene.clustering import NamedClusters
 from regengine.scene.gate import Gate
 from regengine.scene.labels import OTHER
+from regengine.scene.named_clusters import NamedClusters
 from regengine.scene.odds import Odds, most_probable
 from regengine.scene.samples import FloatArray, IndexArray
 from regengine.scene.supervised import Supervised

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from regengine.scene.clustering import Clusters, NamedClusters
+from regengine.scene.clustering import Clusters
 from regengine.scene.gate import Gate
 from regengine.scene.labels import OTHER
 from regengine.scene.model import SceneModel, TrainingRecord
+from regengine.scene.named_clusters import NamedClusters
 from regengine.scene.odds import Odds
 from regengine.scene.samples import FloatArray
 from regengine.scene.standardise import Standardiser

@@ -90,7 +90,9 @@ class Supervised:
         return _odds(margins) if self.candidate.method == "lda" else margins
 
 
-def fit_supervised(candidate: Candidate, samples: Samples) -> Supervised:
+def fit_supervised(
+    candidate: Candidate, samples: Samples, standardiser: Standardiser | None = None
+) -> Supervised:
     """Fit a candidate; each class weighs the same, and within it each group.
 
     Linear discriminants know no weights of photos, only equal classes.
@@ -101,12 +103,14 @@ def fit_supervised(candidate: Candidate, samples: Samples) -> Supervised:
         What to fit.
     samples : Samples
         Training rows of two classes or more. Classes that no row shows get the log odds `NEVER`.
+    standardiser : Standardiser, optional
+        Of more rows than those with labels, if there are any; without axes.
 
     Returns
     -------
     Supervised
     """
-    standardiser = fit_standardiser(samples.features)
+    standardiser = standardiser or fit_standardiser(samples.features)
     z = standardiser.apply(samples.features)
     fit = {"logistic": _logistic, "lda": _discriminants, "svm": _support_vectors}
     return fit[candidate.method](candidate, samples, standardiser, z)

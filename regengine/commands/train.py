@@ -1,0 +1,107 @@
+"""``regengine train``: a scene model of your own, from photos that you labelled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from regengine.scene.model import SceneModel
+
+EXIT_FRAMES_FAILED = 1
+EXIT_NOT_STARTED = 3
+
+
+def main(
+    labels: Annotated[Path, typer.Argument(help="CSV: path,label[,group] (a photo a row).")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The model's file, JSON.")],
+    seed: Annotated[int, typer.Option(help="Of folds and fits; equal seeds, equal models.")] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of tables.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
+    ] = False,
+) -> None:
+    """Train the model that tells what photos show, and print how it does on groups left out.
+
+    Photos of one group, such as a sequence or copies of a frame, are never parted into training
+    and test. A photo that cannot be read is told and left out.
+
+    \b
+    Example:
+      regengine train labels.csv --out model.json
+    """
+    import json
+
+    from regengine.batch.logs import configure_logging
+    from regengine.batch.progress import progress
+    from regengine.errors import ConfigError
+    from regengine.scene.folds import grouped_folds
+    from regengine.scene.labels import read_scene_labels
+    from regengine.scene.measuring import measure_photos
+    from regengine.scene.model_file import write_scene_model
+    from regengine.scene.training import check_samples, samples_of, train_scene_model
+
+    configure_logging(quiet=quiet, as_json=log_json)
+    wanted = read_scene_labels(labels)
+    if not out.absolute().parent.is_dir():
+        raise ConfigError(f"--out {out}: there is no folder {out.absolute().parent}; make it.")
+    if not any(label.path.exists() for label in wanted):
+        typer.echo(
+            f"Error: {labels} names no photo that is there: paths count from its folder.", err=True
+        )
+        raise typer.Exit(EXIT_NOT_STARTED)
+    with progress(len(wanted), quiet=quiet, doing="measuring") as advance:
+        read, features = measure_photos(wanted, advance=advance)
+    samples = samples_of(read, features)
+    check_samples(samples)
+    with progress(len(grouped_folds(samples, seed=seed)), quiet=quiet, doing="training") as advance:
+        model, _ = train_scene_model(samples, source=labels.name, seed=seed, advance=advance)
+    write_scene_model(out, model)
+    if as_json:
+        typer.echo(json.dumps({"model": str(out), **summary(model)}))
+    else:
+        typer.echo("\n".join(summary_lines(model, out)))
+    if len(read) < len(wanted):
+        raise typer.Exit(EXIT_FRAMES_FAILED)
+
+
+def summary(model: SceneModel) -> dict[str, object]:
+    """What is said of a model, ready for JSON."""
+    told = model.training
+    return {
+        "method": model.method,
+        "classes": list(model.classes),
+        "photos": list(told.photos),
+        "groups": list(told.groups),
+        "scored": list(told.scored),
+        "macro_f1": dict(told.macro_f1),
+        "confusion": told.confusion.tolist(),
+    }
+
+
+def summary_lines(model: SceneModel, out: Path) -> list[str]:
+    """The same for a reader."""
+    from regengine.evaluate.scene_report import confusion_lines, table
+
+    told = model.training
+    counts = zip(model.classes, told.photos, told.groups, strict=True)
+    scores = [
+        [name, f"{score:.3f}", "taken" if name == model.method else ""]
+        for name, score in told.macro_f1.items()
+    ]
+    return [
+        *table(["class", "photos", "groups"], [[n, str(p), str(g)] for n, p, g in counts if p]),
+        "",
+        f"Groups left out in turn; macro-F1 over {', '.join(told.scored)}:",
+        "",
+        *table(["method", "macro-F1", ""], scores),
+        "",
+        *confusion_lines(model.classes, told.confusion),
+        "",
+        f"written to {out}",
+    ]

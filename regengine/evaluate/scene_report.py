@@ -1,0 +1,227 @@
+"""The report of scene classification in words and numbers: tables, and lines of JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from regengine.evaluate.scenes import MethodReport, SceneReport
+from regengine.scene.samples import IndexArray, Samples
+
+SHOWN_FEATURES = 15
+
+
+def confusion_lines(classes: Sequence[str], matrix: IndexArray) -> list[str]:
+    """A confusion matrix as a table: what photos show down, what was said across.
+
+    Parameters
+    ----------
+    classes : sequence of str, length C
+        Names; those of which there is nothing are left out.
+    matrix : ndarray of int, shape (C, C)
+        Counts.
+
+    Returns
+    -------
+    list of str
+    """
+    shown = [i for i in range(len(classes)) if matrix[i].any()]
+    said = [i for i in range(len(classes)) if matrix[i].any() or matrix[:, i].any()]
+    rows = [
+        [classes[i], *(str(matrix[i, j]) if matrix[i, j] else "." for j in said)] for i in shown
+    ]
+    return table(["shows \\ said", *(classes[j] for j in said)], rows)
+
+
+def report_lines(samples: Samples, report: SceneReport) -> list[str]:
+    """The whole report as Markdown, which reads as well on a terminal."""
+    best = report.chosen_report
+    simulated = int(samples.simulated.sum())
+    return [
+        f"{len(samples) - simulated} photos in {len(set(_real_groups(samples)))} groups"
+        + (f", and {simulated} simulated frames in training" if simulated else "")
+        + f"; macro-F1 over {', '.join(report.scored)}.",
+        "",
+        "## Methods",
+        "",
+        *method_lines(report),
+        "",
+        f"## Confusion of {best.name}",
+        "",
+        *confusion_lines(report.classes, best.confusion),
+        "",
+        f"## Classes by {best.name}",
+        "",
+        *class_lines(report, best),
+        "",
+        "## What few labels buy",
+        "",
+        *few_label_lines(report),
+        "",
+        "## What each family is worth",
+        "",
+        *table(["family", "loss of macro-F1"], [[i.name, _f(i.loss)] for i in report.families]),
+        "",
+        f"## The {SHOWN_FEATURES} features that are worth most",
+        "",
+        *table(
+            ["feature", "loss of macro-F1"],
+            [[i.name, _f(i.loss)] for i in report.features[:SHOWN_FEATURES]],
+        ),
+        "",
+        f"## Mistakes of {best.name}",
+        "",
+        *mistake_lines(report),
+    ]
+
+
+def method_lines(report: SceneReport) -> list[str]:
+    """A row for each kind of model."""
+    header = [
+        "method",
+        "macro-F1",
+        "by groups",
+        "right",
+        "ECE",
+        "Brier",
+        "ECE of the said",
+        "beyond the gate",
+        "",
+    ]
+    rows = [
+        [
+            m.name,
+            _f(m.macro_f1),
+            _f(m.macro_f1_groups),
+            _f(m.accuracy),
+            _f(m.calibration.expected_error),
+            _f(m.calibration.brier),
+            _f(m.calibration_said.expected_error),
+            str(m.unexplained),
+            "taken" if m.name == report.chosen else "",
+        ]
+        for m in report.methods
+    ]
+    return table(header, rows)
+
+
+def class_lines(report: SceneReport, method: MethodReport) -> list[str]:
+    """A row for each class."""
+    header = ["class", "photos", "groups", "missed", "precision", "recall", "F1", ""]
+    rows = [
+        [
+            c.name,
+            str(c.frames),
+            str(c.groups),
+            str(c.groups_missed),
+            _f(c.precision),
+            _f(c.recall),
+            _f(c.f1),
+            "" if c.name in report.scored else "not scored",
+        ]
+        for c in method.classes
+    ]
+    return table(header, rows)
+
+
+def few_label_lines(report: SceneReport) -> list[str]:
+    """A row for each number of labels a class."""
+    methods = list(dict.fromkeys(one.method for one in report.few_labels))
+    of = {(one.method, one.labels): one for one in report.few_labels}
+    rows = [
+        [
+            str(count),
+            *(
+                f"{of[name, count].mean:.2f} ({of[name, count].least:.2f} to "
+                f"{of[name, count].greatest:.2f})"
+                for name in methods
+            ),
+        ]
+        for count in dict.fromkeys(one.labels for one in report.few_labels)
+    ]
+    whole = {m.name: m.macro_f1 for m in report.methods}
+    return table(["labels a class", *methods], [*rows, ["all", *(_f(whole[m]) for m in methods)]])
+
+
+def mistake_lines(report: SceneReport) -> list[str]:
+    """A row for each mistake."""
+    header = ["photo", "shows", "said", "P(said)", "P(true)", ""]
+    rows = [
+        [
+            f"{Path(m.name).parent.name}/{Path(m.name).name}".lstrip("/"),
+            ";".join(m.labels),
+            m.said,
+            f"{m.probability_said:.2f}",
+            f"{m.probability_true:.2f}",
+            "" if m.explained else "beyond the gate",
+        ]
+        for m in report.mistakes
+    ]
+    return table(header, rows)
+
+
+def report_facts(report: SceneReport) -> list[dict[str, Any]]:
+    """The report as JSON objects, each with its table's name; None is what is not known."""
+    facts: list[dict[str, Any]] = []
+    for m in report.methods:
+        facts.append(
+            {
+                "table": "methods",
+                "method": m.name,
+                "taken": m.name == report.chosen,
+                "macro_f1": m.macro_f1,
+                "macro_f1_by_groups": m.macro_f1_groups,
+                "accuracy": m.accuracy,
+                "expected_calibration_error": m.calibration.expected_error,
+                "brier_score": m.calibration.brier,
+                "expected_calibration_error_of_said": m.calibration_said.expected_error,
+                "beyond_the_gate": m.unexplained,
+                "labels": list(report.classes),
+                "scored": list(report.scored),
+                "confusion": m.confusion.tolist(),
+                "classes": [asdict(c) for c in m.classes],
+            }
+        )
+    facts += [{"table": "few_labels", **asdict(one)} for one in report.few_labels]
+    facts += [{"table": "families", **asdict(one)} for one in report.families]
+    facts += [{"table": "features", **asdict(one)} for one in report.features]
+    facts += [{"table": "mistakes", **asdict(one)} for one in report.mistakes]
+    return [_without_nan(fact) for fact in facts]
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Markdown table with columns of even width: the first to the left, the others to the right."""
+    body = [list(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(header, *body, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        first, *rest = (
+            cell.ljust(width) if place == 0 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        return "| " + " | ".join([first, *rest]) + " |"
+
+    rule = "|" + "|".join(
+        "-" * (width + 2) if place == 0 else "-" * (width + 1) + ":"
+        for place, width in enumerate(widths)
+    )
+    return [line(header), rule + "|", *map(line, body)]
+
+
+def _f(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _real_groups(samples: Samples) -> list[str]:
+    return [g for g, made in zip(samples.groups, samples.simulated, strict=True) if not made]
