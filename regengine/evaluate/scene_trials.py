@@ -13,12 +13,14 @@ from regengine.scene.crossval import SUPERVISED, CrossValidation, Fitted, scored
 from regengine.scene.named_clusters import NamedClusters, name_clusters
 from regengine.scene.samples import FloatArray, Samples
 from regengine.scene.standardise import fit_standardiser
-from regengine.scene.supervised import Supervised, fit_supervised
+from regengine.scene.supervised import Candidate, Supervised, fit_supervised
 
 # Labels a class that a person may be willing to give
 FEW_LABELS = (1, 3, 10)
 DRAWS = 5
 SHUFFLES = 5
+# A label a class is too little to choose by: the usual choice of many
+FEW_LABEL_CANDIDATE = Candidate(method="logistic", strength=0.1)
 # Those whose axes are found without labels
 FEW_LABEL_METHODS = ("gmm", "kmeans", SUPERVISED)
 
@@ -142,4 +144,4 @@ def _with_few(
     if isinstance(model, NamedClusters):
         votes = np.ones(len(few))
         return name_clusters(model.clusters, few.features, few.targets, votes, few.classes)
-    return fit_supervised(model.candidate, few, fit_standardiser(training.features))
+    return fit_supervised(FEW_LABEL_CANDIDATE, few, fit_standardiser(training.features))

@@ -88,16 +88,25 @@ def scene_model_text(model: SceneModel) -> str:
     return "{\n" + ",\n".join(f'"{name}": {text}' for name, text in lines.items()) + "\n}\n"
 
 
-@lru_cache(maxsize=1)
-def shipped_scene_model() -> SceneModel:
-    """The model of this version, read when first asked for.
+@lru_cache(maxsize=4)
+def load_scene_model(path: Path | None = None) -> SceneModel:
+    """A model, read when first asked for.
+
+    Parameters
+    ----------
+    path : Path, optional
+        The model's file; that of this version by default.
+
+    Returns
+    -------
+    SceneModel
 
     Raises
     ------
     ConfigError
-        If its file is missing or damaged.
+        As of `read_scene_model`.
     """
-    return read_scene_model(Path(str(files("regengine.scene") / SHIPPED)))
+    return read_scene_model(path or Path(str(files("regengine.scene") / SHIPPED)))
 
 
 def _line(value: Any) -> str:

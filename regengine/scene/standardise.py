@@ -11,9 +11,11 @@ from regengine.scene.samples import FloatArray, IndexArray
 # Beyond so many standard deviations a feature is as odd as can be: one that hardly varied in
 # training (a count that was always 0) must not drown all others
 LIMIT_SIGMA = 5.0
-# By so much the covariance within classes is drawn toward the features' own variances; without,
-# axes fit a hundred photos and no others
+# By so much the covariance within classes is drawn toward a sphere; without, axes fit a hundred
+# photos and no others
 AXES_SHRINKAGE = 0.3
+# Mean variance within classes at least, of features with a variance of one: copies have none
+LEAST_WIDTH = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,10 +110,17 @@ def with_discriminant_axes(
     Standardiser
         With one axis fewer than there are classes, scaled to a width of one within classes.
     """
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from scipy.linalg import eigh
 
-    fitted = LinearDiscriminantAnalysis(solver="eigen", shrinkage=AXES_SHRINKAGE)
-    fitted.fit(standardiser.apply(features), classes)
-    keep = len(fitted.explained_variance_ratio_)
-    axes = np.ascontiguousarray(fitted.scalings_[:, :keep])
-    return Standardiser(mean=standardiser.mean, scale=standardiser.scale, axes=axes)
+    z = standardiser.apply(features)
+    present, of = np.unique(classes, return_inverse=True)
+    means = np.stack([z[of == index].mean(axis=0) for index in range(len(present))])
+    within = (z - means[of]).T @ (z - means[of]) / len(z)
+    between = (means[of] - z.mean(axis=0)).T @ (means[of] - z.mean(axis=0)) / len(z)
+    width = max(float(np.trace(within)) / len(within), LEAST_WIDTH)
+    shrunk = (1.0 - AXES_SHRINKAGE) * within + AXES_SHRINKAGE * width * np.eye(len(within))
+    keep = min(len(present) - 1, z.shape[1])
+    axes = eigh(between, shrunk)[1][:, ::-1][:, :keep]
+    return Standardiser(
+        mean=standardiser.mean, scale=standardiser.scale, axes=np.ascontiguousarray(axes)
+    )

@@ -41,7 +41,7 @@ class Candidate:
 # From the simplest to the most flexible: of equals the first is taken
 CANDIDATES = (
     *(Candidate(method="logistic", strength=c) for c in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)),
-    *(Candidate(method="lda", strength=share) for share in (0.9, 0.6, 0.3)),
+    *(Candidate(method="lda", strength=share) for share in (0.6, 0.3, 0.1)),
     *(Candidate(method="svm", strength=c) for c in (1.0, 10.0)),
 )
 
@@ -174,7 +174,8 @@ def _discriminants(
         solver="lsqr",
         shrinkage=candidate.strength,
         priors=np.full(len(present), 1.0 / len(present)),
-    ).fit(z, samples.primary)
+        # Twice each row: the same means and covariance, but more rows than classes, as it asks for
+    ).fit(np.repeat(z, 2, axis=0), np.repeat(samples.primary, 2))
     # Two classes have one discriminant, the second against the first
     if len(present) == 2:
         coefficients[:, present[1]] = fitted.coef_[0]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from made_up import CENTRES, draw, samples
+from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.mixture import GaussianMixture
 
 from regengine.scene.clustering import (
@@ -168,3 +170,22 @@ def test_discriminant_axes_see_what_principal_ones_do_not() -> None:
 
     assert apart(with_principal_axes(plain, rows, variance=0.9, most=1)) < 0.5
     assert apart(with_discriminant_axes(plain, rows, classes)) > 3.0
+
+
+def test_discriminant_axes_are_those_of_sklearn() -> None:
+    """They shrink toward a sphere in units of each feature, which is nearly the same here."""
+    made = samples(60, features=6)
+    plain = fit_standardiser(made.features)
+    turned = with_discriminant_axes(plain, made.features, made.primary)
+    assert turned.axes is not None
+    assert turned.axes.shape == (6, 2)
+    z = plain.apply(made.features)
+    theirs = LinearDiscriminantAnalysis(solver="eigen", shrinkage=0.3).fit(z, made.primary)
+    angles = subspace_angles(turned.axes, theirs.scalings_[:, :2])
+    assert np.degrees(angles.max()) < 3.0
+
+
+def test_discriminant_axes_of_copies() -> None:
+    rows = np.repeat(samples(features=6).features[[0, 24]], 3, axis=0)
+    turned = with_discriminant_axes(fit_standardiser(rows), rows, np.repeat([0, 1], 3))
+    assert np.isfinite(turned.apply(rows)).all()

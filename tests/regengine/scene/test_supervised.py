@@ -48,6 +48,14 @@ def test_numpy_is_sklearn(method: str) -> None:
         assert ours[:, index] == pytest.approx(one.decision_function(new), abs=1e-6)
 
 
+@pytest.mark.parametrize("candidate", CANDIDATES, ids=lambda c: f"{c.method}-{c.strength}")
+def test_one_photo_a_class(candidate: Candidate) -> None:
+    few = MADE.subset(np.unique(MADE.primary, return_index=True)[1])
+    scores = fit_supervised(candidate, few).scores(NEW.features)
+    assert np.isfinite(scores).all()
+    assert (scores.argmax(axis=1) == NEW.primary).mean() > 0.9 or candidate.method == "lda"
+
+
 def test_two_classes_of_discriminants() -> None:
     two = MADE.subset(MADE.primary < 2)
     model = fit_supervised(Candidate(method="lda", strength=0.6), two)
