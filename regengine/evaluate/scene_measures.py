@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
 BINS = 10
+# A class of one or two groups must not decide alone
+LEAST_VOTES = 3.0
+TEMPERATURES = np.geomspace(0.02, 20.0, 25)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +100,7 @@ def class_scores(
                 name=name,
                 frames=int(is_it.sum()),
                 groups=len(told),
-                groups_missed=sum(share < 0.5 for share in told.values()),
+                groups_missed=sum(bool(share < 0.5) for share in told.values()),
                 precision=right / int(said_so.sum()) if said_so.any() else float("nan"),
                 recall=right / int(is_it.sum()) if is_it.any() else float("nan"),
                 f1=2.0 * right / total if total else float("nan"),
@@ -135,6 +138,35 @@ def macro_f1(
         total = w[truth == index].sum() + w[said == index].sum()
         values.append(2.0 * right / total if total else 0.0)
     return float(np.mean(values)) if values else float("nan")
+
+
+def balanced_log_loss(scores: FloatArray, truth: IndexArray, weights: FloatArray) -> float:
+    """Mean of -log P(truth), every class the same, of scores at their best temperature.
+
+    Parameters
+    ----------
+    scores : ndarray of float64, shape (N, C)
+        Of the nature of log odds, up to a common factor.
+    truth : ndarray of int, shape (N,)
+        Class of each row.
+    weights : ndarray of float64, shape (N,)
+        Votes. A class with fewer than `LEAST_VOTES` in all weighs less by as much.
+
+    Returns
+    -------
+    float
+        Natural logarithm.
+    """
+    from scipy.special import log_softmax
+
+    totals = np.bincount(truth, weights)
+    balanced = weights / np.maximum(totals[truth], LEAST_VOTES)
+    rows = np.arange(len(truth))
+    losses = [
+        -np.sum(balanced * log_softmax(factor * scores, axis=1)[rows, truth]) / balanced.sum()
+        for factor in TEMPERATURES
+    ]
+    return float(min(losses))
 
 
 def calibration_score(probabilities: FloatArray, outcomes: NDArray[np.bool_]) -> CalibrationScore:

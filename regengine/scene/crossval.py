@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.evaluate.scene_measures import confusion_matrix, macro_f1
+from regengine.evaluate.scene_measures import balanced_log_loss, confusion_matrix, macro_f1
 from regengine.scene.clustering import fit_gmm, fit_kmeans
 from regengine.scene.folds import LEAST_GROUPS, Fold, grouped_folds
 from regengine.scene.gate import Gate, fit_gate
@@ -195,7 +195,8 @@ def choose_candidate(
     Returns
     -------
     Candidate
-        With the greatest mean F1 of the scored classes, each group one vote.
+        With the least log loss: choosing by F1, which a single photo moves by two points, took
+        another kind for nearly every fold, and did worse.
     """
     folds = [
         fold
@@ -207,16 +208,17 @@ def choose_candidate(
     rows = np.concatenate([fold.test for fold in folds])
     training = [samples.subset(fold.train) for fold in folds]
 
-    def merit(candidate: Candidate) -> float:
-        said = [
-            fit_supervised(candidate, train).scores(samples.features[fold.test]).argmax(axis=1)
+    def loss(candidate: Candidate) -> float:
+        scores = [
+            fit_supervised(candidate, train).scores(samples.features[fold.test])
             for fold, train in zip(folds, training, strict=True)
         ]
-        scored = scored_classes(samples)
-        return macro_f1(samples.primary[rows], np.concatenate(said), scored, samples.weights[rows])
+        return balanced_log_loss(
+            np.concatenate(scores), samples.primary[rows], samples.weights[rows]
+        )
 
-    merits = [round(merit(candidate), 9) for candidate in candidates]
-    return candidates[merits.index(max(merits))]
+    losses = [round(loss(candidate), 9) for candidate in candidates]
+    return candidates[losses.index(min(losses))]
 
 
 def cross_validate(

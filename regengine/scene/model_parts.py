@@ -12,7 +12,7 @@ from regengine.scene.gate import Gate
 from regengine.scene.labels import OTHER
 from regengine.scene.model import SceneModel, TrainingRecord
 from regengine.scene.named_clusters import NamedClusters
-from regengine.scene.odds import Odds
+from regengine.scene.odds import LEAST_UNEXPLAINED, Odds
 from regengine.scene.samples import FloatArray
 from regengine.scene.standardise import Standardiser
 from regengine.scene.supervised import Candidate, Supervised
@@ -113,8 +113,8 @@ def _odds(part: Part, classes: int) -> Odds:
     )
     if odds.slope <= 0.0 or not 0.0 < odds.floor < odds.ceiling.min() <= odds.ceiling.max() < 1.0:
         raise ValueError("slope, floor and ceiling are not in order")
-    if not 0.5 <= odds.unexplained < 1.0:
-        raise ValueError("unexplained is not between 0.5 and 1")
+    if not LEAST_UNEXPLAINED <= odds.unexplained < 1.0:
+        raise ValueError(f"unexplained is not between {LEAST_UNEXPLAINED} and 1")
     return odds
 
 

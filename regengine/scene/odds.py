@@ -11,6 +11,8 @@ from scipy.special import expit
 
 from regengine.scene.samples import FloatArray, IndexArray
 
+# A photo beyond the gate is rather `OTHER` than not, however few fell before it
+LEAST_UNEXPLAINED = 0.51
 # Slopes between these: a class model that is worse than chance must not be turned round
 LEAST_SLOPE, MOST_SLOPE = 1e-3, 1e2
 
@@ -33,7 +35,7 @@ class Odds:
         None is above: after n groups of a class that were all told, the next is with a probability
         of (n + 1) / (n + 2) (Laplace's rule of succession).
     unexplained : float
-        From the photos that the gate let fall, 0.5 at least.
+        From the photos that the gate let fall, `LEAST_UNEXPLAINED` at least.
     """
 
     slope: float
@@ -122,10 +124,11 @@ def fit_odds(
     strange = weights[~explained & targets[:, other]]
     ceiling = (groups + 1.0) / (groups + 2.0)
     share = (strange.sum() + 1.0) / (dropped.sum() + 2.0)
+    most = max(float(ceiling[other]), LEAST_UNEXPLAINED)
     return Odds(
         slope=float(np.exp(found[0])),
         offset=float(found[1]),
         floor=float(1.0 / (groups.sum() + 2.0)),
         ceiling=ceiling,
-        unexplained=float(np.clip(share, 0.5, max(ceiling[other], 0.5))),
+        unexplained=float(np.clip(share, LEAST_UNEXPLAINED, most)),
     )

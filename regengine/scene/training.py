@@ -78,7 +78,7 @@ def chosen_method(validation: CrossValidation) -> str:
     scores = {method: validation.macro_f1(method) for method in METHODS}
     clustering = max(CLUSTERINGS, key=lambda method: scores[method])
     gain = scores[SUPERVISED] - scores[clustering]
-    return SUPERVISED if gain > WORTH_SUPERVISION else clustering
+    return SUPERVISED if round(gain, 9) > WORTH_SUPERVISION else clustering
 
 
 def train_scene_model(

@@ -1,0 +1,107 @@
+"""The benchmark of scene models: what it reads, what it says, what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import scenes
+from benchmarks.scenes_page import goal_lines, page_lines, training_lines
+from regengine.evaluate.scenes import SceneReport, evaluate_scenes
+from regengine.scene.crossval import cross_validate
+from regengine.scene.features import feature_names
+from regengine.scene.samples import Samples, joined
+
+INDEX = """file,group,category
+a/1.jpg,g1,cities_oblique
+a/2.jpg,g1,cities
+b/3.jpg,astropi_cslab3ogel_5,infrared
+b/4.jpg,astropi_cslab3ogel_81,other
+"""
+
+
+def made(simulated: bool = False) -> Samples:
+    """Two classes, the last photo of cities looking like the other."""
+    rng = np.random.default_rng(0)
+    rows = 0.1 * rng.normal(size=(40, len(feature_names())))
+    rows[20:, 3] += 4.0
+    rows[19] = rows[20:].mean(axis=0)
+    labels = ["cities"] * 20 + ["day"] * 20
+    return Samples(
+        features=rows,
+        labels=tuple((label,) for label in labels),
+        groups=tuple(f"{simulated}{n}" for n in range(40)),
+        simulated=np.full(40, simulated),
+        names=tuple(map(str, range(40))),
+    )
+
+
+@pytest.fixture(scope="module")
+def report() -> SceneReport:
+    return evaluate_scenes(cross_validate(made(), seed=0), seed=0)
+
+
+def test_the_index_of_the_photographs(tmp_path: Path) -> None:
+    (tmp_path / "index.csv").write_text(INDEX, encoding="utf-8")
+    labels = scenes.real_labels(tmp_path)
+    assert [label.labels for label in labels] == [
+        ("cities",),
+        ("cities",),
+        ("infrared",),
+        ("other",),
+    ]
+    assert [label.group for label in labels] == [
+        "g1",
+        "g1",
+        "astropi_cslab3ogel",
+        "astropi_cslab3ogel",
+    ]
+    assert labels[0].path == tmp_path / "a/1.jpg"
+
+
+def test_the_goals(report: SceneReport) -> None:
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in goal_lines(report)[2:]]
+    assert [row[0] for row in rows] == [
+        "macro-F1 of 2 classes",
+        "city groups missed",
+        "precision of cities",
+    ]
+    assert rows[1] == ["city groups missed", "at most 0.05", "0.050", "met"]
+    assert rows[2][2:] == ["1.000", "met"]
+
+
+def test_the_page(report: SceneReport) -> None:
+    samples = joined([made(), made(simulated=True)])
+    page = "\n".join(page_lines(["--seed", "1"], samples, report, [("field.png", "stars", 0.9)]))
+    assert "`python -m benchmarks scenes --seed 1`" in page
+    assert "40 photos in 40 groups, and 40 simulated frames in training" in page
+    assert "| field.png | stars |" in page
+    assert "| cities |     20 |     20 |               20 |" in training_lines(samples)
+
+
+def test_what_the_model_says_it_was_trained_on() -> None:
+    text = scenes.source(joined([made(), made(simulated=True)]))
+    assert "40 public photographs" in text
+    assert "40 simulated frames (cities, day)" in text
+
+
+def test_simulated_frames_are_the_same_every_time() -> None:
+    one, two = (scenes.simulated_samples(["moon"], 2, 3) for _ in range(2))
+    assert np.array_equal(one.features, two.features)
+    assert not np.array_equal(one.features[0], one.features[1])
+    assert one.simulated.all()
+    assert one.groups == ("simulated-moon-0", "simulated-moon-1")
+
+
+def test_thumbnails_stay_outside_the_project(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        scenes.main(["--mistakes", str(scenes.PROJECT / "out")])
+    assert "outside the project" in capsys.readouterr().err
+
+
+def test_without_photographs(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("REGENGINE_REAL_DATA", str(tmp_path))
+    assert scenes.main([]) == 3
+    assert "set REGENGINE_REAL_DATA" in capsys.readouterr().err

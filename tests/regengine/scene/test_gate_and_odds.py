@@ -1,0 +1,113 @@
+"""What none of the clusters explains, and probabilities that fit what is seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_up import CENTRES, WIDTH, samples
+
+from regengine.scene.clustering import fit_gmm
+from regengine.scene.gate import QUANTILE, fit_gate, weighted_quantile
+from regengine.scene.odds import LEAST_UNEXPLAINED, Odds, fit_odds, most_probable
+from regengine.scene.samples import Samples
+
+FEATURES = 12
+MADE = samples(60, features=FEATURES)
+GATE = fit_gate(fit_gmm(MADE.features, seed=0), MADE, seed=0)
+
+
+def test_an_outlier_is_not_explained() -> None:
+    rng = np.random.default_rng(5)
+    far = np.full((20, FEATURES), -20.0 * WIDTH) + WIDTH * rng.normal(size=(20, FEATURES))
+    assert not GATE.explains(far).any()
+
+
+def test_new_photos_of_known_classes_are_explained() -> None:
+    """As many fall as the quantile says, within what 300 draws allow."""
+    explained = GATE.explains(samples(100, seed=3, features=FEATURES).features)
+    assert 1.0 - explained.mean() < 4.0 * QUANTILE
+
+
+def test_odd_photos_that_are_called_other_do_not_open_the_gate() -> None:
+    rng = np.random.default_rng(5)
+    odd = rng.normal(size=(12, FEATURES)) * 30.0
+    more = Samples(
+        features=np.concatenate([MADE.features, odd]),
+        labels=(*MADE.labels, *[("other",)] * 12),
+        groups=(*MADE.groups, *[f"odd{n}" for n in range(12)]),
+        simulated=np.zeros(len(MADE) + 12, bool),
+        names=(*MADE.names, *["odd"] * 12),
+    )
+    gate = fit_gate(GATE.clusters, more, seed=0)
+    assert gate.threshold == pytest.approx(GATE.threshold, abs=3.0)
+
+
+def test_a_gate_of_few_photos() -> None:
+    few = MADE.subset([0, 60, 120])
+    gate = fit_gate(fit_gmm(few.features, seed=0), few, seed=0)
+    assert gate.explains(few.features).all()
+
+
+def test_the_quantile_counts_votes() -> None:
+    values, votes = np.array([5.0, 1.0, 3.0]), np.array([1.0, 1.0, 8.0])
+    assert weighted_quantile(values, np.ones(3), 0.5) == 3.0
+    assert weighted_quantile(values, votes, 0.5) == 3.0
+    assert weighted_quantile(values, votes, 0.0) == 1.0
+    assert weighted_quantile(values, votes, 1.0) == 5.0
+
+
+def drawn(count: int, slope: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and outcomes of two classes with P = sigmoid(slope * score - 1)."""
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(0.0, 2.0 / slope, (count, 2))
+    return scores, rng.random((count, 2)) < 1.0 / (1.0 + np.exp(-(slope * scores - 1.0)))
+
+
+def fitted(scores: np.ndarray, targets: np.ndarray, explained: np.ndarray | None = None) -> Odds:
+    votes = np.ones(len(scores))
+    inside = np.ones(len(scores), bool) if explained is None else explained
+    return fit_odds(scores, targets, inside, votes, np.array([500, 500]), 1)
+
+
+@pytest.mark.parametrize("slope", [0.05, 1.0, 20.0])
+def test_the_curve_is_found(slope: float) -> None:
+    odds = fitted(*drawn(4000, slope))
+    assert odds.slope == pytest.approx(slope, rel=0.1)
+    assert odds.offset == pytest.approx(-1.0, abs=0.1)
+
+
+def test_few_photos_never_give_certainty() -> None:
+    scores = np.array([[9.0, -9.0], [8.0, -9.0], [-9.0, 9.0], [-9.0, 7.0]])
+    odds = fit_odds(scores, scores > 0, np.ones(4, bool), np.ones(4), np.array([2, 2]), 1)
+    p = odds.probabilities(np.array([[1e3, -1e3], [-1e3, 1e3]]), np.ones(2, bool), 1)
+    assert p.max() <= 3 / 4
+    assert p.min() >= 1 / 6
+
+
+def test_more_score_is_more_probability_to_the_end() -> None:
+    odds = fitted(*drawn(400, 1.0))
+    p = odds.probabilities(np.array([[5.0, 0.0], [9.0, 0.0], [14.0, 0.0]]), np.ones(3, bool), 1)
+    assert p[0, 0] < p[1, 0] < p[2, 0] < 1.0
+
+
+def test_what_the_gate_lets_fall_is_other() -> None:
+    odds = fitted(*drawn(400, 1.0))
+    scores = np.array([[9.0, -9.0], [9.0, -9.0]])
+    explained = np.array([True, False])
+    p = odds.probabilities(scores, explained, 1)
+    assert most_probable(p, explained, 1).tolist() == [0, 1]
+    assert p[1, 1] > 0.5 > p[1, 0]
+    assert p[0, 0] > 0.9
+
+
+def test_what_fell_before_says_how_sure_other_is() -> None:
+    scores, targets = drawn(400, 1.0)
+    explained = np.arange(400) >= 20
+    targets[:20] = [False, True]
+    assert fitted(scores, targets, explained).unexplained == pytest.approx(21 / 22)
+    targets[:20] = [True, False]
+    assert fitted(scores, targets, explained).unexplained == LEAST_UNEXPLAINED
+
+
+def test_classes_are_those_of_the_made_up_samples() -> None:
+    assert set(MADE.classes) == {*CENTRES, "other"}
