@@ -80,7 +80,8 @@ def few_labels(validation: CrossValidation, method: str, count: int, seed: int) 
     return FewLabels(
         method=method,
         labels=count,
-        mean=float(np.mean(merits)),
+        # Equal draws: their mean may be rounded to a hair's breadth beyond
+        mean=float(np.clip(np.mean(merits), min(merits), max(merits))),
         least=min(merits),
         greatest=max(merits),
     )
