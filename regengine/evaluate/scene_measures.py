@@ -169,18 +169,33 @@ def balanced_log_loss(scores: FloatArray, truth: IndexArray, weights: FloatArray
     return float(min(losses))
 
 
-def calibration_score(probabilities: FloatArray, outcomes: NDArray[np.bool_]) -> CalibrationScore:
-    """Compare probabilities with outcomes, both of any equal shape."""
+def calibration_score(
+    probabilities: FloatArray, outcomes: NDArray[np.bool_], weights: FloatArray | None = None
+) -> CalibrationScore:
+    """Compare probabilities with outcomes.
+
+    Parameters
+    ----------
+    probabilities, outcomes : ndarray of float64 and of bool, both of any equal shape
+        What was said, and what was so.
+    weights : ndarray of float64 of the same shape, optional
+        Votes; equal by default.
+
+    Returns
+    -------
+    CalibrationScore
+    """
     p, happened = probabilities.ravel(), outcomes.ravel().astype(float)
+    w = np.ones(len(p)) if weights is None else weights.ravel()
     bins = np.minimum((p * BINS).astype(int), BINS - 1)
-    counts = np.bincount(bins, minlength=BINS)
-    kept = counts > 0
-    mean = np.bincount(bins, p, BINS)[kept] / counts[kept]
-    frequency = np.bincount(bins, happened, BINS)[kept] / counts[kept]
+    votes = np.bincount(bins, w, BINS)
+    kept = votes > 0
+    mean = np.bincount(bins, w * p, BINS)[kept] / votes[kept]
+    frequency = np.bincount(bins, w * happened, BINS)[kept] / votes[kept]
     return CalibrationScore(
-        expected_error=float(np.sum(counts[kept] * np.abs(mean - frequency)) / counts.sum()),
-        brier=float(np.mean((p - happened) ** 2)),
+        expected_error=float(np.sum(votes[kept] * np.abs(mean - frequency)) / votes.sum()),
+        brier=float(np.average((p - happened) ** 2, weights=w)),
         mean_probability=mean,
         frequency=frequency,
-        counts=counts[kept].astype(np.intp),
+        counts=np.bincount(bins, minlength=BINS)[kept].astype(np.intp),
     )

@@ -45,7 +45,7 @@ class MethodReport:
     classes : list of ClassScore
         Of every class.
     calibration : CalibrationScore
-        Of the probabilities of all classes. Most are near 0, and rightly so.
+        Of the probabilities of all classes, every group one vote. Most are near 0, and rightly so.
     calibration_said : CalibrationScore
         Of the probability of the class that was said, which is the harder test.
     unexplained : int
@@ -151,18 +151,20 @@ def report_method(validation: CrossValidation, method: str) -> MethodReport:
     samples, truth = validation.samples, validation.truth
     answers, scored = validation.answers(method), scored_classes(samples)
     rows, places = validation.tested, np.arange(len(truth))
-    p, shown = answers.probabilities, samples.targets[rows]
+    p, shown, votes = answers.probabilities, samples.targets[rows], samples.weights[rows]
     return MethodReport(
         name=method,
         macro_f1=macro_f1(truth, answers.said, scored),
-        macro_f1_groups=macro_f1(truth, answers.said, scored, samples.weights[rows]),
+        macro_f1_groups=macro_f1(truth, answers.said, scored, votes),
         accuracy=float(np.mean(truth == answers.said)),
         confusion=confusion_matrix(truth, answers.said, len(samples.classes)),
         classes=class_scores(
             truth, answers.said, [samples.groups[i] for i in rows], samples.classes
         ),
-        calibration=calibration_score(p, shown),
-        calibration_said=calibration_score(p[places, answers.said], shown[places, answers.said]),
+        calibration=calibration_score(p, shown, np.repeat(votes[:, None], p.shape[1], axis=1)),
+        calibration_said=calibration_score(
+            p[places, answers.said], shown[places, answers.said], votes
+        ),
         unexplained=int(np.sum(~validation.explained())),
     )
 

@@ -13,7 +13,7 @@ from regengine.scene.labels import OTHER
 from regengine.scene.samples import FloatArray, Samples
 
 # Of training groups that their own classes should explain, so many are let fall
-QUANTILE = 0.02
+QUANTILE = 0.01
 HELD_OUT_FOLDS = 5
 
 

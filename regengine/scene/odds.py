@@ -21,8 +21,10 @@ LEAST_SLOPE, MOST_SLOPE = 1e-3, 1e2
 class Odds:
     """Score → probability.
 
-    ``floor + (ceiling - floor) * sigmoid(slope * score + offset)`` for each class; a photo that
-    the gate does not explain is `OTHER` with a probability of at least ``unexplained``, and
+    ``s = floor + (1 - floor) * sigmoid(slope * score + offset)`` for each class, and of that
+    ``s - (1 - ceiling) * s ** (1 / (1 - ceiling))``: it rises to the ceiling and is nearly s below,
+    so that a class of few photos is at no disadvantage where the picture leaves doubts. A photo
+    that the gate does not explain is `OTHER` with a probability of at least ``unexplained``, and
     anything else with at most the rest.
 
     Attributes
@@ -64,7 +66,9 @@ class Odds:
             Need not sum to one: a photo may show several classes.
         """
         curve = expit(self.slope * scores + self.offset)
-        p = np.asarray(self.floor + (self.ceiling - self.floor) * curve, np.float64)
+        s = self.floor + (1.0 - self.floor) * curve
+        bent = s - (1.0 - self.ceiling) * s ** (1.0 / (1.0 - self.ceiling))
+        p = np.asarray(np.clip(bent, self.floor, self.ceiling), np.float64)
         odd = ~explained
         let_in = p[odd, other]
         p[odd] = np.minimum(p[odd], 1.0 - self.unexplained)

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from regengine.scene.labels import OTHER, in_usual_order
 
+# As many groups as all simulated frames of a class count for: they must help where photos are few
+# and not outvote them where there are many
+SIMULATED_VOTES = 5.0
+
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
 
@@ -63,11 +67,14 @@ class Samples:
 
     @cached_property
     def weights(self) -> FloatArray:
-        """One vote a group: each photo counts as one over the size of its group, shape (N,)."""
-        inverse, counts = np.unique(np.array(self.groups), return_inverse=True, return_counts=True)[
-            1:
-        ]
-        return np.asarray(1.0 / counts[inverse], np.float64)
+        """One vote a group, shape (N,): each photo counts as one over the size of its group.
+
+        The simulated frames of a class share `SIMULATED_VOTES`, or have one each if that is less.
+        """
+        of, sizes = np.unique(np.array(self.groups), return_inverse=True, return_counts=True)[1:]
+        drawn = np.bincount(self.primary[self.simulated], minlength=len(self.classes))
+        shared = np.minimum(1.0, SIMULATED_VOTES / np.maximum(drawn, 1))[self.primary]
+        return np.where(self.simulated, shared, 1.0 / sizes[of])
 
     def subset(self, index: Sequence[int] | IndexArray | NDArray[np.bool_]) -> Samples:
         """Some of the rows, with the classes of all."""

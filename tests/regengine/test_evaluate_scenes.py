@@ -52,6 +52,15 @@ def test_brier_score_is_that_of_sklearn() -> None:
     assert calibration_score(p, happened).brier == pytest.approx(brier_score_loss(happened, p))
 
 
+def test_calibration_counts_votes() -> None:
+    p, happened = np.array([0.9, 0.9, 0.9]), np.array([True, False, False])
+    even = calibration_score(p, happened)
+    voted = calibration_score(p, happened, np.array([1.0, 0.5, 0.5]))
+    assert even.expected_error == pytest.approx(0.9 - 1 / 3)
+    assert voted.expected_error == pytest.approx(0.9 - 1 / 2)
+    assert voted.brier == pytest.approx((0.01 + 0.81) / 2)
+
+
 def test_calibration_error() -> None:
     honest = calibration_score(np.full((50, 2), 0.25), np.arange(100).reshape(50, 2) % 4 == 0)
     assert honest.expected_error == pytest.approx(0.0)

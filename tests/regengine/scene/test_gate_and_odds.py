@@ -25,7 +25,7 @@ def test_an_outlier_is_not_explained() -> None:
 def test_new_photos_of_known_classes_are_explained() -> None:
     """As many fall as the quantile says, within what 300 draws allow."""
     explained = GATE.explains(samples(100, seed=3, features=FEATURES).features)
-    assert 1.0 - explained.mean() < 4.0 * QUANTILE
+    assert 1.0 - explained.mean() < 5.0 * QUANTILE
 
 
 def test_odd_photos_that_are_called_other_do_not_open_the_gate() -> None:
@@ -88,6 +88,13 @@ def test_more_score_is_more_probability_to_the_end() -> None:
     odds = fitted(*drawn(400, 1.0))
     p = odds.probabilities(np.array([[5.0, 0.0], [9.0, 0.0], [14.0, 0.0]]), np.ones(3, bool), 1)
     assert p[0, 0] < p[1, 0] < p[2, 0] < 1.0
+
+
+def test_few_photos_of_a_class_are_no_disadvantage_in_doubt() -> None:
+    odds = Odds(slope=1.0, offset=0.0, floor=0.01, ceiling=np.array([0.98, 0.8]), unexplained=0.6)
+    p = odds.probabilities(np.array([[0.0, 0.0], [-2.0, -2.0], [9.0, 9.0]]), np.ones(3, bool), 1)
+    assert p[:2, 1] == pytest.approx(p[:2, 0], abs=0.01)
+    assert p[2] == pytest.approx([0.98, 0.8], abs=0.01)
 
 
 def test_what_the_gate_lets_fall_is_other() -> None:

@@ -125,6 +125,19 @@ def test_simulated_frames_teach_a_class_and_are_not_judged() -> None:
     assert model.answer(rows.mean(axis=0)).category == "moon"
 
 
+def test_simulated_frames_do_not_outvote_photos() -> None:
+    many = Samples(
+        features=np.zeros((103, 1)),
+        labels=tuple([("day",)] * 100 + [("moon",)] * 3),
+        groups=("a", "a", *map(str, range(101))),
+        simulated=np.array([False] * 2 + [True] * 101),
+        names=tuple(["x"] * 103),
+    )
+    assert many.weights[:2].tolist() == [0.5, 0.5]
+    assert many.weights[2:100].sum() == pytest.approx(5.0)
+    assert many.weights[100:].tolist() == [1.0, 1.0, 1.0]
+
+
 def test_too_few_photos_are_refused() -> None:
     few = MADE.subset([0, 1, 24, 25])
     with pytest.raises(ConfigError, match="two photos each that are not of one group"):
