@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from importlib.metadata import version
 
+from regengine.batch.mishaps import Mishap, mishap_of
 from regengine.batch.plan import Task
-from regengine.errors import RegengineError
 from regengine.frame_id import frame_id_of
 from regengine.records import printable, record_line
 from regengine.result import FrameResult, Reason
@@ -40,28 +39,19 @@ def attempt(process: Process, task: Task) -> FrameResult:
         to_tables([StoredFrame(frame_index=0, result=result)])
         record_line(result)
         return result
-    except RegengineError as error:
-        code, text = error.code, str(error)
-    except MemoryError:
-        code = "out_of_memory"
-        text = f"{task.path} needs more memory than there is: resize it, or use fewer --workers."
     except Exception as error:
-        logging.getLogger("regengine").debug("%s failed", task.path, exc_info=True)
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        code = "internal_error"
-        text = f"{task.path} met something unforeseen ({what}): please report it with the photo."
-    return failed(task, code, text, seconds=time.perf_counter() - start_s)
+        return failed(task, mishap_of(task.path, error), seconds=time.perf_counter() - start_s)
 
 
-def failed(task: Task, code: str, text: str, *, seconds: float = 0.0) -> FrameResult:
+def failed(task: Task, mishap: Mishap, *, seconds: float = 0.0) -> FrameResult:
     """The result of a photo that could not be processed.
 
     Parameters
     ----------
     task : Task
         The photo.
-    code, text : str
-        Reason, and its sentence.
+    mishap : Mishap
+        Why.
     seconds : float
         Time that was spent on it.
 
@@ -75,7 +65,7 @@ def failed(task: Task, code: str, text: str, *, seconds: float = 0.0) -> FrameRe
         sha256=task.sha256,
         verdict="failed",
         probability=None,
-        reasons=(Reason(code=code, text=printable(text)),),
+        reasons=(Reason(code=mishap.code, text=printable(mishap.text)),),
         engine_version=version("regengine"),
         seconds=seconds,
     )

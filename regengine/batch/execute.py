@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, TimeoutError, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -84,7 +84,7 @@ def execute_in_workers(
     pool = ProcessPool(
         max_workers=workers,
         context=get_context("spawn"),
-        initializer=_start_worker,
+        initializer=start_worker,
         initargs=[prepare],
     )
     running: dict[Future[FrameResult], Task] = {}
@@ -114,7 +114,8 @@ def execute_in_workers(
         pool.join()
 
 
-def _start_worker(prepare: Callable[[], None] | None) -> None:
+def start_worker(prepare: Callable[[], None] | None) -> None:
+    """Make a new process a worker; ``prepare`` is called in it."""
     # The workers share the cores among themselves; threads inside each would only compete.
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     if prepare is not None:
@@ -122,16 +123,11 @@ def _start_worker(prepare: Callable[[], None] | None) -> None:
 
 
 def _outcome(future: Future[FrameResult], task: Task, limit_s: float) -> FrameResult:
-    from pebble import ProcessExpired
-
     from regengine.batch.attempt import failed
+    from regengine.batch.mishaps import mishap_of
 
     try:
         return future.result()
-    except TimeoutError:
-        text = f"{task.path} took more than {limit_s:.0f} s and was given up: try it by itself."
-        return failed(task, "timed_out", text, seconds=limit_s)
-    except ProcessExpired as error:
-        why = f"exit code {error.exitcode}"
-        text = f"{task.path} made its worker process die ({why}): its file may be damaged."
-        return failed(task, "worker_died", text)
+    except Exception as error:
+        mishap = mishap_of(task.path, error, limit_s)
+        return failed(task, mishap, seconds=limit_s if mishap.code == "timed_out" else 0.0)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from regengine.batch.discover import find_photos
-from regengine.batch.execute import _start_worker
+from regengine.batch.execute import start_worker
 from regengine.batch.logs import configure_logging
 from regengine.batch.plan import Task, file_sha256
 from regengine.batch.progress import progress
@@ -283,7 +283,7 @@ def test_messages_are_json_lines_with_tracebacks(
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
-    _start_worker(partial(configure_logging, quiet=True, as_json=True))
+    start_worker(partial(configure_logging, quiet=True, as_json=True))
     assert os.environ["OMP_NUM_THREADS"] == "1"
     logger = logging.getLogger("regengine")
     logger.info("not said")

@@ -1,0 +1,46 @@
+"""A function over many photos: in order, and one that fails costs a sentence."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from regengine.batch.each import each_photo
+from regengine.batch.mishaps import Mishap
+from regengine.errors import FrameError
+
+
+def length_or_trouble(path: Path) -> int:
+    if path.name == "unreadable":
+        raise FrameError(f"{path} is no photo; give another")
+    if path.name == "bug":
+        raise ZeroDivisionError("by zero")
+    if path.name == "greedy":
+        raise MemoryError
+    if path.name == "deadly":
+        os._exit(7)
+    if path.name == "slow":
+        time.sleep(60.0)
+    return len(path.name)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_one_bad_photo_stops_nothing(workers: int) -> None:
+    names = ["a", "unreadable", "bb", "bug", "greedy", "ccc"]
+    photos = [Path(name) for name in names]
+    done = list(each_photo(photos, length_or_trouble, workers=workers))
+    assert [path for path, _ in done] == photos
+    values = [value.code if isinstance(value, Mishap) else value for _, value in done]
+    assert values == [1, "unreadable", 2, "internal_error", "out_of_memory", 3]
+    assert isinstance(done[3][1], Mishap)
+    assert "ZeroDivisionError: by zero" in done[3][1].text
+
+
+def test_a_dead_and_a_stuck_worker_cost_their_own_photos() -> None:
+    photos = [Path(name) for name in ("a", "deadly", "bb", "slow", "ccc")]
+    done = list(each_photo(photos, length_or_trouble, workers=2, limit_s=3.0))
+    values = [value.code if isinstance(value, Mishap) else value for _, value in done]
+    assert values == [1, "worker_died", 2, "timed_out", 3]
