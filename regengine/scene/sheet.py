@@ -15,6 +15,7 @@ import numpy as np
 
 from regengine.errors import StoreError
 from regengine.scene.picture import ScenePicture
+from regengine.scene.result import Scene
 from regengine.store.atomic import write_whole
 
 THUMBNAIL_PX = 240  # twice the height at which it is shown, for dense screens: some 8 kB each
@@ -74,6 +75,22 @@ def thumbnail(picture: ScenePicture) -> bytes:
     shown = np.rint(255.0 * np.clip(small[..., ::-1], 0.0, 1.0)).astype(np.uint8)
     coded = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY])[1]
     return bytes(coded)
+
+
+def entry_of(scene: Scene) -> SheetEntry:
+    """A classified photo as the sheet shows it."""
+    flags = [] if scene.disagreement is None else [scene.disagreement]
+    if not scene.explained:
+        flags.append("unlike all training photos")
+    return SheetEntry(
+        frame=scene.frame,
+        path=scene.path,
+        category=scene.category,
+        probabilities=scene.probabilities,
+        thumbnail=scene.thumbnail or b"",
+        flags=tuple(flags),
+        sharpness=None if scene.quality is None else scene.quality.sharpness,
+    )
 
 
 def write_sheet(path: Path, entries: Iterable[SheetEntry]) -> None:
