@@ -17,7 +17,7 @@ from regengine.scene.features import feature_names, measure_features
 from regengine.scene.model import ALSO_PROBABILITY, SceneModel
 from regengine.scene.model_file import load_scene_model
 from regengine.scene.picture import read_scene_picture
-from regengine.scene.quality import measure_quality
+from regengine.scene.quality import photo_quality, read_for_quality
 from regengine.scene.result import Scene
 from regengine.scene.sheet import thumbnail
 from regengine.tle import TleSet, load_tle_file
@@ -104,7 +104,9 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
         ephemeris=ephemeris,
         disagreement=contradiction,
         no_ephemeris=problem,
-        quality=measure_quality(path, picture) if inputs.quality else None,
+        quality=photo_quality(read_for_quality(path), picture, category)
+        if inputs.quality
+        else None,
         features=dict(zip(feature_names(), features.tolist(), strict=True))
         if inputs.features
         else None,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regengine.image import CLIPPED_FROM, read_display_rgb
 from regengine.scene.cloud import cloud_fraction
-from regengine.scene.picture import LEAST_DECODED_PX, ScenePicture, scene_picture
+from regengine.scene.picture import ScenePicture
 from regengine.scene.sharpness import Blur, measure_blur
 
 # Grey of this luminance is what a light meter aims at
@@ -53,9 +54,23 @@ class PhotoQuality:
     cloud_fraction: float | None
     exposure: Exposure
 
+    def record(self) -> dict[str, Any]:
+        """As it stands in a photo's NDJSON record."""
+        cloud = self.cloud_fraction
+        sigma_px = self.blur.sigma_px
+        return {
+            "sharpness": round(self.blur.sharpness, 3),
+            "blur": self.blur.kind,
+            "blur_sigma_px": None if sigma_px is None else round(sigma_px, 2),
+            "cloud_fraction": None if cloud is None else round(cloud, 3),
+            "exposure_stops": round(self.exposure.stops, 2),
+            "clipped_share": round(self.exposure.clipped, 4),
+            "black_share": round(self.exposure.black, 4),
+        }
 
-def read_for_quality(path: Path) -> tuple[NDArray[np.uint8], ScenePicture]:
-    """Read a photo once, at full resolution and as its scene is told.
+
+def read_for_quality(path: Path) -> NDArray[np.uint8]:
+    """Read a photo at full resolution, or nearly so if it is very large.
 
     Parameters
     ----------
@@ -64,23 +79,15 @@ def read_for_quality(path: Path) -> tuple[NDArray[np.uint8], ScenePicture]:
 
     Returns
     -------
-    rgb : ndarray of uint8, shape (h, w, 3)
+    ndarray of uint8, shape (h, w, 3)
         Red, green, blue, sRGB, as stored.
-    picture : ScenePicture
 
     Raises
     ------
     FrameError
         The file is no readable image, or damaged or cut short anywhere.
     """
-    import cv2
-
-    rgb = read_display_rgb(path, MOST_PX)[0]
-    # Whole blocks first, on bytes: four times faster than bringing all of it to floats
-    block = max(max(rgb.shape[:2]) // LEAST_DECODED_PX, 1)
-    size = max(rgb.shape[1] // block, 1), max(rgb.shape[0] // block, 1)
-    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-    return rgb, scene_picture(np.asarray(small, np.uint8))
+    return read_display_rgb(path, MOST_PX)[0]
 
 
 def photo_quality(rgb: NDArray[np.uint8], picture: ScenePicture, category: str) -> PhotoQuality:

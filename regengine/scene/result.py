@@ -10,7 +10,7 @@ from typing import Any
 
 from regengine.records import printable
 from regengine.scene.ephemeris import SceneEphemeris
-from regengine.scene.quality import Quality
+from regengine.scene.quality import PhotoQuality
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Scene:
         Code and sentence, where picture and ephemeris contradict each other.
     no_ephemeris : str or None
         Why Sun and Moon are not known.
-    quality : Quality or None
+    quality : PhotoQuality or None
         Where it was asked for.
     features : mapping of str to float or None
         Where they were asked for.
@@ -54,7 +54,7 @@ class Scene:
     ephemeris: SceneEphemeris | None = None
     disagreement: str | None = None
     no_ephemeris: str | None = None
-    quality: Quality | None = None
+    quality: PhotoQuality | None = None
     features: Mapping[str, float] | None = None
     thumbnail: bytes | None = None
 

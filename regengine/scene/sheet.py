@@ -89,7 +89,7 @@ def entry_of(scene: Scene) -> SheetEntry:
         probabilities=scene.probabilities,
         thumbnail=scene.thumbnail or b"",
         flags=tuple(flags),
-        sharpness=None if scene.quality is None else scene.quality.sharpness,
+        sharpness=None if scene.quality is None else scene.quality.blur.sharpness,
     )
 
 
