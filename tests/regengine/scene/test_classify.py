@@ -1,0 +1,156 @@
+"""From photos to scenes: any file gets an answer, and Sun and Moon decide what is open."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from benchmarks.simulate.scene_frames import draw
+from regengine.errors import ConfigError, FrameError
+from regengine.frame import FrameOptions
+from regengine.scene.classify import ClassifyInputs, also_shown, classify_photo, with_prior
+from regengine.scene.features import feature_names
+from regengine.scene.model_file import load_scene_model
+
+NIGHT = FrameOptions(
+    time_utc=datetime(2012, 3, 28, 15, 46, 41, tzinfo=UTC), nadir=(136.9, 35.7), altitude_km=391.0
+)
+NOON = FrameOptions(
+    time_utc=datetime(2012, 3, 28, 3, 0, tzinfo=UTC), nadir=(136.9, 35.7), altitude_km=391.0
+)
+
+
+@pytest.fixture(scope="module")
+def day_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated frame by day that none of the training's seeds has drawn."""
+    path = tmp_path_factory.mktemp("scenes") / "ISS030-E-1.png"
+    Image.fromarray(draw("day", np.random.default_rng(987_654))).save(path)
+    return path
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["cities", "day", "stars", "moon"]),
+        st.floats(0.001, 0.999),
+        min_size=1,
+    ),
+    st.floats(0.02, 1.0),
+)
+def test_equal_factors_move_nothing_and_all_stays_a_probability(
+    probabilities: dict[str, float], factor: float
+) -> None:
+    same = with_prior(probabilities, dict.fromkeys(probabilities, factor))
+    assert same == pytest.approx(probabilities, rel=1e-9)
+    moved = with_prior(probabilities, {"cities": factor, "moon": 0.02})
+    assert all(0.0 < p < 1.0 for p in moved.values())
+
+
+def test_the_hour_decides_what_the_picture_leaves_open() -> None:
+    open_question = {"cities": 0.5, "day": 0.5}
+    by_night = with_prior(open_question, {"cities": 1.0, "day": 0.02})
+    assert by_night["cities"] > 0.6 > 0.05 > by_night["day"]
+    sure = {"cities": 0.99, "day": 0.01}
+    assert with_prior(sure, {"cities": 0.02, "day": 1.0})["cities"] > 0.97
+
+
+def test_also_shown_is_what_it_rather_shows_than_not() -> None:
+    shown = {"cities": 0.9, "aurora": 0.6, "stars": 0.8, "day": 0.1}
+    assert also_shown(shown, "cities") == ("stars", "aurora")
+
+
+def test_a_day_frame(day_photo: Path) -> None:
+    scene = classify_photo(day_photo, ClassifyInputs(features=True, quality=True, thumbnails=True))
+    assert scene.frame == "ISS030-E-1"
+    assert scene.category == "day"
+    assert set(scene.probabilities) == set(load_scene_model().classes)
+    assert scene.ephemeris is None
+    assert scene.no_ephemeris is not None
+    assert scene.features is not None
+    assert tuple(scene.features) == feature_names()
+    assert scene.quality is not None
+    assert scene.thumbnail is not None
+    assert scene.thumbnail.startswith(b"\xff\xd8")
+
+
+def test_the_clock_agrees_or_is_suspected(day_photo: Path) -> None:
+    noon = classify_photo(day_photo, ClassifyInputs(frame=NOON))
+    assert noon.ephemeris is not None
+    assert noon.ephemeris.light == "day"
+    assert noon.disagreement is None
+    night = classify_photo(day_photo, ClassifyInputs(frame=NIGHT))
+    assert night.ephemeris is not None
+    assert night.ephemeris.light == "night"
+    assert night.category == "day"  # what is seen is not overruled
+    assert night.disagreement is not None
+    assert night.disagreement.startswith("clock_suspect: ")
+
+
+def test_the_answer_is_the_same_with_quality_and_without(day_photo: Path) -> None:
+    with_it = classify_photo(day_photo, ClassifyInputs(quality=True))
+    assert with_it.probabilities == classify_photo(day_photo, ClassifyInputs()).probabilities
+
+
+def odd_pictures(folder: Path) -> dict[str, Path]:
+    rng = np.random.default_rng(0)
+    rgb = rng.integers(0, 90, (300, 450, 3), dtype=np.uint8)
+    made = {
+        "grey.jpg": Image.fromarray(rgb[..., 0]),
+        "alpha.png": Image.fromarray(np.dstack([rgb, rgb[..., :1]])),
+        "cmyk.jpg": Image.fromarray(rgb).convert("CMYK"),
+        "palette.png": Image.fromarray(rgb).convert("P"),
+        "black.jpg": Image.new("RGB", (640, 426)),
+        "white.jpg": Image.new("RGB", (640, 426), (255, 255, 255)),
+        "panorama.jpg": Image.fromarray(np.resize(rgb, (100, 2000, 3))),
+        "large.jpg": Image.fromarray(cv2.resize(rgb, (4300, 2900))),
+    }
+    paths = {}
+    for name, image in made.items():
+        paths[name] = folder / name
+        image.save(paths[name])
+    deep = (rgb.astype(np.uint16) * 257)[..., ::-1]
+    for name in ("deep.png", "deep.tif"):
+        paths[name] = folder / name
+        cv2.imwrite(str(paths[name]), deep)
+    return paths
+
+
+def test_an_answer_for_any_kind_of_file(tmp_path: Path) -> None:
+    for name, path in odd_pictures(tmp_path).items():
+        scene = classify_photo(path, ClassifyInputs(quality=True))
+        assert scene.category in scene.probabilities, name
+        assert all(0.0 < p < 1.0 for p in scene.probabilities.values()), name
+
+
+def test_broken_exif_is_no_matter(tmp_path: Path, day_photo: Path) -> None:
+    path = tmp_path / "broken_exif.jpg"
+    picture = Image.open(day_photo).convert("RGB")
+    picture.save(path, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff\x12", quality=95)
+    assert classify_photo(path, ClassifyInputs()).category == "day"
+
+
+@pytest.mark.parametrize("cut", [200, 5_000])
+def test_a_file_cut_short_is_one_sentence(tmp_path: Path, day_photo: Path, cut: int) -> None:
+    whole = tmp_path / "whole.jpg"
+    Image.open(day_photo).convert("RGB").save(whole)
+    short = tmp_path / "short.jpg"
+    short.write_bytes(whole.read_bytes()[:cut])
+    with pytest.raises(FrameError, match=r"short\.jpg"):
+        classify_photo(short, ClassifyInputs())
+
+
+def test_a_picture_of_eight_pixels_is_one_sentence(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "tiny.png")
+    with pytest.raises(FrameError, match=r"8 x 8 pixels"):
+        classify_photo(tmp_path / "tiny.png", ClassifyInputs())
+
+
+def test_a_model_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.json"):
+        ClassifyInputs(model=tmp_path / "none.json").open()
