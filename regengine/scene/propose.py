@@ -63,7 +63,7 @@ def propose_clusters(scenes: Sequence[Scene], *, seed: int) -> list[Proposal]:
     """
     if len(scenes) < LEAST_PHOTOS:
         raise ConfigError(
-            f"{len(scenes)} photos make no clusters; give a folder with {LEAST_PHOTOS} or more."
+            f"clusters need {LEAST_PHOTOS} photos or more, not {len(scenes)}; give a larger folder."
         )
     features = np.array([list((scene.features or {}).values()) for scene in scenes], np.float64)
     clusters = fit_gmm(features, seed=seed)
