@@ -106,13 +106,17 @@ def _standardiser(part: Part, features: int) -> Standardiser:
 def _odds(part: Part, classes: int) -> Odds:
     odds = Odds(
         slope=_number(part, "slope"),
+        lead=_number(part, "lead"),
         offset=_number(part, "offset"),
         floor=_number(part, "floor"),
         ceiling=_array(part, "ceiling", classes),
         unexplained=_number(part, "unexplained"),
     )
-    if odds.slope <= 0.0 or not 0.0 < odds.floor < odds.ceiling.min() <= odds.ceiling.max() < 1.0:
-        raise ValueError("slope, floor and ceiling are not in order")
+    if (
+        min(odds.slope, odds.lead) <= 0.0
+        or not 0.0 < odds.floor < odds.ceiling.min() <= odds.ceiling.max() < 1.0
+    ):
+        raise ValueError("slope, lead, floor and ceiling are not in order")
     if not LEAST_UNEXPLAINED <= odds.unexplained < 1.0:
         raise ValueError(f"unexplained is not between {LEAST_UNEXPLAINED} and 1")
     return odds

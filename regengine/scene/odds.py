@@ -21,7 +21,8 @@ LEAST_SLOPE, MOST_SLOPE = 1e-3, 1e2
 class Odds:
     """Score → probability.
 
-    ``s = floor + (1 - floor) * sigmoid(slope * score + offset)`` for each class, and of that
+    ``s = floor + (1 - floor) * sigmoid(slope * score + lead * ahead + offset)`` for each class,
+    where ``ahead`` is how far its score is before the best of all others, and of that
     ``s - (1 - ceiling) * s ** (1 / (1 - ceiling))``: it rises to the ceiling and is nearly s below,
     so that a class of few photos is at no disadvantage where the picture leaves doubts. A photo
     that the gate does not explain is `OTHER` with a probability of at least ``unexplained``, and
@@ -29,8 +30,9 @@ class Odds:
 
     Attributes
     ----------
-    slope, offset : float
-        Of all classes together: a class of three photos has no curve of its own.
+    slope, lead, offset : float
+        Of all classes together: a class of three photos has no curve of its own. The lead tells
+        the class that is ahead of all others, however low its score.
     floor : float
         No probability is below.
     ceiling : ndarray of float64, shape (C,)
@@ -41,6 +43,7 @@ class Odds:
     """
 
     slope: float
+    lead: float
     offset: float
     floor: float
     ceiling: FloatArray
@@ -65,7 +68,7 @@ class Odds:
         ndarray of float64, shape (N, C)
             Need not sum to one: a photo may show several classes.
         """
-        curve = expit(self.slope * scores + self.offset)
+        curve = expit(self.slope * scores + self.lead * ahead(scores) + self.offset)
         s = self.floor + (1.0 - self.floor) * curve
         bent = s - (1.0 - self.ceiling) * s ** (1.0 / (1.0 - self.ceiling))
         p = np.asarray(np.clip(bent, self.floor, self.ceiling), np.float64)
@@ -74,6 +77,13 @@ class Odds:
         p[odd] = np.minimum(p[odd], 1.0 - self.unexplained)
         p[odd, other] = np.maximum(let_in, self.unexplained)
         return p
+
+
+def ahead(scores: FloatArray) -> FloatArray:
+    """How far each score is before the greatest other of its row; shape (N, C), C at least 2."""
+    two = np.sort(scores, axis=1)[:, -2:]
+    greatest = scores == two[:, 1:]
+    return np.where(greatest, scores - two[:, :1], scores - two[:, 1:])
 
 
 def most_probable(
@@ -119,11 +129,13 @@ def fit_odds(
     wanted = np.where(targets, (positive + 1.0) / (positive + 2.0), 1.0 / (negative + 2.0))
 
     def loss(parameters: FloatArray) -> float:
-        logit = np.exp(parameters[0]) * scores + parameters[1]
+        slope, lead = np.exp(parameters[:2])
+        logit = slope * scores + lead * leads + parameters[2]
         return float(np.sum(w * (np.logaddexp(0.0, logit) - wanted * logit)) / w.sum())
 
-    bounds = [(np.log(LEAST_SLOPE), np.log(MOST_SLOPE)), (-20.0, 20.0)]
-    found = minimize(loss, np.zeros(2), bounds=bounds, method="L-BFGS-B").x
+    leads, slopes = ahead(scores), (np.log(LEAST_SLOPE), np.log(MOST_SLOPE))
+    bounds = [slopes, slopes, (-20.0, 20.0)]
+    found = minimize(loss, [0.0, -2.0, 0.0], bounds=bounds, method="L-BFGS-B").x
     dropped = weights[~explained]
     strange = weights[~explained & targets[:, other]]
     ceiling = (groups + 1.0) / (groups + 2.0)
@@ -131,7 +143,8 @@ def fit_odds(
     most = max(float(ceiling[other]), LEAST_UNEXPLAINED)
     return Odds(
         slope=float(np.exp(found[0])),
-        offset=float(found[1]),
+        lead=float(np.exp(found[1])),
+        offset=float(found[2]),
         floor=float(1.0 / (groups.sum() + 2.0)),
         ceiling=ceiling,
         unexplained=float(np.clip(share, LEAST_UNEXPLAINED, most)),
