@@ -15,8 +15,9 @@ from regengine.scene.odds import Odds, most_probable
 from regengine.scene.samples import FloatArray, IndexArray
 from regengine.scene.supervised import Supervised
 
-# Another class is named beside the first if it is likelier there than not
-ALSO_PROBABILITY = 0.5
+# Another class is named beside the first from here on. Photos are mostly labelled with what they
+# show above all, so probabilities of what they show besides come out low.
+ALSO_PROBABILITY = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,7 @@ class SceneAnswer:
     probabilities : mapping of str to float
         Of every class; they need not sum to one.
     also : tuple of str
-        Other classes that are likelier there than not, the likeliest first.
+        Other classes of at least `ALSO_PROBABILITY`, the likeliest first.
     explained : bool
         False where the photo is unlike all that the model was trained on; it is `OTHER` then.
     log_likelihood : float
