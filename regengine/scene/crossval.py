@@ -104,13 +104,45 @@ class CrossValidation:
         """Whether gates that had not seen them explain the tested rows, shape (M,)."""
         return self._left_out(lambda f, rows: f.gate.explains(rows), features).astype(bool)
 
-    def odds(self, method: str, but: int | None = None) -> Odds:
-        """Curve from scores to probabilities, fitted to all folds but one."""
+    @cached_property
+    def _of_candidate(self) -> dict[Candidate, FloatArray]:
+        """Scores of tested rows by one supervised candidate in all folds, as asked for."""
+        return {}
+
+    def _alike(self, classifier: Classifier, method: str) -> FloatArray:
+        """Scores of tested rows by models of one scale: the same candidate in every fold."""
+        if isinstance(classifier, NamedClusters):
+            return self.scores(method)
+        candidate = classifier.candidate
+        if candidate not in self._of_candidate:
+            order = np.argsort(np.concatenate([fold.test for fold in self.folds]))
+            told = [
+                fit_supervised(candidate, self.samples.subset(fold.train)).scores(
+                    self.samples.features[fold.test]
+                )
+                for fold in self.folds
+            ]
+            self._of_candidate[candidate] = np.concatenate(told)[order]
+        return self._of_candidate[candidate]
+
+    def odds(self, method: str, classifier: Classifier, but: int | None = None) -> Odds:
+        """Curve from a classifier's scores to probabilities, fitted to all folds but one.
+
+        Parameters
+        ----------
+        method : str
+            One of `METHODS`.
+        classifier : NamedClusters or Supervised
+            Whose scores the curve is for: kinds of supervised models differ in scale, and folds
+            may have chosen others.
+        but : int, optional
+            Fold that is left out.
+        """
         samples, kept = self.samples, self.fold_of != but
         rows = self.tested[kept]
         simulated = samples.targets[samples.simulated].sum(axis=0)
         return fit_odds(
-            self.scores(method)[kept],
+            self._alike(classifier, method)[kept],
             samples.targets[rows],
             self.explained()[kept],
             samples.weights[rows],
@@ -125,7 +157,7 @@ class CrossValidation:
         probabilities = np.empty_like(scores)
         for number in range(len(self.folds)):
             now = self.fold_of == number
-            curve = self.odds(method, but=number)
+            curve = self.odds(method, self.fitted[number].classifiers[method], but=number)
             probabilities[now] = curve.probabilities(scores[now], explained[now], other)
         return Answers(
             probabilities=probabilities, said=most_probable(probabilities, explained, other)

@@ -119,7 +119,7 @@ def train_scene_model(
         method=method,
         classifier=fitted.classifiers[method],
         gate=fitted.gate,
-        odds=validation.odds(method),
+        odds=validation.odds(method, fitted.classifiers[method]),
         training=_record(validation, method, source),
     )
     return model, validation

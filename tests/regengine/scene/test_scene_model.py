@@ -42,7 +42,7 @@ def model(request, trained) -> SceneModel:
         trained[0],
         method=request.param,
         classifier=fitted.classifiers[request.param],
-        odds=validation.odds(request.param),
+        odds=validation.odds(request.param, fitted.classifiers[request.param]),
     )
 
 
