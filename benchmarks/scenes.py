@@ -150,7 +150,8 @@ def main(argv: list[str]) -> int:
     model, validation = train_scene_model(samples, source=source(samples), seed=options.seed)
     report = evaluate_scenes(validation, seed=options.seed)
     fields = star_fields(model, real / "starfields")
-    page = page_lines(argv, samples, report, fields)
+    told = [str(word) for word in argv if word != str(options.mistakes)]
+    page = page_lines([w for w in told if w != "--mistakes"], samples, report, fields)
     print("\n".join(page))
     if options.model:
         write_scene_model(options.model, model)

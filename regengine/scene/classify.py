@@ -22,6 +22,9 @@ from regengine.scene.result import Scene
 from regengine.scene.sheet import thumbnail
 from regengine.tle import TleSet, load_tle_file
 
+# One sigma along the track, from which on the Sun's elevation is worse than 10 degrees
+MOST_ALONG_KM = 1100.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifyInputs:
@@ -156,9 +159,12 @@ def _ephemeris(
     """Sun and Moon for a photo, or why they are not known."""
     frame: Frame = read_frame(path, records=records, options=inputs.frame)
     try:
-        ephemeris = scene_ephemeris(choose_position(frame, tles))
+        position = choose_position(frame, tles)
     except EphemerisError as error:
         return None, str(error)
+    if position.sigma_along_km > MOST_ALONG_KM:
+        return None, f"the place below the camera is known to {position.sigma_along_km:.0f} km only"
+    ephemeris = scene_ephemeris(position)
     return ephemeris, None if ephemeris is not None else f"{path} says no time"
 
 

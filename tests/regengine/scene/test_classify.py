@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import cv2
@@ -18,6 +18,7 @@ from regengine.frame import FrameOptions
 from regengine.scene.classify import ClassifyInputs, also_shown, classify_photo, with_prior
 from regengine.scene.features import feature_names
 from regengine.scene.model_file import load_scene_model
+from tests.tle_lines import Elements
 
 NIGHT = FrameOptions(
     time_utc=datetime(2012, 3, 28, 15, 46, 41, tzinfo=UTC), nadir=(136.9, 35.7), altitude_km=391.0
@@ -90,6 +91,19 @@ def test_the_clock_agrees_or_is_suspected(day_photo: Path) -> None:
     assert night.category == "day"  # what is seen is not overruled
     assert night.disagreement is not None
     assert night.disagreement.startswith("clock_suspect: ")
+
+
+def test_an_old_element_set_tells_no_hour(day_photo: Path, tmp_path: Path) -> None:
+    """After sixty days the station may be anywhere on its orbit: no hour, no suspicion."""
+    tle = tmp_path / "iss.txt"
+    tle.write_text(Elements().text())
+    epoch = Elements().epoch
+    for days, known in ((1, True), (60, False)):
+        frame = FrameOptions(time_utc=epoch + timedelta(days=days))
+        scene = classify_photo(day_photo, ClassifyInputs(tle=tle, frame=frame))
+        assert (scene.ephemeris is not None) == known
+    assert scene.no_ephemeris is not None
+    assert "km only" in scene.no_ephemeris
 
 
 def test_the_answer_is_the_same_with_quality_and_without(day_photo: Path) -> None:
