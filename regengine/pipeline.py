@@ -1,4 +1,4 @@
-"""One photo from file to result: read, place the camera, register, draw."""
+"""One photo from file to result: read, tell the scene, place the camera, register, draw."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ from regengine.overlay import draw_result
 from regengine.position import choose_position
 from regengine.register import RegisterParams, register_frame
 from regengine.result import FrameResult, Reason
+from regengine.scene.features import measure_features
+from regengine.scene.model import SceneAnswer
+from regengine.scene.model_file import load_scene_model
+from regengine.scene.picture import read_scene_picture
+from regengine.scene.worth_trying import not_worth_trying
 from regengine.shared_knowledge import FrameFacts, facts_of_frame
 from regengine.tle import TleSet, load_tle_file
 
@@ -100,7 +105,11 @@ def process_photo(path: Path, inputs: RunInputs, hints: Hints | None = None) -> 
     start_s = time.perf_counter()
     light_map, tles, records = inputs.open()
     frame = read_frame(path, records=records, options=inputs.frame)
-    result = _register(frame, tles, light_map, inputs, hints)
+    scene = load_scene_model().answer(measure_features(read_scene_picture(path)))
+    result = _register(frame, scene, tles, light_map, inputs, hints)
+    result = replace(
+        result, category=scene.category, category_probability=scene.probabilities[scene.category]
+    )
     # A map without a product name goes by its files.
     lights = result.lights or ", ".join(map_path.name for map_path in inputs.lights)
     result = replace(result, lights=lights, seconds=time.perf_counter() - start_s)
@@ -139,6 +148,7 @@ def facts_of_photo(path: Path, inputs: RunInputs) -> FrameFacts | None:
 
 def _register(
     frame: Frame,
+    scene: SceneAnswer,
     tles: TleSet | None,
     light_map: LightMap,
     inputs: RunInputs,
@@ -147,6 +157,9 @@ def _register(
     position: CameraPosition | None = None
     try:
         position = choose_position(frame, tles)
+        futile = None if inputs.register.any_category else not_worth_trying(scene)
+        if futile is not None:
+            return no_match_result(frame, position, light_map.info, futile)
         if hints is None:
             return register_frame(frame, position, light_map, inputs.register)
         result = register_frame(frame, position, light_map, inputs.register, hints)

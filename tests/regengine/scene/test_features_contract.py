@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from regengine.scene.features import Family, families, feature_names, measure_features
 from regengine.scene.picture import scene_picture
+from tests.conftest import ROOT
 from tests.regengine.scene.drawn import DRAWINGS, drawing
 
 FAMILIES = families()
@@ -113,3 +114,10 @@ def test_all_features_in_one_row() -> None:
     row = measure_features(scene_picture(drawing("night city")))
     assert row.shape == (len(feature_names()),)
     assert len(set(feature_names())) == len(feature_names())
+
+
+def test_the_page_lists_every_family() -> None:
+    page = (ROOT / "docs" / "methods" / "scenes.md").read_text(encoding="utf-8")
+    for family in FAMILIES:
+        assert f"| `{family.name}` | {len(family.meaning)} |" in page
+    assert f"{len(feature_names())} numbers in {len(FAMILIES)} families" in page
