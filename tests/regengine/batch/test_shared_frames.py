@@ -52,7 +52,8 @@ def test_a_hard_frame_is_solved_with_its_neighbours_and_not_alone(
         result = results[path.name]
         assert result.verdict == "accepted", path.name
         assert result.solved is not None
-        assert result.solved.along_track_offset_s == pytest.approx(BEHIND_S, abs=1.5)
+        # Two seconds are 15 km along the track, which a tilt of two degrees undoes
+        assert result.solved.along_track_offset_s == pytest.approx(BEHIND_S, abs=2.0)
         middle = truth.width_px / 2.0, truth.height_px / 2.0
         lon, lat, _ = truth.ground([middle[0]], [middle[1]])
         x, y = result.solved.camera.lonlat_to_pixel(lon, lat)

@@ -12,6 +12,7 @@ from regengine import search
 from regengine.candidates import Candidate, Look
 from regengine.confidence import default_accept_probability, probability
 from regengine.enough import (
+    CONFIRMED_LOG10_ODDS,
     EVEN_NCC,
     LONELY_LOG10_ODDS,
     LONELY_MARGIN,
@@ -20,7 +21,13 @@ from regengine.enough import (
     PROVEN_MARGIN,
     PROVEN_PICTURE_LOG10_ODDS,
 )
-from regengine.evidence import CLEAR_MARGIN, FEW_TOWNS, log10_tried
+from regengine.evidence import (
+    CLEAR_MARGIN,
+    FEW_TOWNS,
+    PRECISE_PX,
+    PRECISE_SPREAD,
+    log10_tried,
+)
 from regengine.finalists import Aligned, Finalist
 from regengine.hypotheses import PhotoLights
 from regengine.proven import Proven
@@ -153,10 +160,10 @@ def test_the_search_ends_with_strong_evidence_alone(proven: Proven) -> None:
 def test_evened_pictures_that_agree_as_no_wrong_camera_does_end_the_search(
     proven: Proven,
 ) -> None:
-    """Odds that the search's length has eaten up do not keep it going."""
+    """One of towns and patches that confirms is enough: the search's length eats up the other."""
     alone = {
-        "town_log10_odds": 0.0,
-        "patch_log10_odds": -2.0,
+        "town_log10_odds": -2.0,
+        "patch_log10_odds": CONFIRMED_LOG10_ODDS + 4.0,
         "runner_up_log10_odds": -8.0,
         "ncc": 0.6,
         "runner_up_ncc": 0.25,
@@ -170,9 +177,21 @@ def test_evened_pictures_that_agree_as_no_wrong_camera_does_end_the_search(
         ("even_ncc", EVEN_NCC - 0.01),
         ("runner_up_even_ncc", EVEN_NCC + 0.11 - CLEAR_MARGIN),
         ("field_share", 0.5),
+        ("patch_log10_odds", CONFIRMED_LOG10_ODDS - 0.1),
+        ("held_out_residual_px", 1.1 * PRECISE_PX),
+        ("spread_share", 1.1 * PRECISE_SPREAD),
     ):
         assert not SearchState(best=with_evidence(proven, **{**alone, figure: value})).proven
-    doubtful = with_evidence(proven, **{**alone, "town_log10_odds": -8.0, "runner_up_ncc": 0.5})
+    poor = {
+        "town_log10_odds": -8.0,
+        "patch_log10_odds": CONFIRMED_LOG10_ODDS,
+        "met_towns": FEW_TOWNS,
+        "patches": 3,
+        "held_out_residual_px": 0.95 * PRECISE_PX,
+        "picture_log10_odds": -3.0,
+        "runner_up_ncc": 0.6,
+    }
+    doubtful = with_evidence(proven, **{**alone, **poor})
     assert probability(doubtful.evidence) < default_accept_probability()
     assert not SearchState(best=doubtful).proven
 
@@ -197,7 +216,7 @@ def test_a_picture_that_is_no_chance_ends_the_search(proven: Proven) -> None:
     for figure, value in (
         ("picture_log10_odds", PROVEN_PICTURE_LOG10_ODDS - 0.1),
         ("runner_up_picture_log10_odds", 0.1),
-        ("town_log10_odds", -8.0),
+        ("held_out_residual_px", 1.1 * PRECISE_PX),
     ):
         assert not SearchState(best=with_evidence(proven, **{**picture, figure: value})).proven
 

@@ -148,14 +148,28 @@ def test_a_narrow_rival_worth_less_than_the_runner_up_changes_nothing(proven: Pr
 
 def test_proofs_are_ordered_by_probability(proven: Proven) -> None:
     """Odds alone do not make up for a twin that fits as well."""
+    alike = {
+        "ncc": 0.4,
+        "even_ncc": 0.25,
+        "met_towns": 10,
+        "patches": 6,
+        "held_out_residual_px": 1.2,
+        "picture_log10_odds": -1.0,
+        "runner_up_picture_log10_odds": -1.0,
+    }
     twin = with_evidence(
-        proven, ncc=0.4, runner_up_ncc=0.4, coarse_z=2.0, town_log10_odds=0.0, patch_log10_odds=0.0
+        proven,
+        **alike,
+        runner_up_ncc=0.4,
+        runner_up_even_ncc=0.25,
+        town_log10_odds=0.0,
+        patch_log10_odds=0.0,
     )
     alone = with_evidence(
         elsewhere(proven),
-        ncc=0.4,
+        **alike,
         runner_up_ncc=0.1,
-        coarse_z=9.0,
+        runner_up_even_ncc=0.05,
         town_log10_odds=-1.0,
         patch_log10_odds=-1.0,
     )
