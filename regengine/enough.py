@@ -16,7 +16,7 @@ LONELY_Z = 8.0
 # does
 EVEN_NCC = 0.2
 # and so does such a one whose picture one of ten thousand searches would bring about by chance;
-# some 80 wrong finalists of the training half stayed below 0
+# of 107 proposals of the training half that were elsewhere four were above 0, the largest 1.5
 PROVEN_PICTURE_LOG10_ODDS = 4.0
 # and all of that only where towns or patches say so, too: they fall first when the place is right
 # and the fit is not, and then a search that goes on often finds the better camera

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.background import diffuse_background, hot_pixels
+from detectors.captions import caption_strips
 from detectors.foreground import blank_parts, window_frames
 from detectors.grainy_light import grainy_light
 from detectors.hardware import hardware_mask
@@ -48,10 +49,7 @@ FLAT_SHARE = 0.2
 # City cores saturate in patches; what is white over a solid disc of this size is no city
 GLARE_KM = 10.0
 LEAST_GLARE_PX = 7
-# A caption strip: rows that are mostly white, from the border at most this far in
-CAPTION_SHARE = 0.6
-CAPTION_REACH = 0.12
-CAPTION_START_PX = 3
+CAPTION_MARGIN_PX = 3
 DAY_LIGHT = 0.18  # median linear luminance of a frame exposed for daylight (mid grey)
 # and its darkest tenth is brighter than this: that of such photographs of ground by day has 0.12
 # and more, lightning over half a night frame leaves it at 0.04
@@ -204,20 +202,7 @@ def glare(light: LinearLight, sample_km: float) -> NDArray[np.bool_]:
 
 def captions(light: LinearLight) -> NDArray[np.bool_]:
     """White strips along the picture's borders, as archives print captions into."""
-    masked = np.zeros(light.light.shape, bool)
-    white = light.saturated > 0.5
-    for axis in (0, 1):
-        share = white.mean(axis=1 - axis)
-        for step in (1, -1):
-            rows = share[::step] >= CAPTION_SHARE
-            # Letters in the strip and the blur at its edge: as far as the last white row in reach
-            reach = int(CAPTION_REACH * len(rows)) + 1
-            found = np.flatnonzero(rows[:reach])
-            if rows[:CAPTION_START_PX].any() and len(found):
-                depth = int(found[-1]) + 3
-                strip = np.s_[:depth] if step == 1 else np.s_[-depth:]
-                np.moveaxis(masked, axis, 0)[strip] = True
-    return masked
+    return caption_strips(light.saturated > 0.5, margin_px=CAPTION_MARGIN_PX)
 
 
 def nominal_camera(frame: Frame, position: CameraPosition) -> tuple[Camera, bool]:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from regengine.errors import EphemerisError, FrameError, LightMapError
 from regengine.frame import Frame, FrameOptions, read_frame
-from regengine.frame_records import FrameRecords, load_frame_records
+from regengine.frame_records import FrameRecords
 from regengine.hints import SOURCE, Hints, replaces
 from regengine.lights.map import LightMap, open_light_map
+from regengine.opened import element_sets, frame_records
 from regengine.outcome import no_match_result
 from regengine.overlay import draw_result
 from regengine.position import choose_position
@@ -26,7 +27,7 @@ from regengine.scene.model_file import load_scene_model
 from regengine.scene.picture import read_scene_picture
 from regengine.scene.worth_trying import not_worth_trying
 from regengine.shared_knowledge import FrameFacts, facts_of_frame
-from regengine.tle import TleSet, load_tle_file
+from regengine.tle import TleSet
 
 if TYPE_CHECKING:
     from regengine.orbit import CameraPosition
@@ -73,8 +74,8 @@ class RunInputs:
         LightMapError, EphemerisError, ConfigError
             If one of them cannot be used.
         """
-        tles = None if self.tle is None else _element_sets(self.tle)
-        records = None if self.metadata is None else _records(self.metadata)
+        tles = None if self.tle is None else element_sets(self.tle)
+        records = None if self.metadata is None else frame_records(self.metadata)
         return _light_map(self.lights), tles, records
 
 
@@ -172,16 +173,6 @@ def _register(
             raise
         reason = Reason(code=error.code, text=str(error))
     return no_match_result(frame, position, light_map.info, reason)
-
-
-@lru_cache(maxsize=4)
-def _element_sets(path: Path) -> TleSet:
-    return load_tle_file(path)
-
-
-@lru_cache(maxsize=4)
-def _records(path: Path) -> FrameRecords:
-    return load_frame_records(path)
 
 
 @lru_cache(maxsize=4)

@@ -128,26 +128,15 @@ def scenes(
 
     from regengine.batch.logs import configure_logging
     from regengine.batch.progress import progress
+    from regengine.commands.train import labelled_samples
     from regengine.evaluate.scene_figures import draw_mistakes, draw_report
     from regengine.evaluate.scene_report import report_facts, report_lines
     from regengine.evaluate.scenes import evaluate_scenes
     from regengine.scene.crossval import cross_validate
     from regengine.scene.folds import grouped_folds
-    from regengine.scene.labels import read_scene_labels
-    from regengine.scene.measuring import measure_photos
-    from regengine.scene.training import check_samples, samples_of
 
     configure_logging(quiet=quiet, as_json=log_json)
-    wanted = read_scene_labels(labels)
-    if not any(label.path.exists() for label in wanted):
-        typer.echo(
-            f"Error: {labels} names no photo that is there: paths count from its folder.", err=True
-        )
-        raise typer.Exit(EXIT_NOT_STARTED)
-    with progress(len(wanted), quiet=quiet, doing="measuring") as advance:
-        read, features = measure_photos(wanted, advance=advance)
-    samples = samples_of(read, features)
-    check_samples(samples)
+    samples, complete = labelled_samples(labels, quiet=quiet)
     with progress(len(grouped_folds(samples, seed=seed)), quiet=quiet, doing="training") as advance:
         validation = cross_validate(samples, seed=seed, advance=advance)
     report = evaluate_scenes(validation, seed=seed)
@@ -158,7 +147,7 @@ def scenes(
     if plot is not None:
         draw_report(report, plot)
         draw_mistakes(report.mistakes, plot)
-    if len(read) < len(wanted):
+    if not complete:
         raise typer.Exit(EXIT_FRAMES_FAILED)
 
 

@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from regengine.scene.model import SceneModel
+    from regengine.scene.samples import Samples
 
 EXIT_FRAMES_FAILED = 1
 EXIT_NOT_STARTED = 3
@@ -41,15 +42,40 @@ def main(
     from regengine.batch.progress import progress
     from regengine.errors import ConfigError
     from regengine.scene.folds import grouped_folds
-    from regengine.scene.labels import read_scene_labels
-    from regengine.scene.measuring import measure_photos
     from regengine.scene.model_file import write_scene_model
-    from regengine.scene.training import check_samples, samples_of, train_scene_model
+    from regengine.scene.training import train_scene_model
 
     configure_logging(quiet=quiet, as_json=log_json)
-    wanted = read_scene_labels(labels)
     if not out.absolute().parent.is_dir():
         raise ConfigError(f"--out {out}: there is no folder {out.absolute().parent}; make it.")
+    samples, complete = labelled_samples(labels, quiet=quiet)
+    with progress(len(grouped_folds(samples, seed=seed)), quiet=quiet, doing="training") as advance:
+        model, _ = train_scene_model(samples, source=labels.name, seed=seed, advance=advance)
+    write_scene_model(out, model)
+    if as_json:
+        typer.echo(json.dumps({"model": str(out), **summary(model)}))
+    else:
+        typer.echo("\n".join(summary_lines(model, out)))
+    if not complete:
+        raise typer.Exit(EXIT_FRAMES_FAILED)
+
+
+def labelled_samples(labels: Path, *, quiet: bool) -> tuple[Samples, bool]:
+    """Features of labelled photos, measured with a bar, and whether all could be read.
+
+    Raises
+    ------
+    ConfigError
+        If the labels cannot be used, or too few photos are labelled.
+    typer.Exit
+        If none of the photos is there.
+    """
+    from regengine.batch.progress import progress
+    from regengine.scene.labels import read_scene_labels
+    from regengine.scene.measuring import measure_photos
+    from regengine.scene.training import check_samples, samples_of
+
+    wanted = read_scene_labels(labels)
     if not any(label.path.exists() for label in wanted):
         typer.echo(
             f"Error: {labels} names no photo that is there: paths count from its folder.", err=True
@@ -59,15 +85,7 @@ def main(
         read, features = measure_photos(wanted, advance=advance)
     samples = samples_of(read, features)
     check_samples(samples)
-    with progress(len(grouped_folds(samples, seed=seed)), quiet=quiet, doing="training") as advance:
-        model, _ = train_scene_model(samples, source=labels.name, seed=seed, advance=advance)
-    write_scene_model(out, model)
-    if as_json:
-        typer.echo(json.dumps({"model": str(out), **summary(model)}))
-    else:
-        typer.echo("\n".join(summary_lines(model, out)))
-    if len(read) < len(wanted):
-        raise typer.Exit(EXIT_FRAMES_FAILED)
+    return samples, len(read) == len(wanted)
 
 
 def summary(model: SceneModel) -> dict[str, object]:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 from regengine.errors import EphemerisError
 from regengine.frame import Frame, FrameOptions, read_frame
 from regengine.frame_id import frame_id_of
-from regengine.frame_records import FrameRecords, load_frame_records
+from regengine.frame_records import FrameRecords
+from regengine.opened import element_sets, frame_records
 from regengine.position import choose_position
 from regengine.scene.ephemeris import SceneEphemeris, disagreement, prior, scene_ephemeris
 from regengine.scene.features import feature_names, measure_features
-from regengine.scene.model import ALSO_PROBABILITY, SceneModel
+from regengine.scene.model import SceneModel, also_shown
 from regengine.scene.model_file import load_scene_model
 from regengine.scene.picture import read_scene_picture
 from regengine.scene.quality import photo_quality, read_for_quality
 from regengine.scene.result import Scene
 from regengine.scene.sheet import thumbnail
-from regengine.tle import TleSet, load_tle_file
+from regengine.tle import TleSet
 
 # One sigma along the track, from which on the Sun's elevation is worse than 10 degrees
 MOST_ALONG_KM = 1100.0
@@ -58,8 +58,8 @@ class ClassifyInputs:
         ConfigError, EphemerisError
             If one of them cannot be used.
         """
-        tles = None if self.tle is None else _element_sets(self.tle)
-        records = None if self.metadata is None else _records(self.metadata)
+        tles = None if self.tle is None else element_sets(self.tle)
+        records = None if self.metadata is None else frame_records(self.metadata)
         return load_scene_model(self.model), tles, records
 
 
@@ -147,12 +147,6 @@ def with_prior(
     return moved
 
 
-def also_shown(probabilities: Mapping[str, float], category: str) -> tuple[str, ...]:
-    """Classes beside the first that a photo rather shows than not, the likeliest first."""
-    shown = [n for n, p in probabilities.items() if p >= ALSO_PROBABILITY and n != category]
-    return tuple(sorted(shown, key=lambda name: -probabilities[name]))
-
-
 def _ephemeris(
     path: Path, inputs: ClassifyInputs, tles: TleSet | None, records: FrameRecords | None
 ) -> tuple[SceneEphemeris | None, str | None]:
@@ -166,13 +160,3 @@ def _ephemeris(
         return None, f"the place below the camera is known to {position.sigma_along_km:.0f} km only"
     ephemeris = scene_ephemeris(position)
     return ephemeris, None if ephemeris is not None else f"{path} says no time"
-
-
-@lru_cache(maxsize=4)
-def _element_sets(path: Path) -> TleSet:
-    return load_tle_file(path)
-
-
-@lru_cache(maxsize=4)
-def _records(path: Path) -> FrameRecords:
-    return load_frame_records(path)

@@ -140,11 +140,18 @@ class SceneModel:
         rows = np.asarray(features, np.float64)[None]
         p, explained = self.probabilities(rows)
         first = int(most_probable(p, explained, self.classes.index(OTHER))[0])
-        beside = [i for i in np.argsort(-p[0], kind="stable") if p[0, i] >= ALSO_PROBABILITY]
+        category = self.classes[first]
+        probabilities = dict(zip(self.classes, p[0].tolist(), strict=True))
         return SceneAnswer(
-            category=self.classes[first],
-            probabilities=dict(zip(self.classes, p[0].tolist(), strict=True)),
-            also=tuple(self.classes[i] for i in beside if i != first),
+            category=category,
+            probabilities=probabilities,
+            also=also_shown(probabilities, category),
             explained=bool(explained[0]),
             log_likelihood=float(self.gate.clusters.log_likelihood(rows)[0]),
         )
+
+
+def also_shown(probabilities: Mapping[str, float], category: str) -> tuple[str, ...]:
+    """Classes beside the first that a photo rather shows than not, the likeliest first."""
+    shown = [n for n, p in probabilities.items() if p >= ALSO_PROBABILITY and n != category]
+    return tuple(sorted(shown, key=lambda name: -probabilities[name]))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.captions import CAPTION_SHARE, caption_strips
 from regengine.decoding import decoding
 from regengine.image import LUMINANCE_WEIGHTS, read_display_rgb
 from regengine.image_header import ImageHeader, read_image_header
@@ -21,9 +22,7 @@ SIDE_PX = 512
 # A JPEG is decoded at the smallest of 1/2, 1/4 or 1/8 that still has this many pixels: 3 times
 # faster at 12 megapixels.
 LEAST_DECODED_PX = 1000
-# A caption strip: rows that are mostly white, from the border at most this far in
-CAPTION_SHARE = 0.6
-CAPTION_REACH = 0.12
+CAPTION_MARGIN_PX = 2
 CAPTION_WHITE = 250.0 / 255.0
 
 
@@ -182,16 +181,7 @@ def _small_jpeg(header: ImageHeader) -> NDArray[np.uint8] | None:
 
 def _captions(rgb: NDArray[np.float32]) -> NDArray[np.bool_]:
     """White strips along the borders, as archives print captions into."""
-    masked = np.zeros(rgb.shape[:2], bool)
     white = rgb.min(axis=2) > CAPTION_WHITE
-    for axis in (0, 1):
-        share = white.mean(axis=1 - axis)
-        for step in (1, -1):
-            rows = share[::step] >= CAPTION_SHARE
-            reach = int(CAPTION_REACH * len(rows)) + 1
-            if rows[:2].any():
-                depth = int(np.flatnonzero(rows[:reach])[-1]) + 2
-                strip = np.s_[:depth] if step == 1 else np.s_[-depth:]
-                np.moveaxis(masked, axis, 0)[strip] = True
-    # A picture that is white all over has no caption
-    return masked if not masked.all() and not white.mean() > CAPTION_SHARE else masked & False
+    if white.mean() > CAPTION_SHARE:  # a picture that is white all over has no caption
+        return np.zeros(white.shape, bool)
+    return caption_strips(white, margin_px=CAPTION_MARGIN_PX)

@@ -70,6 +70,7 @@ def scene_record(scene: Scene) -> dict[str, Any]:
         "also": list(scene.also),
         "unlike_training": not scene.explained,
         "ephemeris": None if scene.ephemeris is None else scene.ephemeris.record(),
+        "no_ephemeris": scene.no_ephemeris and printable(scene.no_ephemeris),
         "disagreement": scene.disagreement,
     }
     if quality is not None:

@@ -40,7 +40,8 @@ def test_a_record_a_photo(folder: Path) -> None:
     assert [Path(r["path"]).name for r in records] == sorted(p.name for p in folder.iterdir())
     assert list(records[0]) == [
         *("frame", "path", "category", "probabilities", "also", "unlike_training"),
-        *("ephemeris", "disagreement", "sharpness", "blur", "blur_sigma_px", "cloud_fraction"),
+        *("ephemeris", "no_ephemeris", "disagreement"),
+        *("sharpness", "blur", "blur_sigma_px", "cloud_fraction"),
         *("exposure_stops", "clipped_share", "black_share"),
     ]
     right = [r["category"] == r["frame"].split("_")[0] for r in records]
