@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from detectors import registry
-from detectors.types import LightDetections
+from detectors.types import LightDetections, LightDetector
 
 SOURCE = """
 from dataclasses import dataclass
@@ -58,4 +58,4 @@ def test_two_of_one_name_are_refused(tmp_path, monkeypatch, fresh):
 
 def test_a_module_without_a_method_is_refused():
     with pytest.raises(TypeError, match="must define one class"):
-        registry.only_detector(types.ModuleType("lights_empty"))
+        registry.only_detector(types.ModuleType("lights_empty"), LightDetector)
