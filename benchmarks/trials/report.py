@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.registration_report import NONE, number, table, title_lines
 from benchmarks.trials import headline
+from benchmarks.trials.ablation import ablation_lines
 from benchmarks.trials.failures import (
     missed_lines,
     problem_lines,
@@ -46,6 +47,8 @@ class Page:
         Trials of one half, ordered by seed.
     peers : sequence of Row
         The peers' answers; empty without.
+    ablations : sequence of sequence of Row
+        Runs that left ways of proposing cameras out.
     command, note : str
         What was run, and a sentence on world and map.
     figures : str
@@ -58,6 +61,7 @@ class Page:
     command: str
     note: str
     peers: Sequence[Row] = ()
+    ablations: Sequence[Sequence[Row]] = ()
     figures: str = ""
     drawn: tuple[str, ...] = ()
 
@@ -80,6 +84,7 @@ def page_lines(page: Page) -> list[str]:
         ("Probability", probability_lines(page)),
         ("Seconds", [*seconds_lines(rows), *figure_lines(page, "seconds", "Seconds")]),
         ("Other methods", peer_lines(rows, page.peers) if page.peers else []),
+        ("What each way of proposing brings", ablation_lines(rows, page.ablations)),
         ("Wrong and accepted", wrong_lines(rows)),
         ("Registrable trials that were missed, by reason", reason_lines(rows)),
         ("The best-lit of them", missed_lines(rows)),

@@ -177,6 +177,7 @@ def run_trials(
         "commit": commit(),
         "map": settings.lights.name if settings.lights else "",
         "budget_s": settings.register.max_seconds,
+        "methods": "+".join(settings.register.methods),
     }
 
     def keep(columns: Columns) -> None:

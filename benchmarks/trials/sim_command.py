@@ -40,6 +40,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=",".join(METHODS),
         help="what may propose cameras: an ablation leaves some out",
     )
+    group.add_argument(
+        "--ablation",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="tables of runs with other --methods, to stand beside",
+    )
     group.add_argument("--workers", type=int, default=1, help="processes, one thread each")
     group.add_argument("--peers", type=int, default=0, help="ask other methods about so many")
     group.add_argument("--report-only", action="store_true", help="no trial is run")
@@ -90,7 +97,7 @@ def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]
     if not given.table:
         raise ConfigError("no table of trials: say --table CASES.csv")
     settings, seeds = settings_of(given), seeds_of(given.seeds)
-    for table in given.table:
+    for table in (*given.table, *given.ablation):
         check_table(table)
     if settings.lights is None and not given.report_only:
         settings = replace(settings, lights=built_map(settings, folder))

@@ -40,6 +40,7 @@ def page_of(given: argparse.Namespace) -> Page:
     return Page(
         rows=rows,
         peers=read_rows([peers_table(table) for table in given.table]),
+        ablations=[in_order(read_rows([table]), given.half) for table in given.ablation],
         command=command_words(given),
         drawn=drawn_columns(rows),
         note=note_on(rows, given.half),

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from trial_rows import made_row, reviewed, unmatched
 
+from benchmarks.trials.ablation import ablation_lines
 from benchmarks.trials.failures import (
     case_cells,
     code_of,
@@ -202,3 +203,24 @@ def test_rows_of_one_half_in_order() -> None:
     rows = [made_row(2), made_row(1, half="train"), made_row(1), reviewed(2)]
     found = in_order(rows, "test")
     assert [(row["seed"], row["verdict"]) for row in found] == [("1", "accepted"), ("2", "review")]
+
+
+def test_an_ablation_is_compared_on_common_seeds() -> None:
+    whole = [made_row(1), made_row(2, focal_mm=200.0), unmatched(3), made_row(4), made_row(5)]
+    alone = [made_row(1), unmatched(2, focal_mm=200.0), made_row(3), WRONG, unmatched(5)]
+    whole = [row | {"methods": "limb+sparse+dense"} for row in whole]
+    alone = [row | {"methods": "sparse"} for row in alone]
+    lines = ablation_lines(whole, [alone])
+    of_whole, of_alone = (
+        [cell.strip() for cell in line.strip("| ").split("|")] for line in lines[2:4]
+    )
+    assert of_whole[:4] == ["limb+sparse+dense", "4", "4", "75.0 %"]
+    assert of_alone[:4] == ["sparse", "4", "4", "50.0 %"]
+    assert of_whole[5:11] == ["3 of 4", "0 of 0", "1 of 1", "0", "0", "0"]
+    assert of_alone[5:11] == ["2 of 4", "0 of 0", "0 of 1", "2", "1", "0"]
+    assert "The same 4 seeds" in lines[-1]
+
+
+def test_runs_without_a_common_seed_are_not_compared() -> None:
+    assert ablation_lines([made_row(1)], [[made_row(2)]]) == []
+    assert ablation_lines([made_row(1)], []) == []
