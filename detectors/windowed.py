@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.stamps import cut_stamps, sum_of_stamps
+
 FloatArray = NDArray[np.float64]
 FloatImage = NDArray[np.float32]
 
@@ -74,11 +76,12 @@ def fit_blobs(
     FittedBlobs
     """
     col, row = np.rint(x).astype(np.intp), np.rint(y).astype(np.intp)
-    stamps = _stamps(image, row, col)
+    stamps = cut_stamps(image, row, col, HALF_STAMP_PX)
     fitted = _fit(stamps, x - col, y - row, sigma_px, noise, stretch=1.0)
     for _ in range(NEIGHBOUR_ROUNDS):
         drawn = _drawn(fitted)
-        neighbours = _stamps(_sum_of_stamps(image.shape, row, col, drawn), row, col) - drawn
+        others = sum_of_stamps(image.shape, row, col, drawn)
+        neighbours = cut_stamps(others, row, col, HALF_STAMP_PX) - drawn
         fitted = _fit(stamps - neighbours, x - col, y - row, sigma_px, noise, stretch=STRETCH)
     return replace(fitted, x=fitted.x + col, y=fitted.y + row)
 
@@ -88,7 +91,7 @@ def draw_blobs(shape: tuple[int, ...], blobs: FittedBlobs) -> FloatImage:
     col = np.clip(np.rint(blobs.x), 0, shape[1] - 1).astype(np.intp)
     row = np.clip(np.rint(blobs.y), 0, shape[0] - 1).astype(np.intp)
     centred = replace(blobs, x=blobs.x - col, y=blobs.y - row)
-    return _sum_of_stamps(shape, row, col, _drawn(centred))
+    return sum_of_stamps(shape, row, col, _drawn(centred))
 
 
 def _fit(
@@ -213,24 +216,3 @@ def _drawn(blobs: FittedBlobs) -> FloatImage:
     peak = blobs.flux / (2.0 * np.pi * np.sqrt(np.linalg.det(blobs.moments)))
     shape = np.exp((-0.5 * exponent).astype(np.float32))
     return np.asarray(peak.astype(np.float32)[:, None, None] * shape)
-
-
-def _stamps(image: FloatImage, row: NDArray[np.intp], col: NDArray[np.intp]) -> FloatImage:
-    """Squares around pixels, shape (N, 15, 15); the image goes on beyond its border as it ends."""
-    h, w = image.shape
-    rows = np.clip(row[:, None] + OFFSETS, 0, h - 1)
-    cols = np.clip(col[:, None] + OFFSETS, 0, w - 1)
-    return np.asarray(image.ravel()[rows[:, :, None] * w + cols[:, None, :]])
-
-
-def _sum_of_stamps(
-    shape: tuple[int, ...], row: NDArray[np.intp], col: NDArray[np.intp], stamps: FloatImage
-) -> FloatImage:
-    """Stamps added up where they lie; what lies beyond the image is left out."""
-    h, w = shape
-    rows, cols = row[:, None] + OFFSETS, col[:, None] + OFFSETS
-    inside = ((rows >= 0) & (rows < h))[:, :, None] & ((cols >= 0) & (cols < w))[:, None, :]
-    index = np.clip(rows, 0, h - 1)[:, :, None] * w + np.clip(cols, 0, w - 1)[:, None, :]
-    weights = np.where(inside, stamps, 0.0)
-    total = np.bincount(index.ravel(), weights=weights.ravel(), minlength=h * w)
-    return total.reshape(h, w).astype(np.float32)

@@ -1,0 +1,268 @@
+"""Stars fitted by the frame's point spread function, each without the light of the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.point_spread import PointSpread
+from detectors.stamps import cut_stamps, sum_of_stamps
+from detectors.types import FloatArray
+
+FloatImage = NDArray[np.float32]
+PASSES = 2
+ROUNDS = 2  # with the neighbours as fitted before
+LONGEST_STEP_PX = 0.7
+LEASH_SIGMAS = 1.5  # a star does not move farther from where it was seen
+# Of a star's light: profiles of real lenses differ by so much from the frame's mean one
+MISMATCH_IN_FIT = 0.03
+MISMATCH_IN_TEST = 0.15
+FEWEST_PIXELS = 9
+RIDGE = np.diag([0.0, 1e-9, 1e-9, 0.0]).astype(np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedStars:
+    """Stars as the point spread function fits them.
+
+    Attributes
+    ----------
+    x, y, flux : ndarray of float64, shape (N,)
+        Centre, in pixels of the image, and integral.
+    covariance : ndarray of float64, shape (N, 2, 2)
+        Of the centre, order (x, y), from noise alone.
+    misfit : ndarray of float64, shape (N,)
+        Mean squared residual in units of the noise and of what profiles may differ: 1 is good.
+    narrow_snr, star_snr : ndarray of float64, shape (N,)
+        Signal-to-noise ratio of the best single pixel or pair of pixels, and of the star.
+    moments : ndarray of float64, shape (N, 2, 2)
+        Second moments of the light under a window, the window undone.
+    settled : ndarray of bool, shape (N,)
+        False where the centre ran to the end of its leash or the flux is not positive.
+    """
+
+    x: FloatArray
+    y: FloatArray
+    flux: FloatArray
+    covariance: FloatArray
+    misfit: FloatArray
+    narrow_snr: FloatArray
+    star_snr: FloatArray
+    moments: FloatArray
+    settled: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return int(self.x.size)
+
+    def select(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> FittedStars:
+        """Some of the stars."""
+        return FittedStars(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+
+def draw_stars(
+    shape: tuple[int, ...], x: FloatArray, y: FloatArray, flux: FloatArray, psf: PointSpread
+) -> FloatImage:
+    """The sum of stars as an image."""
+    col, row = _nearest(x, shape[1]), _nearest(y, shape[0])
+    half = psf.half_stamp_px
+    drawn = psf.draw(x - col, y - row, half) * flux.astype(np.float32)[:, None, None]
+    return sum_of_stamps(shape, row, col, drawn)
+
+
+def fit_stars(
+    image: FloatImage,
+    usable: NDArray[np.bool_],
+    x: FloatArray,
+    y: FloatArray,
+    *,
+    psf: PointSpread,
+    noise: FloatArray,
+    gain: FloatArray,
+) -> FittedStars:
+    """Least squares for flux, place and local level of each star; neighbours are taken away.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (h, w)
+        Light, background removed.
+    usable : ndarray of bool, shape (h, w)
+        False where a pixel is clipped, ignored or no number: it takes no part.
+    x, y : ndarray of float64, shape (N,)
+        First guesses.
+    psf : PointSpread
+        What a star looks like.
+    noise : ndarray of float64, shape (N,)
+        Sigma of a pixel without the star.
+    gain : ndarray of float64, shape (N,)
+        Variance that light adds, per unit of light (shot noise).
+
+    Returns
+    -------
+    FittedStars
+    """
+    half = psf.half_stamp_px
+    col, row = _nearest(x, image.shape[1]), _nearest(y, image.shape[0])
+    stamps = cut_stamps(image, row, col, half)
+    shown = cut_stamps(usable, row, col, half).astype(np.float32)
+    state = _State(
+        dx=x - col, dy=y - row, flux=np.zeros(x.size), level=np.zeros(x.size), psf=psf,
+        leash=LEASH_SIGMAS * psf.sigma_px, start=(x - col, y - row),
+    )  # fmt: skip
+    variance, gains = np.square(noise), gain
+    state.flux = _first_flux(stamps, shown, state, half)
+    others = np.zeros_like(stamps)
+    for _ in range(ROUNDS):
+        drawn = psf.draw(state.dx, state.dy, half) * _column(np.maximum(state.flux, 0.0))
+        others = cut_stamps(sum_of_stamps(image.shape, row, col, drawn), row, col, half) - drawn
+        for _ in range(PASSES):
+            state.improve(stamps - others, shown, variance, gains, half)
+    alone = stamps - others - _column(state.level)
+    return _measured(state, alone, shown, variance, gains, half, row, col)
+
+
+@dataclass(kw_only=True)
+class _State:
+    """The parameters of all stars while they are fitted."""
+
+    dx: FloatArray
+    dy: FloatArray
+    flux: FloatArray
+    level: FloatArray
+    psf: PointSpread
+    leash: float
+    start: tuple[FloatArray, FloatArray]
+    covariance: FloatArray | None = None
+
+    def improve(
+        self,
+        stamps: FloatImage,
+        shown: FloatImage,
+        variance: FloatArray,
+        gain: FloatArray,
+        half: int,
+    ) -> None:
+        """One Gauss-Newton step for flux, place and level."""
+        drawn, by_x, by_y = self.psf.draw_with_slopes(self.dx, self.dy, half)
+        flux = _column(np.maximum(self.flux, 1e-12))
+        light = drawn * flux
+        weight = shown / _variance(light, variance, gain, MISMATCH_IN_FIT)
+        count = len(stamps)
+        slopes = np.stack([drawn, by_x, by_y, np.ones_like(drawn)], axis=1).reshape(count, 4, -1)
+        slopes[:, 1:3] *= flux.reshape(count, 1, 1)
+        weighted = slopes * weight.reshape(count, 1, -1)
+        rest = (stamps - light - _column(self.level)).reshape(count, -1, 1)
+        normal = (weighted @ slopes.transpose(0, 2, 1)).astype(np.float64)
+        scale = np.sqrt(np.maximum(np.einsum("nii->ni", normal), 1e-30))
+        normal /= scale[:, :, None] * scale[:, None, :]
+        normal += 1e-6 * np.eye(4)
+        inverse = np.linalg.inv(normal) / (scale[:, :, None] * scale[:, None, :])
+        step = (inverse @ (weighted @ rest).astype(np.float64))[:, :, 0]
+        self.flux = self.flux + step[:, 0]
+        moved = np.clip(step[:, 1:3], -LONGEST_STEP_PX, LONGEST_STEP_PX)
+        self.dx = np.clip(self.dx + moved[:, 0], *_around(self.start[0], self.leash))
+        self.dy = np.clip(self.dy + moved[:, 1], *_around(self.start[1], self.leash))
+        self.level = self.level + step[:, 3]
+        self.covariance = inverse[:, 1:3, 1:3]
+
+
+def _measured(
+    state: _State,
+    alone: FloatImage,
+    shown: FloatImage,
+    variance: FloatArray,
+    gain: FloatArray,
+    half: int,
+    row: NDArray[np.intp],
+    col: NDArray[np.intp],
+) -> FittedStars:
+    """What the fit tells, and the tests of shape on what is left."""
+    drawn = state.psf.draw(state.dx, state.dy, half)
+    flux = np.maximum(state.flux, 0.0)
+    light = drawn * _column(flux)
+    allowed = np.maximum(light, 0.1 * light.max(axis=(1, 2), keepdims=True))
+    rest = np.square(alone - light) / _variance(allowed, variance, gain, MISMATCH_IN_TEST)
+    pixels = np.maximum(shown.sum(axis=(1, 2)), 1.0)
+    misfit = (rest * shown).sum(axis=(1, 2)) / np.maximum(pixels - 4.0, 1.0)
+    sigma = np.sqrt(variance)
+    power = np.sqrt((np.square(drawn) * shown).sum(axis=(1, 2)))
+    far = np.maximum(np.abs(state.dx - state.start[0]), np.abs(state.dy - state.start[1]))
+    settled = (far < 0.99 * state.leash) & (state.flux > 0.0) & (pixels >= FEWEST_PIXELS)
+    assert state.covariance is not None
+    return FittedStars(
+        x=state.dx + col,
+        y=state.dy + row,
+        flux=flux,
+        covariance=state.covariance,
+        misfit=np.asarray(misfit, float),
+        narrow_snr=_narrow(alone * shown, half, state) / sigma,
+        star_snr=np.asarray(flux * power / sigma, float),
+        moments=_moments(alone * shown, state, half),
+        settled=settled,
+    )
+
+
+def _narrow(alone: FloatImage, half: int, state: _State) -> FloatArray:
+    """Greatest single pixel, or pair of pixels over the root of two, at the middle."""
+    c = half
+    core = alone[:, c - 2 : c + 3, c - 2 : c + 3]
+    single = core[:, 1:4, 1:4].max(axis=(1, 2))
+    pairs = [
+        core[:, 1:4, 1:4] + core[:, 1 + i : 4 + i, 1 + j : 4 + j]
+        for i, j in ((0, 1), (1, 0), (1, 1), (1, -1))
+    ]
+    double = np.max([pair.max(axis=(1, 2)) for pair in pairs], axis=0) / 2.0**0.5
+    return np.asarray(np.maximum(single, double), float)
+
+
+def _moments(alone: FloatImage, state: _State, half: int) -> FloatArray:
+    """Second moments behind a Gaussian window of the star's own width, shape (N, 2, 2).
+
+    Under a window of moments S a Gaussian of moments M shows (M^-1 + S^-1)^-1.
+    """
+    offsets = np.arange(-half, half + 1)
+    dx, dy = offsets - state.dx[:, None], offsets - state.dy[:, None]
+    trail = state.psf.trail_length_px
+    window = 1.5 * np.hypot(state.psf.sigma_px, trail / 12.0**0.5)
+    wx = np.exp(-0.5 * (dx / window) ** 2)
+    wy = np.exp(-0.5 * (dy / window) ** 2)
+    by_x = np.stack([wx, wx * dx, wx * dx * dx], axis=2).astype(np.float32)
+    by_y = np.stack([wy, wy * dy, wy * dy * dy], axis=1).astype(np.float32)
+    sums = (by_y @ alone @ by_x).astype(np.float64)
+    total = np.where(sums[:, 0, 0] > 0.0, sums[:, 0, 0], np.inf)
+    xx, yy, xy = sums[:, 0, 2] / total, sums[:, 2, 0] / total, sums[:, 1, 1] / total
+    seen = np.stack([xx, xy, xy, yy], axis=-1).reshape(-1, 2, 2)
+    values, vectors = np.linalg.eigh(seen)
+    least, most = 0.3**2, (8.0 * window) ** 2
+    values = 1.0 / np.maximum(1.0 / np.maximum(values, 0.05) - 1.0 / window**2, 1.0 / most)
+    values = np.clip(values, least, most)
+    return np.asarray(np.einsum("nij,nj,nkj->nik", vectors, values, vectors))
+
+
+def _first_flux(stamps: FloatImage, shown: FloatImage, state: _State, half: int) -> FloatArray:
+    """Flux of a matched filter at the first guesses, the level taken from the stamp's rim."""
+    drawn = state.psf.draw(state.dx, state.dy, half)
+    power = (np.square(drawn) * shown).sum(axis=(1, 2))
+    seen = (stamps * drawn * shown).sum(axis=(1, 2))
+    return np.asarray(np.maximum(seen / np.maximum(power, 1e-6), 0.0), float)
+
+
+def _variance(
+    light: FloatImage, variance: FloatArray, gain: FloatArray, mismatch: float
+) -> FloatImage:
+    """Variance of pixels that show so much of a star."""
+    shot = np.maximum(light, 0.0) * _column(gain)
+    return np.asarray(_column(variance) + shot + np.square(np.float32(mismatch) * light))
+
+
+def _around(start: FloatArray, leash: float) -> tuple[FloatArray, FloatArray]:
+    return start - leash, start + leash
+
+
+def _column(values: FloatArray) -> FloatImage:
+    return np.asarray(values, np.float32)[:, None, None]
+
+
+def _nearest(place: FloatArray, size: int) -> NDArray[np.intp]:
+    return np.clip(np.rint(place), 0, size - 1).astype(np.intp)

@@ -1,0 +1,164 @@
+"""The stars of one photo, in the pixels of the picture as stored."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.registry import star_detectors
+from detectors.star_types import StarDetections, StarDetector
+from regengine.errors import ConfigError
+from regengine.frame_id import frame_id_of
+from regengine.image import LinearLight, read_linear_light
+
+BEST_METHOD = "matched"  # of `python -m benchmarks stars`
+# Stars are points of two or three pixels: what is averaged away is lost. 4256 px is the long side
+# of the cameras that took most of the Station's photographs (D3, D3S, D4 is 4928)
+DETECTION_SIDE_PX = 5000
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoStars:
+    """What one method found in one photo.
+
+    Attributes
+    ----------
+    path : Path
+        The photo.
+    frame : str
+        Its frame id.
+    method : str
+        Name of the detector.
+    stars : StarDetections
+        In pixels of the picture as stored.
+    width_px, height_px : int
+        Of the picture as stored.
+    seconds : float
+        Time of the detection, without reading the file.
+    """
+
+    path: Path
+    frame: str
+    method: str
+    stars: StarDetections
+    width_px: int
+    height_px: int
+    seconds: float
+
+
+def star_detector(name: str | None = None) -> StarDetector:
+    """The star detector of that name; the best one for None.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such method.
+    """
+    found = star_detectors()
+    wanted = BEST_METHOD if name is None else name
+    if wanted not in found:
+        raise ConfigError(
+            f"--method {wanted!r} is no method that finds stars: use one of {', '.join(found)}."
+        )
+    return found[wanted]
+
+
+def detect_photo_stars(
+    path: Path,
+    detector: StarDetector | None = None,
+    *,
+    max_long_side_px: int = DETECTION_SIDE_PX,
+) -> PhotoStars:
+    """Read a photo and find its stars.
+
+    Parameters
+    ----------
+    path : Path
+        JPEG, PNG, TIFF or raw file.
+    detector : StarDetector, optional
+        The method; the best one if not given.
+    max_long_side_px : int, optional
+        Larger photos are averaged down to this before stars are sought.
+
+    Returns
+    -------
+    PhotoStars
+
+    Raises
+    ------
+    FrameError
+        If the file is no readable image.
+    """
+    method = star_detector() if detector is None else detector
+    picture = read_linear_light(path, max_long_side_px=max_long_side_px)
+    started = time.perf_counter()
+    stars = detect_stars(picture, method)
+    height, width = picture.light.shape
+    return PhotoStars(
+        path=path,
+        frame=frame_id_of(path),
+        method=method.name,
+        stars=stars,
+        width_px=round(width / picture.factor),
+        height_px=round(height / picture.factor),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def detect_stars(
+    picture: LinearLight,
+    detector: StarDetector | None = None,
+    *,
+    mask: NDArray[np.bool_] | None = None,
+) -> StarDetections:
+    """Find the stars of a picture that was read.
+
+    Parameters
+    ----------
+    picture : LinearLight
+        As `read_linear_light` gives it.
+    detector : StarDetector, optional
+        The method; the best one if not given.
+    mask : ndarray of bool, optional
+        True where pixels of ``picture.light`` must be ignored (ground, hardware).
+
+    Returns
+    -------
+    StarDetections
+        In pixels of the picture as stored.
+    """
+    method = star_detector() if detector is None else detector
+    return in_stored_pixels(method.detect(picture.light, mask, picture.saturated), picture.factor)
+
+
+def in_stored_pixels(stars: StarDetections, factor: float) -> StarDetections:
+    """Detections of a picture that was resized by a factor, as of the picture before.
+
+    Parameters
+    ----------
+    stars : StarDetections
+        In pixels of the resized picture.
+    factor : float
+        Its size over the stored picture's.
+
+    Returns
+    -------
+    StarDetections
+        Fluxes count stored pixels, too.
+    """
+    if factor == 1.0:
+        return stars
+    trail = stars.trail_px
+    return replace(
+        stars,
+        x=(stars.x + 0.5) / factor - 0.5,
+        y=(stars.y + 0.5) / factor - 0.5,
+        flux=stars.flux / factor**2,
+        fwhm_px=stars.fwhm_px / factor,
+        covariance_px2=stars.covariance_px2 / factor**2,
+        trail_px=None if trail is None else (trail[0] / factor, trail[1] / factor),
+    )
