@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
+from scipy.special import ndtri
 
 FloatArray = NDArray[np.float64]
 FloatImage = NDArray[np.float32]
@@ -134,14 +135,16 @@ def spread_about_zero(samples: FloatImage) -> FloatImage:
     return sigma
 
 
-def upper_spread(samples: FloatImage) -> FloatImage:
-    """Sigma that the upper quartile of each box tells, zero if that is negative; NaN as above."""
+def upper_spread(samples: FloatImage, quantiles: tuple[float, ...] = (0.75,)) -> FloatImage:
+    """Sigma that upper quantiles of each box tell, the greatest; not negative; NaN as above."""
     ordered = np.sort(samples, axis=-1)
     valid = np.isfinite(ordered).sum(axis=-1)
-    quartile = np.maximum(_ranked(ordered, 0.75 * valid), np.float32(0.0))
-    sigma = np.asarray(quartile / np.float32(NORMAL_Q75), np.float32)
+    sigma = np.zeros(valid.shape, np.float32)
+    for quantile in quantiles:
+        above = _ranked(ordered, quantile * valid) / np.float32(ndtri(quantile))
+        sigma = np.maximum(sigma, above)
     sigma[valid < FEWEST_SAMPLES * ordered.shape[-1]] = np.nan
-    return sigma
+    return np.asarray(sigma, np.float32)
 
 
 def smoothed(boxes: FloatImage) -> FloatImage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -12,7 +13,14 @@ from scipy.spatial import cKDTree
 from detectors.blob_flags import ClippedAreas
 from detectors.point_spread import FWHM_PER_SIGMA, PointSpread
 from detectors.star_fit import FittedStars, draw_stars, fit_stars
-from detectors.star_peaks import Filtered, filtered, peaks
+from detectors.star_peaks import (
+    TOE_LIGHT,
+    Filtered,
+    filtered,
+    peaks,
+    slope_of_light,
+    stabilised,
+)
 from detectors.star_types import StarDetections, StarFlag
 from detectors.star_width import measure_width
 from detectors.types import FloatArray
@@ -28,6 +36,9 @@ LEFT_OVER = 0.1
 WORST_MISFIT = 4.0
 # Log-likelihood by which a single pixel, or a pair, must explain the light better than a star
 SHARPER = 4.5
+SHARPNESS = 1.1
+LIGHT_AROUND = 0.04  # 20 % of the pixel's light, over the root of 23 pixels
+THIN, THIN_SNR = 0.6, 10.0
 # Of white sky, light counts photons: its noise is sqrt(light); where the level is so dark that
 # black may be clipped, at least this many sigma of it
 DARKEST_LEVEL_SIGMAS = 5.0
@@ -48,8 +59,8 @@ def rounding_noise(values: FloatImage) -> float:
 class StarField:
     """A frame without its large-scale background, and what is known of its pixels."""
 
-    above: FloatImage
-    level: FloatImage
+    light: FloatImage
+    stable_level: FloatImage
     ignored: BoolImage
     clipped: BoolImage
     areas: ClippedAreas
@@ -57,9 +68,26 @@ class StarField:
 
     def filtered(self, psf: PointSpread) -> Filtered:
         """The frame under the matched filter of stars of that look."""
-        return filtered(self.above, psf, self.ignored, least_noise=self.least_noise)
+        return self._filtered(self.light, psf)
 
-    @property
+    def _filtered(self, light: FloatImage, psf: PointSpread) -> Filtered:
+        stable = stabilised(light) - self.stable_level
+        if self.ignored.any():
+            stable[self.ignored] = 0.0
+        return filtered(stable, psf, self.ignored, least_noise=self.least_noise)
+
+    @cached_property
+    def above(self) -> FloatImage:
+        """Light above the background."""
+        level = np.square(self.stable_level) - TOE_LIGHT
+        return np.where(self.ignored, np.float32(0.0), self.light - level)
+
+    def _noise(self, seen: Filtered, row: IndexArray, col: IndexArray) -> FloatArray:
+        """Sigma of a pixel's light."""
+        slope = slope_of_light(self.stable_level[row, col].astype(float))
+        return seen.pixel_noise(row, col) * slope
+
+    @cached_property
     def usable(self) -> BoolImage:
         """Pixels that show how bright they are."""
         return ~(self.ignored | self.clipped)
@@ -67,7 +95,7 @@ class StarField:
     def width(self, seen: Filtered) -> PointSpread:
         """The look of the frame's stars."""
         row, col = peaks(seen, WIDTH_SNR, self.usable)
-        return measure_width(self.above, self.usable, row, col, seen.pixel_noise(row, col))
+        return measure_width(self.above, self.usable, row, col, self._noise(seen, row, col))
 
     def found(
         self, seen: Filtered, psf: PointSpread, min_snr: float, max_stars: int
@@ -76,12 +104,14 @@ class StarField:
         row, col = peaks(seen, min_snr, self.usable)
         x, y = self._with_clipped(col[:max_stars].astype(float), row[:max_stars].astype(float))
         stars = self._fitted(seen, psf, x, y)
-        drawn = draw_stars(self.above.shape, stars.x, stars.y, stars.flux, psf)
-        rest = np.where(self.usable, self.above - drawn, np.float32(0.0))
-        again = filtered(rest, psf, self.ignored, least_noise=self.least_noise)
+        sharp = _sharp(stars, psf)
+        rest, usable = self._without(stars.select(sharp))
+        stars = stars.select(~sharp & stars.settled)
+        drawn = draw_stars(self.light.shape, stars.x, stars.y, stars.flux, psf)
+        again = self._filtered(rest - drawn, psf)
         doubt = np.float32(LEFT_OVER) * np.abs(seen.response - again.response)
         left = Filtered(response=again.response, noise=np.hypot(seen.noise, doubt), gain=seen.gain)
-        row, col = peaks(left, min_snr, self._away_from_clipped(psf))
+        row, col = peaks(left, min_snr, usable & self._away_from_clipped(psf))
         room = max(0, max_stars - len(stars))
         if row.size == 0 or room == 0:
             return stars
@@ -94,9 +124,18 @@ class StarField:
         row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
         row = np.clip(row, 0, self.above.shape[0] - 1)
         col = np.clip(col, 0, self.above.shape[1] - 1)
-        noise = seen.pixel_noise(row, col)
-        level = np.maximum(self.level[row, col].astype(float), DARKEST_LEVEL_SIGMAS * noise)
+        noise = self._noise(seen, row, col)
+        level = self.stable_level[row, col].astype(float) ** 2 - float(TOE_LIGHT)
+        level = np.maximum(level, DARKEST_LEVEL_SIGMAS * noise)
         return fit_stars(self.above, self.usable, x, y, psf=psf, noise=noise, gain=noise**2 / level)
+
+    def _without(self, sharp: FittedStars) -> tuple[FloatImage, BoolImage]:
+        """The light with the background in place of hot pixels, and what of it is usable."""
+        spots = np.zeros(self.light.shape, np.uint8)
+        spots[np.rint(sharp.y).astype(np.intp), np.rint(sharp.x).astype(np.intp)] = 1
+        hidden = cv2.dilate(spots, np.ones((3, 3), np.uint8)) > 0
+        rest = np.where(hidden, self.light - self.above, self.light)
+        return rest, self.usable & ~hidden
 
     def _with_clipped(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Peaks and one place for each clipped area, its middle."""
@@ -123,8 +162,7 @@ class StarField:
         h, w = self.above.shape
         inside = (found.x >= 0) & (found.x <= w - 1) & (found.y >= 0) & (found.y <= h - 1)
         found = found.select(inside & found.settled & (found.star_snr >= min_snr))
-        narrow = found.narrow_snr**2 - found.star_snr**2 > 2.0 * SHARPER
-        found = found.select(~narrow & (found.misfit < WORST_MISFIT))
+        found = found.select(~_sharp(found, psf) & (found.misfit < WORST_MISFIT))
         found = found.select(np.argsort(-found.flux, kind="stable"))
         found = found.select(_not_twice(found, TWICE_SIGMAS * psf.sigma_px))
         values = np.linalg.eigvalsh(found.moments)
@@ -164,6 +202,20 @@ class StarField:
             + blended * np.uint8(StarFlag.BLENDED)
             + (psf.trail_length_px > 0.0) * np.full(len(found), StarFlag.TRAILED, np.uint8)
         ).astype(np.uint8)
+
+
+def _sharp(found: FittedStars, psf: PointSpread) -> BoolImage:
+    """Single pixels, pairs and thin tracks: hot pixels and cosmic rays.
+
+    A pixel or a pair explains the light better than a star does, and little is left around it; or
+    the light is thinner than the frame's stars are.
+    """
+    better = found.narrow_snr**2 - found.star_snr**2 > 2.0 * SHARPER
+    better &= found.narrow_snr > SHARPNESS * found.star_snr
+    alone = found.around_snr < 2.0 + LIGHT_AROUND * found.narrow_snr
+    short = np.sqrt(np.linalg.eigvalsh(found.moments)[:, 0])
+    thin = (short < THIN * psf.sigma_px) & (found.star_snr > THIN_SNR)
+    return np.asarray((better & alone) | thin)
 
 
 def _not_twice(found: FittedStars, nearer_px: float) -> BoolImage:

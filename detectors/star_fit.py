@@ -18,9 +18,9 @@ LONGEST_STEP_PX = 0.7
 LEASH_SIGMAS = 1.5  # a star does not move farther from where it was seen
 # Of a star's light: profiles of real lenses differ by so much from the frame's mean one
 MISMATCH_IN_FIT = 0.03
-MISMATCH_IN_TEST = 0.15
+MISMATCH_IN_TEST = 0.3
 FEWEST_PIXELS = 9
-RIDGE = np.diag([0.0, 1e-9, 1e-9, 0.0]).astype(np.float32)
+AROUND_PIXELS = 23.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,8 @@ class FittedStars:
         Mean squared residual in units of the noise and of what profiles may differ: 1 is good.
     narrow_snr, star_snr : ndarray of float64, shape (N,)
         Signal-to-noise ratio of the best single pixel or pair of pixels, and of the star.
+    around_snr : ndarray of float64, shape (N,)
+        Of the light in the other pixels of the middle 5 x 5.
     moments : ndarray of float64, shape (N, 2, 2)
         Second moments of the light under a window, the window undone.
     settled : ndarray of bool, shape (N,)
@@ -50,6 +52,7 @@ class FittedStars:
     misfit: FloatArray
     narrow_snr: FloatArray
     star_snr: FloatArray
+    around_snr: FloatArray
     moments: FloatArray
     settled: NDArray[np.bool_]
 
@@ -119,7 +122,7 @@ def fit_stars(
         for _ in range(PASSES):
             state.improve(stamps - others, shown, variance, gains, half)
     alone = stamps - others - _column(state.level)
-    return _measured(state, alone, shown, variance, gains, half, row, col)
+    return _measured(state, stamps - others, alone, shown, variance, gains, half, row, col)
 
 
 @dataclass(kw_only=True)
@@ -169,6 +172,7 @@ class _State:
 
 def _measured(
     state: _State,
+    stamps: FloatImage,
     alone: FloatImage,
     shown: FloatImage,
     variance: FloatArray,
@@ -186,6 +190,8 @@ def _measured(
     pixels = np.maximum(shown.sum(axis=(1, 2)), 1.0)
     misfit = (rest * shown).sum(axis=(1, 2)) / np.maximum(pixels - 4.0, 1.0)
     sigma = np.sqrt(variance)
+    middle = np.median(stamps, axis=(1, 2), keepdims=True)
+    narrow, around = _narrow((stamps - middle) * shown, half)
     power = np.sqrt((np.square(drawn) * shown).sum(axis=(1, 2)))
     far = np.maximum(np.abs(state.dx - state.start[0]), np.abs(state.dy - state.start[1]))
     settled = (far < 0.99 * state.leash) & (state.flux > 0.0) & (pixels >= FEWEST_PIXELS)
@@ -196,24 +202,29 @@ def _measured(
         flux=flux,
         covariance=state.covariance,
         misfit=np.asarray(misfit, float),
-        narrow_snr=_narrow(alone * shown, half, state) / sigma,
+        narrow_snr=narrow / sigma,
+        around_snr=around / (AROUND_PIXELS**0.5 * sigma),
         star_snr=np.asarray(flux * power / sigma, float),
         moments=_moments(alone * shown, state, half),
         settled=settled,
     )
 
 
-def _narrow(alone: FloatImage, half: int, state: _State) -> FloatArray:
-    """Greatest single pixel, or pair of pixels over the root of two, at the middle."""
+def _narrow(alone: FloatImage, half: int) -> tuple[FloatArray, FloatArray]:
+    """Best single pixel or pair of pixels, over the root of their number; and what is around it.
+
+    The light around is that of the other pixels of the middle 5 x 5.
+    """
     c = half
-    core = alone[:, c - 2 : c + 3, c - 2 : c + 3]
-    single = core[:, 1:4, 1:4].max(axis=(1, 2))
-    pairs = [
-        core[:, 1:4, 1:4] + core[:, 1 + i : 4 + i, 1 + j : 4 + j]
-        for i, j in ((0, 1), (1, 0), (1, 1), (1, -1))
-    ]
-    double = np.max([pair.max(axis=(1, 2)) for pair in pairs], axis=0) / 2.0**0.5
-    return np.asarray(np.maximum(single, double), float)
+    core = alone[:, c - 2 : c + 3, c - 2 : c + 3].astype(float)
+    middle = core[:, 1:4, 1:4]
+    shifts = ((0, 1), (1, 0), (1, 1), (1, -1))
+    sums = [middle] + [middle + core[:, 1 + i : 4 + i, 1 + j : 4 + j] for i, j in shifts]
+    counts = np.array([1.0, 2.0, 2.0, 2.0, 2.0])
+    best = np.stack([one.max(axis=(1, 2)) for one in sums], axis=1)
+    which = np.argmax(best / np.sqrt(counts), axis=1)
+    light = np.take_along_axis(best, which[:, None], axis=1)[:, 0]
+    return light / np.sqrt(counts[which]), core.sum(axis=(1, 2)) - light
 
 
 def _moments(alone: FloatImage, state: _State, half: int) -> FloatArray:

@@ -26,8 +26,25 @@ from detectors.scale_space import gaussian_blur, local_maxima
 AROUND_SIGMAS = 4.0
 NOISE_BOX_PX = 64.0
 CLUTTER_BOX_PX = 32.0
+TOE_LIGHT = np.float32(0.0031308)  # IEC 61966-2-1
 SAMPLES_ACROSS = 16  # 256 samples a box: sigma is good to 8 %, the median of nine boxes to 4 %
 CLUTTER_WEIGHT = 0.8  # as of lights: texture all around counts as noise
+# Noise that was clipped at black, or squeezed by a camera, has longer tails than its dark side tells
+TAIL_QUANTILES, TAIL_WEIGHT = (0.9, 0.95, 0.98), 0.85
+
+
+def stabilised(light: FloatImage) -> FloatImage:
+    """Light on a scale on which its noise hardly depends on it: a root with a linear toe.
+
+    Photons' noise grows with the root of the light, and cameras store about the root of it, so
+    that noise which is even there is skewed in light. sRGB is linear below 0.0031, and so is this.
+    """
+    return np.asarray(cv2.sqrt(np.maximum(light, np.float32(0.0)) + TOE_LIGHT))
+
+
+def slope_of_light(stable: FloatArray) -> FloatArray:
+    """Light per unit of `stabilised` light."""
+    return 2.0 * stable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +82,7 @@ def filtered(
     Parameters
     ----------
     image : ndarray of float32, shape (h, w)
-        Light, large-scale background removed.
+        Stabilised light (`stabilised`), large-scale background removed.
     psf : PointSpread
         What a star looks like.
     ignored : ndarray of bool, shape (h, w)
@@ -80,11 +97,14 @@ def filtered(
     response, gain = _answer(image, psf)
     known = np.where(ignored, np.float32(np.nan), response) if ignored.any() else response
     mesh = Mesh.with_scale(image.shape, NOISE_BOX_PX)
-    spread = lowest_mode(mesh.samples(known, SAMPLES_ACROSS), least_noise * gain)[1]
+    samples = mesh.samples(known, SAMPLES_ACROSS)
+    spread = smoothed(lowest_mode(samples, least_noise * gain)[1])
+    tail = smoothed(upper_spread(samples, TAIL_QUANTILES))
     fine = Mesh.with_scale(image.shape, CLUTTER_BOX_PX)
     clutter = filled(upper_spread(fine.samples(known, SAMPLES_ACROSS)))
     noise = np.maximum(
-        mesh.upsample(smoothed(spread)), np.float32(CLUTTER_WEIGHT) * fine.upsample(clutter)
+        mesh.upsample(np.maximum(spread, np.float32(TAIL_WEIGHT) * tail)),
+        np.float32(CLUTTER_WEIGHT) * fine.upsample(clutter),
     )
     return Filtered(
         response=response,

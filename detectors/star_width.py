@@ -124,7 +124,7 @@ def _best_profile(
     data = data / scale[:, None].astype(np.float32)
     for wings in WING_SHARES:
         for step in SIGMA_STEPS:
-            psf = PointSpread(sigma_px=max(NARROWEST_SIGMA_PX, sigma * step), wings=wings)
+            psf = PointSpread(sigma_px=float(max(NARROWEST_SIGMA_PX, sigma * step)), wings=wings)
             drawn = psf.draw(x, y, half).reshape(len(stamps), -1)
             drawn = drawn - drawn.mean(axis=1, keepdims=True)
             explained = (data * drawn).sum(axis=1) ** 2 / np.square(drawn).sum(axis=1)

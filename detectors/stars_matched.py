@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from detectors.background import as_float_image, diffuse_level, pixels_to_ignore
 from detectors.blob_flags import ClippedAreas
 from detectors.star_field import StarField, rounding_noise
+from detectors.star_peaks import stabilised
 from detectors.star_types import StarDetections
 from detectors.star_width import USUAL
 
@@ -61,15 +62,15 @@ class Matched:
         ignored |= areas.larger_than(0.5 * self.largest_clipped_px)
         if min(image.shape) < SHORTEST_SIDE_PX or ignored.all() or np.ptp(image[~ignored]) == 0.0:
             return StarDetections.empty()
+        stable = stabilised(image)
         level = diffuse_level(
-            image,
+            stable,
             scale_px=self.background_scale_px,
             mask=ignored,
             samples_across=LEVEL_SAMPLES_ACROSS,
         )
-        above = np.where(ignored, np.float32(0.0), image - level)
-        least = rounding_noise(image[~ignored])
-        field = StarField(above, level, ignored, clipped, areas, least)
+        least = rounding_noise(stable[~ignored])
+        field = StarField(image, level, ignored, clipped, areas, least)
         first = field.filtered(USUAL)
         psf = field.width(first)
         seen = field.filtered(psf)
