@@ -108,7 +108,7 @@ def find_peaks(
         kept &= height >= SCALE_TOLERANCE * _highest_near(above[k], row, col)
         row, col, sigma = row[kept], col[kept], sigma[kept]
         needed = np.maximum(rules.min_prominence * seen[row, col], RIDGE_NOISE_SIGMA * sigma)
-        kept = _prominence(seen, row, col, inner) >= needed
+        kept = prominence(seen, row, col, inner) >= needed
         row, col = row[kept], col[kept]
         for i, j in NEAR:
             taken[row + i, col + j] = True
@@ -128,10 +128,24 @@ def _highest_near(response: FloatImage, row: IndexArray, col: IndexArray) -> Flo
     return np.asarray(np.max([response[row + i, col + j] for i, j in NEAR], axis=0))
 
 
-def _prominence(response: FloatImage, row: IndexArray, col: IndexArray, inner: float) -> FloatArray:
+def prominence(response: FloatImage, row: IndexArray, col: IndexArray, inner: float) -> FloatArray:
     """How far a peak rises above the highest of the ways that lead across it.
 
     Along a ridge (the limb, an edge of hardware) the response stays high on two opposite sides.
+
+    Parameters
+    ----------
+    response : ndarray of float32, shape (h, w)
+        A filtered image.
+    row, col : ndarray of int, shape (N,)
+        Its peaks.
+    inner : float
+        Sigma of the filter; the sides are looked at 1.5 to 2.5 of it away.
+
+    Returns
+    -------
+    ndarray of float64, shape (N,)
+        In units of the response.
     """
     angle = np.arange(SIDE_DIRECTIONS) * (2.0 * np.pi / SIDE_DIRECTIONS)
     radius = SIDE_RADII[:, None] * inner

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from detectors.blob_flags import ClippedAreas
+from detectors.blob_peaks import prominence
 from detectors.point_spread import FWHM_PER_SIGMA, PointSpread
 from detectors.star_fit import FittedStars, draw_stars, fit_stars
 from detectors.star_peaks import (
@@ -21,6 +22,7 @@ from detectors.star_peaks import (
     slope_of_light,
     stabilised,
 )
+from detectors.star_trails import common_trail
 from detectors.star_types import StarDetections, StarFlag
 from detectors.star_width import measure_width
 from detectors.types import FloatArray
@@ -32,8 +34,9 @@ IndexArray = NDArray[np.intp]
 WIDTH_SNR = 12.0  # stars that tell the width
 TWICE_SIGMAS = 1.2  # two fits nearer than this are one star
 # What the subtraction of a star may leave of it is no star
-LEFT_OVER = 0.1
+LEFT_OVER = 0.3
 WORST_MISFIT = 4.0
+PROMINENCE = 0.4
 # Log-likelihood by which a single pixel, or a pair, must explain the light better than a star
 SHARPER = 4.5
 SHARPNESS = 1.1
@@ -44,6 +47,7 @@ THIN, THIN_SNR = 0.6, 10.0
 DARKEST_LEVEL_SIGMAS = 5.0
 CENTROID_FLOOR_PX = 0.01
 ROUNDING_SAMPLES = 20_000
+CLIPPED_BLACK_SHARE = 0.05
 
 
 def rounding_noise(values: FloatImage) -> float:
@@ -74,7 +78,19 @@ class StarField:
         stable = stabilised(light) - self.stable_level
         if self.ignored.any():
             stable[self.ignored] = 0.0
-        return filtered(stable, psf, self.ignored, least_noise=self.least_noise)
+        return filtered(
+            stable,
+            psf,
+            self.ignored,
+            least_noise=self.least_noise,
+            black_clipped=self.black_clipped,
+        )
+
+    @cached_property
+    def black_clipped(self) -> bool:
+        """Whether many pixels are as dark as any can be."""
+        seen = self.light[~self.ignored]
+        return bool(np.mean(seen <= seen.min()) > CLIPPED_BLACK_SHARE)
 
     @cached_property
     def above(self) -> FloatImage:
@@ -94,6 +110,9 @@ class StarField:
 
     def width(self, seen: Filtered) -> PointSpread:
         """The look of the frame's stars."""
+        trail = common_trail(self.above, seen, self.usable)
+        if trail is not None:
+            return trail
         row, col = peaks(seen, WIDTH_SNR, self.usable)
         return measure_width(self.above, self.usable, row, col, self._noise(seen, row, col))
 
@@ -101,7 +120,7 @@ class StarField:
         self, seen: Filtered, psf: PointSpread, min_snr: float, max_stars: int
     ) -> FittedStars:
         """Stars fitted; those that appear when the first are taken away, too."""
-        row, col = peaks(seen, min_snr, self.usable)
+        row, col = _not_on_ridges(seen, psf, *peaks(seen, min_snr, self.usable))
         x, y = self._with_clipped(col[:max_stars].astype(float), row[:max_stars].astype(float))
         stars = self._fitted(seen, psf, x, y)
         sharp = _sharp(stars, psf)
@@ -111,7 +130,8 @@ class StarField:
         again = self._filtered(rest - drawn, psf)
         doubt = np.float32(LEFT_OVER) * np.abs(seen.response - again.response)
         left = Filtered(response=again.response, noise=np.hypot(seen.noise, doubt), gain=seen.gain)
-        row, col = peaks(left, min_snr, usable & self._away_from_clipped(psf))
+        allowed = usable & self._away_from_clipped(psf)
+        row, col = _not_on_ridges(left, psf, *peaks(left, min_snr, allowed))
         room = max(0, max_stars - len(stars))
         if row.size == 0 or room == 0:
             return stars
@@ -202,6 +222,18 @@ class StarField:
             + blended * np.uint8(StarFlag.BLENDED)
             + (psf.trail_length_px > 0.0) * np.full(len(found), StarFlag.TRAILED, np.uint8)
         ).astype(np.uint8)
+
+
+def _not_on_ridges(
+    seen: Filtered, psf: PointSpread, row: IndexArray, col: IndexArray
+) -> tuple[IndexArray, IndexArray]:
+    """Peaks that stand out on all sides: not the limb, nor edges of hardware."""
+    if psf.trail_length_px > 0.0 or row.size == 0:
+        return row, col
+    height = seen.response[row, col]
+    rise = prominence(seen.response, row, col, 2.0**0.5 * psf.sigma_px)
+    keep = rise >= PROMINENCE * height
+    return row[keep], col[keep]
 
 
 def _sharp(found: FittedStars, psf: PointSpread) -> BoolImage:

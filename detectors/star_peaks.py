@@ -29,8 +29,9 @@ CLUTTER_BOX_PX = 32.0
 TOE_LIGHT = np.float32(0.0031308)  # IEC 61966-2-1
 SAMPLES_ACROSS = 16  # 256 samples a box: sigma is good to 8 %, the median of nine boxes to 4 %
 CLUTTER_WEIGHT = 0.8  # as of lights: texture all around counts as noise
-# Noise that was clipped at black, or squeezed by a camera, has longer tails than its dark side tells
+# Noise that was clipped at black or processed has longer tails than its dark side tells
 TAIL_QUANTILES, TAIL_WEIGHT = (0.9, 0.95, 0.98), 0.85
+MOST_TAIL = 2.0  # times the dark side: what is brighter are stars, as in the Milky Way
 
 
 def stabilised(light: FloatImage) -> FloatImage:
@@ -75,7 +76,12 @@ class Filtered:
 
 
 def filtered(
-    image: FloatImage, psf: PointSpread, ignored: NDArray[np.bool_], *, least_noise: float
+    image: FloatImage,
+    psf: PointSpread,
+    ignored: NDArray[np.bool_],
+    *,
+    least_noise: float,
+    black_clipped: bool = False,
 ) -> Filtered:
     """Filter a frame by a star's profile less the light around, and measure the noise left.
 
@@ -89,6 +95,8 @@ def filtered(
         Pixels that tell nothing of the noise.
     least_noise : float
         No sigma of a pixel below this is believed.
+    black_clipped : bool, optional
+        The dark side of the noise is not to be believed: many pixels are black.
 
     Returns
     -------
@@ -102,8 +110,11 @@ def filtered(
     tail = smoothed(upper_spread(samples, TAIL_QUANTILES))
     fine = Mesh.with_scale(image.shape, CLUTTER_BOX_PX)
     clutter = filled(upper_spread(fine.samples(known, SAMPLES_ACROSS)))
+    long_tailed = np.float32(TAIL_WEIGHT) * tail
+    if not black_clipped:
+        long_tailed = np.minimum(long_tailed, np.float32(MOST_TAIL) * spread)
     noise = np.maximum(
-        mesh.upsample(np.maximum(spread, np.float32(TAIL_WEIGHT) * tail)),
+        mesh.upsample(np.maximum(spread, long_tailed)),
         np.float32(CLUTTER_WEIGHT) * fine.upsample(clutter),
     )
     return Filtered(

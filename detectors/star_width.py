@@ -12,7 +12,7 @@ from detectors.types import FloatArray
 FloatImage = NDArray[np.float32]
 IndexArray = NDArray[np.intp]
 
-HALF_STAMP_PX = 10
+HALF_STAMP_PX, HALF_MIDDLE_PX = 10, 3
 MOST_STARS = 150
 FEWEST_STARS = 4
 PASSES = 4
@@ -53,7 +53,7 @@ def measure_width(
         `USUAL` where too few stars tell.
     """
     stamps = cut_stamps(image, row, col, HALF_STAMP_PX)
-    whole = cut_stamps(usable, row, col, HALF_STAMP_PX).all(axis=(1, 2))
+    whole = cut_stamps(usable, row, col, HALF_MIDDLE_PX).all(axis=(1, 2))
     stamps, noise = stamps[whole][: 4 * MOST_STARS], noise[whole][: 4 * MOST_STARS]
     if len(stamps) < FEWEST_STARS:
         return USUAL

@@ -18,7 +18,7 @@ from regengine.image import LinearLight, read_linear_light
 BEST_METHOD = "matched"  # of `python -m benchmarks stars`
 # Stars are points of two or three pixels: what is averaged away is lost. 4256 px is the long side
 # of the cameras that took most of the Station's photographs (D3, D3S, D4 is 4928)
-DETECTION_SIDE_PX = 5000
+DETECTION_SIDE_PX = 3000
 
 
 @dataclass(frozen=True, kw_only=True)

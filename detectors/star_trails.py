@@ -1,0 +1,134 @@
+"""The trail that all stars of a long exposure draw: short, parallel, of one length."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.point_spread import LONGEST_TRAIL_PX, PointSpread
+from detectors.stamps import cut_stamps
+from detectors.star_peaks import Filtered
+from detectors.types import FloatArray
+
+FloatImage = NDArray[np.float32]
+BoolImage = NDArray[np.bool_]
+IndexArray = NDArray[np.intp]
+
+SPOT_SNR, BRIGHT_SNR = 5.0, 9.0
+FEWEST_PIXELS, FEWEST_TRAILS = 6, 6
+MOST_TRAILS = 40
+# Long axis over short axis of a spot, second moments; noise and faint neighbours make 1.5
+LEAST_ELONGATION = 1.9
+LEAST_SHARE = 0.6  # of the bright spots: edges and glints are elongated, too, but not most spots
+LEAST_AGREEMENT = 0.85  # mean resultant of the doubled angles; 1 is parallel
+LENGTH_STEPS = np.linspace(0.7, 1.3, 9)
+SIGMA_STEPS = (0.75, 0.9, 1.05, 1.2)
+ANGLE_STEPS_DEG = (-3.0, 0.0, 3.0)
+
+
+def common_trail(above: FloatImage, seen: Filtered, usable: BoolImage) -> PointSpread | None:
+    """What a star looks like in a frame where the stars are trails; None where they are not.
+
+    Spots of the filtered frame are measured by their second moments. Where most of the bright ones
+    are long and parallel, the segment blurred by a Gaussian that explains most of their light is
+    the common trail.
+
+    Parameters
+    ----------
+    above : ndarray of float32, shape (h, w)
+        Light above the background.
+    seen : Filtered
+        The frame under the filter of point-like stars.
+    usable : ndarray of bool, shape (h, w)
+        False where a pixel is clipped or ignored.
+
+    Returns
+    -------
+    PointSpread or None
+    """
+    spots = _spots(seen)
+    if spots is None:
+        return None
+    x, y, long, short, angle = spots
+    trails = long > LEAST_ELONGATION * short
+    if np.count_nonzero(trails) < max(FEWEST_TRAILS, LEAST_SHARE * trails.size):
+        return None
+    doubled = np.exp(2j * angle[trails]).mean()
+    if np.abs(doubled) < LEAST_AGREEMENT:
+        return None
+    length = float(np.median(np.sqrt(12.0 * (long**2 - short**2))[trails]))
+    if length > LONGEST_TRAIL_PX:
+        return None
+    # The filter of the spots has widened them by a sigma of one
+    sigma = max(0.6, float(np.sqrt(max(np.median(short[trails]) ** 2 - 0.5, 0.2))))
+    return _best_trail(
+        above, usable, x[trails], y[trails], sigma, length, 0.5 * float(np.angle(doubled))
+    )
+
+
+def _spots(seen: Filtered) -> tuple[FloatArray, ...] | None:
+    """Centre, long and short sigma, and angle of the bright spots; None where there are few."""
+    snr = seen.snr()
+    lit = (snr > SPOT_SNR).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(lit)
+    rows, cols = np.nonzero(lit)
+    if count <= FEWEST_TRAILS or rows.size == 0:
+        return None
+    label = labels[rows, cols]
+    strength = snr[rows, cols]
+    brightest = np.zeros(count, np.float32)
+    np.maximum.at(brightest, label, strength)
+    sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+    good = (brightest > BRIGHT_SNR) & (stats[:, cv2.CC_STAT_AREA] >= FEWEST_PIXELS)
+    good &= sides < 2.0 * LONGEST_TRAIL_PX
+    good[0] = False
+    # Equal say along the trail: a star's light as far as it stands clearly above the noise
+    weight = np.minimum(strength, 2.0 * SPOT_SNR)
+
+    def total(values: FloatArray) -> FloatArray:
+        return np.bincount(label, weight * values, minlength=count)[good]
+
+    mass = total(np.ones(rows.size))
+    x, y = total(cols) / mass, total(rows) / mass
+    xx, yy = total(cols**2) / mass - x * x, total(rows**2) / mass - y * y
+    xy = total(rows * cols) / mass - x * y
+    middle, apart = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
+    angle = 0.5 * np.arctan2(2.0 * xy, xx - yy)
+    order = np.argsort(-brightest[good], kind="stable")
+    long, short = np.sqrt(middle + apart), np.sqrt(np.maximum(middle - apart, 0.05))
+    return x[order], y[order], long[order], short[order], angle[order]
+
+
+def _best_trail(
+    above: FloatImage,
+    usable: BoolImage,
+    x: FloatArray,
+    y: FloatArray,
+    sigma: float,
+    length: float,
+    angle: float,
+) -> PointSpread:
+    """Width, length and angle with the greatest share of the trails' light explained."""
+    x, y = x[:MOST_TRAILS], y[:MOST_TRAILS]
+    half = int(np.ceil(0.5 * 1.3 * length + 3.5 * sigma)) + 1
+    row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
+    data = cut_stamps(np.where(usable, above, np.float32(0.0)), row, col, half)
+    data = data.reshape(len(x), -1) - np.median(data, axis=(1, 2))[:, None]
+    data = data / np.maximum(np.sqrt(np.square(data).sum(axis=1)), 1e-12)[:, None]
+    best, most = PointSpread(sigma_px=sigma), -np.inf
+    for turn in ANGLE_STEPS_DEG:
+        along = np.array([np.cos(angle + np.radians(turn)), np.sin(angle + np.radians(turn))])
+        along = along if along[0] >= 0.0 else -along
+        for stretch in LENGTH_STEPS:
+            trail = along * length * stretch
+            for wider in SIGMA_STEPS:
+                psf = PointSpread(
+                    sigma_px=sigma * wider, trail_px=(float(trail[0]), float(trail[1]))
+                )
+                drawn = psf.draw(x - col, y - row, half).reshape(len(x), -1)
+                drawn = drawn - drawn.mean(axis=1, keepdims=True)
+                share = (data * drawn).sum(axis=1) ** 2 / np.square(drawn).sum(axis=1)
+                if (explained := float(np.median(share))) > most:
+                    best, most = psf, explained
+    return best
