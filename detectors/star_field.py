@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from detectors.blob_flags import ClippedAreas
 from detectors.blob_peaks import prominence
 from detectors.point_spread import FWHM_PER_SIGMA, PointSpread
 from detectors.star_fit import FittedStars, draw_stars, fit_stars
+from detectors.star_frame import StarFrame
 from detectors.star_peaks import (
     TOE_LIGHT,
     Filtered,
@@ -23,7 +23,7 @@ from detectors.star_peaks import (
     stabilised,
 )
 from detectors.star_trails import common_trail
-from detectors.star_types import StarDetections, StarFlag
+from detectors.star_types import StarDetections
 from detectors.star_width import measure_width
 from detectors.types import FloatArray
 
@@ -63,25 +63,22 @@ def rounding_noise(values: FloatImage) -> float:
 class StarField:
     """A frame without its large-scale background, and what is known of its pixels."""
 
-    light: FloatImage
+    frame: StarFrame
     stable_level: FloatImage
-    ignored: BoolImage
-    clipped: BoolImage
-    areas: ClippedAreas
     least_noise: float
 
     def filtered(self, psf: PointSpread) -> Filtered:
         """The frame under the matched filter of stars of that look."""
-        return self._filtered(self.light, psf)
+        return self._filtered(self.frame.light, psf)
 
     def _filtered(self, light: FloatImage, psf: PointSpread) -> Filtered:
         stable = stabilised(light) - self.stable_level
-        if self.ignored.any():
-            stable[self.ignored] = 0.0
+        if self.frame.ignored.any():
+            stable[self.frame.ignored] = 0.0
         return filtered(
             stable,
             psf,
-            self.ignored,
+            self.frame.ignored,
             least_noise=self.least_noise,
             black_clipped=self.black_clipped,
         )
@@ -89,44 +86,39 @@ class StarField:
     @cached_property
     def black_clipped(self) -> bool:
         """Whether many pixels are as dark as any can be."""
-        seen = self.light[~self.ignored]
+        seen = self.frame.light[~self.frame.ignored]
         return bool(np.mean(seen <= seen.min()) > CLIPPED_BLACK_SHARE)
 
     @cached_property
     def above(self) -> FloatImage:
         """Light above the background."""
         level = np.square(self.stable_level) - TOE_LIGHT
-        return np.where(self.ignored, np.float32(0.0), self.light - level)
+        return np.where(self.frame.ignored, np.float32(0.0), self.frame.light - level)
 
     def _noise(self, seen: Filtered, row: IndexArray, col: IndexArray) -> FloatArray:
         """Sigma of a pixel's light."""
         slope = slope_of_light(self.stable_level[row, col].astype(float))
         return seen.pixel_noise(row, col) * slope
 
-    @cached_property
-    def usable(self) -> BoolImage:
-        """Pixels that show how bright they are."""
-        return ~(self.ignored | self.clipped)
-
     def width(self, seen: Filtered) -> PointSpread:
         """The look of the frame's stars."""
-        trail = common_trail(self.above, seen, self.usable)
+        trail = common_trail(self.above, seen, self.frame.usable)
         if trail is not None:
             return trail
-        row, col = peaks(seen, WIDTH_SNR, self.usable)
-        return measure_width(self.above, self.usable, row, col, self._noise(seen, row, col))
+        row, col = peaks(seen, WIDTH_SNR, self.frame.usable)
+        return measure_width(self.above, self.frame.usable, row, col, self._noise(seen, row, col))
 
     def found(
         self, seen: Filtered, psf: PointSpread, min_snr: float, max_stars: int
     ) -> FittedStars:
         """Stars fitted; those that appear when the first are taken away, too."""
-        row, col = _not_on_ridges(seen, psf, *peaks(seen, min_snr, self.usable))
+        row, col = _not_on_ridges(seen, psf, *peaks(seen, min_snr, self.frame.usable))
         x, y = self._with_clipped(col[:max_stars].astype(float), row[:max_stars].astype(float))
         stars = self._fitted(seen, psf, x, y)
         sharp = _sharp(stars, psf)
         rest, usable = self._without(stars.select(sharp))
         stars = stars.select(~sharp & stars.settled)
-        drawn = draw_stars(self.light.shape, stars.x, stars.y, stars.flux, psf)
+        drawn = draw_stars(self.frame.light.shape, stars.x, stars.y, stars.flux, psf)
         again = self._filtered(rest - drawn, psf)
         doubt = np.float32(LEFT_OVER) * np.abs(seen.response - again.response)
         left = Filtered(response=again.response, noise=np.hypot(seen.noise, doubt), gain=seen.gain)
@@ -147,35 +139,37 @@ class StarField:
         noise = self._noise(seen, row, col)
         level = self.stable_level[row, col].astype(float) ** 2 - float(TOE_LIGHT)
         level = np.maximum(level, DARKEST_LEVEL_SIGMAS * noise)
-        return fit_stars(self.above, self.usable, x, y, psf=psf, noise=noise, gain=noise**2 / level)
+        return fit_stars(
+            self.above, self.frame.usable, x, y, psf=psf, noise=noise, gain=noise**2 / level
+        )
 
     def _without(self, sharp: FittedStars) -> tuple[FloatImage, BoolImage]:
         """The light with the background in place of hot pixels, and what of it is usable."""
-        spots = np.zeros(self.light.shape, np.uint8)
+        spots = np.zeros(self.frame.light.shape, np.uint8)
         spots[np.rint(sharp.y).astype(np.intp), np.rint(sharp.x).astype(np.intp)] = 1
         hidden = cv2.dilate(spots, np.ones((3, 3), np.uint8)) > 0
-        rest = np.where(hidden, self.light - self.above, self.light)
-        return rest, self.usable & ~hidden
+        rest = np.where(hidden, self.frame.light - self.above, self.frame.light)
+        return rest, self.frame.usable & ~hidden
 
     def _with_clipped(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Peaks and one place for each clipped area, its middle."""
-        if not self.clipped.any():
+        if not self.frame.clipped.any():
             return x, y
-        rows, cols = np.nonzero(self.clipped & ~self.ignored)
-        labels = self.areas.labels[rows, cols]
+        rows, cols = np.nonzero(self.frame.clipped)
+        labels = self.frame.areas.labels[rows, cols]
         count = np.bincount(labels)
         some = count > 0
         middle_x = np.bincount(labels, cols)[some] / count[some]
         middle_y = np.bincount(labels, rows)[some] / count[some]
-        at = self.areas.labels[np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)] > 0
+        at = self.frame.areas.labels[np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)] > 0
         return np.append(x[~at], middle_x), np.append(y[~at], middle_y)
 
     def _away_from_clipped(self, psf: PointSpread) -> BoolImage:
-        if not self.clipped.any():
-            return self.usable
+        if not self.frame.clipped.any():
+            return self.frame.usable
         size = 2 * round(2.0 * psf.fwhm_px) + 1
-        near = cv2.dilate(self.clipped.astype(np.uint8), np.ones((size, size), np.uint8))
-        return self.usable & (near == 0)
+        near = cv2.dilate(self.frame.clipped.astype(np.uint8), np.ones((size, size), np.uint8))
+        return self.frame.usable & (near == 0)
 
     def described(self, found: FittedStars, psf: PointSpread, min_snr: float) -> StarDetections:
         """What counts as a star, its measures and flags; sorted by flux."""
@@ -197,31 +191,14 @@ class StarField:
             fwhm_px=FWHM_PER_SIGMA * size,
             ellipticity=1.0 - short / long,
             covariance_px2=found.covariance + CENTROID_FLOOR_PX**2 * np.eye(2),
-            flags=self._flags(found, psf),
+            flags=self.frame.flags(
+                found.x,
+                found.y,
+                np.full(len(found), psf.fwhm_px),
+                trail_length_px=psf.trail_length_px,
+            ),
             trail_px=psf.trail_px if trailed else None,
         )
-
-    def _flags(self, found: FittedStars, psf: PointSpread) -> NDArray[np.uint8]:
-        h, w = self.above.shape
-        row, col = np.rint(found.y).astype(np.intp), np.rint(found.x).astype(np.intp)
-        kernel = np.ones((3, 3), np.uint8)
-        near = cv2.dilate(self.clipped.astype(np.uint8), kernel)
-        saturated = near[row, col] > 0
-        to_border = np.minimum.reduce([found.x, found.y, w - 1 - found.x, h - 1 - found.y])
-        if self.ignored.any():
-            gap = cv2.distanceTransform((~self.ignored).astype(np.uint8), cv2.DIST_L2, 3)
-            to_border = np.minimum(to_border, gap[row, col] - 1.0)
-        reach = psf.fwhm_px + 0.5 * psf.trail_length_px
-        blended = np.zeros(len(found), bool)
-        if len(found) > 1:
-            places = np.column_stack([found.x, found.y])
-            blended = cKDTree(places).query(places, k=2)[0][:, 1] < 2.0 * psf.fwhm_px
-        return (
-            saturated * np.uint8(StarFlag.SATURATED)
-            + (to_border < reach) * np.uint8(StarFlag.EDGE)
-            + blended * np.uint8(StarFlag.BLENDED)
-            + (psf.trail_length_px > 0.0) * np.full(len(found), StarFlag.TRAILED, np.uint8)
-        ).astype(np.uint8)
 
 
 def _not_on_ridges(

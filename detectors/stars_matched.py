@@ -8,39 +8,36 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.background import as_float_image, diffuse_level, pixels_to_ignore
-from detectors.blob_flags import ClippedAreas
+from detectors.background import diffuse_level
 from detectors.star_field import StarField, rounding_noise
+from detectors.star_frame import StarFrame
 from detectors.star_peaks import stabilised
 from detectors.star_types import StarDetections
 from detectors.star_width import USUAL
 
-SHORTEST_SIDE_PX = 8
-LEVEL_SAMPLES_ACROSS = 16
+LEVEL_SAMPLES_ACROSS = 16  # 256 of a box: its level is good to 0.08 sigma, and fits have their own
 
 
 @dataclass(frozen=True, kw_only=True)
 class Matched:
-    """Matched-filter star detector.
+    """Matched-filter star detector; ``docs/methods/stars.md`` gives the equations.
+
+    The frame's point spread function, trail and all, is measured on its own stars. Peaks of the
+    frame filtered by it are fitted by it, each without the light of its neighbours; hot pixels,
+    cosmic rays, ridges and what is no star's shape are left out.
 
     Attributes
     ----------
     min_snr : float
-        Signal-to-noise ratio that a star needs.
+        Signal-to-noise ratio of the filtered frame that a star needs.
     background_scale_px : float
         Size of the boxes in which the diffuse light is estimated.
-    saturation_light : float
-        Pixels at or above this are clipped, also where no map of saturation is given.
-    largest_clipped_px : float
-        Clipped areas longer than this are no stars: the Moon, lamps, captions.
     max_stars : int
         The brightest so many peaks are measured.
     """
 
     min_snr: float = 4.5
     background_scale_px: float = 64.0
-    saturation_light: float = 0.97
-    largest_clipped_px: float = 40.0
     max_stars: int = 5000
     name: ClassVar[str] = "matched"
 
@@ -50,29 +47,38 @@ class Matched:
         mask: NDArray[np.bool_] | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StarDetections:
-        """Find the stars of an image; see `detectors.star_types.StarDetector`."""
-        image = as_float_image(light)
-        ignored = pixels_to_ignore(image, mask)
-        clipped = (image >= self.saturation_light) & ~ignored
-        if saturated is not None:
-            if saturated.shape != image.shape:
-                raise ValueError(f"saturated has shape {saturated.shape}, the image {image.shape}")
-            clipped |= (np.asarray(saturated) >= 0.5) & ~ignored
-        areas = ClippedAreas.of(clipped)
-        ignored |= areas.larger_than(0.5 * self.largest_clipped_px)
-        if min(image.shape) < SHORTEST_SIDE_PX or ignored.all() or np.ptp(image[~ignored]) == 0.0:
+        """Find the stars of an image; see `detectors.star_types.StarDetector`.
+
+        Parameters
+        ----------
+        light : ndarray, shape (h, w)
+            Linear light, 1 at full scale; integers count as fractions of theirs.
+        mask : ndarray of bool, shape (h, w), optional
+            True where pixels must be ignored.
+        saturated : ndarray, shape (h, w), optional
+            Fraction of clipped pixels under each pixel.
+
+        Returns
+        -------
+        StarDetections
+
+        Raises
+        ------
+        ValueError
+            If the image is not two-dimensional or the mask or saturation has another shape.
+        """
+        frame = StarFrame.of(light, mask, saturated)
+        if frame.is_blank:
             return StarDetections.empty()
-        stable = stabilised(image)
+        stable = stabilised(frame.light)
         level = diffuse_level(
             stable,
             scale_px=self.background_scale_px,
-            mask=ignored,
+            mask=frame.ignored,
             samples_across=LEVEL_SAMPLES_ACROSS,
         )
-        least = rounding_noise(stable[~ignored])
-        field = StarField(image, level, ignored, clipped, areas, least)
-        first = field.filtered(USUAL)
-        psf = field.width(first)
+        field = StarField(frame, level, rounding_noise(stable[~frame.ignored]))
+        psf = field.width(field.filtered(USUAL))
         seen = field.filtered(psf)
         found = field.found(seen, psf, self.min_snr, self.max_stars)
         return field.described(found, psf, self.min_snr)

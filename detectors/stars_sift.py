@@ -1,0 +1,156 @@
+"""Stars by SIFT key-points, as the streak paper finds them, and what makes stars of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from detectors.background import hot_pixels
+from detectors.stamps import cut_stamps
+from detectors.star_frame import StarFrame
+from detectors.star_measures import described_stars, window_sums
+from detectors.star_types import StarDetections
+from detectors.types import FloatArray
+
+FloatImage = NDArray[np.float32]
+
+ONE_STAR_PX = 2.0  # key-points of several scales nearer than this are one star
+LARGEST_KEYPOINT_PX = 24.0
+GREY_PER_SIGMA, DARK_GREY = 12.0, 40.0
+CENTROID_PASSES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sift:
+    """SIFT key-points, a radius each, verification and flux-weighted centroids.
+
+    Attributes
+    ----------
+    min_snr : float
+        Signal-to-noise ratio of the light within the radius that a star needs.
+    layers : int
+        SIFT's layers an octave.
+    sigma : float
+        Blur of its first layer.
+    edge_ratio : float
+        Greatest ratio of the principal curvatures.
+    contrast : float
+        Least contrast of a key-point.
+    ring_sigma : float
+        A ring whose mean is less than so many sigma of a pixel is dark: the star ends.
+    largest_radius_px : float
+        No star is larger.
+    background_scale_px : float
+        Size of the boxes in which the diffuse light is estimated.
+
+    References
+    ----------
+    Lowe, D. G. (2004). Distinctive image features from scale-invariant keypoints. IJCV 60, 91-110.
+    Farzaneh, S., et al. (2021), on streaks in frames of the iXon Ultra 888: stars are SIFT
+    key-points there, with a radius that grows until no bright pixel is left outside.
+    """
+
+    min_snr: float = 5.0
+    layers: int = 4
+    sigma: float = 1.2
+    edge_ratio: float = 10.0
+    contrast: float = 0.02
+    ring_sigma: float = 0.5
+    largest_radius_px: float = 12.0
+    background_scale_px: float = 64.0
+    max_stars: int = 5000
+    name: ClassVar[str] = "sift"
+
+    def detect(
+        self,
+        light: NDArray[np.generic],
+        mask: NDArray[np.bool_] | None = None,
+        saturated: NDArray[np.generic] | None = None,
+    ) -> StarDetections:
+        """Find the stars of an image; see `detectors.star_types.StarDetector`."""
+        frame = StarFrame.of(light, mask, saturated)
+        if frame.is_blank:
+            return StarDetections.empty()
+        sky = frame.background(self.background_scale_px)
+        above = np.where(frame.ignored, np.float32(0.0), frame.light - sky.level)
+        above[hot_pixels(frame.light)] = 0.0
+        x, y = self._keypoints(above / sky.noise)
+        noise = _at(sky.noise, x, y)
+        radius = self._radii(above, x, y, noise)
+        for _ in range(CENTROID_PASSES):
+            sums = window_sums(above, x, y, radius, gaussian=False)
+            x, y = x + np.clip(sums.dx, -1.0, 1.0), y + np.clip(sums.dy, -1.0, 1.0)
+        sums = window_sums(above, x, y, radius, gaussian=False)
+        stars = described_stars(frame, x, y, noise, sums)
+        stars = stars.select(~_at(frame.ignored, stars.x, stars.y).astype(bool))
+        return stars.select(_verified(stars, self.min_snr))
+
+    def _keypoints(self, snr: FloatImage) -> tuple[FloatArray, FloatArray]:
+        """Places of bright key-points, one a star, the strongest first."""
+        # A root keeps faint stars and bright ones within 255 grey levels
+        scaled = np.arcsinh(snr / 4.0) * np.float32(4.0 * GREY_PER_SIGMA / 4.0)
+        grey = np.clip(np.rint(DARK_GREY + scaled), 0, 255).astype(np.uint8)
+        sift = cv2.SIFT.create(
+            0, self.layers, self.contrast, self.edge_ratio, self.sigma, cv2.CV_32F, True
+        )
+        points = [
+            (point.response, *point.pt)
+            for point in sift.detect(grey, None)
+            if point.size < LARGEST_KEYPOINT_PX
+        ]
+        if not points:
+            return np.zeros(0), np.zeros(0)
+        strength, x, y = np.array(points, float).T
+        h, w = snr.shape
+        bright = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
+        order = np.flatnonzero(bright)
+        order = order[np.argsort(-strength[order], kind="stable")][: 4 * self.max_stars]
+        # SIFT marks dark spots, too
+        order = order[_at(cv2.blur(snr, (3, 3)), x[order], y[order]) > 1.0]
+        x, y = x[order], y[order]
+        keep = np.ones(x.size, bool)
+        if x.size > 1:
+            for one, other in cKDTree(np.column_stack([x, y])).query_pairs(ONE_STAR_PX):
+                keep[max(one, other)] = False
+        return x[keep][: self.max_stars], y[keep][: self.max_stars]
+
+    def _radii(
+        self, above: FloatImage, x: FloatArray, y: FloatArray, noise: FloatArray
+    ) -> FloatArray:
+        """Radius of each star: it grows until the ring outside is dark."""
+        half = int(self.largest_radius_px) + 1
+        row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
+        offsets = np.arange(-half, half + 1)
+        ring = np.rint(np.hypot(offsets[:, None], offsets[None, :])).astype(int)
+        member = (ring.ravel()[:, None] == np.arange(half + 1)).astype(np.float32)
+        stamps = cut_stamps(above, row, col, half).reshape(x.size, -1)
+        means = (stamps @ member) / member.sum(axis=0) / noise.astype(np.float32)[:, None]
+        dark = means[:, 2:] < self.ring_sigma
+        radius = np.where(dark.any(axis=1), dark.argmax(axis=1) + 1.5, self.largest_radius_px)
+        # A ring that is brighter than the one within belongs to a neighbour
+        rising = np.diff(means, axis=1)[:, 1:] > 0.5 * np.maximum(means[:, 1:-1], self.ring_sigma)
+        first = np.where(rising.any(axis=1), rising.argmax(axis=1) + 1.5, np.inf)
+        return np.asarray(np.minimum(radius, np.maximum(first, 1.5)), float)
+
+
+def _verified(stars: StarDetections, min_snr: float) -> NDArray[np.bool_]:
+    """What is bright, round and compact enough for a star, once each."""
+    good = (stars.snr >= min_snr) & (stars.ellipticity < 0.6) & (stars.fwhm_px > 1.0)
+    keep = good.copy()
+    if len(stars) > 1:
+        places = np.column_stack([stars.x, stars.y])
+        for one, other in cKDTree(places).query_pairs(ONE_STAR_PX):
+            keep[max(one, other)] = False
+    return keep
+
+
+def _at(image: NDArray[np.generic], x: FloatArray, y: FloatArray) -> FloatArray:
+    """Values of an image at the pixels nearest to places."""
+    row = np.clip(np.rint(y), 0, image.shape[0] - 1).astype(np.intp)
+    col = np.clip(np.rint(x), 0, image.shape[1] - 1).astype(np.intp)
+    return np.asarray(image[row, col], float)
