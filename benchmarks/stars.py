@@ -1,0 +1,232 @@
+"""How well star detectors find simulated stars, by peak signal-to-noise ratio, beside their peers.
+
+``python -m benchmarks stars`` prints the tables; ``--peers`` adds what other libraries find in the
+same frames; ``--out FOLDER`` writes them as Markdown, dated, with figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from benchmarks.simulate.starfield import Starfield, simulate_starfield
+from benchmarks.star_figures import draw_star_figures
+from benchmarks.star_peers import star_peers
+from detectors.registry import star_detectors
+from detectors.star_types import StarDetector
+from regengine.evaluate.detections import Matches, match_positions
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+Method = Callable[[Starfield], FloatArray]
+
+SNR_EDGES = (2.0, 3.0, 5.0, 10.0, 30.0, np.inf)
+CENTROID_SNR = (10.0, 100.0)
+TOLERANCE_PX = 2.0
+# Centroids are held against the bound of a star alone: no neighbour of a twentieth of its light
+# within so many widths
+ALONE_FWHM, ALONE_FLUX = 4.0, 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class StarResult:
+    """A frame, what a method found in it, and how both pair."""
+
+    field: Starfield
+    found: FloatArray
+    matches: Matches
+    seconds: float
+
+    @property
+    def false(self) -> int:
+        """Detections that are no star."""
+        return len(self.found) - self.matches.found.size
+
+    def hit(self) -> BoolArray:
+        """Which of the stars were found."""
+        hit = np.zeros(self.field.x.size, bool)
+        hit[self.matches.truth] = True
+        return hit
+
+    def errors(self) -> FloatArray:
+        """Error of x and y of each star in pixels, NaN where it was not found."""
+        errors = np.full((self.field.x.size, 2), np.nan)
+        truth = np.column_stack([self.field.x, self.field.y])[self.matches.truth]
+        errors[self.matches.truth] = self.found[self.matches.found] - truth
+        return errors
+
+
+def starfields(count: int, seed: int) -> list[Starfield]:
+    """Simulated frames; equal arguments give equal frames."""
+    return [simulate_starfield(np.random.default_rng([seed, k])) for k in range(count)]
+
+
+def detector_method(detector: StarDetector) -> Method:
+    """A detector as a function from frame to positions, shape (N, 2)."""
+
+    def run(field: Starfield) -> FloatArray:
+        found = detector.detect(field.light, None, field.saturated)
+        return np.column_stack([found.x, found.y])
+
+    return run
+
+
+def run_method(method: Method, fields: list[Starfield]) -> list[StarResult]:
+    """Run a method on frames and pair what it finds with the truth."""
+    results = []
+    for field in fields:
+        started = time.process_time()
+        found = method(field)
+        seconds = time.process_time() - started
+        truth = np.column_stack([field.x, field.y])
+        matches = match_positions(truth, found, np.full(field.x.size, TOLERANCE_PX))
+        results.append(StarResult(field=field, found=found, matches=matches, seconds=seconds))
+    return results
+
+
+def completeness(results: list[StarResult], low: float, high: float) -> tuple[float, int]:
+    """Part of the resolved stars of a range of peak SNR that was found, and their number."""
+    wanted = [
+        r.field.resolved & (r.field.peak_snr >= low) & (r.field.peak_snr < high) for r in results
+    ]
+    count = sum(int(one.sum()) for one in wanted)
+    found = sum(int((one & r.hit()).sum()) for one, r in zip(wanted, results, strict=True))
+    return (found / count if count else float("nan")), count
+
+
+def is_alone(field: Starfield) -> BoolArray:
+    """Stars whose centroid no neighbour's light moves."""
+    length = 0.0 if field.trail_px is None else float(np.hypot(*field.trail_px))
+    places = np.column_stack([field.x, field.y])
+    near = cKDTree(places).query_ball_point(places, ALONE_FWHM * field.fwhm_px + length)
+    return np.array(
+        [
+            all(j == i or field.flux[j] < ALONE_FLUX * field.flux[i] for j in others)
+            for i, others in enumerate(near)
+        ],
+        bool,
+    )
+
+
+def centroid_errors(
+    results: list[StarResult], *, trailed: bool, alone: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Errors and bounds per axis of the stars of `CENTROID_SNR` that were found, each (N, 2)."""
+    errors, bounds = [np.zeros((0, 2))], [np.zeros((0, 2))]
+    for r in results:
+        if (r.field.trail_px is not None) != trailed:
+            continue
+        wanted = r.field.resolved & r.hit()
+        wanted &= (r.field.peak_snr >= CENTROID_SNR[0]) & (r.field.peak_snr < CENTROID_SNR[1])
+        if alone:
+            wanted &= is_alone(r.field)
+        errors.append(r.errors()[wanted])
+        bounds.append(r.field.bound_px[wanted])
+    return np.concatenate(errors), np.concatenate(bounds)
+
+
+def rms(values: FloatArray) -> float:
+    """Root of the mean square; NaN of nothing."""
+    return float(np.sqrt(np.mean(np.square(values)))) if values.size else float("nan")
+
+
+HEADER = (
+    "| method | "
+    + " | ".join(
+        f"{low:g}-{high:g}" if np.isfinite(high) else f"> {low:g}"
+        for low, high in itertools.pairwise(SNR_EDGES)
+    )
+    + " | > 10 | false a frame | sigma px, points | of the bound | of the bound, trails"
+    " | CPU s a frame |",
+    "|---|" + "---:|" * (len(SNR_EDGES) + 5),
+)
+
+
+def method_line(name: str, results: list[StarResult]) -> str:
+    """One row of the table of methods."""
+    parts = [completeness(results, low, high)[0] for low, high in itertools.pairwise(SNR_EDGES)]
+    parts.append(completeness(results, 10.0, np.inf)[0])
+    every, _ = centroid_errors(results, trailed=False, alone=False)
+    error, bound = centroid_errors(results, trailed=False, alone=True)
+    along, along_bound = centroid_errors(results, trailed=True, alone=True)
+    false = float(np.mean([r.false for r in results]))
+    seconds = float(np.median([r.seconds for r in results]))
+    cells = [f"{part:.3f}" for part in parts]
+    cells += [f"{false:.1f}", f"{rms(every):.3f}", f"{rms(error / bound):.2f}"]
+    cells += [f"{rms(along / along_bound):.2f}", f"{seconds:.3f}"]
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def preamble(arguments: list[str], fields: list[Starfield]) -> list[str]:
+    """What was run, where and when."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    command = " ".join(["python -m benchmarks stars", *arguments])
+    trailed = sum(field.trail_px is not None for field in fields)
+    return [
+        "# Stars in simulated frames",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit or 'unknown'}, {os.cpu_count()} CPUs, "
+        f"Python {platform.python_version()}: `{command}`.",
+        "",
+        f"{len(fields)} frames of 1024 x 1024 pixels, {trailed} of them with trails, 100 to 400 "
+        "Moffat stars each over sloping sky, Poisson and read noise, hot pixels and cosmic rays "
+        "(`benchmarks/simulate/starfield.py`).",
+        "",
+        "Columns of numbers are the part of the stars found, by the signal-to-noise ratio of the "
+        "star's brightest pixel over sky and read-out. Stars are wanted that have a maximum of "
+        f"their own and lie three pixels inside. Found is within {TOLERANCE_PX:g} px, each star "
+        "and each detection once; a detection of no star, of any brightness, is false. Sigma is "
+        f"the root mean square error per axis at {CENTROID_SNR[0]:g} to {CENTROID_SNR[1]:g} in "
+        "frames without trails; *of the bound* is the root mean square of the error over its "
+        "Cramer-Rao bound, stars without near neighbours.",
+        "",
+    ]
+
+
+def main(argv: list[str]) -> int:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks stars", description=__doc__)
+    parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--method", help="this detector alone")
+    parser.add_argument("--peers", action="store_true", help="also run other libraries")
+    parser.add_argument("--out", type=Path, help="folder for the dated Markdown file and figures")
+    arguments = parser.parse_args(argv)
+    fields = starfields(arguments.frames, arguments.seed)
+    methods = {
+        name: detector_method(detector)
+        for name, detector in star_detectors().items()
+        if arguments.method in (None, name)
+    }
+    if arguments.peers:
+        methods |= {peer.name: peer.find for peer in star_peers()}
+    lines, every = list(HEADER), {}
+    for name, method in methods.items():
+        every[name] = run_method(method, fields)
+        lines.append(method_line(name, every[name]))
+        print(lines[-1], file=sys.stderr)
+    print("\n".join(lines))
+    if arguments.out:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        stem = f"stars-{datetime.now(UTC):%Y-%m-%d}"
+        target = arguments.out / f"{stem}.md"
+        figures = draw_star_figures(every, arguments.out / stem)
+        links = ["", *(f"![{path.stem}]({stem}/{path.name})" for path in figures)]
+        target.write_text("\n".join([*preamble(argv, fields), *lines, *links]) + "\n", "utf-8")
+        print(f"written to {target}", file=sys.stderr)
+    return 0
