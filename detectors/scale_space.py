@@ -140,8 +140,18 @@ def quadratic_peak(
 
 def gaussian_blur(image: FloatImage, sigma: float) -> FloatImage:
     """Gaussian blur to 3.5 sigma; the image goes on beyond its border as it ends."""
-    size = 2 * round(3.5 * sigma) + 1
+    size = _kernel_size(sigma)
     return np.asarray(cv2.GaussianBlur(image, (size, size), sigma, borderType=cv2.BORDER_REPLICATE))
+
+
+def gaussian_kernel(sigma: float) -> FloatImage:
+    """The kernel of `gaussian_blur`, shape (n, n)."""
+    line = cv2.getGaussianKernel(_kernel_size(sigma), sigma, cv2.CV_32F)
+    return np.asarray(line @ line.T)
+
+
+def _kernel_size(sigma: float) -> int:
+    return 2 * round(3.5 * sigma) + 1
 
 
 def _halved(image: FloatImage) -> FloatImage:

@@ -224,6 +224,7 @@ def _sharp(found: FittedStars, psf: PointSpread) -> BoolImage:
     alone = found.around_snr < 2.0 + LIGHT_AROUND * found.narrow_snr
     short = np.sqrt(np.linalg.eigvalsh(found.moments)[:, 0])
     thin = (short < THIN * psf.sigma_px) & (found.star_snr > THIN_SNR)
+    thin &= psf.trail_length_px == 0.0  # thinness of trails is lost where they cross neighbours
     return np.asarray((better & alone) | thin)
 
 

@@ -21,6 +21,8 @@ MISMATCH_IN_FIT = 0.03
 MISMATCH_IN_TEST = 0.3
 FEWEST_PIXELS = 9
 AROUND_PIXELS = 23.5
+WINDOW = 1.5  # of the moments' window, over the star's own width
+LEAST_SIGMA_PX = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,26 +230,29 @@ def _narrow(alone: FloatImage, half: int) -> tuple[FloatArray, FloatArray]:
 
 
 def _moments(alone: FloatImage, state: _State, half: int) -> FloatArray:
-    """Second moments behind a Gaussian window of the star's own width, shape (N, 2, 2).
+    """Second moments behind a Gaussian window somewhat wider than the star, shape (N, 2, 2).
 
     Under a window of moments S a Gaussian of moments M shows (M^-1 + S^-1)^-1.
     """
     offsets = np.arange(-half, half + 1)
-    dx, dy = offsets - state.dx[:, None], offsets - state.dy[:, None]
-    trail = state.psf.trail_length_px
-    window = 1.5 * np.hypot(state.psf.sigma_px, trail / 12.0**0.5)
-    wx = np.exp(-0.5 * (dx / window) ** 2)
-    wy = np.exp(-0.5 * (dy / window) ** 2)
-    by_x = np.stack([wx, wx * dx, wx * dx * dx], axis=2).astype(np.float32)
-    by_y = np.stack([wy, wy * dy, wy * dy * dy], axis=1).astype(np.float32)
-    sums = (by_y @ alone @ by_x).astype(np.float64)
-    total = np.where(sums[:, 0, 0] > 0.0, sums[:, 0, 0], np.inf)
-    xx, yy, xy = sums[:, 0, 2] / total, sums[:, 2, 0] / total, sums[:, 1, 1] / total
+    dx = (offsets - state.dx[:, None])[:, None, :]
+    dy = (offsets - state.dy[:, None])[:, :, None]
+    trail = np.array(state.psf.trail_px)
+    own = state.psf.sigma_px**2 * np.eye(2) + np.outer(trail, trail) / 12.0
+    window = np.linalg.inv(WINDOW**2 * own)
+    exponent = window[0, 0] * dx**2 + window[1, 1] * dy**2 + 2.0 * window[0, 1] * dx * dy
+    light = alone * np.exp((-0.5 * exponent).astype(np.float32))
+    total = light.sum(axis=(1, 2), dtype=float)
+    total = np.where(total > 0.0, total, np.inf)
+    xx = (light * dx**2).sum(axis=(1, 2)) / total
+    yy = (light * dy**2).sum(axis=(1, 2)) / total
+    xy = (light * dx * dy).sum(axis=(1, 2)) / total
     seen = np.stack([xx, xy, xy, yy], axis=-1).reshape(-1, 2, 2)
     values, vectors = np.linalg.eigh(seen)
-    least, most = 0.3**2, (8.0 * window) ** 2
-    values = 1.0 / np.maximum(1.0 / np.maximum(values, 0.05) - 1.0 / window**2, 1.0 / most)
-    values = np.clip(values, least, most)
+    seen = np.einsum("nij,nj,nkj->nik", vectors, np.maximum(values, LEAST_SIGMA_PX**2), vectors)
+    values, vectors = np.linalg.eigh(np.linalg.inv(seen) - window)
+    most = (8.0 * WINDOW) ** 2 * np.trace(own)
+    values = np.clip(1.0 / np.maximum(values, 1.0 / most), LEAST_SIGMA_PX**2, most)
     return np.asarray(np.einsum("nij,nj,nkj->nik", vectors, values, vectors))
 
 

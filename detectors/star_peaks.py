@@ -19,11 +19,14 @@ from detectors.mesh import (
     upper_spread,
 )
 from detectors.point_spread import PointSpread
-from detectors.scale_space import gaussian_blur, local_maxima
+from detectors.scale_space import gaussian_blur, gaussian_kernel, local_maxima
 
 # The light around a star is taken from a Gaussian this many times as wide: costs 3 % of the
 # signal-to-noise ratio and follows airglow, haze and the Milky Way
 AROUND_SIGMAS = 4.0
+# Pixels brighter than so many sigma count as so bright there: stars dig no dark rings
+BRIGHT_SIGMA = 4.0
+NORMAL_QUARTILE = 0.6745
 NOISE_BOX_PX = 64.0
 CLUTTER_BOX_PX = 32.0
 TOE_LIGHT = np.float32(0.0031308)  # IEC 61966-2-1
@@ -32,6 +35,8 @@ CLUTTER_WEIGHT = 0.8  # as of lights: texture all around counts as noise
 # Noise that was clipped at black or processed has longer tails than its dark side tells
 TAIL_QUANTILES, TAIL_WEIGHT = (0.9, 0.95, 0.98), 0.85
 MOST_TAIL = 2.0  # times the dark side: what is brighter are stars, as in the Milky Way
+MOST_TAIL_OF_TRAILS = 1.1  # trails fill many pixels
+TRAILS_A_BOX = 4.0
 
 
 def stabilised(light: FloatImage) -> FloatImage:
@@ -104,7 +109,8 @@ def filtered(
     """
     response, gain = _answer(image, psf)
     known = np.where(ignored, np.float32(np.nan), response) if ignored.any() else response
-    mesh = Mesh.with_scale(image.shape, NOISE_BOX_PX)
+    length = psf.trail_length_px
+    mesh = Mesh.with_scale(image.shape, NOISE_BOX_PX + TRAILS_A_BOX * length)
     samples = mesh.samples(known, SAMPLES_ACROSS)
     spread = smoothed(lowest_mode(samples, least_noise * gain)[1])
     tail = smoothed(upper_spread(samples, TAIL_QUANTILES))
@@ -138,25 +144,21 @@ def peaks(
 
 def _answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, float]:
     """The filter's answer and what it makes of white noise."""
-    around = gaussian_blur(image, AROUND_SIGMAS * psf.sigma_px)
     if psf.trail_length_px == 0.0:
         matched = gaussian_blur(image, psf.sigma_px)
-        kernel = _gaussian_kernel(psf.sigma_px)
+        kernel = gaussian_kernel(psf.sigma_px)
     else:
         drawn = psf.kernel()
         kernel = drawn / drawn.sum()
         matched = np.asarray(
             cv2.filter2D(image, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE)
         )
-    narrow = float(np.square(kernel).sum())
-    # The product of both kernels: the wide one hardly changes under the narrow one
-    wide = 2.0 * np.pi * (AROUND_SIGMAS * psf.sigma_px) ** 2
-    between = 1.0 / (wide * (1.0 + AROUND_SIGMAS**-2))
-    gain = np.sqrt(max(narrow + 0.5 / wide - 2.0 * between, 0.1 * narrow))
-    return np.asarray(matched - around), float(gain)
-
-
-def _gaussian_kernel(sigma: float) -> FloatImage:
-    size = 2 * round(3.5 * sigma) + 1
-    line = cv2.getGaussianKernel(size, sigma, cv2.CV_32F)
-    return np.asarray(line @ line.T)
+    around = AROUND_SIGMAS * float(np.hypot(psf.sigma_px, psf.trail_length_px / 12.0**0.5))
+    wide = gaussian_kernel(around)
+    inner = (wide.shape[0] - kernel.shape[0]) // 2
+    difference = -wide
+    difference[inner : inner + kernel.shape[0], inner : inner + kernel.shape[1]] += kernel
+    gain = float(np.sqrt(np.square(difference).sum()))
+    usual = float(np.median(np.abs(image[::8, ::8]))) / NORMAL_QUARTILE
+    faint = np.minimum(image, np.float32(BRIGHT_SIGMA * usual)) if usual > 0.0 else image
+    return np.asarray(matched - gaussian_blur(faint, around)), gain
