@@ -32,6 +32,7 @@ BoolImage = NDArray[np.bool_]
 IndexArray = NDArray[np.intp]
 
 WIDTH_SNR = 12.0  # stars that tell the width
+ALONG_TRAIL, ACROSS_TRAIL_SIGMAS = 0.35, 1.5
 TWICE_SIGMAS = 1.2  # two fits nearer than this are one star
 # What the subtraction of a star may leave of it is no star
 LEFT_OVER = 0.3
@@ -178,7 +179,8 @@ class StarField:
         found = found.select(inside & found.settled & (found.star_snr >= min_snr))
         found = found.select(~_sharp(found, psf) & (found.misfit < WORST_MISFIT))
         found = found.select(np.argsort(-found.flux, kind="stable"))
-        found = found.select(_not_twice(found, TWICE_SIGMAS * psf.sigma_px))
+        places = np.column_stack([found.x, found.y])
+        found = found.select(_first_of_each(places, TWICE_SIGMAS * psf.sigma_px))
         values = np.linalg.eigvalsh(found.moments)
         short, long = np.sqrt(values[:, 0]), np.sqrt(values[:, 1])
         trailed = psf.trail_length_px > 0.0
@@ -205,11 +207,29 @@ def _not_on_ridges(
     seen: Filtered, psf: PointSpread, row: IndexArray, col: IndexArray
 ) -> tuple[IndexArray, IndexArray]:
     """Peaks that stand out on all sides: not the limb, nor edges of hardware."""
-    if psf.trail_length_px > 0.0 or row.size == 0:
+    if row.size == 0:
         return row, col
+    if psf.trail_length_px > 0.0:
+        return _one_a_trail(psf, row, col)
     height = seen.response[row, col]
     rise = prominence(seen.response, row, col, 2.0**0.5 * psf.sigma_px)
     keep = rise >= PROMINENCE * height
+    return row[keep], col[keep]
+
+
+def _one_a_trail(
+    psf: PointSpread, row: IndexArray, col: IndexArray
+) -> tuple[IndexArray, IndexArray]:
+    """Peaks without a stronger one along the same trail; the strongest come first."""
+    along = np.array(psf.trail_px) / psf.trail_length_px
+    reach = psf.sigma_px + ALONG_TRAIL * psf.trail_length_px
+    places = np.column_stack(
+        [
+            (col * along[0] + row * along[1]) / reach,
+            (row * along[0] - col * along[1]) / (ACROSS_TRAIL_SIGMAS * psf.sigma_px),
+        ]
+    )
+    keep = _first_of_each(places, 1.0)
     return row[keep], col[keep]
 
 
@@ -228,11 +248,10 @@ def _sharp(found: FittedStars, psf: PointSpread) -> BoolImage:
     return np.asarray((better & alone) | thin)
 
 
-def _not_twice(found: FittedStars, nearer_px: float) -> BoolImage:
-    """Stars without a brighter one at the same place; the brightest come first."""
-    keep = np.ones(len(found), bool)
-    if len(found) < 2:
-        return keep
-    for one, other in cKDTree(np.column_stack([found.x, found.y])).query_pairs(nearer_px):
-        keep[max(one, other)] = False
+def _first_of_each(places: FloatArray, nearer: float) -> BoolImage:
+    """Places, shape (N, 2), without an earlier one nearer than that."""
+    keep = np.ones(len(places), bool)
+    if len(places) > 1:
+        for one, other in cKDTree(places).query_pairs(nearer):
+            keep[max(one, other)] = False
     return keep

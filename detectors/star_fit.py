@@ -15,6 +15,7 @@ FloatImage = NDArray[np.float32]
 PASSES = 2
 ROUNDS = 2  # with the neighbours as fitted before
 LONGEST_STEP_PX = 0.7
+LEASH_TRAILS = 0.3
 LEASH_SIGMAS = 1.5  # a star does not move farther from where it was seen
 # Of a star's light: profiles of real lenses differ by so much from the frame's mean one
 MISMATCH_IN_FIT = 0.03
@@ -113,7 +114,7 @@ def fit_stars(
     shown = cut_stamps(usable, row, col, half).astype(np.float32)
     state = _State(
         dx=x - col, dy=y - row, flux=np.zeros(x.size), level=np.zeros(x.size), psf=psf,
-        leash=LEASH_SIGMAS * psf.sigma_px, start=(x - col, y - row),
+        leash=_leash(psf), start=(x - col, y - row),
     )  # fmt: skip
     variance, gains = np.square(noise), gain
     state.flux = _first_flux(stamps, shown, state, half)
@@ -136,7 +137,7 @@ class _State:
     flux: FloatArray
     level: FloatArray
     psf: PointSpread
-    leash: float
+    leash: tuple[float, float]
     start: tuple[FloatArray, FloatArray]
     covariance: FloatArray | None = None
 
@@ -166,8 +167,8 @@ class _State:
         step = (inverse @ (weighted @ rest).astype(np.float64))[:, :, 0]
         self.flux = self.flux + step[:, 0]
         moved = np.clip(step[:, 1:3], -LONGEST_STEP_PX, LONGEST_STEP_PX)
-        self.dx = np.clip(self.dx + moved[:, 0], *_around(self.start[0], self.leash))
-        self.dy = np.clip(self.dy + moved[:, 1], *_around(self.start[1], self.leash))
+        self.dx = np.clip(self.dx + moved[:, 0], *_around(self.start[0], self.leash[0]))
+        self.dy = np.clip(self.dy + moved[:, 1], *_around(self.start[1], self.leash[1]))
         self.level = self.level + step[:, 3]
         self.covariance = inverse[:, 1:3, 1:3]
 
@@ -195,8 +196,11 @@ def _measured(
     middle = np.median(stamps, axis=(1, 2), keepdims=True)
     narrow, around = _narrow((stamps - middle) * shown, half)
     power = np.sqrt((np.square(drawn) * shown).sum(axis=(1, 2)))
-    far = np.maximum(np.abs(state.dx - state.start[0]), np.abs(state.dy - state.start[1]))
-    settled = (far < 0.99 * state.leash) & (state.flux > 0.0) & (pixels >= FEWEST_PIXELS)
+    far = np.maximum(
+        np.abs(state.dx - state.start[0]) / state.leash[0],
+        np.abs(state.dy - state.start[1]) / state.leash[1],
+    )
+    settled = (far < 0.99) & (state.flux > 0.0) & (pixels >= FEWEST_PIXELS)
     assert state.covariance is not None
     return FittedStars(
         x=state.dx + col,
@@ -270,6 +274,12 @@ def _variance(
     """Variance of pixels that show so much of a star."""
     shot = np.maximum(light, 0.0) * _column(gain)
     return np.asarray(_column(variance) + shot + np.square(np.float32(mismatch) * light))
+
+
+def _leash(psf: PointSpread) -> tuple[float, float]:
+    """How far a star may move in x and y; the peak of a trail is broad along it."""
+    x, y = (LEASH_SIGMAS * psf.sigma_px + LEASH_TRAILS * abs(side) for side in psf.trail_px)
+    return x, y
 
 
 def _around(start: FloatArray, leash: float) -> tuple[FloatArray, FloatArray]:
