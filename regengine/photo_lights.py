@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from detectors.registry import light_detectors
 from detectors.types import LightDetections, LightDetector
+from regengine.detection_lines import place_record, sigma_record
 from regengine.errors import ConfigError
 from regengine.frame_id import frame_id_of
 from regengine.image import read_linear_light
@@ -17,10 +17,7 @@ from regengine.image import read_linear_light
 BEST_METHOD = "blobs"  # of `python -m benchmarks lights`
 # Towns of an 85 mm photo are 2 to 40 pixels large at this size, what the detectors are made for
 DETECTION_SIDE_PX = 1500
-CSV_COLUMNS = (
-    *("frame", "path", "method", "x", "y", "flux", "snr", "radius_px"),
-    *("sigma_x_px", "sigma_y_px", "flags"),
-)
+CSV_COLUMNS = ("x", "y", "flux", "snr", "radius_px", "sigma_x_px", "sigma_y_px", "flags")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,43 +128,10 @@ def light_records(lights: LightDetections) -> list[dict[str, Any]]:
     """Plain values of each light, the brightest first, rounded to what they are worth."""
     return [
         {
-            "x": round(float(lights.x[i]), 3),
-            "y": round(float(lights.y[i]), 3),
-            "flux": float(f"{lights.flux[i]:.5g}"),
-            "snr": float(f"{lights.snr[i]:.4g}"),
+            **place_record(lights.x[i], lights.y[i], lights.flux[i], lights.snr[i]),
             "radius_px": round(float(lights.radius_px[i]), 3),
-            "sigma_x_px": round(float(lights.covariance_px2[i, 0, 0]) ** 0.5, 4),
-            "sigma_y_px": round(float(lights.covariance_px2[i, 1, 1]) ** 0.5, 4),
+            **sigma_record(lights.covariance_px2[i]),
             "flags": list(lights.flag_names(i)),
         }
         for i in range(len(lights))
     ]
-
-
-def json_line(found: PhotoLights) -> str:
-    """One photo's lights as a line of NDJSON."""
-    return json.dumps(
-        {
-            "frame": found.frame,
-            "path": str(found.path),
-            "method": found.method,
-            "lights": light_records(found.lights),
-        }
-    )
-
-
-def csv_rows(found: PhotoLights) -> list[list[object]]:
-    """One photo's lights as rows of `CSV_COLUMNS`; flags are joined by ``|``.
-
-    A photo without lights is a row without a position, so that it does not vanish.
-    """
-    head: list[object] = [found.frame, str(found.path), found.method]
-    rows = [
-        [
-            *head,
-            *(value for key, value in light.items() if key != "flags"),
-            "|".join(light["flags"]),
-        ]
-        for light in light_records(found.lights)
-    ]
-    return rows or [[*head, *[""] * (len(CSV_COLUMNS) - len(head))]]

@@ -5,20 +5,29 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.limb import find_limb, sky_mask
 from detectors.registry import star_detectors
 from detectors.star_types import StarDetections, StarDetector
+from regengine.detection_lines import place_record, sigma_record
 from regengine.errors import ConfigError
 from regengine.frame_id import frame_id_of
 from regengine.image import LinearLight, read_linear_light
+from regengine.photo_camera import captions
 
 BEST_METHOD = "matched"  # of `python -m benchmarks stars`
-# Stars are points of two or three pixels: what is averaged away is lost. 4256 px is the long side
-# of the cameras that took most of the Station's photographs (D3, D3S, D4 is 4928)
+# Stars are two to four pixels wide at the full 4256 to 5568 px of the Station's cameras and still
+# sampled at this size, where noise is lower and the time a third
 DETECTION_SIDE_PX = 3000
+CSV_COLUMNS = (
+    *("x", "y", "flux", "snr", "fwhm_px", "ellipticity"),
+    *("sigma_x_px", "sigma_y_px", "flags"),
+)
+ALTITUDE_KM = 410.0  # of the Station, to half a degree of the horizon's dip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +81,7 @@ def detect_photo_stars(
     detector: StarDetector | None = None,
     *,
     max_long_side_px: int = DETECTION_SIDE_PX,
+    sky_only: bool = True,
 ) -> PhotoStars:
     """Read a photo and find its stars.
 
@@ -83,6 +93,8 @@ def detect_photo_stars(
         The method; the best one if not given.
     max_long_side_px : int, optional
         Larger photos are averaged down to this before stars are sought.
+    sky_only : bool, optional
+        Leave out captions and, where the Earth's limb is seen, what lies below it.
 
     Returns
     -------
@@ -96,7 +108,7 @@ def detect_photo_stars(
     method = star_detector() if detector is None else detector
     picture = read_linear_light(path, max_long_side_px=max_long_side_px)
     started = time.perf_counter()
-    stars = detect_stars(picture, method)
+    stars = detect_stars(picture, method, mask=not_sky(picture) if sky_only else None)
     height, width = picture.light.shape
     return PhotoStars(
         path=path,
@@ -107,6 +119,27 @@ def detect_photo_stars(
         height_px=round(height / picture.factor),
         seconds=time.perf_counter() - started,
     )
+
+
+def not_sky(picture: LinearLight) -> NDArray[np.bool_]:
+    """Captions, and the Earth where its limb is seen: city lights there are no stars.
+
+    Parameters
+    ----------
+    picture : LinearLight
+        The lens need not be known: a limb is taken for one only where it is beyond doubt.
+
+    Returns
+    -------
+    ndarray of bool
+        Of the shape of ``picture.light``.
+    """
+    hidden = captions(picture)
+    limb = find_limb(picture.light, focal_px=None, altitude_km=ALTITUDE_KM, ignored=hidden)
+    if limb is None:
+        return hidden
+    height, width = picture.light.shape
+    return hidden | ~sky_mask(limb, (height, width), margin_deg=0.0)
 
 
 def detect_stars(
@@ -162,3 +195,22 @@ def in_stored_pixels(stars: StarDetections, factor: float) -> StarDetections:
         covariance_px2=stars.covariance_px2 / factor**2,
         trail_px=None if trail is None else (trail[0] / factor, trail[1] / factor),
     )
+
+
+def star_records(stars: StarDetections) -> list[dict[str, Any]]:
+    """Plain values of each star, the brightest first, rounded to what they are worth."""
+    return [
+        {
+            **place_record(stars.x[i], stars.y[i], stars.flux[i], stars.snr[i]),
+            "fwhm_px": round(float(stars.fwhm_px[i]), 3),
+            "ellipticity": round(float(stars.ellipticity[i]), 3),
+            **sigma_record(stars.covariance_px2[i]),
+            "flags": list(stars.flag_names(i)),
+        }
+        for i in range(len(stars))
+    ]
+
+
+def trail_record(stars: StarDetections) -> list[float] | None:
+    """The common trail from end to end, (x, y) in pixels; None where stars are points."""
+    return None if stars.trail_px is None else [round(side, 2) for side in stars.trail_px]

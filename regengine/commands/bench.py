@@ -66,8 +66,8 @@ def lights(
     from detectors.registry import light_detectors
     from regengine.batch.logs import configure_logging
     from regengine.batch.progress import progress
+    from regengine.detection_overlay import picture_paths
     from regengine.evaluate.light_labels import read_light_labels
-    from regengine.lights_overlay import picture_paths
     from regengine.photo_lights import light_detector
 
     configure_logging(quiet=quiet, as_json=log_json)
@@ -163,6 +163,7 @@ def score_photo(
 
     import numpy as np
 
+    from regengine.detection_overlay import draw_comparison
     from regengine.errors import FrameError
     from regengine.evaluate.detections import (
         MATCH_RADIUS_PX,
@@ -170,7 +171,6 @@ def score_photo(
         match_tolerance_px,
         score_frame,
     )
-    from regengine.lights_overlay import draw_comparison
     from regengine.photo_lights import detect_lights
 
     truth = np.column_stack([photo.x, photo.y])

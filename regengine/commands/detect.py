@@ -1,14 +1,17 @@
-"""``regengine detect lights``: where the lights of photos are."""
+"""``regengine detect``: where the lights and the stars of photos are."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 app = typer.Typer(
-    help="Find city lights in photographs.\n\n"
+    help="Find city lights or stars in photographs.\n\n"
     "Example: regengine detect lights night.jpg --json --overlay overlays",
     no_args_is_help=True,
 )
@@ -16,30 +19,34 @@ EXIT_FRAMES_FAILED = 1
 EXIT_NOT_STARTED = 3
 
 
-@app.callback()
-def detect() -> None:
-    """Keep ``lights`` a sub-command although it is the only one."""
+Photos = Annotated[list[str], typer.Argument(help="Photos, folders of them, or patterns.")]
+Method = Annotated[
+    str | None, typer.Option(help="Detection method; without it the benchmark's best.")
+]
+MaxSide = Annotated[
+    int, typer.Option(min=64, help="Average larger photos down to this long side first.")
+]
+Overlay = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Draw a picture per photo into this folder.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print NDJSON, a line per photo, instead of CSV.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")]
+LogJson = Annotated[
+    bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
+]
 
 
 @app.command(no_args_is_help=True)
 def lights(
-    photos: Annotated[list[str], typer.Argument(help="Photos, folders of them, or patterns.")],
-    method: Annotated[
-        str | None, typer.Option(help="Detection method; without it the benchmark's best.")
-    ] = None,
-    max_side_px: Annotated[
-        int, typer.Option(min=64, help="Average larger photos down to this long side first.")
-    ] = 1500,
-    overlay: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Draw a picture per photo into this folder.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print NDJSON, a line per photo, instead of CSV.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
-    log_json: Annotated[
-        bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
-    ] = False,
+    photos: Photos,
+    method: Method = None,
+    max_side_px: MaxSide = 1500,
+    overlay: Overlay = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Find the lights of photos: sub-pixel centre, flux, signal-to-noise ratio and radius.
 
@@ -50,49 +57,120 @@ def lights(
       regengine detect lights night.jpg > lights.csv
       regengine detect lights photos/ --json --overlay overlays
     """
+    from regengine.batch.logs import configure_logging
+    from regengine.detection_lines import csv_rows, json_line
+    from regengine.detection_overlay import draw_lights
+    from regengine.photo_lights import CSV_COLUMNS, detect_lights, light_detector, light_records
+
+    configure_logging(quiet=quiet, as_json=log_json)
+    detector = light_detector(method)
+
+    def detected(path: Path, picture: Path | None) -> str | list[list[object]]:
+        found = detect_lights(path, detector, max_long_side_px=max_side_px)
+        if picture is not None:
+            draw_lights(path, found.lights, picture)
+        records = light_records(found.lights)
+        return (
+            json_line(found, lights=records) if as_json else csv_rows(found, records, CSV_COLUMNS)
+        )
+
+    _print_each(photos, detected, "lights", CSV_COLUMNS, overlay, as_json=as_json, quiet=quiet)
+
+
+@app.command(no_args_is_help=True)
+def stars(
+    photos: Photos,
+    method: Method = None,
+    max_side_px: MaxSide = 3000,
+    whole_frame: Annotated[
+        bool, typer.Option("--whole-frame", help="Search below the Earth's limb, too.")
+    ] = False,
+    overlay: Overlay = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    log_json: LogJson = False,
+) -> None:
+    """Find the stars of photos: sub-pixel centre, flux, signal-to-noise ratio and width.
+
+    Positions are pixels of the picture as stored; of trails, their middle. Where the Earth's limb
+    is seen, what lies below it is left out.
+
+    \b
+    Examples:
+      regengine detect stars sky.jpg > stars.csv
+      regengine detect stars photos/ --json --overlay overlays
+    """
+    from regengine.batch.logs import configure_logging
+    from regengine.detection_lines import csv_rows, json_line
+    from regengine.detection_overlay import draw_stars
+    from regengine.photo_stars import (
+        CSV_COLUMNS,
+        detect_photo_stars,
+        star_detector,
+        star_records,
+        trail_record,
+    )
+
+    configure_logging(quiet=quiet, as_json=log_json)
+    detector = star_detector(method)
+
+    def detected(path: Path, picture: Path | None) -> str | list[list[object]]:
+        found = detect_photo_stars(
+            path, detector, max_long_side_px=max_side_px, sky_only=not whole_frame
+        )
+        if picture is not None:
+            draw_stars(path, found.stars, picture)
+        records = star_records(found.stars)
+        if as_json:
+            return json_line(found, stars=records, trail_px=trail_record(found.stars))
+        return csv_rows(found, records, CSV_COLUMNS)
+
+    _print_each(photos, detected, "stars", CSV_COLUMNS, overlay, as_json=as_json, quiet=quiet)
+
+
+def _print_each(
+    photos: list[str],
+    detected: Callable[[Path, Path | None], Any],
+    what: str,
+    columns: tuple[str, ...],
+    overlay: Path | None,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Print what was found in each photo; a photo that fails is reported and the others go on."""
     import csv
     import logging
     import sys
 
     from regengine.batch.discover import find_photos
-    from regengine.batch.logs import configure_logging
     from regengine.batch.progress import progress
     from regengine.commands.register import nothing_found
+    from regengine.detection_lines import HEAD_COLUMNS
+    from regengine.detection_overlay import picture_paths
     from regengine.errors import FrameError
-    from regengine.lights_overlay import draw_lights, picture_paths
-    from regengine.photo_lights import (
-        CSV_COLUMNS,
-        csv_rows,
-        detect_lights,
-        json_line,
-        light_detector,
-    )
 
-    configure_logging(quiet=quiet, as_json=log_json)
-    detector = light_detector(method)
     found = find_photos(photos, exclude=[] if overlay is None else [overlay])
     if not any(path.exists() for path in found):
         typer.echo(f"Error: {nothing_found(photos)}", err=True)
         raise typer.Exit(EXIT_NOT_STARTED)
     table = csv.writer(sys.stdout, lineterminator="\n")
     if not as_json:
-        table.writerow(CSV_COLUMNS)
-    pictures = {} if overlay is None else picture_paths(found, overlay, "lights")
+        table.writerow([*HEAD_COLUMNS, *columns])
+    pictures = {} if overlay is None else picture_paths(found, overlay, what)
     failed = 0
     with progress(len(found), quiet=quiet) as advance:
         for path in found:
             try:
-                result = detect_lights(path, detector, max_long_side_px=max_side_px)
-                if path in pictures:
-                    draw_lights(path, result.lights, pictures[path])
+                lines = detected(path, pictures.get(path))
             except FrameError as error:
                 failed += 1
                 logging.getLogger("regengine").error("Error: %s", error)
             else:
                 if as_json:
-                    typer.echo(json_line(result))
+                    typer.echo(lines)
                 else:
-                    table.writerows(csv_rows(result))
+                    table.writerows(lines)
                 sys.stdout.flush()
             advance()
     if failed:

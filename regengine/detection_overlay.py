@@ -1,4 +1,4 @@
-"""Pictures of detected lights: the photo, brightened, with a circle around each light."""
+"""Pictures of detections: the photo, brightened, with a circle around each light or star."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.star_types import StarDetections, StarFlag
 from detectors.types import LightDetections, LightFlag
 from regengine.errors import FrameError
 from regengine.image import read_display_rgb
@@ -21,6 +22,7 @@ Colour = tuple[int, int, int]  # red, green, blue
 
 LONG_SIDE_PX = 1600
 SMALLEST_CIRCLE_PX = 4.0
+BRIGHTEST = 40  # what solvers of star fields look at
 GREEN, YELLOW, RED, CYAN = (90, 255, 90), (255, 220, 60), (255, 80, 80), (80, 220, 255)
 # 8-bit display values are drawn with this power: faint towns come out, cores stay apart
 BRIGHTEN_POWER = 0.6
@@ -78,6 +80,36 @@ def draw_lights(photo: Path, lights: LightDetections, target: Path) -> None:
     _write(picture, target)
 
 
+def draw_stars(photo: Path, stars: StarDetections, target: Path) -> None:
+    """Draw the stars of a photo: the forty brightest green, others cyan; red where saturated.
+
+    Trails are lines of the common length and direction.
+
+    Parameters
+    ----------
+    photo : Path
+        The photo.
+    stars : StarDetections
+        In pixels of the picture as stored.
+    target : Path
+        PNG file to write; it appears whole or not at all.
+
+    Raises
+    ------
+    FrameError
+        If the photo cannot be read or the picture not be written.
+    """
+    picture, factor = _brightened(photo)
+    for i, (x, y) in enumerate(zip(stars.x, stars.y, strict=True)):
+        colour = GREEN if i < BRIGHTEST else CYAN
+        if stars.flags[i] & StarFlag.SATURATED:
+            colour = RED
+        if stars.trail_px is not None:
+            _trail(picture, x, y, stars.trail_px, factor, colour)
+        _circle(picture, x, y, 1.5 * float(stars.fwhm_px[i]), factor, colour)
+    _write(picture, target)
+
+
 def draw_comparison(
     photo: Path,
     found: NDArray[np.float64],
@@ -117,9 +149,21 @@ def _brightened(photo: Path) -> tuple[Picture, float]:
 def _circle(
     picture: Picture, x: float, y: float, radius_px: float, factor: float, colour: Colour
 ) -> None:
-    centre = (round((x + 0.5) * factor - 0.5), round((y + 0.5) * factor - 0.5))
+    centre = _pixel(x, y, factor)
     radius = round(max(SMALLEST_CIRCLE_PX, radius_px * factor))
     cv2.circle(picture, centre, radius, colour, 1, cv2.LINE_AA)
+
+
+def _trail(
+    picture: Picture, x: float, y: float, trail: tuple[float, float], factor: float, colour: Colour
+) -> None:
+    ends = [_pixel(x + half * trail[0], y + half * trail[1], factor) for half in (-0.5, 0.5)]
+    cv2.line(picture, ends[0], ends[1], colour, 1, cv2.LINE_AA)
+
+
+def _pixel(x: float, y: float, factor: float) -> tuple[int, int]:
+    """Pixel of the picture at a place of the photo."""
+    return round((x + 0.5) * factor - 0.5), round((y + 0.5) * factor - 0.5)
 
 
 def _write(picture: Picture, target: Path) -> None:
