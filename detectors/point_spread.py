@@ -46,10 +46,9 @@ class PointSpread:
     def fwhm_px(self) -> float:
         """Full width at half maximum, of a trail across it; from the profile itself."""
         radius = np.linspace(0.0, 3.0 * self.sigma_px, 301)
-        profile = sum(
-            weight / sigma**2 * np.exp(-0.5 * (radius / sigma) ** 2)
-            for weight, sigma in self._layers()
-        )
+        profile = np.zeros(radius.size)
+        for weight, sigma in self._layers():
+            profile += weight / sigma**2 * np.exp(-0.5 * (radius / sigma) ** 2)
         return 2.0 * float(np.interp(-0.5 * profile[0], -profile, radius))
 
     @property

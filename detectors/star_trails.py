@@ -78,7 +78,7 @@ def _spots(seen: Filtered) -> tuple[FloatArray, ...] | None:
     label = labels[rows, cols]
     strength = snr[rows, cols]
     brightest = np.zeros(count, np.float32)
-    np.maximum.at(brightest, label, strength)
+    np.maximum.at(brightest, label.astype(np.intp), strength)
     sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
     good = (brightest > BRIGHT_SNR) & (stats[:, cv2.CC_STAT_AREA] >= FEWEST_PIXELS)
     good &= sides < 2.0 * LONGEST_TRAIL_PX
@@ -87,12 +87,13 @@ def _spots(seen: Filtered) -> tuple[FloatArray, ...] | None:
     weight = np.minimum(strength, 2.0 * SPOT_SNR)
 
     def total(values: FloatArray) -> FloatArray:
-        return np.bincount(label, weight * values, minlength=count)[good]
+        return np.asarray(np.bincount(label, weight * values, minlength=count)[good], float)
 
     mass = total(np.ones(rows.size))
-    x, y = total(cols) / mass, total(rows) / mass
-    xx, yy = total(cols**2) / mass - x * x, total(rows**2) / mass - y * y
-    xy = total(rows * cols) / mass - x * y
+    across, down = cols.astype(float), rows.astype(float)
+    x, y = total(across) / mass, total(down) / mass
+    xx, yy = total(across**2) / mass - x * x, total(down**2) / mass - y * y
+    xy = total(across * down) / mass - x * y
     middle, apart = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
     angle = 0.5 * np.arctan2(2.0 * xy, xx - yy)
     order = np.argsort(-brightest[good], kind="stable")

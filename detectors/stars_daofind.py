@@ -71,7 +71,9 @@ class DaoFind:
         above = np.where(frame.ignored, np.float32(0.0), frame.light - sky.level)
         sigma = self.fwhm_px / FWHM_PER_SIGMA
         kernel, inside = lowered_gaussian(sigma)
-        height = cv2.filter2D(above, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE)
+        height = np.asarray(
+            cv2.filter2D(above, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE), np.float32
+        )
         row, col = local_maxima(height / sky.noise, self.threshold_sigma * _error(kernel))
         strongest = np.argsort(-height[row, col], kind="stable")[: self.max_stars]
         row, col = row[strongest], col[strongest]

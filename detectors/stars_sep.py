@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import sep
 from numpy.typing import NDArray
 
 from detectors.star_frame import StarFrame
@@ -52,6 +51,8 @@ class Sep:
         saturated: NDArray[np.generic] | None = None,
     ) -> StarDetections:
         """Find the stars of an image; see `detectors.star_types.StarDetector`."""
+        import sep
+
         frame = StarFrame.of(light, mask, saturated)
         if frame.is_blank:
             return StarDetections.empty()
@@ -77,6 +78,8 @@ class Sep:
         self, above: NDArray[np.float32], noise: NDArray[np.float32], ignored: NDArray[np.bool_]
     ) -> Any:
         """SEP's objects; None where even a high threshold leaves too many."""
+        import sep
+
         sep.set_extract_pixstack(max(300_000, above.size))
         threshold = self.threshold_sigma
         for _ in range(MOST_PASSES):
