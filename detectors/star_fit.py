@@ -62,6 +62,13 @@ class FittedStars:
     def __len__(self) -> int:
         return int(self.x.size)
 
+    @classmethod
+    def none(cls) -> FittedStars:
+        """No star at all."""
+        columns = {f.name: np.zeros(0) for f in fields(cls)}
+        columns |= {name: np.zeros((0, 2, 2)) for name in ("covariance", "moments")}
+        return cls(**{**columns, "settled": np.zeros(0, bool)})
+
     def select(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> FittedStars:
         """Some of the stars."""
         return FittedStars(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
@@ -108,6 +115,8 @@ def fit_stars(
     -------
     FittedStars
     """
+    if x.size == 0:
+        return FittedStars.none()
     half = psf.half_stamp_px
     col, row = _nearest(x, image.shape[1]), _nearest(y, image.shape[0])
     stamps = cut_stamps(image, row, col, half)
@@ -154,11 +163,13 @@ class _State:
         flux = _column(np.maximum(self.flux, 1e-12))
         light = drawn * flux
         weight = shown / _variance(light, variance, gain, MISMATCH_IN_FIT)
-        count = len(stamps)
-        slopes = np.stack([drawn, by_x, by_y, np.ones_like(drawn)], axis=1).reshape(count, 4, -1)
+        count, pixels = len(stamps), (2 * half + 1) ** 2
+        slopes = np.stack([drawn, by_x, by_y, np.ones_like(drawn)], axis=1).reshape(
+            count, 4, pixels
+        )
         slopes[:, 1:3] *= flux.reshape(count, 1, 1)
-        weighted = slopes * weight.reshape(count, 1, -1)
-        rest = (stamps - light - _column(self.level)).reshape(count, -1, 1)
+        weighted = slopes * weight.reshape(count, 1, pixels)
+        rest = (stamps - light - _column(self.level)).reshape(count, pixels, 1)
         normal = (weighted @ slopes.transpose(0, 2, 1)).astype(np.float64)
         scale = np.sqrt(np.maximum(np.einsum("nii->ni", normal), 1e-30))
         normal /= scale[:, :, None] * scale[:, None, :]

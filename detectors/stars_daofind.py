@@ -49,7 +49,7 @@ class DaoFind:
     PASP 99, 191-222.
     """
 
-    threshold_sigma: float = 4.0
+    threshold_sigma: float = 5.0
     fwhm_px: float = 2.5
     sharpness: tuple[float, float] = (0.2, 1.0)
     roundness: float = 1.0

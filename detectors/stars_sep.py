@@ -38,7 +38,7 @@ class Sep:
     Barbary, K. (2016). SEP: Source Extractor as a library. JOSS 1(6), 58.
     """
 
-    threshold_sigma: float = 2.5
+    threshold_sigma: float = 3.0
     least_pixels: int = 5
     background_scale_px: int = 64
     most_objects: int = 20_000

@@ -80,6 +80,8 @@ class Sift:
         above = np.where(frame.ignored, np.float32(0.0), frame.light - sky.level)
         above[hot_pixels(frame.light)] = 0.0
         x, y = self._keypoints(np.asarray(above / sky.noise, np.float32))
+        if x.size == 0:
+            return StarDetections.empty()
         noise = _at(sky.noise, x, y)
         radius = self._radii(above, x, y, noise)
         for _ in range(CENTROID_PASSES):
