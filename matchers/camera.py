@@ -15,40 +15,29 @@ from matchers.earth import (
     intersect_ellipsoid,
     surface_to_lonlat,
 )
+from matchers.lens import Lens
 
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Camera:
+class Camera(Lens):
     """A camera in space that looks at the Earth.
 
     Attributes
     ----------
-    width_px, height_px : int
-        Size of the image as stored.
-    focal_px : float
-        Focal length in pixels of that image.
-    principal_point : tuple of float
-        (x, y) of the optical axis, zero-based, integers at pixel centres.
     quaternion : tuple of float
         [x, y, z, w]; rotates camera vectors (x right, y down, z forward) into ECEF.
     position_ecef_m : tuple of float
         Where the camera is, metres.
-    distortion : tuple of float
-        OpenCV's k1, k2, p1, p2, k3.
-    mirrored : bool
-        x is replaced by ``width_px - 1 - x`` before projection.
+
+    See Also
+    --------
+    matchers.lens.Lens : the attributes of size, focal length and distortion.
     """
 
-    width_px: int
-    height_px: int
-    focal_px: float
-    principal_point: tuple[float, float]
     quaternion: tuple[float, float, float, float]
     position_ecef_m: tuple[float, float, float]
-    distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
-    mirrored: bool = False
 
     @cached_property
     def matrix(self) -> FloatArray:
@@ -66,27 +55,6 @@ class Camera:
         lon, lat, _ = ecef_to_geodetic(self.position_ecef_m)
         up = geodetic_to_ecef(lon, lat, 1.0) - geodetic_to_ecef(lon, lat, 0.0)
         return float(np.degrees(np.arccos(np.clip(-up @ self.boresight_ecef, -1.0, 1.0))))
-
-    def rays(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
-        """Directions in the camera frame (z = 1) of image positions.
-
-        Parameters
-        ----------
-        x, y : array_like, shape (...)
-            Pixels of the image as stored.
-
-        Returns
-        -------
-        ndarray of float64, shape (..., 3)
-        """
-        px, py = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
-        if self.mirrored:
-            px = self.width_px - 1 - px
-        u = (px - self.principal_point[0]) / self.focal_px
-        v = (py - self.principal_point[1]) / self.focal_px
-        if any(self.distortion):
-            u, v = undistort(u, v, self.distortion)
-        return np.stack([u, v, np.ones_like(u)], axis=-1)
 
     def pixel_to_ecef(self, x: ArrayLike, y: ArrayLike, height_m: float = 0.0) -> FloatArray:
         """Ground points (ECEF, metres) that pixels see; NaN where they see the sky."""
@@ -117,13 +85,7 @@ class Camera:
             Pixels of the image as stored.
         """
         local = (np.asarray(point_ecef_m, float) - np.asarray(self.position_ecef_m)) @ self.matrix
-        depth = np.where(local[..., 2] > 0.0, local[..., 2], np.nan)
-        u, v = local[..., 0] / depth, local[..., 1] / depth
-        if any(self.distortion):
-            u, v = distort(u, v, self.distortion)
-        x = self.principal_point[0] + self.focal_px * u
-        y = self.principal_point[1] + self.focal_px * v
-        return (self.width_px - 1 - x if self.mirrored else x), y
+        return self.image_of(local)
 
     def lonlat_to_pixel(
         self, lon_deg: ArrayLike, lat_deg: ArrayLike, height_m: ArrayLike = 0.0
@@ -157,59 +119,3 @@ def quaternion_matrix(quaternion: tuple[float, float, float, float]) -> FloatArr
             [s * (x * z - y * w), s * (y * z + x * w), 1 - s * (x * x + y * y)],
         ]
     )
-
-
-def distort(
-    u: FloatArray, v: FloatArray, distortion: tuple[float, ...]
-) -> tuple[FloatArray, FloatArray]:
-    """OpenCV's five-coefficient lens distortion of normalised coordinates.
-
-    Parameters
-    ----------
-    u, v : ndarray
-        Ideal coordinates (tangents of angles).
-    distortion : tuple of float
-        k1, k2, p1, p2, k3.
-
-    Returns
-    -------
-    u, v : ndarray
-        Distorted coordinates.
-
-    References
-    ----------
-    Brown, D. C. (1966). Decentering distortion of lenses. Photogrammetric Engineering 32 (3).
-    """
-    k1, k2, p1, p2, k3 = distortion
-    r2 = u * u + v * v
-    radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))
-    return (
-        u * radial + 2.0 * p1 * u * v + p2 * (r2 + 2.0 * u * u),
-        v * radial + p1 * (r2 + 2.0 * v * v) + 2.0 * p2 * u * v,
-    )
-
-
-def undistort(
-    u: FloatArray, v: FloatArray, distortion: tuple[float, ...], iterations: int = 12
-) -> tuple[FloatArray, FloatArray]:
-    """Ideal coordinates of distorted ones, by fixed-point iteration.
-
-    Parameters
-    ----------
-    u, v : ndarray
-        Distorted coordinates.
-    distortion : tuple of float
-        k1, k2, p1, p2, k3; the iteration converges where distortion stays below about 30 %.
-    iterations : int
-        Each shrinks the error by about the slope of the distortion, 3 k1 r^2.
-
-    Returns
-    -------
-    u, v : ndarray
-        Ideal coordinates (tangents of angles).
-    """
-    ideal_u, ideal_v = u, v
-    for _ in range(iterations):
-        bent_u, bent_v = distort(ideal_u, ideal_v, distortion)
-        ideal_u, ideal_v = ideal_u + (u - bent_u), ideal_v + (v - bent_v)
-    return ideal_u, ideal_v

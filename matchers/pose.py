@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matchers.attitude import turned
-from matchers.camera import Camera, distort
+from matchers.camera import Camera
+from matchers.lens import distort
 
 FloatArray = NDArray[np.float64]
 

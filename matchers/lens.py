@@ -1,0 +1,155 @@
+"""The lens: how directions in the camera's frame become pixels, pinhole with OpenCV distortion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lens:
+    """A lens and its image, wherever they look.
+
+    Attributes
+    ----------
+    width_px, height_px : int
+        Size of the image as stored.
+    focal_px : float
+        Focal length in pixels of that image.
+    principal_point : tuple of float
+        (x, y) of the optical axis, zero-based, integers at pixel centres.
+    distortion : tuple of float
+        OpenCV's k1, k2, p1, p2, k3.
+    mirrored : bool
+        x is replaced by ``width_px - 1 - x`` before projection.
+    """
+
+    width_px: int
+    height_px: int
+    focal_px: float
+    principal_point: tuple[float, float]
+    distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
+    mirrored: bool = False
+
+    def rays(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
+        """Directions in the camera frame (z = 1) of image positions.
+
+        Parameters
+        ----------
+        x, y : array_like, shape (...)
+            Pixels of the image as stored.
+
+        Returns
+        -------
+        ndarray of float64, shape (..., 3)
+        """
+        px, py = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
+        if self.mirrored:
+            px = self.width_px - 1 - px
+        u = (px - self.principal_point[0]) / self.focal_px
+        v = (py - self.principal_point[1]) / self.focal_px
+        if any(self.distortion):
+            u, v = undistort(u, v, self.distortion)
+        return np.stack([u, v, np.ones_like(u)], axis=-1)
+
+    def image_of(self, local: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Project vectors of the camera frame; NaN behind the camera.
+
+        Parameters
+        ----------
+        local : array_like, shape (..., 3)
+            Of any length; x right, y down, z forward.
+
+        Returns
+        -------
+        x, y : ndarray of float64, shape (...)
+            Pixels of the image as stored.
+        """
+        vectors = np.asarray(local, float)
+        depth = np.where(vectors[..., 2] > 0.0, vectors[..., 2], np.nan)
+        u, v = vectors[..., 0] / depth, vectors[..., 1] / depth
+        if any(self.distortion):
+            u, v = distort(u, v, self.distortion)
+        x = self.principal_point[0] + self.focal_px * u
+        y = self.principal_point[1] + self.focal_px * v
+        return (self.width_px - 1 - x if self.mirrored else x), y
+
+
+def distort(
+    u: FloatArray, v: FloatArray, distortion: tuple[float, ...]
+) -> tuple[FloatArray, FloatArray]:
+    """OpenCV's five-coefficient lens distortion of normalised coordinates.
+
+    Parameters
+    ----------
+    u, v : ndarray
+        Ideal coordinates (tangents of angles).
+    distortion : tuple of float
+        k1, k2, p1, p2, k3.
+
+    Returns
+    -------
+    u, v : ndarray
+        Distorted coordinates.
+
+    References
+    ----------
+    Brown, D. C. (1966). Decentering distortion of lenses. Photogrammetric Engineering 32 (3).
+    """
+    k1, k2, p1, p2, k3 = distortion
+    r2 = u * u + v * v
+    radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))
+    return (
+        u * radial + 2.0 * p1 * u * v + p2 * (r2 + 2.0 * u * u),
+        v * radial + p1 * (r2 + 2.0 * v * v) + 2.0 * p2 * u * v,
+    )
+
+
+def undistort(
+    u: FloatArray, v: FloatArray, distortion: tuple[float, ...], iterations: int = 12
+) -> tuple[FloatArray, FloatArray]:
+    """Ideal coordinates of distorted ones, by fixed-point iteration.
+
+    Parameters
+    ----------
+    u, v : ndarray
+        Distorted coordinates.
+    distortion : tuple of float
+        k1, k2, p1, p2, k3; the iteration converges where distortion stays below about 30 %.
+    iterations : int
+        Each shrinks the error by about the slope of the distortion, 3 k1 r^2.
+
+    Returns
+    -------
+    u, v : ndarray
+        Ideal coordinates (tangents of angles).
+    """
+    ideal_u, ideal_v = u, v
+    for _ in range(iterations):
+        bent_u, bent_v = distort(ideal_u, ideal_v, distortion)
+        ideal_u, ideal_v = ideal_u + (u - bent_u), ideal_v + (v - bent_v)
+    return ideal_u, ideal_v
+
+
+def widest_tangent(distortion: tuple[float, ...]) -> float:
+    """Tangent of the angle from the axis up to which the radial distortion grows outwards.
+
+    Parameters
+    ----------
+    distortion : tuple of float
+        k1, k2, p1, p2, k3.
+
+    Returns
+    -------
+    float
+        Infinity where the distorted radius always grows.
+    """
+    k1, k2, _, _, k3 = distortion
+    # d(r (1 + k1 r^2 + ...)) / dr = 0, written in 1 / r^2: its leading factor is never zero
+    inverse = np.roots([1.0, 3.0 * k1, 5.0 * k2, 7.0 * k3])
+    real = inverse[np.abs(inverse.imag) < 1e-9 * (1.0 + np.abs(inverse.real))].real
+    return float(1.0 / np.sqrt(real.max())) if real.size and real.max() > 0.0 else float("inf")

@@ -1,0 +1,163 @@
+"""A camera that looks at the sky: its attitude in ICRS; stars are infinitely far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from matchers.camera import quaternion_matrix
+from matchers.lens import Lens, widest_tangent
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkyCamera(Lens):
+    """A lens and where it points among the stars.
+
+    Attributes
+    ----------
+    quaternion_icrs : tuple of float
+        [x, y, z, w]; rotates camera vectors (x right, y down, z forward) into ICRS.
+
+    See Also
+    --------
+    matchers.lens.Lens : the attributes of size, focal length and distortion.
+    """
+
+    quaternion_icrs: tuple[float, float, float, float]
+
+    @cached_property
+    def matrix(self) -> FloatArray:
+        """Rotation matrix, camera to ICRS, shape (3, 3)."""
+        return quaternion_matrix(self.quaternion_icrs)
+
+    def rays(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
+        """Unit vectors in the camera frame of image positions.
+
+        Parameters
+        ----------
+        x, y : array_like, shape (...)
+            Pixels of the image as stored.
+
+        Returns
+        -------
+        ndarray of float64, shape (..., 3)
+        """
+        rays = super().rays(x, y)
+        return np.asarray(rays / np.linalg.norm(rays, axis=-1, keepdims=True))
+
+    def to_sky(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
+        """Unit vectors in ICRS of image positions.
+
+        Parameters
+        ----------
+        x, y : array_like, shape (...)
+            Pixels of the image as stored.
+
+        Returns
+        -------
+        ndarray of float64, shape (..., 3)
+        """
+        return np.asarray(self.rays(x, y) @ self.matrix.T)
+
+    def project(self, vectors_icrs: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Pixels of directions; NaN behind the camera and beyond what the lens model can tell.
+
+        Parameters
+        ----------
+        vectors_icrs : array_like, shape (..., 3)
+            Directions in ICRS, of any length.
+
+        Returns
+        -------
+        x, y : ndarray of float64, shape (...)
+            Pixels of the image as stored, also outside it.
+        """
+        local = np.asarray(vectors_icrs, float) @ self.matrix
+        widest = widest_tangent(self.distortion)
+        if np.isfinite(widest):
+            # Farther out, the polynomial of the distortion turns back into the image
+            folded = np.hypot(local[..., 0], local[..., 1]) > widest * local[..., 2]
+            local = np.where(folded[..., None], np.nan, local)
+        return self.image_of(local)
+
+    def sees(self, x: ArrayLike, y: ArrayLike, margin_px: float = 0.0) -> NDArray[np.bool_]:
+        """Whether pixels lie in the image, or within a margin around it; NaN do not."""
+        px, py = np.asarray(x, float), np.asarray(y, float)
+        low = -0.5 - margin_px
+        inside = (px >= low) & (px <= self.width_px - 1 - low)
+        return np.asarray(inside & (py >= low) & (py <= self.height_px - 1 - low))
+
+    @property
+    def centre_icrs(self) -> FloatArray:
+        """Unit vector to the image's centre, shape (3,)."""
+        return self.to_sky((self.width_px - 1) / 2.0, (self.height_px - 1) / 2.0)
+
+    @property
+    def ra_dec_deg(self) -> tuple[float, float]:
+        """Right ascension [0, 360) and declination of the image's centre."""
+        x, y, z = self.centre_icrs
+        return (
+            float(np.degrees(np.arctan2(y, x)) % 360.0),
+            float(np.degrees(np.arctan2(z, np.hypot(x, y)))),
+        )
+
+    @property
+    def roll_deg(self) -> float:
+        """Position angle of the image's up direction at its centre, east of north, [0, 360)."""
+        centre = self.centre_icrs
+        above = self.to_sky((self.width_px - 1) / 2.0, (self.height_px - 1) / 2.0 - 1.0)
+        east = np.array([-centre[1], centre[0], 0.0])
+        north = np.cross(centre, east)
+        step = above - centre
+        return float(np.degrees(np.arctan2(step @ east, step @ north)) % 360.0)
+
+    @property
+    def fov_x_deg(self) -> float:
+        """Angle between the middles of the left and the right edge of the image."""
+        return self._angle_deg((-0.5, self.width_px - 0.5), None)
+
+    @property
+    def fov_y_deg(self) -> float:
+        """Angle between the middles of the upper and the lower edge of the image."""
+        return self._angle_deg(None, (-0.5, self.height_px - 0.5))
+
+    def _angle_deg(self, x: tuple[float, float] | None, y: tuple[float, float] | None) -> float:
+        """Angle across the image, both halves added."""
+        mx, my = (self.width_px - 1) / 2.0, (self.height_px - 1) / 2.0
+        first, middle, last = self.rays(
+            [x[0] if x else mx, mx, x[1] if x else mx], [y[0] if y else my, my, y[1] if y else my]
+        )
+        halves = [
+            np.arctan2(np.linalg.norm(np.cross(end, middle)), end @ middle) for end in (first, last)
+        ]
+        return float(np.degrees(sum(halves)))
+
+    def scaled(self, factor: float, width_px: int, height_px: int) -> SkyCamera:
+        """The same camera for an image resized by a factor (pixel areas, not corners, scale)."""
+        px, py = self.principal_point
+        return replace(
+            self,
+            width_px=width_px,
+            height_px=height_px,
+            focal_px=self.focal_px * factor,
+            principal_point=((px + 0.5) * factor - 0.5, (py + 0.5) * factor - 0.5),
+        )
+
+
+def sky_vectors(ra_deg: ArrayLike, dec_deg: ArrayLike) -> FloatArray:
+    """Unit vectors of right ascensions and declinations (degrees), shape (..., 3)."""
+    ra, dec = np.radians(np.asarray(ra_deg, float)), np.radians(np.asarray(dec_deg, float))
+    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
+
+
+def matrix_quaternion(matrix: FloatArray) -> tuple[float, float, float, float]:
+    """Unit quaternion [x, y, z, w], w >= 0, of a rotation matrix of shape (3, 3)."""
+    from scipy.spatial.transform import Rotation
+
+    x, y, z, w = Rotation.from_matrix(matrix).as_quat(canonical=True).tolist()
+    return (x, y, z, w)

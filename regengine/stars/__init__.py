@@ -1,0 +1,1 @@
+"""Stars: their catalogue, and photographs solved against it."""
