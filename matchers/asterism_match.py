@@ -39,6 +39,10 @@ class Attitude:
     log10_odds : float
         Of this rotation against chance, without the points of the figure that proposed it and
         less the logarithm of the number of figures that met.
+    own : ndarray of int, shape (m,)
+        The photo points of that figure.
+    figures_met : int
+        That number.
     """
 
     rotation: FloatArray
@@ -46,6 +50,8 @@ class Attitude:
     mirrored: bool
     inliers: IndexArray
     log10_odds: float
+    own: IndexArray
+    figures_met: int
 
 
 def match(
@@ -88,7 +94,11 @@ def match(
                 inliers = np.stack([chosen[attitude.inliers[:, 0]], attitude.inliers[:, 1]], axis=1)
                 found.append(
                     replace(
-                        attitude, scale=scale * attitude.scale, mirrored=mirrored, inliers=inliers
+                        attitude,
+                        scale=scale * attitude.scale,
+                        mirrored=mirrored,
+                        inliers=inliers,
+                        own=chosen[attitude.own],
                     )
                 )
     return distinct(found, vectors[chosen], parameters)
@@ -146,6 +156,8 @@ def match_rays(
                 mirrored=False,
                 inliers=np.stack([met, weighed.near[v, met]], axis=1),
                 log10_odds=float(odds[v]),
+                own=np.flatnonzero(weighed.own[v]),
+                figures_met=len(meetings),
             )
         )
     return found

@@ -84,11 +84,14 @@ class Weighed:
         Reference point nearest to each photo point.
     met : ndarray of bool, shape (v, n)
         Whether it speaks for the rotation.
+    own : ndarray of bool, shape (v, n)
+        Photo points of the figure that proposed it: they do not count.
     """
 
     log10_odds: FloatArray
     near: IndexArray
     met: NDArray[np.bool_]
+    own: NDArray[np.bool_]
 
 
 def settle(
@@ -122,8 +125,10 @@ def settle(
     bent = rescaled(rays[None], scales[:, None, None])
     best = weigh(index, bent @ np.swapaxes(rotations, 1, 2), centres, proposals.own, parameters)
     order = np.argsort(-best.log10_odds, kind="stable")[:FITTED]
-    best = Weighed(log10_odds=best.log10_odds[order], near=best.near[order], met=best.met[order])
     rotations, scales, own = rotations[order], scales[order], proposals.own[order]
+    best = Weighed(
+        log10_odds=best.log10_odds[order], near=best.near[order], met=best.met[order], own=own
+    )
     bent = bent[order]
     kept_rotations, kept_scales = rotations, scales
     now = best
@@ -143,6 +148,7 @@ def settle(
             log10_odds=np.where(better, now.log10_odds, best.log10_odds),
             near=np.where(better[:, None], now.near, best.near),
             met=np.where(better[:, None], now.met, best.met),
+            own=own,
         )
         kept_rotations = np.where(better[:, None, None], rotations, kept_rotations)
         kept_scales = np.where(better, scales, kept_scales)
@@ -197,4 +203,5 @@ def weigh(
         log10_odds=np.where(own, 0.0, np.log10(ratio)).sum(axis=1),
         near=near,
         met=inside & ~beaten & (ratio > 1.0),
+        own=own,
     )
