@@ -78,7 +78,7 @@ class SkyCamera(Lens):
             Pixels of the image as stored, also outside it.
         """
         local = np.asarray(vectors_icrs, float) @ self.matrix
-        widest = widest_tangent(self.distortion)
+        widest = widest_tangent(self.distortion) if any(self.distortion) else np.inf
         if np.isfinite(widest):
             # Farther out, the polynomial of the distortion turns back into the image
             folded = np.hypot(local[..., 0], local[..., 1]) > widest * local[..., 2]
@@ -161,3 +161,9 @@ def matrix_quaternion(matrix: FloatArray) -> tuple[float, float, float, float]:
 
     x, y, z, w = Rotation.from_matrix(matrix).as_quat(canonical=True).tolist()
     return (x, y, z, w)
+
+
+def solid_angle(lens: Lens) -> float:
+    """Steradians of the picture, distortion left out."""
+    w, h = lens.width_px / 2.0 / lens.focal_px, lens.height_px / 2.0 / lens.focal_px
+    return float(4.0 * np.arcsin(w * h / np.sqrt((1.0 + w * w) * (1.0 + h * h))))

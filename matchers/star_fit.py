@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from matchers.lens import widest_tangent
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 
 FloatArray = NDArray[np.float64]
@@ -26,6 +27,9 @@ FloatArray = NDArray[np.float64]
 PARAMETERS = 11  # turn about x, y, z; log focal length; principal point x, y; k1, k2, p1, p2, k3
 STEPS = 8
 DONE_PX = 1e-4
+FARTHEST_SIGMAS = 6.0  # of the prior: farther off is no lens
+UNFOLDED = 1.1  # the lens model must hold beyond the corner by so much, for the principal point
+LONGEST_TURN, LONGEST_SIGMAS = 0.2, 2.0  # of one step: radians, and prior sigmas of the lens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,22 +108,32 @@ def fit_camera(
     """
     believed = start if centre is None else centre
     weight = prior_weights(believed, prior)
+    # Wrong stars may ask for a lens that there is none of: it is not followed far
+    longest = np.concatenate([np.full(3, LONGEST_TURN), LONGEST_SIGMAS * weight[3:] ** -0.5])
+    longest[3] = min(longest[3], LONGEST_TURN)
     camera = start
     for _ in range(STEPS):
         px, py = camera.project(vectors_icrs)
         seen = np.isfinite(px)
         slopes = jacobian(camera, vectors_icrs[seen])
         residual = np.stack([x - px, y - py], axis=1)[seen].ravel()
+        if not np.isfinite(slopes).all():
+            break
         normal = slopes.T @ slopes / sigma_px**2 + np.diag(weight)
         off = lens_values(camera) - lens_values(believed)
         gradient = slopes.T @ residual / sigma_px**2 - weight * np.concatenate([np.zeros(3), off])
         step = np.linalg.solve(normal, gradient)
-        step[:3] = np.clip(step[:3], -0.2, 0.2)
-        step[3] = np.clip(step[3], -0.3, 0.3)
-        camera = moved(camera, step)
+        camera = moved(camera, np.clip(step, -longest, longest))
         if len(residual) and np.abs(slopes @ step).max(initial=0.0) < DONE_PX:
             break
     return CameraFit(camera=camera, covariance=np.linalg.inv(normal), sigma_px=sigma_px)
+
+
+def plausible(camera: SkyCamera, believed: SkyCamera, prior: LensPrior) -> bool:
+    """Whether a lens is near what was believed, and does not fold the picture's corners back."""
+    off = (lens_values(camera) - lens_values(believed)) * prior_weights(believed, prior)[3:] ** 0.5
+    unfolded = widest_tangent(camera.distortion) > UNFOLDED * corner_tangent(camera)
+    return bool((np.abs(off) < FARTHEST_SIGMAS).all() and unfolded)
 
 
 def corner_tangent(camera: SkyCamera) -> float:

@@ -1,0 +1,284 @@
+"""Is this camera right? Its lens is fitted, and the stars that it predicts are looked for.
+
+The odds are a product over detections, the brightest first: of a star at the predicted place with
+the predicted error, against a star of the catalogue's density there by chance. A star that the fit
+used counts with the place where the fit without it would have put it; detections of the figure
+that proposed the camera do not count.
+
+References
+----------
+Lang, D., Hogg, D. W., Mierle, K., Blanton, M., Roweis, S. (2010). Astrometry.net: blind
+astrometric calibration of arbitrary astronomical images. AJ 139, 1782-1800, section 2.4.
+Ville, J. (1939). Etude critique de la notion de collectif: the maximum of a product of likelihood
+ratios exceeds L by chance with a probability of at most 1 / L.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from matchers.sky_camera import SkyCamera, solid_angle
+from matchers.star_fit import (
+    CameraFit,
+    LensPrior,
+    fit_camera,
+    place_variance,
+    plausible,
+)
+
+FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.intp]
+BoolArray = NDArray[np.bool_]
+
+DENSITY_NEIGHBOURS = 8
+FARTHEST_SIGMAS = 3.5
+# Odds of the first share of detections that meet a star: one of two, as if one had met and one not
+FIRST_MET, FIRST_SEEN = 1.0, 2.0
+FEWEST_PAIRS = 4  # to fit attitude and focal length with something left over
+ROUNDS = 8
+# Log10 odds below which a proposal is given up after each round. Right ones of the real star fields
+# had 2.5 and more after the first round, 8 and more after the second
+HOPELESS = (0.5, 2.5, 4.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyParameters:
+    """How a camera is held against the catalogue.
+
+    Attributes
+    ----------
+    detections : int
+        So many of the brightest are asked.
+    depths : tuple of int
+        The brightest stars in the picture that are predicted: each of these numbers is tried.
+    floor_px, ceiling_px : float
+        Limits of the error of a detection against the fitted lens, per axis; it is measured.
+    prior : LensPrior
+        What is believed of the lens beforehand.
+    """
+
+    detections: int = 150
+    depths: tuple[int, ...] = (60, 200, 700)
+    floor_px: float = 0.3
+    ceiling_px: float = 4.0
+    prior: LensPrior = LensPrior()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Verified:
+    """A camera after its fit, and what the detections say of it.
+
+    Attributes
+    ----------
+    fit : CameraFit
+        The camera and its covariance.
+    log10_odds : float
+        Against chance, for one camera tried.
+    pairs : ndarray of int, shape (k, 2)
+        Detections and the stars that they are.
+    depth : int
+        So many stars in the picture were predicted.
+    """
+
+    fit: CameraFit
+    log10_odds: float
+    pairs: IndexArray
+    depth: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Predicted:
+    """Stars that a camera has in its picture, the brightest first."""
+
+    star: IndexArray
+    x: FloatArray
+    y: FloatArray
+    variance_px2: FloatArray
+
+
+def verify(
+    camera: SkyCamera,
+    pairs: IndexArray,
+    own: IndexArray,
+    x: FloatArray,
+    y: FloatArray,
+    vectors_icrs: FloatArray,
+    parameters: VerifyParameters,
+) -> Verified | None:
+    """Fit a proposed camera to ever more stars, and weigh it.
+
+    Parameters
+    ----------
+    camera : SkyCamera
+        The proposal.
+    pairs : ndarray of int, shape (k, 2)
+        Detections and stars that it brought together.
+    own : ndarray of int, shape (m,)
+        Detections of the figure that proposed it: they do not count.
+    x, y : ndarray of float64, shape (n,)
+        Detections, the most significant first.
+    vectors_icrs : ndarray of float64, shape (c, 3)
+        Stars of the catalogue, the brightest first.
+    parameters : VerifyParameters
+
+    Returns
+    -------
+    Verified or None
+        The best met on the way; None where too few stars were met to fit a camera.
+    """
+    asked = min(len(x), parameters.detections)
+    counts = np.ones(asked, bool)
+    counts[own[own < asked]] = False
+    sigma, best, believed = parameters.ceiling_px, None, camera
+    for turn in range(ROUNDS):
+        if len(pairs) < FEWEST_PAIRS:
+            break
+        met = vectors_icrs[pairs[:, 1]]
+        fit = fit_camera(
+            camera, x[pairs[:, 0]], y[pairs[:, 0]], met, sigma, parameters.prior, believed
+        )
+        camera = fit.camera
+        if not plausible(camera, believed, parameters.prior):
+            break
+        sigma = measured_sigma(fit, x[pairs[:, 0]], y[pairs[:, 0]], met, parameters)
+        fit = CameraFit(
+            camera=camera, covariance=fit.covariance * (sigma / fit.sigma_px) ** 2, sigma_px=sigma
+        )
+        now = weigh(fit, pairs, counts, x[:asked], y[:asked], vectors_icrs, parameters)
+        same = len(now.pairs) == len(pairs) and bool((now.pairs == pairs).all())
+        if best is None or now.log10_odds > best.log10_odds:
+            best = now
+        if same or best.log10_odds < HOPELESS[min(turn, len(HOPELESS) - 1)]:
+            break
+        pairs = now.pairs
+    return best
+
+
+def measured_sigma(
+    fit: CameraFit, x: FloatArray, y: FloatArray, vectors: FloatArray, parameters: VerifyParameters
+) -> float:
+    """Error of detections per axis, from residuals as if each star had been left out."""
+    px, py = fit.camera.project(vectors)
+    seen = np.isfinite(px)
+    if seen.sum() < FEWEST_PAIRS:
+        return parameters.ceiling_px
+    share = np.clip(place_variance(fit, vectors[seen]) / fit.sigma_px**2, 0.0, 0.9)
+    off = np.hypot(x - px, y - py)[seen] / (1.0 - share) ** 0.5
+    # The median of a Rayleigh distribution is 1.177 sigma; few stars say it badly: add a pixel's
+    # square for four of them
+    rayleigh = float(np.median(off)) / 1.177
+    sigma = np.sqrt((len(off) * rayleigh**2 + 4.0) / (len(off) + 4.0))
+    return float(np.clip(sigma, parameters.floor_px, parameters.ceiling_px))
+
+
+def weigh(
+    fit: CameraFit,
+    used: IndexArray,
+    counts: BoolArray,
+    x: FloatArray,
+    y: FloatArray,
+    vectors_icrs: FloatArray,
+    parameters: VerifyParameters,
+) -> Verified:
+    """Odds of a fitted camera at the catalogue depth that suits the picture best."""
+    most = max(parameters.depths)
+    # Where the sky is thinnest it has a third of its mean density of stars
+    enough = round(3.0 * most * 4.0 * np.pi / solid_angle(fit.camera))
+    predicted = predict(fit, vectors_icrs[:enough], most)
+    best: Verified | None = None
+    for depth in parameters.depths:
+        if best is not None and best.depth >= len(predicted.star):
+            break
+        some = Predicted(
+            star=predicted.star[:depth],
+            x=predicted.x[:depth],
+            y=predicted.y[:depth],
+            variance_px2=predicted.variance_px2[:depth],
+        )
+        odds, pairs = odds_of(fit, some, used, counts, x, y)
+        odds -= np.log10(len(parameters.depths))
+        if best is None or odds > best.log10_odds:
+            best = Verified(fit=fit, log10_odds=float(odds), pairs=pairs, depth=len(some.star))
+    assert best is not None
+    return best
+
+
+def predict(fit: CameraFit, vectors_icrs: FloatArray, most: int) -> Predicted:
+    """The brightest stars in the picture, where they should be, and how surely."""
+    camera = fit.camera
+    corners_x = np.array([0.0, camera.width_px - 1.0, 0.0, camera.width_px - 1.0])
+    corners_y = np.array([0.0, 0.0, camera.height_px - 1.0, camera.height_px - 1.0])
+    centre = camera.centre_icrs
+    reach = float((camera.to_sky(corners_x, corners_y) @ centre).min())
+    near = np.flatnonzero(vectors_icrs @ centre > min(reach, 0.999999))
+    px, py = camera.project(vectors_icrs[near])
+    inside = camera.sees(px, py)
+    chosen = np.flatnonzero(inside)[:most]
+    star = near[chosen]
+    return Predicted(
+        star=star,
+        x=px[chosen],
+        y=py[chosen],
+        variance_px2=fit.sigma_px**2 + place_variance(fit, vectors_icrs[star]),
+    )
+
+
+def odds_of(
+    fit: CameraFit,
+    predicted: Predicted,
+    used: IndexArray,
+    counts: BoolArray,
+    x: FloatArray,
+    y: FloatArray,
+) -> tuple[float, IndexArray]:
+    """Log10 odds of detections against predicted stars, and the pairs that speak for the camera."""
+    nothing = np.zeros((0, 2), np.intp)
+    if len(predicted.star) < FEWEST_PAIRS:
+        return -np.inf, nothing
+    places = np.column_stack([predicted.x, predicted.y])
+    tree = cKDTree(places)
+    widest = FARTHEST_SIGMAS * float(np.sqrt(predicted.variance_px2.max()))
+    distance, near = tree.query(np.column_stack([x, y]), distance_upper_bound=widest)
+    near = np.where(np.isfinite(distance), near, 0)
+    variance = predicted.variance_px2[near]
+    # What the fit used is judged by the place that the fit without it gives
+    partner = np.full(len(x), -1, np.intp)
+    inside = used[:, 0] < len(x)
+    partner[used[inside, 0]] = used[inside, 1]
+    in_fit = partner == predicted.star[near]
+    share = np.clip((variance - fit.sigma_px**2) / fit.sigma_px**2, 0.0, 0.9)
+    apart = np.where(in_fit, distance / (1.0 - share), distance)
+    variance = np.where(in_fit, fit.sigma_px**2 / (1.0 - share), variance)
+    close = apart < FARTHEST_SIGMAS * np.sqrt(variance)
+    gauss = np.exp(-0.5 * np.where(close, apart, 0.0) ** 2 / variance) / (2.0 * np.pi * variance)
+    ratio = np.where(close, gauss / local_density(fit.camera, places, tree)[near], 0.0)
+    first = first_of_each(near, np.where(close, apart, np.inf))
+    met = close & first & (ratio > 1.0)
+    ratio = np.where(first, ratio, 0.0)
+    judged = counts.astype(float)
+    before = np.cumsum(met * judged) - met * judged
+    tested = np.cumsum(judged) - judged
+    h = (FIRST_MET + before) / (FIRST_SEEN + tested)
+    log_odds = np.where(counts, np.log10(1.0 - h + h * ratio), 0.0)
+    pairs = np.column_stack([np.flatnonzero(met), predicted.star[near[met]]])
+    return float(np.cumsum(log_odds).max(initial=0.0)), pairs.astype(np.intp)
+
+
+def local_density(camera: SkyCamera, places: FloatArray, tree: cKDTree) -> FloatArray:
+    """Predicted stars per square pixel around each: at least that of the whole picture."""
+    k = min(DENSITY_NEIGHBOURS, len(places) - 1)
+    distance = tree.query(places, k=k + 1)[0][:, -1]
+    whole = len(places) / (camera.width_px * camera.height_px)
+    return np.maximum(k / (np.pi * np.maximum(distance, 1e-3) ** 2), whole)
+
+
+def first_of_each(star: IndexArray, distance: FloatArray) -> BoolArray:
+    """Whether a detection is the nearest of those that claim the same star."""
+    order = np.lexsort((distance, star))
+    nearest = np.ones(len(star), bool)
+    nearest[order[1:]] = star[order][1:] != star[order][:-1]
+    return nearest

@@ -1,0 +1,209 @@
+"""From detections to a camera among the stars, with or without a notion of the lens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.star_types import StarDetections, StarFlag
+from matchers.sky_camera import SkyCamera
+from matchers.star_search import LOOKS, Look, Proposal, StarIndices, ladder, propose
+from matchers.star_verify import Verified, VerifyParameters, verify
+from regengine.stars.catalogue import StarCatalogue
+from regengine.stars.solution import NotSolved, StarSolution
+
+FloatArray = NDArray[np.float64]
+
+ACCEPT_LOG10_ODDS = 9.0  # as astrometry.net: Lang et al. (2010), section 3
+FEWEST_STARS = 5  # four that a figure and a fit need, and one to judge by
+# Fields of 5 to 120 degrees across corners: 400 mm to 12 mm on a full frame
+WIDEST_TANGENT, NARROWEST_TANGENT = 1.75, 0.045
+# A detection against the fitted lens, as a share of the long side: trails and soft corners
+CEILING_SHARE = 0.001
+ALL_DETECTIONS = 3000
+FINAL = VerifyParameters(detections=ALL_DETECTIONS, depths=(60, 200, 700, 2500))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolveOptions:
+    """What is known beforehand, and how long to search.
+
+    Attributes
+    ----------
+    focal_px : float or None
+        Focal length in pixels of the stored image, if there is a notion of it.
+    log_focal_sigma : float
+        How well it is known: one sigma of its natural logarithm.
+    focal_only : bool
+        Other lenses are not tried when this one does not fit.
+    distortion : tuple of float
+        k1, k2, p1, p2, k3 of the lens, where they are known.
+    principal_point : tuple of float or None
+        The same; None: the middle.
+    max_seconds : float
+        Processor time after which no further look is taken.
+    """
+
+    focal_px: float | None = None
+    log_focal_sigma: float = 0.1
+    focal_only: bool = False
+    distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
+    principal_point: tuple[float, float] | None = None
+    max_seconds: float = 10.0
+
+
+def solve_stars(
+    stars: StarDetections,
+    width_px: int,
+    height_px: int,
+    catalogue: StarCatalogue,
+    indices: StarIndices,
+    options: SolveOptions | None = None,
+) -> StarSolution | NotSolved:
+    """Identify the stars of a picture.
+
+    Parameters
+    ----------
+    stars : StarDetections
+        In pixels of the picture as stored.
+    width_px, height_px : int
+        Its size.
+    catalogue : StarCatalogue
+    indices : StarIndices
+        Of the same catalogue; figures made for one picture serve the next.
+    options : SolveOptions, optional
+
+    Returns
+    -------
+    StarSolution or NotSolved
+    """
+    options = options or SolveOptions()
+    chosen = usable(stars)
+    if len(chosen) < FEWEST_STARS:
+        return NotSolved(
+            code="few_stars",
+            text=f"{len(chosen)} stars were found and {FEWEST_STARS} are needed: "
+            "nothing can be told from fewer.",
+        )
+    x, y, snr = stars.x[chosen], stars.y[chosen], stars.snr[chosen]
+    limit = time.process_time() + options.max_seconds
+    ceiling = max(2.0, CEILING_SHARE * max(width_px, height_px))
+    if stars.trail_px is not None:
+        ceiling = max(ceiling, 0.25 * float(np.hypot(*stars.trail_px)))
+    parameters = VerifyParameters(ceiling_px=ceiling)
+    tried = 1.0
+    for lens, look in lenses_and_looks(width_px, height_px, options):
+        if time.process_time() > limit:
+            break
+        figures = 0
+        for proposal in propose(indices, lens, x, y, snr, look):
+            figures = proposal.figures_met
+            verified = weighed(proposal, x, y, catalogue, parameters)
+            odds = -np.inf if verified is None else verified.log10_odds
+            odds -= np.log10(tried + figures)
+            if verified is not None and odds >= ACCEPT_LOG10_ODDS:
+                return finished(verified, float(odds), chosen, stars, catalogue, parameters)
+        tried += figures
+    return NotSolved(
+        code="no_match",
+        text="No camera explains the stars found: it may be no star field, or one narrower than "
+        "5 degrees; give the focal length with --focal-mm if it is known.",
+    )
+
+
+def usable(stars: StarDetections) -> NDArray[np.intp]:
+    """Detections that may be stars, the most significant first."""
+    good = (stars.flags & (StarFlag.SHARP | StarFlag.EDGE)) == 0
+    good &= np.isfinite(stars.x) & np.isfinite(stars.y) & (stars.snr > 0.0)
+    order = np.argsort(-stars.snr, kind="stable")
+    return order[good[order]][:ALL_DETECTIONS]
+
+
+def lenses_and_looks(
+    width_px: int, height_px: int, options: SolveOptions
+) -> Iterator[tuple[SkyCamera, Look]]:
+    """What is tried, in order: the lens that is believed in, then all others."""
+    half = float(np.hypot(width_px, height_px)) / 2.0
+    middle = ((width_px - 1) / 2.0, (height_px - 1) / 2.0)
+    blank = SkyCamera(
+        width_px=width_px,
+        height_px=height_px,
+        focal_px=half,
+        principal_point=middle,
+        quaternion_icrs=(0.0, 0.0, 0.0, 1.0),
+    )
+    if options.focal_px is not None:
+        known = replace(
+            blank,
+            distortion=options.distortion,
+            principal_point=options.principal_point or middle,
+        )
+        spread = np.exp(2.0 * options.log_focal_sigma)
+        tangent = half / options.focal_px
+        # Rungs overlap: with the tolerance of size, the outermost reach beyond two sigma
+        rungs = [options.focal_px]
+        if spread > 1.12:
+            rungs += ladder(half, tangent * spread, tangent / spread)
+        for look in LOOKS:
+            for focal in rungs:
+                yield replace(known, focal_px=focal), look
+        if options.focal_only:
+            return
+    for look in LOOKS:
+        for focal in ladder(half, WIDEST_TANGENT, NARROWEST_TANGENT):
+            yield replace(blank, focal_px=focal), look
+
+
+def weighed(
+    proposal: Proposal,
+    x: FloatArray,
+    y: FloatArray,
+    catalogue: StarCatalogue,
+    parameters: VerifyParameters,
+) -> Verified | None:
+    """A proposal held against the catalogue."""
+    return verify(
+        proposal.camera, proposal.pairs, proposal.own, x, y, catalogue.vectors, parameters
+    )
+
+
+def finished(
+    verified: Verified,
+    log10_odds: float,
+    chosen: NDArray[np.intp],
+    stars: StarDetections,
+    catalogue: StarCatalogue,
+    parameters: VerifyParameters,
+) -> StarSolution:
+    """The solution with all detections and fainter stars, its lens fitted once more."""
+    x, y = stars.x[chosen], stars.y[chosen]
+    final = replace(FINAL, ceiling_px=parameters.ceiling_px, prior=parameters.prior)
+    deeper = verify(
+        verified.fit.camera,
+        verified.pairs,
+        np.zeros(0, np.intp),
+        x,
+        y,
+        catalogue.vectors,
+        final,
+    )
+    best = deeper if deeper is not None and len(deeper.pairs) >= len(verified.pairs) else verified
+    detection, star = best.pairs[:, 0], best.pairs[:, 1]
+    vectors = catalogue.vectors[star]
+    px, py = best.fit.camera.project(vectors)
+    return StarSolution(
+        camera=best.fit.camera,
+        log10_odds=log10_odds,
+        x=x[detection],
+        y=y[detection],
+        detection=chosen[detection],
+        star=star,
+        vectors_icrs=vectors,
+        magnitude_g=catalogue.magnitude_g[star],
+        residual_px=np.stack([x[detection] - px, y[detection] - py], axis=1),
+        catalogue_epoch=catalogue.epoch_year,
+    )
