@@ -1,0 +1,162 @@
+"""What a lens does to starlight: its falloff, its growing stars, and each star on the pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray = NDArray[np.float64]
+ImageArray = NDArray[np.float32]
+
+# Wings of star images are Moffat's with beta about 3 (Trujillo et al. 2001, MNRAS 328, 977; lenses
+# between 2.5 and 4.8)
+MOFFAT_BETA = 3
+# a = FWHM / (2 sqrt(2^(1 / beta) - 1))
+_SCALE_PER_FWHM = 0.5 / (2.0 ** (1.0 / MOFFAT_BETA) - 1.0) ** 0.5
+_GAUSS_NODE = 0.5 / 3.0**0.5  # two-point Gauss-Legendre across a pixel
+# Half sides of the windows that stars are drawn into
+_HALF_SIDES_PX = (2, 3, 4, 6, 9, 14, 22, 35, 55, 90)
+# Stars end where a pixel has less than this share of the background's noise; whose brightest pixel
+# has less are not drawn
+_END_OF_NOISE = 0.05
+
+
+class SkyProjection(Protocol):
+    """What the simulator needs of a camera."""
+
+    @property
+    def width_px(self) -> int:
+        """Width of the image."""
+        ...
+
+    @property
+    def height_px(self) -> int:
+        """Height of the image."""
+        ...
+
+    @property
+    def principal_point(self) -> tuple[float, float]:
+        """Pixel of the optical axis."""
+        ...
+
+    def to_sky(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
+        """Directions (ICRS unit vectors) that pixels see."""
+        ...
+
+    def project(self, vectors_icrs: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Pixels of directions; NaN where the camera cannot see them."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkyLens:
+    """How sharp and how bright a lens draws, by the distance from the optical axis.
+
+    Attributes
+    ----------
+    fwhm_px, fwhm_corner_px : float
+        Full width at half maximum of stars in the middle and half a diagonal away; it grows with
+        the square of the distance.
+    falloff : tuple of float
+        Share of the light that arrives: 1 + a1 r^2 + a2 r^4 + a3 r^6, r in half diagonals.
+    """
+
+    fwhm_px: float = 1.8
+    fwhm_corner_px: float = 2.6
+    falloff: tuple[float, float, float] = (-0.75, 0.35, -0.10)
+
+    def fwhm(self, camera: SkyProjection, x: ArrayLike, y: ArrayLike) -> FloatArray:
+        """Full width at half maximum of stars at some pixels."""
+        grown = (self.fwhm_corner_px - self.fwhm_px) * half_diagonals(camera, x, y) ** 2
+        return np.asarray(self.fwhm_px + grown, float)
+
+    def arrives(self, camera: SkyProjection, x: ArrayLike, y: ArrayLike) -> FloatArray:
+        """Share of the light that arrives at some pixels, 1 on the axis."""
+        r2 = half_diagonals(camera, x, y) ** 2
+        a1, a2, a3 = self.falloff
+        return np.asarray(np.maximum(1.0 + r2 * (a1 + r2 * (a2 + r2 * a3)), 0.0), float)
+
+
+def half_diagonals(camera: SkyProjection, x: ArrayLike, y: ArrayLike) -> FloatArray:
+    """Distance of pixels from the principal point in half diagonals of the image."""
+    px, py = camera.principal_point
+    half = 0.5 * float(np.hypot(camera.width_px, camera.height_px))
+    return np.asarray(np.hypot(np.asarray(x, float) - px, np.asarray(y, float) - py) / half)
+
+
+def add_stars(
+    image: ImageArray,
+    x: FloatArray,
+    y: FloatArray,
+    electrons: FloatArray,
+    fwhm_px: FloatArray,
+    noise_electrons: float,
+) -> None:
+    """Draw stars as Moffat profiles, integrated over the pixels, in place.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (h, w, c)
+        Mean electrons.
+    x, y, fwhm_px : ndarray, shape (N,)
+    electrons : ndarray, shape (N, c)
+        Light of each star by channel.
+    noise_electrons : float
+        Noise of the background; it decides how far out stars are drawn.
+    """
+    scale = fwhm_px * _SCALE_PER_FWHM
+    peak = (MOFFAT_BETA - 1) / np.pi * electrons.max(axis=1, initial=0.0) / scale**2
+    end = _END_OF_NOISE * noise_electrons
+    reach = scale * np.sqrt(np.maximum(peak / end, 1.0) ** (1.0 / MOFFAT_BETA) - 1.0)
+    seen = peak > end
+    least = 0.0
+    for half in _HALF_SIDES_PX:
+        most = np.inf if half == _HALF_SIDES_PX[-1] else float(half)
+        chosen = np.nonzero(seen & (reach > least) & (reach <= most))[0]
+        most_pixels = 2_000_000  # bounds the memory for the largest windows
+        step = max(1, most_pixels // (2 * half + 1) ** 2)
+        for start in range(0, chosen.size, step):
+            part = chosen[start : start + step]
+            _draw(image, x[part], y[part], electrons[part], scale[part], half)
+        least = most
+
+
+def _draw(
+    image: ImageArray,
+    x: FloatArray,
+    y: FloatArray,
+    electrons: FloatArray,
+    scale: FloatArray,
+    half: int,
+) -> None:
+    """Stars that share the size of their window."""
+    height, width, channels = image.shape
+    offset = np.arange(-half, half + 1)
+    column = np.round(x).astype(int)[:, None] + offset
+    row = np.round(y).astype(int)[:, None] + offset
+    from_x, from_y = column - x[:, None], row - y[:, None]
+    profile = np.zeros((x.size, offset.size, offset.size))
+    inverse = (1.0 / scale**2)[:, None, None]
+    for shift_y in (-_GAUSS_NODE, _GAUSS_NODE):
+        y2 = ((from_y + shift_y) ** 2)[:, :, None]
+        for shift_x in (-_GAUSS_NODE, _GAUSS_NODE):
+            x2 = ((from_x + shift_x) ** 2)[:, None, :]
+            profile += 0.25 / (1.0 + (x2 + y2) * inverse) ** MOFFAT_BETA
+    profile *= (MOFFAT_BETA - 1) / np.pi * inverse
+    inside = ((row >= 0) & (row < height))[:, :, None] & ((column >= 0) & (column < width))[
+        :, None, :
+    ]
+    index = (row[:, :, None] * width + column[:, None, :])[inside]
+    for channel in range(channels):
+        light = (profile * electrons[:, channel, None, None])[inside]
+        plane = np.bincount(index, weights=light, minlength=height * width)
+        image[..., channel] += plane.reshape(height, width).astype(np.float32)
+
+
+def peak_share(fwhm_px: FloatArray) -> FloatArray:
+    """Share of a star's light in its brightest pixel: within a circle of a pixel's area."""
+    area = np.pi * (fwhm_px * _SCALE_PER_FWHM) ** 2
+    return np.asarray(1.0 - (1.0 + 1.0 / area) ** (1.0 - MOFFAT_BETA), float)
