@@ -43,11 +43,13 @@ class PosePrior:
     sigma_log_focal : float
         Relative uncertainty of the focal length.
     sigma_k1 : float
-        Uncertainty of the radial distortion around zero.
+        Uncertainty of the radial distortion around the believed one.
     principal_point : tuple of float
         Believed principal point of the image at hand.
     sigma_principal_px : float
         Its uncertainty; 0 where the image is no crop.
+    k1 : float
+        Believed radial distortion.
     """
 
     position_ecef_m: tuple[float, float, float]
@@ -60,6 +62,7 @@ class PosePrior:
     sigma_k1: float
     principal_point: tuple[float, float] = (0.0, 0.0)
     sigma_principal_px: float = 0.0
+    k1: float = 0.0
 
     @property
     def sigmas(self) -> FloatArray:
@@ -84,7 +87,8 @@ class PosePrior:
         focal = np.log(camera.focal_px / self.focal_px)
         dx = camera.principal_point[0] - self.principal_point[0]
         dy = camera.principal_point[1] - self.principal_point[1]
-        return np.array([0.0, 0.0, 0.0, focal, along, across, up, camera.distortion[0], dx, dy])
+        k1 = camera.distortion[0] - self.k1
+        return np.array([0.0, 0.0, 0.0, focal, along, across, up, k1, dx, dy])
 
 
 def track_axes(position_ecef_m: ArrayLike, velocity_ecef: ArrayLike) -> FloatArray:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 # Tag numbers of the EXIF 2.32 standard.
 _MODEL, _ORIENTATION, _EXIF_IFD = 0x0110, 0x0112, 0x8769
 _EXPOSURE, _F_NUMBER, _ISO, _RECOMMENDED_INDEX = 0x829A, 0x829D, 0x8827, 0x8832
-_FOCAL_LENGTH, _FOCAL_LENGTH_35MM = 0x920A, 0xA405
+_FOCAL_LENGTH, _FOCAL_LENGTH_35MM, _LENS_MODEL = 0x920A, 0xA405, 0xA434
 _ISO_OVERFLOW = 65535  # what the 16-bit ISO tag holds where the true value is larger
 # (time, sub-seconds, offset). The modification time 0x0132 is the editor's and its offset 0x9010
 # the editor's time zone: 78 of 161 looked-at station photos carry "+02:00" there beside a GMT
@@ -33,6 +33,7 @@ class Exif:
     focal_mm: float | None = None
     focal_35mm_equivalent_mm: float | None = None
     camera_body: str | None = None
+    lens: str | None = None
     exposure_s: float | None = None
     aperture_f: float | None = None
     iso: float | None = None
@@ -127,6 +128,7 @@ def interpret_exif(main: Mapping[int, Any], exposure: Mapping[int, Any]) -> Exif
         focal_mm=_positive(exposure.get(_FOCAL_LENGTH)),
         focal_35mm_equivalent_mm=_positive(exposure.get(_FOCAL_LENGTH_35MM)),
         camera_body=_text(main.get(_MODEL)) or None,
+        lens=_text(exposure.get(_LENS_MODEL)) or None,
         exposure_s=_positive(exposure.get(_EXPOSURE)),
         aperture_f=_positive(exposure.get(_F_NUMBER)),
         iso=iso,

@@ -16,6 +16,7 @@ from regengine.frame_id import archive_frame_id, frame_id_of
 from regengine.frame_records import FrameRecord, FrameRecords
 from regengine.image import LinearLight, read_display_rgb, read_linear_light
 from regengine.image_header import ImageHeader, read_image_header
+from regengine.lens_profile import LensProfile, choose_profile
 from regengine.record_values import wrap_lon
 
 __all__ = [
@@ -38,8 +39,8 @@ class FrameOptions:
     """What the user says of a photo; it overrides EXIF and record.
 
     ``time_utc`` without a time zone is UTC; ``pixel_pitch_um`` is that of the file's pixels;
-    ``nadir`` is (lon, lat) in degrees; ``altitude_km`` is above WGS84. Values that cannot be
-    raise ConfigError.
+    ``nadir`` is (lon, lat) in degrees; ``altitude_km`` is above WGS84; ``lenses`` are calibrated
+    lenses, of which each photo takes its own. Values that cannot be raise ConfigError.
     """
 
     time_utc: datetime | None = None
@@ -47,6 +48,7 @@ class FrameOptions:
     pixel_pitch_um: float | None = None
     nadir: tuple[float, float] | None = None
     altitude_km: float | None = None
+    lenses: tuple[LensProfile, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("focal_mm", "pixel_pitch_um", "altitude_km"):
@@ -69,7 +71,8 @@ class Frame:
     ``pixel_pitch_um`` is that of this file's pixels: sensor side over file side in a resized
     copy. ``sources`` says where each value came from: ``exif``, ``record``, ``option``,
     ``filename``, ``table``, ``assumed``, with a remark in brackets where one is due.
-    ``may_be_cropped`` says that the file's shape is not the sensor's.
+    ``may_be_cropped`` says that the file's shape is not the sensor's; ``profile`` is the
+    calibration of camera and lens, where one was given.
     """
 
     path: Path
@@ -82,6 +85,7 @@ class Frame:
     focal_mm: float | None = None
     pixel_pitch_um: float | None = None
     camera_body: str | None = None
+    lens: str | None = None
     exposure_s: float | None = None
     aperture_f: float | None = None
     iso: float | None = None
@@ -89,6 +93,7 @@ class Frame:
     altitude_km: float | None = None
     sources: dict[str, str] = field(default_factory=dict)
     may_be_cropped: bool = False
+    profile: LensProfile | None = None
 
     @property
     def focal_px(self) -> float | None:
@@ -137,6 +142,14 @@ def read_frame(
     focal_mm = _focal_mm(exif, record, options, body, sources)
     pitch = _pixel_pitch(header, exif, options, body, sources)
     nadir = _first("nadir", sources, option=options.nadir, record=record.nadir)
+    profile = choose_profile(
+        options.lenses,
+        camera=camera_body,
+        lens=exif.lens,
+        focal_mm=focal_mm,
+        width_px=header.width_px,
+        height_px=header.height_px,
+    )
     return Frame(
         path=path,
         frame_id=frame_id,
@@ -148,6 +161,7 @@ def read_frame(
         focal_mm=focal_mm,
         pixel_pitch_um=pitch.pitch_um,
         camera_body=camera_body,
+        lens=exif.lens,
         exposure_s=_first("exposure_s", sources, exif=exif.exposure_s, record=record.exposure_s),
         aperture_f=_first("aperture_f", sources, exif=exif.aperture_f, record=record.aperture_f),
         iso=_first("iso", sources, exif=exif.iso, record=record.iso),
@@ -157,6 +171,7 @@ def read_frame(
         ),
         sources=sources,
         may_be_cropped=pitch.may_be_cropped,
+        profile=profile,
     )
 
 

@@ -206,8 +206,12 @@ def captions(light: LinearLight) -> NDArray[np.bool_]:
 
 
 def nominal_camera(frame: Frame, position: CameraPosition) -> tuple[Camera, bool]:
-    """Camera of the stored image as the metadata has it, and whether its focal length is known."""
-    longest = max(frame.width_px, frame.height_px)
+    """Camera of the stored image as the metadata has it, and whether its focal length is known.
+
+    Where the lens was calibrated, it is that lens.
+    """
+    size = frame.width_px, frame.height_px
+    longest = max(size)
     pitch_um = frame.pixel_pitch_um or 36_000.0 / longest  # full-frame sensor, 36 mm
     focal_mm = frame.focal_mm or USUAL_LENSES_MM[0]
     x, y, z = position.position_ecef_m.tolist()
@@ -219,4 +223,12 @@ def nominal_camera(frame: Frame, position: CameraPosition) -> tuple[Camera, bool
         quaternion=(0.0, 0.0, 0.0, 1.0),
         position_ecef_m=(x, y, z),
     )
+    lens = None if frame.profile is None else frame.profile.for_picture(*size)
+    if lens is not None:
+        camera = replace(
+            camera,
+            focal_px=lens.focal_px,
+            principal_point=lens.principal_point,
+            distortion=lens.distortion,
+        )
     return camera, frame.focal_mm is not None

@@ -108,6 +108,7 @@ class Track:
             sigma_k1=SIGMA_K1,
             principal_point=stored.principal_point,
             sigma_principal_px=sigma_principal_px,
+            k1=stored.distortion[0],
         )
 
 

@@ -33,12 +33,15 @@ def parameters_of(inputs: RunInputs) -> tuple[str, str]:
     """
     register = asdict(inputs.register)
     del register["clock"]  # how time is told changes no result
+    frame = asdict(inputs.frame)
+    if not inputs.frame.lenses:
+        del frame["lenses"]  # stores of before profiles stay good
     settings = {
         "engine_version": version("regengine"),
         "lights": [_file(path) for path in inputs.lights],
         "tle": None if inputs.tle is None else _file(inputs.tle),
         "metadata": None if inputs.metadata is None else _file(inputs.metadata),
-        "frame": asdict(inputs.frame),
+        "frame": frame,
         "register": register,
         "share": inputs.share,
     }

@@ -50,6 +50,13 @@ def main(
     pixel_pitch_um: Annotated[
         float | None, typer.Option(help="Size of one pixel of the file on the sensor.")
     ] = None,
+    lens: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Lens profile of regengine lens fit, or a folder of them; each photo takes that "
+            "of its camera and lens. May be given several times."
+        ),
+    ] = None,
     clock_window: Annotated[
         float | None,
         typer.Option(
@@ -110,6 +117,7 @@ def main(
     from regengine.batch.logs import configure_logging
     from regengine.commands.tle import parse_time
     from regengine.frame import FrameOptions
+    from regengine.lens_profile_file import load_profiles
     from regengine.pipeline import RunInputs
     from regengine.register import RegisterParams
 
@@ -128,6 +136,7 @@ def main(
             pixel_pitch_um=pixel_pitch_um,
             nadir=None if nadir is None else parse_nadir(nadir),
             altitude_km=altitude_km,
+            lenses=load_profiles(lens or ()),
         ),
         register=RegisterParams(
             clock_window_s=clock_window,
