@@ -82,6 +82,45 @@ def read_linear_light(path: Path, *, max_long_side_px: int) -> LinearLight:
     )
 
 
+def read_linear_channels(path: Path, *, max_long_side_px: int) -> tuple[NDArray[np.float32], float]:
+    """Linear light of a photo channel by channel, brought down by area averages.
+
+    Parameters
+    ----------
+    path : Path
+        JPEG, PNG, TIFF or raw file.
+    max_long_side_px : int
+        As in `read_linear_light`.
+
+    Returns
+    -------
+    light : ndarray of float32, shape (height, width, 3) or (height, width, 1)
+        Red, green and blue, or grey, 0 to 1; transparent parts are dark.
+    factor : float
+        Scale of the result, as in `LinearLight`.
+
+    Raises
+    ------
+    FrameError
+        The file is no readable image, or damaged or cut short anywhere.
+    """
+    header = read_image_header(path)
+    reduction = plan_reduction(header.width_px, header.height_px, max_long_side_px)
+    if header.format == "raw":
+        picture, scale = _raw_picture(header, reduction, for_display=False)
+        planes = [[plane] for plane in _strip_channels(Strip(samples=picture), linear=True)]
+    else:
+        scale = 1.0 / reduction.block
+        planes = []
+        for strip in read_strips(header, reduction.strip_rows):
+            channels = _strip_channels(strip, linear=False)
+            planes = planes or [[] for _ in channels]
+            for plane, channel in zip(planes, channels, strict=True):
+                plane.append(reduction.blocks_of(channel))
+    whole = [reduction.finish(np.concatenate(plane), scale=scale) for plane in planes]
+    return np.stack(whole, axis=-1), reduction.factor
+
+
 def brought_down(light: LinearLight, max_long_side_px: int) -> LinearLight:
     """Linear light, averaged over areas once more.
 
@@ -182,6 +221,19 @@ def _strip_light(strip: Strip, *, linear: bool) -> tuple[NDArray[np.float32], ND
         light *= opacity
         saturated *= opacity
     return light, saturated
+
+
+def _strip_channels(strip: Strip, *, linear: bool) -> list[NDArray[np.float32]]:
+    """Linear light of each channel of a strip at full resolution."""
+    full_scale = int(np.iinfo(strip.samples.dtype).max)
+    curve = _curve(full_scale, linear)
+    grey = strip.samples.ndim == 2
+    planes = [strip.samples] if grey else [strip.samples[..., i] for i in range(3)]
+    light = [_look_up(np.ascontiguousarray(plane), curve) for plane in planes]
+    if strip.alpha is not None:
+        opacity = strip.alpha.astype(np.float32) / np.float32(full_scale)
+        light = [plane * opacity for plane in light]
+    return light
 
 
 def _look_up(samples: NDArray[Any], curve: NDArray[np.float32]) -> NDArray[np.float32]:

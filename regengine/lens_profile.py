@@ -16,6 +16,8 @@ Matrix = tuple[tuple[float, ...], ...]
 
 # The nominal focal lengths that cameras write differ by rounding: 85 and 85.0, 17 and 17.35
 SAME_FOCAL = 0.03
+# BP - RP of the Sun (Casagrande & VandenBerg 2018, MNRAS 479, L102), about the mean of bright stars
+SUN_COLOUR = 0.82
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +60,8 @@ class ChannelPhotometry:
     """How bright stars are in one colour channel.
 
     A star of Gaia magnitude G and colour BP - RP gives, after the falloff is taken out, the flux
-    ``10 ** (0.4 * (zero_point_mag - G - colour_term * (BP - RP)))``, in full scales of a pixel
-    times stored pixels a second.
+    ``10 ** (0.4 * (zero_point_mag - G - colour_term * (BP - RP - SUN_COLOUR)))``, in full scales
+    of a pixel times stored pixels a second.
 
     Attributes
     ----------

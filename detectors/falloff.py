@@ -1,0 +1,202 @@
+"""A lens' falloff (vignetting) out of the sky's own light in one frame or several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.background import as_float_image, pixels_to_ignore
+from detectors.mesh import Mesh, lowest_mode
+
+FloatArray = NDArray[np.float64]
+
+BOXES_ACROSS = 24  # of the long side
+CLIP_SIGMA = 2.5
+# A box counts with at least so many of its samples on the sky, and with black ones (a noise that
+# is cut off at zero has no honest mean) at most so many
+LEAST_SKY, MOST_BLACK = 0.5, 0.02
+HUBER_SIGMA = 1.5
+_STEPS = 12
+# Fewer frames cannot tell their own skies' curvature from the lens'
+_FEWEST_FRAMES_FOR_SPREAD = 3
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SkyBoxes:
+    """Mean sky light in boxes of one frame.
+
+    Attributes
+    ----------
+    x, y : ndarray of float64, shape (N,)
+        Middles of the boxes, pixels.
+    level : ndarray of float64, shape (N,)
+        Linear light, above zero.
+    width_px, height_px : int
+        Of the frame.
+    """
+
+    x: FloatArray
+    y: FloatArray
+    level: FloatArray
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FalloffFit:
+    """Share of the light that arrives: 1 + a1 r^2 + a2 r^4 + a3 r^6, r in half diagonals.
+
+    Attributes
+    ----------
+    coefficients : ndarray of float64, shape (3,)
+    covariance : ndarray of float64, shape (3, 3)
+        From the differences between frames where there are three or more (jackknife), else from
+        the boxes' scatter: then a sky that is curved in itself is not in it.
+    residual : float
+        Robust relative scatter of the boxes about the fit.
+    reach : float
+        Largest r of a box.
+    """
+
+    coefficients: FloatArray
+    covariance: FloatArray
+    residual: float
+    reach: float
+
+
+def sky_boxes(
+    light: NDArray[np.generic],
+    mask: NDArray[np.bool_] | None = None,
+    saturated: NDArray[np.generic] | None = None,
+) -> SkyBoxes:
+    """Mean light of the sky between the stars, box by box.
+
+    Of each box the lowest mode is found (`detectors.mesh.lowest_mode`), then the mean of all
+    samples about it: a median would take the steps of an 8-bit picture.
+
+    Parameters
+    ----------
+    light : ndarray, shape (h, w)
+        Linear light, of a picture whose black is no light.
+    mask : ndarray of bool, shape (h, w), optional
+        True where there is no sky.
+    saturated : ndarray, shape (h, w), optional
+        Fraction of clipped pixels under each pixel.
+
+    Returns
+    -------
+    SkyBoxes
+        Without boxes that are hardly sky, black, or dark.
+    """
+    image = as_float_image(light)
+    ignored = pixels_to_ignore(image, mask)
+    if saturated is not None:
+        ignored |= np.asarray(saturated) > 0.5
+    mesh = Mesh.with_scale(image.shape, max(image.shape) / BOXES_ACROSS)
+    samples = mesh.samples(np.where(ignored, np.float32(np.nan), image))
+    with np.errstate(invalid="ignore"):
+        middle, sigma = lowest_mode(samples, 1e-9)
+        sky = np.abs(samples - middle[..., None]) <= CLIP_SIGMA * sigma[..., None] + 1e-9
+    count = sky.sum(axis=-1)
+    black = (samples <= 0.0).sum(axis=-1)
+    level = np.where(sky, samples, 0.0).sum(axis=-1, dtype=np.float64) / np.maximum(count, 1)
+    good = (count > LEAST_SKY * samples.shape[-1]) & (level > 0.0) & (black <= MOST_BLACK * count)
+    row, column = np.nonzero(good)
+    h, w = image.shape
+    return SkyBoxes(
+        x=np.asarray((column + 0.5) * mesh.box_w - mesh.left - 0.5, float),
+        y=np.asarray((row + 0.5) * mesh.box_h - mesh.top - 0.5, float),
+        level=level[good],
+        width_px=w,
+        height_px=h,
+    )
+
+
+def fit_falloff(
+    frames: Sequence[SkyBoxes], principal_points: Sequence[tuple[float, float]]
+) -> FalloffFit:
+    """Falloff that several frames share, each sky having slopes of its own.
+
+    Each frame's sky is c0 + c1 x + c2 y + c3 (x^2 - y^2) + c4 x y times the falloff: all that is
+    smooth, but for what looks like the lens' own. Huber-weighted Gauss-Newton on the logarithms.
+
+    Parameters
+    ----------
+    frames : sequence of SkyBoxes
+        At least one, each with boxes.
+    principal_points : sequence of tuple of float
+        Of each frame, pixels.
+
+    Returns
+    -------
+    FalloffFit
+
+    Raises
+    ------
+    ValueError
+        If there are too few boxes for the unknowns.
+
+    References
+    ----------
+    Goldman, D. B. (2010). Vignette and exposure calibration and compensation. IEEE TPAMI 32, 2276.
+    """
+    parts = [_design(boxes, axis) for boxes, axis in zip(frames, principal_points, strict=True)]
+    if not parts or min(len(r) for r, _, _ in parts) < 24:
+        raise ValueError("too few boxes of sky to tell the falloff")
+    coefficients, spread, residual = _fit(parts)
+    covariance = spread
+    if len(parts) >= _FEWEST_FRAMES_FOR_SPREAD:
+        others = [_fit(parts[:k] + parts[k + 1 :])[0] for k in range(len(parts))]
+        away = np.array(others) - np.mean(others, axis=0)
+        covariance = (len(parts) - 1) / len(parts) * away.T @ away
+    reach = float(max(r.max() for r, _, _ in parts))
+    return FalloffFit(
+        coefficients=coefficients, covariance=covariance, residual=residual, reach=reach
+    )
+
+
+_Part = tuple[FloatArray, FloatArray, FloatArray]
+
+
+def _design(boxes: SkyBoxes, axis: tuple[float, float]) -> _Part:
+    """Distances, columns of the sky's own slopes, and logarithms of the light."""
+    half = 0.5 * float(np.hypot(boxes.width_px, boxes.height_px))
+    x, y = (boxes.x - axis[0]) / half, (boxes.y - axis[1]) / half
+    slopes = np.stack([np.ones_like(x), x, y, x * x - y * y, x * y], axis=1)
+    return np.hypot(x, y), slopes, np.log(boxes.level)
+
+
+def _fit(parts: Sequence[_Part]) -> tuple[FloatArray, FloatArray, float]:
+    """Coefficients, their covariance from the boxes' scatter, and that scatter."""
+    r2 = np.concatenate([r for r, _, _ in parts]) ** 2
+    powers = np.stack([r2, r2**2, r2**3], axis=1)
+    seen = np.concatenate([level for _, _, level in parts])
+    own = parts[0][1].shape[1]
+    slopes = np.zeros((seen.size, own * len(parts)))
+    sky = np.zeros(own * len(parts))
+    start = 0
+    for k, (r, columns, level) in enumerate(parts):
+        slopes[start : start + r.size, own * k : own * (k + 1)] = columns
+        sky[own * k] = np.exp(np.median(level))
+        start += r.size
+    coefficients, weight = np.zeros(3), np.ones(seen.size)
+    scatter, inverse = 0.0, np.zeros((3, 3))
+    for _ in range(_STEPS):
+        arrives = np.maximum(1.0 + powers @ coefficients, 0.05)
+        light = slopes @ sky
+        light = np.maximum(light, 0.05 * np.median(light))
+        both = np.hstack([powers / arrives[:, None], slopes / light[:, None]])
+        away = seen - np.log(arrives) - np.log(light)
+        root = np.sqrt(weight)
+        step, *_ = np.linalg.lstsq(both * root[:, None], away * root, rcond=None)
+        coefficients, sky = coefficients + step[:3], sky + step[3:]
+        residual = away - both @ step
+        scatter = 1.4826 * float(np.median(np.abs(residual))) + 1e-12
+        weight = 1.0 / np.maximum(np.abs(residual) / (HUBER_SIGMA * scatter), 1.0)
+        inverse = np.linalg.inv((both * weight[:, None]).T @ both)[:3, :3]
+        if np.abs(step[:3]).max() < 1e-7:
+            break
+    return coefficients, inverse * scatter**2, scatter
