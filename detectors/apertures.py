@@ -11,7 +11,7 @@ from detectors.stamps import cut_stamps
 
 FloatArray = NDArray[np.float64]
 
-CLIP_SIGMA = 2.5  # pixels of the ring farther from its median hold other stars
+CLIP_SIGMA, CLIP_PASSES = 3.0, 3  # pixels of the ring that are farther out hold other stars
 _MOST_PIXELS = 4_000_000  # of all stamps at a time: bounds the memory
 
 
@@ -43,9 +43,8 @@ def aperture_light(
 ) -> ApertureLight:
     """Measure stars in apertures; the sky is the mean of a ring of 1.5 to 2.5 radii.
 
-    A pixel on the rim counts by how far the rim lies beyond its middle. The ring's mean is taken
-    of what lies within 2.5 sigma of its median, which by itself would take an 8-bit picture's
-    steps.
+    A pixel on the rim counts by how far the rim lies beyond its middle. The ring's mean is clipped
+    at 3 sigma; a median would take the steps of an 8-bit picture.
 
     Parameters
     ----------
@@ -109,19 +108,18 @@ def _measured(
 
 
 def _ring_level(ring: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:
-    """Mean, sigma and number of the pixels about each ring's median; NaN pixels are none."""
-    values = ring.reshape(len(ring), -1)
+    """Mean, sigma and number of the pixels of each ring without other stars; NaN is no pixel."""
+    values = ring.reshape(len(ring), ring.shape[1] * ring.shape[2])
     empty = ~np.isfinite(values).any(axis=1)
-    values[empty] = 0.0
-    middle = np.nanmedian(values, axis=1) if len(values) else np.zeros(0)
-    spread = 1.4826 * (
-        np.nanmedian(np.abs(values - middle[:, None]), axis=1) if len(values) else np.zeros(0)
-    )
-    # Quantised pictures may have no spread about their median at all
-    spread = np.maximum(spread, np.nanstd(values, axis=1) * 0.2 if len(values) else spread)
-    sky = np.abs(values - middle[:, None]) <= CLIP_SIGMA * spread[:, None] + 1e-12
-    count = sky.sum(axis=1)
-    mean = np.where(sky, values, 0.0).sum(axis=1) / np.maximum(count, 1)
-    square = np.where(sky, (values - mean[:, None]) ** 2, 0.0).sum(axis=1)
-    count = np.where(empty, 0, count)
-    return mean, np.sqrt(square / np.maximum(count - 1, 1)), count
+    values = np.where(empty[:, None], 0.0, values)
+    if not len(values):
+        return np.zeros(0), np.zeros(0), np.zeros(0, np.intp)
+    low, level, high = np.nanpercentile(values, [15.87, 50.0, 84.13], axis=1)
+    sigma = 0.5 * (high - low)
+    for _ in range(CLIP_PASSES):
+        sky = np.abs(values - level[:, None]) <= CLIP_SIGMA * sigma[:, None] + 1e-12
+        count = sky.sum(axis=1)
+        level = np.where(sky, values, 0.0).sum(axis=1) / np.maximum(count, 1)
+        square = np.where(sky, (values - level[:, None]) ** 2, 0.0).sum(axis=1)
+        sigma = np.sqrt(square / np.maximum(count - 1, 1))
+    return level, sigma, np.where(empty, 0, count)

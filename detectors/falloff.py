@@ -14,7 +14,7 @@ from detectors.mesh import Mesh, lowest_mode
 FloatArray = NDArray[np.float64]
 
 BOXES_ACROSS = 24  # of the long side
-CLIP_SIGMA = 2.5
+CLIP_SIGMA, CLIP_PASSES = 2.5, 4
 # A box counts with at least so many of its samples on the sky, and with black ones (a noise that
 # is cut off at zero has no honest mean) at most so many
 LEAST_SKY, MOST_BLACK = 0.5, 0.02
@@ -74,8 +74,8 @@ def sky_boxes(
 ) -> SkyBoxes:
     """Mean light of the sky between the stars, box by box.
 
-    Of each box the lowest mode is found (`detectors.mesh.lowest_mode`), then the mean of all
-    samples about it: a median would take the steps of an 8-bit picture.
+    From the lowest mode of each box (`detectors.mesh.lowest_mode`), the mean of the samples about
+    it, again and again: a median would take the steps of an 8-bit picture.
 
     Parameters
     ----------
@@ -97,12 +97,17 @@ def sky_boxes(
         ignored |= np.asarray(saturated) > 0.5
     mesh = Mesh.with_scale(image.shape, max(image.shape) / BOXES_ACROSS)
     samples = mesh.samples(np.where(ignored, np.float32(np.nan), image))
-    with np.errstate(invalid="ignore"):
-        middle, sigma = lowest_mode(samples, 1e-9)
-        sky = np.abs(samples - middle[..., None]) <= CLIP_SIGMA * sigma[..., None] + 1e-9
-    count = sky.sum(axis=-1)
+    level, sigma = (part.astype(float) for part in lowest_mode(samples, 1e-9))
+    for _ in range(CLIP_PASSES):
+        with np.errstate(invalid="ignore"):
+            sky = np.abs(samples - level[..., None]) <= CLIP_SIGMA * sigma[..., None] + 1e-9
+        count = sky.sum(axis=-1)
+        values = np.where(sky, samples, 0.0).astype(float)
+        level = values.sum(axis=-1) / np.maximum(count, 1)
+        square = (values**2).sum(axis=-1) / np.maximum(count, 1) - level**2
+        # Of normal noise cut off at 2.5 sigma, 0.95 is left
+        sigma = np.sqrt(np.maximum(square, 0.0)) / 0.95
     black = (samples <= 0.0).sum(axis=-1)
-    level = np.where(sky, samples, 0.0).sum(axis=-1, dtype=np.float64) / np.maximum(count, 1)
     good = (count > LEAST_SKY * samples.shape[-1]) & (level > 0.0) & (black <= MOST_BLACK * count)
     row, column = np.nonzero(good)
     h, w = image.shape
@@ -197,6 +202,6 @@ def _fit(parts: Sequence[_Part]) -> tuple[FloatArray, FloatArray, float]:
         scatter = 1.4826 * float(np.median(np.abs(residual))) + 1e-12
         weight = 1.0 / np.maximum(np.abs(residual) / (HUBER_SIGMA * scatter), 1.0)
         inverse = np.linalg.inv((both * weight[:, None]).T @ both)[:3, :3]
-        if np.abs(step[:3]).max() < 1e-7:
+        if np.abs(step[:3]).max() < 1e-5:
             break
     return coefficients, inverse * scatter**2, scatter

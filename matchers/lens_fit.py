@@ -54,6 +54,29 @@ class LensFrame:
     directions_icrs: FloatArray
 
 
+@dataclass(frozen=True, kw_only=True)
+class ErrorModel:
+    """Variance of a star's place per axis: (scale sigma)^2 + floor^2.
+
+    Attributes
+    ----------
+    floor_px : float
+        What the stars' sigmas do not know of.
+    scale : float
+        At most 1: where the sigmas are larger than the residuals allow.
+    """
+
+    floor_px: float = 0.0
+    scale: float = 1.0
+
+    def variance(self, sigma_px: FloatArray) -> FloatArray:
+        """Variance per axis of stars with such sigmas."""
+        return np.asarray((self.scale * sigma_px) ** 2 + self.floor_px**2)
+
+
+AT_THEIR_WORD = ErrorModel()
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LensFit:
     """A lens, the frames' attitudes, and how well the stars agree.
@@ -72,8 +95,8 @@ class LensFit:
         Seen less predicted.
     used : tuple of ndarray of bool, each of shape (N,)
         Stars that are no outliers.
-    floor_px : float
-        What must be added (in squares) to the stars' sigma, per axis, to explain the residuals.
+    error : ErrorModel
+        What the residuals make of the stars' sigmas.
     chi2 : float
         Of the stars used, the floor included, with what is known beforehand of the lens.
     """
@@ -84,7 +107,7 @@ class LensFit:
     attitude_covariance_rad2: FloatArray
     residual_px: tuple[FloatArray, ...]
     used: tuple[BoolArray, ...]
-    floor_px: float
+    error: ErrorModel
     chi2: float
 
     @property
@@ -108,7 +131,7 @@ def fit_lens(
     frames: Sequence[LensFrame],
     free: Collection[str] = LENS_PARAMETERS,
     *,
-    floor_px: float | None = None,
+    error: ErrorModel | None = None,
     used: Sequence[BoolArray] | None = None,
 ) -> LensFit:
     """Fit one lens and the attitude of every frame to the places of stars.
@@ -124,8 +147,8 @@ def fit_lens(
         Of images of equal size; the lens to start from is the first frame's.
     free : collection of str, optional
         Lens parameters to fit; with none, attitudes alone are fitted.
-    floor_px : float, optional
-        Sigma to add to the stars' own; without it, it is estimated.
+    error : ErrorModel, optional
+        How the stars' sigmas are to be taken; without it, it is estimated.
     used : sequence of ndarray of bool, optional
         Stars to use; without it, outliers are found.
 
@@ -147,17 +170,17 @@ def fit_lens(
     columns = [LENS_PARAMETERS.index(name) for name in LENS_PARAMETERS if name in free]
     first = frames[0].camera
     cameras = [replace(first, quaternion_icrs=f.camera.quaternion_icrs) for f in frames]
-    floor = 0.0 if floor_px is None else floor_px
+    model = AT_THEIR_WORD if error is None else error
     kept = [np.ones(f.x.size, bool) for f in frames] if used is None else list(used)
     if used is None:
         for _ in range(_ROUNDS):
-            cameras, _ = _descend(frames, cameras, columns, kept, floor, HUBER_SIGMA)
+            cameras, _ = _descend(frames, cameras, columns, kept, model, HUBER_SIGMA)
             away = [_residual(f, c) for f, c in zip(frames, cameras, strict=True)]
-            floor = _floor(frames, away) if floor_px is None else floor_px
-        kept = _inliers(frames, cameras, floor)
-        cameras, _ = _descend(frames, cameras, columns, kept, floor, np.inf)
-        kept = _inliers(frames, cameras, floor)
-    cameras, system = _descend(frames, cameras, columns, kept, floor, np.inf)
+            model = _error_model(frames, away) if error is None else error
+        kept = _inliers(frames, cameras, model)
+        cameras, _ = _descend(frames, cameras, columns, kept, model, np.inf)
+        kept = _inliers(frames, cameras, model)
+    cameras, system = _descend(frames, cameras, columns, kept, model, np.inf)
     covariance = np.zeros((len(LENS_PARAMETERS),) * 2)
     covariance[np.ix_(columns, columns)] = system.shared_covariance
     return LensFit(
@@ -167,7 +190,7 @@ def fit_lens(
         attitude_covariance_rad2=system.turn_covariance,
         residual_px=tuple(_residual(f, c) for f, c in zip(frames, cameras, strict=True)),
         used=tuple(kept),
-        floor_px=floor,
+        error=model,
         chi2=system.cost,
     )
 
@@ -204,16 +227,16 @@ def _descend(
     cameras: list[SkyCamera],
     columns: list[int],
     kept: list[BoolArray],
-    floor: float,
+    model: ErrorModel,
     huber: float,
 ) -> tuple[list[SkyCamera], _Solved]:
     """Steps until they no longer matter; halved while they make things worse."""
-    system = _normal_step(frames, cameras, columns, kept, floor, huber)
+    system = _normal_step(frames, cameras, columns, kept, model, huber)
     for _ in range(_STEPS):
         share = 1.0
         while True:
             tried = _moved(cameras, columns, share * system.shared, share * system.turns)
-            after = _normal_step(frames, tried, columns, kept, floor, huber)
+            after = _normal_step(frames, tried, columns, kept, model, huber)
             if after.cost <= system.cost * (1.0 + 1e-9) or share < 0.01:
                 break
             share *= 0.5
@@ -233,7 +256,7 @@ def _normal_step(
     cameras: list[SkyCamera],
     columns: list[int],
     kept: list[BoolArray],
-    floor: float,
+    model: ErrorModel,
     huber: float,
 ) -> _Solved:
     """Normal equations of all frames, attitudes eliminated, and their solution."""
@@ -246,7 +269,7 @@ def _normal_step(
         local = frame.directions_icrs[good] @ camera.matrix
         by_turn, by_lens = slopes(lens, local)
         residual = _residual(frame, camera)[good]
-        variance = frame.sigma_px[good] ** 2 + floor**2
+        variance = model.variance(frame.sigma_px[good])
         distance = np.sqrt((residual**2).sum(axis=1) / variance)
         far = distance > huber
         weight = np.where(far, huber / np.maximum(distance, 1e-12), 1.0) / variance
@@ -324,24 +347,27 @@ def _residual(frame: LensFrame, camera: SkyCamera) -> FloatArray:
     return np.stack([frame.x - x, frame.y - y], axis=1)
 
 
-def _floor(frames: Sequence[LensFrame], residuals: list[FloatArray]) -> float:
-    """Sigma to add so that the median star is as far away as it should be."""
+def _error_model(frames: Sequence[LensFrame], residuals: list[FloatArray]) -> ErrorModel:
+    """Scale or floor that puts the median star as far away as it should be."""
     square = np.concatenate([(r**2).sum(axis=1) for r in residuals])
     variance = np.concatenate([f.sigma_px**2 for f in frames])
-    low, high = 0.0, float(np.sqrt(np.median(square) / MEDIAN_CHI2_2)) * 2.0 + 1e-12
+    ratio = float(np.median(square / variance)) / MEDIAN_CHI2_2
+    if ratio <= 1.0:
+        return ErrorModel(scale=float(np.sqrt(max(ratio, 1e-12))))
+    low, high = 0.0, float(np.sqrt(np.median(square) / MEDIAN_CHI2_2)) * 2.0
     for _ in range(40):
         middle = 0.5 * (low + high)
         if np.median(square / (variance + middle**2)) > MEDIAN_CHI2_2:
             low = middle
         else:
             high = middle
-    return high if low > 0.0 else 0.0
+    return ErrorModel(floor_px=high)
 
 
 def _inliers(
-    frames: Sequence[LensFrame], cameras: list[SkyCamera], floor: float
+    frames: Sequence[LensFrame], cameras: list[SkyCamera], model: ErrorModel
 ) -> list[BoolArray]:
     return [
-        (_residual(f, c) ** 2).sum(axis=1) < OUTLIER_SIGMA**2 * (f.sigma_px**2 + floor**2)
+        (_residual(f, c) ** 2).sum(axis=1) < OUTLIER_SIGMA**2 * model.variance(f.sigma_px)
         for f, c in zip(frames, cameras, strict=True)
     ]

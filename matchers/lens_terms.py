@@ -71,7 +71,7 @@ def choose_lens(frames: Sequence[LensFrame]) -> LensChoice:
         terms: fit_lens(
             _from(frames, terms),
             (*ALWAYS, *terms),
-            floor_px=fullest.floor_px,
+            error=fullest.error,
             used=fullest.used,
         )
         for terms in usable
@@ -109,7 +109,7 @@ def held_out_px(frames: Sequence[LensFrame], fit: LensFit, seed: int = 0) -> flo
         unknowns = 3 * len(frames) + len(fit.free)
         if min(int(k.sum()) for k in kept) < 2 or 2 * sum(int(k.sum()) for k in kept) < unknowns:
             return float("nan")
-        again = fit_lens(fitted, fit.free, floor_px=fit.floor_px, used=kept)
+        again = fit_lens(fitted, fit.free, error=fit.error, used=kept)
         for residual, used, number in zip(again.residual_px, fit.used, fold, strict=True):
             squares.append(residual[used & (number == out)] ** 2)
     return float(np.sqrt(np.mean(np.concatenate(squares))))

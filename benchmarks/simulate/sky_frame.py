@@ -20,8 +20,9 @@ ImageArray = NDArray[np.float32]
 
 STEP_PX = 1.0  # trails are drawn as stars this far apart
 # Change of a star's red, green and blue magnitude with its colour (a magnitude of BP - RP redder
-# than the mean): the camera's bands lie on both sides of Gaia's G
+# than the Sun): the camera's bands lie on both sides of Gaia's G
 COLOUR_TERMS = (-0.45, 0.15, 0.75)
+SUN_COLOUR = 0.82  # BP - RP, which the zero points are for
 COLOUR_SPREAD_MAG = 0.5  # of BP - RP among stars to magnitude 8
 
 
@@ -35,7 +36,8 @@ class SkySettings:
     sensor : SkySensor
     exposure_s : float
     zero_point_mag : tuple of float
-        Magnitude of the star that gives one electron a second on the axis: red, green, blue.
+        Magnitude of the star of the Sun's colour that gives one electron a second on the axis:
+        red, green, blue.
     sky_electrons_s : tuple of float
         Sky background of a pixel on the axis: red, green, blue.
     sky_gradient : tuple of float
@@ -101,6 +103,7 @@ def sky_frame(
     settings: SkySettings,
     rng: np.random.Generator,
     *,
+    colours: FloatArray | None = None,
     foreground: ImageArray | None = None,
     clear: ImageArray | None = None,
 ) -> SkyFrame:
@@ -115,6 +118,8 @@ def sky_frame(
     magnitudes : ndarray, shape (M,)
     settings : SkySettings
     rng : numpy.random.Generator
+    colours : ndarray, shape (M,), optional
+        BP - RP; drawn where not given or NaN.
     foreground : ndarray of float32, shape (h, w, 3), optional
         Electrons before the lens' falloff of what is no sky: ground, cities, station.
     clear : ndarray of float32, shape (h, w), optional
@@ -129,7 +134,8 @@ def sky_frame(
     path_x, path_y = _paths(camera, directions[index], settings.turn_rad)
     middle = path_x.shape[0] // 2
     x, y = path_x[middle], path_y[middle]
-    electrons = _starlight(magnitudes[index], settings, rng)
+    colour = None if colours is None else colours[index]
+    electrons = _starlight(magnitudes[index], colour, settings, rng)
     arrives = lens.arrives(camera, x, y)
     if clear is not None:
         arrives = arrives * _nearest(clear, x, y)
@@ -209,10 +215,15 @@ def _turned(turn_rad: tuple[float, float, float], part: float) -> FloatArray:
 
 
 def _starlight(
-    magnitudes: FloatArray, settings: SkySettings, rng: np.random.Generator
+    magnitudes: FloatArray,
+    colours: FloatArray | None,
+    settings: SkySettings,
+    rng: np.random.Generator,
 ) -> FloatArray:
-    """Electrons by star and channel; the stars' colours are drawn."""
+    """Electrons by star and channel; colours that are not known are drawn."""
     colour = rng.normal(0.0, COLOUR_SPREAD_MAG, magnitudes.size)
+    if colours is not None:
+        colour = np.where(np.isfinite(colours), colours - SUN_COLOUR, colour)
     in_band = magnitudes[:, None] + colour[:, None] * np.array(COLOUR_TERMS)
     rate = 10.0 ** (0.4 * (np.array(settings.zero_point_mag) - in_band))
     return np.asarray(settings.exposure_s * rate, float)

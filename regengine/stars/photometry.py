@@ -10,6 +10,7 @@ from regengine.lens_profile import SUN_COLOUR, ChannelPhotometry
 FloatArray = NDArray[np.float64]
 
 LIMIT_SNR = 5.0
+LEAST_SNR = 20.0  # of stars that zero points are made of, by their magnitude
 FEWEST_STARS = 10
 FEWEST_COLOURS = 20
 _FEWEST_COLOUR_SPREAD = 0.15  # magnitudes: of fewer, no slope
@@ -43,13 +44,14 @@ def fit_channel(
     Returns
     -------
     ChannelPhotometry or None
-        None of too few stars.
+        Of the apertures' light; None of too few stars.
 
     References
     ----------
     Beaton, A. E., Tukey, J. W. (1974). Technometrics 16, 147-185.
     """
-    good = np.isfinite(magnitude_g) & np.isfinite(flux) & (flux > 5.0 * sigma)
+    good = np.isfinite(magnitude_g) & np.isfinite(flux) & (flux > 0.0)
+    good &= _bright_enough(magnitude_g, flux, sigma, good)
     coloured = good & np.isfinite(colour)
     spread = float(np.std(colour[coloured])) if coloured.any() else 0.0
     with_colour = coloured.sum() >= FEWEST_COLOURS and spread > _FEWEST_COLOUR_SPREAD
@@ -67,11 +69,23 @@ def fit_channel(
         channel=channel,
         zero_point_mag=float(solution[0]),
         zero_point_sigma=float(np.sqrt(covariance[0, 0])),
-        colour_term=-slope[0] if slope[0] else 0.0,
+        colour_term=slope[0],
         colour_term_sigma=slope[1],
         scatter_mag=scatter,
         stars=int(used.sum()),
     )
+
+
+def _bright_enough(
+    magnitude_g: FloatArray, flux: FloatArray, sigma: FloatArray, good: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Stars that by the catalogue give `LEAST_SNR`: chosen by their own light, they would be those
+    that noise and colour make bright.
+    """
+    if not good.any():
+        return good
+    usual = float(np.median(flux[good] * 10.0 ** (0.4 * magnitude_g[good])))
+    return np.asarray(usual * 10.0 ** (-0.4 * magnitude_g) > LEAST_SNR * sigma)
 
 
 def limiting_magnitude(magnitude_g: FloatArray, snr: FloatArray) -> tuple[float, float] | None:

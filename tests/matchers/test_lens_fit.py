@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from scipy.stats import chi2
 
-from matchers.lens_fit import LensFit, LensFrame, fit_lens
+from matchers.lens_fit import AT_THEIR_WORD, LensFit, LensFrame, fit_lens
 from matchers.lens_slopes import LENS_PARAMETERS, lens_values, slopes
 from matchers.lens_terms import choose_lens
 from matchers.sky_camera import SkyCamera
@@ -85,7 +85,7 @@ def test_lens_lies_within_its_sigmas_over_many_fits() -> None:
     total, degrees = 0.0, 0
     for _ in range(30):
         frames = [star_frame(rng, 60)[0] for _ in range(3)]
-        square, rank = chi_square(fit_lens(frames, floor_px=0.0))
+        square, rank = chi_square(fit_lens(frames, error=AT_THEIR_WORD))
         total, degrees = total + square, degrees + rank
     low, high = chi2.ppf([0.001, 0.999], degrees)
     # The principal point and the decentring are also held by what is known beforehand, here truly
@@ -98,7 +98,7 @@ def test_attitudes_lie_within_their_sigmas() -> None:
     squares = []
     for _ in range(25):
         pairs = [star_frame(rng, 80) for _ in range(2)]
-        fit = fit_lens([frame for frame, _ in pairs], floor_px=0.0)
+        fit = fit_lens([frame for frame, _ in pairs], error=AT_THEIR_WORD)
         found, true = fit.cameras[0], pairs[0][1]
         turn = Rotation.from_quat(found.quaternion_icrs).inv() * Rotation.from_quat(
             true.quaternion_icrs
@@ -139,8 +139,17 @@ def test_noise_beyond_the_stars_sigmas_is_found_and_enters_the_covariance() -> N
     frames = [star_frame(rng, 200)[0] for _ in range(3)]
     boastful = [replace(frame, sigma_px=frame.sigma_px / 4.0) for frame in frames]
     honest, found = fit_lens(frames), fit_lens(boastful)
-    assert found.floor_px == pytest.approx(SIGMA_PX * np.sqrt(15.0 / 16.0), rel=0.1)
+    assert found.error.floor_px == pytest.approx(SIGMA_PX * np.sqrt(15.0 / 16.0), rel=0.1)
     assert np.diag(found.covariance) == pytest.approx(np.diag(honest.covariance), rel=0.25)
+
+
+def test_modest_sigmas_are_made_smaller() -> None:
+    rng = np.random.default_rng(11)
+    frames = [star_frame(rng, 200)[0] for _ in range(3)]
+    modest = [replace(frame, sigma_px=2.0 * frame.sigma_px) for frame in frames]
+    found = fit_lens(modest)
+    assert found.error.scale == pytest.approx(0.5, rel=0.1)
+    assert np.diag(found.covariance) == pytest.approx(np.diag(fit_lens(frames).covariance), rel=0.3)
 
 
 def test_as_many_radial_terms_as_the_stars_support() -> None:
@@ -186,7 +195,7 @@ def test_fits_of_resized_frames_are_resized_fits(factor: float, seed: int) -> No
         y=(frame.y + 0.5) * factor - 0.5,
         sigma_px=frame.sigma_px * factor,
     )
-    one, other = fit_lens([frame], floor_px=0.0), fit_lens([resized], floor_px=0.0)
+    one, other = fit_lens([frame], error=AT_THEIR_WORD), fit_lens([resized], error=AT_THEIR_WORD)
     expected = one.cameras[0].scaled(factor, width, height)
     assert other.cameras[0].focal_px == pytest.approx(expected.focal_px, rel=1e-5)
     assert other.cameras[0].distortion == pytest.approx(expected.distortion, abs=2e-3)
