@@ -110,7 +110,7 @@ def _measured(
 def _ring_level(ring: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:
     """Mean, sigma and number of the pixels of each ring without other stars; NaN is no pixel."""
     values = ring.reshape(len(ring), ring.shape[1] * ring.shape[2])
-    empty = ~np.isfinite(values).any(axis=1)
+    empty: NDArray[np.bool_] = ~np.asarray(np.isfinite(values).any(axis=1))
     values = np.where(empty[:, None], 0.0, values)
     if not len(values):
         return np.zeros(0), np.zeros(0), np.zeros(0, np.intp)

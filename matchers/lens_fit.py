@@ -266,8 +266,7 @@ def _normal_step(
     normal, right = normal[np.ix_(columns, columns)], right[columns]
     crossed, own, own_right = [], [], []
     for frame, camera, good in zip(frames, cameras, kept, strict=True):
-        local = frame.directions_icrs[good] @ camera.matrix
-        by_turn, by_lens = slopes(lens, local)
+        by_turn, by_lens = slopes(camera, frame.directions_icrs[good])
         residual = _residual(frame, camera)[good]
         variance = model.variance(frame.sigma_px[good])
         distance = np.sqrt((residual**2).sum(axis=1) / variance)
@@ -279,7 +278,7 @@ def _normal_step(
             else distance**2
         )
         cost += float(loss.sum())
-        shared = by_lens[:, :, columns].reshape(2 * len(local), size)
+        shared = by_lens[:, :, columns].reshape(2 * int(good.sum()), size)
         turn, seen = by_turn.reshape(-1, 3), residual.ravel()
         both = np.repeat(weight, 2)[:, None]
         normal += shared.T @ (both * shared)

@@ -85,7 +85,7 @@ def calibrate(
     """
     check_one_lens([photo.frame for photo in photos])
     skies = [_sky(photo, catalogue) for photo in photos]
-    cameras = [photo.solution.camera for photo in photos]
+    cameras = [photo.camera for photo in photos]
     pairs, choice = [], None
     for tolerance_px, most in ROUNDS:
         pairs = [

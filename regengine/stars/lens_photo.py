@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from detectors.apertures import ApertureLight, aperture_light
 from detectors.falloff import SkyBoxes, sky_boxes
 from detectors.star_types import StarDetections
+from matchers.sky_camera import SkyCamera
 from regengine.errors import ConfigError
 from regengine.frame import Frame
 from regengine.image import LUMINANCE_WEIGHTS, read_linear_channels
-from regengine.stars.solution import StarSolution
 
 FloatArray = NDArray[np.float64]
 
@@ -32,7 +32,8 @@ class LensPhoto:
     Attributes
     ----------
     frame : Frame
-    solution : StarSolution
+    camera : SkyCamera
+        Where it looks, good to some pixels.
     stars : StarDetections
         All that were detected, pixels of the picture as stored.
     channels : dict of str to ApertureLight
@@ -42,19 +43,20 @@ class LensPhoto:
     """
 
     frame: Frame
-    solution: StarSolution
+    camera: SkyCamera
     stars: StarDetections
     channels: dict[str, ApertureLight]
     sky: SkyBoxes
 
 
-def measure_photo(frame: Frame, solution: StarSolution, stars: StarDetections) -> LensPhoto:
+def measure_photo(frame: Frame, camera: SkyCamera, stars: StarDetections) -> LensPhoto:
     """Read a solved photo's colours once more and measure its stars and its sky.
 
     Parameters
     ----------
     frame : Frame
-    solution : StarSolution
+    camera : SkyCamera
+        Where it looks, good to some pixels.
     stars : StarDetections
 
     Returns
@@ -67,12 +69,12 @@ def measure_photo(frame: Frame, solution: StarSolution, stars: StarDetections) -
         If the photo cannot be read.
     """
     light, factor = read_linear_channels(frame.path, max_long_side_px=LARGEST_SIDE_PX)
-    return measure_light(frame, solution, stars, light, factor)
+    return measure_light(frame, camera, stars, light, factor)
 
 
 def measure_light(
     frame: Frame,
-    solution: StarSolution,
+    camera: SkyCamera,
     stars: StarDetections,
     light: NDArray[np.float32],
     factor: float = 1.0,
@@ -95,7 +97,7 @@ def measure_light(
     boxes = sky_boxes(np.asarray(grey, np.float32), starry, np.asarray(clipped, np.float32))
     return LensPhoto(
         frame=frame,
-        solution=solution,
+        camera=camera,
         stars=stars,
         channels=channels,
         sky=SkyBoxes(

@@ -61,7 +61,7 @@ def test_slopes_are_those_of_the_projection(mirrored: bool) -> None:
     camera = replace(TRUE, distortion=(-0.08, 0.05, 4e-3, -3e-3, 0.02), mirrored=mirrored)
     rng = np.random.default_rng(3)
     local = camera.rays(rng.uniform(0, 1499, 20), rng.uniform(0, 999, 20))
-    by_turn, by_lens = slopes(camera, local)
+    by_turn, by_lens = slopes(camera, local @ camera.matrix.T)
     step = 1e-6
     for axis in range(3):
         turn = Rotation.from_rotvec(step * np.eye(3)[axis]).as_matrix()

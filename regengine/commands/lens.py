@@ -1,0 +1,176 @@
+"""``regengine lens``: calibrate lenses on star photos, and show what a profile says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from regengine.frame import FrameOptions
+    from regengine.frame_records import FrameRecords
+    from regengine.lens_profile import LensProfile
+    from regengine.stars.lens_photo import LensPhoto
+    from regengine.stars.lens_source import CameraSource
+
+app = typer.Typer(
+    help="Calibrate lenses on photographs of stars, and show profiles.\n\n"
+    "Example: regengine lens fit stars/*.jpg --solutions solved.ndjson --out d3s-50mm.toml",
+    no_args_is_help=True,
+)
+EXIT_FRAMES_FAILED = 1
+EXIT_NOT_STARTED = 3
+
+
+@app.command(no_args_is_help=True)
+def fit(
+    photos: Annotated[list[str], typer.Argument(help="Star photos of one camera with one lens.")],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="Profile (TOML) to write; replaced if there.")
+    ],
+    solutions: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="Output of regengine solve --json for these photos."),
+    ],
+    metadata: Annotated[
+        Path | None, typer.Option(help="Table (CSV) of frame records: time, lens, camera.")
+    ] = None,
+    camera: Annotated[
+        str | None, typer.Option(help="Name of the camera, where the photos have none.")
+    ] = None,
+    lens: Annotated[
+        str | None, typer.Option(help="Name of the lens, where the photos have none.")
+    ] = None,
+    focal_mm: Annotated[
+        float | None, typer.Option(help="Focal length as it is written on the lens.")
+    ] = None,
+    faintest: Annotated[
+        float, typer.Option(min=4.0, max=10.0, help="Faintest catalogue stars to use (Gaia G).")
+    ] = 9.0,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
+    ] = False,
+) -> None:
+    """Make a lens profile out of the stars of one or many photos.
+
+    Focal length, principal point and distortion with their covariance, falloff of the light
+    towards the corners, zero points by colour, limiting magnitude. Prints the profile as JSON.
+
+    \b
+    Examples: regengine solve stars/*.jpg --json > solved.ndjson
+              regengine lens fit stars/*.jpg --solutions solved.ndjson --out d3s-50mm.toml
+    """
+    import logging
+
+    from regengine.batch.discover import find_photos
+    from regengine.batch.logs import configure_logging
+    from regengine.batch.progress import progress
+    from regengine.commands.register import nothing_found
+    from regengine.errors import FrameError
+    from regengine.frame import FrameOptions
+    from regengine.lens_profile_file import save_profile
+    from regengine.opened import frame_records
+    from regengine.stars.catalogue import load_catalogue
+    from regengine.stars.lens_calibration import calibrate
+    from regengine.stars.lens_source import mean_epoch, recorded_cameras
+
+    configure_logging(quiet=quiet, as_json=log_json)
+    logger = logging.getLogger("regengine")
+    found = find_photos(photos, exclude=[])
+    if not any(path.exists() for path in found):
+        typer.echo(f"Error: {nothing_found(photos)}", err=True)
+        raise typer.Exit(EXIT_NOT_STARTED)
+    records = None if metadata is None else frame_records(metadata)
+    options = FrameOptions(focal_mm=focal_mm)
+    source = recorded_cameras(solutions)
+    measured: list[LensPhoto] = []
+    failed = 0
+    with progress(len(found), quiet=quiet) as advance:
+        for path in found:
+            try:
+                photo = _measured(path, records, options, camera, lens, source)
+            except FrameError as error:
+                failed += 1
+                logger.error("Error: %s", error)
+            else:
+                if isinstance(photo, str):
+                    logger.warning("%s: %s", path, photo)
+                else:
+                    measured.append(photo)
+            advance()
+    if not measured:
+        typer.echo(
+            "Error: none of the photos was solved: no profile is written; give photos in which "
+            "stars are seen.",
+            err=True,
+        )
+        raise typer.Exit(EXIT_FRAMES_FAILED)
+    frames = [photo.frame for photo in measured]
+    catalogue = load_catalogue(epoch_year=mean_epoch(frames), faintest_g=faintest)
+    profile = calibrate(measured, catalogue).profile
+    save_profile(profile, out)
+    typer.echo(_json(profile))
+    logger.info(
+        "%s: %d stars of %d photos, residual %.3f px per axis, focal length %.2f +- %.2f px",
+        out,
+        profile.stars,
+        profile.frames,
+        profile.rms_px,
+        profile.focal_px,
+        profile.sigma("focal_px"),
+    )
+    if failed:
+        raise typer.Exit(EXIT_FRAMES_FAILED)
+
+
+@app.command(no_args_is_help=True)
+def info(
+    profiles: Annotated[list[Path], typer.Argument(help="Profiles, or folders of them.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON line per profile instead of text.")
+    ] = False,
+) -> None:
+    """Show what lens profiles say.
+
+    \b
+    Example: regengine lens info d3s-50mm.toml
+    """
+    from regengine.lens_profile_file import load_profiles
+    from regengine.lens_profile_text import profile_lines
+
+    for k, profile in enumerate(load_profiles(profiles)):
+        if as_json:
+            typer.echo(_json(profile))
+        else:
+            typer.echo(("\n" if k else "") + "\n".join(profile_lines(profile)))
+
+
+def _measured(
+    path: Path,
+    records: FrameRecords | None,
+    options: FrameOptions,
+    camera: str | None,
+    lens: str | None,
+    source: CameraSource,
+) -> LensPhoto | str:
+    """A photo's stars and sky, or why there are none."""
+    from dataclasses import replace
+
+    from regengine.frame import read_frame
+    from regengine.photo_stars import detect_photo_stars
+    from regengine.stars.lens_photo import measure_photo
+
+    frame = read_frame(path, records=records, options=options)
+    frame = replace(frame, camera_body=frame.camera_body or camera, lens=frame.lens or lens)
+    stars = detect_photo_stars(path).stars
+    where = source(frame, stars)
+    return where if isinstance(where, str) else measure_photo(frame, where, stars)
+
+
+def _json(profile: LensProfile) -> str:
+    import json
+    from dataclasses import asdict
+
+    return json.dumps(asdict(profile))
