@@ -14,16 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.lens_attitudes import axis_off_arcsec, middle_off_arcsec, placed_by, rms
 from benchmarks.lens_page import figure, preamble
-from benchmarks.lens_trials import (
-    Trial,
-    axis_off_arcsec,
-    calibrated,
-    middle_off_arcsec,
-    photograph,
-    placed_by,
-    rms,
-)
+from benchmarks.lens_trials import Trial, calibrated, photograph
 from matchers.lens_slopes import LENS_PARAMETERS
 
 GOAL_ARCSEC = 10.0

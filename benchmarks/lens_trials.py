@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,10 @@ from scipy.spatial.transform import Rotation
 from benchmarks.simulate.sky_frame import SkySettings, sky_frame
 from benchmarks.simulate.sky_optics import SkyLens
 from detectors.star_types import StarDetections
-from matchers.lens_fit import LensFrame, fit_lens
+from matchers.lens_fit import fit_lens
 from matchers.lens_slopes import LENS_PARAMETERS, lens_values
+from matchers.lens_stars import LensFrame
 from matchers.sky_camera import SkyCamera, matrix_quaternion
-from matchers.star_pairs import pair_stars
 from regengine.frame import Frame
 from regengine.image import LUMINANCE_WEIGHTS
 from regengine.photo_stars import star_detector
@@ -89,6 +90,12 @@ class Trial:
         away = self.away[index]
         square = away @ np.linalg.solve(fit.covariance[np.ix_(index, index)], away)
         return float(square), len(index)
+
+
+@cache
+def stars_to(faintest_g: float) -> StarCatalogue:
+    """The catalogue down to a magnitude, at the epoch of the photos."""
+    return load_catalogue(epoch_year=julian_year(TAKEN), faintest_g=faintest_g)
 
 
 def draw_lens(rng: np.random.Generator, focal_mm: float) -> tuple[SkyCamera, SkyLens]:
@@ -174,7 +181,7 @@ def photograph(seed: int, frames: int, focal_mm: float) -> tuple[list[Shot], Sky
         How bright and sharp it draws.
     """
     rng = np.random.default_rng(seed)
-    sky = load_catalogue(epoch_year=julian_year(TAKEN), faintest_g=FAINTEST_TRUE)
+    sky = stars_to(FAINTEST_TRUE)
     seen = apparent_directions(sky.vectors, TAKEN)
     camera, lens = draw_lens(rng, focal_mm)
     shots = [
@@ -186,7 +193,7 @@ def photograph(seed: int, frames: int, focal_mm: float) -> tuple[list[Shot], Sky
 
 def calibrated(shots: Sequence[Shot], lens: SkyLens) -> Trial:
     """Calibrate a lens on photos."""
-    known = load_catalogue(epoch_year=julian_year(TAKEN), faintest_g=FAINTEST_USED)
+    known = stars_to(FAINTEST_USED)
     started = time.process_time()
     calibration = calibrate([shot.photo for shot in shots], known)
     return Trial(
@@ -207,53 +214,6 @@ def draw_settings(rng: np.random.Generator, lens: SkyLens) -> SkySettings:
         sky_gradient=(float(slope[0]), float(slope[1])),
         sky_electrons_s=(float(sky[0]), float(sky[1]), float(sky[2])),
     )
-
-
-def placed_by(lens: SkyCamera, photo: LensPhoto) -> SkyCamera:
-    """Attitude of a photo with a lens that is known, from all stars that are found.
-
-    Parameters
-    ----------
-    lens : SkyCamera
-        Calibrated on other photos.
-    photo : LensPhoto
-
-    Returns
-    -------
-    SkyCamera
-    """
-    known = load_catalogue(epoch_year=julian_year(TAKEN), faintest_g=FAINTEST_USED)
-    seen = apparent_directions(known.vectors, TAKEN)
-    camera, stars = _same_middle(lens, photo.camera), photo.stars
-    for tolerance_px, most in ((6.0, 150), (1.5, 5000)):
-        pairs = pair_stars(
-            camera,
-            stars.x[:most],
-            stars.y[:most],
-            seen,
-            known.magnitude_g,
-            tolerance_px=tolerance_px,
-            blend_px=8.0,
-        )
-        kept = pairs.alone & (stars.flags[pairs.detection] == 0)
-        chosen = pairs.detection[kept]
-        spread = np.einsum("nii->n", stars.covariance_px2[chosen]) / 2.0
-        frame = LensFrame(
-            camera=camera,
-            x=stars.x[chosen],
-            y=stars.y[chosen],
-            sigma_px=np.sqrt(spread),
-            directions_icrs=seen[pairs.star[kept]],
-        )
-        camera = fit_lens([frame], free=()).cameras[0]
-    return camera
-
-
-def _same_middle(camera: SkyCamera, other: SkyCamera) -> SkyCamera:
-    """The camera, turned so that its picture's middle and corners look where the other's do."""
-    x, y = np.array([0.0, WIDTH_PX - 1.0] * 2), np.repeat([0.0, HEIGHT_PX - 1.0], 2)
-    turn, _ = Rotation.align_vectors(other.to_sky(x, y), camera.rays(x, y))
-    return replace(camera, quaternion_icrs=matrix_quaternion(turn.as_matrix()))
 
 
 def _solution(
@@ -280,22 +240,3 @@ def _solution(
         directions_icrs=directions[bright],
     )
     return fit_lens([stars], free=("focal_px", "k1")).cameras[0]
-
-
-def axis_off_arcsec(found: SkyCamera, true: SkyCamera) -> float:
-    """Angle between the optical axes that were found and are."""
-    return _arcsec(found.matrix[:, 2], true.matrix[:, 2])
-
-
-def middle_off_arcsec(found: SkyCamera, true: SkyCamera) -> float:
-    """Angle between the directions of the picture's middle that were found and are."""
-    return _arcsec(found.centre_icrs, true.centre_icrs)
-
-
-def _arcsec(one: FloatArray, other: FloatArray) -> float:
-    return float(np.degrees(2.0 * np.arcsin(0.5 * np.linalg.norm(one - other)))) * 3600.0
-
-
-def rms(values: Sequence[float]) -> float:
-    """Root mean square."""
-    return float(np.sqrt(np.mean(np.square(values))))

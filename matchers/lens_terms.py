@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from matchers.lens_fit import BoolArray, LensFit, LensFrame, fit_lens
+from matchers.lens_fit import LensFit, fit_lens
+from matchers.lens_stars import BoolArray, LensFrame
 
 # What every lens has; `matchers.lens_fit` keeps the decentring small where stars do not tell it
 ALWAYS = ("focal_px", "x_px", "y_px", "p1", "p2")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from detectors.falloff import fit_falloff
 from detectors.star_types import StarFlag
-from matchers.lens_fit import LensFrame
+from matchers.lens_stars import LensFrame
 from matchers.lens_terms import LensChoice, choose_lens
 from matchers.sky_camera import SkyCamera
 from matchers.star_pairs import StarPairs, pair_stars

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from scipy.stats import chi2
 
-from matchers.lens_fit import AT_THEIR_WORD, LensFit, LensFrame, fit_lens
+from matchers.lens_fit import LensFit, fit_lens
 from matchers.lens_slopes import LENS_PARAMETERS, lens_values, slopes
+from matchers.lens_stars import AT_THEIR_WORD, LensFrame
 from matchers.lens_terms import choose_lens
 from matchers.sky_camera import SkyCamera
 
