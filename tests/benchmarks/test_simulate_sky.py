@@ -1,0 +1,124 @@
+"""Simulated frames of the sky show what their truth says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.simulate.sky_frame import SUN_COLOUR, SkyFrame, SkySettings, sky_frame
+from benchmarks.simulate.sky_optics import SkyLens
+from benchmarks.simulate.sky_sensor import SkySensor
+from matchers.sky_camera import SkyCamera
+
+CAMERA = SkyCamera(
+    width_px=300,
+    height_px=200,
+    focal_px=400.0,
+    principal_point=(152.0, 98.0),
+    distortion=(-0.1, 0.02, 1e-3, -1e-3, 0.0),
+    quaternion_icrs=(0.1, 0.5, -0.3, 0.8),
+)
+QUIET = SkySettings(
+    sensor=SkySensor(bits=14, hot_pixels=0, full_scale_electrons=100_000.0),
+    sky_electrons_s=(20.0, 20.0, 20.0),
+)
+
+
+def photographed(settings: SkySettings = QUIET, **given: object) -> SkyFrame:
+    """Stars of magnitude 4 on a grid, so that none touches another."""
+    x, y = (
+        part.ravel() for part in np.meshgrid(np.arange(20.3, 300, 36), np.arange(20.7, 200, 32))
+    )
+    return sky_frame(
+        CAMERA,
+        CAMERA.to_sky(x, y),
+        np.full(x.size, 4.0),
+        settings,
+        np.random.default_rng(1),
+        colours=np.full(x.size, SUN_COLOUR),
+        **given,  # type: ignore[arg-type]
+    )
+
+
+def windows(frame: SkyFrame, half: int = 14) -> list[np.ndarray]:
+    """Electrons of the green channel above the background around each star."""
+    green = frame.picture.light[..., 1] * frame.settings.sensor.full_scale_electrons
+    cut = []
+    for x, y in zip(frame.x, frame.y, strict=True):
+        column, row = round(x), round(y)
+        part = green[row - half : row + half + 1, column - half : column + half + 1]
+        cut.append(part - np.median(part))
+    return cut
+
+
+def test_stars_lie_where_the_truth_has_them_and_give_its_light() -> None:
+    frame = photographed()
+    assert len(frame.x) == 8 * 6
+    for window, x, y, electrons in zip(
+        windows(frame), frame.x, frame.y, frame.electrons[:, 1], strict=True
+    ):
+        offset = np.arange(-14, 15)
+        inner = np.abs(offset) <= 5
+        core = window * inner[:, None] * inner
+        # The core is cut to whole pixels: a twentieth of a pixel of it leans to one side
+        assert (core.sum(axis=0) @ offset) / core.sum() == pytest.approx(x - round(x), abs=0.06)
+        assert (core.sum(axis=1) @ offset) / core.sum() == pytest.approx(y - round(y), abs=0.06)
+        # The wings reach into what is taken for background
+        assert window.sum() == pytest.approx(electrons, rel=0.1)
+
+
+def test_light_follows_magnitude_exposure_falloff_and_colour() -> None:
+    frame = photographed(replace(QUIET, exposure_s=0.5))
+    r = np.hypot(frame.x - 152.0, frame.y - 98.0) / (0.5 * np.hypot(300, 200))
+    share = 1.0 - 0.75 * r**2 + 0.35 * r**4 - 0.10 * r**6
+    expected = 0.5 * 10.0 ** (0.4 * (np.array(QUIET.zero_point_mag) - 4.0))
+    assert frame.electrons == pytest.approx(share[:, None] * expected)
+
+
+def test_stars_grow_towards_the_corners() -> None:
+    frame = photographed(replace(QUIET, lens=SkyLens(fwhm_px=1.6, fwhm_corner_px=4.0)))
+    sharpness = np.array([w.max() / w.sum() for w in windows(frame)])
+    r = np.hypot(frame.x - 152.0, frame.y - 98.0)
+    assert sharpness[r < 60].min() > 2.0 * sharpness[r > 140].max()
+
+
+def test_a_turning_camera_draws_trails_of_the_truths_length() -> None:
+    turn = CAMERA.matrix @ np.array([0.0, 0.03, 0.0])  # 12 px to the left in the middle
+    frame = photographed(replace(QUIET, turn_rad=tuple(turn.tolist())))
+    near = int(np.argmin(np.hypot(frame.x - 152, frame.y - 98)))
+    assert frame.trail_px[near] == pytest.approx([-12.0, 0.0], abs=0.6)
+    window = windows(frame)[near]
+    offset = np.arange(-14, 15)
+    profile = np.maximum(window.sum(axis=0), 0.0)
+    middle = (profile @ offset) / profile.sum()
+    spread = np.sqrt((profile @ (offset - middle) ** 2) / profile.sum())
+    across = np.maximum(window.sum(axis=1), 0.0)
+    thin = np.sqrt((across @ (offset - (across @ offset) / across.sum()) ** 2) / across.sum())
+    # A line of length L has the variance L^2 / 12
+    assert np.sqrt(spread**2 - thin**2) == pytest.approx(12.0 / np.sqrt(12.0), rel=0.1)
+    assert middle == pytest.approx(frame.x[near] - round(frame.x[near]), abs=0.2)
+
+
+def test_ground_hides_stars_and_shines_itself() -> None:
+    clear = np.ones((200, 300), np.float32)
+    clear[120:] = 0.0
+    ground = np.zeros((200, 300, 3), np.float32)
+    ground[120:] = 5000.0
+    frame = photographed(foreground=ground, clear=clear)
+    assert frame.y.max() < 120.0
+    assert frame.picture.light[150, 150, 1] == pytest.approx(0.05, rel=0.1)
+
+
+def test_eight_bits_are_srgb_and_hot_pixels_are_told() -> None:
+    sensor = SkySensor(bits=8, hot_pixels=30, hot_full_scales=5.0, full_scale_electrons=100_000.0)
+    frame = photographed(replace(QUIET, sensor=sensor))
+    assert frame.picture.stored.dtype == np.uint8
+    hot = frame.picture.stored[frame.picture.hot_y, frame.picture.hot_x].max(axis=1)
+    assert np.median(hot) == 255
+    assert frame.picture.saturated[frame.picture.hot_y, frame.picture.hot_x].mean() > 0.7
+
+
+def test_equal_seeds_give_equal_pictures() -> None:
+    assert (photographed().picture.stored == photographed().picture.stored).all()
