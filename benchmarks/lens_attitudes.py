@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from benchmarks.lens_trials import FAINTEST_USED, HEIGHT_PX, TAKEN, WIDTH_PX, stars_to
+from benchmarks.lens_trials import FAINTEST_G, HEIGHT_PX, TAKEN, WIDTH_PX, stars_to
 from matchers.lens_fit import fit_lens
 from matchers.lens_stars import LensFrame
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from matchers.star_pairs import pair_stars
 from regengine.stars.apparent import apparent_directions
+from regengine.stars.lens_calibration import FAINTEST_G as FAINTEST_USED_G
 from regengine.stars.lens_photo import LensPhoto
 
 FloatArray = NDArray[np.float64]
@@ -33,7 +34,7 @@ def placed_by(lens: SkyCamera, photo: LensPhoto) -> SkyCamera:
     -------
     SkyCamera
     """
-    known = stars_to(FAINTEST_USED)
+    known = stars_to(FAINTEST_G)
     seen = apparent_directions(known.vectors, TAKEN)
     camera, stars = _same_middle(lens, photo.camera), photo.stars
     for tolerance_px, most in ((6.0, 150), (1.5, 5000)):
@@ -47,6 +48,7 @@ def placed_by(lens: SkyCamera, photo: LensPhoto) -> SkyCamera:
             blend_px=8.0,
         )
         kept = pairs.alone & (stars.flags[pairs.detection] == 0)
+        kept &= known.magnitude_g[pairs.star] <= FAINTEST_USED_G
         chosen = pairs.detection[kept]
         spread = np.einsum("nii->n", stars.covariance_px2[chosen]) / 2.0
         frame = LensFrame(

@@ -38,8 +38,7 @@ PRINCIPAL_SIGMA_PX = 6.0  # 0.14 mm
 # Distortion at the corners by the first, second term and decentring: 3 % barrel at most
 K1_CORNER, K2_CORNER, DECENTRING_CORNER = 0.012, 0.004, 1.5e-4
 START_STARS = 30  # the solution that a calibration starts from is a fit to so many stars
-# Stars that are photographed, and those that the calibration knows
-FAINTEST_TRUE, FAINTEST_USED = 10.0, 9.0
+FAINTEST_G = 10.0  # stars that are photographed: the catalogue ends there
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -181,7 +180,7 @@ def photograph(seed: int, frames: int, focal_mm: float) -> tuple[list[Shot], Sky
         How bright and sharp it draws.
     """
     rng = np.random.default_rng(seed)
-    sky = stars_to(FAINTEST_TRUE)
+    sky = stars_to(FAINTEST_G)
     seen = apparent_directions(sky.vectors, TAKEN)
     camera, lens = draw_lens(rng, focal_mm)
     shots = [
@@ -193,7 +192,7 @@ def photograph(seed: int, frames: int, focal_mm: float) -> tuple[list[Shot], Sky
 
 def calibrated(shots: Sequence[Shot], lens: SkyLens) -> Trial:
     """Calibrate a lens on photos."""
-    known = stars_to(FAINTEST_USED)
+    known = stars_to(FAINTEST_G)
     started = time.process_time()
     calibration = calibrate([shot.photo for shot in shots], known)
     return Trial(

@@ -48,7 +48,10 @@ class LensFit:
     error : ErrorModel
         What the residuals make of the stars' sigmas.
     chi2 : float
-        Of the stars used, the floor included, with what is known beforehand of the lens.
+        Of the stars used by Huber's loss, the floor included, with what is known beforehand.
+    tails : float
+        By how much the covariances were widened for residuals with longer tails than a normal
+        distribution's.
     """
 
     cameras: tuple[SkyCamera, ...]
@@ -59,6 +62,7 @@ class LensFit:
     used: tuple[BoolArray, ...]
     error: ErrorModel
     chi2: float
+    tails: float
 
     @property
     def stars(self) -> int:
@@ -71,11 +75,6 @@ class LensFit:
         kept = [r[used] for r, used in zip(self.residual_px, self.used, strict=True)]
         return float(np.sqrt(np.mean(np.concatenate(kept) ** 2)))
 
-    @property
-    def bic(self) -> float:
-        """Bayesian information criterion, but for a constant of the data (Schwarz 1978)."""
-        return self.chi2 + len(self.free) * float(np.log(2 * self.stars))
-
 
 def fit_lens(
     frames: Sequence[LensFrame],
@@ -87,7 +86,7 @@ def fit_lens(
     """Fit one lens and the attitude of every frame to the places of stars.
 
     Gauss-Newton steps on the normal equations, whose attitudes are eliminated frame by frame
-    (Schur complement); first with Huber weights, then with outliers left out. The principal point
+    (Schur complement), with Huber weights; outliers are left out at the end. The principal point
     and the tangential terms are held by what is known beforehand (`matchers.lens_normal`).
 
     Parameters
@@ -123,13 +122,11 @@ def fit_lens(
     kept = [np.ones(f.x.size, bool) for f in frames] if used is None else list(used)
     if used is None:
         for _ in range(_ROUNDS):
-            cameras, _ = _descend(frames, cameras, columns, kept, model, HUBER_SIGMA)
+            cameras, _ = _descend(frames, cameras, columns, kept, model)
             away = [residuals(f, c) for f, c in zip(frames, cameras, strict=True)]
             model = error_model(frames, away) if error is None else error
         kept = inliers(frames, cameras, model)
-        cameras, _ = _descend(frames, cameras, columns, kept, model, np.inf)
-        kept = inliers(frames, cameras, model)
-    cameras, system = _descend(frames, cameras, columns, kept, model, np.inf)
+    cameras, system = _descend(frames, cameras, columns, kept, model)
     covariance = np.zeros((len(LENS_PARAMETERS),) * 2)
     covariance[np.ix_(columns, columns)] = system.shared_covariance
     return LensFit(
@@ -141,6 +138,7 @@ def fit_lens(
         used=tuple(kept),
         error=model,
         chi2=system.cost,
+        tails=system.tails,
     )
 
 
@@ -166,15 +164,14 @@ def _descend(
     columns: list[int],
     kept: list[BoolArray],
     model: ErrorModel,
-    huber: float,
 ) -> tuple[list[SkyCamera], NormalStep]:
     """Steps until they no longer matter; halved while they make things worse."""
-    system = normal_step(frames, cameras, columns, kept, model, huber)
+    system = normal_step(frames, cameras, columns, kept, model, HUBER_SIGMA)
     for _ in range(_STEPS):
         share = 1.0
         while True:
             tried = _moved(cameras, columns, share * system.shared, share * system.turns)
-            after = normal_step(frames, tried, columns, kept, model, huber)
+            after = normal_step(frames, tried, columns, kept, model, HUBER_SIGMA)
             if after.cost <= system.cost * (1.0 + 1e-9) or share < 0.01:
                 break
             share *= 0.5

@@ -24,13 +24,17 @@ DECENTRING_SIGMA_SHARE = 4e-4
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NormalStep:
-    """One step of the fit: what to change, how sure that is, and the cost before it."""
+    """One step of the fit: what to change, how sure that is, and the cost before it.
+
+    ``tails`` is by how much the residuals' tails widen the covariances, which have it in them.
+    """
 
     shared: FloatArray
     turns: FloatArray
     shared_covariance: FloatArray
     turn_covariance: FloatArray
     cost: float
+    tails: float
 
 
 def normal_step(
@@ -54,7 +58,7 @@ def normal_step(
         Stars that count.
     model : ErrorModel
     huber : float
-        Stars farther off than so many sigmas count less; infinity: all count alike.
+        Stars farther off than so many sigmas count less.
 
     Returns
     -------
@@ -65,19 +69,19 @@ def normal_step(
     normal, right, cost = _beforehand(lens)
     normal, right = normal[np.ix_(columns, columns)], right[columns]
     crossed, own, own_right = [], [], []
+    pulls, shares, bends = [], [], []
     for frame, camera, good in zip(frames, cameras, kept, strict=True):
         by_turn, by_lens = slopes(camera, frame.directions_icrs[good])
         residual = residuals(frame, camera)[good]
         variance = model.variance(frame.sigma_px[good])
         distance = np.sqrt((residual**2).sum(axis=1) / variance)
         far = distance > huber
-        weight = np.where(far, huber / np.maximum(distance, 1e-12), 1.0) / variance
-        loss = (
-            np.where(far, 2.0 * huber * distance - huber**2, distance**2)
-            if huber < np.inf
-            else distance**2
-        )
-        cost += float(loss.sum())
+        share = np.where(far, huber / np.maximum(distance, 1e-12), 1.0)
+        weight = share / variance
+        cost += float(np.where(far, (2.0 - share) * huber * distance, distance**2).sum())
+        pulls.append((share * distance) ** 2 / 2.0)
+        shares.append(share)
+        bends.append((share + ~far) / 2.0)  # across the direction of the residual, and along it
         shared = by_lens[:, :, columns].reshape(2 * int(good.sum()), size)
         turn, seen = by_turn.reshape(-1, 3), residual.ravel()
         both = np.repeat(weight, 2)[:, None]
@@ -94,12 +98,16 @@ def normal_step(
     step = covariance @ right
     turns = [c @ (r - b.T @ step) for b, c, r in zip(crossed, own, own_right, strict=True)]
     spread = [c + g.T @ covariance @ g for c, g in zip(own, gain, strict=True)]
+    # Of M-estimates (Huber 1981, 7.6): mean psi^2 / (mean psi')^2, the normal matrix having mean w
+    spread_psi = np.concatenate(pulls).mean() * np.concatenate(shares).mean()
+    tails = max(float(spread_psi / np.concatenate(bends).mean() ** 2), 1.0)
     return NormalStep(
         shared=step,
         turns=np.array(turns),
-        shared_covariance=np.asarray(covariance, float),
-        turn_covariance=np.array(spread),
+        shared_covariance=tails * np.asarray(covariance, float),
+        turn_covariance=tails * np.array(spread),
         cost=cost,
+        tails=tails,
     )
 
 

@@ -44,8 +44,8 @@ def choose_lens(frames: Sequence[LensFrame]) -> LensChoice:
     """Fit a lens with as many radial terms of distortion as the stars support.
 
     All sets of terms are compared on the same stars with the same sigmas, those of the fullest
-    set, by the Bayesian information criterion: the fullest wins that is not clearly worse than the
-    best (`STRONG_EVIDENCE`).
+    set (its long tails included), by the Bayesian information criterion: the fullest wins that is
+    not clearly worse than the best (`STRONG_EVIDENCE`).
 
     Parameters
     ----------
@@ -77,7 +77,10 @@ def choose_lens(frames: Sequence[LensFrame]) -> LensChoice:
         )
         for terms in usable
     }
-    bic = {terms: fit.bic for terms, fit in fits.items()}
+    bic = {
+        terms: fit.chi2 / fullest.tails + len(fit.free) * float(np.log(2 * fit.stars))
+        for terms, fit in fits.items()
+    }
     lowest = min(bic.values())
     best = [terms for terms in usable if bic[terms] <= lowest + STRONG_EVIDENCE][-1]
     return LensChoice(fit=fits[best], bic=bic, held_out_px=held_out_px(frames, fits[best]))

