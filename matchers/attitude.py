@@ -85,6 +85,13 @@ def rotation_quaternion(rotation_vector_rad: ArrayLike) -> Quaternion:
     return rx * share, ry * share, rz * share, math.cos(angle / 2.0)
 
 
+def rotation_between(a: Quaternion, b: Quaternion) -> FloatArray:
+    """Rotation vector (radians) by which an attitude a is turned about its own axes to be b."""
+    x, y, z, w = a
+    turn = Rotation.from_quat(quaternion_product((-x, -y, -z, w), b))
+    return np.asarray(turn.as_rotvec(), float)
+
+
 def turned(camera: Camera, rotation_vector_rad: ArrayLike) -> Camera:
     """The same camera turned about its own axes by a rotation vector (radians)."""
     turn = rotation_quaternion(rotation_vector_rad)

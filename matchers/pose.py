@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matchers.attitude import turned
+from matchers.attitude import rotation_between, turned
 from matchers.camera import Camera
 from matchers.lens import distort
 
@@ -50,6 +50,10 @@ class PosePrior:
         Its uncertainty; 0 where the image is no crop.
     k1 : float
         Believed radial distortion.
+    quaternion : tuple of float, optional
+        Believed attitude, as a camera has it; stars tell one.
+    sigma_rotation_rad : float
+        Its uncertainty about each of the camera's axes; infinite where nothing is known of it.
     """
 
     position_ecef_m: tuple[float, float, float]
@@ -63,13 +67,16 @@ class PosePrior:
     principal_point: tuple[float, float] = (0.0, 0.0)
     sigma_principal_px: float = 0.0
     k1: float = 0.0
+    quaternion: tuple[float, float, float, float] | None = None
+    sigma_rotation_rad: float = np.inf
 
     @property
     def sigmas(self) -> FloatArray:
-        """One sigma of every pose parameter; infinite for the attitude."""
+        """One sigma of every pose parameter; infinite for an attitude that nothing is known of."""
+        rotation = [self.sigma_rotation_rad] * 3
         position = [self.sigma_along_m, self.sigma_across_m, self.sigma_up_m]
         principal = [self.sigma_principal_px] * 2
-        return np.array([np.inf] * 3 + [self.sigma_log_focal, *position, self.sigma_k1, *principal])
+        return np.array([*rotation, self.sigma_log_focal, *position, self.sigma_k1, *principal])
 
     def for_image(self, factor: float) -> PosePrior:
         """The same belief for the image resized by a factor."""
@@ -82,13 +89,19 @@ class PosePrior:
         )
 
     def departure(self, camera: Camera) -> FloatArray:
-        """How far a camera is from the belief, in the units of a pose step (attitude: 0)."""
+        """How far a camera is from the belief, in the units of a pose step.
+
+        The attitude's part is 0 where nothing is believed of it.
+        """
         along, across, up = track_offsets_m(self, camera.position_ecef_m)
         focal = np.log(camera.focal_px / self.focal_px)
         dx = camera.principal_point[0] - self.principal_point[0]
         dy = camera.principal_point[1] - self.principal_point[1]
+        turn = np.zeros(3)
+        if self.quaternion is not None:
+            turn = rotation_between(self.quaternion, camera.quaternion)
         k1 = camera.distortion[0] - self.k1
-        return np.array([0.0, 0.0, 0.0, focal, along, across, up, k1, dx, dy])
+        return np.array([*turn, focal, along, across, up, k1, dx, dy])
 
 
 def track_axes(position_ecef_m: ArrayLike, velocity_ecef: ArrayLike) -> FloatArray:

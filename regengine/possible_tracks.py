@@ -150,9 +150,11 @@ def _tle_track(
     off_s = HOUR_S * hours
     sun = sun_direction(time_utc + timedelta(seconds=off_s))
 
+    def clock(offsets_km: FloatArray) -> FloatArray:
+        return np.clip(clock_share * (offsets_km / speed_km_s), -most_s, most_s)
+
     def places(offsets_km: FloatArray) -> FloatArray:
-        seconds = offsets_km / speed_km_s
-        clock_s = np.clip(clock_share * seconds, -most_s, most_s)
+        seconds, clock_s = offsets_km / speed_km_s, clock(offsets_km)
         return track_positions(element_set, time_utc, off_s + clock_s, seconds - clock_s)
 
     def may_be_night(offsets_km: FloatArray) -> NDArray[np.bool_]:
@@ -190,6 +192,7 @@ def _tle_track(
         surprise=surprise,
         may_be_night=may_be_night,
         place_surprise=surprise_at,
+        clock_at=lambda offset_km: off_s + float(clock(np.array(offset_km))),
     )
 
 

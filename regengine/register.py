@@ -33,11 +33,15 @@ from regengine.possible_tracks import tracks_for
 from regengine.result import FrameResult, Reason
 from regengine.search import SearchState, last_chance, search_one, search_sweep
 from regengine.search_window import SearchWindow
+from regengine.star_search import search_stars
+from regengine.stars.sky import SkyReader
 
 Method = Literal["limb", "sparse", "dense"]
 METHODS: tuple[Method, ...] = ("limb", "sparse", "dense")
 # The rest of a frame's time is kept for the last proof
 SHARE_FOR_LOOKS = 0.88
+# Stars above the limb leave a search of some seconds; this share of the time is given to it
+SHARE_FOR_STARS = 0.3
 # Where the limb is seen, the sweeps along it come first, and may take this share
 SHARE_FOR_SWEEPS = 0.5
 
@@ -81,6 +85,7 @@ def register_frame(
     light_map: LightMap,
     parameters: RegisterParams | None = None,
     hints: Hints | None = None,
+    sky: SkyReader | None = None,
 ) -> FrameResult:
     """Find out where on Earth a photo's pixels lie.
 
@@ -96,6 +101,8 @@ def register_frame(
         User's decisions.
     hints : Hints, optional
         What other frames of the batch tell of this one: where the search looks first.
+    sky : SkyReader, optional
+        Reads the attitude off the stars above a photo's limb; without it they are left aside.
 
     Returns
     -------
@@ -110,7 +117,7 @@ def register_frame(
         If the map cannot be read.
     """
     parameters = parameters or RegisterParams()
-    state = search_frame(frame, position, light_map, parameters, hints)
+    state = search_frame(frame, position, light_map, parameters, hints, sky)
     if state.nothing is not None:
         return no_match_result(frame, position, light_map.info, state.nothing)
     return proposal_result(frame, position, light_map.info, state, parameters.accept_probability)
@@ -122,12 +129,13 @@ def search_frame(
     light_map: HasOverview,
     parameters: RegisterParams,
     hints: Hints | None = None,
+    sky: SkyReader | None = None,
 ) -> SearchState:
     """Search until something is proven, everything was tried, or the time is over.
 
     Parameters
     ----------
-    frame, position, light_map, parameters, hints
+    frame, position, light_map, parameters, hints, sky
         As in `register_frame`.
 
     Returns
@@ -163,6 +171,22 @@ def search_frame(
         search_hinted(hinted, limb, lights, stored, window, light_map, state, over)
     if hints is not None and hints.beat is not None and not promising(state):
         return state  # all the rest was tried before
+    if limb is not None and sky is not None and position.time_utc is not None and not state.proven:
+        state.attitude = sky(frame, limb, altitude_km)
+    if state.attitude is not None:
+        until = started + SHARE_FOR_STARS * parameters.max_seconds
+        search_stars(
+            state.attitude,
+            position.time_utc,
+            tracks,
+            limb,
+            lights,
+            stored,
+            window,
+            light_map,
+            state,
+            partial(expired, until),
+        )
     if limb is not None and "limb" in parameters.methods:
         lens = replace(stored, focal_px=limb.focal_px / light.factor)
         until = started + SHARE_FOR_SWEEPS * parameters.max_seconds

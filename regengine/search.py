@@ -35,6 +35,7 @@ from regengine.proven import Proven, better
 from regengine.result import Reason
 from regengine.search_window import SearchWindow
 from regengine.sparse_look import take_sparse_look
+from regengine.stars.attitude import StarAttitude
 
 # What leads by this much at half the finalists' scale, in evened correlation, is worth a full proof
 # before the search goes on
@@ -57,6 +58,7 @@ class SearchState:
     exhausted: bool = True
     covered: bool = False
     nothing: Reason | None = None
+    attitude: StarAttitude | None = None
 
     @property
     def proven(self) -> bool:

@@ -46,6 +46,9 @@ class Track:
     may_be_night : callable
         Offsets in kilometres, shape (n,) → whether a camera there may have photographed city
         lights, shape (n,).
+    clock_at : callable
+        Offset along the track in kilometres → how many seconds the camera's clock is taken to be
+        behind there: by so much the Earth, and an attitude among the stars with it, has turned on.
     place_surprise : callable
         Offsets in kilometres, shape (n,) → how unlikely such photographs are there, as against
         elsewhere, a negative logarithm, shape (n,).
@@ -64,6 +67,7 @@ class Track:
     surprise: float = 0.0
     may_be_night: Callable[[FloatArray], NDArray[np.bool_]] = lambda km: np.ones(len(km), bool)
     place_surprise: Callable[[FloatArray], FloatArray] = lambda km: np.zeros(len(km))
+    clock_at: Callable[[float], float] = lambda km: 0.0
 
     @property
     def reach_km(self) -> float:

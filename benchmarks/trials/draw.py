@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.simulate.exif import CameraSettings, exif_bytes
 from benchmarks.simulate.render import to_jpeg
 from benchmarks.simulate.truth import camera_truth, footprint, reference_points
-from benchmarks.trials.conditions import draw_conditions
+from benchmarks.trials.conditions import Conditions, draw_conditions
 from benchmarks.trials.factors import factors_of
 from benchmarks.trials.lights import SeenWorld
 from benchmarks.trials.photograph import take_photograph
 from benchmarks.trials.places import separable_places
-from benchmarks.trials.shot import draw_shot
+from benchmarks.trials.shot import Shot, draw_shot
 from benchmarks.trials.source import TrialSource
-from benchmarks.trials.told import draw_claim
+from benchmarks.trials.told import Claim, draw_claim
 from benchmarks.trials.trial import Kind, Trial
 
 KIND_SHARES: dict[Kind, float] = {
@@ -51,12 +52,40 @@ def draw_trial(seed: int, source: TrialSource) -> Trial:
     shot = draw_shot(stream(1), source, kind)
     claim = draw_claim(stream(2), source, kind, shot)
     conditions = draw_conditions(stream(3), kind, shot, seed)
+    return trial_of(seed, source, kind, shot, claim, conditions)
+
+
+def trial_of(
+    seed: int,
+    source: TrialSource,
+    kind: Kind,
+    shot: Shot,
+    claim: Claim,
+    conditions: Conditions,
+    sky: NDArray[np.float32] | None = None,
+) -> Trial:
+    """The trial of a shot that was drawn.
+
+    Parameters
+    ----------
+    seed : int
+    source : TrialSource
+    kind : str
+    shot, claim, conditions
+        What is true, what is said of it, and what lies between.
+    sky : ndarray of float32, shape (height, width), optional
+        Starlight in place of invented stars, see `take_photograph`.
+
+    Returns
+    -------
+    Trial
+    """
     camera, scene = shot.camera, conditions.scene
     world = None
     if kind in WITH_LIGHTS:
         decoy = source.decoy_world if kind == "elsewhere" else None
         world = SeenWorld(decoy or source.world, camera, conditions.changed_share, seed)
-    photograph = take_photograph(shot, world, conditions)
+    photograph = take_photograph(shot, world, conditions, sky)
     points: list[dict[str, float]] = []
     places = 0
     if world is not None:

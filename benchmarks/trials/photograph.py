@@ -51,8 +51,13 @@ class Photograph:
     cover: ImageArray
 
 
-def take_photograph(shot: Shot, world: SeenWorld | None, conditions: Conditions) -> Photograph:
-    """Render the stored picture of a shot; the same for the same arguments."""
+def take_photograph(
+    shot: Shot, world: SeenWorld | None, conditions: Conditions, sky: ImageArray | None = None
+) -> Photograph:
+    """Render the stored picture of a shot; the same for the same arguments.
+
+    ``sky`` is starlight, nW cm^-2 sr^-1, in place of invented stars.
+    """
     camera, scene = shot.camera, conditions.scene
     rng = np.random.default_rng([scene.seed, 9])
     width, height = camera.width_px, camera.height_px
@@ -67,7 +72,8 @@ def take_photograph(shot: Shot, world: SeenWorld | None, conditions: Conditions)
     veil += storm_light(camera, scene.lightning_nw, rng)
     if float(np.nanmax(view.perigee_m)) > -50_000.0:
         veil += limb_light(perigee_m, scene.airglow_nw)
-        veil += star_light(camera, perigee_m, scene.stars_per_square_degree, rng)
+        invented = star_light(camera, perigee_m, scene.stars_per_square_degree, rng)
+        veil += invented if sky is None else sky
     if conditions.aurora is not None:
         band = aurora_light(camera, conditions.aurora, view.x, view.y)
         veil += np.stack([view.full_size(plane.astype(float), width, height) for plane in band])
