@@ -23,12 +23,24 @@ PROVEN_PICTURE_LOG10_ODDS = 4.0
 CONFIRMED_LOG10_ODDS = 6.0
 
 
-def is_proof(evidence: Evidence) -> bool:
-    """Whether the evidence is so strong that searching on is pointless."""
+def is_proof(evidence: Evidence, *, pinned: bool = False) -> bool:
+    """Whether the evidence is so strong that searching on is pointless.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        For the best camera.
+    pinned : bool
+        Whether stars hold its attitude: see `stands_alone`.
+
+    Returns
+    -------
+    bool
+    """
     sure = evidence.log10_odds >= PROVEN_LOG10_ODDS and evidence.margin >= PROVEN_MARGIN
     return (
         sure
-        or stands_alone(evidence)
+        or stands_alone(evidence, pinned=pinned)
         or (
             evidence.log10_odds >= LONELY_LOG10_ODDS
             and evidence.margin >= LONELY_MARGIN
@@ -37,10 +49,12 @@ def is_proof(evidence: Evidence) -> bool:
     )
 
 
-def stands_alone(evidence: Evidence) -> bool:
+def stands_alone(evidence: Evidence, *, pinned: bool = False) -> bool:
     """Whether the picture is no chance, or leads as that of no wrong camera does, and all agrees.
 
-    The picture tells the place and not how precise the fit is: that is in towns and patches.
+    The picture tells the place and not how precise the fit is: that is in towns and patches, or,
+    where the fit is pinned by an attitude among the stars, in that: no search that goes on finds a
+    better one.
     """
     clear = evidence.clear_picture and evidence.picture_log10_odds >= PROVEN_PICTURE_LOG10_ODDS
     leads = (
@@ -48,6 +62,8 @@ def stands_alone(evidence: Evidence) -> bool:
         and evidence.even_ncc * evidence.field_share >= EVEN_NCC
         and evidence.even_margin >= CLEAR_MARGIN
     )
-    confirmed = max(evidence.town_log10_odds, evidence.patch_log10_odds) >= CONFIRMED_LOG10_ODDS
+    confirmed = (
+        pinned or max(evidence.town_log10_odds, evidence.patch_log10_odds) >= CONFIRMED_LOG10_ODDS
+    )
     probable = probability(evidence) >= default_accept_probability()
     return (clear or leads) and confirmed and evidence.precise and probable

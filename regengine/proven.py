@@ -27,6 +27,11 @@ class Proven:
     met: NDArray[np.intp]
     view: NDArray[np.float32]
 
+    @property
+    def pinned(self) -> bool:
+        """Whether stars hold its attitude."""
+        return self.finalists[0].candidate.look.prior.quaternion is not None
+
 
 def better(new: Proven, known: Proven) -> Proven:
     """The better of two proofs, held against all that was seen.

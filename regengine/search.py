@@ -63,7 +63,7 @@ class SearchState:
     @property
     def proven(self) -> bool:
         """Whether searching on is pointless."""
-        return self.best is not None and is_proof(self.best.evidence)
+        return self.best is not None and is_proof(self.best.evidence, pinned=self.best.pinned)
 
 
 def search_one(

@@ -50,9 +50,7 @@ def draw_starry_trial(seed: int, source: TrialSource, stars: TrueStars) -> Trial
     conditions = draw_conditions(stream(3), "city", shot, seed)
     scene = conditions.scene
     conditions = replace(conditions, scene=replace(scene, motion_px=STEADY * scene.motion_px))
-    sky = true_star_light(
-        shot.camera, stars, time_of(shot.days), shot.state.velocity_ecef_m_s
-    )
+    sky = true_star_light(shot.camera, stars, time_of(shot.days), shot.state.velocity_ecef_m_s)
     return trial_of(seed, source, "city", shot, claim, conditions, sky)
 
 
