@@ -171,22 +171,11 @@ def search_frame(
         search_hinted(hinted, limb, lights, stored, window, light_map, state, over)
     if hints is not None and hints.beat is not None and not promising(state):
         return state  # all the rest was tried before
-    if limb is not None and sky is not None and position.time_utc is not None and not state.proven:
+    if limb is not None and sky is not None and not state.proven:
         state.attitude = sky(frame, limb, altitude_km)
-    if state.attitude is not None:
-        until = started + SHARE_FOR_STARS * parameters.max_seconds
-        search_stars(
-            state.attitude,
-            position.time_utc,
-            tracks,
-            limb,
-            lights,
-            stored,
-            window,
-            light_map,
-            state,
-            partial(expired, until),
-        )
+    if limb is not None and state.attitude is not None:
+        over = partial(expired, started + SHARE_FOR_STARS * parameters.max_seconds)
+        search_stars(state.attitude, tracks, limb, lights, stored, window, light_map, state, over)
     if limb is not None and "limb" in parameters.methods:
         lens = replace(stored, focal_px=limb.focal_px / light.factor)
         until = started + SHARE_FOR_SWEEPS * parameters.max_seconds

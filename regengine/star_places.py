@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +58,6 @@ class StarPlace:
 
 def star_places(
     attitude: StarAttitude,
-    time_utc: datetime,
     tracks: Sequence[Track],
     limb: Limb,
 ) -> list[StarPlace]:
@@ -69,8 +67,6 @@ def star_places(
     ----------
     attitude : StarAttitude
         Of the photo.
-    time_utc : datetime
-        What its clock says.
     tracks : sequence of Track
         Where it may have been.
     limb : Limb
@@ -80,7 +76,7 @@ def star_places(
     -------
     list of StarPlace
     """
-    rotation = icrs_to_itrf(time_utc)
+    rotation = icrs_to_itrf(attitude.time_utc)
     nadir = nadir_through(limb, attitude.camera)
 
     def camera_at(track: Track, offset_km: float) -> Camera:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
 from itertools import islice
 
 import numpy as np
@@ -36,7 +35,6 @@ PLACES_PER_LOOK = 12
 
 def search_stars(
     attitude: StarAttitude,
-    time_utc: datetime,
     tracks: Sequence[Track],
     limb: Limb,
     lights: PhotoLights,
@@ -52,8 +50,6 @@ def search_stars(
     ----------
     attitude : StarAttitude
         Of the photo.
-    time_utc : datetime
-        What its clock says.
     tracks : sequence of Track
         Where it may have been.
     limb, lights : Limb, PhotoLights
@@ -67,7 +63,7 @@ def search_stars(
     expired : callable
         Whether the time is over.
     """
-    places = iter(star_places(attitude, time_utc, tracks, limb))
+    places = iter(star_places(attitude, tracks, limb))
     for group in grouped(places, PLACES_PER_LOOK):
         for hazy in (False, True):
             if state.proven or expired():

@@ -11,11 +11,14 @@ from regengine.frame import Frame, FrameOptions, read_frame
 from regengine.frame_id import frame_id_of
 from regengine.frame_records import FrameRecords
 from regengine.opened import element_sets, frame_records
+from regengine.orbit import CameraPosition
 from regengine.position import choose_position
-from regengine.scene.ephemeris import SceneEphemeris, disagreement, prior, scene_ephemeris
+from regengine.scene.ephemeris import disagreement, prior, scene_ephemeris
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.model import SceneModel, also_shown
 from regengine.scene.model_file import load_scene_model
+from regengine.scene.moon_check import LIKELY_MOON, moon_check
+from regengine.scene.moon_disc import measure_moon_disc
 from regengine.scene.picture import read_scene_picture
 from regengine.scene.quality import photo_quality, read_for_quality
 from regengine.scene.result import Scene
@@ -87,7 +90,8 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
     picture = read_scene_picture(path)
     features = measure_features(picture)
     answer = model.answer(features)
-    ephemeris, problem = _ephemeris(path, inputs, tles, records)
+    position, problem = _position(path, inputs, tles, records)
+    ephemeris = None if position is None else scene_ephemeris(position)
     probabilities = dict(answer.probabilities)
     contradiction = None
     if ephemeris is not None:
@@ -97,6 +101,9 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
     category = answer.category
     if answer.explained:
         category = max(probabilities, key=lambda name: probabilities[name])
+    moon = None
+    if position is not None and probabilities.get("moon", 0.0) > LIKELY_MOON:
+        moon = moon_check(position, measure_moon_disc(picture))
     return Scene(
         frame=frame_id_of(path),
         path=path,
@@ -105,6 +112,7 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
         also=also_shown(probabilities, category),
         explained=answer.explained,
         ephemeris=ephemeris,
+        moon=moon,
         disagreement=contradiction,
         no_ephemeris=problem,
         quality=photo_quality(read_for_quality(path), picture, category)
@@ -147,10 +155,10 @@ def with_prior(
     return moved
 
 
-def _ephemeris(
+def _position(
     path: Path, inputs: ClassifyInputs, tles: TleSet | None, records: FrameRecords | None
-) -> tuple[SceneEphemeris | None, str | None]:
-    """Sun and Moon for a photo, or why they are not known."""
+) -> tuple[CameraPosition | None, str | None]:
+    """Where and when a photo was taken, well enough for Sun and Moon, or why it is not known."""
     frame: Frame = read_frame(path, records=records, options=inputs.frame)
     try:
         position = choose_position(frame, tles)
@@ -158,5 +166,6 @@ def _ephemeris(
         return None, str(error)
     if position.sigma_along_km > MOST_ALONG_KM:
         return None, f"the place below the camera is known to {position.sigma_along_km:.0f} km only"
-    ephemeris = scene_ephemeris(position)
-    return ephemeris, None if ephemeris is not None else f"{path} says no time"
+    if position.time_utc is None:
+        return None, f"{path} says no time"
+    return position, None

@@ -10,6 +10,7 @@ from typing import Any
 
 from regengine.records import printable
 from regengine.scene.ephemeris import SceneEphemeris
+from regengine.scene.moon_check import MoonCheck
 from regengine.scene.quality import PhotoQuality
 
 
@@ -33,6 +34,8 @@ class Scene:
         False where the picture is unlike all that the model was trained on.
     ephemeris : SceneEphemeris or None
         Sun and Moon, where time and place are known.
+    moon : MoonCheck or None
+        Where the picture may show the Moon, and time and place are known.
     disagreement : str or None
         Code and sentence, where picture and ephemeris contradict each other.
     no_ephemeris : str or None
@@ -52,6 +55,7 @@ class Scene:
     also: tuple[str, ...]
     explained: bool
     ephemeris: SceneEphemeris | None = None
+    moon: MoonCheck | None = None
     disagreement: str | None = None
     no_ephemeris: str | None = None
     quality: PhotoQuality | None = None
@@ -73,6 +77,8 @@ def scene_record(scene: Scene) -> dict[str, Any]:
         "no_ephemeris": scene.no_ephemeris and printable(scene.no_ephemeris),
         "disagreement": scene.disagreement,
     }
+    if scene.moon is not None and record["ephemeris"] is not None:
+        record["ephemeris"]["moon"] = scene.moon.record()
     if quality is not None:
         record.update(quality.record())
     if scene.features is not None:

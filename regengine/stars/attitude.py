@@ -41,12 +41,15 @@ class StarAttitude:
         Relative uncertainty of the focal length.
     stars : int
         How many stars say so.
+    time_utc : datetime
+        When the photo was taken, as its clock has it.
     """
 
     camera: SkyCamera
     sigma_rad: float
     sigma_log_focal: float
     stars: int
+    time_utc: datetime
 
 
 def attitude_of(solution: StarSolution, time_utc: datetime) -> StarAttitude:
@@ -61,7 +64,7 @@ def attitude_of(solution: StarSolution, time_utc: datetime) -> StarAttitude:
     solution : StarSolution
         Of the stored image.
     time_utc : datetime
-        When the photo was taken, to some days.
+        What the photo's clock says; for the aberration it need be right to some days only.
 
     Returns
     -------
@@ -83,6 +86,7 @@ def attitude_of(solution: StarSolution, time_utc: datetime) -> StarAttitude:
             LEAST_SIGMA_LOG_FOCAL, sigma_px / max(camera.width_px, camera.height_px)
         ),
         stars=len(solution),
+        time_utc=time_utc,
     )
 
 

@@ -206,7 +206,7 @@ def bodies_in_frame(
 
 
 def _geocentric_km(body: Any) -> FloatArray:
-    """Astrometric place of a body of ephem from the Earth's centre: J2000, which is ICRS to 0.02"."""
+    """Astrometric place of a body of ephem from the Earth's centre; its J2000 is ICRS to 0.02"."""
     ra, dec = float(body.a_ra), float(body.a_dec)
     distance_km = float(body.earth_distance) * AU_KM
     return distance_km * np.array(
@@ -214,9 +214,7 @@ def _geocentric_km(body: Any) -> FloatArray:
     )
 
 
-def _seen(
-    name: str, body: Any, sight_km: FloatArray, sun_km: FloatArray, known: bool
-) -> Body:
+def _seen(name: str, body: Any, sight_km: FloatArray, sun_km: FloatArray, known: bool) -> Body:
     """A body from the vectors that lead to it and to the Sun."""
     distance_km = float(np.linalg.norm(sight_km))
     direction = sight_km / distance_km

@@ -16,6 +16,6 @@ class SkyReader(Protocol):
     def __call__(self, frame: Frame, limb: Limb, altitude_km: float) -> StarAttitude | None:
         """The attitude, freed of aberration, as `regengine.stars.attitude.attitude_of` gives it.
 
-        None where there is too little sky, or where its stars prove nothing.
+        None where there is too little sky, where its stars prove nothing, and without a time.
         """
         ...
