@@ -34,6 +34,7 @@ from regengine.result import FrameResult, Reason
 from regengine.search import SearchState, last_chance, search_one, search_sweep
 from regengine.search_window import SearchWindow
 from regengine.star_search import search_stars
+from regengine.stars.attitude import StarAttitude
 from regengine.stars.sky import SkyReader
 
 Method = Literal["limb", "sparse", "dense"]
@@ -120,7 +121,14 @@ def register_frame(
     state = search_frame(frame, position, light_map, parameters, hints, sky)
     if state.nothing is not None:
         return no_match_result(frame, position, light_map.info, state.nothing)
-    return proposal_result(frame, position, light_map.info, state, parameters.accept_probability)
+    result = proposal_result(frame, position, light_map.info, state, parameters.accept_probability)
+    return result if state.attitude is None else with_attitude_source(result, state.attitude)
+
+
+def with_attitude_source(result: FrameResult, attitude: StarAttitude) -> FrameResult:
+    """A result whose sources tell that stars gave the attitude."""
+    sources = {**dict(result.sources), "attitude": f"{attitude.stars} stars"}
+    return replace(result, sources=tuple(sorted(sources.items())))
 
 
 def search_frame(

@@ -1,0 +1,210 @@
+"""Photographs whose stars tell the attitude: towns below the limb, the time unknown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from benchmarks.simulate.geodesy import wgs84
+from benchmarks.simulate.sim_camera import Pointing
+from benchmarks.simulate.vantage import Vantage
+from detectors.limb import Limb
+from matchers.sky_camera import SkyCamera, matrix_quaternion
+from regengine.celestial_rotation import icrs_to_itrf, turned_by_clock
+from regengine.enough import is_proof
+from regengine.frame import Frame
+from regengine.image import read_linear_light
+from regengine.orbit import CameraPosition, position_from_elements
+from regengine.photo_camera import limb_of_photo, nominal_camera
+from regengine.possible_tracks import tracks_for
+from regengine.register import RegisterParams, register_frame, search_frame
+from regengine.search import SearchState
+from regengine.star_places import angle_deg, down_of, limb_surprise, nadir_through, star_places
+from regengine.stars.attitude import StarAttitude, over_the_earth
+from tests.regengine.registration.orbits_overhead import overhead
+from tests.regengine.registration.simulated_frames import (
+    MAP_PIXEL_M,
+    PLAIN,
+    TIME,
+    Shot,
+    camera_miss_m,
+    light_map,
+    shoot_from,
+    write,
+)
+
+CLOCK_S = 40.0  # the camera's clock is slow by this: 295 km, and ten arc minutes of sky
+
+
+@pytest.fixture(scope="module")
+def limb_shot(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shot, Frame, CameraPosition]:
+    """Towns below the limb, and where the satellite was by the camera's slow clock."""
+    folder = tmp_path_factory.mktemp("limb")
+    elements = overhead(folder, (PLAIN[0] - 7.5, PLAIN[1] - 1.0), 0.3)
+    truth = position_from_elements(elements, TIME + timedelta(seconds=CLOCK_S))
+    assert truth.velocity_ecef_m_s is not None
+    vantage = Vantage(
+        position_ecef_m=truth.position_ecef_m, velocity_ecef_m_s=truth.velocity_ecef_m_s
+    )
+    lon, lat, _ = vantage.nadir()
+    azimuth = wgs84().inv(lon, lat, *PLAIN)[0]
+    shot = shoot_from(vantage, Pointing(off_nadir_deg=62.0, azimuth_deg=azimuth, roll_deg=8.0))
+    return shot, write(shot, folder / "limb.png"), position_from_elements(elements, TIME)
+
+
+def attitude_in(shot: Shot, *, clock_s: float = CLOCK_S, mirrored: bool = False) -> StarAttitude:
+    """What stars would say of a shot, the photo's clock being slow."""
+    camera = shot.camera
+    rotation = turned_by_clock(icrs_to_itrf(TIME), clock_s)
+    sky = SkyCamera(
+        width_px=camera.width_px,
+        height_px=camera.height_px,
+        focal_px=camera.focal_px,
+        principal_point=(camera.principal_x, camera.principal_y),
+        quaternion_icrs=matrix_quaternion(rotation.T @ camera.axes),
+        mirrored=mirrored,
+    )
+    return StarAttitude(camera=sky, sigma_rad=1e-4, sigma_log_focal=1e-3, stars=20, time_utc=TIME)
+
+
+def limb_of(frame: Frame, position: CameraPosition) -> Limb:
+    stored, _ = nominal_camera(frame, position)
+    light = read_linear_light(frame.path, max_long_side_px=480)
+    limb = limb_of_photo(light, stored, True, position.altitude_km)
+    assert limb is not None
+    return limb
+
+
+def with_stars_alone(
+    frame: Frame, position: CameraPosition, attitude: StarAttitude | None
+) -> SearchState:
+    """A search to which nothing but the stars proposes cameras."""
+    parameters = RegisterParams(max_seconds=120.0, methods=())
+    return search_frame(frame, position, light_map(), parameters, None, lambda *_: attitude)
+
+
+def test_stars_alone_find_place_and_clock(
+    limb_shot: tuple[Shot, Frame, CameraPosition],
+) -> None:
+    shot, frame, position = limb_shot
+    parameters = RegisterParams(max_seconds=120.0, methods=())
+    result = register_frame(
+        frame,
+        position,
+        light_map(),  # type: ignore[arg-type]
+        parameters,
+        None,
+        lambda *_: attitude_in(shot),
+    )
+    assert result.verdict == "accepted"
+    assert np.median(camera_miss_m(shot, result)) < 1.5 * MAP_PIXEL_M
+    assert result.solved is not None
+    assert result.solved.along_track_offset_s == pytest.approx(CLOCK_S, abs=1.0)
+    assert dict(result.sources)["attitude"] == "20 stars"
+    nothing = search_frame(frame, position, light_map(), parameters)
+    assert nothing.best is None
+
+
+def test_a_wrong_attitude_proves_nothing(
+    limb_shot: tuple[Shot, Frame, CameraPosition],
+) -> None:
+    """Stars three degrees off, as of another frame: the evidence is asked as of all others."""
+    shot, frame, position = limb_shot
+    true = attitude_in(shot)
+    off = turned_by_clock(np.eye(3), 720.0)  # 3 degrees
+    camera = replace(true.camera, quaternion_icrs=matrix_quaternion(off @ true.camera.matrix))
+    state = with_stars_alone(frame, position, replace(true, camera=camera))
+    assert not state.proven
+
+
+def test_frames_without_a_solved_sky_are_searched_as_before(
+    limb_shot: tuple[Shot, Frame, CameraPosition],
+) -> None:
+    _, frame, position = limb_shot
+    parameters = RegisterParams(max_seconds=120.0, methods=("limb",))
+    plain = register_frame(frame, position, light_map(), parameters)  # type: ignore[arg-type]
+    asked = register_frame(
+        frame,
+        position,
+        light_map(),  # type: ignore[arg-type]
+        parameters,
+        None,
+        lambda *_: None,
+    )
+    assert asked == plain
+
+
+def test_a_sky_is_asked_for_only_where_there_is_a_limb(near_nadir) -> None:
+    def asked(*_: object) -> None:
+        raise AssertionError("there is no sky in this picture")
+
+    parameters = RegisterParams(clock_window_s=20.0, max_seconds=120.0)
+    state = search_frame(
+        near_nadir.frame, near_nadir.position, light_map(), parameters, None, asked
+    )
+    assert state.attitude is None
+
+
+def test_stars_and_limb_tell_the_place(limb_shot: tuple[Shot, Frame, CameraPosition]) -> None:
+    shot, frame, position = limb_shot
+    limb = limb_of(frame, position)
+    places = star_places(attitude_in(shot), tracks_for(position, None), limb)
+    apart_km = [
+        float(np.linalg.norm(np.subtract(p.camera.position_ecef_m, shot.camera.position_ecef_m)))
+        / 1e3
+        for p in places
+    ]
+    # A place 30 km apart from the next; the limb is good to some tenths of a degree
+    assert min(apart_km[:5]) < 20.0
+    assert max(apart_km) < 600.0
+    assert len(places) < 60
+
+
+def test_the_nadir_is_read_through_the_stars_lens(
+    limb_shot: tuple[Shot, Frame, CameraPosition],
+) -> None:
+    """A nominal focal length that is 6 % off turns the nadir; the true lens turns it back."""
+    shot, frame, position = limb_shot
+    light = read_linear_light(frame.path, max_long_side_px=480)
+    stored, _ = nominal_camera(frame, position)
+    wrong = replace(stored, focal_px=1.06 * stored.focal_px)
+    limb = limb_of_photo(light, wrong, True, position.altitude_km)
+    assert limb is not None
+    attitude = attitude_in(shot)
+    rotation = turned_by_clock(icrs_to_itrf(TIME), CLOCK_S)
+    x, y, z = shot.camera.position_ecef_m.tolist()
+    true = down_of(over_the_earth(attitude, rotation, (x, y, z)))
+    through = nadir_through(limb, attitude.camera)
+    assert angle_deg(through, true) < 0.4
+    assert angle_deg(through, true) < angle_deg(limb.nadir, true)
+    mirrored = attitude_in(shot, mirrored=True)
+    flipped = nadir_through(limb, mirrored.camera) * np.array([-1.0, 1.0, 1.0])
+    assert angle_deg(flipped, through) < 0.05
+
+
+def test_a_limb_speaks_against_other_nadirs(
+    limb_shot: tuple[Shot, Frame, CameraPosition],
+) -> None:
+    _, frame, position = limb_shot
+    limb = limb_of(frame, position)
+    near = limb_surprise(limb, limb.nadir, limb.nadir)
+    turns = [np.cross([0.3, 1.0, 0.2], limb.nadir) * np.radians(d) for d in (1.0, 3.0, 8.0)]
+    others = [limb.nadir + turn for turn in turns]
+    surprises = [limb_surprise(limb, limb.nadir, o / np.linalg.norm(o)) for o in others]
+    assert near < surprises[0] < surprises[1] < surprises[2]
+    # The other layer may have been taken for it: that is unlikely, not impossible
+    assert surprises[1] - near < 8.0
+
+
+def test_stars_stand_in_for_towns_where_the_fit_is_confirmed(near_nadir) -> None:
+    """Nothing else of what a proof asks for is dropped."""
+    evidence = replace(
+        near_nadir.best.evidence, town_log10_odds=0.0, patch_log10_odds=0.0, coarse_z=0.0
+    )
+    if not is_proof(near_nadir.best.evidence):
+        pytest.skip("the frame is no proof to begin with")
+    assert not is_proof(evidence)
+    assert not is_proof(replace(evidence, even_ncc=0.05, picture_log10_odds=0.0), pinned=True)
