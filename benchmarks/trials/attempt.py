@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from benchmarks.trials.trial import Trial
     from regengine.lights.map import LightMap
     from regengine.search import SearchState
+    from regengine.stars.sky import SkyReader
 
 REASON_MARK = "|"
 EVIDENCE = "ev_"  # before the names of the evidence's fields
@@ -59,7 +60,11 @@ def write_trial(trial: Trial, folder: Path) -> tuple[Path, Path]:
 
 
 def register_trial(
-    trial: Trial, light_map: LightMap, parameters: RegisterParams, folder: Path
+    trial: Trial,
+    light_map: LightMap,
+    parameters: RegisterParams,
+    folder: Path,
+    sky: SkyReader | None = None,
 ) -> Registration:
     """Write a trial's files, read them again and register the photo.
 
@@ -70,6 +75,8 @@ def register_trial(
     parameters : RegisterParams
     folder : Path
         Where the files go.
+    sky : SkyReader, optional
+        Reads the stars above the limb, see `regengine.register.search_frame`.
 
     Returns
     -------
@@ -79,7 +86,7 @@ def register_trial(
     wall, cpu = time.perf_counter(), time.process_time()
     result, state, problem = None, None, ""
     try:
-        result, state = _register(photo, elements, light_map, parameters)
+        result, state = _register(photo, elements, light_map, parameters, sky)
     except RegengineError as error:
         problem = f"{error.code}: {error}".replace(str(folder), "")
     return Registration(
@@ -92,13 +99,17 @@ def register_trial(
 
 
 def _register(
-    photo: Path, elements: Path, light_map: LightMap, parameters: RegisterParams
+    photo: Path,
+    elements: Path,
+    light_map: LightMap,
+    parameters: RegisterParams,
+    sky: SkyReader | None,
 ) -> tuple[FrameResult, SearchState | None]:
     """One search, as `regengine.pipeline` makes it, its state kept."""
     frame, position = read_frame(photo), None
     try:
         position = choose_position(frame, load_tle_file(elements))
-        state = search_frame(frame, position, light_map, parameters)
+        state = search_frame(frame, position, light_map, parameters, None, sky)
     except (EphemerisError, LightMapError) as error:
         if isinstance(error, LightMapError) and error.code != "outside_map":
             raise

@@ -13,7 +13,7 @@ from benchmarks.trials.shot import Shot, draw_shot, view_shares
 from benchmarks.trials.source import TrialSource
 from benchmarks.trials.starry_sky import TrueStars, true_star_light
 from benchmarks.trials.told import draw_claim
-from benchmarks.trials.trial import Trial
+from benchmarks.trials.trial import Kind, Trial
 
 # Of the archive's lenses those that show land and sky at once
 WIDEST_MM, LONGEST_MM = 20.0, 60.0
@@ -25,7 +25,9 @@ STEADY = 0.3
 SHOTS = 400
 
 
-def draw_starry_trial(seed: int, source: TrialSource, stars: TrueStars) -> Trial:
+def draw_starry_trial(
+    seed: int, source: TrialSource, stars: TrueStars, kind: Kind = "city"
+) -> Trial:
     """Draw a trial whose picture shows the limb with stars above it.
 
     What is drawn besides is as in `benchmarks.trials.draw.draw_trial`: clock, element set, focal
@@ -36,6 +38,9 @@ def draw_starry_trial(seed: int, source: TrialSource, stars: TrueStars) -> Trial
     seed : int
     source : TrialSource
     stars : TrueStars
+    kind : "city" or "other_time"
+        Whether clock and element set are the photograph's, or of another pass from which its
+        place cannot be seen.
 
     Returns
     -------
@@ -46,12 +51,12 @@ def draw_starry_trial(seed: int, source: TrialSource, stars: TrueStars) -> Trial
         return np.random.default_rng([seed, 7 if source.half == "test" else 8, number])
 
     shot = _draw_shot(stream(1), source)
-    claim = draw_claim(stream(2), source, "city", shot)
-    conditions = draw_conditions(stream(3), "city", shot, seed)
+    claim = draw_claim(stream(2), source, kind, shot)
+    conditions = draw_conditions(stream(3), kind, shot, seed)
     scene = conditions.scene
     conditions = replace(conditions, scene=replace(scene, motion_px=STEADY * scene.motion_px))
     sky = true_star_light(shot.camera, stars, time_of(shot.days), shot.state.velocity_ecef_m_s)
-    return trial_of(seed, source, "city", shot, claim, conditions, sky)
+    return trial_of(seed, source, kind, shot, claim, conditions, sky)
 
 
 def _draw_shot(rng: np.random.Generator, source: TrialSource) -> Shot:
