@@ -9,8 +9,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from regengine.errors import ConfigError, RegengineError
+
+if TYPE_CHECKING:
+    from benchmarks.trials.trial import Kind
 
 
 def main(argv: list[str]) -> int:
@@ -48,7 +52,8 @@ def _run(given: argparse.Namespace) -> int:
             raise ConfigError("no map to register on: say --lights MAP.tif")
         run = AttitudeRun.open(given.half, given.real, given.lights, given.max_seconds)
         done = {(r["seed"], r["kind"], r["way"]) for r in table.rows()}
-        for kind, seeds in (("city", right), ("other_time", wrong)):
+        kinds: tuple[tuple[Kind, range], ...] = (("city", right), ("other_time", wrong))
+        for kind, seeds in kinds:
             for seed in seeds:
                 for way in given.ways.split(","):
                     if (str(seed), kind, way) in done:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from importlib import import_module
+from pkgutil import resolve_name
 
 import pytest
 
 from tests.conftest import ROOT
 
-PAGES = [ROOT / "docs" / "methods" / f"{name}.md" for name in ("registration", "masks")]
+PAGES = [ROOT / "docs" / "methods" / f"{name}.md" for name in ("registration", "masks", "attitude")]
 ROW = re.compile(r"^\| `([\w.]+)` \| ([\d.]+) \|", re.M)
 TOLD = {page.stem: ROW.findall(page.read_text(encoding="utf-8")) for page in PAGES}
 CONSTANTS = [row for rows in TOLD.values() for row in rows]
@@ -17,10 +17,7 @@ CONSTANTS = [row for rows in TOLD.values() for row in rows]
 
 def value_of(name: str) -> float:
     """Value of a dotted name: a module's constant, or a parameter's default."""
-    package, module, *attributes = name.split(".")
-    found: object = import_module(f"{package}.{module}")
-    for attribute in attributes:
-        found = getattr(found, attribute)
+    found = resolve_name(name)
     assert isinstance(found, int | float)
     return float(found)
 
