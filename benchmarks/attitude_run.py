@@ -24,12 +24,11 @@ from regengine.lights.map import LightMap, open_light_map
 from regengine.register import RegisterParams
 from regengine.stars.attitude import StarAttitude
 from regengine.stars.catalogue import load_catalogue
+from regengine.stars.reader import read_sky
 
 if TYPE_CHECKING:
     from benchmarks.trials.trial import Half, Kind, Trial
-    from detectors.limb import Limb
-    from regengine.frame import Frame
-    from regengine.stars.sky import SkyReader
+    from regengine.stars.sky import SkyReader, SkyView
 
 STARS_EPOCH_YEAR = 2015.0  # within ten years, stars move by less than 0.1 px
 # An attitude that is given instead of solved is off by so much about each axis
@@ -86,7 +85,7 @@ def run_seed(
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)
         (pictures / f"limb-{kind}-{seed:04d}.jpg").write_bytes(trial.photo)
-    sky = {"plain": None, "truth": given_sky(trial)}[way]
+    sky = {"plain": None, "stars": read_sky, "truth": given_sky(trial)}[way]
     with tempfile.TemporaryDirectory() as folder:
         found = register_trial(trial, run.light_map, run.parameters, Path(folder), sky)
     row = trial_columns(trial) | outcome_columns(trial, found) | {"way": way}
@@ -117,7 +116,8 @@ def given_sky(trial: Trial) -> SkyReader:
     rng = np.random.default_rng([trial.seed, 17])
     truth = camera_of(trial.camera)
 
-    def sky(frame: Frame, limb: Limb, altitude_km: float) -> StarAttitude | None:
+    def sky(view: SkyView) -> StarAttitude | None:
+        frame = view.frame
         if frame.time_utc is None:
             return None
         turn = np.radians(GIVEN_SIGMA_ARC_SECONDS / 3600.0) * rng.standard_normal(3)

@@ -35,7 +35,7 @@ from regengine.search import SearchState, last_chance, search_one, search_sweep
 from regengine.search_window import SearchWindow
 from regengine.star_search import search_stars
 from regengine.stars.attitude import StarAttitude
-from regengine.stars.sky import SkyReader
+from regengine.stars.sky import SkyReader, SkyView
 
 Method = Literal["limb", "sparse", "dense"]
 METHODS: tuple[Method, ...] = ("limb", "sparse", "dense")
@@ -180,7 +180,16 @@ def search_frame(
     if hints is not None and hints.beat is not None and not promising(state):
         return state  # all the rest was tried before
     if limb is not None and sky is not None and not state.proven:
-        state.attitude = sky(frame, limb, altitude_km)
+        state.attitude = sky(
+            SkyView(
+                frame=frame,
+                limb=limb,
+                stored=stored,
+                focal_known=focal_known,
+                altitude_km=altitude_km,
+                tracks=tracks,
+            )
+        )
     if limb is not None and state.attitude is not None:
         over = partial(expired, started + SHARE_FOR_STARS * parameters.max_seconds)
         search_stars(state.attitude, tracks, limb, lights, stored, window, light_map, state, over)
