@@ -36,7 +36,7 @@ VOTING, COARSE, VERIFIED = 24, 16, 40
 CATALOGUE_SHARE = 1.6
 # The limb's own error and half a step between the places of the orbit
 TOLERANCE_DEG = 0.8
-TURNS_PER_NADIR, TURNS_FITTED = 5, 12
+TURNS_PER_NADIR, TURNS_SHIFTED, TURNS_FITTED = 5, 120, 12
 # Votes for a turn leave the picture shifted; within these two, shifts are told apart
 SHIFT_REACH_DEG, SHIFT_CELL_DEG = 2.0, 0.3
 # From what the shift leaves to a few pixels
@@ -63,7 +63,7 @@ def solve_above_limb(
     stars: StarDetections,
     limb: Limb,
     lens: SkyCamera,
-    sigma_log_focal: float,
+    prior: LensPrior,
     downs_icrs: Iterable[Sequence[FloatArray]],
     catalogue: StarCatalogue,
     sky_share: float,
@@ -78,8 +78,8 @@ def solve_above_limb(
         Of the same picture, of any size.
     lens : SkyCamera
         Nominal lens of the stored image, not mirrored; its attitude is not used.
-    sigma_log_focal : float
-        Relative uncertainty of its focal length.
+    prior : LensPrior
+        What is believed of it.
     downs_icrs : iterable of sequences of ndarray, shape (3,)
         Where the nadir may be among the stars, group after group, the likeliest first; groups end
         with the first that proves a solution.
@@ -108,10 +108,11 @@ def solve_above_limb(
         for down in group:
             turns += best_turns(rays, nadir, voters, down, TOLERANCE_DEG, TURNS_PER_NADIR)
         tried += len(group)
+        turns = sorted(turns, key=lambda turn: -turn.votes)[:TURNS_SHIFTED]
         starts = [shifted(lens, turn, stars, voters) for turn in turns]
         starts.sort(key=lambda start: -start[0])
         for camera in distinct([camera for _, camera in starts])[:TURNS_FITTED]:
-            matched = settled(camera, sigma_log_focal, stars, catalogue, per_star)
+            matched = settled(camera, prior, stars, catalogue, per_star)
             if matched is None:
                 continue
             odds = log10_odds(matched, stars, catalogue, per_star)
@@ -153,7 +154,7 @@ def distinct(cameras: Sequence[SkyCamera]) -> list[SkyCamera]:
 
 def settled(
     camera: SkyCamera,
-    sigma_log_focal: float,
+    prior: LensPrior,
     stars: StarDetections,
     catalogue: StarCatalogue,
     per_star: float,
@@ -162,7 +163,7 @@ def settled(
 
     ``per_star`` is how many of the catalogue's stars are taken for each detection.
     """
-    lens, prior = camera, LensPrior(log_focal=sigma_log_focal)
+    lens = camera
     for reach_deg in (*REACHES_DEG, 0.0, 0.0):
         reach_px = max(math.radians(reach_deg) * camera.focal_px, REACH_PX)
         coarse = reach_deg > REACHES_DEG[-2]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
+from math import hypot
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 from detectors.limb import sky_mask
 from detectors.limb_geometry import limb_angle_deg
 from matchers.sky_camera import SkyCamera
+from matchers.star_fit import LensPrior
 from regengine.celestial_rotation import icrs_to_itrf, turned_by_clock
 from regengine.image import read_linear_light
-from regengine.lenses import SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_UNKNOWN
+from regengine.lenses import SIGMA_LOG_FOCAL
 from regengine.looks import likely_offsets
 from regengine.photo_stars import detect_stars
 from regengine.stars.attitude import LEAST_STAR_HEIGHT_KM, StarAttitude, attitude_of
@@ -31,7 +33,11 @@ DETECTION_PX = 2000
 LEAST_SKY = 0.04  # of the picture: below it stars are too few, and the time is saved
 # Half a degree along the orbit; the solver bears 0.8
 NADIR_STEP_KM = 80.0
-NADIRS_PER_GROUP, MOST_NADIRS = 60, 600
+NADIRS_PER_GROUP, MOST_NADIRS = 60, 240
+# The arc's curvature is that of a horizon to so much, and agrees with what is told within these
+LEAST_CURVATURE_SIGMA, AGREEING_SIGMAS = 0.02, 2.0
+# The lens' axis in pictures whose shape is the sensor's, and in others: shares of the long side
+USUAL_SHARE, CROPPED_SHARE = 0.01, 0.15
 MEAN_YEAR, FAINTEST_MAG = 2015.0, 8.0
 
 
@@ -64,18 +70,41 @@ def read_sky(view: SkyView) -> StarAttitude | None:
     picture = read_linear_light(view.frame.path, max_long_side_px=DETECTION_PX)
     sky = sky_mask(view.limb, picture.light.shape, margin_deg=-raised_deg)
     stars = detect_stars(picture, mask=~sky)
-    scale = view.limb.focal_px * max(view.stored.width_px, view.stored.height_px)
-    focal_px = view.stored.focal_px if view.focal_known else scale / max(view.limb.shape)
-    solution = solve_above_limb(
-        stars,
-        view.limb,
-        nominal_lens(view, focal_px),
-        SIGMA_LOG_FOCAL if view.focal_known else SIGMA_LOG_FOCAL_UNKNOWN,
-        nadirs(view),
-        _catalogue(),
-        float(sky.mean()),
-    )
-    return attitude_of(solution, time_utc) if isinstance(solution, StarSolution) else None
+    for focal_px, sigma_log_focal in focal_guesses(view):
+        solution = solve_above_limb(
+            stars,
+            view.limb,
+            nominal_lens(view, focal_px),
+            LensPrior(
+                log_focal=sigma_log_focal,
+                principal_share=CROPPED_SHARE if view.frame.may_be_cropped else USUAL_SHARE,
+            ),
+            nadirs(view),
+            _catalogue(),
+            float(sky.mean()),
+        )
+        if isinstance(solution, StarSolution):
+            return attitude_of(solution, time_utc)
+    return None
+
+
+def focal_guesses(view: SkyView) -> list[tuple[float, float]]:
+    """Focal lengths worth trying, pixels of the stored image, with their relative sigmas.
+
+    The limb's curvature tells one to a few percent: it stands against what is told, if that is
+    far from it, and otherwise beside it.
+    """
+    limb = view.limb
+    factor = max(view.stored.width_px, view.stored.height_px) / max(limb.shape)
+    ratio, sigma = limb.focal_ratio, max(limb.focal_ratio_sigma, LEAST_CURVATURE_SIGMA)
+    used_px = limb.focal_px * factor
+    if not view.focal_known:
+        return [(used_px * ratio, hypot(sigma, SIGMA_LOG_FOCAL))]
+    off = math.log(ratio)
+    if abs(off) > AGREEING_SIGMAS * hypot(sigma, SIGMA_LOG_FOCAL):
+        return [(used_px * ratio, hypot(sigma, SIGMA_LOG_FOCAL)), (used_px, SIGMA_LOG_FOCAL)]
+    share = SIGMA_LOG_FOCAL**2 / (SIGMA_LOG_FOCAL**2 + sigma**2)
+    return [(used_px * math.exp(share * off), SIGMA_LOG_FOCAL)]
 
 
 def nominal_lens(view: SkyView, focal_px: float) -> SkyCamera:
