@@ -53,6 +53,11 @@ def page_lines(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+COMPARED = (
+    ("grid_p95_m", "ground off (95 %)", "m"),
+    ("offset_error_s", "place in orbit off", "s"),
+    ("seconds_cpu", "time", "s"),
+)
 VERDICTS = ("accepted", "review", "no_match")
 
 
@@ -60,8 +65,8 @@ def summary(rows: Sequence[Row], ways: Sequence[str]) -> list[str]:
     """One row a way."""
     lines = [
         "| way | frames | sky solved | accepted, right | accepted, wrong | review, right | "
-        "no match | s, median | s, 90 % | clock error s, median (accepted) | "
-        "place error m, median of p95 (accepted) |",
+        "no match | s, median | s, 90 % | place in orbit off by s, median (accepted) | "
+        "ground off by m, median of 95 % (accepted) |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for way in ways:
@@ -100,9 +105,9 @@ def paired(rows: Sequence[Row], ways: Sequence[str]) -> list[str]:
             continue
         firsts, seconds = zip(*both, strict=True)
         texts = []
-        for name, unit in (("grid_p95_m", "m"), ("offset_error_s", "s"), ("seconds_cpu", "s")):
+        for name, title, unit in COMPARED:
             before, after = (_median(np.abs(numbers(rs, name))) for rs in (firsts, seconds))
-            texts.append(f"{name} {before:.3g} → {after:.3g} {unit}")
+            texts.append(f"{title} {before:.3g} → {after:.3g} {unit}")
         gained = sum(_good(mine[s]) and not _good(plain[s]) for s in set(plain) & set(mine))
         lost = sum(_good(plain[s]) and not _good(mine[s]) for s in set(plain) & set(mine))
         lines.append(

@@ -30,7 +30,10 @@ IndexArray = NDArray[np.intp]
 
 # The brightest detections are stars, the later ones noise, streets of light, hardware: of 14
 # simulated frames' first twenty 18 in 20
-VOTING, COARSE, VERIFIED = 24, 16, 40
+MOST_VOTING, FEWEST_VOTING, COARSE, VERIFIED = 24, 8, 16, 40
+# Votes tell a turn only where most places of the sky have no star within the tolerance: so many
+# stars a square degree at most, wherever the strip of sky is narrow
+VOTERS_PER_DEG2 = 0.1
 # As many catalogue stars are taken for them as the sky's part of the picture holds, times this:
 # magnitudes in a camera's band differ from the catalogue's, and some stars are not detected
 CATALOGUE_SHARE = 1.6
@@ -98,10 +101,12 @@ def solve_above_limb(
         )
     factor = max(lens.width_px, lens.height_px) / max(limb.shape)
     nadir = nadir_at_scale(limb, lens.focal_px / (limb.focal_px * factor))
-    rays = lens.rays(stars.x[:VOTING], stars.y[:VOTING])
     solid_angle = sky_share * lens.width_px * lens.height_px / lens.focal_px**2
     per_star = CATALOGUE_SHARE * 4.0 * math.pi / solid_angle
-    voters = catalogue.vectors[: round(VOTING * per_star)]
+    most = VOTERS_PER_DEG2 * solid_angle * math.degrees(1.0) ** 2 / CATALOGUE_SHARE
+    voting = stars.select(slice(0, round(min(max(most, FEWEST_VOTING), MOST_VOTING))))
+    voters = catalogue.vectors[: round(len(voting) * per_star)]
+    rays = lens.rays(voting.x, voting.y)
     tried = 0
     for group in downs_icrs:
         turns: list[Turn] = []
@@ -109,7 +114,7 @@ def solve_above_limb(
             turns += best_turns(rays, nadir, voters, down, TOLERANCE_DEG, TURNS_PER_NADIR)
         tried += len(group)
         turns = sorted(turns, key=lambda turn: -turn.votes)[:TURNS_SHIFTED]
-        starts = [shifted(lens, turn, stars, voters) for turn in turns]
+        starts = [shifted(lens, turn, voting, voters) for turn in turns]
         starts.sort(key=lambda start: -start[0])
         for camera in distinct([camera for _, camera in starts])[:TURNS_FITTED]:
             matched = settled(camera, prior, stars, catalogue, per_star)
@@ -123,7 +128,7 @@ def solve_above_limb(
 
 
 def shifted(
-    lens: SkyCamera, turn: Turn, stars: StarDetections, voters: FloatArray
+    lens: SkyCamera, turn: Turn, voting: StarDetections, voters: FloatArray
 ) -> tuple[float, SkyCamera]:
     """A turn with the shift that most detections vote for, and how many do."""
     camera = replace(lens, quaternion_icrs=matrix_quaternion(turn.matrix))
@@ -131,7 +136,7 @@ def shifted(
     x, y = camera.project(voters)
     shown = camera.sees(x, y, margin_px=SHIFT_REACH_DEG * degree_px)
     votes, (right, down) = best_shift(
-        np.column_stack([stars.x, stars.y])[:VOTING],
+        np.column_stack([voting.x, voting.y]),
         np.column_stack([x, y])[shown],
         SHIFT_REACH_DEG * degree_px,
         SHIFT_CELL_DEG * degree_px,
