@@ -31,6 +31,8 @@ from regengine.tle import TleSet
 
 if TYPE_CHECKING:
     from regengine.orbit import CameraPosition
+    from regengine.stars.attitude import StarAttitude
+    from regengine.stars.sky import SkyView
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,8 @@ class RunInputs:
         Whether their names hold a hash, because photos have the same name.
     share : bool
         Whether photos of a batch may help each other.
+    stars : bool
+        Whether stars above a photo's limb may tell its attitude.
     """
 
     lights: tuple[Path, ...]
@@ -65,6 +69,7 @@ class RunInputs:
     overlays: Path | None = None
     overlay_names_hashed: bool = False
     share: bool = True
+    stars: bool = True
 
     def open(self) -> tuple[LightMap, TleSet | None, FrameRecords | None]:
         """The map, element sets and records, read once per process.
@@ -161,9 +166,10 @@ def _register(
         futile = None if inputs.register.any_category else not_worth_trying(scene)
         if futile is not None:
             return no_match_result(frame, position, light_map.info, futile)
+        sky = stars_above if inputs.stars else None
+        result = register_frame(frame, position, light_map, inputs.register, hints, sky)
         if hints is None:
-            return register_frame(frame, position, light_map, inputs.register)
-        result = register_frame(frame, position, light_map, inputs.register, hints)
+            return result
         sources = {**dict(result.sources), SOURCE: hints.source}
         return replace(result, sources=tuple(sorted(sources.items())))
     except EphemerisError as error:
@@ -173,6 +179,23 @@ def _register(
             raise
         reason = Reason(code=error.code, text=str(error))
     return no_match_result(frame, position, light_map.info, reason)
+
+
+def stars_above(view: SkyView) -> StarAttitude | None:
+    """What the stars above a limb tell; a missing catalogue is told once, and costs no photo."""
+    from regengine.stars.catalogue import CatalogueError
+    from regengine.stars.reader import read_sky
+
+    try:
+        return read_sky(view)
+    except CatalogueError as error:
+        _warn_once(f"stars above the limb are left aside: {error}")
+        return None
+
+
+@lru_cache(maxsize=8)
+def _warn_once(text: str) -> None:
+    logging.getLogger("regengine").warning("%s", text)
 
 
 @lru_cache(maxsize=4)

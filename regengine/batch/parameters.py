@@ -44,6 +44,7 @@ def parameters_of(inputs: RunInputs) -> tuple[str, str]:
         "frame": frame,
         "register": register,
         "share": inputs.share,
+        "stars": inputs.stars,
     }
     text = json.dumps(settings, sort_keys=True, default=str)
     return text, hashlib.sha256(text.encode()).hexdigest()

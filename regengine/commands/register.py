@@ -88,6 +88,13 @@ def main(
             help="Let photos of one camera tell each other how wrong its clock is.",
         ),
     ] = True,
+    stars: Annotated[
+        bool,
+        typer.Option(
+            "--stars/--no-stars",
+            help="Let stars above the limb tell where the camera looked.",
+        ),
+    ] = True,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done with each photo, and stop.")
     ] = False,
@@ -147,6 +154,7 @@ def main(
         overlays=overlay,
         overlay_names_hashed=len({path.stem for path in found}) < len(found),
         share=share,
+        stars=stars,
     )
     inputs.open()
     if dry_run:
