@@ -9,56 +9,37 @@ from numpy.typing import NDArray
 from benchmarks.simulate.noise_field import blurred, fractal_tile
 from benchmarks.simulate.scene_develop import Look
 from benchmarks.simulate.scene_ground import day_reflectance
+from benchmarks.simulate.scene_infrared import unfiltered
 from benchmarks.simulate.scene_view import View, draw_view
 
 ImageArray = NDArray[np.float32]
 
+# The same of both classes, for the window does not tell them apart
+PORT_HOLES = 0.5
 DAY_LOOK = Look(
     quantile=0.9, level=(0.12, 0.9), noise=(0.01, 0.15), hardware=0.25, lit=0.8, cast=0.08
 )
 INFRARED_LOOK = Look(
-    quantile=0.9, level=(0.15, 0.8), noise=(0.01, 0.15), hardware=0.0, lit=0.1, cast=0.05
+    quantile=0.9, level=(0.15, 0.8), noise=(0.01, 0.15), hardware=0.0, lit=0.1, cast=0.03
 )
 
 
 def day(rng: np.random.Generator) -> tuple[ImageArray, Look]:
     """A day frame: linear red, green and blue, and how to develop it."""
     light, view = day_light(rng, limb_share=0.2)
-    rgb = light[..., :3].copy()
-    if rng.random() < 0.4:
+    # Settings of the white balance from that of lamps to that of shade
+    warm, pink = rng.normal(0.0, (0.09, 0.02))
+    rgb = light[..., :3] * np.exp(np.array([warm + pink, 0.0, pink - warm], np.float32))
+    if rng.random() < PORT_HOLES:
         rgb = port_hole(rgb, view, rng)
     return rgb, DAY_LOOK
 
 
 def infrared(rng: np.random.Generator) -> tuple[ImageArray, Look]:
-    """A day frame by a sensor without infrared filter, most often behind a blue one.
-
-    The blue filter passes blue and near infrared: the red pixels measure the infrared, the green
-    ones a mixture, the blue ones blue and some infrared. White balances differ: automatic ones
-    even out the means, others leave the whole picture red, brown or pink.
-    """
+    """A day frame by a sensor without infrared filter, bare or behind a filter of one colour."""
     light, view = day_light(rng, limb_share=0.08)
-    red, green, blue, infra = (light[..., band] for band in range(4))
-    blue_filter = rng.random() < 0.75
-    visible = np.array([0.08, 0.55, 1.0] if blue_filter else [1.0, 1.0, 1.0])
-    # Near-infrared sensitivity of red, green and blue pixels beyond 0.8 um is nearly the same
-    sense = rng.uniform((0.6, 0.3, 0.2), (1.3, 0.9, 0.8))
-    rgb = np.stack(
-        [
-            visible[0] * red + sense[0] * infra,
-            visible[1] * green + sense[1] * infra,
-            visible[2] * blue + sense[2] * infra,
-        ],
-        axis=-1,
-    ).astype(np.float32)
-    mean = rgb.mean(axis=(0, 1))
-    evened = rng.uniform(0.3, 1.0)
-    cast = np.exp(rng.normal((0.08, 0.0, 0.02), 0.10))
-    rgb = rgb * (cast * (mean.mean() / mean) ** evened).astype(np.float32)
-    if rng.random() < 0.6:  # stray infrared in the window: what is dark turns orange or brown
-        stray = rng.uniform((0.8, 0.35, 0.0), (1.0, 0.75, 0.45)) * rng.uniform(0.05, 0.6)
-        rgb = rgb + (stray * np.quantile(rgb, 0.9)).astype(np.float32)
-    if rng.random() < 0.45:
+    rgb = unfiltered(light, rng)
+    if rng.random() < PORT_HOLES:
         rgb = port_hole(rgb, view, rng)
     return rgb, INFRARED_LOOK
 
