@@ -37,6 +37,8 @@ class Look:
         Spread of the logarithm of the white balance's gains.
     crop : float
         Share of frames of which a part is kept.
+    grey : float
+        Share of frames by sensors that see no colour.
     """
 
     quantile: float
@@ -46,6 +48,7 @@ class Look:
     lit: float = 0.3
     cast: float = 0.12
     crop: float = 0.3
+    grey: float = 0.0
 
 
 def develop(light: ImageArray, look: Look, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -75,6 +78,8 @@ def develop(light: ImageArray, look: Look, rng: np.random.Generator) -> NDArray[
     picture += np.float32(max(rng.normal(0.0, 0.004), -0.004)) * np.float32(
         rng.uniform(0.7, 1.3, 3)
     )
+    if look.grey > 0.0 and rng.random() < look.grey:
+        picture = np.repeat(picture[..., 1:2], 3, axis=2)
     contrast = float(rng.uniform(-0.15, 0.5))
     gamma = float(np.exp(0.12 * rng.standard_normal()))
     stored = tone(np.clip(picture, 0.0, 1.0) ** np.float32(gamma), contrast)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +21,11 @@ MOONLIT_LOOK = Look(
     quantile=0.9, level=(0.02, 0.28), noise=(0.05, 0.6), hardware=0.25, lit=0.15, cast=0.15
 )
 DARK_LOOK = Look(
-    quantile=0.95, level=(0.006, 0.12), noise=(0.05, 1.0), hardware=0.3, lit=0.08, cast=0.2
+    quantile=0.95, level=(0.02, 0.12), noise=(0.05, 1.0), hardware=0.3, lit=0.08, cast=0.2
 )
+# All but black: nothing to be seen but what is brightest
+DIM_LOOK = replace(DARK_LOOK, level=(0.004, 0.025))
+MOST_LAMPS, MOST_LAMPS_DIM = 80, 6
 MOONLIGHT_RGB = (0.93, 0.98, 1.05)
 AIR_RGB = (0.02, 0.035, 0.06)  # its own veil: moonlight is the Sun's
 BLACK_LOOK = Look(
@@ -38,18 +43,22 @@ def night_nocity(rng: np.random.Generator) -> tuple[ImageArray, Look]:
     else:
         view = draw_view(rng, limb=(-0.6, 1.1), field_deg=(25.0, 100.0))
     moonlit = rng.random() < 0.6
+    # A dim frame with a field of points would be one of stars or of lamps
+    dim = not moonlit and rng.random() < 0.5
     light = night_ground(view, rng) * np.float32(rng.uniform(0.3, 2.0) if moonlit else 0.05)
     light = light * view.ground[..., None]
     light = light + airglow(view, rng) * np.float32(np.exp(rng.uniform(-3.5, -0.4)))
     if rng.random() < (0.4 if moonlit else 0.8):
         light = light + lightning(view, rng, int(rng.integers(1, 6)))
     if rng.random() < 0.85:  # fires, flares, boats
-        light = light + _few_lights(view, rng)
-    if rng.random() < 0.75:
+        light = light + _few_lights(view, rng, MOST_LAMPS_DIM if dim else MOST_LAMPS)
+    if not dim and rng.random() < 0.75:
         sky = np.clip(view.perigee_km / 80.0, 0.0, 1.0).astype(np.float32)[..., None]
         number = int(np.exp(rng.uniform(np.log(10), np.log(600))))
         light = light + 0.05 * sky * star_field(rng, view.width_px, view.height_px, number)
-    return light, MOONLIT_LOOK if moonlit else DARK_LOOK
+    if moonlit:
+        return light, MOONLIT_LOOK
+    return light, DIM_LOOK if dim else DARK_LOOK
 
 
 def night_ground(view: View, rng: np.random.Generator) -> ImageArray:
@@ -108,8 +117,8 @@ def lightning(view: View, rng: np.random.Generator, flashes: int) -> ImageArray:
     return light
 
 
-def _few_lights(view: View, rng: np.random.Generator) -> ImageArray:
-    number = int(np.exp(rng.uniform(0.0, np.log(80.0))))
+def _few_lights(view: View, rng: np.random.Generator, most: int) -> ImageArray:
+    number = int(np.exp(rng.uniform(0.0, np.log(most))))
     x, y = rng.uniform(0.0, view.width_px, number), rng.uniform(0.0, view.height_px, number)
     power = np.exp(rng.normal(2.0, 1.3, (number, 1)))
     light = np.zeros((view.height_px, view.width_px, 3), np.float32)

@@ -6,21 +6,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.simulate.scene_develop import Look
+from benchmarks.simulate.scene_finder import sky_camera, trail_steps
 from benchmarks.simulate.scene_night import airglow, night_ground
 from benchmarks.simulate.scene_starlight import milky_way, star_field
 from benchmarks.simulate.scene_view import draw_view, view_at
 
 ImageArray = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
 
 MILKY_WAY_RGB = (1.0, 0.9, 0.8)
+SKY_CAMERAS = 0.3
 STAR_LOOK = Look(
     quantile=0.995, level=(0.08, 1.5), noise=(0.05, 0.8), hardware=0.6, lit=0.2, cast=0.15
 )
 
 
 def stars(rng: np.random.Generator) -> tuple[ImageArray, Look]:
-    """A frame of stars: linear light and how to develop it."""
+    """A frame of stars: linear light and how to develop it.
+
+    By cameras of the station, or by small ones and telescopes that see nothing but sky.
+    """
+    if rng.random() < SKY_CAMERAS:
+        return sky_camera(rng)
     kind = rng.random()
     if kind < 0.4:  # sky all over
         base = draw_view(rng, field_deg=(10.0, 100.0))
@@ -32,7 +38,7 @@ def stars(rng: np.random.Generator) -> tuple[ImageArray, Look]:
     light = np.full((height, width, 3), tint, np.float32)
     clear = np.clip(view.perigee_km / 80.0, 0.0, 1.0).astype(np.float32)[..., None]
     number = int(np.exp(rng.uniform(np.log(300), np.log(6000))))
-    trail = _trail(rng, width) if rng.random() < 0.25 else np.zeros((1, 2))
+    trail = trail_steps(rng, width) if rng.random() < 0.25 else np.zeros((1, 2))
     band = milky_way(rng, width, height) if rng.random() < 0.5 else None
     light += clear * star_field(rng, width, height, number, trail, band)
     if band is not None:
@@ -45,13 +51,3 @@ def stars(rng: np.random.Generator) -> tuple[ImageArray, Look]:
             view.ground[..., None] * night_ground(view, rng) * np.float32(rng.uniform(0.1, 1.5))
         )
     return light, STAR_LOOK
-
-
-def _trail(rng: np.random.Generator, width: int) -> FloatArray:
-    """Steps of all stars while the station turned under the open shutter."""
-    length = float(np.exp(rng.uniform(np.log(3.0), np.log(0.25 * width))))
-    turn, bend = rng.uniform(0.0, 2.0 * np.pi), rng.uniform(-0.5, 0.5)
-    part = np.linspace(0.0, 1.0, max(int(1.5 * length), 2))
-    heading = turn + bend * part
-    steps = length * np.stack([np.cos(heading), np.sin(heading)], axis=1) / len(part)
-    return np.asarray(np.cumsum(steps, axis=0))

@@ -9,6 +9,7 @@ import pytest
 from benchmarks.simulate import (
     scene_aurora,
     scene_day,
+    scene_infrared,
     scene_night,
     scene_stars,
     scene_station,
@@ -16,6 +17,7 @@ from benchmarks.simulate import (
     scene_towns,
 )
 from benchmarks.simulate.scene_develop import Look, develop
+from benchmarks.simulate.scene_finder import sky_camera
 from benchmarks.simulate.scene_frames import KINDS, draw
 from benchmarks.simulate.scene_ground import DESERT, FOREST, SEA
 from benchmarks.simulate.scene_moon import MoonDisc, moon, moon_light
@@ -163,6 +165,38 @@ def test_star_frames_are_dark_with_many_points() -> None:
         assert np.median(level) < 0.1 * np.quantile(level, 0.9999)
 
 
+def test_sky_cameras_see_points_on_an_even_sky() -> None:
+    """What is brightest is farther above the sky than what is darkest is below."""
+    for seed in range(12):
+        light, look = sky_camera(rng(seed))
+        level = light.mean(axis=2)
+        darkest, sky, brightest = np.quantile(level, (0.0001, 0.5, 0.9999))
+        assert brightest - sky > 2.0 * (sky - darkest)
+        assert brightest > 0.003  # of what fills the sensor
+        assert look.level == pytest.approx((sky, sky), rel=1e-3)
+
+
+def test_grey_cameras_give_no_colour() -> None:
+    light = np.random.default_rng(1).random((200, 300, 3), np.float32)
+    look = Look(quantile=0.5, level=(0.3, 0.3), grey=1.0)
+    frame = develop(light, look, rng(1)).astype(int)
+    assert np.ptp(frame, axis=2).max() <= 2  # of the JPEG's rounding
+
+
+def test_frames_of_dim_nights_hold_no_field_of_points() -> None:
+    few = 0
+    for seed in range(60):
+        light, look = scene_night.night_nocity(rng(seed))
+        if look.level == scene_night.DIM_LOOK.level:
+            few += 1
+            level = np.ascontiguousarray(light.max(axis=2))
+            fine = level - cv2.medianBlur(level, 5)
+            # Above what lightning leaves
+            peaks = fine > 0.5 * np.maximum(level, 1.0)
+            assert cv2.connectedComponents(peaks.astype(np.uint8))[0] - 1 <= 40
+    assert few >= 5
+
+
 def test_twilight_is_red_below_and_blue_above() -> None:
     view = view_at(200, 400, 3000.0, 400.0, limb_off_nadir_deg(400.0), 0.0)
     height_km = view.perigee_km[:, 100]
@@ -196,13 +230,37 @@ def test_leaves_are_bright_in_the_infrared_and_water_dark() -> None:
 
 
 def test_infrared_frames_lack_the_blue_of_the_day() -> None:
-    """Red over blue, averaged over frames before development: the filter lets no red light pass."""
+    """Red over blue, averaged over frames before development."""
     ratios = {}
     for name, drawer in (("day", scene_day.day), ("infrared", scene_day.infrared)):
         means = np.array([drawer(rng(seed))[0].mean(axis=(0, 1)) for seed in range(10)])
         ratios[name] = float(np.median(means[:, 0] / means[:, 2]))
     assert ratios["day"] < 0.95
     assert ratios["infrared"] > ratios["day"] + 0.1
+
+
+def test_the_unfiltered_sensor_sees_light_that_eyes_do_not() -> None:
+    """Forest beside soil of the same visible colour but less near infrared is the brighter."""
+    light = np.zeros((40, 60, 4), np.float32)
+    light[..., :3] = FOREST[:3]
+    light[:, :30, 3] = FOREST[3]
+    light[:, 30:, 3] = 0.1 * FOREST[3]
+    for seed in range(8):
+        rgb = scene_infrared.unfiltered(light, rng(seed)).mean(axis=2)
+        assert rgb[:, 5:20].mean() > 1.2 * rgb[:, 40:55].mean()
+
+
+def test_honest_days_have_seas_bluer_than_their_clouds() -> None:
+    """Whatever the white balance and through a round window, too: it moves both alike."""
+    bluer = []
+    for seed in range(16):
+        light, _ = scene_day.day(rng(seed))
+        lit = light[light.sum(axis=2) > 0.02]
+        level = lit.sum(axis=1)
+        share = (lit[:, 2] - lit[:, 0]) / level
+        dark, bright = np.quantile(level, (0.2, 0.95))
+        bluer.append(share[level <= dark].mean() - share[level >= bright].mean())
+    assert np.median(bluer) > 0.02
 
 
 def test_nights_are_darker_than_days() -> None:
