@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.scenes_page import page_lines
+from benchmarks.scenes_tried import tried_lines
 from regengine.evaluate.scene_figures import draw_mistakes, draw_report
 from regengine.evaluate.scenes import evaluate_scenes
 from regengine.scene.features import feature_names, measure_features
@@ -85,7 +86,7 @@ def simulated_samples(kinds: list[str], count: int, seed: int) -> Samples:
 
     drawn = [(kind, number) for kind in kinds for number in range(count)]
     rows = [features(kind, number) for kind, number in drawn]
-    names = tuple(f"simulated-{kind}-{number}" for kind, number in drawn)
+    names = tuple(f"simulated-{kind}-{seed}-{number}" for kind, number in drawn)
     return Samples(
         features=np.array(rows, np.float64).reshape(len(rows), len(feature_names())),
         labels=tuple((kind,) for kind, _ in drawn),
@@ -128,7 +129,8 @@ def main(argv: list[str]) -> int:
     from benchmarks.simulate.scene_frames import KINDS
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks scenes", description=__doc__)
-    parser.add_argument("--simulated", type=int, default=40, help="simulated frames of each kind")
+    parser.add_argument("--simulated", type=int, default=24, help="simulated frames of each kind")
+    parser.add_argument("--draws", type=int, default=3, help="how often they are drawn anew")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), help="kinds that are simulated")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder for the dated page and its figures")
@@ -145,13 +147,20 @@ def main(argv: list[str]) -> int:
         return 3
     samples = samples_of(*measure_photos(real_labels(real / "photos")))
     if options.simulated and options.kinds:
-        made = simulated_samples(options.kinds, options.simulated, options.seed)
-        samples = joined([samples, made])
+        seeds = range(options.seed, options.seed + options.draws)
+        made = [simulated_samples(options.kinds, options.simulated, seed) for seed in seeds]
+        samples = joined([samples, *made])
     model, validation = train_scene_model(samples, source=source(samples), seed=options.seed)
     report = evaluate_scenes(validation, seed=options.seed)
     fields = star_fields(model, real / "starfields")
     told = [str(word) for word in argv if word != str(options.mistakes)]
-    page = page_lines([w for w in told if w != "--mistakes"], samples, report, fields)
+    page = page_lines(
+        [word for word in told if word != "--mistakes"],
+        samples,
+        report,
+        fields,
+        tried_lines(model, validation),
+    )
     print("\n".join(page))
     if options.model:
         write_scene_model(options.model, model)

@@ -26,6 +26,7 @@ def page_lines(
     samples: Samples,
     report: SceneReport,
     fields: Sequence[tuple[str, str, float]],
+    tried: Sequence[str] = (),
 ) -> list[str]:
     """The page as Markdown lines.
 
@@ -39,6 +40,8 @@ def page_lines(
         Of its cross-validation.
     fields : sequence of (str, str, float)
         Star fields: name, what was said, probability of stars.
+    tried : sequence of str
+        Lines on what `register` searches.
 
     Returns
     -------
@@ -75,6 +78,7 @@ def page_lines(
         "By the model that was trained on all; none of them was.",
         "",
         *table(["photo", "said", "P(stars)"], [[n, said, f"{p:.2f}"] for n, said, p in fields]),
+        *(["", "## What `register` tries", "", *tried] if tried else []),
     ]
 
 

@@ -65,6 +65,7 @@ def _classifier(part: Part, features: int, classes: tuple[str, ...]) -> NamedClu
         return NamedClusters(clusters=clusters, classes=classes, shares=shares)
     support = None if part["support"] is None else _array(part, "support", None, features)
     rows = features if support is None else len(support)
+    linear = None if part["linear"] is None else _array(part, "linear", features, len(classes))
     candidate = part["candidate"]
     return Supervised(
         candidate=Candidate(
@@ -76,6 +77,7 @@ def _classifier(part: Part, features: int, classes: tuple[str, ...]) -> NamedClu
         intercepts=_array(part, "intercepts", len(classes)),
         support=support,
         gamma=_number(part, "gamma"),
+        linear=linear,
     )
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
 from benchmarks import scenes
 from benchmarks.scenes_page import goal_lines, page_lines, training_lines
+from benchmarks.scenes_tried import agrees, tried_lines
 from regengine.evaluate.scenes import SceneReport, evaluate_scenes
-from regengine.scene.crossval import cross_validate
+from regengine.scene.crossval import Answers, CrossValidation, cross_validate
 from regengine.scene.features import feature_names
+from regengine.scene.model import SceneAnswer, SceneModel
 from regengine.scene.samples import Samples, joined
 
 INDEX = """file,group,category
@@ -82,6 +86,47 @@ def test_the_page(report: SceneReport) -> None:
     assert "| cities |     20 |     20 |               20 |" in training_lines(samples)
 
 
+def test_what_register_tries() -> None:
+    """Cities are searched and days are not, but for the last city, which looks like a day."""
+    samples = made()
+    p = np.full((40, len(samples.classes)), 0.02)
+    p[:19, samples.classes.index("cities")] = 0.9
+    p[19:, samples.classes.index("day")] = 0.9
+    told = {tuple(row): values for row, values in zip(samples.features, p, strict=True)}
+
+    def answer(row: np.ndarray) -> SceneAnswer:
+        values = dict(zip(samples.classes, told[tuple(row)].tolist(), strict=True))
+        first = max(values, key=lambda name: values[name])
+        return SceneAnswer(
+            category=first, probabilities=values, also=(), explained=True, log_likelihood=0.0
+        )
+
+    model = cast(SceneModel, SimpleNamespace(method="supervised", answer=answer))
+    answers = Answers(probabilities=p, said=p.argmax(axis=1))
+    validation = cast(
+        CrossValidation,
+        SimpleNamespace(samples=samples, tested=np.arange(40), answers=lambda method: answers),
+    )
+    lines = tried_lines(model, validation)
+    rows = {cells[0]: cells[1:] for cells in map(cells_of, lines[4:])}
+    assert len(rows) == 40
+    assert rows["3"][:4] == ["cities", "must", "tried", "tried"]
+    assert rows["30"][:4] == ["day", "must not", "left out", "left out"]
+    assert [name for name, cells in rows.items() if cells[-1]] == ["19"]
+    assert "of 20 photos of cities 1 left out" in lines[0]
+
+
+def test_what_is_worth_a_search() -> None:
+    should = (("cities",), ("night_nocity", "cities"), ("aurora",), ("night_nocity",))
+    assert all(agrees(shows, True) for shows in should)
+    assert [agrees(shows, False) for shows in should] == [False, False, True, True]
+    assert [agrees((name,), True) for name in ("day", "other", "moon")] == [False, False, True]
+
+
+def cells_of(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("|")[1:-1]]
+
+
 def test_what_the_model_says_it_was_trained_on() -> None:
     text = scenes.source(joined([made(), made(simulated=True)]))
     assert "40 public photographs" in text
@@ -93,7 +138,7 @@ def test_simulated_frames_are_the_same_every_time() -> None:
     assert np.array_equal(one.features, two.features)
     assert not np.array_equal(one.features[0], one.features[1])
     assert one.simulated.all()
-    assert one.groups == ("simulated-moon-0", "simulated-moon-1")
+    assert one.groups == ("simulated-moon-3-0", "simulated-moon-3-1")
 
 
 def test_thumbnails_stay_outside_the_project(capsys: pytest.CaptureFixture[str]) -> None:

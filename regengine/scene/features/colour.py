@@ -1,9 +1,14 @@
 """What colours a picture has, and at which brightness.
 
 Speaks for aurora (green line of oxygen at 557.7 nm, red at 630 nm, purple of nitrogen), for cities
-(orange lamps), for day (blue haze), for cameras without an infrared filter (brown land under blue
-shadows) and for inside (white panels, many hues). Measured at a quarter of the
-size: colours spread far.
+(orange lamps), for day (blue haze), for cameras without an infrared filter (dark ground is brown,
+not blue) and for inside (white panels, many hues). Measured at a quarter of the size: colours
+spread far.
+
+Through the air dark ground is bluer than cloud, for air scatters blue light most (as the fourth
+power of its frequency; Rayleigh 1871). A camera that sees the near infrared sees next to none of
+that light, but stray infrared in its optics, which red pixels see best: its dark ground is as grey
+as its clouds, or brown.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ from numpy.typing import NDArray
 
 from regengine.scene.picture import ScenePicture
 
-VERSION = 1
+VERSION = 2
 MEANING = {
     "colour_bright_red": "red minus green share of the brightest tenth's light; lamps, sunsets",
     "colour_bright_blue": "blue minus green share of the brightest tenth's light; lightning, day",
@@ -28,6 +33,8 @@ MEANING = {
     "colour_neutral_area": "share of lit pixels without colour: clouds, white panels",
     "colour_warmth_slope": "how much bluer bright pixels are than dim ones; infrared casts high",
     "colourfulness": "spread and strength of opponent colours over the brightness (Hasler 2003)",
+    "colour_dark_red": "red minus blue share of the darker lit ground; day low, infrared high",
+    "colour_dark_warmer": "how much redder that is than the brightest ground or cloud; the same",
     "colour_detail_warm": "how much warmer fine bright detail is: orange lamps high, cloud below 0",
     "colour_detail_green": "how much greener it is: aurora's curtains, fishing boats",
     "colour_hues": "bits of the hues' histogram weighted by saturation; inside high",
@@ -38,6 +45,12 @@ FLOOR = 10.0 / 255.0 / 12.92
 LIT = 0.1  # as displayed, of the brightest channel
 GREEN = 0.05  # of the light beyond red and blue; airglow over a frame's Earth stays below
 HUES = 24
+# Lit ground: a share of what is nearly brightest, and so many pixels away from what is darker,
+# where windows end and colours run
+GROUND = 0.25
+RIM = np.ones((5, 5), np.uint8)
+# Ranks by luminance of its darker and of its brightest pixels; what is clipped is left out
+DARKER, BRIGHTEST = (0.05, 0.35), (0.80, 0.97)
 
 
 def measure(picture: ScenePicture) -> dict[str, float]:
@@ -67,6 +80,7 @@ def measure(picture: ScenePicture) -> dict[str, float]:
         "colour_red_light": float(np.maximum(red - np.maximum(green, blue), 0).sum()) / whole,
     }
     features |= _areas(shown[:, lit])
+    features |= _ground(quarter)
     features |= _warmth((red - blue) / total, brightness) | _colourfulness(shown)
     features |= _detail(picture.half)
     return {name: float(features[name]) for name in MEANING}
@@ -99,6 +113,29 @@ def _areas(lit: NDArray[np.float32]) -> dict[str, float]:
         "colour_neutral_area": float(np.mean(saturation < 0.12)),
         "colour_hues": float(-np.sum(share * np.log2(share))),
     }
+
+
+def _ground(quarter: ScenePicture) -> dict[str, float]:
+    """Medians of red against blue where lit ground is dark and where it is bright."""
+    import cv2
+
+    brightness = quarter.brightest
+    lit = brightness > LIT
+    ground = np.zeros(lit.shape, bool)
+    if lit.any():
+        least = max(LIT, GROUND * float(np.quantile(brightness[lit], 0.9)))
+        ground = cv2.erode((brightness > least).astype(np.uint8), RIM).astype(bool)
+    if ground.sum() < 64:
+        return {"colour_dark_red": 0.0, "colour_dark_warmer": 0.0}
+    red, green, blue = _planes(quarter.linear[ground])
+    warmth = ((red - blue) / (red + green + blue + np.float32(3.0 * FLOOR)))[
+        np.argsort(quarter.luminance[ground], kind="stable")
+    ]
+    dark, bright = (
+        float(np.median(warmth[int(start * len(warmth)) : int(stop * len(warmth))]))
+        for start, stop in (DARKER, BRIGHTEST)
+    )
+    return {"colour_dark_red": dark, "colour_dark_warmer": dark - bright}
 
 
 def _warmth(warmth: NDArray[np.float32], brightness: NDArray[np.float32]) -> dict[str, float]:

@@ -63,6 +63,39 @@ def test_camera_without_infrared_filter() -> None:
     assert brown["colour_warmth_slope"] > usual["colour_warmth_slope"] + 0.3
 
 
+def ground_under_cloud(dark: tuple[float, ...], cloud: tuple[float, ...]) -> drawn.Image:
+    """Cloud over a quarter of the ground, in a round window with a blue rim."""
+    image = drawn.plain(dark)
+    rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
+    image[(columns // 40) % 4 == 0] = cloud
+    height, width = image.shape[:2]
+    away = np.hypot(rows - 0.5 * height, columns - 0.5 * width) / (0.5 * height)
+    image[away > 0.9] = (20, 40, 110)
+    image[away > 0.97] = (4, 4, 4)
+    return drawn.grain(image, 1.0)
+
+
+def test_air_is_blue_over_dark_ground_and_infrared_is_not() -> None:
+    """Whatever the white balance, and whatever is round the window."""
+    for white in ((1.0, 1.0, 1.0), (0.8, 1.0, 1.0), (1.0, 0.95, 0.8)):
+        day, infrared = (
+            measured(
+                ground_under_cloud(
+                    tuple(np.multiply(dark, white)), tuple(np.multiply((235, 235, 235), white))
+                )
+            )
+            for dark in ((50, 75, 110), (110, 85, 60))
+        )
+        assert day["colour_dark_warmer"] < -0.2
+        assert infrared["colour_dark_warmer"] > 0.2
+        assert infrared["colour_dark_red"] > day["colour_dark_red"] + 0.4
+
+
+def test_night_has_no_lit_ground() -> None:
+    night = measured(drawn.spots(drawn.plain((3, 3, 4)), drawn.in_towns(20)))
+    assert night["colour_dark_red"] == night["colour_dark_warmer"] == 0.0
+
+
 def test_many_hues() -> None:
     rainbow = drawn.plain((90, 90, 90))
     for place, paint in enumerate([(200, 60, 60), (190, 180, 50), (60, 190, 70), (60, 80, 210)]):
