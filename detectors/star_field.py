@@ -17,6 +17,7 @@ from detectors.star_frame import StarFrame
 from detectors.star_peaks import (
     TOE_LIGHT,
     Filtered,
+    filter_answer,
     filtered,
     peaks,
     slope_of_light,
@@ -70,19 +71,20 @@ class StarField:
 
     def filtered(self, psf: PointSpread) -> Filtered:
         """The frame under the matched filter of stars of that look."""
-        return self._filtered(self.frame.light, psf)
-
-    def _filtered(self, light: FloatImage, psf: PointSpread) -> Filtered:
-        stable = stabilised(light) - self.stable_level
-        if self.frame.ignored.any():
-            stable[self.frame.ignored] = 0.0
         return filtered(
-            stable,
+            self._stable(self.frame.light),
             psf,
             self.frame.ignored,
             least_noise=self.least_noise,
             black_clipped=self.black_clipped,
         )
+
+    def _stable(self, light: FloatImage) -> FloatImage:
+        """Stabilised light above the background."""
+        stable = stabilised(light) - self.stable_level
+        if self.frame.ignored.any():
+            stable[self.frame.ignored] = 0.0
+        return stable
 
     @cached_property
     def black_clipped(self) -> bool:
@@ -120,9 +122,9 @@ class StarField:
         rest, usable = self._without(stars.select(sharp))
         stars = stars.select(~sharp & stars.settled)
         drawn = draw_stars(self.frame.light.shape, stars.x, stars.y, stars.flux, psf)
-        again = self._filtered(rest - drawn, psf)
-        doubt = np.float32(LEFT_OVER) * np.abs(seen.response - again.response)
-        left = Filtered(response=again.response, noise=np.hypot(seen.noise, doubt), gain=seen.gain)
+        answer, _ = filter_answer(self._stable(rest - drawn), psf)
+        doubt = np.float32(LEFT_OVER) * np.abs(seen.response - answer)
+        left = Filtered(response=answer, noise=np.hypot(seen.noise, doubt), gain=seen.gain)
         allowed = usable & self._away_from_clipped(psf)
         row, col = _not_on_ridges(left, psf, *peaks(left, min_snr, allowed))
         room = max(0, max_stars - len(stars))

@@ -107,7 +107,7 @@ def filtered(
     -------
     Filtered
     """
-    response, gain = _answer(image, psf)
+    response, gain = filter_answer(image, psf)
     known = np.where(ignored, np.float32(np.nan), response) if ignored.any() else response
     length = psf.trail_length_px
     mesh = Mesh.with_scale(image.shape, NOISE_BOX_PX + TRAILS_A_BOX * length)
@@ -119,10 +119,9 @@ def filtered(
     long_tailed = np.float32(TAIL_WEIGHT) * tail
     if not black_clipped:
         long_tailed = np.minimum(long_tailed, np.float32(MOST_TAIL) * spread)
-    noise = np.maximum(
-        mesh.upsample(np.maximum(spread, long_tailed)),
-        np.float32(CLUTTER_WEIGHT) * fine.upsample(clutter),
-    )
+    coarse = np.maximum(spread, long_tailed)
+    boxes = cv2.resize(coarse, (fine.cols, fine.rows), interpolation=cv2.INTER_LINEAR)
+    noise = fine.upsample(np.maximum(boxes, np.float32(CLUTTER_WEIGHT) * clutter))
     return Filtered(
         response=response,
         noise=np.maximum(noise, np.float32(least_noise * gain)),
@@ -142,8 +141,8 @@ def peaks(
     return row[order], col[order]
 
 
-def _answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, float]:
-    """The filter's answer and what it makes of white noise."""
+def filter_answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, float]:
+    """The filter's answer, and the sigma that white noise of one has in it."""
     if psf.trail_length_px == 0.0:
         matched = gaussian_blur(image, psf.sigma_px)
         kernel = gaussian_kernel(psf.sigma_px)
@@ -161,4 +160,12 @@ def _answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, float]:
     gain = float(np.sqrt(np.square(difference).sum()))
     usual = float(np.median(np.abs(image[::8, ::8]))) / NORMAL_QUARTILE
     faint = np.minimum(image, np.float32(BRIGHT_SIGMA * usual)) if usual > 0.0 else image
-    return np.asarray(matched - gaussian_blur(faint, around)), gain
+    return np.asarray(matched - _wide_blur(faint, around)), gain
+
+
+def _wide_blur(image: FloatImage, sigma: float) -> FloatImage:
+    """A Gaussian blur at half the pixels: what is lost is finer than a third of it."""
+    h, w = image.shape
+    half = cv2.resize(image, (-(-w // 2), -(-h // 2)), interpolation=cv2.INTER_AREA)
+    half = gaussian_blur(np.asarray(half, np.float32), 0.5 * sigma)
+    return np.asarray(cv2.resize(half, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
