@@ -170,6 +170,21 @@ def method_line(name: str, results: list[StarResult]) -> str:
     return f"| {name} | " + " | ".join(cells) + " |"
 
 
+def tables(every: dict[str, list[StarResult]]) -> list[str]:
+    """Tables of all frames, of those without trails and of those with, as Markdown lines."""
+    lines: list[str] = []
+    for title, wanted in (("All frames", None), ("Without trails", False), ("Trails", True)):
+        lines += [f"## {title}", "", *HEADER]
+        for name, results in every.items():
+            chosen = [
+                r for r in results if wanted is None or (r.field.trail_px is not None) == wanted
+            ]
+            if chosen:
+                lines.append(method_line(name, chosen))
+        lines.append("")
+    return lines
+
+
 def preamble(arguments: list[str], fields: list[Starfield]) -> list[str]:
     """What was run, where and when."""
     commit = subprocess.run(
@@ -215,11 +230,11 @@ def main(argv: list[str]) -> int:
     }
     if arguments.peers:
         methods |= {peer.name: peer.find for peer in star_peers()}
-    lines, every = list(HEADER), {}
+    every: dict[str, list[StarResult]] = {}
     for name, method in methods.items():
         every[name] = run_method(method, fields)
-        lines.append(method_line(name, every[name]))
-        print(lines[-1], file=sys.stderr)
+        print(method_line(name, every[name]), file=sys.stderr)
+    lines = tables(every)
     print("\n".join(lines))
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)

@@ -132,7 +132,7 @@ def described_stars(
         flux = flux * np.sqrt(((values + window) / window).prod(axis=1))
         centroid_gain = (1.0 + values.mean(axis=1) / window[:, 0]) ** 2
     variance = noise**2 * sums.spread / np.maximum(sums.flux, 1e-30) ** 2 * centroid_gain
-    snr = sums.flux / (noise * np.sqrt(sums.pixels))
+    snr = sums.flux / np.maximum(noise * np.sqrt(sums.pixels), 1e-30)
     short, long = np.sqrt(values[:, 0]), np.sqrt(values[:, 1])
     h, w = frame.light.shape
     keep = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1) & (flux > 0.0) & (snr > 0.0)

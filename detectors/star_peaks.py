@@ -24,7 +24,7 @@ from detectors.scale_space import gaussian_blur, gaussian_kernel, local_maxima
 # The light around a star is taken from a Gaussian this many times as wide: costs 3 % of the
 # signal-to-noise ratio and follows airglow, haze and the Milky Way
 AROUND_SIGMAS = 4.0
-# Pixels brighter than so many sigma count as so bright there: stars dig no dark rings
+# Pixels that rise so many sigma above the light around count as so bright there: stars dig no rings
 BRIGHT_SIGMA = 4.0
 NORMAL_QUARTILE = 0.6745
 NOISE_BOX_PX = 64.0
@@ -121,7 +121,8 @@ def filtered(
         long_tailed = np.minimum(long_tailed, np.float32(MOST_TAIL) * spread)
     coarse = np.maximum(spread, long_tailed)
     boxes = cv2.resize(coarse, (fine.cols, fine.rows), interpolation=cv2.INTER_LINEAR)
-    noise = fine.upsample(np.maximum(boxes, np.float32(CLUTTER_WEIGHT) * clutter))
+    boxes = np.maximum(boxes, np.float32(CLUTTER_WEIGHT) * clutter)
+    noise = np.maximum(fine.upsample(boxes), boxes.min())  # cubics fall short beside edges
     return Filtered(
         response=response,
         noise=np.maximum(noise, np.float32(least_noise * gain)),
@@ -158,14 +159,17 @@ def filter_answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, floa
     difference = -wide
     difference[inner : inner + kernel.shape[0], inner : inner + kernel.shape[1]] += kernel
     gain = float(np.sqrt(np.square(difference).sum()))
-    usual = float(np.median(np.abs(image[::8, ::8]))) / NORMAL_QUARTILE
-    faint = np.minimum(image, np.float32(BRIGHT_SIGMA * usual)) if usual > 0.0 else image
-    return np.asarray(matched - _wide_blur(faint, around)), gain
+    return np.asarray(matched - _light_around(image, around)), gain
 
 
-def _wide_blur(image: FloatImage, sigma: float) -> FloatImage:
-    """A Gaussian blur at half the pixels: what is lost is finer than a third of it."""
+def _light_around(image: FloatImage, sigma: float) -> FloatImage:
+    """A Gaussian blur without the bright stars, at half the pixels: it shows nothing finer."""
     h, w = image.shape
     half = cv2.resize(image, (-(-w // 2), -(-h // 2)), interpolation=cv2.INTER_AREA)
-    half = gaussian_blur(np.asarray(half, np.float32), 0.5 * sigma)
-    return np.asarray(cv2.resize(half, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
+    half = np.asarray(half, np.float32)
+    blurred = gaussian_blur(half, 0.5 * sigma)
+    usual = float(np.median(np.abs((half - blurred)[::4, ::4]))) / NORMAL_QUARTILE
+    if usual > 0.0:
+        half = np.minimum(half, blurred + np.float32(BRIGHT_SIGMA * usual))
+        blurred = gaussian_blur(half, 0.5 * sigma)
+    return np.asarray(cv2.resize(blurred, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)

@@ -1,0 +1,100 @@
+"""What the matched filter does beyond the contract: width, trails, defects, crowds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from light_scene import NOISE, Light, flux_of_snr, nearest
+from star_scene import SIGMA_PX, star_frame, star_list, trail_frame
+
+from detectors.star_types import StarFlag
+from detectors.stars_matched import Matched
+
+LARGE = (400, 500)
+
+
+@pytest.mark.parametrize("sigma", [0.7, 1.2, 2.2])
+def test_the_width_is_measured_on_the_frame(sigma):
+    stars = [Light(s.x, s.y, s.flux * sigma, sigma) for s in star_list(40, LARGE, gap=25.0)]
+    found = Matched().detect(star_frame(stars, LARGE))
+    assert len(found) >= 39
+    assert np.median(found.fwhm_px) == pytest.approx(2.355 * sigma, rel=0.12)
+
+
+@pytest.mark.parametrize("trail", [(14.0, -6.0), (0.0, 9.0), (6.0, 3.0)])
+def test_the_common_trail_is_found_and_its_middle_is_the_place(trail):
+    length = np.hypot(*trail)
+    stars = star_list(30, LARGE, snr=(60.0, 400.0), gap=30.0)
+    found = Matched().detect(trail_frame(stars, trail, LARGE))
+    assert found.trail_px is not None
+    assert found.trail_px[0] >= 0.0
+    sign = np.sign(np.dot(found.trail_px, trail))
+    assert sign * np.array(found.trail_px) == pytest.approx(trail, abs=0.12 * length)
+    gaps = [nearest(found, one.x, one.y)[1] for one in stars]
+    assert np.median(gaps) < 0.25
+    assert len(found) <= len(stars) + 3
+    assert (found.flags & StarFlag.TRAILED > 0).all()
+
+
+def test_stars_that_are_points_have_no_trail():
+    assert Matched().detect(star_frame(star_list(40, LARGE), LARGE)).trail_px is None
+
+
+def test_hot_pixels_and_thin_tracks_are_no_stars():
+    image = star_frame(star_list(30, LARGE, gap=25.0), LARGE)
+    rng = np.random.default_rng(7)
+    defects = rng.integers(20, 380, (15, 2))
+    image[defects[:, 0], defects[:, 1]] += 0.2
+    image[300, 40:52] += 0.1
+    found = Matched().detect(image)
+    assert len(found) <= 31
+    for row, col in defects:
+        assert nearest(found, col, row)[1] > 1.0
+
+
+def test_two_stars_closer_than_three_widths_are_two():
+    flux = flux_of_snr(120.0, SIGMA_PX)
+    pair = [Light(100.0, 100.0, flux, SIGMA_PX), Light(104.2, 101.0, 0.5 * flux, SIGMA_PX)]
+    stars = [*pair, *star_list(20, LARGE, seed=9, gap=30.0)]
+    found = Matched().detect(star_frame(stars, LARGE))
+    for one in pair:
+        index, gap = nearest(found, one.x, one.y)
+        assert gap < 0.2
+        assert found.flux[index] == pytest.approx(one.flux, rel=0.15)
+        assert found.flags[index] & StarFlag.BLENDED
+
+
+def test_a_clipped_star_keeps_its_centre():
+    bright = Light(200.37, 150.81, 40.0, SIGMA_PX)
+    stars = [bright, *star_list(20, LARGE, seed=11, gap=40.0)]
+    image = np.minimum(star_frame(stars, LARGE), 0.5)
+    found = Matched().detect(image, None, (image >= 0.5).astype(np.float32))
+    index, gap = nearest(found, bright.x, bright.y)
+    assert gap < 0.1
+    assert found.flags[index] & StarFlag.SATURATED
+
+
+def test_an_edge_of_hardware_is_no_row_of_stars():
+    image = star_frame([], LARGE)
+    rows, cols = np.mgrid[0 : LARGE[0], 0 : LARGE[1]]
+    beyond = rows > 150 + 0.3 * cols
+    image[beyond] += 0.05
+    found = Matched().detect(image)
+    assert np.count_nonzero(np.abs(found.y - 150 - 0.3 * found.x) < 8.0) <= 3
+
+
+def test_the_brightest_are_measured_where_there_are_too_many():
+    stars = star_list(40, LARGE, gap=20.0)
+    found = Matched(max_stars=10).detect(star_frame(stars, LARGE))
+    assert len(found) <= 10
+    brightest = max(stars, key=lambda one: one.flux)
+    assert nearest(found, brightest.x, brightest.y)[1] < 0.3
+
+
+def test_completeness_at_the_limit_is_that_of_an_ideal_filter():
+    shape = (600, 600)
+    stars = star_list(150, shape, snr=(6.0, 6.0), gap=20.0)
+    found = Matched().detect(star_frame(stars, shape, noise=NOISE))
+    hits = sum(nearest(found, one.x, one.y)[1] < 1.5 for one in stars)
+    # Six sigma against a threshold of 4.5: Phi(1.5) = 0.93
+    assert hits / len(stars) > 0.8
