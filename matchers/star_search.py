@@ -54,8 +54,8 @@ class Look:
     mirrored: bool = False
 
 
-# In their order. Noise spoils figures of thirty where twenty are stars; the sky may fill a third of a
-# picture (a limb frame), its stars are then fainter; bright hardware may hold most of the brightest
+# In their order. Noise spoils figures of thirty where twenty are stars; the sky may fill a third of
+# a picture (a limb frame), its stars are then fainter; hardware may hold most of the brightest
 LOOKS = (
     Look(),
     Look(brightest=20),

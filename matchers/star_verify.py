@@ -15,7 +15,7 @@ ratios exceeds L by chance with a probability of at most 1 / L.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +65,7 @@ class VerifyParameters:
     depths: tuple[int, ...] = (60, 200, 700)
     floor_px: float = 0.3
     ceiling_px: float = 4.0
-    prior: LensPrior = LensPrior()
+    prior: LensPrior = field(default_factory=LensPrior)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

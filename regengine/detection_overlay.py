@@ -71,13 +71,13 @@ def draw_lights(photo: Path, lights: LightDetections, target: Path) -> None:
     FrameError
         If the photo cannot be read or the picture not be written.
     """
-    picture, factor = _brightened(photo)
+    picture, factor = brightened(photo)
     for x, y, radius, flags in zip(lights.x, lights.y, lights.radius_px, lights.flags, strict=True):
         colour = (
             RED if flags & LightFlag.SATURATED else YELLOW if flags & LightFlag.BLENDED else GREEN
         )
-        _circle(picture, x, y, radius, factor, colour)
-    _write(picture, target)
+        circle(picture, x, y, radius, factor, colour)
+    write_picture(picture, target)
 
 
 def draw_stars(photo: Path, stars: StarDetections, target: Path) -> None:
@@ -99,15 +99,15 @@ def draw_stars(photo: Path, stars: StarDetections, target: Path) -> None:
     FrameError
         If the photo cannot be read or the picture not be written.
     """
-    picture, factor = _brightened(photo)
+    picture, factor = brightened(photo)
     for i, (x, y) in enumerate(zip(stars.x, stars.y, strict=True)):
         colour = GREEN if i < BRIGHTEST else CYAN
         if stars.flags[i] & StarFlag.SATURATED:
             colour = RED
         if stars.trail_px is not None:
             _trail(picture, x, y, stars.trail_px, factor, colour)
-        _circle(picture, x, y, 1.5 * float(stars.fwhm_px[i]), factor, colour)
-    _write(picture, target)
+        circle(picture, x, y, 1.5 * float(stars.fwhm_px[i]), factor, colour)
+    write_picture(picture, target)
 
 
 def draw_comparison(
@@ -133,23 +133,25 @@ def draw_comparison(
     FrameError
         If the photo cannot be read or the picture not be written.
     """
-    picture, factor = _brightened(photo)
+    picture, factor = brightened(photo)
     for places, colour in ((found, GREEN), (false, RED), (missed, CYAN)):
         for x, y in places:
-            _circle(picture, x, y, 0.0, factor, colour)
-    _write(picture, target)
+            circle(picture, x, y, 0.0, factor, colour)
+    write_picture(picture, target)
 
 
-def _brightened(photo: Path) -> tuple[Picture, float]:
+def brightened(photo: Path) -> tuple[Picture, float]:
+    """A photo to draw on, its faint parts brought out, and its scale."""
     rgb, factor = read_display_rgb(photo, LONG_SIDE_PX)
     bright = np.rint(255.0 * (np.arange(256) / 255.0) ** BRIGHTEN_POWER).astype(np.uint8)
     return np.asarray(cv2.LUT(rgb, bright)), factor
 
 
-def _circle(
+def circle(
     picture: Picture, x: float, y: float, radius_px: float, factor: float, colour: Colour
 ) -> None:
-    centre = _pixel(x, y, factor)
+    """Draw a circle at a place of the photo, of a radius in its pixels."""
+    centre = picture_pixel(x, y, factor)
     radius = round(max(SMALLEST_CIRCLE_PX, radius_px * factor))
     cv2.circle(picture, centre, radius, colour, 1, cv2.LINE_AA)
 
@@ -157,16 +159,17 @@ def _circle(
 def _trail(
     picture: Picture, x: float, y: float, trail: tuple[float, float], factor: float, colour: Colour
 ) -> None:
-    ends = [_pixel(x + half * trail[0], y + half * trail[1], factor) for half in (-0.5, 0.5)]
+    ends = [picture_pixel(x + half * trail[0], y + half * trail[1], factor) for half in (-0.5, 0.5)]
     cv2.line(picture, ends[0], ends[1], colour, 1, cv2.LINE_AA)
 
 
-def _pixel(x: float, y: float, factor: float) -> tuple[int, int]:
+def picture_pixel(x: float, y: float, factor: float) -> tuple[int, int]:
     """Pixel of the picture at a place of the photo."""
     return round((x + 0.5) * factor - 0.5), round((y + 0.5) * factor - 0.5)
 
 
-def _write(picture: Picture, target: Path) -> None:
+def write_picture(picture: Picture, target: Path) -> None:
+    """Write a PNG whole or not at all; FrameError if that cannot be done."""
     _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,102 @@
+"""One photo of a batch: solved, and its files written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from detectors.star_types import StarDetector
+from regengine.detection_overlay import picture_paths
+from regengine.frame import FrameOptions
+from regengine.image_header import read_image_header
+from regengine.photo_stars import star_detector
+from regengine.stars.photo import SolvedPhoto, sky, solve_photo
+from regengine.stars.solution import StarSolution
+from regengine.stars.solve import SolveOptions
+from regengine.stars.wcs import write_wcs
+
+FOV_LOG_FOCAL_SIGMA = 0.1  # what people know of a field of view
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolveJob:
+    """What to do with each photo; call it with a path.
+
+    Attributes
+    ----------
+    detector : StarDetector
+    frame_options : FrameOptions
+    options : SolveOptions
+    fov_deg : float or None
+        Field of view along x, where it was given.
+    headers, pictures : dict of Path to Path
+        Files to write for each photo.
+    """
+
+    detector: StarDetector
+    frame_options: FrameOptions
+    options: SolveOptions
+    fov_deg: float | None = None
+    headers: dict[Path, Path] = field(default_factory=dict)
+    pictures: dict[Path, Path] = field(default_factory=dict)
+
+    @classmethod
+    def prepared(
+        cls,
+        photos: Sequence[Path],
+        *,
+        focal_mm: float | None,
+        pixel_pitch_um: float | None,
+        fov_deg: float | None,
+        method: str | None,
+        max_seconds: float,
+        wcs: Path | None,
+        overlay: Path | None,
+    ) -> SolveJob:
+        """The job for these photos and options.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such method.
+        """
+        headers = {}
+        if wcs is not None:
+            named = picture_paths(photos, wcs, "wcs")
+            headers = {photo: path.with_suffix(".fits") for photo, path in named.items()}
+        return cls(
+            detector=star_detector(method),
+            frame_options=FrameOptions(focal_mm=focal_mm, pixel_pitch_um=pixel_pitch_um),
+            options=SolveOptions(max_seconds=max_seconds),
+            fov_deg=fov_deg,
+            headers=headers,
+            pictures={} if overlay is None else picture_paths(photos, overlay, "solved"),
+        )
+
+    def __call__(self, path: Path) -> SolvedPhoto:
+        """Solve a photo and write its files.
+
+        Raises
+        ------
+        RegengineError
+            If the photo cannot be read, or a file not be written.
+        """
+        options = self.options
+        if self.fov_deg is not None:
+            half = 0.5 * read_image_header(path).width_px
+            focal_px = half / math.tan(math.radians(0.5 * self.fov_deg))
+            options = replace(options, focal_px=focal_px, log_focal_sigma=FOV_LOG_FOCAL_SIGMA)
+        solved = solve_photo(
+            path, detector=self.detector, frame_options=self.frame_options, options=options
+        )
+        if isinstance(solved.outcome, StarSolution):
+            if path in self.headers:
+                write_wcs(solved.outcome, self.headers[path])
+            if path in self.pictures:
+                from regengine.stars.overlay import draw_solution
+
+                catalogue, _ = sky()
+                draw_solution(path, solved.stars, solved.outcome, catalogue, self.pictures[path])
+        return solved
