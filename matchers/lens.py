@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
 
+SINGULAR = 0.05  # a lens that shrinks areas by so much is no lens
+CONVERGED = 1e-13  # tangents
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lens:
@@ -110,28 +113,44 @@ def distort(
 
 
 def undistort(
-    u: FloatArray, v: FloatArray, distortion: tuple[float, ...], iterations: int = 12
+    u: FloatArray, v: FloatArray, distortion: tuple[float, ...], iterations: int = 10
 ) -> tuple[FloatArray, FloatArray]:
-    """Ideal coordinates of distorted ones, by fixed-point iteration.
+    """Ideal coordinates of distorted ones, by Newton's method.
 
     Parameters
     ----------
     u, v : ndarray
         Distorted coordinates.
     distortion : tuple of float
-        k1, k2, p1, p2, k3; the iteration converges where distortion stays below about 30 %.
+        k1, k2, p1, p2, k3.
     iterations : int
-        Each shrinks the error by about the slope of the distortion, 3 k1 r^2.
+        At most; fewer once nothing moves. Far outside of what the polynomial can reach there is
+        no ideal place, and some place within a few times the radius is given.
 
     Returns
     -------
     u, v : ndarray
         Ideal coordinates (tangents of angles).
     """
-    ideal_u, ideal_v = u, v
+    k1, k2, p1, p2, k3 = distortion
+    ideal_u, ideal_v = np.asarray(u, float), np.asarray(v, float)
+    longest = 0.3 * np.hypot(ideal_u, ideal_v)
     for _ in range(iterations):
         bent_u, bent_v = distort(ideal_u, ideal_v, distortion)
-        ideal_u, ideal_v = ideal_u + (u - bent_u), ideal_v + (v - bent_v)
+        miss_u, miss_v = u - bent_u, v - bent_v
+        r2 = ideal_u**2 + ideal_v**2
+        radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))
+        slope = 2.0 * (k1 + r2 * (2.0 * k2 + 3.0 * r2 * k3))
+        uu = radial + slope * ideal_u**2 + 2.0 * p1 * ideal_v + 6.0 * p2 * ideal_u
+        vv = radial + slope * ideal_v**2 + 6.0 * p1 * ideal_v + 2.0 * p2 * ideal_u
+        uv = slope * ideal_u * ideal_v + 2.0 * p1 * ideal_u + 2.0 * p2 * ideal_v
+        area = uu * vv - uv * uv
+        area = np.where(np.abs(area) < SINGULAR, SINGULAR, area)
+        step_u = np.clip((vv * miss_u - uv * miss_v) / area, -longest, longest)
+        step_v = np.clip((uu * miss_v - uv * miss_u) / area, -longest, longest)
+        ideal_u, ideal_v = ideal_u + step_u, ideal_v + step_v
+        if np.abs(step_u).max(initial=0.0) + np.abs(step_v).max(initial=0.0) < CONVERGED:
+            break
     return ideal_u, ideal_v
 
 

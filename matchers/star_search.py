@@ -58,12 +58,13 @@ class Look:
 # a picture (a limb frame), its stars are then fainter; hardware may hold most of the brightest
 LOOKS = (
     Look(),
-    Look(brightest=20),
+    Look(brightest=18),
+    Look(brightest=12),
     Look(stars_in_view=90),
     Look(stars_in_view=45, spread=True),
     Look(brightest=50, stars_in_view=100),
     Look(mirrored=True),
-    Look(brightest=20, mirrored=True),
+    Look(brightest=18, mirrored=True),
     Look(stars_in_view=90, mirrored=True),
 )
 

@@ -62,7 +62,7 @@ class VerifyParameters:
     """
 
     detections: int = 150
-    depths: tuple[int, ...] = (60, 200, 700)
+    depths: tuple[int, ...] = (25, 75, 225, 700)
     floor_px: float = 0.3
     ceiling_px: float = 4.0
     prior: LensPrior = field(default_factory=LensPrior)

@@ -103,7 +103,7 @@ def _seen(camera: SkyCamera, vectors: NDArray[np.float64]) -> list[tuple[float, 
 
 def _text(picture: Picture, text: str, at: tuple[int, int], colour: Colour) -> None:
     font = cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(picture, text, at, font, 0.45, (0, 0, 0), 3, cv2.LINE_AA)
+    cv2.putText(picture, text, (at[0] + 1, at[1] + 1), font, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
     cv2.putText(picture, text, at, font, 0.45, colour, 1, cv2.LINE_AA)
 
 

@@ -25,7 +25,7 @@ WIDEST_TANGENT, NARROWEST_TANGENT = 1.75, 0.045
 # A detection against the fitted lens, as a share of the long side: trails and soft corners
 CEILING_SHARE = 0.001
 ALL_DETECTIONS = 3000
-FINAL = VerifyParameters(detections=ALL_DETECTIONS, depths=(60, 200, 700, 2500))
+FINAL = VerifyParameters(detections=ALL_DETECTIONS, depths=(25, 75, 225, 700, 2500))
 
 
 @dataclass(frozen=True, kw_only=True)

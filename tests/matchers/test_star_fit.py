@@ -53,7 +53,7 @@ def test_many_stars_give_the_camera_back(mirrored: bool) -> None:
     off = np.zeros(11)
     off[:4] = 0.01, -0.01, 0.02, 0.03
     start = replace(moved(truth, off), distortion=(0.0,) * 5, principal_point=(749.5, 499.5))
-    wide = LensPrior(k1=0.1, k2=0.1, k3=0.1, tangential=0.01)
+    wide = LensPrior(k1=(0.1, 0.0), k2=(0.1, 0.0), k3=(0.1, 0.0), tangential=(0.01, 0.0))
     fit = fit_camera(start, *noisy, vectors, 0.3, wide)
     px, py = fit.camera.project(vectors)
     assert np.hypot(px - x, py - y).max() < 0.6
