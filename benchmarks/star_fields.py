@@ -1,0 +1,139 @@
+"""Star lists with known truth: the real sky through random lenses, and lists of no sky."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from detectors.star_types import StarDetections
+from matchers.sky_camera import SkyCamera, matrix_quaternion
+from matchers.star_fit import corner_tangent
+from regengine.stars.catalogue import StarCatalogue
+
+FloatArray = NDArray[np.float64]
+
+WIDTH_PX, HEIGHT_PX = 4256, 2832  # D3S, 8.46 um: what took most of the Station's night photos
+PITCH_UM = 8.46
+FOCALS_MM = (17.0, 24.0, 28.0, 35.0, 50.0, 58.0, 85.0, 105.0, 180.0, 400.0)
+NEGATIVES = ("uniform", "clumps", "grid", "two skies mixed up")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StarList:
+    """Detections and what is true of them.
+
+    Attributes
+    ----------
+    kind : str
+        Focal length, or what the list is instead of a sky.
+    stars : StarDetections
+    truth : SkyCamera or None
+        None where nothing is to be found.
+    focal_px : float
+        What an EXIF header would have told.
+    in_view : int
+        True stars among the detections.
+    """
+
+    kind: str
+    stars: StarDetections
+    truth: SkyCamera | None
+    focal_px: float
+    in_view: int
+
+
+def detections(x: FloatArray, y: FloatArray, flux: FloatArray) -> StarDetections:
+    """Detections at these places, the brightest first."""
+    order = np.argsort(-flux, kind="stable")
+    count = len(order)
+    return StarDetections(
+        x=x[order],
+        y=y[order],
+        flux=flux[order],
+        snr=30.0 * flux[order] / np.median(flux) if count else flux,
+        fwhm_px=np.full(count, 2.2),
+        ellipticity=np.zeros(count),
+        covariance_px2=np.tile(0.1 * np.eye(2), (count, 1, 1)),
+        flags=np.zeros(count, np.uint8),
+    )
+
+
+def star_list(rng: np.random.Generator, catalogue: StarCatalogue, focal_mm: float) -> StarList:
+    """A picture of the sky: a lens with distortion, stars lost and stars that are none.
+
+    From 12 to 150 stars are in view, a fifth of them lost, positions scattered by 0.2 to 0.6 px,
+    brightness by 0.3 mag (colours and vignetting); a tenth to a half as many again are false, as
+    bright as stars. One picture in three shows the sky in a half of it alone, one in twenty is
+    mirrored.
+    """
+    focal_px = 1e3 * focal_mm / PITCH_UM * float(np.exp(rng.normal(0.0, 0.02)))
+    camera = SkyCamera(
+        width_px=WIDTH_PX,
+        height_px=HEIGHT_PX,
+        focal_px=focal_px,
+        principal_point=(2127.5 + rng.normal(0, 15), 1415.5 + rng.normal(0, 15)),
+        quaternion_icrs=matrix_quaternion(Rotation.random(random_state=rng).as_matrix()),
+        mirrored=bool(rng.random() < 0.05),
+    )
+    r = corner_tangent(camera)
+    k1 = float(rng.normal(0.0, 0.002 + 0.02 * r)) / r**2
+    camera = SkyCamera(**{**vars(camera), "distortion": (k1, 0.0, 0.0, 0.0, 0.0)})
+    x, y = camera.project(catalogue.vectors)
+    seen = np.flatnonzero(camera.sees(x, y))
+    if rng.random() < 1.0 / 3.0:
+        angle = rng.uniform(0.0, 2.0 * np.pi)
+        side = (x[seen] - 2127.5) * np.cos(angle) + (y[seen] - 1415.5) * np.sin(angle)
+        seen = seen[side > 0.0]
+    seen = seen[: int(np.exp(rng.uniform(np.log(15.0), np.log(190.0))))]
+    seen = seen[rng.random(len(seen)) > 0.2]
+    magnitude = catalogue.magnitude_g[seen] + rng.normal(0.0, 0.3, len(seen))
+    sigma = rng.uniform(0.2, 0.6)
+    false = int(len(seen) * rng.uniform(0.1, 0.5))
+    faint = float(magnitude.max()) if len(seen) else 6.0
+    false_magnitude = faint - rng.exponential(1.0, false)
+    return StarList(
+        kind=f"{focal_mm:g} mm",
+        stars=detections(
+            np.concatenate(
+                [x[seen] + rng.normal(0, sigma, len(seen)), rng.uniform(0, 4255, false)]
+            ),
+            np.concatenate(
+                [y[seen] + rng.normal(0, sigma, len(seen)), rng.uniform(0, 2831, false)]
+            ),
+            10.0 ** (-0.4 * np.concatenate([magnitude, false_magnitude])),
+        ),
+        truth=camera,
+        focal_px=1e3 * focal_mm / PITCH_UM,
+        in_view=len(seen),
+    )
+
+
+def no_sky(rng: np.random.Generator, catalogue: StarCatalogue, kind: str) -> StarList:
+    """A list of points in which nothing is to be found."""
+    count = int(np.exp(rng.uniform(np.log(8.0), np.log(400.0))))
+    flux = rng.pareto(1.2, count) + 1.0
+    x, y = rng.uniform(0, WIDTH_PX - 1, count), rng.uniform(0, HEIGHT_PX - 1, count)
+    focal_mm = float(rng.choice(FOCALS_MM))
+    if kind == "clumps":  # towns: lamps around centres
+        centre = rng.integers(0, max(1, count // 12), count)
+        reach = rng.uniform(20.0, 200.0)
+        middles = rng.uniform((0, 0), (WIDTH_PX, HEIGHT_PX), (centre.max() + 1, 2))
+        x, y = middles[centre].T + rng.normal(0.0, reach, (2, count))
+    if kind == "grid":  # streets: rows and columns, a little off
+        step = rng.uniform(60.0, 300.0)
+        x, y = (np.round(v / step) * step + rng.normal(0.0, 3.0, count) for v in (x, y))
+    if kind == "two skies mixed up":  # true figures' statistics, places of no sky
+        one = star_list(rng, catalogue, focal_mm).stars
+        x, y, flux = one.x, one.y[::-1], one.flux
+        x = x[rng.permutation(len(x))]
+    inside = (x >= 0) & (x < WIDTH_PX) & (y >= 0) & (y < HEIGHT_PX)
+    return StarList(
+        kind=kind,
+        stars=detections(x[inside], y[inside], flux[inside]),
+        truth=None,
+        focal_px=1e3 * focal_mm / PITCH_UM,
+        in_view=0,
+    )
