@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +22,7 @@ TIMEOUT_MS = 1500
 
 def tetra3rs_solver(*, prior: bool) -> Callable[[StarList], tuple[SkyCamera | None, float]]:
     """tetra3rs with the field of view known to 10 %, or tried on a ladder."""
-    import tetra3rs
-
+    tetra3rs: Any = importlib.import_module("tetra3rs")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "regengine"
     file = cache / "tetra3rs-5-70.bin"
     if file.exists():

@@ -127,7 +127,9 @@ def fit_camera(
         camera = moved(camera, np.clip(step, -longest, longest))
         if len(residual) and np.abs(slopes @ step).max(initial=0.0) < DONE_PX:
             break
-    return CameraFit(camera=camera, covariance=np.linalg.inv(normal), sigma_px=sigma_px)
+    return CameraFit(
+        camera=camera, covariance=np.asarray(np.linalg.inv(normal), float), sigma_px=sigma_px
+    )
 
 
 def plausible(camera: SkyCamera, believed: SkyCamera, prior: LensPrior) -> bool:

@@ -138,7 +138,7 @@ def distortion_part(
     )
     sky = camera.to_sky(x.ravel(), y.ravel())
     plane = np.stack([sky @ east, sky @ north]) / (sky @ axis)
-    straight = np.linalg.solve(matrix, plane)
+    straight = np.asarray(np.linalg.solve(matrix, plane), float)
     px, py = reference_pixel(camera)
     bent = np.stack([x.ravel() - px, y.ravel() - py])
     for order in ORDERS:
