@@ -49,7 +49,7 @@ class ErrorModel:
     floor_px : float
         What the stars' sigmas do not know of.
     scale : float
-        At most 1: where the sigmas are larger than the residuals allow.
+        What the stars' sigmas are multiplied by.
     """
 
     floor_px: float = 0.0
@@ -70,20 +70,43 @@ def residuals(frame: LensFrame, camera: SkyCamera) -> FloatArray:
 
 
 def error_model(frames: Sequence[LensFrame], away: list[FloatArray]) -> ErrorModel:
-    """Scale or floor that puts the median star as far away as it should be."""
+    """Scale and floor that residuals make likeliest, the median star being as far as it should.
+
+    Parameters
+    ----------
+    frames : sequence of LensFrame
+    away : list of ndarray, each of shape (N, 2)
+        Residuals of the frames' stars.
+
+    Returns
+    -------
+    ErrorModel
+        The likeliest under Student's distribution with four degrees of freedom, whose tails are
+        as long as those of residuals among neighbours that nobody knows.
+    """
     square = np.concatenate([(r**2).sum(axis=1) for r in away])
     variance = np.concatenate([f.sigma_px**2 for f in frames])
-    ratio = float(np.median(square / variance)) / MEDIAN_CHI2_2
-    if ratio <= 1.0:
-        return ErrorModel(scale=float(np.sqrt(max(ratio, 1e-12))))
-    low, high = 0.0, float(np.sqrt(np.median(square) / MEDIAN_CHI2_2)) * 2.0
+    usual = float(np.sqrt(np.median(square) / MEDIAN_CHI2_2))
+    best, least = AT_THEIR_WORD, np.inf
+    for floor in (0.0, *(usual * np.geomspace(0.03, 1.0, 15)).tolist()):
+        model = ErrorModel(floor_px=floor, scale=_scale(square, variance, floor))
+        total = np.maximum(model.variance(np.sqrt(variance)), 1e-300)
+        unlikely = float((np.log(total) + 3.0 * np.log1p(square / total / 4.0)).sum())
+        if unlikely < least:
+            best, least = model, unlikely
+    return best
+
+
+def _scale(square: FloatArray, variance: FloatArray, floor_px: float) -> float:
+    """What sigmas are multiplied by, beside a floor, for the median star."""
+    low, high = 0.0, 2.0 * float(np.sqrt((square / variance).max())) + 1e-12
     for _ in range(40):
         middle = 0.5 * (low + high)
-        if np.median(square / (variance + middle**2)) > MEDIAN_CHI2_2:
+        if np.median(square / (middle**2 * variance + floor_px**2 + 1e-300)) > MEDIAN_CHI2_2:
             low = middle
         else:
             high = middle
-    return ErrorModel(floor_px=high)
+    return high
 
 
 def inliers(

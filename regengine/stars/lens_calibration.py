@@ -32,8 +32,7 @@ BoolArray = NDArray[np.bool_]
 ROUNDS = ((6.0, 150), (3.0, 500), (1.5, 5000))
 STARS_A_DETECTION = 2  # colours and falloff shuffle the order of brightness
 BLEND_FWHMS = 3.0
-# The catalogue package ends at 10: of stars to 8, neighbours up to two magnitudes fainter are known.
-# With stars to 9, the axis of single simulated photos was up to four sigma off towards the Milky Way
+# The catalogue package ends at 10: neighbours up to two magnitudes fainter are known of stars to 8
 FAINTEST_G, FAINTEST_NEIGHBOUR_G = 8.0, 10.0
 # Pairs whose brightness differs by more from what the others have are wrong: colours make 0.3
 MOST_MAG_OFF = 1.2
