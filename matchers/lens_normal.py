@@ -73,7 +73,7 @@ def normal_step(
     for frame, camera, good in zip(frames, cameras, kept, strict=True):
         by_turn, by_lens = slopes(camera, frame.directions_icrs[good])
         residual = residuals(frame, camera)[good]
-        variance = model.variance(frame.sigma_px[good])
+        variance = model.variance(frame)[good]
         distance = np.sqrt((residual**2).sum(axis=1) / variance)
         far = distance > huber
         share = np.where(far, huber / np.maximum(distance, 1e-12), 1.0)

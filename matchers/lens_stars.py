@@ -14,6 +14,7 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 OUTLIER_SIGMA = 4.0  # 3 of 10,000 good stars are beyond (two-dimensional normal)
+GROWTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # that are tried
 MEDIAN_CHI2_2 = 1.3863  # of a chi-square with two degrees of freedom
 
 
@@ -39,10 +40,17 @@ class LensFrame:
     sigma_px: FloatArray
     directions_icrs: FloatArray
 
+    @property
+    def radius_squared(self) -> FloatArray:
+        """Square of the stars' distances from the picture's middle, in half diagonals."""
+        width, height = self.camera.width_px, self.camera.height_px
+        x, y = self.x - (width - 1) / 2.0, self.y - (height - 1) / 2.0
+        return np.asarray((x * x + y * y) / (0.25 * (width**2 + height**2)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorModel:
-    """Variance of a star's place per axis: (scale sigma)^2 + floor^2.
+    """Variance of a star's place per axis: (scale (1 + growth r^2) sigma)^2 + floor^2.
 
     Attributes
     ----------
@@ -50,14 +58,19 @@ class ErrorModel:
         What the stars' sigmas do not know of.
     scale : float
         What the stars' sigmas are multiplied by.
+    growth : float
+        By how much more in the corners (r in half diagonals), where stars are less sharp than
+        detectors take them to be.
     """
 
     floor_px: float = 0.0
     scale: float = 1.0
+    growth: float = 0.0
 
-    def variance(self, sigma_px: FloatArray) -> FloatArray:
-        """Variance per axis of stars with such sigmas."""
-        return np.asarray((self.scale * sigma_px) ** 2 + self.floor_px**2)
+    def variance(self, frame: LensFrame) -> FloatArray:
+        """Variance per axis of a frame's stars, shape (N,)."""
+        scale = self.scale * (1.0 + self.growth * frame.radius_squared)
+        return np.asarray((scale * frame.sigma_px) ** 2 + self.floor_px**2)
 
 
 AT_THEIR_WORD = ErrorModel()
@@ -70,7 +83,7 @@ def residuals(frame: LensFrame, camera: SkyCamera) -> FloatArray:
 
 
 def error_model(frames: Sequence[LensFrame], away: list[FloatArray]) -> ErrorModel:
-    """Scale and floor that residuals make likeliest, the median star being as far as it should.
+    """Scale, growth and floor that residuals make likeliest.
 
     Parameters
     ----------
@@ -85,22 +98,25 @@ def error_model(frames: Sequence[LensFrame], away: list[FloatArray]) -> ErrorMod
         as long as those of residuals among neighbours that nobody knows.
     """
     square = np.concatenate([(r**2).sum(axis=1) for r in away])
-    variance = np.concatenate([f.sigma_px**2 for f in frames])
     usual = float(np.sqrt(np.median(square) / MEDIAN_CHI2_2))
     best, least = AT_THEIR_WORD, np.inf
-    for floor in (0.0, *(usual * np.geomspace(0.03, 1.0, 15)).tolist()):
-        model = ErrorModel(floor_px=floor, scale=_scale(square, variance, floor))
-        total = np.maximum(model.variance(np.sqrt(variance)), 1e-300)
-        unlikely = float((np.log(total) + 3.0 * np.log1p(square / total / 4.0)).sum())
-        if unlikely < least:
-            best, least = model, unlikely
+    for growth in GROWTHS:
+        grown = ErrorModel(growth=growth)
+        own = np.concatenate([grown.variance(f) for f in frames])
+        for floor in (0.0, *(usual * np.geomspace(0.03, 1.0, 12)).tolist()):
+            scale = _scale(square, own, floor)
+            total = np.maximum(scale**2 * own + floor**2, 1e-300)
+            unlikely = float((np.log(total) + 3.0 * np.log1p(square / total / 4.0)).sum())
+            if unlikely < least:
+                least = unlikely
+                best = ErrorModel(floor_px=floor, scale=scale, growth=growth)
     return best
 
 
 def _scale(square: FloatArray, variance: FloatArray, floor_px: float) -> float:
     """What sigmas are multiplied by, beside a floor, for the median star."""
     low, high = 0.0, 2.0 * float(np.sqrt((square / variance).max())) + 1e-12
-    for _ in range(40):
+    for _ in range(25):
         middle = 0.5 * (low + high)
         if np.median(square / (middle**2 * variance + floor_px**2 + 1e-300)) > MEDIAN_CHI2_2:
             low = middle
@@ -114,6 +130,6 @@ def inliers(
 ) -> list[BoolArray]:
     """Stars of each frame within `OUTLIER_SIGMA` of where its camera puts them."""
     return [
-        (residuals(f, c) ** 2).sum(axis=1) < OUTLIER_SIGMA**2 * model.variance(f.sigma_px)
+        (residuals(f, c) ** 2).sum(axis=1) < OUTLIER_SIGMA**2 * model.variance(f)
         for f, c in zip(frames, cameras, strict=True)
     ]
