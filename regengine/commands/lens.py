@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Calibrate lenses on photographs of stars, and show profiles.\n\n"
-    "Example: regengine lens fit stars/*.jpg --solutions solved.ndjson --out d3s-50mm.toml",
+    "Example: regengine lens fit stars/*.jpg --out d3s-50mm.toml",
     no_args_is_help=True,
 )
 EXIT_FRAMES_FAILED = 1
@@ -30,9 +30,11 @@ def fit(
         Path, typer.Option(metavar="FILE", help="Profile (TOML) to write; replaced if there.")
     ],
     solutions: Annotated[
-        Path,
-        typer.Option(metavar="FILE", help="Output of regengine solve --json for these photos."),
-    ],
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Output of regengine solve --json, instead of solving here."
+        ),
+    ] = None,
     metadata: Annotated[
         Path | None, typer.Option(help="Table (CSV) of frame records: time, lens, camera.")
     ] = None,
@@ -60,7 +62,8 @@ def fit(
     towards the corners, zero points by colour, limiting magnitude. Prints the profile as JSON.
 
     \b
-    Examples: regengine solve stars/*.jpg --json > solved.ndjson
+    Examples: regengine lens fit stars/*.jpg --out d3s-50mm.toml
+              regengine solve stars/*.jpg --json > solved.ndjson
               regengine lens fit stars/*.jpg --solutions solved.ndjson --out d3s-50mm.toml
     """
     import logging
@@ -75,7 +78,7 @@ def fit(
     from regengine.opened import frame_records
     from regengine.stars.catalogue import load_catalogue
     from regengine.stars.lens_calibration import FAINTEST_NEIGHBOUR_G, calibrate
-    from regengine.stars.lens_source import mean_epoch, recorded_cameras
+    from regengine.stars.lens_source import mean_epoch, recorded_cameras, solved_cameras
 
     configure_logging(quiet=quiet, as_json=log_json)
     logger = logging.getLogger("regengine")
@@ -85,7 +88,7 @@ def fit(
         raise typer.Exit(EXIT_NOT_STARTED)
     records = None if metadata is None else frame_records(metadata)
     options = FrameOptions(focal_mm=focal_mm)
-    source = recorded_cameras(solutions)
+    source = solved_cameras() if solutions is None else recorded_cameras(solutions)
     measured: list[LensPhoto] = []
     failed = 0
     with progress(len(found), quiet=quiet) as advance:

@@ -25,6 +25,13 @@ def main(
         float | None,
         typer.Option(min=1.0, max=140.0, help="Field of view along x, tried first."),
     ] = None,
+    lens: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Lens profile of regengine lens fit, or a folder of them; each photo takes that "
+            "of its camera and lens. May be given several times."
+        ),
+    ] = None,
     method: Annotated[
         str | None, typer.Option(help="Detection method; without it the benchmark's best.")
     ] = None,
@@ -67,6 +74,7 @@ def main(
     from regengine.batch.mishaps import Mishap
     from regengine.batch.progress import progress
     from regengine.commands.register import nothing_found
+    from regengine.lens_profile_file import load_profiles
     from regengine.stars.photo import json_line, sky, text_line
     from regengine.stars.solve_job import SolveJob
 
@@ -84,6 +92,7 @@ def main(
         max_seconds=max_seconds,
         wcs=wcs,
         overlay=overlay,
+        lenses=load_profiles(lens or ()),
     )
     sky()
     failed = 0

@@ -12,6 +12,7 @@ from matchers.sky_camera import SkyCamera
 from regengine.frame import Frame
 from regengine.stars.apparent import julian_year
 from regengine.stars.catalogue import FILE_EPOCH_YEAR
+from regengine.stars.solution import StarSolution
 from regengine.stars.solved_records import camera_of_record, read_solved
 
 # The camera of a photo with these stars, or the sentence why there is none
@@ -33,6 +34,28 @@ def recorded_cameras(path: Path) -> CameraSource:
         if record is None:
             return f"{path} has no solution of {frame.frame_id}; the photo is left out"
         return camera_of_record(record, frame.width_px, frame.height_px)
+
+    return camera
+
+
+def solved_cameras() -> CameraSource:
+    """Cameras by solving each photo's stars, blindly but for what EXIF says of the lens.
+
+    Raises
+    ------
+    CatalogueError
+        If the star catalogue is missing or damaged.
+    """
+    from regengine.stars.photo import EXIF_LOG_FOCAL_SIGMA, sky
+    from regengine.stars.solve import SolveOptions, solve_stars
+
+    catalogue, indices = sky()
+
+    def camera(frame: Frame, stars: StarDetections) -> SkyCamera | str:
+        options = SolveOptions(focal_px=frame.focal_px, log_focal_sigma=EXIF_LOG_FOCAL_SIGMA)
+        size = frame.width_px, frame.height_px
+        found = solve_stars(stars, *size, catalogue, indices, options)
+        return found.camera if isinstance(found, StarSolution) else found.text
 
     return camera
 

@@ -77,7 +77,7 @@ def solve_photo(
     options : SolveOptions, optional
         How to search; without a focal length in it, that of the frame is the first to be tried.
     lens : Lens, optional
-        A calibrated lens of this picture's size.
+        A calibrated lens of this picture's size; without it that of the frame's profile, if any.
 
     Returns
     -------
@@ -95,6 +95,8 @@ def solve_photo(
     frame = read_frame(path, options=frame_options or FrameOptions())
     found = detect_photo_stars(path, detector)
     options = options or SolveOptions()
+    if lens is None and frame.profile is not None:
+        lens = frame.profile.for_picture(frame.width_px, frame.height_px)
     if lens is not None:
         options = replace(
             options,

@@ -11,6 +11,7 @@ from detectors.star_types import StarDetector
 from regengine.detection_overlay import picture_paths
 from regengine.frame import FrameOptions
 from regengine.image_header import read_image_header
+from regengine.lens_profile import LensProfile
 from regengine.photo_stars import star_detector
 from regengine.stars.photo import SolvedPhoto, sky, solve_photo
 from regengine.stars.solution import StarSolution
@@ -54,6 +55,7 @@ class SolveJob:
         max_seconds: float,
         wcs: Path | None,
         overlay: Path | None,
+        lenses: tuple[LensProfile, ...] = (),
     ) -> SolveJob:
         """The job for these photos and options.
 
@@ -68,7 +70,9 @@ class SolveJob:
             headers = {photo: path.with_suffix(".fits") for photo, path in named.items()}
         return cls(
             detector=star_detector(method),
-            frame_options=FrameOptions(focal_mm=focal_mm, pixel_pitch_um=pixel_pitch_um),
+            frame_options=FrameOptions(
+                focal_mm=focal_mm, pixel_pitch_um=pixel_pitch_um, lenses=lenses
+            ),
             options=SolveOptions(max_seconds=max_seconds),
             fov_deg=fov_deg,
             headers=headers,

@@ -65,8 +65,8 @@ def camera_of_record(record: dict[str, Any], width_px: int, height_px: int) -> S
     Returns
     -------
     SkyCamera
-        Its focal length is that of the record's field of view, its principal point the picture's
-        middle.
+        Its focal length is that of the record's field of view; where it has no principal
+        point, the picture's middle.
 
     Raises
     ------
@@ -77,6 +77,8 @@ def camera_of_record(record: dict[str, Any], width_px: int, height_px: int) -> S
         qx, qy, qz, qw = _numbers(record["quaternion_icrs"], 4)
         k1, k2, p1, p2, k3 = _numbers(record["distortion"], 5)
         (field_deg,) = _numbers([record["fov_x_deg"]], 1)
+        middle = [(width_px - 1) / 2.0, (height_px - 1) / 2.0]
+        px, py = _numbers(record.get("principal_point", middle), 2)
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"The record of {record.get('frame')} lacks its attitude, field of view or distortion: "
@@ -91,7 +93,7 @@ def camera_of_record(record: dict[str, Any], width_px: int, height_px: int) -> S
         width_px=width_px,
         height_px=height_px,
         focal_px=0.5 * width_px / math.tan(math.radians(0.5 * field_deg)),
-        principal_point=((width_px - 1) / 2.0, (height_px - 1) / 2.0),
+        principal_point=(px, py),
         distortion=(k1, k2, p1, p2, k3),
         quaternion_icrs=(qx, qy, qz, qw),
         mirrored=bool(record.get("mirrored", False)),
