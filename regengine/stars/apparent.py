@@ -40,7 +40,7 @@ def apparent_directions(vectors_icrs: FloatArray, time_utc: datetime) -> FloatAr
     Klioner, S. A. (2003). A practical relativistic model for microarcsecond astrometry in space.
     Astron. J. 125, 1580-1597.
     """
-    import erfa  # type: ignore[import-untyped]
+    import erfa
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", erfa.ErfaWarning)  # good to an arc second for centuries

@@ -92,6 +92,16 @@ def test_photos_become_a_profile(folder: Path, tmp_path: Path) -> None:
     assert json.loads(run("lens", "info", tmp_path, "--json").stdout)["stars"] == profile.stars
 
 
+def test_photos_are_solved_where_no_solutions_are_given(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "lens.toml"
+    result = run("lens", "fit", folder / "star0.jpg", "--out", out, "--quiet")
+    assert result.exit_code == 0, result.output
+    profile = load_profile(out)
+    assert profile.focal_px == pytest.approx(1250.0, abs=5 * profile.sigma("focal_px"))
+    solved = run("solve", folder / "star1.jpg", "--lens", out, "--json", "--quiet")
+    assert json.loads(solved.stdout)["solved"] is True
+
+
 def test_one_broken_photo_does_not_stop_the_others(folder: Path, tmp_path: Path) -> None:
     broken, other = tmp_path / "broken.jpg", tmp_path / "unsolved.jpg"
     broken.write_bytes(b"\xff\xd8 no picture")
