@@ -30,6 +30,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--ways", default="plain,stars", help="plain, stars (detected and solved), truth (given)"
     )
+    parser.add_argument("--figure", type=Path, help="PNG: frames with stars against without")
     parser.add_argument("--pictures", type=Path, help="folder for the photographs drawn")
     given = parser.parse_args(argv)
     try:
@@ -63,4 +64,8 @@ def _run(given: argparse.Namespace) -> int:
                     verdict, seconds = row.get("verdict"), row.get("seconds_cpu")
                     print(f"seed {seed} {kind} {way}: {verdict}, {seconds} s", file=sys.stderr)
     print("\n".join(page_lines(table.rows())))
+    if given.figure is not None:
+        from benchmarks.attitude_plot import save_figure
+
+        save_figure(table.rows(), "stars", given.figure)
     return 0
