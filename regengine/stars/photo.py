@@ -15,6 +15,7 @@ from matchers.lens import Lens
 from matchers.star_search import StarIndices
 from regengine.frame import Frame, FrameOptions, read_frame
 from regengine.photo_stars import detect_photo_stars
+from regengine.stars.bodies import body_records
 from regengine.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.stars.solution import NotSolved, StarSolution
 from regengine.stars.solve import SolveOptions, solve_stars
@@ -158,6 +159,9 @@ def record_of(solved: SolvedPhoto, *, matches: bool = False) -> dict[str, Any]:
         "height_px": camera.height_px,
         "rms_px": round(outcome.rms_px, 4),
         "faintest_g": round(float(outcome.magnitude_g.max()), 2),
+        "bodies": body_records(
+            camera, solved.frame.time_utc, faintest_mag=float(outcome.magnitude_g.max())
+        ),
         "stars": len(solved.stars),
         "seconds": round(solved.seconds, 3),
     }
