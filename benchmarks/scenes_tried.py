@@ -9,6 +9,7 @@ import numpy as np
 
 from regengine.evaluate.scene_report import table
 from regengine.scene.crossval import CrossValidation
+from regengine.scene.labels import OTHER
 from regengine.scene.model import SceneAnswer, SceneModel, also_shown
 from regengine.scene.samples import FloatArray
 from regengine.scene.worth_trying import NO_NIGHT_GROUND, not_worth_trying
@@ -35,11 +36,12 @@ def tried_lines(model: SceneModel, validation: CrossValidation) -> list[str]:
         Markdown.
     """
     samples, unseen = validation.samples, validation.answers(model.method).probabilities
+    explained = validation.explained()
     rows, wrong = [], {True: 0, False: 0}
     for number, index in enumerate(validation.tested):
         shows = samples.labels[index]
         seen = model.answer(samples.features[index])
-        left_out = _answer(samples.classes, unseen[number])
+        left_out = _answer(samples.classes, unseen[number], bool(explained[number]))
         tried = [not_worth_trying(answer) is None for answer in (seen, left_out)]
         for is_left_out, is_tried in zip((False, True), tried, strict=True):
             wrong[is_left_out] += not agrees(shows, is_tried)
@@ -50,7 +52,7 @@ def tried_lines(model: SceneModel, validation: CrossValidation) -> list[str]:
                 wanted(shows),
                 *("tried" if is_tried else "left out" for is_tried in tried),
                 f"{left_out.probabilities.get(CITIES, 0.0):.2f}",
-                f"{sum(left_out.probabilities.get(n, 0.0) for n in NO_NIGHT_GROUND):.2f}",
+                f"{_no_night(left_out):.2f}",
                 "" if all(agrees(shows, is_tried) for is_tried in tried) else "differs",
             ]
         )
@@ -75,7 +77,7 @@ def wanted(shows: Sequence[str]) -> str:
     """Whether photos of a class are to be searched: `MUST`, `MUST_NOT` or `MAY`."""
     if CITIES in shows:
         return MUST
-    return MUST_NOT if shows[0] in (*NO_NIGHT_GROUND, "other") else MAY
+    return MUST_NOT if shows[0] in (*NO_NIGHT_GROUND, OTHER) else MAY
 
 
 def agrees(shows: Sequence[str], tried: bool) -> bool:
@@ -83,13 +85,18 @@ def agrees(shows: Sequence[str], tried: bool) -> bool:
     return wanted(shows) == MAY or tried == (wanted(shows) == MUST)
 
 
-def _answer(classes: Sequence[str], probabilities: FloatArray) -> SceneAnswer:
+def _no_night(answer: SceneAnswer) -> float:
+    names = (*NO_NIGHT_GROUND, OTHER) if answer.explained else NO_NIGHT_GROUND
+    return sum(answer.probabilities.get(name, 0.0) for name in names)
+
+
+def _answer(classes: Sequence[str], probabilities: FloatArray, explained: bool) -> SceneAnswer:
     told = dict(zip(classes, np.asarray(probabilities).tolist(), strict=True))
     first = max(told, key=lambda name: told[name])
     return SceneAnswer(
         category=first,
         probabilities=told,
         also=also_shown(told, first),
-        explained=True,
+        explained=explained,
         log_likelihood=0.0,
     )

@@ -26,6 +26,10 @@ CLUSTERINGS = ("gmm", "kmeans", "gmm_discriminant")
 SUPERVISED = "supervised"
 METHODS = (*CLUSTERINGS, SUPERVISED)
 INNER_FOLDS = 5
+# Simulated frames of a class that clusters and gate are fitted to, at most: they know no weights of
+# rows. With 72 in place of 24 real photos were outvoted, and macro-F1 of the mixtures fell from
+# 0.61 to 0.35.
+CLUSTERED_SIMULATED = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,22 +196,33 @@ def scored_classes(samples: Samples) -> IndexArray:
 
 def fit_methods(samples: Samples, *, seed: int) -> Fitted:
     """Fit the gate and one classifier of each kind to training rows."""
-    gmm = fit_gmm(samples.features, seed=seed)
     chosen = choose_candidate(samples, seed=seed)
-    turned = with_discriminant_axes(
-        fit_standardiser(samples.features), samples.features, samples.primary
-    )
-    on_turned = fit_gmm(samples.features, seed=seed, standardiser=turned)
-    told = (samples.features, samples.targets, samples.weights, samples.classes)
+    few = thinned(samples, CLUSTERED_SIMULATED)
+    gmm = fit_gmm(few.features, seed=seed)
+    turned = with_discriminant_axes(fit_standardiser(few.features), few.features, few.primary)
+    on_turned = fit_gmm(few.features, seed=seed, standardiser=turned)
+    told = (few.features, few.targets, few.weights, few.classes)
     return Fitted(
-        gate=fit_gate(gmm, samples, seed=seed),
+        gate=fit_gate(gmm, few, seed=seed),
         classifiers={
             "gmm": name_clusters(gmm, *told),
-            "kmeans": name_clusters(fit_kmeans(samples.features, seed=seed), *told),
+            "kmeans": name_clusters(fit_kmeans(few.features, seed=seed), *told),
             "gmm_discriminant": name_clusters(on_turned, *told),
             SUPERVISED: fit_supervised(chosen, samples),
         },
     )
+
+
+def thinned(samples: Samples, most: int) -> Samples:
+    """All real rows and of each class so many simulated ones at most, the first."""
+    seen = np.zeros(len(samples.classes), int)
+    kept = []
+    for row, kind in enumerate(samples.primary):
+        if samples.simulated[row]:
+            seen[kind] += 1
+        if not samples.simulated[row] or seen[kind] <= most:
+            kept.append(row)
+    return samples.subset(np.array(kept, np.intp))
 
 
 def choose_candidate(

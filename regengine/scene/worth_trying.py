@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from regengine.result import Reason
+from regengine.scene.labels import OTHER
 from regengine.scene.model import SceneAnswer
 
 # Classes without night ground. The Moon is not among them: the model has seen simulated Moons
 # alone, and takes one dim night in a hundred for one
 NO_NIGHT_GROUND = ("day", "inside", "infrared", "sunset_sunrise")
+# Nor does what the model knows to be something else: spacecraft, hardware, empty windows. What it
+# does not know at all, beyond its gate, may be anything
+KNOWN_OTHER = "something else"
 # Their probabilities add up to 0.56 at most in 349 registrable frames of the simulated benchmark's
 # training half
 SURE = 0.7
@@ -31,6 +35,8 @@ def not_worth_trying(scene: SceneAnswer) -> Reason | None:
     Reason or None
     """
     said = {name: scene.probabilities.get(name, 0.0) for name in NO_NIGHT_GROUND}
+    if scene.explained:
+        said[KNOWN_OTHER] = scene.probabilities.get(OTHER, 0.0)
     if sum(said.values()) < SURE or scene.probabilities.get("cities", 0.0) >= LEAST_CITIES:
         return None
     likeliest = max(said, key=lambda name: said[name])

@@ -105,7 +105,12 @@ def test_what_register_tries() -> None:
     answers = Answers(probabilities=p, said=p.argmax(axis=1))
     validation = cast(
         CrossValidation,
-        SimpleNamespace(samples=samples, tested=np.arange(40), answers=lambda method: answers),
+        SimpleNamespace(
+            samples=samples,
+            tested=np.arange(40),
+            answers=lambda method: answers,
+            explained=lambda: np.ones(40, bool),
+        ),
     )
     lines = tried_lines(model, validation)
     rows = {cells[0]: cells[1:] for cells in map(cells_of, lines[4:])}

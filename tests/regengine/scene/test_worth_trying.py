@@ -6,12 +6,12 @@ from regengine.scene.model import SceneAnswer
 from regengine.scene.worth_trying import LEAST_CITIES, SURE, not_worth_trying
 
 
-def answer(**probabilities: float) -> SceneAnswer:
+def answer(*, explained: bool = True, **probabilities: float) -> SceneAnswer:
     return SceneAnswer(
         category=max(probabilities, key=lambda name: probabilities[name]),
         probabilities=probabilities,
         also=(),
-        explained=True,
+        explained=explained,
         log_likelihood=0.0,
     )
 
@@ -27,6 +27,13 @@ def test_daylight_is_not_tried_and_the_sentence_says_what_to_do() -> None:
 def test_classes_without_night_ground_count_together() -> None:
     assert not_worth_trying(answer(day=0.5 * SURE, infrared=0.55 * SURE)) is not None
     assert not_worth_trying(answer(day=0.5 * SURE, infrared=0.45 * SURE)) is None
+
+
+def test_what_is_known_to_be_something_else_is_not_tried_and_the_unknown_is() -> None:
+    reason = not_worth_trying(answer(other=0.6, day=0.2, cities=0.01))
+    assert reason is not None
+    assert "looks like something else (probability 0.60)" in reason.text
+    assert not_worth_trying(answer(explained=False, other=0.9, cities=0.01)) is None
 
 
 def test_a_dark_frame_and_one_with_cities_beside_are_tried() -> None:
