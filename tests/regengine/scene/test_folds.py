@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from made_up import samples
 
+from regengine.scene.crossval import thinned
 from regengine.scene.folds import grouped_folds
 from regengine.scene.samples import Samples
 
@@ -54,3 +58,15 @@ def test_simulated_frames_of_a_tested_group_do_not_train() -> None:
     samples = made([("a", 1, False), ("a", 1, True), ("a", 2, False), ("b", 3, True)])
     by_test = {tuple(f.test): f.train.tolist() for f in grouped_folds(samples, count=2)}
     assert by_test == {(0,): [2, 3], (2,): [0, 1, 3]}
+
+
+def test_clusters_see_all_photos_and_some_simulated_frames() -> None:
+    made = samples()
+    drawn = replace(made, simulated=np.arange(len(made)) % 2 == 0)
+    few = thinned(drawn, 3)
+    assert few.classes == drawn.classes
+    assert (~few.simulated).sum() == (~drawn.simulated).sum()
+    counts = np.bincount(few.primary[few.simulated], minlength=len(few.classes))
+    of_all = np.bincount(drawn.primary[drawn.simulated], minlength=len(few.classes))
+    assert counts.tolist() == np.minimum(of_all, 3).tolist()
+    assert of_all.max() > 3
