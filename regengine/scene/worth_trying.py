@@ -12,8 +12,9 @@ NO_NIGHT_GROUND = ("day", "inside", "infrared", "sunset_sunrise")
 # Nor does what the model knows to be something else: spacecraft, hardware, empty windows. What it
 # does not know at all, beyond its gate, may be anything
 KNOWN_OTHER = "something else"
-# Their probabilities add up to 0.56 at most in 349 registrable frames of the simulated benchmark's
-# training half
+# Their probabilities added up to 0.56 at most in 349 registrable frames of the simulated
+# benchmark's training half, without something else, by the first model that shipped; with it to
+# 0.07 at most in 68 more by the present one
 SURE = 0.7
 # and nothing is left untried that may show cities beside them
 LEAST_CITIES = 0.1
