@@ -170,6 +170,6 @@ def _light_around(image: FloatImage, sigma: float) -> FloatImage:
     blurred = gaussian_blur(half, 0.5 * sigma)
     usual = float(np.median(np.abs((half - blurred)[::4, ::4]))) / NORMAL_QUARTILE
     if usual > 0.0:
-        half = np.minimum(half, blurred + np.float32(BRIGHT_SIGMA * usual))
+        half = np.asarray(np.minimum(half, blurred + BRIGHT_SIGMA * usual), np.float32)
         blurred = gaussian_blur(half, 0.5 * sigma)
     return np.asarray(cv2.resize(blurred, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
