@@ -165,8 +165,9 @@ def filter_answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, floa
 def _light_around(image: FloatImage, sigma: float) -> FloatImage:
     """A Gaussian blur without the bright stars, at half the pixels: it shows nothing finer."""
     h, w = image.shape
-    half = cv2.resize(image, (-(-w // 2), -(-h // 2)), interpolation=cv2.INTER_AREA)
-    half = np.asarray(half, np.float32)
+    half: FloatImage = np.asarray(
+        cv2.resize(image, (-(-w // 2), -(-h // 2)), interpolation=cv2.INTER_AREA), np.float32
+    )
     blurred = gaussian_blur(half, 0.5 * sigma)
     usual = float(np.median(np.abs((half - blurred)[::4, ::4]))) / NORMAL_QUARTILE
     if usual > 0.0:
