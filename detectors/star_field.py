@@ -120,7 +120,7 @@ class StarField:
         stars = self._fitted(seen, psf, x, y)
         sharp = _sharp(stars, psf)
         rest, usable = self._without(stars.select(sharp))
-        stars = stars.select(~sharp & stars.settled)
+        stars = stars.select((~sharp & stars.settled) | self._clipped_at(stars))
         drawn = draw_stars(self.frame.light.shape, stars.x, stars.y, stars.flux, psf)
         answer, _ = filter_answer(self._stable(rest - drawn), psf)
         doubt = np.float32(LEFT_OVER) * np.abs(seen.response - answer)
@@ -158,14 +158,23 @@ class StarField:
         """Peaks and one place for each clipped area, its middle."""
         if not self.frame.clipped.any():
             return x, y
-        rows, cols = np.nonzero(self.frame.clipped)
+        rows, cols = np.nonzero((self.frame.areas.labels > 0) & ~self.frame.ignored)
         labels = self.frame.areas.labels[rows, cols]
-        count = np.bincount(labels)
-        some = count > 0
-        middle_x = np.bincount(labels, cols)[some] / count[some]
-        middle_y = np.bincount(labels, rows)[some] / count[some]
+        # One channel may be clipped beside the middle of a coloured star
+        light = np.maximum(self.above[rows, cols], np.float32(1e-6))
+        total = np.bincount(labels, light)
+        some = total > 0.0
+        middle_x = np.bincount(labels, light * cols)[some] / total[some]
+        middle_y = np.bincount(labels, light * rows)[some] / total[some]
         at = self.frame.areas.labels[np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)] > 0
         return np.append(x[~at], middle_x), np.append(y[~at], middle_y)
+
+    def _clipped_at(self, stars: FittedStars) -> BoolImage:
+        """Stars on clipped areas: their wings place them, and their shape is not known."""
+        h, w = self.frame.light.shape
+        row = np.clip(np.rint(stars.y), 0, h - 1).astype(np.intp)
+        col = np.clip(np.rint(stars.x), 0, w - 1).astype(np.intp)
+        return np.asarray(self.frame.areas.labels[row, col] > 0)
 
     def _away_from_clipped(self, psf: PointSpread) -> BoolImage:
         if not self.frame.clipped.any():
@@ -178,8 +187,9 @@ class StarField:
         """What counts as a star, its measures and flags; sorted by flux."""
         h, w = self.above.shape
         inside = (found.x >= 0) & (found.x <= w - 1) & (found.y >= 0) & (found.y <= h - 1)
-        found = found.select(inside & found.settled & (found.star_snr >= min_snr))
-        found = found.select(~_sharp(found, psf) & (found.misfit < WORST_MISFIT))
+        found = found.select(inside & (found.flux > 0.0) & (found.star_snr >= min_snr))
+        shaped = found.settled & ~_sharp(found, psf) & (found.misfit < WORST_MISFIT)
+        found = found.select(shaped | self._clipped_at(found))
         found = found.select(np.argsort(-found.flux, kind="stable"))
         places = np.column_stack([found.x, found.y])
         found = found.select(_first_of_each(places, TWICE_SIGMAS * psf.sigma_px))

@@ -165,12 +165,11 @@ def filter_answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, floa
 def _light_around(image: FloatImage, sigma: float) -> FloatImage:
     """A Gaussian blur without the bright stars, at half the pixels: it shows nothing finer."""
     h, w = image.shape
-    half: FloatImage = np.asarray(
-        cv2.resize(image, (-(-w // 2), -(-h // 2)), interpolation=cv2.INTER_AREA), np.float32
-    )
+    size = (-(-w // 2), -(-h // 2))
+    half: FloatImage = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
     blurred = gaussian_blur(half, 0.5 * sigma)
     usual = float(np.median(np.abs((half - blurred)[::4, ::4]))) / NORMAL_QUARTILE
     if usual > 0.0:
-        half = np.asarray(np.minimum(half, blurred + BRIGHT_SIGMA * usual), np.float32)
-        blurred = gaussian_blur(half, 0.5 * sigma)
+        faint = np.minimum(half, blurred + np.float32(BRIGHT_SIGMA * usual))
+        blurred = gaussian_blur(faint, 0.5 * sigma)
     return np.asarray(cv2.resize(blurred, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
