@@ -48,6 +48,7 @@ def correlate(tile: Image, templates: TurnedTemplates, min_spread: float) -> Ima
     pixels = templates.pixels[:, None, None]
     squares = fft.irfft2(fft.rfft2(tile * tile) * templates.mask_spectra, shape)[:, :n, :n]
     spread = np.sqrt(np.maximum(squares, min_spread**2 * pixels))
+    spread[spread == 0.0] = np.inf  # a template that is masked all over is like nothing
     product = fft.irfft2(fft.rfft2(tile) * templates.image_spectra, shape)[:, :n, :n]
     return np.asarray(product / spread[templates.window_of], np.float32)
 

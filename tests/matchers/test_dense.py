@@ -233,6 +233,14 @@ def test_correlation_is_that_of_the_definition(
         assert found[k] == pytest.approx(expected, abs=2e-3)
 
 
+def test_a_template_that_is_masked_all_over_correlates_with_nothing(
+    noise_templates: tuple[Image, Image, list[float]],
+) -> None:
+    template, tile, rolls = noise_templates
+    templates = turned_templates(template, np.zeros_like(template), np.array(rolls), 40)
+    assert (correlate(tile, templates, 1e-6) == 0.0).all()
+
+
 def test_correlation_with_a_partly_known_tile_is_that_of_the_definition(
     noise_templates: tuple[Image, Image, list[float]],
 ) -> None:
