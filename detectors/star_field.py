@@ -142,6 +142,7 @@ class StarField:
         noise = self._noise(seen, row, col)
         level = self.stable_level[row, col].astype(float) ** 2 - float(TOE_LIGHT)
         level = np.maximum(level, DARKEST_LEVEL_SIGMAS * noise)
+        level[level == 0.0] = np.inf  # no light and no noise around: no noise of the light either
         return fit_stars(
             self.above, self.frame.usable, x, y, psf=psf, noise=noise, gain=noise**2 / level
         )
