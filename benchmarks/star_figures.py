@@ -16,6 +16,7 @@ FloatArray = NDArray[np.float64]
 EDGES = np.geomspace(2.0, 200.0, 15)
 GREEN, RED, CYAN = (90, 255, 90), (80, 80, 255), (255, 220, 80)  # blue, green, red
 BRIGHT_SIGMA = 15.0  # white in the pictures of frames
+SHOWN_PX = 640  # of a frame: PNG files of noise are large
 
 
 def draw_star_figures(every: dict[str, list[StarResult]], folder: Path) -> list[Path]:
@@ -107,7 +108,7 @@ def _saved(pyplot: Any, figure: Any, target: Path) -> Path:
 
 
 def _frame(result: StarResult, target: Path) -> Path:
-    """A frame with found stars in green, false ones in red, missed ones (SNR 3 up) in cyan."""
+    """A frame's corner: found stars in green, false ones in red, missed ones (SNR 3 up) in cyan."""
     light = result.field.light
     dark = float(np.median(light))
     sigma = 1.4826 * float(np.median(np.abs(light - dark)))
@@ -123,5 +124,5 @@ def _frame(result: StarResult, target: Path) -> Path:
     ):
         for x, y in places:
             cv2.circle(picture, (round(x), round(y)), 6, colour, 1, cv2.LINE_AA)
-    cv2.imwrite(str(target), picture)
+    cv2.imwrite(str(target), picture[:SHOWN_PX, :SHOWN_PX])
     return target

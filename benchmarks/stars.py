@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from benchmarks.registration_report import number
 from benchmarks.simulate.starfield import Starfield, simulate_starfield
 from benchmarks.star_figures import draw_star_figures
 from benchmarks.star_peers import star_peers
@@ -164,9 +165,9 @@ def method_line(name: str, results: list[StarResult]) -> str:
     along, along_bound = centroid_errors(results, trailed=True, alone=True)
     false = float(np.mean([r.false for r in results]))
     seconds = float(np.median([r.seconds for r in results]))
-    cells = [f"{part:.3f}" for part in parts]
-    cells += [f"{false:.1f}", f"{rms(every):.3f}", f"{rms(error / bound):.2f}"]
-    cells += [f"{rms(along / along_bound):.2f}", f"{seconds:.3f}"]
+    cells = [number(part, 3) for part in parts]
+    cells += [number(false, 1), number(rms(every), 3), number(rms(error / bound))]
+    cells += [number(rms(along / along_bound)), number(seconds, 3)]
     return f"| {name} | " + " | ".join(cells) + " |"
 
 
