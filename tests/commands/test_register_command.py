@@ -275,7 +275,7 @@ def test_an_interrupted_run_stores_and_prints_what_was_done(
     run = start(tmp_path, photos, "--workers", workers)
     wait_until_working(run, started)
     os.killpg(run.pid, number)  # as a terminal does: to the workers, too
-    out, told = run.communicate(timeout=30)
+    out, told = run.communicate(timeout=120)
     assert run.returncode == 130, told
     names = [json.loads(line)["frame"] for line in out.splitlines()]
     assert names == ["a", "dark"]
@@ -288,7 +288,7 @@ def test_an_interrupted_run_stores_and_prints_what_was_done(
 
 def wait_until_working(run: subprocess.Popen[str], marker: Path) -> None:
     """Until the run sleeps over its slow photo: the stand-in makes a file then."""
-    deadline = time.monotonic() + 30.0
+    deadline = time.monotonic() + 120.0
     while not marker.exists() and time.monotonic() < deadline:
         assert run.poll() is None
         time.sleep(0.05)
@@ -299,7 +299,7 @@ def test_a_reader_that_goes_away_costs_nothing_stored(tmp_path: Path, photos: Pa
     run = start(tmp_path, photos, "--workers", 0)
     assert run.stdout is not None
     run.stdout.close()
-    _, told = run.communicate(timeout=30)
+    _, told = run.communicate(timeout=120)
     assert run.returncode == 141
     assert told == ""
     assert {s.result.frame for s in read_store(tmp_path / "run.h5")} == {"a", "dark", "z"}
