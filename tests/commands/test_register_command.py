@@ -237,8 +237,13 @@ def test_a_dry_run_says_what_it_would_do_and_stores_nothing(photos: Path, as_jso
 
 SCRIPT = textwrap.dedent(
     """
+    import signal
+
     import regengine.pipeline
     from tests.example_results import fake_process_photo
+
+    # Tests that run in the background have it ignored, and so would their children
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     if __name__ == "__main__":
         regengine.pipeline.process_photo = fake_process_photo
