@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import subprocess
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.lens_trials import Trial
+from benchmarks.registration_report import command_of, title_lines
 from matchers.lens_slopes import LENS_PARAMETERS
 
 
 def preamble(arguments: list[str], focal_mm: float) -> list[str]:
     """What was run, where and when."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    command = " ".join(["python -m benchmarks lens", *arguments])
-    return [
-        "# Lenses calibrated on simulated stars",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit or 'unknown'}, {os.cpu_count()} CPUs, "
-        f"Python {platform.python_version()}: `{command}`.",
-        "",
+    note = (
         f"Lenses of {focal_mm:g} mm are drawn as lenses are (`benchmarks/lens_trials.py`: focal "
         "length, principal point, barrel of up to 3 %, decentring, falloff, sharpness) and "
         "photograph the stars of the catalogue to magnitude 10 anywhere in the sky, with "
         "aberration: 1,500 x 998 pixels of 99″, 8-bit sRGB, a second, sky background with a slope "
         "of its own in each. Stars are found by the default detector; the calibration starts from "
         "a nominal lens without its distortion. New photos of the lens are then placed by the "
-        "calibrated lens.",
-        "",
-    ]
+        "calibrated lens."
+    )
+    return title_lines("Lenses calibrated on simulated stars", command_of("lens", arguments), note)
 
 
 def figure(

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -24,6 +21,7 @@ from scipy.spatial import cKDTree
 
 from benchmarks.light_fields import FieldSettings, LightField, simulate
 from benchmarks.light_peers import Peer, tuned_peers
+from benchmarks.registration_report import command_of, title_lines
 from detectors.registry import light_detectors
 from detectors.types import LightDetector
 from regengine.evaluate.detections import (
@@ -174,22 +172,13 @@ def report(count: int, seed: int, peers: list[Peer]) -> list[str]:
 
 def preamble(arguments: list[str]) -> list[str]:
     """What was run, where and when."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    command = " ".join(["python -m benchmarks lights", *arguments])
-    return [
-        "# Lights in simulated frames",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit or 'unknown'}, {os.cpu_count()} CPUs, "
-        f"Python {platform.python_version()}: `{command}`.",
-        "",
+    note = (
         "Frames of 1500 x 1000 pixels, 150 to 2,500 towns and lamps each (`benchmarks/"
         "light_fields.py`). Lights are wanted that have a signal-to-noise ratio of 10 or more for "
         "an ideal matched filter, and a maximum of their own in the noise-free scene; a detection "
-        "is false if it lies on none of the true lights, wanted or not.",
-        "",
-    ]
+        "is false if it lies on none of the true lights, wanted or not."
+    )
+    return title_lines("Lights in simulated frames", command_of("lights", arguments), note)
 
 
 def main(argv: list[str]) -> int:

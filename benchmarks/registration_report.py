@@ -34,6 +34,17 @@ def title_lines(title: str, command: str, map_note: str) -> list[str]:
     ]
 
 
+def command_of(name: str, arguments: Sequence[str]) -> str:
+    """A benchmark's command again, without the folder of one machine that it wrote to."""
+    shown = ["python -m benchmarks", name, *arguments]
+    for k, word in enumerate(shown):
+        if word == "--out" and k + 1 < len(shown):
+            shown[k + 1] = "FOLDER"
+        elif word.startswith("--out="):
+            shown[k] = "--out=FOLDER"
+    return " ".join(shown)
+
+
 def processor() -> str:
     """The processor's name, as far as the system tells it."""
     table = Path("/proc/cpuinfo")

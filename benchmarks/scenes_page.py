@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 import numpy as np
 
+from benchmarks.orbit_uncertainty import commit
 from regengine.evaluate.scene_report import report_lines, table
 from regengine.evaluate.scenes import SceneReport
 from regengine.scene.samples import Samples
@@ -47,14 +47,11 @@ def page_lines(
     -------
     list of str
     """
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     command = " ".join(["python -m benchmarks scenes", *arguments])
     return [
         "# Scenes of real photographs",
         "",
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit or 'unknown'}, {os.cpu_count()} CPUs, "
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {os.cpu_count()} CPUs, "
         f"Python {platform.python_version()}, scikit-learn {version('scikit-learn')}: `{command}`.",
         "",
         "Every photo is told by models that have seen none of its group; classes of fewer than "

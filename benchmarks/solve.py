@@ -10,8 +10,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.registration_report import command_of, title_lines
 from benchmarks.solve_real import real_table
 from benchmarks.star_fields import FOCALS_MM, NEGATIVES, StarList, no_sky, star_list
 from matchers.sky_camera import SkyCamera
@@ -170,20 +169,6 @@ def report(arguments: argparse.Namespace) -> Iterator[str]:
         yield from real_table(Path(folder) / "starfields", catalogue, indices)
 
 
-def preamble(argv: list[str]) -> list[str]:
-    """What was run, where and when."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    return [
-        "# Star fields solved",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit or 'unknown'}, {os.cpu_count()} CPUs, "
-        f"Python {platform.python_version()}: `{' '.join(['python -m benchmarks solve', *argv])}`.",
-        "",
-    ]
-
-
 def main(argv: list[str]) -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks solve", description=__doc__)
@@ -205,6 +190,8 @@ def main(argv: list[str]) -> int:
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
         target = arguments.out / f"solve-{datetime.now(UTC):%Y-%m-%d}.md"
-        target.write_text("\n".join([*preamble(argv), *lines]) + "\n", encoding="utf-8")
+        note = "Star lists of the catalogue through simulated lenses, lists of no sky, real fields."
+        page = [*title_lines("Star fields solved", command_of("solve", argv), note), *lines]
+        target.write_text("\n".join(page) + "\n", encoding="utf-8")
         print(f"written to {target}", file=sys.stderr)
     return 0

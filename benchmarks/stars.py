@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -22,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from benchmarks.registration_report import number
+from benchmarks.registration_report import command_of, number, title_lines
 from benchmarks.simulate.starfield import Starfield, simulate_starfield
 from benchmarks.star_figures import draw_star_figures
 from benchmarks.star_peers import star_peers
@@ -188,17 +185,8 @@ def tables(every: dict[str, list[StarResult]]) -> list[str]:
 
 def preamble(arguments: list[str], fields: list[Starfield]) -> list[str]:
     """What was run, where and when."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    command = " ".join(["python -m benchmarks stars", *arguments])
     trailed = sum(field.trail_px is not None for field in fields)
-    return [
-        "# Stars in simulated frames",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit or 'unknown'}, {os.cpu_count()} CPUs, "
-        f"Python {platform.python_version()}: `{command}`.",
-        "",
+    note = [
         f"{len(fields)} frames of 1024 x 1024 pixels, {trailed} of them with trails, 100 to 400 "
         "Moffat stars each over sloping sky, Poisson and read noise, hot pixels and cosmic rays "
         "(`benchmarks/simulate/starfield.py`).",
@@ -210,8 +198,8 @@ def preamble(arguments: list[str], fields: list[Starfield]) -> list[str]:
         f"the root mean square error per axis at {CENTROID_SNR[0]:g} to {CENTROID_SNR[1]:g} in "
         "frames without trails; *of the bound* is the root mean square of the error over its "
         "Cramer-Rao bound, stars without near neighbours.",
-        "",
     ]
+    return title_lines("Stars in simulated frames", command_of("stars", arguments), "\n".join(note))
 
 
 def main(argv: list[str]) -> int:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.earth_rotation import J2000_JULIAN_DATE, days_since_j2000
+from regengine.celestial_rotation import earth_velocity
+from regengine.earth_rotation import days_since_j2000
 
 FloatArray = NDArray[np.float64]
 
-LIGHT_AU_PER_DAY = 173.1446326846693  # IAU 2012 system of astronomical constants
 JULIAN_YEAR_DAYS = 365.25
 
 
@@ -40,12 +39,7 @@ def apparent_directions(vectors_icrs: FloatArray, time_utc: datetime) -> FloatAr
     Klioner, S. A. (2003). A practical relativistic model for microarcsecond astrometry in space.
     Astron. J. 125, 1580-1597.
     """
-    import erfa
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", erfa.ErfaWarning)  # good to an arc second for centuries
-        _, barycentric = erfa.epv00(J2000_JULIAN_DATE, days_since_j2000(time_utc))
-    moved = vectors_icrs + np.asarray(barycentric["v"], float) / LIGHT_AU_PER_DAY
+    moved = vectors_icrs + earth_velocity(time_utc)
     return np.asarray(moved / np.linalg.norm(moved, axis=-1, keepdims=True))
 
 

@@ -16,6 +16,7 @@ from benchmarks.registration_report import (
     FOOTNOTE,
     RESULT_HEADER,
     check_row,
+    command_of,
     control_point_words,
     number,
     peer_table,
@@ -185,3 +186,9 @@ def test_the_page_has_a_table_for_everything() -> None:
 
 def headings(lines: list[str]) -> list[str]:
     return [line for line in "\n".join(lines).splitlines() if line.startswith("## ")]
+
+
+def test_a_page_tells_the_command_and_no_folder_of_one_machine() -> None:
+    told = command_of("stars", ["--frames", "3", "--out", "/somewhere/here"])
+    assert told == "python -m benchmarks stars --frames 3 --out FOLDER"
+    assert command_of("lens", ["--out=/somewhere"]) == "python -m benchmarks lens --out=FOLDER"
