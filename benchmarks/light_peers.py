@@ -89,7 +89,7 @@ def _photutils(field: LightField, threshold: float) -> FloatArray:
     segmentation = importlib.import_module("photutils.segmentation")
     background = importlib.import_module("photutils.background").Background2D(field.light, 128)
     light = field.light - background.background
-    finder = segmentation.SourceFinder(npixels=5, progress_bar=False)
+    finder = segmentation.SourceFinder(n_pixels=5, progress_bar=False)
     segments = finder(light, threshold * background.background_rms)
     if segments is None:
         return np.zeros((0, 2))
