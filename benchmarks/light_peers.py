@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -90,7 +91,9 @@ def _photutils(field: LightField, threshold: float) -> FloatArray:
     background = importlib.import_module("photutils.background").Background2D(field.light, 128)
     light = field.light - background.background
     finder = segmentation.SourceFinder(n_pixels=5, progress_bar=False)
-    segments = finder(light, threshold * background.background_rms)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # says how it parts blends of negative light
+        segments = finder(light, threshold * background.background_rms)
     if segments is None:
         return np.zeros((0, 2))
     return np.asarray(segmentation.SourceCatalog(light, segments).centroid, float)
