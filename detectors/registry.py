@@ -11,10 +11,12 @@ from typing import Protocol, TypeVar
 
 import detectors
 from detectors.star_types import StarDetector
+from detectors.streak_types import StreakDetector
 from detectors.types import LightDetector
 
 LIGHTS_PREFIX = "lights_"
 STARS_PREFIX = "stars_"
+STREAKS_PREFIX = "streaks_"
 
 
 class _Named(Protocol):
@@ -59,6 +61,23 @@ def star_detectors() -> dict[str, StarDetector]:
         If a module holds no detector or several, or two detectors share a name.
     """
     return _found(STARS_PREFIX, StarDetector, "star")  # type: ignore[type-abstract]
+
+
+@cache
+def streak_detectors() -> dict[str, StreakDetector]:
+    """Every streak detector with its default parameters, by name.
+
+    Returns
+    -------
+    dict of str to StreakDetector
+        In the order of their module's names.
+
+    Raises
+    ------
+    TypeError
+        If a module holds no detector or several, or two detectors share a name.
+    """
+    return _found(STREAKS_PREFIX, StreakDetector, "streak")  # type: ignore[type-abstract]
 
 
 def _found(prefix: str, protocol: type[D], kind: str) -> dict[str, D]:
