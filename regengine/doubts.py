@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from matchers.camera import Camera
@@ -85,11 +86,42 @@ def doubts_about_points(points: tuple[ControlPoint, ...], camera: Camera) -> tup
     if len(points) < 4:
         text = f"only {len(points)} places of the photo can be tied to the map"
         return (Reason(code="few_control_points", text=text),)
-    worst_m, allowed_m = max(point.sigma_m for point in points), allowed_error_m(camera)
-    if worst_m > IMPRECISE_SHARE * allowed_m:
+    worst_m = max(point.sigma_m for point in points)
+    if are_vague(points, camera):
         text = f"a control point is uncertain by {worst_m / 1e3:.1f} km (one sigma)"
         return (Reason(code="imprecise", text=text),)
     return ()
+
+
+def are_vague(points: tuple[ControlPoint, ...], camera: Camera) -> bool:
+    """Whether a control point's sigma is a large part of the error that counts as right."""
+    return any(point.sigma_m > IMPRECISE_SHARE * allowed_error_m(camera) for point in points)
+
+
+def chance_of_right_points(points: tuple[ControlPoint, ...], camera: Camera) -> float:
+    """Probability that a vague control point of a right camera still counts as right.
+
+    The place may be beyond doubt where a point of the photo is not: near the limb, or in a crop
+    whose lens the fit hardly knows. Two axes of the same sigma leave the worst point within the
+    allowed error with 1 - exp(-allowed^2 / (2 sigma^2)). Points that are not vague are part of
+    what the calibration has measured.
+
+    Parameters
+    ----------
+    points : tuple of ControlPoint
+        Of a proposal.
+    camera : Camera
+        Of the stored image.
+
+    Returns
+    -------
+    float
+        1 where no point is vague.
+    """
+    if not are_vague(points, camera):
+        return 1.0
+    worst_m = max(point.sigma_m for point in points)
+    return -math.expm1(-0.5 * (allowed_error_m(camera) / worst_m) ** 2)
 
 
 def saturated_share(best: Proven) -> float:

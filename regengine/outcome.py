@@ -14,7 +14,13 @@ from matchers.footprint import corner_lonlat, diagonal_km
 from matchers.pose import track_offsets_m
 from regengine.confidence import decide, probability
 from regengine.control_points import ground_jacobian, propose
-from regengine.doubts import doubts_about, doubts_about_points, unfinished, unsure
+from regengine.doubts import (
+    chance_of_right_points,
+    doubts_about,
+    doubts_about_points,
+    unfinished,
+    unsure,
+)
 from regengine.finalists import Finalist
 from regengine.frame import Frame
 from regengine.orbit import CameraPosition
@@ -141,8 +147,8 @@ def proposal_result(
         reasons = (Reason(code="no_agreement", text=text), *unfinished(state))
         return plain_result(frame, position, info, "no_match", None, reasons)
     best = state.best
-    p_right = probability(best.evidence)
     points = propose(best.solution, best.camera, best.photo_towns.positions[best.met])
+    p_right = probability(best.evidence) * chance_of_right_points(points, best.camera)
     doubts = (*doubts_about(best), *doubts_about_points(points, best.camera))
     verdict = decide(p_right, doubts, accept_probability)
     reasons = doubts

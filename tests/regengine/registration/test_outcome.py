@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from regengine.confidence import default_accept_probability
+from regengine.control_points import allowed_error_m
 from regengine.doubts import (
     LOW_MARGIN,
+    chance_of_right_points,
     doubts_about,
     doubts_about_points,
     saturated_share,
@@ -93,6 +95,24 @@ def test_points_that_are_few_or_vague_are_a_doubt(near_nadir: Solved) -> None:
     assert codes(doubts_about_points(points[:3], camera)) == ["few_control_points"]
     vague = (*points[:3], replace(points[3], sigma_m=5000.0))
     assert codes(doubts_about_points(vague, camera)) == ["imprecise"]
+
+
+def test_the_probability_falls_with_what_a_vague_point_may_be_off(near_nadir: Solved) -> None:
+    points, camera = near_nadir.result.control_points, near_nadir.best.camera
+    allowed_m = allowed_error_m(camera)
+    assert chance_of_right_points(points, camera) == 1.0
+
+    def chance(share: float) -> float:
+        return chance_of_right_points(
+            (*points[:3], replace(points[3], sigma_m=share * allowed_m)), camera
+        )
+
+    assert chance(0.49) == 1.0
+    # By drawing: how often two axes of one sigma stay within the circle
+    rng = np.random.default_rng(0)
+    for share in (0.6, 1.0, 3.0):
+        inside = np.hypot(*rng.normal(0.0, share, (2, 40_000))) < 1.0
+        assert chance(share) == pytest.approx(inside.mean(), abs=0.01)
 
 
 def saturated_at(best: Proven, value: float | None) -> Proven:
