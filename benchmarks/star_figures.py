@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from benchmarks.stars import StarResult
+from benchmarks.star_result import StarResult
 
 FloatArray = NDArray[np.float64]
 EDGES = np.geomspace(2.0, 200.0, 15)

@@ -11,7 +11,6 @@ import itertools
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,9 +22,10 @@ from benchmarks.registration_report import command_of, number, title_lines
 from benchmarks.simulate.starfield import Starfield, simulate_starfield
 from benchmarks.star_figures import draw_star_figures
 from benchmarks.star_peers import star_peers
+from benchmarks.star_result import StarResult
 from detectors.registry import star_detectors
 from detectors.star_types import StarDetector
-from regengine.evaluate.detections import Matches, match_positions
+from regengine.evaluate.detections import match_positions
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -37,34 +37,6 @@ TOLERANCE_PX = 2.0
 # Centroids are held against the bound of a star alone: no neighbour of a twentieth of its light
 # within so many widths
 ALONE_FWHM, ALONE_FLUX = 4.0, 0.05
-
-
-@dataclass(frozen=True, kw_only=True)
-class StarResult:
-    """A frame, what a method found in it, and how both pair."""
-
-    field: Starfield
-    found: FloatArray
-    matches: Matches
-    seconds: float
-
-    @property
-    def false(self) -> int:
-        """Detections that are no star."""
-        return len(self.found) - self.matches.found.size
-
-    def hit(self) -> BoolArray:
-        """Which of the stars were found."""
-        hit = np.zeros(self.field.x.size, bool)
-        hit[self.matches.truth] = True
-        return hit
-
-    def errors(self) -> FloatArray:
-        """Error of x and y of each star in pixels, NaN where it was not found."""
-        errors = np.full((self.field.x.size, 2), np.nan)
-        truth = np.column_stack([self.field.x, self.field.y])[self.matches.truth]
-        errors[self.matches.truth] = self.found[self.matches.found] - truth
-        return errors
 
 
 def starfields(count: int, seed: int) -> list[Starfield]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from detectors.registry import light_detectors
 from detectors.types import LightDetections, LightDetector
 from regengine.detection_lines import place_record, sigma_record
-from regengine.errors import ConfigError
+from regengine.detector_choice import chosen_detector
 from regengine.frame_id import frame_id_of
 from regengine.image import read_linear_light
+from regengine.stored_pixels import in_stored_pixels
 
 BEST_METHOD = "blobs"  # of `python -m benchmarks lights`
 # Towns of an 85 mm photo are 2 to 40 pixels large at this size, what the detectors are made for
@@ -53,13 +54,7 @@ def light_detector(name: str | None) -> LightDetector:
     ConfigError
         If there is no such method.
     """
-    found = light_detectors()
-    wanted = BEST_METHOD if name is None else name
-    if wanted not in found:
-        raise ConfigError(
-            f"--method {wanted!r} is no method that finds lights: use one of {', '.join(found)}."
-        )
-    return found[wanted]
+    return chosen_detector(light_detectors(), name, best=BEST_METHOD, what="lights")
 
 
 def detect_lights(
@@ -94,33 +89,6 @@ def detect_lights(
         method=detector.name,
         lights=in_stored_pixels(lights, picture.factor),
         seconds=time.perf_counter() - started,
-    )
-
-
-def in_stored_pixels(lights: LightDetections, factor: float) -> LightDetections:
-    """Detections of a picture that was resized by a factor, as of the picture before.
-
-    Parameters
-    ----------
-    lights : LightDetections
-        In pixels of the resized picture.
-    factor : float
-        Its size over the stored picture's.
-
-    Returns
-    -------
-    LightDetections
-        Fluxes count stored pixels, too.
-    """
-    if factor == 1.0:
-        return lights
-    return replace(
-        lights,
-        x=(lights.x + 0.5) / factor - 0.5,
-        y=(lights.y + 0.5) / factor - 0.5,
-        flux=lights.flux / factor**2,
-        radius_px=lights.radius_px / factor,
-        covariance_px2=lights.covariance_px2 / factor**2,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from detectors.limb import find_limb, sky_mask
 from detectors.registry import star_detectors
 from detectors.star_types import StarDetections, StarDetector
 from regengine.detection_lines import place_record, sigma_record
-from regengine.errors import ConfigError
+from regengine.detector_choice import chosen_detector
 from regengine.frame_id import frame_id_of
 from regengine.image import LinearLight, read_linear_light
 from regengine.photo_camera import captions
+from regengine.stored_pixels import in_stored_pixels
 
 BEST_METHOD = "matched"  # of `python -m benchmarks stars`
 # Stars are two to four pixels wide at the full 4256 to 5568 px of the Station's cameras and still
@@ -67,13 +68,7 @@ def star_detector(name: str | None = None) -> StarDetector:
     ConfigError
         If there is no such method.
     """
-    found = star_detectors()
-    wanted = BEST_METHOD if name is None else name
-    if wanted not in found:
-        raise ConfigError(
-            f"--method {wanted!r} is no method that finds stars: use one of {', '.join(found)}."
-        )
-    return found[wanted]
+    return chosen_detector(star_detectors(), name, best=BEST_METHOD, what="stars")
 
 
 def detect_photo_stars(
@@ -166,35 +161,6 @@ def detect_stars(
     """
     method = star_detector() if detector is None else detector
     return in_stored_pixels(method.detect(picture.light, mask, picture.saturated), picture.factor)
-
-
-def in_stored_pixels(stars: StarDetections, factor: float) -> StarDetections:
-    """Detections of a picture that was resized by a factor, as of the picture before.
-
-    Parameters
-    ----------
-    stars : StarDetections
-        In pixels of the resized picture.
-    factor : float
-        Its size over the stored picture's.
-
-    Returns
-    -------
-    StarDetections
-        Fluxes count stored pixels, too.
-    """
-    if factor == 1.0:
-        return stars
-    trail = stars.trail_px
-    return replace(
-        stars,
-        x=(stars.x + 0.5) / factor - 0.5,
-        y=(stars.y + 0.5) / factor - 0.5,
-        flux=stars.flux / factor**2,
-        fwhm_px=stars.fwhm_px / factor,
-        covariance_px2=stars.covariance_px2 / factor**2,
-        trail_px=None if trail is None else (trail[0] / factor, trail[1] / factor),
-    )
 
 
 def star_records(stars: StarDetections) -> list[dict[str, Any]]:
