@@ -174,7 +174,7 @@ def _boxes(
     samples = mesh.samples(np.where(ignored, np.float32(np.nan), image), samples_across)
     level = smoothed(lowest_mode(samples, ROUNDING_SIGMA)[0])
     # Once more about the interpolated level: a slope within a box is neither noise nor light.
-    slope = mesh.samples(mesh.upsample(level), samples_across)
+    slope = mesh.samples_of(level, samples_across)
     correction, noise = lowest_mode(samples - slope, ROUNDING_SIGMA)
     level = smoothed(_without_lit_boxes(level + correction, noise))
     return mesh, level, np.maximum(smoothed(noise), np.float32(ROUNDING_SIGMA))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -81,10 +82,23 @@ class Mesh:
         Slopes go on beyond the outermost centres. Boxes that are nowhere negative give pixels
         that are nowhere negative.
         """
-        size = ((self.cols + 2) * self.box_w, (self.rows + 2) * self.box_h)
-        full = cv2.resize(_extended(boxes), size, interpolation=cv2.INTER_CUBIC)
         (h, w), top, left = self.shape, self.top + self.box_h, self.left + self.box_w
-        return np.maximum(full[top : top + h, left : left + w], min(float(boxes.min()), 0.0))
+        down = _cubic_weights(self.rows, self.box_h)[top : top + h]
+        across = _cubic_weights(self.cols, self.box_w)[left : left + w]
+        return _interpolated(boxes, down, across)
+
+    def samples_of(self, boxes: FloatImage, across: int = SAMPLES_ACROSS_BOX) -> FloatImage:
+        """`samples` of what `upsample` makes of some boxes; beyond the image it goes on.
+
+        Shape (rows, cols, n).
+        """
+        grid = _interpolated(
+            boxes,
+            _sampled(_cubic_weights(self.rows, self.box_h), self.box_h, across),
+            _sampled(_cubic_weights(self.cols, self.box_w), self.box_w, across),
+        )
+        by_box = grid.reshape(self.rows, -1, self.cols, grid.shape[1] // self.cols)
+        return by_box.transpose(0, 2, 1, 3).reshape(self.rows, self.cols, -1)
 
     def at(self, boxes: FloatImage, row: IndexArray, col: IndexArray) -> FloatArray:
         """Linear interpolation between the centres of the boxes, at some pixels."""
@@ -166,6 +180,27 @@ def filled(boxes: FloatImage) -> FloatImage:
         ready = holes & (counts > 0.5)
         full[ready] = sums[ready] / counts[ready]
     return full
+
+
+@lru_cache(maxsize=64)
+def _cubic_weights(count: int, size: int) -> FloatImage:
+    """Share of each of count + 2 boxes in each of their pixels, bicubic, along one axis."""
+    boxes = count + 2
+    unit = np.eye(boxes, dtype=np.float32)
+    return np.asarray(cv2.resize(unit, (boxes, boxes * size), interpolation=cv2.INTER_CUBIC))
+
+
+def _sampled(weights: FloatImage, size: int, across: int) -> FloatImage:
+    """Rows of weights that `Mesh.samples` takes, without those of the extension."""
+    step = max(1, size // across)
+    inner = weights[size:-size].reshape(-1, size, weights.shape[1])
+    return inner[:, step // 2 :: step].reshape(-1, weights.shape[1])
+
+
+def _interpolated(boxes: FloatImage, down: FloatImage, across: FloatImage) -> FloatImage:
+    """Boxes under the weights of rows and of columns."""
+    full = down @ _extended(boxes) @ across.T
+    return np.maximum(full, np.float32(min(float(boxes.min()), 0.0)), out=full)
 
 
 def _extended(boxes: FloatImage) -> FloatImage:

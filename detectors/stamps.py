@@ -57,6 +57,6 @@ def sum_of_stamps(
     rows, cols = row[:, None] + offsets, col[:, None] + offsets
     inside = ((rows >= 0) & (rows < h))[:, :, None] & ((cols >= 0) & (cols < w))[:, None, :]
     index = np.clip(rows, 0, h - 1)[:, :, None] * w + np.clip(cols, 0, w - 1)[:, None, :]
-    weights = np.where(inside, stamps, 0.0)
-    total = np.bincount(index.ravel(), weights=weights.ravel(), minlength=h * w)
-    return total.reshape(h, w).astype(np.float32)
+    total = np.zeros(h * w, np.float32)
+    np.add.at(total, index.ravel(), np.where(inside, stamps, np.float32(0.0)).ravel())
+    return total.reshape(h, w)

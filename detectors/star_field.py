@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from detectors.background import diffuse_level
 from detectors.blob_peaks import prominence
 from detectors.point_spread import FWHM_PER_SIGMA, PointSpread
 from detectors.star_fit import FittedStars, draw_stars, fit_stars
@@ -32,11 +33,10 @@ FloatImage = NDArray[np.float32]
 BoolImage = NDArray[np.bool_]
 IndexArray = NDArray[np.intp]
 
+LEVEL_SAMPLES_ACROSS = 16  # 256 of a box: its level is good to 0.08 sigma, and fits have their own
 WIDTH_SNR = 12.0  # stars that tell the width
 ALONG_TRAIL, ACROSS_TRAIL_SIGMAS = 0.35, 1.5
 TWICE_SIGMAS = 1.2  # two fits nearer than this are one star
-# What the subtraction of a star may leave of it is no star
-LEFT_OVER = 0.3
 WORST_MISFIT = 4.0
 PROMINENCE = 0.4
 # Log-likelihood by which a single pixel, or a pair, must explain the light better than a star
@@ -52,9 +52,10 @@ ROUNDING_SAMPLES = 20_000
 CLIPPED_BLACK_SHARE = 0.05
 
 
-def rounding_noise(values: FloatImage) -> float:
+def rounding_noise(image: FloatImage, ignored: BoolImage) -> float:
     """Noise of rounding to the finest step that the dark half of some pixels shows."""
-    sample = values[:: max(1, values.size // ROUNDING_SAMPLES)]
+    step = max(1, np.count_nonzero(~ignored) // ROUNDING_SAMPLES)
+    sample = image.ravel()[np.flatnonzero(~ignored)[::step]]
     dark = np.unique(sample[sample <= np.median(sample)])
     steps = np.diff(dark)
     step = float(steps.min()) if steps.size else 1.0 / 255.0 / 12.92
@@ -66,31 +67,41 @@ class StarField:
     """A frame without its large-scale background, and what is known of its pixels."""
 
     frame: StarFrame
+    stable: FloatImage  # stabilised light above the background
     stable_level: FloatImage
     least_noise: float
+
+    @classmethod
+    def of(cls, frame: StarFrame, background_scale_px: float) -> StarField:
+        """A frame less the light in boxes of that size."""
+        stable = stabilised(frame.light)
+        level = diffuse_level(
+            stable,
+            scale_px=background_scale_px,
+            mask=frame.ignored if frame.ignored.any() else None,
+            samples_across=LEVEL_SAMPLES_ACROSS,
+        )
+        least = rounding_noise(stable, frame.ignored)
+        above = cv2.subtract(stable, level)
+        above[frame.ignored] = 0.0
+        return cls(frame=frame, stable=np.asarray(above), stable_level=level, least_noise=least)
 
     def filtered(self, psf: PointSpread) -> Filtered:
         """The frame under the matched filter of stars of that look."""
         return filtered(
-            self._stable(self.frame.light),
+            self.stable,
             psf,
             self.frame.ignored,
             least_noise=self.least_noise,
             black_clipped=self.black_clipped,
         )
 
-    def _stable(self, light: FloatImage) -> FloatImage:
-        """Stabilised light above the background."""
-        stable = stabilised(light) - self.stable_level
-        if self.frame.ignored.any():
-            stable[self.frame.ignored] = 0.0
-        return stable
-
     @cached_property
     def black_clipped(self) -> bool:
         """Whether many pixels are as dark as any can be."""
-        seen = self.frame.light[~self.frame.ignored]
-        return bool(np.mean(seen <= seen.min()) > CLIPPED_BLACK_SHARE)
+        seen = ~self.frame.ignored
+        black = (self.frame.light <= self.frame.darkest) & seen
+        return np.count_nonzero(black) > CLIPPED_BLACK_SHARE * np.count_nonzero(seen)
 
     @cached_property
     def above(self) -> FloatImage:
@@ -119,14 +130,13 @@ class StarField:
         x, y = self._with_clipped(col[:max_stars].astype(float), row[:max_stars].astype(float))
         stars = self._fitted(seen, psf, x, y)
         sharp = _sharp(stars, psf)
-        rest, usable = self._without(stars.select(sharp))
+        hot = stars.select(sharp)
         stars = stars.select((~sharp & stars.settled) | self._clipped_at(stars))
-        drawn = draw_stars(self.frame.light.shape, stars.x, stars.y, stars.flux, psf)
-        answer, _ = filter_answer(self._stable(rest - drawn), psf)
-        doubt = np.float32(LEFT_OVER) * np.abs(seen.response - answer)
-        left = Filtered(response=answer, noise=np.hypot(seen.noise, doubt), gain=seen.gain)
-        allowed = usable & self._away_from_clipped(psf)
-        row, col = _not_on_ridges(left, psf, *peaks(left, min_snr, allowed))
+        answer, _ = filter_answer(self._without(stars, hot, psf), psf)
+        left = replace(seen, response=answer)
+        allowed = self._away_from_clipped(psf)
+        allowed[self._around(hot)] = False
+        row, col = _not_on_ridges(left, psf, *peaks(left, min_snr, allowed, seen.response))
         room = max(0, max_stars - len(stars))
         if row.size == 0 or room == 0:
             return stars
@@ -147,13 +157,24 @@ class StarField:
             self.above, self.frame.usable, x, y, psf=psf, noise=noise, gain=noise**2 / level
         )
 
-    def _without(self, sharp: FittedStars) -> tuple[FloatImage, BoolImage]:
-        """The light with the background in place of hot pixels, and what of it is usable."""
-        spots = np.zeros(self.frame.light.shape, np.uint8)
-        spots[np.rint(sharp.y).astype(np.intp), np.rint(sharp.x).astype(np.intp)] = 1
-        hidden = cv2.dilate(spots, np.ones((3, 3), np.uint8)) > 0
-        rest = np.where(hidden, self.frame.light - self.above, self.frame.light)
-        return rest, self.frame.usable & ~hidden
+    def _without(self, stars: FittedStars, hot: FittedStars, psf: PointSpread) -> FloatImage:
+        """`stable` without stars and with the background in place of hot pixels."""
+        drawn = draw_stars(self.frame.light.shape, stars.x, stars.y, stars.flux, psf).ravel()
+        where = np.flatnonzero(drawn)
+        rest = self.stable.copy()
+        light = self.frame.light.ravel()[where] - drawn[where]
+        rest.ravel()[where] = stabilised(light) - self.stable_level.ravel()[where]
+        rest[self._around(hot)] = 0.0
+        rest[self.frame.ignored] = 0.0
+        return rest
+
+    def _around(self, hot: FittedStars) -> tuple[IndexArray, IndexArray]:
+        """Rows and columns of the 3 x 3 pixels about hot ones."""
+        h, w = self.frame.light.shape
+        offsets = np.arange(-1, 2)
+        row = np.rint(hot.y).astype(np.intp)[:, None, None] + offsets[:, None]
+        col = np.rint(hot.x).astype(np.intp)[:, None, None] + offsets
+        return np.clip(row, 0, h - 1), np.clip(col, 0, w - 1)
 
     def _with_clipped(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Peaks and one place for each clipped area, its middle."""
@@ -179,7 +200,7 @@ class StarField:
 
     def _away_from_clipped(self, psf: PointSpread) -> BoolImage:
         if not self.frame.clipped.any():
-            return self.frame.usable
+            return self.frame.usable.copy()
         size = 2 * round(2.0 * psf.fwhm_px) + 1
         near = cv2.dilate(self.frame.clipped.astype(np.uint8), np.ones((size, size), np.uint8))
         return self.frame.usable & (near == 0)

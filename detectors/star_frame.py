@@ -82,7 +82,13 @@ class StarFrame:
         """Whether nothing can be found: too small, all ignored, or all equal."""
         if min(self.light.shape) < SHORTEST_SIDE_PX or self.ignored.all():
             return True
-        return bool(np.ptp(self.light[~self.ignored]) == 0.0)
+        brightest = np.max(self.light, initial=-np.inf, where=~self.ignored)
+        return bool(brightest == self.darkest)
+
+    @cached_property
+    def darkest(self) -> float:
+        """Light of the darkest pixel that is not ignored."""
+        return float(np.min(self.light, initial=np.inf, where=~self.ignored))
 
     def background(self, scale_px: float) -> Background:
         """Diffuse light in boxes of that size, and the noise about it."""

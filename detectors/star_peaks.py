@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.background import RING
 from detectors.mesh import (
     FloatArray,
     FloatImage,
@@ -37,6 +38,7 @@ TAIL_QUANTILES, TAIL_WEIGHT = (0.9, 0.95, 0.98), 0.85
 MOST_TAIL = 2.0  # times the dark side: what is brighter are stars, as in the Milky Way
 MOST_TAIL_OF_TRAILS = 1.1  # trails fill many pixels
 TRAILS_A_BOX = 4.0
+LEFT_OVER = 0.3  # of a star that was taken away
 
 
 def stabilised(light: FloatImage) -> FloatImage:
@@ -45,7 +47,9 @@ def stabilised(light: FloatImage) -> FloatImage:
     Photons' noise grows with the root of the light, and cameras store about the root of it, so
     that noise which is even there is skewed in light. sRGB is linear below 0.0031, and so is this.
     """
-    return np.asarray(cv2.sqrt(np.maximum(light, np.float32(0.0)) + TOE_LIGHT))
+    root = np.maximum(light, np.float32(0.0))
+    root += TOE_LIGHT
+    return np.sqrt(root, out=root)
 
 
 def slope_of_light(stable: FloatArray) -> FloatArray:
@@ -61,23 +65,33 @@ class Filtered:
     ----------
     response : ndarray of float32, shape (h, w)
         The filter's answer, in units of the image.
-    noise : ndarray of float32, shape (h, w)
-        Its sigma between the stars.
+    mesh : Mesh
+        Boxes over the frame.
+    boxes : ndarray of float32, shape (rows, cols)
+        Its sigma between the stars, by box.
     gain : float
         Sigma of the answer to white noise of one per pixel.
     """
 
     response: FloatImage
-    noise: FloatImage
+    mesh: Mesh
+    boxes: FloatImage
     gain: float
 
-    def snr(self) -> FloatImage:
-        """Signal-to-noise ratio of a star at each pixel."""
-        return np.asarray(self.response / self.noise)
+    def noise_at(self, row: IndexArray, col: IndexArray) -> FloatArray:
+        """Sigma of the answer at pixels."""
+        return self.mesh.at(self.boxes, row, col)
 
     def pixel_noise(self, row: IndexArray, col: IndexArray) -> FloatArray:
         """White noise of a pixel that would make the noise of the answer there."""
-        return self.noise[row, col].astype(float) / self.gain
+        return self.noise_at(row, col) / self.gain
+
+    def above(self, snr: float) -> tuple[IndexArray, IndexArray, FloatArray]:
+        """Rows, columns and signal-to-noise ratio of the pixels that exceed one."""
+        row, col = _where_above(self.response, snr * float(self.boxes.min()))
+        ratio = self.response[row, col] / self.noise_at(row, col)
+        keep = ratio > snr
+        return row[keep], col[keep], ratio[keep]
 
 
 def filtered(
@@ -114,7 +128,7 @@ def filtered(
     samples = mesh.samples(known, SAMPLES_ACROSS)
     spread = smoothed(lowest_mode(samples, least_noise * gain)[1])
     tail = smoothed(upper_spread(samples, TAIL_QUANTILES))
-    fine = Mesh.with_scale(image.shape, CLUTTER_BOX_PX)
+    fine = Mesh.with_scale(image.shape, CLUTTER_BOX_PX + TRAILS_A_BOX * length)
     clutter = filled(upper_spread(fine.samples(known, SAMPLES_ACROSS)))
     long_tailed = np.float32(TAIL_WEIGHT) * tail
     if not black_clipped:
@@ -122,24 +136,62 @@ def filtered(
     coarse = np.maximum(spread, long_tailed)
     boxes = cv2.resize(coarse, (fine.cols, fine.rows), interpolation=cv2.INTER_LINEAR)
     boxes = np.maximum(boxes, np.float32(CLUTTER_WEIGHT) * clutter)
-    noise = np.maximum(fine.upsample(boxes), boxes.min())  # cubics fall short beside edges
-    return Filtered(
-        response=response,
-        noise=np.maximum(noise, np.float32(least_noise * gain)),
-        gain=gain,
-    )
+    boxes = np.maximum(boxes, np.float32(least_noise * gain))
+    return Filtered(response=response, mesh=fine, boxes=boxes, gain=gain)
 
 
 def peaks(
-    seen: Filtered, min_snr: float, allowed: NDArray[np.bool_]
+    seen: Filtered,
+    min_snr: float,
+    allowed: NDArray[np.bool_],
+    before: FloatImage | None = None,
 ) -> tuple[IndexArray, IndexArray]:
-    """Rows and columns of the peaks that rise far enough above the noise, the strongest first."""
-    snr = seen.snr()
-    row, col = local_maxima(snr, min_snr)
+    """Rows and columns of the peaks that rise far enough above the noise, the strongest first.
+
+    Parameters
+    ----------
+    seen : Filtered
+    min_snr : float
+    allowed : ndarray of bool, shape (h, w)
+        Where a peak may be.
+    before : ndarray of float32, shape (h, w), optional
+        The answer before stars were taken away: what they may leave counts as noise.
+
+    Returns
+    -------
+    row, col : ndarray of int, shape (N,)
+    """
+    row, col = _maxima(seen.response, min_snr * float(seen.boxes.min()))
     keep = allowed[row, col]
     row, col = row[keep], col[keep]
-    order = np.argsort(-snr[row, col], kind="stable")
+    noise = seen.noise_at(row, col)
+    if before is not None:
+        taken = before[row, col] - seen.response[row, col]
+        noise = np.hypot(noise, LEFT_OVER * taken)
+    snr = seen.response[row, col] / noise
+    order = np.argsort(-snr, kind="stable")
+    order = order[snr[order] > min_snr]
     return row[order], col[order]
+
+
+def _maxima(response: FloatImage, threshold: float) -> tuple[IndexArray, IndexArray]:
+    """As `detectors.scale_space.local_maxima`; soon where few pixels are above the threshold."""
+    row, col = _where_above(response, threshold)
+    if 8 * row.size > response.size:
+        return local_maxima(response, threshold)
+    h, w = response.shape
+    inside = (row > 0) & (row < h - 1) & (col > 0) & (col < w - 1)
+    row, col = row[inside], col[inside]
+    for i, j in RING:
+        keep = response[row, col] >= response[row + i, col + j]
+        row, col = row[keep], col[keep]
+    return row, col
+
+
+def _where_above(image: FloatImage, threshold: float) -> tuple[IndexArray, IndexArray]:
+    """Rows and columns of pixels above a threshold."""
+    row, col = np.divmod(np.flatnonzero(image > np.float32(threshold)), image.shape[1])
+    return row, col
 
 
 def filter_answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, float]:

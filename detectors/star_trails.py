@@ -73,15 +73,14 @@ def common_trail(above: FloatImage, seen: Filtered, usable: BoolImage) -> PointS
 
 def _spots(seen: Filtered) -> tuple[FloatArray, ...] | None:
     """Centre, long and short sigma, and angle of the bright spots; None where there are few."""
-    snr = seen.snr()
-    lit = (snr > SPOT_SNR).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(lit)
-    rows, cols = np.nonzero(lit)
-    if count <= FEWEST_TRAILS or rows.size == 0:
+    rows, cols, strength = seen.above(SPOT_SNR)
+    if rows.size < FEWEST_TRAILS * FEWEST_PIXELS:
         return None
+    lit = np.zeros(seen.response.shape, np.uint8)
+    lit[rows, cols] = 1
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(lit)
     label = labels[rows, cols]
-    strength = snr[rows, cols]
-    brightest = np.zeros(count, np.float32)
+    brightest = np.zeros(count)
     np.maximum.at(brightest, label.astype(np.intp), strength)
     sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
     good = (brightest > BRIGHT_SNR) & (stats[:, cv2.CC_STAT_AREA] >= FEWEST_PIXELS)

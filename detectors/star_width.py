@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.point_spread import PointSpread
+from detectors.point_spread import WING_SIGMAS, PointSpread
 from detectors.stamps import cut_stamps
 from detectors.types import FloatArray
 
@@ -122,12 +122,26 @@ def _best_profile(
     # Stars of equal say beyond a signal-to-noise ratio of some 50: the brightest are not all
     scale = np.hypot(noise, 0.02 * np.abs(data).max(axis=1))
     data = data / scale[:, None].astype(np.float32)
-    for wings in WING_SHARES:
-        for step in SIGMA_STEPS:
-            psf = PointSpread(sigma_px=float(max(NARROWEST_SIGMA_PX, sigma * step)), wings=wings)
-            drawn = psf.draw(x, y, half).reshape(len(stamps), -1)
-            drawn = drawn - drawn.mean(axis=1, keepdims=True)
-            explained = (data * drawn).sum(axis=1) ** 2 / np.square(drawn).sum(axis=1)
-            if explained.sum() > most:
-                best, most = psf, float(explained.sum())
+    for step in SIGMA_STEPS:
+        width = float(max(NARROWEST_SIGMA_PX, sigma * step))
+        core, wide = _centred(x, y, half, width), _centred(x, y, half, WING_SIGMAS * width)
+        # All mixtures of both from the sums of products
+        by_core, by_wide = _dots(data, core), _dots(data, wide)
+        cores, wides, crossed = _dots(core, core), _dots(wide, wide), _dots(core, wide)
+        for wings in WING_SHARES:
+            rest = 1.0 - wings
+            power = rest**2 * cores + 2.0 * rest * wings * crossed + wings**2 * wides
+            explained = float(((rest * by_core + wings * by_wide) ** 2 / power).sum())
+            if explained > most:
+                best, most = PointSpread(sigma_px=width, wings=wings), explained
     return best
+
+
+def _centred(x: FloatArray, y: FloatArray, half: int, sigma: float) -> FloatImage:
+    """Gaussians at places, less their mean, shape (N, pixels)."""
+    drawn = PointSpread(sigma_px=sigma, wings=0.0).draw(x, y, half).reshape(x.size, -1)
+    return np.asarray(drawn - drawn.mean(axis=1, keepdims=True))
+
+
+def _dots(one: FloatImage, other: FloatImage) -> FloatArray:
+    return np.einsum("np,np->n", one, other).astype(float)

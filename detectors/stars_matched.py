@@ -8,14 +8,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.background import diffuse_level
-from detectors.star_field import StarField, rounding_noise
+from detectors.star_field import StarField
 from detectors.star_frame import StarFrame
-from detectors.star_peaks import stabilised
 from detectors.star_types import StarDetections
 from detectors.star_width import USUAL
-
-LEVEL_SAMPLES_ACROSS = 16  # 256 of a box: its level is good to 0.08 sigma, and fits have their own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,14 +66,7 @@ class Matched:
         frame = StarFrame.of(light, mask, saturated)
         if frame.is_blank:
             return StarDetections.empty()
-        stable = stabilised(frame.light)
-        level = diffuse_level(
-            stable,
-            scale_px=self.background_scale_px,
-            mask=frame.ignored,
-            samples_across=LEVEL_SAMPLES_ACROSS,
-        )
-        field = StarField(frame, level, rounding_noise(stable[~frame.ignored]))
+        field = StarField.of(frame, self.background_scale_px)
         psf = field.width(field.filtered(USUAL))
         seen = field.filtered(psf)
         found = field.found(seen, psf, self.min_snr, self.max_stars)
