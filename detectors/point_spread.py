@@ -15,7 +15,8 @@ FWHM_PER_SIGMA = 2.0 * (2.0 * np.log(2.0)) ** 0.5
 # A core and wings twice as wide: what SDSS calls the double Gaussian of its frames; core and wings
 # together follow Moffat profiles of beta 2.5 to 5 to 2 % of the peak
 WING_SIGMAS = 2.0
-TRAIL_STEP_SIGMAS = 1.0  # Gaussians nearer than this along a trail add up to an even line
+# Gaussians nearer than this along a trail add up to an even line: ripples of 2 exp(-2 pi^2 / s^2)
+TRAIL_STEP_SIGMAS = 1.4
 LONGEST_TRAIL_PX = 80.0
 
 
@@ -97,17 +98,27 @@ class PointSpread:
 
     def _gaussians(self) -> tuple[NDArray[np.float32], FloatArray, FloatArray]:
         """Share, sigma and offset (x, y) of all Gaussians, shapes (K,), (K,), (K, 2)."""
-        layers = self._layers()
-        steps = 1 + int(np.ceil(self.trail_length_px / (TRAIL_STEP_SIGMAS * self.sigma_px)))
-        along = (np.arange(steps) + 0.5) / steps - 0.5
-        offset = np.tile(along[:, None] * np.array(self.trail_px), (len(layers), 1))
-        weights = np.repeat([share / steps for share, _ in layers], steps).astype(np.float32)
-        return weights, np.repeat([sigma for _, sigma in layers], steps), offset
+        weights, sigmas, offsets = [], [], []
+        for share, sigma in self._layers():
+            along = _along_trail(self.trail_length_px / sigma)
+            weights += [share / along.size] * along.size
+            sigmas += [sigma] * along.size
+            offsets.append(along[:, None] * np.array(self.trail_px))
+        return np.array(weights, np.float32), np.array(sigmas), np.concatenate(offsets)
 
     def _layers(self) -> tuple[tuple[float, float], ...]:
         """Share and sigma of the Gaussians of a point."""
         core = (1.0 - self.wings, self.sigma_px)
         return (core, (self.wings, WING_SIGMAS * self.sigma_px)) if self.wings else (core,)
+
+
+def _along_trail(length_sigmas: float) -> FloatArray:
+    """Where along a trail its Gaussians lie, -0.5 to 0.5; of the variance that an even line has."""
+    if length_sigmas == 0.0:
+        return np.zeros(1)
+    steps = 1 + int(np.ceil(length_sigmas / TRAIL_STEP_SIGMAS))
+    middles = (np.arange(steps) + 0.5) / steps - 0.5
+    return np.asarray(middles / (1.0 - 1.0 / steps**2) ** 0.5)
 
 
 def _edges(place: FloatArray, offset: FloatArray, sigma: FloatArray, half: int) -> FloatImage:

@@ -34,6 +34,16 @@ def cut_stamps(
     return np.asarray(image.ravel()[rows[:, :, None] * w + cols[:, None, :]])
 
 
+def inside_image(
+    shape: tuple[int, ...], row: IndexArray, col: IndexArray, half: int
+) -> NDArray[np.bool_]:
+    """Which pixels of squares around pixels lie in the image, shape (N, 2 half + 1, 2 half + 1)."""
+    h, w = shape
+    offsets = np.arange(-half, half + 1)
+    rows, cols = row[:, None] + offsets, col[:, None] + offsets
+    return ((rows >= 0) & (rows < h))[:, :, None] & ((cols >= 0) & (cols < w))[:, None, :]
+
+
 def sum_of_stamps(
     shape: tuple[int, ...], row: IndexArray, col: IndexArray, stamps: FloatImage
 ) -> FloatImage:
@@ -55,7 +65,7 @@ def sum_of_stamps(
     half = stamps.shape[1] // 2
     offsets = np.arange(-half, half + 1)
     rows, cols = row[:, None] + offsets, col[:, None] + offsets
-    inside = ((rows >= 0) & (rows < h))[:, :, None] & ((cols >= 0) & (cols < w))[:, None, :]
+    inside = inside_image(shape, row, col, half)
     index = np.clip(rows, 0, h - 1)[:, :, None] * w + np.clip(cols, 0, w - 1)[:, None, :]
     total = np.zeros(h * w, np.float32)
     np.add.at(total, index.ravel(), np.where(inside, stamps, np.float32(0.0)).ravel())

@@ -37,6 +37,7 @@ LEVEL_SAMPLES_ACROSS = 16  # 256 of a box: its level is good to 0.08 sigma, and 
 WIDTH_SNR = 12.0  # stars that tell the width
 ALONG_TRAIL, ACROSS_TRAIL_SIGMAS = 0.35, 1.5
 TWICE_SIGMAS = 1.2  # two fits nearer than this are one star
+NEAR_STAMPS = 2.0  # stars within so many half stamps of what was found later are fitted again
 WORST_MISFIT = 4.0
 PROMINENCE = 0.4
 # Log-likelihood by which a single pixel, or a pair, must explain the light better than a star
@@ -100,8 +101,8 @@ class StarField:
     def black_clipped(self) -> bool:
         """Whether many pixels are as dark as any can be."""
         seen = ~self.frame.ignored
-        black = (self.frame.light <= self.frame.darkest) & seen
-        return np.count_nonzero(black) > CLIPPED_BLACK_SHARE * np.count_nonzero(seen)
+        black = np.count_nonzero((self.frame.light <= self.frame.darkest) & seen)
+        return bool(black > CLIPPED_BLACK_SHARE * np.count_nonzero(seen))
 
     @cached_property
     def above(self) -> FloatImage:
@@ -130,8 +131,8 @@ class StarField:
         x, y = self._with_clipped(col[:max_stars].astype(float), row[:max_stars].astype(float))
         stars = self._fitted(seen, psf, x, y)
         sharp = _sharp(stars, psf)
-        hot = stars.select(sharp)
-        stars = stars.select((~sharp & stars.settled) | self._clipped_at(stars))
+        keep = (~sharp & stars.settled) | self._clipped_at(stars)
+        hot, dropped, stars = stars.select(sharp), stars.select(~keep), stars.select(keep)
         answer, _ = filter_answer(self._without(stars, hot, psf), psf)
         left = replace(seen, response=answer)
         allowed = self._away_from_clipped(psf)
@@ -140,12 +141,25 @@ class StarField:
         room = max(0, max_stars - len(stars))
         if row.size == 0 or room == 0:
             return stars
-        more_x, more_y = col[:room].astype(float), row[:room].astype(float)
-        return self._fitted(seen, psf, np.append(stars.x, more_x), np.append(stars.y, more_y))
+        more = np.column_stack([col[:room], row[:room]]).astype(float)
+        places = np.column_stack([stars.x, stars.y])
+        changed = np.concatenate([more, np.column_stack([dropped.x, dropped.y])])
+        gap, _ = cKDTree(changed).query(places)
+        near = gap < NEAR_STAMPS * psf.half_stamp_px
+        x, y = np.concatenate([places[near], more]).T
+        return stars.select(~near).and_then(
+            self._fitted(seen, psf, x, y, beside=stars.select(~near))
+        )
 
     def _fitted(
-        self, seen: Filtered, psf: PointSpread, x: FloatArray, y: FloatArray
+        self,
+        seen: Filtered,
+        psf: PointSpread,
+        x: FloatArray,
+        y: FloatArray,
+        beside: FittedStars | None = None,
     ) -> FittedStars:
+        """Stars fitted from first guesses; those beside them stay as they were."""
         row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
         row = np.clip(row, 0, self.above.shape[0] - 1)
         col = np.clip(col, 0, self.above.shape[1] - 1)
@@ -153,9 +167,10 @@ class StarField:
         level = self.stable_level[row, col].astype(float) ** 2 - float(TOE_LIGHT)
         level = np.maximum(level, DARKEST_LEVEL_SIGMAS * noise)
         level[level == 0.0] = np.inf  # no light and no noise around: no noise of the light either
-        return fit_stars(
-            self.above, self.frame.usable, x, y, psf=psf, noise=noise, gain=noise**2 / level
-        )
+        image, gain = self.above, noise**2 / level
+        if beside is not None:
+            image = image - draw_stars(image.shape, beside.x, beside.y, beside.flux, psf)
+        return fit_stars(image, self.frame.usable, x, y, psf=psf, noise=noise, gain=gain)
 
     def _without(self, stars: FittedStars, hot: FittedStars, psf: PointSpread) -> FloatImage:
         """`stable` without stars and with the background in place of hot pixels."""
