@@ -22,11 +22,16 @@ def add_hot_pixels(
     np.add.at(electrons, (rng.integers(0, h, count), rng.integers(0, w, count)), charge)
 
 
-def add_cosmic_rays(rng: np.random.Generator, electrons: FloatArray, count: int) -> None:
+def add_cosmic_rays(
+    rng: np.random.Generator,
+    electrons: FloatArray,
+    count: int,
+    track_px: tuple[float, float] = TRACK_PX,
+) -> None:
     """Add straight tracks of one pixel's width, as particles leave them; in place."""
     h, w = electrons.shape
     for _ in range(count):
-        length, angle = rng.uniform(*TRACK_PX), rng.uniform(0.0, np.pi)
+        length, angle = rng.uniform(*track_px), rng.uniform(0.0, np.pi)
         steps = np.arange(0.0, length, TRACK_STEP_PX)
         row = np.rint(rng.uniform(0, h) + steps * np.sin(angle)).astype(int)
         col = np.rint(rng.uniform(0, w) + steps * np.cos(angle)).astype(int)
