@@ -201,7 +201,8 @@ def match_streaks(truth: FloatArray, found: FloatArray) -> StreakMatches:
     rms, overlap, beside = np.full(shape, np.inf), np.zeros(shape), np.zeros(shape)
     for i, j in np.argwhere(_may_touch(truth, found)):
         rms[i, j], overlap[i, j], beside[i, j] = line_measures(truth[i], found[j])
-    fits: BoolArray = np.logical_and(rms <= LINE_RMS_PX, overlap >= OVERLAP)
+    fits = np.zeros(shape, bool)
+    fits[(rms <= LINE_RMS_PX) & (overlap >= OVERLAP)] = True
     # More than any sum of fitting pairs costs: a pair more is worth more than nearer ones
     never = 3.0 * (1.0 + min(shape, default=0))
     cost = np.full(shape, never)
