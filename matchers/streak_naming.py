@@ -1,0 +1,159 @@
+"""From densities to probabilities: which satellite drew each streak, or one that is not listed.
+
+All streaks of a frame share the error of its clock. For each such error every streak was drawn by
+one of the catalogue's satellites or by something else; what the streaks say of it together weighs
+the errors, and the probabilities are means over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from matchers.streak_evidence import COMPANION_SHARE, Errors, Evidence, Streak, streak_evidence
+
+FloatArray = NDArray[np.float64]
+
+CLOCK_SIGMAS = 4.5
+FEWEST_CLOCKS, MOST_CLOCKS = 31, 601
+CLOCK_STEP_S = 0.01  # at 1 degree a second half an arc minute: a few pixels
+# Things in the sky that no catalogue has: meteors, aircraft, false streaks, a frame; and unlisted
+# satellites (secret, just launched, lost) for each listed one that may be seen
+UNLISTED, UNLISTED_SHARE = 0.1, 0.15
+SHORTEST_PX = 10.0
+CERTAIN = 1.0 - 1e-6  # no probability is 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Naming:
+    """Who may have drawn one streak.
+
+    Attributes
+    ----------
+    evidence : Evidence
+        Of the candidates.
+    probability : ndarray of float64, shape (m,)
+        Of each, most probable first.
+    order : ndarray of int, shape (m,)
+        Their places in the evidence.
+    unlisted : float
+        Probability that none of them drew it.
+    """
+
+    evidence: Evidence
+    probability: FloatArray
+    order: NDArray[np.intp]
+    unlisted: float
+
+
+def name_streaks(
+    streaks: Sequence[Streak],
+    xy: FloatArray,
+    per_sigma: FloatArray,
+    seconds: FloatArray,
+    seen: FloatArray,
+    clock_sigma_s: float,
+    size_px: tuple[int, int],
+    errors: Errors,
+) -> list[Naming]:
+    """Probabilities of all satellites for all streaks of a frame.
+
+    Parameters
+    ----------
+    streaks : sequence of Streak
+    xy, per_sigma, seconds
+        Tracks, as of `matchers.streak_evidence.streak_evidence`.
+    seen : ndarray of float64, shape (n, T)
+        Probability that each satellite is bright enough at each moment of its track.
+    clock_sigma_s : float
+        One sigma of the clock.
+    size_px : tuple of int
+        Width and height of the picture.
+    errors : Errors
+
+    Returns
+    -------
+    list of Naming
+        One for each streak.
+    """
+    clock, log_prior = clock_errors(clock_sigma_s)
+    found = [streak_evidence(one, xy, per_sigma, seconds, clock, errors) for one in streaks]
+    expected = float(seen[:, seen.shape[1] // 2].sum()) if len(seen) else 0.0
+    rate = UNLISTED + UNLISTED_SHARE * expected
+    weighed, others = [], []
+    for streak, evidence in zip(streaks, found, strict=True):
+        step = np.abs(seconds[None, :] - evidence.seconds[:, None]).argmin(axis=1)
+        log_seen = np.log(np.maximum(seen[evidence.rows, step], 1e-12))
+        weighed.append(log_seen[:, None] + evidence.log_density)
+        companions = log_seen + np.log(COMPANION_SHARE) + evidence.log_companion
+        others.append(logsumexp([np.log(rate) + unlisted_density(streak, size_px), *companions]))
+    totals = [
+        logsumexp(np.concatenate([np.full((1, len(clock)), other), one]), axis=0)
+        for one, other in zip(weighed, others, strict=True)
+    ]
+    log_clock = log_prior + np.sum(totals, axis=0) if totals else log_prior
+    log_clock = log_clock - logsumexp(log_clock)
+    namings = []
+    for evidence, one, total in zip(found, weighed, totals, strict=True):
+        each = np.exp(logsumexp(one - total + log_clock, axis=1))
+        rows, first = np.unique(evidence.rows, return_inverse=True)
+        if len(rows) < len(each):  # both directions of one satellite
+            summed = np.bincount(first, each)
+            best = np.array([np.flatnonzero(first == k)[each[first == k].argmax()] for k in range(len(rows))])
+        else:
+            summed, best = each, np.arange(len(each))
+        order = np.argsort(-summed, kind="stable")
+        namings.append(
+            Naming(
+                evidence=evidence,
+                probability=np.minimum(summed[order], CERTAIN),
+                order=best[order],
+                unlisted=float(np.clip(1.0 - summed.sum(), 1.0 - CERTAIN, CERTAIN)),
+            )
+        )
+    return namings
+
+
+def clock_errors(sigma_s: float) -> tuple[FloatArray, FloatArray]:
+    """Errors of a clock worth looking at, and the logarithms of their normal probabilities."""
+    if sigma_s <= 0.0:
+        return np.zeros(1), np.zeros(1)
+    reach = CLOCK_SIGMAS * sigma_s
+    count = int(np.clip(np.ceil(2.0 * reach / CLOCK_STEP_S), FEWEST_CLOCKS, MOST_CLOCKS)) | 1
+    clock = np.linspace(-reach, reach, count)
+    log_prior = -0.5 * (clock / sigma_s) ** 2
+    return clock, log_prior - logsumexp(log_prior)
+
+
+def unlisted_density(streak: Streak, size_px: tuple[int, int]) -> float:
+    """Logarithm of the density of streaks of things that are in no catalogue.
+
+    Lines that cross a convex picture have the measure of its perimeter; two ends' offsets d1, d2
+    across a line of length L stand for the measure d1 d2 / L. Along the line, ends lie anywhere,
+    and lengths are equally frequent in each octave.
+
+    Parameters
+    ----------
+    streak : Streak
+    size_px : tuple of int
+
+    Returns
+    -------
+    float
+        Per pixel for each number of the streak that counts.
+    """
+    width, height = size_px
+    length = max(float(np.hypot(*(streak.ends[0, 1] - streak.ends[0, 0]))), 1.0)
+    diagonal = float(np.hypot(width, height))
+    log_density = -np.log(length * 2.0 * (width + height))
+    free = 2 - sum(streak.cut)
+    if free == 1:
+        log_density -= np.log(diagonal)
+    elif free == 2:
+        octaves = np.log(max(diagonal / SHORTEST_PX, np.e))
+        log_density -= np.log(diagonal * max(length, SHORTEST_PX) * octaves)
+    return float(log_density)

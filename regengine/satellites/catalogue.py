@@ -1,0 +1,179 @@
+"""A catalogue of satellites: thousands of element sets in one file, and the best of each for a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.earth_rotation import days_since_j2000, utc_of
+from regengine.errors import EphemerisError
+from regengine.tle import COST_OF_AGE_BEFORE
+from regengine.tle_text import LINE_LENGTH, TlePair, check_pairs, pair_lines, read_tle_text
+
+if TYPE_CHECKING:
+    from sgp4.api import Satrec
+
+FloatArray = NDArray[np.float64]
+
+# Drag has taken a low satellite hundreds of kilometres along its orbit by then: no streak of one
+# frame tells it from others (docs/methods/satellites.md)
+OLDEST_DAYS = 14.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SatelliteCatalogue:
+    """The usable element sets of a file.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    pairs : tuple of TlePair
+        The lines of each set.
+    epoch_days : ndarray of float64, shape (n,)
+        Their epochs, days since 2000-01-01 12:00 UTC.
+    numbers : ndarray of str, shape (n,)
+        Their catalogue numbers.
+    skipped : int
+        How many sets were damaged and left out.
+    """
+
+    path: Path
+    pairs: tuple[TlePair, ...] = field(repr=False)
+    epoch_days: FloatArray = field(repr=False)
+    numbers: NDArray[np.str_] = field(repr=False)
+    skipped: int = 0
+
+    def at(self, time_utc: datetime) -> Satellites:
+        """One set of each satellite, the best for a time; those too old are left out.
+
+        Raises
+        ------
+        EphemerisError
+            If all sets are too far from the time.
+        """
+        age = days_since_j2000(time_utc) - self.epoch_days
+        cost = np.where(age > 0.0, COST_OF_AGE_BEFORE * age, -age)
+        order = np.lexsort([cost, self.numbers])
+        first = np.ones(len(order), bool)
+        first[1:] = self.numbers[order][1:] != self.numbers[order][:-1]
+        best = np.sort(order[first])
+        fresh = best[np.abs(age[best]) <= OLDEST_DAYS]
+        if not fresh.size:
+            nearest = int(np.argmin(np.abs(age)))
+            raise EphemerisError(
+                f"{self.path}: the element set nearest to the photo is "
+                f"{abs(age[nearest]):.0f} days away "
+                f"({utc_of(self.epoch_days[nearest]):%Y-%m-%d}), and after {OLDEST_DAYS:.0f} days "
+                "satellites are no longer where it says: take a catalogue of the photo's date.",
+                code="tle_stale",
+            )
+        return _satellites(self, fresh, age, stale=int(best.size - fresh.size))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Satellites:
+    """One element set of each satellite, ready for SGP4.
+
+    Attributes
+    ----------
+    records : tuple of Satrec
+        SGP4's own, n of them.
+    names : tuple of (str or None)
+        What stands above the lines.
+    numbers : tuple of str
+        Catalogue numbers.
+    age_h : ndarray of float64, shape (n,)
+        Time of the photo minus epoch, hours.
+    perigee_km : ndarray of float64, shape (n,)
+        Height of the orbit's lowest point over the equator's radius.
+    skipped : int
+        Sets left out because they are damaged, or SGP4 refuses them.
+    stale : int
+        Satellites left out because their sets are too old.
+    """
+
+    records: tuple[Satrec, ...] = field(repr=False)
+    names: tuple[str | None, ...] = field(repr=False)
+    numbers: tuple[str, ...] = field(repr=False)
+    age_h: FloatArray
+    perigee_km: FloatArray
+    skipped: int = 0
+    stale: int = 0
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+
+def load_catalogue(path: str | Path) -> SatelliteCatalogue:
+    """Read a catalogue of two- or three-line element sets.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file. Satellites may have several sets.
+
+    Returns
+    -------
+    SatelliteCatalogue
+        Sets with a line missing or cut, a wrong checksum or a field that is no number are left
+        out and counted.
+
+    Raises
+    ------
+    EphemerisError
+        If the file cannot be read or holds no usable set.
+    """
+    file = Path(path)
+    pairs, lone = pair_lines(read_tle_text(file))
+    good, epoch_days, wrong = check_pairs(pairs)
+    if not good:
+        reasons = [one.reason for one in sorted([*lone, *wrong], key=lambda one: one.line_number)]
+        what = f"no usable element set, {reasons[0]}" if reasons else "holds no element set"
+        raise EphemerisError(
+            f"{file}: {what}: download the catalogue again, as two- or three-line elements (TLE)."
+        )
+    return SatelliteCatalogue(
+        path=file,
+        pairs=tuple(good),
+        epoch_days=epoch_days,
+        numbers=np.array([pair.satellite for pair in good]),
+        skipped=len(lone) + len(wrong),
+    )
+
+
+def _satellites(
+    catalogue: SatelliteCatalogue, rows: Sequence[int] | NDArray[np.intp], age: FloatArray, stale: int
+) -> Satellites:
+    from sgp4.api import WGS72, Satrec
+
+    records, kept = [], []
+    for row in rows:
+        pair = catalogue.pairs[row]
+        try:
+            record = Satrec.twoline2rv(pair.line1[:LINE_LENGTH], pair.line2[:LINE_LENGTH], WGS72)
+        except ValueError:
+            continue
+        if record.error == 0:
+            records.append(record)
+            kept.append(int(row))
+    if not kept:
+        raise EphemerisError(
+            f"{catalogue.path}: SGP4 refuses every element set: download the catalogue again."
+        )
+    radius = records[0].radiusearthkm
+    return Satellites(
+        records=tuple(records),
+        names=tuple(catalogue.pairs[row].name for row in kept),
+        numbers=tuple(catalogue.pairs[row].satellite for row in kept),
+        age_h=24.0 * age[kept],
+        perigee_km=np.array([radius * record.altp for record in records]),
+        skipped=catalogue.skipped + len(rows) - len(kept),
+        stale=stale,
+    )
