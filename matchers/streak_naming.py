@@ -19,8 +19,8 @@ from matchers.streak_evidence import COMPANION_SHARE, Errors, Evidence, Streak, 
 FloatArray = NDArray[np.float64]
 
 CLOCK_SIGMAS = 4.5
-FEWEST_CLOCKS, MOST_CLOCKS = 31, 601
-CLOCK_STEP_S = 0.01  # at 1 degree a second half an arc minute: a few pixels
+FEWEST_CLOCKS, MOST_CLOCKS = 31, 6001
+CLOCK_STEP_S = 0.02  # 150 m of a low orbit, a quarter of what element sets are good to
 # Things in the sky that no catalogue has: meteors, aircraft, false streaks, a frame; and unlisted
 # satellites (secret, just launched, lost) for each listed one that may be seen
 UNLISTED, UNLISTED_SHARE = 0.1, 0.15

@@ -31,12 +31,12 @@ SHELLS = (
     ("GLOBALSTAR", 52.0, 1414.0, 8, 6, 6.0),
     ("IRIDIUM", 86.4, 780.0, 6, 11, 6.0),
 )
-# (name, inclination, height, satellites, seconds from one to the next, magnitude)
+# Inclination, height, satellites, seconds from one to the next, magnitude
 TRAINS = (
-    ("STARLINK", 53.05, 300.0, 22, 1.2, 4.5),
-    ("STARLINK", 53.05, 330.0, 22, 3.0, 4.8),
-    ("STARLINK", 43.0, 350.0, 28, 6.0, 5.0),
-    ("STARLINK", 43.0, 360.0, 28, 12.0, 5.2),
+    (53.05, 300.0, 22, 1.2, 4.5),
+    (53.05, 330.0, 22, 3.0, 4.8),
+    (43.0, 350.0, 28, 6.0, 5.0),
+    (43.0, 360.0, 28, 12.0, 5.2),
 )
 # Kind: share of the rest, heights, inclinations, greatest eccentricity, magnitude and its scatter
 REST = (
@@ -49,6 +49,7 @@ REST = (
     ("NAV", 0.02, (19100.0, 23200.0), (54.0, 65.0), 0.005, 5.0, 0.7),
     ("DEB", 0.50, (450.0, 1500.0), (65.0, 99.5), 0.02, 10.0, 1.3),
 )
+TRAIN = "STARLINK-T"
 AGE_DAYS = 2.0
 # Errors along the track: at the epoch, a day, a day squared at 400 km; Student's t of four degrees
 ALONG_KM, ALONG_A_DAY_KM, DRAG_A_DAY2_KM, DRAG_SCALE_KM, FREEDOM = 0.4, 0.7, 2.5, 55.0, 4.0
@@ -74,6 +75,8 @@ class SimulatedSky:
         Of the sets.
     magnitude : ndarray of float64, shape (n,)
         At 1,000 km in full light.
+    trains : ndarray of int, shape (k,)
+        Rows of the satellites that fly one close behind the other.
     """
 
     time_utc: datetime
@@ -83,6 +86,7 @@ class SimulatedSky:
     lines: tuple[tuple[str, str], ...]
     age_days: FloatArray
     magnitude: FloatArray
+    trains: NDArray[np.intp]
 
     def text(self, listed: NDArray[np.bool_] | None = None, *, with_names: bool = True) -> str:
         """The catalogue's file, of all satellites or some."""
@@ -131,6 +135,7 @@ def simulate_satellites(
         lines=tuple(lines),
         age_days=age_days,
         magnitude=magnitude,
+        trains=np.flatnonzero([kind == TRAIN for kind in kinds]),
     )
 
 
@@ -199,10 +204,10 @@ def _population(
             np.abs(rng.normal(0.0, 1e-4, n)),
             magnitude + rng.normal(0.0, 0.6, n),
         )
-    for kind, inclination, height, each, apart_s, magnitude in TRAINS:
+    for inclination, height, each, apart_s, magnitude in TRAINS:
         rate = 360.0 / 5500.0
         add(
-            kind,
+            TRAIN,
             inclination + rng.normal(0.0, 0.002, each),
             rng.uniform(0, 360) + rng.normal(0.0, 0.01, each),
             rng.uniform(0, 360) + rate * apart_s * (np.arange(each) + rng.normal(0, 0.1, each)),
@@ -244,7 +249,7 @@ def _errors(
     n = len(kinds)
     axis = (GRAVITY_KM3_S2 * (86400.0 / (2.0 * np.pi * elements[:, 5])) ** 2) ** (1.0 / 3.0)
     height = axis * (1.0 - elements[:, 4]) - EARTH_KM
-    constellation = np.array([kind in ("STARLINK", "ONEWEB") for kind in kinds])
+    constellation = np.array([kind in ("STARLINK", TRAIN, "ONEWEB") for kind in kinds])
     drag = np.minimum(np.exp((400.0 - height) / DRAG_SCALE_KM), 20.0)
     grown = np.hypot(ALONG_A_DAY_KM * age_days, DRAG_A_DAY2_KM * drag * age_days**2)
     manoeuvred = rng.random(n) < np.where(constellation, MANOEUVRED_CONSTELLATION, MANOEUVRED)

@@ -21,7 +21,7 @@ FloatArray = NDArray[np.float64]
 LIGHT_KM_S, EARTH_KM = 299792.458, 6378.137
 JD_UNIX, STEPS = 2440587.5, 41
 SHORTEST_PX = 15.0
-SMEARED = 0.2  # a satellite's light is spread along its streak: faint ones are lost
+ATTACHED_KM = 20.0  # the camera's own satellite
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,10 +80,10 @@ def true_streaks(sky: SimulatedSky, frame: SkyFrame) -> list[TrueStreak]:
     # Directions between the five moments: a parabola through three of them is good to 1e-7
     path = _between(direction, few, STEPS)
     x, y = project(frame, path)
-    lit = _lit(seen[2][2], middle)
+    lit = sunlit(seen[2][2], middle)
     range_km = seen[2][1]
     magnitude = sky.magnitude[rows] + 5.0 * np.log10(range_km / 1000.0)
-    bright = (magnitude < frame.limit_mag) & lit & (range_km > 20.0)
+    bright = (magnitude < frame.limit_mag) & lit
     found = []
     for k in np.flatnonzero(bright):
         streak = _clipped(x[k], y[k], frame, int(rows[k]))
@@ -108,7 +108,7 @@ def project(frame: SkyFrame, vectors: FloatArray) -> tuple[FloatArray, FloatArra
 def observer_teme(sky: SimulatedSky, frame: SkyFrame, time: datetime) -> FloatArray:
     """Where the camera is along SGP4's axes, kilometres."""
     if frame.station is not None:
-        return _states(sky, np.array([frame.station]), time)[0][0]
+        return true_states(sky, np.array([frame.station]), time)[0][0]
     from astropy import units as u
     from astropy.coordinates import ITRS, TEME, EarthLocation
 
@@ -139,7 +139,7 @@ def _astropy_time(time: datetime) -> Any:
     return Time(time.replace(tzinfo=None), scale="utc")
 
 
-def _states(
+def true_states(
     sky: SimulatedSky, rows: NDArray[np.intp], time: datetime
 ) -> tuple[FloatArray, FloatArray]:
     days = time.timestamp() / 86400.0
@@ -152,15 +152,15 @@ def _states(
 
 def _near(sky: SimulatedSky, frame: SkyFrame, middle: datetime) -> NDArray[np.intp]:
     """Satellites that are in the picture or come into it within the exposure."""
-    position, velocity = _states(sky, np.arange(len(sky.true)), middle)
+    position, velocity = true_states(sky, np.arange(len(sky.true)), middle)
     sight = position - observer_teme(sky, frame, middle)
     range_km = np.linalg.norm(sight, axis=1)
     axis = teme_to_gcrs(middle).T @ frame.matrix[:, 2]
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         angle = np.arccos(np.clip(sight @ axis / range_km, -1.0, 1.0))
         half = np.arctan(0.6 * np.hypot(frame.width_px, frame.height_px) / frame.focal_px)
         reach = np.arcsin(np.minimum(16.0 * (frame.exposure_s + 2.0) / range_km, 1.0))
-        near = np.isfinite(range_km) & (angle < half + reach + 0.02)
+        near = (range_km > ATTACHED_KM) & (angle < half + reach + 0.02)
     return np.flatnonzero(near)
 
 
@@ -171,7 +171,7 @@ def _seen(
     from astropy.coordinates import get_body_barycentric_posvel
 
     observer = observer_teme(sky, frame, time)
-    position, velocity = _states(sky, rows, time)
+    position, velocity = true_states(sky, rows, time)
     delay = np.linalg.norm(position - observer, axis=1) / LIGHT_KM_S
     sight = position - velocity * delay[:, None] - observer
     range_km = np.linalg.norm(sight, axis=1)
@@ -185,12 +185,15 @@ def _seen(
 
 def _hidden(position: FloatArray, observer: FloatArray) -> NDArray[np.bool_]:
     step = position - observer
+    height = float(np.linalg.norm(observer))
+    if height < EARTH_KM + 10.0:
+        return np.asarray(step @ observer < 0.0)
     along = np.clip(-(step @ observer) / np.sum(step**2, axis=1), 0.0, 1.0)
     nearest = np.linalg.norm(observer + along[:, None] * step, axis=1)
-    return np.asarray((along > 0.0) & (nearest < EARTH_KM - 25.0))
+    return np.asarray((along > 0.0) & (nearest < EARTH_KM))
 
 
-def _lit(position: FloatArray, time: datetime) -> NDArray[np.bool_]:
+def sunlit(position: FloatArray, time: datetime) -> NDArray[np.bool_]:
     """Outside the cylinder of the Earth's shadow."""
     from astropy.coordinates import TEME, get_sun
 

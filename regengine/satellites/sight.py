@@ -30,6 +30,9 @@ BoolArray = NDArray[np.bool_]
 
 LIGHT_KM_S = 299792.458
 EARTH_KM = SEMI_MAJOR_M / 1000.0
+# Refraction lifts what is 0.6 degrees below the horizontal plane above it: a line of sight that
+# dips so far passes this much below a site at sea level
+DIP_KM = 0.4
 SUN_RADIUS_RAD = 0.004652  # 696,000 km at one astronomical unit: 16.0 arc minutes
 
 
@@ -133,14 +136,13 @@ def hidden_by_earth(position_km: FloatArray, observer_km: FloatArray) -> BoolArr
     Returns
     -------
     ndarray of bool, shape (...)
-        On the ground: below the horizontal plane, without refraction.
+        On the ground: more than 0.6 degrees below the horizontal plane.
     """
     start, end = _rounded(observer_km), _rounded(position_km)
     step = end - start
     along = -np.sum(start * step, axis=-1) / np.sum(step * step, axis=-1)
     nearest = start + np.clip(along, 0.0, 1.0)[..., None] * step
-    # A site on the ground is a few metres in or out of the ellipsoid: its horizon decides
-    return np.asarray((along > 0.0) & (np.linalg.norm(nearest, axis=-1) < EARTH_KM))
+    return np.asarray((along > 0.0) & (np.linalg.norm(nearest, axis=-1) < EARTH_KM - DIP_KM))
 
 
 def sunlit_share(position_km: ArrayLike, sun_teme: FloatArray) -> FloatArray:

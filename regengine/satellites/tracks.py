@@ -24,11 +24,12 @@ BoolArray = NDArray[np.bool_]
 CULL_STEP_S = 20.0
 MOST_INSTANTS = 24  # of the cull; longer exposures take longer steps
 TRACK_STEP_S = 0.4  # a low satellite moves by half a degree: straight to a thousandth of that
-FEWEST_STEPS, MOST_STEPS = 17, 193
+FEWEST_STEPS, MOST_STEPS = 17, 385
 CLOCK_SIGMAS = 5.0
 ORBIT_SPEED_KM_S = 7.6
 MOST_SLIDE_S = 15.0  # how far ahead or behind satellites are followed, beside the clock
 MARGIN_SIGMAS = 4.0
+ATTACHED_KM = 5.0  # the observer itself, and what is docked to it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -151,11 +152,12 @@ def _near_the_picture(
     speed = np.linalg.norm(velocity - (later - observer), axis=-1)
     reach_km = 0.5 * step_s * speed + MARGIN_SIGMAS * along_km[:, None]
     middle, radius = exposure.cone
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         cosine = np.clip(sight @ (exposure.to_icrs.T @ middle) / range_km, -1.0, 1.0)
         angle = np.arccos(cosine) - radius
         angle -= exposure.exposure_s * float(np.linalg.norm(exposure.turning))
         near = (reach_km >= range_km) | (angle <= np.arcsin(np.minimum(reach_km / range_km, 1.0)))
+        near &= range_km > ATTACHED_KM
     return np.flatnonzero(near.any(axis=1))
 
 

@@ -1,0 +1,166 @@
+"""``regengine satellites``: which satellites cross a photo, and which of them drew its streaks."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from regengine.satellites.observer import GroundSite
+
+EXIT_FRAMES_FAILED = 1
+EXIT_NOT_STARTED = 3
+
+
+class Mount(StrEnum):
+    """How the camera was held."""
+
+    AUTO = "auto"
+    STARS = "stars"
+    STILL = "still"
+
+
+def main(
+    photos: Annotated[list[str], typer.Argument(help="Photos, folders of them, or patterns.")],
+    tle: Annotated[
+        Path, typer.Option(metavar="CATALOGUE", help="Element sets (TLE) of all satellites.")
+    ],
+    time: Annotated[
+        str | None,
+        typer.Option(help="Beginning of the exposure (ISO 8601, UTC); overrides EXIF and header."),
+    ] = None,
+    exposure_s: Annotated[
+        float | None,
+        typer.Option(min=1e-4, max=7200.0, help="Exposure time; overrides EXIF and header."),
+    ] = None,
+    site: Annotated[
+        str | None,
+        typer.Option(metavar="LAT,LON,HEIGHT_M", help="Where the camera stood; degrees, metres."),
+    ] = None,
+    station_tle: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Element sets of the satellite that carried the camera."),
+    ] = None,
+    clock_sigma_s: Annotated[
+        float, typer.Option(min=0.0, max=60.0, help="One sigma of the camera's clock.")
+    ] = 1.0,
+    mount: Annotated[
+        Mount,
+        typer.Option(help="Whether the camera followed the stars or was held still meanwhile."),
+    ] = Mount.AUTO,
+    wcs: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="FITS header of the solved field, for one photo."),
+    ] = None,
+    streaks: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Streaks to name: what detect streaks --json printed."),
+    ] = None,
+    overlay: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Draw a picture per photo.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print NDJSON, a line per photo, instead of CSV.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
+    ] = False,
+) -> None:
+    """Predict which satellites cross photos of the sky, and name their streaks.
+
+    Needs the field (solved from its stars, or --wcs), the time and the place.
+
+    \b
+    Examples:
+      regengine satellites sky.jpg --tle catalogue.txt --site 40.4,-3.7,650
+      regengine satellites iss.jpg --tle catalogue.txt --station-tle iss.txt --streaks streaks.ndjson
+    """
+    import csv
+    import logging
+    import sys
+
+    from regengine.batch.discover import find_photos
+    from regengine.batch.each import each_photo
+    from regengine.batch.logs import configure_logging
+    from regengine.batch.mishaps import Mishap
+    from regengine.batch.progress import progress
+    from regengine.commands.register import nothing_found
+    from regengine.commands.tle import parse_time
+    from regengine.errors import ConfigError
+    from regengine.satellites.catalogue import load_catalogue
+    from regengine.satellites.photo import SatelliteJob, picture_files
+    from regengine.satellites.records import CSV_COLUMNS, csv_rows, json_line
+    from regengine.satellites.streaks import read_streaks
+    from regengine.tle import load_tle_file
+
+    configure_logging(quiet=quiet, as_json=log_json)
+    logger = logging.getLogger("regengine")
+    if site is not None and station_tle is not None:
+        raise ConfigError("--site and --station-tle say two places: give the one that is true.")
+    found = find_photos(photos, exclude=[] if overlay is None else [overlay])
+    if not any(path.exists() for path in found):
+        typer.echo(f"Error: {nothing_found(photos)}", err=True)
+        raise typer.Exit(EXIT_NOT_STARTED)
+    if len(found) > 1 and (wcs is not None or time is not None):
+        raise ConfigError(
+            f"--wcs and --time are those of one photo, and {len(found)} were found: name one."
+        )
+    catalogue = load_catalogue(tle)
+    if catalogue.skipped:
+        logger.warning(
+            "%s: %d damaged element sets are left out of %d.",
+            tle,
+            catalogue.skipped,
+            catalogue.skipped + len(catalogue.pairs),
+        )
+    job = SatelliteJob(
+        catalogue=catalogue,
+        site=None if site is None else parse_site(site),
+        station=None if station_tle is None else load_tle_file(station_tle),
+        time_utc=None if time is None else parse_time(time),
+        exposure_s=exposure_s,
+        clock_sigma_s=clock_sigma_s,
+        mount=str(mount),
+        wcs=wcs,
+        streaks={} if streaks is None else read_streaks(streaks, found),
+        streak_source=streaks,
+        pictures=picture_files(found, overlay),
+    )
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    if not as_json:
+        table.writerow(CSV_COLUMNS)
+    failed = 0
+    with progress(len(found), quiet=quiet, doing="naming") as advance:
+        for _, photo in each_photo(found, job):
+            if isinstance(photo, Mishap):
+                failed += 1
+                logger.error("Error: %s", photo.text)
+            elif as_json:
+                print(json_line(photo), flush=True)
+            else:
+                table.writerows(csv_rows(photo))
+                sys.stdout.flush()
+            advance()
+    if failed:
+        raise typer.Exit(EXIT_FRAMES_FAILED)
+
+
+def parse_site(text: str) -> GroundSite:
+    """A place out of ``LAT,LON`` or ``LAT,LON,HEIGHT_M``."""
+    from regengine.errors import ConfigError
+    from regengine.satellites.observer import GroundSite
+
+    try:
+        values = [float(word) for word in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) not in (2, 3):
+        raise ConfigError(
+            f"--site {text!r} is no place: write latitude, longitude in degrees and height in "
+            "metres, like 40.42,-3.70,650."
+        )
+    return GroundSite(lat=values[0], lon=values[1], height_m=values[2] if len(values) > 2 else 0.0)
