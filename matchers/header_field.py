@@ -60,7 +60,7 @@ class HeaderField:
         axis = np.array([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
         east = np.array([-np.sin(ra), np.cos(ra), 0.0])
         north = np.cross(axis, east)
-        turn = np.radians(self.pole_deg - 180.0)
+        turn = np.radians(180.0 - self.pole_deg)
         return np.stack(
             [
                 np.cos(turn) * east + np.sin(turn) * north,

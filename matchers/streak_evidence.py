@@ -22,9 +22,9 @@ BoolArray = NDArray[np.bool_]
 GATE = 7.0  # sigmas beside the track, of the wide errors: nothing beyond weighs anything
 # An end that is not at the border is that of the exposure, unless the satellite dimmed
 FADED_SHARE = 0.08
-# Satellites that are not in the catalogue fly along with those that are: launched together, they
-# follow one track some minutes apart
-COMPANION_SHARE, COMPANION_SECONDS = 0.05, 300.0
+# Satellites that are not in the catalogue fly along with those that are, launched together: so many
+# of them for each listed one on the track, anywhere on the part of it that was followed
+COMPANION_SHARE = 0.08
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,7 +73,7 @@ class Evidence:
     log_density : ndarray of float64, shape (m, G)
         Natural logarithm, per pixel for each number of the streak that counts.
     log_companion : ndarray of float64, shape (m,)
-        The same for some other satellite on the same track, at any time.
+        The same for some other satellite on the same track, for each second in which it may pass.
     ahead_s : ndarray of float64, shape (m,)
         By how much the satellite is ahead of its prediction, mean of the ends that tell; NaN where
         none does.
@@ -323,7 +323,7 @@ def _companion(
     residual = y[:, used]
     weighted = np.einsum("mu,muv->mv", residual, inverse)
     square = np.sum(weighted * residual, axis=-1)
-    log_density = log_norm - np.log(COMPANION_SECONDS)
+    log_density = log_norm
     for k in range(2):
         if kept[k]:
             log_density = log_density - np.log(speeds[:, k])

@@ -26,6 +26,9 @@ CLOCK_STEP_S = 0.02  # 150 m of a low orbit, a quarter of what element sets are 
 UNLISTED, UNLISTED_SHARE = 0.1, 0.15
 SHORTEST_PX = 10.0
 CERTAIN = 1.0 - 1e-6  # no probability is 1
+# A satellite that tumbles, or a detector that lost the line, leaves two streaks
+BROKEN_SHARE = 0.01
+ROUNDS = 30
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -89,7 +92,8 @@ def name_streaks(
         step = np.abs(seconds[None, :] - evidence.seconds[:, None]).argmin(axis=1)
         log_seen = np.log(np.maximum(seen[evidence.rows, step], 1e-12))
         weighed.append(log_seen[:, None] + evidence.log_density)
-        companions = log_seen + np.log(COMPANION_SHARE) + evidence.log_companion
+        followed_s = float(seconds[-1] - seconds[0])
+        companions = log_seen + np.log(COMPANION_SHARE / followed_s) + evidence.log_companion
         others.append(logsumexp([np.log(rate) + unlisted_density(streak, size_px), *companions]))
     totals = [
         logsumexp(np.concatenate([np.full((1, len(clock)), other), one]), axis=0)
@@ -97,25 +101,61 @@ def name_streaks(
     ]
     log_clock = log_prior + np.sum(totals, axis=0) if totals else log_prior
     log_clock = log_clock - logsumexp(log_clock)
-    namings = []
-    for evidence, one, total in zip(found, weighed, totals, strict=True):
+    shares = np.zeros((len(streaks), len(xy)))
+    for row, (evidence, one, total) in enumerate(zip(found, weighed, totals, strict=True)):
         each = np.exp(logsumexp(one - total + log_clock, axis=1))
-        rows, first = np.unique(evidence.rows, return_inverse=True)
-        if len(rows) < len(each):  # both directions of one satellite
-            summed = np.bincount(first, each)
-            best = np.array([np.flatnonzero(first == k)[each[first == k].argmax()] for k in range(len(rows))])
-        else:
-            summed, best = each, np.arange(len(each))
-        order = np.argsort(-summed, kind="stable")
-        namings.append(
-            Naming(
-                evidence=evidence,
-                probability=np.minimum(summed[order], CERTAIN),
-                order=best[order],
-                unlisted=float(np.clip(1.0 - summed.sum(), 1.0 - CERTAIN, CERTAIN)),
-            )
-        )
-    return namings
+        np.add.at(shares[row], evidence.rows, each)
+    shares = one_streak_each(shares)
+    return [_naming(evidence, share) for evidence, share in zip(found, shares, strict=True)]
+
+
+def one_streak_each(shares: FloatArray) -> FloatArray:
+    """Probabilities once no satellite is taken to have drawn two streaks, but for broken ones.
+
+    Belief propagation between streaks and satellites, whose marginals are close to the exact ones
+    of all joint assignments.
+
+    Parameters
+    ----------
+    shares : ndarray of float64, shape (s, n)
+        Probability of each satellite for each streak by itself; what is missing to 1 is that of
+        none of them.
+
+    Returns
+    -------
+    ndarray of float64, shape (s, n)
+
+    References
+    ----------
+    Williams, J., Lau, R. (2014). Approximate evaluation of marginal association probabilities with
+    belief propagation. IEEE Trans. Aerospace and Electronic Systems 50 (4), 2942-2959.
+    """
+    if len(shares) < 2 or not shares.shape[1]:
+        return shares
+    odds = shares / np.maximum(1.0 - shares.sum(axis=1, keepdims=True), 1.0 - CERTAIN)
+    free = np.ones_like(odds)
+    for _ in range(ROUNDS):
+        weighed = odds * free
+        claim = odds / (1.0 + weighed.sum(axis=1, keepdims=True) - weighed)
+        others = claim.sum(axis=0, keepdims=True) - claim
+        free = (1.0 + BROKEN_SHARE * others) / (1.0 + others)
+    weighed = odds * free
+    return np.asarray(weighed / (1.0 + weighed.sum(axis=1, keepdims=True)))
+
+
+def _naming(evidence: Evidence, share: FloatArray) -> Naming:
+    """The candidates of one streak, each once, in the order in which it probably drew it."""
+    likely = evidence.log_density.max(axis=1, initial=-np.inf)
+    by_density = np.argsort(-likely, kind="stable")
+    _, first = np.unique(evidence.rows[by_density], return_index=True)
+    once = by_density[first]
+    order = once[np.argsort(-share[evidence.rows[once]], kind="stable")]
+    return Naming(
+        evidence=evidence,
+        probability=np.minimum(share[evidence.rows[order]], CERTAIN),
+        order=order,
+        unlisted=float(np.clip(1.0 - share.sum(), 1.0 - CERTAIN, CERTAIN)),
+    )
 
 
 def clock_errors(sigma_s: float) -> tuple[FloatArray, FloatArray]:

@@ -74,7 +74,7 @@ def meet(xy: FloatArray, seconds: FloatArray, place: FloatArray) -> Meeting:
     first, last = best == 0, best == xy.shape[1] - 2
     where = np.where(first & (where < 0.0) | last & (where > 1.0), where, np.clip(where, 0.0, 1.0))
     foot = xy[rows, best] + where[:, None] * chosen
-    miss = np.where(there[:, None], place - foot, np.inf)
+    miss = place - foot
     beside = np.where(there, along[:, 0] * miss[:, 1] - along[:, 1] * miss[:, 0], np.inf)
     return Meeting(
         seconds=seconds[best] + where * step_s,
