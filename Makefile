@@ -25,7 +25,8 @@ test: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile \
+		--cov --cov-report=term:skip-covered --cov-fail-under=90
 
 core dev:
 	@sh .ci/setup.sh $@
