@@ -15,6 +15,7 @@ from detectors.blob_peaks import prominence
 from detectors.point_spread import FWHM_PER_SIGMA, PointSpread
 from detectors.star_fit import FittedStars, draw_stars, fit_stars
 from detectors.star_frame import StarFrame
+from detectors.star_pairs import split_pairs
 from detectors.star_peaks import (
     TOE_LIGHT,
     Filtered,
@@ -24,6 +25,7 @@ from detectors.star_peaks import (
     slope_of_light,
     stabilised,
 )
+from detectors.star_stamps import StarStamps
 from detectors.star_trails import common_trail
 from detectors.star_types import StarDetections
 from detectors.star_width import measure_width
@@ -37,6 +39,7 @@ LEVEL_SAMPLES_ACROSS = 16  # 256 of a box: its level is good to 0.08 sigma, and 
 WIDTH_SNR = 12.0  # stars that tell the width
 ALONG_TRAIL, ACROSS_TRAIL_SIGMAS = 0.35, 1.5
 TWICE_SIGMAS = 1.2  # two fits nearer than this are one star
+PAIR_SNR = 12.0  # fainter ones do not show that they are two
 NEAR_STAMPS = 2.0  # stars within so many half stamps of what was found later are fitted again
 WORST_MISFIT = 4.0
 PROMINENCE = 0.4
@@ -126,7 +129,22 @@ class StarField:
     def found(
         self, seen: Filtered, psf: PointSpread, min_snr: float, max_stars: int
     ) -> FittedStars:
-        """Stars fitted; those that appear when the first are taken away, too."""
+        """Stars fitted; those that appear when the first are taken away, too; pairs apart."""
+        stars = self._one_by_one(seen, psf, min_snr, max_stars)
+        if psf.trail_length_px > 0.0:
+            return stars
+        able = stars.settled & (stars.star_snr > PAIR_SNR) & ~self._clipped_at(stars)
+        noise, gain = self._noise_and_gain(seen, stars.x, stars.y)
+        stamps = StarStamps.of(
+            self.above, self.frame.usable, stars, psf=psf, noise=noise, gain=gain
+        )
+        return stars.select(~able).and_then(
+            split_pairs(stars.select(able), stamps.select(able), psf)
+        )
+
+    def _one_by_one(
+        self, seen: Filtered, psf: PointSpread, min_snr: float, max_stars: int
+    ) -> FittedStars:
         row, col = _not_on_ridges(seen, psf, *peaks(seen, min_snr, self.frame.usable))
         x, y = self._with_clipped(col[:max_stars].astype(float), row[:max_stars].astype(float))
         stars = self._fitted(seen, psf, x, y)
@@ -160,6 +178,16 @@ class StarField:
         beside: FittedStars | None = None,
     ) -> FittedStars:
         """Stars fitted from first guesses; those beside them stay as they were."""
+        noise, gain = self._noise_and_gain(seen, x, y)
+        image = self.above
+        if beside is not None:
+            image = image - draw_stars(image.shape, beside.x, beside.y, beside.flux, psf)
+        return fit_stars(image, self.frame.usable, x, y, psf=psf, noise=noise, gain=gain)
+
+    def _noise_and_gain(
+        self, seen: Filtered, x: FloatArray, y: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Sigma of a pixel, and variance per unit of light, at places."""
         row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
         row = np.clip(row, 0, self.above.shape[0] - 1)
         col = np.clip(col, 0, self.above.shape[1] - 1)
@@ -167,10 +195,7 @@ class StarField:
         level = self.stable_level[row, col].astype(float) ** 2 - float(TOE_LIGHT)
         level = np.maximum(level, DARKEST_LEVEL_SIGMAS * noise)
         level[level == 0.0] = np.inf  # no light and no noise around: no noise of the light either
-        image, gain = self.above, noise**2 / level
-        if beside is not None:
-            image = image - draw_stars(image.shape, beside.x, beside.y, beside.flux, psf)
-        return fit_stars(image, self.frame.usable, x, y, psf=psf, noise=noise, gain=gain)
+        return noise, noise**2 / level
 
     def _without(self, stars: FittedStars, hot: FittedStars, psf: PointSpread) -> FloatImage:
         """`stable` without stars and with the background in place of hot pixels."""

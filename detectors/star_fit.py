@@ -127,8 +127,9 @@ def fit_stars(
     half = psf.half_stamp_px
     col, row = _nearest(x, image.shape[1]), _nearest(y, image.shape[0])
     stamps = cut_stamps(image, row, col, half)
-    whole = cut_stamps(usable, row, col, half) & inside_image(image.shape, row, col, half)
-    whole, shown = whole.astype(np.float32), whole.astype(np.float32)
+    inside = inside_image(image.shape, row, col, half)
+    whole = (cut_stamps(usable, row, col, half) * inside).astype(np.float32)
+    shown = whole.copy()
     state = _State(
         dx=x - col, dy=y - row, flux=np.zeros(x.size), level=np.zeros(x.size), psf=psf,
         leash=_leash(psf), start=(x - col, y - row),
@@ -144,7 +145,7 @@ def fit_stars(
         if turn == 0:
             light = psf.draw(state.dx, state.dy, half) * _column(np.maximum(state.flux, 0.0))
             rest = (stamps - others - _column(state.level) - light) * shown
-            shown[_lone(rest, _variance(light, variance, gains, MISMATCH_IN_TEST))] = 0.0
+            shown[lone_pixels(rest, variance_of(light, variance, gains, MISMATCH_IN_TEST))] = 0.0
     alone = stamps - others
     return _measured(state, alone, whole, shown, variance, gains, half, row, col)
 
@@ -174,7 +175,7 @@ class _State:
         drawn, by_x, by_y = self.psf.draw_with_slopes(self.dx, self.dy, half)
         flux = _column(np.maximum(self.flux, 1e-12))
         light = drawn * flux
-        weight = shown / _variance(light, variance, gain, MISMATCH_IN_FIT)
+        weight = shown / variance_of(light, variance, gain, MISMATCH_IN_FIT)
         count, pixels = len(stamps), (2 * half + 1) ** 2
         slopes = np.stack([drawn, by_x, by_y, np.ones_like(drawn)], axis=1).reshape(
             count, 4, pixels
@@ -213,7 +214,7 @@ def _measured(
     flux = np.maximum(state.flux, 0.0)
     light = drawn * _column(flux)
     allowed = np.maximum(light, 0.1 * light.max(axis=(1, 2), keepdims=True))
-    rest = np.square(alone - light) / _variance(allowed, variance, gain, MISMATCH_IN_TEST)
+    rest = np.square(alone - light) / variance_of(allowed, variance, gain, MISMATCH_IN_TEST)
     pixels = np.maximum(shown.sum(axis=(1, 2)), 1.0)
     misfit = (rest * shown).sum(axis=(1, 2)) / np.maximum(pixels - 4.0, 1.0)
     sigma = np.sqrt(variance)
@@ -248,7 +249,7 @@ def _first_flux(stamps: FloatImage, shown: FloatImage, state: _State, half: int)
     return np.asarray(np.maximum(seen / np.maximum(power, 1e-6), 0.0), float)
 
 
-def _variance(
+def variance_of(
     light: FloatImage, variance: FloatArray, gain: FloatArray, mismatch: float
 ) -> FloatImage:
     """Variance of pixels that show so much of a star."""
@@ -256,7 +257,7 @@ def _variance(
     return np.asarray(_column(variance) + shot + np.square(np.float32(mismatch) * light))
 
 
-def _lone(rest: FloatImage, variance: FloatImage) -> NDArray[np.bool_]:
+def lone_pixels(rest: FloatImage, variance: FloatImage) -> NDArray[np.bool_]:
     """Single pixels far above a fit: defects of the sensor that lie on stars."""
     far = rest > np.float32(LONE_SIGMA) * np.sqrt(variance)
     some = np.flatnonzero(far.any(axis=(1, 2)))

@@ -1,0 +1,226 @@
+"""Two stars that look like one: told by their long shape, and fitted together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.point_spread import FWHM_PER_SIGMA, PointSpread
+from detectors.star_fit import MISMATCH_IN_FIT, FittedStars
+from detectors.star_stamps import StarStamps
+from detectors.types import FloatArray
+
+FloatImage = NDArray[np.float32]
+BoolArray = NDArray[np.bool_]
+
+STEP_PX = 0.25  # of the differences that make second derivatives
+# Noise makes a shape that long once in 3 million stars (chi squared of two degrees)
+LEAST_SIGNIFICANCE = 30.0
+# What the frame's bright stars have in common, and how they differ, is the lens: coma, astigmatism
+BRIGHT_SNR, FEWEST_BRIGHT, OWN_SPREADS = 30.0, 8, 4.0
+LEAST_STRETCH = 0.1  # in squared sigmas: profiles differ by that much
+SHARES = (0.3, 0.5, 0.7)  # of the light in the first of two stars, to begin with
+FIRST_APART_SIGMAS = (1.0, 3.0)
+ROUNDS = 8
+LONGEST_STEP_SIGMAS = 0.6
+# Two stars must explain the light better by so much in chi squared, with three parameters more
+GAIN = 30.0
+FAINTEST_SHARE = 0.1
+APART_SIGMAS = (0.8, 4.0)
+
+
+def split_pairs(stars: FittedStars, stamps: StarStamps, psf: PointSpread) -> FittedStars:
+    """Stars, those that are two made two.
+
+    Two stars nearer than their width look like a long one: their light less that of one star is,
+    to second order, the profile's second derivative along the line through them. Where much of it
+    is seen, and more than the frame's stars have in common, two are fitted.
+
+    Parameters
+    ----------
+    stars : FittedStars
+        As fitted one by one, N of them.
+    stamps : StarStamps
+        Their light without their neighbours'.
+    psf : PointSpread
+        What a star looks like, a point.
+
+    Returns
+    -------
+    FittedStars
+        The fainter of each two come last.
+    """
+    if len(stars) == 0:
+        return stars
+    stretch, significance, chi2 = _stretches(stamps, psf)
+    own = np.hypot(*(stretch - _common(stretch, stars.star_snr)).T)
+    spread = _spread(own, stars.star_snr)
+    long = (significance > LEAST_SIGNIFICANCE) & (own > OWN_SPREADS * spread)
+    long &= own > LEAST_STRETCH * psf.sigma_px**2
+    index = np.flatnonzero(long)
+    if index.size == 0:
+        return stars
+    pairs = _fitted(stamps.select(index), stretch[index], psf)
+    good = (chi2[index] - pairs.chi2 > GAIN) & pairs.plausible(psf)
+    return _with_pairs(stars, index[good], stamps.select(index[good]), pairs.select(good), psf)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pairs:
+    """Two stars each: (flux, x, y, flux, x, y, level), x and y from the stamp's middle."""
+
+    parameters: FloatArray
+    covariance: FloatArray
+    chi2: FloatArray
+
+    def select(self, index: BoolArray) -> _Pairs:
+        return _Pairs(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    def plausible(self, psf: PointSpread) -> BoolArray:
+        """Neither one on top of the other, nor far off, nor much too faint."""
+        p = self.parameters
+        apart = np.hypot(p[:, 1] - p[:, 4], p[:, 2] - p[:, 5]) / psf.sigma_px
+        faint = np.minimum(p[:, 0], p[:, 3]) / np.maximum(p[:, 0] + p[:, 3], 1e-30)
+        inside = (apart > APART_SIGMAS[0]) & (apart < APART_SIGMAS[1])
+        return np.asarray(inside & (faint > FAINTEST_SHARE))
+
+
+def _stretches(stamps: StarStamps, psf: PointSpread) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Stretch (along x less along y, and xy), its significance, and chi squared of one star.
+
+    Of two stars with shares q and 1 - q at a distance d the stretch has length q (1 - q) d^2 / 2.
+    """
+    half, step = stamps.half, STEP_PX
+
+    def moved(x: float, y: float) -> FloatImage:
+        return psf.draw(stamps.dx + x * step, stamps.dy + y * step, half)
+
+    drawn, by_x, by_y = psf.draw_with_slopes(stamps.dx, stamps.dy, half)
+    xx = moved(1, 0) + moved(-1, 0) - 2.0 * drawn
+    yy = moved(0, 1) + moved(0, -1) - 2.0 * drawn
+    xy = 0.25 * (moved(1, 1) + moved(-1, -1) - moved(1, -1) - moved(-1, 1))
+    one = [drawn, by_x, by_y, np.ones_like(drawn)]
+    shapes = [np.float32(0.5 / step**2) * (xx - yy), np.float32(1.0 / step**2) * xy, xx + yy]
+    weight = stamps.weight(drawn * _column(stamps.flux), MISMATCH_IN_FIT)
+    _, _, chi2 = _linear(stamps.light, weight, one)
+    found, covariance, _ = _linear(stamps.light, weight, [*one, *shapes])
+    seen, noise = found[:, 4:6], covariance[:, 4:6, 4:6]
+    significance = np.einsum("ni,nij,nj->n", seen, np.linalg.inv(noise), seen)
+    return seen / np.maximum(stamps.flux, 1e-30)[:, None], significance, chi2
+
+
+def _linear(
+    light: FloatImage, weight: FloatImage, columns: list[FloatImage]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Weighted least squares in each stamp: coefficients, covariance, chi squared."""
+    count = len(light)
+    design = np.stack(columns, axis=1).reshape(count, len(columns), -1).astype(float)
+    data, w = light.reshape(count, -1).astype(float), weight.reshape(count, -1).astype(float)
+    weighted = design * w[:, None]
+    normal = weighted @ design.transpose(0, 2, 1)
+    scale = np.sqrt(np.maximum(np.einsum("nii->ni", normal), 1e-30))
+    both = scale[:, :, None] * scale[:, None, :]
+    covariance = np.linalg.inv(normal / both + 1e-7 * np.eye(len(columns))) / both
+    found = (covariance @ (weighted @ data[:, :, None]))[:, :, 0]
+    rest = data - np.einsum("nk,nkp->np", found, design)
+    return found, covariance, (w * rest**2).sum(axis=1)
+
+
+def _common(stretch: FloatArray, snr: FloatArray) -> FloatArray:
+    """Stretch that the frame's bright stars have in common."""
+    bright = snr > BRIGHT_SNR
+    enough = np.count_nonzero(bright) >= FEWEST_BRIGHT
+    return np.asarray(np.median(stretch[bright], axis=0) if enough else np.zeros(2))
+
+
+def _spread(own: FloatArray, snr: FloatArray) -> float:
+    """Sigma along one axis of the bright stars' own stretches (Rayleigh: the median is 1.18)."""
+    bright = snr > BRIGHT_SNR
+    enough = np.count_nonzero(bright) >= FEWEST_BRIGHT
+    return float(np.median(own[bright])) / 1.18 if enough else 0.0
+
+
+def _fitted(stamps: StarStamps, stretch: FloatArray, psf: PointSpread) -> _Pairs:
+    """The best of several fits of two stars to each stamp."""
+    tried = [_joint_fit(stamps, _start(stamps, stretch, psf, share), psf) for share in SHARES]
+    best = np.argmin([fit.chi2 for fit in tried], axis=0)
+    every = np.arange(best.size)
+    return _Pairs(
+        **{
+            f.name: np.stack([getattr(fit, f.name) for fit in tried])[best, every]
+            for f in fields(_Pairs)
+        }
+    )
+
+
+def _start(stamps: StarStamps, stretch: FloatArray, psf: PointSpread, share: float) -> FloatArray:
+    """Two stars on the long axis whose middle of light is the one star's place."""
+    angle = 0.5 * np.arctan2(stretch[:, 1], stretch[:, 0])
+    apart = np.sqrt(2.0 * np.hypot(*stretch.T) / (share * (1.0 - share)))
+    apart = np.clip(apart, *(psf.sigma_px * np.array(FIRST_APART_SIGMAS)))
+    ux, uy = apart * np.cos(angle), apart * np.sin(angle)
+    first = (share * stamps.flux, stamps.dx - (1 - share) * ux, stamps.dy - (1 - share) * uy)
+    second = ((1 - share) * stamps.flux, stamps.dx + share * ux, stamps.dy + share * uy)
+    return np.stack([*first, *second, np.zeros_like(ux)], axis=1)
+
+
+def _joint_fit(stamps: StarStamps, start: FloatArray, psf: PointSpread) -> _Pairs:
+    """Gauss-Newton for flux and place of two stars and the level below them."""
+    p, ones = start, np.ones_like(stamps.light)
+    for _ in range(ROUNDS):
+        first, x1, y1 = psf.draw_with_slopes(p[:, 1], p[:, 2], stamps.half)
+        second, x2, y2 = psf.draw_with_slopes(p[:, 4], p[:, 5], stamps.half)
+        one, other = (_column(np.maximum(p[:, k], 1e-12)) for k in (0, 3))
+        light = one * first + other * second
+        weight = stamps.weight(light, MISMATCH_IN_FIT)
+        rest = stamps.light - light - _column(p[:, 6])
+        slopes = [first, one * x1, one * y1, second, other * x2, other * y2, ones]
+        step, covariance, _ = _linear(rest, weight, slopes)
+        chi2 = (weight * rest**2).sum(axis=(1, 2), dtype=float)
+        longest = LONGEST_STEP_SIGMAS * psf.sigma_px
+        step[:, [1, 2, 4, 5]] = np.clip(step[:, [1, 2, 4, 5]], -longest, longest)
+        p = p + step
+    return _Pairs(parameters=p - step, covariance=covariance, chi2=chi2)
+
+
+def _column(values: FloatArray) -> FloatImage:
+    return np.asarray(values, np.float32)[:, None, None]
+
+
+def _with_pairs(
+    stars: FittedStars,
+    index: NDArray[np.intp],
+    stamps: StarStamps,
+    pairs: _Pairs,
+    psf: PointSpread,
+) -> FittedStars:
+    """Stars with the brighter of each two in the one's place and the fainter added."""
+    if index.size == 0:
+        return stars
+    p, old = pairs.parameters, stars.select(index)
+    first = p[:, 0] >= p[:, 3]
+    round_star = (psf.fwhm_px / FWHM_PER_SIGMA) ** 2 * np.eye(2)
+    made = []
+    for brighter in (first, ~first):
+        at = np.where(brighter, 0, 3)[:, None] + np.arange(3)
+        flux, x, y = np.take_along_axis(p, at, axis=1).T
+        share = flux / (p[:, 0] + p[:, 3])
+        rows, cols = at[:, 1:, None], at[:, None, 1:]
+        made.append(
+            replace(
+                old,
+                x=x + stamps.col,
+                y=y + stamps.row,
+                flux=flux,
+                covariance=pairs.covariance[np.arange(index.size)[:, None, None], rows, cols],
+                narrow_snr=share * old.narrow_snr,
+                around_snr=share * old.around_snr,
+                star_snr=share * old.star_snr,
+                moments=np.broadcast_to(round_star, (index.size, 2, 2)),
+            )
+        )
+    keep = np.ones(len(stars), bool)
+    keep[index] = False
+    return stars.select(keep).and_then(made[0]).and_then(made[1])

@@ -1,0 +1,94 @@
+"""The light of fitted stars, each in a stamp of its own without its neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.point_spread import PointSpread
+from detectors.stamps import cut_stamps, inside_image, sum_of_stamps
+from detectors.star_fit import MISMATCH_IN_TEST, FittedStars, lone_pixels, variance_of
+from detectors.types import FloatArray
+
+FloatImage = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StarStamps:
+    """Stars' own light, and how much each pixel tells.
+
+    Attributes
+    ----------
+    light : ndarray of float32, shape (N, n, n)
+        Without the light of the other stars.
+    shown : ndarray of float32, shape (N, n, n)
+        1 where a pixel takes part, 0 elsewhere.
+    row, col : ndarray of int, shape (N,)
+        Middle pixels.
+    dx, dy, flux : ndarray of float64, shape (N,)
+        The fitted star, its place from the middle of the stamp.
+    variance, gain : ndarray of float64, shape (N,)
+        Of a pixel without the star, and what light adds per unit of it.
+    """
+
+    light: FloatImage
+    shown: FloatImage
+    row: NDArray[np.intp]
+    col: NDArray[np.intp]
+    dx: FloatArray
+    dy: FloatArray
+    flux: FloatArray
+    variance: FloatArray
+    gain: FloatArray
+
+    @classmethod
+    def of(
+        cls,
+        image: FloatImage,
+        usable: NDArray[np.bool_],
+        stars: FittedStars,
+        *,
+        psf: PointSpread,
+        noise: FloatArray,
+        gain: FloatArray,
+    ) -> StarStamps:
+        """Stamps of all stars of an image; arguments as of `detectors.star_fit.fit_stars`."""
+        h, w = image.shape
+        half = psf.half_stamp_px
+        row = np.clip(np.rint(stars.y), 0, h - 1).astype(np.intp)
+        col = np.clip(np.rint(stars.x), 0, w - 1).astype(np.intp)
+        dx, dy = stars.x - col, stars.y - row
+        drawn = psf.draw(dx, dy, half) * stars.flux.astype(np.float32)[:, None, None]
+        everything = sum_of_stamps(image.shape, row, col, drawn)
+        light = cut_stamps(image - everything, row, col, half) + drawn
+        shown = cut_stamps(usable, row, col, half).astype(bool)
+        shown &= inside_image(image.shape, row, col, half)
+        rest = (light - drawn) * shown
+        variance = np.square(noise)
+        shown &= ~lone_pixels(rest, variance_of(drawn, variance, gain, MISMATCH_IN_TEST))
+        return cls(
+            light=light,
+            shown=shown.astype(np.float32),
+            row=row,
+            col=col,
+            dx=dx,
+            dy=dy,
+            flux=stars.flux,
+            variance=variance,
+            gain=gain,
+        )
+
+    @property
+    def half(self) -> int:
+        """Pixels from the middle of a stamp to its side."""
+        return self.light.shape[1] // 2
+
+    def select(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> StarStamps:
+        """Some of the stars."""
+        return StarStamps(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    def weight(self, drawn: FloatImage, mismatch: float) -> FloatImage:
+        """Inverse variance of the pixels, which show so much of stars."""
+        return np.asarray(self.shown / variance_of(drawn, self.variance, self.gain, mismatch))
