@@ -15,7 +15,7 @@ from detectors.blob_peaks import prominence
 from detectors.point_spread import FWHM_PER_SIGMA, PointSpread
 from detectors.star_fit import FittedStars, draw_stars, fit_stars
 from detectors.star_frame import StarFrame
-from detectors.star_pairs import split_pairs
+from detectors.star_pairs import fit_pairs, long_stars
 from detectors.star_peaks import (
     TOE_LIGHT,
     Filtered,
@@ -134,13 +134,14 @@ class StarField:
         if psf.trail_length_px > 0.0:
             return stars
         able = stars.settled & (stars.star_snr > PAIR_SNR) & ~self._clipped_at(stars)
-        noise, gain = self._noise_and_gain(seen, stars.x, stars.y)
+        index = np.flatnonzero(able & long_stars(stars, psf))
+        if index.size == 0:
+            return stars
+        noise, gain = self._noise_and_gain(seen, stars.x[index], stars.y[index])
         stamps = StarStamps.of(
-            self.above, self.frame.usable, stars, psf=psf, noise=noise, gain=gain
+            self.above, self.frame.usable, stars, index, psf=psf, noise=noise, gain=gain
         )
-        return stars.select(~able).and_then(
-            split_pairs(stars.select(able), stamps.select(able), psf)
-        )
+        return fit_pairs(stars, index, stamps, psf)
 
     def _one_by_one(
         self, seen: Filtered, psf: PointSpread, min_snr: float, max_stars: int

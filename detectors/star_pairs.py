@@ -31,19 +31,51 @@ FAINTEST_SHARE = 0.1
 APART_SIGMAS = (0.8, 4.0)
 
 
-def split_pairs(stars: FittedStars, stamps: StarStamps, psf: PointSpread) -> FittedStars:
-    """Stars, those that are two made two.
+def long_stars(stars: FittedStars, psf: PointSpread) -> BoolArray:
+    """Stars longer than what the frame's stars have in common.
 
-    Two stars nearer than their width look like a long one: their light less that of one star is,
-    to second order, the profile's second derivative along the line through them. Where much of it
-    is seen, and more than the frame's stars have in common, two are fitted.
+    Two stars of shares q and 1 - q at a distance d have second moments that differ, by q (1 - q)
+    d^2, from those of one.
 
     Parameters
     ----------
     stars : FittedStars
         As fitted one by one, N of them.
+    psf : PointSpread
+        What a star looks like, a point.
+
+    Returns
+    -------
+    ndarray of bool, shape (N,)
+    """
+    stretch = _stretch(stars)
+    bright = stars.star_snr > BRIGHT_SNR
+    least = LEAST_STRETCH * psf.sigma_px**2
+    if np.count_nonzero(bright) < FEWEST_BRIGHT:
+        return np.hypot(*stretch.T) > least
+    own = np.hypot(*(stretch - np.median(stretch[bright], axis=0)).T)
+    # Of lengths of two normal variates the median is 1.18 sigma (Rayleigh)
+    usual = float(np.median(own[bright])) / 1.18
+    return np.asarray(own > max(least, OWN_SPREADS * usual))
+
+
+def fit_pairs(
+    stars: FittedStars, index: NDArray[np.intp], stamps: StarStamps, psf: PointSpread
+) -> FittedStars:
+    """Stars, those that are two made two.
+
+    Two stars nearer than their width look like a long one: their light less that of one star is,
+    to second order, the profile's second derivative along the line through them. Where that is
+    seen beyond noise, two are fitted.
+
+    Parameters
+    ----------
+    stars : FittedStars
+        As fitted one by one.
+    index : ndarray of int, shape (N,)
+        Which may be two.
     stamps : StarStamps
-        Their light without their neighbours'.
+        Light of these, N of them.
     psf : PointSpread
         What a star looks like, a point.
 
@@ -52,19 +84,20 @@ def split_pairs(stars: FittedStars, stamps: StarStamps, psf: PointSpread) -> Fit
     FittedStars
         The fainter of each two come last.
     """
-    if len(stars) == 0:
-        return stars
-    stretch, significance, chi2 = _stretches(stamps, psf)
-    own = np.hypot(*(stretch - _common(stretch, stars.star_snr)).T)
-    spread = _spread(own, stars.star_snr)
-    long = (significance > LEAST_SIGNIFICANCE) & (own > OWN_SPREADS * spread)
-    long &= own > LEAST_STRETCH * psf.sigma_px**2
-    index = np.flatnonzero(long)
+    significance, chi2 = _significance(stamps, psf)
+    long = significance > LEAST_SIGNIFICANCE
+    index, stamps, chi2 = index[long], stamps.select(long), chi2[long]
     if index.size == 0:
         return stars
-    pairs = _fitted(stamps.select(index), stretch[index], psf)
-    good = (chi2[index] - pairs.chi2 > GAIN) & pairs.plausible(psf)
-    return _with_pairs(stars, index[good], stamps.select(index[good]), pairs.select(good), psf)
+    pairs = _fitted(stamps, _stretch(stars.select(index)), psf)
+    good = (chi2 - pairs.chi2 > GAIN) & pairs.plausible(psf)
+    return _with_pairs(stars, index[good], stamps.select(good), pairs.select(good), psf)
+
+
+def _stretch(stars: FittedStars) -> FloatArray:
+    """Second moments: half of those along x less those along y, and xy; shape (N, 2)."""
+    m = stars.moments
+    return np.stack([0.5 * (m[:, 0, 0] - m[:, 1, 1]), m[:, 0, 1]], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +120,8 @@ class _Pairs:
         return np.asarray(inside & (faint > FAINTEST_SHARE))
 
 
-def _stretches(stamps: StarStamps, psf: PointSpread) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Stretch (along x less along y, and xy), its significance, and chi squared of one star.
-
-    Of two stars with shares q and 1 - q at a distance d the stretch has length q (1 - q) d^2 / 2.
-    """
+def _significance(stamps: StarStamps, psf: PointSpread) -> tuple[FloatArray, FloatArray]:
+    """Chi squared, of two degrees, of a long shape; and that of one star's fit."""
     half, step = stamps.half, STEP_PX
 
     def moved(x: float, y: float) -> FloatImage:
@@ -100,15 +130,13 @@ def _stretches(stamps: StarStamps, psf: PointSpread) -> tuple[FloatArray, FloatA
     drawn, by_x, by_y = psf.draw_with_slopes(stamps.dx, stamps.dy, half)
     xx = moved(1, 0) + moved(-1, 0) - 2.0 * drawn
     yy = moved(0, 1) + moved(0, -1) - 2.0 * drawn
-    xy = 0.25 * (moved(1, 1) + moved(-1, -1) - moved(1, -1) - moved(-1, 1))
+    xy = moved(1, 1) + moved(-1, -1) - moved(1, -1) - moved(-1, 1)
     one = [drawn, by_x, by_y, np.ones_like(drawn)]
-    shapes = [np.float32(0.5 / step**2) * (xx - yy), np.float32(1.0 / step**2) * xy, xx + yy]
     weight = stamps.weight(drawn * _column(stamps.flux), MISMATCH_IN_FIT)
     _, _, chi2 = _linear(stamps.light, weight, one)
-    found, covariance, _ = _linear(stamps.light, weight, [*one, *shapes])
+    found, covariance, _ = _linear(stamps.light, weight, [*one, xx - yy, xy, xx + yy])
     seen, noise = found[:, 4:6], covariance[:, 4:6, 4:6]
-    significance = np.einsum("ni,nij,nj->n", seen, np.linalg.inv(noise), seen)
-    return seen / np.maximum(stamps.flux, 1e-30)[:, None], significance, chi2
+    return np.einsum("ni,nij,nj->n", seen, np.linalg.inv(noise), seen), chi2
 
 
 def _linear(
@@ -126,20 +154,6 @@ def _linear(
     found = (covariance @ (weighted @ data[:, :, None]))[:, :, 0]
     rest = data - np.einsum("nk,nkp->np", found, design)
     return found, covariance, (w * rest**2).sum(axis=1)
-
-
-def _common(stretch: FloatArray, snr: FloatArray) -> FloatArray:
-    """Stretch that the frame's bright stars have in common."""
-    bright = snr > BRIGHT_SNR
-    enough = np.count_nonzero(bright) >= FEWEST_BRIGHT
-    return np.asarray(np.median(stretch[bright], axis=0) if enough else np.zeros(2))
-
-
-def _spread(own: FloatArray, snr: FloatArray) -> float:
-    """Sigma along one axis of the bright stars' own stretches (Rayleigh: the median is 1.18)."""
-    bright = snr > BRIGHT_SNR
-    enough = np.count_nonzero(bright) >= FEWEST_BRIGHT
-    return float(np.median(own[bright])) / 1.18 if enough else 0.0
 
 
 def _fitted(stamps: StarStamps, stretch: FloatArray, psf: PointSpread) -> _Pairs:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from detectors.point_spread import PointSpread
-from detectors.stamps import cut_stamps, inside_image, sum_of_stamps
-from detectors.star_fit import MISMATCH_IN_TEST, FittedStars, lone_pixels, variance_of
+from detectors.stamps import cut_stamps, inside_image
+from detectors.star_fit import MISMATCH_IN_TEST, FittedStars, draw_stars, lone_pixels, variance_of
 from detectors.types import FloatArray
 
 FloatImage = NDArray[np.float32]
@@ -49,20 +50,37 @@ class StarStamps:
         image: FloatImage,
         usable: NDArray[np.bool_],
         stars: FittedStars,
+        chosen: NDArray[np.intp],
         *,
         psf: PointSpread,
         noise: FloatArray,
         gain: FloatArray,
     ) -> StarStamps:
-        """Stamps of all stars of an image; arguments as of `detectors.star_fit.fit_stars`."""
+        """Stamps of some stars of an image.
+
+        Parameters
+        ----------
+        image, usable, psf
+            As of `detectors.star_fit.fit_stars`.
+        stars : FittedStars
+            All of them.
+        chosen : ndarray of int, shape (N,)
+            Whose stamps are wanted.
+        noise, gain : ndarray of float64, shape (N,)
+            At these, as of `detectors.star_fit.fit_stars`.
+        """
         h, w = image.shape
         half = psf.half_stamp_px
-        row = np.clip(np.rint(stars.y), 0, h - 1).astype(np.intp)
-        col = np.clip(np.rint(stars.x), 0, w - 1).astype(np.intp)
-        dx, dy = stars.x - col, stars.y - row
-        drawn = psf.draw(dx, dy, half) * stars.flux.astype(np.float32)[:, None, None]
-        everything = sum_of_stamps(image.shape, row, col, drawn)
-        light = cut_stamps(image - everything, row, col, half) + drawn
+        places = np.column_stack([stars.x, stars.y])
+        gap, _ = cKDTree(places[chosen]).query(places, distance_upper_bound=3.0 * half)
+        near = stars.select(np.isfinite(gap))
+        others = draw_stars(image.shape, near.x, near.y, near.flux, psf)
+        own = stars.select(chosen)
+        row = np.clip(np.rint(own.y), 0, h - 1).astype(np.intp)
+        col = np.clip(np.rint(own.x), 0, w - 1).astype(np.intp)
+        dx, dy = own.x - col, own.y - row
+        drawn = psf.draw(dx, dy, half) * own.flux.astype(np.float32)[:, None, None]
+        light = cut_stamps(image, row, col, half) - cut_stamps(others, row, col, half) + drawn
         shown = cut_stamps(usable, row, col, half).astype(bool)
         shown &= inside_image(image.shape, row, col, half)
         rest = (light - drawn) * shown
@@ -75,7 +93,7 @@ class StarStamps:
             col=col,
             dx=dx,
             dy=dy,
-            flux=stars.flux,
+            flux=own.flux,
             variance=variance,
             gain=gain,
         )
