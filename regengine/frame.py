@@ -12,6 +12,7 @@ from typing import TypeVar
 from regengine.camera_bodies import CameraBody, PixelPitch, assumed_pitch, body_pitch, find_body
 from regengine.errors import ConfigError, FrameError
 from regengine.exif import Exif, read_exif
+from regengine.fits_facts import read_fits_exif
 from regengine.frame_id import archive_frame_id, frame_id_of
 from regengine.frame_records import FrameRecord, FrameRecords
 from regengine.image import LinearLight, read_display_rgb, read_linear_light
@@ -114,7 +115,7 @@ def read_frame(
     Parameters
     ----------
     path : Path
-        JPEG, PNG, TIFF or raw (NEF, DNG, CR2) file.
+        JPEG, PNG, TIFF, FITS or raw (NEF, DNG, CR2) file.
     records : FrameRecords, optional
         Table that fills what EXIF lacks.
     options : FrameOptions, optional
@@ -132,7 +133,7 @@ def read_frame(
     """
     path = Path(path)
     header = read_image_header(path)
-    exif = read_exif(path)
+    exif = read_fits_exif(path) if header.format == "fits" else read_exif(path)
     frame_id = frame_id_of(path)
     record = (records.get(frame_id) if records else None) or FrameRecord(frame_id=frame_id)
     sources = {"frame_id": "filename"} if archive_frame_id(path.stem) else {}

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regengine.display_stretch import stretched
 from regengine.errors import FrameError
+from regengine.fits_image import FitsImage, read_fits_image
 from regengine.image_header import ImageHeader, read_image_header
-from regengine.image_reduce import Reduction, plan_reduction
+from regengine.image_reduce import Reduction, plan_reduction, reduce_around_gaps
 from regengine.image_strips import Strip, read_strips
 from regengine.raw import decode_raw
 
@@ -28,14 +30,24 @@ CLIPPED_FROM = 252.0 / 255.0
 class LinearLight:
     """A photo as linear luminance.
 
-    ``light`` (float32, height x width, 0 to 1) and ``saturated`` (float32, same shape, share of
-    the pixel's area in which a colour is clipped). A place (x, y) of the stored picture lies at
-    ((x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5) of these arrays.
+    ``light`` (float32, height x width, 0 to 1; of FITS images any sign) and ``saturated``
+    (float32, same shape, share of the pixel's area in which a colour is clipped). A place (x, y)
+    of the stored picture lies at ((x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5) of these
+    arrays. ``missing`` (bool, same shape) is true where the file has no values; None where it has
+    all. ``full_scale`` is light of 1 in units of the file: other than 1 for FITS images alone.
     """
 
     light: NDArray[np.float32]
     saturated: NDArray[np.float32]
     factor: float
+    missing: NDArray[np.bool_] | None = None
+    full_scale: float = 1.0
+
+    def without(self, mask: NDArray[np.bool_] | None = None) -> NDArray[np.bool_] | None:
+        """Pixels to ignore: those of a mask, if any, and those without values; None if none."""
+        if mask is None or self.missing is None:
+            return self.missing if mask is None else mask
+        return mask | self.missing
 
 
 def read_linear_light(path: Path, *, max_long_side_px: int) -> LinearLight:
@@ -43,12 +55,12 @@ def read_linear_light(path: Path, *, max_long_side_px: int) -> LinearLight:
 
     Samples go through the inverse of the sRGB curve (IEC 61966-2-1) before anything is averaged,
     so that a lamp keeps its flux; embedded colour profiles are not applied. Transparent parts
-    are dark. Raw files are linear already.
+    are dark. Raw and FITS files are linear already.
 
     Parameters
     ----------
     path : Path
-        JPEG, PNG, TIFF or raw file.
+        JPEG, PNG, TIFF, FITS or raw file.
     max_long_side_px : int
         The result's longer side is at most this long; smaller pictures stay as they are.
 
@@ -64,6 +76,8 @@ def read_linear_light(path: Path, *, max_long_side_px: int) -> LinearLight:
     """
     header = read_image_header(path)
     reduction = plan_reduction(header.width_px, header.height_px, max_long_side_px)
+    if header.format == "fits":
+        return _fits_light(read_fits_image(path), reduction)
     if header.format == "raw":
         picture, scale = _raw_picture(header, reduction, for_display=False)
         light, saturated = _strip_light(Strip(samples=picture), linear=True)
@@ -88,7 +102,7 @@ def read_linear_channels(path: Path, *, max_long_side_px: int) -> tuple[NDArray[
     Parameters
     ----------
     path : Path
-        JPEG, PNG, TIFF or raw file.
+        JPEG, PNG, TIFF, FITS or raw file.
     max_long_side_px : int
         As in `read_linear_light`.
 
@@ -106,6 +120,10 @@ def read_linear_channels(path: Path, *, max_long_side_px: int) -> tuple[NDArray[
     """
     header = read_image_header(path)
     reduction = plan_reduction(header.width_px, header.height_px, max_long_side_px)
+    if header.format == "fits":
+        fits = read_fits_image(path)
+        light = fits.light if fits.light.ndim == 3 else fits.light[..., None]
+        return reduce_around_gaps(light, fits.missing, reduction)[0], reduction.factor
     if header.format == "raw":
         picture, scale = _raw_picture(header, reduction, for_display=False)
         planes = [[plane] for plane in _strip_channels(Strip(samples=picture), linear=True)]
@@ -136,11 +154,14 @@ def brought_down(light: LinearLight, max_long_side_px: int) -> LinearLight:
     """
     height, width = light.light.shape
     reduction = plan_reduction(width, height, max_long_side_px)
-    scale = 1.0 / reduction.block
+    missing = np.zeros((height, width), bool) if light.missing is None else light.missing
+    down, gaps = reduce_around_gaps(light.light, missing, reduction)
     return LinearLight(
-        light=reduction.finish(reduction.blocks_of(light.light), scale=scale),
-        saturated=reduction.finish(reduction.blocks_of(light.saturated), scale=scale),
+        light=down,
+        saturated=reduce_around_gaps(light.saturated, missing, reduction)[0],
         factor=light.factor * reduction.factor,
+        missing=gaps if gaps.any() else None,
+        full_scale=light.full_scale,
     )
 
 
@@ -150,7 +171,7 @@ def read_display_rgb(path: Path, max_long_side_px: int) -> tuple[NDArray[np.uint
     Parameters
     ----------
     path : Path
-        JPEG, PNG, TIFF or raw file.
+        JPEG, PNG, TIFF, FITS or raw file.
     max_long_side_px : int
         The result's longer side is at most this long; smaller pictures stay as they are.
 
@@ -171,11 +192,28 @@ def read_display_rgb(path: Path, max_long_side_px: int) -> tuple[NDArray[np.uint
     if header.format == "raw":
         picture, scale = _raw_picture(header, reduction, for_display=True)
         rgb = _strip_rgb(Strip(samples=picture))
+    elif header.format == "fits":
+        light, _ = read_linear_channels(path, max_long_side_px=max_long_side_px)
+        return stretched(light), reduction.factor
     else:
         strips = read_strips(header, reduction.strip_rows)
         rgb = np.concatenate([reduction.blocks_of(_strip_rgb(strip)) for strip in strips])
         scale = 1.0 / reduction.block
     return reduction.finish(rgb, scale=scale), reduction.factor
+
+
+def _fits_light(fits: FitsImage, reduction: Reduction) -> LinearLight:
+    grey = fits.light
+    if grey.ndim == 3:
+        grey = grey @ np.array(LUMINANCE_WEIGHTS, np.float32)
+    light, missing = reduce_around_gaps(grey, fits.missing, reduction)
+    return LinearLight(
+        light=light,
+        saturated=reduce_around_gaps(fits.saturated, fits.missing, reduction)[0],
+        factor=reduction.factor,
+        missing=missing if missing.any() else None,
+        full_scale=fits.full_scale,
+    )
 
 
 def _raw_picture(

@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from regengine.decoding import MAX_PIXELS, damaged, decoding, too_large
 from regengine.errors import FrameError
+from regengine.fits_image import fits_size, is_fits
 from regengine.raw import raw_size
 
-ImageFormat = Literal["jpeg", "png", "tiff", "raw"]
+ImageFormat = Literal["jpeg", "png", "tiff", "raw", "fits"]
 
 MIN_SIDE_PX = 32  # fewer pixels than this hold no pattern of lights
 RAW_EXTENSIONS = frozenset({".nef", ".nrw", ".dng", ".cr2"})
@@ -33,7 +34,6 @@ _OTHER_SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"PK\x03\x04", "a ZIP archive"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"\x89HDF", "an HDF5 file"),
-    (b"SIMPLE  =", "a FITS image"),
     (b"8BPS", "a Photoshop document"),
     (b"\x00\x00\x00\x0cjP", "a JPEG 2000 image"),
 )
@@ -61,7 +61,8 @@ def read_image_header(path: Path) -> ImageHeader:
     Parameters
     ----------
     path : Path
-        A JPEG, PNG, TIFF or raw (NEF, DNG, CR2) file; the extension matters for raw files only.
+        A JPEG, PNG, TIFF, FITS or raw (NEF, DNG, CR2) file; the extension matters for raw files
+        only.
 
     Returns
     -------
@@ -81,10 +82,13 @@ def read_image_header(path: Path) -> ImageHeader:
         header = _pillow_header(path, "png", deep=len(start) > 24 and start[24] == 16)
     elif start.startswith(_TIFF_SIGNATURES):
         header = _tiff_header(path, start)
+    elif is_fits(path, start):
+        width, height = fits_size(path)
+        header = ImageHeader(path=path, format="fits", width_px=width, height_px=height, deep=True)
     else:
         raise FrameError(
             f"{path} is {_looks_like(start)}, not a photo that can be read; "
-            "give a JPEG, PNG, TIFF or raw (NEF, DNG, CR2) file"
+            "give a JPEG, PNG, TIFF, FITS or raw (NEF, DNG, CR2) file"
         )
     return _checked(header)
 

@@ -69,6 +69,43 @@ class Reduction:
         return np.ascontiguousarray(result if image.ndim == 3 else result[..., 0])
 
 
+def reduce_around_gaps(
+    image: NDArray[Any], missing: NDArray[np.bool_], reduction: Reduction
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Bring an image down by averages of the pixels that have values.
+
+    Parameters
+    ----------
+    image : ndarray, shape (h, w) or (h, w, channels)
+        Finite also where values are missing.
+    missing : ndarray of bool, shape (h, w)
+        True where the image has no value.
+    reduction : Reduction
+
+    Returns
+    -------
+    image : ndarray
+        Where hardly a pixel has a value, what `image` holds there.
+    missing : ndarray of bool
+        True where less than half of the area has values.
+    """
+
+    def down(plane: NDArray[Any]) -> NDArray[Any]:
+        return reduction.finish(reduction.blocks_of(plane), scale=1.0 / reduction.block)
+
+    if not missing.any():
+        return down(image), np.zeros((reduction.height_px, reduction.width_px), bool)
+    there = (~missing).astype(np.float32)
+    share = down(there)
+    weight = there if image.ndim == 2 else there[..., None]
+    area = np.maximum(share, 0.5) if image.ndim == 2 else np.maximum(share, 0.5)[..., None]
+    gaps = share < 0.5
+    averaged = np.where(
+        gaps if image.ndim == 2 else gaps[..., None], down(image), down(image * weight) / area
+    )
+    return averaged.astype(image.dtype), gaps
+
+
 def _area_weights(length: int, size: int, factor: float) -> csr_array:
     """Sparse matrix (size, length) of the shares that pixels have in cells of 1 / factor pixels."""
     from scipy.sparse import coo_array

@@ -65,7 +65,7 @@ def detect_lights(
     Parameters
     ----------
     path : Path
-        JPEG, PNG, TIFF or raw file.
+        JPEG, PNG, TIFF, FITS or raw file.
     detector : LightDetector
         The method.
     max_long_side_px : int, optional
@@ -82,12 +82,12 @@ def detect_lights(
     """
     picture = read_linear_light(path, max_long_side_px=max_long_side_px)
     started = time.perf_counter()
-    lights = detector.detect(picture.light, None, picture.saturated)
+    lights = detector.detect(picture.light, picture.missing, picture.saturated)
     return PhotoLights(
         path=path,
         frame=frame_id_of(path),
         method=detector.name,
-        lights=in_stored_pixels(lights, picture.factor),
+        lights=in_stored_pixels(lights, picture.factor, picture.full_scale),
         seconds=time.perf_counter() - started,
     )
 

@@ -29,6 +29,7 @@ CSV_COLUMNS = (
     *("sigma_x_px", "sigma_y_px", "flags"),
 )
 ALTITUDE_KM = 410.0  # of the Station, to half a degree of the horizon's dip
+LEAST_LIMB_PX = 16  # a narrower picture shows no arc
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,7 @@ def detect_photo_stars(
     Parameters
     ----------
     path : Path
-        JPEG, PNG, TIFF or raw file.
+        JPEG, PNG, TIFF, FITS or raw file.
     detector : StarDetector, optional
         The method; the best one if not given.
     max_long_side_px : int, optional
@@ -130,6 +131,8 @@ def not_sky(picture: LinearLight) -> NDArray[np.bool_]:
         Of the shape of ``picture.light``.
     """
     hidden = captions(picture)
+    if min(picture.light.shape) < LEAST_LIMB_PX:
+        return hidden
     limb = find_limb(picture.light, focal_px=None, altitude_km=ALTITUDE_KM, ignored=hidden)
     if limb is None:
         return hidden
@@ -160,7 +163,8 @@ def detect_stars(
         In pixels of the picture as stored.
     """
     method = star_detector() if detector is None else detector
-    return in_stored_pixels(method.detect(picture.light, mask, picture.saturated), picture.factor)
+    found = method.detect(picture.light, picture.without(mask), picture.saturated)
+    return in_stored_pixels(found, picture.factor, picture.full_scale)
 
 
 def star_records(stars: StarDetections) -> list[dict[str, Any]]:

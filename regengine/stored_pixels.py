@@ -16,7 +16,7 @@ PLACES = ("x", "y", "x1", "y1", "x2", "y2")
 POWERS = {"flux": 2, "profiles": 1}
 
 
-def in_stored_pixels(found: F, factor: float) -> F:
+def in_stored_pixels(found: F, factor: float, full_scale: float = 1.0) -> F:
     """Detections of a picture that was resized by a factor, as of the picture before.
 
     Columns say by their names what they are: places, lengths (``_px``), areas (``_px2``) and
@@ -28,13 +28,15 @@ def in_stored_pixels(found: F, factor: float) -> F:
         In pixels of the resized picture.
     factor : float
         Its size over the stored picture's.
+    full_scale : float, optional
+        Light of 1 in units of the file.
 
     Returns
     -------
     LightDetections, StarDetections or StreakDetections
-        Fluxes count stored pixels, too.
+        Fluxes count stored pixels and units of the file, too.
     """
-    if factor == 1.0:
+    if factor == 1.0 == full_scale:
         return found
     changed: dict[str, Any] = {}
     for name in (field.name for field in fields(found)):
@@ -42,7 +44,8 @@ def in_stored_pixels(found: F, factor: float) -> F:
         if name in PLACES:
             changed[name] = (value + 0.5) / factor - 0.5
         elif power := _power(name):
-            changed[name] = _over(value, factor**power)
+            unit = full_scale if name in POWERS else 1.0
+            changed[name] = _over(value, factor**power / unit)
     return replace(found, **changed)
 
 

@@ -9,8 +9,13 @@ from pathlib import Path
 
 # What the frame reader opens; files that are named one by one may have any ending.
 SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".nef", ".dng", ".cr2", ".cr3", ".arw")
+    (
+        *(".jpg", ".jpeg", ".png", ".tif", ".tiff", ".nef", ".dng", ".cr2", ".cr3", ".arw"),
+        *(".fits", ".fit", ".fts", ".fz"),
+    )
 )
+GZIPPED = (".fits.gz", ".fit.gz", ".fts.gz")
+NO_PICTURE = "_wcs.fits"  # headers that `regengine solve --wcs` writes
 
 
 def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path]:
@@ -50,7 +55,7 @@ def _expand(pattern: str) -> list[Path]:
     matches = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
     photos = [below for match in matches if match.is_dir() for below in _photos_below(match)]
     files = [match for match in matches if match.is_file()]
-    return sorted({*photos, *(f for f in files if f.suffix.lower() in SUFFIXES)}) or files
+    return sorted({*photos, *(f for f in files if _is_photo(f.name))}) or files
 
 
 def _photos_below(folder: Path) -> list[Path]:
@@ -58,8 +63,13 @@ def _photos_below(folder: Path) -> list[Path]:
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [
-            Path(parent, name)
-            for name in names
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+            Path(parent, name) for name in names if _is_photo(name) and not name.startswith(".")
         ]
     return sorted(found)
+
+
+def _is_photo(name: str) -> bool:
+    name = name.lower()
+    if name.endswith(NO_PICTURE):
+        return False
+    return Path(name).suffix in SUFFIXES or name.endswith(GZIPPED)

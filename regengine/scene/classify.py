@@ -72,7 +72,7 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
     Parameters
     ----------
     path : Path
-        JPEG, PNG, TIFF or raw file.
+        JPEG, PNG, TIFF, FITS or raw file.
     inputs : ClassifyInputs
         What the run was given.
 

@@ -121,7 +121,7 @@ def read_scene_picture(path: Path) -> ScenePicture:
     Parameters
     ----------
     path : Path
-        JPEG, PNG, TIFF or raw file.
+        JPEG, PNG, TIFF, FITS or raw file.
 
     Returns
     -------

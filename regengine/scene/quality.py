@@ -75,7 +75,7 @@ def read_for_quality(path: Path) -> NDArray[np.uint8]:
     Parameters
     ----------
     path : Path
-        JPEG, PNG, TIFF or raw file.
+        JPEG, PNG, TIFF, FITS or raw file.
 
     Returns
     -------

@@ -70,7 +70,7 @@ def solve_photo(
     Parameters
     ----------
     path : Path
-        JPEG, PNG, TIFF or raw file.
+        JPEG, PNG, TIFF, FITS or raw file.
     detector : StarDetector, optional
         The method; the best one if not given.
     frame_options : FrameOptions, optional

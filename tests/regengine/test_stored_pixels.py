@@ -83,3 +83,11 @@ def test_a_method_by_its_name_or_the_best():
     assert chosen_detector(methods, "one", best="two", what="things") == 1
     with pytest.raises(ConfigError, match="'three' is no method that finds things: use one of one"):
         chosen_detector(methods, "three", best="two", what="things")
+
+
+def test_light_comes_back_in_the_unit_of_the_file():
+    found, same = in_stored_pixels(streaks(), 1.0, 250.0), streaks()
+    np.testing.assert_allclose(found.flux, 250.0 * same.flux)
+    np.testing.assert_allclose(found.profiles[0], 250.0 * same.profiles[0])
+    np.testing.assert_array_equal(found.width_px, same.width_px)
+    np.testing.assert_array_equal(found.x2, same.x2)

@@ -231,6 +231,14 @@ def test_folders_patterns_and_files_are_found_once_and_in_order(
     assert find_photos(["gone.jpg", "p/*.nef"]) == [Path("gone.jpg")]
 
 
+def test_fits_images_in_folders_without_the_headers_of_solved_photos(tmp_path: Path) -> None:
+    names = ["a.fit", "b.FITS", "c.fits.fz", "d.fits.gz", "e.fts"]
+    below = make(tmp_path, *names)
+    make(tmp_path, "f.tar.gz", "a_wcs.fits")
+    assert find_photos([str(tmp_path)]) == below
+    assert find_photos([str(tmp_path / "*")]) == below
+
+
 def test_the_hash_of_what_cannot_be_read_is_empty(tmp_path: Path) -> None:
     assert file_sha256(tmp_path) == ""
     assert file_sha256(tmp_path / "nowhere") == ""
