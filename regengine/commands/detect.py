@@ -1,4 +1,4 @@
-"""``regengine detect``: where the lights and the stars of photos are."""
+"""``regengine detect``: where the lights, stars and streaks of photos are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 app = typer.Typer(
-    help="Find city lights or stars in photographs.\n\n"
+    help="Find city lights, stars or streaks in photographs.\n\n"
     "Example: regengine detect lights night.jpg --json --overlay overlays",
     no_args_is_help=True,
 )
@@ -25,6 +25,9 @@ Method = Annotated[
 ]
 MaxSide = Annotated[
     int, typer.Option(min=64, help="Average larger photos down to this long side first.")
+]
+WholeFrame = Annotated[
+    bool, typer.Option("--whole-frame", help="Search below the Earth's limb, too.")
 ]
 Overlay = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Draw a picture per photo into this folder.")
@@ -82,9 +85,7 @@ def stars(
     photos: Photos,
     method: Method = None,
     max_side_px: MaxSide = 3000,
-    whole_frame: Annotated[
-        bool, typer.Option("--whole-frame", help="Search below the Earth's limb, too.")
-    ] = False,
+    whole_frame: WholeFrame = False,
     overlay: Overlay = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -126,6 +127,57 @@ def stars(
         return csv_rows(found, records, CSV_COLUMNS)
 
     _print_each(photos, detected, "stars", CSV_COLUMNS, overlay, as_json=as_json, quiet=quiet)
+
+
+@app.command(no_args_is_help=True)
+def streaks(
+    photos: Photos,
+    method: Method = None,
+    max_side_px: MaxSide = 4300,
+    whole_frame: WholeFrame = False,
+    profiles: Annotated[
+        bool, typer.Option("--profiles", help="With --json: the light along each streak.")
+    ] = False,
+    overlay: Overlay = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    log_json: LogJson = False,
+) -> None:
+    """Find the streaks of satellites in photos: end points, signal-to-noise ratio, false alarm.
+
+    Positions are pixels of the picture as stored. Where the Earth's limb is seen, what lies below
+    it is left out.
+
+    \b
+    Examples:
+      regengine detect streaks sky.jpg > streaks.csv
+      regengine detect streaks frames/ --json --overlay overlays
+    """
+    from regengine.batch.logs import configure_logging
+    from regengine.detection_lines import csv_rows, json_line
+    from regengine.photo_streaks import (
+        CSV_COLUMNS,
+        detect_photo_streaks,
+        streak_detector,
+        streak_records,
+    )
+    from regengine.streak_overlay import draw_streaks
+
+    configure_logging(quiet=quiet, as_json=log_json)
+    detector = streak_detector(method)
+
+    def detected(path: Path, picture: Path | None) -> str | list[list[object]]:
+        found = detect_photo_streaks(
+            path, detector, max_long_side_px=max_side_px, sky_only=not whole_frame
+        )
+        if picture is not None:
+            draw_streaks(path, found.streaks, picture)
+        records = streak_records(found.streaks, profiles=profiles and as_json)
+        if as_json:
+            return json_line(found, streaks=records)
+        return csv_rows(found, records, CSV_COLUMNS)
+
+    _print_each(photos, detected, "streaks", CSV_COLUMNS, overlay, as_json=as_json, quiet=quiet)
 
 
 def _print_each(
