@@ -176,9 +176,9 @@ def streak_records(streaks: StreakDetections, *, profiles: bool = False) -> list
         None where a value is not known.
     """
     lengths = streaks.length_px
-    records = []
+    records: list[dict[str, Any]] = []
     for i in range(len(streaks)):
-        record = {
+        record: dict[str, Any] = {
             **{name: round(float(getattr(streaks, name)[i]), 2) for name in ENDS},
             "snr": _rounded(streaks.snr[i], 4),
             "width_px": _rounded(streaks.width_px[i], 3),
