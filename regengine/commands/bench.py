@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.commands.scoring import bench_methods
+
 if TYPE_CHECKING:
     from detectors.star_types import StarDetector
     from detectors.types import FloatArray, LightDetector
+    from regengine.evaluate.detections import DetectionScore
     from regengine.evaluate.labelled_photos import Finder
+    from regengine.evaluate.labelled_streaks import StreakTruth
+    from regengine.evaluate.streak_scores import StreakScore
 
 app = typer.Typer(
     help="Score detection and classification on labelled samples.\n\n"
@@ -18,7 +23,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 EXIT_FRAMES_FAILED = 1
-EXIT_NOT_STARTED = 3
 
 
 Labels = Annotated[Path, typer.Argument(help="CSV: path,x,y[,flux][,radius_px] (one a row).")]
@@ -28,6 +32,9 @@ Tolerance = Annotated[
 ]
 MaxSide = Annotated[
     int, typer.Option(min=64, help="Average larger photos down to this long side first.")
+]
+WholeFrame = Annotated[
+    bool, typer.Option("--whole-frame", help="Search below the Earth's limb, too.")
 ]
 Plot = Annotated[
     Path | None,
@@ -88,9 +95,7 @@ def stars(
     method: Method = None,
     tolerance_px: Tolerance = 3.0,
     max_side_px: MaxSide = 3000,
-    whole_frame: Annotated[
-        bool, typer.Option("--whole-frame", help="Search below the Earth's limb, too.")
-    ] = False,
+    whole_frame: WholeFrame = False,
     plot: Plot = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -124,6 +129,79 @@ def stars(
     chosen = [star_detector(method)] if method else list(star_detectors().values())
     finders = {detector.name: finder(detector) for detector in chosen}
     bench_detections(labels, finders, tolerance_px, plot, as_json=as_json, quiet=quiet)
+
+
+@app.command(no_args_is_help=True)
+def streaks(
+    labels: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV: path,x1,y1,x2,y2 (a streak a row) or path,mask; or a folder of YOLO labels."
+        ),
+    ],
+    method: Method = None,
+    max_side_px: MaxSide = 4300,
+    whole_frame: WholeFrame = False,
+    plot: Plot = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    log_json: LogJson = False,
+) -> None:
+    """Score the methods that find streaks against streaks that you marked.
+
+    Recall is the part of the labels that was found: followed within 3 px (root mean square) over
+    at least half of the length; false is what is no label, pieces are what is a part of one.
+
+    \b
+    Examples:
+      regengine bench streaks labels.csv
+      regengine bench streaks dataset/ --json --plot figures
+    """
+    from functools import cache
+
+    from detectors.registry import streak_detectors
+    from regengine.batch.logs import configure_logging
+    from regengine.evaluate.labelled_streaks import (
+        FoundStreaks,
+        read_streak_truth,
+        score_streak_photo,
+        streak_summary,
+    )
+    from regengine.evaluate.streak_labels import read_streak_labels
+    from regengine.evaluate.streak_scores import streak_rows
+    from regengine.evaluate.streak_table import STREAK_HEADER, recall_lines, streak_line
+    from regengine.photo_streaks import detect_photo_streaks, streak_detector
+    from regengine.streak_overlay import draw_streak_comparison
+
+    configure_logging(quiet=quiet, as_json=log_json)
+    chosen = [streak_detector(method)] if method else list(streak_detectors().values())
+    detectors = {detector.name: detector for detector in chosen}
+    photos = {photo.path: photo for photo in read_streak_labels(labels)}
+
+    @cache
+    def truth(path: Path) -> StreakTruth:
+        return read_streak_truth(photos[path])
+
+    def score(name: str, path: Path, picture: Path | None) -> StreakScore:
+        def find(photo: Path) -> FoundStreaks:
+            found = detect_photo_streaks(
+                photo, detectors[name], max_long_side_px=max_side_px, sky_only=not whole_frame
+            )
+            return FoundStreaks(rows=streak_rows(found.streaks), seconds=found.seconds)
+
+        return score_streak_photo(truth(path), find, draw_streak_comparison, picture)
+
+    bench_methods(
+        labels,
+        list(photos),
+        list(detectors),
+        score,
+        streak_summary,
+        None if as_json else (STREAK_HEADER, streak_line),
+        plot,
+        quiet=quiet,
+        at_end=recall_lines,
+    )
 
 
 @app.command(no_args_is_help=True)
@@ -188,34 +266,22 @@ def bench_detections(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Score methods, by name, on labelled photos; print a line each."""
-    import json
-
-    from regengine.batch.progress import progress
-    from regengine.detection_overlay import picture_paths
+    """Score methods that find places, by name, on labelled photos; print a line each."""
     from regengine.evaluate.labelled_photos import HEADER, score_photo, summary, table_line
     from regengine.evaluate.light_labels import read_light_labels
 
-    photos = read_light_labels(labels)
-    if not any(photo.path.exists() for photo in photos):
-        typer.echo(
-            f"Error: {labels} names no photo that is there: paths count from its folder.", err=True
-        )
-        raise typer.Exit(EXIT_NOT_STARTED)
-    if not as_json:
-        typer.echo(HEADER)
-    failed = 0
-    with progress(len(finders) * len(photos), quiet=quiet) as advance:
-        for name, find in finders.items():
-            scores = []
-            paths = [photo.path for photo in photos]
-            pictures = {} if plot is None else picture_paths(paths, plot, name)
-            for photo in photos:
-                score = score_photo(photo, find, tolerance_px, pictures.get(photo.path))
-                failed += score is None
-                scores += [] if score is None else [score]
-                advance()
-            facts = summary(name, scores)
-            typer.echo(json.dumps(facts) if as_json else table_line(facts))
-    if failed:
-        raise typer.Exit(EXIT_FRAMES_FAILED)
+    photos = {photo.path: photo for photo in read_light_labels(labels)}
+
+    def score(name: str, path: Path, picture: Path | None) -> DetectionScore:
+        return score_photo(photos[path], finders[name], tolerance_px, picture)
+
+    bench_methods(
+        labels,
+        list(photos),
+        list(finders),
+        score,
+        summary,
+        None if as_json else (HEADER, table_line),
+        plot,
+        quiet=quiet,
+    )

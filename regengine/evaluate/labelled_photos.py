@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.detection_overlay import draw_comparison
-from regengine.errors import FrameError
 from regengine.evaluate.detections import (
     MATCH_RADIUS_PX,
     DetectionScore,
@@ -33,24 +31,20 @@ HEADER = (
 
 def score_photo(
     photo: LabelledPhoto, find: Finder, tolerance_px: float, picture: Path | None
-) -> DetectionScore | None:
-    """Score of one method on one photo; None, and a message, where it cannot be read."""
+) -> DetectionScore:
+    """Score of one method on one photo, drawn where a picture is named; FrameError if it fails."""
     truth = np.column_stack([photo.x, photo.y])
     tolerance = match_tolerance_px(photo.radius_px) - MATCH_RADIUS_PX + tolerance_px
-    try:
-        found, seconds = find(photo.path)
-        matches = match_positions(truth, found, tolerance)
-        if picture is not None:
-            draw_comparison(
-                photo.path,
-                found[matches.found],
-                np.delete(found, matches.found, axis=0),
-                np.delete(truth, matches.truth, axis=0),
-                picture,
-            )
-    except FrameError as error:
-        logging.getLogger("regengine").error("Error: %s", error)
-        return None
+    found, seconds = find(photo.path)
+    matches = match_positions(truth, found, tolerance)
+    if picture is not None:
+        draw_comparison(
+            photo.path,
+            found[matches.found],
+            np.delete(found, matches.found, axis=0),
+            np.delete(truth, matches.truth, axis=0),
+            picture,
+        )
     return score_frame(
         matches, np.ones(photo.x.size, bool), len(found), flux=photo.flux, seconds=seconds
     )

@@ -1,0 +1,251 @@
+"""How a method that finds streaks does on labelled photos: facts and tables."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.errors import FrameError
+from regengine.evaluate.streak_labels import LabelledStreaks
+from regengine.evaluate.streak_masks import score_mask
+from regengine.evaluate.streak_scores import (
+    LINE_RMS_PX,
+    StreakScore,
+    line_measures,
+    match_streaks,
+    score_streaks,
+    total_streak_score,
+)
+from regengine.evaluate.streak_snr import measured_peak_snr
+from regengine.image import read_display_rgb, read_linear_light
+from regengine.image_header import read_image_header
+
+FloatArray = NDArray[np.float64]
+
+SNR_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 10.0, math.inf)
+LENGTH_EDGES_PX = (0.0, 30.0, 100.0, 300.0, 1200.0, math.inf)
+MASK_LEVEL = 64  # of 255: labels of masks are bright, traces of JPEG are dark
+WHOLE_PX = 1_000_000  # masks and brightness are never brought down
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundStreaks:
+    """What a method found in a photo.
+
+    Attributes
+    ----------
+    rows : ndarray of float64, shape (M, 5)
+        Ends and bow, pixels of the picture as stored.
+    seconds : float
+    """
+
+    rows: FloatArray
+    seconds: float
+
+
+StreakFinder = Callable[[Path], FoundStreaks]
+# Photo, found, false and missed streaks as rows, and the picture to write
+Draw = Callable[[Path, FloatArray, FloatArray, FloatArray, Path], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreakTruth:
+    """One photo's labels in pixels.
+
+    Attributes
+    ----------
+    photo : LabelledStreaks
+    candidates : tuple of ndarray of float64, shape (choices, 5)
+        What each streak may be.
+    peak_snr : ndarray of float64, shape (N,)
+        As labelled, else as measured; NaN where neither could be.
+    width_px, height_px : int
+    """
+
+    photo: LabelledStreaks
+    candidates: tuple[FloatArray, ...]
+    peak_snr: FloatArray
+    width_px: int
+    height_px: int
+
+
+def read_streak_truth(photo: LabelledStreaks) -> StreakTruth:
+    """Look at a labelled photo: its size, and how bright its streaks are.
+
+    Raises
+    ------
+    FrameError
+        If the photo cannot be read.
+    """
+    header = read_image_header(photo.path)
+    candidates = tuple(photo.candidates(header.width_px, header.height_px))
+    snr = np.array(photo.peak_snr)
+    unknown = [i for i in np.flatnonzero(np.isnan(snr)) if len(candidates[i]) == 1]
+    if unknown:
+        picture = read_linear_light(photo.path, max_long_side_px=WHOLE_PX)
+        for i in unknown:
+            snr[i] = measured_peak_snr(picture.light, picture.missing, candidates[i][0])
+    return StreakTruth(
+        photo=photo,
+        candidates=candidates,
+        peak_snr=snr,
+        width_px=header.width_px,
+        height_px=header.height_px,
+    )
+
+
+def _read_mask(path: Path, truth: StreakTruth) -> NDArray[np.bool_]:
+    rgb = read_display_rgb(path, WHOLE_PX)[0]
+    if rgb.shape[:2] != (truth.height_px, truth.width_px):
+        raise FrameError(
+            f"{path} has {rgb.shape[1]} x {rgb.shape[0]} pixels and its photo {truth.width_px} x "
+            f"{truth.height_px}; give a mask of the photo's size"
+        )
+    return np.asarray(rgb.max(axis=2) >= MASK_LEVEL)
+
+
+def chosen_rows(candidates: Sequence[FloatArray], found: FloatArray) -> FloatArray:
+    """Of what each streak may be, the line that a detection fits best, shape (N, 5).
+
+    Among lines that a detection follows within `LINE_RMS_PX` the one with the greatest overlap;
+    where none does, the first.
+    """
+    rows = np.zeros((len(candidates), 5))
+    for i, choices in enumerate(candidates):
+        rows[i] = choices[0]
+        best = 0.0
+        for choice in choices if len(choices) > 1 else ():
+            for row in found:
+                rms, overlap, _ = line_measures(choice, row)
+                if rms <= LINE_RMS_PX and overlap > best:
+                    best, rows[i] = overlap, choice
+    return rows
+
+
+def score_streak_photo(
+    truth: StreakTruth, find: StreakFinder, draw: Draw | None = None, picture: Path | None = None
+) -> StreakScore:
+    """Score of one method on one photo.
+
+    Parameters
+    ----------
+    truth : StreakTruth
+    find : callable
+        From a path to what was found.
+    draw : callable, optional
+        Draws the comparison.
+    picture : Path, optional
+        Where to; without it nothing is drawn.
+
+    Returns
+    -------
+    StreakScore
+        Of a mask's streaks neither length nor brightness is known.
+
+    Raises
+    ------
+    FrameError
+        If the photo or its mask cannot be read or their sizes differ, or the picture cannot be
+        written.
+    """
+    found = find(truth.photo.path)
+    if truth.photo.mask is not None:
+        mask = _read_mask(truth.photo.mask, truth)
+        outside = np.array([score_mask(mask, row[None]).false > 0 for row in found.rows], bool)
+        score, missed = _score_of_mask(mask, found), np.zeros((0, 5))
+    else:
+        rows = chosen_rows(truth.candidates, found.rows)
+        matches = match_streaks(rows, found.rows)
+        outside = np.zeros(len(found.rows), bool)
+        outside[matches.false] = True
+        score = score_streaks(rows, found.rows, peak_snr=truth.peak_snr, seconds=found.seconds)
+        missed = rows[~score.found & ~truth.photo.ignored]
+        score = _without(score, truth.photo.ignored)
+    if draw is not None and picture is not None:
+        draw(
+            truth.photo.path,
+            found.rows[~outside][:, :4],
+            found.rows[outside][:, :4],
+            missed[:, :4],
+            picture,
+        )
+    return score
+
+
+def _score_of_mask(mask: NDArray[np.bool_], found: FoundStreaks) -> StreakScore:
+    counts = score_mask(mask, found.rows)
+    unknown = np.full(counts.wanted, np.nan)
+    return StreakScore(
+        frames=1,
+        peak_snr=unknown,
+        matched_snr=unknown,
+        length_px=unknown,
+        found=np.arange(counts.wanted) < counts.found,
+        end_error_px=np.full((counts.wanted, 2), np.nan),
+        false=np.array([counts.false]),
+        pieces=np.zeros(1, int),
+        seconds=np.array([found.seconds]),
+    )
+
+
+def _without(score: StreakScore, ignored: NDArray[np.bool_]) -> StreakScore:
+    """The score without some of the true streaks; what was found of them is not false."""
+    return replace(
+        score,
+        peak_snr=score.peak_snr[~ignored],
+        matched_snr=score.matched_snr[~ignored],
+        length_px=score.length_px[~ignored],
+        found=score.found[~ignored],
+        end_error_px=score.end_error_px[~ignored],
+    )
+
+
+def streak_summary(method: str, scores: Sequence[StreakScore]) -> dict[str, Any]:
+    """What is said of one method, ready for JSON; None stands for what is not known."""
+    total = total_streak_score(scores)
+    facts: dict[str, Any] = {
+        "method": method,
+        "photos": total.frames,
+        "labels": int(total.found.size),
+        "recall": total.recall(),
+        "false_per_photo": total.false_per_frame,
+        "pieces_per_photo": total.pieces_per_frame,
+        "end_error_px": total.end_error(0.5),
+        "end_error_p90_px": total.end_error(0.9),
+        "seconds_per_photo": float(total.seconds.mean()) if total.frames else float("nan"),
+    }
+    known = {
+        key: None if isinstance(value, float) and math.isnan(value) else value
+        for key, value in facts.items()
+    }
+    return {**known, "recall_by": recall_cells(total)}
+
+
+def recall_cells(total: StreakScore) -> list[dict[str, Any]]:
+    """Recall in each cell of brightness and length that holds a label."""
+    cells = []
+    for snr in _bins(SNR_EDGES):
+        bright = (total.peak_snr >= snr[0]) & (total.peak_snr < snr[1])
+        for length in _bins(LENGTH_EDGES_PX):
+            here = bright & (total.length_px >= length[0]) & (total.length_px < length[1])
+            if here.any():
+                cells.append(
+                    {
+                        "peak_snr": [snr[0], None if math.isinf(snr[1]) else snr[1]],
+                        "length_px": [length[0], None if math.isinf(length[1]) else length[1]],
+                        "labels": int(here.sum()),
+                        "recall": total.recall(here),
+                    }
+                )
+    return cells
+
+
+def _bins(edges: tuple[float, ...]) -> list[tuple[float, float]]:
+    return list(itertools.pairwise(edges))
