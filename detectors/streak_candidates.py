@@ -1,0 +1,201 @@
+"""Where streaks may be: line sums of the frame that stand out of those around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.mesh import smoothed
+from detectors.streak_radon import QUADRANTS, Level, partial_transforms, turned, turned_back
+
+FloatImage = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
+
+FEWEST_ROWS, MOST_ROWS = 8, 512
+NULL_CELL_PX = 128  # the frame's own spread of line sums is measured in cells of about this size
+NULL_SLOPES, NULL_STEP = 8, 4
+NORMAL_QUARTILE = 0.6745
+CELL_PX, CELL_DEG = 24.0, 7.5  # of like candidates the strongest is kept
+MOST_HITS = 200_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segments:
+    """Straight pieces of streaks, the strongest first, with their filters' widths; shapes (N,)."""
+
+    x1: FloatArray
+    y1: FloatArray
+    x2: FloatArray
+    y2: FloatArray
+    snr: FloatArray
+    sigma_px: FloatArray
+
+    def __len__(self) -> int:
+        return int(self.snr.size)
+
+    def select(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> Segments:
+        """Some of them."""
+        return Segments(**{name: getattr(self, name)[index] for name in vars(self)})
+
+    def scaled(self, factor: int) -> Segments:
+        """The same in an image of which `factor` pixels were one."""
+        shift = 0.5 * (factor - 1)
+        ends = {n: factor * getattr(self, n) + shift for n in ("x1", "y1", "x2", "y2")}
+        return Segments(**ends, snr=self.snr, sigma_px=factor * self.sigma_px)
+
+
+def joined(parts: list[Segments]) -> Segments:
+    """All of several lists, the strongest first."""
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts] or [np.zeros(0)])
+        for name in ("x1", "y1", "x2", "y2", "snr", "sigma_px")
+    }
+    return Segments(**columns).select(np.argsort(-columns["snr"], kind="stable"))
+
+
+def segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segments:
+    """Line sums over the threshold, of like ones the strongest.
+
+    Two and three tiles of each level, one below the other, make segments that begin at every
+    tile: wherever a streak begins, one of them shows nine tenths of its signal-to-noise ratio.
+
+    Parameters
+    ----------
+    blurred : ndarray of float32, shape (h, w)
+        White noise of one sigma a pixel, and streaks, blurred by a Gaussian.
+    sigma_px : float
+        Of that Gaussian.
+    min_snr : float
+
+    Returns
+    -------
+    Segments
+    """
+    height, width = blurred.shape
+    shape = (height, width)
+    parts = []
+    for quadrant in range(QUADRANTS):
+        image = turned(blurred, quadrant)
+        longest = max(1, min(image.shape[0], MOST_ROWS))
+        most = 1 << (longest.bit_length() - 1)
+        for level in partial_transforms(image, most):
+            if level.rows < min(FEWEST_ROWS, most):
+                continue
+            x1, y1, x2, y2, snr = _hits(level, image.shape, sigma_px, min_snr)
+            x1, y1 = turned_back(x1, y1, quadrant, shape)
+            x2, y2 = turned_back(x2, y2, quadrant, shape)
+            width = np.full(snr.size, sigma_px)
+            some = Segments(x1=x1, y1=y1, x2=x2, y2=y2, snr=snr, sigma_px=width)
+            parts.append(_strongest_alike(some))
+    return _strongest_alike(joined(parts))
+
+
+def _hits(
+    level: Level, shape: tuple[int, ...], sigma_px: float, min_snr: float
+) -> tuple[FloatArray, ...]:
+    """Ends and signal-to-noise ratio of what rises above the threshold, in the turned image."""
+    rows, sums = level.rows, level.sums
+    spread = _spread(level, shape, sigma_px)
+    calm = float(spread.min())
+    found: list[tuple[FloatArray, ...]] = []
+    for s in range(rows):
+        step = s * rows / max(rows - 1, 1)
+        for tiles, total in _stacked(sums[s], step):
+            unit = line_sigma(tiles * rows, s / max(rows - 1, 1), sigma_px)
+            least = min_snr * unit * calm
+            if total.size == 0 or total.max() <= least:
+                continue
+            b, x = np.divmod(np.flatnonzero(total > least), total.shape[1])
+            around = spread[b, x]
+            if tiles > 1:  # the least calm part of the way counts
+                last = np.minimum(x + round((tiles - 1) * step), spread.shape[1] - 1)
+                around = np.maximum(around, spread[b + tiles - 1, last])
+            snr = total[b, x] / (unit * around)
+            some = snr > min_snr
+            b, x, snr = b[some], x[some], snr[some]
+            length = tiles * rows - 1
+            found.append(
+                (
+                    x.astype(float),
+                    (b * rows).astype(float),
+                    x + s / max(rows - 1, 1) * length,
+                    (b * rows + length).astype(float),
+                    snr.astype(float),
+                )
+            )
+    if not found:
+        return (np.zeros(0),) * 5
+    columns = tuple(np.concatenate(column) for column in zip(*found, strict=True))
+    if columns[-1].size > MOST_HITS:
+        best = np.argpartition(-columns[-1], MOST_HITS)[:MOST_HITS]
+        columns = tuple(column[best] for column in columns)
+    return columns
+
+
+def _stacked(sums: FloatImage, step: float) -> Iterator[tuple[int, FloatImage]]:
+    """Sums of two and of three tiles that follow each other along a line."""
+    width = sums.shape[-1]
+    one, two = round(step), round(2 * step)
+    if one < width and sums.shape[0] >= 2:
+        double = sums[:-1, : width - one] + sums[1:, one:]
+        yield 2, double
+        if two < width and sums.shape[0] >= 3:
+            yield 3, double[:-1, : width - two] + sums[2:, two:]
+    else:
+        yield 1, sums
+
+
+def line_sigma(rows: int, slope: float, sigma_px: float) -> float:
+    """Sigma of the sum of blurred white noise of unit sigma along a line through so many rows.
+
+    The filter is a Gaussian across the line, cos(angle) of it a pixel of length: its square adds
+    up to rows cos(angle) / (2 sqrt(pi) sigma).
+    """
+    return float(np.sqrt(rows / np.hypot(1.0, slope) / (2.0 * np.sqrt(np.pi) * sigma_px)))
+
+
+def _spread(level: Level, shape: tuple[int, ...], sigma_px: float) -> FloatImage:
+    """How much wider line sums scatter than white noise makes them, at least 1; shape (tiles, w).
+
+    A tile's sums at a few slopes, in cells: a streak is a small part of them, a cloud is not.
+    """
+    rows, sums = level.rows, level.sums
+    tiles, width = sums.shape[1:]
+    slopes = np.unique(np.linspace(0, rows - 1, NULL_SLOPES).astype(int))
+    unit = [line_sigma(rows, s / max(rows - 1, 1), sigma_px) for s in slopes]
+    some = sums[slopes][:, :, ::NULL_STEP] / np.array(unit, np.float32)[:, None, None]
+    across = max(1, round(width / NULL_CELL_PX))
+    group = max(1, NULL_CELL_PX // rows)
+    down = -(-tiles // group)
+    padded = np.full((len(slopes), down * group, across * -(-some.shape[2] // across)), np.nan)
+    padded[:, :tiles, : some.shape[2]] = np.where(some == 0.0, np.nan, some)
+    cells = padded.reshape(len(slopes), down, group, across, -1).transpose(1, 3, 0, 2, 4)
+    cells = np.sort(np.abs(cells.reshape(down, across, -1)), axis=-1)
+    count = np.isfinite(cells).sum(axis=-1)
+    middle = np.clip(0.5 * count, 0, cells.shape[-1] - 1).astype(np.intp)
+    boxes = np.take_along_axis(cells, middle[..., None], axis=-1)[..., 0] / NORMAL_QUARTILE
+    boxes[count < 60] = np.nan
+    boxes = np.maximum(smoothed(np.asarray(boxes, np.float32)), np.float32(1.0))
+    full = cv2.resize(boxes, (width, down * group), interpolation=cv2.INTER_LINEAR)
+    if full.shape[0] != tiles:
+        full = full[:tiles]
+    return np.asarray(full, np.float32)
+
+
+def _strongest_alike(some: Segments) -> Segments:
+    """Of segments of about one place and direction the strongest."""
+    if len(some) == 0:
+        return some
+    order = np.argsort(-some.snr, kind="stable")
+    some = some.select(order)
+    angle = np.degrees(np.arctan2(some.y2 - some.y1, some.x2 - some.x1)) % 180.0
+    cell_x = np.floor(0.5 * (some.x1 + some.x2) / CELL_PX).astype(np.int64)
+    cell_y = np.floor(0.5 * (some.y1 + some.y2) / CELL_PX).astype(np.int64)
+    direction = np.floor(angle / CELL_DEG).astype(np.int64)
+    key = (cell_x * 100_003 + cell_y) * 64 + direction
+    first = np.unique(key, return_index=True)[1]
+    return some.select(np.sort(first))

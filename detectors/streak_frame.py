@@ -1,0 +1,183 @@
+"""A frame as streak detectors take it: light above a smooth background, in units of its noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.background import as_float_image, pixels_to_ignore
+from detectors.mesh import Mesh, filled, lowest_mode, smoothed, spread_about_zero
+from detectors.scale_space import gaussian_blur
+
+FloatImage = NDArray[np.float32]
+BoolImage = NDArray[np.bool_]
+
+SHORTEST_SIDE_PX = 16
+LEVEL_BOX_PX, NOISE_BOX_PX = 32.0, 48.0
+LEVEL_SAMPLES, NOISE_SAMPLES = 16, 20  # across a box
+# Pixels of a plateau at the very top count as clipped where no map of saturation is given
+FEWEST_ON_PLATEAU = 6
+SAMPLES = 50_000
+FLAT_SIGMA_PX, MOST_LIGHT = 10.0, 3.0
+BRIGHT_BLUR_PX, BRIGHT_SIGMA = 1.2, 4.0
+TEXTURE_SIGMA_PX = 1.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreakFrame:
+    """An image in units of its noise, and which of its pixels tell something.
+
+    Attributes
+    ----------
+    residual : ndarray of float32, shape (h, w)
+        Light above the background over `noise`; 0 where ignored.
+    noise : ndarray of float32, shape (h, w)
+        One sigma of a pixel, in units of the image.
+    ignored : ndarray of bool, shape (h, w)
+        Masked pixels and those that are no numbers.
+    clipped : ndarray of bool, shape (h, w)
+        As bright as can be.
+    """
+
+    residual: FloatImage
+    noise: FloatImage
+    ignored: BoolImage
+    clipped: BoolImage
+
+    @classmethod
+    def of(
+        cls,
+        light: NDArray[np.generic],
+        mask: NDArray[np.bool_] | None,
+        saturated: NDArray[np.generic] | None,
+    ) -> StreakFrame | None:
+        """Look at an image; arguments as of `detectors.streak_types.StreakDetector.detect`.
+
+        None where nothing can be found: too small, all ignored, or all equal.
+
+        Raises
+        ------
+        ValueError
+            If the image is not two-dimensional or the mask or saturation has another shape.
+        """
+        image = as_float_image(light)
+        ignored = pixels_to_ignore(image, mask)
+        if saturated is not None and saturated.shape != image.shape:
+            raise ValueError(f"saturated has shape {saturated.shape}, the image {image.shape}")
+        if min(image.shape) < SHORTEST_SIDE_PX or ignored.all():
+            return None
+        known = image[~ignored] if ignored.any() else image.ravel()
+        sample = known[:: max(1, known.size // SAMPLES)]
+        low, high = float(known.min()), float(known.max())
+        if not high > low:
+            return None
+        clipped = _plateau(image, ignored, high)
+        if saturated is not None:
+            clipped |= (np.asarray(saturated) >= 0.5) & ~ignored
+        # Units of the frame's own range: float32 carries it whatever the offset
+        scale = _typical_step(sample, high - low)
+        shifted = np.where(ignored, np.float32(0.0), (image - np.median(sample)) / scale)
+        residual, noise = _whitened(np.asarray(shifted, np.float32), ignored | clipped)
+        residual[ignored] = 0.0
+        return cls(
+            residual=residual,
+            noise=np.asarray(noise * np.float32(scale)),
+            ignored=ignored,
+            clipped=clipped,
+        )
+
+
+def _typical_step(sample: FloatImage, range_: float) -> float:
+    """A robust spread of the pixels, never zero."""
+    quartiles = np.quantile(sample, (0.16, 0.84))
+    return max(float(quartiles[1] - quartiles[0]) / 2.0, 1e-6 * range_)
+
+
+def _plateau(image: FloatImage, ignored: BoolImage, high: float) -> BoolImage:
+    """Pixels at the top value, if several are; a brightest star has one such pixel."""
+    top = (image >= high - 1e-6 * abs(high)) & ~ignored
+    if np.count_nonzero(top) < FEWEST_ON_PLATEAU or np.mean(top) > 0.5:
+        return np.zeros(image.shape, bool)
+    return np.asarray(top)
+
+
+def _whitened(image: FloatImage, hidden: BoolImage) -> tuple[FloatImage, FloatImage]:
+    """Light above the large-scale background over the pixels' noise; and that noise."""
+    known = np.where(hidden, np.float32(np.nan), image)
+    mesh = Mesh.with_scale(image.shape, LEVEL_BOX_PX)
+    level = mesh.upsample(smoothed(lowest_mode(mesh.samples(known, LEVEL_SAMPLES), 1e-6)[0]))
+    above = image - level
+    noise = pixel_noise(above, hidden)
+    return np.asarray(above / noise, np.float32), noise
+
+
+def pixel_noise(above: FloatImage, hidden: BoolImage) -> FloatImage:
+    """Sigma of the pixels from differences of neighbours: texture of clouds hardly counts.
+
+    The quarter of the second difference (1, -2, 1) x (1, -2, 1), which has the sigma of a pixel
+    times 1.5, knows nothing of slopes and bends.
+    """
+    kernel = np.outer([1.0, -2.0, 1.0], [1.0, -2.0, 1.0]).astype(np.float32) / 6.0
+    rough = cv2.filter2D(above, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT_101)
+    rough = np.where(hidden, np.float32(np.nan), np.abs(rough))
+    mesh = Mesh.with_scale(above.shape, NOISE_BOX_PX)
+    samples = mesh.samples(rough, NOISE_SAMPLES)
+    with np.errstate(all="ignore"):
+        ordered = np.sort(samples, axis=-1)
+    count = np.isfinite(ordered).sum(axis=-1)
+    middle = np.clip(0.45 * count, 0, ordered.shape[-1] - 1).astype(np.intp)
+    # The 45th percentile of |x| of a normal x is 0.598 sigma: a little below the median, as
+    # stars and streaks only add
+    boxes = np.take_along_axis(ordered, middle[..., None], axis=-1)[..., 0] / 0.598
+    boxes[count < 20] = np.nan
+    boxes = smoothed(filled(np.asarray(boxes, np.float32)))
+    least = max(0.2 * float(np.median(boxes)), 1e-3)
+    return np.maximum(mesh.upsample(boxes), np.float32(least))
+
+
+def flattened(residual: FloatImage, hidden: BoolImage) -> FloatImage:
+    """The residual without what is left of the background at scales far above a streak's width.
+
+    A Gaussian blur of what is dark; a streak as faint as the noise loses about its width over that
+    of the Gaussian, a tenth. What stands out is left out of the second blur.
+    """
+    known = ~hidden
+    flat = _without_level(residual, known)
+    bright = gaussian_blur(flat, BRIGHT_BLUR_PX) > BRIGHT_SIGMA * _unit(BRIGHT_BLUR_PX)
+    near = cv2.dilate(bright.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    return np.where(known, _without_level(residual, known & ~near), np.float32(0.0))
+
+
+def _without_level(residual: FloatImage, known: BoolImage) -> FloatImage:
+    h, w = residual.shape
+    weight = known.astype(np.float32)
+    cut = np.clip(residual, -MOST_LIGHT, MOST_LIGHT) * weight
+    size = (-(-w // 2), -(-h // 2))
+    light = cv2.resize(cut, size, interpolation=cv2.INTER_AREA)
+    share = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
+    light = cv2.GaussianBlur(light, (0, 0), 0.5 * FLAT_SIGMA_PX)
+    share = cv2.GaussianBlur(share, (0, 0), 0.5 * FLAT_SIGMA_PX)
+    level = cv2.resize(light / np.maximum(share, 0.05), (w, h), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(residual - level, np.float32)
+
+
+def evened(flat: FloatImage, hidden: BoolImage) -> FloatImage:
+    """The frame over what its blurred noise has more than white noise: texture of clouds.
+
+    In boxes, by the dark side of the blurred frame; calm parts stay as they are.
+    """
+    blurred = gaussian_blur(flat, TEXTURE_SIGMA_PX)
+    mesh = Mesh.with_scale(flat.shape, NOISE_BOX_PX)
+    dark = np.where(hidden | (blurred >= 0.0), np.float32(np.nan), blurred)
+    samples = mesh.samples(dark, NOISE_SAMPLES)
+    boxes = smoothed(spread_about_zero(samples)) / np.float32(_unit(TEXTURE_SIGMA_PX))
+    texture = np.maximum(mesh.upsample(np.maximum(boxes, np.float32(1.0))), np.float32(1.0))
+    return np.asarray(flat / texture, np.float32)
+
+
+def _unit(sigma_px: float) -> float:
+    """Sigma of white noise of one sigma a pixel after a Gaussian blur."""
+    return float(1.0 / (2.0 * np.sqrt(np.pi) * sigma_px))

@@ -1,0 +1,109 @@
+"""Streaks one after the other: the clearest is fitted, judged, taken away; then the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.scale_space import gaussian_blur
+from detectors.streak_candidates import Segments, segments
+from detectors.streak_frame import evened, flattened
+from detectors.streak_line import Line
+from detectors.streak_strip import Path
+
+FloatImage = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
+BoolImage = NDArray[np.bool_]
+
+SIGMA_PX = 1.2  # of the filter, in pixels of the binned frame
+BINS = (1, 2, 4)
+LEAST_KNOWN = 0.5  # of a square of pixels
+CLIP_SIGMA = 4.0  # one pixel counts no more than this in a candidate: stars are bright, not long
+CLIP_FIT = 15.0
+LEAST_SIDE_PX = 48
+SAMPLES = 48  # places along a candidate at which it is looked at again
+STILL_THERE = 0.6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hunt:
+    """A frame in units of its noise, stars hidden, perhaps binned.
+
+    Attributes
+    ----------
+    light : ndarray of float32, shape (h, w)
+        0 where hidden.
+    known : ndarray of float32, shape (h, w)
+        1, or 0 where hidden.
+    bin_px : int
+        Side of the squares of pixels added up to one.
+    """
+
+    light: FloatImage
+    known: FloatImage
+    bin_px: int = 1
+
+    def candidates(self, least_snr: float) -> Segments:
+        """Segments that stand out."""
+        cut = np.clip(self.light, -CLIP_SIGMA, CLIP_SIGMA)
+        return segments(gaussian_blur(cut, SIGMA_PX), SIGMA_PX, least_snr)
+
+    def without(self, line: Line) -> Hunt:
+        """The frame with the band of a streak, in pixels of this frame, hidden."""
+        band = streak_band(self.light.shape, line)
+        light, known = self.light.copy(), self.known.copy()
+        light[band], known[band] = 0.0, 0.0
+        return Hunt(light=light, known=known, bin_px=self.bin_px)
+
+
+def hunt_in(residual: FloatImage, hidden: BoolImage, bin_px: int) -> Hunt:
+    """The frame without large structure, in squares of so many pixels."""
+    light, known = residual, (~hidden).astype(np.float32)
+    if bin_px > 1:
+        light = binned(np.where(hidden, np.float32(0.0), residual), bin_px)
+        known = binned(known, bin_px) / np.float32(bin_px)
+    unseen = known < LEAST_KNOWN
+    flat = evened(flattened(light, unseen), unseen)
+    cut = np.clip(flat, -CLIP_FIT, CLIP_FIT)
+    return Hunt(light=cut, known=np.where(unseen, np.float32(0.0), known), bin_px=bin_px)
+
+
+def binned(image: FloatImage, size: int) -> FloatImage:
+    """Squares of pixels added up, over their side: white noise keeps its sigma."""
+    h, w = (side // size for side in image.shape)
+    cut = image[: h * size, : w * size].reshape(h, size, w, size)
+    return np.asarray(cut.sum(axis=(1, 3)) / np.float32(size), np.float32)
+
+
+def streak_band(shape: tuple[int, ...], line: Line) -> BoolImage:
+    """Pixels with the light of a streak: as wide as it stands out of the noise."""
+    inside = line.inside
+    weight = float(line.weight[inside].sum())
+    peak = max(float(line.signal[inside].sum()) / max(weight, 1.0), 0.1)
+    # Wings of lenses are wider than a Gaussian's
+    reach = line.sigma_px * (2.0 + np.sqrt(2.0 * np.log1p(peak / 0.2)) + 0.5 * np.log1p(peak))
+    return path_band(shape, line.path, float(reach), line.sigma_px + 2.0 * line.sigma_px)
+
+
+def path_band(shape: tuple[int, ...], path: Path, reach: float, beyond: float) -> BoolImage:
+    """Pixels nearer to a path than that."""
+    u = np.linspace(-beyond, path.length_px + beyond, max(2, int(path.length_px / 8.0) + 2))
+    x, y = path.at(u, 0.0)
+    points = np.rint(np.stack([x, y], axis=1) * 16.0).astype(np.int32)[None]
+    paint = np.zeros(shape, np.uint8)
+    cv2.polylines(paint, points, False, 1, 2 * round(reach) + 1, cv2.LINE_8, 4)
+    return paint > 0
+
+
+def still_there(hunt: Hunt, some: Segments) -> NDArray[np.bool_]:
+    """Candidates that have not lost much of their light to a streak that was taken away."""
+    t = (np.arange(SAMPLES) + 0.5) / SAMPLES
+    x = some.x1[:, None] + (some.x2 - some.x1)[:, None] * t
+    y = some.y1[:, None] + (some.y2 - some.y1)[:, None] * t
+    h, w = hunt.known.shape
+    row = np.clip(np.rint(y), 0, h - 1).astype(np.intp)
+    col = np.clip(np.rint(x), 0, w - 1).astype(np.intp)
+    return np.asarray(hunt.known[row, col].mean(axis=1) > STILL_THERE)

@@ -1,0 +1,136 @@
+"""What is bright and no streak: stars, their trails, hot pixels and cosmic rays are hidden."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
+
+from detectors.scale_space import gaussian_blur, local_maxima
+from detectors.streak_trail import StarTrail
+
+FloatImage = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
+BoolImage = NDArray[np.bool_]
+IndexArray = NDArray[np.intp]
+
+SIGMA_PX = 1.2  # of the filter for stars: within 4 % of the best for FWHM 2 to 4 px
+STAR_SNR = 4.5
+MOST_STARS = 20_000
+# From the middle of a star light falls off in all directions; from that of a streak, or its end, it
+# goes on at least in one
+DIRECTIONS = 32
+AWAY_PX = np.linspace(3.5, 9.5, 5)
+GOES_ON = 0.4
+SAME_WAY_DEG = 25.0
+SHARP_SIGMA, FAINT_SHARP_SIGMA, SHARP_SHARE = 6.0, 3.0, 0.42
+RADII_PX = np.array([2.5, 3.5, 5.0, 6.5, 8.0, 10.0, 13.0, 17.0, 22.0, 28.0, 36.0, 46.0])
+DARK = 0.35  # sigma of a pixel: where a star ends
+BLEED_PX = 2
+
+
+def sharp_pixels(residual: FloatImage) -> BoolImage:
+    """Pixels too sharp for light that came through a lens: hot ones, tracks of cosmic rays.
+
+    The eight neighbours of a pixel on a streak of FWHM 1.4 px have half of its light; on a track
+    of one pixel's width a quarter to a third. Fainter ones count beside clear ones.
+    """
+    ring = cv2.blur(residual, (3, 3), borderType=cv2.BORDER_REFLECT_101) * 9.0 - residual
+    narrow = ring < 8.0 * SHARP_SHARE * residual
+    clear = (narrow & (residual > SHARP_SIGMA)).astype(np.uint8)
+    near = cv2.dilate(clear, np.ones((5, 5), np.uint8)) > 0
+    return np.asarray(narrow & near & (residual > FAINT_SHARP_SIGMA))
+
+
+def star_mask(residual: FloatImage, hidden: BoolImage, trail: StarTrail | None) -> BoolImage:
+    """Pixels with the light of stars.
+
+    Parameters
+    ----------
+    residual : ndarray of float32, shape (h, w)
+        In units of the noise, 0 where hidden.
+    hidden : ndarray of bool, shape (h, w)
+        Pixels that tell nothing.
+    trail : StarTrail or None
+        What all stars draw.
+
+    Returns
+    -------
+    ndarray of bool, shape (h, w)
+    """
+    blurred = gaussian_blur(residual, SIGMA_PX)
+    unit = 1.0 / (2.0 * np.sqrt(np.pi) * SIGMA_PX)
+    seen, unit_seen = (blurred, unit) if trail is None else trail.filtered(blurred, SIGMA_PX)
+    row, col = local_maxima(seen, STAR_SNR * unit_seen)
+    order = np.argsort(-seen[row, col], kind="stable")[:MOST_STARS]
+    row, col = row[order], col[order]
+    star = ~_on_streaks(blurred, seen[row, col], row, col, trail)
+    row, col = row[star], col[star]
+    radius = _radii(blurred, row, col, trail)
+    return _painted(residual.shape, row, col, radius, trail)
+
+
+def _on_streaks(
+    blurred: FloatImage, height: FloatImage, row: IndexArray, col: IndexArray,
+    trail: StarTrail | None,
+) -> BoolImage:  # fmt: skip
+    """Peaks whose light goes on in some direction more than in most."""
+    angle = np.arange(DIRECTIONS) * (2.0 * np.pi / DIRECTIONS)
+    radius = np.tile(AWAY_PX, (DIRECTIONS, 1))
+    if trail is not None:
+        away = np.abs((angle - trail.angle_rad + 0.5 * np.pi) % np.pi - 0.5 * np.pi)
+        radius[away < np.radians(SAME_WAY_DEG)] += 0.5 * trail.length_px
+    at_row = row[:, None, None] + radius * np.sin(angle)[:, None]
+    at_col = col[:, None, None] + radius * np.cos(angle)[:, None]
+    light = map_coordinates(blurred, [at_row, at_col], order=1, mode="nearest")
+    second = np.sort(light, axis=-1)[..., 1]  # the darkest may be noise or a gap
+    usual = np.median(second, axis=1)
+    return np.asarray(second.max(axis=1) - usual > GOES_ON * (height - usual))
+
+
+def _radii(
+    blurred: FloatImage, row: IndexArray, col: IndexArray, trail: StarTrail | None
+) -> FloatArray:
+    """How far the light of each star reaches: where the median around it falls into the noise."""
+    if trail is None:
+        angle = np.arange(16) * (2.0 * np.pi / 16)
+        across, along = RADII_PX[:, None] * np.sin(angle), RADII_PX[:, None] * np.cos(angle)
+    else:  # to both sides of the trail
+        along_px = np.linspace(-0.4, 0.4, 8) * trail.length_px
+        across = np.concatenate([RADII_PX[:, None] + 0.0 * along_px, -RADII_PX[:, None] + 0.0 * along_px], 1)
+        along = np.concatenate([along_px, along_px])[None, :] + 0.0 * across
+    cos, sin = (1.0, 0.0) if trail is None else (np.cos(trail.angle_rad), np.sin(trail.angle_rad))
+    at_row = row[:, None, None] + along * sin + across * cos
+    at_col = col[:, None, None] + along * cos - across * sin
+    light = np.median(map_coordinates(blurred, [at_row, at_col], order=1, mode="nearest"), axis=-1)
+    dark = light < DARK
+    first = np.where(dark.any(axis=1), dark.argmax(axis=1), len(RADII_PX) - 1)
+    return np.asarray(RADII_PX[first] + 0.5)
+
+
+def _painted(
+    shape: tuple[int, ...], row: IndexArray, col: IndexArray, radius: FloatArray,
+    trail: StarTrail | None,
+) -> BoolImage:  # fmt: skip
+    """Discs, or discs drawn out along the trail."""
+    paint = np.zeros(shape, np.uint8)
+    if trail is None:
+        for y, x, r in zip(row.tolist(), col.tolist(), np.ceil(radius).tolist(), strict=True):
+            cv2.circle(paint, (x, y), int(r), 1, -1)
+        return paint > 0
+    half_x = 0.5 * trail.length_px * np.cos(trail.angle_rad)
+    half_y = 0.5 * trail.length_px * np.sin(trail.angle_rad)
+    for y, x, r in zip(row.tolist(), col.tolist(), np.ceil(radius).tolist(), strict=True):
+        first = (round(x - half_x), round(y - half_y))
+        last = (round(x + half_x), round(y + half_y))
+        cv2.line(paint, first, last, 1, 2 * int(r) + 1)
+    return paint > 0
+
+
+def grown(mask: BoolImage, pixels: int) -> BoolImage:
+    """A mask with so many pixels around."""
+    if not mask.any():
+        return mask
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1))
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel) > 0)
