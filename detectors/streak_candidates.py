@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ NULL_CELL_PX = 128  # the frame's own spread of line sums is measured in cells o
 NULL_SLOPES, NULL_STEP = 8, 4
 NORMAL_QUARTILE = 0.6745
 CELL_PX, CELL_DEG = 24.0, 7.5  # of like candidates the strongest is kept
-MOST_HITS = 200_000
+MOST_HITS = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +57,8 @@ def joined(parts: list[Segments]) -> Segments:
     return Segments(**columns).select(np.argsort(-columns["snr"], kind="stable"))
 
 
-def segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segments:
-    """Line sums over the threshold, of like ones the strongest.
+def segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> tuple[Segments, Segments]:
+    """Line sums over the threshold, of like ones the strongest; and those as far below zero.
 
     Two and three tiles of each level, one below the other, make segments that begin at every
     tile: wherever a streak begins, one of them shows nine tenths of its signal-to-noise ratio.
@@ -73,11 +73,12 @@ def segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segments:
 
     Returns
     -------
-    Segments
+    bright, dark : Segments
+        What is dark is no streak: it tells what noise and texture of this frame can do.
     """
     height, width = blurred.shape
     shape = (height, width)
-    parts = []
+    parts: list[Segments] = []
     for quadrant in range(QUADRANTS):
         image = turned(blurred, quadrant)
         longest = max(1, min(image.shape[0], MOST_ROWS))
@@ -90,8 +91,12 @@ def segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segments:
             x2, y2 = turned_back(x2, y2, quadrant, shape)
             width = np.full(snr.size, sigma_px)
             some = Segments(x1=x1, y1=y1, x2=x2, y2=y2, snr=snr, sigma_px=width)
-            parts.append(_strongest_alike(some))
-    return _strongest_alike(joined(parts))
+            parts += [_strongest_alike(some.select(side)) for side in (snr > 0.0, snr < 0.0)]
+    found = joined(parts)
+    negative = found.snr < 0.0
+    dark = found.select(negative)
+    dark = replace(dark, snr=-dark.snr)
+    return _strongest_alike(found.select(~negative)), _strongest_alike(dark)
 
 
 def _hits(
@@ -107,15 +112,22 @@ def _hits(
         for tiles, total in _stacked(sums[s], step):
             unit = line_sigma(tiles * rows, s / max(rows - 1, 1), sigma_px)
             least = min_snr * unit * calm
-            if total.size == 0 or total.max() <= least:
+            if total.size == 0:
                 continue
-            b, x = np.divmod(np.flatnonzero(total > least), total.shape[1])
+            hits = [np.flatnonzero(total > least)] if total.max() > least else []
+            hits += [np.flatnonzero(total < -least)] if total.min() < -least else []
+            if not hits:
+                continue
+            b, x = np.divmod(np.concatenate(hits), total.shape[1])
             around = spread[b, x]
             if tiles > 1:  # the least calm part of the way counts
                 last = np.minimum(x + round((tiles - 1) * step), spread.shape[1] - 1)
                 around = np.maximum(around, spread[b + tiles - 1, last])
             snr = total[b, x] / (unit * around)
-            some = snr > min_snr
+            beside = np.abs(total[b, np.maximum(x - 1, 0)])
+            beyond = np.abs(total[b, np.minimum(x + 1, total.shape[1] - 1)])
+            size = np.abs(total[b, x])
+            some = (np.abs(snr) > min_snr) & (size >= beside) & (size >= beyond)
             b, x, snr = b[some], x[some], snr[some]
             length = tiles * rows - 1
             found.append(
@@ -131,9 +143,31 @@ def _hits(
         return (np.zeros(0),) * 5
     columns = tuple(np.concatenate(column) for column in zip(*found, strict=True))
     if columns[-1].size > MOST_HITS:
-        best = np.argpartition(-columns[-1], MOST_HITS)[:MOST_HITS]
+        best = np.argpartition(-np.abs(columns[-1]), MOST_HITS)[:MOST_HITS]
         columns = tuple(column[best] for column in columns)
     return columns
+
+
+def clearer_than_dark(
+    bright: Segments, dark: Segments, reach_px: float, fewest: int
+) -> NDArray[np.bool_]:
+    """Segments without so many dark ones about them that are as clear: texture shows both.
+
+    Parameters
+    ----------
+    bright, dark : Segments
+    reach_px : float
+        Dark ones count whose middle is no farther.
+    fewest : int
+        With so many a segment is texture.
+    """
+    if len(dark) < fewest or len(bright) == 0:
+        return np.ones(len(bright), bool)
+    dx = 0.5 * np.subtract.outer(bright.x1 + bright.x2, dark.x1 + dark.x2)
+    dy = 0.5 * np.subtract.outer(bright.y1 + bright.y2, dark.y1 + dark.y2)
+    near = np.hypot(dx, dy) < reach_px
+    as_clear = near & (dark.snr[None, :] >= bright.snr[:, None])
+    return np.asarray(as_clear.sum(axis=1) < fewest)
 
 
 def _stacked(sums: FloatImage, step: float) -> Iterator[tuple[int, FloatImage]]:
@@ -190,7 +224,7 @@ def _strongest_alike(some: Segments) -> Segments:
     """Of segments of about one place and direction the strongest."""
     if len(some) == 0:
         return some
-    order = np.argsort(-some.snr, kind="stable")
+    order = np.argsort(-np.abs(some.snr), kind="stable")
     some = some.select(order)
     angle = np.degrees(np.arctan2(some.y2 - some.y1, some.x2 - some.x1)) % 180.0
     cell_x = np.floor(0.5 * (some.x1 + some.x2) / CELL_PX).astype(np.int64)

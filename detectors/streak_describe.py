@@ -40,7 +40,9 @@ def described(
         y2=column([p.y2 for p in paths]),
         snr=column([line.snr for line in lines]),
         width_px=column([FWHM_PER_SIGMA * line.sigma_px for line in lines]),
-        flux=column([line.bin_px * float(one.sum()) for line, one in zip(lines, profiles, strict=True)]),
+        flux=column(
+            [line.bin_px * float(one.sum()) for line, one in zip(lines, profiles, strict=True)]
+        ),
         log10_false_alarm=chance,
         bow_px=column([p.bow_px for p in paths]),
         sigma_end_px=column(ends),

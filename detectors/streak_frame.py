@@ -141,14 +141,14 @@ def pixel_noise(above: FloatImage, hidden: BoolImage) -> FloatImage:
 def flattened(residual: FloatImage, hidden: BoolImage) -> FloatImage:
     """The residual without what is left of the background at scales far above a streak's width.
 
-    A Gaussian blur of what is dark; a streak as faint as the noise loses about its width over that
+    A Gaussian blur is taken away, and the rest evened out (`evened`); a streak as faint as the noise loses about its width over that
     of the Gaussian, a tenth. What stands out is left out of the second blur.
     """
     known = ~hidden
-    flat = _without_level(residual, known)
+    flat = evened(_without_level(residual, known), hidden)
     bright = gaussian_blur(flat, BRIGHT_BLUR_PX) > BRIGHT_SIGMA * _unit(BRIGHT_BLUR_PX)
     near = cv2.dilate(bright.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    return np.where(known, _without_level(residual, known & ~near), np.float32(0.0))
+    return evened(np.where(known, _without_level(residual, known & ~near), np.float32(0.0)), hidden)
 
 
 def _without_level(residual: FloatImage, known: BoolImage) -> FloatImage:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.scale_space import gaussian_blur
-from detectors.streak_candidates import Segments, segments
-from detectors.streak_frame import evened, flattened
+from detectors.streak_candidates import Segments, clearer_than_dark, segments
+from detectors.streak_frame import flattened
 from detectors.streak_line import Line
 from detectors.streak_strip import Path
 
@@ -24,6 +24,7 @@ LEAST_KNOWN = 0.5  # of a square of pixels
 CLIP_SIGMA = 4.0  # one pixel counts no more than this in a candidate: stars are bright, not long
 CLIP_FIT = 15.0
 LEAST_SIDE_PX = 48
+DARK_REACH_PX, DARK_FEWEST = 200.0, 3
 SAMPLES = 48  # places along a candidate at which it is looked at again
 STILL_THERE = 0.6
 
@@ -47,9 +48,10 @@ class Hunt:
     bin_px: int = 1
 
     def candidates(self, least_snr: float) -> Segments:
-        """Segments that stand out."""
+        """Segments that stand out of the noise, and of the texture about them."""
         cut = np.clip(self.light, -CLIP_SIGMA, CLIP_SIGMA)
-        return segments(gaussian_blur(cut, SIGMA_PX), SIGMA_PX, least_snr)
+        bright, dark = segments(gaussian_blur(cut, SIGMA_PX), SIGMA_PX, least_snr)
+        return bright.select(clearer_than_dark(bright, dark, DARK_REACH_PX, DARK_FEWEST))
 
     def without(self, line: Line) -> Hunt:
         """The frame with the band of a streak, in pixels of this frame, hidden."""
@@ -66,7 +68,7 @@ def hunt_in(residual: FloatImage, hidden: BoolImage, bin_px: int) -> Hunt:
         light = binned(np.where(hidden, np.float32(0.0), residual), bin_px)
         known = binned(known, bin_px) / np.float32(bin_px)
     unseen = known < LEAST_KNOWN
-    flat = evened(flattened(light, unseen), unseen)
+    flat = flattened(light, unseen)
     cut = np.clip(flat, -CLIP_FIT, CLIP_FIT)
     return Hunt(light=cut, known=np.where(unseen, np.float32(0.0), known), bin_px=bin_px)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from detectors.scale_space import gaussian_blur, local_maxima
+from detectors.star_width import measure_width
 from detectors.streak_trail import StarTrail
 
 FloatImage = NDArray[np.float32]
@@ -16,7 +19,7 @@ BoolImage = NDArray[np.bool_]
 IndexArray = NDArray[np.intp]
 
 SIGMA_PX = 1.2  # of the filter for stars: within 4 % of the best for FWHM 2 to 4 px
-STAR_SNR = 4.5
+STAR_SNR, WIDTH_SNR = 4.5, 12.0
 MOST_STARS = 20_000
 # From the middle of a star light falls off in all directions; from that of a streak, or its end, it
 # goes on at least in one
@@ -43,8 +46,24 @@ def sharp_pixels(residual: FloatImage) -> BoolImage:
     return np.asarray(narrow & near & (residual > FAINT_SHARP_SIGMA))
 
 
-def star_mask(residual: FloatImage, hidden: BoolImage, trail: StarTrail | None) -> BoolImage:
-    """Pixels with the light of stars.
+@dataclass(frozen=True, kw_only=True)
+class Stars:
+    """The stars of a frame, as far as streaks need them.
+
+    Attributes
+    ----------
+    mask : ndarray of bool, shape (h, w)
+        Pixels with their light.
+    sigma_px : float
+        Width of a star, one sigma of a Gaussian; a usual one where few tell.
+    """
+
+    mask: BoolImage
+    sigma_px: float
+
+
+def stars_of(residual: FloatImage, hidden: BoolImage, trail: StarTrail | None) -> Stars:
+    """Find the stars, and their width.
 
     Parameters
     ----------
@@ -54,10 +73,6 @@ def star_mask(residual: FloatImage, hidden: BoolImage, trail: StarTrail | None) 
         Pixels that tell nothing.
     trail : StarTrail or None
         What all stars draw.
-
-    Returns
-    -------
-    ndarray of bool, shape (h, w)
     """
     blurred = gaussian_blur(residual, SIGMA_PX)
     unit = 1.0 / (2.0 * np.sqrt(np.pi) * SIGMA_PX)
@@ -68,7 +83,14 @@ def star_mask(residual: FloatImage, hidden: BoolImage, trail: StarTrail | None) 
     star = ~_on_streaks(blurred, seen[row, col], row, col, trail)
     row, col = row[star], col[star]
     radius = _radii(blurred, row, col, trail)
-    return _painted(residual.shape, row, col, radius, trail)
+    if trail is None:
+        bright = blurred[row, col] > WIDTH_SNR * unit
+        noise = np.ones(np.count_nonzero(bright))
+        psf = measure_width(residual, ~hidden, row[bright], col[bright], noise)
+        sigma = psf.sigma_px * (1.0 + 0.3 * psf.wings)
+    else:
+        sigma = trail.sigma_px
+    return Stars(mask=_painted(residual.shape, row, col, radius, trail), sigma_px=float(sigma))
 
 
 def _on_streaks(
@@ -98,7 +120,9 @@ def _radii(
         across, along = RADII_PX[:, None] * np.sin(angle), RADII_PX[:, None] * np.cos(angle)
     else:  # to both sides of the trail
         along_px = np.linspace(-0.4, 0.4, 8) * trail.length_px
-        across = np.concatenate([RADII_PX[:, None] + 0.0 * along_px, -RADII_PX[:, None] + 0.0 * along_px], 1)
+        across = np.concatenate(
+            [RADII_PX[:, None] + 0.0 * along_px, -RADII_PX[:, None] + 0.0 * along_px], 1
+        )
         along = np.concatenate([along_px, along_px])[None, :] + 0.0 * across
     cos, sin = (1.0, 0.0) if trail is None else (np.cos(trail.angle_rad), np.sin(trail.angle_rad))
     at_row = row[:, None, None] + along * sin + across * cos

@@ -22,10 +22,11 @@ PARALLEL_DEG = 15.0
 
 @dataclass(frozen=True, kw_only=True)
 class StarTrail:
-    """Length and direction of the trail of every star."""
+    """Length and direction of the trail of every star, and its width across."""
 
     length_px: float
     angle_rad: float
+    sigma_px: float = 1.2
 
     def filtered(self, blurred: FloatImage, sigma_px: float) -> tuple[FloatImage, float]:
         """A blurred frame summed along the trail, and the sigma of white noise in that."""
@@ -46,7 +47,7 @@ class StarTrail:
         return np.asarray(answer), float(np.sqrt(np.square(drawn).sum()))
 
 
-def common_star_trail(blurred: FloatImage, unit: float) -> StarTrail | None:
+def common_star_trail(blurred: FloatImage, unit: float, blur_px: float) -> StarTrail | None:
     """What most spots of a frame draw alike: lines of one length and direction.
 
     Parameters
@@ -55,6 +56,8 @@ def common_star_trail(blurred: FloatImage, unit: float) -> StarTrail | None:
         The frame in units of its noise, blurred.
     unit : float
         Sigma of the noise in that.
+    blur_px : float
+        Sigma of the blur.
 
     Returns
     -------
@@ -80,7 +83,9 @@ def common_star_trail(blurred: FloatImage, unit: float) -> StarTrail | None:
     length = float(np.median(np.sqrt(12.0 * (long**2 - short**2))[trails]))
     if length > LONGEST_PX:
         return None
-    return StarTrail(length_px=length, angle_rad=common)
+    # The blur of the spots has widened them
+    width = float(np.sqrt(max(np.median(short[trails]) ** 2 - blur_px**2, 0.36)))
+    return StarTrail(length_px=length, angle_rad=common, sigma_px=width)
 
 
 def _spots(blurred: FloatImage, unit: float) -> tuple[FloatArray, ...] | None:

@@ -2,42 +2,88 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
 
-from detectors.streak_line import WIDEST_PX, Line
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.streak_line import Line
+from detectors.streak_strip import Path
 from detectors.streak_trail import StarTrail
 
-CHUNKS, BEST_CHUNKS = 8, 2
-# Even light keeps 0.87 of its signal-to-noise ratio without the best quarter; two stars nothing
-LEAST_REST = 0.35
+# Pieces about as long as a star is wide; without the brightest quarter of them even light keeps
+# 0.6 and more of its signal-to-noise ratio, and a few stars in a row hardly any
+PIECE_PX, MOST_PIECES, BEST_SHARE = 4.0, 24, 0.25
+LEAST_REST, LEAST_REST_BRIGHT = 0.35, 0.12
+FAINT_SNR, BRIGHT_SNR = 12.0, 30.0
 TRAIL_DEG, TRAIL_LENGTHS, TRAIL_SLACK_PX = 12.0, 1.8, 10.0
-SHORTEST_PX = 12.0
+SHORTEST_PX, SHORTEST_SIGMAS = 17.0, 8.0
+# Width over that of a star: cosmic rays are narrower, clouds are wider. What is near (meteors,
+# aircraft) is out of focus, and two lamps side by side are wider still
+NARROWEST, WIDEST, WIDEST_MORE_PX = 0.7, 2.4, 0.8
+WIDE_SNR, WIDE_SIGMAS, WIDE_REST = 12.0, 24.0, 0.5
+SHARP_SHARE, SHARP_PX = 0.35, 1.5
 
 
-def is_streak(line: Line, trail: StarTrail | None) -> bool:
-    """Whether a line is a streak."""
-    length = line.path.length_px
-    if length < SHORTEST_PX or length < 4.0 * line.sigma_px:
+@dataclass(frozen=True, kw_only=True)
+class Sky:
+    """What of a frame is no streak: hidden pixels, sharp ones among them, and its stars' look."""
+
+    hidden: NDArray[np.bool_]
+    sharp: NDArray[np.bool_]
+    trail: StarTrail | None
+    star_sigma_px: float
+
+
+def is_streak(line: Line, sky: Sky, bin_px: int) -> bool:
+    """Whether a line, in pixels of a frame binned so much, is a streak."""
+    full = line.scaled(bin_px)
+    length = full.path.length_px
+    if length < SHORTEST_PX or length < SHORTEST_SIGMAS * full.sigma_px:
         return False
-    if line.sigma_px > 0.95 * WIDEST_PX:
+    if sky.trail is not None and _is_star_trail(full, sky.trail):
         return False
-    if trail is not None and _is_star_trail(line, trail):
+    rest = rest_share(line)
+    part = np.clip((line.snr - FAINT_SNR) / (BRIGHT_SNR - FAINT_SNR), 0.0, 1.0)
+    if rest < LEAST_REST + part * (LEAST_REST_BRIGHT - LEAST_REST):
         return False
-    return rest_share(line) > LEAST_REST
+    if full.sigma_px < NARROWEST * sky.star_sigma_px:
+        return False
+    if sharp_share(full.path, sky.sharp) > SHARP_SHARE:
+        return False
+    if full.sigma_px > WIDEST * sky.star_sigma_px + WIDEST_MORE_PX:
+        long = length > WIDE_SIGMAS * full.sigma_px
+        return bool(long and line.snr > WIDE_SNR and rest > WIDE_REST)
+    return True
 
 
 def rest_share(line: Line) -> float:
     """Part of the signal-to-noise ratio that remains without the brightest quarter."""
     inside = np.flatnonzero(line.inside)
-    if inside.size < CHUNKS:
+    count = int(np.clip(line.path.length_px / PIECE_PX, 4, MOST_PIECES))
+    if inside.size < count:
         return 0.0
-    edges = np.linspace(0, inside.size, CHUNKS, endpoint=False).astype(int)
+    edges = np.linspace(0, inside.size, count, endpoint=False).astype(int)
     signal = np.add.reduceat(line.signal[inside], edges)
     weight = np.add.reduceat(line.weight[inside], edges)
     total = float(signal.sum()) / np.sqrt(max(float(weight.sum()), 1e-6))
-    rest = np.argsort(-signal)[BEST_CHUNKS:]
+    level = signal / np.sqrt(np.maximum(weight, 1e-6))
+    rest = np.argsort(-level)[round(BEST_SHARE * count) :]
     left = float(signal[rest].sum()) / np.sqrt(max(float(weight[rest].sum()), 1e-6))
     return left / max(total, 1e-6)
+
+
+def sharp_share(path: Path, sharp: NDArray[np.bool_]) -> float:
+    """Part of a path beside pixels that are too sharp for light."""
+    u = np.arange(0.0, path.length_px + 1.0)
+    beside = np.zeros(u.size, bool)
+    h, w = sharp.shape
+    for off in (-SHARP_PX, -0.5 * SHARP_PX, 0.0, 0.5 * SHARP_PX, SHARP_PX):
+        x, y = path.at(u, off)
+        row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
+        inside = (row >= 0) & (row < h) & (col >= 0) & (col < w)
+        beside |= inside & sharp[np.clip(row, 0, h - 1), np.clip(col, 0, w - 1)]
+    return float(beside.mean())
 
 
 def _is_star_trail(line: Line, trail: StarTrail) -> bool:

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from detectors.scale_space import gaussian_blur
 from detectors.streak_chance import log10_false_alarm, snr_for
 from detectors.streak_describe import described
-from detectors.streak_frame import StreakFrame, evened, flattened
+from detectors.streak_frame import StreakFrame, flattened
 from detectors.streak_line import Line, fitted_line, path_of
 from detectors.streak_search import BINS, LEAST_SIDE_PX, Hunt, hunt_in, still_there, streak_band
-from detectors.streak_stars import BLEED_PX, SIGMA_PX, grown, sharp_pixels, star_mask
-from detectors.streak_trail import StarTrail, common_star_trail
+from detectors.streak_stars import BLEED_PX, SIGMA_PX, grown, sharp_pixels, stars_of
+from detectors.streak_trail import common_star_trail
 from detectors.streak_types import StreakDetections
-from detectors.streak_verdict import is_streak
+from detectors.streak_verdict import Sky, is_streak
 
 # A segment of the transform shows at least this part of the fitted streak's SNR
 SEGMENT_SHARE = 0.75
@@ -71,7 +71,8 @@ class Radon:
         frame = StreakFrame.of(light, mask, saturated)
         if frame is None:
             return StreakDetections.empty()
-        hidden, trail = hidden_pixels(frame)
+        sky = sky_of(frame)
+        hidden = sky.hidden
         pixels = frame.residual.size
         least = snr_for(self.max_log10_false_alarm, pixels)
         lines: list[Line] = []
@@ -79,16 +80,14 @@ class Radon:
             if min(frame.residual.shape) < size * LEAST_SIDE_PX and size > 1:
                 break
             hunt = hunt_in(frame.residual, hidden, size)
-            found, gone = self._found(hunt, trail, least)
+            found, gone = self._found(hunt, sky, least)
             lines += [line.scaled(size) for line in found]
             for line in gone:
                 hidden |= streak_band(hidden.shape, line.scaled(size))
         lines = lines[: self.max_streaks]
         return described(frame, lines, log10_false_alarm([line.snr for line in lines], pixels))
 
-    def _found(
-        self, hunt: Hunt, trail: StarTrail | None, least: float
-    ) -> tuple[list[Line], list[Line]]:
+    def _found(self, hunt: Hunt, sky: Sky, least: float) -> tuple[list[Line], list[Line]]:
         """Streaks, and all lines that were taken away, in the order of their finding."""
         lines: list[Line] = []
         gone: list[Line] = []
@@ -101,7 +100,7 @@ class Radon:
             line = fitted_line(hunt.light, hunt.known, rough, sigma, least)
             if line is None or line.snr < least:
                 continue
-            if is_streak(line, trail):
+            if is_streak(line, sky, hunt.bin_px):
                 lines.append(line)
             gone.append(line)
             hunt = hunt.without(line)
@@ -109,11 +108,13 @@ class Radon:
         return lines, gone
 
 
-def hidden_pixels(frame: StreakFrame) -> tuple[NDArray[np.bool_], StarTrail | None]:
-    """Pixels of stars, cosmic rays and defects; and the trail of the frame's stars."""
+def sky_of(frame: StreakFrame) -> Sky:
+    """Find stars, cosmic rays and defects."""
     hidden = frame.ignored | grown(frame.clipped, BLEED_PX)
-    hidden |= sharp_pixels(frame.residual)
-    flat = evened(flattened(frame.residual, hidden), hidden)
+    sharp = sharp_pixels(frame.residual) & ~hidden
+    hidden |= sharp
+    flat = flattened(frame.residual, hidden)
     unit = 1.0 / (2.0 * np.sqrt(np.pi) * SIGMA_PX)
-    trail = common_star_trail(gaussian_blur(flat, SIGMA_PX), unit)
-    return hidden | star_mask(flat, hidden, trail), trail
+    trail = common_star_trail(gaussian_blur(flat, SIGMA_PX), unit, SIGMA_PX)
+    stars = stars_of(flat, hidden, trail)
+    return Sky(hidden=hidden | stars.mask, sharp=sharp, trail=trail, star_sigma_px=stars.sigma_px)
