@@ -49,8 +49,10 @@ SPREAD_H = 3.0
 class Trial:
     """One frame's outcome.
 
-    ``true`` has the catalogue number of each streak, None where nothing listed drew it; the rest is
-    what was found. ``seconds`` is processor time, of SGP4 and all.
+    ``true`` has the number of the satellite that drew each streak, None where none did, ``listed``
+    whether the catalogue has it; the rest is
+    what was found. ``seconds`` is processor time, of SGP4 and all; ``at_train`` says that the frame
+    was pointed at satellites that fly one close behind the other.
     """
 
     frame: SkyFrame
@@ -63,6 +65,7 @@ class Trial:
     satellites: Satellites
     exposure: Exposure
     seconds: float
+    at_train: bool
 
 
 def trials(
@@ -87,7 +90,7 @@ def trials(
 def _trial(
     sky: SimulatedSky, listed: NDArray[np.bool_], satellites: Satellites, rng: np.random.Generator
 ) -> Trial | None:
-    frame, observer = _frame(sky, rng)
+    frame, observer, at_train = _frame(sky, rng)
     clock_sigma_s = float(rng.choice(CLOCKS_S))
     drawn = true_streaks(sky, frame)
     if rng.random() < STRANGER_SHARE:
@@ -116,14 +119,17 @@ def _trial(
         satellites=satellites,
         exposure=exposure,
         seconds=time.process_time() - started,
+        at_train=at_train,
     )
 
 
-def _frame(sky: SimulatedSky, rng: np.random.Generator) -> tuple[SkyFrame, Observer]:
+def _frame(
+    sky: SimulatedSky, rng: np.random.Generator
+) -> tuple[SkyFrame, Observer, bool]:
     exposure_s = float(np.exp(rng.uniform(*np.log(EXPOSURES_S))))
     field_deg = float(np.exp(rng.uniform(*np.log(FIELDS_DEG))))
     aboard = rng.random() < ABOARD_SHARE
-    at_train = rng.random() < TRAIN_SHARE
+    at_train = rng.random() < TRAIN_SHARE and not aboard
     station = int(rng.choice(_stations(sky))) if aboard else None
     target: int | None = None
     while True:
@@ -156,8 +162,8 @@ def _frame(sky: SimulatedSky, rng: np.random.Generator) -> tuple[SkyFrame, Obser
     frame = replace(blank, matrix=pointed(axis, rng.uniform(0.0, 2.0 * np.pi)))
     if station is None:
         assert frame.site is not None
-        return frame, GroundSite(lat=lat, lon=lon, height_m=frame.site[2])
-    return frame, Station(element_set=_station_elements(sky, station))
+        return frame, GroundSite(lat=lat, lon=lon, height_m=frame.site[2]), at_train
+    return frame, Station(element_set=_station_elements(sky, station)), False
 
 
 def _below(sky: SimulatedSky, row: int, time: datetime) -> tuple[float, float]:

@@ -24,7 +24,7 @@ GATE = 7.0  # sigmas beside the track, of the wide errors: nothing beyond weighs
 FADED_SHARE = 0.08
 # Satellites that are not in the catalogue fly along with those that are, launched together: so many
 # of them for each listed one on the track, anywhere on the part of it that was followed
-COMPANION_SHARE = 0.08
+COMPANION_SHARE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

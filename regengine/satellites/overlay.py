@@ -123,8 +123,11 @@ def _streak(
         cv2.line(
             picture, (round(a[0]), round(a[1])), (round(b[0]), round(b[1])), colour, 1, cv2.LINE_AA
         )
-    middle = 0.5 * (first + last) + across
-    _text(picture, text, (round(middle[0]) + 4, round(middle[1]) + 14), colour)
+    # To the right of the line that is further right, so that the label covers no light
+    beside = across if across[0] > 0.0 else -across
+    middle = 0.5 * (first + last) + 1.5 * beside
+    lower = 14.0 if beside[1] >= 0.0 else 0.0
+    _text(picture, text, (round(middle[0]), round(middle[1] + lower)), colour)
 
 
 def _text(picture: Picture, text: str, at: tuple[int, int], colour: Colour) -> None:
@@ -133,5 +136,5 @@ def _text(picture: Picture, text: str, at: tuple[int, int], colour: Colour) -> N
     (width, height), _ = cv2.getTextSize(text, font, size, 1)
     x = int(np.clip(at[0] + 5, 2, max(2, picture.shape[1] - width - 2)))
     y = int(np.clip(at[1] - 4, height + 2, picture.shape[0] - 4))
-    cv2.putText(picture, text, (x, y), font, size, (0, 0, 0), 3, cv2.LINE_AA)
+    cv2.putText(picture, text, (x + 1, y + 1), font, size, (0, 0, 0), 1, cv2.LINE_AA)
     cv2.putText(picture, text, (x, y), font, size, colour, 1, cv2.LINE_AA)

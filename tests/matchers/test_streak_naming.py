@@ -136,9 +136,9 @@ def test_the_clock_of_one_streak_names_the_others():
     train = drawn(2, tracks, 2.1, rng)
     alone = name([train], tracks, 2.0)[0]
     together = name([train, drawn(5, tracks, 2.1, rng)], tracks, 2.0)
-    assert alone.probability[0] < 0.9
+    assert alone.probability[0] < 0.7
     assert best_of(together[0]) == 2
-    assert together[0].probability[0] > 0.97
+    assert together[0].probability[0] > 0.85
     assert best_of(together[1]) == 5
 
 
