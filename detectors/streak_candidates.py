@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from detectors.mesh import smoothed
 from detectors.streak_radon import QUADRANTS, Level, partial_transforms, turned, turned_back
@@ -102,50 +102,42 @@ def segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> tuple[Segm
 def _hits(
     level: Level, shape: tuple[int, ...], sigma_px: float, min_snr: float
 ) -> tuple[FloatArray, ...]:
-    """Ends and signal-to-noise ratio of what rises above the threshold, in the turned image."""
-    rows, sums = level.rows, level.sums
+    """Ends and signal-to-noise ratio of what rises above the threshold, in the turned image.
+
+    What falls as far below zero comes with a negative one.
+    """
     spread = _spread(level, shape, sigma_px)
-    calm = float(spread.min())
+    rows = level.rows
+    slope = np.arange(rows) / max(rows - 1, 1)
     found: list[tuple[FloatArray, ...]] = []
-    for s in range(rows):
-        step = s * rows / max(rows - 1, 1)
-        for tiles, total in _stacked(sums[s], step):
-            unit = line_sigma(tiles * rows, s / max(rows - 1, 1), sigma_px)
-            least = min_snr * unit * calm
-            if total.size == 0:
-                continue
-            hits = [np.flatnonzero(total > least)] if total.max() > least else []
-            hits += [np.flatnonzero(total < -least)] if total.min() < -least else []
-            if not hits:
-                continue
-            b, x = np.divmod(np.concatenate(hits), total.shape[1])
-            around = spread[b, x]
-            if tiles > 1:  # the least calm part of the way counts
-                last = np.minimum(x + round((tiles - 1) * step), spread.shape[1] - 1)
-                around = np.maximum(around, spread[b + tiles - 1, last])
-            snr = total[b, x] / (unit * around)
-            beside = np.abs(total[b, np.maximum(x - 1, 0)])
-            beyond = np.abs(total[b, np.minimum(x + 1, total.shape[1] - 1)])
-            size = np.abs(total[b, x])
-            some = (np.abs(snr) > min_snr) & (size >= beside) & (size >= beyond)
-            b, x, snr = b[some], x[some], snr[some]
-            length = tiles * rows - 1
-            found.append(
-                (
-                    x.astype(float),
-                    (b * rows).astype(float),
-                    x + s / max(rows - 1, 1) * length,
-                    (b * rows + length).astype(float),
-                    snr.astype(float),
-                )
-            )
+    for tiles, total in _stacked(level):
+        unit = line_sigma(tiles * rows, slope, sigma_px)
+        least = (min_snr * float(spread.min()) * unit).astype(np.float32)
+        size = np.abs(total)
+        hit = np.flatnonzero(size > least[:, None, None])
+        if hit.size == 0:
+            continue
+        s, b, x = np.unravel_index(hit, total.shape)
+        flat = size.ravel()
+        # Neighbours of the same slope: the ends of a row have others, which does no harm
+        peak = flat[hit] >= np.maximum(flat[hit - 1], flat[np.minimum(hit + 1, flat.size - 1)])
+        s, b, x = s[peak], b[peak], x[peak]
+        # The least calm part of the way counts
+        last = x + np.rint((tiles - 1) * slope[s] * rows).astype(np.intp)
+        last = np.minimum(last, spread.shape[1] - 1)
+        around = np.maximum(spread[b, x], spread[b + tiles - 1, last])
+        snr = total[s, b, x] / (unit[s] * around)
+        some = np.abs(snr) > min_snr
+        s, b, x, snr = s[some], b[some], x[some], snr[some]
+        if snr.size > MOST_HITS:
+            best = np.argpartition(-np.abs(snr), MOST_HITS)[:MOST_HITS]
+            s, b, x, snr = s[best], b[best], x[best], snr[best]
+        length = tiles * rows - 1
+        x1, y1 = x.astype(float), (b * rows).astype(float)
+        found.append((x1, y1, x1 + slope[s] * length, y1 + length, snr.astype(float)))
     if not found:
         return (np.zeros(0),) * 5
-    columns = tuple(np.concatenate(column) for column in zip(*found, strict=True))
-    if columns[-1].size > MOST_HITS:
-        best = np.argpartition(-np.abs(columns[-1]), MOST_HITS)[:MOST_HITS]
-        columns = tuple(column[best] for column in columns)
-    return columns
+    return tuple(np.concatenate(column) for column in zip(*found, strict=True))
 
 
 def clearer_than_dark(
@@ -170,26 +162,35 @@ def clearer_than_dark(
     return np.asarray(as_clear.sum(axis=1) < fewest)
 
 
-def _stacked(sums: FloatImage, step: float) -> Iterator[tuple[int, FloatImage]]:
-    """Sums of two and of three tiles that follow each other along a line."""
-    width = sums.shape[-1]
-    one, two = round(step), round(2 * step)
-    if one < width and sums.shape[0] >= 2:
-        double = sums[:-1, : width - one] + sums[1:, one:]
-        yield 2, double
-        if two < width and sums.shape[0] >= 3:
-            yield 3, double[:-1, : width - two] + sums[2:, two:]
-    else:
+def _stacked(level: Level) -> Iterator[tuple[int, FloatImage]]:
+    """Sums of two and of three tiles that follow each other along a line, shape as of a level's."""
+    sums, rows = level.sums, level.rows
+    tiles, width = sums.shape[1:]
+    if tiles < 2:
         yield 1, sums
+        return
+    double: FloatImage = np.zeros((rows, tiles - 1, width), np.float32)
+    triple: FloatImage = np.zeros((rows, max(tiles - 2, 0), width), np.float32)
+    for s in range(rows):
+        one = round(s * rows / max(rows - 1, 1))
+        two = round(2 * s * rows / max(rows - 1, 1))
+        if one < width:
+            np.add(sums[s, :-1, : width - one], sums[s, 1:, one:], out=double[s, :, : width - one])
+        if two < width and tiles > 2:
+            last = sums[s, 2:, two:]
+            np.add(double[s, :-1, : width - two], last, out=triple[s, :, : width - two])
+    yield 2, double
+    if tiles > 2:
+        yield 3, triple
 
 
-def line_sigma(rows: int, slope: float, sigma_px: float) -> float:
+def line_sigma(rows: int, slope: ArrayLike, sigma_px: float) -> FloatArray:
     """Sigma of the sum of blurred white noise of unit sigma along a line through so many rows.
 
     The filter is a Gaussian across the line, cos(angle) of it a pixel of length: its square adds
     up to rows cos(angle) / (2 sqrt(pi) sigma).
     """
-    return float(np.sqrt(rows / np.hypot(1.0, slope) / (2.0 * np.sqrt(np.pi) * sigma_px)))
+    return np.sqrt(rows / np.hypot(1.0, slope) / (2.0 * np.sqrt(np.pi) * sigma_px))
 
 
 def _spread(level: Level, shape: tuple[int, ...], sigma_px: float) -> FloatImage:
@@ -200,8 +201,8 @@ def _spread(level: Level, shape: tuple[int, ...], sigma_px: float) -> FloatImage
     rows, sums = level.rows, level.sums
     tiles, width = sums.shape[1:]
     slopes = np.unique(np.linspace(0, rows - 1, NULL_SLOPES).astype(int))
-    unit = [line_sigma(rows, s / max(rows - 1, 1), sigma_px) for s in slopes]
-    some = sums[slopes][:, :, ::NULL_STEP] / np.array(unit, np.float32)[:, None, None]
+    unit = line_sigma(rows, slopes / max(rows - 1, 1), sigma_px)
+    some = sums[slopes][:, :, ::NULL_STEP] / unit.astype(np.float32)[:, None, None]
     across = max(1, round(width / NULL_CELL_PX))
     group = max(1, NULL_CELL_PX // rows)
     down = -(-tiles // group)

@@ -141,14 +141,16 @@ def pixel_noise(above: FloatImage, hidden: BoolImage) -> FloatImage:
 def flattened(residual: FloatImage, hidden: BoolImage) -> FloatImage:
     """The residual without what is left of the background at scales far above a streak's width.
 
-    A Gaussian blur is taken away, and the rest evened out (`evened`); a streak as faint as the noise loses about its width over that
-    of the Gaussian, a tenth. What stands out is left out of the second blur.
+    A Gaussian blur is taken away, and the rest evened out (`evened`). A streak as faint as the
+    noise loses about its width over that of the Gaussian, a tenth; what stands out is left out of
+    a second blur. Hidden pixels have no say.
     """
     known = ~hidden
     flat = evened(_without_level(residual, known), hidden)
+    flat[hidden] = 0.0
     bright = gaussian_blur(flat, BRIGHT_BLUR_PX) > BRIGHT_SIGMA * _unit(BRIGHT_BLUR_PX)
     near = cv2.dilate(bright.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    return evened(np.where(known, _without_level(residual, known & ~near), np.float32(0.0)), hidden)
+    return evened(_without_level(residual, known & ~near), hidden)
 
 
 def _without_level(residual: FloatImage, known: BoolImage) -> FloatImage:
@@ -169,7 +171,7 @@ def evened(flat: FloatImage, hidden: BoolImage) -> FloatImage:
 
     In boxes, by the dark side of the blurred frame; calm parts stay as they are.
     """
-    blurred = gaussian_blur(flat, TEXTURE_SIGMA_PX)
+    blurred = gaussian_blur(np.where(hidden, np.float32(0.0), flat), TEXTURE_SIGMA_PX)
     mesh = Mesh.with_scale(flat.shape, NOISE_BOX_PX)
     dark = np.where(hidden | (blurred >= 0.0), np.float32(np.nan), blurred)
     samples = mesh.samples(dark, NOISE_SAMPLES)

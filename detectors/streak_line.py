@@ -106,7 +106,7 @@ def fitted_line(
     least_snr : float
         Below this signal-to-noise ratio a fit is given up.
     """
-    path, snr = _nudged(light, known, rough, sigma_px)
+    path, snr = nudged(light, known, rough, sigma_px, max(3.0, 2.0 * sigma_px))
     if snr < 0.8 * least_snr:
         return None
     sigma, prior = sigma_px, sigma_px
@@ -141,9 +141,10 @@ def across(strip: Strip, off: float, sigma: float) -> tuple[FloatArray, FloatArr
     return signal.astype(float), weight.astype(float)
 
 
-def _nudged(light: FloatImage, known: FloatImage, path: Path, sigma: float) -> tuple[Path, float]:
+def nudged(
+    light: FloatImage, known: FloatImage, path: Path, sigma: float, reach: float
+) -> tuple[Path, float]:
     """Both ends moved to the sides so that most light lies on the line between."""
-    reach = max(3.0, 2.0 * sigma)
     strip = strip_along(light, known, path, beyond_px=0.0, half_px=reach + 3.5 * sigma)
     step = 0.5 * sigma
     offs = np.arange(-reach, reach + 0.5 * step, step)

@@ -87,9 +87,7 @@ def turned(image: FloatImage, quadrant: int) -> FloatImage:
     """
     if quadrant >= 2:
         image = image.T
-    if quadrant == 1:
-        image = image[:, ::-1]
-    elif quadrant == 3:
+    if quadrant % 2:
         image = image[:, ::-1]
     return np.ascontiguousarray(image)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -39,12 +39,15 @@ class Hunt:
         0 where hidden.
     known : ndarray of float32, shape (h, w)
         1, or 0 where hidden.
+    whole : ndarray of float32, shape (h, w)
+        The light with all that was hidden.
     bin_px : int
         Side of the squares of pixels added up to one.
     """
 
     light: FloatImage
     known: FloatImage
+    whole: FloatImage
     bin_px: int = 1
 
     def candidates(self, least_snr: float) -> Segments:
@@ -58,7 +61,7 @@ class Hunt:
         band = streak_band(self.light.shape, line)
         light, known = self.light.copy(), self.known.copy()
         light[band], known[band] = 0.0, 0.0
-        return Hunt(light=light, known=known, bin_px=self.bin_px)
+        return replace(self, light=light, known=known)
 
 
 def hunt_in(residual: FloatImage, hidden: BoolImage, bin_px: int) -> Hunt:
@@ -68,9 +71,13 @@ def hunt_in(residual: FloatImage, hidden: BoolImage, bin_px: int) -> Hunt:
         light = binned(np.where(hidden, np.float32(0.0), residual), bin_px)
         known = binned(known, bin_px) / np.float32(bin_px)
     unseen = known < LEAST_KNOWN
-    flat = flattened(light, unseen)
-    cut = np.clip(flat, -CLIP_FIT, CLIP_FIT)
-    return Hunt(light=cut, known=np.where(unseen, np.float32(0.0), known), bin_px=bin_px)
+    cut = np.clip(flattened(light, unseen), -CLIP_FIT, CLIP_FIT)
+    return Hunt(
+        light=np.where(unseen, np.float32(0.0), cut),
+        known=np.where(unseen, np.float32(0.0), known),
+        whole=cut,
+        bin_px=bin_px,
+    )
 
 
 def binned(image: FloatImage, size: int) -> FloatImage:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.streak_line import Line
+from detectors.streak_line import Line, nudged
+from detectors.streak_search import Hunt
 from detectors.streak_strip import Path
 from detectors.streak_trail import StarTrail
 
@@ -17,12 +18,15 @@ PIECE_PX, MOST_PIECES, BEST_SHARE = 4.0, 24, 0.25
 LEAST_REST, LEAST_REST_BRIGHT = 0.35, 0.12
 FAINT_SNR, BRIGHT_SNR = 12.0, 30.0
 TRAIL_DEG, TRAIL_LENGTHS, TRAIL_SLACK_PX = 12.0, 1.8, 10.0
-SHORTEST_PX, SHORTEST_SIGMAS = 17.0, 8.0
+SHORTEST_PX, SHORTEST_SIGMAS = 17.0, 12.0
 # Width over that of a star: cosmic rays are narrower, clouds are wider. What is near (meteors,
 # aircraft) is out of focus, and two lamps side by side are wider still
 NARROWEST, WIDEST, WIDEST_MORE_PX = 0.7, 2.4, 0.8
 WIDE_SNR, WIDE_SIGMAS, WIDE_REST = 12.0, 24.0, 0.5
 SHARP_SHARE, SHARP_PX = 0.35, 1.5
+# A track of one pixel's width as linear interpolation shows it; a line of starlight
+PIXEL_SIGMA, LINE_OVER_STAR, LEAST_LINE_SIGMA, NUDGE_PX = 0.5, 1.1, 0.8, 1.0
+LEAST_BINNED_SIGMA = 0.9  # narrower ones are seen without binning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +39,11 @@ class Sky:
     star_sigma_px: float
 
 
-def is_streak(line: Line, sky: Sky, bin_px: int) -> bool:
-    """Whether a line, in pixels of a frame binned so much, is a streak."""
-    full = line.scaled(bin_px)
+def is_streak(line: Line, sky: Sky, hunt: Hunt) -> bool:
+    """Whether a line, in pixels of that frame, is a streak."""
+    full = line.scaled(hunt.bin_px)
+    if hunt.bin_px > 1 and line.sigma_px < LEAST_BINNED_SIGMA:
+        return False
     length = full.path.length_px
     if length < SHORTEST_PX or length < SHORTEST_SIGMAS * full.sigma_px:
         return False
@@ -51,10 +57,25 @@ def is_streak(line: Line, sky: Sky, bin_px: int) -> bool:
         return False
     if sharp_share(full.path, sky.sharp) > SHARP_SHARE:
         return False
+    if hunt.bin_px == 1 and narrower_than_light(line, sky, hunt):
+        return False
     if full.sigma_px > WIDEST * sky.star_sigma_px + WIDEST_MORE_PX:
         long = length > WIDE_SIGMAS * full.sigma_px
         return bool(long and line.snr > WIDE_SNR and rest > WIDE_REST)
     return True
+
+
+def narrower_than_light(line: Line, sky: Sky, hunt: Hunt) -> bool:
+    """Whether a line of a pixel's width explains the light better than one of a star's.
+
+    With the pixels that were hidden as too sharp. The squares of the signal-to-noise ratios are
+    twice the log-likelihoods.
+    """
+    known = np.where(sky.sharp, np.float32(1.0), hunt.known)
+    light = np.where(sky.sharp, hunt.whole, hunt.light)
+    wide = max(LEAST_LINE_SIGMA, LINE_OVER_STAR * sky.star_sigma_px)
+    narrow = nudged(light, known, line.path, PIXEL_SIGMA, NUDGE_PX)[1]
+    return bool(narrow > nudged(light, known, line.path, wide, NUDGE_PX)[1])
 
 
 def rest_share(line: Line) -> float:

@@ -100,7 +100,7 @@ class Radon:
             line = fitted_line(hunt.light, hunt.known, rough, sigma, least)
             if line is None or line.snr < least:
                 continue
-            if is_streak(line, sky, hunt.bin_px):
+            if is_streak(line, sky, hunt):
                 lines.append(line)
             gone.append(line)
             hunt = hunt.without(line)
@@ -114,6 +114,7 @@ def sky_of(frame: StreakFrame) -> Sky:
     sharp = sharp_pixels(frame.residual) & ~hidden
     hidden |= sharp
     flat = flattened(frame.residual, hidden)
+    flat[hidden] = 0.0
     unit = 1.0 / (2.0 * np.sqrt(np.pi) * SIGMA_PX)
     trail = common_star_trail(gaussian_blur(flat, SIGMA_PX), unit, SIGMA_PX)
     stars = stars_of(flat, hidden, trail)
