@@ -22,6 +22,8 @@ LEVEL_SAMPLES, NOISE_SAMPLES = 16, 20  # across a box
 FEWEST_ON_PLATEAU = 6
 SAMPLES = 50_000
 FLAT_SIGMA_PX, MOST_LIGHT = 10.0, 3.0
+# A finer blur takes a quarter from a streak: it must leave so much less of the clouds
+FINE_SIGMA_PX, FINE_GAIN, LEAST_TEXTURE = 4.5, 0.8, 1.2
 BRIGHT_BLUR_PX, BRIGHT_SIGMA = 1.2, 4.0
 TEXTURE_SIGMA_PX = 1.5
 
@@ -141,33 +143,39 @@ def pixel_noise(above: FloatImage, hidden: BoolImage) -> FloatImage:
 def flattened(residual: FloatImage, hidden: BoolImage) -> FloatImage:
     """The residual without what is left of the background at scales far above a streak's width.
 
-    A Gaussian blur is taken away, and the rest evened out (`evened`). A streak as faint as the
+    A Gaussian blur is taken away, and the rest evened out. A streak as faint as the
     noise loses about its width over that of the Gaussian, a tenth; what stands out is left out of
-    a second blur. Hidden pixels have no say.
+    a second blur. Where clouds have
+    texture, a finer blur is taken away if that leaves less of it. Hidden pixels have no say.
     """
     known = ~hidden
-    flat = evened(_without_level(residual, known), hidden)
+    flat, texture = _evened(_without_level(residual, known, FLAT_SIGMA_PX), hidden)
     flat[hidden] = 0.0
     bright = gaussian_blur(flat, BRIGHT_BLUR_PX) > BRIGHT_SIGMA * _unit(BRIGHT_BLUR_PX)
-    near = cv2.dilate(bright.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    return evened(_without_level(residual, known & ~near), hidden)
+    dark = known & (cv2.dilate(bright.astype(np.uint8), np.ones((5, 5), np.uint8)) == 0)
+    flat, texture = _evened(_without_level(residual, dark, FLAT_SIGMA_PX), hidden)
+    if float(texture.max()) < LEAST_TEXTURE:
+        return flat
+    fine, fine_texture = _evened(_without_level(residual, dark, FINE_SIGMA_PX), hidden)
+    return np.where(fine_texture < FINE_GAIN * texture, fine, flat)
 
 
-def _without_level(residual: FloatImage, known: BoolImage) -> FloatImage:
+def _without_level(residual: FloatImage, known: BoolImage, sigma_px: float) -> FloatImage:
+    """The residual less its Gaussian blur; only known pixels tell of that."""
     h, w = residual.shape
     weight = known.astype(np.float32)
     cut = np.clip(residual, -MOST_LIGHT, MOST_LIGHT) * weight
     size = (-(-w // 2), -(-h // 2))
     light = cv2.resize(cut, size, interpolation=cv2.INTER_AREA)
     share = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
-    light = cv2.GaussianBlur(light, (0, 0), 0.5 * FLAT_SIGMA_PX)
-    share = cv2.GaussianBlur(share, (0, 0), 0.5 * FLAT_SIGMA_PX)
+    light = cv2.GaussianBlur(light, (0, 0), 0.5 * sigma_px)
+    share = cv2.GaussianBlur(share, (0, 0), 0.5 * sigma_px)
     level = cv2.resize(light / np.maximum(share, 0.05), (w, h), interpolation=cv2.INTER_LINEAR)
     return np.asarray(residual - level, np.float32)
 
 
-def evened(flat: FloatImage, hidden: BoolImage) -> FloatImage:
-    """The frame over what its blurred noise has more than white noise: texture of clouds.
+def _evened(flat: FloatImage, hidden: BoolImage) -> tuple[FloatImage, FloatImage]:
+    """The frame over what its blurred noise has more than white noise, and that: clouds' texture.
 
     In boxes, by the dark side of the blurred frame; calm parts stay as they are.
     """
@@ -177,7 +185,7 @@ def evened(flat: FloatImage, hidden: BoolImage) -> FloatImage:
     samples = mesh.samples(dark, NOISE_SAMPLES)
     boxes = smoothed(spread_about_zero(samples)) / np.float32(_unit(TEXTURE_SIGMA_PX))
     texture = np.maximum(mesh.upsample(np.maximum(boxes, np.float32(1.0))), np.float32(1.0))
-    return np.asarray(flat / texture, np.float32)
+    return np.asarray(flat / texture, np.float32), np.asarray(texture)
 
 
 def _unit(sigma_px: float) -> float:

@@ -23,6 +23,7 @@ LEAST_BENT_PX = 60.0
 BEYOND_PX, BEYOND_SHARE = 24.0, 0.35
 SIDE_PX = 30.0  # lines to both sides, as far as this, tell the frame's own scatter
 THIRD_OF_MANY = 1.6
+PIECE_PX, MOST_OF_PIECE = 12, 4.0
 CHUNK_SNR = 3.0
 MOST_CHUNKS = 32
 
@@ -130,7 +131,7 @@ def fitted_line(
         gap = max(gap, abs(path.x2 - before.x2), abs(path.y2 - before.y2))
         if gap < SETTLED_PX:
             break
-    return _measured(light, known, path, sigma, errors)
+    return measured(light, known, path, sigma, errors)
 
 
 def across(strip: Strip, off: float, sigma: float) -> tuple[FloatArray, FloatArray]:
@@ -218,18 +219,35 @@ def _levels(signal: FloatArray, weight: FloatArray) -> FloatArray:
     return np.asarray(np.repeat(level, sizes), float)
 
 
-def _measured(
+def measured(
     light: FloatImage,
     known: FloatImage,
     path: Path,
     sigma: float,
     errors: tuple[float, float, float],
+    ends: tuple[float, float] | None = None,
 ) -> Line | None:
-    """Ends to a fraction of a pixel, and the final signal-to-noise ratio."""
+    """Ends to a fraction of a pixel unless they are given, and the final signal-to-noise ratio.
+
+    Parameters
+    ----------
+    light, known : ndarray of float32, shape (h, w)
+    path : Path
+    sigma : float
+        Width across.
+    errors : tuple of float
+        Standard deviations of bow, place across and ln width.
+    ends : tuple of float, optional
+        The path's ends stay; these are their standard deviations.
+    """
     strip = strip_along(light, known, path, beyond_px=BEYOND_PX, half_px=SIDE_PX + 4.0 * sigma)
     signal, weight = across(strip, 0.0, sigma)
-    u1, error1 = fine_end(strip.u, signal, weight, 0.0, -1, sigma)
-    u2, error2 = fine_end(strip.u, signal, weight, path.length_px, 1, sigma)
+    if ends is None:
+        u1, error1 = fine_end(strip.u, signal, weight, 0.0, -1, sigma)
+        u2, error2 = fine_end(strip.u, signal, weight, path.length_px, 1, sigma)
+    else:
+        u1, u2, (error1, error2) = 0.0, path.length_px, ends
+    u1, u2 = within(path, u1, u2, light.shape, 2.0 * sigma)
     if u2 - u1 < 4.0:
         return None
     inside = (strip.u >= u1) & (strip.u <= u2)
@@ -254,20 +272,46 @@ def _measured(
 
 
 def _scatter(strip: Strip, inside: NDArray[np.bool_], sigma: float) -> float:
-    """Scatter of parallel lines beside the path in units of white noise, at least 1."""
+    """Scatter of parallel lines beside the path in units of white noise, at least 1.
+
+    A piece of them counts with no more than four sigma: what is left of a star or of another
+    streak that crosses is no noise.
+    """
     far = np.arange(4.0 * sigma + 2.0, SIDE_PX + 1.0, 2.0 * sigma)
     offs = np.concatenate([-far, far])
     kernels = np.exp(-0.5 * ((strip.v[:, None] - offs) / sigma) ** 2).astype(np.float32)
-    signal = (strip.light[inside] @ kernels).sum(axis=0)
-    weight = (strip.known[inside] @ np.square(kernels)).sum(axis=0)
-    seen = weight > 0.3 * np.median(weight)
+    signal = strip.light[inside] @ kernels
+    weight = strip.known[inside] @ np.square(kernels)
+    edges = np.arange(0, len(signal), PIECE_PX)
+    signal, weight = np.add.reduceat(signal, edges), np.add.reduceat(weight, edges)
+    most = MOST_OF_PIECE * np.sqrt(weight)
+    total, spread = np.clip(signal, -most, most).sum(axis=0), weight.sum(axis=0)
+    seen = spread > 0.3 * np.median(spread)
     if np.count_nonzero(seen) < 5:
         return 1.0
-    ratio = signal[seen] / np.sqrt(np.maximum(weight[seen], 1e-6))
-    size = np.sort(np.abs(ratio))
+    size = np.sort(np.abs(total[seen]) / np.sqrt(np.maximum(spread[seen], 1e-6)))
     # Of n normal numbers the third largest is 1.5 for n = 20: clouds have long tails. A second
     # streak beside takes one or two of the lines
     return max(1.0, float(np.quantile(size, 0.68)), float(size[-3]) / THIRD_OF_MANY)
+
+
+def within(
+    path: Path, u1: float, u2: float, shape: tuple[int, ...], near_px: float
+) -> tuple[float, float]:
+    """Ends cut off at the outline of the frame's pixels; those that nearly reach it, on it."""
+    u = np.arange(min(u1, 0.0) - near_px, max(u2, path.length_px) + near_px, 0.25)
+    x, y = path.at(u, 0.0)
+    h, w = shape[:2]
+    inside = np.flatnonzero((x >= -0.5) & (x <= w - 0.5) & (y >= -0.5) & (y <= h - 0.5))
+    if inside.size == 0:
+        return u1, u1
+    first, last = float(u[inside[0]]), float(u[inside[-1]])
+    cut_first, cut_last = inside[0] > 0, inside[-1] < u.size - 1
+    if cut_first and u1 < first + near_px:
+        u1 = first
+    if cut_last and u2 > last - near_px:
+        u2 = last
+    return u1, u2
 
 
 def path_of(some: Segments, index: int) -> Path:

@@ -84,7 +84,7 @@ def common_star_trail(blurred: FloatImage, unit: float, blur_px: float) -> StarT
     if length > LONGEST_PX:
         return None
     # The blur of the spots has widened them
-    width = float(np.sqrt(max(np.median(short[trails]) ** 2 - blur_px**2, 0.36)))
+    width = float(np.sqrt(max(np.median(short[trails]) ** 2 - blur_px**2, 0.72)))
     return StarTrail(length_px=length, angle_rad=common, sigma_px=width)
 
 

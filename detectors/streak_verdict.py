@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.streak_line import Line, nudged
+from detectors.streak_line import WIDEST_PX, Line, nudged
 from detectors.streak_search import Hunt
 from detectors.streak_strip import Path
 from detectors.streak_trail import StarTrail
@@ -18,14 +18,15 @@ PIECE_PX, MOST_PIECES, BEST_SHARE = 4.0, 24, 0.25
 LEAST_REST, LEAST_REST_BRIGHT = 0.35, 0.12
 FAINT_SNR, BRIGHT_SNR = 12.0, 30.0
 TRAIL_DEG, TRAIL_LENGTHS, TRAIL_SLACK_PX = 12.0, 1.8, 10.0
-SHORTEST_PX, SHORTEST_SIGMAS = 17.0, 12.0
+SHORTEST_PX, SHORTEST_SIGMAS, SHORTEST_SIGMAS_CLEAR, CLEAR_SNR = 17.0, 15.0, 10.0, 15.0
 # Width over that of a star: cosmic rays are narrower, clouds are wider. What is near (meteors,
 # aircraft) is out of focus, and two lamps side by side are wider still
-NARROWEST, WIDEST, WIDEST_MORE_PX = 0.7, 2.4, 0.8
+NARROWEST, WIDEST, WIDEST_MORE_PX, LEAST_STAR_PX = 0.7, 2.2, 0.5, 0.85
 WIDE_SNR, WIDE_SIGMAS, WIDE_REST = 12.0, 24.0, 0.5
 SHARP_SHARE, SHARP_PX = 0.35, 1.5
 # A track of one pixel's width as linear interpolation shows it; a line of starlight
 PIXEL_SIGMA, LINE_OVER_STAR, LEAST_LINE_SIGMA, NUDGE_PX = 0.5, 1.1, 0.8, 1.0
+NOISE_SIGMAS = 2.2
 LEAST_BINNED_SIGMA = 0.9  # narrower ones are seen without binning
 
 
@@ -45,7 +46,10 @@ def is_streak(line: Line, sky: Sky, hunt: Hunt) -> bool:
     if hunt.bin_px > 1 and line.sigma_px < LEAST_BINNED_SIGMA:
         return False
     length = full.path.length_px
-    if length < SHORTEST_PX or length < SHORTEST_SIGMAS * full.sigma_px:
+    shortest = SHORTEST_SIGMAS if line.snr < CLEAR_SNR else SHORTEST_SIGMAS_CLEAR
+    if length < SHORTEST_PX or length < shortest * full.sigma_px:
+        return False
+    if line.sigma_px > 0.95 * WIDEST_PX:
         return False
     if sky.trail is not None and _is_star_trail(full, sky.trail):
         return False
@@ -59,7 +63,7 @@ def is_streak(line: Line, sky: Sky, hunt: Hunt) -> bool:
         return False
     if hunt.bin_px == 1 and narrower_than_light(line, sky, hunt):
         return False
-    if full.sigma_px > WIDEST * sky.star_sigma_px + WIDEST_MORE_PX:
+    if full.sigma_px > WIDEST * max(sky.star_sigma_px, LEAST_STAR_PX) + WIDEST_MORE_PX:
         long = length > WIDE_SIGMAS * full.sigma_px
         return bool(long and line.snr > WIDE_SNR and rest > WIDE_REST)
     return True
@@ -75,7 +79,11 @@ def narrower_than_light(line: Line, sky: Sky, hunt: Hunt) -> bool:
     light = np.where(sky.sharp, hunt.whole, hunt.light)
     wide = max(LEAST_LINE_SIGMA, LINE_OVER_STAR * sky.star_sigma_px)
     narrow = nudged(light, known, line.path, PIXEL_SIGMA, NUDGE_PX)[1]
-    return bool(narrow > nudged(light, known, line.path, wide, NUDGE_PX)[1])
+    ratio = narrow / max(nudged(light, known, line.path, wide, NUDGE_PX)[1], 1e-6)
+    # What starlight shows, and half way from it to 1, unless noise may do as much
+    usual = np.sqrt(2.0 * PIXEL_SIGMA * wide / (PIXEL_SIGMA**2 + wide**2))
+    doubt = NOISE_SIGMAS * np.sqrt(1.0 - usual**2) / max(line.snr, 1.0)
+    return bool(ratio > min(1.0, max(0.5 * (1.0 + usual), usual + doubt)))
 
 
 def rest_share(line: Line) -> float:

@@ -12,6 +12,7 @@ from detectors.scale_space import gaussian_blur
 from detectors.streak_chance import log10_false_alarm, snr_for
 from detectors.streak_describe import described
 from detectors.streak_frame import StreakFrame, flattened
+from detectors.streak_join import joined_line
 from detectors.streak_line import Line, fitted_line, path_of
 from detectors.streak_search import BINS, LEAST_SIDE_PX, Hunt, hunt_in, still_there, streak_band
 from detectors.streak_stars import BLEED_PX, SIGMA_PX, grown, sharp_pixels, stars_of
@@ -91,6 +92,7 @@ class Radon:
         """Streaks, and all lines that were taken away, in the order of their finding."""
         lines: list[Line] = []
         gone: list[Line] = []
+        whole = hunt
         waiting = hunt.candidates(SEGMENT_SHARE * least)
         tries = 0
         while len(waiting) and tries < self.max_tries and len(lines) < self.max_streaks:
@@ -100,7 +102,7 @@ class Radon:
             line = fitted_line(hunt.light, hunt.known, rough, sigma, least)
             if line is None or line.snr < least:
                 continue
-            if is_streak(line, sky, hunt):
+            if is_streak(line, sky, hunt) and joined_line(whole, lines, line) is None:
                 lines.append(line)
             gone.append(line)
             hunt = hunt.without(line)
