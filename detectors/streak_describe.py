@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from detectors.streak_frame import StreakFrame
 from detectors.streak_line import Line
-from detectors.streak_strip import Path, strip_along
+from detectors.streak_strip import Path
 from detectors.streak_types import StreakDetections, StreakFlag, StreakKind
 
 FloatArray = NDArray[np.float64]
