@@ -44,14 +44,23 @@ def light_of(streak, shape=SHAPE, noise=NOISE):
     return streak.snr * noise * ends * np.exp(-((across / scale) ** 2))
 
 
-def streak_frame(streaks, shape=SHAPE, *, seed=0, stars=12, level=LEVEL, noise=NOISE):
-    """Streaks and some stars over a dim even sky with white noise."""
+def distance_px(streak, x, y):
+    """How far a place lies from a streak."""
+    step = np.array([streak.x2 - streak.x1, streak.y2 - streak.y1])
+    t = np.clip(((x - streak.x1) * step[0] + (y - streak.y1) * step[1]) / (step @ step), 0.0, 1.0)
+    return np.hypot(x - streak.x1 - t * step[0], y - streak.y1 - t * step[1])
+
+
+def streak_frame(streaks, shape=SHAPE, *, seed=0, stars=12, level=LEVEL, noise=NOISE, clear_px=0.0):
+    """Streaks and some stars, clear of them, over a dim even sky with white noise."""
     rng = np.random.default_rng(seed)
     image = np.full(shape, level)
     rows, cols = np.mgrid[0 : shape[0], 0 : shape[1]]
     for _ in range(stars):
         x, y = rng.uniform(0, shape[1]), rng.uniform(0, shape[0])
         peak = noise * 10.0 ** rng.uniform(1.0, 2.0)
+        if any(distance_px(streak, x, y) < clear_px for streak in streaks):
+            continue
         image += peak * np.exp(-0.5 * ((cols - x) ** 2 + (rows - y) ** 2) / SIGMA_PX**2)
     for streak in streaks:
         image += light_of(streak, shape, noise)
