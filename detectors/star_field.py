@@ -129,29 +129,14 @@ class StarField:
     def found(
         self, seen: Filtered, psf: PointSpread, min_snr: float, max_stars: int
     ) -> FittedStars:
-        """Stars fitted; those that appear when the first are taken away, too; pairs apart."""
-        stars = self._one_by_one(seen, psf, min_snr, max_stars)
-        if psf.trail_length_px > 0.0:
-            return stars
-        able = stars.settled & (stars.star_snr > PAIR_SNR) & ~self._clipped_at(stars)
-        index = np.flatnonzero(able & long_stars(stars, psf))
-        if index.size == 0:
-            return stars
-        noise, gain = self._noise_and_gain(seen, stars.x[index], stars.y[index])
-        stamps = StarStamps.of(
-            self.above, self.frame.usable, stars, index, psf=psf, noise=noise, gain=gain
-        )
-        return fit_pairs(stars, index, stamps, psf)
-
-    def _one_by_one(
-        self, seen: Filtered, psf: PointSpread, min_snr: float, max_stars: int
-    ) -> FittedStars:
+        """Stars fitted; those that are two made two; those that appear when all are taken away."""
         row, col = _not_on_ridges(seen, psf, *peaks(seen, min_snr, self.frame.usable))
         x, y = self._with_clipped(col[:max_stars].astype(float), row[:max_stars].astype(float))
         stars = self._fitted(seen, psf, x, y)
         sharp = _sharp(stars, psf)
         keep = (~sharp & stars.settled) | self._clipped_at(stars)
         hot, dropped, stars = stars.select(sharp), stars.select(~keep), stars.select(keep)
+        stars = self._paired(seen, psf, stars)
         answer, _ = filter_answer(self._without(stars, hot, psf), psf)
         left = replace(seen, response=answer)
         allowed = self._away_from_clipped(psf)
@@ -169,6 +154,20 @@ class StarField:
         return stars.select(~near).and_then(
             self._fitted(seen, psf, x, y, beside=stars.select(~near))
         )
+
+    def _paired(self, seen: Filtered, psf: PointSpread, stars: FittedStars) -> FittedStars:
+        """Stars, those that are two made two; trails have no shape that tells."""
+        if psf.trail_length_px > 0.0:
+            return stars
+        able = stars.settled & (stars.star_snr > PAIR_SNR) & ~self._clipped_at(stars)
+        index = np.flatnonzero(able & long_stars(stars, psf))
+        if index.size == 0:
+            return stars
+        noise, gain = self._noise_and_gain(seen, stars.x[index], stars.y[index])
+        stamps = StarStamps.of(
+            self.above, self.frame.usable, stars, index, psf=psf, noise=noise, gain=gain
+        )
+        return fit_pairs(stars, index, stamps, psf)
 
     def _fitted(
         self,

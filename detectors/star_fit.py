@@ -23,9 +23,10 @@ MISMATCH_IN_FIT = 0.03
 MISMATCH_IN_TEST = 0.3
 FEWEST_PIXELS = 9
 AROUND_PIXELS = 23.5
-# A hot pixel on a star: so many sigma above the fit, of 30 % mismatch, too, and so many times its
-# neighbours. Next to the middle of the sharpest of stars the light is 0.42 of that there
+# A hot pixel on a star: so many sigma above the fit, and so many times its neighbours. Next to the
+# middle of the sharpest of stars the light is 0.42 of that there
 LONE_SIGMA, LONE_TIMES = 6.0, 2.5
+LONE_MISMATCH = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +146,7 @@ def fit_stars(
         if turn == 0:
             light = psf.draw(state.dx, state.dy, half) * _column(np.maximum(state.flux, 0.0))
             rest = (stamps - others - _column(state.level) - light) * shown
-            shown[lone_pixels(rest, variance_of(light, variance, gains, MISMATCH_IN_TEST))] = 0.0
+            shown[lone_pixels(rest, variance_of(light, variance, gains, LONE_MISMATCH))] = 0.0
     alone = stamps - others
     return _measured(state, alone, whole, shown, variance, gains, half, row, col)
 

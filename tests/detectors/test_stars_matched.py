@@ -98,3 +98,51 @@ def test_completeness_at_the_limit_is_that_of_an_ideal_filter():
     hits = sum(nearest(found, one.x, one.y)[1] < 1.5 for one in stars)
     # Six sigma against a threshold of 4.5: Phi(1.5) = 0.93
     assert hits / len(stars) > 0.8
+
+
+@pytest.mark.parametrize(("apart_px", "share"), [(2.4, 0.5), (3.0, 0.7), (2.6, 0.75)])
+def test_two_stars_that_look_like_one_are_told_apart(apart_px, share):
+    flux = flux_of_snr(300.0, SIGMA_PX)
+    one = Light(200.3, 150.6, share * flux, SIGMA_PX)
+    other = Light(200.3 + 0.8 * apart_px, 150.6 - 0.6 * apart_px, (1 - share) * flux, SIGMA_PX)
+    stars = [one, other, *star_list(20, LARGE, seed=9, gap=40.0)]
+    found = Matched().detect(star_frame(stars, LARGE))
+    for star in (one, other):
+        index, gap = nearest(found, star.x, star.y)
+        assert gap < 0.15
+        assert found.flux[index] == pytest.approx(star.flux, rel=0.2)
+        assert found.flags[index] & StarFlag.BLENDED
+    assert len(found) == len(stars)
+
+
+def test_stars_that_a_lens_draws_long_stay_one_each():
+    stars = star_list(40, LARGE, snr=(100.0, 400.0), gap=30.0)
+    coma = [Light(s.x + 1.2, s.y + 0.7, 0.4 * s.flux, s.sigma) for s in stars]
+    found = Matched().detect(star_frame([*stars, *coma], LARGE))
+    assert len(found) <= len(stars) + 2
+
+
+def test_a_hot_pixel_on_a_star_moves_it_not():
+    stars = star_list(25, LARGE, snr=(60.0, 200.0), gap=35.0)
+    image = star_frame(stars, LARGE)
+    hit = stars[:5]
+    for one in hit:
+        image[round(one.y) + 2, round(one.x) + 1] += one.flux / (2 * np.pi * one.sigma**2)
+    found = Matched().detect(image)
+    assert max(nearest(found, one.x, one.y)[1] for one in hit) < 0.15
+
+
+def test_a_bright_trail_is_no_clutter_to_itself():
+    stars = star_list(10, snr=(40.0, 1500.0), gap=45.0)
+    found = Matched().detect(trail_frame(stars, (6.0, 26.0)))
+    gaps = np.array([nearest(found, one.x, one.y)[1] for one in stars])
+    assert np.median(gaps) < 0.25
+    assert (gaps < 1.0).all()
+
+
+def test_a_trail_by_the_border_is_where_it_is():
+    stars = [one for one in star_list(12, snr=(150.0, 400.0), gap=35.0) if one.y > 45.0]
+    border = [Light(x, 3.0, stars[0].flux, SIGMA_PX) for x in (90.0, 190.0, 280.0)]
+    found = Matched().detect(trail_frame([*stars, *border], (7.0, 12.0)))
+    for one in border:
+        assert nearest(found, one.x, one.y)[1] < 0.5
