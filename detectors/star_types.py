@@ -19,7 +19,7 @@ class StarFlag(IntFlag):
     EDGE = 2  # the frame's border or a masked pixel cuts it
     BLENDED = 4  # a neighbour's light reaches into its window
     TRAILED = 8  # drawn out along the field's common trail
-    SHARP = 16  # narrower than starlight can be: a hot pixel or a cosmic ray
+    HOT = 16  # at its pixel in frame after frame while stars move: a defect of the sensor
 
 
 @dataclass(frozen=True, kw_only=True)

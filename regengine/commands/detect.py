@@ -94,7 +94,8 @@ def stars(
     """Find the stars of photos: sub-pixel centre, flux, signal-to-noise ratio and width.
 
     Positions are pixels of the picture as stored; of trails, their middle. Where the Earth's limb
-    is seen, what lies below it is left out.
+    is seen, what lies below it is left out. What stays at its pixel in three photos of one camera
+    while the stars move is flagged as hot.
 
     \b
     Examples:
@@ -106,19 +107,26 @@ def stars(
     from regengine.detection_overlay import draw_stars
     from regengine.photo_stars import (
         CSV_COLUMNS,
+        PhotoStars,
         detect_photo_stars,
         star_detector,
         star_records,
         trail_record,
     )
+    from regengine.star_sequences import StarSequences
 
     configure_logging(quiet=quiet, as_json=log_json)
     detector = star_detector(method)
 
-    def detected(path: Path, picture: Path | None) -> str | list[list[object]]:
-        found = detect_photo_stars(
+    def find(path: Path) -> PhotoStars:
+        return detect_photo_stars(
             path, detector, max_long_side_px=max_side_px, sky_only=not whole_frame
         )
+
+    sequences = StarSequences(_found_photos(photos, overlay), find)
+
+    def detected(path: Path, picture: Path | None) -> str | list[list[object]]:
+        found = sequences.stars_of(path)
         if picture is not None:
             draw_stars(path, found.stars, picture)
         records = star_records(found.stars)
@@ -180,6 +188,13 @@ def streaks(
     _print_each(photos, detected, "streaks", CSV_COLUMNS, overlay, as_json=as_json, quiet=quiet)
 
 
+def _found_photos(photos: list[str], overlay: Path | None) -> list[Path]:
+    """Photos that are named; pictures of an earlier run are none."""
+    from regengine.batch.discover import find_photos
+
+    return find_photos(photos, exclude=[] if overlay is None else [overlay])
+
+
 def _print_each(
     photos: list[str],
     detected: Callable[[Path, Path | None], Any],
@@ -195,14 +210,13 @@ def _print_each(
     import logging
     import sys
 
-    from regengine.batch.discover import find_photos
     from regengine.batch.progress import progress
     from regengine.commands.register import nothing_found
     from regengine.detection_lines import HEAD_COLUMNS
     from regengine.detection_overlay import picture_paths
     from regengine.errors import FrameError
 
-    found = find_photos(photos, exclude=[] if overlay is None else [overlay])
+    found = _found_photos(photos, overlay)
     if not any(path.exists() for path in found):
         typer.echo(f"Error: {nothing_found(photos)}", err=True)
         raise typer.Exit(EXIT_NOT_STARTED)

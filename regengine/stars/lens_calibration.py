@@ -39,7 +39,7 @@ MOST_MAG_OFF = 1.2
 FEWEST_STARS = 12
 # Not even the best of photos has its stars' places better than this
 LEAST_SIGMA_PX = 0.01
-UNFIT = StarFlag.EDGE | StarFlag.BLENDED | StarFlag.SHARP
+UNFIT = StarFlag.EDGE | StarFlag.BLENDED | StarFlag.HOT
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

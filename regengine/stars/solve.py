@@ -117,7 +117,7 @@ def solve_stars(
 
 def usable(stars: StarDetections) -> NDArray[np.intp]:
     """Detections that may be stars, the most significant first."""
-    good = (stars.flags & (StarFlag.SHARP | StarFlag.EDGE)) == 0
+    good = (stars.flags & (StarFlag.HOT | StarFlag.EDGE)) == 0
     good &= np.isfinite(stars.x) & np.isfinite(stars.y) & (stars.snr > 0.0)
     order = np.argsort(-stars.snr, kind="stable")
     return order[good[order]][:ALL_DETECTIONS]

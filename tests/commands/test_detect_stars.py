@@ -83,3 +83,36 @@ def test_an_unknown_method_and_a_damaged_photo_are_one_sentence_each(sky, tmp_pa
     result = run("detect", "stars", damaged, sky, "--json")
     assert result.exit_code == 1
     assert result.stdout.count("\n") == 1
+
+
+def write_sky(path, stars, hot, seed):
+    """A frame of round stars and of some defects that look like stars."""
+    rng = np.random.default_rng(seed)
+    rows, cols = np.mgrid[0:200, 0:300]
+    light = np.full(rows.shape, 0.02) + rng.normal(0.0, 0.001, rows.shape)
+    for x, y in (*stars, *hot):
+        light += 0.1 * np.exp(-0.5 * ((cols - x) ** 2 + (rows - y) ** 2) / 1.2**2)
+    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    Image.fromarray(np.rint(255 * encoded).astype(np.uint8)).save(path)
+
+
+def test_what_stays_at_its_pixel_in_a_folder_is_flagged_and_a_bad_file_stops_nothing(tmp_path):
+    stars = np.random.default_rng(1).uniform((20.0, 20.0), (240.0, 180.0), (14, 2))
+    hot = [(150.2, 60.4), (33.0, 101.0)]
+    for number in range(3):
+        moved = stars + number * np.array([11.3, -2.1])
+        write_sky(tmp_path / f"night{number}.png", moved, hot, number)
+    write_sky(tmp_path / "other.png", stars[:, ::-1], [], 9)
+    (tmp_path / "night1b.png").write_bytes(b"no picture")
+    result = run("detect", "stars", tmp_path, "--json")
+    assert result.exit_code == 1
+    records = {record["frame"]: record for record in map(json.loads, result.stdout.splitlines())}
+    assert len(records) == 4
+    for name, record in records.items():
+        marked = [(one["x"], one["y"]) for one in record["stars"] if "hot" in one["flags"]]
+        if name == "other":
+            assert marked == []
+        else:
+            assert sorted(marked) == [pytest.approx(place, abs=0.2) for place in sorted(hot)]
+    alone = json.loads(run("detect", "stars", tmp_path / "night0.png", "--json").stdout)
+    assert not any("hot" in one["flags"] for one in alone["stars"])

@@ -74,7 +74,7 @@ def test_a_hundred_thousand_hot_pixels_do_not_hide_the_stars(sky: SKY) -> None:
         x=rng.uniform(0, WIDTH_PX - 1, count),
         y=rng.uniform(0, HEIGHT_PX - 1, count),
         covariance_px2=np.tile(np.eye(2), (count, 1, 1)),
-        flags=np.full(count, StarFlag.SHARP, np.uint8),
+        flags=np.full(count, StarFlag.HOT, np.uint8),
     )
     names = ("x", "y", "flux", "snr", "fwhm_px", "ellipticity", "covariance_px2", "flags")
     both = StarDetections(
