@@ -62,14 +62,13 @@ def test_two_frames_are_too_few_unless_asked_for(sky):
 
 def test_stars_about_the_pole_of_a_turning_camera_are_not_hot():
     rng = np.random.default_rng(5)
-    sky, middle = rng.uniform(0.0, 900.0, (300, 2)), np.array([450.0, 450.0])
+    sky, middle = rng.uniform(0.0, 900.0, (1500, 2)), np.array([450.0, 450.0])
     hot = np.array([[120.0, 700.0], [800.0, 150.0]])
     frames = []
-    for angle in (0.0, 0.004, 0.008, 0.012):  # within 60 px of the pole stars stay to 0.7 px
+    for angle in (0.0, 0.01, 0.02, 0.03):  # within 70 px of the pole stars stay to 0.7 px
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         frames.append(detections(np.concatenate([(sky - middle) @ turn.T + middle, hot])))
-    still = np.hypot(*(sky - middle).T) < 150.0
-    assert still.sum() > 15
+    assert np.count_nonzero(np.hypot(*(sky - middle).T) < 60.0) > 12
     for found in marked_hot(frames):
         hot_flag = found.flags & StarFlag.HOT > 0
         assert hot_flag[-2:].all()
