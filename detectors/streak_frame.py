@@ -140,13 +140,18 @@ def pixel_noise(above: FloatImage, hidden: BoolImage) -> FloatImage:
     return np.maximum(mesh.upsample(boxes), np.float32(least))
 
 
-def flattened(residual: FloatImage, hidden: BoolImage) -> FloatImage:
+def flattened(residual: FloatImage, hidden: BoolImage) -> tuple[FloatImage, FloatImage]:
     """The residual without what is left of the background at scales far above a streak's width.
 
     A Gaussian blur is taken away, and the rest evened out. A streak as faint as the
     noise loses about its width over that of the Gaussian, a tenth; what stands out is left out of
     a second blur. Where clouds have
     texture, a finer blur is taken away if that leaves less of it. Hidden pixels have no say.
+
+    Returns
+    -------
+    flat, texture : ndarray of float32, shape (h, w)
+        And by how much the blurred noise exceeded white noise, at least 1.
     """
     known = ~hidden
     flat, texture = _evened(_without_level(residual, known, FLAT_SIGMA_PX), hidden)
@@ -155,9 +160,9 @@ def flattened(residual: FloatImage, hidden: BoolImage) -> FloatImage:
     dark = known & (cv2.dilate(bright.astype(np.uint8), np.ones((5, 5), np.uint8)) == 0)
     flat, texture = _evened(_without_level(residual, dark, FLAT_SIGMA_PX), hidden)
     if float(texture.max()) < LEAST_TEXTURE:
-        return flat
+        return flat, texture
     fine, fine_texture = _evened(_without_level(residual, dark, FINE_SIGMA_PX), hidden)
-    return np.where(fine_texture < FINE_GAIN * texture, fine, flat)
+    return np.where(fine_texture < FINE_GAIN * texture, fine, flat), texture
 
 
 def _without_level(residual: FloatImage, known: BoolImage, sigma_px: float) -> FloatImage:

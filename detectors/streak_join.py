@@ -42,6 +42,15 @@ def joined_line(hunt: Hunt, lines: list[Line], new: Line) -> int | None:
     return None
 
 
+def is_piece(new: Line, lines: list[Line]) -> bool:
+    """Whether a line lies on, or goes on from, one of the others."""
+    for old in lines:
+        long, short = (old, new) if old.path.length_px >= new.path.length_px else (new, old)
+        if _reach(long, short) is not None:
+            return True
+    return False
+
+
 def _reach(long: Line, short: Line) -> tuple[float, float] | None:
     """Ends of a piece along a longer line; None if it does not belong to it."""
     path = long.path

@@ -41,6 +41,8 @@ class Hunt:
         1, or 0 where hidden.
     whole : ndarray of float32, shape (h, w)
         The light with all that was hidden.
+    texture : ndarray of float32, shape (h, w)
+        By how much clouds exceed the noise, at least 1.
     bin_px : int
         Side of the squares of pixels added up to one.
     """
@@ -48,13 +50,14 @@ class Hunt:
     light: FloatImage
     known: FloatImage
     whole: FloatImage
+    texture: FloatImage
     bin_px: int = 1
 
-    def candidates(self, least_snr: float) -> Segments:
-        """Segments that stand out of the noise, and of the texture about them."""
+    def candidates(self, least_snr: float) -> tuple[Segments, Segments]:
+        """Segments that stand out of the noise and of the texture about them; and dark ones."""
         cut = np.clip(self.light, -CLIP_SIGMA, CLIP_SIGMA)
         bright, dark = segments(gaussian_blur(cut, SIGMA_PX), SIGMA_PX, least_snr)
-        return bright.select(clearer_than_dark(bright, dark, DARK_REACH_PX, DARK_FEWEST))
+        return bright.select(clearer_than_dark(bright, dark, DARK_REACH_PX, DARK_FEWEST)), dark
 
     def without(self, line: Line) -> Hunt:
         """The frame with the band of a streak, in pixels of this frame, hidden."""
@@ -71,11 +74,13 @@ def hunt_in(residual: FloatImage, hidden: BoolImage, bin_px: int) -> Hunt:
         light = binned(np.where(hidden, np.float32(0.0), residual), bin_px)
         known = binned(known, bin_px) / np.float32(bin_px)
     unseen = known < LEAST_KNOWN
-    cut = np.clip(flattened(light, unseen), -CLIP_FIT, CLIP_FIT)
+    flat, texture = flattened(light, unseen)
+    cut = np.clip(flat, -CLIP_FIT, CLIP_FIT)
     return Hunt(
         light=np.where(unseen, np.float32(0.0), cut),
         known=np.where(unseen, np.float32(0.0), known),
         whole=cut,
+        texture=texture,
         bin_px=bin_px,
     )
 

@@ -28,9 +28,10 @@ AWAY_PX = np.linspace(3.5, 9.5, 5)
 GOES_ON = 0.4
 SAME_WAY_DEG = 25.0
 SHARP_SIGMA, FAINT_SHARP_SIGMA, SHARP_SHARE = 6.0, 3.0, 0.42
-RADII_PX = np.array([2.5, 3.5, 5.0, 6.5, 8.0, 10.0, 13.0, 17.0, 22.0, 28.0, 36.0, 46.0])
+RADII_PX = np.array([2.5, 3.5, 5.0, 6.5, 8.0, 10.0, 13.0, 17.0, 22.0, 28.0, 36.0, 46.0, 60.0])
 DARK = 0.35  # sigma of a pixel: where a star ends
 BLEED_PX = 2
+MOST_CLIPPED, CLIPPED_LIGHT = 200_000, 50.0
 
 
 def sharp_pixels(residual: FloatImage) -> BoolImage:
@@ -91,6 +92,25 @@ def stars_of(residual: FloatImage, hidden: BoolImage, trail: StarTrail | None) -
     else:
         sigma = trail.sigma_px
     return Stars(mask=_painted(residual.shape, row, col, radius, trail), sigma_px=float(sigma))
+
+
+def clipped_stars(residual: FloatImage, clipped: BoolImage) -> BoolImage:
+    """Discs around the thickest part of clipped areas, as far as light reaches all around.
+
+    A clipped streak is dark to both sides, and so gets a small one; a star's bleeding column, too.
+    """
+    paint = np.zeros(residual.shape, np.uint8)
+    if not clipped.any():
+        return paint > 0
+    _, labels = cv2.connectedComponents(clipped.astype(np.uint8))
+    depth = cv2.distanceTransform(clipped.astype(np.uint8), cv2.DIST_L2, 3)
+    row, col = np.nonzero(clipped)
+    order = np.argsort(-depth[row, col], kind="stable")[:MOST_CLIPPED]
+    row, col = row[order], col[order]
+    first = np.unique(labels[row, col], return_index=True)[1]
+    row, col = row[first], col[first]
+    light = gaussian_blur(np.clip(residual, -CLIPPED_LIGHT, CLIPPED_LIGHT), SIGMA_PX)
+    return _painted(residual.shape, row, col, _radii(light, row, col, None), None)
 
 
 def _on_streaks(

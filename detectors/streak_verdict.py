@@ -18,10 +18,13 @@ PIECE_PX, MOST_PIECES, BEST_SHARE = 4.0, 24, 0.25
 LEAST_REST, LEAST_REST_BRIGHT = 0.35, 0.12
 FAINT_SNR, BRIGHT_SNR = 12.0, 30.0
 TRAIL_DEG, TRAIL_LENGTHS, TRAIL_SLACK_PX = 12.0, 1.8, 10.0
+# Several faint trails in a row look like a longer one
+ROW_SNR, ROW_TRAILS, ROW_SLACK_PX = 12.0, 12.0, 100.0
 SHORTEST_PX, SHORTEST_SIGMAS, SHORTEST_SIGMAS_CLEAR, CLEAR_SNR = 17.0, 15.0, 10.0, 15.0
 # Width over that of a star: cosmic rays are narrower, clouds are wider. What is near (meteors,
 # aircraft) is out of focus, and two lamps side by side are wider still
 NARROWEST, WIDEST, WIDEST_MORE_PX, LEAST_STAR_PX = 0.7, 2.2, 0.5, 0.85
+WIDEST_IN_CLOUDS, CLOUD_TEXTURE = 1.8, 1.1
 WIDE_SNR, WIDE_SIGMAS, WIDE_REST = 12.0, 24.0, 0.5
 SHARP_SHARE, SHARP_PX = 0.35, 1.5
 # A track of one pixel's width as linear interpolation shows it; a line of starlight
@@ -63,10 +66,19 @@ def is_streak(line: Line, sky: Sky, hunt: Hunt) -> bool:
         return False
     if hunt.bin_px == 1 and narrower_than_light(line, sky, hunt):
         return False
-    if full.sigma_px > WIDEST * max(sky.star_sigma_px, LEAST_STAR_PX) + WIDEST_MORE_PX:
+    widest = WIDEST_IN_CLOUDS if _texture(line, hunt) > CLOUD_TEXTURE else WIDEST
+    if full.sigma_px > widest * max(sky.star_sigma_px, LEAST_STAR_PX) + WIDEST_MORE_PX:
         long = length > WIDE_SIGMAS * full.sigma_px
         return bool(long and line.snr > WIDE_SNR and rest > WIDE_REST)
     return True
+
+
+def _texture(line: Line, hunt: Hunt) -> float:
+    """Mean texture of clouds along a line."""
+    x, y = line.path.at(np.linspace(0.0, line.path.length_px, 32), 0.0)
+    h, w = hunt.texture.shape
+    row, col = np.clip(np.rint(y), 0, h - 1), np.clip(np.rint(x), 0, w - 1)
+    return float(hunt.texture[row.astype(np.intp), col.astype(np.intp)].mean())
 
 
 def narrower_than_light(line: Line, sky: Sky, hunt: Hunt) -> bool:
@@ -120,6 +132,8 @@ def _is_star_trail(line: Line, trail: StarTrail) -> bool:
     angle = np.arctan2(sin, cos)
     away = abs((angle - trail.angle_rad + 0.5 * np.pi) % np.pi - 0.5 * np.pi)
     longest = TRAIL_LENGTHS * trail.length_px + TRAIL_SLACK_PX
+    if line.snr < ROW_SNR:
+        longest = ROW_TRAILS * trail.length_px + ROW_SLACK_PX
     # Short lines have no sure direction
     unsure = np.arctan2(2.0 * line.sigma_px, line.path.length_px)
     return bool(away < np.radians(TRAIL_DEG) + unsure and line.path.length_px < longest)

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.scale_space import gaussian_blur
+from detectors.streak_candidates import Segments
 from detectors.streak_chance import log10_false_alarm, snr_for
 from detectors.streak_describe import described
 from detectors.streak_frame import StreakFrame, flattened
-from detectors.streak_join import joined_line
+from detectors.streak_join import is_piece, joined_line
 from detectors.streak_line import Line, fitted_line, path_of
 from detectors.streak_search import BINS, LEAST_SIDE_PX, Hunt, hunt_in, still_there, streak_band
-from detectors.streak_stars import BLEED_PX, SIGMA_PX, grown, sharp_pixels, stars_of
+from detectors.streak_stars import BLEED_PX, SIGMA_PX, clipped_stars, grown, sharp_pixels, stars_of
 from detectors.streak_trail import common_star_trail
 from detectors.streak_types import StreakDetections
 from detectors.streak_verdict import Sky, is_streak
 
 # A segment of the transform shows at least this part of the fitted streak's SNR
 SEGMENT_SHARE = 0.75
+WIDE_RARER = 2.0
+DARK_TRIES, DARK_MARGIN = 12, 1.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,7 @@ class Radon:
         So many candidates are fitted.
     """
 
-    max_log10_false_alarm: float = -2.0
+    max_log10_false_alarm: float = -3.0
     max_streaks: int = 50
     max_tries: int = 120
     name: ClassVar[str] = "radon"
@@ -75,14 +78,18 @@ class Radon:
         sky = sky_of(frame)
         hidden = sky.hidden
         pixels = frame.residual.size
-        least = snr_for(self.max_log10_false_alarm, pixels)
         lines: list[Line] = []
         for size in BINS:
+            # Most streaks are seen without binning: what is wide must be clearer
+            rare = self.max_log10_false_alarm - (WIDE_RARER if size > 1 else 0.0)
+            least = snr_for(rare, pixels)
             if min(frame.residual.shape) < size * LEAST_SIDE_PX and size > 1:
                 break
             hunt = hunt_in(frame.residual, hidden, size)
             found, gone = self._found(hunt, sky, least)
-            lines += [line.scaled(size) for line in found]
+            lines += [
+                line for line in (one.scaled(size) for one in found) if not is_piece(line, lines)
+            ]
             for line in gone:
                 hidden |= streak_band(hidden.shape, line.scaled(size))
         lines = lines[: self.max_streaks]
@@ -93,7 +100,7 @@ class Radon:
         lines: list[Line] = []
         gone: list[Line] = []
         whole = hunt
-        waiting = hunt.candidates(SEGMENT_SHARE * least)
+        waiting, dark = hunt.candidates(SEGMENT_SHARE * least)
         tries = 0
         while len(waiting) and tries < self.max_tries and len(lines) < self.max_streaks:
             rough, sigma = path_of(waiting, 0), float(waiting.sigma_px[0])
@@ -107,15 +114,44 @@ class Radon:
             gone.append(line)
             hunt = hunt.without(line)
             waiting = waiting.select(still_there(hunt, waiting))
-        return lines, gone
+        if not lines:
+            return lines, gone
+        null = dark_snr(hunt, dark.select(still_there(hunt, dark)), sky, least)
+        return [line for line in lines if line.snr > DARK_MARGIN * null], gone
+
+
+def dark_snr(hunt: Hunt, dark: Segments, sky: Sky, least: float) -> float:
+    """SNR of the clearest dark line that would pass for a streak if it were bright.
+
+    Noise has none; the texture of clouds has, and as many bright ones.
+
+    Parameters
+    ----------
+    hunt : Hunt
+        The frame without its streaks, beside which dark lines lie.
+    dark : Segments
+        Where light is missing.
+    sky : Sky
+    least : float
+        Below this it does not matter.
+    """
+    negative = replace(hunt, light=-hunt.light, whole=-hunt.whole)
+    found = 0.0
+    for index in range(min(len(dark), DARK_TRIES)):
+        rough, sigma = path_of(dark, index), float(dark.sigma_px[index])
+        line = fitted_line(negative.light, negative.known, rough, sigma, least)
+        if line is not None and line.snr > max(found, least) and is_streak(line, sky, negative):
+            found = line.snr
+    return found
 
 
 def sky_of(frame: StreakFrame) -> Sky:
     """Find stars, cosmic rays and defects."""
     hidden = frame.ignored | grown(frame.clipped, BLEED_PX)
+    hidden |= clipped_stars(frame.residual, frame.clipped)
     sharp = sharp_pixels(frame.residual) & ~hidden
     hidden |= sharp
-    flat = flattened(frame.residual, hidden)
+    flat, _ = flattened(frame.residual, hidden)
     flat[hidden] = 0.0
     unit = 1.0 / (2.0 * np.sqrt(np.pi) * SIGMA_PX)
     trail = common_star_trail(gaussian_blur(flat, SIGMA_PX), unit, SIGMA_PX)
