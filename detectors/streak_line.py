@@ -22,7 +22,7 @@ BOW_PRIOR = 0.01  # of the length
 LEAST_BENT_PX = 60.0
 BEYOND_PX, BEYOND_SHARE = 24.0, 0.35
 SIDE_PX = 30.0  # lines to both sides, as far as this, tell the frame's own scatter
-THIRD_OF_MANY = 1.6
+THIRD_OF_MANY, COMMON_SLACK = 1.9, 1.15  # the third largest of 20 normal numbers is 1.5
 PIECE_PX, MOST_OF_PIECE = 12, 4.0
 CHUNK_SNR = 3.0
 MOST_CHUNKS = 32
@@ -254,8 +254,8 @@ def measured(
     total = float(weight[inside].sum())
     if total <= 1.0:
         return None
-    snr = float(signal[inside].sum()) / np.sqrt(total)
-    scatter = _scatter(strip, inside, sigma)
+    base, scatter = _beside(strip, inside, sigma)
+    snr = (float(signal[inside].sum()) / total - base) * np.sqrt(total)
     return Line(
         path=path.cut(u1, u2),
         sigma_px=sigma,
@@ -271,11 +271,11 @@ def measured(
     )
 
 
-def _scatter(strip: Strip, inside: NDArray[np.bool_], sigma: float) -> float:
-    """Scatter of parallel lines beside the path in units of white noise, at least 1.
+def _beside(strip: Strip, inside: NDArray[np.bool_], sigma: float) -> tuple[float, float]:
+    """Level of parallel lines beside the path, and their scatter in units of white noise.
 
     A piece of them counts with no more than four sigma: what is left of a star or of another
-    streak that crosses is no noise.
+    streak that crosses is no noise. The scatter is at least 1.
     """
     far = np.arange(4.0 * sigma + 2.0, SIDE_PX + 1.0, 2.0 * sigma)
     offs = np.concatenate([-far, far])
@@ -287,12 +287,15 @@ def _scatter(strip: Strip, inside: NDArray[np.bool_], sigma: float) -> float:
     most = MOST_OF_PIECE * np.sqrt(weight)
     total, spread = np.clip(signal, -most, most).sum(axis=0), weight.sum(axis=0)
     seen = spread > 0.3 * np.median(spread)
-    if np.count_nonzero(seen) < 5:
-        return 1.0
-    size = np.sort(np.abs(total[seen]) / np.sqrt(np.maximum(spread[seen], 1e-6)))
-    # Of n normal numbers the third largest is 1.5 for n = 20: clouds have long tails. A second
-    # streak beside takes one or two of the lines
-    return max(1.0, float(np.quantile(size, 0.68)), float(size[-3]) / THIRD_OF_MANY)
+    if np.count_nonzero(seen) < 6:
+        return 0.0, 1.0
+    level = total[seen] / np.maximum(spread[seen], 1e-6)
+    base = float(np.median(level))
+    size = np.sort(np.abs(level - base) * np.sqrt(spread[seen]))
+    # Noise alone shows a little more in one case in six; clouds have long tails. A second streak
+    # beside takes one or two of the lines
+    common = float(np.quantile(size, 0.68)) / COMMON_SLACK
+    return base, max(1.0, common, float(size[-3]) / THIRD_OF_MANY)
 
 
 def within(

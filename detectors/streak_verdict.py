@@ -24,7 +24,7 @@ SHORTEST_PX, SHORTEST_SIGMAS, SHORTEST_SIGMAS_CLEAR, CLEAR_SNR = 17.0, 15.0, 10.
 # Width over that of a star: cosmic rays are narrower, clouds are wider. What is near (meteors,
 # aircraft) is out of focus, and two lamps side by side are wider still
 NARROWEST, WIDEST, WIDEST_MORE_PX, LEAST_STAR_PX = 0.7, 2.2, 0.5, 0.85
-WIDEST_IN_CLOUDS, CLOUD_TEXTURE = 1.8, 1.1
+WIDEST_IN_CLOUDS, CLOUD_TEXTURE, CLOUD_SNR = 1.8, 1.1, 8.0
 WIDE_SNR, WIDE_SIGMAS, WIDE_REST = 12.0, 24.0, 0.5
 SHARP_SHARE, SHARP_PX = 0.35, 1.5
 # A track of one pixel's width as linear interpolation shows it; a line of starlight
@@ -66,7 +66,10 @@ def is_streak(line: Line, sky: Sky, hunt: Hunt) -> bool:
         return False
     if hunt.bin_px == 1 and narrower_than_light(line, sky, hunt):
         return False
-    widest = WIDEST_IN_CLOUDS if _texture(line, hunt) > CLOUD_TEXTURE else WIDEST
+    cloudy = _texture(line, hunt) > CLOUD_TEXTURE
+    if cloudy and line.snr < CLOUD_SNR:
+        return False
+    widest = WIDEST_IN_CLOUDS if cloudy else WIDEST
     if full.sigma_px > widest * max(sky.star_sigma_px, LEAST_STAR_PX) + WIDEST_MORE_PX:
         long = length > WIDE_SIGMAS * full.sigma_px
         return bool(long and line.snr > WIDE_SNR and rest > WIDE_REST)
