@@ -29,7 +29,8 @@ def plain(monkeypatch):
 
 
 def run(*arguments):
-    return CliRunner().invoke(app, ["detect", "streaks", *map(str, arguments)])
+    """All of the frame: looking for a limb takes longer than this detector."""
+    return CliRunner().invoke(app, ["detect", "streaks", "--whole-frame", *map(str, arguments)])
 
 
 def encoded(light):
