@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ def draw_calibration(streaks: Sequence[Named], target: Path) -> None:
     probability = np.array([one.probability for one in chosen])
     hit = np.array([one.right for one in chosen])
     means, shares, errors = [], [], []
-    for low, high in zip(EDGES[:-1], EDGES[1:], strict=True):
+    for low, high in itertools.pairwise(EDGES):
         inside = (probability >= low) & (probability < high)
         n = int(inside.sum())
         if n >= 5:
@@ -70,7 +71,9 @@ def draw_example(trial: Trial, target: Path) -> None:
         axes.plot(x, y, color="deepskyblue" if lit else "0.45", linewidth=0.8)
         axes.plot(x[-1:], y[-1:], ".", color="deepskyblue" if lit else "0.45", markersize=3)
     for k, (streak, naming) in enumerate(zip(trial.streaks, trial.found.namings, strict=True)):
-        axes.plot([streak.x1, streak.x2], [streak.y1, streak.y2], color="white", linewidth=2)
+        axes.plot(
+            [streak.x1, streak.x2], [streak.y1, streak.y2], color="white", linewidth=5, alpha=0.4
+        )
         text, colour = "not in catalogue", "tomato"
         if len(naming.order) and naming.probability[0] >= 0.5:
             row = tracks.rows[naming.evidence.rows[naming.order[0]]]

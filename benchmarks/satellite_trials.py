@@ -24,7 +24,7 @@ from benchmarks.simulate.satellite_frame import (
 )
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from regengine.earth_rotation import days_since_j2000, sidereal_angle_rad, teme_to_ecef
-from regengine.satellites.catalogue import Satellites, SatelliteCatalogue
+from regengine.satellites.catalogue import SatelliteCatalogue, Satellites
 from regengine.satellites.exposure import Exposure
 from regengine.satellites.named import SatellitesInPicture, satellites_in_picture
 from regengine.satellites.observer import GroundSite, Observer, Station
@@ -97,9 +97,9 @@ def _trial(
         drawn.append(_stranger(frame, rng))
     if not any(one.row is not None for one in drawn):
         return None
-    streaks = [_measured(one, rng) for one in drawn]
+    streaks = [measured(one, rng) for one in drawn]
     exposure = Exposure(
-        field=_solved(frame, rng),
+        field=solved(frame, rng),
         start_utc=frame.start_utc + timedelta(seconds=float(rng.normal(0.0, clock_sigma_s))),
         exposure_s=frame.exposure_s,
         observer=observer,
@@ -123,9 +123,7 @@ def _trial(
     )
 
 
-def _frame(
-    sky: SimulatedSky, rng: np.random.Generator
-) -> tuple[SkyFrame, Observer, bool]:
+def _frame(sky: SimulatedSky, rng: np.random.Generator) -> tuple[SkyFrame, Observer, bool]:
     exposure_s = float(np.exp(rng.uniform(*np.log(EXPOSURES_S))))
     field_deg = float(np.exp(rng.uniform(*np.log(FIELDS_DEG))))
     aboard = rng.random() < ABOARD_SHARE
@@ -139,7 +137,7 @@ def _frame(
             break
         if at_train:
             target = int(rng.choice(sky.trains))
-            lat, lon = _below(sky, target, start)
+            lat, lon = below(sky, target, start)
             lat, lon = lat + float(rng.normal(0.0, 2.0)), lon + float(rng.normal(0.0, 2.0))
         if -35.0 < sun_moon(start, lon, lat).sun_elevation_deg < -9.0 and (
             target is None or sunlit(true_states(sky, np.array([target]), start)[0], start)[0]
@@ -158,7 +156,7 @@ def _frame(
         k1=float(rng.normal(0.0, 0.02)),
         limit_mag=float(limit),
     )
-    axis = _axis(sky, blank, target, rng)
+    axis = looking(sky, blank, target, rng)
     frame = replace(blank, matrix=pointed(axis, rng.uniform(0.0, 2.0 * np.pi)))
     if station is None:
         assert frame.site is not None
@@ -166,14 +164,14 @@ def _frame(
     return frame, Station(element_set=_station_elements(sky, station)), False
 
 
-def _below(sky: SimulatedSky, row: int, time: datetime) -> tuple[float, float]:
+def below(sky: SimulatedSky, row: int, time: datetime) -> tuple[float, float]:
     """Latitude and longitude under a satellite, to a degree."""
     position = true_states(sky, np.array([row]), time)[0][0]
     x, y, z = teme_to_ecef(position, sidereal_angle_rad(days_since_j2000(time)))
     return float(np.degrees(np.arctan2(z, np.hypot(x, y)))), float(np.degrees(np.arctan2(y, x)))
 
 
-def _axis(
+def looking(
     sky: SimulatedSky, frame: SkyFrame, target: int | None, rng: np.random.Generator
 ) -> FloatArray:
     """Where the camera looks: at a satellite, or anywhere above the horizon."""
@@ -212,7 +210,7 @@ def _station_elements(sky: SimulatedSky, row: int) -> ElementSet:
     )
 
 
-def _solved(frame: SkyFrame, rng: np.random.Generator) -> SkyCamera:
+def solved(frame: SkyFrame, rng: np.random.Generator) -> SkyCamera:
     """The camera as solved stars give it, a fraction of a pixel off."""
     tilt = rng.normal(0.0, ATTITUDE_PX / frame.focal_px, 3)
     matrix = frame.matrix @ (np.eye(3) + np.cross(np.eye(3), tilt))
@@ -226,7 +224,7 @@ def _solved(frame: SkyFrame, rng: np.random.Generator) -> SkyCamera:
     )
 
 
-def _measured(streak: TrueStreak, rng: np.random.Generator) -> StreakRecord:
+def measured(streak: TrueStreak, rng: np.random.Generator) -> StreakRecord:
     """What a detector says of it: ends with noise, the left one first."""
     end_px, line_px = float(np.exp(rng.normal(np.log(1.5), 0.5))), float(rng.uniform(0.2, 0.6))
     x1, y1, x2, y2 = streak.ends

@@ -1,12 +1,13 @@
 """How often streaks of simulated satellites get their right names out of a catalogue of 30,000.
 
 ``python -m benchmarks satellites`` prints the tables; ``--out FOLDER`` writes them as Markdown,
-dated, with figures.
+dated, with figures; ``--real FOLDER`` adds the Station by its real element sets.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import tempfile
 import time
@@ -19,6 +20,7 @@ import numpy as np
 
 from benchmarks.registration_report import command_of, number, table, title_lines
 from benchmarks.satellite_figures import draw_calibration, draw_example
+from benchmarks.satellite_station import station_section
 from benchmarks.satellite_trials import Trial, trials
 from benchmarks.simulate.satellite_catalogue import simulate_satellites
 from regengine.satellites.catalogue import load_catalogue
@@ -116,14 +118,13 @@ CHOICES: tuple[Choice, ...] = (
 def calibration_rows(streaks: list[Named]) -> list[list[str]]:
     """Mean probability and share of right names, by probability."""
     rows = []
-    for low, high in zip(BINS[:-1], BINS[1:], strict=True):
-        chosen = [
-            one for one in streaks if one.best is not None and low <= one.probability < high
-        ]
+    for low, high in itertools.pairwise(BINS):
+        chosen = [one for one in streaks if one.best is not None and low <= one.probability < high]
         if chosen:
             mean = float(np.mean([one.probability for one in chosen]))
             right = float(np.mean([one.right for one in chosen]))
-            rows.append([f"{low:g} to {high:g}", str(len(chosen)), number(mean, 4), number(right, 4)])
+            name = f"{low:g} to {high:g}"
+            rows.append([name, str(len(chosen)), number(mean, 4), number(right, 4)])
     return rows
 
 
@@ -169,14 +170,14 @@ def preamble(arguments: list[str], frames: int, count: int) -> list[str]:
     note = (
         f"{frames} simulated frames under {count:,} satellites "
         "(`benchmarks/simulate/satellite_catalogue.py`): constellations in planes, trains, "
-        "sun-synchronous and geostationary satellites, rocket bodies, debris. Element sets are 0 to "
-        f"2 days old and err as published figures say, with heavy tails; {UNLISTED_SHARE:.0%} of "
-        "the satellites are not in the catalogue. Frames of 3000 x 2000 pixels, 6° to 70° wide, 1 "
-        "to 30 s, four in five from sites on the ground and one from orbit; clocks are off by 0.1, "
-        "0.3 or 1 s (one sigma). Ends of streaks have errors of 0.5 to 4 px along and 0.2 to 0.6 px "
-        "across, the attitude one of 0.4 px. 40 % of the frames have one line that is no satellite. "
-        "15 % are pointed at a train (satellites 1 to 12 s apart on one track), which is far more "
-        "than chance would have: they are counted apart."
+        "sun-synchronous and geostationary satellites, rocket bodies, debris. Element sets are 0 "
+        "to 2 days old and err as published figures say, with heavy tails; "
+        f"{UNLISTED_SHARE:.0%} of the satellites are not in the catalogue. Frames of 3000 x 2000 "
+        "pixels, 6° to 70° wide, 1 to 30 s, four in five from sites on the ground and one from "
+        "orbit; clocks are off by 0.1, 0.3 or 1 s (one sigma). Ends of streaks have errors of 0.5 "
+        "to 4 px along and 0.2 to 0.6 px across, the attitude one of 0.4 px. 40 % of the frames "
+        "have one line that is no satellite. Some frames are pointed at a train (satellites 1 to "
+        "12 s apart on one track), far more than chance would have: they are counted apart."
     )
     return title_lines("Names of satellites' streaks", command_of("satellites", arguments), note)
 
@@ -187,6 +188,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--frames", type=int, default=200)
     parser.add_argument("--count", type=int, default=30000, help="satellites in the sky")
     parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--real", type=Path, help="folder with orbit/iss_tles.txt")
     parser.add_argument("--out", type=Path, help="folder for the dated Markdown file and figures")
     options = parser.parse_args(argv)
     sky = simulate_satellites(options.count, NIGHT, np.random.default_rng(options.seed))
@@ -209,6 +211,8 @@ def main(argv: list[str]) -> int:
         if done % 20 == 0:
             print(f"{done} frames, {len(streaks)} streaks", file=sys.stderr)
     lines = report(streaks, seconds, load_s, len(catalogue.pairs))
+    if options.real is not None:
+        lines += station_section(options.real, options.seed)
     print("\n".join(lines))
     if options.out:
         stem = f"satellites-{datetime.now(UTC):%Y-%m-%d}"

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp, ndtr
+from scipy.special import logsumexp
 
+from matchers.streak_density import log_companion_of, log_density_of
 from matchers.track_meeting import Meeting, meet
 
 FloatArray = NDArray[np.float64]
@@ -122,9 +123,7 @@ def streak_evidence(
     Evidence
         Of the tracks that are near the streak.
     """
-    parts = [
-        _one_way(streak, order, xy, per_sigma, seconds, clock_s, errors) for order in range(2)
-    ]
+    parts = [_one_way(streak, order, xy, per_sigma, seconds, clock_s, errors) for order in range(2)]
     return Evidence(
         **{
             name: np.concatenate([getattr(part, name) for part in parts])
@@ -150,12 +149,12 @@ def _one_way(
     wide = np.array(errors.wide)
     near = meetings[0].seconds < meetings[1].seconds
     for meeting in meetings:
-        near &= np.abs(meeting.beside_px) < GATE * _spread_px(meeting, per_sigma, wide, errors, streak)
+        near &= np.abs(meeting.beside_px) < GATE * _spread_px(
+            meeting, per_sigma, wide, errors, streak
+        )
     rows = np.flatnonzero(near)
     start, finish = (_of(meeting, rows) for meeting in meetings)
-    moved = [
-        per_sigma[rows, meeting.step] for meeting in (start, finish)
-    ]  # (m, 2, K) for each end
+    moved = [per_sigma[rows, meeting.step] for meeting in (start, finish)]  # (m, 2, K) for each end
     half = 0.5 * errors.exposure_s
     y = np.stack(
         [start.seconds + half, finish.seconds - half, start.beside_px, finish.beside_px], axis=-1
@@ -164,12 +163,12 @@ def _one_way(
     slopes = _slopes(start, finish, moved)
     speeds = np.stack([start.speed_px_s, finish.speed_px_s], axis=-1)
     core = np.einsum("mik,mjk->mij", slopes, slopes) + noise
-    spread = slopes * wide
-    loose = np.einsum("mik,mjk->mij", spread, spread) + noise
+    widened = slopes * wide
+    loose = np.einsum("mik,mjk->mij", widened, widened) + noise
     terms = []
     for share, covariance in ((1.0 - errors.wide_share, core), (errors.wide_share, loose)):
         for weight, kept in _ways_to_end(cut):
-            density = _density(y, covariance, speeds, kept, cut, clock_s, errors.exposure_s)
+            density = log_density_of(y, covariance, speeds, kept, cut, clock_s, errors.exposure_s)
             terms.append(np.log(share * weight) + density)
     kept = (not cut[0], not cut[1])
     middle = places.mean(axis=0)
@@ -182,7 +181,7 @@ def _one_way(
     return Evidence(
         rows=rows,
         log_density=logsumexp(np.stack(terms), axis=0),
-        log_companion=_companion(y, core, speeds, kept, errors.exposure_s),
+        log_companion=log_companion_of(y, core, speeds, kept, errors.exposure_s),
         ahead_s=y[:, times].mean(axis=1) if times else np.full(len(rows), np.nan),
         beside_px=y[:, 2:].mean(axis=1),
         turned_deg=np.degrees(turned),
@@ -253,93 +252,3 @@ def _noise(start: Meeting, finish: Meeting, streak: Streak, attitude_px: float) 
         axis=-1,
     )
     return common + own[:, :, None] * np.eye(4)
-
-
-def _density(
-    y: FloatArray,
-    covariance: FloatArray,
-    speeds: FloatArray,
-    kept: tuple[bool, bool],
-    cut: tuple[bool, bool],
-    clock_s: FloatArray,
-    exposure_s: float,
-) -> FloatArray:
-    """Logarithm of the density of the numbers that count, shape (m, G)."""
-    used = [k for k in (0, 1) if kept[k]] + [2, 3]
-    told = np.array([1.0 if k < 2 else 0.0 for k in used])
-    inverse, log_norm = _inverse(covariance, used)
-    residual = y[:, used][:, None, :] - clock_s[:, None] * told  # (m, G, u)
-    weighted = residual @ inverse
-    log_density = -0.5 * np.sum(weighted * residual, axis=-1) + log_norm[:, None]
-    for k in range(2):
-        if kept[k]:
-            log_density -= np.log(speeds[:, k])[:, None]
-        elif not cut[k]:
-            log_density -= np.log(np.maximum(speeds[:, k] * exposure_s, 1.0))[:, None]
-    within = _within_exposure(y, covariance, used, weighted, kept, clock_s, exposure_s)
-    return log_density + np.log(np.maximum(within, 1e-30))
-
-
-def _within_exposure(
-    y: FloatArray,
-    covariance: FloatArray,
-    used: list[int],
-    weighted: FloatArray,
-    kept: tuple[bool, bool],
-    clock_s: FloatArray,
-    exposure_s: float,
-) -> FloatArray:
-    """Probability that the ends without a time of their own were passed while exposing."""
-    shares = []
-    for k in range(2):
-        if kept[k]:
-            continue
-        gain = covariance[:, used, k]
-        expected = np.einsum("mgu,mu->mg", weighted, gain)
-        inverse, _ = _inverse(covariance, used)
-        left = covariance[:, k, k] - np.einsum("mu,muv,mv->m", gain, inverse, gain)
-        sigma = np.sqrt(np.maximum(left, 1e-12))[:, None]
-        # Time from the start, or up to the finish, of the exposure
-        inside = (y[:, k, None] - clock_s - expected) * (1.0 if k == 0 else -1.0)
-        low = ndtr(inside / sigma)
-        shares.append(low if len(used) == 2 else low - ndtr((inside - exposure_s) / sigma))
-    if not shares:
-        return np.ones((len(y), len(clock_s)))
-    # Two ends without a time share their error: what one forbids the other does not allow again
-    return shares[0] if len(shares) == 1 else np.maximum(shares[0] + shares[1] - 1.0, 0.0)
-
-
-def _companion(
-    y: FloatArray,
-    covariance: FloatArray,
-    speeds: FloatArray,
-    kept: tuple[bool, bool],
-    exposure_s: float,
-) -> FloatArray:
-    """Logarithm of the density for a satellite on the same track at any time, shape (m,)."""
-    used = [k for k in (0, 1) if kept[k]] + [2, 3]
-    told = np.array([1.0 if k < 2 else 0.0 for k in used])
-    inverse, log_norm = _inverse(covariance, used)
-    residual = y[:, used]
-    weighted = np.einsum("mu,muv->mv", residual, inverse)
-    square = np.sum(weighted * residual, axis=-1)
-    log_density = log_norm
-    for k in range(2):
-        if kept[k]:
-            log_density = log_density - np.log(speeds[:, k])
-    if not any(kept):
-        return log_density - 0.5 * square + np.log(exposure_s)
-    stiffness = np.einsum("u,muv,v->m", told, inverse, told)
-    pull = weighted @ told
-    return (
-        log_density
-        - 0.5 * (square - pull**2 / stiffness)
-        + 0.5 * np.log(2.0 * np.pi / stiffness)
-    )
-
-
-def _inverse(covariance: FloatArray, used: list[int]) -> tuple[FloatArray, FloatArray]:
-    """Inverse of a part of the covariance, and the logarithm of its normal density's factor."""
-    part = covariance[:, used][:, :, used]
-    _, log_det = np.linalg.slogdet(part)
-    return np.linalg.inv(part), -0.5 * (log_det + len(used) * np.log(2.0 * np.pi))

@@ -90,7 +90,7 @@ class SimulatedSky:
 
     def text(self, listed: NDArray[np.bool_] | None = None, *, with_names: bool = True) -> str:
         """The catalogue's file, of all satellites or some."""
-        rows = range(len(self.names)) if listed is None else np.flatnonzero(listed)
+        rows = np.arange(len(self.names)) if listed is None else np.flatnonzero(listed)
         heads = (f"0 {self.names[k]}\n" if with_names else "" for k in rows)
         return "".join(
             f"{head}{self.lines[k][0]}\n{self.lines[k][1]}\n"
@@ -98,9 +98,7 @@ class SimulatedSky:
         )
 
 
-def simulate_satellites(
-    count: int, time_utc: datetime, rng: np.random.Generator
-) -> SimulatedSky:
+def simulate_satellites(count: int, time_utc: datetime, rng: np.random.Generator) -> SimulatedSky:
     """Draw a sky of satellites.
 
     Parameters
@@ -144,7 +142,11 @@ def tle_lines(elements: FloatArray, number: str, epoch_utc: datetime) -> tuple[s
     inclination, node, perigee, anomaly, eccentricity, revolutions, bstar = elements
     day = 1.0 + (epoch_utc - datetime(epoch_utc.year, 1, 1, tzinfo=UTC)) / timedelta(days=1)
     power = int(np.floor(np.log10(max(bstar, 1e-9)))) + 1
-    drag = f" {min(round(bstar / 10.0**power * 1e5), 99999):05d}{power:+d}" if bstar > 1e-9 else " 00000-0"
+    drag = (
+        f" {min(round(bstar / 10.0**power * 1e5), 99999):05d}{power:+d}"
+        if bstar > 1e-9
+        else " 00000-0"
+    )
     first = (
         f"1 {number}U 20001A   {epoch_utc.year % 100:02d}{day:012.8f}  .00000000  00000-0 "
         f"{drag} 0  999"
@@ -166,9 +168,7 @@ def _name(kind: str, number: str) -> str:
     return f"COSMOS {number} DEB" if kind == "DEB" else f"{kind}-{number}"
 
 
-def _population(
-    count: int, rng: np.random.Generator
-) -> tuple[list[str], FloatArray, FloatArray]:
+def _population(count: int, rng: np.random.Generator) -> tuple[list[str], FloatArray, FloatArray]:
     kinds: list[str] = []
     rows: list[FloatArray] = []
     bright: list[FloatArray] = []
@@ -265,9 +265,9 @@ def _errors(
     errors[:, 1] = across * heavy() * degrees / np.maximum(np.sin(np.radians(elements[:, 0])), 0.1)
     turned = errors[:, 1] * np.cos(np.radians(elements[:, 0]))
     errors[:, 3] = ALONG_KM * heavy() * degrees - turned
-    errors[:, 4] = np.clip(
-        np.abs(elements[:, 4] + RADIAL_KM * heavy() / axis), 1e-6, 0.9
-    ) - elements[:, 4]
+    errors[:, 4] = (
+        np.clip(np.abs(elements[:, 4] + RADIAL_KM * heavy() / axis), 1e-6, 0.9) - elements[:, 4]
+    )
     rate_deg_day = factor * grown * heavy() * degrees / np.maximum(age_days, 0.02)
     errors[:, 5] = rate_deg_day / 360.0
     return errors

@@ -142,6 +142,7 @@ def _astropy_time(time: datetime) -> Any:
 def true_states(
     sky: SimulatedSky, rows: NDArray[np.intp], time: datetime
 ) -> tuple[FloatArray, FloatArray]:
+    """Positions and velocities of satellites, SGP4's axes, kilometres, shape (n, 3) each."""
     days = time.timestamp() / 86400.0
     error, position, velocity = SatrecArray([sky.true[k] for k in rows]).sgp4(
         np.array([JD_UNIX + np.floor(days)]), np.array([days % 1.0])
@@ -152,7 +153,7 @@ def true_states(
 
 def _near(sky: SimulatedSky, frame: SkyFrame, middle: datetime) -> NDArray[np.intp]:
     """Satellites that are in the picture or come into it within the exposure."""
-    position, velocity = true_states(sky, np.arange(len(sky.true)), middle)
+    position, _ = true_states(sky, np.arange(len(sky.true)), middle)
     sight = position - observer_teme(sky, frame, middle)
     range_km = np.linalg.norm(sight, axis=1)
     axis = teme_to_gcrs(middle).T @ frame.matrix[:, 2]
@@ -194,7 +195,7 @@ def _hidden(position: FloatArray, observer: FloatArray) -> NDArray[np.bool_]:
 
 
 def sunlit(position: FloatArray, time: datetime) -> NDArray[np.bool_]:
-    """Outside the cylinder of the Earth's shadow."""
+    """Which positions (SGP4's axes) are outside the cylinder of the Earth's shadow."""
     from astropy.coordinates import TEME, get_sun
 
     sun = get_sun(_astropy_time(time)).transform_to(TEME(obstime=_astropy_time(time)))

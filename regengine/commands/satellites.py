@@ -77,7 +77,7 @@ def main(
     \b
     Examples:
       regengine satellites sky.jpg --tle catalogue.txt --site 40.4,-3.7,650
-      regengine satellites iss.jpg --tle catalogue.txt --station-tle iss.txt --streaks streaks.ndjson
+      regengine satellites iss.jpg --tle all.txt --station-tle iss.txt --streaks streaks.ndjson
     """
     import csv
     import logging

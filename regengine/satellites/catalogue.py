@@ -1,8 +1,7 @@
-"""A catalogue of satellites: thousands of element sets in one file, and the best of each for a time."""
+"""A catalogue of satellites: thousands of element sets, and the best of each for a time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -149,7 +148,7 @@ def load_catalogue(path: str | Path) -> SatelliteCatalogue:
 
 
 def _satellites(
-    catalogue: SatelliteCatalogue, rows: Sequence[int] | NDArray[np.intp], age: FloatArray, stale: int
+    catalogue: SatelliteCatalogue, rows: NDArray[np.intp], age: FloatArray, stale: int
 ) -> Satellites:
     from sgp4.api import WGS72, Satrec
 

@@ -113,9 +113,11 @@ class Exposure:
     def cone(self) -> tuple[FloatArray, float]:
         """Direction of the picture's middle, and the angle that holds all of it, radians."""
         w, h = self.field.width_px, self.field.height_px
-        across, down = np.linspace(-0.5, w - 0.5, EDGE_PLACES), np.linspace(-0.5, h - 0.5, EDGE_PLACES)
-        x = np.concatenate([across, across, np.full(EDGE_PLACES, -0.5), np.full(EDGE_PLACES, w - 0.5)])
-        y = np.concatenate([np.full(EDGE_PLACES, -0.5), np.full(EDGE_PLACES, h - 0.5), down, down])
+        across = np.linspace(-0.5, w - 0.5, EDGE_PLACES)
+        down = np.linspace(-0.5, h - 0.5, EDGE_PLACES)
+        upright, level = np.ones_like(down), np.ones_like(across)
+        x = np.concatenate([across, across, -0.5 * upright, (w - 0.5) * upright])
+        y = np.concatenate([-0.5 * level, (h - 0.5) * level, down, down])
         middle = self.field.to_sky((w - 1) / 2.0, (h - 1) / 2.0)
         cosine = np.clip(self.field.to_sky(x, y) @ middle, -1.0, 1.0)
         return middle, float(np.arccos(cosine.min()))
@@ -124,7 +126,9 @@ class Exposure:
         """Where lines of sight (TEME, shape (..., 3)) meet the picture of the middle."""
         return self.field.project(among_stars(sight_km, self.to_icrs, self.earth_velocity))
 
-    def carried(self, x: ArrayLike, y: ArrayLike, seconds: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    def carried(
+        self, x: ArrayLike, y: ArrayLike, seconds: ArrayLike
+    ) -> tuple[FloatArray, FloatArray]:
         """Pixels of the middle that look where others look some seconds from the middle."""
         px, py = np.asarray(x, float), np.asarray(y, float)
         if not self.held_still:

@@ -77,9 +77,7 @@ def satellites_in_picture(
             wide=(TAIL_FACTOR, TAIL_ACROSS, TAIL_ACROSS, *(1.0,) * (kinds - 3)),
         ),
     )
-    return SatellitesInPicture(
-        tracks=tracks, inside=in_picture(tracks, exposure), namings=namings
-    )
+    return SatellitesInPicture(tracks=tracks, inside=in_picture(tracks, exposure), namings=namings)
 
 
 def seen_probability(satellites: Satellites, tracks: Tracks) -> FloatArray:

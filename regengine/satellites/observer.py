@@ -107,9 +107,7 @@ class Station:
         across = np.cross(position, velocity)
         across /= np.linalg.norm(across)
         along = np.cross(across, up)
-        return np.stack(
-            [sigma.along_km * along, sigma.cross_km * across, sigma.radial_km * up]
-        )
+        return np.stack([sigma.along_km * along, sigma.cross_km * across, sigma.radial_km * up])
 
     def turning_rad_s(self, days: float) -> FloatArray:
         """Once in an orbit, as the Station flies: its nadir stays its nadir."""

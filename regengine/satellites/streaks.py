@@ -112,8 +112,7 @@ def streak_of(record: dict[str, Any], width_px: int, height_px: int, source: Pat
     flags = record.get("flags") or ()
     told = "flags" in record
     cut = tuple(
-        name in flags
-        or (not told and at_border(x, y, width_px, height_px))
+        name in flags or (not told and at_border(x, y, width_px, height_px))
         for name, x, y in (("first_end_outside", x1, y1), ("second_end_outside", x2, y2))
     )
     return StreakRecord(
@@ -130,9 +129,7 @@ def streak_of(record: dict[str, Any], width_px: int, height_px: int, source: Pat
 
 def at_border(x: float, y: float, width_px: int, height_px: int) -> bool:
     """Whether a place is so near to the border that a streak may go on beyond it."""
-    return (
-        min(x, width_px - 1 - x) < BORDER_PX or min(y, height_px - 1 - y) < BORDER_PX
-    )
+    return min(x, width_px - 1 - x) < BORDER_PX or min(y, height_px - 1 - y) < BORDER_PX
 
 
 def _number(value: object, usual: float) -> float:

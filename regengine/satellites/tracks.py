@@ -98,7 +98,8 @@ def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
     gone = hidden_by_earth(position, observer[None])
     xy = np.where(gone[..., None], np.nan, np.stack([x, y], axis=-1))
     keep = _comes_near(xy, exposure)
-    rows, position, velocity, sight, xy = (a[keep] for a in (rows, position, velocity, sight, xy))
+    rows, xy, sight = rows[keep], xy[keep], sight[keep]
+    position, velocity = position[keep], velocity[keep]
     offsets = _offsets_km(position, velocity, errors, rows, exposure)
     moved = [np.stack(exposure.pixels(sight + offset), axis=-1) - xy for offset in offsets]
     return Tracks(

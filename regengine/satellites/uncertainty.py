@@ -61,11 +61,10 @@ def element_errors(age_h: FloatArray, perigee_km: FloatArray) -> ElementErrors:
     ElementErrors
     """
     days = np.abs(age_h) / 24.0
-    drag = np.minimum(np.exp((DRAG_AT_KM - perigee_km) / DRAG_SCALE_KM), MOST_DRAG)
+    air = np.minimum(np.exp((DRAG_AT_KM - perigee_km) / DRAG_SCALE_KM), MOST_DRAG)
+    grown = np.hypot(ALONG_KM_A_DAY * days, DRAG_KM_A_DAY2 * air * days**2)
     return ElementErrors(
-        along_km=np.sqrt(
-            ALONG_EPOCH_KM**2 + (ALONG_KM_A_DAY * days) ** 2 + (DRAG_KM_A_DAY2 * drag * days**2) ** 2
-        ),
+        along_km=np.hypot(ALONG_EPOCH_KM, grown),
         cross_km=np.hypot(CROSS_EPOCH_KM, CROSS_KM_A_DAY * days),
         radial_km=np.hypot(RADIAL_EPOCH_KM, RADIAL_KM_A_DAY * days),
     )

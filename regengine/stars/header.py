@@ -185,11 +185,12 @@ def _card_value(text: str) -> float | str | bool | None:
 
 
 def _data_bytes(header: Header) -> int:
-    axes = [int(_number(header, f"NAXIS{k + 1}", 0)) for k in range(int(_number(header, "NAXIS", 0)))]
+    count = int(_number(header, "NAXIS", 0))
+    axes = [int(_number(header, f"NAXIS{k + 1}", 0)) for k in range(count)]
     if not axes:
         return 0
-    count = math.prod(axes) + int(_number(header, "PCOUNT", 0))
-    size = abs(int(_number(header, "BITPIX", 8))) // 8 * int(_number(header, "GCOUNT", 1)) * count
+    values = math.prod(axes) + int(_number(header, "PCOUNT", 0))
+    size = abs(int(_number(header, "BITPIX", 8))) // 8 * int(_number(header, "GCOUNT", 1)) * values
     return -(-size // BLOCK) * BLOCK
 
 
@@ -212,9 +213,7 @@ def _matrix(header: Mapping[str, float | str | bool]) -> np.ndarray:
         return np.array([[_number(header, f"CD{i}_{j}", 0.0) for j in (1, 2)] for i in (1, 2)])
     steps = np.array([_number(header, "CDELT1"), _number(header, "CDELT2")])
     if any(f"PC{i}_{j}" in header for i in (1, 2) for j in (1, 2)):
-        turn = [
-            [_number(header, f"PC{i}_{j}", float(i == j)) for j in (1, 2)] for i in (1, 2)
-        ]
+        turn = [[_number(header, f"PC{i}_{j}", float(i == j)) for j in (1, 2)] for i in (1, 2)]
         return np.asarray(steps[:, None] * np.array(turn))
     angle = math.radians(_number(header, "CROTA2", 0.0))
     ratio = steps[1] / steps[0]

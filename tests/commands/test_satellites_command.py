@@ -95,11 +95,13 @@ def night(tmp_path_factory):
         records = []
         for one in drawn[name]:
             x1, y1, x2, y2 = one.ends
-            records.append(dict(x1=x1, y1=y1, x2=x2, y2=y2, sigma_end_px=1.0, sigma_line_px=0.4))
+            records.append(
+                {"x1": x1, "y1": y1, "x2": x2, "y2": y2, "sigma_end_px": 1.0, "sigma_line_px": 0.4}
+            )
             for t in np.linspace(0, 1, 1500):
                 x, y = round(x1 + t * (x2 - x1)), round(y1 + t * (y2 - y1))
                 pixels[min(y, 599), min(x, 899)] = 200
-        records.append(dict(x1=30.0, y1=500.0, x2=333.0, y2=577.7))  # no satellite's
+        records.append({"x1": 30.0, "y1": 500.0, "x2": 333.0, "y2": 577.7})  # no satellite's
         Image.fromarray(pixels).save(folder / f"{name}.png")
         line = json.dumps({"path": f"{name}.png", "method": "made-up", "streaks": records})
         (folder / f"{name}.ndjson").write_text(line + "\n")
@@ -108,11 +110,13 @@ def night(tmp_path_factory):
 
 
 def arguments(folder, name, *more):
-    place = ["--site", "41,12,300"] if name == "ground" else ["--station-tle", folder / "station.txt"]
+    place = (
+        ["--site", "41,12,300"] if name == "ground" else ["--station-tle", folder / "station.txt"]
+    )
     return [
         folder / f"{name}.png", "--tle", folder / "catalogue.txt", "--time", "2026-10-14T20:00:00Z",
-        "--exposure-s", 8, *place, "--mount", "stars", "--wcs", folder / f"{name}_wcs.fits", "--streaks",
-        folder / f"{name}.ndjson", "--quiet", *more,
+        "--exposure-s", 8, *place, "--mount", "stars", "--wcs", folder / f"{name}_wcs.fits",
+        "--streaks", folder / f"{name}.ndjson", "--quiet", *more,
     ]  # fmt: skip
 
 

@@ -62,8 +62,12 @@ def test_old_sets_are_left_out_and_a_whole_old_catalogue_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("", "holds no element set"), ("<html>Sorry</html>\n", "holds no"), (ONE.text()[:100], "no usable")],
-)  # fmt: skip
+    [
+        ("", "holds no element set"),
+        ("<html>Sorry</html>\n", "holds no"),
+        (ONE.text()[:100], "no usable"),
+    ],
+)
 def test_files_without_satellites(tmp_path, content, says):
     with pytest.raises(EphemerisError, match=says):
         load_catalogue(file(tmp_path, content))
