@@ -30,7 +30,7 @@ from regengine.satellites.named import satellites_in_picture
 from regengine.satellites.observer import GroundSite
 from regengine.tle import TleSet, load_tle_file
 
-MOMENTS = 100
+MOMENTS = 50
 AGES_DAYS, WITHIN = (0.25, 1.0, 1.6), 1.25
 EXPOSURE_S, CLOCK_S, FOCAL_PX = 5.0, 0.3, 2600.0
 
