@@ -167,6 +167,10 @@ def report(streaks: list[Named], seconds: list[float], load_s: float, count: int
 
 def preamble(arguments: list[str], frames: int, count: int) -> list[str]:
     """What was run, where and when."""
+    shown = [
+        "FOLDER" if before == "--real" else word
+        for before, word in zip(["", *arguments], arguments, strict=False)
+    ]
     note = (
         f"{frames} simulated frames under {count:,} satellites "
         "(`benchmarks/simulate/satellite_catalogue.py`): constellations in planes, trains, "
@@ -179,7 +183,7 @@ def preamble(arguments: list[str], frames: int, count: int) -> list[str]:
         "have one line that is no satellite. Some frames are pointed at a train (satellites 1 to "
         "12 s apart on one track), far more than chance would have: they are counted apart."
     )
-    return title_lines("Names of satellites' streaks", command_of("satellites", arguments), note)
+    return title_lines("Names of satellites' streaks", command_of("satellites", shown), note)
 
 
 def main(argv: list[str]) -> int:
