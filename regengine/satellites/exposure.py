@@ -133,7 +133,7 @@ class Exposure:
         px, py = np.asarray(x, float), np.asarray(y, float)
         if not self.held_still:
             return px, py
-        turn = np.asarray(seconds, float)[..., None] * self.turning
         sky = self.field.to_sky(px, py)
-        turned = Rotation.from_rotvec(np.broadcast_to(turn, sky.shape).reshape(-1, 3))
+        turn = np.zeros_like(sky) + np.asarray(seconds, float)[..., None] * self.turning
+        turned = Rotation.from_rotvec(turn.reshape(-1, 3))
         return self.field.project(turned.apply(sky.reshape(-1, 3)).reshape(sky.shape))

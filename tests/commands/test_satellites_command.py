@@ -71,14 +71,13 @@ def night(tmp_path_factory):
     """A folder with two frames (from the ground, from a satellite), their streaks and catalogue."""
     folder = tmp_path_factory.mktemp("night")
     with iers.conf.set_temp("auto_download", False):
-        sky = simulate_satellites(1200, NOON, np.random.default_rng(4))
+        sky = simulate_satellites(700, NOON, np.random.default_rng(4))
         position, _ = true_states(sky, np.arange(len(sky.names)), NOON)
         lit = sunlit(position, NOON)
         observer = observer_teme(sky, frame_at(sky, 0), NOON)
         sight = position - observer
-        high = np.linalg.norm(position, axis=1) < 7500.0
-        height = np.sum(sight * observer, axis=1) / np.linalg.norm(sight, axis=1) / 6378.0
-        row = int(np.argmax(np.where(lit & high, height, -1.0)))
+        above = np.sum(sight * observer, axis=1) > 0.0
+        row = int(np.argmin(np.linalg.norm(sight, axis=1) + 1e9 * ~(lit & above)))
         station = next(k for k, name in enumerate(sky.names) if name.startswith("CUBE"))
         near = np.linalg.norm(position - position[station], axis=1) + 1e9 * ~lit
         near[station] = np.inf

@@ -83,12 +83,12 @@ def test_a_place_beside_a_track_is_met_where_and_when_it_should_be():
     assert np.isinf(meet(np.full_like(xy, np.nan), SECONDS, np.zeros(2)).beside_px[0])
 
 
-@pytest.mark.parametrize("clock_sigma_s", [0.0, 0.1, 2.0])
+@pytest.mark.parametrize("clock_sigma_s", [0.0, 1.0])
 def test_probabilities_are_honest(clock_sigma_s):
     """Crowded on purpose: 100 satellites in the picture, so that some streaks have two answers."""
     rng = np.random.default_rng([7, int(10 * clock_sigma_s)])
     probability, right = [], []
-    for _ in range(16):
+    for _ in range(14):
         tracks = made_up_tracks(100, rng)
         clock_s = rng.normal(0.0, clock_sigma_s) if clock_sigma_s else 0.0
         chosen = rng.choice(100, 3, replace=False)
@@ -102,7 +102,7 @@ def test_probabilities_are_honest(clock_sigma_s):
                 probability.append(naming.probability[0])
                 right.append(best_of(naming) == k)
     probability, right = np.array(probability), np.array(right)
-    assert len(right) > 40
+    assert len(right) > 30
     assert right.mean() > 0.9
     # Wrong ones expected: the sum of 1 - P, with its own scatter
     expected = np.sum(1.0 - probability)
@@ -113,7 +113,7 @@ def test_probabilities_are_honest(clock_sigma_s):
 def test_what_is_in_no_catalogue_gets_no_name():
     rng = np.random.default_rng(3)
     names = []
-    for _ in range(30):
+    for _ in range(20):
         tracks = made_up_tracks(30, rng)
         ends = rng.uniform([100, 100], [1900, 1400], (2, 2))
         names += name([measured(ends)], tracks, 0.5)
