@@ -21,9 +21,6 @@ FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
 
 ROUNDS = 2  # of fitting rotations to what they bring together
-# So many are fitted, the best at first sight: in 30 looks at 15 training frames the right rotation
-# stood there at most 46th
-FITTED = 120
 FARTHEST_SIGMAS = 3.5
 
 
@@ -48,6 +45,9 @@ class MatchParameters:
         Meetings whose turns agree to this (and up to twice it) vote together.
     weighed : int
         So many rotations, the most often named, are weighed.
+    fitted : int
+        So many are fitted, the best at first sight: in 30 looks at 15 training frames of cities
+        the right rotation stood there at most 46th.
     kept : int
         At most so many are returned.
     scale_free : bool
@@ -66,6 +66,7 @@ class MatchParameters:
     match_share: float = 0.5
     turn_step_deg: float = 4.0
     weighed: int = 300
+    fitted: int = 120
     kept: int = 20
     scale_free: bool = False
     scales: tuple[float, ...] = (1.0,)
@@ -113,7 +114,7 @@ def settle(
     Returns
     -------
     rotations : ndarray of float64, shape (v, 3, 3)
-        Of the `FITTED` best at first sight, these first.
+        Of the `fitted` best at first sight, these first.
     scales : ndarray of float64, shape (v,)
     weighed : Weighed
         The best met on the way.
@@ -124,7 +125,7 @@ def settle(
     centres = index.vectors[proposals.reference]
     bent = rescaled(rays[None], scales[:, None, None])
     best = weigh(index, bent @ np.swapaxes(rotations, 1, 2), centres, proposals.own, parameters)
-    order = np.argsort(-best.log10_odds, kind="stable")[:FITTED]
+    order = np.argsort(-best.log10_odds, kind="stable")[: parameters.fitted]
     rotations, scales, own = rotations[order], scales[order], proposals.own[order]
     best = Weighed(
         log10_odds=best.log10_odds[order], near=best.near[order], met=best.met[order], own=own

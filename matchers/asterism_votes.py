@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from matchers.asterism_figures import azimuths, every_order, frames, groups, large_enough
 from matchers.asterisms import AsterismIndex, scaled_codes
@@ -104,15 +103,12 @@ def meet(
         p, neighbours=neighbours, size_rad=(p.size_rad[0] / slack, p.size_rad[1] * slack)
     )
     members = groups(rays, brightness, wider)
-    if index.code_tree is None or len(members) == 0:
+    if index.code_table is None or len(members) == 0:
         return nothing
     photo = large_enough(every_order(rays, members, p.shape_tolerance), wider)
     if len(photo) == 0:
         return nothing
-    pairs = cKDTree(scaled_codes(photo.codes, p)).sparse_distance_matrix(
-        index.code_tree, 1.0, output_type="ndarray"
-    )
-    mine, its = pairs["i"], pairs["j"]
+    mine, its = index.code_table.alike(scaled_codes(photo.codes, p))
     ours, theirs = photo.members[mine], index.figures.members[its]
     turn = index.azimuths_rad[its] - azimuths(rays, photo)[mine]
     log_scale = index.figures.codes[its, -1] - photo.codes[mine, -1]

@@ -25,6 +25,7 @@ from matchers.asterism_figures import (
     groups,
     large_enough,
 )
+from matchers.code_table import CodeTable
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
@@ -53,7 +54,7 @@ class AsterismIndex:
         Points per steradian around each point.
     point_tree : cKDTree
         Of the vectors.
-    code_tree : cKDTree or None
+    code_table : CodeTable or None
         Of the codes in units of the tolerances; None without any figure.
     """
 
@@ -64,7 +65,7 @@ class AsterismIndex:
     azimuths_rad: FloatArray
     density: FloatArray
     point_tree: cKDTree
-    code_tree: cKDTree | None
+    code_table: CodeTable | None
 
 
 def build_index(
@@ -105,7 +106,7 @@ def build_index(
         azimuths_rad=azimuths(points, figures),
         density=local_density(points),
         point_tree=cKDTree(points),
-        code_tree=cKDTree(scaled_codes(figures.codes, parameters)) if len(figures) else None,
+        code_table=CodeTable.of(scaled_codes(figures.codes, parameters)) if len(figures) else None,
     )
 
 

@@ -1,9 +1,9 @@
 """Is this camera right? Its lens is fitted, and the stars that it predicts are looked for.
 
 The odds are a product over detections, the brightest first: of a star at the predicted place with
-the predicted error, against a star of the catalogue's density there by chance. A star that the fit
-used counts with the place where the fit without it would have put it; detections of the figure
-that proposed the camera do not count.
+the predicted error, against a star of the catalogue's density there by chance; where brightness is
+known, times its agreement (`matchers.star_light`). A star that the fit used counts with the place where the fit without it would have put it; detections of the figure
+that proposed the camera count with their brightness alone.
 
 References
 ----------
@@ -29,6 +29,7 @@ from matchers.star_fit import (
     place_variance,
     plausible,
 )
+from matchers.star_light import SLOPES, light_ratios
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
@@ -38,6 +39,9 @@ DENSITY_NEIGHBOURS = 8
 FARTHEST_SIGMAS = 3.5
 # Odds of the first share of detections that meet a star: one of two, as if one had met and one not
 FIRST_MET, FIRST_SEEN = 1.0, 2.0
+# Where few stars measure their error, it is as if so many more had been off by so much
+USUAL_STARS, USUAL_PX = 4.0, 0.5
+SHAPE_TOLERANCE = 0.02  # of the triangles that propose, as a share of their length
 FEWEST_PAIRS = 4  # to fit attitude and focal length with something left over
 ROUNDS = 8
 # Log10 odds below which a proposal is given up after each round. Right ones of the real star fields
@@ -66,6 +70,22 @@ class VerifyParameters:
     floor_px: float = 0.3
     ceiling_px: float = 4.0
     prior: LensPrior = field(default_factory=LensPrior)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Brightness:
+    """Magnitudes, where they are known.
+
+    Attributes
+    ----------
+    detections : ndarray of float64, shape (n,)
+        From any zero point.
+    stars : ndarray of float64, shape (c,)
+        Of the catalogue.
+    """
+
+    detections: FloatArray
+    stars: FloatArray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,6 +128,7 @@ def verify(
     y: FloatArray,
     vectors_icrs: FloatArray,
     parameters: VerifyParameters,
+    brightness: Brightness | None = None,
 ) -> Verified | None:
     """Fit a proposed camera to ever more stars, and weigh it.
 
@@ -124,6 +145,8 @@ def verify(
     vectors_icrs : ndarray of float64, shape (c, 3)
         Stars of the catalogue, the brightest first.
     parameters : VerifyParameters
+    brightness : Brightness, optional
+        Of both; without it places alone count.
 
     Returns
     -------
@@ -148,7 +171,7 @@ def verify(
         fit = CameraFit(
             camera=camera, covariance=fit.covariance * (sigma / fit.sigma_px) ** 2, sigma_px=sigma
         )
-        now = weigh(fit, pairs, counts, x[:asked], y[:asked], vectors_icrs, parameters)
+        now = weigh(fit, pairs, counts, x[:asked], y[:asked], vectors_icrs, parameters, brightness)
         same = len(now.pairs) == len(pairs) and bool((now.pairs == pairs).all())
         if best is None or now.log10_odds > best.log10_odds:
             best = now
@@ -168,10 +191,9 @@ def measured_sigma(
         return parameters.ceiling_px
     share = np.clip(place_variance(fit, vectors[seen]) / fit.sigma_px**2, 0.0, 0.9)
     off = np.hypot(x - px, y - py)[seen] / (1.0 - share) ** 0.5
-    # The median of a Rayleigh distribution is 1.177 sigma; few stars say it badly: add a pixel's
-    # square for four of them
+    # The median of a Rayleigh distribution is 1.177 sigma; few stars say it badly
     rayleigh = float(np.median(off)) / 1.177
-    sigma = np.sqrt((len(off) * rayleigh**2 + 4.0) / (len(off) + 4.0))
+    sigma = np.sqrt((len(off) * rayleigh**2 + USUAL_STARS * USUAL_PX**2) / (len(off) + USUAL_STARS))
     return float(np.clip(sigma, parameters.floor_px, parameters.ceiling_px))
 
 
@@ -183,6 +205,7 @@ def weigh(
     y: FloatArray,
     vectors_icrs: FloatArray,
     parameters: VerifyParameters,
+    brightness: Brightness | None,
 ) -> Verified:
     """Odds of a fitted camera at the catalogue depth that suits the picture best."""
     most = max(parameters.depths)
@@ -199,7 +222,7 @@ def weigh(
             y=predicted.y[:depth],
             variance_px2=predicted.variance_px2[:depth],
         )
-        odds, pairs = odds_of(fit, some, used, counts, x, y)
+        odds, pairs = odds_of(fit, some, used, counts, x, y, brightness)
         odds -= np.log10(len(parameters.depths))
         if best is None or odds > best.log10_odds:
             best = Verified(fit=fit, log10_odds=float(odds), pairs=pairs, depth=len(some.star))
@@ -234,6 +257,7 @@ def odds_of(
     counts: BoolArray,
     x: FloatArray,
     y: FloatArray,
+    brightness: Brightness | None = None,
 ) -> tuple[float, IndexArray]:
     """Log10 odds of detections against predicted stars, and the pairs that speak for the camera."""
     nothing = np.zeros((0, 2), np.intp)
@@ -263,9 +287,44 @@ def odds_of(
     before = np.cumsum(met * judged) - met * judged
     tested = np.cumsum(judged) - judged
     h = (FIRST_MET + before) / (FIRST_SEEN + tested)
-    log_odds = np.where(counts, np.log10(1.0 - h + h * ratio), 0.0)
-    pairs = np.column_stack([np.flatnonzero(met), predicted.star[near[met]]])
-    return float(np.cumsum(log_odds).max(initial=0.0)), pairs.astype(np.intp)
+    pairs = np.column_stack([np.flatnonzero(met), predicted.star[near[met]]]).astype(np.intp)
+    third = third_of_figure(x, y, counts)
+    if third is not None and met[third[0]]:
+        # The figure met within its tolerance; here it is asked how well
+        h[third[0]], ratio[third[0]] = FIRST_MET / FIRST_SEEN, gauss[third[0]] * third[1]
+        counts = counts.copy()
+        counts[third[0]] = True
+    ways = [np.where(counts, 1.0 - h + h * ratio, 1.0)]
+    if brightness is not None:
+        stars = brightness.stars[predicted.star]
+        for slope in SLOPES:
+            seen = slope * brightness.detections[: len(x)]
+            light = light_ratios(seen, stars[near], met, stars)
+            ways.append(np.where(counts, 1.0 - h + h * ratio * light, light))
+    # Each way has the same share beforehand; their mean is a fair game, too
+    so_far = np.logaddexp.reduce(np.cumsum(np.log(ways), axis=1), axis=0) - np.log(len(ways))
+    return float(so_far.max(initial=0.0) / np.log(10.0)), pairs
+
+
+def third_of_figure(x: FloatArray, y: FloatArray, counts: BoolArray) -> tuple[int, float] | None:
+    """The member of the proposing triangle that two others do not fix, and where it might be.
+
+    Returns
+    -------
+    tuple of int and float, or None
+        Its row, and the square pixels in which chance would have put it: codes that are alike
+        fill a ball of the tolerances, whose shadow is densest in the middle by 3 / 2.
+    """
+    own = np.flatnonzero(~counts)
+    if len(own) != 3:
+        return None
+    sides = [
+        np.hypot(x[a] - x[b], y[a] - y[b])
+        for a, b in ((own[1], own[2]), (own[0], own[2]), (own[0], own[1]))
+    ]
+    longest = int(np.argmax(sides))
+    reach = SHAPE_TOLERANCE * float(sides[longest])
+    return int(own[longest]), np.pi * reach**2 * 2.0 / 3.0
 
 
 def local_density(camera: SkyCamera, places: FloatArray, tree: cKDTree) -> FloatArray:

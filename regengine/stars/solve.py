@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from detectors.star_types import StarDetections, StarFlag
 from matchers.sky_camera import SkyCamera
 from matchers.star_search import LOOKS, Look, Proposal, StarIndices, ladder, propose
-from matchers.star_verify import Verified, VerifyParameters, verify
+from matchers.star_verify import Brightness, Verified, VerifyParameters, verify
 from regengine.stars.catalogue import StarCatalogue
 from regengine.stars.solution import NotSolved, StarSolution
 
 FloatArray = NDArray[np.float64]
 
 ACCEPT_LOG10_ODDS = 9.0  # as astrometry.net: Lang et al. (2010), section 3
+CLEAR_LOG10_ODDS = 6.0  # of a proposal: verified before other lenses are tried
+LEAST_FLUX = 1e-12
 FEWEST_STARS = 5  # four that a figure and a fit need, and one to judge by
 # Fields of 5 to 120 degrees across corners: 400 mm to 12 mm on a full frame
 WIDEST_TANGENT, NARROWEST_TANGENT = 1.75, 0.045
@@ -95,19 +97,41 @@ def solve_stars(
     if stars.trail_px is not None:
         ceiling = max(ceiling, 0.25 * float(np.hypot(*stars.trail_px)))
     parameters = VerifyParameters(ceiling_px=ceiling)
+    with np.errstate(divide="ignore"):
+        magnitude = -2.5 * np.log10(np.maximum(stars.flux[chosen], LEAST_FLUX))
+    brightness = Brightness(detections=magnitude, stars=catalogue.magnitude_g)
+
+    def accepted(proposal: Proposal, tried: float) -> StarSolution | None:
+        verified = verify(
+            *(proposal.camera, proposal.pairs, proposal.own, x, y),
+            *(catalogue.vectors, parameters, brightness),
+        )
+        if verified is None:
+            return None
+        odds = verified.log10_odds - float(np.log10(tried))
+        if odds < ACCEPT_LOG10_ODDS:
+            return None
+        return finished(verified, odds, chosen, stars, catalogue, parameters)
+
     tried = 1.0
-    for lens, look in lenses_and_looks(width_px, height_px, options):
-        if time.process_time() > limit:
-            break
-        figures = 0
-        for proposal in propose(indices, lens, x, y, snr, look):
-            figures = proposal.figures_met
-            verified = weighed(proposal, x, y, catalogue, parameters)
-            odds = -np.inf if verified is None else verified.log10_odds
-            odds -= np.log10(tried + figures)
-            if verified is not None and odds >= ACCEPT_LOG10_ODDS:
-                return finished(verified, float(odds), chosen, stars, catalogue, parameters)
-        tried += figures
+    for look, lenses in looks_and_lenses(width_px, height_px, options):
+        waiting: list[Proposal] = []
+        for lens in lenses:
+            if time.process_time() > limit:
+                break
+            proposals = list(propose(indices, lens, x, y, snr, look))
+            tried += max((p.figures_met for p in proposals), default=0)
+            for proposal in proposals:
+                if proposal.log10_odds >= CLEAR_LOG10_ODDS:
+                    found = accepted(proposal, tried)
+                    if found is not None:
+                        return found
+                else:
+                    waiting.append(proposal)
+        for proposal in sorted(waiting, key=lambda p: -p.log10_odds)[: look.verified]:
+            found = accepted(proposal, tried)
+            if found is not None:
+                return found
     return NotSolved(
         code="no_match",
         text="No camera explains the stars found: it may be no star field, or one narrower than "
@@ -123,9 +147,9 @@ def usable(stars: StarDetections) -> NDArray[np.intp]:
     return order[good[order]][:ALL_DETECTIONS]
 
 
-def lenses_and_looks(
+def looks_and_lenses(
     width_px: int, height_px: int, options: SolveOptions
-) -> Iterator[tuple[SkyCamera, Look]]:
+) -> Iterator[tuple[Look, list[SkyCamera]]]:
     """What is tried, in order: the lens that is believed in, then all others."""
     half = float(np.hypot(width_px, height_px)) / 2.0
     middle = ((width_px - 1) / 2.0, (height_px - 1) / 2.0)
@@ -149,26 +173,12 @@ def lenses_and_looks(
         if spread > 1.12:
             rungs += ladder(half, tangent * spread, tangent / spread)
         for look in LOOKS:
-            for focal in rungs:
-                yield replace(known, focal_px=focal), look
+            yield look, [replace(known, focal_px=focal) for focal in rungs]
         if options.focal_only:
             return
+    rungs = ladder(half, WIDEST_TANGENT, NARROWEST_TANGENT)
     for look in LOOKS:
-        for focal in ladder(half, WIDEST_TANGENT, NARROWEST_TANGENT):
-            yield replace(blank, focal_px=focal), look
-
-
-def weighed(
-    proposal: Proposal,
-    x: FloatArray,
-    y: FloatArray,
-    catalogue: StarCatalogue,
-    parameters: VerifyParameters,
-) -> Verified | None:
-    """A proposal held against the catalogue."""
-    return verify(
-        proposal.camera, proposal.pairs, proposal.own, x, y, catalogue.vectors, parameters
-    )
+        yield look, [replace(blank, focal_px=focal) for focal in rungs]
 
 
 def finished(

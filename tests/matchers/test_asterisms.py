@@ -160,7 +160,7 @@ def test_frames_are_rotations_and_their_azimuths_turn_along() -> None:
 def test_too_few_points_make_no_figures(count: int) -> None:
     index = build_index(sky(5, count), np.ones(count), AsterismParameters())
     assert len(index.figures) == 0
-    assert index.code_tree is None
+    assert index.code_table is None
 
 
 def test_what_is_no_direction_is_refused() -> None:
