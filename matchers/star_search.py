@@ -26,11 +26,14 @@ STEP = 1.22  # of the ladder: rungs overlap with the tolerance of size below
 FIGURES = AsterismParameters(
     members=3, neighbours=8, shape_tolerance=0.02, log_size_tolerance=0.12, size_rad=(1e-4, 2.0)
 )
+# Distortion bends figures of wide fields, which the small cuts serve; half a pixel of figures of 100
+# is what the narrow ones need
+TIGHTEST, TIGHTENING = 0.008, 0.15
 # Sizes of the catalogue's cuts are powers of this: few indices serve all lenses
 CUT_STEP = 1.5
 SMALLEST_CUT, LARGEST_CUT = 150, 60_000
 # In 120 looks at 14 training lists the right camera was the first of its rung wherever it was met
-WEIGHED, FITTED, KEPT = 150, 40, 3
+WEIGHED, FITTED, KEPT = 100, 24, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,8 @@ class Proposal:
         By the few stars that made figures: for ordering.
     figures_met : int
         So many figures met on its rung.
+    shape_tolerance : float
+        Within which they did, as a share of their length.
     """
 
     camera: SkyCamera
@@ -96,6 +101,7 @@ class Proposal:
     own: IndexArray
     log10_odds: float
     figures_met: int
+    shape_tolerance: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,7 +125,11 @@ class StarIndices:
         if size not in self.made:
             brightest = self.vectors[:size]
             order = np.arange(len(brightest), 0.0, -1.0)
-            self.made[size] = build_index(brightest, order, FIGURES)
+            tolerance = FIGURES.shape_tolerance * (SMALLEST_CUT / size) ** TIGHTENING
+            figures = replace(
+                FIGURES, shape_tolerance=min(FIGURES.shape_tolerance, max(TIGHTEST, tolerance))
+            )
+            self.made[size] = build_index(brightest, order, figures)
         return self.made[size]
 
 
@@ -185,6 +195,7 @@ def propose(
             own=chosen[attitude.own],
             log10_odds=attitude.log10_odds,
             figures_met=attitude.figures_met,
+            shape_tolerance=index.parameters.shape_tolerance,
         )
 
 

@@ -41,7 +41,6 @@ FARTHEST_SIGMAS = 3.5
 FIRST_MET, FIRST_SEEN = 1.0, 2.0
 # Where few stars measure their error, it is as if so many more had been off by so much
 USUAL_STARS, USUAL_PX = 4.0, 0.5
-SHAPE_TOLERANCE = 0.02  # of the triangles that propose, as a share of their length
 FEWEST_PAIRS = 4  # to fit attitude and focal length with something left over
 ROUNDS = 8
 # Log10 odds below which a proposal is given up after each round. Right ones of the real star fields
@@ -61,6 +60,8 @@ class VerifyParameters:
         The brightest stars in the picture that are predicted: each of these numbers is tried.
     floor_px, ceiling_px : float
         Limits of the error of a detection against the fitted lens, per axis; it is measured.
+    shape_tolerance : float
+        Of the triangle that proposes, as a share of its length.
     prior : LensPrior
         What is believed of the lens beforehand.
     """
@@ -69,6 +70,7 @@ class VerifyParameters:
     depths: tuple[int, ...] = (25, 75, 225, 700)
     floor_px: float = 0.3
     ceiling_px: float = 4.0
+    shape_tolerance: float = 0.02
     prior: LensPrior = field(default_factory=LensPrior)
 
 
@@ -222,7 +224,7 @@ def weigh(
             y=predicted.y[:depth],
             variance_px2=predicted.variance_px2[:depth],
         )
-        odds, pairs = odds_of(fit, some, used, counts, x, y, brightness)
+        odds, pairs = odds_of(fit, some, used, counts, x, y, parameters.shape_tolerance, brightness)
         odds -= np.log10(len(parameters.depths))
         if best is None or odds > best.log10_odds:
             best = Verified(fit=fit, log10_odds=float(odds), pairs=pairs, depth=len(some.star))
@@ -257,7 +259,8 @@ def odds_of(
     counts: BoolArray,
     x: FloatArray,
     y: FloatArray,
-    brightness: Brightness | None = None,
+    shape_tolerance: float,
+    brightness: Brightness | None,
 ) -> tuple[float, IndexArray]:
     """Log10 odds of detections against predicted stars, and the pairs that speak for the camera."""
     nothing = np.zeros((0, 2), np.intp)
@@ -288,7 +291,7 @@ def odds_of(
     tested = np.cumsum(judged) - judged
     h = (FIRST_MET + before) / (FIRST_SEEN + tested)
     pairs = np.column_stack([np.flatnonzero(met), predicted.star[near[met]]]).astype(np.intp)
-    third = third_of_figure(x, y, counts)
+    third = third_of_figure(x, y, counts, shape_tolerance)
     if third is not None and met[third[0]]:
         # The figure met within its tolerance; here it is asked how well
         h[third[0]], ratio[third[0]] = FIRST_MET / FIRST_SEEN, gauss[third[0]] * third[1]
@@ -306,7 +309,9 @@ def odds_of(
     return float(so_far.max(initial=0.0) / np.log(10.0)), pairs
 
 
-def third_of_figure(x: FloatArray, y: FloatArray, counts: BoolArray) -> tuple[int, float] | None:
+def third_of_figure(
+    x: FloatArray, y: FloatArray, counts: BoolArray, shape_tolerance: float
+) -> tuple[int, float] | None:
     """The member of the proposing triangle that two others do not fix, and where it might be.
 
     Returns
@@ -323,7 +328,7 @@ def third_of_figure(x: FloatArray, y: FloatArray, counts: BoolArray) -> tuple[in
         for a, b in ((own[1], own[2]), (own[0], own[2]), (own[0], own[1]))
     ]
     longest = int(np.argmax(sides))
-    reach = SHAPE_TOLERANCE * float(sides[longest])
+    reach = shape_tolerance * float(sides[longest])
     return int(own[longest]), np.pi * reach**2 * 2.0 / 3.0
 
 

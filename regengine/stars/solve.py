@@ -104,7 +104,9 @@ def solve_stars(
     def accepted(proposal: Proposal, tried: float) -> StarSolution | None:
         verified = verify(
             *(proposal.camera, proposal.pairs, proposal.own, x, y),
-            *(catalogue.vectors, parameters, brightness),
+            catalogue.vectors,
+            replace(parameters, shape_tolerance=proposal.shape_tolerance),
+            brightness,
         )
         if verified is None:
             return None
