@@ -61,14 +61,16 @@ class Look:
     verified: int = 4
 
 
-# In their order. The first is for a handful of bright stars above much noise: few figures, so that
-# few stars prove it. Noise spoils figures of thirty where twenty are stars; the sky may fill a third
-# of a picture (a limb frame), its stars are then fainter; hardware may hold most of the brightest
+# In their order. The first two are for a handful of bright stars above much noise: few figures, so
+# that few stars prove a camera. Noise spoils figures of thirty where twenty are stars; the sky may
+# fill a third of a picture (a limb frame), its stars are then fainter; hardware may hold most of the
+# brightest
 LOOKS = (
-    Look(brightest=8, stars_in_view=10, verified=10),
+    Look(brightest=5, stars_in_view=10, verified=6),
+    Look(brightest=8, stars_in_view=15, verified=6),
     Look(brightest=18),
     Look(stars_in_view=90),
-    Look(brightest=12, verified=6),
+    Look(brightest=12),
     Look(brightest=18, mirrored=True),
     Look(stars_in_view=90, mirrored=True),
     Look(stars_in_view=45, spread=True),

@@ -215,9 +215,9 @@ def weigh(
     enough = round(3.0 * most * 4.0 * np.pi / solid_angle(fit.camera))
     predicted = predict(fit, vectors_icrs[:enough], most)
     best: Verified | None = None
-    for depth in parameters.depths:
-        if best is not None and best.depth >= len(predicted.star):
-            break
+    # Beyond the first depth that takes all stars there is nothing more to try
+    within = [depth for depth in parameters.depths if depth < len(predicted.star)]
+    for depth in parameters.depths[: len(within) + 1]:
         some = Predicted(
             star=predicted.star[:depth],
             x=predicted.x[:depth],
@@ -225,7 +225,7 @@ def weigh(
             variance_px2=predicted.variance_px2[:depth],
         )
         odds, pairs = odds_of(fit, some, used, counts, x, y, parameters.shape_tolerance, brightness)
-        odds -= np.log10(len(parameters.depths))
+        odds -= np.log10(min(len(within) + 1, len(parameters.depths)))
         if best is None or odds > best.log10_odds:
             best = Verified(fit=fit, log10_odds=float(odds), pairs=pairs, depth=len(some.star))
     assert best is not None
