@@ -1,0 +1,142 @@
+"""A strip of the image along a segment, resampled so that the segment runs level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.grey_frame import GreyFrame
+from detectors.types import FloatArray
+
+BoolImage = NDArray[np.bool_]
+
+HALF_BAND_PX, FLANK_PX = 24, 8  # of the strip along a segment, and where its flanks begin
+LIGHT_PX = 4  # half of what is summed across
+LEAST_LENGTH_SEEN, LEAST_EVENNESS = 0.4, 0.5
+FEWEST_SEEN = 0.5  # of the pixels across: with fewer, the profile is taken from both sides
+INTERPOLATED = 0.8  # of a mean's noise is left when pixels are interpolated along lines
+END_STEP_PX = 5  # the light's end is sought in means over so many pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Band:
+    """A strip of the image along a segment, resampled so that the segment runs level.
+
+    Attributes
+    ----------
+    along, across : ndarray of float64, shape (n,) and (m,)
+        Pixels from the first end, and to the right of the segment (y points down).
+    signal : ndarray of float64, shape (m, n)
+        Light over noise, without what lies on either side.
+    noise : ndarray of float64, shape (n,)
+        One sigma of a pixel, in units of the image.
+    scatter : float
+        Standard deviation of the signal beside the segment, at least 1.
+    seen : ndarray of bool, shape (m, n)
+    clipped : bool
+        Pixels of the segment are.
+    """
+
+    along: FloatArray
+    across: FloatArray
+    signal: FloatArray
+    noise: FloatArray
+    scatter: float
+    seen: BoolImage
+    clipped: bool
+
+    @property
+    def profile(self) -> FloatArray:
+        """Light over noise summed across, at every step; NaN where too little is seen."""
+        core = np.abs(self.across) <= LIGHT_PX
+        seen = self.seen[core]
+        total = np.where(seen, self.signal[core], 0.0).sum(axis=0)
+        share = seen.mean(axis=0)
+        return np.where(share >= FEWEST_SEEN, total / np.maximum(share, FEWEST_SEEN), np.nan)
+
+    @property
+    def unevenness(self) -> float:
+        """How much more parallel lines beside the segment differ than their pixels' noise tells.
+
+        Clouds are uneven without being noisy. At least 1.
+        """
+        beside = (np.abs(self.across) >= FLANK_PX) & (self.seen.mean(axis=1) > FEWEST_SEEN)
+        if np.count_nonzero(beside) < 8:
+            return 1.0
+        place, level = self.across[beside], self.cross_profile[beside]
+        level = level - np.polyval(np.polyfit(place, level, 1), place)
+        expected = self.scatter * INTERPOLATED / np.sqrt(self.seen[beside].sum(axis=1).mean())
+        return max(1.0, float(np.std(level)) / float(expected))
+
+    @property
+    def evenness(self) -> float:
+        """Share of the light that is left when no piece counts more than twice the usual.
+
+        0 where most pieces are dark or hidden, or few hold half of the light: what lights them
+        are other things, a star's rim or a ray.
+        """
+        profile = self.profile
+        seen = np.isfinite(profile)
+        if np.count_nonzero(seen) < LEAST_LENGTH_SEEN * seen.size:
+            return 0.0
+        pieces = _pieces(profile[seen])
+        total, usual = float(pieces.sum()), float(np.median(pieces))
+        if usual <= 0.0:
+            return 0.0
+        even = min(1.0, float(np.minimum(pieces, 2.0 * usual).sum()) / total)
+        return even if even >= LEAST_EVENNESS else 0.0
+
+    @property
+    def cross_profile(self) -> FloatArray:
+        """Mean light over noise along the segment, at every step across."""
+        counts = np.maximum(self.seen.sum(axis=1), 1)
+        return np.asarray(np.where(self.seen, self.signal, 0.0).sum(axis=1) / counts)
+
+
+def _pieces(profile: FloatArray) -> FloatArray:
+    """Means of a profile over pieces of five pixels, the last one longer."""
+    count = max(1, len(profile) // END_STEP_PX)
+    return np.add.reduceat(profile, np.arange(count) * END_STEP_PX) / np.diff(
+        np.append(np.arange(count) * END_STEP_PX, len(profile))
+    )
+
+
+def cut_band(
+    frame: GreyFrame, usable: BoolImage, segment: FloatArray, beyond_px: float = 0.0
+) -> Band:
+    """The strip along a segment, shape (4,), and so much beyond its ends."""
+    length = max(float(np.hypot(segment[2] - segment[0], segment[3] - segment[1])), 1.0)
+    step = (segment[2:] - segment[:2]) / length
+    along = np.arange(-np.floor(beyond_px), np.floor(length + beyond_px) + 1.0)
+    across = np.arange(-HALF_BAND_PX, HALF_BAND_PX + 1.0)
+    x = (segment[0] + along[None, :] * step[0] - across[:, None] * step[1]).astype(np.float32)
+    y = (segment[1] + along[None, :] * step[1] + across[:, None] * step[0]).astype(np.float32)
+
+    def sampled(image: NDArray[np.float32], how: int) -> FloatArray:
+        # Maps wider than 32,766 columns are beyond cv2.remap; no diagonal of a photo is
+        strip = cv2.remap(image, x, y, how, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(strip, np.float64)
+
+    h, w = usable.shape
+    inside = (x >= -0.5) & (x <= w - 0.5) & (y >= -0.5) & (y <= h - 0.5)
+    seen = (sampled(usable.astype(np.float32), cv2.INTER_LINEAR) > 0.9) & inside
+    signal = sampled(frame.signal, cv2.INTER_LINEAR)
+    flanks = (np.abs(across) >= FLANK_PX)[:, None] & seen
+    beside = signal[flanks]
+    level = float(np.median(beside)) if beside.size else 0.0
+    # Interpolation smooths noise: pixels themselves scatter more than the strip's
+    low, high = np.quantile(beside, (0.16, 0.84)) if beside.size > 20 else (0.0, 0.0)
+    middle = np.abs(across) <= 1.0
+    clipped = sampled(frame.clipped.astype(np.float32), cv2.INTER_NEAREST)[middle]
+    return Band(
+        along=along,
+        across=across,
+        signal=signal - level,
+        noise=sampled(frame.noise, cv2.INTER_LINEAR)[HALF_BAND_PX],
+        scatter=max(1.0, 0.5 * float(high - low)),
+        seen=seen,
+        clipped=bool(clipped.any()),
+    )

@@ -1,0 +1,226 @@
+"""Straight segments in a map of streak pixels: connected parts, a line each, and what joins up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.line_ransac import LineFit, Scoring, robust_line
+from detectors.types import FloatArray
+
+FloatImage = NDArray[np.float32]
+BoolImage = NDArray[np.bool_]
+
+MOST_COMPONENTS, MOST_LINES = 200, 4  # the longest of a frame, and lines of one
+CORE_QUANTILE, CORE_SHARE = 0.75, 0.5  # pixels half as bright as that quantile are of the core
+BESIDE_PX = 12.0  # pixels up to here count for how wide a line is
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentSettings:
+    """Parameters of lines through streak pixels.
+
+    Attributes
+    ----------
+    scoring : {"ransac", "msac"}
+        How lines are judged.
+    inlier_px : float
+        Pixels nearer than this to a line lie on it.
+    trials : int
+        Pairs of pixels tried for each line.
+    fewest_pixels : int
+        Smaller components are noise.
+    shortest_part_px : float
+        Shorter parts are none.
+    longer_than_wide : float
+        A line is so many times as long as the pixels about it are wide: else they are a patch.
+    widest_gap_px : float
+        Parts farther apart are not joined.
+    off_line_px : float
+        Ends of joined parts lie at most this far from their common line.
+    """
+
+    scoring: Scoring = "msac"
+    inlier_px: float = 2.5
+    trials: int = 200
+    fewest_pixels: int = 15
+    shortest_part_px: float = 10.0
+    longer_than_wide: float = 2.0
+    widest_gap_px: float = 60.0
+    off_line_px: float = 2.5
+
+
+def component_segments(
+    streak: BoolImage, light: FloatImage, rng: np.random.Generator, settings: SegmentSettings
+) -> FloatArray:
+    """Thin straight segments in the connected parts of a map.
+
+    Parameters
+    ----------
+    streak : ndarray of bool, shape (h, w)
+    light : ndarray of float32, shape (h, w)
+        Denoised light above the sky: lines are fitted to the bright cores of the parts.
+    rng : numpy.random.Generator
+    settings : SegmentSettings
+
+    Returns
+    -------
+    ndarray of float64, shape (N, 4)
+        x1, y1, x2, y2 of the outermost inliers.
+    """
+    found = [
+        segment
+        for points in components(streak, light, settings)
+        for segment in _segments(points, rng, settings)
+    ]
+    return np.array(found, float).reshape(-1, 4)
+
+
+def components(
+    streak: BoolImage, light: FloatImage, settings: SegmentSettings
+) -> Iterator[FloatArray]:
+    """Bright pixels of each 8-connected part that is large enough, x and y, the longest first."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(streak.astype(np.uint8), connectivity=8)
+    reach = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+    large = stats[:, cv2.CC_STAT_AREA] >= settings.fewest_pixels
+    large &= reach >= settings.shortest_part_px
+    large[0] = False  # the background
+    longest = np.argsort(-reach, kind="stable")
+    for label in longest[large[longest]][:MOST_COMPONENTS]:
+        left, top, width, height = stats[label, :4]
+        row, col = np.nonzero(labels[top : top + height, left : left + width] == label)
+        level = light[row + top, col + left]
+        core = level >= CORE_SHARE * np.quantile(level, CORE_QUANTILE)
+        yield np.column_stack([col + left, row + top])[core].astype(float)
+
+
+def _segments(
+    points: FloatArray, rng: np.random.Generator, settings: SegmentSettings
+) -> Iterator[FloatArray]:
+    """Line after line in one part, the pixels of each and beside it taken away."""
+    for _ in range(MOST_LINES):
+        if len(points) < settings.fewest_pixels:
+            return
+        fit = robust_line(
+            points,
+            rng,
+            inlier_px=settings.inlier_px,
+            trials=settings.trials,
+            scoring=settings.scoring,
+        )
+        if fit is None:
+            return
+        along, across = fit.along(points), np.abs(fit.across(points))
+        low, high = _longest_run(np.sort(along[fit.inliers]))
+        near = (along >= low) & (along <= high) & (across <= BESIDE_PX)
+        length = high - low
+        if length**2 < settings.longer_than_wide * np.count_nonzero(near):
+            return  # width is area over length, and the best line is none
+        if length >= settings.shortest_part_px:
+            yield _ends(fit, low, high)
+        points = points[~near]
+
+
+def _longest_run(along: FloatArray, gap_px: float = 3.0) -> tuple[float, float]:
+    """First and last of the longest run of sorted places without a gap."""
+    breaks = np.flatnonzero(np.diff(along) > gap_px)
+    first = along[np.concatenate([[0], breaks + 1])]
+    last = along[np.concatenate([breaks, [len(along) - 1]])]
+    longest = int(np.argmax(last - first))
+    return float(first[longest]), float(last[longest])
+
+
+def _ends(fit: LineFit, low: float, high: float) -> FloatArray:
+    return np.concatenate([fit.middle + low * fit.direction, fit.middle + high * fit.direction])
+
+
+def joined(
+    segments: FloatArray, light: FloatImage, usable: BoolImage, settings: SegmentSettings
+) -> FloatArray:
+    """Collinear parts made one where light, or a star that was removed, lies between them.
+
+    Parameters
+    ----------
+    segments : ndarray of float64, shape (N, 4)
+    light : ndarray of float32, shape (h, w)
+        Denoised light above the sky.
+    usable : ndarray of bool, shape (h, w)
+        False where it tells nothing.
+    settings : SegmentSettings
+
+    Returns
+    -------
+    ndarray of float64, shape (M, 4)
+    """
+    parts = sorted(segments.tolist(), key=_length, reverse=True)
+    whole: list[list[float]] = []
+    while parts:
+        one = parts.pop(0)
+        for number, other in enumerate(parts):
+            both = _common(one, other, settings)
+            if both is not None and _lit_between(one, other, light, usable):
+                parts[number] = both
+                parts.sort(key=_length, reverse=True)
+                break
+        else:
+            whole.append(one)
+    return np.array(whole, float).reshape(-1, 4)
+
+
+def _length(segment: list[float]) -> float:
+    return float(np.hypot(segment[2] - segment[0], segment[3] - segment[1]))
+
+
+def _common(one: list[float], other: list[float], settings: SegmentSettings) -> list[float] | None:
+    """The segment over both, or None where they do not lie on one line or too far apart."""
+    ends = np.array([one[:2], one[2:], other[:2], other[2:]])
+    gaps = np.hypot(*(ends[:, None] - ends[None, :]).transpose(2, 0, 1))
+    first, last = np.unravel_index(int(np.argmax(gaps)), gaps.shape)
+    length = float(gaps[first, last])
+    direction = (ends[last] - ends[first]) / length
+    offset = ends - ends[first]
+    across = offset[:, 1] * direction[0] - offset[:, 0] * direction[1]
+    if np.ptp(across) > 2.0 * settings.off_line_px:
+        return None
+    gap = length - _length(one) - _length(other)
+    if gap > min(settings.widest_gap_px, _length(one) + _length(other)):
+        return None
+    return [float(value) for value in (*ends[first], *ends[last])]
+
+
+def _lit_between(
+    one: list[float], other: list[float], light: FloatImage, usable: BoolImage
+) -> bool:
+    """Whether the gap is a quarter as bright as the parts, or hidden for the most part."""
+    gap = min(([*one[i : i + 2], *other[j : j + 2]] for i in (0, 2) for j in (0, 2)), key=_length)
+    if _length(gap) < 3.0:
+        return True
+    within, seen = _along(gap, light, usable)
+    if np.count_nonzero(seen) < 0.3 * seen.size:
+        return True
+    parts = [_along(part, light, usable) for part in (one, other)]
+    levels = [float(np.median(values[ok])) for values, ok in parts if ok.any()]
+    return bool(levels) and float(np.median(within[seen])) >= 0.25 * min(levels)
+
+
+def _along(
+    segment: list[float], light: FloatImage, usable: BoolImage
+) -> tuple[FloatArray, BoolImage]:
+    """Brightest of three pixels across, at every pixel along a segment, and whether it is seen."""
+    count = max(2, round(_length(segment)) + 1)
+    x, y = np.linspace(segment[0], segment[2], count), np.linspace(segment[1], segment[3], count)
+    h, w = light.shape
+    row = np.clip(np.rint(y), 0, h - 1).astype(np.intp)
+    col = np.clip(np.rint(x), 0, w - 1).astype(np.intp)
+    values = np.full(count, -np.inf)
+    steep = abs(segment[3] - segment[1]) > abs(segment[2] - segment[0])
+    for step in (-1, 0, 1):
+        beside = (
+            (row, np.clip(col + step, 0, w - 1)) if steep else (np.clip(row + step, 0, h - 1), col)
+        )
+        values = np.maximum(values, light[beside])
+    return values, usable[row, col]
