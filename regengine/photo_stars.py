@@ -102,7 +102,7 @@ def detect_photo_stars(
         If the file is no readable image.
     """
     method = star_detector() if detector is None else detector
-    picture = read_linear_light(path, max_long_side_px=max_long_side_px)
+    picture = read_linear_light(path, max_long_side_px=max_long_side_px, whole_mosaic=True)
     started = time.perf_counter()
     stars = detect_stars(picture, method, mask=not_sky(picture) if sky_only else None)
     height, width = picture.light.shape

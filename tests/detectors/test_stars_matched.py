@@ -146,3 +146,19 @@ def test_a_trail_by_the_border_is_where_it_is():
     found = Matched().detect(trail_frame([*stars, *border], (7.0, 12.0)))
     for one in border:
         assert nearest(found, one.x, one.y)[1] < 0.5
+
+
+@pytest.mark.parametrize("size_px", [8.0, 20.0, 40.0])
+@pytest.mark.parametrize("edge_px", [3.0, None])
+def test_a_lamp_reflected_in_the_window_is_no_star(size_px, edge_px):
+    stars = star_list(20, gap=30.0)
+    image = star_frame(stars)
+    rows, cols = np.mgrid[0 : image.shape[0], 0 : image.shape[1]]
+    r = np.hypot(cols - 160.0, rows - 120.0)
+    soft = np.exp(-0.5 * (r / size_px) ** 2)
+    disc = soft if edge_px is None else np.clip((size_px - r) / edge_px + 0.5, 0.0, 1.0)
+    found = Matched().detect((image + 0.1 * disc).astype(np.float32))
+    near = np.hypot(found.x - 160.0, found.y - 120.0) < size_px + 8.0
+    known = [nearest(found, one.x, one.y)[0] for one in stars]
+    assert set(np.flatnonzero(near)) <= set(known)
+    assert len(found) >= 0.8 * len(stars)

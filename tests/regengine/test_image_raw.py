@@ -8,37 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tifffile
-from numpy.typing import NDArray
+from made_dng import WHITE, write_dng
 
 from regengine.errors import FrameError
 from regengine.frame import read_frame
 from regengine.image import read_display_rgb, read_linear_light
 from regengine.image_header import read_image_header
-
-WHITE = 16383  # 14 bits
-
-
-def write_dng(path: Path, sensor: NDArray[np.uint16], *, orientation: int = 1) -> Path:
-    """Red-green/green-blue mosaic with neutral white balance and a unit colour matrix."""
-    unit = [10000 if i == j else 0 for i in range(3) for j in range(3)]
-    matrix = tuple(value for number in unit for value in (number, 10000))
-    tags = [
-        (271, "s", 0, "NIKON CORPORATION", True),
-        (272, "s", 0, "NIKON D3S", True),
-        (274, "H", 1, orientation, True),
-        (33421, "H", 2, (2, 2), True),
-        (33422, "B", 4, (0, 1, 1, 2), True),
-        (50706, "B", 4, (1, 4, 0, 0), True),
-        (50708, "s", 0, "NIKON D3S", True),
-        (50714, "H", 1, 0, True),
-        (50717, "I", 1, WHITE, True),
-        (50721, "2i", 9, matrix, True),
-        (50728, "2I", 3, (1, 1, 1, 1, 1, 1), True),
-        (50778, "H", 1, 21, True),
-    ]
-    tifffile.imwrite(path, sensor, photometric=32803, extratags=tags, metadata=None)
-    return path
 
 
 @pytest.fixture
