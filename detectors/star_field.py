@@ -58,8 +58,8 @@ CLIPPED_BLACK_SHARE = 0.05
 
 def rounding_noise(image: FloatImage, ignored: BoolImage) -> float:
     """Noise of rounding to the finest step that the dark half of some pixels shows."""
-    step = max(1, np.count_nonzero(~ignored) // ROUNDING_SAMPLES)
-    sample = image.ravel()[np.flatnonzero(~ignored)[::step]]
+    every = max(1, (ignored.size - np.count_nonzero(ignored)) // ROUNDING_SAMPLES)
+    sample = image.ravel()[::every][~ignored.ravel()[::every]]
     dark = np.unique(sample[sample <= np.median(sample)])
     steps = np.diff(dark)
     step = float(steps.min()) if steps.size else 1.0 / 255.0 / 12.92
@@ -110,8 +110,11 @@ class StarField:
     @cached_property
     def above(self) -> FloatImage:
         """Light above the background."""
-        level = np.square(self.stable_level) - TOE_LIGHT
-        return np.where(self.frame.ignored, np.float32(0.0), self.frame.light - level)
+        above = np.square(self.stable_level)
+        np.subtract(self.frame.light, above, out=above)
+        above += TOE_LIGHT
+        above[self.frame.ignored] = 0.0
+        return above
 
     def _noise(self, seen: Filtered, row: IndexArray, col: IndexArray) -> FloatArray:
         """Sigma of a pixel's light."""

@@ -76,14 +76,17 @@ def _spots(seen: Filtered) -> tuple[FloatArray, ...] | None:
     rows, cols, strength = seen.above(SPOT_SNR)
     if rows.size < FEWEST_TRAILS * FEWEST_PIXELS:
         return None
-    lit = np.zeros(seen.response.shape, np.uint8)
-    lit[rows, cols] = 1
+    # Spots are connected at half the pixels: four times as fast, and a dark pixel parts no trail
+    half_rows, half_cols = rows // 2, cols // 2
+    h, w = seen.response.shape
+    lit = np.zeros((-(-h // 2), -(-w // 2)), np.uint8)
+    lit[half_rows, half_cols] = 1
     count, labels, stats, _ = cv2.connectedComponentsWithStats(lit)
-    label = labels[rows, cols]
+    label = labels[half_rows, half_cols]
     brightest = np.zeros(count)
     np.maximum.at(brightest, label.astype(np.intp), strength)
-    sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
-    good = (brightest > BRIGHT_SNR) & (stats[:, cv2.CC_STAT_AREA] >= FEWEST_PIXELS)
+    sides = 2 * np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+    good = (brightest > BRIGHT_SNR) & (np.bincount(label, minlength=count) >= FEWEST_PIXELS)
     good &= sides < 2.0 * LONGEST_TRAIL_PX
     good[0] = False
     # Equal say along the trail: a star's light as far as it stands clearly above the noise
