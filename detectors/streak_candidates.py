@@ -15,7 +15,7 @@ from detectors.streak_radon import QUADRANTS, Level, partial_transforms, turned,
 FloatImage = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
 
-FEWEST_ROWS, MOST_ROWS = 8, 512
+FEWEST_ROWS, MOST_ROWS = 8, 256
 NULL_CELL_PX = 128  # the frame's own spread of line sums is measured in cells of about this size
 NULL_SLOPES, NULL_STEP = 8, 4
 NORMAL_QUARTILE = 0.6745
@@ -79,6 +79,7 @@ def segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> tuple[Segm
     height, width = blurred.shape
     shape = (height, width)
     parts: list[Segments] = []
+    room = _Room(3, 2 * blurred.size)
     for quadrant in range(QUADRANTS):
         image = turned(blurred, quadrant)
         longest = max(1, min(image.shape[0], MOST_ROWS))
@@ -86,7 +87,7 @@ def segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> tuple[Segm
         for level in partial_transforms(image, most):
             if level.rows < min(FEWEST_ROWS, most):
                 continue
-            x1, y1, x2, y2, snr = _hits(level, image.shape, sigma_px, min_snr)
+            x1, y1, x2, y2, snr = _hits(level, image.shape, sigma_px, min_snr, room)
             x1, y1 = turned_back(x1, y1, quadrant, shape)
             x2, y2 = turned_back(x2, y2, quadrant, shape)
             width = np.full(snr.size, sigma_px)
@@ -99,8 +100,22 @@ def segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> tuple[Segm
     return _strongest_alike(found.select(~negative)), _strongest_alike(dark)
 
 
+class _Room:
+    """Memory that is used again and again: fresh pages cost more than the sums in them."""
+
+    def __init__(self, arrays: int, size: int) -> None:
+        self._arrays = [np.empty(size, np.float32) for _ in range(arrays)]
+
+    def view(self, index: int, shape: tuple[int, ...]) -> FloatImage:
+        """An array of that shape with anything in it; more is made where it is too large."""
+        size = int(np.prod(shape))
+        if self._arrays[index].size < size:
+            self._arrays[index] = np.empty(size, np.float32)
+        return self._arrays[index][:size].reshape(shape)
+
+
 def _hits(
-    level: Level, shape: tuple[int, ...], sigma_px: float, min_snr: float
+    level: Level, shape: tuple[int, ...], sigma_px: float, min_snr: float, room: _Room
 ) -> tuple[FloatArray, ...]:
     """Ends and signal-to-noise ratio of what rises above the threshold, in the turned image.
 
@@ -110,10 +125,10 @@ def _hits(
     rows = level.rows
     slope = np.arange(rows) / max(rows - 1, 1)
     found: list[tuple[FloatArray, ...]] = []
-    for tiles, total in _stacked(level):
+    for tiles, total in _stacked(level, room):
         unit = line_sigma(tiles * rows, slope, sigma_px)
         least = (min_snr * float(spread.min()) * unit).astype(np.float32)
-        size = np.abs(total)
+        size = np.abs(total, out=room.view(2, total.shape))
         hit = np.flatnonzero(size > least[:, None, None])
         if hit.size == 0:
             continue
@@ -162,23 +177,24 @@ def clearer_than_dark(
     return np.asarray(as_clear.sum(axis=1) < fewest)
 
 
-def _stacked(level: Level) -> Iterator[tuple[int, FloatImage]]:
+def _stacked(level: Level, room: _Room) -> Iterator[tuple[int, FloatImage]]:
     """Sums of two and of three tiles that follow each other along a line, shape as of a level's."""
     sums, rows = level.sums, level.rows
     tiles, width = sums.shape[1:]
     if tiles < 2:
         yield 1, sums
         return
-    double: FloatImage = np.zeros((rows, tiles - 1, width), np.float32)
-    triple: FloatImage = np.zeros((rows, max(tiles - 2, 0), width), np.float32)
+    double = room.view(0, (rows, tiles - 1, width))
+    triple = room.view(1, (rows, max(tiles - 2, 0), width))
     for s in range(rows):
-        one = round(s * rows / max(rows - 1, 1))
-        two = round(2 * s * rows / max(rows - 1, 1))
-        if one < width:
-            np.add(sums[s, :-1, : width - one], sums[s, 1:, one:], out=double[s, :, : width - one])
-        if two < width and tiles > 2:
+        one = min(width, round(s * rows / max(rows - 1, 1)))
+        two = min(width, round(2 * s * rows / max(rows - 1, 1)))
+        np.add(sums[s, :-1, : width - one], sums[s, 1:, one:], out=double[s, :, : width - one])
+        double[s, :, width - one :] = 0.0
+        if tiles > 2:
             last = sums[s, 2:, two:]
             np.add(double[s, :-1, : width - two], last, out=triple[s, :, : width - two])
+            triple[s, :, width - two :] = 0.0
     yield 2, double
     if tiles > 2:
         yield 3, triple

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from detectors.streak_frame import StreakFrame
 from detectors.streak_line import Line
+from detectors.streak_shapes import in_trains, shape_of
 from detectors.streak_strip import Path
 from detectors.streak_types import StreakDetections, StreakFlag, StreakKind
 
@@ -26,8 +27,15 @@ def described(
     lines = [lines[i] for i in order]
     chance = np.asarray(log10_false_alarm, float)[order]
     paths = [_left_to_right(line) for line in lines]
-    flags = np.array([_flags(frame, line) for line in lines], np.uint8)
-    profiles = tuple(_profile(frame, line) for line in lines)
+    shapes = [shape_of(line) for line in lines]
+    trains = in_trains(paths)
+    flags = np.array(
+        [_flags(frame, line) | shape.flags for line, shape in zip(lines, shapes, strict=True)],
+        np.uint8,
+    )
+    profiles = tuple(
+        _profile(frame, line)[:: 1 if line.path.x1 <= line.path.x2 else -1] for line in lines
+    )
 
     def column(values: list[float]) -> FloatArray:
         return np.array(values, float)
@@ -48,7 +56,10 @@ def described(
         sigma_end_px=column(ends),
         sigma_line_px=column([line.line_sigma_px for line in lines]),
         flags=flags,
-        kind=tuple(StreakKind.UNKNOWN for _ in lines),
+        kind=tuple(
+            StreakKind.TRAIN if train else shape.kind
+            for shape, train in zip(shapes, trains, strict=True)
+        ),
         profiles=profiles,
     )
 
@@ -73,7 +84,17 @@ def _flags(frame: StreakFrame, line: Line) -> int:
     bow = abs(path.bow_px)
     if bow > max(BOW_SIGMAS * line.bow_sigma_px, LEAST_BOW_PX):
         flags |= StreakFlag.CURVED
+    if _clipped(frame, path):
+        flags |= StreakFlag.SATURATED
     return int(flags)
+
+
+def _clipped(frame: StreakFrame, path: Path) -> bool:
+    """Whether pixels on a path are clipped, or hidden as their neighbours are."""
+    h, w = frame.clipped.shape
+    x, y = path.at(np.arange(0.0, path.length_px), 0.0)
+    row, col = np.clip(np.rint(y), 0, h - 1), np.clip(np.rint(x), 0, w - 1)
+    return bool(frame.clipped[row.astype(np.intp), col.astype(np.intp)].any())
 
 
 def _end_sigma(line: Line, flags: int) -> float:

@@ -27,6 +27,7 @@ NARROWEST, WIDEST, WIDEST_MORE_PX, LEAST_STAR_PX = 0.7, 2.2, 0.5, 0.85
 WIDEST_IN_CLOUDS, CLOUD_TEXTURE, CLOUD_SNR = 1.8, 1.1, 8.0
 WIDE_SNR, WIDE_SIGMAS, WIDE_REST = 12.0, 24.0, 0.5
 SHARP_SHARE, SHARP_PX = 0.35, 1.5
+BORDER_PX = 2.0
 # A track of one pixel's width as linear interpolation shows it; a line of starlight
 PIXEL_SIGMA, LINE_OVER_STAR, LEAST_LINE_SIGMA, NUDGE_PX = 0.5, 1.1, 0.8, 1.0
 NOISE_SIGMAS = 2.2
@@ -56,6 +57,8 @@ def is_streak(line: Line, sky: Sky, hunt: Hunt) -> bool:
         return False
     if sky.trail is not None and _is_star_trail(full, sky.trail):
         return False
+    if _on_border(full, sky.hidden.shape):
+        return False
     rest = rest_share(line)
     part = np.clip((line.snr - FAINT_SNR) / (BRIGHT_SNR - FAINT_SNR), 0.0, 1.0)
     if rest < LEAST_REST + part * (LEAST_REST_BRIGHT - LEAST_REST):
@@ -72,8 +75,16 @@ def is_streak(line: Line, sky: Sky, hunt: Hunt) -> bool:
     widest = WIDEST_IN_CLOUDS if cloudy else WIDEST
     if full.sigma_px > widest * max(sky.star_sigma_px, LEAST_STAR_PX) + WIDEST_MORE_PX:
         long = length > WIDE_SIGMAS * full.sigma_px
-        return bool(long and line.snr > WIDE_SNR and rest > WIDE_REST)
+        return bool(not cloudy and long and line.snr > WIDE_SNR and rest > WIDE_REST)
     return True
+
+
+def _on_border(line: Line, shape: tuple[int, ...]) -> bool:
+    """Whether a line runs along the border: backgrounds and sensors end there."""
+    x, y = line.path.at(np.linspace(0.0, line.path.length_px, 9), 0.0)
+    h, w = shape
+    away = np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y))
+    return bool(np.median(away) < BORDER_PX + line.sigma_px)
 
 
 def _texture(line: Line, hunt: Hunt) -> float:
