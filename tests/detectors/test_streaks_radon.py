@@ -1,0 +1,194 @@
+"""Streaks that were put in come out, and from noise, stars, clouds and tracks hardly anything."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from radon_scene import LEVEL, NOISE, SHAPE, noise_frame, stars, streak
+
+from detectors.streak_types import StreakFlag, StreakKind
+from detectors.streaks_radon import Radon
+
+FIND = Radon()
+ENDS = (60.0, 300.0, 330.0, 90.0)
+
+
+def gap(found, index, ends):
+    return max(
+        np.hypot(found.x1[index] - ends[0], found.y1[index] - ends[1]),
+        np.hypot(found.x2[index] - ends[2], found.y2[index] - ends[3]),
+    )
+
+
+def test_place_width_flux_and_profile_of_a_streak():
+    frame = noise_frame(1) + streak(SHAPE, ENDS, 3.0 * NOISE)
+    found = FIND.detect(frame)
+    assert len(found) == 1
+    assert gap(found, 0, ENDS) < 2.5
+    assert found.width_px[0] == pytest.approx(2.355 * 1.3, rel=0.12)
+    length = np.hypot(270.0, 210.0)
+    flux = 3.0 * NOISE * np.sqrt(2.0 * np.pi) * 1.3 * length
+    assert found.flux[0] == pytest.approx(flux, rel=0.15)
+    assert found.profiles[0].mean() == pytest.approx(flux / length, rel=0.15)
+    # Root of the sum of the squared light of the streak over the noise
+    matched = 3.0 * np.sqrt(np.sqrt(np.pi) * 1.3 * length)
+    assert 0.75 * matched < found.snr[0] < 1.1 * matched
+    assert found.flags[0] == 0
+    assert abs(found.bow_px[0]) < 0.7
+
+
+def test_a_streak_fainter_than_the_noise_of_a_pixel():
+    frame = noise_frame(2) + streak(SHAPE, ENDS, 0.7 * NOISE)
+    found = FIND.detect(frame)
+    assert len(found) == 1
+    assert gap(found, 0, ENDS) < 20.0
+    assert found.log10_false_alarm[0] < -3.0
+    assert 0.0 < found.sigma_line_px[0] < 1.0
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_all_directions_give_the_same(turn):
+    frame = noise_frame(3) + streak(SHAPE, (90.0, 100.0, 150.0, 130.0), 2.0 * NOISE)
+    frame = np.rot90(frame, turn) if turn < 3 else frame[:, ::-1]
+    found = FIND.detect(frame)
+    assert len(found) == 1
+    assert found.length_px[0] == pytest.approx(np.hypot(60.0, 30.0), abs=4.0)
+
+
+@pytest.mark.parametrize("bow", [-6.0, 6.0])
+def test_a_bow_has_its_size_and_side(bow):
+    frame = noise_frame(4) + streak(SHAPE, ENDS, 3.0 * NOISE, bow=bow)
+    found = FIND.detect(frame)
+    assert len(found) == 1
+    assert found.bow_px[0] == pytest.approx(bow, abs=0.8)
+    assert found.flags[0] & StreakFlag.CURVED
+
+
+def test_the_border_cuts_a_streak():
+    frame = noise_frame(5) + streak(SHAPE, (-80.0, 200.0, 160.0, 120.0), 2.0 * NOISE)
+    found = FIND.detect(frame)
+    assert len(found) == 1
+    assert found.x1[0] == pytest.approx(-0.5, abs=0.5)
+    assert found.y1[0] == pytest.approx(200.0 - 80.0 * 79.5 / 240.0, abs=1.0)
+    assert found.flags[0] & StreakFlag.FIRST_END_OUTSIDE
+    assert not found.flags[0] & StreakFlag.SECOND_END_OUTSIDE
+
+
+def test_several_that_cross_each_other():
+    places = [ENDS, (50.0, 60.0, 400.0, 330.0), (200.0, 40.0, 260.0, 350.0)]
+    frame = noise_frame(6) + sum(streak(SHAPE, one, 2.5 * NOISE) for one in places)
+    found = FIND.detect(frame)
+    assert len(found) == 3
+    for one in places:
+        assert min(gap(found, k, one) for k in range(3)) < 4.0
+
+
+def test_noise_alone_shows_nothing():
+    for seed in range(8):
+        assert len(FIND.detect(noise_frame(100 + seed, (256, 256)))) == 0
+
+
+def test_noise_shows_about_as_many_as_the_false_alarm_rate_says():
+    careless = Radon(max_log10_false_alarm=0.0)
+    found = [careless.detect(noise_frame(200 + seed, (192, 192))) for seed in range(12)]
+    # One a frame is the limit that the look-elsewhere correction promises
+    assert sum(len(one) for one in found) <= 12
+
+
+def test_stars_are_no_streaks_and_hide_none():
+    frame = noise_frame(7) + stars(SHAPE, 8)
+    assert len(FIND.detect(frame)) == 0
+    found = FIND.detect(frame + streak(SHAPE, ENDS, 1.5 * NOISE))
+    assert len(found) == 1
+    assert gap(found, 0, ENDS) < 8.0
+
+
+def test_star_trails_that_point_one_way_are_no_streaks():
+    rng = np.random.default_rng(9)
+    frame = noise_frame(9)
+    for _ in range(25):
+        x, y = rng.uniform(20, SHAPE[1] - 50), rng.uniform(20, SHAPE[0] - 40)
+        bright = NOISE * rng.uniform(4.0, 40.0)
+        frame += streak(SHAPE, (x, y, x + 24.0, y + 10.0), bright)
+    assert len(FIND.detect(frame)) == 0
+    across = (330.0, 60.0, 150.0, 330.0)
+    found = FIND.detect(frame + streak(SHAPE, across, 3.0 * NOISE))
+    assert len(found) == 1
+    assert gap(found, 0, (150.0, 330.0, 330.0, 60.0)) < 10.0
+
+
+def test_a_slope_and_soft_clouds_are_no_streaks():
+    rng = np.random.default_rng(10)
+    field = cv2.GaussianBlur(rng.normal(size=SHAPE), (0, 0), 12.0)
+    level = LEVEL * (1.0 + 0.8 * np.linspace(0.0, 1.0, SHAPE[1]) + 0.3 * field / field.std())
+    frame = level + rng.normal(0.0, 1.0, SHAPE) * np.sqrt(np.maximum(level, 1.0) / 8.0)
+    assert len(FIND.detect(frame)) == 0
+
+
+def test_tracks_of_one_pixels_width_are_no_streaks():
+    frame = noise_frame(11) + stars(SHAPE, 12)
+    for k in range(5):
+        row, col = 60 + 55 * k, 80 + 50 * k
+        step = np.arange(32)
+        frame[row + np.rint(0.4 * k * step / 2).astype(int), col + step] += 12.0 * NOISE
+    assert len(FIND.detect(frame)) == 0
+
+
+def test_masked_pixels_are_not_looked_at():
+    frame = noise_frame(13) + streak(SHAPE, ENDS, 3.0 * NOISE)
+    mask = np.zeros(SHAPE, bool)
+    mask[:, 180:200] = True
+    frame[mask] = np.nan
+    found = FIND.detect(frame, mask)
+    assert len(found) == 1
+    assert gap(found, 0, ENDS) < 3.0
+    hidden = cv2.dilate((streak(SHAPE, ENDS, 1.0) > 0.01).astype(np.uint8), np.ones((5, 5))) > 0
+    assert len(FIND.detect(frame, mask | hidden)) == 0
+
+
+def test_kinds_by_the_light_along():
+    def tumbling(t):
+        return 1.0 + 0.7 * np.cos(2.0 * np.pi * 7.0 * t)
+
+    def dashes(t):
+        return ((7.5 * t) % 1.0 < 0.5).astype(float)
+
+    def swelling(t):
+        return 0.1 + 0.9 * 4.0 * t * (1.0 - t)
+
+    seen = {}
+    for light in (None, tumbling, dashes, swelling):
+        frame = noise_frame(14) + streak(SHAPE, ENDS, 6.0 * NOISE, light=light)
+        found = FIND.detect(frame)
+        assert len(found) == 1
+        seen[light] = (found.kind[0], int(found.flags[0]))
+    assert seen[None] == (StreakKind.SATELLITE, 0)
+    assert seen[tumbling] == (StreakKind.SATELLITE, StreakFlag.TUMBLING)
+    assert seen[dashes] == (StreakKind.AIRCRAFT, StreakFlag.DASHED)
+    assert seen[swelling][0] == StreakKind.METEOR
+
+
+def test_units_and_offset_of_the_light_do_not_matter():
+    frame = noise_frame(15) + streak(SHAPE, ENDS, 2.0 * NOISE)
+    one, other = FIND.detect(frame), FIND.detect(1e-4 * (frame - 5000.0))
+    assert other.x1 == pytest.approx(one.x1, abs=0.2)
+    assert other.flux == pytest.approx(1e-4 * one.flux, rel=0.02)
+    counts = np.clip(np.rint(frame * 8.0), 0, 65535).astype(np.uint16)
+    assert FIND.detect(counts).x2 == pytest.approx(one.x2, abs=0.3)
+
+
+@pytest.mark.parametrize("shape", [(1, 300), (300, 1), (15, 200), (16, 16), (33, 700)])
+def test_frames_of_any_shape_give_an_answer(shape):
+    assert len(FIND.detect(noise_frame(16, shape))) == 0
+    assert len(FIND.detect(np.zeros(shape, np.uint8))) == 0
+    assert len(FIND.detect(np.full(shape, np.nan))) == 0
+
+
+def test_what_is_no_image_is_told():
+    with pytest.raises(ValueError, match="two-dimensional"):
+        FIND.detect(np.zeros((4, 4, 3)))
+    with pytest.raises(ValueError, match="saturated has shape"):
+        FIND.detect(np.zeros((40, 40)), None, np.zeros((4, 4)))
+    with pytest.raises(ValueError, match="mask has shape"):
+        FIND.detect(np.zeros((40, 40)), np.zeros((4, 4), bool))
