@@ -17,7 +17,7 @@ FloatArray = NDArray[np.float64]
 
 FEWEST_ROWS, MOST_ROWS = 8, 256
 NULL_CELL_PX = 128  # the frame's own spread of line sums is measured in cells of about this size
-NULL_SLOPES, NULL_STEP = 8, 4
+NULL_SLOPES, NULL_STEP = 8, 6
 NORMAL_QUARTILE = 0.6745
 CELL_PX, CELL_DEG = 24.0, 7.5  # of like candidates the strongest is kept
 MOST_HITS = 20_000

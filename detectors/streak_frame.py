@@ -140,13 +140,16 @@ def pixel_noise(above: FloatImage, hidden: BoolImage) -> FloatImage:
     return np.maximum(mesh.upsample(boxes), np.float32(least))
 
 
-def flattened(residual: FloatImage, hidden: BoolImage) -> tuple[FloatImage, FloatImage]:
+def flattened(
+    residual: FloatImage, hidden: BoolImage, *, roughly: bool = False
+) -> tuple[FloatImage, FloatImage]:
     """The residual without what is left of the background at scales far above a streak's width.
 
     A Gaussian blur is taken away, and the rest evened out. A streak as faint as the
     noise loses about its width over that of the Gaussian, a tenth; what stands out is left out of
     a second blur. Where clouds have
     texture, a finer blur is taken away if that leaves less of it. Hidden pixels have no say.
+    Roughly is without the second blur and the finer one.
 
     Returns
     -------
@@ -155,6 +158,8 @@ def flattened(residual: FloatImage, hidden: BoolImage) -> tuple[FloatImage, Floa
     """
     known = ~hidden
     flat, texture = _evened(_without_level(residual, known, FLAT_SIGMA_PX), hidden)
+    if roughly:
+        return flat, texture
     flat[hidden] = 0.0
     bright = gaussian_blur(flat, BRIGHT_BLUR_PX) > BRIGHT_SIGMA * _unit(BRIGHT_BLUR_PX)
     dark = known & (cv2.dilate(bright.astype(np.uint8), np.ones((5, 5), np.uint8)) == 0)
@@ -184,11 +189,18 @@ def _evened(flat: FloatImage, hidden: BoolImage) -> tuple[FloatImage, FloatImage
 
     In boxes, by the dark side of the blurred frame; calm parts stay as they are.
     """
-    blurred = gaussian_blur(np.where(hidden, np.float32(0.0), flat), TEXTURE_SIGMA_PX)
-    mesh = Mesh.with_scale(flat.shape, NOISE_BOX_PX)
-    dark = np.where(hidden | (blurred >= 0.0), np.float32(np.nan), blurred)
-    samples = mesh.samples(dark, NOISE_SAMPLES)
-    boxes = smoothed(spread_about_zero(samples)) / np.float32(_unit(TEXTURE_SIGMA_PX))
+    h, w = flat.shape
+    size = (-(-w // 2), -(-h // 2))
+    seen = np.where(hidden, np.float32(0.0), flat)
+    half = np.asarray(cv2.resize(seen, size, interpolation=cv2.INTER_AREA), np.float32)
+    blurred = gaussian_blur(half, 0.5 * TEXTURE_SIGMA_PX)
+    lost = cv2.resize(hidden.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.25
+    coarse = Mesh.with_scale(half.shape, 0.5 * NOISE_BOX_PX)
+    dark = np.where(lost | (blurred >= 0.0), np.float32(np.nan), blurred)
+    # Squares of two pixels blur by 1/4 px^2 more
+    unit = np.float32(_unit(float(np.hypot(TEXTURE_SIGMA_PX, 0.5))))
+    boxes = smoothed(spread_about_zero(coarse.samples(dark, NOISE_SAMPLES))) / unit
+    mesh = Mesh.with_boxes(flat.shape, coarse.rows, coarse.cols)
     texture = np.maximum(mesh.upsample(np.maximum(boxes, np.float32(1.0))), np.float32(1.0))
     return np.asarray(flat / texture, np.float32), np.asarray(texture)
 

@@ -18,6 +18,9 @@ LONGEST_PX = 80.0
 # Long axis over short axis of a spot, second moments: of points a quarter have more than 1.27
 LEAST_ELONGATION, LEAST_SHARE, LEAST_AGREEMENT = 1.35, 0.5, 0.7
 PARALLEL_DEG = 15.0
+# Spots end where they sink into the noise: their variance is less than that of all their light
+# (simulated trails of Moffat profiles)
+TRUNCATED = 1.45
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +87,7 @@ def common_star_trail(blurred: FloatImage, unit: float, blur_px: float) -> StarT
     if length > LONGEST_PX:
         return None
     # The blur of the spots has widened them
-    width = float(np.sqrt(max(np.median(short[trails]) ** 2 - blur_px**2, 0.72)))
+    width = float(np.sqrt(max(TRUNCATED * (np.median(short[trails]) ** 2 - blur_px**2), 0.72)))
     return StarTrail(length_px=length, angle_rad=common, sigma_px=width)
 
 
@@ -108,14 +111,31 @@ def _spots(blurred: FloatImage, unit: float) -> tuple[FloatArray, ...] | None:
     # Equal say along the trail: a star's light as far as it stands clearly above the noise
     weight = np.minimum(strength, 2.0 * SPOT_SNR)
 
-    def total(values: FloatArray) -> FloatArray:
-        return np.asarray(np.bincount(label, weight * values, minlength=count)[good], float)
+    places = (cols.astype(float), rows.astype(float))
+    long, _, angle = _moments(label, weight, places, good)
+    # By their own light for the width: equal say would count the wings as much as the core
+    _, short, _ = _moments(label, strength, places, good)
+    return long, short, angle
 
-    mass = total(np.ones(rows.size))
-    across, down = cols.astype(float), rows.astype(float)
+
+def _moments(
+    label: NDArray[np.int32],
+    weight: FloatImage,
+    places: tuple[FloatArray, FloatArray],
+    good: NDArray[np.bool_],
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Long and short sigma and angle of labelled spots."""
+    across, down = places
+
+    def total(values: FloatArray) -> FloatArray:
+        sums = np.bincount(label, weight * values, minlength=good.size)
+        return np.asarray(sums[good], float)
+
+    mass = total(np.ones(label.size))
     x, y = total(across) / mass, total(down) / mass
     xx, yy = total(across**2) / mass - x * x, total(down**2) / mass - y * y
     xy = total(across * down) / mass - x * y
     middle, apart = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
     angle = 0.5 * np.arctan2(2.0 * xy, xx - yy)
-    return np.sqrt(middle + apart), np.sqrt(np.maximum(middle - apart, 0.05)), angle
+    short = np.sqrt(np.maximum(middle - apart, 0.05))
+    return np.sqrt(middle + apart), short, angle

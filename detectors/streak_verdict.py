@@ -103,7 +103,7 @@ def narrower_than_light(line: Line, sky: Sky, hunt: Hunt) -> bool:
     """
     known = np.where(sky.sharp, np.float32(1.0), hunt.known)
     light = np.where(sky.sharp, hunt.whole, hunt.light)
-    wide = max(LEAST_LINE_SIGMA, LINE_OVER_STAR * sky.star_sigma_px)
+    wide = max(LEAST_LINE_SIGMA, min(LINE_OVER_STAR * sky.star_sigma_px, line.sigma_px))
     narrow = nudged(light, known, line.path, PIXEL_SIGMA, NUDGE_PX)[1]
     ratio = narrow / max(nudged(light, known, line.path, wide, NUDGE_PX)[1], 1e-6)
     # What starlight shows, and half way from it to 1, unless noise may do as much

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from detectors.scale_space import gaussian_blur
 from detectors.streak_candidates import Segments
 from detectors.streak_chance import log10_false_alarm, snr_for
+from detectors.streak_clipped import clipped_streaks
 from detectors.streak_describe import described
 from detectors.streak_frame import StreakFrame, flattened
 from detectors.streak_join import is_piece, joined_line
@@ -147,11 +148,11 @@ def dark_snr(hunt: Hunt, dark: Segments, sky: Sky, least: float) -> float:
 
 def sky_of(frame: StreakFrame) -> Sky:
     """Find stars, cosmic rays and defects."""
-    hidden = frame.ignored | grown(frame.clipped, BLEED_PX)
-    hidden |= clipped_stars(frame.residual, frame.clipped)
+    lost = frame.clipped & ~clipped_streaks(frame.clipped)
+    hidden = frame.ignored | grown(lost, BLEED_PX) | clipped_stars(frame.residual, lost)
     sharp = sharp_pixels(frame.residual) & ~hidden
     hidden |= sharp
-    flat, _ = flattened(frame.residual, hidden)
+    flat, _ = flattened(frame.residual, hidden, roughly=True)
     flat[hidden] = 0.0
     unit = 1.0 / (2.0 * np.sqrt(np.pi) * SIGMA_PX)
     trail = common_star_trail(gaussian_blur(flat, SIGMA_PX), unit, SIGMA_PX)
