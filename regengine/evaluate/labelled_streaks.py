@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from regengine.errors import FrameError
 from regengine.evaluate.streak_labels import LabelledStreaks
-from regengine.evaluate.streak_masks import score_mask
+from regengine.evaluate.streak_masks import MaskScore, score_mask
 from regengine.evaluate.streak_scores import (
     LINE_RMS_PX,
     StreakScore,
@@ -157,9 +157,9 @@ def score_streak_photo(
     """
     found = find(truth.photo.path)
     if truth.photo.mask is not None:
-        mask = _read_mask(truth.photo.mask, truth)
-        outside = np.array([score_mask(mask, row[None]).false > 0 for row in found.rows], bool)
-        score, missed = _score_of_mask(mask, found), np.zeros((0, 5))
+        counts = score_mask(_read_mask(truth.photo.mask, truth), found.rows)
+        outside = counts.outside
+        score, missed = _score_of_mask(counts, found.seconds), np.zeros((0, 5))
     else:
         rows = chosen_rows(truth.candidates, found.rows)
         matches = match_streaks(rows, found.rows)
@@ -179,8 +179,7 @@ def score_streak_photo(
     return score
 
 
-def _score_of_mask(mask: NDArray[np.bool_], found: FoundStreaks) -> StreakScore:
-    counts = score_mask(mask, found.rows)
+def _score_of_mask(counts: MaskScore, seconds: float) -> StreakScore:
     unknown = np.full(counts.wanted, np.nan)
     return StreakScore(
         frames=1,
@@ -191,7 +190,7 @@ def _score_of_mask(mask: NDArray[np.bool_], found: FoundStreaks) -> StreakScore:
         end_error_px=np.full((counts.wanted, 2), np.nan),
         false=np.array([counts.false]),
         pieces=np.zeros(1, int),
-        seconds=np.array([found.seconds]),
+        seconds=np.array([seconds]),
     )
 
 

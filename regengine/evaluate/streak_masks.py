@@ -27,14 +27,23 @@ class MaskScore:
     ----------
     wanted, found : int
         Objects of the mask, and those along which detections run for half of their length.
-    detections, false : int
-        Detections, and those of whose length less than half lies in the mask.
+    outside : ndarray of bool, shape (M,)
+        Detections of whose length less than half lies in the mask.
     """
 
     wanted: int
     found: int
-    detections: int
-    false: int
+    outside: BoolArray
+
+    @property
+    def detections(self) -> int:
+        """Number of detections."""
+        return int(self.outside.size)
+
+    @property
+    def false(self) -> int:
+        """Detections of whose length less than half lies in the mask."""
+        return int(self.outside.sum())
 
 
 def streak_mask(shape: tuple[int, int], streaks: FloatArray, width_px: FloatArray) -> BoolArray:
@@ -109,12 +118,12 @@ def score_mask(truth: BoolArray, found: FloatArray) -> MaskScore:
     area = stats[1:, cv2.CC_STAT_AREA] if count > 1 else np.zeros(0)
     wanted = [k + 1 for k in range(count - 1) if area[k] >= SMALLEST * area.max()]
     covered: dict[int, list[FloatArray]] = {k: [] for k in wanted}
-    false = 0
-    for row in rows:
+    outside = np.zeros(len(rows), bool)
+    for number, row in enumerate(rows):
         length = float(np.hypot(row[2] - row[0], row[3] - row[1]))
         points = curve_points(row, max(3, round(2.0 * length)))
         hit = _labels(label, points)
-        false += bool((hit > 0).mean() < PIECE)
+        outside[number] = (hit > 0).mean() < PIECE
         for k in wanted:
             covered[k].append(points[hit == k])
     found_count = sum(
@@ -122,9 +131,7 @@ def score_mask(truth: BoolArray, found: FloatArray) -> MaskScore:
         >= COVERED
         for k in wanted
     )
-    return MaskScore(
-        wanted=len(wanted), found=int(found_count), detections=len(rows), false=int(false)
-    )
+    return MaskScore(wanted=len(wanted), found=int(found_count), outside=outside)
 
 
 def _labels(label: NDArray[np.int32], points: FloatArray) -> NDArray[np.int32]:
