@@ -36,7 +36,8 @@ from regengine.satellites.sight import (
     sunlit_share,
     teme_to_icrs,
 )
-from regengine.tle import ElementSet
+from regengine.stars.header import read_headers
+from regengine.tle import ElementSet, load_tle_file
 
 TIME = datetime(2016, 5, 2, 20, 30, tzinfo=UTC)
 ARC_SECOND = np.radians(1.0 / 3600.0)
@@ -189,3 +190,21 @@ def test_the_earth_hides_what_is_below_the_horizon():
     observer = np.array([6378.2, 0.0, 0.0])
     places = np.array([[7000.0, 0, 0], [6379.0, 3000.0, 0], [6300.0, 3000.0, 0], [-7000.0, 0, 0]])
     np.testing.assert_array_equal(hidden_by_earth(places, observer), [False, False, True, True])
+
+
+def test_the_station_is_where_others_have_it(real_data):
+    """Positions in GCRS that another program wrote beside a real frame, by another set."""
+    header = read_headers(real_data / "orbit" / "samples" / "auromat" / "ISS029-E-8492.wcs")[0]
+    time = datetime.fromisoformat(str(header["DATE-OBS"])).replace(tzinfo=UTC)
+    days = days_since_j2000(time)
+    tles = load_tle_file(real_data / "orbit" / "iss_tles.txt")
+    station = Station(element_set=tles.best_for(time))
+    to_icrs = teme_to_icrs(time)
+    there = np.array([float(header[f"POS{axis}"]) for axis in "XYZ"])
+    apart = there - to_icrs @ station.position_km(np.array([days]))[0]
+    along, across, up = station.uncertainty_km(days) @ to_icrs.T
+    # The set is eight days younger than the frame: along the track it leads astray, not across
+    assert abs(apart @ along) / (along @ along) < 2.0
+    assert abs(apart @ across) / np.linalg.norm(across) < 2.0
+    bulge_km = (apart @ along) ** 2 / (along @ along) / (2.0 * np.linalg.norm(there))
+    assert abs(apart @ up / np.linalg.norm(up) + bulge_km) < 4.0
