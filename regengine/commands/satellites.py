@@ -57,8 +57,17 @@ def main(
     ] = None,
     streaks: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Streaks to name: what detect streaks --json printed."),
+        typer.Option(
+            metavar="FILE",
+            help="Streaks to name: what detect streaks --json printed; else they are detected.",
+        ),
     ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="Detection method; without it the benchmark's best.")
+    ] = None,
+    tracks_only: Annotated[
+        bool, typer.Option("--tracks-only", help="Predict tracks and look for no streaks.")
+    ] = False,
     overlay: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Draw a picture per photo.")
     ] = None,
@@ -91,6 +100,7 @@ def main(
     from regengine.commands.register import nothing_found
     from regengine.commands.tle import parse_time
     from regengine.errors import ConfigError
+    from regengine.photo_streaks import streak_detector
     from regengine.satellites.catalogue import load_catalogue
     from regengine.satellites.photo import SatelliteJob, picture_files
     from regengine.satellites.records import CSV_COLUMNS, csv_rows, json_line
@@ -126,8 +136,9 @@ def main(
         clock_sigma_s=clock_sigma_s,
         mount=str(mount),
         wcs=wcs,
-        streaks={} if streaks is None else read_streaks(streaks, found),
+        streaks=None if streaks is None else read_streaks(streaks, found),
         streak_source=streaks,
+        detector=None if tracks_only else streak_detector(method),
         pictures=picture_files(found, overlay),
     )
     table = csv.writer(sys.stdout, lineterminator="\n")

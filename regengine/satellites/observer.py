@@ -85,8 +85,13 @@ class GroundSite:
         return np.array([0.0, 0.0, EARTH_RATE_RAD_S])
 
     def describe(self, days: float) -> dict[str, object]:
-        """Latitude, longitude and height as given."""
-        return {"kind": "site", "lat": self.lat, "lon": self.lon, "height_m": self.height_m}
+        """Latitude, longitude and height."""
+        return {
+            "kind": "site",
+            "lat": round(self.lat, 6),
+            "lon": round(self.lon, 6),
+            "height_m": round(self.height_m, 1),
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

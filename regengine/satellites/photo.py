@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from detectors.streak_types import StreakDetector
 from regengine.errors import FrameError
 from regengine.frame import Frame, FrameOptions, read_frame
+from regengine.photo_streaks import detect_photo_streaks
+from regengine.photo_streaks import streak_records as plain_streaks
 from regengine.satellites.catalogue import SatelliteCatalogue, Satellites
 from regengine.satellites.exposure import Exposure, SkyField
 from regengine.satellites.named import SatellitesInPicture, satellites_in_picture
@@ -61,10 +64,12 @@ class SatelliteJob:
         "stars", "still" or "auto".
     wcs : Path or None
         FITS header of a solved field.
-    streaks : dict of Path to list of dict
-        Records of each photo's streaks.
+    streaks : dict of Path to list of dict, or None
+        Records of each photo's streaks; None: they are detected.
     streak_source : Path or None
-        Where they come from.
+        Where the records come from.
+    detector : StreakDetector or None
+        The method that detects them; None leaves photos without streaks.
     pictures : dict of Path to Path
         Overlays to draw.
     """
@@ -77,8 +82,9 @@ class SatelliteJob:
     clock_sigma_s: float = 1.0
     mount: str = "auto"
     wcs: Path | None = None
-    streaks: dict[Path, list[dict[str, Any]]] = field(default_factory=dict)
+    streaks: dict[Path, list[dict[str, Any]]] | None = None
     streak_source: Path | None = None
+    detector: StreakDetector | None = None
     pictures: dict[Path, Path] = field(default_factory=dict)
 
     def __call__(self, path: Path) -> NamedPhoto:
@@ -116,7 +122,7 @@ class SatelliteJob:
         exposure = Exposure(**{**half.__dict__, "held_still": self._held_still(half, trail_px)})
         records = tuple(
             streak_of(one, frame.width_px, frame.height_px, self.streak_source or path)
-            for one in self.streaks.get(path, ())
+            for one in self._streaks(path)
         )
         named = NamedPhoto(
             frame=frame,
@@ -131,6 +137,13 @@ class SatelliteJob:
 
             draw_satellites(named, self.pictures[path])
         return named
+
+    def _streaks(self, path: Path) -> list[dict[str, Any]]:
+        if self.streaks is not None:
+            return self.streaks.get(path, [])
+        if self.detector is None:
+            return []
+        return plain_streaks(detect_photo_streaks(path, self.detector).streaks)
 
     def _observer(self, frame: Frame) -> Observer:
         if self.station is not None:

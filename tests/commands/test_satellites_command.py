@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from benchmarks.simulate.satellite_frame import (
     true_states,
     true_streaks,
 )
+from detectors.streak_types import StreakDetections, StreakKind
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from regengine.commands import app
 from regengine.stars.solution import StarSolution
@@ -159,6 +161,30 @@ def test_csv_has_tracks_and_streaks_and_numbers_where_names_are_missing(night):
         *(sky.numbers[one.row] for one in drawn["ground"]), "",
     ]  # fmt: skip
     assert all(row["name"] == "" for row in rows)
+
+
+def test_streaks_are_detected_where_none_are_given(night, monkeypatch):
+    folder, sky, drawn = night
+    ends = np.array([one.ends for one in drawn["station"]])
+    count = len(ends)
+    found = StreakDetections(
+        x1=ends[:, 0], y1=ends[:, 1], x2=ends[:, 2], y2=ends[:, 3], snr=np.full(count, 20.0),
+        width_px=np.full(count, 2.5), flux=np.ones(count), log10_false_alarm=np.full(count, -9.0),
+        bow_px=np.zeros(count), sigma_end_px=np.full(count, np.nan),
+        sigma_line_px=np.full(count, 0.3), flags=np.zeros(count, np.uint8),
+        kind=(StreakKind.SATELLITE,) * count, profiles=(np.ones(3),) * count,
+    )  # fmt: skip
+    called = without(arguments(folder, "station", "--json"), "--streaks")
+    monkeypatch.setattr(
+        "regengine.satellites.photo.detect_photo_streaks",
+        lambda path, detector: SimpleNamespace(streaks=found),
+    )
+    record = json.loads(run(*called).stdout)
+    named = [one["norad"] for one in record["streaks"]]
+    assert named == [sky.numbers[one.row] for one in drawn["station"]]
+    alone = json.loads(run(*called, "--tracks-only").stdout)
+    assert alone["streaks"] == []
+    assert len(alone["tracks"]) == len(record["tracks"])
 
 
 def without(called, option):
