@@ -20,8 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.registration_report import command_of, title_lines
+from benchmarks.solve_negatives import HEADER as NEGATIVE_HEADER
+from benchmarks.solve_negatives import Negatives
 from benchmarks.solve_real import real_table
-from benchmarks.star_fields import FOCALS_MM, NEGATIVES, StarList, no_sky, star_list
+from benchmarks.star_fields import FOCALS_MM, StarList, star_list
 from matchers.sky_camera import SkyCamera
 from matchers.star_search import StarIndices
 from regengine.stars.catalogue import StarCatalogue, load_catalogue
@@ -151,18 +153,14 @@ def report(arguments: argparse.Namespace) -> Iterator[str]:
     fields = [star_list(rng, catalogue, focal) for focal in focals]
     if fields:
         yield from simulated(fields, told, blind, peers=arguments.peers)
-    yield from ("", "## Lists of no sky", "", *HEADER)
-    kinds = itertools.islice(itertools.cycle(NEGATIVES), arguments.negatives)
-    empty = [no_sky(rng, catalogue, kind) for kind in kinds]
-    first = arguments.blind_negatives
-    for name, some, solver in (
-        ("blind", empty[:first], blind),
-        ("focal length told", empty[first:], told),
+    yield from ("", "## Lists of no sky", "", *NEGATIVE_HEADER)
+    for name, count, solver in (
+        ("blind", arguments.blind_negatives, blind),
+        ("focal length told", arguments.negatives, told),
     ):
-        for kind in NEGATIVES:
-            tried = run([field for field in some if field.kind == kind], solver)
-            if tried:
-                yield table_line(f"regengine, {name}", kind, tried)
+        if count:
+            lists = Negatives(count=count, seed=arguments.seed, store=arguments.store)
+            yield from lists.table(f"regengine, {name}", catalogue, solver)
     folder = os.environ.get("REGENGINE_REAL_DATA")
     if arguments.real and folder and (Path(folder) / "starfields").is_dir():
         yield from ("", "## Real star fields", "")
@@ -173,11 +171,16 @@ def main(argv: list[str]) -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks solve", description=__doc__)
     parser.add_argument("--fields", type=int, default=100, help="simulated star lists")
-    parser.add_argument("--negatives", type=int, default=100, help="lists of no sky")
     parser.add_argument(
-        "--blind-negatives", type=int, default=20, help="so many of them without a focal length"
+        "--negatives", type=int, default=100, help="lists of no sky, the focal length told"
     )
-    parser.add_argument("--max-seconds", type=float, default=10.0, help="a list")
+    parser.add_argument(
+        "--blind-negatives", type=int, default=20, help="lists of no sky without a focal length"
+    )
+    parser.add_argument(
+        "--store", type=Path, help="file that keeps what came of lists of no sky, to go on later"
+    )
+    parser.add_argument("--max-seconds", type=float, default=30.0, help="a list")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--real", action="store_true", help="also the real star fields")
     parser.add_argument("--peers", action="store_true", help="also run tetra3rs")

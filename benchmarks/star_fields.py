@@ -18,7 +18,10 @@ FloatArray = NDArray[np.float64]
 WIDTH_PX, HEIGHT_PX = 4256, 2832  # D3S, 8.46 um: what took most of the Station's night photos
 PITCH_UM = 8.46
 FOCALS_MM = (17.0, 24.0, 28.0, 35.0, 50.0, 58.0, 85.0, 105.0, 180.0, 400.0)
-NEGATIVES = ("uniform", "clumps", "grid", "two skies mixed up")
+NEGATIVES = (
+    *("uniform", "clumps", "grid", "streets", "two skies mixed up"),
+    *("equal brightness", "thousands of hot pixels", "three to six points"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,6 +120,17 @@ def no_sky(rng: np.random.Generator, catalogue: StarCatalogue, kind: str) -> Sta
     flux = rng.pareto(1.2, count) + 1.0
     x, y = rng.uniform(0, WIDTH_PX - 1, count), rng.uniform(0, HEIGHT_PX - 1, count)
     focal_mm = float(rng.choice(FOCALS_MM))
+    if kind == "three to six points":
+        count = int(rng.integers(3, 7))
+        x, y, flux = x[:count], y[:count], flux[:count]
+    if kind == "equal brightness":  # every core is saturated
+        flux = np.ones(count)
+    if kind == "thousands of hot pixels":
+        count = 5000
+        x, y = rng.integers((WIDTH_PX, HEIGHT_PX), size=(count, 2)).T.astype(float)
+        flux = rng.pareto(1.2, count) + 1.0
+    if kind == "streets":  # a city from above: lamps in rows, brighter blobs where streets meet
+        x, y = streets(rng, count)
     if kind == "clumps":  # towns: lamps around centres
         centre = rng.integers(0, max(1, count // 12), count)
         reach = rng.uniform(20.0, 200.0)
@@ -136,4 +150,18 @@ def no_sky(rng: np.random.Generator, catalogue: StarCatalogue, kind: str) -> Sta
         truth=None,
         focal_px=1e3 * focal_mm / PITCH_UM,
         in_view=0,
+    )
+
+
+def streets(rng: np.random.Generator, count: int) -> tuple[FloatArray, FloatArray]:
+    """Lamps along straight streets of a few directions, evenly spaced, a little off."""
+    roads = max(2, count // 15)
+    start = rng.uniform((0, 0), (WIDTH_PX, HEIGHT_PX), (roads, 2))
+    angle = rng.choice(rng.uniform(0.0, np.pi, 3), roads) + rng.normal(0.0, 0.03, roads)
+    spacing = rng.uniform(30.0, 200.0, roads)
+    road = rng.integers(0, roads, count)
+    along = spacing[road] * rng.integers(-20, 21, count) + rng.normal(0.0, 3.0, count)
+    return (
+        start[road, 0] + along * np.cos(angle[road]),
+        start[road, 1] + along * np.sin(angle[road]),
     )

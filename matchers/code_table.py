@@ -8,6 +8,7 @@ hundred thousand pairs are alike.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,4 +111,4 @@ def parts(count: IndexArray) -> list[slice]:
         return [slice(0, 0)]
     cuts = np.searchsorted(total, np.arange(PAIRS_AT_ONCE, total[-1], PAIRS_AT_ONCE)) + 1
     edges = [0, *np.unique(cuts[cuts < len(total)]).tolist(), len(total)]
-    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(edges)]

@@ -1,4 +1,4 @@
-"""Do detections have the brightness of the stars that they are taken for?
+"""Whether detections have the brightness of the stars that they are taken for.
 
 A detection that falls on a star by chance is as likely to fall on any other that was predicted.
 So the brightness of a detection is held against that of its star, over its mean chance among all

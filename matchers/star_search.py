@@ -26,8 +26,8 @@ STEP = 1.22  # of the ladder: rungs overlap with the tolerance of size below
 FIGURES = AsterismParameters(
     members=3, neighbours=8, shape_tolerance=0.02, log_size_tolerance=0.12, size_rad=(1e-4, 2.0)
 )
-# Distortion bends figures of wide fields, which the small cuts serve; half a pixel of figures of 100
-# is what the narrow ones need
+# Distortion bends figures of wide fields, which the small cuts serve; half a pixel of figures of
+# 100 is what the narrow ones need
 TIGHTEST, TIGHTENING = 0.008, 0.15
 # Sizes of the catalogue's cuts are powers of this: few indices serve all lenses
 CUT_STEP = 1.5
@@ -63,8 +63,8 @@ class Look:
 
 # In their order. The first two are for a handful of bright stars above much noise: few figures, so
 # that few stars prove a camera. Noise spoils figures of thirty where twenty are stars; the sky may
-# fill a third of a picture (a limb frame), its stars are then fainter; hardware may hold most of the
-# brightest
+# fill a third of a picture (a limb frame), its stars are then fainter; hardware may hold most of
+# the brightest
 LOOKS = (
     Look(brightest=5, stars_in_view=10, verified=6),
     Look(brightest=8, stars_in_view=15, verified=6),

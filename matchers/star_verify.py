@@ -2,8 +2,9 @@
 
 The odds are a product over detections, the brightest first: of a star at the predicted place with
 the predicted error, against a star of the catalogue's density there by chance; where brightness is
-known, times its agreement (`matchers.star_light`). A star that the fit used counts with the place where the fit without it would have put it; detections of the figure
-that proposed the camera count with their brightness alone.
+known, times its agreement (`matchers.star_light`). A star that the fit used counts with the place
+where the fit without it would have put it. Of the triangle that proposed the camera, two members
+do not count with their places; the third does against the area in which it met.
 
 References
 ----------

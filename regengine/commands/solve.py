@@ -37,7 +37,7 @@ def main(
     ] = None,
     max_seconds: Annotated[
         float, typer.Option(min=0.1, help="Processor time to search for each photo.")
-    ] = 10.0,
+    ] = 30.0,
     wcs: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write a FITS WCS header per solved photo."),

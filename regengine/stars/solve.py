@@ -55,7 +55,7 @@ class SolveOptions:
     focal_only: bool = False
     distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
     principal_point: tuple[float, float] | None = None
-    max_seconds: float = 10.0
+    max_seconds: float = 30.0
 
 
 def solve_stars(
@@ -97,8 +97,7 @@ def solve_stars(
     if stars.trail_px is not None:
         ceiling = max(ceiling, 0.25 * float(np.hypot(*stars.trail_px)))
     parameters = VerifyParameters(ceiling_px=ceiling)
-    with np.errstate(divide="ignore"):
-        magnitude = -2.5 * np.log10(np.maximum(stars.flux[chosen], LEAST_FLUX))
+    magnitude = -2.5 * np.log10(np.maximum(stars.flux[chosen], LEAST_FLUX))
     brightness = Brightness(detections=magnitude, stars=catalogue.magnitude_g)
 
     def accepted(proposal: Proposal, tried: float) -> StarSolution | None:
