@@ -28,7 +28,7 @@ BOX_PX = 32
 STAR_SIGMA, ROUND, STAR_GROWN_PX = 4.0, 2.0, 2
 SMOOTH_PX = 1.0
 SHORTEST_PX = 25
-MRT_LARGE_PX, MRT_STEP = 2048, 4
+MRT_SIDE_PX = 512
 LSD_SIGMA = (2.0, 10.0)  # of the smoothed frame: black and white
 
 
@@ -162,11 +162,11 @@ def _satdet(light: LightArray) -> FloatArray:
 def _findsat_mrt(light: LightArray) -> FloatArray:
     """With its defaults, on one core; trails of status 2, those that it would mask.
 
-    Frames as large as those of ACS are brought down as its documentation does.
+    Frames are brought down by sums of blocks, as its documentation does with those of ACS.
     """
     module = importlib.import_module("acstools.findsat_mrt")
     image = (FULL_SCALE * (light - np.median(light))).astype(np.float64)
-    step = MRT_STEP if max(image.shape) > MRT_LARGE_PX else 1
+    step = -(-max(image.shape) // MRT_SIDE_PX)
     if step > 1:
         h, w = (side // step * step for side in image.shape)
         image = image[:h, :w].reshape(h // step, step, w // step, step).sum(axis=(1, 3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -42,7 +43,8 @@ def prepare(tasks: Sequence[Task]) -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    warnings.simplefilter("ignore")  # of other libraries
+    warnings.simplefilter("ignore")  # of other libraries, and what they log
+    logging.disable(logging.WARNING)
     _tasks[:] = tasks
     for method in streak_methods().values():
         if any(task.method == method.name for task in tasks) and not method.slow:
