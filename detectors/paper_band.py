@@ -18,6 +18,7 @@ LIGHT_PX = 4  # half of what is summed across
 LEAST_LENGTH_SEEN, LEAST_EVENNESS = 0.4, 0.5
 FEWEST_SEEN = 0.5  # of the pixels across: with fewer, the profile is taken from both sides
 INTERPOLATED = 0.8  # of a mean's noise is left when pixels are interpolated along lines
+MOST_SIGMAS = 3.0
 END_STEP_PX = 5  # the light's end is sought in means over so many pixels
 
 
@@ -66,10 +67,15 @@ class Band:
         beside = (np.abs(self.across) >= FLANK_PX) & (self.seen.mean(axis=1) > FEWEST_SEEN)
         if np.count_nonzero(beside) < 8:
             return 1.0
-        place, level = self.across[beside], self.cross_profile[beside]
+        place, seen = self.across[beside], self.seen[beside]
+        # Stars that were left beside the segment are no clouds
+        most = MOST_SIGMAS * self.scatter
+        light = np.where(seen, np.clip(self.signal[beside], -most, most), 0.0)
+        level = light.sum(axis=1) / seen.sum(axis=1)
         level = level - np.polyval(np.polyfit(place, level, 1), place)
-        expected = self.scatter * INTERPOLATED / np.sqrt(self.seen[beside].sum(axis=1).mean())
-        return max(1.0, float(np.std(level)) / float(expected))
+        low, high = np.quantile(level, (0.16, 0.84))
+        expected = self.scatter * INTERPOLATED / np.sqrt(seen.sum(axis=1).mean())
+        return max(1.0, 0.5 * float(high - low) / float(expected))
 
     @property
     def evenness(self) -> float:

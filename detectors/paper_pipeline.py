@@ -20,6 +20,7 @@ from detectors.types import FloatArray
 
 FloatImage = NDArray[np.float32]
 BoolImage = NDArray[np.bool_]
+FEWEST_PIXELS = 100  # of fewer no clusters are made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +103,11 @@ def paper_steps(
     stars = find_stars(denoised, settings.stars)
     removed = stars.covered(denoised.shape)
     usable = ~(frame.ignored | removed)
-    features = pixel_features(np.where(usable, denoised, np.float32(0.0)), usable)
-    clusters = clustering(training_pixels(features, usable, settings, rng), rng)
-    streak = clusters.bright(features) & usable
+    streak = np.zeros_like(usable)
+    if np.count_nonzero(usable) >= FEWEST_PIXELS:
+        features = pixel_features(np.where(usable, denoised, np.float32(0.0)), usable)
+        clusters = clustering(training_pixels(features, usable, settings, rng), rng)
+        streak = clusters.bright(features) & usable
     parts = component_segments(streak, denoised, rng, settings.segments)
     parts = parts[np.argsort(-_lengths(parts), kind="stable")][: settings.most_parts]
     parts = _each(centred, frame, usable, parts)
@@ -152,7 +155,11 @@ def paper_streaks(
     frame = GreyFrame.of(light, mask, saturated)
     if frame is None:
         return StreakDetections.empty()
-    steps = paper_steps(frame, clustering, settings, seed)
+    return judged(frame, paper_steps(frame, clustering, settings, seed), settings)
+
+
+def judged(frame: GreyFrame, steps: PaperSteps, settings: PaperSettings) -> StreakDetections:
+    """The segments measured, and those that may be streaks."""
     segments = steps.segments[_lengths(steps.segments) >= 0.7 * settings.shortest_px]
     for step in (centred, with_ends, centred):
         segments = _each(step, frame, steps.usable, segments)

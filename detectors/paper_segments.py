@@ -38,6 +38,8 @@ class SegmentSettings:
         Shorter parts are none.
     longer_than_wide : float
         A line is so many times as long as the pixels about it are wide: else they are a patch.
+    widest_part_px : float
+        They are one, too, where they are wider than this.
     widest_gap_px : float
         Parts farther apart are not joined.
     off_line_px : float
@@ -50,6 +52,7 @@ class SegmentSettings:
     fewest_pixels: int = 15
     shortest_part_px: float = 10.0
     longer_than_wide: float = 2.0
+    widest_part_px: float = 12.0
     widest_gap_px: float = 60.0
     off_line_px: float = 2.5
 
@@ -118,8 +121,9 @@ def _segments(
         low, high = _longest_run(np.sort(along[fit.inliers]))
         near = (along >= low) & (along <= high) & (across <= BESIDE_PX)
         length = high - low
-        if length**2 < settings.longer_than_wide * np.count_nonzero(near):
-            return  # width is area over length, and the best line is none
+        width = np.count_nonzero(near) / max(length, 1.0)
+        if width > min(settings.widest_part_px, length / settings.longer_than_wide):
+            return  # the best line is none: a patch
         if length >= settings.shortest_part_px:
             yield _ends(fit, low, high)
         points = points[~near]

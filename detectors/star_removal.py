@@ -20,8 +20,9 @@ MARGIN_PX = 1.0  # removed beyond the last ring that is not dark
 SMALLEST_RADIUS_PX = 1.5
 # Where a streak lies on two sides (at its end on one), and a star of usual size no longer
 ANNULUS_PX = (5.0, 12.0)
-# of what is brighter than so many sigma, and no more of a pixel than so many, for neighbours shine
-ANNULUS_LIGHT = (0.3, 2.0)
+# Parts of a streak are about as bright as each other: pixels count from this share of the middle
+# on, and fewer than so many of them are no arm of a streak
+LEAST_SHARE, LEAST_SIGMA, FEWEST_LIT = 0.25, 0.3, 25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class StarSettings:
     largest_radius_px : float
         No star is larger.
     longest_share : float
-        Key-points around which more of the light than this lies along one direction are parts of
+        Key-points around which the lit pixels lie along one direction more than this are parts of
         streaks: the length of the mean vector of doubled angles.
     most : int
         No more key-points, the strongest, are looked at.
@@ -150,13 +151,13 @@ def _radii(stamps: FloatImage, settings: StarSettings) -> FloatArray:
 
 
 def _lies_around(stamps: FloatImage) -> FloatArray:
-    """How much the light around a middle lies along one line through it, 0 to 1."""
+    """How much lit pixels around a middle lie along one line through it, 0 to 1."""
     half = stamps.shape[-1] // 2
     offsets = np.arange(-half, half + 1)
     distance = np.hypot(offsets[:, None], offsets[None, :])
     annulus = (distance >= ANNULUS_PX[0]) & (distance <= ANNULUS_PX[1])
     angle = 2.0 * np.arctan2(offsets[:, None], offsets[None, :])[annulus]
-    least, most = ANNULUS_LIGHT
-    light = np.clip(stamps[:, annulus], least, most) - np.float32(least)
-    total = np.maximum(light.sum(axis=1), 1e-6)
-    return np.asarray(np.hypot(light @ np.cos(angle), light @ np.sin(angle)) / total, float)
+    middle = stamps[:, half - 1 : half + 2, half - 1 : half + 2].max(axis=(1, 2))
+    lit = stamps[:, annulus] > np.maximum(LEAST_SHARE * middle, LEAST_SIGMA)[:, None]
+    total = np.maximum(lit.sum(axis=1), FEWEST_LIT)
+    return np.asarray(np.hypot(lit @ np.cos(angle), lit @ np.sin(angle)) / total, float)
