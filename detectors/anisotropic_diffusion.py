@@ -114,8 +114,8 @@ def best_iterations(
 
     References
     ----------
-    Oliveira, N. L., Lei, J., Tibshirani, R. J. (2024). Unbiased risk estimation in the normal
-    means problem via coupled bootstrap techniques. EJS 18, 5405-5448 (the two views).
+    Oliveira, N. L., Lei, J., Tibshirani, R. J. (2021). Unbiased risk estimation in the normal
+    means problem via coupled bootstrap techniques. arXiv:2111.09447 (the two views).
     """
     part = brightest_window(image, WINDOW_PX)
     added = np.random.default_rng(seed).standard_normal(part.shape, np.float32) * np.float32(noise)

@@ -51,6 +51,20 @@ def with_ends(frame: GreyFrame, usable: BoolImage, segment: FloatArray) -> Float
     return np.concatenate([segment[:2] + low * step, segment[:2] + high * step])
 
 
+def cut_at_border(frame: GreyFrame, usable: BoolImage, segment: FloatArray) -> FloatArray:
+    """The part of the segment between the centres of the outermost pixels; its line stays."""
+    h, w = usable.shape
+    step = segment[2:] - segment[:2]
+    low, high = 0.0, 1.0
+    for start, move, last in ((segment[0], step[0], w - 1.0), (segment[1], step[1], h - 1.0)):
+        if move != 0.0:
+            first, second = sorted((-start / move, (last - start) / move))
+            low, high = max(low, first), min(high, second)
+    if low >= high:
+        return np.zeros(4)
+    return np.concatenate([segment[:2] + low * step, segment[:2] + high * step])
+
+
 def described(frame: GreyFrame, usable: BoolImage, segments: FloatArray) -> StreakDetections:
     """Measure segments, shape (N, 4); the surest come first.
 

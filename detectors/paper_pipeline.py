@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from detectors.anisotropic_diffusion import best_iterations, diffused
 from detectors.grey_frame import RANGE_SIGMA, GreyFrame
 from detectors.line_response import above_local_sky, pixel_features
-from detectors.paper_measures import centred, described, with_ends
+from detectors.paper_measures import centred, cut_at_border, described, with_ends
 from detectors.paper_segments import SegmentSettings, component_segments, joined
 from detectors.pixel_clusters import Clustering
 from detectors.star_removal import StarDiscs, StarSettings, find_stars
@@ -163,8 +163,7 @@ def judged(frame: GreyFrame, steps: PaperSteps, settings: PaperSettings) -> Stre
     segments = steps.segments[_lengths(steps.segments) >= 0.7 * settings.shortest_px]
     for step in (centred, with_ends, centred):
         segments = _each(step, frame, steps.usable, segments)
-    h, w = frame.grey.shape
-    segments = np.clip(segments, 0.0, [w - 1.0, h - 1.0, w - 1.0, h - 1.0])
+    segments = _each(cut_at_border, frame, steps.usable, segments)
     segments = segments[_lengths(segments) >= settings.shortest_px]
     streaks = described(frame, steps.usable, segments)
     low, high = settings.width_px

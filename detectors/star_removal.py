@@ -22,7 +22,8 @@ SMALLEST_RADIUS_PX = 1.5
 ANNULUS_PX = (5.0, 12.0)
 # Parts of a streak are about as bright as each other: pixels count from this share of the middle
 # on, and fewer than so many of them are no arm of a streak
-LEAST_SHARE, LEAST_SIGMA, FEWEST_LIT = 0.25, 0.3, 25
+LEAST_SHARE, FEWEST_LIT = 0.25, 25
+DARK_NOISES, NOISE_SAMPLES = 2.0, 50_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,8 @@ class StarSettings:
     contrast : float
         Least contrast of a key-point.
     dark_sigma : float
-        A ring with a median grey level below so many sigma of the sky is dark: the star ends.
+        A ring with a median grey level below so many sigma of the sky is dark, or below twice the
+        noise that diffusion left: the star ends.
     largest_radius_px : float
         No star is larger.
     longest_share : float
@@ -108,8 +110,9 @@ def find_stars(grey: FloatImage, settings: StarSettings = StarSettings()) -> Sta
     half = int(settings.largest_radius_px) + 1
     row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
     stamps = cut_stamps(grey, row, col, half)
-    star = _lies_around(stamps) < settings.longest_share
-    radius = _radii(stamps[star], settings)
+    dark = max(settings.dark_sigma, DARK_NOISES * _noise(grey))
+    star = _lies_around(stamps, dark) < settings.longest_share
+    radius = _radii(stamps[star], settings, dark)
     lit = radius > 0.0
     return StarDiscs(x=x[star][lit], y=y[star][lit], radius_px=radius[lit])
 
@@ -130,7 +133,13 @@ def key_points(grey: FloatImage, settings: StarSettings) -> tuple[FloatArray, Fl
     return np.clip(found[:, 1], 0.0, w - 1.0), np.clip(found[:, 2], 0.0, h - 1.0)
 
 
-def _radii(stamps: FloatImage, settings: StarSettings) -> FloatArray:
+def _noise(grey: FloatImage) -> float:
+    """What is left of the noise: half of what the middle two thirds of the pixels span."""
+    low, high = np.quantile(grey.ravel()[:: max(1, grey.size // NOISE_SAMPLES)], (0.16, 0.84))
+    return 0.5 * float(high - low)
+
+
+def _radii(stamps: FloatImage, settings: StarSettings, dark_level: float) -> FloatArray:
     """The radius grows until the ring outside is dark; 0 where the middle is dark already.
 
     A ring's level is its median: a streak that crosses the ring does not light it.
@@ -141,7 +150,7 @@ def _radii(stamps: FloatImage, settings: StarSettings) -> FloatArray:
     reach = np.full(len(stamps), float(half))
     open_ = np.arange(len(stamps))
     for radius in range(half + 1):
-        dark = np.median(stamps[open_][:, ring == radius], axis=1) < settings.dark_sigma
+        dark = np.median(stamps[open_][:, ring == radius], axis=1) < dark_level
         reach[open_[dark]] = radius
         open_ = open_[~dark]
         if open_.size == 0:
@@ -150,7 +159,7 @@ def _radii(stamps: FloatImage, settings: StarSettings) -> FloatArray:
     return np.where(reach == 0.0, 0.0, grown)
 
 
-def _lies_around(stamps: FloatImage) -> FloatArray:
+def _lies_around(stamps: FloatImage, dark_level: float) -> FloatArray:
     """How much lit pixels around a middle lie along one line through it, 0 to 1."""
     half = stamps.shape[-1] // 2
     offsets = np.arange(-half, half + 1)
@@ -158,6 +167,6 @@ def _lies_around(stamps: FloatImage) -> FloatArray:
     annulus = (distance >= ANNULUS_PX[0]) & (distance <= ANNULUS_PX[1])
     angle = 2.0 * np.arctan2(offsets[:, None], offsets[None, :])[annulus]
     middle = stamps[:, half - 1 : half + 2, half - 1 : half + 2].max(axis=(1, 2))
-    lit = stamps[:, annulus] > np.maximum(LEAST_SHARE * middle, LEAST_SIGMA)[:, None]
+    lit = stamps[:, annulus] > np.maximum(LEAST_SHARE * middle, dark_level)[:, None]
     total = np.maximum(lit.sum(axis=1), FEWEST_LIT)
     return np.asarray(np.hypot(lit @ np.cos(angle), lit @ np.sin(angle)) / total, float)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from paper_scene import SHAPE, SIGMA_PX, noisy, scattered_stars, star_light, streak_light
 
+from detectors.grey_frame import GreyFrame
+from detectors.paper_measures import cut_at_border
 from detectors.registry import streak_detectors
 from detectors.streak_types import StreakDetections, StreakDetector, StreakFlag
 
@@ -81,6 +83,7 @@ def test_flags_tell_the_border_and_clipped_pixels():
     found = USUAL.detect(np.minimum(noisy(light), 108.0))
     assert len(found) == 1
     assert found.x1[0] == pytest.approx(0.0, abs=2.0)
+    assert found.y1[0] == pytest.approx(40.0 + 30.0 * 110.0 / 230.0, abs=1.5)
     assert found.flags[0] & StreakFlag.FIRST_END_OUTSIDE
     assert not found.flags[0] & StreakFlag.SECOND_END_OUTSIDE
     assert found.flags[0] & StreakFlag.SATURATED
@@ -159,3 +162,13 @@ def test_nothing_found_has_the_type_of_something():
     nothing = USUAL.detect(np.zeros((1, 1), np.float32))
     assert isinstance(nothing, StreakDetections)
     assert nothing.profiles == ()
+
+
+def test_the_border_cuts_a_segment_along_its_line():
+    frame = GreyFrame.of(plain_frame(), None, None)
+    usable = np.ones(SHAPE, bool)
+    cut = cut_at_border(frame, usable, np.array([-20.0, 90.0, 100.0, 150.0]))
+    assert np.allclose(cut, [0.0, 100.0, 100.0, 150.0])
+    assert np.allclose(cut_at_border(frame, usable, cut), cut)
+    outside = cut_at_border(frame, usable, np.array([-20.0, 90.0, -5.0, 150.0]))
+    assert np.hypot(*(outside[2:] - outside[:2])) == 0.0
