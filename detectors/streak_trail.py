@@ -18,6 +18,7 @@ LONGEST_PX = 80.0
 # Long axis over short axis of a spot, second moments: of points a quarter have more than 1.27
 LEAST_ELONGATION, LEAST_SHARE, LEAST_AGREEMENT = 1.35, 0.5, 0.7
 PARALLEL_DEG = 15.0
+LEAST_SPREAD_PX = 15.0  # about a common line: dashes of one streak lie on one
 # Spots end where they sink into the noise: their variance is less than that of all their light
 # (simulated trails of Moffat profiles)
 TRUNCATED = 1.45
@@ -70,7 +71,7 @@ def common_star_trail(blurred: FloatImage, unit: float, blur_px: float) -> StarT
     spots = _spots(blurred, unit)
     if spots is None:
         return None
-    long, short, angle = spots
+    x, y, long, short, angle = spots
     trails = long > LEAST_ELONGATION * short
     if np.count_nonzero(trails) < max(FEWEST_TRAILS, LEAST_SHARE * trails.size):
         return None
@@ -83,6 +84,9 @@ def common_star_trail(blurred: FloatImage, unit: float, blur_px: float) -> StarT
     if not trails.any():
         return None
     common += float(np.median(off[trails]))
+    beside = y[trails] * np.cos(common) - x[trails] * np.sin(common)
+    if np.median(np.abs(beside - np.median(beside))) < LEAST_SPREAD_PX:
+        return None
     length = float(np.median(np.sqrt(12.0 * (long**2 - short**2))[trails]))
     if length > LONGEST_PX:
         return None
@@ -92,7 +96,7 @@ def common_star_trail(blurred: FloatImage, unit: float, blur_px: float) -> StarT
 
 
 def _spots(blurred: FloatImage, unit: float) -> tuple[FloatArray, ...] | None:
-    """Long and short sigma and angle of the bright spots; None where there are few."""
+    """Centre, long and short sigma and angle of the bright spots; None where there are few."""
     lit = (blurred > SPOT_SNR * unit).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(lit)
     rows, cols = np.nonzero(lit)
@@ -112,10 +116,10 @@ def _spots(blurred: FloatImage, unit: float) -> tuple[FloatArray, ...] | None:
     weight = np.minimum(strength, 2.0 * SPOT_SNR)
 
     places = (cols.astype(float), rows.astype(float))
-    long, _, angle = _moments(label, weight, places, good)
+    x, y, long, _, angle = _moments(label, weight, places, good)
     # By their own light for the width: equal say would count the wings as much as the core
-    _, short, _ = _moments(label, strength, places, good)
-    return long, short, angle
+    short = _moments(label, strength, places, good)[3]
+    return x, y, long, short, angle
 
 
 def _moments(
@@ -123,8 +127,8 @@ def _moments(
     weight: FloatImage,
     places: tuple[FloatArray, FloatArray],
     good: NDArray[np.bool_],
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Long and short sigma and angle of labelled spots."""
+) -> tuple[FloatArray, ...]:
+    """Centre, long and short sigma and angle of labelled spots."""
     across, down = places
 
     def total(values: FloatArray) -> FloatArray:
@@ -138,4 +142,4 @@ def _moments(
     middle, apart = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
     angle = 0.5 * np.arctan2(2.0 * xy, xx - yy)
     short = np.sqrt(np.maximum(middle - apart, 0.05))
-    return np.sqrt(middle + apart), short, angle
+    return x, y, np.sqrt(middle + apart), short, angle

