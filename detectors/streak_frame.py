@@ -124,9 +124,9 @@ def pixel_noise(above: FloatImage, hidden: BoolImage) -> FloatImage:
     """
     kernel = np.outer([1.0, -2.0, 1.0], [1.0, -2.0, 1.0]).astype(np.float32) / 6.0
     rough = cv2.filter2D(above, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT_101)
-    rough = np.where(hidden, np.float32(np.nan), np.abs(rough))
+    rough = np.where(hidden, np.float32(np.nan), np.abs(rough)).astype(np.float32)
     mesh = Mesh.with_scale(above.shape, NOISE_BOX_PX)
-    samples = mesh.samples(rough, NOISE_SAMPLES)
+    samples = mesh.samples(np.asarray(rough, np.float32), NOISE_SAMPLES)
     with np.errstate(all="ignore"):
         ordered = np.sort(samples, axis=-1)
     count = np.isfinite(ordered).sum(axis=-1)

@@ -106,9 +106,9 @@ def path_band(shape: tuple[int, ...], path: Path, reach: float, beyond: float) -
     """Pixels nearer to a path than that."""
     u = np.linspace(-beyond, path.length_px + beyond, max(2, int(path.length_px / 8.0) + 2))
     x, y = path.at(u, 0.0)
-    points = np.rint(np.stack([x, y], axis=1) * 16.0).astype(np.int32)[None]
+    points = [np.rint(np.stack([x, y], axis=1) * 16.0).astype(np.int32)]
     paint = np.zeros(shape, np.uint8)
-    cv2.polylines(paint, points, False, 1, 2 * round(reach) + 1, cv2.LINE_8, 4)
+    cv2.polylines(paint, points, False, (1.0,), 2 * round(reach) + 1, cv2.LINE_8, 4)
     return paint > 0
 
 

@@ -102,10 +102,10 @@ def _spots(blurred: FloatImage, unit: float) -> tuple[FloatArray, ...] | None:
     rows, cols = np.nonzero(lit)
     if count <= FEWEST_TRAILS or rows.size == 0:
         return None
-    label = labels[rows, cols]
+    label = np.asarray(labels[rows, cols], np.intp)
     strength = blurred[rows, cols] / unit
     brightest = np.zeros(count, np.float32)
-    np.maximum.at(brightest, label.astype(np.intp), strength)
+    np.maximum.at(brightest, label, strength)
     sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
     good = (brightest > BRIGHT_SNR) & (stats[:, cv2.CC_STAT_AREA] >= FEWEST_PIXELS)
     good &= sides < 1.5 * LONGEST_PX
@@ -123,7 +123,7 @@ def _spots(blurred: FloatImage, unit: float) -> tuple[FloatArray, ...] | None:
 
 
 def _moments(
-    label: NDArray[np.int32],
+    label: NDArray[np.intp],
     weight: FloatImage,
     places: tuple[FloatArray, FloatArray],
     good: NDArray[np.bool_],
