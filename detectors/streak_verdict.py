@@ -24,7 +24,7 @@ SHORTEST_PX, SHORTEST_SIGMAS, SHORTEST_SIGMAS_CLEAR, CLEAR_SNR = 17.0, 15.0, 10.
 # Width over that of a star: cosmic rays are narrower, clouds are wider. What is near (meteors,
 # aircraft) is out of focus, and two lamps side by side are wider still
 NARROWEST, WIDEST, WIDEST_MORE_PX, LEAST_STAR_PX = 0.7, 2.2, 0.5, 0.85
-WIDEST_IN_CLOUDS, CLOUD_TEXTURE, CLOUD_SNR = 1.8, 1.1, 8.0
+WIDEST_IN_CLOUDS, CLOUD_TEXTURE, CLOUD_SNR, WISP_SIGMAS = 1.8, 1.1, 8.0, 30.0
 WIDE_SNR, WIDE_SIGMAS, WIDE_REST = 12.0, 24.0, 0.5
 SHARP_SHARE, SHARP_PX = 0.35, 1.5
 BORDER_PX = 2.0
@@ -71,6 +71,9 @@ def is_streak(line: Line, sky: Sky, hunt: Hunt) -> bool:
         return False
     cloudy = _texture(line, hunt) > CLOUD_TEXTURE
     if cloudy and line.snr < CLOUD_SNR:
+        return False
+    # Short streaks of some width are seen without binning; wisps of cloud are not
+    if hunt.bin_px > 1 and length < WISP_SIGMAS * full.sigma_px:
         return False
     widest = WIDEST_IN_CLOUDS if cloudy else WIDEST
     if full.sigma_px > widest * max(sky.star_sigma_px, LEAST_STAR_PX) + WIDEST_MORE_PX:
