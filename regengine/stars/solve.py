@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from detectors.star_types import StarDetections, StarFlag
 from matchers.sky_camera import SkyCamera
+from matchers.star_odds import Brightness
 from matchers.star_search import LOOKS, Look, Proposal, StarIndices, ladder, propose
-from matchers.star_verify import Brightness, Verified, VerifyParameters, verify
+from matchers.star_verify import Verified, VerifyParameters, verify
 from regengine.stars.catalogue import StarCatalogue
 from regengine.stars.solution import NotSolved, StarSolution
 
