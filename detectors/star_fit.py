@@ -23,9 +23,10 @@ MISMATCH_IN_FIT = 0.03
 MISMATCH_IN_TEST = 0.3
 FEWEST_PIXELS = 9
 AROUND_PIXELS = 23.5
-# A hot pixel on a star: so many sigma above the fit, and so many times its neighbours. Next to the
-# middle of the sharpest of stars the light is 0.42 of that there
+# A hot pixel on a star: so many sigma above the fit, and so many times its neighbours; never its
+# core, which in pictures of sharp points is a pixel, too
 LONE_SIGMA, LONE_TIMES = 6.0, 2.5
+CORE_PX = 1.5
 LONE_MISMATCH = 0.15
 
 
@@ -146,7 +147,8 @@ def fit_stars(
         if turn == 0:
             light = psf.draw(state.dx, state.dy, half) * _column(np.maximum(state.flux, 0.0))
             rest = (stamps - others - _column(state.level) - light) * shown
-            shown[lone_pixels(rest, variance_of(light, variance, gains, LONE_MISMATCH))] = 0.0
+            lone = lone_pixels(rest, variance_of(light, variance, gains, LONE_MISMATCH))
+            shown[lone & away_from_core(psf, state.dx, state.dy, half)] = 0.0
     alone = stamps - others
     return _measured(state, alone, whole, shown, variance, gains, half, row, col)
 
@@ -266,6 +268,13 @@ def lone_pixels(rest: FloatImage, variance: FloatImage) -> NDArray[np.bool_]:
     sides = (padded[:, 1:-1, :-2], padded[:, 1:-1, 2:], padded[:, :-2, 1:-1], padded[:, 2:, 1:-1])
     far[some] &= rest[some] > np.float32(LONE_TIMES) * np.maximum.reduce(sides)
     return far
+
+
+def away_from_core(psf: PointSpread, x: FloatArray, y: FloatArray, half: int) -> NDArray[np.bool_]:
+    """Pixels of stamps that no sharp star's middle can be; all of them where stars are trails."""
+    offsets = np.arange(-half, half + 1)
+    squared = np.square(offsets - y[:, None])[:, :, None] + np.square(offsets - x[:, None])[:, None]
+    return np.asarray((squared > CORE_PX**2) | (psf.trail_length_px > 0.0))
 
 
 def _leash(psf: PointSpread) -> tuple[float, float]:

@@ -10,7 +10,14 @@ from scipy.spatial import cKDTree
 
 from detectors.point_spread import PointSpread
 from detectors.stamps import cut_stamps, inside_image
-from detectors.star_fit import LONE_MISMATCH, FittedStars, draw_stars, lone_pixels, variance_of
+from detectors.star_fit import (
+    LONE_MISMATCH,
+    FittedStars,
+    away_from_core,
+    draw_stars,
+    lone_pixels,
+    variance_of,
+)
 from detectors.types import FloatArray
 
 FloatImage = NDArray[np.float32]
@@ -85,7 +92,8 @@ class StarStamps:
         shown &= inside_image(image.shape, row, col, half)
         rest = (light - drawn) * shown
         variance = np.square(noise)
-        shown &= ~lone_pixels(rest, variance_of(drawn, variance, gain, LONE_MISMATCH))
+        lone = lone_pixels(rest, variance_of(drawn, variance, gain, LONE_MISMATCH))
+        shown &= ~(lone & away_from_core(psf, dx, dy, half))
         return cls(
             light=light,
             shown=shown.astype(np.float32),
