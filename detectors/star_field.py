@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from detectors.background import diffuse_level
-from detectors.blob_peaks import prominence
 from detectors.point_spread import FWHM_PER_SIGMA, PointSpread
 from detectors.star_fit import FittedStars, draw_stars, fit_stars
 from detectors.star_frame import StarFrame
@@ -28,6 +27,7 @@ from detectors.star_peaks import (
 from detectors.star_stamps import StarStamps
 from detectors.star_trails import common_trail
 from detectors.star_types import StarDetections
+from detectors.star_verdicts import first_of_each, not_on_ridges, sharp_ones
 from detectors.star_width import measure_width
 from detectors.types import FloatArray
 
@@ -37,17 +37,10 @@ IndexArray = NDArray[np.intp]
 
 LEVEL_SAMPLES_ACROSS = 16  # 256 of a box: its level is good to 0.08 sigma, and fits have their own
 WIDTH_SNR = 12.0  # stars that tell the width
-ALONG_TRAIL, ACROSS_TRAIL_SIGMAS = 0.35, 1.5
 TWICE_SIGMAS = 1.2  # two fits nearer than this are one star
 PAIR_SNR = 12.0  # fainter ones do not show that they are two
 NEAR_STAMPS = 2.0  # stars within so many half stamps of what was found later are fitted again
 WORST_MISFIT = 4.0
-PROMINENCE = 0.4
-# Log-likelihood by which a single pixel, or a pair, must explain the light better than a star
-SHARPER = 4.5
-SHARPNESS = 1.1
-LIGHT_AROUND = 0.04  # 20 % of the pixel's light, over the root of 23 pixels
-THIN, THIN_SNR = 0.6, 10.0
 # Of white sky, light counts photons: its noise is sqrt(light); where the level is so dark that
 # black may be clipped, at least this many sigma of it
 DARKEST_LEVEL_SIGMAS = 5.0
@@ -133,10 +126,10 @@ class StarField:
         self, seen: Filtered, psf: PointSpread, min_snr: float, max_stars: int
     ) -> FittedStars:
         """Stars fitted; those that are two made two; those that appear when all are taken away."""
-        row, col = _not_on_ridges(seen, psf, *peaks(seen, min_snr, self.frame.usable))
+        row, col = not_on_ridges(seen, psf, *peaks(seen, min_snr, self.frame.usable))
         x, y = self._with_clipped(col[:max_stars].astype(float), row[:max_stars].astype(float))
         stars = self._fitted(seen, psf, x, y)
-        sharp = _sharp(stars, psf)
+        sharp = sharp_ones(stars, psf)
         keep = (~sharp & stars.settled) | self._clipped_at(stars)
         hot, dropped, stars = stars.select(sharp), stars.select(~keep), stars.select(keep)
         stars = self._paired(seen, psf, stars)
@@ -144,7 +137,7 @@ class StarField:
         left = replace(seen, response=answer)
         allowed = self._away_from_clipped(psf)
         allowed[self._around(hot)] = False
-        row, col = _not_on_ridges(left, psf, *peaks(left, min_snr, allowed, seen.response))
+        row, col = not_on_ridges(left, psf, *peaks(left, min_snr, allowed, seen.response))
         room = max(0, max_stars - len(stars))
         if row.size == 0 or room == 0:
             return stars
@@ -253,11 +246,11 @@ class StarField:
         h, w = self.above.shape
         inside = (found.x >= 0) & (found.x <= w - 1) & (found.y >= 0) & (found.y <= h - 1)
         found = found.select(inside & (found.flux > 0.0) & (found.star_snr >= min_snr))
-        shaped = found.settled & ~_sharp(found, psf) & (found.misfit < WORST_MISFIT)
+        shaped = found.settled & ~sharp_ones(found, psf) & (found.misfit < WORST_MISFIT)
         found = found.select(shaped | self._clipped_at(found))
         found = found.select(np.argsort(-found.flux, kind="stable"))
         places = np.column_stack([found.x, found.y])
-        found = found.select(_first_of_each(places, TWICE_SIGMAS * psf.sigma_px))
+        found = found.select(first_of_each(places, TWICE_SIGMAS * psf.sigma_px))
         values = np.linalg.eigvalsh(found.moments)
         short, long = np.sqrt(values[:, 0]), np.sqrt(values[:, 1])
         trailed = psf.trail_length_px > 0.0
@@ -278,57 +271,3 @@ class StarField:
             ),
             trail_px=psf.trail_px if trailed else None,
         )
-
-
-def _not_on_ridges(
-    seen: Filtered, psf: PointSpread, row: IndexArray, col: IndexArray
-) -> tuple[IndexArray, IndexArray]:
-    """Peaks that stand out on all sides: not the limb, nor edges of hardware."""
-    if row.size == 0:
-        return row, col
-    if psf.trail_length_px > 0.0:
-        return _one_a_trail(psf, row, col)
-    height = seen.response[row, col]
-    rise = prominence(seen.response, row, col, 2.0**0.5 * psf.sigma_px)
-    keep = rise >= PROMINENCE * height
-    return row[keep], col[keep]
-
-
-def _one_a_trail(
-    psf: PointSpread, row: IndexArray, col: IndexArray
-) -> tuple[IndexArray, IndexArray]:
-    """Peaks without a stronger one along the same trail; the strongest come first."""
-    along = np.array(psf.trail_px) / psf.trail_length_px
-    reach = psf.sigma_px + ALONG_TRAIL * psf.trail_length_px
-    places = np.column_stack(
-        [
-            (col * along[0] + row * along[1]) / reach,
-            (row * along[0] - col * along[1]) / (ACROSS_TRAIL_SIGMAS * psf.sigma_px),
-        ]
-    )
-    keep = _first_of_each(places, 1.0)
-    return row[keep], col[keep]
-
-
-def _sharp(found: FittedStars, psf: PointSpread) -> BoolImage:
-    """Single pixels, pairs and thin tracks: hot pixels and cosmic rays.
-
-    A pixel or a pair explains the light better than a star does, and little is left around it; or
-    the light is thinner than the frame's stars are.
-    """
-    better = found.narrow_snr**2 - found.star_snr**2 > 2.0 * SHARPER
-    better &= found.narrow_snr > SHARPNESS * found.star_snr
-    alone = found.around_snr < 2.0 + LIGHT_AROUND * found.narrow_snr
-    short = np.sqrt(np.linalg.eigvalsh(found.moments)[:, 0])
-    thin = (short < THIN * psf.sigma_px) & (found.star_snr > THIN_SNR)
-    thin &= psf.trail_length_px == 0.0  # thinness of trails is lost where they cross neighbours
-    return np.asarray((better & alone) | thin)
-
-
-def _first_of_each(places: FloatArray, nearer: float) -> BoolImage:
-    """Places, shape (N, 2), without an earlier one nearer than that."""
-    keep = np.ones(len(places), bool)
-    if len(places) > 1:
-        for one, other in cKDTree(places).query_pairs(nearer):
-            keep[max(one, other)] = False
-    return keep
