@@ -26,7 +26,7 @@ AROUND_PIXELS = 23.5
 # A hot pixel on a star: so many sigma above the fit, and so many times its neighbours; never its
 # core, which in pictures of sharp points is a pixel, too
 LONE_SIGMA, LONE_TIMES = 6.0, 2.5
-CORE_PX = 1.5
+CORE_PX = 1.25
 LONE_MISMATCH = 0.15
 
 
