@@ -12,7 +12,7 @@ from scipy.stats import norm
 from benchmarks.registration_report import number, table
 from benchmarks.simulate.streak_draw import LENGTH_EDGES_PX, SNR_EDGES
 from benchmarks.streak_run import score_of
-from benchmarks.trials.table import Row, number_of
+from benchmarks.trials.table import LIST_MARK, Row, number_of
 from regengine.evaluate.streak_scores import StreakScore, total_streak_score
 
 BoolArray = NDArray[np.bool_]
@@ -139,6 +139,27 @@ def condition_table(rows: Mapping[str, Sequence[Row]]) -> list[str]:
             cells.append(f"{number(float(np.mean(some)) if some else None)} of {len(some)}")
         lines.append(cells)
     return table(header, lines, right=3)
+
+
+def ends_table(rows: Mapping[str, Sequence[Row]]) -> list[str]:
+    """Errors of the ends of each kind at `END_SNR` and more, median and 90 %: meteors fade."""
+    kinds = ("satellite", "aircraft", "meteor")
+    lines = []
+    for name, of in rows.items():
+        errors: dict[str, list[float]] = {kind: [] for kind in kinds}
+        for row in of:
+            score = score_of(row)
+            told = (row.get("kind") or "").split(LIST_MARK)
+            for kind, ends, snr in zip(told, score.end_error_px, score.peak_snr, strict=False):
+                if snr >= END_SNR and np.isfinite(ends).all():
+                    errors[kind] += ends.tolist()
+        cells = [name]
+        for kind in kinds:
+            some = errors[kind]
+            pair = [number(float(np.quantile(some, q)), 1) for q in (0.5, 0.9)] if some else []
+            cells.append(f"{' / '.join(pair) or number(None)} of {len(some) // 2}")
+        lines.append(cells)
+    return table(("method", *kinds), lines, right=3)
 
 
 def problem_lines(rows: Sequence[Row]) -> list[str]:

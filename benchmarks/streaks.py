@@ -23,6 +23,7 @@ from benchmarks.streak_run import SIZES, Task, run_tasks
 from benchmarks.streak_tables import (
     by_method,
     condition_table,
+    ends_table,
     look_elsewhere_sigma,
     main_table,
     matched_table,
@@ -67,7 +68,9 @@ def simulated_lines(rows: list[Row]) -> list[str]:
         lines += [f"## Frames of {settings.width_px} x {settings.height_px} pixels", ""]
         lines += [*main_table(methods), "", "Recall by integrated SNR, all streaks:", ""]
         lines += [*matched_table(methods, pixels), ""]
-        lines += ["False ones a frame, by the sky:", "", *condition_table(methods)]
+        lines += ["False ones a frame, by the sky:", "", *condition_table(methods), ""]
+        lines += ["Ends of the streaks found at SNR 1 and more, median / 90 %, px:", ""]
+        lines += ends_table(methods)
         lines += [*problem_lines([row for of in methods.values() for row in of]), ""]
     return lines
 

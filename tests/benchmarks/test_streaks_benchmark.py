@@ -16,6 +16,7 @@ from benchmarks.streak_peers import star_mask, streak_peers
 from benchmarks.streak_real import real_frames, real_lines
 from benchmarks.streak_run import Task, score_of
 from benchmarks.streak_tables import (
+    ends_table,
     ideal_recall,
     look_elsewhere_sigma,
     main_table,
@@ -71,6 +72,12 @@ def test_the_table_tells_methods_apart():
     assert cells == {"good": "1.00", "bad": "0.00"}
     assert "4.00" in lines[3]
     assert "1.00 of 2" in "\n".join(matched_table(rows, 1024.0**2))
+
+
+def test_ends_are_told_by_kind():
+    row = row_of("m", [1, 1], [3.0, 3.0]) | {"kind": "satellite;meteor", "end1_px": "1;20"}
+    row["end2_px"] = "1;30"
+    assert "| m | 1.0 / 1.0 of 1 | – of 0 | 25.0 / 29.0 of 1 |" in ends_table({"m": [row]})
 
 
 def test_each_cell_counts_alike():
