@@ -151,7 +151,7 @@ def ends_table(rows: Mapping[str, Sequence[Row]]) -> list[str]:
             score = score_of(row)
             told = (row.get("kind") or "").split(LIST_MARK)
             for kind, ends, snr in zip(told, score.end_error_px, score.peak_snr, strict=False):
-                if snr >= END_SNR and np.isfinite(ends).all():
+                if kind in errors and snr >= END_SNR and np.isfinite(ends).all():
                     errors[kind] += ends.tolist()
         cells = [name]
         for kind in kinds:
