@@ -15,7 +15,7 @@ FloatImage = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
 
 PASSES = 5
-SETTLED_PX = 0.5
+SETTLED_PX, SETTLED_WIDTH = 0.5, 0.1
 NARROWEST_PX, WIDEST_PX = 0.45, 4.0  # sigma across; wider ones are found in binned frames
 WIDTH_PRIOR = 0.35  # of ln sigma about that of the filter
 BOW_PRIOR = 0.01  # of the length
@@ -113,7 +113,7 @@ def fitted_line(
     sigma, prior = sigma_px, sigma_px
     errors = (0.0, 0.0, 0.0)
     for _ in range(PASSES):
-        before = path
+        before, width = path, sigma
         beyond = BEYOND_PX + BEYOND_SHARE * path.length_px
         strip = strip_along(light, known, path, beyond_px=beyond, half_px=3.5 * sigma + 3.0)
         signal, weight = across(strip, 0.0, sigma)
@@ -129,7 +129,7 @@ def fitted_line(
         path = path.moved(*moved)
         gap = max(abs(path.x1 - before.x1), abs(path.y1 - before.y1))
         gap = max(gap, abs(path.x2 - before.x2), abs(path.y2 - before.y2))
-        if gap < SETTLED_PX:
+        if gap < SETTLED_PX and abs(np.log(sigma / width)) < SETTLED_WIDTH:
             break
     return measured(light, known, path, sigma, errors)
 
