@@ -211,8 +211,7 @@ def match_streaks(truth: FloatArray, found: FloatArray) -> StreakMatches:
     paired = fits[rows, columns]
     rows, columns = rows[paired], columns[paired]
     alone = np.setdiff1d(np.arange(len(found)), columns)
-    pieces = np.asarray((rms <= LINE_RMS_PX) & (beside >= PIECE))
-    along = pieces.any(axis=0)[alone]
+    along = np.asarray(((rms <= LINE_RMS_PX) & (beside >= PIECE)).any(axis=0))[alone]
     errors = [end_errors(truth[i], found[j]) for i, j in zip(rows, columns, strict=True)]
     return StreakMatches(
         truth=rows,
