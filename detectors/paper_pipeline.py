@@ -158,6 +158,16 @@ def paper_streaks(
     return judged(frame, paper_steps(frame, clustering, settings, seed), settings)
 
 
+def paper_pixels(
+    light: NDArray[np.generic], *, clustering: Clustering, settings: PaperSettings, seed: int
+) -> BoolImage:
+    """Pixels that the clusters take for streaks, shape (h, w): the paper's binary result."""
+    frame = GreyFrame.of(light, None, None)
+    if frame is None:
+        return np.zeros(light.shape, bool)
+    return paper_steps(frame, clustering, settings, seed).streak
+
+
 def judged(frame: GreyFrame, steps: PaperSteps, settings: PaperSettings) -> StreakDetections:
     """The segments measured, and those that may be streaks."""
     segments = steps.segments[_lengths(steps.segments) >= 0.7 * settings.shortest_px]

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.paper_pipeline import PaperSettings, paper_streaks
+from detectors.paper_pipeline import PaperSettings, paper_pixels, paper_streaks
 from detectors.pixel_clusters import gaussian_mixture, seeding_k_means
 from detectors.streak_types import StreakDetections
 
@@ -40,6 +40,15 @@ class PaperMixtureKMeans:
             light,
             mask,
             saturated,
+            clustering=seeding_k_means(gaussian_mixture),
+            settings=self.settings,
+            seed=self.seed,
+        )
+
+    def streak_pixels(self, light: NDArray[np.generic]) -> NDArray[np.bool_]:
+        """Pixels of the streaks' cluster, before lines are drawn through them."""
+        return paper_pixels(
+            light,
             clustering=seeding_k_means(gaussian_mixture),
             settings=self.settings,
             seed=self.seed,
