@@ -50,9 +50,9 @@ def paper_lines(methods: Sequence[StreakMethod]) -> list[str]:
         "",
         "Two 16-bit frames like those of Farzaneh et al. 2021, of which there is no public copy: "
         "1024 x 1024 pixels, exposures of 0.5 s (a) and 1 s (b), one streak of 300 x 3 px. "
-        "*Misclassified* is the paper's measure, wrong pixels over all pixels: of the pixels that a "
-        "method takes for streaks before lines are drawn through them, and of its lines drawn with "
-        "their widths.",
+        "*Misclassified* is the paper's measure, wrong pixels over all pixels: of the pixels that "
+        "a method takes for streaks before lines are drawn through them, and of its lines drawn "
+        "with their widths.",
         "",
         *table(header, sorted(lines, key=lambda cells: cells[1]), right=9),
         "",

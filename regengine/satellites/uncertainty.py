@@ -2,11 +2,11 @@
 
 At the epoch: some hundred metres in low orbits, more along the track than across it, as Flohrer et
 al. (2008) found for the whole catalogue; the numbers here are rounded up from that. Growth: drag,
-which counts as the square of time. For the Station at 415 km `regengine.orbit_uncertainty` measured medians of 2.2
-km after one day and 5.6 km after two, 1.1 and 2.1 km in sigma of its linear and square part; drag
-falls by a factor e every 60 km of height or so (densities at 400 to 700 km, mean Sun). Osweiler
-(2006) and Vallado & Cefola (2012) give errors of the same order after a day. Manoeuvres make a tail: of the Station's sets one in ten errs by nine times the
-median.
+which counts as the square of time. For the Station at 415 km `regengine.orbit_uncertainty`
+measured medians of 2.2 km after one day and 5.6 km after two, 1.1 and 2.1 km in sigma of its
+linear and square part; drag falls by a factor e every 60 km of height or so (densities at 400 to
+700 km, mean Sun). Osweiler (2006) and Vallado & Cefola (2012) give errors of the same order after
+a day. Manoeuvres make a tail: of the Station's sets one in ten errs by nine times the median.
 
 References
 ----------
