@@ -32,6 +32,10 @@ def main(
             "of its camera and lens. May be given several times."
         ),
     ] = None,
+    tle: Annotated[
+        Path | None,
+        typer.Option(help="Element sets of the ISS: from there the Moon is up to a degree aside."),
+    ] = None,
     method: Annotated[
         str | None, typer.Option(help="Detection method; without it the benchmark's best.")
     ] = None,
@@ -77,6 +81,7 @@ def main(
     from regengine.lens_profile_file import load_profiles
     from regengine.stars.photo import json_line, sky, text_line
     from regengine.stars.solve_job import SolveJob
+    from regengine.tle import load_tle_file
 
     configure_logging(quiet=quiet, as_json=log_json)
     found = find_photos(photos, exclude=[folder for folder in (overlay, wcs) if folder])
@@ -93,6 +98,7 @@ def main(
         wcs=wcs,
         overlay=overlay,
         lenses=load_profiles(lens or ()),
+        tles=None if tle is None else load_tle_file(tle),
     )
     sky()
     failed = 0

@@ -205,19 +205,6 @@ def bodies_in_frame(
     return tuple(sorted(found, key=lambda b: b.body.magnitude))
 
 
-def body_records(
-    camera: SkyCamera,
-    time_utc: datetime | None,
-    position_ecef_m: ArrayLike | None = None,
-    faintest_mag: float = FAINTEST_MAG,
-) -> list[dict[str, float | str]] | None:
-    """The records of `bodies_in_frame`; None where the time is not known."""
-    if time_utc is None:
-        return None
-    found = bodies_in_frame(camera, time_utc, position_ecef_m, faintest_mag)
-    return [one.record() for one in found]
-
-
 def _geocentric_km(body: Any) -> FloatArray:
     """Astrometric place of a body of ephem from the Earth's centre; its J2000 is ICRS to 0.02"."""
     ra, dec = float(body.a_ra), float(body.a_dec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -23,11 +24,14 @@ from regengine.detection_overlay import (
     picture_pixel,
     write_picture,
 )
+from regengine.stars.bodies import BodyInFrame
 from regengine.stars.catalogue import StarCatalogue
 from regengine.stars.named import named_star_vectors, star_names
 from regengine.stars.solution import StarSolution
 
 BOUNDARY: Colour = (110, 110, 190)
+WHITE: Colour = (255, 255, 255)
+SMALLEST_BODY_PX = 7.0  # of the drawn picture: planets are points
 LABEL: Colour = (170, 170, 255)
 CELL_PX = 8  # of the drawn picture: constellations are looked up once a cell
 SMALLEST_LABELLED = 0.01  # share of the picture that a constellation must fill to be named
@@ -41,12 +45,15 @@ def draw_solution(
     solution: StarSolution,
     catalogue: StarCatalogue,
     target: Path,
+    *,
+    bodies: Sequence[BodyInFrame] = (),
 ) -> None:
     """Draw a solved frame.
 
     Green: detections that are stars. Cyan: where bright stars should be and nothing was detected.
     Red: bright detections that are no star of the catalogue. Names of bright stars in yellow;
-    constellations by their names and the IAU's boundaries (Roman 1987, by PyEphem).
+    constellations by their names and the IAU's boundaries (Roman 1987, by PyEphem). White: the Moon
+    as large as it is and how much of it is lit, and the planets.
 
     Parameters
     ----------
@@ -59,6 +66,8 @@ def draw_solution(
         Of the solution.
     target : Path
         PNG file to write; it appears whole or not at all.
+    bodies : sequence of BodyInFrame, optional
+        Of the frame.
 
     Raises
     ------
@@ -86,6 +95,8 @@ def draw_solution(
     for i in np.flatnonzero(camera.sees(px, py)):
         column, row = picture_pixel(px[i], py[i], factor)
         _text(picture, star_names()[i], (column + 8, row - 6), YELLOW)
+    for body in bodies:
+        _body(picture, body, factor)
     caption = (
         f"RA {camera.ra_dec_deg[0]:.3f} Dec {camera.ra_dec_deg[1]:+.3f} "
         f"roll {camera.roll_deg:.1f} field {camera.fov_x_deg:.2f} deg  "
@@ -93,6 +104,17 @@ def draw_solution(
     )
     _text(picture, caption, (8, picture.shape[0] - 10), YELLOW)
     write_picture(picture, target)
+
+
+def _body(picture: Picture, shown: BodyInFrame, factor: float) -> None:
+    """A circle of the disc's size and the name; of the Moon, how much of it is lit."""
+    radius = max(shown.radius_px, SMALLEST_BODY_PX / factor)
+    circle(picture, shown.x, shown.y, radius, factor, WHITE)
+    text = shown.body.name
+    if text == "Moon":
+        text += f" {100.0 * shown.body.illumination:.0f} % lit"
+    column, row = picture_pixel(shown.x + radius, shown.y - radius, factor)
+    _text(picture, text, (column + 4, row), WHITE)
 
 
 def _seen(camera: SkyCamera, vectors: NDArray[np.float64]) -> list[tuple[float, float]]:

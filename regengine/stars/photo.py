@@ -10,12 +10,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from detectors.star_types import StarDetections, StarDetector
 from matchers.lens import Lens
 from matchers.star_search import StarIndices
 from regengine.frame import Frame, FrameOptions, read_frame
 from regengine.photo_stars import detect_photo_stars
-from regengine.stars.bodies import body_records
+from regengine.stars.bodies import BodyInFrame, bodies_in_frame
 from regengine.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.stars.solution import NotSolved, StarSolution
 from regengine.stars.solve import SolveOptions, solve_stars
@@ -36,12 +39,24 @@ class SolvedPhoto:
     outcome : StarSolution or NotSolved
     seconds : float
         Wall time of detection and search.
+    position_ecef_m : ndarray of float64, shape (3,), or None
+        Where the camera was, if it is known: the Moon's place depends on it.
     """
 
     frame: Frame
     stars: StarDetections
     outcome: StarSolution | NotSolved
     seconds: float
+    position_ecef_m: NDArray[np.float64] | None = None
+
+    @property
+    def bodies(self) -> tuple[BodyInFrame, ...] | None:
+        """The Moon and the planets in a solved frame; None if unsolved or without a time."""
+        outcome, time_utc = self.outcome, self.frame.time_utc
+        if not isinstance(outcome, StarSolution) or time_utc is None:
+            return None
+        faintest = float(outcome.magnitude_g.max())
+        return bodies_in_frame(outcome.camera, time_utc, self.position_ecef_m, faintest)
 
 
 @cache
@@ -140,6 +155,7 @@ def record_of(solved: SolvedPhoto, *, matches: bool = False) -> dict[str, Any]:
         }
     camera = outcome.camera
     ra, dec = camera.ra_dec_deg
+    bodies = solved.bodies
     record: dict[str, Any] = {
         **head,
         "solved": True,
@@ -159,9 +175,7 @@ def record_of(solved: SolvedPhoto, *, matches: bool = False) -> dict[str, Any]:
         "height_px": camera.height_px,
         "rms_px": round(outcome.rms_px, 4),
         "faintest_g": round(float(outcome.magnitude_g.max()), 2),
-        "bodies": body_records(
-            camera, solved.frame.time_utc, faintest_mag=float(outcome.magnitude_g.max())
-        ),
+        "bodies": None if bodies is None else [one.record() for one in bodies],
         "stars": len(solved.stars),
         "seconds": round(solved.seconds, 3),
     }

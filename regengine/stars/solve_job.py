@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from detectors.star_types import StarDetector
 from regengine.detection_overlay import picture_paths
-from regengine.frame import FrameOptions
+from regengine.errors import EphemerisError
+from regengine.frame import Frame, FrameOptions
 from regengine.image_header import read_image_header
 from regengine.lens_profile import LensProfile
+from regengine.orbit import camera_position
 from regengine.photo_stars import star_detector
 from regengine.stars.photo import SolvedPhoto, sky, solve_photo
 from regengine.stars.solution import StarSolution
 from regengine.stars.solve import SolveOptions
 from regengine.stars.wcs import write_wcs
+from regengine.tle import TleSet
 
 FOV_LOG_FOCAL_SIGMA = 0.1  # what people know of a field of view
 
@@ -34,6 +41,8 @@ class SolveJob:
         Field of view along x, where it was given.
     headers, pictures : dict of Path to Path
         Files to write for each photo.
+    tles : TleSet or None
+        Element sets of the Station, for where the camera was.
     """
 
     detector: StarDetector
@@ -42,6 +51,7 @@ class SolveJob:
     fov_deg: float | None = None
     headers: dict[Path, Path] = field(default_factory=dict)
     pictures: dict[Path, Path] = field(default_factory=dict)
+    tles: TleSet | None = None
 
     @classmethod
     def prepared(
@@ -56,6 +66,7 @@ class SolveJob:
         wcs: Path | None,
         overlay: Path | None,
         lenses: tuple[LensProfile, ...] = (),
+        tles: TleSet | None = None,
     ) -> SolveJob:
         """The job for these photos and options.
 
@@ -77,6 +88,7 @@ class SolveJob:
             fov_deg=fov_deg,
             headers=headers,
             pictures={} if overlay is None else picture_paths(photos, overlay, "solved"),
+            tles=tles,
         )
 
     def __call__(self, path: Path) -> SolvedPhoto:
@@ -95,12 +107,33 @@ class SolveJob:
         solved = solve_photo(
             path, detector=self.detector, frame_options=self.frame_options, options=options
         )
-        if isinstance(solved.outcome, StarSolution):
+        solution = solved.outcome
+        if isinstance(solution, StarSolution):
+            solved = replace(solved, position_ecef_m=self._position(solved.frame))
             if path in self.headers:
-                write_wcs(solved.outcome, self.headers[path])
+                write_wcs(solution, self.headers[path])
             if path in self.pictures:
                 from regengine.stars.overlay import draw_solution
 
                 catalogue, _ = sky()
-                draw_solution(path, solved.stars, solved.outcome, catalogue, self.pictures[path])
+                draw_solution(
+                    path,
+                    solved.stars,
+                    solution,
+                    catalogue,
+                    self.pictures[path],
+                    bodies=solved.bodies or (),
+                )
         return solved
+
+    def _position(self, frame: Frame) -> NDArray[np.float64] | None:
+        """Where the Station was; None without element sets, a time, or a set that is near to it."""
+        if self.tles is None or frame.time_utc is None:
+            return None
+        try:
+            return camera_position(self.tles, frame.time_utc).position_ecef_m
+        except EphemerisError as error:
+            logging.getLogger("regengine").warning(
+                "%s: the Moon's place is told as from the Earth's centre: %s", frame.path, error
+            )
+            return None

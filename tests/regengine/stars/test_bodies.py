@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from regengine.celestial_rotation import icrs_to_itrf
-from regengine.stars.bodies import Body, bodies_in_frame, body_records, sky_bodies
+from regengine.stars.bodies import Body, bodies_in_frame, sky_bodies
 
 ARC_SECOND = np.pi / 648000.0
 PLACE = np.array([4.2e6, 3.1e6, 4.3e6])  # 420 km above the ground
@@ -143,12 +143,3 @@ def test_bodies_outside_the_frame_and_too_faint_ones_are_left_out() -> None:
     assert "Neptune" not in {f.body.name for f in usual}
     pole = np.array([0.05, 0.0, np.sqrt(1.0 - 0.05**2)])
     assert bodies_in_frame(looking_at(pole), MOMENTS[0], PLACE, faintest_mag=9.0) == ()
-
-
-def test_records_need_a_time() -> None:
-    camera = looking_at(np.array(body("Moon", MOMENTS[0], None).direction_icrs))
-    assert body_records(camera, None) is None
-    records = body_records(camera, MOMENTS[0])
-    assert records is not None
-    assert records[0]["name"] == "Moon"
-    assert records[0]["sigma_deg"] == pytest.approx(1.1)  # seen from the Earth's centre
