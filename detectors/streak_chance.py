@@ -9,8 +9,9 @@ from scipy.special import log_ndtr
 
 FloatArray = NDArray[np.float64]
 
-# Independent segments a pixel: places, directions and lengths that a fit may choose from. Counted
-# in white noise: so many fits rise above a threshold as this many normal numbers a pixel would
+# Independent segments a pixel: places, directions and lengths that a fit may choose from. An
+# estimate: in white noise as many candidates rise above a threshold as 14 normal numbers a pixel
+# would, and the fit, free to move ends, bow and width, is given ten times that
 TRIALS_PER_PIXEL = 150.0
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from detectors.streak_line import Line, measured
+from detectors.streak_line import Line
+from detectors.streak_measure import measured
 from detectors.streak_search import Hunt
 from detectors.streak_strip import Path
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.streak_line import WIDEST_PX, Line, nudged
+from detectors.streak_fit import WIDEST_PX, nudged
+from detectors.streak_line import Line
 from detectors.streak_search import Hunt
 from detectors.streak_strip import Path
 from detectors.streak_trail import StarTrail

@@ -13,9 +13,10 @@ from detectors.streak_candidates import Segments
 from detectors.streak_chance import log10_false_alarm, snr_for
 from detectors.streak_clipped import clipped_streaks
 from detectors.streak_describe import described
+from detectors.streak_fit import fitted_line, path_of
 from detectors.streak_frame import StreakFrame, flattened
 from detectors.streak_join import is_piece, joined_line
-from detectors.streak_line import Line, fitted_line, path_of
+from detectors.streak_line import Line
 from detectors.streak_search import BINS, LEAST_SIDE_PX, Hunt, hunt_in, still_there, streak_band
 from detectors.streak_stars import BLEED_PX, SIGMA_PX, clipped_stars, grown, sharp_pixels, stars_of
 from detectors.streak_trail import common_star_trail
