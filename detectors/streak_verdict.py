@@ -56,7 +56,7 @@ def is_streak(line: Line, sky: Sky, hunt: Hunt) -> bool:
         return False
     if line.sigma_px > 0.95 * WIDEST_PX:
         return False
-    if sky.trail is not None and _is_star_trail(full, sky.trail):
+    if sky.trail is not None and is_star_trail(full, sky.trail):
         return False
     if _on_border(full, sky.hidden.shape):
         return False
@@ -145,7 +145,8 @@ def sharp_share(path: Path, sharp: NDArray[np.bool_]) -> float:
     return float(beside.mean())
 
 
-def _is_star_trail(line: Line, trail: StarTrail) -> bool:
+def is_star_trail(line: Line, trail: StarTrail) -> bool:
+    """Whether a line, in pixels of the frame, is what stars draw."""
     cos, sin = line.path.along
     angle = np.arctan2(sin, cos)
     away = abs((angle - trail.angle_rad + 0.5 * np.pi) % np.pi - 0.5 * np.pi)

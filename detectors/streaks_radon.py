@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.scale_space import gaussian_blur
+from detectors.streak_bright import BrightLines, bright_lines
 from detectors.streak_candidates import Segments
 from detectors.streak_chance import log10_false_alarm, snr_for
 from detectors.streak_clipped import clipped_streaks
@@ -21,7 +22,7 @@ from detectors.streak_search import BINS, LEAST_SIDE_PX, Hunt, hunt_in, still_th
 from detectors.streak_stars import BLEED_PX, SIGMA_PX, clipped_stars, grown, sharp_pixels, stars_of
 from detectors.streak_trail import common_star_trail
 from detectors.streak_types import StreakDetections
-from detectors.streak_verdict import Sky, is_streak
+from detectors.streak_verdict import Sky, is_star_trail, is_streak
 
 # A segment of the transform shows at least this part of the fitted streak's SNR
 SEGMENT_SHARE = 0.75
@@ -77,10 +78,12 @@ class Radon:
         frame = StreakFrame.of(light, mask, saturated)
         if frame is None:
             return StreakDetections.empty()
-        sky = sky_of(frame)
+        bright = bright_lines(frame)
+        sky = sky_of(frame, bright)
+        trail = sky.trail
+        lines = [one for one in bright.streaks if trail is None or not is_star_trail(one, trail)]
         hidden = sky.hidden
         pixels = frame.residual.size
-        lines: list[Line] = []
         for size in BINS:
             # Most streaks are seen without binning: what is wide must be clearer
             rare = self.max_log10_false_alarm - (WIDE_RARER if size > 1 else 0.0)
@@ -147,10 +150,13 @@ def dark_snr(hunt: Hunt, dark: Segments, sky: Sky, least: float) -> float:
     return found
 
 
-def sky_of(frame: StreakFrame) -> Sky:
-    """Find stars, cosmic rays and defects."""
-    lost = frame.clipped & ~clipped_streaks(frame.clipped)
-    hidden = frame.ignored | grown(lost, BLEED_PX) | clipped_stars(frame.residual, lost)
+def sky_of(frame: StreakFrame, bright: BrightLines) -> Sky:
+    """Find stars, cosmic rays and defects; bright lines that are known already are hidden."""
+    taken = np.zeros(frame.ignored.shape, bool)
+    for line in (*bright.streaks, *bright.tracks):
+        taken |= streak_band(taken.shape, line)
+    lost = frame.clipped & ~clipped_streaks(frame.clipped) & ~taken
+    hidden = frame.ignored | taken | grown(lost, BLEED_PX) | clipped_stars(frame.residual, lost)
     sharp = sharp_pixels(frame.residual) & ~hidden
     hidden |= sharp
     flat, _ = flattened(frame.residual, hidden, roughly=True)

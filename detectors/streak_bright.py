@@ -1,0 +1,197 @@
+"""Obviously bright streaks: areas far above the noise that are long, straight and even."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.streak_bright_verdict import is_bright_streak
+from detectors.streak_fit import WIDEST_PX, fitted_line
+from detectors.streak_frame import StreakFrame
+from detectors.streak_join import is_piece, joined_line
+from detectors.streak_line import Line
+from detectors.streak_search import Hunt, binned, streak_band
+from detectors.streak_stars import sharp_pixels
+from detectors.streak_strip import Path
+from detectors.streak_verdict import SHARP_SHARE, sharp_share
+
+FloatImage = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
+BoolImage = NDArray[np.bool_]
+
+BINS = (1, 2, 4, 8)
+LEAST_SIDE_PX = 48
+# A pixel of a bright streak stands out so far of the noise and of what lies about it
+LIT_SIGMA, LIT_SHARE = (6.0, 25.0), 0.2
+MEDIAN_PX = 21  # it forgets what is narrower than half of it
+STEPS_PER_FOLD = 24.0  # of the levels that the median knows, on a logarithmic scale
+LEAST_SNR = 30.0
+SHORTEST_PX = 12
+SHORT_PX, MOST_SHORT = 80.0, 2
+FWHM_PER_SIGMA, LEFT_TO_COARSER_PX = 2.355, 5.5  # of wider ones the median takes light away
+MOST_AREAS, MOST_LINES = 40, 4
+PAIRS, NEAR_PX, GAP_PX = 150, 1.2, 6.0
+MOST_RIDGE = 2000
+CLIP_LEVELS = 1.5  # what is brighter along a streak than its own level so often is a star
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrightLines:
+    """Streaks that are obvious, and tracks of particles, too sharp for light."""
+
+    streaks: tuple[Line, ...]
+    tracks: tuple[Line, ...]
+
+
+def bright_lines(frame: StreakFrame) -> BrightLines:
+    """Find them before stars and clipped pixels are hidden, clipped or not.
+
+    In squares of 1, 2, 4 and 8 pixels, so that wide ones are narrow in one of them. Short ones
+    count as streaks where they are few: many are the stars' trails, knots or letters, and need a
+    closer look.
+
+    Parameters
+    ----------
+    frame : StreakFrame
+
+    Returns
+    -------
+    BrightLines
+        In pixels of the frame.
+    """
+    lines: list[Line] = []
+    free = ~frame.ignored
+    coarsest = max([s for s in BINS if min(frame.residual.shape) >= s * LEAST_SIDE_PX] or [1])
+    for size in (s for s in BINS if s <= coarsest):
+        light, known = frame.residual, free.astype(np.float32)
+        if size > 1:
+            light, known = binned(light * known, size), binned(known, size) / np.float32(size)
+        widest = LEFT_TO_COARSER_PX if size < coarsest else np.inf
+        for line in _found(light, known, size, widest):
+            full = line.scaled(size)
+            if not is_piece(full, lines):
+                lines.append(full)
+                free &= ~streak_band(free.shape, full)
+    sharp = sharp_pixels(frame.residual) & ~frame.clipped
+    short = [line for line in lines if line.path.length_px < SHORT_PX * line.bin_px]
+    tracks = [line for line in short if sharp_share(line.path, sharp) > SHARP_SHARE]
+    crowd = short if len(short) - len(tracks) > MOST_SHORT else tracks
+    return BrightLines(
+        streaks=tuple(line for line in lines if not any(line is other for other in crowd)),
+        tracks=tuple(tracks),
+    )
+
+
+def _found(light: FloatImage, known: FloatImage, size: int, widest_px: float) -> list[Line]:
+    """Bright streaks of one size of squares."""
+    level = _median(light)
+    above = np.asarray(light - level, np.float32)
+    hunt = Hunt(light=above, known=known, whole=above, texture=np.ones_like(above), bin_px=size)
+    lines: list[Line] = []
+    free = known > 0.5
+    for least in LIT_SIGMA:
+        lit = (above > size * least + LIT_SHARE * np.maximum(level, 0.0)) & free
+        for rough, sigma in _rough_lines(lit):
+            line = _fitted(above, known, rough, sigma)
+            if line is None or FWHM_PER_SIGMA * line.sigma_px > widest_px:
+                continue
+            if not is_bright_streak(line, above, known, size):
+                continue
+            if joined_line(hunt, lines, line) is None:
+                lines.append(line)
+            free &= ~streak_band(free.shape, line)
+    return lines
+
+
+def _median(light: FloatImage) -> FloatImage:
+    """Median of the pixels about each; in steps that grow with the light."""
+    coded = np.clip(np.arcsinh(light) * STEPS_PER_FOLD + 48.0, 0.0, 255.0)
+    middle = cv2.medianBlur(np.rint(coded).astype(np.uint8), MEDIAN_PX)
+    return np.asarray(np.sinh((middle.astype(np.float32) - 48.0) / STEPS_PER_FOLD))
+
+
+def _rough_lines(lit: BoolImage) -> list[tuple[Path, float]]:
+    """Straight lines in the largest connected areas, with a width of each."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(lit.astype(np.uint8))
+    extent = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+    area = stats[:, cv2.CC_STAT_AREA].astype(float)
+    # A disc has an extent of 1.25 times the root of its area, and a square of 1.41
+    wanted = (extent >= SHORTEST_PX) & (extent > 1.6 * np.sqrt(area))
+    wanted[0] = False
+    order = np.flatnonzero(wanted)
+    order = order[np.argsort(-extent[order], kind="stable")][:MOST_AREAS]
+    found: list[tuple[Path, float]] = []
+    for index in order.tolist():
+        left, top, width, height, _ = (int(value) for value in stats[index])
+        part = labels[top : top + height, left : left + width] == index
+        padded = np.pad(part, 1).astype(np.uint8)
+        depth = cv2.distanceTransform(padded, cv2.DIST_L2, 3)
+        ridge = (depth > 0.0) & (depth >= cv2.dilate(depth, np.ones((3, 3), np.uint8)) - 0.01)
+        row, col = np.nonzero(ridge)
+        places = np.stack([col + left - 1.0, row + top - 1.0], axis=1)
+        found += _lines_through(places, depth[row, col].astype(float))
+    return found
+
+
+def _lines_through(places: FloatArray, depth: FloatArray) -> list[tuple[Path, float]]:
+    """Lines along which most places of a ridge lie, one after the other (RANSAC)."""
+    rng = np.random.default_rng(0)
+    found: list[tuple[Path, float]] = []
+    if len(places) > MOST_RIDGE:
+        some = np.sort(rng.choice(len(places), MOST_RIDGE, replace=False))
+        places, depth = places[some], depth[some]
+    for _ in range(MOST_LINES):
+        if len(places) < SHORTEST_PX // 2:
+            break
+        pairs = rng.integers(len(places), size=(PAIRS, 2))
+        start, step = places[pairs[:, 0]], places[pairs[:, 1]] - places[pairs[:, 0]]
+        length = np.hypot(*step.T)
+        pairs_used = length > 0.5 * SHORTEST_PX
+        if not pairs_used.any():
+            break
+        start, step = start[pairs_used], step[pairs_used] / length[pairs_used, None]
+        normal = np.stack([-step[:, 1], step[:, 0]], axis=1)
+        off = np.abs(places @ normal.T - (start * normal).sum(axis=1))
+        best = int(np.argmax((off < NEAR_PX).sum(axis=0)))
+        near = off[:, best] < NEAR_PX
+        along = (places[near] - start[best]) @ step[best]
+        width = 2.0 * float(np.median(depth[near]))
+        u1, u2 = _longest_run(along, GAP_PX + width)
+        if u2 - u1 < max(SHORTEST_PX - 3, 2.0 * width):
+            break
+        first, last = start[best] + u1 * step[best], start[best] + u2 * step[best]
+        if first[0] > last[0]:
+            first, last = last, first
+        x1, y1, x2, y2 = (float(value) for value in (*first, *last))
+        found.append((Path(x1=x1, y1=y1, x2=x2, y2=y2), max(0.45, 0.35 * width)))
+        rest = off[:, best] > NEAR_PX + width
+        places, depth = places[rest], depth[rest]
+    return found
+
+
+def _longest_run(along: FloatArray, gap: float) -> tuple[float, float]:
+    """The longest part of a line without a greater gap between places."""
+    along = np.sort(along)
+    breaks = np.flatnonzero(np.diff(along) > gap)
+    first, last = np.append(0, breaks + 1), np.append(breaks, along.size - 1)
+    best = int(np.argmax(along[last] - along[first]))
+    return float(along[first[best]]), float(along[last[best]])
+
+
+def _fitted(above: FloatImage, known: FloatImage, rough: Path, sigma: float) -> Line | None:
+    """The least-squares line; stars on it count no more than it does."""
+    if sigma > WIDEST_PX:
+        return None
+    u = np.arange(0.0, rough.length_px + 1.0)
+    x, y = rough.at(u, 0.0)
+    h, w = above.shape
+    row, col = np.clip(np.rint(y), 0, h - 1), np.clip(np.rint(x), 0, w - 1)
+    level = float(np.median(above[row.astype(np.intp), col.astype(np.intp)]))
+    if level < LIT_SIGMA[0]:
+        return None
+    cut = np.clip(above, -CLIP_LEVELS * level, CLIP_LEVELS * level)
+    line = fitted_line(cut * known, known, rough, sigma, LEAST_SNR)
+    return None if line is None or line.snr < LEAST_SNR else line
