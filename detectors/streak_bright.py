@@ -30,11 +30,12 @@ MEDIAN_PX = 21  # it forgets what is narrower than half of it
 STEPS_PER_FOLD = 24.0  # of the levels that the median knows, on a logarithmic scale
 LEAST_SNR = 30.0
 SHORTEST_PX = 12
-SHORT_PX, MOST_SHORT = 80.0, 2
+SHORT_PX, MOST_SHORT, SHORT_SNR = 80.0, 3, 45.0
 FWHM_PER_SIGMA, LEFT_TO_COARSER_PX = 2.355, 5.5  # of wider ones the median takes light away
 MOST_AREAS, MOST_LINES = 40, 4
 PAIRS, NEAR_PX, GAP_PX = 150, 1.2, 6.0
 MOST_RIDGE = 2000
+FILLED = 0.4  # places of a ridge to a pixel of a line: a slanted one has 0.7
 CLIP_LEVELS = 1.5  # what is brighter along a streak than its own level so often is a star
 
 
@@ -75,10 +76,13 @@ def bright_lines(frame: StreakFrame) -> BrightLines:
             if not is_piece(full, lines):
                 lines.append(full)
                 free &= ~streak_band(free.shape, full)
-    sharp = sharp_pixels(frame.residual) & ~frame.clipped
     short = [line for line in lines if line.path.length_px < SHORT_PX * line.bin_px]
+    if not short:
+        return BrightLines(streaks=tuple(lines), tracks=())
+    sharp = sharp_pixels(frame.residual) & ~frame.clipped
     tracks = [line for line in short if sharp_share(line.path, sharp) > SHARP_SHARE]
-    crowd = short if len(short) - len(tracks) > MOST_SHORT else tracks
+    many = len(short) > MOST_SHORT
+    crowd = [*tracks, *(line for line in short if many or line.snr < SHORT_SNR)]
     return BrightLines(
         streaks=tuple(line for line in lines if not any(line is other for other in crowd)),
         tracks=tuple(tracks),
@@ -160,7 +164,8 @@ def _lines_through(places: FloatArray, depth: FloatArray) -> list[tuple[Path, fl
         along = (places[near] - start[best]) @ step[best]
         width = 2.0 * float(np.median(depth[near]))
         u1, u2 = _longest_run(along, GAP_PX + width)
-        if u2 - u1 < max(SHORTEST_PX - 3, 2.0 * width):
+        filled = np.count_nonzero((along >= u1) & (along <= u2))
+        if u2 - u1 < max(SHORTEST_PX - 3, 2.0 * width) or filled < FILLED * (u2 - u1):
             break
         first, last = start[best] + u1 * step[best], start[best] + u2 * step[best]
         if first[0] > last[0]:

@@ -13,6 +13,7 @@ from detectors.streak_bright import BrightLines, bright_lines
 from detectors.streak_candidates import Segments
 from detectors.streak_chance import log10_false_alarm, snr_for
 from detectors.streak_clipped import clipped_streaks
+from detectors.streak_crowd import without_crowds
 from detectors.streak_describe import described
 from detectors.streak_fit import fitted_line, path_of
 from detectors.streak_frame import StreakFrame, flattened
@@ -97,7 +98,7 @@ class Radon:
             ]
             for line in gone:
                 hidden |= streak_band(hidden.shape, line.scaled(size))
-        lines = lines[: self.max_streaks]
+        lines = without_crowds(lines)[: self.max_streaks]
         return described(frame, lines, log10_false_alarm([line.snr for line in lines], pixels))
 
     def _found(self, hunt: Hunt, sky: Sky, least: float) -> tuple[list[Line], list[Line]]:
