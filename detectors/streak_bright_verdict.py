@@ -20,6 +20,8 @@ EVEN, EVEN_SHORT = 0.3, 0.5  # the fifth percentile of twenty over the eightieth
 FEWEST_STEPS = 8
 AXIS_RAD = np.radians(1.5)
 CORE_WIDTHS = 2.0
+# A star's wings stand beside the line in one place, a streak's own along all of it
+STAR_SIGMA, STAR_FOLD = 8.0, 4.0
 BORDER_PX = 3.0
 
 
@@ -82,5 +84,4 @@ def _bleeds(line: Line, lights: FloatImage, v: FloatArray, shape: tuple[int, ...
     width = 2.355 * line.sigma_px
     beside = (np.abs(v) > CORE_WIDTHS * 0.5 * width + 0.5) & (np.abs(v) < 2.0 * width + 2.0)
     core = lights[:, beside].mean(axis=1)
-    level = float(np.median(lights[:, np.abs(v) <= 0.5 * width]))
-    return bool(core.max() > SIDE_DARK * level)
+    return bool(core.max() > STAR_SIGMA + STAR_FOLD * max(float(np.quantile(core, 0.25)), 0.0))
