@@ -103,7 +103,7 @@ def test_a_run_continues_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPat
                       "cloudy": False, "trail_px": 0.0, "problem": ""}  # fmt: skip
 
     monkeypatch.setattr("benchmarks.streak_run.work_through", through)
-    arguments = ["--methods", "OpenCV LSD,acstools satdet", "--table", str(table)]
+    arguments = ["--methods", "OpenCV LSD,paper-ga", "--table", str(table)]
     assert streaks.main([*arguments, "--frames", "2"]) == 0
     assert len(run) == 4
     assert streaks.main([*arguments, "--frames", "3"]) == 0
