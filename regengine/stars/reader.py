@@ -15,14 +15,12 @@ from detectors.limb import sky_mask
 from detectors.limb_geometry import limb_angle_deg
 from matchers.sky_camera import SkyCamera
 from matchers.star_fit import LensPrior
-from matchers.star_search import StarIndices
 from regengine.celestial_rotation import icrs_to_itrf, turned_by_clock
 from regengine.image import read_linear_light
 from regengine.lenses import SIGMA_LOG_FOCAL
 from regengine.looks import likely_offsets
 from regengine.photo_stars import detect_stars
 from regengine.stars.attitude import LEAST_STAR_HEIGHT_KM, StarAttitude, attitude_of
-from regengine.stars.blind_sky import solve_blindly
 from regengine.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.stars.limb_solver import solve_above_limb
 from regengine.stars.sky import SkyView
@@ -72,9 +70,7 @@ def read_sky(view: SkyView) -> StarAttitude | None:
     picture = read_linear_light(view.frame.path, max_long_side_px=DETECTION_PX)
     sky = sky_mask(view.limb, picture.light.shape, margin_deg=-raised_deg)
     stars = detect_stars(picture, mask=~sky)
-    catalogue, indices = _catalogue()
-    guesses = focal_guesses(view)
-    for focal_px, sigma_log_focal in guesses:
+    for focal_px, sigma_log_focal in focal_guesses(view):
         solution = solve_above_limb(
             stars,
             view.limb,
@@ -84,18 +80,12 @@ def read_sky(view: SkyView) -> StarAttitude | None:
                 principal_share=CROPPED_SHARE if view.frame.may_be_cropped else USUAL_SHARE,
             ),
             nadirs(view),
-            catalogue,
+            _catalogue(),
             float(sky.mean()),
         )
         if isinstance(solution, StarSolution):
             return attitude_of(solution, time_utc)
-    size_px = view.stored.width_px, view.stored.height_px
-    # What is told is tried here in any case: figures do not care for the arc, which may mislead
-    focals_px = [focal_px for focal_px, _ in guesses]
-    if view.focal_known and view.stored.focal_px not in focals_px:
-        focals_px.append(view.stored.focal_px)
-    blind = solve_blindly(stars, size_px, focals_px, catalogue, indices)
-    return attitude_of(blind, time_utc) if isinstance(blind, StarSolution) else None
+    return None
 
 
 def focal_guesses(view: SkyView) -> list[tuple[float, float]]:
@@ -150,7 +140,6 @@ def nadirs(view: SkyView) -> Iterator[list[FloatArray]]:
 
 
 @lru_cache(maxsize=1)
-def _catalogue() -> tuple[StarCatalogue, StarIndices]:
+def _catalogue() -> StarCatalogue:
     """The stars, at an epoch from which hardly one moves by a pixel in the station's years."""
-    catalogue = load_catalogue(epoch_year=MEAN_YEAR, faintest_g=FAINTEST_MAG)
-    return catalogue, StarIndices(vectors=catalogue.vectors)
+    return load_catalogue(epoch_year=MEAN_YEAR, faintest_g=FAINTEST_MAG)

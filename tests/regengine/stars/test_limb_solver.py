@@ -1,4 +1,4 @@
-"""Strips of stars above a limb are identified by what limb and orbit tell."""
+"""Strips of stars above a limb, simulated with their truth, and identified again."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
-from star_strip import FOCAL, HEIGHT, WIDTH, camera_at, detections, limb_of
 
-from detectors.limb import Limb
+from detectors.limb import Limb, sky_mask
+from detectors.limb_geometry import limb_angle_deg, pointing_of
 from detectors.star_types import StarDetections
-from matchers.sky_camera import SkyCamera
+from matchers.sky_camera import SkyCamera, matrix_quaternion
 from matchers.star_azimuth import about, best_shift, best_turns
 from matchers.star_fit import LensPrior
 from regengine.stars.catalogue import StarCatalogue, load_catalogue
@@ -20,12 +20,88 @@ from regengine.stars.limb_solver import solve_above_limb
 from regengine.stars.solution import NotSolved, StarSolution
 
 FloatArray = NDArray[np.float64]
+WIDTH, HEIGHT, FOCAL = 1200, 800, 1000.0
+ALTITUDE_KM = 410.0
 ARC_SECOND = np.pi / 648000.0
 
 
 @pytest.fixture(scope="module")
 def catalogue() -> StarCatalogue:
     return load_catalogue(faintest_g=8.0)
+
+
+def camera_at(seed: int, off_nadir_deg: float = 70.0) -> tuple[SkyCamera, FloatArray]:
+    """A camera that looks along the limb somewhere, and the nadir among the stars."""
+    rng = np.random.default_rng(seed)
+    axes = Rotation.random(random_state=int(rng.integers(1 << 30))).as_matrix()
+    lean = Rotation.from_euler("X", off_nadir_deg + rng.uniform(-3.0, 3.0), degrees=True)
+    roll = Rotation.from_euler("Z", rng.uniform(-20.0, 20.0), degrees=True)
+    # Columns of the axes: the nadir is the third, the camera leans from it towards the top
+    matrix = axes @ lean.as_matrix() @ roll.as_matrix()
+    camera = SkyCamera(
+        width_px=WIDTH,
+        height_px=HEIGHT,
+        focal_px=FOCAL,
+        principal_point=((WIDTH - 1) / 2.0, (HEIGHT - 1) / 2.0),
+        distortion=(-0.03, 0.0, 0.0, 0.0, 0.0),
+        quaternion_icrs=matrix_quaternion(matrix),
+    )
+    return camera, axes[:, 2]
+
+
+def limb_of(camera: SkyCamera, down: FloatArray, *, off_deg: float = 0.2) -> Limb:
+    """The limb as a detector finds it, its nadir a little off."""
+    nadir = camera.matrix.T @ down
+    nadir = nadir + np.radians(off_deg) * np.cross(nadir, [0.0, 0.3, 1.0])
+    nadir /= np.linalg.norm(nadir)
+    off_nadir, roll = pointing_of(nadir)
+    return Limb(
+        nadir=nadir,
+        off_nadir_deg=off_nadir,
+        roll_deg=roll,
+        covariance_deg2=0.04 * np.eye(2),
+        layer="airglow",
+        paired=True,
+        shown=1.0,
+        log10_odds=60.0,
+        angle_deg=limb_angle_deg(ALTITUDE_KM, 99.0),
+        hard_edge_deg=limb_angle_deg(ALTITUDE_KM, 8.0),
+        focal_px=FOCAL,
+        focal_ratio=1.0,
+        focal_ratio_sigma=0.02,
+        shape=(HEIGHT, WIDTH),
+    )
+
+
+def detections(
+    camera: SkyCamera, limb: Limb, catalogue: StarCatalogue, seed: int, *, found: int, false: int
+) -> tuple[StarDetections, float]:
+    """Stars above the limb with false ones among them, and the sky's share of the picture."""
+    rng = np.random.default_rng(seed)
+    sky = sky_mask(limb, (HEIGHT, WIDTH), margin_deg=-1.0)
+    x, y = camera.project(catalogue.vectors)
+    seen = np.flatnonzero(camera.sees(x, y, margin_px=-2.0))
+    seen = seen[sky[y[seen].round().astype(int), x[seen].round().astype(int)]]
+    seen = seen[rng.random(len(seen)) < 0.85][:found]
+    rows, columns = np.nonzero(sky)
+    at = rng.integers(0, len(rows), false)
+    px = np.concatenate([x[seen] + rng.normal(0.0, 0.2, len(seen)), columns[at].astype(float)])
+    py = np.concatenate([y[seen] + rng.normal(0.0, 0.2, len(seen)), rows[at].astype(float)])
+    faint = catalogue.magnitude_g[np.concatenate([seen, rng.choice(seen, false)])]
+    flux = 10.0 ** (-0.4 * (faint + rng.normal(0.0, 0.3, len(px))))
+    order = np.argsort(-flux)
+    count = len(px)
+    stars = StarDetections(
+        x=px[order],
+        y=py[order],
+        flux=flux[order],
+        snr=np.full(count, 20.0),
+        fwhm_px=np.full(count, 2.0),
+        ellipticity=np.zeros(count),
+        covariance_px2=np.tile(0.04 * np.eye(2), (count, 1, 1)),
+        flags=np.zeros(count, np.uint8),
+    )
+    return stars, float(sky.mean())
 
 
 def along_the_orbit(down: FloatArray, seed: int) -> list[FloatArray]:
