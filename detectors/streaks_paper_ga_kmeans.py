@@ -2,54 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from detectors.paper_pipeline import PaperSettings, paper_pixels, paper_streaks
+from detectors.paper_method import PaperMethod
 from detectors.pixel_clusters import genetic_clusters, seeding_k_means
-from detectors.streak_types import StreakDetections
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaperGeneticKMeans:
-    """The streak paper's pipeline with k-means that starts from a genetic algorithm's centres.
+class PaperGeneticKMeans(PaperMethod):
+    """The streak paper's pipeline with k-means that starts from a genetic algorithm's centres."""
 
-    Attributes
-    ----------
-    settings : PaperSettings
-        Parameters of the steps.
-    seed : int
-        Of everything that is drawn at random.
-    """
-
-    settings: PaperSettings = field(default_factory=PaperSettings)
-    seed: int = 0
     name: ClassVar[str] = "paper-ga-kmeans"
-
-    def detect(
-        self,
-        light: NDArray[np.generic],
-        mask: NDArray[np.bool_] | None = None,
-        saturated: NDArray[np.generic] | None = None,
-    ) -> StreakDetections:
-        """Find the streaks of an image; see `detectors.streak_types.StreakDetector`."""
-        return paper_streaks(
-            light,
-            mask,
-            saturated,
-            clustering=seeding_k_means(genetic_clusters),
-            settings=self.settings,
-            seed=self.seed,
-        )
-
-    def streak_pixels(self, light: NDArray[np.generic]) -> NDArray[np.bool_]:
-        """Pixels of the streaks' cluster, before lines are drawn through them."""
-        return paper_pixels(
-            light,
-            clustering=seeding_k_means(genetic_clusters),
-            settings=self.settings,
-            seed=self.seed,
-        )
+    clustering: ClassVar = staticmethod(seeding_k_means(genetic_clusters))

@@ -2,51 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from detectors.paper_pipeline import PaperSettings, paper_pixels, paper_streaks
+from detectors.paper_method import PaperMethod
 from detectors.pixel_clusters import swarm_clusters
-from detectors.streak_types import StreakDetections
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaperSwarm:
-    """The streak paper's pipeline with a particle swarm.
+class PaperSwarm(PaperMethod):
+    """The streak paper's pipeline with a particle swarm."""
 
-    Attributes
-    ----------
-    settings : PaperSettings
-        Parameters of the steps.
-    seed : int
-        Of everything that is drawn at random.
-    """
-
-    settings: PaperSettings = field(default_factory=PaperSettings)
-    seed: int = 0
     name: ClassVar[str] = "paper-pso"
-
-    def detect(
-        self,
-        light: NDArray[np.generic],
-        mask: NDArray[np.bool_] | None = None,
-        saturated: NDArray[np.generic] | None = None,
-    ) -> StreakDetections:
-        """Find the streaks of an image; see `detectors.streak_types.StreakDetector`."""
-        return paper_streaks(
-            light,
-            mask,
-            saturated,
-            clustering=swarm_clusters,
-            settings=self.settings,
-            seed=self.seed,
-        )
-
-    def streak_pixels(self, light: NDArray[np.generic]) -> NDArray[np.bool_]:
-        """Pixels of the streaks' cluster, before lines are drawn through them."""
-        return paper_pixels(
-            light, clustering=swarm_clusters, settings=self.settings, seed=self.seed
-        )
+    clustering: ClassVar = staticmethod(swarm_clusters)
