@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +82,19 @@ class Hints:
         shared = f"clock and lens of {', '.join(self.frames)}"
         camera = f", neighbour {near}" if near else ""
         return f"{again}with {shared}{camera}"
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all that is told, hexadecimal: equal where it is the same."""
+        told = asdict(self)
+        del told["beat"]  # of the frame itself, not of what others tell
+        text = json.dumps(told, sort_keys=True, default=_plain)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy number as Python's."""
+    return value.item()
 
 
 def carried(neighbour: Neighbour, track: Track, offset_km: float) -> Camera:

@@ -159,6 +159,9 @@ def fake_process(path: Path) -> FrameResult:
         raise MemoryError
     if "killer" in name:
         os._exit(7)
+    if "pause" in name:
+        (path.parent.parent / "started").touch()
+        time.sleep(2.0)
     if "slow" in name:
         (path.parent.parent / "started").touch()  # tells a test that the wait has begun
         time.sleep(60.0)

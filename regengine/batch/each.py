@@ -10,8 +10,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from regengine.batch.execute import start_worker
 from regengine.batch.mishaps import Mishap, mishap_of
+from regengine.batch.worker import start_worker
 
 T = TypeVar("T")
 AHEAD = 4  # photos a worker is given before the oldest of them must be done

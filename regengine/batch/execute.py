@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-import os
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from multiprocessing import get_context
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from regengine.batch.attempt import attempt, failed
+from regengine.batch.mishaps import mishap_of
+from regengine.batch.plan import Task
 
 if TYPE_CHECKING:
     from regengine.batch.attempt import Process
-    from regengine.batch.plan import Task
+    from regengine.batch.worker import Given, Worker
     from regengine.result import FrameResult
     from regengine.store.rows import StoredFrame
 
 Planned: TypeAlias = "Iterator[Task | StoredFrame | None]"
 Outcome: TypeAlias = "StoredFrame | tuple[Task, FrameResult] | None"
+Stop: TypeAlias = Callable[[], bool]
 
 TICK_S = 0.5  # how often the caller gets a turn while all workers are busy
+AHEAD = 2  # tasks a worker has: the next one waits in its own process
+# A worker may be killed for what others do, by a kernel that runs out of memory; a photo that has
+# killed so many is the cause.
+MOST_DEATHS = 3
 
 
-def execute_here(planned: Planned, process: Process) -> Generator[Outcome]:
+def execute_here(planned: Planned, process: Process, stop: Stop) -> Generator[Outcome]:
     """Run tasks one after the other in this process.
 
     Parameters
@@ -29,16 +37,19 @@ def execute_here(planned: Planned, process: Process) -> Generator[Outcome]:
         Stored frames are passed on; None: what is under way must be finished first.
     process : callable
         Gives the result of one photo.
+    stop : callable
+        True when no more tasks are to be begun.
 
     Yields
     ------
     StoredFrame, (Task, FrameResult) or None
         None before each task: a turn for the caller.
     """
-    from regengine.batch.attempt import attempt
-    from regengine.batch.plan import Task
-
-    for item in planned:
+    while not stop():
+        try:
+            item = next(planned)
+        except StopIteration:
+            return
         if isinstance(item, Task):
             yield None
             yield item, attempt(process, item)
@@ -49,12 +60,14 @@ def execute_here(planned: Planned, process: Process) -> Generator[Outcome]:
 def execute_in_workers(
     planned: Planned,
     process: Process,
+    stop: Stop,
     *,
     workers: int,
     limit_s: float,
+    memory_mb: int = 0,
     prepare: Callable[[], None] | None = None,
 ) -> Generator[Outcome]:
-    """Run tasks in worker processes; the death of one costs its own photo only.
+    """Run tasks in worker processes; the death of one costs its own photo at most.
 
     Parameters
     ----------
@@ -63,10 +76,14 @@ def execute_in_workers(
         few tasks ahead.
     process : callable
         Gives the result of one photo; must pickle.
+    stop : callable
+        True when no more tasks are to be begun; those that were given to a worker are finished.
     workers : int
         Number of processes.
     limit_s : float
         A photo that takes longer than this is given up.
+    memory_mb : int, optional
+        See `regengine.batch.worker_limits.limit_memory`.
     prepare : callable, optional
         Called once in each worker; must pickle.
 
@@ -75,59 +92,81 @@ def execute_in_workers(
     StoredFrame, (Task, FrameResult) or None
         In the order in which they finish; None at least every half second.
     """
-    from pebble import ProcessPool
+    from regengine.batch.worker import Worker
 
-    from regengine.batch.attempt import attempt
-    from regengine.batch.plan import Task
-
-    # Started afresh, not forked: OpenCV's and HDF5's threads do not survive a fork.
-    pool = ProcessPool(
-        max_workers=workers,
-        context=get_context("spawn"),
-        initializer=start_worker,
-        initargs=[prepare],
-    )
-    running: dict[Future[FrameResult], Task] = {}
+    team: list[Worker[Task]] = [Worker(prepare, memory_mb) for _ in range(workers)]
+    again: deque[Task] = deque()  # tasks whose worker was lost
+    deaths: Counter[int] = Counter()
     exhausted = False
     try:
-        while running or not exhausted:
-            while not exhausted and len(running) < 2 * workers:
+        while not exhausted or again or any(worker.given for worker in team):
+            if stop():
+                exhausted = True
+                again.clear()
+                for worker in team:
+                    worker.forget_waiting()
+            while (free := _freest(team)) is not None and not (exhausted and not again):
                 try:
-                    item = next(planned)
+                    item = again.popleft() if again else next(planned)
                 except StopIteration:
                     exhausted = True
                     break
                 if item is None:
                     break
                 if isinstance(item, Task):
-                    future = pool.schedule(attempt, args=[process, item], timeout=limit_s)
-                    running[future] = item
+                    free.give(item, attempt, process, item)
                 else:
                     yield item
-            done, _ = wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED)
-            for finished in done:
-                task = running.pop(finished)
-                yield task, _outcome(finished, task, limit_s)
+            futures = [given.future for worker in team for given in worker.given]
+            wait(futures, timeout=TICK_S, return_when=FIRST_COMPLETED)
+            for worker in team:
+                yield from _finished(worker, again, deaths, limit_s)
             yield None
     finally:
-        pool.stop()
-        pool.join()
+        for clearing in [worker.stop() for worker in team]:
+            clearing.join(timeout=TICK_S)
 
 
-def start_worker(prepare: Callable[[], None] | None) -> None:
-    """Make a new process a worker; ``prepare`` is called in it."""
-    # The workers share the cores among themselves; threads inside each would only compete.
-    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    if prepare is not None:
-        prepare()
+def _freest(team: list[Worker[Task]]) -> Worker[Task] | None:
+    """The worker with the least to do; None where all have enough."""
+    worker = min(team, key=lambda worker: len(worker.given))
+    return worker if len(worker.given) < AHEAD else None
 
 
-def _outcome(future: Future[FrameResult], task: Task, limit_s: float) -> FrameResult:
-    from regengine.batch.attempt import failed
-    from regengine.batch.mishaps import mishap_of
+def _finished(
+    worker: Worker[Task], again: deque[Task], deaths: Counter[int], limit_s: float
+) -> Iterator[tuple[Task, FrameResult]]:
+    """What a worker has finished; where it was lost, its other tasks go to ``again``."""
+    while worker.given and worker.given[0].future.done():
+        given = worker.given.popleft()
+        error = given.future.exception()
+        if error is None:
+            yield given.job, given.future.result()
+        elif _lost(given.future):
+            again.extend(worker.replace())
+            deaths[given.job.frame_index] += 1
+            if deaths[given.job.frame_index] < MOST_DEATHS:
+                again.append(given.job)
+            else:
+                yield given.job, failed(given.job, mishap_of(given.job.path, _exception(given)))
+        else:  # a result that does not pickle
+            yield given.job, failed(given.job, mishap_of(given.job.path, _exception(given)))
+    if worker.overdue(limit_s):
+        late, *others = worker.replace()
+        again.extend(others)
+        mishap = mishap_of(late.path, TimeoutError(), limit_s)
+        yield late, failed(late, mishap, seconds=limit_s)
 
-    try:
-        return future.result()
-    except Exception as error:
-        mishap = mishap_of(task.path, error, limit_s)
-        return failed(task, mishap, seconds=limit_s if mishap.code == "timed_out" else 0.0)
+
+def _lost(future: Future[Any]) -> bool:
+    from concurrent.futures.process import BrokenProcessPool
+
+    from pebble import ProcessExpired
+
+    return isinstance(future.exception(), ProcessExpired | BrokenProcessPool)
+
+
+def _exception(given: Given[Task]) -> Exception:
+    error = given.future.exception()
+    assert isinstance(error, Exception)
+    return error

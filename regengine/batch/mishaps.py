@@ -9,6 +9,9 @@ from pathlib import Path
 
 from regengine.errors import RegengineError
 
+# What OpenCV and other C++ libraries say where Python would raise MemoryError
+NO_MEMORY = ("Insufficient memory", "bad_alloc", "Unable to allocate")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mishap:
@@ -42,18 +45,23 @@ def mishap_of(path: Path, error: Exception, limit_s: float = 0.0) -> Mishap:
     -------
     Mishap
     """
+    from concurrent.futures.process import BrokenProcessPool
+
     from pebble import ProcessExpired
 
     if isinstance(error, RegengineError):
         return Mishap(code=error.code, text=str(error))
-    if isinstance(error, MemoryError):
-        text = f"{path} needs more memory than there is: resize it, or use fewer --workers."
+    if isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY):
+        text = (
+            f"{path} needs more memory than a worker may have: raise --max-memory-mb, or resize it."
+        )
         return Mishap(code="out_of_memory", text=text)
     if isinstance(error, TimeoutError):
         text = f"{path} took more than {limit_s:.0f} s and was given up: try it by itself."
         return Mishap(code="timed_out", text=text)
-    if isinstance(error, ProcessExpired):
-        why = f"exit code {error.exitcode}"
+    if isinstance(error, ProcessExpired | BrokenProcessPool):
+        # A worker that ends before its photo begins has no code to tell
+        why = f"exit code {error.exitcode}" if isinstance(error, ProcessExpired) else "at its start"
         text = f"{path} made its worker process die ({why}): its file may be damaged."
         return Mishap(code="worker_died", text=text)
     logging.getLogger("regengine").debug("%s failed", path, exc_info=error)

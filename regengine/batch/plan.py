@@ -3,65 +3,99 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from regengine.hints import Hints
 from regengine.store.rows import StoredFrame
-from regengine.store.writer import StoreWriter, frame_identity
+from regengine.store.writer import frame_identity
+
+if TYPE_CHECKING:
+    from regengine.batch.keeper import Keeper
+
+# In which pass a photo was searched, as `search_pass` of the store has it
+ALONE, FOLLOWING, AGAIN = 1, 2, 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One photo to process."""
+    """One photo to process.
+
+    Attributes
+    ----------
+    frame_index : int
+        Its number in the store.
+    path : Path
+        Its file.
+    sha256 : str
+        Of the file's content, hexadecimal; empty where it cannot be read.
+    hints : Hints or None
+        What other photos of the batch tell of it.
+    search_pass : int
+        1 by itself, 2 after another one of its minute, 3 once more after the whole batch.
+    """
 
     frame_index: int
     path: Path
-    sha256: str  # empty where the file cannot be read
-    hints: Hints | None = None  # of other photos of the batch
+    sha256: str
+    hints: Hints | None = None
+    search_pass: int = ALONE
 
 
 def plan(
-    photos: Sequence[Path], writer: StoreWriter, *, parameters_sha256: str, resume: bool
+    photos: Sequence[Path],
+    store: Keeper,
+    *,
+    parameters_sha256: str,
+    resume: bool = True,
+    retry: Collection[str] = (),
 ) -> Iterator[Task | StoredFrame]:
     """Go through photos in order; what is stored already comes back as it is.
 
     A frame is the same if content and file name are, and its stored result is taken if it was
-    made with the same settings and did not fail. Else it is done again and takes the place of the
-    stored one. A photo that is given twice (two copies of the same name) is done once.
+    made with the same settings. Else it is done again and takes the place of the stored one. A
+    photo that is given twice (two copies of the same name) is done once. New frames take the
+    numbers that a killed run left out before those above, so that the run that goes on numbers
+    its photos as an uninterrupted one.
 
     Parameters
     ----------
     photos : sequence of Path
         Files, which are hashed one at a time as the iteration reaches them.
-    writer : StoreWriter
+    store : Keeper
         The open store.
     parameters_sha256 : str
         Hash of the settings of this run.
     resume : bool
         False to do every photo again.
+    retry : collection of str
+        Verdicts that are not taken from the store but worked out again.
 
     Yields
     ------
     Task or StoredFrame
     """
-    next_index = writer.next_index
-    seen: set[tuple[str, str]] = set()
+    numbers = store.index.free_numbers()
+    seen: set[bytes] = set()
     for path in photos:
         sha256 = file_sha256(path)
-        identity = frame_identity(str(path), sha256)
-        if identity in seen:
+        key = hashlib.blake2b(repr(frame_identity(str(path), sha256)).encode(), digest_size=16)
+        if key.digest() in seen:
             continue
-        seen.add(identity)
-        stored = writer.stored.get(identity)
+        seen.add(key.digest())
+        stored = store.index.find(str(path), sha256)
         if stored is None:
-            yield Task(frame_index=next_index, path=path, sha256=sha256)
-            next_index += 1
-        elif resume and _is_current(stored, parameters_sha256):
-            yield stored
-        else:
-            yield Task(frame_index=stored.frame_index, path=path, sha256=sha256)
+            yield Task(frame_index=next(numbers), path=path, sha256=sha256)
+            continue
+        current = stored.parameters_sha256 == parameters_sha256 and stored.verdict not in retry
+        if resume and current:
+            frame = store.stored_frame(stored.frame_index)
+            if frame.result.sha256 == sha256:  # else it could not be read then, and can now
+                yield frame
+                continue
+        yield Task(frame_index=stored.frame_index, path=path, sha256=sha256)
 
 
 def file_sha256(path: Path) -> str:
@@ -71,7 +105,3 @@ def file_sha256(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:
         return ""
-
-
-def _is_current(stored: StoredFrame, parameters_sha256: str) -> bool:
-    return stored.parameters_sha256 == parameters_sha256 and stored.result.verdict != "failed"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,15 +13,20 @@ from regengine.batch.execute import (
     TICK_S,
     Outcome,
     Planned,
+    Stop,
     execute_here,
     execute_in_workers,
 )
-from regengine.batch.plan import Task, plan
+from regengine.batch.keeper import Keeper
+from regengine.batch.plan import AGAIN, Task, plan
+from regengine.batch.progress import Advance
+from regengine.batch.second_pass import SecondPass
 from regengine.batch.sharing import FactsOf, SharingPlan
 from regengine.result import FrameResult
 from regengine.store.origin import utc_now
 from regengine.store.rows import StoredFrame
-from regengine.store.writer import StoreWriter
+
+Report = Callable[[FrameResult], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,23 +39,35 @@ class BatchOptions:
         JSON text of the settings that results depend on, and its hash.
     resume : bool
         Take results that the store has already.
+    retry : frozenset of str
+        Verdicts that are worked out again all the same.
     workers : int
         Worker processes; 0 to work in this process.
     limit_s : float
         A photo that keeps a worker busy for longer is given up.
+    memory_mb : int
+        Memory that a worker may use, MiB; 0 for no limit.
     prepare : callable or None
         Called once in each worker; must pickle.
     facts_of : callable or None
         Time and body of a photo, so that photos can help each other; None to do each by itself.
+    stop : callable
+        True when what is under way is to be finished and no more to be begun.
+    advance : Advance or None
+        Called when a photo is done, be its result final or not.
     """
 
     parameters: str
     parameters_sha256: str
     resume: bool = True
+    retry: frozenset[str] = frozenset()
     workers: int = 1
     limit_s: float = 600.0
+    memory_mb: int = 0
     prepare: Callable[[], None] | None = None
     facts_of: FactsOf | None = None
+    stop: Stop = bool
+    advance: Advance | None = None
 
 
 @dataclass(kw_only=True)
@@ -65,11 +82,11 @@ class BatchSummary:
 def run_batch(
     photos: Sequence[Path],
     process: Process,
-    writer: StoreWriter,
+    writer: Keeper,
     options: BatchOptions,
-    report: Callable[[FrameResult], None],
+    report: Report,
 ) -> BatchSummary:
-    """Process photos; each is reported once it is safely on disk.
+    """Process photos; each is reported once, when its final result is safely on disk.
 
     Parameters
     ----------
@@ -78,7 +95,7 @@ def run_batch(
     process : callable
         Gives the result of one photo, of its path and where there are some of ``hints``; must
         pickle if there are workers.
-    writer : StoreWriter
+    writer : Keeper
         The open store.
     options : BatchOptions
         How to run.
@@ -88,66 +105,124 @@ def run_batch(
     Returns
     -------
     BatchSummary
-        ``interrupted`` is set after Ctrl-C: what was finished is stored and reported; a photo
-        that waits for others of its stretch is not.
+        ``interrupted`` is set where ``stop`` or Ctrl-C ended the run: what was finished is stored
+        and, but for what a second pass might have changed, reported.
 
     Raises
     ------
     StoreError
         If the store cannot be written any more.
     """
-    summary = BatchSummary()
-
-    def tell(frames: Sequence[StoredFrame]) -> None:
-        for frame in frames:
-            summary.verdicts[frame.result.verdict] += 1
-            report(frame.result)
-
-    tasks = plan(photos, writer, parameters_sha256=options.parameters_sha256, resume=options.resume)
-    sharing = None if options.facts_of is None else SharingPlan(tasks, options.facts_of)
+    loop = _Loop(writer, options, report)
+    tasks = plan(
+        photos,
+        writer,
+        parameters_sha256=options.parameters_sha256,
+        resume=options.resume,
+        retry=options.retry,
+    )
     here = options.workers == 0 or len(photos) == 1
-    longest_s = 0.0
     try:
-        with closing(
-            _execute(tasks if sharing is None else sharing, process, options, here)
-        ) as outcomes:
-            for outcome in outcomes:
-                if isinstance(outcome, StoredFrame):
-                    summary.resumed += 1
-                    tell([outcome])
-                elif outcome is not None:
-                    longest_s = max(longest_s, outcome[1].seconds)
-                    final = [outcome] if sharing is None else sharing.finished(*outcome)
-                    for finished in final:
-                        writer.add(_finished(*finished, options))
-                # Here, the next turn comes only after the next photo.
-                if writer.due(longest_s if here else TICK_S):
-                    tell(writer.flush())
+        with closing(_execute(loop.in_order(tasks), process, options, here)) as outcomes:
+            loop.take_in(outcomes, here)
     except KeyboardInterrupt:
-        summary.interrupted = True
-    tell(writer.flush())
-    return summary
+        loop.summary.interrupted = True
+    loop.tell(writer.flush())
+    loop.summary.interrupted |= not loop.planned_all
+    return loop.summary
+
+
+class _Loop:
+    """What the passes over a batch share."""
+
+    def __init__(self, writer: Keeper, options: BatchOptions, report: Report) -> None:
+        self.summary = BatchSummary()
+        self.planned_all = False
+        self._writer = writer
+        self._options = options
+        self._report = report
+        self._sharing: SharingPlan | None = None
+        self._second: SecondPass | None = None
+
+    def in_order(self, tasks: Iterator[Task | StoredFrame]) -> Planned:
+        """The tasks of both passes; None where what is under way must be finished first."""
+        if self._options.facts_of is None:
+            yield from tasks
+        else:
+            self._sharing = SharingPlan(tasks, self._options.facts_of)
+            self._second = SecondPass(self._writer.stored_frame)
+            yield from self._sharing
+            self.tell(self._writer.flush())
+            for item in self._second.tasks():
+                if isinstance(item, Task):
+                    yield item
+                else:
+                    self.tell([item])
+        self.planned_all = True
+
+    def take_in(self, outcomes: Iterator[Outcome], here: bool) -> None:
+        """Store and report what comes out of the execution."""
+        longest_s = 0.0
+        for outcome in outcomes:
+            if isinstance(outcome, StoredFrame):
+                self._stored(outcome)
+            elif outcome is not None:
+                longest_s = max(longest_s, outcome[1].seconds)
+                self._writer.add(self._finished(*outcome))
+            # Here, the next turn comes only after the next photo.
+            if self._writer.due(longest_s if here else TICK_S):
+                self.tell(self._writer.flush())
+
+    def tell(self, frames: Sequence[StoredFrame]) -> None:
+        """Report frames that are safe, unless they may still change."""
+        for frame in frames:
+            if self._second is not None and self._second.may_change(frame.frame_index):
+                continue
+            self.summary.verdicts[frame.result.verdict] += 1
+            self._report(frame.result)
+
+    def _stored(self, frame: StoredFrame) -> None:
+        """A frame that the store had."""
+        self.summary.resumed += 1
+        if self._options.advance is not None:
+            self._options.advance(frame.result.verdict, resumed=True)
+        if self._second is not None:
+            self._second.note(frame)
+        self.tell([frame])
+
+    def _finished(self, task: Task, result: FrameResult) -> StoredFrame:
+        before = None
+        if self._second is not None and task.search_pass == AGAIN:
+            before, result = self._second.finished(task, result)
+        elif self._sharing is not None:
+            self._sharing.finished(task, result)
+        if self._options.advance is not None:
+            self._options.advance(result.verdict, instead_of=before)
+        frame = StoredFrame(
+            frame_index=task.frame_index,
+            result=result,
+            parameters=self._options.parameters,
+            parameters_sha256=self._options.parameters_sha256,
+            processed_utc=utc_now(),
+            search_pass=task.search_pass,
+            hints_sha256="" if task.hints is None else task.hints.sha256,
+        )
+        if self._second is not None and task.search_pass != AGAIN:
+            self._second.note(frame)
+        return frame
 
 
 def _execute(
     planned: Planned, process: Process, options: BatchOptions, here: bool
 ) -> Generator[Outcome]:
     if here:
-        return execute_here(planned, process)
+        return execute_here(planned, process, options.stop)
     return execute_in_workers(
         planned,
         process,
+        options.stop,
         workers=options.workers,
         limit_s=options.limit_s,
+        memory_mb=options.memory_mb,
         prepare=options.prepare,
-    )
-
-
-def _finished(task: Task, result: FrameResult, options: BatchOptions) -> StoredFrame:
-    return StoredFrame(
-        frame_index=task.frame_index,
-        result=result,
-        parameters=options.parameters,
-        parameters_sha256=options.parameters_sha256,
-        processed_utc=utc_now(),
     )

@@ -13,12 +13,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)  # SIGTERM is what schedulers send
 
 
 class StopRequest:
-    """Whether a run was asked to stop; false until then."""
+    """Called, it says whether a run was asked to stop."""
 
     def __init__(self) -> None:
         self._asked = False
 
-    def __bool__(self) -> bool:
+    def __call__(self) -> bool:
+        """Whether it was."""
         return self._asked
 
     def ask(self, number: int = signal.SIGINT, frame: FrameType | None = None) -> None:
@@ -38,8 +39,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
     Yields
     ------
     StopRequest
-        True once a signal has come. Outside of the main thread, where Python takes no signals,
-        it stays false.
+        Gives True once a signal has come; outside of the main thread, where Python takes no
+        signals, it never does.
     """
     request = StopRequest()
     if current_thread() is not main_thread():

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from regengine.batch.run import BatchSummary
-    from regengine.pipeline import RunInputs
 
 EXIT_FRAMES_FAILED = 1
 EXIT_NOT_STARTED = 3
@@ -81,6 +74,21 @@ def main(
             help="Take over what the store has of the same photo with the same settings.",
         ),
     ] = True,
+    retry: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VERDICTS",
+            help="Work stored photos of these verdicts out again: failed,review for instance.",
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Do only the I-th of N shares of the photos."),
+    ] = None,
+    max_memory_mb: Annotated[
+        int,
+        typer.Option(min=0, help="Memory that a worker may use, MiB; 0 for no limit."),
+    ] = 3000,
     share: Annotated[
         bool,
         typer.Option(
@@ -122,6 +130,9 @@ def main(
     """
     from regengine.batch.discover import find_photos
     from regengine.batch.logs import configure_logging
+    from regengine.batch.shard import parse_shard
+    from regengine.batch.stopping import stop_on_signals
+    from regengine.commands.register_run import RunSettings, run
     from regengine.commands.tle import parse_time
     from regengine.frame import FrameOptions
     from regengine.lens_profile_file import load_profiles
@@ -157,15 +168,26 @@ def main(
         stars=stars,
     )
     inputs.open()
+    settings = RunSettings(
+        store=store,
+        workers=workers,
+        resume=resume,
+        retry=parse_verdicts(retry),
+        memory_mb=max_memory_mb,
+        as_json=as_json,
+        quiet=quiet,
+        log_json=log_json,
+    )
+    chosen = found if shard is None else parse_shard(shard).of(found)
     if dry_run:
         from regengine.batch.preview import preview
 
-        for line in preview(found, inputs, as_json=as_json):
+        for line in preview(chosen, inputs, as_json=as_json):
             typer.echo(line)
         return
     try:
-        with terminated_like_interrupted():
-            summary = run(found, inputs, store, workers, resume, as_json, quiet, log_json)
+        with stop_on_signals() as stop:
+            summary = run(chosen, inputs, settings, stop)
     except KeyboardInterrupt:
         raise typer.Exit(EXIT_INTERRUPTED) from None
     if summary.interrupted:
@@ -174,70 +196,24 @@ def main(
         raise typer.Exit(EXIT_FRAMES_FAILED)
 
 
-def run(
-    photos: list[Path],
-    inputs: RunInputs,
-    store: Path,
-    workers: int,
-    resume: bool,
-    as_json: bool,
-    quiet: bool,
-    log_json: bool,
-) -> BatchSummary:
-    """Register photos into a store, printing each once it is stored."""
-    from functools import partial
+def parse_verdicts(text: str | None) -> frozenset[str]:
+    """Verdicts out of an option's text, separated by commas.
 
-    from regengine.batch.logs import configure_logging
-    from regengine.batch.parameters import parameters_of
-    from regengine.batch.progress import progress
-    from regengine.batch.run import BatchOptions, run_batch
-    from regengine.frame_table import table_header, table_line
-    from regengine.pipeline import facts_of_photo, process_photo
-    from regengine.records import record_line
-    from regengine.result import FrameResult
-    from regengine.store.writer import StoreWriter
+    Raises
+    ------
+    ConfigError
+        If one of them is none.
+    """
+    from regengine.batch.progress import VERDICTS
+    from regengine.errors import ConfigError
 
-    parameters, parameters_sha256 = parameters_of(inputs)
-    # A time that was given for all photos tells nothing of their clocks
-    share = inputs.share and inputs.tle is not None and inputs.frame.time_utc is None
-    options = BatchOptions(
-        parameters=parameters,
-        parameters_sha256=parameters_sha256,
-        resume=resume,
-        workers=workers,
-        limit_s=60.0 + 10.0 * inputs.register.max_seconds,
-        prepare=partial(configure_logging, quiet=quiet, as_json=log_json),
-        facts_of=partial(facts_of_photo, inputs=inputs) if share else None,
-    )
-    process = partial(process_photo, inputs=inputs)
-    with StoreWriter(store) as writer, progress(len(photos), quiet=quiet) as advance:
-        if not as_json:
-            print(table_header(), flush=True)
-
-        def report(result: FrameResult) -> None:
-            print(record_line(result) if as_json else table_line(result), flush=True)
-            advance()
-
-        summary = run_batch(photos, process, writer, options, report)
-    tell_summary(summary, store)
-    return summary
-
-
-def tell_summary(summary: BatchSummary, store: Path) -> None:
-    """Say on standard error what became of the photos."""
-    import logging
-
-    counts = [f"{summary.verdicts[v]} {v}" for v in ("accepted", "review", "no_match", "failed")]
-    taken = f" ({summary.resumed} taken from the store)" if summary.resumed else ""
-    stopped = "; interrupted, give the same command again to go on" if summary.interrupted else ""
-    logging.getLogger("regengine").info(
-        "%d photos%s: %s; stored in %s%s",
-        summary.verdicts.total(),
-        taken,
-        ", ".join(counts),
-        store,
-        stopped,
-    )
+    named = frozenset(part.strip() for part in (text or "").split(",") if part.strip())
+    if wrong := sorted(named - set(VERDICTS)):
+        raise ConfigError(
+            f"--retry {', '.join(wrong)} is no verdict: write some of {', '.join(VERDICTS)}, "
+            "separated by commas."
+        )
+    return named
 
 
 def parse_nadir(text: str) -> tuple[float, float]:
@@ -266,13 +242,3 @@ def nothing_found(photos: list[str]) -> str:
         f"{names}: no photo there; name image files, a folder that holds some, or a pattern "
         "in quotes."
     )
-
-
-@contextmanager
-def terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM, which schedulers send, stop a run as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

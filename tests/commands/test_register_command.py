@@ -270,25 +270,41 @@ def start(tmp_path: Path, *arguments: object) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize(
-    ("number", "workers"), [(signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGINT, 1)]
+    ("number", "workers"), [(signal.SIGINT, 0), (signal.SIGTERM, 1), (signal.SIGINT, 1)]
 )
-def test_an_interrupted_run_stores_and_prints_what_was_done(
+def test_an_interrupted_run_finishes_what_is_under_way_and_no_more(
     tmp_path: Path, photos: Path, number: signal.Signals, workers: int
 ) -> None:
-    (photos / "y_slow.jpg").write_bytes(b"slow")
-    started = tmp_path / "started"
+    (photos / "y_pause.jpg").write_bytes(b"pause")
     run = start(tmp_path, photos, "--workers", workers)
-    wait_until_working(run, started)
+    wait_until_working(run, tmp_path / "started")
     os.killpg(run.pid, number)  # as a terminal does: to the workers, too
     out, told = run.communicate(timeout=120)
     assert run.returncode == 130, told
     names = [json.loads(line)["frame"] for line in out.splitlines()]
-    assert names == ["a", "dark"]
+    assert names == ["a", "dark", "y_pause"]
+    assert "stopping: what is under way is finished and written" in told
     assert "interrupted, give the same command again to go on" in told
     assert "Traceback" not in told
     stored = [s.result.frame for s in read_store(tmp_path / "run.h5")]
     assert stored == names
     assert not parts_folder(tmp_path / "run.h5").exists()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_second_interrupt_waits_for_nothing(tmp_path: Path, photos: Path, workers: int) -> None:
+    (photos / "y_slow.jpg").write_bytes(b"slow")
+    run = start(tmp_path, photos, "--workers", workers)
+    wait_until_working(run, tmp_path / "started")
+    os.killpg(run.pid, signal.SIGINT)
+    time.sleep(0.7)
+    assert run.poll() is None
+    os.killpg(run.pid, signal.SIGINT)
+    out, told = run.communicate(timeout=30)
+    assert run.returncode == 130, told
+    assert [json.loads(line)["frame"] for line in out.splitlines()] == ["a", "dark"]
+    assert "Traceback" not in told
+    assert [s.result.frame for s in read_store(tmp_path / "run.h5")] == ["a", "dark"]
 
 
 def wait_until_working(run: subprocess.Popen[str], marker: Path) -> None:

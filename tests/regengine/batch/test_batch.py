@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import os
-import sys
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from regengine.batch.discover import find_photos
-from regengine.batch.execute import start_worker
 from regengine.batch.logs import configure_logging
-from regengine.batch.plan import Task, file_sha256
-from regengine.batch.progress import progress
+from regengine.batch.plan import Task, file_sha256, plan
 from regengine.batch.run import BatchOptions, BatchSummary, run_batch
+from regengine.batch.worker import start_worker
 from regengine.result import FrameResult
 from regengine.store.reader import read_store, read_tables
+from regengine.store.rows import StoredFrame
 from regengine.store.schema import GROUPS
 from regengine.store.writer import StoreWriter
 from tests.example_results import fake_process, proposal
@@ -118,12 +118,56 @@ def test_the_same_settings_are_not_worked_out_again(tmp_path: Path) -> None:
         return fake_process(path)
 
     again, summary = run([*photos, *make(tmp_path, "new.jpg")], store, process=process)
-    assert done == ["bad.jpg", "new.jpg"]  # failures get another chance
-    assert summary.resumed == 2
+    assert done == ["new.jpg"]
+    assert summary.resumed == 3
     assert {result.frame for result in again} == {"a", "bad", "dark", "new"}
     assert next(r for r in again if r.frame == "a") == first[0]
     indices = {s.result.frame: s.frame_index for s in read_store(store)}
     assert indices == {"a": 0, "bad": 1, "dark": 2, "new": 3}
+
+
+def test_verdicts_can_be_worked_out_again(tmp_path: Path) -> None:
+    store = tmp_path / "run.h5"
+    photos = make(tmp_path, "a.jpg", "bad.jpg", "dark.jpg")
+    run(photos, store)
+    done: list[str] = []
+
+    def process(path: Path) -> FrameResult:
+        done.append(path.name)
+        return proposal(path.stem)
+
+    options = replace(OPTIONS, retry=frozenset(["failed", "no_match"]))
+    _, summary = run(photos, store, options, process=process)
+    assert done == ["bad.jpg", "dark.jpg"]
+    assert summary.resumed == 1
+    assert summary.verdicts == {"accepted": 3}
+
+
+def test_a_photo_that_can_be_read_again_is_done_again(tmp_path: Path) -> None:
+    store = tmp_path / "run.h5"
+    gone = tmp_path / "a.jpg"
+    assert run([gone], store)[1].verdicts == {"failed": 1}
+    assert run([gone], store)[1].resumed == 1
+    make(tmp_path, "a.jpg")
+    assert run([gone], store)[1].verdicts == {"accepted": 1}
+    (row,) = read_store(store)
+    assert row.result.verdict == "accepted"
+
+
+def test_numbers_that_a_killed_run_left_out_are_given_to_its_photos(tmp_path: Path) -> None:
+    photos = make(tmp_path, *(f"{letter}.jpg" for letter in "abcdef"))
+    store = tmp_path / "run.h5"
+    with StoreWriter(store) as writer:  # as workers leave it: the second and fourth are missing
+        tasks = [t for t in plan(photos, writer, parameters_sha256="p1") if isinstance(t, Task)]
+        for task in tasks:
+            if task.path.stem in "acef":
+                result = fake_process(task.path)
+                index = task.frame_index
+                writer.add(StoredFrame(frame_index=index, result=result, parameters_sha256="p1"))
+        writer.flush()
+    run([*photos, *make(tmp_path, "g.jpg")], store)
+    numbers = {s.result.frame: s.frame_index for s in read_store(store)}
+    assert numbers == {letter: k for k, letter in enumerate("abcdefg")}
 
 
 @pytest.mark.parametrize(
@@ -270,28 +314,19 @@ def test_tasks_are_numbered_after_what_the_store_holds(tmp_path: Path) -> None:
     assert numbers == [2, 3]
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_progress_is_shown_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = {}
-    for stream, quiet in ((Terminal(), False), (Terminal(), True), (io.StringIO(), False)):
-        monkeypatch.setattr(sys, "stderr", stream)
-        with progress(2, quiet=quiet) as advance:
-            advance()
-        shown[type(stream).__name__, quiet] = stream.getvalue()
-    assert "registering" in shown["Terminal", False]
-    assert shown["Terminal", True] == shown["StringIO", False] == ""
-
-
 def test_messages_are_json_lines_with_tracebacks(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    threads = cv2.getNumThreads()
     start_worker(partial(configure_logging, quiet=True, as_json=True))
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # the main process decides
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    assert cv2.getNumThreads() == 1
+    cv2.setNumThreads(threads)
     assert os.environ["OMP_NUM_THREADS"] == "1"
     logger = logging.getLogger("regengine")
     logger.info("not said")

@@ -1,0 +1,125 @@
+"""What `regengine register` does with photos once its options are understood."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from regengine.batch.logs import configure_logging
+from regengine.batch.parameters import parameters_of
+from regengine.batch.progress import VERDICTS, progress
+from regengine.batch.run import BatchOptions, BatchSummary, run_batch
+from regengine.frame_table import table_header, table_line
+from regengine.pipeline import RunInputs, facts_of_photo, process_photo
+from regengine.records import record_line
+from regengine.result import FrameResult
+from regengine.store.writer import StoreWriter
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """How a run is done and told; nothing of it changes a result.
+
+    Attributes
+    ----------
+    store : Path
+        Where the results go.
+    workers : int
+        Worker processes; 0 to work in this process.
+    resume : bool
+        Take over what the store has.
+    retry : frozenset of str
+        Verdicts that are not taken over.
+    memory_mb : int
+        Memory that a worker may use, MiB; 0 for no limit.
+    as_json, quiet, log_json : bool
+        Records instead of a table; no progress and messages; messages as JSON.
+    """
+
+    store: Path
+    workers: int
+    resume: bool
+    retry: frozenset[str]
+    memory_mb: int
+    as_json: bool
+    quiet: bool
+    log_json: bool
+
+
+def run(
+    photos: list[Path], inputs: RunInputs, settings: RunSettings, stop: Callable[[], bool]
+) -> BatchSummary:
+    """Register photos into a store, printing each once it is stored.
+
+    Parameters
+    ----------
+    photos : list of Path
+        The photos.
+    inputs : RunInputs
+        What results depend on.
+    settings : RunSettings
+        What they do not depend on.
+    stop : callable
+        True when no more photos are to be begun.
+
+    Returns
+    -------
+    BatchSummary
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be used, or not be written any more.
+    """
+    parameters, parameters_sha256 = parameters_of(inputs)
+    # A time that was given for all photos tells nothing of their clocks
+    share = inputs.share and inputs.tle is not None and inputs.frame.time_utc is None
+    with (
+        StoreWriter(settings.store) as writer,
+        progress(len(photos), quiet=settings.quiet) as advance,
+    ):
+        options = BatchOptions(
+            parameters=parameters,
+            parameters_sha256=parameters_sha256,
+            resume=settings.resume,
+            retry=settings.retry,
+            workers=settings.workers,
+            limit_s=60.0 + 10.0 * inputs.register.max_seconds,
+            memory_mb=settings.memory_mb,
+            prepare=partial(configure_logging, quiet=settings.quiet, as_json=settings.log_json),
+            facts_of=partial(facts_of_photo, inputs=inputs) if share else None,
+            stop=stop,
+            advance=advance,
+        )
+        if not settings.as_json:
+            print(table_header(), flush=True)
+        line = record_line if settings.as_json else table_line
+
+        def report(result: FrameResult) -> None:
+            print(line(result), flush=True)
+
+        summary = run_batch(photos, partial(process_photo, inputs=inputs), writer, options, report)
+    _tell(summary, settings)
+    return summary
+
+
+def _tell(summary: BatchSummary, settings: RunSettings) -> None:
+    """Say on standard error what became of the photos."""
+    counts = [f"{summary.verdicts[verdict]} {verdict}" for verdict in VERDICTS]
+    taken = f" ({summary.resumed} taken from the store)" if summary.resumed else ""
+    advice = ""
+    if summary.interrupted:
+        advice = "; interrupted, give the same command again to go on"
+    elif summary.verdicts["failed"] and summary.resumed:
+        advice = "; --retry failed tries the failed ones again"
+    logging.getLogger("regengine").info(
+        "%d photos%s: %s; stored in %s%s",
+        summary.verdicts.total(),
+        taken,
+        ", ".join(counts),
+        settings.store,
+        advice,
+    )

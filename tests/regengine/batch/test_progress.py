@@ -1,0 +1,81 @@
+"""What is said of a batch under way."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+
+import pytest
+
+from regengine.batch import progress as progress_module
+from regengine.batch.progress import Tally, progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_rate_and_rest_come_of_what_was_done_now() -> None:
+    clock = Clock()
+    tally = Tally(100, clock)
+    for _ in range(40):
+        tally.count("accepted", True, None)
+    assert tally.rest_s is None
+    clock.now_s = 10.0
+    for _ in range(20):
+        tally.count("review", False, None)
+    assert tally.rate == pytest.approx(2.0)
+    assert tally.rest_s == pytest.approx(20.0)
+    assert tally.text() == "2.0 photos/s, 0:00:20 to go; 40 accepted, 20 review"
+    tally.count("accepted", False, "review")
+    assert tally.done == 60
+    assert tally.text().endswith("41 accepted, 19 review")
+
+
+def test_slow_work_is_told_by_the_minute() -> None:
+    clock = Clock()
+    tally = Tally(11, clock)
+    clock.now_s = 60.0
+    tally.count("", False, None)
+    assert tally.text() == "1.0 photos/min, 0:10:00 to go"
+
+
+def test_a_bar_on_a_terminal_and_nothing_when_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = {}
+    for quiet in (False, True):
+        stream = Terminal()
+        monkeypatch.setattr(sys, "stderr", stream)
+        with progress(2, quiet=quiet) as advance:
+            advance("accepted")
+        shown[quiet] = stream.getvalue()
+    assert "registering" in shown[False]
+    assert "1 accepted" in shown[False]
+    assert shown[True] == ""
+
+
+def test_lines_elsewhere_and_not_too_many(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setattr(logging.getLogger("regengine"), "propagate", True)
+    advance = progress_module._lines(Tally(1000, clock), "registering", clock)
+    with caplog.at_level(logging.INFO, logger="regengine"):
+        for _ in range(100):
+            clock.now_s += 1.0
+            advance("accepted")
+    assert [record.getMessage().split(",")[0] for record in caplog.records] == [
+        "registering: 30 of 1000 photos",
+        "registering: 60 of 1000 photos",
+        "registering: 90 of 1000 photos",
+    ]
+    assert "1.0 photos/s, 0:15:10 to go; 90 accepted" in caplog.records[2].getMessage()

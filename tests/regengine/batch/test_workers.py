@@ -1,0 +1,69 @@
+"""Workers that are killed, starved or started in vain, and what becomes of their photos."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from worker_troubles import attempts, die_at_the_first_start, process
+
+from regengine.batch.run import BatchOptions, run_batch
+from regengine.result import FrameResult
+from regengine.store.writer import StoreWriter
+
+OPTIONS = BatchOptions(parameters="{}", parameters_sha256="p", workers=2, limit_s=60.0)
+
+
+def run(
+    folder: Path, names: Sequence[str], options: BatchOptions = OPTIONS
+) -> dict[str, FrameResult]:
+    photos = [folder / f"{name}.jpg" for name in names]
+    for path in photos:
+        path.write_bytes(path.name.encode())
+    reported: list[FrameResult] = []
+    with StoreWriter(folder / "run.h5") as writer:
+        run_batch(photos, process, writer, options, reported.append)
+    assert sorted(result.frame for result in reported) == sorted(names)
+    return {result.frame: result for result in reported}
+
+
+def test_a_photo_whose_worker_was_killed_is_tried_again_and_given_up_in_the_end(
+    tmp_path: Path,
+) -> None:
+    told = run(tmp_path, ["a", "dies_1", "b", "dies_2", "dies_9", "c", "d"])
+    gone = told.pop("dies_9")
+    assert gone.reasons[0].code == "worker_died"
+    assert "dies_9.jpg" in gone.reasons[0].text
+    assert {result.verdict for result in told.values()} == {"accepted"}
+    # What waited behind the dying ones was not tried for nothing
+    assert {name: attempts(tmp_path / f"{name}.jpg") - 1 for name in ("a", "dies_2", "dies_9")} == {
+        "a": 1,
+        "dies_2": 3,
+        "dies_9": 3,
+    }
+
+
+def test_a_worker_that_dies_before_its_first_photo_costs_none(tmp_path: Path) -> None:
+    prepare = partial(die_at_the_first_start, tmp_path / "died")
+    told = run(tmp_path, ["a", "b"], replace(OPTIONS, workers=1, prepare=prepare))
+    assert (tmp_path / "died").exists()
+    assert {result.verdict for result in told.values()} == {"accepted"}
+
+
+def test_a_photo_that_needs_too_much_memory_fails_alone(tmp_path: Path) -> None:
+    told = run(tmp_path, ["a", "greedy", "b"], replace(OPTIONS, workers=1, memory_mb=1800))
+    assert told["greedy"].reasons[0].code == "out_of_memory"
+    assert told["a"].verdict == told["b"].verdict == "accepted"
+    assert attempts(tmp_path / "greedy.jpg") == 2  # no worker died of it
+
+
+def test_a_clock_that_is_set_ends_no_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    true_time = time.time
+    calls = iter(range(1_000_000))
+    monkeypatch.setattr(time, "time", lambda: true_time() + 86400.0 * next(calls))
+    told = run(tmp_path, ["a", "b", "c"], replace(OPTIONS, workers=1))
+    assert {result.verdict for result in told.values()} == {"accepted"}
