@@ -1,8 +1,9 @@
-"""Tables as the bytes of an HDF5 file, and back."""
+"""The HDF5 side of a store: how its file is laid out, and which files are accepted as one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,17 @@ from regengine.store.schema import (
 from regengine.store.tables import Tables
 
 CHUNK_ROWS = 1024  # 8 kB of float64: a part of 64 frames stays small, a column compresses well
+# What reading a file raises whose bytes are not what was written
+DAMAGE = (
+    OSError,
+    LookupError,
+    ValueError,
+    RuntimeError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+)
 SIGNATURE = b"\x89HDF\r\n\x1a\n"  # HDF5 File Format Specification 3.0, section II.A
 
 
@@ -42,63 +54,36 @@ def encode(tables: Tables, attributes: Mapping[str, str]) -> bytes:
     bytes
     """
     with h5py.File("image", "w", driver="core", backing_store=False) as file:
-        file.attrs["format"] = FORMAT
-        file.attrs["format_version"] = FORMAT_VERSION
-        for name, value in attributes.items():
-            file.attrs[name] = value
-        for group_name, columns in GROUPS.items():
-            group = file.create_group(group_name)
-            group.attrs["description"] = GROUP_DESCRIPTIONS[group_name]
+        for group, columns in create_groups(file, attributes):
             for column in columns:
-                _write_column(group, column, tables[group_name][column.name])
+                values = tables[group.name[1:]][column.name]
+                data = _text_bytes(values) if column.kind == "text" else values
+                create_column(group, column, data.dtype.itemsize, data)
         file.flush()
         return bytes(file.id.get_file_image())
 
 
-def decode(path: Path) -> tuple[Tables, dict[str, str]]:
-    """Read a store file.
-
-    Parameters
-    ----------
-    path : Path
-        A store, or one part of it.
-
-    Returns
-    -------
-    tables : dict
-        One table per group of the schema.
-    attributes : dict of str to str
-        Root attributes beside ``format`` and ``format_version``.
-
-    Raises
-    ------
-    StoreError
-        If the file is no store, damaged, or of a newer format.
-    """
-    check(path)
-    try:
-        with h5py.File(path, "r") as file:
-            tables = {
-                group: {column.name: _read_column(file[group], column) for column in columns}
-                for group, columns in GROUPS.items()
-            }
-            attributes = {k: v for k, v in file.attrs.items() if isinstance(v, str)}
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise StoreError(
-            f"{path} is a damaged store ({_short(error)}): restore it from a copy, "
-            "or name another file with --store."
-        ) from error
-    attributes.pop("format")
-    return tables, attributes
+def create_groups(
+    file: h5py.File, attributes: Mapping[str, str]
+) -> Iterator[tuple[h5py.Group, tuple[Column, ...]]]:
+    """Write the root attributes and make the groups, each with the columns that it should get."""
+    file.attrs["format"] = FORMAT
+    file.attrs["format_version"] = FORMAT_VERSION
+    for name, value in attributes.items():
+        file.attrs[name] = value
+    for name, columns in GROUPS.items():
+        group = file.create_group(name)
+        group.attrs["description"] = GROUP_DESCRIPTIONS[name]
+        yield group, columns
 
 
-def check(path: Path) -> None:
-    """Make sure that a file is a store that this version can read.
+def open_store(path: Path) -> h5py.File:
+    """Open a store, or one part of it, for reading, if this version can read it.
 
     Raises
     ------
     StoreError
-        If it is not; the file is only ever opened for reading.
+        If it is missing, no store, damaged, or of a newer format.
     """
     try:
         with path.open("rb") as stream:
@@ -110,15 +95,107 @@ def check(path: Path) -> None:
     if signature != SIGNATURE:
         raise _foreign(path, "it is no HDF5 file")
     try:
-        with h5py.File(path, "r") as file:
-            name, version = file.attrs.get("format"), file.attrs.get("format_version", 0)
+        file = h5py.File(path, "r")
     except (OSError, RuntimeError) as error:
         raise _foreign(path, f"it is a damaged HDF5 file: {_short(error)}") from error
+    try:
+        _check_format(path, file)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def check(path: Path) -> None:
+    """Make sure that a file is a store that this version can read.
+
+    Raises
+    ------
+    StoreError
+        If it is not; the file is only ever opened for reading.
+    """
+    open_store(path).close()
+
+
+@contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """Turn what HDF5 and NumPy say of a broken file into one sentence.
+
+    Raises
+    ------
+    StoreError
+        If anything goes wrong that sound content does not cause.
+    """
+    try:
+        yield
+    except StoreError:
+        raise
+    except DAMAGE as error:
+        raise damaged(path, _short(error)) from error
+
+
+def damaged(path: Path, why: str) -> StoreError:
+    """The error for a store whose content makes no sense."""
+    return StoreError(
+        f"{path} is a damaged store ({why}): restore it from a copy, "
+        "or name another file with --store.",
+        code="store_damaged",
+    )
+
+
+def create_column(group: h5py.Group, column: Column, length: int, data: Any = None) -> h5py.Dataset:
+    """Make a column's dataset.
+
+    Parameters
+    ----------
+    group : h5py.Group
+        Where.
+    column : Column
+        What it is.
+    length : int
+        Bytes of a text; without meaning for numbers.
+    data : ndarray, optional
+        Its rows; none yet where left out.
+
+    Returns
+    -------
+    h5py.Dataset
+    """
+    row = () if column.width == 1 else (column.width,)
+    dataset = group.create_dataset(
+        column.name,
+        data=data,
+        shape=(0, *row) if data is None else data.shape,
+        dtype=column_type(column, length),
+        # Open-ended and of fixed-length text: PyTables opens neither empty fixed-size datasets
+        # nor text of variable length.
+        maxshape=(None, *row),
+        chunks=(CHUNK_ROWS, *row),
+        compression="gzip",
+        shuffle=column.kind != "text",
+        fletcher32=True,  # a bit that flips on the disk is noticed when it is read
+    )
+    dataset.attrs["units"] = column.units
+    dataset.attrs["description"] = column.description
+    dataset.attrs["volatile"] = np.uint8(column.volatile)
+    return dataset
+
+
+def column_type(column: Column, length: int) -> np.dtype[Any]:
+    """Type of a column's dataset; ``length`` is that of a text, in bytes."""
+    if column.kind == "text":
+        return h5py.string_dtype("utf-8", max(1, length))
+    return np.dtype(column.kind)
+
+
+def _check_format(path: Path, file: h5py.File) -> None:
+    with damage_told(path):
+        name, version = file.attrs.get("format"), int(file.attrs.get("format_version", 0))
     if name != FORMAT:
         raise _foreign(path, "it is an HDF5 file of another program")
-    if int(version) > FORMAT_VERSION:
+    if version > FORMAT_VERSION:
         raise StoreError(
-            f"{path} was written by a newer regengine (format version {int(version)}, this one "
+            f"{path} was written by a newer regengine (format version {version}, this one "
             f"knows up to {FORMAT_VERSION}): upgrade regengine, or name another file with --store.",
             code="store_newer",
         )
@@ -130,32 +207,6 @@ def _foreign(path: Path, why: str) -> StoreError:
         "name another file with --store.",
         code="store_foreign",
     )
-
-
-def _write_column(group: h5py.Group, column: Column, values: NDArray[Any]) -> None:
-    data = _text_bytes(values) if column.kind == "text" else values
-    dataset = group.create_dataset(
-        column.name,
-        data=data,
-        # Open-ended and of fixed-length text: PyTables opens neither empty fixed-size datasets
-        # nor text of variable length.
-        maxshape=(None, *data.shape[1:]),
-        chunks=(CHUNK_ROWS, *data.shape[1:]),
-        compression="gzip",
-        shuffle=column.kind != "text",
-    )
-    dataset.attrs["units"] = column.units
-    dataset.attrs["description"] = column.description
-    dataset.attrs["volatile"] = np.uint8(column.volatile)
-
-
-def _read_column(group: h5py.Group, column: Column) -> NDArray[Any]:
-    values = group[column.name][()]
-    if column.kind != "text":
-        return np.asarray(values, dtype=column.kind)
-    texts = np.empty(len(values), dtype=object)
-    texts[:] = [value.decode("utf-8") for value in values]
-    return texts
 
 
 def _text_bytes(values: NDArray[Any]) -> NDArray[Any]:

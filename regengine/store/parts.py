@@ -22,7 +22,11 @@ def list_parts(folder: Path) -> list[Path]:
     """Finished parts of a folder in the order in which they were written."""
     if not folder.is_dir():
         return []
-    named = [path for path in folder.iterdir() if re.fullmatch(r"\d{6,}\.h5", path.name)]
+    named = [
+        path
+        for path in folder.iterdir()
+        if re.fullmatch(r"\d{6,}\.h5", path.name) and path.is_file()
+    ]
     return sorted(named, key=lambda path: int(path.stem))
 
 

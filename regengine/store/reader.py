@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from regengine.errors import StoreError
-from regengine.store.hdf5 import decode
-from regengine.store.parts import list_parts, parts_folder
+from regengine.store.hdf5 import damage_told
 from regengine.store.results import from_tables
 from regengine.store.rows import StoredFrame
-from regengine.store.tables import Tables, join
+from regengine.store.snapshot import PartGoneError, Snapshot
+from regengine.store.tables import Tables, join, with_texts
+
+# What a frame consists of; its detections are rows of their own, hundreds a frame
+OF_FRAMES = ("frames", "control_points", "hypotheses", "provenance")
 
 
 def read_store(path: Path) -> list[StoredFrame]:
@@ -29,24 +32,66 @@ def read_store(path: Path) -> list[StoredFrame]:
     StoreError
         If there is neither store nor part, or one of them cannot be read.
     """
-    return from_tables(read_tables(path))
+    return list(iter_frames(path))
+
+
+def iter_frames(path: Path) -> Iterator[StoredFrame]:
+    """Frames of a store one by one; few of them are in memory at a time.
+
+    A run may be under way: what it adds behind the frames that were given already may be left
+    out, nothing else.
+
+    Parameters
+    ----------
+    path : Path
+        The store; need not exist while its first run is under way.
+
+    Yields
+    ------
+    StoredFrame
+        In the order of their numbers.
+
+    Raises
+    ------
+    StoreError
+        If there is neither store nor part, or one of them cannot be read.
+    """
+    last: int | None = None
+    while True:
+        try:
+            with Snapshot.of(path) as snapshot:
+                for tables in snapshot.blocks(after=last, groups=OF_FRAMES):
+                    for stored in frames_of(tables, path):
+                        last = stored.frame_index
+                        yield stored
+            return
+        except PartGoneError:  # merged meanwhile: go on with the store that has it now
+            continue
+
+
+def frames_of(tables: Tables, path: Path) -> list[StoredFrame]:
+    """Frames out of tables that were read from a file.
+
+    Raises
+    ------
+    StoreError
+        If the rows make no sense.
+    """
+    with damage_told(path):
+        return from_tables(tables)
 
 
 def read_tables(path: Path) -> Tables:
-    """Tables of a store and of its parts that are not merged yet; see `read_store`."""
-    # Parts first: one that vanishes meanwhile is in the store by the time that this is read.
-    parts = [tables for part in list_parts(parts_folder(path)) if (tables := _part(part))]
-    if path.is_dir():
-        raise StoreError(f"{path} is a folder, not a store: name the .h5 file in it.")
-    if not path.exists() and not parts:
-        raise StoreError(f"{path} does not exist: check the path of the store.")
-    return join([decode(path)[0], *parts] if path.exists() else parts)
+    """All rows of a store and of its parts that are not merged yet; see `read_store`.
 
-
-def _part(part: Path) -> Tables | None:
-    try:
-        return decode(part)[0]
-    except StoreError:
-        if part.exists():
-            raise
-        return None
+    Returns
+    -------
+    dict
+        Tables of all groups, with texts as `str`.
+    """
+    while True:
+        try:
+            with Snapshot.of(path) as snapshot, damage_told(path):
+                return with_texts(join(list(snapshot.blocks())))
+        except PartGoneError:
+            continue

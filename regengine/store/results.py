@@ -8,6 +8,7 @@ from collections import defaultdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matchers.camera import Camera
 from regengine.result import (
@@ -38,7 +39,7 @@ def from_tables(tables: Tables) -> list[StoredFrame]:
     Parameters
     ----------
     tables : dict
-        One table per group of the schema.
+        One table per group of the schema; the detections' may be left out.
 
     Returns
     -------
@@ -59,6 +60,8 @@ def from_tables(tables: Tables) -> list[StoredFrame]:
                 parameters=origin["parameters"],
                 parameters_sha256=origin["parameters_sha256"],
                 processed_utc=origin["processed_utc"],
+                search_pass=origin["search_pass"],
+                hints_sha256=origin["hints_sha256"],
             )
         )
     return stored
@@ -122,9 +125,17 @@ def _hypothesis(row: Row) -> Hypothesis:
 
 
 def _rows(table: Table) -> list[Row]:
-    # One-dimensional columns become plain Python values; rows of wider ones stay arrays.
-    columns = [list(array) if array.ndim > 1 else array.tolist() for array in table.values()]
+    columns = [_values(array) for array in table.values()]
     return [dict(zip(table, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _values(array: NDArray[Any]) -> list[Any]:
+    # One-dimensional columns become plain Python values; rows of wider ones stay arrays.
+    if array.ndim > 1:
+        return list(array)
+    if array.dtype.kind == "S":
+        return [text.decode("utf-8") for text in array.tolist()]
+    return array.tolist()
 
 
 def _by_frame(table: Table) -> defaultdict[int, list[Row]]:

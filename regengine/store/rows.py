@@ -72,6 +72,11 @@ class StoredFrame:
         JSON text of the settings that the result depends on, and its SHA-256.
     processed_utc : str
         When it was finished, ISO 8601.
+    search_pass : int
+        1 by itself, 2 with hints of its stretch, 3 searched again in its stretch, 4 searched
+        again with what the whole batch taught, 0 unknown.
+    hints_sha256 : str
+        Hash of what other photos had told at its last search; empty if nothing.
     """
 
     frame_index: int
@@ -79,6 +84,8 @@ class StoredFrame:
     parameters: str = "{}"
     parameters_sha256: str = ""
     processed_utc: str = ""
+    search_pass: int = 0
+    hints_sha256: str = ""
 
 
 def to_tables(frames: Sequence[StoredFrame]) -> Tables:
@@ -134,6 +141,8 @@ def _provenance_row(stored: StoredFrame) -> Row:
         "sources": json.dumps(dict(result.sources), ensure_ascii=False),
         "parameters": stored.parameters,
         "parameters_sha256": stored.parameters_sha256,
+        "search_pass": stored.search_pass,
+        "hints_sha256": stored.hints_sha256,
         "processed_utc": stored.processed_utc,
         "seconds": result.seconds,
     }

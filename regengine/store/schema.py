@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 FORMAT = "regengine"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: search_pass and hints_sha256
 
 Kind = Literal["text", "float64", "float32", "int64", "int32", "uint8"]
 
@@ -29,6 +29,8 @@ class Column:
         Values per row: 1 gives a dataset of shape (rows,), more one of shape (rows, width).
     volatile : bool
         True where two runs over the same photos with the same settings may differ.
+    since : int
+        The format version that brought it; older stores are read as if its values were missing.
     """
 
     name: str
@@ -37,13 +39,27 @@ class Column:
     description: str
     width: int = 1
     volatile: bool = False
+    since: int = 1
 
 
 def _column(
-    name: str, kind: Kind, units: str, description: str, width: int = 1, volatile: bool = False
+    name: str,
+    kind: Kind,
+    units: str,
+    description: str,
+    width: int = 1,
+    *,
+    volatile: bool = False,
+    since: int = 1,
 ) -> Column:
     return Column(
-        name=name, kind=kind, units=units, description=description, width=width, volatile=volatile
+        name=name,
+        kind=kind,
+        units=units,
+        description=description,
+        width=width,
+        volatile=volatile,
+        since=since,
     )
 
 
@@ -165,6 +181,21 @@ PROVENANCE = (
     _column("sources", "text", "", "where each input value came from, a JSON object"),
     _column("parameters", "text", "", "settings that the result depends on, a JSON object"),
     _column("parameters_sha256", "text", "", "SHA-256 of that JSON text, hexadecimal"),
+    _column(
+        "search_pass",
+        "uint8",
+        "",
+        "1 by itself, 2 with hints of its stretch, 3 searched again in its stretch, "
+        "4 searched again with what the whole batch taught, 0 unknown",
+        since=2,
+    ),
+    _column(
+        "hints_sha256",
+        "text",
+        "",
+        "hash of what other photos had told at its last search; empty if nothing",
+        since=2,
+    ),
     _column("processed_utc", "text", "", "when the frame was finished, ISO 8601", volatile=True),
     _column("seconds", "float64", "s", "time spent on the frame", volatile=True),
 )

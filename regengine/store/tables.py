@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,28 +42,33 @@ def missing(column: Column) -> Any:
     return float("nan") if column.kind.startswith("float") else -1
 
 
-def join(sets: Sequence[Tables]) -> Tables:
+def join(sets: Sequence[Tables], groups: Iterable[str] = tuple(GROUPS)) -> Tables:
     """Join sets of tables; a later set takes the place of a frame that an earlier one holds.
 
     Parameters
     ----------
     sets : sequence of dict
         Tables of all groups.
+    groups : iterable of str, optional
+        Those of which there are tables; must include ``frames``.
 
     Returns
     -------
     dict
-        Tables of all groups, ordered by ``frame_index``, rows of one frame in the given order.
+        Tables of these groups, ordered by ``frame_index``, rows of one frame in the given order.
     """
     owner: dict[int, int] = {}
     for number, tables in enumerate(sets):
         owner.update(dict.fromkeys(tables["frames"]["frame_index"].tolist(), number))
     joined: Tables = {}
-    for group, columns in GROUPS.items():
+    for group in groups:
+        columns = GROUPS[group]
         kept = [_owned(tables[group], number, owner) for number, tables in enumerate(sets)]
-        blank = table_from_rows(columns, [])
+        if not kept:
+            joined[group] = table_from_rows(columns, [])
+            continue
         whole = {
-            column.name: np.concatenate([blank[column.name], *(t[column.name] for t in kept)])
+            column.name: np.concatenate([table[column.name] for table in kept])
             for column in columns
         }
         order = np.argsort(whole["frame_index"], kind="stable")
@@ -71,9 +76,31 @@ def join(sets: Sequence[Tables]) -> Tables:
     return joined
 
 
+def with_texts(tables: Tables) -> Tables:
+    """The same tables with texts as `str` where they are bytes of a fixed length.
+
+    Raises
+    ------
+    UnicodeDecodeError
+        If they are not UTF-8.
+    """
+    return {
+        group: {name: _texts(array) for name, array in table.items()}
+        for group, table in tables.items()
+    }
+
+
 def _owned(table: Table, number: int, owner: Mapping[int, int]) -> Table:
     keep = np.array([owner.get(i) == number for i in table["frame_index"].tolist()], dtype=bool)
     return {name: array[keep] for name, array in table.items()}
+
+
+def _texts(array: NDArray[Any]) -> NDArray[Any]:
+    if array.dtype.kind != "S":
+        return array
+    texts = np.empty(len(array), dtype=object)
+    texts[:] = [value.decode("utf-8") for value in array.tolist()]
+    return texts
 
 
 def _array(column: Column, values: list[Any]) -> NDArray[Any]:

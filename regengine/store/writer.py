@@ -11,12 +11,13 @@ from types import TracebackType
 
 from regengine.errors import StoreError
 from regengine.store.atomic import sync_folder, write_whole
-from regengine.store.hdf5 import check, decode, encode
+from regengine.store.frame_cache import FrameCache
+from regengine.store.hdf5 import check, encode
 from regengine.store.origin import root_attributes
 from regengine.store.parts import PartsFolder, list_parts
-from regengine.store.results import from_tables
 from regengine.store.rows import StoredFrame, to_tables
-from regengine.store.tables import join
+from regengine.store.snapshot import Snapshot
+from regengine.store.tables import join, with_texts
 
 PART_FRAMES = 64
 PART_SECONDS = 10.0
@@ -39,8 +40,10 @@ class StoreWriter:
 
     Attributes
     ----------
-    stored : dict of tuple to StoredFrame
-        What the store held when it was opened, by `identity`.
+    index : StoreIndex
+        What the store held when it was opened.
+    next_index : int
+        The first number that no frame had then.
 
     Raises
     ------
@@ -56,10 +59,10 @@ class StoreWriter:
         self._written = 0
         try:
             self._parts = self._open()
-            self.stored = {}
             try:
                 self._merge()
-                self.stored = self._load()
+                self._frames = FrameCache(self.path)
+                self.index = self._frames.index()
             except BaseException:
                 self._parts.release()
                 raise
@@ -67,8 +70,7 @@ class StoreWriter:
             raise
         except OSError as error:
             raise self._failure(error) from error
-        used = [stored.frame_index for stored in self.stored.values()]
-        self.next_index = max(used, default=-1) + 1
+        self.next_index = self._frames.next_index
 
     def __enter__(self) -> StoreWriter:
         return self
@@ -80,6 +82,7 @@ class StoreWriter:
         traceback: TracebackType | None,
     ) -> None:
         """Merge the parts and let go of the store; frames never flushed are dropped."""
+        self._frames.close()
         try:
             self._merge()
         except StoreError:
@@ -95,6 +98,28 @@ class StoreWriter:
         if not self._pending:
             self._oldest = self._clock()
         self._pending.append(frame)
+
+    def stored_frame(self, frame_index: int) -> StoredFrame:
+        """A frame that the store held when it was opened, or that was flushed since.
+
+        Parameters
+        ----------
+        frame_index : int
+            Its number.
+
+        Returns
+        -------
+        StoredFrame
+            As it is on the disk now; without its detections.
+
+        Raises
+        ------
+        KeyError
+            If there is none of this number.
+        StoreError
+            If it cannot be read.
+        """
+        return self._frames.frame(frame_index)
 
     def due(self, wait_s: float = 0.0) -> bool:
         """Whether to flush now, if the next chance comes only after ``wait_s`` seconds."""
@@ -118,11 +143,14 @@ class StoreWriter:
         """
         if not self._pending:
             return []
-        frames = sorted(self._pending, key=lambda frame: frame.frame_index)
+        latest = {frame.frame_index: frame for frame in self._pending}
+        frames = [latest[index] for index in sorted(latest)]
+        part = self._parts.next_part()
         try:
-            write_whole(self._parts.next_part(), encode(to_tables(frames), root_attributes()))
+            write_whole(part, encode(to_tables(frames), root_attributes()))
         except OSError as error:
             raise self._failure(error) from error
+        self._frames.add_part(part, frames[0].frame_index, frames[-1].frame_index)
         self._written += len(frames)
         self._pending = []
         return frames
@@ -143,19 +171,14 @@ class StoreWriter:
         if not parts:
             return
         attributes = root_attributes()
-        sets = [decode(part)[0] for part in parts]
-        if self.path.exists():
-            tables, old = decode(self.path)
-            sets.insert(0, tables)
-            attributes["created"] = old.get("created", attributes["created"])
-        write_whole(self.path, encode(join(sets), attributes))
+        with Snapshot(self.path if self.path.exists() else None, parts) as snapshot:
+            if snapshot.store is not None:
+                old = snapshot.store.attributes
+                attributes["created"] = old.get("created", attributes["created"])
+            tables = with_texts(join(list(snapshot.blocks())))
+        write_whole(self.path, encode(tables, attributes))
         self._parts.remove(parts)
         sync_folder(self._parts.path)
-
-    def _load(self) -> dict[tuple[str, str], StoredFrame]:
-        if not self.path.exists():
-            return {}
-        return {identity(stored): stored for stored in from_tables(decode(self.path)[0])}
 
     def _failure(self, error: OSError) -> StoreError:
         why = (error.strerror or str(error)).lower()
@@ -171,13 +194,3 @@ class StoreWriter:
             "or name another file with --store.",
             code="store_unwritable",
         )
-
-
-def identity(stored: StoredFrame) -> tuple[str, str]:
-    """What makes two rows the same frame: content and name of the photo's file."""
-    return frame_identity(stored.result.path, stored.result.sha256)
-
-
-def frame_identity(path: str, sha256: str) -> tuple[str, str]:
-    """Identity of a photo: its content (its path, if that is unreadable) and its file name."""
-    return sha256 or path, Path(path).name

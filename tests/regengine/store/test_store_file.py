@@ -14,11 +14,12 @@ import pytest
 
 from regengine.errors import StoreError
 from regengine.store.document import column_tables
-from regengine.store.hdf5 import check, decode, encode
+from regengine.store.hdf5 import check, encode
 from regengine.store.origin import root_attributes
-from regengine.store.reader import read_store
+from regengine.store.reader import read_store, read_tables
 from regengine.store.rows import StoredFrame, to_tables
 from regengine.store.schema import FORMAT_VERSION, GROUPS
+from regengine.store.store_file import StoreFile
 from tests.conftest import ROOT
 from tests.example_results import nothing_found, proposal
 
@@ -77,7 +78,9 @@ def test_groups_become_data_frames_without_our_code(store: Path) -> None:
 
 
 def test_the_file_reads_back(store: Path) -> None:
-    tables, attributes = decode(store)
+    with StoreFile(store) as file:
+        attributes = file.attributes
+    tables = read_tables(store)
     assert set(attributes) == {"created", "command_line", "package_versions"}
     assert tables["frames"]["frame"].tolist() == ["Évora", "ISS001-E-1"]
     assert [frame.result for frame in read_store(store)] == [proposal("Évora"), nothing_found()]
@@ -162,7 +165,7 @@ def test_a_newer_format_is_refused_politely(store: Path) -> None:
     with h5py.File(store, "r+") as file:
         file.attrs["format_version"] = FORMAT_VERSION + 1
     with pytest.raises(StoreError, match=r"newer regengine .*upgrade regengine"):
-        decode(store)
+        read_tables(store)
 
 
 @pytest.mark.parametrize("share", [0.2, 0.6, 0.95])
@@ -170,14 +173,14 @@ def test_a_truncated_store_is_refused(store: Path, share: float) -> None:
     content = store.read_bytes()
     store.write_bytes(content[: int(share * len(content))])
     with pytest.raises(StoreError, match=r"run\.h5 is (not a regengine|a damaged) store"):
-        decode(store)
+        read_tables(store)
 
 
 def test_a_store_that_lost_a_column_is_called_damaged(store: Path) -> None:
     with h5py.File(store, "r+") as file:
         del file["frames/verdict"]
     with pytest.raises(StoreError, match=r"damaged store .*restore it"):
-        decode(store)
+        read_tables(store)
 
 
 def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:

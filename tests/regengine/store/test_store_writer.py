@@ -12,12 +12,17 @@ from regengine.errors import StoreError
 from regengine.store import parts as parts_module
 from regengine.store import writer as writer_module
 from regengine.store.atomic import write_whole
-from regengine.store.hdf5 import decode
 from regengine.store.parts import list_parts, parts_folder
-from regengine.store.reader import read_store
+from regengine.store.reader import iter_frames, read_store
 from regengine.store.rows import StoredFrame
-from regengine.store.writer import PART_FRAMES, PART_SECONDS, StoreWriter, frame_identity
+from regengine.store.store_file import StoreFile
+from regengine.store.writer import PART_FRAMES, PART_SECONDS, StoreWriter
 from tests.example_results import proposal
+
+
+def attributes(path: Path) -> dict[str, str]:
+    with StoreFile(path) as file:
+        return file.attributes
 
 
 class Clock:
@@ -76,15 +81,15 @@ def test_a_second_run_adds_and_replaces(tmp_path: Path) -> None:
         for index in range(3):
             writer.add(frame(index))
         writer.flush()
-    created = decode(path)[1]["created"]
+    created = attributes(path)["created"]
     with StoreWriter(path) as writer:
         assert writer.next_index == 3
-        assert writer.stored[frame_identity("f1.jpg", frame(1).result.sha256)] == frame(1)
+        assert writer.stored_frame(1) == frame(1)
         writer.add(StoredFrame(frame_index=1, result=proposal("better")))
         writer.add(frame(3))
         writer.flush()
     assert names(path) == ["f0", "better", "f2", "f3"]
-    assert decode(path)[1]["created"] == created
+    assert attributes(path)["created"] == created
 
 
 def test_a_run_without_news_leaves_the_file_as_it_is(tmp_path: Path) -> None:
@@ -189,9 +194,41 @@ def test_a_part_that_is_merged_while_it_is_read_is_found_in_the_store(
     with StoreWriter(path) as writer:
         writer.add(frame(0))
         writer.flush()
-    gone = [parts_folder(path) / "000001.h5"]
-    monkeypatch.setattr("regengine.store.reader.list_parts", lambda folder: gone)
+    listings = [[parts_folder(path) / "000001.h5"], []]
+    monkeypatch.setattr("regengine.store.snapshot.list_parts", lambda folder: listings.pop(0))
     assert names(path) == ["f0"]
+    assert listings == []
+
+
+def test_a_merge_in_the_midst_of_reading_takes_and_repeats_no_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("regengine.store.snapshot.BLOCK_FRAMES", 2)
+    monkeypatch.setattr("regengine.store.snapshot.OPEN_PARTS", 1)
+    path = tmp_path / "run.h5"
+    with StoreWriter(path) as writer:
+        for index in range(9):
+            writer.add(frame(index))
+            writer.flush()
+        reading = iter_frames(path)
+        assert [next(reading).frame_index for _ in range(3)] == [0, 1, 2]
+    assert not parts_folder(path).exists()
+    assert [stored.frame_index for stored in reading] == [3, 4, 5, 6, 7, 8]
+
+
+def test_a_frame_that_is_added_twice_is_stored_as_it_was_last(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    with StoreWriter(path) as writer:
+        writer.add(frame(0, "first"))
+        writer.add(frame(0, "second"))
+        assert [stored.result.frame for stored in writer.flush()] == ["second"]
+        assert writer.stored_frame(0) == frame(0, "second")
+        writer.add(frame(0, "third"))
+        writer.flush()
+        assert writer.stored_frame(0) == frame(0, "third")
+        with pytest.raises(KeyError):
+            writer.stored_frame(1)
+    assert names(path) == ["third"]
 
 
 @pytest.mark.parametrize("content", [b"text", b"\x89HDF\r\n\x1a\n and then nothing of sense"])

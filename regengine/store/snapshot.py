@@ -1,0 +1,152 @@
+"""A store and the parts beside it as they lie at one moment, read in blocks of frames."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.errors import StoreError
+from regengine.store.parts import list_parts, parts_folder
+from regengine.store.schema import GROUPS
+from regengine.store.store_file import StoreFile
+from regengine.store.tables import Tables, join
+
+BLOCK_FRAMES = 1024  # some megabytes, tens with all detections
+OPEN_PARTS = 16  # of thousands; neighbours in number lie in a few parts
+
+
+class PartGoneError(Exception):
+    """A part was deleted meanwhile: what it held is in the store by now."""
+
+
+class Snapshot:
+    """A store and its parts, each frame from the last file that holds it.
+
+    Parameters
+    ----------
+    store : Path or None
+        The store; None where there is none yet.
+    parts : sequence of Path
+        Its parts in the order in which they were written.
+
+    Attributes
+    ----------
+    store : StoreFile or None
+        The store, open for as long as the snapshot is.
+    frame_index : ndarray of int64
+        Numbers of all frames, ascending.
+    parts_index : ndarray of int64
+        Numbers of the frames that the parts hold, ascending.
+
+    Raises
+    ------
+    StoreError
+        If a file cannot be read; of every method, too.
+    PartGoneError
+        If a part does not exist any more; of every method, too.
+    """
+
+    def __init__(self, store: Path | None, parts: Sequence[Path]) -> None:
+        self.store: StoreFile | None = None
+        self._parts = list(parts)
+        self._open: OrderedDict[Path, StoreFile] = OrderedDict()
+        try:
+            ranges = []
+            numbers = [np.empty(0, dtype=np.int64)]
+            for part in self._parts:
+                held = self._part(part).frame_index
+                numbers.append(held)
+                ranges.append((held[0], held[-1]) if len(held) else (0, -1))
+            self._ranges = np.array(ranges, dtype=np.int64).reshape(-1, 2)
+            self.parts_index: NDArray[np.int64] = np.unique(np.concatenate(numbers))
+            # After the parts: one that vanishes meanwhile is in the store by the time it is opened
+            self.store = None if store is None else StoreFile(store)
+        except BaseException:
+            self.close()
+            raise
+        stored = numbers[:1] if self.store is None else [self.store.frame_index]
+        self.frame_index: NDArray[np.int64] = np.union1d(stored[0], self.parts_index)
+
+    @classmethod
+    def of(cls, path: Path) -> Snapshot:
+        """What lies at a path now.
+
+        Raises
+        ------
+        StoreError
+            If there is neither store nor part.
+        """
+        parts = list_parts(parts_folder(path))
+        if path.is_dir():
+            raise StoreError(f"{path} is a folder, not a store: name the .h5 file in it.")
+        if not path.exists() and not parts:
+            raise StoreError(f"{path} does not exist: check the path of the store.")
+        return cls(path if path.exists() else None, parts)
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of all files."""
+        for file in [*self._open.values(), *([] if self.store is None else [self.store])]:
+            file.close()
+        self._open.clear()
+
+    def blocks(
+        self, *, after: int | None = None, groups: Iterable[str] = tuple(GROUPS)
+    ) -> Iterator[Tables]:
+        """All frames, some at a time.
+
+        Parameters
+        ----------
+        after : int, optional
+            Leave out the frames up to this number.
+        groups : iterable of str, optional
+            The groups to read; must include ``frames``.
+
+        Yields
+        ------
+        dict
+            Tables of the next frames, with texts as bytes of a fixed length.
+        """
+        wanted = self.frame_index
+        if after is not None:
+            wanted = wanted[np.searchsorted(wanted, after, side="right") :]
+        for start in range(0, len(wanted), BLOCK_FRAMES):
+            block = wanted[start : start + BLOCK_FRAMES]
+            yield self.tables(int(block[0]), int(block[-1]) + 1, groups)
+
+    def tables(self, first: int, beyond: int, groups: Iterable[str] = tuple(GROUPS)) -> Tables:
+        """Rows of the frames of a stretch; see `StoreFile.tables`."""
+        overlap = (self._ranges[:, 0] < beyond) & (self._ranges[:, 1] >= first)
+        sets = [] if self.store is None else [self.store.tables(first, beyond, groups)]
+        for number in np.flatnonzero(overlap):  # one after the other: few may be open at a time
+            sets.append(self._part(self._parts[number]).tables(first, beyond, groups))
+        return join(sets, groups)
+
+    def _part(self, path: Path) -> StoreFile:
+        """A part, opened at most now and then."""
+        if path not in self._open:
+            try:
+                self._open[path] = StoreFile(path)
+            except StoreError as error:
+                if path.exists():
+                    raise
+                raise PartGoneError(path) from error
+            while len(self._open) > OPEN_PARTS:
+                self._open.popitem(last=False)[1].close()
+        self._open.move_to_end(path)
+        return self._open[path]
