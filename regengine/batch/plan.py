@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from regengine.hints import Hints
 from regengine.store.rows import StoredFrame
-from regengine.store.writer import frame_identity
+from regengine.store.index import frame_identity
 
 if TYPE_CHECKING:
     from regengine.batch.keeper import Keeper
