@@ -26,7 +26,7 @@ class Keeper(Protocol):
     def index(self) -> StoredIndex:
         """What was stored when the store was opened."""
 
-    def stored_frame(self, frame_index: int) -> StoredFrame:
+    def stored_frame(self, frame_index: int, *, detections: bool = False) -> StoredFrame:
         """A frame that was stored before, or in this run and is safe."""
 
     def add(self, frame: StoredFrame) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regengine.hints import Hints
-from regengine.store.rows import StoredFrame
 from regengine.store.index import frame_identity
+from regengine.store.rows import StoredFrame
 
 if TYPE_CHECKING:
     from regengine.batch.keeper import Keeper

@@ -150,7 +150,7 @@ class _Loop:
             yield from tasks
         else:
             self._sharing = SharingPlan(tasks, self._options.facts_of)
-            self._second = SecondPass(self._writer.stored_frame)
+            self._second = SecondPass(self._writer)
             yield from self._sharing
             self.tell(self._writer.flush())
             for item in self._second.tasks():

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
+from regengine.batch.keeper import Keeper
 from regengine.batch.plan import AGAIN, Task
 from regengine.batch.sharing import searched_again
 from regengine.hints import Hints, replaces
@@ -42,12 +43,12 @@ class SecondPass:
 
     Parameters
     ----------
-    read : callable
-        Gives a stored frame by its number.
+    store : Keeper
+        The open store.
     """
 
-    def __init__(self, read: Callable[[int], StoredFrame]) -> None:
-        self._read = read
+    def __init__(self, store: Keeper) -> None:
+        self._read = store.stored_frame
         self._open: set[int] = set()
         self._teachers: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
         self._lesson = lru_cache(maxsize=KEPT_LESSONS)(self._read_lesson)
@@ -104,7 +105,7 @@ class SecondPass:
             What stands.
         """
         self._open.discard(task.frame_index)
-        old = self._read(task.frame_index).result
+        old = self._read(task.frame_index, detections=True).result
         return old.verdict, the_better(old, result)
 
     def _hints(self, stored: StoredFrame) -> Hints | None:

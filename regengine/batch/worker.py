@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -59,7 +60,17 @@ class Worker(Generic[JobT]):
 
     def give(self, job: JobT, function: Callable[..., Any], *arguments: Any) -> None:
         """Queue a call; function, arguments and result must pickle."""
-        future = self._pool.schedule(function, args=arguments)
+        future: Future[Any]
+        try:
+            future = self._pool.schedule(function, args=arguments)
+        except RuntimeError:  # its process has died with nothing under way
+            if self.given:  # those jobs are lost, and tell so by their futures
+                future = Future()
+                future.set_exception(BrokenProcessPool("died before it began"))
+            else:
+                self.stop()
+                self._start()
+                future = self._pool.schedule(function, args=arguments)
         self.given.append(Given(job=job, future=future, given_s=time.monotonic()))
 
     def overdue(self, limit_s: float) -> bool:

@@ -113,8 +113,8 @@ def _tell(summary: BatchSummary, settings: RunSettings) -> None:
     advice = ""
     if summary.interrupted:
         advice = "; interrupted, give the same command again to go on"
-    elif summary.verdicts["failed"] and summary.resumed:
-        advice = "; --retry failed tries the failed ones again"
+    elif summary.verdicts["failed"]:
+        advice = "; --retry failed tries those that failed again"
     logging.getLogger("regengine").info(
         "%d photos%s: %s; stored in %s%s",
         summary.verdicts.total(),

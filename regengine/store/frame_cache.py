@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from regengine.result import DetectedLights
 from regengine.store.index import StoreIndex
 from regengine.store.reader import OF_FRAMES, frames_of
 from regengine.store.rows import StoredFrame
@@ -74,6 +76,24 @@ class FrameCache:
                 return found
         raise KeyError(frame_index)
 
+    def with_detections(self, stored: StoredFrame) -> StoredFrame:
+        """A frame of `frame` together with its detections.
+
+        Raises
+        ------
+        StoreError
+            If they cannot be read.
+        """
+        index = stored.frame_index
+        for first, last, part in reversed(self._parts):
+            if first <= index <= last:
+                with StoreFile(part) as file:
+                    if index in file.frame_index:
+                        return _with_lights(stored, file)
+        if self._store is None:
+            raise KeyError(index)
+        return _with_lights(stored, self._store)
+
     def close(self) -> None:
         """Let go of the store."""
         if self._store is not None:
@@ -109,3 +129,10 @@ class FrameCache:
 def _tables(file: StoreFile, held: list[int]) -> Tables:
     first, beyond = (held[0], held[-1] + 1) if held else (0, 0)
     return file.tables(first, beyond, OF_FRAMES)
+
+
+def _with_lights(stored: StoredFrame, file: StoreFile) -> StoredFrame:
+    index = stored.frame_index
+    rows = file.tables(index, index + 1, ["detections"])["detections"]
+    lights = DetectedLights(**{name: rows[name] for name in ("x", "y", "contrast", "matched")})
+    return replace(stored, result=replace(stored.result, detections=lights))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,13 @@ class StoreIndex:
 
     def __len__(self) -> int:
         return len(self._frame_index)
+
+    def free_numbers(self) -> Iterator[int]:
+        """Numbers that no frame has, ascending, without end."""
+        used = np.unique(self._frame_index)
+        above = int(used[-1]) + 1 if len(used) else 0
+        yield from np.setdiff1d(np.arange(above), used, assume_unique=True).tolist()
+        yield from count(above)
 
     def find(self, path: str, sha256: str) -> StoredEntry | None:
         """The frame of a photo.

@@ -99,18 +99,20 @@ class StoreWriter:
             self._oldest = self._clock()
         self._pending.append(frame)
 
-    def stored_frame(self, frame_index: int) -> StoredFrame:
+    def stored_frame(self, frame_index: int, *, detections: bool = False) -> StoredFrame:
         """A frame that the store held when it was opened, or that was flushed since.
 
         Parameters
         ----------
         frame_index : int
             Its number.
+        detections : bool, optional
+            Whether to read its detections, too.
 
         Returns
         -------
         StoredFrame
-            As it is on the disk now; without its detections.
+            As it is on the disk now.
 
         Raises
         ------
@@ -119,7 +121,8 @@ class StoreWriter:
         StoreError
             If it cannot be read.
         """
-        return self._frames.frame(frame_index)
+        stored = self._frames.frame(frame_index)
+        return self._frames.with_detections(stored) if detections else stored
 
     def due(self, wait_s: float = 0.0) -> bool:
         """Whether to flush now, if the next chance comes only after ``wait_s`` seconds."""

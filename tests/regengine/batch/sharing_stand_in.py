@@ -9,9 +9,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+
 from regengine.hints import SOURCE, Hints
 from regengine.outcome import iso_utc
-from regengine.result import FrameResult, Reason
+from regengine.result import DetectedLights, FrameResult, Reason
 from regengine.shared_knowledge import FrameFacts
 from tests.example_results import fake_process, proposal
 
@@ -30,6 +32,16 @@ def facts_of(path: Path) -> FrameFacts | None:
         time_utc=START + timedelta(seconds=int(path.stem[:4])),
         focal_mm=85.0,
         size_px=(640, 426),
+    )
+
+
+def lights(contrast: float) -> DetectedLights:
+    """Two lights; results that differ in nothing else differ in them."""
+    return DetectedLights(
+        x=np.array([1.0, 2.0]),
+        y=np.array([3.0, 4.5]),
+        contrast=np.array([contrast, 0.25]),
+        matched=np.array([1, 0], dtype=np.uint8),
     )
 
 
@@ -61,6 +73,7 @@ def register(path: Path, hints: Hints | None = None) -> FrameResult:
         reasons=() if good else (DOUBT,),
         solved=replace(solved, along_track_offset_s=OFFSET_S),
         seconds=1.0,
+        detections=lights(likelihood),
     )
     if "dark" in path.stem:
         reason = Reason(code="not_a_night_city_frame", text="Day.")

@@ -260,6 +260,7 @@ def test_a_kill_between_passes_loses_nothing_that_was_reported(tmp_path: Path) -
     whole, _ = run(photos, tmp_path / "whole.h5", process=mended)
     assert sorted(r.frame for r in resumed) == sorted(r.frame for r in whole)
     assert {r.frame: hint_of(r) for r in resumed} == {r.frame: hint_of(r) for r in whole}
+    equal_tables(store, tmp_path / "whole.h5")
 
 
 def test_stored_frames_help_as_they_did_when_they_were_made(tmp_path: Path) -> None:
