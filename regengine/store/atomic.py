@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -25,11 +27,32 @@ def write_whole(path: Path, content: bytes) -> None:
     OSError
         If the disk is full or the folder cannot be written; no temporary file remains.
     """
+    with replacing(path) as stream:
+        left = memoryview(content)
+        while left:
+            left = left[stream.write(left) :]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[io.FileIO]:
+    """A file to write and read, that takes the place of another at the end of the block.
+
+    See `write_whole`; nothing of it remains where the block is left by an exception.
+
+    Yields
+    ------
+    raw binary file
+        Empty; writing may take fewer bytes than it is given.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or the folder cannot be written; no temporary file remains.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
+        with temporary.open("w+b", buffering=0) as stream:
+            yield stream
             os.fsync(stream.fileno())
         temporary.replace(path)
     except BaseException:

@@ -30,6 +30,8 @@ class FrameCache:
 
     Attributes
     ----------
+    index : StoreIndex
+        Index of the frames of the store.
     next_index : int
         The first number that no frame of the store has.
 
@@ -45,10 +47,11 @@ class FrameCache:
         self._blocks: OrderedDict[tuple[Path, int], Tables] = OrderedDict()
         numbers = [] if self._store is None else self._store.frame_index[-1:].tolist()
         self.next_index = max(numbers, default=-1) + 1
-
-    def index(self) -> StoreIndex:
-        """Index of the frames of the store."""
-        return StoreIndex(self._store)
+        try:
+            self.index = StoreIndex(self._store)
+        except BaseException:
+            self.close()
+            raise
 
     def add_part(self, part: Path, first: int, last: int) -> None:
         """Know of a part with frames from one number to another."""

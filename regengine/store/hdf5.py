@@ -95,7 +95,8 @@ def open_store(path: Path) -> h5py.File:
     if signature != SIGNATURE:
         raise _foreign(path, "it is no HDF5 file")
     try:
-        file = h5py.File(path, "r")
+        # Chunks are read once and whole: a cache in each of eighty columns would only take memory
+        file = h5py.File(path, "r", rdcc_nbytes=0)
     except (OSError, RuntimeError) as error:
         raise _foreign(path, f"it is a damaged HDF5 file: {_short(error)}") from error
     try:
@@ -162,6 +163,8 @@ def create_column(group: h5py.Group, column: Column, length: int, data: Any = No
     h5py.Dataset
     """
     row = () if column.width == 1 else (column.width,)
+    # The rest of a part's only chunk would be packed and unpacked for nothing
+    chunk_rows = CHUNK_ROWS if data is None else min(max(len(data), 1), CHUNK_ROWS)
     dataset = group.create_dataset(
         column.name,
         data=data,
@@ -170,7 +173,7 @@ def create_column(group: h5py.Group, column: Column, length: int, data: Any = No
         # Open-ended and of fixed-length text: PyTables opens neither empty fixed-size datasets
         # nor text of variable length.
         maxshape=(None, *row),
-        chunks=(CHUNK_ROWS, *row),
+        chunks=(chunk_rows, *row),
         compression="gzip",
         shuffle=column.kind != "text",
         fletcher32=True,  # a bit that flips on the disk is noticed when it is read

@@ -7,6 +7,7 @@ import platform
 import shlex
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 # Packages whose version may change a result or a file.
@@ -40,6 +41,7 @@ def root_attributes() -> dict[str, str]:
     }
 
 
+@cache
 def package_versions() -> dict[str, str]:
     """Versions of Python and of the installed packages that results depend on."""
     versions = {"python": platform.python_version()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
 import re
 from contextlib import suppress
@@ -49,7 +50,8 @@ class PartsFolder:
     def __init__(self, store: Path) -> None:
         self.path = parts_folder(store)
         self._lock = self._acquire(store)
-        for leftover in [*self.path.glob(".*.tmp"), *store.parent.glob(f".{store.name}.*.tmp")]:
+        unfinished = f".{glob.escape(store.name)}.*.tmp"
+        for leftover in [*self.path.glob(".*.tmp"), *store.parent.glob(unfinished)]:
             leftover.unlink(missing_ok=True)
         parts = list_parts(self.path)
         self._last = int(parts[-1].stem) if parts else 0

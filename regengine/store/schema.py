@@ -208,6 +208,9 @@ GROUPS: dict[str, tuple[Column, ...]] = {
     "provenance": PROVENANCE,
 }
 
+COLUMNS = {(group, column.name): column for group, columns in GROUPS.items() for column in columns}
+TEXT_COLUMNS = tuple(key for key, column in COLUMNS.items() if column.kind == "text")
+
 GROUP_DESCRIPTIONS = {
     "frames": "one row per photo: input, verdict, solved camera, footprint, fit",
     "control_points": "four rows per frame with a proposal",

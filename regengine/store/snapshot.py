@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from regengine.errors import StoreError
 from regengine.store.parts import list_parts, parts_folder
-from regengine.store.schema import GROUPS
+from regengine.store.schema import GROUPS, TEXT_COLUMNS
 from regengine.store.store_file import StoreFile
 from regengine.store.tables import Tables, join
 
@@ -20,8 +20,10 @@ BLOCK_FRAMES = 1024  # some megabytes, tens with all detections
 OPEN_PARTS = 16  # of thousands; neighbours in number lie in a few parts
 
 
-class PartGoneError(Exception):
+class PartGoneError(StoreError):
     """A part was deleted meanwhile: what it held is in the store by now."""
+
+    code = "store_busy"
 
 
 class Snapshot:
@@ -81,7 +83,12 @@ class Snapshot:
         StoreError
             If there is neither store nor part.
         """
-        parts = list_parts(parts_folder(path))
+        try:
+            parts = list_parts(parts_folder(path))
+        except OSError as error:
+            raise StoreError(
+                f"{parts_folder(path)} cannot be read ({error.strerror}): check its permissions."
+            ) from error
         if path.is_dir():
             raise StoreError(f"{path} is a folder, not a store: name the .h5 file in it.")
         if not path.exists() and not parts:
@@ -137,6 +144,20 @@ class Snapshot:
             sets.append(self._part(self._parts[number]).tables(first, beyond, groups))
         return join(sets, groups)
 
+    def text_lengths(self) -> dict[tuple[str, str], int]:
+        """Bytes that hold every text of each text column, by group and column."""
+        longest = dict.fromkeys(TEXT_COLUMNS, 1)
+        for file in self._files():
+            for column, length in file.text_lengths().items():
+                longest[column] = max(longest[column], length)
+        return longest
+
+    def _files(self) -> Iterator[StoreFile]:
+        if self.store is not None:
+            yield self.store
+        for part in self._parts:
+            yield self._part(part)
+
     def _part(self, path: Path) -> StoreFile:
         """A part, opened at most now and then."""
         if path not in self._open:
@@ -145,7 +166,9 @@ class Snapshot:
             except StoreError as error:
                 if path.exists():
                     raise
-                raise PartGoneError(path) from error
+                raise PartGoneError(
+                    f"{path} was deleted while it was needed: give the same command again."
+                ) from error
             while len(self._open) > OPEN_PARTS:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(path)

@@ -57,13 +57,15 @@ def join(sets: Sequence[Tables], groups: Iterable[str] = tuple(GROUPS)) -> Table
     dict
         Tables of these groups, ordered by ``frame_index``, rows of one frame in the given order.
     """
-    owner: dict[int, int] = {}
-    for number, tables in enumerate(sets):
-        owner.update(dict.fromkeys(tables["frames"]["frame_index"].tolist(), number))
+    held = [tables["frames"]["frame_index"] for tables in sets]
+    known = np.unique(np.concatenate(held)) if held else np.empty(0, dtype=np.int64)
+    owner = np.zeros(len(known), dtype=np.intp)
+    for number, index in enumerate(held):
+        owner[np.searchsorted(known, index)] = number
     joined: Tables = {}
     for group in groups:
         columns = GROUPS[group]
-        kept = [_owned(tables[group], number, owner) for number, tables in enumerate(sets)]
+        kept = [_owned(tables[group], number, known, owner) for number, tables in enumerate(sets)]
         if not kept:
             joined[group] = table_from_rows(columns, [])
             continue
@@ -90,8 +92,11 @@ def with_texts(tables: Tables) -> Tables:
     }
 
 
-def _owned(table: Table, number: int, owner: Mapping[int, int]) -> Table:
-    keep = np.array([owner.get(i) == number for i in table["frame_index"].tolist()], dtype=bool)
+def _owned(table: Table, number: int, known: NDArray[np.int64], owner: NDArray[np.intp]) -> Table:
+    """Rows of those frames that a set owns."""
+    index = table["frame_index"]
+    place = np.minimum(np.searchsorted(known, index), max(len(known) - 1, 0))
+    keep = (known[place] == index) & (owner[place] == number) if len(known) else index < index
     return {name: array[keep] for name, array in table.items()}
 
 

@@ -13,11 +13,11 @@ from regengine.errors import StoreError
 from regengine.store.atomic import sync_folder, write_whole
 from regengine.store.frame_cache import FrameCache
 from regengine.store.hdf5 import check, encode
+from regengine.store.merge import write_merged
 from regengine.store.origin import root_attributes
 from regengine.store.parts import PartsFolder, list_parts
 from regengine.store.rows import StoredFrame, to_tables
 from regengine.store.snapshot import Snapshot
-from regengine.store.tables import join, with_texts
 
 PART_FRAMES = 64
 PART_SECONDS = 10.0
@@ -62,7 +62,7 @@ class StoreWriter:
             try:
                 self._merge()
                 self._frames = FrameCache(self.path)
-                self.index = self._frames.index()
+                self.index = self._frames.index
             except BaseException:
                 self._parts.release()
                 raise
@@ -178,8 +178,7 @@ class StoreWriter:
             if snapshot.store is not None:
                 old = snapshot.store.attributes
                 attributes["created"] = old.get("created", attributes["created"])
-            tables = with_texts(join(list(snapshot.blocks())))
-        write_whole(self.path, encode(tables, attributes))
+            write_merged(self.path, snapshot, attributes)
         self._parts.remove(parts)
         sync_folder(self._parts.path)
 
