@@ -54,8 +54,8 @@ def run_command(argv: Sequence[str]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
     if not arguments.true_engine:
         small_parts()
-        pipeline.process_photo = fault_engine.process
-        pipeline.facts_of_photo = fault_engine.facts_of  # type: ignore[assignment]
+        pipeline.process_photo = fault_engine.process  # type: ignore[assignment]
+        pipeline.facts_of_photo = fault_engine.facts_of
     run_batch = batch_run.run_batch
 
     def telling(*args: Any, **kwargs: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import subprocess
@@ -15,7 +14,6 @@ from benchmarks.fault_child import EXIT_STORE
 from benchmarks.fault_runs import Run
 from benchmarks.fault_trial import Bench, Trial, ended_badly, resumed, stopped
 
-NOBODY = 65534  # whom read-only folders hold back, as they do not hold back root
 EMPTY_BYTES = 24_000  # about the least that a part takes
 
 
@@ -54,14 +52,13 @@ def small_disk_trials(bench: Bench, count: int, chance: random.Random) -> Iterat
 def read_only_trials(bench: Bench, count: int, chance: random.Random) -> Iterator[Trial]:
     """Folders that may not be written from the start, or from some moment on.
 
-    As root, the run is that of another user.
+    Root's right to write everywhere is taken from the run.
     """
-    user = NOBODY if os.geteuid() == 0 else None
     for number in range(count):
-        with _folder_of(bench.folder / f"shut{number}", user) as folder:
+        with _folder_of(bench.folder / f"shut{number}") as folder:
             store = folder / "run.h5"
             folder.chmod(0o555)
-            run = bench.start(store, user=user)
+            run = bench.start(store, bound=True)
 
             def open_again(folder: Path = folder) -> None:
                 folder.chmod(0o755)
@@ -69,10 +66,10 @@ def read_only_trials(bench: Bench, count: int, chance: random.Random) -> Iterato
             kind = "folder read-only from the start"
             yield _refused(kind, run, store, bench, "permission", open_again, always=True)
     for number in range(count):
-        with _folder_of(bench.folder / f"revoked{number}", user) as folder:
+        with _folder_of(bench.folder / f"revoked{number}") as folder:
             store = folder / "run.h5"
             parts = folder / "run.h5.parts"
-            run = bench.start(store, user=user)
+            run = bench.start(store, bound=True)
             begun = run.wait_for("running")
             if begun is not None:
                 time.sleep(chance.uniform(0.0, bench.run_s))
@@ -91,12 +88,11 @@ def read_only_trials(bench: Bench, count: int, chance: random.Random) -> Iterato
 
 def unreadable_trials(bench: Bench, count: int, chance: random.Random) -> Iterator[Trial]:
     """Photos that nobody may read any more from some moment on, and again later."""
-    user = NOBODY if os.geteuid() == 0 else None
     photos = sorted(Path(bench.photos).iterdir())
     for number in range(count):
-        with _folder_of(bench.folder / f"hidden{number}", user) as folder:
+        with _folder_of(bench.folder / f"hidden{number}") as folder:
             store = folder / "run.h5"
-            run = bench.start(store, user=user)
+            run = bench.start(store, bound=True)
             begun = run.wait_for("running")
             if begun is not None:
                 time.sleep(chance.uniform(0.0, bench.run_s))
@@ -144,10 +140,8 @@ def _refused(
 
 
 @contextmanager
-def _folder_of(folder: Path, user: int | None) -> Iterator[Path]:
+def _folder_of(folder: Path) -> Iterator[Path]:
     folder.mkdir()
-    if user is not None:
-        os.chown(folder, user, user)
     try:
         yield folder
     finally:

@@ -43,9 +43,9 @@ class Bench:
     options: tuple[str, ...] = ()
     exits: tuple[int, ...] = (0,)
 
-    def start(self, store: Path, *options: str, user: int | None = None) -> Run:
+    def start(self, store: Path, *options: str, bound: bool = False) -> Run:
         """Start a run over the photos into a store."""
-        return Run(self.photos, store, *self.options, *options, user=user, module=self.module)
+        return Run(self.photos, store, *self.options, *options, bound=bound, module=self.module)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,7 +64,6 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, help="folder for the page")
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="faults") as name:
-        Path(name).chmod(0o755)  # others than its owner run here, too
         trials = list(all_trials(arguments, Path(name)))
     print("\n".join(table_lines(trials)))
     if arguments.out is not None:
