@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterator
 
 from benchmarks.fault_checks import differences
@@ -29,9 +28,8 @@ def second_run_trials(bench: Bench, count: int, chance: random.Random) -> Iterat
     for number in range(count):
         store = bench.folder / f"second{number}.h5"
         first = bench.start(store)
-        begun = first.wait_for("running")
-        if begun is not None:
-            time.sleep(chance.uniform(0.0, 0.3 * bench.run_s))
+        first.wait_for("running")
+        first.wait_for_records(chance.randrange(bench.frames // 4))
         second = bench.start(store)
         code = second.finish()
         second.kill()

@@ -70,9 +70,8 @@ def read_only_trials(bench: Bench, count: int, chance: random.Random) -> Iterato
             store = folder / "run.h5"
             parts = folder / "run.h5.parts"
             run = bench.start(store, bound=True)
-            begun = run.wait_for("running")
-            if begun is not None:
-                time.sleep(chance.uniform(0.0, bench.run_s))
+            run.wait_for_records(chance.randrange(bench.frames))
+            time.sleep(chance.uniform(0.0, 0.2))
             shut = [path for path in (parts, folder) if path.is_dir()]
             for path in shut:
                 path.chmod(0o555)
@@ -93,9 +92,8 @@ def unreadable_trials(bench: Bench, count: int, chance: random.Random) -> Iterat
         with _folder_of(bench.folder / f"hidden{number}") as folder:
             store = folder / "run.h5"
             run = bench.start(store, bound=True)
-            begun = run.wait_for("running")
-            if begun is not None:
-                time.sleep(chance.uniform(0.0, bench.run_s))
+            run.wait_for_records(chance.randrange(bench.frames))
+            time.sleep(chance.uniform(0.0, 0.2))
             try:
                 for photo in photos:
                     photo.chmod(0o000)

@@ -74,9 +74,13 @@ class Run:
         self._printed = _Listener(self.process.stdout)
         self._complained = _Listener(self.process.stderr)
 
-    def wait_for(self, phase: str, timeout_s: float = STUCK_S) -> float | None:
+    def wait_for(self, phase: str) -> float | None:
         """When the run came to a phase, by the monotonic clock; None if it ended before."""
-        return self._told.wait_for(phase, timeout_s)
+        return self._told.wait_for(phase, STUCK_S)
+
+    def wait_for_records(self, count: int) -> None:
+        """Return when so many records were printed, or the run has ended."""
+        self._printed.wait_for_count(count, STUCK_S)
 
     def finish(self, timeout_s: float = STUCK_S) -> int | None:
         """The exit code, once the run has ended; None, and the run is killed, if it is stuck."""
@@ -151,6 +155,10 @@ class _Listener:
         with self._news:
             self._news.wait_for(lambda: self._over or line in self._when, timeout_s)
             return self._when.get(line)
+
+    def wait_for_count(self, lines: int, timeout_s: float) -> None:
+        with self._news:
+            self._news.wait_for(lambda: self._over or self._text.count("\n") >= lines, timeout_s)
 
     def join(self) -> None:
         self._thread.join()
