@@ -101,7 +101,9 @@ def signal_trials(bench: Bench, count: int, chance: random.Random) -> Iterator[T
         for k in range(count):
             store = bench.folder / f"{name.replace(' ', '')}{k}.h5"
             run = command.start(store)
-            _wait(run, chance.uniform(0.0, 0.8 * command.run_s))
+            run.wait_for("running")
+            run.wait_for_records(chance.randrange(bench.frames // 2))
+            time.sleep(chance.uniform(0.0, 0.2))
             if to_all:
                 run.signal_all(number)
             else:
@@ -139,7 +141,7 @@ def _asked_twice(command: Bench, count: int, chance: random.Random) -> Iterator[
     for k in range(count):
         store = command.folder / f"twice{k}.h5"
         run = Run(photo, store, str(command.photos), *WORKERS, module=MODULE)
-        _wait(run, chance.uniform(0.5, 1.0) * command.run_s)
+        run.wait_for_records(1 + chance.randrange(command.frames // 2))
         run.signal_all(signal.SIGINT)
         time.sleep(chance.uniform(0.5, 3.0))
         alive = run.process.poll() is None
@@ -155,12 +157,6 @@ def _asked_twice(command: Bench, count: int, chance: random.Random) -> Iterator[
         again.kill()
         problems = [] if code in EXITS else [ended_badly(code, again)]
         yield trial.and_then([*problems, *lost([*run.records, *again.records], store)])
-
-
-def _wait(run: Run, seconds: float) -> None:
-    begun = run.wait_for("running")
-    if begun is not None:
-        time.sleep(max(0.0, begun + seconds - time.monotonic()))
 
 
 if __name__ == "__main__":
