@@ -125,6 +125,13 @@ def differences(store: Path, reference: Path, *, extra: tuple[str, ...] = ()) ->
     return problems
 
 
+def failed_frames(store: Path) -> list[str]:
+    """Names of the frames of a merged store that could not be processed."""
+    with h5py.File(store, "r") as file:
+        verdicts, names = (file[f"frames/{name}"][()] for name in ("verdict", "frame"))
+        return [n.decode() for n, v in zip(names, verdicts, strict=True) if v == b"failed"]
+
+
 def _not_once(names: list[str], wanted: list[str]) -> list[str]:
     counts = Counter(names)
     twice = [f"{n} times in the store: {name}" for name, n in counts.items() if n > 1]

@@ -13,10 +13,8 @@ import random
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 EXIT_STORE = 3
 # Small parts and stretches: a short run then has as many moments of danger as a long one
@@ -34,6 +32,7 @@ def run_child(argv: list[str]) -> int:
     parser.add_argument("--also", action="append", default=[], metavar="PHOTO")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--limit-s", type=float, default=600.0)
+    parser.add_argument("--retry", action="append", default=[], metavar="VERDICT")
     parser.add_argument("--memory-mb", type=int, default=0)
     parser.add_argument("--file-bytes", type=int, default=0)
     parser.add_argument("--stepping-clock", type=int, default=None, metavar="SEED")
@@ -61,8 +60,9 @@ def run_store(arguments: argparse.Namespace, told: Callable[[str], None]) -> int
         parameters_sha256="p",
         workers=arguments.workers,
         limit_s=arguments.limit_s,
+        memory_mb=arguments.memory_mb,
+        retry=frozenset(arguments.retry),
         facts_of=facts_of,
-        **memory_option(BatchOptions, arguments.memory_mb),
     )
     photos = find_photos([str(arguments.folder), *arguments.also])
     told("opening")
@@ -87,12 +87,6 @@ def small_parts() -> None:
 
     writer.PART_FRAMES = PART_FRAMES
     sharing.STRETCH = STRETCH
-
-
-def memory_option(options: type[Any], megabytes: int) -> dict[str, Any]:
-    """The option of a batch that limits a worker's memory, where it is to be limited."""
-    named = [field.name for field in fields(options) if field.name.startswith("memory")]
-    return {named[0]: megabytes} if named and megabytes else {}
 
 
 def tell(descriptor: int, word: str) -> None:
