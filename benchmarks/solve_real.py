@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from detectors.star_types import StarDetections
 from matchers.sky_camera import SkyCamera, sky_vectors
 from matchers.star_search import StarIndices
-from regengine.photo_stars import PhotoStars, detect_photo_stars
+from regengine.photo_detections import PhotoDetections
+from regengine.photo_stars import detect_photo_stars
 from regengine.stars.catalogue import StarCatalogue
 from regengine.stars.solution import StarSolution
 from regengine.stars.solve import SolveOptions, solve_stars
@@ -84,7 +86,10 @@ def agrees(camera: SkyCamera, row: dict[str, str], peer: str) -> bool:
 
 
 def _solve(
-    found: PhotoStars, catalogue: StarCatalogue, indices: StarIndices, field_deg: float | None
+    found: PhotoDetections[StarDetections],
+    catalogue: StarCatalogue,
+    indices: StarIndices,
+    field_deg: float | None,
 ) -> StarSolution | None:
     options = SolveOptions()
     if field_deg is not None:
@@ -93,5 +98,5 @@ def _solve(
             log_focal_sigma=FOV_SIGMA,
             focal_only=True,
         )
-    outcome = solve_stars(found.stars, found.width_px, found.height_px, catalogue, indices, options)
+    outcome = solve_stars(found.found, found.width_px, found.height_px, catalogue, indices, options)
     return outcome if isinstance(outcome, StarSolution) else None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from regengine.errors import FrameError
+from regengine.errors import FrameError, is_short_of_memory
 
 # Three times the largest picture of a camera flown on the station (45 megapixels). One decoded
 # pixel takes 4 bytes, so the largest image that is let through takes 600 MB.
@@ -34,11 +34,13 @@ def decoding(path: Path) -> Iterator[None]:
             yield
     except FrameError:
         raise
-    except MemoryError as error:
-        raise FrameError(
-            f"{path} needs more memory to decode than there is; free some or use a smaller copy"
-        ) from error
     except Exception as error:  # decoders fail on damaged files in many ways
+        if is_short_of_memory(error):
+            raise FrameError(
+                f"{path} needs more memory to decode than there is; free some or use a smaller "
+                "copy",
+                code="out_of_memory",
+            ) from error
         if type(error).__name__ == "DecompressionBombError":
             raise too_large(path, "") from error
         raise damaged(path, _detail(error)) from error

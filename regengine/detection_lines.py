@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from pathlib import Path
-from typing import Any, Protocol
+import math
+from collections.abc import Sequence
+from typing import Any
 
 from detectors.types import FloatArray
+from regengine.photo_detections import PhotoDetections
 
 Record = dict[str, Any]
 HEAD_COLUMNS = ("frame", "path", "method")
 
 
-class Detected(Protocol):
-    """What is known of one photo in which something was sought."""
-
-    @property
-    def path(self) -> Path:
-        """The photo."""
-        ...
-
-    @property
-    def frame(self) -> str:
-        """Its frame id."""
-        ...
-
-    @property
-    def method(self) -> str:
-        """Name of the detector."""
-        ...
+def significant(value: float, digits: int) -> float | None:
+    """A number to some digits; None where it is none or endless, which JSON has no word for."""
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
 
 
 def place_record(x: float, y: float, flux: float, snr: float) -> Record:
@@ -36,8 +26,8 @@ def place_record(x: float, y: float, flux: float, snr: float) -> Record:
     return {
         "x": round(float(x), 3),
         "y": round(float(y), 3),
-        "flux": float(f"{flux:.5g}"),
-        "snr": float(f"{snr:.4g}"),
+        "flux": significant(flux, 5),
+        "snr": significant(snr, 4),
     }
 
 
@@ -49,14 +39,14 @@ def sigma_record(covariance_px2: FloatArray) -> Record:
     }
 
 
-def json_line(found: Detected, **values: Any) -> str:
+def json_line(found: PhotoDetections[Any], **values: Any) -> str:
     """One photo's detections as a line of NDJSON."""
     head = {"frame": found.frame, "path": str(found.path), "method": found.method}
     return json.dumps({**head, **values})
 
 
 def csv_rows(
-    found: Detected, records: list[Record], columns: tuple[str, ...]
+    found: PhotoDetections[Any], records: list[Record], columns: tuple[str, ...]
 ) -> list[list[object]]:
     """One photo's detections as rows of `HEAD_COLUMNS` and columns; flags are joined by ``|``.
 
@@ -68,3 +58,10 @@ def csv_rows(
         for one in records
     ]
     return rows or [[*head, *[""] * len(columns)]]
+
+
+def csv_text(rows: Sequence[Sequence[object]]) -> str:
+    """Rows as CSV, without the end of the last line."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue().removesuffix("\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -28,8 +29,36 @@ GREEN, YELLOW, RED, CYAN = (90, 255, 90), (255, 220, 60), (255, 80, 80), (80, 22
 BRIGHTEN_POWER = 0.6
 
 
-def picture_paths(photos: Sequence[Path], folder: Path, suffix: str) -> dict[Path, Path]:
-    """Where the picture of each photo goes: its name and a suffix, told apart where names repeat.
+@dataclass(frozen=True, kw_only=True)
+class PicturePaths:
+    """Where the picture of each photo goes; the same size for ten photos and for a million.
+
+    Attributes
+    ----------
+    folder : Path
+        Folder of the pictures.
+    suffix : str
+        What stands behind a photo's name, with the ending: ``_lights.png``.
+    repeated : frozenset of str
+        Names, in small letters, that several photos have: theirs are told apart.
+    """
+
+    folder: Path
+    suffix: str
+    repeated: frozenset[str]
+
+    def of(self, photo: Path) -> Path:
+        """The picture of a photo."""
+        name = photo.stem
+        if name.lower() in self.repeated:
+            name += "_" + hashlib.sha256(str(photo.absolute()).encode()).hexdigest()[:8]
+        return self.folder / f"{name}{self.suffix}"
+
+
+def picture_paths(
+    photos: Sequence[Path], folder: Path, what: str, *, ending: str = ".png"
+) -> PicturePaths:
+    """Where the pictures of photos go: their names and what is drawn.
 
     Parameters
     ----------
@@ -37,21 +66,18 @@ def picture_paths(photos: Sequence[Path], folder: Path, suffix: str) -> dict[Pat
         All photos of the command.
     folder : Path
         Folder of the pictures.
-    suffix : str
-        What stands behind the name, before ``.png``.
+    what : str
+        What stands behind the name, before the ending.
+    ending : str, optional
+        Of the files.
 
     Returns
     -------
-    dict of Path to Path
+    PicturePaths
     """
     uses = Counter(photo.stem.lower() for photo in photos)
-    paths = {}
-    for photo in photos:
-        name = photo.stem
-        if uses[name.lower()] > 1:
-            name += "_" + hashlib.sha256(str(photo.absolute()).encode()).hexdigest()[:8]
-        paths[photo] = folder / f"{name}_{suffix}.png"
-    return paths
+    repeated = frozenset(name for name, count in uses.items() if count > 1)
+    return PicturePaths(folder=folder, suffix=f"_{what}{ending}", repeated=repeated)
 
 
 def draw_lights(photo: Path, lights: LightDetections, target: Path) -> None:

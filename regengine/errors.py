@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# What OpenCV and other C++ libraries say where Python would raise MemoryError
+NO_MEMORY = ("Insufficient memory", "bad_alloc", "Unable to allocate")
+
 
 class RegengineError(Exception):
     """Base of every error that regengine raises on purpose.
@@ -46,7 +49,18 @@ class StoreError(RegengineError, OSError):
     code = "store"
 
 
+class WorkerError(RegengineError, RuntimeError):
+    """Worker processes cannot be started."""
+
+    code = "no_worker"
+
+
 class ConfigError(RegengineError, ValueError):
     """An option or setting makes no sense."""
 
     code = "config"
+
+
+def is_short_of_memory(error: BaseException) -> bool:
+    """Whether an exception means that memory could not be had, in Python or in a C++ library."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY)

@@ -50,17 +50,18 @@ class FitsImage:
     full_scale: float
 
 
-def is_fits(path: Path, start: bytes) -> bool:
-    """Whether a file is FITS, plain or in gzip, by its first bytes."""
-    if start.startswith(FITS_SIGNATURE):
-        return True
-    if not start.startswith(_GZIP_SIGNATURE):
-        return False
+def is_fits(path: Path, start: bytes | None = None) -> bool:
+    """Whether a file is FITS, plain or in gzip, by its first bytes, which may be known already."""
     try:
-        with gzip.open(path) as stream:
-            return stream.read(len(FITS_SIGNATURE)) == FITS_SIGNATURE
+        if start is None:
+            with path.open("rb") as plain:
+                start = plain.read(len(FITS_SIGNATURE))
+        if start.startswith(_GZIP_SIGNATURE):
+            with gzip.open(path) as stream:
+                start = stream.read(len(FITS_SIGNATURE))
     except (OSError, EOFError):
         return False
+    return start.startswith(FITS_SIGNATURE)
 
 
 def fits_size(path: Path) -> tuple[int, int]:

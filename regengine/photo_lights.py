@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,39 +9,12 @@ from detectors.registry import light_detectors
 from detectors.types import LightDetections, LightDetector
 from regengine.detection_lines import place_record, sigma_record
 from regengine.detector_choice import chosen_detector
-from regengine.frame_id import frame_id_of
-from regengine.image import read_linear_light
-from regengine.stored_pixels import in_stored_pixels
+from regengine.photo_detections import PhotoDetections, detect_in_photo
 
 BEST_METHOD = "blobs"  # of `python -m benchmarks lights`
 # Towns of an 85 mm photo are 2 to 40 pixels large at this size, what the detectors are made for
 DETECTION_SIDE_PX = 1500
 CSV_COLUMNS = ("x", "y", "flux", "snr", "radius_px", "sigma_x_px", "sigma_y_px", "flags")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PhotoLights:
-    """What one method found in one photo.
-
-    Attributes
-    ----------
-    path : Path
-        The photo.
-    frame : str
-        Its frame id.
-    method : str
-        Name of the detector.
-    lights : LightDetections
-        In pixels of the picture as stored.
-    seconds : float
-        Time of the detection, without reading the file.
-    """
-
-    path: Path
-    frame: str
-    method: str
-    lights: LightDetections
-    seconds: float
 
 
 def light_detector(name: str | None) -> LightDetector:
@@ -59,7 +30,7 @@ def light_detector(name: str | None) -> LightDetector:
 
 def detect_lights(
     path: Path, detector: LightDetector, *, max_long_side_px: int = DETECTION_SIDE_PX
-) -> PhotoLights:
+) -> PhotoDetections[LightDetections]:
     """Read a photo and find its lights.
 
     Parameters
@@ -73,23 +44,14 @@ def detect_lights(
 
     Returns
     -------
-    PhotoLights
+    PhotoDetections
 
     Raises
     ------
     FrameError
         If the file is no readable image.
     """
-    picture = read_linear_light(path, max_long_side_px=max_long_side_px)
-    started = time.perf_counter()
-    lights = detector.detect(picture.light, picture.missing, picture.saturated)
-    return PhotoLights(
-        path=path,
-        frame=frame_id_of(path),
-        method=detector.name,
-        lights=in_stored_pixels(lights, picture.factor, picture.full_scale),
-        seconds=time.perf_counter() - started,
-    )
+    return detect_in_photo(path, detector, max_long_side_px=max_long_side_px)
 
 
 def light_records(lights: LightDetections) -> list[dict[str, Any]]:

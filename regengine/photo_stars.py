@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +13,9 @@ from detectors.registry import star_detectors
 from detectors.star_types import StarDetections, StarDetector
 from regengine.detection_lines import place_record, sigma_record
 from regengine.detector_choice import chosen_detector
-from regengine.frame_id import frame_id_of
-from regengine.image import LinearLight, read_linear_light
+from regengine.image import LinearLight
 from regengine.photo_camera import captions
-from regengine.stored_pixels import in_stored_pixels
+from regengine.photo_detections import PhotoDetections, detect_in_photo, detect_in_picture
 
 BEST_METHOD = "matched"  # of `python -m benchmarks stars`
 # Stars are two to four pixels wide at the full 4256 to 5568 px of the Station's cameras and still
@@ -30,35 +27,6 @@ CSV_COLUMNS = (
 )
 ALTITUDE_KM = 410.0  # of the Station, to half a degree of the horizon's dip
 LEAST_LIMB_PX = 16  # a narrower picture shows no arc
-
-
-@dataclass(frozen=True, kw_only=True)
-class PhotoStars:
-    """What one method found in one photo.
-
-    Attributes
-    ----------
-    path : Path
-        The photo.
-    frame : str
-        Its frame id.
-    method : str
-        Name of the detector.
-    stars : StarDetections
-        In pixels of the picture as stored.
-    width_px, height_px : int
-        Of the picture as stored.
-    seconds : float
-        Time of the detection, without reading the file.
-    """
-
-    path: Path
-    frame: str
-    method: str
-    stars: StarDetections
-    width_px: int
-    height_px: int
-    seconds: float
 
 
 def star_detector(name: str | None = None) -> StarDetector:
@@ -78,7 +46,7 @@ def detect_photo_stars(
     *,
     max_long_side_px: int = DETECTION_SIDE_PX,
     sky_only: bool = True,
-) -> PhotoStars:
+) -> PhotoDetections[StarDetections]:
     """Read a photo and find its stars.
 
     Parameters
@@ -94,26 +62,19 @@ def detect_photo_stars(
 
     Returns
     -------
-    PhotoStars
+    PhotoDetections
 
     Raises
     ------
     FrameError
         If the file is no readable image.
     """
-    method = star_detector() if detector is None else detector
-    picture = read_linear_light(path, max_long_side_px=max_long_side_px, whole_mosaic=True)
-    started = time.perf_counter()
-    stars = detect_stars(picture, method, mask=not_sky(picture) if sky_only else None)
-    height, width = picture.light.shape
-    return PhotoStars(
-        path=path,
-        frame=frame_id_of(path),
-        method=method.name,
-        stars=stars,
-        width_px=round(width / picture.factor),
-        height_px=round(height / picture.factor),
-        seconds=time.perf_counter() - started,
+    return detect_in_photo(
+        path,
+        star_detector() if detector is None else detector,
+        max_long_side_px=max_long_side_px,
+        hidden=not_sky if sky_only else None,
+        whole_mosaic=True,
     )
 
 
@@ -163,8 +124,7 @@ def detect_stars(
         In pixels of the picture as stored.
     """
     method = star_detector() if detector is None else detector
-    found = method.detect(picture.light, picture.without(mask), picture.saturated)
-    return in_stored_pixels(found, picture.factor, picture.full_scale)
+    return detect_in_picture(picture, method, mask=mask)
 
 
 def star_records(stars: StarDetections) -> list[dict[str, Any]]:

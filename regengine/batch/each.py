@@ -2,93 +2,90 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from regengine.batch.mishaps import Mishap, mishap_of
-from regengine.batch.worker import start_worker
 
 T = TypeVar("T")
-AHEAD = 4  # photos a worker is given before the oldest of them must be done
+
+
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
 
 
 def each_photo(
-    photos: Sequence[Path],
+    photos: Iterable[Path | None],
     function: Callable[[Path], T],
     *,
     workers: int = 0,
     limit_s: float = 120.0,
+    memory_mb: int = 0,
     prepare: Callable[[], None] | None = None,
-) -> Generator[tuple[Path, T | Mishap]]:
+    stop: Callable[[], bool] = never,
+) -> Generator[tuple[Path, T | Mishap] | None]:
     """Apply a function to photos, here or in worker processes.
 
     Parameters
     ----------
-    photos : sequence of Path
-        The photos.
+    photos : iterable of Path or None
+        The photos, read only a few ahead. None is passed on: a turn for the caller.
     function : callable
         Of a photo's path; must pickle if there are workers, and so must its results.
     workers : int
         Worker processes; 0 works in this process.
     limit_s : float
         A photo that keeps a worker busy for longer is given up.
+    memory_mb : int
+        See `regengine.batch.worker_limits.limit_memory`.
     prepare : callable, optional
         Called once in each worker; must pickle.
+    stop : callable
+        As soon as it gives True, no photo is begun any more. What workers are at is finished.
 
     Yields
     ------
-    (Path, result or Mishap)
-        In the order of the photos.
-    """
-    if workers == 0 or len(photos) < 2:
-        for path in photos:
-            yield path, _Guarded(function)(path)
-        return
-    from pebble import ProcessPool
+    (Path, result or Mishap), or None
+        In the order of the photos; after a stop, what follows one that was not done is dropped.
+        None at least every half second while workers are busy.
 
-    # Started afresh, not forked: OpenCV's and HDF5's threads do not survive a fork.
-    pool = ProcessPool(
-        max_workers=workers,
-        context=get_context("spawn"),
-        initializer=start_worker,
-        initargs=[prepare],
-    )
-    running: deque[tuple[Path, Future[T | Mishap]]] = deque()
-    guarded = _Guarded(function)
-    try:
-        for path in photos:
-            running.append((path, pool.schedule(guarded, args=[path], timeout=limit_s)))
-            if len(running) >= AHEAD * workers:
-                oldest, future = running.popleft()
-                yield oldest, _outcome(oldest, future, limit_s)
-        while running:
-            oldest, future = running.popleft()
-            yield oldest, _outcome(oldest, future, limit_s)
-    finally:
-        pool.stop()
-        pool.join()
+    Raises
+    ------
+    WorkerError
+        If workers die again and again before they take a photo.
+    """
+    guarded = Guarded(function)
+    if workers > 0:
+        from regengine.batch.in_order import in_order
+
+        yield from in_order(
+            photos,
+            guarded,
+            workers=workers,
+            limit_s=limit_s,
+            memory_mb=memory_mb,
+            prepare=prepare,
+            stop=stop,
+        )
+        return
+    for path in photos:
+        if stop():
+            return
+        yield None if path is None else (path, guarded(path))
 
 
 @dataclass(frozen=True)
-class _Guarded(Generic[T]):
-    """The function with its exceptions as values: some of them do not pickle."""
+class Guarded(Generic[T]):
+    """A function with its exceptions as values: some of them do not pickle."""
 
     function: Callable[[Path], T]
 
     def __call__(self, path: Path) -> T | Mishap:
+        """The function's result, or what went wrong."""
         try:
             return self.function(path)
         except Exception as error:
             return mishap_of(path, error)
-
-
-def _outcome(path: Path, future: Future[T | Mishap], limit_s: float) -> T | Mishap:
-    try:
-        return future.result()
-    except Exception as error:
-        return mishap_of(path, error, limit_s)

@@ -7,10 +7,7 @@ from concurrent.futures import TimeoutError
 from dataclasses import dataclass
 from pathlib import Path
 
-from regengine.errors import RegengineError
-
-# What OpenCV and other C++ libraries say where Python would raise MemoryError
-NO_MEMORY = ("Insufficient memory", "bad_alloc", "Unable to allocate")
+from regengine.errors import RegengineError, is_short_of_memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +48,7 @@ def mishap_of(path: Path, error: Exception, limit_s: float = 0.0) -> Mishap:
 
     if isinstance(error, RegengineError):
         return Mishap(code=error.code, text=str(error))
-    if isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY):
+    if is_short_of_memory(error):
         text = (
             f"{path} needs more memory than a worker may have: raise --max-memory-mb, or resize it."
         )

@@ -62,7 +62,7 @@ class Worker(Generic[JobT]):
         """Queue a call; function, arguments and result must pickle."""
         future: Future[Any]
         try:
-            future = self._pool.schedule(function, args=arguments)
+            future = self._schedule(function, arguments)
         except RuntimeError:  # its process has died with nothing under way
             if self.given:  # those jobs are lost, and tell so by their futures
                 future = Future()
@@ -70,7 +70,7 @@ class Worker(Generic[JobT]):
             else:
                 self.stop()
                 self._start()
-                future = self._pool.schedule(function, args=arguments)
+                future = self._schedule(function, arguments)
         self.given.append(Given(job=job, future=future, given_s=time.monotonic()))
 
     def overdue(self, limit_s: float) -> bool:
@@ -119,6 +119,15 @@ class Worker(Generic[JobT]):
         clearing = Thread(target=self._pool.join, daemon=True)
         clearing.start()
         return clearing
+
+    def _schedule(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Future[Any]:
+        # The first call starts the process, which inherits what is blocked here: it must not die
+        # of a signal that is for the whole run before `start_worker` has it ignored.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            return self._pool.schedule(function, args=arguments)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _start(self) -> None:
         from pebble import ProcessPool

@@ -79,7 +79,7 @@ def lights(
     def finder(detector: LightDetector) -> Finder:
         def find(path: Path) -> tuple[FloatArray, float]:
             found = detect_lights(path, detector, max_long_side_px=max_side_px)
-            return np.column_stack([found.lights.x, found.lights.y]), found.seconds
+            return np.column_stack([found.found.x, found.found.y]), found.seconds
 
         return find
 
@@ -121,7 +121,7 @@ def stars(
             found = detect_photo_stars(
                 path, detector, max_long_side_px=max_side_px, sky_only=not whole_frame
             )
-            return np.column_stack([found.stars.x, found.stars.y]), found.seconds
+            return np.column_stack([found.found.x, found.found.y]), found.seconds
 
         return find
 
@@ -187,7 +187,7 @@ def streaks(
             found = detect_photo_streaks(
                 photo, detectors[name], max_long_side_px=max_side_px, sky_only=not whole_frame
             )
-            return FoundStreaks(rows=streak_rows(found.streaks), seconds=found.seconds)
+            return FoundStreaks(rows=streak_rows(found.found), seconds=found.seconds)
 
         return score_streak_photo(truth(path), find, draw_streak_comparison, picture)
 

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.commands.line_options import (
+    MAX_MEMORY_MB,
+    MaxMemory,
+    Out,
+    Resume,
+    Retry,
+    RetryOption,
+    Workers,
+)
+
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from regengine.scene.classify import ClassifyInputs
     from regengine.scene.result import Scene
-
-EXIT_FRAMES_FAILED = 1
-EXIT_NOT_STARTED = 3
 
 
 def main(
@@ -54,9 +58,11 @@ def main(
     labels: Annotated[
         Path, typer.Option(help="With --fit: table of the proposed clusters, to be edited.")
     ] = Path("clusters.csv"),
-    workers: Annotated[
-        int, typer.Option(min=0, help="Worker processes; 0 works in this process.")
-    ] = 0,
+    out: Out = None,
+    resume: Resume = True,
+    retry: RetryOption = None,
+    workers: Workers = 1,
+    max_memory_mb: MaxMemory = MAX_MEMORY_MB,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print NDJSON records instead of a table.")
     ] = False,
@@ -73,15 +79,21 @@ def main(
     \b
     Examples: regengine classify photos/ --sheet sheet.html
               regengine classify photos/ --tle iss.txt --json --quality > scenes.ndjson
+              regengine classify photos/ --out scenes.ndjson --workers 4
               regengine classify --fit unknown/ --sheet clusters.html --labels clusters.csv
     """
-    from regengine.batch.discover import find_photos
+    from regengine.batch.answers import Answer, AnswerOptions
+    from regengine.batch.line_parameters import line_parameters
     from regengine.batch.logs import configure_logging
-    from regengine.commands.register import nothing_found, parse_nadir
+    from regengine.commands.line_output import EXIT_INTERRUPTED, photos_or_exit, work_through
+    from regengine.commands.register import parse_nadir
     from regengine.commands.tle import parse_time
     from regengine.errors import ConfigError
     from regengine.frame import FrameOptions
+    from regengine.scene.answers import SceneAnswers
     from regengine.scene.classify import ClassifyInputs
+    from regengine.scene.result import table_header
+    from regengine.scene.sheet import entry_of, write_sheet
 
     configure_logging(quiet=quiet, as_json=log_json)
     named = [*(photos or []), *([] if fit is None else [str(fit)])]
@@ -89,10 +101,12 @@ def main(
         raise ConfigError("no photo given; name photos or a folder, or a folder after --fit.")
     if fit is not None and labels.exists():
         raise ConfigError(f"{labels} exists, perhaps with labels of yours; name another --labels.")
-    found = find_photos(named)
-    if not any(path.exists() for path in found):
-        typer.echo(f"Error: {nothing_found(named)}", err=True)
-        raise typer.Exit(EXIT_NOT_STARTED)
+    if out is not None and (sheet is not None or fit is not None):
+        raise ConfigError(
+            "--sheet and --fit need all photos at once, and --out takes up those that were done "
+            "before: give --out by itself."
+        )
+    found = photos_or_exit(named)
     inputs = ClassifyInputs(
         model=model,
         tle=tle,
@@ -106,63 +120,48 @@ def main(
         thumbnails=sheet is not None,
     )
     inputs.open()
-    failures: list[Path] = []
-    scenes = _scenes(found, inputs, workers, failures, quiet=quiet, log_json=log_json)
-    if fit is not None:
-        _propose(list(scenes), sheet, labels, seed)
-    else:
-        _tell(scenes, sheet, as_json=as_json or features)
-    if failures:
-        raise typer.Exit(EXIT_FRAMES_FAILED)
+    settings = {
+        "model": model,
+        "tle": tle,
+        "metadata": metadata,
+        "frame": inputs.frame,
+        "features": features,
+        "quality": quality,
+    }
+    scenes: list[Scene] = []
 
+    def tell(answer: Answer) -> None:
+        if fit is None:
+            print(answer.line if as_json or features else answer.text, flush=True)
+        if answer.kept is not None:
+            scenes.append(answer.kept)
 
-def _scenes(
-    photos: list[Path],
-    inputs: ClassifyInputs,
-    workers: int,
-    failures: list[Path],
-    *,
-    quiet: bool,
-    log_json: bool,
-) -> Generator[Scene]:
-    """Scenes of the photos; those that cannot be read are reported and noted."""
-    import logging
-    from functools import partial
-
-    from regengine.batch.each import each_photo
-    from regengine.batch.logs import configure_logging
-    from regengine.batch.mishaps import Mishap
-    from regengine.batch.progress import progress
-    from regengine.scene.classify import classify_photo
-
-    prepare = partial(configure_logging, quiet=quiet, as_json=log_json)
-    function = partial(classify_photo, inputs=inputs)
-    with progress(len(photos), quiet=quiet, doing="classifying") as advance:
-        for path, scene in each_photo(photos, function, workers=workers, prepare=prepare):
-            if isinstance(scene, Mishap):
-                failures.append(path)
-                logging.getLogger("regengine").error("Error: %s", scene.text)
-            else:
-                yield scene
-            advance()
-
-
-def _tell(scenes: Generator[Scene], sheet: Path | None, *, as_json: bool) -> None:
-    """Print each photo's line; write the contact sheet at the end, and after Ctrl-C, too."""
-    from regengine.scene.result import scene_line, table_header, table_line
-    from regengine.scene.sheet import entry_of, write_sheet
-
-    entries = []
-    if not as_json:
-        typer.echo(table_header())
-    try:
-        for scene in scenes:
-            print(scene_line(scene) if as_json else table_line(scene), flush=True)
-            if sheet is not None:
-                entries.append(entry_of(scene))
-    finally:
-        if sheet is not None:
-            write_sheet(sheet, entries)
+    if fit is None and not (as_json or features):
+        print(table_header(), flush=True)
+    code = work_through(
+        found,
+        SceneAnswers(inputs, keep=sheet is not None or fit is not None),
+        AnswerOptions(
+            command="classify",
+            parameters_sha256="" if out is None else line_parameters("classify", settings),
+            out=out,
+            resume=resume,
+            retry_failed=retry is Retry.FAILED,
+            workers=workers,
+            limit_s=120.0,
+            memory_mb=max_memory_mb,
+        ),
+        tell=tell,
+        doing="classifying",
+        quiet=quiet,
+        log_json=log_json,
+    )
+    if fit is not None and code != EXIT_INTERRUPTED:
+        _propose(scenes, sheet, labels, seed)
+    elif fit is None and sheet is not None:
+        write_sheet(sheet, map(entry_of, scenes))
+    if code:
+        raise typer.Exit(code)
 
 
 def _propose(scenes: list[Scene], sheet: Path | None, labels: Path, seed: int) -> None:

@@ -7,17 +7,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regengine.commands.line_options import (
+    MAX_MEMORY_MB,
+    MaxMemory,
+    Out,
+    Resume,
+    Retry,
+    RetryOption,
+    Workers,
+)
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from regengine.detect_job import Sought
 
 app = typer.Typer(
     help="Find city lights, stars or streaks in photographs.\n\n"
     "Example: regengine detect lights night.jpg --json --overlay overlays",
     no_args_is_help=True,
 )
-EXIT_FRAMES_FAILED = 1
-EXIT_NOT_STARTED = 3
-
 
 Photos = Annotated[list[str], typer.Argument(help="Photos, folders of them, or patterns.")]
 Method = Annotated[
@@ -47,6 +54,11 @@ def lights(
     method: Method = None,
     max_side_px: MaxSide = 1500,
     overlay: Overlay = None,
+    out: Out = None,
+    resume: Resume = True,
+    retry: RetryOption = None,
+    workers: Workers = 1,
+    max_memory_mb: MaxMemory = MAX_MEMORY_MB,
     as_json: AsJson = False,
     quiet: Quiet = False,
     log_json: LogJson = False,
@@ -59,25 +71,26 @@ def lights(
     Examples:
       regengine detect lights night.jpg > lights.csv
       regengine detect lights photos/ --json --overlay overlays
+      regengine detect lights photos/ --out lights.ndjson --workers 4
     """
-    from regengine.batch.logs import configure_logging
-    from regengine.detection_lines import csv_rows, json_line
-    from regengine.detection_overlay import draw_lights
-    from regengine.photo_lights import CSV_COLUMNS, detect_lights, light_detector, light_records
+    from regengine.detect_job import Sought
+    from regengine.photo_lights import light_detector
 
-    configure_logging(quiet=quiet, as_json=log_json)
-    detector = light_detector(method)
-
-    def detected(path: Path, picture: Path | None) -> str | list[list[object]]:
-        found = detect_lights(path, detector, max_long_side_px=max_side_px)
-        if picture is not None:
-            draw_lights(path, found.lights, picture)
-        records = light_records(found.lights)
-        return (
-            json_line(found, lights=records) if as_json else csv_rows(found, records, CSV_COLUMNS)
-        )
-
-    _print_each(photos, detected, "lights", CSV_COLUMNS, overlay, as_json=as_json, quiet=quiet)
+    _detect(
+        Sought.LIGHTS,
+        photos,
+        light_detector(method),
+        max_side_px,
+        overlay,
+        out=out,
+        resume=resume,
+        retry=retry,
+        workers=workers,
+        memory_mb=max_memory_mb,
+        as_json=as_json,
+        quiet=quiet,
+        log_json=log_json,
+    )
 
 
 @app.command(no_args_is_help=True)
@@ -87,6 +100,11 @@ def stars(
     max_side_px: MaxSide = 3000,
     whole_frame: WholeFrame = False,
     overlay: Overlay = None,
+    out: Out = None,
+    resume: Resume = True,
+    retry: RetryOption = None,
+    workers: Workers = 1,
+    max_memory_mb: MaxMemory = MAX_MEMORY_MB,
     as_json: AsJson = False,
     quiet: Quiet = False,
     log_json: LogJson = False,
@@ -102,39 +120,25 @@ def stars(
       regengine detect stars sky.jpg > stars.csv
       regengine detect stars photos/ --json --overlay overlays
     """
-    from regengine.batch.logs import configure_logging
-    from regengine.detection_lines import csv_rows, json_line
-    from regengine.detection_overlay import draw_stars
-    from regengine.photo_stars import (
-        CSV_COLUMNS,
-        PhotoStars,
-        detect_photo_stars,
-        star_detector,
-        star_records,
-        trail_record,
+    from regengine.detect_job import Sought
+    from regengine.photo_stars import star_detector
+
+    _detect(
+        Sought.STARS,
+        photos,
+        star_detector(method),
+        max_side_px,
+        overlay,
+        whole_frame=whole_frame,
+        out=out,
+        resume=resume,
+        retry=retry,
+        workers=workers,
+        memory_mb=max_memory_mb,
+        as_json=as_json,
+        quiet=quiet,
+        log_json=log_json,
     )
-    from regengine.star_sequences import StarSequences
-
-    configure_logging(quiet=quiet, as_json=log_json)
-    detector = star_detector(method)
-
-    def find(path: Path) -> PhotoStars:
-        return detect_photo_stars(
-            path, detector, max_long_side_px=max_side_px, sky_only=not whole_frame
-        )
-
-    sequences = StarSequences(_found_photos(photos, overlay), find)
-
-    def detected(path: Path, picture: Path | None) -> str | list[list[object]]:
-        found = sequences.stars_of(path)
-        if picture is not None:
-            draw_stars(path, found.stars, picture)
-        records = star_records(found.stars)
-        if as_json:
-            return json_line(found, stars=records, trail_px=trail_record(found.stars))
-        return csv_rows(found, records, CSV_COLUMNS)
-
-    _print_each(photos, detected, "stars", CSV_COLUMNS, overlay, as_json=as_json, quiet=quiet)
 
 
 @app.command(no_args_is_help=True)
@@ -147,6 +151,11 @@ def streaks(
         bool, typer.Option("--profiles", help="With --json: the light along each streak.")
     ] = False,
     overlay: Overlay = None,
+    out: Out = None,
+    resume: Resume = True,
+    retry: RetryOption = None,
+    workers: Workers = 1,
+    max_memory_mb: MaxMemory = MAX_MEMORY_MB,
     as_json: AsJson = False,
     quiet: Quiet = False,
     log_json: LogJson = False,
@@ -161,83 +170,92 @@ def streaks(
       regengine detect streaks sky.jpg > streaks.csv
       regengine detect streaks frames/ --json --overlay overlays
     """
-    from regengine.batch.logs import configure_logging
-    from regengine.detection_lines import csv_rows, json_line
-    from regengine.photo_streaks import (
-        CSV_COLUMNS,
-        detect_photo_streaks,
-        streak_detector,
-        streak_records,
+    from regengine.detect_job import Sought
+    from regengine.photo_streaks import streak_detector
+
+    _detect(
+        Sought.STREAKS,
+        photos,
+        streak_detector(method),
+        max_side_px,
+        overlay,
+        whole_frame=whole_frame,
+        profiles=profiles,
+        out=out,
+        resume=resume,
+        retry=retry,
+        workers=workers,
+        memory_mb=max_memory_mb,
+        as_json=as_json,
+        quiet=quiet,
+        log_json=log_json,
     )
-    from regengine.streak_overlay import draw_streaks
-
-    configure_logging(quiet=quiet, as_json=log_json)
-    detector = streak_detector(method)
-
-    def detected(path: Path, picture: Path | None) -> str | list[list[object]]:
-        found = detect_photo_streaks(
-            path, detector, max_long_side_px=max_side_px, sky_only=not whole_frame
-        )
-        if picture is not None:
-            draw_streaks(path, found.streaks, picture)
-        records = streak_records(found.streaks, profiles=profiles and as_json)
-        if as_json:
-            return json_line(found, streaks=records)
-        return csv_rows(found, records, CSV_COLUMNS)
-
-    _print_each(photos, detected, "streaks", CSV_COLUMNS, overlay, as_json=as_json, quiet=quiet)
 
 
-def _found_photos(photos: list[str], overlay: Path | None) -> list[Path]:
-    """Photos that are named; pictures of an earlier run are none."""
-    from regengine.batch.discover import find_photos
-
-    return find_photos(photos, exclude=[] if overlay is None else [overlay])
-
-
-def _print_each(
+def _detect(
+    sought: Sought,
     photos: list[str],
-    detected: Callable[[Path, Path | None], Any],
-    what: str,
-    columns: tuple[str, ...],
+    detector: Any,
+    max_side_px: int,
     overlay: Path | None,
     *,
+    whole_frame: bool = False,
+    profiles: bool = False,
+    out: Path | None,
+    resume: bool,
+    retry: Retry | None,
+    workers: int,
+    memory_mb: int,
     as_json: bool,
     quiet: bool,
+    log_json: bool,
 ) -> None:
-    """Print what was found in each photo; a photo that fails is reported and the others go on."""
-    import csv
-    import logging
-    import sys
-
-    from regengine.batch.progress import progress
-    from regengine.commands.register import nothing_found
+    """Go through photos and print what was found in each."""
+    from regengine.batch.answers import AnswerOptions
+    from regengine.batch.line_parameters import line_parameters
+    from regengine.batch.logs import configure_logging
+    from regengine.commands.line_output import photos_or_exit, tell_each
+    from regengine.detect_job import (
+        CSV_COLUMNS,
+        DetectAnswers,
+        DetectJob,
+        Sought,
+        answers_of_sequence,
+    )
     from regengine.detection_lines import HEAD_COLUMNS
     from regengine.detection_overlay import picture_paths
-    from regengine.errors import FrameError
+    from regengine.star_sequences import star_sequences
 
-    found = _found_photos(photos, overlay)
-    if not any(path.exists() for path in found):
-        typer.echo(f"Error: {nothing_found(photos)}", err=True)
-        raise typer.Exit(EXIT_NOT_STARTED)
-    table = csv.writer(sys.stdout, lineterminator="\n")
-    if not as_json:
-        table.writerow([*HEAD_COLUMNS, *columns])
-    pictures = {} if overlay is None else picture_paths(found, overlay, what)
-    failed = 0
-    with progress(len(found), quiet=quiet) as advance:
-        for path in found:
-            try:
-                lines = detected(path, pictures.get(path))
-            except FrameError as error:
-                failed += 1
-                logging.getLogger("regengine").error("Error: %s", error)
-            else:
-                if as_json:
-                    typer.echo(lines)
-                else:
-                    table.writerows(lines)
-                sys.stdout.flush()
-            advance()
-    if failed:
-        raise typer.Exit(EXIT_FRAMES_FAILED)
+    configure_logging(quiet=quiet, as_json=log_json)
+    found = photos_or_exit(photos, exclude=[overlay])
+    command = f"detect {sought}"
+    settings = {"method": detector.name, "max_side_px": max_side_px}
+    settings |= {"whole_frame": whole_frame, "profiles": profiles}
+    job = DetectJob(
+        sought=sought,
+        detector=detector,
+        max_long_side_px=max_side_px,
+        sky_only=not whole_frame,
+        pictures=None if overlay is None else picture_paths(found, overlay, str(sought)),
+    )
+    together = sought == Sought.STARS  # hot pixels are told by several photos of a camera
+    tell_each(
+        found,
+        job if together else DetectAnswers(job, profiles=profiles),
+        AnswerOptions(
+            command=command,
+            parameters_sha256="" if out is None else line_parameters(command, settings),
+            out=out,
+            resume=resume,
+            retry_failed=retry is Retry.FAILED,
+            workers=workers,
+            memory_mb=memory_mb,
+            units=star_sequences if together else None,
+            finish=answers_of_sequence if together else None,
+        ),
+        header=",".join((*HEAD_COLUMNS, *CSV_COLUMNS[sought])),
+        doing=f"detecting {sought}",
+        as_json=as_json,
+        quiet=quiet,
+        log_json=log_json,
+    )

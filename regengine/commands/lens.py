@@ -168,7 +168,7 @@ def _measured(
 
     frame = read_frame(path, records=records, options=options)
     frame = replace(frame, camera_body=frame.camera_body or camera, lens=frame.lens or lens)
-    stars = detect_photo_stars(path).stars
+    stars = detect_photo_stars(path).found
     where = source(frame, stars)
     return where if isinstance(where, str) else measure_photo(frame, where, stars)
 

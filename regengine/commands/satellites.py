@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.commands.line_options import (
+    MAX_MEMORY_MB,
+    MaxMemory,
+    Out,
+    Resume,
+    Retry,
+    RetryOption,
+    Workers,
+)
+
 if TYPE_CHECKING:
     from regengine.satellites.observer import GroundSite
-
-EXIT_FRAMES_FAILED = 1
-EXIT_NOT_STARTED = 3
 
 
 class Mount(StrEnum):
@@ -71,6 +78,11 @@ def main(
     overlay: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Draw a picture per photo.")
     ] = None,
+    out: Out = None,
+    resume: Resume = True,
+    retry: RetryOption = None,
+    workers: Workers = 1,
+    max_memory_mb: MaxMemory = MAX_MEMORY_MB,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print NDJSON, a line per photo, instead of CSV.")
     ] = False,
@@ -87,23 +99,21 @@ def main(
     Examples:
       regengine satellites sky.jpg --tle catalogue.txt --site 40.4,-3.7,650
       regengine satellites iss.jpg --tle all.txt --station-tle iss.txt --streaks streaks.ndjson
+      regengine satellites photos/ --tle all.txt --site 40.4,-3.7,650 --out named.ndjson
     """
-    import csv
     import logging
-    import sys
 
-    from regengine.batch.discover import find_photos
-    from regengine.batch.each import each_photo
+    from regengine.batch.answers import AnswerOptions
+    from regengine.batch.line_parameters import line_parameters
     from regengine.batch.logs import configure_logging
-    from regengine.batch.mishaps import Mishap
-    from regengine.batch.progress import progress
-    from regengine.commands.register import nothing_found
+    from regengine.commands.line_output import photos_or_exit, tell_each
     from regengine.commands.tle import parse_time
     from regengine.errors import ConfigError
     from regengine.photo_streaks import streak_detector
+    from regengine.satellites.answers import SatelliteAnswers
     from regengine.satellites.catalogue import load_catalogue
     from regengine.satellites.photo import SatelliteJob, picture_files
-    from regengine.satellites.records import CSV_COLUMNS, csv_rows, json_line
+    from regengine.satellites.records import CSV_COLUMNS
     from regengine.satellites.streaks import read_streaks
     from regengine.tle import load_tle_file
 
@@ -111,10 +121,7 @@ def main(
     logger = logging.getLogger("regengine")
     if site is not None and station_tle is not None:
         raise ConfigError("--site and --station-tle say two places: give the one that is true.")
-    found = find_photos(photos, exclude=[] if overlay is None else [overlay])
-    if not any(path.exists() for path in found):
-        typer.echo(f"Error: {nothing_found(photos)}", err=True)
-        raise typer.Exit(EXIT_NOT_STARTED)
+    found = photos_or_exit(photos, exclude=[overlay])
     if len(found) > 1 and (wcs is not None or time is not None):
         raise ConfigError(
             f"--wcs and --time are those of one photo, and {len(found)} were found: name one."
@@ -141,23 +148,36 @@ def main(
         detector=None if tracks_only else streak_detector(method),
         pictures=picture_files(found, overlay),
     )
-    table = csv.writer(sys.stdout, lineterminator="\n")
-    if not as_json:
-        table.writerow(CSV_COLUMNS)
-    failed = 0
-    with progress(len(found), quiet=quiet, doing="naming") as advance:
-        for _, photo in each_photo(found, job):
-            if isinstance(photo, Mishap):
-                failed += 1
-                logger.error("Error: %s", photo.text)
-            elif as_json:
-                print(json_line(photo), flush=True)
-            else:
-                table.writerows(csv_rows(photo))
-                sys.stdout.flush()
-            advance()
-    if failed:
-        raise typer.Exit(EXIT_FRAMES_FAILED)
+    settings = {
+        "tle": tle,
+        "time": job.time_utc,
+        "exposure_s": exposure_s,
+        "site": site,
+        "station_tle": station_tle,
+        "clock_sigma_s": clock_sigma_s,
+        "mount": str(mount),
+        "wcs": wcs,
+        "streaks": streaks,
+        "method": None if job.detector is None else job.detector.name,
+    }
+    tell_each(
+        found,
+        SatelliteAnswers(job),
+        AnswerOptions(
+            command="satellites",
+            parameters_sha256="" if out is None else line_parameters("satellites", settings),
+            out=out,
+            resume=resume,
+            retry_failed=retry is Retry.FAILED,
+            workers=workers,
+            memory_mb=max_memory_mb,
+        ),
+        header=",".join(CSV_COLUMNS),
+        doing="naming",
+        as_json=as_json,
+        quiet=quiet,
+        log_json=log_json,
+    )
 
 
 def parse_site(text: str) -> GroundSite:

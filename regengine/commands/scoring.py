@@ -68,10 +68,11 @@ def bench_methods(
     with progress(len(methods) * len(photos), quiet=quiet) as advance:
         for name in methods:
             scores = []
-            pictures = {} if plot is None else picture_paths(photos, plot, name)
+            pictures = None if plot is None else picture_paths(photos, plot, name)
             for path in photos:
                 try:
-                    scores.append(score(name, path, pictures.get(path)))
+                    picture = None if pictures is None else pictures.of(path)
+                    scores.append(score(name, path, picture))
                 except FrameError as error:
                     failed += 1
                     logging.getLogger("regengine").error("Error: %s", error)

@@ -7,8 +7,15 @@ from typing import Annotated
 
 import typer
 
-EXIT_FRAMES_FAILED = 1
-EXIT_NOT_STARTED = 3
+from regengine.commands.line_options import (
+    MAX_MEMORY_MB,
+    MaxMemory,
+    Out,
+    Resume,
+    Retry,
+    RetryOption,
+    Workers,
+)
 
 
 def main(
@@ -52,6 +59,11 @@ def main(
     matches: Annotated[
         bool, typer.Option("--matches", help="With --json: list every identified star.")
     ] = False,
+    out: Out = None,
+    resume: Resume = True,
+    retry: RetryOption = None,
+    workers: Workers = 1,
+    max_memory_mb: MaxMemory = MAX_MEMORY_MB,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print NDJSON records instead of a line of text.")
     ] = False,
@@ -69,25 +81,19 @@ def main(
     Examples:
       regengine solve stars.jpg
       regengine solve photos/ --json --wcs wcs --overlay overlays > solved.ndjson
+      regengine solve photos/ --out solved.ndjson --workers 4
     """
-    import logging
-
-    from regengine.batch.discover import find_photos
-    from regengine.batch.each import each_photo
+    from regengine.batch.answers import AnswerOptions
+    from regengine.batch.line_parameters import line_parameters
     from regengine.batch.logs import configure_logging
-    from regengine.batch.mishaps import Mishap
-    from regengine.batch.progress import progress
-    from regengine.commands.register import nothing_found
+    from regengine.commands.line_output import photos_or_exit, tell_each
     from regengine.lens_profile_file import load_profiles
-    from regengine.stars.photo import json_line, sky, text_line
-    from regengine.stars.solve_job import SolveJob
+    from regengine.stars.photo import sky
+    from regengine.stars.solve_job import SolveAnswers, SolveJob
     from regengine.tle import load_tle_file
 
     configure_logging(quiet=quiet, as_json=log_json)
-    found = find_photos(photos, exclude=[folder for folder in (overlay, wcs) if folder])
-    if not any(path.exists() for path in found):
-        typer.echo(f"Error: {nothing_found(photos)}", err=True)
-        raise typer.Exit(EXIT_NOT_STARTED)
+    found = photos_or_exit(photos, exclude=[overlay, wcs])
     job = SolveJob.prepared(
         found,
         focal_mm=focal_mm,
@@ -101,16 +107,32 @@ def main(
         tles=None if tle is None else load_tle_file(tle),
     )
     sky()
-    failed = 0
-    with progress(len(found), quiet=quiet, doing="solving") as advance:
-        for _, solved in each_photo(found, job):
-            if isinstance(solved, Mishap):
-                failed += 1
-                logging.getLogger("regengine").error("Error: %s", solved.text)
-            else:
-                print(
-                    json_line(solved, matches=matches) if as_json else text_line(solved), flush=True
-                )
-            advance()
-    if failed:
-        raise typer.Exit(EXIT_FRAMES_FAILED)
+    settings = {
+        "focal_mm": focal_mm,
+        "pixel_pitch_um": pixel_pitch_um,
+        "fov_deg": fov_deg,
+        "lens": lens,
+        "tle": tle,
+        "method": job.detector.name,
+        "max_seconds": max_seconds,
+        "matches": matches,
+    }
+    tell_each(
+        found,
+        SolveAnswers(job, matches=matches),
+        AnswerOptions(
+            command="solve",
+            parameters_sha256="" if out is None else line_parameters("solve", settings),
+            out=out,
+            resume=resume,
+            retry_failed=retry is Retry.FAILED,
+            workers=workers,
+            limit_s=60.0 + 10.0 * max_seconds,
+            memory_mb=max_memory_mb,
+        ),
+        header="",
+        doing="solving",
+        as_json=as_json,
+        quiet=quiet,
+        log_json=log_json,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from detectors.streak_types import StreakDetector
+from regengine.detection_overlay import PicturePaths, picture_paths
 from regengine.errors import FrameError
+from regengine.fits_image import is_fits
 from regengine.frame import Frame, FrameOptions, read_frame
 from regengine.photo_streaks import detect_photo_streaks
 from regengine.photo_streaks import streak_records as plain_streaks
@@ -21,7 +23,7 @@ from regengine.satellites.exposure import Exposure, SkyField
 from regengine.satellites.named import SatellitesInPicture, satellites_in_picture
 from regengine.satellites.observer import GroundSite, Observer, Station
 from regengine.satellites.streaks import StreakRecord, streak_of
-from regengine.stars.header import header_field, is_fits_file, read_headers
+from regengine.stars.header import header_field, read_headers
 from regengine.stars.photo import solve_photo
 from regengine.stars.solution import StarSolution
 from regengine.tle import TleSet
@@ -70,7 +72,7 @@ class SatelliteJob:
         Where the records come from.
     detector : StreakDetector or None
         The method that detects them; None leaves photos without streaks.
-    pictures : dict of Path to Path
+    pictures : PicturePaths or None
         Overlays to draw.
     """
 
@@ -85,7 +87,7 @@ class SatelliteJob:
     streaks: dict[Path, list[dict[str, Any]]] | None = None
     streak_source: Path | None = None
     detector: StreakDetector | None = None
-    pictures: dict[Path, Path] = field(default_factory=dict)
+    pictures: PicturePaths | None = None
 
     def __call__(self, path: Path) -> NamedPhoto:
         """Predict and name; draws the overlay if one is wanted.
@@ -132,10 +134,10 @@ class SatelliteJob:
             streaks=records,
             solved=trail_px is not None,
         )
-        if path in self.pictures:
+        if self.pictures is not None:
             from regengine.satellites.overlay import draw_satellites
 
-            draw_satellites(named, self.pictures[path])
+            draw_satellites(named, self.pictures.of(path))
         return named
 
     def _streaks(self, path: Path) -> list[dict[str, Any]]:
@@ -143,7 +145,7 @@ class SatelliteJob:
             return self.streaks.get(path, [])
         if self.detector is None:
             return []
-        return plain_streaks(detect_photo_streaks(path, self.detector).streaks)
+        return plain_streaks(detect_photo_streaks(path, self.detector).found)
 
     def _observer(self, frame: Frame) -> Observer:
         if self.station is not None:
@@ -151,7 +153,7 @@ class SatelliteJob:
             return Station(element_set=self.station.best_for(frame.time_utc))
         if self.site is not None:
             return self.site
-        place = header_site(frame.path) if is_fits_file(frame.path) else None
+        place = header_site(frame.path) if is_fits(frame.path) else None
         if place is None:
             raise FrameError(
                 f"{frame.path}: nothing says where the camera was: give --site LAT,LON,HEIGHT_M, "
@@ -168,7 +170,7 @@ class SatelliteJob:
             sigmas = [one.get("RMSPX") for one in read_headers(self.wcs)]
             rms = next((float(value) for value in sigmas if isinstance(value, float)), None)
             return found, max(rms or HEADER_SIGMA_PX, LEAST_SIGMA_PX), None
-        if is_fits_file(frame.path) and any("CTYPE1" in one for one in read_headers(frame.path)):
+        if is_fits(frame.path) and any("CTYPE1" in one for one in read_headers(frame.path)):
             return header_field(frame.path, size), HEADER_SIGMA_PX, None
         solved = solve_photo(frame.path)
         if not isinstance(solved.outcome, StarSolution):
@@ -221,8 +223,6 @@ def header_site(path: Path) -> GroundSite | None:
     return None
 
 
-def picture_files(photos: Sequence[Path], overlay: Path | None) -> dict[Path, Path]:
-    """Where each photo's overlay goes."""
-    from regengine.detection_overlay import picture_paths
-
-    return {} if overlay is None else picture_paths(photos, overlay, "satellites")
+def picture_files(photos: Sequence[Path], overlay: Path | None) -> PicturePaths | None:
+    """Where the photos' overlays go."""
+    return None if overlay is None else picture_paths(photos, overlay, "satellites")

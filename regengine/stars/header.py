@@ -61,20 +61,6 @@ def read_headers(path: Path) -> list[Header]:
     return found
 
 
-def is_fits_file(path: Path) -> bool:
-    """Whether a file begins as FITS files do, also in gzip."""
-    try:
-        with path.open("rb") as plain:
-            start = plain.read(len(FITS_START))
-            if start.startswith(GZIP_START):
-                plain.seek(0)
-                with gzip.open(plain) as stream:
-                    start = stream.read(len(FITS_START))
-    except (OSError, EOFError):
-        return False
-    return start == FITS_START
-
-
 def header_field(path: Path, size_px: tuple[int, int] | None = None) -> HeaderField:
     """The projection of the first part of a FITS file that has one.
 

@@ -109,7 +109,7 @@ def solve_photo(
     catalogue, indices = sky()
     started = time.perf_counter()
     frame = read_frame(path, options=frame_options or FrameOptions())
-    found = detect_photo_stars(path, detector)
+    stars = detect_photo_stars(path, detector).found
     options = options or SolveOptions()
     if lens is None and frame.profile is not None:
         lens = frame.profile.for_picture(frame.width_px, frame.height_px)
@@ -123,9 +123,9 @@ def solve_photo(
         )
     elif options.focal_px is None and frame.focal_px is not None:
         options = replace(options, focal_px=frame.focal_px, log_focal_sigma=EXIF_LOG_FOCAL_SIGMA)
-    outcome = solve_stars(found.stars, frame.width_px, frame.height_px, catalogue, indices, options)
+    outcome = solve_stars(stars, frame.width_px, frame.height_px, catalogue, indices, options)
     return SolvedPhoto(
-        frame=frame, stars=found.stars, outcome=outcome, seconds=time.perf_counter() - started
+        frame=frame, stars=stars, outcome=outcome, seconds=time.perf_counter() - started
     )
 
 

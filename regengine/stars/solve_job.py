@@ -5,21 +5,22 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.star_types import StarDetector
-from regengine.detection_overlay import picture_paths
+from regengine.batch.answers import Answer
+from regengine.detection_overlay import PicturePaths, picture_paths
 from regengine.errors import EphemerisError
 from regengine.frame import Frame, FrameOptions
 from regengine.image_header import read_image_header
 from regengine.lens_profile import LensProfile
 from regengine.orbit import camera_position
 from regengine.photo_stars import star_detector
-from regengine.stars.photo import SolvedPhoto, sky, solve_photo
+from regengine.stars.photo import SolvedPhoto, json_line, sky, solve_photo, text_line
 from regengine.stars.solution import StarSolution
 from regengine.stars.solve import SolveOptions
 from regengine.stars.wcs import write_wcs
@@ -39,7 +40,7 @@ class SolveJob:
     options : SolveOptions
     fov_deg : float or None
         Field of view along x, where it was given.
-    headers, pictures : dict of Path to Path
+    headers, pictures : PicturePaths or None
         Files to write for each photo.
     tles : TleSet or None
         Element sets of the Station, for where the camera was.
@@ -49,8 +50,8 @@ class SolveJob:
     frame_options: FrameOptions
     options: SolveOptions
     fov_deg: float | None = None
-    headers: dict[Path, Path] = field(default_factory=dict)
-    pictures: dict[Path, Path] = field(default_factory=dict)
+    headers: PicturePaths | None = None
+    pictures: PicturePaths | None = None
     tles: TleSet | None = None
 
     @classmethod
@@ -75,10 +76,6 @@ class SolveJob:
         ConfigError
             If there is no such method.
         """
-        headers = {}
-        if wcs is not None:
-            named = picture_paths(photos, wcs, "wcs")
-            headers = {photo: path.with_suffix(".fits") for photo, path in named.items()}
         return cls(
             detector=star_detector(method),
             frame_options=FrameOptions(
@@ -86,8 +83,8 @@ class SolveJob:
             ),
             options=SolveOptions(max_seconds=max_seconds),
             fov_deg=fov_deg,
-            headers=headers,
-            pictures={} if overlay is None else picture_paths(photos, overlay, "solved"),
+            headers=None if wcs is None else picture_paths(photos, wcs, "wcs", ending=".fits"),
+            pictures=None if overlay is None else picture_paths(photos, overlay, "solved"),
             tles=tles,
         )
 
@@ -110,9 +107,9 @@ class SolveJob:
         solution = solved.outcome
         if isinstance(solution, StarSolution):
             solved = replace(solved, position_ecef_m=self._position(solved.frame))
-            if path in self.headers:
-                write_wcs(solution, self.headers[path])
-            if path in self.pictures:
+            if self.headers is not None:
+                write_wcs(solution, self.headers.of(path))
+            if self.pictures is not None:
                 from regengine.stars.overlay import draw_solution
 
                 catalogue, _ = sky()
@@ -121,7 +118,7 @@ class SolveJob:
                     solved.stars,
                     solution,
                     catalogue,
-                    self.pictures[path],
+                    self.pictures.of(path),
                     bodies=solved.bodies or (),
                 )
         return solved
@@ -137,3 +134,16 @@ class SolveJob:
                 "%s: the Moon's place is told as from the Earth's centre: %s", frame.path, error
             )
             return None
+
+
+@dataclass(frozen=True)
+class SolveAnswers:
+    """What is said of each photo of a job; call it with a path."""
+
+    job: SolveJob
+    matches: bool = False
+
+    def __call__(self, path: Path) -> Answer:
+        """The photo's record and line."""
+        solved = self.job(path)
+        return Answer(line=json_line(solved, matches=self.matches), text=text_line(solved))

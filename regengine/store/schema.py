@@ -185,8 +185,8 @@ PROVENANCE = (
         "search_pass",
         "uint8",
         "",
-        "1 by itself, 2 with hints of its stretch, 3 searched again in its stretch, "
-        "4 searched again with what the whole batch taught, 0 unknown",
+        "1 by itself, 2 after another photo of its minute, 3 once more with what the whole batch "
+        "taught, 0 unknown",
         since=2,
     ),
     _column(

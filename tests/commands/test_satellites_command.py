@@ -177,7 +177,7 @@ def test_streaks_are_detected_where_none_are_given(night, monkeypatch):
     called = without(arguments(folder, "station", "--json"), "--streaks")
     monkeypatch.setattr(
         "regengine.satellites.photo.detect_photo_streaks",
-        lambda path, detector: SimpleNamespace(streaks=found),
+        lambda path, detector: SimpleNamespace(found=found),
     )
     record = json.loads(run(*called).stdout)
     named = [one["norad"] for one in record["streaks"]]

@@ -11,7 +11,8 @@ from astropy.wcs import WCS
 
 from matchers.sky_camera import SkyCamera, sky_vectors
 from regengine.errors import FrameError
-from regengine.stars.header import header_field, is_fits_file, read_headers
+from regengine.fits_image import is_fits
+from regengine.stars.header import header_field, read_headers
 from regengine.stars.solution import StarSolution
 from regengine.stars.wcs import write_wcs
 
@@ -96,7 +97,7 @@ def test_the_projection_may_stand_in_a_later_part_of_a_zipped_file(tmp_path):
     zipped = tmp_path / "a.fits.gz"
     zipped.write_bytes(gzip.compress((tmp_path / "a.fits").read_bytes()))
     for path in (tmp_path / "a.fits", zipped):
-        assert is_fits_file(path)
+        assert is_fits(path)
         field = header_field(path)
         assert (field.width_px, field.height_px) == (400, 300)
         np.testing.assert_allclose(field.to_sky(X, Y), header_field(
@@ -126,8 +127,8 @@ def test_files_without_a_projection(tmp_path):
     for name in ("b.wcs", "c.wcs", "missing.wcs"):
         with pytest.raises(FrameError, match=name):
             header_field(tmp_path / name)
-    assert not is_fits_file(tmp_path / "b.wcs")
-    assert not is_fits_file(tmp_path / "missing.wcs")
+    assert not is_fits(tmp_path / "b.wcs")
+    assert not is_fits(tmp_path / "missing.wcs")
 
 
 def test_real_headers_of_solved_frames(real_data):
