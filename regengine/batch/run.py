@@ -28,6 +28,8 @@ from regengine.store.rows import StoredFrame
 
 Report = Callable[[FrameResult], None]
 
+Execute = Callable[[Planned, Process, Stop], Generator[Outcome]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class BatchOptions:
@@ -55,6 +57,8 @@ class BatchOptions:
         True when what is under way is to be finished and no more to be begun.
     advance : Advance or None
         Called when a photo is done, be its result final or not.
+    execute : callable or None
+        Runs the tasks on other machines; None for this one.
     """
 
     parameters: str
@@ -68,6 +72,7 @@ class BatchOptions:
     facts_of: FactsOf | None = None
     stop: Stop = bool
     advance: Advance | None = None
+    execute: Execute | None = None
 
 
 @dataclass(kw_only=True)
@@ -215,6 +220,8 @@ class _Loop:
 def _execute(
     planned: Planned, process: Process, options: BatchOptions, here: bool
 ) -> Generator[Outcome]:
+    if options.execute is not None:
+        return options.execute(planned, process, options.stop)
     if here:
         return execute_here(planned, process, options.stop)
     return execute_in_workers(
