@@ -10,9 +10,9 @@ from pathlib import Path
 from regengine.batch.attempt import Process
 from regengine.batch.dask_client import check_workers, connected
 from regengine.batch.dask_run import ClusterRun
+from regengine.batch.keeper import Keeper
 from regengine.batch.run import BatchOptions, BatchSummary, run_batch
 from regengine.result import FrameResult
-from regengine.store.writer import StoreWriter
 
 SHARD_FRAMES = 128
 SHARDS_PER_WORKER = 4  # of a small batch, so that all have something to do until its end
@@ -21,7 +21,7 @@ SHARDS_PER_WORKER = 4  # of a small batch, so that all have something to do unti
 def run_on_cluster(
     photos: Sequence[Path],
     process: Process,
-    writer: StoreWriter,
+    writer: Keeper,
     options: BatchOptions,
     report: Callable[[FrameResult], None],
     *,
