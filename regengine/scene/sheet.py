@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from urllib.parse import quote
 
-import numpy as np
-
-from regengine.errors import StoreError
+from regengine.page.links import link_to
+from regengine.page.pictures import data_address, thumbnail_jpeg
+from regengine.page.template import render_page, write_page
 from regengine.scene.picture import ScenePicture
 from regengine.scene.result import Scene
-from regengine.store.atomic import write_whole
 
-THUMBNAIL_PX = 240  # twice the height at which it is shown, for dense screens: some 8 kB each
-THUMBNAIL_QUALITY = 78
 LEAST_SHOWN = 0.1  # other classes are named from this probability on
 
 
@@ -66,15 +59,7 @@ def thumbnail(picture: ScenePicture) -> bytes:
     -------
     bytes
     """
-    import cv2
-
-    height, width = picture.rgb.shape[:2]
-    scale = THUMBNAIL_PX / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = cv2.resize(picture.rgb, size, interpolation=cv2.INTER_AREA)
-    shown = np.rint(255.0 * np.clip(small[..., ::-1], 0.0, 1.0)).astype(np.uint8)
-    coded = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY])[1]
-    return bytes(coded)
+    return thumbnail_jpeg(picture.rgb)
 
 
 def entry_of(scene: Scene) -> SheetEntry:
@@ -110,16 +95,8 @@ def write_sheet(path: Path, entries: Iterable[SheetEntry]) -> None:
     """
     folder = path.absolute().parent
     frames = [_as_json(entry, folder) for entry in entries]
-    # "<" could end the script that holds the data, U+2028 a line of it
-    data = json.dumps(frames, ensure_ascii=True).replace("<", "\\u003c")
-    page = files("regengine.scene").joinpath("sheet.html").read_text(encoding="utf-8")
-    try:
-        write_whole(path, page.replace("/*FRAMES*/", data).encode())
-    except OSError as error:
-        raise StoreError(
-            f"{path} could not be written ({error.strerror or error}); "
-            "name a folder that exists and has room"
-        ) from error
+    content = files("regengine.scene").joinpath("sheet.html").read_text(encoding="utf-8")
+    write_page(path, render_page(content, frames, title="Contact sheet"))
 
 
 def _as_json(entry: SheetEntry, folder: Path) -> dict[str, object]:
@@ -131,24 +108,14 @@ def _as_json(entry: SheetEntry, folder: Path) -> dict[str, object]:
         ),
         key=lambda pair: -pair[1],
     )
-    coded = base64.b64encode(entry.thumbnail).decode("ascii")
     return {
         "frame": entry.frame,
-        "path": str(entry.path).encode("utf-8", "replace").decode(),
-        "href": _link(entry.path, folder),
+        "path": str(entry.path),
+        "href": link_to(entry.path, folder),
         "category": entry.category,
         "probability": round(entry.probabilities[entry.category], 3),
         "others": others,
         "flags": list(entry.flags),
         "sharpness": entry.sharpness,
-        "thumbnail": f"data:image/jpeg;base64,{coded}",
+        "thumbnail": data_address(entry.thumbnail),
     }
-
-
-def _link(path: Path, folder: Path) -> str:
-    """The photo as seen from the sheet: relative, so that both may move together."""
-    try:
-        relative = os.path.relpath(path.absolute(), folder)
-    except ValueError:  # another drive
-        return path.absolute().as_uri()
-    return quote(Path(relative).as_posix().encode("utf-8", "surrogateescape"))

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from regengine.errors import StoreError
+from regengine.page.pictures import THUMBNAIL_PX
 from regengine.scene.picture import scene_picture
-from regengine.scene.sheet import THUMBNAIL_PX, SheetEntry, thumbnail, write_sheet
+from regengine.scene.sheet import SheetEntry, thumbnail, write_sheet
 
 
 def entry(path: Path, **changes: object) -> SheetEntry:
@@ -28,7 +29,7 @@ def entry(path: Path, **changes: object) -> SheetEntry:
 
 
 def data_of(page: str) -> list[dict[str, object]]:
-    found = re.search(r'<script type="application/json" id="frames">(.*?)</script>', page, re.S)
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
     assert found is not None
     return list(json.loads(found[1]))
 

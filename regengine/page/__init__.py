@@ -1,0 +1,1 @@
+"""Web pages that need no network: one template, one place where text is made harmless."""
