@@ -1,0 +1,98 @@
+"""``regengine report``: one offline page on a run, or its figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+PAGE_ENDINGS = (".html", ".htm")
+
+
+def main(
+    store: Annotated[Path, typer.Argument(help="The store of a run, such as run.h5.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The page to write; without it and --json, report.html."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the figures as one JSON object.")
+    ] = False,
+    overlays: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Overlays of `register --overlay` to link to."),
+    ] = None,
+    frames: Annotated[
+        int, typer.Option(min=0, help="Photos to list on the page at most.")
+    ] = 10_000,
+    thumbnails: Annotated[
+        int, typer.Option(min=0, help="Photos to show on the page at most.")
+    ] = 300,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No messages.")] = False,
+) -> None:
+    """Report on a run: verdicts, reasons, a map, reliability, clocks, times, errors, photos.
+
+    Writes one HTML file that needs no network. A store can be reported on while its run is
+    under way.
+
+    \b
+    Examples: regengine report run.h5 --out report.html
+              regengine report run.h5 --out report.html --overlays overlays
+              regengine report run.h5 --json | jq .verdicts
+    """
+    from regengine.report.report import (
+        collect_store,
+        figures_line,
+        report_figures,
+        write_report,
+    )
+
+    page = out or (None if as_json else Path("report.html"))
+    if page is not None:
+        check_out(page, overlays)
+    collected = collect_store(store, frames)
+    figures = report_figures(store, collected)
+    if page is not None:
+        pictured = write_report(
+            page, store, collected, figures, most_thumbnails=thumbnails, overlays=overlays
+        )
+        told = f"{figures['photos']} photos, {len(collected.frames)} listed, {pictured} shown"
+        if not quiet:
+            typer.echo(f"{page}: {told}", err=True)
+    if as_json:
+        typer.echo(figures_line(figures))
+
+
+def check_out(page: Path, overlays: Path | None) -> None:
+    """See to it, before the store is read, that the page can be written.
+
+    Parameters
+    ----------
+    page : Path
+        As it was given.
+    overlays : Path or None
+        Folder of overlays.
+
+    Raises
+    ------
+    ConfigError
+        The name is not that of a page, or a folder is not there.
+    """
+    import os
+
+    from regengine.errors import ConfigError
+
+    if page.suffix.lower() not in PAGE_ENDINGS:
+        raise ConfigError(
+            f"--out {page}: a page's name ends in .html; nothing was written. "
+            "The figures alone go to standard output with --json."
+        )
+    folder = page.absolute().parent
+    if page.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ConfigError(
+            f"--out {page} cannot be written: name a file in a folder that exists "
+            "and that you may write to."
+        )
+    if overlays is not None and not overlays.is_dir():
+        raise ConfigError(f"--overlays {overlays} is no folder: name that of register --overlay.")

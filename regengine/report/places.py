@@ -1,0 +1,116 @@
+"""Where photos looked: outlines of single ones, counts on a grid of all."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from importlib.resources import files
+from typing import Any
+
+from matchers.footprint import visible_outline
+from regengine.records import centre_lonlat
+from regengine.report.verdicts import verdict_counts
+from regengine.result import FrameResult
+
+CELL_DEG = 2
+# Directions along each side of a photo in which its outline is sought where it shows the horizon
+OUTLINE_PER_SIDE = 5
+
+LonLat = tuple[float, float]
+
+
+class PlaceTally:
+    """Counts of photos by cell of a grid and verdict."""
+
+    def __init__(self) -> None:
+        self._cells: defaultdict[tuple[int, int], Counter[str]] = defaultdict(Counter)
+        self._placed = 0
+
+    def add(self, result: FrameResult) -> None:
+        """Count a photo where it looked, else where it was taken from; others are left out."""
+        place = place_of(result)
+        if place is not None:
+            self._placed += 1
+            self._cells[int(place[0] // CELL_DEG), int(place[1] // CELL_DEG)][result.verdict] += 1
+
+    def figures(self) -> dict[str, Any]:
+        """Cells by their south-western corners, from west to east."""
+        return {
+            "photos": self._placed,
+            "cell_deg": CELL_DEG,
+            "cells": [
+                {
+                    "lon": CELL_DEG * column,
+                    "lat": CELL_DEG * row,
+                    "verdicts": verdict_counts(self._cells[column, row]),
+                }
+                for column, row in sorted(self._cells)
+            ],
+        }
+
+
+def place_of(result: FrameResult) -> LonLat | None:
+    """What the middle of a photo shows (a corner, if that is sky), else where it was taken.
+
+    Parameters
+    ----------
+    result : FrameResult
+        Of any verdict.
+
+    Returns
+    -------
+    tuple of (lon, lat) or None
+        Degrees.
+    """
+    if result.hypotheses:
+        best = result.hypotheses[0]
+        if best.centre_lon is not None and best.centre_lat is not None:
+            return best.centre_lon, best.centre_lat
+    if result.solved is not None:
+        lon, lat = centre_lonlat(result.solved.camera)
+        if lon == lon:
+            return lon, lat
+        corners = [corner for corner in result.footprint or () if corner is not None]
+        if corners:
+            return corners[0]
+    return None if result.nadir is None else (result.nadir.lon, result.nadir.lat)
+
+
+def outline_of(result: FrameResult) -> list[LonLat]:
+    """The ground that a solved photo shows.
+
+    Parameters
+    ----------
+    result : FrameResult
+        Of any verdict.
+
+    Returns
+    -------
+    list of (lon, lat)
+        Degrees to the hundredth, a ring; its longitudes run on over the antimeridian, beyond
+        180 or below -180. Empty without a solution or ground.
+    """
+    if result.solved is None:
+        return []
+    corners = [corner for corner in result.footprint or () if corner is not None]
+    if len(corners) == 4:
+        return _run_on(corners)
+    camera = result.solved.camera
+    x, y = visible_outline(camera, OUTLINE_PER_SIDE)
+    if len(x) == 0:
+        return []
+    lon, lat = camera.pixel_to_lonlat(x, y)
+    return _run_on([p for p in zip(lon.tolist(), lat.tolist(), strict=True) if p[0] == p[0]])
+
+
+def coastline() -> list[list[float]]:
+    """Outlines of the land, one list of lon, lat in turn a ring, in tenths of degrees."""
+    text = files("regengine.report").joinpath("coastline.json").read_text(encoding="utf-8")
+    rings: list[list[float]] = json.loads(text)["rings"]
+    return rings
+
+
+def _run_on(ring: list[LonLat]) -> list[LonLat]:
+    first = ring[0][0] if ring else 0.0
+    around = [((lon - first + 180.0) % 360.0 - 180.0 + first, lat) for lon, lat in ring]
+    return [(round(lon, 2), round(lat, 2)) for lon, lat in around]
