@@ -61,9 +61,10 @@ def collect(frames: Iterable[StoredFrame], most_frames: int) -> Collected:
             of_result.add(result)
         for of_stored in (times, failures, origins):
             of_stored.add(stored)
-        # Of the hypotheses the proposal alone: they are most of what a result holds
-        kept_result = replace(result, hypotheses=result.hypotheses[:1])
-        samples[result.verdict].add((stored.frame_index, kept_result))
+        if result.verdict in samples:
+            # Of the hypotheses the proposal alone: they are most of what a result holds
+            few = replace(result, hypotheses=result.hypotheses[:1])
+            samples[result.verdict].add((stored.frame_index, few))
     figures = {
         **verdicts.figures(),
         "reasons": reasons.figures(),

@@ -14,6 +14,7 @@ from regengine.store.parts import list_parts, parts_folder
 from regengine.store.rows import StoredFrame
 
 MOST_SETTINGS = 8
+MOST_NAMES = 20
 PASSES = ("unknown", "by itself", "with hints", "searched again", "searched again at the end")
 
 
@@ -49,9 +50,9 @@ class OriginTally:
     def figures(self) -> dict[str, Any]:
         """Counts of each, the commonest first; ages of element sets in hours."""
         return {
-            "engine_versions": dict(self._engines.most_common()),
-            "lights": dict(self._lights.most_common()),
-            "positions_from": dict(self._sources.most_common()),
+            "engine_versions": dict(self._engines.most_common(MOST_NAMES)),
+            "lights": dict(self._lights.most_common(MOST_NAMES)),
+            "positions_from": dict(self._sources.most_common(MOST_NAMES)),
             "tle_age_h": self._ages.figures(),
             "passes": [
                 {"pass": name, "photos": self._passes[name], "accepted": self._accepted[name]}

@@ -13,6 +13,8 @@ UNKNOWN = "unknown"
 # Sentences carry numbers and file names: of each code so many different ones are told apart
 MOST_SENTENCES = 200
 SHOWN_SENTENCES = 3
+# Of categories, camera bodies and codes the commonest are told
+MOST_NAMES = 200
 
 
 class VerdictTally:
@@ -73,7 +75,7 @@ class ReasonTally:
                 "sentences": [t for t, _ in self._sentences[code].most_common(SHOWN_SENTENCES)],
                 "different_sentences": len(self._sentences[code]),
             }
-            for code in order
+            for code in order[:MOST_NAMES]
         ]
 
 
@@ -86,5 +88,5 @@ def _table(name: str, tally: Mapping[str, Counter[str]]) -> list[dict[str, Any]]
     order = sorted(tally, key=lambda key: (-tally[key].total(), key))
     return [
         {name: key, "photos": tally[key].total(), "verdicts": verdict_counts(tally[key])}
-        for key in order
+        for key in order[:MOST_NAMES]
     ]
