@@ -15,7 +15,14 @@ from regengine.store.rows import StoredFrame
 
 MOST_SETTINGS = 8
 MOST_NAMES = 20
-PASSES = ("unknown", "by itself", "with hints", "searched again", "searched again at the end")
+# By `search_pass` of the store
+PASSES = (
+    "unknown",
+    "by itself",
+    "with hints of its stretch",
+    "again with its stretch",
+    "again with the whole batch",
+)
 
 
 class OriginTally:
@@ -39,7 +46,7 @@ class OriginTally:
         self._sources["none" if result.nadir is None else result.nadir.source] += 1
         if result.nadir is not None and result.nadir.source == "tle":
             self._ages.add(result.nadir.tle_age_h)
-        number = getattr(stored, "search_pass", 0)
+        number = stored.search_pass
         name = PASSES[number] if number < len(PASSES) else PASSES[0]
         self._passes[name] += 1
         self._accepted[name] += result.verdict == "accepted"

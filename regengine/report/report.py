@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,7 @@ from regengine.report.origins import run_attributes
 from regengine.report.page import report_page
 from regengine.report.photos import thumbnails
 from regengine.store.origin import utc_now
-from regengine.store.reader import read_store
-from regengine.store.rows import StoredFrame
+from regengine.store.reader import iter_frames
 
 
 def collect_store(store: Path, most_frames: int) -> Collected:
@@ -37,7 +36,7 @@ def collect_store(store: Path, most_frames: int) -> Collected:
     StoreError
         If there is no store, or it cannot be read.
     """
-    return collect(_stream(store), most_frames)
+    return collect(iter_frames(store), most_frames)
 
 
 def report_figures(store: Path, collected: Collected) -> dict[str, Any]:
@@ -111,7 +110,3 @@ def write_report(
     folder = out.absolute().parent
     write_page(out, report_page(collected.frames, figures, pictures, folder, overlays))
     return len(pictures)
-
-
-def _stream(store: Path) -> Iterator[StoredFrame]:
-    yield from read_store(store)

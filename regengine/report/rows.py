@@ -61,9 +61,7 @@ def frame_row(result: FrameResult, page_folder: Path, overlays: Path | None) -> 
 
 def overlay_of(result: FrameResult, overlays: Path) -> Path | None:
     """The overlay of a photo, if there is one; that with the photo's hash in its name first."""
-    found = [
-        overlay_path(result, overlays, hashed=hashed) for hashed in (True, False)
-    ]
+    found = [overlay_path(result, overlays, hashed=hashed) for hashed in (True, False)]
     return next((path for path in found if path.is_file()), None)
 
 

@@ -1,0 +1,147 @@
+"""The report's page: what it holds, and that no text of a store does any harm on it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reported import accepted, failed, store_of
+
+from regengine.page.text import shown
+from regengine.report.places import coastline, outline_of
+from regengine.report.report import collect_store, report_figures, write_report
+from regengine.result import FrameResult, Reason
+from tests.example_results import nothing_found, proposal, solved
+
+WICKED = (
+    "<script>window.hit=1</script>.jpg",
+    '"><img src=x onerror=window.hit=1>.jpg',
+    "javascript:window.hit=1//.jpg",
+    "' onclick='window.hit=1.jpg",
+    "a\u2028b\u202egpj.exe",
+    "</script><script>window.hit=1</script>",
+    "<!--SCRIPT--><!--BODY-->.jpg",
+    "${window.hit=1}`.jpg",
+    "data:text/html,<script>window.hit=1</script>.jpg",
+    "//evil.example/x.jpg",
+    'https://evil.example/"><script>window.hit=1</script>.jpg',
+    "__proto__",
+)
+
+
+def wicked(text: str) -> FrameResult:
+    reason = Reason(code=text.replace(",", ""), text=text)
+    words = {"frame": text, "path": text, "category": text, "camera_body": text, "lights": text}
+    return replace(proposal(verdict="review"), engine_version=text, reasons=(reason,), **words)  # type: ignore[arg-type]
+
+
+def page_of(tmp_path: Path, results: list[FrameResult], **options: Any) -> Path:
+    store = store_of(tmp_path / "run.h5", results)
+    collected = collect_store(store, options.pop("most_frames", 100))
+    figures = report_figures(store, collected)
+    out = tmp_path / "report.html"
+    write_report(out, store, collected, figures, **({"most_thumbnails": 0} | options))
+    return out
+
+
+def data_of(page: Path) -> dict[str, Any]:
+    text = page.read_text(encoding="utf-8")
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
+    assert found is not None
+    return dict(json.loads(found[1]))
+
+
+def test_a_page_holds_the_figures_and_the_photos(tmp_path: Path) -> None:
+    data = data_of(page_of(tmp_path, [accepted("a"), failed("f", "unreadable"), nothing_found()]))
+    assert data["figures"]["verdicts"]["accepted"] == 1
+    assert data["figures"]["run"]["format_version"] >= 1
+    rows = {row["frame"]: row for row in data["frames"]}
+    assert rows["a"]["verdict"] == "accepted"
+    assert rows["a"]["margin"] == 0.29
+    assert rows["a"]["href"].endswith("photos/a.jpg")
+    assert rows["f"]["outline"] == []
+    assert rows["f"]["place"] is None
+
+
+def test_a_page_asks_nothing_of_the_network(tmp_path: Path) -> None:
+    text = page_of(tmp_path, [accepted()]).read_text(encoding="utf-8")
+    assert "://" not in text.replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"<(link|iframe|object|embed|base)\b", text)
+
+
+def test_a_page_names_what_it_leaves_out(tmp_path: Path) -> None:
+    results = [nothing_found(f"n{k}") for k in range(50)]
+    data = data_of(page_of(tmp_path, results, most_frames=10))
+    assert data["figures"]["photos"] == 50
+    assert len(data["frames"]) <= 10
+
+
+def test_wicked_text_stays_text(tmp_path: Path) -> None:
+    page = page_of(tmp_path, [wicked(text) for text in WICKED])
+    text = page.read_text(encoding="utf-8")
+    assert len(re.findall("<script", text)) == 3
+    data = data_of(page)
+    assert [row["frame"] for row in data["frames"]] == [shown(name) for name in WICKED]
+    schemes = {re.match("[a-z]+:", row["href"]) for row in data["frames"]} - {None}
+    assert {found[0] for found in schemes if found} == {"https:"}
+    assert all('"' not in row["href"] and "<" not in row["href"] for row in data["frames"])
+
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+def test_a_browser_draws_it_and_runs_nothing_of_it(tmp_path: Path) -> None:
+    page = page_of(tmp_path, [wicked(text) for text in WICKED])
+    options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000")
+    ran = subprocess.run(
+        [str(BROWSER), *options, f"--user-data-dir={tmp_path}/b", "--dump-dom", page.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    drawn = ran.stdout
+    assert len(re.findall("<script", drawn)) == 3  # data, template, page: none of a name
+    assert drawn.count('class="outline review"') == len(WICKED)
+    table = drawn[drawn.index('id="table"') :]
+    assert table.count("<tr>") == 1 + len(WICKED)
+    assert "<img src=" not in table
+    assert 'href="javascript' not in drawn
+
+
+def test_outlines_run_on_over_the_antimeridian() -> None:
+    corners = ((179.0, 1.0), (-179.0, 1.0), (-179.5, -1.0), (179.5, -1.0))
+    ring = outline_of(accepted(footprint=corners))
+    assert ring == [(179.0, 1.0), (181.0, 1.0), (180.5, -1.0), (179.5, -1.0)]
+
+
+def test_an_oblique_is_outlined_up_to_the_flattest_sight() -> None:
+    tilted = accepted(solved=solved(tilt_deg=65.0), footprint=(None, None, (1.0, 1.0), (2.0, 1.0)))
+    lats = [lat for _, lat in outline_of(tilted)]
+    assert len(lats) > 8
+    # Seen at 80 degrees of incidence from 391 km: the sine rule of nadir, camera and Earth's centre
+    off_nadir = math.degrees(math.asin(math.sin(math.radians(80.0)) * 6371.0 / (6371.0 + 391.2)))
+    assert max(lats) - 35.7 == pytest.approx(80.0 - off_nadir, abs=0.2)
+    assert outline_of(nothing_found()) == []
+
+
+def test_the_coastline_tells_land_from_sea() -> None:
+    import cv2
+    import numpy as np
+
+    picture = np.zeros((1800, 3600), np.uint8)
+    rings = [np.reshape(ring, (-1, 2)) for ring in coastline()]
+    assert all(np.abs(r[:, 0]).max() <= 1800 and np.abs(r[:, 1]).max() <= 900 for r in rings)
+    cv2.fillPoly(picture, [np.int32(r * (1, -1) + (1800, 900)) for r in rings], 1)
+    land = {(2.35, 48.86): 1, (139.0, 36.5): 1, (-150.0, 35.0): 0, (-30.0, 0.0): 0, (25.0, 0.0): 1}
+    for (lon, lat), there in land.items():
+        assert picture[900 - round(10 * lat), 1800 + round(10 * lon)] == there, (lon, lat)
