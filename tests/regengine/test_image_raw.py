@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_dng import WHITE, write_dng
+from benchmarks.simulate.raw_file import WHITE, write_dng
 
 from regengine.errors import FrameError
 from regengine.frame import read_frame

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_dng import WHITE, write_dng
+from benchmarks.simulate.raw_file import WHITE, write_dng
 from scipy.spatial import cKDTree
 from scipy.special import erf
 

