@@ -40,7 +40,9 @@ DAMAGE: Mapping[str, Sequence[Damage]] = {
     "sidecar": LINES,
 }
 # Of twenty files in a row: what comes from strangers, and in many ways, more often
-ROUND = ("jpeg",) * 3 + ("png",) * 3 + ("tiff",) * 3 + ("raw",) + ("fits",) * 2 + ("map",) * 2
+ROUND: tuple[str, ...] = (
+    ("jpeg",) * 3 + ("png",) * 3 + ("tiff",) * 3 + ("raw",) + ("fits",) * 2 + ("map",) * 2
+)
 ROUND += ("store", "tle", "records", "labels")
 RARE = ("lens", "settings", "model", "sidecar")  # take turns for what is left of the twenty
 ONE_BOMB_IN = 100

@@ -12,12 +12,34 @@ from benchmarks.fuzz_bytes import BYTES, EXTREMES, Damage
 
 CARD = 80
 BLOCK = 2880
-KEYWORDS = ("SIMPLE", "XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", "PCOUNT")
+KEYWORDS: tuple[str, ...] = (
+    "SIMPLE",
+    "XTENSION",
+    "BITPIX",
+    "NAXIS",
+    "NAXIS1",
+    "NAXIS2",
+    "NAXIS3",
+    "PCOUNT",
+)
 KEYWORDS += ("GCOUNT", "TFIELDS", "TFORM1", "TTYPE1", "ZIMAGE", "ZCMPTYPE", "ZBITPIX", "ZNAXIS")
 KEYWORDS += ("ZNAXIS1", "ZNAXIS2", "ZTILE1", "ZTILE2", "ZNAME1", "ZVAL1", "ZQUANTIZ", "ZDITHER0")
 KEYWORDS += ("BZERO", "BSCALE", "BLANK", "ZBLANK", "ZSCALE", "THEAP", "SATURATE", "DATE-OBS")
 KEYWORDS += ("EXPTIME", "MJD-OBS", "TIMESYS", "FOCALLEN", "INSTRUME", "GROUPS", "CHECKSUM")
-VALUES = ("0", "1", "-1", "3", "8", "16", "-32", "-64", "64", "96", "100000", "2147483647")
+VALUES: tuple[str, ...] = (
+    "0",
+    "1",
+    "-1",
+    "3",
+    "8",
+    "16",
+    "-32",
+    "-64",
+    "64",
+    "96",
+    "100000",
+    "2147483647",
+)
 VALUES += ("9223372036854775807", "99999999999999999999", "1E400", "-1E308", "NaN", "T", "F", "''")
 VALUES += ("'1PB(9)'", "'1QE(0)'", "'999999999J'", "'RICE_1'", "'HCOMPRESS_1'", "'PLIO_1'")
 VALUES += ("'GZIP_1'", "'NOCOMPRESS'", "'2012-13-45T99:00:00'", "'\x07'", "'open", "(1,2)", "")

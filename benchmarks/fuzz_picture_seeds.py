@@ -107,7 +107,7 @@ def tiffs() -> Seeds:
     photo, exif = _colour(), camera_exif()
     rgb = np.asarray(photo)
     deep = (65535.0 * night()).astype(np.uint16)
-    seeds = {
+    return {
         "exif.tif": _encoded(photo, "TIFF", exif=exif),
         "lzw.tif": _encoded(photo, "TIFF", compression="tiff_lzw"),
         "deflate.tif": _encoded(photo, "TIFF", compression="tiff_adobe_deflate"),
@@ -126,7 +126,6 @@ def tiffs() -> Seeds:
         ),
         "zip.tif": _tiff(data=deep, tile=(16, 16), compression="zlib", predictor=True),
     }
-    return seeds
 
 
 def raws() -> Seeds:

@@ -13,7 +13,25 @@ Chunk = tuple[bytes, bytes]  # name and contents
 PNG_START = b"\x89PNG\r\n\x1a\n"
 BOMB_BYTES = 40_000_000  # what a compressed text or profile unpacks to
 # Numbers of TIFF tags that decide how the rest is read, and types that they may claim
-TIFF_TAGS = (254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323)
+TIFF_TAGS: tuple[int, ...] = (
+    254,
+    256,
+    257,
+    258,
+    259,
+    262,
+    266,
+    273,
+    274,
+    277,
+    278,
+    279,
+    284,
+    317,
+    320,
+    322,
+    323,
+)
 TIFF_TAGS += (324, 325, 330, 338, 339, 347, 530, 532, 33421, 33422, 34665, 34853, 37500, 50706)
 TIFF_TYPES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 17, 18, 255)
 TIFF_VALUES = (0, 1, 2, 3, 5, 6, 7, 8, 16, 32, 64, 32773, 34712, 50000, 65535, 100000, *EXTREMES)
@@ -207,9 +225,7 @@ def looped_exif(rng: np.random.Generator) -> bytes:
     ]
     head = b"II*\0" if order == "<" else b"MM\0*"
     body = b"".join(struct.pack(order + "HHII", *entry) for entry in entries)
-    return (
-        head + struct.pack(order + "IH", 8, len(entries)) + body + struct.pack(order + "I", 8)
-    )
+    return head + struct.pack(order + "IH", 8, len(entries)) + body + struct.pack(order + "I", 8)
 
 
 def _entries(data: bytes) -> tuple[str, bool, int, int] | None:

@@ -19,9 +19,16 @@ class Unforeseen(Exception):
 
 def read_photo(path: Path) -> None:
     """Header, EXIF and hash; then the picture as it is measured, classified and drawn."""
+    from regengine.fits_image import is_fits
     from regengine.frame import read_display_rgb, read_frame, read_linear_light
     from regengine.scene.picture import read_scene_picture
+    from regengine.stars.header import read_headers
 
+    if is_fits(path):
+        try:
+            read_headers(path)
+        except RegengineError as error:
+            checked_sentence(error, path)
     read_frame(path)
     read_linear_light(path, max_long_side_px=LONG_SIDE_PX)
     read_display_rgb(path, LONG_SIDE_PX)
@@ -78,7 +85,10 @@ def read_labels(path: Path) -> None:
                 streak_of(record, 96, 72, path)
     else:
         for record in read_solved(path).values():
-            camera_of_record(record, 96, 72)
+            try:
+                camera_of_record(record, 96, 72)
+            except RegengineError as error:  # names the frame, not the file
+                checked_sentence(error)
 
 
 def read_lens(path: Path) -> None:
@@ -218,7 +228,7 @@ def checked_sentence(error: Exception, path: Path | None = None) -> str:
     text = str(error)
     clear = (
         text.isprintable()
-        and len(text.replace(str(path), "")) <= 400
+        and len(text.replace(str(path), "")) <= 600
         and not any(inside in text for inside in ("object at 0x", "<class", "Traceback", "b'"))
         and any(mark in text for mark in ("; ", ": "))
         and (path is None or path.name in text)

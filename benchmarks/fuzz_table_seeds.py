@@ -47,14 +47,14 @@ def records() -> Seeds:
     """Frame records by columns of ours, and as the archive prints them."""
     return {
         "ours.csv": (
-            "frame_id,time_utc,nadir_lat,nadir_lon,altitude_km,camera,focal_mm,shutter,iso\n"
-            "ISS030-E-184140,2012-03-28T15:46:41Z,35.7,136.9,391.2,NIKON D3S,85,1/50,3200\n"
-            'ISS030-E-184141,2012-03-28T15:46:44Z,35.9,137.1,391.2,"NIKON, D3S",85,1/50,3200\n'
-        ).encode(),
+            b"frame_id,time_utc,nadir_lat,nadir_lon,altitude_km,camera,focal_mm,shutter,iso\n"
+            b"ISS030-E-184140,2012-03-28T15:46:41Z,35.7,136.9,391.2,NIKON D3S,85,1/50,3200\n"
+            b'ISS030-E-184141,2012-03-28T15:46:44Z,35.9,137.1,391.2,"NIKON, D3S",85,1/50,3200\n'
+        ),
         "archive.tsv": (
-            "mission\troll\tframe\tgmt_date\tgmt_time\tnadir_lat\tnadir_lon\taltitude_nmi\n"
-            "ISS030\tE\t184140\t20120328\t154641\t35.7\t136.9\t211\n"
-        ).encode(),
+            b"mission\troll\tframe\tgmt_date\tgmt_time\tnadir_lat\tnadir_lon\taltitude_nmi\n"
+            b"ISS030\tE\t184140\t20120328\t154641\t35.7\t136.9\t211\n"
+        ),
     }
 
 

@@ -11,12 +11,37 @@ import numpy as np
 from benchmarks.fuzz_bytes import Damage
 
 NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
-TOKENS = (b"", b"0", b"-1", b"1e999", b"-1e308", b"nan", b"inf", b"-0", b"1_000", b"0x10", b"1e-320")
+TOKENS: tuple[bytes, ...] = (
+    b"",
+    b"0",
+    b"-1",
+    b"1e999",
+    b"-1e308",
+    b"nan",
+    b"inf",
+    b"-0",
+    b"1_000",
+    b"0x10",
+    b"1e-320",
+)
 TOKENS += (b"9" * 400, b"9" * 5000, b"18446744073709551616", "٣".encode(), b"\0", b'"', b"'", b"\\")
 TOKENS += (b"\xff\xfe", b"\xef\xbb\xbf", b"\r", b"\n\n", b"\x1b[2J", "‮".encode(), "\ud7ff".encode())
 TOKENS += (b"[" * 3000, b"{" * 3000, b'{"a":' * 2000, b"a" * 200_000, b",,,,", b"../../x", b"=1+1")
 TOKENS += (b"true", b"null", b"[]", b"{}", b"9999-12-31T23:59:60Z", b"0000-00-00", b"-9999", b"1.")
-VALUES: tuple[Any, ...] = (None, True, 0, -1, 1e308, 10**30, "", "x" * 2000, [], [[]], {}, {"a": []})
+VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    1e308,
+    10**30,
+    "",
+    "x" * 2000,
+    [],
+    [[]],
+    {},
+    {"a": []},
+)
 VALUES += (float("nan"), float("inf"), [1.0], [[1.0, 2.0], [3.0]], "1", "../..", [None], 1e-320)
 
 

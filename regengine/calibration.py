@@ -152,7 +152,7 @@ def read_calibration(path: Path) -> Calibration:
         return parsed_calibration(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: the calibration cannot be read ({error})") from error
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         raise ConfigError(
             f"{path}: not a sound calibration ({error}); install regengine anew, or fit it again "
             "with `python -m benchmarks confidence`"

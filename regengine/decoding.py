@@ -61,10 +61,10 @@ def damaged(path: Path, detail: str) -> FrameError:
     return FrameError(f"{path} is damaged or cut short: {detail}; get a complete copy of the file")
 
 
-def too_large(path: Path, size: str) -> FrameError:
+def too_large(path: Path, size: str, *, limit_px: int = MAX_PIXELS) -> FrameError:
     """The error that says that a picture has too many pixels."""
     return FrameError(
-        f"{path} claims {size}more than the {MAX_PIXELS // 1_000_000} megapixels that are "
+        f"{path} claims {size}more than the {limit_px // 1_000_000} megapixels that are "
         "decoded; give a smaller copy if it is a real photo",
         code="too_large",
     )

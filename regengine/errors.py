@@ -2,8 +2,31 @@
 
 from __future__ import annotations
 
+import re
+
 # What OpenCV and other C++ libraries say where Python would raise MemoryError
 NO_MEMORY = ("Insufficient memory", "bad_alloc", "Unable to allocate")
+# A file's name is no longer than this on any common system, so paths are never shortened
+LONGEST_NAME = 255
+LONGEST_SENTENCE = 5000  # longer than any path with any words of ours
+_ENDLESS = re.compile(rf"[^\s/]{{{LONGEST_NAME + 1},}}")
+
+
+def one_line(text: str) -> str:
+    """Text as one line of bounded length that a terminal only prints.
+
+    Names of files and cells of tables end up in sentences, and may hold line breaks, marks that
+    turn the direction of writing, codes that command a terminal, or a megabyte of anything.
+    """
+    if len(text) > LONGEST_NAME:
+        text = _ENDLESS.sub(lambda found: f"{found[0][:60]}…", text)[:LONGEST_SENTENCE]
+    if text.isprintable():
+        return text
+    spaced = "".join(" " if letter in "\n\r\t" else letter for letter in text)
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in spaced
+    )
 
 
 class RegengineError(Exception):
@@ -20,7 +43,7 @@ class RegengineError(Exception):
     code = "error"
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(one_line(message))
         if code is not None:
             self.code = code
 

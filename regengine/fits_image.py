@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import gzip
+import io
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.decoding import decoding
+from regengine.decoding import damaged, decoding, too_large
 from regengine.errors import FrameError
+from regengine.fits_units import BLOCK, FitsUnit, is_gzip, units, unpacked
 
 if TYPE_CHECKING:
-    from astropy.io.fits import HDUList, Header
+    from astropy.io.fits import Header
 
 FITS_SIGNATURE = b"SIMPLE  ="
-_GZIP_SIGNATURE = b"\x1f\x8b"
+# Samples that are decoded: a full-frame camera for astronomy has 61 million. With all that is
+# made of them one takes 18 bytes, or 36 where it needs double precision: 1.2 GB at the most.
+MAX_SAMPLES = 64_000_000
+_STORED = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 # Detectors take noise below one step of 8-bit sRGB in the dark over sqrt(12), 8.8e-5, for rounding.
 # Light is scaled so that the noise of the file lies above that; 1 is then 4,500 sigma or more.
 LEAST_NOISE = 2.2e-4
@@ -56,12 +63,14 @@ def is_fits(path: Path, start: bytes | None = None) -> bool:
         if start is None:
             with path.open("rb") as plain:
                 start = plain.read(len(FITS_SIGNATURE))
-        if start.startswith(_GZIP_SIGNATURE):
-            with gzip.open(path) as stream:
-                start = stream.read(len(FITS_SIGNATURE))
+        if start.startswith(FITS_SIGNATURE):
+            return True
+        if not is_gzip(start):
+            return False
+        with unpacked(path) as stream:
+            return stream.read(len(FITS_SIGNATURE)) == FITS_SIGNATURE
     except (OSError, EOFError):
         return False
-    return start.startswith(FITS_SIGNATURE)
 
 
 def fits_size(path: Path) -> tuple[int, int]:
@@ -80,11 +89,16 @@ def fits_size(path: Path) -> tuple[int, int]:
     Raises
     ------
     FrameError
-        If the file is damaged or holds no image of two axes.
+        If the file is damaged, holds no image of two axes, or one too large to be decoded.
     """
-    with decoding(path), _opened(path) as hdus:
-        shape = hdus[_image_index(path, hdus)].shape
-    height, width = _plane_shape(shape) or (0, 0)
+    with decoding(path), unpacked(path) as stream:
+        unit = _image_unit(path, units(path, stream))
+    height, width = _plane_shape(unit.shape) or (0, 0)
+    wide = abs(unit.bits) > 16 and unit.bits != -32  # what only double precision holds
+    limit = MAX_SAMPLES // 2 if wide else MAX_SAMPLES
+    if math.prod(unit.shape) > limit:
+        size = f"{width} x {height} pixels of {abs(unit.bits)} bits, "
+        raise too_large(path, size, limit_px=limit)
     return width, height
 
 
@@ -96,9 +110,11 @@ def fits_headers(path: Path) -> list[Header]:
     FrameError
         As of `fits_size`.
     """
-    with decoding(path), _opened(path) as hdus:
-        index = _image_index(path, hdus)
-        return [hdus[number].header.copy() for number in dict.fromkeys((index, 0))]
+    with decoding(path), unpacked(path) as stream:
+        walk = units(path, stream)
+        first = next(walk, None)
+        unit = _image_unit(path, chain(() if first is None else (first,), walk))
+    return [unit.header] if first is None or unit is first else [unit.header, first.header]
 
 
 def read_fits_image(path: Path) -> FitsImage:
@@ -117,53 +133,78 @@ def read_fits_image(path: Path) -> FitsImage:
     Raises
     ------
     FrameError
-        If the file is damaged, holds no such image, or one without a single value.
+        If the file is damaged, holds no such image, one too large to be decoded, or one without
+        a single value.
     """
-    with decoding(path), _opened(path) as hdus:
-        hdu = hdus[_image_index(path, hdus)]
-        header = hdu.header
-        samples = _with_colours_last(np.asarray(hdu.data))
+    fits_size(path)  # refuses what should not be decoded
+    with decoding(path):
+        with unpacked(path) as stream:
+            unit = _image_unit(path, units(path, stream))
+            header, stored = _samples(path, unit, stream)
+        samples = _with_colours_last(stored)
         blank = header.get("BLANK")
         integer = samples.dtype.kind in "iu"
         exact = np.float32 if samples.dtype.itemsize <= 2 else np.float64
-        values: NDArray[Any] = samples.astype(exact)
+        values: NDArray[Any] = samples.astype(
+            np.float32 if samples.dtype.kind == "f" and samples.dtype.itemsize == 4 else exact
+        )
         if integer and blank is not None:
             values[samples == blank] = np.nan
         zero, slope = _number(header, "BZERO", 0.0), _number(header, "BSCALE", 1.0)
         if (zero, slope) != (0.0, 1.0):
-            values = values * slope + zero
+            with np.errstate(over="ignore", invalid="ignore"):
+                values *= slope
+                values += zero
         top = _top(header, samples.dtype, zero, slope)
+        del stored, samples
     return _as_light(path, values, top)
 
 
-def _opened(path: Path) -> HDUList:
-    from astropy.io import fits
-
-    # Samples as stored: astropy scales integers with a BLANK in other ways than those without
-    return fits.open(path, memmap=False, do_not_scale_image_data=True, lazy_load_hdus=True)
-
-
-def _image_index(path: Path, hdus: HDUList) -> int:
-    """Number of the first HDU with an image; the others are not even looked at."""
+def _image_unit(path: Path, found: Iterable[FitsUnit]) -> FitsUnit:
+    """The first unit with an image; the others are not even looked at."""
     cubes = []
-    index = 0
-    while True:
-        try:
-            hdu = hdus[index]
-        except IndexError:
-            break
-        if getattr(hdu, "is_image", False):
-            shape = tuple(hdu.shape)
-            if _plane_shape(shape):
-                return index
-            if len(shape) > 1:
-                cubes.append(" x ".join(str(side) for side in reversed(shape)))
-        index += 1
+    for unit in found:
+        if not unit.is_image:
+            continue
+        if _plane_shape(unit.shape):
+            return unit
+        if len(unit.shape) > 1:
+            cubes.append(" x ".join(str(side) for side in reversed(unit.shape)))
     what = f"its only arrays have {', '.join(cubes[:3])} samples" if cubes else "it has no data"
     raise FrameError(
         f"{path} is a FITS file without an image of two axes ({what}); "
         "give a file with one picture, grey or red, green and blue"
     )
+
+
+def _samples(path: Path, unit: FitsUnit, stream: BinaryIO) -> tuple[Header, NDArray[Any]]:
+    """A unit's header as that of a plain image, and its samples as they are stored.
+
+    Astropy is given the bytes of a packed unit alone: it neither walks nor unpacks the rest.
+    """
+    if unit.data_bytes > MAX_SAMPLES * 8:
+        raise damaged(path, "its data are longer than its picture")
+    stream.seek(unit.offset)
+    data = stream.read(min(unit.data_bytes, _longest(path, stream)))
+    if len(data) < unit.data_bytes:
+        raise damaged(path, f"it has {len(data)} of {unit.data_bytes} bytes of data")
+    if not unit.packed:
+        return unit.header, np.frombuffer(data, _STORED[unit.bits]).reshape(unit.shape)
+    from astropy.io import fits
+
+    first = fits.PrimaryHDU().header.tostring().encode("ascii")
+    whole = io.BytesIO(first + unit.text + data + bytes(-len(data) % BLOCK))
+    # Samples as stored: astropy scales integers with a BLANK in other ways than those without
+    with fits.open(whole, memmap=False, do_not_scale_image_data=True) as hdus:
+        samples = np.asarray(hdus[1].data)
+        if samples.shape != unit.shape:
+            raise damaged(path, "it unpacks to another size than it says")
+        return hdus[1].header.copy(), samples
+
+
+def _longest(path: Path, stream: BinaryIO) -> int:
+    """Bytes that can be there at the most: reading more would take memory for nothing."""
+    return MAX_SAMPLES * 8 if isinstance(stream, gzip.GzipFile) else path.stat().st_size
 
 
 def _plane_shape(shape: tuple[int, ...]) -> tuple[int, int] | None:
@@ -205,26 +246,31 @@ def _top(header: Header, stored: np.dtype[Any], zero: float, slope: float) -> fl
 
 
 def _as_light(path: Path, values: NDArray[Any], top: float | None) -> FitsImage:
+    """Samples as light; they are changed in place."""
     grey = values.ndim == 2
     missing = np.asarray(~np.isfinite(values))
     if missing.all():
         raise FrameError(f"{path} is a FITS image without a single value; get the file again")
     with np.errstate(invalid="ignore"):
         clipped = np.zeros(values.shape, bool) if top is None else values >= top
-    middle = float(np.median(values[~missing]))
-    full = float(values[~missing].max()) if top is None else top
-    full = full if full > 0.0 else float(np.abs(values[~missing]).max()) or 1.0
+    there = values[~missing] if missing.any() else values.reshape(-1)
+    middle = float(np.median(there))
+    full = float(there.max()) if top is None else top
+    full = full if full > 0.0 else float(np.abs(there).max()) or 1.0
+    del there
     noise = _noise(values if grey else values[..., 1])
     if 0.0 < noise < LEAST_NOISE * full:
         full = noise / LEAST_NOISE
-    values = np.where(missing, middle, values) / full
-    absurd = np.abs(values) > MOST_LIGHT
-    light = np.where(absurd, middle / full, values).astype(np.float32)
-    missing = np.asarray(missing | absurd, bool)
+    values[missing] = middle
+    with np.errstate(over="ignore"):
+        values /= full
+    absurd = ~((values <= MOST_LIGHT) & (values >= -MOST_LIGHT))
+    values[absurd] = middle / full
+    missing |= absurd
     if not grey:
         missing, clipped = np.asarray(missing.any(axis=2)), np.asarray(clipped.any(axis=2))
     return FitsImage(
-        light=light,
+        light=values.astype(np.float32, copy=False),
         saturated=(clipped & ~missing).astype(np.float32),
         missing=missing,
         full_scale=full,

@@ -17,6 +17,13 @@ from regengine.raw import raw_size
 ImageFormat = Literal["jpeg", "png", "tiff", "raw", "fits"]
 
 MIN_SIDE_PX = 32  # fewer pixels than this hold no pattern of lights
+# JPEG's longest side. Pictures are read some rows at a time, which helps only if rows are short
+MAX_SIDE_PX = 65_535
+# A progressive JPEG is decoded whole, two bytes a coefficient, before its first row is known
+MAX_PROGRESSIVE_PIXELS = 90_000_000
+# LibRaw holds sensor, colours and result at once, 22 bytes a pixel; no camera on the station has
+# more than 46 megapixels
+MAX_RAW_PIXELS = 56_000_000
 RAW_EXTENSIONS = frozenset({".nef", ".nrw", ".dng", ".cr2"})
 
 # Tag numbers of TIFF 6.0, and of DNG 1.4.
@@ -43,8 +50,8 @@ _OTHER_SIGNATURES: tuple[tuple[bytes, str], ...] = (
 class ImageHeader:
     """Format and size of an image file.
 
-    ``deep`` says that it has more than eight bits a sample; ``tiff_tags`` holds the main
-    directory of a TIFF.
+    ``deep`` says that it has more than eight bits a sample, ``progressive`` that a JPEG is one that
+    is decoded whole; ``tiff_tags`` holds the main directory of a TIFF.
     """
 
     path: Path
@@ -52,6 +59,7 @@ class ImageHeader:
     width_px: int
     height_px: int
     deep: bool = False
+    progressive: bool = False
     tiff_tags: Mapping[int, Any] = field(default_factory=dict)
 
 
@@ -134,7 +142,15 @@ def _pillow_header(path: Path, image_format: ImageFormat, *, deep: bool) -> Imag
 
     with decoding(path), Image.open(path, formats=[image_format.upper()]) as image:
         width, height = image.size
-    return ImageHeader(path=path, format=image_format, width_px=width, height_px=height, deep=deep)
+        progressive = bool(image.info.get("progressive"))
+    return ImageHeader(
+        path=path,
+        format=image_format,
+        width_px=width,
+        height_px=height,
+        deep=deep,
+        progressive=progressive,
+    )
 
 
 def _tiff_header(path: Path, start: bytes) -> ImageHeader:
@@ -181,8 +197,17 @@ def _raw_header(path: Path) -> ImageHeader:
 
 def _checked(header: ImageHeader) -> ImageHeader:
     width, height = header.width_px, header.height_px
-    if width * height > MAX_PIXELS:
-        raise too_large(header.path, f"{width} x {height} pixels, ")
+    limit = {"raw": MAX_RAW_PIXELS}.get(header.format, MAX_PIXELS)
+    if header.progressive:
+        limit = MAX_PROGRESSIVE_PIXELS
+    if width * height > limit:
+        raise too_large(header.path, f"{width} x {height} pixels, ", limit_px=limit)
+    if max(width, height) > MAX_SIDE_PX:
+        raise FrameError(
+            f"{header.path} claims {width} x {height} pixels, and no side may be longer than "
+            f"{MAX_SIDE_PX}; give a smaller copy if it is a real photo",
+            code="too_large",
+        )
     if min(width, height) < MIN_SIDE_PX:
         raise FrameError(
             f"{header.path} has {width} x {height} pixels, too few to register; "

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from regengine.decoding import decoding
 from regengine.errors import FrameError
+from regengine.gdal_session import gdal_session
 from regengine.image_header import (
     TIFF_EXTRA_SAMPLES,
     TIFF_PHOTOMETRIC,
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from rasterio import DatasetReader
 
 _WHITE_IS_ZERO = 0  # PhotometricInterpretation (TIFF 6.0)
+# Of one strip or tile, which is decoded whole: a picture of 45 megapixels in 16 bits may be one
+MAX_BLOCK_BYTES = 500_000_000
 _PREMULTIPLIED = 1  # ExtraSamples (TIFF 6.0): colours multiplied by alpha already
 
 
@@ -96,16 +99,31 @@ def _gdal_strips(header: ImageHeader, rows: int) -> Iterator[Strip]:
     import rasterio
     from rasterio.windows import Window
 
-    with decoding(header.path):
-        source = rasterio.open(header.path, driver="PNG" if header.format == "png" else "GTiff")
-    with source:
+    with gdal_session():
         with decoding(header.path):
-            layout = _layout(header, source)
-        for top in range(0, source.height, rows):
-            window = Window(0, top, source.width, min(rows, source.height - top))
+            source = rasterio.open(header.path, driver="PNG" if header.format == "png" else "GTiff")
+        with source:
             with decoding(header.path):
-                bands = source.read(list(layout.bands), window=window)
-            yield _gdal_strip(bands, layout)
+                _check_blocks(header, source)
+                layout = _layout(header, source)
+            for top in range(0, source.height, rows):
+                window = Window(0, top, source.width, min(rows, source.height - top))
+                with decoding(header.path):
+                    bands = source.read(list(layout.bands), window=window)
+                yield _gdal_strip(bands, layout)
+
+
+def _check_blocks(header: ImageHeader, source: DatasetReader) -> None:
+    """Refuse what has to be decoded in pieces that are too large."""
+    rows, columns = source.block_shapes[0]
+    # A block of a TIFF holds all its bands unless they are stored one behind the other
+    size = rows * columns * source.count * np.dtype(source.dtypes[0]).itemsize
+    if size > MAX_BLOCK_BYTES:
+        raise FrameError(
+            f"{header.path} is stored in pieces of {columns} x {rows} pixels, "
+            f"{size / 1e6:.0f} MB each; save it as a TIFF with strips or tiles, or as a PNG",
+            code="too_large",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

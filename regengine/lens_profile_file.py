@@ -99,7 +99,7 @@ def load_profile(path: Path) -> LensProfile:
         raise ConfigError(
             f"{path}: the lens profile cannot be read ({error.strerror}): check the path."
         ) from error
-    except ValueError as error:  # not UTF-8, or not TOML
+    except (ValueError, RecursionError) as error:  # not UTF-8, or not TOML
         raise ConfigError(f"{path} is no lens profile: it is not valid TOML ({error}).") from error
     if content.pop("format", None) != FORMAT:
         raise ConfigError(f"{path} is no lens profile: make one with regengine lens fit.")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from regengine.decoding import decoding
+from regengine.decoding import damaged, decoding
 from regengine.errors import FrameError
 
 if TYPE_CHECKING:
@@ -45,8 +50,30 @@ def raw_size(path: Path) -> tuple[int, int]:
         rawpy is not installed, or the file cannot be opened by it.
     """
     rawpy = _rawpy(path)
-    with decoding(path), rawpy.imread(str(path)) as raw:
+    with decoding(path), _listening(path), rawpy.imread(str(path)) as raw:
         return int(raw.sizes.width), int(raw.sizes.height)
+
+
+@contextmanager
+def _listening(path: Path) -> Iterator[None]:
+    """Take what LibRaw writes to standard error for the damage that it tells of.
+
+    Of a file that is cut short it says "Unexpected end of file" there, and nothing by any other
+    way; the rest of the picture is then left as it was in memory.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as said:
+        before = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+        said.seek(0)
+        text = said.read(1000).decode("utf-8", "replace").replace(f"{path}: ", "")
+    if text.strip():
+        raise damaged(path, " ".join(text.split()).lower()[:80])
 
 
 def decode_raw(path: Path, *, half_size: bool, for_display: bool = False) -> NDArray[np.uint16]:
@@ -73,8 +100,8 @@ def decode_raw(path: Path, *, half_size: bool, for_display: bool = False) -> NDA
         rawpy is not installed, or the file is damaged.
     """
     rawpy = _rawpy(path)
-    with decoding(path), rawpy.imread(str(path)) as raw:
-        return raw.postprocess(
+    with decoding(path), _listening(path), rawpy.imread(str(path)) as raw:
+        picture: NDArray[np.uint16] = raw.postprocess(
             half_size=half_size,
             use_camera_wb=True,
             output_bps=16,
@@ -82,3 +109,6 @@ def decode_raw(path: Path, *, half_size: bool, for_display: bool = False) -> NDA
             no_auto_bright=not for_display,
             **({} if for_display else {"gamma": (1.0, 1.0)}),
         )
+    if picture.ndim != 3 or picture.shape[2] != 3:
+        raise damaged(path, "its sensor has no red, green and blue")
+    return picture

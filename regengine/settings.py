@@ -133,7 +133,7 @@ def read_settings(
             raise ConfigError(
                 f"{path}: the settings file cannot be read ({reason}): check the path."
             ) from error
-        except ValueError as error:  # not UTF-8, or not TOML
+        except (ValueError, RecursionError) as error:  # not UTF-8, or not TOML
             raise ConfigError(f"{path}: the settings file is not valid TOML ({error}).") from error
         file = SettingsFile(path=path, tables=tables)
         if known_tables is not None:

@@ -180,7 +180,7 @@ def _check_listing(path: Path) -> None:
         said = json.loads(path.read_text(encoding="utf-8"))
         if not all(isinstance(entry, dict) for entry in said["content"]):
             raise ValueError("content")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise WrongContent(
             "with something else instead of a list of files: the token in "
             f"{TOKEN_VARIABLE} may have expired"

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import rasterio
-from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.errors import RasterioIOError
 
-from regengine.errors import LightMapError
-
-CACHE_BYTES = 128 * 1024**2  # GDAL would take 5 % of the machine's memory
-
-
-@contextmanager
-def gdal_session() -> Iterator[None]:
-    """GDAL with a bounded cache; what it reports goes to exceptions and not to the terminal."""
-    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        # rasterio 1.4 multiplies transforms in a way that affine 3.1 is about to give up.
-        warnings.simplefilter("ignore", PendingDeprecationWarning)
-        yield
+from regengine.errors import LightMapError, RegengineError
+from regengine.gdal_session import gdal_session
 
 
 @contextmanager
@@ -37,9 +25,9 @@ def reading(path: Path) -> Iterator[None]:
     try:
         with gdal_session():
             yield
-    except (RasterioError, OSError) as error:
-        if isinstance(error, LightMapError):
-            raise
+    except (RegengineError, MemoryError):
+        raise
+    except Exception as error:  # damaged maps fail in GDAL, PROJ and NumPy in many ways
         raise LightMapError(
             f"{path} cannot be read: it is damaged or was cut short while it was copied or "
             "downloaded; get it again."

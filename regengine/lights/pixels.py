@@ -81,13 +81,16 @@ class PixelCoding:
             return radiance.decode(samples[0].astype(np.uint16, copy=False))
         band = samples[0]
         if self.kind == "radiance":
-            values, valid = radiance.radiance_values(band * self.scale + self.offset)
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is not valid
+                lights = band * self.scale + self.offset
+            values, valid = radiance.radiance_values(lights)
         else:
             grey = radiance.lights_only_luma(samples[:3]) if self.kind == "colour" else band
             values = self._table()[_as_index(grey)]
             valid = np.isfinite(grey)
         if self.nodata is not None and self.kind != "colour":
-            valid &= band != band.dtype.type(self.nodata)
+            with np.errstate(over="ignore", invalid="ignore"):
+                valid &= band != self.nodata
         if self.has_alpha:
             valid &= samples[-1] > 0
         return np.where(valid, values, np.float32(0.0)), valid

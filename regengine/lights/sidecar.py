@@ -67,7 +67,7 @@ def read_sidecar(path: Path) -> Sidecar:
             nodata=float(said["nodata"]) if "nodata" in said else None,
             band=int(said["band"]) if "band" in said else None,
         )
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise LightMapError(
             f"{beside} does not describe a map ({error}): it may hold product, date, nodata, band "
             "and a [classes] table such as 5 = 1.4."

@@ -191,7 +191,7 @@ def read_description(folder: Path) -> dict[str, str]:
         said = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(said, dict) or said.get("order") not in ORDERS:
             raise ValueError("order")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise LightMapError(
             f"{path} does not say how the map tiles are ordered: it must be JSON with one of "
             + ", ".join(f'{{"order": "{order}"}}' for order in ORDERS)

@@ -81,7 +81,7 @@ def read_streaks(path: Path, photos: Sequence[Path]) -> dict[Path, list[dict[str
         raise FrameError(
             f"{path}: the streaks cannot be read ({error.strerror}): check --streaks."
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FrameError(
             f"{path}: holds no streaks, a JSON object with the key 'streaks' on each line: make it "
             "with regengine detect streaks --json."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -18,7 +19,9 @@ Header = dict[str, float | str | bool]
 
 CARD, BLOCK = 80, 2880
 MOST_BLOCKS = 400  # of one header: a megabyte
+MOST_AXES = 999  # FITS Standard 4.0, 4.4.1
 MOST_PARTS = 40  # HDUs looked at
+MOST_BYTES = 600_000_000  # passed over: two seconds of unpacking
 FITS_START, GZIP_START = b"SIMPLE  =", b"\x1f\x8b"
 STRING = re.compile(r"'((?:[^']|'')*)'")
 
@@ -50,7 +53,7 @@ def read_headers(path: Path) -> list[Header]:
                     found = list(_parts(stream))  # type: ignore[arg-type]
             else:
                 found = list(_parts(plain)) if start == FITS_START else []
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         what = getattr(error, "strerror", None) or str(error)
         raise FrameError(f"{path}: the FITS header cannot be read ({what}).") from error
     if not found:
@@ -129,11 +132,15 @@ def field_of(
 
 def _parts(stream: BinaryIO) -> Iterator[Header]:
     for _ in range(MOST_PARTS):
+        if stream.tell() > MOST_BYTES:
+            return
         header = _header(stream)
         if header is None:
             return
         yield header
         size = _data_bytes(header)
+        if size > MOST_BYTES:
+            return
         if size:
             stream.seek(size, 1)
 
@@ -171,13 +178,18 @@ def _card_value(text: str) -> float | str | bool | None:
 
 
 def _data_bytes(header: Header) -> int:
-    count = int(_number(header, "NAXIS", 0))
-    axes = [int(_number(header, f"NAXIS{k + 1}", 0)) for k in range(count)]
-    if not axes:
-        return 0
-    values = math.prod(axes) + int(_number(header, "PCOUNT", 0))
-    size = abs(int(_number(header, "BITPIX", 8))) // 8 * int(_number(header, "GCOUNT", 1)) * values
-    return -(-size // BLOCK) * BLOCK
+    """Length of a part's data; more than is passed over where the header makes no sense."""
+    try:
+        count = int(_number(header, "NAXIS", 0))
+        if not 0 <= count <= MOST_AXES:
+            return MOST_BYTES + 1
+        axes = [int(_number(header, f"NAXIS{k + 1}", 0)) for k in range(count)]
+        values = math.prod(axes) + int(_number(header, "PCOUNT", 0)) if axes else 0
+        bits = abs(int(_number(header, "BITPIX", 8)))
+        size = bits // 8 * int(_number(header, "GCOUNT", 1)) * values
+    except (OverflowError, ValueError):  # infinite or no number
+        return MOST_BYTES + 1
+    return -(-size // BLOCK) * BLOCK if size >= 0 else MOST_BYTES + 1
 
 
 def _number(

@@ -45,7 +45,7 @@ def read_solved(path: Path) -> dict[str, dict[str, Any]]:
             if record["solved"]:
                 _numbers(record["quaternion_icrs"], 4)
                 found[str(record["frame"])] = record
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ConfigError(
                 f"{path}, line {number}, is no record of a solved frame: {_REMEDY}."
             ) from error

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks.simulate.raw_file import WHITE, write_dng
 
+from benchmarks.simulate.raw_file import WHITE, write_dng
 from regengine.errors import FrameError
 from regengine.frame import read_frame
 from regengine.image import read_display_rgb, read_linear_light

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks.simulate.raw_file import WHITE, write_dng
 from scipy.spatial import cKDTree
 from scipy.special import erf
 
+from benchmarks.simulate.raw_file import WHITE, write_dng
 from regengine.photo_stars import detect_photo_stars
 
 HEIGHT, WIDTH = 300, 400
