@@ -41,6 +41,7 @@ def main(
               regengine report run.h5 --out report.html --overlays overlays
               regengine report run.h5 --json | jq .verdicts
     """
+    from regengine.records import printable
     from regengine.report.report import (
         collect_store,
         figures_line,
@@ -59,7 +60,7 @@ def main(
         )
         told = f"{figures['photos']} photos, {len(collected.frames)} listed, {pictured} shown"
         if not quiet:
-            typer.echo(f"{page}: {told}", err=True)
+            typer.echo(printable(f"{page}: {told}"), err=True)
     if as_json:
         typer.echo(figures_line(figures))
 

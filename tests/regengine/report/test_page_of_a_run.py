@@ -100,7 +100,8 @@ BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
 def test_a_browser_draws_it_and_runs_nothing_of_it(tmp_path: Path) -> None:
-    page = page_of(tmp_path, [wicked(text) for text in WICKED])
+    days = [accepted("a", time_utc=f"2012-03-0{day}T15:46:41Z") for day in (1, 2, 3)]
+    page = page_of(tmp_path, [*(wicked(text) for text in WICKED), *days])
     options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000")
     ran = subprocess.run(
         [str(BROWSER), *options, f"--user-data-dir={tmp_path}/b", "--dump-dom", page.as_uri()],
@@ -113,7 +114,8 @@ def test_a_browser_draws_it_and_runs_nothing_of_it(tmp_path: Path) -> None:
     assert len(re.findall("<script", drawn)) == 3  # data, template, page: none of a name
     assert drawn.count('class="outline review"') == len(WICKED)
     table = drawn[drawn.index('id="table"') :]
-    assert table.count("<tr>") == 1 + len(WICKED)
+    assert table.count("<tr>") == 1 + len(WICKED) + len(days)
+    assert drawn.count("<circle") == len(days)  # offset by day
     assert "<img src=" not in table
     assert 'href="javascript' not in drawn
 
