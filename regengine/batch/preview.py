@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from regengine.records import printable
 from regengine.words import degrees_text
 
 
-def preview(photos: Sequence[Path], inputs: RunInputs, *, as_json: bool) -> Iterator[str]:
+def preview(
+    photos: Sequence[Path], inputs: RunInputs, *, stored: Mapping[Path, str], as_json: bool
+) -> Iterator[str]:
     """Say of each photo what is known of it and where the search would start.
 
     Parameters
@@ -27,6 +29,8 @@ def preview(photos: Sequence[Path], inputs: RunInputs, *, as_json: bool) -> Iter
         The photos; their pictures are not decoded.
     inputs : RunInputs
         What the run was given.
+    stored : mapping of Path to str
+        Verdicts of the photos that the run would take from its store.
     as_json : bool
         NDJSON instead of text.
 
@@ -40,6 +44,7 @@ def preview(photos: Sequence[Path], inputs: RunInputs, *, as_json: bool) -> Iter
         facts: dict[str, Any] = {
             "frame": printable(frame_id_of(path)),
             "path": printable(str(path)),
+            "stored": stored.get(path),
         }
         try:
             frame = read_frame(path, records=records, options=inputs.frame)
@@ -47,7 +52,7 @@ def preview(photos: Sequence[Path], inputs: RunInputs, *, as_json: bool) -> Iter
         except (FrameError, EphemerisError) as error:
             facts |= {"would_register": False, "reason": error.code, "reason_text": str(error)}
         else:
-            facts["would_register"] = True
+            facts["would_register"] = path not in stored
         yield json.dumps(facts) if as_json else _text(facts)
 
 
@@ -67,6 +72,8 @@ def _start(position: CameraPosition) -> dict[str, Any]:
 
 
 def _text(facts: dict[str, Any]) -> str:
+    if facts["stored"] is not None:
+        return f"{facts['frame']:<24}  done: {facts['stored']}"
     if not facts["would_register"]:
         return f"{facts['frame']:<24}  {facts['reason']}: {facts['reason_text']}"
     nadir = facts["nadir"]

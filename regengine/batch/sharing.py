@@ -91,10 +91,11 @@ class SharingPlan:
         """Open a stretch: find its time-lapse minutes, and what is stored of it."""
         facts = {}
         for item in items:
-            if isinstance(item, Task):
-                known = self._facts_of(item.path)
-            else:
-                known = facts_of_result(item.result)
+            known = facts_of_result(item.result) if isinstance(item, StoredFrame) else None
+            if known is None:  # a photo that failed has no facts in its result
+                known = self._facts_of(
+                    item.path if isinstance(item, Task) else Path(item.result.path)
+                )
             if known is not None:
                 facts[item.frame_index] = known
         followers = followers_of(facts)

@@ -180,9 +180,9 @@ def main(
     )
     chosen = found if shard is None else parse_shard(shard).of(found)
     if dry_run:
-        from regengine.batch.preview import preview
+        from regengine.commands.register_run import preview_lines
 
-        for line in preview(chosen, inputs, as_json=as_json):
+        for line in preview_lines(chosen, inputs, settings):
             typer.echo(line)
         return
     try:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from regengine import pipeline
 from regengine.batch.logs import configure_logging
 from regengine.batch.parameters import parameters_of
+from regengine.batch.preview import preview
 from regengine.batch.progress import VERDICTS, progress
 from regengine.batch.run import BatchOptions, BatchSummary, run_batch
+from regengine.batch.stored_already import stored_verdicts
 from regengine.frame_table import table_header, table_line
-from regengine.pipeline import RunInputs, facts_of_photo, process_photo
+from regengine.pipeline import RunInputs
 from regengine.records import record_line
 from regengine.result import FrameResult
 from regengine.store.writer import StoreWriter
@@ -90,7 +93,7 @@ def run(
             limit_s=60.0 + 10.0 * inputs.register.max_seconds,
             memory_mb=settings.memory_mb,
             prepare=partial(configure_logging, quiet=settings.quiet, as_json=settings.log_json),
-            facts_of=partial(facts_of_photo, inputs=inputs) if share else None,
+            facts_of=partial(pipeline.facts_of_photo, inputs=inputs) if share else None,
             stop=stop,
             advance=advance,
         )
@@ -101,9 +104,30 @@ def run(
         def report(result: FrameResult) -> None:
             print(line(result), flush=True)
 
-        summary = run_batch(photos, partial(process_photo, inputs=inputs), writer, options, report)
+        summary = run_batch(
+            photos, partial(pipeline.process_photo, inputs=inputs), writer, options, report
+        )
     _tell(summary, settings)
     return summary
+
+
+def preview_lines(photos: list[Path], inputs: RunInputs, settings: RunSettings) -> Iterator[str]:
+    """What `run` would do, a line a photo; nothing is done or written.
+
+    Raises
+    ------
+    StoreError
+        If there is a store that cannot be read.
+    """
+    stored = {}
+    if settings.resume:
+        stored = stored_verdicts(
+            photos,
+            settings.store,
+            parameters_sha256=parameters_of(inputs)[1],
+            retry=settings.retry,
+        )
+    return preview(photos, inputs, stored=stored, as_json=settings.as_json)
 
 
 def _tell(summary: BatchSummary, settings: RunSettings) -> None:

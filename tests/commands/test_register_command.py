@@ -235,6 +235,19 @@ def test_a_dry_run_says_what_it_would_do_and_stores_nothing(photos: Path, as_jso
         assert "a.jpg" in lines[1]
 
 
+def test_a_dry_run_tells_what_is_done_already(photos: Path) -> None:
+    place = ("--nadir", "-151.7,35.2", "--altitude-km", "417")
+    assert register(photos / "a.jpg", photos / "dark.jpg", *place).exit_code == 0
+    told = register(photos, *place, "--retry", "no_match", "--dry-run")
+    assert [line.split()[:2] for line in told.stdout.splitlines()] == [
+        ["a", "done:"],
+        ["dark", "unreadable:"],
+        ["z", "unreadable:"],
+    ]
+    assert told.stdout.splitlines()[0].endswith("done: accepted")
+    assert register(photos, *place, "--retry", "good", "--dry-run").exit_code == 2
+
+
 SCRIPT = textwrap.dedent(
     """
     import signal
