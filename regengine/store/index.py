@@ -119,7 +119,7 @@ class StoreIndex:
         )
 
     def _row(self, path: str, sha256: str) -> int | None:
-        first, second = _key(*frame_identity(path, sha256))
+        first, second = identity_key(path, sha256)
         low = np.searchsorted(self._sorted, np.uint64(first), side="left")
         high = np.searchsorted(self._sorted, np.uint64(first), side="right")
         # Of several frames of one identity the last counts
@@ -135,7 +135,7 @@ class StoreIndex:
         paths = column("frames", "path").tolist()
         hashes = column("frames", "sha256").tolist()
         for row, (path, sha256) in enumerate(zip(paths, hashes, strict=True), start):
-            self._keys[row] = _key(*frame_identity(path.decode(), sha256.decode()))
+            self._keys[row] = identity_key(path.decode(), sha256.decode())
         self._verdict.put(start, column("frames", "verdict"))
         self._reasons.put(start, column("frames", "reasons"))
         self._parameters.put(start, column("provenance", "parameters_sha256"))
@@ -169,7 +169,11 @@ def frame_identity(path: str, sha256: str) -> tuple[str, str]:
     return sha256 or printable(path), Path(printable(path)).name
 
 
-def _key(content: str, name: str) -> tuple[int, int]:
-    """An identity in 128 bits: among a million frames two that are alike by chance have 1e-27."""
-    digest = hashlib.blake2b(f"{content}\0{name}".encode(), digest_size=16).digest()
+def identity_key(path: str, sha256: str) -> tuple[int, int]:
+    """An identity in two numbers of 64 bits.
+
+    That two of a million frames have the same by chance has a probability of 1e-27.
+    """
+    identity = "\0".join(frame_identity(path, sha256))
+    digest = hashlib.blake2b(identity.encode(), digest_size=16).digest()
     return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")

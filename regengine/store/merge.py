@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regengine.store.atomic import replacing
 from regengine.store.growing import GrowingStore
@@ -31,25 +32,35 @@ def write_merged(path: Path, snapshot: Snapshot, attributes: Mapping[str, str]) 
     OSError
         If the disk is full, or the folder cannot be written.
     """
-    lengths = snapshot.text_lengths()
+    numbers, lengths = snapshot.frame_index, snapshot.text_lengths()
+    changed = np.isin(numbers, snapshot.parts_index)
     with replacing(path) as stream, GrowingStore(stream, attributes, lengths) as output:
-        for first, beyond, changed in _stretches(snapshot):
-            if changed or snapshot.store is None:
-                output.append(snapshot.tables(first, beyond))
-            else:
+        for start, stop, untouched in stretches(changed):
+            first, beyond = int(numbers[start]), int(numbers[stop - 1]) + 1
+            if untouched and snapshot.store is not None:
                 output.copy(snapshot.store, first, beyond)
+            else:
+                output.append(snapshot.tables(first, beyond))
 
 
-def _stretches(snapshot: Snapshot) -> Iterator[tuple[int, int, bool]]:
-    """Numbers of frames in stretches: blocks that parts have frames of, and all between them."""
-    numbers = snapshot.frame_index
-    starts = np.arange(0, len(numbers), BLOCK_FRAMES)
-    changed = np.zeros(len(starts), dtype=bool)
-    changed[np.searchsorted(numbers, snapshot.parts_index) // BLOCK_FRAMES] = True
+def stretches(changed: NDArray[np.bool_]) -> Iterator[tuple[int, int, bool]]:
+    """Frames in stretches: blocks in which frames have changed, and all that lies between them.
+
+    Parameters
+    ----------
+    changed : ndarray of bool
+        By frame.
+
+    Yields
+    ------
+    (int, int, bool)
+        First frame, the one behind the last, and whether none of them has changed.
+    """
+    borders = range(0, len(changed), BLOCK_FRAMES)
+    untouched = [not changed[start : start + BLOCK_FRAMES].any() for start in borders]
     begun = 0
-    for block in range(len(starts)):
-        if not changed[block] and block + 1 < len(starts) and not changed[block + 1]:
+    for block, start in enumerate(borders):
+        if untouched[block] and block + 1 < len(borders) and untouched[block + 1]:
             continue
-        last = min((block + 1) * BLOCK_FRAMES, len(numbers)) - 1
-        yield int(numbers[begun]), int(numbers[last]) + 1, bool(changed[block])
-        begun = last + 1
+        yield begun, min(start + BLOCK_FRAMES, len(changed)), untouched[block]
+        begun = start + BLOCK_FRAMES

@@ -8,11 +8,12 @@ from pathlib import Path
 from regengine.store.hdf5 import damage_told
 from regengine.store.results import from_tables
 from regengine.store.rows import StoredFrame
+from regengine.store.schema import GROUPS
 from regengine.store.snapshot import PartGoneError, Snapshot
 from regengine.store.tables import Tables, join, with_texts
 
 # What a frame consists of; its detections are rows of their own, hundreds a frame
-OF_FRAMES = ("frames", "control_points", "hypotheses", "provenance")
+OF_FRAMES = {group: columns for group, columns in GROUPS.items() if group != "detections"}
 
 
 def read_store(path: Path) -> list[StoredFrame]:

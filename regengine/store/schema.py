@@ -211,6 +211,15 @@ GROUPS: dict[str, tuple[Column, ...]] = {
 COLUMNS = {(group, column.name): column for group, columns in GROUPS.items() for column in columns}
 TEXT_COLUMNS = tuple(key for key, column in COLUMNS.items() if column.kind == "text")
 
+
+def select(*names: str) -> dict[str, tuple[Column, ...]]:
+    """Some columns, such as ``frames/verdict``, and the ``frame_index`` of their groups."""
+    chosen: dict[str, tuple[Column, ...]] = {}
+    for group, _, name in (name.partition("/") for name in names):
+        chosen[group] = (*chosen.get(group, (FRAME_INDEX,)), COLUMNS[group, name])
+    return chosen
+
+
 GROUP_DESCRIPTIONS = {
     "frames": "one row per photo: input, verdict, solved camera, footprint, fit",
     "control_points": "four rows per frame with a proposal",

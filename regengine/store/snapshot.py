@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -14,7 +14,7 @@ from regengine.errors import StoreError
 from regengine.store.parts import list_parts, parts_folder
 from regengine.store.schema import GROUPS, TEXT_COLUMNS
 from regengine.store.store_file import StoreFile
-from regengine.store.tables import Tables, join
+from regengine.store.tables import Selection, Tables, join
 
 BLOCK_FRAMES = 1024  # some megabytes, tens with all detections
 OPEN_PARTS = 16  # of thousands; neighbours in number lie in a few parts
@@ -113,7 +113,11 @@ class Snapshot:
         self._open.clear()
 
     def blocks(
-        self, *, after: int | None = None, groups: Iterable[str] = tuple(GROUPS)
+        self,
+        *,
+        after: int | None = None,
+        groups: Selection = GROUPS,
+        frames: int | None = None,
     ) -> Iterator[Tables]:
         """All frames, some at a time.
 
@@ -121,8 +125,10 @@ class Snapshot:
         ----------
         after : int, optional
             Leave out the frames up to this number.
-        groups : iterable of str, optional
-            The groups to read; must include ``frames``.
+        groups : mapping, optional
+            The columns to read, by group; must include ``frames``.
+        frames : int, optional
+            How many at a time.
 
         Yields
         ------
@@ -132,11 +138,12 @@ class Snapshot:
         wanted = self.frame_index
         if after is not None:
             wanted = wanted[np.searchsorted(wanted, after, side="right") :]
-        for start in range(0, len(wanted), BLOCK_FRAMES):
-            block = wanted[start : start + BLOCK_FRAMES]
+        size = frames or BLOCK_FRAMES
+        for start in range(0, len(wanted), size):
+            block = wanted[start : start + size]
             yield self.tables(int(block[0]), int(block[-1]) + 1, groups)
 
-    def tables(self, first: int, beyond: int, groups: Iterable[str] = tuple(GROUPS)) -> Tables:
+    def tables(self, first: int, beyond: int, groups: Selection = GROUPS) -> Tables:
         """Rows of the frames of a stretch; see `StoreFile.tables`."""
         overlap = (self._ranges[:, 0] < beyond) & (self._ranges[:, 1] >= first)
         sets = [] if self.store is None else [self.store.tables(first, beyond, groups)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from regengine.store.hdf5 import CHUNK_ROWS, damage_told, damaged, open_store
 from regengine.store.schema import COLUMNS, GROUPS, TEXT_COLUMNS, Column
-from regengine.store.tables import Table, Tables, missing
+from regengine.store.tables import Selection, Table, Tables, missing
 
 
 class StoreFile:
@@ -137,6 +137,8 @@ class StoreFile:
 
         Found by halving, so that a column of any length costs a few reads.
         """
+        if group == "frames":
+            return int(np.searchsorted(self.frame_index, frame_index))
         low, high = 0, self.rows(group)
         while high - low > CHUNK_ROWS:
             middle = (low + high) // 2
@@ -147,15 +149,15 @@ class StoreFile:
         column = self.column(group, "frame_index", low, high)
         return low + int(np.searchsorted(column, frame_index))
 
-    def tables(self, first: int, beyond: int, groups: Iterable[str] = tuple(GROUPS)) -> Tables:
+    def tables(self, first: int, beyond: int, groups: Selection = GROUPS) -> Tables:
         """Rows of the frames of a stretch.
 
         Parameters
         ----------
         first, beyond : int
             The stretch holds frames of the numbers ``first <= frame_index < beyond``.
-        groups : iterable of str, optional
-            The groups to read; the tables of others are left out.
+        groups : mapping, optional
+            The columns to read, by group.
 
         Returns
         -------
@@ -163,14 +165,17 @@ class StoreFile:
             Tables whose texts are bytes of a fixed length.
         """
         return {
-            group: self.table(group, self.row_of(group, first), self.row_of(group, beyond))
-            for group in groups
+            group: self.table(group, self.row_of(group, first), self.row_of(group, beyond), columns)
+            for group, columns in groups.items()
         }
 
-    def table(self, group: str, start: int, stop: int) -> Table:
+    def table(
+        self, group: str, start: int, stop: int, columns: Sequence[Column] | None = None
+    ) -> Table:
         """Rows of a group by their place in the file."""
+        wanted = GROUPS[group] if columns is None else columns
         with damage_told(self.path):
-            return {column.name: self._read(column, group, start, stop) for column in GROUPS[group]}
+            return {column.name: self._read(column, group, start, stop) for column in wanted}
 
     def _read(self, column: Column, group: str, start: int, stop: int) -> NDArray[Any]:
         shape = (stop - start,) if column.width == 1 else (stop - start, column.width)

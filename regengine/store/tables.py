@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from regengine.store.schema import GROUPS, Column
 
 Table = dict[str, NDArray[Any]]
 Tables = dict[str, Table]
+Selection = Mapping[str, Sequence[Column]]
 
 
 def table_from_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -42,15 +43,15 @@ def missing(column: Column) -> Any:
     return float("nan") if column.kind.startswith("float") else -1
 
 
-def join(sets: Sequence[Tables], groups: Iterable[str] = tuple(GROUPS)) -> Tables:
+def join(sets: Sequence[Tables], groups: Selection = GROUPS) -> Tables:
     """Join sets of tables; a later set takes the place of a frame that an earlier one holds.
 
     Parameters
     ----------
     sets : sequence of dict
         Tables of all groups.
-    groups : iterable of str, optional
-        Those of which there are tables; must include ``frames``.
+    groups : mapping, optional
+        The columns that they have, by group; must include ``frames/frame_index``.
 
     Returns
     -------
@@ -63,8 +64,7 @@ def join(sets: Sequence[Tables], groups: Iterable[str] = tuple(GROUPS)) -> Table
     for number, index in enumerate(held):
         owner[np.searchsorted(known, index)] = number
     joined: Tables = {}
-    for group in groups:
-        columns = GROUPS[group]
+    for group, columns in groups.items():
         kept = [_owned(tables[group], number, known, owner) for number, tables in enumerate(sets)]
         if not kept:
             joined[group] = table_from_rows(columns, [])

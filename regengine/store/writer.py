@@ -16,12 +16,12 @@ from regengine.store.hdf5 import check, encode
 from regengine.store.merge import write_merged
 from regengine.store.origin import root_attributes
 from regengine.store.parts import PartsFolder, list_parts
+from regengine.store.refusal import refusal
 from regengine.store.rows import StoredFrame, to_tables
 from regengine.store.snapshot import Snapshot
 
 PART_FRAMES = 64
 PART_SECONDS = 10.0
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class StoreWriter:
@@ -69,7 +69,7 @@ class StoreWriter:
         except StoreError:
             raise
         except OSError as error:
-            raise self._failure(error) from error
+            raise refusal(self.path, error, written=self._written) from error
         self.next_index = self._frames.next_index
 
     def __enter__(self) -> StoreWriter:
@@ -89,7 +89,7 @@ class StoreWriter:
             raise
         except OSError as failure:
             if not isinstance(error, StoreError):  # the first failure is the one to tell
-                raise self._failure(failure) from failure
+                raise refusal(self.path, failure, written=self._written) from failure
         finally:
             self._parts.release()
 
@@ -152,7 +152,7 @@ class StoreWriter:
         try:
             write_whole(part, encode(to_tables(frames), root_attributes()))
         except OSError as error:
-            raise self._failure(error) from error
+            raise refusal(self.path, error, written=self._written) from error
         self._frames.add_part(part, frames[0].frame_index, frames[-1].frame_index)
         self._written += len(frames)
         self._pending = []
@@ -181,18 +181,3 @@ class StoreWriter:
             write_merged(self.path, snapshot, attributes)
         self._parts.remove(parts)
         sync_folder(self._parts.path)
-
-    def _failure(self, error: OSError) -> StoreError:
-        why = (error.strerror or str(error)).lower()
-        safe = f"; {self._written} frames of this run are safe in it" if self._written else ""
-        if error.errno in FULL_DISK:
-            return StoreError(
-                f"{self.path} cannot be written because its disk is full ({why}){safe}: "
-                "free some space, then give the same command again.",
-                code="store_full",
-            )
-        return StoreError(
-            f"{self.path} cannot be written ({why}){safe}: check its folder and permissions, "
-            "or name another file with --store.",
-            code="store_unwritable",
-        )

@@ -1,0 +1,52 @@
+"""``regengine merge``: the stores of many machines as one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def main(
+    stores: Annotated[
+        list[Path], typer.Argument(metavar="STORE...", help="Stores of runs; only read.")
+    ],
+    into: Annotated[
+        Path, typer.Option("--into", metavar="OUT", help="The store to write.", show_default=False)
+    ],
+    grow: Annotated[
+        bool, typer.Option("--grow", help="Add to OUT, which keeps its frames and their numbers.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what was taken as a JSON object.")
+    ] = False,
+) -> None:
+    """Write the frames of several stores into one.
+
+    A photo that several stores hold is taken once: a result that did not fail rather than a
+    failed one, else the later one.
+
+    \b
+    Examples: regengine merge shard1.h5 shard2.h5 shard3.h5 --into run.h5
+              regengine merge tonight.h5 --into archive.h5 --grow
+    """
+    from regengine.store.shards import merge_stores
+
+    summary = merge_stores(stores, into, grow=grow)
+    if as_json:
+        said = {
+            "store": str(into),
+            "frames": summary.frames,
+            "repeated": summary.repeated,
+            "taken": [
+                {"store": str(store), "frames": count} for store, count in summary.taken.items()
+            ],
+        }
+        typer.echo(json.dumps(said))
+        return
+    for store, count in summary.taken.items():
+        typer.echo(f"{count:8,} frames from {store}")
+    repeated = f", {summary.repeated:,} repeated ones left out" if summary.repeated else ""
+    typer.echo(f"{summary.frames:8,} frames in {into}{repeated}")
