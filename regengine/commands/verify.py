@@ -1,0 +1,55 @@
+"""``regengine verify``: whether a store is sound."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def main(
+    store: Annotated[Path, typer.Argument(help="The store of a run, such as run.h5.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what was found as a JSON object.")
+    ] = False,
+) -> None:
+    """Check that a store is sound.
+
+    Looks at the layout, the checksums and the rows of the store, and of parts that are not merged
+    yet. Nothing is ever written. Exits with 1 if something is wrong.
+
+    \b
+    Examples: regengine verify run.h5
+              regengine verify run.h5 --json | jq .problems
+    """
+    from regengine.store.verify import verify_store
+
+    found = verify_store(store)
+    if as_json:
+        said = {
+            "store": str(store),
+            "sound": not found.problems,
+            "frames": found.frames,
+            "parts": found.parts,
+            "problems": [
+                {
+                    "code": problem.code,
+                    "text": problem.text,
+                    "file": str(problem.file),
+                    "count": problem.count,
+                    "frame_index": list(problem.frame_index),
+                }
+                for problem in found.problems
+            ],
+        }
+        typer.echo(json.dumps(said))
+    elif found.problems:
+        for problem in found.problems:
+            typer.echo(problem.text)
+    else:
+        parts = f", {found.parts} parts not merged yet" if found.parts else ""
+        typer.echo(f"{store} is sound: {found.frames:,} frames{parts}.")
+    if found.problems:
+        raise typer.Exit(1)
