@@ -53,8 +53,12 @@ def stabilised(light: FloatImage) -> FloatImage:
 
 
 def slope_of_light(stable: FloatArray) -> FloatArray:
-    """Light per unit of `stabilised` light."""
-    return 2.0 * stable
+    """Light per unit of `stabilised` light.
+
+    Nothing is darker than no light: a level that was carried on over masked ground may be, and
+    noise of no height would make one pixel outweigh all others.
+    """
+    return 2.0 * np.maximum(stable, float(TOE_LIGHT) ** 0.5)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ import pytest
 from light_scene import NOISE, Light, flux_of_snr, nearest
 from star_scene import SIGMA_PX, star_frame, star_list, trail_frame
 
+from detectors.star_peaks import slope_of_light, stabilised
 from detectors.star_types import StarFlag
 from detectors.stars_matched import Matched
 
@@ -162,3 +163,10 @@ def test_a_lamp_reflected_in_the_window_is_no_star(size_px, edge_px):
     known = [nearest(found, one.x, one.y)[0] for one in stars]
     assert set(np.flatnonzero(near)) <= set(known)
     assert len(found) >= 0.8 * len(stars)
+
+
+def test_a_level_darker_than_no_light_does_not_silence_the_noise():
+    """Levels carried on over masked ground can be: a photo of the limb had 0 at its border."""
+    none = stabilised(np.zeros(1, np.float32)).astype(float)
+    slopes = slope_of_light(np.array([0.0, -0.1, none[0], 0.5]))
+    np.testing.assert_allclose(slopes, [2 * none[0]] * 3 + [1.0], rtol=1e-6)
