@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from regengine.batch.mishaps import Mishap, mishap_of
 from regengine.batch.plan import Task
+from regengine.batch.shown import shown_as
 from regengine.frame_id import frame_id_of
 from regengine.records import printable, record_line
 from regengine.result import FrameResult, Reason
@@ -32,9 +33,13 @@ def attempt(process: Process, task: Task) -> FrameResult:
     FrameResult
         One that the store and the records can hold.
     """
+    if task.mishap is not None:
+        return failed(task, task.mishap)
     start_s = time.perf_counter()
     try:
         result = process(task.path, **({} if task.hints is None else {"hints": task.hints}))
+        if task.given_as is not None:
+            result = shown_as(result, task.path, task.given_as)
         # A result that cannot be written must fail its own frame, not the run.
         to_tables([StoredFrame(frame_index=0, result=result)])
         record_line(result)
@@ -59,7 +64,7 @@ def failed(task: Task, mishap: Mishap, *, seconds: float = 0.0) -> FrameResult:
     -------
     FrameResult
     """
-    return FrameResult(
+    result = FrameResult(
         frame=printable(frame_id_of(task.path)),
         path=printable(str(task.path)),
         sha256=task.sha256,
@@ -69,3 +74,4 @@ def failed(task: Task, mishap: Mishap, *, seconds: float = 0.0) -> FrameResult:
         engine_version=version("regengine"),
         seconds=seconds,
     )
+    return result if task.given_as is None else shown_as(result, task.path, task.given_as)

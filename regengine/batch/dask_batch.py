@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from regengine.batch.attempt import Process
 from regengine.batch.dask_client import check_workers, connected
 from regengine.batch.dask_run import ClusterRun
 from regengine.batch.keeper import Keeper
-from regengine.batch.run import BatchOptions, BatchSummary, run_batch
+from regengine.batch.run import BatchOptions, BatchSummary, Photos, run_batch
 from regengine.result import FrameResult
 
 SHARD_FRAMES = 128
@@ -19,7 +18,7 @@ SHARDS_PER_WORKER = 4  # of a small batch, so that all have something to do unti
 
 
 def run_on_cluster(
-    photos: Sequence[Path],
+    photos: Photos,
     process: Process,
     writer: Keeper,
     options: BatchOptions,

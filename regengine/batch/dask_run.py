@@ -16,7 +16,6 @@ from regengine.batch.dask_shard import Shard, stop_run, versions_here, work_shar
 from regengine.batch.execute import TICK_S, Outcome, Planned
 from regengine.batch.mishaps import Mishap
 from regengine.batch.plan import Task
-from regengine.batch.shown import shown_as
 from regengine.result import FrameResult
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ class ClusterRun:
     def _submit(self, tasks: list[Task], process: Process) -> None:
         shard = Shard(
             run=self._name,
-            tasks=tuple(replace(task, path=task.path.absolute()) for task in tasks),
+            tasks=tuple(_found_anywhere(task) for task in tasks),
             process=process,
             limit_s=self.limit_s,
             versions=versions_here(),
@@ -171,11 +170,16 @@ class ClusterRun:
             raise lost(error) from error
         except Exception as error:
             raise cannot_work("a worker", error) from error
-        for task, result in zip(tasks, results, strict=False):
-            yield task, shown_as(result, task.path.absolute(), str(task.path))
+        yield from zip(tasks, results, strict=False)
         left = tasks[len(results) :]
         if left and not stop():
             self._submit(left, process)
+
+
+def _found_anywhere(task: Task) -> Task:
+    """A task for a process in another folder, which tells of the photo as it was given."""
+    named = str(task.path) if task.given_as is None else task.given_as
+    return replace(task, path=task.path.absolute(), given_as=named)
 
 
 def _killer(task: Task, deaths: int) -> Mishap:

@@ -55,7 +55,7 @@ def _expand(pattern: str) -> list[Path]:
     matches = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
     photos = [below for match in matches if match.is_dir() for below in _photos_below(match)]
     files = [match for match in matches if match.is_file()]
-    return sorted({*photos, *(f for f in files if _is_photo(f.name))}) or files
+    return sorted({*photos, *(f for f in files if is_photo(f.name))}) or files
 
 
 def _photos_below(folder: Path) -> list[Path]:
@@ -63,12 +63,13 @@ def _photos_below(folder: Path) -> list[Path]:
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [
-            Path(parent, name) for name in names if _is_photo(name) and not name.startswith(".")
+            Path(parent, name) for name in names if is_photo(name) and not name.startswith(".")
         ]
     return sorted(found)
 
 
-def _is_photo(name: str) -> bool:
+def is_photo(name: str) -> bool:
+    """Whether a file's name has the ending of a photo."""
     name = name.lower()
     if name.endswith(NO_PICTURE):
         return False

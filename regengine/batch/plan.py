@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from regengine.batch.mishaps import Mishap
+from regengine.batch.source import Source, discard
 from regengine.hints import Hints
 from regengine.store.index import frame_identity
 from regengine.store.rows import StoredFrame
 
 if TYPE_CHECKING:
     from regengine.batch.keeper import Keeper
+    from regengine.store.index import StoredEntry
 
 # In which pass a photo was searched, as `search_pass` of the store has it
 ALONE, FOLLOWING, AGAIN = 1, 2, 3
@@ -33,6 +36,11 @@ class Task:
         Of the file's content, hexadecimal; empty where it cannot be read.
     hints : Hints or None
         What other photos of the batch tell of it.
+    given_as : str or None
+        What the photo was given as, where ``path`` is a copy of it that is deleted when the
+        search is over.
+    mishap : Mishap or None
+        Why there is no such copy.
     search_pass : int
         1 by itself, 2 after another one of its minute, 3 once more after the whole batch.
     """
@@ -42,10 +50,12 @@ class Task:
     sha256: str
     hints: Hints | None = None
     search_pass: int = ALONE
+    given_as: str | None = None
+    mishap: Mishap | None = None
 
 
 def plan(
-    photos: Sequence[Path],
+    photos: Iterable[Path | Source],
     store: Keeper,
     *,
     parameters_sha256: str,
@@ -62,7 +72,7 @@ def plan(
 
     Parameters
     ----------
-    photos : sequence of Path
+    photos : iterable of Path or Source
         Files, which are hashed one at a time as the iteration reaches them.
     store : Keeper
         The open store.
@@ -79,23 +89,34 @@ def plan(
     """
     numbers = store.index.free_numbers()
     seen: set[bytes] = set()
-    for path in photos:
-        sha256 = file_sha256(path)
-        key = hashlib.blake2b(repr(frame_identity(str(path), sha256)).encode(), digest_size=16)
-        if key.digest() in seen:
-            continue
+    for photo in photos:
+        source = photo if isinstance(photo, Source) else Source(path=photo)
+        named = str(source.path) if source.given_as is None else source.given_as
+        sha256 = file_sha256(source.path) if source.sha256 is None else source.sha256
+        key = hashlib.blake2b(repr(frame_identity(named, sha256)).encode(), digest_size=16)
+        done = key.digest() in seen
         seen.add(key.digest())
-        stored = store.index.find(str(path), sha256)
-        if stored is None:
-            yield Task(frame_index=next(numbers), path=path, sha256=sha256)
-            continue
-        current = stored.parameters_sha256 == parameters_sha256 and stored.verdict not in retry
-        if resume and current:
+        stored = None if done else store.index.find(named, sha256)
+        if stored is not None and resume and taken_over(stored, parameters_sha256, retry):
             frame = store.stored_frame(stored.frame_index)
             if frame.result.sha256 == sha256:  # else it could not be read then, and can now
+                done = True
                 yield frame
-                continue
-        yield Task(frame_index=stored.frame_index, path=path, sha256=sha256)
+        if not done:
+            yield Task(
+                frame_index=next(numbers) if stored is None else stored.frame_index,
+                path=source.path,
+                sha256=sha256,
+                given_as=source.given_as,
+                mishap=source.mishap,
+            )
+        elif source.given_as is not None:
+            discard(source.path)
+
+
+def taken_over(stored: StoredEntry, parameters_sha256: str, retry: Collection[str] = ()) -> bool:
+    """Whether a stored result stands for these settings."""
+    return stored.parameters_sha256 == parameters_sha256 and stored.verdict not in retry
 
 
 def file_sha256(path: Path) -> str:

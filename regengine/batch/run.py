@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from regengine.batch.attempt import Process
 from regengine.batch.execute import (
@@ -22,12 +23,22 @@ from regengine.batch.plan import AGAIN, Task, plan
 from regengine.batch.progress import Advance
 from regengine.batch.second_pass import SecondPass
 from regengine.batch.sharing import FactsOf, SharingPlan
+from regengine.batch.source import Source, discard
 from regengine.result import FrameResult
 from regengine.store.origin import utc_now
 from regengine.store.rows import StoredFrame
 
-Report = Callable[[FrameResult], None]
 
+class Photos(Protocol):
+    """Photos whose number is known: a list of paths, or `regengine.remote.photos.RemotePhotos`."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Path | Source]: ...
+
+
+Report = Callable[[FrameResult], None]
+Again = Callable[[Iterator[Task | StoredFrame]], Iterator[Task | StoredFrame]]
 Execute = Callable[[Planned, Process, Stop], Generator[Outcome]]
 
 
@@ -57,6 +68,9 @@ class BatchOptions:
         True when what is under way is to be finished and no more to be begun.
     advance : Advance or None
         Called when a photo is done, be its result final or not.
+    again : callable or None
+        Brings the copies of photos back that the tasks of the second pass need; None where photos
+        are no copies.
     execute : callable or None
         Runs the tasks on other machines; None for this one.
     """
@@ -72,6 +86,7 @@ class BatchOptions:
     facts_of: FactsOf | None = None
     stop: Stop = bool
     advance: Advance | None = None
+    again: Again | None = None
     execute: Execute | None = None
 
 
@@ -85,7 +100,7 @@ class BatchSummary:
 
 
 def run_batch(
-    photos: Sequence[Path],
+    photos: Photos,
     process: Process,
     writer: Keeper,
     options: BatchOptions,
@@ -95,7 +110,7 @@ def run_batch(
 
     Parameters
     ----------
-    photos : sequence of Path
+    photos : sequence of Path, or RemotePhotos
         The photos.
     process : callable
         Gives the result of one photo, of its path and where there are some of ``hints``; must
@@ -158,7 +173,8 @@ class _Loop:
             self._second = SecondPass(self._writer)
             yield from self._sharing
             self.tell(self._writer.flush())
-            for item in self._second.tasks():
+            again = self._second.tasks()
+            for item in again if self._options.again is None else self._options.again(again):
                 if isinstance(item, Task):
                     yield item
                 else:
@@ -196,6 +212,8 @@ class _Loop:
         self.tell([frame])
 
     def _finished(self, task: Task, result: FrameResult) -> StoredFrame:
+        if task.given_as is not None:
+            discard(task.path)
         before = None
         if self._second is not None and task.search_pass == AGAIN:
             before, result = self._second.finished(task, result)
