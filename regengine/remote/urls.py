@@ -1,0 +1,129 @@
+"""URLs as people write them, and as records may show them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+
+from regengine.batch.discover import is_photo
+from regengine.errors import ConfigError
+
+# What is read over a network and can hold a photo. Not what fsspec knows beside: local files,
+# caches and archives, in which one URL may hide another.
+SCHEMES = ("https", "http", "s3", "gs", "az", "abfs", "ftp", "sftp")
+HIDDEN = "***"
+_URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+# Names of query parameters that let one in: signed URLs of stores, tokens, keys
+_SECRET = re.compile(r"sig|token|secret|passw|key|auth|credential|^se$|^sv$|^sp$", re.IGNORECASE)
+LONGEST_NAME = 100  # characters of a file's name
+
+
+@dataclass(frozen=True)
+class Url:
+    """A photo that is given by URL; ``address`` may hold secrets."""
+
+    address: str
+
+    def __str__(self) -> str:
+        return without_secrets(self.address)
+
+    def __repr__(self) -> str:
+        return f"Url({self})"
+
+    @property
+    def stem(self) -> str:
+        """As that of a path: the name of a copy, without its ending."""
+        return Path(file_name(self.address)).stem
+
+
+def is_url(text: str) -> bool:
+    """Whether an argument is a URL and no path."""
+    return _URL.match(text) is not None
+
+
+def scheme_of(url: str) -> str:
+    """Scheme of a URL that may be fetched.
+
+    Raises
+    ------
+    ConfigError
+        If nothing is fetched by this scheme.
+    """
+    found = _URL.match(url)
+    scheme = "" if found is None else found[1].lower()
+    if scheme == "file":
+        raise ConfigError(f"{without_secrets(url)}: name files by their path, without file://.")
+    if scheme not in SCHEMES or "::" in url:
+        schemes = ", ".join(f"{known}://" for known in SCHEMES)
+        raise ConfigError(f"{without_secrets(url)} is not fetched: photos come by {schemes}.")
+    return scheme
+
+
+def without_secrets(url: str) -> str:
+    """A URL without its secrets: user and password are left out, keys and signatures hidden.
+
+    Parameters
+    ----------
+    url : str
+        As it was given.
+
+    Returns
+    -------
+    str
+        What records, messages and the store have.
+    """
+    try:
+        parts = urlsplit(url)
+        query = parse_qsl(parts.query, keep_blank_values=True)
+    except ValueError:
+        return HIDDEN
+    host = parts.netloc.rpartition("@")[2]
+    if any(_SECRET.search(name) for name, _ in query):
+        told = [(name, HIDDEN if _SECRET.search(name) else value) for name, value in query]
+        parts = parts._replace(query=urlencode(told, safe="*/:"))
+    return urlunsplit(parts._replace(netloc=host, fragment=""))
+
+
+def file_name(url: str) -> str:
+    """Name for a copy of what a URL stands for.
+
+    Parameters
+    ----------
+    url : str
+        As it was given.
+
+    Returns
+    -------
+    str
+        The last part of its path; where a query names the photo, ``get?file=a/b.jpg``, the last
+        part of that. Of letters, digits and ``._-`` alone; never hidden, never empty.
+    """
+    parts = urlsplit(url)
+    candidates = [parts.path.rstrip("/"), *(value for _, value in parse_qsl(parts.query))]
+    names = [_harmless(text.rpartition("/")[2]) for text in candidates]
+    return next((name for name in names if is_photo(name)), names[0] or "photo")
+
+
+def _harmless(name: str) -> str:
+    name = re.sub(r"[^\w.-]+", "_", unquote(name), flags=re.ASCII).lstrip(".")
+    return name[-LONGEST_NAME:].lstrip(".")
+
+
+def read_list(path: Path) -> list[str]:
+    """Photos that a list names: a path or URL a line; empty lines and ``#`` lines do not count.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read as text.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path} cannot be read as a list of photos ({type(error).__name__}): it must be a "
+            "text file with a path or URL a line."
+        ) from None
+    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
