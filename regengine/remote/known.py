@@ -32,8 +32,9 @@ def stored_urls(store: Path) -> dict[str, str]:
     if not store.exists():
         return known
     with StoreFile(store) as file:
-        for start in range(0, file.rows("frames"), READ_ROWS):
-            stop = start + READ_ROWS
+        size = file.rows("frames")
+        for start in range(0, size, READ_ROWS):
+            stop = min(start + READ_ROWS, size)
             paths = file.column("frames", "path", start, stop).tolist()
             hashes = file.column("frames", "sha256", start, stop).tolist()
             for path, sha256 in zip(paths, hashes, strict=True):
