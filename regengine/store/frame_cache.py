@@ -12,7 +12,7 @@ from regengine.result import DetectedLights
 from regengine.store.index import StoreIndex
 from regengine.store.reader import OF_FRAMES, frames_of
 from regengine.store.rows import StoredFrame
-from regengine.store.schema import GROUPS
+from regengine.store.schema import DETECTIONS, GROUPS
 from regengine.store.store_file import StoreFile
 from regengine.store.tables import Tables
 
@@ -136,6 +136,6 @@ def _tables(file: StoreFile, held: list[int]) -> Tables:
 
 def _with_lights(stored: StoredFrame, file: StoreFile) -> StoredFrame:
     index = stored.frame_index
-    rows = file.tables(index, index + 1, ["detections"])["detections"]
+    rows = file.tables(index, index + 1, {"detections": DETECTIONS})["detections"]
     lights = DetectedLights(**{name: rows[name] for name in ("x", "y", "contrast", "matched")})
     return replace(stored, result=replace(stored.result, detections=lights))
