@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from regengine.store.rows import StoredFrame
 
 
 def main(
@@ -30,62 +28,23 @@ def main(
               regengine show run.h5 ISS030-E-184140
               regengine show run.h5 --json | jq .verdict
     """
-    from regengine.frame_table import table_header, table_line
     from regengine.records import record_line
-    from regengine.store.reader import read_store
+    from regengine.store.find import find_frames
+    from regengine.store.reader import iter_frames
 
-    frames = read_store(store)
-    if frame is not None:
-        frames = select_frames(frames, frame, store)
+    # One after the other: a store may hold a million
+    frames = iter_frames(store) if frame is None else iter(find_frames(store, frame))
     if as_json:
         for stored in frames:
             typer.echo(record_line(stored.result))
     elif frame is None:
+        from regengine.frame_table import table_header, table_line
+
+        first = next(frames, None)  # a store that cannot be read has no table
         typer.echo(table_header())
-        for stored in frames:
+        for stored in chain([] if first is None else [first], frames):
             typer.echo(table_line(stored.result))
     else:
         from regengine.frame_sheet import frame_sheet
 
         typer.echo("\n\n".join(frame_sheet(stored) for stored in frames))
-
-
-def select_frames(frames: list[StoredFrame], name: str, store: Path) -> list[StoredFrame]:
-    """Frames that a name stands for.
-
-    Parameters
-    ----------
-    frames : list of StoredFrame
-        All frames of the store.
-    name : str
-        Frame id in any spelling, file name, path, or at least six digits of the SHA-256.
-    store : Path
-        For the message.
-
-    Returns
-    -------
-    list of StoredFrame
-        At least one.
-
-    Raises
-    ------
-    ConfigError
-        If there is none.
-    """
-    from regengine.errors import ConfigError
-    from regengine.frame_id import archive_frame_id
-
-    wanted = {name, archive_frame_id(name) or name}
-
-    def named(stored: StoredFrame) -> bool:
-        result = stored.result
-        names = {result.frame, result.path, Path(result.path).name}
-        hashed = len(name) >= 6 and result.sha256.startswith(name.lower())
-        return bool(names & wanted) or hashed
-
-    found = [stored for stored in frames if named(stored)]
-    if not found:
-        raise ConfigError(
-            f"{store} holds no frame {name}: regengine show {store} lists the {len(frames)} it has."
-        )
-    return found

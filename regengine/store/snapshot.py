@@ -71,8 +71,10 @@ class Snapshot:
         except BaseException:
             self.close()
             raise
-        stored = numbers[:1] if self.store is None else [self.store.frame_index]
-        self.frame_index: NDArray[np.int64] = np.union1d(stored[0], self.parts_index)
+        self.frame_index = self.parts_index
+        if self.store is not None:
+            stored = self.store.frame_index
+            self.frame_index = np.union1d(stored, self.parts_index) if parts else stored
 
     @classmethod
     def of(cls, path: Path) -> Snapshot:
