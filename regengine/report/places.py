@@ -7,6 +7,8 @@ from collections import Counter, defaultdict
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
+
 from matchers.footprint import visible_outline
 from regengine.records import centre_lonlat
 from regengine.report.verdicts import verdict_counts
@@ -99,7 +101,9 @@ def outline_of(result: FrameResult) -> list[LonLat]:
     x, y = visible_outline(camera, OUTLINE_PER_SIDE)
     if len(x) == 0:
         return []
-    lon, lat = camera.pixel_to_lonlat(x, y)
+    # What a photo shows of the Earth is convex: by angle about its midst, its edge is a ring
+    order = np.argsort(np.arctan2(y - y.mean(), x - x.mean()))
+    lon, lat = camera.pixel_to_lonlat(x[order], y[order])
     return _run_on([p for p in zip(lon.tolist(), lat.tolist(), strict=True) if p[0] == p[0]])
 
 
