@@ -8,21 +8,21 @@ import sys
 import time
 from pathlib import Path
 
-EVERY = 10_000
-
 
 def run_child(argv: list[str]) -> int:
     """Run a batch with an engine that does nothing; a JSON object on standard output.
 
-    ``bare_mb``, ``peak_mb``: resident memory of this process before the first photo and at most;
+    ``bare_mb``, ``unmerged_peak_mb``, ``peak_mb``: resident memory of this process before the
+    first photo, at most before the merge, and at most;
     ``seconds``, ``cpu_s``, ``workers_cpu_s``: of the whole batch, merge and all; ``points``: after
-    each ten thousand photos their number, seconds, processor seconds and memory.
+    each ``--every`` photos their number, seconds, processor seconds and memory.
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.batch_child")
     parser.add_argument("folder", type=Path)
     parser.add_argument("store", type=Path)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--engine", default="full")
+    parser.add_argument("--every", type=int, default=10_000)
     arguments = parser.parse_args(argv)
 
     from benchmarks.batch_engine import ENGINES
@@ -51,7 +51,7 @@ def run_child(argv: list[str]) -> int:
     def report(_: FrameResult) -> None:
         nonlocal done
         done += 1
-        if done % EVERY == 0:
+        if done % arguments.every == 0:
             point()
 
     options = BatchOptions(
@@ -63,11 +63,13 @@ def run_child(argv: list[str]) -> int:
     photos = find_photos([str(arguments.folder)])
     with StoreWriter(arguments.store) as writer:
         run_batch(photos, ENGINES[arguments.engine], writer, options, report)
+        unmerged_mb = peak_memory_mb()
         batch_s, batch_cpu_s = time.perf_counter() - begun_s, time.process_time() - begun_cpu_s
     told = {
         "frames": done,
         "bare_mb": bare_mb,
         "peak_mb": peak_memory_mb(),
+        "unmerged_peak_mb": unmerged_mb,
         "seconds": time.perf_counter() - begun_s,
         "cpu_s": time.process_time() - begun_cpu_s,
         "merge_s": time.perf_counter() - begun_s - batch_s,
