@@ -11,18 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.fault_checks import Record, differences, failed_frames, lost
-from benchmarks.fault_child import EXIT_STORE
+from benchmarks.fault_child import EXIT_STORE, PART_FRAMES
 from benchmarks.fault_runs import Run
 from benchmarks.fault_trial import Bench, Trial, ended_badly, resumed, stopped
 
-EMPTY_BYTES = 24_000  # about the least that a part takes
+PART_BYTES = 280_000  # of the parts of these runs
 
 
 def limit_trials(bench: Bench, count: int, chance: random.Random) -> Iterator[Trial]:
     """Files that may not grow beyond a size that was drawn (RLIMIT_FSIZE)."""
-    largest = 1.3 * bench.reference.stat().st_size
+    least, most = 0.8 * PART_BYTES, 1.3 * bench.reference.stat().st_size
     for number in range(count):
-        size = int(EMPTY_BYTES * (largest / EMPTY_BYTES) ** chance.random())
+        size = int(least * (most / least) ** chance.random())
         store = bench.folder / f"limit{number}.h5"
         run = bench.start(store, "--file-bytes", str(size))
         yield _refused("disk full: limit on file size", run, store, bench, "disk is full")
@@ -30,10 +30,11 @@ def limit_trials(bench: Bench, count: int, chance: random.Random) -> Iterator[Tr
 
 def small_disk_trials(bench: Bench, count: int, chance: random.Random) -> Iterator[Trial]:
     """A small file system in memory that runs full; nothing where none may be mounted."""
-    # Both the old and the new store are there at a merge, beside the parts
-    largest = 3.5 * bench.reference.stat().st_size
+    # At the merge the store is there beside all parts; one may be too many
+    least = 0.8 * PART_BYTES
+    most = PART_BYTES * (bench.frames / PART_FRAMES + 4) + 2 * bench.reference.stat().st_size
     for number in range(count):
-        size = int(2 * EMPTY_BYTES * (largest / (2 * EMPTY_BYTES)) ** chance.random())
+        size = int(least * (most / least) ** chance.random())
         folder = bench.folder / f"disk{number}"
         folder.mkdir()
         if not _mount(folder, size):

@@ -8,11 +8,13 @@ were lost; ``--trials 100`` is how many moments a run is killed at, ``--only KIN
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -61,16 +63,27 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--frames", type=int, default=200)
     parser.add_argument("--only", choices=sorted(KINDS), action="append")
+    parser.add_argument("--kept", type=Path, help="file that trials are added to, for one page")
     parser.add_argument("--out", type=Path, help="folder for the page")
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="faults") as name:
         trials = list(all_trials(arguments, Path(name)))
+    if arguments.kept is not None:
+        trials = kept_with(arguments.kept, trials)
     print("\n".join(table_lines(trials)))
     if arguments.out is not None:
         page = arguments.out / f"faults-{datetime.now(UTC):%Y-%m-%d}.md"
         lines = page_lines(trials, command_of("faults", argv), arguments.frames)
         page.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return int(any(trial.problems for trial in trials))
+
+
+def kept_with(path: Path, trials: list[Trial]) -> list[Trial]:
+    """The trials that a file keeps, these now among them."""
+    with path.open("a", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(asdict(trial)) + "\n" for trial in trials)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [Trial(**json.loads(line)) for line in lines]
 
 
 def all_trials(arguments: argparse.Namespace, folder: Path) -> Iterator[Trial]:
