@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from regengine.errors import RegengineError
 
 Reader = Callable[[Path], None]
+INSIDES = re.compile(r"object at 0x|<class|Traceback|\bb'")  # of Python
 LONG_SIDE_PX = 1500  # what `regengine detect` brings photos down to
 WHEN = datetime(2012, 3, 28, 15, 46, 41, tzinfo=UTC)
 
@@ -229,7 +231,7 @@ def checked_sentence(error: Exception, path: Path | None = None) -> str:
     clear = (
         text.isprintable()
         and len(text.replace(str(path), "")) <= 600
-        and not any(inside in text for inside in ("object at 0x", "<class", "Traceback", "b'"))
+        and not INSIDES.search(text)
         and any(mark in text for mark in ("; ", ": "))
         and (path is None or path.name in text)
     )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,10 +50,35 @@ def decoding(path: Path) -> Iterator[None]:
         raise damaged(path, _detail(error)) from error
 
 
+@contextmanager
+def overheard() -> Iterator[list[str]]:
+    """Keep what libraries in C write to standard error away from the terminal.
+
+    Yields
+    ------
+    list of str
+        Its lines, once the block has ended.
+    """
+    said: list[str] = []
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as file:
+        before = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield said
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+        file.seek(0)
+        said += file.read(4000).decode("utf-8", "replace").splitlines()
+
+
 def _detail(error: Exception) -> str:
     """What a library says is wrong, where it is meant for people."""
     if type(error).__name__ == "UnidentifiedImageError":
         return "its header cannot be read"
+    if isinstance(error, gzip.BadGzipFile):
+        return "a part that should be gzip is none"
     if not isinstance(error, OSError | SyntaxError):
         return "its contents make no sense"
     cause = error.__cause__ or error  # rasterio says only "see previous exception"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from detectors.types import FloatArray
+from regengine.csv_cells import name_cell, path_cell
 from regengine.photo_detections import PhotoDetections
 
 Record = dict[str, Any]
@@ -52,7 +53,7 @@ def csv_rows(
 
     A photo without detections is a row without a position, so that it does not vanish.
     """
-    head: list[object] = [found.frame, str(found.path), found.method]
+    head: list[object] = [name_cell(found.frame), path_cell(found.path), found.method]
     rows = [
         [*head, *("|".join(one[name]) if name == "flags" else one[name] for name in columns)]
         for one in records

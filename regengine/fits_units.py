@@ -29,6 +29,7 @@ GZIP_SIGNATURE = b"\x1f\x8b"
 # Headers of real files have some hundred cards, 3 to 20 blocks, and mosaics some hundred units
 MOST_BLOCKS = 400
 MOST_UNITS = 1000
+MOST_AXES = 999  # and columns (FITS Standard 4.0, 4.4.1 and 7.3.1)
 # What is unpacked of a gzip to get to a picture: two seconds' worth
 MOST_UNPACKED_BYTES = 600_000_000
 
@@ -68,7 +69,7 @@ def unpacked(path: Path) -> Iterator[BinaryIO]:
         with gzip.open(plain) as stream:
             try:
                 yield stream  # type: ignore[misc]
-            except zlib.error as error:
+            except (zlib.error, gzip.BadGzipFile) as error:
                 raise OSError("its gzip is damaged") from error
 
 
@@ -136,6 +137,7 @@ def _unit(path: Path, text: bytes, offset: int) -> FitsUnit:
     shape = _sides(path, header, "Z") if packed else sides
     if packed:
         _check_tiles(path, header, shape)
+        _whole(path, header, "TFIELDS", most=MOST_AXES)  # Astropy counts as far as it says
         stored = _whole(path, header, "ZBITPIX", least=-64, most=64)
     return FitsUnit(
         header=header,
@@ -150,7 +152,7 @@ def _unit(path: Path, text: bytes, offset: int) -> FitsUnit:
 
 
 def _sides(path: Path, header: Header, prefix: str) -> tuple[int, ...]:
-    axes = _whole(path, header, f"{prefix}NAXIS", least=0, most=999)
+    axes = _whole(path, header, f"{prefix}NAXIS", least=0, most=MOST_AXES)
     return tuple(_whole(path, header, f"{prefix}NAXIS{k + 1}") for k in range(axes))
 
 

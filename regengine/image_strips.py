@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.decoding import decoding
+from regengine.decoding import decoding, overheard
 from regengine.errors import FrameError
 from regengine.gdal_session import gdal_session
 from regengine.image_header import (
@@ -108,7 +108,7 @@ def _gdal_strips(header: ImageHeader, rows: int) -> Iterator[Strip]:
                 layout = _layout(header, source)
             for top in range(0, source.height, rows):
                 window = Window(0, top, source.width, min(rows, source.height - top))
-                with decoding(header.path):
+                with decoding(header.path), overheard():  # libtiff writes of offsets beyond files
                     bands = source.read(list(layout.bands), window=window)
                 yield _gdal_strip(bands, layout)
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from regengine.decoding import damaged, decoding
+from regengine.decoding import damaged, decoding, overheard
 from regengine.errors import FrameError
 
 if TYPE_CHECKING:
@@ -61,19 +58,11 @@ def _listening(path: Path) -> Iterator[None]:
     Of a file that is cut short it says "Unexpected end of file" there, and nothing by any other
     way; the rest of the picture is then left as it was in memory.
     """
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as said:
-        before = os.dup(2)
-        os.dup2(said.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(before, 2)
-            os.close(before)
-        said.seek(0)
-        text = said.read(1000).decode("utf-8", "replace").replace(f"{path}: ", "")
-    if text.strip():
-        raise damaged(path, " ".join(text.split()).lower()[:80])
+    with overheard() as said:
+        yield
+    text = " ".join(said).replace(f"{path}: ", "").strip()
+    if text:
+        raise damaged(path, text.lower()[:80])
 
 
 def decode_raw(path: Path, *, half_size: bool, for_display: bool = False) -> NDArray[np.uint16]:

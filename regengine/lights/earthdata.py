@@ -19,6 +19,7 @@ from regengine.lights.net import (
     Downloader,
     Progress,
     WrongContent,
+    may_have_token,
 )
 
 # Lists the files of a product and day; each entry has the link that honours the token.
@@ -170,7 +171,9 @@ def _list_files(
         # The name becomes a path: only what looks exactly like a tile's name is taken.
         found = re.fullmatch(FILE_NAME.format(product=product), str(entry.get("name", "")))
         link = urljoin(url, str(entry.get("downloadsLink", "")))
-        if found and link.endswith("/" + found[0]) and urlsplit(link).scheme in ("http", "https"):
+        # A listing may send us nowhere but to the host that was asked, or to NASA's own.
+        same = urlsplit(link)[:2] == urlsplit(url)[:2] or may_have_token(link)
+        if found and link.endswith("/" + found[0]) and same:
             links[int(found[1]), int(found[2])] = link
     return links
 

@@ -18,7 +18,13 @@ from regengine.errors import ConfigError, LightMapError
 from regengine.lights.circle import map_tiles_in_circle
 from regengine.lights.naming import date_of_name, product_of_name
 from regengine.lights.net import BrokenDownload, Downloader, Progress, WrongContent
-from regengine.lights.tiles import DESCRIPTION_FILE, list_tiles, read_description
+from regengine.lights.tiles import (
+    DESCRIPTION_FILE,
+    MAX_TILE_PX,
+    PICTURE_FORMATS,
+    list_tiles,
+    read_description,
+)
 
 # NASA's Global Imagery Browse Services; needs no key.
 GIBS_BLACK_MARBLE = (
@@ -179,7 +185,9 @@ def check_picture(path: Path) -> None:
             "address of the tiles, or log in to the network first"
         )
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=PICTURE_FORMATS) as picture:
+            if max(picture.size) > MAX_TILE_PX:
+                raise WrongContent(f"with a picture of {picture.width} x {picture.height} pixels")
             picture.load()
     except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
         raise BrokenDownload(f"a picture arrived broken ({error})") from error

@@ -26,6 +26,7 @@ from regengine.lights.source import LightMapInfo, PixelGrid
 WGS84 = "EPSG:4326"
 # A grid counts as square and north-up if its far corner is off by less than this, pixels.
 GRID_TOLERANCE_PX = 0.02
+SMALLEST_STEP_DEG = 1e-6  # a tenth of a metre
 WARP_TOLERANCE_PX = 0.005  # GDAL's default is 0.125; 0 it does not take
 
 
@@ -133,6 +134,11 @@ def open_geotiff(path: Path, sidecar: Sidecar) -> RasterSource:
         if warp:
             grid = lonlat_grid(dataset)
         assert grid is not None
+        if not _on_earth(grid):
+            raise LightMapError(
+                f"{path} says that it lies beyond the Earth (west {grid.west:g}, north "
+                f"{grid.north:g}): get it again, or set its place with gdal_translate -a_ullr."
+            )
         coding = coding_of(path, dataset, sidecar, grid.step_deg)
         factors: tuple[int, ...] = ()
         if coding.kind == "built":
@@ -157,6 +163,19 @@ def square_grid(transform: Affine, cols: int, rows: int) -> PixelGrid | None:
     if step <= 0.0 or skew + uneven > GRID_TOLERANCE_PX * step:
         return None
     return PixelGrid(west=transform.c, north=transform.f, step_deg=step, cols=cols, rows=rows)
+
+
+def _on_earth(grid: PixelGrid) -> bool:
+    """Whether a grid lies between the poles and within a turn of the globe, about."""
+    corners = (grid.west, grid.east, grid.south, grid.north)
+    return bool(
+        np.isfinite(corners).all()
+        and grid.south >= -90.0 - 2.0 * grid.step_deg
+        and grid.north <= 90.0 + 2.0 * grid.step_deg
+        and grid.west >= -361.0
+        and grid.east <= 541.0
+        and SMALLEST_STEP_DEG <= grid.step_deg <= 10.0
+    )
 
 
 def lonlat_grid(dataset: rasterio.DatasetReader) -> PixelGrid:

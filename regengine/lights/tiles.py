@@ -26,6 +26,8 @@ from regengine.lights.source import LightMapInfo, PixelGrid
 DESCRIPTION_FILE = "tiles.json"
 ORDERS = ("{z}/{x}/{y}", "{z}/{y}/{x}", "{z}/{x}/{-y}")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+# Pillow would run Ghostscript on a PostScript file, whatever its name says
+PICTURE_FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_TILE_PX = 4096
 
 
@@ -83,7 +85,7 @@ def read_tile(path: Path, tile_px: int) -> tuple[Values, Mask]:
         It is no picture, damaged, or of another size than the others.
     """
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=PICTURE_FORMATS) as picture:
             if picture.size != (tile_px, tile_px):
                 raise ValueError(f"{picture.size[0]} by {picture.size[1]} pixels")
             rgba = np.asarray(picture.convert("RGBA"))
@@ -222,7 +224,7 @@ def list_tiles(folder: Path, order: str) -> dict[int, dict[tuple[int, int], Path
 
 def _tile_size(path: Path) -> int:
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=PICTURE_FORMATS) as picture:
             width, height = picture.size
     except (OSError, SyntaxError, ValueError, UnidentifiedImageError):
         width, height = 0, 1

@@ -16,7 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from regengine.errors import LightMapError
+from regengine.errors import LightMapError, RegengineError
 from regengine.lights.naming import date_of_name, product_of_name
 from regengine.lights.radiance import Mask, Values, radiance_values
 from regengine.lights.sidecar import Sidecar
@@ -118,9 +118,9 @@ def _open_hdf5(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError, KeyError) as error:
-        if isinstance(error, LightMapError):
-            raise
+    except (RegengineError, MemoryError):
+        raise
+    except Exception as error:  # damaged HDF5 files fail in many ways
         raise LightMapError(
             f"{path} cannot be read as HDF5: it was cut short or damaged while it was downloaded; "
             "get it again."
@@ -132,7 +132,7 @@ def _find_lights(path: Path, file: h5py.File) -> tuple[str, h5py.Dataset]:
     found: dict[str, str] = {}
 
     def note(name: str, thing: object) -> None:
-        if isinstance(thing, h5py.Dataset) and thing.ndim == 2:
+        if isinstance(thing, h5py.Dataset) and thing.ndim == 2 and not _elsewhere(thing):
             found.setdefault(name.rsplit("/", 1)[-1], name)
 
     file.visititems(note)
@@ -143,6 +143,11 @@ def _find_lights(path: Path, file: h5py.File) -> tuple[str, h5py.Dataset]:
         f"{path} holds no night lights that are known ({', '.join(DATA_SETS[:2])}, …): give a "
         "VNP46A2, A3 or A4 tile."
     )
+
+
+def _elsewhere(data_set: h5py.Dataset) -> bool:
+    """Whether its values lie in other files, which a map from a stranger could choose."""
+    return bool(data_set.external) or data_set.is_virtual
 
 
 def _tile_numbers(path: Path, file: h5py.File) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from regengine.csv_cells import name_cell, path_cell
 from regengine.satellites.photo import NamedPhoto
 from regengine.satellites.tracks import drawn_track
 
@@ -122,7 +123,7 @@ def json_line(photo: NamedPhoto) -> str:
 
 def csv_rows(photo: NamedPhoto) -> list[list[object]]:
     """One photo as rows of `CSV_COLUMNS`: its tracks, then its streaks with their best names."""
-    head: list[object] = [photo.frame.frame_id, str(photo.frame.path)]
+    head: list[object] = [name_cell(photo.frame.frame_id), path_cell(photo.frame.path)]
     rows = []
     for track in track_records(photo):
         ends = [point for point in track["points"] if point is not None]
@@ -136,6 +137,7 @@ def csv_rows(photo: NamedPhoto) -> list[list[object]]:
         best = streak["candidates"][0] if streak["name"] or streak["norad"] else {}
         places = [streak[k] for k in ("x1", "y1", "x2", "y2")]
         rows.append([*head, "streak", *places, *(best.get(k, "") for k in CSV_COLUMNS[7:])])
+    rows = [[name_cell(c) if isinstance(c, str) else c for c in row] for row in rows]
     return rows or [[*head, *[""] * (len(CSV_COLUMNS) - 2)]]
 
 

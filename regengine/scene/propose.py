@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from regengine.csv_cells import name_cell, path_cell
 from regengine.errors import ConfigError
 from regengine.scene.clustering import Clusters, fit_gmm
 from regengine.scene.result import Scene
@@ -130,7 +131,8 @@ def write_proposals(path: Path, proposals: Sequence[Proposal]) -> None:
         scene = proposal.scene
         # An edit and its original have one frame id: they are never parted
         photo = os.path.relpath(scene.path.absolute(), folder)
-        table.writerow((photo, proposal.cluster, scene.frame, scene.category))
+        cells = path_cell(photo), proposal.cluster, name_cell(scene.frame), scene.category
+        table.writerow(cells)
     try:
         write_whole(path, text.getvalue().encode("utf-8", "surrogateescape"))
     except OSError as error:

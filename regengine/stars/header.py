@@ -54,7 +54,8 @@ def read_headers(path: Path) -> list[Header]:
             else:
                 found = list(_parts(plain)) if start == FITS_START else []
     except (OSError, EOFError, zlib.error) as error:
-        what = getattr(error, "strerror", None) or str(error)
+        damaged = isinstance(error, zlib.error | gzip.BadGzipFile)
+        what = "its gzip is damaged" if damaged else getattr(error, "strerror", None) or str(error)
         raise FrameError(f"{path}: the FITS header cannot be read ({what}).") from error
     if not found:
         raise FrameError(
