@@ -85,12 +85,11 @@ def main(argv: list[str]) -> int:
             table.add(row)
             _tell(row)
     batches = []
+    workers = arguments.workers
     if arguments.register:
-        batches.append(registered(arguments.seed, arguments.register, workers=arguments.workers))
+        batches.append(registered(arguments.seed, arguments.register, workers=workers))
     if arguments.real is not None and arguments.register:
-        batches.append(
-            registered(arguments.seed, 0, real=arguments.real, workers=arguments.workers)
-        )
+        batches.append(registered(arguments.seed, 0, real=arguments.real, workers=workers))
     if arguments.keep is not None:
         keep_reduced(table.findings(), arguments.seed, arguments.keep, limit_s=arguments.limit_s)
     print("\n".join(summary_lines(table.rows, batches)))

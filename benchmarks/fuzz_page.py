@@ -45,9 +45,8 @@ def summary_lines(rows: Sequence[Row], batches: Sequence[Batch]) -> list[str]:
         ]
     found = [row for row in rows if row.is_finding]
     lines += [f"Findings: {len(found)}.", ""]
-    lines += [
-        f"- {r.source} {r.number}, {r.way}, {r.about}: {r.what}: {r.text[:200]}" for r in found
-    ]
+    for r in found:
+        lines.append(f"- {r.source} {r.number}, {r.way}, {r.about}: {r.what}: {r.text[:200]}")
     return lines
 
 
