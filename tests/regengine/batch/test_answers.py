@@ -1,0 +1,196 @@
+"""The loop of commands that say a line a photo: order, resuming, kills, deaths, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from regengine.batch import in_order
+from regengine.batch.answers import answers
+from regengine.batch.each import each_photo
+from regengine.errors import StoreError, WorkerError
+from tests.conftest import ROOT
+from tests.regengine.batch.answered import Deadly, answer, make_photos, options, told
+
+NAMES = [f"f{number:02d}.jpg" for number in range(12)]
+SCRIPT = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    from regengine.batch import in_order
+from regengine.batch.answers import answers
+    from regengine.batch.stopping import stop_on_signals
+    from tests.regengine.batch.answered import options, slow_answer
+
+    if __name__ == "__main__":
+        photos = sorted(Path(sys.argv[1]).iterdir())
+        done = 0
+        with stop_on_signals() as stop:
+            run = options(Path(sys.argv[2]), workers=int(sys.argv[3]))
+            for path, outcome in answers(photos, slow_answer, run, stop):
+                print(path.name, flush=True)
+                done += 1
+        sys.exit(130 if stop() and done < len(photos) else 0)
+    """
+)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return make_photos(tmp_path / "photos", NAMES)
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out.ndjson"
+
+
+def frames(out):
+    return [json.loads(line)["frame"] for line in out.read_text().splitlines()]
+
+
+def start(photos, out, workers):
+    """A run in a process group of its own, as a terminal makes one."""
+    command = [sys.executable, "-c", SCRIPT, str(photos[0].parent), str(out), str(workers)]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def test_records_are_stamped_and_in_the_order_given(photos, out, tmp_path):
+    bad = make_photos(tmp_path / "more", ["bad.jpg"])
+    given = [photos[3], tmp_path / "gone.jpg", *bad, photos[0]]
+    said = told(given, out)
+    assert said["f03.jpg"] == "f03 4"
+    assert said["bad.jpg"] == "unreadable"
+    records = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [record["frame"] for record in records] == ["f03", "gone", "bad", "f00"]
+    assert list(records[0])[-3:] == ["command", "sha256", "parameters_sha256"]
+    assert records[1]["sha256"] == ""
+    assert records[2]["failed"]["code"] == "unreadable"
+    assert "size" in records[3]
+
+
+def test_what_is_there_is_not_done_again(photos, out):
+    assert set(told(photos[:4], out).values()) != {"there"}
+    said = told(photos[:6], out)
+    assert [said[name] for name in NAMES[:6]] == ["there"] * 4 + ["f04 5", "f05 6"]
+    photos[0].write_bytes(b"changed")
+    assert told(photos[:2], out) == {"f00.jpg": "f00 7", "f01.jpg": "there"}
+    other = told(photos[:1], out, parameters_sha256="b" * 64)
+    assert other == {"f00.jpg": "f00 7"}
+    assert told(photos[1:2], out, resume=False) == {"f01.jpg": "f01 2"}
+    assert frames(out) == ["f01"]
+
+
+def test_failed_photos_are_done_again_on_demand(out, tmp_path):
+    given = make_photos(tmp_path / "photos", ["a.jpg", "bad.jpg", "c.jpg"])
+    told(given, out)
+    assert told(given, out) == dict.fromkeys(("a.jpg", "bad.jpg", "c.jpg"), "there")
+    again = told(given, out, retry_failed=True)
+    assert again == {"a.jpg": "there", "bad.jpg": "unreadable", "c.jpg": "there"}
+    assert frames(out) == ["a", "bad", "c"]
+
+
+def test_workers_change_nothing(photos, tmp_path):
+    alone, together = tmp_path / "alone.ndjson", tmp_path / "together.ndjson"
+    told(photos, alone)
+    told(photos, together, workers=2)
+    assert together.read_bytes() == alone.read_bytes()
+
+
+@pytest.mark.parametrize(("deaths", "end"), [(1, "deadly 3"), (9, "worker_died")])
+def test_a_photo_whose_worker_dies_is_tried_again_and_costs_no_other(tmp_path, out, deaths, end):
+    names = ["a.jpg", "b.jpg", "deadly.jpg", "c.jpg", "d.jpg"]
+    given = make_photos(tmp_path / "photos", names)
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    said = told(given, out, Deadly(marks, deaths), workers=2)
+    assert [said[name] for name in names] == ["a 1", "b 2", end, "c 4", "d 5"]
+    assert len(list(marks.iterdir())) == min(deaths, 3)
+    assert frames(out) == ["a", "b", "deadly", "c", "d"]
+
+
+def dying_start():
+    os._exit(5)
+
+
+def test_workers_that_cannot_start_end_the_run_with_a_sentence(photos, monkeypatch):
+    monkeypatch.setattr(in_order, "MOST_BREAKS", 2)
+    with pytest.raises(WorkerError, match="--max-memory-mb"):
+        list(each_photo(photos, answer, workers=1, prepare=dying_start))
+
+
+def test_photos_of_a_unit_become_final_together(photos, out):
+    def pairs(given):
+        for number in range(0, len(given), 2):
+            yield given[number : number + 2]
+
+    def numbered(found):
+        return [type(one)(line=one.line, text=f"{one.text} of {len(found)}") for one in found]
+
+    unit = {"units": pairs, "finish": numbered}
+    told(photos[:3], out)
+    said = told(photos[:6], out, **unit)
+    assert [said[name] for name in NAMES[:6]] == [
+        *("there", "there", "there", "f03 4 of 2", "f04 5 of 2", "f05 6 of 2"),
+    ]
+    assert frames(out) == [name[:3] for name in NAMES[:6]]
+
+
+def test_a_file_that_cannot_be_used_is_told_before_any_work(photos, tmp_path):
+    with pytest.raises(StoreError):
+        next(answers(photos, answer, options(tmp_path)))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_after_kills_the_file_is_that_of_an_uninterrupted_run(photos, out, tmp_path, workers):
+    whole = tmp_path / "whole.ndjson"
+    told(photos, whole)
+    chance = random.Random(7)
+    for lines in (1, 4):
+        run = start(photos, out, workers)
+        seen = [run.stdout.readline().strip() for _ in range(lines)]
+        time.sleep(chance.uniform(0.0, 0.2))
+        os.killpg(run.pid, signal.SIGKILL)
+        rest, _ = run.communicate()
+        seen += [one for one in rest.splitlines() if one in NAMES]
+        safe = out.read_bytes().splitlines(keepends=True)
+        kept = [json.loads(one)["frame"] for one in safe if one.endswith(b"\n")]
+        assert {name[:3] for name in seen} <= set(kept)
+        assert kept == [name[:3] for name in NAMES[: len(kept)]]
+    told(photos, out)
+    assert out.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_ends_the_run_in_order(photos, out, number):
+    run = start(photos, out, 2)
+    first = run.stdout.readline().strip()
+    os.killpg(run.pid, number)
+    rest, errors = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "Traceback" not in errors
+    seen = [first, *rest.split()]
+    assert len(seen) < len(NAMES)
+    assert [f"{frame}.jpg" for frame in frames(out)] == seen == NAMES[: len(seen)]
+
+
+def test_a_signal_while_workers_begin_leaves_no_traceback(photos, out):
+    run = start(photos, out, 2)
+    while not out.exists():
+        time.sleep(0.01)
+    time.sleep(0.3)
+    os.killpg(run.pid, signal.SIGINT)
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "Traceback" not in errors
