@@ -25,6 +25,9 @@ LONG_SIDE_PX = 1600
 SMALLEST_CIRCLE_PX = 4.0
 BRIGHTEST = 40  # what solvers of star fields look at
 GREEN, YELLOW, RED, CYAN = (90, 255, 90), (255, 220, 60), (255, 80, 80), (80, 220, 255)
+LETTER_SIZE = 0.42
+GAP_PX = 4.0  # of the picture, between a streak's edge and the lines beside it
+CURVE_POINTS = 33
 # 8-bit display values are drawn with this power: faint towns come out, cores stay apart
 BRIGHTEN_POWER = 0.6
 
@@ -192,6 +195,76 @@ def _trail(
 def picture_pixel(x: float, y: float, factor: float) -> tuple[int, int]:
     """Pixel of the picture at a place of the photo."""
     return round((x + 0.5) * factor - 0.5), round((y + 0.5) * factor - 0.5)
+
+
+def label(picture: Picture, text: str, at: tuple[int, int], colour: Colour) -> None:
+    """Write a text with a dark edge, moved into the picture where it would leave it.
+
+    Parameters
+    ----------
+    picture : ndarray of uint8
+        Drawn on.
+    text : str
+        What to write.
+    at : tuple of int
+        Column and row of its lower left corner.
+    colour : tuple of int
+        Of the letters.
+    """
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    (width, height), _ = cv2.getTextSize(text, font, LETTER_SIZE, 1)
+    x = int(np.clip(at[0], 2, max(2, picture.shape[1] - width - 2)))
+    y = int(np.clip(at[1], height + 2, max(height + 2, picture.shape[0] - 4)))
+    for shift, ink in ((1, (0, 0, 0)), (0, colour)):
+        place = (x + shift, y + shift)
+        cv2.putText(picture, text, place, font, LETTER_SIZE, ink, 1, cv2.LINE_AA)
+
+
+def outline(
+    picture: Picture,
+    ends: Sequence[float] | NDArray[np.float64],
+    factor: float,
+    colour: Colour,
+    *,
+    width_px: float = 0.0,
+    bow_px: float = 0.0,
+    gap_px: float = GAP_PX,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Draw two lines beside a streak, closed at its ends, so that the light stays in view.
+
+    Parameters
+    ----------
+    picture : ndarray of uint8
+        Drawn on.
+    ends : sequence of float
+        x1, y1, x2, y2, pixels of the photo.
+    factor : float
+        Scale of the picture.
+    colour : tuple of int
+        Of the lines.
+    width_px, bow_px : float, optional
+        Of the streak, pixels of the photo: how wide it is, and how far its middle lies to the right
+        of the straight line.
+    gap_px : float, optional
+        Pixels of the picture between the streak's edge and the lines.
+
+    Returns
+    -------
+    middle, across : ndarray of float64, shape (2,)
+        The middle of the streak, and a step of one pixel of the photo to its right, for a label.
+    """
+    first, second = np.array(ends[:2], float), np.array(ends[2:], float)
+    along = (second - first) / max(float(np.hypot(*(second - first))), 1e-9)
+    across = np.array([-along[1], along[0]])  # to the right of who goes along and sees y down
+    gap = gap_px / factor + 0.5 * width_px
+    count = CURVE_POINTS if bow_px else 3  # rounded to pixels, more make a straight line uneven
+    steps = np.linspace(-1.0, 1.0, count)[:, None]
+    middle = 0.5 * (first + second + steps * (second - first)) + bow_px * (1 - steps**2) * across
+    sides = [middle + gap * across, second[None] + gap * along, middle[::-1] - gap * across]
+    points = np.concatenate([*sides, first[None] - gap * along])
+    pixels = np.array([picture_pixel(x, y, factor) for x, y in points], np.int32)
+    cv2.polylines(picture, [pixels], True, colour, 1, cv2.LINE_AA)
+    return middle[count // 2], across
 
 
 def write_picture(picture: Picture, target: Path) -> None:

@@ -37,4 +37,4 @@ MaxMemory = Annotated[
     int,
     typer.Option(min=0, help="Memory that a worker may take, MB (0: no limit); more fails."),
 ]
-MAX_MEMORY_MB = 1500
+MAX_MEMORY_MB = 3000  # streaks of 17 megapixels take 1.6 GB, stars and solving 0.9

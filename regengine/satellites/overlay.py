@@ -15,6 +15,8 @@ from regengine.detection_overlay import (
     Colour,
     Picture,
     brightened,
+    label,
+    outline,
     picture_pixel,
     write_picture,
 )
@@ -25,6 +27,7 @@ from regengine.satellites.tracks import drawn_track
 SHADOW: Colour = (120, 120, 150)
 MOST_LABELS = 40  # more cover each other
 BESIDE_PX = 9.0  # streaks are drawn beside themselves, so that the light stays in view
+LABEL_RIGHT_PX, LABEL_UP_PX = 5, 4  # of the picture, from what a label names
 CERTAIN_FROM = 0.9
 
 
@@ -32,7 +35,7 @@ def draw_satellites(photo: NamedPhoto, target: Path) -> None:
     """Draw predicted tracks and named streaks.
 
     Tracks are cyan where the satellite is sunlit and grey in the Earth's shadow, with an arrow's
-    head at their end. Streaks have a line on either side: green with a name of 0.9 and more, yellow
+    head at their end. Streaks have a line around them: green with a name of 0.9 and more, yellow
     with a less certain one, red where no satellite of the catalogue explains them.
 
     Parameters
@@ -59,9 +62,9 @@ def draw_satellites(photo: NamedPhoto, target: Path) -> None:
     for place, k in enumerate(order):
         row = int(rows[k])
         colour = CYAN if lit[k] else SHADOW
-        label = _name(photo, int(tracks.rows[row]))
+        name = _name(photo, int(tracks.rows[row]))
         show = place < MOST_LABELS and row not in named and lit[k]
-        _track(picture, photo, row, factor, colour, label if show else None)
+        _track(picture, photo, row, factor, colour, name if show else None)
     for streak, naming in zip(photo.streaks, photo.found.namings, strict=True):
         best = float(naming.probability[0]) if len(naming.order) else 0.0
         text, colour = "not in catalogue", RED
@@ -80,7 +83,7 @@ def _name(photo: NamedPhoto, number: int) -> str:
 
 
 def _track(
-    picture: Picture, photo: NamedPhoto, row: int, factor: float, colour: Colour, label: str | None
+    picture: Picture, photo: NamedPhoto, row: int, factor: float, colour: Colour, name: str | None
 ) -> None:
     _, x, y = drawn_track(photo.found.tracks, row, photo.exposure)
     limit = 3 * max(picture.shape[:2])
@@ -100,11 +103,12 @@ def _track(
             across = side * np.array([-ahead[1], ahead[0]]) / size
             tail = tip - 8.0 * ahead / size + 4.0 * across
             cv2.line(picture, points[-1], (round(tail[0]), round(tail[1])), colour, 1, cv2.LINE_AA)
-    if label:
+    if name:
         height, width = picture.shape[:2]
         inside = [p for p in points if 0 <= p[0] < width and 0 <= p[1] < height]
         if inside:
-            _text(picture, label, inside[len(inside) // 2], colour)
+            column, row = inside[len(inside) // 2]
+            label(picture, name, (column + LABEL_RIGHT_PX, row - LABEL_UP_PX), colour)
 
 
 def _streak(
@@ -114,27 +118,10 @@ def _streak(
     colour: Colour,
     text: str,
 ) -> None:
-    first = np.array(picture_pixel(ends[0], ends[1], factor), float)
-    last = np.array(picture_pixel(ends[2], ends[3], factor), float)
-    along = (last - first) / max(float(np.hypot(*(last - first))), 1.0)
-    across = np.array([-along[1], along[0]]) * BESIDE_PX
-    for side in (-1.0, 1.0):
-        a, b = first + side * across, last + side * across
-        cv2.line(
-            picture, (round(a[0]), round(a[1])), (round(b[0]), round(b[1])), colour, 1, cv2.LINE_AA
-        )
+    middle, across = outline(picture, ends, factor, colour, gap_px=BESIDE_PX)
     # To the right of the line that is further right, so that the label covers no light
     beside = across if across[0] > 0.0 else -across
-    middle = 0.5 * (first + last) + 1.5 * beside
-    lower = 14.0 if beside[1] >= 0.0 else 0.0
-    _text(picture, text, (round(middle[0]), round(middle[1] + lower)), colour)
-
-
-def _text(picture: Picture, text: str, at: tuple[int, int], colour: Colour) -> None:
-    """A label with a dark edge, moved into the picture where it would leave it."""
-    font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.42
-    (width, height), _ = cv2.getTextSize(text, font, size, 1)
-    x = int(np.clip(at[0] + 5, 2, max(2, picture.shape[1] - width - 2)))
-    y = int(np.clip(at[1] - 4, height + 2, picture.shape[0] - 4))
-    cv2.putText(picture, text, (x + 1, y + 1), font, size, (0, 0, 0), 1, cv2.LINE_AA)
-    cv2.putText(picture, text, (x, y), font, size, colour, 1, cv2.LINE_AA)
+    x, y = middle + 1.5 * BESIDE_PX / factor * beside
+    column, row = picture_pixel(x, y, factor)
+    lower = 14 if beside[1] >= 0.0 else 0
+    label(picture, text, (column + LABEL_RIGHT_PX, row + lower - LABEL_UP_PX), colour)

@@ -21,6 +21,7 @@ from regengine.detection_overlay import (
     Picture,
     brightened,
     circle,
+    label,
     picture_pixel,
     write_picture,
 )
@@ -94,7 +95,7 @@ def draw_solution(
     px, py = camera.project(named)
     for i in np.flatnonzero(camera.sees(px, py)):
         column, row = picture_pixel(px[i], py[i], factor)
-        _text(picture, star_names()[i], (column + 8, row - 6), YELLOW)
+        label(picture, star_names()[i], (column + 8, row - 6), YELLOW)
     for body in bodies:
         _body(picture, body, factor)
     caption = (
@@ -102,7 +103,7 @@ def draw_solution(
         f"roll {camera.roll_deg:.1f} field {camera.fov_x_deg:.2f} deg  "
         f"{len(solution)} stars, rms {solution.rms_px:.2f} px, odds 1e{solution.log10_odds:.0f}"
     )
-    _text(picture, caption, (8, picture.shape[0] - 10), YELLOW)
+    label(picture, caption, (8, picture.shape[0] - 10), YELLOW)
     write_picture(picture, target)
 
 
@@ -114,19 +115,13 @@ def _body(picture: Picture, shown: BodyInFrame, factor: float) -> None:
     if text == "Moon":
         text += f" {100.0 * shown.body.illumination:.0f} % lit"
     column, row = picture_pixel(shown.x + radius, shown.y - radius, factor)
-    _text(picture, text, (column + 4, row), WHITE)
+    label(picture, text, (column + 4, row), WHITE)
 
 
 def _seen(camera: SkyCamera, vectors: NDArray[np.float64]) -> list[tuple[float, float]]:
     x, y = camera.project(vectors)
     inside = camera.sees(x, y)
     return [(float(a), float(b)) for a, b in zip(x[inside], y[inside], strict=True)]
-
-
-def _text(picture: Picture, text: str, at: tuple[int, int], colour: Colour) -> None:
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(picture, text, (at[0] + 1, at[1] + 1), font, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
-    cv2.putText(picture, text, at, font, 0.45, colour, 1, cv2.LINE_AA)
 
 
 def _constellations(picture: Picture, camera: SkyCamera, factor: float) -> None:
@@ -157,7 +152,7 @@ def _constellations(picture: Picture, camera: SkyCamera, factor: float) -> None:
         cells = np.argwhere(names == name)
         if len(cells) >= SMALLEST_LABELLED * names.size:
             row, column = cells[np.argmin(((cells - cells.mean(axis=0)) ** 2).sum(axis=1))]
-            _text(picture, str(name), (int(columns[column]) - 30, int(rows[row])), LABEL)
+            label(picture, str(name), (int(columns[column]) - 30, int(rows[row])), LABEL)
 
 
 @functools.lru_cache(maxsize=100_000)
