@@ -83,6 +83,16 @@ class RunInputs:
         records = None if self.metadata is None else frame_records(self.metadata)
         return _light_map(self.lights), tles, records
 
+    def found_anywhere(self) -> RunInputs:
+        """The same with absolute paths, for processes that work in another folder."""
+        return replace(
+            self,
+            lights=tuple(path.absolute() for path in self.lights),
+            tle=None if self.tle is None else self.tle.absolute(),
+            metadata=None if self.metadata is None else self.metadata.absolute(),
+            overlays=None if self.overlays is None else self.overlays.absolute(),
+        )
+
 
 def process_photo(path: Path, inputs: RunInputs, hints: Hints | None = None) -> FrameResult:
     """Register one photo.

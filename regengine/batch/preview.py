@@ -9,27 +9,32 @@ from typing import Any
 
 from regengine.errors import EphemerisError, FrameError
 from regengine.frame import Frame, read_frame
-from regengine.frame_id import frame_id_of
+from regengine.frame_id import archive_frame_id
 from regengine.orbit import CameraPosition
 from regengine.outcome import iso_utc
 from regengine.pipeline import RunInputs
 from regengine.position import choose_position
 from regengine.records import printable
+from regengine.remote.urls import Url
 from regengine.words import degrees_text
 
 
 def preview(
-    photos: Sequence[Path], inputs: RunInputs, *, stored: Mapping[Path, str], as_json: bool
+    photos: Sequence[Path | Url],
+    inputs: RunInputs,
+    *,
+    stored: Mapping[Path | Url, str],
+    as_json: bool,
 ) -> Iterator[str]:
     """Say of each photo what is known of it and where the search would start.
 
     Parameters
     ----------
-    photos : sequence of Path
-        The photos; their pictures are not decoded.
+    photos : sequence of Path or Url
+        The photos; their pictures are not decoded, and nothing is fetched.
     inputs : RunInputs
         What the run was given.
-    stored : mapping of Path to str
+    stored : mapping of Path or Url to str
         Verdicts of the photos that the run would take from its store.
     as_json : bool
         NDJSON instead of text.
@@ -42,10 +47,14 @@ def preview(
     _, tles, records = inputs.open()
     for path in photos:
         facts: dict[str, Any] = {
-            "frame": printable(frame_id_of(path)),
+            "frame": printable(archive_frame_id(path.stem) or path.stem),
             "path": printable(str(path)),
             "stored": stored.get(path),
         }
+        if isinstance(path, Url):
+            facts["would_fetch"] = path not in stored
+            yield json.dumps(facts) if as_json else _text(facts)
+            continue
         try:
             frame = read_frame(path, records=records, options=inputs.frame)
             facts |= _known(frame) | _start(choose_position(frame, tles))
@@ -74,6 +83,8 @@ def _start(position: CameraPosition) -> dict[str, Any]:
 def _text(facts: dict[str, Any]) -> str:
     if facts["stored"] is not None:
         return f"{facts['frame']:<24}  done: {facts['stored']}"
+    if "would_fetch" in facts:
+        return f"{facts['frame']:<24}  would be fetched first"
     if not facts["would_register"]:
         return f"{facts['frame']:<24}  {facts['reason']}: {facts['reason_text']}"
     nadir = facts["nadir"]

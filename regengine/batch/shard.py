@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TypeVar
 
 from regengine.batch.sharing import STRETCH
 from regengine.errors import ConfigError
+
+Photo = TypeVar("Photo")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +20,7 @@ class Shard:
     number: int
     count: int
 
-    def of(self, photos: Sequence[Path]) -> list[Path]:
+    def of(self, photos: Sequence[Photo]) -> list[Photo]:
         """The photos of this shard.
 
         Whole stretches of photos that learn from each other (`regengine.batch.sharing`) are dealt
@@ -27,12 +29,12 @@ class Shard:
 
         Parameters
         ----------
-        photos : sequence of Path
+        photos : sequence
             All photos of the batch, in the same order for every shard.
 
         Returns
         -------
-        list of Path
+        list
             In that order.
         """
         piece = min(STRETCH, max(1, -(-len(photos) // self.count)))

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from regengine.batch.plan import file_sha256
+from regengine.remote.urls import Url
 from regengine.store.index import frame_identity
 from regengine.store.parts import list_parts, parts_folder
 from regengine.store.reader import iter_frames
 
 
 def stored_verdicts(
-    photos: Iterable[Path], store: Path, *, parameters_sha256: str, retry: Collection[str] = ()
-) -> dict[Path, str]:
+    photos: Sequence[Path | Url],
+    store: Path,
+    *,
+    parameters_sha256: str,
+    retry: Collection[str] = (),
+) -> dict[Path | Url, str]:
     """Verdicts of the photos that need not be done again.
 
     Parameters
     ----------
-    photos : iterable of Path
-        The photos of the run.
+    photos : sequence of Path or Url
+        The photos of the run; a URL is known by itself, a file by its content and name.
     store : Path
         Its store; need not exist.
     parameters_sha256 : str
@@ -29,7 +34,7 @@ def stored_verdicts(
 
     Returns
     -------
-    dict of Path to str
+    dict of Path or Url to str
 
     Raises
     ------
@@ -38,10 +43,17 @@ def stored_verdicts(
     """
     if not store.exists() and not list_parts(parts_folder(store)):
         return {}
-    wanted = {frame_identity(str(path), file_sha256(path)): path for path in photos}
-    found: dict[Path, str] = {}
+    wanted: dict[object, Path | Url] = {
+        str(photo)
+        if isinstance(photo, Url)
+        else frame_identity(str(photo), file_sha256(photo)): photo
+        for photo in photos
+    }
+    found: dict[Path | Url, str] = {}
     for stored in iter_frames(store):
-        path = wanted.get(frame_identity(stored.result.path, stored.result.sha256))
+        result = stored.result
+        path = wanted.get(frame_identity(result.path, result.sha256))
+        path = path or (wanted.get(result.path) if result.sha256 else None)
         current = stored.parameters_sha256 == parameters_sha256
         if path is not None and current and stored.result.verdict not in retry:
             found[path] = stored.result.verdict

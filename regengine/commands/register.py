@@ -13,7 +13,9 @@ EXIT_INTERRUPTED = 130
 
 
 def main(
-    photos: Annotated[list[str], typer.Argument(help="Photos, folders of them, or patterns.")],
+    photos: Annotated[
+        list[str], typer.Argument(help="Photos, folders of them, patterns, URLs, or @LIST.")
+    ],
     lights: Annotated[
         list[Path],
         typer.Option(help="Night-light map: a file or a folder; may be given several times."),
@@ -85,6 +87,12 @@ def main(
         str | None,
         typer.Option(metavar="I/N", help="Do only the I-th of N shares of the photos."),
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Run on the Dask cluster of this scheduler: tcp://HOST:PORT."
+        ),
+    ] = None,
     max_memory_mb: Annotated[
         int,
         typer.Option(min=0, help="Memory that a worker may use, MiB; 0 for no limit."),
@@ -128,7 +136,6 @@ def main(
                   --store run.h5 --overlay overlays --workers 4
               regengine register night.jpg --nadir 136.9,35.7 --altitude-km 391 --lights lights.tif
     """
-    from regengine.batch.discover import find_photos
     from regengine.batch.logs import configure_logging
     from regengine.batch.shard import parse_shard
     from regengine.batch.stopping import stop_on_signals
@@ -138,10 +145,11 @@ def main(
     from regengine.lens_profile_file import load_profiles
     from regengine.pipeline import RunInputs
     from regengine.register import RegisterParams
+    from regengine.remote.given import any_there, find_given
 
     configure_logging(quiet=quiet, as_json=log_json)
-    found = find_photos(photos, exclude=[*lights, *([] if overlay is None else [overlay])])
-    if not any(path.exists() for path in found):
+    found = find_given(photos, exclude=[*lights, *([] if overlay is None else [overlay])])
+    if not any_there(found):
         typer.echo(f"Error: {nothing_found(photos)}", err=True)
         raise typer.Exit(EXIT_NOT_STARTED)
     inputs = RunInputs(
@@ -174,6 +182,7 @@ def main(
         resume=resume,
         retry=parse_verdicts(retry),
         memory_mb=max_memory_mb,
+        scheduler=scheduler,
         as_json=as_json,
         quiet=quiet,
         log_json=log_json,

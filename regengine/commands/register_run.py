@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,8 @@ from regengine.batch.stored_already import stored_verdicts
 from regengine.frame_table import table_header, table_line
 from regengine.pipeline import RunInputs
 from regengine.records import record_line
+from regengine.remote.at_hand import photos_at_hand
+from regengine.remote.urls import Url
 from regengine.result import FrameResult
 from regengine.store.writer import StoreWriter
 
@@ -38,6 +40,8 @@ class RunSettings:
         Verdicts that are not taken over.
     memory_mb : int
         Memory that a worker may use, MiB; 0 for no limit.
+    scheduler : str or None
+        Address of a Dask cluster that does the work; None for this machine.
     as_json, quiet, log_json : bool
         Records instead of a table; no progress and messages; messages as JSON.
     """
@@ -47,19 +51,20 @@ class RunSettings:
     resume: bool
     retry: frozenset[str]
     memory_mb: int
+    scheduler: str | None
     as_json: bool
     quiet: bool
     log_json: bool
 
 
 def run(
-    photos: list[Path], inputs: RunInputs, settings: RunSettings, stop: Callable[[], bool]
+    photos: Sequence[Path | Url], inputs: RunInputs, settings: RunSettings, stop: Callable[[], bool]
 ) -> BatchSummary:
     """Register photos into a store, printing each once it is stored.
 
     Parameters
     ----------
-    photos : list of Path
+    photos : sequence of Path or Url
         The photos.
     inputs : RunInputs
         What results depend on.
@@ -104,14 +109,31 @@ def run(
         def report(result: FrameResult) -> None:
             print(line(result), flush=True)
 
-        summary = run_batch(
-            photos, partial(pipeline.process_photo, inputs=inputs), writer, options, report
-        )
+        with photos_at_hand(photos, writer, options) as (at_hand, told):
+            if settings.scheduler is None:
+                process = partial(pipeline.process_photo, inputs=inputs)
+                summary = run_batch(at_hand, process, writer, told, report)
+            else:
+                from regengine.batch.dask_batch import run_on_cluster
+
+                inputs = inputs.found_anywhere()
+                process = partial(pipeline.process_photo, inputs=inputs)
+                summary = run_on_cluster(
+                    at_hand,
+                    process,
+                    writer,
+                    told,
+                    report,
+                    scheduler=settings.scheduler,
+                    check=inputs.open,
+                )
     _tell(summary, settings)
     return summary
 
 
-def preview_lines(photos: list[Path], inputs: RunInputs, settings: RunSettings) -> Iterator[str]:
+def preview_lines(
+    photos: Sequence[Path | Url], inputs: RunInputs, settings: RunSettings
+) -> Iterator[str]:
     """What `run` would do, a line a photo; nothing is done or written.
 
     Raises

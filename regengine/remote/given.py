@@ -56,6 +56,11 @@ def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
     return list(found.values())
 
 
+def any_there(photos: Sequence[Path | Url]) -> bool:
+    """Whether there is a photo to begin with; URLs are not tried for that."""
+    return any(isinstance(photo, Url) or photo.exists() for photo in photos)
+
+
 def _spelled_out(arguments: Sequence[str]) -> list[str]:
     whole: list[str] = []
     for argument in arguments:

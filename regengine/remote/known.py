@@ -39,6 +39,6 @@ def stored_urls(store: Path) -> dict[str, str]:
             hashes = file.column("frames", "sha256", start, stop).tolist()
             for path, sha256 in zip(paths, hashes, strict=True):
                 text = path.decode()
-                if is_url(text):
+                if sha256 and is_url(text):
                     known[text] = sha256.decode()
     return known

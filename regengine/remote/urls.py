@@ -16,7 +16,7 @@ SCHEMES = ("https", "http", "s3", "gs", "az", "abfs", "ftp", "sftp")
 HIDDEN = "***"
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 # Names of query parameters that let one in: signed URLs of stores, tokens, keys
-_SECRET = re.compile(r"sig|token|secret|passw|key|auth|credential|^se$|^sv$|^sp$", re.IGNORECASE)
+_SECRET = re.compile(r"sig|token|secret|passw|key|auth|credential", re.IGNORECASE)
 LONGEST_NAME = 100  # characters of a file's name
 
 
@@ -80,10 +80,15 @@ def without_secrets(url: str) -> str:
     except ValueError:
         return HIDDEN
     host = parts.netloc.rpartition("@")[2]
-    if any(_SECRET.search(name) for name, _ in query):
-        told = [(name, HIDDEN if _SECRET.search(name) else value) for name, value in query]
+    told = [(name, HIDDEN if _secret(name, value) else value) for name, value in query]
+    if told != query:
         parts = parts._replace(query=urlencode(told, safe="*/:"))
     return urlunsplit(parts._replace(netloc=host, fragment=""))
+
+
+def _secret(name: str, value: str) -> bool:
+    # Stores call the name of a file its key
+    return _SECRET.search(name) is not None and not is_photo(value)
 
 
 def file_name(url: str) -> str:

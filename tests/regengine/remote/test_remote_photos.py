@@ -11,9 +11,8 @@ import pytest
 
 from regengine.batch.run import BatchOptions, BatchSummary, run_batch
 from regengine.hints import Hints
-from regengine.remote.fetch import FetchLimits
-from regengine.remote.known import stored_urls
-from regengine.remote.photos import AHEAD, RemotePhotos
+from regengine.remote.at_hand import photos_at_hand
+from regengine.remote.photos import AHEAD
 from regengine.remote.urls import Url
 from regengine.result import FrameResult
 from regengine.store.reader import read_store
@@ -26,7 +25,6 @@ pytest.importorskip("aiohttp", reason="needs aiohttp: pip install 'regengine[rem
 pytest.importorskip("fsspec", reason="needs fsspec: pip install 'regengine[remote]'")
 
 OPTIONS = BatchOptions(parameters="{}", parameters_sha256="p", workers=0)
-LIMITS = FetchLimits(tries=1)
 
 
 @pytest.fixture
@@ -50,12 +48,15 @@ def run(
 ) -> tuple[dict[str, FrameResult], BatchSummary]:
     reported: list[FrameResult] = []
     folder.mkdir(exist_ok=True)
-    with StoreWriter(store) as writer:
-        known = stored_urls(store) if options.resume else {}
-        remote = RemotePhotos(photos, folder, known.get, LIMITS)
-        summary = run_batch(
-            remote, process, writer, replace(options, again=remote.again), reported.append
-        )
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        StoreWriter(store) as writer,
+    ):
+        patch.setattr("tempfile.tempdir", str(folder))
+        with photos_at_hand(photos, writer, options) as (at_hand, told):
+            summary = run_batch(at_hand, process, writer, told, reported.append)
+            (passing,) = folder.iterdir()
+            assert [path.name for path in passing.iterdir()] == ["lock"]
     assert list(folder.iterdir()) == []
     assert len(reported) == len({result.path for result in reported})
     return {result.path: result for result in reported}, summary

@@ -24,6 +24,7 @@ from regengine.remote.urls import Url, file_name, is_url, scheme_of, without_sec
             "https://b.s3.amazonaws.com/x.jpg?X-Amz-Credential=***&X-Amz-Signature=***&part=2",
         ),
         ("https://a.org/x?mission=ISS030&roll=E", "https://a.org/x?mission=ISS030&roll=E"),
+        ("https://a.org/x?key=p/1.jpg&apikey=1", "https://a.org/x?key=p/1.jpg&apikey=***"),
         ("http://[::1", "***"),
     ],
 )
