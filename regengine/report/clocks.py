@@ -7,6 +7,7 @@ remains; the ages and the sigma of the element sets stand beside each median.
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import defaultdict
 from collections.abc import Sequence
@@ -94,14 +95,17 @@ class CameraTally:
 
     def add(self, result: FrameResult) -> None:
         """Take what an accepted photo teaches; others teach nothing."""
-        lesson = lesson_of(result)
-        if lesson is None or result.nadir is None:
+        try:
+            lesson = lesson_of(result)
+        except (ValueError, ZeroDivisionError):  # a time or a pitch that this program never wrote
+            return
+        if lesson is None or result.nadir is None or not math.isfinite(lesson.offset_s):
             return
         body, day = lesson.facts.camera_body, lesson.facts.time_utc.date().isoformat()
         age_h = float("nan") if result.nadir.tle_age_h is None else result.nadir.tle_age_h
         sigma_s = result.nadir.sigma_along_km / ORBITAL_SPEED_KM_S
         self._offsets[body, day].extend((lesson.offset_s, sigma_s, age_h))
-        if result.focal_mm is not None:
+        if result.focal_mm is not None and math.isfinite(lesson.focal_ratio):
             self._ratios[body, result.focal_mm].append(lesson.focal_ratio)
 
     def clock_offsets(self) -> list[ClockOffset]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
+from matchers.camera import Camera
 from matchers.footprint import visible_outline
 from regengine.records import centre_lonlat
 from regengine.report.verdicts import verdict_counts
@@ -19,6 +22,8 @@ CELL_DEG = 2
 OUTLINE_PER_SIDE = 5
 
 LonLat = tuple[float, float]
+# What cameras raise that this program never made: a damaged store's, or a stranger's
+ABSURD = (ValueError, ArithmeticError, np.linalg.LinAlgError)
 
 
 class PlaceTally:
@@ -64,18 +69,10 @@ def place_of(result: FrameResult) -> LonLat | None:
     tuple of (lon, lat) or None
         Degrees.
     """
-    if result.hypotheses:
-        best = result.hypotheses[0]
-        if best.centre_lon is not None and best.centre_lat is not None:
-            return best.centre_lon, best.centre_lat
-    if result.solved is not None:
-        lon, lat = centre_lonlat(result.solved.camera)
-        if lon == lon:
+    for lon, lat in _candidates(result):
+        if math.isfinite(lon) and math.isfinite(lat):
             return lon, lat
-        corners = [corner for corner in result.footprint or () if corner is not None]
-        if corners:
-            return corners[0]
-    return None if result.nadir is None else (result.nadir.lon, result.nadir.lat)
+    return None
 
 
 def outline_of(result: FrameResult) -> list[LonLat]:
@@ -97,14 +94,7 @@ def outline_of(result: FrameResult) -> list[LonLat]:
     corners = [corner for corner in result.footprint or () if corner is not None]
     if len(corners) == 4:
         return _run_on(corners)
-    camera = result.solved.camera
-    x, y = visible_outline(camera, OUTLINE_PER_SIDE)
-    if len(x) == 0:
-        return []
-    # What a photo shows of the Earth is convex: by angle about its midst, its edge is a ring
-    order = np.argsort(np.arctan2(y - y.mean(), x - x.mean()))
-    lon, lat = camera.pixel_to_lonlat(x[order], y[order])
-    return _run_on([p for p in zip(lon.tolist(), lat.tolist(), strict=True) if p[0] == p[0]])
+    return _run_on(_outline(result.solved.camera))
 
 
 def coastline() -> list[list[float]]:
@@ -114,7 +104,43 @@ def coastline() -> list[list[float]]:
     return rings
 
 
+def _candidates(result: FrameResult) -> Iterator[LonLat]:
+    if result.hypotheses:
+        best = result.hypotheses[0]
+        if best.centre_lon is not None and best.centre_lat is not None:
+            yield best.centre_lon, best.centre_lat
+    if result.solved is not None:
+        yield _centre(result.solved.camera)
+    yield from (corner for corner in result.footprint or () if corner is not None)
+    if result.nadir is not None:
+        yield result.nadir.lon, result.nadir.lat
+
+
+def _centre(camera: Camera) -> LonLat:
+    try:
+        with np.errstate(all="ignore"):
+            return centre_lonlat(camera)
+    except ABSURD:
+        return math.nan, math.nan
+
+
+def _outline(camera: Camera) -> list[LonLat]:
+    try:
+        with np.errstate(all="ignore"):
+            x, y = visible_outline(camera, OUTLINE_PER_SIDE)
+            if len(x) == 0:
+                return []
+            # What a photo shows of the Earth is convex: by angle about its midst, its edge is a
+            # ring
+            order = np.argsort(np.arctan2(y - y.mean(), x - x.mean()))
+            lon, lat = camera.pixel_to_lonlat(x[order], y[order])
+    except ABSURD:
+        return []
+    return list(zip(lon.tolist(), lat.tolist(), strict=True))
+
+
 def _run_on(ring: list[LonLat]) -> list[LonLat]:
+    ring = [place for place in ring if np.isfinite(place).all()]
     first = ring[0][0] if ring else 0.0
     around = [((lon - first + 180.0) % 360.0 - 180.0 + first, lat) for lon, lat in ring]
     return [(round(lon, 2), round(lat, 2)) for lon, lat in around]
