@@ -64,10 +64,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--frames", type=int, default=200)
     parser.add_argument("--only", choices=sorted(KINDS), action="append")
     parser.add_argument("--kept", type=Path, help="file that trials are added to, for one page")
+    parser.add_argument("--report-only", action="store_true", help="no trials, those kept alone")
     parser.add_argument("--out", type=Path, help="folder for the page")
     arguments = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory(prefix="faults") as name:
-        trials = list(all_trials(arguments, Path(name)))
+    trials: list[Trial] = []
+    if not arguments.report_only:
+        with tempfile.TemporaryDirectory(prefix="faults") as name:
+            trials = list(all_trials(arguments, Path(name)))
     if arguments.kept is not None:
         trials = kept_with(arguments.kept, trials)
     print("\n".join(table_lines(trials)))
