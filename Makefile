@@ -1,6 +1,6 @@
 # make         sets up .venv/ with what the program needs
 # make demo    registers the sample photographs: table, error against the truth, overlays
-# make test    lint, formatting, types, tests with coverage
+# make test    lint, formatting, types, security, tests with coverage
 # make clean   removes what make made
 #
 # Each does all the set-up it needs itself, given Python 3.11 or newer.
@@ -25,6 +25,8 @@ test: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive \
+		regengine detectors matchers benchmarks cli.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile \
 		--cov --cov-report=term:skip-covered --cov-fail-under=90
 

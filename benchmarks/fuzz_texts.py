@@ -24,8 +24,25 @@ TOKENS: tuple[bytes, ...] = (
     b"0x10",
     b"1e-320",
 )
-TOKENS += (b"9" * 400, b"9" * 5000, b"18446744073709551616", "٣".encode(), b"\0", b'"', b"'", b"\\")
-TOKENS += (b"\xff\xfe", b"\xef\xbb\xbf", b"\r", b"\n\n", b"\x1b[2J", "‮".encode(), "\ud7ff".encode())
+TOKENS += (
+    b"9" * 400,
+    b"9" * 5000,
+    b"18446744073709551616",
+    "\u0663".encode(),
+    b"\0",
+    b'"',
+    b"'",
+    b"\\",
+)
+TOKENS += (
+    b"\xff\xfe",
+    b"\xef\xbb\xbf",
+    b"\r",
+    b"\n\n",
+    b"\x1b[2J",
+    "\u202e".encode(),
+    "\ud7ff".encode(),
+)
 TOKENS += (b"[" * 3000, b"{" * 3000, b'{"a":' * 2000, b"a" * 200_000, b",,,,", b"../../x", b"=1+1")
 TOKENS += (b"true", b"null", b"[]", b"{}", b"9999-12-31T23:59:60Z", b"0000-00-00", b"-9999", b"1.")
 VALUES: tuple[Any, ...] = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import resource
@@ -11,6 +12,7 @@ import warnings
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import cast
 
 from benchmarks.fuzz_cases import Case
 from benchmarks.fuzz_readers import (
@@ -84,7 +86,10 @@ def _path_of(what: Case | str, folder: Path) -> Path:
 
 
 def reader_of(way: str) -> Reader:
-    """A reader by the kind of its files, or a command by its name."""
+    """A reader by the kind of its files, a command by its name, or ``module:function``."""
+    if ":" in way:
+        module, _, name = way.partition(":")
+        return cast("Reader", getattr(importlib.import_module(module), name))
     return READERS[way] if way in READERS else through_command(way)
 
 

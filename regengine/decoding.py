@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import sys
 import tempfile
 import warnings
@@ -13,6 +14,8 @@ from pathlib import Path
 
 from regengine.errors import FrameError, is_short_of_memory
 
+# What libraries say of bytes is written for programmers: (chunk b'\x12')
+_BYTES = re.compile(r"""\s*\((?:\w+ )?b('|").*?\1\)""")
 # Three times the largest picture of a camera flown on the station (45 megapixels). One decoded
 # pixel takes 4 bytes, so the largest image that is let through takes 600 MB.
 MAX_PIXELS = 150_000_000
@@ -67,6 +70,7 @@ def overheard() -> Iterator[list[str]]:
         try:
             yield said
         finally:
+            sys.stderr.flush()
             os.dup2(before, 2)
             os.close(before)
         file.seek(0)
@@ -82,7 +86,8 @@ def _detail(error: Exception) -> str:
     if not isinstance(error, OSError | SyntaxError):
         return "its contents make no sense"
     cause = error.__cause__ or error  # rasterio says only "see previous exception"
-    return " ".join(str(cause).split())[:120] or type(error).__name__
+    text = _BYTES.sub("", " ".join(str(cause).split()))
+    return text[:120] or type(error).__name__
 
 
 def damaged(path: Path, detail: str) -> FrameError:

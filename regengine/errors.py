@@ -19,7 +19,9 @@ def one_line(text: str) -> str:
     turn the direction of writing, codes that command a terminal, or a megabyte of anything.
     """
     if len(text) > LONGEST_NAME:
-        text = _ENDLESS.sub(lambda found: f"{found[0][:60]}…", text)[:LONGEST_SENTENCE]
+        text = _ENDLESS.sub(lambda found: f"{found[0][:60]}…{found[0][-20:]}", text)[
+            :LONGEST_SENTENCE
+        ]
     if text.isprintable():
         return text
     spaced = "".join(" " if letter in "\n\r\t" else letter for letter in text)

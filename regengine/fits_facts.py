@@ -71,8 +71,12 @@ def _time(headers: list[Header]) -> datetime | None:
 def _first(headers: list[Header], names: tuple[str, ...]) -> Any:
     for name in names:
         for header in headers:
-            if header.get(name) not in (None, ""):
-                return header[name]
+            try:
+                value = header.get(name)
+            except Exception:  # a card that cannot be read tells nothing
+                continue
+            if value not in (None, ""):
+                return value
     return None
 
 

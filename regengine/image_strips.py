@@ -100,7 +100,7 @@ def _gdal_strips(header: ImageHeader, rows: int) -> Iterator[Strip]:
     from rasterio.windows import Window
 
     with gdal_session():
-        with decoding(header.path):
+        with decoding(header.path), overheard():
             source = rasterio.open(header.path, driver="PNG" if header.format == "png" else "GTiff")
         with source:
             with decoding(header.path):

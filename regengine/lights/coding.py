@@ -64,6 +64,10 @@ def coding_of(
     if sidecar.band is None and _is_colour(dataset):
         return _colour(dataset, known)
     band = chosen_band(path, dataset, sidecar)
+    if "complex" in dataset.dtypes[band - 1]:
+        raise LightMapError(
+            f"{path} holds complex numbers, not lights: give the radiances as real numbers."
+        )
     if re.search(COUNTS_PATTERN, f"{path.stem} {dataset.descriptions[band - 1] or ''}"):
         raise LightMapError(
             f"{path} holds counts of observations, not lights: give the avg_rad file of the same "

@@ -9,6 +9,7 @@ from pathlib import Path
 import rasterio
 from rasterio.errors import RasterioIOError
 
+from regengine.decoding import overheard
 from regengine.errors import LightMapError, RegengineError
 from regengine.gdal_session import gdal_session
 
@@ -67,7 +68,8 @@ def open_raster(
 @contextmanager
 def _opened(path: Path, driver: str, options: dict[str, int]) -> Iterator[rasterio.DatasetReader]:
     try:
-        dataset = rasterio.open(path, driver=driver, **options)
+        with overheard():  # rasterio cannot pass on what GDAL says in bytes that are no text
+            dataset = rasterio.open(path, driver=driver, **options)
     except RasterioIOError as error:
         raise LightMapError(
             f"{path} cannot be opened as {driver}: it is not such a file, or it is damaged or "

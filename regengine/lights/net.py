@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 
 from regengine.errors import LightMapError
 
-TOKEN_VARIABLE = "EARTHDATA_TOKEN"
+# The name of a variable, not what is in it
+TOKEN_VARIABLE = "EARTHDATA_TOKEN"  # nosec B105
 TOKEN_HOSTS = ("earthdata.nasa.gov", "earthdatacloud.nasa.gov", "eosdis.nasa.gov")
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 CHUNK_BYTES = 1 << 20

@@ -45,7 +45,7 @@ def read_solved(path: Path) -> dict[str, dict[str, Any]]:
             if record["solved"]:
                 _numbers(record["quaternion_icrs"], 4)
                 found[str(record["frame"])] = record
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ConfigError(
                 f"{path}, line {number}, is no record of a solved frame: {_REMEDY}."
             ) from error
@@ -79,7 +79,7 @@ def camera_of_record(record: dict[str, Any], width_px: int, height_px: int) -> S
         (field_deg,) = _numbers([record["fov_x_deg"]], 1)
         middle = [(width_px - 1) / 2.0, (height_px - 1) / 2.0]
         px, py = _numbers(record.get("principal_point", middle), 2)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ConfigError(
             f"The record of {record.get('frame')} lacks its attitude, field of view or distortion: "
             f"{_REMEDY}."
