@@ -57,7 +57,7 @@ class RegisterParams:
         The camera's clock is at most this wrong; None believes two minutes, and tries ten and
         whole hours where that leads nowhere.
     max_seconds : float
-        The search ends after this long with the best it has.
+        The search ends after so much processor time with the best it has.
     any_category : bool
         Try frames that do not look like night cities, too.
     accept_probability : float
@@ -67,8 +67,8 @@ class RegisterParams:
     methods : tuple of str
         What may propose cameras: "limb" (sweeps), "sparse" (figures of towns), "dense" (pictures).
     clock : callable
-        Tells the seconds that ``max_seconds`` is held against; measurements on a busy machine
-        take the processor's.
+        Tells the seconds that ``max_seconds`` is held against: of this thread's work, so that a
+        busy machine finds what an idle one does.
     """
 
     clock_window_s: float | None = None
@@ -77,7 +77,7 @@ class RegisterParams:
     accept_probability: float = field(default_factory=default_accept_probability)
     seed: int = 0
     methods: tuple[Method, ...] = METHODS
-    clock: Callable[[], float] = time.perf_counter
+    clock: Callable[[], float] = time.thread_time
 
 
 def register_frame(

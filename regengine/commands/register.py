@@ -61,7 +61,7 @@ def main(
         ),
     ] = None,
     max_seconds: Annotated[
-        float, typer.Option(min=0.1, help="Time that the search of one photo may take.")
+        float, typer.Option(min=0.1, help="Processor time that the search of one photo may take.")
     ] = 15.0,
     any_category: Annotated[
         bool, typer.Option("--any-category", help="Try photos that do not look like cities, too.")
