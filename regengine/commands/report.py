@@ -41,6 +41,7 @@ def main(
               regengine report run.h5 --out report.html --overlays overlays
               regengine report run.h5 --json | jq .verdicts
     """
+    from regengine.batch.progress import progress
     from regengine.records import printable
     from regengine.report.report import (
         collect_store,
@@ -55,9 +56,17 @@ def main(
     collected = collect_store(store, frames)
     figures = report_figures(store, collected)
     if page is not None:
-        pictured = write_report(
-            page, store, collected, figures, most_thumbnails=thumbnails, overlays=overlays
-        )
+        most = min(thumbnails, len(collected.frames))
+        with progress(most, quiet=quiet, doing="reading photos") as advance:
+            pictured = write_report(
+                page,
+                store,
+                collected,
+                figures,
+                most_thumbnails=most,
+                overlays=overlays,
+                advance=advance,
+            )
         told = f"{figures['photos']} photos, {len(collected.frames)} listed, {pictured} shown"
         if not quiet:
             typer.echo(printable(f"{page}: {told}"), err=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ def thumbnails(
     frames: Iterable[FrameResult],
     store: Path,
     most: int,
+    advance: Callable[[], object] = lambda: None,
 ) -> dict[int, bytes]:
     """Small pictures of some photos, each verdict with its fair share.
 
@@ -43,6 +44,8 @@ def thumbnails(
         Paths that lead nowhere from the working directory are tried from the store's folder.
     most : int
         How many at most.
+    advance : callable, optional
+        Called after each photo that was read.
 
     Returns
     -------
@@ -62,6 +65,7 @@ def thumbnails(
             picture = photo_thumbnail(result, path)
             if picture is not None:
                 pictures[number] = picture
+            advance()
     return pictures
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,7 @@ def write_report(
     *,
     most_thumbnails: int,
     overlays: Path | None = None,
+    advance: Callable[[], object] = lambda: None,
 ) -> int:
     """Write the page, whole or not at all.
 
@@ -95,6 +96,8 @@ def write_report(
         How many photos to read at most.
     overlays : Path, optional
         Folder of overlays to link to.
+    advance : callable, optional
+        Called after each photo that was read.
 
     Returns
     -------
@@ -106,7 +109,7 @@ def write_report(
     StoreError
         The page cannot be written.
     """
-    pictures = thumbnails(collected.frames, store, most_thumbnails)
+    pictures = thumbnails(collected.frames, store, most_thumbnails, advance)
     folder = out.absolute().parent
     write_page(out, report_page(collected.frames, figures, pictures, folder, overlays))
     return len(pictures)
