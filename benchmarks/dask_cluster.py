@@ -7,17 +7,19 @@ not a second each. A worker that dies is replaced.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[1]
 START_S = 60.0
 
 
@@ -32,16 +34,44 @@ class LocalCluster:
         """Process ids of the workers that are there now."""
         return sorted(int(path.name) for path in (self.folder / "workers").iterdir())
 
+    def kill_worker(self, choose: Callable[[list[int]], int] = min) -> bool:
+        """End a worker as a kernel without memory does; false where there is none now."""
+        alive = self.workers()
+        if not alive:
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(choose(alive), signal.SIGKILL)
+        return True
+
     def kill_scheduler(self) -> None:
+        """End the scheduler; its cluster is of no use any more."""
         os.kill(int((self.folder / "scheduler").read_text()), signal.SIGKILL)
 
 
 @contextmanager
-def local_cluster(folder: Path, workers: int = 2, *, deaths: int = 0) -> Iterator[LocalCluster]:
-    """A cluster that gives a task up after so many deaths of workers and one."""
+def local_cluster(
+    folder: Path, workers: int, *, deaths: int = 3, engine: str = ""
+) -> Iterator[LocalCluster]:
+    """A cluster for the time of a block.
+
+    Parameters
+    ----------
+    folder : Path
+        For its files; must not exist.
+    workers : int
+        How many there always are.
+    deaths : int, optional
+        Deaths of workers that a task may survive; Dask's own setting is 3.
+    engine : str, optional
+        A module to import before the workers are forked.
+
+    Yields
+    ------
+    LocalCluster
+    """
     folder.mkdir()
     (folder / "workers").mkdir()
-    command = [sys.executable, str(Path(__file__)), str(folder), str(workers), str(deaths)]
+    command = [sys.executable, str(Path(__file__)), str(folder), str(workers), str(deaths), engine]
     paths = os.pathsep.join(str(path) for path in (ROOT, os.environ.get("PYTHONPATH", "")) if path)
     environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     with (folder / "log").open("w") as log:
@@ -60,14 +90,16 @@ def local_cluster(folder: Path, workers: int = 2, *, deaths: int = 0) -> Iterato
         mother.wait()
 
 
-def serve(folder: Path, workers: int, deaths: int) -> None:
+def serve(folder: Path, workers: int, deaths: int, engine: str) -> None:
     """Start the cluster and keep its workers alive, until this process is killed."""
     import cv2  # noqa: F401
     import dask
     import distributed
 
-    import tests.regengine.batch.dask_stand_in  # noqa: F401
+    import regengine.batch.dask_shard  # noqa: F401
 
+    if engine:
+        importlib.import_module(engine)
     dask.config.set(
         {
             "distributed.scheduler.allowed-failures": deaths,
@@ -104,7 +136,7 @@ def serve(folder: Path, workers: int, deaths: int) -> None:
             alive.add(forked(work, address))
 
 
-def forked(function, *arguments) -> int:  # type: ignore[no-untyped-def]
+def forked(function: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> int:
     """A child of this process that runs a coroutine and ends."""
     pid = os.fork()
     if pid == 0:
@@ -116,4 +148,4 @@ def forked(function, *arguments) -> int:  # type: ignore[no-untyped-def]
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    serve(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
