@@ -3,16 +3,18 @@
 ``python -m benchmarks dask-kills`` runs a stand-in for the engine of 5 to 50 ms over a few
 thousand photos, undisturbed in one process, then on clusters whose workers are killed and
 replaced, and compares the stores. ``--real`` does the same with the engine itself on the sample
-photographs, repeated to 20. ``--out FOLDER`` writes the page.
+photographs, repeated to 20. ``--kept FILE`` keeps what came of each batch, so that several runs
+make one page; ``--out FOLDER`` writes it.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -51,21 +53,35 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--frames", type=int, default=3000)
     parser.add_argument("--workers", type=int, nargs="+", default=[2, 4])
     parser.add_argument("--every", type=float, default=4.0, help="mean seconds between two kills")
-    parser.add_argument("--real", action="store_true", help="the engine itself, too")
+    parser.add_argument("--real", action="store_true", help="the engine itself instead")
     parser.add_argument("--looks", type=float, default=20.0, help="effort of the engine itself")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kept", type=Path, help="file of batches, which grows")
+    parser.add_argument("--report-only", action="store_true", help="of the file alone")
     parser.add_argument("--out", type=Path, help="folder for the page")
     arguments = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory(prefix="dask-kills") as name:
-        trials = list(stand_in_trials(arguments, Path(name)))
-        if arguments.real:
-            trials += real_trials(arguments, Path(name))
+    trials = [] if arguments.kept is None else kept_trials(arguments.kept)
+    if not arguments.report_only:
+        make = real_trials if arguments.real else stand_in_trials
+        with tempfile.TemporaryDirectory(prefix="dask-kills") as name:
+            for trial in make(arguments, Path(name)):
+                trials.append(trial)
+                if arguments.kept is not None:
+                    with arguments.kept.open("a") as kept:
+                        kept.write(json.dumps(asdict(trial)) + "\n")
     print("\n".join(table_lines(trials)))
     if arguments.out is not None:
         page = arguments.out / f"dask-kills-{datetime.now(UTC):%Y-%m-%d}.md"
         lines = page_lines(trials, command_of("dask-kills", argv), arguments.every)
         page.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return int(any(trial.problems for trial in trials))
+
+
+def kept_trials(path: Path) -> list[DaskTrial]:
+    """Batches of earlier runs."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    rows = [json.loads(line) for line in lines]
+    return [DaskTrial(**row | {"problems": tuple(row["problems"])}) for row in rows]
 
 
 def stand_in_trials(arguments: argparse.Namespace, folder: Path) -> Iterator[DaskTrial]:
