@@ -131,6 +131,7 @@ def photograph_trials(bench: Bench, count: int, chance: random.Random) -> Iterat
         # Time enough for each search to end by itself, however busy the machine is
         options=(*WORKERS, "--true-engine", "--max-seconds", "120"),
         exits=EXITS,
+        exact=False,
     )
     command.folder.mkdir()
     yield from kill_trials(reference_bench(command), count, chance, "sample photographs: ")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.fault_checks import Record, differences, lost
+from benchmarks.fault_checks import Record, lost
 from benchmarks.fault_runs import KILLED, Run
 from benchmarks.fault_trial import Bench, Trial, ended_badly, stopped
 from regengine.store.parts import parts_folder
@@ -78,7 +78,7 @@ def _until_finished(bench: Bench, store: Path, most: int, chance: random.Random)
     if stuck or run.process.returncode not in bench.exits:
         problems.append(ended_badly(None if stuck else run.process.returncode, run))
     else:
-        problems += [*lost(before.values(), store), *differences(store, bench.reference)]
+        problems += [*lost(before.values(), store), *bench.differences(store)]
     yield Trial(
         kind=FINISHED, faults=kills, where=phase, checked=len(before), problems=tuple(problems)
     )

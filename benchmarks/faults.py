@@ -70,9 +70,12 @@ def main(argv: list[str]) -> int:
     trials: list[Trial] = []
     if not arguments.report_only:
         with tempfile.TemporaryDirectory(prefix="faults") as name:
-            trials = list(all_trials(arguments, Path(name)))
+            for trial in all_trials(arguments, Path(name)):
+                trials.append(trial)
+                if arguments.kept is not None:
+                    keep(arguments.kept, trial)
     if arguments.kept is not None:
-        trials = kept_with(arguments.kept, trials)
+        trials = kept(arguments.kept)
     print("\n".join(table_lines(trials)))
     if arguments.out is not None:
         page = arguments.out / f"faults-{datetime.now(UTC):%Y-%m-%d}.md"
@@ -81,10 +84,14 @@ def main(argv: list[str]) -> int:
     return int(any(trial.problems for trial in trials))
 
 
-def kept_with(path: Path, trials: list[Trial]) -> list[Trial]:
-    """The trials that a file keeps, these now among them."""
+def keep(path: Path, trial: Trial) -> None:
+    """Add a trial to a file."""
     with path.open("a", encoding="utf-8") as stream:
-        stream.writelines(json.dumps(asdict(trial)) + "\n" for trial in trials)
+        stream.write(json.dumps(asdict(trial)) + "\n")
+
+
+def kept(path: Path) -> list[Trial]:
+    """The trials that a file keeps."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return [Trial(**json.loads(line)) for line in lines]
 
