@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,10 +72,9 @@ def _time(headers: list[Header]) -> datetime | None:
 def _first(headers: list[Header], names: tuple[str, ...]) -> Any:
     for name in names:
         for header in headers:
-            try:
+            value = None
+            with suppress(Exception):  # a card that cannot be read tells nothing
                 value = header.get(name)
-            except Exception:  # a card that cannot be read tells nothing
-                continue
             if value not in (None, ""):
                 return value
     return None

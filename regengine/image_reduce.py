@@ -40,13 +40,13 @@ class Reduction:
             return strip
         import cv2
 
-        height, width = strip.shape[:2]
+        height, width, *channels = strip.shape
         below, right = -height % self.block, -width % self.block
         if below or right:
             strip = cv2.copyMakeBorder(strip, 0, below, 0, right, cv2.BORDER_REPLICATE)
         size = (strip.shape[1] // self.block, strip.shape[0] // self.block)
         means = cv2.resize(strip, size, interpolation=cv2.INTER_AREA)
-        return means.reshape(*means.shape[:2], *strip.shape[2:])  # OpenCV drops a single channel
+        return means.reshape(*means.shape[:2], *channels)  # OpenCV drops a single channel
 
     def finish(self, image: NDArray[Any], *, scale: float) -> NDArray[Any]:
         """The result, out of an image that has come down to ``scale`` of the original already."""

@@ -99,9 +99,11 @@ def _gdal_strips(header: ImageHeader, rows: int) -> Iterator[Strip]:
     import rasterio
     from rasterio.windows import Window
 
+    # From the root, or a folder called "http:" would make GDAL fetch what is below it
+    place = header.path.absolute()
     with gdal_session():
         with decoding(header.path), overheard():
-            source = rasterio.open(header.path, driver="PNG" if header.format == "png" else "GTiff")
+            source = rasterio.open(place, driver="PNG" if header.format == "png" else "GTiff")
         with source:
             with decoding(header.path):
                 _check_blocks(header, source)

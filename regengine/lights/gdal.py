@@ -69,7 +69,8 @@ def open_raster(
 def _opened(path: Path, driver: str, options: dict[str, int]) -> Iterator[rasterio.DatasetReader]:
     try:
         with overheard():  # rasterio cannot pass on what GDAL says in bytes that are no text
-            dataset = rasterio.open(path, driver=driver, **options)
+            # From the root, or a folder called "http:" would make GDAL fetch what is below it
+            dataset = rasterio.open(path.absolute(), driver=driver, **options)
     except RasterioIOError as error:
         raise LightMapError(
             f"{path} cannot be opened as {driver}: it is not such a file, or it is damaged or "
