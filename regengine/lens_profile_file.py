@@ -224,8 +224,13 @@ def _covariance(name: str, matrix: tuple[tuple[float, ...], ...], size: int) -> 
     values = np.array(matrix).reshape(size, size)
     scale = np.sqrt(np.maximum(np.diag(values), 0.0))
     scale = np.where(scale > 0.0, scale, 1.0)
-    scaled = values / np.outer(scale, scale)
-    if not np.allclose(scaled, scaled.T, atol=1e-6) or np.linalg.eigvalsh(scaled).min() < -1e-6:
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        scaled = values / np.outer(scale, scale)
+    if (
+        not np.isfinite(scaled).all()
+        or not np.allclose(scaled, scaled.T, atol=1e-6)
+        or np.linalg.eigvalsh(scaled).min() < -1e-6
+    ):
         raise ValueError(f"{name} is no covariance matrix")
 
 
