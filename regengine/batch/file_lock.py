@@ -37,7 +37,6 @@ class FileLock:
                 raise StoreError(
                     f"{path} is being written by another regengine: wait until it has finished, "
                     "or name another file with --out.",
-                    code="store_busy",
                 ) from error
             if self._is_there():
                 return

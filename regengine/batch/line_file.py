@@ -177,12 +177,10 @@ class LineFile:
             return StoreError(
                 f"{self.path} cannot be written because its disk is full ({why}){safe}: "
                 "free some space, then give the same command again.",
-                code="store_full",
             )
         return StoreError(
             f"{self.path} cannot be written ({why}){safe}: check its folder and permissions, "
             "or name another file with --out.",
-            code="store_unwritable",
         )
 
 

@@ -114,7 +114,6 @@ class LineIndex:
             raise StoreError(
                 f"The file of --out holds what regengine {facts.command} wrote, and this is "
                 f"{self._command}: name another file.",
-                code="store_foreign",
             )
 
 
@@ -137,7 +136,6 @@ def foreign(path: Path, command: str) -> StoreError:
     """The error for a file that must not be touched."""
     return StoreError(
         f"{path} was not written by regengine {command} --out: name another file.",
-        code="store_foreign",
     )
 
 

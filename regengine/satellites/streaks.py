@@ -76,7 +76,11 @@ def read_streaks(path: Path, photos: Sequence[Path]) -> dict[Path, list[dict[str
     try:
         text = path.read_text(encoding="utf-8")
         records = [json.loads(line) for line in text.splitlines() if line.strip()]
-        named = [(Path(str(one.get("path", ""))).name, list(one["streaks"])) for one in records]
+        named = [
+            (Path(str(one.get("path", ""))).name, list(one["streaks"]))
+            for one in records
+            if "failed" not in one  # photos that could not be read
+        ]
     except OSError as error:
         raise FrameError(
             f"{path}: the streaks cannot be read ({error.strerror}): check --streaks."

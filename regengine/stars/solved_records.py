@@ -21,7 +21,7 @@ def read_solved(path: Path) -> dict[str, dict[str, Any]]:
     Parameters
     ----------
     path : Path
-        NDJSON; lines of frames that were not solved are left out.
+        NDJSON; lines of frames that were not solved, or failed, are left out.
 
     Returns
     -------
@@ -42,6 +42,8 @@ def read_solved(path: Path) -> dict[str, dict[str, Any]]:
             continue
         try:
             record = json.loads(line)
+            if "failed" in record:  # a photo that could not be read
+                continue
             if record["solved"]:
                 _numbers(record["quaternion_icrs"], 4)
                 found[str(record["frame"])] = record

@@ -169,9 +169,8 @@ def test_written_anew_the_old_file_stays_until_the_new_one_is_whole(out):
 
 def test_a_second_writer_is_refused_and_a_dead_one_is_not_in_the_way(out):
     file = opened(out)
-    with pytest.raises(StoreError, match="being written by another") as refused:
+    with pytest.raises(StoreError, match="being written by another"):
         opened(out)
-    assert refused.value.code == "store_busy"
     file.close()
     process = multiprocessing.get_context("fork").Process(target=die_with_lock, args=[out])
     process.start()
@@ -199,9 +198,8 @@ def test_a_full_disk_costs_only_what_was_never_safe(out, monkeypatch):
 
     monkeypatch.setattr(line_file, "_write_all", full)
     file.add(line("b", 2))
-    with pytest.raises(StoreError, match=r"disk is full .* 1 lines of this run are safe") as told:
+    with pytest.raises(StoreError, match=r"disk is full .* 1 lines of this run are safe"):
         file.flush()
-    assert told.value.code == "store_full"
     file.close()
     assert out.read_bytes() == safe
 
