@@ -85,6 +85,9 @@ def test_every_page_is_listed() -> None:
     assert [page for page in pages if page != "index.md" and f"({page})" not in index] == []
 
 
+ENDS_A_RUN = {"cluster", "store_busy"}  # codes that no frame carries
+
+
 def test_every_reason_is_explained() -> None:
     """Codes that a frame's record can carry; those of stores and maps only reach the terminal."""
     explained = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "concepts.md").read_text("utf-8")))
@@ -95,7 +98,7 @@ def test_every_reason_is_explained() -> None:
         text = path.read_text(encoding="utf-8")
         codes |= set(re.findall(r"\bcode ?= ?\"(\w+)\"", text))
         codes |= set(re.findall(r"\bfailed\(task, \"(\w+)\"", text))
-    assert codes - explained == set()
+    assert codes - explained - ENDS_A_RUN == set()
 
 
 def test_verdicts_are_explained() -> None:
