@@ -50,6 +50,7 @@ class ClusterRun:
     _name: str = field(default_factory=lambda: uuid.uuid4().hex)
     _running: dict[Future, list[Task]] = field(default_factory=dict)
     _suspects: deque[Task] = field(default_factory=deque)
+    _dropped: bool = False  # whether stopping left tasks undone
 
     def execute(
         self, planned: Planned, process: Process, stop: Callable[[], bool]
@@ -77,12 +78,15 @@ class ClusterRun:
         ------
         ClusterError
             If the connection is lost, or a worker cannot do the work.
+        KeyboardInterrupt
+            At the end, if stopping has left tasks undone that were taken from ``planned``.
         """
         exhausted = False
         try:
             while self._running or self._suspects or not exhausted:
                 if stop():
                     exhausted = True
+                    self._dropped |= bool(self._suspects)
                     self._suspects.clear()
                     self._stop_shards()
                 self._try_suspect(process)
@@ -106,6 +110,8 @@ class ClusterRun:
                 for future in [future for future in self._running if future.done()]:
                     yield from self._finished(future, self._running.pop(future), stop, process)
                 yield None
+            if self._dropped:
+                raise KeyboardInterrupt
         finally:
             if self._running:
                 with suppress(Exception):  # the cluster may be what went away
@@ -172,7 +178,9 @@ class ClusterRun:
             raise cannot_work("a worker", error) from error
         yield from zip(tasks, results, strict=False)
         left = tasks[len(results) :]
-        if left and not stop():
+        if left and stop():
+            self._dropped = True
+        elif left:
             self._submit(left, process)
 
 

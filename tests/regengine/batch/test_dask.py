@@ -132,24 +132,29 @@ def test_photos_that_lose_all_workers_or_take_too_long_cost_only_themselves(
     assert {told["a"].path, told["bad"].path} == {"photos/a.jpg", "photos/bad.jpg"}
 
 
-def test_stopping_keeps_what_is_finished(tmp_path: Path, cluster: LocalCluster) -> None:
-    photos = make(tmp_path / "photos", *(f"{n}.jpg" for n in range(60)))
+@pytest.mark.parametrize("in_order", [True, False], ids=["first Ctrl-C", "second Ctrl-C"])
+def test_stopping_keeps_what_is_finished(
+    tmp_path: Path, cluster: LocalCluster, in_order: bool
+) -> None:
+    photos = make(tmp_path / "photos", *(f"{n}.jpg" for n in range(40)))
     store = tmp_path / "run.h5"
     reported: list[str] = []
 
     def report(result: FrameResult) -> None:
         reported.append(result.frame)
-        if len(reported) == 1:
+        if len(reported) == 1 and not in_order:
             raise KeyboardInterrupt
 
+    options = replace(OPTIONS, stop=lambda: in_order and bool(reported))
     with StoreWriter(store) as writer:
         summary = run_on_cluster(
-            photos, unhurried, writer, OPTIONS, report, scheduler=cluster.address, shard_frames=4
+            photos, unhurried, writer, options, report, scheduler=cluster.address, shard_frames=10
         )
     assert summary.interrupted
     kept = len(read_store(store))
     assert 0 < kept < len(photos)
-    _, summary = run(cluster, photos, store, unhurried)
+    assert kept == len(reported) if in_order else kept >= len(reported)
+    _, summary = run(cluster, photos, store, fake_process)
     assert (summary.resumed, summary.verdicts.total()) == (kept, len(photos))
 
 
