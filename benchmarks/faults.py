@@ -93,7 +93,8 @@ def keep(path: Path, trial: Trial) -> None:
 def kept(path: Path) -> list[Trial]:
     """The trials that a file keeps."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    return [Trial(**json.loads(line)) for line in lines]
+    rows = [json.loads(line) for line in lines]
+    return [Trial(**row | {"problems": tuple(row["problems"])}) for row in rows]
 
 
 def all_trials(arguments: argparse.Namespace, folder: Path) -> Iterator[Trial]:

@@ -124,7 +124,10 @@ def test_the_command_tells_losses(
     bad = replace(good, problems=("reported, but lost: f1.jpg", "stuck"))
     monkeypatch.setattr(faults, "reference_bench", lambda bench: bench)
     monkeypatch.setattr(faults, "KINDS", {"kills": (lambda *_: iter([good, bad]), 1.0)})
-    assert faults.main(["--trials", "1", "--frames", "2", "--out", str(tmp_path)]) == 1
+    kept = tmp_path / "kept.jsonl"
+    options = ["--trials", "1", "--frames", "2", "--kept", str(kept), "--out", str(tmp_path)]
+    assert faults.main(options) == 1
+    assert faults.kept(kept) == [good, bad]
     assert "| a kill | 2 | 2 | 6 | 1 | 1 |" in capsys.readouterr().out
     (page,) = tmp_path.glob("faults-*.md")
     assert "- a kill: stuck (1 trials)" in page.read_text(encoding="utf-8")
