@@ -14,6 +14,8 @@ from detectors.types import FloatArray
 
 FloatImage = NDArray[np.float32]
 PASSES = 2
+# Where a picture is all one value its noise is none; rounding to 16 bits alone makes 1e-11
+LEAST_VARIANCE = 1e-20
 ROUNDS = 2  # with the neighbours as fitted before
 LONGEST_STEP_PX = 0.7
 LEASH_TRAILS = 0.3
@@ -136,7 +138,7 @@ def fit_stars(
         dx=x - col, dy=y - row, flux=np.zeros(x.size), level=np.zeros(x.size), psf=psf,
         leash=_leash(psf), start=(x - col, y - row),
     )  # fmt: skip
-    variance, gains = np.square(noise), gain
+    variance, gains = np.maximum(np.square(noise), LEAST_VARIANCE), gain
     state.flux = _first_flux(stamps, shown, state, half)
     others = np.zeros_like(stamps)
     for turn in range(ROUNDS):

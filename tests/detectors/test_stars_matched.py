@@ -7,6 +7,8 @@ import pytest
 from light_scene import NOISE, Light, flux_of_snr, nearest
 from star_scene import SIGMA_PX, star_frame, star_list, trail_frame
 
+from detectors.point_spread import PointSpread
+from detectors.star_fit import draw_stars, fit_stars
 from detectors.star_peaks import slope_of_light, stabilised
 from detectors.star_types import StarFlag
 from detectors.stars_matched import Matched
@@ -170,3 +172,14 @@ def test_a_level_darker_than_no_light_does_not_silence_the_noise():
     none = stabilised(np.zeros(1, np.float32)).astype(float)
     slopes = slope_of_light(np.array([0.0, -0.1, none[0], 0.5]))
     np.testing.assert_allclose(slopes, [2 * none[0]] * 3 + [1.0], rtol=1e-6)
+
+
+def test_a_picture_without_noise_is_fitted_all_the_same():
+    psf = PointSpread(sigma_px=1.2)
+    x, y = np.array([20.0, 40.3]), np.array([20.0, 30.6])
+    image = draw_stars((60, 60), x, y, np.array([3.0, 5.0]), psf)
+    usable = np.ones(image.shape, bool)
+    none = np.zeros(2)
+    found = fit_stars(image, usable, x + 0.1, y, psf=psf, noise=none, gain=none)
+    np.testing.assert_allclose(found.x, x, atol=1e-3)
+    np.testing.assert_allclose(found.flux, [3.0, 5.0], rtol=1e-2)
