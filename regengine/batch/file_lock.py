@@ -21,7 +21,7 @@ class FileLock:
     Raises
     ------
     StoreError
-        If another process writes the file (``code="store_busy"``).
+        If another process writes the file.
     OSError
         If the folder cannot be written.
     """

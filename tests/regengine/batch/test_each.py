@@ -6,6 +6,8 @@ import os
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from regengine.batch.each import each_photo
@@ -22,6 +24,10 @@ def length_or_trouble(path: Path) -> int:
         raise MemoryError
     if path.name == "deadly":
         os._exit(7)
+    if path.name == "large":
+        return len(bytearray(4 << 30))
+    if path.name == "picture":
+        return len(cv2.resize(np.zeros((9, 9), np.float32), (32_000, 32_000)))
     if path.name == "slow":
         time.sleep(60.0)
     return len(path.name)
@@ -49,3 +55,10 @@ def test_a_dead_and_a_stuck_worker_cost_their_own_photos() -> None:
     done = results(each_photo(photos, length_or_trouble, workers=2, limit_s=3.0))
     values = [value.code if isinstance(value, Mishap) else value for _, value in done]
     assert values == [1, "worker_died", 2, "timed_out", 3]
+
+
+def test_what_needs_too_much_memory_fails_alone() -> None:
+    photos = [Path(name) for name in ("a", "large", "picture", "bb")]
+    done = results(each_photo(photos, length_or_trouble, workers=1, memory_mb=800))
+    values = [value.code if isinstance(value, Mishap) else value for _, value in done]
+    assert values == [1, "out_of_memory", "out_of_memory", 2]
