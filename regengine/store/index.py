@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -134,8 +134,10 @@ class StoreIndex:
 
         paths = column("frames", "path").tolist()
         hashes = column("frames", "sha256").tolist()
-        for row, (path, sha256) in enumerate(zip(paths, hashes, strict=True), start):
-            self._keys[row] = identity_key(path.decode(), sha256.decode())
+        self._keys[start:stop] = [
+            identity_key(path.decode(), sha256.decode())
+            for path, sha256 in zip(paths, hashes, strict=True)
+        ]
         self._verdict.put(start, column("frames", "verdict"))
         self._reasons.put(start, column("frames", "reasons"))
         self._parameters.put(start, column("provenance", "parameters_sha256"))
@@ -166,7 +168,8 @@ class _Texts:
 
 def frame_identity(path: str, sha256: str) -> tuple[str, str]:
     """Identity of a photo: its content (its path, if that is unreadable) and its file name."""
-    return sha256 or printable(path), Path(printable(path)).name
+    path = printable(path)
+    return sha256 or path, os.path.basename(path)  # a tenth of the time of pathlib
 
 
 def identity_key(path: str, sha256: str) -> tuple[int, int]:

@@ -149,6 +149,8 @@ class Snapshot:
         """Rows of the frames of a stretch; see `StoreFile.tables`."""
         overlap = (self._ranges[:, 0] < beyond) & (self._ranges[:, 1] >= first)
         sets = [] if self.store is None else [self.store.tables(first, beyond, groups)]
+        if sets and not overlap.any():
+            return sets[0]
         for number in np.flatnonzero(overlap):  # one after the other: few may be open at a time
             sets.append(self._part(self._parts[number]).tables(first, beyond, groups))
         return join(sets, groups)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import h5py
 import numpy as np
@@ -27,7 +28,7 @@ from regengine.store.rows import StoredFrame, to_tables
 from regengine.store.schema import GROUPS
 from regengine.store.snapshot import Snapshot
 from regengine.store.store_file import StoreFile
-from regengine.store.tables import Tables, join
+from regengine.store.tables import Table, Tables, join
 from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
 from tests.example_results import nothing_found, proposal
@@ -113,10 +114,10 @@ def test_chunks_that_nothing_changes_are_not_packed_again(
     read: list[tuple[str, int, int]] = []
     real = StoreFile.table
 
-    def table(self: StoreFile, group: str, start: int, stop: int):
+    def table(self: StoreFile, group: str, start: int, stop: int, *columns: Any) -> Table:
         if self.path == path:
             read.append((group, start, stop))
-        return real(self, group, start, stop)
+        return real(self, group, start, stop, *columns)
 
     monkeypatch.setattr(StoreFile, "table", table)
     with StoreWriter(path) as writer:
