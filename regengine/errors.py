@@ -80,6 +80,12 @@ class WorkerError(RegengineError, RuntimeError):
     code = "no_worker"
 
 
+class ClusterError(RegengineError, OSError):
+    """A cluster of other machines cannot be used, or not any more."""
+
+    code = "cluster"
+
+
 class ConfigError(RegengineError, ValueError):
     """An option or setting makes no sense."""
 

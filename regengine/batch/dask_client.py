@@ -8,17 +8,11 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from regengine.batch.dask_shard import WorkerError, check_worker, versions_here
-from regengine.errors import ConfigError, RegengineError
+from regengine.errors import ClusterError, ConfigError, RegengineError
 
 CONNECT_S = 10.0
 SCHEMES = ("tcp://", "tls://", "ucx://", "ws://", "wss://")
 SAFE = "what was reported is safe, and the same command goes on from there"
-
-
-class ClusterError(RegengineError, OSError):
-    """A Dask cluster cannot be used, or not any more."""
-
-    code = "cluster"
 
 
 @contextmanager

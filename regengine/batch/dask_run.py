@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from regengine.batch.attempt import Process, failed
 from regengine.batch.dask_client import cannot_work, cluster_errors, lost
-from regengine.batch.dask_shard import Shard, stop_run, versions_here, work_shard
+from regengine.batch.dask_shard import Shard, WorkerError, stop_run, versions_here, work_shard
 from regengine.batch.execute import TICK_S, Outcome, Planned
 from regengine.batch.mishaps import Mishap
 from regengine.batch.plan import Task
@@ -172,6 +172,8 @@ class ClusterRun:
         except TimeoutError:  # its worker was lost before the results could leave it
             self._running[future] = tasks
             return
+        except WorkerError as error:
+            raise cannot_work("a worker", error) from error
         except (CancelledError, OSError) as error:
             raise lost(error) from error
         except Exception as error:

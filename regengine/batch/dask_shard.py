@@ -15,7 +15,7 @@ from regengine.batch.attempt import Process, attempt, failed
 from regengine.batch.mishaps import mishap_of
 from regengine.batch.plan import Task
 from regengine.batch.worker_limits import limit_threads
-from regengine.errors import RegengineError
+from regengine.errors import ClusterError, RegengineError
 from regengine.result import FrameResult
 
 LAST_WORDS_S = 5.0  # for the result of a shard to leave a worker that is given up
@@ -26,10 +26,8 @@ _one_at_a_time = Lock()
 _stopped: set[str] = set()
 
 
-class WorkerError(RegengineError):
+class WorkerError(ClusterError):
     """A worker of a cluster cannot do what the run needs."""
-
-    code = "cluster"
 
 
 @dataclass(frozen=True, kw_only=True)

