@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 END = "end"
 GATHER_S = 30.0  # for the results of a shard to come over the network
+MOST_LATE = 5  # shards in a row; then it is the connection
 # Shards that wait beside those under way: by them a cluster that adapts sees that there is more
 WAITING = 2
 
@@ -50,6 +51,7 @@ class ClusterRun:
     _name: str = field(default_factory=lambda: uuid.uuid4().hex)
     _running: dict[Future, list[Task]] = field(default_factory=dict)
     _suspects: deque[Task] = field(default_factory=deque)
+    _late: int = 0  # shards in a row whose results did not come
     _dropped: bool = False  # whether stopping left tasks undone
 
     def execute(
@@ -169,8 +171,13 @@ class ClusterRun:
             else:
                 self._suspects.extend(tasks)
             return
-        except TimeoutError:  # its worker was lost before the results could leave it
-            self._running[future] = tasks
+        except TimeoutError as error:
+            # Its worker was lost before the results could leave it: work on it afresh
+            self._late += 1
+            if self._late > MOST_LATE:
+                raise lost(error) from error
+            future.cancel()
+            self._submit(tasks, process)
             return
         except WorkerError as error:
             raise cannot_work("a worker", error) from error
@@ -179,6 +186,7 @@ class ClusterRun:
         except Exception as error:
             raise cannot_work("a worker", error) from error
         yield from zip(tasks, results, strict=False)
+        self._late = 0
         left = tasks[len(results) :]
         if left and stop():
             self._dropped = True
