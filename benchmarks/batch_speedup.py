@@ -36,7 +36,7 @@ def seconds_of(photos: Path, store: Path, workers: int) -> tuple[float, float]:
     """
     import resource
 
-    command = [sys.executable, "-m", "regengine", "register", str(photos), "--quiet", "--json"]
+    command = [sys.executable, "cli.py", "register", str(photos), "--quiet", "--json"]
     command += ["--tle", str(SAMPLES / "tle.txt"), "--lights", str(SAMPLES / "lights.tif")]
     command += ["--store", str(store), "--workers", str(workers)]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
