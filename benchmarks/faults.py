@@ -51,7 +51,7 @@ KINDS: dict[str, tuple[Trials, float]] = {
     "unreadable": (unreadable_trials, 0.05),
     "clock": (clock_trials, 0.03),
     "second": (second_run_trials, 0.03),
-    "signals": (signal_trials, 0.05),
+    "signals": (signal_trials, 0.03),
     "photographs": (photograph_trials, 0.06),
 }
 
