@@ -173,9 +173,15 @@ def _text(name: str, value: Any) -> str:
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} is no finite number")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError as error:  # a whole number of more than 308 digits
+        raise ValueError(f"{name} is no finite number") from error
+    if not math.isfinite(number):
+        raise ValueError(f"{name} is no finite number")
+    return number
 
 
 def _positive(name: str, value: Any) -> float:

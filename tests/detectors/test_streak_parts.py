@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
+from detectors import streak_candidates
 from detectors.scale_space import gaussian_blur
-from detectors.streak_candidates import line_sigma
+from detectors.streak_candidates import Segments, line_sigma
 from detectors.streak_chance import log10_false_alarm, snr_for
 from detectors.streak_ends import fine_end, lit_part
 from detectors.streak_radon import QUADRANTS, partial_transforms, turned, turned_back
@@ -121,3 +122,22 @@ def test_false_alarms_fall_as_the_normal_tail_does():
     assert np.isfinite(chance[2])
     assert log10_false_alarm(6.0, 10**7) - chance[0] == pytest.approx(1.0)
     assert float(log10_false_alarm(snr_for(-3.0, 10**6), 10**6)) == pytest.approx(-3.0)
+
+
+def test_clearness_is_told_part_by_part_as_at_once(monkeypatch):
+    rng = np.random.default_rng(4)
+
+    def some(count):
+        x1, y1, x2, y2 = rng.uniform(0.0, 200.0, (4, count))
+        snr = rng.uniform(3.0, 9.0, count)
+        return Segments(x1=x1, y1=y1, x2=x2, y2=y2, snr=snr, sigma_px=np.ones(count))
+
+    bright, dark = some(70), some(40)
+    monkeypatch.setattr(streak_candidates, "MOST_PAIRS", 300)
+    told = streak_candidates.clearer_than_dark(bright, dark, 60.0, 3)
+    for k in range(70):
+        dx = 0.5 * (bright.x1[k] + bright.x2[k] - dark.x1 - dark.x2)
+        dy = 0.5 * (bright.y1[k] + bright.y2[k] - dark.y1 - dark.y2)
+        as_clear = (np.hypot(dx, dy) < 60.0) & (dark.snr >= bright.snr[k])
+        assert told[k] == (as_clear.sum() < 3)
+    assert 0 < told.sum() < 70

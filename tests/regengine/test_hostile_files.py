@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import struct
 import threading
 import zlib
@@ -13,13 +14,16 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import rasterio
 import tifffile
+from affine import Affine
 from astropy.io import fits
 from PIL import Image
 
+from benchmarks.fuzz_cases import sound_files
 from benchmarks.fuzz_pictures import jpeg_parts, png_chunks, png_of
 from benchmarks.simulate.raw_file import write_dng
 from regengine.errors import ConfigError, FrameError, RegengineError
@@ -28,6 +32,7 @@ from regengine.frame import read_display_rgb, read_frame, read_linear_light
 from regengine.gdal_session import CACHE_BYTES, gdal_session
 from regengine.image_header import read_image_header
 from regengine.lens_profile_file import load_profile
+from regengine.lights import open_light_map
 from regengine.lights.sidecar import read_sidecar
 from regengine.satellites.streaks import read_streaks
 from regengine.settings import read_settings
@@ -327,3 +332,45 @@ def test_sentences_stay_one_line_that_commands_no_terminal() -> None:
     assert "get it again" in text
     path = "/" + "/".join(["d" * 255] * 10)
     assert str(ConfigError(f"{path} is no table; x")) == f"{path} is no table; x"
+
+
+def test_a_whole_number_without_end_is_no_length_of_a_lens(tmp_path: Path) -> None:
+    path = tmp_path / "lens.toml"
+    path.write_bytes(sound_files("lens")["lens.toml"])
+    assert load_profile(path).focal_mm == 85.0
+    path.write_text(re.sub(r"0\.0001", "9" * 400, sound_files("lens")["lens.toml"].decode()))
+    assert "damaged lens profile" in refused(path, load_profile)
+
+
+@pytest.mark.parametrize("lie", ["complex", "beyond the Earth", "infinite"])
+def test_maps_that_cannot_be_are_refused(tmp_path: Path, lie: str) -> None:
+    samples = np.full((1, 40, 40), 3e38 if lie == "infinite" else 1.0, np.float32)
+    samples = samples.astype(np.complex64) if lie == "complex" else samples
+    north = 4e203 if lie == "beyond the Earth" else 36.0
+    path = tmp_path / "map.tif"
+    profile = {"driver": "GTiff", "dtype": samples.dtype, "count": 1, "height": 40, "width": 40}
+    place = Affine(1 / 240, 0.0, 136.0, 0.0, -1 / 240, north)
+    with rasterio.open(path, "w", crs="EPSG:4326", transform=place, **profile) as dataset:
+        dataset.write(samples)
+        dataset.scales = (1e30,) if lie == "infinite" else (1.0,)
+
+    def look(path: Path) -> object:
+        light_map = open_light_map([path])
+        return light_map.window(*light_map.info.bounds, 1 / 240)
+
+    refused(path, look)
+
+
+def test_a_black_marble_tile_shows_no_other_file(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(range(256)) * 64)
+    path = tmp_path / "VNP46A4.A2020001.h31v05.h5"
+    with h5py.File(path, "w") as file:
+        fields = file.create_group("HDFEOS/GRIDS/VIIRS_Grid_DNB_2d/Data Fields")
+        fields.create_dataset(
+            "AllAngle_Composite_Snow_Free",
+            shape=(64, 64),
+            dtype=np.float32,
+            external=[(str(secret), 0, 64 * 64 * 4)],
+        )
+    assert "no night lights" in refused(path, lambda path: open_light_map([path]))
