@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from regengine.decoding import damaged, decoding, too_large
 from regengine.errors import FrameError
 from regengine.fits_units import BLOCK, FitsUnit, is_gzip, units, unpacked
+from regengine.fits_wavelets import check_wavelets
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -193,9 +194,14 @@ def _samples(path: Path, unit: FitsUnit, stream: BinaryIO) -> tuple[Header, NDAr
     from astropy.io import fits
 
     first = fits.PrimaryHDU().header.tostring().encode("ascii")
-    whole = io.BytesIO(first + unit.text + data + bytes(-len(data) % BLOCK))
+    content = first + unit.text + data + bytes(-len(data) % BLOCK)
+    if str(unit.header.get("ZCMPTYPE")).strip() == "HCOMPRESS_1":
+        tile = [int(unit.header.get(f"ZTILE{k}", 1)) for k in range(len(unit.shape), 0, -1)]
+        table = fits.open(io.BytesIO(content), memmap=False, disable_image_compression=True)
+        with table as hdus:
+            check_wavelets(path, hdus[1].data["COMPRESSED_DATA"], unit.shape, tuple(tile))
     # Samples as stored: astropy scales integers with a BLANK in other ways than those without
-    with fits.open(whole, memmap=False, do_not_scale_image_data=True) as hdus:
+    with fits.open(io.BytesIO(content), memmap=False, do_not_scale_image_data=True) as hdus:
         samples = np.asarray(hdus[1].data)
         if samples.shape != unit.shape:
             raise damaged(path, "it unpacks to another size than it says")

@@ -374,3 +374,16 @@ def test_a_black_marble_tile_shows_no_other_file(tmp_path: Path) -> None:
             external=[(str(secret), 0, 64 * 64 * 4)],
         )
     assert "no night lights" in refused(path, lambda path: open_light_map([path]))
+
+
+def test_wavelets_that_say_another_size_are_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "a.fits.fz"
+    data = sound_files("fits")["wavelet.fits.fz"]
+    path.write_bytes(data)
+    decode(path)
+    start = struct.pack(">ii", 16, 96)
+    assert data.count(b"\xdd\x99" + start) == 4
+    at = data.index(b"\xdd\x99" + start) + 2
+    for sides in ((4096, 4096), (17, 96), (0, 96), (-16, -96)):
+        path.write_bytes(data[:at] + struct.pack(">ii", *sides) + data[at + 8 :])
+        assert "another size than its place" in refused(path, decode)
