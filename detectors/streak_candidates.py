@@ -21,7 +21,7 @@ NULL_SLOPES, NULL_STEP = 8, 6
 NORMAL_QUARTILE = 0.6745
 CELL_PX, CELL_DEG = 24.0, 7.5  # of like candidates the strongest is kept
 MOST_HITS = 20_000
-MOST_PAIRS = 2_000_000  # looked at together: a photo of a meadow has a hundred times as many
+MOST_PAIRS = 2_000_000  # looked at together: a daylight photo has eighty times as many
 
 
 @dataclass(frozen=True, kw_only=True)
