@@ -23,7 +23,7 @@ shard, a kill a fifth as often.
 
 def table_lines(trials: Sequence[DaskTrial]) -> list[str]:
     """A row for each batch."""
-    needed = {trial.engine: trial.searches for trial in reversed(trials) if not trial.kills}
+    needed = {(t.engine, t.frames): t.searches for t in reversed(trials) if not t.kills}
     rows = [
         (
             trial.engine,
@@ -32,7 +32,7 @@ def table_lines(trials: Sequence[DaskTrial]) -> list[str]:
             str(trial.kills),
             number(trial.seconds, 0),
             f"{1e3 * trial.cpu_s / trial.frames:.1f}",
-            _ratio(trial, needed.get(trial.engine)),
+            _ratio(trial, needed.get((trial.engine, trial.frames))),
             str(len(trial.problems)),
         )
         for trial in trials
