@@ -173,9 +173,8 @@ def _text(name: str, value: Any) -> str:
 
 
 def _number(name: str, value: Any) -> float:
-    # Whole numbers may have more digits than a float can hold; NaN is not below anything
-    fits = isinstance(value, int | float) and abs(value) <= sys.float_info.max
-    if isinstance(value, bool) or not fits:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not abs(value) <= sys.float_info.max:
         raise ValueError(f"{name} is no finite number")
     return float(value)
 
