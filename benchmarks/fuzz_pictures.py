@@ -13,26 +13,9 @@ Chunk = tuple[bytes, bytes]  # name and contents
 PNG_START = b"\x89PNG\r\n\x1a\n"
 BOMB_BYTES = 40_000_000  # what a compressed text or profile unpacks to
 # Numbers of TIFF tags that decide how the rest is read, and types that they may claim
-TIFF_TAGS: tuple[int, ...] = (
-    254,
-    256,
-    257,
-    258,
-    259,
-    262,
-    266,
-    273,
-    274,
-    277,
-    278,
-    279,
-    284,
-    317,
-    320,
-    322,
-    323,
-)
-TIFF_TAGS += (324, 325, 330, 338, 339, 347, 530, 532, 33421, 33422, 34665, 34853, 37500, 50706)
+TIFF_TAGS: tuple[int, ...] = (254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279)
+TIFF_TAGS += (284, 317, 320, 322, 323, 324, 325, 330, 338, 339, 347, 530, 532)
+TIFF_TAGS += (33421, 33422, 34665, 34853, 37500, 50706)
 TIFF_TYPES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 17, 18, 255)
 TIFF_VALUES = (0, 1, 2, 3, 5, 6, 7, 8, 16, 32, 64, 32773, 34712, 50000, 65535, 100000, *EXTREMES)
 
@@ -300,26 +283,11 @@ def tiff_directory_loops(data: bytes, rng: np.random.Generator) -> bytes:
     return bytes(changed)
 
 
-PNG_DAMAGE: tuple[Damage, ...] = (
-    png_chunk_damaged,
-    png_chunk_damaged,
-    png_chunks_moved,
-    png_header_lies,
-    png_exif,
-)
+PNG_DAMAGE: tuple[Damage, ...] = (png_chunk_damaged, png_chunk_damaged, png_chunks_moved)
+PNG_DAMAGE += (png_header_lies, png_exif)
 # Made rarely: each takes a tenth of a second to pack
 PNG_BOMBS: tuple[Damage, ...] = (png_bomb,)
-JPEG_DAMAGE: tuple[Damage, ...] = (
-    jpeg_part_damaged,
-    jpeg_part_damaged,
-    jpeg_parts_moved,
-    jpeg_frame_lies,
-    jpeg_exif,
-)
-TIFF_DAMAGE: tuple[Damage, ...] = (
-    tiff_tag_lies,
-    tiff_tag_lies,
-    tiff_tag_lies,
-    tiff_tag_repeated,
-    tiff_directory_loops,
-)
+JPEG_DAMAGE: tuple[Damage, ...] = (jpeg_part_damaged, jpeg_part_damaged, jpeg_parts_moved)
+JPEG_DAMAGE += (jpeg_frame_lies, jpeg_exif)
+TIFF_DAMAGE: tuple[Damage, ...] = (tiff_tag_lies, tiff_tag_lies, tiff_tag_lies)
+TIFF_DAMAGE += (tiff_tag_repeated, tiff_directory_loops)

@@ -293,14 +293,6 @@ def sidecars() -> Seeds:
     }
 
 
-TABLE_SEEDS: dict[str, Callable[[], Seeds]] = {
-    "tle": tles,
-    "records": records,
-    "labels": labels,
-    "lens": lenses,
-    "settings": settings,
-    "model": models,
-    "store": stores,
-    "map": maps,
-    "sidecar": sidecars,
-}
+TABLE_SEEDS: dict[str, Callable[[], Seeds]] = {"tle": tles, "records": records, "labels": labels}
+TABLE_SEEDS |= {"lens": lenses, "settings": settings, "model": models}
+TABLE_SEEDS |= {"store": stores, "map": maps, "sidecar": sidecars}
