@@ -25,8 +25,7 @@ SCRIPT = textwrap.dedent(
     """
     import sys
     from pathlib import Path
-    from regengine.batch import in_order
-from regengine.batch.answers import answers
+    from regengine.batch.answers import answers
     from regengine.batch.stopping import stop_on_signals
     from tests.regengine.batch.answered import options, slow_answer
 
