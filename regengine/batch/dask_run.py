@@ -52,7 +52,6 @@ class ClusterRun:
     _running: dict[Future, list[Task]] = field(default_factory=dict)
     _suspects: deque[Task] = field(default_factory=deque)
     _late: int = 0  # shards in a row whose results did not come
-    _dropped: bool = False  # whether stopping left tasks undone
 
     def execute(
         self, planned: Planned, process: Process, stop: Callable[[], bool]
@@ -80,15 +79,12 @@ class ClusterRun:
         ------
         ClusterError
             If the connection is lost, or a worker cannot do the work.
-        KeyboardInterrupt
-            At the end, if stopping has left tasks undone that were taken from ``planned``.
         """
         exhausted = False
         try:
             while self._running or self._suspects or not exhausted:
                 if stop():
                     exhausted = True
-                    self._dropped |= bool(self._suspects)
                     self._suspects.clear()
                     self._stop_shards()
                 self._try_suspect(process)
@@ -112,8 +108,6 @@ class ClusterRun:
                 for future in [future for future in self._running if future.done()]:
                     yield from self._finished(future, self._running.pop(future), stop, process)
                 yield None
-            if self._dropped:
-                raise KeyboardInterrupt
         finally:
             if self._running:
                 with suppress(Exception):  # the cluster may be what went away
@@ -188,9 +182,7 @@ class ClusterRun:
         yield from zip(tasks, results, strict=False)
         self._late = 0
         left = tasks[len(results) :]
-        if left and stop():
-            self._dropped = True
-        elif left:
+        if left and not stop():
             self._submit(left, process)
 
 

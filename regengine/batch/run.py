@@ -143,12 +143,12 @@ def run_batch(
     )
     here = options.workers == 0 or len(photos) == 1
     try:
-        with closing(_execute(loop.in_order(tasks), process, options, here)) as outcomes:
+        with closing(_execute(loop.begun(tasks), process, options, here)) as outcomes:
             loop.take_in(outcomes, here)
     except KeyboardInterrupt:
         loop.summary.interrupted = True
     loop.tell(writer.flush())
-    loop.summary.interrupted |= not loop.planned_all
+    loop.summary.interrupted |= loop.unfinished
     return loop.summary
 
 
@@ -157,15 +157,22 @@ class _Loop:
 
     def __init__(self, writer: Keeper, options: BatchOptions, report: Report) -> None:
         self.summary = BatchSummary()
-        self.planned_all = False
+        self._planned_all = False
+        self._under_way = 0
         self._writer = writer
         self._options = options
         self._report = report
         self._sharing: SharingPlan | None = None
         self._second: SecondPass | None = None
 
-    def in_order(self, tasks: Iterator[Task | StoredFrame]) -> Planned:
+    def begun(self, tasks: Iterator[Task | StoredFrame]) -> Planned:
         """The tasks of both passes; None where what is under way must be finished first."""
+        for item in self._in_order(tasks):
+            self._under_way += isinstance(item, Task)
+            yield item
+        self._planned_all = True
+
+    def _in_order(self, tasks: Iterator[Task | StoredFrame]) -> Planned:
         if self._options.facts_of is None:
             yield from tasks
         else:
@@ -179,7 +186,11 @@ class _Loop:
                     yield item
                 else:
                     self.tell([item])
-        self.planned_all = True
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether photos are left that were not planned, or begun in vain."""
+        return not self._planned_all or self._under_way > 0
 
     def take_in(self, outcomes: Iterator[Outcome], here: bool) -> None:
         """Store and report what comes out of the execution."""
@@ -212,6 +223,7 @@ class _Loop:
         self.tell([frame])
 
     def _finished(self, task: Task, result: FrameResult) -> StoredFrame:
+        self._under_way -= 1
         if task.given_as is not None:
             discard(task.path)
         before = None
