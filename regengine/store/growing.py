@@ -9,7 +9,7 @@ from types import TracebackType
 import h5py
 import numpy as np
 
-from regengine.store.hdf5 import CHUNK_ROWS, create_column, create_groups
+from regengine.store.hdf5 import CHUNK_ROWS, LIBVER, create_column, create_groups
 from regengine.store.held_errors import HeldErrors
 from regengine.store.schema import GROUPS
 from regengine.store.store_file import StoreFile
@@ -44,7 +44,7 @@ class GrowingStore:
     ) -> None:
         self._disk = HeldErrors(stream)
         # Chunks are written once and whole: a cache of them would only take memory
-        self._file = h5py.File(self._disk, "w", rdcc_nbytes=0)
+        self._file = h5py.File(self._disk, "w", libver=LIBVER, rdcc_nbytes=0)
         self._datasets: dict[str, dict[str, h5py.Dataset]] = {}
         self._waiting: dict[str, Table] = {}
         for group, columns in create_groups(self._file, attributes):

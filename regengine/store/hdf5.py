@@ -21,6 +21,9 @@ from regengine.store.schema import (
 )
 from regengine.store.tables import Tables
 
+# HDF5 1.10 and later read it (2016). Its bookkeeping has check sums: damage there is told, where
+# that of older formats sends the library into endless loops and other programs' memory.
+LIBVER = ("v110", "v110")
 CHUNK_ROWS = 1024  # 8 kB of float64: a part of 64 frames stays small, a column compresses well
 # What reading a file raises whose bytes are not what was written
 DAMAGE = (
@@ -53,7 +56,7 @@ def encode(tables: Tables, attributes: Mapping[str, str]) -> bytes:
     -------
     bytes
     """
-    with h5py.File("image", "w", driver="core", backing_store=False) as file:
+    with h5py.File("image", "w", driver="core", backing_store=False, libver=LIBVER) as file:
         for group, columns in create_groups(file, attributes):
             for column in columns:
                 values = tables[group.name[1:]][column.name]
