@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.errors import StoreError
+from regengine.store.heaps import SEARCHED_BYTES, heaps_sound
 from regengine.store.schema import (
     FORMAT,
     FORMAT_VERSION,
@@ -90,13 +91,15 @@ def open_store(path: Path) -> h5py.File:
     """
     try:
         with path.open("rb") as stream:
-            signature = stream.read(len(SIGNATURE))
+            start = stream.read(SEARCHED_BYTES)
     except OSError as error:
         raise StoreError(
             f"{path} cannot be read ({_short(error)}): check its permissions."
         ) from error
-    if signature != SIGNATURE:
+    if not start.startswith(SIGNATURE):
         raise _foreign(path, "it is no HDF5 file")
+    if not heaps_sound(start):
+        raise damaged(path, "the texts of its attributes are no chain")
     try:
         # Chunks are read once and whole: a cache in each of eighty columns would only take memory
         file = h5py.File(path, "r", rdcc_nbytes=0)
