@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import subprocess  # nosec B404
+import subprocess
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,7 +138,7 @@ def commit() -> str:
     """The checkout's commit, with a plus if files have changed since; "unknown" without git."""
     try:
         # No shell: the developer's own git, with fixed words
-        done = subprocess.run(  # nosec B603 B607
+        done = subprocess.run(  # nosec B607
             ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
             cwd=Path(__file__).parent,
             capture_output=True,
