@@ -116,7 +116,10 @@ def test_overlays_stay_in_their_folder(path: str, hashed: bool) -> None:
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=4, unique=True))
 def test_pictures_of_detections_stay_in_their_folder(names: list[str]) -> None:
     folder = Path("/out/overlays")
-    for target in picture_paths([Path(name) for name in names], folder, "lights").values():
+    photos = [Path(name) for name in names]
+    pictures = picture_paths(photos, folder, "lights")
+    for photo in photos:
+        target = pictures.of(photo)
         assert Path(os.path.normpath(target)).parent == folder
 
 
