@@ -5,15 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.named_streak import Named
 from benchmarks.satellite_trials import Trial
 from regengine.satellites.tracks import drawn_track
-
-if TYPE_CHECKING:
-    from benchmarks.satellites import Named
 
 EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.97, 0.99, 0.999, 1.0)
 

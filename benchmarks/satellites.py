@@ -12,12 +12,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.named_streak import Named
 from benchmarks.registration_report import command_of, number, table, title_lines
 from benchmarks.satellite_figures import draw_calibration, draw_example
 from benchmarks.satellite_station import station_section
@@ -28,25 +28,6 @@ from regengine.satellites.catalogue import load_catalogue
 NIGHT = datetime(2026, 10, 14, 20, tzinfo=UTC)
 UNLISTED_SHARE = 0.08
 BINS = (0.0, 0.5, 0.7, 0.9, 0.99, 1.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Named:
-    """One streak: who drew it (None: no satellite), and its most probable name."""
-
-    true: str | None
-    listed: bool
-    best: str | None
-    probability: float
-    aboard: bool
-    at_train: bool
-    clock_sigma_s: float
-    age_days: float
-
-    @property
-    def right(self) -> bool:
-        """Whether the most probable name is the true one."""
-        return self.best is not None and self.best == self.true and self.listed
 
 
 def named_streaks(trial: Trial) -> list[Named]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.errors import FrameError
-from regengine.evaluate.streak_labels import LabelledStreaks
+from regengine.evaluate.marked_streaks import LabelledStreaks
 from regengine.evaluate.streak_masks import MaskScore, score_mask
 from regengine.evaluate.streak_scores import (
     LINE_RMS_PX,

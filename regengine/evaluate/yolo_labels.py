@@ -8,7 +8,7 @@ import numpy as np
 
 from regengine.batch.discover import find_photos
 from regengine.errors import ConfigError
-from regengine.evaluate.streak_labels import FloatArray, LabelledStreaks
+from regengine.evaluate.marked_streaks import FloatArray, LabelledStreaks
 
 PHOTOS, LABELS = "images", "labels"
 BOX_NUMBERS = 4

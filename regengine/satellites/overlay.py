@@ -20,7 +20,7 @@ from regengine.detection_overlay import (
     picture_pixel,
     write_picture,
 )
-from regengine.satellites.photo import NamedPhoto
+from regengine.satellites.named_photo import NamedPhoto
 from regengine.satellites.records import NAMED_FROM
 from regengine.satellites.tracks import drawn_track
 

@@ -18,11 +18,13 @@ from regengine.fits_image import is_fits
 from regengine.frame import Frame, FrameOptions, read_frame
 from regengine.photo_streaks import detect_photo_streaks
 from regengine.photo_streaks import streak_records as plain_streaks
-from regengine.satellites.catalogue import SatelliteCatalogue, Satellites
+from regengine.satellites.catalogue import SatelliteCatalogue
 from regengine.satellites.exposure import Exposure, SkyField
-from regengine.satellites.named import SatellitesInPicture, satellites_in_picture
+from regengine.satellites.named import satellites_in_picture
+from regengine.satellites.named_photo import NamedPhoto
 from regengine.satellites.observer import GroundSite, Observer, Station
-from regengine.satellites.streaks import StreakRecord, streak_of
+from regengine.satellites.overlay import draw_satellites
+from regengine.satellites.streaks import streak_of
 from regengine.stars.header import header_field, read_headers
 from regengine.stars.photo import solve_photo
 from regengine.stars.solution import StarSolution
@@ -32,18 +34,6 @@ from regengine.tle import TleSet
 HEADER_SIGMA_PX, LEAST_SIGMA_PX = 1.0, 0.3
 # Stars that trail by more than this show that the camera was held still
 TRAIL_PX = 3.0
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class NamedPhoto:
-    """A photo, its exposure, and the satellites in it."""
-
-    frame: Frame
-    exposure: Exposure
-    satellites: Satellites
-    found: SatellitesInPicture
-    streaks: tuple[StreakRecord, ...]
-    solved: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +125,6 @@ class SatelliteJob:
             solved=trail_px is not None,
         )
         if self.pictures is not None:
-            from regengine.satellites.overlay import draw_satellites
-
             draw_satellites(named, self.pictures.of(path))
         return named
 

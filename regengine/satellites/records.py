@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from regengine.csv_cells import name_cell, path_cell
-from regengine.satellites.photo import NamedPhoto
+from regengine.satellites.named_photo import NamedPhoto
 from regengine.satellites.tracks import drawn_track
 
 NAMED_FROM = 0.5  # a streak has a name where one satellite is likelier than all else
