@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ DAMAGE = (
     ArithmeticError,
     MemoryError,
 )
+_images = count()
 SIGNATURE = b"\x89HDF\r\n\x1a\n"  # HDF5 File Format Specification 3.0, section II.A
 
 
@@ -57,7 +59,9 @@ def encode(tables: Tables, attributes: Mapping[str, str]) -> bytes:
     -------
     bytes
     """
-    with h5py.File("image", "w", driver="core", backing_store=False, libver=LIBVER) as file:
+    # HDF5 takes two files in memory of one name for one file, in other threads, too
+    name = f"image {next(_images)}"
+    with h5py.File(name, "w", driver="core", backing_store=False, libver=LIBVER) as file:
         for group, columns in create_groups(file, attributes):
             for column in columns:
                 values = tables[group.name[1:]][column.name]
