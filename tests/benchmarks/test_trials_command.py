@@ -101,7 +101,8 @@ def test_pictures_of_single_trials(table: Path, tmp_path: Path) -> None:
             assert min(image.size) > 300
 
 
-def test_smoke(tmp_path: Path) -> None:
+def test_smoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sim_command, "SMOKE_SEEDS", (0, 10))
     path = tmp_path / "smoke.csv"
     assert registration.main(["--simulated", "--smoke", "--table", str(path)]) == 0
     rows = read_rows([path])
