@@ -62,20 +62,30 @@ def test_a_bar_on_a_terminal_and_nothing_when_quiet(monkeypatch: pytest.MonkeyPa
     assert shown[True] == ""
 
 
-def test_lines_elsewhere_and_not_too_many(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    clock = Clock()
+class Kept(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+
+def test_lines_elsewhere_and_not_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, kept = Clock(), Kept()
+    logger = logging.getLogger("regengine")
+    monkeypatch.setattr(logger, "handlers", [kept])
+    before = logger.level
+    logger.setLevel(logging.INFO)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    monkeypatch.setattr(logging.getLogger("regengine"), "propagate", True)
     advance = progress_module._lines(Tally(1000, clock), "registering", clock)
-    with caplog.at_level(logging.INFO, logger="regengine"):
-        for _ in range(100):
-            clock.now_s += 1.0
-            advance("accepted")
-    assert [record.getMessage().split(",")[0] for record in caplog.records] == [
+    for _ in range(100):
+        clock.now_s += 1.0
+        advance("accepted")
+    logger.setLevel(before)
+    assert [line.split(",")[0] for line in kept.said] == [
         "registering: 30 of 1000 photos",
         "registering: 60 of 1000 photos",
         "registering: 90 of 1000 photos",
     ]
-    assert "1.0 photos/s, 0:15:10 to go; 90 accepted" in caplog.records[2].getMessage()
+    assert "1.0 photos/s, 0:15:10 to go; 90 accepted" in kept.said[2]
