@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.transform import Rotation
 
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, local_axes
@@ -54,6 +53,8 @@ def off_nadir_attitude(
     -------
     ndarray of float64, shape (3, 3)
     """
+    from scipy.spatial.transform import Rotation
+
     down = looking_at_nadir(position_ecef_m)
     turns = Rotation.from_euler(
         "ZXZ", [azimuth_deg, off_nadir_deg, roll_deg], degrees=True
@@ -87,6 +88,8 @@ def rotation_quaternion(rotation_vector_rad: ArrayLike) -> Quaternion:
 
 def rotation_between(a: Quaternion, b: Quaternion) -> FloatArray:
     """Rotation vector (radians) by which an attitude a is turned about its own axes to be b."""
+    from scipy.spatial.transform import Rotation
+
     x, y, z, w = a
     turn = Rotation.from_quat(quaternion_product((-x, -y, -z, w), b))
     return np.asarray(turn.as_rotvec(), float)
@@ -100,5 +103,7 @@ def turned(camera: Camera, rotation_vector_rad: ArrayLike) -> Camera:
 
 def with_attitude(camera: Camera, matrix: ArrayLike) -> Camera:
     """The same camera with another rotation matrix (camera to ECEF), shape (3, 3)."""
+    from scipy.spatial.transform import Rotation
+
     x, y, z, w = Rotation.from_matrix(np.asarray(matrix, float)).as_quat().tolist()
     return replace(camera, quaternion=(x, y, z, w))

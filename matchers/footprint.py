@@ -8,6 +8,7 @@ from pyproj import Geod
 
 from matchers.camera import Camera
 from matchers.earth import great_circle_km, incidence_deg
+from matchers.many_cameras import ManyCameras
 
 FloatArray = NDArray[np.float64]
 
@@ -76,28 +77,67 @@ def visible_outline(camera: Camera, per_side: int = 129) -> tuple[FloatArray, Fl
     x, y : ndarray, shape (n,)
         Empty where the image shows no ground.
     """
+    many = ManyCameras.of([camera])
+    x, y, seen = visible_outlines(many, per_side)
+    return (x[0], y[0]) if seen[0] else (np.zeros(0), np.zeros(0))
 
-    def incidence(x: FloatArray, y: FloatArray) -> FloatArray:
-        return incidence_deg(camera.position_ecef_m, camera.pixel_to_ecef(x, y))
 
-    x, y = np.meshgrid(
-        np.linspace(0.0, camera.width_px - 1.0, per_side),
-        np.linspace(0.0, camera.height_px - 1.0, per_side),
-    )
-    angle = incidence(x, y)
-    if not (angle <= MAX_INCIDENCE_DEG).any():
-        return np.zeros(0), np.zeros(0)
-    start_x, start_y = x.flat[np.nanargmin(angle)], y.flat[np.nanargmin(angle)]
-    x, y = (np.concatenate([a[0], a[1:-1, -1], a[-1], a[1:-1, 0]]) for a in (x, y))
+def visible_outlines(
+    cameras: ManyCameras, per_side: int
+) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    """The outlines of many cameras; see `visible_outline`.
+
+    Parameters
+    ----------
+    cameras : ManyCameras
+        Of n images.
+    per_side : int
+        Directions looked along to each side, the corners included.
+
+    Returns
+    -------
+    x, y : ndarray, shape (n, 4 * per_side - 4)
+        Pixels.
+    seen : ndarray of bool, shape (n,)
+        Whether an image shows ground; without it has no outline.
+    """
+    x, y = _grid(cameras, per_side)
+    angle = cameras.incidence_deg(x, y)
+    seen = np.asarray((angle <= MAX_INCIDENCE_DEG).any(axis=1))
+    start = np.argmin(np.where(np.isnan(angle), np.inf, angle), axis=1)[:, None]
+    start_x, start_y = (np.take_along_axis(a, start, axis=1) for a in (x, y))
+    number = np.arange(per_side**2).reshape(per_side, per_side)
+    border = np.concatenate([number[0], number[1:-1, -1], number[-1], number[1:-1, 0]])
+    x, y = x[:, border], y[:, border]
+    near = np.where(angle[:, border] <= MAX_INCIDENCE_DEG, 1.0, 0.0)
     # Ground within a limit of incidence lies in a cone: from its midst, its edge is met once
-    near = np.where(incidence(x, y) <= MAX_INCIDENCE_DEG, 1.0, 0.0)
-    far = np.ones_like(near)
+    row, direction = np.nonzero((near < 1.0) & seen[:, None])
+    near[row, direction] = _edge(
+        cameras[row],
+        (start_x[row], x[row, direction, None]),
+        (start_y[row], y[row, direction, None]),
+    )
+    return start_x + near * (x - start_x), start_y + near * (y - start_y), seen
+
+
+def _grid(cameras: ManyCameras, per_side: int) -> tuple[FloatArray, FloatArray]:
+    """Pixels over each image, rows one after the other, shape (n, per_side ** 2)."""
+    across = np.linspace(0.0, cameras.width_px[:, 0] - 1.0, per_side, axis=1)
+    down = np.linspace(0.0, cameras.height_px[:, 0] - 1.0, per_side, axis=1)
+    return np.tile(across, (1, per_side)), np.repeat(down, per_side, axis=1)
+
+
+def _edge(
+    cameras: ManyCameras, x: tuple[FloatArray, FloatArray], y: tuple[FloatArray, FloatArray]
+) -> FloatArray:
+    """Share of the way from first to second pixels at which ground is lost, shape (n,)."""
+    near, far = np.zeros_like(x[0]), np.ones_like(x[0])
     for _ in range(14):
         share = (near + far) / 2.0
-        at_x, at_y = start_x + share * (x - start_x), start_y + share * (y - start_y)
-        seen = incidence(at_x, at_y) <= MAX_INCIDENCE_DEG
+        at_x, at_y = (first + share * (second - first) for first, second in (x, y))
+        seen = cameras.incidence_deg(at_x, at_y) <= MAX_INCIDENCE_DEG
         near, far = np.where(seen, share, near), np.where(seen, far, share)
-    return start_x + near * (x - start_x), start_y + near * (y - start_y)
+    return near[:, 0]
 
 
 def diagonal_km(camera: Camera) -> float:

@@ -83,7 +83,7 @@ class Lens:
 
 
 def distort(
-    u: FloatArray, v: FloatArray, distortion: tuple[float, ...]
+    u: FloatArray, v: FloatArray, distortion: tuple[float | FloatArray, ...]
 ) -> tuple[FloatArray, FloatArray]:
     """OpenCV's five-coefficient lens distortion of normalised coordinates.
 
@@ -92,7 +92,7 @@ def distort(
     u, v : ndarray
         Ideal coordinates (tangents of angles).
     distortion : tuple of float
-        k1, k2, p1, p2, k3.
+        k1, k2, p1, p2, k3; arrays that broadcast against the others for many lenses.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def distort(
 
 
 def undistort(
-    u: FloatArray, v: FloatArray, distortion: tuple[float, ...], iterations: int = 10
+    u: FloatArray, v: FloatArray, distortion: tuple[float | FloatArray, ...], iterations: int = 10
 ) -> tuple[FloatArray, FloatArray]:
     """Ideal coordinates of distorted ones, by Newton's method.
 
@@ -122,7 +122,7 @@ def undistort(
     u, v : ndarray
         Distorted coordinates.
     distortion : tuple of float
-        k1, k2, p1, p2, k3.
+        Like that of `distort`.
     iterations : int
         At most; fewer once nothing moves. Far outside of what the polynomial can reach there is
         no ideal place, and some place within a few times the radius is given.

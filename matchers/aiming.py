@@ -1,0 +1,119 @@
+"""A camera from what a person knows of a photo (whence, at what, how turned), and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matchers.attitude import with_attitude
+from matchers.camera import Camera
+from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
+from matchers.lens import Lens
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aim:
+    """Where a camera is, and what it looks at.
+
+    Attributes
+    ----------
+    nadir_lon, nadir_lat : float
+        Geodetic place below the camera, degrees.
+    altitude_km : float
+        Height above the ellipsoid.
+    lon, lat : float
+        Place that the middle of the picture shows, degrees.
+    turn_deg : float
+        Azimuth of the picture's top at that place, clockwise from north.
+    """
+
+    nadir_lon: float
+    nadir_lat: float
+    altitude_km: float
+    lon: float
+    lat: float
+    turn_deg: float
+
+
+def aimed_camera(aim: Aim, lens: Lens) -> Camera | None:
+    """The camera of an aim.
+
+    Parameters
+    ----------
+    aim : Aim
+        Whence, at what and how turned.
+    lens : Lens
+        Size of the picture, focal length, distortion, mirrored or not.
+
+    Returns
+    -------
+    Camera or None
+        None where the place lies beyond the horizon.
+    """
+    position = geodetic_to_ecef(aim.nadir_lon, aim.nadir_lat, 1e3 * aim.altitude_km)
+    ground = geodetic_to_ecef(aim.lon, aim.lat)
+    if not incidence_deg(position, ground) < 90.0:
+        return None
+    forward = _unit(ground - position)
+    north, east = _picture_north(aim.lon, aim.lat, forward)
+    turn = np.radians(aim.turn_deg)
+    top = np.cos(turn) * north + np.sin(turn) * east
+    ahead, upwards = _middle_axes(lens)
+    world = np.stack([forward, top, np.cross(forward, top)])
+    local = np.stack([ahead, upwards, np.cross(ahead, upwards)])
+    x, y, z = position.tolist()
+    camera = Camera(
+        width_px=lens.width_px,
+        height_px=lens.height_px,
+        focal_px=lens.focal_px,
+        principal_point=lens.principal_point,
+        distortion=lens.distortion,
+        mirrored=lens.mirrored,
+        quaternion=(0.0, 0.0, 0.0, 1.0),
+        position_ecef_m=(x, y, z),
+    )
+    return with_attitude(camera, world.T @ local)
+
+
+def aim_of(camera: Camera) -> Aim | None:
+    """The aim of a camera; None where the middle of its picture shows the sky."""
+    x, y = (camera.width_px - 1) / 2.0, (camera.height_px - 1) / 2.0
+    lon, lat = (float(value) for value in camera.pixel_to_lonlat(x, y))
+    if not np.isfinite(lon):
+        return None
+    ahead, upwards = _middle_axes(camera)
+    north, east = _picture_north(lon, lat, camera.matrix @ ahead)
+    top = camera.matrix @ upwards
+    nadir_lon, nadir_lat, height_m = (
+        float(value) for value in ecef_to_geodetic(camera.position_ecef_m)
+    )
+    return Aim(
+        nadir_lon=nadir_lon,
+        nadir_lat=nadir_lat,
+        altitude_km=height_m / 1e3,
+        lon=lon,
+        lat=lat,
+        turn_deg=float(np.degrees(np.arctan2(top @ east, top @ north))),
+    )
+
+
+def _picture_north(lon: float, lat: float, forward: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """North of a place as a camera sees it that looks along `forward`, and east beside it."""
+    north = local_axes(lon, lat)[1]
+    north = _unit(north - (north @ forward) * forward)
+    return north, np.cross(forward, north)
+
+
+def _middle_axes(lens: Lens) -> tuple[FloatArray, FloatArray]:
+    """Unit vectors (camera frame) of the picture's middle: ahead, and towards the top."""
+    ahead = _unit(lens.rays((lens.width_px - 1) / 2.0, (lens.height_px - 1) / 2.0))
+    upwards = np.array([0.0, -1.0, 0.0])
+    return ahead, _unit(upwards - (upwards @ ahead) * ahead)
+
+
+def _unit(vector: FloatArray) -> FloatArray:
+    return np.asarray(vector / np.linalg.norm(vector), float)

@@ -1,0 +1,206 @@
+"""Cameras from points: truth by construction, rough starts, wrong points."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from matchers.attitude import turned
+from matchers.camera import Camera
+from matchers.pose import moved
+from matchers.resection import Resection, Unknowns, resected
+from matchers.resection_doubts import Doubts, doubts
+from matchers.resection_points import Free, PointPairs, bearable, belief_of, residuals_px
+from tests.matchers.lamp_world import camera_over, ecef, project
+
+FloatArray = NDArray[np.float64]
+
+WIDTH, HEIGHT = 4256, 2832
+CORNERS = np.array([[0.1, 0.1], [0.9, 0.14], [0.86, 0.9], [0.12, 0.88]])
+GRID = np.stack(np.meshgrid(np.linspace(0.1, 0.9, 5), np.linspace(0.1, 0.9, 4)), -1).reshape(-1, 2)
+EAST = np.array([-0.17, 0.98, 0.0])
+
+
+def view(
+    focal_px: float = 5900.0, off_nadir: float = 35.0, lon: float = 10.0, mirrored: bool = False
+) -> Camera:
+    return camera_over(
+        lon,
+        45.0,
+        off_nadir=off_nadir,
+        azimuth=60.0,
+        roll=25.0,
+        width=WIDTH,
+        height=HEIGHT,
+        focal_px=focal_px,
+        mirrored=mirrored,
+    )
+
+
+def pairs_of(camera: Camera, shares: FloatArray, sigma_px: float, seed: int = 0) -> PointPairs:
+    """Points of a camera by OpenCV's projection, with noise of a sigma."""
+    lon, lat = camera.pixel_to_lonlat(*(shares * [WIDTH, HEIGHT]).T)
+    ground = ecef(lon, lat)
+    noise = np.random.default_rng(seed).normal(0.0, sigma_px, shares.shape)
+    return PointPairs(
+        pixels=project(camera, ground) + noise,
+        ground_ecef_m=ground,
+        sigma_px=np.full(len(shares), sigma_px),
+    )
+
+
+def rough(
+    camera: Camera, along_km: float, focal: float, turn: tuple[float, float, float]
+) -> Camera:
+    """The camera moved along an eastward track, zoomed, and turned about its axes."""
+    x, y, z = moved(camera.position_ecef_m, EAST, 1e3 * along_km, 2e3, 1e3).tolist()
+    start = replace(camera, position_ecef_m=(x, y, z), focal_px=camera.focal_px * focal)
+    return turned(start, turn)
+
+
+def fitted(start: Camera, pairs: PointPairs, free: Free = "auto") -> tuple[Resection, Doubts]:
+    unknowns = Unknowns(
+        pairs=pairs, belief=belief_of(start, EAST), freed=bearable(len(pairs), free)
+    )
+    return resected(start, unknowns), doubts(start, unknowns)
+
+
+def worst_px(found: Camera, truth: Camera) -> float:
+    """How far the whole picture is off."""
+    shares = np.concatenate([GRID, CORNERS])
+    exact = pairs_of(truth, shares, 1e-9)
+    return float(np.hypot(*residuals_px(found, exact).T).max())
+
+
+@settings(max_examples=25)
+@given(
+    focal_px=st.floats(3500.0, 20000.0),
+    along_km=st.floats(-60.0, 60.0),
+    focal=st.floats(0.93, 1.07),
+    turn=st.tuples(*[st.floats(-2.0, 2.0)] * 3),
+    mirrored=st.booleans(),
+    lon=st.sampled_from([10.0, 179.9, -179.0]),
+)
+def test_good_points_bring_a_camera_back_from_wherever_it_looks(
+    focal_px: float,
+    along_km: float,
+    focal: float,
+    turn: tuple[float, float, float],
+    mirrored: bool,
+    lon: float,
+) -> None:
+    truth = view(focal_px, mirrored=mirrored, lon=lon)
+    start = rough(truth, along_km, focal, turn)
+    found, _ = fitted(start, pairs_of(truth, GRID, 0.1))
+    assert found.freed == ("attitude", "focal length", "position", "distortion")
+    assert worst_px(found.camera, truth) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("count", "freed"),
+    [
+        (1, ("aim",)),
+        (2, ("attitude",)),
+        (3, ("attitude", "focal length")),
+        (4, ("attitude", "focal length", "position")),
+        (12, ("attitude", "focal length", "position", "distortion")),
+    ],
+)
+def test_more_points_free_more(count: int, freed: tuple[str, ...]) -> None:
+    assert bearable(count, "auto") == freed
+    truth = view()
+    found, _ = fitted(turned(truth, (1.0, 2.0, 0.0)), pairs_of(truth, GRID[:count], 0.01))
+    assert np.hypot(*found.residual_px.T).max() < 0.1
+
+
+def test_one_point_shifts_the_picture_and_does_not_turn_it() -> None:
+    truth = view(off_nadir=5.0)
+    start = turned(truth, (0.01, -0.02, 0.0))
+    found, _ = fitted(start, pairs_of(truth, np.array([[0.5, 0.5]]), 0.01))
+    assert worst_px(found.camera, truth) < 0.002 * WIDTH
+
+
+def test_asked_for_by_name_only_that_is_free() -> None:
+    truth = view()
+    start = rough(truth, 30.0, 1.04, (0.0, 0.0, 0.0))
+    points = pairs_of(truth, GRID, 0.1)
+    alone = fitted(start, points, "attitude")[0].camera
+    assert alone.focal_px == start.focal_px
+    assert alone.position_ecef_m == start.position_ecef_m
+    zoomed = fitted(start, points, "focal")[0].camera
+    assert zoomed.focal_px != start.focal_px
+    assert zoomed.position_ecef_m == start.position_ecef_m
+
+
+def test_four_clicks_of_three_pixels_place_the_whole_picture_to_a_few() -> None:
+    errors = [
+        worst_px(
+            fitted(rough(t, 20.0, 1.01, (1.0, 1.0, 1.0)), pairs_of(t, CORNERS, 3.0, s))[0].camera, t
+        )
+        for s in range(8)
+        for t in (view(), view(12000.0, 20.0))
+    ]
+    assert np.median(errors) < 10.0
+    assert max(errors) < 25.0
+
+
+@pytest.mark.parametrize("count", [5, 8, 20])
+def test_a_wrong_point_is_told_from_the_others(count: int) -> None:
+    truth = view()
+    shares = np.concatenate([CORNERS, [[0.45, 0.5]], GRID])[:count]
+    points = pairs_of(truth, shares, 2.0)
+    points.pixels[1] += [60.0, -45.0]
+    found = fitted(truth, points, "focal")[1]
+    assert found.suspect.tolist() == [index == 1 for index in range(count)]
+    assert found.left_out_px[1] == pytest.approx(75.0, abs=25.0)
+    assert not found.undecided
+
+
+def test_two_wrong_points_are_told_from_many() -> None:
+    truth = view()
+    points = pairs_of(truth, GRID, 2.0)
+    points.pixels[3] += [50.0, 0.0]
+    points.pixels[11] -= [50.0, 0.0]
+    assert np.flatnonzero(fitted(truth, points)[1].suspect).tolist() == [3, 11]
+
+
+def test_where_too_few_points_disagree_none_is_blamed() -> None:
+    truth = view()
+    points = pairs_of(truth, CORNERS, 2.0)
+    points.pixels[1] += [60.0, -45.0]
+    found = fitted(truth, points)[1]
+    assert not found.suspect.any()
+    assert found.undecided
+
+
+def test_good_points_are_not_suspected() -> None:
+    blamed = [
+        fitted(truth, pairs_of(truth, GRID[::3], 3.0, seed))[1].suspect.any()
+        for seed in range(30)
+        for truth in (view(),)
+    ]
+    assert sum(blamed) <= 2
+
+
+def test_what_leaving_out_changes_is_what_a_fit_without_the_point_says() -> None:
+    truth = view()
+    points = pairs_of(truth, GRID, 3.0)
+    found = fitted(truth, points, "focal")[1]
+    for index in (0, 7, 19):
+        others = np.arange(len(points)) != index
+        rest = fitted(truth, points.chosen(others), "focal")[0].camera
+        away = float(np.hypot(*residuals_px(rest, points)[index]))
+        assert found.left_out_px[index] == pytest.approx(away, rel=0.02, abs=0.05)
+
+
+def test_points_on_one_spot_do_no_harm() -> None:
+    truth = view()
+    same = pairs_of(truth, np.repeat(CORNERS[:1], 4, axis=0), 1.0)
+    found, odd = fitted(truth, same)
+    assert np.hypot(*found.residual_px.T).max() < 5.0
+    assert not odd.suspect.any()
