@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 
 from regengine.errors import FrameError, is_short_of_memory
 
@@ -19,6 +20,8 @@ _BYTES = re.compile(r"""\s*\((?:\w+ )?b('|").*?\1\)""")
 # Three times the largest picture of a camera flown on the station (45 megapixels). One decoded
 # pixel takes 4 bytes, so the largest image that is let through takes 600 MB.
 MAX_PIXELS = 150_000_000
+# Standard error is the process's: two threads that turn it aside at once would lose it
+_LISTENING = RLock()
 
 
 @contextmanager
@@ -63,8 +66,8 @@ def overheard() -> Iterator[list[str]]:
         Its lines, once the block has ended.
     """
     said: list[str] = []
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as file:
+    with _LISTENING, tempfile.TemporaryFile() as file:
+        sys.stderr.flush()
         before = os.dup(2)
         os.dup2(file.fileno(), 2)
         try:

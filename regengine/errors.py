@@ -74,6 +74,12 @@ class StoreError(RegengineError, OSError):
     code = "store"
 
 
+class ArchiveError(RegengineError, OSError):
+    """The archive of photos cannot be asked, or answers something else."""
+
+    code = "archive"
+
+
 class WorkerError(RegengineError, RuntimeError):
     """Worker processes cannot be started."""
 

@@ -88,6 +88,6 @@ def _text(headers: list[Header], *names: str) -> str | None:
 def _above_zero(headers: list[Header], *names: str) -> float | None:
     try:
         value = float(_first(headers, names))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return value if math.isfinite(value) and value > 0.0 else None

@@ -236,7 +236,7 @@ def _number(header: Header, name: str, default: float) -> float:
     """A number of the header; the default where it is missing, text or no finite number."""
     try:
         value = float(header.get(name, default))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return default
     return value if math.isfinite(value) else default
 

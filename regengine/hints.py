@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from matchers.attitude import with_attitude
 from matchers.camera import Camera
@@ -142,6 +141,8 @@ def following(neighbour: Neighbour, moved: Camera) -> Camera | None:
     Camera or None
         None where the neighbour looks at the sky.
     """
+    from scipy.spatial.transform import Rotation
+
     target = neighbour.camera.pixel_to_ecef(*neighbour.camera.principal_point)
     if not np.isfinite(target).all():
         return None

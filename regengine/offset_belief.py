@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr
 
 from regengine.orbit_uncertainty import AGE_DAYS, orbit_sigma
 
@@ -167,6 +166,8 @@ def with_drag(slide: OffsetBelief, shift_km: float) -> OffsetBelief:
 
 def nadir_belief(sigma_km: float) -> OffsetBelief:
     """Where a camera may have been along the track through a nadir that was written down."""
+    from scipy.special import ndtr
+
     reach_km = NADIR_REACH_SIGMAS * sigma_km
     spread = (EDGES_KM + reach_km) / max(2.0 * reach_km, 1e-6)
     core = ndtr(EDGES_KM / max(sigma_km, 1e-6))
@@ -206,6 +207,8 @@ def mixed(first: OffsetBelief, second: OffsetBelief, odds: float) -> OffsetBelie
 
 def usual_clock(widest_km: float, speed_km_s: float) -> FloatArray:
     """Shares of the bins for a clock that is meant to be right, within a bound."""
+    from scipy.special import ndtr
+
     cut = np.clip(EDGES_KM, -widest_km, widest_km)
     core = np.diff(ndtr(cut / (CLOCK_CORE_SIGMA_S * speed_km_s)))
     core[np.abs(CENTRES_KM) < 0.5 * BIN_KM] += max(1.0 - core.sum(), 0.0)

@@ -50,7 +50,7 @@ class CameraPosition:
     altitude_km : float
         Height above the WGS84 ellipsoid.
     source : str
-        "tle", "option" or "record".
+        "tle", "option" or "record"; "lights" where the photo's own lights told.
     tle_age_h : float or None
         Time of the photograph minus the element set's epoch.
     sigma_along_km, sigma_cross_km, sigma_radial_km : float
@@ -202,7 +202,7 @@ def position_from_nadir(
     altitude_km : float
         Above the WGS84 ellipsoid.
     source : str
-        "option" or "record".
+        "option", "record" or "lights".
     time_utc : datetime, optional
         Time of the photograph, where known.
     sigma_km : tuple of float, optional

@@ -114,7 +114,7 @@ def nadir_input(position: CameraPosition) -> NadirInput:
 
 def proposal_result(
     frame: Frame,
-    position: CameraPosition,
+    position: CameraPosition | None,
     info: LightMapInfo,
     state: SearchState,
     accept_probability: float,
@@ -125,8 +125,8 @@ def proposal_result(
     ----------
     frame : Frame
         The photo.
-    position : CameraPosition
-        Where the search started from.
+    position : CameraPosition or None
+        Where the search started from, if anywhere.
     info : LightMapInfo
         The map.
     state : SearchState

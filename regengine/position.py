@@ -63,7 +63,7 @@ def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
     given = _nadir(frame, orbit)
     if given.source == "option" or orbit is None:
         return given
-    trusted = orbit.sigma_along_km <= given.sigma_along_km or _contradicts(given, orbit)
+    trusted = orbit.sigma_along_km <= given.sigma_along_km or contradicts(given, orbit)
     first, second = (orbit, given) if trusted else (given, orbit)
     return replace(first, alternative=second)
 
@@ -97,8 +97,20 @@ def _nadir(frame: Frame, orbit: CameraPosition | None) -> CameraPosition:
     )
 
 
-def _contradicts(given: CameraPosition, orbit: CameraPosition) -> bool:
-    """Whether a nadir lies further from the orbit than an honest one can."""
+def contradicts(given: CameraPosition, orbit: CameraPosition) -> bool:
+    """Whether a nadir lies further from the orbit than an honest one can.
+
+    Parameters
+    ----------
+    given : CameraPosition
+        Above the nadir.
+    orbit : CameraPosition
+        At the photo's time, out of element sets.
+
+    Returns
+    -------
+    bool
+    """
     up = local_axes(orbit.lon, orbit.lat)[2]
     assert orbit.velocity_ecef_m_s is not None
     across = np.cross(up, orbit.velocity_ecef_m_s)

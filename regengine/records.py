@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 from matchers.camera import Camera
+from regengine.plain_json import plain
 from regengine.result import ControlPoint, Fit, FrameResult, Hypothesis, NadirInput, SolvedCamera
 
 Record = dict[str, Any]
@@ -25,7 +25,7 @@ def record(result: FrameResult) -> Record:
     dict
         Keys in the documented order. Numbers are finite; None stands for what is missing.
     """
-    plain = {
+    values = {
         "frame": result.frame,
         "path": result.path,
         "sha256": result.sha256,
@@ -58,7 +58,7 @@ def record(result: FrameResult) -> Record:
         "hypotheses": [_hypothesis(hypothesis) for hypothesis in result.hypotheses],
         "sources": dict(result.sources),
     }
-    return {key: _finite(value) for key, value in plain.items()}
+    return {key: plain(value, printable) for key, value in values.items()}
 
 
 def record_line(result: FrameResult) -> str:
@@ -135,21 +135,6 @@ def _hypothesis(hypothesis: Hypothesis) -> Record:
         "along_track_offset_s": hypothesis.solved.along_track_offset_s,
         "mirrored": hypothesis.solved.camera.mirrored,
     }
-
-
-def _finite(value: Any) -> Any:
-    """Plain JSON values: lists for tuples, None for what is not finite, no lone surrogates."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, str):
-        return printable(value)
-    if isinstance(value, bool) or value is None:
-        return value
-    if hasattr(value, "item"):  # a NumPy scalar
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def printable(text: str) -> str:

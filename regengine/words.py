@@ -54,8 +54,9 @@ def summary_words(result: FrameResult) -> list[str]:
             f"centre {centre_text(result)}",
             f"off-nadir {result.solved.off_nadir_deg:.0f}°",
             f"focal length {result.solved.camera.focal_px:.0f} px",
-            f"along-track {result.solved.along_track_offset_s:+.1f} s",
         ]
+        if result.nadir is None or result.nadir.source != "lights":
+            words.append(f"along-track {result.solved.along_track_offset_s:+.1f} s")
         if result.solved.camera.mirrored:
             words.append("mirrored")
     if result.nadir is not None:

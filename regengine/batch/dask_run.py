@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from regengine.batch.attempt import Process, failed
 from regengine.batch.dask_client import cannot_work, cluster_errors, lost
 from regengine.batch.dask_shard import Shard, WorkerError, stop_run, versions_here, work_shard
-from regengine.batch.execute import TICK_S, Outcome, Planned
+from regengine.batch.execute import Outcome, Planned
 from regengine.batch.mishaps import Mishap
 from regengine.batch.plan import Task
+from regengine.batch.team import TICK_S
 from regengine.result import FrameResult
 
 if TYPE_CHECKING:

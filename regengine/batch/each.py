@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from regengine.batch.mishaps import Mishap, mishap_of
+from regengine.batch.team import Job, TeamOptions, by_workers
 
 T = TypeVar("T")
+WINDOW = 4  # photos a worker may be ahead of the oldest that is not done
 
 
 def never() -> bool:
@@ -59,22 +63,40 @@ def each_photo(
     """
     guarded = Guarded(function)
     if workers > 0:
-        from regengine.batch.in_order import in_order
-
-        yield from in_order(
-            photos,
-            guarded,
-            workers=workers,
-            limit_s=limit_s,
-            memory_mb=memory_mb,
-            prepare=prepare,
-            stop=stop,
-        )
+        team = TeamOptions(workers=workers, limit_s=limit_s, memory_mb=memory_mb, prepare=prepare)
+        yield from _in_order(photos, guarded, stop, team)
         return
     for path in photos:
         if stop():
             return
         yield None if path is None else (path, guarded(path))
+
+
+def _in_order(
+    photos: Iterable[Path | None],
+    function: Guarded[T],
+    stop: Callable[[], bool],
+    team: TeamOptions,
+) -> Generator[tuple[Path, T | Mishap] | None]:
+    """Results of worker processes in the order of the photos."""
+    order: deque[Job[Path, T | Mishap]] = deque()
+
+    def coming() -> Iterator[Job[Path, T | Mishap] | None]:
+        for path in photos:
+            while len(order) >= WINDOW * team.workers:
+                yield None
+            if path is None:
+                yield None
+            else:
+                order.append(Job(path, path))
+                yield order[-1]
+
+    with closing(by_workers(coming(), function, stop, team)) as outcomes:
+        for _ in outcomes:
+            while order and order[0].done:
+                job = order.popleft()
+                yield job.given, job.outcome
+            yield None
 
 
 @dataclass(frozen=True)

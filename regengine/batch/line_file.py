@@ -10,11 +10,11 @@ from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
-from regengine.batch.file_lock import FileLock
 from regengine.batch.line_index import LineIndex, foreign, write_lines
 from regengine.batch.line_text import facts_of
 from regengine.errors import StoreError
 from regengine.store.atomic import sync_folder
+from regengine.store.file_lock import FileLock
 
 FLUSH_LINES = 64
 FLUSH_S = 1.0  # people watch the lines come
@@ -138,7 +138,15 @@ class LineFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists() and not self.path.is_file():
             raise StoreError(f"{self.path} is no file: name one with --out.")
-        self._lock = FileLock(self.path)
+        self._lock = FileLock(
+            # Not the file itself, which may be replaced
+            self.path.with_name(f".{self.path.name}.lock"),
+            StoreError(
+                f"{self.path} is being written by another regengine: wait until it has finished, "
+                "or name another file with --out.",
+                code="store_busy",
+            ),
+        )
         try:
             self._current = self._file_to_write(anew)
             self._index = LineIndex(

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from regengine.batch.parameters import fingerprint
+from regengine.fingerprint import fingerprint
 
 
 def line_parameters(command: str, settings: dict[str, Any]) -> str:

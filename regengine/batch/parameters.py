@@ -9,10 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from regengine.fingerprint import fingerprint
+
 if TYPE_CHECKING:
     from regengine.pipeline import RunInputs
-
-EDGE_BYTES = 1 << 20  # maps of gigabytes: their size, beginning and end tell them apart
 
 
 def parameters_of(inputs: RunInputs) -> tuple[str, str]:
@@ -36,7 +36,7 @@ def parameters_of(inputs: RunInputs) -> tuple[str, str]:
     frame = asdict(inputs.frame)
     if not inputs.frame.lenses:
         del frame["lenses"]  # stores of before profiles stay good
-    settings = {
+    settings: dict[str, object] = {
         "engine_version": version("regengine"),
         "lights": [_file(path) for path in inputs.lights],
         "tle": None if inputs.tle is None else _file(inputs.tle),
@@ -46,35 +46,10 @@ def parameters_of(inputs: RunInputs) -> tuple[str, str]:
         "share": inputs.share,
         "stars": inputs.stars,
     }
+    if inputs.blind is not None:
+        settings["blind"] = {**asdict(inputs.blind), "index": _file(inputs.blind.index)}
     text = json.dumps(settings, sort_keys=True, default=str)
     return text, hashlib.sha256(text.encode()).hexdigest()
-
-
-def fingerprint(path: Path) -> str:
-    """SHA-256 of a file's size, beginning and end; of a folder's names and sizes.
-
-    Parameters
-    ----------
-    path : Path
-        A file, read whole up to 2 MiB, or a folder.
-
-    Returns
-    -------
-    str
-        Hexadecimal.
-    """
-    digest = hashlib.sha256()
-    if path.is_dir():
-        for below in sorted(p for p in path.rglob("*") if p.is_file()):
-            digest.update(f"{below.relative_to(path)} {below.stat().st_size}\n".encode())
-        return digest.hexdigest()
-    size = path.stat().st_size
-    digest.update(f"{size}\n".encode())
-    with path.open("rb") as stream:
-        digest.update(stream.read(EDGE_BYTES))
-        stream.seek(max(size - EDGE_BYTES, stream.tell()))
-        digest.update(stream.read())
-    return digest.hexdigest()
 
 
 def _file(path: Path) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from regengine.blind.options import BlindOptions
 from regengine.errors import EphemerisError, FrameError
 from regengine.frame import Frame, read_frame
 from regengine.frame_id import archive_frame_id
@@ -16,6 +17,7 @@ from regengine.pipeline import RunInputs
 from regengine.position import choose_position
 from regengine.records import printable
 from regengine.remote.urls import Url
+from regengine.tle import TleSet
 from regengine.words import degrees_text
 
 
@@ -57,7 +59,7 @@ def preview(
             continue
         try:
             frame = read_frame(path, records=records, options=inputs.frame)
-            facts |= _known(frame) | _start(choose_position(frame, tles))
+            facts |= _known(frame) | _start(_position(frame, tles, inputs.blind))
         except (FrameError, EphemerisError) as error:
             facts |= {"would_register": False, "reason": error.code, "reason_text": str(error)}
         else:
@@ -75,7 +77,23 @@ def _known(frame: Frame) -> dict[str, Any]:
     }
 
 
-def _start(position: CameraPosition) -> dict[str, Any]:
+def _position(
+    frame: Frame, tles: TleSet | None, blind: BlindOptions | None
+) -> CameraPosition | None:
+    """Where the search would start; None for a search by lights alone."""
+    if blind is not None and blind.always:
+        return None
+    try:
+        return choose_position(frame, tles)
+    except EphemerisError:
+        if blind is None:
+            raise
+        return None
+
+
+def _start(position: CameraPosition | None) -> dict[str, Any]:
+    if position is None:
+        return {"nadir": None}
     nadir = {"lon": position.lon, "lat": position.lat, "altitude_km": position.altitude_km}
     return {"nadir": nadir | {"source": position.source, "tle_age_h": position.tle_age_h}}
 
@@ -87,7 +105,8 @@ def _text(facts: dict[str, Any]) -> str:
         return f"{facts['frame']:<24}  would be fetched first"
     if not facts["would_register"]:
         return f"{facts['frame']:<24}  {facts['reason']}: {facts['reason_text']}"
-    nadir = facts["nadir"]
-    place = f"nadir {degrees_text(nadir['lon'], nadir['lat'])} from {nadir['source']}"
+    nadir, place = facts["nadir"], "anywhere on Earth, by its lights"
+    if nadir is not None:
+        place = f"nadir {degrees_text(nadir['lon'], nadir['lat'])} from {nadir['source']}"
     lens = "focal length unknown" if facts["focal_mm"] is None else f"{facts['focal_mm']:g} mm"
     return f"{facts['frame']:<24}  {facts['time_utc'] or 'time unknown'}  {place}  {lens}"

@@ -10,20 +10,14 @@ from pathlib import Path
 from typing import Protocol
 
 from regengine.batch.attempt import Process
-from regengine.batch.execute import (
-    TICK_S,
-    Outcome,
-    Planned,
-    Stop,
-    execute_here,
-    execute_in_workers,
-)
+from regengine.batch.execute import Outcome, Planned, Stop, execute_here, execute_in_workers
 from regengine.batch.keeper import Keeper
 from regengine.batch.plan import AGAIN, Task, plan
 from regengine.batch.progress import Advance
 from regengine.batch.second_pass import SecondPass
 from regengine.batch.sharing import FactsOf, SharingPlan
 from regengine.batch.source import Source, discard
+from regengine.batch.team import TICK_S, TeamOptions
 from regengine.result import FrameResult
 from regengine.store.origin import utc_now
 from regengine.store.rows import StoredFrame
@@ -254,12 +248,10 @@ def _execute(
         return options.execute(planned, process, options.stop)
     if here:
         return execute_here(planned, process, options.stop)
-    return execute_in_workers(
-        planned,
-        process,
-        options.stop,
+    team = TeamOptions(
         workers=options.workers,
         limit_s=options.limit_s,
         memory_mb=options.memory_mb,
         prepare=options.prepare,
     )
+    return execute_in_workers(planned, process, options.stop, team)

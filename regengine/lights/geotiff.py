@@ -26,6 +26,8 @@ from regengine.lights.source import LightMapInfo, PixelGrid
 WGS84 = "EPSG:4326"
 # A grid counts as square and north-up if its far corner is off by less than this, pixels.
 GRID_TOLERANCE_PX = 0.02
+# The Earth's girth is 1.3e8 feet, and in no coordinate system more; GDAL warps without end beyond
+FARTHEST = 1e9
 SMALLEST_STEP_DEG = 1e-6  # a tenth of a metre
 WARP_TOLERANCE_PX = 0.005  # GDAL's default is 0.125; 0 it does not take
 
@@ -128,6 +130,8 @@ def open_geotiff(path: Path, sidecar: Sidecar) -> RasterSource:
             raise LightMapError(
                 f"{path} was cut short while it was copied or downloaded: get it again."
             )
+        if max(map(abs, dataset.bounds)) > FARTHEST:
+            raise _beyond(path, dataset.bounds.left, dataset.bounds.top)
         crs = dataset.crs.to_string()
         grid = square_grid(dataset.transform, dataset.width, dataset.height)
         warp = dataset.crs.to_epsg() != 4326 or grid is None
@@ -135,10 +139,7 @@ def open_geotiff(path: Path, sidecar: Sidecar) -> RasterSource:
             grid = lonlat_grid(dataset)
         assert grid is not None
         if not _on_earth(grid):
-            raise LightMapError(
-                f"{path} says that it lies beyond the Earth (west {grid.west:g}, north "
-                f"{grid.north:g}): get it again, or set its place with gdal_translate -a_ullr."
-            )
+            raise _beyond(path, grid.west, grid.north)
         coding = coding_of(path, dataset, sidecar, grid.step_deg)
         factors: tuple[int, ...] = ()
         if coding.kind == "built":
@@ -152,6 +153,13 @@ def open_geotiff(path: Path, sidecar: Sidecar) -> RasterSource:
         warp=warp,
         crs=crs,
         overview_factors=factors,
+    )
+
+
+def _beyond(path: Path, west: float, north: float) -> LightMapError:
+    return LightMapError(
+        f"{path} says that it lies beyond the Earth (west {west:g}, north {north:g}): get it "
+        "again, or set its place with gdal_translate -a_ullr."
     )
 
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from regengine.errors import LightMapError
+from regengine.hdf5_heaps import file_heaps_sound
 from regengine.lights.geotiff import open_geotiff
 from regengine.lights.netcdf import open_netcdf
 from regengine.lights.sidecar import read_sidecar
 from regengine.lights.source import LightSource
 from regengine.lights.tiles import DESCRIPTION_FILE, PICTURES, open_tiles
-from regengine.lights.vnp46 import open_vnp46
+from regengine.lights.vnp46 import broken_hdf5, open_vnp46
 
 TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -52,6 +53,9 @@ def open_source(path: Path, classes: Mapping[int, float]) -> list[LightSource]:
         sidecar = replace(sidecar, classes=tuple(sorted(classes.items())))
     if magic.startswith(TIFF_MAGICS):
         return [open_geotiff(path, sidecar)]
+    # NetCDF 4 is HDF5, too, and GDAL's library has the same endless loop as h5py's
+    if magic == HDF5_MAGIC and not file_heaps_sound(path):
+        raise broken_hdf5(path)
     if magic.startswith(NETCDF_MAGIC) or (magic == HDF5_MAGIC and path.suffix.lower() == ".nc"):
         return [open_netcdf(path, sidecar)]
     if magic == HDF5_MAGIC:

@@ -121,10 +121,15 @@ def _open_hdf5(path: Path) -> Iterator[h5py.File]:
     except (RegengineError, MemoryError):
         raise
     except Exception as error:  # damaged HDF5 files fail in many ways
-        raise LightMapError(
-            f"{path} cannot be read as HDF5: it was cut short or damaged while it was downloaded; "
-            "get it again."
-        ) from error
+        raise broken_hdf5(path) from error
+
+
+def broken_hdf5(path: Path) -> LightMapError:
+    """The error for a file that is no whole HDF5 file."""
+    return LightMapError(
+        f"{path} cannot be read as HDF5: it was cut short or damaged while it was downloaded; "
+        "get it again."
+    )
 
 
 def _find_lights(path: Path, file: h5py.File) -> tuple[str, h5py.Dataset]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import Any
+
+from regengine.plain_json import plain
 
 # Control characters, line and paragraph separators, what turns the direction of writing (a name
 # could show its end first), and halves of surrogate pairs, which no encoding can hold
@@ -30,43 +31,20 @@ def shown(text: str) -> str:
     return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def plain(value: Any) -> Any:
-    """Plain JSON values: text as `shown`, lists for tuples, None for what is not finite.
-
-    Parameters
-    ----------
-    value : object
-        Dictionaries, lists, tuples, text, numbers (NumPy's, too), None.
-
-    Returns
-    -------
-    object
-    """
-    if isinstance(value, dict):
-        return {shown(str(key)): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, str):
-        return shown(value)
-    if isinstance(value, bool) or value is None:
-        return value
-    if hasattr(value, "item"):  # a NumPy scalar
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def script_json(value: Any) -> str:
     """JSON that stands inside a ``<script>`` element and cannot end it.
 
     Parameters
     ----------
     value : object
-        See `plain`.
+        See `regengine.plain_json.plain`.
 
     Returns
     -------
     str
         ASCII without ``<``.
     """
-    text = json.dumps(plain(value), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(
+        plain(value, shown), ensure_ascii=True, allow_nan=False, separators=(",", ":")
+    )
     return text.replace("<", "\\u003c")

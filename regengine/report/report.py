@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from regengine.page.template import write_page
-from regengine.page.text import plain
+from regengine.page.text import shown
+from regengine.plain_json import plain
 from regengine.report.collect import Collected, collect
 from regengine.report.origins import run_attributes
 from regengine.report.page import report_page
@@ -60,7 +61,8 @@ def report_figures(store: Path, collected: Collected) -> dict[str, Any]:
             "reported_utc": utc_now(),
             "run": run_attributes(store),
             **collected.figures,
-        }
+        },
+        shown,
     )
     return figures
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from regengine.overlay import overlay_path
 from regengine.page.links import link_to
+from regengine.plain_json import rounded
 from regengine.report.places import outline_of, place_of
 from regengine.result import FrameResult
 
@@ -46,13 +47,13 @@ def frame_row(result: FrameResult, page_folder: Path, overlays: Path | None) -> 
         "camera_body": result.camera_body,
         "focal_mm": result.focal_mm,
         "time_utc": result.time_utc,
-        "sigma_m": _rounded(max((p.sigma_m for p in result.control_points), default=None), 1),
-        "residual_m": None if fit is None else _rounded(fit.residual_m, 1),
-        "margin": None if fit is None else _rounded(fit.margin, 3),
+        "sigma_m": rounded(max((p.sigma_m for p in result.control_points), default=None), 1),
+        "residual_m": None if fit is None else rounded(fit.residual_m, 1),
+        "margin": None if fit is None else rounded(fit.margin, 3),
         "lights": None if fit is None else fit.matched_lights,
-        "off_nadir_deg": None if solved is None else _rounded(solved.off_nadir_deg, 1),
-        "offset_s": None if solved is None else _rounded(solved.along_track_offset_s, 1),
-        "seconds": _rounded(result.seconds, 2),
+        "off_nadir_deg": None if solved is None else rounded(solved.off_nadir_deg, 1),
+        "offset_s": None if solved is None else rounded(solved.along_track_offset_s, 1),
+        "seconds": rounded(result.seconds, 2),
         "place": None if place is None else [round(degrees, 2) for degrees in place],
         "outline": outline_of(result),
         "thumbnail": None,
@@ -63,7 +64,3 @@ def overlay_of(result: FrameResult, overlays: Path) -> Path | None:
     """The overlay of a photo, if there is one; that with the photo's hash in its name first."""
     found = [overlay_path(result, overlays, hashed=hashed) for hashed in (True, False)]
     return next((path for path in found if path.is_file()), None)
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from regengine.csv_cells import name_cell, path_cell
+from regengine.plain_json import rounded
 from regengine.satellites.named_photo import NamedPhoto
 from regengine.satellites.tracks import drawn_track
 
@@ -57,7 +58,7 @@ def track_records(photo: NamedPhoto) -> list[dict[str, Any]]:
             {
                 **_satellite(photo, int(row), middle),
                 "points": [None if math.isnan(a + b) else [a, b] for a, b in points],
-                "sigma_px": _rounded(float(np.sqrt(np.nansum(sigma**2))), 1),
+                "sigma_px": rounded(float(np.sqrt(np.nansum(sigma**2))), 1),
             }
         )
     return found
@@ -80,7 +81,7 @@ def streak_records(photo: NamedPhoto) -> list[dict[str, Any]]:
                 "name": best["name"] if best else None,
                 "norad": best["norad"] if best else None,
                 "probability": best["probability"] if best else None,
-                "not_in_catalogue": _rounded(naming.unlisted, 6),
+                "not_in_catalogue": rounded(naming.unlisted, 6),
                 "candidates": listed,
             }
         )
@@ -97,9 +98,9 @@ def candidate_record(
     return {
         **_satellite(photo, row, step),
         "probability": round(probability, 6),
-        "offset_px": _rounded(float(evidence.beside_px[at]), 2),
-        "offset_deg": _rounded(float(evidence.turned_deg[at]), 3),
-        "offset_s": _rounded(float(evidence.ahead_s[at]), 3),
+        "offset_px": rounded(float(evidence.beside_px[at]), 2),
+        "offset_deg": rounded(float(evidence.turned_deg[at]), 3),
+        "offset_s": rounded(float(evidence.ahead_s[at]), 3),
     }
 
 
@@ -110,8 +111,8 @@ def _satellite(photo: NamedPhoto, row: int, step: int) -> dict[str, Any]:
         "name": satellites.names[number],
         "norad": satellites.numbers[number],
         "sunlit": bool(tracks.sunlit[row, step] > 0.5),
-        "range_km": _rounded(float(tracks.range_km[row, step]), 1),
-        "altitude_km": _rounded(float(tracks.height_km[row, step]), 1),
+        "range_km": rounded(float(tracks.range_km[row, step]), 1),
+        "altitude_km": rounded(float(tracks.height_km[row, step]), 1),
         "tle_age_h": round(float(satellites.age_h[number]), 2),
     }
 
@@ -139,7 +140,3 @@ def csv_rows(photo: NamedPhoto) -> list[list[object]]:
         rows.append([*head, "streak", *places, *(best.get(k, "") for k in CSV_COLUMNS[7:])])
     rows = [[name_cell(c) if isinstance(c, str) else c for c in row] for row in rows]
     return rows or [[*head, *[""] * (len(CSV_COLUMNS) - 2)]]
-
-
-def _rounded(value: float, digits: int) -> float | None:
-    return round(value, digits) if math.isfinite(value) else None

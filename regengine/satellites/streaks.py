@@ -106,7 +106,7 @@ def streak_of(record: dict[str, Any], width_px: int, height_px: int, source: Pat
     """
     try:
         x1, y1, x2, y2 = (float(record[name]) for name in ("x1", "y1", "x2", "y2"))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise FrameError(
             f"{source}: a streak has no end points x1, y1, x2, y2: make the file with "
             "regengine detect streaks --json."
@@ -139,6 +139,6 @@ def at_border(x: float, y: float, width_px: int, height_px: int) -> bool:
 def _number(value: object, usual: float) -> float:
     try:
         number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return usual
     return number if math.isfinite(number) and number > 0.0 else usual

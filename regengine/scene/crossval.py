@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.evaluate.scene_measures import balanced_log_loss, confusion_matrix, macro_f1
+from regengine.evaluate.scene_measures import confusion_matrix, macro_f1
+from regengine.scene.choice import choose_candidate
 from regengine.scene.clustering import fit_gmm, fit_kmeans
 from regengine.scene.folds import LEAST_GROUPS, Fold, grouped_folds
 from regengine.scene.gate import Gate, fit_gate
@@ -18,14 +19,17 @@ from regengine.scene.named_clusters import NamedClusters, name_clusters
 from regengine.scene.odds import Odds, fit_odds, most_probable
 from regengine.scene.samples import FloatArray, IndexArray, Samples
 from regengine.scene.standardise import fit_standardiser, with_discriminant_axes
-from regengine.scene.supervised import CANDIDATES, Candidate, Supervised, fit_supervised
+from regengine.scene.supervised import (
+    Candidate,
+    Supervised,
+    fit_supervised,
+)
 
 Classifier = NamedClusters | Supervised
 # Mixtures on principal axes, k-means on those, mixtures on the axes that part the classes
 CLUSTERINGS = ("gmm", "kmeans", "gmm_discriminant")
 SUPERVISED = "supervised"
 METHODS = (*CLUSTERINGS, SUPERVISED)
-INNER_FOLDS = 5
 # Simulated frames of a class that clusters and gate are fitted to, at most: they know no weights of
 # rows. With 72 in place of 24 real photos were outvoted, and macro-F1 of the mixtures fell from
 # 0.47 to 0.35.
@@ -154,8 +158,18 @@ class CrossValidation:
             samples.classes.index(OTHER),
         )
 
+    @cached_property
+    def _answers(self) -> dict[str, Answers]:
+        """What methods say of the tested photos, as asked for."""
+        return {}
+
     def answers(self, method: str) -> Answers:
         """What a method says of each tested photo, its curve fitted to the other folds."""
+        if method not in self._answers:
+            self._answers[method] = self._answered(method)
+        return self._answers[method]
+
+    def _answered(self, method: str) -> Answers:
         scores, explained = self.scores(method), self.explained()
         other = self.samples.classes.index(OTHER)
         probabilities = np.empty_like(scores)
@@ -223,49 +237,6 @@ def thinned(samples: Samples, most: int) -> Samples:
         if not samples.simulated[row] or seen[kind] <= most:
             kept.append(row)
     return samples.subset(np.array(kept, np.intp))
-
-
-def choose_candidate(
-    samples: Samples, *, seed: int, candidates: Sequence[Candidate] = CANDIDATES
-) -> Candidate:
-    """The supervised model that does best on groups left out, of equals the simplest.
-
-    Parameters
-    ----------
-    samples : Samples
-        Training rows.
-    seed : int
-        Of the folds.
-    candidates : sequence of Candidate
-        From the simplest to the most flexible.
-
-    Returns
-    -------
-    Candidate
-        With the least log loss: choosing by F1, which a single photo moves by two points, took
-        another kind for nearly every fold, and did worse.
-    """
-    folds = [
-        fold
-        for fold in grouped_folds(samples, count=INNER_FOLDS, seed=seed, alone_below=0)
-        if len(np.unique(samples.primary[fold.train])) > 1
-    ]
-    if not folds:
-        return candidates[0]
-    rows = np.concatenate([fold.test for fold in folds])
-    training = [samples.subset(fold.train) for fold in folds]
-
-    def loss(candidate: Candidate) -> float:
-        scores = [
-            fit_supervised(candidate, train).scores(samples.features[fold.test])
-            for fold, train in zip(folds, training, strict=True)
-        ]
-        return balanced_log_loss(
-            np.concatenate(scores), samples.primary[rows], samples.weights[rows]
-        )
-
-    losses = [round(loss(candidate), 9) for candidate in candidates]
-    return candidates[losses.index(min(losses))]
 
 
 def cross_validate(

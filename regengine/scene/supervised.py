@@ -8,7 +8,9 @@ All are the same few arrays, which numpy evaluates.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from scipy.special import logsumexp
@@ -123,15 +125,37 @@ def fit_supervised(
     -------
     Supervised
     """
+    return fit_candidates([candidate], samples, standardiser)[0]
+
+
+def fit_candidates(
+    candidates: Sequence[Candidate], samples: Samples, standardiser: Standardiser | None = None
+) -> list[Supervised]:
+    """Fit several candidates to the same rows; what they share is fitted once.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        What to fit.
+    samples, standardiser
+        As of `fit_supervised`.
+
+    Returns
+    -------
+    list of Supervised
+    """
     standardiser = standardiser or fit_standardiser(samples.features)
     z = standardiser.apply(samples.features)
-    fit = {
-        "logistic": _logistic,
-        "lda": _discriminants,
-        "svm": _support_vectors,
-        "mixed": _mixed,
-    }
-    return fit[candidate.method](candidate, samples, standardiser, z)
+    simple = {"logistic": _logistic, "lda": _discriminants, "svm": _support_vectors}
+
+    @cache
+    def fitted(candidate: Candidate) -> Supervised:
+        if candidate.method != "mixed":
+            return simple[candidate.method](candidate, samples, standardiser, z)
+        line = fitted(Candidate(method="logistic", strength=candidate.strength))
+        return _mixed(candidate, line, fitted(Candidate(method="svm", strength=MIXED_SVM_STRENGTH)))
+
+    return [fitted(candidate) for candidate in candidates]
 
 
 def _odds(discriminants: FloatArray) -> FloatArray:
@@ -165,9 +189,10 @@ def _logistic(
 
     coefficients = np.zeros((z.shape[1], len(samples.classes)))
     intercepts = np.where(samples.targets.all(axis=0), -NEVER, NEVER)
+    weights = _balanced(samples)
     for index in _taught(samples):
         fitted = LogisticRegression(C=candidate.strength, solver="newton-cholesky", max_iter=1000)
-        fitted.fit(z, samples.targets[:, index], sample_weight=_balanced(samples))
+        fitted.fit(z, samples.targets[:, index], sample_weight=weights)
         coefficients[:, index] = fitted.coef_[0]
         intercepts[index] = fitted.intercept_[0]
     return Supervised(
@@ -219,9 +244,10 @@ def _support_vectors(
     gamma = 1.0 / (z.shape[1] * max(float(z.var()), 1e-12))
     coefficients = np.zeros((len(z), len(samples.classes)))
     intercepts = np.where(samples.targets.all(axis=0), -NEVER, NEVER)
+    weights = _balanced(samples)
     for index in _taught(samples):
         fitted = SVC(C=candidate.strength, gamma=gamma)
-        fitted.fit(z, samples.targets[:, index], sample_weight=_balanced(samples))
+        fitted.fit(z, samples.targets[:, index], sample_weight=weights)
         coefficients[fitted.support_, index] = fitted.dual_coef_[0]
         intercepts[index] = fitted.intercept_[0]
     used = np.any(coefficients != 0.0, axis=1)
@@ -236,14 +262,8 @@ def _support_vectors(
     )
 
 
-def _mixed(
-    candidate: Candidate, samples: Samples, standardiser: Standardiser, z: FloatArray
-) -> Supervised:
+def _mixed(candidate: Candidate, line: Supervised, kernels: Supervised) -> Supervised:
     """Log odds of the logistic regression plus what the support vectors' margins are worth."""
-    line = _logistic(candidate, samples, standardiser, z)
-    kernels = _support_vectors(
-        replace(candidate, strength=MIXED_SVM_STRENGTH), samples, standardiser, z
-    )
     intercepts = line.intercepts + MARGIN_ODDS * kernels.intercepts
     return replace(
         kernels,

@@ -32,8 +32,6 @@ class FrameCache:
     ----------
     index : StoreIndex
         Index of the frames of the store.
-    next_index : int
-        The first number that no frame of the store has.
 
     Raises
     ------
@@ -45,8 +43,6 @@ class FrameCache:
         self._store = StoreFile(store) if store.exists() else None
         self._parts: list[tuple[int, int, Path]] = []
         self._blocks: OrderedDict[tuple[Path, int], Tables] = OrderedDict()
-        numbers = [] if self._store is None else self._store.frame_index[-1:].tolist()
-        self.next_index = max(numbers, default=-1) + 1
         try:
             self.index = StoreIndex(self._store)
         except BaseException:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.errors import StoreError
-from regengine.store.heaps import SEARCHED_BYTES, heaps_sound
+from regengine.hdf5_heaps import SEARCHED_BYTES, heaps_sound
 from regengine.store.schema import (
     FORMAT,
     FORMAT_VERSION,

@@ -16,7 +16,7 @@ from regengine.records import printable
 from regengine.store.hdf5 import damage_told
 from regengine.store.store_file import StoreFile
 
-READ_ROWS = 65536
+READ_ROWS = 8192  # 7 MB for 100,000 frames; with 65536 31 MB, in no less time
 
 
 @dataclass(frozen=True, kw_only=True)

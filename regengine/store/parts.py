@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import glob
-import os
 import re
 from contextlib import suppress
 from pathlib import Path
 
 from regengine.errors import StoreError
+from regengine.store.file_lock import FileLock
 
 LOCK_NAME = "lock"
 
@@ -49,7 +48,14 @@ class PartsFolder:
 
     def __init__(self, store: Path) -> None:
         self.path = parts_folder(store)
-        self._lock = self._acquire(store)
+        self._lock = FileLock(
+            self.path / LOCK_NAME,
+            StoreError(
+                f"{store} is being written by another regengine: wait until it has finished, "
+                "or name another file with --store.",
+                code="store_busy",
+            ),
+        )
         unfinished = f".{glob.escape(store.name)}.*.tmp"
         for leftover in [*self.path.glob(".*.tmp"), *store.parent.glob(unfinished)]:
             leftover.unlink(missing_ok=True)
@@ -68,37 +74,8 @@ class PartsFolder:
 
     def release(self) -> None:
         """Give the folder up, and delete it if nothing is left in it."""
-        if not list_parts(self.path):
-            (self.path / LOCK_NAME).unlink(missing_ok=True)
+        empty = not list_parts(self.path)
+        self._lock.release(delete=empty)
+        if empty:
             with suppress(OSError):
                 self.path.rmdir()
-        os.close(self._lock)
-
-    def _acquire(self, store: Path) -> int:
-        while True:
-            self.path.mkdir(exist_ok=True)
-            lock = self.path / LOCK_NAME
-            try:
-                handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-            except FileNotFoundError:  # a run that ended just now deleted the folder
-                continue
-            try:
-                # The kernel drops this lock with the process, however it ends.
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                os.close(handle)
-                raise StoreError(
-                    f"{store} is being written by another regengine: wait until it has finished, "
-                    "or name another file with --store.",
-                    code="store_busy",
-                ) from error
-            if _is_file(lock, handle):
-                return handle
-            os.close(handle)  # a run that ended just now deleted the file that we locked
-
-
-def _is_file(path: Path, handle: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(handle))
-    except FileNotFoundError:
-        return False

@@ -42,8 +42,6 @@ class StoreWriter:
     ----------
     index : StoreIndex
         What the store held when it was opened.
-    next_index : int
-        The first number that no frame had then.
 
     Raises
     ------
@@ -70,7 +68,6 @@ class StoreWriter:
             raise
         except OSError as error:
             raise refusal(self.path, error, written=self._written) from error
-        self.next_index = self._frames.next_index
 
     def __enter__(self) -> StoreWriter:
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import math
 import re
 import struct
 import threading
@@ -34,7 +35,7 @@ from regengine.image_header import read_image_header
 from regengine.lens_profile_file import load_profile
 from regengine.lights import open_light_map
 from regengine.lights.sidecar import read_sidecar
-from regengine.satellites.streaks import read_streaks
+from regengine.satellites.streaks import read_streaks, streak_of
 from regengine.settings import read_settings
 from regengine.stars.header import read_headers
 from regengine.stars.solved_records import read_solved
@@ -342,15 +343,17 @@ def test_a_whole_number_without_end_is_no_length_of_a_lens(tmp_path: Path) -> No
     assert "damaged lens profile" in refused(path, load_profile)
 
 
-@pytest.mark.parametrize("lie", ["complex", "beyond the Earth", "infinite"])
+@pytest.mark.parametrize("lie", ["complex", "beyond the Earth", "infinite", "wide pixels"])
 def test_maps_that_cannot_be_are_refused(tmp_path: Path, lie: str) -> None:
     samples = np.full((1, 40, 40), 3e38 if lie == "infinite" else 1.0, np.float32)
     samples = samples.astype(np.complex64) if lie == "complex" else samples
     north = 4e203 if lie == "beyond the Earth" else 36.0
     path = tmp_path / "map.tif"
     profile = {"driver": "GTiff", "dtype": samples.dtype, "count": 1, "height": 40, "width": 40}
-    place = Affine(1 / 240, 0.0, 136.0, 0.0, -1 / 240, north)
-    with rasterio.open(path, "w", crs="EPSG:4326", transform=place, **profile) as dataset:
+    step = 4.6e18 if lie == "wide pixels" else 1 / 240  # GDAL warps such ones without end
+    place = Affine(step, 0.0, 136.0, 0.0, -step, north)
+    crs = "EPSG:3857" if lie == "wide pixels" else "EPSG:4326"
+    with rasterio.open(path, "w", crs=crs, transform=place, **profile) as dataset:
         dataset.write(samples)
         dataset.scales = (1e30,) if lie == "infinite" else (1.0,)
 
@@ -387,3 +390,12 @@ def test_wavelets_that_say_another_size_are_not_unpacked(tmp_path: Path) -> None
     for sides in ((4096, 4096), (17, 96), (0, 96), (-16, -96)):
         path.write_bytes(data[:at] + struct.pack(">ii", *sides) + data[at + 8 :])
         assert "another size than its place" in refused(path, decode)
+
+
+def test_streaks_whose_ends_are_no_numbers_are_refused() -> None:
+    ends = {"x1": 1.0, "y1": 2.0, "x2": 30.0, "y2": 40.0}
+    assert streak_of(ends, 96, 72, Path("streaks.ndjson")).x2 == 30.0
+    for value in (10**400, None, "far", math.nan):
+        with pytest.raises(FrameError, match="streak"):
+            streak_of({**ends, "x2": value}, 96, 72, Path("streaks.ndjson"))
+    assert streak_of({**ends, "sigma_end_px": 10**400}, 96, 72, Path("streaks.ndjson"))

@@ -60,5 +60,5 @@ def told(photos, out, function=answer, **changes):
 def make_photos(folder: Path, names: list[str]) -> list[Path]:
     folder.mkdir(exist_ok=True)
     for number, name in enumerate(names):
-        (folder / name).write_bytes(bytes([number]) * (number + 1))
+        (folder / name).write_bytes(bytes([number % 256]) * (number + 1))
     return [folder / name for name in names]

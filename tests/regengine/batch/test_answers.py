@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from regengine.batch import in_order
+from regengine.batch import team
 from regengine.batch.answers import answers
 from regengine.batch.each import each_photo
 from regengine.errors import StoreError, WorkerError
@@ -21,6 +21,7 @@ from tests.conftest import ROOT
 from tests.regengine.batch.answered import Deadly, answer, make_photos, options, told
 
 NAMES = [f"f{number:02d}.jpg" for number in range(12)]
+MANY = [f"f{number:03d}.jpg" for number in range(200)]  # never all done before a signal
 SCRIPT = textwrap.dedent(
     """
     import sys
@@ -124,7 +125,7 @@ def dying_start():
 
 
 def test_workers_that_cannot_start_end_the_run_with_a_sentence(photos, monkeypatch):
-    monkeypatch.setattr(in_order, "MOST_BREAKS", 2)
+    monkeypatch.setattr(team, "MOST_BREAKS", 2)
     with pytest.raises(WorkerError, match="--max-memory-mb"):
         list(each_photo(photos, answer, workers=1, prepare=dying_start))
 
@@ -161,7 +162,8 @@ def test_after_kills_the_file_is_that_of_an_uninterrupted_run(photos, out, tmp_p
         seen = [run.stdout.readline().strip() for _ in range(lines)]
         time.sleep(chance.uniform(0.0, 0.2))
         os.killpg(run.pid, signal.SIGKILL)
-        rest, _ = run.communicate()
+        rest = run.stdout.read()
+        run.communicate()
         seen += [one for one in rest.splitlines() if one in NAMES]
         safe = out.read_bytes().splitlines(keepends=True)
         kept = [json.loads(one)["frame"] for one in safe if one.endswith(b"\n")]
@@ -172,21 +174,24 @@ def test_after_kills_the_file_is_that_of_an_uninterrupted_run(photos, out, tmp_p
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_to_the_whole_group_ends_the_run_in_order(photos, out, number):
-    run = start(photos, out, 2)
+def test_a_signal_to_the_whole_group_ends_the_run_in_order(tmp_path, out, number):
+    run = start(make_photos(tmp_path / "photos", MANY), out, 2)
     first = run.stdout.readline().strip()
     os.killpg(run.pid, number)
-    rest, errors = run.communicate(timeout=60)
+    # not `communicate` alone: it forgets the lines that came with the first one
+    rest = run.stdout.read()
+    _, errors = run.communicate(timeout=60)
     assert run.returncode == 130
     assert "Traceback" not in errors
     seen = [first, *rest.split()]
-    assert len(seen) < len(NAMES)
-    assert [f"{frame}.jpg" for frame in frames(out)] == seen == NAMES[: len(seen)]
+    assert len(seen) < len(MANY)
+    assert [f"{frame}.jpg" for frame in frames(out)] == seen == MANY[: len(seen)]
 
 
-def test_a_signal_while_workers_begin_does_not_kill_them(photos, out):
-    run = start(photos, out, 2)
+def test_a_signal_while_workers_begin_does_not_kill_them(tmp_path, out):
+    run = start(make_photos(tmp_path / "photos", MANY), out, 2)
     while not out.exists():
+        assert run.poll() is None
         time.sleep(0.01)
     time.sleep(0.3)
     os.killpg(run.pid, signal.SIGINT)

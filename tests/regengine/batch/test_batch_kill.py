@@ -66,7 +66,8 @@ def test_nothing_reported_is_lost(tmp_path: Path, photos: Path) -> None:
         lines = [run.stdout.readline() for _ in range(last_line)]
         time.sleep(chance.uniform(0.0, 0.12))
         run.send_signal(signal.SIGKILL)
-        rest, _ = run.communicate()
+        rest = run.stdout.read()  # `communicate` forgets what was read ahead
+        run.communicate()
         lines += rest.splitlines(keepends=True)
         whole = [line for line in lines if line.endswith("}\n")]
         reported |= {json.loads(line)["frame"] for line in whole}

@@ -116,7 +116,7 @@ def test_photos_that_lose_all_workers_or_take_too_long_cost_only_themselves(
     names = ("a.jpg", "killer.jpg", "bad.jpg", "slow.jpg", *(f"x{n}.jpg" for n in range(20)))
     make(tmp_path / "photos", *names)
     photos = [Path("photos", name) for name in names]
-    options = replace(OPTIONS, limit_s=1.0)
+    options = replace(OPTIONS, limit_s=3.0)
     reported, _ = run(cluster, photos, tmp_path / "run.h5", fake_process, options)
     told = {result.frame: result for result in reported}
     assert sorted(told) == sorted(path.stem for path in photos)
@@ -160,7 +160,7 @@ def test_stopping_keeps_what_is_finished(
 def test_a_lost_scheduler_is_told_and_the_same_command_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dask_client, "CONNECT_S", 1.0)
+    monkeypatch.setattr(dask_client, "CONNECT_S", 5.0)
     photos = make(tmp_path / "photos", *(f"{n}.jpg" for n in range(40)))
     store = tmp_path / "run.h5"
     reported: list[FrameResult] = []
@@ -168,7 +168,8 @@ def test_a_lost_scheduler_is_told_and_the_same_command_goes_on(
 
         def report(result: FrameResult) -> None:
             reported.append(result)
-            mortal.kill_scheduler()
+            if len(reported) == 1:
+                mortal.kill_scheduler()
 
         lost = pytest.raises(ClusterError, match="what was reported is safe, and the same command")
         with StoreWriter(store) as writer, lost:
@@ -208,6 +209,7 @@ def test_what_is_no_cluster_is_told_in_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos = make(tmp_path / "photos", "a.jpg")
+    before = signal.getsignal(signal.SIGINT)  # ignored where the tests run in the background
     monkeypatch.setattr(dask_client, "CONNECT_S", 0.2)
     with pytest.raises(ConfigError, match="is no address: write one like tcp://node1:8786"):
         run("node1", photos, tmp_path / "run.h5", fake_process)
@@ -216,4 +218,4 @@ def test_what_is_no_cluster_is_told_in_a_sentence(
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ConfigError, match=r"pip install 'regengine\[dask\]'"):
         run("tcp://127.0.0.1:9", photos, tmp_path / "run.h5", fake_process)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before

@@ -9,9 +9,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from worker_troubles import attempts, die_at_the_first_start, process
+from worker_troubles import attempts, die_at_every_start, die_at_the_first_start, process, timed
 
+from regengine.batch import team
+from regengine.batch.each import each_photo
 from regengine.batch.run import BatchOptions, run_batch
+from regengine.errors import WorkerError
 from regengine.result import FrameResult
 from regengine.store.writer import StoreWriter
 
@@ -52,6 +55,27 @@ def test_a_worker_that_dies_before_its_first_photo_costs_none(tmp_path: Path) ->
     told = run(tmp_path, ["a", "b"], replace(OPTIONS, workers=1, prepare=prepare))
     assert (tmp_path / "died").exists()
     assert {result.verdict for result in told.values()} == {"accepted"}
+
+
+def test_workers_that_cannot_start_end_the_run_and_the_store_stays_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, ["a"])
+    monkeypatch.setattr(team, "MOST_BREAKS", 2)
+    with pytest.raises(WorkerError, match="--max-memory-mb"):
+        run(tmp_path, ["a", "b", "c"], replace(OPTIONS, prepare=die_at_every_start))
+    assert set(run(tmp_path, ["a", "b", "c"])) == {"a", "b", "c"}
+
+
+def test_what_a_worker_died_of_is_tried_again_while_no_other_works(tmp_path: Path) -> None:
+    photos = [tmp_path / f"{name}.jpg" for name in ("long", "dies_1", "a", "b", "c")]
+    for path in photos:
+        path.touch()
+    done = [one for one in each_photo(photos, timed, workers=2) if one is not None]
+    assert [path for path, _ in done] == photos
+    spans = dict(done)
+    begun, ended = spans.pop(photos[1])
+    assert all(end < begun or ended < start for start, end in spans.values())
 
 
 def test_a_photo_that_needs_too_much_memory_fails_alone(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,19 @@ def process(path: Path) -> FrameResult:
     if path.stem == "greedy":
         np.ones(1 << 28)  # 2 GiB
     return fake_process(path)
+
+
+def timed(path: Path) -> tuple[float, float]:
+    """When a moment's work began and ended, by the clock of the machine; ``long`` takes longer."""
+    begun_s = time.monotonic()
+    time.sleep(6.0 if path.stem == "long" else 0.2)
+    process(path)
+    return begun_s, time.monotonic()
+
+
+def die_at_every_start() -> None:
+    """Kills a process that prepares itself to be a worker."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def die_at_the_first_start(marker: Path) -> None:

@@ -33,7 +33,7 @@ def archive(server: TileServer, tmp_path: Path) -> TileServer:
 
 
 def fetch(server: TileServer, folder: Path, token: str = "secret", **more: str) -> Fetched:
-    downloader = Downloader(attempts=2, timeout_s=1.0, backoff_s=0.01, token=token)
+    downloader = Downloader(attempts=2, backoff_s=0.01, token=token)
     options = {"product": "VNP46A4", "when": "2020", "archive": f"{server.url}/details", **more}
     return fetch_vnp46(136.9, 35.7, 400.0, folder, downloader=downloader, **options)  # type: ignore[arg-type]
 

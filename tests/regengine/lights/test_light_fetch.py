@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,11 @@ def test_a_tile_that_does_not_exist_is_no_data(
     assert light_map.info.description.endswith("estimated from their lights")
 
 
+def hasty(downloader: Downloader) -> Downloader:
+    """The same with little patience, for a server that is silent."""
+    return replace(downloader, timeout_s=0.7)
+
+
 @pytest.mark.parametrize(
     "faults",
     [[500, 503, "ok"], [429, "ok"], ["truncated", "ok"], ["broken", "ok"], ["slow", "ok"],
@@ -74,7 +80,7 @@ def test_passing_failures_are_tried_again(
 ) -> None:
     victim = wanted_paths()[0]
     server.faults[victim] = list(faults)
-    fetched = fetch(server, tmp_path, downloader)
+    fetched = fetch(server, tmp_path, hasty(downloader) if "slow" in faults else downloader)
     assert fetched.downloaded == len(wanted_paths())
     assert server.requests[victim] == len(faults)
     assert {path.read_bytes() for path in tmp_path.glob("8/*/*.png")} == {picture()}
@@ -101,7 +107,7 @@ def test_lasting_failures_are_one_sentence_and_what_came_is_kept(
     victim = wanted_paths()[-1]
     server.faults[victim] = [fault]
     with pytest.raises(LightMapError, match=sentence) as caught:
-        fetch(server, tmp_path, downloader)
+        fetch(server, tmp_path, hasty(downloader) if fault == "slow" else downloader)
     assert "127.0.0.1" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert server.requests[victim] == tries
@@ -146,9 +152,9 @@ def test_a_name_that_does_not_resolve_is_offline(
 
 
 def test_a_trickle_ends(server: TileServer, tmp_path: Path) -> None:
-    hasty = Downloader(attempts=1, file_timeout_s=0.0)
+    impatient = Downloader(attempts=1, file_timeout_s=0.0)
     with pytest.raises(LightMapError, match="does not answer in time"):
-        fetch(server, tmp_path, hasty)
+        fetch(server, tmp_path, impatient)
 
 
 def test_a_full_disk_is_told_and_not_tried_again(

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from regengine.errors import StoreError
 from regengine.page.links import link_to
 from regengine.page.template import render_page, write_page
-from regengine.page.text import plain, script_json, shown
+from regengine.page.text import script_json, shown
+from regengine.plain_json import plain, rounded
 
 CONTENT = "p { top: 0 }<!--BODY--><p id=x></p><!--SCRIPT-->page.of('x').textContent = page.data;"
 
@@ -47,7 +48,10 @@ def test_what_cannot_be_seen_is_told(text: str, seen: str) -> None:
 
 def test_values_become_plain_json() -> None:
     values = {"a": (np.float64(0.5), np.int32(3), float("nan"), float("inf")), "b": None, "c": True}
-    assert plain(values) == {"a": [0.5, 3, None, None], "b": None, "c": True}
+    assert plain(values, shown) == {"a": [0.5, 3, None, None], "b": None, "c": True}
+    assert [rounded(x, 1) for x in (0.26, None, float("nan"), -float("inf"))] == [
+        *(0.3, None, None, None)
+    ]
 
 
 @pytest.mark.parametrize(

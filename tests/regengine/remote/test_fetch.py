@@ -18,7 +18,7 @@ from tests.regengine.remote.photo_server import PhotoServer, photo_server
 pytest.importorskip("aiohttp", reason="needs aiohttp: pip install 'regengine[remote]'")
 pytest.importorskip("fsspec", reason="needs fsspec: pip install 'regengine[remote]'")
 
-LIMITS = FetchLimits(megabytes=1, idle_s=0.5, total_s=20.0, tries=3, pause_s=1.0)
+LIMITS = FetchLimits(megabytes=1, idle_s=60.0, total_s=300.0, tries=3, pause_s=1.0)
 
 FILE = "file:" + "//"  # files of this machine
 

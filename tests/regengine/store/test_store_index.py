@@ -86,7 +86,7 @@ def test_an_empty_store_knows_nothing(tmp_path: Path) -> None:
     with StoreWriter(tmp_path / "run.h5") as writer:
         assert len(writer.index) == 0
         assert writer.index.find("a.jpg", "ab" * 32) is None
-        assert writer.next_index == 0
+        assert next(writer.index.free_numbers()) == 0
 
 
 def test_frames_are_read_again_in_any_order(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

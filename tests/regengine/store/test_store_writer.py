@@ -9,9 +9,9 @@ import pytest
 from stored_frames import frame, names
 
 from regengine.errors import StoreError
-from regengine.store import parts as parts_module
 from regengine.store import writer as writer_module
 from regengine.store.atomic import write_whole
+from regengine.store.file_lock import FileLock
 from regengine.store.parts import list_parts, parts_folder
 from regengine.store.reader import iter_frames, read_store
 from regengine.store.rows import StoredFrame
@@ -83,7 +83,7 @@ def test_a_second_run_adds_and_replaces(tmp_path: Path) -> None:
         writer.flush()
     created = attributes(path)["created"]
     with StoreWriter(path) as writer:
-        assert writer.next_index == 3
+        assert next(writer.index.free_numbers()) == 3
         assert writer.stored_frame(1) == frame(1)
         writer.add(StoredFrame(frame_index=1, result=proposal("better")))
         writer.add(frame(3))
@@ -108,11 +108,11 @@ def test_leftovers_of_a_killed_run_are_merged_at_the_next_start(tmp_path: Path) 
     writer = StoreWriter(path)
     writer.add(frame(0))
     writer.flush()
-    os.close(writer._parts._lock)  # what the kernel does to a killed process
+    writer._parts._lock.release(delete=False)  # what the kernel does to a killed process
     (parts_folder(path) / ".000002.h5.99.tmp").write_bytes(b"half a part")
     (tmp_path / ".run.h5.99.tmp").write_bytes(b"half a store")
     with StoreWriter(path) as again:
-        assert again.next_index == 1
+        assert next(again.index.free_numbers()) == 1
         assert path.exists()
     assert names(path) == ["f0"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["run.h5"]
@@ -162,7 +162,7 @@ def test_a_folder_that_another_run_deletes_meanwhile_is_made_again(
 ) -> None:
     """The other run ends between two of our steps: first before the open, then before the lock."""
     path = tmp_path / "run.h5"
-    real_open, real_same = os.open, parts_module._is_file
+    real_open, really_there = os.open, FileLock._is_there
     steps = ["open", "lock"]
 
     def open_late(*arguments: object) -> int:
@@ -171,15 +171,15 @@ def test_a_folder_that_another_run_deletes_meanwhile_is_made_again(
             parts_folder(path).rmdir()
         return real_open(*arguments)  # type: ignore[arg-type]
 
-    def same_late(lock: Path, handle: int) -> bool:
+    def there_late(lock: FileLock) -> bool:
         if steps[:1] == ["lock"]:
             steps.pop(0)
-            lock.unlink()
+            lock._path.unlink()
             parts_folder(path).rmdir()
-        return real_same(lock, handle)
+        return really_there(lock)
 
-    monkeypatch.setattr(parts_module.os, "open", open_late)
-    monkeypatch.setattr(parts_module, "_is_file", same_late)
+    monkeypatch.setattr("regengine.store.file_lock.os.open", open_late)
+    monkeypatch.setattr(FileLock, "_is_there", there_late)
     with StoreWriter(path) as writer:
         writer.add(frame(0))
         writer.flush()
