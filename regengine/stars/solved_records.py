@@ -13,6 +13,9 @@ from regengine.errors import ConfigError
 
 _REMEDY = "give the output of regengine solve --json"
 _FOCAL_STEPS = 30
+# No lens is like that, but a damaged file may say so
+_MOST_DISTORTION = 1e3
+_FARTHEST_AXIS = 10.0  # of the principal point, in sizes of the picture
 
 
 def read_solved(path: Path) -> dict[str, dict[str, Any]]:
@@ -86,10 +89,13 @@ def camera_of_record(record: dict[str, Any], width_px: int, height_px: int) -> S
             f"The record of {record.get('frame')} lacks its attitude, field of view or distortion: "
             f"{_REMEDY}."
         ) from error
-    if not 0.1 < field_deg < 170.0 or math.hypot(qx, qy, qz, qw) < 0.5:
+    lens_may_be = max(map(abs, (k1, k2, p1, p2, k3))) < _MOST_DISTORTION and max(
+        abs(px), abs(py)
+    ) < _FARTHEST_AXIS * max(width_px, height_px)
+    if not (0.1 < field_deg < 170.0 and 0.5 < math.hypot(qx, qy, qz, qw) < 2.0 and lens_may_be):
         raise ConfigError(
-            f"The record of {record.get('frame')} has an attitude or a field of view that cannot "
-            f"be: {_REMEDY}."
+            f"The record of {record.get('frame')} has an attitude, a field of view or a lens that "
+            f"cannot be: {_REMEDY}."
         )
     camera = SkyCamera(
         width_px=width_px,

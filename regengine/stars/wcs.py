@@ -33,9 +33,6 @@ GRID = 41  # places along each side that the polynomials are fitted to
 def wcs_header(solution: StarSolution) -> dict[str, Value]:
     """Keywords of the FITS header of a solved frame, in their order.
 
-    FITS counts pixels from one: a place (x, y) of the contract is pixel (x + 1, y + 1), and row
-    one is the picture's upper one.
-
     Parameters
     ----------
     solution : StarSolution
@@ -43,8 +40,30 @@ def wcs_header(solution: StarSolution) -> dict[str, Value]:
     Returns
     -------
     dict
+        That of `camera_header`, and what is known of the solution.
     """
-    camera = solution.camera
+    header = camera_header(solution.camera)
+    header["CATEPOCH"] = solution.catalogue_epoch
+    header["LOGODDS"] = round(solution.log10_odds, 2)
+    header["NMATCH"] = len(solution)
+    header["RMSPX"] = round(solution.rms_px, 4)
+    return header
+
+
+def camera_header(camera: SkyCamera) -> dict[str, Value]:
+    """Keywords that tell where a camera looks, in their order.
+
+    FITS counts pixels from one: a place (x, y) of the contract is pixel (x + 1, y + 1), and row
+    one is the picture's upper one.
+
+    Parameters
+    ----------
+    camera : SkyCamera
+
+    Returns
+    -------
+    dict
+    """
     px, py = reference_pixel(camera)
     axis, matrix = linear_part(camera)
     east, north = tangent_axes(axis)
@@ -73,10 +92,6 @@ def wcs_header(solution: StarSolution) -> dict[str, Value]:
         header[f"{name}_ORDER"] = order
         header |= {f"{name}_{p}_{q}": value for (p, q), value in coefficients.items()}
     header["IMAGEW"], header["IMAGEH"] = camera.width_px, camera.height_px
-    header["CATEPOCH"] = solution.catalogue_epoch
-    header["LOGODDS"] = round(solution.log10_odds, 2)
-    header["NMATCH"] = len(solution)
-    header["RMSPX"] = round(solution.rms_px, 4)
     return header
 
 
