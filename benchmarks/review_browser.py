@@ -1,0 +1,172 @@
+"""A browser at the review page, with a count of what a person would have done by hand."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+MERCATOR_RADIUS_M = 6378137.0
+LOOK_MS, QUIET_LOOKS, MOST_LOOKS = 40, 4, 750
+DRAG_STEPS = 6  # a drag of the hand is no jump
+TWO_PICTURES = "() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))"
+
+
+@contextmanager
+def open_browser(*arguments: str) -> Iterator[Browser]:
+    """Chromium without a window, until the block is left."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", *arguments]
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class ReviewHand:
+    """A person at the page: looks, presses keys, drags; each action is counted.
+
+    Parameters
+    ----------
+    page : playwright.sync_api.Page
+        A page of the browser.
+    address : str
+        Where the review is, with its token.
+
+    Attributes
+    ----------
+    actions : Counter of str
+        How many keys, clicks and drags there were.
+    problems : list of str
+        What the page threw, and what its policy refused.
+    """
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page = page
+        self._address = address
+        self.actions: Counter[str] = Counter()
+        self.problems: list[str] = []
+        self._visited: list[str] = []
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("console", self._heard)
+        self._under_way = 0
+        page.on("request", lambda request: self._count(request, 1))
+        page.on("requestfinished", lambda request: self._count(request, -1))
+        page.on("requestfailed", lambda request: self._count(request, -1))
+
+    def go_to(self, frame_id: int | None = None) -> None:
+        """Load the page, with a frame of that number or the first of the queue, until it is drawn.
+
+        The first time by the address with the token, then as a link to the frame would.
+        """
+        if self.page.url == "about:blank" or self._address not in self._visited:
+            self._visited.append(self._address)
+            self.page.goto(self._address)
+        if frame_id is not None:
+            base = urljoin(self._address, "/")
+            self.page.goto("about:blank")  # an address that differs after # alone loads nothing
+            self.page.goto(f"{base}#frame={frame_id}&status=all")
+        drawn = "" if frame_id is None else f"='{frame_id}'"
+        self.page.wait_for_selector(f"#photo[data-drawn{drawn}]")
+
+    def wait_until_left(self, frame_id: int) -> None:
+        """Until another frame is in view, or none, and what was decided is on the server."""
+        another, none = f"#photo:not([data-drawn='{frame_id}'])", "#empty:not([hidden])"
+        self.page.wait_for_selector(f"{another}, {none}", state="attached")
+        self.wait_until_kept()
+
+    def wait_until_kept(self) -> None:
+        """Until the camera is solved from what was done, and all of it is on the server."""
+        quiet = 0
+        for _ in range(MOST_LOOKS):
+            saved = self.page.get_attribute("#sending", "data-state") == "saved"
+            quiet = quiet + 1 if saved and self._under_way == 0 else 0
+            if quiet > QUIET_LOOKS:
+                return
+            self.page.wait_for_timeout(LOOK_MS)
+        raise TimeoutError("the page has not saved what was done")
+
+    def told(self, path: str) -> Any:
+        """What the server answers to this browser."""
+        answer = self.page.request.get(urljoin(self.page.url, path))
+        assert answer.ok, answer.text()
+        return answer.json()
+
+    def told_of(self, frame_id: int) -> Any:
+        """What the server says of a frame."""
+        return self.told(f"/api/frames/{frame_id}")
+
+    def press(self, key: str) -> None:
+        """One key."""
+        self.page.keyboard.press(key)
+        self.actions["keys"] += 1
+
+    def click(self, x: float, y: float) -> None:
+        """One click, at screen coordinates."""
+        self.page.mouse.click(x, y)
+        self.actions["clicks"] += 1
+
+    def press_button(self, name: str) -> None:
+        """One click on a button with that name."""
+        self.page.get_by_role("button", name=name).first.click()
+        self.actions["clicks"] += 1
+
+    def drag(
+        self, start: tuple[float, float], end: tuple[float, float], steps: int = DRAG_STEPS
+    ) -> None:
+        """One drag, between screen coordinates."""
+        mouse = self.page.mouse
+        mouse.move(*start)
+        mouse.down()
+        mouse.move(*end, steps=steps)
+        mouse.up()
+        self.actions["drags"] += 1
+
+    def at_pixel(self, x: float, y: float) -> tuple[float, float]:
+        """Where a pixel of the photo is on the screen."""
+        return self._on_screen("#photo", x + 0.5, -(y + 0.5))
+
+    def at_place(self, lon: float, lat: float) -> tuple[float, float]:
+        """Where a place of the map is on the screen."""
+        east = math.radians(lon) * MERCATOR_RADIUS_M
+        north = math.asinh(math.tan(math.radians(lat))) * MERCATOR_RADIUS_M
+        return self._on_screen("#map", east, north)
+
+    def _count(self, request: Request, step: int) -> None:
+        if request.method != "GET":
+            self._under_way += step
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            self.problems.append(message.text)
+
+    def _drawn_view(self, view: str) -> str:
+        """What a view shows, once whatever it was asked to show has been drawn."""
+        self.page.evaluate(TWO_PICTURES)
+        said = self.page.get_attribute(view, "data-view")
+        assert said is not None
+        return said
+
+    def _on_screen(self, view: str, x: float, y: float) -> tuple[float, float]:
+        said, before = self._drawn_view(view), None
+        while said != before:  # a view that was just asked to move has not been drawn yet
+            said, before = self._drawn_view(view), said
+        box = self.page.locator(view).bounding_box()
+        assert box is not None
+        centre_x, centre_y, resolution, rotation = (float(word) for word in said.split())
+        across, up = (x - centre_x) / resolution, (y - centre_y) / resolution
+        cos, sin = math.cos(rotation), math.sin(rotation)
+        right, down = across * cos + up * sin, across * sin - up * cos
+        return box["x"] + box["width"] / 2.0 + right, box["y"] + box["height"] / 2.0 + down

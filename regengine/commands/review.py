@@ -1,0 +1,123 @@
+"""``regengine review``: a person verifies proposals in the browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def main(
+    store: Annotated[Path, typer.Argument(help="The store of a run, such as run.h5.")],
+    lights: Annotated[
+        list[Path] | None,
+        typer.Option(help="Night-light map: a file or a folder; may be given several times."),
+    ] = None,
+    tle: Annotated[
+        Path | None, typer.Option(help="TLE file: the track of each photo, and for searches.")
+    ] = None,
+    metadata: Annotated[
+        Path | None, typer.Option(help="Table (CSV) of frame records, for searches.")
+    ] = None,
+    port: Annotated[
+        int,
+        typer.Option(
+            min=0, max=65535, help="Port to listen on; 0 takes the store's usual one, else any."
+        ),
+    ] = 0,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")
+    ] = True,
+    host: Annotated[
+        str,
+        typer.Option(help="Address to listen on; others than this machine's own let others in."),
+    ] = "127.0.0.1",
+    reviewer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who decides; without it, the user's name.")
+    ] = None,
+    readonly: Annotated[
+        bool, typer.Option("--readonly", help="Look only: nothing can be decided.")
+    ] = False,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="'NAME | URL | ATTRIBUTION'",
+            help="Online map tiles that the page may show; without it nothing is asked of the "
+            "internet. May be given several times.",
+        ),
+    ] = None,
+    stats: Annotated[
+        bool, typer.Option("--stats", help="Print what was decided, and stop.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the address, or the statistics, as JSON.")
+    ] = False,
+) -> None:
+    """Verify proposals in the browser: accept, reject, put right.
+
+    Needs no internet. What is decided is saved at once, in a file beside the store.
+
+    \b
+    Examples: regengine review run.h5 --lights lights.tif
+              regengine review run.h5 --lights lights.tif --tle iss.txt --reviewer Ada
+              regengine review run.h5 --stats
+    """
+    import json
+
+    from regengine.records import printable
+    from regengine.review.open_review import open_review
+    from regengine.review.server import ServerOptions, serve
+
+    if stats:
+        print_stats(store, as_json=as_json)
+        return
+
+    def started(address: str) -> None:
+        if as_json:
+            typer.echo(json.dumps({"store": printable(str(store)), "url": address}))
+        else:
+            typer.echo(f"Review of {printable(str(store))}: {address}\nCtrl-C ends it.")
+
+    with open_review(
+        store,
+        lights=lights or (),
+        tle=tle,
+        metadata=metadata,
+        reviewer=reviewer,
+        readonly=readonly,
+        layers=layer or (),
+    ) as context:
+        serve(context, ServerOptions(host=host, port=port, browser=browser), started)
+
+
+def print_stats(store: Path, *, as_json: bool) -> None:
+    """Print what was decided of a store's frames.
+
+    Parameters
+    ----------
+    store : Path
+        The store.
+    as_json : bool
+        As one JSON object instead of lines.
+
+    Raises
+    ------
+    StoreError
+        If the store or the decisions cannot be read.
+    """
+    import json
+
+    from regengine.review.frames import ReviewFrames
+    from regengine.review.stats import review_stats
+    from regengine.review.stats_text import stats_lines
+
+    frames = ReviewFrames(store)
+    try:
+        figures = review_stats(store, frames.rows)
+    finally:
+        frames.close()
+    if as_json:
+        typer.echo(json.dumps(figures, allow_nan=False))
+    else:
+        typer.echo("\n".join(stats_lines(figures)))

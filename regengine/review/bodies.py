@@ -1,0 +1,121 @@
+"""What the page sends, checked: cameras, points, decisions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from matchers.camera import Camera
+from regengine.review.decision_records import Choice
+
+MOST_POINTS = 1000
+# A camera farther away than this, or a lens longer, is no photograph from orbit
+FARTHEST_M = 1e8
+MOST_PX = 1e7
+
+
+def _without_controls(text: str) -> str:
+    """Line breaks and tabs stay; what no one can see, or no file can hold, goes."""
+    kept = "".join(c for c in text if c in "\n\t" or not (ord(c) < 32 or 127 <= ord(c) < 160))
+    return kept.encode("utf-8", "replace").decode("utf-8")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(_without_controls(text).split())
+
+
+def _longitude(lon: float) -> float:
+    return lon if -180.0 <= lon < 180.0 else (lon + 180.0) % 360.0 - 180.0
+
+
+def _turns(quaternion: Quaternion) -> Quaternion:
+    if not 0.1 < float(np.linalg.norm(quaternion)) < 10.0:
+        raise ValueError("a quaternion has length 1")
+    return quaternion
+
+
+Px = Annotated[float, Field(ge=-MOST_PX, le=MOST_PX)]
+Metres = Annotated[float, Field(ge=-FARTHEST_M, le=FARTHEST_M)]
+Unit = Annotated[float, Field(ge=-10.0, le=10.0)]
+Coefficient = Annotated[float, Field(ge=-1e3, le=1e3)]
+Quaternion = tuple[Unit, Unit, Unit, Unit]
+Lon = Annotated[float, Field(ge=-540.0, le=540.0), AfterValidator(_longitude)]
+Lat = Annotated[float, Field(ge=-90.0, le=90.0)]
+Line = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
+
+
+class Body(BaseModel):
+    """What the page sends: nothing unknown, no number that is none."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class CameraBody(Body):
+    """A camera; see `matchers.camera.Camera`."""
+
+    width_px: Annotated[int, Field(ge=1, le=1_000_000)]
+    height_px: Annotated[int, Field(ge=1, le=1_000_000)]
+    focal_px: Annotated[float, Field(gt=0.0, le=MOST_PX)]
+    principal_point: tuple[Px, Px]
+    distortion: tuple[Coefficient, Coefficient, Coefficient, Coefficient, Coefficient]
+    quaternion: Annotated[Quaternion, AfterValidator(_turns)]
+    position_ecef_m: tuple[Metres, Metres, Metres]
+    mirrored: bool
+
+    def camera(self) -> Camera:
+        """The camera, its quaternion of length one."""
+        unit = np.array(self.quaternion) / np.linalg.norm(self.quaternion)
+        return Camera(**self.model_dump() | {"quaternion": tuple(unit.tolist())})
+
+
+class PointBody(Body):
+    """A control point."""
+
+    x: Px
+    y: Px
+    lon: Lon
+    lat: Lat
+    sigma_px: Annotated[float, Field(ge=0.0, le=MOST_PX)] | None
+    origin: Literal["engine", "person", "snap", "search"]
+
+
+class PlaceBody(Body):
+    """A place by name."""
+
+    name: Line
+    country: Line
+    lon: Lon
+    lat: Lat
+    population: Annotated[int, Field(ge=0, le=10**10)]
+
+
+class DraftBody(Body):
+    """A person's work on a frame."""
+
+    camera: CameraBody | None
+    points: Annotated[list[PointBody], Field(max_length=MOST_POINTS)]
+    hypothesis: Annotated[int, Field(ge=0, le=10**6)] | None
+    comment: Annotated[str, Field(max_length=10_000), AfterValidator(_without_controls)]
+    tags: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_one_line)]],
+        Field(max_length=32),
+    ]
+    quality: Annotated[int, Field(ge=0, le=5)] | None
+    place: PlaceBody | None
+
+    def work(self) -> dict[str, Any]:
+        """What is kept of it: plain JSON values."""
+        names = list(DraftBody.model_fields)
+        work = self.model_dump(mode="json", include=set(names))
+        work["tags"] = list(dict.fromkeys(tag for tag in self.tags if tag))
+        return {name: work[name] for name in names}
+
+
+class DecisionBody(DraftBody):
+    """A person's work with what was decided."""
+
+    base: Annotated[int, Field(ge=0, lt=2**63)]
+    decision: Choice
+    seconds: Annotated[float, Field(ge=0.0, le=1e9)] | None = None

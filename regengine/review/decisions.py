@@ -1,0 +1,249 @@
+"""What people decided of a store's frames: added, never changed, kept beside the store."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from regengine.errors import StoreError
+from regengine.review.decision_file import open_decision_file
+from regengine.review.decision_records import Brief, Choice, Decision, Judged, Work
+from regengine.store.origin import utc_now
+
+COLUMNS = (
+    "revision, frame_index, sha256, reviewer, time_utc, decision, seconds, verdict, "
+    "probability, proposal_sha256, work"
+)
+
+
+class Decisions:
+    """Decisions and drafts in an SQLite file; safe to use from several threads and processes.
+
+    Parameters
+    ----------
+    path : Path
+        The file, see `regengine.review.decision_file.decisions_path`; made where there is none.
+    readonly : bool, optional
+        Write nothing; a file that is not there counts as empty.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be used; of every method, too.
+    """
+
+    def __init__(self, path: Path, readonly: bool = False) -> None:
+        self._path = path
+        self._connection = open_decision_file(path, readonly=readonly)
+        self._lock = RLock()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._connection.close()
+
+    def save(
+        self,
+        judged: Judged,
+        reviewer: str,
+        decision: Choice,
+        work: Work,
+        *,
+        base: int = 0,
+        seconds: float | None = None,
+    ) -> tuple[Decision, Decision | None]:
+        """Add a decision; the reviewer's draft of the frame goes.
+
+        Parameters
+        ----------
+        judged : Judged
+            What was decided on.
+        reviewer : str
+            Who decided.
+        decision : str
+            "accepted", "rejected" or "unsure".
+        work : dict
+            JSON of the rest.
+        base : int, optional
+            The reviewer's latest revision of this frame that the page knew, 0 for none.
+        seconds : float, optional
+            How long the frame was in view.
+
+        Returns
+        -------
+        saved : Decision
+        conflict : Decision or None
+            A decision of the same reviewer that the page had not seen.
+        """
+        with self._written() as connection:
+            before = self._heads(judged.frame_index, judged.sha256, reviewer)
+            cursor = connection.execute(
+                "INSERT INTO decisions (frame_index, sha256, reviewer, time_utc, decision, base, "
+                "seconds, verdict, probability, proposal_sha256, work) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING revision",
+                (
+                    judged.frame_index,
+                    judged.sha256,
+                    reviewer,
+                    utc_now(),
+                    decision,
+                    base,
+                    seconds,
+                    judged.verdict,
+                    judged.probability,
+                    judged.proposal_sha256,
+                    json.dumps(work),
+                ),
+            )
+            revision = cursor.fetchone()[0]
+            self._delete_draft(judged.frame_index, reviewer)
+            saved = self._select("revision = ?", (revision,))[0]
+        unseen = [head for head in before if head.revision != base]
+        return saved, unseen[0] if unseen else None
+
+    def heads(self, frame_index: int, sha256: str) -> list[Decision]:
+        """The latest decision of each reviewer on a photo, newest first."""
+        with self._read():
+            return self._heads(frame_index, sha256)
+
+    def all_heads(self) -> list[Decision]:
+        """The latest decision of each reviewer on every photo, newest first."""
+        with self._read():
+            return self._heads()
+
+    def history(self, frame_index: int, sha256: str) -> list[Decision]:
+        """All decisions on a photo, newest first."""
+        with self._read():
+            return self._select("frame_index = ? AND sha256 = ?", (frame_index, sha256))
+
+    def diary(self) -> list[tuple[str, str, float | None, int, str]]:
+        """Reviewer, time, seconds, frame and photo of every decision, oldest first."""
+        with self._read() as connection:
+            return connection.execute(
+                "SELECT reviewer, time_utc, seconds, frame_index, sha256 FROM decisions "
+                "ORDER BY revision"
+            ).fetchall()
+
+    def keep_draft(self, frame_index: int, sha256: str, reviewer: str, work: Work) -> str:
+        """Keep unfinished work in place of what was there.
+
+        Returns
+        -------
+        str
+            When, ISO 8601, UTC.
+        """
+        now = utc_now()
+        with self._written() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO drafts VALUES (?, ?, ?, ?, ?)",
+                (frame_index, sha256, reviewer, now, json.dumps(work)),
+            )
+        return now
+
+    def draft(self, frame_index: int, sha256: str, reviewer: str) -> Work | None:
+        """Unfinished work on a photo, if there is any."""
+        with self._read() as connection:
+            row = connection.execute(
+                "SELECT work FROM drafts WHERE frame_index = ? AND sha256 = ? AND reviewer = ?",
+                (frame_index, sha256, reviewer),
+            ).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def drop_draft(self, frame_index: int, reviewer: str) -> None:
+        """Forget unfinished work."""
+        with self._written():
+            self._delete_draft(frame_index, reviewer)
+
+    def since(self, revision: int) -> list[Brief]:
+        """What was decided after a revision, oldest first; quick for many."""
+        with self._read() as connection:
+            rows = connection.execute(
+                "SELECT revision, frame_index, sha256, reviewer, decision, "
+                "json_extract(work, '$.tags') FROM decisions WHERE revision > ? ORDER BY revision",
+                (revision,),
+            ).fetchall()
+        return [
+            Brief(revision, number, sha256, person, choice, _tags(tags))
+            for revision, number, sha256, person, choice, tags in rows
+        ]
+
+    def _heads(
+        self, frame_index: int | None = None, sha256: str = "", reviewer: str | None = None
+    ) -> list[Decision]:
+        where = "TRUE"
+        values: tuple[Any, ...] = ()
+        if frame_index is not None:
+            where, values = "frame_index = ? AND sha256 = ?", (frame_index, sha256)
+        if reviewer is not None:
+            where, values = f"{where} AND reviewer = ?", (*values, reviewer)
+        # Conditions are this module's own words; what comes from outside is bound
+        return self._select(
+            f"revision IN (SELECT max(revision) FROM decisions WHERE {where} "  # nosec B608
+            "GROUP BY frame_index, sha256, reviewer)",
+            values,
+        )
+
+    def _select(self, where: str, values: tuple[Any, ...]) -> list[Decision]:
+        question = f"SELECT {COLUMNS} FROM decisions WHERE {where} ORDER BY revision DESC"  # nosec B608
+        rows = self._connection.execute(question, values)
+        return [_decision(row) for row in rows]
+
+    def _delete_draft(self, frame_index: int, reviewer: str) -> None:
+        self._connection.execute(
+            "DELETE FROM drafts WHERE frame_index = ? AND reviewer = ?", (frame_index, reviewer)
+        )
+
+    @contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._connection
+            except sqlite3.Error as error:
+                raise StoreError(f"{self._path} cannot be read ({error}).") from error
+
+    @contextmanager
+    def _written(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it is on the disk, or none."""
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._connection
+                    self._connection.execute("COMMIT")
+                except BaseException:
+                    self._connection.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise StoreError(
+                    f"{self._path} cannot be written ({error}): nothing was saved; check its "
+                    "permissions and the space on the disk."
+                ) from error
+
+
+def _tags(text: str | None) -> tuple[str, ...]:
+    return () if text in (None, "[]") else tuple(json.loads(text))
+
+
+def _decision(row: tuple[Any, ...]) -> Decision:
+    revision, number, sha256, reviewer, time_utc, choice, seconds = row[:7]
+    verdict, probability, proposal, work = row[7:]
+    return Decision(
+        revision=revision,
+        judged=Judged(
+            frame_index=number,
+            sha256=sha256,
+            verdict=verdict,
+            probability=probability,
+            proposal_sha256=proposal,
+        ),
+        reviewer=reviewer,
+        time_utc=time_utc,
+        decision=choice,
+        seconds=seconds,
+        work=json.loads(work),
+    )

@@ -1,0 +1,136 @@
+"""Tiles of the night-light map for the review page: Web Mercator, made on the fly."""
+
+from __future__ import annotations
+
+import io
+from collections import OrderedDict
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.errors import LightMapError
+from regengine.lights.map import LightMap
+from regengine.lights.mercator import row_lat_deg
+from regengine.review.map_warp import TILE_PX, pixels_to_read, warped
+
+MAX_ZOOM = 22
+# log10(1 + L) that is white: 99 nW cm^-2 sr^-1, the middle of a large city
+WHITE = 2.0
+MOST_BYTES = 64_000_000
+# Read for a single tile. A tile of more, such as the whole world of a map without overviews (2.9
+# gigapixels, 20 s), is put together from smaller ones, which are kept
+MOST_PIXELS = 8_000_000
+
+Tile = NDArray[np.uint8]  # (256, 256, 2): grey, and alpha of 0 or 255
+Place = tuple[int, int, int]  # zoom, column, row
+
+
+class MapTiles:
+    """Tiles of a night-light map, the most recent ones kept; may be asked by many threads.
+
+    Parameters
+    ----------
+    light_map : LightMap
+        The map.
+    most_bytes : int, optional
+        Of the tiles kept.
+    """
+
+    def __init__(self, light_map: LightMap, most_bytes: int = MOST_BYTES) -> None:
+        self._map = light_map
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._kept: OrderedDict[Place, bytes] = OrderedDict()
+        self._lock = Lock()
+
+    def tile(self, z: int, x: int, y: int) -> bytes:
+        """One tile of the map.
+
+        Parameters
+        ----------
+        z : int
+            Zoom level, 0 to `MAX_ZOOM`; beyond the map's own resolution it is interpolated.
+        x, y : int
+            Column from the antimeridian to the east, row from the north.
+
+        Returns
+        -------
+        bytes
+            PNG of `TILE_PX` by `TILE_PX` pixels, grey with alpha: `log10(1 + L)` from 0 (black)
+            to `WHITE`; transparent where the map has no data.
+
+        Raises
+        ------
+        LookupError
+            There is no such tile.
+        LightMapError
+            The map's file is damaged.
+        """
+        if not (0 <= z <= MAX_ZOOM and 0 <= x < 2**z and 0 <= y < 2**z):
+            raise LookupError(f"The map has no tile {z}/{x}/{y}.")
+        place = z, x, y
+        with self._lock:
+            if place in self._kept:
+                self._kept.move_to_end(place)
+                return self._kept[place]
+        made = _png(self._pixels(place))
+        with self._lock:
+            if place not in self._kept:  # two threads may have made it
+                self._kept[place] = made
+                self._bytes += len(made)
+            while self._bytes > self._most_bytes:
+                self._bytes -= len(self._kept.popitem(last=False)[1])
+        return made
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of tiles that are kept now."""
+        return self._bytes
+
+    def _pixels(self, place: Place) -> Tile:
+        z, x, y = place
+        edge = np.array([x, x + 1]) * 360.0 / 2**z - 180.0
+        north, south = row_lat_deg([y, y + 1], z)
+        region = float(edge[0]), float(south), float(edge[1]), float(north)
+        if z < MAX_ZOOM and pixels_to_read(self._map, region) > MOST_PIXELS:
+            return self._from_smaller(place)
+        try:
+            values = warped(self._map, region)
+        except LightMapError as error:
+            if error.code != "outside_map":
+                raise
+            return np.zeros((TILE_PX, TILE_PX, 2), np.uint8)
+        there = np.isfinite(values)
+        grey = np.rint(np.clip(np.where(there, values, 0.0) / WHITE, 0.0, 1.0) * 255.0)
+        return np.stack([grey, 255.0 * there], axis=-1).astype(np.uint8)
+
+    def _from_smaller(self, place: Place) -> Tile:
+        """The mean of the four tiles below, where these have data."""
+        z, x, y = place
+        large = np.zeros((2 * TILE_PX, 2 * TILE_PX, 2), np.float32)
+        for right in (0, 1):
+            for down in (0, 1):
+                part = _pixels_of(self.tile(z + 1, 2 * x + right, 2 * y + down))
+                rows, columns = (slice(k * TILE_PX, (k + 1) * TILE_PX) for k in (down, right))
+                large[rows, columns] = part
+        blocks = large.reshape(TILE_PX, 2, TILE_PX, 2, 2)
+        there = blocks[..., 1].sum(axis=(1, 3)) / 255.0
+        grey = (blocks[..., 0] * (blocks[..., 1] > 0)).sum(axis=(1, 3)) / np.maximum(there, 1.0)
+        return np.stack([np.rint(grey), 255.0 * (there >= 2.0)], axis=-1).astype(np.uint8)
+
+
+def _png(tile: Tile) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    image = Image.fromarray(np.ascontiguousarray(tile[..., 0]) if tile[..., 1].all() else tile)
+    image.save(out, "PNG", compress_level=3)
+    return out.getvalue()
+
+
+def _pixels_of(png: bytes) -> Tile:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+        return np.asarray(image.convert("LA"), np.uint8)

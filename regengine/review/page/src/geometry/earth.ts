@@ -1,0 +1,101 @@
+// The WGS84 ellipsoid: the page's twin of matchers/earth.py, checked against it.
+
+import type { LonLat } from "../types";
+import { dot, minus, norm, plus, type Vec3 } from "./vector";
+
+export const SEMI_MAJOR_M = 6378137;
+const FLATTENING = 1 / 298.257223563;
+const SEMI_MINOR_M = SEMI_MAJOR_M * (1 - FLATTENING);
+const ECCENTRICITY_SQ = FLATTENING * (2 - FLATTENING);
+const MEAN_RADIUS_KM = 6371.0088;
+
+export function radians(degrees: number): number {
+  return (degrees * Math.PI) / 180;
+}
+
+export function degrees(radians: number): number {
+  return (radians * 180) / Math.PI;
+}
+
+/** Longitude in [-180, 180). */
+export function wrapped(lon: number): number {
+  return ((((lon + 180) % 360) + 360) % 360) - 180;
+}
+
+/** Earth-centred, Earth-fixed position in metres of a geodetic one. */
+export function geodeticToEcef(lon: number, lat: number, heightM = 0): Vec3 {
+  const [a, b] = [radians(lon), radians(lat)];
+  const primeVertical = SEMI_MAJOR_M / Math.sqrt(1 - ECCENTRICITY_SQ * Math.sin(b) ** 2);
+  const across = (primeVertical + heightM) * Math.cos(b);
+  return [
+    across * Math.cos(a),
+    across * Math.sin(a),
+    (primeVertical * (1 - ECCENTRICITY_SQ) + heightM) * Math.sin(b),
+  ];
+}
+
+/** Geodetic position of any point from the ground up to 2,000 km (Bowring 1976, twice). */
+export function ecefToGeodetic([x, y, z]: Vec3): { lon: number; lat: number; heightM: number } {
+  const across = Math.hypot(x, y);
+  const secondSq = ECCENTRICITY_SQ / (1 - ECCENTRICITY_SQ);
+  let reduced = Math.atan2(z * SEMI_MAJOR_M, across * SEMI_MINOR_M);
+  let lat = reduced;
+  for (let i = 0; i < 2; i++) {
+    lat = Math.atan2(
+      z + secondSq * SEMI_MINOR_M * Math.sin(reduced) ** 3,
+      across - ECCENTRICITY_SQ * SEMI_MAJOR_M * Math.cos(reduced) ** 3,
+    );
+    reduced = Math.atan2((1 - FLATTENING) * Math.sin(lat), Math.cos(lat));
+  }
+  const primeVertical = SEMI_MAJOR_M / Math.sqrt(1 - ECCENTRICITY_SQ * Math.sin(lat) ** 2);
+  const heightM = across * Math.cos(lat) + z * Math.sin(lat) - SEMI_MAJOR_M ** 2 / primeVertical;
+  return { lon: wrapped(degrees(Math.atan2(y, x))), lat: degrees(lat), heightM };
+}
+
+/** Longitude and latitude of a point on the ellipsoid. */
+export function surfaceToLonLat([x, y, z]: Vec3): LonLat {
+  const lat = degrees(Math.atan2(z, (1 - ECCENTRICITY_SQ) * Math.hypot(x, y)));
+  return [wrapped(degrees(Math.atan2(y, x))), lat];
+}
+
+/** Where a ray first meets the ellipsoid; null where it misses it or points away. */
+export function intersectEllipsoid(origin: Vec3, direction: Vec3): Vec3 | null {
+  const scale = (v: Vec3): Vec3 => [v[0] / SEMI_MAJOR_M, v[1] / SEMI_MAJOR_M, v[2] / SEMI_MINOR_M];
+  const [start, ray] = [scale(origin), scale(direction)];
+  const a = dot(ray, ray);
+  const b = dot(start, ray);
+  const discriminant = b * b - a * (dot(start, start) - 1);
+  if (!(discriminant >= 0 && b < 0)) return null;
+  return plus(origin, direction, (-b - Math.sqrt(discriminant)) / a);
+}
+
+/** Unit vectors of a place. */
+export function localAxes(lon: number, lat: number): { east: Vec3; north: Vec3; up: Vec3 } {
+  const [a, b] = [radians(lon), radians(lat)];
+  return {
+    east: [-Math.sin(a), Math.cos(a), 0],
+    north: [-Math.sin(b) * Math.cos(a), -Math.sin(b) * Math.sin(a), Math.cos(b)],
+    up: [Math.cos(b) * Math.cos(a), Math.cos(b) * Math.sin(a), Math.sin(b)],
+  };
+}
+
+/** Angle at the ground between the vertical and the line to the camera; above 90 it is hidden. */
+export function incidenceDeg(camera: Vec3, ground: Vec3): number {
+  const normal: Vec3 = [
+    ground[0] / SEMI_MAJOR_M ** 2,
+    ground[1] / SEMI_MAJOR_M ** 2,
+    ground[2] / SEMI_MINOR_M ** 2,
+  ];
+  const towards = minus(camera, ground);
+  const cosine = dot(normal, towards) / (norm(normal) * norm(towards));
+  return degrees(Math.acos(Math.min(1, Math.max(-1, cosine))));
+}
+
+/** Distance on a sphere of the mean radius. */
+export function greatCircleKm(a: LonLat, b: LonLat): number {
+  const [lon1, lat1, lon2, lat2] = [radians(a[0]), radians(a[1]), radians(b[0]), radians(b[1])];
+  const h =
+    Math.sin((lat2 - lat1) / 2) ** 2 +
+    Math.cos(lat1) * Math.cos(lat2) * Math.sin((lon2 - lon1) / 2) ** 2;
+  return 2 * MEAN_RADIUS_KM * Math.asin(Math.sqrt(Math.min(1, h)));
+}

@@ -1,0 +1,109 @@
+// The page's camera against the engine's: vectors.json is made by
+// tests/regengine/review/geometry_vectors.py, and a test there says when it is old.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Camera, LonLat } from "../types";
+import { type Aim, aimedCamera, aimOf, grabbed, turned, zoomed } from "./aim";
+import { lonLatToPixel, middle, pixelToGround, pixelToLonLat } from "./camera";
+import { ecefToGeodetic, geodeticToEcef, greatCircleKm, wrapped } from "./earth";
+import type { Lens } from "./lens";
+import vectors from "./vectors.json";
+
+interface Case {
+  name: string;
+  aim: Aim;
+  lens: Lens;
+  camera: Camera;
+  aim_again: Aim;
+  pixels: { x: number; y: number; place: LonLat | null; incidence_deg: number }[];
+  places: { place: LonLat; pixel: [number, number] | null }[];
+}
+
+const cases = vectors as unknown as Case[];
+// A hundredth of a pixel is promised; the same formulas agree far better than that
+const MOST_PX = 1e-4;
+const MOST_KM = 1e-6;
+
+function nearPixel(a: [number, number] | null, b: [number, number] | null, mostPx = MOST_PX): void {
+  assert.ok(a && b, `${a} against ${b}`);
+  assert.ok(Math.hypot(a[0] - b[0], a[1] - b[1]) < mostPx, `${a} against ${b}`);
+}
+
+function nearPlace(a: LonLat | null, b: LonLat | null, mostKm = MOST_KM): void {
+  assert.ok(a && b, `${a} against ${b}`);
+  assert.ok(greatCircleKm(a, b) < mostKm, `${a} against ${b}`);
+}
+
+for (const { name, aim, lens, camera, aim_again, pixels, places } of cases) {
+  test(`${name}: pixels see the places that the engine says`, () => {
+    for (const { x, y, place, incidence_deg } of pixels) {
+      const ground = pixelToGround(camera, x, y);
+      if (place === null) {
+        assert.equal(ground, null);
+      } else {
+        nearPlace(ground && ground.place, place);
+        assert.ok(ground && Math.abs(ground.incidence_deg - incidence_deg) < 1e-5);
+      }
+    }
+  });
+
+  test(`${name}: places lie at the pixels that the engine says, or nowhere`, () => {
+    for (const { place, pixel } of places) {
+      const at = lonLatToPixel(camera, place[0], place[1]);
+      if (pixel === null) assert.equal(at, null);
+      else nearPixel(at, pixel);
+    }
+  });
+
+  test(`${name}: the aim makes the engine's camera, and the camera tells its aim`, () => {
+    const made = aimedCamera(aim, lens);
+    assert.ok(made);
+    for (const { place, pixel } of places) {
+      if (pixel) nearPixel(lonLatToPixel(made, place[0], place[1]), pixel);
+    }
+    const again = aimOf(camera);
+    assert.ok(again);
+    nearPlace(again.nadir, aim_again.nadir);
+    nearPlace(again.place, aim_again.place);
+    assert.ok(Math.abs(again.altitude_km - aim_again.altitude_km) < 1e-6);
+    assert.ok(Math.abs(wrapped(again.turn_deg - aim_again.turn_deg)) < 1e-6);
+  });
+
+  test(`${name}: what is grabbed, turned about or zoomed at stays under the pixel`, () => {
+    const pixel: [number, number] = [camera.width_px * 0.45, camera.height_px * 0.55];
+    const here = pixelToLonLat(camera, pixel[0], pixel[1]);
+    const there = pixelToLonLat(camera, ...middle(camera));
+    assert.ok(here && there);
+    nearPixel(lonLatToPixel(turned(camera, pixel, 33), here[0], here[1]), pixel);
+    const near = zoomed(camera, pixel, camera.focal_px * 1.3);
+    nearPixel(lonLatToPixel(near, here[0], here[1]), pixel);
+    assert.equal(near.focal_px, camera.focal_px * 1.3);
+    const dragged = grabbed(camera, pixel, there);
+    assert.ok(dragged);
+    nearPixel(lonLatToPixel(dragged, there[0], there[1]), pixel);
+    const hidden = grabbed(camera, pixel, [here[0] + 180, -here[1]]);
+    assert.equal(hidden, null);
+  });
+}
+
+test("a turn is clockwise on the map, mirrored or not", () => {
+  for (const { camera, name } of cases) {
+    const before = aimOf(camera);
+    const after = aimOf(turned(camera, middle(camera), 10));
+    assert.ok(before && after);
+    assert.ok(Math.abs(wrapped(after.turn_deg - before.turn_deg) - 10) < 1e-6, name);
+  }
+});
+
+test("places beyond the horizon of a nadir cannot be aimed at", () => {
+  const { aim, lens } = cases[0] as Case;
+  assert.equal(aimedCamera({ ...aim, place: [aim.place[0] + 40, aim.place[1]] }, lens), null);
+});
+
+test("positions in space and on the ellipsoid are the same both ways", () => {
+  for (const [lon, lat, height] of [[-180, 12, 4e5], [17, -90, 0], [179.999, 89.99, 1e3]] as const) {
+    const back = ecefToGeodetic(geodeticToEcef(lon, lat, height));
+    nearPlace([back.lon, back.lat], [lon, lat]);
+    assert.ok(Math.abs(back.heightM - height) < 1e-3);
+  }
+});

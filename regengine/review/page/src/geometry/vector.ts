@@ -1,0 +1,103 @@
+// Vectors and rotations in space, no more of them than the camera needs.
+
+export type Vec3 = [number, number, number];
+/** Rows of a 3 × 3 matrix. */
+export type Matrix = [Vec3, Vec3, Vec3];
+/** [x, y, z, w] */
+export type Quaternion = [number, number, number, number];
+
+export function dot(a: Vec3, b: Vec3): number {
+  return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+}
+
+export function cross(a: Vec3, b: Vec3): Vec3 {
+  return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+}
+
+/** a + factor * b */
+export function plus(a: Vec3, b: Vec3, factor = 1): Vec3 {
+  return [a[0] + factor * b[0], a[1] + factor * b[1], a[2] + factor * b[2]];
+}
+
+export function minus(a: Vec3, b: Vec3): Vec3 {
+  return plus(a, b, -1);
+}
+
+export function norm(a: Vec3): number {
+  return Math.hypot(a[0], a[1], a[2]);
+}
+
+export function unit(a: Vec3): Vec3 {
+  const length = norm(a);
+  return [a[0] / length, a[1] / length, a[2] / length];
+}
+
+/** The part of a vector that is perpendicular to an axis of length 1, at length 1. */
+export function across(a: Vec3, axis: Vec3): Vec3 {
+  return unit(plus(a, axis, -dot(a, axis)));
+}
+
+/** Matrix times column. */
+export function times(m: Matrix, v: Vec3): Vec3 {
+  return [dot(m[0], v), dot(m[1], v), dot(m[2], v)];
+}
+
+/** Transposed matrix times column: for a rotation, the way back. */
+export function timesBack(m: Matrix, v: Vec3): Vec3 {
+  return [
+    m[0][0] * v[0] + m[1][0] * v[1] + m[2][0] * v[2],
+    m[0][1] * v[0] + m[1][1] * v[1] + m[2][1] * v[2],
+    m[0][2] * v[0] + m[1][2] * v[1] + m[2][2] * v[2],
+  ];
+}
+
+/** The rotation that takes the three vectors of `from` to those of `to` (each orthonormal). */
+export function rotationBetween(from: Matrix, to: Matrix): Matrix {
+  const row = (i: 0 | 1 | 2): Vec3 =>
+    plus(plus(scaled(from[0], to[0][i]), from[1], to[1][i]), from[2], to[2][i]);
+  return [row(0), row(1), row(2)];
+}
+
+function scaled(a: Vec3, factor: number): Vec3 {
+  return [a[0] * factor, a[1] * factor, a[2] * factor];
+}
+
+/** Rotation matrix of a quaternion of any length. */
+export function quaternionMatrix([x, y, z, w]: Quaternion): Matrix {
+  const s = 2 / (x * x + y * y + z * z + w * w);
+  return [
+    [1 - s * (y * y + z * z), s * (x * y - z * w), s * (x * z + y * w)],
+    [s * (x * y + z * w), 1 - s * (x * x + z * z), s * (y * z - x * w)],
+    [s * (x * z - y * w), s * (y * z + x * w), 1 - s * (x * x + y * y)],
+  ];
+}
+
+/** Unit quaternion of a rotation matrix; the largest of its parts is found first (Shepperd 1978). */
+export function matrixQuaternion(m: Matrix): Quaternion {
+  const [[a, b, c], [d, e, f], [g, h, i]] = m;
+  const squares = [1 + a - e - i, 1 - a + e - i, 1 - a - e + i, 1 + a + e + i];
+  const largest = Math.max(...squares);
+  const s = 0.5 / Math.sqrt(largest);
+  if (largest === squares[3]) return [(h - f) * s, (c - g) * s, (d - b) * s, largest * s];
+  if (largest === squares[0]) return [largest * s, (b + d) * s, (c + g) * s, (h - f) * s];
+  if (largest === squares[1]) return [(b + d) * s, largest * s, (f + h) * s, (c - g) * s];
+  return [(c + g) * s, (f + h) * s, largest * s, (d - b) * s];
+}
+
+/** Rotation b followed by a. */
+export function quaternionProduct(a: Quaternion, b: Quaternion): Quaternion {
+  const [ax, ay, az, aw] = a;
+  const [bx, by, bz, bw] = b;
+  return [
+    aw * bx + ax * bw + ay * bz - az * by,
+    aw * by - ax * bz + ay * bw + az * bx,
+    aw * bz + ax * by - ay * bx + az * bw,
+    aw * bw - ax * bx - ay * by - az * bz,
+  ];
+}
+
+/** Right-handed rotation about an axis of length 1. */
+export function axisQuaternion(axis: Vec3, angleRad: number): Quaternion {
+  const s = Math.sin(angleRad / 2);
+  return [axis[0] * s, axis[1] * s, axis[2] * s, Math.cos(angleRad / 2)];
+}

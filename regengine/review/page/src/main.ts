@@ -1,0 +1,221 @@
+// The review page: everything is made and tied together here.
+
+import "./app.css";
+import type { Session } from "./types";
+import { createViews } from "./views";
+import { reviewActions } from "./work/actions";
+import { readAddress, writeAddress } from "./work/address";
+import { adjustBox } from "./work/adjust_box";
+import { api } from "./work/api";
+import { decisionForm } from "./work/decision_form";
+import { showHelp, showHistory, showStats } from "./work/dialogs";
+import { byId, element } from "./work/dom";
+import { hintFor, showFacts, showVerdict } from "./work/frame_facts";
+import { Keyboard } from "./work/keys";
+import { complain, say, sentenceOf } from "./work/notices";
+import { showDecisions, showHypotheses } from "./work/others_box";
+import { pageButtons } from "./work/page_buttons";
+import { placeBox } from "./work/place_box";
+import { showPoints } from "./work/points_table";
+import { QueueFilters } from "./work/queue_filters";
+import { QueueList } from "./work/queue_list";
+import { Review } from "./work/review";
+import { SearchRun } from "./work/search_run";
+import { remember, remembered } from "./work/settings";
+import { statsTable } from "./work/stats_table";
+import { ownBox, takeLeftOvers } from "./work/tab_box";
+import { lonLat } from "./work/text";
+import { topBar } from "./work/top_bar";
+
+const failed = (error: unknown): void => complain(sentenceOf(error));
+const wait = (work: Promise<unknown>): void => void work.catch(failed);
+const find = async (text: string, signal: AbortSignal) => (await api.places(text, signal)).places;
+
+/** How often to look for what tabs that were closed had not sent. */
+const LEFT_OVERS_MS = 10_000;
+
+function begin(session: Session, box: string): void {
+  const address = readAddress(location.hash);
+  const review: Review = new Review({
+    session,
+    box,
+    filter: address.filter,
+    changed: () => refresh(),
+    opened: () => {
+      remembersAddress();
+      showFrame();
+    },
+    queueChanged: () => {
+      list.show(review.queue.rows, review.queue.index);
+      bar.setProgress(review.decidedNow);
+      if (review.decidedNow > 0) remember("hints", { decided: 1 });
+    },
+    sending: (sending, why) => bar.setSending(sending, why),
+  });
+  const { editor } = review;
+
+  review.views = createViews(byId("photo"), byId("map"), {
+    moved: (index, side, at, done) => editor.move(index, side, at, done),
+    added: (side, at) => editor.add(side, at),
+    selected: (index) => editor.clicked(index),
+    placed: (camera, done) => editor.place(camera, done),
+    cursor: (pixel, place) => {
+      const parts = [
+        pixel === null ? "" : `x ${pixel[0].toFixed(0)}, y ${pixel[1].toFixed(0)}`,
+        place === null ? "" : lonLat(place),
+      ];
+      byId("cursor").textContent = parts.filter((part) => part !== "").join("  ·  ");
+    },
+  });
+  review.views.offer(session);
+  for (const side of ["photo", "map"] as const) {
+    byId(side).addEventListener("focusin", () => {
+      review.side = side;
+      refresh();
+    });
+  }
+
+  const filters = new QueueFilters(
+    byId("queue"),
+    address.filter,
+    (filter) => {
+      wait(review.setFilter(filter));
+      remembersAddress();
+    },
+    find,
+    failed,
+  );
+  const list = new QueueList(byId("queue"), (index) => wait(review.openIndex(index)), failed);
+  const form = decisionForm({ editor, find, failed, goTo: (place) => review.goTo(place) });
+  const adjust = adjustBox((side, values) => review.views?.setAdjust(side, values));
+  const search = new SearchRun(
+    (frame, result) => review.searched(frame, result.camera, result.points),
+    (sentence) => {
+      const cancel = element("button", { type: "button", onclick: () => search.cancel() }, "Cancel");
+      byId("progress").replaceChildren(...(sentence === null ? [] : [sentence, " ", cancel]));
+      refresh();
+    },
+  );
+  const jump = placeBox({
+    id: "find",
+    label: "Go to",
+    find,
+    failed,
+    chosen: (place) => {
+      if (place !== null) review.goTo(place);
+    },
+  });
+
+  const fields = {
+    comment: () => form.focus("comment"),
+    tags: () => form.focus("tags"),
+    place: () => form.focus("place"),
+    quality: () => form.focus("quality"),
+    filter: () => filters.focusText(),
+    queue: () => list.focus(),
+    find: () => jump.input.focus(),
+  };
+  const keyboard: Keyboard = new Keyboard(
+    reviewActions({
+      review,
+      wait,
+      search: () => {
+        const { frame } = review;
+        const { camera } = editor.draft;
+        if (camera === null) say("The search needs a camera to begin with: place the photo (M), or click two pairs of points (P).");
+        else if (frame !== null) wait(search.start(frame.id, camera));
+      },
+      canSearch: () => session.lights && !search.running,
+      canSnap: () => session.lights,
+      focus: (what) => {
+        if (what === "filter") setQueueHidden(false);
+        fields[what]();
+      },
+      adjust,
+      hideQueue: () => setQueueHidden(!byId("queue").hidden),
+      help: () => showHelp(keyboard),
+      stats: () => wait(api.stats().then((stats) => showStats(statsTable(stats)))),
+    }),
+  );
+  keyboard.letters = remembered("keys", { letters: true }).letters;
+  const { actions } = keyboard;
+  const look = pageButtons(actions, review, { adjust: () => !adjust.element.hidden, queue: () => !byId("queue").hidden });
+  const bar = topBar(byId("bar"), session, look.page);
+  byId("tools").append(look.view.element, jump.element, look.tool.element, look.points.element, adjust.element);
+  byId("engine").append(look.engine.element);
+  byId("choices").append(look.decide.element);
+  byId("about-frame").append(form.element);
+
+  function refresh(): void {
+    const { frame } = review;
+    byId("views").dataset.layout = review.layout;
+    byId("views").dataset.side = review.side;
+    if (frame !== null) {
+      showFacts(byId("facts"), frame, editor.draft.camera, review.placeName);
+      showHypotheses(byId("hypotheses"), frame, editor);
+      showPoints(byId("points"), editor);
+    }
+    for (const each of Object.values(look)) each.refresh();
+  }
+
+  function showFrame(): void {
+    const { frame } = review;
+    byId("panel").hidden = frame === null;
+    byId("empty").hidden = frame !== null;
+    byId("empty").textContent = review.queue.rows.total === 0 ? "No frame passes this filter." : "This queue is done.";
+    document.title = frame === null ? "regengine review" : `${frame.frame} · regengine review`;
+    list.setCurrent(review.queue.index);
+    if (frame === null) return refresh();
+    showVerdict(byId("verdict"), frame, hintFor(frame, remembered("hints", { decided: 0 }).decided + review.decidedNow));
+    form.show(editor.draft, review.placeName);
+    showDecisions(byId("decisions"), frame.decisions, editor, () =>
+      wait(review.history().then((decisions) => showHistory(decisions, editor))),
+    );
+    byId("panel").scrollTop = 0;
+    refresh();
+  }
+
+  function setQueueHidden(hidden: boolean): void {
+    byId("queue").hidden = hidden;
+    document.body.classList.toggle("wide", hidden);
+    remember("queue", { hidden });
+    refresh();
+  }
+
+  function remembersAddress(): void {
+    history.replaceState(null, "", writeAddress({ frame: review.frame?.id ?? null, filter: review.queue.filter }));
+  }
+
+  window.addEventListener("beforeunload", (event) => {
+    if (review.unsent) event.preventDefault();
+  });
+  window.addEventListener("hashchange", () => {
+    const { frame } = readAddress(location.hash);
+    if (frame !== null && frame !== review.frame?.id) wait(review.open(frame));
+  });
+  const leftOvers = (): void => wait(takeLeftOvers(session.store, box, (text) => wait(review.adopt(text))));
+  leftOvers();
+  window.setInterval(leftOvers, LEFT_OVERS_MS);
+  window.addEventListener("focus", leftOvers);
+  keyboard.listen();
+  setQueueHidden(remembered("queue", { hidden: false }).hidden);
+  refresh();
+  wait(
+    review.begin(address.frame).then(async () => {
+      const facets = await api.facets();
+      filters.setFacets(facets);
+      form.setTags(filters.tags);
+      await review.queue.name(() => {
+        list.draw();
+        refresh();
+      });
+    }),
+  );
+}
+
+async function start(): Promise<void> {
+  const session = await api.session();
+  begin(session, await ownBox(session.store));
+}
+
+start().catch(failed);

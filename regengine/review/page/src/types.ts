@@ -1,0 +1,290 @@
+// What the server sends and takes: the JSON of /api/, said once for the whole page.
+
+export type LonLat = [number, number];
+
+/** A camera as the records have it; pixels zero-based, integer at centres, as stored. */
+export interface Camera {
+  width_px: number;
+  height_px: number;
+  focal_px: number;
+  principal_point: [number, number];
+  /** OpenCV's k1, k2, p1, p2, k3. */
+  distortion: [number, number, number, number, number];
+  /** [x, y, z, w]; rotates camera vectors (x right, y down, z forward) into ECEF. */
+  quaternion: [number, number, number, number];
+  position_ecef_m: [number, number, number];
+  /** x is replaced by width - 1 - x before projection. */
+  mirrored: boolean;
+}
+
+export type Verdict = "accepted" | "review" | "no_match" | "failed";
+export type Choice = "accepted" | "rejected" | "unsure";
+export type Origin = "engine" | "person" | "snap" | "search";
+
+/** A control point that a person may have moved; sigma_px is null where nobody knows it. */
+export interface Point {
+  x: number;
+  y: number;
+  lon: number;
+  lat: number;
+  sigma_px: number | null;
+  origin: Origin;
+}
+
+/** GET /api/places?bbox=w,s,e,n&limit=60 and GET /api/places/search?q= -> { places: Place[] } */
+/** GET /api/stats: how far the review is, and how people agree; null where there is too little. */
+export interface Tally {
+  accepted: number;
+  rejected: number;
+  unsure: number;
+}
+
+export interface Agreement {
+  /** Pairs of decisions of two people on one frame. */
+  compared: number;
+  same: number;
+  /** Cohen's kappa: agreement beyond chance, 1 is full. */
+  kappa: number | null;
+  /** Median distance of the two accepted cameras over the photo. */
+  apart_px: number | null;
+}
+
+export interface Stats {
+  store: string;
+  frames: number;
+  decided: number;
+  open: number;
+  decisions: Tally;
+  by_verdict: Record<string, Tally & { frames: number }>;
+  disputed: number;
+  /** Decided on a proposal that the engine has changed since. */
+  stale: number;
+  work: { as_proposed: number; put_right: number; from_nothing: number; with_comment: number };
+  /** Median of the time a frame was in view. */
+  seconds: Record<Choice, number | null>;
+  quality: Record<string, number>;
+  tags: Record<string, number>;
+  reviewers: {
+    reviewer: string;
+    decisions: number;
+    frames: number;
+    median_seconds: number | null;
+    first_utc: string;
+    last_utc: string;
+  }[];
+  agreement: Agreement & { frames: number; pairs: (Agreement & { reviewers: string[] })[] };
+}
+
+export interface Place {
+  name: string;
+  country: string;
+  lon: number;
+  lat: number;
+  population: number;
+}
+
+/** GET /api/session */
+export interface Session {
+  store: string;
+  frames: number;
+  reviewer: string;
+  readonly: boolean;
+  version: string;
+  /** Whether a night-light map was given: without one there are no map tiles, snap, search. */
+  lights: boolean;
+  lights_name: string;
+  /** Online layers that the configuration allows; empty by default. */
+  layers: { name: string; url: string; attribution: string }[];
+}
+
+/** One row of the queue: GET /api/frames -> { total, offset, named, frames: QueueRow[] }
+ *  named is false for the first second or two: places are null until the towns are read. */
+export interface QueueRow {
+  id: number;
+  frame: string;
+  verdict: Verdict;
+  probability: number | null;
+  reasons: string[];
+  category: string | null;
+  time_utc: string | null;
+  camera_body: string | null;
+  centre: LonLat | null;
+  place: string | null;
+  decision: Choice | null;
+  reviewers: number;
+  disputed: boolean;
+}
+
+export interface QueueFilter {
+  verdict?: Verdict[];
+  reason?: string[];
+  category?: string[];
+  camera?: string[];
+  date_from?: string;
+  date_to?: string;
+  /** west, south, east, north; west > east crosses the antimeridian */
+  bbox?: [number, number, number, number];
+  text?: string;
+  /** second: others decided, this reviewer did not yet */
+  status?: "open" | "done" | "disputed" | "second" | "all";
+  tag?: string;
+  sort?: "doubt" | "time" | "name";
+}
+
+/** GET /api/facets: how many frames have each value, over the whole store */
+export interface Facets {
+  verdict: Record<string, number>;
+  reason: Record<string, number>;
+  category: Record<string, number>;
+  camera: Record<string, number>;
+  tag: Record<string, number>;
+  first_time: string | null;
+  last_time: string | null;
+}
+
+export interface Hypothesis {
+  rank: number;
+  camera: Camera;
+  ncc: number | null;
+  log10_odds: number | null;
+  centre: LonLat | null;
+  /** "Town, Country" there; null where there is none, or not yet. */
+  place: string | null;
+}
+
+/** What a person said of a frame: the head of one reviewer's decisions. */
+export interface Decision {
+  revision: number;
+  decision: Choice;
+  reviewer: string;
+  time_utc: string;
+  camera: Camera | null;
+  points: Point[];
+  /** Which hypothesis it started from; null where it was placed by hand. */
+  hypothesis: number | null;
+  comment: string;
+  tags: string[];
+  /** 0 (useless) to 5 (excellent); null where nobody said. */
+  quality: number | null;
+  place: Place | null;
+  /** Seconds that the frame was in view before it was decided. */
+  seconds: number | null;
+}
+
+/** Unfinished work of this reviewer: what a reload brings back. Same shape, no choice yet. */
+export interface Draft {
+  camera: Camera | null;
+  points: Point[];
+  hypothesis: number | null;
+  comment: string;
+  tags: string[];
+  quality: number | null;
+  place: Place | null;
+}
+
+/** GET /api/frames/{id} */
+export interface Frame extends QueueRow {
+  path: string;
+  sha256: string;
+  reason_texts: string[];
+  category_probability: number | null;
+  width_px: number | null;
+  height_px: number | null;
+  /** EXIF orientation 1 to 8: the page turns the view, never the coordinates. */
+  orientation: number;
+  focal_mm: number | null;
+  pixel_pitch_um: number | null;
+  nadir: { lon: number; lat: number; altitude_km: number; source: string; sigma_along_km: number } | null;
+  /** Points under the believed orbit around the time of the photo, oldest first. */
+  track: LonLat[];
+  /** Outline of the ground in sight from the nadir. */
+  horizon: LonLat[];
+  camera: Camera | null;
+  points: Point[];
+  hypotheses: Hypothesis[];
+  fit: { ncc: number | null; residual_px: number | null; matched_lights: number | null; log10_odds: number | null } | null;
+  /** Where the photo's file can be read by the server. */
+  photo: boolean;
+  /** Tiles at the right and lower edge are whole, too: cut them at the photo's extent. Pictures
+   *  whose address has ?v= and the first 16 digits of sha256 are kept by the browser for ever.
+   *  Levels of the photo's tiles: 0 to max_zoom; level z is the photo times 2^(z - max_zoom). */
+  max_zoom: number;
+  tile_px: number;
+  draft: Draft | null;
+  /** Heads of all reviewers, newest first. */
+  decisions: Decision[];
+}
+
+/** POST /api/frames/{id}/solve: SolveRequest -> SolveAnswer */
+export interface SolveRequest {
+  points: Point[];
+  start: Camera;
+  /** "auto" frees what the number of points can bear. */
+  free: "auto" | "attitude" | "focal" | "position" | "all";
+}
+
+export interface PointResidual {
+  /** Point minus camera, pixels. */
+  dx_px: number;
+  dy_px: number;
+  residual_px: number;
+  residual_m: number | null;
+  /** Of the fit without this point; null with too few points. */
+  left_out_px: number | null;
+  /** Whether it disagrees with the others beyond chance. */
+  suspect: boolean;
+}
+
+export interface SolveAnswer {
+  camera: Camera;
+  freed: string[];
+  points: PointResidual[];
+  /** The same points with the attitude alone free (3 degrees of freedom). */
+  attitude_only: { camera: Camera; points: PointResidual[] } | null;
+  rms_px: number;
+  rms_m: number | null;
+  off_nadir_deg: number;
+  warning: string | null;
+}
+
+/** POST /api/frames/{id}/snap: SnapRequest -> SnapAnswer */
+export interface SnapRequest {
+  camera: Camera;
+  point: Point;
+  /** Which side moves: the pixel, or the place. */
+  moves: "photo" | "map";
+}
+
+export interface SnapAnswer {
+  found: boolean;
+  point: Point | null;
+  ncc: number | null;
+  moved_px: number | null;
+  why: string | null;
+}
+
+/** POST /api/frames/{id}/search: { camera, seconds } -> { job }; GET /api/jobs/{job} -> Job */
+export interface Job {
+  job: string;
+  state: "waiting" | "running" | "done" | "failed" | "cancelled";
+  seconds: number;
+  message: string | null;
+  result: {
+    verdict: Verdict;
+    probability: number | null;
+    reasons: string[];
+    reason_texts: string[];
+    camera: Camera | null;
+    points: Point[];
+  } | null;
+}
+
+/** PUT /api/frames/{id}/decision: { base, decision } & Draft & { seconds } -> Saved.
+ *  base: revision of this reviewer's head that the page knows, 0 where it knows none. */
+export interface Saved {
+  revision: number;
+  time_utc: string;
+  /** A decision of the same reviewer that the page had not seen (another tab); kept, too. */
+  conflict: Decision | null;
+  others: Decision[];
+}

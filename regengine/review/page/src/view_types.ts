@@ -1,0 +1,48 @@
+// What the views (photo, map, photo over map) offer to the rest of the page, and what they tell it.
+
+import type { Camera, Frame, LonLat, Point, PointResidual, Session } from "./types";
+
+export type Side = "photo" | "map";
+/** side: photo and map beside each other; over: the photo warped over the map. */
+export type Layout = "side" | "over";
+/** select: drag points, pan; add: a click makes a point; place: drag, turn, zoom the photo itself. */
+export type Tool = "select" | "add" | "place";
+
+export interface Adjust {
+  opacity: number;
+  /** 1 is neutral for all three. */
+  brightness: number;
+  contrast: number;
+  gamma: number;
+}
+
+/** What a person does in a view. `at` is [x, y] pixels in the photo, [lon, lat] on the map. */
+export interface ViewEvents {
+  moved(index: number, side: Side, at: [number, number], done: boolean): void;
+  added(side: Side, at: [number, number]): void;
+  selected(index: number | null): void;
+  /** The photo was moved over the map by hand (tool "place"). */
+  placed(camera: Camera, done: boolean): void;
+  cursor(pixel: [number, number] | null, place: LonLat | null): void;
+}
+
+export interface Views {
+  /** What maps there are; told once, before the first frame. */
+  offer(session: Pick<Session, "lights" | "layers">): void;
+  /** Another frame; resolves when its first picture is drawn. */
+  show(frame: Frame, camera: Camera | null): Promise<void>;
+  setCamera(camera: Camera | null): void;
+  setPoints(points: Point[], residuals: PointResidual[] | null, selected: number | null): void;
+  setLayout(layout: Layout): void;
+  setTool(tool: Tool): void;
+  setAdjust(side: Side, adjust: Adjust): void;
+  /** While on, the photo over the map is hidden (or, beside each other, swapped for the map). */
+  flicker(on: boolean): void;
+  goTo(place: LonLat, km: number): void;
+  /** Fit the views to the photo and to the ground it shows. */
+  fit(): void;
+  /** Move a point by a step of the keyboard, in screen pixels of the side that has the focus. */
+  nudge(index: number, side: Side, dx: number, dy: number): void;
+  /** Load what the next frame needs first. */
+  prefetch(frame: Frame): void;
+}

@@ -1,0 +1,102 @@
+// The layer of control points of one view: numbered rings, residuals as lines, labels.
+
+import Feature from "ol/Feature";
+import LineString from "ol/geom/LineString";
+import PointGeometry from "ol/geom/Point";
+import VectorLayer from "ol/layer/Vector";
+import VectorSource from "ol/source/Vector";
+import CircleStyle from "ol/style/Circle";
+import Fill from "ol/style/Fill";
+import Stroke from "ol/style/Stroke";
+import Style from "ol/style/Style";
+import Text from "ol/style/Text";
+import type { Origin } from "../types";
+import { exaggeration, type Marker } from "./markers";
+import { textScale } from "./text_scale";
+
+// Distinct also for those who see no difference between red and green; bright on a night photo.
+const COLOURS: Record<Origin, string> = {
+  engine: "#ffd24a",
+  person: "#4cc9ff",
+  snap: "#8df0a8",
+  search: "#d7a6ff",
+};
+const SUSPECT = "#ff6b57";
+const HALO = "rgba(0, 0, 0, 0.85)";
+
+export interface PointLayer {
+  layer: VectorLayer;
+  set(markers: Marker[]): void;
+  /** How many times too long residuals are drawn at this scale. */
+  exaggeration(unitsPerScreenPixel: number): number;
+}
+
+export function createPointLayer(wrapX: boolean): PointLayer {
+  let markers: Marker[] = [];
+  let scale = 1;
+  const source = new VectorSource({ wrapX });
+  const layer = new VectorLayer({
+    source,
+    className: "view-marks",
+    updateWhileAnimating: true,
+    updateWhileInteracting: true,
+    zIndex: 50,
+    style: (feature, resolution) => {
+      const marker = markers[feature.get("index") as number];
+      return marker ? markerStyles(marker, exaggeration(markers, resolution), scale) : [];
+    },
+  });
+  return {
+    layer,
+    set(next) {
+      markers = next;
+      scale = textScale();
+      source.clear(true);
+      source.addFeatures(
+        next.map(({ at, index }) => new Feature({ geometry: new PointGeometry(at), index })),
+      );
+    },
+    exaggeration: (unitsPerScreenPixel) => exaggeration(markers, unitsPerScreenPixel),
+  };
+}
+
+function markerStyles(marker: Marker, factor: number, scale: number): Style[] {
+  const colour = marker.suspect ? SUSPECT : COLOURS[marker.origin];
+  const styles = marker.towards ? residualStyles(marker.at, marker.towards, factor, colour) : [];
+  const ring = (radius: number, stroke: Stroke) =>
+    new Style({ image: new CircleStyle({ radius: radius * scale, stroke }), zIndex: marker.selected ? 2 : 1 });
+  styles.push(ring(8, new Stroke({ color: HALO, width: 5 })));
+  styles.push(ring(8, new Stroke({ color: colour, width: 2.5 })));
+  if (marker.selected) styles.push(ring(13, new Stroke({ color: "#ffffff", width: 2 })));
+  styles.push(new Style({ image: new CircleStyle({ radius: 1.2, fill: new Fill({ color: colour }) }) }));
+  styles.push(
+    new Style({
+      text: new Text({
+        text: label(marker),
+        font: `600 ${13 * scale}px system-ui, sans-serif`,
+        fill: new Fill({ color: colour }),
+        stroke: new Stroke({ color: HALO, width: 4 }),
+        textAlign: "left",
+        offsetX: (marker.selected ? 17 : 12) * scale,
+        offsetY: -10 * scale,
+      }),
+      zIndex: marker.selected ? 2 : 1,
+    }),
+  );
+  return styles;
+}
+
+function label(marker: Marker): string {
+  const number = `${marker.index + 1}`;
+  const told = marker.residual_px !== null && (marker.selected || marker.suspect);
+  return told ? `${number} · ${marker.residual_px!.toFixed(1)} px` : number;
+}
+
+function residualStyles(at: number[], towards: number[], factor: number, colour: string): Style[] {
+  const end = [0, 1].map((axis) => at[axis]! + (towards[axis]! - at[axis]!) * factor);
+  const geometry = new LineString([at, end]);
+  return [
+    new Style({ geometry, stroke: new Stroke({ color: HALO, width: 5 }) }),
+    new Style({ geometry, stroke: new Stroke({ color: colour, width: 2 }) }),
+  ];
+}

@@ -1,0 +1,126 @@
+// What both views have in common: an OpenLayers map that the keyboard reaches, and its points.
+
+import type { Coordinate } from "ol/coordinate";
+import { defaults as defaultControls } from "ol/control/defaults";
+import { noModifierKeys, targetNotEditable } from "ol/events/condition";
+import { defaults as defaultInteractions } from "ol/interaction/defaults";
+import KeyboardPan from "ol/interaction/KeyboardPan";
+import OlMap from "ol/Map";
+import { createCrossHair, type CrossHair } from "./cross_hair";
+import type { Marker } from "./markers";
+import { createPointLayer } from "./point_layer";
+import { PointTool } from "./point_tool";
+
+export interface StageHooks {
+  selected(): number | null;
+  adding(): boolean;
+  /** Whether the arrow keys pan: not while they move a point or the photo. */
+  panning(): boolean;
+  onSelect(index: number | null): void;
+  onMove(index: number, at: Coordinate, done: boolean): void;
+  onAdd(at: Coordinate): void;
+  /** null: the pointer has left. */
+  onPointer(at: Coordinate | null): void;
+}
+
+export interface Stage {
+  map: OlMap;
+  cross: CrossHair;
+  setMarkers(markers: Marker[]): void;
+  /** A coordinate moved by so much on the screen, x right and y down. */
+  shifted(at: Coordinate, dx: number, dy: number): Coordinate;
+  /** Bring a coordinate into sight where it is not. */
+  reveal(at: Coordinate): void;
+}
+
+type NearestCopy = (at: Coordinate, near: Coordinate) => Coordinate;
+
+export function createStage(
+  host: HTMLElement,
+  hooks: StageHooks,
+  wrapX: boolean,
+  nearest: NearestCopy,
+): Stage {
+  host.classList.add("view");
+  if (!host.hasAttribute("tabindex")) host.tabIndex = 0;
+  const points = createPointLayer(wrapX);
+  const cross = createCrossHair();
+  let markers: Marker[] = [];
+  const map = new OlMap({
+    target: host,
+    layers: [points.layer],
+    overlays: [cross.overlay],
+    controls: defaultControls({ attribution: true, rotate: false }),
+    interactions: defaultInteractions({ doubleClickZoom: false, keyboard: true }),
+  });
+  const keyboardPan = map.getInteractions().getArray().find((each) => each instanceof KeyboardPan);
+  if (keyboardPan) map.removeInteraction(keyboardPan);
+  map.addInteraction(
+    new KeyboardPan({
+      condition: (event) =>
+        hooks.panning() && noModifierKeys(event) && targetNotEditable(event),
+    }),
+  );
+  map.addInteraction(
+    new PointTool({
+      ...hooks,
+      positions: (near) => markers.map(({ at }) => nearest(at, near)),
+    }),
+  );
+  map.on("pointermove", (event) => hooks.onPointer(event.coordinate));
+  host.addEventListener("pointerleave", () => hooks.onPointer(null));
+  host.addEventListener("keydown", (event) => {
+    const at = map.getView().getCenter();
+    if (event.target !== host || !hooks.adding() || !at) return;
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    event.stopPropagation();
+    hooks.onAdd(at);
+  });
+  const note = document.createElement("div");
+  note.className = "view-note";
+  host.append(note);
+  const sayScale = () => {
+    const resolution = map.getView().getResolution();
+    const drawn = resolution && markers.some(({ towards }) => towards);
+    const factor = drawn ? points.exaggeration(resolution) : 1;
+    note.textContent = factor > 1 ? `Residuals drawn ${factor} ×` : "";
+  };
+  map.on("moveend", sayScale);
+
+  const view = () => map.getView();
+  // What is in view, for reports of what went wrong, and for tests
+  map.on("postrender", () => {
+    const [x, y] = view().getCenter() ?? [];
+    if (x !== undefined) host.dataset.view = [x, y, view().getResolution(), view().getRotation()].join(" ");
+  });
+  return {
+    map,
+    cross,
+    setMarkers(next) {
+      markers = next;
+      points.set(next);
+      sayScale();
+    },
+    shifted(at, dx, dy) {
+      const resolution = view().getResolution() ?? 1;
+      const turn = view().getRotation();
+      const [right, up] = [dx * resolution, -dy * resolution];
+      return [
+        at[0]! + right * Math.cos(turn) + up * -Math.sin(turn),
+        at[1]! + right * Math.sin(turn) + up * Math.cos(turn),
+      ];
+    },
+    reveal(at) {
+      const near = nearest(at, view().getCenter() ?? at);
+      const on = map.getPixelFromCoordinate(near) as Coordinate | null;
+      const [width, height] = map.getSize() ?? [0, 0];
+      const margin = 16;
+      const inside =
+        on !== null &&
+        on[0]! > margin && on[0]! < width! - margin &&
+        on[1]! > margin && on[1]! < height! - margin;
+      if (!inside) view().animate({ center: near, duration: 150 });
+    },
+  };
+}

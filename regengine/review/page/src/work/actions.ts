@@ -1,0 +1,107 @@
+// All that can be done by a key, in the order of the help.
+
+import type { Action } from "./keys";
+import { say } from "./notices";
+import type { Review } from "./review";
+
+const ARROWS: Record<string, [number, number]> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
+const PUSH_PX = 10;
+
+export interface ActionNeeds {
+  review: Review;
+  /** Run what may fail later, and tell what went wrong. */
+  wait: (work: Promise<unknown>) => void;
+  search: () => void;
+  canSearch: () => boolean;
+  canSnap: () => boolean;
+  focus: (what: "comment" | "tags" | "place" | "quality" | "filter" | "queue" | "find") => void;
+  adjust: { toggle(): void; changeOpacity(step: number): void };
+  hideQueue: () => void;
+  help: () => void;
+  stats: () => void;
+}
+
+export function reviewActions(needs: ActionNeeds): Action[] {
+  const { review, wait, focus } = needs;
+  const { editor } = review;
+  const hasFrame = (): boolean => review.frame !== null;
+  const canEdit = (): boolean => hasFrame() && !editor.readonly;
+  /** The tool "place" has these keys for itself. */
+  const free = (): boolean => review.tool !== "place";
+  const hasPoint = (): boolean => editor.selected !== null && free();
+  const selected = (act: (index: number) => void) => (): void => {
+    if (editor.selected !== null) act(editor.selected);
+  };
+  const step = (by: number) => (): void => {
+    const n = editor.draft.points.length;
+    if (n > 0) editor.select(editor.selected === null ? (by > 0 ? 0 : n - 1) : (editor.selected + by + n) % n);
+  };
+  const nudge = (key: string): void => {
+    const far = key.startsWith("Shift+") ? PUSH_PX : 1;
+    const [dx, dy] = ARROWS[key.replace("Shift+", "")] ?? [0, 0];
+    if (editor.selected !== null) review.views?.nudge(editor.selected, review.side, far * dx, far * dy);
+  };
+
+  return [
+    { id: "accept", keys: ["a"], label: "Accept and go on", group: "Decide", run: () => wait(review.decide("accepted")), enabled: canEdit },
+    { id: "reject", keys: ["r"], label: "Reject and go on", group: "Decide", run: () => wait(review.decide("rejected")), enabled: canEdit },
+    { id: "unsure", keys: ["u"], label: "Cannot say; go on", group: "Decide", run: () => wait(review.decide("unsure")), enabled: canEdit },
+    { id: "skip", keys: ["s"], label: "Skip for now", group: "Decide", run: () => wait(review.next()), enabled: hasFrame },
+    { id: "back", keys: ["b"], label: "Back to the frame before", group: "Decide", run: () => wait(review.previous()) },
+
+    { id: "flicker", keys: ["f"], label: "Hold: hide the photo, or swap it for the map", group: "Look", run: () => review.views?.flicker(true), release: () => review.views?.flicker(false), enabled: hasFrame },
+    { id: "layout", keys: ["o"], label: "Photo over the map, or beside it", group: "Look", run: () => review.setLayout(review.layout === "side" ? "over" : "side") },
+    { id: "fit", keys: ["0"], label: "Show the whole photo and its ground", group: "Look", run: () => review.views?.fit(), enabled: hasFrame },
+    { id: "adjust", keys: ["d"], label: "Opacity, brightness, contrast, gamma", group: "Look", run: needs.adjust.toggle },
+    { id: "fainter", keys: [","], label: "Photo over the map fainter", group: "Look", run: () => needs.adjust.changeOpacity(-0.1), enabled: free },
+    { id: "stronger", keys: ["."], label: "Photo over the map stronger", group: "Look", run: () => needs.adjust.changeOpacity(0.1), enabled: free },
+    { id: "find", keys: ["j"], label: "Jump to a place on the map", group: "Look", run: () => focus("find") },
+
+    { id: "edit", keys: ["e"], label: "Edit: select the point that fits worst", group: "Points", run: () => review.edit(), enabled: canEdit },
+    { id: "select", keys: ["v"], label: "Tool: select and drag points", group: "Points", run: () => review.setTool("select") },
+    { id: "add", keys: ["p"], label: "Tool: add points", group: "Points", run: () => review.setTool("add"), enabled: canEdit },
+    { id: "next-point", keys: ["]"], label: "Next point", group: "Points", run: step(1), enabled: free },
+    { id: "previous-point", keys: ["["], label: "Previous point", group: "Points", run: step(-1), enabled: free },
+    { id: "side", keys: ["w"], label: "Move points in the other view (photo or map)", group: "Points", run: () => switchSide(review) },
+    { id: "nudge", keys: Object.keys(ARROWS), label: "Move the selected point by a pixel of the screen", group: "Points", run: nudge, enabled: () => canEdit() && hasPoint() },
+    { id: "push", keys: Object.keys(ARROWS).map((key) => `Shift+${key}`), label: "Move it by ten", group: "Points", run: nudge, enabled: () => canEdit() && hasPoint() },
+    { id: "hold", keys: ["k"], label: "Hold the selected point: it is right", group: "Points", run: selected((index) => editor.hold(index)), enabled: () => canEdit() && hasPoint() },
+    { id: "snap", keys: ["n"], label: "Snap the selected point to the best match near it", group: "Points", run: () => wait(review.snap()), enabled: () => canEdit() && hasPoint() && needs.canSnap() },
+    { id: "delete", keys: ["Delete", "x", "Backspace"], label: "Delete the selected point", group: "Points", run: selected((index) => editor.delete(index)), enabled: () => canEdit() && hasPoint() },
+    { id: "fill", keys: ["="], label: "Fill up to four points from the camera", group: "Points", run: () => editor.fillUp(), enabled: canEdit },
+    { id: "undo", keys: ["z", "Ctrl+z"], label: "Undo", group: "Points", run: () => editor.undo(), enabled: () => editor.canUndo },
+    { id: "redo", keys: ["y", "Ctrl+y", "Ctrl+Shift+z"], label: "Redo", group: "Points", run: () => editor.redo(), enabled: () => editor.canRedo },
+    { id: "deselect", keys: ["Escape"], label: "Select nothing; tool select", group: "Points", run: () => { editor.select(null); review.setTool("select"); } },
+
+    { id: "hypothesis", keys: ["1", "2", "3", "4", "5"], label: "The engine's proposal, its runner-up, and further hypotheses", group: "Camera", run: (key) => choose(review, Number(key)), enabled: canEdit },
+    { id: "place", keys: ["m"], label: "Tool: move the photo over the map (arrows), turn it (, and .), zoom it ([ and ]); with Shift finer", group: "Camera", run: () => review.setTool("place"), enabled: canEdit },
+    { id: "search", keys: ["g"], label: "Search from here: the engine goes on from this camera", group: "Camera", run: needs.search, enabled: () => canEdit() && needs.canSearch() },
+
+    { id: "quality", keys: ["i"], label: "Quality", group: "Write", run: () => focus("quality"), enabled: canEdit },
+    { id: "location", keys: ["l"], label: "Place and country", group: "Write", run: () => focus("place"), enabled: canEdit },
+    { id: "tags", keys: ["t"], label: "Tags", group: "Write", run: () => focus("tags"), enabled: canEdit },
+    { id: "comment", keys: ["c"], label: "Comment (Esc leaves a field)", group: "Write", run: () => focus("comment"), enabled: canEdit },
+
+    { id: "queue", keys: ["q"], label: "Show or hide the queue", group: "Page", run: needs.hideQueue },
+    { id: "filter", keys: ["/"], label: "Filter the queue by name", group: "Page", run: () => focus("filter") },
+    { id: "stats", keys: ["Shift+s"], label: "Progress and agreement", group: "Page", run: needs.stats },
+    { id: "help", keys: ["?"], label: "All keys", group: "Page", run: needs.help },
+  ];
+}
+
+function choose(review: Review, rank: number): void {
+  const hypothesis = review.frame?.hypotheses[rank - 1];
+  if (hypothesis === undefined) return say(`The engine has no hypothesis ${rank} of this frame.`);
+  review.editor.choose(hypothesis);
+  review.views?.fit();
+}
+
+function switchSide(review: Review): void {
+  const side = review.side === "photo" && review.layout === "side" ? "map" : review.layout === "over" ? "map" : "photo";
+  document.getElementById(side)?.focus();
+}

@@ -1,0 +1,122 @@
+// The server's answers, typed; what went wrong comes as one sentence.
+
+import type {
+  Camera,
+  Decision,
+  Draft,
+  Facets,
+  Frame,
+  Job,
+  Place,
+  QueueFilter,
+  QueueRow,
+  Saved,
+  Session,
+  SnapAnswer,
+  SnapRequest,
+  SolveAnswer,
+  SolveRequest,
+  Stats,
+} from "../types";
+
+/** status 0: the server was not reached. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+
+  /** Whether the same request may succeed later: when the server is back, or when another tab has
+   *  been let in by a server that was started again. */
+  get passing(): boolean {
+    return this.status === 0 || this.status === 401 || this.status === 429 || this.status >= 500;
+  }
+}
+
+interface Options {
+  signal?: AbortSignal;
+  /** Finish even when the page is being left; for small bodies. */
+  keepalive?: boolean;
+}
+
+async function call<T>(method: string, path: string, body?: unknown, options: Options = {}): Promise<T> {
+  let answer: Response;
+  try {
+    answer = await fetch(`/api/${path}`, {
+      method,
+      ...options,
+      ...(body === undefined
+        ? {}
+        : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }),
+    });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new ApiError(0, "The review server does not answer.");
+  }
+  if (!answer.ok) throw new ApiError(answer.status, await sentence(answer));
+  return (answer.status === 204 ? undefined : await answer.json()) as T;
+}
+
+async function sentence(answer: Response): Promise<string> {
+  if (answer.status === 401) {
+    return "The server does not know this page: open the address that `regengine review` printed last.";
+  }
+  try {
+    const { detail } = (await answer.json()) as { detail?: unknown };
+    // The words of a route that is not there say nothing
+    if (typeof detail === "string" && detail !== "Not Found") return `${detail[0]?.toUpperCase() ?? ""}${detail.slice(1)}`;
+  } catch {
+    // not JSON: the status says it
+  }
+  return `The server answered ${new URL(answer.url).pathname} with the error ${answer.status}.`;
+}
+
+/** The query of a filter: lists repeat the parameter. */
+export function filterQuery(filter: QueueFilter): URLSearchParams {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(filter) as [string, unknown][]) {
+    if (value === undefined || value === "") continue;
+    if (name === "bbox") query.set(name, (value as number[]).join(","));
+    else if (Array.isArray(value)) for (const each of value as string[]) query.append(name, each);
+    else query.set(name, String(value));
+  }
+  return query;
+}
+
+export type DecisionBody = Draft & Pick<Decision, "decision" | "seconds"> & { base: number };
+
+export const api = {
+  session: () => call<Session>("GET", "session"),
+  facets: () => call<Facets>("GET", "facets"),
+  frames(filter: QueueFilter, offset: number, limit: number, signal?: AbortSignal) {
+    const query = filterQuery(filter);
+    query.set("offset", String(offset));
+    query.set("limit", String(limit));
+    return call<{ total: number; offset: number; frames: QueueRow[]; named: boolean }>(
+      "GET",
+      `frames?${query.toString()}`,
+      undefined,
+      signal ? { signal } : {},
+    );
+  },
+  frame: (id: number) => call<Frame>("GET", `frames/${id}`),
+  history: (id: number) => call<Decision[]>("GET", `frames/${id}/history`),
+  solve: (id: number, body: SolveRequest, signal: AbortSignal) =>
+    call<SolveAnswer>("POST", `frames/${id}/solve`, body, { signal }),
+  snap: (id: number, body: SnapRequest) => call<SnapAnswer>("POST", `frames/${id}/snap`, body),
+  search: (id: number, camera: Camera) =>
+    call<{ job: string }>("POST", `frames/${id}/search`, { camera }),
+  job: (job: string) => call<Job>("GET", `jobs/${encodeURIComponent(job)}`),
+  cancel: (job: string) => call<unknown>("DELETE", `jobs/${encodeURIComponent(job)}`),
+  places: (text: string, signal: AbortSignal) =>
+    call<{ places: Place[] }>("GET", `places/search?${new URLSearchParams({ q: text }).toString()}`, undefined, {
+      signal,
+    }),
+  saveDraft: (id: number, draft: Draft) =>
+    call<unknown>("PUT", `frames/${id}/draft`, draft, { keepalive: true }),
+  dropDraft: (id: number) => call<unknown>("DELETE", `frames/${id}/draft`),
+  decide: (id: number, body: DecisionBody) => call<Saved>("PUT", `frames/${id}/decision`, body),
+  stats: () => call<Stats>("GET", "stats"),
+};

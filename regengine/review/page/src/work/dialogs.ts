@@ -1,0 +1,77 @@
+// The dialogs of the page: help with all keys, agreement of the reviewers, history of a frame.
+
+import type { Decision } from "../types";
+import type { Editor } from "./editor";
+import { element, put } from "./dom";
+import { keyLabel, type Group, type Keyboard } from "./keys";
+import { decisionList } from "./others_box";
+import { remember } from "./settings";
+
+/** Open a dialog that goes away with Escape or its button. */
+function open(title: string, ...content: (Node | null)[]): HTMLDialogElement {
+  const close = element("form", { method: "dialog" }, element("button", { autofocus: true }, "Close"));
+  const heading = element("div", { className: "heading" }, element("h2", { id: "dialog-title" }, title), close);
+  const dialog = element("dialog", { attributes: { "aria-labelledby": "dialog-title" } }, heading);
+  put(dialog, ...content);
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
+export function showHelp(keyboard: Keyboard): void {
+  const groups = [...new Set(keyboard.actions.map((action) => action.group))];
+  open(
+    "Keys",
+    element("p", {}, HOW),
+    element("div", { className: "keys" }, ...groups.map((group) => keyGroup(keyboard, group))),
+    element(
+      "label",
+      { className: "check" },
+      element("input", {
+        type: "checkbox",
+        checked: keyboard.letters,
+        onchange: (event) => {
+          keyboard.letters = (event.target as HTMLInputElement).checked;
+          remember("keys", { letters: keyboard.letters });
+        },
+      }),
+      "Single letters are commands",
+    ),
+    element("p", { className: "hint" }, SOURCES),
+  );
+}
+
+const HOW =
+  "A proposal is right when lights in the photo lie on the same lights of the map. Hold F to compare. " +
+  "If it is wrong, drag a point to where it belongs: the camera and the points that you did not touch follow.";
+
+const SOURCES = "Place names: GeoNames (geonames.org), CC BY 4.0. Coastline: Natural Earth.";
+
+function keyGroup(keyboard: Keyboard, group: Group): HTMLElement {
+  const actions = keyboard.actions.filter((action) => action.group === group);
+  return element(
+    "section",
+    {},
+    element("h3", {}, group),
+    element(
+      "dl",
+      {},
+      ...actions.flatMap((action) => [
+        element("dt", {}, ...action.keys.flatMap((key, i) => [i > 0 ? " " : null, element("kbd", {}, keyLabel(key))])),
+        element("dd", {}, action.label),
+      ]),
+    ),
+  );
+}
+
+export function showHistory(decisions: Decision[], editor: Editor): void {
+  const dialog = open("All decisions on this frame", decisionList(decisions, editor));
+  dialog.addEventListener("click", (event) => {
+    if ((event.target as HTMLElement).matches(".quiet")) dialog.close();
+  });
+}
+
+export function showStats(content: Node): void {
+  open("Progress and agreement", content);
+}

@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Camera, Draft, LonLat } from "../types";
+import { addPoint, deletePoint, fillUp, follow, holdPoint, movePoint, sameWork, withTags } from "./draft";
+
+const camera: Camera = {
+  width_px: 101,
+  height_px: 51,
+  focal_px: 100,
+  principal_point: [50, 25],
+  distortion: [0, 0, 0, 0, 0],
+  quaternion: [0, 0, 0, 1],
+  position_ecef_m: [0, 0, 0],
+  mirrored: false,
+};
+const empty: Draft = { camera, points: [], hypothesis: 1, comment: "", tags: [], quality: null, place: null };
+// A flat Earth will do: what is tested is which points are asked for.
+const flat = (shift: number) => (_: Camera, [x, y]: [number, number]): LonLat | null => (y < 10 ? null : [x / 10 + shift, y / 10]);
+
+test("points that nobody holds follow the camera, the held ones stay", () => {
+  let draft = addPoint(addPoint(empty, 10, 20, [1, 2], "engine"), 30, 40, [3, 4], "engine");
+  draft = movePoint(draft, 0, "map", [1.5, 2.5], "person");
+  const followed = follow(draft, camera, flat(7));
+  assert.deepEqual([followed.points[0]?.lon, followed.points[0]?.lat], [1.5, 2.5]);
+  assert.deepEqual([followed.points[1]?.lon, followed.points[1]?.lat], [10, 4]);
+  const held = follow(holdPoint(draft, 1), camera, flat(9));
+  assert.deepEqual([held.points[1]?.lon, held.points[1]?.lat], [3, 4]);
+});
+
+test("a point dragged over the antimeridian has a longitude of [-180, 180)", () => {
+  const draft = movePoint(addPoint(empty, 0, 0, [179, 0], "engine"), 0, "map", [181, 5], "person");
+  assert.equal(draft.points[0]?.lon, -179);
+  assert.equal(addPoint(empty, 0, 0, [180, 0], "person").points[0]?.lon, -180);
+});
+
+test("filled-up points lie apart, inside, never on sky; there are never more than asked for", () => {
+  const filled = fillUp(empty, 4, flat(0));
+  assert.equal(filled.points.length, 4);
+  for (const point of filled.points) assert.ok(point.y >= 10 && point.y < 51 && point.x > 0 && point.x < 101);
+  const apart = filled.points.flatMap((a, i) => filled.points.slice(i + 1).map((b) => Math.hypot(a.x - b.x, a.y - b.y)));
+  assert.ok(Math.min(...apart) > 20);
+  assert.equal(fillUp(filled, 4, flat(0)), filled);
+  assert.equal(fillUp(empty, 4, () => null).points.length, 0);
+});
+
+test("deleting takes the one point, and drafts of the same work are the same", () => {
+  const draft = addPoint(addPoint(empty, 1, 1, [1, 1], "person"), 2, 2, [2, 2], "person");
+  assert.equal(deletePoint(draft, 0).points[0]?.x, 2);
+  assert.ok(sameWork(deletePoint(deletePoint(draft, 0), 0), empty));
+  assert.ok(!sameWork(draft, empty));
+});
+
+test("tags are split at commas, trimmed, and named once", () => {
+  assert.deepEqual(withTags(empty, " aurora, moon ,,aurora").tags, ["aurora", "moon"]);
+});

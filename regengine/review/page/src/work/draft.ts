@@ -1,0 +1,119 @@
+// What a person makes of a frame, as plain values: every function gives a new draft.
+
+import type { Camera, Decision, Draft, Frame, Hypothesis, LonLat, Origin, Place, Point } from "../types";
+import type { Side } from "../view_types";
+import { wrapped } from "../geometry/earth";
+
+/** Where a camera sees the ground at a pixel; null on sky. */
+export type Ground = (camera: Camera, pixel: [number, number]) => LonLat | null;
+
+/** What the engine proposed. */
+export function proposed(frame: Frame): Draft {
+  const best = frame.camera === null ? null : (frame.hypotheses[0]?.rank ?? null);
+  return { ...nothingSaid, camera: frame.camera, points: frame.points, hypothesis: best };
+}
+
+const nothingSaid = { comment: "", tags: [], quality: null, place: null };
+
+/** Where work goes on: unfinished work, else what this reviewer decided, else the proposal. */
+export function begun(frame: Frame, reviewer: string): Draft {
+  const own = frame.decisions.find((each) => each.reviewer === reviewer);
+  return frame.draft ?? (own ? ofDecision(own) : proposed(frame));
+}
+
+export function ofDecision(decision: Decision): Draft {
+  const { camera, points, hypothesis, comment, tags, quality, place } = decision;
+  return { camera, points, hypothesis, comment, tags, quality, place };
+}
+
+/** Whether a person stands behind a point: the others follow the camera. */
+export function isHeld(point: Point): boolean {
+  return point.origin === "person" || point.origin === "snap";
+}
+
+export function movePoint(draft: Draft, index: number, side: Side, at: [number, number], origin: Origin): Draft {
+  const moved = side === "photo" ? { x: at[0], y: at[1] } : { lon: wrapped(at[0]), lat: at[1] };
+  return changePoint(draft, index, { ...moved, origin, sigma_px: null });
+}
+
+/** A person says that a point is right where it is. */
+export function holdPoint(draft: Draft, index: number): Draft {
+  return changePoint(draft, index, { origin: "person" });
+}
+
+function changePoint(draft: Draft, index: number, change: Partial<Point>): Draft {
+  return { ...draft, points: draft.points.map((each, i) => (i === index ? { ...each, ...change } : each)) };
+}
+
+export function addPoint(draft: Draft, x: number, y: number, place: LonLat, origin: Origin): Draft {
+  const point: Point = { x, y, lon: wrapped(place[0]), lat: place[1], sigma_px: null, origin };
+  return { ...draft, points: [...draft.points, point] };
+}
+
+export function deletePoint(draft: Draft, index: number): Draft {
+  return { ...draft, points: draft.points.filter((_, i) => i !== index) };
+}
+
+/** Another camera: points that nobody holds go to where it sees their pixels. */
+export function follow(draft: Draft, camera: Camera, ground: Ground): Draft {
+  const points = draft.points.map((point) => {
+    const place = isHeld(point) ? null : ground(camera, [point.x, point.y]);
+    return place === null ? point : { ...point, lon: place[0], lat: place[1] };
+  });
+  return { ...draft, camera, points };
+}
+
+/** Start over from one of the engine's hypotheses: its camera, points spread over what it sees. */
+export function choose(draft: Draft, frame: Frame, hypothesis: Hypothesis, ground: Ground): Draft {
+  const base = { ...draft, camera: hypothesis.camera, hypothesis: hypothesis.rank };
+  if (hypothesis.rank === frame.hypotheses[0]?.rank) return { ...base, points: frame.points };
+  return fillUp({ ...base, points: [] }, 4, ground);
+}
+
+/** Points at pixels far from each other until there are `count`, placed by the camera. */
+export function fillUp(draft: Draft, count: number, ground: Ground): Draft {
+  const camera = draft.camera;
+  if (camera === null) return draft;
+  const candidates = grid(camera).flatMap((pixel) => {
+    const place = ground(camera, pixel);
+    return place === null ? [] : [{ pixel, place }];
+  });
+  let filled = draft;
+  while (filled.points.length < count && candidates.length > 0) {
+    const taken = filled.points;
+    const middle: [number, number] = [camera.width_px / 2, camera.height_px / 2];
+    const room = (pixel: [number, number]): number =>
+      taken.length === 0
+        ? Math.hypot(pixel[0] - middle[0], pixel[1] - middle[1])
+        : Math.min(...taken.map((each) => Math.hypot(each.x - pixel[0], each.y - pixel[1])));
+    const best = candidates.reduce((a, b) => (room(b.pixel) > room(a.pixel) ? b : a));
+    if (room(best.pixel) === 0) break;
+    filled = addPoint(filled, best.pixel[0], best.pixel[1], best.place, "engine");
+  }
+  return filled;
+}
+
+/** Pixels where a filled-up point may lie: well inside, where the lens is known best. */
+function grid(camera: Camera): [number, number][] {
+  const at = [0.15, 0.325, 0.5, 0.675, 0.85];
+  return at.flatMap((v) =>
+    at.map((u): [number, number] => [Math.round(u * (camera.width_px - 1)), Math.round(v * (camera.height_px - 1))]),
+  );
+}
+
+export function sameWork(a: Draft, b: Draft): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** As many tags, as long, as the server takes. */
+const MOST_TAGS = 32;
+const LONGEST_TAG = 64;
+
+export function withTags(draft: Draft, text: string): Draft {
+  const tags = text.split(",").map((each) => each.trim().slice(0, LONGEST_TAG)).filter((each) => each !== "");
+  return { ...draft, tags: [...new Set(tags)].slice(0, MOST_TAGS) };
+}
+
+export function withPlace(draft: Draft, place: Place | null): Draft {
+  return { ...draft, place };
+}

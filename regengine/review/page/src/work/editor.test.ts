@@ -1,0 +1,200 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { aimedCamera, plainLens, turned } from "../geometry/aim";
+import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
+import type { Camera, Draft, Frame, LonLat, Point, SolveAnswer } from "../types";
+import { Editor } from "./editor";
+
+const lens = plainLens(4256, 2832, 6000);
+const truth = aimedCamera({ nadir: [136, 35], altitude_km: 410, place: [137, 36], turn_deg: 20 }, lens)!;
+/** As an engine may get it wrong: turned and beside the place. */
+const wrong = turned(aimedCamera({ nadir: [136, 35], altitude_km: 410, place: [137.4, 36.2], turn_deg: 20 }, lens)!, [100, 100], 4);
+const PIXELS: [number, number][] = [[500, 400], [3700, 500], [600, 2400], [3600, 2300]];
+
+function pointAt(camera: Camera, [x, y]: [number, number]): Point {
+  const [lon, lat] = pixelToLonLat(camera, x, y)!;
+  return { x, y, lon, lat, sigma_px: 0.5, origin: "engine" };
+}
+
+function frameOf(camera: Camera | null): Frame {
+  return {
+    id: 3,
+    frame: "made up",
+    camera,
+    points: camera === null ? [] : PIXELS.map((pixel) => pointAt(camera, pixel)),
+    hypotheses: camera === null ? [] : [wrong, truth].map((each, rank) => ({ rank, camera: each, ncc: null, log10_odds: null, centre: null, place: null })),
+    nadir: { lon: 136, lat: 35, altitude_km: 410, source: "tle", sigma_along_km: 5 },
+    width_px: 4256,
+    height_px: 2832,
+    focal_mm: 50,
+    pixel_pitch_um: 8.4,
+    draft: null,
+    decisions: [],
+  } as unknown as Frame;
+}
+
+function answerOf(camera: Camera, points: Point[]): SolveAnswer {
+  const rows = points.map(() => ({ dx_px: 0, dy_px: 0, residual_px: 0, residual_m: 0, left_out_px: null, suspect: false }));
+  return { camera, freed: ["attitude"], points: rows, attitude_only: null, rms_px: 0, rms_m: 0, off_nadir_deg: 10, warning: null };
+}
+
+/** An editor whose server always answers with the true camera. */
+function editor(frame = frameOf(wrong)) {
+  const saved: (Draft | null)[] = [];
+  const asked: Point[][] = [];
+  const starts: Camera[] = [];
+  const said: string[] = [];
+  const made = new Editor({
+    ask: async (_, { points, start }) => {
+      asked.push(points);
+      starts.push(start);
+      return answerOf(truth, points);
+    },
+    changed: () => undefined,
+    save: (_, draft) => saved.push(draft),
+    say: (sentence) => said.push(sentence),
+  });
+  made.open(frame, "Ada", undefined);
+  return { made, saved, asked, said, starts };
+}
+
+const place = (index: number): LonLat => pixelToLonLat(truth, ...PIXELS[index]!)!;
+const near = (a: number[], b: number[], by: number): boolean => a.every((each, i) => Math.abs(each - b[i]!) <= by);
+
+test("one dragged point turns the camera onto it, and the others follow", () => {
+  const { made, asked } = editor();
+  made.move(0, "map", place(0), true);
+  const { camera, points } = made.draft;
+  assert.ok(near(lonLatToPixel(camera!, ...place(0))!, PIXELS[0]!, 0.01));
+  assert.deepEqual(asked, []);
+  for (const point of points) assert.ok(near(pixelToLonLat(camera!, point.x, point.y)!, [point.lon, point.lat], 1e-6));
+  assert.deepEqual(points.map((each) => each.origin), ["person", "engine", "engine", "engine"]);
+});
+
+test("two dragged points are solved by the server; those that nobody touched go where its camera sees them", async () => {
+  const { made, asked, saved } = editor();
+  made.move(0, "map", place(0), true);
+  made.move(3, "map", place(3), true);
+  await made.solved;
+  assert.equal(asked.at(-1)?.length, 2);
+  assert.deepEqual(made.draft.camera, truth);
+  for (const index of [1, 2]) assert.ok(near([made.draft.points[index]!.lon, made.draft.points[index]!.lat], place(index), 1e-9));
+  assert.deepEqual(saved.at(-1), made.draft);
+});
+
+test("every solution starts from the camera that was begun with, not from the last one", async () => {
+  const { made, starts } = editor();
+  for (const index of [0, 1, 2]) {
+    made.move(index, "map", place(index), true);
+    await made.solved;
+  }
+  assert.deepEqual(starts, [wrong, wrong]);
+  made.choose(made.frame!.hypotheses[1]!);
+  for (const index of [0, 1]) made.move(index, "map", place(index), true);
+  await made.solved;
+  assert.deepEqual(starts.at(-1), truth);
+  made.undo();
+  made.undo();
+  made.undo();
+  made.move(3, "map", place(3), true);
+  await made.solved;
+  assert.deepEqual(starts.at(-1), wrong);
+});
+
+test("the way of the hand leaves no trace, and one undo takes back the whole drag", async () => {
+  const { made, saved } = editor();
+  const before = made.draft;
+  for (let i = 0; i < 20; i += 1) made.move(1, "map", [130 + i / 10, 30], false);
+  assert.equal(saved.length, 0);
+  made.move(1, "map", place(1), true);
+  const direct = editor().made;
+  direct.move(1, "map", place(1), true);
+  assert.ok(near(made.draft.camera!.quaternion, direct.draft.camera!.quaternion, 1e-12));
+  made.undo();
+  assert.deepEqual(made.draft, before);
+  assert.equal(saved.at(-1), null);
+  made.redo();
+  assert.deepEqual(made.draft.points[1]?.origin, "person");
+});
+
+test("a pair of clicks makes a point that is held, on a frame without any proposal, too", async () => {
+  const { made } = editor(frameOf(null));
+  made.add("photo", [500, 400]);
+  made.add("map", place(0));
+  assert.equal(made.draft.points.length, 1);
+  assert.deepEqual([made.draft.points[0]?.x, made.draft.points[0]?.lon, made.draft.points[0]?.origin], [500, place(0)[0], "person"]);
+  made.add("map", place(3));
+  made.add("photo", PIXELS[3]!);
+  await made.solved;
+  assert.deepEqual(made.draft.camera, truth);
+  made.fillUp();
+  assert.equal(made.draft.points.length, 4);
+});
+
+test("where nobody knows the nadir a click on the map says it, and no point is made of it", () => {
+  const { made, said } = editor({ ...frameOf(null), nadir: null });
+  made.add("map", [20, 50]);
+  assert.equal(made.draft.points.length, 0);
+  assert.match(said[0] ?? "", /stands above/);
+  const middle = pixelToLonLat(made.draft.camera!, 2127.5, 1415.5)!;
+  assert.ok(near(middle, [20, 50], 1e-6));
+});
+
+test("a pair on a frame without nadir is one point", () => {
+  const { made } = editor({ ...frameOf(null), nadir: null });
+  made.add("photo", [2000, 1500]);
+  made.add("map", [20, 50]);
+  assert.deepEqual(made.draft.points.map((each) => [each.x, each.lon, each.origin]), [[2000, 20, "person"]]);
+});
+
+test("a click on the twin of a new point confirms it", () => {
+  const { made } = editor();
+  made.add("photo", [2000, 1500]);
+  assert.equal(made.draft.points[4]?.origin, "engine");
+  made.clicked(4);
+  assert.equal(made.draft.points[4]?.origin, "person");
+  made.clicked(1);
+  assert.deepEqual([made.selected, made.draft.points[1]?.origin], [1, "engine"]);
+});
+
+test("comments are no steps: undo leaves them", () => {
+  const { made } = editor();
+  made.move(0, "map", place(0), true);
+  made.tell({ comment: "north is up" });
+  made.undo();
+  assert.equal(made.draft.comment, "north is up");
+});
+
+test("work that had not reached the server comes back, and a decision ends it", () => {
+  const { made } = editor();
+  made.move(0, "map", place(0), true);
+  const work = made.draft;
+  const again = editor().made;
+  again.open(frameOf(wrong), "Ada", work);
+  assert.deepEqual(again.draft, work);
+  assert.ok(again.touched);
+  again.decided();
+  assert.ok(!again.touched);
+});
+
+test("the runner-up comes with four points that its camera sees", () => {
+  const { made } = editor();
+  made.choose(made.frame!.hypotheses[1]!);
+  assert.equal(made.draft.hypothesis, 1);
+  assert.equal(made.draft.points.length, 4);
+  for (const point of made.draft.points) assert.ok(near(pixelToLonLat(truth, point.x, point.y)!, [point.lon, point.lat], 1e-9));
+  made.choose(made.frame!.hypotheses[0]!);
+  assert.deepEqual(made.draft.points, made.frame!.points);
+});
+
+test("what is read-only does not change", () => {
+  const { made, said } = editor();
+  made.readonly = true;
+  const before = made.draft;
+  made.move(0, "map", place(0), true);
+  made.add("photo", [1, 1]);
+  made.delete(0);
+  made.tell({ comment: "x" });
+  assert.equal(made.draft, before);
+  assert.match(said[0] ?? "", /read-only/);
+});

@@ -1,0 +1,345 @@
+// The frame in view and what a person makes of it: moves, steps back, the camera that follows.
+
+import type { Camera, Decision, Draft, Frame, Hypothesis, LonLat, Point, PointResidual } from "../types";
+import type { Side } from "../view_types";
+import * as drafts from "./draft";
+import { inputs, LiveSolve, type Free, type Solution } from "./live_solve";
+import { Pairs } from "./pairs";
+import { anyGround, clearGround, pointResidual } from "./residuals";
+import { startCamera } from "./start_camera";
+import { advance, amend, redo, steps, undo, type Steps } from "./undo";
+
+export interface EditorNeeds {
+  ask: ConstructorParameters<typeof LiveSolve>[0];
+  changed: () => void;
+  /** Work to keep; null where there is none beyond what is kept already. */
+  save: (frame: number, draft: Draft | null) => void;
+  /** One sentence for the person. */
+  say: (sentence: string) => void;
+}
+
+interface Step {
+  draft: Draft;
+  /** The camera that points are solved from: the engine's, a placed or a found one. Not the last
+   *  solution, so that what is believed of the camera does not drift from drag to drag. */
+  base: Camera | null;
+}
+
+export class Editor {
+  frame: Frame | null = null;
+  selected: number | null = null;
+  solution: Solution | null = null;
+  problem: string | null = null;
+  free: Free = "auto";
+  /** Whether points that nobody touched take part in the solution instead of following it. */
+  holdAll = false;
+  readonly = false;
+
+  private start: Draft = EMPTY;
+  private history: Steps<Step> = steps(NOTHING);
+  /** What a drag under way has made of the last step. */
+  private dragged: Draft | null = null;
+  private readonly pairs = new Pairs();
+  private readonly live: LiveSolve;
+
+  constructor(private readonly needs: EditorNeeds) {
+    this.live = new LiveSolve(
+      needs.ask,
+      (solution, last) => this.apply(solution, last),
+      (error) => this.fail(error),
+    );
+  }
+
+  get draft(): Draft {
+    return this.dragged ?? this.history.now.draft;
+  }
+  get canUndo(): boolean {
+    return this.history.past.length > 0;
+  }
+  get canRedo(): boolean {
+    return this.history.future.length > 0;
+  }
+  /** Resolves when the camera is the one that the points say. */
+  get solved(): Promise<void> {
+    return this.live.idle;
+  }
+  /** Whether there is work that was not decided. */
+  get touched(): boolean {
+    return !drafts.sameWork(this.draft, this.start);
+  }
+
+  /** Residuals of all points: the solution's, else against the camera as it is. */
+  get residuals(): (PointResidual | null)[] {
+    const { camera, points } = this.draft;
+    return points.map(
+      (point, index) =>
+        this.solution?.residuals.get(index) ?? (camera === null ? null : pointResidual(camera, point)),
+    );
+  }
+
+  /** `unsent`: work of an earlier page that had not reached the server. */
+  open(frame: Frame, reviewer: string, unsent: Draft | null | undefined): void {
+    this.live.stop();
+    this.frame = frame;
+    this.start = drafts.begun({ ...frame, draft: null }, reviewer);
+    const draft = unsent === undefined ? drafts.begun(frame, reviewer) : (unsent ?? this.start);
+    this.history = steps({ draft, base: baseOf(frame, draft) });
+    this.selected = null;
+    this.forget();
+    this.needs.changed();
+  }
+
+  close(): void {
+    this.live.stop();
+    this.frame = null;
+    this.history = steps(NOTHING);
+    this.start = EMPTY;
+    this.selected = null;
+    this.forget();
+    this.needs.changed();
+  }
+
+  move(index: number, side: Side, at: [number, number], done: boolean): void {
+    if (this.refused() || this.history.now.draft.points[index] === undefined) return;
+    this.selected = index;
+    this.pairs.forget();
+    // From the step before the drag, so that the way of the hand leaves no trace
+    this.dragged = drafts.movePoint(this.history.now.draft, index, side, at, "person");
+    // The camera of the last answer until the next one comes, so that nothing jumps back
+    const camera = this.solution?.camera;
+    if (camera) this.dragged = drafts.follow(this.dragged, camera, anyGround);
+    this.solve();
+    if (done) this.settle();
+    else this.needs.changed();
+  }
+
+  /** Replace the point by what the server found near it. */
+  snapped(index: number, point: Point): void {
+    const points = this.draft.points.map((each, i) => (i === index ? { ...point, origin: "snap" as const } : each));
+    this.step({ ...this.draft, points });
+    this.solve();
+  }
+
+  /** A click of the tool "add": a point where the camera is known, else half of a pair. */
+  add(side: Side, at: [number, number]): void {
+    if (this.refused() || this.frame === null) return;
+    if (this.draft.camera === null && !this.beginCamera(null) && side === "map") {
+      // Where nobody knows the nadir, a click on the map says it
+      const began = this.beginCamera(at);
+      if (began && !this.pairs.halfway) return this.needs.say(ABOVE);
+    }
+    const clicked = this.pairs.click(side, at, this.draft.camera, this.draft.points.length);
+    const other = side === "photo" ? "on the map" : "in the photo";
+    switch (clicked.kind) {
+      case "half":
+        return this.needs.say(`Now click the same place ${other}.`);
+      case "guess":
+        this.append(clicked.pixel, clicked.place, "engine");
+        return this.needs.say(`Point added. Click or drag its place ${other}.`);
+      case "other":
+        this.step(drafts.movePoint(this.draft, clicked.index, side, at, "person"));
+        break;
+      case "pair":
+        this.append(clicked.pixel, clicked.place, "person");
+    }
+    this.solve();
+  }
+
+  delete(index: number): void {
+    if (this.refused() || this.draft.points[index] === undefined) return;
+    this.step(drafts.deletePoint(this.draft, index));
+    this.selected = this.draft.points.length === 0 ? null : Math.min(index, this.draft.points.length - 1);
+    this.pairs.forget();
+    // Its residuals go by the numbers that the points had
+    this.solution = null;
+    this.solve();
+    this.needs.changed();
+  }
+
+  hold(index: number): void {
+    if (this.refused() || this.draft.points[index] === undefined) return;
+    this.step(drafts.holdPoint(this.draft, index));
+    this.solve();
+  }
+
+  fillUp(): void {
+    if (!this.refused()) this.step(drafts.fillUp(this.draft, 4, clearGround));
+  }
+
+  place(camera: Camera, done: boolean): void {
+    if (this.refused()) return;
+    this.live.stop();
+    this.forget();
+    this.dragged = drafts.follow(this.history.now.draft, camera, anyGround);
+    if (done) this.settle(camera);
+    else this.needs.changed();
+  }
+
+  /** A camera to place by hand, where there is none. Without a nadir one has to be clicked. */
+  beginCamera(nadir: LonLat | null): boolean {
+    if (this.frame === null || this.refused()) return false;
+    if (this.draft.camera !== null) return true;
+    const camera = startCamera(this.frame, nadir);
+    if (camera === null) return false;
+    this.step({ ...this.draft, camera, hypothesis: null }, camera);
+    return true;
+  }
+
+  choose(hypothesis: Hypothesis): void {
+    if (this.refused() || this.frame === null) return;
+    this.live.stop();
+    this.forget();
+    this.selected = null;
+    this.step(drafts.choose(this.draft, this.frame, hypothesis, clearGround), hypothesis.camera);
+  }
+
+  /** Another camera and points as a whole: what a search found, or what somebody decided. */
+  take(camera: Camera | null, points: Point[], hypothesis: number | null): void {
+    if (this.refused()) return;
+    this.live.stop();
+    this.forget();
+    this.selected = null;
+    this.step({ ...this.draft, camera, points, hypothesis }, camera);
+  }
+
+  takeDecision(decision: Decision): void {
+    this.take(decision.camera, decision.points, decision.hypothesis);
+  }
+
+  /** Comment, tags, quality, place: said of the frame, not of its points. */
+  tell(change: Partial<Pick<Draft, "comment" | "tags" | "quality" | "place">>): void {
+    if (this.refused()) return;
+    this.amend({ ...this.history.now.draft, ...change });
+    this.keep();
+    this.needs.changed();
+  }
+
+  undo(): void {
+    this.walk(undo(this.history));
+  }
+  redo(): void {
+    this.walk(redo(this.history));
+  }
+
+  select(index: number | null): void {
+    this.selected = index;
+    this.needs.changed();
+  }
+
+  /** A point was clicked. The twin of one that was just added is where the person would have it. */
+  clicked(index: number | null): void {
+    if (index !== null && this.pairs.confirms(index)) {
+      this.pairs.forget();
+      this.hold(index);
+    }
+    this.select(index);
+  }
+
+  setSolving(change: { free?: Free; holdAll?: boolean }): void {
+    Object.assign(this, change);
+    this.solve();
+    this.needs.changed();
+  }
+
+  /** The frame was decided: what is in view is what is kept. */
+  decided(): void {
+    this.start = this.draft;
+  }
+
+  private append(pixel: [number, number], place: LonLat, origin: Point["origin"]): void {
+    this.step(drafts.addPoint(this.draft, pixel[0], pixel[1], place, origin));
+    this.selected = this.draft.points.length - 1;
+    this.needs.changed();
+  }
+
+  private solve(): void {
+    const { base } = this.history.now;
+    if (base === null || this.frame === null) return;
+    this.problem = null;
+    if (inputs(this.draft, this.holdAll).length === 0) this.solution = null;
+    this.live.solve(this.frame.id, this.draft, base, this.free, this.holdAll);
+  }
+
+  private apply(solution: Solution, last: boolean): void {
+    this.solution = solution;
+    const followed = drafts.follow(this.draft, solution.camera, anyGround);
+    if (this.dragged !== null) {
+      this.dragged = followed;
+    } else {
+      this.amend(followed);
+      if (last) this.keep();
+    }
+    this.needs.changed();
+  }
+
+  private fail(error: unknown): void {
+    this.problem = error instanceof Error ? error.message : String(error);
+    this.needs.changed();
+  }
+
+  private settle(base?: Camera): void {
+    if (this.dragged === null) return;
+    const done = this.dragged;
+    this.dragged = null;
+    this.step(done, base);
+  }
+
+  private amend(draft: Draft): void {
+    this.history = amend(this.history, { ...this.history.now, draft });
+  }
+
+  private step(draft: Draft, base: Camera | null = this.history.now.base): void {
+    this.history = advance(this.history, { draft, base });
+    this.keep();
+    this.needs.changed();
+  }
+
+  private walk(history: Steps<Step>): void {
+    if (this.refused() || history === this.history) return;
+    this.live.stop();
+    this.dragged = null;
+    // What was said of the frame has no steps
+    const { comment, tags, quality, place } = this.draft;
+    this.history = history;
+    this.amend({ ...history.now.draft, comment, tags, quality, place });
+    if (this.selected !== null && this.selected >= this.draft.points.length) this.selected = null;
+    this.forget();
+    this.keep();
+    this.needs.changed();
+  }
+
+  private keep(): void {
+    if (this.frame !== null) this.needs.save(this.frame.id, this.touched ? this.draft : null);
+  }
+
+  private forget(): void {
+    this.solution = null;
+    this.problem = null;
+    this.dragged = null;
+    this.pairs.forget();
+  }
+
+  private refused(): boolean {
+    if (this.readonly) this.needs.say("This review is read-only: nothing can be changed.");
+    return this.readonly;
+  }
+}
+
+const ABOVE = "The camera now stands above this place. Move the photo over the map (M), or add pairs of points (P).";
+
+const EMPTY: Draft = {
+  camera: null,
+  points: [],
+  hypothesis: null,
+  comment: "",
+  tags: [],
+  quality: null,
+  place: null,
+};
+
+const NOTHING: Step = { draft: EMPTY, base: null };
+
+function baseOf(frame: Frame, draft: Draft): Camera | null {
+  const begun = frame.hypotheses.find((each) => each.rank === draft.hypothesis);
+  return begun?.camera ?? draft.camera;
+}

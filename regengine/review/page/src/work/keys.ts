@@ -1,0 +1,107 @@
+// Keys by name, and what they do: one table for the keyboard, the buttons and the help.
+
+export type Group = "Decide" | "Look" | "Points" | "Camera" | "Write" | "Page";
+
+export interface Action {
+  id: string;
+  /** As `keyName` gives them; the first one is shown. */
+  keys: string[];
+  label: string;
+  group: Group;
+  /** `key`: which of them; the first one where a button was pressed. */
+  run: (key: string) => void;
+  /** For keys that are held. */
+  release?: () => void;
+  enabled?: () => boolean;
+}
+
+/** The name of a key press: letters small, modifiers in front: "a", "Shift+z", "Ctrl+z", "?". */
+export function keyName(event: Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey" | "altKey" | "shiftKey">): string {
+  const letter = event.key.length === 1;
+  const key = letter ? event.key.toLowerCase() : event.key;
+  const command = event.ctrlKey || event.metaKey ? "Ctrl+" : "";
+  const option = event.altKey ? "Alt+" : "";
+  // Where Shift makes the character, the character says it
+  const caseless = letter && event.key.toLowerCase() === event.key.toUpperCase();
+  const shift = event.shiftKey && !caseless ? "Shift+" : "";
+  return command + option + shift + key;
+}
+
+/** How a key is shown on a button and in the help. */
+export function keyLabel(name: string): string {
+  const parts = name.split("+").filter((part) => part !== "");
+  if (name.endsWith("+") && name !== "+") parts.push("+");
+  if (name === "+") return "+";
+  return parts.map((part) => SHOWN[part] ?? (part.length === 1 ? part.toUpperCase() : part)).join(" ");
+}
+
+const SHOWN: Record<string, string> = {
+  ArrowLeft: "←",
+  ArrowRight: "→",
+  ArrowUp: "↑",
+  ArrowDown: "↓",
+  Escape: "Esc",
+  Delete: "Del",
+};
+
+/** Whether typing goes into this element, so that letters are no commands there. */
+export function takesText(target: EventTarget | null): boolean {
+  if (!(target instanceof HTMLElement)) return false;
+  if (target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement) return true;
+  return target instanceof HTMLInputElement && !["checkbox", "radio", "range", "button"].includes(target.type);
+}
+
+export class Keyboard {
+  private readonly byKey = new Map<string, Action>();
+  private held: { key: string; action: Action } | null = null;
+  /** Off: only keys with Ctrl work (for those who dictate, or type with few fingers). */
+  letters = true;
+
+  constructor(readonly actions: Action[]) {
+    for (const action of actions) {
+      for (const key of action.keys) {
+        if (this.byKey.has(key)) throw new Error(`two actions have the key ${key}`);
+        this.byKey.set(key, action);
+      }
+    }
+  }
+
+  listen(): void {
+    document.addEventListener("keydown", (event) => this.down(event), true);
+    document.addEventListener("keyup", (event) => this.up(event), true);
+    window.addEventListener("blur", () => this.letGo());
+  }
+
+  private down(event: KeyboardEvent): void {
+    const name = keyName(event);
+    if (event.isComposing || document.querySelector("dialog[open]") !== null) return;
+    if (takesText(event.target)) {
+      if (name === "Escape") (event.target as HTMLElement).blur();
+      return;
+    }
+    const action = this.byKey.get(name);
+    if (action === undefined || (!this.letters && /^.$/.test(name))) return;
+    if (action.enabled && !action.enabled()) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (action.release) {
+      if (this.held !== null) return;
+      this.held = { key: event.key.toLowerCase(), action };
+    } else if (event.repeat && !REPEATED.test(name)) {
+      return;
+    }
+    action.run(name);
+  }
+
+  private up(event: KeyboardEvent): void {
+    if (this.held !== null && event.key.toLowerCase() === this.held.key) this.letGo();
+  }
+
+  private letGo(): void {
+    this.held?.action.release?.();
+    this.held = null;
+  }
+}
+
+/** What may go on while a key is held down: a decision must not. */
+const REPEATED = /Arrow|^[[\],.+-]$|^Ctrl\+/;

@@ -1,0 +1,101 @@
+// The camera solved from the points that a person holds, as often as they move: one question at a
+// time, and always the last one asked.
+
+import { grabbed } from "../geometry/aim";
+import type { Camera, Draft, Point, PointResidual, SolveAnswer, SolveRequest } from "../types";
+import { isHeld } from "./draft";
+
+export type Free = SolveRequest["free"];
+
+export interface Solution {
+  camera: Camera;
+  /** null where one point only turned the camera, which needs no server. */
+  answer: SolveAnswer | null;
+  /** By the point's number in the draft. */
+  residuals: Map<number, PointResidual>;
+  attitudeOnly: Map<number, PointResidual>;
+}
+
+/** The points that the camera is solved from. */
+export function inputs(draft: Draft, all: boolean): number[] {
+  return draft.points.flatMap((point, index) => (all || isHeld(point) ? [index] : []));
+}
+
+export function solutionOf(answer: SolveAnswer, indices: number[]): Solution {
+  const numbered = (rows: PointResidual[]): Map<number, PointResidual> =>
+    new Map(rows.flatMap((row, i) => (indices[i] === undefined ? [] : [[indices[i], row]])));
+  return {
+    camera: answer.camera,
+    answer,
+    residuals: numbered(answer.points),
+    attitudeOnly: numbered(answer.attitude_only?.points ?? []),
+  };
+}
+
+interface Question {
+  frame: number;
+  points: Point[];
+  indices: number[];
+  start: Camera;
+  free: Free;
+}
+
+export class LiveSolve {
+  private next: Question | null = null;
+  private asking: AbortController | null = null;
+  private working: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly ask: (frame: number, request: SolveRequest, signal: AbortSignal) => Promise<SolveAnswer>,
+    /** `last`: nothing moved since it was asked. */
+    private readonly found: (solution: Solution, last: boolean) => void,
+    private readonly failed: (error: unknown) => void,
+  ) {}
+
+  /** Solve for these points from this camera; answers come through `found`. */
+  solve(frame: number, draft: Draft, start: Camera, free: Free, all: boolean): void {
+    const indices = inputs(draft, all);
+    const points = indices.flatMap((index) => draft.points[index] ?? []);
+    const [only] = points;
+    if (only === undefined) return;
+    if (points.length === 1) {
+      this.next = null;
+      const camera = grabbed(start, [only.x, only.y], [only.lon, only.lat]);
+      if (camera === null) this.failed(new Error("That place is hidden from the camera by the Earth."));
+      else this.found({ camera, answer: null, residuals: new Map(), attitudeOnly: new Map() }, true);
+      return;
+    }
+    this.next = { frame, points, indices, start, free };
+    if (this.asking === null) this.working = this.work();
+  }
+
+  /** Resolves when the last question is answered. */
+  get idle(): Promise<void> {
+    return this.working;
+  }
+
+  /** Forget what was asked: another frame, or another camera, is in view. */
+  stop(): void {
+    this.next = null;
+    this.asking?.abort();
+    this.asking = null;
+  }
+
+  private async work(): Promise<void> {
+    while (this.next !== null) {
+      const { frame, points, indices, start, free } = this.next;
+      this.next = null;
+      const asking = new AbortController();
+      this.asking = asking;
+      try {
+        const answer = await this.ask(frame, { points, start, free }, asking.signal);
+        if (asking.signal.aborted) return;
+        this.found(solutionOf(answer, indices), this.next === null);
+      } catch (error) {
+        if (asking.signal.aborted) return;
+        if (this.next === null) this.failed(error);
+      }
+    }
+    this.asking = null;
+  }
+}

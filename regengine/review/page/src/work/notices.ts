@@ -1,0 +1,40 @@
+// What the page tells in passing: one sentence at a time, read aloud by screen readers.
+
+import { byId, element, refill } from "./dom";
+
+export interface NoticeAction {
+  label: string;
+  run: () => void;
+}
+
+const SECONDS_SHOWN = 7;
+let hiding = 0;
+
+/** Show a sentence for a while. */
+export function say(sentence: string, action?: NoticeAction): void {
+  show(byId("said"), sentence, action);
+  window.clearTimeout(hiding);
+  hiding = window.setTimeout(() => byId("said").replaceChildren(), 1000 * SECONDS_SHOWN);
+}
+
+/** Show what went wrong until it is put away. */
+export function complain(sentence: string, action?: NoticeAction): void {
+  show(byId("wrong"), sentence, action, () => byId("wrong").replaceChildren());
+}
+
+function show(host: HTMLElement, sentence: string, action?: NoticeAction, away?: () => void): void {
+  const act = (run: () => void) => (): void => {
+    host.replaceChildren();
+    run();
+  };
+  refill(
+    host,
+    element("span", {}, sentence),
+    action && element("button", { type: "button", onclick: act(action.run) }, action.label),
+    away && element("button", { type: "button", onclick: away }, "Close"),
+  );
+}
+
+export function sentenceOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

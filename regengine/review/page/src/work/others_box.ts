@@ -1,0 +1,80 @@
+// What people decided on the frame, and the hypotheses of the engine to start from.
+
+import type { Decision, Frame } from "../types";
+import type { Editor } from "./editor";
+import { element, refill } from "./dom";
+import { CHOICE_WORDS, fixed, lonLat, utc } from "./text";
+
+/** "Accepted by Ann, 2026-01-31 12:00:00 UTC". */
+export function decisionLine(decision: Decision): string {
+  const choice = CHOICE_WORDS[decision.decision];
+  return `${choice[0]?.toUpperCase()}${choice.slice(1)} by ${decision.reviewer}, ${utc(decision.time_utc)}`;
+}
+
+export function showDecisions(
+  host: HTMLElement,
+  decisions: Decision[],
+  editor: Editor,
+  history: (() => void) | null,
+): void {
+  const differ = new Set(decisions.map((each) => each.decision)).size > 1;
+  refill(
+    host,
+    decisions.length > 0 && element("h3", {}, "Decisions"),
+    differ && element("p", { className: "disputed" }, "Disputed: reviewers disagree on this frame."),
+    decisions.length > 0 && decisionList(decisions, editor),
+    history !== null &&
+      decisions.length > 0 &&
+      element("button", { type: "button", className: "quiet", onclick: history }, "All earlier decisions"),
+  );
+}
+
+export function decisionList(decisions: Decision[], editor: Editor): HTMLElement {
+  return element(
+    "ul",
+    { className: "decisions" },
+    ...decisions.map((decision) =>
+      element(
+        "li",
+        { data: { choice: decision.decision } },
+        decisionLine(decision),
+        decision.quality !== null && `; quality ${decision.quality}`,
+        decision.tags.length > 0 && `; ${decision.tags.join(", ")}`,
+        decision.comment !== "" && element("q", {}, decision.comment),
+        decision.camera !== null &&
+          !editor.readonly &&
+          element(
+            "button",
+            { type: "button", className: "quiet", onclick: () => editor.takeDecision(decision) },
+            "Use these points",
+          ),
+      ),
+    ),
+  );
+}
+
+export function showHypotheses(host: HTMLElement, frame: Frame, editor: Editor): void {
+  refill(
+    host,
+    frame.hypotheses.length > 1 && element("h3", {}, "Hypotheses"),
+    frame.hypotheses.length > 1 &&
+      element(
+        "div",
+        { className: "hypotheses", attributes: { role: "group", "aria-label": "Hypotheses of the engine" } },
+        ...frame.hypotheses.map((hypothesis, i) =>
+          element(
+            "button",
+            {
+              type: "button",
+              disabled: editor.readonly,
+              onclick: () => editor.choose(hypothesis),
+              attributes: { "aria-pressed": String(editor.draft.hypothesis === hypothesis.rank) },
+            },
+            i < 9 && element("kbd", {}, i + 1),
+            hypothesis.place ?? (hypothesis.centre === null ? "place unknown" : lonLat(hypothesis.centre)),
+            hypothesis.ncc !== null && `, correlation ${fixed(hypothesis.ncc, 2)}`,
+          ),
+        ),
+      ),
+  );
+}

@@ -1,0 +1,152 @@
+// A field that finds places by name while one types; a combobox for the keyboard and for readers.
+
+import type { Place } from "../types";
+import { element } from "./dom";
+import { count } from "./text";
+
+const WAIT_MS = 150;
+
+export interface PlaceBox {
+  element: HTMLElement;
+  input: HTMLInputElement;
+  /** What stands in the field. */
+  show(place: Place | null): void;
+}
+
+export interface PlaceBoxNeeds {
+  id: string;
+  label: string;
+  find: (text: string, signal: AbortSignal) => Promise<Place[]>;
+  /** null: the field was emptied. */
+  chosen: (place: Place | null) => void;
+  failed: (error: unknown) => void;
+}
+
+export function placeBox(needs: PlaceBoxNeeds): PlaceBox {
+  const list = element("ul", {
+    id: `${needs.id}-list`,
+    className: "places",
+    hidden: true,
+    attributes: { role: "listbox", "aria-label": needs.label },
+  });
+  const input = element("input", {
+    id: needs.id,
+    type: "text",
+    autocomplete: "off",
+    spellcheck: false,
+    placeholder: "City or town",
+    attributes: {
+      role: "combobox",
+      "aria-autocomplete": "list",
+      "aria-expanded": "false",
+      "aria-controls": `${needs.id}-list`,
+    },
+  });
+  let found: Place[] = [];
+  let active = -1;
+  let waiting = 0;
+  let asking: AbortController | null = null;
+
+  function close(): void {
+    list.hidden = true;
+    active = -1;
+    input.setAttribute("aria-expanded", "false");
+    input.removeAttribute("aria-activedescendant");
+  }
+
+  function choose(place: Place): void {
+    show(place);
+    close();
+    needs.chosen(place);
+  }
+
+  function show(place: Place | null): void {
+    input.value = place === null ? "" : placeName(place);
+  }
+
+  function draw(): void {
+    list.replaceChildren(
+      ...found.map((place, i) =>
+        element(
+          "li",
+          {
+            id: `${needs.id}-${i}`,
+            // before the field loses the focus
+            onmousedown: (event) => {
+              event.preventDefault();
+              choose(place);
+            },
+            attributes: { role: "option", "aria-selected": String(i === active) },
+          },
+          placeName(place),
+          element("small", {}, place.population > 0 ? count(place.population, "inhabitant") : ""),
+        ),
+      ),
+    );
+    list.hidden = found.length === 0;
+    input.setAttribute("aria-expanded", String(!list.hidden));
+    if (active >= 0) input.setAttribute("aria-activedescendant", `${needs.id}-${active}`);
+    else input.removeAttribute("aria-activedescendant");
+  }
+
+  async function find(): Promise<void> {
+    asking?.abort();
+    const text = input.value.trim();
+    if (text.length < 2) return close();
+    const mine = new AbortController();
+    asking = mine;
+    try {
+      found = await needs.find(text, mine.signal);
+    } catch (error) {
+      if (!mine.signal.aborted) needs.failed(error);
+      return;
+    }
+    if (mine.signal.aborted) return;
+    active = -1;
+    draw();
+  }
+
+  input.addEventListener("input", () => {
+    window.clearTimeout(waiting);
+    if (input.value.trim() === "") {
+      asking?.abort();
+      close();
+      needs.chosen(null);
+    } else {
+      waiting = window.setTimeout(() => void find(), WAIT_MS);
+    }
+  });
+  // The server reads the names of the world's towns at the first question: let it be this one
+  input.addEventListener("focus", () => void needs.find("", new AbortController().signal).catch(() => []), { once: true });
+  input.addEventListener("keydown", (event) => {
+    if (list.hidden) return;
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const place = found[Math.max(active, 0)];
+    if (step !== undefined) {
+      active = (active + step + found.length) % found.length;
+      draw();
+    } else if (event.key === "Enter" && place) {
+      choose(place);
+    } else if (event.key === "Escape") {
+      close();
+      event.stopPropagation();
+    } else {
+      return;
+    }
+    event.preventDefault();
+  });
+  input.addEventListener("blur", close);
+
+  const box = element(
+    "div",
+    { className: "place-box" },
+    element("label", { htmlFor: needs.id }, needs.label),
+    input,
+    list,
+  );
+  return { element: box, input, show };
+}
+
+export function placeName(place: Place): string {
+  return place.country === "" ? place.name : `${place.name}, ${place.country}`;
+}

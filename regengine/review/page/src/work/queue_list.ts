@@ -1,0 +1,152 @@
+// The queue on the screen: of any number of rows only those in sight are elements.
+
+import type { QueueRow } from "../types";
+import { element, refill } from "./dom";
+import type { QueueRows } from "./queue_rows";
+import { CHOICE_WORDS, count, lonLat, probability, VERDICT_WORDS, words } from "./text";
+
+/** Rows made above and below what is in sight. */
+const SPARE_ROWS = 6;
+
+export class QueueList {
+  private readonly list: HTMLElement;
+  private readonly sheet: HTMLElement;
+  private readonly heading: HTMLElement;
+  private rows: QueueRows | null = null;
+  private current: number | null = null;
+  private active = 0;
+  private rowPx = 56;
+
+  constructor(
+    host: HTMLElement,
+    private readonly open: (index: number) => void,
+    private readonly failed: (error: unknown) => void,
+  ) {
+    this.heading = element("h2", { id: "queue-count" }, "Queue");
+    this.sheet = element("div", { className: "sheet" });
+    this.list = element(
+      "div",
+      {
+        id: "rows",
+        tabIndex: 0,
+        attributes: { role: "listbox", "aria-labelledby": "queue-count" },
+        onscroll: () => this.draw(),
+        onkeydown: (event) => this.key(event),
+      },
+      this.sheet,
+    );
+    host.append(this.heading, this.list);
+    new ResizeObserver(() => this.measure()).observe(this.list);
+  }
+
+  /** These rows, with the current one in sight. */
+  show(rows: QueueRows, current: number | null): void {
+    if (rows !== this.rows) {
+      this.rows = rows;
+      this.active = 0;
+      this.list.scrollTop = 0;
+    }
+    this.setCurrent(current);
+  }
+
+  /** The row in view of the other panels; scrolled into sight. */
+  setCurrent(index: number | null): void {
+    this.current = index;
+    if (index !== null) this.reveal(index);
+    this.draw();
+  }
+
+  focus(): void {
+    this.list.focus();
+  }
+
+  draw(): void {
+    const rows = this.rows;
+    if (rows === null) return;
+    refill(this.heading, rows.total === 0 ? "Nothing in the queue" : count(rows.total, "frame"));
+    this.sheet.style.height = `${rows.total * this.rowPx}px`;
+    const from = Math.max(0, Math.floor(this.list.scrollTop / this.rowPx) - SPARE_ROWS);
+    const inSight = Math.ceil(this.list.clientHeight / this.rowPx) + 2 * SPARE_ROWS;
+    const to = Math.min(rows.total, from + inSight);
+    const shown: HTMLElement[] = [];
+    let missing = false;
+    for (let index = from; index < to; index += 1) {
+      const row = rows.row(index);
+      if (row === undefined) missing = true;
+      else shown.push(this.line(row, index, rows.total));
+    }
+    this.sheet.replaceChildren(...shown);
+    this.list.setAttribute("aria-activedescendant", rows.row(this.active) ? `row-${this.active}` : "");
+    if (missing) rows.ensure(from, to).then(() => rows === this.rows && this.draw(), this.failed);
+  }
+
+  private line(row: QueueRow, index: number, total: number): HTMLElement {
+    const where = row.place ?? (row.centre === null ? "place unknown" : lonLat(row.centre));
+    const why = row.reasons.slice(0, 2).map(words).join(", ");
+    const line = element(
+      "div",
+      {
+        id: `row-${index}`,
+        className: "row",
+        onclick: () => this.choose(index),
+        data: { verdict: row.verdict },
+        attributes: {
+          role: "option",
+          "aria-selected": String(index === this.current),
+          "aria-setsize": String(total),
+          "aria-posinset": String(index + 1),
+        },
+      },
+      element("span", { className: "name" }, row.frame),
+      element("span", { className: "badge", data: { verdict: row.verdict } }, VERDICT_WORDS[row.verdict]),
+      element("span", { className: "where" }, why === "" ? where : `${where} · ${why}`),
+      row.decision === null
+        ? element("span", { className: "odds" }, probability(row.probability))
+        : element("span", { className: "odds", data: { choice: row.decision } }, said(row)),
+    );
+    line.classList.toggle("active", index === this.active);
+    line.style.top = `${index * this.rowPx}px`;
+    return line;
+  }
+
+  private choose(index: number): void {
+    this.active = index;
+    this.open(index);
+  }
+
+  private key(event: KeyboardEvent): void {
+    const page = Math.max(1, Math.floor(this.list.clientHeight / this.rowPx) - 1);
+    const last = (this.rows?.total ?? 0) - 1;
+    const step = { ArrowUp: -1, ArrowDown: 1, PageUp: -page, PageDown: page, Home: -last, End: last }[event.key];
+    if (step !== undefined && last >= 0) {
+      this.active = Math.min(last, Math.max(0, this.active + step));
+      this.reveal(this.active);
+      this.draw();
+    } else if (event.key === "Enter" || event.key === " ") {
+      this.open(this.active);
+    } else {
+      return;
+    }
+    event.preventDefault();
+  }
+
+  private reveal(index: number): void {
+    this.active = index;
+    const top = index * this.rowPx;
+    const room = this.list.clientHeight;
+    if (top < this.list.scrollTop) this.list.scrollTop = top;
+    else if (top + this.rowPx > this.list.scrollTop + room) this.list.scrollTop = top + this.rowPx - room;
+  }
+
+  /** Rows are as high as the text is large. */
+  private measure(): void {
+    this.rowPx = 4 * parseFloat(getComputedStyle(document.documentElement).fontSize);
+    this.draw();
+  }
+}
+
+function said(row: QueueRow): string {
+  if (row.disputed) return "disputed";
+  return row.decision === null ? "" : CHOICE_WORDS[row.decision];
+}
+

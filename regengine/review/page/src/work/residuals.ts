@@ -1,0 +1,34 @@
+// How far points lie from where a camera has them, without asking the server.
+
+import { pixelToGround, lonLatToPixel, pixelToLonLat } from "../geometry/camera";
+import { greatCircleKm } from "../geometry/earth";
+import type { Camera, LonLat, Point, PointResidual } from "../types";
+
+/** Beyond this angle to the vertical a pixel says next to nothing about a place. */
+const MOST_INCIDENCE_DEG = 80;
+
+export function pointResidual(camera: Camera, point: Point): PointResidual | null {
+  const pixel = lonLatToPixel(camera, point.lon, point.lat);
+  if (pixel === null) return null;
+  const [dx_px, dy_px] = [point.x - pixel[0], point.y - pixel[1]];
+  const seen = pixelToLonLat(camera, point.x, point.y);
+  return {
+    dx_px,
+    dy_px,
+    residual_px: Math.hypot(dx_px, dy_px),
+    residual_m: seen === null ? null : 1000 * greatCircleKm(seen, [point.lon, point.lat]),
+    left_out_px: null,
+    suspect: false,
+  };
+}
+
+/** Ground in clear sight at a pixel; null on sky and close to the horizon. */
+export function clearGround(camera: Camera, [x, y]: [number, number]): LonLat | null {
+  const ground = pixelToGround(camera, x, y);
+  return ground !== null && ground.incidence_deg <= MOST_INCIDENCE_DEG ? ground.place : null;
+}
+
+/** Ground at a pixel, however flatly it is seen; null on sky. */
+export function anyGround(camera: Camera, [x, y]: [number, number]): LonLat | null {
+  return pixelToLonLat(camera, x, y);
+}

@@ -1,0 +1,275 @@
+// A sitting of review: the queue walked, frames opened, decisions made and kept.
+
+import type { Camera, Choice, Decision, Frame, Place, Point, QueueFilter, Session } from "../types";
+import type { Layout, Side, Tool, Views } from "../view_types";
+import { api } from "./api";
+import { Editor } from "./editor";
+import { FrameCache } from "./frame_cache";
+import { Keeper } from "./keeper";
+import { say } from "./notices";
+import type { Sending } from "./outbox";
+import { Queue } from "./queue";
+import { VERDICT_WORDS } from "./text";
+import { delay, Watch } from "./watch";
+
+/** Frames fetched ahead of the one in view. */
+const AHEAD = 2;
+const FEWEST_POINTS = 4;
+const PLACING =
+  "Drag the photo over the map; its round handles turn it, the square ones zoom it. " +
+  "Then add points (P), or search from here (G).";
+/** After so long a frame counts as seen, whatever its picture does. */
+const LONGEST_DRAWING_MS = 5000;
+
+export interface ReviewNeeds {
+  session: Session;
+  filter: QueueFilter;
+  /** Where the browser keeps what has not been sent. */
+  box: string;
+  /** The frame, its points, or the tools changed. */
+  changed: () => void;
+  /** Another frame is in view, or none. */
+  opened: (frame: Frame | null) => void;
+  queueChanged: () => void;
+  sending: (sending: Sending, why?: unknown) => void;
+}
+
+export class Review {
+  readonly editor: Editor;
+  readonly queue: Queue;
+  tool: Tool = "select";
+  layout: Layout = "side";
+  /** The view that had the focus last: arrow keys move points there. */
+  side: Side = "photo";
+  decidedNow = 0;
+  views: Views | null = null;
+
+  private readonly keeper: Keeper;
+  private readonly cache = new FrameCache(api.frame);
+  private readonly watch = new Watch();
+  private opening = 0;
+  /** Which frame the views show; another one is on its way while they differ. */
+  private inView: number | null = null;
+
+  constructor(private readonly needs: ReviewNeeds) {
+    this.queue = new Queue(needs.filter);
+    this.editor = new Editor({
+      ask: api.solve,
+      changed: () => this.changed(),
+      save: (frame, draft) => this.keeper.draft(frame, draft),
+      say,
+    });
+    this.editor.readonly = needs.session.readonly;
+    this.keeper = new Keeper({
+      box: needs.box,
+      sending: needs.sending,
+      outdated: (frame) => this.cache.forget(frame),
+      nameOf: (frame) => this.queue.nameOf(frame),
+      open: (frame) => this.open(frame),
+    });
+  }
+
+  get frame(): Frame | null {
+    return this.editor.frame;
+  }
+  /** Town and country that the frame shows, as far as the server knows by now. */
+  get placeName(): string | null {
+    return this.frame?.place ?? this.queue.row?.place ?? null;
+  }
+  get unsent(): boolean {
+    return !this.keeper.empty;
+  }
+
+  /** Send what an earlier page left, and show the first frame: this one, or the queue's. */
+  async begin(frame: number | null): Promise<void> {
+    this.keeper.begin();
+    await this.queue.rows.ensure(0, 1);
+    this.needs.queueChanged();
+    await (frame === null ? this.next() : this.open(frame));
+  }
+
+  /** What a tab that is gone had not sent; shown where it is about the frame in view. */
+  async adopt(text: string): Promise<void> {
+    const { frame } = this;
+    const frames = this.keeper.adopt(text);
+    if (frame !== null && frames.includes(frame.id) && !this.editor.touched) await this.open(frame.id);
+  }
+
+  async setFilter(filter: QueueFilter): Promise<void> {
+    if (!(await this.queue.setFilter(filter, this.frame?.id ?? null))) return;
+    this.needs.queueChanged();
+    if (this.frame === null) await this.next();
+  }
+
+  async openIndex(index: number): Promise<void> {
+    const id = await this.queue.frameAt(index);
+    if (id !== undefined) await this.open(id);
+  }
+
+  async open(id: number): Promise<void> {
+    const mine = ++this.opening;
+    const unsent = this.keeper.unsentOf(id);
+    const frame = await this.cache.get(id);
+    if (mine !== this.opening) return;
+    this.queue.index = this.queue.rows.indexOf(id) ?? this.queue.index;
+    this.tool = "select";
+    this.inView = null;
+    this.views?.setTool("select");
+    this.views?.setPoints([], null, null);
+    this.editor.open(frame, this.needs.session.reviewer, unsent);
+    this.watch.restart();
+    this.needs.opened(frame);
+    await Promise.race([this.views?.show(frame, this.editor.draft.camera), delay(LONGEST_DRAWING_MS)]);
+    if (mine !== this.opening) return;
+    this.inView = id;
+    this.changed();
+    await this.fetchAhead(frame.id);
+  }
+
+  async next(): Promise<void> {
+    const { queue } = this;
+    const index = await queue.next();
+    if (index !== null) return this.openIndex(index);
+    if (this.frame !== null && (queue.row?.decision === null || !queue.toDo)) {
+      say(queue.toDo ? "There is no other frame in this queue." : "That was the last frame of this list.");
+      return;
+    }
+    this.opening += 1;
+    queue.index = null;
+    this.editor.close();
+    this.needs.opened(null);
+  }
+
+  async previous(): Promise<void> {
+    const index = this.queue.previous();
+    if (index === null) say("This is the first frame of the queue.");
+    else await this.openIndex(index);
+  }
+
+  /** Decide and go on. The server is told behind the scenes, and again until it knows. */
+  async decide(choice: Choice): Promise<void> {
+    const frame = this.frame;
+    if (frame === null) return;
+    if (this.needs.session.readonly) return say("This review is read-only: nothing can be decided.");
+    // Nobody decides what has not been drawn, however fast the keys
+    if (this.inView !== frame.id) return;
+    this.inView = null;
+    await this.editor.solved;
+    if (this.frame !== frame) return;
+    if (choice === "accepted" && !this.acceptable()) {
+      this.inView = frame.id;
+      return;
+    }
+    const { draft } = this.editor;
+    const own = frame.decisions.find((each) => each.reviewer === this.needs.session.reviewer);
+    const body = { ...draft, decision: choice, base: own?.revision ?? 0, seconds: this.watch.seconds };
+    this.editor.decided();
+    this.keeper.decision(frame.id, body);
+    this.decidedNow += 1;
+    this.queue.rows.decided(frame.id, { decision: choice, reviewers: Math.max(1, frame.reviewers) });
+    this.needs.queueChanged();
+    await this.next();
+  }
+
+  setTool(tool: Tool): void {
+    if (tool !== "select" && this.needs.session.readonly) return say("This review is read-only.");
+    const begins = tool === "place" && this.editor.draft.camera === null;
+    if (tool === "place" && !this.editor.beginCamera(null)) {
+      say("Nobody knows where the station was: click on the map where it stood, straight below it.");
+      tool = "add";
+    }
+    this.tool = tool;
+    this.views?.setTool(tool);
+    if (tool === "place") {
+      if (begins) this.views?.fit();
+      say(PLACING);
+      document.getElementById("map")?.focus();
+    }
+    this.needs.changed();
+  }
+
+  setLayout(layout: Layout): void {
+    this.layout = layout;
+    this.views?.setLayout(layout);
+    this.needs.changed();
+  }
+
+  /** Begin with the point that is most likely wrong. */
+  edit(): void {
+    this.setTool("select");
+    const sizes = this.editor.residuals.map((each) => each?.residual_px ?? 0);
+    if (sizes.length === 0) return this.setTool("add");
+    this.editor.select(sizes.indexOf(Math.max(...sizes)));
+  }
+
+  async snap(): Promise<void> {
+    const { frame, editor } = this;
+    const index = editor.selected;
+    const { camera, points } = editor.draft;
+    const point = index === null ? undefined : points[index];
+    if (frame === null || index === null || camera === null || point === undefined) {
+      return say("Select a point first, with [ or ] or by a click.");
+    }
+    const answer = await api.snap(frame.id, { camera, point, moves: this.side });
+    if (this.frame !== frame || editor.draft.points[index] !== point) return;
+    if (answer.found && answer.point !== null) {
+      editor.snapped(index, answer.point);
+      say(`Snapped by ${answer.moved_px === null ? "a little" : `${answer.moved_px.toFixed(1)} px`}.`);
+    } else {
+      say(answer.why ?? "Nothing near this point matches.");
+    }
+  }
+
+  /** What a search found, where the frame is still in view. */
+  searched(frame: number, camera: Camera | null, points: Point[]): void {
+    if (this.frame?.id !== frame || camera === null) return;
+    this.editor.take(camera, points, null);
+    this.views?.fit();
+  }
+
+  goTo(place: Place): void {
+    this.views?.goTo([place.lon, place.lat], 150);
+  }
+
+  async history(): Promise<Decision[]> {
+    return this.frame === null ? [] : api.history(this.frame.id);
+  }
+
+  private acceptable(): boolean {
+    const { camera, points } = this.editor.draft;
+    if (camera === null) {
+      say(`There is nothing to accept (${VERDICT_WORDS[this.frame?.verdict ?? "no_match"]}): place the photo by hand (M), or reject it (R).`);
+      return false;
+    }
+    if (points.length >= FEWEST_POINTS) return true;
+    say(`Four control points are needed, there are ${points.length}. Add some (P), or have the camera place the rest (=).`, {
+      label: "Fill up to four",
+      run: () => this.editor.fillUp(),
+    });
+    return false;
+  }
+
+  private async fetchAhead(id: number): Promise<void> {
+    let index = this.queue.index;
+    for (let step = 0; step < AHEAD; step += 1) {
+      index = await this.queue.next(index);
+      const row = index === null ? undefined : this.queue.rows.row(index);
+      if (row === undefined || row.id === id || this.frame?.id !== id) return;
+      this.views?.prefetch(await this.cache.get(row.id));
+    }
+  }
+
+  private changed(): void {
+    this.draw();
+    this.needs.changed();
+  }
+
+  private draw(): void {
+    const { draft, residuals, selected, solution, frame } = this.editor;
+    if (frame === null || frame.id !== this.inView) return;
+    this.views?.setCamera(draft.camera);
+    // Points that follow the camera have no residuals worth an arrow
+    const arrows = solution === null ? [] : residuals.flatMap((each) => each ?? []);
+    this.views?.setPoints(draft.points, arrows.length === draft.points.length ? arrows : null, selected);
+  }
+}

@@ -1,0 +1,60 @@
+// "Search from here": the engine's own search from the camera in view, watched and cancellable.
+
+import type { Camera, Job } from "../types";
+import { api } from "./api";
+import { complain, say, sentenceOf } from "./notices";
+import { probability, VERDICT_WORDS } from "./text";
+
+const POLL_MS = 400;
+
+export class SearchRun {
+  private job: string | null = null;
+
+  constructor(
+    private readonly found: (frame: number, result: NonNullable<Job["result"]>) => void,
+    /** null: none is running. */
+    private readonly progress: (sentence: string | null) => void,
+  ) {}
+
+  get running(): boolean {
+    return this.job !== null;
+  }
+
+  async start(frame: number, camera: Camera): Promise<void> {
+    if (this.job !== null) return;
+    this.job = "";
+    this.progress("The search begins.");
+    try {
+      const { job } = await api.search(frame, camera);
+      this.job = job;
+      await this.watch(frame, job);
+    } catch (error) {
+      complain(sentenceOf(error));
+    }
+    this.job = null;
+    this.progress(null);
+  }
+
+  cancel(): void {
+    if (this.job) api.cancel(this.job).catch((error: unknown) => complain(sentenceOf(error)));
+  }
+
+  private async watch(frame: number, id: string): Promise<void> {
+    for (;;) {
+      const job = await api.job(id);
+      if (job.state === "done" && job.result !== null) {
+        this.found(frame, job.result);
+        return say(ended(job.result));
+      }
+      if (job.state === "cancelled") return say("The search was cancelled.");
+      if (job.state === "failed" || job.state === "done") return complain(job.message ?? "The search failed.");
+      this.progress(`Searching for ${Math.round(job.seconds)} s.`);
+      await new Promise((resolve) => window.setTimeout(resolve, POLL_MS));
+    }
+  }
+}
+
+function ended(result: NonNullable<Job["result"]>): string {
+  const verdict = `The search says ${VERDICT_WORDS[result.verdict]}, probability ${probability(result.probability)}.`;
+  return result.camera === null ? `${verdict} ${result.reason_texts.join(" ")}` : verdict;
+}

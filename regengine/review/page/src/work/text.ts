@@ -1,0 +1,58 @@
+// How values read on the page.
+
+import type { Choice, LonLat, Verdict } from "../types";
+
+export const VERDICT_WORDS: Record<Verdict, string> = {
+  accepted: "accepted",
+  review: "review",
+  no_match: "no match",
+  failed: "failed",
+};
+
+export const CHOICE_WORDS: Record<Choice, string> = {
+  accepted: "accepted",
+  rejected: "rejected",
+  unsure: "unsure",
+};
+
+export const MISSING = "–";
+
+/** A probability that never reads as certain. */
+export function probability(value: number | null): string {
+  if (value === null) return MISSING;
+  if (value > 0.995) return "> 99 %";
+  if (value < 0.005) return "< 1 %";
+  return `${Math.round(100 * value)} %`;
+}
+
+export function utc(time: string | null): string {
+  if (time === null) return MISSING;
+  return `${time.slice(0, 10)} ${time.slice(11, 19)} UTC`;
+}
+
+export function pixels(value: number | null): string {
+  return value === null ? MISSING : `${fixed(value, 1)} px`;
+}
+
+export function metres(value: number | null): string {
+  if (value === null) return MISSING;
+  return Math.abs(value) < 10_000 ? `${Math.round(value)} m` : `${fixed(value / 1000, 1)} km`;
+}
+
+export function lonLat([lon, lat]: LonLat): string {
+  const north = `${fixed(Math.abs(lat), 3)}° ${lat < 0 ? "S" : "N"}`;
+  return `${north}, ${fixed(Math.abs(lon), 3)}° ${lon < 0 ? "W" : "E"}`;
+}
+
+export function count(value: number, one: string, many = `${one}s`): string {
+  return `${value.toLocaleString("en")} ${value === 1 ? one : many}`;
+}
+
+/** A code of the engine as words: low_margin → low margin. */
+export function words(code: string): string {
+  return code.replaceAll("_", " ");
+}
+
+export function fixed(value: number, digits: number): string {
+  return value.toFixed(digits);
+}

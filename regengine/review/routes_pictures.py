@@ -1,0 +1,106 @@
+"""Pictures of the review page: tiles and previews of photos, tiles of the night-light map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+
+from regengine.errors import FrameError, LightMapError
+from regengine.review.cached_response import cached_response, described
+from regengine.review.context import ReviewContext
+from regengine.review.photo_of_frame import NoPhoto, photo_of_frame
+
+if TYPE_CHECKING:
+    from regengine.lights.map import LightMap
+    from regengine.review.map_tiles import MapTiles
+
+# Leading digits of a photo's sha256 that `v` repeats in addresses of its pictures
+VERSION_DIGITS = 16
+PHOTO = described("image/jpeg", "JPEG")
+MAP = described("image/png", "PNG, grey with alpha")
+LEAST_PREVIEW_PX, MOST_PREVIEW_PX = 64, 2048
+
+
+def router(context: ReviewContext) -> APIRouter:
+    """Routes of photos and of the night-light map.
+
+    Parameters
+    ----------
+    context : ReviewContext
+        Its frames, and its map if any.
+    """
+    routes = APIRouter(prefix="/api")
+    pyramids = context.pyramids
+    map_tiles = None if context.light_map is None else _tiles_of(context.light_map)
+    map_state = "" if context.light_map is None else _state_of(context.light_map.info.paths)
+
+    def photo_response(request: Request, number: int, make: Callable[[Path], bytes]) -> Response:
+        photo = photo_of_frame(context, number)
+        if isinstance(photo, NoPhoto):
+            raise HTTPException(photo.status, photo.sentence)
+        return cached_response(
+            request,
+            lambda: _made(lambda: make(photo.path)),
+            media_type="image/jpeg",
+            made_of=photo.sha256,
+            version=photo.sha256[:VERSION_DIGITS],
+        )
+
+    @routes.get("/frames/{number}/photo/{z}/{x}/{y}.jpg", response_class=Response, responses=PHOTO)
+    def photo_tile(request: Request, number: int, z: int, x: int, y: int) -> Response:
+        """A tile of 512 pixels of a photo as stored; see the frame's `max_zoom`."""
+        return photo_response(request, number, lambda path: pyramids.tile(path, z, x, y))
+
+    @routes.get("/frames/{number}/preview.jpg", response_class=Response, responses=PHOTO)
+    def preview(
+        request: Request,
+        number: int,
+        size: Annotated[int, Query(ge=LEAST_PREVIEW_PX, le=MOST_PREVIEW_PX)] = 1024,
+    ) -> Response:
+        """All of a photo as stored, its longer side `size` pixels at most."""
+        return photo_response(request, number, lambda path: pyramids.preview(path, size))
+
+    @routes.get("/lights/{z}/{x}/{y}.png", response_class=Response, responses=MAP)
+    def light_tile(request: Request, z: int, x: int, y: int) -> Response:
+        """A tile of 256 pixels of the night-light map, Web Mercator."""
+        if map_tiles is None:
+            raise HTTPException(404, "There is no night-light map: start the review with --lights.")
+        return cached_response(
+            request,
+            lambda: _made(lambda: map_tiles.tile(z, x, y)),
+            media_type="image/png",
+            made_of=map_state,
+        )
+
+    return routes
+
+
+def _tiles_of(light_map: LightMap) -> MapTiles:
+    # Only where there is a map: its libraries take longer to import than a photo to show
+    from regengine.review.map_tiles import MapTiles
+
+    return MapTiles(light_map)
+
+
+def _made(make: Callable[[], bytes]) -> bytes:
+    try:
+        return make()
+    except (FrameError, LightMapError) as error:
+        raise HTTPException(422, str(error)) from error
+    except LookupError as error:
+        raise HTTPException(404, str(error.args[0])) from error
+
+
+def _state_of(paths: tuple[Path, ...]) -> str:
+    """Names the map's files as they are now."""
+    states = []
+    for path in paths:
+        try:
+            status = path.stat()
+            states.append(f"{path.absolute()} {status.st_mtime_ns} {status.st_size}")
+        except OSError:
+            states.append(str(path))
+    return "\n".join(states)

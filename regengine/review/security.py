@@ -1,0 +1,251 @@
+"""Who may talk to the review's server: this page with its cookie, and nobody else."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from regengine.review.problems import problem
+
+MOST_BODY_BYTES = 256 * 1024
+ONCE_MORE = '<!doctype html><meta http-equiv="refresh" content="0; url=/"><title>regengine</title>'
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+@dataclass
+class Access:
+    """The secrets of one run of the server.
+
+    Attributes
+    ----------
+    token : str
+        In the address that the server prints: whoever opens it gets the cookie.
+    once : str
+        The same for the browser that the server starts; good for one use, since other people on
+        the machine can read with which address a program was started.
+    session : str
+        The cookie's value.
+    """
+
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    once: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    session: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+
+    def admits(self, token: str) -> bool:
+        """Whether a token is one of those; the browser's is used up."""
+        if self.once and _same(token, self.once):
+            self.once = ""
+            return True
+        return _same(token, self.token)
+
+    def knows(self, session: str) -> bool:
+        """Whether a cookie's value is that of this run."""
+        return _same(session, self.session)
+
+
+class Guard:
+    """ASGI middleware that lets nothing through but what comes from the page itself.
+
+    Parameters
+    ----------
+    app : ASGIApp
+        The server behind it.
+    access : Access
+        The secrets.
+    port : int
+        On which the server listens: part of the cookie's name, since browsers share cookies among
+        the ports of a machine.
+    hosts : iterable of str
+        Names of this machine by which it may be addressed, beside ``localhost`` and numbers. Other
+        names are refused: a stranger's name that points here is how his page would reach in.
+    layers : iterable of str
+        Origins of online layers that images may come from.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        access: Access,
+        port: int,
+        hosts: Iterable[str] = (),
+        layers: Iterable[str] = (),
+    ) -> None:
+        self._app = app
+        self._access = access
+        self._cookie = f"regengine_review_{port}"
+        self._port = port
+        self._hosts = {"localhost", *(host.lower() for host in hosts)}
+        self._headers = security_headers(layers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or let it through."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # there are no web sockets here
+            await send({"type": "websocket.close", "code": 1008})
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        refusal = self._answer(scope)
+        if refusal is not None:
+            await refusal(scope, receive, send_with_headers)
+            return
+        body = await _read_body(Headers(scope=scope), receive)
+        if body is None:
+            await problem(413, f"a request holds at most {MOST_BODY_BYTES // 1024} kB.")(
+                scope, receive, send_with_headers
+            )
+            return
+        sent = False
+
+        async def replay() -> Message:
+            nonlocal sent
+            if sent:
+                return await receive()
+            sent = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self._app(scope, replay, send_with_headers)
+
+    def _answer(self, scope: Scope) -> Response | None:
+        """What to answer at once; None lets the request through."""
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if not self._is_own(host):
+            return problem(
+                421, f"{host or 'no host'} is not this server: use the address that it printed."
+            )
+        origin = headers.get("origin")
+        if origin is not None and origin.lower() != f"http://{host.lower()}":
+            return problem(403, f"requests from {origin} are refused: use this server's own page.")
+        token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        if scope["path"] == "/" and token and scope["method"] == "GET":
+            return self._exchange(token)
+        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+            if scope["path"] == "/" and scope["method"] == "GET":
+                # A link on another page led here: the browser keeps the cookie back, unless this
+                # page itself asks
+                return Response(ONCE_MORE, media_type="text/html")
+            return problem(403, "requests from other sites are refused.")
+        if not self._access.knows(_cookie(headers, self._cookie)):
+            return problem(
+                401, "this browser is not known: open the address that the server printed."
+            )
+        if scope["method"] not in SAFE_METHODS and not _is_json_or_empty(headers):
+            return problem(415, "a request's body is JSON: say so by its content type.")
+        return None
+
+    def _exchange(self, token: str) -> Response:
+        if not self._access.admits(token):
+            return problem(
+                401, "this address is of an earlier run: open the one that the server printed."
+            )
+        answer = RedirectResponse("/", status_code=303)
+        answer.set_cookie(
+            self._cookie, self._access.session, path="/", httponly=True, samesite="strict"
+        )
+        return answer
+
+    def _is_own(self, host: str) -> bool:
+        try:
+            parts = urlsplit(f"//{host}")
+            name, port = parts.hostname or "", parts.port or 80
+        except ValueError:
+            return False
+        return port == self._port and (name in self._hosts or _is_number(name))
+
+
+def security_headers(layers: Iterable[str] = ()) -> dict[str, str]:
+    """Headers of every answer.
+
+    Parameters
+    ----------
+    layers : iterable of str
+        Origins of online layers, such as ``https://tiles.example.org``.
+
+    Returns
+    -------
+    dict
+    """
+    origins = sorted(set(layers))
+    here = " ".join(["'self'", *origins])
+    policy = (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src {here} data: blob:; "
+        f"connect-src {here}; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    )
+    return {
+        "content-security-policy": policy,
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+        # Servers of map tiles ask from which page they are used
+        "referrer-policy": "strict-origin-when-cross-origin" if origins else "no-referrer",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "cache-control": "no-store",
+    }
+
+
+def own_names() -> tuple[str, ...]:
+    """Names of this machine."""
+    return socket.gethostname(), socket.getfqdn()
+
+
+async def _read_body(headers: Headers, receive: Receive) -> bytes | None:
+    """The request's body; None if it is too long, of which no more is read."""
+    announced = headers.get("content-length", "0")
+    if not announced.isdecimal() or int(announced) > MOST_BODY_BYTES:
+        return None
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return body
+        body += message.get("body", b"")
+        if len(body) > MOST_BODY_BYTES:
+            return None
+        if not message.get("more_body", False):
+            return body
+
+
+def _is_json_or_empty(headers: Headers) -> bool:
+    kind = headers.get("content-type", "").split(";")[0].strip().lower()
+    empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+    return kind == "application/json" or empty
+
+
+def _cookie(headers: Headers, name: str) -> str:
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(name)
+    except CookieError:
+        return ""
+    return "" if found is None else found.value
+
+
+def _is_number(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _same(given: str, secret: str) -> bool:
+    return secrets.compare_digest(given.encode("utf-8", "replace"), secret.encode())

@@ -1,0 +1,172 @@
+"""Runs the review's server until it is stopped, and opens the browser."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from regengine.errors import ConfigError
+from regengine.review.context import ReviewContext
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """How the server is reached.
+
+    Attributes
+    ----------
+    host : str
+        Address to listen on.
+    port : int
+        Port; 0 for any that is free.
+    browser : bool
+        Whether to open the page.
+    """
+
+    host: str = LOOPBACK
+    port: int = 0
+    browser: bool = True
+
+
+def serve(context: ReviewContext, options: ServerOptions, started: Callable[[str], object]) -> None:
+    """Serve a review until Ctrl-C or SIGTERM.
+
+    Parameters
+    ----------
+    context : ReviewContext
+        The review.
+    options : ServerOptions
+        Where to listen.
+    started : callable
+        Told the address of the page, with its token, once the server listens.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot listen there.
+    """
+    from regengine.review.first_picture import prepare_first_picture
+
+    prepare_first_picture(context)
+    import uvicorn
+
+    from regengine.review.app import guarded_app
+    from regengine.review.security import Access, own_names
+
+    listening = listen(options, usual_port(context.store))
+    port = listening.getsockname()[1]
+    access = Access()
+    names = () if options.host == LOOPBACK else (options.host, *own_names())
+    app = guarded_app(context, access, port=port, hosts=names, whole_soon=True)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=3,
+        )
+    )
+    base = f"http://{_page_host(options.host)}:{port}/"
+    if options.browser:
+        # Of its own: some browsers are waited for
+        opener = threading.Thread(
+            target=webbrowser.open, args=(f"{base}?token={access.once}",), daemon=True
+        )
+        opener.start()
+    started(f"{base}?token={access.token}")
+    with listening, _ended_in_order():
+        server.run(sockets=[listening])
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """A signal ends the server, which raises it once more when it has ended: that is left aside."""
+    before = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def usual_port(store: Path) -> int:
+    """The port of a store, where it is free: a page that waited for the server finds it again.
+
+    What a browser keeps (work that was not sent when a server died) belongs to an address with its
+    port.
+
+    Parameters
+    ----------
+    store : Path
+        The store.
+
+    Returns
+    -------
+    int
+        Of those that are nobody's, RFC 6335: 49152 to 65535.
+    """
+    first = 49152
+    digest = hashlib.sha256(os.fsencode(store.resolve())).digest()
+    return first + int.from_bytes(digest[:4]) % (65536 - first)
+
+
+def listen(options: ServerOptions, usual: int) -> socket.socket:
+    """A socket that listens.
+
+    Parameters
+    ----------
+    options : ServerOptions
+        Where.
+    usual : int
+        What to try first where any port will do.
+
+    Returns
+    -------
+    socket.socket
+
+    Raises
+    ------
+    ConfigError
+        If that is not possible.
+    """
+    if options.port == 0:
+        try:
+            return listen(replace(options, port=usual), usual)
+        except ConfigError:  # taken
+            pass
+    try:
+        family = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)[0][0]
+        # By its name: asyncio sends small answers at once only on what is known to be TCP
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((options.host, options.port))
+            listening.listen(128)
+        except BaseException:
+            listening.close()
+            raise
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise ConfigError(
+            f"the server cannot listen on {options.host}, port {options.port} ({error}): "
+            "name another with --port, or 0 for any that is free."
+        ) from error
+    return listening
+
+
+def _page_host(host: str) -> str:
+    if host in ("0.0.0.0", "::"):  # nosec B104 - compared, not listened on
+        return socket.gethostname()
+    return f"[{host}]" if ":" in host else host

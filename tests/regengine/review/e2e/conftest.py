@@ -1,0 +1,48 @@
+"""A browser and a review of the sample photographs, for tests of the page as a person has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext
+from stored import FRAMES
+
+from benchmarks.review_browser import CHROMIUM, ReviewHand, open_browser
+from benchmarks.review_process import ReviewProcess
+from benchmarks.review_sample import LIGHTS, sample_store
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests of a file: while it runs, no other test can run an event loop."""
+    if CHROMIUM is None:
+        pytest.skip("needs chromium")
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReviewProcess]:
+    """A server on a store that the tests share."""
+    store = sample_store(tmp_path_factory.mktemp("review") / "a <b>&amp; store", FRAMES)
+    with ReviewProcess(store, "--lights", str(LIGHTS), "--reviewer", "Ada") as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A person's browser at the smallest screen that is asked: cookies, storage, cache."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    context.set_default_timeout(120_000)  # a slow machine is no failure
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def hand(context: BrowserContext, server: ReviewProcess) -> Iterator[ReviewHand]:
+    """A person who goes to the page; what it throws, or its policy refuses, fails the test."""
+    hand = ReviewHand(context.new_page(), server.address)
+    yield hand
+    assert hand.problems == []
+    hand.page.close()

@@ -1,0 +1,125 @@
+"""Real photographs at the page: a right proposal is confirmed, a wrong one put right by drags."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import BrowserContext
+
+from benchmarks.reference_cameras import read_reference_cameras
+from benchmarks.review_browser import ReviewHand
+from benchmarks.review_judge import camera_of, head
+from benchmarks.review_process import ReviewProcess
+from benchmarks.review_sample import turned_camera
+from matchers.camera import Camera
+from matchers.earth import great_circle_km
+from regengine.result import FrameResult, SolvedCamera
+from regengine.store.rows import StoredFrame
+from regengine.store.writer import StoreWriter
+from tests.example_results import proposal
+
+FILES = ("cities/Osaka_ISS030-E-184140.jpg", "cities_oblique/iss065e394522.jpg")
+WRONG = FILES.index("cities/Osaka_ISS030-E-184140.jpg")
+RIGHT = FILES.index("cities_oblique/iss065e394522.jpg")
+A_GLANCE_PX = 2.0  # of the screen: nearer, a point looks right
+
+
+def true_camera(number: int) -> Camera:
+    camera = read_reference_cameras()[FILES[number]].camera
+    assert camera is not None
+    return camera
+
+
+def proposed(photo: Path, camera: Camera) -> FrameResult:
+    """A proposal with that camera, its points spread over the ground in view."""
+    x, y = (a.ravel() for a in np.meshgrid(np.linspace(0.1, 0.9, 9), np.linspace(0.1, 0.9, 9)))
+    x, y = x * camera.width_px, y * camera.height_px
+    lon, lat = camera.pixel_to_lonlat(x, y)
+    ground = np.isfinite(lon)
+    x, y, lon, lat = x[ground], y[ground], lon[ground], lat[ground]
+    corners = [np.argmin(u * x + v * y) for u, v in ((1, 1), (-1, 1), (-1, -1), (1, -1))]
+    made = proposal(verdict="review")
+    points = tuple(
+        replace(point, x=float(x[k]), y=float(y[k]), lon=float(lon[k]), lat=float(lat[k]))
+        for point, k in zip(made.control_points, corners, strict=True)
+    )
+    solved = SolvedCamera(
+        camera=camera, along_track_offset_s=0.0, off_nadir_deg=camera.off_nadir_deg
+    )
+    return replace(
+        made,
+        frame=photo.stem,
+        path=str(photo),
+        sha256=hashlib.sha256(photo.read_bytes()).hexdigest(),
+        width_px=camera.width_px,
+        height_px=camera.height_px,
+        solved=solved,
+        control_points=points,
+        hypotheses=(),
+    )
+
+
+@pytest.fixture(scope="module")
+def real_hand(
+    context: BrowserContext, real_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ReviewHand]:
+    store = tmp_path_factory.mktemp("real") / "run.h5"
+    with StoreWriter(store) as writer:
+        for number, file in enumerate(FILES):
+            camera = true_camera(number)
+            shown = turned_camera(camera) if number == WRONG else camera
+            result = proposed(real_data / "photos" / file, shown)
+            writer.add(StoredFrame(frame_index=number, result=result))
+        writer.flush()
+    lights = str(real_data / "lights" / "blackmarble_15as.tif")
+    with ReviewProcess(store, "--lights", lights, "--reviewer", "Ada") as server:
+        hand = ReviewHand(context.new_page(), server.address)
+        yield hand
+        assert hand.problems == []
+        hand.page.close()
+
+
+def error_km(camera: Camera, truth: Camera) -> float:
+    """Greatest distance on the ground over the middle of the picture."""
+    x, y = np.meshgrid(
+        np.linspace(0.2, 0.8, 5) * truth.width_px, np.linspace(0.2, 0.8, 5) * truth.height_px
+    )
+    seen, true = camera.pixel_to_lonlat(x, y), truth.pixel_to_lonlat(x, y)
+    return float(np.nanmax(great_circle_km(*seen, *true)))
+
+
+def test_a_right_proposal_of_a_real_photo_takes_one_key(real_hand: ReviewHand) -> None:
+    real_hand.go_to(RIGHT)
+    before = real_hand.told_of(RIGHT)
+    real_hand.press("a")
+    real_hand.wait_until_left(RIGHT)
+    decided = head(real_hand, RIGHT)
+    assert decided is not None
+    assert (decided["decision"], decided["camera"]) == ("accepted", before["camera"])
+
+
+def test_a_wrong_proposal_of_a_real_photo_is_put_right(real_hand: ReviewHand) -> None:
+    truth = true_camera(WRONG)
+    real_hand.go_to(WRONG)
+    told = real_hand.told_of(WRONG)
+    assert error_km(camera_of(told["camera"]), truth) > 20.0
+    for index in range(len(told["points"])):
+        point = (told["draft"] or told)["points"][index]
+        lon, lat = truth.pixel_to_lonlat(point["x"], point["y"])
+        start = real_hand.at_place(point["lon"], point["lat"])
+        end = real_hand.at_place(float(lon), float(lat))
+        if math.dist(start, end) > A_GLANCE_PX:
+            real_hand.drag(start, end)
+            real_hand.wait_until_kept()
+        told = real_hand.told_of(WRONG)
+    real_hand.press("a")
+    real_hand.wait_until_left(WRONG)
+    decided = head(real_hand, WRONG)
+    assert decided is not None
+    assert error_km(camera_of(decided["camera"]), truth) < 1.0

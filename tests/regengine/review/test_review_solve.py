@@ -1,0 +1,187 @@
+"""Cameras from points over HTTP: a wrong proposal put right by four drags, and what is odd."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.review_sample import sample_store, true_camera
+from matchers.camera import Camera
+from matchers.resection_points import Free
+from regengine.errors import ConfigError
+from regengine.review.app import review_app
+from regengine.review.open_review import open_review
+from regengine.review.reviewed import ReviewedPoint
+from regengine.review.routes_solve import solve_json
+from regengine.review.solving import solve
+from tests.regengine.review.asgi_client import AsgiClient
+
+WRONG = 2  # the sample whose proposal is turned away
+FRAME = "ISS990-E-000103"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AsgiClient]:
+    store = sample_store(tmp_path_factory.mktemp("review") / "run")
+    with open_review(store, reviewer="tester") as context:
+        yield AsgiClient(review_app(context))
+
+
+def points_of(camera: Camera, count: int = 4, **changed: Any) -> list[dict[str, Any]]:
+    """Points near the corners, and then inside, at the places where a camera has them."""
+    shares = [(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9), (0.5, 0.4), (0.3, 0.6), (0.7, 0.5)]
+    points = []
+    for u, v in shares[:count]:
+        x, y = u * camera.width_px, v * camera.height_px
+        lon, lat = camera.pixel_to_lonlat(x, y)
+        points.append(
+            {"x": x, "y": y, "lon": float(lon), "lat": float(lat)}
+            | {"sigma_px": None, "origin": "person"}
+            | changed
+        )
+    return points
+
+
+def off_px(answer: dict[str, Any], truth: Camera) -> float:
+    """How far the answer's camera is off over the picture."""
+    found = Camera(**{k: tuple(v) if isinstance(v, list) else v for k, v in answer.items()})
+    x, y = np.meshgrid(np.linspace(0, truth.width_px, 7), np.linspace(0, truth.height_px, 5))
+    at_x, at_y = found.lonlat_to_pixel(*truth.pixel_to_lonlat(x, y))
+    return float(np.nanmax(np.hypot(at_x - x, at_y - y)))
+
+
+def test_four_drags_put_a_wrong_proposal_right(client: AsgiClient) -> None:
+    start = client.get(f"/api/frames/{WRONG}").json()["camera"]
+    truth = true_camera(FRAME)
+    assert off_px(start, truth) > 0.05 * truth.width_px
+    points, away = points_of(truth), []
+    for count in (1, 2, 3, 4):
+        answer = client.post(
+            f"/api/frames/{WRONG}/solve", json={"points": points[:count], "start": start}
+        ).json()
+        away.append(off_px(answer["camera"], truth))
+    assert answer["rms_px"] < 1.0
+    assert away[-1] < 1.0
+    assert away[1] < 0.3 * away[0]
+    assert answer["rms_m"] < 200.0
+    assert answer["freed"] == ["attitude", "focal length", "position"]
+    assert answer["off_nadir_deg"] == pytest.approx(truth.off_nadir_deg, abs=0.5)
+    assert answer["warning"] is None
+    assert len(answer["attitude_only"]["points"]) == 4
+
+
+def test_a_bad_point_shows_and_is_left_out(client: AsgiClient) -> None:
+    truth = true_camera(FRAME)
+    points = points_of(truth, 7)
+    points[5]["x"] += 0.05 * truth.width_px
+    answer = client.post(
+        f"/api/frames/{WRONG}/solve",
+        json={"points": points, "start": points_start(truth), "free": "focal"},
+    ).json()
+    assert [point["suspect"] for point in answer["points"]] == [k == 5 for k in range(7)]
+    assert answer["points"][5]["residual_px"] == pytest.approx(0.05 * truth.width_px, rel=0.1)
+    assert answer["points"][5]["left_out_px"] == pytest.approx(0.05 * truth.width_px, rel=0.1)
+    assert "fitted without it" in answer["warning"]
+    assert off_px(answer["camera"], truth) < 2.0
+
+
+def points_start(camera: Camera) -> dict[str, Any]:
+    """A camera as the page sends it."""
+    names = ("width_px", "height_px", "focal_px", "principal_point", "distortion", "mirrored")
+    return {name: getattr(camera, name) for name in (*names, "quaternion", "position_ecef_m")}
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "words"),
+    [
+        ({"points": []}, 422, "points"),
+        ({"free": "wings"}, 422, "free"),
+        ({"start": None}, 422, "start"),
+        ({"more": 1}, 422, "more"),
+    ],
+)
+def test_requests_that_make_no_sense_are_told_so(
+    client: AsgiClient, changed: dict[str, Any], status: int, words: str
+) -> None:
+    truth = true_camera(FRAME)
+    body = {"points": points_of(truth), "start": points_start(truth)} | changed
+    answer = client.post(f"/api/frames/{WRONG}/solve", json=body)
+    assert answer.status_code == status
+    assert words in answer.json()["detail"]
+
+
+def test_there_is_nothing_to_solve_for_a_frame_that_is_not_there(client: AsgiClient) -> None:
+    truth = true_camera(FRAME)
+    body = {"points": points_of(truth), "start": points_start(truth)}
+    assert client.post("/api/frames/99/solve", json=body).status_code == 404
+
+
+@pytest.mark.parametrize("free", ["auto", "attitude", "focal", "position", "all"])
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7])
+def test_every_number_of_points_is_solved_in_every_way(count: int, free: Free) -> None:
+    truth = true_camera(FRAME)
+    points = [ReviewedPoint(**point) for point in points_of(truth, count)]
+    assert float(np.hypot(*solve(truth, points, free).fit.residual_px.T).max()) < 0.5
+
+
+def test_points_beyond_the_horizon_are_told() -> None:
+    truth = true_camera(FRAME)
+    far = points_of(truth, 5, sigma_px=1000.0)
+    far[4]["lat"] = float(np.clip(far[4]["lat"] - 60.0, -90, 90))
+    found = solve(truth, [ReviewedPoint(**point) for point in far], "attitude")
+    assert found.warning is not None
+    assert "beyond the horizon" in found.warning
+
+
+def test_cameras_in_the_earth_or_far_away_are_refused() -> None:
+    truth = true_camera(FRAME)
+    points = [ReviewedPoint(**point) for point in points_of(truth)]
+    for factor in (0.5, 0.94, 10.0):
+        x, y, z = (factor * value for value in truth.position_ecef_m)
+        lost = replace(truth, position_ecef_m=(x, y, z))
+        with pytest.raises(ConfigError, match="place the photo on the map"):
+            solve(lost, points)
+    with pytest.raises(ConfigError, match="at least one point"):
+        solve(truth, [])
+
+
+@settings(max_examples=30)
+@given(
+    focal_px=st.sampled_from([1e-300, 1.0, 6e3, 1e7]),
+    distortion=st.tuples(*[st.sampled_from([0.0, 0.0, 0.05, -900.0])] * 5),
+    quaternion=st.sampled_from([(1.0, 0.0, 0.0, 0.0), (0.5, -0.5, 0.5, 0.5)]),
+    places=st.lists(
+        st.tuples(
+            st.sampled_from([0.0, -1e7, 800.0, 1600.0]),
+            st.floats(-1e7, 1e7),
+            st.floats(-180.0, 179.9),
+            st.sampled_from([90.0, -90.0, 0.0, 37.0]),
+            st.sampled_from([None, 0.0, 1e7]),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+)
+def test_whatever_is_sent_is_solved_or_refused(
+    focal_px: float,
+    distortion: tuple[float, float, float, float, float],
+    quaternion: tuple[float, float, float, float],
+    places: list[tuple[float, float, float, float, float | None]],
+) -> None:
+    start = replace(
+        true_camera(FRAME), focal_px=focal_px, distortion=distortion, quaternion=quaternion
+    )
+    points = [
+        ReviewedPoint(x=x, y=y, lon=lon, lat=lat, sigma_px=sigma_px, origin="person")
+        for x, y, lon, lat, sigma_px in places
+    ]
+    with suppress(ConfigError):
+        json.dumps(solve_json(solve(start, points)), allow_nan=False)

@@ -1,0 +1,195 @@
+"""Pictures over HTTP: what is sent, what the browser may keep, what is said where there is none."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from PIL import Image
+
+from regengine.review import routes_pictures, routes_places
+from regengine.review.photo_pyramid import PhotoPyramids
+from regengine.review.problems import answer_problems
+from regengine.review.same_photo import SamePhotos
+
+Get = Callable[..., httpx.Response]
+
+
+class Frames:
+    """Frame 3 is a photo, frame 4 one that killed a worker."""
+
+    def __init__(self, path: Path, sha256: str) -> None:
+        self._path, self._sha256 = path, sha256
+
+    def frame(self, number: int) -> Any:
+        reasons = {3: (), 4: (SimpleNamespace(code="worker_died"),)}[number]
+        return SimpleNamespace(result=SimpleNamespace(sha256=self._sha256, reasons=reasons))
+
+    def photo(self, number: int) -> Path | None:
+        return self._path if self._path.is_file() else None
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "evil<script>&.jpg"
+    pixels = np.random.default_rng(2).integers(0, 40, (700, 1100, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def sha256(photo: Path) -> str:
+    return hashlib.sha256(photo.read_bytes()).hexdigest()
+
+
+def asker(photo: Path) -> Get:
+    """Asks a server of one photo, without a map."""
+    frames = Frames(photo, hashlib.sha256(photo.read_bytes()).hexdigest())
+    context: Any = SimpleNamespace(
+        frames=frames, light_map=None, pyramids=PhotoPyramids(), same_photos=SamePhotos()
+    )
+    app = FastAPI()
+    answer_problems(app)
+    app.include_router(routes_pictures.router(context))
+    app.include_router(routes_places.router(context))
+
+    def asked(path: str, **headers: str) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as web:
+                return await web.get(path, headers=headers)
+
+        return asyncio.run(ask())
+
+    return asked
+
+
+@pytest.fixture
+def get(photo: Path) -> Get:
+    return asker(photo)
+
+
+@pytest.mark.parametrize(
+    ("path", "size"),
+    [
+        ("photo/0/0/0.jpg", (512, 512)),
+        ("photo/2/2/1.jpg", (512, 512)),
+        ("preview.jpg", (1024, 652)),
+        ("preview.jpg?size=110", (110, 70)),
+    ],
+)
+def test_pictures_are_sent(get: Get, path: str, size: tuple[int, int]) -> None:
+    answer = get(f"/api/frames/3/{path}")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
+    with Image.open(io.BytesIO(answer.content)) as image:
+        assert (image.format, image.size) == ("JPEG", size)
+
+
+def test_a_picture_is_not_sent_twice(get: Get) -> None:
+    path = "/api/frames/3/preview.jpg?size=100"
+    first = get(path)
+    assert first.headers["cache-control"] == "private, no-cache"
+    again = get(path, **{"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == first.headers["etag"]
+    other = get("/api/frames/3/preview.jpg?size=101", **{"If-None-Match": first.headers["etag"]})
+    assert other.status_code == 200
+
+
+@pytest.mark.parametrize(("digits", "for_ever"), [(16, True), (15, False), (0, False)])
+def test_a_picture_of_a_named_photo_is_kept_for_ever(
+    get: Get, sha256: str, digits: int, for_ever: bool
+) -> None:
+    kept = get(f"/api/frames/3/photo/0/0/0.jpg?v={sha256[:digits]}").headers["cache-control"]
+    assert ("immutable" in kept) == for_ever
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/api/frames/5/preview.jpg", 404, "no frame 5"),
+        ("/api/frames/4/preview.jpg", 422, "worker process die"),
+        ("/api/frames/3/preview.jpg?size=63", 422, "size"),
+        ("/api/frames/3/preview.jpg?size=2049", 422, "size"),
+        ("/api/frames/3/photo/2/3/0.jpg", 404, "no tile 2/3/0"),
+        ("/api/frames/3/photo/2/x/0.jpg", 422, "x"),
+        ("/api/frames/..%2f..%2fetc/preview.jpg", 404, "Not Found"),
+        ("/api/lights/0/0/0.png", 404, "--lights"),
+        ("/api/places?bbox=1,2,3", 422, "west,south,east,north"),
+        ("/api/places?bbox=1,nan,3,4", 422, "west,south,east,north"),
+        ("/api/places?bbox=1,20,3,4", 422, "south below north"),
+        ("/api/places?bbox=1,2,3,4&limit=0", 422, "limit"),
+        ("/api/places/search?q=" + "a" * 101, 422, "100"),
+    ],
+)
+def test_what_is_not_there_is_said_in_a_sentence(
+    get: Get, path: str, status: int, words: str
+) -> None:
+    answer = get(path)
+    assert answer.status_code == status
+    assert words in answer.json()["detail"]
+
+
+def test_another_photo_is_not_shown_in_its_place(get: Get, photo: Path) -> None:
+    assert get("/api/frames/3/preview.jpg").status_code == 200
+    whole = photo.read_bytes()
+    photo.write_bytes(whole[:-1] + b"\0")
+    os.utime(photo, ns=(5, 5))
+    changed = get("/api/frames/3/preview.jpg")
+    assert (changed.status_code, "has changed" in changed.json()["detail"]) == (409, True)
+    photo.unlink()
+    assert get("/api/frames/3/preview.jpg").status_code == 404
+    photo.write_bytes(whole)
+    assert get("/api/frames/3/preview.jpg").status_code == 200
+
+
+def test_a_damaged_photo_is_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(b"\xff\xd8\xff\xe0 and then nothing")
+    answer = asker(path)("/api/frames/3/photo/0/0/0.jpg")
+    assert (answer.status_code, "damaged" in answer.json()["detail"]) == (422, True)
+
+
+def test_places_are_sent_with_their_countries(get: Get) -> None:
+    found = get("/api/places?bbox=178.3,-18.2,178.48,-18.1&limit=1").json()
+    assert found == {
+        "places": [
+            {
+                "name": "Suva",
+                "country": "Fiji",
+                "lon": pytest.approx(178.44, abs=0.02),
+                "lat": pytest.approx(-18.14, abs=0.02),
+                "population": 77366,
+            }
+        ]
+    }
+    assert get("/api/places/search?q=suva").json()["places"][0]["country"] == "Fiji"
+
+
+def test_the_coastline_has_no_line_along_the_antimeridian(get: Get) -> None:
+    answer = get("/api/coastline.json")
+    lines = json.loads(answer.content)["features"][0]["geometry"]["coordinates"]
+    assert len(lines) > 100
+    longest = 0.0
+    for line in lines:
+        lon, lat = np.array(line).T
+        assert (np.abs(lon) <= 180).all()
+        assert (np.abs(lat) <= 90).all()
+        cut = (np.abs(lon[1:]) > 179.95) & (np.abs(lon[:-1]) > 179.95)
+        assert not cut.any()
+        longest = max(longest, float(np.abs(np.diff(lon)).max()))
+    assert longest < 15.0  # nothing crosses the whole map
+    assert (
+        get("/api/coastline.json", **{"If-None-Match": answer.headers["etag"]}).status_code == 304
+    )
