@@ -1,0 +1,1 @@
+"""The archive of astronaut photos: its tables read, its database asked, its files fetched."""

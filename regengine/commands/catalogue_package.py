@@ -1,0 +1,230 @@
+"""``regengine catalogue package``: a place's best photos with all that belongs to them."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from regengine.packages.choice import PackageChoice, PackagePlace
+
+EXIT_FRAMES_FAILED = 1
+
+
+def package(
+    catalogue: Annotated[Path, typer.Argument(help="The archive's catalogue.")],
+    out: Annotated[Path, typer.Option(help="A new folder, or a file that ends in .zip.")],
+    place: Annotated[
+        str | None, typer.Option(help='Photos that show a town or city: "Paris, US".')
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="LON,LAT", help="Photos that show this place.")
+    ] = None,
+    radius_km: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=5000.0, help="Instead, photos whose middle is so near to it."),
+    ] = None,
+    place_id: Annotated[
+        int | None, typer.Option(help="Photos of this place of the catalogue.")
+    ] = None,
+    frame: Annotated[
+        list[str] | None, typer.Option(help="Only this frame; may be given several times.")
+    ] = None,
+    best: Annotated[
+        int | None, typer.Option(min=1, help="So many at most, those of the best quality.")
+    ] = None,
+    first: Annotated[
+        str | None,
+        typer.Option("--from", help="Taken then or later: a year, month, date or time, UTC."),
+    ] = None,
+    last: Annotated[
+        str | None,
+        typer.Option("--to", help="Taken before; a year, month or date counts to its end."),
+    ] = None,
+    min_quality: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Of at least this quality.")
+    ] = None,
+    max_off_nadir_deg: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=90.0, help="Their axis no farther from the nadir."),
+    ] = None,
+    verdict: Annotated[
+        str, typer.Option(help="Verdicts of the photos, by commas; all for all.")
+    ] = "accepted",
+    lens: Annotated[
+        list[Path] | None, typer.Option(help="Lens profile to pack, or a folder of them.")
+    ] = None,
+    flat: Annotated[list[Path] | None, typer.Option(help="Flat field to pack.")] = None,
+    dark: Annotated[list[Path] | None, typer.Option(help="Dark frame to pack.")] = None,
+    calibration: Annotated[
+        list[Path] | None, typer.Option(help="Other calibration file to pack.")
+    ] = None,
+    link: Annotated[
+        bool, typer.Option("--link", help="Symbolic links to the photos instead of copies.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a package that exists.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what was packed as a JSON object.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
+) -> None:
+    """Pack the best photos of a place: originals, control points, cameras, calibration, sums.
+
+    \b
+    Examples:
+      regengine catalogue package archive.parquet --place Madrid --best 5 --out madrid
+      regengine catalogue package archive.parquet --at=-3.7,40.4 --radius-km 50 --out madrid.zip
+    """
+    from regengine.batch.progress import progress
+    from regengine.catalogue.reader import Catalogue
+    from regengine.errors import ConfigError, FrameError
+    from regengine.export.choice import VERDICTS
+    from regengine.packages.calibration import calibration_files
+    from regengine.packages.choice import PackageChoice, chosen_rows
+    from regengine.packages.frames import packed_frames
+    from regengine.packages.sinks import check_package
+    from regengine.packages.write import write_package
+    from regengine.records import printable
+
+    check_package(out, link=link, force=force)
+    verdicts = VERDICTS if verdict == "all" else tuple(verdict.split(","))
+    if unknown := [one for one in verdicts if one not in VERDICTS]:
+        raise ConfigError(f"--verdict {unknown[0]}: it is none of {', '.join(VERDICTS)}, all.")
+    where = _place(place, at)
+    if where is None and radius_km is not None:
+        raise ConfigError("--radius-km: of which place? Name it with --place or --at.")
+    if where is None and place_id is None and not frame:
+        raise ConfigError(
+            "Which photos? Name a place with --place, --at or --place-id, or --frame."
+        )
+    choice = PackageChoice(
+        place=where,
+        radius_km=radius_km,
+        place_id=place_id,
+        frames=tuple(frame or ()),
+        verdicts=verdicts,
+        first_utc=_time("--from", first, end=False),
+        end_utc=_time("--to", last, end=True),
+        least_quality=min_quality,
+        max_off_nadir_deg=max_off_nadir_deg,
+        best=best,
+    )
+    files = calibration_files(
+        {
+            "lenses": lens or [],
+            "flats": flat or [],
+            "darks": dark or [],
+            "others": calibration or [],
+        }
+    )
+    with Catalogue(catalogue) as archive:
+        rows = chosen_rows(archive, choice)
+    if not rows:
+        raise FrameError(f"{catalogue}: no frame is as it is asked for, so nothing was written.")
+    frames, failed = packed_frames(rows)
+    with progress(len(frames), quiet=quiet, doing="packing") as advance:
+        packed = write_package(
+            out,
+            frames,
+            files,
+            title=_title(choice, rows[0]),
+            chosen=_sentence(choice),
+            failed=failed,
+            link=link,
+            force=force,
+            advance=advance,
+        )
+    if as_json:
+        said = {
+            "out": str(out),
+            "frames": packed.frames,
+            "calibration": [file.name for file in files],
+            "failed": packed.failed,
+        }
+        typer.echo(json.dumps(said))
+    if not quiet:
+        for name, why in packed.failed.items():
+            typer.echo(printable(f"{name}: {why}"), err=True)
+        typer.echo(printable(f"{out}: {len(packed.frames):,} packed"), err=True)
+    if packed.failed:
+        raise typer.Exit(EXIT_FRAMES_FAILED)
+
+
+def _place(name: str | None, at: str | None) -> PackagePlace | None:
+    from regengine.errors import ConfigError
+    from regengine.packages.choice import PackagePlace
+    from regengine.places import place_index
+    from regengine.record_values import parse_number, wrap_lon
+
+    if name is not None and at is not None:
+        raise ConfigError("--place and --at name two places: give one of them.")
+    if name is not None:
+        found = place_index().search(name, 1)
+        if not found:
+            raise ConfigError(f"--place {name}: GeoNames knows no such place; try --at LON,LAT.")
+        title = f"{found[0].name}, {found[0].country}"
+        return PackagePlace(title=title, lon=found[0].lon, lat=found[0].lat)
+    if at is None:
+        return None
+    numbers = [parse_number(part) for part in at.split(",")]
+    lon, lat = numbers if len(numbers) == 2 else (None, None)
+    if lon is None or lat is None or abs(lat) > 90.0 or abs(lon) > 360.0:
+        raise ConfigError(f"--at {at}: give longitude, then latitude, in degrees: -3.7,40.4.")
+    return PackagePlace(title=f"{lat:.4f}, {lon:.4f}", lon=wrap_lon(lon), lat=lat)
+
+
+def _time(option: str, text: str | None, *, end: bool) -> datetime | None:
+    from regengine.errors import ConfigError
+    from regengine.record_values import parse_iso_time
+
+    if text is None:
+        return None
+    whole = re.fullmatch(r"(\d{4})(?:-(\d{2}))?", text)
+    time = parse_iso_time(f"{whole[1]}-{whole[2] or '01'}-01" if whole else text)
+    if time is None:
+        raise ConfigError(f"{option} {text}: it is no date or time such as 2012-03-28.")
+    if not end:
+        return time
+    if whole and whole[2]:
+        return (time + timedelta(days=31)).replace(day=1)
+    if whole:
+        return time.replace(year=time.year + 1)
+    return time + timedelta(days=1) if len(text) == len("2012-03-28") else time
+
+
+def _title(choice: PackageChoice, row: dict[str, object]) -> str:
+    if choice.place is not None:
+        return choice.place.title
+    if choice.place_id is not None and row["place"]:
+        return ", ".join(str(row[name]) for name in ("place", "place_country") if row[name])
+    return "chosen frames"
+
+
+def _sentence(choice: PackageChoice) -> str:
+    """How frames were chosen, for the README."""
+    parts = [f"verdict {' or '.join(choice.verdicts)}"]
+    if choice.place is not None and choice.radius_km is None:
+        parts.append(f"showing {choice.place.lat:.4f}, {choice.place.lon:.4f} (lat, lon)")
+    elif choice.place is not None:
+        parts.append(
+            f"their middle within {choice.radius_km:g} km of {choice.place.lat:.4f}, "
+            f"{choice.place.lon:.4f} (lat, lon)"
+        )
+    if choice.place_id is not None:
+        parts.append(f"place {choice.place_id} of the catalogue")
+    if choice.first_utc is not None:
+        parts.append(f"from {choice.first_utc:%Y-%m-%dT%H:%MZ}")
+    if choice.end_utc is not None:
+        parts.append(f"before {choice.end_utc:%Y-%m-%dT%H:%MZ}")
+    if choice.least_quality is not None:
+        parts.append(f"quality {choice.least_quality:g} or better")
+    if choice.max_off_nadir_deg is not None:
+        parts.append(f"at most {choice.max_off_nadir_deg:g}° off nadir")
+    if choice.best is not None:
+        parts.append(f"the best {choice.best} by quality")
+    return f"Chosen: {'; '.join(parts)}."

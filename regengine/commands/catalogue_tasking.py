@@ -1,0 +1,158 @@
+"""``regengine catalogue tasking``: what to photograph in the days to come."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from regengine.tasking.gaps import FrameOfPlace, Good
+    from regengine.tasking.plan import Plan
+    from regengine.tasking.targets import Target
+
+
+def tasking(
+    tle: Annotated[Path, typer.Option(help="Element sets of the ISS, as new as can be had.")],
+    out: Annotated[
+        Path, typer.Option(help="The plan: a file that ends in .csv, .geojson or .json.")
+    ],
+    catalogue: Annotated[
+        Path | None,
+        typer.Argument(help="The archive's catalogue; without it all places are wanted."),
+    ] = None,
+    places: Annotated[
+        Path | None,
+        typer.Option(help="List of places (CSV: name, lon, lat, priority) instead of cities."),
+    ] = None,
+    min_population: Annotated[
+        int, typer.Option(min=500, help="Cities of GeoNames with so many people or more.")
+    ] = 500_000,
+    good_quality: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="A good frame has at least this quality."),
+    ] = 0.5,
+    good_off_nadir_deg: Annotated[
+        float,
+        typer.Option(min=1.0, max=90.0, help="It shows the place no farther from the nadir."),
+    ] = 45.0,
+    good_age_days: Annotated[
+        float | None, typer.Option(min=1.0, help="It is no older.  [no limit]")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="When the plan begins, ISO 8601, UTC.  [now]")
+    ] = None,
+    days: Annotated[float, typer.Option(min=0.01, max=60.0, help="How long it is.")] = 7.0,
+    max_off_nadir_deg: Annotated[
+        float, typer.Option(min=1.0, max=90.0, help="Passes show the place no flatter than this.")
+    ] = 45.0,
+    max_sun_deg: Annotated[
+        float, typer.Option(min=-90.0, max=90.0, help="The Sun over the place is no higher.")
+    ] = -12.0,
+    max_moon_deg: Annotated[
+        float | None,
+        typer.Option(min=-90.0, max=90.0, help="Nor is the Moon.  [as it comes]"),
+    ] = None,
+    max_sigma_s: Annotated[
+        float,
+        typer.Option(min=0.1, help="One sigma of a pass's time; grows with the TLE's age."),
+    ] = 180.0,
+    passes: Annotated[
+        int, typer.Option(min=1, help="Passes of each place, those that look down best.")
+    ] = 3,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what was planned as a JSON object.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No messages.")] = False,
+) -> None:
+    """List places without a good frame, with the night passes of the days to come.
+
+    \b
+    Examples:
+      regengine catalogue tasking archive.parquet --tle iss.txt --out plan.csv
+      regengine catalogue tasking --places sites.csv --tle iss.txt --days 3 --out plan.geojson
+    """
+    from datetime import timedelta
+
+    from regengine.errors import ConfigError
+    from regengine.export.run import in_place_of
+    from regengine.outputs import check_new_file
+    from regengine.record_values import parse_iso_time
+    from regengine.tasking.gaps import Good
+    from regengine.tasking.plan import PassLimits, plan_passes, wanted_places
+    from regengine.tasking.table import ENDINGS, write_plan
+    from regengine.tasking.targets import city_targets, listed_targets
+    from regengine.tle import load_tle_file
+
+    check_new_file(out, ENDINGS, force=force)
+    begin = datetime.now(UTC) if start is None else parse_iso_time(start)
+    if begin is None:
+        raise ConfigError(f"--start {start}: it is no time such as 2026-05-01T12:00:00Z.")
+    tles = load_tle_file(tle)
+    targets = listed_targets(places) if places is not None else city_targets(min_population)
+    good = Good(
+        least_quality=good_quality,
+        max_off_nadir_deg=good_off_nadir_deg,
+        max_age=None if good_age_days is None else timedelta(days=good_age_days),
+    )
+    best = {} if catalogue is None else _best(catalogue, targets, good, begin)
+    limits = PassLimits(
+        max_off_nadir_deg=max_off_nadir_deg,
+        max_sun_deg=max_sun_deg,
+        max_moon_deg=max_moon_deg,
+        max_sigma_s=max_sigma_s,
+        most=passes,
+    )
+    plan = plan_passes(wanted_places(targets, best), tles, begin, days, limits)
+    with in_place_of((out,)) as (temporary,):
+        write_plan(plan, temporary)
+    _tell(plan, len(targets), out, as_json=as_json, quiet=quiet)
+
+
+def _best(
+    catalogue: Path, targets: Sequence[Target], good: Good, begin: datetime
+) -> dict[int, FrameOfPlace]:
+    from regengine.catalogue.reader import Catalogue
+    from regengine.tasking.gaps import best_frames
+
+    with Catalogue(catalogue) as archive:
+        return best_frames(archive, targets, good, begin)
+
+
+def _tell(plan: Plan, places: int, out: Path, *, as_json: bool, quiet: bool) -> None:
+    element_set = plan.orbit.element_set
+    worst = float(plan.sigma_s.max()) if len(plan.passes) else None
+    if as_json:
+        said = {
+            "out": str(out),
+            "places": places,
+            "wanted": len(plan.wanted),
+            "without_any_frame": sum(one.best is None for one in plan.wanted),
+            "with_passes": plan.places,
+            "passes": len(plan.passes),
+            "too_uncertain": plan.uncertain,
+            "tle_epoch_utc": f"{element_set.epoch_utc:%Y-%m-%dT%H:%M:%SZ}",
+            "worst_sigma_time_s": None if worst is None else round(worst, 1),
+        }
+        typer.echo(json.dumps(said))
+    if quiet:
+        return
+    if plan.uncertain:
+        typer.echo(
+            f"Warning: {plan.uncertain:,} passes are left out, since the element set of "
+            f"{element_set.epoch_utc:%Y-%m-%d} is too old to tell their time: run it again with a "
+            "newer one.",
+            err=True,
+        )
+    known = "" if worst is None else f", their times known to {worst:.0f} s or better"
+    typer.echo(
+        f"{out}: {len(plan.passes):,} passes of {plan.places:,} places{known}; "
+        f"{len(plan.wanted):,} of {places:,} places have no good frame",
+        err=True,
+    )

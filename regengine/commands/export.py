@@ -1,0 +1,129 @@
+"""``regengine export``: results for other programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regengine.export.known import format_names
+
+
+def main(
+    store: Annotated[Path, typer.Argument(help="The store of a run, such as run.h5.")],
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help=f"What to write: {', '.join(format_names())}.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="The file to write, or the folder for files of each photo.", show_default=False
+        ),
+    ],
+    verdict: Annotated[
+        str, typer.Option(help="Verdicts of the photos that are wanted, by commas; all for all.")
+    ] = "accepted",
+    reviewed: Annotated[
+        bool, typer.Option("--reviewed", help="Only photos that a person accepted.")
+    ] = False,
+    where: Annotated[
+        str | None,
+        typer.Option(help="SQL condition on columns of docs/store.md: off_nadir_deg < 30"),
+    ] = None,
+    table: Annotated[
+        str, typer.Option(help="Tables: a row for each of the points, or of the frames.")
+    ] = "points",
+    kinds: Annotated[
+        str | None,
+        typer.Option(
+            "--as", metavar="LIST", help="gcp: which files, by commas: vrt, aux, tif.  [vrt]"
+        ),
+    ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            "--layers",
+            metavar="LIST",
+            help="geojson, kml, gpkg: which of footprints, nadirs, points, by commas.  [all]",
+        ),
+    ] = None,
+    crs: Annotated[
+        str, typer.Option(help="geotiff: coordinate system, such as EPSG:3857 or EPSG:32654.")
+    ] = "EPSG:4326",
+    resolution: Annotated[
+        float | None,
+        typer.Option(help="geotiff: size of pixels in units of --crs.  [the photo's own detail]"),
+    ] = None,
+    dialect: Annotated[
+        str | None,
+        typer.Option(
+            "--dialect",
+            metavar="NAME",
+            help="sql: for which server: mysql (MariaDB, too) or postgresql.",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what was written as a JSON object.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
+) -> None:
+    """Write control points, footprints and pictures for other programs.
+
+    \b
+    Examples: regengine export run.h5 --format qgis --out photos
+              regengine export run.h5 --format csv --out points.csv --verdict accepted,review
+              regengine export run.h5 --format csv --table frames --out frames.csv --verdict all
+    """
+    from regengine.batch.progress import progress
+    from regengine.errors import ConfigError
+    from regengine.export.choice import VERDICTS, FrameChoice, choose
+    from regengine.export.options import ExportOptions, check_dialect
+    from regengine.export.run import check_out, write_chosen
+    from regengine.records import printable
+
+    verdicts = VERDICTS if verdict == "all" else tuple(verdict.split(","))
+    if unknown := [one for one in verdicts if one not in VERDICTS]:
+        raise ConfigError(f"--verdict {unknown[0]}: it is none of {', '.join(VERDICTS)}, all.")
+    check_dialect(format, dialect)
+    check_out(out, format, force)
+    chosen = choose(store, FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where))
+    options = ExportOptions(
+        table=table,
+        kinds=tuple(kinds.split(",")) if kinds else (),
+        layers=tuple(layers.split(",")) if layers else (),
+        crs=crs,
+        resolution=resolution,
+        dialect=dialect,
+    )
+    with progress(len(chosen.numbers), quiet=quiet, doing="writing") as advance:
+        written = write_chosen(chosen, format, out, options, force=force, advance=advance)
+    if as_json:
+        said = {
+            "out": str(out),
+            "format": format,
+            "frames": written.frames,
+            "reviewed": written.reviewed,
+            "files": written.files,
+            "left_out": dict(written.left_out),
+            "failed": written.failed,
+        }
+        typer.echo(json.dumps(said))
+    if not quiet:
+        for path, why in written.failed.items():
+            typer.echo(printable(f"{path}: {why}"), err=True)
+        left = ", ".join(f"{count:,} {why}" for why, count in sorted(written.left_out.items()))
+        tail = f"; left out: {left}" if left else ""
+        who = f", {written.reviewed:,} as a person accepted them" if written.reviewed else ""
+        typer.echo(printable(f"{out}: {written.frames:,} photos{who}{tail}"), err=True)
+    if written.failed:
+        raise typer.Exit(1)

@@ -1,0 +1,276 @@
+"""`regengine frames`: what the archive of astronaut photos knows, and its pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regengine.commands.frames_output import finish, put_out
+
+app = typer.Typer(
+    help="Ask the archive of astronaut photos, read its tables, fetch its pictures.\n\n"
+    "Example: regengine frames read ISS30-E.tsv --out frames.csv",
+    no_args_is_help=True,
+)
+
+Out = Annotated[
+    Path | None,
+    typer.Option(help="Table to write: .csv, .ndjson or .parquet.", show_default=False),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print NDJSON, an object a photo.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages.")]
+Tle = Annotated[
+    Path | None,
+    typer.Option(help="TLE file: tells where time and nadir cannot both be right."),
+]
+
+
+@app.command(no_args_is_help=True)
+def read(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Tables of photos, whoever has written them."),
+    ],
+    out: Out = None,
+    tle: Tle = None,
+    force: Force = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Read tables that tell of photos into one.
+
+    register takes it as its metadata.
+
+    \b
+    Examples: regengine frames read ISS30-E.tsv --out frames.csv
+              regengine register photos --metadata frames.csv --lights earth.tif --store run.h5
+              regengine frames read exif.json ISS30-E.tsv volunteers.csv --json
+    """
+    from regengine.archive.read import read_tables
+    from regengine.archive.write import check_table
+
+    if out is not None:
+        check_table(out, force)
+    table = read_tables(files)
+    put_out(table, out, tle, as_json=as_json, quiet=quiet)
+
+
+@app.command(no_args_is_help=True)
+def query(
+    mission: Annotated[
+        list[str] | None, typer.Option(help="Mission, such as ISS030; may be given again.")
+    ] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="DAY", help="First day: 2012-03-01.")
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option("--to", metavar="DAY", help="Last day: 2012-03-31.")
+    ] = None,
+    nadir_box: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BOX",
+            help="Nadirs in WEST,SOUTH,EAST,NORTH; 170,-20,-170,10 crosses the antimeridian.",
+        ),
+    ] = None,
+    focal_mm: Annotated[
+        str | None, typer.Option(metavar="RANGE", help="Focal length: 50, or 28,85.")
+    ] = None,
+    sun_elevation: Annotated[
+        str | None, typer.Option(metavar="RANGE", help="Sun at the nadir: LOW,HIGH in degrees.")
+    ] = None,
+    night: Annotated[
+        bool, typer.Option("--night", help="The Sun at least 6 degrees below the horizon.")
+    ] = False,
+    table: Annotated[
+        str, typer.Option(help="Of the database: frames (catalogued), nadir, or both by comma.")
+    ] = "frames,nadir",
+    out: Out = None,
+    tle: Tle = None,
+    force: Force = False,
+    max_age_days: Annotated[
+        float, typer.Option(help="Answers of the last days are not asked for again; 0 asks anew.")
+    ] = 7.0,
+    pause_s: Annotated[
+        float, typer.Option(min=0.0, help="From one request to the next, seconds.")
+    ] = 1.0,
+    url: Annotated[str | None, typer.Option(help="Of the database, if it has moved.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the questions, without the key; ask nothing.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Ask the archive's photo database.
+
+    It needs your own key, in the environment variable JSC_PHOTOS_KEY. What is answered is kept in
+    the cache: an interrupted query goes on where it stopped.
+
+    \b
+    Examples: regengine frames query --mission ISS030 --night --out iss030.csv
+              regengine frames query --from 2012-03-01 --to 2012-03-31 --nadir-box 120,20,150,50
+              regengine frames query --mission ISS030 --focal-mm 28,85 --dry-run
+    """
+    import os
+
+    from regengine.archive.answer import KEY_VARIABLE
+    from regengine.archive.answer_cache import AnswerCache
+    from regengine.archive.ask import DATABASE, address_of, ask
+    from regengine.archive.manners import Manners
+    from regengine.archive.options import parse_box, parse_day, parse_range
+    from regengine.archive.question import NIGHT_DEG, FrameQuery, questions
+    from regengine.archive.web import Web, check_address
+    from regengine.archive.write import check_table
+    from regengine.commands.lights import progress_bar
+    from regengine.errors import ConfigError
+    from regengine.lights.fetch import cache_folder
+
+    if night and sun_elevation is not None:
+        raise ConfigError("Give --night or --sun-elevation, not both.")
+    wanted = FrameQuery(
+        missions=tuple(name.strip().upper() for name in mission or ()),
+        first=parse_day("--from", first),
+        last=parse_day("--to", last),
+        nadir_box=parse_box("--nadir-box", nadir_box),
+        focal_mm=parse_range("--focal-mm", focal_mm),
+        sun_elevation_deg=NIGHT_DEG if night else parse_range("--sun-elevation", sun_elevation),
+        tables=tuple(name.strip() for name in table.split(",")),
+    )
+    address = DATABASE if url is None else url
+    check_address(address)
+    if dry_run:
+        for question in questions(wanted):
+            typer.echo(address_of(question, address))
+        return
+    if out is not None:
+        check_table(out, force)
+    with progress_bar("Asking", quiet=quiet) as progress:
+        asked = ask(
+            wanted,
+            web=Web(Manners(pause_s=pause_s)),
+            key=os.environ.get(KEY_VARIABLE, "").strip(),
+            cache=AnswerCache(folder=cache_folder() / "frames", max_age_days=max_age_days),
+            url=address,
+            progress=progress,
+        )
+    put_out(asked.table, out, tle, as_json=as_json, quiet=quiet)
+    if not quiet:
+        strays = f", {asked.strays:,} rows were not what was asked for" if asked.strays else ""
+        typer.echo(f"{asked.requests:,} questions, {asked.kept:,} from the cache{strays}", err=True)
+
+
+Frames = Annotated[
+    list[str],
+    typer.Argument(metavar="FRAME...", help="Archive ids, or tables that tell of photos."),
+]
+Pause = Annotated[float, typer.Option(min=0.0, help="From one request to the next, seconds.")]
+
+
+@app.command(no_args_is_help=True)
+def exif(
+    frames: Frames,
+    out: Annotated[Path, typer.Option(help="Folder for the texts.", show_default=False)],
+    pause_s: Pause = 1.0,
+    url: Annotated[str | None, typer.Option(help="Of the photos' pages.")] = None,
+    force: Force = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fetch the archive's texts of cameras' own records.
+
+    A text for each photo that has one; frames read makes a table of them.
+
+    \b
+    Examples: regengine frames exif ISS030-E-184140 --out texts
+              regengine frames exif iss030.csv --out texts --json
+    """
+    import json
+
+    from regengine.archive.camera_text import PAGE
+    from regengine.archive.exif_texts import fetch_texts
+    from regengine.archive.given import frames_given
+    from regengine.archive.manners import Manners
+    from regengine.archive.web import Web, check_address
+    from regengine.batch.progress import progress
+
+    address = PAGE if url is None else url
+    check_address(address)
+    wanted = frames_given(frames)
+    counts: dict[str, int] = {}
+    with progress(len(wanted), quiet=quiet, doing="fetching") as advance:
+        outcomes = fetch_texts(
+            wanted, out, Web(Manners(pause_s=pause_s)), page=address, force=force
+        )
+        for outcome in outcomes:
+            counts[outcome.status] = counts.get(outcome.status, 0) + 1
+            if as_json:
+                typer.echo(json.dumps(outcome.record()))
+            elif outcome.why and not quiet:
+                typer.echo(f"{outcome.frame}: {outcome.why}", err=True)
+            advance()
+    finish(out, counts, len(wanted), quiet=quiet, bad=("failed",))
+
+
+@app.command(no_args_is_help=True)
+def download(
+    frames: Frames,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.", show_default=False)],
+    size: Annotated[str, typer.Option(help="large, or small (640 pixels).")] = "large",
+    max_megabytes: Annotated[int, typer.Option(min=1, help="Largest picture.")] = 100,
+    max_gigabytes: Annotated[float, typer.Option(help="Most that is fetched in all.")] = 20.0,
+    pause_s: Pause = 1.0,
+    url: Annotated[str | None, typer.Option(help="Of the folder of sizes.")] = None,
+    force: Force = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fetch pictures with their check sums.
+
+    Each appears whole or not at all. What is there is not fetched again; a picture that was
+    interrupted goes on.
+
+    \b
+    Examples: regengine frames download ISS030-E-184140 --out photos
+              regengine frames download iss030.csv --out photos --size small
+    """
+    import json
+
+    from regengine.archive.download import PICTURES, SIZES, DownloadOptions
+    from regengine.archive.download import download as fetch_pictures
+    from regengine.archive.given import frames_given
+    from regengine.archive.manners import Manners
+    from regengine.archive.outcome import Outcome
+    from regengine.archive.web import Web, check_address
+    from regengine.batch.progress import progress
+    from regengine.errors import ConfigError
+
+    if size not in SIZES:
+        raise ConfigError(f"--size {size}: it is one of {', '.join(SIZES)}.")
+    address = PICTURES if url is None else url
+    check_address(address)
+    wanted = frames_given(frames)
+    options = DownloadOptions(
+        size=size,
+        pictures=address,
+        max_megabytes=max_megabytes,
+        max_gigabytes=max_gigabytes,
+        force=force,
+    )
+    counts: dict[str, int] = {}
+    with progress(len(wanted), quiet=quiet, doing="fetching") as advance:
+
+        def told(outcome: Outcome) -> None:
+            counts[outcome.status] = counts.get(outcome.status, 0) + 1
+            if as_json:
+                typer.echo(json.dumps(outcome.record()))
+            elif outcome.why and not quiet:
+                typer.echo(f"{outcome.frame}: {outcome.why}", err=True)
+            advance()
+
+        stopped = fetch_pictures(wanted, out, options, Web(Manners(pause_s=pause_s)), told)
+    if stopped:
+        typer.echo(f"Stopped: {stopped}.", err=True)
+    finish(out, counts, len(wanted), quiet=quiet, bad=("failed", "absent"))

@@ -1,0 +1,97 @@
+"""``regengine import``: control points that people made in other programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def main(
+    store: Annotated[Path, typer.Argument(help="The store of a run, such as run.h5.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="Control points: .points, .aux.xml, .vrt, .tif, .csv."
+        ),
+    ],
+    frame: Annotated[
+        str | None,
+        typer.Option(help="The frame whose points the file holds, where its name does not tell."),
+    ] = None,
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep/--no-keep",
+            help="Keep the points as decisions beside the store, or score them alone.",
+        ),
+    ] = True,
+    reviewer: Annotated[
+        str | None, typer.Option(help="Who made the points; without it the user's name.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print NDJSON, an object a photo.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No messages.")] = False,
+) -> None:
+    """Take back control points from QGIS, GDAL or a table, and score our camera against them.
+
+    \b
+    Examples: regengine import run.h5 photos/*.points
+              regengine import run.h5 points.csv --no-keep --json
+              regengine import run.h5 warped.gcp.tif --frame ISS030-E-184140
+    """
+    from contextlib import closing
+    from dataclasses import asdict
+
+    from regengine.errors import ConfigError
+    from regengine.importing.frames import frame_named, frames_by_name
+    from regengine.importing.keep import imported_work, photo_of_points
+    from regengine.importing.keep import keep as keep_points
+    from regengine.importing.read import read_points
+    from regengine.importing.score import score, summary
+    from regengine.plain_json import plain
+    from regengine.records import printable
+    from regengine.review.decision_file import decisions_path
+    from regengine.review.decisions import Decisions
+    from regengine.review.open_review import reviewer_name
+
+    name = reviewer_name(reviewer)
+    if frame is not None and len(files) > 1:
+        raise ConfigError("--frame names one frame: give one file with it.")
+    # All files are read and understood before anything is kept
+    imported = [photo for path in files for photo in read_points(path)]
+    if frame is not None:
+        stored = [frame_named(store, frame)]
+        imported = [photo_of_points(files[0], imported)]
+    else:
+        known = frames_by_name(store, [photo.photo for photo in imported])
+        stored = [known[photo.photo] for photo in imported]
+    works = [imported_work(one.result, photo) for one, photo in zip(stored, imported, strict=True)]
+    if keep:
+        with closing(Decisions(decisions_path(store))) as decisions:
+            for one, photo, work in zip(stored, imported, works, strict=True):
+                keep_points(decisions, one, photo, work, name)
+    for one, photo in zip(stored, imported, strict=True):
+        scores = score(one.result, photo.points)
+        told = summary(scores)
+        if as_json:
+            points = [asdict(p) | asdict(s) for p, s in zip(photo.points, scores, strict=True)]
+            record = {"frame": one.result.frame, "file": str(photo.file), "kept": keep}
+            value = plain(record | told | {"points": points}, printable)
+            typer.echo(json.dumps(value, allow_nan=False))
+        elif told["rms_m"] is None:
+            typer.echo(printable(f"{one.result.frame}: {told['count']} points, no camera of ours"))
+        else:
+            pixels = "" if told["rms_px"] is None else f"{told['rms_px']:.2f} px, "
+            typer.echo(
+                printable(
+                    f"{one.result.frame}: {told['count']} points, our camera is off by {pixels}"
+                    f"{told['rms_m'] / 1e3:.2f} km rms, right at {told['right']}"
+                )
+            )
+    if not quiet:
+        done = f"kept as decisions of {name}" if keep else "not kept"
+        typer.echo(printable(f"{store}: points of {len(imported):,} photos, {done}"), err=True)

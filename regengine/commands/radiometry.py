@@ -1,0 +1,100 @@
+"""``regengine radiometry``: luminance of photos against the radiance of a map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def main(
+    store: Annotated[Path, typer.Argument(help="The store of a run, such as run.h5.")],
+    lights: Annotated[
+        list[Path],
+        typer.Option(help="Night-light map to compare with. May be given several times."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for rasters and tables.", show_default=False)],
+    verdict: Annotated[
+        str, typer.Option(help="Verdicts of the photos that are wanted, by commas; all for all.")
+    ] = "accepted",
+    reviewed: Annotated[
+        bool, typer.Option("--reviewed", help="Only photos that a person accepted.")
+    ] = False,
+    where: Annotated[
+        str | None,
+        typer.Option(help="SQL condition on columns of docs/store.md: off_nadir_deg < 30"),
+    ] = None,
+    lens: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Lens profile of regengine lens fit, or a folder of them: its falloff is taken "
+            "out. May be given several times."
+        ),
+    ] = None,
+    map_sigma_m: Annotated[
+        float | None,
+        typer.Option(help="Blur of the map, one sigma, metres.  [measured in each photo]"),
+    ] = None,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Draw photo, map, residual and scatter as PNG, too.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON object for each photo, a line each.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
+) -> None:
+    """Compare registered photos with a night-light map: gain, background, new and lost lights.
+
+    \b
+    Examples: regengine radiometry run.h5 --lights viirs.tif --out radiometry
+              regengine radiometry run.h5 --lights viirs.tif --out r --where "off_nadir_deg < 30"
+              regengine radiometry run.h5 --lights viirs.tif --out r --plot --json
+    """
+    from regengine.batch.progress import progress
+    from regengine.errors import ConfigError
+    from regengine.export.choice import VERDICTS, FrameChoice, choose
+    from regengine.lens_profile_file import load_profiles
+    from regengine.lights import open_light_map
+    from regengine.radiometry.run import RadiometryOptions, measure_chosen
+    from regengine.records import printable
+
+    verdicts = VERDICTS if verdict == "all" else tuple(verdict.split(","))
+    if unknown := [one for one in verdicts if one not in VERDICTS]:
+        raise ConfigError(f"--verdict {unknown[0]}: it is none of {', '.join(VERDICTS)}, all.")
+    if map_sigma_m is not None and not 0.0 <= map_sigma_m <= 10_000.0:
+        raise ConfigError(f"--map-sigma-m {map_sigma_m:g}: give metres, 0 to 10,000.")
+    options = RadiometryOptions(
+        profiles=load_profiles(lens or ()), map_sigma_m=map_sigma_m, plot=plot, force=force
+    )
+    light_map = open_light_map(lights)
+    chosen = choose(store, FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where))
+    with progress(len(chosen.numbers), quiet=quiet, doing="measuring") as advance:
+        measured = measure_chosen(
+            chosen,
+            light_map,
+            out,
+            options,
+            advance=advance,
+            said=typer.echo if as_json else lambda line: None,
+        )
+    if not quiet:
+        for path, why in measured.failed.items():
+            typer.echo(printable(f"{path}: {why}"), err=True)
+        for row in measured.photos:
+            typer.echo(printable(_told(row)), err=True)
+        left = ", ".join(f"{count:,} {why}" for why, count in sorted(measured.left_out.items()))
+        tail = f"; left out: {left}" if left else ""
+        typer.echo(printable(f"{out}: {len(measured.photos):,} photos{tail}"), err=True)
+    if measured.failed:
+        raise typer.Exit(1)
+
+
+def _told(row: dict[str, object]) -> str:
+    return (
+        f"{row['frame']}: gain {row['gain']:.3g} ± {row['gain_sigma']:.1g} per nW/cm²/sr, "
+        f"background {row['background_nw']:.2g} nW/cm²/sr, R² {row['r_squared']:.2f}, "
+        f"exponent {row['exponent']:.2f}, {row['lit_cells']:,} lit of {row['cells']:,} cells; "
+        f"{row['brighter']} brighter, {row['fainter']} fainter"
+    )

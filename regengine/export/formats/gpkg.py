@@ -1,0 +1,31 @@
+"""GeoPackage: the layers footprints, nadirs and points, for QGIS and others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from regengine.export.format import FileFormat
+from regengine.export.frame import ExportFrame
+from regengine.export.geopackage import GeoPackage
+from regengine.export.layers import chosen_layers, features
+from regengine.export.options import ExportOptions
+
+
+def _write(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
+    layers = chosen_layers(options.layers)
+    with closing(GeoPackage(path)) as package:
+        for layer in layers:
+            package.add_layer(layer)
+        for frame in frames:
+            for layer, feature in features(frame, layers):
+                package.add(layer, feature)
+        package.finish()
+
+
+FORMAT = FileFormat(
+    summary="footprints, nadirs and control points as a GeoPackage",
+    endings=(".gpkg",),
+    write=_write,
+)

@@ -1,0 +1,1 @@
+"""SQL scripts: literals of two dialects, tables, and a writer that batches rows."""

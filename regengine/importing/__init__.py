@@ -1,0 +1,1 @@
+"""Takes back control points that people made in other programs."""

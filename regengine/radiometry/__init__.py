@@ -1,0 +1,1 @@
+"""A photo's luminance against a map's radiance: gain, background, new and lost lights."""

@@ -1,0 +1,188 @@
+"""The plan: for each place without a good frame, the passes that could bring one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.earth_rotation import days_since_j2000, utc_of
+from regengine.errors import EphemerisError
+from regengine.tasking.gaps import FrameOfPlace
+from regengine.tasking.passes import Passes, find_passes
+from regengine.tasking.station import StationOrbit, station_orbit
+from regengine.tasking.sun_moon import SunMoonOver, sun_moon_over
+from regengine.tasking.targets import Target
+from regengine.tle import TleSet
+
+FloatArray = NDArray[np.float64]
+
+# A place of which there is a frame that lacks something can wait longer than one without any
+SHARE_WITH_A_FRAME = 0.5
+EQUATOR_KM_S = 0.465  # by which the Earth turns away below a station that comes late
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassLimits:
+    """Which passes are worth a photo.
+
+    Attributes
+    ----------
+    max_off_nadir_deg : float
+        Angle at the camera between the nadir and the place.
+    max_sun_deg : float
+        Elevation of the Sun over the place.
+    max_moon_deg : float or None
+        Elevation of the Moon over it; None: as it comes.
+    max_sigma_s : float
+        One sigma of the time of a pass.
+    most : int
+        Passes of each place, those that look down most steeply.
+    """
+
+    max_off_nadir_deg: float = 45.0
+    max_sun_deg: float = -12.0
+    max_moon_deg: float | None = None
+    max_sigma_s: float = 180.0
+    most: int = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A place to photograph, and the best frame that there is of it, if any."""
+
+    target: Target
+    best: FrameOfPlace | None
+
+    @property
+    def priority(self) -> float:
+        """By which the plan is sorted."""
+        return self.target.weight * (1.0 if self.best is None else SHARE_WITH_A_FRAME)
+
+    @property
+    def need(self) -> str:
+        """Why it is wanted, in short words."""
+        return "no_frame" if self.best is None else ",".join(self.best.lacks)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """Passes of places.
+
+    Attributes
+    ----------
+    wanted : tuple of Wanted
+        Places, the most urgent first; `passes` numbers them.
+    passes : Passes
+        By place, then time.
+    over : SunMoonOver
+        What stands over the place at each pass.
+    sigma_s, sigma_km : ndarray of float64, shape (n,)
+        One sigma of each pass's time, and of how far beside the place it leads.
+    age_h : ndarray of float64, shape (n,)
+        Of the element set.
+    orbit : StationOrbit
+    uncertain : int
+        Passes that were left out for their time being too uncertain.
+    """
+
+    wanted: tuple[Wanted, ...]
+    passes: Passes
+    over: SunMoonOver
+    sigma_s: FloatArray
+    sigma_km: FloatArray
+    age_h: FloatArray
+    orbit: StationOrbit
+    uncertain: int
+
+    @property
+    def places(self) -> int:
+        """How many places have a pass."""
+        return len(np.unique(self.passes.place))
+
+
+def wanted_places(
+    targets: Iterable[Target], best: Mapping[int, FrameOfPlace]
+) -> tuple[Wanted, ...]:
+    """Places without a good frame, the most urgent first; of equals, in the order given."""
+    wanted = [
+        Wanted(target=target, best=best.get(number))
+        for number, target in enumerate(targets)
+        if number not in best or best[number].lacks
+    ]
+    return tuple(sorted(wanted, key=lambda one: -one.priority))
+
+
+def plan_passes(
+    wanted: tuple[Wanted, ...], tles: TleSet, start: datetime, days: float, limits: PassLimits
+) -> Plan:
+    """Passes of places in the days from a time on.
+
+    Parameters
+    ----------
+    wanted : tuple of Wanted
+    tles : TleSet
+        The best of them for the start is taken.
+    start : datetime
+    days : float
+    limits : PassLimits
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    EphemerisError
+        If the element set is too old to tell the time of a pass at the start.
+    """
+    first = days_since_j2000(start)
+    orbit = station_orbit(tles, first)
+    _refuse_stale(orbit, first, limits.max_sigma_s)
+    lon = np.array([one.target.lon for one in wanted])
+    lat = np.array([one.target.lat for one in wanted])
+    passes = find_passes(
+        orbit, first, first + days, lon, lat, max_off_nadir_deg=limits.max_off_nadir_deg
+    )
+    over = sun_moon_over(passes.days, lon[passes.place], lat[passes.place])
+    dark = over.sun_elevation_deg <= limits.max_sun_deg
+    if limits.max_moon_deg is not None:
+        dark &= over.moon_elevation_deg <= limits.max_moon_deg
+    sigma_s, cross_km = orbit.sigma(passes.days)
+    certain = sigma_s <= limits.max_sigma_s
+    rows = _best_of_each(passes, np.flatnonzero(dark & certain), limits.most)
+    turned_km = EQUATOR_KM_S * np.cos(np.radians(lat[passes.place])) * sigma_s
+    return Plan(
+        wanted=wanted,
+        passes=passes.take(rows),
+        over=over.take(rows),
+        sigma_s=sigma_s[rows],
+        sigma_km=np.hypot(cross_km, turned_km)[rows],
+        age_h=orbit.age_h(passes.days[rows]),
+        orbit=orbit,
+        uncertain=int((dark & ~certain).sum()),
+    )
+
+
+def _refuse_stale(orbit: StationOrbit, first: float, max_sigma_s: float) -> None:
+    sigma_s = float(orbit.sigma(np.array([first]))[0][0])
+    if sigma_s > max_sigma_s:
+        age_days = float(orbit.age_h(np.array([first]))[0]) / 24.0
+        raise EphemerisError(
+            f"{orbit.element_set.path}: the nearest element set is of "
+            f"{orbit.element_set.epoch_utc:%Y-%m-%d}, {abs(age_days):.0f} days from "
+            f"{utc_of(first):%Y-%m-%d}, so that passes are known to {sigma_s:.0f} s alone: give a "
+            "newer one, or allow more with --max-sigma-s.",
+            code="tle_stale",
+        )
+
+
+def _best_of_each(passes: Passes, rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    """Of some passes, those of each place that look down most steeply, in their order."""
+    order = rows[np.lexsort((passes.off_nadir_deg[rows], passes.place[rows]))]
+    place = passes.place[order]
+    starts = np.searchsorted(place, place, side="left")
+    return np.sort(order[np.arange(len(order)) - starts < most])

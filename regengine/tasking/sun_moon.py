@@ -1,0 +1,99 @@
+"""Sun and Moon over many places at many times, at once."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matchers.earth import geodetic_to_ecef
+from regengine.earth_rotation import J2000_JULIAN_DATE, sidereal_angle_rad, teme_to_ecef
+
+FloatArray = NDArray[np.float64]
+
+AU_M = 149_597_870_700.0  # IAU 2012, resolution B2
+STEP_DAYS = 1.0 / 24.0  # in which the Moon's way bends by 2 arc seconds from a straight line
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SunMoonOver:
+    """What stood over places at times; arrays of shape (n,).
+
+    Elevations are of the middles of the discs above the horizontal plane of the ellipsoid, without
+    refraction, degrees; ``moon_illumination`` is the lit share of the disc, 0 to 1.
+    """
+
+    sun_elevation_deg: FloatArray
+    moon_elevation_deg: FloatArray
+    moon_illumination: FloatArray
+
+    def take(self, rows: NDArray[np.intp]) -> SunMoonOver:
+        """Some of them."""
+        return SunMoonOver(**{name: values[rows] for name, values in vars(self).items()})
+
+
+def sun_moon_over(days: FloatArray, lon: FloatArray, lat: FloatArray) -> SunMoonOver:
+    """Sun and Moon over places, one time for each place.
+
+    Parameters
+    ----------
+    days : ndarray of float64, shape (n,)
+        Days since 2000-01-01 12:00 UTC.
+    lon, lat : ndarray of float64, shape (n,)
+        Degrees, WGS84 geodetic.
+
+    Returns
+    -------
+    SunMoonOver
+        Good to 0.01 degrees.
+
+    References
+    ----------
+    ERFA's ``epv00`` (the Earth, arc seconds) and ``moon98`` (Meeus 1998, 10 arc seconds), turned
+    by ``pnm06a``; hourly, straight lines between.
+    """
+    if len(days) == 0:
+        none = np.empty(0)
+        return SunMoonOver(sun_elevation_deg=none, moon_elevation_deg=none, moon_illumination=none)
+    angle = sidereal_angle_rad(days)
+    sun, moon = (teme_to_ecef(body, angle) for body in _of_date(days))
+    place = geodetic_to_ecef(lon, lat)
+    up = geodetic_to_ecef(lon, lat, 1.0) - place
+    to_sun, to_moon = sun - place, moon - place
+    return SunMoonOver(
+        sun_elevation_deg=_elevation_deg(to_sun, up),
+        moon_elevation_deg=_elevation_deg(to_moon, up),
+        # Of a ball lit from the Sun, seen from the place
+        moon_illumination=0.5 * (1.0 + _cosine(-to_moon, sun - moon)),
+    )
+
+
+def _of_date(days: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Sun and Moon from the Earth's centre, metres, in the equator of date, shape (n, 3)."""
+    import erfa
+
+    first = float(np.floor(days.min() / STEP_DAYS)) * STEP_DAYS
+    knots = first + STEP_DAYS * np.arange(int((days.max() - first) / STEP_DAYS) + 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", erfa.ErfaWarning)  # leap seconds of years to come
+        times = erfa.taitt(*erfa.utctai(np.full(len(knots), J2000_JULIAN_DATE), knots))
+        earth, _ = erfa.epv00(*times)
+        moon = erfa.moon98(*times)
+    turn = erfa.pnm06a(*times)
+    of_date = [np.einsum("kij,kj->ki", turn, vector) * AU_M for vector in (-earth["p"], moon["p"])]
+    place = (days - first) / STEP_DAYS
+    below = np.minimum(place.astype(int), len(knots) - 2)
+    share = (place - below)[:, None]
+    sun, moon_m = ((1.0 - share) * one[below] + share * one[below + 1] for one in of_date)
+    return sun, moon_m
+
+
+def _elevation_deg(towards: FloatArray, up: FloatArray) -> FloatArray:
+    return np.asarray(np.degrees(np.arcsin(np.clip(_cosine(towards, up), -1.0, 1.0))))
+
+
+def _cosine(one: FloatArray, other: FloatArray) -> FloatArray:
+    lengths = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
+    return np.asarray(np.sum(one * other, axis=-1) / lengths)
