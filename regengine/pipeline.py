@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from regengine.blind.options import BlindOptions, earth_index
 from regengine.errors import EphemerisError, FrameError, LightMapError
 from regengine.frame import Frame, FrameOptions, read_frame
 from regengine.frame_records import FrameRecords
@@ -59,6 +60,8 @@ class RunInputs:
         Whether photos of a batch may help each other.
     stars : bool
         Whether stars above a photo's limb may tell its attitude.
+    blind : BlindOptions or None
+        When photos are searched for all over the Earth, and with what; None for never.
     """
 
     lights: tuple[Path, ...]
@@ -70,6 +73,7 @@ class RunInputs:
     overlay_names_hashed: bool = False
     share: bool = True
     stars: bool = True
+    blind: BlindOptions | None = None
 
     def open(self) -> tuple[LightMap, TleSet | None, FrameRecords | None]:
         """The map, element sets and records, read once per process.
@@ -79,6 +83,8 @@ class RunInputs:
         LightMapError, EphemerisError, ConfigError
             If one of them cannot be used.
         """
+        if self.blind is not None:
+            earth_index(self.blind, self.lights)
         tles = None if self.tle is None else element_sets(self.tle)
         records = None if self.metadata is None else frame_records(self.metadata)
         return _light_map(self.lights), tles, records
@@ -91,6 +97,7 @@ class RunInputs:
             tle=None if self.tle is None else self.tle.absolute(),
             metadata=None if self.metadata is None else self.metadata.absolute(),
             overlays=None if self.overlays is None else self.overlays.absolute(),
+            blind=None if self.blind is None else self.blind.found_anywhere(),
         )
 
 
@@ -171,7 +178,10 @@ def _register(
     hints: Hints | None,
 ) -> FrameResult:
     position: CameraPosition | None = None
+    blind = inputs.blind
     try:
+        if blind is not None and blind.always:
+            return _register_blind(frame, scene, light_map, blind, inputs)
         position = choose_position(frame, tles)
         futile = None if inputs.register.any_category else not_worth_trying(scene)
         if futile is not None:
@@ -183,12 +193,28 @@ def _register(
         sources = {**dict(result.sources), SOURCE: hints.source}
         return replace(result, sources=tuple(sorted(sources.items())))
     except EphemerisError as error:
+        if blind is not None:
+            return _register_blind(frame, scene, light_map, blind, inputs)
         reason = Reason(code=error.code, text=str(error))
     except LightMapError as error:
         if error.code != "outside_map":
             raise
         reason = Reason(code=error.code, text=str(error))
     return no_match_result(frame, position, light_map.info, reason)
+
+
+def _register_blind(
+    frame: Frame, scene: SceneAnswer, light_map: LightMap, blind: BlindOptions, inputs: RunInputs
+) -> FrameResult:
+    """Register a photo by its lights alone."""
+    from regengine.blind.register import register_blind
+
+    futile = None if inputs.register.any_category else not_worth_trying(scene)
+    if futile is not None:
+        return no_match_result(frame, None, light_map.info, futile)
+    return register_blind(
+        frame, light_map, earth_index(blind, inputs.lights), inputs.register, blind.limits
+    )
 
 
 def stars_above(view: SkyView) -> StarAttitude | None:

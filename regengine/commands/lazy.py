@@ -19,7 +19,8 @@ class LazyGroup(TyperGroup):
     """A group that knows its commands' names and summaries and imports a command to run it.
 
     Command ``NAME`` is the module ``regengine.commands.NAME``, which has either ``app``, a
-    ``typer.Typer`` with sub-commands, or ``main``, a plain function that becomes the command.
+    ``typer.Typer`` with sub-commands, or ``main``, a plain function that becomes the command. Where
+    it has ``tidied``, that puts the arguments in order before they are parsed.
     """
 
     summaries: ClassVar[dict[str, str]] = {}
@@ -35,6 +36,7 @@ class LazyGroup(TyperGroup):
         if name is None:
             return name, command, rest
         command = load_command(name)
+        rest = getattr(importlib.import_module(f"regengine.commands.{name}"), "tidied", list)(rest)
         files = read_settings(ctx.params.get("config"), known_tables=tuple(self.summaries))
         ctx.default_map = {name: defaults(files, command, (name,))}
         return name, command, rest

@@ -96,6 +96,40 @@ def build(
 
 
 @app.command(no_args_is_help=True)
+def index(
+    maps: Maps,
+    out: Annotated[Path, typer.Option(help="File to make, an HDF5 file.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Index the towns of a map, so that register --blind finds photos anywhere on Earth.
+
+    Takes a minute or two, once; needs the same map beside it later.
+
+    \b
+    Examples:
+      regengine lights index earth.tif --out earth.idx
+      regengine register --blind night.jpg --lights earth.tif --index earth.idx
+    """
+    from regengine.blind.earth_index import build_earth_index
+    from regengine.blind.index_file import check_out, write_earth_index
+
+    check_out(out, force)
+    light_map = _open(maps, None)
+    start = time.monotonic()
+    with progress_bar("Indexing", quiet=quiet) as progress:
+        earth = build_earth_index(light_map, progress)
+    write_earth_index(earth, maps, out)
+    if not quiet:
+        size_mb, seconds = out.stat().st_size / 1e6, time.monotonic() - start
+        towns = max(len(level.vectors) for level in earth.levels.values())
+        typer.echo(
+            f"{out}: {towns:,} towns at the finest scale, {size_mb:.1f} MB in {seconds:.0f} s",
+            err=True,
+        )
+
+
+@app.command(no_args_is_help=True)
 def fetch(
     nadir: Annotated[str, typer.Option(help="Centre: LON,LAT in degrees.")],
     radius_km: Annotated[

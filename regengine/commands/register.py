@@ -111,6 +111,34 @@ def main(
             help="Let stars above the limb tell where the camera looked.",
         ),
     ] = True,
+    blind: Annotated[
+        str,
+        typer.Option(
+            metavar="[always|auto]",
+            help="Find photos by their lights alone, anywhere on Earth: all of them, or with auto "
+            "those of which neither time with a TLE nor nadir is known. Needs --index.",
+        ),
+    ] = "never",
+    index: Annotated[
+        Path | None, typer.Option(help="Index of the map, of regengine lights index; for --blind.")
+    ] = None,
+    bbox: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WEST,SOUTH,EAST,NORTH", help="For --blind: only towns of this region."
+        ),
+    ] = None,
+    mission: Annotated[
+        str | None,
+        typer.Option(help="For --blind: mission, such as ISS030; tells how high the station flew."),
+    ] = None,
+    date_from_place: Annotated[
+        bool, typer.Option("--date-from-place", help="List when the station of --tle was there.")
+    ] = False,
+    date_range: Annotated[
+        str | None,
+        typer.Option(metavar="FROM,TO", help="For --date-from-place: dates between which to look."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done with each photo, and stop.")
     ] = False,
@@ -135,10 +163,13 @@ def main(
               regengine register photos/ --tle iss.txt --lights lights.tif \\
                   --store run.h5 --overlay overlays --workers 4
               regengine register night.jpg --nadir 136.9,35.7 --altitude-km 391 --lights lights.tif
+              regengine register --blind night.jpg --lights lights.tif --index earth.idx
     """
     from regengine.batch.logs import configure_logging
     from regengine.batch.shard import parse_shard
     from regengine.batch.stopping import stop_on_signals
+    from regengine.blind.dates_output import photo_dates
+    from regengine.blind.options import blind_options
     from regengine.commands.register_run import RunSettings, run
     from regengine.commands.tle import parse_time
     from regengine.frame import FrameOptions
@@ -174,6 +205,7 @@ def main(
         overlay_names_hashed=len({path.stem for path in found}) < len(found),
         share=share,
         stars=stars,
+        blind=blind_options(blind, index, bbox, mission),
     )
     inputs.open()
     settings = RunSettings(
@@ -186,6 +218,7 @@ def main(
         as_json=as_json,
         quiet=quiet,
         log_json=log_json,
+        dates=photo_dates(date_from_place, date_range, tle),
     )
     chosen = found if shard is None else parse_shard(shard).of(found)
     if dry_run:
@@ -203,6 +236,18 @@ def main(
         raise typer.Exit(EXIT_INTERRUPTED)
     if summary.verdicts["failed"]:
         raise typer.Exit(EXIT_FRAMES_FAILED)
+
+
+def tidied(arguments: list[str]) -> list[str]:
+    """Arguments in which ``--blind`` alone, before a photo or another option, means always."""
+    done: list[str] = []
+    for number, argument in enumerate(arguments):
+        following = arguments[number + 1 : number + 2]
+        alone = argument == "--blind" and following not in (["always"], ["auto"], ["never"])
+        done.append("--blind=always" if alone else argument)
+        if argument == "--":
+            return done + arguments[number + 1 :]
+    return done
 
 
 def parse_verdicts(text: str | None) -> frozenset[str]:

@@ -15,6 +15,8 @@ from regengine.batch.preview import preview
 from regengine.batch.progress import VERDICTS, progress
 from regengine.batch.run import BatchOptions, BatchSummary, run_batch
 from regengine.batch.stored_already import stored_verdicts
+from regengine.blind.dates_output import PhotoDates, dated_line
+from regengine.blind.options import TIMES_AS_LONG
 from regengine.frame_table import table_header, table_line
 from regengine.pipeline import RunInputs
 from regengine.records import record_line
@@ -44,6 +46,8 @@ class RunSettings:
         Address of a Dask cluster that does the work; None for this machine.
     as_json, quiet, log_json : bool
         Records instead of a table; no progress and messages; messages as JSON.
+    dates : PhotoDates or None
+        Tells when photos may have been taken that were placed without their time.
     """
 
     store: Path
@@ -55,6 +59,7 @@ class RunSettings:
     as_json: bool
     quiet: bool
     log_json: bool
+    dates: PhotoDates | None = None
 
 
 def run(
@@ -95,7 +100,7 @@ def run(
             resume=settings.resume,
             retry=settings.retry,
             workers=settings.workers,
-            limit_s=60.0 + 10.0 * inputs.register.max_seconds,
+            limit_s=60.0 + 10.0 * search_seconds(inputs),
             memory_mb=settings.memory_mb,
             prepare=partial(configure_logging, quiet=settings.quiet, as_json=settings.log_json),
             facts_of=partial(pipeline.facts_of_photo, inputs=inputs) if share else None,
@@ -104,7 +109,9 @@ def run(
         )
         if not settings.as_json:
             print(table_header(), flush=True)
-        line = record_line if settings.as_json else table_line
+        line: Callable[[FrameResult], str] = record_line if settings.as_json else table_line
+        if settings.dates is not None:
+            line = dated_line(settings.dates, line, settings.as_json)
 
         def report(result: FrameResult) -> None:
             print(line(result), flush=True)
@@ -129,6 +136,12 @@ def run(
                 )
     _tell(summary, settings)
     return summary
+
+
+def search_seconds(inputs: RunInputs) -> float:
+    """Longest processor time that the search of one photo may take."""
+    longer = 1.0 if inputs.blind is None else TIMES_AS_LONG
+    return longer * inputs.register.max_seconds
 
 
 def preview_lines(

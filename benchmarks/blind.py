@@ -1,0 +1,88 @@
+"""Which photographs are placed by their lights alone: real ones, and simulated ones by the hundred.
+
+``python -m benchmarks blind --real FOLDER --cache FOLDER`` places every real photo without time
+and orbit; with ``--seeds FIRST:LAST --table CASES.csv`` the simulated ones of those seeds, too.
+``--out FOLDER`` writes the page and its figures, dated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.blind_page import page_lines
+from benchmarks.blind_real import real_outcomes
+from benchmarks.blind_trials import BlindTrialSettings, run_blind_trials
+from benchmarks.registration import publish, tell
+from benchmarks.registration_real import built_map
+from benchmarks.registration_report import command_of
+from benchmarks.trials.table import read_rows
+from regengine.register import RegisterParams
+
+INDEX = "earth.idx"
+
+
+def main(argv: list[str]) -> int:
+    """Run the benchmark; 0 when done, 2 if it cannot be started."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks blind", description=__doc__)
+    parser.add_argument("--real", type=Path, required=True, help="folder of the real data")
+    parser.add_argument("--cache", type=Path, required=True, help="keeps map and index")
+    parser.add_argument("--only", default="", help="real photos whose name contains this")
+    parser.add_argument(
+        "--kinds", choices=("all", "cities", "others"), default="all", help="of real photos"
+    )
+    parser.add_argument("--no-real", action="store_true", help="simulated photographs alone")
+    parser.add_argument("--half", choices=("train", "test"), default="test", help="of the world")
+    parser.add_argument("--seeds", default="", help="FIRST:LAST, simulated ones, LAST excluded")
+    parser.add_argument("--table", type=Path, help="CSV of simulated ones; is continued")
+    parser.add_argument("--workers", type=int, default=1, help="processes, one thread each")
+    parser.add_argument("--max-seconds", type=float, default=RegisterParams().max_seconds)
+    parser.add_argument("--overlays", type=Path, help="folder for a picture per real photo")
+    parser.add_argument("--out", type=Path, help="folder for the dated page and its figures")
+    given = parser.parse_args(argv)
+    if not (given.real / "photos" / "index.csv").is_file():
+        tell(f"{given.real} holds no photos/index.csv: give the folder of the real data")
+        return 2
+    if given.seeds and given.table is None:
+        tell("no table of simulated ones: say --table CASES.csv")
+        return 2
+    given.cache.mkdir(parents=True, exist_ok=True)
+    lights, note = built_map(given.real, given.cache)
+    index, index_note = built_index(lights, given.cache)
+    settings = BlindTrialSettings(
+        half=given.half,
+        real=given.real,
+        lights=lights,
+        index=index,
+        register=RegisterParams(max_seconds=given.max_seconds, clock=time.process_time),
+    )
+    real = [] if given.no_real else real_outcomes(given, lights, index, tell)
+    if given.seeds:
+        first, last = (int(number) for number in given.seeds.split(":"))
+        run_blind_trials(range(first, last), given.table, settings, given.workers, tell)
+    rows = [] if given.table is None else read_rows([given.table])
+    figures = None if given.out is None else given.out / f"blind-{datetime.now(UTC):%Y-%m-%d}"
+    command = command_of("blind", [word for word in sys.argv[2:] if word])
+    publish(page_lines(real, rows, command, f"{note} {index_note}", figures), "blind", given.out)
+    return 0
+
+
+def built_index(lights: Path, cache: Path) -> tuple[Path, str]:
+    """The map's index, made if it is not in the cache, and a sentence on it."""
+    from regengine.blind.earth_index import build_earth_index
+    from regengine.blind.index_file import read_earth_index, write_earth_index
+    from regengine.errors import ConfigError
+    from regengine.lights.map import open_light_map
+
+    path = cache / INDEX
+    try:
+        read_earth_index(path, [lights])
+        made = "made earlier"
+    except ConfigError:
+        started = time.process_time()
+        write_earth_index(build_earth_index(open_light_map([lights])), [lights], path)
+        made = f"made in {time.process_time() - started:.0f} s of CPU"
+    return path, f"Index: {path.stat().st_size / 1e6:.0f} MB, {made}."

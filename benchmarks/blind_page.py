@@ -1,0 +1,177 @@
+"""The page of the blind search: what was asked, the simulated photographs, the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.blind_trials import CITIES
+from benchmarks.registration_cases import CATEGORIES
+from benchmarks.registration_judge import is_accepted, judgement
+from benchmarks.registration_report import title_lines
+from benchmarks.registration_run import Outcome
+from benchmarks.trials.outcomes import outcome_of
+from benchmarks.trials.stats import upper_bound, wilson_interval
+from benchmarks.trials.table import Row, number_of
+
+PLACES = 15
+FOCAL_KNOWN = 0.03
+STEEP_DEG = 30.0
+
+
+def page_lines(
+    real: Sequence[Outcome],
+    rows: Sequence[Row],
+    command: str,
+    note: str,
+    figures: Path | None,
+) -> list[str]:
+    """The page; its figures are drawn into a folder.
+
+    Parameters
+    ----------
+    real : sequence of Outcome
+        Of real photographs; may be empty.
+    rows : sequence of dict
+        Of simulated ones; may be empty.
+    command, note : str
+        What was run, on what.
+    figures : Path or None
+        Folder beside the page; None draws none.
+
+    Returns
+    -------
+    list of str
+    """
+    lines = title_lines("Photographs placed by their lights alone", command, note)
+    if rows:
+        lines += simulated_lines(rows)
+        if figures is not None:
+            from benchmarks.blind_figures import save_figures
+
+            lines += [f"![]({figures.name}/{name})" for name in save_figures(rows, figures)] + [""]
+    if real:
+        lines += real_lines(real)
+    return lines
+
+
+def groups_of(rows: Sequence[Row]) -> list[tuple[str, list[Row], float | None]]:
+    """Kinds of simulated frames, and which share is to be right and accepted."""
+    lit = [r for r in rows if r["kind"] in CITIES and number_of(r["places"]) >= PLACES]
+    known = [r for r in lit if abs(number_of(r["focal_error"])) <= FOCAL_KNOWN]
+    steep = [r for r in known if number_of(r["off_nadir_deg"]) <= STEEP_DEG]
+    limb = [r for r in known if r["limb_visible"] == "1"]
+    between = [r for r in known if r not in steep and r not in limb]
+    few = [r for r in rows if r["kind"] in CITIES and number_of(r["places"]) < PLACES]
+    return [
+        (f"off-nadir at most {STEEP_DEG:g}°, focal length known", steep, 0.80),
+        ("limb in view, focal length known", limb, 0.60),
+        (f"beyond {STEEP_DEG:g}° without the limb, focal length known", between, None),
+        ("focal length not told", [r for r in lit if r["focal_told"] == "unknown"], 0.40),
+        (f"fewer than {PLACES} lit places", few, None),
+        (
+            "no city",
+            [r for r in rows if r["kind"] not in CITIES],
+            None,
+        ),
+    ]
+
+
+def simulated_lines(rows: Sequence[Row]) -> list[str]:
+    """Tables of the simulated photographs."""
+    lines = [
+        "## Simulated photographs",
+        "",
+        f"{len(rows)} photographs of the {rows[0]['half']} half, drawn as for the registration "
+        f"benchmark; told is the lens, where EXIF has it. First the frames with at least {PLACES} "
+        "separable lit places.",
+        "",
+        "| frames | n | right and accepted | asked | right | wrong, accepted | median CPU s |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, group, asked in groups_of(rows):
+        lines.append(f"| {name} | {share_cells(group, asked)} |")
+    accepted = [r for r in rows if r["verdict"] == "accepted"]
+    wrong = [r for r in accepted if outcome_of(r).startswith("wrong")]
+    cpu = np.array([number_of(r["seconds_cpu"]) for r in rows])
+    memory = np.array([number_of(r.get("peak_mb")) for r in rows])
+    lines += [
+        "",
+        f"Wrong among the accepted: {len(wrong)} of {len(accepted)} (95 % bound "
+        f"{upper_bound(len(wrong), max(len(accepted), 1)):.4f}; aim 0.001). CPU: median "
+        f"{np.nanmedian(cpu):.1f} s (aim 10), 95th percentile {np.nanpercentile(cpu, 95):.1f} s. "
+        f"Largest memory of a process: {np.nanmax(memory):.0f} MB (aim 1024).",
+        "",
+    ]
+    if wrong:
+        lines += ["Wrong and accepted: seeds " + ", ".join(r["seed"] for r in wrong) + ".", ""]
+    return lines
+
+
+def share_cells(rows: Sequence[Row], asked: float | None) -> str:
+    """Cells of a group of simulated photographs."""
+    right = [r for r in rows if r.get("right") == "1" and r["verdict"] in ("accepted", "review")]
+    accepted = [r for r in right if r["verdict"] == "accepted"]
+    wrong = [r for r in rows if r["verdict"] == "accepted" and r not in accepted]
+    share = "–"
+    if rows:
+        low, high = wilson_interval(len(accepted), len(rows))
+        share = f"{len(accepted) / len(rows):.0%} ({low:.0%} to {high:.0%})"
+    cpu = [number_of(r["seconds_cpu"]) for r in rows]
+    median = f"{np.nanmedian(cpu):.1f}" if rows else "–"
+    goal = "–" if asked is None else f"{asked:.0%}"
+    return f"{len(rows)} | {share} | {goal} | {len(right)} | {len(wrong)} | {median}"
+
+
+def real_lines(outcomes: Sequence[Outcome]) -> list[str]:
+    """Table of the real photographs: the cities, and what else was accepted."""
+    cities = [o for o in outcomes if o.case.category in CATEGORIES]
+    wrong = [o for o in outcomes if is_accepted(o, "wrong")]
+    right = [o for o in cities if is_accepted(o, "right")]
+    known = [o for o in cities if o.truth.camera is not None]
+    cpu = [o.cpu_s for o in cities if np.isfinite(o.cpu_s)]
+    others = [o for o in outcomes if o.case.category not in CATEGORIES]
+    lines = [
+        "## Real photographs",
+        "",
+        f"- Right and accepted: {len(right)} of {len(known)} city photographs with a reference "
+        f"camera. Wrong and accepted: {len(wrong)} of all {len(outcomes)}"
+        + (f" ({', '.join(o.case.name for o in wrong)})." if wrong else "."),
+        f"- CPU of city photographs: median {np.median(cpu):.1f} s; largest memory "
+        f"{max(o.peak_mb for o in outcomes):.0f} MB."
+        if cpu
+        else "- No city photograph was tried.",
+        f"- Of {len(others)} photographs of other kinds, tried all the same, accepted: "
+        + (", ".join(o.case.name for o in others if o.verdict == "accepted") or "none")
+        + ".",
+        "",
+        "| photo | verdict | judged | probability | centre | off-nadir | CPU s | reasons |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    shown = [*cities, *(o for o in others if o.verdict in ("accepted", "review"))]
+    return [*lines, *(real_row(outcome) for outcome in shown), ""]
+
+
+def real_row(outcome: Outcome) -> str:
+    """Row of one real photograph."""
+    result, camera = outcome.result, outcome.camera
+    probability = None if result is None else result.probability
+    where, tilt = "–", "–"
+    if camera is not None:
+        lon, lat = camera.pixel_to_lonlat(camera.width_px / 2.0, camera.height_px / 2.0)
+        where = f"{float(lat):.2f} {float(lon):.2f}" if np.isfinite(lon) else "sky"
+        tilt = f"{camera.off_nadir_deg:.0f}°"
+    reasons = "" if result is None else ", ".join(reason.code for reason in result.reasons)
+    cells = [
+        outcome.case.name,
+        outcome.verdict,
+        judgement(outcome),
+        "–" if probability is None else f"{probability:.3f}",
+        where,
+        tilt,
+        f"{outcome.cpu_s:.1f}",
+        reasons or outcome.problem or "–",
+    ]
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,175 @@
+"""A photo's ground as seen from a height where nothing but the way down is known.
+
+In the level frame the Earth is a sphere about the origin and the camera stands on the z axis. A
+rotation that carries the photo's points from there onto the towns of the Earth places the camera:
+the third axis points to its nadir, the turn about it is its azimuth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from matchers.attitude import with_attitude
+from matchers.camera import Camera
+from matchers.earth import geodetic_to_ecef, surface_to_lonlat
+from matchers.photo_light import LightImage
+
+FloatArray = NDArray[np.float64]
+Image = NDArray[np.float32]
+
+EARTH_RADIUS_KM = 6371.0  # mean radius (IUGG)
+# Flatter ground is lost in haze and too compressed to tell towns apart
+FARTHEST_INCIDENCE_DEG = 80.0
+NOWHERE = -9.0
+
+
+def level_axes(nadir: ArrayLike) -> FloatArray:
+    """Rotation from the camera's frame (x right, y down, z forward) to the level frame.
+
+    Parameters
+    ----------
+    nadir : array_like, shape (3,)
+        Direction towards the Earth's centre in the camera's frame, of any length.
+
+    Returns
+    -------
+    ndarray of float64, shape (3, 3)
+        Its z axis points up; its x axis lies along the picture's rows, or where these point down,
+        along its columns.
+    """
+    down = np.asarray(nadir, float)
+    down = down / np.linalg.norm(down)
+    along = np.array([1.0, 0.0, 0.0]) if abs(down[0]) < 0.9 else np.array([0.0, 1.0, 0.0])
+    east = along - (along @ down) * down
+    east /= np.linalg.norm(east)
+    return np.stack([east, np.cross(east, down), -down])
+
+
+def ground_points(
+    camera: Camera, axes: FloatArray, altitude_km: float, x: ArrayLike, y: ArrayLike
+) -> FloatArray:
+    """What pixels see, as unit vectors of the level frame.
+
+    Parameters
+    ----------
+    camera : Camera
+        Only its lens is used.
+    axes : ndarray of float64, shape (3, 3)
+        Of `level_axes`.
+    altitude_km : float
+        Height of the camera.
+    x, y : array_like, shape (n,)
+        Pixels.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 3)
+        NaN for the sky.
+    """
+    rays = camera.rays(x, y) @ axes.T
+    rays = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+    high = (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM
+    ahead = -high * rays[..., 2]
+    under = ahead**2 - (high**2 - 1.0)
+    hit = (under >= 0.0) & (ahead > 0.0)
+    reach = ahead - np.sqrt(np.where(hit, under, np.nan))
+    return np.asarray(rays * reach[..., None] + [0.0, 0.0, high])
+
+
+def placed_camera(
+    camera: Camera, axes: FloatArray, altitude_km: float, rotation: FloatArray
+) -> Camera:
+    """The camera where a rotation of the level frame puts it.
+
+    Parameters
+    ----------
+    camera : Camera
+        Its lens and size count.
+    axes : ndarray of float64, shape (3, 3)
+        Of `level_axes`.
+    altitude_km : float
+        Height above the ellipsoid.
+    rotation : ndarray of float64, shape (3, 3)
+        Level frame to ECEF.
+
+    Returns
+    -------
+    Camera
+    """
+    lon, lat = surface_to_lonlat(rotation[:, 2])
+    x, y, z = geodetic_to_ecef(lon, lat, 1e3 * altitude_km).tolist()
+    return with_attitude(replace(camera, position_ecef_m=(x, y, z)), rotation @ axes)
+
+
+def levelled(
+    image: LightImage,
+    camera: Camera,
+    axes: FloatArray,
+    altitude_km: float,
+    pixel_km: float,
+    reach_km: float,
+) -> tuple[Image, Image]:
+    """A photo drawn as a map around its nadir, equidistant from there in all directions.
+
+    Parameters
+    ----------
+    image : LightImage
+        The photo.
+    camera : Camera
+        Of that image; only its lens is used.
+    axes, altitude_km
+        As in `ground_points`.
+    pixel_km : float
+        Size of the map's pixels.
+    reach_km : float
+        From the nadir to the map's sides.
+
+    Returns
+    -------
+    values, weight : ndarray of float32, shape (2 n + 1, 2 n + 1)
+        The nadir is pixel n of both axes. Weight is 0 where the photo shows nothing, or ground
+        flatter than `FARTHEST_INCIDENCE_DEG`.
+    """
+    half = int(reach_km / pixel_km)
+    steps = np.arange(-half, half + 1, dtype=float)
+    right, up = np.meshgrid(steps, -steps)
+    there = level_points(right, up, pixel_km)
+    high = (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM
+    sight = there - [0.0, 0.0, high]
+    distance = np.linalg.norm(sight, axis=-1)
+    steep = np.einsum("...i,...i", sight, there) < -distance * np.cos(
+        np.radians(FARTHEST_INCIDENCE_DEG)
+    )
+    at_x, at_y = camera.image_of(sight @ axes)
+    height, width = image.values.shape
+    seen = steep & (at_x > 1.0) & (at_x < width - 2.0) & (at_y > 1.0) & (at_y < height - 2.0)
+    columns = np.where(seen, at_x, NOWHERE).astype(np.float32)
+    rows = np.where(seen, at_y, NOWHERE).astype(np.float32)
+    values = cv2.remap(image.values, columns, rows, cv2.INTER_LINEAR)
+    weight = cv2.remap(image.weight, columns, rows, cv2.INTER_LINEAR) * seen
+    return np.asarray(values, np.float32), np.asarray(weight, np.float32)
+
+
+def level_points(right: ArrayLike, up: ArrayLike, pixel_km: float) -> FloatArray:
+    """Unit vectors of the level frame at pixels of a map of `levelled`.
+
+    Parameters
+    ----------
+    right, up : array_like, shape (...)
+        Pixels from the nadir, along x and along y of the level frame.
+    pixel_km : float
+        Their size.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., 3)
+    """
+    east, north = np.asarray(right, float), np.asarray(up, float)
+    away = np.hypot(east, north)
+    angle = away * pixel_km / EARTH_RADIUS_KM
+    share = np.sin(angle) / np.maximum(away, 1e-9)
+    return np.stack([east * share, north * share, np.cos(angle)], axis=-1)

@@ -1,0 +1,1 @@
+"""Placing a photo by its lights alone: no time, no orbit, no nadir."""

@@ -1,0 +1,165 @@
+"""What a blind search tries, one thing after the other, the likeliest and cheapest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.limb import Limb
+from matchers.camera import Camera
+from regengine.blind.earth_index import EarthIndex
+from regengine.blind.proposals import (
+    ALTITUDE_KM,
+    LEVELLED_ALTITUDES_KM,
+    LEVELLED_PIXELS_KM,
+    USUAL_PX,
+    Proposal,
+    field_straight_down_km,
+    propose_levelled,
+    propose_tilted,
+    suitable_levels,
+    towns_at,
+)
+from regengine.blind.tilts import FAR_RINGS, FIRST_RINGS, OTHER_RINGS, nadirs, stretch
+from regengine.hypotheses import PhotoLights
+from regengine.lenses import CROP_SCALES, SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_CROPPED
+from regengine.limb_sweep import nadir_at_scale
+
+FloatArray = NDArray[np.float64]
+Rings = tuple[tuple[float, int], ...]
+
+FULL_FRAME_MM = 36.0
+# Lenses, or crops as if of them, that an unknown picture may have been taken with: steps that the
+# scale of figures bears. Longer ones show fewer towns than are needed
+LADDER_MM = (50.0, 85.0, 66.0, 38.0, 29.0, 110.0, 142.0, 22.0, 17.0, 184.0)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Attempt:
+    """Proposals of one thing that was tried.
+
+    Attributes
+    ----------
+    proposals : list of Proposal
+        For the stored image, not mirrored.
+    mirrored : bool
+        Whether the picture was flipped first.
+    sigma_log_focal : float
+        How well the focal length is believed that was tried.
+    """
+
+    proposals: list[Proposal]
+    mirrored: bool
+    sigma_log_focal: float
+
+
+def attempts(
+    index: EarthIndex,
+    lights: PhotoLights,
+    stored: Camera,
+    focal_known: bool,
+    limb: Limb | None,
+    limb_focal_px: float,
+) -> Iterator[Attempt]:
+    """Try everything.
+
+    Parameters
+    ----------
+    index : EarthIndex
+    lights : PhotoLights
+        Of the photo.
+    stored : Camera
+        Camera of the stored image at the nominal focal length.
+    focal_known : bool
+        Whether that means anything.
+    limb : Limb or None
+        The photo's.
+    limb_focal_px : float
+        Focal length with which the limb was found, pixels of the stored image.
+
+    Yields
+    ------
+    Attempt
+    """
+    if limb is not None:
+        yield from along_limb(index, lights, replace(stored, focal_px=limb_focal_px), limb)
+        return
+    longest = max(stored.width_px, stored.height_px)
+    if focal_known:
+        lenses, sigma = [stored.focal_px], SIGMA_LOG_FOCAL
+    else:
+        lenses = [focal_mm / FULL_FRAME_MM * longest for focal_mm in LADDER_MM]
+        sigma = SIGMA_LOG_FOCAL_CROPPED
+    for rings, mirrored, hazy in plans(focal_known):
+        image = lights.of(hazy)
+        if mirrored:
+            image = image.flipped()
+        for focal_px in lenses:
+            lens = replace(stored, focal_px=focal_px)
+            for pixel_km, stretched in scales_of(lens, rings, index.levels, focal_known):
+                towns, small = towns_at(image, lens, pixel_km, stretched)
+                found = propose_tilted(index, pixel_km, towns, small, lens, nadirs(rings))
+                yield attempt(found, mirrored, hazy, sigma)
+
+
+def plans(focal_known: bool) -> list[tuple[Rings, bool, bool]]:
+    """Rings of tilts, whether the picture is flipped, and whether it keeps glows: in what order."""
+    far = [((ring,), False, False) for ring in FAR_RINGS] if focal_known else []
+    return [
+        (FIRST_RINGS, False, False),
+        (OTHER_RINGS, False, False),
+        (FIRST_RINGS, False, True),
+        *far,
+        (FIRST_RINGS, True, False),
+        (OTHER_RINGS, False, True),
+        (OTHER_RINGS, True, False),
+        (FIRST_RINGS, True, True),
+    ]
+
+
+def scales_of(
+    lens: Camera, rings: Rings, levels: Iterable[float], focal_known: bool
+) -> list[tuple[float, float]]:
+    """Levels in which a photo's towns are sought for some rings, and how far its pixels stretch."""
+    if rings[0] not in FAR_RINGS:
+        found = suitable_levels(lens, levels)
+        return [(level, 1.0) for level in (found if focal_known else found[:1])]
+    stretched = stretch(rings[0][0], ALTITUDE_KM)
+    field_km = field_straight_down_km(lens) * stretched
+    found = suitable_levels(lens, levels, stretched)
+    return [(level, stretched) for level in found if field_km / level <= USUAL_PX]
+
+
+def along_limb(
+    index: EarthIndex, lights: PhotoLights, stored: Camera, limb: Limb
+) -> Iterator[Attempt]:
+    """Try the heights and scales of a photo whose limb tells its tilt."""
+    scales = [(1.0, SIGMA_LOG_FOCAL), (limb.focal_ratio, SIGMA_LOG_FOCAL_CROPPED)]
+    scales += [(crop, SIGMA_LOG_FOCAL_CROPPED) for crop in CROP_SCALES]
+    levels = [level for level in LEVELLED_PIXELS_KM if level in index.levels]
+    for mirrored, (scale, sigma), hazy in product((False, True), scales, (False, True)):
+        lens = replace(stored, focal_px=stored.focal_px * scale)
+        image, nadir = lights.of(hazy), nadir_at_scale(limb, scale)
+        if mirrored:
+            image, nadir = image.flipped(), nadir * np.array([-1.0, 1.0, 1.0])
+        for pixel_km in levels:
+            found = [
+                proposal
+                for altitude_km in LEVELLED_ALTITUDES_KM
+                for proposal in propose_levelled(index, pixel_km, image, lens, nadir, altitude_km)
+            ]
+            yield attempt(found, mirrored, hazy, sigma)
+
+
+def attempt(found: list[Proposal], mirrored: bool, hazy: bool, sigma_log_focal: float) -> Attempt:
+    """An attempt's proposals, the best first."""
+    ordered = sorted(found, key=lambda proposal: -proposal.log10_odds)
+    return Attempt(
+        proposals=[replace(proposal, hazy=hazy) for proposal in ordered],
+        mirrored=mirrored,
+        sigma_log_focal=sigma_log_focal,
+    )

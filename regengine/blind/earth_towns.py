@@ -1,0 +1,115 @@
+"""The towns of the whole Earth as photos of some scale would tell them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from matchers.asterisms import unit
+from matchers.earth import geodetic_to_ecef
+from matchers.level_ground import EARTH_RADIUS_KM
+from matchers.towns import find_towns
+from regengine.errors import LightMapError
+from regengine.light_windows import KM_PER_DEG, HasWindows
+
+FloatArray = NDArray[np.float64]
+
+# The station's orbit reaches 51.7 degrees, and its photos some 15 degrees beyond
+FARTHEST_LAT_DEG = 68.0
+# Strips so narrow that a degree of longitude is as long at both edges, within 6 %
+STRIP_DEG = 2.0
+PIECE_DEG = 20.0
+MARGIN_PX = 40
+# Towns are local maxima of nine pixels: what is nearer is the same one
+SAME_PX = 1.5
+SMOOTH_PX = 0.8
+# A piece whose brightest pixel is darker than this, log10(1 + L), holds no towns
+LEAST_LIGHT = 0.02
+MOST_TOWNS = 100_000  # of a piece: no limit
+
+
+def towns_of_earth(
+    light_map: HasWindows,
+    pixel_km: float,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> FloatArray:
+    """Towns of a map, sought in pictures of it with square pixels of some size.
+
+    Parameters
+    ----------
+    light_map : HasWindows
+        The map, of the Earth or of a part of it.
+    pixel_km : float
+        Size of the pixels; towns are sought at the scale of `matchers.towns.SCALE_PX`.
+    progress : callable, optional
+        Called with pieces done and in total.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 3)
+        Longitude and latitude, degrees, and contrast.
+
+    Raises
+    ------
+    LightMapError
+        If the map cannot be read.
+    """
+    souths = np.arange(-FARTHEST_LAT_DEG, FARTHEST_LAT_DEG, STRIP_DEG)
+    wests = np.arange(-180.0, 180.0, PIECE_DEG)
+    found = [np.zeros((0, 3))]
+    for done, (south, west) in enumerate(product(souths.tolist(), wests.tolist())):
+        found.append(towns_of_piece(light_map, west, south, pixel_km))
+        progress(done + 1, len(souths) * len(wests))
+    return each_once(np.concatenate(found), pixel_km)
+
+
+def each_once(towns: FloatArray, pixel_km: float) -> FloatArray:
+    """Towns without those that two neighbouring pieces both have."""
+    places = unit(geodetic_to_ecef(towns[:, 0], towns[:, 1], np.zeros(len(towns))))
+    twins = cKDTree(EARTH_RADIUS_KM * places).query_pairs(SAME_PX * pixel_km, output_type="ndarray")
+    return np.delete(towns, np.unique(twins.max(axis=1, initial=0)) if len(twins) else [], axis=0)
+
+
+def towns_of_piece(light_map: HasWindows, west: float, south: float, pixel_km: float) -> FloatArray:
+    """Towns of one piece of a strip, found with what surrounds it, see `towns_of_earth`."""
+    east, north = west + PIECE_DEG, south + STRIP_DEG
+    shrink = float(np.cos(np.radians(south + 0.5 * STRIP_DEG)))
+    margin_lat = MARGIN_PX * pixel_km / KM_PER_DEG
+    margin_lon = margin_lat / shrink
+    try:
+        grid = light_map.window(
+            west - margin_lon,
+            max(south - margin_lat, -89.0),
+            east + margin_lon,
+            min(north + margin_lat, 89.0),
+            pixel_km / KM_PER_DEG,
+        )
+    except LightMapError as error:
+        if error.code != "outside_map":
+            raise
+        return np.zeros((0, 3))
+    height, width = grid.values.shape
+    step_km = grid.step_deg * KM_PER_DEG
+    size = (
+        max(8, round(width * step_km * shrink / pixel_km)),
+        max(8, round(height * step_km / pixel_km)),
+    )
+    if float(grid.values.max()) < LEAST_LIGHT:
+        return np.zeros((0, 3))
+    picture = cv2.resize(grid.values, size, interpolation=cv2.INTER_AREA)
+    smooth = np.asarray(cv2.GaussianBlur(picture, (0, 0), SMOOTH_PX), np.float32)
+    towns = find_towns(smooth, None, MOST_TOWNS)
+    lon = grid.lon0_deg + ((towns.x + 0.5) * width / size[0] - 0.5) * grid.step_deg
+    lat = grid.lat0_deg - ((towns.y + 0.5) * height / size[1] - 0.5) * grid.step_deg
+    # Places found in two pieces differ by parts of a pixel: those on a border are in both of them
+    rim_lat = SAME_PX * pixel_km / KM_PER_DEG
+    rim_lon = rim_lat / shrink
+    inside = (lon >= west - rim_lon) & (lon < east + rim_lon)
+    inside &= (lat >= south - rim_lat) & (lat < north + rim_lat)
+    lon = (lon + 180.0) % 360.0 - 180.0
+    return np.stack([lon, lat, towns.contrast], axis=1)[inside]

@@ -1,0 +1,113 @@
+"""A photo's place by its lights alone: neither time nor orbit nor nadir is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from regengine.blind.earth_index import EarthIndex
+from regengine.blind.options import TIMES_AS_LONG, BlindLimits
+from regengine.blind.search import search_blind
+from regengine.doubts import unfinished
+from regengine.evidence import CLEAR_PICTURE_LOG10_ODDS, Evidence
+from regengine.finalists import Finalist
+from regengine.frame import Frame
+from regengine.lenses import SIGMA_LOG_FOCAL
+from regengine.lights.map import LightMap
+from regengine.orbit import CameraPosition
+from regengine.outcome import no_match_result, plain_result, proposal_result
+from regengine.register import RegisterParams
+from regengine.result import FrameResult, Reason
+from regengine.search import SearchState
+
+NOWHERE = Reason(
+    code="no_agreement",
+    text="nowhere on Earth do towns lie as in the photo; a blind search needs some fifteen lit "
+    "places that can be told apart, and the focal length where it is known (--focal-mm)",
+)
+GUESSED_LENS = Reason(
+    code="guessed_lens",
+    text="neither orbit nor lens is known, and a lens that is a little off moves the control "
+    "points; look at the overlay, or give --focal-mm",
+)
+NOT_BEYOND_CHANCE = Reason(
+    code="whole_earth",
+    text="of all the places on Earth that were tried, some other may fit as well by chance; time "
+    "and orbit, or --bbox, would tell",
+)
+
+
+def register_blind(
+    frame: Frame,
+    light_map: LightMap,
+    index: EarthIndex,
+    parameters: RegisterParams,
+    limits: BlindLimits,
+) -> FrameResult:
+    """Find out where on Earth a photo was taken.
+
+    Parameters
+    ----------
+    frame : Frame
+        The photo; of what is known of it only its lens counts.
+    light_map : LightMap
+        Night-light map.
+    index : EarthIndex
+        Of that map.
+    parameters : RegisterParams
+        User's decisions; the search may take `TIMES_AS_LONG` as others.
+    limits : BlindLimits
+        What narrows it.
+
+    Returns
+    -------
+    FrameResult
+        As of any other search; the source of its nadir is ``lights``.
+
+    Raises
+    ------
+    FrameError
+        If the photo cannot be read.
+    LightMapError
+        If the map cannot be read.
+    """
+    state, position = search_blind(frame, light_map, index, parameters, limits, TIMES_AS_LONG)
+    return blind_result(frame, light_map, state, position, parameters)
+
+
+def blind_result(
+    frame: Frame,
+    light_map: LightMap,
+    state: SearchState,
+    position: CameraPosition,
+    parameters: RegisterParams,
+) -> FrameResult:
+    """The result of a blind search that has ended; see `register_blind`."""
+    if state.nothing is not None:
+        return no_match_result(frame, None, light_map.info, state.nothing)
+    if state.best is None:
+        return plain_result(
+            frame, None, light_map.info, "no_match", None, (NOWHERE, *unfinished(state))
+        )
+    result = proposal_result(frame, position, light_map.info, state, parameters.accept_probability)
+    if result.verdict == "accepted" and not beyond_chance(state.best.evidence):
+        return replace(result, verdict="review", reasons=(NOT_BEYOND_CHANCE,))
+    if result.verdict == "accepted" and guessed_lens(state.best.finalists[0]):
+        return replace(result, verdict="review", reasons=(GUESSED_LENS,))
+    return result
+
+
+def guessed_lens(finalist: Finalist) -> bool:
+    """Whether a focal length was tried that nothing tells of: the place is right, the fit may not.
+
+    Of three real photos placed so, one was beyond 1 % of its diagonal.
+    """
+    return finalist.candidate.look.prior.sigma_log_focal > SIGMA_LOG_FOCAL
+
+
+def beyond_chance(evidence: Evidence) -> bool:
+    """Whether lights alone say that it is this place of all those on Earth that were tried.
+
+    A lead over the other cameras tells the place where there are few; here there are billions, of
+    which a dozen were looked at. Towns, patches or picture must have odds above all of them.
+    """
+    return max(evidence.log10_odds, evidence.picture_log10_odds) >= CLEAR_PICTURE_LOG10_ODDS

@@ -1,0 +1,67 @@
+"""Which ways down are tried where nothing tells which it is."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.limb_geometry import EARTH_RADIUS_KM, nadir_vector
+
+FloatArray = NDArray[np.float64]
+
+# Rings of off-nadir angles, and how many directions of the nadir are tried in each: between
+# neighbours of all of them ground is foreshortened by 5 % more or less, a shape that figures bear.
+# Most photos are found from the first rings already, whose neighbours lie twice as far apart
+FIRST_RINGS: tuple[tuple[float, int], ...] = ((0.0, 1), (17.0, 6), (28.0, 8))
+OTHER_RINGS: tuple[tuple[float, int], ...] = ((10.0, 6), (23.0, 10), (33.0, 14), (37.0, 16))
+# Farther off, ground is seen coarser, and each ring has a scale of its own
+FAR_RINGS: tuple[tuple[float, int], ...] = (
+    (41.0, 16),
+    (45.0, 18),
+    (49.0, 20),
+    (53.0, 22),
+    (57.0, 24),
+)
+
+
+def nadirs(rings: tuple[tuple[float, int], ...]) -> list[FloatArray]:
+    """Nadir directions of some rings in the camera's frame, the steepest views first.
+
+    Parameters
+    ----------
+    rings : tuple of (float, int)
+        Off-nadir angles, degrees, and how many directions around.
+
+    Returns
+    -------
+    list of ndarray of float64, shape (3,)
+    """
+    return [
+        nadir_vector(off_nadir_deg, 360.0 * k / count)
+        for off_nadir_deg, count in rings
+        for k in range(count)
+    ]
+
+
+def stretch(off_nadir_deg: float, altitude_km: float) -> float:
+    """How much longer a pixel is on the ground than straight down: the mean of its two sides.
+
+    Parameters
+    ----------
+    off_nadir_deg : float
+        Off-nadir angle of the sight; less than that of the horizon.
+    altitude_km : float
+        Of the camera.
+
+    Returns
+    -------
+    float
+        Square root of the ratio of areas.
+    """
+    high = 1.0 + altitude_km / EARTH_RADIUS_KM
+    angle = math.radians(off_nadir_deg)
+    incidence = math.asin(min(high * math.sin(angle), 1.0))
+    slant_km = high * math.cos(angle) - math.cos(incidence)
+    return slant_km * EARTH_RADIUS_KM / altitude_km / math.sqrt(max(math.cos(incidence), 0.1))
