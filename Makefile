@@ -28,7 +28,7 @@ test: dev
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive \
 		regengine detectors matchers benchmarks cli.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile \
-		--cov --cov-report=term:skip-covered --cov-fail-under=90
+		--no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 core dev:
 	@sh .ci/setup.sh $@

@@ -50,7 +50,7 @@ def made_up_result(number: int) -> FrameResult:
     solved = SolvedCamera(camera=camera, along_track_offset_s=1.5, off_nadir_deg=20.0)
     blank = FrameResult(
         frame=f"ISS030-E-{number}",
-        path=f"photos/iss030e{number:07d}.jpg",
+        path=photo_path(number),
         sha256=hashlib.sha256(str(number).encode()).hexdigest(),
         verdict=verdict,  # type: ignore[arg-type]
         probability=None,
@@ -138,12 +138,17 @@ def made_up_result(number: int) -> FrameResult:
     )
 
 
+def photo_path(number: int) -> str:
+    """Path of a frame's photo."""
+    return f"photos/iss030e{number:07d}.jpg"
+
+
 def made_up_frame(number: int, like: FrameResult) -> StoredFrame:
     """A frame of its own number and name with the rest of a result that was made before."""
     result = replace(
         like,
         frame=f"ISS030-E-{number}",
-        path=f"photos/iss030e{number:07d}.jpg",
+        path=photo_path(number),
         sha256=like.sha256 and hashlib.sha256(str(number).encode()).hexdigest(),
     )
     return StoredFrame(
@@ -156,13 +161,21 @@ def made_up_frame(number: int, like: FrameResult) -> StoredFrame:
     )
 
 
-def renumbered(tables: Tables, start: int, count: int, chance: np.random.Generator) -> Tables:
+def renumbered(
+    tables: Tables, start: int, count: int, chance: np.random.Generator, sha256: str = ""
+) -> Tables:
     """Rows of the first ``count`` frames, numbered and named from ``start`` on, anywhere on Earth.
 
     Parameters
     ----------
     tables : dict
         Of frames numbered from 0 on, with texts as bytes.
+    start, count : int
+        The new numbers.
+    chance : Generator
+        For the places of their centres.
+    sha256 : str, optional
+        Of all photos; one of its own for each without it.
     """
     moved: Tables = {}
     for group, table in tables.items():
@@ -172,8 +185,10 @@ def renumbered(tables: Tables, start: int, count: int, chance: np.random.Generat
     frames: Table = moved["frames"]
     numbers = range(start, start + count)
     frames["frame"] = np.array([f"ISS030-E-{number}".encode() for number in numbers])
-    frames["path"] = np.array([f"photos/iss030e{number:07d}.jpg".encode() for number in numbers])
-    hashes = [hashlib.sha256(str(number).encode()).hexdigest().encode() for number in numbers]
+    frames["path"] = np.array([photo_path(number).encode() for number in numbers])
+    hashes = [
+        (sha256 or hashlib.sha256(str(number).encode()).hexdigest()).encode() for number in numbers
+    ]
     frames["sha256"] = np.where(frames["sha256"] == b"", b"", np.array(hashes))
     there = np.isfinite(frames["centre_lon"])
     frames["centre_lon"] = np.where(there, chance.uniform(-180, 180, count), np.nan)

@@ -26,6 +26,7 @@ import numpy as np
 
 from benchmarks.registration_report import command_of, table, title_lines
 from benchmarks.store_frames import DISTINCT, made_up_frame, made_up_result, renumbered
+from regengine.result import FrameResult
 from regengine.store.atomic import replacing
 from regengine.store.find import find_frames
 from regengine.store.growing import GrowingStore
@@ -46,11 +47,29 @@ BOX = (130.0, 30.0, 146.0, 46.0)  # Japan
 Row = tuple[str, ...]
 
 
-def make_store(path: Path, frames: int) -> None:
-    """A merged store of many frames, through the code that merging writes with."""
+def make_store(
+    path: Path,
+    frames: int,
+    like: Callable[[int], FrameResult] = made_up_result,
+    sha256: str = "",
+) -> None:
+    """A merged store of many frames, through the code that merging writes with.
+
+    Parameters
+    ----------
+    path : Path
+        Of the store.
+    frames : int
+        How many.
+    like : callable, optional
+        Takes a number, gives the result that frames of that number, and every `DISTINCT` more, are
+        like.
+    sha256 : str, optional
+        See `renumbered`.
+    """
     base = path.with_suffix(".base.h5")
-    results = [made_up_result(number) for number in range(DISTINCT)]
-    made = [made_up_frame(number, results[number % DISTINCT]) for number in range(BLOCK)]
+    results = [like(number) for number in range(min(DISTINCT, frames))]
+    made = [made_up_frame(number, results[number % len(results)]) for number in range(BLOCK)]
     base.write_bytes(encode(to_tables(made), root_attributes()))
     chance = np.random.default_rng(0)
     with StoreFile(base) as source:
@@ -60,7 +79,7 @@ def make_store(path: Path, frames: int) -> None:
     base.unlink()
     with replacing(path) as stream, GrowingStore(stream, root_attributes(), lengths) as output:
         for start in range(0, frames, BLOCK):
-            output.append(renumbered(block, start, min(BLOCK, frames - start), chance))
+            output.append(renumbered(block, start, min(BLOCK, frames - start), chance, sha256))
 
 
 def run_records(path: Path, first: int, records: int) -> list[tuple[int, float, float]]:
@@ -116,13 +135,13 @@ def found_frame(path: Path, name: str) -> int:
 def opened_for_writing(path: Path) -> int:
     """What a run does first: the index of all frames."""
     with StoreWriter(path) as writer:
-        return writer.next_index
+        return next(writer.index.free_numbers())
 
 
 def ten_more(path: Path) -> int:
     """A run that adds ten frames."""
     with StoreWriter(path) as writer:
-        first = writer.next_index
+        first = next(writer.index.free_numbers())
         for number in range(first, first + 10):
             writer.add(made_up_frame(number, made_up_result(number % DISTINCT)))
         writer.flush()

@@ -8,10 +8,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from scipy.spatial.transform import Rotation
+import numpy as np
 
+from matchers.attitude import quaternion_product, rotation_quaternion
 from matchers.camera import Camera
-from matchers.earth import geodetic_to_ecef, local_axes
+from matchers.earth import geodetic_to_ecef
 from regengine.errors import FrameError
 from regengine.result import (
     ControlPoint,
@@ -26,16 +27,15 @@ from regengine.result import (
 
 def nadir_camera(lon: float = 136.9, lat: float = 35.7, *, tilt_deg: float = 0.0) -> Camera:
     """North-up camera of 640 x 426 px, 391.2 km up, tilted northward."""
-    east, north, up = local_axes(lon, lat)
-    down = Rotation.from_rotvec(east * tilt_deg, degrees=True)
-    axes = down.apply([east, -north, -up])
-    quaternion = Rotation.from_matrix(axes.T).as_quat()
+    # Half-angles instead of scipy's rotations: each worker of a test would import it for this
+    eastward = rotation_quaternion((0.0, 0.0, np.radians(90.0 + lon)))
+    downward = rotation_quaternion((np.radians(tilt_deg - 90.0 - lat), 0.0, 0.0))
     return Camera(
         width_px=640,
         height_px=426,
         focal_px=1506.1,
         principal_point=(319.5, 212.5),
-        quaternion=tuple(quaternion.tolist()),
+        quaternion=quaternion_product(eastward, downward),
         position_ecef_m=tuple(geodetic_to_ecef(lon, lat, 391.2e3).tolist()),
         distortion=(0.01, 0.0, 0.0, 0.0, 0.0),
     )
@@ -159,12 +159,11 @@ def fake_process(path: Path) -> FrameResult:
         raise MemoryError
     if "killer" in name:
         os._exit(7)
-    if "pause" in name:
-        (path.parent.parent / "started").touch()
-        time.sleep(2.0)
-    if "slow" in name:
+    if "pause" in name or "slow" in name:
         (path.parent.parent / "started").touch()  # tells a test that the wait has begun
-        time.sleep(60.0)
+        given_up_s = time.monotonic() + 600.0
+        while time.monotonic() < given_up_s and not (path.parent.parent / "go_on").exists():
+            time.sleep(0.05)
     made = nothing_found(name) if "dark" in name else proposal(name)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return replace(made, path=str(path), sha256=sha256)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -104,6 +105,42 @@ def state_ecef(satellite: Satrec, time_utc: datetime) -> tuple[FloatArray, Float
     return np.asarray(position), np.asarray(velocity)
 
 
+def positions_at(time_utc: datetime) -> Callable[[Satrec], FloatArray]:
+    """Positions of satellites at one time: those of `state_ecef` to the bit, in less time.
+
+    The turn from TEME to ITRS is astropy's, worked out once.
+
+    Parameters
+    ----------
+    time_utc : datetime
+        Timezone-aware.
+
+    Returns
+    -------
+    callable
+        Satellite to position in ECEF, metres, shape (3,).
+    """
+    import erfa
+    from astropy import units as u
+    from astropy.coordinates import ITRS, TEME, CartesianRepresentation
+    from astropy.time import Time
+    from astropy.utils import iers
+
+    with iers.conf.set_temp("auto_download", False):
+        time = Time(time_utc.astimezone(UTC).replace(tzinfo=None), scale="utc")
+        axes = TEME(CartesianRepresentation(np.eye(3) * u.km), obstime=time)
+        turn = axes.transform_to(ITRS(obstime=time)).cartesian.xyz.to_value(u.km)
+
+    def position_of(satellite: Satrec) -> FloatArray:
+        error, position_km, _ = satellite.sgp4(time.jd1, time.jd2)
+        if error:
+            raise ValueError(f"SGP4 cannot propagate the simulated orbit (its error {error}).")
+        # The product as astropy does it: numpy's own adds in another order
+        return np.asarray(erfa.rxp(turn, np.array(position_km))) * 1000.0
+
+    return position_of
+
+
 def pass_over(
     lon_deg: float,
     lat_deg: float,
@@ -150,8 +187,10 @@ def pass_over(
             revolutions_per_day=revolutions_per_day,
         )
 
+    position_of = positions_at(time_utc)
+
     def miss_deg(unknown: FloatArray) -> FloatArray:
-        lon, lat, _ = geodetic_of(state_ecef(elements_of(unknown).satrec(), time_utc)[0])
+        lon, lat, _ = geodetic_of(position_of(elements_of(unknown).satrec()))
         return np.array([(float(lon) - lon_deg + 180.0) % 360.0 - 180.0, float(lat) - lat_deg])
 
     start = np.array([0.0, argument])

@@ -31,6 +31,13 @@ def test_passes_over_the_place_in_the_direction_asked(northbound: bool) -> None:
     assert (geodesy.geodetic_of(later)[1] > 34.0) == northbound
 
 
+@pytest.mark.parametrize("days", [0.0, 0.3, 111.7, -250.1])
+def test_positions_at_one_time_are_those_of_astropy_to_the_bit(days: float) -> None:
+    satellite = orbit.pass_over(-152.0, 34.0, TIME, northbound=True).satrec()
+    time = TIME + timedelta(days=days)
+    assert np.array_equal(orbit.positions_at(time)(satellite), orbit.state_ecef(satellite, time)[0])
+
+
 def test_refuses_a_place_out_of_reach() -> None:
     with pytest.raises(ValueError, match="does not reach"):
         orbit.pass_over(0.0, 60.0, TIME, northbound=True)

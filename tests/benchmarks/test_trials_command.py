@@ -11,6 +11,7 @@ from trial_rows import made_row, unmatched
 from benchmarks import registration
 from benchmarks.trials import sim_command
 from benchmarks.trials.outcomes import RIGHT_ACCEPTED, WRONG_ACCEPTED, outcome_of, registrable
+from benchmarks.trials.run import TrialSettings
 from benchmarks.trials.sim_command import seeds_of
 from benchmarks.trials.sim_page import drawn_columns, peers_table
 from benchmarks.trials.table import RowTable, read_rows
@@ -24,6 +25,23 @@ def table(tmp_path: Path) -> Path:
     for row in (made_row(0), unmatched(1), made_row(2, half="train")):
         rows.append(row)
     return path
+
+
+@pytest.fixture(scope="module")
+def map_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("world")
+
+
+@pytest.fixture
+def one_map(map_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The self-made world's map is built by the first test that asks, a matter of ten seconds."""
+    build = sim_command.built_map
+
+    def built_once(settings: TrialSettings, folder: Path) -> Path:
+        path = map_folder / "lights.tif"
+        return path if path.is_file() else build(settings, map_folder)
+
+    monkeypatch.setattr(sim_command, "built_map", built_once)
 
 
 def test_seed_ranges() -> None:
@@ -90,6 +108,7 @@ def test_a_report_of_a_table(
     assert (out / page.stem / "peers.png").is_file()
 
 
+@pytest.mark.usefixtures("one_map")
 def test_pictures_of_single_trials(table: Path, tmp_path: Path) -> None:
     folder = tmp_path / "overlays"
     options = ["--simulated", "--table", str(table), "--overlays", str(folder)]
@@ -101,8 +120,10 @@ def test_pictures_of_single_trials(table: Path, tmp_path: Path) -> None:
             assert min(image.size) > 300
 
 
+@pytest.mark.usefixtures("one_map")
 def test_smoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sim_command, "SMOKE_SEEDS", (0, 10))
+    # Of the two photos one shows too little to be registered
+    monkeypatch.setattr(sim_command, "SMOKE_SEEDS", (5, 7))
     path = tmp_path / "smoke.csv"
     assert registration.main(["--simulated", "--smoke", "--table", str(path)]) == 0
     rows = read_rows([path])

@@ -6,20 +6,12 @@ from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import pytest
-from trial_rows import columns_of, drawn, mishap, not_ready, ready
+from trial_rows import MadeUpSettings, columns_of, drawn, mishap, not_ready, ready
 
 from benchmarks.trials.run import TrialSettings, run_trials
 from benchmarks.trials.table import Row, read_rows
 from benchmarks.trials.workers import Columns, Lost, work_through
 from regengine.register import RegisterParams
-
-
-class Hasty(TrialSettings):
-    """Settings of trials that may take two seconds."""
-
-    @property
-    def limit_s(self) -> float:
-        return 2.0
 
 
 def by_seed(path: Path) -> list[Row]:
@@ -34,7 +26,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
         run_trials(
             range(first, last),
             path,
-            TrialSettings(),
+            MadeUpSettings(),
             workers=1,
             tell=told.append,
             work=columns_of,
@@ -56,7 +48,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
 def test_another_half_in_the_table_is_not_this_one(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("seed,half\n0,train\n")
-    run_trials([0], path, TrialSettings(), tell=lambda _: None, work=columns_of, prepare=ready)
+    run_trials([0], path, MadeUpSettings(), tell=lambda _: None, work=columns_of, prepare=ready)
     assert [row["half"] for row in read_rows([path])] == ["train", "test"]
 
 
@@ -65,7 +57,7 @@ def test_a_mishap_is_a_row(tmp_path: Path) -> None:
     run_trials(
         range(5),
         path,
-        Hasty(),
+        MadeUpSettings(limit_s=2.0),
         workers=2,
         tell=lambda _: None,
         work=mishap,

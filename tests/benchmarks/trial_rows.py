@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from benchmarks.trials.table import Row, cell
@@ -64,6 +66,18 @@ def unmatched(seed: int, **known: Any) -> Row:
         "truth_in_candidates": 4,
     }
     return made_row(seed, **(kind | known))
+
+
+@dataclass(frozen=True)
+class MadeUpSettings:
+    """In the place of `TrialSettings`: a worker need not load the engine to be told of them."""
+
+    half: str = "test"
+    lights: None = None
+    limit_s: float = 240.0
+    register: SimpleNamespace = field(
+        default_factory=lambda: SimpleNamespace(max_seconds=15.0, methods=("dense",))
+    )
 
 
 def ready(_: object) -> None:

@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_record_a_photo(folder: Path) -> None:
-    result = classify(folder, "--json", "--quality")
+    result = classify(folder, "--json", "--quality", "--workers", 0)
     assert result.exit_code == 0
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert [Path(r["path"]).name for r in records] == sorted(p.name for p in folder.iterdir())
@@ -68,7 +68,7 @@ def test_sun_and_moon_by_options(folder: Path) -> None:
 def test_one_bad_photo_stops_nothing(folder: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"\xff\xd8\xff no photo")
-    result = classify(bad, folder / "day_0.png", tmp_path / "gone.jpg", "--json")
+    result = classify(bad, folder / "day_0.png", tmp_path / "gone.jpg", "--json", "--workers", 0)
     assert result.exit_code == 1
     assert json.loads(result.stdout)["frame"] == "day_0"
     assert "bad.jpg" in result.stderr
@@ -103,7 +103,7 @@ def two_kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_clusters_to_name(two_kinds: Path, tmp_path: Path) -> None:
     labels, sheet = tmp_path / "clusters.csv", tmp_path / "clusters.html"
-    result = classify("--fit", two_kinds, "--labels", labels, "--sheet", sheet)
+    result = classify("--fit", two_kinds, "--labels", labels, "--sheet", sheet, "--workers", 0)
     assert result.exit_code == 0
     assert result.stdout.splitlines()[0].split()[:2] == ["cluster", "photos"]
     proposed = read_scene_labels(labels)
@@ -125,7 +125,7 @@ def test_too_few_photos_make_no_clusters(folder: Path, tmp_path: Path) -> None:
     single = tmp_path / "few"
     single.mkdir()
     (single / "a.png").write_bytes((folder / "day_0.png").read_bytes())
-    result = classify("--fit", single, "--labels", tmp_path / "c.csv")
+    result = classify("--fit", single, "--workers", 0, "--labels", tmp_path / "c.csv")
     assert result.exit_code == 2
     assert "8 photos or more, not 1" in result.stderr
     assert not (tmp_path / "c.csv").exists()

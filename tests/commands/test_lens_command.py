@@ -155,6 +155,8 @@ def test_records_give_their_camera_back() -> None:
     camera = camera_of_record(record, 900, 600)
     assert camera.focal_px == pytest.approx(1250.0, rel=1e-3)
     assert camera.fov_x_deg == pytest.approx(TRUE.fov_x_deg, rel=1e-6)
-    for name, value in (("fov_x_deg", 0.0), ("quaternion_icrs", [0, 0, 0, 0]), ("distortion", [0])):
+    cannot_be = [("fov_x_deg", 0.0), ("quaternion_icrs", [0, 0, 0, 0]), ("distortion", [0])]
+    cannot_be += [("distortion", [0, 0, 0, 0, 1e300]), ("principal_point", [4e9, 0])]
+    for name, value in cannot_be:
         with pytest.raises(ConfigError, match="record of a"):
             camera_of_record({**record, name: value}, 900, 600)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,8 +102,9 @@ def test_a_sheet_needs_all_photos(folder, tmp_path):
 
 
 def test_ctrl_c_says_how_to_go_on(folder, tmp_path):
-    for number in range(60):
-        photo(folder / f"f{number}.png", scale=1)
+    photo(folder / "f.png", scale=1)
+    for number in range(300):  # a slow machine must not be done before the signal
+        shutil.copyfile(folder / "f.png", folder / f"f{number}.png")
     out = tmp_path / "lights.ndjson"
     command = [sys.executable, "cli.py", "detect", "lights", str(folder), "--out", str(out)]
     with subprocess.Popen(
@@ -117,4 +119,4 @@ def test_ctrl_c_says_how_to_go_on(folder, tmp_path):
     assert process.returncode == 130
     assert "give the same command again to go on" in errors
     assert "Traceback" not in errors
-    assert 0 < len(records(out)) < 64
+    assert 0 < len(records(out)) < 305

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -271,15 +272,25 @@ def start(tmp_path: Path, *arguments: object) -> subprocess.Popen[str]:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     command = [sys.executable, script, "register", *LIGHTS, "--json", *arguments]
-    return subprocess.Popen(
-        [str(part) for part in command],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    with (tmp_path / "told").open("w") as told:
+        return subprocess.Popen(
+            [str(part) for part in command],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=told,  # a file can be looked into while the run goes on
+            text=True,
+            start_new_session=True,
+        )
+
+
+def finished(run: subprocess.Popen[str], tmp_path: Path) -> tuple[str, str]:
+    """What a run has said on standard output and standard error, once it has ended."""
+    try:
+        out, _ = run.communicate(timeout=120)
+    finally:
+        run.kill()
+    return out, (tmp_path / "told").read_text()
 
 
 @pytest.mark.parametrize(
@@ -292,7 +303,10 @@ def test_an_interrupted_run_finishes_what_is_under_way_and_no_more(
     run = start(tmp_path, photos, "--workers", workers)
     wait_until_working(run, tmp_path / "started")
     os.killpg(run.pid, number)  # as a terminal does: to the workers, too
-    out, told = run.communicate(timeout=120)
+    wait_for(lambda: "stopping" in (tmp_path / "told").read_text(), run)
+    time.sleep(2.0 * workers)  # takes back what a worker was given ahead, within half a second
+    (tmp_path / "go_on").touch()
+    out, told = finished(run, tmp_path)
     assert run.returncode == 130, told
     names = [json.loads(line)["frame"] for line in out.splitlines()]
     assert names == ["a", "dark", "y_pause"]
@@ -310,10 +324,12 @@ def test_a_second_interrupt_waits_for_nothing(tmp_path: Path, photos: Path, work
     run = start(tmp_path, photos, "--workers", workers)
     wait_until_working(run, tmp_path / "started")
     os.killpg(run.pid, signal.SIGINT)
+    # Signals of one kind are one signal until the first has been taken
+    wait_for(lambda: "stopping" in (tmp_path / "told").read_text(), run)
     time.sleep(0.7)
     assert run.poll() is None
     os.killpg(run.pid, signal.SIGINT)
-    out, told = run.communicate(timeout=30)
+    out, told = finished(run, tmp_path)  # the photo takes five times as long
     assert run.returncode == 130, told
     assert [json.loads(line)["frame"] for line in out.splitlines()] == ["a", "dark"]
     assert "Traceback" not in told
@@ -322,18 +338,24 @@ def test_a_second_interrupt_waits_for_nothing(tmp_path: Path, photos: Path, work
 
 def wait_until_working(run: subprocess.Popen[str], marker: Path) -> None:
     """Until the run sleeps over its slow photo: the stand-in makes a file then."""
-    deadline = time.monotonic() + 120.0
-    while not marker.exists() and time.monotonic() < deadline:
-        assert run.poll() is None
-        time.sleep(0.05)
+    wait_for(marker.exists, run)
     time.sleep(0.3)  # the main process collects the results of before
+
+
+def wait_for(there: Callable[[], bool], run: subprocess.Popen[str]) -> None:
+    """Until something is so, while the run goes on."""
+    deadline = time.monotonic() + 120.0
+    while not there():
+        assert run.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_reader_that_goes_away_costs_nothing_stored(tmp_path: Path, photos: Path) -> None:
     run = start(tmp_path, photos, "--workers", 0)
     assert run.stdout is not None
     run.stdout.close()
-    _, told = run.communicate(timeout=120)
+    _, told = finished(run, tmp_path)
     assert run.returncode == 141
     assert told == ""
     assert {s.result.frame for s in read_store(tmp_path / "run.h5")} == {"a", "dark", "z"}

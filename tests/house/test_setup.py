@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 CI = ROOT / ".ci"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = ("raw", "dev")
+EXTRAS = ("raw", "catalogue", "stac", "dev")
 
 
 def read_lock(name: str) -> dict[str, str]:
@@ -239,13 +239,17 @@ def ci_machine(tmp_path: Path, apt_get: str) -> dict[str, str]:
     """A machine with a handful of commands, none of which the tests need."""
     commands = tmp_path / "commands"
     commands.mkdir()
-    for name in ("bash", "dirname", "id", "touch"):
+    (tmp_path / "usr" / "sbin").mkdir(parents=True)
+    for name in ("bash", "chmod", "dirname", "id", "rm", "tee", "touch"):
         script(commands / name, f'#!/bin/sh\nexec {shutil.which(name)} "$@"\n')
     script(commands / "sleep", "#!/bin/sh\necho waits\n")
     script(commands / "apt-get", apt_get)
     script(commands / "sudo", '#!/bin/sh\nshift\nexec "$@"\n')
     script(commands / "make", '#!/bin/sh\necho "make $* $REGENGINE_CI_FORBID_SKIPS"\n')
-    return {"PATH": str(commands)}
+    return {"PATH": str(commands), "REGENGINE_CI_ROOT": str(tmp_path)}
+
+
+SERVERS = r"mariadb-server postgresql ^postgresql-[0-9]+-postgis-3$ ^postgresql-[0-9]+-q3c$"
 
 
 def test_ci_installs_what_tests_need_and_forbids_skips(tmp_path: Path) -> None:
@@ -256,7 +260,7 @@ def test_ci_installs_what_tests_need_and_forbids_skips(tmp_path: Path) -> None:
     lines = result.stdout.splitlines()
     assert lines[0] == "apt-get update -qq"
     assert lines[1].startswith("apt-get install")
-    assert lines[1].endswith(" hdf5-tools")
+    assert lines[1].endswith(f" hdf5-tools chromium nodejs npm {SERVERS}")
     assert lines[2:] == ["make test 1"]
 
 
@@ -267,11 +271,34 @@ def test_ci_tries_again_and_leaves_what_is_there_alone(tmp_path: Path) -> None:
     )
     assert again.stdout.splitlines() == ["waits", "waits", "make test 1"]
     assert "hdf5-tools" in again.stderr
-    script(tmp_path / "commands" / "h5dump", "#!/bin/sh\n")
+    for program in ("h5dump", "chromium", "node", "npm"):
+        script(tmp_path / "commands" / program, "#!/bin/sh\n")
+    for file in (
+        "sbin/mariadbd",
+        "lib/postgresql/17/bin/initdb",
+        "share/postgresql/17/extension/postgis.control",
+        "share/postgresql/17/extension/q3c.control",
+    ):
+        script(tmp_path / "usr" / file, "")
     present = subprocess.run(
         [str(CI / "run")], env=machine, capture_output=True, text=True, check=True
     )
     assert present.stdout.splitlines() == ["make test 1"]
+
+
+@pytest.mark.parametrize("before", [None, "#!/bin/sh\nexit 0\n"], ids=["none", "another"])
+def test_ci_lets_debian_start_no_servers(tmp_path: Path, before: str | None) -> None:
+    policy = tmp_path / "usr" / "sbin" / "policy-rc.d"
+    # Says what invoke-rc.d would be told: 101 forbids
+    machine = ci_machine(tmp_path, f'#!/bin/sh\n"{policy}"\necho "told $?"\nexit 1\n')
+    if before is not None:
+        script(policy, before)
+    result = subprocess.run(
+        [str(CI / "run")], env=machine, capture_output=True, text=True, check=True
+    )
+    told = [line for line in result.stdout.splitlines() if line.startswith("told")]
+    assert told == [f"told {101 if before is None else 0}"] * 3
+    assert policy.exists() == (before is not None)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from regengine import pipeline
-from regengine.batch.parameters import EDGE_BYTES, fingerprint, parameters_of
+from regengine.batch.parameters import parameters_of
 from regengine.errors import EphemerisError, FrameError, LightMapError
+from regengine.fingerprint import EDGE_BYTES, fingerprint
 from regengine.frame import FrameOptions
 from regengine.pipeline import RunInputs, process_photo
 from regengine.register import RegisterParams
