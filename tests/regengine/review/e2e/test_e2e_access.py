@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 from stored import AGAIN, IDS, OBLIQUE, WRONG
 
 from benchmarks.review_browser import ReviewHand
@@ -63,6 +63,35 @@ def test_all_is_done_by_keys(hand: ReviewHand) -> None:
     page.locator("dialog[open]").get_by_text("Undo").wait_for()
     page.keyboard.press("Escape")
     assert page.locator("dialog[open]").count() == 0
+
+
+def test_counts_that_come_late_take_nothing_from_who_types(hand: ReviewHand) -> None:
+    page = hand.page
+    late: list[Route] = []
+    page.route("**/api/facets", lambda route: late.append(route))
+    with page.expect_request("**/api/facets"):
+        hand.go_to()
+    hand.press("/")
+    page.keyboard.type(FRAME[:5])
+    late[0].continue_()
+    page.locator("#filter-reason option").nth(1).wait_for(state="attached")
+    page.keyboard.type(FRAME[5:])
+    assert page.input_value("#filter-text") == FRAME
+    page.unroute("**/api/facets")
+
+
+def test_counts_that_come_late_leave_the_focus_where_it_is(hand: ReviewHand) -> None:
+    page = hand.page
+    late: list[Route] = []
+    page.route("**/api/facets", lambda route: late.append(route))
+    with page.expect_request("**/api/facets"):
+        hand.go_to()
+    hand.press("/")
+    page.locator("#filter-camera").focus()
+    late[0].continue_()
+    page.locator("#filter-reason option").nth(1).wait_for(state="attached")
+    assert page.evaluate("document.activeElement.id") == "filter-camera"
+    page.unroute("**/api/facets")
 
 
 def test_the_focus_is_seen_wherever_it_goes(hand: ReviewHand) -> None:
