@@ -1,8 +1,9 @@
 """Which photographs are placed by their lights alone: real ones, and simulated ones by the hundred.
 
 ``python -m benchmarks blind --real FOLDER --cache FOLDER`` places every real photo without time
-and orbit; with ``--seeds FIRST:LAST --table CASES.csv`` the simulated ones of those seeds, too.
-``--out FOLDER`` writes the page and its figures, dated.
+and orbit; with ``--seeds FIRST:LAST --table CASES.csv`` the simulated ones of those seeds, too;
+with ``--sweep FIRST:LAST --sweep-table CASES.csv`` those in regions of several sizes, and with
+lenses told more or less wrong. ``--out FOLDER`` writes the page and its figures, dated.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.blind_page import page_lines
 from benchmarks.blind_real import real_outcomes
+from benchmarks.blind_sweep import VARIANTS, run_blind_sweep
 from benchmarks.blind_trials import BlindTrialSettings, run_blind_trials
 from benchmarks.registration import publish, tell
 from benchmarks.registration_real import built_map
@@ -38,6 +41,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--half", choices=("train", "test"), default="test", help="of the world")
     parser.add_argument("--seeds", default="", help="FIRST:LAST, simulated ones, LAST excluded")
     parser.add_argument("--table", type=Path, help="CSV of simulated ones; is continued")
+    parser.add_argument(
+        "--sweep", default="", help="FIRST:LAST, simulated ones placed with several areas, lenses"
+    )
+    parser.add_argument("--sweep-table", type=Path, help="CSV of them; is continued")
     parser.add_argument("--workers", type=int, default=1, help="processes, one thread each")
     parser.add_argument("--max-seconds", type=float, default=RegisterParams().max_seconds)
     parser.add_argument("--overlays", type=Path, help="folder for a picture per real photo")
@@ -48,6 +55,9 @@ def main(argv: list[str]) -> int:
         return 2
     if given.seeds and given.table is None:
         tell("no table of simulated ones: say --table CASES.csv")
+        return 2
+    if given.sweep and given.sweep_table is None:
+        tell("no table of areas and lenses: say --sweep-table CASES.csv")
         return 2
     given.cache.mkdir(parents=True, exist_ok=True)
     lights, note = built_map(given.real, given.cache)
@@ -63,10 +73,22 @@ def main(argv: list[str]) -> int:
     if given.seeds:
         first, last = (int(number) for number in given.seeds.split(":"))
         run_blind_trials(range(first, last), given.table, settings, given.workers, tell)
+    if given.sweep:
+        first, last = (int(number) for number in given.sweep.split(":"))
+        run_blind_trials(
+            range(first, last),
+            given.sweep_table,
+            replace(settings, searches=VARIANTS),
+            given.workers,
+            tell,
+            run_blind_sweep,
+        )
     rows = [] if given.table is None else read_rows([given.table])
     figures = None if given.out is None else given.out / f"blind-{datetime.now(UTC):%Y-%m-%d}"
     command = command_of("blind", [word for word in sys.argv[2:] if word])
-    publish(page_lines(real, rows, command, f"{note} {index_note}", figures), "blind", given.out)
+    sweep = [] if given.sweep_table is None else read_rows([given.sweep_table])
+    page = page_lines(real, rows, sweep, command, f"{note} {index_note}", figures)
+    publish(page, "blind", given.out)
     return 0
 
 

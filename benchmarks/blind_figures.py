@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.blind_sweep import AREAS, FOCALS_OFF
 from benchmarks.blind_trials import CITIES
 from benchmarks.trials.table import Row, number_of
 
@@ -59,3 +60,46 @@ def save_figures(rows: Sequence[Row], folder: Path) -> list[str]:
     figure.savefig(folder / "places.png", dpi=110)
     plt.close(figure)
     return ["places.png"]
+
+
+def save_sweep(sweep: Sequence[Row], folder: Path) -> str:
+    """Draw recall and cost by the area searched and by how far off the lens is told; the name.
+
+    Parameters
+    ----------
+    sweep : sequence of dict
+        Of `benchmarks.blind_sweep`.
+    folder : Path
+        Made if need be.
+    """
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    folder.mkdir(parents=True, exist_ok=True)
+    placed = [row for row in sweep if row.get(f"area_{AREAS[0]:g}_verdict")]
+    figure, axes = plt.subplots(2, 2, figsize=(9, 6.5), constrained_layout=True)
+    sides = (
+        ("share of the Earth", [(f"area_{s:g}", f"{s:.0%}") for s in AREAS]),
+        (
+            "lens off by",
+            [(f"area_{AREAS[0]:g}", "0%")] + [(f"focal_{f:g}", f"{f:.0%}") for f in FOCALS_OFF],
+        ),
+    )
+    for column, (title, searches) in enumerate(sides):
+        labels = [label for _, label in searches]
+        good = [[row[f"{name}_right"] == "1" for row in placed] for name, _ in searches]
+        taken = [[row[f"{name}_verdict"] == "accepted" for row in placed] for name, _ in searches]
+        accepted = [np.mean(np.logical_and(g, t)) for g, t in zip(good, taken, strict=True)]
+        cpu = [[number_of(row[f"{name}_seconds_cpu"]) for row in placed] for name, _ in searches]
+        upper, lower = axes[0][column], axes[1][column]
+        upper.bar(labels, [np.mean(g) for g in good], color="#b8c9dc", label="right")
+        upper.bar(labels, accepted, color="#3b6ea5", label="and accepted")
+        upper.set(ylim=(0, 1), ylabel=f"share of {len(placed)}", xlabel=title)
+        upper.legend(frameon=False)
+        lower.bar(labels, [np.median(c) for c in cpu], color="#a5673b")
+        lower.set(ylabel="median CPU s", xlabel=title)
+    figure.savefig(folder / "area-lens.png", dpi=110)
+    plt.close(figure)
+    return "area-lens.png"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.blind_sweep import PLACES, SWEPT
 from benchmarks.blind_trials import CITIES
 from benchmarks.registration_cases import CATEGORIES
 from benchmarks.registration_judge import is_accepted, judgement
@@ -16,7 +17,6 @@ from benchmarks.trials.outcomes import outcome_of
 from benchmarks.trials.stats import upper_bound, wilson_interval
 from benchmarks.trials.table import Row, number_of
 
-PLACES = 15
 FOCAL_KNOWN = 0.03
 STEEP_DEG = 30.0
 
@@ -24,6 +24,7 @@ STEEP_DEG = 30.0
 def page_lines(
     real: Sequence[Outcome],
     rows: Sequence[Row],
+    sweep: Sequence[Row],
     command: str,
     note: str,
     figures: Path | None,
@@ -36,6 +37,8 @@ def page_lines(
         Of real photographs; may be empty.
     rows : sequence of dict
         Of simulated ones; may be empty.
+    sweep : sequence of dict
+        Of `benchmarks.blind_sweep`; may be empty.
     command, note : str
         What was run, on what.
     figures : Path or None
@@ -52,6 +55,12 @@ def page_lines(
             from benchmarks.blind_figures import save_figures
 
             lines += [f"![]({figures.name}/{name})" for name in save_figures(rows, figures)] + [""]
+    if sweep:
+        lines += sweep_lines(sweep)
+        if figures is not None:
+            from benchmarks.blind_figures import save_sweep
+
+            lines += [f"![]({figures.name}/{save_sweep(sweep, figures)})", ""]
     if real:
         lines += real_lines(real)
     return lines
@@ -96,13 +105,11 @@ def simulated_lines(rows: Sequence[Row]) -> list[str]:
     accepted = [r for r in rows if r["verdict"] == "accepted"]
     wrong = [r for r in accepted if outcome_of(r).startswith("wrong")]
     cpu = np.array([number_of(r["seconds_cpu"]) for r in rows])
-    memory = np.array([number_of(r.get("peak_mb")) for r in rows])
     lines += [
         "",
         f"Wrong among the accepted: {len(wrong)} of {len(accepted)} (95 % bound "
         f"{upper_bound(len(wrong), max(len(accepted), 1)):.4f}; aim 0.001). CPU: median "
-        f"{np.nanmedian(cpu):.1f} s (aim 10), 95th percentile {np.nanpercentile(cpu, 95):.1f} s. "
-        f"Largest memory of a process: {np.nanmax(memory):.0f} MB (aim 1024).",
+        f"{np.nanmedian(cpu):.1f} s (aim 10), 95th percentile {np.nanpercentile(cpu, 95):.1f} s.",
         "",
     ]
     if wrong:
@@ -123,6 +130,28 @@ def share_cells(rows: Sequence[Row], asked: float | None) -> str:
     median = f"{np.nanmedian(cpu):.1f}" if rows else "–"
     goal = "–" if asked is None else f"{asked:.0%}"
     return f"{len(rows)} | {share} | {goal} | {len(right)} | {len(wrong)} | {median}"
+
+
+def sweep_lines(sweep: Sequence[Row]) -> list[str]:
+    """Table of what areas and lenses cost and bring."""
+    placed = [row for row in sweep if row.get(f"{SWEPT[0][0]}_verdict")]
+    lines = [
+        "## Area and tolerance",
+        "",
+        f"{len(placed)} photographs of the {placed[0]['half'] if placed else 'same'} half with at "
+        f"least {PLACES} lit places, each placed anew in regions of several sizes around the "
+        "truth, and with its true focal length told, or one that is off.",
+        "",
+        "| told | right and accepted | right | wrong, accepted | median CPU s |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, told in SWEPT:
+        good = sum(row[f"{name}_right"] == "1" for row in placed)
+        taken = [row for row in placed if row[f"{name}_verdict"] == "accepted"]
+        wrong = sum(row[f"{name}_right"] != "1" for row in taken)
+        cpu = np.median([number_of(row[f"{name}_seconds_cpu"]) for row in placed] or [np.nan])
+        lines.append(f"| {told} | {len(taken) - wrong} | {good} | {wrong} | {cpu:.1f} |")
+    return [*lines, ""]
 
 
 def real_lines(outcomes: Sequence[Outcome]) -> list[str]:

@@ -7,10 +7,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks.registration_process import peak_memory_mb
 from benchmarks.trials.run import TrialSettings, draw_only, failed, prepare, run_trials, workshop
 from benchmarks.trials.workers import Columns
+
+if TYPE_CHECKING:
+    from benchmarks.trials.attempt import Registration
+    from regengine.blind.earth_index import EarthIndex
+    from regengine.frame import Frame
 
 # Kinds of trials that show lit places: a wrong time or another pass is nothing to a search that
 # looks at neither
@@ -19,55 +24,66 @@ CITIES = ("city", "elsewhere", "other_time")
 
 @dataclass(frozen=True, kw_only=True)
 class BlindTrialSettings(TrialSettings):
-    """What all trials share, and the index of the map."""
+    """What all trials share, the index of the map, and how many searches a trial is."""
 
     index: Path
+    searches: int = 1
+
+    @property
+    def limit_s(self) -> float:
+        """Longest that one trial may take."""
+        return self.searches * super().limit_s
 
 
 def prepare_blind(settings: BlindTrialSettings) -> None:
     """Make a process ready: world, map and index open."""
+    prepare(settings)
+    index_of(settings)
+
+
+def index_of(settings: TrialSettings) -> EarthIndex:
+    """The index that the trials are held against, open in this process."""
     from regengine.blind.options import BlindOptions, earth_index
 
-    prepare(settings)
+    assert isinstance(settings, BlindTrialSettings)
     assert settings.lights is not None
-    earth_index(BlindOptions(always=True, index=settings.index), [settings.lights])
+    return earth_index(BlindOptions(always=True, index=settings.index), [settings.lights])
+
+
+def place(frame: Frame, index: EarthIndex) -> Registration:
+    """Place a photo by its lights alone, and what that took."""
+    from benchmarks.trials.attempt import Registration
+    from regengine.blind.options import TIMES_AS_LONG, BlindLimits
+    from regengine.blind.register import blind_result
+    from regengine.blind.search import search_blind
+
+    shop = workshop()
+    parameters = shop.settings.register
+    wall, cpu = time.perf_counter(), time.process_time()
+    state, position = search_blind(
+        frame, shop.light_map, index, parameters, BlindLimits(), TIMES_AS_LONG
+    )
+    result = blind_result(frame, shop.light_map, state, position, parameters)
+    return Registration(
+        result=result,
+        state=state,
+        seconds_cpu=time.process_time() - cpu,
+        seconds_wall=time.perf_counter() - wall,
+    )
 
 
 def run_blind_trial(seed: int) -> Columns:
     """Draw, place and score one trial; an error in the engine is a row with the problem."""
-    from benchmarks.trials.attempt import (
-        Registration,
-        outcome_columns,
-        trial_columns,
-        write_trial,
-    )
-    from regengine.blind.options import TIMES_AS_LONG, BlindLimits, BlindOptions, earth_index
-    from regengine.blind.register import blind_result
-    from regengine.blind.search import search_blind
+    from benchmarks.trials.attempt import outcome_columns, trial_columns, write_trial
     from regengine.frame import read_frame
 
-    shop, settings = workshop(), workshop().settings
-    assert isinstance(settings, BlindTrialSettings)
-    assert settings.lights is not None
-    index = earth_index(BlindOptions(always=True, index=settings.index), [settings.lights])
-    trial = shop.draw(seed)
+    trial = workshop().draw(seed)
     columns = trial_columns(trial)
     with tempfile.TemporaryDirectory() as folder:
         photo, _ = write_trial(trial, Path(folder))
-        wall, cpu = time.perf_counter(), time.process_time()
         try:
-            frame = read_frame(photo)
-            state, position = search_blind(
-                frame, shop.light_map, index, settings.register, BlindLimits(), TIMES_AS_LONG
-            )
-            result = blind_result(frame, shop.light_map, state, position, settings.register)
-            found = Registration(
-                result=result,
-                state=state,
-                seconds_cpu=time.process_time() - cpu,
-                seconds_wall=time.perf_counter() - wall,
-            )
-            return columns | outcome_columns(trial, found) | {"peak_mb": peak_memory_mb()}
+            found = place(read_frame(photo), index_of(workshop().settings))
+            return columns | outcome_columns(trial, found)
         except Exception as error:
             return columns | failed(f"{type(error).__name__}: {error}")
 
@@ -78,11 +94,13 @@ def run_blind_trials(
     settings: BlindTrialSettings,
     workers: int,
     tell: Callable[[str], None],
+    work: Callable[[int], Columns] = run_blind_trial,
 ) -> None:
     """Run the trials that the table does not hold yet; each appends a row as it ends."""
 
     def said(row: Columns) -> None:
-        tell(f"trial {row['seed']}: {row['kind']}, {row['verdict']}, right {row.get('right')}")
+        verdict = row.get("verdict", "done")
+        tell(f"trial {row['seed']}: {row['kind']}, {verdict}, right {row.get('right')}")
 
     run_trials(
         seeds,
@@ -90,7 +108,7 @@ def run_blind_trials(
         settings,
         workers=workers,
         tell=said,
-        work=run_blind_trial,
+        work=work,
         describe=draw_only,
         prepare=prepare_blind,
     )

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.blind import main
 from benchmarks.blind_figures import save_figures
 from benchmarks.blind_page import groups_of, page_lines
 from benchmarks.blind_real import blind_case
+from benchmarks.blind_sweep import LARGEST_LAT_DEG, SWEPT, around, with_focal_px
 from benchmarks.registration_cases import Case
-from regengine.frame import FrameOptions
+from regengine.frame import Frame, FrameOptions
+from regengine.orbit import position_from_nadir
+from regengine.photo_camera import nominal_camera
 
 
 def row(seed: int, **changes: str) -> dict[str, str]:
@@ -27,7 +31,6 @@ def row(seed: int, **changes: str) -> dict[str, str]:
         "verdict": "accepted",
         "right": "1",
         "seconds_cpu": "2.0",
-        "peak_mb": "600",
     }
     return plain | changes
 
@@ -51,7 +54,7 @@ def test_frames_are_counted_by_what_is_asked_of_them() -> None:
 
 
 def test_the_page_tells_shares_and_what_is_wrong(tmp_path: Path) -> None:
-    lines = page_lines([], ROWS, "python -m benchmarks blind", "Map.", tmp_path / "blind")
+    lines = page_lines([], ROWS, [], "python -m benchmarks blind", "Map.", tmp_path / "blind")
     steep = next(line for line in lines if line.startswith("| off-nadir at most 30°"))
     assert "| 3 | 33% (6% to 79%) | 80% | 2 | 1 | 2.0 |" in steep
     assert "Wrong and accepted: seeds 2." in lines
@@ -61,6 +64,51 @@ def test_the_page_tells_shares_and_what_is_wrong(tmp_path: Path) -> None:
 
 def test_figures_bear_empty_bins(tmp_path: Path) -> None:
     assert save_figures(ROWS[:1], tmp_path) == ["places.png"]
+
+
+def swept(seed: int, **changes: str) -> dict[str, str]:
+    plain = {"seed": str(seed), "half": "test", "kind": "city"}
+    for name, _ in SWEPT:
+        plain |= {f"{name}_verdict": "accepted", f"{name}_right": "1", f"{name}_seconds_cpu": "3"}
+    return plain | changes
+
+
+def test_areas_and_lenses_are_told(tmp_path: Path) -> None:
+    off = f"{SWEPT[-1][0]}_"
+    sweep = [
+        swept(0, **{off + "verdict": "no_match", off + "right": "", off + "seconds_cpu": "40"}),
+        swept(1, **{off + "right": "0"}),
+        swept(2, **{off + "verdict": "review"}),
+        {"seed": "3", "half": "test", "kind": "aurora"} | dict.fromkeys(swept(3), ""),
+    ]
+    lines = page_lines([], [], sweep, "python -m benchmarks blind", "Map.", tmp_path / "blind")
+    assert "| 100% of the Earth | 3 | 3 | 0 | 3.0 |" in lines
+    assert f"| {SWEPT[-1][1]} | 0 | 1 | 1 | 3.0 |" in lines
+    assert (tmp_path / "blind" / "area-lens.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("share", [0.1, 0.01])
+@pytest.mark.parametrize("lat", [0.0, 35.0])
+def test_a_region_has_its_share_of_the_earth(share: float, lat: float) -> None:
+    bounds = around(100.0, lat, share)
+    assert bounds is not None
+    west, south, east, north = bounds
+    high = np.sin(np.radians(min(north, 90.0))) - np.sin(np.radians(max(south, -90.0)))
+    whole = 360.0 * 2.0 * np.sin(np.radians(LARGEST_LAT_DEG))
+    assert (east - west) * high / whole == pytest.approx(share, rel=0.15)
+    assert south <= lat <= north
+
+
+def test_all_of_the_earth_is_no_region() -> None:
+    assert around(10.0, 20.0, 1.0) is None
+
+
+def test_the_lens_that_is_told_is_the_lens_that_is_searched_with() -> None:
+    frame = Frame(path=Path("a.jpg"), frame_id="a", sha256="", width_px=800, height_px=600)
+    nowhere = position_from_nadir(0.0, 0.0, 400.0, "metadata")
+    camera, known = nominal_camera(with_focal_px(frame, 1234.5), nowhere)
+    assert known
+    assert camera.focal_px == pytest.approx(1234.5)
 
 
 def test_nothing_but_the_lens_is_told() -> None:
