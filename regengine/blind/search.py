@@ -12,6 +12,7 @@ from regengine.blind.attempts import Attempt, attempts
 from regengine.blind.earth_index import EarthIndex
 from regengine.blind.options import BlindLimits
 from regengine.blind.proposals import ALTITUDE_KM, Proposal
+from regengine.blind.seen_map import seen_map
 from regengine.candidates import SAME_SHARE, Candidate, Look, merged, same_view
 from regengine.frame import Frame
 from regengine.hypotheses import PhotoLights, aligned_candidates
@@ -174,9 +175,9 @@ def aligned(photo: BlindPhoto, proposal: Proposal, tried: Attempt) -> list[Candi
     """A proposed camera, aligned on the small picture."""
     camera, stored = proposal.camera, photo.stored
     look = look_from(camera, stored, tried, proposal.hazy)
-    window = SearchWindow(photo.light_map, position_of(camera).altitude_km)
-    dense = window.parameters_for(stored, look)
-    levels = window.levels(stored, look, dense)
+    altitude_km = position_of(camera).altitude_km
+    dense = SearchWindow(photo.light_map, altitude_km).parameters_for(stored, look)
+    levels = seen_map(photo.light_map, camera, dense.template_px)
     if levels is None:
         return []
     picture = photo.lights.of(look.hazy).resized(
