@@ -63,9 +63,8 @@ def test_all_that_is_seen_is_there_and_little_more(focal_mm: float, off_nadir_de
     levels = seen_map(earth, camera, 64)
     assert levels is not None
     grid = levels[0]
-    lon, lat = camera.pixel_to_lonlat(
-        *(side.ravel() for side in np.meshgrid(np.linspace(0, 1599, 9), np.linspace(0, 1065, 9)))
-    )
+    x, y = np.meshgrid(np.linspace(0.0, 1599.0, 9), np.linspace(0.0, 1065.0, 9))
+    lon, lat = camera.pixel_to_lonlat(x, y)
     column = (lon - grid.lon0_deg) / grid.step_deg
     row = (grid.lat0_deg - lat) / grid.step_deg
     # Flatter ground shows no towns
@@ -90,5 +89,6 @@ def test_pixels_are_those_of_the_picture_or_of_the_map() -> None:
 
 def test_the_sky_shows_nothing_of_the_map() -> None:
     camera = camera_at(0.0, 0.0, 85.0)
-    away = replace(camera, position_ecef_m=tuple(-v for v in camera.position_ecef_m))
+    x, y, z = camera.position_ecef_m
+    away = replace(camera, position_ecef_m=(-x, -y, -z))
     assert seen_map(WholeEarth(), away, 64) is None
