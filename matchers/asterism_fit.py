@@ -29,6 +29,16 @@ def rescaled(vectors: FloatArray, scale: FloatArray | float) -> FloatArray:
     return np.asarray(stretched / np.linalg.norm(stretched, axis=-1, keepdims=True))
 
 
+def carrying(vectors: FloatArray, onto: FloatArray) -> FloatArray:
+    """The smallest rotations (v, 3, 3) that carry unit vectors (v, 3) onto others, not opposite."""
+    axis = np.cross(vectors, onto)
+    cross = np.zeros((len(vectors), 3, 3))
+    cross[:, 0, 1], cross[:, 0, 2], cross[:, 1, 2] = -axis[:, 2], axis[:, 1], -axis[:, 0]
+    cross -= np.swapaxes(cross, 1, 2)
+    cosine = np.einsum("vi,vi->v", vectors, onto)[:, None, None]
+    return np.asarray(np.eye(3) + cross + cross @ cross / (1.0 + cosine))
+
+
 def fitted_scales(
     rays: FloatArray, targets: FloatArray, share: FloatArray, now: FloatArray, most: float
 ) -> FloatArray:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matchers.asterism_fit import fitted_rotations, fitted_scales, rescaled
+from matchers.asterism_fit import carrying, fitted_rotations, fitted_scales, rescaled
 from matchers.asterism_votes import Proposals
 from matchers.asterisms import AsterismIndex
 
@@ -124,6 +124,9 @@ def settle(
     rotations, scales = proposals.rotations, np.exp(log_scales)
     centres = index.vectors[proposals.reference]
     bent = rescaled(rays[None], scales[:, None, None])
+    # The voted rotation carries the point that it rests on as it was before the scale moved it
+    moved = bent[np.arange(len(bent)), proposals.photo]
+    rotations = rotations @ carrying(moved, rays[proposals.photo])
     best = weigh(index, bent @ np.swapaxes(rotations, 1, 2), centres, proposals.own, parameters)
     order = np.argsort(-best.log10_odds, kind="stable")[: parameters.fitted]
     rotations, scales, own = rotations[order], scales[order], proposals.own[order]
