@@ -46,7 +46,7 @@ def fitted_scales(
 
     Parameters
     ----------
-    rays : ndarray of float64, shape (n, 3)
+    rays : ndarray of float64, shape (n, 3) or (v, n, 3)
         The photo's points, not rescaled.
     targets : ndarray of float64, shape (v, n, 3)
         Their partners.
@@ -61,7 +61,7 @@ def fitted_scales(
     -------
     ndarray of float64, shape (v,)
     """
-    bent = rescaled(rays[None], now[:, None, None])
+    bent = rescaled(rays if rays.ndim == 3 else rays[None], now[:, None, None])
     sizes = []
     for points in (targets, bent):
         count = np.maximum(share.sum(axis=1), 1.0)[:, None]

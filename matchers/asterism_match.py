@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matchers.asterism_bends import beyond_turns
 from matchers.asterism_fit import flipped, rescaled, spread
 from matchers.asterism_odds import MatchParameters, settle
 from matchers.asterism_votes import count_votes, meet
@@ -43,6 +44,8 @@ class Attitude:
         The photo points of that figure.
     figures_met : int
         That number.
+    bends : ndarray of float64, shape (m,)
+        Sigmas by which each way of `match` moved the photo's points before the rotation.
     """
 
     rotation: FloatArray
@@ -52,6 +55,7 @@ class Attitude:
     log10_odds: float
     own: IndexArray
     figures_met: int
+    bends: FloatArray
 
 
 def match(
@@ -59,6 +63,7 @@ def match(
     photo_vectors: ArrayLike,
     photo_brightness: ArrayLike,
     parameters: MatchParameters,
+    bends: FloatArray | None = None,
 ) -> list[Attitude]:
     """Attitudes of a photo's points, the likeliest first.
 
@@ -72,6 +77,9 @@ def match(
         In any unit; more is brighter.
     parameters : MatchParameters
         How to compare.
+    bends : ndarray of float64, shape (m, n, 3), optional
+        Ways in which the unit vectors may move together by one sigma each, beyond a rotation; for
+        pictures that are not mirrored, at one scale.
 
     Returns
     -------
@@ -86,11 +94,14 @@ def match(
     vectors = unit(photo_vectors)
     bright = np.asarray(photo_brightness, float)
     chosen = np.argsort(-bright, kind="stable")[: parameters.brightest]
+    ways = np.zeros((0, len(chosen), 3)) if bends is None else bends[:, chosen]
     found: list[Attitude] = []
     for mirrored in parameters.mirrored:
         seen = flipped(vectors[chosen], mirrored)
         for scale in parameters.scales:
-            for attitude in match_rays(index, rescaled(seen, scale), bright[chosen], parameters):
+            for attitude in match_rays(
+                index, rescaled(seen, scale), bright[chosen], parameters, ways
+            ):
                 inliers = np.stack([chosen[attitude.inliers[:, 0]], attitude.inliers[:, 1]], axis=1)
                 found.append(
                     replace(
@@ -137,27 +148,34 @@ def distinct(
 
 
 def match_rays(
-    index: AsterismIndex, rays: FloatArray, brightness: FloatArray, parameters: MatchParameters
+    index: AsterismIndex,
+    rays: FloatArray,
+    brightness: FloatArray,
+    parameters: MatchParameters,
+    bends: FloatArray,
 ) -> list[Attitude]:
     """Attitudes of unit vectors as they are, in no order."""
     meetings = meet(index, rays, brightness, parameters.neighbours)
     if len(meetings) == 0:
         return []
     proposals = count_votes(meetings, index, rays, parameters.turn_step_deg, parameters.weighed)
-    rotations, scales, weighed = settle(index, rays, proposals, parameters)
+    bends = beyond_turns(rays, bends) if len(bends) else bends
+    settled = settle(index, rays, proposals, parameters, bends)
+    weighed = settled.weighed
     odds = weighed.log10_odds - np.log10(len(meetings))
     found = []
-    for v in range(len(rotations)):
+    for v in range(len(settled.rotations)):
         met = np.flatnonzero(weighed.met[v])
         found.append(
             Attitude(
-                rotation=rotations[v],
-                scale=float(scales[v]),
+                rotation=settled.rotations[v],
+                scale=float(settled.scales[v]),
                 mirrored=False,
                 inliers=np.stack([met, weighed.near[v, met]], axis=1),
                 log10_odds=float(odds[v]),
                 own=np.flatnonzero(weighed.own[v]),
                 figures_met=len(meetings),
+                bends=settled.bends[v],
             )
         )
     return found

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from matchers.asterism_bends import bent_by, fitted_sigmas
 from matchers.asterism_fit import carrying, fitted_rotations, fitted_scales, rescaled
 from matchers.asterism_votes import Proposals
 from matchers.asterisms import AsterismIndex
@@ -21,6 +22,7 @@ FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
 
 ROUNDS = 2  # of fitting rotations to what they bring together
+BENT_ROUNDS = 4  # where bends are fitted, too, which bring together more in each
 FARTHEST_SIGMAS = 3.5
 
 
@@ -95,9 +97,50 @@ class Weighed:
     own: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Settled:
+    """Rotations that were fitted, and what the photo's points say of them.
+
+    Attributes
+    ----------
+    rotations : ndarray of float64, shape (v, 3, 3)
+        Of the `fitted` best at first sight, these first.
+    scales : ndarray of float64, shape (v,)
+    bends : ndarray of float64, shape (v, m)
+        Sigmas of each bend.
+    weighed : Weighed
+        The best met on the way.
+    """
+
+    rotations: FloatArray
+    scales: FloatArray
+    bends: FloatArray
+    weighed: Weighed
+
+    def better_of(self, other: Settled) -> Settled:
+        """Of each rotation, the one with the better odds."""
+        better = other.weighed.log10_odds > self.weighed.log10_odds
+        row = better[:, None]
+        return Settled(
+            rotations=np.where(row[..., None], other.rotations, self.rotations),
+            scales=np.where(better, other.scales, self.scales),
+            bends=np.where(row, other.bends, self.bends),
+            weighed=Weighed(
+                log10_odds=np.where(better, other.weighed.log10_odds, self.weighed.log10_odds),
+                near=np.where(row, other.weighed.near, self.weighed.near),
+                met=np.where(row, other.weighed.met, self.weighed.met),
+                own=self.weighed.own,
+            ),
+        )
+
+
 def settle(
-    index: AsterismIndex, rays: FloatArray, proposals: Proposals, parameters: MatchParameters
-) -> tuple[FloatArray, FloatArray, Weighed]:
+    index: AsterismIndex,
+    rays: FloatArray,
+    proposals: Proposals,
+    parameters: MatchParameters,
+    bends: FloatArray,
+) -> Settled:
     """Weigh rotations, fit each to the points that it brings together, and weigh them again.
 
     Parameters
@@ -110,53 +153,83 @@ def settle(
         Where to start.
     parameters : MatchParameters
         How to compare.
+    bends : ndarray of float64, shape (m, n, 3)
+        Of `matchers.asterism_bends.beyond_turns`; none where m is 0.
 
     Returns
     -------
-    rotations : ndarray of float64, shape (v, 3, 3)
-        Of the `fitted` best at first sight, these first.
-    scales : ndarray of float64, shape (v,)
-    weighed : Weighed
-        The best met on the way.
+    Settled
     """
+    now = first_sight(index, rays, proposals, parameters, len(bends))
+    best = now
+    for _ in range(BENT_ROUNDS if len(bends) else ROUNDS):
+        now = fitted_again(index, rays, now, parameters, bends)
+        best = best.better_of(now)
+    return best
+
+
+def first_sight(
+    index: AsterismIndex,
+    rays: FloatArray,
+    proposals: Proposals,
+    parameters: MatchParameters,
+    bends: int,
+) -> Settled:
+    """The best of the rotations as they were voted for, nothing bent yet; see `settle`."""
     most = index.parameters.log_size_tolerance
     log_scales = np.clip(proposals.log_scale, -most, most) * float(parameters.scale_free)
-    rotations, scales = proposals.rotations, np.exp(log_scales)
+    scales = np.exp(log_scales)
     centres = index.vectors[proposals.reference]
-    bent = rescaled(rays[None], scales[:, None, None])
+    sized = rescaled(rays[None], scales[:, None, None])
     # The voted rotation carries the point that it rests on as it was before the scale moved it
-    moved = bent[np.arange(len(bent)), proposals.photo]
-    rotations = rotations @ carrying(moved, rays[proposals.photo])
-    best = weigh(index, bent @ np.swapaxes(rotations, 1, 2), centres, proposals.own, parameters)
-    order = np.argsort(-best.log10_odds, kind="stable")[: parameters.fitted]
-    rotations, scales, own = rotations[order], scales[order], proposals.own[order]
-    best = Weighed(
-        log10_odds=best.log10_odds[order], near=best.near[order], met=best.met[order], own=own
+    moved = sized[np.arange(len(sized)), proposals.photo]
+    rotations = proposals.rotations @ carrying(moved, rays[proposals.photo])
+    weighed = weigh(index, sized @ np.swapaxes(rotations, 1, 2), centres, proposals.own, parameters)
+    order = np.argsort(-weighed.log10_odds, kind="stable")[: parameters.fitted]
+    return Settled(
+        rotations=rotations[order],
+        scales=scales[order],
+        bends=np.zeros((len(order), bends)),
+        weighed=Weighed(
+            log10_odds=weighed.log10_odds[order],
+            near=weighed.near[order],
+            met=weighed.met[order],
+            own=weighed.own[order],
+        ),
     )
-    bent = bent[order]
-    kept_rotations, kept_scales = rotations, scales
-    now = best
-    for _ in range(ROUNDS):
-        targets = index.vectors[now.near % len(index.vectors)]
-        share = now.met.astype(float)
-        if parameters.scale_free:
-            scales = fitted_scales(rays, targets, share, scales, most)
-            bent = rescaled(rays[None], scales[:, None, None])
-        rotations = fitted_rotations(bent, targets, share, rotations)
-        placed = bent @ np.swapaxes(rotations, 1, 2)
-        count = np.maximum(share.sum(axis=1, keepdims=True), 1.0)
-        centres = np.einsum("vn,vni->vi", share, placed) / count
-        now = weigh(index, placed, centres, own, parameters)
-        better = now.log10_odds > best.log10_odds
-        best = Weighed(
-            log10_odds=np.where(better, now.log10_odds, best.log10_odds),
-            near=np.where(better[:, None], now.near, best.near),
-            met=np.where(better[:, None], now.met, best.met),
-            own=own,
-        )
-        kept_rotations = np.where(better[:, None, None], rotations, kept_rotations)
-        kept_scales = np.where(better, scales, kept_scales)
-    return kept_rotations, kept_scales, best
+
+
+def fitted_again(
+    index: AsterismIndex,
+    rays: FloatArray,
+    now: Settled,
+    parameters: MatchParameters,
+    bends: FloatArray,
+) -> Settled:
+    """Rotations fitted to the points that they bring together, and weighed; see `settle`."""
+    most = index.parameters.log_size_tolerance
+    targets = index.vectors[now.weighed.near % len(index.vectors)]
+    share = now.weighed.met.astype(float)
+    scales, sigmas, rotations = now.scales, now.bends, now.rotations
+    shaped = bent_by(rays, bends, sigmas)
+    if parameters.scale_free:
+        scales = fitted_scales(shaped, targets, share, scales, most)
+    sized = rescaled(shaped, scales[:, None, None])
+    rotations = fitted_rotations(sized, targets, share, rotations)
+    if len(bends):
+        missing = targets @ rotations - sized
+        sigmas = fitted_sigmas(bends, missing, share, sigmas, parameters.sigma_rad)
+        sized = rescaled(bent_by(rays, bends, sigmas), scales[:, None, None])
+        rotations = fitted_rotations(sized, targets, share, rotations)
+    placed = sized @ np.swapaxes(rotations, 1, 2)
+    count = np.maximum(share.sum(axis=1, keepdims=True), 1.0)
+    centres = np.einsum("vn,vni->vi", share, placed) / count
+    return Settled(
+        rotations=rotations,
+        scales=scales,
+        bends=sigmas,
+        weighed=weigh(index, placed, centres, now.weighed.own, parameters),
+    )
 
 
 def weigh(

@@ -70,14 +70,46 @@ def ground_points(
     ndarray of float64, shape (n, 3)
         NaN for the sky.
     """
-    rays = camera.rays(x, y) @ axes.T
-    rays = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+    return landing(camera.rays(x, y) @ axes.T, altitude_km)
+
+
+def landing(sights: FloatArray, altitude_km: float) -> FloatArray:
+    """Where sights (..., 3) from the camera meet the sphere, level frame; NaN for the sky."""
+    rays = sights / np.linalg.norm(sights, axis=-1, keepdims=True)
     high = (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM
     ahead = -high * rays[..., 2]
     under = ahead**2 - (high**2 - 1.0)
     hit = (under >= 0.0) & (ahead > 0.0)
     reach = ahead - np.sqrt(np.where(hit, under, np.nan))
     return np.asarray(rays * reach[..., None] + [0.0, 0.0, high])
+
+
+def leaning(about_x_rad: float, about_y_rad: float) -> FloatArray:
+    """Rotation of the level frame by which the camera leans otherwise than was assumed."""
+    from scipy.spatial.transform import Rotation
+
+    return np.asarray(Rotation.from_rotvec([about_x_rad, about_y_rad, 0.0]).as_matrix())
+
+
+def leant_points(points: FloatArray, altitude_km: float, lean: FloatArray) -> FloatArray:
+    """Points of the level frame as they would be, had the camera leant otherwise.
+
+    Parameters
+    ----------
+    points : ndarray of float64, shape (n, 3)
+        Of `ground_points` or `level_points`.
+    altitude_km : float
+        Height of the camera.
+    lean : ndarray of float64, shape (3, 3)
+        Of `leaning`; the axes would be ``lean @ axes``.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 3)
+        NaN for what would be sky.
+    """
+    high = (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM
+    return landing((points - [0.0, 0.0, high]) @ lean.T, altitude_km)
 
 
 def placed_camera(

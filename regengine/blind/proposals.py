@@ -18,11 +18,11 @@ from matchers.level_ground import (
     level_axes,
     level_points,
     levelled,
-    placed_camera,
 )
 from matchers.photo_light import LightImage
 from matchers.towns import Towns, find_towns
 from regengine.blind.earth_index import NEIGHBOURS, EarthIndex
+from regengine.blind.leaning import LevelView, lean_ways, leant_camera
 
 FloatArray = NDArray[np.float64]
 
@@ -67,15 +67,6 @@ class Proposal:
     log10_odds: float
     towns: int
     hazy: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LevelView:
-    """What turns a level frame into a camera: its axes, the height tried, the stored lens."""
-
-    axes: FloatArray
-    altitude_km: float
-    stored: Camera
 
 
 def suitable_levels(camera: Camera, levels: Iterable[float], stretched: float = 1.0) -> list[float]:
@@ -232,17 +223,16 @@ def matched(
     parameters: MatchParameters,
 ) -> list[Proposal]:
     """Cameras whose points of the level frame fall on the Earth's towns."""
-    seen = np.isfinite(points[:, 0])
+    ways = lean_ways(points, view.altitude_km)
+    seen = np.isfinite(points[:, 0]) & np.isfinite(ways).all(axis=(0, 2))
     if seen.sum() < FEWEST_TOWNS:
         return []
+    found = match(level, points[seen], contrast[seen], parameters, ways[:, seen])
     return [
         Proposal(
-            # A scale of the level frame is a height
-            camera=placed_camera(
-                view.stored, view.axes, view.altitude_km * attitude.scale, attitude.rotation
-            ),
+            camera=leant_camera(level, points[seen], attitude, view),
             log10_odds=attitude.log10_odds,
             towns=len(attitude.inliers),
         )
-        for attitude in match(level, points[seen], contrast[seen], parameters)
+        for attitude in found
     ]
