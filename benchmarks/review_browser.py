@@ -47,6 +47,8 @@ class ReviewHand:
 
     Attributes
     ----------
+    address : str
+        As given.
     actions : Counter of str
         How many keys, clicks and drags there were.
     problems : list of str
@@ -55,7 +57,7 @@ class ReviewHand:
 
     def __init__(self, page: Page, address: str) -> None:
         self.page = page
-        self._address = address
+        self.address = address
         self.actions: Counter[str] = Counter()
         self.problems: list[str] = []
         self._visited: list[str] = []
@@ -71,11 +73,11 @@ class ReviewHand:
 
         The first time by the address with the token, then as a link to the frame would.
         """
-        if self.page.url == "about:blank" or self._address not in self._visited:
-            self._visited.append(self._address)
-            self.page.goto(self._address)
+        if self.page.url == "about:blank" or self.address not in self._visited:
+            self._visited.append(self.address)
+            self.page.goto(self.address)
         if frame_id is not None:
-            base = urljoin(self._address, "/")
+            base = urljoin(self.address, "/")
             self.page.goto("about:blank")  # an address that differs after # alone loads nothing
             self.page.goto(f"{base}#frame={frame_id}&status=all")
         drawn = "" if frame_id is None else f"='{frame_id}'"

@@ -9,7 +9,7 @@ import { adjustBox } from "./work/adjust_box";
 import { api } from "./work/api";
 import { decisionForm } from "./work/decision_form";
 import { showHelp, showHistory, showStats } from "./work/dialogs";
-import { byId, element } from "./work/dom";
+import { byId, drawnOnChange, element } from "./work/dom";
 import { hintFor, showFacts, showVerdict } from "./work/frame_facts";
 import { Keyboard } from "./work/keys";
 import { complain, say, sentenceOf } from "./work/notices";
@@ -51,6 +51,7 @@ function begin(session: Session, box: string): void {
       if (review.decidedNow > 0) remember("hints", { decided: 1 });
     },
     sending: (sending, why) => bar.setSending(sending, why),
+    leaving: (leaving) => form.hold(leaving),
   });
   const { editor } = review;
 
@@ -79,8 +80,7 @@ function begin(session: Session, box: string): void {
     byId("queue"),
     address.filter,
     (filter) => {
-      wait(review.setFilter(filter));
-      remembersAddress();
+      wait(review.setFilter(filter).then(remembersAddress));
     },
     find,
     failed,
@@ -91,11 +91,16 @@ function begin(session: Session, box: string): void {
   const search = new SearchRun(
     (frame, result) => review.searched(frame, result.camera, result.points),
     (sentence) => {
-      const cancel = element("button", { type: "button", onclick: () => search.cancel() }, "Cancel");
-      byId("progress").replaceChildren(...(sentence === null ? [] : [sentence, " ", cancel]));
-      refresh();
+      searching.textContent = sentence ?? "";
+      if (byId("progress").hidden !== (sentence === null)) {
+        byId("progress").hidden = sentence === null;
+        refresh();
+      }
     },
   );
+  const searching = element("span");
+  byId("progress").hidden = true;
+  byId("progress").append(searching, " ", element("button", { type: "button", onclick: () => search.cancel() }, "Cancel"));
   const jump = placeBox({
     id: "find",
     label: "Go to",
@@ -146,14 +151,29 @@ function begin(session: Session, box: string): void {
   byId("choices").append(look.decide.element);
   byId("about-frame").append(form.element);
 
+  const drawHypotheses = drawnOnChange(
+    () => review.frame && showHypotheses(byId("hypotheses"), review.frame, editor),
+    () => review.frame,
+    () => editor.draft.hypothesis,
+  );
+  const drawPoints = drawnOnChange(
+    () => showPoints(byId("points"), editor),
+    () => editor.draft,
+    () => editor.solution,
+    () => editor.selected,
+    () => editor.problem,
+    () => editor.free,
+    () => editor.holdAll,
+  );
+
   function refresh(): void {
     const { frame } = review;
     byId("views").dataset.layout = review.layout;
     byId("views").dataset.side = review.side;
     if (frame !== null) {
       showFacts(byId("facts"), frame, editor.draft.camera, review.placeName);
-      showHypotheses(byId("hypotheses"), frame, editor);
-      showPoints(byId("points"), editor);
+      drawHypotheses();
+      drawPoints();
     }
     for (const each of Object.values(look)) each.refresh();
   }
@@ -169,7 +189,7 @@ function begin(session: Session, box: string): void {
     showVerdict(byId("verdict"), frame, hintFor(frame, remembered("hints", { decided: 0 }).decided + review.decidedNow));
     form.show(editor.draft, review.placeName);
     showDecisions(byId("decisions"), frame.decisions, editor, () =>
-      wait(review.history().then((decisions) => showHistory(decisions, editor))),
+      wait(review.history().then((decisions) => decisions && showHistory(decisions, editor))),
     );
     byId("panel").scrollTop = 0;
     refresh();

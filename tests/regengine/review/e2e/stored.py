@@ -6,6 +6,7 @@ RIGHT, WRONG, OBLIQUE = "ISS990-E-000104", "ISS990-E-000103", "ISS990-E-000106"
 UNPLACED = "ISS990-E-000105"  # EXIF orientation 8, turned by 107 degrees
 AGAIN = {WRONG: "ISS990-E-000203", OBLIQUE: "ISS990-E-000206"}
 TABS, PEOPLE = "ISS990-E-000204", "ISS990-E-000304"
+LATE, LATER = "ISS990-E-000404", "ISS990-E-000406"  # one after the other by name
 WICKED = "<img src=x onerror=document.title='run'>"
 MARKUP = "\"><script>document.title='run'<\u2215script>"
 WICKED_NAMES = (
@@ -20,5 +21,7 @@ FRAMES = (
     *AGAIN.items(),
     *((RIGHT, name) for name in (TABS, PEOPLE)),
     *(("ISS990-E-000101", name) for name in WICKED_NAMES),
+    (RIGHT, LATE),
+    (OBLIQUE, LATER),
 )
 IDS = {name: index for index, (_, name) in enumerate(FRAMES)}

@@ -104,6 +104,10 @@ export function createViews(
     async show(frame: Frame, start: Camera | null) {
       const turnOf = ++shown;
       delete photoElement.dataset.drawn;
+      for (const { letGo } of [photo.stage, map.stage]) letGo();
+      // Until the picture has come, no other one stands in its place
+      for (const element of [photoElement, mapElement]) element.classList.add("waiting");
+      camera = start;
       let why = "The photo's file is not where it was.";
       const failed = (error: unknown) => {
         why = error instanceof Error ? error.message : String(error);
@@ -113,7 +117,7 @@ export function createViews(
       if (turnOf !== shown) return;
       photoElement.dataset.why = why; // shown where there is no picture
       pointed.at = null;
-      camera = start;
+      photoElement.classList.remove("waiting");
       brighten.setPhoto(picture);
       const drawn = photo.show(frame, picture);
       turn();
@@ -122,6 +126,7 @@ export function createViews(
       if (turnOf !== shown) return;
       photoElement.dataset.drawn = String(frame.id);
       map.show(frame, picture);
+      mapElement.classList.remove("waiting");
       map.setCamera(camera); // not `start`: it may have been edited meanwhile
       place.cameraChanged();
       map.fit();

@@ -19,7 +19,8 @@ export function createPlaceMode(
   const camera = () => (on ? hooks.camera() : null);
   const handles = createPlaceHandles();
   stage.map.addLayer(handles.layer);
-  stage.map.addInteraction(new PlaceTool({ camera, onPlaced: hooks.onPlaced }));
+  const tool = new PlaceTool({ camera, onPlaced: hooks.onPlaced });
+  stage.map.addInteraction(tool);
   host.addEventListener("keydown", (event) => {
     const now = camera();
     if (!now || event.target !== host || event.ctrlKey || event.altKey || event.metaKey) return;
@@ -33,6 +34,7 @@ export function createPlaceMode(
   return {
     use(next) {
       on = next;
+      if (!on) tool.letGo(); // what was begun would go on in another frame
       refresh();
     },
     cameraChanged: refresh,

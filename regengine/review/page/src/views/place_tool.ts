@@ -28,6 +28,10 @@ export class PlaceTool extends PointerInteraction {
     super();
   }
 
+  letGo(): void {
+    this.held = null;
+  }
+
   override handleDownEvent(event: MapBrowserEvent): boolean {
     const camera = this.hooks.camera();
     if (!camera || (event.originalEvent as PointerEvent).button > 0) return false;

@@ -24,6 +24,11 @@ export class PointTool extends PointerInteraction {
     super();
   }
 
+  /** What is held is not moved any more: it belongs to another frame. */
+  letGo(): void {
+    this.held = null;
+  }
+
   override handleEvent(event: MapBrowserEvent): boolean {
     if (event.type === "click") this.click(event);
     return super.handleEvent(event);

@@ -27,6 +27,8 @@ export interface Stage {
   map: OlMap;
   cross: CrossHair;
   setMarkers(markers: Marker[]): void;
+  /** End a drag of a point. */
+  letGo(): void;
   /** A coordinate moved by so much on the screen, x right and y down. */
   shifted(at: Coordinate, dx: number, dy: number): Coordinate;
   /** Bring a coordinate into sight where it is not. */
@@ -61,12 +63,11 @@ export function createStage(
         hooks.panning() && noModifierKeys(event) && targetNotEditable(event),
     }),
   );
-  map.addInteraction(
-    new PointTool({
-      ...hooks,
-      positions: (near) => markers.map(({ at }) => nearest(at, near)),
-    }),
-  );
+  const tool = new PointTool({
+    ...hooks,
+    positions: (near) => markers.map(({ at }) => nearest(at, near)),
+  });
+  map.addInteraction(tool);
   map.on("pointermove", (event) => hooks.onPointer(event.coordinate));
   host.addEventListener("pointerleave", () => hooks.onPointer(null));
   host.addEventListener("keydown", (event) => {
@@ -102,6 +103,7 @@ export function createStage(
       points.set(next);
       sayScale();
     },
+    letGo: () => tool.letGo(),
     shifted(at, dx, dy) {
       const resolution = view().getResolution() ?? 1;
       const turn = view().getRotation();

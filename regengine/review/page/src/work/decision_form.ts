@@ -11,6 +11,8 @@ export interface DecisionForm {
   element: HTMLElement;
   /** Another frame: fill the fields. What is being typed is never overwritten otherwise. */
   show(draft: Draft, suggested: string | null): void;
+  /** Whether nothing can be written: another frame is on its way. */
+  hold(held: boolean): void;
   setTags(known: string[]): void;
   focus(field: "comment" | "tags" | "place" | "quality"): void;
 }
@@ -92,6 +94,9 @@ export function decisionForm({ editor, find, failed, goTo }: DecisionFormNeeds):
       for (const field of form.querySelectorAll<HTMLInputElement>("input, textarea, button")) {
         field.disabled = editor.readonly;
       }
+    },
+    hold(held) {
+      for (const field of [place.input, tags, comment]) field.readOnly = held;
     },
     setTags(names) {
       known.replaceChildren(...names.map((name) => element("option", { value: name })));

@@ -39,6 +39,24 @@ export function refill(parent: Element, ...children: Child[]): void {
   put(parent, ...children);
 }
 
+/** Fill anew; what had the focus has it again, by its id. */
+export function redraw(parent: Element, ...children: Child[]): void {
+  const focused = parent.contains(document.activeElement) ? document.activeElement?.id : undefined;
+  refill(parent, ...children);
+  if (focused) document.getElementById(focused)?.focus();
+}
+
+/** Draw only what has changed: a button that is replaced while it is pressed misses its click. */
+export function drawnOnChange(draw: () => void, ...shown: (() => unknown)[]): () => void {
+  let before: unknown[] | null = null;
+  return () => {
+    const now = shown.map((each) => each());
+    if (before?.every((each, i) => each === now[i])) return;
+    before = now;
+    draw();
+  };
+}
+
 /** The element of index.html with this id: its absence is a mistake of ours. */
 export function byId(id: string): HTMLElement {
   const found = document.getElementById(id);

@@ -101,6 +101,27 @@ test("every solution starts from the camera that was begun with, not from the la
   assert.deepEqual(starts.at(-1), wrong);
 });
 
+test("an answer about a point that was deleted meanwhile moves nothing", async () => {
+  for (const deleted of [[3], [3, 0]]) {
+    const answers: (() => void)[] = [];
+    const made = new Editor({
+      ask: (_, { points }) => new Promise((resolve) => answers.push(() => resolve(answerOf(truth, points)))),
+      changed: () => undefined,
+      save: () => undefined,
+      say: () => undefined,
+    });
+    made.open(frameOf(wrong), "Ada", undefined);
+    made.move(0, "map", place(0), true);
+    made.move(3, "map", place(3), true);
+    for (const index of deleted) made.delete(index);
+    const before = made.draft;
+    for (const answer of answers) answer();
+    await made.solved;
+    assert.deepEqual(made.draft, before);
+    assert.equal(made.solution?.answer ?? null, null);
+  }
+});
+
 test("the way of the hand leaves no trace, and one undo takes back the whole drag", async () => {
   const { made, saved } = editor();
   const before = made.draft;

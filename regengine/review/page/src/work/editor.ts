@@ -150,7 +150,8 @@ export class Editor {
     this.step(drafts.deletePoint(this.draft, index));
     this.selected = this.draft.points.length === 0 ? null : Math.min(index, this.draft.points.length - 1);
     this.pairs.forget();
-    // Its residuals go by the numbers that the points had
+    // Residuals, those on their way, too, go by the numbers that the points had
+    this.live.stop();
     this.solution = null;
     this.solve();
     this.needs.changed();

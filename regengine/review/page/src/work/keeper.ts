@@ -81,9 +81,10 @@ export class Keeper {
   }
 
   private sent(item: Item, saved: Saved | undefined): void {
+    // What was asked for while this was under way came without it
+    this.needs.outdated(item.frame);
     if (item.kind === "draft" || saved === undefined) return;
     this.heads.set(item.frame, saved.revision);
-    this.needs.outdated(item.frame);
     const chosen = CHOICE_WORDS[item.body.decision];
     const against = saved.others.find((each) => each.decision !== item.body.decision);
     if (saved.conflict !== null) {

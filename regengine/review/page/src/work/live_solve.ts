@@ -57,9 +57,10 @@ export class LiveSolve {
     const indices = inputs(draft, all);
     const points = indices.flatMap((index) => draft.points[index] ?? []);
     const [only] = points;
+    // Fewer need no server, and an answer about those that were there before is none about them
+    if (points.length < 2) this.stop();
     if (only === undefined) return;
     if (points.length === 1) {
-      this.next = null;
       const camera = grabbed(start, [only.x, only.y], [only.lon, only.lat]);
       if (camera === null) this.failed(new Error("That place is hidden from the camera by the Earth."));
       else this.found({ camera, answer: null, residuals: new Map(), attitudeOnly: new Map() }, true);

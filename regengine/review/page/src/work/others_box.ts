@@ -2,7 +2,7 @@
 
 import type { Decision, Frame } from "../types";
 import type { Editor } from "./editor";
-import { element, refill } from "./dom";
+import { element, redraw, refill } from "./dom";
 import { CHOICE_WORDS, fixed, lonLat, utc } from "./text";
 
 /** "Accepted by Ann, 2026-01-31 12:00:00 UTC". */
@@ -54,7 +54,7 @@ export function decisionList(decisions: Decision[], editor: Editor): HTMLElement
 }
 
 export function showHypotheses(host: HTMLElement, frame: Frame, editor: Editor): void {
-  refill(
+  redraw(
     host,
     frame.hypotheses.length > 1 && element("h3", {}, "Hypotheses"),
     frame.hypotheses.length > 1 &&
@@ -65,6 +65,7 @@ export function showHypotheses(host: HTMLElement, frame: Frame, editor: Editor):
           element(
             "button",
             {
+              id: `hypothesis-${hypothesis.rank}`,
               type: "button",
               disabled: editor.readonly,
               onclick: () => editor.choose(hypothesis),

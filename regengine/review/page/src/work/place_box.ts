@@ -46,8 +46,14 @@ export function placeBox(needs: PlaceBoxNeeds): PlaceBox {
   let active = -1;
   let waiting = 0;
   let asking: AbortController | null = null;
+  let awaited = false; // an answer about what stands in the field
+  let entered = false; // before that answer came
 
+  /** What is on its way is not wanted any more. */
   function close(): void {
+    window.clearTimeout(waiting);
+    asking?.abort();
+    awaited = entered = false;
     list.hidden = true;
     active = -1;
     input.setAttribute("aria-expanded", "false");
@@ -56,11 +62,11 @@ export function placeBox(needs: PlaceBoxNeeds): PlaceBox {
 
   function choose(place: Place): void {
     show(place);
-    close();
     needs.chosen(place);
   }
 
   function show(place: Place | null): void {
+    close();
     input.value = place === null ? "" : placeName(place);
   }
 
@@ -98,27 +104,38 @@ export function placeBox(needs: PlaceBoxNeeds): PlaceBox {
     try {
       found = await needs.find(text, mine.signal);
     } catch (error) {
-      if (!mine.signal.aborted) needs.failed(error);
-      return;
+      if (mine.signal.aborted) return;
+      awaited = entered = false;
+      return needs.failed(error);
     }
     if (mine.signal.aborted) return;
+    const [first] = found;
     active = -1;
-    draw();
+    // Unless more was typed since, and is asked about in a moment
+    if (text === input.value.trim()) awaited = false;
+    if (entered && !awaited && first) choose(first);
+    else draw();
   }
 
   input.addEventListener("input", () => {
     window.clearTimeout(waiting);
     if (input.value.trim() === "") {
-      asking?.abort();
       close();
       needs.chosen(null);
     } else {
+      awaited = true;
+      entered = false;
       waiting = window.setTimeout(() => void find(), WAIT_MS);
     }
   });
   // The server reads the names of the world's towns at the first question: let it be this one
   input.addEventListener("focus", () => void needs.find("", new AbortController().signal).catch(() => []), { once: true });
   input.addEventListener("keydown", (event) => {
+    // The list is about what stood there before: not what is meant
+    if (event.key === "Enter" && awaited) {
+      entered = true;
+      return event.preventDefault();
+    }
     if (list.hidden) return;
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     const place = found[Math.max(active, 0)];

@@ -2,7 +2,7 @@
 
 import type { Editor } from "./editor";
 import { isHeld } from "./draft";
-import { element, refill } from "./dom";
+import { element, redraw } from "./dom";
 import type { Free } from "./live_solve";
 import { count, metres, pixels } from "./text";
 
@@ -15,11 +15,10 @@ const FREE_WORDS: [Free, string][] = [
 ];
 
 export function showPoints(host: HTMLElement, editor: Editor): void {
-  const focused = host.contains(document.activeElement) ? document.activeElement?.id : undefined;
   const { points } = editor.draft;
   const residuals = editor.residuals;
   const strict = editor.solution?.attitudeOnly ?? new Map();
-  refill(
+  redraw(
     host,
     element("h3", {}, `Control points (${points.length})`),
     points.length === 0
@@ -28,7 +27,6 @@ export function showPoints(host: HTMLElement, editor: Editor): void {
     points.length > 0 && solving(),
     element("p", { className: "outcome", attributes: { role: "status" } }, outcome(editor)),
   );
-  if (focused) document.getElementById(focused)?.focus();
 
   function table(): HTMLElement {
     const head = ["", "Residual", "Ground", ...(strict.size > 0 ? ["3 d.o.f."] : []), "Held"];

@@ -14,6 +14,9 @@ export class Queue {
   /** The row in view; null where the frame in view is none of the queue's. */
   index: number | null = null;
 
+  /** Those of another filter that are on their way; the list in view stands until they have come. */
+  private coming: QueueRows | null = null;
+
   constructor(public filter: QueueFilter) {
     this.rows = this.made(filter);
   }
@@ -33,14 +36,23 @@ export class Queue {
   }
 
   /** Other frames. Gives whether this is still the filter that is wanted when they have come. */
-  async setFilter(filter: QueueFilter, frame: number | null): Promise<boolean> {
+  async setFilter(filter: QueueFilter, inView: () => number | null): Promise<boolean> {
     const rows = this.made(filter);
+    this.coming = rows;
+    await rows.ensure(0, 1);
+    if (this.coming !== rows) return false;
+    this.coming = null;
     this.filter = filter;
     this.rows = rows;
-    await rows.ensure(0, 1);
-    if (this.rows !== rows) return false;
+    const frame = inView();
     this.index = frame === null ? null : (rows.indexOf(frame) ?? null);
     return true;
+  }
+
+  /** A frame was decided: lists on their way know it, too. */
+  decided(frame: number, change: Partial<QueueRow>): void {
+    this.rows.decided(frame, change);
+    this.coming?.decided(frame, change);
   }
 
   next(from: number | null = this.index): Promise<number | null> {

@@ -16,6 +16,8 @@ export class QueueList {
   private current: number | null = null;
   private active = 0;
   private rowPx = 56;
+  /** Rows on the screen with what they show. */
+  private lines = new Map<string, HTMLElement>();
 
   constructor(
     host: HTMLElement,
@@ -68,16 +70,30 @@ export class QueueList {
     const from = Math.max(0, Math.floor(this.list.scrollTop / this.rowPx) - SPARE_ROWS);
     const inSight = Math.ceil(this.list.clientHeight / this.rowPx) + 2 * SPARE_ROWS;
     const to = Math.min(rows.total, from + inSight);
-    const shown: HTMLElement[] = [];
+    const shown = new Map<string, HTMLElement>();
     let missing = false;
     for (let index = from; index < to; index += 1) {
       const row = rows.row(index);
-      if (row === undefined) missing = true;
-      else shown.push(this.line(row, index, rows.total));
+      if (row === undefined) {
+        missing = true;
+        continue;
+      }
+      const key = JSON.stringify([index, row, rows.total, index === this.current, index === this.active, this.rowPx]);
+      shown.set(key, this.lines.get(key) ?? this.line(row, index, rows.total));
     }
-    this.sheet.replaceChildren(...shown);
+    this.put(shown);
     this.list.setAttribute("aria-activedescendant", rows.row(this.active) ? `row-${this.active}` : "");
     if (missing) rows.ensure(from, to).then(() => rows === this.rows && this.draw(), this.failed);
+  }
+
+  /** Rows that stay as they are stay where they are: one that is being clicked must not be replaced. */
+  private put(shown: Map<string, HTMLElement>): void {
+    for (const [key, line] of this.lines) if (!shown.has(key)) line.remove();
+    this.lines = shown;
+    [...shown.values()].forEach((line, i) => {
+      const there = this.sheet.children[i] ?? null;
+      if (there !== line) this.sheet.insertBefore(line, there);
+    });
   }
 
   private line(row: QueueRow, index: number, total: number): HTMLElement {

@@ -88,6 +88,23 @@ test("names that come late are filled in, and nothing else changes", async () =>
   assert.deepEqual([rows.row(0)?.place, rows.row(0)?.decision], ["Osaka, Japan", "accepted"]);
 });
 
+test("a frame that is decided while the list is on its way is decided in it", async () => {
+  let come = (): void => undefined;
+  const gate = new Promise<void>((resolve) => (come = resolve));
+  const there = server(3);
+  const rows = new QueueRows(async (offset, limit) => {
+    const answer = await there.fetch(offset, limit);
+    await gate;
+    return answer;
+  }, true);
+  const asked = rows.ensure(0, 1);
+  rows.decided(0, { decision: "accepted" });
+  come();
+  await asked;
+  assert.equal(rows.row(0)?.decision, "accepted");
+  assert.equal(await nextIndex(rows, null, false), 1);
+});
+
 test("an empty queue is empty", async () => {
   const rows = new QueueRows(server(0).fetch, true);
   await rows.ensure(0, 50);

@@ -19,6 +19,8 @@ export class QueueRows {
   private readonly gone = new Set<number>();
   private readonly places = new Map<number, number>();
   private readonly unnamed = new Set<number>();
+  /** What was decided since the list was asked for; the server may not have known it. */
+  private readonly said = new Map<number, Partial<QueueRow>>();
   private known = 0;
 
   constructor(
@@ -52,6 +54,7 @@ export class QueueRows {
 
   /** A frame was decided: its row says so, and later pages are asked for as the server counts. */
   decided(id: number, change: Partial<QueueRow>): void {
+    this.said.set(id, change);
     const index = this.change(id, change);
     if (index !== undefined && this.decidedLeave) this.gone.add(index);
   }
@@ -100,7 +103,9 @@ export class QueueRows {
     if (!answer.named) this.unnamed.add(page);
     this.known = Math.max(answer.total + this.gone.size, start + answer.frames.length);
     answer.frames.forEach((row, i) => {
-      this.rows.set(start + i, row);
+      const said = this.said.get(row.id);
+      this.rows.set(start + i, { ...row, ...said });
+      if (said !== undefined && this.decidedLeave) this.gone.add(start + i);
       if (!this.places.has(row.id)) this.places.set(row.id, start + i);
     });
   }

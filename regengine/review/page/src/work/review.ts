@@ -32,6 +32,8 @@ export interface ReviewNeeds {
   opened: (frame: Frame | null) => void;
   queueChanged: () => void;
   sending: (sending: Sending, why?: unknown) => void;
+  /** Whether another frame is on its way: what is written now would go to one or the other. */
+  leaving: (leaving: boolean) => void;
 }
 
 export class Review {
@@ -50,6 +52,7 @@ export class Review {
   private opening = 0;
   /** Which frame the views show; another one is on its way while they differ. */
   private inView: number | null = null;
+  private leaving = false;
 
   constructor(private readonly needs: ReviewNeeds) {
     this.queue = new Queue(needs.filter);
@@ -96,21 +99,23 @@ export class Review {
   }
 
   async setFilter(filter: QueueFilter): Promise<void> {
-    if (!(await this.queue.setFilter(filter, this.frame?.id ?? null))) return;
+    if (!(await this.queue.setFilter(filter, () => this.frame?.id ?? null))) return;
     this.needs.queueChanged();
     if (this.frame === null) await this.next();
   }
 
   async openIndex(index: number): Promise<void> {
-    const id = await this.queue.frameAt(index);
+    const id = await this.arrived(this.queue.frameAt(index));
     if (id !== undefined) await this.open(id);
   }
 
   async open(id: number): Promise<void> {
-    const mine = ++this.opening;
+    const before = this.editor.draft;
     const unsent = this.keeper.unsentOf(id);
-    const frame = await this.cache.get(id);
-    if (mine !== this.opening) return;
+    const frame = await this.arrived(this.cache.get(id));
+    // Work on the same frame that went on meanwhile is newer than what has come
+    if (frame === undefined || (this.frame?.id === id && this.editor.draft !== before)) return;
+    const mine = this.opening;
     this.queue.index = this.queue.rows.indexOf(id) ?? this.queue.index;
     this.tool = "select";
     this.inView = null;
@@ -128,7 +133,8 @@ export class Review {
 
   async next(): Promise<void> {
     const { queue } = this;
-    const index = await queue.next();
+    const index = await this.arrived(queue.next());
+    if (index === undefined) return;
     if (index !== null) return this.openIndex(index);
     if (this.frame !== null && (queue.row?.decision === null || !queue.toDo)) {
       say(queue.toDo ? "There is no other frame in this queue." : "That was the last frame of this list.");
@@ -151,11 +157,11 @@ export class Review {
     const frame = this.frame;
     if (frame === null) return;
     if (this.needs.session.readonly) return say("This review is read-only: nothing can be decided.");
-    // Nobody decides what has not been drawn, however fast the keys
-    if (this.inView !== frame.id) return;
+    // Nobody decides what has not been drawn, or what was left, however fast the keys
+    if (this.inView !== frame.id || this.leaving) return;
     this.inView = null;
     await this.editor.solved;
-    if (this.frame !== frame) return;
+    if (this.frame !== frame) return say(`${frame.frame} was left before its camera was solved: it is not decided.`);
     if (choice === "accepted" && !this.acceptable()) {
       this.inView = frame.id;
       return;
@@ -166,7 +172,7 @@ export class Review {
     this.editor.decided();
     this.keeper.decision(frame.id, body);
     this.decidedNow += 1;
-    this.queue.rows.decided(frame.id, { decision: choice, reviewers: Math.max(1, frame.reviewers) });
+    this.queue.decided(frame.id, { decision: choice, reviewers: Math.max(1, frame.reviewers) });
     this.needs.queueChanged();
     await this.next();
   }
@@ -211,7 +217,8 @@ export class Review {
       return say("Select a point first, with [ or ] or by a click.");
     }
     const answer = await api.snap(frame.id, { camera, point, moves: this.side });
-    if (this.frame !== frame || editor.draft.points[index] !== point) return;
+    if (this.frame !== frame) return;
+    if (editor.draft.points[index] !== point) return say("The point has moved meanwhile: snap it again.");
     if (answer.found && answer.point !== null) {
       editor.snapped(index, answer.point);
       say(`Snapped by ${answer.moved_px === null ? "a little" : `${answer.moved_px.toFixed(1)} px`}.`);
@@ -231,8 +238,29 @@ export class Review {
     this.views?.goTo([place.lon, place.lat], 150);
   }
 
-  async history(): Promise<Decision[]> {
-    return this.frame === null ? [] : api.history(this.frame.id);
+  /** All decisions on the frame in view; null where another one is in view when they come. */
+  async history(): Promise<Decision[] | null> {
+    const { frame } = this;
+    if (frame === null) return null;
+    const decisions = await api.history(frame.id);
+    return this.frame === frame ? decisions : null;
+  }
+
+  /** What another view needs, when it has come; undefined where something else was asked for since. */
+  private async arrived<T>(coming: Promise<T>): Promise<T | undefined> {
+    const mine = ++this.opening;
+    this.setLeaving(true);
+    try {
+      const come = await coming;
+      return mine === this.opening ? come : undefined;
+    } finally {
+      if (mine === this.opening) this.setLeaving(false);
+    }
+  }
+
+  private setLeaving(leaving: boolean): void {
+    this.leaving = leaving;
+    this.needs.leaving(leaving);
   }
 
   private acceptable(): boolean {

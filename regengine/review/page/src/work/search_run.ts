@@ -9,6 +9,7 @@ const POLL_MS = 400;
 
 export class SearchRun {
   private job: string | null = null;
+  private unwanted = false;
 
   constructor(
     private readonly found: (frame: number, result: NonNullable<Job["result"]>) => void,
@@ -23,10 +24,12 @@ export class SearchRun {
   async start(frame: number, camera: Camera): Promise<void> {
     if (this.job !== null) return;
     this.job = "";
+    this.unwanted = false;
     this.progress("The search begins.");
     try {
       const { job } = await api.search(frame, camera);
       this.job = job;
+      if (this.unwanted) this.cancel();
       await this.watch(frame, job);
     } catch (error) {
       complain(sentenceOf(error));
@@ -36,6 +39,8 @@ export class SearchRun {
   }
 
   cancel(): void {
+    // The search may have no name yet
+    this.unwanted = true;
     if (this.job) api.cancel(this.job).catch((error: unknown) => complain(sentenceOf(error)));
   }
 
