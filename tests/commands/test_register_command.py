@@ -252,6 +252,7 @@ def test_a_dry_run_tells_what_is_done_already(photos: Path) -> None:
 SCRIPT = textwrap.dedent(
     """
     import signal
+    from pathlib import Path
 
     import regengine.pipeline
     from tests.example_results import fake_process_photo
@@ -261,8 +262,23 @@ SCRIPT = textwrap.dedent(
 
     if __name__ == "__main__":
         regengine.pipeline.process_photo = fake_process_photo
+        from regengine.batch.worker import Worker
         from regengine.commands import run
+        from regengine.store.writer import StoreWriter
 
+        # What the tests wait for leaves a file
+        forget, add, taken = Worker.forget_waiting, StoreWriter.add, []
+
+        def forget_and_tell(worker):
+            forget(worker)
+            Path("forgotten").touch()
+
+        def add_and_tell(writer, frame):
+            add(writer, frame)
+            taken.append(frame)
+            Path(f"taken_{len(taken)}").touch()
+
+        Worker.forget_waiting, StoreWriter.add = forget_and_tell, add_and_tell
         run()
     """
 )
@@ -287,7 +303,7 @@ def start(tmp_path: Path, *arguments: object) -> subprocess.Popen[str]:
 def finished(run: subprocess.Popen[str], tmp_path: Path) -> tuple[str, str]:
     """What a run has said on standard output and standard error, once it has ended."""
     try:
-        out, _ = run.communicate(timeout=120)
+        out, _ = run.communicate(timeout=600)
     finally:
         run.kill()
     return out, (tmp_path / "told").read_text()
@@ -301,10 +317,11 @@ def test_an_interrupted_run_finishes_what_is_under_way_and_no_more(
 ) -> None:
     (photos / "y_pause.jpg").write_bytes(b"pause")
     run = start(tmp_path, photos, "--workers", workers)
-    wait_until_working(run, tmp_path / "started")
+    wait_for((tmp_path / "started").exists, run)
     os.killpg(run.pid, number)  # as a terminal does: to the workers, too
     wait_for(lambda: "stopping" in (tmp_path / "told").read_text(), run)
-    time.sleep(2.0 * workers)  # takes back what a worker was given ahead, within half a second
+    if workers:  # what one was given ahead is taken back
+        wait_for((tmp_path / "forgotten").exists, run)
     (tmp_path / "go_on").touch()
     out, told = finished(run, tmp_path)
     assert run.returncode == 130, told
@@ -322,7 +339,8 @@ def test_an_interrupted_run_finishes_what_is_under_way_and_no_more(
 def test_a_second_interrupt_waits_for_nothing(tmp_path: Path, photos: Path, workers: int) -> None:
     (photos / "y_slow.jpg").write_bytes(b"slow")
     run = start(tmp_path, photos, "--workers", workers)
-    wait_until_working(run, tmp_path / "started")
+    wait_for((tmp_path / "started").exists, run)
+    wait_for((tmp_path / "taken_2").exists, run)
     os.killpg(run.pid, signal.SIGINT)
     # Signals of one kind are one signal until the first has been taken
     wait_for(lambda: "stopping" in (tmp_path / "told").read_text(), run)
@@ -336,15 +354,9 @@ def test_a_second_interrupt_waits_for_nothing(tmp_path: Path, photos: Path, work
     assert [s.result.frame for s in read_store(tmp_path / "run.h5")] == ["a", "dark"]
 
 
-def wait_until_working(run: subprocess.Popen[str], marker: Path) -> None:
-    """Until the run sleeps over its slow photo: the stand-in makes a file then."""
-    wait_for(marker.exists, run)
-    time.sleep(0.3)  # the main process collects the results of before
-
-
 def wait_for(there: Callable[[], bool], run: subprocess.Popen[str]) -> None:
     """Until something is so, while the run goes on."""
-    deadline = time.monotonic() + 120.0
+    deadline = time.monotonic() + 600.0
     while not there():
         assert run.poll() is None
         assert time.monotonic() < deadline

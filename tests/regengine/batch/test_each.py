@@ -52,7 +52,7 @@ def test_one_bad_photo_stops_nothing(workers: int) -> None:
 
 def test_a_dead_and_a_stuck_worker_cost_their_own_photos() -> None:
     photos = [Path(name) for name in ("a", "deadly", "bb", "slow", "ccc")]
-    done = results(each_photo(photos, length_or_trouble, workers=2, limit_s=3.0))
+    done = results(each_photo(photos, length_or_trouble, workers=2, limit_s=8.0))
     values = [value.code if isinstance(value, Mishap) else value for _, value in done]
     assert values == [1, "worker_died", 2, "timed_out", 3]
 

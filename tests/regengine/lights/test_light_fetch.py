@@ -129,12 +129,11 @@ def test_something_else_instead_of_a_picture_is_told(
 def test_offline_is_told_at_once(
     server: TileServer, downloader: Downloader, tmp_path: Path
 ) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    template = f"http://127.0.0.1:{port}/{{z}}/{{y}}/{{x}}.png"
-    with pytest.raises(LightMapError, match=r"cannot be reached .*check the network") as caught:
-        fetch_tiles(LON, LAT, RADIUS_KM, tmp_path, template=template, downloader=downloader)
+    with socket.socket() as nobody:  # its port is taken, and nobody listens there
+        nobody.bind(("127.0.0.1", 0))
+        template = f"http://127.0.0.1:{nobody.getsockname()[1]}/{{z}}/{{y}}/{{x}}.png"
+        with pytest.raises(LightMapError, match=r"cannot be reached .*check the network") as caught:
+            fetch_tiles(LON, LAT, RADIUS_KM, tmp_path, template=template, downloader=downloader)
     assert caught.value.code == "offline"
     with pytest.raises(LightMapError, match="holds no tile in the order"):
         open_light_map([tmp_path])

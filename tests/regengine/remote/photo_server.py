@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -57,12 +57,14 @@ def photo_server() -> Iterator[PhotoServer]:
             if path not in told.hidden_size:
                 self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            if path in told.cut:
-                self.wfile.write(body[: len(body) // 2])
-                self.wfile.flush()
-                self.connection.close()
-            else:
-                self.wfile.write(body)
+            # Who has seen enough goes away
+            with suppress(BrokenPipeError, ConnectionResetError):
+                if path in told.cut:
+                    self.wfile.write(body[: len(body) // 2])
+                    self.wfile.flush()
+                    self.connection.close()
+                else:
+                    self.wfile.write(body)
 
         def log_message(self, *arguments: object) -> None:
             pass

@@ -103,7 +103,10 @@ def test_silence_is_given_up(tmp_path: Path) -> None:
         code, text = refused(url, tmp_path / "x", limits)
     assert code == "unreadable"
     assert "cannot be fetched" in text
-    code, _ = refused(url, tmp_path / "x", limits)  # nobody there at all
+    with socket.socket() as nobody:  # its port is taken, and nobody listens there
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/x.jpg"
+        code, _ = refused(url, tmp_path / "x", limits)
     assert code == "unreadable"
 
 
