@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from regengine.page.text import shown
 
@@ -40,7 +41,37 @@ def photo_stem(path: str, number: int) -> str:
     return stem(photo_name(path, number))
 
 
-def photo_names(frames: dict[int, str], hashes: dict[int, str]) -> dict[int, str]:
+def file_names(
+    frames: dict[int, str], hashes: dict[int, str], names: Callable[[str], tuple[str, ...]]
+) -> dict[int, tuple[str, ...]]:
+    """Names of files for frames: no two are the same, also where letters' case does not count.
+
+    Parameters
+    ----------
+    frames, hashes : dict of int to str
+        See `photo_names`.
+    names : callable
+        Takes a photo's name; names of its files, each with another ending.
+
+    Returns
+    -------
+    dict of int to tuple of str
+        Told apart a kind of file at a time: only what would be the same is called otherwise.
+    """
+    found: dict[int, tuple[str, ...]] = dict.fromkeys(frames, ())
+    for kind in range(len(names("photo"))):
+
+        def file_of(name: str, kind: int = kind) -> str:
+            return names(name)[kind]
+
+        for number, name in photo_names(frames, hashes, file_of).items():
+            found[number] += (file_of(name),)
+    return found
+
+
+def photo_names(
+    frames: dict[int, str], hashes: dict[int, str], file_of: Callable[[str], str] = str
+) -> dict[int, str]:
     """Names that differ from each other, also where letters' case does not count.
 
     Parameters
@@ -49,6 +80,8 @@ def photo_names(frames: dict[int, str], hashes: dict[int, str]) -> dict[int, str
         Names of `photo_name` by the frames' numbers.
     hashes : dict of int to str
         SHA-256 of the photos.
+    file_of : callable, optional
+        Takes a name; the file's name that is to differ.
 
     Returns
     -------
@@ -58,16 +91,18 @@ def photo_names(frames: dict[int, str], hashes: dict[int, str]) -> dict[int, str
     """
     held: dict[str, list[int]] = {}
     for number, name in frames.items():
-        held.setdefault(name.casefold(), []).append(number)
+        held.setdefault(file_of(name).casefold(), []).append(number)
     taken = {name for name, numbers in held.items() if len(numbers) == 1}
     found = dict(frames)
     for numbers in (numbers for numbers in held.values() if len(numbers) > 1):
         for number in numbers:
             mark = hashes[number][:8]
             name = _marked(frames[number], mark)
-            if not _MARK.fullmatch(mark) or name.casefold() in taken:
+            if not _MARK.fullmatch(mark) or file_of(name).casefold() in taken:
                 name = _marked(frames[number], str(number))
-            taken.add(name.casefold())
+            while file_of(name).casefold() in taken:
+                name = _marked(name, str(number))
+            taken.add(file_of(name).casefold())
             found[number] = name
     return found
 

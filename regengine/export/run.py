@@ -17,7 +17,7 @@ from regengine.export.existing import check_file, check_free, guard_photo, take_
 from regengine.export.format import FileFormat, FolderFormat, LeftOutError
 from regengine.export.frame import ExportFrame
 from regengine.export.known import known_format
-from regengine.export.names import photo_names
+from regengine.export.names import file_names
 from regengine.export.options import ExportOptions
 from regengine.store.atomic import sync_folder
 
@@ -151,7 +151,7 @@ def write_folder(
     own, hashes = {}, {}
     for number, path, sha256 in chosen.photos():
         own[number], hashes[number] = kind.photo_name(path, number), sha256
-    names = {number: kind.names(name, options) for number, name in photo_names(own, hashes).items()}
+    names = file_names(own, hashes, lambda name: kind.names(name, options))
     last = None if kind.last is None else out / kind.last.name
     if not force:
         of_frames = [out / name for of_frame in names.values() for name in of_frame]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from regengine.errors import ConfigError
 from regengine.export.choice import FrameChoice, choose
-from regengine.export.names import photo_name, photo_names
+from regengine.export.names import file_names, photo_name, photo_names, stem
 from regengine.export.where import Condition
 from tests.example_results import proposal
 from tests.regengine.export.exported import export, try_export, write_store
@@ -169,6 +169,20 @@ def test_names_differ_and_are_names(paths: list[str]) -> None:
         assert Path(name).name == name
         assert name not in ("", ".", "..")
         name.encode()
+
+
+@given(st.lists(st.sampled_from(["a.jpg", "A.png", "a-1.jpg", "a-2.tif", "b", "b.b"]), max_size=8))
+def test_files_differ_though_endings_go(paths: list[str]) -> None:
+    found = file_names(
+        dict(enumerate(paths)),
+        dict.fromkeys(range(len(paths)), "damaged"),
+        lambda photo: (f"{stem(photo)}.vrt", f"{photo}.xml"),
+    )
+    for column in (0, 1):
+        assert len({names[column].casefold() for names in found.values()}) == len(paths)
+    for number, path in enumerate(paths):
+        if paths.count(path) == 1 and path in ("A.png", "b.b"):
+            assert found[number][1] == f"{path}.xml"  # what differs already stays
 
 
 KILLED = """

@@ -55,6 +55,18 @@ def test_gdal_reads_all_three_and_the_photo_stays(
     assert not list(tmp_path.glob(".*"))
 
 
+def test_photos_that_differ_in_their_ending_alone_have_files_of_their_own(tmp_path: Path) -> None:
+    results = [photographed(proposal(name), tmp_path / name) for name in ("a.jpg", "a.png")]
+    store = write_store(tmp_path / "run.h5", results)
+    out = tmp_path / "out"
+    export(store, "gcp", out, "--as", "vrt,aux,tif")
+    assert {path.name for path in out.glob("*.xml")} == {"a.jpg.aux.xml", "a.png.aux.xml"}
+    for result in results:
+        for kind in ("vrt", "tif"):
+            check(out / f"a-{result.sha256[:8]}.gcp.{kind}", result)
+    assert len(list(out.iterdir())) == 6
+
+
 def test_a_vrt_in_the_photos_folder_moves_with_it(
     of_photo: Path, result: FrameResult, tmp_path: Path
 ) -> None:
