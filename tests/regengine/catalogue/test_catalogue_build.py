@@ -59,6 +59,17 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def test_how_many_are_worked_out_at_once_changes_nothing(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = sorted(archive.parent.glob("*.h5"))
+    for frames in (1, 3):
+        monkeypatch.setattr("regengine.catalogue.build.BLOCK_FRAMES", frames)
+        out = tmp_path / f"{frames}.parquet"
+        ask("build", *stores, "--out", out)
+        assert rows_of(out) == rows_of(archive)
+
+
 def test_frames_of_one_place_have_one_number_and_its_city(archive: Path) -> None:
     rows = rows_of(archive)
     groups: dict[object, set[str]] = {}
