@@ -7,7 +7,6 @@ FOLDER`` writes them as Markdown, dated. The archive is made up, see `benchmarks
 from __future__ import annotations
 
 import argparse
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.made_up_archive import rows
+from benchmarks.registration_process import peak_memory_mb
 from benchmarks.registration_report import command_of, table, title_lines
 from regengine.catalogue.arrange import Arranged, arrange
 from regengine.catalogue.coverage import BY, coverage
@@ -59,20 +59,16 @@ def questions() -> dict[str, Question]:
     return asked
 
 
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
-
-
 def _made(raw: Path, count: int) -> tuple[float, float]:
     start = time.process_time()
     write_raw(raw, rows(count))
-    return time.process_time() - start, _peak_mb()
+    return time.process_time() - start, peak_memory_mb()
 
 
 def _arranged(raw: Path, out: Path) -> tuple[float, float, Arranged]:
     start = time.process_time()
     told = arrange(raw, out)
-    return time.process_time() - start, _peak_mb(), told
+    return time.process_time() - start, peak_memory_mb(), told
 
 
 def _asked(out: Path) -> list[tuple[str, ...]]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
+from benchmarks.command_cost import spent
 from benchmarks.export_store import export_store
 from regengine.export.format import FileFormat
 from regengine.export.known import format_names, known_format
@@ -63,34 +61,7 @@ class FormatCost:
     costs: dict[int, Cost]
 
 
-# What a process is told of its peak begins with that of the one that started it: a small one must
-WAITER = """
-import json, os, subprocess, sys
-process = subprocess.Popen(sys.argv[2:])
-_, _, usage = os.wait4(process.pid, 0)
-with open(sys.argv[1], "w") as out:
-    json.dump([usage.ru_utime + usage.ru_stime, usage.ru_maxrss], out)
-"""
-
 Command = Callable[[Sequence[str]], tuple[str, str, float, float]]
-
-
-def spent(arguments: Sequence[str]) -> tuple[str, str, float, float]:
-    """`regengine` as a process of its own.
-
-    Returns
-    -------
-    output, messages : str
-        What it wrote.
-    cpu_s, peak_mb : float
-        What it cost.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        usage = Path(folder) / "usage"
-        command = [sys.executable, "-c", WAITER, str(usage), sys.executable, "-m", "cli"]
-        done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
-        cpu_s, peak_kib = json.loads(usage.read_text())
-    return done.stdout, done.stderr, cpu_s, peak_kib / 1024
 
 
 def export_cost(store: Path, name: str, options: Sequence[str], command: Command = spent) -> Cost:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +22,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from benchmarks.command_cost import spent
+from benchmarks.registration_process import peak_memory_mb
 from benchmarks.registration_report import command_of, table, title_lines
 from benchmarks.store_frames import DISTINCT, made_up_frame, made_up_result, renumbered
 from regengine.result import FrameResult
@@ -94,9 +94,9 @@ def run_records(path: Path, first: int, records: int) -> list[tuple[int, float, 
                 writer.flush()
             done = number + 1 - first
             if done % (records // STEPS) == 0:
-                steps.append((done, time.process_time() - started, peak_mb()))
+                steps.append((done, time.process_time() - started, peak_memory_mb()))
         writer.flush()
-    return [*steps, (records, time.process_time() - started, peak_mb())]
+    return [*steps, (records, time.process_time() - started, peak_memory_mb())]
 
 
 def count_verdicts(path: Path) -> str:
@@ -167,7 +167,7 @@ def measured(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float,
     """Result, processor seconds, seconds on the clock, and peak memory of a call (MB)."""
     clock, processor = time.perf_counter(), time.process_time()
     result = function(*arguments)
-    return result, time.process_time() - processor, time.perf_counter() - clock, peak_mb()
+    return result, time.process_time() - processor, time.perf_counter() - clock, peak_memory_mb()
 
 
 def afresh(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -178,17 +178,9 @@ def afresh(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def show_process(path: Path, name: str) -> tuple[int, float, float, float]:
     """`regengine show STORE FRAME` from its start to its end."""
-    before, clock = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    command = [sys.executable, "-m", "cli", "show", str(path), name]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return len(done.stdout.splitlines()), spent, time.perf_counter() - clock, after.ru_maxrss / 1024
-
-
-def peak_mb() -> float:
-    """Largest resident memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    clock = time.perf_counter()
+    output, _, cpu_s, megabytes = spent(["show", str(path), name])
+    return len(output.splitlines()), cpu_s, time.perf_counter() - clock, megabytes
 
 
 def best_of(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float, float, float]:

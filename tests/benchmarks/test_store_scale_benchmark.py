@@ -53,6 +53,13 @@ def test_answers_are_right(store: Path) -> None:
     assert store_scale.verified(store) == 0
 
 
+def test_the_memory_of_a_command_is_its_own(store: Path) -> None:
+    held = b"x" * (1 << 30)  # of the process that starts it
+    lines, _, _, megabytes = store_scale.show_process(store, "ISS030-E-45")
+    assert lines > 5
+    assert megabytes < len(held) / 1e6
+
+
 def test_the_page_has_every_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
