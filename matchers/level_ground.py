@@ -7,7 +7,7 @@ the third axis points to its nadir, the turn about it is its azimuth.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -25,6 +25,7 @@ EARTH_RADIUS_KM = 6371.0  # mean radius (IUGG)
 # Flatter ground is lost in haze and too compressed to tell towns apart
 FARTHEST_INCIDENCE_DEG = 80.0
 NOWHERE = -9.0
+BOX_SAMPLES = 33  # along each side of a picture, to see how far it reaches
 
 
 def level_axes(nadir: ArrayLike) -> FloatArray:
@@ -137,15 +138,61 @@ def placed_camera(
     return with_attitude(replace(camera, position_ecef_m=(x, y, z)), rotation @ axes)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """Part of a map around the nadir: pixels to the right of it and up, both ends included."""
+
+    left: int
+    right: int
+    bottom: int
+    top: int
+
+
+def seen_box(
+    camera: Camera, axes: FloatArray, altitude_km: float, pixel_km: float, reach_km: float
+) -> Box | None:
+    """What a picture shows of the map around its nadir, as far as a distance; None for the sky.
+
+    Parameters
+    ----------
+    camera, axes, altitude_km
+        As in `ground_points`.
+    pixel_km : float
+        Size of the map's pixels.
+    reach_km : float
+        From the nadir, to all sides.
+
+    Returns
+    -------
+    Box or None
+    """
+    x, y = np.meshgrid(
+        np.linspace(0.0, camera.width_px - 1.0, BOX_SAMPLES),
+        np.linspace(0.0, camera.height_px - 1.0, BOX_SAMPLES),
+    )
+    points = ground_points(camera, axes, altitude_km, x.ravel(), y.ravel())
+    points = points[np.isfinite(points[:, 0])]
+    if len(points) == 0:
+        return None
+    away = np.hypot(points[:, 0], points[:, 1])
+    angle = np.arctan2(away, points[:, 2])
+    half = reach_km / pixel_km
+    at = points[:, :2] * (angle / np.maximum(away, 1e-12))[:, None] * EARTH_RADIUS_KM / pixel_km
+    low, high = np.floor(at.min(axis=0)), np.ceil(at.max(axis=0))
+    left, bottom = (int(side) for side in np.clip(low, -half, half))
+    right, top = (int(side) for side in np.clip(high, -half, half))
+    return Box(left=left, right=right, bottom=bottom, top=top)
+
+
 def levelled(
     image: LightImage,
     camera: Camera,
     axes: FloatArray,
     altitude_km: float,
     pixel_km: float,
-    reach_km: float,
+    box: Box,
 ) -> tuple[Image, Image]:
-    """A photo drawn as a map around its nadir, equidistant from there in all directions.
+    """A photo drawn as a map in which directions and distances from its nadir are true.
 
     Parameters
     ----------
@@ -157,18 +204,19 @@ def levelled(
         As in `ground_points`.
     pixel_km : float
         Size of the map's pixels.
-    reach_km : float
-        From the nadir to the map's sides.
+    box : Box
+        What is drawn, see `seen_box`.
 
     Returns
     -------
-    values, weight : ndarray of float32, shape (2 n + 1, 2 n + 1)
-        The nadir is pixel n of both axes. Weight is 0 where the photo shows nothing, or ground
-        flatter than `FARTHEST_INCIDENCE_DEG`.
+    values, weight : ndarray of float32, shape (top - bottom + 1, right - left + 1)
+        Weight is 0 where the photo shows nothing, or ground flatter than
+        `FARTHEST_INCIDENCE_DEG`.
     """
-    half = int(reach_km / pixel_km)
-    steps = np.arange(-half, half + 1, dtype=float)
-    right, up = np.meshgrid(steps, -steps)
+    right, up = np.meshgrid(
+        np.arange(box.left, box.right + 1, dtype=float),
+        np.arange(box.top, box.bottom - 1, -1, dtype=float),
+    )
     there = level_points(right, up, pixel_km)
     high = (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM
     sight = there - [0.0, 0.0, high]

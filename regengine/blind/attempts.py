@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -11,20 +11,19 @@ from numpy.typing import NDArray
 
 from detectors.limb import Limb
 from matchers.camera import Camera
+from matchers.photo_light import LightImage
 from regengine.blind.earth_index import EarthIndex
 from regengine.blind.proposals import (
     ALTITUDE_KM,
     LEVELLED_ALTITUDES_KM,
     LEVELLED_PIXELS_KM,
-    USUAL_PX,
     Proposal,
-    field_straight_down_km,
     propose_levelled,
     propose_tilted,
     suitable_levels,
     towns_at,
 )
-from regengine.blind.tilts import FAR_RINGS, FIRST_RINGS, OTHER_RINGS, nadirs, stretch
+from regengine.blind.tilts import FAR_RINGS, FIRST_RINGS, OTHER_RINGS, far_nadirs, nadirs, stretch
 from regengine.hypotheses import PhotoLights
 from regengine.lenses import CROP_SCALES, SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_CROPPED
 from regengine.limb_sweep import nadir_at_scale
@@ -36,6 +35,34 @@ FULL_FRAME_MM = 36.0
 # Lenses, or crops as if of them, that an unknown picture may have been taken with: steps that the
 # scale of figures bears. Longer ones show fewer towns than are needed
 LADDER_MM = (50.0, 85.0, 66.0, 38.0, 29.0, 110.0, 142.0, 22.0, 17.0, 184.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One round of steep tilts: whether the picture is flipped, whether it keeps its glows.
+
+    ``levels`` are the first and the end of the suitable levels in which towns are sought where the
+    lens is known; where it is not, there is the best one alone.
+    """
+
+    rings: Rings
+    mirrored: bool = False
+    hazy: bool = False
+    levels: tuple[int, int | None] = (0, None)
+
+
+PLANS = (
+    Plan(rings=FIRST_RINGS),
+    Plan(rings=OTHER_RINGS, levels=(0, 1)),
+    Plan(rings=FIRST_RINGS, hazy=True),
+    Plan(rings=OTHER_RINGS, levels=(1, None)),
+    Plan(rings=FIRST_RINGS, mirrored=True),
+    Plan(rings=OTHER_RINGS, hazy=True),
+    Plan(rings=OTHER_RINGS, mirrored=True),
+    Plan(rings=FIRST_RINGS, mirrored=True, hazy=True),
+)
+# Before these rounds those far tilts follow at which cameras are held level, and the others
+BEFORE_UPRIGHT, BEFORE_FAR = 2, 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,44 +121,37 @@ def attempts(
     else:
         lenses = [focal_mm / FULL_FRAME_MM * longest for focal_mm in LADDER_MM]
         sigma = SIGMA_LOG_FOCAL_CROPPED
-    for rings, mirrored, hazy in plans(focal_known):
-        image = lights.of(hazy)
-        if mirrored:
+    for number, plan in enumerate(PLANS):
+        if focal_known and number in (BEFORE_UPRIGHT, BEFORE_FAR):
+            yield from far_out(index, lights.sharp, stored, number == BEFORE_UPRIGHT)
+        image = lights.of(plan.hazy)
+        if plan.mirrored:
             image = image.flipped()
         for focal_px in lenses:
             lens = replace(stored, focal_px=focal_px)
-            for pixel_km, stretched in scales_of(lens, rings, index.levels, focal_known):
-                towns, small = towns_at(image, lens, pixel_km, stretched)
-                found = propose_tilted(index, pixel_km, towns, small, lens, nadirs(rings))
-                yield attempt(found, mirrored, hazy, sigma)
+            levels = suitable_levels(lens, index.levels)
+            first, end = plan.levels if focal_known else (plan.levels[0], 1)
+            for pixel_km in levels[first:end]:
+                towns, small = towns_at(image, lens, pixel_km)
+                found = propose_tilted(index, pixel_km, towns, small, lens, nadirs(plan.rings))
+                yield attempt(found, plan.mirrored, plan.hazy, sigma)
 
 
-def plans(focal_known: bool) -> list[tuple[Rings, bool, bool]]:
-    """Rings of tilts, whether the picture is flipped, and whether it keeps glows: in what order."""
-    far = [((ring,), False, False) for ring in FAR_RINGS] if focal_known else []
-    return [
-        (FIRST_RINGS, False, False),
-        (OTHER_RINGS, False, False),
-        (FIRST_RINGS, False, True),
-        *far,
-        (FIRST_RINGS, True, False),
-        (OTHER_RINGS, False, True),
-        (OTHER_RINGS, True, False),
-        (FIRST_RINGS, True, True),
-    ]
-
-
-def scales_of(
-    lens: Camera, rings: Rings, levels: Iterable[float], focal_known: bool
-) -> list[tuple[float, float]]:
-    """Levels in which a photo's towns are sought for some rings, and how far its pixels stretch."""
-    if rings[0] not in FAR_RINGS:
-        found = suitable_levels(lens, levels)
-        return [(level, 1.0) for level in (found if focal_known else found[:1])]
-    stretched = stretch(rings[0][0], ALTITUDE_KM)
-    field_km = field_straight_down_km(lens) * stretched
-    found = suitable_levels(lens, levels, stretched)
-    return [(level, stretched) for level in found if field_km / level <= USUAL_PX]
+def far_out(
+    index: EarthIndex, image: LightImage, stored: Camera, upright: bool
+) -> Iterator[Attempt]:
+    """Try tilts at which towns run into each other, each with the picture drawn as a map."""
+    for off_nadir_deg, count in FAR_RINGS:
+        stretched = stretch(off_nadir_deg, ALTITUDE_KM)
+        for pixel_km in suitable_levels(stored, index.levels, stretched)[:1]:
+            found = [
+                proposal
+                for nadir in far_nadirs(off_nadir_deg, count, upright)
+                for proposal in propose_levelled(
+                    index, pixel_km, image, stored, nadir, ALTITUDE_KM, of_limb=False
+                )
+            ]
+            yield attempt(found, False, False, SIGMA_LOG_FOCAL)
 
 
 def along_limb(

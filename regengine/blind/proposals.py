@@ -18,6 +18,7 @@ from matchers.level_ground import (
     level_axes,
     level_points,
     levelled,
+    seen_box,
 )
 from matchers.photo_light import LightImage
 from matchers.towns import Towns, find_towns
@@ -39,6 +40,7 @@ FEWEST_TOWNS = 6
 # Ground beyond is seen too flat to tell towns apart
 LEVELLED_REACH_KM = 1700.0
 LEVELLED_PIXELS_KM = (5.2, 2.6)
+LEAST_BOX_PX = 16
 # Towns are found anew in the other picture within a pixel and a half; tilts in between those that
 # are tried, and heights, add 4 % of the distance from the towns that a rotation rests on
 SIGMA_PX, SIGMA_SHARE = 1.5, 0.04
@@ -95,9 +97,7 @@ def field_straight_down_km(camera: Camera) -> float:
     return max(camera.width_px, camera.height_px) / camera.focal_px * ALTITUDE_KM
 
 
-def towns_at(
-    image: LightImage, camera: Camera, pixel_km: float, stretched: float = 1.0
-) -> tuple[Towns, Camera]:
+def towns_at(image: LightImage, camera: Camera, pixel_km: float) -> tuple[Towns, Camera]:
     """A photo's towns as a level of the index has the Earth's, and the camera of their pixels.
 
     Parameters
@@ -108,10 +108,8 @@ def towns_at(
         Of the stored image, not mirrored.
     pixel_km : float
         Of the level.
-    stretched : float, optional
-        As in `suitable_levels`.
     """
-    size_px = round(field_straight_down_km(camera) * stretched / pixel_km)
+    size_px = round(field_straight_down_km(camera) / pixel_km)
     small = image.resized(size_px, SMOOTH_PX)
     return find_towns(small.values, small.weight, PHOTO_TOWNS), small.camera(camera)
 
@@ -160,8 +158,9 @@ def propose_levelled(
     stored: Camera,
     nadir: FloatArray,
     altitude_km: float,
+    of_limb: bool = True,
 ) -> list[Proposal]:
-    """Cameras for a photo whose limb tells where its nadir is.
+    """Cameras for a photo that is drawn as a map around its nadir before towns are sought.
 
     Parameters
     ----------
@@ -176,6 +175,8 @@ def propose_levelled(
         In the camera's frame.
     altitude_km : float
         That is tried.
+    of_limb : bool, optional
+        Whether the limb tells the nadir: of one direction more can be weighed than of many.
 
     Returns
     -------
@@ -184,19 +185,22 @@ def propose_levelled(
     """
     axes = level_axes(nadir)
     smooth = image.resized(max(image.values.shape), SMOOTH_PX)
-    values, weight = levelled(
-        smooth, smooth.camera(stored), axes, altitude_km, pixel_km, LEVELLED_REACH_KM
-    )
-    towns = find_towns(values, weight, LEVELLED_TOWNS)
-    half = (len(values) - 1) / 2.0
-    points = level_points(towns.x - half, half - towns.y, pixel_km)
+    camera = smooth.camera(stored)
+    box = seen_box(camera, axes, altitude_km, pixel_km, LEVELLED_REACH_KM)
+    if box is None or min(box.right - box.left, box.top - box.bottom) < LEAST_BOX_PX:
+        return []
+    values, weight = levelled(smooth, camera, axes, altitude_km, pixel_km, box)
+    towns = find_towns(values, weight, LEVELLED_TOWNS if of_limb else PHOTO_TOWNS)
+    points = level_points(towns.x + box.left, box.top - towns.y, pixel_km)
     view = LevelView(axes=axes, altitude_km=altitude_km, stored=stored)
-    parameters = replace(
-        match_parameters(pixel_km),
-        match_share=LEVELLED_SHARE,
-        weighed=LEVELLED_WEIGHED,
-        fitted=LEVELLED_FITTED,
-    )
+    parameters = match_parameters(pixel_km)
+    if of_limb:
+        parameters = replace(
+            parameters,
+            match_share=LEVELLED_SHARE,
+            weighed=LEVELLED_WEIGHED,
+            fitted=LEVELLED_FITTED,
+        )
     return matched(index.levels[pixel_km], points, towns.contrast, view, parameters)
 
 

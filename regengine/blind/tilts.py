@@ -15,15 +15,21 @@ FloatArray = NDArray[np.float64]
 # neighbours of all of them ground is foreshortened by 5 % more or less, a shape that figures bear.
 # Most photos are found from the first rings already, whose neighbours lie twice as far apart
 FIRST_RINGS: tuple[tuple[float, int], ...] = ((0.0, 1), (17.0, 6), (28.0, 8))
-OTHER_RINGS: tuple[tuple[float, int], ...] = ((10.0, 6), (23.0, 10), (33.0, 14), (37.0, 16))
-# Farther off, ground is seen coarser, and each ring has a scale of its own
+OTHER_RINGS: tuple[tuple[float, int], ...] = ((10.0, 6), (23.0, 10), (33.0, 14))
+# Farther off, the picture is drawn as a map for each direction, and the towns are sought there.
+# Steps of 4 degrees of tilt and of direction: where ground is foreshortened by half, that changes
+# shapes by 12 %, and the fit makes up for half a step
 FAR_RINGS: tuple[tuple[float, int], ...] = (
-    (41.0, 16),
-    (45.0, 18),
-    (49.0, 20),
-    (53.0, 22),
-    (57.0, 24),
+    (37.0, 20),
+    (41.0, 24),
+    (45.0, 28),
+    (49.0, 32),
+    (53.0, 36),
+    (57.0, 40),
+    (61.0, 40),
 )
+# Where the horizon is near, cameras are mostly held level: these turns are tried first
+UPRIGHT_DEG = 20.0
 
 
 def nadirs(rings: tuple[tuple[float, int], ...]) -> list[FloatArray]:
@@ -42,6 +48,16 @@ def nadirs(rings: tuple[tuple[float, int], ...]) -> list[FloatArray]:
         nadir_vector(off_nadir_deg, 360.0 * k / count)
         for off_nadir_deg, count in rings
         for k in range(count)
+    ]
+
+
+def far_nadirs(off_nadir_deg: float, count: int, upright: bool) -> list[FloatArray]:
+    """Nadir directions of a far ring: those of cameras that are held level, or the others."""
+    turns = [360.0 * k / count for k in range(count)]
+    return [
+        nadir_vector(off_nadir_deg, turn)
+        for turn in turns
+        if (min(turn, 360.0 - turn) <= UPRIGHT_DEG) == upright
     ]
 
 

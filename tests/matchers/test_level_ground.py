@@ -17,6 +17,7 @@ from matchers.level_ground import (
     level_points,
     levelled,
     placed_camera,
+    seen_box,
 )
 from matchers.photo_light import LightImage
 
@@ -91,10 +92,12 @@ def test_a_light_lies_on_the_levelled_map_where_its_pixel_sees(
     values = np.zeros((400, 600), np.float32)
     values[y - 6 : y + 7, x - 6 : x + 7] = 1.0
     image = LightImage(values=values, weight=np.ones_like(values), factor=1.0)
-    seen, weight = levelled(image, LENS, axes, 400.0, 4.0, 1700.0)
-    assert seen.shape == weight.shape == (851, 851)
+    box = seen_box(LENS, axes, 400.0, 4.0, 1700.0)
+    assert box is not None
+    seen, weight = levelled(image, LENS, axes, 400.0, 4.0, box)
+    assert seen.shape == weight.shape == (box.top - box.bottom + 1, box.right - box.left + 1)
     row, col = np.nonzero(seen > 0.5)
-    found = level_points(col - 425.0, 425.0 - row, 4.0)
+    found = level_points(col + box.left, box.top - row, 4.0)
     nearest_km = EARTH_RADIUS_KM * np.linalg.norm(found - point, axis=1).min()
     assert nearest_km < 4.0
     middle = found.mean(axis=0) / np.linalg.norm(found.mean(axis=0))
@@ -108,9 +111,15 @@ def test_flat_ground_has_no_weight() -> None:
     image = LightImage(
         values=np.ones((400, 600), np.float32), weight=np.ones((400, 600), np.float32), factor=1.0
     )
-    _, weight = levelled(image, LENS, axes, 400.0, 10.0, 2200.0)
+    box = seen_box(LENS, axes, 400.0, 10.0, 2200.0)
+    assert box is not None
+    assert max(box.right, -box.left, box.top, -box.bottom) <= 220
+    _, weight = levelled(image, LENS, axes, 400.0, 10.0, box)
     row, col = np.nonzero(weight)
-    half = (len(weight) - 1) / 2
-    reach_km = 10.0 * np.hypot(row - half, col - half).max()
+    reach_km = 10.0 * np.hypot(row - box.top, col + box.left).max()
     # Ground 80 degrees from the vertical is seen 68.0 degrees off nadir from 400 km, 1,330 km away
     assert 1250.0 < reach_km < 1360.0
+
+
+def test_the_sky_alone_has_no_map() -> None:
+    assert seen_box(LENS, level_axes(nadir_vector(150.0, 0.0)), 400.0, 10.0, 2200.0) is None
