@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from regengine.blind.earth_index import EarthIndex
+from regengine.blind.guessed_lens import (
+    MOST_BEYOND,
+    chance_beyond,
+    guessed_lens,
+    points_without_lights,
+)
 from regengine.blind.options import TIMES_AS_LONG, BlindLimits
 from regengine.blind.search import search_blind
 from regengine.doubts import unfinished
 from regengine.evidence import CLEAR_PICTURE_LOG10_ODDS, Evidence
-from regengine.finalists import Finalist
 from regengine.frame import Frame
-from regengine.lenses import SIGMA_LOG_FOCAL
 from regengine.lights.map import LightMap
 from regengine.orbit import CameraPosition
 from regengine.outcome import no_match_result, plain_result, proposal_result
+from regengine.proven import Proven
 from regengine.register import RegisterParams
 from regengine.result import FrameResult, Reason
 from regengine.search import SearchState
@@ -26,8 +31,8 @@ NOWHERE = Reason(
 )
 GUESSED_LENS = Reason(
     code="guessed_lens",
-    text="neither orbit nor lens is known, and a lens that is a little off moves the control "
-    "points; look at the overlay, or give --focal-mm",
+    text="neither orbit nor lens is known, and without some of the lights the fit moves the "
+    "control points too far to be used unseen; look at the overlay, or give --focal-mm",
 )
 NOT_BEYOND_CHANCE = Reason(
     code="whole_earth",
@@ -90,18 +95,21 @@ def blind_result(
         )
     result = proposal_result(frame, position, light_map.info, state, parameters.accept_probability)
     if result.verdict == "accepted" and not beyond_chance(state.best.evidence):
-        return replace(result, verdict="review", reasons=(NOT_BEYOND_CHANCE,))
-    if result.verdict == "accepted" and guessed_lens(state.best.finalists[0]):
-        return replace(result, verdict="review", reasons=(GUESSED_LENS,))
+        result = replace(result, verdict="review", reasons=(NOT_BEYOND_CHANCE,))
+    if result.verdict != "no_match" and guessed_lens(state.best.finalists[0]):
+        return with_guessed_lens(result, state.best)
     return result
 
 
-def guessed_lens(finalist: Finalist) -> bool:
-    """Whether a focal length was tried that nothing tells of: the place is right, the fit may not.
-
-    Of three real photos placed so, one was beyond 1 % of its diagonal.
-    """
-    return finalist.candidate.look.prior.sigma_log_focal > SIGMA_LOG_FOCAL
+def with_guessed_lens(result: FrameResult, best: Proven) -> FrameResult:
+    """A proposal whose lens was guessed, with control points as sure as the lights leave them."""
+    points = points_without_lights(result.control_points, best.solution, best.camera)
+    vague = points is None or chance_beyond(points, best.camera) > MOST_BEYOND
+    if points is not None:
+        result = replace(result, control_points=points)
+    if result.verdict == "accepted" and vague:
+        return replace(result, verdict="review", reasons=(GUESSED_LENS,))
+    return result
 
 
 def beyond_chance(evidence: Evidence) -> bool:

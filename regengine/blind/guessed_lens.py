@@ -1,0 +1,83 @@
+"""Whether control points hold where the lens had to be guessed: how far they move tells."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from matchers.camera import Camera
+from matchers.earth import geodetic_to_ecef
+from matchers.jackknife import jackknife_covariances
+from matchers.patch_groups import groups_of
+from matchers.refine import RefineParameters
+from matchers.view import render_known
+from regengine.control_points import allowed_error_m, control_point
+from regengine.finalists import Finalist, Solution, fine_free
+from regengine.lenses import SIGMA_LOG_FOCAL
+from regengine.result import ControlPoint
+
+# Wrong ones that are aimed at among the accepted
+MOST_BEYOND = 1e-3
+
+
+def guessed_lens(finalist: Finalist) -> bool:
+    """Whether a focal length was tried that nothing tells of: the place is right, the fit may not.
+
+    Tilt, height, focal length and the axis of a crop make up for each other, and for what single
+    lights are off.
+    """
+    return finalist.candidate.look.prior.sigma_log_focal > SIGMA_LOG_FOCAL
+
+
+def points_without_lights(
+    points: tuple[ControlPoint, ...], solution: Solution, stored: Camera
+) -> tuple[ControlPoint, ...] | None:
+    """Control points with what they move by where lights are left out of the fit.
+
+    Parameters
+    ----------
+    points : tuple of ControlPoint
+        Of a proposal.
+    solution : Solution
+        Its fit.
+    stored : Camera
+        Its camera, of the stored image.
+
+    Returns
+    -------
+    tuple of ControlPoint or None
+        The same places, their covariances grown; None where too few lights can be left out.
+    """
+    refinement, factor = solution.refinement, solution.image.factor
+    prior = solution.finalist.candidate.look.prior.for_image(factor)
+    ground_ecef_m = geodetic_to_ecef([p.lon for p in points], [p.lat for p in points])
+    spread = jackknife_covariances(
+        refinement,
+        groups_of(render_known(solution.levels, refinement.rendered, 2)[0], refinement.matches),
+        ground_ecef_m,
+        prior,
+        fine_free(prior, k1=True),
+        RefineParameters().outlier_sigmas,
+    )
+    if spread is None:
+        return None
+    grown = []
+    for point, more, ground in zip(points, spread, ground_ecef_m, strict=True):
+        xx, xy, yy = point.covariance_px
+        own = np.array([[xx, xy], [xy, yy]]) * factor**2
+        place = (np.array([point.x, point.y]) + 0.5) * factor - 0.5
+        grown.append(control_point(stored, ground, place, own + more, 1.0 / factor, point.lights))
+    return tuple(grown)
+
+
+def chance_beyond(points: tuple[ControlPoint, ...], camera: Camera) -> float:
+    """Probability, at most, that any control point is farther off than counts as right.
+
+    Parameters
+    ----------
+    points : tuple of ControlPoint
+        Of a proposal, each with the same sigma on both axes.
+    camera : Camera
+        Of the stored image.
+    """
+    sigma_m = np.array([point.sigma_m for point in points])
+    return float(np.exp(-0.5 * (allowed_error_m(camera) / sigma_m) ** 2).sum())

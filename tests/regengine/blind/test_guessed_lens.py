@@ -1,0 +1,93 @@
+"""A photo of which not even the lens is known: accepted where its lights hold the fit, else not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from matchers.camera import Camera
+from matchers.earth import great_circle_km
+from regengine.blind.earth_index import EarthIndex
+from regengine.blind.guessed_lens import MOST_BEYOND, chance_beyond
+from regengine.blind.options import BlindLimits
+from regengine.blind.register import blind_result
+from regengine.blind.search import search_blind
+from regengine.control_points import allowed_error_m
+from regengine.frame import read_frame
+from regengine.lights.map import LightMap
+from regengine.register import RegisterParams
+from regengine.result import ControlPoint
+from tests.regengine.blind.conftest import SAMPLES
+from tests.regengine.blind.test_blind_register import STEEP, worst_km
+
+CAMERA = Camera(
+    width_px=1200,
+    height_px=800,
+    focal_px=2000.0,
+    principal_point=(599.5, 399.5),
+    quaternion=(1.0, 0.0, 0.0, 0.0),
+    position_ecef_m=(0.0, 0.0, 6_760_000.0),
+)
+
+
+def point(sigma_m: float) -> ControlPoint:
+    return ControlPoint(
+        x=10.0,
+        y=10.0,
+        lon=0.0,
+        lat=89.0,
+        sigma_px=1.0,
+        sigma_m=sigma_m,
+        covariance_px=(1.0, 0.0, 1.0),
+        covariance_m=(sigma_m**2, 0.0, sigma_m**2),
+        lights=3,
+    )
+
+
+@pytest.mark.parametrize("share", [0.25, 0.35, 0.5])
+def test_the_chance_of_a_point_beyond_what_counts_as_right(share: float) -> None:
+    """As often as in draws where one of four points is vague; never less often."""
+    allowed_m = allowed_error_m(CAMERA)
+    sigmas_m = share * allowed_m * np.array([1.0, 0.5, 0.4, 0.3])
+    told = chance_beyond(tuple(point(float(s)) for s in sigmas_m), CAMERA)
+    errors_m = sigmas_m[:, None] * np.random.default_rng(1).normal(size=(200_000, 4, 2))
+    drawn = float((np.linalg.norm(errors_m, axis=2) > allowed_m).any(axis=1).mean())
+    assert told == pytest.approx(drawn, rel=0.1, abs=1e-4)
+    assert (told <= MOST_BEYOND) == (share == 0.25)
+
+
+def test_a_photo_without_a_lens_is_accepted_where_its_lights_hold_the_fit(
+    light_map: LightMap, index: EarthIndex, tmp_path: Path
+) -> None:
+    photo = tmp_path / "found.png"
+    cv2.imwrite(str(photo), cv2.imread(str(SAMPLES / f"{STEEP}.jpg")))
+    frame, parameters = read_frame(photo), RegisterParams(max_seconds=20.0, any_category=True)
+    state, position = search_blind(frame, light_map, index, parameters, BlindLimits(), 3.0)
+    result = blind_result(frame, light_map, state, position, parameters)
+    assert frame.focal_mm is None
+    assert result.verdict == "accepted"
+    assert result.solved is not None
+    assert worst_km(result.solved.camera, STEEP) < 1.0
+    points = result.control_points
+    lon, lat = result.solved.camera.pixel_to_lonlat([p.x for p in points], [p.y for p in points])
+    away_km = great_circle_km(lon, lat, [p.lon for p in points], [p.lat for p in points])
+    assert np.max(away_km) < 1.0
+    # The same fit on three lights might be any other without one of them
+    best = state.best
+    assert best is not None
+    refinement = best.solution.refinement
+    few = np.repeat(np.argsort(refinement.matches.x)[[0, len(refinement.matches) // 2, -1]], 4)
+    loose = replace(
+        refinement,
+        matches=refinement.matches.chosen(few),
+        residual_px=refinement.residual_px[few],
+        weights=refinement.weights[few],
+    )
+    state.best = replace(best, solution=replace(best.solution, refinement=loose))
+    with_few = blind_result(frame, light_map, state, position, parameters)
+    assert with_few.verdict == "review"
+    assert [reason.code for reason in with_few.reasons] == ["guessed_lens"]
