@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,20 +13,36 @@ from matchers.refine import Refinement, fit_pose
 
 FloatArray = NDArray[np.float64]
 
-PARTS = 10
+PARTS = 20
 # Fewer say nothing of how much refits differ
 FEWEST_PARTS = 4
 
 
-def jackknife_covariances(
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Spread:
+    """How refits differ in where they see places.
+
+    Attributes
+    ----------
+    covariance_px : ndarray of float64, shape (k, 2, 2)
+        Of each place, square pixels of the fitted image.
+    refits : int
+        That it was found from: it has one degree of freedom less.
+    """
+
+    covariance_px: FloatArray
+    refits: int
+
+
+def jackknife_spread(
     refinement: Refinement,
     groups: NDArray[np.intp],
     ground_ecef_m: FloatArray,
     prior: PosePrior,
     free: NDArray[np.bool_],
     outlier_sigmas: float,
-) -> FloatArray | None:
-    """Covariance of where a camera sees places, by leaving out a tenth of the lights in turn.
+) -> Spread | None:
+    """Covariance of where a camera sees places, by leaving out a twentieth of the lights in turn.
 
     The covariance of a least-squares fit holds where patches err as they say and apart from each
     other. Towns grow on one side, and a lone one pulls all patches that show it; a camera with
@@ -44,8 +62,8 @@ def jackknife_covariances(
 
     Returns
     -------
-    ndarray of float64, shape (k, 2, 2), or None
-        Square pixels of the fitted image; None where there are too few lights to leave any out.
+    Spread or None
+        None where there are too few lights to leave any out.
 
     References
     ----------
@@ -63,7 +81,8 @@ def jackknife_covariances(
     if count < FEWEST_PARTS:
         return None
     off = np.stack(moved) - _pixels(refinement.camera, ground_ecef_m)
-    return np.asarray((count - 1) / count * np.einsum("pki,pkj->kij", off, off))
+    covariance = (count - 1) / count * np.einsum("pki,pkj->kij", off, off)
+    return Spread(covariance_px=np.asarray(covariance), refits=count)
 
 
 def _pixels(camera: Camera, ground_ecef_m: FloatArray) -> FloatArray:

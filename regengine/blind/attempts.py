@@ -13,6 +13,7 @@ from detectors.limb import Limb
 from matchers.camera import Camera
 from matchers.photo_light import LightImage
 from regengine.blind.earth_index import EarthIndex
+from regengine.blind.lens_steps import Rings, lens_tries
 from regengine.blind.proposals import (
     ALTITUDE_KM,
     LEVELLED_ALTITUDES_KM,
@@ -29,20 +30,15 @@ from regengine.lenses import CROP_SCALES, SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_CROPP
 from regengine.limb_sweep import nadir_at_scale
 
 FloatArray = NDArray[np.float64]
-Rings = tuple[tuple[float, int], ...]
 
 FULL_FRAME_MM = 36.0
-# Lenses, or crops as if of them, that an unknown picture may have been taken with: steps that the
-# scale of figures bears. Longer ones show fewer towns than are needed
-LADDER_MM = (50.0, 85.0, 66.0, 38.0, 29.0, 110.0, 142.0, 22.0, 17.0, 184.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """One round of steep tilts: whether the picture is flipped, whether it keeps its glows.
 
-    ``levels`` are the first and the end of the suitable levels in which towns are sought where the
-    lens is known; where it is not, there is the best one alone.
+    ``levels`` are the first and the end of the suitable levels in which towns are sought.
     """
 
     rings: Rings
@@ -115,26 +111,33 @@ def attempts(
     if limb is not None:
         yield from along_limb(index, lights, replace(stored, focal_px=limb_focal_px), limb)
         return
-    longest = max(stored.width_px, stored.height_px)
-    if focal_known:
-        lenses, sigma = [stored.focal_px], SIGMA_LOG_FOCAL
-    else:
-        lenses = [focal_mm / FULL_FRAME_MM * longest for focal_mm in LADDER_MM]
-        sigma = SIGMA_LOG_FOCAL_CROPPED
+    if not focal_known:
+        yield from any_lens(index, lights, stored)
+        return
     for number, plan in enumerate(PLANS):
-        if focal_known and number in (BEFORE_UPRIGHT, BEFORE_FAR):
+        if number in (BEFORE_UPRIGHT, BEFORE_FAR):
             yield from far_out(index, lights.sharp, stored, number == BEFORE_UPRIGHT)
         image = lights.of(plan.hazy)
         if plan.mirrored:
             image = image.flipped()
-        for focal_px in lenses:
-            lens = replace(stored, focal_px=focal_px)
-            levels = suitable_levels(lens, index.levels)
-            first, end = plan.levels if focal_known else (plan.levels[0], 1)
-            for pixel_km in levels[first:end]:
-                towns, small = towns_at(image, lens, pixel_km)
-                found = propose_tilted(index, pixel_km, towns, small, lens, nadirs(plan.rings))
-                yield attempt(found, plan.mirrored, plan.hazy, sigma)
+        first, end = plan.levels
+        for pixel_km in suitable_levels(stored, index.levels)[first:end]:
+            towns, small = towns_at(image, stored, pixel_km)
+            found = propose_tilted(index, pixel_km, towns, small, stored, nadirs(plan.rings))
+            yield attempt(found, plan.mirrored, plan.hazy, SIGMA_LOG_FOCAL)
+
+
+def any_lens(index: EarthIndex, lights: PhotoLights, stored: Camera) -> Iterator[Attempt]:
+    """Try the lenses that an unknown picture may have been taken with."""
+    longest = max(stored.width_px, stored.height_px)
+    for plan, focal_mm, pixel_km in lens_tries(index.levels):
+        image = lights.of(plan.hazy)
+        if plan.mirrored:
+            image = image.flipped()
+        lens = replace(stored, focal_px=focal_mm / FULL_FRAME_MM * longest)
+        towns, small = towns_at(image, lens, pixel_km)
+        found = propose_tilted(index, pixel_km, towns, small, lens, nadirs(plan.rings))
+        yield attempt(found, plan.mirrored, plan.hazy, SIGMA_LOG_FOCAL_CROPPED)
 
 
 def far_out(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef
-from matchers.jackknife import jackknife_covariances
+from matchers.jackknife import jackknife_spread
 from matchers.patch_groups import groups_of
 from matchers.refine import RefineParameters
 from matchers.view import render_known
@@ -17,6 +19,38 @@ from regengine.result import ControlPoint
 
 # Wrong ones that are aimed at among the accepted
 MOST_BEYOND = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class LooseLens:
+    """Control points whose covariances hold what refits without some lights move them by.
+
+    Attributes
+    ----------
+    points : tuple of ControlPoint
+    refits : int
+        How many told.
+    """
+
+    points: tuple[ControlPoint, ...]
+    refits: int
+
+    def chance_beyond(self, camera: Camera) -> float:
+        """Probability, at most, that any point is farther off than counts as right.
+
+        A sigma found from n refits is itself uncertain: the error over it follows Student's
+        distribution with n - 1 degrees of freedom, and of two axes with the same sigma the squared
+        distance Fisher's, whose tail is (1 + r^2 / (n - 1))^(-(n - 1) / 2).
+
+        Parameters
+        ----------
+        camera : Camera
+            Of the stored image; tells what counts as right.
+        """
+        freedom = self.refits - 1
+        sigma_m = np.array([point.sigma_m for point in self.points])
+        square = (allowed_error_m(camera) / sigma_m) ** 2
+        return float(((1.0 + square / freedom) ** (-0.5 * freedom)).sum())
 
 
 def guessed_lens(finalist: Finalist) -> bool:
@@ -30,7 +64,7 @@ def guessed_lens(finalist: Finalist) -> bool:
 
 def points_without_lights(
     points: tuple[ControlPoint, ...], solution: Solution, stored: Camera
-) -> tuple[ControlPoint, ...] | None:
+) -> LooseLens | None:
     """Control points with what they move by where lights are left out of the fit.
 
     Parameters
@@ -44,13 +78,13 @@ def points_without_lights(
 
     Returns
     -------
-    tuple of ControlPoint or None
+    LooseLens or None
         The same places, their covariances grown; None where too few lights can be left out.
     """
     refinement, factor = solution.refinement, solution.image.factor
     prior = solution.finalist.candidate.look.prior.for_image(factor)
     ground_ecef_m = geodetic_to_ecef([p.lon for p in points], [p.lat for p in points])
-    spread = jackknife_covariances(
+    spread = jackknife_spread(
         refinement,
         groups_of(render_known(solution.levels, refinement.rendered, 2)[0], refinement.matches),
         ground_ecef_m,
@@ -61,23 +95,9 @@ def points_without_lights(
     if spread is None:
         return None
     grown = []
-    for point, more, ground in zip(points, spread, ground_ecef_m, strict=True):
+    for point, more, ground in zip(points, spread.covariance_px, ground_ecef_m, strict=True):
         xx, xy, yy = point.covariance_px
         own = np.array([[xx, xy], [xy, yy]]) * factor**2
         place = (np.array([point.x, point.y]) + 0.5) * factor - 0.5
         grown.append(control_point(stored, ground, place, own + more, 1.0 / factor, point.lights))
-    return tuple(grown)
-
-
-def chance_beyond(points: tuple[ControlPoint, ...], camera: Camera) -> float:
-    """Probability, at most, that any control point is farther off than counts as right.
-
-    Parameters
-    ----------
-    points : tuple of ControlPoint
-        Of a proposal, each with the same sigma on both axes.
-    camera : Camera
-        Of the stored image.
-    """
-    sigma_m = np.array([point.sigma_m for point in points])
-    return float(np.exp(-0.5 * (allowed_error_m(camera) / sigma_m) ** 2).sum())
+    return LooseLens(points=tuple(grown), refits=spread.refits)

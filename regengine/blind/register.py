@@ -7,7 +7,6 @@ from dataclasses import replace
 from regengine.blind.earth_index import EarthIndex
 from regengine.blind.guessed_lens import (
     MOST_BEYOND,
-    chance_beyond,
     guessed_lens,
     points_without_lights,
 )
@@ -103,10 +102,10 @@ def blind_result(
 
 def with_guessed_lens(result: FrameResult, best: Proven) -> FrameResult:
     """A proposal whose lens was guessed, with control points as sure as the lights leave them."""
-    points = points_without_lights(result.control_points, best.solution, best.camera)
-    vague = points is None or chance_beyond(points, best.camera) > MOST_BEYOND
-    if points is not None:
-        result = replace(result, control_points=points)
+    loose = points_without_lights(result.control_points, best.solution, best.camera)
+    vague = loose is None or loose.chance_beyond(best.camera) > MOST_BEYOND
+    if loose is not None:
+        result = replace(result, control_points=loose.points)
     if result.verdict == "accepted" and vague:
         return replace(result, verdict="review", reasons=(GUESSED_LENS,))
     return result

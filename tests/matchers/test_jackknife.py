@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from matchers.jackknife import jackknife_covariances
+from matchers.jackknife import jackknife_spread
 from matchers.patches import PatchMatches
 from matchers.pose import pixel_derivatives
 from matchers.refine import fit_pose
@@ -44,12 +44,12 @@ def test_lights_left_out_tell_how_far_the_camera_is_off() -> None:
     for seed in range(10):
         matches, groups = crowded(np.random.default_rng(seed), light_px=1.0)
         fit = fit_pose(true, matches, prior, FREE, 2.5)
-        found = jackknife_covariances(fit, groups, ground, prior, FREE, 2.5)
+        found = jackknife_spread(fit, groups, ground, prior, FREE, 2.5)
         assert found is not None
         off = np.stack(fit.camera.ecef_to_pixel(ground), -1) - np.stack([x, y], -1)
         flow = pixel_derivatives(fit.camera, VELOCITY, ground)
         stated = np.einsum("kip,pq,kjq->kij", flow, fit.covariance, flow)
-        for covariance, ratios in ((found, by_lights), (stated, by_patches)):
+        for covariance, ratios in ((found.covariance_px, by_lights), (stated, by_patches)):
             ratios.append(np.einsum("ki,kij,kj->k", off, np.linalg.inv(covariance), off) / 2.0)
     assert 0.4 < np.mean(by_lights) < 2.0
     assert np.mean(by_patches) > 2.5
@@ -62,5 +62,5 @@ def test_few_lights_tell_nothing() -> None:
     prior = prior_of(true, **LOOSE)
     fit = fit_pose(true, matches, prior, FREE, 2.5)
     ground = true.pixel_to_ecef(np.array([300.0]), np.array([200.0]))
-    assert jackknife_covariances(fit, groups % 3, ground, prior, FREE, 2.5) is None
-    assert jackknife_covariances(fit, groups, ground, prior, FREE, 2.5) is not None
+    assert jackknife_spread(fit, groups % 3, ground, prior, FREE, 2.5) is None
+    assert jackknife_spread(fit, groups, ground, prior, FREE, 2.5) is not None

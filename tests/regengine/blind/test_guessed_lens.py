@@ -12,7 +12,7 @@ import pytest
 from matchers.camera import Camera
 from matchers.earth import great_circle_km
 from regengine.blind.earth_index import EarthIndex
-from regengine.blind.guessed_lens import MOST_BEYOND, chance_beyond
+from regengine.blind.guessed_lens import MOST_BEYOND, LooseLens
 from regengine.blind.options import BlindLimits
 from regengine.blind.register import blind_result
 from regengine.blind.search import search_blind
@@ -48,16 +48,18 @@ def point(sigma_m: float) -> ControlPoint:
     )
 
 
-@pytest.mark.parametrize("share", [0.25, 0.35, 0.5])
-def test_the_chance_of_a_point_beyond_what_counts_as_right(share: float) -> None:
-    """As often as in draws where one of four points is vague; never less often."""
+@pytest.mark.parametrize(("refits", "share"), [(20, 0.2), (20, 0.35), (6, 0.2)])
+def test_the_chance_of_a_point_beyond_what_counts_as_right(refits: int, share: float) -> None:
+    """As often as in draws where the sigma of the vaguest of four points comes from refits."""
+    rng = np.random.default_rng(1)
     allowed_m = allowed_error_m(CAMERA)
-    sigmas_m = share * allowed_m * np.array([1.0, 0.5, 0.4, 0.3])
-    told = chance_beyond(tuple(point(float(s)) for s in sigmas_m), CAMERA)
-    errors_m = sigmas_m[:, None] * np.random.default_rng(1).normal(size=(200_000, 4, 2))
-    drawn = float((np.linalg.norm(errors_m, axis=2) > allowed_m).any(axis=1).mean())
-    assert told == pytest.approx(drawn, rel=0.1, abs=1e-4)
-    assert (told <= MOST_BEYOND) == (share == 0.25)
+    shares = share * np.array([1.0, 0.5, 0.4, 0.3])
+    told = LooseLens(points=tuple(point(s * allowed_m) for s in shares), refits=refits)
+    errors = np.linalg.norm(rng.normal(size=(200_000, 2)), axis=1)
+    found_sigma = np.sqrt(rng.chisquare(refits - 1, 200_000) / (refits - 1))
+    drawn = float((errors / found_sigma > 1.0 / share).mean())
+    assert told.chance_beyond(CAMERA) == pytest.approx(drawn, rel=0.15, abs=1e-4)
+    assert (told.chance_beyond(CAMERA) <= MOST_BEYOND) == ((refits, share) == (20, 0.2))
 
 
 def test_a_photo_without_a_lens_is_accepted_where_its_lights_hold_the_fit(
