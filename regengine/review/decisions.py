@@ -59,6 +59,8 @@ class Decisions:
     ) -> tuple[Decision, Decision | None]:
         """Add a decision; the reviewer's draft of the frame goes.
 
+        The same decision once more adds nothing: its answer was lost when the server ended.
+
         Parameters
         ----------
         judged : Judged
@@ -82,6 +84,11 @@ class Decisions:
         """
         with self._written() as connection:
             before = self._heads(judged.frame_index, judged.sha256, reviewer)
+            values = (judged, decision, seconds, work)
+            for head in before:
+                told = (head.judged, head.decision, head.seconds, head.work)
+                if told == values and self._base(head.revision) == base:
+                    return head, None
             cursor = connection.execute(
                 "INSERT INTO decisions (frame_index, sha256, reviewer, time_utc, decision, base, "
                 "seconds, verdict, probability, proposal_sha256, work) "
@@ -192,6 +199,12 @@ class Decisions:
         question = f"SELECT {COLUMNS} FROM decisions WHERE {where} ORDER BY revision DESC"  # nosec B608
         rows = self._connection.execute(question, values)
         return [_decision(row) for row in rows]
+
+    def _base(self, revision: int) -> int:
+        found = self._connection.execute(
+            "SELECT base FROM decisions WHERE revision = ?", (revision,)
+        ).fetchone()
+        return int(found[0])
 
     def _delete_draft(self, frame_index: int, reviewer: str) -> None:
         self._connection.execute(

@@ -78,6 +78,20 @@ def test_two_windows_of_one_person_lose_nothing_and_are_told(file: Path) -> None
     two.close()
 
 
+def test_a_decision_whose_answer_was_lost_is_there_once_when_it_comes_again(file: Path) -> None:
+    decisions = Decisions(file)
+    first, _ = decisions.save(judged(), "Ada", "accepted", WORK, seconds=2.5)
+    assert decisions.save(judged(), "Ada", "accepted", WORK, seconds=2.5) == (first, None)
+    again, conflict = decisions.save(judged(), "Ada", "accepted", WORK, seconds=3.0)
+    assert conflict == first  # another window's
+    later, conflict = decisions.save(
+        judged(), "Ada", "accepted", WORK, base=again.revision, seconds=3.0
+    )
+    assert (later.revision > again.revision, conflict) == (True, None)
+    assert len(decisions.history(0, judged().sha256)) == 3
+    decisions.close()
+
+
 def test_others_are_no_conflict(file: Path) -> None:
     decisions = Decisions(file)
     decisions.save(judged(), "Ada", "accepted", WORK)
