@@ -102,7 +102,8 @@ class ReviewHand:
 
     def told(self, path: str) -> Any:
         """What the server answers to this browser."""
-        answer = self.page.request.get(urljoin(self.page.url, path))
+        # The server may close a connection that was idle at the moment when it is used again
+        answer = self.page.request.get(urljoin(self.page.url, path), max_retries=3)
         assert answer.ok, answer.text()
         return answer.json()
 
