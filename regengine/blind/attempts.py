@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from detectors.limb import Limb
 from matchers.camera import Camera
 from matchers.photo_light import LightImage
+from regengine.blind.dense import dense_levels, propose_dense
 from regengine.blind.earth_index import EarthIndex
 from regengine.blind.lens_steps import Rings, lens_tries
 from regengine.blind.proposals import (
@@ -32,6 +33,7 @@ from regengine.limb_sweep import nadir_at_scale
 FloatArray = NDArray[np.float64]
 
 FULL_FRAME_MM = 36.0
+STEEP_STRETCH = stretch(FIRST_RINGS[-1][0], ALTITUDE_KM)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,9 @@ PLANS = (
 )
 # Before these rounds those far tilts follow at which cameras are held level, and the others
 BEFORE_UPRIGHT, BEFORE_FAR = 2, 4
+# and before this one the light around towns is compared. Of ten photos of the training half the
+# right camera was the first or second of an attempt's in nine
+BEFORE_DENSE, DENSE_LOOKED_AT = 1, 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,11 +78,14 @@ class Attempt:
         Whether the picture was flipped first.
     sigma_log_focal : float
         How well the focal length is believed that was tried.
+    looked_at : int
+        So many of its best proposals are looked at whatever their odds.
     """
 
     proposals: list[Proposal]
     mirrored: bool
     sigma_log_focal: float
+    looked_at: int = 0
 
 
 def attempts(
@@ -115,6 +123,8 @@ def attempts(
         yield from any_lens(index, lights, stored)
         return
     for number, plan in enumerate(PLANS):
+        if number == BEFORE_DENSE:
+            yield from light_around(index, lights, stored)
         if number in (BEFORE_UPRIGHT, BEFORE_FAR):
             yield from far_out(index, lights.sharp, stored, number == BEFORE_UPRIGHT)
         image = lights.of(plan.hazy)
@@ -125,6 +135,15 @@ def attempts(
             towns, small = towns_at(image, stored, pixel_km)
             found = propose_tilted(index, pixel_km, towns, small, stored, nadirs(plan.rings))
             yield attempt(found, plan.mirrored, plan.hazy, SIGMA_LOG_FOCAL)
+
+
+def light_around(index: EarthIndex, lights: PhotoLights, stored: Camera) -> Iterator[Attempt]:
+    """Try steep tilts by the light around towns instead of by their figures."""
+    for hazy in (False, True):
+        for pixel_km in dense_levels(stored, list(index.levels), STEEP_STRETCH):
+            found = propose_dense(index, pixel_km, lights.of(hazy), stored, nadirs(FIRST_RINGS))
+            tried = attempt(found, False, hazy, SIGMA_LOG_FOCAL)
+            yield replace(tried, looked_at=DENSE_LOOKED_AT)
 
 
 def any_lens(index: EarthIndex, lights: PhotoLights, stored: Camera) -> Iterator[Attempt]:

@@ -1,9 +1,9 @@
-"""The index of the Earth's towns: their quads at several scales, and how they are compared."""
+"""The index of the Earth's towns: their quads and patches at several scales."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from matchers.asterisms import AsterismIndex, build_index, local_density, scaled
 from matchers.code_table import CodeTable
 from matchers.earth import geodetic_to_ecef, surface_to_lonlat
 from matchers.level_ground import EARTH_RADIUS_KM
+from matchers.polar_patches import PatchTable
+from regengine.blind.earth_patches import patches_of_earth
 from regengine.blind.earth_towns import towns_of_earth
 from regengine.light_windows import HasWindows
 
@@ -39,13 +41,22 @@ class EarthIndex:
     ----------
     levels : dict of float to AsterismIndex
         By the size of the pixels, kilometres, in which the towns were sought.
+    patches : dict of float to PatchTable
+        What light lies around each of these towns, in the same order.
     """
 
     levels: dict[float, AsterismIndex]
+    patches: dict[float, PatchTable] = field(default_factory=dict)
 
     def within(self, bounds: Bounds) -> EarthIndex:
         """Only the figures that lie within west, south, east, north (degrees)."""
-        return replace(self, levels={k: restricted(v, bounds) for k, v in self.levels.items()})
+        return EarthIndex(
+            levels={k: restricted(v, bounds) for k, v in self.levels.items()},
+            patches={
+                k: replace(v, wanted=within(self.levels[k].vectors, bounds))
+                for k, v in self.patches.items()
+            },
+        )
 
 
 def figure_parameters(pixel_km: float) -> AsterismParameters:
@@ -81,18 +92,24 @@ def build_earth_index(
     LightMapError
         If the map cannot be read.
     """
-    levels = {}
+    levels, patches = {}, {}
     for number, pixel_km in enumerate(PIXELS_KM):
 
-        def told(done: int, total: int, before: int = number) -> None:
-            progress(before * total + done, len(PIXELS_KM) * total)
+        def told(done: int, total: int, before: int = 2 * number) -> None:
+            progress(before * total + done, 2 * len(PIXELS_KM) * total)
+
+        def told_later(done: int, total: int, before: int = 2 * number + 1) -> None:
+            progress(before * total + done, 2 * len(PIXELS_KM) * total)
 
         towns = towns_of_earth(light_map, pixel_km, told)
         vectors = unit(geodetic_to_ecef(towns[:, 0], towns[:, 1], np.zeros(len(towns))))
         levels[pixel_km] = in_table_order(
             build_index(vectors, towns[:, 2], figure_parameters(pixel_km))
         )
-    return EarthIndex(levels=levels)
+        patches[pixel_km] = patches_of_earth(
+            light_map, towns[:, 0], towns[:, 1], pixel_km, told_later
+        )
+    return EarthIndex(levels=levels, patches=patches)
 
 
 def in_table_order(index: AsterismIndex) -> AsterismIndex:
@@ -135,10 +152,7 @@ def index_of_parts(
 
 def restricted(index: AsterismIndex, bounds: Bounds) -> AsterismIndex:
     """An index whose figures have all their towns within bounds; the towns all stay."""
-    west, south, east, north = bounds
-    lon, lat = surface_to_lonlat(index.vectors)
-    inside = ((lon - west) % 360.0 <= east - west) & (lat >= south) & (lat <= north)
-    kept = inside[index.figures.members].all(axis=1)
+    kept = within(index.vectors, bounds)[index.figures.members].all(axis=1)
     table = index.code_table
     figures = index.figures
     return replace(
@@ -150,6 +164,15 @@ def restricted(index: AsterismIndex, bounds: Bounds) -> AsterismIndex:
         code_table=None
         if table is None or not kept.any()
         else replace(table, codes=table.codes[kept], keys=table.keys[kept], origin=None),
+    )
+
+
+def within(vectors: FloatArray, bounds: Bounds) -> NDArray[np.bool_]:
+    """Which towns lie within bounds."""
+    west, south, east, north = bounds
+    lon, lat = surface_to_lonlat(vectors)
+    return np.asarray(
+        ((lon - west) % 360.0 <= east - west) & (lat >= south) & (lat <= north), np.bool_
     )
 
 

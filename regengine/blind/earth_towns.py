@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import product
 
 import cv2
@@ -13,11 +14,13 @@ from scipy.spatial import cKDTree
 from matchers.asterisms import unit
 from matchers.earth import geodetic_to_ecef
 from matchers.level_ground import EARTH_RADIUS_KM
+from matchers.light_grid import LightGrid
 from matchers.towns import find_towns
 from regengine.errors import LightMapError
 from regengine.light_windows import KM_PER_DEG, HasWindows
 
 FloatArray = NDArray[np.float64]
+Image = NDArray[np.float32]
 
 # The station's orbit reaches 51.7 degrees, and its photos some 15 degrees beyond
 FARTHEST_LAT_DEG = 68.0
@@ -59,12 +62,10 @@ def towns_of_earth(
     LightMapError
         If the map cannot be read.
     """
-    souths = np.arange(-FARTHEST_LAT_DEG, FARTHEST_LAT_DEG, STRIP_DEG)
-    wests = np.arange(-180.0, 180.0, PIECE_DEG)
-    found = [np.zeros((0, 3))]
-    for done, (south, west) in enumerate(product(souths.tolist(), wests.tolist())):
+    found, wanted = [np.zeros((0, 3))], pieces()
+    for done, (west, south) in enumerate(wanted):
         found.append(towns_of_piece(light_map, west, south, pixel_km))
-        progress(done + 1, len(souths) * len(wests))
+        progress(done + 1, len(wanted))
     return each_once(np.concatenate(found), pixel_km)
 
 
@@ -75,8 +76,45 @@ def each_once(towns: FloatArray, pixel_km: float) -> FloatArray:
     return np.delete(towns, np.unique(twins.max(axis=1, initial=0)) if len(twins) else [], axis=0)
 
 
-def towns_of_piece(light_map: HasWindows, west: float, south: float, pixel_km: float) -> FloatArray:
-    """Towns of one piece of a strip, found with what surrounds it, see `towns_of_earth`."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Piece:
+    """A piece of a strip as a picture with square pixels, and where they lie."""
+
+    picture: Image
+    grid: LightGrid
+    shrink: float
+
+    def places(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Longitudes and latitudes of pixels; longitudes are continuous within the piece."""
+        height, width = self.grid.values.shape
+        rows, columns = self.picture.shape
+        lon = self.grid.lon0_deg + ((x + 0.5) * width / columns - 0.5) * self.grid.step_deg
+        lat = self.grid.lat0_deg - ((y + 0.5) * height / rows - 0.5) * self.grid.step_deg
+        return lon, lat
+
+    def pixels(self, lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Pixels of longitudes and latitudes."""
+        height, width = self.grid.values.shape
+        rows, columns = self.picture.shape
+        across, down = self.grid.to_pixel(lon, lat)
+        return (across + 0.5) * columns / width - 0.5, (down + 0.5) * rows / height - 0.5
+
+
+def pieces() -> list[tuple[float, float]]:
+    """West and south of all pieces."""
+    souths = np.arange(-FARTHEST_LAT_DEG, FARTHEST_LAT_DEG, STRIP_DEG)
+    wests = np.arange(-180.0, 180.0, PIECE_DEG)
+    return [(west, south) for south, west in product(souths.tolist(), wests.tolist())]
+
+
+def piece_at(light_map: HasWindows, west: float, south: float, pixel_km: float) -> Piece | None:
+    """The picture of one piece with what surrounds it; None where the map has nothing of it.
+
+    Raises
+    ------
+    LightMapError
+        If the map cannot be read.
+    """
     east, north = west + PIECE_DEG, south + STRIP_DEG
     shrink = float(np.cos(np.radians(south + 0.5 * STRIP_DEG)))
     margin_lat = MARGIN_PX * pixel_km / KM_PER_DEG
@@ -92,24 +130,31 @@ def towns_of_piece(light_map: HasWindows, west: float, south: float, pixel_km: f
     except LightMapError as error:
         if error.code != "outside_map":
             raise
-        return np.zeros((0, 3))
+        return None
+    if float(grid.values.max()) < LEAST_LIGHT:
+        return None
     height, width = grid.values.shape
     step_km = grid.step_deg * KM_PER_DEG
     size = (
         max(8, round(width * step_km * shrink / pixel_km)),
         max(8, round(height * step_km / pixel_km)),
     )
-    if float(grid.values.max()) < LEAST_LIGHT:
-        return np.zeros((0, 3))
     picture = cv2.resize(grid.values, size, interpolation=cv2.INTER_AREA)
-    smooth = np.asarray(cv2.GaussianBlur(picture, (0, 0), SMOOTH_PX), np.float32)
+    return Piece(picture=np.asarray(picture, np.float32), grid=grid, shrink=shrink)
+
+
+def towns_of_piece(light_map: HasWindows, west: float, south: float, pixel_km: float) -> FloatArray:
+    """Towns of one piece of a strip, found with what surrounds it, see `towns_of_earth`."""
+    piece = piece_at(light_map, west, south, pixel_km)
+    if piece is None:
+        return np.zeros((0, 3))
+    smooth = np.asarray(cv2.GaussianBlur(piece.picture, (0, 0), SMOOTH_PX), np.float32)
     towns = find_towns(smooth, None, MOST_TOWNS)
-    lon = grid.lon0_deg + ((towns.x + 0.5) * width / size[0] - 0.5) * grid.step_deg
-    lat = grid.lat0_deg - ((towns.y + 0.5) * height / size[1] - 0.5) * grid.step_deg
+    lon, lat = piece.places(towns.x, towns.y)
     # Places found in two pieces differ by parts of a pixel: those on a border are in both of them
     rim_lat = SAME_PX * pixel_km / KM_PER_DEG
-    rim_lon = rim_lat / shrink
-    inside = (lon >= west - rim_lon) & (lon < east + rim_lon)
-    inside &= (lat >= south - rim_lat) & (lat < north + rim_lat)
+    rim_lon = rim_lat / piece.shrink
+    inside = (lon >= west - rim_lon) & (lon < west + PIECE_DEG + rim_lon)
+    inside &= (lat >= south - rim_lat) & (lat < south + STRIP_DEG + rim_lat)
     lon = (lon + 180.0) % 360.0 - 180.0
     return np.stack([lon, lat, towns.contrast], axis=1)[inside]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from matchers.asterism_figures import Figures
 from matchers.asterisms import AsterismIndex
 from matchers.code_table import CodeTable
+from matchers.polar_patches import PatchTable
 from regengine.blind.earth_index import (
     EarthIndex,
     codes_of,
@@ -27,7 +28,7 @@ from regengine.fingerprint import fingerprint
 from regengine.store.atomic import replacing
 
 FORMAT = "regengine earth index"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 AGAIN = "make it anew with regengine lights index"
 COLUMNS = (
     "vectors",
@@ -92,7 +93,8 @@ def write_earth_index(index: EarthIndex, maps: Sequence[Path], out: Path) -> Non
             for number, (pixel_km, level) in enumerate(sorted(index.levels.items())):
                 group = file.create_group(f"level_{number}")
                 group.attrs["pixel_km"] = pixel_km
-                for name, values in columns_of(level).items():
+                columns = columns_of(level) | patches_of(index.patches[pixel_km])
+                for name, values in columns.items():
                     group.create_dataset(name, data=values).attrs["sha256"] = digest(values)
     except OSError as error:
         raise ConfigError(
@@ -116,6 +118,11 @@ def columns_of(level: AsterismIndex) -> dict[str, NDArray[Any]]:
         "low": np.zeros(0) if table is None else table.low,
         "cells": np.zeros(0, np.int64) if table is None else np.array(table.cells),
     }
+
+
+def patches_of(table: PatchTable) -> dict[str, NDArray[Any]]:
+    """What a file holds of a level's patches."""
+    return {"patches": table.coefficients, "patch_weights": table.weights}
 
 
 def read_earth_index(path: Path, maps: Sequence[Path]) -> EarthIndex:
@@ -144,7 +151,8 @@ def read_earth_index(path: Path, maps: Sequence[Path]) -> EarthIndex:
             check(path, file, maps)
             groups = [file[name] for name in sorted(file)]
             return EarthIndex(
-                levels={float(group.attrs["pixel_km"]): level_of(path, group) for group in groups}
+                levels={float(group.attrs["pixel_km"]): level_of(path, group) for group in groups},
+                patches={float(group.attrs["pixel_km"]): table_of(path, group) for group in groups},
             )
     except ConfigError:
         raise
@@ -198,6 +206,14 @@ def level_of(path: Path, group: h5py.Group) -> AsterismIndex:
         table,
         figure_parameters(float(group.attrs["pixel_km"])),
     )
+
+
+def table_of(path: Path, group: h5py.Group) -> PatchTable:
+    """The patches of one level, mapped and checked."""
+    coefficients, weights = mapped(path, group["patches"]), mapped(path, group["patch_weights"])
+    if coefficients.shape[1] != len(group["vectors"]):
+        raise ValueError("the patches are not all there")
+    return PatchTable(coefficients=coefficients, weights=np.array(weights))
 
 
 def mapped(path: Path, dataset: h5py.Dataset) -> NDArray[Any]:

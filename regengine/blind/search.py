@@ -117,8 +117,10 @@ def search_blind(
     limb_focal_px = stored.focal_px if limb is None else limb.focal_px / light.factor
     waiting: list[tuple[Proposal, Attempt]] = []
     for tried in attempts(index, lights, stored, focal_known, limb, limb_focal_px):
-        waiting += [(p, tried) for p in tried.proposals if allowed(p, limits)]
-        waiting = distinct(waiting)
+        found = distinct([(p, tried) for p in tried.proposals if allowed(p, limits)])
+        waiting = distinct(waiting + found)
+        if tried.looked_at and found:
+            look_closer(photo, found[: tried.looked_at], state)
         if (
             waiting
             and waiting[0][1] is tried

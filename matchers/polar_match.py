@@ -1,0 +1,107 @@
+"""Which patches of a table look like those of a photo, at which turn.
+
+With F and G the harmonics of two patches, their correlation at the turn t of the photo's is
+
+    s(t) = Re sum over k of C_k exp(i k t),   C_k = sum over rings of F_k conj(G_k):
+
+matrix products over all patches of the table and all of the photo's, for all turns at once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matchers.polar_patches import ANGLES, HARMONICS, UNIT, ComplexArray, PatchTable
+
+FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.intp]
+
+CHUNK = 4096
+NEVER = -2.0
+
+
+def best_turns(
+    table: PatchTable, queries: ComplexArray
+) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+    """Correlation of a photo's patches with all of a table, each at its best turn.
+
+    Parameters
+    ----------
+    table : PatchTable
+    queries : ndarray of complex64, shape (q, rings, HARMONICS)
+        Of `matchers.polar_patches.asked`.
+
+    Returns
+    -------
+    best : ndarray of float32, shape (q, n)
+        Correlations; `NEVER` for places that are not wanted.
+    turn : ndarray of int8, shape (q, n)
+        In steps of 1 / ANGLES of the circle, anticlockwise.
+    """
+    q, n = len(queries), len(table)
+    real, imaginary = queries.real.transpose(2, 1, 0), queries.imag.transpose(2, 1, 0)
+    # Columns: real parts of C for every query, then imaginary parts
+    sides = np.concatenate(
+        [
+            np.concatenate([real, imaginary], axis=1),
+            np.concatenate([-imaginary, real], axis=1),
+        ],
+        axis=2,
+    ).astype(np.float32)
+    back = turns_of_harmonics()
+    best, turn = np.full((q, n), NEVER, np.float32), np.zeros((q, n), np.int8)
+    for start in range(0, n, CHUNK):
+        part = np.s_[start : start + CHUNK]
+        products = table.coefficients[:, part].astype(np.float32) @ sides
+        count = products.shape[1]
+        spectra = products.reshape(HARMONICS, count, 2, q).transpose(3, 1, 0, 2)
+        scores = (spectra.reshape(q * count, 2 * HARMONICS) @ back).reshape(q, count, ANGLES)
+        turn[:, part] = scores.argmax(axis=2)
+        best[:, part] = scores.max(axis=2) / UNIT
+    if table.wanted is not None:
+        best[:, ~table.wanted] = NEVER
+    return best, turn
+
+
+def turns_of_harmonics() -> NDArray[np.float32]:
+    """What carries real and imaginary parts of C to s at every turn, (2 HARMONICS, ANGLES)."""
+    order = np.arange(1, HARMONICS + 1)[:, None]
+    angles = order * (2.0 * np.pi * np.arange(ANGLES) / ANGLES)
+    both = np.stack([np.cos(angles), -np.sin(angles)], axis=1)
+    return both.reshape(2 * HARMONICS, ANGLES).astype(np.float32)
+
+
+def correlation_at(
+    table: PatchTable, rows: IndexArray, query: ComplexArray, turn_rad: FloatArray
+) -> FloatArray:
+    """Correlation of one patch of a photo with some of a table, each at a turn.
+
+    Parameters
+    ----------
+    table : PatchTable
+    rows : ndarray of int, shape (m,)
+        Which.
+    query : ndarray of complex64, shape (rings, HARMONICS)
+        One of `matchers.polar_patches.asked`.
+    turn_rad : ndarray of float64, shape (..., m)
+        Anticlockwise.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., m)
+    """
+    real, imaginary = query.real.T[:, :, None], query.imag.T[:, :, None]
+    sides = np.concatenate(
+        [
+            np.concatenate([real, imaginary], axis=1),
+            np.concatenate([-imaginary, real], axis=1),
+        ],
+        axis=2,
+    )
+    spectra = table.coefficients[:, rows].astype(np.float32) @ (sides / UNIT).astype(np.float32)
+    if table.wanted is not None:
+        spectra = spectra * table.wanted[rows][:, None]
+    angle = np.arange(1, HARMONICS + 1)[:, None] * np.asarray(turn_rad, np.float32)[..., None, :]
+    waves = spectra[..., 0] * np.cos(angle) - spectra[..., 1] * np.sin(angle)
+    return np.asarray(waves.sum(axis=-2), float)

@@ -1,0 +1,152 @@
+"""Light around a place in rings: what a turn only shifts, and a scale or tilt hardly changes.
+
+Rings grow with their radius, and so does the blur with which they are sampled (geometric blur): far
+from the middle, where errors of scale and tilt move light the most, it is looked at the most
+coarsely. Of each ring the harmonics of its angle are kept, without the mean, which says how bright
+the ring is and not where.
+
+References
+----------
+Berg, A. C., Malik, J. (2001). Geometric blur for template matching. CVPR, I-607-614.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Image = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
+ComplexArray = NDArray[np.complex64]
+
+RINGS_PX = (2.0, 3.0, 4.5, 6.5, 9.0, 12.5, 17.0, 23.0, 31.0)
+ANGLES = 32
+HARMONICS = 8
+# Blur of a ring as a share of its radius, near to the angle between its samples
+BLUR_SHARE, LEAST_BLUR_PX = 0.16, 0.8
+COVERED = 0.6  # a sample counts whose blurred weight is at least this
+LEAST_SAMPLES = 10  # of a ring, for it to count
+ROWS = 30_000  # OpenCV's pictures have fewer than 32,767
+# Weak and strong coefficients are brought halfway to the same spread
+WHITENING = 0.5
+# Places with hardly any structure are not blown up to as much as others have
+RIDGE = 0.3
+UNIT = 127.0 / 0.5  # of the stored whole numbers; beyond 0.5 they are cut
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PatchTable:
+    """Patches of many places, to compare others with.
+
+    Attributes
+    ----------
+    coefficients : ndarray of int8, shape (HARMONICS, n, 2 * rings)
+        Real and imaginary parts of each harmonic, rings side by side, in units of 1 / `UNIT`; of
+        about unit length together.
+    weights : ndarray of float32, shape (rings, HARMONICS)
+        What harmonics were multiplied by before.
+    wanted : ndarray of bool, shape (n,), or None
+        Places that may be found; None for all.
+    """
+
+    coefficients: NDArray[np.int8]
+    weights: NDArray[np.float32]
+    wanted: NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        return self.coefficients.shape[1]
+
+
+def sampled(
+    picture: Image,
+    weight: Image | None,
+    x: ArrayLike,
+    y: ArrayLike,
+    stretch_x: ArrayLike = 1.0,
+) -> tuple[Image, Image]:
+    """Light in rings around places of a picture.
+
+    Parameters
+    ----------
+    picture : ndarray of float32, shape (h, w)
+        Log light; north or what stands for it is up.
+    weight : ndarray of float32, shape (h, w), or None
+        0 where nothing counts.
+    x, y : array_like, shape (n,)
+        Places, pixels.
+    stretch_x : array_like, shape (n,), optional
+        How much wider a picture is at each than high.
+
+    Returns
+    -------
+    values, weights : ndarray of float32, shape (n, rings, ANGLES)
+        Anticlockwise from the right; weights are 0 or 1.
+    """
+    at_x, at_y = np.atleast_1d(np.asarray(x, float)), np.atleast_1d(np.asarray(y, float))
+    angles = 2.0 * np.pi * np.arange(ANGLES) / ANGLES
+    wide = np.broadcast_to(np.asarray(stretch_x, float), at_x.shape)[:, None]
+    lit = picture if weight is None else picture * weight
+    counted = np.ones_like(picture) if weight is None else weight
+    values = np.zeros((len(at_x), len(RINGS_PX), ANGLES), np.float32)
+    weights = np.zeros_like(values)
+    for ring, radius_px in enumerate(RINGS_PX):
+        sigma_px = max(LEAST_BLUR_PX, BLUR_SHARE * radius_px)
+        covered = blurred(counted, sigma_px)
+        light = blurred(lit, sigma_px) / np.maximum(covered, 1e-3)
+        columns = (at_x[:, None] + wide * radius_px * np.cos(angles)).astype(np.float32)
+        rows = (at_y[:, None] - radius_px * np.sin(angles)).astype(np.float32)
+        for start in range(0, len(at_x), ROWS):
+            part = np.s_[start : start + ROWS]
+            values[part, ring] = cv2.remap(light, columns[part], rows[part], cv2.INTER_LINEAR)
+            weights[part, ring] = cv2.remap(covered, columns[part], rows[part], cv2.INTER_LINEAR)
+    return values, (weights > COVERED).astype(np.float32)
+
+
+def blurred(picture: Image, sigma_px: float) -> Image:
+    """A picture that is dark beyond its edges, blurred."""
+    return np.asarray(
+        cv2.GaussianBlur(picture, (0, 0), sigma_px, borderType=cv2.BORDER_CONSTANT), np.float32
+    )
+
+
+def harmonics(values: Image, weights: Image) -> ComplexArray:
+    """Harmonics of rings; what does not count is taken for the ring's mean, and so is as nothing.
+
+    Parameters
+    ----------
+    values, weights : ndarray of float32, shape (n, rings, ANGLES)
+        Of `sampled`.
+
+    Returns
+    -------
+    ndarray of complex64, shape (n, rings, HARMONICS)
+    """
+    count = weights.sum(axis=2, keepdims=True)
+    mean = (values * weights).sum(axis=2, keepdims=True) / np.maximum(count, 1.0)
+    without = np.where(count >= LEAST_SAMPLES, (values - mean) * weights, 0.0)
+    return np.fft.rfft(without, axis=2)[..., 1 : HARMONICS + 1].astype(np.complex64)
+
+
+def table_of(found: ComplexArray) -> PatchTable:
+    """A table of harmonics of many places, shape (n, rings, HARMONICS)."""
+    spread = np.sqrt((np.abs(found) ** 2).mean(axis=0)) if len(found) else np.ones(found.shape[1:])
+    weights = (np.maximum(spread, 1e-9) / max(float(np.median(spread)), 1e-9)) ** -WHITENING
+    weighted = found * weights
+    lengths = np.sqrt((np.abs(weighted) ** 2).sum(axis=(1, 2)))
+    least = RIDGE * float(np.median(lengths)) if len(found) else 1.0
+    weighted /= np.maximum(np.hypot(lengths, least), 1e-9)[:, None, None]
+    parts = np.concatenate([weighted.real, weighted.imag], axis=1).transpose(2, 0, 1)
+    return PatchTable(
+        coefficients=np.ascontiguousarray(np.clip(np.rint(UNIT * parts), -127, 127), np.int8),
+        weights=weights.astype(np.float32),
+    )
+
+
+def asked(table: PatchTable, found: ComplexArray) -> ComplexArray:
+    """Harmonics of a photo's places as they are held against a table: of unit length each."""
+    weighted = found * table.weights
+    lengths = np.sqrt((np.abs(weighted) ** 2).sum(axis=(1, 2), keepdims=True))
+    return np.asarray(weighted / np.maximum(lengths, 1e-9), np.complex64)

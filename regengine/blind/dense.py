@@ -1,0 +1,133 @@
+"""Cameras that the light around a photo's towns speaks for, anywhere on Earth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matchers.asterism_figures import frames
+from matchers.camera import Camera
+from matchers.ground_plane import GroundPlane, ground_plane
+from matchers.level_ground import EARTH_RADIUS_KM, level_axes, placed_camera
+from matchers.photo_light import LightImage
+from matchers.polar_agreement import Laid, PatchMap, PatchPhoto, fitted, lay
+from matchers.polar_patches import PatchTable, asked, blurred, harmonics, sampled
+from matchers.towns import find_towns
+from regengine.blind.earth_index import EarthIndex
+from regengine.blind.proposals import ALTITUDE_KM, Proposal, field_straight_down_km
+
+FloatArray = NDArray[np.float64]
+
+# Long side, in pixels of a level, at which patches are worth comparing
+LEAST_PX, MOST_PX = 100.0, 420.0
+MOST_LEVELS = 2
+SMOOTH_PX = 0.6
+PHOTO_PATCHES = 12
+# The strongest towns whose rings lie within the photo for the most part are laid on the Earth
+LAID_PATCHES, LEAST_COVERED = 5, 0.5
+FEWEST_PATCHES = 4
+PLACES_EACH = 50
+# Ways that are fitted, the likeliest of all directions
+FITTED = 24
+# The right place stands among the first hundred of a patch as often at one power of ten as at the
+# next; see `matchers.polar_agreement.Laid`
+RANKS_LOG10 = 1.0
+
+
+def dense_levels(camera: Camera, levels: Sequence[float], stretched: float) -> list[float]:
+    """Levels in whose pixels a photo's patches are compared, the coarsest, and cheapest, first.
+
+    Parameters
+    ----------
+    camera : Camera
+        Of the stored image.
+    levels : sequence of float
+        Pixel sizes, kilometres.
+    stretched : float
+        How much longer its pixels are on the ground than straight down.
+
+    Returns
+    -------
+    list of float
+    """
+    field_km = field_straight_down_km(camera) * stretched
+    useful = [level for level in levels if LEAST_PX <= field_km / level <= MOST_PX]
+    return sorted(useful, reverse=True)[:MOST_LEVELS]
+
+
+def propose_dense(
+    index: EarthIndex,
+    pixel_km: float,
+    image: LightImage,
+    stored: Camera,
+    nadirs: Sequence[FloatArray],
+) -> list[Proposal]:
+    """Cameras for some directions of the nadir.
+
+    Parameters
+    ----------
+    index : EarthIndex
+    pixel_km : float
+        The level.
+    image : LightImage
+        The photo; of a mirrored one, flipped.
+    stored : Camera
+        Of the stored image, not mirrored.
+    nadirs : sequence of ndarray of float64, shape (3,)
+        In the camera's frame.
+
+    Returns
+    -------
+    list of Proposal
+        In no order.
+    """
+    level, table = index.levels[pixel_km], index.patches[pixel_km]
+    reference = PatchMap(
+        vectors=level.vectors,
+        frames=frames(level.vectors),
+        tree=level.point_tree,
+        table=table,
+        pixel_rad=pixel_km / EARTH_RADIUS_KM,
+    )
+    small = image.camera(stored)
+    found: list[tuple[Laid, PatchPhoto, FloatArray]] = []
+    for nadir in nadirs:
+        axes = level_axes(nadir)
+        plane = ground_plane(image, small, axes, ALTITUDE_KM, pixel_km)
+        if plane is not None:
+            photo, laid = patches_of(plane, table)
+            found += [(way, photo, axes) for way in lay(reference, photo, laid, PLACES_EACH)]
+    found.sort(key=lambda way: -way[0].log10_odds)
+    tried = RANKS_LOG10 + np.log10(max(1, len(nadirs)))
+    proposals = []
+    for rough, photo, axes in found[:FITTED]:
+        way = fitted(reference, photo, rough)
+        # A scale of the level frame is a height
+        camera = placed_camera(stored, axes, ALTITUDE_KM * way.scale, way.rotation)
+        proposals.append(Proposal(camera=camera, log10_odds=way.log10_odds - tried, towns=way.met))
+    return proposals
+
+
+def patches_of(plane: GroundPlane, table: PatchTable) -> tuple[PatchPhoto, NDArray[np.intp]]:
+    """Patches around a photo's towns, and which of them are laid on the Earth."""
+    lit = (plane.values / np.maximum(plane.weight, 0.1)).astype(np.float32)
+    towns = find_towns(blurred(lit, SMOOTH_PX), plane.weight, PHOTO_PATCHES)
+    values, weights = sampled(lit, plane.weight, towns.x, towns.y)
+    vectors = plane.points(towns.x, towns.y)
+    photo = PatchPhoto(
+        vectors=vectors,
+        frames=frames_along(vectors, plane.axes[0]),
+        queries=asked(table, harmonics(values, weights)),
+    )
+    covered = weights.mean(axis=(1, 2))
+    laid = np.flatnonzero(covered > LEAST_COVERED)[:LAID_PATCHES]
+    return photo, laid if len(towns) >= FEWEST_PATCHES else laid[:0]
+
+
+def frames_along(vectors: FloatArray, right: FloatArray) -> FloatArray:
+    """Frames at unit vectors: right, up and outwards as columns, shape (n, 3, 3)."""
+    first = right - vectors * (vectors @ right)[:, None]
+    first /= np.linalg.norm(first, axis=1, keepdims=True)
+    return np.stack([first, np.cross(vectors, first), vectors], axis=-1)
