@@ -20,8 +20,8 @@ FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
 
 # Logarithm (base 10) of how much likelier a correlation is at the right place than at a wrong one
-# that the photo was carried to, a straight line through histograms of 20 photos of the training
-# half; below, and where the reference has no place, it is a little less likely
+# that the photo was carried to, a straight line through histograms of the training half at
+# 0.65 km; below, and where the reference has no place, it is a little less likely
 LEAST_CORRELATION, LOG10_PER_UNIT, NONE_LOG10 = 0.25, 3.0, -0.25
 NEAREST = 2
 TURNS_RAD = (-0.1, 0.0, 0.1)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matchers.polar_patches import HARMONICS, RINGS_PX, PatchTable, harmonics, sampled, table_of
-from regengine.blind.earth_towns import PIECE_DEG, STRIP_DEG, piece_at, pieces
+from regengine.blind.earth_towns import MARGIN_PX, PIECE_DEG, STRIP_DEG, piece_at, pieces
 from regengine.light_windows import HasWindows
 
 FloatArray = NDArray[np.float64]
@@ -54,6 +54,8 @@ def patches_of_earth(
             x, y = piece.pixels(lon_deg[inside], lat_deg[inside])
             # The piece's pixels are square on its middle parallel
             wide = piece.shrink / np.cos(np.radians(lat_deg[inside]))
-            found[inside] = harmonics(*sampled(piece.picture, None, x, y, wide))
+            left, right = int(max(x.min() - MARGIN_PX, 0)), int(x.max()) + MARGIN_PX + 1
+            picture = np.ascontiguousarray(piece.picture[:, left:right])
+            found[inside] = harmonics(*sampled(picture, None, x - left, y, wide))
         progress(done + 1, len(wanted))
     return table_of(found)
