@@ -27,7 +27,7 @@ SMOOTH_PX = 0.6
 PHOTO_PATCHES = 12
 # The strongest towns whose rings lie within the photo for the most part are laid on the Earth
 LAID_PATCHES, LEAST_COVERED = 5, 0.5
-FEWEST_PATCHES = 4
+FEWEST_PATCHES = 6
 PLACES_EACH = 50
 # Ways that are fitted, the likeliest of all directions
 FITTED = 24
