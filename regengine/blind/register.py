@@ -93,9 +93,11 @@ def blind_result(
             frame, None, light_map.info, "no_match", None, (NOWHERE, *unfinished(state))
         )
     result = proposal_result(frame, position, light_map.info, state, parameters.accept_probability)
+    if result.verdict == "no_match":
+        return replace(result, reasons=(NOWHERE, *result.reasons))
     if result.verdict == "accepted" and not beyond_chance(state.best.evidence):
         result = replace(result, verdict="review", reasons=(NOT_BEYOND_CHANCE,))
-    if result.verdict != "no_match" and guessed_lens(state.best.finalists[0]):
+    if guessed_lens(state.best.finalists[0]):
         return with_guessed_lens(result, state.best)
     return result
 
