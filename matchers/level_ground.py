@@ -170,18 +170,30 @@ def seen_box(
         np.linspace(0.0, camera.width_px - 1.0, BOX_SAMPLES),
         np.linspace(0.0, camera.height_px - 1.0, BOX_SAMPLES),
     )
-    points = ground_points(camera, axes, altitude_km, x.ravel(), y.ravel())
-    points = points[np.isfinite(points[:, 0])]
-    if len(points) == 0:
+    sights = camera.rays(x.ravel(), y.ravel()) @ axes.T
+    points = landing(sights, altitude_km)
+    sky = ~np.isfinite(points[:, 0])
+    if sky.all():
         return None
-    away = np.hypot(points[:, 0], points[:, 1])
-    angle = np.arctan2(away, points[:, 2])
+    # Between a sight of the sky and the next of the ground lies the ground that is seen flattest
+    flat = farthest_rad(altitude_km)
+    along = np.where(sky[:, None], sights, points)[:, :2]
+    away = np.hypot(along[:, 0], along[:, 1])
+    angle = np.where(sky, flat, np.arctan2(away, points[:, 2]))
     half = reach_km / pixel_km
-    at = points[:, :2] * (angle / np.maximum(away, 1e-12))[:, None] * EARTH_RADIUS_KM / pixel_km
+    at = along * (np.minimum(angle, flat) / np.maximum(away, 1e-12))[:, None]
+    at *= EARTH_RADIUS_KM / pixel_km
     low, high = np.floor(at.min(axis=0)), np.ceil(at.max(axis=0))
     left, bottom = (int(side) for side in np.clip(low, -half, half))
     right, top = (int(side) for side in np.clip(high, -half, half))
     return Box(left=left, right=right, bottom=bottom, top=top)
+
+
+def farthest_rad(altitude_km: float) -> float:
+    """Distance from the nadir, as seen from the Earth's centre, to the flattest ground drawn."""
+    incidence = np.radians(FARTHEST_INCIDENCE_DEG)
+    high = (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM
+    return float(incidence - np.arcsin(np.sin(incidence) / high))
 
 
 def levelled(

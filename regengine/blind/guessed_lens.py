@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from matchers.camera import Camera
-from matchers.earth import geodetic_to_ecef
+from matchers.earth import ecef_to_geodetic, geodetic_to_ecef
 from matchers.jackknife import jackknife_spread
 from matchers.patch_groups import groups_of
 from matchers.refine import RefineParameters
@@ -19,6 +19,10 @@ from regengine.result import ControlPoint
 
 # Wrong ones that are aimed at among the accepted
 MOST_BEYOND = 1e-3
+# The frames on which refits were seen to tell how far off control points are were 38 degrees off
+# nadir at most. Towards the limb a pixel is kilometres, and all lights lie along one line: there
+# refits agree with each other and may be wrong together
+MEASURED_OFF_NADIR_DEG = 40.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +64,22 @@ def guessed_lens(finalist: Finalist) -> bool:
     lights are off.
     """
     return finalist.candidate.look.prior.sigma_log_focal > SIGMA_LOG_FOCAL
+
+
+def measured(camera: Camera) -> bool:
+    """Whether the middle of a picture looks as steeply down as where refits are known to tell.
+
+    Parameters
+    ----------
+    camera : Camera
+        Of the stored image.
+    """
+    middle = (camera.width_px - 1) / 2.0, (camera.height_px - 1) / 2.0
+    sight = camera.rays(*middle).ravel() @ camera.matrix.T
+    lon, lat, _ = ecef_to_geodetic(camera.position_ecef_m)
+    up = geodetic_to_ecef(lon, lat, 1.0) - geodetic_to_ecef(lon, lat, 0.0)
+    cosine = -(up @ sight) / np.linalg.norm(sight)
+    return bool(cosine >= np.cos(np.radians(MEASURED_OFF_NADIR_DEG)))
 
 
 def points_without_lights(

@@ -8,6 +8,7 @@ from regengine.blind.earth_index import EarthIndex
 from regengine.blind.guessed_lens import (
     MOST_BEYOND,
     guessed_lens,
+    measured,
     points_without_lights,
 )
 from regengine.blind.options import TIMES_AS_LONG, BlindLimits
@@ -105,7 +106,9 @@ def blind_result(
 def with_guessed_lens(result: FrameResult, best: Proven) -> FrameResult:
     """A proposal whose lens was guessed, with control points as sure as the lights leave them."""
     loose = points_without_lights(result.control_points, best.solution, best.camera)
-    vague = loose is None or loose.chance_beyond(best.camera) > MOST_BEYOND
+    vague = (
+        loose is None or loose.chance_beyond(best.camera) > MOST_BEYOND or not measured(best.camera)
+    )
     if loose is not None:
         result = replace(result, control_points=loose.points)
     if result.verdict == "accepted" and vague:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,8 @@ from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic
 from matchers.level_ground import (
     EARTH_RADIUS_KM,
+    Box,
+    farthest_rad,
     ground_points,
     level_axes,
     level_points,
@@ -60,6 +64,7 @@ def test_a_placed_camera_sees_what_the_level_frame_says(
     apart = np.linalg.norm(ground / np.linalg.norm(ground, axis=1, keepdims=True) - at, axis=1)
     away = np.linalg.norm(at - rotation[:, 2], axis=1)
     incidence = np.clip(away / 0.3, 0.0, 1.0)  # errors grow towards the limb
+    both &= away <= farthest_rad(altitude_km)  # flatter ground is not looked at
     assert (apart[both] <= 4e-4 + (0.004 + 0.05 * incidence[both]) * away[both]).all()
 
 
@@ -104,6 +109,21 @@ def test_a_light_lies_on_the_levelled_map_where_its_pixel_sees(
     assert EARTH_RADIUS_KM * np.linalg.norm(middle - point) < 0.5 * (
         EARTH_RADIUS_KM * np.linalg.norm(found - middle, axis=1).max() + 4.0
     )
+
+
+@pytest.mark.parametrize("off_nadir_deg", [0.0, 40.0, 62.0, 71.0, 78.0])
+@pytest.mark.parametrize("roll_deg", [0.0, 35.0])
+def test_all_that_is_seen_is_drawn(off_nadir_deg: float, roll_deg: float) -> None:
+    wide = replace(LENS, focal_px=150.0)
+    axes = level_axes(nadir_vector(off_nadir_deg, roll_deg))
+    lit = np.ones((400, 600), np.float32)
+    image = LightImage(values=lit, weight=lit, factor=1.0)
+    box = seen_box(wide, axes, 400.0, 10.0, 1700.0)
+    assert box is not None
+    _, weight = levelled(image, wide, axes, 400.0, 10.0, box)
+    whole = Box(left=-170, right=170, bottom=-170, top=170)
+    _, all_of_it = levelled(image, wide, axes, 400.0, 10.0, whole)
+    assert weight.sum() == pytest.approx(all_of_it.sum(), rel=0.01)
 
 
 def test_flat_ground_has_no_weight() -> None:

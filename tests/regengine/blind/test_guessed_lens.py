@@ -12,7 +12,7 @@ import pytest
 from matchers.camera import Camera
 from matchers.earth import great_circle_km
 from regengine.blind.earth_index import EarthIndex
-from regengine.blind.guessed_lens import MOST_BEYOND, LooseLens
+from regengine.blind.guessed_lens import MOST_BEYOND, LooseLens, measured
 from regengine.blind.options import BlindLimits
 from regengine.blind.register import blind_result
 from regengine.blind.search import search_blind
@@ -60,6 +60,15 @@ def test_the_chance_of_a_point_beyond_what_counts_as_right(refits: int, share: f
     drawn = float((errors / found_sigma > 1.0 / share).mean())
     assert told.chance_beyond(CAMERA) == pytest.approx(drawn, rel=0.15, abs=1e-4)
     assert (told.chance_beyond(CAMERA) <= MOST_BEYOND) == ((refits, share) == (20, 0.2))
+
+
+@pytest.mark.parametrize(("off_nadir_deg", "steep"), [(0.0, True), (38.0, True), (42.0, False)])
+def test_slanted_pictures_are_beyond_what_was_measured(off_nadir_deg: float, steep: bool) -> None:
+    half = np.radians(180.0 + off_nadir_deg) / 2.0
+    assert measured(replace(CAMERA, quaternion=(np.sin(half), 0.0, 0.0, np.cos(half)))) is steep
+    # A crop's axis may lie outside of it: what counts is what the picture shows
+    aside = 2000.0 * np.tan(np.radians(off_nadir_deg))
+    assert measured(replace(CAMERA, principal_point=(599.5, 399.5 - aside))) is steep
 
 
 def test_a_photo_without_a_lens_is_accepted_where_its_lights_hold_the_fit(
