@@ -98,7 +98,8 @@ def blind_result(
         return replace(result, reasons=(NOWHERE, *result.reasons))
     if result.verdict == "accepted" and not beyond_chance(state.best.evidence):
         result = replace(result, verdict="review", reasons=(NOT_BEYOND_CHANCE,))
-    if guessed_lens(state.best.finalists[0]):
+    # Of the fit that was kept: one whose told lens did not fit was set free, and is as unsure
+    if guessed_lens(state.best.solution.finalist):
         return with_guessed_lens(result, state.best)
     return result
 

@@ -18,6 +18,7 @@ from regengine.blind.register import blind_result
 from regengine.blind.search import search_blind
 from regengine.control_points import allowed_error_m
 from regengine.frame import read_frame
+from regengine.lenses import SIGMA_LOG_FOCAL
 from regengine.lights.map import LightMap
 from regengine.register import RegisterParams
 from regengine.result import ControlPoint
@@ -102,3 +103,11 @@ def test_a_photo_without_a_lens_is_accepted_where_its_lights_hold_the_fit(
     with_few = blind_result(frame, light_map, state, position, parameters)
     assert with_few.verdict == "review"
     assert [reason.code for reason in with_few.reasons] == ["guessed_lens"]
+    # So is a fit that was set free since the lens that was told did not fit
+    first = best.finalists[0]
+    look = first.candidate.look
+    told = replace(look, prior=replace(look.prior, sigma_log_focal=SIGMA_LOG_FOCAL))
+    as_told = replace(first, candidate=replace(first.candidate, look=told))
+    state.best = replace(state.best, finalists=(as_told, *best.finalists[1:]))
+    set_free = blind_result(frame, light_map, state, position, parameters)
+    assert [reason.code for reason in set_free.reasons] == ["guessed_lens"]
