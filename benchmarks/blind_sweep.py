@@ -10,6 +10,8 @@ from pathlib import Path
 from benchmarks.blind_trials import CITIES, index_of, place
 from benchmarks.trials.run import failed, workshop
 from benchmarks.trials.workers import Columns
+from regengine.blind.earth_towns import FARTHEST_LAT_DEG
+from regengine.camera_bodies import FULL_FRAME_MM
 from regengine.frame import Frame, read_frame
 
 PLACES = 15
@@ -17,8 +19,6 @@ PLACES = 15
 AREAS = (1.0, 0.1, 0.01)
 # How far off the focal length is told; to either side, by the seed
 FOCALS_OFF = (0.03, 0.08, 0.16)
-LARGEST_LAT_DEG = 68.0
-FULL_FRAME_MM = 36.0
 # Names of the searches of a photo, and what they tell
 SWEPT = tuple(
     [(f"area_{share:g}", f"{share:.0%} of the Earth") for share in AREAS]
@@ -45,7 +45,7 @@ def around(lon: float, lat: float, share: float) -> Bounds | None:
     """
     if share >= 1.0:
         return None
-    area_deg2 = 360.0 * math.degrees(2.0 * math.sin(math.radians(LARGEST_LAT_DEG))) * share
+    area_deg2 = 360.0 * math.degrees(2.0 * math.sin(math.radians(FARTHEST_LAT_DEG))) * share
     high = math.sqrt(area_deg2) / 2.0
     wide = min(180.0, high / math.cos(math.radians(lat)))
     return lon - wide, max(lat - high, -90.0), lon + wide, min(lat + high, 90.0)
@@ -62,7 +62,7 @@ def variants(seed: int) -> list[tuple[str, float, float]]:
 def with_focal_px(frame: Frame, focal_px: float) -> Frame:
     """A photo of whose lens is known what is given, in pixels of its file."""
     longest = max(frame.width_px, frame.height_px)
-    pitch_mm = FULL_FRAME_MM / longest
+    pitch_mm = FULL_FRAME_MM[0] / longest
     return replace(frame, focal_mm=focal_px * pitch_mm, pixel_pitch_um=1e3 * pitch_mm)
 
 

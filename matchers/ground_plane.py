@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matchers.camera import Camera
-from matchers.level_ground import EARTH_RADIUS_KM, NOWHERE, ground_points
+from matchers.level_ground import EARTH_RADIUS_KM, NOWHERE, ground_points, pixels_of
 from matchers.photo_light import LightImage
 
 FloatArray = NDArray[np.float64]
@@ -90,14 +90,10 @@ def ground_plane(
     drawn = GroundPlane(values=empty, weight=empty, axes=plane, pixel_km=pixel_km)
     columns, rows = np.meshgrid(np.arange(2 * half_x + 1), np.arange(2 * half_y + 1))
     there = drawn.points(columns, rows)
-    sight = there - [0.0, 0.0, 1.0 + altitude_km / EARTH_RADIUS_KM]
-    steep = np.einsum("...i,...i", sight, there) < -FARTHEST_COSINE * np.linalg.norm(sight, axis=-1)
-    at_x, at_y = camera.image_of(sight @ axes)
-    inside = steep & (at_x > 1.0) & (at_x < width - 2.0) & (at_y > 1.0) & (at_y < height - 2.0)
-    to_x = np.where(inside, at_x, NOWHERE).astype(np.float32)
-    to_y = np.where(inside, at_y, NOWHERE).astype(np.float32)
-    values = cv2.remap(image.values * image.weight, to_x, to_y, cv2.INTER_LINEAR) * inside
-    weight = cv2.remap(image.weight, to_x, to_y, cv2.INTER_LINEAR) * inside
+    at_x, at_y = pixels_of(camera, axes, altitude_km, there, FARTHEST_COSINE)
+    inside = at_x != NOWHERE
+    values = cv2.remap(image.values * image.weight, at_x, at_y, cv2.INTER_LINEAR) * inside
+    weight = cv2.remap(image.weight, at_x, at_y, cv2.INTER_LINEAR) * inside
     return GroundPlane(
         values=np.asarray(values, np.float32),
         weight=np.asarray(weight, np.float32),

@@ -230,20 +230,41 @@ def levelled(
         np.arange(box.top, box.bottom - 1, -1, dtype=float),
     )
     there = level_points(right, up, pixel_km)
-    high = (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM
-    sight = there - [0.0, 0.0, high]
-    distance = np.linalg.norm(sight, axis=-1)
-    steep = np.einsum("...i,...i", sight, there) < -distance * np.cos(
-        np.radians(FARTHEST_INCIDENCE_DEG)
-    )
-    at_x, at_y = camera.image_of(sight @ axes)
-    height, width = image.values.shape
-    seen = steep & (at_x > 1.0) & (at_x < width - 2.0) & (at_y > 1.0) & (at_y < height - 2.0)
-    columns = np.where(seen, at_x, NOWHERE).astype(np.float32)
-    rows = np.where(seen, at_y, NOWHERE).astype(np.float32)
+    least_cosine = float(np.cos(np.radians(FARTHEST_INCIDENCE_DEG)))
+    columns, rows = pixels_of(camera, axes, altitude_km, there, least_cosine)
     values = cv2.remap(image.values, columns, rows, cv2.INTER_LINEAR)
-    weight = cv2.remap(image.weight, columns, rows, cv2.INTER_LINEAR) * seen
+    weight = cv2.remap(image.weight, columns, rows, cv2.INTER_LINEAR) * (columns != NOWHERE)
     return np.asarray(values, np.float32), np.asarray(weight, np.float32)
+
+
+def pixels_of(
+    camera: Camera, axes: FloatArray, altitude_km: float, there: FloatArray, least_cosine: float
+) -> tuple[Image, Image]:
+    """Which pixels see points of the level frame.
+
+    Parameters
+    ----------
+    camera, axes, altitude_km
+        As in `ground_points`.
+    there : ndarray of float64, shape (..., 3)
+        Unit vectors of the level frame.
+    least_cosine : float
+        Of the incidence: ground that is seen flatter is left out.
+
+    Returns
+    -------
+    columns, rows : ndarray of float32, shape (...)
+        `NOWHERE` where the picture does not show a point.
+    """
+    sight = there - [0.0, 0.0, (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM]
+    steep = np.einsum("...i,...i", sight, there) < -least_cosine * np.linalg.norm(sight, axis=-1)
+    x, y = camera.image_of(sight @ axes)
+    inside = (x > 1.0) & (x < camera.width_px - 2.0) & (y > 1.0) & (y < camera.height_px - 2.0)
+    seen = steep & inside
+    return (
+        np.where(seen, x, NOWHERE).astype(np.float32),
+        np.where(seen, y, NOWHERE).astype(np.float32),
+    )
 
 
 def level_points(right: ArrayLike, up: ArrayLike, pixel_km: float) -> FloatArray:

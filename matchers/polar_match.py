@@ -40,15 +40,7 @@ def best_turns(
         In steps of 1 / ANGLES of the circle, anticlockwise.
     """
     q, n = len(queries), len(table)
-    real, imaginary = queries.real.transpose(2, 1, 0), queries.imag.transpose(2, 1, 0)
-    # Columns: real parts of C for every query, then imaginary parts
-    sides = np.concatenate(
-        [
-            np.concatenate([real, imaginary], axis=1),
-            np.concatenate([-imaginary, real], axis=1),
-        ],
-        axis=2,
-    ).astype(np.float32)
+    sides = columns_of(queries)
     back = turns_of_harmonics()
     best, turn = np.full((q, n), NEVER, np.float32), np.zeros((q, n), np.int8)
     for start in range(0, n, CHUNK):
@@ -62,6 +54,16 @@ def best_turns(
     if table.wanted is not None:
         best[:, ~table.wanted] = NEVER
     return best, turn
+
+
+def columns_of(queries: ComplexArray) -> NDArray[np.float32]:
+    """What a table's rows are multiplied by: columns for the real parts of C, then the imaginary.
+
+    Shape (HARMONICS, 2 * rings, 2 * q).
+    """
+    real, imaginary = queries.real.transpose(2, 1, 0), queries.imag.transpose(2, 1, 0)
+    top, bottom = np.concatenate([real, -imaginary], 2), np.concatenate([imaginary, real], 2)
+    return np.concatenate([top, bottom], axis=1).astype(np.float32)
 
 
 def turns_of_harmonics() -> NDArray[np.float32]:
@@ -91,15 +93,7 @@ def correlation_at(
     -------
     ndarray of float64, shape (..., m)
     """
-    real, imaginary = query.real.T[:, :, None], query.imag.T[:, :, None]
-    sides = np.concatenate(
-        [
-            np.concatenate([real, imaginary], axis=1),
-            np.concatenate([-imaginary, real], axis=1),
-        ],
-        axis=2,
-    )
-    spectra = table.coefficients[:, rows].astype(np.float32) @ (sides / UNIT).astype(np.float32)
+    spectra = table.coefficients[:, rows].astype(np.float32) @ (columns_of(query[None]) / UNIT)
     if table.wanted is not None:
         spectra = spectra * table.wanted[rows][:, None]
     angle = np.arange(1, HARMONICS + 1)[:, None] * np.asarray(turn_rad, np.float32)[..., None, :]

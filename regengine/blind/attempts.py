@@ -22,17 +22,18 @@ from regengine.blind.proposals import (
     Proposal,
     propose_levelled,
     propose_tilted,
+    smoothed,
     suitable_levels,
     towns_at,
 )
 from regengine.blind.tilts import FAR_RINGS, FIRST_RINGS, OTHER_RINGS, far_nadirs, nadirs, stretch
+from regengine.camera_bodies import FULL_FRAME_MM
 from regengine.hypotheses import PhotoLights
 from regengine.lenses import CROP_SCALES, SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_CROPPED
 from regengine.limb_sweep import nadir_at_scale
 
 FloatArray = NDArray[np.float64]
 
-FULL_FRAME_MM = 36.0
 STEEP_STRETCH = stretch(FIRST_RINGS[-1][0], ALTITUDE_KM)
 
 
@@ -153,7 +154,7 @@ def any_lens(index: EarthIndex, lights: PhotoLights, stored: Camera) -> Iterator
         image = lights.of(plan.hazy)
         if plan.mirrored:
             image = image.flipped()
-        lens = replace(stored, focal_px=focal_mm / FULL_FRAME_MM * longest)
+        lens = replace(stored, focal_px=focal_mm / FULL_FRAME_MM[0] * longest)
         towns, small = towns_at(image, lens, pixel_km)
         found = propose_tilted(index, pixel_km, towns, small, lens, nadirs(plan.rings))
         yield attempt(found, plan.mirrored, plan.hazy, SIGMA_LOG_FOCAL_CROPPED)
@@ -163,6 +164,7 @@ def far_out(
     index: EarthIndex, image: LightImage, stored: Camera, upright: bool
 ) -> Iterator[Attempt]:
     """Try tilts at which towns run into each other, each with the picture drawn as a map."""
+    smooth = smoothed(image)
     for off_nadir_deg, count in FAR_RINGS:
         stretched = stretch(off_nadir_deg, ALTITUDE_KM)
         for pixel_km in suitable_levels(stored, index.levels, stretched)[:1]:
@@ -170,7 +172,7 @@ def far_out(
                 proposal
                 for nadir in far_nadirs(off_nadir_deg, count, upright)
                 for proposal in propose_levelled(
-                    index, pixel_km, image, stored, nadir, ALTITUDE_KM, of_limb=False
+                    index, pixel_km, smooth, stored, nadir, ALTITUDE_KM, of_limb=False
                 )
             ]
             yield attempt(found, False, False, SIGMA_LOG_FOCAL)
@@ -188,11 +190,12 @@ def along_limb(
         image, nadir = lights.of(hazy), nadir_at_scale(limb, scale)
         if mirrored:
             image, nadir = image.flipped(), nadir * np.array([-1.0, 1.0, 1.0])
+        smooth = smoothed(image)
         for pixel_km in levels:
             found = [
                 proposal
                 for altitude_km in LEVELLED_ALTITUDES_KM
-                for proposal in propose_levelled(index, pixel_km, image, lens, nadir, altitude_km)
+                for proposal in propose_levelled(index, pixel_km, smooth, lens, nadir, altitude_km)
             ]
             yield attempt(found, mirrored, hazy, sigma)
 

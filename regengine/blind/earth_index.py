@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,7 @@ class EarthIndex:
     """
 
     levels: dict[float, AsterismIndex]
-    patches: dict[float, PatchTable] = field(default_factory=dict)
+    patches: dict[float, PatchTable]
 
     def within(self, bounds: Bounds) -> EarthIndex:
         """Only the figures that lie within west, south, east, north (degrees)."""

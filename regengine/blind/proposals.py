@@ -151,6 +151,11 @@ def propose_tilted(
     return found
 
 
+def smoothed(image: LightImage) -> LightImage:
+    """A photo at its own size, as it is drawn as a map."""
+    return image.resized(max(image.values.shape), SMOOTH_PX)
+
+
 def propose_levelled(
     index: EarthIndex,
     pixel_km: float,
@@ -168,7 +173,7 @@ def propose_levelled(
     pixel_km : float
         The level.
     image : LightImage
-        The photo; of a mirrored one, flipped.
+        The photo, `smoothed`; of a mirrored one, flipped.
     stored : Camera
         Of the stored image, not mirrored.
     nadir : ndarray of float64, shape (3,)
@@ -184,12 +189,11 @@ def propose_levelled(
         In no order.
     """
     axes = level_axes(nadir)
-    smooth = image.resized(max(image.values.shape), SMOOTH_PX)
-    camera = smooth.camera(stored)
+    camera = image.camera(stored)
     box = seen_box(camera, axes, altitude_km, pixel_km, LEVELLED_REACH_KM)
     if box is None or min(box.right - box.left, box.top - box.bottom) < LEAST_BOX_PX:
         return []
-    values, weight = levelled(smooth, camera, axes, altitude_km, pixel_km, box)
+    values, weight = levelled(image, camera, axes, altitude_km, pixel_km, box)
     towns = find_towns(values, weight, LEVELLED_TOWNS if of_limb else PHOTO_TOWNS)
     points = level_points(towns.x + box.left, box.top - towns.y, pixel_km)
     view = LevelView(axes=axes, altitude_km=altitude_km, stored=stored)

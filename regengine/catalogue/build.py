@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -17,6 +16,7 @@ from regengine.errors import ConfigError, StoreError
 from regengine.export.frame import ExportFrame, engine_frame, together
 from regengine.export.reviewed_frame import with_review
 from regengine.export.run import in_place_of
+from regengine.outputs import check_new_file
 from regengine.review.reviewed import reviewed
 from regengine.store.reader import iter_frames
 from regengine.store.snapshot import Snapshot
@@ -34,16 +34,7 @@ def check_out(out: Path, force: bool) -> None:
         If not.
     """
     need_packages()
-    if out.suffix.lower() not in ENDINGS:
-        raise ConfigError(f"--out {out}: the name of a catalogue ends in {' or '.join(ENDINGS)}.")
-    folder = out.absolute().parent
-    if out.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ConfigError(
-            f"--out {out} cannot be written: name a file in a folder that exists and that you may "
-            "write to."
-        )
-    if os.path.lexists(out) and not force:
-        raise ConfigError(f"--out {out} exists: name another file, or replace it with --force.")
+    check_new_file(out, ENDINGS, force=force)
 
 
 def count_frames(stores: Sequence[Path]) -> int:

@@ -11,8 +11,9 @@ from benchmarks.blind import main
 from benchmarks.blind_figures import save_figures
 from benchmarks.blind_page import groups_of, page_lines
 from benchmarks.blind_real import blind_case
-from benchmarks.blind_sweep import LARGEST_LAT_DEG, SWEPT, around, with_focal_px
+from benchmarks.blind_sweep import SWEPT, around, with_focal_px
 from benchmarks.registration_cases import Case
+from regengine.blind.earth_towns import FARTHEST_LAT_DEG
 from regengine.frame import Frame, FrameOptions
 from regengine.orbit import position_from_nadir
 from regengine.photo_camera import nominal_camera
@@ -94,7 +95,7 @@ def test_a_region_has_its_share_of_the_earth(share: float, lat: float) -> None:
     assert bounds is not None
     west, south, east, north = bounds
     high = np.sin(np.radians(min(north, 90.0))) - np.sin(np.radians(max(south, -90.0)))
-    whole = 360.0 * 2.0 * np.sin(np.radians(LARGEST_LAT_DEG))
+    whole = 360.0 * 2.0 * np.sin(np.radians(FARTHEST_LAT_DEG))
     assert (east - west) * high / whole == pytest.approx(share, rel=0.15)
     assert south <= lat <= north
 
