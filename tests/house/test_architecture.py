@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from functools import cache
@@ -116,6 +117,13 @@ def test_the_import_rule_sees_what_it_forbids(source: str) -> None:
 def test_top_level_holds_only_what_the_layout_names() -> None:
     entries = {path.relative_to(ROOT).parts[0] for path in project_files()}
     assert entries - TOP_LEVEL == set()
+
+
+def test_every_file_of_tests_has_a_name_of_its_own() -> None:
+    """pytest imports them by their bare names: of two alike, the second is not collected."""
+    names = Counter(path.name for path in project_files() if fnmatch(path.name, "test_*.py"))
+    assert [name for name, times in names.items() if times > 1] == []
+    assert names["test_architecture.py"] == 1  # they were looked at
 
 
 def test_no_module_is_long() -> None:
