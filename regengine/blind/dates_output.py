@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from regengine.blind.missions import mission_number, mission_span
 from regengine.earth_rotation import days_since_j2000
 from regengine.errors import ConfigError, EphemerisError
 from regengine.record_values import parse_iso_time
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 TABLE_ROWS = 10
 TITLES = "    probability  time (UTC)               ± s  beside km  height km  Sun  TLE age h"
 DAY = timedelta(days=1)
+Span = tuple[datetime | None, datetime | None]
 # Orbits out of element sets need no dates
 TIMED = "tle"
 
@@ -38,11 +40,11 @@ class PhotoDates:
     tle : Path
         The file.
     span : tuple of datetime or None
-        Between which to look; None for all that the file spans.
+        Between which to look; None for where the file begins, and for where it ends.
     """
 
     tle: Path
-    span: tuple[datetime, datetime] | None = None
+    span: Span = (None, None)
 
     @cached_property
     def history(self) -> StationHistory:
@@ -52,6 +54,18 @@ class PhotoDates:
 
         return station_history(element_sets(self.tle))
 
+    def days(self) -> tuple[float, float]:
+        """Between which to look, days since 2000-01-01 12:00 UTC."""
+        epochs = self.history.epoch_days
+        first, last = float(epochs[0]), float(epochs[-1])
+        if self.span == (None, None) and last - first < 1.0:  # one set, or copies of it
+            return float(self.history.first_day[0]), float(self.history.last_day[-1])
+        asked = [None if moment is None else days_since_j2000(moment) for moment in self.span]
+        return (
+            first if asked[0] is None else asked[0],
+            last if asked[1] is None else asked[1],
+        )
+
     def of(self, result: FrameResult) -> Dates | None:
         """When a photo may have been taken; None where it is not placed, or its time was used."""
         from regengine.blind.dates import dates_of_place
@@ -59,12 +73,12 @@ class PhotoDates:
 
         if result.solved is None or result.nadir is None or result.nadir.source == TIMED:
             return None
-        days = self.history.epoch_days
-        first, last = float(days[0]), float(days[-1])
-        if self.span is not None:
-            first, last = (days_since_j2000(moment) for moment in self.span)
-        elif last - first < 1.0:  # one set, or copies of it: all that it reaches
-            first, last = float(self.history.first_day[0]), float(self.history.last_day[-1])
+        first, last = self.days()
+        if first >= last:
+            raise EphemerisError(
+                f"the element sets of {self.tle} end before the time in question: give a file "
+                "that spans it."
+            )
         return dates_of_place(
             self.history,
             np.asarray(result.solved.camera.position_ecef_m) / 1e3,
@@ -75,7 +89,9 @@ class PhotoDates:
         )
 
 
-def photo_dates(wanted: bool, date_range: str | None, tle: Path | None) -> PhotoDates | None:
+def photo_dates(
+    wanted: bool, date_range: str | None, mission: str | None, tle: Path | None
+) -> PhotoDates | None:
     """The finder that options ask for.
 
     Parameters
@@ -84,6 +100,8 @@ def photo_dates(wanted: bool, date_range: str | None, tle: Path | None) -> Photo
         ``--date-from-place``.
     date_range : str or None
         See `parse_range`.
+    mission : str or None
+        See `regengine.blind.missions.mission_number`; narrows the range.
     tle : Path or None
         TLE file.
 
@@ -101,7 +119,22 @@ def photo_dates(wanted: bool, date_range: str | None, tle: Path | None) -> Photo
             "--date-from-place needs the station's orbits: give a TLE file that spans the years "
             "in question with --tle."
         )
-    return PhotoDates(tle, None if date_range is None else parse_range(date_range))
+    span: Span = (None, None) if date_range is None else parse_range(date_range)
+    if mission is not None:
+        span = common(span, mission_span(mission_number(mission)))
+        first, last = span
+        if first is not None and last is not None and first >= last:
+            raise ConfigError(
+                f"--date-range {date_range} is not within --mission {mission}: leave one away."
+            )
+    return PhotoDates(tle, span)
+
+
+def common(one: Span, other: Span) -> Span:
+    """What two spans share; None stands for no bound."""
+    firsts = [first for first in (one[0], other[0]) if first is not None]
+    lasts = [last for last in (one[1], other[1]) if last is not None]
+    return max(firsts, default=None), min(lasts, default=None)
 
 
 def parse_range(text: str) -> tuple[datetime, datetime]:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from regengine.blind.missions import ANY_KM, mission_heights_km, mission_number
 from regengine.errors import ConfigError
 
 if TYPE_CHECKING:
     from regengine.blind.earth_index import EarthIndex
 
-# The station flew at 330 to 400 km until it was raised in the summer of 2011, in which expedition
-# 28 was on board, and above 395 km since
-RAISED_MISSION = 28
 # As long as a search may take along a track: the whole Earth takes longer
 TIMES_AS_LONG = 3.0
-LOW_KM, HIGH_KM, ANY_KM = (325.0, 405.0), (390.0, 440.0), (325.0, 440.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +58,7 @@ class BlindOptions:
 
 
 def blind_options(
-    mode: str, index: Path | None, bbox: str | None, mission: str | None
+    mode: str, index: Path | None, bbox: str | None, mission: str | None, dated: bool = False
 ) -> BlindOptions | None:
     """The options out of the command line's texts.
 
@@ -73,7 +69,9 @@ def blind_options(
     index : Path or None
         The index.
     bbox, mission : str or None
-        See `parse_bounds` and `parse_mission`.
+        See `parse_bounds` and `regengine.blind.missions.mission_number`.
+    dated : bool, optional
+        Whether the mission is wanted for dates alone.
 
     Returns
     -------
@@ -88,8 +86,10 @@ def blind_options(
     if mode not in ("always", "auto", "never"):
         raise ConfigError(f"--blind {mode!r} makes no sense: write --blind always or --blind auto.")
     if mode == "never":
-        if index is not None or bbox is not None or mission is not None:
-            raise ConfigError("--index, --bbox and --mission go with --blind: give that, too.")
+        if index is not None or bbox is not None:
+            raise ConfigError("--index and --bbox go with --blind: give that, too.")
+        if mission is not None and not dated:
+            raise ConfigError("--mission goes with --blind or --date-from-place: give one of them.")
         return None
     if index is None:
         raise ConfigError(
@@ -98,7 +98,7 @@ def blind_options(
         )
     limits = BlindLimits(
         bounds=None if bbox is None else parse_bounds(bbox),
-        altitude_km=ANY_KM if mission is None else parse_mission(mission),
+        altitude_km=ANY_KM if mission is None else mission_heights_km(mission_number(mission)),
     )
     return BlindOptions(always=mode == "always", index=index, limits=limits)
 
@@ -119,23 +119,6 @@ def parse_bounds(text: str) -> tuple[float, float, float, float]:
     if not (west < east <= west + 360.0 and -90.0 <= south < north <= 90.0):
         raise ConfigError(f"--bbox {text} is no region: write WEST,SOUTH,EAST,NORTH in degrees.")
     return west, south, east, north
-
-
-def parse_mission(text: str) -> tuple[float, float]:
-    """Heights between which the station flew in a mission, ``ISS030`` or ``30``, kilometres.
-
-    Raises
-    ------
-    ConfigError
-        If it is no mission of the station.
-    """
-    found = re.fullmatch(r"(?:ISS)?0*([1-9][0-9]{0,2})(?:-E)?", text.strip(), re.IGNORECASE)
-    if found is None:
-        raise ConfigError(f"--mission {text!r} is no mission of the station: write ISS030, say.")
-    number = int(found[1])
-    if number == RAISED_MISSION:
-        return ANY_KM
-    return LOW_KM if number < RAISED_MISSION else HIGH_KM
 
 
 def earth_index(options: BlindOptions, maps: Sequence[Path]) -> EarthIndex:

@@ -130,7 +130,7 @@ def main(
     ] = None,
     mission: Annotated[
         str | None,
-        typer.Option(help="For --blind: mission, such as ISS030; tells how high the station flew."),
+        typer.Option(help="For --blind and --date-from-place: mission, such as ISS030."),
     ] = None,
     date_from_place: Annotated[
         bool, typer.Option("--date-from-place", help="List when the station of --tle was there.")
@@ -205,7 +205,7 @@ def main(
         overlay_names_hashed=len({path.stem for path in found}) < len(found),
         share=share,
         stars=stars,
-        blind=blind_options(blind, index, bbox, mission),
+        blind=blind_options(blind, index, bbox, mission, date_from_place),
     )
     inputs.open()
     settings = RunSettings(
@@ -218,7 +218,7 @@ def main(
         as_json=as_json,
         quiet=quiet,
         log_json=log_json,
-        dates=photo_dates(date_from_place, date_range, tle),
+        dates=photo_dates(date_from_place, date_range, mission, tle),
     )
     chosen = found if shard is None else parse_shard(shard).of(found)
     if dry_run:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from regengine.blind.options import ANY_KM, HIGH_KM, LOW_KM, blind_options, parse_mission
+from regengine.blind.missions import ANY_KM, HIGH_KM
+from regengine.blind.options import blind_options
 from regengine.commands.register import tidied
 from regengine.errors import ConfigError
 
@@ -24,6 +25,7 @@ def test_blind_alone_means_always() -> None:
 
 def test_modes() -> None:
     assert blind_options("never", None, None, None) is None
+    assert blind_options("never", None, None, "ISS030", dated=True) is None
     always = blind_options("always", INDEX, "170,-20,-170,10", "ISS030")
     assert always is not None
     assert always.always
@@ -42,6 +44,7 @@ def test_modes() -> None:
         (("always", None, None, None), "--blind needs the map's index: make it once"),
         (("never", INDEX, None, None), "go with --blind"),
         (("never", None, "0,0,1,1", None), "go with --blind"),
+        (("never", None, None, "ISS030"), "--mission goes with --blind or --date-from-place"),
         (("always", INDEX, "1,2,3", None), "--bbox 1,2,3 is no region"),
         (("always", INDEX, "0,10,5,-10", None), "is no region"),
         (("always", INDEX, "a,b,c,d", None), "is no region"),
@@ -54,17 +57,3 @@ def test_what_makes_no_sense_is_told(
 ) -> None:
     with pytest.raises(ConfigError, match=says):
         blind_options(*given)
-
-
-@pytest.mark.parametrize(
-    ("mission", "heights"),
-    [
-        ("ISS006", LOW_KM),
-        ("iss016-e", LOW_KM),
-        ("28", ANY_KM),
-        ("ISS030-E", HIGH_KM),
-        ("72", HIGH_KM),
-    ],
-)
-def test_a_mission_tells_the_height(mission: str, heights: tuple[float, float]) -> None:
-    assert parse_mission(mission) == heights

@@ -183,14 +183,14 @@ def test_ranges_and_options() -> None:
     first, last = parse_range("2011-01-01,2012-06-30")
     assert (first, last) == (datetime(2011, 1, 1, tzinfo=UTC), datetime(2012, 7, 1, tzinfo=UTC))
     assert parse_range("2011-01-01T10:00Z, 2011-01-01T12:00Z")[1].hour == 12
-    assert photo_dates(False, None, None) is None
+    assert photo_dates(False, None, None, None) is None
     for text in ("2011", "2012-01-01,2011-01-01", "a,b", "", "2011-01-01,2011-02-30"):
         with pytest.raises(ConfigError, match="--date-range"):
             parse_range(text)
     with pytest.raises(ConfigError, match="--tle"):
-        photo_dates(True, None, None)
+        photo_dates(True, None, None, None)
     with pytest.raises(ConfigError, match="--date-from-place"):
-        photo_dates(False, "2011-01-01,2012-01-01", None)
+        photo_dates(False, "2011-01-01,2012-01-01", None, None)
 
 
 def test_records_are_plain_json(tles: TleSet, history: StationHistory) -> None:
@@ -230,5 +230,7 @@ def test_a_photo_with_a_nadir_and_no_time_is_dated(tmp_path: Path) -> None:
     alone.write_text("".join((samples / "tle.txt").read_text().splitlines(True)[:3]) * 2)
     words = [alone if word == samples / "tle.txt" else word for word in words if word != "--json"]
     words = words[:-2]
+    beyond = CliRunner().invoke(app, [str(word) for word in [*words, "--mission", "ISS080"]])
+    assert "no dates: the element sets of" in beyond.stdout
     again = CliRunner().invoke(app, [str(word) for word in words])
     assert "passes by night; element sets cover 120 of 120 days" in again.stdout
