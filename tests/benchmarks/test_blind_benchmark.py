@@ -29,6 +29,7 @@ def row(seed: int, **changes: str) -> dict[str, str]:
         "limb_visible": "0",
         "focal_told": "exact",
         "focal_error": "0.001",
+        "crop_share": "1",
         "verdict": "accepted",
         "right": "1",
         "seconds_cpu": "2.0",
@@ -46,20 +47,22 @@ ROWS = [
     row(6, focal_told="unknown", focal_error="", verdict="no_match", right=""),
     row(7, focal_told="wrong", focal_error="0.3"),
     row(8, kind="aurora", places="0", verdict="no_match", right=""),
+    row(9, crop_share="0.7"),
+    row(10, focal_told="wrong", focal_error="0.25", crop_share="0.81"),
 ]
 
 
 def test_frames_are_counted_by_what_is_asked_of_them() -> None:
     seeds = [[r["seed"] for r in group] for _, group, _ in groups_of(ROWS)]
-    assert seeds == [["0", "1", "2"], ["4"], ["5"], ["6"], ["3"], ["8"]]
+    assert seeds == [["0", "1", "2", "10"], ["4"], ["5"], ["6"], ["7", "9"], ["3"], ["8"]]
 
 
 def test_the_page_tells_shares_and_what_is_wrong(tmp_path: Path) -> None:
     lines = page_lines([], ROWS, [], "python -m benchmarks blind", "Map.", tmp_path / "blind")
     steep = next(line for line in lines if line.startswith("| off-nadir at most 30°"))
-    assert "| 3 | 33% (6% to 79%) | 80% | 2 | 1 | 2.0 |" in steep
+    assert "| 4 | 50% (15% to 85%) | 80% | 3 | 1 | 2.0 |" in steep
     assert "Wrong and accepted: seeds 2." in lines
-    assert any("Wrong among the accepted: 1 of 5" in line for line in lines)
+    assert any("Wrong among the accepted: 1 of 7" in line for line in lines)
     assert (tmp_path / "blind" / "places.png").stat().st_size > 10_000
 
 
