@@ -31,6 +31,7 @@ FloatArray = NDArray[np.float64]
 PIXELS_PER_SAMPLE = 9.0
 MOST_SAMPLES = 400.0
 LATTICE = 14
+ITERATIONS = 6
 # A correlation over less than this share of the photo says too little
 LEAST_COVERED = 0.3
 
@@ -81,7 +82,7 @@ def align(
     prior: PosePrior,
     *,
     free: NDArray[np.bool_],
-    iterations: int = 6,
+    iterations: int = ITERATIONS,
     smooth_px: float = 0.8,
     detail_px: float = 0.0,
     supersample: int = 1,
@@ -101,7 +102,7 @@ def align(
     free : ndarray of bool, shape (10,)
         Pose parameters that may change.
     iterations : int
-        At most so many steps.
+        At most so many steps; none tells how well the start correlates.
     smooth_px : float
         Blur of the rendered image.
     detail_px : float

@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from matchers.align import align
+from matchers.align import ITERATIONS, align
 from matchers.camera import Camera
 from matchers.dense import boresights, search
 from matchers.light_grid import LightGrid
@@ -118,6 +118,7 @@ def aligned_candidates(
     stored: Camera,
     looks: Sequence[Look],
     parameters: DenseParameters,
+    iterations: int = ITERATIONS,
 ) -> list[Candidate]:
     """Align cameras at coarse scale; those that turn out to be distinct, best first.
 
@@ -135,6 +136,8 @@ def aligned_candidates(
         What each camera comes from.
     parameters : DenseParameters
         How the images were smoothed.
+    iterations : int, optional
+        At most so many steps; with none, cameras are compared as they are.
 
     Returns
     -------
@@ -149,6 +152,7 @@ def aligned_candidates(
             camera,
             look.prior.for_image(picture.factor),
             free=coarse_free(),
+            iterations=iterations,
             smooth_px=parameters.smooth_px,
             detail_px=parameters.detail_px,
         )

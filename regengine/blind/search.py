@@ -13,6 +13,7 @@ from regengine.blind.earth_index import EarthIndex
 from regengine.blind.options import BlindLimits
 from regengine.blind.proposals import ALTITUDE_KM, Proposal
 from regengine.blind.seen_map import seen_map
+from regengine.blind.town_fit import fitted_to_towns
 from regengine.candidates import SAME_SHARE, Candidate, Look, merged, same_view
 from regengine.frame import Frame
 from regengine.hypotheses import PhotoLights, aligned_candidates
@@ -174,9 +175,15 @@ def position_of(camera: Camera) -> CameraPosition:
 
 
 def aligned(photo: BlindPhoto, proposal: Proposal, tried: Attempt) -> list[Candidate]:
-    """A proposed camera, aligned on the small picture."""
-    camera, stored = proposal.camera, photo.stored
-    look = look_from(camera, stored, tried, proposal.hazy)
+    """A proposed camera as its towns have it, and as it correlates best with the small picture.
+
+    Towards the limb, clouds and what is missing from the map lead the correlation astray.
+    """
+    stored = photo.stored
+    camera, look = proposal.camera, look_from(proposal.camera, stored, tried, proposal.hazy)
+    if proposal.pairs is not None:
+        camera = fitted_to_towns(camera, proposal.pairs, look.prior)
+        look = look_from(camera, stored, tried, proposal.hazy)
     altitude_km = position_of(camera).altitude_km
     dense = SearchWindow(photo.light_map, altitude_km).parameters_for(stored, look)
     levels = seen_map(photo.light_map, camera, dense.template_px)
@@ -188,7 +195,12 @@ def aligned(photo: BlindPhoto, proposal: Proposal, tried: Attempt) -> list[Candi
     if look.mirrored:
         # The alignment itself knows no mirrors: it sees the picture as it would have been
         picture = picture.flipped()
-    return aligned_candidates(levels, picture, [picture.camera(camera)], stored, [look], dense)
+    start = [picture.camera(camera)]
+    moved = aligned_candidates(levels, picture, start, stored, [look], dense)
+    if proposal.pairs is None:
+        return moved
+    kept = aligned_candidates(levels, picture, start, stored, [look], dense, iterations=0)
+    return merged(moved, kept)
 
 
 def look_from(camera: Camera, stored: Camera, tried: Attempt, hazy: bool) -> Look:
