@@ -96,7 +96,9 @@ def groups_of(rows: Sequence[Row]) -> list[tuple[str, list[Row], float | None]]:
 def told_focal_error(row: Row) -> float:
     """How far off a picture's focal length in pixels is by what is told of it; nan if nothing is.
 
-    EXIF does not tell that a picture was cropped: what is left looks as if of a wider lens.
+    EXIF does not tell that a picture was cropped: what is left looks as if of a wider lens. Of a
+    crop that changed the picture's shape the table has the larger share alone, so the error of some
+    is larger than this.
     """
     return (1.0 + number_of(row["focal_error"])) * number_of(row["crop_share"]) - 1.0
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from matchers.camera import Camera
-from matchers.earth import ecef_to_geodetic, geodetic_to_ecef
+from matchers.earth import geodetic_to_ecef
 from matchers.jackknife import jackknife_spread
 from matchers.patch_groups import groups_of
 from matchers.refine import RefineParameters
@@ -76,9 +76,7 @@ def measured(camera: Camera) -> bool:
     """
     middle = (camera.width_px - 1) / 2.0, (camera.height_px - 1) / 2.0
     sight = camera.rays(*middle).ravel() @ camera.matrix.T
-    lon, lat, _ = ecef_to_geodetic(camera.position_ecef_m)
-    up = geodetic_to_ecef(lon, lat, 1.0) - geodetic_to_ecef(lon, lat, 0.0)
-    cosine = -(up @ sight) / np.linalg.norm(sight)
+    cosine = camera.nadir_ecef @ sight / np.linalg.norm(sight)
     return bool(cosine >= np.cos(np.radians(MEASURED_OFF_NADIR_DEG)))
 
 

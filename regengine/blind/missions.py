@@ -32,8 +32,6 @@ SPARE = timedelta(days=14)
 RAISED_MISSION = 28
 LOW_KM, HIGH_KM, ANY_KM = (325.0, 405.0), (390.0, 440.0), (325.0, 440.0)
 
-Span = tuple[datetime, datetime | None]
-
 
 def mission_number(text: str) -> int:
     """Expedition out of ``ISS030``, ``ISS030-E`` or ``30``.
@@ -56,7 +54,7 @@ def mission_heights_km(number: int) -> tuple[float, float]:
     return LOW_KM if number < RAISED_MISSION else HIGH_KM
 
 
-def mission_span(number: int) -> Span:
+def mission_span(number: int) -> tuple[datetime, datetime | None]:
     """When a mission's photos may have been taken, UTC; without an end where that is not known."""
     first = [datetime.fromisoformat(day).replace(tzinfo=UTC) for day in FIRST_DAYS]
     if number >= len(first):

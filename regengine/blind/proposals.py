@@ -24,7 +24,7 @@ from matchers.photo_light import LightImage
 from matchers.towns import Towns, find_towns
 from regengine.blind.earth_index import NEIGHBOURS, EarthIndex
 from regengine.blind.leaning import LevelView, lean_ways, leant_camera
-from regengine.blind.town_fit import SIGMA_PX, TownPairs, town_pairs
+from regengine.blind.town_fit import TownPairs, town_pairs
 
 FloatArray = NDArray[np.float64]
 
@@ -44,7 +44,7 @@ LEVELLED_PIXELS_KM = (5.2, 2.6)
 LEAST_BOX_PX = 16
 # Towns are found anew in the other picture within a pixel and a half; tilts in between those that
 # are tried, and heights, add 4 % of the distance from the towns that a rotation rests on
-SIGMA_SHARE = 0.04
+SIGMA_PX, SIGMA_SHARE = 1.5, 0.04
 TURN_STEP_DEG = 6.0
 # Where there is one way down, more rotations can be weighed; fewer towns at the limb meet
 LEVELLED_SHARE, LEVELLED_WEIGHED, LEVELLED_FITTED = 0.4, 300, 60
@@ -151,7 +151,7 @@ def propose_tilted(
         axes = level_axes(nadir)
         points = ground_points(small, axes, ALTITUDE_KM, towns.x, towns.y)
         view = LevelView(axes=axes, altitude_km=ALTITUDE_KM, stored=stored)
-        found += matched(index.levels[pixel_km], points, towns.contrast, view, parameters, pixel_km)
+        found += matched(index.levels[pixel_km], points, towns.contrast, view, parameters)
     return found
 
 
@@ -209,7 +209,7 @@ def propose_levelled(
             weighed=LEVELLED_WEIGHED,
             fitted=LEVELLED_FITTED,
         )
-    return matched(index.levels[pixel_km], points, towns.contrast, view, parameters, pixel_km)
+    return matched(index.levels[pixel_km], points, towns.contrast, view, parameters)
 
 
 def match_parameters(pixel_km: float) -> MatchParameters:
@@ -233,7 +233,6 @@ def matched(
     contrast: FloatArray,
     view: LevelView,
     parameters: MatchParameters,
-    pixel_km: float,
 ) -> list[Proposal]:
     """Cameras whose points of the level frame fall on the Earth's towns."""
     ways = lean_ways(points, view.altitude_km)
@@ -250,7 +249,7 @@ def matched(
                 camera=leant_camera(level, points[seen], attitude, view),
                 log10_odds=attitude.log10_odds,
                 towns=len(attitude.inliers),
-                pairs=town_pairs(points[seen][ours], towns, view, pixel_km),
+                pairs=town_pairs(points[seen][ours], towns, view, parameters.sigma_rad),
             )
         )
     return proposals

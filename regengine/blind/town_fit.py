@@ -8,7 +8,7 @@ same pairs of towns tell it to a few kilometres.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,6 @@ ROUNDS = 3
 # Pairs count that miss by so many times the median, which for two-dimensional noise is 2.9 sigmas,
 # or by one sigma
 OUTLIER_MEDIANS = 2.5
-# The photo's towns and the index' are found to this, pixels of a level
-SIGMA_PX = 1.5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,13 +41,13 @@ class TownPairs:
         Of the stored image.
     ground_ecef_m : ndarray of float64, shape (n, 3)
         On the ellipsoid.
-    pixel_km : float
-        Of the level in which they were found.
+    sigma_km : float
+        How well towns are found again.
     """
 
     pixels: FloatArray
     ground_ecef_m: FloatArray
-    pixel_km: float
+    sigma_km: float
 
     def seen_by(self, camera: Camera) -> PointPairs:
         """As pairs of a resection, with the precision that a camera at that distance sees."""
@@ -57,12 +55,12 @@ class TownPairs:
         return PointPairs(
             pixels=self.pixels,
             ground_ecef_m=self.ground_ecef_m,
-            sigma_px=SIGMA_PX * 1e3 * self.pixel_km * camera.focal_px / away_m,
+            sigma_px=1e3 * self.sigma_km * camera.focal_px / away_m,
         )
 
 
 def town_pairs(
-    points: FloatArray, towns: FloatArray, view: LevelView, pixel_km: float
+    points: FloatArray, towns: FloatArray, view: LevelView, sigma_rad: float
 ) -> TownPairs:
     """Pairs out of a level frame.
 
@@ -74,21 +72,19 @@ def town_pairs(
         The Earth's, unit vectors of its own frame.
     view : LevelView
         The level frame.
-    pixel_km : float
-        Of the level.
+    sigma_rad : float
+        How well towns are found again, as seen from the Earth's centre.
 
     Returns
     -------
     TownPairs
     """
     stands = np.array([0.0, 0.0, EARTH_RADIUS_KM + view.altitude_km])
-    rays = (EARTH_RADIUS_KM * points - stands) @ view.axes
-    eye = replace(view.stored, quaternion=(0.0, 0.0, 0.0, 1.0), position_ecef_m=(0.0, 0.0, 0.0))
-    lon, lat = surface_to_lonlat(towns)
+    pixels = view.stored.image_of((EARTH_RADIUS_KM * points - stands) @ view.axes)
     return TownPairs(
-        pixels=np.stack(eye.ecef_to_pixel(rays), axis=-1),
-        ground_ecef_m=geodetic_to_ecef(lon, lat, np.zeros(len(towns))),
-        pixel_km=pixel_km,
+        pixels=np.stack(pixels, axis=-1),
+        ground_ecef_m=geodetic_to_ecef(*surface_to_lonlat(towns)),
+        sigma_km=sigma_rad * EARTH_RADIUS_KM,
     )
 
 
@@ -109,8 +105,7 @@ def fitted_to_towns(camera: Camera, pairs: TownPairs, belief: PosePrior) -> Came
     Camera
         The same one where there are too few pairs.
     """
-    seen: NDArray[np.bool_] = np.isfinite(pairs.pixels[:, 0])
-    counts = seen
+    counts = np.ones(len(pairs.pixels), bool)
     for _ in range(ROUNDS):
         if counts.sum() < LEAST_PAIRS:
             return camera
@@ -118,6 +113,5 @@ def fitted_to_towns(camera: Camera, pairs: TownPairs, belief: PosePrior) -> Came
         unknowns = Unknowns(pairs=whole.chosen(counts), belief=belief, freed=ASKED["all"])
         camera = resected(camera, unknowns).camera
         misses = np.linalg.norm(residuals_px(camera, whole), axis=1) / whole.sigma_px
-        limit = max(1.0, OUTLIER_MEDIANS * float(np.nanmedian(misses[counts])))
-        counts = seen & (misses < limit)
+        counts = misses < max(1.0, OUTLIER_MEDIANS * float(np.nanmedian(misses[counts])))
     return camera

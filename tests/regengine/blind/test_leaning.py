@@ -83,7 +83,7 @@ def test_a_lean_between_the_tilts_that_are_tried_is_found(leant: tuple[float, fl
     points = unit(points + rng.normal(0.0, 5e-5, points.shape))
     view = LevelView(axes=axes, altitude_km=ALTITUDE_KM, stored=CAMERA)
     parameters = match_parameters(PIXEL_KM)
-    found = matched(index, points, brightness[:45], view, parameters, PIXEL_KM)[0]
+    found = matched(index, points, brightness[:45], view, parameters)[0]
     stiff = match(index, points, brightness[:45], parameters)[0]
     assert found.log10_odds > max(5.0, stiff.log10_odds + 1.0)
     off = np.linalg.norm(unit(found.camera.pixel_to_ecef(x, y)) - towns[:45], axis=1)

@@ -94,7 +94,7 @@ def test_a_mission_narrows_the_dates() -> None:
         photo_dates(True, None, "STS-60", TLE)
 
 
-def test_a_mission_that_the_element_sets_do_not_reach_is_told() -> None:
+def test_where_element_sets_end_before_a_mission_nothing_is_left_to_look_at() -> None:
     samples = Path(__file__).parents[3] / "data_samples" / "tle.txt"
     reached = photo_dates(True, None, "ISS038", samples)
     assert reached is not None
