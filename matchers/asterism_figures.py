@@ -24,6 +24,8 @@ IndexArray = NDArray[np.intp]
 
 # Beyond this height above the equator, the frames on the sphere are taken from the x axis
 POLAR = 0.8
+# Chords are longer than what they are in a figure's plane, by less than this at any size in use
+SPARE = 1.05
 # Of so many nearest points the neighbours that are bright enough are taken
 SOUGHT_PER_NEIGHBOUR = 3
 
@@ -215,8 +217,18 @@ def every_order(points: FloatArray, members: IndexArray, slack: float) -> Figure
         At least one for each.
     """
     k = members.shape[1]
+    at = points[members]
+    lengths = np.linalg.norm(at[:, :, None] - at[:, None, :], axis=-1)
+    # Those whose first two members are too near to each other need not be described
+    least = lengths.max(axis=(1, 2)) / (SPARE * (1.0 + slack))
     turned = describe(
-        points, np.concatenate([members[:, list(order)] for order in permutations(range(k))])
+        points,
+        np.concatenate(
+            [
+                members[lengths[:, order[0], order[1]] >= least][:, list(order)]
+                for order in permutations(range(k))
+            ]
+        ),
     )
     places = turned.codes[:, :-1].reshape(-1, k - 2, 2)
     x, y = places[..., 0], places[..., 1]

@@ -272,9 +272,7 @@ def weigh(
     gauss = np.exp(-0.5 * (np.where(inside, distance, 0.0) / sigma) ** 2) / (2 * np.pi * sigma**2)
     h = parameters.match_share
     ratio = 1.0 - h + np.where(inside, h * gauss / density, 0.0)
-    # A reference point is met by the nearest photo point alone
-    same = (near[:, :, None] == near[:, None, :]) & inside[:, :, None] & inside[:, None, :]
-    beaten = (same & (distance[:, None, :] < distance[:, :, None])).any(axis=2)
+    beaten = not_nearest(near, distance, inside)
     ratio = np.where(beaten, 1.0 - h, ratio)
     return Weighed(
         log10_odds=np.where(own, 0.0, np.log10(ratio)).sum(axis=1),
@@ -282,3 +280,33 @@ def weigh(
         met=inside & ~beaten & (ratio > 1.0),
         own=own,
     )
+
+
+def not_nearest(
+    near: IndexArray, distance: FloatArray, inside: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Which photo points are not the nearest to their reference point: it is met by that one alone.
+
+    Parameters
+    ----------
+    near : ndarray of int, shape (v, n)
+        Reference point of each photo point under each rotation.
+    distance : ndarray of float64, shape (v, n)
+        From it.
+    inside : ndarray of bool, shape (v, n)
+        The others meet none.
+
+    Returns
+    -------
+    ndarray of bool, shape (v, n)
+    """
+    beaten = np.zeros(near.shape, bool)
+    row, column = np.nonzero(inside)
+    if len(row) == 0:
+        return beaten
+    theirs, apart = near[row, column], distance[row, column]
+    order = np.lexsort((theirs, row))
+    new = (np.diff(row[order], prepend=-1) != 0) | (np.diff(theirs[order], prepend=-1) != 0)
+    least = np.minimum.reduceat(apart[order], np.flatnonzero(new))
+    beaten[row[order], column[order]] = apart[order] > least[np.cumsum(new) - 1]
+    return beaten

@@ -1,24 +1,31 @@
 """Codes of figures in a table, to find those that are alike.
 
 The numbers of a code but the last choose a cell of a grid, and the last one is sorted within it:
-whatever lies within a distance of 1 stands in a few short runs of the table, four for triangles and
-sixteen for quads. Far faster than a tree where a hundred thousand pairs are alike.
+whatever lies within a distance of 1 stands in short runs of the table, one of each cell that the
+distance reaches into, the shorter the farther the cell is. Far faster than a tree where a hundred
+thousand pairs are alike.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise, product
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+
+from matchers.code_slots import CodeSlots
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
 
 MOST_CELLS = 4  # numbers that choose the cell
-CELL = 2.0  # the reach of 1 either way: it touches two cells of each number
+CELL = 1.0  # as far as it reaches: three cells of each number
+NEIGHBOURS = np.array([-1.0, 0.0, 1.0])
+REACH = 1.0 + 1e-6  # and what rounding adds
 LAST_SPAN = 1024.0  # codes' last numbers lie within this: logarithms of lengths over a tolerance
+ASKED_AT_ONCE = 20_000  # codes whose cells are listed in one go
 PAIRS_AT_ONCE = 200_000  # candidates that are compared in one go: they stay in the cache
 
 
@@ -57,6 +64,11 @@ class CodeTable:
         order = np.argsort(keys, kind="stable")
         return cls(codes=codes[order], origin=order, keys=keys[order], low=low, cells=cells)
 
+    @cached_property
+    def slots(self) -> CodeSlots:
+        """Where codes stand, for looking up."""
+        return CodeSlots.of(self.keys, LAST_SPAN)
+
     def alike(self, codes: FloatArray) -> tuple[IndexArray, IndexArray]:
         """Pairs within a distance of 1.
 
@@ -69,35 +81,45 @@ class CodeTable:
         asked, found : ndarray of int, shape (p,)
             Rows of the codes given here, and of those that the table was made of.
         """
-        reach = 1.0 + 1e-9
-        last = codes[:, -1] - self.low[-1]
-        # A last number beyond the span would reach into another cell's run
-        least, most = (
-            np.clip(last - reach, 0.0, LAST_SPAN / 2),
-            np.clip(last + reach, -1.0, LAST_SPAN / 2),
+        # In order of the cells, neighbours in the table are looked up one after the other
+        at = np.floor((codes[:, : len(self.cells)] - self.low[:-1]) / CELL)
+        order = np.argsort(self.cell_of(at), kind="stable")
+        runs = [
+            self._runs(codes, order[start : start + ASKED_AT_ONCE])
+            for start in range(0, max(len(order), 1), ASKED_AT_ONCE)
+        ]
+        first, count, asked = (np.concatenate(part) for part in zip(*runs, strict=True))
+        return self._close(codes, first, count, asked)
+
+    def _runs(
+        self, codes: FloatArray, asked: IndexArray
+    ) -> tuple[IndexArray, IndexArray, IndexArray]:
+        """Runs of the table that codes reach into: where they begin, how long, and who asks."""
+        places = (codes[asked, : len(self.cells)] - self.low[:-1])[:, None]
+        last = codes[asked, -1] - self.low[-1]
+        at = np.floor(places / CELL) + NEIGHBOURS[:, None]
+        beyond = np.maximum(np.maximum(at * CELL - places, places - (at + 1.0) * CELL), 0.0)
+        inside = (at >= -1.0) & (at <= np.array(self.cells) - 2.0)
+        squares = np.where(inside, beyond**2, np.inf)
+        # What the cell is away leaves the last number less to differ by
+        left = np.full((len(asked), 1), REACH**2)
+        cell = np.zeros((len(asked), 1))
+        for number, most in enumerate(self.cells):
+            left = (left[:, :, None] - squares[:, None, :, number]).reshape(len(asked), -1)
+            cell = cell[:, :, None] * most + (at[:, None, :, number] + 1.0)
+            cell = cell.reshape(len(asked), -1)
+        who, which = np.nonzero(left >= 0.0)
+        reach = np.sqrt(left[who, which])
+        first, count = self.slots.runs(
+            cell[who, which].astype(np.int64), last[who] - reach, last[who] + reach
         )
-        places = codes[:, : len(self.cells)] - self.low[:-1]
-        sides = [np.floor((places + side) / CELL) + 1.0 for side in (-reach, reach)]
-        starts, counts, askers = [], [], []
-        for corner in product((0, 1), repeat=len(self.cells)):
-            cell, inside = np.zeros(len(codes)), np.ones(len(codes), bool)
-            for number, (side, most_cells) in enumerate(zip(corner, self.cells, strict=True)):
-                at = sides[side][:, number]
-                inside &= (at >= 0) & (at < most_cells)
-                cell = cell * most_cells + at
-            # In order of the cells, neighbours in the table are looked up one after the other
-            asked = np.flatnonzero(inside)
-            asked = asked[np.argsort(cell[asked], kind="stable")]
-            run = cell[asked] * LAST_SPAN
-            first = np.searchsorted(self.keys, run + least[asked])
-            count = np.searchsorted(self.keys, run + most[asked], side="right") - first
-            some = count > 0
-            starts.append(first[some])
-            counts.append(count[some])
-            askers.append(asked[some])
-        return self._close(
-            codes, np.concatenate(starts), np.concatenate(counts), np.concatenate(askers)
-        )
+        some = count > 0
+        return first[some], count[some], asked[who[some]]
+
+    def cell_of(self, at: FloatArray) -> NDArray[np.int64]:
+        """Numbers of cells; ``at`` has shape (q, c) and counts along each of a code's numbers."""
+        steps = np.cumprod([1, *self.cells[:0:-1]])[::-1]
+        return np.asarray((at + 1.0) @ steps.astype(float), np.int64)
 
     def _close(
         self, codes: FloatArray, first: IndexArray, count: IndexArray, asked: IndexArray

@@ -155,8 +155,16 @@ def any_lens(index: EarthIndex, lights: PhotoLights, stored: Camera) -> Iterator
         if plan.mirrored:
             image = image.flipped()
         lens = replace(stored, focal_px=focal_mm / FULL_FRAME_MM[0] * longest)
-        towns, small = towns_at(image, lens, pixel_km)
-        found = propose_tilted(index, pixel_km, towns, small, lens, nadirs(plan.rings))
+        if plan.far is None:
+            towns, small = towns_at(image, lens, pixel_km)
+            found = propose_tilted(index, pixel_km, towns, small, lens, nadirs(plan.rings))
+        else:
+            ways = [
+                nadir
+                for off_nadir_deg, count in plan.rings
+                for nadir in far_nadirs(off_nadir_deg, count, plan.far == "upright")
+            ]
+            found = drawn_proposals(index, pixel_km, smoothed(image), lens, ways)
         yield attempt(found, plan.mirrored, plan.hazy, SIGMA_LOG_FOCAL_CROPPED)
 
 
@@ -167,15 +175,23 @@ def far_out(
     smooth = smoothed(image)
     for off_nadir_deg, count in FAR_RINGS:
         stretched = stretch(off_nadir_deg, ALTITUDE_KM)
+        ways = far_nadirs(off_nadir_deg, count, upright)
         for pixel_km in suitable_levels(stored, index.levels, stretched)[:1]:
-            found = [
-                proposal
-                for nadir in far_nadirs(off_nadir_deg, count, upright)
-                for proposal in propose_levelled(
-                    index, pixel_km, smooth, stored, nadir, ALTITUDE_KM, of_limb=False
-                )
-            ]
+            found = drawn_proposals(index, pixel_km, smooth, stored, ways)
             yield attempt(found, False, False, SIGMA_LOG_FOCAL)
+
+
+def drawn_proposals(
+    index: EarthIndex, pixel_km: float, smooth: LightImage, lens: Camera, ways: list[FloatArray]
+) -> list[Proposal]:
+    """Cameras for some directions of the nadir, the picture drawn as a map for each."""
+    return [
+        proposal
+        for nadir in ways
+        for proposal in propose_levelled(
+            index, pixel_km, smooth, lens, nadir, ALTITUDE_KM, of_limb=False
+        )
+    ]
 
 
 def along_limb(

@@ -28,7 +28,7 @@ from regengine.fingerprint import fingerprint
 from regengine.store.atomic import replacing
 
 FORMAT = "regengine earth index"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 AGAIN = "make it anew with regengine lights index"
 COLUMNS = (
     "vectors",

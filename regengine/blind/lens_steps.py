@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
-from regengine.blind.tilts import FIRST_RINGS, OTHER_RINGS
+from regengine.blind.tilts import FAR_RINGS, FIRST_RINGS, OTHER_RINGS
 
 Rings = tuple[tuple[float, int], ...]
 Steps = tuple[tuple[float, float], ...]
@@ -27,7 +28,10 @@ USUAL_STEPS: Steps = (
 )
 # Longer ones show fewer towns than are needed
 RARE_STEPS: Steps = ((17.0, 5.2), (17.0, 2.6), (110.0, 0.65), (142.0, 0.65), (184.0, 0.65))
+# Towards 41 degrees, where pixels are 1.6 times as long on the ground as straight down
+FAR_STEPS: Steps = ((85.0, 1.3), (50.0, 2.6), (29.0, 2.6), (66.0, 1.3), (38.0, 2.6))
 STEEP_RINGS, SLANTED_RINGS = FIRST_RINGS[:2], FIRST_RINGS[2:]
+NEAR_FAR_RINGS = FAR_RINGS[:3]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +44,16 @@ class LensPlan:
         As `regengine.blind.tilts.nadirs` takes them.
     steps : tuple of (float, float)
         Focal length of a full frame, millimetres, and size of a level's pixels, kilometres.
+    far : str or None
+        The picture is drawn as a map for each direction; "upright" takes those of cameras that are
+        held level, "other" the others.
     mirrored, hazy : bool
         Whether the picture is flipped, and whether it keeps glows.
     """
 
     rings: Rings
     steps: Steps
+    far: Literal["upright", "other"] | None = None
     mirrored: bool = False
     hazy: bool = False
 
@@ -54,7 +62,9 @@ PLANS = (
     LensPlan(rings=STEEP_RINGS, steps=USUAL_STEPS),
     LensPlan(rings=SLANTED_RINGS, steps=USUAL_STEPS),
     LensPlan(rings=FIRST_RINGS, steps=RARE_STEPS),
+    LensPlan(rings=NEAR_FAR_RINGS, steps=FAR_STEPS, far="upright"),
     LensPlan(rings=OTHER_RINGS, steps=USUAL_STEPS),
+    LensPlan(rings=NEAR_FAR_RINGS, steps=FAR_STEPS, far="other"),
     LensPlan(rings=FIRST_RINGS, steps=USUAL_STEPS, hazy=True),
     LensPlan(rings=OTHER_RINGS, steps=RARE_STEPS),
     LensPlan(rings=FIRST_RINGS, steps=RARE_STEPS, hazy=True),

@@ -48,6 +48,8 @@ SIGMA_PX, SIGMA_SHARE = 1.5, 0.04
 TURN_STEP_DEG = 6.0
 # Where there is one way down, more rotations can be weighed; fewer towns at the limb meet
 LEVELLED_SHARE, LEVELLED_WEIGHED, LEVELLED_FITTED = 0.4, 300, 60
+# The best rotations of one direction out of many, and of one that the limb tells
+KEPT, LEVELLED_KEPT = 3, 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -208,6 +210,7 @@ def propose_levelled(
             match_share=LEVELLED_SHARE,
             weighed=LEVELLED_WEIGHED,
             fitted=LEVELLED_FITTED,
+            kept=LEVELLED_KEPT,
         )
     return matched(index.levels[pixel_km], points, towns.contrast, view, parameters)
 
@@ -222,7 +225,7 @@ def match_parameters(pixel_km: float) -> MatchParameters:
         turn_step_deg=TURN_STEP_DEG,
         weighed=100,
         fitted=30,
-        kept=8,
+        kept=KEPT,
         scale_free=True,
     )
 
