@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from matchers.asterism_fit import fitted_rotations, fitted_scales, rescaled
-from matchers.polar_match import best_turns, correlation_at
+from matchers.polar_match import best_correlations, correlation_at, turns_at
 from matchers.polar_patches import ANGLES, ComplexArray, PatchTable
 
 FloatArray = NDArray[np.float64]
@@ -109,12 +109,13 @@ def lay(reference: PatchMap, photo: PatchPhoto, laid: IndexArray, best: int) -> 
     if len(laid) == 0 or len(reference.vectors) < NEAREST:
         return []
     best = min(best, len(reference.vectors))
-    scores, turns = best_turns(reference.table, photo.queries[laid])
+    scores = best_correlations(reference.table, photo.queries[laid])
     found: list[Laid] = []
     for row, own in enumerate(laid.tolist()):
         places = np.argpartition(-scores[row], best - 1)[:best]
         places = places[np.argsort(-scores[row, places], kind="stable")]
-        turned = rotations_of(reference, photo, own, places, turns[row, places])
+        turns = turns_at(reference.table, places, photo.queries[own])
+        turned = rotations_of(reference, photo, own, places, turns)
         odds, _, said = weigh(
             reference, photo, turned, own, ROUGH_PX, ROUGH_SHARE, np.ones(len(places))
         )
@@ -137,7 +138,7 @@ def rotations_of(
     photo: PatchPhoto,
     query: int,
     places: IndexArray,
-    turns: NDArray[np.int8],
+    turns: IndexArray,
 ) -> FloatArray:
     """Rotations that carry one patch onto places at turns, shape (m, 3, 3)."""
     angle = 2.0 * np.pi * turns.astype(float) / ANGLES
@@ -168,36 +169,36 @@ def weigh(
         Of each patch; 0 of the one that does not count.
     """
     count = len(photo.vectors)
-    near = np.zeros((len(rotations), count), np.intp)
-    said = np.zeros((len(rotations), count))
     bent = rescaled(photo.vectors[None], scales[:, None, None])
-    for other in range(count):
-        if other == own:
-            near[:, own] = reference.tree.query(rotations @ bent[0, own])[1]
-            continue
-        fallen = np.einsum("mij,mj->mi", rotations, bent[:, other])
-        right = rotations @ photo.frames[other][:, 0]
-        apart = np.linalg.norm(photo.vectors[other] - photo.vectors[own])
-        reach = tolerance_px * reference.pixel_rad + tolerance_share * apart
-        _, places = reference.tree.query(fallen, k=NEAREST, distance_upper_bound=reach)
-        met = np.full(places.shape, -1.0)
-        hit, which = np.nonzero(places < len(reference.vectors))
-        there = places[hit, which]
-        here = reference.frames[there]
-        turn = np.arctan2(
-            np.einsum("mi,mi->m", here[..., 1], right[hit]),
-            np.einsum("mi,mi->m", here[..., 0], right[hit]),
-        )
-        alike = correlation_at(
-            reference.table, there, photo.queries[other], turn + np.array(TURNS_RAD)[:, None]
-        )
-        met[hit, which] = alike.max(axis=0)
-        first = met.argmax(axis=1)
-        near[:, other] = places[np.arange(len(places)), first] % len(reference.vectors)
-        best = met.max(axis=1)
-        said[:, other] = np.where(
-            best > LEAST_CORRELATION, LOG10_PER_UNIT * (best - LEAST_CORRELATION), NONE_LOG10
-        )
+    fallen = np.einsum("mij,mnj->mni", rotations, bent)
+    apart = np.linalg.norm(photo.vectors - photo.vectors[own], axis=1)
+    reach = tolerance_px * reference.pixel_rad + tolerance_share * apart
+    distance, places = reference.tree.query(
+        fallen.reshape(-1, 3), k=NEAREST, distance_upper_bound=float(reach.max())
+    )
+    shape = (len(rotations), count, NEAREST)
+    distance, places = distance.reshape(shape), places.reshape(shape)
+    hit = distance < reach[:, None]
+    hit[:, own] = False
+    row, other, which = np.nonzero(hit)
+    there = places[hit]
+    here = reference.frames[there]
+    right = np.einsum("mij,mj->mi", rotations[row], photo.frames[other, :, 0])
+    turn = np.arctan2(
+        np.einsum("mi,mi->m", here[..., 1], right), np.einsum("mi,mi->m", here[..., 0], right)
+    )
+    met = np.full(shape, -1.0)
+    met[row, other, which] = correlation_at(
+        reference.table, there, photo.queries, other, turn + np.array(TURNS_RAD)[:, None]
+    ).max(axis=0)
+    first = met.argmax(axis=2)
+    near = np.take_along_axis(places, first[..., None], axis=2)[..., 0] % len(reference.vectors)
+    near[:, own] = reference.tree.query(fallen[:, own])[1]
+    best = met.max(axis=2)
+    said = np.where(
+        best > LEAST_CORRELATION, LOG10_PER_UNIT * (best - LEAST_CORRELATION), NONE_LOG10
+    )
+    said[:, own] = 0.0
     return said.sum(axis=1), near, said
 
 

@@ -17,13 +17,11 @@ from matchers.polar_patches import ANGLES, HARMONICS, UNIT, ComplexArray, PatchT
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
 
-CHUNK = 4096
+CHUNK = 1024  # so that the correlations of a few patches stay in a processor's cache
 NEVER = -2.0
 
 
-def best_turns(
-    table: PatchTable, queries: ComplexArray
-) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+def best_correlations(table: PatchTable, queries: ComplexArray) -> NDArray[np.float32]:
     """Correlation of a photo's patches with all of a table, each at its best turn.
 
     Parameters
@@ -34,26 +32,41 @@ def best_turns(
 
     Returns
     -------
-    best : ndarray of float32, shape (q, n)
-        Correlations; `NEVER` for places that are not wanted.
-    turn : ndarray of int8, shape (q, n)
-        In steps of 1 / ANGLES of the circle, anticlockwise.
+    ndarray of float32, shape (q, n)
+        `NEVER` for places that are not wanted.
     """
     q, n = len(queries), len(table)
-    sides = columns_of(queries)
-    back = turns_of_harmonics()
-    best, turn = np.full((q, n), NEVER, np.float32), np.zeros((q, n), np.int8)
+    sides = columns_of(queries).transpose(0, 2, 1)
+    back = turns_of_harmonics().T
+    best = np.full((q, n), NEVER, np.float32)
     for start in range(0, n, CHUNK):
         part = np.s_[start : start + CHUNK]
-        products = table.coefficients[:, part].astype(np.float32) @ sides
-        count = products.shape[1]
-        spectra = products.reshape(HARMONICS, count, 2, q).transpose(3, 1, 0, 2)
-        scores = (spectra.reshape(q * count, 2 * HARMONICS) @ back).reshape(q, count, ANGLES)
-        turn[:, part] = scores.argmax(axis=2)
-        best[:, part] = scores.max(axis=2) / UNIT
+        rows = table.coefficients[:, part].astype(np.float32)
+        spectra = (sides @ rows.transpose(0, 2, 1)).reshape(2 * HARMONICS, -1)
+        best[:, part] = (back @ spectra).max(axis=0).reshape(q, -1) / UNIT
     if table.wanted is not None:
         best[:, ~table.wanted] = NEVER
-    return best, turn
+    return best
+
+
+def turns_at(table: PatchTable, rows: IndexArray, query: ComplexArray) -> IndexArray:
+    """The turns at which one patch of a photo looks most like some of a table.
+
+    Parameters
+    ----------
+    table : PatchTable
+    rows : ndarray of int, shape (m,)
+        Which.
+    query : ndarray of complex64, shape (rings, HARMONICS)
+
+    Returns
+    -------
+    ndarray of int, shape (m,)
+        In steps of 1 / ANGLES of the circle, anticlockwise.
+    """
+    spectra = table.coefficients[:, rows].astype(np.float32) @ columns_of(query[None])
+    spectra = spectra.transpose(0, 2, 1).reshape(2 * HARMONICS, -1)
+    return np.asarray((turns_of_harmonics().T @ spectra).argmax(axis=0))
 
 
 def columns_of(queries: ComplexArray) -> NDArray[np.float32]:
@@ -75,17 +88,23 @@ def turns_of_harmonics() -> NDArray[np.float32]:
 
 
 def correlation_at(
-    table: PatchTable, rows: IndexArray, query: ComplexArray, turn_rad: FloatArray
+    table: PatchTable,
+    rows: IndexArray,
+    queries: ComplexArray,
+    which: IndexArray,
+    turn_rad: FloatArray,
 ) -> FloatArray:
-    """Correlation of one patch of a photo with some of a table, each at a turn.
+    """Correlation of a photo's patches with single ones of a table, each at a turn.
 
     Parameters
     ----------
     table : PatchTable
     rows : ndarray of int, shape (m,)
-        Which.
-    query : ndarray of complex64, shape (rings, HARMONICS)
-        One of `matchers.polar_patches.asked`.
+        Which of the table.
+    queries : ndarray of complex64, shape (q, rings, HARMONICS)
+        Of `matchers.polar_patches.asked`.
+    which : ndarray of int, shape (m,)
+        Which of these.
     turn_rad : ndarray of float64, shape (..., m)
         Anticlockwise.
 
@@ -93,7 +112,9 @@ def correlation_at(
     -------
     ndarray of float64, shape (..., m)
     """
-    spectra = table.coefficients[:, rows].astype(np.float32) @ (columns_of(query[None]) / UNIT)
+    sides = (columns_of(queries) / UNIT).reshape(HARMONICS, -1, 2, len(queries))
+    asked_for = sides.transpose(0, 3, 1, 2)[:, which]
+    spectra = np.einsum("hmr,hmrc->hmc", table.coefficients[:, rows].astype(np.float32), asked_for)
     if table.wanted is not None:
         spectra = spectra * table.wanted[rows][:, None]
     angle = np.arange(1, HARMONICS + 1)[:, None] * np.asarray(turn_rad, np.float32)[..., None, :]

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
-from regengine.blind.tilts import FAR_RINGS, FIRST_RINGS, OTHER_RINGS
+from regengine.blind.tilts import (
+    FAR_LIGHT_RINGS,
+    FAR_RINGS,
+    FIRST_RINGS,
+    OTHER_RINGS,
+    Held,
+    Rings,
+    Way,
+)
 
-Rings = tuple[tuple[float, int], ...]
 Steps = tuple[tuple[float, float], ...]
 
 # Focal lengths of a full frame, or of crops as if of them, and the level of the index in which the
@@ -28,10 +34,20 @@ USUAL_STEPS: Steps = (
 )
 # Longer ones show fewer towns than are needed
 RARE_STEPS: Steps = ((17.0, 5.2), (17.0, 2.6), (110.0, 0.65), (142.0, 0.65), (184.0, 0.65))
+# Light bears what figures bear of a scale; a finer level costs three times as much
+LIGHT_STEPS: Steps = (
+    (85.0, 1.3),
+    (50.0, 1.3),
+    (29.0, 2.6),
+    (66.0, 1.3),
+    (38.0, 1.3),
+    (22.0, 2.6),
+    (110.0, 0.65),
+)
 # Towards 41 degrees, where pixels are 1.6 times as long on the ground as straight down
 FAR_STEPS: Steps = ((85.0, 1.3), (50.0, 2.6), (29.0, 2.6), (66.0, 1.3), (38.0, 2.6))
 STEEP_RINGS, SLANTED_RINGS = FIRST_RINGS[:2], FIRST_RINGS[2:]
-NEAR_FAR_RINGS = FAR_RINGS[:3]
+NEAR_FAR_RINGS, NEAR_FAR_LIGHT_RINGS = FAR_RINGS[:3], FAR_LIGHT_RINGS[:2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,27 +60,38 @@ class LensPlan:
         As `regengine.blind.tilts.nadirs` takes them.
     steps : tuple of (float, float)
         Focal length of a full frame, millimetres, and size of a level's pixels, kilometres.
-    far : str or None
-        The picture is drawn as a map for each direction; "upright" takes those of cameras that are
-        held level, "other" the others.
+    way : str
+        "figures" of towns, or the "light" around them.
+    held : str or None
+        Of far rings, which picture is drawn as a map first: directions of cameras that are held
+        "level", or "turned" ones.
     mirrored, hazy : bool
         Whether the picture is flipped, and whether it keeps glows.
     """
 
     rings: Rings
     steps: Steps
-    far: Literal["upright", "other"] | None = None
+    way: Way = "figures"
+    held: Held | None = None
     mirrored: bool = False
     hazy: bool = False
+
+    @property
+    def together(self) -> bool:
+        """Whether all lenses are one attempt, of which the best are looked at."""
+        return self.way == "light"
 
 
 PLANS = (
     LensPlan(rings=STEEP_RINGS, steps=USUAL_STEPS),
     LensPlan(rings=SLANTED_RINGS, steps=USUAL_STEPS),
+    LensPlan(rings=FIRST_RINGS, steps=LIGHT_STEPS, way="light"),
     LensPlan(rings=FIRST_RINGS, steps=RARE_STEPS),
-    LensPlan(rings=NEAR_FAR_RINGS, steps=FAR_STEPS, far="upright"),
+    LensPlan(rings=NEAR_FAR_RINGS, steps=FAR_STEPS, held="level"),
+    LensPlan(rings=NEAR_FAR_LIGHT_RINGS, steps=FAR_STEPS, way="light", held="level"),
     LensPlan(rings=OTHER_RINGS, steps=USUAL_STEPS),
-    LensPlan(rings=NEAR_FAR_RINGS, steps=FAR_STEPS, far="other"),
+    LensPlan(rings=NEAR_FAR_LIGHT_RINGS, steps=FAR_STEPS, way="light", held="turned"),
+    LensPlan(rings=NEAR_FAR_RINGS, steps=FAR_STEPS, held="turned"),
     LensPlan(rings=FIRST_RINGS, steps=USUAL_STEPS, hazy=True),
     LensPlan(rings=OTHER_RINGS, steps=RARE_STEPS),
     LensPlan(rings=FIRST_RINGS, steps=RARE_STEPS, hazy=True),
@@ -75,7 +102,7 @@ PLANS = (
 )
 
 
-def lens_tries(levels: Container[float]) -> Iterator[tuple[LensPlan, float, float]]:
+def lens_tries(levels: Container[float]) -> Iterator[tuple[LensPlan, Steps]]:
     """Everything that is tried of a photo whose lens is not known, one thing after the other.
 
     Parameters
@@ -86,10 +113,12 @@ def lens_tries(levels: Container[float]) -> Iterator[tuple[LensPlan, float, floa
     Yields
     ------
     plan : LensPlan
-    focal_mm, pixel_km : float
-        One of its steps.
+    steps : tuple of (float, float)
+        Those of its steps that are one attempt.
     """
     for plan in PLANS:
-        for focal_mm, pixel_km in plan.steps:
-            if pixel_km in levels:
-                yield plan, focal_mm, pixel_km
+        steps = tuple(step for step in plan.steps if step[1] in levels)
+        if plan.together:
+            yield plan, steps
+        else:
+            yield from ((plan, (step,)) for step in steps)

@@ -8,7 +8,8 @@ import numpy as np
 
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic
-from regengine.blind.attempts import Attempt, attempts
+from regengine.blind.attempt import Attempt
+from regengine.blind.attempts import attempts
 from regengine.blind.earth_index import EarthIndex
 from regengine.blind.options import BlindLimits
 from regengine.blind.proposals import ALTITUDE_KM, Proposal
@@ -121,7 +122,7 @@ def search_blind(
         found = distinct([(p, tried) for p in tried.proposals if allowed(p, limits)])
         waiting = distinct(waiting + found)
         if tried.looked_at and found:
-            look_closer(photo, found[: tried.looked_at], state)
+            look_closer(photo, found[: tried.looked_at] + waiting[: tried.looked_at], state)
         if (
             waiting
             and waiting[0][1] is tried

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,16 +11,19 @@ from numpy.typing import NDArray
 from detectors.limb_geometry import EARTH_RADIUS_KM, nadir_vector
 
 FloatArray = NDArray[np.float64]
+Rings = tuple[tuple[float, int], ...]
+Way = Literal["figures", "light"]
+Held = Literal["level", "turned"]
 
 # Rings of off-nadir angles, and how many directions of the nadir are tried in each: between
 # neighbours of all of them ground is foreshortened by 5 % more or less, a shape that figures bear.
 # Most photos are found from the first rings already, whose neighbours lie twice as far apart
-FIRST_RINGS: tuple[tuple[float, int], ...] = ((0.0, 1), (17.0, 6), (28.0, 8))
-OTHER_RINGS: tuple[tuple[float, int], ...] = ((10.0, 6), (23.0, 10), (33.0, 14))
+FIRST_RINGS: Rings = ((0.0, 1), (17.0, 6), (28.0, 8))
+OTHER_RINGS: Rings = ((10.0, 6), (23.0, 10), (33.0, 14))
 # Farther off, the picture is drawn as a map for each direction, and the towns are sought there.
 # Steps of 4 degrees of tilt and of direction: where ground is foreshortened by half, that changes
 # shapes by 12 %, and the fit makes up for half a step
-FAR_RINGS: tuple[tuple[float, int], ...] = (
+FAR_RINGS: Rings = (
     (37.0, 20),
     (41.0, 24),
     (45.0, 28),
@@ -28,11 +32,21 @@ FAR_RINGS: tuple[tuple[float, int], ...] = (
     (57.0, 40),
     (61.0, 40),
 )
+# Light around towns bears more: of 13 photos of the training half the right place came first in 45
+# of 66 tries 1 degree off, in 43 at 2.5, in 33 at 4
+FAR_LIGHT_RINGS: Rings = (
+    (37.0, 18),
+    (42.0, 20),
+    (47.0, 22),
+    (52.0, 24),
+    (57.0, 26),
+    (61.0, 26),
+)
 # Where the horizon is near, cameras are mostly held level: these turns are tried first
 UPRIGHT_DEG = 20.0
 
 
-def nadirs(rings: tuple[tuple[float, int], ...]) -> list[FloatArray]:
+def nadirs(rings: Rings) -> list[FloatArray]:
     """Nadir directions of some rings in the camera's frame, the steepest views first.
 
     Parameters

@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from matchers.asterism_figures import frames
 from matchers.polar_agreement import PatchMap, PatchPhoto, fitted, lay
-from matchers.polar_match import NEVER, best_turns, correlation_at
+from matchers.polar_match import NEVER, best_correlations, correlation_at, turns_at
 from matchers.polar_patches import ANGLES, PatchTable, asked, harmonics, sampled, table_of
 from matchers.towns import find_towns
 
@@ -64,16 +64,19 @@ def test_each_patch_finds_its_place_and_turn(
     found = find_towns(picture, None, 100).positions
     found = found[np.abs(found - 110.0).max(axis=1) < 75.0][:8]
     queries = asked(table, harmonics(*sampled(picture, None, found[:, 0], found[:, 1])))
-    best, turn = best_turns(table, queries)
+    best = best_correlations(table, queries)
     first = best.argmax(axis=1)
+    turn = np.array(
+        [turns_at(table, first[i : i + 1], query)[0] for i, query in enumerate(queries)]
+    )
     true = found @ matrix[:, :2].T + matrix[:, 2]
     right = np.linalg.norm(towns[first] - true, axis=1) < 3.0
     assert right.mean() >= 0.75
-    turned = 360.0 / ANGLES * turn[np.arange(len(first)), first][right]
+    turned = 360.0 / ANGLES * turn[right]
     assert np.abs((turned - TURN_DEG + 180.0) % 360.0 - 180.0).max() < 360.0 / ANGLES
-    steps = 2.0 * np.pi / ANGLES * turn[:1, first[0]].astype(float)
-    exact = correlation_at(table, first[:1], queries[0], steps)
-    assert exact == pytest.approx(best[:1, first[0]], abs=1e-4)
+    steps = 2.0 * np.pi / ANGLES * turn.astype(float)
+    exact = correlation_at(table, first, queries, np.arange(len(first)), steps)
+    assert exact == pytest.approx(best[np.arange(len(first)), first], abs=1e-4)
 
 
 def test_places_that_are_not_wanted_are_not_found(country: np.ndarray, towns: np.ndarray) -> None:
@@ -81,11 +84,13 @@ def test_places_that_are_not_wanted_are_not_found(country: np.ndarray, towns: np
     wanted = towns[:, 0] < 300.0
     half = PatchTable(coefficients=whole.coefficients, weights=whole.weights, wanted=wanted)
     queries = asked(whole, harmonics(*sampled(country, None, [450.0], [430.0])))
-    best, _ = best_turns(half, queries)
+    best = best_correlations(half, queries)
     assert (best[0, ~wanted] == NEVER).all()
     assert (best[0, wanted] > NEVER).all()
     outside = np.flatnonzero(~wanted)[:4]
-    assert correlation_at(half, outside, queries[0], np.zeros(4)) == pytest.approx(0.0)
+    assert correlation_at(
+        half, outside, queries, np.zeros(4, np.intp), np.zeros(4)
+    ) == pytest.approx(0.0)
 
 
 def test_what_is_masked_says_nothing(photo: tuple[np.ndarray, np.ndarray]) -> None:
