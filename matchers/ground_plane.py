@@ -1,4 +1,4 @@
-"""A photo drawn on the plane that touches the ground in the middle of the picture."""
+"""A photo drawn on the plane that touches the ground in the middle of what it shows of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ FloatArray = NDArray[np.float64]
 Image = NDArray[np.float32]
 
 MOST_HALF_PX = 260
-OUTLINE = 9  # points along each side, to find out how far the ground reaches
+OUTLINE = 17  # points along each side, to find out how far the ground reaches
+FEWEST_POINTS = 10  # of these, on ground
 FARTHEST_COSINE = 0.15  # of incidence: ground that is seen flatter is left out
 
 
@@ -69,19 +70,22 @@ def ground_plane(
     Returns
     -------
     GroundPlane or None
-        None where the picture's middle shows the sky.
+        None where the picture shows hardly any ground, or all of it too flat.
     """
     height, width = image.values.shape
     across, down = np.linspace(0, width - 1, OUTLINE), np.linspace(0, height - 1, OUTLINE)
     x, y = (sides.ravel() for sides in np.meshgrid(across, down))
     outline = ground_points(camera, axes, altitude_km, x, y)
-    middle = outline[len(outline) // 2]
-    if not np.isfinite(middle).all():
+    outline = outline[np.isfinite(outline[:, 0])]
+    shown = outline[incidence_cosine(outline, altitude_km) > FARTHEST_COSINE]
+    if len(shown) < FEWEST_POINTS:
         return None
+    middle = shown.mean(axis=0)
+    middle /= np.linalg.norm(middle)
     right = np.cross([0.0, 1.0, 0.0], middle)
     right /= np.linalg.norm(right)
     plane = np.stack([right, np.cross(middle, right), middle])
-    seen = outline[np.isfinite(outline[:, 0])] @ plane.T
+    seen = shown @ plane.T
     reach = np.abs(seen[:, :2] / np.maximum(seen[:, 2:], 0.1)).max(axis=0)
     half_x, half_y = np.minimum(
         np.ceil(reach * EARTH_RADIUS_KM / pixel_km) + 2, MOST_HALF_PX
@@ -100,3 +104,9 @@ def ground_plane(
         axes=plane,
         pixel_km=pixel_km,
     )
+
+
+def incidence_cosine(points: FloatArray, altitude_km: float) -> FloatArray:
+    """Cosines of the angles at which a camera sees points of its level frame, shape (n,)."""
+    sight = [0.0, 0.0, (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM] - points
+    return np.asarray(np.einsum("ni,ni->n", sight, points) / np.linalg.norm(sight, axis=1))

@@ -20,8 +20,8 @@ class Attempt:
     sigma_log_focal : float
         How well the focal length is believed that was tried.
     looked_at : int
-        So many of its best proposals, and of the best of all so far, are looked at whatever their
-        odds.
+        So many of its best proposals, and of the best that wait, are looked at whatever their odds;
+        its others do not wait.
     """
 
     proposals: list[Proposal]
@@ -38,10 +38,10 @@ def attempt(
     hazy: bool = False,
     looked_at: int = 0,
 ) -> Attempt:
-    """An attempt's proposals in order; ``hazy`` says whether they are of the hazy light image."""
+    """An attempt's proposals in order; ``hazy`` says that all are of the hazy light image."""
     ordered = sorted(found, key=lambda proposal: -proposal.log10_odds)
     return Attempt(
-        proposals=[replace(proposal, hazy=hazy) for proposal in ordered],
+        proposals=[replace(one, hazy=hazy or one.hazy) for one in ordered],
         mirrored=mirrored,
         sigma_log_focal=sigma_log_focal,
         looked_at=looked_at,

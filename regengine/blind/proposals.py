@@ -40,7 +40,6 @@ PHOTO_TOWNS, LEVELLED_TOWNS = 60, 80
 FEWEST_TOWNS = 6
 # Ground beyond is seen too flat to tell towns apart
 LEVELLED_REACH_KM = 1700.0
-LEVELLED_PIXELS_KM = (5.2, 2.6)
 LEAST_BOX_PX = 16
 # Towns are found anew in the other picture within a pixel and a half; tilts in between those that
 # are tried, and heights, add 4 % of the distance from the towns that a rotation rests on

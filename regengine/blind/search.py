@@ -47,9 +47,9 @@ ALIGNED_AT_ONCE = 6
 ALIGNED_AT_LAST = 12
 # A tilt that is not quite right is made up for by the height
 SPARE_KM = 25.0
-# Views of the lit Earth that differ, 10 million km2 in pictures of 64 pixels of 5 km, 60 turns, 161
-# tilts, 5 scales, both hands, are so many times those that one look tries; see `log10_tried`
-LOOKS = 40_000
+# Views of the lit Earth that differ, 10 million km2 in pictures of 64 pixels of 5 km, 60 turns, 265
+# tilts, 8 scales, both hands, are so many times those that one look tries; see `log10_tried`
+LOOKS = 105_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,16 +119,20 @@ def search_blind(
     limb_focal_px = stored.focal_px if limb is None else limb.focal_px / light.factor
     waiting: list[tuple[Proposal, Attempt]] = []
     for tried in attempts(index, lights, stored, focal_known, limb, limb_focal_px):
-        found = distinct([(p, tried) for p in tried.proposals if allowed(p, limits)])
-        waiting = distinct(waiting + found)
-        if tried.looked_at and found:
-            look_closer(photo, found[: tried.looked_at] + waiting[: tried.looked_at], state)
-        if (
-            waiting
-            and waiting[0][1] is tried
-            and waiting[0][0].log10_odds >= WORTH_PROVING_LOG10_ODDS
-        ):
-            look_closer(photo, waiting[:ALIGNED_AT_ONCE], state)
+        found = [(p, tried) for p in tried.proposals if allowed(p, limits)]
+        if tried.looked_at:
+            # Odds of light and of figures do not compare: neither may crowd out the other
+            look_closer(
+                photo, distinct(found)[: tried.looked_at] + waiting[: tried.looked_at], state
+            )
+        else:
+            waiting = distinct(waiting + found)
+            if (
+                waiting
+                and waiting[0][1] is tried
+                and waiting[0][0].log10_odds >= WORTH_PROVING_LOG10_ODDS
+            ):
+                look_closer(photo, waiting[:ALIGNED_AT_ONCE], state)
         if state.proven:
             break
         if clock() > over_s:
