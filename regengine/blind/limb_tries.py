@@ -29,8 +29,8 @@ FloatArray = NDArray[np.float64]
 # Sizes of pixels at which towns are sought: most photos are found from the first; the finer one,
 # which costs twice as much as both, finds what has few towns
 COARSE_PIXELS_KM, FINE_PIXELS_KM = (5.2, 2.6), (1.3,)
-# and at which light is compared, in a tenth of a second each: of nine photos of the training half the
-# right place came first in seven, in one of them where no figures find it
+# and at which light is compared, in a tenth of a second each: of nine photos of the training half
+# the right place came first in seven, in one of them where no figures find it
 LIGHT_PIXELS_KM = (2.6, 1.3)
 LOOKED_AT = 3
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from regengine.blind.earth_index import EarthIndex
-from regengine.blind.guessed_lens import (
+from regengine.blind.loose_fit import (
     MOST_BEYOND,
     guessed_lens,
     measured,
@@ -33,6 +33,11 @@ GUESSED_LENS = Reason(
     code="guessed_lens",
     text="neither orbit nor lens is known, and without some of the lights the fit moves the "
     "control points too far to be used unseen; look at the overlay, or give --focal-mm",
+)
+LOOSE_FIT = Reason(
+    code="loose_fit",
+    text="without some of the lights the fit moves the control points too far to be used unseen; "
+    "look at the overlay",
 )
 NOT_BEYOND_CHANCE = Reason(
     code="whole_earth",
@@ -98,21 +103,22 @@ def blind_result(
         return replace(result, reasons=(NOWHERE, *result.reasons))
     if result.verdict == "accepted" and not beyond_chance(state.best.evidence):
         result = replace(result, verdict="review", reasons=(NOT_BEYOND_CHANCE,))
-    # Of the fit that was kept: one whose told lens did not fit was set free, and is as unsure
-    if guessed_lens(state.best.solution.finalist):
-        return with_guessed_lens(result, state.best)
-    return result
+    return with_spread(result, state.best)
 
 
-def with_guessed_lens(result: FrameResult, best: Proven) -> FrameResult:
-    """A proposal whose lens was guessed, with control points as sure as the lights leave them."""
+def with_spread(result: FrameResult, best: Proven) -> FrameResult:
+    """A proposal with control points as sure as the lights leave them, accepted if they are."""
     loose = points_without_lights(result.control_points, best.solution, best.camera)
-    vague = (
-        loose is None or loose.chance_beyond(best.camera) > MOST_BEYOND or not measured(best.camera)
-    )
     if loose is not None:
         result = replace(result, control_points=loose.points)
-    if result.verdict == "accepted" and vague:
+    if result.verdict != "accepted":
+        return result
+    # Of the fit that was kept: one whose told lens did not fit was set free, and is as unsure
+    guessed = guessed_lens(best.solution.finalist)
+    if loose is None or loose.chance_beyond(best.camera) > MOST_BEYOND:
+        reason = GUESSED_LENS if guessed else LOOSE_FIT
+        return replace(result, verdict="review", reasons=(reason,))
+    if guessed and not measured(best.camera):
         return replace(result, verdict="review", reasons=(GUESSED_LENS,))
     return result
 

@@ -12,7 +12,7 @@ import pytest
 from matchers.camera import Camera
 from matchers.earth import great_circle_km
 from regengine.blind.earth_index import EarthIndex
-from regengine.blind.guessed_lens import MOST_BEYOND, LooseLens, measured
+from regengine.blind.loose_fit import MOST_BEYOND, LooseFit, measured
 from regengine.blind.options import BlindLimits
 from regengine.blind.register import blind_result
 from regengine.blind.search import search_blind
@@ -55,7 +55,7 @@ def test_the_chance_of_a_point_beyond_what_counts_as_right(refits: int, share: f
     rng = np.random.default_rng(1)
     allowed_m = allowed_error_m(CAMERA)
     shares = share * np.array([1.0, 0.5, 0.4, 0.3])
-    told = LooseLens(points=tuple(point(s * allowed_m) for s in shares), refits=refits)
+    told = LooseFit(points=tuple(point(s * allowed_m) for s in shares), refits=refits)
     errors = np.linalg.norm(rng.normal(size=(200_000, 2)), axis=1)
     found_sigma = np.sqrt(rng.chisquare(refits - 1, 200_000) / (refits - 1))
     drawn = float((errors / found_sigma > 1.0 / share).mean())
@@ -111,3 +111,8 @@ def test_a_photo_without_a_lens_is_accepted_where_its_lights_hold_the_fit(
     state.best = replace(state.best, finalists=(as_told, *best.finalists[1:]))
     set_free = blind_result(frame, light_map, state, position, parameters)
     assert [reason.code for reason in set_free.reasons] == ["guessed_lens"]
+    # and one whose lens was told is no better off with three lights
+    as_kept = replace(best.solution, refinement=loose, finalist=as_told)
+    state.best = replace(best, solution=as_kept)
+    few_told = blind_result(frame, light_map, state, position, parameters)
+    assert [reason.code for reason in few_told.reasons] == ["loose_fit"]

@@ -1,4 +1,4 @@
-"""Whether control points hold where the lens had to be guessed: how far they move tells."""
+"""Whether control points hold: how far they move where some lights are left out tells."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MEASURED_OFF_NADIR_DEG = 40.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class LooseLens:
+class LooseFit:
     """Control points whose covariances hold what refits without some lights move them by.
 
     Attributes
@@ -82,7 +82,7 @@ def measured(camera: Camera) -> bool:
 
 def points_without_lights(
     points: tuple[ControlPoint, ...], solution: Solution, stored: Camera
-) -> LooseLens | None:
+) -> LooseFit | None:
     """Control points with what they move by where lights are left out of the fit.
 
     Parameters
@@ -96,7 +96,7 @@ def points_without_lights(
 
     Returns
     -------
-    LooseLens or None
+    LooseFit or None
         The same places, their covariances grown; None where too few lights can be left out.
     """
     refinement, factor = solution.refinement, solution.image.factor
@@ -118,4 +118,4 @@ def points_without_lights(
         own = np.array([[xx, xy], [xy, yy]]) * factor**2
         place = (np.array([point.x, point.y]) + 0.5) * factor - 0.5
         grown.append(control_point(stored, ground, place, own + more, 1.0 / factor, point.lights))
-    return LooseLens(points=tuple(grown), refits=spread.refits)
+    return LooseFit(points=tuple(grown), refits=spread.refits)
