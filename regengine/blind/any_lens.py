@@ -19,7 +19,7 @@ from regengine.hypotheses import PhotoLights
 from regengine.lenses import SIGMA_LOG_FOCAL_CROPPED
 
 # The best of all lenses together, where light is compared
-LOOKED_AT = 6
+LOOKED_AT = 12
 
 
 def any_lens(index: EarthIndex, lights: PhotoLights, stored: Camera) -> Iterator[Attempt]:

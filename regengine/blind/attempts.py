@@ -77,7 +77,7 @@ PLANS = (
 )
 # Of light, so many of an attempt's best are looked at. Of ten photos of the training half the right
 # camera was the first or second of a steep attempt's in nine
-LOOKED_AT, FAR_LOOKED_AT = 3, 6
+LOOKED_AT, FAR_LOOKED_AT = 3, 12
 
 
 def attempts(

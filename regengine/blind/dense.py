@@ -24,9 +24,9 @@ FloatArray = NDArray[np.float64]
 LEAST_PX, MOST_PX = 100.0, 420.0
 MOST_LEVELS = 2
 SMOOTH_PX = 0.6
-PHOTO_PATCHES = 12
+PHOTO_PATCHES = 24
 # The strongest towns whose rings lie within the photo for the most part are laid on the Earth
-LAID_PATCHES, LEAST_COVERED = 5, 0.5
+LAID_PATCHES, LEAST_COVERED = 12, 0.5
 FEWEST_PATCHES = 6
 PLACES_EACH = 50
 # Ways that are fitted, the likeliest of all directions
