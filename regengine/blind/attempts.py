@@ -54,22 +54,24 @@ class Plan:
     levels: tuple[int, int | None] = (0, None)
 
 
+# At far tilts light finds more than figures do, in half as much time again; cameras are mostly held
+# level there, and these directions are few
 PLANS = (
     Plan(rings=FIRST_RINGS),
     Plan(way="light", rings=FIRST_RINGS),
     Plan(rings=OTHER_RINGS, levels=(0, 1)),
     Plan(held="level"),
     Plan(way="light", held="level", levels=(0, 1)),
+    Plan(way="light", held="level", levels=(1, 2)),
     Plan(way="light", rings=FIRST_RINGS, hazy=True),
     Plan(rings=FIRST_RINGS, hazy=True),
-    Plan(rings=OTHER_RINGS, levels=(1, None)),
-    Plan(held="turned"),
     Plan(way="light", held="turned", levels=(0, 1)),
+    Plan(held="turned"),
+    Plan(way="light", held="turned", levels=(1, 2)),
+    Plan(rings=OTHER_RINGS, levels=(1, None)),
     Plan(rings=FIRST_RINGS, mirrored=True),
     Plan(rings=OTHER_RINGS, hazy=True),
     Plan(rings=OTHER_RINGS, mirrored=True),
-    Plan(way="light", held="level", levels=(1, 2)),
-    Plan(way="light", held="turned", levels=(1, 2)),
     Plan(way="light", rings=FIRST_RINGS, mirrored=True),
     Plan(rings=FIRST_RINGS, mirrored=True, hazy=True),
     Plan(way="light", held="level", levels=(0, 1), mirrored=True),

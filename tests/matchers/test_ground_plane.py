@@ -42,6 +42,24 @@ def test_a_lamp_is_drawn_where_it_stands(off_nadir_deg: float) -> None:
     assert plane.weight.ravel()[nearest] == 0.0
 
 
+def test_below_the_limb_the_ground_is_drawn_where_it_is() -> None:
+    """The middle of the picture shows the sky."""
+    axes = level_axes(nadir_vector(71.0, 0.0))
+    x, y = (side.ravel() for side in np.meshgrid(np.arange(20, 280, 20), np.arange(20, 180, 20)))
+    there = ground_points(CAMERA, axes, 400.0, x, y)
+    assert np.isnan(ground_points(CAMERA, axes, 400.0, [150.0], [100.0])).all()
+    # The lamp stands on the ground that is seen the least flat
+    nearest = int(np.nanargmax(there[:, 2]))
+    values = np.zeros((201, 301), np.float32)
+    values[y[nearest] - 1 : y[nearest] + 2, x[nearest] - 1 : x[nearest] + 2] = 1.0
+    image = LightImage(values=values, weight=np.ones_like(values), factor=1.0)
+    plane = ground_plane(image, CAMERA, axes, 400.0, 2.6)
+    assert plane is not None
+    row, column = np.unravel_index(plane.values.argmax(), plane.values.shape)
+    away = np.linalg.norm(plane.points([column], [row])[0] - there[nearest])
+    assert away < 5.0 * 2.6 / 6371.0
+
+
 def test_the_sky_has_no_ground() -> None:
     image = LightImage(
         values=np.ones((201, 301), np.float32),
