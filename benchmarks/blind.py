@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.blind_page import page_lines
 from benchmarks.blind_real import real_outcomes
 from benchmarks.blind_sweep import VARIANTS, run_blind_sweep
-from benchmarks.blind_trials import BlindTrialSettings, run_blind_trials
+from benchmarks.blind_trials import FRAMES, BlindTrialSettings, run_blind_trials, seeds_of
 from benchmarks.registration import publish, tell
 from benchmarks.registration_real import built_map
 from benchmarks.registration_report import command_of
@@ -40,6 +40,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--no-real", action="store_true", help="simulated photographs alone")
     parser.add_argument("--half", choices=("train", "test"), default="test", help="of the world")
     parser.add_argument("--seeds", default="", help="FIRST:LAST, simulated ones, LAST excluded")
+    parser.add_argument(
+        "--frames",
+        choices=FRAMES,
+        default="all",
+        help="of these seeds, cities at most 30 degrees off nadir, with the limb in view, or with "
+        "an unknown lens alone",
+    )
     parser.add_argument("--table", type=Path, help="CSV of simulated ones; is continued")
     parser.add_argument(
         "--sweep", default="", help="FIRST:LAST, simulated ones placed with several areas, lenses"
@@ -72,7 +79,8 @@ def main(argv: list[str]) -> int:
     real = [] if given.no_real else real_outcomes(given, lights, index, tell)
     if given.seeds:
         first, last = (int(number) for number in given.seeds.split(":"))
-        run_blind_trials(range(first, last), given.table, settings, given.workers, tell)
+        seeds = seeds_of(range(first, last), given.frames, settings)
+        run_blind_trials(seeds, given.table, settings, given.workers, tell)
     if given.sweep:
         first, last = (int(number) for number in given.sweep.split(":"))
         run_blind_trials(

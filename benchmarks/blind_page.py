@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.blind_sweep import PLACES, SWEPT
-from benchmarks.blind_trials import CITIES
+from benchmarks.blind_trials import CITIES, STEEP_DEG
 from benchmarks.registration_cases import CATEGORIES
 from benchmarks.registration_judge import is_accepted, judgement
 from benchmarks.registration_report import title_lines
@@ -18,7 +18,6 @@ from benchmarks.trials.stats import upper_bound, wilson_interval
 from benchmarks.trials.table import Row, number_of
 
 FOCAL_KNOWN = 0.03
-STEEP_DEG = 30.0
 
 
 def page_lines(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Kinds of trials that show lit places: a wrong time or another pass is nothing to a search that
 # looks at neither
 CITIES = ("city", "elsewhere", "other_time")
+FRAMES = ("all", "steep", "limb", "unknown")
+STEEP_DEG = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +90,41 @@ def run_blind_trial(seed: int) -> Columns:
             return columns | failed(f"{type(error).__name__}: {error}")
 
 
+def seeds_of(seeds: range, frames: str, settings: TrialSettings) -> list[int]:
+    """Seeds whose trials are of some frames alone, of which few are drawn.
+
+    Parameters
+    ----------
+    seeds : range
+    frames : str
+        One of `FRAMES`.
+    settings : TrialSettings
+
+    Returns
+    -------
+    list of int
+    """
+    from benchmarks.trials.draw import told_shot
+    from benchmarks.trials.run import open_workshop
+    from benchmarks.trials.shot import off_nadir_deg, view_shares
+
+    if frames == "all":
+        return list(seeds)
+    source, chosen = open_workshop(settings).source, []
+    for seed in seeds:
+        kind, shot, claim = told_shot(seed, source)
+        fits = {
+            "steep": off_nadir_deg(shot.camera) <= STEEP_DEG,
+            "limb": view_shares(shot.camera)[1] > 0.0,
+            "unknown": claim.focal_told == "unknown",
+        }
+        if kind in CITIES and fits[frames]:
+            chosen.append(seed)
+    return chosen
+
+
 def run_blind_trials(
-    seeds: range,
+    seeds: Iterable[int],
     table: Path,
     settings: BlindTrialSettings,
     workers: int,

@@ -43,16 +43,23 @@ def draw_trial(seed: int, source: TrialSource) -> Trial:
     -------
     Trial
     """
-
-    def stream(number: int) -> np.random.Generator:
-        return np.random.default_rng([seed, 5 if source.half == "test" else 6, number])
-
-    kinds = list(KIND_SHARES)
-    kind = kinds[int(stream(0).choice(len(kinds), p=list(KIND_SHARES.values())))]
-    shot = draw_shot(stream(1), source, kind)
-    claim = draw_claim(stream(2), source, kind, shot)
-    conditions = draw_conditions(stream(3), kind, shot, seed)
+    kind, shot, claim = told_shot(seed, source)
+    conditions = draw_conditions(stream_of(seed, source, 3), kind, shot, seed)
     return trial_of(seed, source, kind, shot, claim, conditions)
+
+
+def told_shot(seed: int, source: TrialSource) -> tuple[Kind, Shot, Claim]:
+    """What a trial shows from where, and what is said of it: all but how it came out."""
+    kinds = list(KIND_SHARES)
+    draw = stream_of(seed, source, 0)
+    kind = kinds[int(draw.choice(len(kinds), p=list(KIND_SHARES.values())))]
+    shot = draw_shot(stream_of(seed, source, 1), source, kind)
+    return kind, shot, draw_claim(stream_of(seed, source, 2), source, kind, shot)
+
+
+def stream_of(seed: int, source: TrialSource, number: int) -> np.random.Generator:
+    """One of the streams of random numbers of a trial."""
+    return np.random.default_rng([seed, 5 if source.half == "test" else 6, number])
 
 
 def trial_of(

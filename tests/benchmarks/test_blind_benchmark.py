@@ -12,7 +12,9 @@ from benchmarks.blind_figures import save_figures
 from benchmarks.blind_page import groups_of, page_lines
 from benchmarks.blind_real import blind_case
 from benchmarks.blind_sweep import SWEPT, around, with_focal_px
+from benchmarks.blind_trials import CITIES, seeds_of
 from benchmarks.registration_cases import Case
+from benchmarks.trials.run import TrialSettings, draw_only, prepare
 from regengine.blind.earth_towns import FARTHEST_LAT_DEG
 from regengine.frame import Frame, FrameOptions
 from regengine.orbit import position_from_nadir
@@ -134,3 +136,21 @@ def test_what_cannot_be_started_is_told(
     said = capsys.readouterr().err
     assert ("no table of simulated ones" if extra else "holds no photos/index.csv") in said
     assert not (tmp_path / "c").exists()
+
+
+def test_frames_of_a_kind_are_those_that_are_drawn() -> None:
+    """What is told of a trial before it is drawn is what its row says."""
+    settings = TrialSettings()
+    prepare(settings)
+    rows = [draw_only(seed) for seed in range(12)]
+    lit = [r for r in rows if r["kind"] in CITIES]
+    expected = {
+        "all": rows,
+        "steep": [r for r in lit if r["off_nadir_deg"] <= 30.0],
+        "limb": [r for r in lit if r["limb_visible"]],
+        "unknown": [r for r in lit if r["focal_told"] == "unknown"],
+    }
+    for frames, there in expected.items():
+        assert seeds_of(range(12), frames, settings) == [r["seed"] for r in there]
+    assert expected["steep"]
+    assert expected["limb"]
