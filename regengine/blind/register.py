@@ -7,6 +7,7 @@ from dataclasses import replace
 from regengine.blind.earth_index import EarthIndex
 from regengine.blind.loose_fit import (
     MOST_BEYOND,
+    MOST_BEYOND_TOLD,
     guessed_lens,
     measured,
     points_without_lights,
@@ -115,7 +116,8 @@ def with_spread(result: FrameResult, best: Proven) -> FrameResult:
         return result
     # Of the fit that was kept: one whose told lens did not fit was set free, and is as unsure
     guessed = guessed_lens(best.solution.finalist)
-    if loose is None or loose.chance_beyond(best.camera) > MOST_BEYOND:
+    most = MOST_BEYOND if guessed else MOST_BEYOND_TOLD
+    if loose is None or loose.chance_beyond(best.camera) > most:
         reason = GUESSED_LENS if guessed else LOOSE_FIT
         return replace(result, verdict="review", reasons=(reason,))
     if guessed and not measured(best.camera):
