@@ -112,7 +112,10 @@ def seeds_of(seeds: range, frames: str, settings: TrialSettings) -> list[int]:
         return list(seeds)
     source, chosen = open_workshop(settings).source, []
     for seed in seeds:
-        kind, shot, claim = told_shot(seed, source)
+        try:
+            kind, shot, claim = told_shot(seed, source)
+        except RuntimeError:  # no such place was found, and the trial would be none
+            continue
         fits = {
             "steep": off_nadir_deg(shot.camera) <= STEEP_DEG,
             "limb": view_shares(shot.camera)[1] > 0.0,
