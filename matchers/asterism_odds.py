@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from matchers.asterism_bends import bent_by, fitted_sigmas
 from matchers.asterism_fit import carrying, fitted_rotations, fitted_scales, rescaled
+from matchers.asterism_rivals import not_nearest
 from matchers.asterism_votes import Proposals
 from matchers.asterisms import AsterismIndex
 
@@ -280,33 +281,3 @@ def weigh(
         met=inside & ~beaten & (ratio > 1.0),
         own=own,
     )
-
-
-def not_nearest(
-    near: IndexArray, distance: FloatArray, inside: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Which photo points are not the nearest to their reference point: it is met by that one alone.
-
-    Parameters
-    ----------
-    near : ndarray of int, shape (v, n)
-        Reference point of each photo point under each rotation.
-    distance : ndarray of float64, shape (v, n)
-        From it.
-    inside : ndarray of bool, shape (v, n)
-        The others meet none.
-
-    Returns
-    -------
-    ndarray of bool, shape (v, n)
-    """
-    beaten = np.zeros(near.shape, bool)
-    row, column = np.nonzero(inside)
-    if len(row) == 0:
-        return beaten
-    theirs, apart = near[row, column], distance[row, column]
-    order = np.lexsort((theirs, row))
-    new = (np.diff(row[order], prepend=-1) != 0) | (np.diff(theirs[order], prepend=-1) != 0)
-    least = np.minimum.reduceat(apart[order], np.flatnonzero(new))
-    beaten[row[order], column[order]] = apart[order] > least[np.cumsum(new) - 1]
-    return beaten
