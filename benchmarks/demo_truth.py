@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.simulate.geodesy import geodetic_of, wgs84
-from benchmarks.simulate.sim_camera import SimCamera
-from regengine.overlay import overlay_path
+from benchmarks.simulate.camera import SimCamera, geodetic_of, wgs84
+from regengine.registration.overlay import overlay_path
 from regengine.result import FrameResult
 
 TRUTH = Path(__file__).resolve().parents[1] / "data_samples" / "truth"
@@ -105,7 +104,7 @@ def verdict_on(result: FrameResult, truth: dict[str, Any], found: Comparison | N
 
 def main(argv: list[str]) -> int:
     """Print a table; 1 if an accepted answer is wrong or a sample is not in the store."""
-    from regengine.store.reader import read_store
+    from regengine.store.snapshot import read_store
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks demo-truth", description=__doc__)
     parser.add_argument("store", type=Path, help="made by regengine register data_samples/*.jpg")

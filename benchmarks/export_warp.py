@@ -21,11 +21,10 @@ from rasterio.warp import reproject
 from benchmarks.export_store import looking, posed, write_photo
 from benchmarks.store_frames import made_up_result
 from matchers.camera import Camera
-from regengine.export.formats.geotiff import cloud_optimised, write_warped
-from regengine.export.frame import ExportFrame, engine_frame
-from regengine.export.map_grid import MapGrid, map_grid
-from regengine.export.options import ExportOptions
-from regengine.export.warp import GOOD_ENOUGH_PX
+from regengine.exchange.export.format import ExportOptions
+from regengine.exchange.export.formats.geotiff import cloud_optimised, write_warped
+from regengine.exchange.export.frame import ExportFrame, engine_frame
+from regengine.exchange.export.warp import GOOD_ENOUGH_PX, MapGrid, map_grid
 from regengine.store.rows import StoredFrame
 
 # How GDAL is told where pixels lie: points along each side of the photo, and its method

@@ -15,13 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.simulate.case_draw import Shot, draw_lights, draw_scene
-from benchmarks.simulate.case_sources import CaseSource, default_source
-from benchmarks.simulate.cases import draw_case
-from benchmarks.simulate.geodesy import east_north_up, ecef_of
+from benchmarks.simulate.camera import Pointing, SimCamera, east_north_up, ecef_of
+from benchmarks.simulate.cases import (
+    CaseSource,
+    Shot,
+    default_source,
+    draw_case,
+    draw_lights,
+    draw_scene,
+)
+from benchmarks.simulate.orbit import nadir_for
 from benchmarks.simulate.render import render, to_jpeg
-from benchmarks.simulate.sim_camera import Pointing, SimCamera
-from benchmarks.simulate.vantage import nadir_for
 from detectors.limb import find_limb, sky_mask
 
 FloatArray = NDArray[np.float64]

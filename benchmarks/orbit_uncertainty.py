@@ -4,7 +4,7 @@ Every element set of a real archive is propagated to the epochs of others, up to
 after its own. The other set at its own epoch stands for the truth (it is good to about 0.3 km).
 Sets that contradict their neighbours are left out on both sides, as the engine leaves them out.
 ``python -m benchmarks orbit-uncertainty --real FOLDER`` prints the table that
-``regengine/orbit_uncertainty.py`` holds; ``--out FILE`` writes it as well.
+``regengine/orbit/uncertainty.py`` holds; ``--out FILE`` writes it as well.
 """
 
 from __future__ import annotations
@@ -20,11 +20,74 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.orbit_drag import drag_section
-from regengine.earth_rotation import J2000_JULIAN_DATE, days_since_j2000, turn_about_pole
-from regengine.tle import TleSet, load_tle_file
+from regengine.orbit.propagation import ORBIT_RADIUS_KM, drag_shift_km, turn_ahead_rad
+from regengine.orbit.rotation import J2000_JULIAN_DATE, days_since_j2000, turn_about_pole, utc_of
+from regengine.orbit.tle import TleSet, load_tle_file
+from regengine.orbit.uncertainty import HALF_ORBIT_KM, LEAST_DRAG_SHIFT_KM
+
+# What an element set's own drag tells of its error along the orbit.
 
 FloatArray = NDArray[np.float64]
+
+NEAREST_DAYS, FARTHEST_DAYS = 1.0, 10.0
+PAIRS = 5  # drawn for each set
+LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+SHIFTS_KM = ((300.0, 800.0), (800.0, 3000.0), (3000.0, HALF_ORBIT_KM), (800.0, HALF_ORBIT_KM))
+
+
+def drag_pairs(tles: TleSet, keep: NDArray[np.bool_], seed: int) -> FloatArray:
+    """What usual drag makes of sets with unusual drag, and where the station was, km.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 2)
+        Distances along the orbit from where a set has the station; the first at least
+        `LEAST_DRAG_SHIFT_KM` and at most half an orbit.
+    """
+    rng = np.random.default_rng(seed)
+    rows = np.flatnonzero(keep)
+    days = tles.epoch_days[rows]
+    found = []
+    for own, epoch in zip(rows, days, strict=True):
+        elements = tles[int(own)]
+        if drag_shift_km(elements, utc_of(epoch + FARTHEST_DAYS)) == 0.0:
+            continue
+        apart = np.abs(days - epoch)
+        others = rows[(apart >= NEAREST_DAYS) & (apart <= FARTHEST_DAYS)]
+        for other in rng.permutation(others)[:PAIRS]:
+            day = tles.epoch_days[other]
+            shift_km = drag_shift_km(elements, utc_of(day))
+            if not LEAST_DRAG_SHIFT_KM <= abs(shift_km) <= HALF_ORBIT_KM:
+                continue
+            _, position, velocity = elements.satrec().sgp4(J2000_JULIAN_DATE, day)
+            _, truth, _ = tles[int(other)].satrec().sgp4(J2000_JULIAN_DATE, day)
+            found.append((shift_km, ORBIT_RADIUS_KM * turn_ahead_rad(position, velocity, truth)))
+    return np.array(found).reshape(-1, 2)
+
+
+def drag_section(tles: TleSet, keep: NDArray[np.bool_], seed: int) -> list[str]:
+    """The result as lines of Markdown."""
+    pairs = drag_pairs(tles, keep, seed)
+    lines = [
+        "",
+        "## Sets with unusual drag",
+        "",
+        f"{len(pairs):,} pairs {NEAREST_DAYS:g} to {FARTHEST_DAYS:g} days apart of sets whose B* "
+        "lies outside the usual. *Shift* is the distance along the orbit from where such a set has "
+        "the station to where it has it with the middle B* of all. Quantiles of the share of it at "
+        "which the station was.",
+        "",
+        f"| shift (km) | pairs | {' | '.join(f'{level:.0%}' for level in LEVELS)} |",
+        f"|---|---:|{'---:|' * len(LEVELS)}",
+    ]
+    for least, most in SHIFTS_KM:
+        chosen = pairs[(np.abs(pairs[:, 0]) >= least) & (np.abs(pairs[:, 0]) < most)]
+        if len(chosen):
+            found = np.quantile(chosen[:, 1] / chosen[:, 0], LEVELS)
+            cells = " | ".join(f"{value:.2f}" for value in found)
+            lines.append(f"| {least:,.0f} to {most:,.0f} | {len(chosen):,} | {cells} |")
+    return lines
+
 
 AGES_DAYS = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 14.0, 20.0, 30.0, 60.0, 120.0, 240.0)
 QUANTILES = (0.5, 0.9, 0.99)

@@ -10,16 +10,20 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from benchmarks.simulate.case_sources import SAMPLE_MAP
-from benchmarks.simulate.geodesy import ecef_of
-from benchmarks.simulate.lamp_image import lamp_planes, upward_share
+from benchmarks.simulate.camera import Pointing, SimCamera, ecef_of
+from benchmarks.simulate.cases import SAMPLE_MAP
 from benchmarks.simulate.lamps import Realisation
-from benchmarks.simulate.light_map import RadianceMap, draw_light_map, read_geotiff
+from benchmarks.simulate.light_map import (
+    RadianceMap,
+    draw_light_map,
+    lamp_planes,
+    read_geotiff,
+    upward_share,
+)
+from benchmarks.simulate.orbit import nadir_for
 from benchmarks.simulate.raster_world import RasterWorld
 from benchmarks.simulate.render import LAMP_RGB, render, to_jpeg
 from benchmarks.simulate.scene import SceneParameters
-from benchmarks.simulate.sim_camera import Pointing, SimCamera
-from benchmarks.simulate.vantage import nadir_for
 from matchers.camera import Camera
 
 FloatArray = NDArray[np.float64]

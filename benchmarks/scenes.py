@@ -10,25 +10,214 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import platform
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.scenes_page import page_lines
-from benchmarks.scenes_tried import tried_lines
-from regengine.evaluate.scene_figures import draw_mistakes, draw_report
-from regengine.evaluate.scenes import evaluate_scenes
+from benchmarks.orbit_uncertainty import commit
+from regengine.evaluate.scene_report import draw_mistakes, draw_report, report_lines, table
+from regengine.evaluate.scenes import SceneReport, evaluate_scenes
+from regengine.scene.classify import NO_NIGHT_GROUND, not_worth_trying
+from regengine.scene.crossval import CrossValidation
 from regengine.scene.features import feature_names, measure_features
-from regengine.scene.labels import SceneLabel
-from regengine.scene.measuring import measure_photos
-from regengine.scene.model import SceneModel
+from regengine.scene.model import SceneAnswer, SceneModel, also_shown
 from regengine.scene.model_file import write_scene_model
 from regengine.scene.picture import scene_picture
-from regengine.scene.samples import Samples, joined
-from regengine.scene.training import samples_of, train_scene_model
+from regengine.scene.samples import OTHER, FloatArray, Samples, SceneLabel, joined
+from regengine.scene.training import measure_photos, samples_of, train_scene_model
+
+# The page on scene classification: what was run and where, the goals, then every table.
+
+GOAL_MACRO_F1 = 0.90
+GOAL_MISSED_GROUPS = 0.05
+GOAL_PRECISION = 0.95
+CITIES = "cities"
+
+
+def page_lines(
+    arguments: Sequence[str],
+    samples: Samples,
+    report: SceneReport,
+    fields: Sequence[tuple[str, str, float]],
+    tried: Sequence[str] = (),
+) -> list[str]:
+    """The page as Markdown lines.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Of the command.
+    samples : Samples
+        What was trained on.
+    report : SceneReport
+        Of its cross-validation.
+    fields : sequence of (str, str, float)
+        Star fields: name, what was said, probability of stars.
+    tried : sequence of str
+        Lines on what `register` searches.
+
+    Returns
+    -------
+    list of str
+    """
+    command = " ".join(["python -m benchmarks scenes", *arguments])
+    return [
+        "# Scenes of real photographs",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {os.cpu_count()} CPUs, "
+        f"Python {platform.python_version()}, scikit-learn {version('scikit-learn')}: `{command}`.",
+        "",
+        "Every photo is told by models that have seen none of its group; classes of fewer than "
+        "five groups are left out one group at a time and are not scored. Everything that is "
+        "learned (mean and scale, axes, number of clusters, the kind of supervised model, the "
+        "gate, the probabilities) is learned anew without the fold. Simulated frames train and "
+        "are never scored.",
+        "",
+        "## Goals",
+        "",
+        *goal_lines(report),
+        "",
+        "## Training",
+        "",
+        *training_lines(samples),
+        "",
+        *report_lines(samples, report),
+        "",
+        "## Star fields from the ground",
+        "",
+        "By the model that was trained on all; none of them was.",
+        "",
+        *table(["photo", "said", "P(stars)"], [[n, said, f"{p:.2f}"] for n, said, p in fields]),
+        *(["", "## What `register` tries", "", *tried] if tried else []),
+    ]
+
+
+def goal_lines(report: SceneReport) -> list[str]:
+    """What was aimed at, and what was reached by the kind of model that is taken."""
+    best = report.chosen_report
+    lines = [
+        (f"macro-F1 of {len(report.scored)} classes", best.macro_f1, GOAL_MACRO_F1, True),
+    ]
+    cities = next((c for c in best.classes if c.name == CITIES), None)
+    if cities is not None and cities.groups:
+        missed = cities.groups_missed / cities.groups
+        lines.append(("city groups missed", missed, GOAL_MISSED_GROUPS, False))
+        lines.append(("precision of cities", cities.precision, GOAL_PRECISION, True))
+    rows = [
+        [
+            name,
+            f"{'at least' if more else 'at most'} {goal:.2f}",
+            f"{reached:.3f}",
+            "met" if (reached >= goal if more else reached <= goal) else "missed",
+        ]
+        for name, reached, goal, more in lines
+    ]
+    return table(["", "goal", f"reached by {best.name}", ""], rows)
+
+
+def training_lines(samples: Samples) -> list[str]:
+    """Photos, groups and simulated frames of each class."""
+    real = samples.targets[~samples.simulated].sum(axis=0)
+    made = samples.targets[samples.simulated].sum(axis=0)
+    counts = np.column_stack([real, samples.group_counts(), made])
+    rows = [[name, *map(str, row)] for name, row in zip(samples.classes, counts, strict=True)]
+    return table(["class", "photos", "groups", "simulated frames"], rows)
+
+
+# Which of the real photographs `register` would search for city lights, and whether it should.
+
+# What a photo of a class should be: searched; left out; either, for towns may stand beside aurora
+# or under moonlit cloud and be too small to be seen at the size at which scenes are told
+MUST, MUST_NOT, MAY = "must", "must not", "may"
+
+
+def tried_lines(model: SceneModel, validation: CrossValidation) -> list[str]:
+    """A row for each photo: what it should be, and what happens to it.
+
+    Parameters
+    ----------
+    model : SceneModel
+        Trained on all photos, as the one that ships.
+    validation : CrossValidation
+        Of models that have not seen the photo's group; of the same samples.
+
+    Returns
+    -------
+    list of str
+        Markdown.
+    """
+    samples, unseen = validation.samples, validation.answers(model.method).probabilities
+    explained = validation.explained()
+    rows, wrong = [], {True: 0, False: 0}
+    for number, index in enumerate(validation.tested):
+        shows = samples.labels[index]
+        seen = model.answer(samples.features[index])
+        left_out = _answer(samples.classes, unseen[number], bool(explained[number]))
+        tried = [not_worth_trying(answer) is None for answer in (seen, left_out)]
+        for is_left_out, is_tried in zip((False, True), tried, strict=True):
+            wrong[is_left_out] += not agrees(shows, is_tried)
+        rows.append(
+            [
+                "/".join(Path(samples.names[index]).parts[-2:]),
+                ";".join(shows),
+                wanted(shows),
+                *("tried" if is_tried else "left out" for is_tried in tried),
+                f"{left_out.probabilities.get(CITIES, 0.0):.2f}",
+                f"{_no_night(left_out):.2f}",
+                "" if all(agrees(shows, is_tried) for is_tried in tried) else "differs",
+            ]
+        )
+    cities = [row for row in rows if row[2] == MUST]
+    missed = sum(row[4] != "tried" for row in cities)
+    return [
+        "A photo is searched unless `regengine.scene.classify` says that it shows no night "
+        "ground. Photos of cities must be searched, those of day, inside, infrared, sunset and "
+        "other must not, night without cities, aurora, stars and the Moon may be. By the model "
+        f"that was trained on all {len(rows)} photos {wrong[False]} differ from that; by models "
+        f"that have not seen the photo's group {wrong[True]}, of {len(cities)} photos of cities "
+        f"{missed} left out. The probabilities are those of the latter.",
+        "",
+        *table(
+            ["photo", "shows", "search", "shipped", "unseen", "P(cities)", "P(no night)", ""],
+            sorted(rows, key=lambda row: (not row[-1], row[0])),
+        ),
+    ]
+
+
+def wanted(shows: Sequence[str]) -> str:
+    """Whether photos of a class are to be searched: `MUST`, `MUST_NOT` or `MAY`."""
+    if CITIES in shows:
+        return MUST
+    return MUST_NOT if shows[0] in (*NO_NIGHT_GROUND, OTHER) else MAY
+
+
+def agrees(shows: Sequence[str], tried: bool) -> bool:
+    """Whether searching a photo, or not, is what should be done."""
+    return wanted(shows) == MAY or tried == (wanted(shows) == MUST)
+
+
+def _no_night(answer: SceneAnswer) -> float:
+    names = (*NO_NIGHT_GROUND, OTHER) if answer.explained else NO_NIGHT_GROUND
+    return sum(answer.probabilities.get(name, 0.0) for name in names)
+
+
+def _answer(classes: Sequence[str], probabilities: FloatArray, explained: bool) -> SceneAnswer:
+    told = dict(zip(classes, np.asarray(probabilities).tolist(), strict=True))
+    first = max(told, key=lambda name: told[name])
+    return SceneAnswer(
+        category=first,
+        probabilities=told,
+        also=also_shown(told, first),
+        explained=explained,
+        log_likelihood=0.0,
+    )
+
 
 PROJECT = Path(__file__).resolve().parents[1]
 # Folders of the real photographs that are one class to us

@@ -21,8 +21,7 @@ from regengine.result import (
     Reason,
     SolvedCamera,
 )
-from regengine.store.rows import StoredFrame
-from regengine.store.tables import Table, Tables
+from regengine.store.rows import StoredFrame, Table, Tables
 
 DISTINCT = 1024  # results, as many as a chunk has rows; all others repeat them under other names
 VERDICTS = ("accepted", "review", "no_match", "no_match", "failed")  # a fifth each, as it may be

@@ -22,23 +22,21 @@ from typing import Any
 import h5py
 import numpy as np
 
-from benchmarks.command_cost import spent
-from benchmarks.registration_process import peak_memory_mb
-from benchmarks.registration_report import command_of, table, title_lines
+from benchmarks.batches import spent
+from benchmarks.registration.process import peak_memory_mb
+from benchmarks.registration.report import command_of, table, title_lines
 from benchmarks.store_frames import DISTINCT, made_up_frame, made_up_result, renumbered
+from regengine.io.atomic import replacing
 from regengine.result import FrameResult
-from regengine.store.atomic import replacing
-from regengine.store.find import find_frames
-from regengine.store.growing import GrowingStore
+from regengine.store.file import GrowingStore, StoreFile
 from regengine.store.hdf5 import encode
-from regengine.store.origin import root_attributes
-from regengine.store.reader import iter_frames
+from regengine.store.index import find_frames
+from regengine.store.merge_stores import merge_stores
 from regengine.store.rows import to_tables
 from regengine.store.schema import TEXT_COLUMNS
-from regengine.store.shards import merge_stores
-from regengine.store.store_file import StoreFile
+from regengine.store.snapshot import iter_frames
 from regengine.store.verify import verify_store
-from regengine.store.writer import StoreWriter
+from regengine.store.writer import StoreWriter, root_attributes
 
 BLOCK = 4096
 STEPS = 10

@@ -3,19 +3,218 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
+from scipy.special import ndtri
 
-from detectors.mesh import (
-    SAMPLES_ACROSS_BOX,
-    FloatImage,
-    Mesh,
-    filled,
-    lowest_mode,
-    smoothed,
-)
+# Statistics of an image in boxes, and back from boxes to pixels.
+
+FloatArray = NDArray[np.float64]
+FloatImage = NDArray[np.float32]
+IndexArray = NDArray[np.intp]
+
+SAMPLES_ACROSS_BOX = 48  # 2,300 samples a box: its median is good to 0.03 sigma
+CLIP_SIGMA = 2.5  # pixels this far above a box' level hold lights
+CLIP_PASSES = 6
+FEWEST_SAMPLES = 0.1  # of a box' pixels; with fewer the box is a hole
+# (q25 - q05), (q50 - q16), q75 of a normal distribution, in sigma
+NORMAL_Q25_MINUS_Q05 = 0.9703
+NORMAL_MEDIAN_MINUS_Q16 = 0.9945
+NORMAL_Q75 = 0.6745
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mesh:
+    """Equal boxes that cover an image, by a few pixels more than it has."""
+
+    shape: tuple[int, int]
+    rows: int
+    cols: int
+    box_h: int
+    box_w: int
+    top: int
+    left: int
+
+    @classmethod
+    def with_boxes(cls, shape: tuple[int, ...], rows: int, cols: int) -> Mesh:
+        """Mesh of so many boxes, what is too much shared by both sides."""
+        h, w = shape[0], shape[1]
+        box_h, box_w = -(-h // rows), -(-w // cols)
+        return cls(
+            shape=(h, w),
+            rows=rows,
+            cols=cols,
+            box_h=box_h,
+            box_w=box_w,
+            top=(rows * box_h - h) // 2,
+            left=(cols * box_w - w) // 2,
+        )
+
+    @classmethod
+    def with_scale(cls, shape: tuple[int, ...], scale_px: float) -> Mesh:
+        """Mesh of boxes of about that size."""
+        rows, cols = (max(1, round(side / scale_px)) for side in shape[:2])
+        return cls.with_boxes(shape, rows, cols)
+
+    def samples(self, image: FloatImage, across: int = SAMPLES_ACROSS_BOX) -> FloatImage:
+        """Pixels by box, thinned to about so many across; NaN beyond the image.
+
+        Shape (rows, cols, n).
+        """
+        h, w = self.shape
+        bottom = self.rows * self.box_h - h - self.top
+        right = self.cols * self.box_w - w - self.left
+        padded = cv2.copyMakeBorder(
+            image, self.top, bottom, self.left, right, cv2.BORDER_CONSTANT, value=float("nan")
+        )
+        boxes = padded.reshape(self.rows, self.box_h, self.cols, self.box_w)
+        step_y = max(1, self.box_h // across)
+        step_x = max(1, self.box_w // across)
+        boxes = boxes[:, step_y // 2 :: step_y, :, step_x // 2 :: step_x]
+        by_box = boxes.transpose(0, 2, 1, 3).reshape(self.rows, self.cols, -1)
+        return np.asarray(by_box, np.float32)
+
+    def upsample(self, boxes: FloatImage) -> FloatImage:
+        """Bicubic interpolation between the centres of the boxes, for every pixel.
+
+        Slopes go on beyond the outermost centres. Boxes that are nowhere negative give pixels
+        that are nowhere negative.
+        """
+        (h, w), top, left = self.shape, self.top + self.box_h, self.left + self.box_w
+        down = _cubic_weights(self.rows, self.box_h)[top : top + h]
+        across = _cubic_weights(self.cols, self.box_w)[left : left + w]
+        return _interpolated(boxes, down, across)
+
+    def samples_of(self, boxes: FloatImage, across: int = SAMPLES_ACROSS_BOX) -> FloatImage:
+        """`samples` of what `upsample` makes of some boxes; beyond the image it goes on.
+
+        Shape (rows, cols, n).
+        """
+        grid = _interpolated(
+            boxes,
+            _sampled(_cubic_weights(self.rows, self.box_h), self.box_h, across),
+            _sampled(_cubic_weights(self.cols, self.box_w), self.box_w, across),
+        )
+        by_box = grid.reshape(self.rows, -1, self.cols, grid.shape[1] // self.cols)
+        return by_box.transpose(0, 2, 1, 3).reshape(self.rows, self.cols, -1)
+
+    def at(self, boxes: FloatImage, row: IndexArray, col: IndexArray) -> FloatArray:
+        """Linear interpolation between the centres of the boxes, at some pixels."""
+        box_row = (row + self.top + 0.5) / self.box_h - 0.5
+        box_col = (col + self.left + 0.5) / self.box_w - 0.5
+        where = np.stack([box_row, box_col])
+        return np.asarray(map_coordinates(boxes, where, order=1, mode="nearest"), float)
+
+
+def lowest_mode(samples: FloatImage, least_sigma: float) -> tuple[FloatImage, FloatImage]:
+    """Level and sigma of the lowest mode of each box; NaN where a box has too few pixels.
+
+    From the lower quartile upwards: pixels more than 2.5 sigma above the level are left out, again
+    and again. Sigma is taken from the darker side, where no lights are.
+
+    Parameters
+    ----------
+    samples : ndarray of float32, shape (rows, cols, n)
+        Pixels by box; NaN is none.
+    least_sigma : float
+        No sigma below this is believed while pixels are left out.
+
+    Returns
+    -------
+    level, sigma : ndarray of float32, shape (rows, cols)
+    """
+    ordered = np.sort(samples, axis=-1)  # NaN last
+    valid = np.isfinite(ordered).sum(axis=-1)
+    quartile = _ranked(ordered, 0.25 * valid)
+    sigma = (quartile - _ranked(ordered, 0.05 * valid)) / NORMAL_Q25_MINUS_Q05
+    level = quartile + NORMAL_Q75 * sigma
+    for _ in range(CLIP_PASSES):
+        sigma = np.maximum(sigma, least_sigma)
+        kept = (ordered <= (level + CLIP_SIGMA * sigma)[..., None]).sum(axis=-1)
+        level = _ranked(ordered, 0.5 * kept)
+        sigma = (level - _ranked(ordered, 0.1587 * kept)) / NORMAL_MEDIAN_MINUS_Q16
+    few = valid < FEWEST_SAMPLES * ordered.shape[-1]
+    level[few] = sigma[few] = np.nan
+    return level, sigma
+
+
+def spread_about_zero(samples: FloatImage) -> FloatImage:
+    """Robust sigma of each box about zero; NaN where a box has too few pixels."""
+    ordered = np.sort(np.abs(samples), axis=-1)
+    valid = np.isfinite(ordered).sum(axis=-1)
+    sigma = _ranked(ordered, 0.5 * valid) / np.float32(NORMAL_Q75)
+    sigma[valid < FEWEST_SAMPLES * ordered.shape[-1]] = np.nan
+    return sigma
+
+
+def upper_spread(samples: FloatImage, quantiles: tuple[float, ...] = (0.75,)) -> FloatImage:
+    """Sigma that upper quantiles of each box tell, the greatest; not negative; NaN as above."""
+    ordered = np.sort(samples, axis=-1)
+    valid = np.isfinite(ordered).sum(axis=-1)
+    sigma = np.zeros(valid.shape, np.float32)
+    for quantile in quantiles:
+        above = _ranked(ordered, quantile * valid) / np.float32(ndtri(quantile))
+        sigma = np.maximum(sigma, above)
+    sigma[valid < FEWEST_SAMPLES * ordered.shape[-1]] = np.nan
+    return np.asarray(sigma, np.float32)
+
+
+def smoothed(boxes: FloatImage) -> FloatImage:
+    """3 x 3 median of the boxes, holes (NaN) filled from their neighbours."""
+    full = filled(boxes)
+    if min(full.shape) < 3:
+        return full
+    return np.ascontiguousarray(cv2.medianBlur(_extended(full), 3)[1:-1, 1:-1])
+
+
+def filled(boxes: FloatImage) -> FloatImage:
+    """Holes (NaN) filled by the mean of the boxes around them, from their rims inwards."""
+    if not np.isfinite(boxes).any():
+        return np.zeros_like(boxes)
+    full = boxes.copy()
+    while (holes := ~np.isfinite(full)).any():
+        sums = cv2.boxFilter(np.where(holes, np.float32(0.0), full), -1, (3, 3), normalize=False)
+        counts = cv2.boxFilter((~holes).astype(np.float32), -1, (3, 3), normalize=False)
+        ready = holes & (counts > 0.5)
+        full[ready] = sums[ready] / counts[ready]
+    return full
+
+
+@lru_cache(maxsize=64)
+def _cubic_weights(count: int, size: int) -> FloatImage:
+    """Share of each of count + 2 boxes in each of their pixels, bicubic, along one axis."""
+    boxes = count + 2
+    unit = np.eye(boxes, dtype=np.float32)
+    return np.asarray(cv2.resize(unit, (boxes, boxes * size), interpolation=cv2.INTER_CUBIC))
+
+
+def _sampled(weights: FloatImage, size: int, across: int) -> FloatImage:
+    """Rows of weights that `Mesh.samples` takes, without those of the extension."""
+    step = max(1, size // across)
+    inner = weights[size:-size].reshape(-1, size, weights.shape[1])
+    return inner[:, step // 2 :: step].reshape(-1, weights.shape[1])
+
+
+def _interpolated(boxes: FloatImage, down: FloatImage, across: FloatImage) -> FloatImage:
+    """Boxes under the weights of rows and of columns."""
+    full = down @ _extended(boxes) @ across.T
+    return np.maximum(full, np.float32(min(float(boxes.min()), 0.0)), out=full)
+
+
+def _extended(boxes: FloatImage) -> FloatImage:
+    """One more ring of boxes, on the slopes that the outermost two rings show."""
+    return np.pad(boxes, 1, mode="reflect", reflect_type="odd")
+
+
+def _ranked(ordered: FloatImage, rank: NDArray[np.floating]) -> FloatImage:
+    """The samples of those ranks (fractions are cut off) in each box."""
+    index = np.clip(rank, 0, ordered.shape[-1] - 1).astype(np.intp)
+    return np.asarray(np.take_along_axis(ordered, index[..., None], axis=-1)[..., 0])
+
 
 # One step of 8-bit sRGB in the dark, 1 / 255 / 12.92, over sqrt(12). Black that was clipped shows
 # less noise than it has; less than this cannot be told from rounding.
@@ -45,7 +244,7 @@ def diffuse_background(
     """Large-scale background: moonlit cloud, airglow, aurora, haze, reflections.
 
     The image is cut into boxes; of each, the lowest mode of the pixels is taken, so that lights
-    do not lift it (`detectors.mesh.lowest_mode`). The boxes pass a 3 x 3 median, boxes that are
+    do not lift it (`lowest_mode`). The boxes pass a 3 x 3 median, boxes that are
     lights all over are replaced by their neighbours, and the rest is interpolated bicubically.
 
     Parameters

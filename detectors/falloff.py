@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.background import as_float_image, pixels_to_ignore
-from detectors.mesh import Mesh, lowest_mode
+from detectors.background import Mesh, as_float_image, lowest_mode, pixels_to_ignore
 
 FloatArray = NDArray[np.float64]
 
@@ -21,7 +20,7 @@ LEAST_SKY, MOST_BLACK = 0.5, 0.02
 NOISY_QUANTILE = 0.95
 HUBER_SIGMA = 1.5
 # What faint stars in the background leave in the corners, one sigma: six simulated lenses were off
-# by 0.8 % there (seeds 0 to 5 of benchmarks.lens_trials, not those of the benchmark)
+# by 0.8 % there (seeds 0 to 5 of benchmarks.lens.trials, not those of the benchmark)
 FAINT_STARS_SHARE = 0.008
 _STEPS = 12
 # Fewer frames cannot tell their own skies' curvature from the lens'
@@ -78,9 +77,10 @@ def sky_boxes(
 ) -> SkyBoxes:
     """Mean light of the sky between the stars, box by box.
 
-    From the lowest mode of each box (`detectors.mesh.lowest_mode`), the mean of the samples about
-    it, again and again: a median would take the steps of an 8-bit picture. The clip is everywhere
-    the same share of the sky's light, so that stars too faint to be seen add the same share, too.
+    From the lowest mode of each box (`detectors.background.lowest_mode`), the mean of the samples
+    about it, again and again: a median would take the steps of an 8-bit picture. The clip is
+    everywhere the same share of the sky's light, so that stars too faint to be seen add the same
+    share, too.
 
     Parameters
     ----------

@@ -15,10 +15,8 @@ from detectors.background import (
     hot_pixels,
     pixels_to_ignore,
 )
-from detectors.blob_flags import ClippedAreas, light_flags
-from detectors.blob_measures import HALF_LIGHT_SIGMAS, MeasuredLights
-from detectors.blob_noise import BlobNoise, noise_under_light
-from detectors.blob_peaks import IndexArray, PeakRules, Peaks, find_peaks
+from detectors.blob_measures import HALF_LIGHT_SIGMAS, ClippedAreas, MeasuredLights, light_flags
+from detectors.blobs import BlobNoise, IndexArray, PeakRules, Peaks, find_peaks, noise_under_light
 from detectors.scale_space import BASE_SIGMA, Octave, first_base, next_base, octave
 from detectors.types import FloatArray, LightDetections
 from detectors.windowed import draw_blobs, fit_blobs

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -108,3 +111,143 @@ def arc_rays(nadir: FloatArray, angle_deg: FloatArray, azimuth_deg: FloatArray) 
     return np.asarray(
         np.cos(angle) * nadir + np.sin(angle) * (np.sin(azimuth) * across - np.cos(azimuth) * lean)
     )
+
+
+# Edges of an image vote for the nadir whose limb they would lie on.
+
+FloatImage = NDArray[np.float32]
+
+BLUR_PX = 1.5
+RMS_PX = 12.0  # edges are compared with what lies around within about this
+# Gradients below one half of an 8-bit step a pixel are rounding
+LEAST_GRADIENT = 0.5 / 255.0
+LEAST_EDGE = 1.0  # normalised gradient from which on a pixel may vote
+STRONGEST_VOTE = 3.0
+TURNS_DEG = np.arange(-8.0, 8.1, 1.0)  # an edge's direction is uncertain by some degrees
+TURN_SIGMA_DEG = 3.0
+CELL_DEG = 1.0
+MOST_OFF_NADIR_DEG = 135.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeField:
+    """Gradient of the compressed light, divided by its root mean square around.
+
+    Attributes
+    ----------
+    gx, gy : ndarray of float32, shape (h, w)
+        Towards what is brighter.
+    value : ndarray of float32, shape (h, w)
+        Compressed light (as sRGB compresses it) without stars.
+    """
+
+    gx: FloatImage
+    gy: FloatImage
+    value: FloatImage
+
+
+def edge_field(light: FloatImage, hidden: NDArray[np.bool_] | None = None) -> EdgeField:
+    """Normalised gradient of an image of linear light.
+
+    Parameters
+    ----------
+    light : ndarray of float32, shape (h, w)
+    hidden : ndarray of bool, shape (h, w), optional
+        Where, and so near to which that the blur brings them in, edges do not count.
+
+    Returns
+    -------
+    EdgeField
+    """
+    value = np.power(np.clip(light, 0.0, 1.0), np.float32(1.0 / 2.2))
+    value = np.asarray(cv2.medianBlur(value, 5))  # stars and lamps are smaller
+    smooth = cv2.GaussianBlur(value, (0, 0), BLUR_PX, borderType=cv2.BORDER_REPLICATE)
+    # Scharr's kernel sums to 32 over two pixels
+    gx = cv2.Scharr(smooth, cv2.CV_32F, 1, 0, scale=1 / 32, borderType=cv2.BORDER_REPLICATE)
+    gy = cv2.Scharr(smooth, cv2.CV_32F, 0, 1, scale=1 / 32, borderType=cv2.BORDER_REPLICATE)
+    if hidden is not None:
+        near = cv2.dilate(hidden.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+        gx[near] = gy[near] = 0.0
+    power = cv2.GaussianBlur(gx * gx + gy * gy, (0, 0), RMS_PX)
+    scale = 1.0 / np.sqrt(power + np.float32(LEAST_GRADIENT**2))
+    return EdgeField(
+        gx=np.asarray(gx * scale, np.float32), gy=np.asarray(gy * scale, np.float32), value=value
+    )
+
+
+def nadir_votes(
+    field: EdgeField, focal_px: float, centre: tuple[float, float], angles_deg: tuple[float, ...]
+) -> FloatArray:
+    """Votes of the edges for nadir directions.
+
+    An edge pixel, brighter on the ground's side, together with an angle of the limb from the
+    nadir, names one nadir: so far from it, across the edge.
+
+    Parameters
+    ----------
+    field : EdgeField
+    focal_px : float
+    centre : tuple of float
+        Principal point.
+    angles_deg : tuple of float
+        Angles between the nadir and the limb.
+
+    Returns
+    -------
+    ndarray, shape (off-nadir angle in degrees, roll in degrees from -180)
+    """
+    strength = np.hypot(field.gx, field.gy)
+    row, col = np.nonzero(_ridge(field, strength))
+    x, y = col.astype(float), row.astype(float)
+    size = strength[row, col].astype(float)
+    nx, ny = field.gx[row, col] / size, field.gy[row, col] / size
+    rays = rays_of(x, y, focal_px, centre)
+    # A pixel's step across the edge as a direction perpendicular to its ray
+    step = np.stack([nx, ny, np.zeros_like(nx)], axis=-1)
+    down = step - rays * np.sum(step * rays, axis=-1, keepdims=True)
+    # The edge itself is what must be perpendicular to the way down
+    along = np.stack([-ny, nx, np.zeros_like(nx)], axis=-1)
+    along -= rays * np.sum(along * rays, axis=-1, keepdims=True)
+    along /= np.linalg.norm(along, axis=-1, keepdims=True)
+    across = np.cross(along, rays)
+    across *= np.sign(np.sum(across * down, axis=-1, keepdims=True))
+    rows, cols = int(MOST_OFF_NADIR_DEG / CELL_DEG), int(360.0 / CELL_DEG)
+    votes = np.zeros(rows * cols)
+    weight = np.minimum(size, STRONGEST_VOTE)
+    for angle in np.radians(angles_deg):
+        for turn in np.radians(TURNS_DEG):
+            towards = np.cos(turn) * across + np.sin(turn) * along
+            nadir = np.cos(angle) * rays + np.sin(angle) * towards
+            lean = np.degrees(np.arctan2(np.hypot(nadir[:, 0], nadir[:, 1]), nadir[:, 2]))
+            roll = np.degrees(np.arctan2(nadir[:, 0], nadir[:, 1]))
+            cell_row = (lean / CELL_DEG).astype(int)
+            cell_col = ((roll + 180.0) / CELL_DEG).astype(int) % cols
+            inside = cell_row < rows
+            likely = np.exp(-0.5 * (np.degrees(turn) / TURN_SIGMA_DEG) ** 2)
+            votes += likely * np.bincount(
+                (cell_row * cols + cell_col)[inside], weight[inside], rows * cols
+            )
+    return votes.reshape(rows, cols)
+
+
+def best_cells(votes: FloatArray, count: int) -> list[tuple[float, float]]:
+    """Off-nadir angle and roll (degrees) of the strongest peaks of the votes."""
+    wrapped = np.concatenate([votes[:, -8:], votes, votes[:, :8]], axis=1)
+    smooth = cv2.GaussianBlur(wrapped, (0, 0), 1.0)
+    peaks = smooth >= cv2.dilate(smooth, np.ones((5, 5), np.uint8))
+    smooth, peaks = smooth[:, 8:-8], peaks[:, 8:-8]
+    row, col = np.nonzero(peaks & (smooth > 0.0))
+    best = np.argsort(smooth[row, col])[::-1][:count]
+    return [((row[i] + 0.5) * CELL_DEG, (col[i] + 0.5) * CELL_DEG - 180.0) for i in best.tolist()]
+
+
+def _ridge(field: EdgeField, strength: FloatImage) -> NDArray[np.bool_]:
+    """Pixels where the gradient is greatest across the edge."""
+    steep = np.abs(field.gx) > np.abs(field.gy)
+    sideways = np.maximum(np.roll(strength, 1, 1), np.roll(strength, -1, 1))
+    upright = np.maximum(np.roll(strength, 1, 0), np.roll(strength, -1, 0))
+    greatest = strength >= np.where(steep, sideways, upright)
+    greatest &= strength > LEAST_EDGE
+    greatest[:2] = greatest[-2:] = False
+    greatest[:, :2] = greatest[:, -2:] = False
+    return np.asarray(greatest, bool)

@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from detectors.grey_frame import GreyFrame
-from detectors.paper_band import END_STEP_PX, LIGHT_PX, Band, cut_band
-from detectors.streak_types import StreakDetections, StreakFlag, StreakKind
-from detectors.types import FloatArray
+from detectors.paper_frame import END_STEP_PX, LIGHT_PX, Band, GreyFrame, cut_band
+from detectors.types import FloatArray, StreakDetections, StreakFlag, StreakKind
 
 BoolImage = NDArray[np.bool_]
 

@@ -9,14 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.anisotropic_diffusion import best_iterations, diffused
-from detectors.grey_frame import RANGE_SIGMA, GreyFrame
-from detectors.line_response import above_local_sky, pixel_features
+from detectors.paper_frame import RANGE_SIGMA, GreyFrame
 from detectors.paper_measures import centred, cut_at_border, described, with_ends
 from detectors.paper_segments import SegmentSettings, component_segments, joined
-from detectors.pixel_clusters import Clustering
-from detectors.star_removal import StarDiscs, StarSettings, find_stars
-from detectors.streak_types import StreakDetections
-from detectors.types import FloatArray
+from detectors.pixel_clusters import Clustering, above_local_sky, pixel_features
+from detectors.stars_sift import StarDiscs, StarSettings, find_stars
+from detectors.types import FloatArray, StreakDetections
 
 FloatImage = NDArray[np.float32]
 BoolImage = NDArray[np.bool_]
@@ -151,7 +149,7 @@ def paper_streaks(
     settings: PaperSettings,
     seed: int,
 ) -> StreakDetections:
-    """Streaks of an image; see `detectors.streak_types.StreakDetector`."""
+    """Streaks of an image; see `detectors.types.StreakDetector`."""
     frame = GreyFrame.of(light, mask, saturated)
     if frame is None:
         return StreakDetections.empty()

@@ -5,17 +5,145 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from detectors.genetic import genetic_minimum
-from detectors.swarm import swarm_minimum
 from detectors.types import FloatArray
+
+# Particle swarm optimisation: points fly about and remember where it was best.
+
+Cost = Callable[[FloatArray], FloatArray]
+
+
+def swarm_minimum(
+    cost: Cost,
+    start: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    rng: np.random.Generator,
+    *,
+    iterations: int = 4,
+    own_pull: float = 2.0,
+    common_pull: float = 2.0,
+    fastest: float = 0.5,
+) -> FloatArray:
+    """Best place that a swarm comes across, all particles moved at once.
+
+    v' = v + c1 r1 (p - x) + c2 r2 (g - x), x' = x + v', with p each particle's own best place and
+    g that of all; r1 and r2 uniform in 0 to 1, per coordinate.
+
+    Parameters
+    ----------
+    cost : callable
+        Of places, shape (n, d), gives the cost of each, shape (n,).
+    start : ndarray of float64, shape (n, d)
+        Where the particles begin, at rest.
+    low, high : ndarray of float64, shape (d,)
+        They stay within.
+    rng : numpy.random.Generator
+    iterations : int, optional
+    own_pull, common_pull : float, optional
+        c1 and c2.
+    fastest : float, optional
+        No velocity exceeds this part of the width of the box: without it, and without inertia
+        below 1, the swarm flies apart.
+
+    Returns
+    -------
+    ndarray of float64, shape (d,)
+
+    References
+    ----------
+    Kennedy, J., Eberhart, R. (1995). Particle swarm optimization. Proc. ICNN 4, 1942-1948.
+    """
+    place = np.clip(start, low, high)
+    velocity = np.zeros_like(place)
+    best, best_cost = place.copy(), cost(place)
+    limit = fastest * (high - low)
+    for _ in range(iterations):
+        leader = best[int(np.argmin(best_cost))]
+        own, common = rng.random((2, *place.shape))
+        velocity += own_pull * own * (best - place) + common_pull * common * (leader - place)
+        velocity = np.clip(velocity, -limit, limit)
+        place = np.clip(place + velocity, low, high)
+        now = cost(place)
+        better = now < best_cost
+        best[better], best_cost[better] = place[better], now[better]
+    return np.asarray(best[int(np.argmin(best_cost))])
+
+
+# Genetic optimisation: the fitter ones have children, who differ from them a little.
+
+
+def genetic_minimum(
+    cost: Cost,
+    start: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    rng: np.random.Generator,
+    *,
+    iterations: int = 5,
+    mutated: float = 0.1,
+    mutation: float = 0.1,
+    spread: float = 0.25,
+) -> FloatArray:
+    """Best of the last generation, all individuals bred at once.
+
+    Parents are the better of two drawn at random. A child lies, per coordinate, at random between
+    its parents or up to `spread` of their distance outside. Some coordinates are mutated by normal
+    deviates that shrink from generation to generation. The best individual lives on.
+
+    Parameters
+    ----------
+    cost : callable
+        Of places, shape (n, d), gives the cost of each, shape (n,).
+    start : ndarray of float64, shape (n, d)
+        The first generation.
+    low, high : ndarray of float64, shape (d,)
+        Nobody leaves this box.
+    rng : numpy.random.Generator
+    iterations : int, optional
+        Generations.
+    mutated : float, optional
+        Share of coordinates that mutate.
+    mutation : float, optional
+        Sigma of the first mutations, as part of the width of the box.
+    spread : float, optional
+
+    Returns
+    -------
+    ndarray of float64, shape (d,)
+
+    References
+    ----------
+    Goldberg, D. E. (1989). Genetic Algorithms in Search, Optimization and Machine Learning.
+    Eshelman, L. J., Schaffer, J. D. (1993). Real-coded genetic algorithms and interval-schemata.
+    FOGA 2, 187-202 (the blend of parents).
+    """
+    people = np.clip(start, low, high)
+    costs = cost(people)
+    count, dimensions = people.shape
+    for generation in range(iterations):
+        drawn = rng.integers(0, count, (2, 2, count))
+        fitter = np.where(costs[drawn[0]] <= costs[drawn[1]], drawn[0], drawn[1])
+        mother, father = people[fitter[0]], people[fitter[1]]
+        share = rng.uniform(-spread, 1.0 + spread, (count, dimensions))
+        children = mother + share * (father - mother)
+        size = mutation * (high - low) * (1.0 - generation / iterations)
+        changed = rng.random((count, dimensions)) < mutated
+        children += changed * size * rng.standard_normal((count, dimensions))
+        children[0] = people[int(np.argmin(costs))]
+        people = np.clip(children, low, high)
+        costs = cost(people)
+    return np.asarray(people[int(np.argmin(costs))])
+
 
 Features = NDArray[np.floating]
 SWARM_PARTICLES, SWARM_ITERATIONS = 7, 4
@@ -196,3 +324,104 @@ def _box(sample: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _seed(rng: np.random.Generator) -> int:
     return int(rng.integers(2**31))
+
+
+# What tells the pixels of a streak: how bright they are, and how much a line runs there.
+
+FloatImage = NDArray[np.float32]
+BoolImage = NDArray[np.bool_]
+
+LEVEL_PX = 41  # window of the local sky: wider than a streak, narrower than clouds
+LEVELS_PER_SIGMA, DARKEST_SIGMA = 8.0, -8.0
+# On pixels twice as large: 15 degrees apart, 22 px long, the sky taken 6 px beside
+DIRECTIONS, LINE_PX, BESIDE_PX = 12, 11, 3.0
+BRIGHTEST = 12.0  # in units of the sky's scatter: brighter is as good
+SAMPLES = 100_000
+
+
+def above_local_sky(grey: FloatImage) -> FloatImage:
+    """The image less its running median, so that clouds do not count as light.
+
+    Parameters
+    ----------
+    grey : ndarray of float32, shape (h, w)
+        In units of the sky's noise.
+
+    Returns
+    -------
+    ndarray of float32, shape (h, w)
+    """
+    levels = (grey - np.float32(DARKEST_SIGMA)) * np.float32(LEVELS_PER_SIGMA)
+    levels = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    median = cv2.medianBlur(levels, LEVEL_PX).astype(np.float32)
+    median = cv2.blur(median, (LEVEL_PX // 2, LEVEL_PX // 2))
+    return np.asarray(grey - (median / np.float32(LEVELS_PER_SIGMA) + np.float32(DARKEST_SIGMA)))
+
+
+def line_response(grey: FloatImage) -> FloatImage:
+    """Mean along the brightest of twelve short lines through each pixel, less that on either side.
+
+    Made on pixels twice as large. What is taken away runs parallel to the line: so a pixel beside
+    a streak does not respond to it by a line that crosses it.
+
+    Parameters
+    ----------
+    grey : ndarray of float32, shape (h, w)
+
+    Returns
+    -------
+    ndarray of float32, shape (h, w)
+    """
+    h, w = grey.shape
+    small = cv2.resize(grey, (max(1, w // 2), max(1, h // 2)), interpolation=cv2.INTER_AREA)
+    best = np.full(small.shape, -np.inf, np.float32)
+    for kernel in line_kernels():
+        cv2.max(best, cv2.filter2D(small, cv2.CV_32F, kernel), dst=best)
+    return np.asarray(cv2.resize(best, (w, h), interpolation=cv2.INTER_LINEAR))
+
+
+@cache
+def line_kernels() -> tuple[FloatImage, ...]:
+    """Lines through the middle of a square, less those beside them; each of sum 0."""
+    middle = LINE_PX // 2
+    offsets = np.arange(LINE_PX) - middle
+    within = np.hypot(offsets[None, :], offsets[:, None]) <= middle + 0.5
+    kernels = []
+    for direction in range(DIRECTIONS):
+        angle = np.pi * direction / DIRECTIONS
+        across = np.abs(offsets[None, :] * np.sin(angle) - offsets[:, None] * np.cos(angle))
+        line = np.maximum(1.0 - across, 0.0) * within
+        beside = np.maximum(1.0 - np.abs(across - BESIDE_PX), 0.0) * within
+        kernels.append((line / line.sum() - beside / beside.sum()).astype(np.float32))
+    return tuple(kernels)
+
+
+def pixel_features(grey: FloatImage, usable: BoolImage) -> FloatImage:
+    """Brightness and line response of every pixel, each in units of the sky's scatter.
+
+    Parameters
+    ----------
+    grey : ndarray of float32, shape (h, w)
+        Denoised, above the local sky, stars removed.
+    usable : ndarray of bool, shape (h, w)
+        False where pixels tell nothing; their features are 0.
+
+    Returns
+    -------
+    ndarray of float32, shape (h, w, 2)
+        At most 12.
+    """
+    features = np.empty((*grey.shape, 2), np.float32)
+    for number, image in enumerate((grey, line_response(grey))):
+        middle, scatter = _sky(image[usable])
+        features[..., number] = np.minimum((image - middle) / scatter, np.float32(BRIGHTEST))
+    features[~usable] = 0.0
+    return features
+
+
+def _sky(values: FloatImage) -> tuple[np.float32, np.float32]:
+    """Median of some values, and their scatter about it on the dark side, where no light is."""
+    sample = values[:: max(1, values.size // SAMPLES)]
+    low, middle = np.quantile(sample, (0.1587, 0.5)) if sample.size else (0.0, 0.0)
+    scatter = max(float(middle - low), 1e-3)
+    return np.float32(middle), np.float32(scatter)

@@ -1,4 +1,6 @@
-"""Detectors are found by being there: one class in each ``detectors/lights_*.py`` and so on."""
+"""Detectors are found by being there: the classes of each ``detectors/lights_*.py``
+and so on that have a name and `detect`.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,7 @@ from types import ModuleType
 from typing import Protocol, TypeVar
 
 import detectors
-from detectors.star_types import StarDetector
-from detectors.streak_types import StreakDetector
-from detectors.types import LightDetector
+from detectors.types import LightDetector, StarDetector, StreakDetector
 
 LIGHTS_PREFIX = "lights_"
 STARS_PREFIX = "stars_"
@@ -41,7 +41,7 @@ def light_detectors() -> dict[str, LightDetector]:
     Raises
     ------
     TypeError
-        If a module holds no detector or several, or two detectors share a name.
+        If a module holds no detector, or two detectors share a name.
     """
     return _found(LIGHTS_PREFIX, LightDetector, "light")  # type: ignore[type-abstract]
 
@@ -58,7 +58,7 @@ def star_detectors() -> dict[str, StarDetector]:
     Raises
     ------
     TypeError
-        If a module holds no detector or several, or two detectors share a name.
+        If a module holds no detector, or two detectors share a name.
     """
     return _found(STARS_PREFIX, StarDetector, "star")  # type: ignore[type-abstract]
 
@@ -75,7 +75,7 @@ def streak_detectors() -> dict[str, StreakDetector]:
     Raises
     ------
     TypeError
-        If a module holds no detector or several, or two detectors share a name.
+        If a module holds no detector, or two detectors share a name.
     """
     return _found(STREAKS_PREFIX, StreakDetector, "streak")  # type: ignore[type-abstract]
 
@@ -86,17 +86,17 @@ def _found(prefix: str, protocol: type[D], kind: str) -> dict[str, D]:
     for info in pkgutil.iter_modules(detectors.__path__):
         if not info.name.startswith(prefix):
             continue
-        detector = only_detector(importlib.import_module(f"detectors.{info.name}"), protocol)
-        if detector.name in found:
-            raise TypeError(
-                f"two {kind} detectors are called {detector.name!r}: rename one of them"
-            )
-        found[detector.name] = detector
+        for detector in detectors_of(importlib.import_module(f"detectors.{info.name}"), protocol):
+            if detector.name in found:
+                raise TypeError(
+                    f"two {kind} detectors are called {detector.name!r}: rename one of them"
+                )
+            found[detector.name] = detector
     return found
 
 
-def only_detector(module: ModuleType, protocol: type[D]) -> D:
-    """The one detector that a module defines, with its default parameters.
+def detectors_of(module: ModuleType, protocol: type[D]) -> list[D]:
+    """The detectors that a module defines, with their default parameters.
 
     Parameters
     ----------
@@ -107,28 +107,23 @@ def only_detector(module: ModuleType, protocol: type[D]) -> D:
 
     Returns
     -------
-    object
-        It satisfies `protocol`.
+    list of object
+        In the order of their names; each satisfies `protocol`.
 
     Raises
     ------
     TypeError
-        If the module defines none, or more than one.
+        If the module defines none, or one that lacks something.
     """
-    classes = [
-        made
-        for name, made in inspect.getmembers(module, inspect.isclass)
-        if made.__module__ == module.__name__
-        and not name.startswith("_")
-        and hasattr(made, "name")
-        and callable(getattr(made, "detect", None))
-    ]
-    if len(classes) != 1:
-        raise TypeError(
-            f"{module.__name__} must define one class with a name and detect(), "
-            f"not {len(classes)}: give each method a module of its own"
-        )
-    detector = classes[0]()
-    if not isinstance(detector, protocol):
-        raise TypeError(f"{module.__name__} lacks what {protocol.__name__} asks for")
-    return detector
+    found: list[D] = []
+    for name, kind in inspect.getmembers(module, inspect.isclass):
+        has_both = hasattr(kind, "name") and callable(getattr(kind, "detect", None))
+        if kind.__module__ != module.__name__ or name.startswith("_") or not has_both:
+            continue
+        detector = kind()
+        if not isinstance(detector, protocol):
+            raise TypeError(f"{module.__name__}.{name} lacks what {protocol.__name__} asks for")
+        found.append(detector)
+    if not found:
+        raise TypeError(f"{module.__name__} defines no class with a name and detect()")
+    return sorted(found, key=lambda detector: detector.name)

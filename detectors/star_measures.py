@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.point_spread import FWHM_PER_SIGMA
-from detectors.stamps import cut_stamps
+from detectors.psf import FWHM_PER_SIGMA
 from detectors.star_frame import StarFrame
-from detectors.star_types import StarDetections
-from detectors.types import FloatArray
+from detectors.types import FloatArray, StarDetections
+from detectors.windowed import cut_stamps
 
 FloatImage = NDArray[np.float32]
 

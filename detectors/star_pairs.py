@@ -7,9 +7,8 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.point_spread import FWHM_PER_SIGMA, PointSpread
-from detectors.star_fit import MISMATCH_IN_FIT, FittedStars
-from detectors.star_stamps import StarStamps
+from detectors.psf import FWHM_PER_SIGMA, PointSpread
+from detectors.star_fit import MISMATCH_IN_FIT, FittedStars, StarStamps
 from detectors.types import FloatArray
 
 FloatImage = NDArray[np.float32]

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.background import RING
-from detectors.mesh import (
+from detectors.background import (
+    RING,
     FloatArray,
     FloatImage,
     IndexArray,
@@ -19,7 +19,7 @@ from detectors.mesh import (
     smoothed,
     upper_spread,
 )
-from detectors.point_spread import PointSpread
+from detectors.psf import PointSpread
 from detectors.scale_space import gaussian_blur, gaussian_kernel, local_maxima
 
 # The light around a star is taken from a Gaussian this many times as wide: costs 3 % of the

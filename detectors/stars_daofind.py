@@ -9,13 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.point_spread import FWHM_PER_SIGMA
+from detectors.psf import FWHM_PER_SIGMA
 from detectors.scale_space import local_maxima
-from detectors.stamps import cut_stamps
 from detectors.star_frame import StarFrame
 from detectors.star_measures import described_stars, window_sums
-from detectors.star_types import StarDetections
-from detectors.types import FloatArray
+from detectors.types import FloatArray, StarDetections
+from detectors.windowed import cut_stamps
 
 FloatImage = NDArray[np.float32]
 IndexArray = NDArray[np.intp]
@@ -63,7 +62,7 @@ class DaoFind:
         mask: NDArray[np.bool_] | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StarDetections:
-        """Find the stars of an image; see `detectors.star_types.StarDetector`."""
+        """Find the stars of an image; see `detectors.types.StarDetector`."""
         frame = StarFrame.of(light, mask, saturated)
         if frame.is_blank:
             return StarDetections.empty()

@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.psf import USUAL
 from detectors.star_field import StarField
 from detectors.star_frame import StarFrame
-from detectors.star_types import StarDetections
-from detectors.star_width import USUAL
+from detectors.types import StarDetections
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Matched:
         mask: NDArray[np.bool_] | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StarDetections:
-        """Find the stars of an image; see `detectors.star_types.StarDetector`.
+        """Find the stars of an image; see `detectors.types.StarDetector`.
 
         Parameters
         ----------

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from detectors.star_frame import StarFrame
 from detectors.star_measures import described_stars, window_sums
-from detectors.star_types import StarDetections
+from detectors.types import StarDetections
 
 MOST_PASSES = 6  # doublings of the threshold where a frame is too full
 LEAST_NOISE = 1e-9
@@ -50,7 +50,7 @@ class Sep:
         mask: NDArray[np.bool_] | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StarDetections:
-        """Find the stars of an image; see `detectors.star_types.StarDetector`."""
+        """Find the stars of an image; see `detectors.types.StarDetector`."""
         import sep
 
         frame = StarFrame.of(light, mask, saturated)

@@ -6,10 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.streak_candidates import Segments
-from detectors.streak_ends import lit_part
-from detectors.streak_line import Line
-from detectors.streak_measure import BEYOND_PX, across, measured
-from detectors.streak_strip import Path, Strip, strip_along
+from detectors.streak_line import (
+    BEYOND_PX,
+    Line,
+    Path,
+    Strip,
+    across,
+    lit_part,
+    measured,
+    strip_along,
+)
 
 FloatImage = NDArray[np.float32]
 FloatArray = NDArray[np.float64]

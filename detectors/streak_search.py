@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from detectors.scale_space import gaussian_blur
 from detectors.streak_candidates import Segments, clearer_than_dark, segments
 from detectors.streak_frame import flattened
-from detectors.streak_line import Line
-from detectors.streak_strip import Path
+from detectors.streak_line import Line, Path
 
 FloatImage = NDArray[np.float32]
 FloatArray = NDArray[np.float64]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.special import log_ndtr
 
+from detectors.streak_describe import in_trains
 from detectors.streak_fit import WIDEST_PX, nudged
-from detectors.streak_line import Line
+from detectors.streak_line import Line, Path
 from detectors.streak_search import Hunt
-from detectors.streak_strip import Path
-from detectors.streak_trail import StarTrail
+from detectors.streak_stars import StarTrail
 
 # Pieces about as long as a star is wide; without the brightest quarter of them even light keeps
 # 0.6 and more of its signal-to-noise ratio, and a few stars in a row hardly any
@@ -156,3 +158,61 @@ def is_star_trail(line: Line, trail: StarTrail) -> bool:
     # Short lines have no sure direction
     unsure = np.arctan2(2.0 * line.sigma_px, line.path.length_px)
     return bool(away < np.radians(TRAIL_DEG) + unsure and line.path.length_px < longest)
+
+
+# Short faint lines in all directions are what a frame is made of, and no streaks.
+
+SHORT_PX, FEWEST, CROWD_CLEAR_SNR = 60.0, 4, 30.0
+
+
+def without_crowds(lines: list[Line]) -> list[Line]:
+    """Lines without the short ones if these are many: knots of galaxies, and stars side by side.
+
+    Streaks come alone, in trains, or as dashes of one line.
+
+    Parameters
+    ----------
+    lines : list of Line
+        In pixels of the frame.
+    """
+    trains = in_trains([line.path for line in lines])
+    short = [
+        line.path.length_px < SHORT_PX and line.snr < CROWD_CLEAR_SNR and not train
+        for line, train in zip(lines, trains, strict=True)
+    ]
+    if sum(short) < FEWEST:
+        return lines
+    return [line for line, one in zip(lines, short, strict=True) if not one]
+
+
+# How many streaks as clear as one noise alone would show in a frame.
+
+FloatArray = NDArray[np.float64]
+
+# Independent segments a pixel: places, directions and lengths that a fit may choose from. An
+# estimate: in white noise as many candidates rise above a threshold as 14 normal numbers a pixel
+# would, and the fit, free to move ends, bow and width, is given ten times that
+TRIALS_PER_PIXEL = 150.0
+
+
+def log10_false_alarm(snr: ArrayLike, pixels: int) -> FloatArray:
+    """Decimal logarithm of the expected number of noise streaks of at least that SNR.
+
+    Expected number = trials a pixel x pixels x Q(snr), with the tail Q of the normal distribution:
+    the look-elsewhere correction.
+
+    Parameters
+    ----------
+    snr : array of float
+    pixels : int
+        Of the frame.
+    """
+    tail = log_ndtr(-np.asarray(snr, float)) / np.log(10.0)
+    return np.asarray(tail + np.log10(TRIALS_PER_PIXEL * pixels))
+
+
+def snr_for(log10_expected: float, pixels: int) -> float:
+    """Signal-to-noise ratio at which noise shows so many streaks in a frame."""
+    return float(
+        brentq(lambda snr: float(log10_false_alarm(snr, pixels)) - log10_expected, 0.0, 40.0)
+    )

@@ -11,19 +11,29 @@ from numpy.typing import NDArray
 from detectors.scale_space import gaussian_blur
 from detectors.streak_bright import BrightLines, bright_lines
 from detectors.streak_candidates import Segments
-from detectors.streak_chance import log10_false_alarm, snr_for
-from detectors.streak_clipped import clipped_streaks
-from detectors.streak_crowd import without_crowds
-from detectors.streak_describe import described
+from detectors.streak_describe import described, is_piece, joined_line
 from detectors.streak_fit import fitted_line, path_of
-from detectors.streak_frame import StreakFrame, flattened
-from detectors.streak_join import is_piece, joined_line
+from detectors.streak_frame import StreakFrame, clipped_streaks, flattened
 from detectors.streak_line import Line
 from detectors.streak_search import BINS, LEAST_SIDE_PX, Hunt, hunt_in, still_there, streak_band
-from detectors.streak_stars import BLEED_PX, SIGMA_PX, clipped_stars, grown, sharp_pixels, stars_of
-from detectors.streak_trail import common_star_trail
-from detectors.streak_types import StreakDetections
-from detectors.streak_verdict import Sky, is_star_trail, is_streak
+from detectors.streak_stars import (
+    BLEED_PX,
+    SIGMA_PX,
+    clipped_stars,
+    common_star_trail,
+    grown,
+    sharp_pixels,
+    stars_of,
+)
+from detectors.streak_verdict import (
+    Sky,
+    is_star_trail,
+    is_streak,
+    log10_false_alarm,
+    snr_for,
+    without_crowds,
+)
+from detectors.types import StreakDetections
 
 # A segment of the transform shows at least this part of the fitted streak's SNR
 SEGMENT_SHARE = 0.75
@@ -56,7 +66,7 @@ class Radon:
         mask: NDArray[np.bool_] | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StreakDetections:
-        """Find the streaks of an image; see `detectors.streak_types.StreakDetector`.
+        """Find the streaks of an image; see `detectors.types.StreakDetector`.
 
         Parameters
         ----------

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matchers.attitude import with_attitude
-from matchers.camera import Camera
+from matchers.camera import Camera, Lens
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
-from matchers.lens import Lens
+from matchers.pose import with_attitude
 
 FloatArray = NDArray[np.float64]
 

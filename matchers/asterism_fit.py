@@ -8,8 +8,20 @@ decomposition. Journal of the Astronautical Sciences 36 (3), 245-258.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from numpy.typing import NDArray
+
+from matchers.asterisms import (
+    AsterismIndex,
+    azimuths,
+    every_order,
+    frames,
+    groups,
+    large_enough,
+    scaled_codes,
+)
 
 FloatArray = NDArray[np.float64]
 
@@ -106,3 +118,192 @@ def spread(rays: FloatArray) -> float:
     if len(rays) == 0:
         return 0.0
     return float(np.sqrt(((rays - rays.mean(axis=0)) ** 2).sum(axis=1).mean()))
+
+
+# Figures that look alike vote for pairs of points, and for the turn about them.
+
+IndexArray = NDArray[np.intp]
+
+TABLE = 262_147  # cells of the voting table: a prime, 2 MB, which stay in a processor's cache
+# Votes of different cells fall together in the table: so many times the wanted cells are counted
+SPARE = 8
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Meetings:
+    """Figures of the photo and of the reference with the same code, each of shape (c, k).
+
+    Attributes
+    ----------
+    photo, reference : ndarray of int
+        Their members, in the same order.
+    turn_rad : ndarray of float64
+        Turn about each member, from the photo's frame there to the reference's.
+    log_scale : ndarray of float64, shape (c,)
+        Natural logarithm of the reference's length over the photo's.
+    """
+
+    photo: IndexArray
+    reference: IndexArray
+    turn_rad: FloatArray
+    log_scale: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.photo)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Proposals:
+    """Rotations that meetings voted for, most votes first.
+
+    Attributes
+    ----------
+    rotations : ndarray of float64, shape (v, 3, 3)
+        Photo to reference.
+    photo, reference : ndarray of int, shape (v,)
+        The pair of points that each rests on.
+    own : ndarray of bool, shape (v, n)
+        Photo points of the figure that gave the first vote.
+    votes : ndarray of int, shape (v,)
+    log_scale : ndarray of float64, shape (v,)
+        Mean of the figures that voted.
+    """
+
+    rotations: FloatArray
+    photo: IndexArray
+    reference: IndexArray
+    own: NDArray[np.bool_]
+    votes: IndexArray
+    log_scale: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.rotations)
+
+
+def meet(
+    index: AsterismIndex, rays: FloatArray, brightness: FloatArray, neighbours: int
+) -> Meetings:
+    """Find the figures of the reference that look like figures of the photo.
+
+    Parameters
+    ----------
+    index : AsterismIndex
+        The reference.
+    rays : ndarray of float64, shape (n, 3)
+        Unit vectors of the photo's points.
+    brightness : ndarray of float64, shape (n,)
+        Of each.
+    neighbours : int
+        The photo's figures are made of so many nearest neighbours.
+
+    Returns
+    -------
+    Meetings
+    """
+    p = index.parameters
+    none = np.zeros((0, p.members), np.intp)
+    nothing = Meetings(
+        photo=none, reference=none, turn_rad=np.zeros(none.shape), log_scale=np.zeros(0)
+    )
+    slack = np.exp(p.log_size_tolerance)
+    wider = replace(
+        p, neighbours=neighbours, size_rad=(p.size_rad[0] / slack, p.size_rad[1] * slack)
+    )
+    members = groups(rays, brightness, wider)
+    if index.code_table is None or len(members) == 0:
+        return nothing
+    photo = large_enough(every_order(rays, members, p.shape_tolerance), wider)
+    if len(photo) == 0:
+        return nothing
+    mine, its = index.code_table.alike(scaled_codes(photo.codes, p))
+    ours, theirs = photo.members[mine], index.figures.members[its]
+    turn = index.azimuths_rad[its] - azimuths(rays, photo)[mine]
+    log_scale = index.figures.codes[its, -1] - photo.codes[mine, -1]
+    return Meetings(photo=ours, reference=theirs, turn_rad=turn, log_scale=log_scale)
+
+
+def turned_frames(photo: FloatArray, reference: FloatArray, turn_rad: FloatArray) -> FloatArray:
+    """Rotations (v, 3, 3) that carry photo vectors onto reference vectors with a turn."""
+    c, s = np.cos(turn_rad), np.sin(turn_rad)
+    turns = np.zeros((len(turn_rad), 3, 3))
+    turns[:, 0, 0], turns[:, 0, 1], turns[:, 1, 0], turns[:, 1, 1] = c, -s, s, c
+    turns[:, 2, 2] = 1.0
+    rotations = frames(reference) @ turns @ np.swapaxes(frames(photo), 1, 2)
+    return np.asarray(rotations)
+
+
+def count_votes(
+    meetings: Meetings, index: AsterismIndex, rays: FloatArray, turn_step_deg: float, most: int
+) -> Proposals:
+    """The rotations that most meetings name.
+
+    Parameters
+    ----------
+    meetings : Meetings
+        At least one.
+    index : AsterismIndex
+        The reference.
+    rays : ndarray of float64, shape (n, 3)
+        The photo's points.
+    turn_step_deg : float
+        Votes whose turns lie in the same two steps are counted together.
+    most : int
+        At most so many rotations are returned.
+
+    Returns
+    -------
+    Proposals
+    """
+    n, k = len(rays), meetings.photo.shape[1]
+    steps = max(3, round(360.0 / turn_step_deg))
+    turn = meetings.turn_rad.ravel()
+    cell = np.floor(turn / (2.0 * np.pi) * steps).astype(np.int64) % steps
+    pair = meetings.photo.ravel().astype(np.int64) * len(index.vectors) + meetings.reference.ravel()
+    # Cells are two steps wide and overlap, so that no border cuts a cluster
+    key = np.concatenate([pair * steps + cell, pair * steps + (cell + 1) % steps])
+    chosen = often(key, SPARE * most)
+    chosen = chosen[np.argsort(key[chosen], kind="stable")]
+    starts = np.flatnonzero(np.diff(key[chosen], prepend=-1))
+    votes = np.diff(starts, append=len(chosen))
+    top = np.argsort(-votes, kind="stable")[:most]
+    voters = chosen % len(pair)
+    sine, cosine = (np.add.reduceat(f(turn[voters]), starts)[top] for f in (np.sin, np.cos))
+    mean_turn = np.arctan2(sine, cosine)
+    log_scale = np.add.reduceat(meetings.log_scale[voters // k], starts)[top] / votes[top]
+    giver = voters[starts[top]]
+    photo, reference = meetings.photo.ravel()[giver], meetings.reference.ravel()[giver]
+    own = np.zeros((len(top), n), bool)
+    own[np.arange(len(top))[:, None], meetings.photo[giver // k]] = True
+    return Proposals(
+        rotations=turned_frames(rays[photo], index.vectors[reference], mean_turn),
+        photo=photo,
+        reference=reference,
+        own=own,
+        votes=votes[top],
+        log_scale=log_scale,
+    )
+
+
+def often(key: NDArray[np.int64], most: int) -> IndexArray:
+    """Where the keys stand that occur most often: those of at least `most` cells, if there are.
+
+    Parameters
+    ----------
+    key : ndarray of int64, shape (c,)
+        Not negative. Folded into a table of at most `TABLE` cells; keys that fall together there
+        may come along.
+    most : int
+        So many of the fullest cells of the table are kept, and all that are as full.
+
+    Returns
+    -------
+    ndarray of int
+        Ascending.
+    """
+    folded = key % TABLE
+    counts = np.bincount(folded)
+    cells = np.bincount(counts)
+    cells[0] = 0
+    as_full = np.cumsum(cells[::-1])[::-1]  # cells with at least so many votes
+    enough = int(np.flatnonzero(as_full >= min(most, int(as_full[0])))[-1])
+    return np.flatnonzero(counts[folded] >= max(enough, 1))

@@ -12,10 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matchers.asterism_bends import beyond_turns
-from matchers.asterism_fit import flipped, rescaled, spread
-from matchers.asterism_odds import MatchParameters, settle
-from matchers.asterism_votes import count_votes, meet
+from matchers.asterism_fit import count_votes, flipped, meet, rescaled, spread
+from matchers.asterism_odds import MatchParameters, beyond_turns, settle
 from matchers.asterisms import AsterismIndex, unit
 
 FloatArray = NDArray[np.float64]

@@ -12,23 +12,262 @@ technique. Navigation 51 (3), 171-183.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations, permutations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-from matchers.asterism_figures import (
-    AsterismParameters,
-    Figures,
-    azimuths,
-    canonical,
-    groups,
-    large_enough,
-)
 from matchers.code_table import CodeTable
+
+# Figures of points on the sphere, and codes of them that no rotation changes.
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
+
+# Beyond this height above the equator, the frames on the sphere are taken from the x axis
+POLAR = 0.8
+# Chords are longer than what they are in a figure's plane, by less than this at any size in use
+SPARE = 1.05
+# Of so many nearest points the neighbours that are bright enough are taken
+SOUGHT_PER_NEIGHBOUR = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class AsterismParameters:
+    """Which figures are made of points, and when two are alike.
+
+    Attributes
+    ----------
+    members : int
+        Points of a figure: 3 (triangles) or 4 (quads).
+    neighbours : int
+        Figures are made of a point and of its nearest neighbours, this many.
+    brightness_share : float
+        Only points of at least this share of a point's brightness are its neighbours: faint
+        points that one picture shows and the other does not stay out of the figures of bright
+        ones. 0 lets all in.
+    size_rad : tuple of float
+        Figures that are smaller or larger than this (chords, about radians) are not made.
+    shape_tolerance : float
+        Places of the other members may differ by this, as a share of the figure's length.
+    log_size_tolerance : float
+        The natural logarithms of the lengths may differ by this.
+    """
+
+    members: int = 3
+    neighbours: int = 8
+    brightness_share: float = 0.0
+    size_rad: tuple[float, float] = (0.0, 2.0)
+    shape_tolerance: float = 0.02
+    log_size_tolerance: float = 0.02
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Figures:
+    """Figures of points, and their codes.
+
+    Attributes
+    ----------
+    members : ndarray of int, shape (m, k)
+        Indices of the points; the first two are the farthest apart.
+    codes : ndarray of float64, shape (m, 2 k - 3)
+        Places (x, y) of the other members in the frame of the first two, x along it, both in
+        units of its length, and the logarithm of that length.
+    axes : ndarray of float64, shape (m, 3)
+        Unit vectors from the first member towards the second.
+    """
+
+    members: IndexArray
+    codes: FloatArray
+    axes: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+
+def groups(
+    points: FloatArray, brightness: FloatArray, parameters: AsterismParameters
+) -> IndexArray:
+    """Points with pairs (or triples) of their nearest neighbours that are bright enough.
+
+    Parameters
+    ----------
+    points : ndarray of float64, shape (n, 3)
+        Unit vectors.
+    brightness : ndarray of float64, shape (n,)
+        Of each.
+    parameters : AsterismParameters
+        How many neighbours, and which.
+
+    Returns
+    -------
+    ndarray of int, shape (m, k)
+        Distinct groups, indices ascending.
+    """
+    k = parameters.members
+    n = len(points)
+    if n < k:
+        return np.zeros((0, k), np.intp)
+    sought = parameters.neighbours
+    if parameters.brightness_share > 0.0:
+        sought *= SOUGHT_PER_NEIGHBOUR
+    sought = min(sought, n - 1)
+    distance, near = cKDTree(points).query(points, k=sought + 1)
+    distance, near = distance[:, 1:], near[:, 1:]
+    fits = brightness[near] >= parameters.brightness_share * brightness[:, None]
+    fits &= (distance > 0.0) & (distance <= parameters.size_rad[1])
+    # Neighbours that fit come first, the nearest of them before the others
+    order = np.argsort(~fits, axis=1, kind="stable")[:, : parameters.neighbours]
+    near = np.take_along_axis(near, order, axis=1)
+    fits = np.take_along_axis(fits, order, axis=1)
+    found = []
+    for chosen in combinations(range(near.shape[1]), k - 1):
+        whole = fits[:, list(chosen)].all(axis=1)
+        found.append(np.column_stack([np.flatnonzero(whole), near[whole][:, list(chosen)]]))
+    if not found:
+        return np.zeros((0, k), np.intp)
+    members = np.sort(np.concatenate(found), axis=1)
+    key = members[:, 0].astype(np.int64)
+    for column in range(1, k):
+        key = key * n + members[:, column]
+    return members[np.unique(key, return_index=True)[1]]
+
+
+def describe(points: FloatArray, members: IndexArray) -> Figures:
+    """Codes of figures in the order in which their members are given.
+
+    Parameters
+    ----------
+    points : ndarray of float64, shape (n, 3)
+        Unit vectors.
+    members : ndarray of int, shape (m, k)
+        The first two span the frame.
+
+    Returns
+    -------
+    Figures
+    """
+    at = points[members]
+    along = at[:, 1] - at[:, 0]
+    length = np.maximum(np.linalg.norm(along, axis=1), 1e-12)
+    along = along / length[:, None]
+    # Inside the sphere, y grows to the left of x about the figure's middle
+    side = np.cross(at.mean(axis=1), along)
+    side /= np.maximum(np.linalg.norm(side, axis=1), 1e-12)[:, None]
+    others = at[:, 2:] - at[:, :1]
+    x = np.einsum("mki,mi->mk", others, along) / length[:, None]
+    y = np.einsum("mki,mi->mk", others, side) / length[:, None]
+    places = np.stack([x, y], axis=-1).reshape(len(members), 2 * (members.shape[1] - 2))
+    return Figures(
+        members=members,
+        codes=np.column_stack([places, np.log(length)]),
+        axes=along,
+    )
+
+
+def canonical(points: FloatArray, members: IndexArray) -> Figures:
+    """Codes of figures in their one canonical order.
+
+    The first two members are the farthest apart; the others stand in order of x and on average
+    nearer to the first than to the second.
+
+    Parameters
+    ----------
+    points : ndarray of float64, shape (n, 3)
+        Unit vectors.
+    members : ndarray of int, shape (m, k)
+        In any order.
+
+    Returns
+    -------
+    Figures
+        One for each.
+    """
+    k = members.shape[1]
+    sides = list(combinations(range(k), 2))
+    at = points[members]
+    lengths = np.stack([((at[:, a] - at[:, b]) ** 2).sum(axis=1) for a, b in sides], axis=1)
+    first_two = np.array(sides)[lengths.argmax(axis=1)]
+    rest = np.array([[c for c in range(k) if c not in side] for side in sides])
+    order = np.concatenate([first_two, rest[lengths.argmax(axis=1)]], axis=1)
+    turned = describe(points, np.take_along_axis(members, order, axis=1))
+    x = turned.codes[:, :-1:2]
+    swapped = x.mean(axis=1) > 0.5
+    x = np.where(swapped[:, None], 1.0 - x, x)
+    order = np.concatenate(
+        [np.where(swapped[:, None], [1, 0], [0, 1]), 2 + np.argsort(x, axis=1, kind="stable")],
+        axis=1,
+    )
+    return describe(points, np.take_along_axis(turned.members, order, axis=1))
+
+
+def every_order(points: FloatArray, members: IndexArray, slack: float) -> Figures:
+    """Codes of figures in every order that noise might make the canonical one.
+
+    Parameters
+    ----------
+    points : ndarray of float64, shape (n, 3)
+        Unit vectors.
+    members : ndarray of int, shape (m, k)
+        In any order.
+    slack : float
+        By how much, as a share of a figure's length, the canonical order may be missed.
+
+    Returns
+    -------
+    Figures
+        At least one for each.
+    """
+    k = members.shape[1]
+    at = points[members]
+    lengths = np.linalg.norm(at[:, :, None] - at[:, None, :], axis=-1)
+    # Those whose first two members are too near to each other need not be described
+    least = lengths.max(axis=(1, 2)) / (SPARE * (1.0 + slack))
+    turned = describe(
+        points,
+        np.concatenate(
+            [
+                members[lengths[:, order[0], order[1]] >= least][:, list(order)]
+                for order in permutations(range(k))
+            ]
+        ),
+    )
+    places = turned.codes[:, :-1].reshape(-1, k - 2, 2)
+    x, y = places[..., 0], places[..., 1]
+    fits = x.mean(axis=1) <= 0.5 + slack
+    fits &= (np.diff(x, axis=1) >= -slack).all(axis=1)
+    reach = 1.0 + slack
+    fits &= (np.hypot(x, y) <= reach).all(axis=1) & (np.hypot(1.0 - x, y) <= reach).all(axis=1)
+    for a, b in combinations(range(k - 2), 2):
+        fits &= np.hypot(x[:, a] - x[:, b], y[:, a] - y[:, b]) <= reach
+    return Figures(members=turned.members[fits], codes=turned.codes[fits], axes=turned.axes[fits])
+
+
+def large_enough(figures: Figures, parameters: AsterismParameters) -> Figures:
+    """The figures whose size is within the limits."""
+    low, high = np.log(np.maximum(parameters.size_rad, 1e-12))
+    fits = (figures.codes[:, -1] >= low) & (figures.codes[:, -1] <= high)
+    return Figures(
+        members=figures.members[fits], codes=figures.codes[fits], axes=figures.axes[fits]
+    )
+
+
+def frames(vectors: FloatArray) -> FloatArray:
+    """Right-handed frames on the sphere: matrices (..., 3, 3) whose third column is the vector."""
+    polar = np.abs(vectors[..., 2:]) > POLAR
+    pole = np.where(polar, [1.0, 0.0, 0.0], [0.0, 0.0, 1.0])
+    first = np.cross(pole, vectors)
+    first /= np.linalg.norm(first, axis=-1, keepdims=True)
+    return np.stack([first, np.cross(vectors, first), vectors], axis=-1)
+
+
+def azimuths(points: FloatArray, figures: Figures) -> FloatArray:
+    """Direction angles (radians) of figures' axes in the frames of their members, shape (m, k)."""
+    local = frames(points)[figures.members]
+    along = np.einsum("mkij,mi->mkj", local[..., :2], figures.axes)
+    return np.arctan2(along[..., 1], along[..., 0])
+
 
 # The density of points around each is that of its nearest ones, this many
 DENSITY_NEIGHBOURS = 8

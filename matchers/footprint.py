@@ -8,7 +8,7 @@ from pyproj import Geod
 
 from matchers.camera import Camera
 from matchers.earth import great_circle_km, incidence_deg
-from matchers.many_cameras import ManyCameras
+from matchers.first_sight import ManyCameras
 
 FloatArray = NDArray[np.float64]
 

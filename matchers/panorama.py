@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.spatial.transform import Rotation
 
-from matchers.attitude import looking_at_nadir, with_attitude
 from matchers.camera import Camera
-from matchers.correlate import LEAST_OVERLAP
-from matchers.dense import LEAST_LIGHT, LEAST_SPREAD, LEAST_SPREAD_SHARE, Peak
+from matchers.dense import LEAST_LIGHT, LEAST_OVERLAP, LEAST_SPREAD, LEAST_SPREAD_SHARE, Peak
 from matchers.light_grid import LightGrid
-from matchers.ray_view import lattice, view_along
+from matchers.pose import looking_at_nadir, with_attitude
+from matchers.view import lattice, view_along
 
 Image = NDArray[np.float32]
 FloatArray = NDArray[np.float64]

@@ -13,8 +13,14 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from matchers.asterism_fit import fitted_rotations, fitted_scales, rescaled
-from matchers.polar_match import best_correlations, correlation_at, turns_at
-from matchers.polar_patches import ANGLES, ComplexArray, PatchTable
+from matchers.polar_patches import (
+    ANGLES,
+    ComplexArray,
+    PatchTable,
+    best_correlations,
+    correlation_at,
+    turns_at,
+)
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
@@ -37,7 +43,7 @@ KEPT = 5
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PatchMap:
-    """Places of the reference: unit vectors, frames (`matchers.asterism_figures`), and patches."""
+    """Places of the reference: unit vectors, frames (`matchers.asterisms`), and patches."""
 
     vectors: FloatArray
     frames: FloatArray

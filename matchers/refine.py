@@ -199,3 +199,199 @@ def fit_pose(
         residual_px=target - np.stack([x, y], axis=-1),
         weights=weights,
     )
+
+
+# What patches still tell of their surroundings once the camera is fitted.
+
+# Overlapping patches share their noise: what neighbours have in common else is read off pairs that
+# stand side by side
+NEAREST_SIDES, FARTHEST_SIDES = 1.0, 2.0
+# Reach of a local offset, patch sides: less than that no two patches tell of
+REACH_SIDES = 1.5
+FEWEST_PAIRS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalOffsets:
+    """Where the photo lies beside the fitted camera, at every patch.
+
+    Attributes
+    ----------
+    offset_px : ndarray, shape (n, 2)
+        Photo minus camera, as far as neighbouring patches bear it out.
+    covariance : ndarray, shape (n, 2, 2)
+        Of that; 0 where neighbours have nothing in common.
+    noise : ndarray, shape (n, 2, 2)
+        Of each patch by itself.
+    """
+
+    offset_px: FloatArray
+    covariance: FloatArray
+    noise: FloatArray
+
+
+def local_offsets(refinement: Refinement) -> LocalOffsets:
+    """Smooth part of what a fit leaves of its patches, by Gaussian-process regression.
+
+    A patch by itself is off by a pixel: its towns have grown, or shine more on one side than on
+    the map. Twenty patches of a camera are not, unless the camera is wrong there (a lens that one
+    coefficient does not describe, heights, an edited picture), and then neighbours are off alike.
+    How much they are follows from the residuals of pairs side by side.
+
+    Parameters
+    ----------
+    refinement : Refinement
+        The fit.
+
+    Returns
+    -------
+    LocalOffsets
+
+    References
+    ----------
+    Rasmussen, C. E., Williams, C. K. I. (2006). Gaussian Processes for Machine Learning, 2.2.
+    """
+    matches, residual = refinement.matches, refinement.residual_px
+    count = len(matches)
+    noise, widened = patch_noise(refinement)
+    place = np.stack([matches.x, matches.y], axis=1)
+    distance = np.linalg.norm(place[:, None] - place[None], axis=2) / matches.size_px
+    kernel = np.exp(-0.5 * (distance / REACH_SIDES) ** 2)
+    variance = common_variance(residual, refinement.weights, distance, kernel)
+    if variance <= 0.0:
+        return LocalOffsets(
+            offset_px=np.zeros((count, 2)), covariance=np.zeros((count, 2, 2)), noise=noise
+        )
+    # What widened the sigmas of single patches is partly what they have in common
+    typical = float(np.median(np.trace(noise, axis1=1, axis2=2))) / 2.0
+    noise = noise * max(1.0 - variance / typical, 1.0 / widened)
+    common = variance * np.kron(kernel, np.eye(2))
+    root = np.linalg.cholesky(noise)
+    own = np.einsum("ij,iac,jbc->iajb", matches.overlap, root, root).reshape(common.shape)
+    gain = np.linalg.solve(common + own, common).T
+    left = (common - gain @ common).reshape(count, 2, count, 2)
+    index = np.arange(count)
+    return LocalOffsets(
+        offset_px=(gain @ residual.ravel()).reshape(count, 2),
+        covariance=left[index, :, index, :],
+        noise=noise,
+    )
+
+
+def patch_noise(refinement: Refinement) -> tuple[FloatArray, float]:
+    """Covariance of every patch as the fit has found it, shape (n, 2, 2), and a factor in it.
+
+    The stated ones, widened by the residuals (that factor, at least 1), and for what the fit
+    believes little by its weight.
+    """
+    if not len(refinement.matches):
+        return np.zeros((0, 2, 2)), 1.0
+    stated = refinement.matches.covariance + FLOOR_PX**2 * np.eye(2)
+    whiten = np.linalg.cholesky(np.linalg.inv(stated)).transpose(0, 2, 1)
+    white = np.einsum("nij,nj->ni", whiten, refinement.residual_px)
+    widened = max(1.0, 1.4826 * float(np.median(np.abs(white)))) ** 2
+    return np.asarray(stated * (widened / refinement.weights)[:, None, None]), widened
+
+
+def common_variance(
+    residual: FloatArray, weights: FloatArray, distance: FloatArray, kernel: FloatArray
+) -> float:
+    """Variance a axis of what neighbouring patches share, pixels squared; 0 where too few do.
+
+    Parameters
+    ----------
+    residual : ndarray, shape (n, 2)
+        What the fit leaves, pixels.
+    weights : ndarray, shape (n,)
+        Its robust weights.
+    distance : ndarray, shape (n, n)
+        Between patches, in their sides.
+    kernel : ndarray, shape (n, n)
+        Correlation assumed at that distance.
+    """
+    beside = np.triu((distance >= NEAREST_SIDES) & (distance <= FARTHEST_SIDES))
+    if beside.sum() < FEWEST_PAIRS:
+        return 0.0
+    pair = np.outer(weights, weights)[beside]
+    product = (residual @ residual.T / 2.0)[beside]
+    shared = float((pair * product).sum() / (pair * kernel[beside]).sum())
+    return max(shared, 0.0)
+
+
+# How sure a fitted camera is by its own lights: refits without some of them.
+
+PARTS = 20
+# Fewer say nothing of how much refits differ
+FEWEST_PARTS = 4
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Spread:
+    """How refits differ in where they see places.
+
+    Attributes
+    ----------
+    covariance_px : ndarray of float64, shape (k, 2, 2)
+        Of each place, square pixels of the fitted image.
+    refits : int
+        That it was found from: it has one degree of freedom less.
+    """
+
+    covariance_px: FloatArray
+    refits: int
+
+
+def jackknife_spread(
+    refinement: Refinement,
+    groups: NDArray[np.intp],
+    ground_ecef_m: FloatArray,
+    prior: PosePrior,
+    free: NDArray[np.bool_],
+    outlier_sigmas: float,
+) -> Spread | None:
+    """Covariance of where a camera sees places, by leaving out a twentieth of the lights in turn.
+
+    The covariance of a least-squares fit holds where patches err as they say and apart from each
+    other. Towns grow on one side, and a lone one pulls all patches that show it; a camera with
+    many unknowns follows it. What happens without it tells by how much.
+
+    Parameters
+    ----------
+    refinement : Refinement
+        The fit.
+    groups : ndarray of int, shape (n,)
+        Light that each of its patches shows, see `matchers.patches.groups_of`: patches of
+        one are left out together.
+    ground_ecef_m : ndarray of float64, shape (k, 3)
+        The places.
+    prior, free, outlier_sigmas
+        As in the fit.
+
+    Returns
+    -------
+    Spread or None
+        None where there are too few lights to leave any out.
+
+    References
+    ----------
+    Efron, B. (1982). The Jackknife, the Bootstrap and Other Resampling Plans. SIAM, chapter 3.
+    """
+    parts = groups % PARTS
+    moved = []
+    for part in np.unique(parts):
+        kept = refinement.matches.chosen(parts != part)
+        if len(kept) < 4:
+            continue
+        without = fit_pose(refinement.rendered, kept, prior, free, outlier_sigmas)
+        moved.append(_pixels(without.camera, ground_ecef_m))
+    count = len(moved)
+    if count < FEWEST_PARTS:
+        return None
+    off = np.stack(moved) - _pixels(refinement.camera, ground_ecef_m)
+    covariance = (count - 1) / count * np.einsum("pki,pkj->kij", off, off)
+    return Spread(covariance_px=np.asarray(covariance), refits=count)
+
+
+def _pixels(camera: Camera, ground_ecef_m: FloatArray) -> FloatArray:
+    """Where a camera sees places, shape (k, 2)."""
+    return np.stack(camera.ecef_to_pixel(ground_ecef_m), axis=-1)

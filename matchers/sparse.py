@@ -10,19 +10,94 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from matchers.asterism_figures import AsterismParameters
 from matchers.asterism_match import match
 from matchers.asterism_odds import MatchParameters
-from matchers.asterism_towns import MapTowns, towns_around
-from matchers.asterisms import build_index
-from matchers.attitude import with_attitude
+from matchers.asterisms import AsterismParameters, build_index
 from matchers.camera import Camera
 from matchers.dense import Peak
+from matchers.earth import incidence_deg, intersect_ellipsoid
 from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage
-from matchers.towns import find_towns
+from matchers.pose import with_attitude
+from matchers.tiles import nadir_view
+from matchers.verify import find_towns
+
+# The towns of a map as a camera at some place would tell them apart, in all directions at once.
+
+FloatArray = NDArray[np.float64]
+
+# Flatter ground is lost in haze and too compressed to tell towns apart
+FARTHEST_INCIDENCE_DEG = 82.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MapTowns:
+    """Towns of a map.
+
+    Attributes
+    ----------
+    ground_ecef_m : ndarray of float64, shape (n, 3)
+        Their places, strongest first.
+    contrast : ndarray of float64, shape (n,)
+        How far each stands out, see `matchers.verify.find_towns`.
+    """
+
+    ground_ecef_m: FloatArray
+    contrast: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.contrast)
+
+    def seen_from(self, position_ecef_m: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Unit vectors (ECEF), shape (k, 3), and contrast of those that a position sees."""
+        incidence = incidence_deg(position_ecef_m, self.ground_ecef_m)
+        seen = incidence < FARTHEST_INCIDENCE_DEG
+        sight = self.ground_ecef_m[seen] - np.asarray(position_ecef_m, float)
+        return sight / np.linalg.norm(sight, axis=1, keepdims=True), self.contrast[seen]
+
+
+def towns_around(
+    levels: Sequence[LightGrid],
+    position_ecef_m: ArrayLike,
+    focal_px: float,
+    off_nadir_deg: float,
+    *,
+    scale_px: float,
+    smooth_px: float,
+    most: int,
+) -> MapTowns:
+    """Towns of a map that a camera at a position can tell apart.
+
+    Parameters
+    ----------
+    levels : sequence of LightGrid
+        Map pyramid around the position.
+    position_ecef_m : array_like, shape (3,)
+        Where the camera is, metres.
+    focal_px : float
+        Focal length of the photo's light image in which towns are sought, pixels.
+    off_nadir_deg : float
+        Towns are sought out to this angle from the nadir.
+    scale_px, smooth_px : float
+        Size of towns and blur of that image, its pixels.
+    most : int
+        At most so many, the strongest.
+
+    Returns
+    -------
+    MapTowns
+    """
+    around = nadir_view(levels, position_ecef_m, focal_px, off_nadir_deg)
+    view = np.asarray(cv2.GaussianBlur(around.light, (0, 0), smooth_px), np.float32)
+    towns = find_towns(view, None, most, scale_px)
+    ground = intersect_ellipsoid(around.position_ecef_m, around.rays_ecef(towns.x, towns.y))
+    hit = np.isfinite(ground[:, 0])
+    return MapTowns(ground_ecef_m=ground[hit], contrast=towns.contrast[hit])
+
 
 # Of 45 simulated city frames of the training seeds, 192 px had the right attitude among the first
 # five in 39 from 60 km beside the true position, 144 px in 36
@@ -49,7 +124,7 @@ class SparseParameters:
     size_px : tuple of float
         Least and greatest length of figures, pixels.
     shape_tolerance, log_size_tolerance : float
-        See `matchers.asterism_figures.AsterismParameters`.
+        See `matchers.asterisms.AsterismParameters`.
     sigma_px : float
         By how much a town lies elsewhere in the photo than in the map.
     sigma_share : float

@@ -13,13 +13,15 @@ estimation. IEEE Trans. Aerospace and Electronic Systems 21 (1), 128-136 (small-
 
 from __future__ import annotations
 
+from bisect import insort
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from matchers.lens import widest_tangent
+from matchers.camera import widest_tangent
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 
 FloatArray = NDArray[np.float64]
@@ -239,3 +241,146 @@ def place_variance(fit: CameraFit, vectors_icrs: FloatArray) -> FloatArray:
     slopes = jacobian(fit.camera, vectors_icrs)
     variance = np.einsum("ij,jk,ik->i", slopes, fit.covariance, slopes)
     return np.asarray(variance.reshape(-1, 2).mean(axis=1))
+
+
+# Which detection is which catalogue star, once the camera is known well.
+
+IndexArray = NDArray[np.intp]
+
+# A neighbour up to so much fainter draws the centroid of a star towards itself: by 0.1 of their
+# distance at 2.5 magnitudes
+BLENDING_MAG = 2.5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StarPairs:
+    """Detections and their stars.
+
+    Attributes
+    ----------
+    detection, star : ndarray of int, shape (N,)
+        Rows of the detections and of the catalogue.
+    alone : ndarray of bool, shape (N,)
+        No other star blends into it.
+    """
+
+    detection: IndexArray
+    star: IndexArray
+    alone: NDArray[np.bool_]
+
+
+def pair_stars(
+    camera: SkyCamera,
+    x: FloatArray,
+    y: FloatArray,
+    vectors_icrs: FloatArray,
+    magnitudes: FloatArray,
+    *,
+    tolerance_px: float,
+    blend_px: float,
+) -> StarPairs:
+    """Pair detections and stars that are nearest to each other.
+
+    Parameters
+    ----------
+    camera : SkyCamera
+    x, y : ndarray, shape (D,)
+        Detections, pixels.
+    vectors_icrs : ndarray, shape (M, 3)
+        Stars of the catalogue, as they appear.
+    magnitudes : ndarray, shape (M,)
+    tolerance_px : float
+        Pairs are at most so far apart.
+    blend_px : float
+        Stars that have another one within this, at most `BLENDING_MAG` fainter, are not alone.
+
+    Returns
+    -------
+    StarPairs
+    """
+    middle = camera.to_sky((camera.width_px - 1) / 2.0, (camera.height_px - 1) / 2.0)
+    corners = camera.to_sky(
+        np.array([0.0, camera.width_px - 1.0] * 2), np.repeat([0.0, camera.height_px - 1.0], 2)
+    )
+    near = np.nonzero(vectors_icrs @ middle > (corners @ middle).min() - 0.01)[0]
+    px, py = camera.project(vectors_icrs[near])
+    seen = camera.sees(px, py, margin_px=blend_px)
+    near, places = near[seen], np.stack([px[seen], py[seen]], axis=1)
+    found = np.stack([x, y], axis=1)
+    if not len(near) or not len(found):
+        none = np.zeros(0, np.intp)
+        return StarPairs(detection=none, star=none, alone=np.zeros(0, bool))
+    sky = cKDTree(places)
+    gap, star = sky.query(found, distance_upper_bound=tolerance_px)
+    back = cKDTree(found).query(places)[1]
+    mutual = np.nonzero(np.isfinite(gap))[0]
+    mutual = mutual[back[star[mutual]] == mutual]
+    star = star[mutual]
+    brightness = magnitudes[near]
+    others = sky.query_ball_point(places[star], blend_px)
+    alone = [
+        all(k == s or brightness[k] > brightness[s] + BLENDING_MAG for k in neighbours)
+        for s, neighbours in zip(star.tolist(), others, strict=True)
+    ]
+    return StarPairs(
+        detection=mutual.astype(np.intp), star=near[star], alone=np.array(alone, bool).reshape(-1)
+    )
+
+
+# Whether detections have the brightness of the stars that they are taken for.
+
+BoolArray = NDArray[np.bool_]
+
+# One sigma of a detection's magnitude against Gaia's G: colours 0.3, vignetting and clipping more.
+# It counts as so many stars beside those that measure it
+USUAL_MAG, USUAL_STARS = 0.5, 4.0
+# A photo whose values were taken for sRGB and are linear has magnitudes 2.2 times too far apart
+SLOPES = (1.0, 1.0 / 2.2)
+STRANGE_SHARE = 0.2  # variables, doubles, clipped cores: of any brightness within
+STRANGE_SPAN_MAG = 10.0
+MEDIAN_VARIANCE = np.pi / 2.0  # of a median, in units of a mean's
+
+
+def light_ratios(
+    magnitude: FloatArray, star_magnitude: FloatArray, met: BoolArray, predicted: FloatArray
+) -> FloatArray:
+    """How much likelier each met star's brightness is than that of any predicted star.
+
+    Parameters
+    ----------
+    magnitude : ndarray of float64, shape (n,)
+        Of detections, from any zero point, in the order in which they are asked.
+    star_magnitude : ndarray of float64, shape (n,)
+        Of the star that each is nearest to.
+    met : ndarray of bool, shape (n,)
+        Whether it is taken for that star.
+    predicted : ndarray of float64, shape (p,)
+        Magnitudes of all stars that might have been met.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        1 where nothing was met, and for the first that was.
+    """
+    ratios = np.ones(len(magnitude))
+    zero_points: list[float] = []
+    for i in np.flatnonzero(met).tolist():
+        count = len(zero_points)
+        if count:
+            half = count // 2
+            middle = 0.5 * (zero_points[half] + zero_points[(count - 1) // 2])
+            squares = sum(min((zero - middle) ** 2, 1.0) for zero in zero_points)
+            spread = (USUAL_STARS * USUAL_MAG**2 + squares) / (USUAL_STARS + count - 1)
+            variance = spread * (1.0 + MEDIAN_VARIANCE / count)
+            seen = magnitude[i] + middle
+            ratios[i] = chance(seen - star_magnitude[i], variance) / np.mean(
+                chance(seen - predicted, variance)
+            )
+        insort(zero_points, float(star_magnitude[i] - magnitude[i]))
+    return ratios
+
+
+def chance(off_mag: FloatArray, variance: float) -> FloatArray:
+    """Density of a difference of magnitudes: a Gaussian, and now and then anything."""
+    gauss = np.exp(-0.5 * off_mag**2 / variance) / np.sqrt(2.0 * np.pi * variance)
+    return np.asarray((1.0 - STRANGE_SHARE) * gauss + STRANGE_SHARE / STRANGE_SPAN_MAG)

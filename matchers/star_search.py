@@ -13,10 +13,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from matchers.asterism_figures import AsterismParameters
 from matchers.asterism_match import match
 from matchers.asterism_odds import MatchParameters
-from matchers.asterisms import AsterismIndex, build_index
+from matchers.asterisms import AsterismIndex, AsterismParameters, build_index
 from matchers.sky_camera import SkyCamera, matrix_quaternion, solid_angle
 
 FloatArray = NDArray[np.float64]

@@ -12,12 +12,212 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
+from scipy.special import logsumexp, ndtr
 
-from matchers.streak_density import log_companion_of, log_density_of
-from matchers.track_meeting import Meeting, meet
+# Densities of a streak's four numbers: two times, and two distances beside the track.
 
 FloatArray = NDArray[np.float64]
+
+
+def log_density_of(
+    y: FloatArray,
+    covariance: FloatArray,
+    speeds: FloatArray,
+    kept: tuple[bool, bool],
+    cut: tuple[bool, bool],
+    clock_s: FloatArray,
+    exposure_s: float,
+) -> FloatArray:
+    """Logarithm of the density of the numbers that count.
+
+    Parameters
+    ----------
+    y : ndarray of float64, shape (m, 4)
+        Of m tracks: seconds at which the ends were passed, from the exposure's start and from its
+        finish, then pixels beside the track.
+    covariance : ndarray of float64, shape (m, 4, 4)
+        Of all errors but the clock's.
+    speeds : ndarray of float64, shape (m, 2)
+        Pixels a second, at each end.
+    kept : tuple of bool
+        Which ends are those of the exposure.
+    cut : tuple of bool
+        Which of the others the border cuts.
+    clock_s : ndarray of float64, shape (G,)
+    exposure_s : float
+
+    Returns
+    -------
+    ndarray of float64, shape (m, G)
+        Per pixel for each number that counts.
+    """
+    used = [k for k in (0, 1) if kept[k]] + [2, 3]
+    told = np.array([1.0 if k < 2 else 0.0 for k in used])
+    inverse, log_norm = _inverse(covariance, used)
+    residual = y[:, used][:, None, :] - clock_s[:, None] * told  # (m, G, u)
+    weighted = residual @ inverse
+    log_density = -0.5 * np.sum(weighted * residual, axis=-1) + log_norm[:, None]
+    for k in range(2):
+        if kept[k]:
+            log_density -= np.log(speeds[:, k])[:, None]
+        elif not cut[k]:
+            log_density -= np.log(np.maximum(speeds[:, k] * exposure_s, 1.0))[:, None]
+    within = _within_exposure(y, covariance, used, weighted, kept, clock_s, exposure_s)
+    return log_density + np.log(np.maximum(within, 1e-30))
+
+
+def _within_exposure(
+    y: FloatArray,
+    covariance: FloatArray,
+    used: list[int],
+    weighted: FloatArray,
+    kept: tuple[bool, bool],
+    clock_s: FloatArray,
+    exposure_s: float,
+) -> FloatArray:
+    """Probability that the ends without a time of their own were passed while exposing."""
+    shares = []
+    for k in range(2):
+        if kept[k]:
+            continue
+        gain = covariance[:, used, k]
+        expected = np.einsum("mgu,mu->mg", weighted, gain)
+        inverse, _ = _inverse(covariance, used)
+        left = covariance[:, k, k] - np.einsum("mu,muv,mv->m", gain, inverse, gain)
+        sigma = np.sqrt(np.maximum(left, 1e-12))[:, None]
+        # Time from the start, or up to the finish, of the exposure
+        inside = (y[:, k, None] - clock_s - expected) * (1.0 if k == 0 else -1.0)
+        low = ndtr(inside / sigma)
+        shares.append(low if len(used) == 2 else low - ndtr((inside - exposure_s) / sigma))
+    if not shares:
+        return np.ones((len(y), len(clock_s)))
+    # Two ends without a time share their error: what one forbids the other does not allow again
+    return shares[0] if len(shares) == 1 else np.maximum(shares[0] + shares[1] - 1.0, 0.0)
+
+
+def log_companion_of(
+    y: FloatArray,
+    covariance: FloatArray,
+    speeds: FloatArray,
+    kept: tuple[bool, bool],
+    exposure_s: float,
+) -> FloatArray:
+    """Logarithm of the density for a satellite on the same track at any time.
+
+    Parameters
+    ----------
+    y, covariance, speeds, kept, exposure_s
+        As of `log_density_of`.
+
+    Returns
+    -------
+    ndarray of float64, shape (m,)
+        For each second in which it may pass.
+    """
+    used = [k for k in (0, 1) if kept[k]] + [2, 3]
+    told = np.array([1.0 if k < 2 else 0.0 for k in used])
+    inverse, log_norm = _inverse(covariance, used)
+    residual = y[:, used]
+    weighted = np.einsum("mu,muv->mv", residual, inverse)
+    square = np.sum(weighted * residual, axis=-1)
+    log_density = log_norm
+    for k in range(2):
+        if kept[k]:
+            log_density = log_density - np.log(speeds[:, k])
+    if not any(kept):
+        return log_density - 0.5 * square + np.log(exposure_s)
+    stiffness = np.einsum("u,muv,v->m", told, inverse, told)
+    pull = weighted @ told
+    return (
+        log_density - 0.5 * (square - pull**2 / stiffness) + 0.5 * np.log(2.0 * np.pi / stiffness)
+    )
+
+
+def _inverse(covariance: FloatArray, used: list[int]) -> tuple[FloatArray, FloatArray]:
+    """Inverse of a part of the covariance, and the logarithm of its normal density's factor."""
+    part = covariance[:, used][:, :, used]
+    _, log_det = np.linalg.slogdet(part)
+    return np.asarray(np.linalg.inv(part)), -0.5 * (log_det + len(used) * np.log(2.0 * np.pi))
+
+
+# Where predicted tracks pass the ends of a streak: when, how far beside it, and how fast.
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Meeting:
+    """Where each of n tracks comes nearest to one place of a picture.
+
+    Attributes
+    ----------
+    seconds : ndarray of float64, shape (n,)
+        When; beyond the ends of a track, on its last piece drawn out.
+    beside_px : ndarray of float64, shape (n,)
+        How far off the place lies, positive to the right of someone who goes along the track and
+        sees y point down; infinite where there is no track.
+    speed_px_s : ndarray of float64, shape (n,)
+        Of the satellite there.
+    along : ndarray of float64, shape (n, 2)
+        Unit vector of its motion.
+    step : ndarray of int, shape (n,)
+        The moment of the track that is next to it.
+    """
+
+    seconds: FloatArray
+    beside_px: FloatArray
+    speed_px_s: FloatArray
+    along: FloatArray
+    step: NDArray[np.intp]
+
+    @property
+    def right(self) -> FloatArray:
+        """Unit vectors to the right of the motion, shape (n, 2)."""
+        return np.stack([-self.along[:, 1], self.along[:, 0]], axis=-1)
+
+
+def meet(xy: FloatArray, seconds: FloatArray, place: FloatArray) -> Meeting:
+    """Nearest points of tracks to a place.
+
+    Parameters
+    ----------
+    xy : ndarray of float64, shape (n, T, 2)
+        Tracks; NaN where there is none.
+    seconds : ndarray of float64, shape (T,)
+        Evenly spaced.
+    place : ndarray of float64, shape (2,)
+
+    Returns
+    -------
+    Meeting
+    """
+    piece = np.diff(xy, axis=1)
+    length2 = np.maximum(np.sum(piece**2, axis=-1), 1e-12)
+    share = np.sum((place - xy[:, :-1]) * piece, axis=-1) / length2
+    bounded = np.clip(share, 0.0, 1.0)
+    off = place - xy[:, :-1] - bounded[..., None] * piece
+    distance2 = np.sum(off**2, axis=-1)
+    distance2 = np.where(np.isfinite(distance2), distance2, np.inf)
+    best = np.argmin(distance2, axis=1)
+    rows = np.arange(len(xy))
+    there = np.isfinite(distance2[rows, best])
+    chosen, step_s = piece[rows, best], seconds[1] - seconds[0]
+    size = np.sqrt(length2[rows, best])
+    along = np.where(there[:, None], chosen / size[:, None], [1.0, 0.0])
+    # The last piece goes on, so that a time is not clipped to the end of what was followed
+    where = np.where(there, share[rows, best], 0.0)
+    first, last = best == 0, best == xy.shape[1] - 2
+    where = np.where(first & (where < 0.0) | last & (where > 1.0), where, np.clip(where, 0.0, 1.0))
+    foot = xy[rows, best] + where[:, None] * chosen
+    miss = place - foot
+    beside = np.where(there, along[:, 0] * miss[:, 1] - along[:, 1] * miss[:, 0], np.inf)
+    return Meeting(
+        seconds=seconds[best] + where * step_s,
+        beside_px=beside,
+        speed_px_s=np.where(there, size / step_s, 1.0),
+        along=along,
+        step=np.where(where > 0.5, best + 1, best),
+    )
+
+
 BoolArray = NDArray[np.bool_]
 
 GATE = 7.0  # sigmas beside the track, of the wide errors: nothing beyond weighs anything

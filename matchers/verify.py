@@ -15,13 +15,90 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 from scipy.spatial import cKDTree
 
-from matchers.towns import SCALE_PX, Towns
+# Towns: compact lights at the map's scale, found alike in the photo and in the map's view.
 
+Image = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
+
+# Photo towns agree with the map's to about half of this scale on five hand-checked photographs
+SCALE_PX = 2.5
+OUTER_RATIO = 2.5
+# A rise of 5 % in light against the surroundings
+LEAST_CONTRAST = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Towns:
+    """Positions (pixels) and contrast of towns, the strongest first; each shape (n,)."""
+
+    x: FloatArray
+    y: FloatArray
+    contrast: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def positions(self) -> FloatArray:
+        """Positions as an array of shape (n, 2)."""
+        return np.stack([self.x, self.y], axis=-1)
+
+
+def find_towns(
+    log_light: Image, weight: Image | None, count: int, scale_px: float = SCALE_PX
+) -> Towns:
+    """Local maxima of a log-light image after a difference of Gaussians, sub-pixel.
+
+    Parameters
+    ----------
+    log_light : ndarray of float32, shape (h, w)
+        Light, log-compressed.
+    weight : ndarray of float32, shape (h, w), or None
+        0 where nothing counts.
+    count : int
+        At most so many, the strongest.
+    scale_px : float
+        Sigma of the inner Gaussian.
+
+    Returns
+    -------
+    Towns
+    """
+    inner = cv2.GaussianBlur(log_light, (0, 0), scale_px)
+    if weight is None:
+        band = inner - cv2.GaussianBlur(log_light, (0, 0), scale_px * OUTER_RATIO)
+    else:
+        lit = cv2.GaussianBlur(log_light * weight, (0, 0), scale_px * OUTER_RATIO)
+        counted = cv2.GaussianBlur(weight, (0, 0), scale_px * OUTER_RATIO)
+        band = inner - lit / np.maximum(counted, 1e-3)
+    side = 2 * int(np.ceil(1.5 * scale_px)) + 1
+    peak = (band >= cv2.dilate(band, np.ones((side, side)))) & (band > LEAST_CONTRAST)
+    if weight is not None:
+        peak &= weight > 0.5
+    border = 2
+    peak[:border] = peak[-border:] = False
+    peak[:, :border] = peak[:, -border:] = False
+    i, j = np.nonzero(peak)
+    order = np.argsort(-band[i, j], kind="stable")[:count]
+    i, j = i[order], j[order]
+    return Towns(
+        x=j + _vertex(band[i, j - 1], band[i, j], band[i, j + 1]),
+        y=i + _vertex(band[i - 1, j], band[i, j], band[i + 1, j]),
+        contrast=band[i, j].astype(float),
+    )
+
+
+def _vertex(before: Image, here: Image, after: Image) -> FloatArray:
+    """Where the parabola through three samples peaks, relative to the middle one."""
+    curvature = np.minimum(after - 2.0 * here + before, -1e-9).astype(float)
+    return np.clip(-0.5 * (after - before) / curvature, -1.0, 1.0)
+
 
 MEETING_PX = 1.5 * SCALE_PX
 # Share of a photo's towns that the map confirms under the right camera: half of them in clear
@@ -118,3 +195,87 @@ def prove(photo: Towns, view: Towns) -> Proof:
         met_towns=np.flatnonzero(met),
         residual_px=float(np.median(distance[met])) if met.any() else np.inf,
     )
+
+
+# Proof against chance that photo and map agree: they do so less well where they should not.
+
+# Blocks along each side of each of the four surfaces: 64 extreme values
+BLOCKS = 4
+EULER_GAMMA = 0.5772156649
+# Where the view is emptier than this share of its mean variance, anything would correlate
+LEAST_VARIANCE = 0.1
+LEAST_SCALE = 1e-3
+
+
+def picture_log10_odds(photo: Image, view: Image, weight: Image, nearest_px: float) -> float:
+    """How much less than once a wrong place would be expected to agree so well.
+
+    Parameters
+    ----------
+    photo, view : ndarray of float32, shape (h, w)
+        Photo and rendered map without broad structure, their contrast evened.
+    weight : ndarray of float32, shape (h, w)
+        What of the photo counts, 0 to 1.
+    nearest_px : float
+        Shifts shorter than this are no other places.
+
+    Returns
+    -------
+    float
+        Decimal logarithm of 1 / (chance that one shift does as well); 0 where either picture is
+        empty.
+    """
+    surfaces = displaced_correlations(photo, view, weight)
+    height, width = photo.shape
+    down = np.minimum(np.arange(height), height - np.arange(height))
+    across = np.minimum(np.arange(width), width - np.arange(width))
+    here = float(surfaces[0, 0, 0])
+    surfaces[0][np.hypot(down[:, None], across) <= nearest_px] = -np.inf
+    highest = np.array(
+        [
+            block.max()
+            for surface in surfaces
+            for rows in np.array_split(surface, BLOCKS)
+            for block in np.array_split(rows, BLOCKS, axis=1)
+            if block.size
+        ]
+    )
+    highest = highest[np.isfinite(highest)]
+    if not highest.any():
+        return 0.0
+    scale = max(float(highest.std()) * np.sqrt(6.0) / np.pi, LEAST_SCALE)
+    mode = float(highest.mean()) - EULER_GAMMA * scale
+    shifts_per_block = height * width / BLOCKS**2
+    return float((here - mode) / scale / np.log(10.0) + np.log10(shifts_per_block))
+
+
+def displaced_correlations(photo: Image, view: Image, weight: Image) -> FloatArray:
+    """Correlation of a photo with a view at every shift on a torus, and with its reflections.
+
+    Parameters
+    ----------
+    photo, view, weight : ndarray of float32, shape (h, w)
+        As in `picture_log10_odds`.
+
+    Returns
+    -------
+    ndarray, shape (4, h, w)
+        Of the view, the view upside down, left to right, and both; entry (0, 0, 0) is without any
+        shift. 0 where the photo is empty.
+    """
+    total = max(float(weight.sum()), 1e-9)
+    centred = photo - float((weight * photo).sum()) / total
+    spread = float((weight * centred**2).sum())
+    if spread < 1e-9:
+        return np.zeros((4, *photo.shape))
+    of_photo, of_weight = np.conj(fft.rfft2(weight * centred)), np.conj(fft.rfft2(weight))
+
+    def swept(image: Image, kernel: NDArray[np.complex128]) -> FloatArray:
+        return np.asarray(fft.irfft2(fft.rfft2(image) * kernel, image.shape), float)
+
+    found = np.empty((4, *photo.shape))
+    for k, turned in enumerate((view, view[::-1], view[:, ::-1], view[::-1, ::-1])):
+        variance = swept(turned**2, of_weight) - swept(turned, of_weight) ** 2 / total
+        least = max(LEAST_VARIANCE * float(variance.mean()), 1e-9)
+        found[k] = swept(turned, of_photo) / np.sqrt(np.maximum(variance, least) * spread)
+    return found

@@ -10,30 +10,29 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from regengine.blind.options import BlindOptions, earth_index
 from regengine.errors import EphemerisError, FrameError, LightMapError
-from regengine.frame import Frame, FrameOptions, read_frame
-from regengine.frame_records import FrameRecords
-from regengine.hints import SOURCE, Hints, replaces
 from regengine.lights.map import LightMap, open_light_map
-from regengine.opened import element_sets, frame_records
-from regengine.outcome import no_match_result
-from regengine.overlay import draw_result
-from regengine.position import choose_position
-from regengine.register import RegisterParams, register_frame
+from regengine.orbit.position import choose_position, element_sets, frame_records
+from regengine.orbit.tle import TleSet
+from regengine.photo.frame import Frame, FrameOptions, read_frame
+from regengine.photo.frame_records import FrameRecords
+from regengine.registration.blind.options import BlindOptions, earth_index
+from regengine.registration.neighbour_priors import FrameFacts, facts_of_frame
+from regengine.registration.outcome import no_match_result
+from regengine.registration.overlay import draw_result
+from regengine.registration.propose_neighbours import SOURCE, Hints, replaces
+from regengine.registration.register import RegisterParams, register_frame
 from regengine.result import FrameResult, Reason
+from regengine.scene.classify import not_worth_trying
 from regengine.scene.features import measure_features
 from regengine.scene.model import SceneAnswer
 from regengine.scene.model_file import load_scene_model
 from regengine.scene.picture import read_scene_picture
-from regengine.scene.worth_trying import not_worth_trying
-from regengine.shared_knowledge import FrameFacts, facts_of_frame
-from regengine.tle import TleSet
 
 if TYPE_CHECKING:
-    from regengine.orbit import CameraPosition
-    from regengine.stars.attitude import StarAttitude
-    from regengine.stars.sky import SkyView
+    from regengine.orbit.propagation import CameraPosition
+    from regengine.registration.limb_stars import SkyView
+    from regengine.sky.stars.attitude import StarAttitude
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +206,7 @@ def _register_blind(
     frame: Frame, scene: SceneAnswer, light_map: LightMap, blind: BlindOptions, inputs: RunInputs
 ) -> FrameResult:
     """Register a photo by its lights alone."""
-    from regengine.blind.register import register_blind
+    from regengine.registration.blind.register import register_blind
 
     futile = None if inputs.register.any_category else not_worth_trying(scene)
     if futile is not None:
@@ -219,8 +218,8 @@ def _register_blind(
 
 def stars_above(view: SkyView) -> StarAttitude | None:
     """What the stars above a limb tell; a missing catalogue is told once, and costs no photo."""
-    from regengine.stars.catalogue import CatalogueError
-    from regengine.stars.reader import read_sky
+    from regengine.registration.limb_stars import read_sky
+    from regengine.sky.stars.catalogue import CatalogueError
 
     try:
         return read_sky(view)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from matchers.attitude import quaternion_product, rotation_quaternion
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef
+from matchers.pose import quaternion_product, rotation_quaternion
 from regengine.errors import FrameError
 from regengine.result import (
     ControlPoint,

@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Read the command line and write what it asks for."""
     given = _parser().parse_args(arguments)
     if given.command == "samples":
-        from benchmarks.simulate.samples import write_samples
+        from benchmarks.simulate import write_samples
 
         write_samples(
             given.out, seed=given.seed, scale=given.scale, step_arcsec=given.map_step_arcsec

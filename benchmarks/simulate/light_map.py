@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.simulate.lamps import Realisation, World
-from benchmarks.simulate.noise_field import blurred
+from benchmarks.simulate.camera import SimCamera
+from benchmarks.simulate.lamps import Clusters, Lamps, Realisation, World
+from benchmarks.simulate.noise import blurred
 
 KM_PER_DEGREE_NORTH = 111.2
 
@@ -170,3 +171,168 @@ def read_geotiff(path: Path) -> RadianceMap:
             north=source.transform.f,
             step_deg=source.transform.a,
         )
+
+
+# Lamps of a world projected into a photograph: the light that reaches each pixel.
+
+FloatArray = NDArray[np.float64]
+
+LAMPS_PER_PIXEL = 3.0
+LEAST_LAMP = 0.004  # nW cm^-2 sr^-1 km^2: no town has more lamps than its power holds of these
+BATCH = 1_000_000  # lamps at a time: bounds memory
+
+
+def visible_bounds(camera: SimCamera) -> tuple[float, float, float, float] | None:
+    """West, south, east, north of the ground that a photograph shows; None if it shows none."""
+    column, row = np.meshgrid(
+        np.linspace(-1, camera.width_px, 41), np.linspace(-1, camera.height_px, 31)
+    )
+    lon, lat, _ = camera.ground(column, row)
+    seen = np.isfinite(lon)
+    if not seen.any():
+        return None
+    turned = camera.lon_deg + (lon[seen] - camera.lon_deg + 180.0) % 360.0 - 180.0
+    margin = 0.3 + 0.02 * float(np.ptp(lat[seen]))
+    squeeze = float(np.cos(np.radians(np.abs(lat[seen]).max())))
+    return (
+        float(turned.min()) - margin / squeeze,
+        float(lat[seen].min()) - margin,
+        float(turned.max()) + margin / squeeze,
+        float(lat[seen].max()) + margin,
+    )
+
+
+def lamps_in_view(
+    camera: SimCamera, world: World, most_lamps: int
+) -> tuple[Clusters, NDArray[np.int64]]:
+    """Patches of light that may appear in a photograph, and how many lamps each deserves.
+
+    Parameters
+    ----------
+    camera : SimCamera
+    world : World
+    most_lamps : int
+        Rough bound on their sum.
+
+    Returns
+    -------
+    clusters : Clusters
+    counts : ndarray of int64, shape (n,)
+    """
+    bounds = visible_bounds(camera)
+    clusters = world.near(*(bounds or (0.0, 0.0, -1.0, -1.0)))
+    x, y, distance, cosine = camera.project(clusters.lon, clusters.lat)
+    radius_px = clusters.radius_m * camera.focal_px / distance
+    reach = 3.0 * radius_px + 4.0
+    inside = (
+        (x > -reach) & (x < camera.width_px + reach) & (y > -reach) & (y < camera.height_px + reach)
+    )
+    pixels = 4.0 * np.pi * radius_px[inside] ** 2 * np.maximum(cosine[inside], 0.1)
+    counts = np.minimum(pixels * LAMPS_PER_PIXEL, clusters.power[inside] / LEAST_LAMP)
+    counts *= min(1.0, most_lamps / max(float(counts.sum()), 1.0))
+    # A patch of less than a pixel needs few lamps, but its light must not hang on a single one.
+    counts = np.maximum(counts, np.minimum(2.0 + pixels, 6.0))
+    return clusters.take(inside), np.minimum(counts, BATCH).astype(np.int64)
+
+
+def splat(
+    camera: SimCamera,
+    lamps: Lamps,
+    planes: FloatArray,
+    *,
+    extinction: float,
+    side_light: float,
+) -> None:
+    """Add lamps to an image, each shared among its four nearest pixels.
+
+    Parameters
+    ----------
+    camera : SimCamera
+    lamps : Lamps
+    planes : ndarray of float64, shape (3, height, width)
+        One plane a lamp colour, nW cm^-2 sr^-1; added to in place.
+    extinction, side_light : float
+        See :func:`upward_share`.
+    """
+    x, y, distance, cosine = camera.project(lamps.lon, lamps.lat)
+    width, height = camera.width_px, camera.height_px
+    inside = (x > -1.0) & (x < width) & (y > -1.0) & (y < height)
+    x, y = x[inside], y[inside]
+    # A pixel's radiance is a lamp's intensity over the square kilometres that the pixel spans.
+    light = lamps.power[inside] * (camera.focal_px / (distance[inside] / 1000.0)) ** 2
+    light *= upward_share(cosine[inside], extinction, side_light)
+    left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
+    right_part, lower_part = x - left, y - top
+    # A border of one pixel takes what falls over the edge.
+    stride, plane = width + 2, (width + 2) * (height + 2)
+    corner = lamps.colour[inside].astype(np.int64) * plane + (top + 1) * stride + left + 1
+    total = np.zeros(3 * plane)
+    for shift, part in (
+        (0, (1 - right_part) * (1 - lower_part)),
+        (1, right_part * (1 - lower_part)),
+        (stride, (1 - right_part) * lower_part),
+        (stride + 1, right_part * lower_part),
+    ):
+        total += np.bincount(corner + shift, weights=light * part, minlength=3 * plane)
+    planes += total.reshape(3, height + 2, width + 2)[:, 1:-1, 1:-1]
+
+
+def upward_share(cosine: FloatArray, extinction: float, side_light: float) -> FloatArray:
+    """Share of a lamp's upward light that leaves the air towards the camera.
+
+    Parameters
+    ----------
+    cosine : ndarray
+        Of the angle between the local vertical and the camera.
+    extinction : float
+        Optical depth of clear air towards the zenith.
+    side_light : float
+        Loss of the lamp itself towards the horizon.
+
+    References
+    ----------
+    Kasten, F. & Young, A. T. (1989). Revised optical air mass tables. Applied Optics 28, 4735.
+    """
+    above = np.clip(cosine, 1e-3, 1.0)
+    zenith_deg = np.degrees(np.arccos(above))
+    air_mass = 1.0 / (above + 0.50572 * (96.07995 - zenith_deg) ** -1.6364)
+    emission = 1.0 - side_light * (1.0 - above)
+    return np.asarray(emission * np.exp(-extinction * air_mass))
+
+
+def lamp_planes(
+    camera: SimCamera,
+    world: World,
+    realisation: Realisation,
+    *,
+    extinction: float,
+    side_light: float,
+    most_lamps: int = 2_000_000,
+) -> NDArray[np.float32]:
+    """Light of a world's lamps in each pixel, by lamp colour, nW cm^-2 sr^-1.
+
+    Parameters
+    ----------
+    camera : SimCamera
+    world : World
+    realisation : Realisation
+    extinction, side_light : float
+        See :func:`upward_share`.
+    most_lamps : int
+        See :func:`lamps_in_view`.
+
+    Returns
+    -------
+    ndarray of float32, shape (3, height, width)
+        Sharp: no blur of any kind yet.
+    """
+    planes = np.zeros((3, camera.height_px, camera.width_px))
+    clusters, counts = lamps_in_view(camera, world, most_lamps)
+    start = 0
+    while start < len(counts):
+        many = int(np.searchsorted(np.cumsum(counts[start:]), BATCH)) + 1
+        part = np.arange(start, min(start + many, len(counts)))
+        lamps = world.scatter(clusters.take(part), counts[part], realisation)
+        splat(camera, lamps, planes, extinction=extinction, side_light=side_light)
+        start += many
+    return planes.astype(np.float32)

@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmarks.simulate.district import district_gain
-from benchmarks.simulate.hashing import key_of, normal, uniform
 from benchmarks.simulate.lamps import (
     COLD_WHITE,
     SODIUM,
@@ -18,7 +16,9 @@ from benchmarks.simulate.lamps import (
     Clusters,
     Lamps,
     Realisation,
+    district_gain,
 )
+from benchmarks.simulate.noise import key_of, normal, uniform
 
 FloatArray = NDArray[np.float64]
 # Window reader: first row, first column, rows, columns of the raster -> radiance.

@@ -3,21 +3,169 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 
+import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from benchmarks.simulate.lamp_image import lamp_planes
+from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.lamps import Realisation, World
-from benchmarks.simulate.noise_field import blurred
+from benchmarks.simulate.light_map import lamp_planes
+from benchmarks.simulate.noise import blurred
 from benchmarks.simulate.scene import SceneParameters
-from benchmarks.simulate.sensor import expose, window_reflection
-from benchmarks.simulate.sim_camera import SimCamera
 from benchmarks.simulate.transients import boat_light, flash_light
 from benchmarks.simulate.weather import ViewGrid, cloud_depth, limb_light, star_light, view_grid
 
+# What lens, sensor and camera software make of the light.
+
 ImageArray = NDArray[np.float32]
+
+
+def window_reflection(
+    rng: np.random.Generator, width: int, height: int, brightness_nw: float
+) -> ImageArray:
+    """Soft streaks of cabin lamps mirrored in the window, one plane (height, width)."""
+    small = np.zeros((max(height // 8, 2), max(width // 8, 2)), np.float32)
+    if brightness_nw > 0.0:
+        rows, cols = small.shape
+        for _ in range(3):
+            centre = (int(rng.integers(0, cols)), int(rng.integers(0, rows)))
+            axes = (
+                int(cols * rng.uniform(0.05, 0.25)) + 1,
+                int(rows * rng.uniform(0.02, 0.08)) + 1,
+            )
+            cv2.ellipse(small, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
+        small = brightness_nw * cv2.GaussianBlur(small, (0, 0), cols / 60.0 + 0.5)
+    return np.asarray(cv2.resize(small, (width, height)), dtype=np.float32)
+
+
+def cabin_reflection(
+    rng: np.random.Generator, width: int, height: int, brightness_nw: float
+) -> ImageArray:
+    """A lit cabin mirrored in the window: a veil, lamps out of focus, edges of racks.
+
+    Returns
+    -------
+    ndarray of float32, shape (3, height, width)
+        RGB, nW cm^-2 sr^-1; ``brightness_nw`` is that of the lamps.
+    """
+    rows, cols = max(height // 4, 2), max(width // 4, 2)
+    if brightness_nw <= 0.0:
+        return np.zeros((3, height, width), np.float32)
+    slope = rng.uniform(-1.0, 1.0, 2)
+    y, x = np.mgrid[0:rows, 0:cols]
+    veil = 0.08 * (1.0 + slope[0] * (2 * x / cols - 1) + slope[1] * (2 * y / rows - 1))
+    small = np.clip(veil, 0.0, 1.0).astype(np.float32)
+    for _ in range(int(rng.integers(1, 5))):  # racks and handrails, out of focus
+        start = rng.uniform(0.0, 1.0, 2) * (cols, rows)
+        end = start + rng.normal(0.0, 0.3, 2) * cols
+        grey, thick = float(rng.uniform(0.1, 0.4)), int(cols * rng.uniform(0.01, 0.06)) + 1
+        cv2.line(small, start.astype(int).tolist(), end.astype(int).tolist(), grey, thick)
+    small = np.asarray(cv2.GaussianBlur(small, (0, 0), cols / 50.0 + 0.5), np.float32)
+    for _ in range(int(rng.integers(0, 4))):
+        centre = (int(rng.integers(0, cols)), int(rng.integers(0, rows)))
+        long = cols * float(rng.uniform(0.01, 0.10))
+        axes = (int(long) + 1, int(long * rng.uniform(0.2, 1.0)) + 1)
+        lamp = np.zeros_like(small)
+        cv2.ellipse(lamp, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
+        lamp = np.asarray(cv2.GaussianBlur(lamp, (0, 0), cols / 200.0 + 0.5), np.float32)
+        small = np.maximum(small, lamp)
+    plane = cv2.resize(brightness_nw * small, (width, height))
+    colour = rng.uniform(0.7, 1.2, 3)
+    return np.asarray(colour[:, None, None] * plane, dtype=np.float32)
+
+
+def expose(
+    light: ImageArray,
+    scene: SceneParameters,
+    rng: np.random.Generator,
+    falloff: ImageArray | None = None,
+) -> NDArray[np.uint8]:
+    """Lens blur, exposure, noise and tone curve.
+
+    Parameters
+    ----------
+    light : ndarray of float32, shape (3, height, width)
+        RGB, nW cm^-2 sr^-1; used up.
+    scene : SceneParameters
+    rng : numpy.random.Generator
+    falloff : ndarray of float32, shape (height, width), optional
+        Share of the light that arrives; the lens's own about the middle where not given.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width, 3)
+    """
+    _, height, width = light.shape
+    if falloff is None:
+        falloff = vignette(width, height, scene.vignetting)
+    picture = np.empty((height, width, 3), np.uint8)
+    hot = _hot_pixels(rng, width, height, scene.hot_pixels)
+    for channel in range(3):
+        plane = smear(light[channel], scene.motion_px, scene.motion_deg)
+        plane = blurred(plane, scene.psf_sigma_px)
+        plane = (1.0 - scene.halo_share) * plane + scene.halo_share * blurred(
+            plane, scene.halo_sigma_px
+        )
+        plane *= falloff * np.float32(scene.white_balance[channel] / scene.saturation_nw)
+        if scene.bloom_share > 0.0:
+            over = np.maximum(plane - 1.0, 0.0)
+            plane += np.float32(scene.bloom_share) * blurred(over, 3.0)
+        # Clipped first: the Poisson spread of a full pixel is of no interest.
+        plane = np.minimum(plane, 1.5)
+        noise = rng.standard_normal((height, width), dtype=np.float32)
+        spread = np.sqrt(
+            plane / np.float32(scene.full_well_electrons)
+            + np.float32((scene.read_noise_electrons / scene.full_well_electrons) ** 2)
+        )
+        plane = plane + spread * noise
+        plane[hot[channel]] += 0.3
+        picture[:, :, channel] = tone(plane, scene.tone_contrast)
+    return picture
+
+
+def vignette(width: int, height: int, loss: float) -> ImageArray:
+    """Share of the light that arrives, 1 in the middle and ``1 - loss`` in the corners."""
+    x = np.linspace(-1.0, 1.0, width, dtype=np.float32)
+    y = np.linspace(-1.0, 1.0, height, dtype=np.float32) * np.float32(height / width)
+    corner = 1.0 + (height / width) ** 2
+    return np.asarray(1.0 - loss * (x[None, :] ** 2 + y[:, None] ** 2) / corner, dtype=np.float32)
+
+
+def tone(linear: ImageArray, contrast: float) -> NDArray[np.uint8]:
+    """The camera's curve: sRGB (IEC 61966-2-1), then an S-curve that darkens the shadows."""
+    clipped = np.clip(linear, 0.0, 1.0)
+    table = np.linspace(0.0, 1.0, 16385)
+    curve = np.where(table <= 0.0031308, 12.92 * table, 1.055 * table ** (1 / 2.4) - 0.055)
+    bent = curve - contrast * np.sin(2.0 * np.pi * curve) / (2.0 * np.pi)
+    lookup = np.round(255.0 * bent).astype(np.uint8)
+    return np.asarray(lookup[np.round(clipped * 16384.0).astype(np.int32)])
+
+
+def smear(image: ImageArray, length_px: float, angle_deg: float) -> ImageArray:
+    """Motion blur along a line (degrees from +x towards +y), one plane."""
+    if length_px < 0.5:
+        return image
+    size = (int(np.ceil(length_px)) | 1) + 2
+    part = np.linspace(-0.5, 0.5, 8 * size + 1)
+    x = (size - 1) / 2.0 + part * length_px * np.cos(np.radians(angle_deg))
+    y = (size - 1) / 2.0 + part * length_px * np.sin(np.radians(angle_deg))
+    # Bilinear shares keep the kernel's centre of gravity in its middle.
+    index = np.arange(size)
+    share_x = np.maximum(1.0 - np.abs(index[:, None] - x), 0.0)
+    share_y = np.maximum(1.0 - np.abs(index[:, None] - y), 0.0)
+    kernel = (share_y @ share_x.T).astype(np.float32)
+    return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), dtype=np.float32)
+
+
+def _hot_pixels(
+    rng: np.random.Generator, width: int, height: int, share: float
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    counts = rng.poisson(share * width * height, 3)
+    return [(rng.integers(0, height, n), rng.integers(0, width, n)) for n in counts]
+
 
 # Colours of SODIUM, WARM_WHITE and COLD_WHITE lamps as a camera balanced for daylight sees them.
 LAMP_RGB = np.array([[1.75, 0.95, 0.30], [1.30, 1.02, 0.68], [0.92, 1.03, 1.05]])
@@ -118,3 +266,51 @@ def to_jpeg(picture: NDArray[np.uint8], quality: int, exif: bytes = b"") -> byte
         buffer, "JPEG", quality=quality, subsampling=2, optimize=False, progressive=False, exif=exif
     )
     return buffer.getvalue()
+
+
+# The image of a point, and of a line of points: Moffat's profile.
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moffat:
+    """A Moffat profile of unit flux (Moffat 1969, A&A 3, 455), taken at pixel centres.
+
+    Attributes
+    ----------
+    fwhm_px : float
+        Full width at half maximum of a point.
+    beta : float
+        Exponent, above 1.5: small ones have wide wings.
+    """
+
+    fwhm_px: float
+    beta: float
+
+    def point(self, square_px2: ArrayLike, widen: ArrayLike = 1.0) -> FloatArray:
+        """Light per square pixel at a squared distance; `widen` multiplies the width."""
+        core2 = np.square(self._core(self.beta) * np.asarray(widen, float))
+        fall = (1.0 + np.asarray(square_px2, float) / core2) ** -self.beta
+        return np.asarray((self.beta - 1.0) / (np.pi * core2) * fall)
+
+    def line_fwhm_px(self, widen: float = 1.0) -> float:
+        """Full width at half maximum across a long even line of points.
+
+        The integral of the profile along a line falls with beta - 1/2.
+        """
+        half = np.sqrt(2.0 ** (1.0 / (self.beta - 0.5)) - 1.0)
+        return float(2.0 * self._core(self.beta) * widen * half)
+
+    def across(self, distance_px: ArrayLike, widen: float = 1.0) -> FloatArray:
+        """Light per square pixel at a distance from a long line of unit flux per pixel of length.
+
+        Integrated numerically along the line.
+        """
+        reach = 60.0 * self.fwhm_px * widen
+        along = np.linspace(-reach, reach, 6001)
+        away = np.square(np.asarray(distance_px, float))[..., None]
+        return np.asarray(self.point(away + along**2, widen).sum(axis=-1) * (along[1] - along[0]))
+
+    def _core(self, beta: float) -> float:
+        return 0.5 * self.fwhm_px / float(np.sqrt(2.0 ** (1.0 / beta) - 1.0))

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.simulate.hardware import PARTS, Hardware, draw_foreground
-from benchmarks.simulate.noise_field import blurred
-from benchmarks.simulate.render import to_jpeg
-from benchmarks.simulate.sensor import smear, tone, vignette
+from benchmarks.simulate.noise import blurred
+from benchmarks.simulate.render import smear, to_jpeg, tone, vignette
 
 ImageArray = NDArray[np.float32]
 

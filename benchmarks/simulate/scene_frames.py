@@ -9,14 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.simulate import (
-    scene_aurora,
-    scene_day,
-    scene_moon,
-    scene_night,
-    scene_stars,
-    scene_station,
-    scene_sun,
-    scene_towns,
+    scenes_day as scene_day,
+)
+from benchmarks.simulate import (
+    scenes_night as scene_aurora,
+)
+from benchmarks.simulate import (
+    scenes_night as scene_night,
+)
+from benchmarks.simulate import (
+    scenes_night as scene_towns,
+)
+from benchmarks.simulate import (
+    scenes_stars as scene_stars,
+)
+from benchmarks.simulate import (
+    scenes_station as scene_station,
+)
+from benchmarks.simulate import (
+    scenes_sun_moon as scene_moon,
+)
+from benchmarks.simulate import (
+    scenes_sun_moon as scene_sun,
 )
 from benchmarks.simulate.cases import draw_case
 from benchmarks.simulate.scene_develop import Look, develop, stored_file

@@ -12,8 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from benchmarks.simulate.sky_optics import SkyLens, SkyProjection, add_stars, peak_share
-from benchmarks.simulate.sky_sensor import SkyPicture, SkySensor, expose_sky
+from benchmarks.simulate.sky_optics import (
+    SkyLens,
+    SkyPicture,
+    SkyProjection,
+    SkySensor,
+    add_stars,
+    expose_sky,
+    peak_share,
+)
 
 FloatArray = NDArray[np.float64]
 ImageArray = NDArray[np.float32]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.simulate.moffat import Moffat
+from benchmarks.simulate.render import Moffat
 
 FloatArray = NDArray[np.float64]
 

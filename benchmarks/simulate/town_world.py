@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.simulate.district import district_gain
-from benchmarks.simulate.hashing import UintArray, key_of, normal, uniform
 from benchmarks.simulate.lamps import (
     COLD_WHITE,
     SODIUM,
@@ -16,9 +14,10 @@ from benchmarks.simulate.lamps import (
     Clusters,
     Lamps,
     Realisation,
+    district_gain,
 )
-from benchmarks.simulate.land import Land, Region, draw_land
-from benchmarks.simulate.places import PlaceParameters, Places, settle
+from benchmarks.simulate.land import Land, PlaceParameters, Places, Region, draw_land, settle
+from benchmarks.simulate.noise import UintArray, key_of, normal, uniform
 
 FloatArray = NDArray[np.float64]
 

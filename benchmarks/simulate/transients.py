@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.simulate.noise_field import blurred
-from benchmarks.simulate.sim_camera import SimCamera
+from benchmarks.simulate.camera import SimCamera
+from benchmarks.simulate.noise import blurred
 
 ImageArray = NDArray[np.float32]
 FloatArray = NDArray[np.float64]

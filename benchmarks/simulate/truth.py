@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.simulate.lamp_image import lamps_in_view, upward_share
+from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.lamps import Realisation, World
-from benchmarks.simulate.sim_camera import SimCamera
+from benchmarks.simulate.light_map import lamps_in_view, upward_share
 
 FloatArray = NDArray[np.float64]
 

@@ -1,1 +1,338 @@
 """Simulated registrations: hard photographs drawn from seeds, registered, scored, reported."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.trials.report import Page, in_order
+from benchmarks.trials.run import Row, read_rows
+from regengine.errors import ConfigError
+from regengine.registration.register import METHODS, Method, RegisterParams
+
+if TYPE_CHECKING:
+    from benchmarks.trials.run import TrialSettings
+
+
+# What the page on a run of simulated registrations is made from.
+
+NAME = "registration-simulated"
+# Columns before the verdict that are no factor to put into bins
+NO_FACTORS = {
+    *("seed", "half", "kind", "registrable", "places", "lon", "lat", "time_utc", "seconds_draw")
+}
+
+
+def peers_table(table: Path) -> Path:
+    """Where the answers of other methods lie beside a table of trials."""
+    return table.with_name(f"{table.stem}-peers.csv")
+
+
+def rows_of(given: argparse.Namespace) -> list[Row]:
+    """Trials of the half, of all tables."""
+    return in_order(read_rows(given.table), given.half)
+
+
+def drawn_columns(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Columns that hold what was drawn: those before the verdict."""
+    names = list(rows[0]) if rows else ["verdict"]
+    return tuple(name for name in names[: names.index("verdict")] if name not in NO_FACTORS)
+
+
+def page_of(given: argparse.Namespace) -> Page:
+    """What the page is made from."""
+    rows = rows_of(given)
+    return Page(
+        rows=rows,
+        peers=read_rows([peers_table(table) for table in given.table]),
+        ablations=[in_order(read_rows([table]), given.half) for table in given.ablation],
+        command=command_words(given),
+        drawn=drawn_columns(rows),
+        note=note_on(rows, given.half),
+        figures="" if given.out is None else f"{NAME}-{datetime.now(UTC):%Y-%m-%d}",
+    )
+
+
+def note_on(rows: Sequence[Row], half: str) -> str:
+    """A sentence on what the trials of a table were run with."""
+    made = any((row.get("continent") or "").startswith("made") for row in rows)
+    world = "the self-made land of `data_samples/`" if made else "VIIRS 2023 (product B)"
+    used = {
+        name: ", ".join(sorted({row.get(name) or "not known" for row in rows}))
+        for name in ("map", "budget_s", "commit")
+    }
+    return (
+        f"World: {world}; {half} half; map: {used['map']}; search budget, s: {used['budget_s']}; "
+        f"run at commit: {used['commit']}. docs/benchmarks.md explains *right*, the factors and "
+        "the figures."
+    )
+
+
+def command_words(given: argparse.Namespace) -> str:
+    """The command again, without the folders of one machine."""
+    words = ["python -m benchmarks registration --simulated"]
+    words += ["--smoke"] if given.smoke else [f"--half {given.half}"]
+    words += [f"--seeds {given.seeds}"] if given.seeds and not given.smoke else []
+    words += [] if given.real is None else ["--real FOLDER --lights MAP_A.tif"]
+    words += [f"--peers {given.peers}"] if given.peers else []
+    if given.max_seconds != RegisterParams().max_seconds and not given.smoke:
+        words.append(f"--max-seconds {given.max_seconds:g}")
+    return " ".join(words)
+
+
+# ``python -m benchmarks registration --simulated``: its options, its run, its page.
+
+Tell = Callable[[str], None]
+SMOKE_SEEDS, SMOKE_SECONDS = (0, 24), 1.5
+NEEDED_COLUMNS = ("seed", "half", "verdict")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of simulated registrations to the parser of the benchmark."""
+    group = parser.add_argument_group("simulated registrations")
+    group.add_argument("--simulated", action="store_true", help="hard photographs drawn from seeds")
+    group.add_argument("--half", choices=("train", "test"), default="test", help="of the world")
+    group.add_argument("--seeds", default="", help="FIRST:LAST, trials to run, LAST excluded")
+    group.add_argument("--lights", type=Path, help="built map to register on, with --real")
+    group.add_argument(
+        "--table",
+        type=Path,
+        nargs="+",
+        help="CSV of trials: the first is continued, all are reported",
+    )
+    group.add_argument(
+        "--methods",
+        default=",".join(METHODS),
+        help="what may propose cameras: an ablation leaves some out",
+    )
+    group.add_argument(
+        "--ablation",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="tables of runs with other --methods, to stand beside",
+    )
+    group.add_argument("--workers", type=int, default=1, help="processes, one thread each")
+    group.add_argument("--peers", type=int, default=0, help="ask other methods about so many")
+    group.add_argument("--report-only", action="store_true", help="no trial is run")
+    group.add_argument("--smoke", action="store_true", help="24 trials of the self-made world")
+    group.add_argument(
+        "--only-seeds", default="", help="trials to draw with --overlays; the worst if not given"
+    )
+
+
+def simulated_report(given: argparse.Namespace, tell: Tell) -> list[str]:
+    """Run what the command line asks for; the page, none with ``--overlays``.
+
+    Parameters
+    ----------
+    given : argparse.Namespace
+        Of a parser with `add_options`.
+    tell : callable
+        Given a line of progress.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ConfigError
+        If the options do not fit together, or a table is another program's.
+    LightMapError
+        If the map cannot be used.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        if given.smoke:
+            smoke_options(given, Path(folder))
+        return _simulated(given, Path(folder), tell)
+
+
+def smoke_options(given: argparse.Namespace, folder: Path) -> None:
+    """Turn the options into those of the smoke run; a table that is given is kept."""
+    given.seeds = "{}:{}".format(*SMOKE_SEEDS)
+    given.real = given.lights = None
+    given.max_seconds = SMOKE_SECONDS
+    given.table = given.table or [folder / "smoke.csv"]
+
+
+def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]:
+    from benchmarks.trials.run import open_workshop
+
+    if not given.table:
+        raise ConfigError("no table of trials: say --table CASES.csv")
+    settings, seeds = settings_of(given), seeds_of(given.seeds)
+    for table in (*given.table, *given.ablation):
+        check_table(table)
+    if settings.lights is None and not given.report_only:
+        settings = replace(settings, lights=built_map(settings, folder))
+    if given.overlays is not None:
+        draw_pictures(given, settings, tell)
+        return []
+    if not given.report_only:
+        open_workshop(settings)  # an unusable map is said once, not by every worker
+        run_seeds(seeds, given, settings, tell)
+        ask_peers_too(given, settings, tell)
+    page = page_of(given)
+    if given.out is not None:
+        from benchmarks.trials.figures import save_figures
+
+        save_figures(page.rows, page.peers, given.out / page.figures)
+    from benchmarks.trials.report import page_lines
+
+    return page_lines(page)
+
+
+def settings_of(given: argparse.Namespace) -> TrialSettings:
+    """What the options say of every trial.
+
+    Raises
+    ------
+    ConfigError
+        If the real world is to be registered on no map.
+    """
+    from benchmarks.trials.run import TrialSettings
+
+    if given.real is not None and given.lights is None:
+        raise ConfigError("no map to register the real world on: say --lights MAP.tif")
+    return TrialSettings(
+        half=given.half,
+        real=given.real,
+        lights=given.lights,
+        register=RegisterParams(
+            max_seconds=given.max_seconds,
+            methods=methods_of(given.methods),
+            clock=time.process_time,
+        ),
+    )
+
+
+def built_map(settings: TrialSettings, folder: Path) -> Path:
+    """The self-made world's map as a user would build it, in a folder; without, windows are slow.
+
+    Parameters
+    ----------
+    settings : TrialSettings
+        Of the self-made world.
+    folder : Path
+
+    Returns
+    -------
+    Path
+    """
+    from benchmarks.trials.source import made_source
+    from regengine.lights.build import build_map
+    from regengine.lights.map import open_light_map
+
+    own = made_source(settings.half).light_map_path
+    assert own is not None  # the self-made world has one
+    path = folder / "lights.tif"
+    build_map(open_light_map([own]), path)
+    return path
+
+
+def methods_of(text: str) -> tuple[Method, ...]:
+    """The named methods, in the engine's order.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such method, or none at all.
+    """
+    wanted = {name.strip() for name in text.split(",") if name.strip()}
+    if not wanted or wanted - set(METHODS):
+        raise ConfigError(f"--methods {text}: name some of {', '.join(METHODS)}")
+    return tuple(name for name in METHODS if name in wanted)
+
+
+def seeds_of(text: str) -> range:
+    """Seeds from FIRST:LAST; none from nothing.
+
+    Raises
+    ------
+    ConfigError
+        If the text says something else.
+    """
+    if not text:
+        return range(0)
+    first, _, last = text.partition(":")
+    try:
+        return range(int(first), int(last))
+    except ValueError:
+        raise ConfigError(f"{text!r} is no range of seeds: say FIRST:LAST, as in 0:100") from None
+
+
+def check_table(table: Path) -> None:
+    """Refuse to continue or report what is no table of trials.
+
+    Raises
+    ------
+    ConfigError
+    """
+    from benchmarks.trials.run import read_rows
+
+    rows = read_rows([table])
+    lacking = [name for name in NEEDED_COLUMNS if rows and name not in rows[0]]
+    if lacking:
+        raise ConfigError(
+            f"{table} is no table of trials, it lacks {', '.join(lacking)}: give another --table"
+        )
+
+
+def run_seeds(seeds: range, given: argparse.Namespace, settings: TrialSettings, tell: Tell) -> None:
+    """Run a range of seeds with a bar on a terminal, and a line per trial elsewhere."""
+    from benchmarks.trials.outcomes import outcome_of
+    from benchmarks.trials.run import cell, run_trials
+    from regengine.batch.console import progress
+
+    started, ended = time.monotonic(), 0
+    with progress(len(seeds), quiet=False) as advance:
+
+        def said(columns: dict[str, object]) -> None:
+            nonlocal ended
+            ended += 1
+            row = {name: cell(value) for name, value in columns.items()}
+            minutes = (time.monotonic() - started) / 60.0
+            seconds = row.get("seconds_wall") or "?"
+            kind = row.get("kind") or "not drawn"
+            tell(
+                f"{ended} in {minutes:.1f} min: seed {row['seed']}, {kind}, "
+                f"{outcome_of(row)}, {seconds[:5]} s {row.get('problem', '')}".rstrip()
+            )
+            advance()
+
+        run_trials(seeds, given.table[0], settings, workers=given.workers, tell=said)
+
+
+def ask_peers_too(given: argparse.Namespace, settings: TrialSettings, tell: Tell) -> None:
+    """Have other methods try a part of the trials, if wanted."""
+    if given.peers <= 0:
+        return
+    from benchmarks.trials.peers import run_peers
+
+    table = peers_table(given.table[0])
+    run_peers(rows_of(given), given.peers, table, settings, workers=given.workers, tell=tell)
+
+
+def draw_pictures(given: argparse.Namespace, settings: TrialSettings, tell: Tell) -> None:
+    """Draw the trials that are asked for, or the worst failures of the table.
+
+    Raises
+    ------
+    ConfigError
+        If the seeds are none.
+    """
+    from benchmarks.trials.figures import draw_trials, worst_seeds
+
+    try:
+        seeds = [int(text) for text in given.only_seeds.split(",") if text]
+    except ValueError:
+        raise ConfigError(f"{given.only_seeds!r} are no seeds: say --only-seeds 3,17") from None
+    for path in draw_trials(seeds or worst_seeds(rows_of(given)), settings, given.overlays, tell):
+        tell(f"written to {path}")

@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.trials.score import camera_of, rank_of_truth, score_columns
-from regengine.control_points import propose
 from regengine.errors import EphemerisError, LightMapError, RegengineError
-from regengine.frame import read_frame
-from regengine.outcome import no_match_result, proposal_result
-from regengine.position import choose_position
-from regengine.register import RegisterParams, search_frame
+from regengine.orbit.position import choose_position
+from regengine.orbit.tle import load_tle_file
+from regengine.photo.frame import read_frame
+from regengine.registration.control_points import propose
+from regengine.registration.outcome import no_match_result, proposal_result
+from regengine.registration.register import RegisterParams, search_frame
 from regengine.result import ControlPoint, FrameResult, Reason
-from regengine.tle import load_tle_file
 
 if TYPE_CHECKING:
     from benchmarks.trials.trial import Trial
     from regengine.lights.map import LightMap
-    from regengine.search import SearchState
-    from regengine.stars.sky import SkyReader
+    from regengine.registration.limb_stars import SkyReader
+    from regengine.registration.search import SearchState
 
 REASON_MARK = "|"
 EVIDENCE = "ev_"  # before the names of the evidence's fields
@@ -76,7 +76,7 @@ def register_trial(
     folder : Path
         Where the files go.
     sky : SkyReader, optional
-        Reads the stars above the limb, see `regengine.register.search_frame`.
+        Reads the stars above the limb, see `regengine.registration.register.search_frame`.
 
     Returns
     -------

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.trials.trial import Kind
-from regengine.camera_bodies import CameraBody, find_body
+from regengine.photo.camera_bodies import CameraBody, find_body
 
 SHORTEST_MM, LONGEST_MM = 24.0, 400.0
 WIDE_MM = 36.0

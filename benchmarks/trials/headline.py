@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.registration_report import NONE, number
+from benchmarks.registration.report import NONE, number
 from benchmarks.trials.outcomes import (
     RIGHT_ACCEPTED,
     having,
@@ -15,6 +15,7 @@ from benchmarks.trials.outcomes import (
     registrable,
     with_verdict,
 )
+from benchmarks.trials.run import Row, flags, numbers, values
 from benchmarks.trials.stats import (
     calibration,
     quantile,
@@ -22,7 +23,6 @@ from benchmarks.trials.stats import (
     wilson_interval,
     within_one_sigma,
 )
-from benchmarks.trials.table import Row, flags, numbers, values
 
 LEAST_TO_TELL = 30  # below, a number says nothing on whether it is met
 LEAST_FOR_CLAIM = 3000  # accepted cases without a wrong one bound their share at 1 in 1,000

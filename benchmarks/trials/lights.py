@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from benchmarks.simulate.hashing import key_of, normal, uniform
-from benchmarks.simulate.lamp_image import visible_bounds
+from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.lamps import Clusters, Lamps, Realisation, World
-from benchmarks.simulate.noise_field import GroundNoise, fractal_tile
+from benchmarks.simulate.light_map import visible_bounds
+from benchmarks.simulate.noise import GroundNoise, fractal_tile, key_of, normal, uniform
 from benchmarks.simulate.raster_world import RasterWorld
-from benchmarks.simulate.sim_camera import SimCamera
 
 FloatArray = NDArray[np.float64]
 
@@ -200,3 +200,40 @@ def thinned(clusters: Clusters, most: int) -> Clusters:
         radius_m=kept.radius_m,
         row=kept.row,
     )
+
+
+# Where the lights of product B truly stand: its blocks lie up to two pixels off the ground.
+
+TABLE = Path(__file__).with_name("world_shift.npz")
+CELL_DEG = 0.5
+WEST, NORTH = -25.0, 65.0
+ROWS, COLS = 250, 410
+UNIT_PX = 0.02  # of the stored whole numbers; a pixel has 15 arc seconds
+STEP_DEG = 1.0 / 240.0
+
+
+@lru_cache(maxsize=1)
+def stored_shift() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Measured shifts east and north of every cell, pixels, shape (250, 410)."""
+    with np.load(TABLE, allow_pickle=False) as table:
+        east, north = (table[name].astype(np.float32) * UNIT_PX for name in ("east", "north"))
+    return east, north
+
+
+def true_place(lon_deg: FloatArray, lat_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Ground under places of product B.
+
+    Parameters
+    ----------
+    lon_deg, lat_deg : ndarray, shape (n,)
+        By the product's own grid.
+
+    Returns
+    -------
+    lon_deg, lat_deg : ndarray, shape (n,)
+        Moved by what was measured for the half degree that the place lies in.
+    """
+    east, north = stored_shift()
+    row = np.clip(((NORTH - lat_deg) / CELL_DEG).astype(int), 0, ROWS - 1)
+    col = np.clip(((lon_deg - WEST) / CELL_DEG).astype(int), 0, COLS - 1)
+    return lon_deg + STEP_DEG * east[row, col], lat_deg + STEP_DEG * north[row, col]

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
+from benchmarks.trials.lights import COLS, NORTH, ROWS, STEP_DEG, TABLE, UNIT_PX, WEST
 from benchmarks.trials.source import CLASS_RADIANCE
-from benchmarks.trials.world_shift import COLS, NORTH, ROWS, STEP_DEG, TABLE, UNIT_PX, WEST
 from regengine.lights.map import open_light_map
 
 FloatArray = NDArray[np.float64]

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sgp4.api import Satrec
 
-from benchmarks.simulate.geodesy import geodetic_of
+from benchmarks.simulate.camera import geodetic_of
 from benchmarks.simulate.orbit import elements_at, pass_over, slipped, state_ecef, tle_lines
-from regengine.tle import TleSet
+from regengine.orbit.tle import TleSet
 
 FloatArray = NDArray[np.float64]
 

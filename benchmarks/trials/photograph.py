@@ -7,19 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.simulate.aurora import aurora_light
-from benchmarks.simulate.flash import storm_light
+from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.hardware import LIGHT_RGB, draw_foreground
-from benchmarks.simulate.lamp_image import lamp_planes
-from benchmarks.simulate.noise_field import blurred
-from benchmarks.simulate.render import CLOUD_RGB, GLOW_KM, LAMP_RGB
-from benchmarks.simulate.sensor import cabin_reflection, expose
-from benchmarks.simulate.sim_camera import SimCamera
+from benchmarks.simulate.light_map import lamp_planes
+from benchmarks.simulate.noise import blurred
+from benchmarks.simulate.render import CLOUD_RGB, GLOW_KM, LAMP_RGB, cabin_reflection, expose
 from benchmarks.simulate.transients import boat_light, flare_light
-from benchmarks.simulate.weather import ViewGrid, cloud_depth, limb_light, star_light, view_grid
-from benchmarks.trials.conditions import Conditions
+from benchmarks.simulate.weather import (
+    ViewGrid,
+    aurora_light,
+    cloud_depth,
+    limb_light,
+    star_light,
+    storm_light,
+    view_grid,
+)
 from benchmarks.trials.lights import SeenWorld
-from benchmarks.trials.shot import Shot
+from benchmarks.trials.shot import Conditions, Shot
 
 ImageArray = NDArray[np.float32]
 

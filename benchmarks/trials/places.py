@@ -8,12 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.simulate.geodesy import ecef_of
-from benchmarks.simulate.lamp_image import upward_share
+from benchmarks.simulate.camera import SimCamera, ecef_of
 from benchmarks.simulate.lamps import Clusters
-from benchmarks.simulate.noise_field import blurred
+from benchmarks.simulate.light_map import upward_share
+from benchmarks.simulate.noise import blurred
 from benchmarks.simulate.scene import SceneParameters
-from benchmarks.simulate.sim_camera import SimCamera
 from benchmarks.trials.photograph import Photograph
 
 FloatArray = NDArray[np.float64]

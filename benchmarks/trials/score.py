@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmarks.trials.stats import quantile
-from matchers.camera import Camera
-from matchers.earth import incidence_deg
-from matchers.footprint import MAX_INCIDENCE_DEG, WGS84
-from regengine.candidates import SAME_SHARE
-from regengine.evaluate.registration import (
+from benchmarks.registration.scores import (
     MAP_PIXEL_M,
     GroundPoints,
     ground_errors_m,
     score_registration,
 )
+from benchmarks.trials.stats import quantile
+from matchers.camera import Camera
+from matchers.earth import incidence_deg
+from matchers.footprint import MAX_INCIDENCE_DEG, WGS84
+from regengine.registration.candidates import SAME_SHARE
 
 if TYPE_CHECKING:
-    from benchmarks.simulate.sim_camera import SimCamera
+    from benchmarks.simulate.camera import SimCamera
     from regengine.result import ControlPoint
 
 FloatArray = NDArray[np.float64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from benchmarks.simulate.sim_camera import SimCamera
+from benchmarks.simulate.camera import SimCamera
 
 Half = Literal["train", "test"]
 Kind = Literal["city", "dark", "stars", "aurora", "noise", "elsewhere", "other_time"]

@@ -4,15 +4,42 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 
-from regengine.batch.mishaps import Mishap, mishap_of
-from regengine.batch.plan import Task
-from regengine.batch.shown import shown_as
-from regengine.frame_id import frame_id_of
+from regengine.batch.plan import Mishap, Task, mishap_of
+from regengine.photo.frame_records import frame_id_of
 from regengine.records import printable, record_line
 from regengine.result import FrameResult, Reason
 from regengine.store.rows import StoredFrame, to_tables
+
+# Results of photos that were worked on under another path than the one that was given.
+
+
+def shown_as(result: FrameResult, path: Path, shown: str) -> FrameResult:
+    """A result that tells of a photo by the name that it was given under.
+
+    Parameters
+    ----------
+    result : FrameResult
+        Of a copy of the photo, or of its absolute path.
+    path : Path
+        Where the work found it.
+    shown : str
+        What it was given as.
+
+    Returns
+    -------
+    FrameResult
+        With the given name as its path and in the sentences of its reasons.
+    """
+    worked_on, given = printable(str(path)), printable(shown)
+    reasons = tuple(
+        replace(reason, text=reason.text.replace(worked_on, given)) for reason in result.reasons
+    )
+    return replace(result, path=given, reasons=reasons)
+
 
 # Of a path; with `hints` beside it where other photos of the batch have told something
 Process = Callable[..., FrameResult]

@@ -7,18 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from regengine.blind.options import BlindOptions
 from regengine.errors import EphemerisError, FrameError
-from regengine.frame import Frame, read_frame
-from regengine.frame_id import archive_frame_id
-from regengine.orbit import CameraPosition
-from regengine.outcome import iso_utc
+from regengine.io.http import Url
+from regengine.orbit.position import choose_position
+from regengine.orbit.propagation import CameraPosition
+from regengine.orbit.tle import TleSet
+from regengine.photo.frame import Frame, read_frame
+from regengine.photo.frame_records import archive_frame_id
 from regengine.pipeline import RunInputs
-from regengine.position import choose_position
-from regengine.records import printable
-from regengine.remote.urls import Url
-from regengine.tle import TleSet
-from regengine.words import degrees_text
+from regengine.records import degrees_text, printable
+from regengine.registration.blind.options import BlindOptions
+from regengine.registration.outcome import iso_utc
 
 
 def preview(

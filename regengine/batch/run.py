@@ -6,25 +6,97 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from regengine.batch.attempt import Process
-from regengine.batch.execute import Outcome, Planned, Stop, execute_here, execute_in_workers
-from regengine.batch.keeper import Keeper
-from regengine.batch.plan import AGAIN, Task, plan
-from regengine.batch.progress import Advance
-from regengine.batch.second_pass import SecondPass
-from regengine.batch.sharing import FactsOf, SharingPlan
-from regengine.batch.source import Source, discard
-from regengine.batch.team import TICK_S, TeamOptions
+from regengine.batch.attempt import Process, attempt, failed
+from regengine.batch.console import Advance
+from regengine.batch.plan import AGAIN, Keeper, Mishap, Source, Task, discard, plan
+from regengine.batch.pool import TICK_S, Job, TeamOptions, by_workers
+from regengine.batch.sharing import FactsOf, SecondPass, SharingPlan
 from regengine.result import FrameResult
-from regengine.store.origin import utc_now
 from regengine.store.rows import StoredFrame
+from regengine.store.writer import utc_now
+
+# Runs tasks, here or in worker processes, and gives results as they come.
+
+Planned: TypeAlias = "Iterator[Task | StoredFrame | None]"
+Outcome: TypeAlias = "StoredFrame | tuple[Task, FrameResult] | None"
+Stop: TypeAlias = Callable[[], bool]
+
+
+def execute_here(planned: Planned, process: Process, stop: Stop) -> Generator[Outcome]:
+    """Run tasks one after the other in this process.
+
+    Parameters
+    ----------
+    planned : iterator of Task, StoredFrame or None
+        Stored frames are passed on; None: what is under way must be finished first.
+    process : callable
+        Gives the result of one photo.
+    stop : callable
+        True when no more tasks are to be begun.
+
+    Yields
+    ------
+    StoredFrame, (Task, FrameResult) or None
+        None before each task: a turn for the caller.
+    """
+    while not stop():
+        try:
+            item = next(planned)
+        except StopIteration:
+            return
+        if isinstance(item, Task):
+            yield None
+            yield item, attempt(process, item)
+        else:
+            yield item
+
+
+def execute_in_workers(
+    planned: Planned, process: Process, stop: Stop, options: TeamOptions
+) -> Generator[Outcome]:
+    """Run tasks in worker processes; the death of one costs its own photo at most.
+
+    Parameters
+    ----------
+    planned : iterator of Task, StoredFrame or None
+        Stored frames are passed on; None: what is under way must be finished first. Read only a
+        few tasks ahead.
+    process : callable
+        Gives the result of one photo; must pickle.
+    stop : callable
+        True when no more tasks are to be begun; those that a worker is at are finished.
+    options : TeamOptions
+        How to run.
+
+    Yields
+    ------
+    StoredFrame, (Task, FrameResult) or None
+        In the order in which they finish; None at least every half second.
+
+    Raises
+    ------
+    WorkerError
+        If workers die again and again before they take a photo.
+    """
+    coming: Iterator[Job[Task, FrameResult] | StoredFrame | None] = (
+        Job(item, item.path) if isinstance(item, Task) else item for item in planned
+    )
+    with closing(by_workers(coming, partial(attempt, process), stop, options)) as outcomes:
+        for done in outcomes:
+            if not isinstance(done, Job):
+                yield done
+            elif isinstance(done.outcome, Mishap):
+                yield done.given, failed(done.given, done.outcome, seconds=done.lost_s)
+            else:
+                yield done.given, done.outcome
 
 
 class Photos(Protocol):
-    """Photos whose number is known: a list of paths, or `regengine.remote.photos.RemotePhotos`."""
+    """Photos whose number is known: a list of paths, or `RemotePhotos`."""
 
     def __len__(self) -> int: ...
 

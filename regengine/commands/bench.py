@@ -2,27 +2,103 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from regengine.commands.scoring import bench_methods
-
 if TYPE_CHECKING:
-    from detectors.star_types import StarDetector
-    from detectors.types import FloatArray, LightDetector
-    from regengine.evaluate.detections import DetectionScore
-    from regengine.evaluate.labelled_photos import Finder
+    from detectors.types import FloatArray, LightDetector, StarDetector
+    from regengine.evaluate.detections import DetectionScore, Finder
     from regengine.evaluate.labelled_streaks import StreakTruth
     from regengine.evaluate.streak_scores import StreakScore
+
+# What every ``regengine bench`` of detections does: each method, each photo, a line each.
+
+S = TypeVar("S")
+EXIT_FRAMES_FAILED = 1
+EXIT_NOT_STARTED = 3
+
+
+def bench_methods(
+    labels: Path,
+    photos: list[Path],
+    methods: list[str],
+    score: Callable[[str, Path, Path | None], S],
+    summary: Callable[[str, list[S]], dict[str, Any]],
+    table: tuple[str, Callable[[dict[str, Any]], str]] | None,
+    plot: Path | None,
+    *,
+    quiet: bool,
+    at_end: Callable[[list[dict[str, Any]]], list[str]] | None = None,
+) -> None:
+    """Score methods on photos and print what is said of each, as JSON where there is no table.
+
+    Parameters
+    ----------
+    labels : Path
+        For messages.
+    photos : list of Path
+    methods : list of str
+    score : callable
+        Of a method, a photo and the picture to draw, if any.
+    summary : callable
+        Facts of a method, of its scores.
+    table : (str, callable) or None
+        Header, and the line of a method's facts.
+    plot : Path, optional
+        Folder of the pictures.
+    quiet : bool
+    at_end : callable, optional
+        Lines to print below the table, of the facts of all methods.
+
+    Raises
+    ------
+    typer.Exit
+        If no photo is there, or some could not be scored.
+    """
+    import json
+    import logging
+
+    from regengine.batch.console import progress
+    from regengine.errors import FrameError
+    from regengine.sky.detection.overlay import picture_paths
+
+    if not any(path.exists() for path in photos):
+        typer.echo(
+            f"Error: {labels} names no photo that is there: paths count from its folder.", err=True
+        )
+        raise typer.Exit(EXIT_NOT_STARTED)
+    if table is not None:
+        typer.echo(table[0])
+    failed, said = 0, []
+    with progress(len(methods) * len(photos), quiet=quiet) as advance:
+        for name in methods:
+            scores = []
+            pictures = None if plot is None else picture_paths(photos, plot, name)
+            for path in photos:
+                try:
+                    picture = None if pictures is None else pictures.of(path)
+                    scores.append(score(name, path, picture))
+                except FrameError as error:
+                    failed += 1
+                    logging.getLogger("regengine").error("Error: %s", error)
+                advance()
+            said.append(summary(name, scores))
+            typer.echo(json.dumps(said[-1]) if table is None else table[1](said[-1]))
+    if table is not None and at_end is not None:
+        for line in at_end(said):
+            typer.echo(line)
+    if failed:
+        raise typer.Exit(EXIT_FRAMES_FAILED)
+
 
 app = typer.Typer(
     help="Score detection and classification on labelled samples.\n\n"
     "Example: regengine bench lights labels.csv",
     no_args_is_help=True,
 )
-EXIT_FRAMES_FAILED = 1
 
 
 Labels = Annotated[Path, typer.Argument(help="CSV: path,x,y[,flux][,radius_px] (one a row).")]
@@ -73,8 +149,8 @@ def lights(
     import numpy as np
 
     from detectors.registry import light_detectors
-    from regengine.batch.logs import configure_logging
-    from regengine.photo_lights import detect_lights, light_detector
+    from regengine.batch.console import configure_logging
+    from regengine.sky.detection.lights import detect_lights, light_detector
 
     def finder(detector: LightDetector) -> Finder:
         def find(path: Path) -> tuple[FloatArray, float]:
@@ -113,8 +189,8 @@ def stars(
     import numpy as np
 
     from detectors.registry import star_detectors
-    from regengine.batch.logs import configure_logging
-    from regengine.photo_stars import detect_photo_stars, star_detector
+    from regengine.batch.console import configure_logging
+    from regengine.sky.detection.stars import detect_photo_stars, star_detector
 
     def finder(detector: StarDetector) -> Finder:
         def find(path: Path) -> tuple[FloatArray, float]:
@@ -160,18 +236,20 @@ def streaks(
     from functools import cache
 
     from detectors.registry import streak_detectors
-    from regengine.batch.logs import configure_logging
+    from regengine.batch.console import configure_logging
     from regengine.evaluate.labelled_streaks import (
+        STREAK_HEADER,
         FoundStreaks,
         read_streak_truth,
+        recall_lines,
         score_streak_photo,
+        streak_line,
         streak_summary,
     )
     from regengine.evaluate.streak_labels import read_streak_labels
     from regengine.evaluate.streak_scores import streak_rows
-    from regengine.evaluate.streak_table import STREAK_HEADER, recall_lines, streak_line
-    from regengine.photo_streaks import detect_photo_streaks, streak_detector
-    from regengine.streak_overlay import draw_streak_comparison
+    from regengine.sky.detection.overlay import draw_streak_comparison
+    from regengine.sky.detection.streaks import detect_photo_streaks, streak_detector
 
     configure_logging(quiet=quiet, as_json=log_json)
     chosen = [streak_detector(method)] if method else list(streak_detectors().values())
@@ -232,14 +310,17 @@ def scenes(
     """
     import json
 
-    from regengine.batch.logs import configure_logging
-    from regengine.batch.progress import progress
+    from regengine.batch.console import configure_logging, progress
     from regengine.commands.train import labelled_samples
-    from regengine.evaluate.scene_figures import draw_mistakes, draw_report
-    from regengine.evaluate.scene_report import report_facts, report_lines
+    from regengine.evaluate.scene_report import (
+        draw_mistakes,
+        draw_report,
+        report_facts,
+        report_lines,
+    )
     from regengine.evaluate.scenes import evaluate_scenes
     from regengine.scene.crossval import cross_validate
-    from regengine.scene.folds import grouped_folds
+    from regengine.scene.samples import grouped_folds
 
     configure_logging(quiet=quiet, as_json=log_json)
     samples, complete = labelled_samples(labels, quiet=quiet)
@@ -267,8 +348,13 @@ def bench_detections(
     quiet: bool,
 ) -> None:
     """Score methods that find places, by name, on labelled photos; print a line each."""
-    from regengine.evaluate.labelled_photos import HEADER, score_photo, summary, table_line
-    from regengine.evaluate.light_labels import read_light_labels
+    from regengine.evaluate.detections import (
+        HEADER,
+        read_light_labels,
+        score_photo,
+        summary,
+        table_line,
+    )
 
     photos = {photo.path: photo for photo in read_light_labels(labels)}
 

@@ -2,17 +2,292 @@
 
 from __future__ import annotations
 
+import json
 import os
-from typing import Any
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from regengine.commands.catalogue_build import build
-from regengine.commands.catalogue_lists import best, changes, coverage, places, query
 from regengine.commands.catalogue_package import package
-from regengine.commands.catalogue_stars import stars
 from regengine.commands.catalogue_tasking import tasking
+
+if TYPE_CHECKING:
+    from regengine.collection.catalogue.query import Answer, Question
+
+# ``regengine catalogue build``: a catalogue out of stores.
+
+
+def build(
+    stores: Annotated[list[Path], typer.Argument(help="Stores of runs, such as run.h5.")],
+    out: Annotated[Path, typer.Option(help="File to write, a .parquet.", show_default=False)],
+    pictures: Annotated[
+        bool,
+        typer.Option(
+            "--pictures/--no-pictures",
+            help="Look at the photos that are there: sharpness and clouds.",
+        ),
+    ] = True,
+    lights: Annotated[
+        list[Path] | None,
+        typer.Option(help="Night-light maps, to tell clouds by the lights that they hide."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what was built as a JSON object.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
+) -> None:
+    """Build a catalogue: a row for each photo of all stores, by place and time.
+
+    \b
+    Examples: regengine catalogue build run1.h5 run2.h5 --out archive.parquet
+              regengine catalogue build run.h5 --out archive.parquet --lights earth.tif
+              regengine catalogue build run.h5 --out archive.parquet --no-pictures
+    """
+    from regengine.batch.console import progress
+    from regengine.collection.catalogue.build import build as build_catalogue
+    from regengine.collection.catalogue.build import check_out, count_frames
+    from regengine.collection.catalogue.quality import NOTHING_SEEN, PictureFacts, look
+    from regengine.errors import ConfigError
+    from regengine.exchange.export.frame import ExportFrame
+    from regengine.lights import open_light_map
+    from regengine.records import printable
+
+    check_out(out, force)
+    if lights and not pictures:
+        raise ConfigError("--lights is compared with the photos: leave out --no-pictures.")
+    light_map = open_light_map(lights) if lights else None
+    total = count_frames(stores)
+
+    def seen(frame: ExportFrame) -> PictureFacts:
+        return look(frame, light_map) if pictures else NOTHING_SEEN
+
+    with progress(total, quiet=quiet, doing="cataloguing") as advance:
+        built = build_catalogue(stores, out, look=seen, advance=advance)
+    if as_json:
+        typer.echo(json.dumps({"out": str(out), **vars(built)}))
+    if not quiet:
+        copies = f", {built.copies:,} more of the same photos" if built.copies else ""
+        typer.echo(
+            printable(
+                f"{out}: {built.frames:,} photos{copies}, {built.places:,} places, "
+                f"{built.nights:,} nights"
+            ),
+            err=True,
+        )
+
+
+# ``regengine catalogue places``, ``best``, ``coverage``, ``changes``, ``query``: questions.
+
+File = Annotated[Path, typer.Argument(metavar="CATALOGUE", help="Of regengine catalogue build.")]
+Form = Annotated[str, typer.Option("--as", help="How to print it: table, csv or json.")]
+PlaceName = Annotated[
+    str | None, typer.Option("--place", help="Only this place: its name or number.")
+]
+Country = Annotated[str | None, typer.Option(help="Only places of this country.")]
+Month = Annotated[str | None, typer.Option(help="Only this month or year: 2012-03 or 2012.")]
+Limit = Annotated[int, typer.Option(help="Most rows; 0 for all.")]
+LIMIT = 20
+
+
+def places(
+    catalogue: File,
+    place: PlaceName = None,
+    country: Country = None,
+    month: Month = None,
+    limit: Limit = LIMIT,
+    form: Form = "table",
+) -> None:
+    """List places: how many frames and nights each has, and its best frame.
+
+    \b
+    Examples: regengine catalogue places archive.parquet
+              regengine catalogue places archive.parquet --country Japan --limit 0 --as csv
+    """
+    from regengine.collection.catalogue.query import Wanted
+    from regengine.collection.catalogue.query import places as asked
+
+    wanted = Wanted(place=place, country=country, month=month, limit=limit)
+    _ask(catalogue, asked(wanted), form)
+
+
+def best(
+    catalogue: File,
+    place: PlaceName = None,
+    country: Country = None,
+    month: Month = None,
+    limit: Limit = LIMIT,
+    form: Form = "table",
+) -> None:
+    """List the best frame of each place and month.
+
+    \b
+    Examples: regengine catalogue best archive.parquet --place Tokyo
+              regengine catalogue best archive.parquet --month 2012 --limit 0 --as json
+    """
+    from regengine.collection.catalogue.query import Wanted
+    from regengine.collection.catalogue.query import best as asked
+
+    wanted = Wanted(place=place, country=country, month=month, limit=limit)
+    _ask(catalogue, asked(wanted), form)
+
+
+def coverage(
+    catalogue: File,
+    by: Annotated[
+        str, typer.Option(help="A row for all, or for each country, month or lens.")
+    ] = "all",
+    form: Form = "table",
+) -> None:
+    """Count frames, nights, places and the ground that was seen.
+
+    \b
+    Examples: regengine catalogue coverage archive.parquet
+              regengine catalogue coverage archive.parquet --by country --as csv
+    """
+    from regengine.collection.catalogue.query import Catalogue
+    from regengine.collection.catalogue.query import coverage as asked
+
+    with Catalogue(catalogue) as opened:
+        _print(asked(opened, by), form)
+
+
+def changes(
+    catalogue: File,
+    place: PlaceName = None,
+    country: Country = None,
+    each: Annotated[
+        str, typer.Option(help="Pairs of the best frames of each year, or of each month.")
+    ] = "year",
+    least_days: Annotated[int, typer.Option(help="Days between the two, at least.")] = 180,
+    limit: Limit = LIMIT,
+    form: Form = "table",
+) -> None:
+    """List pairs of frames of one place at different dates, the best pairs first.
+
+    \b
+    Examples: regengine catalogue changes archive.parquet
+              regengine catalogue changes archive.parquet --place Madrid --each month
+    """
+    from regengine.collection.catalogue.query import Wanted
+    from regengine.collection.catalogue.query import changes as asked
+
+    wanted = Wanted(place=place, country=country, limit=limit)
+    _ask(catalogue, asked(wanted, each, least_days), form)
+
+
+def query(
+    catalogue: File,
+    sql: Annotated[str, typer.Argument(help="One SELECT on the table frames.")],
+    form: Form = "table",
+) -> None:
+    """Answer a question in DuckDB's SQL; nothing else is read, and nothing is written.
+
+    \b
+    Examples:
+      regengine catalogue query archive.parquet "DESCRIBE frames"
+      regengine catalogue query archive.parquet "SELECT lens, count(*) FROM frames GROUP BY lens"
+    """
+    from regengine.collection.catalogue.query import Catalogue
+
+    with Catalogue(catalogue) as opened:
+        _print(opened.query(sql), form)
+
+
+def _ask(catalogue: Path, question: Question, form: str) -> None:
+    from regengine.collection.catalogue.query import Catalogue
+
+    with Catalogue(catalogue) as opened:
+        _print(opened.ask(*question), form)
+
+
+def _print(answer: Answer, form: str) -> None:
+    from regengine.collection.catalogue.answers import lines_of
+
+    exact = not sys.stdout.isatty()  # what a terminal would take for a command is for files alone
+    for line in lines_of(answer, form):
+        typer.echo(line.encode("utf-8", "backslashreplace").decode(), color=exact)
+
+
+# ``regengine catalogue stars``: solved star frames by how deep they are.
+
+EXIT_FRAMES_FAILED = 1
+
+
+def stars(
+    solved: Annotated[
+        list[Path], typer.Argument(help="Output of regengine solve --json --matches, or --out.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="The table: a file that ends in .csv or .ndjson.")
+    ] = None,
+    table: Annotated[
+        str, typer.Option(help="A row for each of the frames, or of their magnitudes.")
+    ] = "frames",
+    best: Annotated[
+        int | None, typer.Option(min=1, help="Only so many frames, the deepest.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the rows as NDJSON instead of text.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No messages.")] = False,
+) -> None:
+    """Count the stars of solved frames against the catalogue, and rank the frames.
+
+    \b
+    Examples:
+      regengine catalogue stars solved.ndjson
+      regengine catalogue stars solved.ndjson --table magnitudes --out counts.csv
+    """
+    from regengine.errors import ConfigError
+    from regengine.exchange.export.run import in_place_of
+    from regengine.io.atomic import check_new_file
+    from regengine.sky.stars.catalogue import load_catalogue
+    from regengine.sky.stars.photo import FAINTEST_G, read_solved
+    from regengine.sky.stars.star_counts import (
+        ENDINGS,
+        TABLES,
+        StarCounts,
+        count_stars,
+        json_line,
+        ranked,
+        text_lines,
+        write_rows,
+    )
+
+    if table not in TABLES:
+        raise ConfigError(f"--table {table}: it is none of {', '.join(TABLES)}.")
+    if out is not None:
+        check_new_file(out, ENDINGS, force=force)
+    records = [record for path in solved for record in read_solved(path).values()]
+    catalogue = load_catalogue(faintest_g=FAINTEST_G)
+    counts: list[StarCounts] = []
+    failed = 0
+    for record in records:
+        try:
+            counts.append(count_stars(record, catalogue))
+        except ConfigError as error:
+            failed += 1
+            typer.echo(f"Error: {error}", err=True)
+    counts = ranked(counts)[:best]
+    if out is not None and counts:
+        with in_place_of((out,)) as (temporary,):
+            write_rows(TABLES[table](counts), temporary)
+    if as_json:
+        for row in TABLES[table](counts):
+            typer.echo(json_line(row))
+    elif out is None:
+        for line in text_lines(TABLES[table](counts)):
+            typer.echo(line)
+    if not quiet:
+        where = "" if out is None or not counts else f"{out}: "
+        typer.echo(f"{where}{len(counts):,} of {len(records):,} solved frames", err=True)
+    if failed or not records:
+        raise typer.Exit(EXIT_FRAMES_FAILED)
 
 
 class CatalogueGroup(TyperGroup):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from regengine.packages.choice import PackageChoice, PackagePlace
+    from regengine.collection.packages.choice import PackageChoice, PackagePlace
 
 EXIT_FRAMES_FAILED = 1
 
@@ -80,15 +80,17 @@ def package(
       regengine catalogue package archive.parquet --place Madrid --best 5 --out madrid
       regengine catalogue package archive.parquet --at=-3.7,40.4 --radius-km 50 --out madrid.zip
     """
-    from regengine.batch.progress import progress
-    from regengine.catalogue.reader import Catalogue
+    from regengine.batch.console import progress
+    from regengine.collection.catalogue.query import Catalogue
+    from regengine.collection.packages.choice import PackageChoice, chosen_rows
+    from regengine.collection.packages.package import (
+        calibration_files,
+        packed_frames,
+        write_package,
+    )
+    from regengine.collection.packages.sinks import check_package
     from regengine.errors import ConfigError, FrameError
-    from regengine.export.choice import VERDICTS
-    from regengine.packages.calibration import calibration_files
-    from regengine.packages.choice import PackageChoice, chosen_rows
-    from regengine.packages.frames import packed_frames
-    from regengine.packages.sinks import check_package
-    from regengine.packages.write import write_package
+    from regengine.exchange.export.selection import VERDICTS
     from regengine.records import printable
 
     check_package(out, link=link, force=force)
@@ -156,10 +158,10 @@ def package(
 
 
 def _place(name: str | None, at: str | None) -> PackagePlace | None:
+    from regengine.collection.packages.choice import PackagePlace
     from regengine.errors import ConfigError
-    from regengine.packages.choice import PackagePlace
+    from regengine.photo.frame_records import parse_number, wrap_lon
     from regengine.places import place_index
-    from regengine.record_values import parse_number, wrap_lon
 
     if name is not None and at is not None:
         raise ConfigError("--place and --at name two places: give one of them.")
@@ -180,7 +182,7 @@ def _place(name: str | None, at: str | None) -> PackagePlace | None:
 
 def _time(option: str, text: str | None, *, end: bool) -> datetime | None:
     from regengine.errors import ConfigError
-    from regengine.record_values import parse_iso_time
+    from regengine.photo.frame_records import parse_iso_time
 
     if text is None:
         return None

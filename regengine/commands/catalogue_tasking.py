@@ -12,9 +12,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from regengine.tasking.gaps import FrameOfPlace, Good
-    from regengine.tasking.plan import Plan
-    from regengine.tasking.targets import Target
+    from regengine.collection.tasking.plan import FrameOfPlace, Good, Plan
+    from regengine.collection.tasking.targets import Target
 
 
 def tasking(
@@ -80,15 +79,14 @@ def tasking(
     """
     from datetime import timedelta
 
+    from regengine.collection.tasking.plan import Good, PassLimits, plan_passes, wanted_places
+    from regengine.collection.tasking.table import ENDINGS, write_plan
+    from regengine.collection.tasking.targets import city_targets, listed_targets
     from regengine.errors import ConfigError
-    from regengine.export.run import in_place_of
-    from regengine.outputs import check_new_file
-    from regengine.record_values import parse_iso_time
-    from regengine.tasking.gaps import Good
-    from regengine.tasking.plan import PassLimits, plan_passes, wanted_places
-    from regengine.tasking.table import ENDINGS, write_plan
-    from regengine.tasking.targets import city_targets, listed_targets
-    from regengine.tle import load_tle_file
+    from regengine.exchange.export.run import in_place_of
+    from regengine.io.atomic import check_new_file
+    from regengine.orbit.tle import load_tle_file
+    from regengine.photo.frame_records import parse_iso_time
 
     check_new_file(out, ENDINGS, force=force)
     begin = datetime.now(UTC) if start is None else parse_iso_time(start)
@@ -118,8 +116,8 @@ def tasking(
 def _best(
     catalogue: Path, targets: Sequence[Target], good: Good, begin: datetime
 ) -> dict[int, FrameOfPlace]:
-    from regengine.catalogue.reader import Catalogue
-    from regengine.tasking.gaps import best_frames
+    from regengine.collection.catalogue.query import Catalogue
+    from regengine.collection.tasking.plan import best_frames
 
     with Catalogue(catalogue) as archive:
         return best_frames(archive, targets, good, begin)

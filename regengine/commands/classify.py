@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.commands.line_options import (
+from regengine.commands.line_output import (
     MAX_MEMORY_MB,
     MaxMemory,
     Out,
@@ -82,16 +82,15 @@ def main(
               regengine classify photos/ --out scenes.ndjson --workers 4
               regengine classify --fit unknown/ --sheet clusters.html --labels clusters.csv
     """
-    from regengine.batch.answers import Answer, AnswerOptions
-    from regengine.batch.line_parameters import line_parameters
-    from regengine.batch.logs import configure_logging
+    from regengine.batch.console import configure_logging
+    from regengine.batch.each_photo import Answer, AnswerOptions
+    from regengine.batch.ndjson import line_parameters
     from regengine.commands.line_output import EXIT_INTERRUPTED, photos_or_exit, work_through
     from regengine.commands.register import parse_nadir
     from regengine.commands.tle import parse_time
     from regengine.errors import ConfigError
-    from regengine.frame import FrameOptions
-    from regengine.scene.answers import SceneAnswers
-    from regengine.scene.classify import ClassifyInputs
+    from regengine.photo.frame import FrameOptions
+    from regengine.scene.classify import ClassifyInputs, SceneAnswers
     from regengine.scene.result import table_header
     from regengine.scene.sheet import entry_of, write_sheet
 
@@ -168,7 +167,7 @@ def _propose(scenes: list[Scene], sheet: Path | None, labels: Path, seed: int) -
     """Print the clusters of photos; write their table and sheet."""
     from collections import Counter
 
-    from regengine.scene.propose import propose_clusters, sheet_entries, write_proposals
+    from regengine.scene.clustering import propose_clusters, sheet_entries, write_proposals
     from regengine.scene.sheet import write_sheet
 
     proposals = propose_clusters(scenes, seed=seed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regengine.commands.line_options import (
+from regengine.commands.line_output import (
     MAX_MEMORY_MB,
     MaxMemory,
     Out,
@@ -18,7 +18,7 @@ from regengine.commands.line_options import (
 )
 
 if TYPE_CHECKING:
-    from regengine.detect_job import Sought
+    from regengine.sky.detection.job import Sought
 
 app = typer.Typer(
     help="Find city lights, stars or streaks in photographs.\n\n"
@@ -73,8 +73,8 @@ def lights(
       regengine detect lights photos/ --json --overlay overlays
       regengine detect lights photos/ --out lights.ndjson --workers 4
     """
-    from regengine.detect_job import Sought
-    from regengine.photo_lights import light_detector
+    from regengine.sky.detection.job import Sought
+    from regengine.sky.detection.lights import light_detector
 
     _detect(
         Sought.LIGHTS,
@@ -120,8 +120,8 @@ def stars(
       regengine detect stars sky.jpg > stars.csv
       regengine detect stars photos/ --json --overlay overlays
     """
-    from regengine.detect_job import Sought
-    from regengine.photo_stars import star_detector
+    from regengine.sky.detection.job import Sought
+    from regengine.sky.detection.stars import star_detector
 
     _detect(
         Sought.STARS,
@@ -170,8 +170,8 @@ def streaks(
       regengine detect streaks sky.jpg > streaks.csv
       regengine detect streaks frames/ --json --overlay overlays
     """
-    from regengine.detect_job import Sought
-    from regengine.photo_streaks import streak_detector
+    from regengine.sky.detection.job import Sought
+    from regengine.sky.detection.streaks import streak_detector
 
     _detect(
         Sought.STREAKS,
@@ -211,20 +211,20 @@ def _detect(
     log_json: bool,
 ) -> None:
     """Go through photos and print what was found in each."""
-    from regengine.batch.answers import AnswerOptions
-    from regengine.batch.line_parameters import line_parameters
-    from regengine.batch.logs import configure_logging
+    from regengine.batch.console import configure_logging
+    from regengine.batch.each_photo import AnswerOptions
+    from regengine.batch.ndjson import line_parameters
     from regengine.commands.line_output import photos_or_exit, tell_each
-    from regengine.detect_job import (
+    from regengine.sky.detection.detect import HEAD_COLUMNS
+    from regengine.sky.detection.job import (
         CSV_COLUMNS,
         DetectAnswers,
         DetectJob,
         Sought,
         answers_of_sequence,
     )
-    from regengine.detection_lines import HEAD_COLUMNS
-    from regengine.detection_overlay import picture_paths
-    from regengine.star_sequences import star_sequences
+    from regengine.sky.detection.overlay import picture_paths
+    from regengine.sky.detection.stars import star_sequences
 
     configure_logging(quiet=quiet, as_json=log_json)
     found = photos_or_exit(photos, exclude=[overlay])

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from regengine.export.known import format_names
+from regengine.exchange.export.run import format_names
 
 
 def main(
@@ -84,11 +84,11 @@ def main(
               regengine export run.h5 --format csv --out points.csv --verdict accepted,review
               regengine export run.h5 --format csv --table frames --out frames.csv --verdict all
     """
-    from regengine.batch.progress import progress
+    from regengine.batch.console import progress
     from regengine.errors import ConfigError
-    from regengine.export.choice import VERDICTS, FrameChoice, choose
-    from regengine.export.options import ExportOptions, check_dialect
-    from regengine.export.run import check_out, write_chosen
+    from regengine.exchange.export.format import ExportOptions, check_dialect
+    from regengine.exchange.export.run import check_out, write_chosen
+    from regengine.exchange.export.selection import VERDICTS, FrameChoice, choose
     from regengine.records import printable
 
     verdicts = VERDICTS if verdict == "all" else tuple(verdict.split(","))

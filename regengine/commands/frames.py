@@ -3,11 +3,57 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.commands.frames_output import finish, put_out
+if TYPE_CHECKING:
+    from regengine.exchange.archive.table import FrameTable
+
+# What `regengine frames` puts out: tables, and what became of photos.
+
+
+def put_out(
+    table: FrameTable, out: Path | None, tle: Path | None, *, as_json: bool, quiet: bool
+) -> None:
+    """Check the rows, write the table, print the records, and say in a line what there is."""
+    from regengine.exchange.archive.row import csv_text, ndjson_text, write_table
+    from regengine.exchange.archive.table import checked
+    from regengine.records import printable
+
+    if tle is not None:
+        table = checked(table, tle)
+    if out is not None:
+        write_table(table.rows, out)
+    if as_json:
+        typer.echo(printable(ndjson_text(table.rows)), nl=False)
+    elif out is None:
+        typer.echo(printable(csv_text(table.rows)), nl=False)
+    if not quiet:
+        notes = [
+            f"of {table.read:,} rows" if table.read != len(table.rows) else "",
+            f"{table.nameless:,} name no photo" if table.nameless else "",
+            f"{table.doubtful:,} photos have problems, see that column" if table.doubtful else "",
+        ]
+        tail = "".join(f", {note}" for note in notes if note)
+        where = "" if out is None else f"{out}: "
+        typer.echo(printable(f"{where}{len(table.rows):,} photos{tail}"), err=True)
+
+
+def finish(
+    out: Path, counts: dict[str, int], wanted: int, *, quiet: bool, bad: tuple[str, ...]
+) -> None:
+    """Say what became of the photos; exit with 1 unless all that is wanted is there."""
+    from regengine.records import printable
+
+    left = wanted - sum(counts.values())
+    if not quiet:
+        told = [f"{count:,} {status}" for status, count in counts.items()]
+        told += [f"{left:,} not asked for"] if left else []
+        typer.echo(printable(f"{out}: {', '.join(told)}"), err=True)
+    if left or any(counts.get(status) for status in bad):
+        raise typer.Exit(1)
+
 
 app = typer.Typer(
     help="Ask the archive of astronaut photos, read its tables, fetch its pictures.\n\n"
@@ -49,8 +95,8 @@ def read(
               regengine register photos --metadata frames.csv --lights earth.tif --store run.h5
               regengine frames read exif.json ISS30-E.tsv volunteers.csv --json
     """
-    from regengine.archive.read import read_tables
-    from regengine.archive.write import check_table
+    from regengine.exchange.archive.row import check_table
+    from regengine.exchange.archive.table import read_tables
 
     if out is not None:
         check_table(out, force)
@@ -116,16 +162,20 @@ def query(
     """
     import os
 
-    from regengine.archive.answer import KEY_VARIABLE
-    from regengine.archive.answer_cache import AnswerCache
-    from regengine.archive.ask import DATABASE, address_of, ask
-    from regengine.archive.manners import Manners
-    from regengine.archive.options import parse_box, parse_day, parse_range
-    from regengine.archive.question import NIGHT_DEG, FrameQuery, questions
-    from regengine.archive.web import Web, check_address
-    from regengine.archive.write import check_table
     from regengine.commands.lights import progress_bar
     from regengine.errors import ConfigError
+    from regengine.exchange.archive.answers import KEY_VARIABLE, AnswerCache
+    from regengine.exchange.archive.options import parse_box, parse_day, parse_range
+    from regengine.exchange.archive.query import (
+        DATABASE,
+        NIGHT_DEG,
+        FrameQuery,
+        address_of,
+        ask,
+        questions,
+    )
+    from regengine.exchange.archive.row import check_table
+    from regengine.io.http import Manners, Web, check_address
     from regengine.lights.fetch import cache_folder
 
     if night and sun_elevation is not None:
@@ -189,12 +239,11 @@ def exif(
     """
     import json
 
-    from regengine.archive.camera_text import PAGE
-    from regengine.archive.exif_texts import fetch_texts
-    from regengine.archive.given import frames_given
-    from regengine.archive.manners import Manners
-    from regengine.archive.web import Web, check_address
-    from regengine.batch.progress import progress
+    from regengine.batch.console import progress
+    from regengine.exchange.archive.camera_text import PAGE
+    from regengine.exchange.archive.download import fetch_texts
+    from regengine.exchange.archive.options import frames_given
+    from regengine.io.http import Manners, Web, check_address
 
     address = PAGE if url is None else url
     check_address(address)
@@ -238,14 +287,12 @@ def download(
     """
     import json
 
-    from regengine.archive.download import PICTURES, SIZES, DownloadOptions
-    from regengine.archive.download import download as fetch_pictures
-    from regengine.archive.given import frames_given
-    from regengine.archive.manners import Manners
-    from regengine.archive.outcome import Outcome
-    from regengine.archive.web import Web, check_address
-    from regengine.batch.progress import progress
+    from regengine.batch.console import progress
     from regengine.errors import ConfigError
+    from regengine.exchange.archive.download import PICTURES, SIZES, DownloadOptions, Outcome
+    from regengine.exchange.archive.download import download as fetch_pictures
+    from regengine.exchange.archive.options import frames_given
+    from regengine.io.http import Manners, Web, check_address
 
     if size not in SIZES:
         raise ConfigError(f"--size {size}: it is one of {', '.join(SIZES)}.")

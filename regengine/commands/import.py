@@ -47,16 +47,19 @@ def main(
     from dataclasses import asdict
 
     from regengine.errors import ConfigError
-    from regengine.importing.frames import frame_named, frames_by_name
-    from regengine.importing.keep import imported_work, photo_of_points
-    from regengine.importing.keep import keep as keep_points
-    from regengine.importing.read import read_points
-    from regengine.importing.score import score, summary
-    from regengine.plain_json import plain
-    from regengine.records import printable
-    from regengine.review.decision_file import decisions_path
-    from regengine.review.decisions import Decisions
-    from regengine.review.open_review import reviewer_name
+    from regengine.exchange.importing.decisions import (
+        frame_named,
+        frames_by_name,
+        imported_work,
+        photo_of_points,
+        score,
+        summary,
+    )
+    from regengine.exchange.importing.decisions import keep as keep_points
+    from regengine.exchange.importing.points import read_points
+    from regengine.records import plain, printable
+    from regengine.review.decisions import Decisions, decisions_path
+    from regengine.review.server import reviewer_name
 
     name = reviewer_name(reviewer)
     if frame is not None and len(files) > 1:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from regengine.frame import FrameOptions
-    from regengine.frame_records import FrameRecords
-    from regengine.lens_profile import LensProfile
-    from regengine.stars.lens_photo import LensPhoto
-    from regengine.stars.lens_source import CameraSource
+    from regengine.photo.frame import FrameOptions
+    from regengine.photo.frame_records import FrameRecords
+    from regengine.photo.lens_profile import LensProfile
+    from regengine.sky.stars.lens_photo import CameraSource, LensPhoto
 
 app = typer.Typer(
     help="Calibrate lenses on photographs of stars, and show profiles.\n\n"
@@ -68,17 +67,16 @@ def fit(
     """
     import logging
 
+    from regengine.batch.console import configure_logging, progress
     from regengine.batch.discover import find_photos
-    from regengine.batch.logs import configure_logging
-    from regengine.batch.progress import progress
     from regengine.commands.register import nothing_found
     from regengine.errors import FrameError
-    from regengine.frame import FrameOptions
-    from regengine.lens_profile_file import save_profile
-    from regengine.opened import frame_records
-    from regengine.stars.catalogue import load_catalogue
-    from regengine.stars.lens_calibration import FAINTEST_NEIGHBOUR_G, calibrate
-    from regengine.stars.lens_source import mean_epoch, recorded_cameras, solved_cameras
+    from regengine.orbit.position import frame_records
+    from regengine.photo.frame import FrameOptions
+    from regengine.photo.lens_profile_file import save_profile
+    from regengine.sky.stars.catalogue import load_catalogue
+    from regengine.sky.stars.lens_calibration import FAINTEST_NEIGHBOUR_G, calibrate
+    from regengine.sky.stars.lens_photo import mean_epoch, recorded_cameras, solved_cameras
 
     configure_logging(quiet=quiet, as_json=log_json)
     logger = logging.getLogger("regengine")
@@ -141,8 +139,8 @@ def info(
     \b
     Example: regengine lens info d3s-50mm.toml
     """
-    from regengine.lens_profile_file import load_profiles
-    from regengine.lens_profile_text import profile_lines
+    from regengine.photo.lens_profile import profile_lines
+    from regengine.photo.lens_profile_file import load_profiles
 
     for k, profile in enumerate(load_profiles(profiles)):
         if as_json:
@@ -162,9 +160,9 @@ def _measured(
     """A photo's stars and sky, or why there are none."""
     from dataclasses import replace
 
-    from regengine.frame import read_frame
-    from regengine.photo_stars import detect_photo_stars
-    from regengine.stars.lens_photo import measure_photo
+    from regengine.photo.frame import read_frame
+    from regengine.sky.detection.stars import detect_photo_stars
+    from regengine.sky.stars.lens_photo import measure_photo
 
     frame = read_frame(path, records=records, options=options)
     frame = replace(frame, camera_body=frame.camera_body or camera, lens=frame.lens or lens)

@@ -111,8 +111,7 @@ def index(
       regengine lights index earth.tif --out earth.idx
       regengine register --blind night.jpg --lights earth.tif --index earth.idx
     """
-    from regengine.blind.earth_index import build_earth_index
-    from regengine.blind.index_file import check_out, write_earth_index
+    from regengine.registration.blind.index import build_earth_index, check_out, write_earth_index
 
     check_out(out, force)
     light_map = _open(maps, None)
@@ -190,8 +189,8 @@ def _fetch_tiles(
     timeout_s: float,
     progress: Callable[[int, int], None],
 ) -> Fetched:
+    from regengine.io.http import Downloader
     from regengine.lights.fetch import DEFAULT_LEVEL, GIBS_BLACK_MARBLE, fetch_tiles
-    from regengine.lights.net import Downloader
 
     return fetch_tiles(
         place[0],
@@ -214,8 +213,8 @@ def _fetch_vnp46(
     timeout_s: float,
     progress: Callable[[int, int], None],
 ) -> Fetched:
-    from regengine.lights.earthdata import fetch_vnp46
-    from regengine.lights.net import TOKEN_VARIABLE, Downloader
+    from regengine.io.http import TOKEN_VARIABLE, Downloader
+    from regengine.lights.fetch import fetch_vnp46
 
     if date is None:
         raise ConfigError(f"{product} needs --date, such as 2020 for VNP46A4.")
@@ -237,7 +236,7 @@ def _fetch_vnp46(
 
 def _open(maps: list[Path], classes: str | None) -> LightMap:
     from regengine.lights import open_light_map
-    from regengine.lights.sidecar import parse_classes
+    from regengine.lights.source import parse_classes
 
     return open_light_map(maps, classes=None if classes is None else parse_classes(classes))
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from regengine.batch.answers import Answer, AnswerOptions
+    from regengine.batch.each_photo import Answer, AnswerOptions
 
 EXIT_FRAMES_FAILED = 1
 EXIT_NOT_STARTED = 3
@@ -98,7 +99,7 @@ def work_through(
     Parameters
     ----------
     photos, function, options
-        As of `regengine.batch.answers.answers`; one photo alone is done in this process.
+        As of `regengine.batch.each_photo.answers`; one photo alone is done in this process.
     tell : callable
         Takes each answer.
     doing : str
@@ -113,11 +114,9 @@ def work_through(
     """
     import logging
 
-    from regengine.batch.answers import Answer, Taken, answers
-    from regengine.batch.logs import configure_logging
-    from regengine.batch.mishaps import Mishap
-    from regengine.batch.progress import progress
-    from regengine.batch.stopping import stop_on_signals
+    from regengine.batch.console import configure_logging, progress, stop_on_signals
+    from regengine.batch.each_photo import Answer, Taken, answers
+    from regengine.batch.plan import Mishap
 
     logger = logging.getLogger("regengine")
     options = replace(
@@ -165,3 +164,37 @@ def _tell_end(options: AnswerOptions, done: int, taken: int, failed: int, *, sto
     elif stopped:
         how = "" if options.resume else " without --no-resume"
         logger.warning("interrupted; give the same command%s again to go on", how)
+
+
+# Options of the commands that say a line of each photo.
+
+
+class Retry(StrEnum):
+    """What of the file is done again."""
+
+    FAILED = "failed"
+
+
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.ndjson",
+        help="Write the records to this file, too; the same command goes on where one stopped.",
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume/--no-resume",
+        help="With --out: take up what the file has of the same photo with the same settings.",
+    ),
+]
+RetryOption = Annotated[
+    Retry | None, typer.Option(help="With --out: do photos again that failed before.")
+]
+Workers = Annotated[int, typer.Option(min=0, help="Worker processes; 0 works in this process.")]
+MaxMemory = Annotated[
+    int,
+    typer.Option(min=0, help="Memory that a worker may take, MB (0: no limit); more fails."),
+]
+MAX_MEMORY_MB = 3000  # streaks of 17 megapixels take 1.6 GB, stars and solving 0.9

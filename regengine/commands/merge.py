@@ -32,7 +32,7 @@ def main(
     Examples: regengine merge shard1.h5 shard2.h5 shard3.h5 --into run.h5
               regengine merge tonight.h5 --into archive.h5 --grow
     """
-    from regengine.store.shards import merge_stores
+    from regengine.store.merge_stores import merge_stores
 
     summary = merge_stores(stores, into, grow=grow)
     if as_json:

@@ -52,12 +52,12 @@ def main(
               regengine radiometry run.h5 --lights viirs.tif --out r --where "off_nadir_deg < 30"
               regengine radiometry run.h5 --lights viirs.tif --out r --plot --json
     """
-    from regengine.batch.progress import progress
+    from regengine.batch.console import progress
+    from regengine.collection.radiometry.run import RadiometryOptions, measure_chosen
     from regengine.errors import ConfigError
-    from regengine.export.choice import VERDICTS, FrameChoice, choose
-    from regengine.lens_profile_file import load_profiles
+    from regengine.exchange.export.selection import VERDICTS, FrameChoice, choose
     from regengine.lights import open_light_map
-    from regengine.radiometry.run import RadiometryOptions, measure_chosen
+    from regengine.photo.lens_profile_file import load_profiles
     from regengine.records import printable
 
     verdicts = VERDICTS if verdict == "all" else tuple(verdict.split(","))

@@ -41,7 +41,7 @@ def main(
               regengine report run.h5 --out report.html --overlays overlays
               regengine report run.h5 --json | jq .verdicts
     """
-    from regengine.batch.progress import progress
+    from regengine.batch.console import progress
     from regengine.records import printable
     from regengine.report.report import (
         collect_store,

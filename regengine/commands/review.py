@@ -66,8 +66,7 @@ def main(
     import json
 
     from regengine.records import printable
-    from regengine.review.open_review import open_review
-    from regengine.review.server import ServerOptions, serve
+    from regengine.review.server import ServerOptions, open_review, serve
 
     if stats:
         print_stats(store, as_json=as_json)
@@ -109,8 +108,7 @@ def print_stats(store: Path, *, as_json: bool) -> None:
     import json
 
     from regengine.review.frames import ReviewFrames
-    from regengine.review.stats import review_stats
-    from regengine.review.stats_text import stats_lines
+    from regengine.review.stats import review_stats, stats_lines
 
     frames = ReviewFrames(store)
     try:

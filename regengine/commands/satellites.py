@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.commands.line_options import (
+from regengine.commands.line_output import (
     MAX_MEMORY_MB,
     MaxMemory,
     Out,
@@ -19,7 +19,7 @@ from regengine.commands.line_options import (
 )
 
 if TYPE_CHECKING:
-    from regengine.satellites.observer import GroundSite
+    from regengine.sky.satellites.observer import GroundSite
 
 
 class Mount(StrEnum):
@@ -103,19 +103,17 @@ def main(
     """
     import logging
 
-    from regengine.batch.answers import AnswerOptions
-    from regengine.batch.line_parameters import line_parameters
-    from regengine.batch.logs import configure_logging
+    from regengine.batch.console import configure_logging
+    from regengine.batch.each_photo import AnswerOptions
+    from regengine.batch.ndjson import line_parameters
     from regengine.commands.line_output import photos_or_exit, tell_each
     from regengine.commands.tle import parse_time
     from regengine.errors import ConfigError
-    from regengine.photo_streaks import streak_detector
-    from regengine.satellites.answers import SatelliteAnswers
-    from regengine.satellites.catalogue import load_catalogue
-    from regengine.satellites.photo import SatelliteJob, picture_files
-    from regengine.satellites.records import CSV_COLUMNS
-    from regengine.satellites.streaks import read_streaks
-    from regengine.tle import load_tle_file
+    from regengine.orbit.tle import load_tle_file
+    from regengine.sky.detection.streaks import streak_detector
+    from regengine.sky.satellites.catalogue import load_catalogue
+    from regengine.sky.satellites.naming import CSV_COLUMNS, read_streaks
+    from regengine.sky.satellites.photo import SatelliteAnswers, SatelliteJob, picture_files
 
     configure_logging(quiet=quiet, as_json=log_json)
     logger = logging.getLogger("regengine")
@@ -183,7 +181,7 @@ def main(
 def parse_site(text: str) -> GroundSite:
     """A place out of ``LAT,LON`` or ``LAT,LON,HEIGHT_M``."""
     from regengine.errors import ConfigError
-    from regengine.satellites.observer import GroundSite
+    from regengine.sky.satellites.observer import GroundSite
 
     try:
         values = [float(word) for word in text.split(",")]

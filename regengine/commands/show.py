@@ -29,8 +29,8 @@ def main(
               regengine show run.h5 --json | jq .verdict
     """
     from regengine.records import record_line
-    from regengine.store.find import find_frames
-    from regengine.store.reader import iter_frames
+    from regengine.store.index import find_frames
+    from regengine.store.snapshot import iter_frames
 
     # One after the other: a store may hold a million
     frames = iter_frames(store) if frame is None else iter(find_frames(store, frame))
@@ -38,13 +38,13 @@ def main(
         for stored in frames:
             typer.echo(record_line(stored.result))
     elif frame is None:
-        from regengine.frame_table import table_header, table_line
+        from regengine.report.frame_text import table_header, table_line
 
         first = next(frames, None)  # a store that cannot be read has no table
         typer.echo(table_header())
         for stored in chain([] if first is None else [first], frames):
             typer.echo(table_line(stored.result))
     else:
-        from regengine.frame_sheet import frame_sheet
+        from regengine.report.frame_text import frame_sheet
 
         typer.echo("\n\n".join(frame_sheet(stored) for stored in frames))

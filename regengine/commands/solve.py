@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from regengine.commands.line_options import (
+from regengine.commands.line_output import (
     MAX_MEMORY_MB,
     MaxMemory,
     Out,
@@ -83,14 +83,14 @@ def main(
       regengine solve photos/ --json --wcs wcs --overlay overlays > solved.ndjson
       regengine solve photos/ --out solved.ndjson --workers 4
     """
-    from regengine.batch.answers import AnswerOptions
-    from regengine.batch.line_parameters import line_parameters
-    from regengine.batch.logs import configure_logging
+    from regengine.batch.console import configure_logging
+    from regengine.batch.each_photo import AnswerOptions
+    from regengine.batch.ndjson import line_parameters
     from regengine.commands.line_output import photos_or_exit, tell_each
-    from regengine.lens_profile_file import load_profiles
-    from regengine.stars.photo import sky
-    from regengine.stars.solve_job import SolveAnswers, SolveJob
-    from regengine.tle import load_tle_file
+    from regengine.orbit.tle import load_tle_file
+    from regengine.photo.lens_profile_file import load_profiles
+    from regengine.sky.stars.photo import sky
+    from regengine.sky.stars.solve_job import SolveAnswers, SolveJob
 
     configure_logging(quiet=quiet, as_json=log_json)
     found = photos_or_exit(photos, exclude=[overlay, wcs])

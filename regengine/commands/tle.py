@@ -12,7 +12,7 @@ import typer
 from regengine.errors import ConfigError
 
 if TYPE_CHECKING:
-    from regengine.tle import TleSet
+    from regengine.orbit.tle import TleSet
 
 app = typer.Typer(
     help="Inspect TLE files: their coverage, and the nadir at a time.\n\n"
@@ -50,7 +50,7 @@ def info(
       regengine tle info iss.txt --time 2012-03-28T15:46:41Z --json
     """
     when = None if time is None else parse_time(time)
-    from regengine.tle import load_tle_file
+    from regengine.orbit.tle import load_tle_file
 
     tles = load_tle_file(file, satellite=satellite)
     facts = coverage(tles)
@@ -61,7 +61,7 @@ def info(
 
 def parse_time(text: str) -> datetime:
     """A time out of an option's text; one without a zone is UTC, and a note says so."""
-    from regengine.record_values import parse_iso_time
+    from regengine.photo.frame_records import parse_iso_time
 
     time = parse_iso_time(text)
     if time is None:
@@ -75,7 +75,7 @@ def coverage(tles: TleSet) -> dict[str, Any]:
     """What a file holds, ready for JSON."""
     import numpy as np
 
-    from regengine.earth_rotation import utc_of
+    from regengine.orbit.rotation import utc_of
 
     days = tles.epoch_days
     gaps = [
@@ -101,8 +101,8 @@ def coverage(tles: TleSet) -> dict[str, Any]:
 
 def situation(tles: TleSet, time: datetime) -> dict[str, Any]:
     """Where the satellite was at a time, how well that is known, and what light there was."""
-    from regengine.orbit import position_from_elements
-    from regengine.sun_moon import sun_moon
+    from regengine.orbit.propagation import position_from_elements
+    from regengine.orbit.sun_moon import sun_moon
 
     chosen, passed_over = tles.choose(time)
     position = position_from_elements(chosen, time)

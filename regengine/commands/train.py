@@ -38,11 +38,10 @@ def main(
     """
     import json
 
-    from regengine.batch.logs import configure_logging
-    from regengine.batch.progress import progress
+    from regengine.batch.console import configure_logging, progress
     from regengine.errors import ConfigError
-    from regengine.scene.folds import grouped_folds
     from regengine.scene.model_file import write_scene_model
+    from regengine.scene.samples import grouped_folds
     from regengine.scene.training import train_scene_model
 
     configure_logging(quiet=quiet, as_json=log_json)
@@ -70,10 +69,9 @@ def labelled_samples(labels: Path, *, quiet: bool) -> tuple[Samples, bool]:
     typer.Exit
         If none of the photos is there.
     """
-    from regengine.batch.progress import progress
-    from regengine.scene.labels import read_scene_labels
-    from regengine.scene.measuring import measure_photos
-    from regengine.scene.training import check_samples, samples_of
+    from regengine.batch.console import progress
+    from regengine.scene.samples import read_scene_labels
+    from regengine.scene.training import check_samples, measure_photos, samples_of
 
     wanted = read_scene_labels(labels)
     if not any(label.path.exists() for label in wanted):

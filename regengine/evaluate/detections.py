@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+
+from regengine.errors import ConfigError
+from regengine.sky.detection.overlay import draw_comparison
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
@@ -178,4 +185,172 @@ def total_score(scores: Sequence[DetectionScore]) -> DetectionScore:
         false=sum(s.false for s in scores),
         distance_px=np.concatenate([np.zeros(0), *(s.distance_px for s in scores)]),
         seconds=sum(s.seconds for s in scores),
+    )
+
+
+# Labelled lights: the CSV files of docs/labels.md.
+
+REQUIRED_COLUMNS = ("path", "x", "y")
+OPTIONAL_COLUMNS = ("flux", "radius_px")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledPhoto:
+    """A photo and the lights that a person marked in it.
+
+    Attributes
+    ----------
+    path : Path
+        The photo.
+    x, y : ndarray of float64, shape (N,)
+        Positions, pixels of the picture as stored.
+    flux, radius_px : ndarray of float64, shape (N,)
+        Flux in any unit and half-light radius; NaN where not given.
+    """
+
+    path: Path
+    x: FloatArray
+    y: FloatArray
+    flux: FloatArray
+    radius_px: FloatArray
+
+
+def read_light_labels(path: Path) -> list[LabelledPhoto]:
+    """Read a table of labelled lights.
+
+    Parameters
+    ----------
+    path : Path
+        CSV with the columns path, x, y and, if wanted, flux and radius_px; others are ignored. A
+        row with a path alone says that the photo shows no light.
+
+    Returns
+    -------
+    list of LabelledPhoto
+        In the order of their first rows. Relative paths count from the table's folder.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, lacks a column, has no row, or a value is no number.
+    """
+    rows: dict[str, list[tuple[float, ...]]] = {}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            table = csv.DictReader(stream)
+            _check_columns(path, table.fieldnames)
+            for row in table:
+                photo = (row["path"] or "").strip()
+                if not photo:
+                    raise ConfigError(
+                        f"{path}, line {table.line_num}: the path is empty; name the photo."
+                    )
+                light = _light(path, table.line_num, row)
+                rows.setdefault(photo, []).extend([] if light is None else [light])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(
+            f"{path} cannot be read as a table of labels ({error}): give a CSV file with the "
+            f"columns {', '.join(REQUIRED_COLUMNS)}."
+        ) from error
+    if not rows:
+        raise ConfigError(f"{path} labels no photo: add a row per light, path, x, y.")
+    return [_photo(path.parent / name, lights) for name, lights in rows.items()]
+
+
+def _check_columns(path: Path, columns: object) -> None:
+    present = set(columns) if isinstance(columns, list) else set()
+    missing = [name for name in REQUIRED_COLUMNS if name not in present]
+    if missing:
+        raise ConfigError(
+            f"{path} lacks the column {', '.join(missing)}: its first line must name "
+            f"{', '.join(REQUIRED_COLUMNS)}."
+        )
+
+
+def _light(path: Path, line: int, row: dict[str, str | None]) -> tuple[float, ...] | None:
+    """x, y, flux and radius of a row; None for a row that says that there is no light."""
+    texts = [(row.get(name) or "").strip() for name in ("x", "y", *OPTIONAL_COLUMNS)]
+    if not texts[0] and not texts[1]:
+        return None
+    try:
+        values = tuple(float(text) if text else float("nan") for text in texts)
+    except ValueError as error:
+        raise ConfigError(f"{path}, line {line}: {error}; write a number.") from error
+    if not np.isfinite(values[:2]).all():
+        raise ConfigError(f"{path}, line {line}: a light needs both x and y.")
+    return values
+
+
+def _photo(path: Path, lights: list[tuple[float, ...]]) -> LabelledPhoto:
+    columns = np.array(lights, float).reshape(-1, 2 + len(OPTIONAL_COLUMNS)).T
+    return LabelledPhoto(
+        path=path, x=columns[0], y=columns[1], flux=columns[2], radius_px=columns[3]
+    )
+
+
+# How a method that finds places in photos does on labelled ones: a line of facts.
+
+# From a photo to what was found in it, shape (N, 2), and the seconds it took
+Finder = Callable[[Path], tuple[NDArray[np.float64], float]]
+HEADER = (
+    f"{'method':12s} {'photos':>6s} {'labels':>7s} {'complete':>8s} {'in flux':>8s} "
+    f"{'false/photo':>11s} {'false':>7s} {'error px':>9s} {'90 %':>7s} {'s/photo':>8s}"
+)
+
+
+def score_photo(
+    photo: LabelledPhoto, find: Finder, tolerance_px: float, picture: Path | None
+) -> DetectionScore:
+    """Score of one method on one photo, drawn where a picture is named; FrameError if it fails."""
+    truth = np.column_stack([photo.x, photo.y])
+    tolerance = match_tolerance_px(photo.radius_px) - MATCH_RADIUS_PX + tolerance_px
+    found, seconds = find(photo.path)
+    matches = match_positions(truth, found, tolerance)
+    if picture is not None:
+        draw_comparison(
+            photo.path,
+            found[matches.found],
+            np.delete(found, matches.found, axis=0),
+            np.delete(truth, matches.truth, axis=0),
+            picture,
+        )
+    return score_frame(
+        matches, np.ones(photo.x.size, bool), len(found), flux=photo.flux, seconds=seconds
+    )
+
+
+def summary(method: str, scores: list[DetectionScore]) -> dict[str, Any]:
+    """What is said of one method, ready for JSON; None stands for what is not known."""
+    total = total_score(scores)
+    frames = max(total.frames, 1)
+    facts: dict[str, Any] = {
+        "method": method,
+        "photos": total.frames,
+        "labels": total.wanted,
+        "completeness": total.completeness,
+        "flux_completeness": total.flux_completeness,
+        "false_per_photo": total.false / frames,
+        "false_fraction": total.false_fraction,
+        "centroid_error_px": total.error_px(0.5),
+        "centroid_error_p90_px": total.error_px(0.9),
+        "seconds_per_photo": round(total.seconds / frames, 4),
+    }
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value
+        for key, value in facts.items()
+    }
+
+
+def table_line(facts: dict[str, Any]) -> str:
+    """The same facts as a line under `HEADER`."""
+
+    def cell(key: str, form: str, width: int) -> str:
+        return f"{'-' if facts[key] is None else format(facts[key], form):>{width}s}"
+
+    return (
+        f"{facts['method']:12s} {facts['photos']:6d} {facts['labels']:7d} "
+        f"{cell('completeness', '.3f', 8)} {cell('flux_completeness', '.3f', 8)} "
+        f"{cell('false_per_photo', '.1f', 11)} {cell('false_fraction', '.1%', 7)} "
+        f"{cell('centroid_error_px', '.2f', 9)} {cell('centroid_error_p90_px', '.2f', 7)} "
+        f"{cell('seconds_per_photo', '.3f', 8)}"
     )

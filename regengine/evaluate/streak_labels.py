@@ -3,14 +3,189 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from regengine.batch.discover import find_photos
 from regengine.errors import ConfigError
-from regengine.evaluate.marked_streaks import LabelledStreaks
-from regengine.evaluate.yolo_labels import read_yolo_labels
+from regengine.evaluate.streak_scores import PIECE, as_rows, curve_points
+
+# Streaks that a person marked in a photo: as lines, boxes, outlines or a mask.
+
+FloatArray = NDArray[np.float64]
+
+# Boxes narrower than this may have been drawn around a level or upright streak: both ends of it
+# then lie in the middle of the short sides, further than a match allows from any corner
+NARROW_PX = 12.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledStreaks:
+    """A photo and the streaks that a person marked in it.
+
+    Attributes
+    ----------
+    path : Path
+        The photo.
+    rows : ndarray of float64, shape (N, 5)
+        Ends x1, y1, x2, y2 and bow, pixels of the picture as stored.
+    peak_snr : ndarray of float64, shape (N,)
+        Peak of the mean cross profile over the noise of a pixel; NaN where it is not given.
+    ignored : ndarray of bool, shape (N,)
+        Streaks that need not be found, and are not false if they are.
+    boxes : ndarray of float64, shape (B, 4)
+        Upright boxes, centre and size, as parts of the picture's width and height.
+    outlines : tuple of ndarray of float64, shape (K, 2)
+        Slanted boxes or other outlines, corners as parts of the picture's width and height.
+    mask : Path or None
+        A picture of the same size, black where no streak is.
+    """
+
+    path: Path
+    rows: FloatArray
+    peak_snr: FloatArray
+    ignored: NDArray[np.bool_]
+    boxes: FloatArray
+    outlines: tuple[FloatArray, ...] = ()
+    mask: Path | None = None
+
+    def candidates(self, width_px: int, height_px: int) -> list[FloatArray]:
+        """What each streak may be, shape (choices, 5), in a picture of that size.
+
+        End points and slanted boxes leave no choice; an upright box has two diagonals, and a
+        narrow one a middle line.
+        """
+        size = np.array([width_px, height_px], float)
+        slanted = [_middle_line(corners * size - 0.5) for corners in self.outlines]
+        boxes = [_lines_of_box(box * np.tile(size, 2)) for box in self.boxes]
+        return [*(row[None] for row in self.rows), *(row[None] for row in slanted), *boxes]
+
+
+def _lines_of_box(box: FloatArray) -> FloatArray:
+    """Lines that a box may stand for, shape (2 or 3, 5); centre and size are those of edges."""
+    x, y, width, height = box - [0.5, 0.5, 0.0, 0.0]
+    left, right, top, bottom = x - width / 2, x + width / 2, y - height / 2, y + height / 2
+    lines = [[left, top, right, bottom], [left, bottom, right, top]]
+    if min(width, height) < NARROW_PX:
+        lines.append([left, y, right, y] if width >= height else [x, top, x, bottom])
+    return np.array([[*line, 0.0] for line in lines])
+
+
+def _middle_line(corners: FloatArray) -> FloatArray:
+    """The line along the smallest slanted box around an outline, shape (5,)."""
+    import cv2
+
+    box = cv2.boxPoints(cv2.minAreaRect(corners.astype(np.float32))).astype(float)
+    sides = np.hypot(*(np.roll(box, -1, axis=0) - box).T)
+    start = 1 if sides[0] >= sides[1] else 0  # of a short side
+    first = 0.5 * (box[start] + box[start + 1])
+    second = 0.5 * (box[(start + 2) % 4] + box[(start + 3) % 4])
+    return np.array([*first, *second, 0.0])
+
+
+# Streaks labelled by boxes or outlines: a text file per photo, as YOLO has them.
+
+PHOTOS, LABELS = "images", "labels"
+BOX_NUMBERS = 4
+LEAST_CORNERS = 3
+
+
+def read_yolo_labels(folder: Path) -> list[LabelledStreaks]:
+    """Read a folder of photos and text files of the same names.
+
+    Parameters
+    ----------
+    folder : Path
+        With the folders ``images`` and ``labels`` of the same structure, or with text files
+        beside the photos. A line is ``class cx cy w h``, an upright box, or ``class x1 y1 x2 y2
+        x3 y3 …``, the corners of a slanted box or another outline; all as parts of the picture's
+        width and height. A photo without a text file, or with an empty one, shows no streak.
+        Every class counts.
+
+    Returns
+    -------
+    list of LabelledStreaks
+        In the order of their paths.
+
+    Raises
+    ------
+    ConfigError
+        If there is no photo or no text file, or a line is none of these.
+    """
+    photos = folder / PHOTOS if (folder / PHOTOS).is_dir() else folder
+    labels = folder / LABELS if (folder / LABELS).is_dir() else photos
+    labelled = []
+    files = 0
+    for path in find_photos([str(photos)]):
+        file = (labels / path.relative_to(photos)).with_suffix(".txt")
+        files += file.is_file()
+        labelled.append(_read_photo(path, file))
+    if not files:
+        raise ConfigError(
+            f"{folder} holds no photo with a text file of its name: give a folder with "
+            f"{PHOTOS} and {LABELS} in it, or one with both side by side."
+        )
+    return labelled
+
+
+def _read_photo(path: Path, file: Path) -> LabelledStreaks:
+    boxes: list[FloatArray] = []
+    outlines: list[FloatArray] = []
+    for number, line in enumerate(_lines(file), start=1):
+        if not line.strip():
+            continue
+        values = _numbers(f"{file}, line {number}", line)
+        if values.size == BOX_NUMBERS:
+            boxes.append(values)
+        else:
+            outlines.append(values.reshape(-1, 2))
+    return LabelledStreaks(
+        path=path,
+        rows=np.zeros((0, 5)),
+        peak_snr=np.full(len(boxes) + len(outlines), np.nan),
+        ignored=np.zeros(len(boxes) + len(outlines), bool),
+        boxes=np.array(boxes).reshape(-1, BOX_NUMBERS),
+        outlines=tuple(outlines),
+    )
+
+
+def _lines(file: Path) -> list[str]:
+    if not file.is_file():
+        return []
+    try:
+        return file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{file} cannot be read as labels ({error}): give a text file."
+        ) from error
+
+
+def _numbers(place: str, line: str) -> FloatArray:
+    """What stands behind the class: a box, or pairs of at least three corners."""
+    try:
+        values = np.array([float(word) for word in line.split()][1:])
+    except ValueError as error:
+        raise ConfigError(f"{place}: {error}; write a number.") from error
+    outline = values.size >= 2 * LEAST_CORNERS and values.size % 2 == 0
+    if values.size != BOX_NUMBERS and not outline:
+        raise ConfigError(
+            f"{place} has {values.size} numbers behind the class: write four of a box, "
+            "or eight of the corners of a slanted one."
+        )
+    # A little beyond the picture is how boxes at the border come
+    if not (np.isfinite(values).all() and (np.abs(values - 0.5) <= 1.0).all()):
+        raise ConfigError(
+            f"{place}: boxes are given as parts of the picture's width and height, from 0 to 1; "
+            "divide pixels by them."
+        )
+    return values
+
 
 ENDS = ("x1", "y1", "x2", "y2")
 NUMBERS = (*ENDS, "bow_px", "peak_snr")
@@ -25,7 +200,7 @@ def read_streak_labels(path: Path) -> list[LabelledStreaks]:
     path : Path
         CSV with the columns path, x1, y1, x2, y2, or path and mask, or all of them; bow_px,
         peak_snr and kind if wanted; others are ignored. A row with a path alone says that the
-        photo shows no streak. Or a folder of YOLO labels (`regengine.evaluate.yolo_labels`).
+        photo shows no streak. Or a folder of YOLO labels (`regengine.evaluate.streak_labels`).
 
     Returns
     -------
@@ -109,3 +284,150 @@ def _check_columns(path: Path, columns: Sequence[str] | None) -> None:
     raise ConfigError(
         f"{path} lacks columns: its first line must name path, {', '.join(ENDS)}, or path, mask."
     )
+
+
+# Streaks as masks of pixels: drawn from their ends, counted pixel by pixel, found in a mask.
+
+BoolArray = NDArray[np.bool_]
+
+REACH_PX = 3.0  # beside a mask, as beside a line
+COVERED = 0.5  # of an object's length
+SMALLEST = 0.1  # of the largest object: specks beside it are none that has to be found
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskScore:
+    """Detections held against a mask.
+
+    Attributes
+    ----------
+    wanted, found : int
+        Objects of the mask, and those along which detections run for half of their length.
+    outside : ndarray of bool, shape (M,)
+        Detections of whose length less than half lies in the mask.
+    """
+
+    wanted: int
+    found: int
+    outside: BoolArray
+
+    @property
+    def detections(self) -> int:
+        """Number of detections."""
+        return int(self.outside.size)
+
+    @property
+    def false(self) -> int:
+        """Detections of whose length less than half lies in the mask."""
+        return int(self.outside.sum())
+
+
+def streak_mask(shape: tuple[int, int], streaks: FloatArray, width_px: FloatArray) -> BoolArray:
+    """Pixels whose centre lies within half the width of a streak.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Height and width.
+    streaks : ndarray of float64, shape (N, 4 or 5)
+        Ends, and bow if known.
+    width_px : ndarray of float64, shape (N,)
+
+    Returns
+    -------
+    ndarray of bool, shape (h, w)
+    """
+    mask = np.zeros(shape, bool)
+    for row, width in zip(as_rows(streaks), width_px, strict=True):
+        half = max(0.5 * float(width), 0.5)
+        points = curve_points(row, 33 if row[4] else 2)
+        for first, last in itertools.pairwise(points):
+            low = np.maximum(np.floor(np.minimum(first, last) - half), 0).astype(int)
+            high = np.ceil(np.maximum(first, last) + half).astype(int) + 1
+            x, y = np.meshgrid(
+                np.arange(low[0], min(high[0], shape[1])),
+                np.arange(low[1], min(high[1], shape[0])),
+            )
+            if x.size:
+                near = _distance(x, y, first, last) <= half
+                mask[y[near], x[near]] = True
+    return mask
+
+
+def _distance(
+    x: NDArray[np.intp], y: NDArray[np.intp], first: FloatArray, last: FloatArray
+) -> FloatArray:
+    """Distance of places from a straight piece, ends included."""
+    step = last - first
+    square = float(step @ step)
+    dx, dy = x - first[0], y - first[1]
+    t = np.clip((dx * step[0] + dy * step[1]) / square, 0.0, 1.0) if square else np.zeros(x.shape)
+    return np.asarray(np.hypot(dx - t * step[0], dy - t * step[1]))
+
+
+def misclassification(found: BoolArray, truth: BoolArray) -> float:
+    """Wrong pixels over all pixels: the measure of Farzaneh et al. 2021.
+
+    It judges nothing where streaks are small: a frame of 1024 x 1024 pixels with one of 300 x 3
+    scores 9e-4 for the answer that there is none.
+    """
+    return float((found != truth).mean())
+
+
+def score_mask(truth: BoolArray, found: FloatArray) -> MaskScore:
+    """Hold detections against a mask whose objects may be wide, and may touch.
+
+    Parameters
+    ----------
+    truth : ndarray of bool, shape (h, w)
+    found : ndarray of float64, shape (M, 4 or 5)
+
+    Returns
+    -------
+    MaskScore
+    """
+    rows = as_rows(found)
+    side = 2 * int(REACH_PX) + 1
+    near = cv2.dilate(truth.astype(np.uint8), np.ones((side, side), np.uint8))
+    count, drawn, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
+    label: NDArray[np.int32] = np.asarray(drawn, np.int32)
+    area = stats[1:, cv2.CC_STAT_AREA] if count > 1 else np.zeros(0)
+    wanted = [k + 1 for k in range(count - 1) if area[k] >= SMALLEST * area.max()]
+    covered: dict[int, list[FloatArray]] = {k: [] for k in wanted}
+    outside = np.zeros(len(rows), bool)
+    for number, row in enumerate(rows):
+        length = float(np.hypot(row[2] - row[0], row[3] - row[1]))
+        points = curve_points(row, max(3, round(2.0 * length)))
+        hit = _labels(label, points)
+        outside[number] = (hit > 0).mean() < PIECE
+        for k in wanted:
+            covered[k].append(points[hit == k])
+    found_count = sum(
+        _share(np.argwhere(label == k)[:, ::-1], np.concatenate([np.zeros((0, 2)), *covered[k]]))
+        >= COVERED
+        for k in wanted
+    )
+    return MaskScore(wanted=len(wanted), found=int(found_count), outside=outside)
+
+
+def _labels(label: NDArray[np.int32], points: FloatArray) -> NDArray[np.int32]:
+    """The object at each place; 0 outside of all and outside of the image."""
+    h, w = label.shape
+    x, y = np.rint(points).astype(int).T
+    inside = (x >= 0) & (x < w) & (y >= 0) & (y < h)
+    found = np.zeros(len(points), np.int32)
+    found[inside] = label[y[inside], x[inside]]
+    return found
+
+
+def _share(object_xy: NDArray[np.intp], points: FloatArray) -> float:
+    """How much of an object's length, along its longest axis, has places on it."""
+    if len(points) == 0:
+        return 0.0
+    middle = object_xy.mean(axis=0)
+    _, axes = np.linalg.eigh(np.cov((object_xy - middle).T))
+    along = (object_xy - middle) @ axes[:, -1]
+    low, high = float(along.min()), float(along.max())
+    bins = max(1, int((high - low) / 4.0))  # pixels
+    at = (((points - middle) @ axes[:, -1]) - low) / (high - low + 1e-9) * bins
+    return len(np.unique(np.clip(at.astype(int), 0, bins - 1))) / bins

@@ -13,14 +13,13 @@ from affine import Affine
 from rasterio.windows import Window
 
 from regengine.errors import ConfigError, LightMapError
-from regengine.lights.coding import FORMAT, FORMAT_TAG
+from regengine.io.gdal import writing
 from regengine.lights.geotiff import RasterSource, is_complete
 from regengine.lights.map import LightMap, names_of
-from regengine.lights.mosaic import Region, fill, placed_in, snapped
+from regengine.lights.mosaic import FACTORS, Region, fill, placed_in, snapped
+from regengine.lights.pixel_coding import FORMAT, FORMAT_TAG
 from regengine.lights.radiance import CODE_NODATA, CODE_SCALE, display_table, encode
-from regengine.lights.reduce import FACTORS
 from regengine.lights.source import PixelGrid
-from regengine.lights.writing import writing
 
 BLOCK_PX = 512
 STRIP_COLS = 16 * BLOCK_PX  # 4 million pixels at a time: 50 MB with all their copies

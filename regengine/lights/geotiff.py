@@ -16,12 +16,10 @@ from rasterio.warp import calculate_default_transform
 from rasterio.windows import Window
 
 from regengine.errors import LightMapError
-from regengine.lights.coding import coding_of
-from regengine.lights.gdal import open_raster, reading
-from regengine.lights.pixels import PixelCoding
+from regengine.io.gdal import open_raster, reading
+from regengine.lights.pixel_coding import PixelCoding, coding_of
 from regengine.lights.radiance import Mask, Values
-from regengine.lights.sidecar import Sidecar
-from regengine.lights.source import LightMapInfo, PixelGrid
+from regengine.lights.source import LightMapInfo, PixelGrid, Sidecar
 
 WGS84 = "EPSG:4326"
 # A grid counts as square and north-up if its far corner is off by less than this, pixels.

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
+import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal, Protocol
 
+from regengine.errors import ConfigError, LightMapError
 from regengine.lights.radiance import Mask, Values
 
 Kind = Literal["radiance", "display"]
@@ -100,3 +105,143 @@ class LightSource(Protocol):
         self, row: int, col: int, rows: int, cols: int, factor: int = 1
     ) -> tuple[Values, Mask]:
         """Values and validity of a block that lies within ``grid.reduced(factor)``."""
+
+
+# Product and date of a map from its file name, for files that do not say it themselves.
+
+_PRODUCTS = (
+    (r"vnp46a[1-4]", "Black Marble {}"),
+    (r"black.?marble", "Black Marble"),
+    (r"dmsp|(^|_)f1[0-8](19|20)\d\d", "DMSP-OLS stable lights"),
+    (r"avg_rad|vcm|vnl_|_bm_|eog|viirs|svdnb", "VIIRS DNB composite"),
+)
+_DATES = (
+    r"A(?P<y>\d{4})(?P<doy>\d{3})(?=\D)",  # VNP46A4.A2020001.h10v05
+    r"(?P<y>(19|20)\d\d)(?P<m>0[1-9]|1[0-2])\d\d-(19|20)\d{6}",  # SVDNB_npp_20160101-20160131
+    r"(?P<y>(19|20)\d\d)[-_]?(?P<m>0[1-9]|1[0-2])[-_]?(?P<d>[0-2]\d|3[01])(?!\d)",
+    r"(?P<y>(19|20)\d\d)[-_]?(?P<m>0[1-9]|1[0-2])(?!\d)",
+    r"(?P<y>(19|20)\d\d)(?!\d)",
+)
+
+
+def product_of_name(name: str) -> str:
+    """Product that a file name speaks of, or ""."""
+    for pattern, product in _PRODUCTS:
+        found = re.search(pattern, name.lower())
+        if found:
+            return product.format(found.group(0).upper())
+    return ""
+
+
+def date_of_name(name: str) -> str:
+    """Year, month or day that a file name speaks of ("2016", "2019-01", "2012-04-18"), or ""."""
+    for pattern in _DATES:
+        found = re.search(r"(?<!\d)" + pattern, name)
+        if not found:
+            continue
+        parts = found.groupdict()
+        if parts.get("doy"):
+            day = date(int(parts["y"]), 1, 1) + timedelta(days=int(parts["doy"]) - 1)
+            return day.isoformat()
+        return "-".join(parts[key] for key in ("y", "m", "d") if parts.get(key))
+    return ""
+
+
+# What a user says of a map beside it: ``NAME.toml`` next to ``NAME.tif``.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sidecar:
+    """Statements about a map that its file does not make.
+
+    Attributes
+    ----------
+    product, date : str
+        Name and date; "" leaves what the file or its name says.
+    classes : tuple of (int, float)
+        Radiance, nW cm^-2 sr^-1, of each class code, for maps of classes.
+    nodata : float or None
+        Value that means "no data".
+    band : int or None
+        Band to read, counted from 1.
+    """
+
+    product: str = ""
+    date: str = ""
+    classes: tuple[tuple[int, float], ...] = ()
+    nodata: float | None = None
+    band: int | None = None
+
+
+def sidecar_path(path: Path) -> Path:
+    """Where the sidecar of a map lies: the same name, ending in ``.toml``."""
+    return path.with_suffix(".toml")
+
+
+def read_sidecar(path: Path) -> Sidecar:
+    """Read the sidecar of a map; an empty one where there is none.
+
+    Parameters
+    ----------
+    path : Path
+        The map.
+
+    Raises
+    ------
+    LightMapError
+        The sidecar is not TOML or holds what it may not.
+    """
+    beside = sidecar_path(path)
+    if not beside.is_file():
+        return Sidecar()
+    try:
+        with beside.open("rb") as file:
+            said = tomllib.load(file)
+        known = {"product", "date", "classes", "nodata", "band"}
+        if set(said) - known:
+            raise ValueError(f"unknown key {min(set(said) - known)!r}")
+        return Sidecar(
+            product=str(said.get("product", "")),
+            date=str(said.get("date", "")),
+            classes=checked_classes(said.get("classes", {})),
+            nodata=float(said["nodata"]) if "nodata" in said else None,
+            band=int(said["band"]) if "band" in said else None,
+        )
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise LightMapError(
+            f"{beside} does not describe a map ({error}): it may hold product, date, nodata, band "
+            "and a [classes] table such as 5 = 1.4."
+        ) from error
+
+
+def checked_classes(said: Mapping[str, object]) -> tuple[tuple[int, float], ...]:
+    """Classes as sorted (code, radiance) pairs.
+
+    Raises
+    ------
+    ValueError
+        A code is outside 0..255 or a radiance is negative or no number.
+    """
+    pairs = tuple(sorted((int(code), float(str(value))) for code, value in said.items()))
+    for code, radiance_nw in pairs:
+        if not (0 <= code <= 255 and 0.0 <= radiance_nw < float("inf")):
+            raise ValueError(f"class {code} = {radiance_nw}")
+    return pairs
+
+
+def parse_classes(text: str) -> dict[int, float]:
+    """Read ``5=1.4,6=2.7`` as given on the command line.
+
+    Raises
+    ------
+    ConfigError
+        The text is not of that form.
+    """
+    try:
+        items = [item.split("=") for item in text.split(",")]
+        return dict(checked_classes(dict(items)))
+    except ValueError as error:
+        raise ConfigError(
+            f"classes {text!r} make no sense ({error}): write code=radiance pairs such as "
+            "5=1.4,6=2.7 with codes 0 to 255 and radiances in nW/cm²/sr."
+        ) from error

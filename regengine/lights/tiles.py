@@ -14,14 +14,39 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image, UnidentifiedImageError
 
+from matchers.earth import great_circle_km
 from regengine.errors import LightMapError
 from regengine.lights import radiance
-from regengine.lights.mercator import mercator_row, row_lat_deg
 from regengine.lights.radiance import Mask, Values
 from regengine.lights.source import LightMapInfo, PixelGrid
+
+# Web Mercator (EPSG:3857): a sphere in geodetic latitudes, the world in 2 ** zoom tiles a side.
+
+MAX_LAT_DEG = 85.0511287798066  # where the square map of the world ends
+
+
+def mercator_row(lat_deg: ArrayLike, zoom: int) -> NDArray[np.float64]:
+    """Latitudes counted in tiles from the northern edge of the map.
+
+    Parameters
+    ----------
+    lat_deg : array_like
+        Geodetic latitudes, degrees, short of the poles.
+    zoom : int
+        Zoom level.
+    """
+    lat = np.radians(np.asarray(lat_deg, float))
+    return np.asarray((0.5 - np.arctanh(np.sin(lat)) / (2.0 * np.pi)) * 2.0**zoom)
+
+
+def row_lat_deg(row: ArrayLike, zoom: int) -> NDArray[np.float64]:
+    """Latitudes, degrees, of places counted in tiles from the northern edge."""
+    height = np.pi * (1.0 - 2.0 * np.asarray(row, float) / 2.0**zoom)
+    return np.asarray(np.degrees(np.arctan(np.sinh(height))))
+
 
 DESCRIPTION_FILE = "tiles.json"
 ORDERS = ("{z}/{x}/{y}", "{z}/{y}/{x}", "{z}/{x}/{-y}")
@@ -233,3 +258,97 @@ def _tile_size(path: Path) -> int:
             f"{path} is no whole square map tile: delete it and run `regengine lights fetch` again."
         )
     return width
+
+
+# Which tiles a circle on the ground touches.
+
+SPHERE_MARGIN = 1.005  # great_circle_km is on a sphere: within 0.5 % of the ellipsoid
+KM_PER_DEG = 111.19  # of a great circle on that sphere
+
+
+def distance_to_box_km(
+    lon: float, lat: float, west: ArrayLike, south: ArrayLike, east: ArrayLike, north: ArrayLike
+) -> NDArray[np.float64]:
+    """Distances of a place from the nearest points of boxes of longitudes and latitudes.
+
+    Parameters
+    ----------
+    lon, lat : float
+        The place, degrees.
+    west, south, east, north : array_like
+        Edges of the boxes, degrees; west < east.
+
+    Returns
+    -------
+    ndarray of float64
+        Kilometres on a sphere; 0 inside.
+    """
+    west, south, east, north = (
+        np.asarray(edge, float) for edge in np.broadcast_arrays(west, south, east, north)
+    )
+    beside = (lon - west) % 360.0 <= east - west
+    straight = great_circle_km(lon, lat, lon, np.clip(lat, south, north))
+    nearest = np.where(beside, straight, np.inf)
+    for edge in (west, east):
+        # On a meridian at some difference of longitude: tan(lat') = tan(lat) / cos(difference).
+        difference = np.radians(edge - lon)
+        turning = np.degrees(
+            np.arctan2(np.sin(np.radians(lat)), np.cos(np.radians(lat)) * np.cos(difference))
+        )
+        for place in (np.clip(turning, south, north), south, north):
+            nearest = np.minimum(nearest, great_circle_km(lon, lat, edge, place))
+    return nearest
+
+
+def map_tiles_in_circle(
+    lon: float, lat: float, radius_km: float, zoom: int
+) -> list[tuple[int, int]]:
+    """Web-Mercator tiles (x, y) that a circle touches, row by row from the north.
+
+    Parameters
+    ----------
+    lon, lat : float
+        Centre, degrees.
+    radius_km : float
+        Radius on the ground, kilometres.
+    zoom : int
+        Zoom level; 2 ** zoom tiles span the world on each side.
+    """
+    count = 2**zoom
+    reach_deg = radius_km * SPHERE_MARGIN / KM_PER_DEG
+    north, south = (min(max(lat + d, -MAX_LAT_DEG), MAX_LAT_DEG) for d in (reach_deg, -reach_deg))
+    first_y = min(max(math.floor(mercator_row(north, zoom)), 0), count - 1)
+    last_y = min(max(math.floor(mercator_row(south, zoom)), 0), count - 1)
+    first_x, last_x = 0, count - 1
+    if abs(lat) + reach_deg < 90.0:
+        width = math.degrees(
+            math.asin(math.sin(math.radians(reach_deg)) / math.cos(math.radians(lat)))
+        )
+        if width < 179.0:
+            first_x = math.floor((lon - width + 180.0) / 360.0 * count)
+            last_x = min(math.floor((lon + width + 180.0) / 360.0 * count), first_x + count - 1)
+    x, y = np.meshgrid(np.arange(first_x, last_x + 1), np.arange(first_y, last_y + 1))
+    tile_deg = 360.0 / count
+    west = -180.0 + tile_deg * x
+    distance = distance_to_box_km(
+        lon, lat, west, row_lat_deg(y + 1, zoom), west + tile_deg, row_lat_deg(y, zoom)
+    )
+    touched = distance <= radius_km * SPHERE_MARGIN
+    return [(int(a) % count, int(b)) for a, b in zip(x[touched], y[touched], strict=True)]
+
+
+def ten_degree_tiles_in_circle(lon: float, lat: float, radius_km: float) -> list[tuple[int, int]]:
+    """Black Marble tiles (horizontal, vertical) that a circle touches, row by row from the north.
+
+    Parameters
+    ----------
+    lon, lat : float
+        Centre, degrees.
+    radius_km : float
+        Radius on the ground, kilometres.
+    """
+    h, v = np.meshgrid(np.arange(36), np.arange(18))
+    west, north = -180.0 + 10.0 * h, 90.0 - 10.0 * v
+    distance = distance_to_box_km(lon, lat, west, north - 10.0, west + 10.0, north)
+    touched = distance <= radius_km * SPHERE_MARGIN
+    return [(int(a), int(b)) for a, b in zip(h[touched], v[touched], strict=True)]

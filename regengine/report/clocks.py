@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from regengine.registration.neighbour_priors import AGREE_S, agreeing, lesson_of
 from regengine.result import FrameResult
-from regengine.shared_knowledge import AGREE_S, agreeing, lesson_of
 
 # On its orbit; the ground below passes at 7.2 km a second
 ORBITAL_SPEED_KM_S = 7.66

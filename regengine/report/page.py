@@ -2,17 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from regengine.page.pictures import data_address
-from regengine.page.template import render_page
-from regengine.report.places import coastline
-from regengine.report.rows import frame_row
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.errors import FrameError
+from regengine.io.html import data_address, link_to, render_page, thumbnail_jpeg
+from regengine.records import VERDICT_WORDS, rounded
+from regengine.registration.overlay import overlay_path
+from regengine.report.figures import VERDICTS, fair_shares, thinned
+from regengine.report.places import coastline, outline_of, place_of
 from regengine.result import FrameResult
-from regengine.words import VERDICT_WORDS
+
+# Photos as the report's page shows them.
+
+LONGEST_SENTENCE = 300
+
+
+def frame_row(result: FrameResult, page_folder: Path, overlays: Path | None) -> dict[str, Any]:
+    """One photo's row.
+
+    Parameters
+    ----------
+    result : FrameResult
+        What is said of it.
+    page_folder : Path
+        Where the page will lie, for its links.
+    overlays : Path or None
+        Folder of `regengine register --overlay`.
+
+    Returns
+    -------
+    dict
+        Plain values; text as the store has it.
+    """
+    fit, solved = result.fit, result.solved
+    place = place_of(result)
+    drawn = None if overlays is None else overlay_of(result, overlays)
+    return {
+        "frame": result.frame,
+        "path": result.path,
+        "href": link_to(result.path, page_folder),
+        "overlay": None if drawn is None else link_to(drawn, page_folder),
+        "verdict": result.verdict,
+        "probability": result.probability,
+        "reasons": [reason.code for reason in result.reasons],
+        "why": " ".join(reason.text for reason in result.reasons)[:LONGEST_SENTENCE],
+        "category": result.category,
+        "camera_body": result.camera_body,
+        "focal_mm": result.focal_mm,
+        "time_utc": result.time_utc,
+        "sigma_m": rounded(max((p.sigma_m for p in result.control_points), default=None), 1),
+        "residual_m": None if fit is None else rounded(fit.residual_m, 1),
+        "margin": None if fit is None else rounded(fit.margin, 3),
+        "lights": None if fit is None else fit.matched_lights,
+        "off_nadir_deg": None if solved is None else rounded(solved.off_nadir_deg, 1),
+        "offset_s": None if solved is None else rounded(solved.along_track_offset_s, 1),
+        "seconds": rounded(result.seconds, 2),
+        "place": None if place is None else [round(degrees, 2) for degrees in place],
+        "outline": outline_of(result),
+        "thumbnail": None,
+    }
+
+
+def overlay_of(result: FrameResult, overlays: Path) -> Path | None:
+    """The overlay of a photo, if there is one; that with the photo's hash in its name first."""
+    found = [overlay_path(result, overlays, hashed=hashed) for hashed in (True, False)]
+    return next((path for path in found if path.is_file()), None)
 
 
 def report_page(
@@ -56,3 +117,127 @@ def report_page(
     }
     content = files("regengine.report").joinpath("report.html").read_text(encoding="utf-8")
     return render_page(content, data, title=f"Report on {Path(figures['store']).name}")
+
+
+# Small pictures of a run's photos, read from where the photos lie.
+
+# What EXIF orientations 1 to 8 ask for: a mirror image or not, then quarter turns to the left
+TURNS = {
+    1: (False, 0),
+    2: (True, 0),
+    3: (False, 2),
+    4: (True, 2),
+    5: (True, 1),
+    6: (False, 3),
+    7: (True, 3),
+    8: (False, 1),
+}
+
+
+def thumbnails(
+    frames: Iterable[FrameResult],
+    store: Path,
+    most: int,
+    advance: Callable[[], object] = lambda: None,
+) -> dict[int, bytes]:
+    """Small pictures of some photos, each verdict with its fair share.
+
+    Parameters
+    ----------
+    frames : iterable of FrameResult
+        Of failed ones no file is opened: it may be why a worker died.
+    store : Path
+        Paths that lead nowhere from the working directory are tried from the store's folder.
+    most : int
+        How many at most.
+    advance : callable, optional
+        Called after each photo that was read.
+
+    Returns
+    -------
+    dict of int to bytes
+        JPEG by the photo's place in ``frames``. Photos that are gone, changed or unreadable are
+        left out.
+    """
+    found: dict[str, list[tuple[int, FrameResult, Path]]] = {verdict: [] for verdict in VERDICTS}
+    for number, result in enumerate(frames):
+        path = None if result.verdict == "failed" or most == 0 else photo_file(result.path, store)
+        if path is not None:
+            found[result.verdict].append((number, result, path))
+    shares = fair_shares({verdict: len(items) for verdict, items in found.items()}, most)
+    pictures = {}
+    for verdict, items in found.items():
+        for number, result, path in thinned(items, shares[verdict]):
+            picture = photo_thumbnail(result, path)
+            if picture is not None:
+                pictures[number] = picture
+            advance()
+    return pictures
+
+
+def photo_file(text: str, store: Path) -> Path | None:
+    """Where a photo lies, if it is still there.
+
+    Parameters
+    ----------
+    text : str
+        Its path as the store has it: any text. Web addresses are not followed.
+    store : Path
+        The store.
+
+    Returns
+    -------
+    Path or None
+        A regular file.
+    """
+    for path in (Path(text), store.absolute().parent / text):
+        try:
+            if path.is_file():
+                return path
+        except (OSError, ValueError):  # too long for a name, say
+            continue
+    return None
+
+
+def photo_thumbnail(result: FrameResult, path: Path) -> bytes | None:
+    """A small picture, the right way up.
+
+    Parameters
+    ----------
+    result : FrameResult
+        Of the photo: its hash, so that no other file is shown in its place, and orientation.
+    path : Path
+        Its file.
+
+    Returns
+    -------
+    bytes or None
+        JPEG; None where the file is not the photo that was registered, or cannot be read.
+    """
+    from regengine.scene.picture import read_scene_picture
+
+    try:
+        with path.open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != result.sha256:
+                return None
+        return thumbnail_jpeg(turned(read_scene_picture(path).rgb, result.orientation))
+    except (FrameError, OSError):
+        return None
+
+
+def turned(rgb: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
+    """A picture as EXIF says that it is to be looked at.
+
+    Parameters
+    ----------
+    rgb : ndarray, shape (h, w, 3)
+        As stored.
+    orientation : int
+        EXIF's, 1 to 8; others count as 1.
+
+    Returns
+    -------
+    ndarray of the same values
+    """
+    mirrored, quarters = TURNS.get(orientation, (False, 0))
+    return np.rot90(rgb[:, ::-1] if mirrored else rgb, quarters)

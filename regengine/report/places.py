@@ -14,7 +14,7 @@ import numpy as np
 from matchers.camera import Camera
 from matchers.footprint import visible_outline
 from regengine.records import centre_lonlat
-from regengine.report.verdicts import verdict_counts
+from regengine.report.figures import verdict_counts
 from regengine.result import FrameResult
 
 CELL_DEG = 2

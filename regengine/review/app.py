@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
+from threading import Lock, Thread, Timer
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, HTTPException
 from fastapi.responses import FileResponse
-from starlette.types import ASGIApp
+from starlette.routing import Match
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from regengine.review import (
     routes_decisions,
@@ -18,10 +22,60 @@ from regengine.review import (
     routes_session,
     routes_stats,
 )
-from regengine.review.context import ReviewContext
-from regengine.review.problems import Problem, answer_problems
+from regengine.review.context import Problem, ReviewContext, answer_problems
+from regengine.review.photo_of_frame import PhotoFile, photo_of_frame
+from regengine.review.reviewed import Standings
 from regengine.review.security import Access, Guard
-from regengine.review.staged import StagedApp
+
+# A server that answers before all of it is there: first pictures do not wait for the solver.
+
+# Solver, places and their libraries take a second to import; first pictures are made within this
+FIRST_PICTURE_S = 2.0
+
+
+class StagedApp:
+    """ASGI application of two: a light one at first, the whole one once it is there.
+
+    Parameters
+    ----------
+    early : FastAPI
+        What the page asks for first.
+    make_whole : callable
+        Makes the application that answers everything; called once, in a thread, when the first
+        request comes that the early one does not know, or some seconds after `begin`.
+    """
+
+    def __init__(self, early: FastAPI, make_whole: Callable[[], ASGIApp]) -> None:
+        self._early = early
+        self._make_whole = make_whole
+        self._whole: ASGIApp | None = None
+        self._lock = Lock()
+
+    def begin(self) -> None:
+        """Make the whole application, in a while."""
+        timer = Timer(FIRST_PICTURE_S, self.whole)
+        timer.daemon = True
+        timer.start()
+
+    def whole(self) -> ASGIApp:
+        """The application that answers everything."""
+        with self._lock:
+            if self._whole is None:
+                self._whole = self._make_whole()
+            return self._whole
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        app: ASGIApp | None = self._whole
+        if app is None and self._answers(scope):
+            app = self._early
+        if app is None:
+            app = await asyncio.to_thread(self.whole)
+        await app(scope, receive, send)
+
+    def _answers(self, scope: Scope) -> bool:
+        return any(route.matches(scope)[0] is Match.FULL for route in self._early.router.routes)
+
 
 # What the page asks for first; other parts take a second to import
 EARLY_PARTS = (routes_session, routes_frames, routes_decisions, routes_stats, routes_pictures)
@@ -137,3 +191,35 @@ def page_file(folder: Path, name: str) -> FileResponse:
         raise HTTPException(404, "there is no such page.")
     # Asked for again each time, and not sent again if it is the same
     return FileResponse(path, media_type=PAGE_FILES[name], headers={"cache-control": "no-cache"})
+
+
+# The first picture is made while the browser starts and the rest of the server is loaded.
+
+PREVIEW_PX = 2048  # as the page asks for
+
+
+def prepare_first_picture(context: ReviewContext) -> Thread:
+    """Decode the photo that the page will show first, in a thread that was started.
+
+    Parameters
+    ----------
+    context : ReviewContext
+        The review.
+    """
+    thread = Thread(target=_prepare, args=(context,), name="first picture", daemon=True)
+    thread.start()
+    return thread
+
+
+def _prepare(context: ReviewContext) -> None:
+    rows = context.frames.rows
+    standings = Standings(context.decisions, context.reviewer)
+    try:
+        standings.update(rows)
+        open_rows = rows.by_doubt[~standings.decided[rows.by_doubt]]
+        if len(open_rows):
+            photo = photo_of_frame(context, int(rows.frame_index[open_rows[0]]))
+            if isinstance(photo, PhotoFile):
+                context.pyramids.preview(photo.path, PREVIEW_PX)
+    except Exception as error:  # the page asks for the same, and is told what is wrong
+        logging.getLogger("regengine").debug("no first picture yet: %s", error)

@@ -6,14 +6,227 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from regengine.errors import StoreError
-from regengine.review.decision_file import open_decision_file
-from regengine.review.decision_records import Brief, Choice, Decision, Judged, Work
-from regengine.store.origin import utc_now
+from regengine.store.writer import utc_now
+
+# The SQLite file of what people decided: opened, made, refused.
+
+APPLICATION_ID = 0x52454752  # "REGR"
+FORMAT_VERSION = 1
+# Another process writes for milliseconds; a slow disk may make it seconds
+BUSY_S = 10.0
+
+# Decisions are added and never changed: triggers refuse everything else
+SCHEMA = """
+CREATE TABLE decisions (
+    revision INTEGER PRIMARY KEY AUTOINCREMENT,
+    frame_index INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    reviewer TEXT NOT NULL,
+    time_utc TEXT NOT NULL,
+    decision TEXT NOT NULL CHECK (decision IN ('accepted', 'rejected', 'unsure')),
+    base INTEGER NOT NULL,
+    seconds REAL,
+    verdict TEXT NOT NULL,
+    probability REAL,
+    proposal_sha256 TEXT NOT NULL,
+    work TEXT NOT NULL
+);
+CREATE INDEX decisions_of_frame ON decisions (frame_index, reviewer, revision);
+CREATE TRIGGER decisions_stay BEFORE UPDATE ON decisions
+    BEGIN SELECT RAISE(ABORT, 'decisions are not changed'); END;
+CREATE TRIGGER decisions_remain BEFORE DELETE ON decisions
+    BEGIN SELECT RAISE(ABORT, 'decisions are not deleted'); END;
+CREATE TABLE drafts (
+    frame_index INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    reviewer TEXT NOT NULL,
+    time_utc TEXT NOT NULL,
+    work TEXT NOT NULL,
+    PRIMARY KEY (frame_index, reviewer)
+);
+"""
+
+
+def decisions_path(store: Path) -> Path:
+    """Where the decisions on a store's frames lie: ``run.h5.review.sqlite`` beside ``run.h5``."""
+    return store.with_name(f"{store.name}.review.sqlite")
+
+
+def open_decision_file(path: Path, *, readonly: bool) -> sqlite3.Connection:
+    """Open the file, making it where there is none.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    readonly : bool
+        Change nothing on the disk; a file that is not there counts as empty.
+
+    Returns
+    -------
+    sqlite3.Connection
+        May be used from any thread, by one at a time; nothing is written before a ``commit``.
+
+    Raises
+    ------
+    StoreError
+        If it is no such file, damaged, of a newer format, or cannot be opened.
+    """
+    connection: sqlite3.Connection | None = None
+    try:
+        if not readonly:
+            connection = _connect(f"{path.absolute().as_uri()}?mode=rwc")
+        elif path.exists() and path.stat().st_size:
+            connection = _connect_readonly(path)
+        else:
+            connection = _connect(":memory:")
+        on_disk = readonly and connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+        _prepare(connection, path, make=not on_disk)
+    except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
+        raise StoreError(
+            f"{path} cannot be used ({error}): it should be the file that regengine review keeps "
+            "its decisions in; check its permissions (--readonly only looks), or move it away to "
+            "begin a new one."
+        ) from error
+    except StoreError:
+        if connection is not None:
+            connection.close()
+        raise
+    return connection
+
+
+def _connect_readonly(path: Path) -> sqlite3.Connection:
+    address = path.absolute().as_uri()
+    connection = _connect(f"{address}?mode=ro")
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError:
+        # Beside a file in a folder that is not writable there is no place for the shared memory
+        # of a write-ahead log; nobody can be writing it there
+        connection.close()
+        connection = _connect(f"{address}?mode=ro&immutable=1")
+    return connection
+
+
+def _connect(address: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        address,
+        uri=address.startswith("file:"),
+        timeout=BUSY_S,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, *, make: bool) -> None:
+    _check(connection, path)
+    if not make:
+        return
+    connection.execute("PRAGMA journal_mode = WAL")
+    # What was answered to the page is on the disk, also after a power cut
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("BEGIN IMMEDIATE")
+    if not _tables(connection):  # nor did another process make them meanwhile
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+        for statement in _statements():
+            connection.execute(statement)
+    connection.execute("COMMIT")
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    own = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if _tables(connection) and own != APPLICATION_ID:
+        raise StoreError(
+            f"{path} is another program's database: move it away, since the decisions on the "
+            "store would lie there."
+        )
+    if version > FORMAT_VERSION:
+        raise StoreError(
+            f"{path} is of format {version}, newer than {FORMAT_VERSION}: use a newer regengine."
+        )
+
+
+def _tables(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
+
+
+def _statements() -> list[str]:
+    """The schema's statements; `executescript` would end the transaction."""
+    found, begun = [], ""
+    for line in SCHEMA.splitlines():
+        begun += f"{line}\n"
+        if sqlite3.complete_statement(begun):
+            found.append(begun)
+            begun = ""
+    return found
+
+
+# What a decision consists of.
+
+Choice = Literal["accepted", "rejected", "unsure"]
+Work = dict[str, Any]  # camera, points, hypothesis, comment, tags, quality, place: a Draft's JSON
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What a decision is about: the photo, and what the engine said of it then."""
+
+    frame_index: int
+    sha256: str
+    verdict: str
+    probability: float | None
+    proposal_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """One decision of one person, as it was saved.
+
+    Attributes
+    ----------
+    revision : int
+        Counts all decisions of the file.
+    judged : Judged
+        What it is about.
+    reviewer, time_utc : str
+        Who, and when (ISO 8601, UTC).
+    decision : str
+        "accepted", "rejected" or "unsure".
+    seconds : float or None
+        How long the frame was in view.
+    work : dict
+        Camera, points, hypothesis, comment, tags, quality and place, as the page sent them.
+    """
+
+    revision: int
+    judged: Judged
+    reviewer: str
+    time_utc: str
+    decision: Choice
+    seconds: float | None
+    work: Work
+
+
+class Brief(NamedTuple):
+    """A decision without the work."""
+
+    revision: int
+    frame_index: int
+    sha256: str
+    reviewer: str
+    decision: Choice
+    tags: tuple[str, ...]
+
 
 COLUMNS = (
     "revision, frame_index, sha256, reviewer, time_utc, decision, seconds, verdict, "
@@ -27,7 +240,7 @@ class Decisions:
     Parameters
     ----------
     path : Path
-        The file, see `regengine.review.decision_file.decisions_path`; made where there is none.
+        The file, see `regengine.review.decisions.decisions_path`; made where there is none.
     readonly : bool, optional
         Write nothing; a file that is not there counts as empty.
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from matchers.camera import Camera
-from regengine.page.text import shown
-from regengine.plain_json import plain
+from regengine.io.html import shown
+from regengine.records import plain
 from regengine.result import FrameResult, Hypothesis, NadirInput
 from regengine.review.context import ReviewContext
-from regengine.review.decision_records import Decision
+from regengine.review.decisions import Decision
 from regengine.review.frame_columns import FrameColumns
 from regengine.review.frame_places import FramePlaces
-from regengine.review.photo_pyramid import TILE_PX, max_zoom
+from regengine.review.ground_track import horizon, track
+from regengine.review.photo_tiles import TILE_PX, max_zoom
 from regengine.review.queue import queue_row
-from regengine.review.sight import horizon
-from regengine.review.standings import Standings
-from regengine.review.tracks import track
+from regengine.review.reviewed import Standings
 
 
 def frame_answer(

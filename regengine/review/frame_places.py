@@ -8,7 +8,7 @@ from threading import Lock, Timer
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.page.text import shown
+from regengine.io.html import shown
 from regengine.review.frame_columns import FrameColumns
 
 # So long nothing else is done than what the first picture needs

@@ -8,12 +8,10 @@ from collections import OrderedDict
 from pathlib import Path
 from threading import RLock
 
-from regengine.report.photos import photo_file
+from regengine.report.page import photo_file
 from regengine.review.frame_columns import FrameColumns, read_columns
-from regengine.store.parts import parts_folder
-from regengine.store.reader import OF_FRAMES, frames_of
 from regengine.store.rows import StoredFrame
-from regengine.store.snapshot import PartGoneError, Snapshot
+from regengine.store.snapshot import OF_FRAMES, PartGoneError, Snapshot, frames_of, parts_folder
 
 KEPT_FRAMES = 256
 # A run writes a part every ten seconds; 100,000 frames are read anew in less than one

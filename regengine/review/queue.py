@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from regengine.review.frame_columns import FrameColumns
 from regengine.review.frame_places import FramePlaces
-from regengine.review.standings import Standings
+from regengine.review.reviewed import Standings
 
 Status = Literal["open", "done", "disputed", "second", "all"]
 Sort = Literal["doubt", "time", "name"]

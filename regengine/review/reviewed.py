@@ -2,16 +2,95 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from matchers.camera import Camera
-from regengine.review.decision_file import decisions_path
-from regengine.review.decision_records import Choice, Decision
-from regengine.review.decisions import Decisions
-from regengine.review.proposal_state import states
+from regengine.result import FrameResult
+from regengine.review.decisions import Brief, Choice, Decision, Decisions, decisions_path
+from regengine.review.frame_columns import FrameColumns
+from regengine.store.schema import select
+from regengine.store.snapshot import PartGoneError, Snapshot
+
+# What a person judged, as a hash: whether the engine says something else by now.
+
+OF_STATE = select(
+    "frames/sha256",
+    *(f"control_points/{name}" for name in ("x", "y", "lon", "lat")),
+)
+
+
+def proposal_sha256(points: Iterable[Sequence[float]]) -> str:
+    """Hash of a proposal's control points.
+
+    Parameters
+    ----------
+    points : iterable of sequence of float
+        x, y, lon, lat of each; none where there is no proposal.
+
+    Returns
+    -------
+    str
+        Hexadecimal.
+    """
+    text = json.dumps([[float(value) for value in point] for point in points])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def state_of(result: FrameResult) -> tuple[str, str]:
+    """Hash of the photo and of the proposal, as decisions keep them."""
+    points = [(point.x, point.y, point.lon, point.lat) for point in result.control_points]
+    return result.sha256, proposal_sha256(points)
+
+
+def states(store: Path, wanted: Collection[int]) -> Iterator[tuple[int, str, str]]:
+    """Number, hash of the photo and hash of the proposal of some frames of a store.
+
+    Parameters
+    ----------
+    store : Path
+        The store; a run may be writing it.
+    wanted : collection of int
+        Numbers of the frames; those that the store does not have are left out.
+
+    Yields
+    ------
+    frame_index : int
+    sha256, proposal : str
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be read.
+    """
+    last: int | None = None
+    sought = np.array(sorted(wanted), dtype=np.int64)
+    while True:
+        try:
+            with Snapshot.of(store) as snapshot:
+                for tables in snapshot.blocks(after=last, groups=OF_STATE, frames=4096):
+                    frames, points = tables["frames"], tables["control_points"]
+                    values = np.stack([points[name] for name in ("x", "y", "lon", "lat")], axis=-1)
+                    numbers = frames["frame_index"]
+                    first = np.searchsorted(points["frame_index"], numbers, side="left").tolist()
+                    beyond = np.searchsorted(points["frame_index"], numbers, side="right").tolist()
+                    hashes = frames["sha256"].tolist()
+                    for row in np.flatnonzero(np.isin(numbers, sought)).tolist():
+                        proposal = values[first[row] : beyond[row]].tolist()
+                        yield int(numbers[row]), hashes[row].decode(), proposal_sha256(proposal)
+                    last = int(numbers[-1])
+            return
+        except PartGoneError:
+            continue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,3 +233,92 @@ def _reviewed(heads: list[Decision], proposal: str) -> Reviewed:
         disputed=len({head.decision for head in heads}) > 1,
         stale=counts.judged.proposal_sha256 != proposal,
     )
+
+
+# Where every frame stands: decided by whom, disputed, with which tags.
+
+
+class Standings:
+    """Keeps up with the decisions: only what is new is read.
+
+    A decision counts for a frame whose photo is still the one that was decided on.
+
+    Parameters
+    ----------
+    decisions : Decisions
+        What people decided, also in other processes.
+    reviewer : str
+        Whose decisions count as one's own.
+
+    Attributes
+    ----------
+    decided, disputed, own : ndarray of bool, shape (frames,)
+        Whether anybody decided, people differ, the reviewer decided; as of the last `update`.
+    """
+
+    def __init__(self, decisions: Decisions, reviewer: str) -> None:
+        self._decisions = decisions
+        self._reviewer = reviewer
+        self._lock = Lock()
+        self._last = 0
+        self._heads: defaultdict[int, dict[tuple[str, str], Brief]] = defaultdict(dict)
+        self._rows: FrameColumns | None = None
+        self._tagged: defaultdict[str, set[int]] = defaultdict(set)
+        self._tags: dict[int, frozenset[str]] = {}
+        self.decided = self.disputed = self.own = np.zeros(0, bool)
+
+    def update(self, rows: FrameColumns) -> None:
+        """Read what was decided since the last time.
+
+        Parameters
+        ----------
+        rows : FrameColumns
+            The frames as they are now.
+        """
+        with self._lock:
+            touched = set()
+            for brief in self._decisions.since(self._last):
+                self._heads[brief.frame_index][brief.reviewer, brief.sha256] = brief
+                touched.add(brief.frame_index)
+                self._last = brief.revision
+            if rows is not self._rows:
+                self._rows, touched = rows, set(self._heads)
+                self.decided, self.disputed, self.own = np.zeros((3, len(rows)), bool)
+                self._tagged.clear()
+                self._tags.clear()
+            for row in rows.rows_of(list(touched)).tolist():
+                heads = self.heads(row)
+                self.decided[row] = bool(heads)
+                self.disputed[row] = len({head.decision for head in heads}) > 1
+                self.own[row] = any(head.reviewer == self._reviewer for head in heads)
+                self._tag(row, frozenset().union(*(head.tags for head in heads)))
+
+    def heads(self, row: int) -> list[Brief]:
+        """The latest decision of each person on the frame of a row, newest first."""
+        if self._rows is None:
+            return []
+        heads = self._heads.get(int(self._rows.frame_index[row]), {})
+        sha256 = self._rows.sha256[row].decode() if heads else ""
+        found = [head for (_, judged), head in heads.items() if judged == sha256]
+        return found if len(found) < 2 else sorted(found, key=lambda head: -head.revision)
+
+    def tagged(self, tag: str) -> NDArray[np.bool_]:
+        """Which frames somebody gave a tag."""
+        found = np.zeros(len(self.decided), bool)
+        found[list(self._tagged.get(tag, ()))] = True
+        return found
+
+    def tags(self) -> dict[str, int]:
+        """How many frames have each tag, the commonest first."""
+        counts = [(tag, len(rows)) for tag, rows in self._tagged.items() if rows]
+        return dict(sorted(counts, key=lambda pair: (-pair[1], pair[0])))
+
+    def _tag(self, row: int, tags: frozenset[str]) -> None:
+        """Note the tags that a frame has now."""
+        before = self._tags.get(row, frozenset())
+        for tag in before - tags:
+            self._tagged[tag].discard(row)
+        for tag in tags - before:
+            self._tagged[tag].add(row)
+        if tags or before:
+            self._tags[row] = tags

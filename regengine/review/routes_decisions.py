@@ -8,9 +8,9 @@ from fastapi import APIRouter, HTTPException, Response
 
 from regengine.review.bodies import DecisionBody, DraftBody
 from regengine.review.context import ReviewContext
-from regengine.review.decision_records import Judged
+from regengine.review.decisions import Judged
 from regengine.review.frame_answer import decision_json
-from regengine.review.proposal_state import state_of
+from regengine.review.reviewed import state_of
 from regengine.review.routes_frames import FrameId, no_frame
 
 

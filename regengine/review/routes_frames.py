@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Query
 
-from regengine.plain_json import plain
+from regengine.records import plain
 from regengine.review.context import ReviewContext
 from regengine.review.frame_answer import decision_json, frame_answer
 from regengine.review.frame_columns import FrameColumns
 from regengine.review.frame_places import FramePlaces
 from regengine.review.queue import QueueFilter, Sort, Status, chosen_rows, facets, queue_row
-from regengine.review.standings import Standings
+from regengine.review.reviewed import Standings
 
 FrameId = Annotated[int, Path(ge=0, lt=2**63)]
 Texts = Annotated[list[str], Query(max_length=64)]

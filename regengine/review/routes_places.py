@@ -12,8 +12,8 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from regengine.places import Place, place_index
 from regengine.report.places import coastline
-from regengine.review.cached_response import cached_response, described
 from regengine.review.context import ReviewContext
+from regengine.review.routes_pictures import cached_response, described
 
 GEOJSON = "application/geo+json"
 LINES = described(GEOJSON, "GeoJSON, lines")

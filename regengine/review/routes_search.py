@@ -9,13 +9,12 @@ from fastapi import APIRouter, HTTPException, Path
 from pydantic import Field
 
 from regengine.errors import ConfigError
-from regengine.page.text import shown
-from regengine.plain_json import plain
+from regengine.io.html import shown
+from regengine.records import plain
 from regengine.result import FrameResult
-from regengine.review.bodies import Body, CameraBody
+from regengine.review.bodies import Body, CameraBody, check_of_photo
 from regengine.review.context import ReviewContext
 from regengine.review.frame_answer import camera_json
-from regengine.review.plausible import check_of_photo
 from regengine.review.routes_frames import FrameId, no_frame
 from regengine.review.search_jobs import SearchJob, SearchJobs
 

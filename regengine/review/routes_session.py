@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
-from regengine.page.text import shown
+from regengine.io.html import shown
 from regengine.review.context import ReviewContext
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Literal
 
 from matchers.camera import Camera
-from regengine.batch.worker import Given, Worker
+from regengine.batch.pool import Given, Worker
 from regengine.errors import ConfigError, RegengineError, one_line
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class SearchJob:
 
 def search(path: Path, rough: Camera, inputs: RunInputs) -> FrameResult:
     """The engine's search; only its process imports what it needs."""
-    from regengine.rough_search import register_from
+    from regengine.registration.propose_manual import register_from
 
     return register_from(path, rough, inputs)
 

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from regengine.review.problems import problem
+from regengine.review.context import problem
 
 MOST_BODY_BYTES = 256 * 1024
 ONCE_MORE = '<!doctype html><meta http-equiv="refresh" content="0; url=/"><title>regengine</title>'

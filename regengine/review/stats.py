@@ -3,19 +3,84 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from regengine.plain_json import plain
-from regengine.review.agreement import apart_px, kappa
-from regengine.review.decision_file import decisions_path
-from regengine.review.decision_records import Decision
-from regengine.review.decisions import Decisions
+import numpy as np
+
+from regengine.records import plain, printable
+from regengine.review.decisions import Decision, Decisions, decisions_path
 from regengine.review.frame_columns import FrameColumns
-from regengine.review.reviewed import heads_of
+from regengine.review.reviewed import camera_of, heads_of
+
+# How alike two people decided and placed.
+
+# A grid over the photo, on whose ground two cameras are compared
+PER_SIDE = 5
+
+
+def kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
+    """Cohen's kappa: agreement beyond what chance would bring, 1 at most.
+
+    Parameters
+    ----------
+    pairs : sequence of (str, str)
+        What the two said of each thing.
+
+    Returns
+    -------
+    float or None
+        None without pairs, or where both always said the same one thing.
+
+    References
+    ----------
+    Cohen, J. (1960). A coefficient of agreement for nominal scales. Educational and Psychological
+    Measurement 20 (1), 37-46.
+    """
+    if not pairs:
+        return None
+    number = len(pairs)
+    first, second = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
+    by_chance = sum(first[choice] * second[choice] for choice in first) / number**2
+    if by_chance == 1.0:
+        return None
+    agreed = sum(a == b for a, b in pairs) / number
+    return round((agreed - by_chance) / (1.0 - by_chance), 3)
+
+
+def apart_px(first: Decision, second: Decision) -> float | None:
+    """How far apart two people placed a photo.
+
+    Ground that one camera sees on a grid over the photo is looked at with the other.
+
+    Parameters
+    ----------
+    first, second : Decision
+        On the same photo.
+
+    Returns
+    -------
+    float or None
+        Root mean square distance, pixels; None unless both accepted the photo with a camera, and
+        where one sees no ground of the other's.
+    """
+    if first.decision != "accepted" or second.decision != "accepted":
+        return None
+    a, b = camera_of(first), camera_of(second)
+    if a is None or b is None:
+        return None
+    x, y = np.meshgrid(
+        np.linspace(0.0, a.width_px - 1.0, PER_SIDE), np.linspace(0.0, a.height_px - 1.0, PER_SIDE)
+    )
+    lon, lat = a.pixel_to_lonlat(x, y)
+    other_x, other_y = b.lonlat_to_pixel(lon, lat)
+    distances = np.hypot(other_x - x, other_y - y)
+    known = distances[np.isfinite(distances)]
+    return float(np.sqrt(np.mean(known**2))) if known.size else None
+
 
 CHOICES = ("accepted", "rejected", "unsure")
 MOST_PAIRS = 50
@@ -159,3 +224,46 @@ def _counts(values: Any) -> dict[str, int]:
 def _middle(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return round(median(known), 3) if known else None
+
+
+# Figures of a review as lines for people.
+
+
+def stats_lines(figures: Mapping[str, Any]) -> Iterator[str]:
+    """The figures of `regengine.review.stats.review_stats`, without the long lists.
+
+    Yields
+    ------
+    str
+        One line each.
+    """
+    decisions, work = figures["decisions"], figures["work"]
+    yield (
+        f"{printable(figures['store'])}: {figures['decided']:,} of {figures['frames']:,} frames "
+        f"decided: {decisions['accepted']:,} accepted, {decisions['rejected']:,} rejected, "
+        f"{decisions['unsure']:,} unsure"
+    )
+    yield (
+        f"accepted as proposed {work['as_proposed']:,}, put right {work['put_right']:,}, placed "
+        f"from nothing {work['from_nothing']:,}; {work['with_comment']:,} with a comment"
+    )
+    yield f"{figures['disputed']:,} disputed, {figures['stale']:,} judged before the last run"
+    if figures["by_verdict"]:
+        yield ""
+        yield f"{'verdict':<10} {'frames':>8} {'accepted':>9} {'rejected':>9} {'unsure':>7}"
+    for verdict, row in figures["by_verdict"].items():
+        counts = f"{row['accepted']:>9,} {row['rejected']:>9,} {row['unsure']:>7,}"
+        yield f"{verdict:<10} {row['frames']:>8,} {counts}"
+    if figures["reviewers"]:
+        yield ""
+        yield f"{'reviewer':<24} {'frames':>8} {'seconds a frame':>16} {'last decision':>21}"
+    for row in figures["reviewers"]:
+        seconds = "" if row["median_seconds"] is None else f"{row['median_seconds']:.1f}"
+        yield f"{row['reviewer']:<24} {row['frames']:>8,} {seconds:>16} {row['last_utc']:>21}"
+    if figures["agreement"]["compared"]:
+        yield ""
+    for row in figures["agreement"]["pairs"]:
+        beyond = "" if row["kappa"] is None else f", kappa {row['kappa']:.2f}"
+        apart = "" if row["apart_px"] is None else f", {row['apart_px']:.1f} px apart"
+        same = f"{row['same']:,} of {row['compared']:,} the same"
+        yield f"{' and '.join(row['reviewers'])}: {same}{beyond}{apart}"

@@ -9,16 +9,26 @@ that part the classes best serve better, and a class still has as many clusters 
 
 from __future__ import annotations
 
+import csv
+import io
+import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from regengine.errors import ConfigError
+from regengine.io.atomic import write_whole
+from regengine.io.tables import name_cell, path_cell
+from regengine.scene.result import Scene
 from regengine.scene.samples import FloatArray
-from regengine.scene.standardise import Standardiser, fit_standardiser, with_principal_axes
+from regengine.scene.sheet import SheetEntry
+from regengine.scene.supervised import Standardiser, fit_standardiser, with_principal_axes
 
 # Numbers of clusters that are tried, as far as there are rows for them
 COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 26, 32, 40)
@@ -232,3 +242,199 @@ def _few_rows() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield
+
+
+# What clusters are called: a few labelled photos name them, and Bayes' rule does the rest.
+
+# A cluster's share of a class counts as many labels as it has, and this many of the overall share
+PRIOR_LABELS = 0.5
+LEAST_SHARE = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedClusters:
+    """Clusters with what their photos show.
+
+    Attributes
+    ----------
+    clusters : Clusters
+        K of them.
+    classes : tuple of str, length C
+        Names of classes.
+    shares : ndarray of float64, shape (K, C)
+        Probability that a photo of the cluster shows the class, each strictly between 0 and 1. A
+        row need not sum to one: a photo may show several.
+    """
+
+    clusters: Clusters
+    classes: tuple[str, ...]
+    shares: FloatArray
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The class that most photos of each cluster show, length K."""
+        return tuple(self.classes[index] for index in self.shares.argmax(axis=1))
+
+    def scores(self, features: FloatArray) -> FloatArray:
+        """Log odds of each class; shape (N, F) → (N, C)."""
+        shares = self.clusters.responsibilities(features) @ self.shares
+        shares = np.clip(shares, LEAST_SHARE, 1.0 - LEAST_SHARE)
+        return np.asarray(np.log(shares) - np.log1p(-shares), np.float64)
+
+
+def name_clusters(
+    clusters: Clusters,
+    features: FloatArray,
+    targets: NDArray[np.bool_],
+    weights: FloatArray,
+    classes: tuple[str, ...],
+) -> NamedClusters:
+    """Name clusters by labelled photos, each by as much as it belongs to them.
+
+    Parameters
+    ----------
+    clusters : Clusters
+        K clusters.
+    features : ndarray of float64, shape (N, F)
+        Of the labelled photos, as few as there are.
+    targets : ndarray of bool, shape (N, C)
+        Which classes they show.
+    weights : ndarray of float64, shape (N,)
+        Votes of each.
+    classes : tuple of str, length C
+        Names of classes.
+
+    Returns
+    -------
+    NamedClusters
+        A cluster without labels has the shares of all photos.
+    """
+    overall = (weights @ targets + PRIOR_LABELS / len(classes)) / (weights.sum() + PRIOR_LABELS)
+    overall = np.minimum(overall, 1.0 - LEAST_SHARE)
+    votes = clusters.responsibilities(features) * weights[:, None]
+    shares = (votes.T @ targets + PRIOR_LABELS * overall) / (
+        votes.sum(axis=0)[:, None] + PRIOR_LABELS
+    )
+    return NamedClusters(clusters=clusters, classes=classes, shares=shares)
+
+
+# Clusters of an unlabelled folder, for a person to name.
+
+# Fewer photos make no clusters that a person could name
+LEAST_PHOTOS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """A photo's place among the clusters.
+
+    Attributes
+    ----------
+    scene : Scene
+        What the present model says of it.
+    cluster : str
+        Name of its cluster, such as ``cluster_03``; the largest is the first.
+    belonging : float
+        Probability that it is of this cluster, by Bayes' rule.
+    """
+
+    scene: Scene
+    cluster: str
+    belonging: float
+
+
+def propose_clusters(scenes: Sequence[Scene], *, seed: int) -> list[Proposal]:
+    """Find clusters of photos that look alike (Gaussian mixture, number by BIC).
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+        With their features.
+    seed : int
+        Of the mixture's starts.
+
+    Returns
+    -------
+    list of Proposal
+        By cluster, the most typical photo of each first.
+
+    Raises
+    ------
+    ConfigError
+        Fewer than `LEAST_PHOTOS` photos.
+    """
+    if len(scenes) < LEAST_PHOTOS:
+        raise ConfigError(
+            f"clusters need {LEAST_PHOTOS} photos or more, not {len(scenes)}; give a larger folder."
+        )
+    features = np.array([list((scene.features or {}).values()) for scene in scenes], np.float64)
+    clusters = fit_gmm(features, seed=seed)
+    share = clusters.responsibilities(features)
+    member = share.argmax(axis=1)
+    sizes = np.bincount(member, minlength=share.shape[1])
+    names = {int(k): f"cluster_{i:02d}" for i, k in enumerate(np.argsort(-sizes, kind="stable"), 1)}
+    typical = _typical(clusters, features, member)
+    order = sorted(range(len(scenes)), key=lambda i: (names[int(member[i])], -typical[i]))
+    return [
+        Proposal(
+            scene=scenes[i], cluster=names[int(member[i])], belonging=float(share[i, member[i]])
+        )
+        for i in order
+    ]
+
+
+def _typical(clusters: Clusters, features: FloatArray, member: np.ndarray) -> FloatArray:
+    """Log density of each photo in its own cluster."""
+    joint = clusters.log_joint(features)
+    return np.asarray(joint[np.arange(len(member)), member], np.float64)
+
+
+def sheet_entries(proposals: Sequence[Proposal]) -> list[SheetEntry]:
+    """The clusters as a contact sheet; the present model's guess stands with each photo."""
+    return [
+        SheetEntry(
+            frame=proposal.scene.frame,
+            path=proposal.scene.path,
+            category=proposal.cluster,
+            probabilities={
+                proposal.cluster: proposal.belonging,
+                proposal.scene.category: proposal.scene.probabilities[proposal.scene.category],
+            },
+            thumbnail=proposal.scene.thumbnail or b"",
+        )
+        for proposal in proposals
+    ]
+
+
+def write_proposals(path: Path, proposals: Sequence[Proposal]) -> None:
+    """Write a table of labels to edit: replace each cluster's name by that of its class.
+
+    Parameters
+    ----------
+    path : Path
+        CSV file with the columns of docs/labels.md (path, label, group) and ``guess``, what the
+        present model says. It must not exist: a person's labels are never overwritten.
+    proposals : sequence of Proposal
+        The clusters.
+
+    Raises
+    ------
+    ConfigError
+        The file exists or cannot be written.
+    """
+    if path.exists():
+        raise ConfigError(f"{path} exists, perhaps with labels of yours; name another file.")
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("path", "label", "group", "guess"))
+    folder = path.absolute().parent
+    for proposal in proposals:
+        scene = proposal.scene
+        # An edit and its original have one frame id: they are never parted
+        photo = os.path.relpath(scene.path.absolute(), folder)
+        cells = path_cell(photo), proposal.cluster, name_cell(scene.frame), scene.category
+        table.writerow(cells)
+    try:
+        write_whole(path, text.getvalue().encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written ({error.strerror or error}).") from error

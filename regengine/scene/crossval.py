@@ -9,20 +9,25 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.evaluate.scene_measures import confusion_matrix, macro_f1
-from regengine.scene.choice import choose_candidate
-from regengine.scene.clustering import fit_gmm, fit_kmeans
-from regengine.scene.folds import LEAST_GROUPS, Fold, grouped_folds
-from regengine.scene.gate import Gate, fit_gate
-from regengine.scene.labels import OTHER
-from regengine.scene.named_clusters import NamedClusters, name_clusters
-from regengine.scene.odds import Odds, fit_odds, most_probable
-from regengine.scene.samples import FloatArray, IndexArray, Samples
-from regengine.scene.standardise import fit_standardiser, with_discriminant_axes
+from regengine.scene.clustering import NamedClusters, fit_gmm, fit_kmeans, name_clusters
+from regengine.scene.measures import confusion_matrix, macro_f1
+from regengine.scene.model import Gate, Odds, fit_gate, fit_odds, most_probable
+from regengine.scene.model_choice import choose_candidate
+from regengine.scene.samples import (
+    LEAST_GROUPS,
+    OTHER,
+    FloatArray,
+    Fold,
+    IndexArray,
+    Samples,
+    grouped_folds,
+)
 from regengine.scene.supervised import (
     Candidate,
     Supervised,
+    fit_standardiser,
     fit_supervised,
+    with_discriminant_axes,
 )
 
 Classifier = NamedClusters | Supervised
@@ -69,7 +74,7 @@ class CrossValidation:
     samples : Samples
         All rows, N.
     folds : tuple of Fold
-        Of `regengine.scene.folds.grouped_folds`.
+        Of `regengine.scene.samples.grouped_folds`.
     fitted : tuple of Fitted
         One for each fold.
     """

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from regengine.orbit import CameraPosition
-from regengine.sun_moon import sun_moon
+from regengine.orbit.propagation import CameraPosition
+from regengine.orbit.sun_moon import sun_moon
 
 EARTH_RADIUS_KM = 6371.0
 SUN_RADIUS_DEG = 0.27

@@ -10,7 +10,7 @@ from typing import Any
 
 from regengine.records import printable
 from regengine.scene.ephemeris import SceneEphemeris
-from regengine.scene.moon_check import MoonCheck
+from regengine.scene.moon import MoonCheck
 from regengine.scene.quality import PhotoQuality
 
 

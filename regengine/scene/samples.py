@@ -2,14 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.scene.labels import OTHER, in_usual_order
+from regengine.errors import ConfigError
+
+# What labelled photos show: the CSV files of docs/labels.md.
+
+REQUIRED_COLUMNS = ("path", "label")
+SEPARATOR = ";"
+# The class of what none of the others explains; every model has it
+OTHER = "other"
+# The classes of the shipped model, in the order in which tables show them
+USUAL_CLASSES = (
+    "cities",
+    "stars",
+    "aurora",
+    "inside",
+    "day",
+    "infrared",
+    "night_nocity",
+    "sunset_sunrise",
+    "moon",
+    OTHER,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneLabel:
+    """What a person says that a photo shows.
+
+    Attributes
+    ----------
+    path : Path
+        The photo.
+    labels : tuple of str
+        What it shows, most important first; at least one.
+    group : str
+        Photos of one group, such as a sequence or copies of one frame, are alike: they are never
+        parted into training and test.
+    """
+
+    path: Path
+    labels: tuple[str, ...]
+    group: str
+
+
+def in_usual_order(classes: Iterable[str]) -> tuple[str, ...]:
+    """Different classes, the usual ones first and in their order, `OTHER` at the end."""
+    found = set(classes)
+    known = [name for name in USUAL_CLASSES if name in found and name != OTHER]
+    return (*known, *sorted(found - set(USUAL_CLASSES)), *((OTHER,) if OTHER in found else ()))
+
+
+def read_scene_labels(path: Path) -> list[SceneLabel]:
+    """Read a table of labelled photos.
+
+    Parameters
+    ----------
+    path : Path
+        CSV with the columns path, label and, if wanted, group; others are ignored. A label may
+        hold several, separated by semicolons; the first is what the photo shows above all.
+
+    Returns
+    -------
+    list of SceneLabel
+        In the order of the rows. Relative paths count from the table's folder; a photo without a
+        group is a group of its own.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, lacks a column or has no row, a path or label is empty, or a
+        photo is labelled twice.
+    """
+    found: dict[str, SceneLabel] = {}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            table = csv.DictReader(stream)
+            _check_columns(path, table.fieldnames)
+            for row in table:
+                where = f"{path}, line {table.line_num}"
+                photo = (row["path"] or "").strip()
+                if photo in found:
+                    raise ConfigError(f"{where}: {photo} is labelled a second time; keep one row.")
+                found[photo] = _label(where, path.parent, photo, row)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(
+            f"{path} cannot be read as a table of labels ({error}): give a CSV file with the "
+            f"columns {', '.join(REQUIRED_COLUMNS)}."
+        ) from error
+    if not found:
+        raise ConfigError(f"{path} labels no photo: add a row per photo, path, label.")
+    return list(found.values())
+
+
+def _check_columns(path: Path, columns: object) -> None:
+    present = set(columns) if isinstance(columns, list) else set()
+    missing = [name for name in REQUIRED_COLUMNS if name not in present]
+    if missing:
+        raise ConfigError(
+            f"{path} lacks the column {', '.join(missing)}: its first line must name "
+            f"{', '.join(REQUIRED_COLUMNS)}."
+        )
+
+
+def _label(where: str, folder: Path, photo: str, row: dict[str, str | None]) -> SceneLabel:
+    parts = [part.strip() for part in (row["label"] or "").split(SEPARATOR)]
+    labels = tuple(dict.fromkeys(part for part in parts if part))
+    if not photo or not labels:
+        what = "label" if photo else "path"
+        raise ConfigError(f"{where}: the {what} is empty; write one or remove the row.")
+    group = (row.get("group") or "").strip()
+    return SceneLabel(path=folder / photo, labels=labels, group=group or photo)
+
 
 # As many groups as all simulated frames of a class count for: they must help where photos are few
 # and not outvote them where there are many
@@ -104,4 +217,64 @@ def joined(parts: Sequence[Samples]) -> Samples:
         groups=tuple(group for part in parts for group in part.groups),
         simulated=np.concatenate([part.simulated for part in parts]),
         names=tuple(name for part in parts for name in part.names),
+    )
+
+
+# Which photos train and which test: a group is never parted.
+
+FOLDS = 10
+# Classes with fewer groups are tested by leaving out one group at a time, and are not scored
+LEAST_GROUPS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fold:
+    """Rows that train a model and rows that test it, shapes (N,) and (M,)."""
+
+    train: IndexArray
+    test: IndexArray
+
+
+def grouped_folds(
+    samples: Samples, *, count: int = FOLDS, seed: int = 0, alone_below: int = LEAST_GROUPS
+) -> tuple[Fold, ...]:
+    """Deal the groups of real photos into folds, the classes evenly.
+
+    Parameters
+    ----------
+    samples : Samples
+        What is divided.
+    count : int
+        Folds that the groups are dealt into; fewer where there are fewer groups.
+    seed : int
+        Of the order in which they are dealt.
+    alone_below : int
+        Groups with a photo whose first class has fewer groups than this are a fold each: leaving
+        out more of them would leave too few to learn from.
+
+    Returns
+    -------
+    tuple of Fold
+        Each real photo is tested once. Simulated frames are in training alone, and not even there
+        if they share a group with a tested photo.
+    """
+    groups = np.array(samples.groups)
+    real = ~samples.simulated
+    classes_of: dict[str, list[int]] = defaultdict(list)
+    for group, kind in zip(groups[real].tolist(), samples.primary[real].tolist(), strict=True):
+        classes_of[group].append(kind)
+    groups_of = np.bincount(
+        [kind for kinds in classes_of.values() for kind in set(kinds)],
+        minlength=len(samples.classes),
+    )
+    alone = {group for group, kinds in classes_of.items() if groups_of[kinds].min() < alone_below}
+    rng = np.random.default_rng(seed)
+    shared = [group for group in rng.permutation(sorted(classes_of)).tolist() if group not in alone]
+    # Dealt class after class: each fold gets its share of every class
+    shared.sort(key=lambda group: max(set(classes_of[group]), key=classes_of[group].count))
+    dealt = [shared[start::count] for start in range(min(count, len(shared)))]
+    tested = [np.isin(groups, fold) for fold in [*dealt, *([group] for group in sorted(alone))]]
+    return tuple(
+        Fold(train=np.flatnonzero(~left_out), test=np.flatnonzero(left_out & real))
+        for left_out in tested
     )

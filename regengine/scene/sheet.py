@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
-from regengine.page.links import link_to
-from regengine.page.pictures import data_address, thumbnail_jpeg
-from regengine.page.template import render_page, write_page
+from regengine.io.html import data_address, link_to, render_page, thumbnail_jpeg, write_page
 from regengine.scene.picture import ScenePicture
 from regengine.scene.result import Scene
 

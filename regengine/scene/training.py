@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 import numpy as np
 
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, FrameError
 from regengine.scene.crossval import (
     CLUSTERINGS,
     METHODS,
@@ -18,10 +19,10 @@ from regengine.scene.crossval import (
     fit_methods,
     scored_classes,
 )
-from regengine.scene.features import feature_names, feature_versions
-from regengine.scene.labels import SceneLabel
+from regengine.scene.features import feature_names, feature_versions, measure_features
 from regengine.scene.model import SceneModel, TrainingRecord
-from regengine.scene.samples import FloatArray, Samples
+from regengine.scene.picture import read_scene_picture
+from regengine.scene.samples import FloatArray, Samples, SceneLabel
 
 # Clusters are taken unless a supervised model's macro-F1 is greater by more than this
 WORTH_SUPERVISION = 0.02
@@ -142,3 +143,35 @@ def _record(validation: CrossValidation, method: str, source: str) -> TrainingRe
         scored=tuple(samples.classes[i] for i in scored_classes(samples)),
         macro_f1={name: validation.macro_f1(name) for name in METHODS},
     )
+
+
+# The features of labelled photos; those that cannot be read are told and left out.
+
+
+def measure_photos(
+    labels: Sequence[SceneLabel], *, advance: Callable[[], None] = lambda: None
+) -> tuple[list[SceneLabel], FloatArray]:
+    """Measure the features of photos.
+
+    Parameters
+    ----------
+    labels : sequence of SceneLabel
+        The photos.
+    advance : callable, optional
+        Called after each photo.
+
+    Returns
+    -------
+    labels : list of SceneLabel, length N
+        Of the photos that could be read; an error is logged for each of the others.
+    features : ndarray of float64, shape (N, F)
+    """
+    read, rows = [], []
+    for label in labels:
+        try:
+            rows.append(measure_features(read_scene_picture(label.path)))
+            read.append(label)
+        except FrameError as error:
+            logging.getLogger("regengine").error("Error: %s", error)
+        advance()
+    return read, np.array(rows, np.float64).reshape(len(rows), len(feature_names()))

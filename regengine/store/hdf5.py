@@ -2,26 +2,99 @@
 
 from __future__ import annotations
 
+import io
+import mmap
+import os
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from regengine.errors import StoreError
-from regengine.hdf5_heaps import SEARCHED_BYTES, heaps_sound
-from regengine.store.schema import (
-    FORMAT,
-    FORMAT_VERSION,
-    GROUP_DESCRIPTIONS,
-    GROUPS,
-    Column,
-)
-from regengine.store.tables import Tables
+from regengine.store.rows import Tables
+from regengine.store.schema import FORMAT, FORMAT_VERSION, GROUP_DESCRIPTIONS, GROUPS, Column
+
+# Whether the texts of an HDF5 file's attributes can be walked through, before HDF5 tries.
+
+HEAP_SIGNATURE = b"GCOL\x01\0\0\0"
+SEARCHED_BYTES = 1 << 20  # of a store: its attributes are written first, their heaps soon after
+_HEAD = 16  # bytes: signature and version, size of the heap
+_ENTRY = 16  # bytes: index, references, reserved, size of the text
+# Size of the heap, and head of an entry, by the bytes that the file's lengths have
+_FORMS = {
+    4: (struct.Struct("<I"), struct.Struct("<HHII")),
+    8: (struct.Struct("<Q"), struct.Struct("<HHIQ")),
+}
+
+
+def file_heaps_sound(path: Path) -> bool:
+    """Whether all global heaps of a file can be walked through.
+
+    Parameters
+    ----------
+    path : Path
+        An HDF5 file. It is searched whole, a matter of milliseconds for tens of megabytes.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return heaps_sound(data)
+
+
+def heaps_sound(data: bytes | mmap.mmap) -> bool:
+    """Whether all global heaps in the first bytes of a file can be walked through.
+
+    Parameters
+    ----------
+    data : bytes or mmap
+        The beginning of an HDF5 file, or all of it.
+
+    Returns
+    -------
+    bool
+    """
+    # Sections II.A.1 to 3: where a superblock says how long the lengths in the file are
+    at = 14 if data[8:9] < b"\x02" else 10
+    lengths = data[at] if len(data) > at else 0
+    place = data.find(HEAP_SIGNATURE)
+    if place >= 0 and lengths not in _FORMS:
+        return False
+    while place >= 0:
+        if not _sound(data, place, lengths):
+            return False
+        place = data.find(HEAP_SIGNATURE, place + len(HEAP_SIGNATURE))
+    return True
+
+
+def _sound(data: bytes | mmap.mmap, heap: int, lengths: int) -> bool:
+    size_form, entry_form = _FORMS[lengths]
+    if len(data) < heap + _HEAD:  # it begins where the bytes end
+        return True
+    (size,) = size_form.unpack_from(data, heap + len(HEAP_SIGNATURE))
+    beyond = heap + size
+    place = heap + _HEAD
+    while place + _ENTRY <= min(beyond, len(data)):
+        index, _, _, length = entry_form.unpack_from(data, place)
+        # Entry 0 is what is free; its size counts its own head
+        step = length if index == 0 else _ENTRY + -(-length // 8) * 8
+        if step < _ENTRY or place + step > beyond:
+            return False
+        place += step
+    return True
+
 
 # HDF5 1.10 and later read it (2016). Its bookkeeping has check sums: damage there is told, where
 # that of older formats sends the library into endless loops and other programs' memory.
@@ -230,3 +303,97 @@ def _text_bytes(values: NDArray[Any]) -> NDArray[Any]:
 
 def _short(error: BaseException) -> str:
     return " ".join(str(getattr(error, "strerror", None) or error).split())
+
+
+# A file that HDF5 can write to without ever meeting a full disk.
+
+Bytes: TypeAlias = bytes | bytearray | memoryview
+
+
+class HeldErrors:
+    """The file object under an `h5py.File`; what goes wrong is held back until `check`.
+
+    A write that fails inside the HDF5 library can leave it in a state in which it cannot even
+    close the file, and takes the process down with it. Here the library never sees a failure:
+    from the first one on, what it writes stays in memory, and is read back from there. That is
+    little, as long as `check` is called every few megabytes.
+
+    Parameters
+    ----------
+    stream : raw binary file
+        Open for reading and writing, empty.
+    """
+
+    def __init__(self, stream: io.FileIO) -> None:
+        self._handle = stream.fileno()
+        self._position = self._size = 0
+        self._error: BaseException | None = None
+        self._kept: list[tuple[int, bytes]] = []
+
+    def check(self) -> None:
+        """Raise what went wrong since the file was opened, if anything did."""
+        if self._error is not None:
+            raise self._error
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to a place, counted from the start or the end."""
+        self._position = offset + (self._size if whence == os.SEEK_END else 0)
+        return self._position
+
+    def tell(self) -> int:
+        """The place."""
+        return self._position
+
+    def write(self, data: Bytes) -> int:
+        """Take bytes, on the disk if it can be."""
+        content = memoryview(data).cast("B")
+        try:
+            if self._error is None:
+                self._write(content, self._position)
+        except BaseException as error:  # an interrupt, too, must not be raised inside HDF5
+            self._error = error
+        if self._error is not None:
+            self._kept.append((self._position, bytes(content)))
+        self._position += len(content)
+        self._size = max(self._size, self._position)
+        return len(content)
+
+    def read(self, size: int) -> bytes:
+        """Some bytes; h5py takes nothing for a file that cannot be asked for them."""
+        content = bytearray(size)
+        self.readinto(content)
+        return bytes(content)
+
+    def readinto(self, data: Bytes) -> int:
+        """Give bytes back; places that were never written hold zeros."""
+        content = memoryview(data).cast("B")
+        start = self._position
+        try:
+            found = os.preadv(self._handle, [content], start)
+        except BaseException as error:
+            self._error, found = self._error or error, 0
+        content[found:] = bytes(len(content) - found)
+        for offset, kept in self._kept:
+            first, last = max(offset, start), min(offset + len(kept), start + len(content))
+            if first < last:
+                content[first - start : last - start] = kept[first - offset : last - offset]
+        self._position += len(content)
+        return len(content)
+
+    def truncate(self, size: int) -> int:
+        """Set the length."""
+        try:
+            if self._error is None:
+                os.ftruncate(self._handle, size)
+        except BaseException as error:
+            self._error = error
+        self._size = size
+        return size
+
+    def flush(self) -> None:
+        """Nothing is buffered here."""
+
+    def _write(self, content: memoryview, offset: int) -> None:
+        while content:
+            written = os.pwrite(self._handle, content, offset)
+            content, offset = content[written:], offset + written

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from regengine.errors import ConfigError
+from regengine.photo.frame_records import archive_frame_id
 from regengine.records import printable
+from regengine.result import DetectedLights
+from regengine.store.file import StoreFile
 from regengine.store.hdf5 import damage_told
-from regengine.store.store_file import StoreFile
+from regengine.store.rows import StoredFrame, Tables
+from regengine.store.schema import DETECTIONS, GROUPS, select
+from regengine.store.snapshot import OF_FRAMES, PartGoneError, Snapshot, frames_of
 
 READ_ROWS = 8192  # 7 MB for 100,000 frames; with 65536 31 MB, in no less time
 
@@ -180,3 +188,196 @@ def identity_key(path: str, sha256: str) -> tuple[int, int]:
     identity = "\0".join(frame_identity(path, sha256))
     digest = hashlib.blake2b(identity.encode(), digest_size=16).digest()
     return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
+
+
+# Single frames out of a store and its parts, for a writer that looks back.
+
+BLOCK_FRAMES = 512  # half a chunk: what is read for one frame serves its neighbours
+BLOCKS = 4
+
+
+class FrameCache:
+    """Reads frames by their number; a few blocks of rows are kept, not the frames.
+
+    Parameters
+    ----------
+    store : Path
+        The store as it was merged; need not exist.
+
+    Attributes
+    ----------
+    index : StoreIndex
+        Index of the frames of the store.
+
+    Raises
+    ------
+    StoreError
+        If the store is damaged.
+    """
+
+    def __init__(self, store: Path) -> None:
+        self._store = StoreFile(store) if store.exists() else None
+        self._parts: list[tuple[int, int, Path]] = []
+        self._blocks: OrderedDict[tuple[Path, int], Tables] = OrderedDict()
+        try:
+            self.index = StoreIndex(self._store)
+        except BaseException:
+            self.close()
+            raise
+
+    def add_part(self, part: Path, first: int, last: int) -> None:
+        """Know of a part with frames from one number to another."""
+        self._parts.append((first, last, part))
+
+    def frame(self, frame_index: int) -> StoredFrame:
+        """The frame of a number, from the last file that holds it.
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        StoreError
+            If it cannot be read.
+        """
+        for first, last, part in reversed(self._parts):
+            if first <= frame_index <= last:
+                found = self._look(part, 0, frame_index)
+                if found is not None:
+                    return found
+        if self._store is not None:
+            row = int(np.searchsorted(self._store.frame_index, frame_index))
+            found = self._look(self._store.path, row // BLOCK_FRAMES, frame_index)
+            if found is not None:
+                return found
+        raise KeyError(frame_index)
+
+    def with_detections(self, stored: StoredFrame) -> StoredFrame:
+        """A frame of `frame` together with its detections.
+
+        Raises
+        ------
+        StoreError
+            If they cannot be read.
+        """
+        index = stored.frame_index
+        for first, last, part in reversed(self._parts):
+            if first <= index <= last:
+                with StoreFile(part) as file:
+                    if index in file.frame_index:
+                        return _with_lights(stored, file)
+        if self._store is None:
+            raise KeyError(index)
+        return _with_lights(stored, self._store)
+
+    def close(self) -> None:
+        """Let go of the store."""
+        if self._store is not None:
+            self._store.close()
+
+    def _look(self, path: Path, block: int, frame_index: int) -> StoredFrame | None:
+        tables = self._block(path, block)
+        if frame_index not in tables["frames"]["frame_index"]:
+            return None
+        one: Tables = {}
+        for group, table in tables.items():
+            rows = np.flatnonzero(table["frame_index"] == frame_index)
+            one[group] = {column.name: table[column.name][rows] for column in GROUPS[group]}
+        return frames_of(one, path)[0]
+
+    def _block(self, path: Path, block: int) -> Tables:
+        key = (path, block)
+        if key not in self._blocks:
+            self._blocks[key] = self._read(path, block)
+            while len(self._blocks) > BLOCKS:
+                self._blocks.popitem(last=False)
+        self._blocks.move_to_end(key)
+        return self._blocks[key]
+
+    def _read(self, path: Path, block: int) -> Tables:
+        if self._store is not None and path == self._store.path:
+            held = self._store.frame_index[block * BLOCK_FRAMES : (block + 1) * BLOCK_FRAMES]
+            return _tables(self._store, held.tolist())
+        with StoreFile(path) as part:
+            return _tables(part, part.frame_index.tolist())
+
+
+def _tables(file: StoreFile, held: list[int]) -> Tables:
+    first, beyond = (held[0], held[-1] + 1) if held else (0, 0)
+    return file.tables(first, beyond, OF_FRAMES)
+
+
+def _with_lights(stored: StoredFrame, file: StoreFile) -> StoredFrame:
+    index = stored.frame_index
+    rows = file.tables(index, index + 1, {"detections": DETECTIONS})["detections"]
+    lights = DetectedLights(**{name: rows[name] for name in ("x", "y", "contrast", "matched")})
+    return replace(stored, result=replace(stored.result, detections=lights))
+
+
+# Frames of a store by the names that people give them.
+
+READ_FRAMES = 65536
+HASH_DIGITS = 6  # of a SHA-256, at least: fewer would stand for many photos
+
+Match = Callable[[NDArray[Any]], NDArray[np.bool_]]
+
+
+def find_frames(path: Path, name: str) -> list[StoredFrame]:
+    """Frames that a name stands for, without reading the others.
+
+    Only the column of names is read whole; those of paths and of hashes where it does not hold
+    the name.
+
+    Parameters
+    ----------
+    path : Path
+        The store; need not exist while its first run is under way.
+    name : str
+        Frame id in any spelling, else file name or path, else at least six digits of the SHA-256.
+
+    Returns
+    -------
+    list of StoredFrame
+        At least one.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    StoreError
+        If the store cannot be read.
+    """
+    while True:
+        try:
+            with Snapshot.of(path) as snapshot:
+                numbers = _numbers(snapshot, name)
+                if not numbers:
+                    raise ConfigError(
+                        f"{path} holds no frame {name}: regengine show {path} lists the "
+                        f"{len(snapshot.frame_index):,} it has."
+                    )
+                found = []
+                for number in numbers:
+                    tables = snapshot.tables(number, number + 1, OF_FRAMES)
+                    found += frames_of(tables, path)
+                return found
+        except PartGoneError:
+            continue
+
+
+def _numbers(snapshot: Snapshot, name: str) -> list[int]:
+    wanted = name.encode("utf-8", "backslashreplace")
+    ids = [wanted, (archive_frame_id(name) or name).encode("utf-8", "backslashreplace")]
+    looks: list[tuple[str, Match]] = [
+        ("frame", lambda frames: np.isin(frames, ids)),
+        ("path", lambda paths: (paths == wanted) | np.strings.endswith(paths, b"/" + wanted)),
+    ]
+    if len(name) >= HASH_DIGITS:
+        looks.append(("sha256", lambda hashes: np.strings.startswith(hashes, wanted.lower())))
+    for column, match in looks:
+        numbers: list[int] = []
+        for tables in snapshot.blocks(groups=select(f"frames/{column}"), frames=READ_FRAMES):
+            frames = tables["frames"]
+            numbers += frames["frame_index"][match(frames[column])].tolist()
+        if numbers:
+            return numbers
+    return []

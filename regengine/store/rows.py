@@ -3,14 +3,138 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from regengine.records import centre_lonlat
-from regengine.result import ControlPoint, FrameResult, Hypothesis, SolvedCamera
-from regengine.store.schema import CONTROL_POINTS, DETECTIONS, FRAMES, GROUPS
-from regengine.store.tables import Tables, table_from_rows
+import numpy as np
+from numpy.typing import NDArray
+
+from matchers.camera import Camera
+from regengine.records import centre_lonlat, printable
+from regengine.result import (
+    ControlPoint,
+    Fit,
+    FrameResult,
+    Hypothesis,
+    NadirInput,
+    Reason,
+    SolvedCamera,
+)
+from regengine.store.schema import CONTROL_POINTS, DETECTIONS, FRAMES, GROUPS, Column
+
+# Groups of equal-length columns in memory: make, join, pick.
+
+Table = dict[str, NDArray[Any]]
+Tables = dict[str, Table]
+Selection = Mapping[str, Sequence[Column]]
+
+
+def table_from_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Turn rows into columns.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        The columns of one group.
+    rows : sequence of mapping
+        A value for each column; None stands for a missing one (see `missing`).
+
+    Returns
+    -------
+    dict of str to ndarray
+        Arrays of shape (rows,) or (rows, width); text columns hold `str` objects.
+    """
+    return {column.name: _array(column, [row[column.name] for row in rows]) for column in columns}
+
+
+def missing(column: Column) -> Any:
+    """What stands for None in a column: NaN, -1, 0 (uint8) or an empty string."""
+    if column.kind == "text":
+        return ""
+    if column.kind == "uint8":
+        return 0
+    return float("nan") if column.kind.startswith("float") else -1
+
+
+def join(sets: Sequence[Tables], groups: Selection = GROUPS) -> Tables:
+    """Join sets of tables; a later set takes the place of a frame that an earlier one holds.
+
+    Parameters
+    ----------
+    sets : sequence of dict
+        Tables of all groups.
+    groups : mapping, optional
+        The columns that they have, by group; must include ``frames/frame_index``.
+
+    Returns
+    -------
+    dict
+        Tables of these groups, ordered by ``frame_index``, rows of one frame in the given order.
+    """
+    held = [tables["frames"]["frame_index"] for tables in sets]
+    known = np.unique(np.concatenate(held)) if held else np.empty(0, dtype=np.int64)
+    owner = np.zeros(len(known), dtype=np.intp)
+    for number, index in enumerate(held):
+        owner[np.searchsorted(known, index)] = number
+    joined: Tables = {}
+    for group, columns in groups.items():
+        kept = [_owned(tables[group], number, known, owner) for number, tables in enumerate(sets)]
+        if not kept:
+            joined[group] = table_from_rows(columns, [])
+            continue
+        whole = {
+            column.name: np.concatenate([table[column.name] for table in kept])
+            for column in columns
+        }
+        order = np.argsort(whole["frame_index"], kind="stable")
+        joined[group] = {name: array[order] for name, array in whole.items()}
+    return joined
+
+
+def with_texts(tables: Tables) -> Tables:
+    """The same tables with texts as `str` where they are bytes of a fixed length.
+
+    Raises
+    ------
+    UnicodeDecodeError
+        If they are not UTF-8.
+    """
+    return {
+        group: {name: _texts(array) for name, array in table.items()}
+        for group, table in tables.items()
+    }
+
+
+def _owned(table: Table, number: int, known: NDArray[np.int64], owner: NDArray[np.intp]) -> Table:
+    """Rows of those frames that a set owns."""
+    index = table["frame_index"]
+    place = np.minimum(np.searchsorted(known, index), max(len(known) - 1, 0))
+    keep = (known[place] == index) & (owner[place] == number) if len(known) else index < index
+    return {name: array[keep] for name, array in table.items()}
+
+
+def _texts(array: NDArray[Any]) -> NDArray[Any]:
+    if array.dtype.kind != "S":
+        return array
+    texts = np.empty(len(array), dtype=object)
+    texts[:] = [value.decode("utf-8") for value in array.tolist()]
+    return texts
+
+
+def _array(column: Column, values: list[Any]) -> NDArray[Any]:
+    blank = missing(column)
+    if column.kind == "text":
+        array = np.empty(len(values), dtype=object)
+        array[:] = ["" if v is None else printable(v).replace("\0", "") for v in values]
+        return array
+    if column.width == 1:
+        return np.array([blank if v is None else v for v in values], dtype=column.kind)
+    filled = [[blank] * column.width if value is None else value for value in values]
+    return np.array(filled, dtype=column.kind).reshape(len(values), column.width)
+
 
 Row = dict[str, Any]
 
@@ -182,3 +306,129 @@ def _camera_row(solved: SolvedCamera) -> Row:
         "along_track_offset_s": solved.along_track_offset_s,
         "off_nadir_deg": solved.off_nadir_deg,
     }
+
+
+# Frame results from rows of the store: the inverse of rows.py.
+
+
+def from_tables(tables: Tables) -> list[StoredFrame]:
+    """Frames from the rows of all groups, without their detections.
+
+    Parameters
+    ----------
+    tables : dict
+        One table per group of the schema; the detections' may be left out.
+
+    Returns
+    -------
+    list of StoredFrame
+        In the order of the ``frames`` group.
+    """
+    points = _by_frame(tables["control_points"])
+    hypotheses = _by_frame(tables["hypotheses"])
+    provenance = _by_frame(tables["provenance"])
+    stored = []
+    for row in _rows(tables["frames"]):
+        index = row["frame_index"]
+        origin = provenance[index][0]
+        stored.append(
+            StoredFrame(
+                frame_index=index,
+                result=_result(row, origin, points[index], hypotheses[index]),
+                parameters=origin["parameters"],
+                parameters_sha256=origin["parameters_sha256"],
+                processed_utc=origin["processed_utc"],
+                search_pass=origin["search_pass"],
+                hints_sha256=origin["hints_sha256"],
+            )
+        )
+    return stored
+
+
+def _result(row: Row, origin: Row, points: list[Row], hypotheses: list[Row]) -> FrameResult:
+    codes = row["reasons"].split(",") if row["reasons"] else []
+    reasons = zip(codes, row["reason_texts"].split("\n"), strict=False)
+    fields: Row = {name: row[name] for name in REQUIRED_FIELDS}
+    fields |= {name: _optional(row[name]) for name in OPTIONAL_FIELDS}
+    solved = None if math.isnan(row["focal_px"]) else _solved(row)
+    return FrameResult(
+        **fields,
+        reasons=tuple(Reason(code=code, text=text) for code, text in reasons),
+        sources=tuple(json.loads(origin["sources"]).items()),
+        nadir=_nadir(row) if row["nadir_source"] else None,
+        solved=solved,
+        control_points=tuple(_point(point) for point in points),
+        footprint=_footprint(row) if solved is not None else None,
+        fit=Fit(**{name: row[name] for name in FIT_FIELDS}) if row["matched_lights"] >= 0 else None,
+        hypotheses=tuple(_hypothesis(hypothesis) for hypothesis in hypotheses),
+        lights=origin["lights"],
+        engine_version=origin["engine_version"],
+        seconds=origin["seconds"],
+    )
+
+
+def _nadir(row: Row) -> NadirInput:
+    values = {field: row[name] for name, field in NADIR_FIELDS.items()}
+    return NadirInput(**values | {"tle_age_h": _optional(row["tle_age_h"])})
+
+
+def _solved(row: Row) -> SolvedCamera:
+    values: Row = {name: _plain(row[name]) for name in CAMERA_FIELDS}
+    size = {"width_px": row["width_px"], "height_px": row["height_px"]}
+    return SolvedCamera(
+        camera=Camera(**size | values | {"mirrored": bool(row["mirrored"])}),
+        along_track_offset_s=row["along_track_offset_s"],
+        off_nadir_deg=row["off_nadir_deg"],
+    )
+
+
+def _footprint(row: Row) -> tuple[tuple[float, float] | None, ...]:
+    corners = zip(row["footprint_lon"].tolist(), row["footprint_lat"].tolist(), strict=True)
+    return tuple(None if math.isnan(lon) else (lon, lat) for lon, lat in corners)
+
+
+def _point(row: Row) -> ControlPoint:
+    return ControlPoint(**{name: _plain(row[name]) for name in POINT_FIELDS})
+
+
+def _hypothesis(row: Row) -> Hypothesis:
+    return Hypothesis(
+        rank=row["rank"],
+        solved=_solved(row),
+        ncc=row["ncc"],
+        log10_odds=row["log10_odds"],
+        centre_lon=_optional(row["centre_lon"]),
+        centre_lat=_optional(row["centre_lat"]),
+    )
+
+
+def _rows(table: Table) -> list[Row]:
+    columns = [_values(array) for array in table.values()]
+    return [dict(zip(table, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _values(array: NDArray[Any]) -> list[Any]:
+    # One-dimensional columns become plain Python values; rows of wider ones stay arrays.
+    if array.ndim > 1:
+        return list(array)
+    if array.dtype.kind == "S":
+        return [text.decode("utf-8") for text in array.tolist()]
+    return array.tolist()
+
+
+def _by_frame(table: Table) -> defaultdict[int, list[Row]]:
+    grouped: defaultdict[int, list[Row]] = defaultdict(list)
+    for row in _rows(table):
+        grouped[row["frame_index"]].append(row)
+    return grouped
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value.tolist()) if isinstance(value, np.ndarray) else value
+
+
+def _optional(value: Any) -> Any:
+    """None for what stands for a missing value: NaN, the whole number -1, an empty text."""
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    return None if value in ("", -1) else value

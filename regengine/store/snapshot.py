@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import glob
+import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -11,10 +14,84 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.errors import StoreError
-from regengine.store.parts import list_parts, parts_folder
+from regengine.io.atomic import FileLock
+from regengine.store.file import StoreFile
+from regengine.store.hdf5 import damage_told
+from regengine.store.rows import Selection, StoredFrame, Tables, from_tables, join, with_texts
 from regengine.store.schema import GROUPS, TEXT_COLUMNS
-from regengine.store.store_file import StoreFile
-from regengine.store.tables import Selection, Tables, join
+
+# The folder of parts beside a store: one process writes it, anybody may read it.
+
+LOCK_NAME = "lock"
+
+
+def parts_folder(store: Path) -> Path:
+    """Folder of the parts of a store: ``run.h5.parts`` beside ``run.h5``."""
+    return store.with_name(f"{store.name}.parts")
+
+
+def list_parts(folder: Path) -> list[Path]:
+    """Finished parts of a folder in the order in which they were written."""
+    if not folder.is_dir():
+        return []
+    named = [
+        path
+        for path in folder.iterdir()
+        if re.fullmatch(r"\d{6,}\.h5", path.name) and path.is_file()
+    ]
+    return sorted(named, key=lambda path: int(path.stem))
+
+
+class PartsFolder:
+    """The parts of one store, held by this process until `release`.
+
+    Parameters
+    ----------
+    store : Path
+        The store that the parts belong to.
+
+    Raises
+    ------
+    StoreError
+        If another process writes to the store (``code="store_busy"``).
+    OSError
+        If the folder cannot be made or written.
+    """
+
+    def __init__(self, store: Path) -> None:
+        self.path = parts_folder(store)
+        self._lock = FileLock(
+            self.path / LOCK_NAME,
+            StoreError(
+                f"{store} is being written by another regengine: wait until it has finished, "
+                "or name another file with --store.",
+                code="store_busy",
+            ),
+        )
+        unfinished = f".{glob.escape(store.name)}.*.tmp"
+        for leftover in [*self.path.glob(".*.tmp"), *store.parent.glob(unfinished)]:
+            leftover.unlink(missing_ok=True)
+        parts = list_parts(self.path)
+        self._last = int(parts[-1].stem) if parts else 0
+
+    def next_part(self) -> Path:
+        """Path of the part to write now."""
+        self._last += 1
+        return self.path / f"{self._last:06d}.h5"
+
+    def remove(self, parts: list[Path]) -> None:
+        """Delete parts whose rows are in the store."""
+        for part in parts:
+            part.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Give the folder up, and delete it if nothing is left in it."""
+        empty = not list_parts(self.path)
+        self._lock.release(delete=empty)
+        if empty:
+            with suppress(OSError):
+                self.path.rmdir()
+
 
 BLOCK_FRAMES = 256  # of 60 lights each, 5 MB: with 1024 a merge takes 20 MB more and no less time
 # Of thousands; a block of frames lies in about five. Each that is open takes 2 MB: with 16 a merge
@@ -186,3 +263,91 @@ class Snapshot:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(path)
         return self._open[path]
+
+
+# Reads a store together with the parts that a run under way, or a killed one, left beside it.
+
+# What a frame consists of; its detections are rows of their own, hundreds a frame
+OF_FRAMES = {group: columns for group, columns in GROUPS.items() if group != "detections"}
+
+
+def read_store(path: Path) -> list[StoredFrame]:
+    """Frames of a store, in its order, and of its parts that are not merged yet.
+
+    Parameters
+    ----------
+    path : Path
+        The store; need not exist while its first run is under way.
+
+    Returns
+    -------
+    list of StoredFrame
+
+    Raises
+    ------
+    StoreError
+        If there is neither store nor part, or one of them cannot be read.
+    """
+    return list(iter_frames(path))
+
+
+def iter_frames(path: Path) -> Iterator[StoredFrame]:
+    """Frames of a store one by one; few of them are in memory at a time.
+
+    A run may be under way: what it adds behind the frames that were given already may be left
+    out, nothing else.
+
+    Parameters
+    ----------
+    path : Path
+        The store; need not exist while its first run is under way.
+
+    Yields
+    ------
+    StoredFrame
+        In the order of their numbers.
+
+    Raises
+    ------
+    StoreError
+        If there is neither store nor part, or one of them cannot be read.
+    """
+    last: int | None = None
+    while True:
+        try:
+            with Snapshot.of(path) as snapshot:
+                for tables in snapshot.blocks(after=last, groups=OF_FRAMES):
+                    for stored in frames_of(tables, path):
+                        last = stored.frame_index
+                        yield stored
+            return
+        except PartGoneError:  # merged meanwhile: go on with the store that has it now
+            continue
+
+
+def frames_of(tables: Tables, path: Path) -> list[StoredFrame]:
+    """Frames out of tables that were read from a file.
+
+    Raises
+    ------
+    StoreError
+        If the rows make no sense.
+    """
+    with damage_told(path):
+        return from_tables(tables)
+
+
+def read_tables(path: Path) -> Tables:
+    """All rows of a store and of its parts that are not merged yet; see `read_store`.
+
+    Returns
+    -------
+    dict
+        Tables of all groups, with texts as `str`.
+    """
+    while True:
+        try:
+            with Snapshot.of(path) as snapshot, damage_told(path):
+                return with_texts(join(list(snapshot.blocks())))
+        except PartGoneError:
+            continue

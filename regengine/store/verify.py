@@ -9,15 +9,19 @@ import h5py
 import numpy as np
 
 from regengine.errors import StoreError
-from regengine.store.findings import Findings, Problem
+from regengine.store.file import StoreFile
 from regengine.store.hdf5 import damage_told, open_store
 from regengine.store.index import identity_key
-from regengine.store.parts import list_parts, parts_folder
 from regengine.store.schema import GROUPS, select
-from regengine.store.snapshot import BLOCK_FRAMES, Snapshot
-from regengine.store.sound_layout import check_attributes, check_bytes, check_columns
-from regengine.store.sound_rows import check_rows
-from regengine.store.store_file import StoreFile
+from regengine.store.snapshot import BLOCK_FRAMES, Snapshot, list_parts, parts_folder
+from regengine.store.verify_checks import (
+    Findings,
+    Problem,
+    check_attributes,
+    check_bytes,
+    check_columns,
+    check_rows,
+)
 
 IDENTITY = select("frames/path", "frames/sha256")
 READ_FRAMES = 65536

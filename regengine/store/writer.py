@@ -3,22 +3,135 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import platform
+import shlex
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+from numpy.typing import NDArray
+
 from regengine.errors import StoreError
-from regengine.store.atomic import sync_folder, write_whole
-from regengine.store.frame_cache import FrameCache
+from regengine.io.atomic import refusal, replacing, sync_folder, write_whole
+from regengine.store.file import GrowingStore
 from regengine.store.hdf5 import check, encode
-from regengine.store.merge import write_merged
-from regengine.store.origin import root_attributes
-from regengine.store.parts import PartsFolder, list_parts
-from regengine.store.refusal import refusal
+from regengine.store.index import FrameCache
 from regengine.store.rows import StoredFrame, to_tables
-from regengine.store.snapshot import Snapshot
+from regengine.store.snapshot import BLOCK_FRAMES, PartsFolder, Snapshot, list_parts
+
+# What a store says of its making: time, command line, versions of packages.
+
+# Packages whose version may change a result or a file.
+PACKAGES = (
+    "regengine",
+    "astropy",
+    "h5py",
+    "numpy",
+    "opencv-contrib-python",
+    "opencv-contrib-python-headless",
+    "pillow",
+    "pyproj",
+    "rasterio",
+    "scipy",
+    "sgp4",
+)
+
+
+def root_attributes() -> dict[str, str]:
+    """Attributes of a store written by this process now.
+
+    Returns
+    -------
+    dict of str to str
+        ``created`` (ISO 8601, UTC), ``command_line``, ``package_versions`` (a JSON object).
+    """
+    return {
+        "created": utc_now(),
+        "command_line": shlex.join(sys.argv),
+        "package_versions": json.dumps(package_versions()),
+    }
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the installed packages that results depend on."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:  # OpenCV comes under one of two names
+            continue
+    return versions
+
+
+def utc_now() -> str:
+    """The time, ISO 8601, UTC, whole seconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+# A store and its parts as one new file, without holding either in memory.
+
+
+def write_merged(path: Path, snapshot: Snapshot, attributes: Mapping[str, str]) -> None:
+    """Write all frames of a snapshot to a file, which appears whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file; may be the snapshot's own store.
+    snapshot : Snapshot
+        The frames.
+    attributes : mapping of str to str
+        Root attributes beside ``format`` and ``format_version``.
+
+    Raises
+    ------
+    StoreError
+        If a file of the snapshot cannot be read.
+    OSError
+        If the disk is full, or the folder cannot be written.
+    """
+    numbers, lengths = snapshot.frame_index, snapshot.text_lengths()
+    changed = np.isin(numbers, snapshot.parts_index)
+    with replacing(path) as stream, GrowingStore(stream, attributes, lengths) as output:
+        for start, stop, untouched in stretches(changed):
+            first, beyond = int(numbers[start]), int(numbers[stop - 1]) + 1
+            if untouched and snapshot.store is not None:
+                output.copy(snapshot.store, first, beyond)
+            else:
+                output.append(snapshot.tables(first, beyond))
+
+
+def stretches(changed: NDArray[np.bool_]) -> Iterator[tuple[int, int, bool]]:
+    """Frames in stretches: blocks in which frames have changed, and all that lies between them.
+
+    Parameters
+    ----------
+    changed : ndarray of bool
+        By frame.
+
+    Yields
+    ------
+    (int, int, bool)
+        First frame, the one behind the last, and whether none of them has changed.
+    """
+    borders = range(0, len(changed), BLOCK_FRAMES)
+    untouched = [not changed[start : start + BLOCK_FRAMES].any() for start in borders]
+    begun = 0
+    for block, start in enumerate(borders):
+        if untouched[block] and block + 1 < len(borders) and untouched[block + 1]:
+            continue
+        yield begun, min(start + BLOCK_FRAMES, len(changed)), untouched[block]
+        begun = start + BLOCK_FRAMES
+
 
 PART_FRAMES = 64
 PART_SECONDS = 10.0

@@ -9,12 +9,11 @@ import numpy as np
 from example_results import nadir_camera, nothing_found, proposal
 from pyproj import Geod
 
-from benchmarks.reference_cameras import ReferenceCamera
-from benchmarks.registration_cases import Case
-from benchmarks.registration_local import LocalShift
-from benchmarks.registration_run import Outcome, grid_points
-from benchmarks.registration_truth import Truth
-from regengine.evaluate.registration import RegistrationScore, score_registration
+from benchmarks.registration.cases import Case
+from benchmarks.registration.process import Outcome, grid_points
+from benchmarks.registration.score_frame import LocalShift
+from benchmarks.registration.scores import RegistrationScore, score_registration
+from benchmarks.registration.truth import ReferenceCamera, Truth
 
 CAMERA = nadir_camera()
 POINTS = grid_points(CAMERA)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.batch_cost import measured
-from benchmarks.batch_engine import LIGHTS, empty, full
-from benchmarks.batch_speedup import SAMPLES, repeated
-from benchmarks.fault_engine import make_photos
+from benchmarks.batches import LIGHTS, SAMPLES, empty, full, measured, repeated
+from benchmarks.faults.engine import make_photos
 
 
 def test_a_batch_says_what_it_took(tmp_path: Path) -> None:

@@ -8,17 +8,14 @@ import numpy as np
 import pytest
 
 from benchmarks.blind import main
-from benchmarks.blind_figures import save_figures
-from benchmarks.blind_page import groups_of, page_lines
-from benchmarks.blind_real import blind_case
-from benchmarks.blind_sweep import SWEPT, around, with_focal_px
-from benchmarks.blind_trials import CITIES, seeds_of
-from benchmarks.registration_cases import Case
+from benchmarks.blind.page import groups_of, page_lines, save_figures
+from benchmarks.blind.trials import CITIES, SWEPT, around, blind_case, seeds_of, with_focal_px
+from benchmarks.registration.cases import Case
 from benchmarks.trials.run import TrialSettings, draw_only, prepare
-from regengine.blind.earth_towns import FARTHEST_LAT_DEG
-from regengine.frame import Frame, FrameOptions
-from regengine.orbit import position_from_nadir
-from regengine.photo_camera import nominal_camera
+from regengine.orbit.propagation import position_from_nadir
+from regengine.photo.frame import Frame, FrameOptions
+from regengine.registration.blind.index_build import FARTHEST_LAT_DEG
+from regengine.registration.preparation import nominal_camera
 
 
 def row(seed: int, **changes: str) -> dict[str, str]:

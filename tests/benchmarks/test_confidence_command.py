@@ -10,11 +10,15 @@ import pytest
 from confidence_cases import case_rows, evidence_row, write_rows
 
 from benchmarks.confidence import main
-from benchmarks.confidence_report import statement_rows
-from benchmarks.confidence_table import evidence_of, proposals_of, read_rows
-from regengine.calibration import read_calibration, shipped_calibration
-from regengine.calibration_features import FEATURES, feature_values
-from regengine.confidence import probability
+from benchmarks.confidence.fit import evidence_of, proposals_of, read_rows
+from benchmarks.confidence.report import statement_rows
+from regengine.registration.acceptance import probability
+from regengine.registration.calibration import (
+    FEATURES,
+    feature_values,
+    read_calibration,
+    shipped_calibration,
+)
 from tests.conftest import ROOT
 
 NAMES = tuple(FEATURES)

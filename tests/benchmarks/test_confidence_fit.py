@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.confidence_fit import (
+from benchmarks.confidence.fit import (
     Model,
     cross_validated,
     fit_curve,
@@ -18,7 +18,7 @@ from benchmarks.confidence_fit import (
     folds_of,
     left_out_scores,
 )
-from benchmarks.confidence_measures import calibration_error_by_chance
+from benchmarks.confidence.report import calibration_error_by_chance
 from benchmarks.trials.stats import calibration, roc
 
 

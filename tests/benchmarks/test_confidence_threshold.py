@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from benchmarks.confidence_fit import fit_model
-from benchmarks.confidence_measures import (
-    calibration_error_by_chance,
-    exact_interval,
-    reliability,
+from benchmarks.confidence.fit import (
+    Proposals,
+    acceptance,
+    choose_threshold,
+    fit_model,
+    threshold_interval,
 )
-from benchmarks.confidence_table import Proposals
-from benchmarks.confidence_threshold import acceptance, choose_threshold, threshold_interval
+from benchmarks.confidence.report import calibration_error_by_chance, exact_interval, reliability
 from benchmarks.trials.stats import calibration
 
 TARGET = 0.001

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import export_cost, export_store, exports, store_scale
-from benchmarks.export_cost import Cost, FormatCost, format_costs, spent
-from benchmarks.export_cost import export_cost as cost_of
+from benchmarks import export_store, exports, store_scale
+from benchmarks import exports as export_cost
 from benchmarks.export_store import accepted_result
 from benchmarks.export_warp import GDAL, OURS, control_points, warp_costs, worst_px
+from benchmarks.exports import Cost, FormatCost, format_costs, spent
+from benchmarks.exports import export_cost as cost_of
 from matchers.earth import incidence_deg
 from regengine.commands import app
-from regengine.export.known import format_names
-from regengine.store.reader import read_store
+from regengine.exchange.export.run import format_names
+from regengine.store.snapshot import read_store
 from regengine.store.verify import verify_store
 from tests.example_results import nadir_camera
 

@@ -11,15 +11,14 @@ import h5py
 import pytest
 
 from benchmarks import faults
-from benchmarks.fault_checks import differences, lost, whole_records, without_seconds
-from benchmarks.fault_engine import KINDS, facts_of, kind_of, make_photos, process, result_of
-from benchmarks.fault_kills import FINISHED, kill_trials
-from benchmarks.fault_page import problem_lines, table_lines
-from benchmarks.fault_trial import Bench, Trial, reference_bench
+from benchmarks.faults.child import differences, lost, whole_records, without_seconds
+from benchmarks.faults.engine import KINDS, facts_of, kind_of, make_photos, process, result_of
+from benchmarks.faults.kills import FINISHED, kill_trials
+from benchmarks.faults.trial import Bench, Trial, problem_lines, reference_bench, table_lines
 from regengine.errors import FrameError
 from regengine.records import record_line
-from regengine.store.parts import parts_folder
 from regengine.store.rows import StoredFrame
+from regengine.store.snapshot import parts_folder
 from regengine.store.writer import StoreWriter
 
 

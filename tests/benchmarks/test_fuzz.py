@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks import fuzz
-from benchmarks.fuzz_cases import Case, case_of, kind_of, sound_files
-from benchmarks.fuzz_pictures import png_chunks, png_of
-from benchmarks.fuzz_pool import read_all
-from benchmarks.fuzz_reduce import reduced
-from benchmarks.fuzz_table import Row, Table
-from benchmarks.fuzz_worker import Outcome
+from benchmarks.fuzz.cases import Case, case_of, kind_of, sound_files
+from benchmarks.fuzz.damage_pictures import png_chunks, png_of
+from benchmarks.fuzz.pool import Outcome, read_all
+from benchmarks.fuzz.results import Row, Table, reduced
 from regengine.evaluate.streak_labels import read_streak_labels
 
 SEED = 5

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks import light_peers, lights
+from benchmarks import lights
+from benchmarks import lights as light_peers
 from benchmarks.light_fields import FieldSettings, simulate
 from detectors.registry import light_detectors
 

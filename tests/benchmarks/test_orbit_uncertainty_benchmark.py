@@ -11,8 +11,9 @@ import pytest
 from tle_lines import Elements
 
 from benchmarks import __main__ as launcher
-from benchmarks import orbit_drag, orbit_uncertainty
-from regengine.tle import load_tle_file
+from benchmarks import orbit_uncertainty
+from benchmarks import orbit_uncertainty as orbit_drag
+from regengine.orbit.tle import load_tle_file
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import radiometry
+from benchmarks.radiometry import Outcome
 from benchmarks.radiometry_scene import SceneWish
-from benchmarks.radiometry_trial import Outcome
 
 
 def test_the_table_has_a_line_for_each_case(

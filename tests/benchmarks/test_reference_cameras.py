@@ -10,21 +10,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.reference_cameras import (
+from benchmarks.registration.cases import CATEGORIES, ELEMENT_SETS
+from benchmarks.registration.truth import (
     CAMERAS,
     ReferenceCamera,
     misses_px,
     read_named_places,
     read_reference_cameras,
 )
-from benchmarks.registration_cases import CATEGORIES, ELEMENT_SETS
-from matchers.attitude import turned
 from matchers.earth import ecef_to_geodetic, great_circle_km
 from matchers.footprint import diagonal_km
-from regengine.frame import read_frame
-from regengine.image_header import read_image_header
-from regengine.orbit import camera_position, track_positions
-from regengine.tle import load_tle_file
+from matchers.pose import turned
+from regengine.orbit.propagation import camera_position, track_positions
+from regengine.orbit.tle import load_tle_file
+from regengine.photo.formats import read_image_header
+from regengine.photo.frame import read_frame
 
 CITIES = read_reference_cameras()
 PLACES = read_named_places()

@@ -15,15 +15,19 @@ import pytest
 from PIL import Image
 
 from benchmarks import __main__ as launcher
-from benchmarks import (
-    registration,
-    registration_page,
-    registration_real,
-    registration_truth,
+from benchmarks import registration
+from benchmarks.registration import (
+    real as registration_page,
 )
-from benchmarks.reference_cameras import NamedPlace, ReferenceCamera
-from benchmarks.registration_cases import list_cases, with_any_category
-from benchmarks.registration_report import RESULT_HEADER
+from benchmarks.registration import (
+    real as registration_real,
+)
+from benchmarks.registration import (
+    truth as registration_truth,
+)
+from benchmarks.registration.cases import list_cases, with_any_category
+from benchmarks.registration.report import RESULT_HEADER
+from benchmarks.registration.truth import NamedPlace, ReferenceCamera
 from benchmarks.simulate.light_map import (
     RadianceMap,
     read_geotiff,

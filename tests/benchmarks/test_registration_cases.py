@@ -11,17 +11,16 @@ from example_results import nadir_camera, proposal
 from PIL import Image
 from pyproj import Geod
 
-from benchmarks.reference_cameras import read_named_places, read_reference_cameras
-from benchmarks.registration_cases import (
+from benchmarks.registration.cases import (
     PARIS_CLIP,
     WORLD,
     list_cases,
     list_other_cases,
     with_any_category,
 )
-from benchmarks.registration_run import grid_points
-from benchmarks.registration_truth import load_truth
-from regengine.evaluate.registration import score_registration
+from benchmarks.registration.process import grid_points
+from benchmarks.registration.scores import score_registration
+from benchmarks.registration.truth import load_truth, read_named_places, read_reference_cameras
 
 CAMERA = nadir_camera()
 POINTS = grid_points(CAMERA)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from registration_outcomes import outcome, scored, with_case
 
-from benchmarks.registration_cases import with_any_category
-from benchmarks.registration_categories import (
+from benchmarks.registration.cases import with_any_category
+from benchmarks.registration.process import Outcome
+from benchmarks.registration.summary import (
     ACCEPTED_HEADER,
     COUNT_HEADER,
     TURNED_AWAY,
@@ -16,7 +17,6 @@ from benchmarks.registration_categories import (
     of_photos,
     was_turned_away,
 )
-from benchmarks.registration_run import Outcome
 from regengine.result import Reason
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from registration_outcomes import outcome, reference, scored, with_case
 
-from benchmarks.reference_cameras import read_reference_cameras
-from benchmarks.registration_headline import HEADER, counting_frames, headline, share_words
-from benchmarks.registration_run import Outcome
+from benchmarks.registration.process import Outcome
+from benchmarks.registration.report import HEADER, counting_frames, headline, share_words
+from benchmarks.registration.truth import read_reference_cameras
 
 RIGHT, WRONG = 100.0, 90_000.0
 

@@ -18,17 +18,16 @@ from registration_outcomes import (
     with_case,
 )
 
-from benchmarks.registration_compare import CHANGED_HEADER, TWIN_HEADER, changed_rows, twin_rows
-from benchmarks.registration_judge import (
+from benchmarks.registration.compare import CHANGED_HEADER, TWIN_HEADER, changed_rows, twin_rows
+from benchmarks.registration.report import (
     agrees_locally,
     contradicts_points,
     is_accepted,
     judgement,
     points_disagree,
 )
-from benchmarks.registration_local import LocalShift
-from benchmarks.registration_score import reference_score
-from benchmarks.registration_variants import VARIANTS, kept_part, stored_pixels
+from benchmarks.registration.score_frame import LocalShift, reference_score
+from benchmarks.registration.variants import VARIANTS, kept_part, stored_pixels
 from matchers.camera import Camera
 from regengine.result import ControlPoint
 

@@ -9,9 +9,9 @@ import pytest
 from example_results import nadir_camera, nothing_found
 from registration_outcomes import BAD, CAMERA, GOOD, elsewhere, outcome, score_of, scored, with_case
 
-from benchmarks.reference_cameras import NamedPlace
-from benchmarks.registration_page import page_lines
-from benchmarks.registration_report import (
+from benchmarks.registration.process import PeerScore
+from benchmarks.registration.real import page_lines
+from benchmarks.registration.report import (
     CHECK_HEADER,
     FOOTNOTE,
     RESULT_HEADER,
@@ -22,9 +22,8 @@ from benchmarks.registration_report import (
     peer_table,
     result_row,
 )
-from benchmarks.registration_run import PeerScore
-from benchmarks.registration_summary import summary_lines
-from benchmarks.registration_truth import Truth
+from benchmarks.registration.summary import summary_lines
+from benchmarks.registration.truth import NamedPlace, Truth
 
 
 def test_rows_have_a_cell_for_every_column() -> None:

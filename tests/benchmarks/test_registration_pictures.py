@@ -12,20 +12,17 @@ from example_results import nadir_camera
 from PIL import ExifTags, Image
 from scipy.spatial.transform import Rotation
 
-from benchmarks.registration_cases import Case
-from benchmarks.registration_crop import crop_around, grey_levels
-from benchmarks.registration_light import city_light
-from benchmarks.registration_local import local_shift
-from benchmarks.registration_peers import PeerAnswer, ask_peers, log_polar
-from benchmarks.registration_run import grid_points
-from benchmarks.registration_variants import AS_IT_IS, VARIANTS, places_moved_px, variants_of
+from benchmarks.registration.cases import Case
+from benchmarks.registration.peers import PeerAnswer, ask_peers, crop_around, grey_levels, log_polar
+from benchmarks.registration.process import grid_points
+from benchmarks.registration.score_frame import city_light, local_shift
+from benchmarks.registration.variants import AS_IT_IS, VARIANTS, places_moved_px, variants_of
 from matchers.camera import Camera
-from matchers.light_grid import LightGrid
-from matchers.pyramid import pyramid
+from matchers.light_grid import LightGrid, pyramid
 from matchers.view import render
 from regengine.errors import LightMapError
-from regengine.frame import read_frame
 from regengine.lights.source import LightMapInfo
+from regengine.photo.frame import read_frame
 
 STEP_DEG = 1.0 / 240.0
 

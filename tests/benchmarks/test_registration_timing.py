@@ -8,14 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import (
-    registration,
-    registration_timing,
-)
-from benchmarks.registration_timing import HEADER, elements_for, timing_row, truth_of
-from benchmarks.simulate.case_sources import CaseSource, town_source
-from benchmarks.simulate.cases import Case, draw_case
-from benchmarks.simulate.geodesy import geodetic_of
+from benchmarks import registration
+from benchmarks.registration import timing as registration_timing
+from benchmarks.registration.scores import pixel_errors_px
+from benchmarks.registration.timing import HEADER, elements_for, timing_row, truth_of
+from benchmarks.simulate.camera import geodetic_of
+from benchmarks.simulate.cases import Case, CaseSource, draw_case, town_source
 from benchmarks.simulate.lamps import Realisation
 from benchmarks.simulate.land import Region
 from benchmarks.simulate.light_map import (
@@ -24,7 +22,6 @@ from benchmarks.simulate.light_map import (
 )
 from benchmarks.simulate.orbit import state_ecef
 from benchmarks.simulate.town_world import draw_town_world
-from regengine.evaluate.registration import pixel_errors_px
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +84,8 @@ def test_large_photographs_are_timed(
 
 
 def test_a_photo_that_failed_has_a_row_too(drawn: Case) -> None:
-    from benchmarks.registration_cases import Case as RealCase
-    from benchmarks.registration_run import Outcome
+    from benchmarks.registration.cases import Case as RealCase
+    from benchmarks.registration.process import Outcome
 
     case = RealCase(name="x", file="x.jpg", photo=Path("x.jpg"))
     failed = Outcome(case=case, truth=truth_of(drawn), problem="the process died")

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import review_scale
-from benchmarks.review import PREVIEW, middle
-from benchmarks.review_asked import Asked, Review
-from benchmarks.review_sample import SAMPLES
-from regengine.store.reader import iter_frames
+from benchmarks import review as review_scale
+from benchmarks.review import PREVIEW, Asked, Review, middle
+from benchmarks.review.sample import SAMPLES
+from regengine.store.snapshot import iter_frames
 
 
 def test_a_server_of_many_frames_is_asked_for_pictures(

@@ -8,16 +8,22 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks.chromium_trace import main_thread_tasks, trace_events
-from benchmarks.review_effort import effort_s
-from benchmarks.review_job import Job
-from benchmarks.review_judge import camera_error_km, points_error_km
-from benchmarks.review_large import HEIGHT_PX, WIDTH_PX, enlarged
-from benchmarks.review_page import job_lines
-from benchmarks.review_qgis import POINTS, STEPS, qgis_actions
-from benchmarks.review_sample import (
+from benchmarks.review.effort import (
+    POINTS,
+    STEPS,
+    Job,
+    camera_error_km,
+    effort_s,
+    points_error_km,
+    qgis_actions,
+)
+from benchmarks.review.page import job_lines, main_thread_tasks, trace_events
+from benchmarks.review.sample import (
+    HEIGHT_PX,
     PROPOSALS,
     SAMPLES,
+    WIDTH_PX,
+    enlarged,
     sample_result,
     true_camera,
     truth_of,

@@ -10,23 +10,41 @@ import numpy as np
 import pytest
 
 from benchmarks.simulate import (
-    scene_aurora,
-    scene_day,
-    scene_infrared,
-    scene_night,
-    scene_stars,
-    scene_station,
-    scene_sun,
-    scene_towns,
+    scenes_day as scene_day,
+)
+from benchmarks.simulate import (
+    scenes_day as scene_infrared,
+)
+from benchmarks.simulate import (
+    scenes_night as scene_aurora,
+)
+from benchmarks.simulate import (
+    scenes_night as scene_night,
+)
+from benchmarks.simulate import (
+    scenes_night as scene_towns,
+)
+from benchmarks.simulate import (
+    scenes_stars as scene_stars,
+)
+from benchmarks.simulate import (
+    scenes_station as scene_station,
+)
+from benchmarks.simulate import (
+    scenes_sun_moon as scene_sun,
 )
 from benchmarks.simulate.scene_develop import Look, develop
-from benchmarks.simulate.scene_finder import sky_camera
 from benchmarks.simulate.scene_frames import KINDS, draw
-from benchmarks.simulate.scene_ground import DESERT, FOREST, SEA
-from benchmarks.simulate.scene_moon import MoonDisc, moon, moon_light
-from benchmarks.simulate.scene_starlight import star_field
-from benchmarks.simulate.scene_sun import sun_disc, twilight_arc
-from benchmarks.simulate.scene_view import EARTH_RADIUS_KM, View, limb_off_nadir_deg, view_at
+from benchmarks.simulate.scene_view import (
+    EARTH_RADIUS_KM,
+    View,
+    limb_off_nadir_deg,
+    star_field,
+    view_at,
+)
+from benchmarks.simulate.scenes_day import DESERT, FOREST, SEA
+from benchmarks.simulate.scenes_stars import sky_camera
+from benchmarks.simulate.scenes_sun_moon import MoonDisc, moon, moon_light, sun_disc, twilight_arc
 from regengine.scene.ephemeris import SUN_FACTORS
 
 

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import scenes
-from benchmarks.scenes_page import goal_lines, page_lines, training_lines
-from benchmarks.scenes_tried import agrees, tried_lines
+from benchmarks.scenes import agrees, goal_lines, page_lines, training_lines, tried_lines
 from regengine.evaluate.scenes import SceneReport, evaluate_scenes
 from regengine.scene.crossval import Answers, CrossValidation, cross_validate
 from regengine.scene.features import feature_names

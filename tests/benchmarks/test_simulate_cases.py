@@ -12,10 +12,16 @@ import pytest
 from PIL import ExifTags, Image
 
 from benchmarks.simulate import __main__ as command
-from benchmarks.simulate import case_sources
-from benchmarks.simulate.case_sources import CaseSource, default_source, town_source
-from benchmarks.simulate.cases import SHARES, Case, draw_case
-from benchmarks.simulate.geodesy import wgs84
+from benchmarks.simulate import cases as case_sources
+from benchmarks.simulate.camera import wgs84
+from benchmarks.simulate.cases import (
+    SHARES,
+    Case,
+    CaseSource,
+    default_source,
+    draw_case,
+    town_source,
+)
 from benchmarks.simulate.lamps import Realisation
 from benchmarks.simulate.land import Region
 from benchmarks.simulate.light_map import LightMapParameters, draw_light_map

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from benchmarks.simulate import geodesy
-from benchmarks.simulate.sim_camera import Pointing, SimCamera
-from benchmarks.simulate.vantage import nadir_for, vantage_over
+from benchmarks.simulate import camera as geodesy
+from benchmarks.simulate.camera import Pointing, SimCamera
+from benchmarks.simulate.orbit import nadir_for, vantage_over
 from matchers.camera import Camera
 from matchers.earth import intersect_ellipsoid
 

@@ -10,7 +10,6 @@ import pytest
 import rasterio
 from numpy.typing import NDArray
 
-from benchmarks.simulate.hashing import key_of, normal, uniform
 from benchmarks.simulate.lamps import Clusters, Lamps, Realisation
 from benchmarks.simulate.land import Region
 from benchmarks.simulate.light_map import (
@@ -20,7 +19,7 @@ from benchmarks.simulate.light_map import (
     read_geotiff,
     write_geotiff,
 )
-from benchmarks.simulate.noise_field import GroundNoise, blurred, fractal_tile
+from benchmarks.simulate.noise import GroundNoise, blurred, fractal_tile, key_of, normal, uniform
 from benchmarks.simulate.raster_world import RasterWorld
 from benchmarks.simulate.town_world import TownWorld, draw_town_world
 

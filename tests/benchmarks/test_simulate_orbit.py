@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from sgp4.api import Satrec
 
-from benchmarks.simulate import geodesy, orbit
+from benchmarks.simulate import camera as geodesy
+from benchmarks.simulate import orbit
 
 TIME = datetime(2014, 1, 30, 10, 12, tzinfo=UTC)
 

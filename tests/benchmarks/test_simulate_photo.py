@@ -11,14 +11,20 @@ import pytest
 from PIL import ExifTags, Image
 from trial_parts import CLEAN, Beacons
 
-from benchmarks.simulate.exif import CameraSettings, exif_bytes
-from benchmarks.simulate.geodesy import ecef_of
-from benchmarks.simulate.lamp_image import lamp_planes, upward_share, visible_bounds
+from benchmarks.simulate.camera import Pointing, SimCamera, ecef_of
 from benchmarks.simulate.lamps import Realisation
-from benchmarks.simulate.render import render, to_jpeg
+from benchmarks.simulate.light_map import lamp_planes, upward_share, visible_bounds
+from benchmarks.simulate.photo_files import CameraSettings, exif_bytes
+from benchmarks.simulate.render import (
+    expose,
+    render,
+    smear,
+    to_jpeg,
+    tone,
+    vignette,
+    window_reflection,
+)
 from benchmarks.simulate.scene import CloudLayer, SceneParameters
-from benchmarks.simulate.sensor import expose, smear, tone, vignette, window_reflection
-from benchmarks.simulate.sim_camera import Pointing, SimCamera
 from benchmarks.simulate.transients import boat_light, flash_light
 from benchmarks.simulate.truth import camera_truth, footprint, reference_points
 from benchmarks.simulate.weather import cloud_depth, limb_light, star_light, view_grid

@@ -13,7 +13,8 @@ from PIL import ExifTags, Image
 from scipy import ndimage
 from sgp4.api import Satrec
 
-from benchmarks.simulate import sample_frames, samples
+from benchmarks import simulate as sample_frames
+from benchmarks import simulate as samples
 from benchmarks.simulate.__main__ import main
 from benchmarks.simulate.light_map import draw_light_map
 from benchmarks.simulate.orbit import state_ecef

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.simulate.sky_frame import SUN_COLOUR, SkyFrame, SkySettings, sky_frame
-from benchmarks.simulate.sky_optics import SkyLens
-from benchmarks.simulate.sky_sensor import SkySensor
+from benchmarks.simulate.sky_optics import SkyLens, SkySensor
 from matchers.sky_camera import SkyCamera
 
 CAMERA = SkyCamera(

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import store_frames, store_scale
-from regengine.store.find import find_frames
-from regengine.store.reader import read_store
+from regengine.store.index import find_frames
+from regengine.store.snapshot import read_store
 from regengine.store.verify import verify_store
 from regengine.store.writer import StoreWriter
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
-from benchmarks.simulate.moffat import Moffat
-from benchmarks.simulate.paper_frames import paper_frame
+from benchmarks.simulate.render import Moffat
 from benchmarks.simulate.streak_draw import (
     LENGTH_EDGES_PX,
     SNR_EDGES,
@@ -20,9 +19,8 @@ from benchmarks.simulate.streak_draw import (
     dashes,
     draw_streaks,
 )
-from benchmarks.simulate.streak_frames import StreakFrameSettings, streak_frame
-from benchmarks.simulate.streak_light import Ground, add_streak
-from benchmarks.simulate.streak_sky import SkySettings
+from benchmarks.simulate.streak_frames import StreakFrameSettings, paper_frame, streak_frame
+from benchmarks.simulate.streak_light import Ground, SkySettings, add_streak
 from benchmarks.simulate.streak_stars import StarSettings, bleed
 
 POINT = Moffat(fwhm_px=2.4, beta=3.0)

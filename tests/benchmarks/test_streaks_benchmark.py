@@ -9,13 +9,10 @@ import numpy as np
 import pytest
 
 from benchmarks import streaks
-from benchmarks.simulate.paper_frames import paper_frame
-from benchmarks.streak_methods import Found, StreakMethod, streak_methods
-from benchmarks.streak_paper import paper_figures, paper_lines
-from benchmarks.streak_peers import star_mask, streak_peers
-from benchmarks.streak_real import real_frames, real_lines
-from benchmarks.streak_run import Task, score_of
-from benchmarks.streak_tables import (
+from benchmarks.simulate.streak_frames import paper_frame
+from benchmarks.streaks.methods import Found, StreakMethod, star_mask, streak_methods, streak_peers
+from benchmarks.streaks.real import paper_figures, paper_lines, real_frames, real_lines
+from benchmarks.streaks.report import (
     ends_table,
     ideal_recall,
     look_elsewhere_sigma,
@@ -23,7 +20,8 @@ from benchmarks.streak_tables import (
     matched_table,
     stratified_recall,
 )
-from benchmarks.trials.table import cell
+from benchmarks.streaks.run import Task, score_of
+from benchmarks.trials.run import cell
 from detectors.registry import streak_detectors
 from regengine.evaluate.streak_scores import score_streaks
 
@@ -102,7 +100,7 @@ def test_a_run_continues_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPat
                       "end1_px": [1.0], "end2_px": [1.0], "false": 0, "pieces": 0, "seconds": 1.0,
                       "cloudy": False, "trail_px": 0.0, "problem": ""}  # fmt: skip
 
-    monkeypatch.setattr("benchmarks.streak_run.work_through", through)
+    monkeypatch.setattr("benchmarks.streaks.run.work_through", through)
     arguments = ["--methods", "OpenCV LSD,paper-ga", "--table", str(table)]
     assert streaks.main([*arguments, "--frames", "2"]) == 0
     assert len(run) == 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.trials.continents import HALVES, continent_of
+from benchmarks.trials.lit import HALVES, continent_of
 
 KNOWN = {
     "Europe": [

@@ -14,22 +14,19 @@ from PIL import Image
 from trial_parts import CLEAN, Beacons, looking
 
 from benchmarks.simulate import __main__ as command
+from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.lamps import Realisation
-from benchmarks.simulate.sim_camera import SimCamera
 from benchmarks.trials import draw
-from benchmarks.trials.conditions import Conditions
-from benchmarks.trials.continents import HALVES, continent_of
 from benchmarks.trials.draw import KIND_SHARES, draw_trial
 from benchmarks.trials.exposures import draw_exposure, made_exposures, read_exposures
 from benchmarks.trials.lights import SeenWorld
-from benchmarks.trials.lit import distance_km
+from benchmarks.trials.lit import HALVES, continent_of, distance_km
 from benchmarks.trials.orbits import days_of, state_at
 from benchmarks.trials.photograph import take_photograph
-from benchmarks.trials.shot import Shot, draw_shot, off_nadir_deg, view_shares
-from benchmarks.trials.source import TrialSource, made_source, real_source
-from benchmarks.trials.stored import Storage, stored_camera
+from benchmarks.trials.shot import Conditions, Shot, draw_shot, off_nadir_deg, view_shares
+from benchmarks.trials.source import Storage, TrialSource, made_source, real_source, stored_camera
 from benchmarks.trials.trial import Kind, Trial
-from regengine.frame import read_frame
+from regengine.photo.frame import read_frame
 
 COLUMNS = {
     "off_nadir_deg",

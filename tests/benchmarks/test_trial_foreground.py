@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 from trial_parts import looking
 
-from benchmarks.simulate.aurora import AuroraBand, aurora_light
-from benchmarks.simulate.flash import storm_light
 from benchmarks.simulate.hardware import PARTS, Hardware, draw_foreground
-from benchmarks.simulate.sensor import cabin_reflection
+from benchmarks.simulate.render import cabin_reflection
 from benchmarks.simulate.transients import flare_light
-from benchmarks.simulate.weather import view_grid
+from benchmarks.simulate.weather import AuroraBand, aurora_light, storm_light, view_grid
 
 
 def hardware(seed: int, part: str, size: float = 0.4) -> Hardware:

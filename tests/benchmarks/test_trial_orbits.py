@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from benchmarks.simulate.vantage import vantage_over
+from benchmarks.simulate.orbit import vantage_over
+from benchmarks.trials.draw import CLOCK_SHARES, apart_km, draw_clock_error_s, never_in_view
 from benchmarks.trials.orbits import (
     NIGHT_SUN_DEG,
     MadeOrbits,
@@ -20,9 +21,8 @@ from benchmarks.trials.orbits import (
     sun_elevation_deg,
     time_of,
 )
-from benchmarks.trials.told import CLOCK_SHARES, apart_km, draw_clock_error_s, never_in_view
-from regengine.sun_moon import sun_moon
-from regengine.tle import load_tle_file
+from regengine.orbit.sun_moon import sun_moon
+from regengine.orbit.tle import load_tle_file
 
 MADE = MadeOrbits(west=-160.0, south=25.0, east=-140.0, north=48.0)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from trial_parts import CLEAN, Beacons, looking
 
-from benchmarks.simulate.sim_camera import SimCamera
+from benchmarks.simulate.camera import SimCamera
 from benchmarks.trials.photograph import Photograph
 from benchmarks.trials.places import Places, separable_places
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trial_parts import looking
 
-from benchmarks.simulate.sim_camera import SimCamera
-from benchmarks.trials.stored import (
+from benchmarks.simulate.camera import SimCamera
+from benchmarks.trials.source import (
     Storage,
     cropped,
     draw_storage,

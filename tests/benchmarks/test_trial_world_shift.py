@@ -13,9 +13,7 @@ from pyproj import Geod
 from rasterio.windows import Window
 
 from benchmarks.trials import measure_shift
-from benchmarks.trials.measure_shift import CELL_PX, completed, measured, shift_px
-from benchmarks.trials.source import CLASS_RADIANCE, WORLD_FILE
-from benchmarks.trials.world_shift import (
+from benchmarks.trials.lights import (
     CELL_DEG,
     COLS,
     NORTH,
@@ -25,6 +23,8 @@ from benchmarks.trials.world_shift import (
     stored_shift,
     true_place,
 )
+from benchmarks.trials.measure_shift import CELL_PX, completed, measured, shift_px
+from benchmarks.trials.source import CLASS_RADIANCE, WORLD_FILE
 
 
 def towns(height: int, width: int, count: int, seed: int = 0) -> NDArray[np.float32]:

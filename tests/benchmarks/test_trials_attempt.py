@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from trial_rows import made_row, mishap, ready
 
-from benchmarks.registration_crop import MapCrop
-from benchmarks.registration_peers import PeerAnswer
-from benchmarks.simulate.sim_camera import SimCamera
+from benchmarks.registration.peers import MapCrop, PeerAnswer
+from benchmarks.registration.scores import GroundPoints
+from benchmarks.simulate.camera import SimCamera
 from benchmarks.trials.attempt import (
     outcome_columns,
     register_trial,
     trial_columns,
     with_true_camera,
 )
-from benchmarks.trials.peer_runs import (
+from benchmarks.trials.peers import (
     PEERS,
     Told,
     answer_columns,
@@ -28,16 +28,14 @@ from benchmarks.trials.peer_runs import (
     run_peers,
     stratified,
 )
-from benchmarks.trials.run import TrialSettings
+from benchmarks.trials.run import TrialSettings, cell, read_rows
 from benchmarks.trials.score import camera_of
-from benchmarks.trials.table import cell, read_rows
 from benchmarks.trials.trial import Trial
 from matchers.camera import quaternion_matrix
 from matchers.earth import ecef_to_geodetic
-from regengine.evaluate.registration import GroundPoints
-from regengine.evidence import Evidence
 from regengine.lights.map import LightMap, open_light_map
-from regengine.register import RegisterParams
+from regengine.registration.register import RegisterParams
+from regengine.registration.verification import Evidence
 from tests.conftest import ROOT
 
 SAMPLES = ROOT / "data_samples"
@@ -172,7 +170,7 @@ def to_crop(places: GroundPoints, crop: MapCrop) -> np.ndarray:
     """The homography that takes four pixels to where the crop has their places."""
     import cv2
 
-    from benchmarks.registration_crop import equidistant
+    from benchmarks.registration.peers import equidistant
 
     east, north = equidistant(crop.lon, crop.lat)(places.lon, places.lat)
     at = np.stack([(east - crop.west_m) / crop.step_m, (crop.north_m - north) / crop.step_m], 1)

@@ -9,12 +9,10 @@ from PIL import Image
 from trial_rows import made_row, unmatched
 
 from benchmarks import registration
-from benchmarks.trials import sim_command
+from benchmarks import trials as sim_command
+from benchmarks.trials import drawn_columns, peers_table, seeds_of
 from benchmarks.trials.outcomes import RIGHT_ACCEPTED, WRONG_ACCEPTED, outcome_of, registrable
-from benchmarks.trials.run import TrialSettings
-from benchmarks.trials.sim_command import seeds_of
-from benchmarks.trials.sim_page import drawn_columns, peers_table
-from benchmarks.trials.table import RowTable, read_rows
+from benchmarks.trials.run import RowTable, TrialSettings, read_rows
 from regengine.errors import ConfigError
 
 

@@ -9,18 +9,17 @@ import pytest
 from PIL import Image
 from trial_rows import made_row, reviewed, unmatched
 
-from benchmarks.trials.ablation import ablation_lines
-from benchmarks.trials.failures import (
+from benchmarks.trials.figures import (
     case_cells,
     code_of,
     missed,
     reason_lines,
+    save_figures,
     seconds_lines,
     truth_found,
     worst_seeds,
     wrong_lines,
 )
-from benchmarks.trials.figures import save_figures
 from benchmarks.trials.headline import Figure, figures_of
 from benchmarks.trials.outcomes import (
     OUTCOMES,
@@ -29,9 +28,9 @@ from benchmarks.trials.outcomes import (
     factors_of,
     outcome_of,
 )
-from benchmarks.trials.peer_report import peer_figures, peer_lines
-from benchmarks.trials.report import Page, in_order, page_lines
-from benchmarks.trials.table import Row, cell
+from benchmarks.trials.peers import peer_figures, peer_lines
+from benchmarks.trials.report import Page, ablation_lines, in_order, page_lines
+from benchmarks.trials.run import Row, cell
 
 WRONG = made_row(90, right=False, point_error_m=[9e5, 1.0, 1.0, 1.0], truth_in_finalists=2)
 NEGATIVE = unmatched(91, kind="stars", registrable=False, places=0)

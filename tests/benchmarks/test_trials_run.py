@@ -8,10 +8,16 @@ from pathlib import Path
 import pytest
 from trial_rows import MadeUpSettings, columns_of, drawn, mishap, not_ready, ready
 
-from benchmarks.trials.run import TrialSettings, run_trials
-from benchmarks.trials.table import Row, read_rows
-from benchmarks.trials.workers import Columns, Lost, work_through
-from regengine.register import RegisterParams
+from benchmarks.trials.run import (
+    Columns,
+    Lost,
+    Row,
+    TrialSettings,
+    read_rows,
+    run_trials,
+    work_through,
+)
+from regengine.registration.register import RegisterParams
 
 
 def by_seed(path: Path) -> list[Row]:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Geod
 
-from benchmarks.simulate.sim_camera import Pointing, SimCamera
+from benchmarks.registration.scores import MAP_PIXEL_M
+from benchmarks.simulate.camera import Pointing, SimCamera
 from benchmarks.trials.score import (
     camera_of,
     ground_grid,
@@ -23,7 +24,6 @@ from benchmarks.trials.score import (
 )
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, incidence_deg
-from regengine.evaluate.registration import MAP_PIXEL_M
 
 TRUTH = nadir_camera()
 WGS84 = Geod(ellps="WGS84")

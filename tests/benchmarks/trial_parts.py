@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.simulate.geodesy import ecef_of
+from benchmarks.simulate.camera import Pointing, SimCamera, ecef_of
 from benchmarks.simulate.lamps import Clusters, Lamps, Realisation
 from benchmarks.simulate.scene import SceneParameters
-from benchmarks.simulate.sim_camera import Pointing, SimCamera
 
 CLEAN = SceneParameters(
     ground_nw=0.0,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from benchmarks.trials.table import Row, cell
+from benchmarks.trials.run import Row, cell
 
 
 def made_row(seed: int, **known: Any) -> Row:

@@ -14,8 +14,8 @@ from detectors.anisotropic_diffusion import (
     diffuse_once,
     diffused,
     noise_slope,
+    structural_similarity,
 )
-from detectors.structural_similarity import structural_similarity
 
 SIZE = (128, 160)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.simulate.sky_optics import add_stars
-from detectors.apertures import aperture_light
+from detectors.star_frame import aperture_light
 
 SHAPE = (300, 400)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detectors.captions import caption_strips
+from detectors.masks import caption_strips
 
 
 @pytest.mark.parametrize("turn", range(4))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from limb_scene import drawn_limb
 
-from detectors.foreground import blank_parts, window_frames
+from detectors.masks import blank_parts, window_frames
 
 
 def city(seed: int = 0, lights: int = 150) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detectors.grainy_light import WIDEST_GRAIN_PX, grainy_light
+from detectors.masks import WIDEST_GRAIN_PX, grainy_light
 
 
 def test_lamps_stay_and_smooth_light_goes() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.limb_arc import moved_nadir
+from detectors.limb_fit import moved_nadir
 from detectors.limb_geometry import (
     arc_rays,
     limb_angle_deg,

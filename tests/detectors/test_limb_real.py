@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detectors.foreground import blank_parts, window_frames
 from detectors.limb import find_limb, sky_mask
-from regengine.image import read_linear_light
+from detectors.masks import blank_parts, window_frames
+from regengine.photo.image import read_linear_light
 
 pytestmark = pytest.mark.real
 ALTITUDE_KM = 410.0

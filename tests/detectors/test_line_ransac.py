@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detectors.line_ransac import least_squares_line, robust_line
+from detectors.paper_segments import least_squares_line, robust_line
 
 
 def points_on_a_line(rng, count=150, outliers=250, noise=0.5):

@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.mesh import Mesh, filled, lowest_mode, smoothed, spread_about_zero, upper_spread
+from detectors.background import (
+    Mesh,
+    filled,
+    lowest_mode,
+    smoothed,
+    spread_about_zero,
+    upper_spread,
+)
 
 sides = st.integers(min_value=1, max_value=90)
 

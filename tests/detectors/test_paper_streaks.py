@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from paper_scene import SHAPE, SIGMA_PX, noisy, scattered_stars, star_light, streak_light
 
-from detectors.grey_frame import GreyFrame
+from detectors.paper_frame import GreyFrame
 from detectors.paper_measures import cut_at_border
 from detectors.registry import streak_detectors
-from detectors.streak_types import StreakDetections, StreakDetector, StreakFlag
+from detectors.types import StreakDetections, StreakDetector, StreakFlag
 
 PAPER = {name: one for name, one in streak_detectors().items() if name.startswith("paper-")}
 STREAK, PEAK = (50.0, 60.0, 240.0, 170.0), 8.0

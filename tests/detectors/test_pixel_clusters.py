@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detectors.genetic import genetic_minimum
 from detectors.pixel_clusters import (
     Centres,
     gaussian_mixture,
     genetic_clusters,
+    genetic_minimum,
     k_means,
     quantisation_error,
     seeding_k_means,
     swarm_clusters,
+    swarm_minimum,
 )
-from detectors.swarm import swarm_minimum
 
 ALL = {
     "kmeans": k_means,

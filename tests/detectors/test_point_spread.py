@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.point_spread import PointSpread
+from detectors.psf import PointSpread
 
 sigmas = st.floats(0.5, 3.0)
 shares = st.floats(0.0, 0.45)

@@ -58,4 +58,4 @@ def test_two_of_one_name_are_refused(tmp_path, monkeypatch, fresh):
 
 def test_a_module_without_a_method_is_refused():
     with pytest.raises(TypeError, match="must define one class"):
-        registry.only_detector(types.ModuleType("lights_empty"), LightDetector)
+        registry.detectors_of(types.ModuleType("lights_empty"), LightDetector)

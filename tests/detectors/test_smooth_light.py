@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from detectors.smooth_light import (
+from detectors.masks import (
     GRAIN_PX,
     LEAST_GRAIN,
     NOISE_SHARE,

@@ -8,7 +8,7 @@ from light_scene import NOISE, Light, nearest
 from star_scene import SHAPE, star_frame, star_list
 
 from detectors.registry import star_detectors
-from detectors.star_types import StarDetector, StarFlag
+from detectors.types import StarDetector, StarFlag
 
 DETECTORS = star_detectors()
 HEIGHT, WIDTH = SHAPE

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from detectors.star_sequence import fixed_to_the_sensor, marked_hot
-from detectors.star_types import StarDetections, StarFlag
+from detectors.star_trails import fixed_to_the_sensor, marked_hot
+from detectors.types import StarDetections, StarFlag
 
 
 def detections(places):

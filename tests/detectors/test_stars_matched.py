@@ -7,11 +7,11 @@ import pytest
 from light_scene import NOISE, Light, flux_of_snr, nearest
 from star_scene import SIGMA_PX, star_frame, star_list, trail_frame
 
-from detectors.point_spread import PointSpread
+from detectors.psf import PointSpread
 from detectors.star_fit import draw_stars, fit_stars
 from detectors.star_peaks import slope_of_light, stabilised
-from detectors.star_types import StarFlag
 from detectors.stars_matched import Matched
+from detectors.types import StarFlag
 
 LARGE = (400, 500)
 

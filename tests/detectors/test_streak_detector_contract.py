@@ -10,7 +10,7 @@ import pytest
 from streak_scene import LEVEL, NOISE, Streak, nearest_streak, streak_frame
 
 from detectors.registry import streak_detectors
-from detectors.streak_types import StreakDetections, StreakDetector, StreakKind
+from detectors.types import StreakDetections, StreakDetector, StreakKind
 
 DETECTORS = streak_detectors()
 SHAPE = HEIGHT, WIDTH = (168, 208)

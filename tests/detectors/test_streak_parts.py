@@ -10,11 +10,16 @@ from scipy.stats import norm
 
 from detectors import streak_candidates
 from detectors.scale_space import gaussian_blur
-from detectors.streak_candidates import Segments, line_sigma
-from detectors.streak_chance import log10_false_alarm, snr_for
-from detectors.streak_ends import fine_end, lit_part
-from detectors.streak_radon import QUADRANTS, partial_transforms, turned, turned_back
-from detectors.streak_strip import Path, strip_along
+from detectors.streak_candidates import (
+    QUADRANTS,
+    Segments,
+    line_sigma,
+    partial_transforms,
+    turned,
+    turned_back,
+)
+from detectors.streak_line import Path, fine_end, lit_part, strip_along
+from detectors.streak_verdict import log10_false_alarm, snr_for
 
 
 def by_hand(image, rows, slope, tile, column):

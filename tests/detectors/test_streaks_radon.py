@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from radon_scene import LEVEL, NOISE, SHAPE, noise_frame, stars, streak
 
-from detectors.streak_types import StreakFlag, StreakKind
 from detectors.streaks_radon import Radon
+from detectors.types import StreakFlag, StreakKind
 
 FIND = Radon()
 ENDS = (60.0, 300.0, 330.0, 90.0)

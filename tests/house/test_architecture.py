@@ -1,4 +1,4 @@
-"""The house keeps its order: imports one way, rooms of a size, nothing of strangers."""
+"""The house keeps its order: imports one way, nothing of strangers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ TOP_LEVEL = {
     "regengine",
     "tests",
 }
-MAX_LINES = 300
 PURE = ("detectors", "matchers")
 FORBIDDEN_MODULES = {"logging", "urllib", "socket", "http", "requests", "subprocess", "pathlib"}
 FORBIDDEN_CALLS = {"open", "print", "imread", "imwrite", "fromfile", "tofile", "memmap", "loadtxt"}
@@ -107,7 +106,7 @@ def test_imports_run_one_way(package: str) -> None:
         "from regengine.errors import FrameError",
         "def f():\n    import benchmarks.simulate",
         "from . import earth",
-        "import importlib\nimportlib.import_module('regengine.frame')",
+        "import importlib\nimportlib.import_module('regengine.photo.frame')",
     ],
 )
 def test_the_import_rule_sees_what_it_forbids(source: str) -> None:
@@ -124,14 +123,6 @@ def test_every_file_of_tests_has_a_name_of_its_own() -> None:
     names = Counter(path.name for path in project_files() if fnmatch(path.name, "test_*.py"))
     assert [name for name, times in names.items() if times > 1] == []
     assert names["test_architecture.py"] == 1  # they were looked at
-
-
-def test_no_module_is_long() -> None:
-    lengths = {
-        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
-        for path in modules(*PACKAGES)
-    }
-    assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
 
 
 def impurities(source: str) -> list[str]:

@@ -88,7 +88,7 @@ def test_an_accepted_wrong_answer_fails_the_demonstration(
     (tmp_path / f"{NAME}.json").write_text(json.dumps(TRUTH))
     monkeypatch.setattr(demo_truth, "TRUTH", tmp_path)
     stored = SimpleNamespace(result=true_result(east_deg=east_deg))
-    monkeypatch.setattr("regengine.store.reader.read_store", lambda path: [stored])
+    monkeypatch.setattr("regengine.store.snapshot.read_store", lambda path: [stored])
     assert demo_truth.main(["demo.h5", "overlays"]) == code
     assert f"overlays/{NAME}.overlay.png" in capsys.readouterr().out
 
@@ -96,6 +96,6 @@ def test_an_accepted_wrong_answer_fails_the_demonstration(
 def test_a_sample_that_was_not_registered_fails_the_demonstration(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("regengine.store.reader.read_store", lambda path: [])
+    monkeypatch.setattr("regengine.store.snapshot.read_store", lambda path: [])
     assert demo_truth.main(["demo.h5", "overlays"]) == 1
     assert NAME in capsys.readouterr().err

@@ -102,7 +102,7 @@ def test_every_reason_is_explained() -> None:
 
 
 def test_verdicts_are_explained() -> None:
-    from regengine.words import VERDICT_WORDS
+    from regengine.records import VERDICT_WORDS
 
     for page in (ROOT / "README.md", ROOT / "docs" / "concepts.md"):
         text = page.read_text(encoding="utf-8")

@@ -15,12 +15,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from regengine.commands import app
-from regengine.csv_cells import FORMULA_STARTS, name_cell, path_cell
-from regengine.detection_overlay import picture_paths
 from regengine.errors import LightMapError
-from regengine.frame_id import frame_id_of
+from regengine.io.tables import FORMULA_STARTS, name_cell, path_cell
 from regengine.lights.tiles import read_tile
-from regengine.overlay import overlay_path
+from regengine.photo.frame_records import frame_id_of
+from regengine.registration.overlay import overlay_path
+from regengine.sky.detection.overlay import picture_paths
 from tests.example_results import nothing_found
 
 ROOT = Path(__file__).resolve().parents[2]

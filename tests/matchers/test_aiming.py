@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pyproj import Geod
 
 from matchers.aiming import Aim, aim_of, aimed_camera
-from matchers.lens import Lens
+from matchers.camera import Lens
 
 WGS84 = Geod(ellps="WGS84")
 LENS = Lens(width_px=4256, height_px=2832, focal_px=5900.0, principal_point=(2127.5, 1415.5))

@@ -18,7 +18,7 @@ from matchers.align import (
     motion_fields,
 )
 from matchers.camera import Camera
-from matchers.light_grid import LightGrid
+from matchers.light_grid import LightGrid, pyramid
 from matchers.pose import (
     ALONG,
     FOCAL,
@@ -29,7 +29,6 @@ from matchers.pose import (
     moved,
     stepped,
 )
-from matchers.pyramid import pyramid
 from matchers.view import render
 from tests.matchers.lamp_world import (
     LampWorld,

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from matchers.asterism_figures import AsterismParameters
 from matchers.asterism_fit import carrying, rescaled
 from matchers.asterism_match import match
 from matchers.asterism_odds import MatchParameters
-from matchers.asterisms import build_index, unit
+from matchers.asterisms import AsterismParameters, build_index, unit
 
 SIGMA_RAD = 3e-4
 PARAMETERS = MatchParameters(

@@ -11,15 +11,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from matchers.asterism_figures import (
+from matchers.asterisms import (
     AsterismParameters,
     azimuths,
+    build_index,
     canonical,
     every_order,
     frames,
     groups,
+    local_density,
 )
-from matchers.asterisms import build_index, local_density
 
 FloatArray = NDArray[np.float64]
 

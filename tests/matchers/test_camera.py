@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from pyproj import Geod
 from scipy.spatial.transform import Rotation
 
-from matchers.attitude import looking_at_nadir, off_nadir_attitude, turned, with_attitude
-from matchers.camera import Camera, quaternion_matrix
-from matchers.lens import distort, undistort
+from matchers.camera import Camera, distort, quaternion_matrix, undistort
+from matchers.pose import looking_at_nadir, off_nadir_attitude, turned, with_attitude
 from tests.matchers.lamp_world import (
     camera_over,
     east_north_up,

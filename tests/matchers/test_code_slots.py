@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matchers.code_slots import MOST_SLOTS, CodeSlots
+from matchers.code_table import MOST_SLOTS, CodeSlots
 
 SPAN = 1024.0
 

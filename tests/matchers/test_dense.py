@@ -14,17 +14,20 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from matchers.camera import Camera
-from matchers.correlate import LEAST_OVERLAP, correlate, correlate_covered, peaks_of
-from matchers.dense import boresights, search
-from matchers.light_grid import LightGrid
-from matchers.photo_light import detail
-from matchers.pyramid import pyramid
-from matchers.templates import (
+from matchers.dense import (
+    LEAST_OVERLAP,
     DenseParameters,
+    boresights,
+    correlate,
+    correlate_covered,
     even_rolls_deg,
+    peaks_of,
+    search,
     templates_for,
     turned_templates,
 )
+from matchers.light_grid import LightGrid, pyramid
+from matchers.photo_light import detail
 from tests.matchers.lamp_world import (
     LampWorld,
     angle_between_deg,

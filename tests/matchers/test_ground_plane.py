@@ -7,8 +7,7 @@ import pytest
 
 from detectors.limb_geometry import nadir_vector
 from matchers.camera import Camera
-from matchers.ground_plane import ground_plane
-from matchers.level_ground import ground_points, level_axes
+from matchers.level_ground import ground_plane, ground_points, level_axes
 from matchers.photo_light import LightImage
 
 CAMERA = Camera(

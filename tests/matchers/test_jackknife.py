@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from matchers.jackknife import jackknife_spread
 from matchers.patches import PatchMatches
 from matchers.pose import pixel_derivatives
-from matchers.refine import fit_pose
+from matchers.refine import fit_pose, jackknife_spread
 from tests.matchers.test_refine import VELOCITY, prior_of, start_camera
 
 LIGHTS, PATCHES = 40, 4

@@ -11,10 +11,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from scipy.stats import chi2
 
-from matchers.lens_fit import LensFit, fit_lens
-from matchers.lens_slopes import LENS_PARAMETERS, lens_values, slopes
-from matchers.lens_stars import AT_THEIR_WORD, LensFrame
-from matchers.lens_terms import choose_lens
+from matchers.lens_fit import LensFit, choose_lens, fit_lens
+from matchers.lens_stars import AT_THEIR_WORD, LENS_PARAMETERS, LensFrame, lens_values, slopes
 from matchers.sky_camera import SkyCamera
 
 TRUE = SkyCamera(

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from matchers.local_offsets import local_offsets
 from matchers.patches import PatchMatches
-from matchers.refine import FLOOR_PX, Refinement
+from matchers.refine import FLOOR_PX, Refinement, local_offsets
 from tests.matchers.lamp_world import camera_over
 
 SIZE = 30

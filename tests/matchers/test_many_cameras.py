@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from matchers.camera import Camera
 from matchers.earth import incidence_deg
+from matchers.first_sight import ManyCameras, is_turned
 from matchers.footprint import MAX_INCIDENCE_DEG, visible_outline, visible_outlines
-from matchers.many_cameras import ManyCameras, is_turned
 from tests.matchers.lamp_world import camera_over
 
 BENT = (-0.08, 0.02, 0.001, -0.002, 0.003)

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from matchers.camera import Camera
 from matchers.dense import Peak
 from matchers.earth import intersect_ellipsoid
-from matchers.light_grid import LightGrid
+from matchers.light_grid import LightGrid, pyramid
 from matchers.panorama import (
     OFF_NADIR_REACH_DEG,
     PEAK_REACH_SHARE,
@@ -26,7 +26,6 @@ from matchers.panorama import (
     smoothed_round,
 )
 from matchers.photo_light import detail
-from matchers.pyramid import pyramid
 from tests.matchers.lamp_world import (
     LampWorld,
     angle_between_deg,

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from matchers.patch_groups import groups_of, light_centres
-from matchers.patches import PatchMatches
+from matchers.patches import PatchMatches, groups_of, light_centres
 
 SIZE_PX = 31
 

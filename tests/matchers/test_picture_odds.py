@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from matchers.picture_odds import displaced_correlations, picture_log10_odds
+from matchers.verify import displaced_correlations, picture_log10_odds
 
 Image = NDArray[np.float32]
 SHAPE = (90, 128)

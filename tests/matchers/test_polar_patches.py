@@ -7,11 +7,21 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from matchers.asterism_figures import frames
+from matchers.asterisms import frames
 from matchers.polar_agreement import PatchMap, PatchPhoto, fitted, lay
-from matchers.polar_match import NEVER, best_correlations, correlation_at, turns_at
-from matchers.polar_patches import ANGLES, PatchTable, asked, harmonics, sampled, table_of
-from matchers.towns import find_towns
+from matchers.polar_patches import (
+    ANGLES,
+    NEVER,
+    PatchTable,
+    asked,
+    best_correlations,
+    correlation_at,
+    harmonics,
+    sampled,
+    table_of,
+    turns_at,
+)
+from matchers.verify import find_towns
 
 SIDE = 900
 PIXEL_RAD = 2e-4

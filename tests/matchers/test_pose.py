@@ -7,10 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matchers.attitude import off_nadir_attitude, with_attitude
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef
-from matchers.pose import PARAMETERS, PosePrior, moved, pixel_derivatives, stepped, track_offsets_m
+from matchers.pose import (
+    PARAMETERS,
+    PosePrior,
+    moved,
+    off_nadir_attitude,
+    pixel_derivatives,
+    stepped,
+    track_offsets_m,
+    with_attitude,
+)
 
 VELOCITY = np.array([1000.0, 7000.0, 2000.0])
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from matchers.light_grid import LightGrid
-from matchers.pyramid import filled, pyramid
+from matchers.light_grid import LightGrid, filled, pyramid
 
 
 def test_a_pyramid_keeps_means_and_places() -> None:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from matchers.camera import Camera
-from matchers.light_grid import LightGrid
+from matchers.light_grid import LightGrid, pyramid
 from matchers.patches import PatchMatches
 from matchers.pose import (
     ACROSS,
@@ -24,7 +24,6 @@ from matchers.pose import (
     PosePrior,
     stepped,
 )
-from matchers.pyramid import pyramid
 from matchers.refine import FLOOR_PX, RefineParameters, fit_pose, refine
 from tests.matchers.lamp_world import (
     LampWorld,

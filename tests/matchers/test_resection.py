@@ -10,12 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from matchers.attitude import turned
 from matchers.camera import Camera
-from matchers.pose import moved
-from matchers.resection import Resection, Unknowns, resected
-from matchers.resection_doubts import Doubts, doubts
-from matchers.resection_points import Free, PointPairs, bearable, belief_of, residuals_px
+from matchers.pose import moved, turned
+from matchers.resection import (
+    Doubts,
+    Free,
+    PointPairs,
+    Resection,
+    Unknowns,
+    bearable,
+    belief_of,
+    doubts,
+    resected,
+    residuals_px,
+)
 from tests.matchers.lamp_world import camera_over, ecef, project
 
 FloatArray = NDArray[np.float64]

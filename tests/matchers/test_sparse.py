@@ -9,19 +9,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from matchers.asterism_towns import (
-    FARTHEST_INCIDENCE_DEG,
-    MapTowns,
-    towns_around,
-)
 from matchers.camera import Camera
-from matchers.light_grid import LightGrid
-from matchers.nadir_view import suitable_level
+from matchers.light_grid import LightGrid, pyramid
 from matchers.photo_light import LightImage
 from matchers.pose import moved
-from matchers.pyramid import pyramid
-from matchers.ray_view import stereographic_rays
-from matchers.sparse import SparseParameters, map_towns, propose, working_px
+from matchers.sparse import (
+    FARTHEST_INCIDENCE_DEG,
+    MapTowns,
+    SparseParameters,
+    map_towns,
+    propose,
+    towns_around,
+    working_px,
+)
+from matchers.tiles import suitable_level
+from matchers.view import stereographic_rays
 from tests.matchers.lamp_world import (
     LampWorld,
     drawn_camera,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from matchers.star_light import light_ratios
+from matchers.star_fit import light_ratios
 
 
 def sky(rng: np.random.Generator, count: int = 75) -> np.ndarray:

@@ -10,8 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from matchers.star_fit import moved
-from matchers.star_odds import first_of_each
-from matchers.star_verify import VerifyParameters, verify
+from matchers.star_verify import VerifyParameters, first_of_each, verify
 
 
 def sky(seed: int, count: int = 3000) -> np.ndarray:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matchers.streak_evidence import Errors, Streak
+from matchers.streak_evidence import Errors, Streak, meet
 from matchers.streak_naming import name_streaks
-from matchers.track_meeting import meet
 
 SIZE = (2000, 1500)
 EXPOSURE_S = 6.0

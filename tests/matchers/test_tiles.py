@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from matchers.attitude import off_nadir_attitude
 from matchers.camera import Camera
-from matchers.light_grid import LightGrid
-from matchers.pyramid import pyramid
-from matchers.ray_view import lattice
-from matchers.templates import DenseParameters, templates_for, tile_step_deg
+from matchers.dense import DenseParameters, templates_for, tile_step_deg
+from matchers.light_grid import LightGrid, pyramid
+from matchers.pose import off_nadir_attitude
 from matchers.tiles import TileGrid, camera_at, stereographic, tile_grid, tile_view
+from matchers.view import lattice
 from tests.matchers.lamp_world import camera_over, ecef, look_matrix
 
 FloatArray = NDArray[np.float64]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from matchers.towns import LEAST_CONTRAST, OUTER_RATIO, SCALE_PX, find_towns
+from matchers.verify import LEAST_CONTRAST, OUTER_RATIO, SCALE_PX, find_towns
 
 
 def picture(places: NDArray[np.float64], strength: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from matchers import verify
-from matchers.towns import SCALE_PX, Towns
 from matchers.verify import (
     LEAST_CHANCE,
     LONGEST_SHIFT_PX,
     MEETING_PX,
+    SCALE_PX,
     SHARES_MET,
     SHORTEST_SHIFT_PX,
     STRONGEST,
+    Towns,
     chance_shifts,
     prove,
 )

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from pyproj import Geod
 
 from matchers.camera import Camera
-from matchers.light_grid import LightGrid
-from matchers.pyramid import footprint_level, pyramid
+from matchers.light_grid import LightGrid, footprint_level, pyramid
 from matchers.view import (
     FAR_AWAY,
     dense_positions,

@@ -15,10 +15,10 @@ from PIL import Image
 from regengine import pipeline
 from regengine.batch.parameters import parameters_of
 from regengine.errors import EphemerisError, FrameError, LightMapError
-from regengine.fingerprint import EDGE_BYTES, fingerprint
-from regengine.frame import FrameOptions
+from regengine.io.checksums import EDGE_BYTES, fingerprint
+from regengine.photo.frame import FrameOptions
 from regengine.pipeline import RunInputs, process_photo
-from regengine.register import RegisterParams
+from regengine.registration.register import RegisterParams
 from regengine.result import FrameResult
 from tests.conftest import ROOT
 from tests.example_results import proposal

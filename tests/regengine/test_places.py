@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyproj import Geod
 
-from regengine.place_names import PlaceNames
-from regengine.places import FARTHEST_KM, SAME_TOWN_KM, PlaceIndex, place_index
+from regengine.places import FARTHEST_KM, SAME_TOWN_KM, PlaceIndex, PlaceNames, place_index
 
 
 @pytest.fixture(scope="module")

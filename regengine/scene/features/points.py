@@ -10,9 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.scene.layer_edge import Edge
-from regengine.scene.peaks import Peaks, find_peaks, windows_around
-from regengine.scene.picture import ScenePicture, linear_light
+from regengine.scene.layers import Edge
+from regengine.scene.picture import Peaks, ScenePicture, find_peaks, linear_light, windows_around
 
 VERSION = 1
 MEANING = {

@@ -8,8 +8,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from regengine.batch.answers import Answer, AnswerOptions, Taken, answers
-from regengine.batch.mishaps import Mishap
+from regengine.batch.each_photo import Answer, AnswerOptions, Taken, answers
+from regengine.batch.plan import Mishap
 from regengine.errors import FrameError
 
 

@@ -7,21 +7,21 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.simulate.case_sources import SAMPLE_REGION, SAMPLE_SEED
-from benchmarks.simulate.exif import CameraSettings, exif_bytes
+from benchmarks.simulate import FRAMES
+from benchmarks.simulate.camera import SimCamera
+from benchmarks.simulate.cases import SAMPLE_REGION, SAMPLE_SEED
 from benchmarks.simulate.lamps import Realisation
+from benchmarks.simulate.photo_files import CameraSettings, exif_bytes
 from benchmarks.simulate.render import render
-from benchmarks.simulate.sample_frames import FRAMES
 from benchmarks.simulate.scene import SceneParameters
-from benchmarks.simulate.sim_camera import SimCamera
 from benchmarks.simulate.town_world import draw_town_world
-from regengine.hints import Hints
-from regengine.orbit import position_from_elements
+from regengine.orbit.propagation import position_from_elements
+from regengine.orbit.tle import load_tle_file
 from regengine.pipeline import RunInputs, facts_of_photo, process_photo
-from regengine.register import RegisterParams
+from regengine.registration.neighbour_priors import FrameFacts
+from regengine.registration.propose_neighbours import Hints
+from regengine.registration.register import RegisterParams
 from regengine.result import FrameResult
-from regengine.shared_knowledge import FrameFacts
-from regengine.tle import load_tle_file
 from tests.conftest import ROOT
 from tests.regengine.registration.time_lapse import Ticks
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from regengine.hints import SOURCE, Hints
-from regengine.outcome import iso_utc
+from regengine.registration.neighbour_priors import FrameFacts
+from regengine.registration.outcome import iso_utc
+from regengine.registration.propose_neighbours import SOURCE, Hints
 from regengine.result import DetectedLights, FrameResult, Reason
-from regengine.shared_knowledge import FrameFacts
 from tests.example_results import fake_process, proposal
 
 START = datetime(2016, 5, 1, 12, tzinfo=UTC)

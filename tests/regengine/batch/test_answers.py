@@ -13,9 +13,8 @@ import time
 
 import pytest
 
-from regengine.batch import team
-from regengine.batch.answers import answers
-from regengine.batch.each import each_photo
+from regengine.batch import pool as team
+from regengine.batch.each_photo import answers, each_photo
 from regengine.errors import StoreError, WorkerError
 from tests.conftest import ROOT
 from tests.regengine.batch.answered import Deadly, answer, make_photos, options, told

@@ -15,15 +15,15 @@ import cv2
 import numpy as np
 import pytest
 
+from regengine.batch.console import configure_logging
 from regengine.batch.discover import find_photos
-from regengine.batch.logs import configure_logging
 from regengine.batch.plan import Task, file_sha256, plan
+from regengine.batch.pool import start_worker
 from regengine.batch.run import BatchOptions, BatchSummary, run_batch
-from regengine.batch.worker import start_worker
 from regengine.result import FrameResult
-from regengine.store.reader import read_store, read_tables
 from regengine.store.rows import StoredFrame
 from regengine.store.schema import GROUPS
+from regengine.store.snapshot import read_store, read_tables
 from regengine.store.writer import StoreWriter
 from tests.example_results import fake_process, proposal
 

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from regengine.store.parts import parts_folder
-from regengine.store.reader import read_store
+from regengine.store.snapshot import parts_folder, read_store
 from tests.conftest import ROOT
 
 PHOTOS = 16

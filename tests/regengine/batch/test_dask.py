@@ -12,14 +12,16 @@ from pathlib import Path
 import pytest
 
 from benchmarks.dask_cluster import LocalCluster, local_cluster
-from benchmarks.fault_checks import differences
-from regengine.batch import dask_client, dask_run, dask_shard
-from regengine.batch.dask_batch import run_on_cluster
+from benchmarks.faults.child import differences
+from regengine.batch import dask_client
+from regengine.batch import dask_client as dask_run
+from regengine.batch import dask_worker as dask_shard
+from regengine.batch.dask_client import run_on_cluster
 from regengine.batch.run import BatchOptions, BatchSummary, run_batch
 from regengine.errors import ClusterError, ConfigError
 from regengine.result import FrameResult
 from regengine.store import writer as writer_module
-from regengine.store.reader import read_store
+from regengine.store.snapshot import read_store
 from regengine.store.writer import StoreWriter
 from tests.example_results import fake_process
 from tests.regengine.batch import dask_stand_in

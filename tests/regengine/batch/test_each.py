@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from regengine.batch.each import each_photo
-from regengine.batch.mishaps import Mishap
+from regengine.batch.each_photo import each_photo
+from regengine.batch.plan import Mishap
 from regengine.errors import FrameError
 
 

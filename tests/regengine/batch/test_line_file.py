@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from regengine.batch import line_file
-from regengine.batch.line_file import LineFile
-from regengine.batch.line_text import facts_of, identity, stamped
+from regengine.batch import ndjson as line_file
+from regengine.batch.ndjson import LineFile, facts_of, identity, stamped
 from regengine.errors import StoreError
 
 SETTINGS, OTHERS = "a" * 64, "b" * 64

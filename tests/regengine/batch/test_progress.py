@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from regengine.batch import progress as progress_module
-from regengine.batch.progress import Tally, progress
+from regengine.batch import console as progress_module
+from regengine.batch.console import Tally, progress
 
 
 class Terminal(io.StringIO):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regengine.batch.shard import Shard, parse_shard
+from regengine.batch.parameters import Shard, parse_shard
 from regengine.batch.sharing import STRETCH
 from regengine.errors import ConfigError
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from shared_frames import APART_S, BEHIND_S, SAMPLES, facts_of, photograph, register
 
-from benchmarks.simulate.sim_camera import SimCamera
+from benchmarks.simulate.camera import SimCamera
 from regengine.batch.parameters import parameters_of
 from regengine.batch.run import BatchOptions, run_batch
-from regengine.hints import SOURCE
 from regengine.pipeline import RunInputs, facts_of_photo
+from regengine.registration.neighbour_priors import hints_for, lesson_of
+from regengine.registration.propose_neighbours import SOURCE
 from regengine.result import FrameResult
-from regengine.shared_knowledge import hints_for, lesson_of
-from regengine.store.reader import read_store
+from regengine.store.snapshot import read_store
 from regengine.store.writer import StoreWriter
 from tests.example_results import proposal
 

@@ -21,16 +21,14 @@ from sharing_stand_in import OFFSET_S, START, facts_of, register
 from regengine.batch import run as run_module
 from regengine.batch import sharing
 from regengine.batch.attempt import Process, attempt
-from regengine.batch.execute import Outcome, Planned
 from regengine.batch.plan import Task
-from regengine.batch.run import BatchOptions, BatchSummary, run_batch
-from regengine.batch.second_pass import may_gain, the_better
-from regengine.batch.stretch import MINUTE_S, followers_of
-from regengine.hints import SOURCE, Hints, replaces
+from regengine.batch.run import BatchOptions, BatchSummary, Outcome, Planned, run_batch
+from regengine.batch.sharing import MINUTE_S, followers_of, may_gain, the_better
+from regengine.registration.propose_neighbours import SOURCE, Hints, replaces
 from regengine.result import FrameResult
 from regengine.store import writer as writer_module
-from regengine.store.reader import read_store, read_tables
 from regengine.store.schema import GROUPS
+from regengine.store.snapshot import read_store, read_tables
 from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
 from tests.example_results import nothing_found, proposal

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from worker_troubles import attempts, die_at_every_start, die_at_the_first_start, process, timed
 
-from regengine.batch import team
-from regengine.batch.each import each_photo
+from regengine.batch import pool as team
+from regengine.batch.each_photo import each_photo
 from regengine.batch.run import BatchOptions, run_batch
 from regengine.errors import WorkerError
 from regengine.result import FrameResult

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from tile_server import TileServer
 
-from regengine.lights.net import Downloader
+from regengine.io.http import Downloader
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tile_server import TileServer
 
-from regengine.lights.circle import map_tiles_in_circle
+from regengine.io.http import Downloader
 from regengine.lights.fetch import Fetched, fetch_tiles
-from regengine.lights.net import Downloader
+from regengine.lights.tiles import map_tiles_in_circle
 
 LON, LAT, RADIUS_KM, LEVEL = 136.9, 35.7, 60.0, 8
 

@@ -11,10 +11,10 @@ from light_map_makers import write_vnp46
 from tile_server import TileServer
 
 from regengine.errors import ConfigError, LightMapError
-from regengine.lights import net, open_light_map
-from regengine.lights.earthdata import day_of, fetch_vnp46
-from regengine.lights.fetch import Fetched
-from regengine.lights.net import Downloader
+from regengine.io import http as net
+from regengine.io.http import Downloader
+from regengine.lights import open_light_map
+from regengine.lights.fetch import Fetched, day_of, fetch_vnp46
 
 LISTING = "/details/VNP46A4/2020/001"
 NAMES = [f"VNP46A4.A2020001.h{h:02d}v05.002.20240101000{h:02d}.h5" for h in (30, 31, 32, 33)]

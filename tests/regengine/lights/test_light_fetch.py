@@ -13,12 +13,13 @@ from fetching import LAT, LEVEL, LON, RADIUS_KM, fetch, leftovers, wanted_paths
 from tile_server import TileServer, picture
 
 from regengine.errors import ConfigError, LightMapError
-from regengine.lights import net, open_light_map
-from regengine.lights.circle import map_tiles_in_circle
+from regengine.io import http as net
+from regengine.io.http import Downloader
+from regengine.lights import open_light_map
 from regengine.lights.fetch import (
     fetch_tiles,
 )
-from regengine.lights.net import Downloader
+from regengine.lights.tiles import map_tiles_in_circle
 
 
 def test_fetched_tiles_are_a_map(

@@ -14,15 +14,15 @@ from pyproj import Geod
 from tile_server import TileServer
 
 from regengine.errors import ConfigError
-from regengine.lights import net
-from regengine.lights.circle import map_tiles_in_circle, ten_degree_tiles_in_circle
+from regengine.io import http as net
+from regengine.io.http import Downloader, may_have_token
 from regengine.lights.fetch import (
     GIBS_BLACK_MARBLE,
     cache_folder,
     fetch_tiles,
     tile_folder_name,
 )
-from regengine.lights.net import Downloader, may_have_token
+from regengine.lights.tiles import map_tiles_in_circle, ten_degree_tiles_in_circle
 
 
 @pytest.mark.parametrize(

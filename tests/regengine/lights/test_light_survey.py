@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from light_map_makers import write_geotiff
 
-from regengine.lights import open_light_map, survey
+from regengine.lights import describe as survey
+from regengine.lights import open_light_map
 
 
 def test_a_small_map_is_looked_at_whole(tmp_path: Path) -> None:

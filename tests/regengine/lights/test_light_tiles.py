@@ -17,7 +17,7 @@ from PIL import Image
 
 from regengine.errors import LightMapError
 from regengine.lights import open_light_map
-from regengine.lights.mercator import mercator_row, row_lat_deg
+from regengine.lights.tiles import mercator_row, row_lat_deg
 
 ZOOM = 8
 STEP = 360.0 / 256 / 2**ZOOM

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from regengine.errors import LightMapError
-from regengine.lights.writing import writing
+from regengine.io.gdal import writing
 
 
 def test_errors_that_are_only_logged_count(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr
 
-from regengine.offset_belief import EDGES_KM, OffsetBelief, belief_of
+from regengine.orbit.uncertainty import EDGES_KM, OffsetBelief, belief_of
 
 
 def bell(sigma_km: float, reach_km: float) -> OffsetBelief:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matchers.photo_light import LightImage
-from regengine.image import LinearLight
-from regengine.photo_camera import lights_of_photo
+from regengine.photo.image import LinearLight
+from regengine.registration.preparation import lights_of_photo
 
 TOWNS = ((100, 80), (300, 200), (220, 60))
 

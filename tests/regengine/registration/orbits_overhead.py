@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from regengine.orbit import position_from_elements
-from regengine.tle import ElementSet, load_tle_file
+from regengine.orbit.propagation import position_from_elements
+from regengine.orbit.tle import ElementSet, load_tle_file
 from tests.matchers.lamp_world import geodetic
 from tests.regengine.registration.simulated_frames import TIME
 from tests.tle_lines import Elements

@@ -13,29 +13,28 @@ import rasterio
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.simulate.case_sources import SAMPLE_REGION, SAMPLE_SEED
-from benchmarks.simulate.geodesy import wgs84
+from benchmarks.simulate.camera import Pointing, SimCamera, wgs84
+from benchmarks.simulate.cases import SAMPLE_REGION, SAMPLE_SEED
 from benchmarks.simulate.lamps import Realisation
 from benchmarks.simulate.land import Region
+from benchmarks.simulate.orbit import Vantage, nadir_for, vantage_over
 from benchmarks.simulate.render import render
 from benchmarks.simulate.scene import SceneParameters
-from benchmarks.simulate.sim_camera import Pointing, SimCamera
 from benchmarks.simulate.town_world import TownWorld, draw_town_world
-from benchmarks.simulate.vantage import Vantage, nadir_for, vantage_over
 from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage
 from regengine.errors import LightMapError
-from regengine.frame import Frame
-from regengine.image import read_linear_light
-from regengine.light_windows import ground_sample_km
 from regengine.lights.source import LightMapInfo
-from regengine.orbit import CameraPosition
-from regengine.outcome import proposal_result
-from regengine.photo_camera import fine_px, lights_of_photo, nominal_camera
-from regengine.proven import Proven
-from regengine.register import RegisterParams, register_frame, search_frame
+from regengine.orbit.propagation import CameraPosition
+from regengine.photo.frame import Frame
+from regengine.photo.image import read_linear_light
+from regengine.registration.acceptance import Proven
+from regengine.registration.map_window import ground_sample_km
+from regengine.registration.outcome import proposal_result
+from regengine.registration.preparation import fine_px, lights_of_photo, nominal_camera
+from regengine.registration.register import RegisterParams, register_frame, search_frame
+from regengine.registration.search import SearchState
 from regengine.result import FrameResult
-from regengine.search import SearchState
 from tests.conftest import ROOT
 
 TIME = datetime(2016, 5, 1, 12, tzinfo=UTC)

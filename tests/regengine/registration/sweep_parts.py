@@ -18,8 +18,8 @@ from detectors.limb_geometry import (
 )
 from matchers.camera import Camera
 from matchers.pose import moved
-from regengine.limb_sweep import Sweep, plan_sweeps
-from regengine.track import Track
+from regengine.registration.propose_limb import Sweep, plan_sweeps
+from regengine.registration.tracks import Track
 from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.beliefs import bell
 

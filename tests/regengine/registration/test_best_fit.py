@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from regengine import best_fit as module
-from regengine.best_fit import LEAST_LOG10_ODDS, best_fit, with_any_lens
-from regengine.finalists import Finalist
-from regengine.hypotheses import PhotoLights
+from regengine.registration import verification as module
+from regengine.registration.propose_dense import PhotoLights
+from regengine.registration.refinement import Finalist
+from regengine.registration.verification import LEAST_LOG10_ODDS, best_fit, with_any_lens
 from tests.regengine.registration.simulated_frames import Solved, light_map
 
 WRONG_LENS = 0.75

@@ -10,15 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regengine.calibration import Calibration, shipped_calibration
-from regengine.calibration_features import FEATURES, feature_values
-from regengine.confidence import (
+from regengine.registration.acceptance import (
     REVIEW_PROBABILITY,
     decide,
     default_accept_probability,
     probability,
 )
-from regengine.evidence import Evidence
+from regengine.registration.calibration import (
+    FEATURES,
+    Calibration,
+    feature_values,
+    shipped_calibration,
+)
+from regengine.registration.verification import Evidence
 from regengine.result import Reason
 
 USUAL = Evidence(

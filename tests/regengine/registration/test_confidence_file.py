@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regengine.calibration import (
+from regengine.errors import ConfigError
+from regengine.registration.calibration import (
     Calibration,
     calibration_text,
     parsed_calibration,
@@ -22,7 +23,6 @@ from regengine.calibration import (
     shipped_calibration,
     write_calibration,
 )
-from regengine.errors import ConfigError
 
 GOOD = json.loads(calibration_text(shipped_calibration()))
 
@@ -158,8 +158,8 @@ def test_nothing_unsound_is_written(tmp_path: Path) -> None:
 
 def test_it_is_read_when_first_asked_for() -> None:
     program = (
-        "from regengine.calibration import shipped_calibration as shipped\n"
-        "import regengine.confidence as confidence\n"
+        "from regengine.registration.calibration import shipped_calibration as shipped\n"
+        "import regengine.registration.acceptance as confidence\n"
         "assert shipped.cache_info().currsize == 0\n"
         "confidence.default_accept_probability()\n"
         "assert shipped.cache_info().currsize == 1\n"

@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.spatial import ConvexHull
 
-from benchmarks.simulate.geodesy import wgs84
+from benchmarks.simulate.camera import wgs84
 from matchers.earth import incidence_deg
 from matchers.refine import RefineParameters
-from regengine.control_points import (
+from regengine.registration.control_points import (
     clockwise,
     control_point,
     ground_jacobian,
     propose,
     well_spread,
 )
-from regengine.finalists import Solution, solve
+from regengine.registration.refinement import Solution, solve
 from regengine.result import ControlPoint
 from tests.matchers.lamp_world import camera_over, east_north_up, ecef
 from tests.regengine.registration.simulated_frames import Solved, light_map

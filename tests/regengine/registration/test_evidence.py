@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from matchers.attitude import turned
+from matchers.pose import turned
 from matchers.refine import RefineParameters
-from regengine.evidence import (
+from regengine.registration.propose_dense import PhotoLights
+from regengine.registration.refinement import compare_finalists
+from regengine.registration.search import SearchState, prove_best
+from regengine.registration.verification import (
     LOG10_ATTITUDES_PER_LOOK,
     agreeing_patches,
     coarse_z,
@@ -19,9 +22,6 @@ from regengine.evidence import (
     log10_tried,
     towns_proof,
 )
-from regengine.finalists import compare_finalists
-from regengine.hypotheses import PhotoLights
-from regengine.search import SearchState, prove_best
 from tests.regengine.registration.simulated_frames import Solved, light_map
 
 

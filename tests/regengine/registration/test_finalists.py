@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from matchers.attitude import turned
 from matchers.photo_light import LightImage
-from regengine import finalists
-from regengine.candidates import SAME_SHARE, Candidate, field_share, same_view
-from regengine.finalists import (
+from matchers.pose import turned
+from regengine.registration import refinement as finalists
+from regengine.registration.candidates import SAME_SHARE, Candidate, field_share, same_view
+from regengine.registration.propose_dense import PhotoLights
+from regengine.registration.refinement import (
     COMPARED_PX,
     FINALISTS,
     LEAST_FITTED_PX,
@@ -19,7 +20,6 @@ from regengine.finalists import (
     compare_finalists,
     map_scale_px,
 )
-from regengine.hypotheses import PhotoLights
 from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.simulated_frames import Solved, light_map
 

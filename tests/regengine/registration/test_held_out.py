@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from matchers.patch_groups import groups_of
-from matchers.patches import PatchMatches
+from matchers.patches import PatchMatches, groups_of
 from matchers.refine import RefineParameters
 from matchers.view import render_known
-from regengine import evidence
-from regengine.evidence import FOLDS, LANDED_PX, SHARES_LANDED, HeldOut, held_out
-from regengine.finalists import Solution
+from regengine.registration import verification as evidence
+from regengine.registration.refinement import Solution
+from regengine.registration.verification import FOLDS, LANDED_PX, SHARES_LANDED, HeldOut, held_out
 from tests.regengine.registration.simulated_frames import Solved
 
 PARAMETERS = RefineParameters()

@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 from time_lapse import Ticks, facts_at, time_lapse, true_lesson
 
-from matchers.attitude import off_nadir_attitude, with_attitude
-from regengine.hint_search import hinted_place
-from regengine.hints import Hints
-from regengine.outcome import proposal_result
-from regengine.possible_tracks import tracks_for
-from regengine.register import RegisterParams, register_frame, search_frame
+from matchers.pose import off_nadir_attitude, with_attitude
+from regengine.registration.neighbour_priors import Lesson, hints_for
+from regengine.registration.outcome import proposal_result
+from regengine.registration.propose_neighbours import Hints, hinted_place
+from regengine.registration.register import RegisterParams, register_frame, search_frame
+from regengine.registration.search import SearchState
+from regengine.registration.tracks import tracks_for
 from regengine.result import FrameResult
-from regengine.search import SearchState
-from regengine.shared_knowledge import Lesson, hints_for
 from tests.regengine.registration.simulated_frames import (
     MAP_PIXEL_M,
     Shot,
@@ -90,8 +89,8 @@ def test_a_neighbours_camera_finds_what_the_first_look_does_not(
     before: Lesson, after: Shot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With looks that find nothing of their own, its candidate is there, and right."""
-    monkeypatch.setattr("regengine.search.take_sparse_look", lambda *_: [])
-    monkeypatch.setattr("regengine.search.take_look", lambda *_: [])
+    monkeypatch.setattr("regengine.registration.search.take_sparse_look", lambda *_: [])
+    monkeypatch.setattr("regengine.registration.search.take_look", lambda *_: [])
     state, helped = searched(after, tmp_path / "a.png", told(before), FEW_LOOKS)
     assert state.best is not None
     assert helped.solved is not None

@@ -9,14 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matchers.attitude import turned
 from matchers.camera import Camera
-from matchers.light_grid import LightGrid
+from matchers.dense import DenseParameters
+from matchers.light_grid import LightGrid, pyramid
 from matchers.photo_light import LightImage
-from matchers.pose import PosePrior
-from matchers.pyramid import pyramid
-from matchers.templates import DenseParameters
-from regengine.candidates import (
+from matchers.pose import PosePrior, turned
+from regengine.registration.candidates import (
     FULL_FIELD_KM,
     SAME_SHARE,
     Candidate,
@@ -27,7 +25,7 @@ from regengine.candidates import (
     same_view,
     slant_km,
 )
-from regengine.hypotheses import aligned_candidates, take_look
+from regengine.registration.propose_dense import aligned_candidates, take_look
 from tests.matchers.lamp_world import (
     LampWorld,
     angle_between_deg,

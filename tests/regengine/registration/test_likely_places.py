@@ -13,7 +13,10 @@ from pyproj import Geod
 
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef
 from matchers.light_grid import LightGrid
-from regengine.likely_places import (
+from regengine.orbit.propagation import position_from_elements
+from regengine.orbit.sun_moon import sun_direction, sun_moon
+from regengine.orbit.tle import load_tle_file
+from regengine.registration.lit_ground_prior import (
     LIGHT_DEX,
     LIGHT_SURPRISE,
     REACH_KM,
@@ -25,11 +28,8 @@ from regengine.likely_places import (
     place_surprise,
     within_reach,
 )
-from regengine.looks import likely_offsets
-from regengine.orbit import position_from_elements
-from regengine.possible_tracks import tracks_for
-from regengine.sun_moon import sun_direction, sun_moon
-from regengine.tle import load_tle_file
+from regengine.registration.search_order import likely_offsets
+from regengine.registration.tracks import tracks_for
 from tests.regengine.registration.recording_map import RecordingMap
 from tests.tle_lines import Elements
 

@@ -18,14 +18,15 @@ from detectors.limb_geometry import (
 )
 from matchers.camera import Camera
 from matchers.photo_light import LightImage
-from regengine.candidates import Candidate
-from regengine.hypotheses import PhotoLights
-from regengine.lenses import (
+from regengine.registration.candidates import Candidate
+from regengine.registration.map_window import SearchWindow
+from regengine.registration.preparation import (
     SIGMA_LOG_FOCAL,
     SIGMA_LOG_FOCAL_CROPPED,
     SIGMA_PRINCIPAL_SHARE,
 )
-from regengine.limb_sweep import (
+from regengine.registration.propose_dense import PhotoLights
+from regengine.registration.propose_limb import (
     ALIGNED_PER_SWEEP,
     STEP_KM,
     Sweep,
@@ -33,7 +34,6 @@ from regengine.limb_sweep import (
     nadir_at_scale,
     take_sweep,
 )
-from regengine.search_window import SearchWindow
 from tests.matchers.lamp_world import (
     LampWorld,
     camera_over,

@@ -19,17 +19,8 @@ from detectors.limb_geometry import (
     pixels_of,
     pointing_of,
 )
-from regengine.lenses import (
-    CROP_SCALES,
-    SIGMA_LOG_FOCAL,
-    SIGMA_LOG_FOCAL_CROPPED,
-)
-from regengine.limb_sweep import (
-    BAND_KM,
-    STEP_KM,
-    bands,
-    nadir_at_scale,
-)
+from regengine.registration.preparation import CROP_SCALES, SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_CROPPED
+from regengine.registration.propose_limb import BAND_KM, STEP_KM, bands, nadir_at_scale
 from tests.regengine.registration.sweep_parts import (
     LIMB,
     limb_of,

@@ -14,15 +14,22 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from matchers.sparse import SparseParameters
-from regengine.candidates import Look
-from regengine.lenses import LADDER_LENSES_MM, LENS_LADDER, sparse_scales
-from regengine.look_kinds import FAR_STEP_RATIO, LEAST_FIGURES_STEP_KM, STEP_LIMITS_KM
-from regengine.looks import MOST_SURPRISE, night_offsets, offset_surprise, offsets_outward, plan
-from regengine.offset_belief import CLOCK_CORE_SIGMA_S, slide_belief
-from regengine.orbit import CameraPosition, position_from_elements
-from regengine.possible_tracks import NIGHT_SUN_DEG, tracks_for
-from regengine.tle import load_tle_file
-from regengine.track import Track
+from regengine.orbit.propagation import CameraPosition, position_from_elements
+from regengine.orbit.tle import load_tle_file
+from regengine.orbit.uncertainty import CLOCK_CORE_SIGMA_S, slide_belief
+from regengine.registration.candidates import Look
+from regengine.registration.preparation import LADDER_LENSES_MM, LENS_LADDER, sparse_scales
+from regengine.registration.search_order import (
+    FAR_STEP_RATIO,
+    LEAST_FIGURES_STEP_KM,
+    MOST_SURPRISE,
+    STEP_LIMITS_KM,
+    night_offsets,
+    offset_surprise,
+    offsets_outward,
+    plan,
+)
+from regengine.registration.tracks import NIGHT_SUN_DEG, Track, tracks_for
 from tests.matchers.lamp_world import camera_over
 from tests.tle_lines import Elements
 

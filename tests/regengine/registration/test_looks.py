@@ -12,15 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matchers.camera import Camera
-from regengine.candidates import Look
-from regengine.lenses import (
+from regengine.orbit.propagation import position_from_nadir
+from regengine.orbit.uncertainty import slide_belief
+from regengine.registration.candidates import Look
+from regengine.registration.preparation import (
     LENS_LADDER,
     SIGMA_LOG_FOCAL_CROPPED,
     Scale,
     dense_scales,
     sparse_scales,
 )
-from regengine.look_kinds import (
+from regengine.registration.search_order import (
     BETWEEN_SURPRISE,
     FAR_OFF_NADIR_DEG,
     FAR_STEP_RATIO,
@@ -28,23 +30,18 @@ from regengine.look_kinds import (
     HAZY_SURPRISE,
     LEAST_FIGURES_STEP_KM,
     MIRROR_SURPRISE,
-    STEP_LIMITS_KM,
-    method_surprise,
-    step_km,
-)
-from regengine.looks import (
     MOST_SURPRISE,
+    STEP_LIMITS_KM,
     likely_offsets,
+    method_surprise,
     night_offsets,
     offset_surprise,
     offsets_between,
     offsets_outward,
     plan,
+    step_km,
 )
-from regengine.offset_belief import slide_belief
-from regengine.orbit import position_from_nadir
-from regengine.possible_tracks import tracks_for
-from regengine.track import Track
+from regengine.registration.tracks import Track, tracks_for
 from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.beliefs import bell
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matchers.attitude import turned
 from matchers.camera import Camera
+from matchers.dense import DenseParameters
 from matchers.earth import SEMI_MAJOR_M
+from matchers.light_grid import pyramid
 from matchers.photo_light import LightImage
-from matchers.pyramid import pyramid
-from matchers.templates import DenseParameters
-from regengine.candidates import Candidate, same_view
-from regengine.looks import look_at
-from regengine.other_places import STEPS_KM, from_other_places, moved
-from regengine.track import Track
+from matchers.pose import turned
+from regengine.registration.candidates import Candidate, same_view
+from regengine.registration.propose_dense import STEPS_KM, from_other_places, moved
+from regengine.registration.search_order import look_at
+from regengine.registration.tracks import Track
 from tests.matchers.lamp_world import LampWorld, drawn_camera, light_grid, log_picture, town_lamps
 from tests.regengine.registration.beliefs import bell
 from tests.regengine.registration.simulated_frames import MemoryMap

@@ -8,21 +8,22 @@ from datetime import UTC, datetime, timedelta, timezone
 import numpy as np
 import pytest
 
-from regengine.confidence import default_accept_probability
-from regengine.control_points import allowed_error_m
-from regengine.doubts import (
+from regengine.registration.acceptance import Proven, default_accept_probability, stands_alone
+from regengine.registration.control_points import allowed_error_m
+from regengine.registration.outcome import (
     LOW_MARGIN,
     chance_of_right_points,
     doubts_about,
     doubts_about_points,
+    iso_utc,
+    no_match_result,
+    proposal_result,
+    residual_m,
     saturated_share,
 )
-from regengine.enough import stands_alone
-from regengine.evidence import CLEAR_PICTURE_LOG10_ODDS, FEW_TOWNS, PRECISE_PX
-from regengine.outcome import iso_utc, no_match_result, proposal_result, residual_m
-from regengine.proven import Proven
+from regengine.registration.search import SearchState
+from regengine.registration.verification import CLEAR_PICTURE_LOG10_ODDS, FEW_TOWNS, PRECISE_PX
 from regengine.result import FrameResult, Reason
-from regengine.search import SearchState
 from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.simulated_frames import Solved, light_map
 

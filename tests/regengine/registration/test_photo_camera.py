@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from matchers.camera import Camera
-from regengine.frame import Frame
-from regengine.image import brought_down
-from regengine.orbit import position_from_nadir
-from regengine.photo_camera import (
+from regengine.orbit.propagation import position_from_nadir
+from regengine.photo.frame import Frame
+from regengine.photo.image import brought_down
+from regengine.registration.preparation import (
     FINE_LIMITS_PX,
     FINE_SAMPLE_KM,
     GRAIN_PX,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from regengine.image import read_linear_light
-from regengine.photo_camera import (
+from regengine.photo.image import read_linear_light
+from regengine.registration.preparation import (
     captions,
     fine_px,
     glare,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from matchers.attitude import turned
-from regengine.evidence import LOG10_ATTITUDES_PER_LOOK
-from regengine.finalists import COMPARED_PX
-from regengine.picture_proof import picture_proof
+from matchers.pose import turned
+from regengine.registration.refinement import COMPARED_PX, picture_proof
+from regengine.registration.verification import LOG10_ATTITUDES_PER_LOOK
 from tests.regengine.registration.simulated_frames import Solved
 
 

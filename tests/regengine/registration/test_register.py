@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.simulate.geodesy import wgs84
+from benchmarks.simulate.camera import Pointing, wgs84
+from benchmarks.simulate.orbit import Vantage
 from benchmarks.simulate.scene import CloudLayer
-from benchmarks.simulate.sim_camera import Pointing
-from benchmarks.simulate.vantage import Vantage
-from regengine.confidence import default_accept_probability
-from regengine.orbit import position_from_elements, position_from_nadir
-from regengine.outcome import proposal_result
-from regengine.register import RegisterParams, register_frame, search_frame
+from regengine.orbit.propagation import position_from_elements, position_from_nadir
+from regengine.registration.acceptance import default_accept_probability
+from regengine.registration.outcome import proposal_result
+from regengine.registration.register import RegisterParams, register_frame, search_frame
 from regengine.result import FrameResult
 from tests.regengine.registration.orbits_overhead import overhead
 from tests.regengine.registration.simulated_frames import (

@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.simulate.geodesy import wgs84
-from benchmarks.simulate.sim_camera import Pointing
-from benchmarks.simulate.vantage import Vantage
-from regengine.confidence import default_accept_probability
-from regengine.orbit import CameraPosition, position_from_elements
-from regengine.outcome import proposal_result
-from regengine.register import RegisterParams, register_frame, search_frame
+from benchmarks.simulate.camera import Pointing, wgs84
+from benchmarks.simulate.orbit import Vantage
+from regengine.orbit.propagation import CameraPosition, position_from_elements
+from regengine.registration.acceptance import default_accept_probability
+from regengine.registration.outcome import proposal_result
+from regengine.registration.register import RegisterParams, register_frame, search_frame
 from regengine.result import FrameResult
 from tests.regengine.registration.orbits_overhead import overhead
 from tests.regengine.registration.simulated_frames import (

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regengine import register
-from regengine.outcome import proposal_result
-from regengine.register import (
+from regengine.registration import register
+from regengine.registration.outcome import proposal_result
+from regengine.registration.register import (
     METHODS,
     SHARE_FOR_LOOKS,
     SHARE_FOR_SWEEPS,
     RegisterParams,
     search_frame,
 )
-from regengine.search import SearchState
+from regengine.registration.search import SearchState
 from tests.regengine.registration.simulated_frames import (
     MAP_PIXEL_M,
     PLAIN,

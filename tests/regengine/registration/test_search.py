@@ -7,11 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from matchers.attitude import turned
-from regengine import search
-from regengine.candidates import Candidate, Look
-from regengine.confidence import default_accept_probability, probability
-from regengine.enough import (
+from matchers.pose import turned
+from regengine.registration import search
+from regengine.registration.acceptance import (
     CONFIRMED_LOG10_ODDS,
     EVEN_NCC,
     LONELY_LOG10_ODDS,
@@ -20,18 +18,15 @@ from regengine.enough import (
     PROVEN_LOG10_ODDS,
     PROVEN_MARGIN,
     PROVEN_PICTURE_LOG10_ODDS,
+    Proven,
+    default_accept_probability,
+    probability,
 )
-from regengine.evidence import (
-    CLEAR_MARGIN,
-    FEW_TOWNS,
-    PRECISE_PX,
-    PRECISE_SPREAD,
-    log10_tried,
-)
-from regengine.finalists import Aligned, Finalist
-from regengine.hypotheses import PhotoLights
-from regengine.proven import Proven
-from regengine.search import (
+from regengine.registration.candidates import Candidate, Look
+from regengine.registration.map_window import SearchWindow
+from regengine.registration.propose_dense import PhotoLights
+from regengine.registration.refinement import Aligned, Finalist
+from regengine.registration.search import (
     LEAD_WORTH_PROVING,
     LEAST_GAIN,
     LEAST_GAIN_LOG10_ODDS,
@@ -42,7 +37,13 @@ from regengine.search import (
     no_better,
     search_one,
 )
-from regengine.search_window import SearchWindow
+from regengine.registration.verification import (
+    CLEAR_MARGIN,
+    FEW_TOWNS,
+    PRECISE_PX,
+    PRECISE_SPREAD,
+    log10_tried,
+)
 from tests.regengine.registration.recording_map import RecordingMap
 from tests.regengine.registration.simulated_frames import Solved, light_map
 

@@ -6,14 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from regengine import search
-from regengine.candidates import field_share
-from regengine.confidence import probability
-from regengine.evidence import CLEAR_PICTURE_LOG10_ODDS, log10_tried
-from regengine.finalists import Finalist
-from regengine.hypotheses import PhotoLights
-from regengine.proven import Proven, better, standing
-from regengine.search import SearchState, prove_best
+from regengine.registration import search
+from regengine.registration.acceptance import Proven, better, probability, standing
+from regengine.registration.candidates import field_share
+from regengine.registration.propose_dense import PhotoLights
+from regengine.registration.refinement import Finalist
+from regengine.registration.search import SearchState, prove_best
+from regengine.registration.verification import CLEAR_PICTURE_LOG10_ODDS, log10_tried
 from tests.regengine.registration.simulated_frames import Solved, light_map
 
 

@@ -15,8 +15,8 @@ from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef
 from matchers.light_grid import LightGrid
 from matchers.pose import PosePrior
-from regengine.candidates import Look
-from regengine.search_window import (
+from regengine.registration.candidates import Look
+from regengine.registration.map_window import (
     FINER_OCTAVES,
     KEPT_WINDOWS,
     MARGIN_KM,

@@ -11,10 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regengine.frame import Frame
-from regengine.hints import Hints
-from regengine.result import FrameResult
-from regengine.shared_knowledge import (
+from regengine.photo.frame import Frame
+from regengine.registration.neighbour_priors import (
     AGREE_S,
     LEAST_SPREAD_S,
     FrameFacts,
@@ -26,6 +24,8 @@ from regengine.shared_knowledge import (
     lesson_of,
     worth_trying,
 )
+from regengine.registration.propose_neighbours import Hints
+from regengine.result import FrameResult
 from tests.example_results import nothing_found, proposal, solved
 
 TIME = datetime.fromisoformat("2012-03-28T15:46:41Z")

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from matchers.camera import Camera
+from matchers.light_grid import pyramid
 from matchers.photo_light import LightImage
 from matchers.pose import moved
-from matchers.pyramid import pyramid
 from matchers.sparse import SparseParameters
-from regengine.candidates import Candidate, Look, same_view
-from regengine.hypotheses import PhotoLights
-from regengine.lenses import LENS_LADDER
-from regengine.looks import plan
-from regengine.search_window import SearchWindow
-from regengine.sparse_look import ALIGNED_PER_LOOK, take_sparse_look
-from regengine.track import Track
+from regengine.registration.candidates import Candidate, Look, same_view
+from regengine.registration.map_window import SearchWindow
+from regengine.registration.preparation import LENS_LADDER
+from regengine.registration.propose_asterisms import ALIGNED_PER_LOOK, take_sparse_look
+from regengine.registration.propose_dense import PhotoLights
+from regengine.registration.search_order import plan
+from regengine.registration.tracks import Track
 from tests.matchers.lamp_world import (
     LampWorld,
     drawn_camera,

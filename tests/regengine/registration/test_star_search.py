@@ -8,22 +8,27 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from benchmarks.simulate.geodesy import wgs84
-from benchmarks.simulate.sim_camera import Pointing
-from benchmarks.simulate.vantage import Vantage
+from benchmarks.simulate.camera import Pointing, wgs84
+from benchmarks.simulate.orbit import Vantage
 from detectors.limb import Limb
 from matchers.sky_camera import SkyCamera, matrix_quaternion
-from regengine.celestial_rotation import icrs_to_itrf, turned_by_clock
-from regengine.enough import is_proof
-from regengine.frame import Frame
-from regengine.image import read_linear_light
-from regengine.orbit import CameraPosition, position_from_elements
-from regengine.photo_camera import limb_of_photo, nominal_camera
-from regengine.possible_tracks import tracks_for
-from regengine.register import RegisterParams, register_frame, search_frame
-from regengine.search import SearchState
-from regengine.star_places import angle_deg, down_of, limb_surprise, nadir_through, star_places
-from regengine.stars.attitude import StarAttitude, over_the_earth
+from regengine.orbit.propagation import CameraPosition, position_from_elements
+from regengine.orbit.rotation import icrs_to_itrf, turned_by_clock
+from regengine.photo.frame import Frame
+from regengine.photo.image import read_linear_light
+from regengine.registration.acceptance import is_proof
+from regengine.registration.preparation import limb_of_photo, nominal_camera
+from regengine.registration.propose_stars import (
+    angle_deg,
+    down_of,
+    limb_surprise,
+    nadir_through,
+    star_places,
+)
+from regengine.registration.register import RegisterParams, register_frame, search_frame
+from regengine.registration.search import SearchState
+from regengine.registration.tracks import tracks_for
+from regengine.sky.stars.attitude import StarAttitude, over_the_earth
 from tests.regengine.registration.orbits_overhead import overhead
 from tests.regengine.registration.simulated_frames import (
     MAP_PIXEL_M,

@@ -10,18 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.simulate.case_sources import SAMPLE_MAP
-from benchmarks.simulate.geodesy import wgs84
-from benchmarks.simulate.lamp_image import lamp_planes
+from benchmarks.simulate.camera import SimCamera, wgs84
+from benchmarks.simulate.cases import SAMPLE_MAP
 from benchmarks.simulate.lamps import Realisation
-from benchmarks.simulate.light_map import read_geotiff
-from benchmarks.simulate.noise_field import blurred
+from benchmarks.simulate.light_map import lamp_planes, read_geotiff
+from benchmarks.simulate.noise import blurred
 from benchmarks.simulate.raster_world import RasterWorld
-from benchmarks.simulate.sensor import tone
-from benchmarks.simulate.sim_camera import SimCamera
+from benchmarks.simulate.render import tone
 from benchmarks.trials.score import camera_of, ground_grid, resolution_m
 from matchers.refine import RefineParameters
-from regengine.finalists import solve
+from regengine.registration.refinement import solve
 from tests.regengine.registration.simulated_frames import Solved, light_map
 
 # Every pixel of the map shines as the map has it

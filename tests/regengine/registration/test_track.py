@@ -13,16 +13,15 @@ from hypothesis import strategies as st
 from pyproj import Geod
 
 from matchers.earth import ecef_to_geodetic
-from regengine.orbit import (
+from regengine.orbit.propagation import (
     CameraPosition,
     position_from_elements,
     position_from_nadir,
     track_positions,
 )
-from regengine.possible_tracks import ALTERNATIVE_SURPRISE, NIGHT_SUN_DEG, tracks_for
-from regengine.sun_moon import sun_moon
-from regengine.tle import ElementSet, load_tle_file
-from regengine.track import Track
+from regengine.orbit.sun_moon import sun_moon
+from regengine.orbit.tle import ElementSet, load_tle_file
+from regengine.registration.tracks import ALTERNATIVE_SURPRISE, NIGHT_SUN_DEG, Track, tracks_for
 from tests.matchers.lamp_world import camera_over
 from tests.tle_lines import Elements
 

@@ -10,7 +10,7 @@ from pyproj import Geod
 
 from matchers.light_grid import LightGrid
 from regengine.errors import LightMapError
-from regengine.light_windows import (
+from regengine.registration.map_window import (
     MAP_STEP_DEG,
     PYRAMID_LEVELS,
     footprint_window,

@@ -7,15 +7,14 @@ from datetime import timedelta
 
 import numpy as np
 
-from benchmarks.simulate.geodesy import east_north_up
+from benchmarks.simulate.camera import Pointing, SimCamera, east_north_up
 from benchmarks.simulate.lamps import Realisation
+from benchmarks.simulate.orbit import EARTH_TURN_RAD_S, Vantage, nadir_for, vantage_over
 from benchmarks.simulate.render import render
 from benchmarks.simulate.scene import SceneParameters
-from benchmarks.simulate.sim_camera import Pointing, SimCamera
 from benchmarks.simulate.town_world import TownWorld
-from benchmarks.simulate.vantage import EARTH_TURN_RAD_S, Vantage, nadir_for, vantage_over
 from benchmarks.trials.score import camera_of
-from regengine.shared_knowledge import FrameFacts, Lesson
+from regengine.registration.neighbour_priors import FrameFacts, Lesson
 from tests.regengine.registration.simulated_frames import (
     CLEAR,
     FOCAL_MM,

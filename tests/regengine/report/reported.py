@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from regengine.report.collect import Collected, collect
+from regengine.report.report import Collected, collect
 from regengine.result import FrameResult
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter

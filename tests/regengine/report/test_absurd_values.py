@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from reported import accepted, collected
 
-from regengine.page.text import script_json
-from regengine.report.rows import frame_row
+from regengine.io.html import script_json
+from regengine.report.page import frame_row
 from regengine.result import FrameResult
 from tests.example_results import proposal, solved
 

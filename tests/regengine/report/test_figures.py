@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reported import accepted, collected, failed, figures_of, stored
 
-from regengine.report.collect import collect
-from regengine.report.distribution import Distribution, decades
-from regengine.report.timing import covered_s
+from regengine.report.figures import Distribution, covered_s, decades
+from regengine.report.report import collect
 from regengine.result import NadirInput, Reason
 from tests.example_results import nothing_found, proposal
 

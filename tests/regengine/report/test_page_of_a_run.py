@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from reported import accepted, failed, store_of
 
-from regengine.page.text import shown
+from regengine.io.html import shown
 from regengine.report.places import coastline, outline_of
 from regengine.report.report import collect_store, report_figures, write_report
 from regengine.result import FrameResult, Reason

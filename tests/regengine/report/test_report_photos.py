@@ -12,8 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 from reported import accepted, failed
 
-from regengine.report.photos import photo_file, thumbnails, turned
-from regengine.report.rows import overlay_of
+from regengine.report.page import overlay_of, photo_file, thumbnails, turned
 from regengine.result import FrameResult
 from tests.example_results import proposal
 

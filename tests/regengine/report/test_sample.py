@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regengine.report.sample import EvenSample, fair_shares, thinned
+from regengine.report.figures import EvenSample, fair_shares, thinned
 
 
 @given(st.integers(0, 40), st.integers(0, 500))

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from matchers.aiming import Aim, aim_of, aimed_camera
-from matchers.camera import Camera
+from matchers.camera import Camera, Lens
 from matchers.earth import incidence_deg
-from matchers.lens import Lens
 
 VECTORS = Path(__file__).resolve().parents[3] / "regengine/review/page/src/geometry/vectors.json"
 

@@ -13,8 +13,8 @@ from starlette.types import ASGIApp
 
 from regengine.result import FrameResult
 from regengine.review.app import guarded_app
-from regengine.review.open_review import open_review
 from regengine.review.security import Access
+from regengine.review.server import open_review
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 

@@ -12,9 +12,9 @@ from made_review import WORK, make_store
 from PIL import Image
 
 from regengine.result import FrameResult
-from regengine.review.decision_records import Judged
-from regengine.review.first_picture import prepare_first_picture
-from regengine.review.open_review import open_review
+from regengine.review.app import prepare_first_picture
+from regengine.review.decisions import Judged
+from regengine.review.server import open_review
 
 
 def photographed(result: FrameResult, path: Path, grey: int) -> FrameResult:

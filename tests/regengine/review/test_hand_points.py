@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from matchers.aiming import Aim, aimed_camera
-from matchers.lens import Lens
+from matchers.camera import Lens
 from regengine.review.reviewed import ReviewedPoint
 from regengine.review.solving import solve
 

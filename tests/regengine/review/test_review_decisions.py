@@ -12,11 +12,8 @@ from typing import Any
 import pytest
 
 from regengine.errors import StoreError
-from regengine.review.decision_file import decisions_path
-from regengine.review.decision_records import Choice, Decision, Judged
-from regengine.review.decisions import Decisions
-from regengine.review.proposal_state import state_of
-from regengine.review.reviewed import ReviewedPoint, reviewed
+from regengine.review.decisions import Choice, Decision, Decisions, Judged, decisions_path
+from regengine.review.reviewed import ReviewedPoint, reviewed, state_of
 from tests.example_results import nadir_camera, nothing_found, proposal
 from tests.regengine.review.made_review import WORK, make_store
 

@@ -17,7 +17,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
 from regengine.review.app import review_app
-from regengine.review.open_review import open_review
+from regengine.review.server import open_review
 from tests.example_results import nothing_found, proposal
 from tests.regengine.review.made_review import BASE, WORK, make_store
 

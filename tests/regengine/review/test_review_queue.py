@@ -19,7 +19,7 @@ from regengine.review.frame_columns import FrameColumns
 from regengine.review.frame_places import FramePlaces
 from regengine.review.frames import ReviewFrames
 from regengine.review.queue import QueueFilter, chosen_rows, facets, queue_row
-from regengine.review.standings import Standings
+from regengine.review.reviewed import Standings
 from tests.example_results import nothing_found, proposal
 from tests.regengine.review.made_review import WORK, make_store
 from tests.regengine.review.test_review_decisions import judged

@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 from regengine.commands import app
 from regengine.errors import ConfigError
-from regengine.review.layers import parse_layers
+from regengine.review.app import StagedApp
+from regengine.review.context import parse_layers
 from regengine.review.server import ServerOptions, listen, usual_port
-from regengine.review.staged import StagedApp
 from tests.conftest import ROOT
 from tests.example_results import proposal
 from tests.regengine.review.made_review import Browser, make_store

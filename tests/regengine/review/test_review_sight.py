@@ -12,8 +12,7 @@ import pytest
 from matchers.earth import geodetic_to_ecef, great_circle_km, incidence_deg
 from regengine.result import NadirInput
 from regengine.review.frame_columns import Coded
-from regengine.review.sight import horizon
-from regengine.review.tracks import REACH_S, STEP_S, track
+from regengine.review.ground_track import REACH_S, STEP_S, horizon, track
 
 START = datetime(2020, 3, 1, tzinfo=UTC)
 NADIR = NadirInput(

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.review_sample import SAMPLES, sample_store, true_camera, truth_of
-from matchers.attitude import turned
+from benchmarks.review.sample import SAMPLES, sample_store, true_camera, truth_of
 from matchers.camera import Camera
+from matchers.pose import turned
 from regengine.lights.map import open_light_map
 from regengine.review.app import review_app
 from regengine.review.frame_answer import camera_json
-from regengine.review.open_review import open_review
-from regengine.review.photo_light_cache import PhotoLightCache
 from regengine.review.reviewed import ReviewedPoint
-from regengine.review.snapping import Snapped, cut_out, snap
+from regengine.review.routes_solve import PhotoLightCache
+from regengine.review.server import open_review
+from regengine.review.solving import Snapped, cut_out, snap
 from tests.regengine.review.asgi_client import AsgiClient
 
 FRAME, NUMBER = "ISS990-E-000104", 3

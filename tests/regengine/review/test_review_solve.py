@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.review_sample import sample_store, true_camera
+from benchmarks.review.sample import sample_store, true_camera
 from matchers.camera import Camera
-from matchers.resection_points import Free
+from matchers.resection import Free
 from regengine.errors import ConfigError
 from regengine.review.app import review_app
-from regengine.review.open_review import open_review
 from regengine.review.reviewed import ReviewedPoint
 from regengine.review.routes_solve import solve_json
+from regengine.review.server import open_review
 from regengine.review.solving import solve
 from tests.regengine.review.asgi_client import AsgiClient
 

@@ -11,13 +11,10 @@ from typer.testing import CliRunner
 
 from matchers.camera import Camera
 from regengine.commands import app
-from regengine.review.agreement import apart_px, kappa
-from regengine.review.decision_file import decisions_path
-from regengine.review.decision_records import Decision
-from regengine.review.decisions import Decisions
+from regengine.review.decisions import Decision, Decisions, decisions_path
 from regengine.review.frame_answer import camera_json
 from regengine.review.frames import ReviewFrames
-from regengine.review.stats import review_stats
+from regengine.review.stats import apart_px, kappa, review_stats
 from tests.example_results import nadir_camera, nothing_found, proposal
 from tests.regengine.review.made_review import WORK, make_store
 from tests.regengine.review.test_review_decisions import POINT, judged

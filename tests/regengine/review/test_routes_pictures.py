@@ -19,9 +19,8 @@ from fastapi import FastAPI
 from PIL import Image
 
 from regengine.review import routes_pictures, routes_places
-from regengine.review.photo_pyramid import PhotoPyramids
-from regengine.review.problems import answer_problems
-from regengine.review.same_photo import SamePhotos
+from regengine.review.context import SamePhotos, answer_problems
+from regengine.review.photo_tiles import PhotoPyramids
 
 Get = Callable[..., httpx.Response]
 

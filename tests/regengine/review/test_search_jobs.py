@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.review_sample import SAMPLES, sample_store, true_camera
-from matchers.attitude import turned
+from benchmarks.review.sample import SAMPLES, sample_store, true_camera
 from matchers.camera import Camera
+from matchers.pose import turned
 from regengine.errors import ConfigError
 from regengine.pipeline import RunInputs
-from regengine.register import RegisterParams
+from regengine.registration.propose_manual import register_from
+from regengine.registration.register import RegisterParams
 from regengine.review.app import review_app
-from regengine.review.open_review import open_review
 from regengine.review.search_jobs import SearchJob, SearchJobs
-from regengine.rough_search import register_from
+from regengine.review.server import open_review
 from tests.regengine.review.asgi_client import AsgiClient
 from tests.regengine.review.made_up_searches import (
     BREAKS,

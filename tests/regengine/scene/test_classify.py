@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchmarks.simulate.scene_frames import draw
 from regengine.errors import ConfigError, FrameError
-from regengine.frame import FrameOptions
+from regengine.photo.frame import FrameOptions
 from regengine.scene.classify import ClassifyInputs, classify_photo, with_prior
 from regengine.scene.features import feature_names
 from regengine.scene.model import also_shown

@@ -15,10 +15,10 @@ from regengine.scene.clustering import (
     Clusters,
     fit_gmm,
     fit_kmeans,
+    name_clusters,
     refit_gmm,
 )
-from regengine.scene.named_clusters import name_clusters
-from regengine.scene.standardise import (
+from regengine.scene.supervised import (
     Standardiser,
     fit_standardiser,
     with_discriminant_axes,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regengine.orbit import position_from_nadir
+from regengine.orbit.propagation import position_from_nadir
 from regengine.scene.ephemeris import (
     SUN_FACTORS,
     WRONG_CLOCK,

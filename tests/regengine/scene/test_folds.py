@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from made_up import samples
 
 from regengine.scene.crossval import thinned
-from regengine.scene.folds import grouped_folds
-from regengine.scene.samples import Samples
+from regengine.scene.samples import Samples, grouped_folds
 
 ROWS = st.lists(
     st.tuples(st.sampled_from("abcd"), st.integers(0, 9), st.booleans()), min_size=1, max_size=60

@@ -7,8 +7,16 @@ import pytest
 from made_up import CENTRES, WIDTH, samples
 
 from regengine.scene.clustering import fit_gmm
-from regengine.scene.gate import QUANTILE, fit_gate, weighted_quantile
-from regengine.scene.odds import LEAST_UNEXPLAINED, Odds, ahead, fit_odds, most_probable
+from regengine.scene.model import (
+    LEAST_UNEXPLAINED,
+    QUANTILE,
+    Odds,
+    ahead,
+    fit_gate,
+    fit_odds,
+    most_probable,
+    weighted_quantile,
+)
 from regengine.scene.samples import Samples
 
 FEATURES = 12

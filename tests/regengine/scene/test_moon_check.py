@@ -7,14 +7,13 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from benchmarks.simulate.scene_moon import MoonDisc as DrawnDisc
-from benchmarks.simulate.scene_moon import moon_light
-from regengine.celestial_rotation import icrs_to_itrf
-from regengine.orbit import CameraPosition, position_from_nadir
-from regengine.scene.moon_check import moon_check
-from regengine.scene.moon_disc import MoonDisc, measure_moon_disc
+from benchmarks.simulate.scenes_sun_moon import MoonDisc as DrawnDisc
+from benchmarks.simulate.scenes_sun_moon import moon_light
+from regengine.orbit.propagation import CameraPosition, position_from_nadir
+from regengine.orbit.rotation import icrs_to_itrf
+from regengine.scene.moon import MoonDisc, measure_moon_disc, moon_check
 from regengine.scene.picture import ScenePicture
-from regengine.stars.bodies import sky_bodies
+from regengine.sky.stars.bodies import sky_bodies
 
 TIME = datetime(2012, 1, 5, 4, 0, tzinfo=UTC)  # 0.82 of the Moon lit, growing
 

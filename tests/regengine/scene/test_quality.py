@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.simulate.noise_field import fractal_tile
+from benchmarks.simulate.noise import fractal_tile
 from regengine.errors import FrameError
-from regengine.scene.cloud import cloud_fraction
 from regengine.scene.picture import scene_picture
-from regengine.scene.quality import measure_exposure, photo_quality, read_for_quality
+from regengine.scene.quality import (
+    cloud_fraction,
+    measure_exposure,
+    photo_quality,
+    read_for_quality,
+)
 
 SIZE = (512, 512)
 LAND, SEA, CLOUD = (95.0, 110.0, 80.0), (30.0, 55.0, 95.0), (235.0, 238.0, 240.0)

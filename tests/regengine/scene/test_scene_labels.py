@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from regengine.errors import ConfigError
-from regengine.scene.labels import in_usual_order, read_scene_labels
+from regengine.scene.samples import in_usual_order, read_scene_labels
 
 
 def table(folder: Path, text: str) -> Path:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.simulate.noise_field import fractal_tile
-from benchmarks.simulate.sensor import smear
-from regengine.scene.sharpness import measure_blur
+from benchmarks.simulate.noise import fractal_tile
+from benchmarks.simulate.render import smear
+from regengine.scene.quality import measure_blur
 
 # A scene is drawn at this multiple and brought down, so that it is as sharp as pixels can be
 FINER = 4

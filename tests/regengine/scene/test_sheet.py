@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from regengine.errors import StoreError
-from regengine.page.pictures import THUMBNAIL_PX
+from regengine.io.html import THUMBNAIL_PX
 from regengine.scene.picture import scene_picture
 from regengine.scene.sheet import SheetEntry, thumbnail, write_sheet
 

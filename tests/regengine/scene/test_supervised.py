@@ -9,7 +9,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
-from regengine.scene.choice import choose_candidate
+from regengine.scene.model_choice import choose_candidate
 from regengine.scene.samples import Samples
 from regengine.scene.supervised import CANDIDATES, NEVER, Candidate, fit_supervised
 

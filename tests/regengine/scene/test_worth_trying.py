@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from regengine.scene.classify import LEAST_CITIES, SURE, not_worth_trying
 from regengine.scene.model import SceneAnswer
-from regengine.scene.worth_trying import LEAST_CITIES, SURE, not_worth_trying
 
 
 def answer(*, explained: bool = True, **probabilities: float) -> SceneAnswer:

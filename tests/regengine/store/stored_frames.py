@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from regengine.store.reader import read_store
 from regengine.store.rows import StoredFrame
+from regengine.store.snapshot import read_store
 from tests.example_results import nothing_found
 
 

@@ -13,13 +13,12 @@ import numpy as np
 import pytest
 
 from regengine.errors import StoreError
-from regengine.store.document import column_tables
+from regengine.store.file import StoreFile
 from regengine.store.hdf5 import check, encode
-from regengine.store.origin import root_attributes
-from regengine.store.reader import read_store, read_tables
 from regengine.store.rows import StoredFrame, to_tables
-from regengine.store.schema import FORMAT_VERSION, GROUPS
-from regengine.store.store_file import StoreFile
+from regengine.store.schema import FORMAT_VERSION, GROUPS, column_tables
+from regengine.store.snapshot import read_store, read_tables
+from regengine.store.writer import root_attributes
 from tests.conftest import ROOT
 from tests.example_results import nothing_found, proposal
 
@@ -93,7 +92,7 @@ def test_docs_describe_every_column() -> None:
 def test_document_prints_the_tables() -> None:
     import sys
 
-    command = [sys.executable, "-m", "regengine.store.document"]
+    command = [sys.executable, "-m", "regengine.store.schema"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert printed.stdout == column_tables()
 

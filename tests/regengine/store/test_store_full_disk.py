@@ -13,8 +13,7 @@ import pytest
 from stored_frames import frame, names
 
 from regengine.errors import StoreError
-from regengine.store.parts import parts_folder
-from regengine.store.reader import read_store
+from regengine.store.snapshot import parts_folder, read_store
 from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
 

@@ -9,7 +9,8 @@ import pytest
 from stored_frames import frame
 
 from regengine.result import Reason
-from regengine.store import frame_cache, index
+from regengine.store import index
+from regengine.store import index as frame_cache
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 from tests.example_results import nothing_found, proposal

@@ -20,16 +20,14 @@ import pytest
 
 from regengine.errors import StoreError
 from regengine.result import FrameResult
-from regengine.store import growing, hdf5, snapshot, store_file
-from regengine.store.merge import write_merged
-from regengine.store.parts import list_parts, parts_folder
-from regengine.store.reader import read_store, read_tables
-from regengine.store.rows import StoredFrame, to_tables
+from regengine.store import file as growing
+from regengine.store import file as store_file
+from regengine.store import hdf5, snapshot
+from regengine.store.file import StoreFile
+from regengine.store.rows import StoredFrame, Table, Tables, join, to_tables
 from regengine.store.schema import GROUPS
-from regengine.store.snapshot import Snapshot
-from regengine.store.store_file import StoreFile
-from regengine.store.tables import Table, Tables, join
-from regengine.store.writer import StoreWriter
+from regengine.store.snapshot import Snapshot, list_parts, parts_folder, read_store, read_tables
+from regengine.store.writer import StoreWriter, write_merged
 from tests.conftest import ROOT
 from tests.example_results import nothing_found, proposal
 
@@ -62,7 +60,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "CHUNK_ROWS", 4)
     monkeypatch.setattr(growing, "PIECE_ROWS", 8)
     monkeypatch.setattr(snapshot, "BLOCK_FRAMES", 8)
-    monkeypatch.setattr("regengine.store.merge.BLOCK_FRAMES", 8)
+    monkeypatch.setattr("regengine.store.writer.BLOCK_FRAMES", 8)
     monkeypatch.setattr(snapshot, "OPEN_PARTS", 1)
 
 
@@ -238,7 +236,7 @@ def test_a_kill_in_the_midst_of_a_merge_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_what_is_written_after_a_failure_is_read_back_as_it_was(tmp_path: Path) -> None:
-    from regengine.store.held_errors import HeldErrors
+    from regengine.store.hdf5 import HeldErrors
 
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with (tmp_path / "file").open("w+b", buffering=0) as stream:

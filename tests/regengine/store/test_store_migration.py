@@ -8,9 +8,9 @@ import h5py
 import pytest
 from stored_frames import frame, names
 
-from regengine.store.reader import read_store
 from regengine.store.rows import StoredFrame
 from regengine.store.schema import FORMAT_VERSION, GROUPS
+from regengine.store.snapshot import read_store
 from regengine.store.writer import StoreWriter
 from tests.example_results import proposal
 

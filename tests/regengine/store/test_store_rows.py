@@ -12,10 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regengine.result import FrameResult
-from regengine.store.results import from_tables
-from regengine.store.rows import StoredFrame, to_tables
+from regengine.store.rows import StoredFrame, from_tables, join, to_tables
 from regengine.store.schema import GROUPS
-from regengine.store.tables import join
 from tests.example_results import hypothesis as make_hypothesis
 from tests.example_results import nothing_found, proposal
 

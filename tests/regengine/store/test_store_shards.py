@@ -11,12 +11,11 @@ import pytest
 
 from regengine.errors import ConfigError, StoreError
 from regengine.result import Reason
-from regengine.store import shards
-from regengine.store.parts import list_parts, parts_folder
-from regengine.store.reader import read_store
+from regengine.store import merge_stores as shards
+from regengine.store.merge_stores import merge_stores
 from regengine.store.rows import StoredFrame
 from regengine.store.schema import GROUPS
-from regengine.store.shards import merge_stores
+from regengine.store.snapshot import list_parts, parts_folder, read_store
 from regengine.store.writer import StoreWriter
 from tests.example_results import nothing_found, proposal
 
@@ -95,7 +94,7 @@ def test_of_a_frame_in_several_stores_the_best_is_taken(
 def test_a_store_grows_and_keeps_its_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("regengine.store.merge.BLOCK_FRAMES", 2)
+    monkeypatch.setattr("regengine.store.writer.BLOCK_FRAMES", 2)
     old = [done(name, 1, by="old", failed=name == "e") for name in "abcdefg"]
     out = write(tmp_path / "out.h5", *old, first=3)
     write(out, done("h", 1, by="part"), first=20, merged=False)
@@ -115,7 +114,7 @@ def test_a_store_grows_and_keeps_its_numbers(
 def test_a_store_with_a_photo_twice_grows_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("regengine.store.merge.BLOCK_FRAMES", 2)
+    monkeypatch.setattr("regengine.store.writer.BLOCK_FRAMES", 2)
     frames = [done(name, 1, by=str(place)) for place, name in enumerate("abcbdefghi")]
     out = write(tmp_path / "out.h5", *frames)
     merge_stores([write(tmp_path / "new.h5", done("j", 1))], out, grow=True)
@@ -143,7 +142,7 @@ def test_frames_that_lie_far_apart_are_found_one_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shards, "FAR_APART", 1)
-    monkeypatch.setattr("regengine.store.merge.BLOCK_FRAMES", 4)
+    monkeypatch.setattr("regengine.store.writer.BLOCK_FRAMES", 4)
     names = [f"f{k}" for k in range(12)]
     one = write(
         tmp_path / "1.h5", *(done(n, 1, by="1", failed=k % 3 == 0) for k, n in enumerate(names))

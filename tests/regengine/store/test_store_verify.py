@@ -15,9 +15,9 @@ from stored_frames import frame
 from regengine.errors import StoreError
 from regengine.result import DetectedLights
 from regengine.store import verify as verify_module
-from regengine.store.parts import list_parts, parts_folder
 from regengine.store.rows import StoredFrame
 from regengine.store.schema import GROUPS
+from regengine.store.snapshot import list_parts, parts_folder
 from regengine.store.verify import verify_store
 from regengine.store.writer import StoreWriter
 from tests.example_results import proposal

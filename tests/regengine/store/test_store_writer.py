@@ -9,13 +9,11 @@ import pytest
 from stored_frames import frame, names
 
 from regengine.errors import StoreError
+from regengine.io.atomic import FileLock, write_whole
 from regengine.store import writer as writer_module
-from regengine.store.atomic import write_whole
-from regengine.store.file_lock import FileLock
-from regengine.store.parts import list_parts, parts_folder
-from regengine.store.reader import iter_frames, read_store
+from regengine.store.file import StoreFile
 from regengine.store.rows import StoredFrame
-from regengine.store.store_file import StoreFile
+from regengine.store.snapshot import iter_frames, list_parts, parts_folder, read_store
 from regengine.store.writer import PART_FRAMES, PART_SECONDS, StoreWriter
 from tests.example_results import proposal
 
@@ -178,7 +176,7 @@ def test_a_folder_that_another_run_deletes_meanwhile_is_made_again(
             parts_folder(path).rmdir()
         return really_there(lock)
 
-    monkeypatch.setattr("regengine.store.file_lock.os.open", open_late)
+    monkeypatch.setattr("regengine.io.atomic.os.open", open_late)
     monkeypatch.setattr(FileLock, "_is_there", there_late)
     with StoreWriter(path) as writer:
         writer.add(frame(0))

@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 from stored import FRAMES
 
-from benchmarks.review_browser import CHROMIUM, ReviewHand, open_browser
-from benchmarks.review_process import ReviewProcess
-from benchmarks.review_sample import LIGHTS, sample_store
+from benchmarks.review import ReviewProcess
+from benchmarks.review.browser import CHROMIUM, ReviewHand, open_browser
+from benchmarks.review.sample import LIGHTS, sample_store
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Page, Route
 from stored import AGAIN, IDS, OBLIQUE, WRONG
 
-from benchmarks.review_browser import ReviewHand
-from benchmarks.review_judge import head
+from benchmarks.review.browser import ReviewHand
+from benchmarks.review.effort import head
 
 FRAME = AGAIN[OBLIQUE]
 

@@ -7,11 +7,10 @@ from pathlib import Path
 from playwright.sync_api import BrowserContext
 from stored import IDS, PEOPLE, TABS
 
-from benchmarks.review_browser import ReviewHand
-from benchmarks.review_process import ReviewProcess
-from benchmarks.review_sample import LIGHTS, sample_store
-from regengine.review.decision_file import decisions_path
-from regengine.review.decisions import Decisions
+from benchmarks.review import ReviewProcess
+from benchmarks.review.browser import ReviewHand
+from benchmarks.review.sample import LIGHTS, sample_store
+from regengine.review.decisions import Decisions, decisions_path
 
 FIRST = 2  # a frame of the samples
 OPTIONS = ("--lights", str(LIGHTS), "--reviewer", "Eve")

@@ -12,10 +12,9 @@ import pytest
 from playwright.sync_api import Page, Request, Route, expect
 from stored import IDS, LATE, LATER
 
-from benchmarks.review_browser import TWO_PICTURES, ReviewHand
-from benchmarks.review_process import ReviewProcess
-from regengine.review.decision_file import decisions_path
-from regengine.review.decisions import Decisions
+from benchmarks.review import ReviewProcess
+from benchmarks.review.browser import TWO_PICTURES, ReviewHand
+from regengine.review.decisions import Decisions, decisions_path
 
 HERE, NEXT = IDS[LATE], IDS[LATER]
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from playwright.sync_api import BrowserContext
 
-from benchmarks.reference_cameras import read_reference_cameras
-from benchmarks.review_browser import ReviewHand
-from benchmarks.review_judge import camera_of, head
-from benchmarks.review_process import ReviewProcess
-from benchmarks.review_sample import turned_camera
+from benchmarks.registration.truth import read_reference_cameras
+from benchmarks.review import ReviewProcess
+from benchmarks.review.browser import ReviewHand
+from benchmarks.review.effort import camera_of, head
+from benchmarks.review.sample import turned_camera
 from matchers.camera import Camera
 from matchers.earth import great_circle_km
 from regengine.result import FrameResult, SolvedCamera

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from stored import IDS, MARKUP, WICKED, WICKED_NAMES
 
-from benchmarks.review_browser import ReviewHand
+from benchmarks.review.browser import ReviewHand
 
 
 @pytest.fixture

@@ -1,0 +1,370 @@
+"""How well lenses are calibrated on simulated photos of the real sky: geometry, falloff, light.
+
+``python -m benchmarks lens`` prints the tables; ``--out FOLDER`` writes them as a dated page with a
+figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from benchmarks.lens.trials import (
+    FAINTEST_G,
+    HEIGHT_PX,
+    TAKEN,
+    WIDTH_PX,
+    Trial,
+    calibrated,
+    photograph,
+    stars_to,
+)
+from benchmarks.registration.report import command_of, title_lines
+from matchers.lens_fit import fit_lens
+from matchers.lens_stars import LENS_PARAMETERS, LensFrame
+from matchers.sky_camera import SkyCamera, matrix_quaternion
+from matchers.star_fit import pair_stars
+from regengine.sky.stars.catalogue import apparent_directions
+from regengine.sky.stars.lens_calibration import FAINTEST_G as FAINTEST_USED_G
+from regengine.sky.stars.lens_photo import LensPhoto
+
+# The dated page of the lens benchmark: what was run, and its figure.
+
+
+def preamble(arguments: list[str], focal_mm: float) -> list[str]:
+    """What was run, where and when."""
+    note = (
+        f"Lenses of {focal_mm:g} mm are drawn as lenses are (`benchmarks/lens/trials.py`: focal "
+        "length, principal point, barrel of up to 3 %, decentring, falloff, sharpness) and "
+        "photograph the stars of the catalogue to magnitude 10 anywhere in the sky, with "
+        "aberration: 1,500 x 998 pixels of 99″, 8-bit sRGB, a second, sky background with a slope "
+        "of its own in each. Stars are found by the default detector; the calibration starts from "
+        "a nominal lens without its distortion. New photos of the lens are then placed by the "
+        "calibrated lens."
+    )
+    return title_lines("Lenses calibrated on simulated stars", command_of("lens", arguments), note)
+
+
+def figure(
+    trials: Mapping[int, Sequence[Trial]], axis: Mapping[int, Sequence[float]], path: Path
+) -> None:
+    """Draw errors over sigmas, axes of new photos and residuals over the picture.
+
+    Parameters
+    ----------
+    trials : mapping of int to sequence of Trial
+        By number of photos.
+    axis : mapping of int to sequence of float
+        Arc seconds by which axes of new photos are off.
+    path : Path
+        PNG to write.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    drawing, (left, middle, right) = pyplot.subplots(1, 3, figsize=(15, 4.5))
+    for k, (frames, tried) in enumerate(trials.items()):
+        for column, _ in enumerate(LENS_PARAMETERS):
+            pulls = [t.away[column] / t.sigmas[column] for t in tried if t.sigmas[column] > 0.0]
+            left.plot(
+                np.full(len(pulls), column + 0.25 * (k - 0.5)),
+                pulls,
+                "o",
+                color=f"C{k}",
+                alpha=0.6,
+                label=f"{frames} photo{'s' if frames > 1 else ''}" if column == 0 else None,
+            )
+        middle.plot(np.sort(axis[frames]), np.linspace(0, 1, len(axis[frames])), color=f"C{k}")
+    left.axhspan(-1, 1, color="0.9", zorder=0)
+    left.set_xticks(range(len(LENS_PARAMETERS)), LENS_PARAMETERS)
+    left.set_ylabel("error / sigma")
+    left.legend()
+    middle.set_xlabel("axis of a new photo off by, arc seconds")
+    middle.set_ylabel("share of photos")
+    middle.axvline(10.0, color="0.6", ls="--")
+    middle.set_xlim(left=0.0)
+    most = list(trials.values())[-1]
+    fit = most[0].calibration.choice.fit
+    for photo, used, residual in zip(most[0].shots, fit.used, fit.residual_px, strict=True):
+        pairs = most[0].calibration.pairs[most[0].shots.index(photo)]
+        x, y = photo.photo.stars.x[pairs.detection], photo.photo.stars.y[pairs.detection]
+        right.quiver(
+            x[used], y[used], residual[used, 0], -residual[used, 1], scale=6.0, width=0.0008
+        )
+    right.set_xlim(0, fit.cameras[0].width_px)
+    right.set_ylim(fit.cameras[0].height_px, 0)
+    right.set_aspect("equal")
+    right.set_title("residuals of one lens' stars (arrow across: 6 px)", fontsize=9)
+    drawing.tight_layout()
+    drawing.savefig(path, dpi=90)
+    pyplot.close(drawing)
+
+
+# New photos placed by a lens that was calibrated on others, and how far off they are.
+
+FloatArray = NDArray[np.float64]
+
+
+def placed_by(lens: SkyCamera, photo: LensPhoto) -> SkyCamera:
+    """Attitude of a photo with a lens that is known, from all stars that are found.
+
+    Parameters
+    ----------
+    lens : SkyCamera
+        Calibrated on other photos.
+    photo : LensPhoto
+
+    Returns
+    -------
+    SkyCamera
+    """
+    known = stars_to(FAINTEST_G)
+    seen = apparent_directions(known.vectors, TAKEN)
+    camera, stars = _same_middle(lens, photo.camera), photo.stars
+    for tolerance_px, most in ((6.0, 150), (1.5, 5000)):
+        pairs = pair_stars(
+            camera,
+            stars.x[:most],
+            stars.y[:most],
+            seen,
+            known.magnitude_g,
+            tolerance_px=tolerance_px,
+            blend_px=8.0,
+        )
+        kept = pairs.alone & (stars.flags[pairs.detection] == 0)
+        kept &= known.magnitude_g[pairs.star] <= FAINTEST_USED_G
+        chosen = pairs.detection[kept]
+        spread = np.einsum("nii->n", stars.covariance_px2[chosen]) / 2.0
+        frame = LensFrame(
+            camera=camera,
+            x=stars.x[chosen],
+            y=stars.y[chosen],
+            sigma_px=np.sqrt(spread),
+            directions_icrs=seen[pairs.star[kept]],
+        )
+        camera = fit_lens([frame], free=()).cameras[0]
+    return camera
+
+
+def _same_middle(camera: SkyCamera, other: SkyCamera) -> SkyCamera:
+    """The camera, turned so that its picture's middle and corners look where the other's do."""
+    x, y = np.array([0.0, WIDTH_PX - 1.0] * 2), np.repeat([0.0, HEIGHT_PX - 1.0], 2)
+    turn, _ = Rotation.align_vectors(other.to_sky(x, y), camera.rays(x, y))
+    return replace(camera, quaternion_icrs=matrix_quaternion(turn.as_matrix()))
+
+
+def axis_off_arcsec(found: SkyCamera, true: SkyCamera) -> float:
+    """Angle between the optical axes that were found and are."""
+    return _arcsec(found.matrix[:, 2], true.matrix[:, 2])
+
+
+def middle_off_arcsec(found: SkyCamera, true: SkyCamera) -> float:
+    """Angle between the directions of the picture's middle that were found and are."""
+    return _arcsec(found.centre_icrs, true.centre_icrs)
+
+
+def _arcsec(one: FloatArray, other: FloatArray) -> float:
+    return float(np.degrees(2.0 * np.arcsin(0.5 * np.linalg.norm(one - other)))) * 3600.0
+
+
+def rms(values: Sequence[float]) -> float:
+    """Root mean square."""
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+GOAL_ARCSEC = 10.0
+RADII = (0.3, 0.6, 0.9, 1.0)
+CHANNELS = ("red", "green", "blue")
+
+
+class Results:
+    """Calibrations with the same number of photos, and new photos placed by them."""
+
+    def __init__(self, frames: int) -> None:
+        self.frames = frames
+        self.trials: list[Trial] = []
+        self.axis: list[float] = []
+        self.middle: list[float] = []
+
+    def add(self, tried: Trial, new: Sequence[tuple[float, float]]) -> None:
+        """One calibration, and how far axis and middle of new photos were off."""
+        self.trials.append(tried)
+        self.axis += [axis for axis, _ in new]
+        self.middle += [middle for _, middle in new]
+
+
+def run(lenses: int, frames: int, new: int, focal_mm: float, seed: int) -> list[Results]:
+    """Calibrate each lens on its first photo and on all; place new photos with both."""
+    results = [Results(1), Results(frames)]
+    for k in range(lenses):
+        shots, lens = photograph(seed + k, frames + new, focal_mm)
+        for result in results:
+            tried = calibrated(shots[: result.frames], lens)
+            camera = tried.calibration.choice.fit.cameras[0]
+            off = []
+            for shot in shots[frames:]:
+                found = placed_by(camera, shot.photo)
+                off.append((axis_off_arcsec(found, shot.true), middle_off_arcsec(found, shot.true)))
+            result.add(tried, off)
+        print(f"lens {k + 1} of {lenses}", file=sys.stderr)
+    return results
+
+
+def attitude_table(results: Sequence[Results]) -> list[str]:
+    """How well new photos are placed, and how good the fits say they are."""
+    lines = [
+        "| photos | lenses | stars a photo | residual px | held-out px | new photos | axis, RMS | "
+        "largest | middle, RMS | chi-square / degrees | CPU s |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for result in results:
+        profiles = [t.calibration.profile for t in result.trials]
+        squares, degrees = zip(*(t.chi_square() for t in result.trials), strict=True)
+        lines.append(
+            f"| {result.frames} | {len(profiles)} | "
+            f"{np.mean([p.stars / p.frames for p in profiles]):.0f} | "
+            f"{np.mean([p.rms_px for p in profiles]):.3f} | "
+            f"{np.mean([p.held_out_px or np.nan for p in profiles]):.3f} | {len(result.axis)} | "
+            f"**{rms(result.axis):.1f}″** | {max(result.axis):.1f}″ | {rms(result.middle):.2f}″ | "
+            f"{sum(squares):.0f} / {sum(degrees)} | "
+            f"{np.median([t.seconds for t in result.trials]):.2f} |"
+        )
+    return lines
+
+
+def parameter_table(results: Sequence[Results]) -> list[str]:
+    """Error of each parameter, and errors over their sigmas."""
+    lines = [
+        "| photos | parameter | fitted in | error, RMS | sigma, median | error / sigma, RMS |",
+        "|---:|---|---:|---:|---:|---:|",
+    ]
+    for result in results:
+        for k, name in enumerate(LENS_PARAMETERS):
+            fitted = [t for t in result.trials if t.sigmas[k] > 0.0]
+            if not fitted:
+                continue
+            away = np.array([t.away[k] for t in fitted])
+            sigma = np.array([t.sigmas[k] for t in fitted])
+            lines.append(
+                f"| {result.frames} | {name} | {len(fitted)} | {rms(away.tolist()):.2g} | "
+                f"{np.median(sigma):.2g} | {rms((away / sigma).tolist()):.2f} |"
+            )
+    return lines
+
+
+def falloff_table(results: Sequence[Results]) -> list[str]:
+    """Error of the share of light that arrives, by distance from the axis."""
+    lines = [
+        "| photos | " + " | ".join(f"r = {r:g}" for r in RADII) + " | error / sigma at 0.9, RMS |",
+        "|---:|" + "---:|" * (len(RADII) + 1),
+    ]
+    radii = np.array(RADII)
+    powers = np.stack([radii**2, radii**4, radii**6], axis=1)
+    for result in results:
+        off, pulls = [], []
+        for tried in result.trials:
+            found = tried.calibration.profile.falloff
+            if found is None:
+                continue
+            away = found.arrives(radii) - (1.0 + powers @ np.array(tried.lens.falloff))
+            off.append(away)
+            pulls.append(float(away[2] / found.sigma(0.9)))
+        cells = [f"{100 * rms(column):.2f} %" for column in np.array(off).T.tolist()]
+        lines.append(f"| {result.frames} | {' | '.join(cells)} | {rms(pulls):.1f} |")
+    return lines
+
+
+def light_table(results: Sequence[Results]) -> list[str]:
+    """Error of zero points and colour terms, by channel."""
+    lines = [
+        "| photos | channel | zero point, mean error | RMS about it | sigma, median | "
+        "colour term, RMS error | scatter of a star | stars |",
+        "|---:|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for result in results:
+        for name in CHANNELS:
+            off, sigmas, terms, scatters, stars = [], [], [], [], []
+            for tried in result.trials:
+                for channel in tried.calibration.profile.channels:
+                    if channel.channel != name:
+                        continue
+                    zero_point, term = true_light(tried, name)
+                    off.append(channel.zero_point_mag - zero_point)
+                    sigmas.append(channel.zero_point_sigma)
+                    terms.append(channel.colour_term - term)
+                    scatters.append(channel.scatter_mag)
+                    stars.append(channel.stars)
+            if off:
+                lines.append(
+                    f"| {result.frames} | {name} | {np.mean(off):+.3f} | {np.std(off):.3f} | "
+                    f"{np.median(sigmas):.3f} | {rms(terms):.3f} | {np.median(scatters):.3f} | "
+                    f"{np.median(stars):.0f} |"
+                )
+    return lines
+
+
+def true_light(tried: Trial, channel: str) -> tuple[float, float]:
+    """True zero point, in full scales a second, and colour term of a channel."""
+    from benchmarks.simulate.sky_frame import COLOUR_TERMS
+
+    k = CHANNELS.index(channel)
+    full = tried.settings.sensor.full_scale_electrons
+    return tried.settings.zero_point_mag[k] - 2.5 * float(np.log10(full)), COLOUR_TERMS[k]
+
+
+def report(results: Sequence[Results]) -> list[str]:
+    """All tables, as Markdown lines."""
+    return [
+        f"Goal: new photos placed to {GOAL_ARCSEC:g}″ RMS across the axis. The axis is where the "
+        "attitude's quaternion points; the middle is what the picture's middle shows.",
+        "",
+        *attitude_table(results),
+        "",
+        "## Parameters",
+        "",
+        *parameter_table(results),
+        "",
+        "## Falloff: error of the share of light, RMS over the lenses",
+        "",
+        *falloff_table(results),
+        "",
+        "## Zero points and colour terms, magnitudes",
+        "",
+        *light_table(results),
+    ]
+
+
+def main(argv: list[str]) -> int:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks lens", description=__doc__)
+    parser.add_argument("--lenses", type=int, default=12)
+    parser.add_argument("--frames", type=int, default=10, help="photos of the larger calibration")
+    parser.add_argument("--new", type=int, default=3, help="photos a lens that are then placed")
+    parser.add_argument("--focal-mm", type=float, default=50.0)
+    parser.add_argument("--seed", type=int, default=101)
+    parser.add_argument("--out", type=Path, help="folder for the dated page and its figure")
+    given = parser.parse_args(argv)
+    results = run(given.lenses, given.frames, given.new, given.focal_mm, given.seed)
+    lines = report(results)
+    print("\n".join(lines))
+    if given.out:
+        name = f"lens-{datetime.now(UTC):%Y-%m-%d}"
+        (given.out / name).mkdir(parents=True, exist_ok=True)
+        figure(
+            {result.frames: result.trials for result in results},
+            {result.frames: result.axis for result in results},
+            given.out / name / "lens.png",
+        )
+        page = [*preamble(argv, given.focal_mm), *lines, "", f"![errors]({name}/lens.png)"]
+        (given.out / f"{name}.md").write_text("\n".join(page) + "\n", encoding="utf-8")
+    return 0

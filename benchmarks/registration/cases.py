@@ -1,0 +1,212 @@
+"""The real photographs as cases: what a user would tell the program of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.registration.truth import read_rows
+from matchers.earth import ecef_to_geodetic
+from regengine.orbit.propagation import nadir_track_positions
+from regengine.photo.frame import FrameOptions, read_frame
+
+CATEGORIES = ("cities", "cities_oblique")
+NADIR_MOVED_KM = (-100.0, 100.0)
+WORLD_MAP = "lights/blackmarble_15as.tif"
+PARIS_CLIP = "lights/samples/PAR_BM_2019_01.tif"
+ELEMENT_SETS = "orbit/iss_tles.txt"
+# The table of the photos is one of frame records, too: it has the nadirs that the archive recorded
+RECORDS = "photos/index.csv"
+WORLD = "world"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What a user tells of a photo without usable EXIF.
+
+    Attributes
+    ----------
+    options : FrameOptions
+    clip : str
+        A light map beside the world map, relative to the folder of real data; "" for none.
+    note : str
+        Remark for the table.
+    """
+
+    options: FrameOptions = field(default_factory=FrameOptions)
+    clip: str = ""
+    note: str = ""
+
+
+# The archive's record: 179 nautical miles above a sphere of the equator's radius, that is 343 km
+# above the ellipsoid at 47 degrees north.
+PORTLAND = FrameOptions(nadir=(-125.4, 46.9), altitude_km=343.0)
+TOLD = {
+    "spain_portugalpsp.jpg": Told(
+        options=FrameOptions(nadir=(-8.9, 34.0), altitude_km=420.0, focal_mm=28.0)
+    ),
+    "Portland_ISS016-E-25314.jpg": Told(options=PORTLAND, note="focal length not told"),
+    "Portland_ISS016-E-25314_edit_rot.jpg": Told(
+        options=PORTLAND, note="focal length not told; turned, cropped"
+    ),
+    "Paris_ISS043-E-93480.jpg": Told(
+        options=FrameOptions(nadir=(2.35, 48.86), focal_mm=400.0),
+        clip=PARIS_CLIP,
+        note="nadir taken at the city",
+    ),
+    "japon.png": Told(
+        options=FrameOptions(time_utc=datetime(2012, 1, 26, 16, 8, 20, tzinfo=UTC)),
+        note="time of ISS030-E-82770, focal length not told; cropped",
+    ),
+    "occupymars_E1_europe.jpg": Told(note="its EXIF time is that of an edit"),
+    "iss007e10807.jpg": Told(
+        options=FrameOptions(time_utc=datetime(2003, 7, 21, 10, 17, 20, tzinfo=UTC), focal_mm=35.0),
+        note="time and lens of the archive's record",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One registration to try.
+
+    Attributes
+    ----------
+    name : str
+        Unique; as printed.
+    file : str
+        The photo as the tables of the real data name it.
+    photo : Path
+        The file to register: the photo itself, or a variant of it.
+    category : str
+        What the photo shows, as the table of the photos has it.
+    lights : str
+        `WORLD`, or a map relative to the folder of real data.
+    options : FrameOptions
+    note : str
+    same_frame : str
+        Frame id, for copies of one frame; "" if unknown.
+    moved_km : float
+        How far the nadir was moved.
+    variant : str
+        How the picture was changed; "" for the photo as it is.
+    any_category : bool
+        Whether it is tried though it does not look like a city at night.
+    """
+
+    name: str
+    file: str
+    photo: Path
+    category: str = CATEGORIES[0]
+    lights: str = WORLD
+    options: FrameOptions = field(default_factory=FrameOptions)
+    note: str = ""
+    same_frame: str = ""
+    moved_km: float = 0.0
+    variant: str = ""
+    any_category: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether this is the photo itself, told as well as can be."""
+        return not (self.variant or self.moved_km or self.any_category)
+
+
+def list_cases(real: Path) -> list[Case]:
+    """All city photos of a folder of real data, and those with a nadir again with it moved.
+
+    Parameters
+    ----------
+    real : Path
+        Folder of the real data.
+
+    Returns
+    -------
+    list of Case
+    """
+    cases = []
+    for row in _rows_of(real):
+        if row["category"] in CATEGORIES:
+            for case in _cases_of(real, row):
+                cases += [case, *moved(case)]
+    return sorted(cases, key=lambda case: (not case.file.startswith("cities/"), case.file))
+
+
+def list_other_cases(real: Path) -> list[Case]:
+    """The photos of all other categories: none of them should be placed somewhere.
+
+    Parameters
+    ----------
+    real : Path
+        Folder of the real data.
+
+    Returns
+    -------
+    list of Case
+    """
+    rows = (row for row in _rows_of(real) if row["category"] not in CATEGORIES)
+    return sorted((c for row in rows for c in _cases_of(real, row)), key=lambda case: case.file)
+
+
+def with_any_category(case: Case) -> Case:
+    """A case again, tried though it does not look like a city at night."""
+    return replace(case, name=f"{case.name}, any category", any_category=True)
+
+
+def _rows_of(real: Path) -> Iterator[dict[str, str]]:
+    """Rows of the table of the photos whose files are there."""
+    for row in read_rows(real / RECORDS):
+        if (real / "photos" / row["file"]).is_file():
+            yield row
+
+
+def _cases_of(real: Path, row: Mapping[str, str]) -> Iterator[Case]:
+    path = real / "photos" / row["file"]
+    told = TOLD.get(path.name, Told())
+    case = Case(
+        name=path.stem,
+        file=row["file"],
+        photo=path,
+        category=row["category"],
+        options=told.options,
+        note=told.note,
+        same_frame=row["frame_id"],
+    )
+    if told.clip:
+        yield replace(case, name=f"{path.stem}, radiance clip", lights=told.clip)
+    yield case
+
+
+def moved(case: Case) -> list[Case]:
+    """A case with a nadir again, the nadir moved along an ascending track, back and forth.
+
+    Parameters
+    ----------
+    case : Case
+
+    Returns
+    -------
+    list of Case
+        Empty where no nadir is told.
+    """
+    if case.options.nadir is None:
+        return []
+    lon, lat = case.options.nadir
+    altitude_km = case.options.altitude_km or 415.0
+    places = nadir_track_positions(lon, lat, altitude_km, np.array(NADIR_MOVED_KM), True)
+    found = []
+    for km, place in zip(NADIR_MOVED_KM, places, strict=True):
+        there = tuple(float(value) for value in ecef_to_geodetic(place)[:2])
+        options = replace(case.options, nadir=(there[0], there[1]))
+        name = f"{case.name}, nadir {km:+.0f} km"
+        found.append(replace(case, name=name, options=options, moved_km=km))
+    return found
+
+
+def pixel_pitch_um(case: Case) -> float | None:
+    """Pixel pitch of a case's photo, which a crop of it keeps."""
+    return read_frame(case.photo, options=case.options).pixel_pitch_um

@@ -1,0 +1,281 @@
+"""The real photographs, one after the other, and the page of tables."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.registration.cases import (
+    CATEGORIES,
+    ELEMENT_SETS,
+    RECORDS,
+    WORLD,
+    WORLD_MAP,
+    Case,
+    list_cases,
+    list_other_cases,
+    with_any_category,
+)
+from benchmarks.registration.compare import CHANGED_HEADER, TWIN_HEADER, changed_rows, twin_rows
+from benchmarks.registration.process import Job, Outcome, run_alone, run_case
+from benchmarks.registration.report import (
+    CHECK_HEADER,
+    RESULT_HEADER,
+    check_row,
+    headline,
+    peer_table,
+    result_row,
+    table,
+    title_lines,
+)
+from benchmarks.registration.summary import (
+    category_lines,
+    of_photos,
+    summary_lines,
+    was_turned_away,
+)
+from benchmarks.registration.truth import load_truth, read_points, read_reference_cameras
+from benchmarks.registration.variants import variants_of
+from regengine.pipeline import RunInputs
+from regengine.registration.register import RegisterParams
+
+# The page on real photographs: the aim first, then every table.
+
+
+def page_lines(
+    outcomes: Sequence[Outcome],
+    others: Sequence[Outcome] | None = None,
+    overlays: Path | None = None,
+) -> list[str]:
+    """All tables, as Markdown lines.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+        Of the city photos, told and shown in all ways.
+    others : sequence of Outcome, optional
+        Of the photos of other categories and of what was tried again; None where they were not
+        asked for.
+    overlays : Path, optional
+        Folder of pictures, if there is one.
+
+    Returns
+    -------
+    list of str
+    """
+    references = read_reference_cameras().values()
+    checked = [o for o in outcomes if o.case.plain and o.points_score is not None]
+    peers = peer_table(outcomes)
+    twins, changed = twin_rows(outcomes), changed_rows(outcomes)
+    lines = ["## The frames that must be placed", ""]
+    lines += headline(references, outcomes, others or ())
+    lines += ["", "## In short", "", *summary_lines(outcomes), "", "## Photographs", ""]
+    lines += table(RESULT_HEADER, [result_row(o) for o in outcomes if not o.case.variant])
+    if others is not None:
+        lines += ["", "## All categories", "", *category_lines(outcomes, others, overlays)]
+    if checked:
+        lines += ["", "## The older reference points", ""]
+        lines += table(CHECK_HEADER, [check_row(o) for o in checked], right=13)
+    if peers:
+        lines += ["", "## What else could be tried", "", *peers]
+    if twins:
+        lines += ["", "## Copies of the same frame", "", *table(TWIN_HEADER, twins)]
+    if changed:
+        lines += ["", "## The same photo, told or shown otherwise", ""]
+        lines += table(CHANGED_HEADER, changed)
+    return lines
+
+
+BUILT_MAP = "world-lights.tif"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the command line asks for.
+
+    Attributes
+    ----------
+    real : Path
+        Folder of the real data.
+    world_map : Path
+        The built world map.
+    only : str
+        Part of the names of the cases to run; "" for all.
+    variants, peers, all_categories : bool
+        Whether to run those, too.
+    overlays : Path or None
+    max_seconds : float
+        Budget of a search.
+    """
+
+    real: Path
+    world_map: Path
+    only: str = ""
+    variants: bool = True
+    peers: bool = True
+    all_categories: bool = False
+    overlays: Path | None = None
+    max_seconds: float = RegisterParams().max_seconds
+
+
+def run_cases(settings: Settings, folder: Path, tell: Callable[[str], None]) -> list[Outcome]:
+    """Run all cases, each in a process of its own.
+
+    Parameters
+    ----------
+    settings : Settings
+    folder : Path
+        Where variants of the pictures go.
+    tell : callable
+        Given a line when a case is done.
+
+    Returns
+    -------
+    list of Outcome
+    """
+    return [run(case, settings, tell) for case in wanted_cases(settings, folder)]
+
+
+def run_others(
+    settings: Settings, outcomes: Sequence[Outcome], tell: Callable[[str], None]
+) -> list[Outcome]:
+    """Run the photos of other categories, and again all that do not look like a night city.
+
+    Parameters
+    ----------
+    settings : Settings
+    outcomes : sequence of Outcome
+        Of the city photos.
+    tell : callable
+        Given a line when a case is done.
+
+    Returns
+    -------
+    list of Outcome
+    """
+    others = [
+        run(case, settings, tell)
+        for case in list_other_cases(settings.real)
+        if settings.only.lower() in case.name.lower()
+    ]
+    refused = filter(was_turned_away, of_photos([*outcomes, *others]))
+    return others + [run(with_any_category(o.case), settings, tell) for o in refused]
+
+
+def run(case: Case, settings: Settings, tell: Callable[[str], None]) -> Outcome:
+    """Run one case in a process of its own; what goes wrong there costs this case only."""
+    city = case.category in CATEGORIES
+    truth = load_truth(settings.real / "photos", case.file)
+    job = Job(
+        case=case,
+        inputs=inputs_for(case, settings),
+        truth=truth,
+        peers=settings.peers and case.plain and city,
+        overlays=settings.overlays,
+        only_accepted=not (city and not case.any_category),
+    )
+    try:
+        outcome = run_alone(run_case, job)
+        problem = "the process died"
+    except Exception as error:  # one of many cases, hours into a run
+        outcome, problem = None, f"crashed: {type(error).__name__}"
+        tell(traceback.format_exc())
+    outcome = outcome or Outcome(case=case, truth=truth, problem=problem)
+    tell(f"{case.name}: {outcome.verdict}, {outcome.cpu_s:.1f} s CPU, {outcome.wall_s:.1f} s")
+    return outcome
+
+
+def wanted_cases(settings: Settings, folder: Path) -> Iterator[Case]:
+    """The cases to run, the variants of a photo after it."""
+    photos = settings.real / "photos"
+    for case in list_cases(settings.real):
+        if settings.only.lower() in case.name.lower():
+            yield case
+        known = read_points(photos / "reference_points.csv", case.file) is not None
+        if settings.variants and known and case.plain:
+            yield from variants_of(case, folder, settings.only)
+
+
+def inputs_for(case: Case, settings: Settings) -> RunInputs:
+    """What `regengine register` would be given."""
+    lights = settings.world_map if case.lights == WORLD else settings.real / case.lights
+    return RunInputs(
+        lights=(lights,),
+        tle=settings.real / ELEMENT_SETS,
+        metadata=settings.real / RECORDS,
+        frame=case.options,
+        register=RegisterParams(
+            max_seconds=settings.max_seconds,
+            any_category=case.any_category,
+            clock=time.process_time,
+        ),
+    )
+
+
+@contextmanager
+def cache_folder(given: Path | None) -> Iterator[Path]:
+    """The folder for built maps: the one given, else one that vanishes at the end."""
+    if given is not None:
+        given.mkdir(parents=True, exist_ok=True)
+        yield given
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+
+
+def built_map(real: Path, cache: Path) -> tuple[Path, str]:
+    """The world map as one indexed file, built if it is not in the cache, and a sentence on it."""
+    from regengine.lights.build import build_map
+    from regengine.lights.map import open_light_map
+
+    path = cache / BUILT_MAP
+    if path.is_file():
+        return path, f"Light map: {WORLD_MAP}, built earlier."
+    started = time.perf_counter()
+    build_map(open_light_map([real / WORLD_MAP]), path)
+    seconds = time.perf_counter() - started
+    return path, (
+        f"Light map: {WORLD_MAP}, built with `regengine lights build` in {seconds:.0f} s into "
+        f"{path.stat().st_size / 1e6:.0f} MB."
+    )
+
+
+def real_report(given: argparse.Namespace, tell: Callable[[str], None]) -> list[str]:
+    """Register the real photographs as the command line asks; the whole page."""
+    with cache_folder(given.cache) as cache, tempfile.TemporaryDirectory() as variants:
+        world_map, note = built_map(given.real, cache)
+        settings = Settings(
+            real=given.real,
+            world_map=world_map,
+            only=given.only,
+            variants=not given.no_variants,
+            peers=not given.no_peers,
+            all_categories=given.all_categories,
+            overlays=given.overlays,
+            max_seconds=given.max_seconds,
+        )
+        if given.overlays is not None:
+            given.overlays.mkdir(parents=True, exist_ok=True)
+        outcomes = run_cases(settings, Path(variants), tell)
+        others = run_others(settings, outcomes, tell) if settings.all_categories else None
+    note += f" Budget of a search: {settings.max_seconds:g} s of CPU time."
+    title = title_lines("Registration of real photographs", command_words(given), note)
+    return [*title, *page_lines(outcomes, others, settings.overlays)]
+
+
+def command_words(given: argparse.Namespace) -> str:
+    """The command again, without the folders of one machine."""
+    words = ["python -m benchmarks registration --real FOLDER"]
+    words += [f"--only {given.only}"] if given.only else []
+    words += ["--all-categories"] if given.all_categories else []
+    words += ["--no-variants"] if given.no_variants else []
+    words += ["--no-peers"] if given.no_peers else []
+    if given.max_seconds != RegisterParams().max_seconds:
+        words.append(f"--max-seconds {given.max_seconds:g}")
+    return " ".join(words)

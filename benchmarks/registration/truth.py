@@ -1,0 +1,317 @@
+"""Cameras of the real city photographs as they truly were, and named places to check them by.
+
+Two tables of numbers stand beside this module: ``reference_cameras.csv`` with one row a picture
+and ``reference_places.csv`` with places that were recognised on the pictures. They are for scoring
+alone: nothing that registers may read them.
+
+How a camera was found: a start from the limb of the airglow (its upper edge, 90 km up, gives two
+of the three angles; the third and the place along the orbit were tried through), from towns named
+by eye, or from the program's own answer; then the program's dense alignment and patch fit from
+that start. It was kept if the map's outlines, drawn over the picture, sat on its lights all over
+the frame. Edited copies start from the camera of the archive's copy of the same frame.
+
+How a place was found: it was recognised on the picture with the numbered lights of a detector
+drawn on it, and its pixel is the centroid of the light there, which owes nothing to a camera.
+On edited copies they were carried over from the archive's copy by matching the pictures, and
+centred again; on ISS073-E-206244 they were read off by eye. ISS053-E-13244 and ISS073-E-206244
+were started from such places, which are no independent check there; where towns lie dense, their
+names were settled with the outlines in view. Suburbs and ports pull the centroid of a large town
+away from its centre by a kilometre or two.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.registration.scores import CameraFit, GroundPoints, camera_above, fit_camera
+from matchers.camera import Camera
+from regengine.photo.formats import read_image_header
+
+CAMERAS = Path(__file__).with_name("reference_cameras.csv")
+PLACES = Path(__file__).with_name("reference_places.csv")
+# Photos with element sets this near, or with a recorded nadir, are those that must be placed
+NEAR_TLE_DAYS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceCamera:
+    """One row of the table of cameras.
+
+    Attributes
+    ----------
+    file : str
+        The picture, relative to the folder of real photographs.
+    frame_id : str
+        Frame of the archive; two files of one frame count once. "" if unknown.
+    registrable : bool
+        Whether it shows at least eight separable lit places: towns that the photo and the map of
+        2016 share; where it is not placed, counted on the photo alone.
+    tle_age_days : float or None
+        Time of the picture minus the epoch of the element set that the program would choose; None
+        where the time is unknown.
+    has_record_nadir : bool
+        Whether the archive's record of the frame has a nadir (which may be wrong).
+    width_px, height_px : int
+        Size of the picture as stored.
+    camera : Camera or None
+        Where it was and how it looked, for the picture as stored; None where it is not placed.
+    true_time_offset_s : float or None
+        How far along the track it was from where the chosen element set has it at the told time,
+        positive forward. With a set less than a day off this is the error of the camera's clock,
+        with older ones seconds of flight over an Earth held still: the clock's error and the
+        set's together. None where the time is unknown.
+    residual_px : float or None
+        One sigma per axis of the map's lights against the photo's in local patches, in pixels of
+        the picture as stored.
+    remark : str
+        How it was checked, or why it could not be placed.
+    """
+
+    file: str
+    frame_id: str
+    registrable: bool
+    tle_age_days: float | None
+    has_record_nadir: bool
+    width_px: int
+    height_px: int
+    camera: Camera | None
+    true_time_offset_s: float | None
+    residual_px: float | None
+    remark: str
+
+    @property
+    def must_be_placed(self) -> bool:
+        """Whether it counts in the share of real photographs that the program has to place."""
+        near = self.tle_age_days is not None and abs(self.tle_age_days) <= NEAR_TLE_DAYS
+        return self.registrable and (near or self.has_record_nadir)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedPlace:
+    """A place recognised on a picture: degrees (WGS84) and the pixel of its light."""
+
+    name: str
+    lon: float
+    lat: float
+    x: float
+    y: float
+
+
+def read_reference_cameras(path: Path = CAMERAS) -> dict[str, ReferenceCamera]:
+    """The table of cameras.
+
+    Parameters
+    ----------
+    path : Path, optional
+        CSV with a row a picture; numbers of a picture that is not placed are empty.
+
+    Returns
+    -------
+    dict of str to ReferenceCamera
+        By file.
+    """
+    with path.open(newline="", encoding="utf-8") as stream:
+        found = [_reference_camera(row) for row in csv.DictReader(stream)]
+    return {reference.file: reference for reference in found}
+
+
+def read_named_places(path: Path = PLACES) -> dict[str, tuple[NamedPlace, ...]]:
+    """The table of named places.
+
+    Parameters
+    ----------
+    path : Path, optional
+        CSV with a row a place and picture.
+
+    Returns
+    -------
+    dict of str to tuple of NamedPlace
+        By file.
+    """
+    found: dict[str, tuple[NamedPlace, ...]] = {}
+    with path.open(newline="", encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            numbers = {key: float(row[key]) for key in ("lon", "lat", "x", "y")}
+            place = NamedPlace(name=row["name"], **numbers)
+            found[row["file"]] = (*found.get(row["file"], ()), place)
+    return found
+
+
+def misses_px(camera: Camera, places: Sequence[NamedPlace]) -> NDArray[np.float64]:
+    """How far from their lights a camera has some named places.
+
+    Parameters
+    ----------
+    camera : Camera
+        Of the picture as stored.
+    places : sequence of NamedPlace
+        Named on that picture.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Pixels; infinite where the camera does not see the place at all.
+    """
+    x, y = camera.lonlat_to_pixel([p.lon for p in places], [p.lat for p in places])
+    apart = np.hypot(x - [p.x for p in places], y - [p.y for p in places])
+    return np.where(np.isfinite(apart), apart, np.inf)
+
+
+def _reference_camera(row: dict[str, str]) -> ReferenceCamera:
+    return ReferenceCamera(
+        file=row["file"],
+        frame_id=row["frame_id"],
+        registrable=row["registrable"] == "true",
+        tle_age_days=_number(row["tle_age_days"]),
+        has_record_nadir=row["has_record_nadir"] == "true",
+        width_px=int(row["width_px"]),
+        height_px=int(row["height_px"]),
+        camera=_camera(row) if row["status"] == "placed" else None,
+        true_time_offset_s=_number(row["true_time_offset_s"]),
+        residual_px=_number(row["residual_px"]),
+        remark=row["remark"],
+    )
+
+
+def _camera(row: dict[str, str]) -> Camera:
+    def value(key: str) -> float:
+        return float(row[key])
+
+    return Camera(
+        width_px=int(row["width_px"]),
+        height_px=int(row["height_px"]),
+        focal_px=value("focal_px"),
+        principal_point=(value("principal_x"), value("principal_y")),
+        quaternion=(
+            value("quaternion_x"),
+            value("quaternion_y"),
+            value("quaternion_z"),
+            value("quaternion_w"),
+        ),
+        position_ecef_m=(value("position_x_m"), value("position_y_m"), value("position_z_m")),
+        distortion=(value("k1"), 0.0, 0.0, 0.0, 0.0),
+        mirrored=row["mirrored"] == "true",
+    )
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None
+
+
+# What is known of the real photographs: reference cameras, named places, points.
+
+# Height at which the fit of a reference camera starts; the points correct it
+TYPICAL_ALTITUDE_KM = 415.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """What a registration is scored with; parts are None or empty where nobody knows.
+
+    Attributes
+    ----------
+    camera : Camera or None
+        The reference camera, which judges.
+    reference : ReferenceCamera or None
+        Its row of the table, which also says which photos count.
+    places : tuple of NamedPlace
+        Places recognised on the picture, independent of any map.
+    points : GroundPoints or None
+        Older reference points.
+    points_camera : Camera or None
+        The camera fitted to them.
+    points_residual_px : float
+        Largest residual of that fit.
+    hand : GroundPoints or None
+        Points picked by eye: a sanity check.
+    """
+
+    camera: Camera | None = None
+    reference: ReferenceCamera | None = None
+    places: tuple[NamedPlace, ...] = ()
+    points: GroundPoints | None = None
+    points_camera: Camera | None = None
+    points_residual_px: float = 0.0
+    hand: GroundPoints | None = None
+
+
+def load_truth(photos: Path, file: str) -> Truth:
+    """Everything known of one photo.
+
+    Parameters
+    ----------
+    photos : Path
+        Folder with the tables and the photos.
+    file : str
+        The photo as the tables name it, relative to that folder.
+
+    Returns
+    -------
+    Truth
+    """
+    reference = read_reference_cameras().get(file)
+    truth = Truth(
+        camera=None if reference is None else reference.camera,
+        reference=reference,
+        places=read_named_places().get(file, ()),
+        hand=read_points(photos / "hand_points.csv", file),
+    )
+    points = read_points(photos / "reference_points.csv", file)
+    if points is None:
+        return truth
+    fit = fit_to_points(photos, file, points)
+    residual_px = float(fit.residual_px.max())
+    return replace(truth, points=points, points_camera=fit.camera, points_residual_px=residual_px)
+
+
+def fit_to_points(photos: Path, file: str, points: GroundPoints) -> CameraFit:
+    """The camera that the older reference points of a photo speak of.
+
+    Parameters
+    ----------
+    photos : Path
+        Folder with the tables and the photos.
+    file : str
+        The photo.
+    points : GroundPoints
+        Its reference points.
+
+    Returns
+    -------
+    CameraFit
+    """
+    known = next(row for row in read_rows(photos / "reference_cameras.csv") if row["file"] == file)
+    header = read_image_header(photos / file)
+    start = camera_above(
+        float(known["nadir_lon"]),
+        float(known["nadir_lat"]),
+        TYPICAL_ALTITUDE_KM,
+        float(known["focal_px"]),
+        (header.width_px, header.height_px),
+    )
+    return fit_camera(points, start)
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a table; none where there is no such table."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def read_points(path: Path, file: str) -> GroundPoints | None:
+    """The points that a table has for a photo; None without any."""
+    rows = [row for row in read_rows(path) if row["file"] == file]
+    if not rows:
+        return None
+    x, y, lon, lat = (
+        np.array([float(row[name]) for row in rows]) for name in ("x", "y", "lon", "lat")
+    )
+    return GroundPoints(x=x, y=y, lon=lon, lat=lat)

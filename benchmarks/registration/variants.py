@@ -1,0 +1,188 @@
+"""The same photo turned, mirrored or cropped: it must give the same places on the ground."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks.registration.cases import Case, pixel_pitch_um
+from benchmarks.registration.scores import MAP_PIXEL_M, distance_m
+from matchers.camera import Camera
+from matchers.earth import incidence_deg
+from matchers.footprint import MAX_INCIDENCE_DEG
+
+FloatArray = NDArray[np.float64]
+Size = tuple[int, int]  # width and height
+GRID = 17  # scene pixels compared along each side
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One way to change a picture.
+
+    Attributes
+    ----------
+    change : callable
+        Picture, shape (h, w, 3) → the changed one.
+    place : callable
+        x, y and size of the picture → x, y in the changed one.
+    crops : bool
+        Whether part of the scene is lost, so that the pixel pitch has to be told.
+    """
+
+    change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+    place: Callable[[FloatArray, FloatArray, Size], tuple[FloatArray, FloatArray]]
+    crops: bool = False
+
+
+def _half(size: Size, share: float) -> tuple[slice, slice]:
+    """Rows and columns of half of the long side, from a share of it on."""
+    width, height = size
+    start, length = int(share * max(size)), max(size) // 2
+    part, whole = slice(start, start + length), slice(None)
+    return (whole, part) if width >= height else (part, whole)
+
+
+def _cropped(share: float) -> Variant:
+    def change(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return picture[_half((picture.shape[1], picture.shape[0]), share)]
+
+    def place(x: FloatArray, y: FloatArray, size: Size) -> tuple[FloatArray, FloatArray]:
+        rows, cols = _half(size, share)
+        return x - (cols.start or 0), y - (rows.start or 0)
+
+    return Variant(change=change, place=place, crops=True)
+
+
+AS_IT_IS = ""
+VARIANTS = {
+    AS_IT_IS: Variant(change=lambda picture: picture, place=lambda x, y, size: (x, y)),
+    "turned 90°": Variant(
+        change=lambda picture: np.rot90(picture, 1),
+        place=lambda x, y, size: (y, size[0] - 1 - x),
+    ),
+    "turned 180°": Variant(
+        change=lambda picture: np.rot90(picture, 2),
+        place=lambda x, y, size: (size[0] - 1 - x, size[1] - 1 - y),
+    ),
+    "mirrored": Variant(
+        change=lambda picture: picture[:, ::-1],
+        place=lambda x, y, size: (size[0] - 1 - x, y),
+    ),
+    "middle half": _cropped(0.25),
+    "first half": _cropped(0.0),
+}
+
+
+def variants_of(case: Case, folder: Path, only: str = "") -> list[Case]:
+    """Write variants of a case's photo as PNG, with its EXIF, and give their cases.
+
+    Parameters
+    ----------
+    case : Case
+        The photo as it is.
+    folder : Path
+        Where the pictures go.
+    only : str
+        Part of the names of the wanted cases.
+
+    Returns
+    -------
+    list of Case
+    """
+    found = []
+    for number, (name, variant) in enumerate(VARIANTS.items()):
+        if name == AS_IT_IS or only.lower() not in variant_name(case, name).lower():
+            continue
+        path = folder / f"{case.photo.stem}_variant{number}.png"
+        with Image.open(case.photo) as image:
+            exif = image.info.get("exif", b"")
+            picture = np.asarray(image.convert("RGB"))
+        Image.fromarray(np.ascontiguousarray(variant.change(picture))).save(path, exif=exif)
+        options = case.options
+        if variant.crops:
+            options = replace(options, pixel_pitch_um=pixel_pitch_um(case))
+        changed = replace(case, photo=path, options=options, variant=name)
+        found.append(replace(changed, name=variant_name(case, name)))
+    return found
+
+
+def variant_name(case: Case, variant: str) -> str:
+    """What the case of a variant is called."""
+    return f"{case.name}, {variant}"
+
+
+def stored_pixels(x: FloatArray, y: FloatArray, size: Size, name: str) -> FloatArray:
+    """Pixels of a variant as those of the photo as it is.
+
+    Parameters
+    ----------
+    x, y : ndarray of float64, shape (n,)
+        In the variant.
+    size : tuple of int
+        Width and height of the photo as it is.
+    name : str
+        The variant.
+
+    Returns
+    -------
+    ndarray of float64, shape (2, n)
+    """
+    # Every variant shifts, turns or mirrors: three corners tell its matrix
+    corners = np.stack(VARIANTS[name].place(np.array([0.0, 1, 0]), np.array([0.0, 0, 1]), size))
+    matrix = corners[:, 1:] - corners[:, :1]
+    return np.asarray(np.linalg.solve(matrix, np.stack([x, y]) - corners[:, :1]), np.float64)
+
+
+def kept_part(camera: Camera, name: str) -> Camera:
+    """The camera of that part of a photo which a variant keeps, neither turned nor mirrored."""
+    if not VARIANTS[name].crops:
+        return camera
+    size = camera.width_px, camera.height_px
+    kept = VARIANTS[name].change(np.zeros((size[1], size[0], 1), np.uint8))
+    principal_x, principal_y = camera.principal_point
+    x, y = VARIANTS[name].place(np.array([principal_x]), np.array([principal_y]), size)
+    return replace(
+        camera,
+        width_px=kept.shape[1],
+        height_px=kept.shape[0],
+        principal_point=(float(x[0]), float(y[0])),
+    )
+
+
+def places_moved_px(base: Camera, other: Camera, name: str) -> FloatArray:
+    """How far apart the same scene lies under a photo's camera and its variant's.
+
+    Parameters
+    ----------
+    base, other : Camera
+        Solved cameras of the photo and of the variant.
+    name : str
+        The variant; `AS_IT_IS` for the same picture, solved otherwise.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Map pixels, at scene pixels that both pictures hold; infinite where the variant's camera
+        sees the sky.
+    """
+    size = base.width_px, base.height_px
+    x, y = (
+        side.ravel()
+        for side in np.meshgrid(
+            np.linspace(0.0, size[0] - 1.0, GRID), np.linspace(0.0, size[1] - 1.0, GRID)
+        )
+    )
+    to_x, to_y = VARIANTS[name].place(x, y, size)
+    held = (to_x >= 0) & (to_x <= other.width_px - 1) & (to_y >= 0) & (to_y <= other.height_px - 1)
+    slant = incidence_deg(base.position_ecef_m, base.pixel_to_ecef(x, y))
+    held &= slant <= MAX_INCIDENCE_DEG
+    apart = distance_m(
+        *base.pixel_to_lonlat(x[held], y[held]), *other.pixel_to_lonlat(to_x[held], to_y[held])
+    )
+    return apart / MAP_PIXEL_M

@@ -1,0 +1,454 @@
+"""The review's server with 100,000 frames: start, first picture, next frame, filters, tiles.
+
+``python -m benchmarks review`` prints the tables; ``--frames`` makes the store smaller,
+``--lights`` names a map, ``--out FOLDER`` writes the page as Markdown, dated. The store and its
+photos of 45 megapixels are made in a temporary folder (``--folder``), 300 MB, and deleted. What a
+browser does with the answers is measured by ``review-page``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import numpy as np
+
+from benchmarks.registration.report import command_of, table, title_lines
+from benchmarks.review.sample import HEIGHT_PX, SAMPLES, WIDTH_PX, large_photo
+from benchmarks.store_frames import DISTINCT, made_up_frame, made_up_result, renumbered
+from regengine.io.atomic import replacing
+from regengine.store.file import GrowingStore, StoreFile
+from regengine.store.hdf5 import encode
+from regengine.store.rows import to_tables
+from regengine.store.schema import TEXT_COLUMNS
+from regengine.store.writer import root_attributes
+
+# A store of many frames with photos of 45 megapixels, made in a minute.
+
+BLOCK = 4096
+# The same picture under other names and hashes: nothing is known of one from the other
+PHOTOS = 12
+
+
+def scale_store(folder: Path, frames: int) -> Path:
+    """Write a store whose frames share `PHOTOS` photos; returns its path.
+
+    Parameters
+    ----------
+    folder : Path
+        Where; it then holds 250 MB of photos.
+    frames : int
+        How many.
+    """
+    hashes = _photos(folder / "photos")
+    store, base = folder / "scale.h5", folder / "base.h5"
+    results = [made_up_result(number) for number in range(min(DISTINCT, frames))]
+    size = min(BLOCK, frames)
+    made = [made_up_frame(number, results[number % DISTINCT]) for number in range(size)]
+    base.write_bytes(encode(to_tables(made), root_attributes()))
+    chance = np.random.default_rng(0)
+    with StoreFile(base) as source:
+        block = source.tables(0, size)
+        lengths = dict.fromkeys(TEXT_COLUMNS, 1) | source.text_lengths()
+    lengths["frames", "frame"] = len(f"ISS030-E-{frames}")
+    base.unlink()
+    with replacing(store) as stream, GrowingStore(stream, root_attributes(), lengths) as output:
+        for start in range(0, frames, size):
+            count = min(size, frames - start)
+            tables = renumbered(block, start, count, chance)
+            which = chance.integers(0, PHOTOS, count)
+            tables["frames"]["path"] = np.array([f"photos/{k}.jpg".encode() for k in which])
+            tables["frames"]["sha256"] = np.array([hashes[k].encode() for k in which])
+            tables["frames"]["width_px"][:] = WIDTH_PX
+            tables["frames"]["height_px"][:] = HEIGHT_PX
+            output.append(tables)
+    return store
+
+
+def _photos(folder: Path) -> list[str]:
+    folder.mkdir(parents=True)
+    large_photo(folder / "0.jpg")
+    for k in range(1, PHOTOS):
+        shutil.copyfile(folder / "0.jpg", folder / f"{k}.jpg")
+        with (folder / f"{k}.jpg").open("ab") as stream:  # beyond the picture's end
+            stream.write(bytes([k]))
+    names = [folder / f"{k}.jpg" for k in range(PHOTOS)]
+    return [hashlib.sha256(name.read_bytes()).hexdigest() for name in names]
+
+
+# A review server as a process of its own, which can be killed.
+
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\?token=\S+")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class ReviewProcess:
+    """``regengine review`` on a store, from its start until the block is left.
+
+    Parameters
+    ----------
+    store : Path
+        The store to review.
+    *options : str
+        Further options of the command.
+    port : int
+        Port to listen on; 0 takes any.
+
+    Attributes
+    ----------
+    store : Path
+        The store.
+    address : str
+        Where a browser finds the page, with the token.
+    port : int
+        Where it listens.
+    pid : int
+        Of the process.
+
+    Raises
+    ------
+    RuntimeError
+        If the server ends before it has told its address.
+    """
+
+    def __init__(self, store: Path, *options: str, port: int = 0) -> None:
+        self.store = store
+        command = [sys.executable, str(ROOT / "cli.py"), "review", str(store)]
+        self._process = subprocess.Popen(
+            [*command, "--no-browser", "--port", str(port), *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+        )
+        self.pid = self._process.pid
+        self.address = self._told_address()
+        self.port = urlsplit(self.address).port or 0
+
+    def __enter__(self) -> ReviewProcess:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._process.terminate()
+        self._leave()
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        self._process.kill()
+        self._leave()
+
+    def _leave(self) -> None:
+        try:
+            self._process.wait(timeout=20.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _told_address(self) -> str:
+        said: list[str] = []
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            found = ADDRESS.search(line)
+            if found is not None:
+                return found[0]
+            said.append(line)
+        self._leave()
+        raise RuntimeError("the review server did not start: " + "".join(said))
+
+
+# Questions to a review server in another process, and what they cost it.
+
+TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """An answer: seconds on the clock, seconds of the server's processor time, and its body."""
+
+    clock_s: float
+    cpu_s: float
+    body: bytes = b""
+
+    @property
+    def json(self) -> Any:
+        """The body, as JSON."""
+        return json.loads(self.body)
+
+    @property
+    def size(self) -> int:
+        """Of the body, bytes."""
+        return len(self.body)
+
+
+class Review:
+    """A server from its start until the block is left; asked as its page asks it.
+
+    Parameters
+    ----------
+    store : Path
+        The store to review.
+    lights : Path
+        Night-light map.
+
+    Attributes
+    ----------
+    started : Asked
+        What it took until the server told its address.
+    """
+
+    def __init__(self, store: Path, lights: Path) -> None:
+        begun = time.perf_counter()
+        self._process = ReviewProcess(store, "--lights", str(lights), "--reviewer", "bench")
+        clock_s = time.perf_counter() - begun
+        self.started = Asked(clock_s=clock_s, cpu_s=self._cpu_s())
+        parts = urlsplit(self._process.address)
+        self._client = httpx.Client(
+            base_url=f"{parts.scheme}://{parts.netloc}", timeout=TIMEOUT_S, follow_redirects=True
+        )
+        self._client.get(f"/?{parts.query}").raise_for_status()
+
+    def __enter__(self) -> Review:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._client.close()
+        self._process.__exit__(kind, error, traceback)
+
+    def ask(self, path: str) -> Asked:
+        """GET a path; RuntimeError where the answer is an error."""
+        return self._measured(partial(self._client.get, f"/{path}"))
+
+    def peak_mb(self) -> float:
+        """Largest resident memory of the server so far."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
+        return float(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+    def _measured(self, get: Callable[[], httpx.Response]) -> Asked:
+        cpu, clock = self._cpu_s(), time.perf_counter()
+        answer = get()
+        clock_s = time.perf_counter() - clock
+        if answer.status_code != 200:
+            raise RuntimeError(f"{answer.url}: {answer.status_code} {answer.text}")
+        return Asked(clock_s=clock_s, cpu_s=self._cpu_s() - cpu, body=answer.content)
+
+    def _cpu_s(self) -> float:
+        """Processor time of all threads so far, in steps of 10 ms."""
+        stat = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8")
+        fields = stat.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+FRAMES_WALKED = 10
+REPEATS = 12
+PREVIEW = "preview.jpg?size=2048"  # what the page asks for
+TOP = 5  # level of a photo of 45 megapixels at its full size
+FILTERS = {
+    "all, by doubt": "",
+    "one verdict": "verdict=review",
+    "two verdicts and a reason": "verdict=review&verdict=no_match&reason=low_margin",
+    "a category": "category=cities",
+    "a camera and dates": "camera=NIKON%20D3S&date_from=2012-03-01&date_to=2012-03-31",
+    "a box across the antimeridian": "bbox=170,-40,-170,10",
+    "a word in the name": "text=E-99",
+    "a country": "text=japan",
+    "open ones, by name": "status=open&sort=name",
+    "by time": "sort=time",
+}
+MAP_TILES = ("0/0/0", "2/0/1", "4/1/5", "6/6/23", "7/13/47", "8/27/95", "10/108/380")
+LEAST_BOX = "bbox=-10,35,30,60"
+
+Row = tuple[str, ...]
+
+
+def start_rows(store: Path, lights: Path) -> list[Row]:
+    """From the command to the first picture, step by step; the quickest of three servers."""
+    tries = []
+    for _ in range(3):
+        with Review(store, lights) as review:
+            steps = {"command to address": review.started}
+            steps["the page's files"] = review.ask("")
+            steps["session"] = review.ask("api/session")
+            steps["queue: its first 100 rows"] = queue = review.ask("api/frames?limit=100")
+            first = queue.json["frames"][0]["id"]
+            steps["first frame"] = review.ask(f"api/frames/{first}")
+            steps["its picture (2048 px of 45 MP)"] = review.ask(f"api/frames/{first}/{PREVIEW}")
+        tries.append(steps)
+    best = min(tries, key=lambda steps: sum(step.cpu_s for step in steps.values()))
+    rows = [(name, *seconds(step)) for name, step in best.items()]
+    whole = Asked(
+        clock_s=sum(step.clock_s for step in best.values()),
+        cpu_s=sum(step.cpu_s for step in best.values()),
+    )
+    return [*rows, ("**all of it**", *seconds(whole))]
+
+
+def frame_rows(review: Review) -> list[Row]:
+    """The next frames, one after the other, none of which was seen before; then once more."""
+    queue = review.ask("api/frames?limit=200").json["frames"]
+    frames = [review.ask(f"api/frames/{row['id']}").json for row in queue]
+    firsts = {frame["sha256"]: frame["id"] for frame in reversed(frames) if frame["photo"]}
+    chosen = list(firsts.values())[:FRAMES_WALKED]
+    rows: list[Row] = []
+    for what, address in (
+        ("frame", "api/frames/{}"),
+        ("picture of 2048 px, not seen before", "api/frames/{}/" + PREVIEW),
+        ("the same once more", "api/frames/{}/" + PREVIEW),
+        ("first tile at full size", f"api/frames/{{}}/photo/{TOP}/8/5.jpg"),
+        ("another tile at full size", f"api/frames/{{}}/photo/{TOP}/9/5.jpg"),
+    ):
+        # What is kept is bounded: one such photo at its full size, or dozens of previews
+        numbers = chosen[:1] if "full size" in what else chosen
+        rows.append((what, *middle([review.ask(address.format(one)) for one in numbers])))
+    return rows
+
+
+def filter_rows(review: Review) -> list[Row]:
+    """Filters of the queue: how many frames they find, and the middle of repeated times."""
+    rows: list[Row] = []
+    for what, query in FILTERS.items():
+        asked = [review.ask(f"api/frames?limit=100&{query}") for _ in range(REPEATS)]
+        rows.append((what, f"{asked[0].json['total']:,}", *middle(asked)))
+    return rows
+
+
+def other_rows(review: Review) -> list[Row]:
+    """What else the page asks for."""
+    rows: list[Row] = []
+    for what, address in (
+        ("values of the filters", "api/facets"),
+        ("statistics", "api/stats"),
+        ("names of towns on the map", f"api/places?{LEAST_BOX}"),
+        ("coastline", "api/coastline.json"),
+        ("a town by name, the first time", "api/places/search?q=nagoya"),
+        ("a town by name", "api/places/search?q=munch"),
+    ):
+        asked = [review.ask(address) for _ in range(1 if "first" in what else REPEATS)]
+        rows.append((what, *middle(asked)))
+    return rows
+
+
+def map_rows(review: Review) -> list[Row]:
+    """Tiles of the map: made, and kept."""
+    rows: list[Row] = []
+    for tile in MAP_TILES:
+        made, kept = (review.ask(f"api/lights/{tile}.png") for _ in range(2))
+        rows.append((tile, f"{made.size / 1000:.0f}", milliseconds(made), milliseconds(kept)))
+    return rows
+
+
+def seconds(asked: Asked) -> Row:
+    """Processor time and clock, seconds."""
+    return f"{asked.cpu_s:.2f}", f"{asked.clock_s:.2f}"
+
+
+def milliseconds(asked: Asked) -> str:
+    """Clock, milliseconds."""
+    return f"{1000 * asked.clock_s:.0f}"
+
+
+def middle(asked: Sequence[Asked]) -> Row:
+    """Mean processor time, and middle and longest time on the clock, milliseconds."""
+    clocks = sorted(one.clock_s for one in asked)
+    mean = sum(one.cpu_s for one in asked) / len(asked)
+    return tuple(f"{1000 * s:.0f}" for s in (mean, clocks[len(clocks) // 2], clocks[-1]))
+
+
+def report(folder: Path, frames: int, lights: Path) -> list[str]:
+    """All tables, as lines of Markdown."""
+    store = scale_store(folder, frames)
+    start = start_rows(store, lights)
+    with Review(store, lights) as review:
+        walked, filtered = frame_rows(review), filter_rows(review)
+        others, tiles = other_rows(review), map_rows(review)
+        memory = review.peak_mb()
+    head = ("CPU ms", "ms", "longest ms")
+    return [
+        "## From the command to the first picture",
+        "",
+        "At most 1.5 s are asked. The least of three servers; the browser's own work is not in it. "
+        "The first photo is decoded in a thread, while the server loads its libraries.",
+        "",
+        *table(("step", "CPU s", "s"), start, 2),
+        "",
+        "## Next frames",
+        "",
+        f"At most 150 ms are asked for a frame that the page fetched before. {FRAMES_WALKED} "
+        "frames, one for the full size; mean processor time, middle and longest time.",
+        "",
+        *table(("what", *head), walked, 3),
+        "",
+        "## Filters of the queue",
+        "",
+        f"At most 100 ms are asked. 100 rows are answered; {REPEATS} times each.",
+        "",
+        *table(("filter", "frames", *head), filtered, 4),
+        "",
+        "## What else the page asks",
+        "",
+        *table(("what", *head), others, 3),
+        "",
+        f"## Tiles of the light map ({lights.name})",
+        "",
+        "Where the map shows open sea, a tile has next to no bytes.",
+        "",
+        *table(("zoom/column/row", "kB", "made, ms", "kept, ms"), tiles, 3),
+        "",
+        f"The server's memory at its peak, after all of this: {memory:.0f} MB.",
+    ]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measure and print; 0 when done."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks review")
+    parser.add_argument("--frames", type=int, default=100_000, help="of the store")
+    parser.add_argument("--lights", type=Path, default=SAMPLES / "lights.tif", help="the map")
+    parser.add_argument("--folder", type=Path, help="where to make the store; else temporary")
+    parser.add_argument("--out", type=Path, help="also write the Markdown into this folder")
+    options = parser.parse_args(argv)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        lines = report(Path(folder), options.frames, options.lights.resolve())
+    note = (
+        f"A store of {options.frames:,} frames with photos of {WIDTH_PX} x {HEIGHT_PX} pixels, "
+        "`regengine review` in a process of its own, asked one thing after the other. CPU is the "
+        f"server's processor time. {load:.0f} other processes wanted the machine's "
+        f"{os.cpu_count()} processors meanwhile: times on the clock are longer for it."
+    )
+    title = title_lines("The review's server", command_of("review", argv), note)
+    page = "\n".join([*title, *lines])
+    print(page)
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
+        path = options.out / f"review-{datetime.now(UTC):%Y-%m-%d}.md"
+        path.write_text(page + "\n", encoding="utf-8")
+    return 0

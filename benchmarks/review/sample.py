@@ -1,0 +1,334 @@
+"""A store of the sample photographs whose right and wrong proposals are known, made in no time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from matchers.camera import Camera
+from matchers.earth import ecef_to_geodetic
+from regengine.result import (
+    ControlPoint,
+    Fit,
+    FrameResult,
+    Hypothesis,
+    NadirInput,
+    Reason,
+    SolvedCamera,
+    Verdict,
+)
+from regengine.store.rows import StoredFrame
+from regengine.store.writer import StoreWriter
+
+SAMPLES = Path(__file__).resolve().parents[2] / "data_samples"
+LIGHTS = SAMPLES / "lights.tif"
+# What is wrong with a wrong proposal: turned about the camera's axes, some 45 km on the ground;
+# the lens by 1.5 %; the station by 19 km
+WRONG_TURN_DEG = (2.0, -1.5, 8.0)
+WRONG_FOCAL = 1.015
+WRONG_PLACE_M = (12_000.0, -9_000.0, 12_000.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """What the made-up engine says of a sample.
+
+    Attributes
+    ----------
+    verdict : str
+        Its verdict.
+    probability : float or None
+        Its probability.
+    reason : str or None
+        Code of its reason.
+    right, runner_up_right : bool
+        Whether the proposal, and whether the runner-up, is the true camera; else it is turned.
+    """
+
+    verdict: Verdict
+    probability: float | None
+    reason: str | None = None
+    right: bool = True
+    runner_up_right: bool = False
+
+
+PROPOSALS: Mapping[str, Proposal] = {
+    "ISS990-E-000101": Proposal(verdict="accepted", probability=0.9995),
+    "ISS990-E-000102": Proposal(
+        verdict="no_match", probability=None, reason="not_a_night_city_frame"
+    ),
+    "ISS990-E-000103": Proposal(
+        verdict="review", probability=0.31, reason="low_margin", right=False, runner_up_right=True
+    ),
+    "ISS990-E-000104": Proposal(verdict="review", probability=0.93, reason="low_margin"),
+    "ISS990-E-000105": Proposal(verdict="no_match", probability=None, reason="few_lights"),
+    "ISS990-E-000106": Proposal(verdict="review", probability=0.62, reason="few_lights"),
+}
+REASON_TEXTS = {
+    "low_margin": "Another camera explains the lights nearly as well.",
+    "few_lights": "Too few lights agree with the map.",
+    "not_a_night_city_frame": "The photo does not look like one of city lights.",
+}
+
+
+def truth_of(frame: str) -> dict[str, Any]:
+    """What is known of a sample: camera, pixels with their places, time."""
+    path = SAMPLES / "truth" / f"{frame}.json"
+    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return loaded
+
+
+def true_camera(frame: str) -> Camera:
+    """The camera that a sample was taken with."""
+    camera = truth_of(frame)["camera"]
+    return Camera(
+        width_px=camera["width_px"],
+        height_px=camera["height_px"],
+        focal_px=camera["focal_px"],
+        principal_point=tuple(camera["principal_point"]),
+        distortion=tuple(camera["distortion"]),
+        quaternion=tuple(camera["quaternion"]),
+        position_ecef_m=tuple(camera["position_ecef_m"]),
+        mirrored=camera["mirrored"],
+    )
+
+
+def turned_camera(camera: Camera) -> Camera:
+    """The camera elsewhere, looking elsewhere with another lens, as a wrong match would have it."""
+    turn = Rotation.from_rotvec(WRONG_TURN_DEG, degrees=True)
+    quaternion = (Rotation.from_quat(camera.quaternion) * turn).as_quat().tolist()
+    x, y, z = (a + b for a, b in zip(camera.position_ecef_m, WRONG_PLACE_M, strict=True))
+    return replace(
+        camera,
+        quaternion=tuple(quaternion),
+        focal_px=camera.focal_px * WRONG_FOCAL,
+        position_ecef_m=(x, y, z),
+    )
+
+
+def sample_result(frame: str, photo: Path) -> FrameResult:
+    """What the made-up engine says of one sample, whose photo lies there."""
+    proposal, truth, camera = PROPOSALS[frame], truth_of(frame), true_camera(frame)
+    wrong = turned_camera(camera)
+    lon, lat, height_m = (float(value) for value in ecef_to_geodetic(camera.position_ecef_m))
+    code = proposal.reason
+    unsolved = FrameResult(
+        frame=frame,
+        path=str(photo),
+        sha256=hashlib.sha256(photo.read_bytes()).hexdigest(),
+        verdict=proposal.verdict,
+        probability=proposal.probability,
+        reasons=() if code is None else (Reason(code=code, text=REASON_TEXTS[code]),),
+        width_px=camera.width_px,
+        height_px=camera.height_px,
+        orientation=8 if frame.endswith("105") else 1,
+        category="cities",
+        category_probability=0.97,
+        time_utc=truth["time_utc"],
+        camera_body="NIKON D3S",
+        focal_mm=truth["focal_mm"],
+        pixel_pitch_um=1000.0 * truth["focal_mm"] / camera.focal_px,
+        nadir=NadirInput(
+            lon=lon,
+            lat=lat,
+            altitude_km=height_m / 1000.0,
+            source="tle",
+            tle_age_h=truth["tle_age_h"],
+            sigma_along_km=8.0,
+            sigma_cross_km=1.0,
+        ),
+        lights="lights.tif",
+        engine_version="0.1.0",
+        seconds=1.0,
+    )
+    if proposal.verdict == "no_match":
+        return unsolved
+    best, second = (camera, wrong) if proposal.right else (wrong, camera)
+    if not (proposal.right or proposal.runner_up_right):
+        second = turned_camera(wrong)
+    return replace(
+        unsolved,
+        solved=_solved(best),
+        control_points=_control_points(truth, best),
+        footprint=_corners(best),
+        footprint_diagonal_km=400.0,
+        fit=Fit(
+            ncc=0.52,
+            runner_up_ncc=0.41,
+            residual_px=1.1,
+            residual_m=150.0,
+            matched_lights=64,
+            held_out_residual_px=1.4,
+            log10_odds=9.0,
+            runner_up_log10_odds=4.0,
+        ),
+        hypotheses=(_hypothesis(0, best), _hypothesis(1, second)),
+    )
+
+
+def sample_store(folder: Path, frames: Iterable[tuple[str, str]] | None = None) -> Path:
+    """Write a store of the samples, with its photos beside it.
+
+    Parameters
+    ----------
+    folder : Path
+        Where ``run.h5`` and ``photos/`` are made.
+    frames : iterable of (str, str), optional
+        Samples, each with the name that its file has there, without its ending. Without it, each
+        sample once, under its own name.
+
+    Returns
+    -------
+    Path
+        The store.
+    """
+    (folder / "photos").mkdir(parents=True)
+    store = folder / "run.h5"
+    with StoreWriter(store) as writer:
+        for index, (frame, name) in enumerate(frames or zip(PROPOSALS, PROPOSALS, strict=True)):
+            photo = folder / "photos" / f"{name}.jpg"
+            shutil.copyfile(SAMPLES / f"{frame}.jpg", photo)
+            result = replace(sample_result(frame, photo), frame=name)
+            writer.add(
+                StoredFrame(
+                    frame_index=index,
+                    result=result,
+                    parameters_sha256="made",
+                    processed_utc="2026-01-02T03:04:05Z",
+                )
+            )
+        writer.flush()
+    return store
+
+
+def _solved(camera: Camera) -> SolvedCamera:
+    return SolvedCamera(camera=camera, along_track_offset_s=0.0, off_nadir_deg=camera.off_nadir_deg)
+
+
+def _hypothesis(rank: int, camera: Camera) -> Hypothesis:
+    middle = camera.pixel_to_lonlat(*camera.principal_point)
+    return Hypothesis(
+        rank=rank,
+        solved=_solved(camera),
+        ncc=0.52 - 0.11 * rank,
+        log10_odds=9.0 - 5.0 * rank,
+        centre_lon=float(middle[0]),
+        centre_lat=float(middle[1]),
+    )
+
+
+def _corners(camera: Camera) -> tuple[tuple[float, float] | None, ...]:
+    right, bottom = camera.width_px - 1.0, camera.height_px - 1.0
+    lon, lat = camera.pixel_to_lonlat([0.0, right, right, 0.0], [0.0, 0.0, bottom, bottom])
+    pairs = zip(lon.tolist(), lat.tolist(), strict=True)
+    return tuple((x, y) if x == x else None for x, y in pairs)
+
+
+def _control_points(truth: dict[str, Any], camera: Camera) -> tuple[ControlPoint, ...]:
+    """Of the known pixels those nearest to the corners, at the places where the camera has them."""
+    known = truth["reference_points"]
+    width, height = camera.width_px, camera.height_px
+    corners = [(0, 0), (width, 0), (width, height), (0, height)]
+    chosen = [min(known, key=lambda p: abs(p["x"] - x) + abs(p["y"] - y)) for x, y in corners]
+    lon, lat = camera.pixel_to_lonlat([p["x"] for p in chosen], [p["y"] for p in chosen])
+    return tuple(
+        ControlPoint(
+            x=p["x"],
+            y=p["y"],
+            lon=float(lon[k]),
+            lat=float(lat[k]),
+            sigma_px=0.8,
+            sigma_m=120.0,
+            covariance_px=(0.64, 0.0, 0.64),
+            covariance_m=(14400.0, 0.0, 14400.0),
+            lights=9,
+        )
+        for k, p in enumerate(chosen)
+    )
+
+
+# A store with photos of 45 megapixels, made of a sample photograph enlarged.
+
+FRAME = "ISS990-E-000101"
+WIDTH_PX, HEIGHT_PX = 8256, 5504  # 45.4 MP, as of a Nikon D850 or Z9
+NOISE = 6.0  # grey values: a smooth enlargement would be quicker to decode than any photo is
+
+
+def large_photo(path: Path, seed: int = 1) -> None:
+    """Write a JPEG of 45 MP: a sample enlarged, with the noise of a high sensitivity."""
+    small = cv2.imread(str(SAMPLES / f"{FRAME}.jpg"), cv2.IMREAD_COLOR)
+    assert small is not None
+    large = cv2.resize(small, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_CUBIC)
+    rng = np.random.default_rng(seed)
+    for row in range(0, HEIGHT_PX, 512):  # in strips, for memory
+        strip = large[row : row + 512]
+        noise = rng.normal(0.0, NOISE, strip.shape).astype(np.float32)
+        strip[:] = np.clip(strip + noise, 0.0, 255.0).astype(np.uint8)
+    cv2.imwrite(str(path), large, [cv2.IMWRITE_JPEG_QUALITY, 92])
+
+
+def large_store(folder: Path, frames: int = 3) -> Path:
+    """Write a store of such photos, with right proposals; returns its path."""
+    (folder / "photos").mkdir(parents=True)
+    store = folder / "large.h5"
+    with StoreWriter(store) as writer:
+        for index in range(frames):
+            photo = folder / "photos" / f"large-{index}.jpg"
+            large_photo(photo, seed=index)
+            result = enlarged(replace(sample_result(FRAME, photo), frame=photo.stem))
+            writer.add(
+                StoredFrame(
+                    frame_index=index,
+                    result=result,
+                    parameters_sha256="made",
+                    processed_utc="2026-01-02T03:04:05Z",
+                )
+            )
+        writer.flush()
+    return store
+
+
+def enlarged(result: FrameResult) -> FrameResult:
+    """The same answer for the enlarged photo: pixels scaled about the pixels' corners."""
+    assert result.width_px is not None
+    assert result.solved is not None
+    scale = WIDTH_PX / result.width_px
+    down = HEIGHT_PX / result.solved.camera.height_px  # 3:2 but for a row of pixels
+
+    points = tuple(
+        replace(point, x=(point.x + 0.5) * scale - 0.5, y=(point.y + 0.5) * down - 0.5)
+        for point in result.control_points
+    )
+    return replace(
+        result,
+        width_px=WIDTH_PX,
+        height_px=HEIGHT_PX,
+        pixel_pitch_um=(result.pixel_pitch_um or 0.0) / scale,
+        solved=_enlarged_camera(result.solved, scale),
+        control_points=points,
+        hypotheses=tuple(_enlarged_hypothesis(each, scale) for each in result.hypotheses),
+    )
+
+
+def _enlarged_camera(solved: SolvedCamera, scale: float) -> SolvedCamera:
+    camera = replace(
+        solved.camera,
+        width_px=WIDTH_PX,
+        height_px=HEIGHT_PX,
+        focal_px=solved.camera.focal_px * scale,
+        principal_point=((WIDTH_PX - 1) / 2.0, (HEIGHT_PX - 1) / 2.0),
+    )
+    return replace(solved, camera=camera)
+
+
+def _enlarged_hypothesis(hypothesis: Hypothesis, scale: float) -> Hypothesis:
+    return replace(hypothesis, solved=_enlarged_camera(hypothesis.solved, scale))

@@ -1,0 +1,94 @@
+"""An uncompressed DNG whose sensor values are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+
+WHITE = 16383  # 14 bits
+
+
+def write_dng(path: Path, sensor: NDArray[np.uint16], *, orientation: int = 1) -> Path:
+    """Red-green/green-blue mosaic with neutral white balance and a unit colour matrix."""
+    unit = [10000 if i == j else 0 for i in range(3) for j in range(3)]
+    matrix = tuple(value for number in unit for value in (number, 10000))
+    tags = [
+        (271, "s", 0, "NIKON CORPORATION", True),
+        (272, "s", 0, "NIKON D3S", True),
+        (274, "H", 1, orientation, True),
+        (33421, "H", 2, (2, 2), True),
+        (33422, "B", 4, (0, 1, 1, 2), True),
+        (50706, "B", 4, (1, 4, 0, 0), True),
+        (50708, "s", 0, "NIKON D3S", True),
+        (50714, "H", 1, 0, True),
+        (50717, "I", 1, WHITE, True),
+        (50721, "2i", 9, matrix, True),
+        (50728, "2I", 3, (1, 1, 1, 1, 1, 1), True),
+        (50778, "H", 1, 21, True),
+    ]
+    tifffile.imwrite(path, sensor, photometric=32803, extratags=tags, metadata=None)
+    return path
+
+
+# EXIF of simulated photographs: what an astronaut's camera writes.
+
+SENSOR_WIDTH_MM = {"NIKON D3S": 36.0, "NIKON D4": 36.0, "NIKON D5": 35.9}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraSettings:
+    """What the camera knows.
+
+    Attributes
+    ----------
+    clock_utc : datetime
+        What its clock shows, which may be wrong.
+    focal_mm : float or None
+        None leaves the tag out.
+    aperture_f, exposure_s : float
+    iso : int
+    body : str
+        EXIF model; its sensor's width is in ``SENSOR_WIDTH_MM``.
+    orientation : int
+        EXIF orientation, 1 to 8.
+    """
+
+    clock_utc: datetime
+    focal_mm: float | None
+    aperture_f: float = 1.4
+    exposure_s: float = 0.05
+    iso: int = 10000
+    body: str = "NIKON D3S"
+    orientation: int = 1
+
+    def pixel_pitch_um(self, width_px: int, height_px: int) -> float:
+        """Pitch of a picture's pixels if it shows the whole sensor."""
+        return 1000.0 * SENSOR_WIDTH_MM[self.body] / max(width_px, height_px)
+
+
+def exif_bytes(settings: CameraSettings) -> bytes:
+    """EXIF block for Pillow's ``save(..., exif=...)``."""
+    exif = Image.Exif()
+    base, detail = ExifTags.Base, ExifTags.IFD.Exif
+    stamp = settings.clock_utc.strftime("%Y:%m:%d %H:%M:%S")
+    exif[base.Make] = "KODAK" if "KODAK" in settings.body else "NIKON CORPORATION"
+    exif[base.Model] = settings.body
+    exif[base.Orientation] = settings.orientation
+    exif[base.Software] = "regengine simulator"
+    exif[base.DateTime] = stamp
+    block = exif.get_ifd(detail)
+    block[base.DateTimeOriginal] = stamp
+    block[base.DateTimeDigitized] = stamp
+    block[base.SubsecTimeOriginal] = f"{settings.clock_utc.microsecond // 10000:02d}"
+    block[base.ExposureTime] = settings.exposure_s
+    block[base.FNumber] = settings.aperture_f
+    block[base.ISOSpeedRatings] = settings.iso
+    if settings.focal_mm is not None:
+        block[base.FocalLength] = settings.focal_mm
+    return exif.tobytes()

@@ -1,0 +1,287 @@
+"""How well star detectors find simulated stars, by peak signal-to-noise ratio, beside their peers.
+
+``python -m benchmarks stars`` prints the tables; ``--peers`` adds what other libraries find in the
+same frames; ``--out FOLDER`` writes them as Markdown, dated, with figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import itertools
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from benchmarks.registration.report import command_of, number, title_lines
+from benchmarks.simulate.starfield import Starfield, simulate_starfield
+from benchmarks.stars.figures import StarResult, draw_star_figures
+from detectors.registry import star_detectors
+from detectors.types import StarDetector
+from regengine.evaluate.detections import match_positions
+
+# What a user would otherwise find stars with, as their documentation has them called.
+
+FloatArray = NDArray[np.float64]
+FULL_SCALE = 65535.0
+BOX_PX = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class StarPeer:
+    """Another library's detector."""
+
+    name: str
+    find: Callable[[Starfield], FloatArray]
+
+
+def star_peers() -> list[StarPeer]:
+    """Each peer that can be imported."""
+    known = {
+        "photutils": ("photutils DAOStarFinder, 5 sigma", _photutils),
+        "sep": ("SEP, 1.5 sigma, windowed", _sep),
+        "tetra3rs": ("tetra3rs extract_centroids", _tetra3rs),
+    }
+    return [
+        StarPeer(name=name, find=find)
+        for module, (name, find) in known.items()
+        if importlib.util.find_spec(module) is not None
+    ]
+
+
+def _photutils(field: Starfield) -> FloatArray:
+    background = importlib.import_module("photutils.background").Background2D(field.light, BOX_PX)
+    detection = importlib.import_module("photutils.detection")
+    finder = detection.DAOStarFinder(
+        threshold=5.0 * float(np.median(background.background_rms)), fwhm=2.5
+    )
+    found: Any = finder(field.light - background.background)
+    if found is None:
+        return np.zeros((0, 2))
+    return np.column_stack([found["x_centroid"], found["y_centroid"]]).astype(float)
+
+
+def _sep(field: Starfield) -> FloatArray:
+    sep = importlib.import_module("sep")
+    image = field.light.copy()
+    sky = sep.Background(image, bw=BOX_PX, bh=BOX_PX)
+    above = image - sky.back(dtype=np.float32)
+    objects = sep.extract(above, 1.5, err=sky.rms(dtype=np.float32))
+    radius, _ = sep.flux_radius(
+        above, objects["x"], objects["y"], 6.0 * objects["a"], 0.5, normflux=objects["flux"]
+    )
+    sigma = np.clip(2.0 / 2.35 * np.nan_to_num(radius, nan=1.0), 0.6, 6.0)
+    x, y, _ = sep.winpos(above, objects["x"], objects["y"], sigma)
+    return np.column_stack([x, y])
+
+
+def _tetra3rs(field: Starfield) -> FloatArray:
+    tetra3rs = importlib.import_module("tetra3rs")
+    image = np.rint(FULL_SCALE * np.clip(field.light, 0.0, 1.0)).astype(np.uint16)
+    found = tetra3rs.extract_centroids(image, threads=1)
+    h, w = image.shape
+    # Its places count from the middle of the image
+    return np.array(
+        [[one.x + (w - 1) / 2, one.y + (h - 1) / 2] for one in found.centroids]
+    ).reshape(-1, 2)
+
+
+BoolArray = NDArray[np.bool_]
+Method = Callable[[Starfield], FloatArray]
+
+SNR_EDGES = (2.0, 3.0, 5.0, 10.0, 30.0, np.inf)
+CENTROID_SNR = (10.0, 100.0)
+TOLERANCE_PX = 2.0
+# Centroids are held against the bound of a star alone: no neighbour of a twentieth of its light
+# within so many widths
+ALONE_FWHM, ALONE_FLUX = 4.0, 0.05
+
+
+def starfields(count: int, seed: int) -> list[Starfield]:
+    """Simulated frames; equal arguments give equal frames."""
+    return [simulate_starfield(np.random.default_rng([seed, k])) for k in range(count)]
+
+
+def detector_method(detector: StarDetector) -> Method:
+    """A detector as a function from frame to positions, shape (N, 2)."""
+
+    def run(field: Starfield) -> FloatArray:
+        found = detector.detect(field.light, None, field.saturated)
+        return np.column_stack([found.x, found.y])
+
+    return run
+
+
+def run_method(method: Method, fields: list[Starfield]) -> list[StarResult]:
+    """Run a method on frames and pair what it finds with the truth."""
+    results = []
+    for field in fields:
+        started = time.process_time()
+        found = method(field)
+        seconds = time.process_time() - started
+        truth = np.column_stack([field.x, field.y])
+        matches = match_positions(truth, found, np.full(field.x.size, TOLERANCE_PX))
+        results.append(StarResult(field=field, found=found, matches=matches, seconds=seconds))
+    return results
+
+
+def completeness(results: list[StarResult], low: float, high: float) -> tuple[float, int]:
+    """Part of the resolved stars of a range of peak SNR that was found, and their number."""
+    wanted = [
+        r.field.resolved & (r.field.peak_snr >= low) & (r.field.peak_snr < high) for r in results
+    ]
+    count = sum(int(one.sum()) for one in wanted)
+    found = sum(int((one & r.hit()).sum()) for one, r in zip(wanted, results, strict=True))
+    return (found / count if count else float("nan")), count
+
+
+def is_alone(field: Starfield) -> BoolArray:
+    """Stars whose centroid no neighbour's light moves."""
+    length = 0.0 if field.trail_px is None else float(np.hypot(*field.trail_px))
+    places = np.column_stack([field.x, field.y])
+    near = cKDTree(places).query_ball_point(places, ALONE_FWHM * field.fwhm_px + length)
+    return np.array(
+        [
+            all(j == i or field.flux[j] < ALONE_FLUX * field.flux[i] for j in others)
+            for i, others in enumerate(near)
+        ],
+        bool,
+    )
+
+
+def centroid_errors(
+    results: list[StarResult], *, trailed: bool, alone: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Errors and bounds per axis of the stars of `CENTROID_SNR` that were found, each (N, 2)."""
+    errors, bounds = [np.zeros((0, 2))], [np.zeros((0, 2))]
+    for r in results:
+        if (r.field.trail_px is not None) != trailed:
+            continue
+        wanted = r.field.resolved & r.hit()
+        wanted &= (r.field.peak_snr >= CENTROID_SNR[0]) & (r.field.peak_snr < CENTROID_SNR[1])
+        if alone:
+            wanted &= is_alone(r.field)
+        errors.append(r.errors()[wanted])
+        bounds.append(r.field.bound_px[wanted])
+    return np.concatenate(errors), np.concatenate(bounds)
+
+
+def least_sigma(fields: list[Starfield]) -> FloatArray:
+    """Bounds per axis of the stars of `CENTROID_SNR` in frames without trails, shape (N, 2)."""
+    bounds = [np.zeros((0, 2))]
+    for field in fields:
+        if field.trail_px is None:
+            wanted = field.resolved & (field.peak_snr >= CENTROID_SNR[0])
+            bounds.append(field.bound_px[wanted & (field.peak_snr < CENTROID_SNR[1])])
+    return np.concatenate(bounds)
+
+
+def rms(values: FloatArray) -> float:
+    """Root of the mean square; NaN of nothing."""
+    return float(np.sqrt(np.mean(np.square(values)))) if values.size else float("nan")
+
+
+HEADER = (
+    "| method | "
+    + " | ".join(
+        f"{low:g}-{high:g}" if np.isfinite(high) else f"> {low:g}"
+        for low, high in itertools.pairwise(SNR_EDGES)
+    )
+    + " | > 10 | false a frame | sigma px, points | alone | of the bound | of the bound, trails"
+    " | CPU s a frame |",
+    "|---|" + "---:|" * (len(SNR_EDGES) + 6),
+)
+
+
+def method_line(name: str, results: list[StarResult]) -> str:
+    """One row of the table of methods."""
+    parts = [completeness(results, low, high)[0] for low, high in itertools.pairwise(SNR_EDGES)]
+    parts.append(completeness(results, 10.0, np.inf)[0])
+    every, _ = centroid_errors(results, trailed=False, alone=False)
+    error, bound = centroid_errors(results, trailed=False, alone=True)
+    along, along_bound = centroid_errors(results, trailed=True, alone=True)
+    false = float(np.mean([r.false for r in results]))
+    seconds = float(np.median([r.seconds for r in results]))
+    cells = [number(part, 3) for part in parts]
+    cells += [number(false, 1), number(rms(every), 3), number(rms(error), 3)]
+    cells += [number(rms(error / bound))]
+    cells += [number(rms(along / along_bound)), number(seconds, 3)]
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def tables(every: dict[str, list[StarResult]]) -> list[str]:
+    """Tables of all frames, of those without trails and of those with, as Markdown lines."""
+    lines: list[str] = []
+    for title, wanted in (("All frames", None), ("Without trails", False), ("Trails", True)):
+        lines += [f"## {title}", "", *HEADER]
+        for name, results in every.items():
+            chosen = [
+                r for r in results if wanted is None or (r.field.trail_px is not None) == wanted
+            ]
+            if chosen:
+                lines.append(method_line(name, chosen))
+        lines.append("")
+    return lines
+
+
+def preamble(arguments: list[str], fields: list[Starfield]) -> list[str]:
+    """What was run, where and when."""
+    trailed = sum(field.trail_px is not None for field in fields)
+    note = [
+        f"{len(fields)} frames of 1024 x 1024 pixels, {trailed} of them with trails, 100 to 400 "
+        "Moffat stars each over sloping sky, Poisson and read noise, hot pixels and cosmic rays "
+        "(`benchmarks/simulate/starfield.py`).",
+        "",
+        "Columns of numbers are the part of the stars found, by the signal-to-noise ratio of the "
+        "star's brightest pixel over sky and read-out. Stars are wanted that have a maximum of "
+        f"their own and lie three pixels inside. Found is within {TOLERANCE_PX:g} px, each star "
+        "and each detection once; a detection of no star, of any brightness, is false. Sigma is "
+        f"the root mean square error per axis at {CENTROID_SNR[0]:g} to {CENTROID_SNR[1]:g} in "
+        "frames without trails, blends counted, and of stars alone, without near neighbours: there "
+        f"no method can have less than {number(rms(least_sigma(fields)), 3)} px on average, the "
+        "Cramer-Rao bound. *Of the bound* is the root mean square of their error over their bound.",
+    ]
+    return title_lines("Stars in simulated frames", command_of("stars", arguments), "\n".join(note))
+
+
+def main(argv: list[str]) -> int:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks stars", description=__doc__)
+    parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--method", help="this detector alone")
+    parser.add_argument("--peers", action="store_true", help="also run other libraries")
+    parser.add_argument("--out", type=Path, help="folder for the dated Markdown file and figures")
+    arguments = parser.parse_args(argv)
+    fields = starfields(arguments.frames, arguments.seed)
+    methods = {
+        name: detector_method(detector)
+        for name, detector in star_detectors().items()
+        if arguments.method in (None, name)
+    }
+    if arguments.peers:
+        methods |= {peer.name: peer.find for peer in star_peers()}
+    every: dict[str, list[StarResult]] = {}
+    for name, method in methods.items():
+        every[name] = run_method(method, fields)
+        print(method_line(name, every[name]), file=sys.stderr)
+    lines = tables(every)
+    print("\n".join(lines))
+    if arguments.out:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        stem = f"stars-{datetime.now(UTC):%Y-%m-%d}"
+        target = arguments.out / f"{stem}.md"
+        figures = draw_star_figures(every, arguments.out / stem)
+        links = ["", *(f"![{path.stem}]({stem}/{path.name})" for path in figures)]
+        target.write_text("\n".join([*preamble(argv, fields), *lines, *links]) + "\n", "utf-8")
+        print(f"written to {target}", file=sys.stderr)
+    return 0

@@ -1,0 +1,320 @@
+"""Which maxima of an octave are blobs: not ridges, not rims, not what was found before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
+
+from detectors.background import (
+    ROUNDING_SIGMA,
+    FloatArray,
+    FloatImage,
+    Mesh,
+    filled,
+    lowest_mode,
+    smoothed,
+    spread_about_zero,
+    upper_spread,
+)
+from detectors.scale_space import (
+    BASE_SIGMA,
+    INNER_SIGMAS,
+    Octave,
+    local_maxima,
+    noise_gain,
+    quadratic_peak,
+)
+
+IndexArray = NDArray[np.intp]
+AtPixels = Callable[[IndexArray, IndexArray], FloatArray]
+NoiseAt = Callable[[IndexArray, IndexArray, int], FloatArray]
+
+# A Gaussian blob's response is greatest, over inner sigmas s, at s = sigma / sqrt 2; blobs with
+# sharper centres or near neighbours answer earlier
+BLOB_SIGMA_PER_INNER = 1.0
+# A blob on the flank of a greater one is a peak of scale though the next scale shows this much
+SCALE_TOLERANCE = 0.9
+# Inside a clipped area and at its rim, scales finer than a third of its half side see nothing
+CLIP_RADIUS_PER_INNER = 3.0
+# Where the sides of a peak are looked at, in inner sigmas, and in how many directions
+SIDE_RADII = np.array([1.5, 2.0, 2.5])
+SIDE_DIRECTIONS = 16
+# Two peaks along a ridge differ from the ridge between them by this much noise, by chance
+RIDGE_NOISE_SIGMA = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeakRules:
+    """What a maximum must have to be a blob; `detectors.lights_blobs.Blobs` explains each."""
+
+    min_snr: float
+    min_prominence: float
+    min_unexplained: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peaks:
+    """Blobs of an octave, in its pixels: nearest pixel, vertex, and first guess of sigma."""
+
+    row: IndexArray
+    col: IndexArray
+    x: FloatArray
+    y: FloatArray
+    sigma_px: FloatArray
+
+    def __len__(self) -> int:
+        return int(self.x.size)
+
+
+def find_peaks(
+    whole: Octave,
+    left: Octave,
+    *,
+    step: int,
+    rules: PeakRules,
+    least_noise: float,
+    noise_at: NoiseAt,
+    clip_radius_at: AtPixels,
+) -> Peaks:
+    """Blobs of an octave: maxima in place and scale.
+
+    Parameters
+    ----------
+    whole, left : Octave
+        The image, and what is left of it without the lights of finer octaves.
+    step : int
+        Pixels of the image along a pixel of the octave.
+    rules : PeakRules
+        What a maximum must have.
+    least_noise : float
+        White noise per pixel of the image that no place falls below.
+    noise_at : callable
+        White noise per pixel of the image at (row, col) of the octave, for its k-th scale.
+    clip_radius_at : callable
+        Half of the longer side, in pixels of the image, of the clipped area at (row, col); 0
+        outside; infinite where no blob may be.
+
+    Returns
+    -------
+    Peaks
+    """
+    above = (left.responses[1], left.above)
+    taken = np.zeros(whole.base.shape, bool)
+    parts = []
+    for k, inner in enumerate(INNER_SIGMAS):
+        seen, rest = whole.responses[k], left.responses[k]
+        gain = noise_gain(inner * step)
+        row, col = local_maxima(seen, rules.min_snr * gain * least_noise)
+        open_sky = clip_radius_at(row, col) <= CLIP_RADIUS_PER_INNER * inner * step
+        row, col = row[open_sky & ~taken[row, col]], col[open_sky & ~taken[row, col]]
+        sigma = gain * noise_at(row, col, k)
+        height = rest[row, col]
+        kept = height >= np.maximum(rules.min_snr * sigma, rules.min_unexplained * seen[row, col])
+        kept &= height >= SCALE_TOLERANCE * _highest_near(above[k], row, col)
+        row, col, sigma = row[kept], col[kept], sigma[kept]
+        needed = np.maximum(rules.min_prominence * seen[row, col], RIDGE_NOISE_SIGMA * sigma)
+        kept = prominence(seen, row, col, inner) >= needed
+        row, col = row[kept], col[kept]
+        for i, j in NEAR:
+            taken[row + i, col + j] = True
+        dx, dy = quadratic_peak(seen, row, col)
+        width = np.full(row.size, np.hypot(BLOB_SIGMA_PER_INNER * inner, BASE_SIGMA))
+        parts.append(Peaks(row=row, col=col, x=col + dx, y=row + dy, sigma_px=width))
+    return Peaks(
+        **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Peaks)}
+    )
+
+
+NEAR = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+
+
+def _highest_near(response: FloatImage, row: IndexArray, col: IndexArray) -> FloatArray:
+    """Maximum of the 3 x 3 pixels around pixels away from the border."""
+    return np.asarray(np.max([response[row + i, col + j] for i, j in NEAR], axis=0))
+
+
+def prominence(response: FloatImage, row: IndexArray, col: IndexArray, inner: float) -> FloatArray:
+    """How far a peak rises above the highest of the ways that lead across it.
+
+    Along a ridge (the limb, an edge of hardware) the response stays high on two opposite sides.
+
+    Parameters
+    ----------
+    response : ndarray of float32, shape (h, w)
+        A filtered image.
+    row, col : ndarray of int, shape (N,)
+        Its peaks.
+    inner : float
+        Sigma of the filter; the sides are looked at 1.5 to 2.5 of it away.
+
+    Returns
+    -------
+    ndarray of float64, shape (N,)
+        In units of the response.
+    """
+    angle = np.arange(SIDE_DIRECTIONS) * (2.0 * np.pi / SIDE_DIRECTIONS)
+    radius = SIDE_RADII[:, None] * inner
+    at_row = row[:, None, None] + radius * np.sin(angle)
+    at_col = col[:, None, None] + radius * np.cos(angle)
+    sides = map_coordinates(response, np.stack([at_row, at_col]), order=1, mode="nearest")
+    lowest = sides.min(axis=1)
+    half = SIDE_DIRECTIONS // 2
+    ways = np.minimum(lowest[:, :half], lowest[:, half:])
+    return np.asarray(response[row, col] - ways.max(axis=1), float)
+
+
+# The noise that blobs stand in, octave by octave of the scale space.
+
+LIT_SIGMA = 3.0
+# Below this light sRGB is linear (IEC 61966-2-1): its noise no longer falls with the light
+DARK_LIGHT = 0.0031308
+LEVEL_NOISE = 1.0  # sigma of JPEG pixels where light lies, in steps of 255
+CLUTTER_BOX_PX = 36.0  # of an octave's pixels: about fifteen of its largest blobs
+CLUTTER_SAMPLES_ACROSS = 18
+# Where a picture shows less noise than its own rounding makes, black is clipped and what is left
+# are JPEG's blocks of a step or two (1 / 255 / 12.92 each): these are taken for the noise
+CLIPPED_BLACK_SIGMA = 1.5 / 255.0 / 12.92
+RATIO_THINNING, FEWEST_RATIO_PIXELS = 7, 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlobNoise:
+    """White noise per pixel of the image that explains what an octave's responses show.
+
+    JPEG, demosaicing and cloud make noise that is stronger at some scales than white noise of the
+    finest pixels would be: so it is measured anew in each octave, between the lights.
+
+    Attributes
+    ----------
+    boxes : ndarray of float32, shape (rows, cols)
+        One sigma of a pixel of the image, between the lights.
+    clutter_boxes : ndarray of float32, shape (rows, cols)
+        The same for the texture of the octave, lights and all.
+    scale_ratios : tuple of float
+        Noise of each of the octave's scales over that of its first.
+    unlit : ndarray of bool, shape (h, w)
+        Pixels of the first octave between the lights.
+    shape : tuple of int
+        Of the octave.
+    """
+
+    boxes: FloatImage
+    clutter_boxes: FloatImage
+    scale_ratios: tuple[float, ...]
+    unlit: NDArray[np.bool_]
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of_first_octave(
+        cls, first: Octave, ignored: NDArray[np.bool_], scale_px: float
+    ) -> BlobNoise:
+        """Find the pixels between the lights and their noise."""
+        shape = first.base.shape
+        mesh = Mesh.with_scale(shape, scale_px)
+        # Lit is what the blurred image shows: single noisy pixels do not make it, and so the
+        # noise left between the lights keeps both its sides.
+        samples = mesh.samples(np.where(ignored, np.float32(np.nan), first.outer))
+        level, sigma = (smoothed(boxes) for boxes in lowest_mode(samples, 0.0))
+        unlit = (first.outer <= mesh.upsample(level + np.float32(LIT_SIGMA) * sigma)) & ~ignored
+        boxes = _between_lights(mesh, first, unlit, 1)
+        boxes = smoothed(boxes)
+        boxes = np.where(boxes < ROUNDING_SIGMA, np.float32(CLIPPED_BLACK_SIGMA), boxes)
+        return cls(
+            boxes=boxes,
+            clutter_boxes=_clutter(first, 1),
+            scale_ratios=_scale_ratios(first, unlit),
+            unlit=unlit,
+            shape=shape,
+        )
+
+    def of_coarser(self, octave: Octave, step: int, finer: BlobNoise) -> BlobNoise:
+        """Noise of a coarser octave; where lights leave no room, grown as in the finer one."""
+        shape = octave.base.shape
+        mesh = Mesh.with_boxes(shape, *self.boxes.shape)
+        room = self.unlit[::step, ::step].astype(np.uint8)
+        unlit = cv2.erode(room, np.ones((5, 5), np.uint8)).astype(bool)
+        growth = _between_lights(mesh, octave, unlit, step) / self.boxes
+        before = finer.boxes / self.boxes
+        known = np.isfinite(growth)
+        typical = np.median(growth[known]) if known.any() else np.median(before)
+        growth = np.where(known, growth, np.maximum(before, typical)).astype(np.float32)
+        boxes = smoothed(np.maximum(growth, np.float32(0.5))) * self.boxes
+        clutter = _clutter(octave, step)
+        return BlobNoise(
+            boxes=boxes,
+            clutter_boxes=clutter,
+            scale_ratios=_scale_ratios(octave, unlit),
+            unlit=self.unlit,
+            shape=shape,
+        )
+
+    def between_lights(self, row: IndexArray, col: IndexArray) -> FloatArray:
+        """Noise at pixels of the octave as if no light were near."""
+        return Mesh.with_boxes(self.shape, *self.boxes.shape).at(self.boxes, row, col)
+
+    def clutter(self, row: IndexArray, col: IndexArray) -> FloatArray:
+        """White noise that would look like the texture around pixels of the octave.
+
+        Where bumps stand side by side (broken cloud, quilted hardware) none of them is a light; a
+        light stands out, for most of its surroundings lie between the lights.
+        """
+        mesh = Mesh.with_scale(self.shape, CLUTTER_BOX_PX)
+        return mesh.at(self.clutter_boxes, row, col)
+
+
+def noise_under_light(white: FloatArray, level: FloatArray, around: FloatArray) -> FloatArray:
+    """White noise per pixel where light lies around.
+
+    Shot noise grows with the root of the light. Noise of 8-bit sRGB pixels, rounded and
+    compressed, grows with the slope of sRGB, from where the background shows it.
+
+    Parameters
+    ----------
+    white : ndarray of float64, shape (N,)
+        Noise between the lights.
+    level, around : ndarray of float64, shape (N,)
+        Background, and blurred light above it.
+
+    Returns
+    -------
+    ndarray of float64, shape (N,)
+    """
+    dark = np.maximum(level, 0.0)
+    bright = dark + np.maximum(around, 0.0)
+    shot = white * np.sqrt((bright + DARK_LIGHT) / (dark + DARK_LIGHT))
+    steeper = _srgb_slope(bright) - _srgb_slope(dark)  # what the background did not show
+    return np.asarray(np.hypot(shot, LEVEL_NOISE / 255.0 * steeper))
+
+
+def _srgb_slope(light: FloatArray) -> FloatArray:
+    """Linear light per unit of sRGB value (IEC 61966-2-1)."""
+    return np.asarray(np.maximum(2.4 / 1.055 * light ** (1.4 / 2.4), 1.0 / 12.92))
+
+
+def _between_lights(mesh: Mesh, octave: Octave, unlit: NDArray[np.bool_], step: int) -> FloatImage:
+    shown = np.where(unlit, octave.responses[0], np.float32(np.nan))
+    gain = noise_gain(INNER_SIGMAS[0] * step)
+    return spread_about_zero(mesh.samples(shown)) / np.float32(gain)
+
+
+def _scale_ratios(octave: Octave, unlit: NDArray[np.bool_]) -> tuple[float, ...]:
+    """Noise between the lights at each scale over that at the first, as multiples of white."""
+    chosen = unlit.ravel()[::RATIO_THINNING]
+    if np.count_nonzero(chosen) < FEWEST_RATIO_PIXELS:
+        return (1.0,) * len(INNER_SIGMAS)
+    white = [
+        float(np.median(np.abs(response.ravel()[::RATIO_THINNING][chosen]))) / noise_gain(inner)
+        for response, inner in zip(octave.responses, INNER_SIGMAS, strict=True)
+    ]
+    return tuple(max(1.0, one / white[0]) if white[0] > 0.0 else 1.0 for one in white)
+
+
+def _clutter(octave: Octave, step: int) -> FloatImage:
+    mesh = Mesh.with_scale(octave.base.shape, CLUTTER_BOX_PX)
+    samples = mesh.samples(octave.responses[0], CLUTTER_SAMPLES_ACROSS)
+    return filled(upper_spread(samples)) / np.float32(noise_gain(INNER_SIGMAS[0] * step))

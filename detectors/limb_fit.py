@@ -1,0 +1,369 @@
+"""An arc of the limb in an image: where exactly it runs, and how much speaks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.limb_geometry import (
+    EdgeField,
+    arc_rays,
+    best_cells,
+    nadir_vector,
+    nadir_votes,
+    pixels_of,
+    tangent_axes,
+)
+
+FloatArray = NDArray[np.float64]
+
+BORDER_PX = 3.0  # no arc is looked for so near to the border
+LEAST_ARC_PX = 24.0
+COLUMN_PX = 6.0  # arcs are judged at so many pixels' spacing: blur and median reach less far
+COHERENT = 0.85  # cosine between gradient and radius from which on an edge runs along the arc
+COHERENT_SHARE = 0.18  # of all directions
+LEAST_SIGNED = 0.8  # normalised gradient of an edge
+STRONGEST = 2.5  # more does not count more
+WINDOW_PX = 3.0  # edges are taken so far from the arc
+EDGE_SIGMA_PX = 0.8  # chosen above the 0.2 to 0.7 px by which simulated limbs scatter: lenses bend
+# A true arc shows an edge at this share of its length: the rest is behind hardware or aurora
+SHOWN = 0.75
+CHANCE_LIMITS = (0.04, 0.6)
+SHEARS = 31
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lens:
+    """What turns pixels of the working image into directions."""
+
+    focal_px: float
+    centre: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """The image unrolled along an arc.
+
+    Attributes
+    ----------
+    signed : ndarray, shape (rows, cols)
+        Gradient towards the nadir where an edge runs along the arc, else 0; 0 outside.
+    offset_deg : ndarray, shape (rows,)
+        Beyond the arc as seen from the nadir.
+    azimuth_deg : ndarray, shape (cols,)
+    inside : ndarray of bool, shape (rows, cols)
+        Whether that place is in the image.
+    length_px : float
+        Of the arc within the image.
+    """
+
+    signed: FloatArray
+    offset_deg: FloatArray
+    azimuth_deg: FloatArray
+    inside: NDArray[np.bool_]
+    length_px: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArcEdges:
+    """Edges found along an arc.
+
+    Attributes
+    ----------
+    azimuth_deg, offset_deg : ndarray, shape (n,)
+        Where an edge was found, and how far beyond the arc.
+    shown : float
+        Share of the arc with an edge near it.
+    log10_odds : float
+        For the arc against chance edges, before correction for the number of arcs tried.
+    length_px : float
+    """
+
+    azimuth_deg: FloatArray
+    offset_deg: FloatArray
+    shown: float
+    log10_odds: float
+    length_px: float
+
+
+def unroll(
+    field: EdgeField,
+    lens: Lens,
+    nadir: FloatArray,
+    angle_deg: float,
+    reach_deg: float,
+    step_deg: float,
+    column_px: float = COLUMN_PX,
+) -> Strip | None:
+    """Sample the edges about an arc; None where too little of the arc is in the image.
+
+    Parameters
+    ----------
+    field : EdgeField
+    lens : Lens
+    nadir : ndarray, shape (3,)
+    angle_deg : float
+        Of the arc from the nadir.
+    reach_deg, step_deg : float
+        How far to both sides of the arc, and how densely.
+    column_px : float
+        Spacing along the arc.
+
+    Returns
+    -------
+    Strip or None
+    """
+    height, width = field.gx.shape
+    fine = np.arange(-180.0, 180.5, 0.5)
+    x, y = pixels_of(
+        arc_rays(nadir, np.full(fine.shape, angle_deg), fine), lens.focal_px, lens.centre
+    )
+    inside = (x > BORDER_PX) & (x < width - 1 - BORDER_PX)
+    inside &= (y > BORDER_PX) & (y < height - 1 - BORDER_PX)
+    pieces = np.where(inside[1:] & inside[:-1], np.hypot(np.diff(x), np.diff(y)), 0.0)
+    run = np.concatenate([[0.0], np.cumsum(pieces)])
+    if run[-1] < LEAST_ARC_PX:
+        return None
+    azimuth = np.interp(np.arange(column_px / 2.0, run[-1], column_px), run, fine)
+    half = round(reach_deg / step_deg)
+    offset = np.arange(-half, half + 1) * step_deg
+    rays = arc_rays(nadir, (angle_deg + offset)[:, None] + 0.0 * azimuth, azimuth[None, :])
+    px, py = (part.astype(np.float32) for part in pixels_of(rays, lens.focal_px, lens.centre))
+    gx = cv2.remap(field.gx, px, py, cv2.INTER_LINEAR, borderValue=0.0)
+    gy = cv2.remap(field.gy, px, py, cv2.INTER_LINEAR, borderValue=0.0)
+    down_x, down_y = -np.gradient(px, axis=0), -np.gradient(py, axis=0)
+    size = np.hypot(down_x, down_y)
+    signed = (gx * down_x + gy * down_y) / np.maximum(size, 1e-6)
+    coherent = np.abs(signed) > COHERENT * np.hypot(gx, gy)
+    visible = (px >= 0) & (px <= width - 1) & (py >= 0) & (py <= height - 1)
+    return Strip(
+        signed=np.where(coherent & visible, signed, 0.0),
+        offset_deg=np.asarray(offset, float),
+        azimuth_deg=azimuth,
+        inside=visible,
+        length_px=float(run[-1]),
+    )
+
+
+def align(
+    strip: Strip, nadir: FloatArray, most_shift_deg: float, most_shear_deg: float
+) -> tuple[float, FloatArray]:
+    """The nadir whose arc collects most edges, among shifts and turns of a strip's arc.
+
+    Parameters
+    ----------
+    strip : Strip
+    nadir : ndarray, shape (3,)
+        Of the strip.
+    most_shift_deg : float
+        Of the arc's middle.
+    most_shear_deg : float
+        Of its ends against the middle.
+
+    Returns
+    -------
+    score : float
+        Mean gradient along the best arc, capped.
+    nadir : ndarray, shape (3,)
+    """
+    gains = np.clip(strip.signed, 0.0, STRONGEST)
+    step = strip.offset_deg[1] - strip.offset_deg[0]
+    middle, columns = len(strip.offset_deg) // 2, np.arange(gains.shape[1])
+    sine = np.sin(np.radians(strip.azimuth_deg))
+    lever = sine - sine.mean()
+    slopes = np.linspace(-most_shear_deg, most_shear_deg, SHEARS) / max(np.abs(lever).max(), 1e-6)
+    shifts = np.arange(-int(most_shift_deg / step), int(most_shift_deg / step) + 1)
+    bend = np.rint(slopes[:, None] * lever / step).astype(np.intp)
+    rows = np.clip(middle + shifts[:, None, None] + bend, 0, len(strip.offset_deg) - 1)
+    collected = gains[rows, columns].sum(axis=-1)
+    best = np.unravel_index(int(np.argmax(collected)), collected.shape)
+    wanted = shifts[best[0]] * step + slopes[best[1]] * lever
+    moved, _ = moved_nadir(nadir, strip.azimuth_deg, wanted, np.ones(len(columns)))
+    return float(collected[best]) / len(columns), moved
+
+
+def moved_nadir(
+    nadir: FloatArray, azimuth_deg: FloatArray, offset_deg: FloatArray, weight: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """The nadir whose arc passes through places seen beside a nadir's arc (least squares).
+
+    Returns
+    -------
+    nadir : ndarray, shape (3,)
+    normal : ndarray, shape (2, 2)
+        Normal matrix of off-nadir angle and sideways angle, per square degree of a place's sigma.
+    """
+    azimuth = np.radians(azimuth_deg)
+    design = np.stack([-np.cos(azimuth), np.sin(azimuth)], axis=1)
+    normal = design.T @ (weight[:, None] * design)
+    # A short arc hardly tells both parts
+    regular = normal + 1e-6 * np.eye(2) * max(float(np.trace(normal)), 1e-12)
+    shift = np.radians(np.linalg.solve(regular, design.T @ (weight * offset_deg)))
+    lean, across = tangent_axes(nadir)
+    moved = nadir + shift[0] * lean + shift[1] * across
+    return moved / np.linalg.norm(moved), normal
+
+
+def chance_of_edge(field: EdgeField) -> float:
+    """Chance that an arc laid anywhere finds an edge along it within the window."""
+    strength = np.hypot(field.gx[::2, ::2], field.gy[::2, ::2])
+    somewhere = float((strength > LEAST_SIGNED).mean()) * COHERENT_SHARE
+    # Within the window lie about as many independent edges as blurs fit into it
+    window = 1.0 - (1.0 - somewhere) ** (2.0 * WINDOW_PX / 2.5)
+    return float(np.clip(window, *CHANCE_LIMITS))
+
+
+def edges_along(strip: Strip, step_px: float, chance: float, middle_deg: float = 0.0) -> ArcEdges:
+    """The strongest edge near the arc in every column, and what that says for the arc.
+
+    Parameters
+    ----------
+    strip : Strip
+    step_px : float
+        Height of a row of the strip in pixels of the image.
+    chance : float
+        From `chance_of_edge`.
+    middle_deg : float
+        Offset of the arc asked for from the strip's own.
+
+    Returns
+    -------
+    ArcEdges
+    """
+    step = strip.offset_deg[1] - strip.offset_deg[0]
+    centre = len(strip.offset_deg) // 2 + round(middle_deg / step)
+    reach = max(1, round(WINDOW_PX / step_px))
+    first, last = max(0, centre - reach), min(len(strip.offset_deg), centre + reach + 1)
+    window = strip.signed[first:last]
+    seen = strip.inside[first:last].all(axis=0)
+    row = window.argmax(axis=0)
+    column = np.arange(window.shape[1])
+    peak = window[row, column]
+    below = window[np.maximum(row - 1, 0), column]
+    above = window[np.minimum(row + 1, len(window) - 1), column]
+    curve = np.minimum(below + above - 2.0 * peak, -1e-3)
+    fine = np.clip(0.5 * (below - above) / curve, -0.5, 0.5)
+    offset = strip.offset_deg[first] + (row + fine) * step
+    away_px = (offset - middle_deg) / step * step_px
+    hit = seen & (peak > LEAST_SIGNED)
+    inner = np.exp(-0.5 * (away_px / EDGE_SIGMA_PX) ** 2) / (EDGE_SIGMA_PX * np.sqrt(2.0 * np.pi))
+    # One edge in five of a true arc belongs to something else
+    density = SHOWN * (0.8 * inner + 0.2 / (2.0 * WINDOW_PX))
+    gain = np.log10(density / (chance / (2.0 * WINDOW_PX)))
+    loss = np.log10((1.0 - SHOWN) / (1.0 - chance))
+    odds = float(np.where(hit, gain, loss)[seen].sum())
+    return ArcEdges(
+        azimuth_deg=strip.azimuth_deg[hit],
+        offset_deg=offset[hit],
+        shown=float(hit[seen].mean()) if seen.any() else 0.0,
+        log10_odds=odds,
+        length_px=strip.length_px * float(seen.mean()),
+    )
+
+
+# Arcs that may be the limb: voted for, aligned with the image and fitted.
+
+CELLS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundArc:
+    """A candidate arc in the working image."""
+
+    nadir: FloatArray
+    lens: Lens
+    angle_deg: float
+    edges: ArcEdges
+
+
+def arc_candidates(
+    field: EdgeField, lens: Lens, angles: tuple[float, float], chance: float
+) -> list[FoundArc]:
+    """Arcs that the votes point at, aligned and judged."""
+    middle = 0.5 * (angles[0] + angles[1])
+    votes = nadir_votes(field, lens.focal_px, lens.centre, angles)
+    pixel = pixel_deg(lens)
+    found: list[FoundArc] = []
+    for off_nadir, roll in best_cells(votes, CELLS):
+        nadir = nadir_vector(off_nadir, roll)
+        reach = 5.0
+        strip = unroll(field, lens, nadir, middle, reach, max(pixel, reach / 60.0), 4.0)
+        if strip is None:
+            continue
+        _, nadir = align(strip, nadir, 2.2, 2.5)
+        again = min(1.0, 30.0 * pixel)
+        strip = unroll(field, lens, nadir, middle, 1.6 * again, 0.5 * pixel, 4.0)
+        if strip is None:
+            continue
+        _, nadir = align(strip, nadir, 0.6 * again, again)
+        settled = settle(field, lens, nadir, middle, chance)
+        if settled is not None:
+            found.append(settled)
+    return found
+
+
+def settle(
+    field: EdgeField, lens: Lens, nadir: FloatArray, angle_deg: float, chance: float
+) -> FoundArc | None:
+    """An arc after two robust fits to its edges."""
+    pixel = pixel_deg(lens)
+    for last in (False, False, True):
+        strip = unroll(field, lens, nadir, angle_deg, 5.0 * pixel, 0.5 * pixel)
+        if strip is None:
+            return None
+        edges = edges_along(strip, 0.5, chance)
+        if last:
+            break
+        if len(edges.azimuth_deg) < 6:
+            return None
+        weight = robust_weight(edges.offset_deg, pixel)
+        nadir, _ = moved_nadir(nadir, edges.azimuth_deg, edges.offset_deg, weight)
+    return FoundArc(nadir=nadir, lens=lens, angle_deg=angle_deg, edges=edges)
+
+
+def leaned_nadir(found: FoundArc, angle_deg: float) -> FloatArray:
+    """The nadir of the same arc if it lies at another angle from it."""
+    azimuth = found.edges.azimuth_deg
+    offset = np.full(azimuth.shape, found.angle_deg - angle_deg)
+    # The arc stays: seen from the new nadir it is so much farther or nearer
+    return moved_nadir(found.nadir, azimuth, offset, np.ones(azimuth.shape))[0]
+
+
+def curvature_ratio(found: FoundArc) -> tuple[float, float]:
+    """Curvature of an arc over that of the horizon by the focal length used, and its sigma."""
+    edges = found.edges
+    azimuth = np.radians(edges.azimuth_deg)
+    pixel = pixel_deg(found.lens)
+    weight = robust_weight(edges.offset_deg, pixel)
+    # The third unknown widens the circle itself
+    design = np.stack([-np.cos(azimuth), np.sin(azimuth), np.ones_like(azimuth)], axis=1)
+    normal = design.T @ (weight[:, None] * design)
+    inverse = np.linalg.pinv(normal)
+    solved = inverse @ (design.T @ (weight * edges.offset_deg))
+    away = edges.offset_deg - design @ solved
+    scatter = max(0.3 * pixel, 1.4826 * float(np.median(np.abs(away))))
+    widened, sigma = float(solved[2]), scatter * float(np.sqrt(inverse[2, 2]))
+    angle = np.radians(found.angle_deg)
+    # The curvature in pixels is cot(angle) / focal length
+    slope = np.radians(1.0) / np.sin(angle) ** 2 / (1.0 / np.tan(angle))
+    return 1.0 - widened * float(slope), sigma * float(slope)
+
+
+def pixel_deg(lens: Lens) -> float:
+    """Angle that a pixel of the working image covers at its centre."""
+    return float(np.degrees(1.0 / lens.focal_px))
+
+
+def scatter_deg(edges: ArcEdges, lens: Lens) -> float:
+    """Robust sigma of the edges about their arc, at least 0.3 px."""
+    spread = 1.4826 * float(np.median(np.abs(edges.offset_deg)))
+    return max(0.3 * pixel_deg(lens), spread)
+
+
+def robust_weight(offset_deg: FloatArray, scale_deg: float) -> FloatArray:
+    """Cauchy's weights about the median."""
+    away = (offset_deg - np.median(offset_deg)) / scale_deg
+    return np.asarray(1.0 / (1.0 + away * away))

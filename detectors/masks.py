@@ -1,0 +1,374 @@
+"""What stands between the camera and the ground: window frames, and blank parts of a picture."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+FloatImage = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
+BoolImage = NDArray[np.bool_]
+
+WORKING_PX = 400
+# Linear light of one and a half 8-bit sRGB steps: what is darker everywhere was filled in
+BLANK_LIGHT = 1.5 / 255.0 / 12.92
+LEAST_BLANK_SHARE = 0.004
+BLANK_BORDER_PX = 4  # copies have thin lines drawn around them
+RING_PX = 6
+# About the bars and the corner of two real copies 0.1 to 0.3; about the clipped sea of a frame it
+# must be far higher, since black goes on there
+MOST_DARK_RING = 0.5
+MOST_CORNERS = 6
+# A bar or a corner is black all over; of a night sea with a town in it this share is lit
+MOST_HOLES = 1e-3
+# Lengths below in working pixels
+LEAST_LINE_PX = 24.0
+SIDES_PX = (2.0, 4.0)  # light is compared so far to both sides of a chord
+LEAST_STEP = 0.012  # three 8-bit steps
+LEAST_EDGED = 0.7  # share of a chord with such a step of one sign
+LEAST_FRAME_SHARE, MOST_FRAME_SHARE = 0.004, 0.35
+LIGHT_RISE = 0.06  # of a point of light above what is 4 px around, in compressed light
+MOST_POINTS = 3e-4  # share of a frame's pixels that may be points of light: glints
+MOST_TEXTURE = 0.5  # spread of light in a frame over the step at its edge
+SKY_MARGIN_PX = 6
+MOST_LINES = 60
+
+
+def blank_parts(light: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Black bars, corners of turned copies and window frames without any light.
+
+    Parameters
+    ----------
+    light : ndarray of float32, shape (h, w)
+        Linear luminance, 0 to 1.
+
+    Returns
+    -------
+    ndarray of bool, shape (h, w)
+        Black areas at the border with outlines of few corners against what is not black, without
+        any lights in them. The sea of a photo whose blacks were clipped is none: it is ragged, or
+        holds the lights of a coast, and black goes on beyond.
+    """
+    height, width = light.shape
+    black = (light < BLANK_LIGHT).astype(np.uint8)
+    black = np.asarray(cv2.morphologyEx(black, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)), np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(black, connectivity=4)
+    mask = np.zeros(light.shape, bool)
+    for label in range(1, count):
+        left, top, wide, high, area = stats[label].tolist()
+        gap = min(left, top, width - left - wide, height - top - high)
+        if area < LEAST_BLANK_SHARE * light.size or gap > BLANK_BORDER_PX:
+            continue
+        part = (labels == label).astype(np.uint8)
+        if _plain_outline(part) and _dark_ring(part, light) < MOST_DARK_RING:
+            mask |= cv2.dilate(part, np.ones((5, 5), np.uint8)) > 0
+    return mask
+
+
+def _plain_outline(part: NDArray[np.uint8]) -> bool:
+    """Whether a polygon of few corners describes an area, and no lights lie in it."""
+    outlines, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    outline = max(outlines, key=len)
+    inside = cv2.drawContours(np.zeros_like(part), [outline], -1, 1, cv2.FILLED)
+    if int((inside > part).sum()) > MOST_HOLES * int(part.sum()):
+        return False
+    return len(cv2.approxPolyDP(outline, 0.006 * max(part.shape), True)) <= MOST_CORNERS
+
+
+def _dark_ring(part: NDArray[np.uint8], light: FloatImage) -> float:
+    """Share of black pixels just outside an area."""
+    near = cv2.dilate(part, np.ones((5, 5), np.uint8))
+    side = 2 * RING_PX + 5
+    ring = (cv2.dilate(part, np.ones((side, side), np.uint8)) > 0) & (near == 0)
+    return float((light[ring] < BLANK_LIGHT).mean()) if ring.any() else 1.0
+
+
+def window_frames(
+    light: NDArray[np.float32], *, sky: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    """Parts cut off by a straight edge from border to border, without any points of light.
+
+    Parameters
+    ----------
+    light : ndarray of float32, shape (h, w)
+        Linear luminance, 0 to 1.
+    sky : ndarray of bool, shape (h, w), optional
+        What is known to be sky: the limb is no window frame.
+
+    Returns
+    -------
+    ndarray of bool, shape (h, w)
+    """
+    height, width = light.shape
+    scale = min(1.0, WORKING_PX / max(height, width))
+    size = (max(16, round(width * scale)), max(16, round(height * scale)))
+    small = cv2.resize(np.asarray(light, np.float32), size, interpolation=cv2.INTER_AREA)
+    value = np.power(np.clip(small, 0.0, 1.0), np.float32(1.0 / 2.2))
+    above = np.zeros(value.shape, bool)
+    if sky is not None:
+        above = cv2.resize(sky.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
+    points = cv2.morphologyEx(value, cv2.MORPH_TOPHAT, kernel) > LIGHT_RISE
+    calm = np.asarray(cv2.medianBlur(value, 5), np.float32)
+    mask = np.zeros(value.shape, bool)
+    for line in straight_edges(value):
+        part = _cut_off(calm, points, line, above)
+        if part is not None:
+            mask |= part
+    full = cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(full > 0)
+
+
+def straight_edges(value: FloatImage) -> FloatArray:
+    """The longest straight edges of an image.
+
+    Parameters
+    ----------
+    value : ndarray of float32, shape (h, w)
+        Compressed light, 0 to 1.
+
+    Returns
+    -------
+    ndarray, shape (n, 4)
+        x1, y1, x2, y2 of the line segment detector.
+
+    References
+    ----------
+    Grompone von Gioi, R. et al. (2012). LSD: a line segment detector. IPOL 2, 35-55.
+    """
+    brightest = max(float(np.percentile(value[::2, ::2], 99.5)), 0.05)
+    image = (np.clip(value / brightest, 0.0, 1.0) * 255.0).astype(np.uint8)
+    found = cv2.createLineSegmentDetector(cv2.LSD_REFINE_STD).detect(image)[0]
+    if found is None:
+        return np.zeros((0, 4))
+    lines = np.asarray(found, float).reshape(-1, 4)
+    length = np.hypot(lines[:, 2] - lines[:, 0], lines[:, 3] - lines[:, 1])
+    longest = np.argsort(length)[::-1][:MOST_LINES]
+    return np.asarray(lines[longest[length[longest] >= LEAST_LINE_PX]])
+
+
+def _cut_off(
+    value: FloatImage, points: BoolImage, line: FloatArray, above: BoolImage
+) -> BoolImage | None:
+    """The smaller side of a line through the whole image, if that is a window frame."""
+    height, width = value.shape
+    along = (line[2:] - line[:2]) / np.hypot(*(line[2:] - line[:2]))
+    across = np.array([-along[1], along[0]])
+    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    distance = (x - line[0]) * across[0] + (y - line[1]) * across[1]
+    if (distance > 0).mean() > 0.5:
+        distance, across = -distance, -across
+    part = distance > -1.0
+    within = distance > SIDES_PX[1]
+    if not LEAST_FRAME_SHARE < within.mean() < MOST_FRAME_SHARE or not (part & ~above).any():
+        return None
+    if float(points[within].mean()) > MOST_POINTS:
+        return None
+    steps = _steps(value, line[:2], along, across, above)
+    if len(steps) < LEAST_LINE_PX:
+        return None
+    sign = np.sign(np.median(steps))
+    edged = steps * sign > LEAST_STEP
+    inner = value[within]
+    if edged.mean() < LEAST_EDGED:
+        return None
+    if float(np.percentile(inner, 90) - np.percentile(inner, 10)) > (
+        MOST_TEXTURE * abs(float(np.median(steps)))
+    ):
+        return None
+    return np.asarray(part)
+
+
+def _steps(
+    value: FloatImage, start: FloatArray, along: FloatArray, across: FloatArray, above: BoolImage
+) -> FloatArray:
+    """Light beyond a line less light before it, at each of its pixels clear of the limb."""
+    height, width = value.shape
+    way = np.arange(-np.hypot(height, width), np.hypot(height, width))
+    places = start + way[:, None] * along
+    margin = SIDES_PX[1] + 1.0
+    inside = np.all(places > margin, axis=1) & np.all(
+        places < np.array([width, height]) - 1.0 - margin, axis=1
+    )
+    places = places[inside]
+    side = 2 * SKY_MARGIN_PX + 1
+    ones = np.ones((side, side), np.uint8)
+    rim = cv2.morphologyEx(above.astype(np.uint8), cv2.MORPH_GRADIENT, ones) > 0
+    column, row = np.rint(places).astype(int).T
+    places = places[~rim[row, column]]
+    if len(places) == 0:
+        return np.zeros(0)
+    levels = []
+    for sign in (1.0, -1.0):
+        total = np.zeros(len(places))
+        for away in SIDES_PX:
+            where = (places + sign * away * across).astype(np.float32)
+            total += cv2.remap(value, where[:, 0], where[:, 1], cv2.INTER_LINEAR).ravel()
+        levels.append(total / len(SIDES_PX))
+    return np.asarray(levels[0] - levels[1])
+
+
+# White strips along a picture's borders, as archives print captions into.
+
+# A strip: rows that are mostly white, from the border at most this far in
+CAPTION_SHARE = 0.6
+CAPTION_REACH = 0.12
+
+
+def caption_strips(white: NDArray[np.bool_], *, margin_px: int) -> NDArray[np.bool_]:
+    """Mask the caption strips of a picture.
+
+    Parameters
+    ----------
+    white : ndarray of bool, shape (h, w)
+        Where the picture is white.
+    margin_px : int
+        A strip begins within so many rows of the border; as many beyond its last white row, the
+        blur at its edge, belong to it (that row among them).
+
+    Returns
+    -------
+    ndarray of bool, shape (h, w)
+    """
+    masked = np.zeros(white.shape, bool)
+    for axis in (0, 1):
+        share = white.mean(axis=1 - axis)
+        for step in (1, -1):
+            rows = share[::step] >= CAPTION_SHARE
+            # Letters in the strip and the blur at its edge: as far as the last white row in reach
+            reach = int(CAPTION_REACH * len(rows)) + 1
+            found = np.flatnonzero(rows[:reach])
+            if rows[:margin_px].any() and len(found):
+                depth = int(found[-1]) + margin_px
+                strip = np.s_[:depth] if step == 1 else np.s_[-depth:]
+                np.moveaxis(masked, axis, 0)[strip] = True
+    return masked
+
+
+# Broad light without grain: lightning in cloud, reflections in the window, lit hardware.
+
+Image = NDArray[np.float32]
+
+# Grain is what is finer than this, measured over windows of WINDOW_PX
+GRAIN_PX = 1.5
+WINDOW_PX = 9
+# Its root mean square over the mean light: of the city light of archive photographs near nadir 0.32
+# to 1.9 (2nd to 80th percentile; Osaka, Nagoya, Tokyo), of simulated ones from 0.23, of lightning,
+# reflections and twilight 0 to 0.15
+LEAST_GRAIN = 0.16
+# What adjoins such light and has hardly more grain belongs to it
+NEARLY_GRAIN = 0.25
+STRONG_SIGMAS = 6.0
+# Clipped or nearly smooth light belongs to the smooth light around it where that is this much of it
+LEAST_SMOOTH_SHARE = 0.3
+# The rim of such a light is steep, and its window is half outside. A disc blurred by a quarter of
+# its radius, as a thundercloud lit from within, goes on for two of these sigmas
+RIM_SHARE = 0.5
+# Share of the background's noise that is finer than GRAIN_PX, for white noise
+NOISE_SHARE = 0.9
+
+
+def smooth_light(
+    light: Image,
+    level: Image,
+    noise: Image,
+    saturated: Image,
+    least_px: int,
+) -> NDArray[np.bool_]:
+    """Where strong light has no grain over more than a few pixels.
+
+    City light is made of lamps and streets and stays grainy at every scale; light that reaches the
+    camera through cloud or glass does not.
+
+    Parameters
+    ----------
+    light : ndarray of float32, shape (h, w)
+        Linear light.
+    level, noise : ndarray of float32, shape (h, w)
+        Diffuse background and the noise about it.
+    saturated : ndarray of float32, shape (h, w)
+        Share of clipped pixels: clipped light has no grain to show, and counts only together with
+        smooth light around it.
+    least_px : int
+        Smooth areas narrower than this are left alone; lamps out of focus are small.
+
+    Returns
+    -------
+    ndarray of bool, shape (h, w)
+        Such areas and their rims.
+    """
+    excess = np.maximum(light - level, 0.0)
+    grain = light - cv2.GaussianBlur(light, (0, 0), GRAIN_PX)
+    size = (WINDOW_PX, WINDOW_PX)
+    mean = np.asarray(cv2.blur(excess, size), np.float32)
+    square = np.asarray(cv2.blur(grain * grain, size), np.float32)
+    grain_rms = np.sqrt(np.maximum(square - (NOISE_SHARE * noise) ** 2, 0.0))
+    strong = mean > STRONG_SIGMAS * noise
+    smooth = strong & (grain_rms < LEAST_GRAIN * mean)
+    nearly = strong & (grain_rms < NEARLY_GRAIN * mean)
+    clipped = np.asarray(cv2.blur(saturated, size)) >= 0.1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (least_px | 1, least_px | 1))
+    open_light = (smooth & ~clipped).astype(np.uint8)
+    solid = cv2.morphologyEx(open_light, cv2.MORPH_OPEN, disc) > 0
+    solid |= (nearly | clipped) & in_smooth_light(solid, nearly | clipped)
+    return with_rims(solid)
+
+
+def with_rims(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Areas and what lies around them: steep rims, the broader the larger the area."""
+    if not solid.any():
+        return solid
+    label = np.asarray(cv2.connectedComponents(solid.astype(np.uint8))[1], np.intp)
+    depth = cv2.distanceTransform(solid.astype(np.uint8), cv2.DIST_L2, 5)
+    radius = np.zeros(int(label.max()) + 1)
+    np.maximum.at(radius, label.ravel(), depth.ravel())
+    outside, nearest = cv2.distanceTransformWithLabels(
+        (~solid).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    # Every lit pixel's own number, as the transform has numbered them, leads to its area
+    area_of = np.zeros(int(nearest.max()) + 1, np.intp)
+    area_of[nearest[solid]] = label[solid]
+    reach = np.maximum(WINDOW_PX, RIM_SHARE * radius)
+    return np.asarray(outside <= reach[area_of[nearest]])
+
+
+def in_smooth_light(solid: NDArray[np.bool_], doubtful: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Connected areas of smooth and doubtful light of which enough is smooth."""
+    count, label = cv2.connectedComponents((solid | doubtful).astype(np.uint8))
+    size = np.bincount(label.ravel(), minlength=count)
+    smooth = np.bincount(label.ravel(), weights=solid.ravel(), minlength=count)
+    belongs = smooth >= LEAST_SMOOTH_SHARE * np.maximum(size, 1)
+    belongs[0] = False
+    return np.asarray(belongs[label])
+
+
+# Light of lamps and streets without the smooth light of cloud, haze and glass around it.
+
+# What is wider than this is smooth. On 27 telephoto frames of the training half, at 640 to 1,600 px
+# along the long side, 3, 5 and 7 px served alike
+WIDEST_GRAIN_PX = 5
+
+
+def grainy_light(light: Image) -> Image:
+    """What of a photo's light is narrower than a few pixels: its white top-hat.
+
+    A photo that resolves streets shows city light as grain. Moonlit cloud, lightning, reflections
+    and haze are smooth, however bright, and an opening holds nothing else.
+
+    Parameters
+    ----------
+    light : ndarray of float32, shape (h, w)
+        Linear light.
+
+    Returns
+    -------
+    ndarray of float32, shape (h, w)
+        The light less its opening by a disc of `WIDEST_GRAIN_PX`; not negative.
+
+    References
+    ----------
+    Serra, J. (1982). Image Analysis and Mathematical Morphology. Academic Press, chapter XII.
+    """
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (WIDEST_GRAIN_PX, WIDEST_GRAIN_PX))
+    return np.asarray(cv2.morphologyEx(light, cv2.MORPH_TOPHAT, disc), np.float32)

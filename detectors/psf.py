@@ -1,0 +1,335 @@
+"""What a point of light looks like in a frame: a sum of Gaussians, drawn out along a trail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erf
+
+from detectors.windowed import cut_stamps
+
+FloatArray = NDArray[np.float64]
+FloatImage = NDArray[np.float32]
+
+FWHM_PER_SIGMA = 2.0 * (2.0 * np.log(2.0)) ** 0.5
+# A core and wings twice as wide: what SDSS calls the double Gaussian of its frames; core and wings
+# together follow Moffat profiles of beta 2.5 to 5 to 2 % of the peak
+WING_SIGMAS = 2.0
+# Gaussians nearer than this along a trail add up to an even line: ripples of 2 exp(-2 pi^2 / s^2)
+TRAIL_STEP_SIGMAS = 1.4
+LONGEST_TRAIL_PX = 80.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointSpread:
+    """A point spread function of unit flux, integrated over square pixels.
+
+    Attributes
+    ----------
+    sigma_px : float
+        Of the core's Gaussian.
+    wings : float
+        Share of the light that lies in a Gaussian of `WING_SIGMAS` times that width.
+    trail_px : tuple of float
+        (x, y) from end to end of the trail that a star draws; (0, 0) for a point.
+    """
+
+    sigma_px: float
+    wings: float = 0.15
+    trail_px: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def trail_length_px(self) -> float:
+        """Length of the trail."""
+        return float(np.hypot(*self.trail_px))
+
+    @property
+    def fwhm_px(self) -> float:
+        """Full width at half maximum, of a trail across it; from the profile itself."""
+        radius = np.linspace(0.0, 3.0 * self.sigma_px, 301)
+        profile = np.zeros(radius.size)
+        for weight, sigma in self._layers():
+            profile += weight / sigma**2 * np.exp(-0.5 * (radius / sigma) ** 2)
+        return 2.0 * float(np.interp(-0.5 * profile[0], -profile, radius))
+
+    @property
+    def half_stamp_px(self) -> int:
+        """Half side of the square that holds what matters of a star."""
+        reach = 3.5 * self.sigma_px + 0.5 * max(abs(self.trail_px[0]), abs(self.trail_px[1]))
+        return max(4, int(np.ceil(reach)) + 1)
+
+    def without_trail(self) -> PointSpread:
+        """The same optics, standing still."""
+        return replace(self, trail_px=(0.0, 0.0))
+
+    def kernel(self) -> FloatImage:
+        """The profile about the middle of a pixel, shape (n, n)."""
+        return self.draw(np.zeros(1), np.zeros(1), self.half_stamp_px)[0]
+
+    def draw(self, x: FloatArray, y: FloatArray, half: int) -> FloatImage:
+        """Profiles at places counted from the middle of their stamps.
+
+        Parameters
+        ----------
+        x, y : ndarray of float64, shape (N,)
+            Pixels from the middle pixel's centre.
+        half : int
+            Half side of the stamps.
+
+        Returns
+        -------
+        ndarray of float32, shape (N, 2 half + 1, 2 half + 1)
+        """
+        weights, sigma, offset = self._gaussians()
+        in_x = _integrals(x, offset[:, 0], sigma, half)
+        in_y = _integrals(y, offset[:, 1], sigma, half)
+        return np.asarray(np.swapaxes(weights[:, None] * in_y, 1, 2) @ in_x)
+
+    def draw_with_slopes(
+        self, x: FloatArray, y: FloatArray, half: int
+    ) -> tuple[FloatImage, FloatImage, FloatImage]:
+        """As `draw`, with the derivatives by x and by y of the star's place."""
+        weights, sigma, offset = self._gaussians()
+        in_x = _integrals(x, offset[:, 0], sigma, half)
+        in_y = np.swapaxes(weights[:, None] * _integrals(y, offset[:, 1], sigma, half), 1, 2)
+        by_x = _slopes(x, offset[:, 0], sigma, half)
+        by_y = np.swapaxes(weights[:, None] * _slopes(y, offset[:, 1], sigma, half), 1, 2)
+        return np.asarray(in_y @ in_x), np.asarray(in_y @ by_x), np.asarray(by_y @ in_x)
+
+    def _gaussians(self) -> tuple[NDArray[np.float32], FloatArray, FloatArray]:
+        """Share, sigma and offset (x, y) of all Gaussians, shapes (K,), (K,), (K, 2)."""
+        weights, sigmas, offsets = [], [], []
+        for share, sigma in self._layers():
+            along = _along_trail(self.trail_length_px / sigma)
+            weights += [share / along.size] * along.size
+            sigmas += [sigma] * along.size
+            offsets.append(along[:, None] * np.array(self.trail_px))
+        return np.array(weights, np.float32), np.array(sigmas), np.concatenate(offsets)
+
+    def _layers(self) -> tuple[tuple[float, float], ...]:
+        """Share and sigma of the Gaussians of a point."""
+        core = (1.0 - self.wings, self.sigma_px)
+        return (core, (self.wings, WING_SIGMAS * self.sigma_px)) if self.wings else (core,)
+
+
+def _along_trail(length_sigmas: float) -> FloatArray:
+    """Where along a trail its Gaussians lie, -0.5 to 0.5; of the variance that an even line has."""
+    if length_sigmas == 0.0:
+        return np.zeros(1)
+    steps = 1 + int(np.ceil(length_sigmas / TRAIL_STEP_SIGMAS))
+    middles = (np.arange(steps) + 0.5) / steps - 0.5
+    return np.asarray(middles / (1.0 - 1.0 / steps**2) ** 0.5)
+
+
+def _edges(place: FloatArray, offset: FloatArray, sigma: FloatArray, half: int) -> FloatImage:
+    """Sides of the pixels in sigmas of each Gaussian, shape (N, K, 2 half + 2)."""
+    sides = np.arange(-half, half + 2) - 0.5
+    middle = place[:, None] + offset
+    scaled = (sides - middle[:, :, None]) / sigma[:, None]
+    return scaled.astype(np.float32)
+
+
+def _integrals(place: FloatArray, offset: FloatArray, sigma: FloatArray, half: int) -> FloatImage:
+    """Share of each Gaussian in each pixel, shape (N, K, 2 half + 1)."""
+    below = erf(_edges(place, offset, sigma, half) * np.float32(0.5**0.5))
+    return np.asarray(np.float32(0.5) * np.diff(below, axis=2))
+
+
+def _slopes(place: FloatArray, offset: FloatArray, sigma: FloatArray, half: int) -> FloatImage:
+    """Their derivatives by the Gaussian's place."""
+    height = np.exp(np.float32(-0.5) * _edges(place, offset, sigma, half) ** 2)
+    scale = (-1.0 / ((2.0 * np.pi) ** 0.5 * sigma)).astype(np.float32)
+    return np.asarray(scale[:, None] * np.diff(height, axis=2))
+
+
+# The point spread function of a frame, measured on its own stars.
+
+IndexArray = NDArray[np.intp]
+
+HALF_STAMP_PX, HALF_MIDDLE_PX = 10, 3
+MOST_STARS = 150
+FEWEST_STARS = 4
+PASSES = 4
+# Nothing sharper is starlight: the pixel alone blurs by 0.29, lenses in focus by 0.4 and more
+NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX = 0.48, 4.0
+WING_SHARES = (0.0, 0.1, 0.2, 0.3, 0.45)
+SIGMA_STEPS = np.linspace(0.7, 1.25, 12)
+USUAL = PointSpread(sigma_px=1.0, wings=0.15)  # FWHM 2.5 px, a lens in focus on small pixels
+
+
+def measure_width(
+    image: FloatImage,
+    usable: NDArray[np.bool_],
+    row: IndexArray,
+    col: IndexArray,
+    noise: FloatArray,
+) -> PointSpread:
+    """Width and wings of the stars at some places, the brightest first.
+
+    Each star's sigma is found by a Gaussian window that takes its width; the median of what is
+    neither a single pixel nor wide is refined, with the wings, by the profile that explains most
+    of the stars' light.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (h, w)
+        Light, background removed.
+    usable : ndarray of bool, shape (h, w)
+        False where a pixel is clipped or ignored.
+    row, col : ndarray of int, shape (N,)
+        Peaks.
+    noise : ndarray of float64, shape (N,)
+        Sigma of a pixel there.
+
+    Returns
+    -------
+    PointSpread
+        `USUAL` where too few stars tell.
+    """
+    stamps = cut_stamps(image, row, col, HALF_STAMP_PX)
+    whole = cut_stamps(usable, row, col, HALF_MIDDLE_PX).all(axis=(1, 2))
+    stamps, noise = stamps[whole][: 4 * MOST_STARS], noise[whole][: 4 * MOST_STARS]
+    if len(stamps) < FEWEST_STARS:
+        return USUAL
+    x, y, short, long, total = adaptive_moments(stamps)
+    good = (short > NARROWEST_SIGMA_PX) & (long < WIDEST_SIGMA_PX) & (long < 2.0 * short)
+    good &= (total > 0.0) & (np.hypot(x, y) < 1.5)
+    if np.count_nonzero(good) < FEWEST_STARS:
+        return USUAL
+    sigma = float(np.median(np.sqrt(short * long)[good][:MOST_STARS]))
+    near = good & (np.abs(np.log(np.sqrt(short * long) / sigma)) < 0.4)
+    chosen = np.flatnonzero(near)[:MOST_STARS]
+    return _best_profile(stamps[chosen], x[chosen], y[chosen], noise[chosen], sigma)
+
+
+def adaptive_moments(
+    stamps: FloatImage,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Centre, short and long sigma, and windowed sum of the light in stamps.
+
+    A round Gaussian window moves to the centroid (by twice the step) and takes the star's width:
+    under a window of sigma equal to its own a Gaussian shows half of its variance.
+
+    References
+    ----------
+    Bernstein, G. M., Jarvis, M. (2002). Shapes and shears, stars and smears. AJ 123, 583-618.
+    """
+    half = stamps.shape[1] // 2
+    offsets = np.arange(-half, half + 1)
+    count = len(stamps)
+    x, y, sigma = np.zeros(count), np.zeros(count), np.full(count, 1.2)
+    for _ in range(PASSES):
+        dx, dy = offsets - x[:, None], offsets - y[:, None]
+        wx = np.exp(-0.5 * (dx / sigma[:, None]) ** 2)
+        wy = np.exp(-0.5 * (dy / sigma[:, None]) ** 2)
+        by_x = np.stack([wx, wx * dx, wx * dx * dx], axis=2).astype(np.float32)
+        by_y = np.stack([wy, wy * dy, wy * dy * dy], axis=1).astype(np.float32)
+        sums = (by_y @ stamps @ by_x).astype(np.float64)
+        total = np.where(sums[:, 0, 0] > 0.0, sums[:, 0, 0], np.inf)
+        mx, my = sums[:, 0, 1] / total, sums[:, 1, 0] / total
+        xx, yy = sums[:, 0, 2] / total - mx * mx, sums[:, 2, 0] / total - my * my
+        xy = sums[:, 1, 1] / total - mx * my
+        x, y = np.clip(x + 2.0 * mx, -2.0, 2.0), np.clip(y + 2.0 * my, -2.0, 2.0)
+        middle, apart = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
+        window = sigma
+        sigma = np.sqrt(_behind(np.maximum(middle, 0.02), window))
+        sigma = np.clip(sigma, 0.5, WIDEST_SIGMA_PX)
+    short = np.sqrt(_behind(np.maximum(middle - apart, 0.02), window))
+    long = np.sqrt(_behind(np.maximum(middle + apart, 0.02), window))
+    return x, y, short, long, np.where(np.isfinite(total), total, 0.0)
+
+
+def _behind(seen: FloatArray, window: FloatArray) -> FloatArray:
+    """Variance of a Gaussian that shows this variance under a window of that sigma."""
+    return np.asarray(1.0 / np.maximum(1.0 / seen - 1.0 / window**2, 1.0 / (3.0 * window) ** 2))
+
+
+def _best_profile(
+    stamps: FloatImage, x: FloatArray, y: FloatArray, noise: FloatArray, sigma: float
+) -> PointSpread:
+    """Width and wings with the greatest share of the stars' light explained."""
+    best, most = USUAL, -np.inf
+    half = int(min(HALF_STAMP_PX, np.ceil(4.5 * sigma) + 1))
+    cut = slice(HALF_STAMP_PX - half, HALF_STAMP_PX + half + 1)
+    data = stamps[:, cut, cut].reshape(len(stamps), -1)
+    data = data - np.median(data, axis=1, keepdims=True)
+    # Stars of equal say beyond a signal-to-noise ratio of some 50: the brightest are not all
+    scale = np.hypot(noise, 0.02 * np.abs(data).max(axis=1))
+    data = data / scale[:, None].astype(np.float32)
+    for step in SIGMA_STEPS:
+        width = float(max(NARROWEST_SIGMA_PX, sigma * step))
+        core, wide = _centred(x, y, half, width), _centred(x, y, half, WING_SIGMAS * width)
+        # All mixtures of both from the sums of products
+        by_core, by_wide = _dots(data, core), _dots(data, wide)
+        cores, wides, crossed = _dots(core, core), _dots(wide, wide), _dots(core, wide)
+        for wings in WING_SHARES:
+            rest = 1.0 - wings
+            power = rest**2 * cores + 2.0 * rest * wings * crossed + wings**2 * wides
+            explained = float(((rest * by_core + wings * by_wide) ** 2 / power).sum())
+            if explained > most:
+                best, most = PointSpread(sigma_px=width, wings=wings), explained
+    return best
+
+
+def _centred(x: FloatArray, y: FloatArray, half: int, sigma: float) -> FloatImage:
+    """Gaussians at places, less their mean, shape (N, pixels)."""
+    drawn = PointSpread(sigma_px=sigma, wings=0.0).draw(x, y, half).reshape(x.size, -1)
+    return np.asarray(drawn - drawn.mean(axis=1, keepdims=True))
+
+
+def _dots(one: FloatImage, other: FloatImage) -> FloatArray:
+    return np.einsum("np,np->n", one, other).astype(float)
+
+
+# The shape of a star's light: how much of it lies in a pixel or two, and its second moments.
+
+WINDOW = 1.5  # of the moments' window, over the star's own width
+LEAST_SIGMA_PX = 0.25
+
+
+def narrow_light(alone: FloatImage, half: int) -> tuple[FloatArray, FloatArray]:
+    """Best single pixel or pair of pixels, over the root of their number; and what is around it.
+
+    The light around is that of the other pixels of the middle 5 x 5.
+    """
+    c = half
+    core = alone[:, c - 2 : c + 3, c - 2 : c + 3].astype(float)
+    middle = core[:, 1:4, 1:4]
+    shifts = ((0, 1), (1, 0), (1, 1), (1, -1))
+    sums = [middle] + [middle + core[:, 1 + i : 4 + i, 1 + j : 4 + j] for i, j in shifts]
+    counts = np.array([1.0, 2.0, 2.0, 2.0, 2.0])
+    best = np.stack([one.max(axis=(1, 2)) for one in sums], axis=1)
+    which = np.argmax(best / np.sqrt(counts), axis=1)
+    light = np.take_along_axis(best, which[:, None], axis=1)[:, 0]
+    return light / np.sqrt(counts[which]), core.sum(axis=(1, 2)) - light
+
+
+def moments_of_stars(
+    alone: FloatImage, x: FloatArray, y: FloatArray, psf: PointSpread, half: int
+) -> FloatArray:
+    """Second moments behind a Gaussian window somewhat wider than the star, shape (N, 2, 2).
+
+    Under a window of moments S a Gaussian of moments M shows (M^-1 + S^-1)^-1.
+    """
+    offsets = np.arange(-half, half + 1)
+    dx = (offsets - x[:, None])[:, None, :]
+    dy = (offsets - y[:, None])[:, :, None]
+    trail = np.array(psf.trail_px)
+    own = psf.sigma_px**2 * np.eye(2) + np.outer(trail, trail) / 12.0
+    window = np.linalg.inv(WINDOW**2 * own)
+    exponent = window[0, 0] * dx**2 + window[1, 1] * dy**2 + 2.0 * window[0, 1] * dx * dy
+    light = alone * np.exp((-0.5 * exponent).astype(np.float32))
+    total = light.sum(axis=(1, 2), dtype=float)
+    total = np.where(total > 0.0, total, np.inf)
+    xx = (light * dx**2).sum(axis=(1, 2)) / total
+    yy = (light * dy**2).sum(axis=(1, 2)) / total
+    xy = (light * dx * dy).sum(axis=(1, 2)) / total
+    seen = np.stack([xx, xy, xy, yy], axis=-1).reshape(-1, 2, 2)
+    values, vectors = np.linalg.eigh(seen)
+    seen = np.einsum("nij,nj,nkj->nik", vectors, np.maximum(values, LEAST_SIGMA_PX**2), vectors)
+    values, vectors = np.linalg.eigh(np.linalg.inv(seen) - window)
+    most = (8.0 * WINDOW) ** 2 * np.trace(own)
+    values = np.clip(1.0 / np.maximum(values, 1.0 / most), LEAST_SIGMA_PX**2, most)
+    return np.asarray(np.einsum("nij,nj,nkj->nik", vectors, values, vectors))

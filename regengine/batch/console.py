@@ -1,0 +1,258 @@
+"""How far a batch is: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from threading import current_thread, main_thread
+from types import FrameType
+from typing import Protocol, TextIO
+
+LINE_EVERY_S = 30.0
+VERDICTS = ("accepted", "review", "no_match", "failed")
+
+
+class Advance(Protocol):
+    """To be called after each photo."""
+
+    def __call__(
+        self, outcome: str = "", *, resumed: bool = False, instead_of: str | None = None
+    ) -> None:
+        """Count a photo.
+
+        Parameters
+        ----------
+        outcome : str, optional
+            What became of it, in one word: these words are counted.
+        resumed : bool, optional
+            Whether it was done before: it tells nothing of how long the others will take.
+        instead_of : str, optional
+            What had become of it when it was counted before.
+        """
+
+
+class Tally:
+    """Counts of a batch under way, and the time that the rest will take.
+
+    Parameters
+    ----------
+    total : int
+        Photos to go through.
+    clock : callable
+        Seconds that never run backwards.
+    """
+
+    def __init__(self, total: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total = total
+        self.outcomes: Counter[str] = Counter()
+        self.done = 0
+        self._fresh = 0
+        self._clock = clock
+        self._start_s = clock()
+
+    def count(self, outcome: str, resumed: bool, instead_of: str | None) -> None:
+        """Count a photo; see `Advance`."""
+        if instead_of is None:
+            self.done += 1
+            self._fresh += not resumed
+        else:
+            self.outcomes[instead_of] -= 1
+        if outcome:
+            self.outcomes[outcome] += 1
+
+    @property
+    def rate(self) -> float:
+        """Photos a second, without those that were done before."""
+        return self._fresh / max(self._clock() - self._start_s, 1e-9)
+
+    @property
+    def rest_s(self) -> float | None:
+        """Seconds that the rest will take; None while nothing tells."""
+        return (self.total - self.done) / self.rate if self._fresh else None
+
+    def text(self) -> str:
+        """Rate, time to go and counts as one line."""
+        rate = self.rate
+        speed = f"{rate:.1f} photos/s" if rate >= 1.0 else f"{60.0 * rate:.1f} photos/min"
+        rest = self.rest_s
+        to_go = "" if rest is None else f", {timedelta(seconds=round(rest))} to go"
+        others = sorted(set(self.outcomes) - set(VERDICTS))
+        words = [word for word in (*VERDICTS, *others) if self.outcomes[word]]
+        counts = ", ".join(f"{self.outcomes[word]} {word}" for word in words)
+        return f"{speed}{to_go}" + (f"; {counts}" if counts else "")
+
+
+@contextmanager
+def progress(total: int, *, quiet: bool, doing: str = "registering") -> Generator[Advance]:
+    """Show on standard error how far the block is.
+
+    On a terminal that is a bar with rate, time to go and counts; elsewhere a line of the log
+    every half minute.
+
+    Parameters
+    ----------
+    total : int
+        Photos to go through.
+    quiet : bool
+        Show nothing.
+    doing : str, optional
+        What the bar says.
+
+    Yields
+    ------
+    Advance
+        To be called after each photo.
+    """
+    tally = Tally(total)
+    if quiet:
+        yield lambda outcome="", *, resumed=False, instead_of=None: None
+    elif sys.stderr.isatty():
+        with _bar(tally, doing) as advance:
+            yield advance
+    else:
+        yield _lines(tally, doing)
+
+
+def _lines(tally: Tally, doing: str, clock: Callable[[], float] = time.monotonic) -> Advance:
+    last_s = clock()
+
+    def advance(outcome: str = "", *, resumed: bool = False, instead_of: str | None = None) -> None:
+        nonlocal last_s
+        tally.count(outcome, resumed, instead_of)
+        now_s = clock()
+        if now_s - last_s >= LINE_EVERY_S and tally.done < tally.total:
+            last_s = now_s
+            logging.getLogger("regengine").info(
+                "%s: %d of %d photos, %s", doing, tally.done, tally.total, tally.text()
+            )
+
+    return advance
+
+
+@contextmanager
+def _bar(tally: Tally, doing: str) -> Generator[Advance]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    bar = Progress(
+        doing,
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=Console(stderr=True),
+        transient=True,
+        # Lines for the same terminal must go above the bar; lines for a file must not touch it.
+        redirect_stdout=sys.stdout.isatty(),
+    )
+    with bar:
+        task = bar.add_task("", total=tally.total)
+
+        def advance(
+            outcome: str = "", *, resumed: bool = False, instead_of: str | None = None
+        ) -> None:
+            tally.count(outcome, resumed, instead_of)
+            bar.update(task, completed=tally.done, description=tally.text())
+
+        yield advance
+
+
+# Messages on standard error: plain lines, or JSON for other programs.
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message as JSON: time, level, message, and the traceback where there is one."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+class StandardError(logging.StreamHandler):
+    """Writes to the ``sys.stderr`` of the moment, which a progress bar may have redirected."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:
+        """The standard error of now."""
+        return sys.stderr
+
+
+def configure_logging(*, quiet: bool, as_json: bool) -> None:
+    """Send regengine's messages to standard error.
+
+    Parameters
+    ----------
+    quiet : bool
+        Only errors.
+    as_json : bool
+        JSON lines instead of plain ones.
+    """
+    handler = StandardError()
+    handler.setFormatter(JsonLines() if as_json else logging.Formatter("%(message)s"))
+    logger = logging.getLogger("regengine")
+    logger.handlers = [handler]
+    logger.setLevel(logging.ERROR if quiet else logging.INFO)
+    logger.propagate = False
+
+
+# Ctrl-C and SIGTERM: the first asks a run to end in order, the second ends it at once.
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)  # SIGTERM is what schedulers send
+
+
+class StopRequest:
+    """Called, it says whether a run was asked to stop."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def __call__(self) -> bool:
+        """Whether it was."""
+        return self._asked
+
+    def ask(self, number: int = signal.SIGINT, frame: FrameType | None = None) -> None:
+        """Note the wish; the second time, raise `KeyboardInterrupt`."""
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+        logging.getLogger("regengine").warning(
+            "stopping: what is under way is finished and written; Ctrl-C again stops at once"
+        )
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[StopRequest]:
+    """Turn the first Ctrl-C or SIGTERM within the block into a request to stop.
+
+    Yields
+    ------
+    StopRequest
+        Gives True once a signal has come; outside of the main thread, where Python takes no
+        signals, it never does.
+    """
+    request = StopRequest()
+    if current_thread() is not main_thread():
+        yield request
+        return
+    before = {number: signal.signal(number, request.ask) for number in SIGNALS}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,326 @@
+"""The loop of commands that say a line of each photo: take up, work, make safe, tell."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from regengine.batch.ndjson import LineFile, failed_line, stamped
+from regengine.batch.plan import Mishap, file_sha256, mishap_of
+from regengine.batch.pool import Job, TeamOptions, by_workers
+
+# One function over many photos, in order; a photo that fails costs a sentence, not the run.
+
+T = TypeVar("T")
+WINDOW = 4  # photos a worker may be ahead of the oldest that is not done
+
+
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
+
+
+def each_photo(
+    photos: Iterable[Path | None],
+    function: Callable[[Path], T],
+    *,
+    workers: int = 0,
+    limit_s: float = 120.0,
+    memory_mb: int = 0,
+    prepare: Callable[[], None] | None = None,
+    stop: Callable[[], bool] = never,
+) -> Generator[tuple[Path, T | Mishap] | None]:
+    """Apply a function to photos, here or in worker processes.
+
+    Parameters
+    ----------
+    photos : iterable of Path or None
+        The photos, read only a few ahead. None is passed on: a turn for the caller.
+    function : callable
+        Of a photo's path; must pickle if there are workers, and so must its results.
+    workers : int
+        Worker processes; 0 works in this process.
+    limit_s : float
+        A photo that keeps a worker busy for longer is given up.
+    memory_mb : int
+        See `regengine.batch.pool.limit_memory`.
+    prepare : callable, optional
+        Called once in each worker; must pickle.
+    stop : callable
+        As soon as it gives True, no photo is begun any more. What workers are at is finished.
+
+    Yields
+    ------
+    (Path, result or Mishap), or None
+        In the order of the photos; after a stop, what follows one that was not done is dropped.
+        None at least every half second while workers are busy.
+
+    Raises
+    ------
+    WorkerError
+        If workers die again and again before they take a photo.
+    """
+    guarded = Guarded(function)
+    if workers > 0:
+        team = TeamOptions(workers=workers, limit_s=limit_s, memory_mb=memory_mb, prepare=prepare)
+        yield from _in_order(photos, guarded, stop, team)
+        return
+    for path in photos:
+        if stop():
+            return
+        yield None if path is None else (path, guarded(path))
+
+
+def _in_order(
+    photos: Iterable[Path | None],
+    function: Guarded[T],
+    stop: Callable[[], bool],
+    team: TeamOptions,
+) -> Generator[tuple[Path, T | Mishap] | None]:
+    """Results of worker processes in the order of the photos."""
+    order: deque[Job[Path, T | Mishap]] = deque()
+
+    def coming() -> Iterator[Job[Path, T | Mishap] | None]:
+        for path in photos:
+            while len(order) >= WINDOW * team.workers:
+                yield None
+            if path is None:
+                yield None
+            else:
+                order.append(Job(path, path))
+                yield order[-1]
+
+    with closing(by_workers(coming(), function, stop, team)) as outcomes:
+        for _ in outcomes:
+            while order and order[0].done:
+                job = order.popleft()
+                yield job.given, job.outcome
+            yield None
+
+
+@dataclass(frozen=True)
+class Guarded(Generic[T]):
+    """A function with its exceptions as values: some of them do not pickle."""
+
+    function: Callable[[Path], T]
+
+    def __call__(self, path: Path) -> T | Mishap:
+        """The function's result, or what went wrong."""
+        try:
+            return self.function(path)
+        except Exception as error:
+            return mishap_of(path, error)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What was said of one photo; pickles.
+
+    Attributes
+    ----------
+    line : str
+        Its record, a JSON object in one line.
+    text : str
+        The same for tables that people read: none, one or several lines, without the last end.
+    kept : object
+        What the command needs of it besides.
+    """
+
+    line: str
+    text: str = ""
+    kept: Any = None
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The photo's line is in the file already."""
+
+    failed: bool
+
+
+Told: TypeAlias = "tuple[Path, Answer | Mishap | Taken]"
+Unit: TypeAlias = "Sequence[Path]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerOptions:
+    """How photos are worked through.
+
+    Attributes
+    ----------
+    command : str
+        Which answers.
+    parameters_sha256 : str
+        Hash of the settings that answers depend on.
+    out : Path or None
+        File that the lines go to.
+    resume : bool
+        Take up what the file has.
+    retry_failed : bool
+        Of that, do photos again that failed.
+    workers : int
+        Processes; 0 works in this one.
+    limit_s : float
+        A photo that keeps a worker busy for longer is given up.
+    memory_mb : int
+        What a worker may allocate.
+    prepare : callable or None
+        Called once in each worker; must pickle.
+    units : callable or None
+        Gives the photos in groups whose answers become final together; None: each by itself.
+    finish : callable or None
+        From the results of a unit to its answers; None where the results are answers.
+    """
+
+    command: str
+    parameters_sha256: str = ""
+    out: Path | None = None
+    resume: bool = True
+    retry_failed: bool = False
+    workers: int = 0
+    limit_s: float = 600.0
+    memory_mb: int = 0
+    prepare: Callable[[], None] | None = None
+    units: Callable[[Sequence[Path]], Iterator[Unit]] | None = None
+    finish: Callable[[list[Any]], list[Answer | Mishap]] | None = None
+
+
+def answers(
+    photos: Sequence[Path],
+    function: Callable[[Path], Any],
+    options: AnswerOptions,
+    stop: Callable[[], bool] = never,
+) -> Generator[Told]:
+    """Work through photos; each is told once its line is safe.
+
+    Parameters
+    ----------
+    photos : sequence of Path
+        The photos.
+    function : callable
+        Of a photo's path; must pickle if there are workers. Gives an `Answer`, or what
+        ``options.finish`` makes one of.
+    options : AnswerOptions
+        How to work.
+    stop : callable
+        As soon as it gives True, what is under way is finished, and nothing else.
+
+    Yields
+    ------
+    (Path, Answer or Mishap or Taken)
+        Answers and mishaps in the order of the photos; with a file, their lines are in it.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be used, or not be written any more.
+    WorkerError
+        If no worker can be started.
+    """
+    if options.out is None:
+        with closing(_worked(photos, function, options, stop, None)) as work:
+            for told, _ in work:
+                yield from told
+        return
+    file = LineFile(
+        options.out,
+        command=options.command,
+        parameters_sha256=options.parameters_sha256,
+        anew=not options.resume,
+    )
+    waiting: list[Told] = []
+    with closing(file), closing(_worked(photos, function, options, stop, file)) as work:
+        for told, hashes in work:
+            for (path, outcome), sha256 in zip(told, hashes, strict=True):
+                waiting.append((path, _added(file, path, outcome, sha256, options)))
+            # In this process, the next turn comes only after the next photo
+            if options.workers == 0 or file.due() or not file.pending:
+                file.flush()
+                yield from waiting
+                waiting = []
+        file.flush()
+        yield from waiting
+        if not stop():
+            file.finish()
+
+
+def _added(
+    file: LineFile,
+    path: Path,
+    outcome: Answer | Mishap | Taken,
+    sha256: str,
+    options: AnswerOptions,
+) -> Answer | Mishap | Taken:
+    """What is told of a photo once its line, which is added here, is safe."""
+    if isinstance(outcome, Taken):
+        return outcome
+    own = outcome.line if isinstance(outcome, Answer) else failed_line(path, outcome)
+    line = stamped(
+        own,
+        command=options.command,
+        sha256=sha256,
+        parameters_sha256=options.parameters_sha256,
+    )
+    file.add(line)
+    return replace(outcome, line=line) if isinstance(outcome, Answer) else outcome
+
+
+def _worked(
+    photos: Sequence[Path],
+    function: Callable[[Path], Any],
+    options: AnswerOptions,
+    stop: Callable[[], bool],
+    file: LineFile | None,
+) -> Generator[tuple[list[Told], list[str]]]:
+    """What became of photos and their hashes, unit by unit; empty at a turn."""
+    expected: deque[tuple[Unit, list[str], list[Taken | None]]] = deque()
+    taken: list[tuple[list[Told], list[str]]] = []
+
+    def to_do() -> Iterator[Path | None]:
+        units: Iterable[Unit] = (
+            ((photo,) for photo in photos) if options.units is None else options.units(photos)
+        )
+        for unit in units:
+            hashes = ["" if file is None else file_sha256(path) for path in unit]
+            there = [_taken(file, *one, options) for one in zip(unit, hashes, strict=True)]
+            if all(there):
+                taken.append(([(p, t) for p, t in zip(unit, there, strict=True) if t], hashes))
+                yield None
+            else:
+                expected.append((unit, hashes, there))
+                yield from unit
+
+    collected: list[Any] = []
+    with closing(
+        each_photo(
+            to_do(),
+            function,
+            workers=options.workers,
+            limit_s=options.limit_s,
+            memory_mb=options.memory_mb,
+            prepare=options.prepare,
+            stop=stop,
+        )
+    ) as results:
+        for result in results:
+            if result is None:
+                yield taken.pop() if taken else ([], [])
+                continue
+            collected.append(result[1])
+            if len(collected) == len(expected[0][0]):
+                unit, hashes, there = expected.popleft()
+                final = collected if options.finish is None else options.finish(collected)
+                outcomes = [own or one for own, one in zip(there, final, strict=True)]
+                yield list(zip(unit, outcomes, strict=True)), hashes
+                collected = []
+
+
+def _taken(file: LineFile | None, path: Path, sha256: str, options: AnswerOptions) -> Taken | None:
+    state = None if file is None else file.has(path, sha256)
+    if state is None or (state == "failed" and options.retry_failed):
+        return None
+    return Taken(failed=state == "failed")

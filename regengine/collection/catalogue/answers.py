@@ -1,0 +1,135 @@
+"""Answers as text: a table to read, CSV for spreadsheets, JSON a line for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from itertools import chain, islice
+from typing import Any
+
+from regengine.collection.catalogue.query import Answer
+from regengine.errors import ConfigError, one_line
+from regengine.io.tables import name_cell, path_cell
+
+LOOKED_AT = 1000  # rows that the widths of a table's columns are taken from
+WIDEST = 60  # letters of a column of a table
+
+
+def lines_of(answer: Answer, form: str) -> Iterator[str]:
+    """An answer as lines.
+
+    Parameters
+    ----------
+    answer : Answer
+        Of `regengine.collection.catalogue.query.Catalogue`.
+    form : str
+        ``table``, ``csv`` or ``json``.
+
+    Yields
+    ------
+    str
+        Without line breaks, but for those within a cell of CSV.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such form.
+    """
+    if form not in FORMS:
+        raise ConfigError(f"--as {form}: it is none of {', '.join(FORMS)}.")
+    yield from FORMS[form](answer)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON knows it: times as ISO 8601 in UTC, bytes as hexadecimal digits."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return value if isinstance(value, str | int | float | None) else str(value)
+
+
+def _json(answer: Answer) -> Iterator[str]:
+    for row in answer.dicts():
+        told = {name: plain(value) for name, value in row.items()}
+        yield json.dumps(told, allow_nan=False)
+
+
+def _csv(answer: Answer) -> Iterator[str]:
+    yield _csv_line([name_cell(name) for name in answer.names])
+    for row in answer.rows:
+        yield _csv_line([_cell(*one) for one in zip(answer.names, row, strict=True)])
+
+
+def _csv_line(cells: list[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()
+
+
+def _cell(name: str, value: Any) -> str:
+    told = plain(value)
+    if told is None:
+        return ""
+    if isinstance(told, bool):
+        return "true" if told else "false"
+    if isinstance(told, str):
+        return path_cell(told) if name == "path" else name_cell(told)
+    return json.dumps(told) if isinstance(told, list | dict) else repr(told)
+
+
+def _table(answer: Answer) -> Iterator[str]:
+    rows = ([_shown(value) for value in row] for row in answer.rows)
+    first = list(islice(rows, LOOKED_AT))
+    columns = zip(*first, strict=True) if first else [[] for _ in answer.names]
+    named = list(zip(answer.names, columns, strict=True))
+    widths = [
+        min(max(len(name), *(len(text) for text, _ in cells), 0), WIDEST) for name, cells in named
+    ]
+    right = [bool(cells) and all(number for _, number in cells) for _, cells in named]
+    yield _row(list(answer.names), widths, right)
+    for row in chain(first, rows):
+        yield _row([text for text, _ in row], widths, right)
+
+
+def _shown(value: Any) -> tuple[str, bool]:
+    """A cell, and whether it may stand at the right as numbers do."""
+    told = plain(value)
+    if told is None:
+        return "", True
+    if isinstance(told, bool):
+        return str(told).lower(), False
+    if isinstance(told, list | dict):
+        told = json.dumps(told)
+    text = one_line(str(told))
+    short = text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
+    return short, isinstance(told, int | float)
+
+
+def _row(cells: list[str], widths: list[int], right: list[bool]) -> str:
+    columns = zip(cells, widths, right, strict=True)
+    return "  ".join(
+        text.rjust(width) if number else text.ljust(width) for text, width, number in columns
+    ).rstrip()
+
+
+FORMS: dict[str, Callable[[Answer], Iterator[str]]] = {
+    "table": _table,
+    "csv": _csv,
+    "json": _json,
+}

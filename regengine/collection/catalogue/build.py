@@ -1,0 +1,333 @@
+"""From stores to a catalogue: read frame by frame, arranged on disk, whole or not at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from regengine.collection.catalogue.arrange import Arranged, arrange, cell_of
+from regengine.collection.catalogue.ground import (
+    area_km2,
+    bounding_box,
+    month_of,
+    night_of,
+    resolution_m,
+    simpler,
+)
+from regengine.collection.catalogue.quality import ABSURD, NOTHING_SEEN, PictureFacts, quality_score
+from regengine.collection.catalogue.table import NAMES, ROWS, arrow_schema, need_packages
+from regengine.errors import ConfigError, StoreError
+from regengine.exchange.export.columns import FRAME_COLUMNS, known
+from regengine.exchange.export.formats.vector import Feature, wkb
+from regengine.exchange.export.frame import ExportFrame, engine_frame, together, with_review
+from regengine.exchange.export.run import in_place_of
+from regengine.io.atomic import check_new_file
+from regengine.photo.frame_records import parse_iso_time
+from regengine.places import place_index
+from regengine.review.reviewed import reviewed
+from regengine.store.snapshot import Snapshot, iter_frames
+
+# A frame of a store as a row of the catalogue, but for what only all frames together tell.
+
+Row = dict[str, Any]
+# As the exports have them
+SAME = (
+    "frame", "sha256", "frame_index", "path", "verdict", "probability", "decision", "reviewer",
+    "category", "category_probability", "camera_body", "focal_mm", "width_px", "height_px",
+    "sigma_m", "residual_px", "held_out_residual_px", "matched_lights", "ncc",
+)  # fmt: skip
+OF_STANCE = {
+    "centre_lon": "centre_lon",
+    "centre_lat": "centre_lat",
+    "off_nadir_deg": "off_nadir_deg",
+    "nadir_lon": "camera_lon",
+    "nadir_lat": "camera_lat",
+    "altitude_km": "camera_altitude_km",
+}
+TOLD = {
+    column.name: column for column in FRAME_COLUMNS if column.name in (*SAME, "quality", "time_utc")
+}
+
+
+def catalogue_row(frame: ExportFrame, seen: PictureFacts = NOTHING_SEEN) -> Row:
+    """What a store and a photo tell of a frame.
+
+    Parameters
+    ----------
+    frame : ExportFrame
+        With what a person decided. Where they rejected the proposal nothing is told of where the
+        photo looks: it is known to be wrong.
+    seen : PictureFacts, optional
+        What the picture tells.
+
+    Returns
+    -------
+    dict
+        Values by names of columns; ``reviewed_utc`` beside them.
+    """
+    told = {name: known(column.value(frame, 0)) for name, column in TOLD.items()}
+    row: Row = {name: _printable(told[name]) for name in SAME}
+    row["rating"] = told["quality"]
+    row["reviewed_utc"] = None if frame.review is None else frame.review.time_utc
+    row["store"] = _printable(str(frame.store.absolute()))
+    row["time_utc"] = parse_iso_time(told["time_utc"] or "")
+    focal_mm = told["focal_mm"]
+    row["lens"] = None if focal_mm is None else f"{focal_mm:.0f} mm"
+    row |= {"sharpness": seen.sharpness, "cloud": seen.cloud, "cloud_source": seen.cloud_source}
+    rejected = frame.review is not None and frame.review.decision == "rejected"
+    if not rejected:
+        row |= _of_camera(frame)
+    row |= _night(row)
+    row["quality"] = quality_score(
+        **{name: row.get(name) for name in ("sharpness", "cloud", "off_nadir_deg", "altitude_km")},
+        resolution_m=row.get("resolution_m"),
+    )
+    return row
+
+
+def _of_camera(frame: ExportFrame) -> Row:
+    """Where the photo looks; nothing of a camera that makes no sense."""
+    camera, stance = frame.camera, frame.stance
+    if camera is None or stance is None:
+        start = frame.result.nadir
+        if start is None:
+            return {}
+        place = {"nadir_lon": start.lon, "nadir_lat": start.lat, "altitude_km": start.altitude_km}
+        return {name: _finite(value) for name, value in place.items()}
+    try:
+        known = {name: _finite(value) for name, value in stance.items()}
+        rings = frame.footprint
+        box = bounding_box(rings) or (None, None, None, None)
+        row: Row = dict(zip(("west", "south", "east", "north"), box, strict=True))
+        row |= {own: known[name] for own, name in OF_STANCE.items()}
+        row["resolution_m"] = resolution_m(camera)
+        row["area_km2"] = area_km2(rings) if rings else None
+        shape = Feature(row={}, polygons=tuple(simpler(rings)))
+        row["geometry"] = wkb(shape) if rings else None
+    except ABSURD:
+        return {}
+    return row
+
+
+def _night(row: Row) -> Row:
+    lon = row.get("centre_lon")
+    lon = row.get("nadir_lon") if lon is None else lon
+    if row["time_utc"] is None or lon is None:
+        return {}
+    night = night_of(row["time_utc"], lon)
+    return {"night": night, "month": month_of(night)}
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _printable(value: Any) -> Any:
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+# Rows as the stores tell them, on disk until all of them are known.
+
+BLOCK = 8192  # rows in memory
+METRES = 3  # decimals of kilometres: a city's middle is not known better
+# Beside the columns of the catalogue: the order in which rows came, and the cell of the centre
+HELPERS = ("number", "cell", "reviewed_utc")
+
+
+def write_raw(path: Path, rows: Iterable[Row]) -> int:
+    """Write rows of `regengine.collection.catalogue.build.catalogue_row`.
+
+    Parameters
+    ----------
+    path : Path
+        A new file.
+    rows : iterable of dict
+        In the order of the stores; few are in memory at a time.
+
+    Returns
+    -------
+    int
+        How many there are.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    schema = arrow_schema()
+    for name, kind in zip(HELPERS, (pa.int64(), pa.int64(), pa.string()), strict=True):
+        schema = schema.append(pa.field(name, kind))
+    schema = schema.remove_metadata()
+    count, left = 0, iter(rows)
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        while block := list(islice(left, BLOCK)):
+            columns = {name: [row.get(name) for row in block] for name in schema.names}
+            columns["number"] = list(range(count, count + len(block)))
+            columns |= _around(block)
+            writer.write_table(pa.Table.from_pydict(columns, schema=schema))
+            count += len(block)
+    return count
+
+
+def _around(block: list[Row]) -> dict[str, list[Any]]:
+    """The cells of the image centres, and the cities near them."""
+    lon, lat = (
+        np.array([row.get(name) for row in block], float) for name in ("centre_lon", "centre_lat")
+    )
+    index = place_index()
+    numbers, distance_km = index.near(lon, lat)
+    towns = {number: index.place(number) for number in set(numbers.tolist())}
+    near = [towns[number] for number in numbers.tolist()]
+    return {
+        "cell": cell_of(lon, lat).tolist(),
+        "city": [None if town is None else town.name for town in near],
+        "country": [None if town is None else town.country for town in near],
+        "city_km": [None if np.isnan(km) else round(km, METRES) for km in distance_km.tolist()],
+    }
+
+
+BLOCK_FRAMES = 256  # whose footprints are worked out at once
+ENDINGS = (".parquet", ".geoparquet")
+
+
+def check_out(out: Path, force: bool) -> None:
+    """See to it, before anything is read, that the catalogue can be written.
+
+    Raises
+    ------
+    ConfigError
+        If not.
+    """
+    need_packages()
+    check_new_file(out, ENDINGS, force=force)
+
+
+def count_frames(stores: Sequence[Path]) -> int:
+    """How many frames stores have.
+
+    Raises
+    ------
+    StoreError
+        If one of them is none.
+    ConfigError
+        If one is named twice.
+    """
+    total = 0
+    seen: set[Path] = set()
+    for store in stores:
+        if store.resolve() in seen:
+            raise ConfigError(f"{store} is named twice: name each store once.")
+        seen.add(store.resolve())
+        with Snapshot.of(store) as snapshot:
+            total += len(snapshot.frame_index)
+    return total
+
+
+def build(
+    stores: Sequence[Path],
+    out: Path,
+    *,
+    look: Callable[[ExportFrame], PictureFacts] = lambda frame: NOTHING_SEEN,
+    advance: Callable[[], object] = lambda: None,
+) -> Arranged:
+    """Build a catalogue.
+
+    Parameters
+    ----------
+    stores : sequence of Path
+        Runs may be writing them.
+    out : Path
+        See `check_out`; a file that is there is replaced.
+    look : callable, optional
+        Tells what is seen in a frame's photo.
+    advance : callable, optional
+        Called after each frame.
+
+    Returns
+    -------
+    Arranged
+
+    Raises
+    ------
+    StoreError
+        If a store cannot be read, or the catalogue not be written.
+    """
+
+    def rows() -> Iterator[Row]:
+        for store in stores:
+            reviews = reviewed(store)
+            frames = (
+                with_review(engine_frame(stored, store), reviews.get(stored.frame_index))
+                for stored in iter_frames(store)
+            )
+            while block := together(list(islice(frames, BLOCK_FRAMES))):
+                for frame in block:
+                    yield catalogue_row(frame, look(frame))
+                    advance()
+
+    import duckdb
+
+    try:
+        with TemporaryDirectory(prefix=".regengine-", dir=out.absolute().parent) as folder:
+            raw = Path(folder) / "raw.parquet"
+            write_raw(raw, rows())
+            with in_place_of((out,)) as (temporary,):
+                held = arrange(raw, temporary)
+    except duckdb.Error as error:
+        said = next(iter(str(error).splitlines()), "unknown")
+        raise StoreError(
+            f"{out} could not be arranged ({said}): make room in its folder and in memory."
+        ) from error
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(
+            f"{out} could not be written ({error.strerror or error}): name a place that exists "
+            "and has room."
+        ) from error
+    return held
+
+
+# Writes rows into a catalogue's file, a group at a time.
+
+
+def write_rows(
+    path: Path, rows: Iterable[Mapping[str, Any]], metadata: dict[str, str] | None = None
+) -> int:
+    """Write a catalogue.
+
+    Parameters
+    ----------
+    path : Path
+        A new file.
+    rows : iterable of mapping
+        Values by the names of `catalogue.table.COLUMNS`; what a row has not is missing.
+        Times are aware datetimes, days dates.
+    metadata : dict of str to str, optional
+        What else the file tells of itself, by key.
+
+    Returns
+    -------
+    int
+        How many rows there are.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    schema = arrow_schema(metadata)
+    count, left = 0, iter(rows)
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        while group := list(islice(left, ROWS)):
+            columns = {name: [row.get(name) for row in group] for name in NAMES}
+            writer.write_table(pa.Table.from_pydict(columns, schema=schema))
+            count += len(group)
+    return count

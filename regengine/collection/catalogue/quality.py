@@ -1,0 +1,271 @@
+"""How good a frame is for looking at its place: one score out of four measures.
+
+==========  ========================================  ===========================================
+measure     part, 0 to 1                              source
+==========  ========================================  ===========================================
+sharpness   as measured, `regengine.scene.quality`  Zhuo & Sim 2011, Pattern Recognition 44, 1852
+cloud       1 - cloud
+off-nadir   cosine of the incidence at the centre:    Kasten & Young 1989, Applied Optics 28, 4735
+            the air in the way grows as its inverse
+resolution  1 / (1 + resolution / 100 m): at 100 m    Elvidge et al. 2007, Int. J. Remote Sensing
+            the features of a town begin to be lost   28, 2645 (50 to 100 m for settlements)
+==========  ========================================  ===========================================
+
+The score is the geometric mean of the four parts, so that one that is bad is not outweighed. A
+measure that is not known counts as `UNKNOWN`, which is better than a frame that is known to be bad
+and worse than one that is known to be good.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from matchers.camera import Camera
+from matchers.photo_light import LightImage
+from matchers.verify import MEETING_PX, Towns, chance_shifts, find_towns
+from matchers.view import render_known
+from regengine.errors import FrameError
+from regengine.exchange.export.frame import ExportFrame
+from regengine.places import EARTH_RADIUS_KM
+from regengine.registration.map_window import HasWindows, footprint_window, ground_sample_km
+from regengine.report.page import photo_file
+
+HALF_RESOLUTION_M = 100.0
+UNKNOWN = 0.5
+LEAST = 0.01  # of a part, so that one part alone never makes all frames equal
+
+
+def incidence_part(off_nadir_deg: float, altitude_km: float) -> float:
+    """Cosine of the angle at which the ground at the image centre is seen.
+
+    Parameters
+    ----------
+    off_nadir_deg : float
+        Of the optical axis.
+    altitude_km : float
+        Of the camera.
+
+    Returns
+    -------
+    float
+        0 at the limb and above it.
+    """
+    sine = (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM * math.sin(math.radians(off_nadir_deg))
+    if off_nadir_deg >= 90.0 or sine >= 1.0:
+        return 0.0
+    return math.sqrt(1.0 - sine * sine)
+
+
+def quality_score(
+    *,
+    sharpness: float | None,
+    cloud: float | None,
+    off_nadir_deg: float | None,
+    altitude_km: float | None,
+    resolution_m: float | None,
+) -> float | None:
+    """Score of a frame.
+
+    Parameters
+    ----------
+    sharpness, cloud : float or None
+        0 to 1; None where they are not known.
+    off_nadir_deg, altitude_km, resolution_m : float or None
+        Of the solved camera; None where there is none, or its centre shows the sky.
+
+    Returns
+    -------
+    float or None
+        0 to 1; None without a place on the ground.
+    """
+    if off_nadir_deg is None or altitude_km is None or resolution_m is None:
+        return None
+    parts = (
+        UNKNOWN if sharpness is None else sharpness,
+        UNKNOWN if cloud is None else 1.0 - cloud,
+        incidence_part(off_nadir_deg, altitude_km),
+        1.0 / (1.0 + resolution_m / HALF_RESOLUTION_M),
+    )
+    return math.prod(max(part, LEAST) for part in parts) ** (1.0 / len(parts))
+
+
+# What the picture itself tells of its quality: how sharp it is, how much clouds hide.
+
+Source = Literal["photo", "lights"]
+READ_PX = 1024  # long side at which lights are sought
+# What cameras raise that this program never made: a damaged store's, or a stranger's
+ABSURD = (ValueError, ArithmeticError, np.linalg.LinAlgError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureFacts:
+    """What is seen in a photo.
+
+    Attributes
+    ----------
+    sharpness : float or None
+        1 for detail as fine as the pixels, towards 0; None where there is no detail, or no photo.
+    cloud : float or None
+        Share of the ground that clouds hide; None where that cannot be told.
+    cloud_source : str or None
+        ``photo`` or ``lights``.
+    """
+
+    sharpness: float | None = None
+    cloud: float | None = None
+    cloud_source: Source | None = None
+
+
+NOTHING_SEEN = PictureFacts()
+
+
+def look(frame: ExportFrame, light_map: HasWindows | None = None) -> PictureFacts:
+    """Look at a frame's photo.
+
+    Parameters
+    ----------
+    frame : ExportFrame
+        Its photo is looked for where the store says, and beside the store.
+    light_map : HasWindows, optional
+        Where it tells how much clouds hide, it does so; else the photo does, by day or moonlight.
+
+    Returns
+    -------
+    PictureFacts
+        `NOTHING_SEEN` where the photo is gone, has changed since, or cannot be read.
+    """
+    from regengine.scene.picture import scene_picture
+    from regengine.scene.quality import photo_quality, read_for_quality
+
+    path = photo_file(frame.result.path, frame.store)
+    if path is None:
+        return NOTHING_SEEN
+    try:
+        with path.open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != frame.result.sha256:
+                return NOTHING_SEEN
+        rgb = read_for_quality(path)
+        hidden = None if light_map is None else _hidden(path, frame, light_map)
+    except (FrameError, OSError):
+        return NOTHING_SEEN
+    quality = photo_quality(rgb, scene_picture(rgb), frame.result.category or "")
+    cloud = quality.cloud_fraction if hidden is None else hidden
+    source: Source = "photo" if hidden is None else "lights"
+    return PictureFacts(
+        sharpness=None if quality.blur.sigma_px is None else quality.blur.sharpness,
+        cloud=cloud,
+        cloud_source=None if cloud is None else source,
+    )
+
+
+def _hidden(path: Path, frame: ExportFrame, light_map: HasWindows) -> float | None:
+    """Share of the map's lights that are not seen; None without a camera that is believed."""
+    from regengine.photo.image import read_linear_light
+    from regengine.registration.preparation import lights_of_photo
+
+    rejected = frame.review is not None and frame.review.decision == "rejected"
+    if frame.camera is None or frame.verdict != "accepted" or rejected:
+        return None
+    try:
+        light = read_linear_light(path, max_long_side_px=READ_PX)
+        lights = lights_of_photo(light, ground_sample_km(frame.camera) / light.factor)
+        return hidden_share(lights.sharp, frame.camera, light_map)
+    except ABSURD:
+        return None
+
+
+# How much of the ground clouds hide, by night: the share of the map's lights that are not seen.
+
+FloatArray = NDArray[np.float64]
+
+COMPARED_PX = 512  # long side
+MARGIN_KM = 25.0
+EXPECTED = 40  # strongest of the map: 20 and 80 did no better
+FEWEST_EXPECTED = 15
+FEWEST_SEEN = 5  # of the photo: with fewer its exposure is in doubt
+MOST_SEEN = 400
+NEIGHBOURS = 4
+# Grain of clouds and noise meet many: what is seen counts if its contrast, over the map's, is this
+# share of what it is in the median of the frame; 0 and 0.5 did no better in the mean, but without
+# it a sample half under moonlit cloud came out at 0.13 instead of 0.24
+LEAST_SHARE = 0.3
+# Median share of the expected that was met beyond chance in the clear frames (quartiles 0.79, 0.89)
+MET_IF_CLEAR = 0.84
+
+
+def hidden_share(image: LightImage, camera: Camera, light_map: HasWindows) -> float | None:
+    """Share of the expected lights that clouds hide.
+
+    Parameters
+    ----------
+    image : LightImage
+        City light of the photo.
+    camera : Camera
+        The solved camera of the stored image.
+    light_map : HasWindows
+        The night-light map.
+
+    Returns
+    -------
+    float or None
+        0 to 1; None where the map has too few lights in sight, or the photo has hardly any.
+    """
+    picture = image.resized(COMPARED_PX)
+    small = picture.camera(camera)
+    levels = footprint_window(light_map, camera, MARGIN_KM, ground_sample_km(small) / 1.2)
+    if levels is None:
+        return None
+    view, known = render_known(levels, small, 2)
+    weight = np.asarray(picture.weight * known, np.float32)
+    expected = find_towns(view, weight, EXPECTED)
+    seen = find_towns(picture.values, weight, MOST_SEEN)
+    if len(expected) < FEWEST_EXPECTED or len(seen) < FEWEST_SEEN:
+        return None
+    met, chance = met_shares(expected, seen, (picture.values.shape[1], picture.values.shape[0]))
+    beyond_chance = (met - chance) / max(1.0 - chance, 1e-9)
+    return float(np.clip(1.0 - beyond_chance / MET_IF_CLEAR, 0.0, 1.0))
+
+
+def met_shares(expected: Towns, seen: Towns, size_px: tuple[int, int]) -> tuple[float, float]:
+    """Share of expected towns that are met by seen ones as strong, and what chance alone gives.
+
+    Parameters
+    ----------
+    expected, seen : Towns
+        Of one picture.
+    size_px : tuple of int
+        Its width and height.
+
+    Returns
+    -------
+    met, chance : float
+        0 to 1.
+    """
+    brightest = brightest_within(expected.positions, seen)
+    share = brightest / expected.contrast
+    met = brightest > 0.0
+    usual = float(np.median(share[met])) if met.any() else 0.0
+    least = LEAST_SHARE * usual * expected.contrast
+    shifted = expected.positions[None] + chance_shifts()[:, None]
+    inside = ((shifted >= 0.0) & (shifted < np.array(size_px))).all(axis=2)
+    by_chance = brightest_within(shifted.reshape(-1, 2), seen).reshape(inside.shape)
+    counts = (by_chance > least) & (by_chance > 0.0)
+    chance = float(counts[inside].mean()) if inside.any() else 0.0
+    return float((met & (brightest >= least)).mean()), chance
+
+
+def brightest_within(places: FloatArray, towns: Towns) -> FloatArray:
+    """Contrast of the strongest town that meets each place, shape (n,); 0 where none does."""
+    near = cKDTree(towns.positions).query(
+        places, k=min(NEIGHBOURS, len(towns)), distance_upper_bound=MEETING_PX
+    )[1]
+    contrast = np.append(towns.contrast, 0.0)  # for the neighbours that are not there
+    return np.asarray(contrast[near.reshape(len(places), -1)].max(axis=1), np.float64)

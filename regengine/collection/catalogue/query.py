@@ -1,0 +1,437 @@
+"""Asks a catalogue questions in SQL: nothing but this file is read, and nothing is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from regengine.collection.catalogue.ground import AREAS
+from regengine.collection.catalogue.table import FORMAT, FORMAT_VERSION, need_packages
+from regengine.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+ROWS = 4096  # that are fetched at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a question is answered with.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the columns; no two are the same.
+    rows : iterator of tuple
+        Values in their order; few are in memory at a time.
+    """
+
+    names: tuple[str, ...]
+    rows: Iterator[tuple[Any, ...]]
+
+    def dicts(self) -> Iterator[dict[str, Any]]:
+        """The rows with the names of the columns."""
+        for row in self.rows:
+            yield dict(zip(self.names, row, strict=True))
+
+
+class Catalogue:
+    """A catalogue to ask; a context manager.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file that ``regengine catalogue build`` wrote.
+
+    Raises
+    ------
+    StoreError
+        If it is none.
+    ConfigError
+        If DuckDB or PyArrow is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        need_packages()
+        self.path = path
+        self.metadata = _metadata(path)
+        # A name of our own, since DuckDB takes * ? [ for patterns
+        self._folder = TemporaryDirectory(prefix="regengine-")
+        try:
+            link = Path(self._folder.name) / "catalogue.parquet"
+            link.symlink_to(path.absolute())
+            self._base = _locked(link)
+        except BaseException:
+            self._folder.cleanup()
+            raise
+
+    def __enter__(self) -> Catalogue:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._base.close()
+        self._folder.cleanup()
+
+    def ask(self, sql: str, values: Sequence[Any] = ()) -> Answer:
+        """Ask a question of our own.
+
+        Parameters
+        ----------
+        sql : str
+            One statement on the view ``frames``, which has the columns of
+            `regengine.collection.catalogue.table.COLUMNS`.
+        values : sequence, optional
+            What its question marks stand for.
+
+        Returns
+        -------
+        Answer
+            To be read before the next question.
+
+        Raises
+        ------
+        StoreError
+            If the file is damaged.
+        """
+        return self._answer(sql, values, None)
+
+    def query(self, sql: str) -> Answer:
+        """Ask a stranger's question.
+
+        Parameters
+        ----------
+        sql : str
+            One statement that reads.
+
+        Returns
+        -------
+        Answer
+
+        Raises
+        ------
+        ConfigError
+            If it is no such statement, or fails.
+        """
+        import duckdb
+
+        with self._told(sql):
+            kinds = [statement.type for statement in self._base.extract_statements(sql)]
+        if kinds != [duckdb.StatementType.SELECT]:  # EXPLAIN ANALYZE would run what it explains
+            example = "SELECT place, count(*) FROM frames GROUP BY place"
+            raise ConfigError(f'{sql!r} is not one question: write one such as "{example}".')
+        return self._answer(sql, (), sql)
+
+    def _answer(self, sql: str, values: Sequence[Any], asked: str | None) -> Answer:
+        with self._told(asked):
+            batches = self._base.sql(sql, params=list(values) or None).to_arrow_reader(ROWS)
+        return Answer(names=_distinct(batches.schema.names), rows=self._rows(batches, asked))
+
+    def _rows(self, batches: Any, asked: str | None) -> Iterator[tuple[Any, ...]]:
+        while True:
+            with self._told(asked):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+    @contextmanager
+    def _told(self, asked: str | None = None) -> Iterator[None]:
+        """Tell in a sentence what DuckDB says of a stranger's question, or of the file."""
+        import duckdb
+        import pyarrow as pa
+
+        try:
+            yield
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            said = next(iter(str(error).splitlines()), type(error).__name__)
+            damage = duckdb.IOException | duckdb.InternalException | duckdb.SerializationException
+            ours = isinstance(error, damage | pa.ArrowException | OSError)
+            if asked is None or ours or type(error) is duckdb.Error:
+                raise StoreError(f"{self.path} cannot be read ({said}): build it again.") from error
+            raise ConfigError(
+                f"{asked!r} cannot be answered ({said}): the columns are those of "
+                "docs/catalogue.md."
+            ) from error
+
+
+def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of columns, with a number where one has been there before."""
+    found: list[str] = []
+    for name in names:
+        free = (f"{name}_{number}" for number in count(1))
+        found.append(next(free) if name in found else name)
+        while found[-1] in found[:-1]:
+            found[-1] = next(free)
+    return tuple(found)
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """What a catalogue's file tells of itself."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    if not path.is_file():
+        raise StoreError(f"{path} is no file: name a catalogue that was built.")
+    try:
+        metadata = parquet.read_metadata(path).metadata or {}
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(
+            f"{path} is no catalogue, or damaged: build one with regengine catalogue build."
+        ) from error
+    told = {key.decode(): value.decode() for key, value in metadata.items()}
+    version = told.get(FORMAT)
+    if version is None:
+        raise StoreError(
+            f"{path} is a Parquet file, but no catalogue: build one with regengine catalogue build."
+        )
+    if version != str(FORMAT_VERSION):
+        raise StoreError(f"{path} is a catalogue of version {version}: build it again.")
+    return told
+
+
+def _locked(file: Path) -> DuckDBPyConnection:
+    """A database in memory that may read one file and nothing else, for good."""
+    import duckdb
+
+    base = duckdb.connect(":memory:")
+    quoted = str(file).replace("'", "''")
+    base.execute("SET TimeZone = 'UTC'")
+    base.execute("SET enable_progress_bar = false")
+    base.execute(f"SET allowed_paths = ['{quoted}']")
+    base.execute("SET temp_directory = ''")
+    base.execute("SET enable_geoparquet_conversion = false")  # geometries stay bytes
+    base.execute("SET python_enable_replacements = false")
+    base.execute("SET enable_external_access = false")
+    base.read_parquet(str(file)).create_view("frames")
+    base.execute("SET lock_configuration = true")
+    return base
+
+
+# The questions that everybody asks of a catalogue, as SQL on ``frames``.
+
+LEAST_DAYS = 180  # between two frames that are to show a change
+CHANGES = """
+WITH best AS MATERIALIZED (
+    SELECT place_id, place, place_country AS country, frame, night,
+        night + ?::INTEGER AS next_night, quality,
+        off_nadir_deg AS off_nadir, resolution_m AS resolution, west,
+        (east - west + 360.0) % 360.0 AS width, south, north
+    FROM frames WHERE $best AND west IS NOT NULL AND $places
+), pairs AS (
+    SELECT a.place_id, a.night AS night_before, b.night AS night_after,
+        least(a.quality, b.quality)
+            * least(a.resolution / b.resolution, b.resolution / a.resolution)
+            * cos(radians(a.off_nadir - b.off_nadir)) AS alike,
+        (b.west - a.west + 540.0) % 360.0 - 180.0 AS shift,
+        greatest(least(a.width, shift + b.width) - greatest(0.0, shift), 0.0)
+            * greatest(least(a.north, b.north) - greatest(a.south, b.south), 0.0) AS common,
+        a.width * (a.north - a.south) + b.width * (b.north - b.south) - common AS either
+    FROM best a JOIN best b ON a.place_id = b.place_id AND b.night >= a.next_night
+), top AS (
+    SELECT place_id, night_before, night_after, common / either AS overlap,
+        alike * overlap AS score
+    FROM pairs WHERE common > 0.0
+    ORDER BY score DESC, place_id, night_before, night_after $limit
+)
+SELECT place_id, a.place, a.country, a.frame AS before, b.frame AS after, night_before,
+    night_after, night_after - night_before AS days, round(overlap, 3) AS overlap,
+    round(a.quality, 3) AS quality_before, round(b.quality, 3) AS quality_after,
+    round(score, 4) AS score
+FROM top JOIN best a USING (place_id) JOIN best b USING (place_id)
+WHERE a.night = night_before AND b.night = night_after
+ORDER BY top.score DESC, place_id, night_before, night_after
+"""
+BEST = {"year": "best_of_year", "month": "best_of_month"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which places.
+
+    Attributes
+    ----------
+    place : str or None
+        Name of a place, or its number.
+    country : str or None
+        Name of a country.
+    month : str or None
+        The beginning of a month: ``2012`` or ``2012-03``.
+    limit : int
+        Most rows; 0 for all.
+    """
+
+    place: str | None = None
+    country: str | None = None
+    month: str | None = None
+    limit: int = 0
+
+
+Question = tuple[str, list[Any]]
+
+
+def where(wanted: Wanted) -> tuple[str, list[Any]]:
+    """A condition on rows of ``frames`` that have a place, and its values."""
+    if wanted.limit < 0:
+        raise ConfigError(f"--limit {wanted.limit}: give the most rows, or 0 for all.")
+    conditions, values = ["place_id IS NOT NULL"], []
+    if wanted.place is not None and wanted.place.isdecimal():
+        conditions.append("place_id = ?::BIGINT")
+        values.append(wanted.place)
+    elif wanted.place is not None:
+        conditions.append("lower(place) = lower(?)")
+        values.append(wanted.place)
+    if wanted.country is not None:
+        conditions.append("lower(place_country) = lower(?)")
+        values.append(wanted.country)
+    if wanted.month is not None:
+        conditions.append("starts_with(month, ?)")
+        values.append(wanted.month)
+    return " AND ".join(conditions), values
+
+
+def places(wanted: Wanted) -> Question:
+    """Places, those with most frames first."""
+    return _limited(
+        """
+        SELECT place_id, any_value(place) AS place, any_value(place_country) AS country,
+            round(any_value(place_lon), 3) AS lon, round(any_value(place_lat), 3) AS lat,
+            count(*) AS frames, count(DISTINCT night) AS nights,
+            min(night) AS first_night, max(night) AS last_night,
+            round(max(quality) FILTER (verdict = 'accepted'), 3) AS best_quality,
+            arg_max(frame, quality) FILTER (verdict = 'accepted') AS best_frame
+        FROM frames WHERE $places
+        GROUP BY place_id ORDER BY frames DESC, place_id $limit
+        """,
+        wanted,
+    )
+
+
+def best(wanted: Wanted) -> Question:
+    """The best frame of each place and month, by place and month."""
+    return _limited(
+        """
+        SELECT place_id, place, place_country AS country, month, frame,
+            round(quality, 3) AS quality, round(sharpness, 3) AS sharpness,
+            round(cloud, 3) AS cloud, round(off_nadir_deg, 1) AS off_nadir_deg,
+            round(resolution_m, 1) AS resolution_m, time_utc, path
+        FROM frames WHERE best_of_month AND $places
+        ORDER BY place_id, month $limit
+        """,
+        wanted,
+    )
+
+
+def changes(wanted: Wanted, each: str = "year", least_days: int = LEAST_DAYS) -> Question:
+    """Pairs of frames of one place at different dates, the best pairs first.
+
+    The score of a pair is the lower of the two qualities, times the share of ground that both
+    show (of the boxes around their footprints), times how alike their resolutions are, times the
+    cosine of the difference of their angles from the nadir: what changes should be the town, not
+    the view (Li et al. 2019, Remote Sensing of Environment 233, 111357, on how much lights seem
+    to change with the angle alone).
+
+    Parameters
+    ----------
+    wanted : Wanted
+        Which places.
+    each : str, optional
+        Pairs are of the best frames of each ``year``, or, of one place, of each ``month``.
+    least_days : int, optional
+        Between the two.
+
+    Returns
+    -------
+    tuple of str and list
+        The question and its values.
+    """
+    if each not in BEST:
+        raise ConfigError(f"--each {each}: it is none of {', '.join(BEST)}.")
+    if each == "month" and wanted.place is None:
+        raise ConfigError("--each month needs --place: of all places, compare years.")
+    if least_days < 1:
+        raise ConfigError(f"--least-days {least_days}: a change needs at least one day.")
+    sql = CHANGES.replace("$best", BEST[each])
+    question, values = _limited(sql, wanted)
+    return question, [least_days, *values]
+
+
+def _limited(sql: str, wanted: Wanted) -> Question:
+    """A question with its condition on places and its number of rows put in."""
+    condition, values = where(wanted)
+    limit = "LIMIT ?" if wanted.limit else ""
+    if wanted.limit:
+        values.append(wanted.limit)
+    return sql.replace("$places", condition).replace("$limit", limit), values
+
+
+# How much was photographed: frames, nights, places, ground, in all or by country, month, lens.
+
+BY = ("all", "country", "month", "lens")
+OF_ALL = """
+SELECT
+    count(*) AS frames, count(*) FILTER (verdict = 'accepted') AS accepted,
+    count(DISTINCT night) FILTER (verdict = 'accepted') AS nights,
+    count(DISTINCT place_id) FILTER (verdict = 'accepted') AS places,
+    min(night) FILTER (verdict = 'accepted') AS first_night,
+    max(night) FILTER (verdict = 'accepted') AS last_night,
+    round(median(quality) FILTER (verdict = 'accepted'), 3) AS median_quality
+FROM frames
+"""
+OF_EACH = OF_ALL.replace("SELECT", "SELECT $by AS key,") + "GROUP BY key ORDER BY $order"
+NAMES = (
+    "frames", "accepted", "nights", "places", "area_seen_km2", "first_night", "last_night",
+    "median_quality",
+)  # fmt: skip
+
+
+def coverage(catalogue: Catalogue, by: str = "all") -> Answer:
+    """Coverage statistics.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        To be asked.
+    by : str, optional
+        ``all``, or ``country``, ``month`` or ``lens`` for a row of each.
+
+    Returns
+    -------
+    Answer
+        ``frames`` of any verdict; of the accepted ones ``accepted``, ``nights``, ``places``,
+        ``area_seen_km2`` (ground that at least one of them shows), ``first_night``,
+        ``last_night``, ``median_quality``.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such division.
+    """
+    if by not in BY:
+        raise ConfigError(f"--by {by}: it is none of {', '.join(BY)}.")
+    areas = json.loads(catalogue.metadata.get(AREAS, "{}")).get(by, {})
+    if by == "all":
+        rows = catalogue.ask(OF_ALL).dicts()
+        keyed = [("", row) for row in rows]
+    else:
+        order = "key" if by == "month" else "accepted DESC, key"
+        question = OF_EACH.replace("$by", by).replace("$order", order)
+        keyed = [(row["key"], row) for row in catalogue.ask(question).dicts()]
+    head = () if by == "all" else (by,)
+    found = [
+        (*((key,) if head else ()), *({**row, "area_seen_km2": areas.get(key)}[n] for n in NAMES))
+        for key, row in keyed
+    ]
+    return Answer(names=(*head, *NAMES), rows=iter(found))

@@ -1,0 +1,139 @@
+"""Which frames of a catalogue go into a package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from regengine.collection.catalogue.ground import IN_BOX, covers
+
+if TYPE_CHECKING:
+    from regengine.collection.catalogue.query import Catalogue
+
+KM_PER_DEGREE = 110.5  # of latitude, at least
+_COLUMNS = (
+    *("frame", "sha256", "store", "frame_index", "path", "time_utc", "quality", "sharpness"),
+    *("cloud", "off_nadir_deg", "resolution_m", "centre_lon", "centre_lat", "geometry"),
+    *("place", "place_country", "city", "country", "city_km"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackagePlace:
+    """A place on the map.
+
+    Attributes
+    ----------
+    title : str
+        Its name, or where it lies.
+    lon, lat : float
+        Degrees, WGS84.
+    """
+
+    title: str
+    lon: float
+    lat: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageChoice:
+    """Conditions that frames are to meet.
+
+    Attributes
+    ----------
+    place : PackagePlace or None
+        Frames that show it.
+    radius_km : float or None
+        Instead, frames whose middle is no farther from it.
+    place_id : int or None
+        Frames of that place of the catalogue.
+    frames : tuple of str
+        Ids; empty for all.
+    verdicts : tuple of str
+    first_utc, end_utc : datetime or None
+        From a time on, and before another.
+    least_quality, max_off_nadir_deg : float or None
+        Of the catalogue's columns.
+    best : int or None
+        So many at most, those of the best quality.
+    """
+
+    place: PackagePlace | None = None
+    radius_km: float | None = None
+    place_id: int | None = None
+    frames: tuple[str, ...] = ()
+    verdicts: tuple[str, ...] = ("accepted",)
+    first_utc: datetime | None = None
+    end_utc: datetime | None = None
+    least_quality: float | None = None
+    max_off_nadir_deg: float | None = None
+    best: int | None = None
+
+
+def chosen_rows(catalogue: Catalogue, choice: PackageChoice) -> list[dict[str, Any]]:
+    """Rows of the catalogue that meet the conditions, the best first.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    choice : PackageChoice
+
+    Returns
+    -------
+    list of dict
+        Frames without a quality come last; of equals the earlier ids come first.
+    """
+    conditions, values = _conditions(choice)
+    asked = (
+        f"SELECT {', '.join(_COLUMNS)} FROM frames f WHERE {' AND '.join(conditions)} "  # nosec B608
+        "ORDER BY quality DESC NULLS LAST, frame, sha256"
+    )
+    rows: list[dict[str, Any]] = []
+    for row in catalogue.ask(asked, values).dicts():
+        if len(rows) == choice.best:
+            break
+        if choice.place is None or _shows(row, choice.place, choice.radius_km):
+            rows.append({name: value for name, value in row.items() if name != "geometry"})
+    return rows
+
+
+def _conditions(choice: PackageChoice) -> tuple[list[str], list[Any]]:
+    pairs = list(_simple(choice))
+    place, radius_km = choice.place, choice.radius_km
+    if place is not None and radius_km is None:
+        pairs.append(("f.geometry IS NOT NULL", []))
+        # Numbers of our own making, written out: they stand in the condition several times
+        box = IN_BOX.format(lon=f"({place.lon!r}::DOUBLE)", lat=f"({place.lat!r}::DOUBLE)")
+        pairs.append((f"({box})", []))
+    elif place is not None and radius_km is not None:
+        reach = radius_km / KM_PER_DEGREE
+        pairs.append(("f.centre_lat BETWEEN ? AND ?", [place.lat - reach, place.lat + reach]))
+    return [text for text, _ in pairs], [value for _, values in pairs for value in values]
+
+
+def _simple(choice: PackageChoice) -> Iterator[tuple[str, list[Any]]]:
+    yield "list_contains(?, f.verdict)", [list(choice.verdicts)]
+    if choice.frames:
+        yield "list_contains(?, f.frame)", [list(choice.frames)]
+    for condition, value in (
+        ("f.place_id = ?", choice.place_id),
+        ("f.time_utc >= ?", choice.first_utc),
+        ("f.time_utc < ?", choice.end_utc),
+        ("f.quality >= ?", choice.least_quality),
+        ("f.off_nadir_deg <= ?", choice.max_off_nadir_deg),
+    ):
+        if value is not None:
+            yield condition, [value]
+
+
+def _shows(row: dict[str, Any], place: PackagePlace, radius_km: float | None) -> bool:
+    if radius_km is None:
+        return covers(row["geometry"], place.lon, place.lat)
+    from pyproj import Geod
+
+    _, _, apart_m = Geod(ellps="WGS84").inv(
+        place.lon, place.lat, row["centre_lon"], row["centre_lat"]
+    )
+    return float(apart_m) <= 1e3 * radius_km

@@ -1,0 +1,515 @@
+"""A package, file by file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from regengine.collection.packages.sinks import (
+    README,
+    ChangedError,
+    Sink,
+    file_sha256,
+    package_sink,
+)
+from regengine.errors import ConfigError, FrameError, StoreError
+from regengine.exchange.export.columns import frame_row, point_rows
+from regengine.exchange.export.format import ExportOptions, FileFormat, photo_name, photo_names
+from regengine.exchange.export.formats.qgis import points_text
+from regengine.exchange.export.frame import ExportFrame, engine_frame, with_review
+from regengine.exchange.export.run import known_format
+from regengine.io.html import shown
+from regengine.photo.frame_records import archive_frame_id
+from regengine.photo.lens_profile import LensProfile
+from regengine.photo.lens_profile_file import load_profile
+from regengine.records import plain, printable
+from regengine.report.page import photo_file
+from regengine.review.reviewed import reviewed
+from regengine.store.rows import StoredFrame
+from regengine.store.snapshot import OF_FRAMES, PartGoneError, Snapshot, frames_of
+
+# The frames of a package: from the catalogue's rows back to the stores that tell of them.
+
+PHOTOS = "photos"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackedFrame:
+    """A frame of a package.
+
+    Attributes
+    ----------
+    frame : ExportFrame
+        As exports have it: what a person accepted counts. Its path is that in the package.
+    row : dict
+        Of the catalogue.
+    name : str
+        Of its photo in the package.
+    photo : Path
+        Where the photo lies.
+    """
+
+    frame: ExportFrame
+    row: dict[str, Any]
+    name: str
+    photo: Path
+
+
+def packed_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[PackedFrame], dict[str, str]]:
+    """Frames of a catalogue's rows, in their order.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Of `regengine.collection.packages.choice.chosen_rows`.
+
+    Returns
+    -------
+    frames : list of PackedFrame
+    failed : dict of str to str
+        Photos that cannot be had, by their names in the package, and why.
+    """
+    names = photo_names(
+        {number: photo_name(row["path"], number) for number, row in enumerate(rows)},
+        {number: row["sha256"] for number, row in enumerate(rows)},
+    )
+    frames: list[PackedFrame] = []
+    failed: dict[str, str] = {}
+    reviews: dict[str, Any] = {}
+    for number, row in enumerate(rows):
+        store = Path(row["store"])
+        try:
+            if row["store"] not in reviews:
+                reviews[row["store"]] = reviewed(store)
+            stored = stored_frame(store, row["frame_index"], row["sha256"])
+        except StoreError as error:
+            failed[names[number]] = str(error)
+            continue
+        review = reviews[row["store"]].get(row["frame_index"])
+        if review is not None and review.decision == "rejected":
+            failed[names[number]] = "a person rejected it since the catalogue was built"
+            continue
+        photo = photo_file(stored.result.path, store)
+        if photo is None:
+            failed[names[number]] = f"{stored.result.path} is not there"
+            continue
+        packed = replace(stored, result=replace(stored.result, path=f"{PHOTOS}/{names[number]}"))
+        frame = with_review(engine_frame(packed, store), review)
+        frames.append(PackedFrame(frame=frame, row=row, name=names[number], photo=photo))
+    return frames, failed
+
+
+def stored_frame(store: Path, frame_index: int, sha256: str) -> StoredFrame:
+    """One frame of a store, without reading the others.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be read, or has another frame by now.
+    """
+    while True:
+        try:
+            with Snapshot.of(store) as snapshot:
+                found = frames_of(snapshot.tables(frame_index, frame_index + 1, OF_FRAMES), store)
+            break
+        except PartGoneError:
+            continue
+    if len(found) != 1 or found[0].result.sha256 != sha256:
+        raise StoreError(
+            f"{store} does not hold the frame any more that the catalogue has of it: build the "
+            "catalogue again."
+        )
+    return found[0]
+
+
+# Calibration files that go into a package as they are.
+
+FOLDER = "calibration"
+KINDS = {
+    "lenses": "lens profiles of `regengine lens fit`",
+    "flats": "flat fields: evenly lit, for vignetting and dust",
+    "darks": "dark frames: lens covered, for hot pixels and bias",
+    "others": "other calibration files",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationFile:
+    """A file that the user names.
+
+    Attributes
+    ----------
+    kind : str
+        One of `KINDS`.
+    name : str
+        In the package.
+    source : Path
+        Where it lies.
+    sha256 : str
+        Of its content.
+    profile : LensProfile or None
+        Of a lens.
+    """
+
+    kind: str
+    name: str
+    source: Path
+    sha256: str
+    profile: LensProfile | None = None
+
+    def fits(self, frame: PackedFrame) -> bool:
+        """Whether it is the profile of a photo's camera and focal length."""
+        result = frame.frame.result
+        return self.profile is not None and self.profile.fits(
+            result.camera_body, None, result.focal_mm
+        )
+
+
+def calibration_files(named: Mapping[str, Sequence[Path]]) -> list[CalibrationFile]:
+    """Files to pack.
+
+    Parameters
+    ----------
+    named : mapping of str to sequence of Path
+        By `KINDS`. Folders of lenses stand for the profiles in them.
+
+    Raises
+    ------
+    ConfigError
+        If one is no file, cannot be read, or is no lens profile where it should be one.
+    """
+    found = []
+    for kind, paths in named.items():
+        sources = [one for path in paths for one in _inside(path, kind)]
+        hashes = dict(enumerate(map(_sha256, sources)))
+        own = {number: photo_name(path.name, number) for number, path in enumerate(sources)}
+        names = photo_names(own, hashes)
+        found += [
+            CalibrationFile(
+                kind=kind,
+                name=f"{FOLDER}/{kind}/{names[number]}",
+                source=path,
+                sha256=hashes[number],
+                profile=load_profile(path) if kind == "lenses" else None,
+            )
+            for number, path in enumerate(sources)
+        ]
+    return found
+
+
+def _inside(path: Path, kind: str) -> list[Path]:
+    if kind == "lenses" and path.is_dir():
+        return sorted(path.glob("*.toml"))
+    if not path.is_file():
+        raise ConfigError(f"{path} is no file: name the calibration files one by one.")
+    return [path]
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except ChangedError as error:
+        raise ConfigError(f"{error}: check its permissions.") from error
+
+
+# The README of a package: what, where, when, how well placed, and whom to credit.
+
+# As NASA's Gateway to Astronaut Photography of Earth asks for it
+COURTESY = "Image courtesy of the Earth Science and Remote Sensing Unit, NASA Johnson Space Center"
+_MARKUP = re.compile(r"([\\`*_\[\]<>|#~$])")
+_CHECK = """\
+## Check
+
+    sha256sum -c SHA256SUMS
+
+tells whether every file is as it was packed. Photos are byte for byte those that were registered.
+"""
+_CONVENTIONS = """\
+Pixels `x`, `y` are column and row, zero-based, with whole numbers at pixel centres of the photo as
+stored: no EXIF orientation is applied. `lon`, `lat` are WGS84, degrees. Each sigma is one standard
+deviation per axis. The camera is OpenCV's pinhole with `k1, k2, p1, p2, k3`; `quaternion` is
+[x, y, z, w] and rotates camera vectors (x right, y down, z forward) into ECEF, `position_ecef_m` is
+where the camera was; `mirrored`: x is replaced by width - 1 - x before projection.
+"""
+
+
+def readme(
+    title: str,
+    chosen: str,
+    frames: Sequence[PackedFrame],
+    calibration: Sequence[CalibrationFile],
+    failed: Mapping[str, str],
+    version: str,
+) -> str:
+    """The text, Markdown.
+
+    Parameters
+    ----------
+    title : str
+        Name of the place.
+    chosen : str
+        How frames were chosen, a sentence.
+    frames : sequence of PackedFrame
+    calibration : sequence of CalibrationFile
+    failed : mapping of str to str
+        Frames that were chosen and are not there, and why.
+    version : str
+        Of the program.
+    """
+    parts = [
+        f"# Night photographs: {plain_text(title)}\n",
+        f"{len(frames)} photograph{'s' * (len(frames) != 1)} from the International Space Station, "
+        f"placed on the map and packed by regengine {version}. {chosen}\n",
+        _photo_table(frames),
+        _placed(frames),
+        _credit(frames),
+        _files(frames, calibration),
+        _CHECK,
+    ]
+    if failed:
+        lines = [f"- {plain_text(name)}: {plain_text(why)}" for name, why in failed.items()]
+        parts.append("## Chosen, but not here\n\n" + "\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def plain_text(text: object) -> str:
+    """Text of strangers that Markdown takes for text."""
+    return _MARKUP.sub(r"\\\1", shown(str(text)))
+
+
+def _photo_table(frames: Sequence[PackedFrame]) -> str:
+    lines = [
+        "## What, where, when\n",
+        "| photo | frame | taken (UTC) | camera, lens | middle (lat, lon) | near | off nadir | "
+        "m/pixel | quality |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for one in frames:
+        result, row = one.frame.result, one.row
+        lens = "" if result.focal_mm is None else f", {result.focal_mm:g} mm"
+        cells = (
+            plain_text(one.name),
+            plain_text(result.frame),
+            result.time_utc or "unknown",
+            plain_text(result.camera_body or "unknown") + lens,
+            _number(row["centre_lat"], ".4f") + ", " + _number(row["centre_lon"], ".4f"),
+            _near(row),
+            _number(row["off_nadir_deg"], ".1f", "°"),
+            _number(row["resolution_m"], ".0f"),
+            _number(row["quality"], ".2f"),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _near(row: Mapping[str, Any]) -> str:
+    if not row["city"]:
+        return ""
+    away = _number(row["city_km"], ".0f", " km")
+    return f"{plain_text(', '.join(filter(None, (row['city'], row['country']))))} ({away})"
+
+
+def _placed(frames: Sequence[PackedFrame]) -> str:
+    lines = ["## How each was placed\n"]
+    lines += [f"- {plain_text(one.frame.result.frame)}: {_how(one)}" for one in frames]
+    return "\n".join(lines) + "\n"
+
+
+def _how(one: PackedFrame) -> str:
+    frame, result = one.frame, one.frame.result
+    sigmas = [point.sigma_m for point in frame.points if point.sigma_m is not None]
+    known = f"; control points known to {max(sigmas):.0f} m or better" if sigmas else ""
+    points = f"{len(frame.points)} control points{known}"
+    engine = f"by its city lights on the map {plain_text(result.lights or 'of an unknown name')}"
+    nadir = result.nadir
+    if nadir is not None:
+        age = "" if nadir.tle_age_h is None else f", {abs(nadir.tle_age_h):.0f} h from its epoch"
+        source = {"tle": "element set", "record": "archive's record", "option": "given nadir"}
+        engine += f", starting from the {source.get(nadir.source, nadir.source)}{age}"
+    probability = (
+        "" if result.probability is None else f" with a probability of {_odds(result.probability)}"
+    )
+    review = frame.review
+    if review is not None and frame.accepted_by_person:
+        by = sorted({point.origin for point in frame.points})
+        return (
+            f"accepted by {plain_text(review.reviewer)} on {review.time_utc[:10]} (points by "
+            f"{', '.join(by)}; {points}). The engine had placed it {engine}{probability}."
+        )
+    return f"{engine}; verdict {frame.verdict}{probability}; {points}."
+
+
+def _odds(probability: float) -> str:
+    """As many digits as tell it from 1."""
+    for digits in range(2, 8):
+        text = f"{probability:.{digits}f}"
+        if float(text) < 1.0:
+            return text
+    return f"{probability!r}"
+
+
+def _credit(frames: Sequence[PackedFrame]) -> str:
+    lines = ["## Credit\n"]
+    for one in frames:
+        archive = archive_frame_id(one.frame.result.frame)
+        said = (
+            f"{COURTESY} ({archive})."
+            if archive
+            else "its name is none of NASA's archive: ask whoever took it."
+        )
+        lines.append(f"- {plain_text(one.name)}: {said}")
+    maps = sorted({one.frame.result.lights for one in frames if one.frame.result.lights})
+    if maps:
+        lines.append(
+            f"- Night-light maps that were used: {', '.join(map(plain_text, maps))}; cite them as "
+            "their producers ask."
+        )
+    lines.append("- Names of places: GeoNames (geonames.org), CC BY 4.0.")
+    return "\n".join(lines) + "\n"
+
+
+def _files(frames: Sequence[PackedFrame], calibration: Sequence[CalibrationFile]) -> str:
+    lines = [
+        "## Files\n",
+        f"- `{PHOTOS}/`: the photos; beside each, `PHOTO.points` for the QGIS georeferencer, which "
+        "loads it by itself",
+        "- `cameras/PHOTO.json`: solved camera, control points and what is known of the photo",
+        "- `frames.csv`, `points.csv`: the same as tables",
+        "- `footprints.geojson`: the ground that the photos show",
+    ]
+    for kind, says in KINDS.items():
+        files = [file for file in calibration if file.kind == kind]
+        if files:
+            lines.append(f"- `calibration/{kind}/`: {says}")
+        for file in files:
+            fitting = [plain_text(one.frame.result.frame) for one in frames if file.fits(one)]
+            of = f" (of {', '.join(fitting)})" if fitting else ""
+            lines.append(f"  - {plain_text(file.name.rpartition('/')[2])}{of}")
+    return "\n".join([*lines, "", _CONVENTIONS])
+
+
+def _number(value: float | None, form: str, unit: str = "") -> str:
+    return "unknown" if value is None else f"{value:{form}}{unit}"
+
+
+TABLES = {
+    "frames.csv": ("csv", ExportOptions(table="frames")),
+    "points.csv": ("csv", ExportOptions(table="points")),
+    "footprints.geojson": ("geojson", ExportOptions(layers=("footprints",))),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """What was packed.
+
+    Attributes
+    ----------
+    frames : list of str
+        Ids of the frames that are in the package.
+    failed : dict of str to str
+        Photos that were chosen and are not, by their names in it, and why.
+    """
+
+    frames: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def write_package(
+    out: Path,
+    frames: Sequence[PackedFrame],
+    calibration: Sequence[CalibrationFile],
+    *,
+    title: str,
+    chosen: str,
+    failed: dict[str, str],
+    link: bool = False,
+    force: bool = False,
+    advance: Callable[[], object] = lambda: None,
+) -> Packed:
+    """Write a package.
+
+    Parameters
+    ----------
+    out : Path
+        A folder, or a file that ends in ``.zip``; see `sinks.check_package`.
+    frames : sequence of PackedFrame
+    calibration : sequence of CalibrationFile
+    title, chosen : str
+        Of the README.
+    failed : dict of str to str
+        Photos that were chosen and cannot be had, by their names in the package, and why.
+    link : bool, optional
+        Links to photos instead of copies.
+    force : bool, optional
+        Replace a package that exists.
+    advance : callable, optional
+        Called after each photo.
+
+    Returns
+    -------
+    Packed
+
+    Raises
+    ------
+    FrameError
+        If no frame at all can be packed: nothing is written.
+    StoreError
+        If it cannot be written.
+    """
+    failed, there = dict(failed), []
+    with package_sink(out, link=link, force=force) as sink:
+        for one in frames:
+            try:
+                sink.add_file(f"{PHOTOS}/{one.name}", one.photo, one.frame.result.sha256)
+            except ChangedError as error:
+                failed[one.name] = str(error)
+            else:
+                there.append(one)
+            advance()
+        if not there:
+            why = next(iter(failed.values()), "none was chosen")
+            raise FrameError(f"No photo can be packed ({why}): nothing was written.")
+        for one in there:
+            _add_placed(sink, one)
+        _add_tables(sink, [one.frame for one in there])
+        for file in calibration:
+            sink.add_file(file.name, file.source, file.sha256)
+        made = readme(title, chosen, there, calibration, failed, version("regengine"))
+        sink.add_text(README, made)
+    return Packed(frames=[one.frame.result.frame for one in there], failed=failed)
+
+
+def _add_placed(sink: Sink, one: PackedFrame) -> None:
+    """Where a photo lies: for QGIS, and in full."""
+    frame = one.frame
+    if frame.points:
+        sink.add_text(f"{PHOTOS}/{one.name}.points", points_text(frame))
+    told: dict[str, Any] = {
+        "frame": frame_row(frame),
+        "camera": None if frame.camera is None else {"model": "pinhole", **asdict(frame.camera)},
+        "control_points": point_rows(frame),
+        "quality": {name: one.row[name] for name in ("quality", "sharpness", "cloud")},
+    }
+    text = json.dumps(plain(told, printable), indent=2, allow_nan=False)
+    sink.add_text(f"cameras/{one.name}.json", text + "\n")
+
+
+def _add_tables(sink: Sink, frames: Sequence[ExportFrame]) -> None:
+    with TemporaryDirectory(prefix="regengine-") as folder:
+        for name, (kind, options) in TABLES.items():
+            path = Path(folder) / name
+            form = known_format(kind)
+            assert isinstance(form, FileFormat)
+            form.write(_each(frames), path, options)
+            sink.add_text(name, path.read_text(encoding="utf-8"))
+
+
+def _each(frames: Sequence[ExportFrame]) -> Iterator[ExportFrame]:
+    yield from frames

@@ -1,0 +1,330 @@
+"""Photo and map side by side: blurred alike, the photo's diffuse background taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.background import diffuse_background
+from regengine.collection.radiometry.cells import FEWEST_CELLS, MapCells, PhotoCells
+from regengine.exchange.export.format import LeftOutError
+
+# Photo and map brought to one sharpness: Gaussian blurs that know which cells count.
+
+Image = NDArray[np.float32]
+
+LEAST_SIGMA = 0.15  # cells: less changes nothing
+STEPS = 1.6  # between the blurs that a blur of changing width is mixed from
+
+
+def blurred(image: Image, weight: Image, sigma: tuple[float, float]) -> Image:
+    """A Gaussian mean of the cells that count (normalised convolution).
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (h, w)
+        Values.
+    weight : ndarray of float32, shape (h, w)
+        1 where they count, 0 where not.
+    sigma : tuple of float
+        Down and across, cells.
+
+    Returns
+    -------
+    ndarray of float32, shape (h, w)
+        0 where nothing near counts.
+
+    References
+    ----------
+    Knutsson, H., Westin, C.-F. (1993). Normalized and differential convolution. CVPR, 515-523.
+    """
+    lit = _gauss(image * weight, sigma)
+    counted = _gauss(weight, sigma)
+    return np.asarray(np.where(counted > 1e-3, lit / np.maximum(counted, 1e-3), 0.0), np.float32)
+
+
+def blurred_by(image: Image, weight: Image, sigma: Image, stretch: float) -> Image:
+    """A Gaussian mean of a width that changes from cell to cell.
+
+    It is mixed from a few blurs so that the variance is right.
+
+    Parameters
+    ----------
+    image, weight : ndarray of float32, shape (h, w)
+        As of `blurred`.
+    sigma : ndarray of float32, shape (h, w)
+        Down, cells; what is not finite counts as the mean of the others.
+    stretch : float
+        Sigma across over sigma down.
+
+    Returns
+    -------
+    ndarray of float32, shape (h, w)
+    """
+    known = sigma[np.isfinite(sigma) & (weight > 0.0)]
+    if not known.size:
+        return image
+    wanted = np.where(np.isfinite(sigma), sigma, np.float32(known.mean())) ** 2
+    low, high = (float(np.quantile(known, q)) for q in (0.005, 0.995))
+    low, high = max(low, LEAST_SIGMA), max(high, LEAST_SIGMA)
+    count = int(np.ceil(np.log(high / low) / np.log(STEPS))) + 1
+    levels = np.geomspace(low, high, count) if count > 1 else np.array([(low * high) ** 0.5])
+    drawn = [blurred(image, weight, (level, level * stretch)) for level in levels]
+    if count == 1:
+        return drawn[0]
+    found = drawn[0].copy()
+    for k in range(1, count):
+        share = (wanted - levels[k - 1] ** 2) / (levels[k] ** 2 - levels[k - 1] ** 2)
+        share = np.clip(share, 0.0, 1.0).astype(np.float32)
+        found += share * (drawn[k] - drawn[k - 1])
+    return np.asarray(found, np.float32)
+
+
+def _gauss(image: Image, sigma: tuple[float, float]) -> Image:
+    down, across = sigma
+    if max(down, across) < LEAST_SIGMA:
+        return image
+    return np.asarray(
+        cv2.GaussianBlur(
+            image,
+            (0, 0),
+            sigmaX=max(across, 1e-3),
+            sigmaY=max(down, 1e-3),
+            borderType=cv2.BORDER_CONSTANT,
+        ),
+        np.float32,
+    )
+
+
+# How much sharper one of photo and map is than the other, out of their own fine structure.
+
+# Structure finer than this blur of Gaussian shape is fine, cells
+FINE_CELLS = 1.5
+# Blurs that are tried, cells; between them straight lines
+TRIED_CELLS = (0.0, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Luminance of the photo and radiance of the map, shape (h, w), and what of them counts.
+
+    ``stretch`` is the size of a cell across over that down, inverted: blurs across over down.
+    """
+
+    luminance: Image
+    radiance_nw: Image
+    weight: Image
+    stretch: float
+
+
+def matched_blurs(
+    pair: Pair, pixels: Image, place: float, given: float | None
+) -> tuple[float, float]:
+    """Blurs that make photo and map equally sharp.
+
+    Pictures of the same lights have the same share of fine structure if they are equally sharp,
+    also where single lights differ: a correlation would ask for ever more blur then.
+
+    Parameters
+    ----------
+    pair : Pair
+        Photo and map.
+    pixels : ndarray of float32, shape (h, w)
+        Blur of the photo by its pixels, which the map is given in any case, cells.
+    place : float
+        Blur that both are given for the registration's error, cells.
+    given : float or None
+        Blur of the map, if it is known, cells.
+
+    Returns
+    -------
+    of_map, of_photo : float
+        What the photo and what the map is to be blurred by beyond that, cells; one of them is 0.
+    """
+    if given is not None:
+        return given, 0.0
+
+    def photo(sigma: float) -> float:
+        own = float(np.hypot(place, sigma))
+        return fine_share(blurred(pair.luminance, pair.weight, (own, own * pair.stretch)), pair)
+
+    def map_(sigma: float) -> float:
+        fuzzy = np.hypot(pixels, np.float32(np.hypot(place, sigma)))
+        return fine_share(blurred_by(pair.radiance_nw, pair.weight, fuzzy, pair.stretch), pair)
+
+    aim_map, aim_photo = map_(0.0), photo(0.0)
+    if aim_photo >= aim_map:
+        return _where(photo, aim_photo, aim_map), 0.0
+    return 0.0, _where(map_, aim_map, aim_photo)
+
+
+def fine_share(image: Image, pair: Pair) -> float:
+    """Share of an image's spread that lies in its fine structure."""
+    counts = pair.weight > 0.0
+    smooth = blurred(image, pair.weight, (FINE_CELLS, FINE_CELLS * pair.stretch))
+    spread = float(np.var(image[counts], dtype=float))
+    fine = float(np.mean((image - smooth)[counts] ** 2, dtype=float))
+    return float(np.sqrt(fine / spread)) if spread > 0.0 else 0.0
+
+
+def _where(share: Callable[[float], float], first: float, aim: float) -> float:
+    """The blur at which the share of fine structure comes down to a value."""
+    before, value = 0.0, first
+    for sigma in TRIED_CELLS[1:]:
+        now = share(sigma)
+        if now <= aim:
+            part = np.log(value / aim) / np.log(value / now) if now < value else 1.0
+            return float(before + part * (sigma - before))
+        before, value = sigma, now
+    return TRIED_CELLS[-1]
+
+
+Mask = NDArray[np.bool_]
+
+KM_PER_DEGREE = 111.2
+FULLY = 0.99  # share of a cell that is seen
+CLIPPED = 0.002  # share of a cell that is clipped: less is a single lamp's core
+MOST_PIXEL_CELLS = 3.0  # cells that share a pixel of the photo with more others tell nothing
+# Blur of a pixel of a stored photo (lens, hand, interpolation of colours, its own area), one sigma
+PHOTO_SIGMA_PX = 0.7
+DIFFUSE_KM = 30.0  # what is broader is background
+LEAST_DIFFUSE_CELLS = 16.0
+DARK_NW = 0.5  # composites set less to zero, or have as much noise
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Comparison:
+    """Arrays of shape (h, w), of the map's cells.
+
+    Attributes
+    ----------
+    light : ndarray of float32
+        Photo's luminance above the background.
+    background, noise : ndarray of float32
+        Diffuse luminance, and one sigma about it.
+    radiance_nw : ndarray of float32
+        The map's.
+    usable : ndarray of bool
+        Cells that the fit may use: seen, known, nowhere saturated.
+    judged : ndarray of bool
+        Those, and saturated ones.
+    photo_full, map_full : ndarray of bool
+        Where there is more light than the photo or the map tells.
+    sigma_cells : ndarray of float32
+        One sigma of each cell's place, in cells.
+    blur_cells : float
+        Sigma of the blur of both, down, cells.
+    map_sigma_m : float
+        Blur of the map that the photo was given, one sigma, metres.
+    photo_sigma_m : float
+        Blur that the map was given beyond that of the photo's pixels, one sigma, metres.
+    """
+
+    light: Image
+    background: Image
+    noise: Image
+    radiance_nw: Image
+    usable: Mask
+    judged: Mask
+    photo_full: Mask
+    map_full: Mask
+    sigma_cells: Image
+    blur_cells: float
+    map_sigma_m: float
+    photo_sigma_m: float
+
+
+def compare(cells: MapCells, photo: PhotoCells, map_sigma_m: float | None = None) -> Comparison:
+    """Blur photo and map alike and take the photo's background away.
+
+    The map gets the blur of the photo's pixels, the photo that of the map, both that of the
+    registration. Light that is saturated in one of them is left out of both.
+
+    Parameters
+    ----------
+    cells : MapCells
+        The map.
+    photo : PhotoCells
+        The photo.
+    map_sigma_m : float, optional
+        Blur of the map, one sigma, metres; measured without it.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    LeftOutError
+        If too few cells can be compared.
+    """
+    grid = cells.grid
+    cell_km = grid.resolution * KM_PER_DEGREE
+    middle = np.radians(grid.north - 0.5 * grid.height * grid.resolution)
+    stretch = 1.0 / max(float(np.cos(middle)), 0.05)
+    judged = (photo.seen >= FULLY) & cells.known & (photo.pixel_cells <= MOST_PIXEL_CELLS)
+    photo_full = judged & (photo.saturated > CLIPPED)
+    map_full = judged & cells.saturated
+    usable = judged & ~photo_full & ~map_full
+    if np.count_nonzero(usable) < FEWEST_CELLS:
+        raise LeftOutError("too few cells of the map can be compared")
+    sigma_cells = np.nan_to_num(photo.sigma_m / np.float32(1e3 * cell_km), nan=0.0)
+    place = float(np.median(sigma_cells[usable]))
+    weight = usable.astype(np.float32)
+    pixels = np.float32(PHOTO_SIGMA_PX) * photo.pixel_cells
+    given = None if map_sigma_m is None else map_sigma_m / 1e3 / cell_km
+    of_map, of_photo = matched_blurs(
+        Pair(photo.luminance, cells.radiance_nw, weight, stretch), pixels, place, given
+    )
+    fuzzy = np.hypot(pixels, np.float32(np.hypot(place, of_photo)))
+    own = float(np.hypot(place, of_map))
+    radiance = blurred_by(cells.radiance_nw, weight, fuzzy, stretch)
+    light = blurred(photo.luminance, weight, (own, own * stretch))
+    # Saturated cells have no say in the others, but are judged themselves
+    every = judged.astype(np.float32)
+    full = photo_full | map_full
+    if full.any():
+        radiance = np.where(full, blurred_by(cells.radiance_nw, every, fuzzy, stretch), radiance)
+        light = np.where(full, blurred(photo.luminance, every, (own, own * stretch)), light)
+    level, noise = _background(light, radiance, judged, own, cell_km)
+    return Comparison(
+        light=np.where(judged, light - level, np.float32(0.0)),
+        background=level,
+        noise=noise,
+        radiance_nw=np.where(judged, radiance, np.float32(0.0)),
+        usable=usable,
+        judged=judged,
+        photo_full=photo_full,
+        map_full=map_full,
+        sigma_cells=sigma_cells,
+        blur_cells=own,
+        map_sigma_m=1e3 * cell_km * of_map,
+        photo_sigma_m=1e3 * cell_km * of_photo,
+    )
+
+
+def _background(
+    light: Image, radiance: Image, judged: Mask, blur_cells: float, cell_km: float
+) -> tuple[Image, Image]:
+    """Diffuse light and the noise about it, from the cells where the map has no lights."""
+    side = 2 * int(np.ceil(2.0 * blur_cells)) + 1
+    near = cv2.dilate((radiance > DARK_NW).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    dark = judged & ~near
+    scale = max(LEAST_DIFFUSE_CELLS, DIFFUSE_KM / cell_km)
+    if np.count_nonzero(dark) < max(FEWEST_CELLS, 0.01 * np.count_nonzero(judged)):
+        # Lights all over: what the darkest cells have is all that is known to be no light
+        dark = judged & (radiance <= np.quantile(radiance[judged], 0.02))
+        level = np.full_like(light, np.median(light[dark]))
+        spread = 1.4826 * np.median(np.abs(light[dark] - level[dark]))
+        return level, np.full_like(light, max(float(spread), 1e-5))
+    found = diffuse_background(light, scale_px=scale, mask=~dark)
+    return found.level, found.noise
+
+
+def without(comparison: Comparison, cells: Mask) -> Comparison:
+    """The same without some cells in the fit."""
+    return replace(comparison, usable=comparison.usable & ~cells)

@@ -1,0 +1,460 @@
+"""The photo's luminance for each unit of radiance, and how far the two agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.collection.radiometry.cells import FEWEST_CELLS, PhotoCells
+from regengine.collection.radiometry.comparison import DARK_NW, KM_PER_DEGREE, Comparison
+from regengine.exchange.export.format import LeftOutError
+
+# A scale on which noise and scatter are alike: linear in the dark, logarithmic in the light.
+
+Values = NDArray[np.floating]
+
+
+def glog(value: Values, knee: Values | float) -> Values:
+    """Generalised logarithm: ``arsinh(value / knee)``.
+
+    With an additive error s and a relative error t, of ``knee = s / t`` the result has the error t
+    throughout, near zero as well as far above the knee.
+
+    Parameters
+    ----------
+    value : ndarray
+        Of any sign.
+    knee : ndarray or float
+        Above 0, same unit.
+
+    Returns
+    -------
+    ndarray
+        0 for 0, about ``ln(2 value / knee)`` far above the knee.
+
+    References
+    ----------
+    Rocke, D. M., Durbin, B. (2001). A model for measurement error for gene expression arrays.
+    Journal of Computational Biology 8, 557-569. ·
+    Durbin, B. P. et al. (2002). A variance-stabilizing transformation for gene-expression
+    microarray data. Bioinformatics 18, S105-S110.
+    """
+    return np.arcsinh(value / knee)
+
+
+def steepness(value: Values, knee: Values | float) -> Values:
+    """Derivative of `glog` by the logarithm of the value: 0 for 0, 1 far above the knee."""
+    return value / np.hypot(value, knee)
+
+
+def neighbour_step(levels: Values, counts: NDArray[np.bool_]) -> Values:
+    """The greatest step from each cell to one of its four neighbours.
+
+    Parameters
+    ----------
+    levels : ndarray, shape (h, w)
+        Values on the scale of `glog`.
+    counts : ndarray of bool, shape (h, w)
+        Cells that count: no step leads to another.
+
+    Returns
+    -------
+    ndarray, shape (h, w)
+        Not negative.
+    """
+    step = np.zeros_like(levels)
+    for axis in (0, 1):
+        size = levels.shape[axis]
+        if size < 2:
+            continue
+        low, high = (np.take(levels, np.arange(a, b), axis) for a, b in ((0, size - 1), (1, size)))
+        both = np.take(counts, np.arange(size - 1), axis) & np.take(
+            counts, np.arange(1, size), axis
+        )
+        change = np.abs(high - low) * both
+        for first in (0, 1):
+            here = [slice(None), slice(None)]
+            here[axis] = slice(first, first + size - 1)
+            part = step[tuple(here)]
+            np.maximum(part, change, out=part)
+    return step
+
+
+# The fit of photo to map: robust, with errors on both axes, cells of a place erring as one.
+
+FloatArray = NDArray[np.float64]
+Image = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Blocks = NDArray[np.int64]
+
+MAP_NOISE_NW = DARK_NW
+TUKEY = 4.685  # 95 % efficiency for normal errors
+PASSES = 40
+SETTLED = 1e-4  # of logarithms
+LIT_FLOORS = 4.0  # cells that tell the gain: that far above the additive errors of both
+FEWEST_LIT = FEWEST_CELLS // 2
+SCATTER_LIMITS = (0.1, 1.0)
+LONGEST_STEP = 0.5  # of logarithms, in one pass
+# What is known beforehand of ln(gain): nothing; from the middle to the corners lenses that are wide
+# open lose a third to two thirds; each further air mass takes 0.2 to 0.4 by clear air, while bare
+# lamps, which shine to all sides, gain up to 1 on the ground that is foreshortened between them
+PRIOR_MEAN, PRIOR_SIGMA = np.array([0.0, -0.4, 0.1]), np.array([np.inf, 0.4, 0.4])
+HELD = 1e12
+BLOCK_KM = 25.0  # towns and cities differ as a whole: cells closer than this are not independent
+
+# A few cities have most of the light, so few blocks decide: gains of twelve simulated photos
+# (seeds 200 to 211, lights that differ by 40 %) spread by so much more than blocks alone say
+CLUSTERED = 1.6
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fitted:
+    """What was fitted; arrays of shape (n,) are of the usable cells.
+
+    Attributes
+    ----------
+    parameters : ndarray, shape (3,)
+        ln(gain), and its slopes with the squared radius and with the air mass.
+    covariance : ndarray, shape (3, 3)
+    air_mass : float
+        That the gain is given for.
+    offset, offset_sigma : float
+        Luminance that dark cells still have.
+    scatter : float
+        Robust spread about the fit, natural logarithm.
+    value : ndarray
+        The photo in units of the map.
+    knee : ndarray
+        See `glog`.
+    lit : ndarray of bool
+        Cells that tell the gain.
+    trust : ndarray
+        Weight of each of them.
+    blocks : ndarray of int64
+        Which block of 25 km each lies in.
+    """
+
+    parameters: FloatArray
+    covariance: FloatArray
+    air_mass: float
+    offset: float
+    offset_sigma: float
+    scatter: float
+    value: Values
+    knee: Values
+    lit: Mask
+    trust: Values
+    blocks: Blocks
+
+
+def fitted(
+    comparison: Comparison, photo: PhotoCells, resolution_deg: float, falloff_known: bool
+) -> Fitted:
+    """Fit gain, offset, falloff and slant; see `regengine.collection.radiometry.gain.fit_gain`.
+
+    Cells count by Tukey's biweight. What they tell is summed over blocks of 25 km, and weighed by
+    how much these differ (the sandwich of Liang and Zeger), before it is put together with what is
+    known of lenses and air beforehand.
+
+    References
+    ----------
+    Beaton, A. E., Tukey, J. W. (1974). The fitting of power series. Technometrics 16, 147-185. ·
+    Liang, K.-Y., Zeger, S. L. (1986). Longitudinal data analysis using generalized linear models.
+    Biometrika 73, 13-22.
+    """
+    usable = comparison.usable
+    light, radiance = comparison.light[usable], comparison.radiance_nw[usable]
+    bright = radiance > max(2.0, float(np.quantile(radiance, 0.9)))
+    start = _first_gain(light[bright], radiance[bright])
+    air = photo.air_mass[usable].astype(float)
+    middle = float(np.median(air[bright]))
+    shape = np.stack([np.ones_like(air), photo.radius_sq[usable], air - middle])
+    sure, mean = np.diag(PRIOR_SIGMA**-2.0), PRIOR_MEAN.copy()
+    if falloff_known:
+        sure[1, 1], mean[1] = HELD, 0.0
+    found = np.array([0.0, *mean[1:]])
+    found[0] = np.log(start) - float(np.median((found @ shape)[bright]))
+    blocks = _blocks(usable, resolution_deg)
+    offset, offset_sigma, scatter = 0.0, 0.0, 0.5
+    for _ in range(PASSES):
+        own = np.exp(found @ shape)
+        floor = np.hypot(comparison.noise[usable] / own, MAP_NOISE_NW)
+        knee = floor / scatter
+        value = (light - offset) / own
+        residual = glog(value, knee) - glog(radiance, knee)
+        # By both axes alike, or the choice itself would tilt the fit
+        over, under = glog(value, floor), glog(radiance, floor)
+        lit = over + under > 2.0 * np.arcsinh(LIT_FLOORS)
+        if np.count_nonzero(lit) < FEWEST_LIT:
+            raise LeftOutError("too few cells are lit in photo and map")
+        edge = _edges(comparison, knee)
+        sigma = np.hypot(scatter, edge)
+        trust = np.where(lit, _biweight(residual / sigma), 0.0) / sigma**2
+        slope = steepness(value, knee) * shape
+        information, likeliest = _told(trust * slope, slope, residual, blocks)
+        covariance = np.linalg.inv(information + sure)
+        step = covariance @ (information @ likeliest + sure @ (mean - found))
+        found = found + np.clip(step, -LONGEST_STEP, LONGEST_STEP)
+        scatter = _scatter((over - under)[lit], edge[lit])
+        dark = ~lit & (radiance < MAP_NOISE_NW)
+        if np.count_nonzero(dark) >= FEWEST_CELLS:
+            offset, offset_sigma = _middle_of((light - own * radiance)[dark])
+        if np.abs(step).max() < SETTLED:
+            break
+    return Fitted(
+        parameters=found,
+        covariance=np.asarray(covariance, np.float64),
+        air_mass=middle,
+        offset=offset,
+        offset_sigma=offset_sigma,
+        scatter=scatter,
+        value=value,
+        knee=knee,
+        lit=lit,
+        trust=trust,
+        blocks=blocks,
+    )
+
+
+def _first_gain(light: Image, radiance: Image) -> float:
+    if len(light) < FEWEST_LIT:
+        raise LeftOutError("too few cells are lit in photo and map")
+    gain = float(np.median(light / radiance))
+    if not gain > 0.0:
+        raise LeftOutError("the photo shows no light where the map has lights")
+    return gain
+
+
+def _edges(comparison: Comparison, knee: Values) -> Values:
+    """What the registration's error may make of each cell's residual."""
+    usable = comparison.usable
+    levels = np.zeros(usable.shape, np.float32)
+    levels[usable] = glog(comparison.radiance_nw[usable], knee)
+    return np.asarray(neighbour_step(levels, usable)[usable] * comparison.sigma_cells[usable])
+
+
+def _biweight(u: Values) -> Values:
+    return np.asarray(np.maximum(1.0 - (u / TUKEY) ** 2, 0.0) ** 2)
+
+
+def _scatter(residual: Values, edge: Values) -> float:
+    """Robust spread of residuals without what the registration's error makes of edges."""
+    spread = 1.4826 * float(np.median(np.abs(residual - np.median(residual))))
+    own = np.sqrt(max(spread**2 - float(np.median(edge)) ** 2, 0.0))
+    return float(np.clip(own, *SCATTER_LIMITS))
+
+
+def _middle_of(values: Values) -> tuple[float, float]:
+    middle = float(np.median(values))
+    spread = 1.4826 * float(np.median(np.abs(values - middle)))
+    return middle, 1.2533 * spread / float(len(values)) ** 0.5
+
+
+def _blocks(usable: Mask, resolution_deg: float) -> Blocks:
+    """Number of the block that each usable cell lies in."""
+    side = max(round(BLOCK_KM / KM_PER_DEGREE / resolution_deg), 1)
+    row, column = np.nonzero(usable)
+    return np.asarray((row // side) * (usable.shape[1] // side + 1) + column // side)
+
+
+def _told(
+    weighted: Values, slope: Values, residual: Values, blocks: Blocks
+) -> tuple[FloatArray, FloatArray]:
+    """Information on the parameters from blocks that err as one, and the step it asks for."""
+    normal = weighted @ slope.T
+    normal[np.diag_indices(len(normal))] *= 1.0 + 1e-9
+    sums = np.stack([np.bincount(blocks, weights=row * residual) for row in weighted])
+    count = int(np.count_nonzero(np.bincount(blocks, weights=weighted[0])))
+    inner = sums @ sums.T * (count / max(count - len(normal), 1))
+    inner[np.diag_indices(len(inner))] += 1e-6 * np.diag(normal)
+    inner *= CLUSTERED**2
+    return normal @ np.linalg.solve(inner, normal), np.linalg.solve(normal, sums.sum(axis=1))
+
+
+# How far two sets of values agree: squared correlation, and the slope of their logarithms.
+
+FEWEST_BLOCKS = 3
+
+
+def r_squared(first: Values, second: Values) -> float:
+    """Squared correlation of Pearson; NaN of fewer than three values."""
+    return float(np.corrcoef(first, second)[0, 1] ** 2) if len(first) > 2 else float("nan")
+
+
+def exponent(
+    luminance: Values, radiance: Values, weight: Values, blocks: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Slope of ln(luminance) with ln(radiance), with errors on both axes.
+
+    The reduced major axis: the ratio of their spreads, which does not favour an axis.
+
+    Parameters
+    ----------
+    luminance, radiance : ndarray, shape (n,)
+        What is not above 0 does not count.
+    weight : ndarray, shape (n,)
+        How much each pair counts.
+    blocks : ndarray of int64, shape (n,)
+        Pairs with equal numbers may err together.
+
+    Returns
+    -------
+    slope, sigma : float
+        Its sigma from leaving out one block at a time (jackknife); NaN of fewer than three blocks.
+    """
+    weight = weight * (luminance > 0.0) * (radiance > 0.0)
+    x, y = (np.log(np.maximum(values, 1e-9)) for values in (radiance, luminance))
+    parts = (np.ones_like(x), x, y, x * x, y * y)
+    sums: FloatArray = np.stack([np.bincount(blocks, weights=weight * part) for part in parts])
+    sums = sums[:, sums[0] > 0.0]
+    count = sums.shape[1]
+    if count < FEWEST_BLOCKS:
+        return float("nan"), float("nan")
+    whole = sums.sum(axis=1)
+    without = _slope(whole[:, None] - sums)
+    spread = np.sqrt((count - 1) / count * np.sum((without - without.mean()) ** 2))
+    return float(_slope(whole)), float(spread)
+
+
+def _slope(sums: FloatArray) -> FloatArray:
+    count, x, y, xx, yy = sums
+    across = np.maximum(xx - x * x / count, 1e-12)
+    return np.asarray(np.sqrt(np.maximum(yy - y * y / count, 0.0) / across))
+
+
+# Relative error of gains of simulated photos that differ from the map in nothing: blooming, halos
+GAIN_FLOOR = 0.03
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Gain:
+    """Luminance of the photo = offset + gain · trend · radiance, above the background.
+
+    Attributes
+    ----------
+    gain, gain_sigma : float
+        Luminance (1 is full scale) for each nW cm^-2 sr^-1, in the middle of the picture and at
+        ``air_mass``; its statistical sigma.
+    offset, offset_sigma : float
+        Luminance that dark cells still have.
+    falloff, falloff_sigma : float
+        Change of ln(gain) from the middle of the picture to its corners.
+    slant, slant_sigma : float
+        Change of ln(gain) with each further air mass.
+    air_mass : float
+        That the gain is given for: the middle one of the lit cells.
+    scatter : float
+        Robust spread of single cells about the fit, natural logarithm.
+    exponent, exponent_sigma : float
+        Slope of ln(luminance) with ln(radiance): 1 if the photo is linear.
+    r_squared, r_squared_log : float
+        Squared correlation over all cells, and on the scale of the fit over the lit ones.
+    cells, lit_cells : int
+        Cells that were compared, and those of them that tell the gain.
+    trend : ndarray of float32, shape (h, w)
+        Gain of each cell over ``gain``.
+    knee_nw : ndarray of float32, shape (h, w)
+        See `regengine.collection.radiometry.gain.glog`.
+    residual, scale : ndarray of float32, shape (h, w)
+        On that scale, photo less map, and its expected sigma.
+    """
+
+    gain: float
+    gain_sigma: float
+    offset: float
+    offset_sigma: float
+    falloff: float
+    falloff_sigma: float
+    slant: float
+    slant_sigma: float
+    air_mass: float
+    scatter: float
+    exponent: float
+    exponent_sigma: float
+    r_squared: float
+    r_squared_log: float
+    cells: int
+    lit_cells: int
+    trend: Image
+    knee_nw: Image
+    residual: Image
+    scale: Image
+
+    def photo_nw(self, comparison: Comparison) -> Image:
+        """The photo's luminance in units of the map."""
+        return np.asarray((comparison.light - self.offset) / (self.gain * self.trend), np.float32)
+
+
+def fit_gain(
+    comparison: Comparison, photo: PhotoCells, resolution_deg: float, falloff_known: bool
+) -> Gain:
+    """Fit gain, offset, falloff and slant.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Photo and map.
+    photo : PhotoCells
+        For the lines of sight.
+    resolution_deg : float
+        Size of a cell.
+    falloff_known : bool
+        Whether the photo is free of the lens's falloff: it is not fitted then.
+
+    Returns
+    -------
+    Gain
+
+    Raises
+    ------
+    LeftOutError
+        If too few cells are lit.
+    """
+    fit = fitted(comparison, photo, resolution_deg, falloff_known)
+    sigmas = np.sqrt(np.diag(fit.covariance))
+    radiance, lit = comparison.radiance_nw[comparison.usable], fit.lit
+    slope, slope_sigma = exponent(fit.value[lit], radiance[lit], fit.trust[lit], fit.blocks[lit])
+    knee = float(np.median(fit.knee))
+    gain = float(np.exp(fit.parameters[0]))
+    return Gain(
+        gain=gain,
+        gain_sigma=gain * float(np.hypot(sigmas[0], GAIN_FLOOR)),
+        offset=fit.offset,
+        offset_sigma=fit.offset_sigma,
+        falloff=float(fit.parameters[1]),
+        falloff_sigma=float(sigmas[1]) if not falloff_known else 0.0,
+        slant=float(fit.parameters[2]),
+        slant_sigma=float(sigmas[2]),
+        air_mass=fit.air_mass,
+        scatter=fit.scatter,
+        exponent=slope,
+        exponent_sigma=slope_sigma,
+        r_squared=r_squared(fit.value, radiance),
+        r_squared_log=r_squared(glog(fit.value[lit], knee), glog(radiance[lit], knee)),
+        cells=len(radiance),
+        lit_cells=int(np.count_nonzero(lit)),
+        **_of_cells(fit, comparison, photo),
+    )
+
+
+def _of_cells(fit: Fitted, comparison: Comparison, photo: PhotoCells) -> dict[str, Image]:
+    """Trend, knee, residual and its sigma of every cell that is judged."""
+    judged = comparison.judged
+    trend, knee, residual, scale = (np.full(judged.shape, np.nan, np.float32) for _ in range(4))
+    trend[judged] = np.exp(
+        fit.parameters[1] * photo.radius_sq[judged]
+        + fit.parameters[2] * (photo.air_mass[judged] - fit.air_mass)
+    )
+    own = np.exp(fit.parameters[0]) * trend[judged]
+    radiance = comparison.radiance_nw[judged]
+    here = np.hypot(comparison.noise[judged] / own, MAP_NOISE_NW) / fit.scatter
+    knee[judged] = here
+    levels = np.zeros(judged.shape, np.float32)
+    levels[judged] = glog(radiance, here)
+    residual[judged] = glog((comparison.light[judged] - fit.offset) / own, here) - levels[judged]
+    # Places are known to so many cells: so much of the step to a neighbour may be their error
+    edge = neighbour_step(levels, judged) * comparison.sigma_cells
+    scale[judged] = np.hypot(fit.scatter, edge[judged])
+    return {"trend": trend, "knee_nw": knee, "residual": residual, "scale": scale}

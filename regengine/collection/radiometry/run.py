@@ -1,0 +1,201 @@
+"""Chosen photos of a store against a map: a raster each, and tables of all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from regengine.collection.radiometry.measure import measure
+from regengine.collection.radiometry.output import (
+    CHANGE_COLUMNS,
+    PHOTO_COLUMNS,
+    change_rows,
+    check_figures,
+    draw,
+    json_line,
+    photo_row,
+    write_raster,
+    write_table,
+)
+from regengine.errors import ConfigError, LightMapError, StoreError
+from regengine.exchange.export.format import (
+    LeftOutError,
+    no_camera,
+    no_points,
+    photo_name,
+    photo_names,
+    stem,
+)
+from regengine.exchange.export.frame import ExportFrame
+from regengine.exchange.export.run import check_free, guard_photo, in_place_of, take_away
+from regengine.exchange.export.selection import Chosen
+from regengine.lights.map import LightMap
+from regengine.photo.lens_profile import LensProfile
+
+PHOTO_TABLE, CHANGE_TABLE = "radiometry.csv", "changes.csv"
+RASTER_ENDING, FIGURE_ENDING = ".radiometry.tif", ".radiometry.png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RadiometryOptions:
+    """What is asked for.
+
+    Attributes
+    ----------
+    profiles : tuple of LensProfile
+        Lenses whose falloff is known.
+    map_sigma_m : float or None
+        Blur of the map, one sigma, metres; None to measure it.
+    plot : bool
+        Draw a picture of each photo.
+    force : bool
+        Replace files that exist.
+    """
+
+    profiles: tuple[LensProfile, ...] = ()
+    map_sigma_m: float | None = None
+    plot: bool = False
+    force: bool = False
+
+
+@dataclass(kw_only=True)
+class Measured:
+    """What became of the photos.
+
+    Attributes
+    ----------
+    photos, changes : list of dict
+        Rows of the tables.
+    left_out : Counter
+        How many photos are not in them, by why.
+    failed : dict of str to str
+        Photos that should be but cannot, by path, and why.
+    """
+
+    photos: list[dict[str, Any]] = field(default_factory=list)
+    changes: list[dict[str, Any]] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def measure_chosen(
+    chosen: Chosen,
+    light_map: LightMap,
+    out: Path,
+    options: RadiometryOptions,
+    *,
+    advance: Callable[[], object] = lambda: None,
+    said: Callable[[str], object] = lambda line: None,
+) -> Measured:
+    """Compare chosen photos with a map and write what came of it.
+
+    Parameters
+    ----------
+    chosen : Chosen
+        The photos.
+    light_map : LightMap
+        The map.
+    out : Path
+        Folder; made if need be.
+    options : RadiometryOptions
+        What is asked for.
+    advance : callable, optional
+        Called after each photo.
+    said : callable, optional
+        Takes the line of JSON of each photo, once its files are in place.
+
+    Returns
+    -------
+    Measured
+
+    Raises
+    ------
+    ConfigError
+        If a file exists and is not to be replaced, or pictures cannot be drawn.
+    StoreError
+        If the store cannot be read or the output not be written.
+    LightMapError
+        If the map is damaged.
+    """
+    if options.plot:
+        check_figures()
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out} is a file: the rasters and tables need a folder.")
+    own, hashes = {}, {}
+    for number, path, sha256 in chosen.photos():
+        # Of the photo's own name without its ending: a.jpg and a.png must not share a raster
+        own[number], hashes[number] = f"{stem(photo_name(path, number))}.tif", sha256
+    endings = (RASTER_ENDING, FIGURE_ENDING) if options.plot else (RASTER_ENDING,)
+    names = {
+        number: tuple(f"{stem(name)}{ending}" for ending in endings)
+        for number, name in photo_names(own, hashes).items()
+    }
+    tables = (PHOTO_TABLE, CHANGE_TABLE)
+    if not options.force:
+        check_free([out / name for of_one in (tables, *names.values()) for name in of_one])
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{out} cannot be made ({error.strerror}): name another.") from error
+    # Tables must not stand beside rasters of which some are replaced
+    for table in tables:
+        take_away(out / table, chosen)
+    measured = Measured(left_out=chosen.left_out.copy())
+    for frame in chosen.frames():
+        lacks = no_camera(frame) or no_points(frame)
+        if lacks:
+            measured.left_out[lacks] += 1
+        else:
+            paths = tuple(out / name for name in names[frame.stored.frame_index])
+            _measure_one(frame, light_map, paths, options, measured, said)
+        advance()
+    _write_tables(out, measured)
+    return measured
+
+
+def _measure_one(
+    frame: ExportFrame,
+    light_map: LightMap,
+    paths: Sequence[Path],
+    options: RadiometryOptions,
+    measured: Measured,
+    said: Callable[[str], object],
+) -> None:
+    """Compare a photo; one that cannot be is noted and stops nothing."""
+    path = frame.result.path
+    try:
+        guard_photo(frame, tuple(paths))
+        found = measure(
+            frame, light_map, profiles=options.profiles, map_sigma_m=options.map_sigma_m
+        )
+        with in_place_of(tuple(paths)) as temporary:
+            write_raster(found, frame, temporary[0])
+            if options.plot:
+                draw(found, frame.result.frame, temporary[1])
+    except LeftOutError as error:
+        measured.failed[path] = str(error)
+        return
+    except np.linalg.LinAlgError:
+        measured.failed[path] = "its lights do not tell a gain"
+        return
+    except LightMapError as error:
+        if error.code != "outside_map":
+            raise
+        measured.left_out["outside the map"] += 1
+        return
+    row = photo_row(found, frame, light_map.info, paths[0].name)
+    changes = change_rows(found, frame)
+    measured.photos.append(row)
+    measured.changes += changes
+    said(json_line(row, changes))
+
+
+def _write_tables(out: Path, measured: Measured) -> None:
+    with in_place_of((out / PHOTO_TABLE, out / CHANGE_TABLE)) as (photos, changes):
+        write_table(photos, PHOTO_COLUMNS, measured.photos)
+        write_table(changes, CHANGE_COLUMNS, measured.changes)

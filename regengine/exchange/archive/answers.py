@@ -1,0 +1,189 @@
+"""Answers of the photo database: rows, none, or one sentence on what they are instead."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from regengine.errors import ArchiveError
+from regengine.exchange.archive.interpret import clean_text
+from regengine.io.atomic import write_whole
+from regengine.io.http import TooMuchError
+
+NAMES = ("mission", "roll", "frame")
+# Without these a row is of no use; all of them missing from all rows means that the shape changed
+NEEDED = {"frames": ("pdate", "ptime", "nlat", "nlon"), "nadir": ("pdate", "ptime", "lat", "lon")}
+KEY_VARIABLE = "JSC_PHOTOS_KEY"
+_TITLE = re.compile(r"<title>(.{1,80}?)</title>", re.IGNORECASE | re.DOTALL)
+_ABOUT_KEY = re.compile(r"\bkey\b|authori[sz]|denied|credential", re.IGNORECASE)
+CHANGED = "the database may have changed: report it"
+
+Row = dict[str, str]
+
+
+def rows_of(body: bytes, table: str, host: str, *, secret: str = "") -> list[Row]:
+    """Rows of an answer.
+
+    Parameters
+    ----------
+    body : bytes
+        What came.
+    table : str
+        The table that was asked.
+    host : str
+        For sentences.
+    secret : str, optional
+        The key, which is not repeated even where the answer does.
+
+    Returns
+    -------
+    list of dict
+        Texts by ``TABLE.FIELD``; empty where nothing is null or missing, and an empty list where
+        the database has no such photos.
+
+    Raises
+    ------
+    TooMuchError
+        The answer is cut.
+    ArchiveError
+        It is something else than documented, or the key is refused.
+    """
+    text = body.decode("utf-8-sig", errors="replace").strip()
+    said = _json(text, host, secret)
+    if isinstance(said, dict):
+        return _no_rows(said, host, secret)
+    if not isinstance(said, list):
+        raise ArchiveError(f"{host} answered {_told(text, secret)[:40]!r}, not rows: {CHANGED}.")
+    rows = [_row(item, host) for item in said]
+    _check(rows, table, host)
+    return rows
+
+
+def _json(text: str, host: str, secret: str) -> Any:
+    if text.startswith("<"):
+        title = _TITLE.search(text)
+        name = f" ({_told(title[1], secret)})" if title else ""
+        raise ArchiveError(
+            f"{host} answered with a web page instead of JSON{name}: log in to the network first, "
+            "or try again later."
+        )
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ArchiveError(f"{host} answered with JSON of absurd depth: {CHANGED}.") from None
+    except ValueError:
+        if text[:1] in ("[", "{") and not text.endswith(("]", "}")):
+            raise TooMuchError(f"{host} cut its answer short: ask for less at a time.") from None
+        begins = f", it begins {_told(text[:60], secret)!r}" if text else ", it is empty"
+        raise ArchiveError(f"{host} answered with something else than JSON{begins}.") from None
+
+
+def _no_rows(said: dict[str, Any], host: str, secret: str) -> list[Row]:
+    """What an object means where a list of rows should be."""
+    if "no records" in str(said.get("result", "")).lower():
+        return []
+    told = next((str(said[name]) for name in ("error", "result", "message") if said.get(name)), "")
+    if _ABOUT_KEY.search(told):
+        raise ArchiveError(
+            f"{host} refuses the key ({_told(told, secret)!r}): check the environment variable "
+            f"{KEY_VARIABLE}."
+        )
+    if told:
+        raise ArchiveError(f"{host} refuses the question: {_told(told, secret)!r}.")
+    names = _told(", ".join(map(str, said)), secret)
+    raise ArchiveError(f"{host} answered with an object of {names!r} instead of rows: {CHANGED}.")
+
+
+def _told(text: str, secret: str) -> str:
+    """Words of a server, bounded, without the key."""
+    if secret:
+        text = text.replace(secret, "***")
+    return clean_text(text)[:120]
+
+
+def _row(item: Any, host: str) -> Row:
+    if not isinstance(item, dict):
+        raise ArchiveError(f"{host} answered with rows that are no objects: {CHANGED}.")
+    row = {}
+    for name, value in item.items():
+        if isinstance(value, dict | list | bool):
+            raise ArchiveError(f"{host} answered with a list or object in {name!r}: {CHANGED}.")
+        row[str(name).lower().replace("|", ".")] = "" if value is None else str(value)
+    return row
+
+
+def _check(rows: Sequence[Row], table: str, host: str) -> None:
+    """See to it that rows name their photos and have what registration needs."""
+    for name in (f"{table}.{part}" for part in NAMES):
+        if any(not row.get(name) for row in rows):
+            raise ArchiveError(f"{host} answered without {name!r}: {CHANGED}.")
+    for name in (f"{table}.{part}" for part in NEEDED[table]) if rows else ():
+        if all(name not in row for row in rows):
+            raise ArchiveError(f"{host} answered without {name!r}: {CHANGED}.")
+    for name, form in ((f"{table}.frame", r"\s*\d+\s*"), (f"{table}.pdate", r"\d{8}|\D*|\d{4}\D+")):
+        wrong = next((row[name] for row in rows if not re.fullmatch(form, row.get(name, ""))), None)
+        if wrong is not None and all(not re.fullmatch(form, row.get(name, "")) for row in rows):
+            raise ArchiveError(
+                f"{host} answered with {clean_text(wrong)[:40]!r} for {name!r}: {CHANGED}."
+            )
+
+
+# Answers on disk: what was asked lately is not asked again, so an interrupted query goes on.
+
+DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerCache:
+    """A folder of answers; neither their names nor their contents hold the key.
+
+    Attributes
+    ----------
+    folder : Path
+        Made when the first answer is kept.
+    max_age_days : float
+        Older answers are asked for anew.
+    """
+
+    folder: Path
+    max_age_days: float
+
+    def find(self, question: str) -> list[Row] | None:
+        """Rows of a question that was asked lately; None where it was not.
+
+        Parameters
+        ----------
+        question : str
+            Address, conditions and fields.
+        """
+        path = self._path(question)
+        try:
+            age_days = (time.time() - path.stat().st_mtime) / DAY_S
+            if age_days >= self.max_age_days:
+                return None
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            rows = kept["rows"] if kept["question"] == question else None
+            if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+                return None
+            return [{str(name): str(value) for name, value in row.items()} for row in rows]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None  # a damaged answer is asked for anew
+
+    def keep(self, question: str, rows: Sequence[Row]) -> None:
+        """Keep an answer; a disk without room only costs the next run the question."""
+        path = self._path(question)
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            kept = {"question": question, "rows": list(rows)}
+            write_whole(path, json.dumps(kept).encode())
+
+    def _path(self, question: str) -> Path:
+        digest = hashlib.sha256(question.encode()).hexdigest()
+        return self.folder / digest[:2] / f"{digest}.json"

@@ -1,0 +1,403 @@
+"""A query from beginning to end: asked in parts, cut finer where answers are, put together."""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from urllib.parse import urlencode
+
+from regengine.errors import ArchiveError, ConfigError
+from regengine.exchange.archive.answers import KEY_VARIABLE, AnswerCache, Row, rows_of
+from regengine.exchange.archive.interpret import interpret
+from regengine.exchange.archive.row import FrameRow
+from regengine.exchange.archive.table import FrameTable, gathered
+from regengine.io.http import Absent, TooMuchError, Web, host_of
+
+# What is asked of the photo database, cut into questions that it can answer.
+
+MISSION = re.compile(r"[A-Z]{2,4}\d{2,3}[A-Z]?")
+LAST_FRAME = 9_999_999
+TABLES = ("frames", "nadir")  # photos with a catalogued picture; photos with a nadir
+NIGHT_DEG = (-90.0, -6.0)  # civil twilight has ended: city lights are seen
+Range = tuple[float, float]
+Box = tuple[float, float, float, float]
+
+# Fields of the database by table. Two tables asked for in one question are joined: a photo that
+# one of them lacks is not in the answer.
+FIELDS = {
+    "frames": (
+        *("mission", "roll", "frame", "pdate", "ptime", "nlat", "nlon", "lat", "lon"),
+        *("azi", "elev", "cldp", "fclt", "camera", "geon", "feat"),
+    ),
+    "nadir": ("mission", "roll", "frame", "pdate", "ptime", "lat", "lon", "azi", "elev", "cldp"),
+}
+CAMERA_FIELDS = ("camera|fclt", "camera|camera")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameQuery:
+    """Which photos are wanted; what is None or empty does not count.
+
+    Attributes
+    ----------
+    missions : tuple of str
+        Such as ``ISS030``.
+    first, last : date or None
+        GMT days, both included.
+    nadir_box : tuple of float or None
+        West, south, east, north, degrees; west above east crosses the antimeridian.
+    focal_mm, sun_elevation_deg : tuple of float or None
+        Lowest and highest.
+    tables : tuple of str
+        Of `TABLES`.
+    """
+
+    missions: tuple[str, ...] = ()
+    first: date | None = None
+    last: date | None = None
+    nadir_box: Box | None = None
+    focal_mm: Range | None = None
+    sun_elevation_deg: Range | None = None
+    tables: tuple[str, ...] = TABLES
+
+    def __post_init__(self) -> None:
+        for mission in self.missions:
+            if MISSION.fullmatch(mission) is None:
+                raise ConfigError(f"--mission {mission!r} is none: write it such as ISS030.")
+        if (self.first is None) != (self.last is None):
+            raise ConfigError("Give --from and --to together.")
+        if self.first is not None and self.last is not None and self.first > self.last:
+            raise ConfigError(f"--from {self.first} comes after --to {self.last}.")
+        if not self.missions and self.first is None:
+            raise ConfigError(
+                "Give --mission, or --from and --to: the whole database is too much to ask for."
+            )
+        if unknown := [table for table in self.tables if table not in TABLES]:
+            raise ConfigError(f"--table {unknown[0]!r} is none of {', '.join(TABLES)}.")
+        if self.nadir_box is not None:
+            west, south, east, north = self.nadir_box
+            if not (max(abs(west), abs(east)) <= 180.0 and -90.0 <= south <= north <= 90.0):
+                raise ConfigError("--nadir-box is none: write WEST,SOUTH,EAST,NORTH in degrees.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One question to the database.
+
+    Attributes
+    ----------
+    wanted : FrameQuery
+        What is wanted in all.
+    table : str
+        The table that is asked.
+    with_camera : bool
+        Whether the table of cameras is joined.
+    mission : str or None
+        The only one.
+    days : tuple of date or None
+        First and last.
+    box : tuple of float or None
+        West, south, east, north; west is not above east.
+    frames : tuple of int or None
+        First and last frame number.
+    """
+
+    wanted: FrameQuery
+    table: str
+    with_camera: bool = False
+    mission: str | None = None
+    days: tuple[date, date] | None = None
+    box: Box | None = None
+    frames: tuple[int, int] | None = None
+
+    @property
+    def conditions(self) -> str:
+        """The question's conditions as the database takes them: TABLE|FIELD|OPERATOR|VALUE|…."""
+        parts: list[str] = []
+
+        def between(field: str, low: object, high: object) -> None:
+            if low == high:
+                parts.append(f"{field}|eq|{low}")
+            else:
+                parts.extend((f"{field}|ge|{low}", f"{field}|le|{high}"))
+
+        table = self.table
+        if self.mission is not None:
+            parts.append(f"{table}|mission|eq|{self.mission}")
+        if self.days is not None:
+            between(f"{table}|pdate", *(f"{day:%Y%m%d}" for day in self.days))
+        if self.frames is not None:
+            between(f"{table}|frame", *self.frames)
+        if self.box is not None:
+            west, south, east, north = self.box
+            lat, lon = ("nlat", "nlon") if table == "frames" else ("lat", "lon")
+            between(f"{table}|{lat}", _number(south), _number(north))
+            between(f"{table}|{lon}", _number(west), _number(east))
+        if self.wanted.focal_mm is not None:
+            of = "frames" if table == "frames" else "camera"
+            between(f"{of}|fclt", *map(_number, self.wanted.focal_mm))
+        if self.wanted.sun_elevation_deg is not None:
+            between(f"{table}|elev", *map(_number, self.wanted.sun_elevation_deg))
+        return "|".join(parts)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What the answer shall tell, each as TABLE|FIELD."""
+        own = tuple(f"{self.table}|{field}" for field in FIELDS[self.table])
+        return own + CAMERA_FIELDS if self.with_camera else own
+
+    def halves(self, seen: Sequence[int]) -> tuple[Question, Question] | None:
+        """Two questions that ask for the same together.
+
+        Parameters
+        ----------
+        seen : sequence of int
+            Frame numbers that the answer had before it was cut.
+
+        Returns
+        -------
+        tuple of Question or None
+            None where this one cannot be divided.
+        """
+        if self.days is not None and self.days[0] < self.days[1]:
+            first, last = self.days
+            middle = first + (last - first) // 2
+            second = middle + timedelta(days=1)
+            return replace(self, days=(first, middle)), replace(self, days=(second, last))
+        low, high = self.frames or (0, LAST_FRAME)
+        inside = sorted(number for number in seen if low <= number < high)
+        cut = inside[len(inside) // 2] if inside else (low + high) // 2
+        if low >= high:
+            return None
+        return replace(self, frames=(low, cut)), replace(self, frames=(cut + 1, high))
+
+
+def questions(wanted: FrameQuery) -> list[Question]:
+    """The questions to begin with: by table, mission, month and side of the antimeridian.
+
+    Parameters
+    ----------
+    wanted : FrameQuery
+        All that is wanted.
+
+    Returns
+    -------
+    list of Question
+    """
+    found = []
+    for table in wanted.tables:
+        # Photos without a record of their camera would be lost in a join
+        joins = (False,) if table == "frames" else (True,) if wanted.focal_mm else (False, True)
+        for mission in wanted.missions or (None,):
+            for days in _months(wanted.first, wanted.last):
+                for box in _boxes(wanted.nadir_box):
+                    found += [
+                        Question(
+                            wanted=wanted,
+                            table=table,
+                            with_camera=join,
+                            mission=mission,
+                            days=days,
+                            box=box,
+                        )
+                        for join in joins
+                    ]
+    return found
+
+
+def _months(first: date | None, last: date | None) -> Iterator[tuple[date, date] | None]:
+    if first is None or last is None:
+        yield None
+        return
+    begin = first
+    while begin <= last:
+        end = begin.replace(day=monthrange(begin.year, begin.month)[1])
+        yield begin, min(end, last)
+        begin = end + timedelta(days=1)
+
+
+def _boxes(box: Box | None) -> tuple[Box | None, ...]:
+    if box is None or box[0] <= box[2]:
+        return (box,)
+    west, south, east, north = box
+    return (west, south, 180.0, north), (-180.0, south, east, north)
+
+
+def _number(value: float) -> str:
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+DATABASE = "https://eol.jsc.nasa.gov/SearchPhotos/PhotosDatabaseAPI/PhotosDatabaseAPI.pl"
+ANSWER_MB = 64
+# Servers cut answers at round numbers of rows. One answer in fifty is as long by chance, and costs
+# two further questions.
+ROUND_ROWS, LEAST_CUT_ROWS = 50, 100
+MANNERED_QUESTIONS = 5000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a query found.
+
+    Attributes
+    ----------
+    table : FrameTable
+        The photos.
+    requests, kept : int
+        Questions that were sent, and those that had been answered before.
+    strays : int
+        Rows that the database sent although they are not what was asked for, left out.
+    """
+
+    table: FrameTable
+    requests: int
+    kept: int
+    strays: int
+
+
+def ask(
+    wanted: FrameQuery,
+    *,
+    web: Web,
+    key: str,
+    cache: AnswerCache,
+    url: str = DATABASE,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Asked:
+    """Ask the database for all photos that are wanted.
+
+    Parameters
+    ----------
+    wanted : FrameQuery
+        Which.
+    web : Web
+        How the server is treated.
+    key : str
+        The user's own; needed where something has to be asked.
+    cache : AnswerCache
+        Answers of before.
+    url : str, optional
+        Of the database.
+    progress : callable, optional
+        Called with questions answered, and known so far.
+
+    Returns
+    -------
+    Asked
+
+    Raises
+    ------
+    ConfigError
+        There is no key.
+    ArchiveError
+        The database cannot be reached, refuses, or answers something else; what came is kept.
+    """
+    waiting = questions(wanted)[::-1]
+    rows: list[FrameRow | None] = []
+    requests = kept = done = 0
+    while waiting:
+        question = waiting.pop()
+        name = "\n".join((url, question.conditions, "|".join(question.fields)))
+        answer, finer = cache.find(name), None
+        if answer is not None:
+            kept += 1
+        else:
+            if requests >= MANNERED_QUESTIONS:
+                raise ArchiveError(
+                    f"The query takes more than {MANNERED_QUESTIONS:,} questions: ask for fewer "
+                    "days or missions; what came is kept."
+                )
+            requests += 1
+            try:
+                answer = _answer(question, web, key, url)
+                cache.keep(name, answer)
+            except TooMuchError:
+                finer = question.halves(())
+                if finer is None:
+                    raise
+        if answer is not None and looks_cut(answer):
+            finer = question.halves(_numbers(answer, question))
+        done += 1
+        if finer is not None:
+            waiting += finer[::-1]
+        elif answer is not None:
+            rows += [interpret(row, source=question.table) for row in answer]
+        progress(done, done + len(waiting))
+    fitting = [row for row in rows if row is None or fits(row, wanted)]
+    return Asked(
+        table=gathered(fitting), requests=requests, kept=kept, strays=len(rows) - len(fitting)
+    )
+
+
+def _answer(question: Question, web: Web, key: str, url: str) -> list[Row]:
+    if not key:
+        raise ConfigError(
+            f"The photo database needs a key of your own: ask {host_of(url)} for one, and put it "
+            f"into the environment variable {KEY_VARIABLE}."
+        )
+    address = f"{address_of(question, url)}&{urlencode({'key': key})}"
+    try:
+        body = web.text(address, ANSWER_MB)
+    except Absent:
+        raise ArchiveError(
+            f"{host_of(url)} has no photo database at that address: check --url."
+        ) from None
+    return rows_of(body, question.table, host_of(url), secret=key)
+
+
+def address_of(question: Question, url: str = DATABASE) -> str:
+    """Address of a question, without the key."""
+    asked = {"query": question.conditions, "return": "|".join(question.fields)}
+    return f"{url}?{urlencode(asked, safe='|')}"
+
+
+def looks_cut(rows: list[Row]) -> bool:
+    """Whether an answer has as many rows as a server allows rather than as there are."""
+    return len(rows) >= LEAST_CUT_ROWS and len(rows) % ROUND_ROWS == 0
+
+
+def _numbers(rows: Iterable[Row], question: Question) -> list[int]:
+    texts = (row.get(f"{question.table}.frame", "").strip() for row in rows)
+    return [int(text) for text in texts if text.isascii() and text.isdecimal()]
+
+
+def fits(row: FrameRow, wanted: FrameQuery) -> bool:
+    """Whether a row is what was asked for, as far as it tells.
+
+    Parameters
+    ----------
+    row : FrameRow
+        Of an answer.
+    wanted : FrameQuery
+        What was asked for.
+
+    Returns
+    -------
+    bool
+    """
+    if wanted.missions and row.frame_id.partition("-")[0] not in wanted.missions:
+        return False
+    if wanted.first is not None and wanted.last is not None and row.time_utc is not None:
+        day = row.time_utc.date()
+        if day < wanted.first or day > wanted.last:
+            return False
+    if wanted.nadir_box is not None and row.nadir_lat is not None and row.nadir_lon is not None:
+        west, south, east, north = wanted.nadir_box
+        inside = west <= row.nadir_lon <= east
+        if west > east:
+            inside = row.nadir_lon >= west or row.nadir_lon <= east
+        # A place on the antimeridian is written as either of its longitudes
+        on_edge = row.nadir_lon == -180.0 and 180.0 in (west, east)
+        if not (south <= row.nadir_lat <= north and (inside or on_edge)):
+            return False
+    pairs = (
+        (row.focal_mm, wanted.focal_mm),
+        (row.sun_elevation_deg, wanted.sun_elevation_deg),
+    )
+    return all(
+        value is None or limits is None or limits[0] <= value <= limits[1]
+        for value, limits in pairs
+    )

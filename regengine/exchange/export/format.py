@@ -1,0 +1,261 @@
+"""What a format is: one file for all frames, or files for each frame in a folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from regengine.errors import ConfigError
+from regengine.exchange.export.frame import ExportFrame
+from regengine.io.html import shown
+
+# What can be chosen of what is written.
+
+DIALECTS = ("mysql", "postgresql")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """Options of all formats; each reads those that it knows.
+
+    Attributes
+    ----------
+    table : str
+        ``points``: a row a control point; ``frames``: a row a frame.
+    kinds : tuple of str
+        Which of several files that a format can write; empty for its usual one.
+    layers : tuple of str
+        Which of ``footprints``, ``nadirs``, ``points``; empty for all.
+    crs : str
+        Coordinate reference system of warped pictures, as PROJ understands it.
+    resolution : float or None
+        Size of their pixels in units of that system; None for the photo's own detail.
+    dialect : str or None
+        Of SQL: one of `DIALECTS`.
+    """
+
+    table: str = "points"
+    kinds: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    crs: str = "EPSG:4326"
+    resolution: float | None = None
+    dialect: str | None = None
+
+
+def check_dialect(format_name: str, dialect: str | None) -> None:
+    """See to it that ``sql``, and no other format, is told for which server it is.
+
+    Raises
+    ------
+    ConfigError
+        If not.
+    """
+    if format_name != "sql" and dialect is not None:
+        raise ConfigError(f"--dialect {dialect} says how SQL is written: take --format sql.")
+    if format_name == "sql" and dialect not in DIALECTS:
+        said = "--format sql" if dialect is None else f"--dialect {dialect}"
+        raise ConfigError(
+            f"{said}: say for which server, --dialect {' or --dialect '.join(DIALECTS)}."
+        )
+
+
+# Names of the files that are written for a frame.
+
+LONGEST_BYTES = 200  # of the photo's own name; endings follow, and a file's name may have 255
+_SEPARATORS = re.compile(r"[/\\\0]")
+_MARK = re.compile("[0-9a-f]{8}")  # a damaged store may have anything in a hash's place
+
+
+def photo_name(path: str, number: int) -> str:
+    """Name of a photo's file as a new file's name may begin with it.
+
+    Parameters
+    ----------
+    path : str
+        Of the photo: any text, also a web address, or a path of another system.
+    number : int
+        Of the frame: names those that have no name.
+
+    Returns
+    -------
+    str
+        Leads to no other folder, and holds nothing that cannot be seen. A photo that has an
+        ordinary name keeps it.
+    """
+    path = path.partition("?")[0] if "://" in path else path
+    parts = [part for part in _SEPARATORS.split(path) if part]
+    name = shown(parts[-1] if parts else "").replace("\\", "_")
+    if name in ("", ".", ".."):
+        name = f"frame{number}"
+    return _cut(name, LONGEST_BYTES)
+
+
+def photo_stem(path: str, number: int) -> str:
+    """`photo_name` without its ending, for files that have none of it."""
+    return stem(photo_name(path, number))
+
+
+def file_names(
+    frames: dict[int, str], hashes: dict[int, str], names: Callable[[str], tuple[str, ...]]
+) -> dict[int, tuple[str, ...]]:
+    """Names of files for frames: no two are the same, also where letters' case does not count.
+
+    Parameters
+    ----------
+    frames, hashes : dict of int to str
+        See `photo_names`.
+    names : callable
+        Takes a photo's name; names of its files, each with another ending.
+
+    Returns
+    -------
+    dict of int to tuple of str
+        Told apart a kind of file at a time: only what would be the same is called otherwise.
+    """
+    found: dict[int, tuple[str, ...]] = dict.fromkeys(frames, ())
+    for kind in range(len(names("photo"))):
+
+        def file_of(name: str, kind: int = kind) -> str:
+            return names(name)[kind]
+
+        for number, name in photo_names(frames, hashes, file_of).items():
+            found[number] += (file_of(name),)
+    return found
+
+
+def photo_names(
+    frames: dict[int, str], hashes: dict[int, str], file_of: Callable[[str], str] = str
+) -> dict[int, str]:
+    """Names that differ from each other, also where letters' case does not count.
+
+    Parameters
+    ----------
+    frames : dict of int to str
+        Names of `photo_name` by the frames' numbers.
+    hashes : dict of int to str
+        SHA-256 of the photos.
+    file_of : callable, optional
+        Takes a name; the file's name that is to differ.
+
+    Returns
+    -------
+    dict of int to str
+        A name that several photos have gets the start of the photo's SHA-256, before its ending;
+        where that is not enough, the frame's number.
+    """
+    held: dict[str, list[int]] = {}
+    for number, name in frames.items():
+        held.setdefault(file_of(name).casefold(), []).append(number)
+    taken = {name for name, numbers in held.items() if len(numbers) == 1}
+    found = dict(frames)
+    for numbers in (numbers for numbers in held.values() if len(numbers) > 1):
+        for number in numbers:
+            mark = hashes[number][:8]
+            name = _marked(frames[number], mark)
+            if not _MARK.fullmatch(mark) or file_of(name).casefold() in taken:
+                name = _marked(frames[number], str(number))
+            while file_of(name).casefold() in taken:
+                name = _marked(name, str(number))
+            taken.add(file_of(name).casefold())
+            found[number] = name
+    return found
+
+
+def stem(name: str) -> str:
+    """A photo's name without its ending."""
+    start, dot, _ = name.rpartition(".")
+    return start if dot and start else name
+
+
+def _marked(name: str, mark: str) -> str:
+    start = stem(name)
+    return f"{start}-{mark}{name[len(start) :]}"
+
+
+def _cut(name: str, most: int) -> str:
+    if len(name.encode()) <= most:
+        return name
+    return name.encode()[:most].decode("utf-8", "ignore")
+
+
+class LeftOutError(Exception):
+    """A frame has not what a format needs; the sentence says what."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileFormat:
+    """A format that holds all frames in one file.
+
+    Attributes
+    ----------
+    summary : str
+        What it is, in a few words.
+    endings : tuple of str
+        What the file's name may end in.
+    write : callable
+        Takes the frames, a path of a new file, and the options.
+    """
+
+    summary: str
+    endings: tuple[str, ...]
+    write: Callable[[Iterator[ExportFrame], Path, ExportOptions], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastFile:
+    """A file that tells of all others in a folder: where it is, they are.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    write : callable
+        Takes what the format's ``write`` said of each frame, a path of a new file, the path whose
+        place it takes, and the options. The frames are written as it asks for them.
+    """
+
+    name: str
+    write: Callable[[Iterator[Any], Path, Path, ExportOptions], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderFormat:
+    """A format with files of its own for each frame.
+
+    Attributes
+    ----------
+    summary : str
+        What it is, in a few words.
+    names : callable
+        Takes the photo's name and the options; names of the files.
+    write : callable
+        Takes a frame, paths of new files in the order of the names, the paths whose place they
+        take, and the options; what it returns goes to ``last``. Raises `LeftOutError`.
+    lacks : callable
+        Takes a frame; what a frame lacks for this format, in a few words, or nothing.
+    photo_name : callable
+        Takes the photo's path and the frame's number; the name that ``names`` is given, once names
+        that several photos have are told apart.
+    last : LastFile or None
+        What is written when all else is.
+    """
+
+    summary: str
+    names: Callable[[str, ExportOptions], tuple[str, ...]]
+    write: Callable[[ExportFrame, tuple[Path, ...], tuple[Path, ...], ExportOptions], Any]
+    lacks: Callable[[ExportFrame], str]
+    photo_name: Callable[[str, int], str] = photo_name
+    last: LastFile | None = None
+
+
+def no_points(frame: ExportFrame) -> str:
+    """What a frame without control points lacks."""
+    return "" if frame.points else "no control points"
+
+
+def no_camera(frame: ExportFrame) -> str:
+    """What a frame without a solved camera lacks."""
+    return "" if frame.camera is not None else "no solved camera"

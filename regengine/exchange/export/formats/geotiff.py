@@ -1,0 +1,337 @@
+"""Photos warped onto the map: cloud-optimised GeoTIFF, how well each pixel is placed, and a record.
+
+The set that NASA delivers for a georeferenced astronaut photo; the un-warped picture with control
+points is ``--format gcp --as tif``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from matchers.camera import Camera
+from matchers.earth import geodetic_to_ecef
+from regengine.errors import ConfigError, FrameError
+from regengine.exchange.export.columns import frame_row, point_rows
+from regengine.exchange.export.format import (
+    ExportOptions,
+    FolderFormat,
+    LeftOutError,
+    no_camera,
+    no_points,
+    photo_stem,
+)
+from regengine.exchange.export.formats.gcp import metadata
+from regengine.exchange.export.frame import ExportFrame, ExportPoint
+from regengine.exchange.export.warp import (
+    BLOCK,
+    MapGrid,
+    drawn,
+    map_blocks,
+    map_grid,
+    photo_of,
+    spread,
+)
+from regengine.records import plain, printable
+from regengine.registration.control_points import MAP_SIGMA_M
+
+# How well the ground under each pixel is known: what control points tell of the camera.
+
+FloatArray = NDArray[np.float64]
+
+TURN_RAD = 1e-5  # steps of the numerical derivatives
+STRETCH = 1e-5
+# A lens is known to some per cent, and how it was held to some tenths of a radian, without points
+PRIOR_SIGMA = np.array([0.3, 0.3, 0.3, 0.05])
+UNKNOWN_SIGMA_PX = 1.0  # at least, of points of which nobody says
+STEP_M = 100.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroundSigma:
+    """A camera with what is open of it.
+
+    Attributes
+    ----------
+    camera : Camera
+        The solved camera.
+    covariance : ndarray, shape (4, 4)
+        Of three turns (radians, about the camera's axes) and the logarithm of the focal length.
+    """
+
+    camera: Camera
+    covariance: FloatArray
+
+    def at(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
+        """One sigma per axis on the ground, metres.
+
+        Parameters
+        ----------
+        lon, lat : ndarray, shape (n,)
+            Places, degrees.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+            NaN where the camera does not see; terrain is left out: ground that lies h above the
+            ellipsoid is seen h times the tangent of the incidence beside its place.
+        """
+        ground = geodetic_to_ecef(lon, lat)
+        flow = pixel_flow(self.camera, ground)
+        in_image = np.einsum("nip,pq,njq->nij", flow, self.covariance, flow)
+        metres = _metres_per_pixel(self.camera, lon, lat)
+        on_ground = np.einsum("nij,njk,nlk->nil", metres, in_image, metres)
+        variance = np.trace(on_ground, axis1=1, axis2=2) / 2.0
+        return np.asarray(np.sqrt(variance + MAP_SIGMA_M**2))
+
+
+def ground_sigma(camera: Camera, points: tuple[ExportPoint, ...]) -> GroundSigma:
+    """What control points leave open of a camera.
+
+    Parameters
+    ----------
+    camera : Camera
+        The solved camera.
+    points : tuple of ExportPoint
+        At least one.
+
+    Returns
+    -------
+    GroundSigma
+    """
+    lon, lat = np.array([p.lon for p in points]), np.array([p.lat for p in points])
+    flow = pixel_flow(camera, geodetic_to_ecef(lon, lat))
+    known = point_covariances(camera, points)
+    seen = np.isfinite(flow).all(axis=(1, 2))
+    flow, known = flow[seen], known[seen]
+    normal = np.diag(PRIOR_SIGMA**-2.0)
+    for rows, covariance in zip(flow, known, strict=True):
+        normal = normal + rows.T @ np.linalg.solve(covariance, rows)
+    left_open: FloatArray = np.asarray(np.linalg.inv(normal), np.float64)
+    told = [np.trace(rows @ left_open @ rows.T) for rows in flow]
+    scale = np.mean([np.trace(c) for c in known]) / np.mean(told) if told else 1.0
+    return GroundSigma(camera=camera, covariance=left_open * max(float(scale), 1.0))
+
+
+def point_covariances(camera: Camera, points: tuple[ExportPoint, ...]) -> FloatArray:
+    """Covariances of points in the image, shape (n, 2, 2); where nobody knows, from residuals."""
+    x, y = camera.lonlat_to_pixel([p.lon for p in points], [p.lat for p in points])
+    miss = np.hypot(x - [p.x for p in points], y - [p.y for p in points])
+    spread = float(np.sqrt(np.nanmean(miss**2) / 2.0)) if np.isfinite(miss).any() else 0.0
+    found = []
+    for point in points:
+        if point.covariance_px is not None:
+            xx, xy, yy = point.covariance_px
+            found.append([[xx, xy], [xy, yy]])
+        else:
+            sigma = point.sigma_px or max(UNKNOWN_SIGMA_PX, spread)
+            found.append([[sigma**2, 0.0], [0.0, sigma**2]])
+    # Nothing is known better than to a hundredth of a pixel
+    return np.array(found) + 1e-4 * np.eye(2)
+
+
+def pixel_flow(camera: Camera, ground_ecef_m: FloatArray) -> FloatArray:
+    """How pixels of ground points move with three turns and the logarithm of the focal length.
+
+    Returns
+    -------
+    ndarray, shape (n, 2, 4)
+    """
+    columns = []
+    turned = Rotation.from_quat(camera.quaternion)
+    for axis in np.eye(3):
+        ends = []
+        for sign in (1.0, -1.0):
+            step = turned * Rotation.from_rotvec(sign * TURN_RAD * axis)
+            qx, qy, qz, qw = step.as_quat().tolist()
+            moved = replace(camera, quaternion=(qx, qy, qz, qw))
+            ends.append(moved.ecef_to_pixel(ground_ecef_m))
+        columns.append([(ends[0][k] - ends[1][k]) / (2.0 * TURN_RAD) for k in (0, 1)])
+    longer, shorter = (
+        replace(camera, focal_px=camera.focal_px * (1.0 + sign * STRETCH)).ecef_to_pixel(
+            ground_ecef_m
+        )
+        for sign in (1.0, -1.0)
+    )
+    columns.append([(longer[k] - shorter[k]) / (2.0 * STRETCH) for k in (0, 1)])
+    return np.moveaxis(np.array(columns), -1, 0).swapaxes(1, 2)
+
+
+def _metres_per_pixel(camera: Camera, lon: FloatArray, lat: FloatArray) -> FloatArray:
+    """Metres to the east and north for each pixel of x and y, shape (n, 2, 2)."""
+    here = geodetic_to_ecef(lon, lat)
+    lam, phi = np.radians(lon), np.radians(lat)
+    east = np.stack([-np.sin(lam), np.cos(lam), np.zeros_like(lam)], axis=-1)
+    north = np.stack([-np.sin(phi) * np.cos(lam), -np.sin(phi) * np.sin(lam), np.cos(phi)], axis=-1)
+    columns = []
+    for axis in (east, north):
+        plus, minus = (camera.ecef_to_pixel(here + sign * STEP_M * axis) for sign in (1.0, -1.0))
+        columns.append([(plus[k] - minus[k]) / (2.0 * STEP_M) for k in (0, 1)])
+    pixels = np.moveaxis(np.array(columns), -1, 0).swapaxes(1, 2)
+    flat = ~(np.abs(np.linalg.det(pixels)) > 1e-15)
+    pixels = np.where(flat[:, None, None], np.eye(2), pixels)
+    return np.where(flat[:, None, None], np.nan, np.linalg.inv(pixels))
+
+
+# A map of pixels this much larger than the photo's is drawn from a smaller copy of the photo
+COARSE = 2.0
+
+
+def write_warped(frame: ExportFrame, path: Path, grid: MapGrid, options: ExportOptions) -> None:
+    """The photo in its colours; a mask tells where it shows nothing."""
+    from rasterio.windows import Window
+
+    camera, photo = _photo(frame, grid, options)
+    with cloud_optimised(path, grid, frame, {"count": 3, "dtype": "uint8"}) as raster:
+        for block in map_blocks(camera, grid):
+            height, width = block.seen.shape
+            window = Window(block.column, block.row, width, height)
+            raster.write(np.moveaxis(drawn(block, photo), -1, 0), window=window)
+            raster.write_mask(block.seen, window=window)
+
+
+def write_sigma(frame: ExportFrame, path: Path, grid: MapGrid, options: ExportOptions) -> None:
+    """One sigma per axis of the place of each pixel, metres; NaN where it shows nothing."""
+    from rasterio.windows import Window
+
+    assert frame.camera is not None
+    known = ground_sigma(frame.camera, frame.points)
+    profile = {"count": 1, "dtype": "float32", "nodata": float("nan")}
+    with cloud_optimised(path, grid, frame, profile) as raster:
+        raster.set_band_description(1, "one sigma per axis on the ground, metres")
+        raster.set_band_unit(1, "m")
+        for block in map_blocks(frame.camera, grid):
+            height, width = block.seen.shape
+            window = Window(block.column, block.row, width, height)
+            raster.write(spread(grid, block, known.at), 1, window=window)
+
+
+def write_record(frame: ExportFrame, path: Path, grid: MapGrid, options: ExportOptions) -> None:
+    """What is known of the photo and of the map, as JSON."""
+    assert frame.camera is not None
+    told: dict[str, Any] = {
+        "frame": frame_row(frame),
+        "camera": {"model": "pinhole", **asdict(frame.camera)},
+        "control_points": point_rows(frame),
+        "map": {
+            "crs": grid.crs,
+            "resolution": grid.resolution,
+            "width_px": grid.width,
+            "height_px": grid.height,
+            "upper_left": [grid.west, grid.north],
+        },
+    }
+    text = json.dumps(plain(told, printable), indent=2, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+Writer = Callable[[ExportFrame, Path, MapGrid, ExportOptions], None]
+KINDS: dict[str, tuple[str, Writer]] = {
+    "warped": (".warped.tif", write_warped),
+    "sigma": (".sigma.tif", write_sigma),
+    "record": (".json", write_record),
+}
+
+
+@contextmanager
+def cloud_optimised(
+    path: Path, grid: MapGrid, frame: ExportFrame, profile: dict[str, Any]
+) -> Iterator[Any]:
+    """A raster to write block by block, which becomes a cloud-optimised GeoTIFF at the end."""
+    import rasterio
+    import rasterio.shutil
+    from affine import Affine
+
+    from regengine.io.gdal import writing
+
+    draft = path.with_name(f"{path.name}.draft.tif")
+    profile = profile | {
+        "width": grid.width,
+        "height": grid.height,
+        "crs": rasterio.crs.CRS.from_user_input(grid.crs),
+        "transform": Affine(grid.resolution, 0.0, grid.west, 0.0, -grid.resolution, grid.north),
+        "tiled": True,
+        "blockxsize": BLOCK,
+        "blockysize": BLOCK,
+        "bigtiff": "if_safer",
+        "interleave": "pixel",
+    }
+    with writing(path, [draft]), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        with rasterio.open(draft, "w", driver="GTiff", **profile) as raster:
+            raster.update_tags(**metadata(frame))
+            yield raster
+        rasterio.shutil.copy(
+            draft,
+            path,
+            driver="COG",
+            compress="DEFLATE",
+            level=6,
+            predictor="YES",
+            blocksize=BLOCK,
+            overview_resampling="AVERAGE",
+            bigtiff="IF_SAFER",
+        )
+
+
+def _photo(frame: ExportFrame, grid: MapGrid, options: ExportOptions) -> tuple[Camera, np.ndarray]:
+    """The photo, brought down where the map is coarser, and its camera."""
+    from regengine.photo.image import read_display_rgb
+
+    camera = frame.camera
+    assert camera is not None
+    longest = max(camera.width_px, camera.height_px)
+    if options.resolution is not None:
+        coarser = grid.resolution / map_grid(camera, options.crs, None).resolution
+        if coarser >= COARSE:
+            longest = max(round(longest / coarser), 1)
+    try:
+        rgb, factor = read_display_rgb(photo_of(frame), max_long_side_px=longest)
+    except FrameError as error:
+        raise LeftOutError(str(error)) from error
+    height, width = rgb.shape[:2]
+    if abs(width - camera.width_px * factor) > 1.0 or abs(height - camera.height_px * factor) > 1.0:
+        raise LeftOutError("the photo has another size than its camera")
+    return (camera if factor == 1.0 else camera.scaled(factor, width, height)), rgb
+
+
+def _lacks(frame: ExportFrame) -> str:
+    return no_camera(frame) or no_points(frame)
+
+
+def _kinds(options: ExportOptions) -> tuple[str, ...]:
+    kinds = options.kinds or tuple(KINDS)
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise ConfigError(f"--as {unknown[0]}: it is none of {', '.join(KINDS)}.")
+    if options.resolution is not None and not 0.0 < options.resolution < float("inf"):
+        raise ConfigError(f"--resolution {options.resolution}: give the size of a pixel, above 0.")
+    return kinds
+
+
+def _names(photo: str, options: ExportOptions) -> tuple[str, ...]:
+    return tuple(f"{photo}{KINDS[kind][0]}" for kind in _kinds(options))
+
+
+def _write(
+    frame: ExportFrame, paths: tuple[Path, ...], targets: tuple[Path, ...], options: ExportOptions
+) -> None:
+    assert frame.camera is not None
+    grid = map_grid(frame.camera, options.crs, options.resolution)
+    for kind, path in zip(_kinds(options), paths, strict=True):
+        KINDS[kind][1](frame, path, grid, options)
+
+
+FORMAT = FolderFormat(
+    summary="photos warped onto the map, with how well each pixel is placed, files a photo",
+    names=_names,
+    write=_write,
+    lacks=_lacks,
+    photo_name=photo_stem,
+)

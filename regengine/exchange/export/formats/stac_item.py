@@ -1,0 +1,517 @@
+"""A photo as an item of STAC."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import pairwise
+from math import isfinite
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pystac
+from pystac.extensions.eo import Band, EOExtension
+from pystac.extensions.file import FileExtension
+from pystac.extensions.projection import ProjectionExtension
+from pystac.extensions.view import ViewExtension
+
+from regengine.exchange.export.columns import frame_row
+from regengine.exchange.export.footprint import Ring
+from regengine.exchange.export.format import photo_name, photo_stem
+from regengine.exchange.export.frame import ExportFrame
+from regengine.exchange.export.viewing import SceneView
+from regengine.io.html import link_to, shown
+from regengine.io.http import SCHEMES, is_url, without_secrets
+from regengine.orbit.sun_moon import sun_moon
+from regengine.photo.frame_records import archive_frame_id, frame_id_of, parse_iso_time
+from regengine.records import printable
+from regengine.report.page import photo_file
+
+# Addresses of an item's files: relative where they can be, so that folders can be moved.
+
+_OF_A_URL = ":/?#[]@!$&'()*+,;=%~"  # RFC 3986: what may stand in an address as it is
+
+
+def photo_href(path: str, found: Path | None, store: Path, folder: Path) -> str:
+    """Address of a photo as seen from a folder.
+
+    Parameters
+    ----------
+    path : str
+        Of the photo, as the store has it: a path, or an address.
+    found : Path or None
+        Its file, if it is there.
+    store : Path
+        The store: in its folder a photo that is gone may have been.
+    folder : Path
+        Where the item lies.
+
+    Returns
+    -------
+    str
+        Percent-encoded. No scheme but those that photos are read by begins it.
+    """
+    if is_url(path) and path.partition(":")[0].lower() in SCHEMES:
+        return quote(without_secrets(path).encode("utf-8", "replace"), safe=_OF_A_URL)
+    return href(found or store.absolute().parent / path, folder)
+
+
+def href(path: Path, folder: Path) -> str:
+    """Address of a file as seen from a folder."""
+    text = link_to(path, folder)
+    return text if text.startswith(("../", "file:")) else f"./{text}"
+
+
+# Files of an item: the photo, its control points, and the warped pictures that lie beside.
+
+# Registered with IANA where there is such a type; of raw files, what programs know them by
+MEDIA_TYPES = {
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+    ".fits": "image/fits",
+    ".fit": "image/fits",
+    ".fts": "image/fits",
+    ".nef": "image/x-nikon-nef",
+    ".nrw": "image/x-nikon-nrw",
+    ".dng": "image/x-adobe-dng",
+    ".cr2": "image/x-canon-cr2",
+}
+SHA256 = "1220"  # multihash: SHA-256, of 32 bytes
+COLOURS = ("red", "green", "blue")
+DEVELOPED = (".jpg", ".jpeg", ".png", ".tif", ".tiff")  # raw files have no colours yet
+# Key, ending of the file, role, title of what `--format geotiff` writes
+MAPS = (
+    ("warped", ".warped.tif", "visual", "The photo on the map"),
+    ("sigma", ".sigma.tif", "uncertainty", "One sigma per axis of each place, metres"),
+)
+_HASH = re.compile("[0-9a-f]{64}")
+
+
+def add_photo(item: pystac.Item, frame: ExportFrame, folder: Path) -> None:
+    """Tell of the photo itself; nothing where the store does not know its file."""
+    result = frame.result
+    if not result.path:
+        return
+    name = photo_name(result.path, frame.stored.frame_index)
+    found = photo_file(result.path, frame.store)
+    asset = pystac.Asset(
+        href=photo_href(result.path, found, frame.store, folder),
+        title=shown(name),
+        media_type=MEDIA_TYPES.get(Path(name).suffix.lower()),
+        roles=["data"],
+    )
+    item.add_asset("photo", asset)
+    if _HASH.fullmatch(result.sha256):
+        FileExtension.ext(asset, add_if_missing=True).checksum = SHA256 + result.sha256
+    if result.width_px is not None and result.height_px is not None:
+        shape = [result.height_px, result.width_px]
+        ProjectionExtension.ext(asset, add_if_missing=True).shape = shape
+    if found is not None and is_coloured(found):
+        bands = [Band.create(name=colour, common_name=colour) for colour in COLOURS]
+        EOExtension.ext(asset, add_if_missing=True).bands = bands
+
+
+def add_points(item: pystac.Item, name: str) -> None:
+    """Tell of the control points in a file beside the item."""
+    asset = pystac.Asset(
+        href=f"./{name}",
+        title="Control points: pixels, places and their uncertainty",
+        media_type=pystac.MediaType.GEOJSON,
+        roles=["metadata"],
+    )
+    item.add_asset("control_points", asset)
+
+
+def add_maps(item: pystac.Item, frame: ExportFrame, folder: Path) -> None:
+    """Tell of warped pictures of this very photo that lie beside the item."""
+    name = photo_stem(frame.result.path, frame.stored.frame_index)
+    for key, ending, role, title in MAPS:
+        for start in (name, f"{name}-{frame.result.sha256[:8]}"):
+            beside = os.path.join(folder, f"{start}{ending}")  # quicker than a Path, for thousands
+            found = map_facts(Path(beside), frame.result.sha256) if is_file(beside) else None
+            if found is None:
+                continue
+            path = Path(beside)
+            asset = pystac.Asset(
+                href=href(path, folder),
+                title=title,
+                media_type=pystac.MediaType.COG,
+                roles=[role],
+            )
+            item.add_asset(key, asset)
+            ProjectionExtension.ext(asset, add_if_missing=True).apply(**found)
+            break
+
+
+def map_facts(path: Path, sha256: str) -> dict[str, Any] | None:
+    """Where a warped picture lies on the map; None if it is not one of this photo.
+
+    Parameters
+    ----------
+    path : Path
+        A GeoTIFF.
+    sha256 : str
+        Of the photo.
+
+    Returns
+    -------
+    dict or None
+        Fields of the projection extension, without their prefix.
+    """
+    import rasterio
+    from rasterio.errors import RasterioError
+
+    from regengine.io.gdal import gdal_session
+
+    with gdal_session():
+        try:
+            with rasterio.open(path.absolute(), driver="GTiff") as raster:
+                if raster.crs is None or raster.tags().get("REGENGINE_PHOTO_SHA256") != sha256:
+                    return None
+                authority = raster.crs.to_authority()
+                return {
+                    "code": None if authority is None else ":".join(authority),
+                    "wkt2": None if authority else raster.crs.to_wkt(version="WKT2_2019"),
+                    "bbox": list(raster.bounds),
+                    "shape": [raster.height, raster.width],
+                    "transform": list(raster.transform)[:6],
+                }
+        except RasterioError:
+            return None
+
+
+def is_coloured(path: Path) -> bool:
+    """Whether a file is a picture with red, green and blue."""
+    from PIL import Image
+
+    from regengine.errors import FrameError
+    from regengine.io.decoding import decoding
+
+    if path.suffix.lower() not in DEVELOPED:
+        return False
+    try:
+        with decoding(path), Image.open(path, formats=["JPEG", "PNG", "TIFF"]) as image:
+            return image.mode in ("RGB", "RGBA", "YCbCr")
+    except (FrameError, OSError):
+        return False
+
+
+def is_file(path: str) -> bool:
+    """Whether there is such a file; names that no file can have are none."""
+    try:
+        return os.path.isfile(path)
+    except ValueError:
+        return False
+
+
+# What is said of photos of NASA's archive of astronaut photography: whose they are, where.
+
+UNIT = "Earth Science and Remote Sensing Unit, NASA Johnson Space Center"
+HOME = "https://eol.jsc.nasa.gov/"
+GUIDELINES = "https://www.nasa.gov/nasa-brand-center/images-and-media/"
+FIRST_MADE_UP = 900  # expedition: such ids are of simulated photos, as our samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchivePhoto:
+    """A photo of the archive.
+
+    Attributes
+    ----------
+    credit : str
+        The line that the archive asks for.
+    page : str
+        Address of its page there.
+    """
+
+    credit: str
+    page: str
+
+
+def archive_photo(frame: str) -> ArchivePhoto | None:
+    """What is said of a frame; None where its id is none of the archive's.
+
+    Parameters
+    ----------
+    frame : str
+        Frame id, such as ``ISS030-E-184140``.
+    """
+    if archive_frame_id(frame) != frame:
+        return None
+    mission, roll, number = frame.split("-")
+    if int(mission.removeprefix("ISS")) >= FIRST_MADE_UP:
+        return None
+    return ArchivePhoto(
+        credit=f"Image courtesy of the {UNIT}, {frame}",
+        page=f"{HOME}SearchPhotos/photo.pl?mission={mission}&roll={roll}&frame={number}",
+    )
+
+
+# What items are called: names that are the same in a file system, in an address and in a query.
+
+ENDING = ".stac.json"
+POINTS_ENDING = ".points.geojson"
+COLLECTION = "collection.json"
+LONGEST = 150  # letters; a mark of photos of one name and an ending follow
+# RFC 3986 lets these stand in an address as they are, so that programs that take a relative
+# address for a path, and those that do not, find the same file
+_OTHERS = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def item_id(path: str, number: int) -> str:
+    """Id of a photo's item, and how the names of its files begin.
+
+    Parameters
+    ----------
+    path : str
+        Of the photo: any text.
+    number : int
+        Of the frame: names those of whose name nothing is left.
+
+    Returns
+    -------
+    str
+        The archive's id or the name without its ending; of ASCII letters, digits and ``._-``.
+    """
+    return _plain(frame_id_of(Path(photo_name(path, number)))) or f"frame{number}"
+
+
+@lru_cache(maxsize=4)  # one folder, thousands of items
+def collection_id(folder: Path) -> str:
+    """Id of the collection in a folder: the folder's name."""
+    return _plain(folder.resolve().name) or "photos"
+
+
+def _plain(text: str) -> str:
+    return _OTHERS.sub("_", text)[:LONGEST].strip("._-")
+
+
+# Boxes on a globe: from west to east, also where that leads across the antimeridian.
+
+Span = tuple[float, float]  # of longitudes, eastward; the first is the larger across 180 degrees
+
+
+def rings_bbox(rings: Sequence[Ring]) -> list[float] | None:
+    """Box of polygons that are cut at the antimeridian.
+
+    Parameters
+    ----------
+    rings : sequence of list of (lon, lat)
+        See `regengine.exchange.export.footprint.footprint`.
+
+    Returns
+    -------
+    list of float or None
+        [west, south, east, north] as RFC 7946, 5.2, has it: west is larger than east where the box
+        lies across the antimeridian. None without polygons.
+    """
+    if not rings:
+        return None
+    lons = [[lon for lon, _ in ring] for ring in rings]
+    lats = [lat for ring in rings for _, lat in ring]
+    west, east = around((min(each), max(each)) for each in lons)
+    return [west, min(lats), east, max(lats)]
+
+
+def around(spans: Iterable[Span]) -> Span:
+    """The shortest span that holds some.
+
+    Parameters
+    ----------
+    spans : iterable of (west, east)
+        At least one.
+
+    Returns
+    -------
+    (west, east)
+        West is larger than east where it lies across the antimeridian; (-180, 180) where they go
+        around the Earth.
+    """
+    joined = united(spans)
+    gaps = [after[0] - before[1] for before, after in pairwise(joined)]
+    over_180 = joined[0][0] + 360.0 - joined[-1][1]
+    if not gaps or over_180 >= max(gaps):
+        return joined[0][0], joined[-1][1]
+    widest = gaps.index(max(gaps))
+    return joined[widest + 1][0], joined[widest][1]
+
+
+def united(spans: Iterable[Span]) -> list[Span]:
+    """Spans that do not touch, none across the antimeridian, from west to east."""
+    pieces: list[Span] = []
+    for west, east in spans:
+        pieces += [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+    joined: list[Span] = []
+    for west, east in sorted(pieces):
+        if joined and west <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(east, joined[-1][1]))
+        else:
+            joined.append((west, east))
+    return joined
+
+
+PREFIX = "regengine:"
+# Columns that STAC has a place of its own for
+TOLD_ELSEWHERE = ("path", "sha256", "time_utc", "width_px", "height_px")
+PLATFORM = "iss"
+# The station's first module was launched then: no photo from it is older
+FIRST_MOMENT = datetime(1998, 11, 20, 6, 40, tzinfo=UTC)
+DIGITS = 4  # of degrees: the Sun is known to 0.01
+GSD_FIGURES = 4
+
+
+def photo_item(frame: ExportFrame, folder: Path, name: str, points: str) -> pystac.Item:
+    """The item of a frame.
+
+    Parameters
+    ----------
+    frame : ExportFrame
+        Of any verdict; without a camera, or where that sees no ground, the item has no geometry.
+    folder : Path
+        Where it is going to lie: files beside it are told of.
+    name : str
+        Its id.
+    points : str
+        Name of the file with the control points, beside it.
+
+    Returns
+    -------
+    pystac.Item
+        Plain and finite.
+    """
+    result = frame.result
+    rings = frame.footprint
+    time = parse_iso_time(result.time_utc or "")
+    start, end = (None, None) if time is not None else whenever(frame)
+    item = pystac.Item(
+        id=name,
+        geometry=_geometry(rings),
+        bbox=rings_bbox(rings),
+        datetime=time,
+        start_datetime=start,
+        end_datetime=end,
+        properties={"title": printable(result.frame), "platform": PLATFORM},
+        collection=collection_id(folder),
+    )
+    if result.camera_body:
+        item.properties["instruments"] = [printable(result.camera_body)]
+    if frame.view is not None:
+        _add_view(item, frame.view, time)
+    # Photos have no coordinate system, but control points
+    ProjectionExtension.ext(item, add_if_missing=True).apply(code=None)
+    for rel in (pystac.RelType.ROOT, pystac.RelType.PARENT, pystac.RelType.COLLECTION):
+        item.add_link(pystac.Link(rel, f"./{COLLECTION}", pystac.MediaType.JSON))
+    _add_archive(item, result.frame)
+    row = frame_row(frame)
+    item.properties |= {
+        f"{PREFIX}{key}": printable(value) if isinstance(value, str) else value
+        for key, value in row.items()
+        if value is not None and key not in TOLD_ELSEWHERE
+    }
+    add_photo(item, frame, folder)
+    add_points(item, points)
+    add_maps(item, frame, folder)
+    return item
+
+
+def _geometry(rings: list[Ring]) -> dict[str, Any] | None:
+    if not rings:
+        return None
+    if len(rings) == 1:
+        return {"type": "Polygon", "coordinates": [rings[0]]}
+    return {"type": "MultiPolygon", "coordinates": [[ring] for ring in rings]}
+
+
+def whenever(frame: ExportFrame) -> tuple[datetime, datetime]:
+    """What is known of when a photo without a time was taken: before it was looked at."""
+    seen = parse_iso_time(frame.stored.processed_utc)
+    if seen is None or seen < FIRST_MOMENT:
+        seen = datetime.now(UTC).replace(microsecond=0)
+    return FIRST_MOMENT, seen
+
+
+def _add_view(item: pystac.Item, view: SceneView, time: datetime | None) -> None:
+    if isfinite(view.gsd_m):
+        item.common_metadata.gsd = float(f"{view.gsd_m:.{GSD_FIGURES}g}")
+    angles = {"incidence_angle": view.incidence_deg}
+    if view.off_nadir_deg <= 90.0:
+        angles |= {"off_nadir": view.off_nadir_deg, "azimuth": view.azimuth_deg}
+    if time is not None and isfinite(view.lon):
+        sun = sun_moon(time, view.lon, view.lat)
+        angles |= {"sun_elevation": sun.sun_elevation_deg, "sun_azimuth": sun.sun_azimuth_deg}
+    known = {key: round(value, DIGITS) for key, value in angles.items() if isfinite(value)}
+    if known:
+        ViewExtension.ext(item, add_if_missing=True).apply(**known)
+
+
+def _add_archive(item: pystac.Item, frame: str) -> None:
+    """Whose a photo is, where it is of NASA's archive."""
+    photo = archive_photo(frame)
+    if photo is None:
+        return
+    item.common_metadata.license = "other"
+    item.common_metadata.providers = [archive_provider()]
+    item.properties[f"{PREFIX}credit"] = photo.credit
+    item.add_link(pystac.Link(pystac.RelType.VIA, photo.page, pystac.MediaType.HTML))
+    item.add_link(license_link())
+
+
+def archive_provider() -> pystac.Provider:
+    """The unit that keeps the archive of astronaut photography."""
+    roles = [pystac.ProviderRole.PRODUCER, pystac.ProviderRole.LICENSOR]
+    return pystac.Provider(name=UNIT, roles=roles, url=HOME)
+
+
+def license_link() -> pystac.Link:
+    """Where NASA tells what may be done with its pictures."""
+    return pystac.Link(pystac.RelType.LICENSE, GUIDELINES, pystac.MediaType.HTML)
+
+
+# STAC's JSON with a line for each thing that is told, as quick as it can be.
+
+# Made once: `json.dumps` makes one each time, and with an indent none in C
+_line = json.JSONEncoder(allow_nan=False).encode
+_lines = json.JSONEncoder(allow_nan=False, separators=(",\n    ", ": ")).encode
+# What a line each is given to. Values that are lists break as well where all is written at once
+AT_ONCE = ("properties",)
+ONE_BY_ONE = ("assets", "links", "item_assets", "summaries", "providers")
+
+
+def stac_text(told: dict[str, Any]) -> str:
+    """JSON of an item or a collection; ASCII.
+
+    Parameters
+    ----------
+    told : dict
+        Plain and finite.
+
+    Returns
+    -------
+    str
+        Ends with a line break.
+    """
+    return "{\n" + ",\n".join(f'  "{key}": {_value(key)(told[key])}' for key in told) + "\n}\n"
+
+
+def _value(key: str) -> Callable[[Any], str]:
+    if key in AT_ONCE:
+        return lambda value: f"{{\n    {_lines(value)[1:-1]}\n  }}"
+    return _opened if key in ONE_BY_ONE else _line
+
+
+def _opened(value: Any) -> str:
+    if not value:
+        return _line(value)
+    if isinstance(value, dict):
+        lines = [f"    {_line(key)}: {_line(item)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(lines) + "\n  }"
+    return "[\n" + ",\n".join(f"    {_line(item)}" for item in value) + "\n  ]"

@@ -1,0 +1,379 @@
+"""A frame as it is handed over: the proposal, or what a person made of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass, replace
+from functools import cached_property
+from math import isfinite
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from matchers.camera import Camera
+from regengine.exchange.export.footprint import Ring, footprints
+from regengine.exchange.export.viewing import LonLat, SceneView, Stance, scene_views, stances
+from regengine.registration.control_points import ground_jacobian
+from regengine.result import FrameResult
+from regengine.review.reviewed import Reviewed, ReviewedPoint
+from regengine.store.rows import StoredFrame
+
+# The cities near places, for tables.
+
+METRES = 3  # decimals of kilometres: a city's middle is not known better
+
+
+@dataclass(frozen=True, kw_only=True)
+class Town:
+    """The city near a place.
+
+    Attributes
+    ----------
+    city, country : str or None
+        Spelled as GeoNames does; None far from all.
+    city_km : float or None
+        From the place to the city's middle.
+    """
+
+    city: str | None = None
+    country: str | None = None
+    city_km: float | None = None
+
+
+NOWHERE = Town()
+
+
+def towns_near(places: Sequence[LonLat | None]) -> list[Town]:
+    """The nearest city of each place.
+
+    Parameters
+    ----------
+    places : sequence of (lon, lat) or None
+        Degrees; what is not finite is no place.
+
+    Returns
+    -------
+    list of Town
+        `NOWHERE` for what is no place, and farther than `regengine.places.FARTHEST_KM` from all.
+    """
+    from regengine.places import place_index
+
+    index, no_place = place_index(), (float("nan"), float("nan"))
+    lon, lat = zip(*(no_place if one is None else one for one in places), strict=True)
+    numbers, distances = index.near(lon, lat)
+    named = {number: index.place(number) for number in set(numbers.tolist())}
+    return [
+        NOWHERE
+        if (place := named[number]) is None
+        else Town(city=place.name, country=place.country, city_km=round(distance, METRES))
+        for number, distance in zip(numbers.tolist(), distances.tolist(), strict=True)
+    ]
+
+
+# What follows from cameras and points, for several frames at once.
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameTowns:
+    """The cities near a frame's nadir, its image centre, and each of its control points."""
+
+    nadir: Town
+    centre: Town
+    points: tuple[Town, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroundBlock:
+    """Cameras and places of frames; what follows is worked out when it is first asked for.
+
+    Attributes
+    ----------
+    cameras : tuple of Camera or None
+        A camera for each frame, where it has one.
+    starts : tuple of (lon, lat) or None
+        Nadirs that the search started from.
+    points : tuple of tuple of (lon, lat)
+        Control points of each frame.
+    """
+
+    cameras: tuple[Camera | None, ...]
+    starts: tuple[LonLat | None, ...]
+    points: tuple[tuple[LonLat, ...], ...]
+
+    @cached_property
+    def stances(self) -> list[Stance | None]:
+        """Where each camera is, and where it looks."""
+        return self._of_cameras(stances)
+
+    @cached_property
+    def footprints(self) -> list[list[Ring]]:
+        """The ground that each photo shows; nothing without a camera."""
+        return [rings or [] for rings in self._of_cameras(footprints)]
+
+    @cached_property
+    def views(self) -> list[SceneView | None]:
+        """How each photo looks at its scene."""
+        return self._of_cameras(scene_views)
+
+    @cached_property
+    def nadirs(self) -> list[LonLat | None]:
+        """The place below each camera, or below where the search started."""
+        return [
+            start
+            if stance is None or not isfinite(stance["camera_lon"])
+            else (stance["camera_lon"], stance["camera_lat"])
+            for start, stance in zip(self.starts, self.stances, strict=True)
+        ]
+
+    @cached_property
+    def towns(self) -> list[FrameTowns]:
+        """The cities near all these places."""
+        centres = [
+            None if stance is None else (stance["centre_lon"], stance["centre_lat"])
+            for stance in self.stances
+        ]
+        places = [*self.nadirs, *centres, *(place for points in self.points for place in points)]
+        found, count = towns_near(places), len(self.cameras)
+        of_points = iter(found[2 * count :])
+        return [
+            FrameTowns(nadir=nadir, centre=centre, points=tuple(next(of_points) for _ in points))
+            for nadir, centre, points in zip(
+                found[:count], found[count : 2 * count], self.points, strict=True
+            )
+        ]
+
+    def _of_cameras(
+        self, work: Callable[[Sequence[Camera]], Sequence[Found]]
+    ) -> list[Found | None]:
+        results = iter(work([camera for camera in self.cameras if camera is not None]))
+        return [None if camera is None else next(results) for camera in self.cameras]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportPoint:
+    """A control point, and who made it.
+
+    Attributes
+    ----------
+    x, y : float
+        Pixels of the image as stored, zero-based, integers at pixel centres.
+    lon, lat : float
+        WGS84, degrees.
+    sigma_px, sigma_m : float or None
+        One sigma per axis in the image and on the ground; None where nobody knows.
+    covariance_px, covariance_m : tuple of float or None
+        (xx, xy, yy) in square pixels, (ee, en, nn) in square metres.
+    lights : int or None
+        Lights that support it.
+    origin : str
+        ``engine``, or how a person made it: ``person``, ``snap``, ``search``.
+    """
+
+    x: float
+    y: float
+    lon: float
+    lat: float
+    sigma_px: float | None = None
+    sigma_m: float | None = None
+    covariance_px: tuple[float, float, float] | None = None
+    covariance_m: tuple[float, float, float] | None = None
+    lights: int | None = None
+    origin: str = "engine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportFrame:
+    """A frame that is handed over.
+
+    Attributes
+    ----------
+    stored : StoredFrame
+        As the store has it.
+    store : Path
+        The store, beside which photos are looked for.
+    verdict : str
+        The engine's; ``accepted`` where a person accepted.
+    camera : Camera or None
+        The camera that counts; None without a proposal.
+    points : tuple of ExportPoint
+        The control points that count.
+    review : Reviewed or None
+        What a person decided, if anybody did.
+    """
+
+    stored: StoredFrame
+    store: Path
+    verdict: str
+    camera: Camera | None
+    points: tuple[ExportPoint, ...]
+    review: Reviewed | None = None
+
+    @property
+    def result(self) -> FrameResult:
+        """What the engine said."""
+        return self.stored.result
+
+    @property
+    def accepted_by_person(self) -> bool:
+        """Whether camera and points are those that a person accepted."""
+        return self.review is not None and self.review.decision == "accepted"
+
+    @property
+    def stance(self) -> Stance | None:
+        """Where the camera is, and where it looks; see `regengine.exchange.export.viewing`."""
+        block, number = self._ground
+        return block.stances[number]
+
+    @property
+    def view(self) -> SceneView | None:
+        """How the photo looks at its scene; None for a camera that is none."""
+        block, number = self._ground
+        return block.views[number]
+
+    @property
+    def nadir(self) -> LonLat | None:
+        """The place below the camera, or below the position that the search started from."""
+        block, number = self._ground
+        return block.nadirs[number]
+
+    @property
+    def footprint(self) -> list[Ring]:
+        """The ground in sight as closed rings; see `regengine.exchange.export.footprint`."""
+        block, number = self._ground
+        return block.footprints[number]
+
+    @property
+    def towns(self) -> FrameTowns:
+        """The cities near nadir, image centre and control points."""
+        block, number = self._ground
+        return block.towns[number]
+
+    @cached_property
+    def _ground(self) -> tuple[GroundBlock, int]:
+        """Where it is worked out what follows from camera and points, and as which frame there."""
+        return _block_of([self]), 0
+
+
+def together(frames: Sequence[ExportFrame]) -> Sequence[ExportFrame]:
+    """The same frames; what follows from camera and points is worked out for all at once."""
+    block = _block_of(frames)
+    for number, frame in enumerate(frames):
+        vars(frame)["_ground"] = block, number
+    return frames
+
+
+def _block_of(frames: Sequence[ExportFrame]) -> GroundBlock:
+    starts = [frame.result.nadir for frame in frames]
+    return GroundBlock(
+        cameras=tuple(frame.camera for frame in frames),
+        starts=tuple(None if start is None else (start.lon, start.lat) for start in starts),
+        points=tuple(tuple((point.lon, point.lat) for point in frame.points) for frame in frames),
+    )
+
+
+def engine_frame(stored: StoredFrame, store: Path) -> ExportFrame:
+    """A frame as the engine left it."""
+    result = stored.result
+    return ExportFrame(
+        stored=stored,
+        store=store,
+        verdict=result.verdict,
+        camera=None if result.solved is None else result.solved.camera,
+        points=tuple(
+            ExportPoint(
+                x=point.x,
+                y=point.y,
+                lon=point.lon,
+                lat=point.lat,
+                sigma_px=point.sigma_px,
+                sigma_m=point.sigma_m,
+                covariance_px=point.covariance_px,
+                covariance_m=point.covariance_m,
+                lights=point.lights,
+            )
+            for point in result.control_points
+        ),
+    )
+
+
+# A frame as a person left it: reviewed camera and points in place of the engine's.
+
+# What a number keeps on its way through a page and back
+SAME = 1e-9
+
+
+def with_review(frame: ExportFrame, review: Reviewed | None) -> ExportFrame:
+    """A frame with what a person made of it.
+
+    Parameters
+    ----------
+    frame : ExportFrame
+        As the engine left it.
+    review : Reviewed or None
+        The decision that counts.
+
+    Returns
+    -------
+    ExportFrame
+        Where the person accepted, with their camera and points; the camera may be missing where
+        they moved points alone. Else the engine's.
+    """
+    if review is None:
+        return frame
+    if review.decision != "accepted":
+        return replace(frame, review=review)
+    camera = review.camera
+    points = tuple(_point(point, frame, camera) for point in review.points)
+    untouched = all(point.covariance_px is not None for point in points)
+    if camera is None and untouched:
+        camera = frame.camera
+    if not points and same_camera(camera, frame.camera):
+        points = frame.points
+    return replace(frame, verdict="accepted", camera=camera, points=points, review=review)
+
+
+def same_camera(one: Camera | None, other: Camera | None) -> bool:
+    """Whether two cameras are the same but for the last digits."""
+    if one is None or other is None:
+        return one is other
+    return (
+        bool(np.allclose(_numbers(one), _numbers(other), rtol=SAME, atol=SAME))
+        and one.mirrored == other.mirrored
+    )
+
+
+def _point(point: ReviewedPoint, frame: ExportFrame, camera: Camera | None) -> ExportPoint:
+    """A person's point; what the engine knows of it where they left it alone."""
+    place = (point.x, point.y, point.lon, point.lat)
+    for known in frame.points:
+        if np.allclose((known.x, known.y, known.lon, known.lat), place, rtol=SAME, atol=SAME):
+            return known
+    return ExportPoint(
+        x=point.x,
+        y=point.y,
+        lon=point.lon,
+        lat=point.lat,
+        sigma_px=point.sigma_px,
+        sigma_m=sigma_on_ground(camera or frame.camera, point),
+        origin=point.origin,
+    )
+
+
+def sigma_on_ground(camera: Camera | None, point: ReviewedPoint) -> float | None:
+    """One sigma per axis on the ground of a point whose sigma in the image is known, metres."""
+    if camera is None or point.sigma_px is None:
+        return None
+    pixels_per_metre = ground_jacobian(camera, point.lon, point.lat)
+    if not np.isfinite(pixels_per_metre).all() or abs(np.linalg.det(pixels_per_metre)) < 1e-12:
+        return None
+    on_ground = np.linalg.inv(pixels_per_metre)
+    return point.sigma_px * math.sqrt(float(np.sum(on_ground**2)) / 2.0)
+
+
+def _numbers(camera: Camera) -> list[float]:
+    values = (value for value in astuple(camera) if not isinstance(value, bool))
+    return [number for value in values for number in np.ravel(value).tolist()]

@@ -1,0 +1,352 @@
+"""From a store to files of a format: nothing half written, nothing replaced unasked."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from regengine.errors import ConfigError, StoreError
+from regengine.exchange.export import formats
+from regengine.exchange.export.format import (
+    ExportOptions,
+    FileFormat,
+    FolderFormat,
+    LeftOutError,
+    file_names,
+)
+from regengine.exchange.export.frame import ExportFrame
+from regengine.exchange.export.selection import Chosen
+from regengine.io.atomic import sync_folder
+from regengine.report.page import photo_file
+
+# Formats by name; each is imported when it is used.
+
+
+def format_names() -> list[str]:
+    """Names of all formats, in order."""
+    return sorted(module.name for module in pkgutil.iter_modules(formats.__path__))
+
+
+def known_format(name: str) -> FileFormat | FolderFormat:
+    """A format by its name.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    if name not in format_names():
+        raise ConfigError(f"--format {name}: it is none of {', '.join(format_names())}.")
+    found: FileFormat | FolderFormat = importlib.import_module(
+        f"regengine.export.formats.{name}"
+    ).FORMAT
+    return found
+
+
+# What is there already: not replaced unless it is asked for, and a photo never.
+
+
+def check_file(out: Path, kind: FileFormat, force: bool) -> None:
+    """See to it, before the store is read, that a file can be written."""
+    if out.suffix.lower() not in kind.endings:
+        raise ConfigError(
+            f"--out {out}: the name of this format's file ends in {' or '.join(kind.endings)}."
+        )
+    folder = out.absolute().parent
+    if out.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ConfigError(
+            f"--out {out} cannot be written: name a file in a folder that exists and that you may "
+            "write to."
+        )
+    if os.path.lexists(out) and not force:
+        raise ConfigError(f"--out {out} exists: name another file, or replace it with --force.")
+
+
+def check_free(paths: list[Path]) -> None:
+    """Refuse, before anything is written, to replace what exists."""
+    taken = [path for path in paths if os.path.lexists(path)]
+    if taken:
+        more = f" and {len(taken) - 1:,} more" if len(taken) > 1 else ""
+        raise ConfigError(
+            f"{taken[0]}{more} exist already: nothing was written. Name another folder, or replace "
+            "them with --force."
+        )
+
+
+def guard_photo(frame: ExportFrame, paths: tuple[Path, ...]) -> None:
+    """Never write over a photo, whatever its name and whatever is forced."""
+    photo = photo_file(frame.result.path, frame.store)
+    for path in paths:
+        if photo is not None and path.exists() and path.samefile(photo):
+            raise LeftOutError(f"{path} is the photo itself, which is never written to")
+
+
+def take_away(last: Path, chosen: Chosen) -> None:
+    """Remove the file that tells of all others, before the first of these is replaced.
+
+    Where it is, a folder is whole: it must not stand beside files of which some are replaced.
+
+    Parameters
+    ----------
+    last : Path
+        The file, which may be there or not.
+    chosen : Chosen
+        What is about to be written.
+
+    Raises
+    ------
+    ConfigError
+        If it is one of the photos.
+    StoreError
+        If it cannot be removed.
+    """
+    if not os.path.lexists(last):
+        return
+    for _, path, _ in chosen.photos():
+        photo = photo_file(path, chosen.store)
+        if photo is not None and last.exists() and last.samefile(photo):
+            raise ConfigError(
+                f"{last} is one of the photos, which are never written to: name another folder."
+            )
+    try:
+        last.unlink()
+        sync_folder(last.parent)
+    except OSError as error:
+        raise StoreError(
+            f"{last} cannot be replaced ({error.strerror}): name another folder."
+        ) from error
+
+
+_NUMBERS = count()  # of new files, so that two of one folder can be written at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What was written.
+
+    Attributes
+    ----------
+    frames : int
+        Frames that are in the files.
+    reviewed : int
+        Those of them with the camera and points that a person accepted.
+    files : int
+        Files that were written.
+    left_out : Counter
+        How many frames are not, by why.
+    failed : dict of str to str
+        Frames that should be but cannot, by path, and why.
+    """
+
+    frames: int
+    reviewed: int
+    files: int
+    left_out: Counter[str]
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def check_out(out: Path, name: str, force: bool) -> None:
+    """See to it, before the store is read, that the output can be what it is to be.
+
+    Parameters
+    ----------
+    out : Path
+        The file, or the folder for formats that write files for each frame.
+    name : str
+        Of the format.
+    force : bool
+        Whether a file that exists is to be replaced.
+
+    Raises
+    ------
+    ConfigError
+        If not.
+    """
+    kind = known_format(name)
+    if isinstance(kind, FileFormat):
+        check_file(out, kind, force)
+    elif out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out} is a file: --format {name} writes files into a folder.")
+
+
+def write_chosen(
+    chosen: Chosen,
+    name: str,
+    out: Path,
+    options: ExportOptions,
+    *,
+    force: bool = False,
+    advance: Callable[[], object] = lambda: None,
+) -> Exported:
+    """Write chosen frames in a format.
+
+    Parameters
+    ----------
+    chosen : Chosen
+        The frames.
+    name : str
+        Of the format.
+    out : Path
+        See `check_out`; a folder is made if need be.
+    options : ExportOptions
+        What of the frames.
+    force : bool, optional
+        Replace files that exist.
+    advance : callable, optional
+        Called after each frame.
+
+    Returns
+    -------
+    Exported
+
+    Raises
+    ------
+    ConfigError
+        If a file exists and is not to be replaced, or an option makes no sense.
+    StoreError
+        If the store cannot be read or the output not be written.
+    """
+    kind = known_format(name)
+    if isinstance(kind, FileFormat):
+        return write_file(kind, out, chosen, options, advance)
+    return write_folder(kind, out, chosen, options, force, advance)
+
+
+def write_file(
+    kind: FileFormat,
+    out: Path,
+    chosen: Chosen,
+    options: ExportOptions,
+    advance: Callable[[], object],
+) -> Exported:
+    """Write all chosen frames into one file."""
+    count = reviewed = 0
+
+    def counted() -> Iterator[ExportFrame]:
+        nonlocal count, reviewed
+        for frame in chosen.frames():
+            count += 1
+            reviewed += frame.accepted_by_person
+            yield frame
+            advance()
+
+    with in_place_of((out,)) as (temporary,):
+        kind.write(counted(), temporary, options)
+    return Exported(frames=count, reviewed=reviewed, files=1, left_out=chosen.left_out)
+
+
+def write_folder(
+    kind: FolderFormat,
+    out: Path,
+    chosen: Chosen,
+    options: ExportOptions,
+    force: bool,
+    advance: Callable[[], object],
+) -> Exported:
+    """Write files for each chosen frame into a folder, and the file that tells of them all."""
+    own, hashes = {}, {}
+    for number, path, sha256 in chosen.photos():
+        own[number], hashes[number] = kind.photo_name(path, number), sha256
+    names = file_names(own, hashes, lambda name: kind.names(name, options))
+    last = None if kind.last is None else out / kind.last.name
+    if not force:
+        of_frames = [out / name for of_frame in names.values() for name in of_frame]
+        check_free(of_frames if last is None else [*of_frames, last])
+    left_out, failed = chosen.left_out.copy(), {}
+    frames = reviewed = files = 0
+
+    def written() -> Iterator[Any]:
+        nonlocal frames, reviewed, files
+        for frame in chosen.frames():
+            lacks = kind.lacks(frame)
+            if lacks:
+                left_out[lacks] += 1
+                advance()
+                continue
+            paths = tuple(out / name for name in names[frame.stored.frame_index])
+            try:
+                guard_photo(frame, paths)
+                if last is not None and not frames:
+                    take_away(last, chosen)
+                with in_place_of(paths, sync=last is None) as temporary:
+                    said = kind.write(frame, temporary, paths, options)
+            except LeftOutError as error:
+                failed[frame.result.path] = str(error)
+            else:
+                frames, files = frames + 1, files + len(paths)
+                reviewed += frame.accepted_by_person
+                yield said
+            advance()
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{out} cannot be made ({error.strerror}): name another.") from error
+    if kind.last is None or last is None:
+        for _ in written():
+            pass
+    else:
+        with in_place_of((last,)) as (temporary,):
+            kind.last.write(written(), temporary, last, options)
+            os.sync()  # before it is there: one call, where one for each file takes minutes
+        files += 1
+    return Exported(frames=frames, reviewed=reviewed, files=files, left_out=left_out, failed=failed)
+
+
+@contextmanager
+def in_place_of(paths: tuple[Path, ...], *, sync: bool = True) -> Iterator[tuple[Path, ...]]:
+    """New files that take the place of others at the end of the block, or vanish.
+
+    Parameters
+    ----------
+    paths : tuple of Path
+        What is to be replaced, or new.
+    sync : bool, optional
+        Whether they are on the disk before this ends. Without it they are whole whatever becomes
+        of the program, but not if the power fails.
+
+    Yields
+    ------
+    tuple of Path
+        In the same folders, with the same endings.
+
+    Raises
+    ------
+    StoreError
+        If a file cannot be written.
+    """
+    temporary = tuple(
+        path.with_name(f".{os.getpid()}.{next(_NUMBERS)}.{_ending(path)}") for path in paths
+    )
+    try:
+        yield temporary
+        for new in temporary if sync else ():
+            with new.open("rb+") as stream:
+                os.fsync(stream.fileno())
+        for new, path in zip(temporary, paths, strict=True):
+            new.replace(path)
+        for folder in {path.parent for path in paths} if sync else ():
+            sync_folder(folder)
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(
+            f"{paths[0]} could not be written ({error.strerror or error}): name a place that "
+            "exists and has room."
+        ) from error
+    finally:
+        for new in temporary:
+            with suppress(OSError):
+                new.unlink()
+
+
+def _ending(path: Path) -> str:
+    return f"tmp{path.suffix}"

@@ -1,0 +1,311 @@
+"""Which frames of a store are handed over, and why others are not."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from array import array
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from regengine.errors import ConfigError
+from regengine.exchange.export.frame import ExportFrame, engine_frame, together, with_review
+from regengine.review.reviewed import Reviewed, reviewed
+from regengine.store.hdf5 import damage_told
+from regengine.store.rows import Table
+from regengine.store.schema import COLUMNS as STORED
+from regengine.store.schema import FRAMES, select
+from regengine.store.snapshot import PartGoneError, Snapshot, iter_frames
+
+# Which frames: an SQL condition on the columns of a store's ``frames``.
+
+TYPES = {"text": "TEXT", "uint8": "INTEGER", "int32": "INTEGER", "int64": "INTEGER"}
+ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
+COLUMNS = {column.name: TYPES.get(column.kind, "REAL") for column in FRAMES if column.width == 1}
+# What people decided, beside what the store has
+REVIEW_COLUMNS = {
+    "decision": "TEXT",
+    "reviewer": "TEXT",
+    "disputed": "INTEGER",
+    "quality": "INTEGER",
+}
+COLUMNS |= REVIEW_COLUMNS
+WHOLE = {name for name, kind in COLUMNS.items() if kind == "INTEGER"}  # -1: unknown
+LONGEST = 10_000  # letters of a condition
+
+
+class Condition:
+    """A condition that frames meet or not; a context manager.
+
+    Parameters
+    ----------
+    text : str
+        An SQL expression, such as ``off_nadir_deg < 30 AND category = 'cities'``.
+
+    Raises
+    ------
+    ConfigError
+        If it is no such expression; of `chosen`, too.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        if not text.strip() or len(text) > LONGEST or "\0" in text:
+            raise ConfigError(self._refused("it is empty, or far too long"))
+        self._base = sqlite3.connect(":memory:")
+        names = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS.items())
+        self._base.execute(f"CREATE TABLE frames ({names})")
+        # Names of our own columns alone
+        self._insert = f"INSERT INTO frames VALUES ({', '.join('?' * len(COLUMNS))})"  # nosec B608
+        try:
+            self.chosen([])
+        except ConfigError:
+            self._base.close()
+            raise
+
+    def __enter__(self) -> Condition:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._base.close()
+
+    def chosen(self, rows: Iterable[Mapping[str, Any]]) -> set[int]:
+        """Numbers of the frames that meet the condition.
+
+        Parameters
+        ----------
+        rows : iterable of mapping
+            Values of the columns; missing ones are null.
+
+        Returns
+        -------
+        set of int
+        """
+        self._base.set_authorizer(None)
+        self._base.execute("DELETE FROM frames")
+        self._base.executemany(
+            self._insert, [[_cell(row.get(name), name) for name in COLUMNS] for row in rows]
+        )
+        self._base.set_authorizer(_authorise)
+        # On a line of its own a comment ends itself alone; within CASE nothing but an expression
+        # can stand, whatever its brackets; what it may do is up to _authorise
+        case = f"CASE WHEN (\n{self.text}\n) THEN 1 ELSE 0 END"
+        question = f"SELECT frame_index FROM frames WHERE {case}"  # nosec B608
+        try:
+            return {number for (number,) in self._base.execute(question)}
+        except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
+            raise ConfigError(self._refused(str(error))) from error
+
+    def _refused(self, why: str) -> str:
+        return (
+            f"--where {self.text!r} is no condition on frames ({why}): write an SQL expression on "
+            "columns of docs/store.md, such as \"off_nadir_deg < 30 AND category = 'cities'\"."
+        )
+
+
+def _authorise(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    if action == sqlite3.SQLITE_FUNCTION and second == "load_extension":
+        return sqlite3.SQLITE_DENY
+    if action == sqlite3.SQLITE_READ and first != "frames":
+        return sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_OK if action in ALLOWED else sqlite3.SQLITE_DENY
+
+
+def _cell(value: Any, name: str) -> Any:
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return None if value == "" or (value == -1 and name in WHOLE) else value
+
+
+# Single columns of a store's frames, some frames at a time.
+
+BLOCK_FRAMES = 1024  # 5 MB of all columns that hold one value
+
+
+def frame_rows(store: Path, names: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
+    """Columns of all frames, in the order of their numbers.
+
+    Parameters
+    ----------
+    store : Path
+        The store; a run may be writing it.
+    names : sequence of str
+        Columns of ``frames``, ``frame_index`` among them.
+
+    Yields
+    ------
+    list of dict
+        A row a frame.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be read.
+    """
+    columns = select(*(f"frames/{name}" for name in names))
+    last: int | None = None
+    while True:
+        try:
+            with Snapshot.of(store) as snapshot:
+                for tables in snapshot.blocks(after=last, groups=columns, frames=BLOCK_FRAMES):
+                    with damage_told(store):
+                        rows = _rows(tables["frames"])
+                    yield rows
+                    last = rows[-1]["frame_index"]
+            return
+        except PartGoneError:  # merged meanwhile: go on with the store that has it now
+            continue
+
+
+def _rows(table: Table) -> list[dict[str, Any]]:
+    columns = [
+        [text.decode("utf-8") for text in array.tolist()]
+        if array.dtype.kind == "S"
+        else array.tolist()
+        for array in table.values()
+    ]
+    return [dict(zip(table, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+VERDICTS = ("accepted", "review", "no_match", "failed")
+TOGETHER = 128  # frames whose footprints and cities are worked out at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameChoice:
+    """Conditions that frames are to meet.
+
+    Attributes
+    ----------
+    verdicts : tuple of str
+        Verdicts that are wanted; what a person accepted counts as accepted, and what a person
+        rejected is never handed over.
+    reviewed : bool
+        Only what a person accepted.
+    where : str or None
+        See `regengine.exchange.export.selection.Condition`.
+    """
+
+    verdicts: tuple[str, ...] = ("accepted",)
+    reviewed: bool = False
+    where: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """The frames that were chosen.
+
+    Attributes
+    ----------
+    store : Path
+        Their store.
+    numbers : array of int
+        The frames' numbers, in order.
+    reviews : dict of int to Reviewed
+        What people decided, by the frames' numbers.
+    left_out : Counter
+        How many frames were not chosen, by why.
+    """
+
+    store: Path
+    numbers: array[int] = field(default_factory=lambda: array("q"))
+    reviews: dict[int, Reviewed] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def frames(self) -> Iterator[ExportFrame]:
+        """The frames themselves, one by one; few of them are in memory at a time."""
+        frames = self._frames()
+        while block := list(islice(frames, TOGETHER)):
+            yield from together(block)
+
+    def photos(self) -> Iterator[tuple[int, str, str]]:
+        """Number, path and SHA-256 of each of the photos."""
+        for rows in frame_rows(self.store, ("frame_index", "path", "sha256")):
+            for row in rows:
+                if self._holds(row["frame_index"]):
+                    yield row["frame_index"], row["path"], row["sha256"]
+
+    def _holds(self, number: int) -> bool:
+        place = bisect_left(self.numbers, number)
+        return place < len(self.numbers) and self.numbers[place] == number
+
+    def _frames(self) -> Iterator[ExportFrame]:
+        for stored in iter_frames(self.store):
+            if self._holds(stored.frame_index):
+                frame = engine_frame(stored, self.store)
+                yield with_review(frame, self.reviews.get(stored.frame_index))
+
+
+def choose(store: Path, choice: FrameChoice) -> Chosen:
+    """Choose frames by their columns alone.
+
+    Parameters
+    ----------
+    store : Path
+        The store; a run may be writing it.
+    choice : FrameChoice
+        The conditions.
+
+    Returns
+    -------
+    Chosen
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be read.
+    ConfigError
+        If the condition is none.
+    """
+    names = [name for name in COLUMNS if ("frames", name) in STORED]
+    chosen = Chosen(store=store, reviews=reviewed(store))
+    with ExitStack() as stack:
+        condition = None
+        if choice.where is not None:
+            condition = stack.enter_context(Condition(choice.where))
+        for rows in frame_rows(store, names):
+            _choose(chosen, rows, choice, condition)
+    return chosen
+
+
+def _choose(
+    chosen: Chosen, rows: list[dict[str, Any]], choice: FrameChoice, condition: Condition | None
+) -> None:
+    for row in rows:
+        review = chosen.reviews.get(row["frame_index"])
+        if review is not None:
+            row |= {name: getattr(review, name) for name in REVIEW_COLUMNS}
+    meets = None if condition is None else condition.chosen(rows)
+    for row in rows:
+        why = _left_out(row, chosen.reviews.get(row["frame_index"]), choice, meets)
+        if why:
+            chosen.left_out[why] += 1
+        else:
+            chosen.numbers.append(row["frame_index"])
+
+
+def _left_out(
+    row: dict[str, Any], review: Reviewed | None, choice: FrameChoice, meets: set[int] | None
+) -> str:
+    """Why a frame is not chosen; empty if it is."""
+    accepted = review is not None and review.decision == "accepted"
+    verdict = "accepted" if accepted else row["verdict"]
+    if meets is not None and row["frame_index"] not in meets:
+        return "not --where"
+    if review is not None and review.decision == "rejected":
+        return "rejected in review"
+    if choice.reviewed and not accepted:
+        return "not accepted in review"
+    return "" if verdict in choice.verdicts else f"verdict {verdict}"

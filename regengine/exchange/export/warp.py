@@ -1,0 +1,401 @@
+"""A photo drawn onto a map by its own camera, block by block.
+
+Where each pixel of the map lies in the photo is worked out exactly on every sixteenth of them, and
+in between as well where straight lines between those would be off by more than a fiftieth of a
+pixel, or where the photo, the ground or what is seen flatter than 80 degrees ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from matchers.camera import Camera, widest_tangent
+from matchers.earth import geodetic_to_ecef, incidence_deg
+from matchers.footprint import MAX_INCIDENCE_DEG, visible_outline
+from regengine.errors import ConfigError, FrameError
+from regengine.exchange.export.format import LeftOutError
+from regengine.exchange.export.frame import ExportFrame
+from regengine.report.page import photo_file
+
+# The grid of a warped picture: its coordinate system, its extent, and the size of its pixels.
+
+FloatArray = NDArray[np.float64]
+
+MOST_PIXELS = 400_000_000
+PER_SIDE = 65  # places of the photo that tell extent and detail
+# Of the detail found in the photo: a quarter of it is finer than the pixels of the map
+DETAIL_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class MapGrid:
+    """A north-up grid of square pixels.
+
+    Attributes
+    ----------
+    crs : str
+        Coordinate reference system, as PROJ understands it.
+    west, north : float
+        Its upper left corner, units of the system.
+    resolution : float
+        Size of a pixel.
+    width, height : int
+        Pixels.
+    """
+
+    crs: str
+    west: float
+    north: float
+    resolution: float
+    width: int
+    height: int
+
+    @cached_property
+    def _to_lonlat(self) -> Any:
+        return _transformer(self.crs, "EPSG:4326")
+
+    def lonlat(self, column: FloatArray, row: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Longitude and latitude of places in the grid.
+
+        Parameters
+        ----------
+        column, row : ndarray, shape (...)
+            Zero-based, whole numbers at pixels' middles.
+
+        Returns
+        -------
+        lon, lat : ndarray, shape (...)
+            Degrees; NaN or infinite where the system has none.
+        """
+        x = self.west + (column + 0.5) * self.resolution
+        y = self.north - (row + 0.5) * self.resolution
+        lon, lat = self._to_lonlat.transform(x, y)
+        return lon, lat
+
+
+def map_grid(camera: Camera, crs: str, resolution: float | None) -> MapGrid:
+    """The grid that holds all ground that a photo shows up to 80 degrees of incidence.
+
+    Parameters
+    ----------
+    camera : Camera
+        Of the photo.
+    crs : str
+        Coordinate reference system.
+    resolution : float or None
+        Size of pixels; None for the photo's own detail, of which three quarters are kept.
+
+    Returns
+    -------
+    MapGrid
+        Its corners lie at multiples of the resolution, so that grids of the same resolution fit
+        together. Longitudes run on beyond 180.
+
+    Raises
+    ------
+    LeftOutError
+        If no ground is in sight, the system does not reach there, or there would be too many
+        pixels.
+    ConfigError
+        If there is no such system.
+    """
+    forward = _transformer("EPSG:4326", crs)
+    pixels = np.linspace(0.0, camera.width_px - 1.0, PER_SIDE)
+    px, py = np.meshgrid(pixels, np.linspace(0.0, camera.height_px - 1.0, PER_SIDE))
+    x, y = _on_map(camera, px, py, forward)
+    edge_x, edge_y = _on_map(camera, *visible_outline(camera), forward)
+    all_x, all_y = (np.concatenate([a.ravel(), b]) for a, b in ((x, edge_x), (y, edge_y)))
+    seen = np.isfinite(all_x) & np.isfinite(all_y)
+    if not seen.any():
+        raise LeftOutError(f"it shows no ground that {crs} reaches")
+    if forward.target_crs.is_geographic:
+        whole = 360.0
+        middle = all_x[seen][0]
+        x, all_x = (a - whole * np.round((a - middle) / whole) for a in (x, all_x))
+    size = resolution or _detail(camera, x, y)
+    west, south = (math.floor(a[seen].min() / size) for a in (all_x, all_y))
+    east, north = (math.ceil(a[seen].max() / size) for a in (all_x, all_y))
+    width, height = max(east - west, 1), max(north - south, 1)
+    if width * height > MOST_PIXELS:
+        raise LeftOutError(
+            f"at a resolution of {size:g} the map would have {width:,} x {height:,} pixels: give a "
+            "larger --resolution"
+        )
+    return MapGrid(crs, west * size, north * size, size, width, height)
+
+
+def _on_map(
+    camera: Camera, px: FloatArray, py: FloatArray, forward: Any
+) -> tuple[FloatArray, FloatArray]:
+    """Places of pixels on the map; NaN for sky and flat ground."""
+    ground = camera.pixel_to_ecef(px, py)
+    angle = incidence_deg(camera.position_ecef_m, ground)
+    lon, lat = camera.pixel_to_lonlat(px, py)
+    flat = ~(angle <= MAX_INCIDENCE_DEG + 1e-3)
+    x, y = forward.transform(np.where(flat, np.nan, lon), np.where(flat, np.nan, lat))
+    return np.where(np.isfinite(x), x, np.nan), np.where(np.isfinite(y), y, np.nan)
+
+
+def _detail(camera: Camera, x: FloatArray, y: FloatArray) -> float:
+    """Side of the square on the map that a pixel of the photo covers, at the finer parts."""
+    across = (camera.width_px - 1.0) / (PER_SIDE - 1)
+    down = (camera.height_px - 1.0) / (PER_SIDE - 1)
+    xx, xy = np.diff(x, axis=1)[:-1] / across, np.diff(x, axis=0)[:, :-1] / down
+    yx, yy = np.diff(y, axis=1)[:-1] / across, np.diff(y, axis=0)[:, :-1] / down
+    area = np.abs(xx * yy - xy * yx)
+    area = area[np.isfinite(area) & (area > 0.0)]
+    if not area.size:
+        raise LeftOutError("too little of it is ground: give a --resolution")
+    return float(np.sqrt(np.quantile(area, DETAIL_SHARE)))
+
+
+def _transformer(source: str, target: str) -> Any:
+    from pyproj import Transformer
+    from pyproj.exceptions import ProjError
+
+    try:
+        return Transformer.from_crs(source, target, always_xy=True)
+    except ProjError as error:
+        wrong = source if target == "EPSG:4326" else target
+        raise ConfigError(
+            f"--crs {wrong}: PROJ knows no such system: give one such as EPSG:4326, EPSG:3857 or "
+            "that of a UTM zone, EPSG:32601 to EPSG:32760."
+        ) from error
+
+
+BLOCK = 512
+STRIDE = 16
+GOOD_ENOUGH_PX = 0.02
+HIDDEN_DEG = 86.0  # incidence of places that are far behind the limit, whatever lies between them
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MapBlock:
+    """A block of the map, and where its pixels lie in the photo.
+
+    Attributes
+    ----------
+    column, row : int
+        Of its upper left pixel.
+    x, y : ndarray of float32, shape (height, width)
+        Pixels of the photo; outside it where nothing is seen.
+    seen : ndarray of bool, shape (height, width)
+        Whether the photo shows the place, at no more than 80 degrees of incidence.
+    """
+
+    column: int
+    row: int
+    x: NDArray[np.float32]
+    y: NDArray[np.float32]
+    seen: NDArray[np.bool_]
+
+
+def map_blocks(camera: Camera, grid: MapGrid) -> Iterator[MapBlock]:
+    """Blocks of a map from the upper left on, row by row.
+
+    Parameters
+    ----------
+    camera : Camera
+        Of the photo.
+    grid : MapGrid
+        The map.
+
+    Yields
+    ------
+    MapBlock
+    """
+    for row in range(0, grid.height, BLOCK):
+        for column in range(0, grid.width, BLOCK):
+            height, width = min(BLOCK, grid.height - row), min(BLOCK, grid.width - column)
+            yield _block(camera, grid, column, row, width, height)
+
+
+def drawn(block: MapBlock, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A block's colours, shape (height, width, 3); black where nothing is seen."""
+    colours = cv2.remap(photo, block.x, block.y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(np.where(block.seen[..., None], colours, 0), np.uint8)
+
+
+def spread(
+    grid: MapGrid, block: MapBlock, value: Callable[[FloatArray, FloatArray], FloatArray]
+) -> NDArray[np.float32]:
+    """A smooth quantity of longitude and latitude over a block; NaN where nothing is seen.
+
+    Parameters
+    ----------
+    grid : MapGrid
+        The map.
+    block : MapBlock
+        Of the map.
+    value : callable
+        Takes longitudes and latitudes, shape (n,); positive values.
+
+    Returns
+    -------
+    ndarray of float32, shape (height, width)
+    """
+    height, width = block.seen.shape
+    found = np.full((height, width), np.nan, np.float32)
+    if not block.seen.any():
+        return found
+    columns, rows = _nodes(width), _nodes(height)
+    lon, lat = _places(grid, block.column + columns, block.row + rows)
+    nodes = np.log(value(lon.ravel(), lat.ravel()).reshape(lon.shape))
+    smooth = np.exp(_between(nodes, rows, columns, height, width))
+    found[block.seen] = smooth[block.seen]
+    rest = block.seen & ~np.isfinite(smooth)
+    if rest.any():
+        row, column = np.nonzero(rest)
+        lon, lat = grid.lonlat(block.column + column.astype(float), block.row + row.astype(float))
+        found[rest] = value(lon, lat)
+    return found
+
+
+def _block(
+    camera: Camera, grid: MapGrid, column: int, row: int, width: int, height: int
+) -> MapBlock:
+    columns, rows = _nodes(width), _nodes(height)
+    nodes = _photo_places(camera, *_places(grid, column + columns, row + rows))
+    middles = [(along[1:] + along[:-1]) / 2.0 for along in (columns, rows)]
+    exact = _photo_places(camera, *_places(grid, column + middles[0], row + middles[1]))
+    straight = [(n[1:, 1:] + n[:-1, 1:] + n[1:, :-1] + n[:-1, :-1]) / 4.0 for n in nodes]
+    miss = [np.abs(a - b) for a, b in zip(exact, straight, strict=True)]
+    # Incidence in degrees is as good as that, too; NaN is never good
+    if all(bool((one <= GOOD_ENOUGH_PX).all()) for one in miss):
+        x, y, angle = (_between(n, rows, columns, height, width) for n in nodes)
+    elif _nothing(nodes) and _nothing(exact):
+        nowhere = np.full((height, width), -2.0, np.float32)
+        return MapBlock(column=column, row=row, x=nowhere, y=nowhere, seen=nowhere > 0.0)
+    else:
+        every_column, every_row = np.arange(width, dtype=float), np.arange(height, dtype=float)
+        x, y, angle = _photo_places(camera, *_places(grid, column + every_column, row + every_row))
+    with np.errstate(invalid="ignore"):
+        seen = (x >= -0.5) & (x <= camera.width_px - 0.5)
+        seen &= (y >= -0.5) & (y <= camera.height_px - 0.5) & (angle <= MAX_INCIDENCE_DEG)
+    return MapBlock(
+        column=column,
+        row=row,
+        x=np.where(seen, x, -2.0).astype(np.float32),
+        y=np.where(seen, y, -2.0).astype(np.float32),
+        seen=seen,
+    )
+
+
+def _nothing(places: tuple[FloatArray, FloatArray, FloatArray]) -> bool:
+    """Whether all of some places are hidden well behind the limb, or behind the camera."""
+    x, _, angle = places
+    return bool((np.isnan(x) | ~(angle < HIDDEN_DEG)).all())
+
+
+def _nodes(count: int) -> FloatArray:
+    """Every sixteenth pixel and the last."""
+    return np.append(np.arange(0, count - 1, STRIDE, dtype=float), float(count - 1))
+
+
+def _places(grid: MapGrid, columns: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+    column, row = np.meshgrid(columns, rows)
+    return grid.lonlat(column, row)
+
+
+def _photo_places(
+    camera: Camera, lon: FloatArray, lat: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Pixels of the photo and incidence of places; NaN where the lens cannot see."""
+    with np.errstate(invalid="ignore"):
+        known = np.isfinite(lon) & np.isfinite(lat)
+        ground = geodetic_to_ecef(np.where(known, lon, np.nan), np.where(known, lat, np.nan))
+        angle = incidence_deg(camera.position_ecef_m, ground)
+        local = (ground - np.asarray(camera.position_ecef_m)) @ camera.matrix
+        if any(camera.distortion):
+            # Farther out, the polynomial of the distortion turns back into the image
+            off_axis = np.hypot(local[..., 0], local[..., 1])
+            folded = off_axis > widest_tangent(camera.distortion) * local[..., 2]
+            local = np.where(folded[..., None], np.nan, local)
+        x, y = camera.image_of(local)
+    return x, y, angle
+
+
+def _between(
+    nodes: FloatArray, rows: FloatArray, columns: FloatArray, height: int, width: int
+) -> FloatArray:
+    """Values between nodes along straight lines, shape (height, width)."""
+    return np.asarray(_weights(rows, height) @ nodes @ _weights(columns, width).T)
+
+
+def _weights(nodes: FloatArray, count: int) -> FloatArray:
+    """How much each node has of each pixel, shape (count, nodes)."""
+    weights = np.zeros((count, len(nodes)))
+    pixel = np.arange(count, dtype=float)
+    if len(nodes) == 1:
+        weights[:, 0] = 1.0
+        return weights
+    left = np.minimum(np.searchsorted(nodes, pixel, side="right") - 1, len(nodes) - 2)
+    share = (pixel - nodes[left]) / (nodes[left + 1] - nodes[left])
+    weights[np.arange(count), left] = 1.0 - share
+    weights[np.arange(count), left + 1] += share
+    return weights
+
+
+# A frame's photo as GDAL reads it.
+
+# Drivers of GDAL by what the file is: others follow names and addresses in a file
+DRIVERS = {"jpeg": "JPEG", "png": "PNG", "tiff": "GTiff", "fits": "FITS"}
+
+
+def photo_of(frame: ExportFrame) -> Path:
+    """The photo's file; `LeftOutError` where it is gone or another one by now."""
+    path = photo_file(frame.result.path, frame.store)
+    if path is None:
+        raise LeftOutError("the photo is not there any more")
+    with path.open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != frame.result.sha256:
+            raise LeftOutError("the photo's file is another one by now (its SHA-256 differs)")
+    return path
+
+
+@contextmanager
+def open_photo(frame: ExportFrame) -> Iterator[Any]:
+    """The photo as a rasterio data set, only read.
+
+    Raises
+    ------
+    LeftOutError
+        If it is gone, changed, or GDAL cannot read it.
+    """
+    import rasterio
+    from rasterio.errors import RasterioError
+
+    from regengine.io.gdal import gdal_session
+    from regengine.photo.formats import read_image_header
+
+    path = photo_of(frame)
+    try:
+        driver = DRIVERS.get(read_image_header(path).format)
+    except FrameError as error:
+        raise LeftOutError(str(error)) from error
+    if driver is None:
+        raise LeftOutError("GDAL reads no raw files of cameras: make a TIFF of it")
+    with gdal_session():
+        try:
+            # From the root, or a folder called "http:" would make GDAL fetch what is below it
+            dataset = rasterio.open(path.absolute(), driver=driver)
+        except RasterioError as error:
+            raise LeftOutError(f"GDAL cannot read the photo ({error})") from error
+        with dataset:
+            size = (frame.result.width_px, frame.result.height_px)
+            if (dataset.width, dataset.height) != size:
+                raise LeftOutError("GDAL sees a picture of another size in the photo's file")
+            if any(colour.name == "palette" for colour in dataset.colorinterp):
+                raise LeftOutError("its colours are numbers of a palette: save it in full colour")
+            yield dataset

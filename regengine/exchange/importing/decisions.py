@@ -1,0 +1,281 @@
+"""Imported points as a person's decision, beside the store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+from pyproj import Geod
+
+from matchers.camera import Camera
+from regengine.errors import ConfigError
+from regengine.exchange.importing.points import ForeignPoint, PhotoPoints
+from regengine.photo.frame_records import archive_frame_id
+from regengine.result import FrameResult
+from regengine.review.bodies import DraftBody
+from regengine.review.decisions import Decisions, Judged, Work
+from regengine.review.reviewed import ReviewedPoint, state_of
+from regengine.review.solving import solve
+from regengine.store.index import find_frames
+from regengine.store.rows import StoredFrame
+from regengine.store.schema import select
+from regengine.store.snapshot import PartGoneError, Snapshot, frames_of
+
+
+def imported_work(result: FrameResult, imported: PhotoPoints) -> Work:
+    """A person's work on a frame: the points, and the camera that they make of the engine's.
+
+    Parameters
+    ----------
+    result : FrameResult
+        What the engine said; without its camera there is none.
+    imported : PhotoPoints
+        The points.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ConfigError
+        If points lie nowhere near a photo, or there are too many.
+    """
+    points = [
+        ReviewedPoint(
+            x=point.x,
+            y=point.y,
+            lon=point.lon,
+            lat=point.lat,
+            sigma_px=point.sigma_px,
+            origin="person",
+        )
+        for point in imported.points
+    ]
+    camera = None
+    if result.solved is not None:
+        camera = _camera(result, points)
+    try:
+        return DraftBody.model_validate(
+            {
+                "camera": camera,
+                "points": [vars(point) for point in points],
+                "hypothesis": None,
+                "comment": f"imported from {imported.file.name}",
+                "tags": ["imported"],
+                "quality": None,
+                "place": None,
+            }
+        ).work()
+    except ValidationError as error:
+        raise ConfigError(
+            f"{imported.file}: its points cannot be those of a photo "
+            f"({error.errors()[0]['msg']}): check its columns and units."
+        ) from error
+
+
+def keep(
+    decisions: Decisions, stored: StoredFrame, imported: PhotoPoints, work: Work, reviewer: str
+) -> None:
+    """Save a decision that accepts the frame with this work.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be saved.
+    """
+    sha256, proposal = state_of(stored.result)
+    judged = Judged(
+        frame_index=stored.frame_index,
+        sha256=sha256,
+        verdict=stored.result.verdict,
+        probability=stored.result.probability,
+        proposal_sha256=proposal,
+    )
+    heads = decisions.heads(stored.frame_index, sha256)
+    own = [head.revision for head in heads if head.reviewer == reviewer]
+    decisions.save(judged, reviewer, "accepted", work, base=own[0] if own else 0)
+
+
+def photo_of_points(path: Path, imported: list[PhotoPoints]) -> PhotoPoints:
+    """The points of a file that has those of one photo."""
+    if len(imported) != 1:
+        raise ConfigError(f"{path} holds points of {len(imported)} photos: leave --frame out.")
+    return imported[0]
+
+
+def _camera(result: FrameResult, points: list[ReviewedPoint]) -> dict[str, object] | None:
+    from dataclasses import asdict
+
+    assert result.solved is not None
+    try:
+        return asdict(solve(result.solved.camera, points).fit.camera)
+    except ConfigError:  # no camera fits: the points are theirs all the same
+        return None
+
+
+# How another program's points lie to our camera, and to the control points' own promise.
+
+# What counts as right: within 1 % of the footprint's diagonal, or within 1 km where that is larger
+RIGHT_SHARE = 0.01
+RIGHT_KM = 1.0
+WGS84 = Geod(ellps="WGS84")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointScore:
+    """A point against our camera.
+
+    Attributes
+    ----------
+    dx_px, dy_px, residual_px : float or None
+        Point minus camera; None where the camera does not see the place.
+    residual_m : float or None
+        Between the place and what the camera shows at the pixel; None where that is sky.
+    right : bool or None
+        Whether our camera is right there, taking the point for the truth.
+    """
+
+    dx_px: float | None
+    dy_px: float | None
+    residual_px: float | None
+    residual_m: float | None
+    right: bool | None
+
+
+def score(result: FrameResult, points: tuple[ForeignPoint, ...]) -> list[PointScore]:
+    """Points against the camera that the engine solved.
+
+    Parameters
+    ----------
+    result : FrameResult
+        Of any verdict.
+    points : tuple of ForeignPoint
+        At least one.
+
+    Returns
+    -------
+    list of PointScore
+        Nothing but None where there is no camera.
+    """
+    if result.solved is None:
+        nothing = PointScore(dx_px=None, dy_px=None, residual_px=None, residual_m=None, right=None)
+        return [nothing] * len(points)
+    camera = result.solved.camera
+    allowed_m = max(RIGHT_KM, RIGHT_SHARE * (result.footprint_diagonal_km or 0.0)) * 1e3
+    return [_score(camera, point, allowed_m) for point in points]
+
+
+def summary(scores: list[PointScore]) -> dict[str, Any]:
+    """Root mean squares and shares over some points; None where nothing is known."""
+    return {
+        "count": len(scores),
+        "rms_px": _rms([one.residual_px for one in scores]),
+        "rms_m": _rms([one.residual_m for one in scores]),
+        "right": sum(one.right is True for one in scores),
+        "unseen": sum(one.right is None for one in scores),
+    }
+
+
+def _score(camera: Camera, point: ForeignPoint, allowed_m: float) -> PointScore:
+    with np.errstate(all="ignore"):
+        x, y = (float(value) for value in camera.lonlat_to_pixel(point.lon, point.lat))
+        lon, lat = (float(value) for value in camera.pixel_to_lonlat(point.x, point.y))
+    seen, ground = bool(np.isfinite(x)), bool(np.isfinite(lon))
+    metres = float(WGS84.inv(lon, lat, point.lon, point.lat)[2]) if ground else None
+    return PointScore(
+        dx_px=point.x - x if seen else None,
+        dy_px=point.y - y if seen else None,
+        residual_px=float(np.hypot(point.x - x, point.y - y)) if seen else None,
+        residual_m=metres,
+        right=None if metres is None else metres <= allowed_m,
+    )
+
+
+def _rms(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.sqrt(np.mean(np.square(known)))) if known else None
+
+
+# Which frame of a store a photo's name stands for.
+
+READ_FRAMES = 65536
+
+
+def frames_by_name(store: Path, photos: Iterable[str]) -> dict[str, StoredFrame]:
+    """Frames that some names stand for, with one look at the store's names.
+
+    Parameters
+    ----------
+    store : Path
+        The store.
+    photos : iterable of str
+        Frame ids, or names of files with or without their endings.
+
+    Returns
+    -------
+    dict of str to StoredFrame
+        By the names given.
+
+    Raises
+    ------
+    ConfigError
+        If a name stands for no frame, or for several.
+    StoreError
+        If the store cannot be read.
+    """
+    wanted: dict[str, set[str]] = {}
+    for photo in photos:
+        for spelling in _spellings(photo):
+            wanted.setdefault(spelling, set()).add(photo)
+    found: dict[str, set[int]] = {photo: set() for names in wanted.values() for photo in names}
+    while True:
+        try:
+            with Snapshot.of(store) as snapshot:
+                columns = select("frames/frame", "frames/path")
+                for tables in snapshot.blocks(groups=columns, frames=READ_FRAMES):
+                    rows = tables["frames"]
+                    for number, frame, path in zip(
+                        rows["frame_index"].tolist(),
+                        rows["frame"].tolist(),
+                        rows["path"].tolist(),
+                        strict=True,
+                    ):
+                        names = _spellings(frame.decode()) | _spellings(path.decode())
+                        for photo in set().union(*(wanted.get(name, set()) for name in names)):
+                            found[photo].add(number)
+                return {photo: _one(snapshot, store, photo, found[photo]) for photo in found}
+        except PartGoneError:
+            continue
+
+
+def frame_named(store: Path, name: str) -> StoredFrame:
+    """The one frame of a name that a person gave; ConfigError if it is none, or several."""
+    found = find_frames(store, name)
+    if len(found) > 1:
+        raise ConfigError(
+            f"{store} holds {len(found)} frames {name}: name one by the start of its SHA-256."
+        )
+    return found[0]
+
+
+def _one(snapshot: Snapshot, store: Path, photo: str, numbers: set[int]) -> StoredFrame:
+    if len(numbers) != 1:
+        many = f"{len(numbers)} frames" if numbers else "no frame"
+        raise ConfigError(
+            f"{store} holds {many} of the name {photo}: say which with --frame, one file at a time."
+        )
+    (number,) = numbers
+    return frames_of(snapshot.tables(number, number + 1), store)[0]
+
+
+def _spellings(name: str) -> set[str]:
+    """A name without its folder, without its ending, and as the archive spells it."""
+    base = re.split(r"[/\\]", name)[-1]
+    found = {base, Path(base).stem or base}
+    return {spelling.casefold() for spelling in (*found, archive_frame_id(base) or base)}

@@ -1,0 +1,398 @@
+"""Files of control points: whatever they are, points of photos in our coordinates come out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from regengine.errors import ConfigError
+from regengine.io.tables import FORMULA_STARTS
+
+MOST_BYTES = 50_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignPoint:
+    """A point as another program has it, in our coordinates.
+
+    Attributes
+    ----------
+    x, y : float
+        Pixel of the image as stored, zero-based, integers at pixel centres.
+    lon, lat : float
+        WGS84, degrees; longitude in [-180, 180).
+    sigma_px : float or None
+        One sigma per axis, where the file tells.
+    """
+
+    x: float
+    y: float
+    lon: float
+    lat: float
+    sigma_px: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoPoints:
+    """Points of one photo.
+
+    Attributes
+    ----------
+    file : Path
+        Where they come from.
+    photo : str
+        Name of the photo or of its frame, as the file tells.
+    points : tuple of ForeignPoint
+        At least one.
+    """
+
+    file: Path
+    photo: str
+    points: tuple[ForeignPoint, ...]
+
+
+def refused(path: Path, why: str) -> ConfigError:
+    """What is said of a file that cannot be used."""
+    return ConfigError(
+        f"{path}: {why}; give a .points file of QGIS, control points of GDAL (.aux.xml, .vrt, "
+        ".tif), or a CSV with the columns frame, x, y, lon, lat."
+    )
+
+
+def read_text(path: Path) -> str:
+    """Text of a file of bearable length.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise refused(path, "it is longer than any file of control points")
+        return path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise refused(path, f"it cannot be read as text ({error})") from error
+
+
+def checked(path: Path, points: Iterable[ForeignPoint]) -> tuple[ForeignPoint, ...]:
+    """Points with longitudes in [-180, 180), all of them places and pixels.
+
+    Raises
+    ------
+    ConfigError
+        If one is none.
+    """
+    found = []
+    for number, point in enumerate(points, start=1):
+        numbers = (point.x, point.y, point.lon, point.lat, point.sigma_px or 0.0)
+        if not all(math.isfinite(value) for value in numbers):
+            raise refused(path, f"point {number} has a number that is none")
+        if not (-90.0 <= point.lat <= 90.0 and -540.0 <= point.lon <= 540.0):
+            raise refused(
+                path,
+                f"point {number} has longitude {point.lon:g}, latitude {point.lat:g}, which is no "
+                "place on Earth (is its coordinate system named in the file?)",
+            )
+        lon = point.lon
+        lon = lon if -180.0 <= lon < 180.0 else (lon + 180.0) % 360.0 - 180.0
+        found.append(
+            ForeignPoint(x=point.x, y=point.y, lon=lon, lat=point.lat, sigma_px=point.sigma_px)
+        )
+    return tuple(found)
+
+
+def to_lonlat(path: Path, crs: str, x: list[float], y: list[float], *, mapped: bool = True) -> Any:
+    """Longitudes and latitudes of map coordinates.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for what is said of it.
+    crs : str
+        WKT or an identifier; empty for WGS84.
+    x, y : list of float
+        Coordinates.
+    mapped : bool, optional
+        East before north, whatever the order of the system's axes.
+
+    Returns
+    -------
+    tuple of list of float
+
+    Raises
+    ------
+    ConfigError
+        If there is no such system.
+    """
+    from pyproj import Transformer
+    from pyproj.exceptions import ProjError
+
+    if len(crs) > 20_000 or re.search(r"\+(nadgrids|geoidgrids|init)", crs):
+        raise refused(path, "its coordinate system is none that can be used")
+    try:
+        transformer = Transformer.from_crs(crs or "EPSG:4326", "EPSG:4326", always_xy=mapped)
+        first, second = transformer.transform(x, y)
+    except ProjError as error:
+        raise refused(path, "PROJ does not know its coordinate system") from error
+    return (list(first), list(second)) if mapped else (list(second), list(first))
+
+
+# Points in CSV: a row a point, columns found by their names.
+
+# The first of a row's columns that is there
+COLUMNS = {
+    "photo": ("frame", "photo", "file", "filename", "image", "path"),
+    "x": ("x", "column", "col", "pixel"),
+    "y": ("y", "row", "line"),
+    "lon": ("lon", "longitude", "lng"),
+    "lat": ("lat", "latitude"),
+    "sigma_px": ("sigma_px",),
+}
+NEEDED = ("x", "y", "lon", "lat")
+
+
+def read_csv_points(path: Path) -> list[PhotoPoints]:
+    """Points of each photo that a table names; without such a column, of the one it is named after.
+
+    Parameters
+    ----------
+    path : Path
+        Comma, semicolon or tab between cells; pixels zero-based, integers at centres.
+
+    Returns
+    -------
+    list of PhotoPoints
+        In the order in which photos come first.
+
+    Raises
+    ------
+    ConfigError
+        If a column is missing, or a cell holds no number.
+    """
+    text = read_text(path)
+    lines = io.StringIO(text, newline=None)  # whatever ends them
+    delimiter = max(",;\t", key=lines.readline().count)
+    lines.seek(0)
+    rows = csv.DictReader(lines, delimiter=delimiter)
+    try:
+        names = {name.strip().lower(): name for name in rows.fieldnames or []}
+    except csv.Error as error:
+        raise refused(path, f"it is no table ({error})") from error
+    columns = {
+        field: next((names[name] for name in known if name in names), None)
+        for field, known in COLUMNS.items()
+    }
+    missing = [field for field in NEEDED if columns[field] is None]
+    if missing:
+        raise refused(path, f"it has no column {missing[0]}")
+    found: dict[str, list[ForeignPoint]] = {}
+    try:
+        for row in rows:
+            if not any(row.values()):
+                continue
+            cells = {field: row.get(name or "") or "" for field, name in columns.items()}
+            numbers = [float(cells[field]) for field in NEEDED]
+            sigma_px = float(cells["sigma_px"]) if cells["sigma_px"].strip() else None
+            photo = _name(cells["photo"]) or path.stem
+            point = ForeignPoint(
+                x=numbers[0], y=numbers[1], lon=numbers[2], lat=numbers[3], sigma_px=sigma_px
+            )
+            found.setdefault(photo, []).append(point)
+    except (ValueError, csv.Error) as error:
+        raise refused(path, f"line {rows.line_num} holds no point ({error})") from error
+    if not found:
+        raise refused(path, "it has no points")
+    return [
+        PhotoPoints(file=path, photo=photo, points=checked(path, points))
+        for photo, points in found.items()
+    ]
+
+
+def _name(cell: str) -> str:
+    """A name without the apostrophe that keeps spreadsheets from running it."""
+    text = cell.strip()
+    return text[1:] if text[:1] == "'" and text[1:].startswith(FORMULA_STARTS) else text
+
+
+# Control points of GDAL: of ``.aux.xml`` and VRT files, and of GeoTIFFs.
+
+# Entities, with which XML could be made endless, are refused before it is parsed
+
+
+AUX_ENDING = ".aux.xml"
+ENTITIES = re.compile(r"<!(DOCTYPE|ENTITY)", re.IGNORECASE)
+
+
+def read_gdal_xml(path: Path) -> list[PhotoPoints]:
+    """Points of a ``PHOTO.aux.xml`` or of a VRT, whose source is not opened.
+
+    Returns
+    -------
+    list of PhotoPoints
+        One.
+
+    Raises
+    ------
+    ConfigError
+        If it has none.
+    """
+    text = read_text(path)
+    if ENTITIES.search(text):
+        raise refused(path, "it declares entities, which no file of GDAL does")
+    try:
+        root = ElementTree.fromstring(text)  # nosec B314
+    except ElementTree.ParseError as error:
+        raise refused(path, f"it is no XML ({error})") from error
+    listed = root.find("GCPList")
+    if listed is None or not len(listed):
+        raise refused(path, "it has no control points (GCPList)")
+    names = ("Pixel", "Line", "X", "Y")
+    try:
+        rows = [[float(point.get(name, "")) for name in names] for point in listed.findall("GCP")]
+    except ValueError as error:
+        raise refused(path, "a control point lacks Pixel, Line, X or Y") from error
+    crs = listed.get("Projection", "")
+    # "1,2": in the order of the system's own axes, which for WGS84 is latitude first
+    mapped = listed.get("dataAxisToSRSAxisMapping", "2,1") != "1,2" or not crs
+    points = _points(path, crs, rows, mapped=mapped)
+    return [PhotoPoints(file=path, photo=_photo(path, root), points=points)]
+
+
+def read_gdal_tiff(path: Path) -> list[PhotoPoints]:
+    """Points of a GeoTIFF.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, or has none.
+    """
+    import rasterio
+    from rasterio.errors import RasterioError
+
+    from regengine.io.gdal import gdal_session
+
+    try:
+        with gdal_session(), rasterio.open(path.absolute(), driver="GTiff") as dataset:
+            found, crs = dataset.gcps
+            frame = dataset.tags().get("REGENGINE_FRAME", "")
+            wkt = crs.to_wkt() if crs else ""
+    except (RasterioError, OSError) as error:
+        raise refused(path, f"GDAL cannot read it ({error})") from error
+    if not found:
+        raise refused(path, "it has no control points")
+    rows = [[point.col, point.row, point.x, point.y] for point in found]
+    photo = frame or path.stem.removesuffix(".gcp")
+    return [PhotoPoints(file=path, photo=photo, points=_points(path, wkt, rows, mapped=True))]
+
+
+def _points(
+    path: Path, crs: str, rows: list[list[float]], *, mapped: bool
+) -> tuple[ForeignPoint, ...]:
+    lon, lat = to_lonlat(
+        path, crs, [row[2] for row in rows], [row[3] for row in rows], mapped=mapped
+    )
+    places: Iterator[ForeignPoint] = (
+        ForeignPoint(x=row[0] - 0.5, y=row[1] - 0.5, lon=a, lat=b)
+        for row, a, b in zip(rows, lon, lat, strict=True)
+    )
+    return checked(path, places)
+
+
+def _photo(path: Path, root: ElementTree.Element) -> str:
+    source = root.findtext(".//SourceFilename")
+    if source:
+        return re.split(r"[/\\]", source)[-1]
+    if path.name.lower().endswith(AUX_ENDING):
+        return path.name[: -len(AUX_ENDING)]
+    return path.stem.removesuffix(".gcp")
+
+
+# Points files of the QGIS georeferencer, by the rules of its own reader.
+
+CRS_MARK = "#CRS: "
+
+
+def read_qgis_points(path: Path) -> list[PhotoPoints]:
+    """Points that are enabled, of the photo after which the file is named.
+
+    Parameters
+    ----------
+    path : Path
+        ``PHOTO.points``; of QGIS 2 and 3, with or without the CRS, which is WGS84 without.
+
+    Returns
+    -------
+    list of PhotoPoints
+        One.
+
+    Raises
+    ------
+    ConfigError
+        If it is no such file, or was made on a picture that has a place already.
+    """
+    lines = read_text(path).splitlines()
+    crs = ""
+    if lines and CRS_MARK in lines[0]:
+        crs = lines.pop(0).replace(CRS_MARK, "").strip()
+    rows = []
+    for line in lines[1:]:
+        cells = line.split("," if "," in line else "\t")
+        try:
+            numbers = [float(cell) for cell in cells[:4]]
+            enabled = len(cells) < 5 or int(float(cells[4])) != 0
+        except ValueError as error:
+            raise refused(path, f"the line {line[:60]!r} is no point") from error
+        if len(numbers) < 4:
+            raise refused(path, f"the line {line[:60]!r} has fewer than four numbers")
+        if enabled:
+            rows.append(numbers)
+    if not rows:
+        raise refused(path, "it has no point that is enabled")
+    if all(row[3] > 0.0 for row in rows):
+        # Rows count downwards as negative numbers: only a picture with a place has others
+        raise refused(path, "its points are on a picture that had a place on the map already")
+    lon, lat = to_lonlat(path, crs, [row[0] for row in rows], [row[1] for row in rows])
+    points = (
+        ForeignPoint(x=row[2] - 0.5, y=-row[3] - 0.5, lon=a, lat=b)
+        for row, a, b in zip(rows, lon, lat, strict=True)
+    )
+    photo = path.name.removesuffix(path.suffix)
+    return [PhotoPoints(file=path, photo=photo, points=checked(path, points))]
+
+
+# From a file's name to the reader of its kind.
+
+READERS: dict[str, Callable[[Path], list[PhotoPoints]]] = {
+    ".points": read_qgis_points,
+    ".xml": read_gdal_xml,
+    ".vrt": read_gdal_xml,
+    ".tif": read_gdal_tiff,
+    ".tiff": read_gdal_tiff,
+    ".csv": read_csv_points,
+    ".tsv": read_csv_points,
+    ".txt": read_csv_points,
+}
+
+
+def read_points(path: Path) -> list[PhotoPoints]:
+    """Points of a file, by photo; the file's ending tells what it is.
+
+    Raises
+    ------
+    ConfigError
+        If it is of no known kind, or cannot be read as what it seems.
+    """
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise refused(path, "its ending tells no kind of control points")
+    if not path.is_file():
+        raise refused(path, "it is no file")
+    return reader(path)

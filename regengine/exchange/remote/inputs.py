@@ -1,0 +1,77 @@
+"""Photos as they are given to a command: paths, patterns, URLs and lists of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from regengine.batch.discover import find_photos
+from regengine.io.http import Url, is_url, read_list, scheme_of
+
+LIST_MARK = "@"
+
+
+def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path | Url]:
+    """Photos that arguments stand for.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What `regengine.batch.discover.find_photos` takes; URLs; and ``@LIST``, a text file that
+        names one of these a line. A file that has such a name itself comes first.
+    exclude : sequence of Path, optional
+        Files and folders that are never taken.
+
+    Returns
+    -------
+    list of Path or Url
+        As given, each once.
+
+    Raises
+    ------
+    ConfigError
+        If a list cannot be read, nothing is fetched by the scheme of a URL, or what fetches it is
+        not installed.
+    """
+    found: dict[object, Path | Url] = {}
+    schemes = set()
+    paths: list[str] = []
+
+    def take_paths() -> None:
+        for path in find_photos(paths, exclude=exclude):
+            found.setdefault(path.absolute(), path)
+        paths.clear()
+
+    for argument in _spelled_out(arguments):
+        if is_url(argument):
+            take_paths()
+            scheme = scheme_of(argument)
+            if scheme not in schemes:
+                _require(argument)
+                schemes.add(scheme)
+            found.setdefault(argument, Url(argument))
+        else:
+            paths.append(argument)
+    take_paths()
+    return list(found.values())
+
+
+def any_there(photos: Sequence[Path | Url]) -> bool:
+    """Whether there is a photo to begin with; URLs are not tried for that."""
+    return any(isinstance(photo, Url) or photo.exists() for photo in photos)
+
+
+def _spelled_out(arguments: Sequence[str]) -> list[str]:
+    whole: list[str] = []
+    for argument in arguments:
+        if argument.startswith(LIST_MARK) and not Path(argument).exists():
+            whole += read_list(Path(argument.removeprefix(LIST_MARK)))
+        else:
+            whole.append(argument)
+    return whole
+
+
+def _require(url: str) -> None:
+    from regengine.io.http import require
+
+    require(url)

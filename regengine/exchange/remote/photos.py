@@ -1,0 +1,289 @@
+"""Photos of a batch of which some are fetched, a few ahead of the search."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from threading import Thread
+from typing import TypeVar
+
+from regengine.batch.plan import Mishap, Source, Task, taken_over
+from regengine.batch.run import BatchOptions, Photos
+from regengine.errors import FrameError
+from regengine.io.http import FetchLimits, Url, fetch, file_name, is_url
+from regengine.store.file import StoreFile
+from regengine.store.rows import StoredFrame
+from regengine.store.writer import StoreWriter
+
+Item = TypeVar("Item")
+
+AHEAD = 4  # photos that are being fetched at the same time
+
+
+class RemotePhotos:
+    """Goes through photos like a list of paths; those given by URL are copies that lie ready.
+
+    Parameters
+    ----------
+    photos : sequence of Path or Url
+        As they were given.
+    folder : Path
+        For the copies; whoever makes it deletes it.
+    done : callable
+        Of a URL as records show it: the hash of its content if the store has a result that will
+        be taken over, so that it need not be fetched; else None.
+    limits : FetchLimits, optional
+        How much and how long.
+    """
+
+    def __init__(
+        self,
+        photos: Sequence[Path | Url],
+        folder: Path,
+        done: Callable[[str], str | None],
+        limits: FetchLimits | None = None,
+    ) -> None:
+        self._photos = photos
+        self._folder = folder
+        self._done = done
+        self._limits = limits or FetchLimits()
+        self._numbers = count()
+        # As a path that was made of what the store has
+        self._by_path = {Path(str(photo)): photo for photo in photos if isinstance(photo, Url)}
+
+    def __len__(self) -> int:
+        return len(self._photos)
+
+    def __iter__(self) -> Iterator[Path | Source]:
+        for photo, source in self._ahead(self._photos, self._wanted):
+            if source is not None:
+                yield source
+            elif isinstance(photo, Url):
+                sha256 = self._done(str(photo))
+                yield Source(path=self._place(photo), given_as=str(photo), sha256=sha256)
+            else:
+                yield photo
+
+    def again(self, items: Iterator[Task | StoredFrame]) -> Iterator[Task | StoredFrame]:
+        """Tasks of a second pass with copies of their photos, which were deleted after the first.
+
+        Parameters
+        ----------
+        items : iterator of Task or StoredFrame
+            The paths of the tasks were made of what the store has.
+
+        Yields
+        ------
+        Task or StoredFrame
+        """
+
+        def wanted(item: Task | StoredFrame) -> Url | None:
+            return self._by_path.get(item.path) if isinstance(item, Task) else None
+
+        for item, source in self._ahead(items, wanted):
+            if source is None or isinstance(item, StoredFrame):
+                yield item
+            else:
+                yield replace(
+                    item, path=source.path, given_as=source.given_as, mishap=source.mishap
+                )
+
+    def _wanted(self, photo: Path | Url) -> Url | None:
+        return photo if isinstance(photo, Url) and self._done(str(photo)) is None else None
+
+    def _ahead(
+        self, items: Iterable[Item], wanted: Callable[[Item], Url | None]
+    ) -> Iterator[tuple[Item, Source | None]]:
+        """The items in their order; of each what was fetched for it."""
+        waiting: deque[tuple[Item, Future[Source] | None]] = deque()
+        for item in items:
+            url = wanted(item)
+            waiting.append((item, None if url is None else self._begin(url)))
+            if len(waiting) > AHEAD or waiting[0][1] is None:
+                yield _come(*waiting.popleft())
+        while waiting:
+            yield _come(*waiting.popleft())
+
+    def _begin(self, url: Url) -> Future[Source]:
+        """Fetch in a thread that keeps no program from ending."""
+        future: Future[Source] = Future()
+        place = self._place(url)
+
+        def work() -> None:
+            try:
+                future.set_result(self._fetch(url, place))
+            except BaseException as error:
+                future.set_exception(error)
+
+        Thread(target=work, daemon=True).start()
+        return future
+
+    def _place(self, url: Url) -> Path:
+        return self._folder / f"{next(self._numbers):06d}" / file_name(url.address)
+
+    def _fetch(self, url: Url, place: Path) -> Source:
+        mishap = None
+        try:
+            place.parent.mkdir()
+            fetch(url.address, place, self._limits)
+        except FrameError as error:
+            mishap = Mishap(code=error.code, text=str(error))
+        except OSError as error:
+            text = f"{url} cannot be fetched into {place.parent} ({error.strerror})."
+            mishap = Mishap(code="unreadable", text=text)
+        return Source(path=place, given_as=str(url), mishap=mishap)
+
+
+def _come(item: Item, future: Future[Source] | None) -> tuple[Item, Source | None]:
+    return item, None if future is None else future.result()
+
+
+# A folder of the system's for what is fetched, which goes away with the run.
+
+PREFIX = "regengine-fetched-"
+LOCK = "lock"
+
+
+@contextmanager
+def passing_folder() -> Iterator[Path]:
+    """A new folder that is deleted at the end of the block.
+
+    Folders of runs that were killed are deleted first: the kernel has dropped their locks.
+
+    Yields
+    ------
+    Path
+        In the folder that ``TMPDIR`` names, or the system's usual one.
+    """
+    _delete_leftovers(Path(tempfile.gettempdir()))
+    begun = Path(tempfile.mkdtemp(prefix=".regengine-"))
+    lock = os.open(begun / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    # Only now that it is locked it gets the name that others look for
+    folder = begun.rename(begun.with_name(PREFIX + begun.name.removeprefix(".regengine-")))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _delete_leftovers(parent: Path) -> None:
+    with os.scandir(parent) as entries:
+        ours = [
+            Path(entry.path)
+            for entry in entries
+            if entry.name.startswith(PREFIX)
+            and entry.is_dir(follow_symlinks=False)
+            and entry.stat(follow_symlinks=False).st_uid == os.getuid()
+        ]
+    for folder in ours:
+        try:
+            lock = os.open(folder / LOCK, os.O_RDWR)
+        except OSError:  # another run deletes it just now
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            pass
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(lock)
+
+
+# URLs whose results a store has already.
+
+READ_ROWS = 65536
+
+
+def stored_urls(store: Path) -> dict[str, str]:
+    """Hash of the content behind each URL of a store, as it was when it was fetched.
+
+    Parameters
+    ----------
+    store : Path
+        A merged store; there need not be one.
+
+    Returns
+    -------
+    dict of str to str
+        SHA-256 by URL as records show it; photos that could not be fetched are not in it.
+
+    Raises
+    ------
+    StoreError
+        If the store is damaged.
+    """
+    known: dict[str, str] = {}
+    if not store.exists():
+        return known
+    with StoreFile(store) as file:
+        size = file.rows("frames")
+        for start in range(0, size, READ_ROWS):
+            stop = min(start + READ_ROWS, size)
+            paths = file.column("frames", "path", start, stop).tolist()
+            hashes = file.column("frames", "sha256", start, stop).tolist()
+            for path, sha256 in zip(paths, hashes, strict=True):
+                text = path.decode()
+                if sha256 and is_url(text):
+                    known[text] = sha256.decode()
+    return known
+
+
+# Makes photos by URL something that a batch can run over.
+
+
+@contextmanager
+def photos_at_hand(
+    photos: Sequence[Path | Url], writer: StoreWriter, options: BatchOptions
+) -> Iterator[tuple[Photos, BatchOptions]]:
+    """Photos as `regengine.batch.run.run_batch` takes them, and its options for them.
+
+    A URL of which the store has a result with the same settings is not fetched again.
+
+    Parameters
+    ----------
+    photos : sequence of Path or Url
+        As they were given.
+    writer : StoreWriter
+        The open store.
+    options : BatchOptions
+        How the batch is run.
+
+    Yields
+    ------
+    photos : Photos
+    options : BatchOptions
+
+    Raises
+    ------
+    StoreError
+        If the store is damaged.
+    """
+    paths = [photo for photo in photos if isinstance(photo, Path)]
+    if len(paths) == len(photos):
+        yield paths, options
+        return
+    known = stored_urls(writer.path) if options.resume else {}
+
+    def done(url: str) -> str | None:
+        sha256 = known.get(url)
+        stored = None if sha256 is None else writer.index.find(url, sha256)
+        current = stored is not None and taken_over(
+            stored, options.parameters_sha256, options.retry
+        )
+        return sha256 if current else None
+
+    with passing_folder() as folder:
+        remote = RemotePhotos(photos, folder, done)
+        yield remote, replace(options, again=remote.again)

@@ -1,0 +1,1 @@
+"""What every part needs once: atomic files, HTTP, tables, GDAL, HTML."""

@@ -1,0 +1,185 @@
+"""GDAL with a bounded cache; what it reports goes to exceptions and not to the terminal."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import rasterio
+from rasterio.errors import RasterioError, RasterioIOError
+
+from regengine.errors import LightMapError, RegengineError
+from regengine.io.decoding import overheard
+
+CACHE_BYTES = 128 * 1024**2  # GDAL would take 5 % of the machine's memory, and keep it
+
+
+@contextmanager
+def gdal_session() -> Iterator[None]:
+    """Run what reads or writes through GDAL."""
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning
+
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        # rasterio 1.4 multiplies transforms in a way that affine 3.1 is about to give up.
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        yield
+
+
+# Opening rasters through GDAL so that whatever it says ends up in one sentence of ours.
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Run a read of ``path``; GDAL's failures become a LightMapError.
+
+    Raises
+    ------
+    LightMapError
+        The file is damaged or cut short.
+    """
+    try:
+        with gdal_session():
+            yield
+    except (RegengineError, MemoryError):
+        raise
+    except Exception as error:  # damaged maps fail in GDAL, PROJ and NumPy in many ways
+        raise LightMapError(
+            f"{path} cannot be read: it is damaged or was cut short while it was copied or "
+            "downloaded; get it again."
+        ) from error
+
+
+@contextmanager
+def open_raster(
+    path: Path, *, driver: str, overview_factor: int = 1
+) -> Iterator[rasterio.DatasetReader]:
+    """Open a raster for reading.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    driver : str
+        GDAL's name of the only format that is tried.
+    overview_factor : int, optional
+        Open the overview that is smaller by this factor, which must exist.
+
+    Raises
+    ------
+    LightMapError
+        The file is missing, not of this format, damaged or cut short.
+    """
+    if not path.is_file():
+        raise LightMapError(f"{path} does not exist: check the path of the night-light map.")
+    with reading(path):
+        options = {}
+        if overview_factor > 1:
+            options["overview_level"] = overview_factor.bit_length() - 2
+        with _opened(path, driver, options) as dataset:
+            yield dataset
+
+
+@contextmanager
+def _opened(path: Path, driver: str, options: dict[str, int]) -> Iterator[rasterio.DatasetReader]:
+    try:
+        with overheard():  # rasterio cannot pass on what GDAL says in bytes that are no text
+            # From the root, or a folder called "http:" would make GDAL fetch what is below it
+            dataset = rasterio.open(path.absolute(), driver=driver, **options)
+    except RasterioIOError as error:
+        raise LightMapError(
+            f"{path} cannot be opened as {driver}: it is not such a file, or it is damaged or "
+            "cut short; get it again or convert it to GeoTIFF."
+        ) from error
+    with dataset:
+        yield dataset
+
+
+# Write through GDAL so that a failure is one sentence of ours and leaves nothing behind.
+
+
+class _Complaints(logging.Handler):
+    """Collects what GDAL reports as errors without raising, such as failed writes on closing."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+@contextmanager
+def writing(out: Path, leftovers: Sequence[Path]) -> Iterator[None]:
+    """Write files on the way to ``out``; any failure, even one only mentioned, is an error.
+
+    Parameters
+    ----------
+    out : Path
+        What is being made.
+    leftovers : sequence of Path
+        Files that are removed in the end, if they are still there.
+
+    Raises
+    ------
+    LightMapError
+        The disk is full, the folder may not be written to or is not there.
+    """
+    complaints, logger = _Complaints(), logging.getLogger("rasterio")
+    logger.addHandler(complaints)
+    try:
+        if not out.parent.is_dir():
+            raise FileNotFoundError(f"there is no folder {out.parent}")
+        with gdal_session(), _native_messages(complaints.messages):
+            yield
+        if complaints.messages:
+            raise OSError(complaints.messages[0])
+    except (RasterioError, OSError) as error:
+        if isinstance(error, RegengineError) and not complaints.messages:
+            raise
+        detail = (complaints.messages or [str(error)])[0].strip(". ")
+        raise LightMapError(
+            f"{out} cannot be written ({detail}): make sure that the folder exists, may be written "
+            "to and has room; nothing was left behind."
+        ) from error
+    finally:
+        logger.removeHandler(complaints)
+        for path in leftovers:
+            with suppress(OSError):
+                path.unlink()
+
+
+@contextmanager
+def _native_messages(messages: list[str]) -> Iterator[None]:
+    """Catch what libtiff prints past GDAL on the process's standard error: failed writes.
+
+    All else that is printed meanwhile is passed on at the end.
+    """
+    try:
+        terminal = os.dup(2)
+    except OSError:  # no standard error to print on
+        yield
+        return
+    with tempfile.TemporaryFile() as caught:
+        sys.stderr.flush()
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)
+            caught.seek(0)
+            for line in caught.read().decode(errors="replace").splitlines(keepends=True):
+                if re.match(r"_?tiff", line, re.IGNORECASE):
+                    messages.append(line.strip())
+                else:
+                    sys.stderr.write(line)

@@ -1,0 +1,209 @@
+"""One frame for all pages: head, styles, lightbox, and a policy that lets nothing else run."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import os
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.errors import StoreError
+from regengine.io.atomic import write_whole
+from regengine.records import plain
+
+# Text of strangers (file names, messages) as a page may hold it.
+
+# Control characters, line and paragraph separators, what turns the direction of writing (a name
+# could show its end first), and halves of surrogate pairs, which no encoding can hold
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+
+
+def shown(text: str) -> str:
+    r"""Text in which nothing is invisible: such characters become ``\uXXXX``.
+
+    Parameters
+    ----------
+    text : str
+        Of any origin. Line breaks are escaped, too.
+
+    Returns
+    -------
+    str
+        Can be encoded as UTF-8.
+    """
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def script_json(value: Any) -> str:
+    """JSON that stands inside a ``<script>`` element and cannot end it.
+
+    Parameters
+    ----------
+    value : object
+        See `regengine.records.plain`.
+
+    Returns
+    -------
+    str
+        ASCII without ``<``.
+    """
+    text = json.dumps(
+        plain(value, shown), ensure_ascii=True, allow_nan=False, separators=(",", ":")
+    )
+    return text.replace("<", "\\u003c")
+
+
+_SLOT = re.compile(r"<!--(POLICY|TITLE|STYLE|BODY|DATA|SCRIPT)-->")
+
+
+def render_page(content: str, data: Any, *, title: str) -> str:
+    """A page of a kind with its data.
+
+    Parameters
+    ----------
+    content : str
+        What the kind of page adds to the template: style rules, ``<!--BODY-->``, markup,
+        ``<!--SCRIPT-->``, script. It is the program's own; nothing of a photo is in it.
+    data : object
+        What the script reads from ``page.data``; may hold any text, see `script_json`.
+    title : str
+        Of the window; any text.
+
+    Returns
+    -------
+    str
+        HTML. Its content security policy names the hashes of its scripts and styles, so nothing
+        else runs or is fetched whatever the data are; images may be data and local files.
+    """
+    style, _, rest = content.partition("<!--BODY-->")
+    body, _, script = rest.partition("<!--SCRIPT-->")
+    template = files("regengine.io").joinpath("page.html").read_text(encoding="utf-8")
+    parts = {"STYLE": style, "BODY": body, "SCRIPT": script, "TITLE": html.escape(shown(title))}
+    bare = _SLOT.sub(lambda slot: parts.get(slot[1], slot[0]), template)
+    parts = {"POLICY": _policy(bare), "DATA": script_json(data)}
+    return _SLOT.sub(lambda slot: parts[slot[1]], bare)
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write a page, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The HTML file; replaced if it exists.
+    page : str
+        Of `render_page`.
+
+    Raises
+    ------
+    StoreError
+        The file cannot be written.
+    """
+    try:
+        write_whole(path, page.encode())
+    except OSError as error:
+        raise StoreError(
+            f"{path} could not be written ({error.strerror or error}); "
+            "name a folder that exists and has room"
+        ) from error
+
+
+def _policy(page: str) -> str:
+    scripts = " ".join(map(_hash, re.findall(r"<script>(.*?)</script>", page, re.S)))
+    styles = " ".join(map(_hash, re.findall(r"<style>(.*?)</style>", page, re.S)))
+    return (
+        f"default-src 'none'; script-src {scripts}; style-src {styles}; "
+        "img-src data: file: 'self'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+# Where a page's links lead: files beside it, never a scheme that a file name smuggles in.
+
+_OF_A_URL = ":/?#[]@!$&'()*+,;=%~"  # RFC 3986: what may stand in a URL as it is
+
+
+def link_to(path: str | Path, folder: Path) -> str:
+    """A photo as seen from a page.
+
+    Parameters
+    ----------
+    path : str or Path
+        Its file, or the http address that the run was given.
+    folder : Path
+        Where the page lies.
+
+    Returns
+    -------
+    str
+        Relative to the page where it can be, so that both may move together. All that could
+        begin a scheme (``javascript:``) is percent-encoded.
+    """
+    text = str(path)
+    if text.lower().startswith(("http://", "https://")):
+        return quote(_octets(text), safe=_OF_A_URL)
+    # absolute() asks for the working directory alone: it works for names that no file can have
+    absolute = Path(text).absolute()
+    try:
+        relative = os.path.relpath(absolute, folder.absolute())
+    except ValueError:  # another drive
+        return absolute.as_uri()
+    return quote(_octets(Path(relative).as_posix()))
+
+
+def _octets(text: str) -> bytes:
+    """The bytes that a file name stands for."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
+# Small pictures that a page holds itself.
+
+THUMBNAIL_PX = 240  # twice the height at which it is shown, for dense screens: some 8 kB each
+THUMBNAIL_QUALITY = 78
+
+
+def thumbnail_jpeg(rgb: NDArray[Any]) -> bytes:
+    """A small JPEG of a picture.
+
+    Parameters
+    ----------
+    rgb : ndarray, shape (h, w, 3)
+        Red, green, blue as displayed: uint8, or floats of 0 to 1.
+
+    Returns
+    -------
+    bytes
+        Its longer side has `THUMBNAIL_PX` pixels.
+    """
+    import cv2
+
+    height, width = rgb.shape[:2]
+    scale = THUMBNAIL_PX / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA))
+    if small.dtype != np.uint8:
+        small = np.rint(255.0 * np.clip(small, 0.0, 1.0)).astype(np.uint8)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY]
+    return bytes(cv2.imencode(".jpg", np.ascontiguousarray(small[..., ::-1]), quality)[1])
+
+
+def data_address(jpeg: bytes) -> str:
+    """A JPEG as the address of an image element."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"

@@ -1,0 +1,304 @@
+"""Find out what the samples of a GeoTIFF mean from its tags, its type and its name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, MaskFlags
+
+from regengine.errors import LightMapError
+from regengine.lights import radiance
+from regengine.lights.radiance import Mask, Values
+from regengine.lights.source import (
+    Kind,
+    LightMapInfo,
+    PixelGrid,
+    Sidecar,
+    date_of_name,
+    product_of_name,
+)
+
+# What the numbers in a raster file mean: radiance, grey levels, classes or our own codes.
+
+CodingKind = Literal["built", "radiance", "grey", "colour", "classes", "dmsp"]
+
+_MEANING = {
+    "built": "built map of log radiance",
+    "radiance": "radiance",
+    "grey": "grey picture, radiance estimated from its levels",
+    "colour": "colour picture, radiance estimated from its lights",
+    "classes": "classes of radiance",
+    "dmsp": "DMSP digital numbers, radiance estimated from them",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelCoding:
+    """How to turn the samples of a file into map values.
+
+    Attributes
+    ----------
+    kind : str
+        What the samples are.
+    bands : tuple of int
+        Bands to read, counted from 1; with ``has_alpha`` the last one is opacity.
+    nodata : float or None
+        Sample that means "no data".
+    has_alpha, has_mask : bool
+        Validity is in a band of opacity, or in a mask of the file.
+    scale, offset : float
+        Radiance = sample * scale + offset.
+    classes : tuple of (int, float)
+        Radiance of each class code.
+    product, date : str
+        What is known of the map.
+    map_kind, saturation
+        See `LightMapInfo`.
+    """
+
+    kind: CodingKind
+    bands: tuple[int, ...] = (1,)
+    nodata: float | None = None
+    has_alpha: bool = False
+    has_mask: bool = False
+    scale: float = 1.0
+    offset: float = 0.0
+    classes: tuple[tuple[int, float], ...] = ()
+    product: str = ""
+    date: str = ""
+    map_kind: Kind = "radiance"
+    saturation: float | None = None
+
+    def decode(self, samples: NDArray[Any]) -> tuple[Values, Mask]:
+        """Map values and validity of samples.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (bands, rows, cols)
+            As the file has them.
+
+        Returns
+        -------
+        values : ndarray of float32, shape (rows, cols)
+            ``log10(1 + L)``; 0 where not valid.
+        valid : ndarray of bool, shape (rows, cols)
+            Where there is data.
+        """
+        if self.kind == "built":
+            return radiance.decode(samples[0].astype(np.uint16, copy=False))
+        band = samples[0]
+        if self.kind == "radiance":
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is not valid
+                lights = band * self.scale + self.offset
+            values, valid = radiance.radiance_values(lights)
+        else:
+            grey = radiance.lights_only_luma(samples[:3]) if self.kind == "colour" else band
+            values = self._table()[_as_index(grey)]
+            valid = np.isfinite(grey)
+        if self.nodata is not None and self.kind != "colour":
+            with np.errstate(over="ignore", invalid="ignore"):
+                valid &= band != self.nodata
+        if self.has_alpha:
+            valid &= samples[-1] > 0
+        return np.where(valid, values, np.float32(0.0)), valid
+
+    def _table(self) -> Values:
+        if self.kind == "classes":
+            return radiance.class_table(dict(self.classes))
+        return radiance.dmsp_table() if self.kind == "dmsp" else radiance.display_table()
+
+    def info(self, path: Path, grid: PixelGrid, crs: str) -> LightMapInfo:
+        """Description of the map that these samples come from."""
+        name = " ".join(part for part in (self.product or "unknown product", self.date) if part)
+        return LightMapInfo(
+            paths=(path,),
+            product=self.product,
+            date=self.date,
+            kind=self.map_kind,
+            resolution_deg=grid.step_deg,
+            bounds=(grid.west, grid.south, grid.east, grid.north),
+            crs=crs,
+            saturation=self.saturation,
+            description=f"{name}: {_MEANING[self.kind]}",
+        )
+
+
+def _as_index(grey: NDArray[Any]) -> NDArray[Any]:
+    """Grey levels as indices 0..255."""
+    if grey.dtype == np.uint8:
+        return grey
+    return np.clip(np.nan_to_num(grey), 0, 255).astype(np.uint8)
+
+
+FORMAT_TAG = "REGENGINE_FORMAT"
+FORMAT = "night-lights 1"
+
+# Clips of one city or country are small; world maps are never looked through for border zeros.
+MAX_CLIP_PIXELS = 4_000_000
+ONE_PATCH = 0.995
+MAX_ZEROS_INSIDE = 0.02
+DMSP_STEP_DEG = 1.0 / 120.0  # 30 arcsec; VIIRS composites have 15
+COUNTS_PATTERN = r"cf_?cvg|cloud_?free|_Num(_|$)"
+RADIANCE_BAND_PATTERN = r"avg_rad|(AllAngle|NearNadir)_Composite_Snow_Free$"
+
+
+def coding_of(
+    path: Path, dataset: rasterio.DatasetReader, sidecar: Sidecar, step_deg: float
+) -> PixelCoding:
+    """Find out what the samples of a file mean.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    dataset : rasterio.DatasetReader
+        The same, open.
+    sidecar : Sidecar
+        What the user says of it.
+    step_deg : float
+        Pixel size on the lon/lat grid, degrees.
+
+    Raises
+    ------
+    LightMapError
+        It holds counts of observations, a band that does not exist was asked for, or it was built
+        in another format.
+    """
+    tags = dataset.tags()
+    if FORMAT_TAG in tags:
+        return _built(path, tags)
+    flags = dataset.mask_flag_enums[0]
+    about = tags.get("PRODUCT", "")
+    known = PixelCoding(
+        kind="radiance",
+        product=sidecar.product or product_of_name(path.name) or product_of_name(about),
+        date=sidecar.date or date_of_name(path.name) or date_of_name(about),
+        has_mask=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
+    )
+    if sidecar.band is None and _is_colour(dataset):
+        return _colour(dataset, known)
+    band = chosen_band(path, dataset, sidecar)
+    if "complex" in dataset.dtypes[band - 1]:
+        raise LightMapError(
+            f"{path} holds complex numbers, not lights: give the radiances as real numbers."
+        )
+    if re.search(COUNTS_PATTERN, f"{path.stem} {dataset.descriptions[band - 1] or ''}"):
+        raise LightMapError(
+            f"{path} holds counts of observations, not lights: give the avg_rad file of the same "
+            "composite."
+        )
+    nodata = sidecar.nodata if sidecar.nodata is not None else dataset.nodatavals[band - 1]
+    known = replace(known, bands=(band,), nodata=nodata)
+    if sidecar.classes:
+        return replace(known, kind="classes", classes=sidecar.classes)
+    bytes_only = dataset.dtypes[band - 1] == "uint8"
+    if "DMSP" in known.product or (bytes_only and abs(step_deg / DMSP_STEP_DEG - 1.0) < 0.01):
+        return replace(
+            known,
+            kind="dmsp",
+            map_kind="display",
+            product=known.product or "DMSP-OLS stable lights",
+            saturation=radiance.dmsp_saturation(),
+        )
+    return _grey(known) if bytes_only else _radiance(dataset, band, known)
+
+
+def _built(path: Path, tags: dict[str, str]) -> PixelCoding:
+    if tags[FORMAT_TAG] != FORMAT:
+        raise LightMapError(
+            f"{path} was built by another version ({tags[FORMAT_TAG]!r}, this one reads "
+            f"{FORMAT!r}): build it again with `regengine lights build`."
+        )
+    saturation = tags.get("SATURATION_CODE", "")
+    return PixelCoding(
+        kind="built",
+        nodata=float(radiance.CODE_NODATA),
+        product=tags.get("PRODUCT", ""),
+        date=tags.get("DATE", ""),
+        map_kind="display" if tags.get("KIND") == "display" else "radiance",
+        saturation=float(saturation) * radiance.CODE_SCALE if saturation else None,
+    )
+
+
+def _is_colour(dataset: rasterio.DatasetReader) -> bool:
+    return dataset.count in (3, 4) and all(dtype == "uint8" for dtype in dataset.dtypes)
+
+
+def _grey(known: PixelCoding) -> PixelCoding:
+    return replace(known, kind="grey", map_kind="display", saturation=radiance.display_saturation())
+
+
+def _colour(dataset: rasterio.DatasetReader, known: PixelCoding) -> PixelCoding:
+    has_alpha = dataset.colorinterp[-1] == ColorInterp.alpha
+    bands = (1, 2, 3, 4) if has_alpha else (1, 2, 3)
+    return replace(_grey(known), kind="colour", bands=bands, has_alpha=has_alpha)
+
+
+def _radiance(dataset: rasterio.DatasetReader, band: int, known: PixelCoding) -> PixelCoding:
+    nodata = known.nodata
+    if nodata is None and dataset.dtypes[band - 1] == "uint16":
+        nodata = 65535.0  # fill value of Black Marble, Collection 1
+    if nodata is None and zeros_mean_no_data(dataset, band):
+        nodata = 0.0
+    return replace(
+        known, nodata=nodata, scale=dataset.scales[band - 1], offset=dataset.offsets[band - 1]
+    )
+
+
+def chosen_band(path: Path, dataset: rasterio.DatasetReader, sidecar: Sidecar) -> int:
+    """The sidecar's band, else one that is called radiance, else the first.
+
+    Raises
+    ------
+    LightMapError
+        The sidecar names a band that does not exist.
+    """
+    if sidecar.band is None:
+        for number, description in enumerate(dataset.descriptions, start=1):
+            if description and re.search(RADIANCE_BAND_PATTERN, description):
+                return number
+    band = sidecar.band or 1
+    if not 1 <= band <= dataset.count:
+        raise LightMapError(
+            f"{path} has no band {band}: its sidecar must name one of 1 to {dataset.count}."
+        )
+    return band
+
+
+def zeros_mean_no_data(dataset: rasterio.DatasetReader, band: int) -> bool:
+    """Whether exact zeros lie outside of what a clip holds.
+
+    Exports of a circle or a country leave 0 around it. In a composite that keeps its background an
+    exact 0 hardly occurs inside, so: all other pixels are one patch, with hardly any zero in it.
+    (Of a country's clip 99.99 % are in one patch; the lights of Paris, Tokyo or Los Angeles on a
+    background of 0 leave 2 % in patches of their own.)
+
+    Parameters
+    ----------
+    dataset : rasterio.DatasetReader
+        A raster of radiances that declares no value for "no data".
+    band : int
+        Band, counted from 1.
+    """
+    from scipy.ndimage import binary_fill_holes, label
+
+    if dataset.width * dataset.height > MAX_CLIP_PIXELS:
+        return False
+    samples = dataset.read(band)
+    if samples.dtype.kind != "f" or not np.isfinite(samples).all() or samples.min() < -1e30:
+        return False
+    other = samples != 0
+    patches = label(other, np.ones((3, 3)))[0]
+    if patches.max() == 0 or other.all():
+        return False
+    largest = patches == np.bincount(patches[other]).argmax()
+    if np.count_nonzero(largest) < ONE_PATCH * np.count_nonzero(other):
+        return False
+    zeros_inside = np.count_nonzero(binary_fill_holes(largest) & ~other)
+    return bool(zeros_inside < MAX_ZEROS_INSIDE * np.count_nonzero(largest))

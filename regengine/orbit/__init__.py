@@ -1,0 +1,1 @@
+"""Where the station was: element sets, propagation and its uncertainty, Earth, Sun and Moon."""

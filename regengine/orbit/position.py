@@ -1,0 +1,154 @@
+"""Which of the known positions to start from: an option, an element set, or a record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from matchers.earth import local_axes
+from regengine.errors import EphemerisError
+from regengine.orbit.propagation import (
+    NADIR_SIGMA_KM,
+    RECORD_SIGMA_KM,
+    CameraPosition,
+    camera_position,
+    position_from_nadir,
+)
+from regengine.orbit.tle import TleSet, load_tle_file
+from regengine.photo.frame_records import FrameRecords, load_frame_records
+
+if TYPE_CHECKING:
+    from regengine.photo.frame import Frame
+
+# The station flew at about 350 km until it was raised in the summer of 2011, at about 415 km since.
+RAISED_UTC = datetime(2011, 7, 1, tzinfo=UTC)
+LOW_ALTITUDE_KM, HIGH_ALTITUDE_KM = 350.0, 415.0
+ASSUMED_ALTITUDE_SIGMA_KM = 20.0
+# Nine in ten recorded nadirs lie within 66 km along the orbit and 6 km across it, on some days they
+# drift along it by up to 180 km, and 2 % lie hundreds of kilometres away: those contradict it.
+WRONG_CROSS_KM, WRONG_ALONG_KM = 100.0, 400.0
+
+
+def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
+    """Position of the camera from what is known of a frame.
+
+    A nadir given as an option counts most. Then comes the element set, unless it is so old that a
+    recorded nadir is better known along the track; a record that contradicts the orbit comes last,
+    since in 2 % of the archive's night frames time and nadir cannot both be right. Orbit or record,
+    the other one is kept as the alternative.
+
+    Parameters
+    ----------
+    frame : Frame
+        The photo.
+    tles : TleSet or None
+        Element sets, where given.
+
+    Returns
+    -------
+    CameraPosition
+
+    Raises
+    ------
+    EphemerisError
+        If nothing is known, or the element sets do not reach the photo's time.
+    """
+    orbit, problem = _orbit(frame, tles)
+    if frame.nadir is None:
+        if orbit is not None:
+            return orbit
+        raise problem or EphemerisError(_nothing_known(frame, tles))
+    given = _nadir(frame, orbit)
+    if given.source == "option" or orbit is None:
+        return given
+    trusted = orbit.sigma_along_km <= given.sigma_along_km or contradicts(given, orbit)
+    first, second = (orbit, given) if trusted else (given, orbit)
+    return replace(first, alternative=second)
+
+
+def _orbit(
+    frame: Frame, tles: TleSet | None
+) -> tuple[CameraPosition | None, EphemerisError | None]:
+    if tles is None or frame.time_utc is None:
+        return None, None
+    try:
+        return camera_position(tles, frame.time_utc), None
+    except EphemerisError as error:
+        return None, error
+
+
+def _nadir(frame: Frame, orbit: CameraPosition | None) -> CameraPosition:
+    assert frame.nadir is not None
+    lon, lat = frame.nadir
+    source = "option" if frame.sources.get("nadir") == "option" else "record"
+    along_km, cross_km, radial_km = NADIR_SIGMA_KM if source == "option" else RECORD_SIGMA_KM
+    altitude_km = frame.altitude_km
+    if altitude_km is None and orbit is not None:
+        altitude_km = orbit.altitude_km
+    elif altitude_km is None:
+        early = frame.time_utc is not None and frame.time_utc < RAISED_UTC
+        altitude_km = LOW_ALTITUDE_KM if early else HIGH_ALTITUDE_KM
+        radial_km = ASSUMED_ALTITUDE_SIGMA_KM
+    sigma_km = (along_km, cross_km, radial_km)
+    return position_from_nadir(
+        lon, lat, altitude_km, source, time_utc=frame.time_utc, sigma_km=sigma_km
+    )
+
+
+def contradicts(given: CameraPosition, orbit: CameraPosition) -> bool:
+    """Whether a nadir lies further from the orbit than an honest one can.
+
+    Parameters
+    ----------
+    given : CameraPosition
+        Above the nadir.
+    orbit : CameraPosition
+        At the photo's time, out of element sets.
+
+    Returns
+    -------
+    bool
+    """
+    up = local_axes(orbit.lon, orbit.lat)[2]
+    assert orbit.velocity_ecef_m_s is not None
+    across = np.cross(up, orbit.velocity_ecef_m_s)
+    across /= np.linalg.norm(across)
+    apart_km = (given.position_ecef_m - orbit.position_ecef_m) / 1000.0
+    cross_km = abs(float(apart_km @ across))
+    along_km = float(np.sqrt(max(float(apart_km @ apart_km) - cross_km**2, 0.0)))
+    return (
+        cross_km > WRONG_CROSS_KM + 4.0 * orbit.sigma_cross_km
+        or along_km > WRONG_ALONG_KM + 4.0 * orbit.sigma_along_km
+    )
+
+
+def _nothing_known(frame: Frame, tles: TleSet | None) -> str:
+    if tles is None:
+        return (
+            f"{frame.path}: neither a TLE file nor a nadir says where the camera was: "
+            "give --tle, --nadir or --metadata."
+        )
+    return (
+        f"{frame.path}: the photo's time is unknown, so the TLE file does not say where the camera "
+        "was: give --time, --nadir or --metadata."
+    )
+
+
+# Files that all photos of a run share, read once per process.
+
+
+@lru_cache(maxsize=4)
+def element_sets(path: Path) -> TleSet:
+    """Element sets of a TLE file, see `regengine.orbit.tle.load_tle_file`."""
+    return load_tle_file(path)
+
+
+@lru_cache(maxsize=4)
+def frame_records(path: Path) -> FrameRecords:
+    """Records of a table, see `regengine.photo.frame_records.load_frame_records`."""
+    return load_frame_records(path)

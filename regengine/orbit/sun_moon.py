@@ -1,0 +1,196 @@
+"""Where the Sun and the Moon stood over a place, which makes it night, twilight or moonlit."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matchers.earth import geodetic_to_ecef
+from regengine.orbit.rotation import J2000_JULIAN_DATE, sidereal_angle_rad, teme_to_ecef
+
+
+@dataclass(frozen=True, kw_only=True)
+class SunMoon:
+    """Directions seen from a place on the ellipsoid (height 0), without refraction.
+
+    Elevations are above the horizontal plane, azimuths east of north, degrees.
+    ``moon_illumination`` is the lit fraction of the Moon's disc, 0 to 1.
+    """
+
+    sun_elevation_deg: float
+    sun_azimuth_deg: float
+    moon_elevation_deg: float
+    moon_azimuth_deg: float
+    moon_illumination: float
+
+
+def sun_moon(time_utc: datetime, lon: float, lat: float) -> SunMoon:
+    """Sun and Moon at a time and place, by ``ephem`` (good to 0.01 degrees).
+
+    Parameters
+    ----------
+    time_utc : datetime
+        A naive time is UTC.
+    lon, lat : float
+        Degrees, WGS84 geodetic. The Moon's parallax is that of this place at height 0; at the
+        ISS's height the Moon stands up to 0.06 degrees elsewhere.
+    """
+    import ephem
+
+    observer = ephem.Observer()
+    observer.lon, observer.lat = np.radians(lon), np.radians(lat)
+    observer.elevation = 0.0
+    observer.pressure = 0.0  # no refraction
+    aware = time_utc if time_utc.tzinfo is None else time_utc.astimezone(UTC).replace(tzinfo=None)
+    observer.date = ephem.Date(aware)
+    sun, moon = ephem.Sun(observer), ephem.Moon(observer)
+    return SunMoon(
+        sun_elevation_deg=float(np.degrees(sun.alt)),
+        sun_azimuth_deg=float(np.degrees(sun.az)),
+        moon_elevation_deg=float(np.degrees(moon.alt)),
+        moon_azimuth_deg=float(np.degrees(moon.az)),
+        moon_illumination=float(moon.moon_phase),
+    )
+
+
+def sun_direction(time_utc: datetime) -> NDArray[np.float64]:
+    """Direction of the Sun in ECEF, a unit vector, shape (3,)."""
+    seen = sun_moon(time_utc, 0.0, 0.0)
+    elevation, azimuth = np.radians([seen.sun_elevation_deg, seen.sun_azimuth_deg])
+    # Where the equator meets the prime meridian, up is x, east y and north z
+    return np.array(
+        [
+            np.sin(elevation),
+            np.cos(elevation) * np.sin(azimuth),
+            np.cos(elevation) * np.cos(azimuth),
+        ]
+    )
+
+
+# Sun and Moon over many places at many times, at once.
+
+FloatArray = NDArray[np.float64]
+
+AU_M = 149_597_870_700.0  # IAU 2012, resolution B2
+STEP_DAYS = 1.0 / 24.0  # in which the Moon's way bends by 2 arc seconds from a straight line
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SunMoonOver:
+    """What stood over places at times; arrays of shape (n,).
+
+    Elevations are of the middles of the discs above the horizontal plane of the ellipsoid, without
+    refraction, degrees; ``moon_illumination`` is the lit share of the disc, 0 to 1.
+    """
+
+    sun_elevation_deg: FloatArray
+    moon_elevation_deg: FloatArray
+    moon_illumination: FloatArray
+
+    def take(self, rows: NDArray[np.intp]) -> SunMoonOver:
+        """Some of them."""
+        return SunMoonOver(**{name: values[rows] for name, values in vars(self).items()})
+
+
+def sun_moon_over(days: FloatArray, lon: FloatArray, lat: FloatArray) -> SunMoonOver:
+    """Sun and Moon over places, one time for each place.
+
+    Parameters
+    ----------
+    days : ndarray of float64, shape (n,)
+        Days since 2000-01-01 12:00 UTC.
+    lon, lat : ndarray of float64, shape (n,)
+        Degrees, WGS84 geodetic.
+
+    Returns
+    -------
+    SunMoonOver
+        Good to 0.01 degrees.
+
+    References
+    ----------
+    ERFA's ``epv00`` (the Earth, arc seconds) and ``moon98`` (Meeus 1998, 10 arc seconds), turned
+    by ``pnm06a``; hourly, straight lines between.
+    """
+    if len(days) == 0:
+        none = np.empty(0)
+        return SunMoonOver(sun_elevation_deg=none, moon_elevation_deg=none, moon_illumination=none)
+    angle = sidereal_angle_rad(days)
+    sun, moon = (teme_to_ecef(body, angle) for body in _of_date(days))
+    place = geodetic_to_ecef(lon, lat)
+    up = geodetic_to_ecef(lon, lat, 1.0) - place
+    to_sun, to_moon = sun - place, moon - place
+    return SunMoonOver(
+        sun_elevation_deg=_elevation_deg(to_sun, up),
+        moon_elevation_deg=_elevation_deg(to_moon, up),
+        # Of a ball lit from the Sun, seen from the place
+        moon_illumination=0.5 * (1.0 + _cosine(-to_moon, sun - moon)),
+    )
+
+
+def _of_date(days: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Sun and Moon from the Earth's centre, metres, in the equator of date, shape (n, 3)."""
+    import erfa
+
+    first = float(np.floor(days.min() / STEP_DAYS)) * STEP_DAYS
+    knots = first + STEP_DAYS * np.arange(int((days.max() - first) / STEP_DAYS) + 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", erfa.ErfaWarning)  # leap seconds of years to come
+        times = erfa.taitt(*erfa.utctai(np.full(len(knots), J2000_JULIAN_DATE), knots))
+        earth, _ = erfa.epv00(*times)
+        moon = erfa.moon98(*times)
+    turn = erfa.pnm06a(*times)
+    of_date = [np.einsum("kij,kj->ki", turn, vector) * AU_M for vector in (-earth["p"], moon["p"])]
+    place = (days - first) / STEP_DAYS
+    below = np.minimum(place.astype(int), len(knots) - 2)
+    share = (place - below)[:, None]
+    sun, moon_m = ((1.0 - share) * one[below] + share * one[below + 1] for one in of_date)
+    return sun, moon_m
+
+
+def _elevation_deg(towards: FloatArray, up: FloatArray) -> FloatArray:
+    return np.asarray(np.degrees(np.arcsin(np.clip(_cosine(towards, up), -1.0, 1.0))))
+
+
+def _cosine(one: FloatArray, other: FloatArray) -> FloatArray:
+    lengths = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
+    return np.asarray(np.sum(one * other, axis=-1) / lengths)
+
+
+# How high the Sun stood over one place at thousands of times, spread over decades.
+
+
+def sun_height_deg(days: FloatArray, lon: float, lat: float) -> FloatArray:
+    """Elevation of the Sun's middle, without refraction.
+
+    Parameters
+    ----------
+    days : ndarray of float64, shape (n,)
+        Days since 2000-01-01 12:00 UTC.
+    lon, lat : float
+        Degrees, WGS84 geodetic.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Degrees, good to 0.02 from 1950 to 2050.
+
+    References
+    ----------
+    The Astronomical Almanac, page C5: low-precision formulas for the Sun's coordinates.
+    """
+    anomaly = np.radians(357.528 + 0.9856003 * days)
+    longitude = np.radians(
+        280.460 + 0.9856474 * days + 1.915 * np.sin(anomaly) + 0.020 * np.sin(2.0 * anomaly)
+    )
+    obliquity = np.radians(23.439 - 4e-7 * days)
+    ascension = np.arctan2(np.cos(obliquity) * np.sin(longitude), np.cos(longitude))
+    sine = np.sin(obliquity) * np.sin(longitude)
+    hour = sidereal_angle_rad(days) + np.radians(lon) - ascension
+    north = np.radians(lat)
+    height = np.sin(north) * sine + np.cos(north) * np.sqrt(1.0 - sine**2) * np.cos(hour)
+    return np.asarray(np.degrees(np.arcsin(np.clip(height, -1.0, 1.0))))

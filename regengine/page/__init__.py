@@ -1,1 +1,0 @@
-"""Web pages that need no network: one template, one place where text is made harmless."""

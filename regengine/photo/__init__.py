@@ -1,0 +1,1 @@
+"""What is in a picture file: pixels, EXIF, raw, FITS, records, lens profiles."""

@@ -1,0 +1,338 @@
+"""Decoded images, some rows at a time, so that large photos need little memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.errors import FrameError
+from regengine.io.decoding import decoding, overheard
+from regengine.io.gdal import gdal_session
+from regengine.photo.formats import TIFF_EXTRA_SAMPLES, TIFF_PHOTOMETRIC, ImageHeader
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from rasterio import DatasetReader
+    from scipy.sparse import csr_array
+
+_WHITE_IS_ZERO = 0  # PhotometricInterpretation (TIFF 6.0)
+# Of one strip or tile, which is decoded whole: a picture of 45 megapixels in 16 bits may be one
+MAX_BLOCK_BYTES = 500_000_000
+_PREMULTIPLIED = 1  # ExtraSamples (TIFF 6.0): colours multiplied by alpha already
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """Some full rows of an image.
+
+    ``samples`` has shape (rows, width) for grey or (rows, width, 3) for red, green, blue and
+    dtype uint8 or uint16; ``alpha`` has shape (rows, width) and the same dtype, or is None.
+    """
+
+    samples: NDArray[Any]
+    alpha: NDArray[Any] | None = None
+
+
+def read_strips(header: ImageHeader, rows: int) -> Iterator[Strip]:
+    """Rows of a JPEG, PNG or TIFF from top to bottom, as stored.
+
+    JPEG and 8-bit PNG come through Pillow, which knows Adobe's inverted CMYK and fails where data
+    is missing; TIFF and 16-bit PNG through GDAL, since Pillow drops the low byte of colours.
+
+    Parameters
+    ----------
+    header : ImageHeader
+        What to read.
+    rows : int
+        Rows a strip; the last may have fewer.
+
+    Yields
+    ------
+    Strip
+        At full depth.
+
+    Raises
+    ------
+    FrameError
+        The image is damaged, cut short, or of a kind that is not read.
+    """
+    if header.format == "tiff" or header.deep:
+        return _gdal_strips(header, rows)
+    return _pillow_strips(header, rows)
+
+
+def _pillow_strips(header: ImageHeader, rows: int) -> Iterator[Strip]:
+    from PIL import Image
+
+    with decoding(header.path):
+        image: Image.Image = Image.open(header.path, formats=[header.format.upper()])
+    with image:
+        with decoding(header.path):
+            image.load()  # fails where data is missing: no grey filling
+        for top in range(0, image.height, rows):
+            with decoding(header.path):
+                rows_there = (0, top, image.width, min(top + rows, image.height))
+                strip = _pillow_strip(image.crop(rows_there))
+            yield strip
+
+
+def _pillow_strip(strip: Image.Image) -> Strip:
+    """Grey or RGB samples of a JPEG or 8-bit PNG, whose modes are 1, L, LA, P, RGB, RGBA, CMYK."""
+    if strip.mode in ("1", "L") and "transparency" not in strip.info:
+        return Strip(samples=np.asarray(strip.convert("L")))
+    if strip.mode in ("LA", "RGBA") or "transparency" in strip.info:
+        samples = np.asarray(strip.convert("RGBA"))
+        return Strip(samples=samples[..., :3], alpha=samples[..., 3])
+    if strip.mode == "RGB":
+        return Strip(samples=np.asarray(strip))
+    return Strip(samples=np.asarray(strip.convert("RGB")))  # palette, CMYK
+
+
+def _gdal_strips(header: ImageHeader, rows: int) -> Iterator[Strip]:
+    import rasterio
+    from rasterio.windows import Window
+
+    # From the root, or a folder called "http:" would make GDAL fetch what is below it
+    place = header.path.absolute()
+    with gdal_session():
+        with decoding(header.path), overheard():
+            source = rasterio.open(place, driver="PNG" if header.format == "png" else "GTiff")
+        with source:
+            with decoding(header.path):
+                _check_blocks(header, source)
+                layout = _layout(header, source)
+            for top in range(0, source.height, rows):
+                window = Window(0, top, source.width, min(rows, source.height - top))
+                with decoding(header.path), overheard():  # libtiff writes of offsets beyond files
+                    bands = source.read(list(layout.bands), window=window)
+                yield _gdal_strip(bands, layout)
+
+
+def _check_blocks(header: ImageHeader, source: DatasetReader) -> None:
+    """Refuse what has to be decoded in pieces that are too large."""
+    rows, columns = source.block_shapes[0]
+    # A block of a TIFF holds all its bands unless they are stored one behind the other
+    size = rows * columns * source.count * np.dtype(source.dtypes[0]).itemsize
+    if size > MAX_BLOCK_BYTES:
+        raise FrameError(
+            f"{header.path} is stored in pieces of {columns} x {rows} pixels, "
+            f"{size / 1e6:.0f} MB each; save it as a TIFF with strips or tiles, or as a PNG",
+            code="too_large",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Layout:
+    """How a GDAL image codes colour: its bands (from 1), the colours', then alpha's if any."""
+
+    bands: tuple[int, ...]
+    colours: Literal["grey", "palette", "rgb", "cmyk"]
+    bits: int
+    white_is_zero: bool = False
+    palette: NDArray[np.uint8] | None = None
+
+
+def _layout(header: ImageHeader, source: DatasetReader) -> _Layout:
+    from rasterio.enums import ColorInterp as Band
+
+    meaning = source.colorinterp
+    if not set(source.dtypes) <= {"uint8", "uint16"}:
+        raise _unsupported(header, f"samples of type {source.dtypes[0]}")
+    bits = int(source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", np.iinfo(source.dtypes[0]).bits))
+    extra = header.tiff_tags.get(TIFF_EXTRA_SAMPLES)
+    premultiplied = extra == _PREMULTIPLIED or extra == (_PREMULTIPLIED,)
+    has_alpha = Band.alpha in meaning and not premultiplied
+    alpha = (meaning.index(Band.alpha) + 1,) if has_alpha else ()
+    if header.tiff_tags.get(TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:  # GDAL calls it a palette
+        return _Layout(bands=(1, *alpha), colours="grey", bits=bits, white_is_zero=True)
+    if meaning[:3] == (Band.red, Band.green, Band.blue):
+        return _Layout(bands=(1, 2, 3, *alpha), colours="rgb", bits=bits)
+    if meaning[:4] == (Band.cyan, Band.magenta, Band.yellow, Band.black):
+        return _Layout(bands=(1, 2, 3, 4, *alpha), colours="cmyk", bits=bits)
+    if meaning[0] == Band.palette and bits <= 8:
+        palette = np.zeros((256, 3), np.uint8)
+        for index, colour in source.colormap(1).items():
+            palette[index] = colour[:3]
+        return _Layout(bands=(1,), colours="palette", bits=8, palette=palette)
+    if meaning[0] == Band.gray:
+        return _Layout(bands=(1, *alpha), colours="grey", bits=bits)
+    raise _unsupported(header, f"{len(meaning)} bands of colour {meaning[0].name}")
+
+
+def _unsupported(header: ImageHeader, what: str) -> FrameError:
+    return FrameError(
+        f"{header.path} has {what}, which is not read; "
+        "save it as an 8- or 16-bit grey or RGB TIFF, PNG or JPEG"
+    )
+
+
+def _gdal_strip(bands: NDArray[Any], layout: _Layout) -> Strip:
+    if layout.palette is not None:
+        return Strip(samples=layout.palette[bands[0]])
+    full_scale = int(np.iinfo(bands.dtype).max)
+    if 2**layout.bits - 1 != full_scale:  # such as 12 bits in 16
+        scaled = bands.astype(np.uint32) * full_scale // (2**layout.bits - 1)
+        bands = scaled.astype(bands.dtype)
+    if layout.colours == "cmyk":  # ink that covers the paper's light
+        paper = (full_scale - bands[:4]).astype(np.uint32)
+        light = ((paper[:3] * paper[3] + full_scale // 2) // full_scale).astype(bands.dtype)
+        alpha = bands[4] if len(bands) > 4 else None
+        return Strip(samples=np.moveaxis(light, 0, -1), alpha=alpha)
+    if layout.colours == "rgb":
+        alpha = bands[3] if len(bands) > 3 else None
+        return Strip(samples=np.moveaxis(bands[:3], 0, -1), alpha=alpha)
+    grey = full_scale - bands[0] if layout.white_is_zero else bands[0]
+    return Strip(samples=grey, alpha=bands[1] if len(bands) > 1 else None)
+
+
+# Area averages that bring an image down by any factor, strip by strip.
+
+_STRIP_ROWS = 256  # rows at a time: 12 MB of a 45-megapixel photo's colours
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reduction:
+    """How an image comes down to a size: whole blocks while it is read, the rest afterwards.
+
+    A place (x, y) of the image lies at ((x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5) of
+    the result, whose ``width_px`` and ``height_px`` are the rounded products. ``block`` pixels
+    squared are averaged in every strip; the remaining factor is at least one half.
+    """
+
+    factor: float
+    block: int
+    width_px: int
+    height_px: int
+
+    @property
+    def strip_rows(self) -> int:
+        """Rows a strip must have (the last may have fewer): whole blocks."""
+        return self.block * math.ceil(_STRIP_ROWS / self.block)
+
+    def blocks_of(self, strip: NDArray[Any]) -> NDArray[Any]:
+        """Block means of one strip; its edge is repeated to fill the last blocks."""
+        if self.block == 1:
+            return strip
+        import cv2
+
+        height, width, *channels = strip.shape
+        below, right = -height % self.block, -width % self.block
+        if below or right:
+            strip = cv2.copyMakeBorder(strip, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        size = (strip.shape[1] // self.block, strip.shape[0] // self.block)
+        means = cv2.resize(strip, size, interpolation=cv2.INTER_AREA)
+        return means.reshape(*means.shape[:2], *channels)  # OpenCV drops a single channel
+
+    def finish(self, image: NDArray[Any], *, scale: float) -> NDArray[Any]:
+        """The result, out of an image that has come down to ``scale`` of the original already."""
+        factor = self.factor / scale
+        if math.isclose(factor, 1.0, rel_tol=1e-9):
+            return np.ascontiguousarray(image[: self.height_px, : self.width_px])
+        # Not cv2.resize: it goes by rounded sizes and copies where these are equal, which puts
+        # the far edge up to half a pixel off.
+        down = _area_weights(image.shape[0], self.height_px, factor)
+        across = _area_weights(image.shape[1], self.width_px, factor)
+        planes = image[..., None] if image.ndim == 2 else image
+        result = np.stack(
+            [
+                (across @ (down @ planes[..., i].astype(np.float32)).T).T
+                for i in range(planes.shape[-1])
+            ],
+            axis=-1,
+        )
+        if image.dtype == np.uint8:
+            result = (result + 0.5).astype(np.uint8)
+        return np.ascontiguousarray(result if image.ndim == 3 else result[..., 0])
+
+
+def reduce_around_gaps(
+    image: NDArray[Any], missing: NDArray[np.bool_], reduction: Reduction
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Bring an image down by averages of the pixels that have values.
+
+    Parameters
+    ----------
+    image : ndarray, shape (h, w) or (h, w, channels)
+        Finite also where values are missing.
+    missing : ndarray of bool, shape (h, w)
+        True where the image has no value.
+    reduction : Reduction
+
+    Returns
+    -------
+    image : ndarray
+        Where hardly a pixel has a value, what `image` holds there.
+    missing : ndarray of bool
+        True where less than half of the area has values.
+    """
+
+    def down(plane: NDArray[Any]) -> NDArray[Any]:
+        return reduction.finish(reduction.blocks_of(plane), scale=1.0 / reduction.block)
+
+    if not missing.any():
+        return down(image), np.zeros((reduction.height_px, reduction.width_px), bool)
+    there = (~missing).astype(np.float32)
+    share = down(there)
+    weight = there if image.ndim == 2 else there[..., None]
+    area = np.maximum(share, 0.5) if image.ndim == 2 else np.maximum(share, 0.5)[..., None]
+    gaps = share < 0.5
+    averaged = np.where(
+        gaps if image.ndim == 2 else gaps[..., None], down(image), down(image * weight) / area
+    )
+    return averaged.astype(image.dtype), gaps
+
+
+def _area_weights(length: int, size: int, factor: float) -> csr_array:
+    """Sparse matrix (size, length) of the shares that pixels have in cells of 1 / factor pixels."""
+    from scipy.sparse import coo_array
+
+    cells = np.arange(size)
+    start = np.minimum(cells / factor, length - 1.0)  # the last cell may end beyond the image
+    end = np.minimum((cells + 1) / factor, float(length))
+    rows, columns, shares = [], [], []
+    for step in range(math.ceil(1.0 / factor) + 1):
+        pixel = np.floor(start).astype(int) + step
+        share = (np.minimum(pixel + 1, end) - np.maximum(pixel, start)) / (end - start)
+        inside = share > 0.0
+        rows.append(cells[inside])
+        columns.append(pixel[inside])
+        shares.append(share[inside].astype(np.float32))
+    entries = np.concatenate(shares), (np.concatenate(rows), np.concatenate(columns))
+    return coo_array(entries, shape=(size, length)).tocsr()
+
+
+def plan_reduction(width_px: int, height_px: int, max_long_side_px: int) -> Reduction:
+    """Reduction that brings an image's longer side down to a length.
+
+    Parameters
+    ----------
+    width_px, height_px : int
+        Size of the image.
+    max_long_side_px : int
+        Length that the longer side shall not exceed; smaller images are left alone.
+
+    Returns
+    -------
+    Reduction
+        Its factor is exactly ``max_long_side_px / long side``, or 1.
+
+    Raises
+    ------
+    ValueError
+        ``max_long_side_px`` is below one.
+    """
+    if max_long_side_px < 1:
+        raise ValueError(f"max_long_side_px must be 1 or more, not {max_long_side_px}")
+    long_side = max(width_px, height_px)
+    factor = min(1.0, max_long_side_px / long_side)
+    return Reduction(
+        factor=factor,
+        block=max(1, long_side // max_long_side_px),
+        width_px=max(1, round(width_px * factor)),
+        height_px=max(1, round(height_px * factor)),
+    )

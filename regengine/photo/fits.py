@@ -1,0 +1,715 @@
+"""FITS images: the first two-dimensional one of a file, as linear light with its gaps."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import re
+import struct
+import warnings
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matchers.sky_camera import HeaderField, Polynomial
+from regengine.errors import FrameError
+from regengine.io.decoding import damaged, decoding, too_large
+
+# The units of a FITS file, walked by their headers alone, and never further than is sensible.
+
+CARD, BLOCK = 80, 2880
+END_CARD = b"END" + b" " * 77
+GZIP_SIGNATURE = b"\x1f\x8b"
+# Headers of real files have some hundred cards, 3 to 20 blocks, and mosaics some hundred units
+MOST_BLOCKS = 400
+MOST_UNITS = 1000
+MOST_AXES = 999  # and columns (FITS Standard 4.0, 4.4.1 and 7.3.1)
+# What is unpacked of a gzip to get to a picture: two seconds' worth
+MOST_UNPACKED_BYTES = 600_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitsUnit:
+    """One unit: its header as it stands in the file, and where its data are.
+
+    ``shape`` has the slowest axis first, as arrays have it; of a picture packed tile by tile it
+    is that of the picture. ``bits`` is BITPIX, or ZBITPIX where ``packed``.
+    """
+
+    header: Header
+    text: bytes
+    offset: int
+    data_bytes: int
+    shape: tuple[int, ...]
+    bits: int
+    is_image: bool
+    packed: bool
+
+
+def is_gzip(start: bytes) -> bool:
+    """Whether a file is packed by gzip, by its first bytes."""
+    return start.startswith(GZIP_SIGNATURE)
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[BinaryIO]:
+    """A file, or what the gzip that it is holds; damage in the gzip is an OSError or EOFError."""
+    with path.open("rb") as plain:
+        start = plain.read(2)
+        plain.seek(0)
+        if not is_gzip(start):
+            yield plain
+            return
+        with gzip.open(plain) as stream:
+            try:
+                yield stream  # type: ignore[misc]
+            except (zlib.error, gzip.BadGzipFile) as error:
+                raise OSError("its gzip is damaged") from error
+
+
+def units(path: Path, stream: BinaryIO) -> Iterator[FitsUnit]:
+    """Units of a FITS file from the first on; data are passed over.
+
+    Parameters
+    ----------
+    path : Path
+        For the sentences.
+    stream : BinaryIO
+        Of `unpacked`.
+
+    Raises
+    ------
+    FrameError
+        If a header has no end or makes no sense, or too much has to be unpacked.
+    """
+    for _ in range(MOST_UNITS):
+        text = _header_text(path, stream)
+        if text is None:
+            return
+        unit = _unit(path, text, stream.tell())
+        yield unit
+        after = unit.offset + -(-unit.data_bytes // BLOCK) * BLOCK
+        if isinstance(stream, gzip.GzipFile) and after > MOST_UNPACKED_BYTES:
+            raise FrameError(
+                f"{path} holds no picture within the first {MOST_UNPACKED_BYTES // 1_000_000} "
+                "megabytes that it unpacks to; unpack it and give the picture alone"
+            )
+        stream.seek(after)
+
+
+def _header_text(path: Path, stream: BinaryIO) -> bytes | None:
+    """Blocks up to the END card; None where the file is over."""
+    blocks: list[bytes] = []
+    while len(blocks) < MOST_BLOCKS:
+        block = stream.read(BLOCK)
+        if not block and not blocks:
+            return None
+        if not blocks and not block.startswith((b"SIMPLE", b"XTENSION")):
+            return None  # what may stand behind the last unit (FITS Standard 4.0, 3.5)
+        if len(block) < BLOCK:
+            raise damaged(path, "a header has no end")
+        blocks.append(block)
+        if any(block[at : at + CARD] == END_CARD for at in range(0, BLOCK, CARD)):
+            return b"".join(blocks)
+    raise damaged(path, f"a header has no end within {MOST_BLOCKS} blocks")
+
+
+def _unit(path: Path, text: bytes, offset: int) -> FitsUnit:
+    from astropy.io.fits import Header
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        header = Header.fromstring(text)
+    kind = str(header.get("XTENSION", "IMAGE")).strip().upper()
+    sides = _sides(path, header, "")
+    bits = _whole(path, header, "BITPIX", least=-64, most=64)
+    groups = header.get("GROUPS") is True and sides[:1] == (0,)
+    heap = _whole(path, header, "PCOUNT", 0) if kind != "IMAGE" or groups else 0
+    count = _whole(path, header, "GCOUNT", 1) if kind != "IMAGE" or groups else 1
+    samples = math.prod(sides[1:] if groups else sides) if sides else 0
+    packed = kind == "BINTABLE" and header.get("ZIMAGE") is True
+    shape = _sides(path, header, "Z") if packed else sides
+    if packed:
+        _check_tiles(path, header, shape)
+        _whole(path, header, "TFIELDS", most=MOST_AXES)  # Astropy counts as far as it says
+        stored = _whole(path, header, "ZBITPIX", least=-64, most=64)
+    return FitsUnit(
+        header=header,
+        text=text,
+        offset=offset,
+        data_bytes=abs(bits) // 8 * count * (heap + samples),
+        shape=shape[::-1],
+        bits=stored if packed else bits,
+        is_image=packed or (kind in ("IMAGE", "IUEIMAGE") and not groups),
+        packed=packed,
+    )
+
+
+def _sides(path: Path, header: Header, prefix: str) -> tuple[int, ...]:
+    axes = _whole(path, header, f"{prefix}NAXIS", least=0, most=MOST_AXES)
+    return tuple(_whole(path, header, f"{prefix}NAXIS{k + 1}") for k in range(axes))
+
+
+def _check_tiles(path: Path, header: Header, sides: tuple[int, ...]) -> None:
+    """Tiles are unpacked into memory of their own: one larger than the picture is a lie."""
+    for number, side in enumerate(sides, start=1):
+        if _whole(path, header, f"ZTILE{number}", 1) > max(side, 1):
+            raise damaged(path, "a tile is larger than the picture")
+
+
+def _whole(
+    path: Path,
+    header: Header,
+    name: str,
+    default: int | None = None,
+    *,
+    least: int = 0,
+    most: int = 1 << 62,
+) -> int:
+    value = header.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise damaged(path, f"its header has no sensible {name}")
+    return value
+
+
+# Tiles of FITS pictures packed as HCOMPRESS_1, looked at before they are unpacked.
+
+START = b"\xdd\x99"
+
+
+def check_wavelets(
+    path: Path, tiles: Sequence[Any], shape: tuple[int, ...], tile: tuple[int, ...]
+) -> None:
+    """Make sure that every tile is as large as its place in the picture.
+
+    Parameters
+    ----------
+    path : Path
+        For the sentence.
+    tiles : sequence of ndarray of uint8
+        As packed, those along the last axis first; an empty one is packed in another way.
+    shape, tile : tuple of int
+        Sides of the picture and of a whole tile.
+
+    Raises
+    ------
+    FrameError
+        If one is not.
+    """
+    counts = [-(-side // step) for side, step in zip(shape, tile, strict=True)]
+    for number, packed in enumerate(tiles):
+        head = bytes(packed[:10])
+        if not head:
+            continue
+        pixels, rest = 1, number
+        for side, step, count in zip(shape[::-1], tile[::-1], counts[::-1], strict=True):
+            rest, place = divmod(rest, count)
+            pixels *= min(step, side - place * step)
+        if len(head) < 10 or not head.startswith(START):
+            raise damaged(path, "a tile does not begin as it should")
+        sides = struct.unpack(">ii", head[2:])
+        if min(sides) < 1 or math.prod(sides) != pixels:
+            raise damaged(path, "a tile has another size than its place")
+
+
+FITS_SIGNATURE = b"SIMPLE  ="
+# Samples that are decoded: a full-frame camera for astronomy has 61 million. With all that is
+# made of them one takes 18 bytes, or 36 where it needs double precision: 1.2 GB at the most.
+MAX_SAMPLES = 64_000_000
+_STORED = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+# Detectors take noise below one step of 8-bit sRGB in the dark over sqrt(12), 8.8e-5, for rounding.
+# Light is scaled so that the noise of the file lies above that; 1 is then 4,500 sigma or more.
+LEAST_NOISE = 2.2e-4
+# Nothing real is 45 million sigma away: such samples are marks of bad pixels
+MOST_LIGHT = 1e4
+NOISE_ROWS = 400  # of the image, to estimate its noise from
+_COLOURS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitsImage:
+    """A FITS image, row 0 first.
+
+    Attributes
+    ----------
+    light : ndarray of float32, shape (h, w) or (h, w, 3)
+        Samples over `full_scale`, with their sign; missing ones hold the median.
+    saturated : ndarray of float32, shape (h, w)
+        1 where a sample reaches the header's SATURATE or the end of its integer type.
+    missing : ndarray of bool, shape (h, w)
+        True where the file has no value: NaN, BLANK, infinite or absurd.
+    full_scale : float
+        Samples per unit of light, in the unit of the file.
+    """
+
+    light: NDArray[np.float32]
+    saturated: NDArray[np.float32]
+    missing: NDArray[np.bool_]
+    full_scale: float
+
+
+def is_fits(path: Path, start: bytes | None = None) -> bool:
+    """Whether a file is FITS, plain or in gzip, by its first bytes, which may be known already."""
+    try:
+        if start is None:
+            with path.open("rb") as plain:
+                start = plain.read(len(FITS_SIGNATURE))
+        if start.startswith(FITS_SIGNATURE):
+            return True
+        if not is_gzip(start):
+            return False
+        with unpacked(path) as stream:
+            return stream.read(len(FITS_SIGNATURE)) == FITS_SIGNATURE
+    except (OSError, EOFError):
+        return False
+
+
+def fits_size(path: Path) -> tuple[int, int]:
+    """Width and height of the first image of a FITS file; nothing is decoded.
+
+    Parameters
+    ----------
+    path : Path
+        A FITS file, also with compressed HDUs or in gzip.
+
+    Returns
+    -------
+    tuple of int
+        Pixels.
+
+    Raises
+    ------
+    FrameError
+        If the file is damaged, holds no image of two axes, or one too large to be decoded.
+    """
+    with decoding(path), unpacked(path) as stream:
+        unit = _image_unit(path, units(path, stream))
+    height, width = _plane_shape(unit.shape) or (0, 0)
+    wide = abs(unit.bits) > 16 and unit.bits != -32  # what only double precision holds
+    limit = MAX_SAMPLES // 2 if wide else MAX_SAMPLES
+    if math.prod(unit.shape) > limit:
+        size = f"{width} x {height} pixels of {abs(unit.bits)} bits, "
+        raise too_large(path, size, limit_px=limit)
+    return width, height
+
+
+def fits_headers(path: Path) -> list[Header]:
+    """Headers that tell of the image: its own, and the file's first.
+
+    Raises
+    ------
+    FrameError
+        As of `fits_size`.
+    """
+    with decoding(path), unpacked(path) as stream:
+        walk = units(path, stream)
+        first = next(walk, None)
+        unit = _image_unit(path, chain(() if first is None else (first,), walk))
+    return [unit.header] if first is None or unit is first else [unit.header, first.header]
+
+
+def read_fits_image(path: Path) -> FitsImage:
+    """Linear light of the first image of a FITS file.
+
+    Parameters
+    ----------
+    path : Path
+        A FITS file, also with compressed HDUs or in gzip. The first HDU with an image of two
+        axes counts, or of three if one of them holds red, green and blue.
+
+    Returns
+    -------
+    FitsImage
+
+    Raises
+    ------
+    FrameError
+        If the file is damaged, holds no such image, one too large to be decoded, or one without
+        a single value.
+    """
+    fits_size(path)  # refuses what should not be decoded
+    with decoding(path):
+        with unpacked(path) as stream:
+            unit = _image_unit(path, units(path, stream))
+            header, stored = _samples(path, unit, stream)
+        samples = _with_colours_last(stored)
+        blank = header.get("BLANK")
+        integer = samples.dtype.kind in "iu"
+        exact = np.float32 if samples.dtype.itemsize <= 2 else np.float64
+        values: NDArray[Any] = samples.astype(
+            np.float32 if samples.dtype.kind == "f" and samples.dtype.itemsize == 4 else exact
+        )
+        if integer and blank is not None:
+            values[samples == blank] = np.nan
+        zero, slope = _number(header, "BZERO", 0.0), _number(header, "BSCALE", 1.0)
+        if (zero, slope) != (0.0, 1.0):
+            with np.errstate(over="ignore", invalid="ignore"):
+                values *= slope
+                values += zero
+        top = _top(header, samples.dtype, zero, slope)
+        del stored, samples
+    return _as_light(path, values, top)
+
+
+def _image_unit(path: Path, found: Iterable[FitsUnit]) -> FitsUnit:
+    """The first unit with an image; the others are not even looked at."""
+    cubes = []
+    for unit in found:
+        if not unit.is_image:
+            continue
+        if _plane_shape(unit.shape):
+            return unit
+        if len(unit.shape) > 1:
+            cubes.append(" x ".join(str(side) for side in reversed(unit.shape)))
+    what = f"its only arrays have {', '.join(cubes[:3])} samples" if cubes else "it has no data"
+    raise FrameError(
+        f"{path} is a FITS file without an image of two axes ({what}); "
+        "give a file with one picture, grey or red, green and blue"
+    )
+
+
+def _samples(path: Path, unit: FitsUnit, stream: BinaryIO) -> tuple[Header, NDArray[Any]]:
+    """A unit's header as that of a plain image, and its samples as they are stored.
+
+    Astropy is given the bytes of a packed unit alone: it neither walks nor unpacks the rest.
+    """
+    if unit.data_bytes > MAX_SAMPLES * 8:
+        raise damaged(path, "its data are longer than its picture")
+    stream.seek(unit.offset)
+    data = stream.read(min(unit.data_bytes, _longest(path, stream)))
+    if len(data) < unit.data_bytes:
+        raise damaged(path, f"it has {len(data)} of {unit.data_bytes} bytes of data")
+    if not unit.packed:
+        return unit.header, np.frombuffer(data, _STORED[unit.bits]).reshape(unit.shape)
+    from astropy.io import fits
+
+    first = fits.PrimaryHDU().header.tostring().encode("ascii")
+    content = first + unit.text + data + bytes(-len(data) % BLOCK)
+    if str(unit.header.get("ZCMPTYPE")).strip() == "HCOMPRESS_1":
+        tile = [int(unit.header.get(f"ZTILE{k}", 1)) for k in range(len(unit.shape), 0, -1)]
+        table = fits.open(io.BytesIO(content), memmap=False, disable_image_compression=True)
+        with table as hdus:
+            check_wavelets(path, hdus[1].data["COMPRESSED_DATA"], unit.shape, tuple(tile))
+    # Samples as stored: astropy scales integers with a BLANK in other ways than those without
+    with fits.open(io.BytesIO(content), memmap=False, do_not_scale_image_data=True) as hdus:
+        samples = np.asarray(hdus[1].data)
+        if samples.shape != unit.shape:
+            raise damaged(path, "it unpacks to another size than it says")
+        return hdus[1].header.copy(), samples
+
+
+def _longest(path: Path, stream: BinaryIO) -> int:
+    """Bytes that can be there at the most: reading more would take memory for nothing."""
+    return MAX_SAMPLES * 8 if isinstance(stream, gzip.GzipFile) else path.stat().st_size
+
+
+def _plane_shape(shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """Height and width of an image's plane; None where it is no picture."""
+    while len(shape) > 2 and shape[0] == 1:
+        shape = shape[1:]
+    if len(shape) == 3 and shape[0] == _COLOURS:
+        shape = shape[1:]
+    elif len(shape) == 3 and shape[2] == _COLOURS:
+        shape = shape[:2]
+    return (shape[0], shape[1]) if len(shape) == 2 and min(shape) > 0 else None
+
+
+def _with_colours_last(samples: NDArray[Any]) -> NDArray[Any]:
+    while samples.ndim > 2 and samples.shape[0] == 1:
+        samples = samples[0]
+    if samples.ndim == 3 and samples.shape[0] == _COLOURS:
+        samples = np.moveaxis(samples, 0, -1)
+    return np.ascontiguousarray(samples, samples.dtype.newbyteorder("="))
+
+
+def _number(header: Header, name: str, default: float) -> float:
+    """A number of the header; the default where it is missing, text or no finite number."""
+    try:
+        value = float(header.get(name, default))
+    except (TypeError, ValueError, OverflowError):
+        return default
+    return value if math.isfinite(value) else default
+
+
+def _top(header: Header, stored: np.dtype[Any], zero: float, slope: float) -> float | None:
+    """Where samples are clipped: SATURATE, else the end of an integer type of 8 or 16 bits."""
+    saturate = _number(header, "SATURATE", 0.0)
+    if saturate > 0.0:
+        return saturate
+    if stored.kind in "iu" and stored.itemsize <= 2:
+        return float(np.iinfo(stored.name).max) * slope + zero
+    return None
+
+
+def _as_light(path: Path, values: NDArray[Any], top: float | None) -> FitsImage:
+    """Samples as light; they are changed in place."""
+    grey = values.ndim == 2
+    missing = np.asarray(~np.isfinite(values))
+    if missing.all():
+        raise FrameError(f"{path} is a FITS image without a single value; get the file again")
+    with np.errstate(invalid="ignore"):
+        clipped = np.zeros(values.shape, bool) if top is None else values >= top
+    there = values[~missing] if missing.any() else values.reshape(-1)
+    middle = float(np.median(there))
+    full = float(there.max()) if top is None else top
+    full = full if full > 0.0 else float(np.abs(there).max()) or 1.0
+    del there
+    noise = _noise(values if grey else values[..., 1])
+    if 0.0 < noise < LEAST_NOISE * full:
+        full = noise / LEAST_NOISE
+    values[missing] = middle
+    with np.errstate(over="ignore"):
+        values /= full
+    absurd = ~((values <= MOST_LIGHT) & (values >= -MOST_LIGHT))
+    values[absurd] = middle / full
+    missing |= absurd
+    if not grey:
+        missing, clipped = np.asarray(missing.any(axis=2)), np.asarray(clipped.any(axis=2))
+    return FitsImage(
+        light=values.astype(np.float32, copy=False),
+        saturated=(clipped & ~missing).astype(np.float32),
+        missing=missing,
+        full_scale=full,
+    )
+
+
+def _noise(values: NDArray[Any]) -> float:
+    """Standard deviation of the noise, out of differences of neighbours; 0 where it has none."""
+    rows = values[:: max(1, values.shape[0] // NOISE_ROWS)]
+    with np.errstate(invalid="ignore", over="ignore"):
+        steps = np.abs(rows[:, 1:] - rows[:, :-1])
+    steps = steps[np.isfinite(steps)]
+    return 1.4826 / 2.0**0.5 * float(np.median(steps)) if steps.size else 0.0
+
+
+# FITS headers: their keywords, and the projection on the sky that they describe.
+
+Header = dict[str, float | str | bool]
+
+CARD, BLOCK = 80, 2880
+MOST_PARTS = 40  # HDUs looked at
+MOST_BYTES = 600_000_000  # passed over: two seconds of unpacking
+FITS_START, GZIP_START = b"SIMPLE  =", b"\x1f\x8b"
+STRING = re.compile(r"'((?:[^']|'')*)'")
+
+
+def read_headers(path: Path) -> list[Header]:
+    """Keywords of each part of a FITS file; pictures are passed over.
+
+    Parameters
+    ----------
+    path : Path
+        A FITS file, also in gzip, or a header alone (``.wcs``).
+
+    Returns
+    -------
+    list of dict
+        Numbers as float, text without trailing blanks.
+
+    Raises
+    ------
+    FrameError
+        If the file cannot be read or is no FITS file.
+    """
+    try:
+        with path.open("rb") as plain:
+            start = plain.read(len(FITS_START))
+            plain.seek(0)
+            if start.startswith(GZIP_START):
+                with gzip.open(plain) as stream:
+                    found = list(_parts(stream))  # type: ignore[arg-type]
+            else:
+                found = list(_parts(plain)) if start == FITS_START else []
+    except (OSError, EOFError, zlib.error) as error:
+        damaged = isinstance(error, zlib.error | gzip.BadGzipFile)
+        what = "its gzip is damaged" if damaged else getattr(error, "strerror", None) or str(error)
+        raise FrameError(f"{path}: the FITS header cannot be read ({what}).") from error
+    if not found:
+        raise FrameError(
+            f"{path}: is no FITS file, or its header is cut: a FITS header is what "
+            "regengine solve --wcs writes."
+        )
+    return found
+
+
+def header_field(path: Path, size_px: tuple[int, int] | None = None) -> HeaderField:
+    """The projection of the first part of a FITS file that has one.
+
+    Parameters
+    ----------
+    path : Path
+    size_px : tuple of int, optional
+        Width and height of the picture; without it as the header says.
+
+    Returns
+    -------
+    HeaderField
+
+    Raises
+    ------
+    FrameError
+        If there is none, or one that is neither TAN nor TAN-SIP.
+    """
+    for header in read_headers(path):
+        if str(header.get("CTYPE1", "")).strip():
+            return field_of(header, path, size_px)
+    raise FrameError(
+        f"{path}: its header has no projection (CTYPE1): solve the photo with "
+        "regengine solve --wcs, or leave --wcs out."
+    )
+
+
+def field_of(
+    header: Mapping[str, float | str | bool], path: Path, size_px: tuple[int, int] | None = None
+) -> HeaderField:
+    """The projection of a header; FrameError where it cannot be used."""
+    kinds = [str(header.get(f"CTYPE{k}", "")).upper() for k in (1, 2)]
+    swapped = kinds[0].startswith("DEC")
+    if {kind[:4] for kind in kinds} != {"RA--", "DEC-"} or any(
+        not re.fullmatch(r"(RA--|DEC-)-TAN(-SIP)?", kind) for kind in kinds
+    ):
+        raise FrameError(
+            f"{path}: its projection is {kinds[0] or 'missing'}, {kinds[1] or 'missing'}, and only "
+            "RA---TAN, DEC--TAN, also with -SIP, are read: solve the photo with regengine solve."
+        )
+    try:
+        matrix = _matrix(header)
+        values = (_wcs_number(header, "CRVAL1"), _wcs_number(header, "CRVAL2"))
+        reference = (_wcs_number(header, "CRPIX1") - 1.0, _wcs_number(header, "CRPIX2") - 1.0)
+        pole = _wcs_number(header, "LONPOLE", 180.0)
+        size = size_px or _size(header)
+        bends = (_polynomial(header, "A"), _polynomial(header, "B"))
+    except KeyError as error:
+        raise FrameError(
+            f"{path}: its projection lacks {error.args[0]}: solve the photo with regengine solve."
+        ) from error
+    if swapped:
+        matrix, values = matrix[::-1], values[::-1]
+    if not abs(np.linalg.det(matrix)) > 1e-16:
+        raise FrameError(f"{path}: its projection has no scale (CD is singular): solve it again.")
+    return HeaderField(
+        width_px=size[0],
+        height_px=size[1],
+        reference_px=reference,
+        reference_deg=values,
+        matrix_deg=matrix,
+        pole_deg=pole,
+        bends=bends,
+    )
+
+
+def _parts(stream: BinaryIO) -> Iterator[Header]:
+    for _ in range(MOST_PARTS):
+        if stream.tell() > MOST_BYTES:
+            return
+        header = _header(stream)
+        if header is None:
+            return
+        yield header
+        size = _data_bytes(header)
+        if size > MOST_BYTES:
+            return
+        if size:
+            stream.seek(size, 1)
+
+
+def _header(stream: BinaryIO) -> Header | None:
+    header: Header = {}
+    for _ in range(MOST_BLOCKS):
+        block = stream.read(BLOCK).decode("ascii", errors="replace")
+        for start in range(0, len(block) - CARD + 1, CARD):
+            card = block[start : start + CARD]
+            key = card[:8].strip()
+            if key == "END":
+                return header
+            if card[8:10] == "= " and key not in header:
+                value = _card_value(card[10:])
+                if value is not None:
+                    header[key] = value
+        if len(block) < BLOCK:
+            return header if "SIMPLE" in header and len(header) > 1 else None
+    return None
+
+
+def _card_value(text: str) -> float | str | bool | None:
+    quoted = STRING.match(text.strip())
+    if quoted:
+        return quoted[1].replace("''", "'").rstrip()
+    plain = text.partition("/")[0].strip()
+    if plain in ("T", "F"):
+        return plain == "T"
+    try:
+        number = float(plain.replace("D", "E"))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _data_bytes(header: Header) -> int:
+    """Length of a part's data; more than is passed over where the header makes no sense."""
+    try:
+        count = int(_wcs_number(header, "NAXIS", 0))
+        if not 0 <= count <= MOST_AXES:
+            return MOST_BYTES + 1
+        axes = [int(_wcs_number(header, f"NAXIS{k + 1}", 0)) for k in range(count)]
+        values = math.prod(axes) + int(_wcs_number(header, "PCOUNT", 0)) if axes else 0
+        bits = abs(int(_wcs_number(header, "BITPIX", 8)))
+        size = bits // 8 * int(_wcs_number(header, "GCOUNT", 1)) * values
+    except (OverflowError, ValueError):  # infinite or no number
+        return MOST_BYTES + 1
+    return -(-size // BLOCK) * BLOCK if size >= 0 else MOST_BYTES + 1
+
+
+def _wcs_number(
+    header: Mapping[str, float | str | bool], key: str, default: float | None = None
+) -> float:
+    value = header.get(key, default)
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            value = default
+    if value is None:
+        raise KeyError(key)
+    return float(value)
+
+
+def _matrix(header: Mapping[str, float | str | bool]) -> np.ndarray:
+    if any(f"CD{i}_{j}" in header for i in (1, 2) for j in (1, 2)):
+        return np.array([[_wcs_number(header, f"CD{i}_{j}", 0.0) for j in (1, 2)] for i in (1, 2)])
+    steps = np.array([_wcs_number(header, "CDELT1"), _wcs_number(header, "CDELT2")])
+    if any(f"PC{i}_{j}" in header for i in (1, 2) for j in (1, 2)):
+        turn = [[_wcs_number(header, f"PC{i}_{j}", float(i == j)) for j in (1, 2)] for i in (1, 2)]
+        return np.asarray(steps[:, None] * np.array(turn))
+    angle = math.radians(_wcs_number(header, "CROTA2", 0.0))
+    ratio = steps[1] / steps[0]
+    return np.asarray(
+        [
+            [steps[0] * math.cos(angle), -steps[0] * ratio * math.sin(angle)],
+            [steps[0] * math.sin(angle), steps[1] * math.cos(angle)],
+        ]
+    )
+
+
+def _size(header: Mapping[str, float | str | bool]) -> tuple[int, int]:
+    for names in (("IMAGEW", "IMAGEH"), ("ZNAXIS1", "ZNAXIS2"), ("NAXIS1", "NAXIS2")):
+        if all(name in header for name in names):
+            return int(_wcs_number(header, names[0])), int(_wcs_number(header, names[1]))
+    raise KeyError("the picture's size (IMAGEW, IMAGEH)")
+
+
+def _polynomial(header: Mapping[str, float | str | bool], name: str) -> Polynomial:
+    found: Polynomial = {}
+    for key, value in header.items():
+        power = re.fullmatch(rf"{name}_(\d+)_(\d+)", key)
+        if power and not isinstance(value, (str, bool)) and value != 0.0:
+            found[int(power[1]), int(power[2])] = value
+    return found

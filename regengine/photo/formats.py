@@ -1,0 +1,217 @@
+"""What kind of image a file is and how large, by its first bytes: nothing is decoded here."""
+
+from __future__ import annotations
+
+import stat
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from regengine.errors import FrameError
+from regengine.io.decoding import MAX_PIXELS, damaged, decoding, too_large
+from regengine.photo.fits import fits_size, is_fits
+from regengine.photo.raw import raw_size
+
+ImageFormat = Literal["jpeg", "png", "tiff", "raw", "fits"]
+
+MIN_SIDE_PX = 32  # fewer pixels than this hold no pattern of lights
+# JPEG's longest side. Pictures are read some rows at a time, which helps only if rows are short
+MAX_SIDE_PX = 65_535
+# A progressive JPEG is decoded whole, two bytes a coefficient, before its first row is known
+MAX_PROGRESSIVE_PIXELS = 90_000_000
+# LibRaw holds sensor, colours and result at once, 22 bytes a pixel; no camera on the station has
+# more than 46 megapixels
+MAX_RAW_PIXELS = 56_000_000
+RAW_EXTENSIONS = frozenset({".nef", ".nrw", ".dng", ".cr2"})
+
+# Tag numbers of TIFF 6.0, and of DNG 1.4.
+TIFF_WIDTH, TIFF_HEIGHT, TIFF_BITS = 256, 257, 258
+TIFF_PHOTOMETRIC, TIFF_EXTRA_SAMPLES = 262, 338
+_DNG_VERSION = 50706
+_TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Other things that end up under a photo's name, for the sentence that says so.
+_OTHER_SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    (b"GIF8", "a GIF image"),
+    (b"BM", "a BMP image"),
+    (b"RIFF", "a WebP image or another RIFF file"),
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"8BPS", "a Photoshop document"),
+    (b"\x00\x00\x00\x0cjP", "a JPEG 2000 image"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageHeader:
+    """Format and size of an image file.
+
+    ``deep`` says that it has more than eight bits a sample, ``progressive`` that a JPEG is one that
+    is decoded whole; ``tiff_tags`` holds the main directory of a TIFF.
+    """
+
+    path: Path
+    format: ImageFormat
+    width_px: int
+    height_px: int
+    deep: bool = False
+    progressive: bool = False
+    tiff_tags: Mapping[int, Any] = field(default_factory=dict)
+
+
+def read_image_header(path: Path) -> ImageHeader:
+    """Format and size of a photo, refused where it cannot or should not be decoded.
+
+    Parameters
+    ----------
+    path : Path
+        A JPEG, PNG, TIFF, FITS or raw (NEF, DNG, CR2) file; the extension matters for raw files
+        only.
+
+    Returns
+    -------
+    ImageHeader
+        Width and height as stored: an EXIF orientation turns nothing.
+
+    Raises
+    ------
+    FrameError
+        No readable image file, or one that is too small to register or too large to decode.
+    """
+    path = Path(path)
+    start = _first_bytes(path)
+    if start.startswith(b"\xff\xd8\xff"):
+        header = _pillow_header(path, "jpeg", deep=False)
+    elif start.startswith(_PNG_SIGNATURE):
+        header = _pillow_header(path, "png", deep=len(start) > 24 and start[24] == 16)
+    elif start.startswith(_TIFF_SIGNATURES):
+        header = _tiff_header(path, start)
+    elif is_fits(path, start):
+        width, height = fits_size(path)
+        header = ImageHeader(path=path, format="fits", width_px=width, height_px=height, deep=True)
+    else:
+        raise FrameError(
+            f"{path} is {_looks_like(start)}, not a photo that can be read; "
+            "give a JPEG, PNG, TIFF, FITS or raw (NEF, DNG, CR2) file"
+        )
+    return _checked(header)
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise FrameError(f"{path} is a folder, not a photo; give the files in it")
+        if not stat.S_ISREG(mode):  # opening a pipe would wait for ever
+            raise FrameError(f"{path} is no regular file; copy the photo to a file first")
+        with path.open("rb") as file:
+            start = file.read(64)
+    except FrameError:
+        raise
+    except FileNotFoundError as error:
+        raise FrameError(f"{path} does not exist; check the name") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or error
+        raise FrameError(
+            f"{path} cannot be opened ({reason}); check the name and the permission to read it"
+        ) from error
+    if not start:
+        raise FrameError(f"{path} is empty (0 bytes); get the file again")
+    return start
+
+
+def _looks_like(start: bytes) -> str:
+    for signature, name in _OTHER_SIGNATURES:
+        if start.startswith(signature):
+            return name
+    if start[4:8] == b"ftyp":
+        return "a HEIC, AVIF or video file"
+    if b"\0" not in start and start.lstrip()[:1] == b"<":
+        return "a web page or XML text"
+    if all(byte in b"\t\n\r\f" or 32 <= byte < 127 for byte in start):
+        return "text"
+    return "of an unknown format"
+
+
+def _pillow_header(path: Path, image_format: ImageFormat, *, deep: bool) -> ImageHeader:
+    from PIL import Image
+
+    with decoding(path), Image.open(path, formats=[image_format.upper()]) as image:
+        width, height = image.size
+        progressive = bool(image.info.get("progressive"))
+    return ImageHeader(
+        path=path,
+        format=image_format,
+        width_px=width,
+        height_px=height,
+        deep=deep,
+        progressive=progressive,
+    )
+
+
+def _tiff_header(path: Path, start: bytes) -> ImageHeader:
+    if path.suffix.lower() in RAW_EXTENSIONS or start[8:10] == b"CR":
+        return _raw_header(path)
+    with decoding(path):
+        tags = _tiff_directory(path)
+        # 32803: colour filter array, 34892: linear raw (DNG 1.4, chapter 4).
+        if _DNG_VERSION in tags or tags.get(TIFF_PHOTOMETRIC) in (32803, 34892):
+            return _raw_header(path)
+        if TIFF_WIDTH not in tags or TIFF_HEIGHT not in tags:
+            raise damaged(path, "its TIFF directory names no image size")
+        bits = tags.get(TIFF_BITS, 1)
+        return ImageHeader(
+            path=path,
+            format="tiff",
+            width_px=int(tags[TIFF_WIDTH]),
+            height_px=int(tags[TIFF_HEIGHT]),
+            deep=max(bits) > 8 if isinstance(bits, tuple) else bits > 8,
+            tiff_tags=tags,
+        )
+
+
+def _tiff_directory(path: Path) -> dict[int, Any]:
+    """Tags of the first directory of a TIFF, big or not."""
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    with path.open("rb") as file:
+        head = file.read(8)
+        if head[2:4] in (b"+\0", b"\0+"):  # BigTIFF
+            head += file.read(8)
+        if len(head) < 8:
+            raise struct.error("header of fewer than 8 bytes")
+        directory = ImageFileDirectory_v2(head)
+        file.seek(directory.next)
+        directory.load(file)
+        return dict(directory)
+
+
+def _raw_header(path: Path) -> ImageHeader:
+    width, height = raw_size(path)
+    return ImageHeader(path=path, format="raw", width_px=width, height_px=height, deep=True)
+
+
+def _checked(header: ImageHeader) -> ImageHeader:
+    width, height = header.width_px, header.height_px
+    limit = {"raw": MAX_RAW_PIXELS}.get(header.format, MAX_PIXELS)
+    if header.progressive:
+        limit = MAX_PROGRESSIVE_PIXELS
+    if width * height > limit:
+        raise too_large(header.path, f"{width} x {height} pixels, ", limit_px=limit)
+    if max(width, height) > MAX_SIDE_PX:
+        raise FrameError(
+            f"{header.path} claims {width} x {height} pixels, and no side may be longer than "
+            f"{MAX_SIDE_PX}; give a smaller copy if it is a real photo",
+            code="too_large",
+        )
+    if min(width, height) < MIN_SIDE_PX:
+        raise FrameError(
+            f"{header.path} has {width} x {height} pixels, too few to register; "
+            f"use a copy of at least {MIN_SIDE_PX} pixels a side",
+            code="too_small",
+        )
+    return header

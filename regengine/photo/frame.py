@@ -1,0 +1,266 @@
+"""A photo and what is known of it before its lights are looked at."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from regengine.errors import ConfigError, FrameError
+from regengine.photo.camera_bodies import (
+    CameraBody,
+    PixelPitch,
+    assumed_pitch,
+    body_pitch,
+    find_body,
+)
+from regengine.photo.exif import Exif, read_exif, read_fits_exif
+from regengine.photo.formats import ImageHeader, read_image_header
+from regengine.photo.frame_records import (
+    FrameRecord,
+    FrameRecords,
+    archive_frame_id,
+    frame_id_of,
+    wrap_lon,
+)
+from regengine.photo.image import LinearLight, read_display_rgb, read_linear_light
+from regengine.photo.lens_profile import LensProfile, choose_profile
+
+__all__ = [
+    "Frame",
+    "FrameOptions",
+    "LinearLight",
+    "read_display_rgb",
+    "read_frame",
+    "read_linear_light",
+]
+
+NAIVE_AS_UTC = "naive, taken as UTC"
+# LibRaw shows the sensor's rim too: 4284 px of a D3S whose own pictures have 4256.
+_RAW_RIM = 0.03
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameOptions:
+    """What the user says of a photo; it overrides EXIF and record.
+
+    ``time_utc`` without a time zone is UTC; ``pixel_pitch_um`` is that of the file's pixels;
+    ``nadir`` is (lon, lat) in degrees; ``altitude_km`` is above WGS84; ``lenses`` are calibrated
+    lenses, of which each photo takes its own. Values that cannot be raise ConfigError.
+    """
+
+    time_utc: datetime | None = None
+    focal_mm: float | None = None
+    pixel_pitch_um: float | None = None
+    nadir: tuple[float, float] | None = None
+    altitude_km: float | None = None
+    lenses: tuple[LensProfile, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("focal_mm", "pixel_pitch_um", "altitude_km"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0.0):
+                raise ConfigError(f"{name} must be a number above zero, not {value}")
+        if self.nadir is not None:
+            lon, lat = self.nadir
+            if not (-180.0 <= lon <= 360.0 and -90.0 <= lat <= 90.0):
+                raise ConfigError(
+                    f"nadir must be longitude (-180 to 180), latitude (-90 to 90), not {lon}, {lat}"
+                )
+            object.__setattr__(self, "nadir", (wrap_lon(lon), lat))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """One photo: its file, its picture as stored, and what is known of time, lens and place.
+
+    ``pixel_pitch_um`` is that of this file's pixels: sensor side over file side in a resized
+    copy. ``sources`` says where each value came from: ``exif``, ``record``, ``option``,
+    ``filename``, ``table``, ``assumed``, with a remark in brackets where one is due.
+    ``may_be_cropped`` says that the file's shape is not the sensor's; ``profile`` is the
+    calibration of camera and lens, where one was given.
+    """
+
+    path: Path
+    frame_id: str
+    sha256: str
+    width_px: int
+    height_px: int
+    orientation: int = 1  # EXIF's 1 to 8; applied to nothing
+    time_utc: datetime | None = None
+    focal_mm: float | None = None
+    pixel_pitch_um: float | None = None
+    camera_body: str | None = None
+    lens: str | None = None
+    exposure_s: float | None = None
+    aperture_f: float | None = None
+    iso: float | None = None
+    nadir: tuple[float, float] | None = None
+    altitude_km: float | None = None
+    sources: dict[str, str] = field(default_factory=dict)
+    may_be_cropped: bool = False
+    profile: LensProfile | None = None
+
+    @property
+    def focal_px(self) -> float | None:
+        """Focal length in pixels of this file; None where it is not known."""
+        if self.focal_mm is None or self.pixel_pitch_um is None:
+            return None
+        return self.focal_mm * 1000.0 / self.pixel_pitch_um
+
+
+def read_frame(
+    path: Path,
+    *,
+    records: FrameRecords | None = None,
+    options: FrameOptions = FrameOptions(),
+) -> Frame:
+    """Read what is known of a photo: option before EXIF before record.
+
+    Parameters
+    ----------
+    path : Path
+        JPEG, PNG, TIFF, FITS or raw (NEF, DNG, CR2) file.
+    records : FrameRecords, optional
+        Table that fills what EXIF lacks.
+    options : FrameOptions, optional
+        What the user knows better.
+
+    Returns
+    -------
+    Frame
+        Missing EXIF is no error: what nobody knows is None.
+
+    Raises
+    ------
+    FrameError
+        The file is no readable image, or one too small or too large to register.
+    """
+    path = Path(path)
+    header = read_image_header(path)
+    exif = read_fits_exif(path) if header.format == "fits" else read_exif(path)
+    frame_id = frame_id_of(path)
+    record = (records.get(frame_id) if records else None) or FrameRecord(frame_id=frame_id)
+    sources = {"frame_id": "filename"} if archive_frame_id(path.stem) else {}
+
+    camera_body, body = _camera(exif, record, sources)
+    time_utc = _time(exif, record, options, sources)
+    focal_mm = _focal_mm(exif, record, options, body, sources)
+    pitch = _pixel_pitch(header, exif, options, body, sources)
+    nadir = _first("nadir", sources, option=options.nadir, record=record.nadir)
+    profile = choose_profile(
+        options.lenses,
+        camera=camera_body,
+        lens=exif.lens,
+        focal_mm=focal_mm,
+        width_px=header.width_px,
+        height_px=header.height_px,
+    )
+    return Frame(
+        path=path,
+        frame_id=frame_id,
+        sha256=_sha256(path),
+        width_px=header.width_px,
+        height_px=header.height_px,
+        orientation=exif.orientation,
+        time_utc=time_utc,
+        focal_mm=focal_mm,
+        pixel_pitch_um=pitch.pitch_um,
+        camera_body=camera_body,
+        lens=exif.lens,
+        exposure_s=_first("exposure_s", sources, exif=exif.exposure_s, record=record.exposure_s),
+        aperture_f=_first("aperture_f", sources, exif=exif.aperture_f, record=record.aperture_f),
+        iso=_first("iso", sources, exif=exif.iso, record=record.iso),
+        nadir=nadir,
+        altitude_km=_first(
+            "altitude_km", sources, option=options.altitude_km, record=record.altitude_km
+        ),
+        sources=sources,
+        may_be_cropped=pitch.may_be_cropped,
+        profile=profile,
+    )
+
+
+def _first(name: str, sources: dict[str, str], **values: _Value | None) -> _Value | None:
+    """First known value, in the order given; its source is noted."""
+    for source, value in values.items():
+        if value is not None:
+            sources[name] = source
+            return value
+    return None
+
+
+def _time(
+    exif: Exif, record: FrameRecord, options: FrameOptions, sources: dict[str, str]
+) -> datetime | None:
+    time = _first(
+        "time", sources, option=options.time_utc, exif=exif.time_utc, record=record.time_utc
+    )
+    if time is None:
+        return None
+    if time.tzinfo is None or (sources["time"] == "exif" and exif.time_is_naive):
+        sources["time"] += f" ({NAIVE_AS_UTC})"
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _camera(
+    exif: Exif, record: FrameRecord, sources: dict[str, str]
+) -> tuple[str | None, CameraBody | None]:
+    """Name of the body, the table's where it has it, and its row there."""
+    name = _first("camera_body", sources, exif=exif.camera_body, record=record.camera)
+    body = find_body(name) if name else None
+    return (body.name if body else name), body
+
+
+def _focal_mm(
+    exif: Exif,
+    record: FrameRecord,
+    options: FrameOptions,
+    body: CameraBody | None,
+    sources: dict[str, str],
+) -> float | None:
+    equivalent = exif.focal_35mm_equivalent_mm
+    focal_mm = _first("focal_mm", sources, option=options.focal_mm, exif=exif.focal_mm)
+    if focal_mm is None and equivalent is not None:
+        sources["focal_mm"] = "exif (35 mm equivalent)"
+        return equivalent * (body.long_mm / 36.0 if body else 1.0)
+    if focal_mm is None:
+        return _first("focal_mm", sources, record=record.focal_mm)
+    return focal_mm
+
+
+def _pixel_pitch(
+    header: ImageHeader,
+    exif: Exif,
+    options: FrameOptions,
+    body: CameraBody | None,
+    sources: dict[str, str],
+) -> PixelPitch:
+    """Pitch of the file's pixels: option, else the table's sensor, else a full-frame one."""
+    size = (header.width_px, header.height_px)
+    if body is None:
+        pitch = assumed_pitch(*size, crop_factor=exif.crop_factor)
+        sources["pixel_pitch_um"] = "exif" if exif.crop_factor else "assumed"
+    else:
+        pitch = body_pitch(body, *size, crop_factor=exif.crop_factor)
+        sources["pixel_pitch_um"] = "table"
+        if header.format == "raw" and abs(max(size) / body.long_px - 1.0) < _RAW_RIM:
+            pitch = PixelPitch(pitch_um=body.native_pitch_um, may_be_cropped=False)
+    if options.pixel_pitch_um is not None:
+        sources["pixel_pitch_um"] = "option"
+        return PixelPitch(pitch_um=options.pixel_pitch_um, may_be_cropped=pitch.may_be_cropped)
+    return pitch
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FrameError(
+            f"{path} could not be read to its end ({error.strerror}); check the disk it is on"
+        ) from error

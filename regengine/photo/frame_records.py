@@ -1,0 +1,341 @@
+"""Frame records: a table that tells, frame by frame, what the archive knows of a photo."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from regengine.errors import ConfigError
+
+# Cells of frame records, as archives and volunteers have written them.
+
+NAUTICAL_MILE_KM = 1.852
+_EQUATOR_KM = 6378.137  # WGS84, NIMA TR8350.2, table 3.1
+_ECCENTRICITY_SQ = 0.00669437999014
+
+
+def parse_number(text: str) -> float | None:
+    """Finite number that makes up the whole text; None where there is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def parse_exposure_s(text: str) -> float | None:
+    """Exposure time in seconds out of ``1/30``, ``0.5``, ``1.3s``; None where it is none."""
+    found = re.match(r"(\d+(?:\.\d+)?)(?:/(\d+(?:\.\d+)?))?\s*(?:s|\"|\\|$)", text)
+    if found is None:
+        return None
+    seconds = float(found[1]) / (float(found[2] or 1.0) or math.inf)
+    return seconds or None
+
+
+def parse_aperture(text: str) -> float | None:
+    """F-number out of ``2.8``, ``f/2.8``, ``F1.4``; None for ``f--`` and the like."""
+    found = re.match(r"(?:f/?)?\s*(\d+(?:\.\d+)?)\s*(?:\\|$)", text, re.IGNORECASE)
+    return float(found[1]) or None if found else None
+
+
+def parse_iso(text: str) -> float | None:
+    """Sensitivity out of ``3200``, ``12800.0``, ``ISO800``, ``Hi 6400``; None for ``HI-1``."""
+    found = re.match(r"(?:iso|hi)?\s*(\d+(?:\.\d+)?)\s*(?:\\|$)", text, re.IGNORECASE)
+    return float(found[1]) or None if found else None
+
+
+def parse_iso_time(text: str) -> datetime | None:
+    """Time in UTC out of ISO 8601 text, which is UTC where it names no zone."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def parse_date_and_time(date: str, time: str) -> datetime | None:
+    """Time in UTC out of ``20120328`` and ``154641`` (leading zeros may have been lost)."""
+    digits = f"{date}{time.zfill(6)}"
+    if re.fullmatch(r"\d{14}", digits) is None:
+        return None
+    try:
+        return datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def wrap_lon(lon_deg: float) -> float:
+    """Longitude in [-180, 180); one that lies there already is not touched."""
+    return lon_deg if -180.0 <= lon_deg < 180.0 else (lon_deg + 180.0) % 360.0 - 180.0
+
+
+def archive_altitude_km(altitude_nmi: float, lat_deg: float) -> float:
+    """Height above WGS84 of an altitude as the archive prints it.
+
+    The archive's altitude is the distance from the Earth's centre minus the radius of the
+    equator, in nautical miles: at 52 degrees of latitude 13 km below the height above the
+    ellipsoid.
+
+    Parameters
+    ----------
+    altitude_nmi : float
+        The archive's altitude, nautical miles.
+    lat_deg : float
+        Geodetic latitude of the nadir, degrees.
+
+    Returns
+    -------
+    float
+        Kilometres above the ellipsoid, along the nadir's vertical.
+    """
+    radius_km = altitude_nmi * NAUTICAL_MILE_KM + _EQUATOR_KM
+    sine, cosine = math.sin(math.radians(lat_deg)), math.cos(math.radians(lat_deg))
+    prime_vertical = _EQUATOR_KM / math.sqrt(1.0 - _ECCENTRICITY_SQ * sine**2)
+    # |((N + h) cos, (N (1 - e2) + h) sin)| = radius, solved for h.
+    across, along = prime_vertical, prime_vertical * (1.0 - _ECCENTRICITY_SQ)
+    half_linear = across * cosine**2 + along * sine**2
+    constant = (across * cosine) ** 2 + (along * sine) ** 2 - radius_km**2
+    return math.sqrt(half_linear**2 - constant) - half_linear
+
+
+# What a frame is called: the archive's id where the file name holds one.
+
+# Matches ISS030-E-184140, iss030e184140_lrg, Osaka_ISS006-E-22876 and iss073e0206244: expedition,
+# "E" for an electronic camera, number. The archive writes three digits for the expedition and the
+# number without leading zeros.
+_ARCHIVE_ID = re.compile(
+    r"(?<![a-z0-9])iss[-_ ]?(\d{1,3})[-_ ]?e[-_ ]?(\d{1,7})(?!\d)", re.IGNORECASE
+)
+
+
+def archive_frame_id(text: str) -> str | None:
+    """Archive id found in a text, in the archive's own spelling.
+
+    Parameters
+    ----------
+    text : str
+        A file name or a cell of a table.
+
+    Returns
+    -------
+    str or None
+        Such as ``"ISS030-E-184140"``; None where the text holds no archive id.
+    """
+    found = _ARCHIVE_ID.search(text)
+    if found is None:
+        return None
+    return f"ISS{int(found[1]):03d}-E-{int(found[2])}"
+
+
+def frame_id_of(path: Path) -> str:
+    """Archive id of a photo by its file name, else the name without its extension.
+
+    Parameters
+    ----------
+    path : Path
+        The photo's file; only its name is looked at.
+
+    Returns
+    -------
+    str
+        ``"ISS073-E-206244"`` for ``iss073e0206244.jpg``, ``"espana"`` for ``espana.png``.
+    """
+    return archive_frame_id(path.stem) or path.stem
+
+
+# Column names, as lower-case letters and digits. The long ones are those of the archive's own
+# answers in tab-separated text.
+_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "frame_id": ("frameid", "frame", "id"),
+    "mission": ("mission",),
+    "roll": ("roll",),
+    "time": ("timeutc", "datetimeutc", "datetime"),
+    "gmt_date": ("gmtdate", "photodate", "pdate"),
+    "gmt_time": ("gmttime", "phototimegmt", "ptime"),
+    "nadir_lat": ("nadirlat",),
+    "nadir_lon": ("nadirlon",),
+    "altitude_km": ("altitudekm",),
+    "altitude_nmi": ("altitudenmi", "spacecraftaltitudenauticalmiles"),
+    "camera": ("camera", "camerabody"),
+    "focal_mm": ("focalmm", "lensmm", "focallengthmm"),
+    "exposure": ("shutter", "exposures", "exposure"),
+    "aperture": ("aperture", "aperturef"),
+    "iso": ("iso",),
+}
+_PHOTO_EXTENSION = re.compile(r"\.(?:jpe?g|png|tiff?|nef|nrw|dng|cr2)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameRecord:
+    """One row: None where the table does not tell. ``altitude_km`` is above WGS84."""
+
+    frame_id: str
+    time_utc: datetime | None = None
+    nadir: tuple[float, float] | None = None
+    altitude_km: float | None = None
+    camera: str | None = None
+    focal_mm: float | None = None
+    exposure_s: float | None = None
+    aperture_f: float | None = None
+    iso: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameRecords:
+    """A table of frame records, looked up by frame id.
+
+    ``problems`` holds a sentence for every value that a row has but that could not be understood.
+    """
+
+    path: Path
+    by_id: Mapping[str, FrameRecord]
+    problems: tuple[str, ...] = ()
+
+    def get(self, frame_id: str) -> FrameRecord | None:
+        """Record of a frame, however its archive id is spelt; None where the table lacks it."""
+        return self.by_id.get(archive_frame_id(frame_id) or frame_id)
+
+    def __len__(self) -> int:
+        return len(self.by_id)
+
+
+def load_frame_records(path: Path) -> FrameRecords:
+    """Read a table of frame records.
+
+    Comma, semicolon or tab separated, columns by their header: ``frame_id`` (or the archive's
+    ``mission``, ``roll`` and ``frame``), ``time_utc`` or ``gmt_date`` (YYYYMMDD) and ``gmt_time``
+    (HHMMSS), ``nadir_lat`` and ``nadir_lon``, ``altitude_km`` (above WGS84) or ``altitude_nmi``
+    (nautical miles above a sphere of the equator's radius, as the archive prints it), ``camera``,
+    ``focal_mm``, ``shutter``, ``aperture``, ``iso``. Any may lack, others are passed over. Of two
+    rows of one frame the first counts.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+
+    Returns
+    -------
+    FrameRecords
+        All its rows that name a frame.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read or is no table of frame records.
+    """
+    by_id: dict[str, FrameRecord] = {}
+    problems: list[str] = []
+    for line, row in _rows(path):
+        frame_id = _row_id(row)
+        if frame_id is None:
+            continue
+        if frame_id in by_id:
+            problems.append(f"{path} line {line}: {frame_id} comes again, the first row counts")
+            continue
+        by_id[frame_id] = _record(frame_id, row, f"{path} line {line}", problems)
+    return FrameRecords(path=Path(path), by_id=by_id, problems=tuple(problems))
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and cells, by our names of the columns, of every row."""
+    try:
+        # JSC tables that passed through several hands hold bytes of several encodings.
+        text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read as a table of frame records ({error.strerror}); "
+            "give the path of a CSV file"
+        ) from error
+    header = text.partition("\n")[0]
+    separator = max(",;\t", key=header.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        header_cells = next(reader, [])
+        columns = _columns(header_cells)
+        if "frame_id" not in columns:
+            raise ConfigError(
+                f"{path} has no column frame_id in its first line; "
+                "give a CSV table whose header names its columns"
+            )
+        for cells in reader:
+            if cells == header_cells:  # pages of archive answers, one behind the other
+                continue
+            yield (
+                reader.line_num,
+                {
+                    name: cells[index].strip()
+                    for name, index in columns.items()
+                    if index < len(cells)
+                },
+            )
+    except csv.Error as error:
+        raise ConfigError(
+            f"{path} is no table of frame records ({error}); give a CSV file"
+        ) from error
+
+
+def _columns(header: list[str]) -> dict[str, int]:
+    """Index of each known column."""
+    plain = [re.sub(r"[^a-z0-9]", "", cell.lower()) for cell in header]
+    found: dict[str, int] = {}
+    for name, spellings in _COLUMNS.items():
+        for spelling in spellings:
+            if spelling in plain:
+                found[name] = plain.index(spelling)
+                break
+    return found
+
+
+def _row_id(row: Mapping[str, str]) -> str | None:
+    text = row.get("frame_id", "")
+    if row.get("mission") and row.get("roll") and text:
+        text = f"{row['mission']}-{row['roll']}-{text}"
+    return archive_frame_id(text) or _PHOTO_EXTENSION.sub("", text) or None
+
+
+def _record(frame_id: str, row: Mapping[str, str], place: str, problems: list[str]) -> FrameRecord:
+    def number(name: str, low: float, high: float) -> float | None:
+        text = row.get(name, "")
+        value = parse_number(text)
+        if value is not None and low <= value <= high:
+            return value
+        if text and text.lower() != "nan":
+            problems.append(f"{place}: {name} {text!r} is no number from {low:g} to {high:g}")
+        return None
+
+    lat, lon = number("nadir_lat", -90.0, 90.0), number("nadir_lon", -180.0, 360.0)
+    nadir = None if lat is None or lon is None else (wrap_lon(lon), lat)
+    altitude_km = number("altitude_km", 0.0, 10_000.0)
+    altitude_nmi = number("altitude_nmi", 0.0, 5_000.0)
+    if altitude_km is None and altitude_nmi and nadir is not None:
+        altitude_km = archive_altitude_km(altitude_nmi, nadir[1])
+    return FrameRecord(
+        frame_id=frame_id,
+        time_utc=_time(row, place, problems),
+        nadir=nadir,
+        altitude_km=altitude_km or None,  # the archive writes 0 for "not known"
+        camera=re.split(r"[\r\n]|\\r|\\n", row.get("camera", ""))[0].strip() or None,
+        focal_mm=number("focal_mm", 0.0, 5_000.0) or None,
+        exposure_s=parse_exposure_s(row.get("exposure", "")),
+        aperture_f=parse_aperture(row.get("aperture", "")),
+        iso=parse_iso(row.get("iso", "")),
+    )
+
+
+def _time(row: Mapping[str, str], place: str, problems: list[str]) -> datetime | None:
+    """Time of a row; without a time zone it is UTC."""
+    text = row.get("time", "")
+    time = parse_iso_time(text)
+    if time is None and row.get("gmt_date") and row.get("gmt_time"):
+        text = f"{row['gmt_date']} {row['gmt_time']}"
+        time = parse_date_and_time(row["gmt_date"], row["gmt_time"])
+    if time is None and text:
+        problems.append(f"{place}: {text!r} is no time")
+    return time

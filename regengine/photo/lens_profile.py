@@ -1,0 +1,324 @@
+"""What is known of one camera with one lens: geometry, falloff, sensitivity, out of its stars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matchers.camera import Lens
+from matchers.lens_stars import LENS_PARAMETERS
+
+FloatArray = NDArray[np.float64]
+Matrix = tuple[tuple[float, ...], ...]
+
+# The nominal focal lengths that cameras write differ by rounding: 85 and 85.0, 17 and 17.35
+SAME_FOCAL = 0.03
+# BP - RP of the Sun (Casagrande & VandenBerg 2018, MNRAS 479, L102), about the mean of bright stars
+SUN_COLOUR = 0.82
+
+
+@dataclass(frozen=True, kw_only=True)
+class Falloff:
+    """Vignetting: 1 + a1 r^2 + a2 r^4 + a3 r^6 of the light on the axis arrives.
+
+    Attributes
+    ----------
+    coefficients : tuple of float
+        a1, a2, a3; r is the distance from the principal point in half diagonals of the picture.
+    covariance : tuple of tuple of float
+        3 x 3.
+    frames : int
+        How many frames' backgrounds tell it.
+    reach : float
+        Largest r that they reach.
+    """
+
+    coefficients: tuple[float, float, float]
+    covariance: Matrix
+    frames: int
+    reach: float
+
+    def arrives(self, r: FloatArray | float) -> FloatArray:
+        """Share of the light that arrives at some distances."""
+        r2 = np.asarray(r, float) ** 2
+        a1, a2, a3 = self.coefficients
+        return np.asarray(1.0 + r2 * (a1 + r2 * (a2 + r2 * a3)), float)
+
+    def sigma(self, r: FloatArray | float) -> FloatArray:
+        """One sigma of that share."""
+        r2 = np.asarray(r, float) ** 2
+        powers = np.stack([r2, r2**2, r2**3], axis=-1)
+        square = np.einsum("...i,ij,...j->...", powers, np.array(self.covariance), powers)
+        return np.asarray(np.sqrt(np.maximum(square, 0.0)), float)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelPhotometry:
+    """How bright stars are in one colour channel.
+
+    A star of Gaia magnitude G and colour BP - RP gives, after the falloff is taken out, the flux
+    ``10 ** (0.4 * (zero_point_mag - G - colour_term * (BP - RP - SUN_COLOUR)))``, in full scales
+    of a pixel times stored pixels a second.
+
+    Attributes
+    ----------
+    channel : str
+        "red", "green" or "blue"; "light" in pictures without colour.
+    zero_point_mag, zero_point_sigma : float
+    colour_term, colour_term_sigma : float
+        0 with sigma 0 where too few stars have known colours.
+    scatter_mag : float
+        Robust spread of single stars about that.
+    stars : int
+    """
+
+    channel: str
+    zero_point_mag: float
+    zero_point_sigma: float
+    colour_term: float
+    colour_term_sigma: float
+    scatter_mag: float
+    stars: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exposure:
+    """What the photometry holds for: zero points change with aperture and sensitivity.
+
+    Attributes
+    ----------
+    exposure_s : float or None
+        Of the frames, for the limiting magnitude; None where unknown, then fluxes are by exposure
+        and not by second.
+    aperture_f, iso : float or None
+    limiting_mag : float
+        Gaia G of stars with a signal-to-noise ratio of 5 in the frames' luminance.
+    limiting_scatter_mag : float
+        Robust spread of single stars' own values of that.
+    """
+
+    exposure_s: float | None
+    aperture_f: float | None
+    iso: float | None
+    limiting_mag: float
+    limiting_scatter_mag: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LensProfile:
+    """One camera with one lens at one focal length.
+
+    Attributes
+    ----------
+    camera, lens : str or None
+        Names as the photos have them; None where they have none.
+    focal_mm : float or None
+        As the camera writes it: what photos are recognised by.
+    width_px, height_px : int
+        Size of the picture that all pixels of this profile belong to.
+    focal_px, principal_point, distortion
+        As in `matchers.camera.Lens`.
+    free : tuple of str
+        Which of `LENS_PARAMETERS` the stars determined.
+    covariance : tuple of tuple of float
+        8 x 8, of `LENS_PARAMETERS`.
+    stars, frames : int
+        How many it was made of.
+    rms_px, held_out_px : float
+        Residual per axis of its stars, and of stars left out (None: too few to leave any out).
+    catalogue, catalogue_epoch : str, float
+        Stars it was held against, and the Julian year of their positions.
+    made_with, made_at : str
+        Program and version, and the time (ISO 8601, UTC).
+    falloff : Falloff or None
+    exposure : Exposure or None
+    channels : tuple of ChannelPhotometry
+    """
+
+    camera: str | None
+    lens: str | None
+    focal_mm: float | None
+    width_px: int
+    height_px: int
+    focal_px: float
+    principal_point: tuple[float, float]
+    distortion: tuple[float, float, float, float, float]
+    free: tuple[str, ...]
+    covariance: Matrix
+    stars: int
+    frames: int
+    rms_px: float
+    held_out_px: float | None
+    catalogue: str
+    catalogue_epoch: float
+    made_with: str
+    made_at: str
+    falloff: Falloff | None = None
+    exposure: Exposure | None = None
+    channels: tuple[ChannelPhotometry, ...] = ()
+
+    def sigma(self, parameter: str) -> float:
+        """One sigma of one of `LENS_PARAMETERS`, for the profile's own size of picture."""
+        row = LENS_PARAMETERS.index(parameter)
+        return float(np.sqrt(self.covariance[row][row]))
+
+    def fits(self, camera: str | None, lens: str | None, focal_mm: float | None) -> bool:
+        """Whether a photo with these names and this focal length was taken with this lens.
+
+        Camera and focal length must be known on both sides and agree; names of lenses must agree
+        where both are known.
+        """
+        if camera is None or focal_mm is None or self.camera is None or self.focal_mm is None:
+            return False
+        if _plain(camera) != _plain(self.camera):
+            return False
+        if lens is not None and self.lens is not None and _plain(lens) != _plain(self.lens):
+            return False
+        return abs(focal_mm / self.focal_mm - 1.0) <= SAME_FOCAL
+
+    def for_picture(self, width_px: int, height_px: int) -> Lens | None:
+        """The lens for a picture of another size; None where the shape is another's.
+
+        Distortion has no unit (tangents of angles), focal length and principal point scale with
+        the picture. A picture of another shape was cropped, and nobody knows where.
+
+        Parameters
+        ----------
+        width_px, height_px : int
+            Size of the picture as stored.
+
+        Returns
+        -------
+        matchers.camera.Lens or None
+        """
+        long_side, own_long = max(width_px, height_px), max(self.width_px, self.height_px)
+        factor = long_side / own_long
+        if (
+            abs(self.width_px * factor - width_px) > 1.0
+            or abs(self.height_px * factor - height_px) > 1.0
+        ):
+            return None
+        # Each side was rounded to whole pixels on its own; the picture's middle stays its middle
+        px, py = self.principal_point
+        own_middle = ((self.width_px - 1) / 2.0, (self.height_px - 1) / 2.0)
+        return Lens(
+            width_px=width_px,
+            height_px=height_px,
+            focal_px=self.focal_px * factor,
+            principal_point=(
+                (width_px - 1) / 2.0 + (px - own_middle[0]) * factor,
+                (height_px - 1) / 2.0 + (py - own_middle[1]) * factor,
+            ),
+            distortion=self.distortion,
+        )
+
+
+def choose_profile(
+    profiles: Sequence[LensProfile],
+    *,
+    camera: str | None,
+    lens: str | None,
+    focal_mm: float | None,
+    width_px: int,
+    height_px: int,
+) -> LensProfile | None:
+    """The profile of a photo's camera and lens, made of the most stars if there are several.
+
+    Parameters
+    ----------
+    profiles : sequence of LensProfile
+    camera, lens, focal_mm
+        As the photo has them.
+    width_px, height_px : int
+        Size of the picture as stored.
+
+    Returns
+    -------
+    LensProfile or None
+    """
+    fitting = [
+        profile
+        for profile in profiles
+        if profile.fits(camera, lens, focal_mm)
+        and profile.for_picture(width_px, height_px) is not None
+    ]
+    return max(fitting, key=lambda profile: profile.stars, default=None)
+
+
+def _plain(name: str) -> str:
+    """A name without case, spaces and punctuation."""
+    return "".join(character for character in name.casefold() if character.isalnum())
+
+
+# A lens profile as lines for people.
+
+
+def profile_lines(profile: LensProfile) -> list[str]:
+    """What a profile says, one thing a line.
+
+    Parameters
+    ----------
+    profile : LensProfile
+
+    Returns
+    -------
+    list of str
+    """
+    name = " with ".join(part for part in (profile.camera, profile.lens) if part) or "unnamed"
+    nominal = "" if profile.focal_mm is None else f", {profile.focal_mm:g} mm"
+    px, py = profile.principal_point
+    middle = ((profile.width_px - 1) / 2.0, (profile.height_px - 1) / 2.0)
+    held_out = (
+        "" if profile.held_out_px is None else f", {profile.held_out_px:.3f} of stars left out"
+    )
+    lines = [
+        f"{name}{nominal}: {profile.width_px} x {profile.height_px} px",
+        f"  focal length     {profile.focal_px:.3f} +- {profile.sigma('focal_px'):.3f} px",
+        f"  principal point  {px:.2f} +- {profile.sigma('x_px'):.2f}, "
+        f"{py:.2f} +- {profile.sigma('y_px'):.2f} px "
+        f"({px - middle[0]:+.2f}, {py - middle[1]:+.2f} from the middle)",
+    ]
+    for term, value in zip(("k1", "k2", "p1", "p2", "k3"), profile.distortion, strict=True):
+        if term in profile.free:
+            lines.append(f"  {term}               {value:+.6f} +- {profile.sigma(term):.6f}")
+    lines.append(
+        f"  from             {profile.stars} stars of {profile.frames} photos, residual "
+        f"{profile.rms_px:.3f} px per axis{held_out}"
+    )
+    if profile.falloff is not None:
+        corner = float(profile.falloff.arrives(1.0))
+        sigma = float(profile.falloff.sigma(1.0))
+        lines.append(
+            f"  falloff          {100 * corner:.1f} +- {100 * sigma:.1f} % of the light arrives in "
+            f"the corners ({profile.falloff.frames} photos)"
+        )
+    if profile.exposure is not None:
+        given = profile.exposure
+        settings = [
+            f"{value:g}{unit}" if unit == " s" else f"{unit}{value:g}"
+            for value, unit in (
+                (given.exposure_s, " s"),
+                (given.aperture_f, "f/"),
+                (given.iso, "ISO "),
+            )
+            if value is not None
+        ]
+        lines.append(
+            f"  limit            G {given.limiting_mag:.2f} at a signal-to-noise ratio of 5"
+            + (f" ({', '.join(settings)})" if settings else "")
+        )
+    for channel in profile.channels:
+        lines.append(
+            f"  {channel.channel:16s} zero point {channel.zero_point_mag:.3f} +- "
+            f"{channel.zero_point_sigma:.3f}, colour term {channel.colour_term:+.3f} +- "
+            f"{channel.colour_term_sigma:.3f}, scatter {channel.scatter_mag:.3f} mag "
+            f"({channel.stars} stars)"
+        )
+    lines.append(
+        f"  made             {profile.made_at} by {profile.made_with}, {profile.catalogue} at "
+        f"{np.round(profile.catalogue_epoch, 1)}"
+    )
+    return lines

@@ -1,0 +1,1 @@
+"""Where a photo looks: prepare, propose, refine, verify, accept."""

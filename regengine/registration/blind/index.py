@@ -1,0 +1,406 @@
+"""The index of the Earth's towns: their quads and patches at several scales."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from matchers.asterisms import (
+    AsterismIndex,
+    AsterismParameters,
+    Figures,
+    build_index,
+    local_density,
+    scaled_codes,
+    unit,
+)
+from matchers.code_table import CodeTable
+from matchers.earth import geodetic_to_ecef, surface_to_lonlat
+from matchers.level_ground import EARTH_RADIUS_KM
+from matchers.polar_patches import PatchTable
+from regengine.errors import ConfigError
+from regengine.io.atomic import replacing
+from regengine.io.checksums import fingerprint
+from regengine.registration.blind.index_build import patches_of_earth, towns_of_earth
+from regengine.registration.map_window import HasWindows
+
+FloatArray = NDArray[np.float64]
+Bounds = tuple[float, float, float, float]
+
+# From whole regions under the limb to what an 85 mm lens shows straight down. The next one would
+# be below the pixels of the map
+PIXELS_KM = (0.65, 1.3, 2.6, 5.2)
+NEIGHBOURS = 6
+BRIGHTNESS_SHARE = 0.4
+SIZE_PX = (6.0, 80.0)
+SHAPE_TOLERANCE = 0.06
+# Altitudes of 330 to 430 km and a focal length within 3 % are a scale within 15 %
+LOG_SIZE_TOLERANCE = 0.15
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EarthIndex:
+    """Figures of the Earth's towns.
+
+    Attributes
+    ----------
+    levels : dict of float to AsterismIndex
+        By the size of the pixels, kilometres, in which the towns were sought.
+    patches : dict of float to PatchTable
+        What light lies around each of these towns, in the same order.
+    """
+
+    levels: dict[float, AsterismIndex]
+    patches: dict[float, PatchTable]
+
+    def within(self, bounds: Bounds) -> EarthIndex:
+        """Only the figures that lie within west, south, east, north (degrees)."""
+        return EarthIndex(
+            levels={k: restricted(v, bounds) for k, v in self.levels.items()},
+            patches={
+                k: replace(v, wanted=within(self.levels[k].vectors, bounds))
+                for k, v in self.patches.items()
+            },
+        )
+
+
+def figure_parameters(pixel_km: float) -> AsterismParameters:
+    """Which figures are made of towns that were sought in pixels of some size."""
+    return AsterismParameters(
+        members=4,
+        neighbours=NEIGHBOURS,
+        brightness_share=BRIGHTNESS_SHARE,
+        size_rad=(SIZE_PX[0] * pixel_km / EARTH_RADIUS_KM, SIZE_PX[1] * pixel_km / EARTH_RADIUS_KM),
+        shape_tolerance=SHAPE_TOLERANCE,
+        log_size_tolerance=LOG_SIZE_TOLERANCE,
+    )
+
+
+def build_earth_index(
+    light_map: HasWindows, progress: Callable[[int, int], None] = lambda done, total: None
+) -> EarthIndex:
+    """Find the Earth's towns in a map at every scale, and make their figures.
+
+    Parameters
+    ----------
+    light_map : HasWindows
+        Of the Earth or of a part of it.
+    progress : callable, optional
+        Called with pieces done and in total.
+
+    Returns
+    -------
+    EarthIndex
+
+    Raises
+    ------
+    LightMapError
+        If the map cannot be read.
+    """
+    levels, patches = {}, {}
+    for number, pixel_km in enumerate(PIXELS_KM):
+
+        def told(done: int, total: int, before: int = 2 * number) -> None:
+            progress(before * total + done, 2 * len(PIXELS_KM) * total)
+
+        def told_later(done: int, total: int, before: int = 2 * number + 1) -> None:
+            progress(before * total + done, 2 * len(PIXELS_KM) * total)
+
+        towns = towns_of_earth(light_map, pixel_km, told)
+        vectors = unit(geodetic_to_ecef(towns[:, 0], towns[:, 1], np.zeros(len(towns))))
+        levels[pixel_km] = in_table_order(
+            build_index(vectors, towns[:, 2], figure_parameters(pixel_km))
+        )
+        patches[pixel_km] = patches_of_earth(
+            light_map, towns[:, 0], towns[:, 1], pixel_km, told_later
+        )
+    return EarthIndex(levels=levels, patches=patches)
+
+
+def in_table_order(index: AsterismIndex) -> AsterismIndex:
+    """The same index with its figures in the order of the table of codes, which a file keeps."""
+    table = index.code_table
+    if table is None or table.origin is None:
+        return index
+    order = table.origin
+    figures = index.figures
+    return replace(
+        index,
+        figures=Figures(
+            members=figures.members[order], codes=figures.codes[order], axes=figures.axes[order]
+        ),
+        azimuths_rad=index.azimuths_rad[order],
+        code_table=replace(table, origin=None),
+    )
+
+
+def index_of_parts(
+    vectors: FloatArray,
+    brightness: FloatArray,
+    figures: Figures,
+    azimuths_rad: FloatArray,
+    table: CodeTable | None,
+    parameters: AsterismParameters,
+) -> AsterismIndex:
+    """An index whose figures were made before; only what is quickly made is made anew."""
+    return AsterismIndex(
+        vectors=vectors,
+        brightness=brightness,
+        figures=figures,
+        parameters=parameters,
+        azimuths_rad=azimuths_rad,
+        density=local_density(vectors),
+        point_tree=cKDTree(vectors),
+        code_table=table,
+    )
+
+
+def restricted(index: AsterismIndex, bounds: Bounds) -> AsterismIndex:
+    """An index whose figures have all their towns within bounds; the towns all stay."""
+    kept = within(index.vectors, bounds)[index.figures.members].all(axis=1)
+    table = index.code_table
+    figures = index.figures
+    return replace(
+        index,
+        figures=Figures(
+            members=figures.members[kept], codes=figures.codes[kept], axes=figures.axes[:0]
+        ),
+        azimuths_rad=index.azimuths_rad[kept],
+        code_table=None
+        if table is None or not kept.any()
+        else replace(table, codes=table.codes[kept], keys=table.keys[kept], origin=None),
+    )
+
+
+def within(vectors: FloatArray, bounds: Bounds) -> NDArray[np.bool_]:
+    """Which towns lie within bounds."""
+    west, south, east, north = bounds
+    lon, lat = surface_to_lonlat(vectors)
+    return np.asarray(
+        ((lon - west) % 360.0 <= east - west) & (lat >= south) & (lat <= north), np.bool_
+    )
+
+
+def codes_of(index: AsterismIndex) -> FloatArray:
+    """Codes of an index's figures in units of their tolerances."""
+    return scaled_codes(index.figures.codes, index.parameters)
+
+
+# The file of an index of the Earth: written whole, mapped into memory, checked before use.
+
+FORMAT = "regengine earth index"
+FORMAT_VERSION = 3
+AGAIN = "make it anew with regengine lights index"
+COLUMNS = (
+    "vectors",
+    "brightness",
+    "members",
+    "lengths",
+    "azimuths",
+    "codes",
+    "keys",
+    "low",
+    "cells",
+)
+
+
+def check_out(out: Path, force: bool) -> None:
+    """See to it, before the map is read, that an index can be written.
+
+    Raises
+    ------
+    ConfigError
+        If there is a file that is not to be replaced, or no folder to write to.
+    """
+    if out.exists() and not force:
+        raise ConfigError(f"{out} exists already: give another name, or --force to replace it.")
+    folder = out.absolute().parent
+    if out.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ConfigError(
+            f"{out} cannot be written: name a file in a folder that exists and that you may write "
+            "to."
+        )
+
+
+def write_earth_index(index: EarthIndex, maps: Sequence[Path], out: Path) -> None:
+    """Write an index; the file appears only when it is complete.
+
+    Parameters
+    ----------
+    index : EarthIndex
+        Of `regengine.registration.blind.index.build_earth_index`.
+    maps : sequence of Path
+        The night-light maps that it was made of.
+    out : Path
+        The HDF5 file to make, or to replace.
+
+    Raises
+    ------
+    ConfigError
+        If the map has no figures of towns, or the file cannot be written.
+    """
+    if not any(len(level.figures) for level in index.levels.values()):
+        raise ConfigError(
+            f"{', '.join(path.name for path in maps)}: too few towns for an index: give a "
+            "map of a larger region."
+        )
+    try:
+        with replacing(out) as raw, h5py.File(raw, "w", libver="v110") as file:
+            file.attrs["format"] = FORMAT
+            file.attrs["format_version"] = FORMAT_VERSION
+            file.attrs["engine_version"] = version("regengine")
+            file.attrs["maps"] = [path.name for path in maps]
+            file.attrs["map_fingerprints"] = [fingerprint(path) for path in maps]
+            for number, (pixel_km, level) in enumerate(sorted(index.levels.items())):
+                group = file.create_group(f"level_{number}")
+                group.attrs["pixel_km"] = pixel_km
+                columns = columns_of(level) | patches_of(index.patches[pixel_km])
+                for name, values in columns.items():
+                    group.create_dataset(name, data=values).attrs["sha256"] = digest(values)
+    except OSError as error:
+        raise ConfigError(
+            f"{out} cannot be written ({error.strerror or error}): name a place that exists and "
+            "has room."
+        ) from error
+
+
+def columns_of(level: AsterismIndex) -> dict[str, NDArray[Any]]:
+    """What a file holds of one level, as plain arrays; figures in the order of the table."""
+    table = level.code_table
+    none = np.zeros((0, 5))
+    return {
+        "vectors": level.vectors,
+        "brightness": level.brightness.astype(np.float32),
+        "members": level.figures.members.astype(np.int32),
+        "lengths": level.figures.codes[:, -1].astype(np.float32),
+        "azimuths": level.azimuths_rad.astype(np.float32),
+        "codes": (none if table is None else codes_of(level)).astype(np.float32),
+        "keys": np.zeros(0) if table is None else table.keys,
+        "low": np.zeros(0) if table is None else table.low,
+        "cells": np.zeros(0, np.int64) if table is None else np.array(table.cells),
+    }
+
+
+def patches_of(table: PatchTable) -> dict[str, NDArray[Any]]:
+    """What a file holds of a level's patches."""
+    return {"patches": table.coefficients, "patch_weights": table.weights}
+
+
+def read_earth_index(path: Path, maps: Sequence[Path]) -> EarthIndex:
+    """Read an index that was made of these maps.
+
+    Parameters
+    ----------
+    path : Path
+        Of `write_earth_index`.
+    maps : sequence of Path
+        The night-light maps at hand.
+
+    Returns
+    -------
+    EarthIndex
+        Its large arrays are mapped: only what is looked at is read, and processes share it.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, it is no index or of another version, it is damaged, or was made
+        of other maps.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            check(path, file, maps)
+            groups = [file[name] for name in sorted(file)]
+            return EarthIndex(
+                levels={float(group.attrs["pixel_km"]): level_of(path, group) for group in groups},
+                patches={float(group.attrs["pixel_km"]): table_of(path, group) for group in groups},
+            )
+    except ConfigError:
+        raise
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: there is no such index: {AGAIN}.") from error
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+        raise ConfigError(f"{path}: this is no index, or it is damaged: {AGAIN}.") from error
+
+
+def check(path: Path, file: h5py.File, maps: Sequence[Path]) -> None:
+    """Refuse what is no index, and one of another version or of other maps."""
+    if file.attrs.get("format") != FORMAT:
+        raise ConfigError(f"{path}: this is no index of the Earth's lights: {AGAIN}.")
+    if int(file.attrs["format_version"]) != FORMAT_VERSION:
+        raise ConfigError(
+            f"{path}: this index has format {file.attrs['format_version']}, this program reads "
+            f"{FORMAT_VERSION}: {AGAIN}."
+        )
+    if list(file.attrs["map_fingerprints"]) != [fingerprint(map_path) for map_path in maps]:
+        names = ", ".join(str(name) for name in file.attrs["maps"])
+        raise ConfigError(
+            f"{path}: this index was made of {names}, which is not what --lights names: give that "
+            f"map, or {AGAIN}."
+        )
+
+
+def level_of(path: Path, group: h5py.Group) -> AsterismIndex:
+    """One level of an index, its arrays mapped and checked."""
+    arrays = {name: mapped(path, group[name]) for name in COLUMNS}
+    figures = len(arrays["members"])
+    if len(arrays["keys"]) != figures or len(arrays["codes"]) != figures:
+        raise ValueError("the figures are not all there")
+    table = None
+    if figures:
+        table = CodeTable(
+            codes=arrays["codes"],
+            origin=None,
+            keys=arrays["keys"],
+            low=np.array(arrays["low"]),
+            cells=tuple(int(count) for count in arrays["cells"]),
+        )
+    return index_of_parts(
+        np.array(arrays["vectors"]),
+        np.array(arrays["brightness"], float),
+        Figures(
+            members=arrays["members"],
+            codes=arrays["lengths"][:, None],
+            axes=np.zeros((0, 3)),
+        ),
+        arrays["azimuths"],
+        table,
+        figure_parameters(float(group.attrs["pixel_km"])),
+    )
+
+
+def table_of(path: Path, group: h5py.Group) -> PatchTable:
+    """The patches of one level, mapped and checked."""
+    coefficients, weights = mapped(path, group["patches"]), mapped(path, group["patch_weights"])
+    if coefficients.shape[1] != len(group["vectors"]):
+        raise ValueError("the patches are not all there")
+    return PatchTable(coefficients=coefficients, weights=np.array(weights))
+
+
+def mapped(path: Path, dataset: h5py.Dataset) -> NDArray[Any]:
+    """A dataset as an array in the file itself; ValueError if its check sum is not right."""
+    offset = dataset.id.get_offset()
+    if offset is None or dataset.size == 0:
+        values = dataset[()]
+    else:
+        values = np.memmap(path, mode="r", dtype=dataset.dtype, shape=dataset.shape, offset=offset)
+    if digest(values) != dataset.attrs["sha256"]:
+        raise ValueError(f"{dataset.name} is damaged")
+    return np.asarray(values)
+
+
+def digest(values: NDArray[Any]) -> str:
+    """SHA-256 of an array's bytes, hexadecimal."""
+    return hashlib.sha256(
+        np.ascontiguousarray(values).data.cast("B") if values.size else b""
+    ).hexdigest()

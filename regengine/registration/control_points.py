@@ -1,0 +1,219 @@
+"""Four good places out of a solved camera."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matchers.camera import Camera
+from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
+from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
+from matchers.pose import pixel_derivatives
+from matchers.refine import LocalOffsets, local_offsets
+from regengine.registration.refinement import Solution
+from regengine.result import ControlPoint
+
+FloatArray = NDArray[np.float64]
+
+# A control point needs a patch that agrees this well; weaker ones only help the camera
+GOOD_NCC = 0.6
+# How far a whole region of the map may lie beside the ground: Black Marble 2016 against monthly
+# radiance composites of six cities, 32 m an axis, root mean square
+MAP_SIGMA_M = 50.0
+GOOD_WEIGHT = 0.15
+# Of a patch against its camera and surroundings, until it counts as disagreeing
+DISAGREEING_SIGMAS = 2.0
+# Robust weight below which the fit takes a patch for an outlier
+BELIEVED_WEIGHT = 0.05
+# A point is precise when three of its sigmas stay below what counts as right
+PRECISE_SHARE = 1.0 / 3.0
+CONSIDERED = 24
+LIGHTS_REACH_PX = 45.0  # confirmed lights within 1.5 patch sides count as the point's
+
+
+def propose(solution: Solution, stored: Camera, lights: FloatArray) -> tuple[ControlPoint, ...]:
+    """Four well-spread control points, each placed by the camera and the patches around it.
+
+    The ground position is that of the map under a patch's middle; the pixel is where the camera
+    shows it, moved by what the patches around it have in common. A patch that disagrees with that
+    by more than twice its own precision gets the disagreement added to its sigma.
+
+    Parameters
+    ----------
+    solution : Solution
+        The fitted camera and its patches.
+    stored : Camera
+        The solved camera for the stored image.
+    lights : ndarray, shape (n, 2)
+        Towns of the photo that the map confirms, pixels of the solution's image.
+
+    Returns
+    -------
+    tuple of ControlPoint
+        Four (fewer where the photo has fewer patches on ground that is not at the limb), clockwise
+        from the top left.
+    """
+    refinement = solution.refinement
+    matches = refinement.matches
+    ground = refinement.rendered.pixel_to_ecef(matches.x, matches.y)
+    flat = incidence_deg(solution.camera.position_ecef_m, ground) <= MAX_INCIDENCE_DEG
+    index = np.flatnonzero(flat)
+    offsets = local_offsets(refinement)
+    points = [point_of_patch(solution, offsets, stored, int(k), ground[k], lights) for k in index]
+    ncc, weights = matches.ncc[index], refinement.weights[index]
+    sigma_m = np.array([point.sigma_m for point in points])
+    precise = sigma_m <= PRECISE_SHARE * allowed_error_m(stored)
+    usable = np.zeros(len(points), bool)
+    for good in (
+        precise & (ncc >= GOOD_NCC) & (weights >= GOOD_WEIGHT),
+        precise & (weights >= BELIEVED_WEIGHT),
+        weights >= BELIEVED_WEIGHT,
+        np.ones(len(points), bool),
+    ):
+        usable = good
+        if usable.sum() >= 4:
+            break
+    x, y = np.array([p.x for p in points]), np.array([p.y for p in points])
+    return tuple(points[k] for k in well_spread(x, y, ncc, usable))
+
+
+def allowed_error_m(camera: Camera) -> float:
+    """What a control point may be off and still count as right: 1 % of the diagonal, or 1 km."""
+    return max(1000.0, 10.0 * diagonal_km(camera))
+
+
+def point_of_patch(
+    solution: Solution,
+    offsets: LocalOffsets,
+    stored: Camera,
+    k: int,
+    ground_ecef_m: FloatArray,
+    lights: FloatArray,
+) -> ControlPoint:
+    """The control point at one patch."""
+    x, y = (float(v) for v in solution.camera.ecef_to_pixel(ground_ecef_m))
+    place = np.array([x, y]) + offsets.offset_px[k]
+    covariance = camera_covariance(solution, ground_ecef_m) + offsets.covariance[k]
+    left = solution.refinement.residual_px[k] - offsets.offset_px[k]
+    expected = np.diag(offsets.noise[k] + covariance)
+    excess = left**2 - DISAGREEING_SIGMAS**2 * expected
+    covariance = covariance + np.diag(np.maximum(excess, 0.0))
+    near = np.hypot(*(lights - place).T) < LIGHTS_REACH_PX if len(lights) else np.zeros(0)
+    scale = 1.0 / solution.image.factor
+    return control_point(stored, ground_ecef_m, place, covariance, scale, int(near.sum()))
+
+
+def well_spread(
+    x: FloatArray, y: FloatArray, ncc: FloatArray, usable: NDArray[np.bool_]
+) -> list[int]:
+    """Four places that span the largest area, better ones preferred.
+
+    Parameters
+    ----------
+    x, y, ncc : ndarray, shape (n,)
+        Places and how well their patches agree.
+    usable : ndarray of bool, shape (n,)
+        Those that may be chosen.
+
+    Returns
+    -------
+    list of int
+        Indices, clockwise from the top left; fewer where fewer are usable.
+    """
+    index = np.flatnonzero(usable)
+    if len(index) <= 3:
+        return [int(k) for k in index]
+    x, y, ncc = x[index], y[index], ncc[index]
+    # The outermost in many directions, each direction's reach weighed by how well it agrees
+    angles = np.linspace(0.0, 2.0 * np.pi, CONSIDERED, endpoint=False)
+    reach = np.cos(angles)[:, None] * (x - x.mean()) + np.sin(angles)[:, None] * (y - y.mean())
+    outer = np.unique(np.argmax(reach * ncc, axis=1))
+    if len(outer) < 4:
+        rest = np.setdiff1d(np.argsort(-ncc), outer, assume_unique=True)
+        outer = np.concatenate([outer, rest[: 4 - len(outer)]])
+    best, area = outer[:4], -1.0
+    for four in combinations(outer, 4):
+        chosen = np.array(four)
+        ring = chosen[clockwise(x[chosen], y[chosen])]
+        px, py = x[ring], y[ring]
+        size = abs(np.dot(px, np.roll(py, -1)) - np.dot(py, np.roll(px, -1))) / 2.0
+        worth = size * float(ncc[chosen].min())
+        if worth > area:
+            best, area = ring, worth
+    return [int(k) for k in index[best[clockwise(x[best], y[best])]]]
+
+
+def clockwise(x: FloatArray, y: FloatArray) -> NDArray[np.intp]:
+    """Order of points around their middle, clockwise as the image is seen, top left first."""
+    angle = np.arctan2(y - y.mean(), x - x.mean())
+    order = np.argsort(angle)
+    first = int(np.argmin((x + y)[order]))
+    return np.roll(order, -first)
+
+
+def camera_covariance(solution: Solution, ground_ecef_m: FloatArray) -> FloatArray:
+    """Covariance of a ground point's pixel that the camera's uncertainty causes, shape (2, 2)."""
+    prior = solution.finalist.candidate.look.prior
+    flow = pixel_derivatives(solution.camera, prior.velocity_ecef, ground_ecef_m[None])[0]
+    return np.asarray(flow @ solution.refinement.covariance @ flow.T)
+
+
+def control_point(
+    stored: Camera,
+    ground_ecef_m: FloatArray,
+    place_px: FloatArray,
+    covariance_px: FloatArray,
+    scale: float,
+    lights: int,
+) -> ControlPoint:
+    """A control point of the stored image from a place on a resized one.
+
+    Parameters
+    ----------
+    stored : Camera
+        The solved camera for the stored image.
+    ground_ecef_m : ndarray, shape (3,)
+        Its ground position, metres.
+    place_px, covariance_px : ndarray, shape (2,), (2, 2)
+        Its place in the resized image.
+    scale : float
+        Size of the stored image over that of the resized one.
+    lights : int
+        Lights that support it.
+
+    Returns
+    -------
+    ControlPoint
+    """
+    x, y = (place_px + 0.5) * scale - 0.5
+    in_stored = covariance_px * scale**2
+    lon, lat = (float(v) for v in ecef_to_geodetic(ground_ecef_m)[:2])
+    per_metre = ground_jacobian(stored, lon, lat)
+    on_ground = np.linalg.inv(per_metre) @ in_stored @ np.linalg.inv(per_metre).T
+    on_ground = on_ground + MAP_SIGMA_M**2 * np.eye(2)
+    return ControlPoint(
+        x=float(x),
+        y=float(y),
+        lon=lon,
+        lat=lat,
+        sigma_px=float(np.sqrt(np.trace(in_stored) / 2.0)),
+        sigma_m=float(np.sqrt(np.trace(on_ground) / 2.0)),
+        covariance_px=(float(in_stored[0, 0]), float(in_stored[0, 1]), float(in_stored[1, 1])),
+        covariance_m=(float(on_ground[0, 0]), float(on_ground[0, 1]), float(on_ground[1, 1])),
+        lights=lights,
+    )
+
+
+def ground_jacobian(camera: Camera, lon: float, lat: float) -> FloatArray:
+    """Pixels per metre east and north at a place, shape (2, 2)."""
+    here = geodetic_to_ecef(lon, lat)
+    east, north, _ = local_axes(lon, lat)
+    step = 100.0
+    columns = []
+    for axis in (east, north):
+        plus = camera.ecef_to_pixel(here + step * axis)
+        minus = camera.ecef_to_pixel(here - step * axis)
+        columns.append([(plus[k] - minus[k]) / (2.0 * step) for k in (0, 1)])
+    return np.array(columns, float).T

@@ -1,0 +1,430 @@
+"""The stars above a limb, solved with what limb and orbit know of the vertical.
+
+A blind solver asks for a dozen stars in a field that it knows nothing of. Above a limb there may be
+a strip with half as many; but there the picture tells where the nadir is, and the orbit, where the
+nadir may be among the stars: along one line. One angle is left, the azimuth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
+from math import hypot
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from scipy.stats import binom
+
+from detectors.limb import Limb, sky_mask
+from detectors.limb_geometry import limb_angle_deg
+from detectors.types import StarDetections
+from matchers.sky_camera import SkyCamera, matrix_quaternion
+from matchers.star_azimuth import BIN_DEG, Turn, best_shift, best_turns
+from matchers.star_fit import PARAMETERS, LensPrior, fit_camera, moved
+from regengine.orbit.rotation import icrs_to_itrf, turned_by_clock
+from regengine.photo.image import read_linear_light
+from regengine.registration.preparation import SIGMA_LOG_FOCAL
+from regengine.registration.propose_limb import nadir_at_scale
+from regengine.registration.search_order import likely_offsets
+from regengine.sky.detection.stars import detect_stars
+from regengine.sky.stars.attitude import LEAST_STAR_HEIGHT_KM, StarAttitude, attitude_of
+from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
+from regengine.sky.stars.solve import NotSolved, StarSolution
+
+if TYPE_CHECKING:
+    from matchers.camera import Camera
+    from regengine.photo.frame import Frame
+    from regengine.registration.tracks import Track
+
+FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.intp]
+
+# The brightest detections are stars, the later ones noise, streets of light, hardware: of 14
+# simulated frames' first twenty 18 in 20
+MOST_VOTING, FEWEST_VOTING, COARSE, VERIFIED = 24, 8, 16, 40
+# Votes tell a turn only where most places of the sky have no star within the tolerance: so many
+# stars a square degree at most, wherever the strip of sky is narrow
+VOTERS_PER_DEG2 = 0.1
+# As many catalogue stars are taken for them as the sky's part of the picture holds, times this:
+# magnitudes in a camera's band differ from the catalogue's, and some stars are not detected
+CATALOGUE_SHARE = 1.6
+# The limb's own error and half a step between the places of the orbit
+TOLERANCE_DEG = 0.8
+TURNS_PER_NADIR, TURNS_SHIFTED, TURNS_FITTED = 5, 120, 12
+# Votes for a turn leave the picture shifted; within these two, shifts are told apart
+SHIFT_REACH_DEG, SHIFT_CELL_DEG = 2.0, 0.3
+# From what the shift leaves to a few pixels
+REACHES_DEG = (0.6, 0.4, 0.25, 0.15, 0.1)
+REACH_PX = 3.0
+CENTROID_PX = 0.5
+# Stars that a fit of attitude, focal length and distortion takes up without proving anything
+STARS_FITTED_AWAY = 3
+FEWEST_STARS = 6
+LEAST_LOG10_ODDS = 9.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matched:
+    """A camera with the detections and stars that lie on each other."""
+
+    camera: SkyCamera
+    detection: IndexArray
+    star: IndexArray
+    reach_px: float
+
+
+def solve_above_limb(
+    stars: StarDetections,
+    limb: Limb,
+    lens: SkyCamera,
+    prior: LensPrior,
+    downs_icrs: Iterable[Sequence[FloatArray]],
+    catalogue: StarCatalogue,
+    sky_share: float,
+) -> StarSolution | NotSolved:
+    """Identify the stars above a limb.
+
+    Parameters
+    ----------
+    stars : StarDetections
+        Above the limb, pixels of the image as stored, the brightest first.
+    limb : Limb
+        Of the same picture, of any size.
+    lens : SkyCamera
+        Nominal lens of the stored image, not mirrored; its attitude is not used.
+    prior : LensPrior
+        What is believed of it.
+    downs_icrs : iterable of sequences of ndarray, shape (3,)
+        Where the nadir may be among the stars, group after group, the likeliest first; groups end
+        with the first that proves a solution.
+    catalogue : StarCatalogue
+        Stars, the brightest first.
+    sky_share : float
+        Share of the picture in which the stars were sought.
+
+    Returns
+    -------
+    StarSolution or NotSolved
+    """
+    if len(stars) < FEWEST_STARS:
+        return NotSolved(
+            code="few_stars", text=f"only {len(stars)} stars were found above the limb"
+        )
+    factor = max(lens.width_px, lens.height_px) / max(limb.shape)
+    nadir = nadir_at_scale(limb, lens.focal_px / (limb.focal_px * factor))
+    solid_angle = sky_share * lens.width_px * lens.height_px / lens.focal_px**2
+    per_star = CATALOGUE_SHARE * 4.0 * math.pi / solid_angle
+    most = VOTERS_PER_DEG2 * solid_angle * math.degrees(1.0) ** 2 / CATALOGUE_SHARE
+    voting = stars.select(slice(0, round(min(max(most, FEWEST_VOTING), MOST_VOTING))))
+    voters = catalogue.vectors[: round(len(voting) * per_star)]
+    rays = lens.rays(voting.x, voting.y)
+    tried = 0
+    for group in downs_icrs:
+        turns: list[Turn] = []
+        for down in group:
+            turns += best_turns(rays, nadir, voters, down, TOLERANCE_DEG, TURNS_PER_NADIR)
+        tried += len(group)
+        turns = sorted(turns, key=lambda turn: -turn.votes)[:TURNS_SHIFTED]
+        starts = [shifted(lens, turn, voting, voters) for turn in turns]
+        starts.sort(key=lambda start: -start[0])
+        for camera in distinct([camera for _, camera in starts])[:TURNS_FITTED]:
+            matched = settled(camera, prior, stars, catalogue, per_star)
+            if matched is None:
+                continue
+            odds = log10_odds(matched, stars, catalogue, per_star)
+            odds -= math.log10(tried * 360.0 / BIN_DEG)
+            if odds >= LEAST_LOG10_ODDS:
+                return solution_of(matched, stars, catalogue, odds)
+    return NotSolved(code="no_match", text="the stars above the limb fit nowhere along the orbit")
+
+
+def shifted(
+    lens: SkyCamera, turn: Turn, voting: StarDetections, voters: FloatArray
+) -> tuple[float, SkyCamera]:
+    """A turn with the shift that most detections vote for, and how many do."""
+    camera = replace(lens, quaternion_icrs=matrix_quaternion(turn.matrix))
+    degree_px = math.radians(1.0) * lens.focal_px
+    x, y = camera.project(voters)
+    shown = camera.sees(x, y, margin_px=SHIFT_REACH_DEG * degree_px)
+    votes, (right, down) = best_shift(
+        np.column_stack([voting.x, voting.y]),
+        np.column_stack([x, y])[shown],
+        SHIFT_REACH_DEG * degree_px,
+        SHIFT_CELL_DEG * degree_px,
+    )
+    # The picture's stars lie to the right of the detections: the camera turns to the right
+    step = np.zeros(PARAMETERS)
+    step[:2] = -down / lens.focal_px, right / lens.focal_px
+    return votes, moved(camera, step)
+
+
+def distinct(cameras: Sequence[SkyCamera]) -> list[SkyCamera]:
+    """Cameras that are turned by more than a shift's cell against each other, in their order."""
+    kept: list[SkyCamera] = []
+    least = 1.0 + 2.0 * math.cos(math.radians(SHIFT_CELL_DEG))
+    for camera in cameras:
+        if not any(np.trace(camera.matrix.T @ k.matrix) > least for k in kept):
+            kept.append(camera)
+    return kept
+
+
+def settled(
+    camera: SkyCamera,
+    prior: LensPrior,
+    stars: StarDetections,
+    catalogue: StarCatalogue,
+    per_star: float,
+) -> Matched | None:
+    """A camera fitted to the stars near its detections, nearer and nearer; None if they are few.
+
+    ``per_star`` is how many of the catalogue's stars are taken for each detection.
+    """
+    lens = camera
+    for reach_deg in (*REACHES_DEG, 0.0, 0.0):
+        reach_px = max(math.radians(reach_deg) * camera.focal_px, REACH_PX)
+        coarse = reach_deg > REACHES_DEG[-2]
+        count = COARSE if coarse else VERIFIED
+        matched = match(camera, stars, count, catalogue, per_star, reach_px)
+        if len(matched.detection) < 4:
+            return None
+        fit = fit_camera(
+            camera,
+            stars.x[matched.detection],
+            stars.y[matched.detection],
+            catalogue.vectors[matched.star],
+            max(CENTROID_PX, reach_px / 3.0),
+            prior,
+            centre=replace(lens, quaternion_icrs=camera.quaternion_icrs),
+        )
+        camera = fit.camera
+    matched = match(camera, stars, VERIFIED, catalogue, per_star, REACH_PX)
+    return matched if len(matched.detection) >= FEWEST_STARS else None
+
+
+def match(
+    camera: SkyCamera,
+    stars: StarDetections,
+    count: int,
+    catalogue: StarCatalogue,
+    per_star: float,
+    reach_px: float,
+) -> Matched:
+    """Detections and stars that are each other's nearest within a reach."""
+    bright = catalogue.vectors[: round(count * per_star)]
+    x, y = camera.project(bright)
+    shown = np.flatnonzero(camera.sees(x, y, margin_px=reach_px))
+    none = np.zeros(0, np.intp)
+    if not len(shown):
+        return Matched(camera=camera, detection=none, star=none, reach_px=reach_px)
+    found = np.column_stack([stars.x, stars.y])[:count]
+    there = np.column_stack([x[shown], y[shown]])
+    apart, nearest = cKDTree(there).query(found)
+    _, back = cKDTree(found).query(there)
+    mutual = (apart < reach_px) & (back[nearest] == np.arange(len(found)))
+    detection = np.flatnonzero(mutual)
+    return Matched(
+        camera=camera, detection=detection, star=shown[nearest[detection]], reach_px=reach_px
+    )
+
+
+def log10_odds(
+    matched: Matched, stars: StarDetections, catalogue: StarCatalogue, per_star: float
+) -> float:
+    """Of so many detections on stars against chance, for one camera.
+
+    A detection lies on a star by chance with the share of the picture that reaches around stars
+    take; what the fit takes up is left out.
+    """
+    camera = matched.camera
+    x, y = camera.project(catalogue.vectors[: round(VERIFIED * per_star)])
+    shown = int(camera.sees(x, y).sum())
+    share = shown * math.pi * matched.reach_px**2 / (camera.width_px * camera.height_px)
+    count = min(VERIFIED, len(stars)) - STARS_FITTED_AWAY
+    met = len(matched.detection) - STARS_FITTED_AWAY
+    return float(-binom.logsf(met - 1, count, min(share, 0.5)) / math.log(10.0))
+
+
+def solution_of(
+    matched: Matched, stars: StarDetections, catalogue: StarCatalogue, odds: float
+) -> StarSolution:
+    """The solution that a proven match is."""
+    x, y = stars.x[matched.detection], stars.y[matched.detection]
+    at_x, at_y = matched.camera.project(catalogue.vectors[matched.star])
+    return StarSolution(
+        camera=matched.camera,
+        log10_odds=odds,
+        x=x,
+        y=y,
+        detection=matched.detection,
+        star=matched.star,
+        vectors_icrs=catalogue.vectors[matched.star],
+        magnitude_g=catalogue.magnitude_g[matched.star],
+        residual_px=np.stack([x - at_x, y - at_y], axis=1),
+        catalogue_epoch=catalogue.epoch_year,
+    )
+
+
+# What the search asks of the sky above a photo's limb.
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkyView:
+    """A photo with sky above its limb, and what is known of it before its stars are.
+
+    Attributes
+    ----------
+    frame : Frame
+        The photo.
+    limb : Limb
+        Its limb.
+    stored : Camera
+        Camera of the stored image at the nominal focal length.
+    focal_known : bool
+        Whether that means anything.
+    altitude_km : float
+        Of the camera.
+    tracks : sequence of Track
+        Where it may have been.
+    """
+
+    frame: Frame
+    limb: Limb
+    stored: Camera
+    focal_known: bool
+    altitude_km: float
+    tracks: Sequence[Track]
+
+
+class SkyReader(Protocol):
+    """Reads a photo's attitude off the stars above its limb."""
+
+    def __call__(self, view: SkyView) -> StarAttitude | None:
+        """The attitude, freed of aberration, as `sky.stars.attitude.attitude_of` gives it.
+
+        None where there is too little sky, where its stars prove nothing, and without a time.
+        """
+        ...
+
+
+# From a photo with a limb to its attitude: detect the stars above, identify them.
+
+# Stars are points; larger pictures are averaged down to this
+DETECTION_PX = 2000
+LEAST_SKY = 0.04  # of the picture: below it stars are too few, and the time is saved
+# Half a degree along the orbit; the solver bears 0.8
+NADIR_STEP_KM = 80.0
+NADIRS_PER_GROUP, MOST_NADIRS = 60, 240
+# The arc's curvature is that of a horizon to so much, and agrees with what is told within these
+LEAST_CURVATURE_SIGMA, AGREEING_SIGMAS = 0.02, 2.0
+# The lens' axis in pictures whose shape is the sensor's, and in others: shares of the long side
+USUAL_SHARE, CROPPED_SHARE = 0.01, 0.15
+MEAN_YEAR, FAINTEST_MAG = 2015.0, 8.0
+
+
+def read_sky(view: SkyView) -> StarAttitude | None:
+    """The attitude that the stars above a limb tell, if they prove one.
+
+    Parameters
+    ----------
+    view : SkyView
+        The photo.
+
+    Returns
+    -------
+    StarAttitude or None
+
+    Raises
+    ------
+    FrameError
+        If the photo cannot be read.
+    CatalogueError
+        If the star catalogue is missing or damaged.
+    """
+    time_utc = view.frame.time_utc
+    if time_utc is None:
+        return None
+    # The sky begins where refraction no longer bends starlight
+    raised_deg = limb_angle_deg(view.altitude_km, LEAST_STAR_HEIGHT_KM) - view.limb.hard_edge_deg
+    if sky_mask(view.limb, view.limb.shape, margin_deg=-raised_deg).mean() < LEAST_SKY:
+        return None
+    picture = read_linear_light(view.frame.path, max_long_side_px=DETECTION_PX)
+    sky = sky_mask(view.limb, picture.light.shape, margin_deg=-raised_deg)
+    stars = detect_stars(picture, mask=~sky)
+    for focal_px, sigma_log_focal in focal_guesses(view):
+        solution = solve_above_limb(
+            stars,
+            view.limb,
+            nominal_lens(view, focal_px),
+            LensPrior(
+                log_focal=sigma_log_focal,
+                principal_share=CROPPED_SHARE if view.frame.may_be_cropped else USUAL_SHARE,
+            ),
+            nadirs(view),
+            _catalogue(),
+            float(sky.mean()),
+        )
+        if isinstance(solution, StarSolution):
+            return attitude_of(solution, time_utc)
+    return None
+
+
+def focal_guesses(view: SkyView) -> list[tuple[float, float]]:
+    """Focal lengths worth trying, pixels of the stored image, with their relative sigmas.
+
+    The limb's curvature tells one to a few percent: it stands against what is told, if that is
+    far from it, and otherwise beside it.
+    """
+    limb = view.limb
+    factor = max(view.stored.width_px, view.stored.height_px) / max(limb.shape)
+    ratio, sigma = limb.focal_ratio, max(limb.focal_ratio_sigma, LEAST_CURVATURE_SIGMA)
+    used_px = limb.focal_px * factor
+    if not view.focal_known:
+        return [(used_px * ratio, hypot(sigma, SIGMA_LOG_FOCAL))]
+    off = math.log(ratio)
+    if abs(off) > AGREEING_SIGMAS * hypot(sigma, SIGMA_LOG_FOCAL):
+        return [(used_px * ratio, hypot(sigma, SIGMA_LOG_FOCAL)), (used_px, SIGMA_LOG_FOCAL)]
+    share = SIGMA_LOG_FOCAL**2 / (SIGMA_LOG_FOCAL**2 + sigma**2)
+    return [(used_px * math.exp(share * off), SIGMA_LOG_FOCAL)]
+
+
+def nominal_lens(view: SkyView, focal_px: float) -> SkyCamera:
+    """The lens of the stored image as it is believed to be."""
+    width, height = view.stored.width_px, view.stored.height_px
+    return SkyCamera(
+        width_px=width,
+        height_px=height,
+        focal_px=focal_px,
+        principal_point=((width - 1) / 2.0, (height - 1) / 2.0),
+        quaternion_icrs=(0.0, 0.0, 0.0, 1.0),
+    )
+
+
+def nadirs(view: SkyView) -> Iterator[list[FloatArray]]:
+    """Where the nadir may be among the stars: unit vectors in ICRS, the likeliest first."""
+    assert view.frame.time_utc is not None
+    rotation = icrs_to_itrf(view.frame.time_utc)
+    places = [
+        (surprise, number, offset_km)
+        for number, track in enumerate(view.tracks)
+        for offset_km, surprise in likely_offsets(track, NADIR_STEP_KM)
+    ]
+    ordered = iter(sorted(places)[:MOST_NADIRS])
+    while group := list(islice(ordered, NADIRS_PER_GROUP)):
+        found = []
+        for _, number, offset_km in group:
+            track = view.tracks[number]
+            position = track.position(offset_km)
+            turned = turned_by_clock(rotation, track.clock_at(offset_km))
+            found.append(turned.T @ (-position / math.hypot(*position)))
+        yield found
+
+
+@lru_cache(maxsize=1)
+def _catalogue() -> StarCatalogue:
+    """The stars, at an epoch from which hardly one moves by a pixel in the station's years."""
+    return load_catalogue(epoch_year=MEAN_YEAR, faintest_g=FAINTEST_MAG)

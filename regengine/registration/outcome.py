@@ -1,0 +1,366 @@
+"""The result of a frame from what the search found: proposal, doubts, verdict."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from matchers.camera import Camera
+from matchers.footprint import corner_lonlat, diagonal_km
+from matchers.pose import track_offsets_m
+from regengine.orbit.propagation import CameraPosition
+from regengine.photo.frame import Frame
+from regengine.registration.acceptance import decide, probability
+from regengine.registration.control_points import allowed_error_m, ground_jacobian, propose
+from regengine.registration.refinement import Finalist
+from regengine.registration.verification import CLEAR_MARGIN, FEW_TOWNS
+from regengine.result import (
+    ControlPoint,
+    DetectedLights,
+    Fit,
+    FrameResult,
+    Hypothesis,
+    NadirInput,
+    Reason,
+    SolvedCamera,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from regengine.lights.source import LightMapInfo
+    from regengine.registration.acceptance import Proven
+    from regengine.registration.search import SearchState
+
+# What speaks against trusting a proposal unseen, as codes with sentences.
+
+LOW_MARGIN = 0.08
+# Share of the photo's city light that falls on saturated map above which the map has no texture
+SATURATED_SHARE = 0.25
+# of the error that still counts as right, one sigma
+IMPRECISE_SHARE = 0.5
+
+
+def unsure(p_right: float, accept_probability: float) -> Reason:
+    """Why a proposal without a particular doubt is still not accepted."""
+    return Reason(
+        code="low_probability",
+        text=f"the evidence gives a probability of {p_right:.4f}, below the acceptance threshold "
+        f"of {accept_probability:.4f}",
+    )
+
+
+def unfinished(state: SearchState) -> tuple[Reason, ...]:
+    """That time ran out: no doubt of its own, since the probability knows such searches."""
+    if state.exhausted or state.proven:
+        return ()
+    text = "time ran out before everything was tried; raise --max-seconds"
+    return (Reason(code="search_budget", text=text),)
+
+
+def doubts_about(best: Proven) -> tuple[Reason, ...]:
+    """Everything that a person should know before trusting a proposal."""
+    evidence = best.evidence
+    doubts = []
+    # Streets and districts tell a city apart where its towns are few, or those of another place
+    # correlate nearly as well
+    if not evidence.clear_picture and min(evidence.towns, evidence.met_towns) < FEW_TOWNS:
+        doubts.append(
+            Reason(
+                code="few_lights",
+                text=f"only {evidence.met_towns} of {evidence.towns} lights of the photo agree "
+                "with the map",
+            )
+        )
+    if not evidence.clear_picture and evidence.even_margin < LOW_MARGIN:
+        doubts.append(
+            Reason(
+                code="low_margin",
+                text=f"another place fits nearly as well (evened correlation "
+                f"{evidence.even_ncc:.2f} against {evidence.runner_up_even_ncc:.2f})",
+            )
+        )
+    if not evidence.precise:
+        doubts.append(
+            Reason(
+                code="imprecise",
+                text="the fit is loose, even if the place is right: lights that were left out of "
+                f"it land {evidence.held_out_residual_px:.1f} px beside, and move it by "
+                f"{100.0 * evidence.spread_share:.1f} % of the photo's diagonal",
+            )
+        )
+    # Without structure a place has twins; where none comes near, enough of it is left
+    if saturated_share(best) > SATURATED_SHARE and evidence.even_margin < CLEAR_MARGIN:
+        doubts.append(
+            Reason(
+                code="map_saturated",
+                text="the night-light map is saturated where the photo is bright and shows no "
+                "structure there; use a radiance product",
+            )
+        )
+    return tuple(doubts)
+
+
+def doubts_about_points(points: tuple[ControlPoint, ...], camera: Camera) -> tuple[Reason, ...]:
+    """Whether the control points themselves are too few or too uncertain to be used unseen."""
+    if len(points) < 4:
+        text = f"only {len(points)} places of the photo can be tied to the map"
+        return (Reason(code="few_control_points", text=text),)
+    worst_m = max(point.sigma_m for point in points)
+    if are_vague(points, camera):
+        text = f"a control point is uncertain by {worst_m / 1e3:.1f} km (one sigma)"
+        return (Reason(code="imprecise", text=text),)
+    return ()
+
+
+def are_vague(points: tuple[ControlPoint, ...], camera: Camera) -> bool:
+    """Whether a control point's sigma is a large part of the error that counts as right."""
+    return any(point.sigma_m > IMPRECISE_SHARE * allowed_error_m(camera) for point in points)
+
+
+def chance_of_right_points(points: tuple[ControlPoint, ...], camera: Camera) -> float:
+    """Probability that a vague control point of a right camera still counts as right.
+
+    The place may be beyond doubt where a point of the photo is not: near the limb, or in a crop
+    whose lens the fit hardly knows. Two axes of the same sigma leave the worst point within the
+    allowed error with 1 - exp(-allowed^2 / (2 sigma^2)). Points that are not vague are part of
+    what the calibration has measured.
+
+    Parameters
+    ----------
+    points : tuple of ControlPoint
+        Of a proposal.
+    camera : Camera
+        Of the stored image.
+
+    Returns
+    -------
+    float
+        1 where no point is vague.
+    """
+    if not are_vague(points, camera):
+        return 1.0
+    worst_m = max(point.sigma_m for point in points)
+    return -math.expm1(-0.5 * (allowed_error_m(camera) / worst_m) ** 2)
+
+
+def saturated_share(best: Proven) -> float:
+    """Share of the solved view's light that lies on saturated map pixels."""
+    saturation = best.solution.levels[0].saturation
+    if saturation is None:
+        return 0.0
+    view = best.view
+    lit = view > 0.05
+    return float((view[lit] >= 0.97 * saturation).mean()) if lit.any() else 0.0
+
+
+def plain_result(
+    frame: Frame,
+    position: CameraPosition | None,
+    info: LightMapInfo,
+    verdict: Verdict,
+    probability: float | None,
+    reasons: tuple[Reason, ...],
+) -> FrameResult:
+    """A result without a proposal: what is known of a frame, and the verdict.
+
+    Parameters
+    ----------
+    frame : Frame
+        The photo.
+    position : CameraPosition or None
+        Where the camera is believed to have been, if known.
+    info : LightMapInfo
+        The map.
+    verdict, probability, reasons
+        As in `FrameResult`.
+
+    Returns
+    -------
+    FrameResult
+    """
+    return FrameResult(
+        frame=frame.frame_id,
+        path=str(frame.path),
+        sha256=frame.sha256,
+        verdict=verdict,
+        probability=probability,
+        reasons=reasons,
+        width_px=frame.width_px,
+        height_px=frame.height_px,
+        orientation=frame.orientation,
+        time_utc=None if frame.time_utc is None else iso_utc(frame.time_utc),
+        camera_body=frame.camera_body,
+        focal_mm=frame.focal_mm,
+        pixel_pitch_um=frame.pixel_pitch_um,
+        sources=tuple(sorted(frame.sources.items())),
+        nadir=None if position is None else nadir_input(position),
+        lights=info.product,
+        engine_version=version("regengine"),
+    )
+
+
+def no_match_result(
+    frame: Frame, position: CameraPosition | None, info: LightMapInfo, reason: Reason
+) -> FrameResult:
+    """The result of a frame for which there is no proposal."""
+    return plain_result(frame, position, info, "no_match", None, (reason,))
+
+
+def iso_utc(moment: datetime) -> str:
+    """A time as the records spell it: ``2012-03-28T15:46:41Z``."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def nadir_input(position: CameraPosition) -> NadirInput:
+    """What the record says of the position that the search started from."""
+    return NadirInput(
+        lon=position.lon,
+        lat=position.lat,
+        altitude_km=position.altitude_km,
+        source=position.source,
+        tle_age_h=None if position.tle_age_h is None else abs(position.tle_age_h),
+        sigma_along_km=position.sigma_along_km,
+        sigma_cross_km=position.sigma_cross_km,
+    )
+
+
+def proposal_result(
+    frame: Frame,
+    position: CameraPosition | None,
+    info: LightMapInfo,
+    state: SearchState,
+    accept_probability: float,
+) -> FrameResult:
+    """The result of a frame whose search has ended.
+
+    Parameters
+    ----------
+    frame : Frame
+        The photo.
+    position : CameraPosition or None
+        Where the search started from, if anywhere.
+    info : LightMapInfo
+        The map.
+    state : SearchState
+        What the search found.
+    accept_probability : float
+        Acceptance threshold.
+
+    Returns
+    -------
+    FrameResult
+        "accepted", "review" or "no_match".
+    """
+    if state.best is None:
+        text = (
+            "the map's lights fit nowhere better than by chance; the frame may show no city, or "
+            "its time, nadir or focal length is far off"
+        )
+        reasons = (Reason(code="no_agreement", text=text), *unfinished(state))
+        return plain_result(frame, position, info, "no_match", None, reasons)
+    best = state.best
+    points = propose(best.solution, best.camera, best.photo_towns.positions[best.met])
+    p_right = probability(best.evidence) * chance_of_right_points(points, best.camera)
+    doubts = (*doubts_about(best), *doubts_about_points(points, best.camera))
+    verdict = decide(p_right, doubts, accept_probability)
+    reasons = doubts
+    if verdict != "accepted":
+        reasons = doubts or (unsure(p_right, accept_probability),)
+        reasons = (*reasons, *unfinished(state))
+    result = plain_result(frame, position, info, verdict, p_right, reasons)
+    if verdict == "no_match":
+        return result
+    return replace(
+        result,
+        solved=solved_camera(best.camera, best.finalists[0]),
+        control_points=points,
+        footprint=corner_lonlat(best.camera),
+        footprint_diagonal_km=diagonal_km(best.camera),
+        fit=fit_figures(best),
+        hypotheses=hypotheses(best),
+        detections=detected_lights(best),
+    )
+
+
+def detected_lights(best: Proven) -> DetectedLights:
+    """Towns of the photo in pixels of the stored image, and whether the map confirms them."""
+    towns, factor = best.photo_towns, best.solution.image.factor
+    matched = np.zeros(len(towns), np.uint8)
+    matched[best.met] = 1
+    return DetectedLights(
+        x=(towns.x + 0.5) / factor - 0.5,
+        y=(towns.y + 0.5) / factor - 0.5,
+        contrast=towns.contrast,
+        matched=matched,
+    )
+
+
+def solved_camera(camera: Camera, finalist: Finalist) -> SolvedCamera:
+    """A camera together with how it sits on the orbit that was believed."""
+    look = finalist.candidate.look
+    along_m = track_offsets_m(look.prior, camera.position_ecef_m)[0]
+    offset_km = look.offset_km + along_m / 1e3
+    return SolvedCamera(
+        camera=camera,
+        along_track_offset_s=look.clock_s + offset_km / look.speed_km_s,
+        off_nadir_deg=camera.off_nadir_deg,
+    )
+
+
+def fit_figures(best: Proven) -> Fit:
+    """The fit as the record has it; residuals in pixels of the stored image."""
+    evidence, solution = best.evidence, best.solution
+    grow = 1.0 / solution.image.factor
+    metres = residual_m(best.camera, evidence.residual_px * grow)
+    return Fit(
+        ncc=evidence.ncc,
+        runner_up_ncc=evidence.runner_up_ncc,
+        residual_px=evidence.residual_px * grow,
+        residual_m=metres,
+        matched_lights=evidence.met_towns,
+        held_out_residual_px=evidence.held_out_residual_px * grow,
+        log10_odds=evidence.log10_odds,
+        runner_up_log10_odds=evidence.runner_up_log10_odds,
+    )
+
+
+def residual_m(camera: Camera, residual_px: float) -> float:
+    """A residual in pixels as metres on the ground, at the middle of the visible ground."""
+    x, y = np.meshgrid(
+        np.linspace(0.0, camera.width_px - 1.0, 9), np.linspace(0.0, camera.height_px - 1.0, 9)
+    )
+    lon, lat = camera.pixel_to_lonlat(x, y)
+    sizes = []
+    for place in zip(lon[np.isfinite(lon)], lat[np.isfinite(lat)], strict=True):
+        per_metre = abs(float(np.linalg.det(ground_jacobian(camera, *map(float, place)))))
+        sizes.append(1.0 / np.sqrt(max(per_metre, 1e-12)))
+    return float(np.median(sizes)) * residual_px if sizes else float("nan")
+
+
+def hypotheses(best: Proven) -> tuple[Hypothesis, ...]:
+    """The proposal and the distinct others that were looked at to the end."""
+    evidence = best.evidence
+    cameras = (best.camera, *(finalist.camera for finalist in best.finalists[1:]))
+    odds = (evidence.log10_odds, evidence.runner_up_log10_odds)
+    return tuple(
+        hypothesis(rank, *looked_at)
+        for rank, looked_at in enumerate(zip(cameras, best.finalists, odds, strict=False))
+    )
+
+
+def hypothesis(rank: int, camera: Camera, finalist: Finalist, log10_odds: float) -> Hypothesis:
+    """One of the hypotheses that were looked at to the end."""
+    lon, lat = camera.pixel_to_lonlat((camera.width_px - 1) / 2, (camera.height_px - 1) / 2)
+    return Hypothesis(
+        rank=rank,
+        solved=solved_camera(camera, finalist),
+        ncc=finalist.ncc,
+        log10_odds=log10_odds,
+        centre_lon=float(lon) if np.isfinite(lon) else None,
+        centre_lat=float(lat) if np.isfinite(lat) else None,
+    )

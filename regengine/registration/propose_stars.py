@@ -1,0 +1,342 @@
+"""The search of a photo whose stars tell its attitude: over the time alone.
+
+Every place on the track is a time, and with the attitude among the stars it is a whole camera: the
+position slides along the orbit and the Earth turns under it. What such cameras show is held
+against the map as everything else, and proven by the same evidence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.limb import Limb
+from detectors.limb_geometry import arc_rays, pixels_of, tangent_axes
+from matchers.camera import Camera
+from matchers.dense import DenseParameters
+from matchers.sky_camera import SkyCamera
+from regengine.orbit.rotation import EARTH_RATE_RAD_S, icrs_to_itrf, turned_by_clock
+from regengine.registration.candidates import Candidate, Look, merged
+from regengine.registration.map_window import (
+    FARTHEST_DEG,
+    LEAST_SAMPLE_KM,
+    HasWindows,
+    SearchWindow,
+    ground_reach_km,
+)
+from regengine.registration.propose_dense import PhotoLights, aligned_candidates
+from regengine.registration.propose_limb import SWEEP_PX
+from regengine.registration.search import SearchState, add_candidates
+from regengine.registration.search_order import likely_offsets, look_at
+from regengine.registration.tracks import CLOCK_SIGMA_S, UNKNOWN_CLOCK_SHARE, USUAL_CLOCK_S, Track
+from regengine.sky.stars.attitude import StarAttitude, over_the_earth
+
+# Where along the orbit stars and limb together put a camera, as a sextant does.
+
+FloatArray = NDArray[np.float64]
+
+# A camera whose attitude is known need only slide: by a tenth of the ground's distance at most, a
+# few pixels of the image that it is aligned on
+STEP_KM = 30.0
+# The ellipsoid moves the limb by up to 0.2 degrees, and the layer's height by as much
+LEAST_LIMB_SIGMA_DEG = 0.3
+# Where the other of the two layers was taken for the one that the nadir was fitted to, it is off
+# by the 2.3 degrees between them; where both were seen that is rare
+WRONG_LAYER_SIGMA_DEG = 2.5
+WRONG_LAYER_SHARE, WRONG_LAYER_SHARE_PAIRED = 0.1, 0.02
+# What is less likely than the likeliest place by this, a factor of 1,000, is left to other looks
+MOST_SURPRISE = math.log(1000.0)
+# Tracks are many, and most of them, an hour or more away, never come near: steps of this size tell
+FIRST_STEP_KM = 300.0
+FARTHEST_OFF_DEG = 9.0
+ARC_SAMPLES, ARC_REACH_DEG = 25, 80.0
+FIT_STEPS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class StarPlace:
+    """A place on a track, and the camera that the stars make of it.
+
+    ``surprise`` is a negative log-probability, but for a constant.
+    """
+
+    track: Track
+    offset_km: float
+    camera: Camera
+    surprise: float
+
+
+def star_places(
+    attitude: StarAttitude,
+    tracks: Sequence[Track],
+    limb: Limb,
+) -> list[StarPlace]:
+    """Places where the camera may have been, by orbit, stars and limb; the likeliest first.
+
+    Parameters
+    ----------
+    attitude : StarAttitude
+        Of the photo.
+    tracks : sequence of Track
+        Where it may have been.
+    limb : Limb
+        The photo's.
+
+    Returns
+    -------
+    list of StarPlace
+    """
+    rotation = icrs_to_itrf(attitude.time_utc)
+    nadir = nadir_through(limb, attitude.camera)
+
+    def camera_at(track: Track, offset_km: float) -> Camera:
+        x, y, z = track.position(offset_km).tolist()
+        turned = turned_by_clock(rotation, track.clock_at(offset_km))
+        return over_the_earth(attitude, turned, (x, y, z))
+
+    places = []
+    for track in tracks:
+        count = math.ceil(track.reach_km / FIRST_STEP_KM)
+        nodes = FIRST_STEP_KM * np.arange(-count, count + 1)
+        off_deg = [angle_deg(nadir, down_of(camera_at(track, float(node)))) for node in nodes]
+        near = nodes[np.array(off_deg) < FARTHEST_OFF_DEG]
+        if not len(near):
+            continue
+        for offset_km, surprise in likely_offsets(track, STEP_KM):
+            if np.abs(near - offset_km).min() > 0.5 * FIRST_STEP_KM:
+                continue
+            camera = camera_at(track, offset_km)
+            total = surprise + limb_surprise(limb, nadir, down_of(camera))
+            places.append(
+                StarPlace(track=track, offset_km=offset_km, camera=camera, surprise=total)
+            )
+    places.sort(key=lambda place: place.surprise)
+    return [p for p in places if p.surprise <= places[0].surprise + MOST_SURPRISE]
+
+
+def down_of(camera: Camera) -> FloatArray:
+    """Direction of the Earth's centre in the camera frame, a unit vector."""
+    position = np.asarray(camera.position_ecef_m)
+    return np.asarray(camera.matrix.T @ (-position / np.linalg.norm(position)))
+
+
+def angle_deg(a: FloatArray, b: FloatArray) -> float:
+    """Angle between two unit vectors."""
+    return float(np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b)), a @ b)))
+
+
+def limb_surprise(limb: Limb, nadir: FloatArray, down: FloatArray) -> float:
+    """How unlikely a limb is where the Earth's centre lies in another direction than it says.
+
+    Parameters
+    ----------
+    limb : Limb
+        For its uncertainty.
+    nadir : ndarray of float64, shape (3,)
+        The direction that it says, in the camera frame.
+    down : ndarray of float64, shape (3,)
+        The other one.
+
+    Returns
+    -------
+    float
+        A negative log-likelihood, but for a constant.
+    """
+    across = np.stack(tangent_axes(nadir)) @ down
+    share = across * angle_deg(nadir, down) / max(float(np.hypot(*across)), 1e-9)
+    covariance = limb.covariance_deg2 + LEAST_LIMB_SIGMA_DEG**2 * np.eye(2)
+    wrong = WRONG_LAYER_SHARE_PAIRED if limb.paired else WRONG_LAYER_SHARE
+    wide = covariance + WRONG_LAYER_SIGMA_DEG**2 * np.eye(2)
+    likely = 0.0
+    for part, spread in ((1.0 - wrong, covariance), (wrong, wide)):
+        distance = float(share @ np.linalg.solve(spread, share))
+        likely += part * math.exp(-0.5 * distance) / math.sqrt(float(np.linalg.det(spread)))
+    return -math.log(max(likely, 1e-12))
+
+
+def nadir_through(limb: Limb, lens: SkyCamera) -> FloatArray:
+    """The nadir whose horizon is the limb's arc, seen through another lens than it was found with.
+
+    Parameters
+    ----------
+    limb : Limb
+        Found with a nominal focal length and the axis in the image's middle.
+    lens : SkyCamera
+        The lens of the same picture, of any size.
+
+    Returns
+    -------
+    ndarray of float64, shape (3,)
+        Unit vector towards the Earth's centre in the camera frame.
+    """
+    height, width = limb.shape
+    azimuths = np.linspace(-ARC_REACH_DEG, ARC_REACH_DEG, ARC_SAMPLES)
+    arc = arc_rays(limb.nadir, np.array(limb.angle_deg), azimuths)
+    x, y = pixels_of(arc, limb.focal_px, ((width - 1) / 2.0, (height - 1) / 2.0))
+    with np.errstate(invalid="ignore"):
+        shown = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
+    nadir = limb.nadir
+    if lens.mirrored:
+        nadir = nadir * np.array([-1.0, 1.0, 1.0])
+    if shown.sum() < 2:
+        return nadir
+    factor = max(lens.width_px, lens.height_px) / max(limb.shape)
+    rays = lens.rays((x[shown] + 0.5) * factor - 0.5, (y[shown] + 0.5) * factor - 0.5)
+    cosine = math.cos(math.radians(limb.angle_deg))
+    for _ in range(FIT_STEPS):
+        axes = np.stack(tangent_axes(nadir))
+        step = np.linalg.lstsq(rays @ axes.T, cosine - rays @ nadir, rcond=None)[0]
+        nadir = nadir + step @ axes
+        nadir = nadir / np.linalg.norm(nadir)
+    return nadir
+
+
+# So many places, the likeliest first, are one look: as many as lie within the limb's uncertainty
+PLACES_PER_LOOK = 12
+
+
+def search_stars(
+    attitude: StarAttitude,
+    tracks: Sequence[Track],
+    limb: Limb,
+    lights: PhotoLights,
+    stored: Camera,
+    window: SearchWindow,
+    light_map: HasWindows,
+    state: SearchState,
+    expired: Callable[[], bool],
+) -> None:
+    """Search where stars and limb put the camera, the likeliest places first.
+
+    Parameters
+    ----------
+    attitude : StarAttitude
+        Of the photo.
+    tracks : sequence of Track
+        Where it may have been.
+    limb, lights : Limb, PhotoLights
+        The photo's.
+    stored : Camera
+        Camera of the stored image at the nominal focal length.
+    window, light_map
+        The map.
+    state : SearchState
+        Takes what is found and proven.
+    expired : callable
+        Whether the time is over.
+    """
+    places = iter(star_places(attitude, tracks, limb))
+    for group in grouped(places, PLACES_PER_LOOK):
+        for hazy in (False, True):
+            if state.proven or expired():
+                return
+            state.looks += 1
+            found = take_places(group, hazy, attitude, lights, stored, window)
+            if found is not None:
+                state.covered = True
+                add_candidates(found, lights, stored, light_map, state)
+
+
+def grouped(places: Iterator[StarPlace], count: int) -> Iterator[list[StarPlace]]:
+    """Places by so many."""
+    while group := list(islice(places, count)):
+        yield group
+
+
+def take_places(
+    places: Sequence[StarPlace],
+    hazy: bool,
+    attitude: StarAttitude,
+    lights: PhotoLights,
+    stored: Camera,
+    window: SearchWindow,
+) -> list[Candidate] | None:
+    """Align the cameras of some places on the photo's light.
+
+    Parameters
+    ----------
+    places : sequence of StarPlace
+        With their cameras.
+    hazy : bool
+        Which of the light images.
+    attitude : StarAttitude
+        For its uncertainty.
+    lights : PhotoLights
+        The photo's city light.
+    stored : Camera
+        Camera of the stored image at the nominal focal length.
+    window : SearchWindow
+        The map.
+
+    Returns
+    -------
+    list of Candidate or None
+        Distinct, best first; None where the map holds nothing of what they see.
+    """
+    parameters = DenseParameters()
+    image = lights.of(hazy).resized(SWEEP_PX, parameters.smooth_px, parameters.detail_px)
+    if attitude.camera.mirrored:
+        # The alignment itself knows no mirrors: it sees the picture as it would have been
+        image = image.flipped()
+    reach_km = ground_reach_km(window.altitude_km, FARTHEST_DEG)
+    found: list[Candidate] = []
+    covered = False
+    for place in places:
+        start = replace(image.camera(place.camera), mirrored=False)
+        nearest_km = window.slant_km(nearest_off_nadir_deg(start))
+        step_km = max(nearest_km / start.focal_px, LEAST_SAMPLE_KM)
+        levels = window.around(start.position_ecef_m, reach_km, step_km)
+        if levels is None:
+            continue
+        covered = True
+        look = look_of_place(place, hazy, attitude, stored)
+        new = aligned_candidates(levels, image, [start], stored, [look], parameters)
+        found = merged(found, new)
+    return found if covered else None
+
+
+def look_of_place(place: StarPlace, hazy: bool, attitude: StarAttitude, stored: Camera) -> Look:
+    """The look that a place amounts to: with the lens and the attitude that the stars tell.
+
+    The attitude turns with the Earth by as much of the offset as is the clock's, and how much that
+    is is known as little as everywhere (`regengine.registration.tracks`).
+    """
+    track, offset_km = place.track, place.offset_km
+    look = look_at(
+        track,
+        offset_km,
+        STEP_KM,
+        place.camera,
+        ratio=1.0,
+        sigma_log_focal=attitude.sigma_log_focal,
+        cropped=False,
+    )
+    unknown_s = CLOCK_SIGMA_S / 2.0 + UNKNOWN_CLOCK_SHARE * abs(offset_km) / track.speed_km_s
+    turned_rad = EARTH_RATE_RAD_S * min(unknown_s, USUAL_CLOCK_S)
+    return replace(
+        look,
+        scale=place.camera.focal_px / stored.focal_px,
+        mirrored=attitude.camera.mirrored,
+        hazy=hazy,
+        flat=False,
+        prior=replace(
+            look.prior,
+            quaternion=place.camera.quaternion,
+            sigma_rotation_rad=float(np.hypot(attitude.sigma_rad, turned_rad)),
+        ),
+    )
+
+
+def nearest_off_nadir_deg(camera: Camera) -> float:
+    """Off-nadir angle of the nearest ground that an image shows."""
+    x, y = np.meshgrid(
+        np.linspace(0.0, camera.width_px - 1.0, 9), np.linspace(0.0, camera.height_px - 1.0, 9)
+    )
+    rays = camera.rays(x, y)
+    cosine = rays @ down_of(camera) / np.linalg.norm(rays, axis=-1)
+    return float(np.degrees(np.arccos(np.clip(cosine.max(), -1.0, 1.0))))

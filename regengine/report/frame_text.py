@@ -1,0 +1,206 @@
+"""Everything that a store knows of one frame, as text."""
+
+from __future__ import annotations
+
+from regengine.records import VERDICT_WORDS, centre_text, degrees_text, probability_text
+from regengine.result import ControlPoint, FrameResult, Hypothesis
+from regengine.store.rows import StoredFrame
+
+Section = list[tuple[str, str]]
+
+
+def frame_sheet(stored: StoredFrame) -> str:
+    """Text about one frame, for a person.
+
+    Parameters
+    ----------
+    stored : StoredFrame
+        The frame.
+
+    Returns
+    -------
+    str
+        Several lines, without a final line break.
+    """
+    result = stored.result
+    lines = [f"{result.frame}  {VERDICT_WORDS[result.verdict]}"]
+    lines += [f"  {reason.code}: {reason.text}" for reason in result.reasons]
+    sections = {
+        "photo": _photo(result),
+        "start of the search": _start(result),
+        "solution": _solution(result),
+        "fit": _fit(result),
+        "made": _made(stored),
+    }
+    for title, rows in sections.items():
+        if rows:
+            lines += ["", title, *(f"  {name:<21}{value}" for name, value in rows)]
+        if title == "fit":
+            lines += _points(result.control_points) + _hypotheses(result.hypotheses)
+    return "\n".join(lines)
+
+
+def _photo(result: FrameResult) -> Section:
+    sources = dict(result.sources)
+
+    def told(name: str, text: str) -> str:
+        return f"{text}, from {sources[name]}" if name in sources else text
+
+    rows = [("path", result.path), ("sha256", result.sha256 or "unreadable")]
+    if result.width_px is not None:
+        size = f"{result.width_px} x {result.height_px} px, EXIF orientation {result.orientation}"
+        rows.append(("size", size))
+    if result.category is not None:
+        rows.append(("category", result.category))
+    rows += [
+        ("time", told("time", result.time_utc or "unknown")),
+        ("camera", told("camera_body", result.camera_body or "unknown")),
+        ("focal length", told("focal_mm", _number(result.focal_mm, "mm"))),
+        ("pixel pitch", told("pixel_pitch_um", _number(result.pixel_pitch_um, "um"))),
+    ]
+    return rows
+
+
+def _start(result: FrameResult) -> Section:
+    nadir = result.nadir
+    if nadir is None:
+        return []
+    place = f"{degrees_text(nadir.lon, nadir.lat, digits=3)}, {nadir.altitude_km:.1f} km"
+    rows = [("nadir", f"{place}, from {nadir.source}")]
+    if nadir.tle_age_h is not None:
+        rows.append(("age of the TLE", f"{nadir.tle_age_h:.1f} h"))
+    sigma = f"{nadir.sigma_along_km:.1f} km along the track, {nadir.sigma_cross_km:.1f} km across"
+    return [*rows, ("one sigma", sigma)]
+
+
+def _solution(result: FrameResult) -> Section:
+    if result.solved is None:
+        return []
+    solved, camera = result.solved, result.solved.camera
+    rows = [
+        ("probability", probability_text(result.probability) or "unknown"),
+        ("centre", centre_text(result, digits=4)),
+        ("off-nadir", f"{solved.off_nadir_deg:.2f}°"),
+        ("along-track offset", f"{solved.along_track_offset_s:+.2f} s"),
+        ("focal length", f"{camera.focal_px:.2f} px"),
+        ("principal point", "({:.2f}, {:.2f}) px".format(*camera.principal_point)),
+        ("distortion", " ".join(f"{value:.5g}" for value in camera.distortion)),
+        ("quaternion", " ".join(f"{value:.9f}" for value in camera.quaternion)),
+        ("position ECEF", " ".join(f"{value:.1f}" for value in camera.position_ecef_m) + " m"),
+        ("mirrored", "yes" if camera.mirrored else "no"),
+    ]
+    if result.footprint is not None:
+        corners = [degrees_text(*corner) if corner else "sky" for corner in result.footprint]
+        rows.append(("corners", ", ".join(corners)))
+    if result.footprint_diagonal_km is not None:
+        rows.append(("footprint diagonal", f"{result.footprint_diagonal_km:.0f} km"))
+    return rows
+
+
+def _fit(result: FrameResult) -> Section:
+    fit = result.fit
+    if fit is None:
+        return []
+    return [
+        ("correlation", f"{fit.ncc:.3f}, runner-up {fit.runner_up_ncc:.3f}"),
+        ("log10 odds", f"{fit.log10_odds:.1f}, runner-up {fit.runner_up_log10_odds:.1f}"),
+        ("matched lights", str(fit.matched_lights)),
+        ("residual", f"{fit.residual_px:.2f} px, {fit.residual_m:.0f} m"),
+        ("held-out residual", f"{fit.held_out_residual_px:.2f} px"),
+    ]
+
+
+def _points(points: tuple[ControlPoint, ...]) -> list[str]:
+    if not points:
+        return []
+    rows = [
+        f"  {number}  {p.x:9.2f} {p.y:9.2f}  {p.lon:11.5f} {p.lat:10.5f}"
+        f"  {p.sigma_px:8.2f} {p.sigma_m:8.0f}  {p.lights:6d}"
+        for number, p in enumerate(points, start=1)
+    ]
+    title = "  #          x         y          lon        lat  sigma px  sigma m  lights"
+    return ["", "control points", title, *rows]
+
+
+def _hypotheses(hypotheses: tuple[Hypothesis, ...]) -> list[str]:
+    if not hypotheses:
+        return []
+    rows = [
+        f"  {h.rank:4d}  {h.ncc:6.3f} {h.log10_odds:10.1f}  {h.solved.off_nadir_deg:8.1f}°"
+        f"  {_place(h)}"
+        for h in hypotheses
+    ]
+    title = "  rank     ncc log10 odds  off-nadir  centre"
+    return ["", "hypotheses", title, *rows]
+
+
+def _made(stored: StoredFrame) -> Section:
+    result = stored.result
+    return [
+        ("by", f"regengine {result.engine_version}"),
+        ("with lights", result.lights or "none"),
+        ("at", stored.processed_utc),
+        ("in", f"{result.seconds:.2f} s"),
+        ("settings", stored.parameters),
+    ]
+
+
+def _place(hypothesis: Hypothesis) -> str:
+    if hypothesis.centre_lon is None or hypothesis.centre_lat is None:
+        return "sky"
+    return degrees_text(hypothesis.centre_lon, hypothesis.centre_lat)
+
+
+def _number(value: float | None, unit: str) -> str:
+    return "unknown" if value is None else f"{value:g} {unit}"
+
+
+# The table that `register` and `show` print: one line a frame.
+
+WIDTHS = (24, 9, 11, 18, 9, 6, 6, 7)
+TITLES = ("frame", "verdict", "probability", "centre", "off-nadir", "lights", "margin", "seconds")
+
+
+def table_header() -> str:
+    """Titles of the columns."""
+    return _line(TITLES, "reason")
+
+
+def table_line(result: FrameResult) -> str:
+    """One frame.
+
+    Parameters
+    ----------
+    result : FrameResult
+        What is said of it.
+
+    Returns
+    -------
+    str
+        Frame, verdict, probability, place of the image centre, angle off the nadir, lights that
+        match the map, correlation margin over the best other solution, seconds, reasons. A
+        failed frame's sentence takes the place of its codes.
+    """
+    fit, solved = result.fit, result.solved
+    cells = (
+        result.frame,
+        result.verdict,
+        probability_text(result.probability),
+        centre_text(result),
+        "" if solved is None else f"{solved.off_nadir_deg:.0f}°",
+        "" if fit is None else str(fit.matched_lights),
+        "" if fit is None else f"{fit.margin:.2f}",
+        f"{result.seconds:.1f}",
+    )
+    codes = ", ".join(reason.code for reason in result.reasons)
+    texts = "; ".join(f"{reason.code}: {reason.text}" for reason in result.reasons)
+    return _line(cells, texts if result.verdict == "failed" else codes)
+
+
+def _line(cells: tuple[str, ...], last: str) -> str:
+    # Words to the left, numbers to the right.
+    texts = [
+        f"{cell:<{width}}" if number in (0, 1, 3) else f"{cell:>{width}}"
+        for number, (cell, width) in enumerate(zip(cells, WIDTHS, strict=True))
+    ]
+    return "  ".join([*texts, last]).rstrip()

@@ -1,0 +1,177 @@
+"""The ground track around a photo's time, from element sets or from what the store knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matchers.earth import (
+    SEMI_MAJOR_M,
+    SEMI_MINOR_M,
+    ecef_to_geodetic,
+    geodetic_to_ecef,
+    surface_to_lonlat,
+)
+from regengine.errors import EphemerisError
+from regengine.orbit.propagation import camera_position, nadir_track_positions, track_positions
+from regengine.orbit.tle import TleSet
+from regengine.result import NadirInput
+from regengine.review.context import ReviewContext
+from regengine.review.frame_columns import FrameColumns
+
+# What can be said of a photo before it is placed: the track, and the ground in sight.
+
+LonLat = tuple[float, float]
+HORIZON_POINTS = 72
+
+
+def horizon(lon: float, lat: float, altitude_km: float) -> list[LonLat]:
+    """Outline of the ground in sight from above a nadir.
+
+    Rays that touch an ellipsoid touch it in a plane; scaled so that it is a unit sphere, the eye at
+    distance d, those are the points at the angle arccos(1 / d) from the eye's direction.
+
+    Parameters
+    ----------
+    lon, lat : float
+        Geodetic nadir, degrees.
+    altitude_km : float
+        Above the WGS84 ellipsoid.
+
+    Returns
+    -------
+    list of (lon, lat)
+        A ring, degrees; its longitudes run on over the antimeridian unless it holds a pole.
+    """
+    axes = np.array([SEMI_MAJOR_M, SEMI_MAJOR_M, SEMI_MINOR_M])
+    eye = geodetic_to_ecef(lon, lat, 1000.0 * altitude_km) / axes
+    distance = float(np.linalg.norm(eye))
+    towards = eye / distance
+    # Any two directions across that one; the pole's own serves where it is not near
+    beside = np.cross(towards, [0.0, 0.0, 1.0] if abs(towards[2]) < 0.9 else [1.0, 0.0, 0.0])
+    beside /= np.linalg.norm(beside)
+    upright = np.cross(beside, towards)
+    turn = np.linspace(0.0, 2.0 * np.pi, HORIZON_POINTS + 1)[:, None]
+    across = np.sqrt(1.0 - 1.0 / distance**2) * (np.cos(turn) * beside + np.sin(turn) * upright)
+    ring_lon, ring_lat = surface_to_lonlat((towards / distance + across) * axes)
+    return _unbroken(ring_lon.tolist(), ring_lat.tolist())
+
+
+def ground_track(positions_ecef_m: NDArray[np.float64]) -> list[LonLat]:
+    """Nadirs below positions (ECEF, metres, shape (n, 3)), unbroken at the antimeridian."""
+    lon, lat, _ = ecef_to_geodetic(positions_ecef_m)
+    return _unbroken(lon.tolist(), lat.tolist())
+
+
+def _unbroken(lon: list[float], lat: list[float]) -> list[LonLat]:
+    turned = np.unwrap(lon, period=360.0)
+    return list(zip(turned.tolist(), lat, strict=True))
+
+
+# The station is two minutes from the horizon to the nadir; clocks are rarely wronger than ten
+REACH_S = 600.0
+STEP_S = 20.0
+GROUND_SPEED_KM_S = 7.2  # along the track, below the station
+# Nadirs so far apart in time tell whether it flew northward
+APART_S = (2.0, 300.0)
+
+
+def track(
+    rows: FrameColumns, row: int, nadir: NadirInput | None, tles: TleSet | None
+) -> list[LonLat]:
+    """Nadirs from ten minutes before a photo's time to ten minutes after it.
+
+    Parameters
+    ----------
+    rows : FrameColumns
+        All frames: without element sets, another one of the same minutes tells the direction.
+    row : int
+        The frame.
+    nadir : NadirInput or None
+        Where the camera was thought to be.
+    tles : TleSet or None
+        Element sets.
+
+    Returns
+    -------
+    list of (lon, lat)
+        Degrees, oldest first; empty where the track is not known.
+    """
+    time_utc = _time(rows.time_utc[row].decode())
+    offsets_s = np.arange(-REACH_S, REACH_S + 1.0, STEP_S)
+    if tles is not None and time_utc is not None:
+        try:
+            elements = camera_position(tles, time_utc).element_set
+            if elements is not None:
+                return ground_track(track_positions(elements, time_utc, offsets_s, 0.0))
+        except EphemerisError:  # too far from all of them: the nadir serves
+            pass
+    ascending = _flies_northward(rows, row, time_utc)
+    if nadir is None or ascending is None:
+        return []
+    return ground_track(
+        nadir_track_positions(
+            nadir.lon, nadir.lat, nadir.altitude_km, offsets_s * GROUND_SPEED_KM_S, ascending
+        )
+    )
+
+
+def _flies_northward(rows: FrameColumns, row: int, time_utc: datetime | None) -> bool | None:
+    """Whether nadirs of element sets went northward around a time; None where none tell."""
+    if time_utc is None:
+        return None
+    place = int(np.searchsorted(rows.time_utc[rows.by_time_known], rows.time_utc[row]))
+    for other in rows.by_time_known[max(0, place - 100) : place + 100].tolist():
+        if rows.nadir_source[other] != "tle" or rows.nadir_source[row] != "tle":
+            continue
+        other_time = _time(rows.time_utc[other].decode())
+        apart_s = (other_time - time_utc).total_seconds() if other_time is not None else 0.0
+        northward = rows.nadir_lat[other] - rows.nadir_lat[row]
+        if APART_S[0] <= abs(apart_s) <= APART_S[1] and northward:
+            return bool((northward > 0) == (apart_s > 0))
+    return None
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time
+
+
+# In which direction the camera flew when a photo was taken.
+
+KEPT_FRAMES = 256
+
+
+def flights(context: ReviewContext) -> Callable[[int], NDArray[np.float64] | None]:
+    """A function that tells the direction of flight, ECEF of any length, of a frame's number.
+
+    Parameters
+    ----------
+    context : ReviewContext
+        The review.
+
+    Returns
+    -------
+    callable
+        Its answer is None where nothing tells the track. Raises `KeyError` for unknown numbers.
+    """
+
+    @lru_cache(maxsize=KEPT_FRAMES)
+    def flight(number: int) -> NDArray[np.float64] | None:
+        result = context.frames.frame(number).result
+        rows = context.frames.rows
+        nadirs = track(rows, int(rows.rows_of([number])[0]), result.nadir, context.tles)
+        if len(nadirs) < 3:
+            return None
+        middle = len(nadirs) // 2
+        before, after = (geodetic_to_ecef(*nadirs[k]) for k in (middle - 1, middle + 1))
+        return np.asarray(after - before, float)
+
+    return flight

@@ -1,0 +1,1 @@
+"""Stars, satellites and lenses, and detections on photos."""

@@ -1,0 +1,1 @@
+"""Lights, stars and streaks on photos."""

@@ -1,0 +1,223 @@
+"""A catalogue of satellites: thousands of element sets, and the best of each for a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.errors import EphemerisError
+from regengine.orbit.rotation import days_since_j2000, utc_of
+from regengine.orbit.tle import COST_OF_AGE_BEFORE
+from regengine.orbit.tle_format import LINE_LENGTH, TlePair, check_pairs, pair_lines, read_tle_text
+
+if TYPE_CHECKING:
+    from sgp4.api import Satrec
+
+FloatArray = NDArray[np.float64]
+
+# Drag has taken a low satellite hundreds of kilometres along its orbit by then: no streak of one
+# frame tells it from others (docs/methods/satellites.md)
+OLDEST_DAYS = 14.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SatelliteCatalogue:
+    """The usable element sets of a file.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    pairs : tuple of TlePair
+        The lines of each set.
+    epoch_days : ndarray of float64, shape (n,)
+        Their epochs, days since 2000-01-01 12:00 UTC.
+    numbers : ndarray of str, shape (n,)
+        Their catalogue numbers.
+    skipped : int
+        How many sets were damaged and left out.
+    """
+
+    path: Path
+    pairs: tuple[TlePair, ...] = field(repr=False)
+    epoch_days: FloatArray = field(repr=False)
+    numbers: NDArray[np.str_] = field(repr=False)
+    skipped: int = 0
+
+    def at(self, time_utc: datetime) -> Satellites:
+        """One set of each satellite, the best for a time; those too old are left out.
+
+        Raises
+        ------
+        EphemerisError
+            If all sets are too far from the time.
+        """
+        age = days_since_j2000(time_utc) - self.epoch_days
+        cost = np.where(age > 0.0, COST_OF_AGE_BEFORE * age, -age)
+        order = np.lexsort([cost, self.numbers])
+        first = np.ones(len(order), bool)
+        first[1:] = self.numbers[order][1:] != self.numbers[order][:-1]
+        best = np.sort(order[first])
+        fresh = best[np.abs(age[best]) <= OLDEST_DAYS]
+        if not fresh.size:
+            nearest = int(np.argmin(np.abs(age)))
+            raise EphemerisError(
+                f"{self.path}: the element set nearest to the photo is "
+                f"{abs(age[nearest]):.0f} days away "
+                f"({utc_of(self.epoch_days[nearest]):%Y-%m-%d}), and after {OLDEST_DAYS:.0f} days "
+                "satellites are no longer where it says: take a catalogue of the photo's date.",
+                code="tle_stale",
+            )
+        return _satellites(self, fresh, age, stale=int(best.size - fresh.size))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Satellites:
+    """One element set of each satellite, ready for SGP4.
+
+    Attributes
+    ----------
+    records : tuple of Satrec
+        SGP4's own, n of them.
+    names : tuple of (str or None)
+        What stands above the lines.
+    numbers : tuple of str
+        Catalogue numbers.
+    age_h : ndarray of float64, shape (n,)
+        Time of the photo minus epoch, hours.
+    perigee_km : ndarray of float64, shape (n,)
+        Height of the orbit's lowest point over the equator's radius.
+    skipped : int
+        Sets left out because they are damaged, or SGP4 refuses them.
+    stale : int
+        Satellites left out because their sets are too old.
+    """
+
+    records: tuple[Satrec, ...] = field(repr=False)
+    names: tuple[str | None, ...] = field(repr=False)
+    numbers: tuple[str, ...] = field(repr=False)
+    age_h: FloatArray
+    perigee_km: FloatArray
+    skipped: int = 0
+    stale: int = 0
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+
+def load_catalogue(path: str | Path) -> SatelliteCatalogue:
+    """Read a catalogue of two- or three-line element sets.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file. Satellites may have several sets.
+
+    Returns
+    -------
+    SatelliteCatalogue
+        Sets with a line missing or cut, a wrong checksum or a field that is no number are left
+        out and counted.
+
+    Raises
+    ------
+    EphemerisError
+        If the file cannot be read or holds no usable set.
+    """
+    file = Path(path)
+    pairs, lone = pair_lines(read_tle_text(file))
+    good, epoch_days, wrong = check_pairs(pairs)
+    if not good:
+        reasons = [one.reason for one in sorted([*lone, *wrong], key=lambda one: one.line_number)]
+        what = f"no usable element set, {reasons[0]}" if reasons else "holds no element set"
+        raise EphemerisError(
+            f"{file}: {what}: download the catalogue again, as two- or three-line elements (TLE)."
+        )
+    return SatelliteCatalogue(
+        path=file,
+        pairs=tuple(good),
+        epoch_days=epoch_days,
+        numbers=np.array([pair.satellite for pair in good]),
+        skipped=len(lone) + len(wrong),
+    )
+
+
+def _satellites(
+    catalogue: SatelliteCatalogue, rows: NDArray[np.intp], age: FloatArray, stale: int
+) -> Satellites:
+    from sgp4.api import WGS72, Satrec
+
+    records, kept = [], []
+    for row in rows:
+        pair = catalogue.pairs[row]
+        try:
+            record = Satrec.twoline2rv(pair.line1[:LINE_LENGTH], pair.line2[:LINE_LENGTH], WGS72)
+        except ValueError:
+            continue
+        if record.error == 0:
+            records.append(record)
+            kept.append(int(row))
+    if not kept:
+        raise EphemerisError(
+            f"{catalogue.path}: SGP4 refuses every element set: download the catalogue again."
+        )
+    radius = records[0].radiusearthkm
+    return Satellites(
+        records=tuple(records),
+        names=tuple(catalogue.pairs[row].name for row in kept),
+        numbers=tuple(catalogue.pairs[row].satellite for row in kept),
+        age_h=24.0 * age[kept],
+        perigee_km=np.array([radius * record.altp for record in records]),
+        skipped=catalogue.skipped + len(rows) - len(kept),
+        stale=stale,
+    )
+
+
+# How far a catalogued satellite may be from where its element set has it.
+
+ALONG_EPOCH_KM, ALONG_KM_A_DAY = 0.6, 0.8
+DRAG_KM_A_DAY2, DRAG_AT_KM, DRAG_SCALE_KM = 2.1, 415.0, 60.0
+MOST_DRAG = 20.0  # below some 240 km nothing stays for days
+CROSS_EPOCH_KM, CROSS_KM_A_DAY = 0.25, 0.12
+RADIAL_EPOCH_KM, RADIAL_KM_A_DAY = 0.2, 0.1
+# A share of the satellites has manoeuvred, or was fitted badly: their errors are so many times
+# larger, along the track and (thrust changes planes, too) across it
+TAIL_SHARE, TAIL_FACTOR, TAIL_ACROSS = 0.12, 8.0, 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ElementErrors:
+    """One sigma of positions from element sets, kilometres, each of shape (n,)."""
+
+    along_km: FloatArray
+    cross_km: FloatArray
+    radial_km: FloatArray
+
+
+def element_errors(age_h: FloatArray, perigee_km: FloatArray) -> ElementErrors:
+    """One sigma of the sets that nothing has gone wrong with.
+
+    Parameters
+    ----------
+    age_h : ndarray of float64, shape (n,)
+        Hours from the epoch, of either sign.
+    perigee_km : ndarray of float64, shape (n,)
+        Height of the orbit's lowest point.
+
+    Returns
+    -------
+    ElementErrors
+    """
+    days = np.abs(age_h) / 24.0
+    air = np.minimum(np.exp((DRAG_AT_KM - perigee_km) / DRAG_SCALE_KM), MOST_DRAG)
+    grown = np.hypot(ALONG_KM_A_DAY * days, DRAG_KM_A_DAY2 * air * days**2)
+    return ElementErrors(
+        along_km=np.hypot(ALONG_EPOCH_KM, grown),
+        cross_km=np.hypot(CROSS_EPOCH_KM, CROSS_KM_A_DAY * days),
+        radial_km=np.hypot(RADIAL_EPOCH_KM, RADIAL_KM_A_DAY * days),
+    )

@@ -1,0 +1,445 @@
+"""Who takes the photo: a site on the ground, or a satellite with its own element set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
+
+from matchers.earth import FLATTENING, SEMI_MAJOR_M, ecef_to_geodetic, geodetic_to_ecef
+from regengine.errors import ConfigError, EphemerisError
+from regengine.orbit.rotation import (
+    EARTH_RATE_RAD_S,
+    J2000_JULIAN_DATE,
+    days_since_j2000,
+    earth_velocity,
+    icrs_to_itrf,
+    sidereal_angle_rad,
+    teme_to_ecef,
+    turn_about_pole,
+)
+from regengine.orbit.sun_moon import sun_direction
+from regengine.orbit.tle import ElementSet
+from regengine.orbit.uncertainty import orbit_sigma
+
+if TYPE_CHECKING:
+    from sgp4.api import Satrec
+
+FloatArray = NDArray[np.float64]
+
+HIGHEST_SITE_M, LOWEST_SITE_M = 9000.0, -500.0
+
+
+class Observer(Protocol):
+    """A place from which photos are taken, moving or not; SGP4's axes (TEME), kilometres."""
+
+    def position_km(self, days: FloatArray) -> FloatArray:
+        """Positions, shape (T, 3), at days since J2000 (UTC), shape (T,)."""
+        ...
+
+    def uncertainty_km(self, days: float) -> FloatArray:
+        """One sigma of the position along each of k directions, vectors of shape (k, 3)."""
+        ...
+
+    def turning_rad_s(self, days: float) -> FloatArray:
+        """How a camera that is held still there turns in space: rotation vector, shape (3,)."""
+        ...
+
+    def describe(self, days: float) -> dict[str, object]:
+        """Where it is, as plain values."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroundSite:
+    """A place on the Earth: WGS84 degrees, and metres above the ellipsoid.
+
+    Raises
+    ------
+    ConfigError
+        If it is no place on Earth.
+    """
+
+    lat: float
+    lon: float
+    height_m: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (abs(self.lat) <= 90.0 and abs(self.lon) <= 360.0):
+            raise ConfigError(
+                f"--site {self.lat:g},{self.lon:g} is no place on Earth: give latitude, then "
+                "longitude, in degrees."
+            )
+        if not LOWEST_SITE_M <= self.height_m <= HIGHEST_SITE_M:
+            raise ConfigError(
+                f"--site has a height of {self.height_m:g} m, where nobody stands: give metres "
+                "above the sea."
+            )
+
+    def position_km(self, days: FloatArray) -> FloatArray:
+        """Of the turning Earth; polar motion (15 m) is left out."""
+        fixed = geodetic_to_ecef(self.lon, self.lat, self.height_m) / 1000.0
+        return turn_about_pole(np.broadcast_to(fixed, (len(days), 3)), sidereal_angle_rad(days))
+
+    def uncertainty_km(self, days: float) -> FloatArray:
+        """None worth mention: a tenth of a kilometre is a hundredth of what orbits leave open."""
+        return np.zeros((0, 3))
+
+    def turning_rad_s(self, days: float) -> FloatArray:
+        """With the Earth."""
+        return np.array([0.0, 0.0, EARTH_RATE_RAD_S])
+
+    def describe(self, days: float) -> dict[str, object]:
+        """Latitude, longitude and height."""
+        return {
+            "kind": "site",
+            "lat": round(self.lat, 6),
+            "lon": round(self.lon, 6),
+            "height_m": round(self.height_m, 1),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Station:
+    """A satellite with a camera, such as the ISS, by one of its element sets."""
+
+    element_set: ElementSet
+
+    def position_km(self, days: FloatArray) -> FloatArray:
+        """By SGP4."""
+        return self._states(np.asarray(days, float))[0]
+
+    def uncertainty_km(self, days: float) -> FloatArray:
+        """Along, across and above its orbit, by the age of the set."""
+        position, velocity = (state[0] for state in self._states(np.array([days])))
+        sigma = orbit_sigma(self.age_h(days))
+        up = position / np.linalg.norm(position)
+        across = np.cross(position, velocity)
+        across /= np.linalg.norm(across)
+        along = np.cross(across, up)
+        return np.stack([sigma.along_km * along, sigma.cross_km * across, sigma.radial_km * up])
+
+    def turning_rad_s(self, days: float) -> FloatArray:
+        """Once in an orbit, as the Station flies: its nadir stays its nadir."""
+        position, velocity = (state[0] for state in self._states(np.array([days])))
+        return np.asarray(np.cross(position, velocity) / (position @ position))
+
+    def age_h(self, days: float) -> float:
+        """Hours from the set's epoch to a moment."""
+        from regengine.orbit.rotation import utc_of
+
+        return self.element_set.age_h(utc_of(days))
+
+    def describe(self, days: float) -> dict[str, object]:
+        """Nadir and height above WGS84, and the age of the set."""
+        position = self.position_km(np.array([days]))[0]
+        lon, lat, height_m = ecef_to_geodetic(
+            1000.0 * teme_to_ecef(position, sidereal_angle_rad(days))
+        )
+        return {
+            "kind": "station",
+            "norad": self.element_set.satellite,
+            "name": self.element_set.name,
+            "lat": round(float(lat), 4),
+            "lon": round(float(lon), 4),
+            "altitude_km": round(float(height_m) / 1000.0, 2),
+            "tle_age_h": round(self.age_h(days), 2),
+        }
+
+    def _states(self, days: FloatArray) -> tuple[FloatArray, FloatArray]:
+        error, position, velocity = self.element_set.satrec().sgp4_array(
+            np.full(len(days), J2000_JULIAN_DATE), days
+        )
+        if error.any():
+            raise EphemerisError(
+                f"{self.element_set.path}, line {self.element_set.line_number}: SGP4 cannot take "
+                "this element set to the photo's time: use one nearer to it."
+            )
+        return position, velocity
+
+
+# Lines of sight from an observer to satellites: direction among the stars, range, hidden,
+# sunlit.
+
+BoolArray = NDArray[np.bool_]
+
+LIGHT_KM_S = 299792.458
+EARTH_KM = SEMI_MAJOR_M / 1000.0
+# Refraction lifts what is 0.6 degrees below the horizontal plane above it: a line of sight that
+# dips so far passes this much below a site at sea level
+DIP_KM = 0.4
+SUN_RADIUS_RAD = 0.004652  # 696,000 km at one astronomical unit: 16.0 arc minutes
+
+
+def states(records: Sequence[Satrec], days: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Positions and velocities of many satellites at some moments, by SGP4.
+
+    Parameters
+    ----------
+    records : sequence of Satrec, length n
+    days : ndarray of float64, shape (T,)
+        Days since 2000-01-01 12:00 UTC.
+
+    Returns
+    -------
+    position_km, velocity_km_s : ndarray of float64, shape (n, T, 3)
+        TEME; NaN where SGP4 gives up (a decayed orbit).
+
+    References
+    ----------
+    Vallado, D. et al. (2006). Revisiting Spacetrack Report #3, AIAA 2006-6753.
+    """
+    from sgp4.api import SatrecArray
+
+    error, position, velocity = SatrecArray(list(records)).sgp4(
+        np.full(len(days), J2000_JULIAN_DATE), np.asarray(days, float)
+    )
+    position[error != 0] = np.nan
+    return position, velocity
+
+
+def teme_to_icrs(time_utc: datetime) -> FloatArray:
+    """Rotation matrix from SGP4's axes to ICRS at a moment, shape (3, 3).
+
+    By way of the turning Earth: the sidereal angle of 1982 that defines SGP4's axes, then the IAU's
+    rotation of 2006. Neither has polar motion, so it drops out.
+    """
+    angle = sidereal_angle_rad(days_since_j2000(time_utc))
+    to_earth = turn_about_pole(np.eye(3), -angle).T
+    return np.asarray(icrs_to_itrf(time_utc).T @ to_earth)
+
+
+def lines_of_sight(
+    position_km: FloatArray, velocity_km_s: FloatArray, observer_km: FloatArray
+) -> FloatArray:
+    """From the observer to where satellites were when the light left them.
+
+    Parameters
+    ----------
+    position_km, velocity_km_s : ndarray of float64, shape (..., 3)
+        At the moment at which the light arrives.
+    observer_km : ndarray of float64, broadcastable
+
+    Returns
+    -------
+    ndarray of float64, shape (..., 3)
+        Kilometres. Light takes 1 to 130 ms, in which satellites move by 8 to 400 m; one step is
+        exact to a millimetre.
+    """
+    straight = position_km - observer_km
+    delay_s = np.linalg.norm(straight, axis=-1, keepdims=True) / LIGHT_KM_S
+    return np.asarray(straight - velocity_km_s * delay_s)
+
+
+def among_stars(
+    sight_km: FloatArray, to_icrs: FloatArray, earth_velocity: FloatArray
+) -> FloatArray:
+    """Directions as an attitude that was fitted to catalogued stars has them.
+
+    The observer's motion shifts stars and satellites alike, so whoever leaves the aberration of
+    stars in the attitude must take the Earth's motion out of a satellite's direction: the satellite
+    moves along with the Earth while its light travels. That is up to 20.5 arc seconds.
+
+    Parameters
+    ----------
+    sight_km : ndarray of float64, shape (..., 3)
+        Of `lines_of_sight`, TEME.
+    to_icrs : ndarray of float64, shape (3, 3)
+        Of `teme_to_icrs`.
+    earth_velocity : ndarray of float64, shape (3,)
+        Of `regengine.orbit.rotation.earth_velocity`: ICRS, share of light's.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., 3)
+        Unit vectors, ICRS.
+    """
+    unit = sight_km / np.linalg.norm(sight_km, axis=-1, keepdims=True)
+    seen = unit @ to_icrs.T - earth_velocity
+    return np.asarray(seen / np.linalg.norm(seen, axis=-1, keepdims=True))
+
+
+def hidden_by_earth(position_km: FloatArray, observer_km: FloatArray) -> BoolArray:
+    """Whether the Earth stands between an observer and satellites.
+
+    Parameters
+    ----------
+    position_km : ndarray of float64, shape (..., 3)
+    observer_km : ndarray of float64, broadcastable
+        On the ground, or above it.
+
+    Returns
+    -------
+    ndarray of bool, shape (...)
+        On the ground: more than 0.6 degrees below the horizontal plane.
+    """
+    start, end = _rounded(observer_km), _rounded(position_km)
+    step = end - start
+    along = -np.sum(start * step, axis=-1) / np.sum(step * step, axis=-1)
+    nearest = start + np.clip(along, 0.0, 1.0)[..., None] * step
+    return np.asarray((along > 0.0) & (np.linalg.norm(nearest, axis=-1) < EARTH_KM - DIP_KM))
+
+
+def sunlit_share(position_km: ArrayLike, sun_teme: FloatArray) -> FloatArray:
+    """Share of the Sun's disc that satellites see past the Earth, 0 to 1.
+
+    Parameters
+    ----------
+    position_km : array_like, shape (..., 3)
+    sun_teme : ndarray of float64, shape (3,)
+        Unit vector to the Sun.
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
+        Of a disc behind a straight edge (the Earth's is 200 times larger); the air's refraction is
+        left out.
+    """
+    position = _rounded(np.asarray(position_km, float))
+    sun = _rounded(sun_teme)
+    sun = sun / np.linalg.norm(sun)
+    distance = np.linalg.norm(position, axis=-1)
+    earth_rad = np.arcsin(np.clip(EARTH_KM / distance, 0.0, 1.0))
+    apart = np.arccos(np.clip(-(position @ sun) / distance, -1.0, 1.0))
+    edge = np.clip((apart - earth_rad) / SUN_RADIUS_RAD, -1.0, 1.0)
+    return np.asarray(0.5 + (edge * np.sqrt(1.0 - edge**2) + np.arcsin(edge)) / np.pi)
+
+
+def sun_teme(time_utc: datetime) -> FloatArray:
+    """Unit vector to the Sun along SGP4's axes, shape (3,)."""
+    angle = sidereal_angle_rad(days_since_j2000(time_utc))
+    return turn_about_pole(sun_direction(time_utc), angle)
+
+
+def _rounded(vector: FloatArray) -> FloatArray:
+    """Stretched along the pole, so that the Earth's ellipsoid becomes a sphere."""
+    return vector * np.array([1.0, 1.0, 1.0 / (1.0 - FLATTENING)])
+
+
+# One exposure of the sky: when, from where, and where each pixel looks.
+
+SECONDS_PER_DAY = 86400.0
+EDGE_PLACES = 9  # along each side, for the cone that holds the picture
+
+
+class SkyField(Protocol):
+    """A picture among the stars: `matchers.sky_camera.SkyCamera`, or a header's projection."""
+
+    @property
+    def width_px(self) -> int:
+        """Of the picture as stored."""
+        ...
+
+    @property
+    def height_px(self) -> int:
+        """Of the picture as stored."""
+        ...
+
+    def to_sky(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
+        """Unit vectors in ICRS of pixels, shape (..., 3)."""
+        ...
+
+    def project(self, vectors_icrs: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Pixels of directions; NaN where the picture cannot tell."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Exposure:
+    """When and from where a picture was taken, and where it looks in the middle of that time.
+
+    Attributes
+    ----------
+    field : SkyField
+        Attitude in the middle of the exposure, fitted to stars of a catalogue.
+    start_utc : datetime
+        When the exposure began.
+    exposure_s : float
+        How long it was.
+    observer : Observer
+    clock_sigma_s : float
+        One sigma of the start.
+    attitude_sigma_px : float
+        One sigma of the field's place, per axis.
+    held_still : bool
+        The camera turns with its observer, and stars trail; without it the stars stand still.
+    """
+
+    field: SkyField
+    start_utc: datetime
+    exposure_s: float
+    observer: Observer
+    clock_sigma_s: float = 1.0
+    attitude_sigma_px: float = 0.5
+    held_still: bool = False
+
+    @property
+    def middle_utc(self) -> datetime:
+        """Middle of the exposure."""
+        return self.start_utc + timedelta(seconds=0.5 * self.exposure_s)
+
+    @property
+    def middle_days(self) -> float:
+        """The same, days since J2000 (UTC)."""
+        return days_since_j2000(self.middle_utc)
+
+    def days(self, seconds: ArrayLike) -> FloatArray:
+        """Days since J2000 of seconds from the middle."""
+        return self.middle_days + np.asarray(seconds, float) / SECONDS_PER_DAY
+
+    @cached_property
+    def to_icrs(self) -> FloatArray:
+        """SGP4's axes to ICRS; they turn by less than a thousandth of an arc second meanwhile."""
+        return teme_to_icrs(self.middle_utc)
+
+    @cached_property
+    def earth_velocity(self) -> FloatArray:
+        """Share of light's, ICRS."""
+        return earth_velocity(self.middle_utc)
+
+    @cached_property
+    def sun(self) -> FloatArray:
+        """Unit vector to the Sun, SGP4's axes."""
+        return sun_teme(self.middle_utc)
+
+    @cached_property
+    def turning(self) -> FloatArray:
+        """Rotation vector of the camera in ICRS, radians a second."""
+        if not self.held_still:
+            return np.zeros(3)
+        return np.asarray(self.to_icrs @ self.observer.turning_rad_s(self.middle_days))
+
+    @cached_property
+    def cone(self) -> tuple[FloatArray, float]:
+        """Direction of the picture's middle, and the angle that holds all of it, radians."""
+        w, h = self.field.width_px, self.field.height_px
+        across = np.linspace(-0.5, w - 0.5, EDGE_PLACES)
+        down = np.linspace(-0.5, h - 0.5, EDGE_PLACES)
+        upright, level = np.ones_like(down), np.ones_like(across)
+        x = np.concatenate([across, across, -0.5 * upright, (w - 0.5) * upright])
+        y = np.concatenate([-0.5 * level, (h - 0.5) * level, down, down])
+        middle = self.field.to_sky((w - 1) / 2.0, (h - 1) / 2.0)
+        cosine = np.clip(self.field.to_sky(x, y) @ middle, -1.0, 1.0)
+        return middle, float(np.arccos(cosine.min()))
+
+    def pixels(self, sight_km: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Where lines of sight (TEME, shape (..., 3)) meet the picture of the middle."""
+        return self.field.project(among_stars(sight_km, self.to_icrs, self.earth_velocity))
+
+    def carried(
+        self, x: ArrayLike, y: ArrayLike, seconds: ArrayLike
+    ) -> tuple[FloatArray, FloatArray]:
+        """Pixels of the middle that look where others look some seconds from the middle."""
+        px, py = np.asarray(x, float), np.asarray(y, float)
+        if not self.held_still:
+            return px, py
+        sky = self.field.to_sky(px, py)
+        turn = np.zeros_like(sky) + np.asarray(seconds, float)[..., None] * self.turning
+        turned = Rotation.from_rotvec(turn.reshape(-1, 3))
+        return self.field.project(turned.apply(sky.reshape(-1, 3)).reshape(sky.shape))

@@ -1,0 +1,235 @@
+"""One photo: its field, time and place, the satellites in it, and its record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from detectors.types import StreakDetector
+from regengine.batch.each_photo import Answer
+from regengine.errors import FrameError
+from regengine.orbit.tle import TleSet
+from regengine.photo.fits import header_field, is_fits, read_headers
+from regengine.photo.frame import Frame, FrameOptions, read_frame
+from regengine.sky.detection.detect import csv_text
+from regengine.sky.detection.overlay import PicturePaths, picture_paths
+from regengine.sky.detection.streaks import detect_photo_streaks
+from regengine.sky.detection.streaks import streak_records as plain_streaks
+from regengine.sky.satellites.catalogue import SatelliteCatalogue
+from regengine.sky.satellites.naming import (
+    NamedPhoto,
+    csv_rows,
+    json_line,
+    satellites_in_picture,
+    streak_of,
+)
+from regengine.sky.satellites.observer import Exposure, GroundSite, Observer, SkyField, Station
+from regengine.sky.satellites.overlay import draw_satellites
+from regengine.sky.stars.photo import solve_photo
+from regengine.sky.stars.solve import StarSolution
+
+# A header says nothing of its fit, or an optimistic thing
+HEADER_SIGMA_PX, LEAST_SIGMA_PX = 1.0, 0.3
+# Stars that trail by more than this show that the camera was held still
+TRAIL_PX = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SatelliteJob:
+    """What to do with each photo; call it with a path.
+
+    Attributes
+    ----------
+    catalogue : SatelliteCatalogue
+    site : GroundSite or None
+        Where the camera stood; without it `station` must be given.
+    station : TleSet or None
+        Element sets of the satellite that carried it.
+    time_utc : datetime or None
+        When the exposure began; None: as EXIF or the FITS header has it.
+    exposure_s : float or None
+        The same for its length.
+    clock_sigma_s : float
+    mount : str
+        "stars", "still" or "auto".
+    wcs : Path or None
+        FITS header of a solved field.
+    streaks : dict of Path to list of dict, or None
+        Records of each photo's streaks; None: they are detected.
+    streak_source : Path or None
+        Where the records come from.
+    detector : StreakDetector or None
+        The method that detects them; None leaves photos without streaks.
+    pictures : PicturePaths or None
+        Overlays to draw.
+    """
+
+    catalogue: SatelliteCatalogue
+    site: GroundSite | None
+    station: TleSet | None
+    time_utc: datetime | None = None
+    exposure_s: float | None = None
+    clock_sigma_s: float = 1.0
+    mount: str = "auto"
+    wcs: Path | None = None
+    streaks: dict[Path, list[dict[str, Any]]] | None = None
+    streak_source: Path | None = None
+    detector: StreakDetector | None = None
+    pictures: PicturePaths | None = None
+
+    def __call__(self, path: Path) -> NamedPhoto:
+        """Predict and name; draws the overlay if one is wanted.
+
+        Raises
+        ------
+        RegengineError
+            If something is missing: one sentence says what.
+        """
+        frame = read_frame(path, options=FrameOptions(time_utc=self.time_utc))
+        exposure_s = self.exposure_s if self.exposure_s is not None else frame.exposure_s
+        if frame.time_utc is None:
+            raise FrameError(
+                f"{path}: its time is not known (no EXIF, no DATE-OBS): give the beginning of the "
+                "exposure with --time.",
+                code="no_time",
+            )
+        if exposure_s is None:
+            raise FrameError(
+                f"{path}: its exposure time is not known: give it with --exposure-s.",
+                code="no_exposure",
+            )
+        satellites = self.catalogue.at(frame.time_utc)
+        observer = self._observer(frame)
+        sky, sigma_px, trail_px = self._field(frame)
+        half = Exposure(
+            field=sky,
+            start_utc=frame.time_utc,
+            exposure_s=exposure_s,
+            observer=observer,
+            clock_sigma_s=self.clock_sigma_s,
+            attitude_sigma_px=sigma_px,
+        )
+        exposure = Exposure(**{**half.__dict__, "held_still": self._held_still(half, trail_px)})
+        records = tuple(
+            streak_of(one, frame.width_px, frame.height_px, self.streak_source or path)
+            for one in self._streaks(path)
+        )
+        named = NamedPhoto(
+            frame=frame,
+            exposure=exposure,
+            satellites=satellites,
+            found=satellites_in_picture(satellites, exposure, records),
+            streaks=records,
+            solved=trail_px is not None,
+        )
+        if self.pictures is not None:
+            draw_satellites(named, self.pictures.of(path))
+        return named
+
+    def _streaks(self, path: Path) -> list[dict[str, Any]]:
+        if self.streaks is not None:
+            return self.streaks.get(path, [])
+        if self.detector is None:
+            return []
+        return plain_streaks(detect_photo_streaks(path, self.detector).found)
+
+    def _observer(self, frame: Frame) -> Observer:
+        if self.station is not None:
+            assert frame.time_utc is not None
+            return Station(element_set=self.station.best_for(frame.time_utc))
+        if self.site is not None:
+            return self.site
+        place = header_site(frame.path) if is_fits(frame.path) else None
+        if place is None:
+            raise FrameError(
+                f"{frame.path}: nothing says where the camera was: give --site LAT,LON,HEIGHT_M, "
+                "or --station-tle FILE if it flew on a satellite.",
+                code="no_position",
+            )
+        return place
+
+    def _field(self, frame: Frame) -> tuple[SkyField, float, float | None]:
+        """Where the picture looks, one sigma of that, and by how much its stars trail (solved)."""
+        size = (frame.width_px, frame.height_px)
+        if self.wcs is not None:
+            found = header_field(self.wcs, size)
+            sigmas = [one.get("RMSPX") for one in read_headers(self.wcs)]
+            rms = next((float(value) for value in sigmas if isinstance(value, float)), None)
+            return found, max(rms or HEADER_SIGMA_PX, LEAST_SIGMA_PX), None
+        if is_fits(frame.path) and any("CTYPE1" in one for one in read_headers(frame.path)):
+            return header_field(frame.path, size), HEADER_SIGMA_PX, None
+        solved = solve_photo(frame.path)
+        if not isinstance(solved.outcome, StarSolution):
+            raise FrameError(
+                f"{frame.path}: where it looks is not known, since its stars were not identified "
+                f"({solved.outcome.code}): give a solved field with --wcs.",
+                code="not_solved",
+            )
+        solution = solved.outcome
+        trail = solved.stars.trail_px
+        sigma_px = max(3.0 * solution.rms_px / math.sqrt(len(solution)), LEAST_SIGMA_PX)
+        return solution.camera, sigma_px, 0.0 if trail is None else float(np.hypot(*trail))
+
+    def _held_still(self, exposure: Exposure, trail_px: float | None) -> bool:
+        """Whether the camera turned with its observer while it exposed."""
+        if self.mount != "auto":
+            return self.mount == "still"
+        if trail_px is None:
+            return self.station is not None  # telescopes follow the stars, the Station does not
+        still = Exposure(**{**exposure.__dict__, "held_still": True})
+        return trail_px > TRAIL_PX or expected_trail_px(still) <= TRAIL_PX
+
+
+def expected_trail_px(exposure: Exposure) -> float:
+    """Length of the trails that stars in the middle would draw if the camera is held still."""
+    x, y = (exposure.field.width_px - 1) / 2.0, (exposure.field.height_px - 1) / 2.0
+    half = 0.5 * exposure.exposure_s
+    ends = np.stack(exposure.carried([x, x], [y, y], np.array([-half, half])), axis=-1)
+    return float(np.hypot(*(ends[1] - ends[0])))
+
+
+def header_site(path: Path) -> GroundSite | None:
+    """The observatory that a FITS header names: OBSGEO-X, -Y, -Z or SITELAT, SITELONG."""
+    from matchers.earth import ecef_to_geodetic
+
+    for header in read_headers(path):
+        place = [header.get(f"OBSGEO-{axis}") for axis in "XYZ"]
+        metres = [float(value) for value in place if isinstance(value, float)]
+        if len(metres) == 3:
+            lon, lat, height_m = ecef_to_geodetic(metres)
+            return GroundSite(lat=float(lat), lon=float(lon), height_m=float(height_m))
+        degrees = [header.get(name) for name in ("SITELAT", "SITELONG")]
+        if all(isinstance(value, float) for value in degrees):
+            height = header.get("SITEELEV", 0.0)
+            return GroundSite(
+                lat=float(degrees[0] or 0.0),
+                lon=float(degrees[1] or 0.0),
+                height_m=float(height) if isinstance(height, float) else 0.0,
+            )
+    return None
+
+
+def picture_files(photos: Sequence[Path], overlay: Path | None) -> PicturePaths | None:
+    """Where the photos' overlays go."""
+    return None if overlay is None else picture_paths(photos, overlay, "satellites")
+
+
+# What is said of the satellites of each photo.
+
+
+@dataclass(frozen=True)
+class SatelliteAnswers:
+    """The answers of a job; call it with a path."""
+
+    job: SatelliteJob
+
+    def __call__(self, path: Path) -> Answer:
+        """The photo's record and rows."""
+        photo = self.job(path)
+        return Answer(line=json_line(photo), text=csv_text(csv_rows(photo)))

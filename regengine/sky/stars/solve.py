@@ -1,0 +1,292 @@
+"""From detections to a camera among the stars, with or without a notion of the lens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.types import StarDetections, StarFlag
+from matchers.sky_camera import SkyCamera
+from matchers.star_search import LOOKS, Look, Proposal, StarIndices, ladder, propose
+from matchers.star_verify import Brightness, Verified, VerifyParameters, verify
+from regengine.sky.stars.catalogue import StarCatalogue
+
+# What is known of a photo whose stars were identified.
+
+FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.intp]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StarSolution:
+    """A camera among the stars, and the stars that prove it.
+
+    Attributes
+    ----------
+    camera : SkyCamera
+        Attitude, focal length and distortion, in pixels of the image as stored.
+    log10_odds : float
+        Of this camera against chance, by detections that did not propose it, less the logarithm
+        of the number of cameras tried.
+    x, y : ndarray of float64, shape (k,)
+        Detections that were identified, pixels of the image as stored.
+    detection : ndarray of int, shape (k,)
+        Which of the detections given they are.
+    star : ndarray of int, shape (k,)
+        Which stars of the catalogue they are.
+    vectors_icrs : ndarray of float64, shape (k, 3)
+        Directions of these stars.
+    magnitude_g : ndarray of float64, shape (k,)
+        Their magnitudes.
+    residual_px : ndarray of float64, shape (k, 2)
+        Detection less projected star, (x, y).
+    catalogue_epoch : float
+        Julian year of the catalogue's positions.
+    """
+
+    camera: SkyCamera
+    log10_odds: float
+    x: FloatArray
+    y: FloatArray
+    detection: IndexArray
+    star: IndexArray
+    vectors_icrs: FloatArray
+    magnitude_g: FloatArray
+    residual_px: FloatArray
+    catalogue_epoch: float
+
+    def __len__(self) -> int:
+        return int(self.x.size)
+
+    def __bool__(self) -> bool:
+        return True
+
+    @property
+    def rms_px(self) -> float:
+        """Root mean square of the residuals, per axis, pixels."""
+        return float(np.sqrt(np.mean(self.residual_px**2)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotSolved:
+    """Why a photo's stars were not identified; false in a condition.
+
+    Attributes
+    ----------
+    code : str
+        Short and stable, for machines: ``few_stars``, ``no_match`` ...
+    text : str
+        One sentence for people.
+    """
+
+    code: str
+    text: str
+
+    def __bool__(self) -> bool:
+        return False
+
+
+ACCEPT_LOG10_ODDS = 9.0  # as astrometry.net: Lang et al. (2010), section 3
+CLEAR_LOG10_ODDS = 6.0  # of a proposal: verified before other lenses are tried
+LEAST_FLUX = 1e-12
+FEWEST_STARS = 5  # four that a figure and a fit need, and one to judge by
+# Fields of 5 to 120 degrees across corners: 400 mm to 12 mm on a full frame
+WIDEST_TANGENT, NARROWEST_TANGENT = 1.75, 0.045
+# A detection against the fitted lens, as a share of the long side: trails and soft corners
+CEILING_SHARE = 0.001
+ALL_DETECTIONS = 3000
+FINAL = VerifyParameters(detections=ALL_DETECTIONS, depths=(25, 75, 225, 700, 2500))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolveOptions:
+    """What is known beforehand, and how long to search.
+
+    Attributes
+    ----------
+    focal_px : float or None
+        Focal length in pixels of the stored image, if there is a notion of it.
+    log_focal_sigma : float
+        How well it is known: one sigma of its natural logarithm.
+    focal_only : bool
+        Other lenses are not tried when this one does not fit.
+    distortion : tuple of float
+        k1, k2, p1, p2, k3 of the lens, where they are known.
+    principal_point : tuple of float or None
+        The same; None: the middle.
+    max_seconds : float
+        Processor time after which no further look is taken.
+    """
+
+    focal_px: float | None = None
+    log_focal_sigma: float = 0.1
+    focal_only: bool = False
+    distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
+    principal_point: tuple[float, float] | None = None
+    max_seconds: float = 30.0
+
+
+def solve_stars(
+    stars: StarDetections,
+    width_px: int,
+    height_px: int,
+    catalogue: StarCatalogue,
+    indices: StarIndices,
+    options: SolveOptions | None = None,
+) -> StarSolution | NotSolved:
+    """Identify the stars of a picture.
+
+    Parameters
+    ----------
+    stars : StarDetections
+        In pixels of the picture as stored.
+    width_px, height_px : int
+        Its size.
+    catalogue : StarCatalogue
+    indices : StarIndices
+        Of the same catalogue; figures made for one picture serve the next.
+    options : SolveOptions, optional
+
+    Returns
+    -------
+    StarSolution or NotSolved
+    """
+    options = options or SolveOptions()
+    chosen = usable(stars)
+    if len(chosen) < FEWEST_STARS:
+        return NotSolved(
+            code="few_stars",
+            text=f"{len(chosen)} stars were found and {FEWEST_STARS} are needed: "
+            "nothing can be told from fewer.",
+        )
+    x, y, snr = stars.x[chosen], stars.y[chosen], stars.snr[chosen]
+    limit = time.process_time() + options.max_seconds
+    ceiling = max(2.0, CEILING_SHARE * max(width_px, height_px))
+    if stars.trail_px is not None:
+        ceiling = max(ceiling, 0.25 * float(np.hypot(*stars.trail_px)))
+    parameters = VerifyParameters(ceiling_px=ceiling)
+    magnitude = -2.5 * np.log10(np.maximum(stars.flux[chosen], LEAST_FLUX))
+    brightness = Brightness(detections=magnitude, stars=catalogue.magnitude_g)
+
+    def accepted(proposal: Proposal, tried: float) -> StarSolution | None:
+        verified = verify(
+            *(proposal.camera, proposal.pairs, proposal.own, x, y),
+            catalogue.vectors,
+            replace(parameters, shape_tolerance=proposal.shape_tolerance),
+            brightness,
+        )
+        if verified is None:
+            return None
+        odds = verified.log10_odds - float(np.log10(tried))
+        if odds < ACCEPT_LOG10_ODDS:
+            return None
+        return finished(verified, odds, chosen, stars, catalogue, parameters)
+
+    tried = 1.0
+    for look, lenses in looks_and_lenses(width_px, height_px, options):
+        waiting: list[Proposal] = []
+        for lens in lenses:
+            if time.process_time() > limit:
+                break
+            proposals = list(propose(indices, lens, x, y, snr, look))
+            tried += max((p.figures_met for p in proposals), default=0)
+            for proposal in proposals:
+                if proposal.log10_odds >= CLEAR_LOG10_ODDS:
+                    found = accepted(proposal, tried)
+                    if found is not None:
+                        return found
+                else:
+                    waiting.append(proposal)
+        for proposal in sorted(waiting, key=lambda p: -p.log10_odds)[: look.verified]:
+            found = accepted(proposal, tried)
+            if found is not None:
+                return found
+    return NotSolved(
+        code="no_match",
+        text="No camera explains the stars found: it may be no star field, or one narrower than "
+        "5 degrees; give the focal length with --focal-mm if it is known.",
+    )
+
+
+def usable(stars: StarDetections) -> NDArray[np.intp]:
+    """Detections that may be stars, the most significant first."""
+    good = (stars.flags & (StarFlag.HOT | StarFlag.EDGE)) == 0
+    good &= np.isfinite(stars.x) & np.isfinite(stars.y) & (stars.snr > 0.0)
+    order = np.argsort(-stars.snr, kind="stable")
+    return order[good[order]][:ALL_DETECTIONS]
+
+
+def looks_and_lenses(
+    width_px: int, height_px: int, options: SolveOptions
+) -> Iterator[tuple[Look, list[SkyCamera]]]:
+    """What is tried, in order: the lens that is believed in, then all others."""
+    half = float(np.hypot(width_px, height_px)) / 2.0
+    middle = ((width_px - 1) / 2.0, (height_px - 1) / 2.0)
+    blank = SkyCamera(
+        width_px=width_px,
+        height_px=height_px,
+        focal_px=half,
+        principal_point=middle,
+        quaternion_icrs=(0.0, 0.0, 0.0, 1.0),
+    )
+    if options.focal_px is not None:
+        known = replace(
+            blank,
+            distortion=options.distortion,
+            principal_point=options.principal_point or middle,
+        )
+        spread = np.exp(2.0 * options.log_focal_sigma)
+        tangent = half / options.focal_px
+        # Rungs overlap: with the tolerance of size, the outermost reach beyond two sigma
+        rungs = [options.focal_px]
+        if spread > 1.12:
+            rungs += ladder(half, tangent * spread, tangent / spread)
+        for look in LOOKS:
+            yield look, [replace(known, focal_px=focal) for focal in rungs]
+        if options.focal_only:
+            return
+    rungs = ladder(half, WIDEST_TANGENT, NARROWEST_TANGENT)
+    for look in LOOKS:
+        yield look, [replace(blank, focal_px=focal) for focal in rungs]
+
+
+def finished(
+    verified: Verified,
+    log10_odds: float,
+    chosen: NDArray[np.intp],
+    stars: StarDetections,
+    catalogue: StarCatalogue,
+    parameters: VerifyParameters,
+) -> StarSolution:
+    """The solution with all detections and fainter stars, its lens fitted once more."""
+    x, y = stars.x[chosen], stars.y[chosen]
+    final = replace(FINAL, ceiling_px=parameters.ceiling_px, prior=parameters.prior)
+    deeper = verify(
+        verified.fit.camera,
+        verified.pairs,
+        np.zeros(0, np.intp),
+        x,
+        y,
+        catalogue.vectors,
+        final,
+    )
+    best = deeper if deeper is not None and len(deeper.pairs) >= len(verified.pairs) else verified
+    detection, star = best.pairs[:, 0], best.pairs[:, 1]
+    vectors = catalogue.vectors[star]
+    px, py = best.fit.camera.project(vectors)
+    return StarSolution(
+        camera=best.fit.camera,
+        log10_odds=log10_odds,
+        x=x[detection],
+        y=y[detection],
+        detection=chosen[detection],
+        star=star,
+        vectors_icrs=vectors,
+        magnitude_g=catalogue.magnitude_g[star],
+        residual_px=np.stack([x[detection] - px, y[detection] - py], axis=1),
+        catalogue_epoch=catalogue.epoch_year,
+    )

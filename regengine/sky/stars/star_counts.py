@@ -1,0 +1,397 @@
+"""Stars of solved frames against the catalogue, and the frames by how deep they are."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matchers.sky_camera import SkyCamera
+from regengine.errors import ConfigError
+from regengine.io.html import shown
+from regengine.io.tables import name_cell, path_cell
+from regengine.sky.stars.catalogue import StarCatalogue
+from regengine.sky.stars.photo import camera_of_record
+from regengine.sky.stars.solve import FINAL
+
+# How deep a star photo is: which share of the catalogue's stars is found, by magnitude.
+
+FloatArray = NDArray[np.float64]
+
+FEWEST_EXPECTED = 20
+FEWEST_FOUND = 8
+# A limit this near to the faintest star that was looked for may lie beyond it
+MARGIN_MAG = 0.1
+BIN_MAG = 0.5
+STEEPEST, FLATTEST = 30.0, 0.3  # slopes, per magnitude
+# Of real star fields, 4 to 10 where noise is the limit. A belief so wide decides where few stars
+# would be told apart by chance alone
+USUAL_SLOPE, SLOPE_LOG_SIGMA = 4.0, 0.7
+_STEP = 1e-2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completeness:
+    """Share of stars that is found, by magnitude.
+
+    A star of magnitude m is found with the probability ``plateau / 2 * (1 - a (m - limit) /
+    sqrt(1 + a^2 (m - limit)^2))``, a the slope.
+
+    Attributes
+    ----------
+    limit_g : float
+        Gaia magnitude at which half of the stars are found of those that could be.
+    limit_sigma : float or None
+        One sigma; None where the limit was not reached.
+    reached : bool
+        Whether stars as faint as that were looked for; else the limit is at least ``limit_g``.
+    plateau : float
+        Share of bright stars that is found, 0 to 1: the rest is behind the Earth, hardware or
+        clouds, saturated, or too near to another star.
+    slope : float
+        How fast the share falls, per magnitude.
+
+    References
+    ----------
+    Fleming, D. E. B. et al. (1995). CCD photometry of the globular cluster system of NGC 5813.
+    Astron. J. 109, 1044.
+    """
+
+    limit_g: float
+    limit_sigma: float | None
+    reached: bool
+    plateau: float
+    slope: float
+
+    def share(self, magnitude_g: FloatArray) -> FloatArray:
+        """Probability that stars of these magnitudes are found."""
+        return _share(magnitude_g, self.plateau, self.limit_g, self.slope)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MagnitudeBin:
+    """Stars of half a magnitude: those of the catalogue in the picture, and those found."""
+
+    from_g: float
+    to_g: float
+    expected: int
+    found: int
+
+
+def fit_completeness(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> Completeness | None:
+    """Fit the share of stars that is found, star by star, by maximum likelihood.
+
+    Parameters
+    ----------
+    magnitude_g : ndarray of float64, shape (n,)
+        Of the catalogue's stars in the picture that were looked for.
+    found : ndarray of bool, shape (n,)
+
+    Returns
+    -------
+    Completeness or None
+        None of too few stars.
+    """
+    from scipy.optimize import minimize
+
+    if len(found) < FEWEST_EXPECTED or found.sum() < FEWEST_FOUND:
+        return None
+    faintest = float(magnitude_g.max())
+
+    def cost(values: FloatArray) -> float:
+        share = _share(magnitude_g, *_natural(values))
+        likely = np.where(found, share, 1.0 - share)
+        belief = (values[2] - np.log(USUAL_SLOPE)) / SLOPE_LOG_SIGMA
+        return float(-np.log(np.maximum(likely, 1e-12)).sum()) + 0.5 * float(belief**2)
+
+    # The likelihood may have several hills: start at every half magnitude
+    starts = np.arange(magnitude_g.min(), faintest + BIN_MAG, BIN_MAG)
+    first = [np.array([1.0, limit, np.log(USUAL_SLOPE)]) for limit in starts]
+    start = min(first, key=cost)
+    best = minimize(cost, start, method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-4})
+    plateau, limit, slope = _natural(best.x)
+    if limit > faintest - MARGIN_MAG:
+        return Completeness(
+            limit_g=faintest, limit_sigma=None, reached=False, plateau=plateau, slope=slope
+        )
+    return Completeness(
+        limit_g=limit,
+        limit_sigma=_sigma(cost, best.x, 1),
+        reached=True,
+        plateau=plateau,
+        slope=slope,
+    )
+
+
+def magnitude_bins(
+    magnitude_g: FloatArray, found: NDArray[np.bool_], width: float = BIN_MAG
+) -> list[MagnitudeBin]:
+    """Counts by magnitude, from the brightest bin that has a star to the faintest."""
+    if len(magnitude_g) == 0:
+        return []
+    number = np.floor(magnitude_g / width).astype(int)
+    return [
+        MagnitudeBin(
+            from_g=width * one,
+            to_g=width * (one + 1),
+            expected=int((number == one).sum()),
+            found=int(found[number == one].sum()),
+        )
+        for one in range(int(number.min()), int(number.max()) + 1)
+    ]
+
+
+def _share(magnitude_g: FloatArray, plateau: float, limit: float, slope: float) -> FloatArray:
+    away = slope * (magnitude_g - limit)
+    return np.asarray(0.5 * plateau * (1.0 - away / np.sqrt(1.0 + away**2)))
+
+
+def _natural(values: FloatArray) -> tuple[float, float, float]:
+    """Plateau, limit and slope out of numbers that may be anything."""
+    plateau = 1.0 / (1.0 + np.exp(-np.clip(values[0], -30.0, 30.0)))
+    slope = float(np.clip(np.exp(np.clip(values[2], -9.0, 9.0)), FLATTEST, STEEPEST))
+    return float(plateau), float(values[1]), slope
+
+
+def _sigma(cost: Callable[[FloatArray], float], at: FloatArray, number: int) -> float | None:
+    """One sigma of a value by the curvature of the likelihood, the others left free."""
+    steps = np.eye(len(at)) * _STEP
+    curvature = np.empty((len(at), len(at)))
+    for i, one in enumerate(steps):
+        for j, other in enumerate(steps):
+            ahead, back = cost(at + one + other), cost(at - one - other)
+            left, right = cost(at + one - other), cost(at - one + other)
+            curvature[i, j] = (ahead + back - left - right) / (4.0 * one[i] * other[j])
+    # A plateau of 1 and a slope at its bound have no curvature: they count as known
+    variance = np.linalg.pinv(curvature, rcond=1e-6, hermitian=True)[number, number]
+    return float(np.sqrt(variance)) if variance > 0.0 else None
+
+
+# `regengine solve` looks for so many of the brightest stars in view, and no others
+LOOKED_FOR = FINAL.depths[-1]
+_REMEDY = "solve it again with regengine solve --json --matches"
+_MOST_PIXELS = 100_000  # of a side
+
+
+@dataclass(frozen=True, kw_only=True)
+class StarCounts:
+    """Stars of one frame.
+
+    Attributes
+    ----------
+    record : dict
+        Of `regengine solve --json`.
+    bins : tuple of MagnitudeBin
+        Counts by magnitude.
+    depth : Completeness or None
+        None of too few stars.
+    expected, found : int
+        Stars of the catalogue in the picture to the limit, and those of them that were found.
+    faintest_sought_g : float
+        Stars fainter than this were not looked for.
+    """
+
+    record: dict[str, Any]
+    bins: tuple[MagnitudeBin, ...]
+    depth: Completeness | None
+    expected: int
+    found: int
+    faintest_sought_g: float
+
+    @property
+    def frame(self) -> str:
+        """The frame's id."""
+        return str(self.record["frame"])
+
+
+def count_stars(record: dict[str, Any], catalogue: StarCatalogue) -> StarCounts:
+    """Count a solved frame's stars.
+
+    Parameters
+    ----------
+    record : dict
+        Of `regengine.sky.stars.photo.read_solved`, with its matches.
+    catalogue : StarCatalogue
+        That the frame was solved with.
+
+    Returns
+    -------
+    StarCounts
+
+    Raises
+    ------
+    ConfigError
+        If the record lacks its matches or its size, or they make no sense.
+    """
+    frame = record["frame"]
+    matches = record.get("matches")
+    size = (record.get("width_px"), record.get("height_px"))
+    if not isinstance(matches, list) or not all(
+        isinstance(side, int) and 0 < side < _MOST_PIXELS for side in size
+    ):
+        raise ConfigError(f"The record of {frame} does not list its stars: {_REMEDY}.")
+    try:
+        identified = {int(one["id"]) for one in matches}
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
+        raise ConfigError(f"The stars that the record of {frame} lists are none: {_REMEDY}.") from (
+            error
+        )
+    camera = camera_of_record(record, *size)  # type: ignore[arg-type]
+    seen = stars_in_view(camera, catalogue)
+    sought = seen[:LOOKED_FOR]
+    magnitude = catalogue.magnitude_g[sought]
+    found = np.isin(catalogue.identifier[sought], list(identified))
+    depth = fit_completeness(magnitude, found)
+    limit = np.inf if depth is None else depth.limit_g
+    return StarCounts(
+        record=record,
+        bins=tuple(magnitude_bins(magnitude, found)),
+        depth=depth,
+        expected=int((magnitude <= limit).sum()),
+        found=int((found & (magnitude <= limit)).sum()),
+        faintest_sought_g=float(magnitude.max()) if len(magnitude) else float("nan"),
+    )
+
+
+def stars_in_view(camera: SkyCamera, catalogue: StarCatalogue) -> NDArray[np.intp]:
+    """Numbers of the stars in a picture, the brightest first."""
+    towards = camera.centre_icrs
+    corners = camera.to_sky(
+        [0.0, camera.width_px - 1.0, 0.0, camera.width_px - 1.0],
+        [0.0, 0.0, camera.height_px - 1.0, camera.height_px - 1.0],
+    )
+    near = np.flatnonzero(catalogue.vectors @ towards > (corners @ towards).min() - 0.02)
+    x, y = camera.project(catalogue.vectors[near])
+    return np.asarray(near[camera.sees(x, y)])
+
+
+def ranked(counts: Iterable[StarCounts]) -> list[StarCounts]:
+    """Frames by how faint the stars are that they show; of equals by how many they show."""
+
+    def order(one: StarCounts) -> tuple[bool, float, int, str]:
+        limit = -np.inf if one.depth is None else one.depth.limit_g
+        return one.depth is None, -limit, -one.found, one.frame
+
+    return sorted(counts, key=order)
+
+
+# Tables of star counts: a row for each frame, or for each half magnitude of it.
+
+ENDINGS = (".csv", ".ndjson")
+Row = dict[str, Any]
+_TOLD = ("ra_deg", "dec_deg", "fov_x_deg")
+
+
+def frame_rows(counts: Sequence[StarCounts]) -> Iterator[Row]:
+    """A row for each frame; None for what is missing."""
+    for rank, one in enumerate(counts, start=1):
+        record, depth = one.record, one.depth
+        detections, identified = _number(record, "stars"), len(record["matches"])
+        yield {
+            "rank": None if depth is None else rank,
+            "frame": one.frame,
+            "path": _text(record.get("path")),
+            "limiting_g": None if depth is None else round(depth.limit_g, 3),
+            "limiting_g_sigma": None
+            if depth is None or depth.limit_sigma is None
+            else round(depth.limit_sigma, 3),
+            "limit_reached": None if depth is None else depth.reached,
+            "expected": one.expected,
+            "found": one.found,
+            "completeness": round(one.found / one.expected, 4) if one.expected else None,
+            "plateau": None if depth is None else round(depth.plateau, 4),
+            "slope_per_mag": None if depth is None else round(depth.slope, 3),
+            "faintest_sought_g": round(one.faintest_sought_g, 3) if one.bins else None,
+            "detections": detections,
+            "identified": identified,
+            "unidentified": None if detections is None else int(detections) - identified,
+            "rms_px": _number(record, "rms_px"),
+            **{name: _number(record, name) for name in _TOLD},
+        }
+
+
+def magnitude_rows(counts: Sequence[StarCounts]) -> Iterator[Row]:
+    """A row for each half magnitude of each frame."""
+    for one in counts:
+        for part in one.bins:
+            yield {
+                "frame": one.frame,
+                "from_g": part.from_g,
+                "to_g": part.to_g,
+                "expected": part.expected,
+                "found": part.found,
+                "completeness": round(part.found / part.expected, 4) if part.expected else None,
+            }
+
+
+TABLES: Mapping[str, Callable[[Sequence[StarCounts]], Iterator[Row]]] = {
+    "frames": frame_rows,
+    "magnitudes": magnitude_rows,
+}
+
+
+def write_rows(rows: Iterator[Row], path: Path) -> None:
+    """Write a table into a new file: NDJSON, or CSV where its name ends so."""
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        if path.suffix.lower() == ".ndjson":
+            stream.writelines(json_line(row) + "\n" for row in rows)
+            return
+        writer = csv.writer(stream, lineterminator="\n")
+        for number, row in enumerate(rows):
+            if number == 0:
+                writer.writerow(row)
+            writer.writerow([_cell(name, value) for name, value in row.items()])
+
+
+def json_line(row: Row) -> str:
+    """A row as a line of JSON."""
+    return json.dumps(row, allow_nan=False)
+
+
+def text_lines(rows: Iterator[Row]) -> Iterator[str]:
+    """A table for a terminal: columns of a width, without paths; a bar where nothing is known."""
+    texts = [{name: _short(value) for name, value in row.items() if name != "path"} for row in rows]
+    if not texts:
+        return
+    widths = {name: max(len(name), *(len(text[name]) for text in texts)) for name in texts[0]}
+    for text in ({name: name for name in widths}, *texts):
+        cells = (
+            text[name].ljust(width) if name == "frame" else text[name].rjust(width)
+            for name, width in widths.items()
+        )
+        yield "  ".join(cells).rstrip()
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else shown(str(value))
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return path_cell(shown(value)) if name == "path" else name_cell(shown(value))
+    return repr(value)
+
+
+def _number(record: Row, name: str) -> float | int | None:
+    value = record.get(name)
+    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return value if known else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

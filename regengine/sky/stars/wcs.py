@@ -1,0 +1,199 @@
+"""FITS headers of solved frames: the gnomonic projection, with SIP where the lens is not straight.
+
+The reference pixel is the lens' principal point, where a pinhole camera is exactly a TAN. The
+distortion becomes SIP polynomials, of the lowest order that follows it to a twentieth of a pixel.
+
+References
+----------
+Calabretta, M. R., Greisen, E. W. (2002). Representations of celestial coordinates in FITS. A&A 395,
+1077-1122.
+Shupe, D. L. et al. (2005). The SIP convention for representing distortion in FITS image headers.
+ADASS XIV, ASP Conference Series 347, 491.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matchers.sky_camera import SkyCamera
+from regengine.errors import FrameError
+from regengine.sky.stars.solve import StarSolution
+
+FloatArray = NDArray[np.float64]
+Value = bool | int | float | str
+
+ORDERS = (3, 5, 7, 9)  # radial terms are odd; SIP ends at nine
+GOOD_ENOUGH_PX = 0.05
+GRID = 41  # places along each side that the polynomials are fitted to
+
+
+def wcs_header(solution: StarSolution) -> dict[str, Value]:
+    """Keywords of the FITS header of a solved frame, in their order.
+
+    Parameters
+    ----------
+    solution : StarSolution
+
+    Returns
+    -------
+    dict
+        That of `camera_header`, and what is known of the solution.
+    """
+    header = camera_header(solution.camera)
+    header["CATEPOCH"] = solution.catalogue_epoch
+    header["LOGODDS"] = round(solution.log10_odds, 2)
+    header["NMATCH"] = len(solution)
+    header["RMSPX"] = round(solution.rms_px, 4)
+    return header
+
+
+def camera_header(camera: SkyCamera) -> dict[str, Value]:
+    """Keywords that tell where a camera looks, in their order.
+
+    FITS counts pixels from one: a place (x, y) of the contract is pixel (x + 1, y + 1), and row
+    one is the picture's upper one.
+
+    Parameters
+    ----------
+    camera : SkyCamera
+
+    Returns
+    -------
+    dict
+    """
+    px, py = reference_pixel(camera)
+    axis, matrix = linear_part(camera)
+    east, north = tangent_axes(axis)
+    order, polynomials = distortion_part(camera, matrix, east, north, axis)
+    kind = "-TAN-SIP" if order else "-TAN"
+    header: dict[str, Value] = {
+        "SIMPLE": True,
+        "BITPIX": 8,
+        "NAXIS": 0,
+        "WCSAXES": 2,
+        "RADESYS": "ICRS",
+        "CTYPE1": f"RA--{kind}",
+        "CTYPE2": f"DEC-{kind}",
+        "CUNIT1": "deg",
+        "CUNIT2": "deg",
+        "CRVAL1": float(np.degrees(np.arctan2(axis[1], axis[0])) % 360.0),
+        "CRVAL2": float(np.degrees(np.arcsin(np.clip(axis[2], -1.0, 1.0)))),
+        "CRPIX1": px + 1.0,
+        "CRPIX2": py + 1.0,
+        "LONPOLE": 180.0,
+    }
+    for i in range(2):
+        for j in range(2):
+            header[f"CD{i + 1}_{j + 1}"] = float(np.degrees(matrix[i, j]))
+    for name, coefficients in polynomials.items():
+        header[f"{name}_ORDER"] = order
+        header |= {f"{name}_{p}_{q}": value for (p, q), value in coefficients.items()}
+    header["IMAGEW"], header["IMAGEH"] = camera.width_px, camera.height_px
+    return header
+
+
+def header_bytes(header: dict[str, Value]) -> bytes:
+    """A FITS file of nothing but this header: cards of 80 characters in blocks of 2,880."""
+    cards = []
+    for key, value in header.items():
+        if isinstance(value, bool):
+            text = f"{'T' if value else 'F':>20}"
+        elif isinstance(value, str):
+            text = f"'{value:<8}'"
+        else:
+            text = f"{value:>20}" if isinstance(value, int) else f"{value:>20.14E}"
+        cards.append(f"{key:<8}= {text}".ljust(80))
+    cards.append("END".ljust(80))
+    content = "".join(cards).encode("ascii")
+    return content.ljust(-(-len(content) // 2880) * 2880)
+
+
+def write_wcs(solution: StarSolution, target: Path) -> None:
+    """Write the header of a solved frame as a FITS file without a picture.
+
+    Raises
+    ------
+    FrameError
+        If the file cannot be written.
+    """
+    from regengine.io.atomic import write_whole
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, header_bytes(wcs_header(solution)))
+    except OSError as error:
+        raise FrameError(
+            f"{target} cannot be written ({error.strerror}): give a folder that can be written."
+        ) from error
+
+
+def reference_pixel(camera: SkyCamera) -> tuple[float, float]:
+    """The principal point in the picture as stored."""
+    x, y = camera.principal_point
+    return (camera.width_px - 1 - x if camera.mirrored else x), y
+
+
+def linear_part(camera: SkyCamera) -> tuple[FloatArray, FloatArray]:
+    """Direction of the axis, and radians of (east, north) for each pixel of (x, y) there."""
+    axis = camera.matrix[:, 2]
+    east, north = tangent_axes(axis)
+    right = -camera.matrix[:, 0] if camera.mirrored else camera.matrix[:, 0]
+    down = camera.matrix[:, 1]
+    columns = [[right @ east, down @ east], [right @ north, down @ north]]
+    return axis, np.array(columns) / camera.focal_px
+
+
+def tangent_axes(axis: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Unit vectors to the east and north of a direction."""
+    east = np.array([-axis[1], axis[0], 0.0])
+    if np.hypot(axis[0], axis[1]) < 1e-12:
+        east = np.array([0.0, 1.0, 0.0])
+    east = east / np.linalg.norm(east)
+    return east, np.cross(axis, east)
+
+
+def distortion_part(
+    camera: SkyCamera, matrix: FloatArray, east: FloatArray, north: FloatArray, axis: FloatArray
+) -> tuple[int, dict[str, dict[tuple[int, int], float]]]:
+    """Order and SIP polynomials A, B (pixels to straight ones) and AP, BP (back); 0 for none."""
+    if not any(camera.distortion):
+        return 0, {}
+    x, y = np.meshgrid(
+        np.linspace(-0.5, camera.width_px - 0.5, GRID),
+        np.linspace(-0.5, camera.height_px - 0.5, GRID),
+    )
+    sky = camera.to_sky(x.ravel(), y.ravel())
+    plane = np.stack([sky @ east, sky @ north]) / (sky @ axis)
+    straight = np.asarray(np.linalg.solve(matrix, plane), float)
+    px, py = reference_pixel(camera)
+    bent = np.stack([x.ravel() - px, y.ravel() - py])
+    for order in ORDERS:
+        found, worst = {}, 0.0
+        for names, source, target in ((("A", "B"), bent, straight), (("AP", "BP"), straight, bent)):
+            for axis_number, name in enumerate(names):
+                wanted = (target - source)[axis_number]
+                found[name], miss = polynomial(source, wanted, order)
+                worst = max(worst, miss)
+        if worst < GOOD_ENOUGH_PX:
+            break
+    return order, found
+
+
+def polynomial(
+    source: FloatArray, wanted: FloatArray, order: int
+) -> tuple[dict[tuple[int, int], float], float]:
+    """Least-squares polynomial of two variables, without its linear part, and its worst miss."""
+    powers = [(p, q) for p in range(order + 1) for q in range(order + 1) if 2 <= p + q <= order]
+    scale = float(np.abs(source).max())
+    u, v = source / scale
+    terms = np.stack([u**p * v**q for p, q in powers], axis=1)
+    values = np.linalg.lstsq(terms, wanted, rcond=None)[0]
+    miss = float(np.abs(terms @ values - wanted).max())
+    coefficients = {
+        power: float(value / scale ** sum(power))
+        for power, value in zip(powers, values, strict=True)
+    }
+    return coefficients, miss

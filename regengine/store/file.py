@@ -1,0 +1,357 @@
+"""One file of a store, read in stretches of frames."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.store.hdf5 import (
+    CHUNK_ROWS,
+    LIBVER,
+    HeldErrors,
+    create_column,
+    create_groups,
+    damage_told,
+    damaged,
+    open_store,
+)
+from regengine.store.rows import Selection, Table, Tables, missing
+from regengine.store.schema import COLUMNS, GROUPS, TEXT_COLUMNS, Column
+
+
+class StoreFile:
+    """A store, or one part of it, open for reading.
+
+    Only the numbers of its frames are held in memory. Columns that an older format does not have
+    are filled with what stands for a missing value.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Attributes
+    ----------
+    frame_index : ndarray of int64, shape (frames,)
+        Numbers of the frames, ascending.
+    attributes : dict of str to str
+        Root attributes beside ``format`` and ``format_version``.
+
+    Raises
+    ------
+    StoreError
+        If the file is no store, damaged, or of a newer format; of every method, too.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = open_store(path)
+        self._datasets: dict[str, h5py.h5d.DatasetID] = {}
+        try:
+            with damage_told(path):
+                self.attributes = {
+                    name: value
+                    for name, value in self._file.attrs.items()
+                    if isinstance(value, str) and name != "format"
+                }
+                self.frame_index: NDArray[np.int64] = self.column("frames", "frame_index")
+            if (np.diff(self.frame_index) <= 0).any():
+                raise damaged(path, "its frames are out of order")
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> StoreFile:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._datasets.clear()
+        self._file.close()
+
+    def column(
+        self, group: str, name: str, start: int = 0, stop: int | None = None
+    ) -> NDArray[Any]:
+        """Rows of one column; texts are bytes of a fixed length.
+
+        Returns
+        -------
+        ndarray, shape (rows,) or (rows, width)
+        """
+        with damage_told(self.path):
+            return self._read(
+                COLUMNS[group, name], group, start, self.rows(group) if stop is None else stop
+            )
+
+    def rows(self, group: str) -> int:
+        """Number of rows of a group."""
+        with damage_told(self.path):
+            return int(self._dataset(group, "frame_index").shape[0])
+
+    def text_lengths(self) -> dict[tuple[str, str], int]:
+        """Bytes that each text column gives to a text, by group and column."""
+        with damage_told(self.path):
+            return {
+                (group, name): self._dataset(group, name).dtype.itemsize
+                for group, name in TEXT_COLUMNS
+                if name in self._file[group]
+            }
+
+    def whole_chunks(
+        self, group: str, name: str, like: h5py.Dataset, start: int, stop: int
+    ) -> Iterator[bytes]:
+        """Chunks of a column as they lie in the file, compressed.
+
+        Parameters
+        ----------
+        group, name : str
+            The column.
+        like : h5py.Dataset
+            A dataset that the chunks should fit into.
+        start, stop : int
+            Rows, multiples of `CHUNK_ROWS`.
+
+        Yields
+        ------
+        bytes
+            Nothing more from the first chunk on that does not fit.
+        """
+        with damage_told(self.path):
+            dataset = self._file[group].get(name)
+            if dataset is None or _layout(dataset) != _layout(like):
+                return
+            rest = (0,) * (dataset.ndim - 1)
+            for row in range(start, stop, CHUNK_ROWS):
+                skipped_filters, chunk = dataset.id.read_direct_chunk((row, *rest))
+                if skipped_filters:
+                    return
+                yield chunk
+
+    def row_of(self, group: str, frame_index: int) -> int:
+        """The first row of a group that belongs to a frame of at least this number.
+
+        Found by halving, so that a column of any length costs a few reads.
+        """
+        if group == "frames":
+            return int(np.searchsorted(self.frame_index, frame_index))
+        low, high = 0, self.rows(group)
+        while high - low > CHUNK_ROWS:
+            middle = (low + high) // 2
+            if self.column(group, "frame_index", middle, middle + 1)[0] < frame_index:
+                low = middle + 1
+            else:
+                high = middle
+        column = self.column(group, "frame_index", low, high)
+        return low + int(np.searchsorted(column, frame_index))
+
+    def tables(self, first: int, beyond: int, groups: Selection = GROUPS) -> Tables:
+        """Rows of the frames of a stretch.
+
+        Parameters
+        ----------
+        first, beyond : int
+            The stretch holds frames of the numbers ``first <= frame_index < beyond``.
+        groups : mapping, optional
+            The columns to read, by group.
+
+        Returns
+        -------
+        dict
+            Tables whose texts are bytes of a fixed length.
+        """
+        return {
+            group: self.table(group, self.row_of(group, first), self.row_of(group, beyond), columns)
+            for group, columns in groups.items()
+        }
+
+    def table(
+        self, group: str, start: int, stop: int, columns: Sequence[Column] | None = None
+    ) -> Table:
+        """Rows of a group by their place in the file."""
+        wanted = GROUPS[group] if columns is None else columns
+        with damage_told(self.path):
+            return {column.name: self._read(column, group, start, stop) for column in wanted}
+
+    def _read(self, column: Column, group: str, start: int, stop: int) -> NDArray[Any]:
+        shape = (stop - start,) if column.width == 1 else (stop - start, column.width)
+        if column.since > 1 and column.name not in self._file[group]:
+            kind = "S1" if column.kind == "text" else column.kind
+            return np.full(shape, missing(column), dtype=kind)
+        dataset = self._dataset(group, column.name)
+        if dataset.shape[0] < stop or dataset.shape[1:] != shape[1:]:
+            raise damaged(
+                self.path, f"column {group}/{column.name} does not fit the others of its group"
+            )
+        values = np.empty(shape, dtype=dataset.dtype)
+        if (column.kind == "text") != (values.dtype.kind == "S"):
+            raise damaged(self.path, f"column {group}/{column.name} is not of its kind")
+        if values.size:
+            # As h5py's own slicing does it, in a tenth of its time: columns are many, parts small
+            rows = dataset.get_space()
+            rows.select_hyperslab((start, *(0 for _ in shape[1:])), shape)
+            dataset.read(h5py.h5s.create_simple(shape), rows, values)
+        return values if column.kind == "text" else values.astype(column.kind, copy=False)
+
+    def _dataset(self, group: str, name: str) -> h5py.h5d.DatasetID:
+        key = f"{group}/{name}"
+        if key not in self._datasets:
+            self._datasets[key] = h5py.h5d.open(self._file.id, key.encode())
+        return self._datasets[key]
+
+
+def _layout(dataset: h5py.Dataset) -> tuple[Any, ...]:
+    """What two datasets must share for the chunks of one to be chunks of the other."""
+    creation = dataset.id.get_create_plist()
+    filters = [creation.get_filter(number) for number in range(creation.get_nfilters())]
+    return (dataset.id.get_type(), dataset.chunks, dataset.shape[1:], filters)
+
+
+# A store's file that grows row by row, chunk by chunk.
+
+PIECE_ROWS = 16 * CHUNK_ROWS  # read at a time where chunks cannot be taken as they are
+
+
+class GrowingStore:
+    """Writes the rows of a store in their order; at most some chunks of it are in memory.
+
+    Parameters
+    ----------
+    stream : raw binary file
+        Open for reading and writing, empty.
+    attributes : mapping of str to str
+        Root attributes beside ``format`` and ``format_version``.
+    text_lengths : mapping
+        Bytes that hold every text of each text column, by group and column.
+
+    Raises
+    ------
+    OSError
+        If the disk is full, or the file cannot be written; of every method, too.
+    """
+
+    def __init__(
+        self,
+        stream: io.FileIO,
+        attributes: Mapping[str, str],
+        text_lengths: Mapping[tuple[str, str], int],
+    ) -> None:
+        self._disk = HeldErrors(stream)
+        # Chunks are written once and whole: a cache of them would only take memory
+        self._file = h5py.File(self._disk, "w", libver=LIBVER, rdcc_nbytes=0)
+        self._datasets: dict[str, dict[str, h5py.Dataset]] = {}
+        self._waiting: dict[str, Table] = {}
+        for group, columns in create_groups(self._file, attributes):
+            name = group.name[1:]
+            self._datasets[name] = {
+                column.name: create_column(group, column, text_lengths.get((name, column.name), 0))
+                for column in columns
+            }
+            self._waiting[name] = {
+                column: dataset[:0] for column, dataset in self._datasets[name].items()
+            }
+        self._disk.check()
+
+    def __enter__(self) -> GrowingStore:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Write what is left, and make the file complete."""
+        try:
+            if error is None:
+                for group, table in self._waiting.items():
+                    self._write(group, table)
+        finally:
+            self._datasets.clear()
+            self._file.close()
+        if error is None:
+            self._disk.check()
+
+    def append(self, tables: Tables) -> None:
+        """Add rows to all groups; texts are bytes."""
+        for group, table in tables.items():
+            self._append(group, table)
+
+    def copy(self, store: StoreFile, first: int, beyond: int) -> None:
+        """Add the frames ``first <= frame_index < beyond`` of another store as they are.
+
+        Chunks that come to lie as they did are not even decompressed.
+        """
+        for group in GROUPS:
+            start, stop = store.row_of(group, first), store.row_of(group, beyond)
+            # Up to the end of a chunk of ours, whole chunks, and the rest
+            ready = min(start + -self._rows(group) % CHUNK_ROWS, stop)
+            self._append_rows(store, group, start, ready)
+            if ready % CHUNK_ROWS == 0:
+                end = stop - stop % CHUNK_ROWS
+                if end > ready:
+                    self._copy_chunks(store, group, ready, end)
+                    ready = end
+            self._append_rows(store, group, ready, stop)
+
+    def _rows(self, group: str) -> int:
+        written = len(self._datasets[group]["frame_index"])
+        return written + len(self._waiting[group]["frame_index"])
+
+    def _append_rows(self, store: StoreFile, group: str, start: int, stop: int) -> None:
+        for piece in range(start, stop, PIECE_ROWS):
+            self._append(group, store.table(group, piece, min(piece + PIECE_ROWS, stop)))
+
+    def _append(self, group: str, table: Table) -> None:
+        waiting = self._waiting[group]
+        whole = {name: np.concatenate([waiting[name], table[name]]) for name in waiting}
+        rows = len(whole["frame_index"])
+        full = rows - rows % CHUNK_ROWS
+        self._write(group, {name: array[:full] for name, array in whole.items()})
+        # Copies: a slice would keep the whole alive
+        self._waiting[group] = {name: array[full:].copy() for name, array in whole.items()}
+
+    def _write(self, group: str, table: Table) -> None:
+        rows = len(table["frame_index"])
+        if rows == 0:
+            return
+        for name, dataset in self._datasets[group].items():
+            start = len(dataset)
+            dataset.resize(start + rows, axis=0)
+            # HDF5 converts no text of one character set to another: the type must be the same
+            values = np.empty(table[name].shape, dtype=dataset.dtype)
+            values[...] = table[name]
+            dataset[start:] = values
+            self._disk.check()
+
+    def _copy_chunks(self, store: StoreFile, group: str, start: int, stop: int) -> None:
+        """Add whole chunks; nothing waits to be written."""
+        for name, dataset in self._datasets[group].items():
+            at = len(dataset)
+            dataset.resize(at + stop - start, axis=0)
+            rest = (0,) * (dataset.ndim - 1)
+            row = start
+            for chunk in store.whole_chunks(group, name, dataset, start, stop):
+                dataset.id.write_direct_chunk((at + row - start, *rest), chunk)
+                row += CHUNK_ROWS
+            self._disk.check()
+            for piece in range(row, stop, PIECE_ROWS):
+                end = min(piece + PIECE_ROWS, stop)
+                values = np.empty((end - piece, *dataset.shape[1:]), dtype=dataset.dtype)
+                values[...] = store.column(group, name, piece, end)
+                dataset[at + piece - start : at + end - start] = values
+                self._disk.check()

@@ -1,0 +1,211 @@
+"""Several stores as one: the shards of a batch that ran on many machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.errors import ConfigError
+from regengine.io.atomic import refusals_told, replacing, sync_folder
+from regengine.store.file import GrowingStore
+from regengine.store.hdf5 import damage_told
+from regengine.store.index import identity_key
+from regengine.store.rows import Tables, join
+from regengine.store.schema import TEXT_COLUMNS, select
+from regengine.store.snapshot import PartsFolder, Snapshot, list_parts, parts_folder
+from regengine.store.writer import root_attributes, stretches
+
+LOOKED_AT = select("frames/path", "frames/sha256", "frames/verdict", "provenance/processed_utc")
+READ_FRAMES = 65536
+FAR_APART = 64  # frames between two that are worth a read of their own
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeSummary:
+    """What was merged.
+
+    Attributes
+    ----------
+    frames : int
+        Frames of the new store.
+    taken : dict of Path to int
+        How many of them came from each store, in the order of the stores; a store that grew is
+        the first.
+    repeated : int
+        Frames that were in several stores, of which one was taken.
+    """
+
+    frames: int
+    taken: dict[Path, int]
+    repeated: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Chosen:
+    """Frames of the new store, in its order."""
+
+    source: NDArray[np.int32]
+    old_index: NDArray[np.int64]
+    new_index: NDArray[np.int64]
+
+
+def merge_stores(stores: Sequence[Path], into: Path, *, grow: bool = False) -> MergeSummary:
+    """Write the frames of several stores, and of their parts, into one.
+
+    A photo that several stores hold is taken once: a result that did not fail rather than one
+    that did, else the one that was made later, else that of the store that was named later.
+    Frames are numbered anew, in the order of the stores and of the frames in them. Memory: some
+    tens of bytes a frame.
+
+    Parameters
+    ----------
+    stores : sequence of Path
+        The stores, which are only read.
+    into : Path
+        The new store, which appears whole or not at all.
+    grow : bool
+        Let ``into`` exist: its frames come first and keep their numbers.
+
+    Returns
+    -------
+    MergeSummary
+
+    Raises
+    ------
+    ConfigError
+        If ``into`` exists and is not to grow.
+    StoreError
+        If a store cannot be read, or the new one cannot be written or is in use.
+    """
+    exists = into.exists() or bool(list_parts(parts_folder(into)))
+    if exists and not grow:
+        raise ConfigError(
+            f"{into} exists already: name another file with --into, or add to it with --grow."
+        )
+    distinct = {into.resolve(): into}  # which comes first
+    for store in stores:
+        distinct.setdefault(store.resolve(), store)
+    named = list(distinct.values())[0 if exists else 1 :]
+    with refusals_told(into), ExitStack() as open_files:
+        into.parent.mkdir(parents=True, exist_ok=True)
+        held = PartsFolder(into)
+        open_files.callback(held.release)
+        sources = [open_files.enter_context(Snapshot.of(path)) for path in named]
+        parts = list_parts(held.path)
+        chosen, seen = _choose(sources, named, keep_first=exists)
+        attributes = root_attributes()
+        if exists and sources[0].store is not None:
+            old = sources[0].store.attributes
+            attributes["created"] = old.get("created", attributes["created"])
+        lengths = dict.fromkeys(TEXT_COLUMNS, 1)
+        for source in sources:
+            for column, length in source.text_lengths().items():
+                lengths[column] = max(lengths[column], length)
+        with replacing(into) as stream, GrowingStore(stream, attributes, lengths) as output:
+            _write(output, sources, chosen, keep_first=exists)
+        held.remove(parts)
+        sync_folder(held.path)
+    counts = np.bincount(chosen.source, minlength=len(sources)).tolist()
+    return MergeSummary(
+        frames=len(chosen.source),
+        taken=dict(zip(named, counts, strict=True)),
+        repeated=seen - len(chosen.source),
+    )
+
+
+def _choose(
+    sources: Sequence[Snapshot], paths: Sequence[Path], *, keep_first: bool
+) -> tuple[_Chosen, int]:
+    """Which frame of which store; and how many there are in all."""
+    sets = [_looked_at(source, path) for source, path in zip(sources, paths, strict=True)]
+    keys, old, made, sound = (np.concatenate(parts) for parts in zip(*sets, strict=True))
+    source = np.repeat(np.arange(len(sets), dtype=np.int32), [len(s[1]) for s in sets])
+    # Best last within each identity: sound, then made later, then named later
+    order = np.lexsort((np.arange(len(old)), made, sound, keys[:, 1], keys[:, 0]))
+    ends = np.ones(len(order), dtype=bool)
+    ends[:-1] = (np.diff(keys[order], axis=0) != 0).any(axis=1)
+    best = order[ends]
+    starts = np.concatenate([[0], np.flatnonzero(ends)[:-1] + 1])[: len(best)]
+    first = np.minimum.reduceat(order, starts) if len(order) else order
+    by_appearance = np.argsort(first)
+    best, first = best[by_appearance], first[by_appearance]
+    number = np.arange(len(best), dtype=np.int64)
+    if keep_first:
+        own = source[first] == 0
+        next_index = int(sources[0].frame_index.max(initial=-1)) + 1
+        number = np.where(own, old[first], next_index + np.cumsum(~own) - 1)
+    return _Chosen(source=source[best], old_index=old[best], new_index=number), len(old)
+
+
+def _looked_at(
+    source: Snapshot, path: Path
+) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.bytes_], NDArray[np.bool_]]:
+    """Identity, number, time of making and success of every frame of a store."""
+    size = len(source.frame_index)
+    keys = np.empty((size, 2), dtype=np.uint64)
+    made = np.zeros(size, dtype="S32")
+    sound = np.zeros(size, dtype=bool)
+    row = 0
+    with damage_told(path):
+        for tables in source.blocks(groups=LOOKED_AT, frames=READ_FRAMES):
+            frames = tables["frames"]
+            rows = slice(row, row + len(frames["frame_index"]))
+            paths, hashes = frames["path"].tolist(), frames["sha256"].tolist()
+            keys[rows] = [
+                identity_key(p.decode(), s.decode()) for p, s in zip(paths, hashes, strict=True)
+            ]
+            made[rows] = tables["provenance"]["processed_utc"]
+            sound[rows] = frames["verdict"] != b"failed"
+            row = rows.stop
+    return keys, source.frame_index, made, sound
+
+
+def _write(
+    output: GrowingStore, sources: Sequence[Snapshot], chosen: _Chosen, *, keep_first: bool
+) -> None:
+    changed = np.ones(len(chosen.source), dtype=bool)
+    grown = sources[0].store if keep_first else None
+    if grown is not None:
+        changed = (chosen.source != 0) | (chosen.old_index != chosen.new_index)
+        changed |= np.isin(chosen.old_index, sources[0].parts_index)
+        # A frame that was left out between two others must not be copied with them
+        gap = np.diff(np.searchsorted(grown.frame_index, chosen.new_index)) != 1
+        changed[:-1] |= gap
+        changed[1:] |= gap
+    for start, stop, untouched in stretches(changed):
+        if untouched and grown is not None:
+            numbers = chosen.old_index[start:stop]
+            output.copy(grown, int(numbers[0]), int(numbers[-1]) + 1)
+        else:
+            output.append(_block(sources, chosen, slice(start, stop)))
+
+
+def _block(sources: Sequence[Snapshot], chosen: _Chosen, block: slice) -> Tables:
+    sets: list[Tables] = []
+    for number in np.unique(chosen.source[block]):
+        own = chosen.source[block] == number
+        old, new = chosen.old_index[block][own], chosen.new_index[block][own]
+        order = np.argsort(old)
+        sets += _renumbered(sources[number], old[order], new[order])
+    return join(sets)
+
+
+def _renumbered(
+    source: Snapshot, old: NDArray[np.int64], new: NDArray[np.int64]
+) -> Iterator[Tables]:
+    """Rows of some frames of a store under their new numbers."""
+    borders = np.flatnonzero(np.diff(old) > FAR_APART) + 1
+    for near, numbers in zip(np.split(old, borders), np.split(new, borders), strict=True):
+        tables = source.tables(int(near[0]), int(near[-1]) + 1)
+        for group, table in tables.items():
+            index = table["frame_index"]
+            place = np.minimum(np.searchsorted(near, index), len(near) - 1)
+            keep = near[place] == index
+            tables[group] = {name: array[keep] for name, array in table.items()}
+            tables[group]["frame_index"] = numbers[place[keep]]
+        yield tables

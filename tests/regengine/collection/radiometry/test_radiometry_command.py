@@ -1,0 +1,196 @@
+"""`regengine radiometry`: its files, opened by other programs, and what it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from benchmarks.radiometry import MAP
+from regengine.collection.radiometry.measure import BRIGHTER, COMPARED, FAINTER, NOT_SEEN
+from regengine.collection.radiometry.output import CHANGE_COLUMNS, PHOTO_COLUMNS
+from regengine.commands import app
+from regengine.io.gdal import gdal_session
+from tests.example_results import nothing_found, proposal
+from tests.regengine.collection.radiometry.conftest import Trial
+from tests.regengine.exchange.export.exported import write_store
+
+
+def run(store: Path, lights: Path, out: Path, *arguments: object) -> Result:
+    words = ["radiometry", store, "--lights", lights, "--out", out, *arguments]
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def written(trial: Trial, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    out = tmp_path_factory.mktemp("out") / "radiometry"
+    result = run(trial.store, trial.store.with_name(MAP), out, "--json", "--plot")
+    assert result.exit_code == 0, result.output
+    return out, result
+
+
+def test_the_raster_lies_on_the_maps_own_cells(written: tuple[Path, Result], trial: Trial) -> None:
+    out, _ = written
+    lights = trial.store.with_name(MAP)
+    with gdal_session(), rasterio.open(lights) as source:
+        origin, step = source.transform @ (0, 0), source.transform.a
+    with gdal_session(), rasterio.open(out / "photo.radiometry.tif") as dataset:
+        assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert dataset.crs.to_epsg() == 4326
+        assert dataset.transform.a == pytest.approx(step)
+        shift = [(a - b) / step for a, b in zip(dataset.transform @ (0, 0), origin, strict=True)]
+        assert np.allclose(shift, np.round(shift), atol=1e-6)
+        assert dataset.units == ("1", "nW cm-2 sr-1", "sigma", "code", "1")
+        light, radiance, sigma, mask, background = dataset.read()
+        limit, gain = float(dataset.tags()["LIMIT_SIGMA"]), float(dataset.tags()["GAIN"])
+    assert set(np.unique(mask)) <= set(range(6))
+    assert np.array_equal(np.isnan(sigma), mask == NOT_SEEN)
+    assert np.array_equal(mask == BRIGHTER, sigma > limit)
+    assert np.array_equal(mask == FAINTER, sigma < -limit)
+    plain = mask == COMPARED
+    # What the bands say by themselves is the gain that is told
+    bright = plain & (radiance > 10.0)
+    assert np.median(light[bright] / radiance[bright]) == pytest.approx(gain, rel=0.2)
+    assert np.nanmin(background) >= 0.0
+
+
+def test_tables_and_lines_say_the_same(written: tuple[Path, Result]) -> None:
+    out, result = written
+    photos, changes = (pd.read_csv(out / name) for name in ("radiometry.csv", "changes.csv"))
+    assert tuple(photos.columns) == PHOTO_COLUMNS
+    assert tuple(changes.columns) == CHANGE_COLUMNS
+    (line,) = [json.loads(text) for text in result.stdout.splitlines()]
+    assert line["gain"] == pytest.approx(photos["gain"][0], rel=1e-6)
+    assert line["linear_by"] == photos["linear_by"][0] == "srgb"
+    assert line["raster"] == "photo.radiometry.tif"
+    assert [one["kind"] for one in line["changes"]] == list(changes["kind"])
+    assert line["brighter"] + line["fainter"] == len(changes) >= 6
+    assert np.allclose([one["lon"] for one in line["changes"]], changes["lon"], atol=1e-5)
+    with Image.open(out / "photo.radiometry.png") as picture:
+        assert picture.width > 800
+    assert not list(out.glob(".*"))
+
+
+def test_equal_runs_give_equal_tables_and_existing_files_stay(
+    written: tuple[Path, Result], trial: Trial
+) -> None:
+    out, _ = written
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    again = run(trial.store, trial.store.with_name(MAP), out)
+    assert again.exit_code == 2
+    assert "--force" in again.stderr
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+    forced = run(trial.store, trial.store.with_name(MAP), out, "--force")
+    assert forced.exit_code == 0
+    table = out / "radiometry.csv"
+    assert table.read_bytes() == before[table]
+
+
+def test_a_photo_that_is_gone_or_another_stops_no_other(trial: Trial, tmp_path: Path) -> None:
+    hostile = tmp_path / "=cmd|'\n🌃.jpg"
+    shutil.copy(trial.store.with_name("photo.jpg"), hostile)
+    camera = trial.scene.camera
+    good = replace(
+        proposal("=1+1"),
+        path=str(hostile),
+        sha256=hashlib.sha256(hostile.read_bytes()).hexdigest(),
+        width_px=camera.width_px,
+        height_px=camera.height_px,
+        solved=replace(proposal().solved, camera=camera),  # type: ignore[type-var]
+    )
+    lon, lat = camera.pixel_to_lonlat([50.0, 400.0], [50.0, 250.0])
+    points = tuple(
+        replace(good.control_points[0], lon=float(a), lat=float(b), x=x, y=y)
+        for a, b, x, y in zip(lon, lat, (50.0, 400.0), (50.0, 250.0), strict=True)
+    )
+    good = replace(good, control_points=points)
+    twin = hostile.with_suffix(".jpeg")  # of the same name but for its ending
+    shutil.copy(hostile, twin)
+    same = replace(good, frame="same", path=str(twin))
+    gone = replace(good, frame="gone", path=str(tmp_path / "gone.jpg"))
+    other = tmp_path / "other.jpg"
+    other.write_bytes(b"another photo")
+    changed = replace(good, frame="changed", path=str(other))
+    store = write_store(tmp_path / "run.h5", [gone, changed, good, same, nothing_found()])
+    out = tmp_path / "out"
+    result = run(store, trial.store.with_name(MAP), out, "--verdict", "accepted,no_match")
+    assert result.exit_code == 1
+    assert "not there any more" in result.stderr
+    assert "another one by now" in result.stderr
+    assert "1 no solved camera" in result.stderr
+    photos = pd.read_csv(out / "radiometry.csv")
+    assert list(photos["frame"]) == ["'=1+1", "same"]
+    assert len(set(photos["raster"])) == 2
+    assert {path.name for path in out.glob("*.tif")} == set(photos["raster"].str.lstrip("'"))
+    assert {path.parent for path in tmp_path.rglob("*.tif")} == {out}
+
+
+def test_a_place_that_the_map_lacks_is_left_out(trial: Trial, tmp_path: Path) -> None:
+    photo = tmp_path / "a.png"
+    Image.new("RGB", (640, 426)).save(photo)
+    sha256 = hashlib.sha256(photo.read_bytes()).hexdigest()
+    store = write_store(tmp_path / "run.h5", [replace(proposal(), path=str(photo), sha256=sha256)])
+    result = run(store, trial.store.with_name(MAP), tmp_path / "out")
+    assert result.exit_code == 0
+    assert "outside the map" in result.stderr
+    assert (tmp_path / "out" / "radiometry.csv").read_text().count("\n") == 1
+
+
+def test_a_dark_photo_tells_no_gain(trial: Trial, tmp_path: Path) -> None:
+    photo = tmp_path / "dark.png"
+    camera = trial.scene.camera
+    Image.new("RGB", (camera.width_px, camera.height_px)).save(photo)
+    result = replace(
+        proposal("dark"),
+        path=str(photo),
+        sha256=hashlib.sha256(photo.read_bytes()).hexdigest(),
+        width_px=camera.width_px,
+        height_px=camera.height_px,
+        solved=replace(proposal().solved, camera=camera),  # type: ignore[type-var]
+    )
+    store = write_store(tmp_path / "run.h5", [result])
+    ran = run(store, trial.store.with_name(MAP), tmp_path / "out")
+    assert ran.exit_code == 1
+    assert "no light where the map has lights" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--verdict", "good"], 2, "none of accepted"),
+        (["--map-sigma-m", "-3"], 2, "give metres"),
+        (["--map-sigma-m", "nan"], 2, "give metres"),
+        (["--where", "off_nadir_deg <"], 2, "--where"),
+        (["--lens", "nowhere.toml"], 2, "nowhere.toml"),
+        (["--lights", "nowhere.tif"], 3, "nowhere.tif"),
+    ],
+)
+def test_what_makes_no_sense_is_told_and_nothing_is_written(
+    arguments: list[str], code: int, said: str, trial: Trial, tmp_path: Path
+) -> None:
+    result = run(trial.store, trial.store.with_name(MAP), tmp_path / "out", *arguments)
+    assert result.exit_code == code
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_is_no_folder(trial: Trial, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    result = run(trial.store, trial.store.with_name(MAP), tmp_path / "out")
+    assert result.exit_code == 2
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_no_store(trial: Trial, tmp_path: Path) -> None:
+    result = run(tmp_path / "no.h5", trial.store.with_name(MAP), tmp_path / "out")
+    assert result.exit_code == 3

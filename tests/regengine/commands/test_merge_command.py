@@ -1,0 +1,66 @@
+"""`regengine merge` from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from regengine.commands import app
+from regengine.store.rows import StoredFrame
+from regengine.store.snapshot import read_store
+from regengine.store.writer import StoreWriter
+from tests.example_results import nothing_found, proposal
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / "1.h5", tmp_path / "2.h5"]
+    for path, results in zip(
+        paths, ((proposal("a"), nothing_found("b")), (proposal("a"),)), strict=True
+    ):
+        with StoreWriter(path) as writer:
+            for index, result in enumerate(results):
+                writer.add(StoredFrame(frame_index=index, result=result))
+            writer.flush()
+    return paths
+
+
+def merge(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["merge", *(str(a) for a in arguments)])
+
+
+def test_what_was_taken_is_told(stores: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "all.h5"
+    result = merge(*stores, "--into", out)
+    assert result.exit_code == 0
+    assert [line.split() for line in result.stdout.splitlines()] == [
+        ["1", "frames", "from", str(stores[0])],
+        ["1", "frames", "from", str(stores[1])],
+        ["2", "frames", "in", f"{out},", "1", "repeated", "ones", "left", "out"],
+    ]
+    assert [stored.result.frame for stored in read_store(out)] == ["a", "b"]
+
+
+def test_json_tells_the_same(stores: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "all.h5"
+    merge(stores[1], "--into", out)
+    result = merge(stores[0], "--into", out, "--grow", "--json")
+    assert json.loads(result.stdout) == {
+        "store": str(out),
+        "frames": 2,
+        "repeated": 1,
+        "taken": [{"store": str(out), "frames": 0}, {"store": str(stores[0]), "frames": 2}],
+    }
+
+
+def test_what_cannot_be_merged_is_told_in_one_sentence(stores: list[Path], tmp_path: Path) -> None:
+    taken = merge(*stores, "--into", stores[0])
+    assert taken.exit_code == 2
+    assert "1.h5 exists already" in taken.stderr
+    missing = merge(tmp_path / "nowhere.h5", "--into", tmp_path / "all.h5")
+    assert missing.exit_code == 3
+    assert "nowhere.h5 does not exist" in missing.stderr
+    assert not (tmp_path / "all.h5").exists()

@@ -1,0 +1,66 @@
+"""When `regengine register` lets photos tell each other something."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from regengine import pipeline
+from regengine.commands import app
+from regengine.registration.neighbour_priors import FrameFacts
+from regengine.registration.outcome import iso_utc
+from regengine.registration.propose_neighbours import Hints
+from regengine.result import FrameResult
+from tests.conftest import ROOT
+from tests.example_results import proposal
+
+SAMPLES = ROOT / "data_samples"
+START = datetime(2014, 1, 30, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("options", "shares"),
+    [
+        (["--tle", SAMPLES / "tle.txt"], True),
+        (["--tle", SAMPLES / "tle.txt", "--share"], True),
+        (["--tle", SAMPLES / "tle.txt", "--no-share"], False),
+        (["--tle", SAMPLES / "tle.txt", "--time", "2014-01-30T10:00:00Z"], False),
+        (["--nadir", "-151.7,35.2"], False),
+    ],
+    ids=["usual", "share", "no share", "one time for all", "no orbit"],
+)
+def test_photos_share_where_each_has_a_clock_and_an_orbit(
+    options: list[object], shares: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def at(path: Path) -> datetime:
+        return START + timedelta(seconds=int(path.stem))
+
+    def facts_of(path: Path, inputs: object) -> FrameFacts:
+        return FrameFacts(
+            frame=path.stem,
+            camera_body="NIKON D3S",
+            time_utc=at(path),
+            focal_mm=85.0,
+            size_px=(640, 426),
+        )
+
+    def process(path: Path, inputs: object, hints: Hints | None = None) -> FrameResult:
+        if hints is not None:
+            told.append(path.stem)
+        return replace(proposal(path.stem), path=str(path), time_utc=iso_utc(at(path)))
+
+    monkeypatch.setattr(pipeline, "facts_of_photo", facts_of)
+    monkeypatch.setattr(pipeline, "process_photo", process)
+    for name in ("0.jpg", "10.jpg"):
+        (tmp_path / name).write_bytes(name.encode())
+    arguments = ["register", tmp_path, "--lights", SAMPLES / "lights.tif", "--workers", "0"]
+    arguments += ["--store", tmp_path / "run.h5", *options]
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == 0, result.stderr
+    assert told == (["10"] if shares else [])

@@ -1,0 +1,210 @@
+"""Which frames are handed over, under which names, and what happens to files that exist."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regengine.errors import ConfigError
+from regengine.exchange.export.format import file_names, photo_name, photo_names, stem
+from regengine.exchange.export.selection import Condition, FrameChoice, choose
+from tests.example_results import proposal
+from tests.regengine.exchange.export.exported import export, try_export, write_store
+
+
+def chosen(store: Path, **conditions: object) -> list[str]:
+    found = choose(store, FrameChoice(**conditions))  # type: ignore[arg-type]
+    return [frame.result.frame for frame in found.frames()]
+
+
+def test_accepted_frames_alone_unless_others_are_asked_for(store: Path) -> None:
+    assert chosen(store) == ["ISS030-E-184140"]
+    assert chosen(store, verdicts=("review", "no_match")) == ["ISS030-E-184141", "ISS001-E-1"]
+
+
+@pytest.mark.parametrize(
+    ("where", "frames"),
+    [
+        ("time_utc >= '2012-03-28' AND category = 'cities'", 2),
+        ("off_nadir_deg > 1000 OR frame LIKE '%184141'", 1),
+        ("probability IS NULL", 1),
+        ("focal_px IS NULL AND matched_lights IS NULL AND category IS NULL", 1),
+        ("verdict = 'accepted' -- and a comment", 1),
+        ("abs(nadir_lon - 136.9) < 0.1", 2),
+    ],
+)
+def test_a_condition_chooses(store: Path, where: str, frames: int) -> None:
+    verdicts = ("accepted", "review", "no_match")
+    assert len(chosen(store, verdicts=verdicts, where=where)) == frames
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "",
+        "1 = 1; DROP TABLE frames",
+        "no_such_column = 1",
+        "(SELECT count(*) FROM sqlite_master) > 0",
+        "load_extension('x')",
+        "frame IN (WITH RECURSIVE t(a) AS (SELECT 1 UNION ALL SELECT a FROM t) SELECT a FROM t)",
+        "1 = 1) UNION SELECT (1",
+        "'",
+        "\0",
+        "\ud800",
+    ],
+)
+def test_a_condition_can_only_compare(store: Path, where: str) -> None:
+    with pytest.raises(ConfigError, match="is no condition on frames"):
+        chosen(store, where=where)
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_condition_or_refused(text: str) -> None:
+    try:
+        with Condition(text) as condition:
+            assert condition.chosen([{"frame_index": 3, "frame": "a"}]) in (set(), {3})
+    except ConfigError:
+        pass
+
+
+def test_what_is_left_out_is_told(store: Path, tmp_path: Path) -> None:
+    result = export(store, "qgis", tmp_path / "o", "--verdict", "all", "--json")
+    said = json.loads(result.stdout)
+    assert (said["frames"], said["files"], said["left_out"]) == (2, 2, {"no control points": 1})
+    assert "left out: 1 no control points" in result.stderr
+
+
+def test_what_exists_is_kept_unless_forced(store: Path, tmp_path: Path) -> None:
+    out = tmp_path / "o"
+    export(store, "qgis", out)
+    (file,) = out.iterdir()
+    file.write_text("mine")
+    refused = try_export(store, "qgis", out, "--verdict", "all")
+    assert refused.exit_code == 2
+    assert "exist already: nothing was written" in refused.stderr
+    assert [path.read_text() for path in out.iterdir()] == ["mine"]
+    export(store, "qgis", out, "--force")
+    assert file.read_text() != "mine"
+
+
+@pytest.mark.parametrize("verdict", ["", "accepted,", "good"])
+def test_verdicts_that_are_none_are_refused(store: Path, tmp_path: Path, verdict: str) -> None:
+    result = try_export(store, "qgis", tmp_path / "o", "--verdict", verdict)
+    assert result.exit_code == 2
+    assert not (tmp_path / "o").exists()
+
+
+def test_the_folder_may_not_be_a_file(store: Path, tmp_path: Path) -> None:
+    assert try_export(store, "qgis", store).exit_code == 2
+    assert try_export(store, "no_such", tmp_path / "o").exit_code == 2
+    assert try_export(tmp_path / "no.h5", "qgis", tmp_path / "o").exit_code == 3
+
+
+HOSTILE = [
+    "../../up.jpg",
+    "/etc/passwd",
+    "..",
+    "a/..",
+    "",
+    "C:" + "\\photos\\a.jpg",
+    "quo\"te's.jpg",
+    "new\nline.jpg",
+    "\u202egpj.exe",
+    "émoji 🌃.jpg",
+    "-rf.jpg",
+    "x" * 300 + ".jpg",
+    "https://host.invalid/a/b.jpg?x=../..",
+    "same.jpg",
+    "other/SAME.jpg",
+]
+
+
+def test_hostile_names_stay_in_the_folder(tmp_path: Path) -> None:
+    results = [replace(proposal(f"f{number}"), path=path) for number, path in enumerate(HOSTILE)]
+    store = write_store(tmp_path / "run.h5", results)
+    before = set(tmp_path.rglob("*"))
+    export(store, "qgis", tmp_path / "o")
+    written = set(tmp_path.rglob("*")) - before - {tmp_path / "o"}
+    assert len(written) == len(HOSTILE)
+    assert {path.parent for path in written} == {tmp_path / "o"}
+    names = {path.name for path in written}
+    assert {"up.jpg.points", "émoji 🌃.jpg.points", "a.jpg.points", "b.jpg.points"} <= names
+    assert all(name.isprintable() for name in names)
+
+
+def test_files_named_without_the_photos_ending_differ(tmp_path: Path) -> None:
+    results = [replace(proposal(name), path=name) for name in ("a.jpg", "A.png", "b.c.jpg")]
+    store = write_store(tmp_path / "run.h5", results)
+    export(store, "geotiff", tmp_path / "o", "--as", "record")
+    frames = {
+        path.name: json.loads(path.read_text())["frame"]["frame"]
+        for path in (tmp_path / "o").iterdir()
+    }
+    marks = [result.sha256[:8] for result in results]
+    assert frames == {
+        f"a-{marks[0]}.json": "a.jpg",
+        f"A-{marks[1]}.json": "A.png",
+        "b.c.json": "b.c.jpg",
+    }
+
+
+@given(st.lists(st.text(max_size=12), max_size=8))
+def test_names_differ_and_are_names(paths: list[str]) -> None:
+    names = photo_names(
+        {k: photo_name(path, k) for k, path in enumerate(paths)},
+        dict.fromkeys(range(len(paths)), "ab" * 32),
+    )
+    assert len({name.casefold() for name in names.values()}) == len(paths)
+    for name in names.values():
+        assert Path(name).name == name
+        assert name not in ("", ".", "..")
+        name.encode()
+
+
+@given(st.lists(st.sampled_from(["a.jpg", "A.png", "a-1.jpg", "a-2.tif", "b", "b.b"]), max_size=8))
+def test_files_differ_though_endings_go(paths: list[str]) -> None:
+    found = file_names(
+        dict(enumerate(paths)),
+        dict.fromkeys(range(len(paths)), "damaged"),
+        lambda photo: (f"{stem(photo)}.vrt", f"{photo}.xml"),
+    )
+    for column in (0, 1):
+        assert len({names[column].casefold() for names in found.values()}) == len(paths)
+    for number, path in enumerate(paths):
+        if paths.count(path) == 1 and path in ("A.png", "b.b"):
+            assert found[number][1] == f"{path}.xml"  # what differs already stays
+
+
+KILLED = """
+import os, signal, sys
+from regengine.commands import app
+from regengine.export.formats import qgis
+written = qgis.points_text
+def dies(frame):
+    if frame.result.frame == "f1":
+        open(sys.argv[-1] + "/.half", "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return written(frame)
+qgis.points_text = dies
+app(["export", sys.argv[1], "--format", "qgis", "--out", sys.argv[2]])
+"""
+
+
+def test_a_kill_leaves_whole_files_alone(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "run.h5", [proposal("f0"), proposal("f1"), proposal("f2")])
+    out = tmp_path / "o"
+    run = subprocess.run(
+        [sys.executable, "-c", KILLED, str(store), str(out)], check=False, env=dict(os.environ)
+    )
+    assert run.returncode == -signal.SIGKILL
+    assert [path.name for path in out.glob("*.points")] == ["f0.jpg.points"]
+    assert len((out / "f0.jpg.points").read_text().splitlines()) == 6

@@ -1,0 +1,116 @@
+"""Footprints as polygons: valid, cut at the antimeridian, ended at the limb."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from shapely import Point, Polygon
+from shapely.affinity import translate
+from shapely.ops import unary_union
+
+from matchers.camera import Camera
+from matchers.earth import incidence_deg
+from regengine.exchange.export.footprint import footprint, polygons
+from tests.example_results import nadir_camera
+
+
+def valid(rings: list[list[tuple[float, float]]]) -> list[Polygon]:
+    found = [Polygon(ring) for ring in rings]
+    for polygon, ring in zip(found, rings, strict=True):
+        assert polygon.is_valid
+        assert ring[0] == ring[-1]
+        assert polygon.exterior.is_ccw
+        west, south, east, north = polygon.bounds
+        assert -180.0 <= west < east <= 180.0
+        assert -90.0 <= south < north <= 90.0
+    return found
+
+
+@pytest.mark.parametrize("lon", [0.0, 136.9, 179.5, -179.9, 180.0])
+@pytest.mark.parametrize("tilt", [0.0, 40.0, 62.0, 68.0])
+def test_a_footprint_holds_what_the_photo_shows(lon: float, tilt: float) -> None:
+    camera = replace(nadir_camera(lon, 45.0, tilt_deg=tilt), focal_px=700.0)
+    ground = unary_union(valid(footprint(camera)))
+    x, y = np.meshgrid(np.linspace(2, 637, 12), np.linspace(2, 423, 12))
+    angle = incidence_deg(camera.position_ecef_m, camera.pixel_to_ecef(x, y)).ravel()
+    lons, lats = camera.pixel_to_lonlat(x.ravel(), y.ravel())
+    # NaN, the sky, is neither
+    for at, place_lon, place_lat in zip(angle, lons, lats, strict=True):
+        if at < 79.5:
+            assert ground.buffer(0.01).contains(Point(place_lon, place_lat))
+        elif at > 80.5:
+            assert not ground.contains(Point(place_lon, place_lat))
+    assert (len(valid(footprint(camera))) > 1) == (abs(lon) > 170)
+
+
+def test_sky_alone_has_no_footprint() -> None:
+    assert footprint(nadir_camera(tilt_deg=150.0)) == []
+    assert footprint(replace(nadir_camera(), focal_px=float("nan"))) == []
+
+
+def test_around_a_pole_the_polygon_reaches_it() -> None:
+    lon = np.arange(-180.0, 180.0, 10.0)
+    (polygon,) = valid(polygons(lon, 80.0 + np.cos(np.radians(lon))))
+    assert polygon.contains(Point(33.0, 89.9))
+    assert polygon.area == pytest.approx(360.0 * 10.0, rel=0.01)
+    south = unary_union(valid(polygons(lon[::-1], np.full(lon.shape, -85.0))))
+    assert south.area == pytest.approx(360.0 * 5.0)
+
+
+@given(
+    st.floats(-180.0, 180.0),
+    st.lists(st.floats(0.5, 20.0), min_size=4, max_size=24),
+    st.sampled_from([-1.0, 1.0]),
+    st.booleans(),
+)
+def test_any_ring_about_a_pole_is_one_valid_polygon_around_the_map(
+    lon: float, distances: list[float], side: float, backwards: bool
+) -> None:
+    lons = lon + np.linspace(0.0, 360.0, len(distances), endpoint=False)
+    lats = side * (90.0 - np.array(distances))
+    order = slice(None, None, -1) if backwards else slice(None)
+    (polygon,) = valid(polygons(((lons + 180.0) % 360.0 - 180.0)[order], lats[order]))
+    west, _, east, _ = polygon.bounds
+    assert (west, east) == (-180.0, 180.0)
+    mean = float(np.mean(distances))  # corners are evenly apart: trapezia
+    assert polygon.area == pytest.approx(360.0 * mean, rel=1e-6)
+    assert polygon.contains(Point(12.0, side * 89.9))
+
+
+@given(
+    st.floats(-720.0, 720.0),
+    st.lists(st.floats(0.2, 1.0), min_size=3, max_size=24),
+    st.floats(1.0, 80.0),
+    st.booleans(),
+)
+def test_any_star_is_cut_into_valid_parts_of_the_same_area(
+    lon: float, radii: list[float], width: float, backwards: bool
+) -> None:
+    angle = np.linspace(0.0, 2.0 * np.pi, len(radii), endpoint=False)
+    x = lon + width * np.array(radii) * np.cos(angle)
+    y = 0.5 * width * np.array(radii) * np.sin(angle)
+    whole = Polygon(np.stack([x, y], axis=1))
+    if backwards:
+        x, y = x[::-1], y[::-1]
+    parts = [Polygon(ring) for ring in polygons((x + 180.0) % 360.0 - 180.0, y)]
+    assert all(part.is_valid for part in parts)
+    assert sum(part.area for part in parts) == pytest.approx(whole.area, abs=1e-3)
+    again = unary_union(
+        [translate(part, 360.0 * world) for part in parts for world in range(-3, 4)]
+    )
+    assert again.buffer(1e-4).contains(whole.buffer(-1e-4))
+
+
+def test_cameras_that_are_none_are_no_trouble() -> None:
+    camera = nadir_camera()
+    for change in (
+        {"position_ecef_m": (0.0, 0.0, 0.0)},
+        {"quaternion": (0.0, 0.0, 0.0, 0.0)},
+        {"distortion": (1e6, -1e9, 0.0, 0.0, 1e12)},
+    ):
+        absurd: Camera = replace(camera, **change)  # type: ignore[arg-type]
+        footprint(absurd)

@@ -1,0 +1,91 @@
+"""What is worked out for a block of frames at once is what each would be told alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import pytest
+
+from matchers.earth import ecef_to_geodetic
+from regengine.exchange.export.frame import ExportFrame, engine_frame, together
+from regengine.records import centre_lonlat
+from regengine.result import FrameResult, SolvedCamera
+from regengine.store.rows import StoredFrame
+from tests.example_results import nadir_camera, nothing_found, proposal
+from tests.regengine.exchange.export.exported import export, write_store
+
+
+def tilted(lon: float, tilt_deg: float, **changes: object) -> FrameResult:
+    camera = replace(nadir_camera(lon, 35.0, tilt_deg=tilt_deg), **changes)  # type: ignore[arg-type]
+    solved = SolvedCamera(camera=camera, along_track_offset_s=0.0, off_nadir_deg=tilt_deg)
+    return replace(proposal(f"at {lon} {tilt_deg}"), solved=solved)
+
+
+RESULTS = [
+    tilted(136.9, 0.0),
+    tilted(10.0, 10.0, quaternion=(0.0, 0.0, 0.0, 0.0)),
+    nothing_found(),
+    tilted(179.9, 20.0),
+    tilted(10.0, 66.0),
+    tilted(10.0, 80.0),
+    tilted(10.0, 10.0, position_ecef_m=(0.0, 0.0, 0.0)),
+]
+
+
+def frames() -> list[ExportFrame]:
+    stored = [StoredFrame(frame_index=k, result=result) for k, result in enumerate(RESULTS)]
+    return [engine_frame(one, Path("run.h5")) for one in stored]
+
+
+def test_a_block_tells_what_each_frame_tells_alone() -> None:
+    for alone, one in zip(frames(), together(frames()), strict=True):
+        assert one.footprint == alone.footprint
+        assert one.towns == alone.towns
+        assert one.nadir == (None if alone.nadir is None else pytest.approx(alone.nadir))
+        if alone.stance is not None:
+            assert one.stance == pytest.approx(alone.stance, nan_ok=True)
+    assert sum(bool(one.footprint) for one in frames()) == 3
+
+
+def test_the_stance_is_the_cameras() -> None:
+    frame = frames()[4]
+    camera = frame.camera
+    assert camera is not None
+    assert frame.stance is not None
+    lon, lat, height_m = ecef_to_geodetic(camera.position_ecef_m)
+    assert frame.nadir == pytest.approx((float(lon), float(lat)))
+    assert frame.stance["camera_altitude_km"] == pytest.approx(float(height_m) / 1e3)
+    assert frame.stance["off_nadir_deg"] == pytest.approx(camera.off_nadir_deg)
+    centre = (frame.stance["centre_lon"], frame.stance["centre_lat"])
+    assert centre == pytest.approx(centre_lonlat(camera), nan_ok=True)
+
+
+def test_a_frame_with_another_camera_leaves_its_block() -> None:
+    first, *_ = together(frames())
+    moved = replace(first, camera=nadir_camera(20.0, 10.0))
+    assert moved.nadir == pytest.approx((20.0, 10.0))
+    assert first.nadir == pytest.approx((136.9, 35.0))
+
+
+def test_a_damaged_camera_spoils_no_other(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "run.h5", [tilted(10.0, 10.0), tilted(20.0, 10.0)])
+    with h5py.File(store, "r+") as file:
+        file["frames/quaternion"][0] = 0.0
+    export(store, "geojson", tmp_path / "all.geojson")
+    features = json.loads((tmp_path / "all.geojson").read_text())["features"]
+    told = [(one["properties"]["layer"], one["properties"]["frame_index"]) for one in features]
+    assert told == [
+        ("nadirs", 0),
+        *[("points", 0)] * 4,
+        ("footprints", 1),
+        ("nadirs", 1),
+        *[("points", 1)] * 4,
+    ]
+    # The nadir that the search started from
+    start = RESULTS[0].nadir
+    assert start is not None
+    assert features[0]["geometry"]["coordinates"] == [start.lon, start.lat]
+    assert features[0]["properties"]["off_nadir_deg"] is None

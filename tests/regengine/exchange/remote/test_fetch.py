@@ -1,0 +1,171 @@
+"""Fetching: what comes is whole, what does not come is told, within limits."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from regengine.errors import FrameError
+from regengine.exchange.remote.photos import PREFIX, passing_folder
+from regengine.io.http import FetchLimits, fetch
+from tests.regengine.exchange.remote.photo_server import PhotoServer, photo_server
+
+pytest.importorskip("aiohttp", reason="needs aiohttp: pip install 'regengine[remote]'")
+pytest.importorskip("fsspec", reason="needs fsspec: pip install 'regengine[remote]'")
+
+LIMITS = FetchLimits(megabytes=1, idle_s=60.0, total_s=300.0, tries=3, pause_s=1.0)
+
+FILE = "file:" + "//"  # files of this machine
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PhotoServer]:
+    with photo_server() as running:
+        running.files["/x.jpg"] = os.urandom(300_000)
+        yield running
+
+
+def fetched(url: str, target: Path, limits: FetchLimits = LIMITS) -> list[float]:
+    pauses: list[float] = []
+    fetch(url, target, limits, sleep=pauses.append)
+    return pauses
+
+
+def refused(url: str, target: Path, limits: FetchLimits = LIMITS) -> tuple[str, str]:
+    with pytest.raises(FrameError) as told:
+        fetched(url, target, limits)
+    assert not target.exists()
+    return told.value.code, str(told.value)
+
+
+def test_what_comes_is_the_file(tmp_path: Path, server: PhotoServer) -> None:
+    assert fetched(server.url("/x.jpg"), tmp_path / "x") == []
+    assert (tmp_path / "x").read_bytes() == server.files["/x.jpg"]
+
+
+def test_passing_faults_are_tried_again(tmp_path: Path, server: PhotoServer) -> None:
+    server.answers["/x.jpg"] = [503, 429]
+    assert fetched(server.url("/x.jpg"), tmp_path / "x") == [1.0, 2.0]
+    assert (tmp_path / "x").read_bytes() == server.files["/x.jpg"]
+    server.answers["/x.jpg"] = [500] * 3
+    code, text = refused(server.url("/x.jpg"), tmp_path / "y")
+    assert (code, server.answers["/x.jpg"]) == ("unreadable", [])
+    assert "its server answers 500, 3 times" in text
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (404, "not_found", "does not exist"),
+        (410, "not_found", "does not exist any more"),
+        (403, "unreadable", "may not be read"),
+        (400, "unreadable", "answers 400"),
+    ],
+)
+def test_what_will_not_be_otherwise_is_asked_for_once(
+    tmp_path: Path, server: PhotoServer, status: int, code: str, words: str
+) -> None:
+    path = f"/{status}.jpg"
+    server.answers[path] = [status]
+    told = refused(server.url(path), tmp_path / "x")
+    assert told[0] == code
+    assert words in told[1]
+    assert server.asked[path] == 1
+
+
+def test_half_a_file_is_no_file(tmp_path: Path, server: PhotoServer) -> None:
+    server.files["/cut.jpg"] = os.urandom(200_000)
+    server.cut.add("/cut.jpg")
+    code, _ = refused(server.url("/cut.jpg"), tmp_path / "x")
+    assert (code, server.asked["/cut.jpg"]) == ("unreadable", 3)
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_too_much_is_refused(tmp_path: Path, server: PhotoServer, hidden: bool) -> None:
+    path = f"/large_{hidden}.jpg"
+    server.files[path] = bytes(3 << 20)
+    if hidden:
+        server.hidden_size.add(path)
+    code, text = refused(server.url(path), tmp_path / "x")
+    assert (code, server.asked[path]) == ("too_large", 1)
+    assert "has more than 1 MB" in text
+
+
+def test_silence_is_given_up(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/x.jpg"
+        limits = FetchLimits(idle_s=0.1, tries=2)
+        code, text = refused(url, tmp_path / "x", limits)
+    assert code == "unreadable"
+    assert "cannot be fetched" in text
+    with socket.socket() as nobody:  # its port is taken, and nobody listens there
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/x.jpg"
+        code, _ = refused(url, tmp_path / "x", limits)
+    assert code == "unreadable"
+
+
+def test_a_slow_drip_is_given_up(tmp_path: Path, server: PhotoServer) -> None:
+    _, text = refused(server.url("/x.jpg"), tmp_path / "x", FetchLimits(total_s=-1.0, tries=1))
+    assert "cannot be fetched" in text or "takes more than" in text
+
+
+def test_redirections_stay_on_their_host(tmp_path: Path, server: PhotoServer) -> None:
+    server.redirects["/old.jpg"] = "/x.jpg"
+    fetched(server.url("/old.jpg"), tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == server.files["/x.jpg"]
+    port = server.address.rpartition(":")[2]
+    away = {
+        f"http://localhost:{port}/x.jpg": "leads to http://localhost",
+        f"{FILE}/etc/passwd": f"leads to {FILE}nowhere",
+        "ftp://127.0.0.1/x.jpg": "leads to ftp://127.0.0.1",
+    }
+    for target, words in away.items():
+        server.redirects["/away.jpg"] = target
+        before = server.asked["/x.jpg"]
+        code, text = refused(server.url("/away.jpg"), tmp_path / "y")
+        assert code == "unreadable"
+        assert words in text
+        assert server.asked["/x.jpg"] == before
+    server.redirects["/round.jpg"] = "/round.jpg"
+    assert "leads in circles" in refused(server.url("/round.jpg"), tmp_path / "y")[1]
+
+
+def test_credentials_are_sent_and_not_told(tmp_path: Path, server: PhotoServer) -> None:
+    host = server.address.removeprefix("http://")
+    fetched(f"http://me:s3cret@{host}/x.jpg?token=abc", tmp_path / "x")
+    sent = server.headers[-1]["Authorization"].removeprefix("Basic ")
+    assert base64.b64decode(sent) == b"me:s3cret"
+    for path in ("/no.jpg", "/cut2.jpg"):
+        server.cut.add("/cut2.jpg")
+        server.files["/cut2.jpg"] = bytes(100)
+        _, text = refused(f"http://me:s3cret@{host}{path}?token=abc", tmp_path / "y")
+        assert "s3cret" not in text
+        assert "abc" not in text
+        assert f"{server.address}{path}?token=***" in text
+
+
+def test_the_folder_goes_with_the_run_and_a_killed_one_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left = tmp_path / f"{PREFIX}killed"
+    left.mkdir()
+    (left / "lock").touch()
+    (left / "x.jpg").touch()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / f"{PREFIX}link").symlink_to(tmp_path / "elsewhere")
+    with passing_folder() as one:
+        assert not left.exists()
+        (one / "x.jpg").touch()
+        with passing_folder() as other:
+            assert one.exists()
+            assert other != one
+        assert not other.exists()
+    assert not one.exists()
+    assert (tmp_path / "elsewhere").exists()

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regengine.orbit.rotation import (
+    EARTH_RATE_RAD_S,
+    days_since_j2000,
+    sidereal_angle_rad,
+    teme_to_ecef,
+    turn_about_pole,
+    ut1_minus_utc_s,
+    ut1_table,
+    utc_of,
+)
+
+DAYS = np.linspace(days_since_j2000(datetime(1998, 11, 20, tzinfo=UTC)), 9700.0, 400)
+
+
+@pytest.fixture(autouse=True)
+def bundled_tables_only():
+    from astropy.utils import iers
+
+    with iers.conf.set_temp("auto_download", False):
+        yield
+
+
+def test_days_and_times_are_inverse():
+    time = datetime(2012, 3, 28, 15, 46, 41, 250000, tzinfo=UTC)
+    assert days_since_j2000(datetime(2000, 1, 1, 12, tzinfo=UTC)) == 0.0
+    assert abs(utc_of(days_since_j2000(time)) - time) <= timedelta(microseconds=1)
+    assert days_since_j2000(time.replace(tzinfo=None)) == days_since_j2000(time)
+
+
+def test_vallados_published_example():
+    """Vallado's book and AIAA 2006-6753: SGP4's frame to the pseudo Earth-fixed one, in km."""
+    days = days_since_j2000(datetime(2004, 4, 6, 7, 51, 28, 386009, tzinfo=UTC))
+    teme = [5094.18016210, 6127.64465950, 6380.34453270]
+    pef = [-1033.47503130, 7901.30558560, 6380.34453270]
+    np.testing.assert_allclose(teme_to_ecef(teme, sidereal_angle_rad(days)), pef, atol=0.002)
+
+
+def test_positions_agree_with_astropy_to_50_metres():
+    import astropy.units as u
+    from astropy.coordinates import ITRS, TEME, CartesianRepresentation
+    from astropy.time import Time
+
+    time = Time(2451545.0, DAYS, format="jd", scale="utc")
+    place = np.tile([4000.0, 3000.0, 4500.0], (len(DAYS), 1))
+    teme = TEME(CartesianRepresentation(*place.T * u.km), obstime=time)
+    itrs = teme.transform_to(ITRS(obstime=time)).cartesian.xyz.to_value(u.m).T
+    ours = teme_to_ecef(place, sidereal_angle_rad(DAYS)) * 1000.0
+    distance = np.linalg.norm(ours - itrs, axis=1)
+    assert distance.max() < 50.0
+    # Without UT1 it would be hundreds of metres: the test can tell.
+    utc_only = turn_about_pole(ours, EARTH_RATE_RAD_S * ut1_minus_utc_s(DAYS))
+    assert np.linalg.norm(utc_only - itrs, axis=1).max() > 150.0
+
+
+@pytest.mark.parametrize("day", ["2012-06-30", "2012-07-01", "2016-12-31", "2017-01-01"])
+def test_ut1_keeps_its_step_at_leap_seconds(day):
+    from astropy.time import Time
+
+    times = Time([f"{day}T00:00:00", f"{day}T12:00:00", f"{day}T23:00:00"], scale="utc")
+    days = [days_since_j2000(one.to_datetime(timezone=UTC)) for one in times]
+    np.testing.assert_allclose(ut1_minus_utc_s(days), times.delta_ut1_utc, atol=1e-3)
+
+
+def test_ut1_past_the_tables_end_is_its_last_value():
+    days, smooth_s, leap_s = ut1_table()
+    last = smooth_s[-1] + leap_s[-1]
+    assert float(ut1_minus_utc_s(days[-1] + 3000.0)) == pytest.approx(last)
+    assert float(ut1_minus_utc_s(days[0] - 3000.0)) == pytest.approx(smooth_s[0] + leap_s[0])
+    assert abs(last) < 0.9
+
+
+@given(st.floats(-1000.0, 9700.0), st.floats(0.0, 0.5))
+def test_the_angle_grows_by_the_earths_rate(days, later):
+    turned = float(sidereal_angle_rad(days + later) - sidereal_angle_rad(days))
+    expected = EARTH_RATE_RAD_S * 86400.0 * later
+    assert abs((turned - expected + np.pi) % (2 * np.pi) - np.pi) < 1e-6
+
+
+@given(st.lists(st.floats(-8e6, 8e6), min_size=3, max_size=3), st.floats(-7.0, 7.0))
+def test_turning_keeps_lengths_and_the_pole(vector, angle):
+    turned = turn_about_pole(vector, angle)
+    assert turned[2] == vector[2]
+    np.testing.assert_allclose(np.linalg.norm(turned), np.linalg.norm(vector), rtol=1e-12)
+    np.testing.assert_allclose(turn_about_pole(turned, -angle), vector, atol=1e-7)
+
+
+def test_a_quarter_turn_goes_eastward():
+    np.testing.assert_allclose(turn_about_pole([1.0, 0.0, 2.0], np.pi / 2), [0, 1, 2], atol=1e-15)
+    np.testing.assert_allclose(teme_to_ecef([1.0, 0.0, 2.0], np.pi / 2), [0, -1, 2], atol=1e-15)

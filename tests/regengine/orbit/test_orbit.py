@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import ephem
+import numpy as np
+import pytest
+import sgp4
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyproj import Transformer
+from tle_lines import Elements
+
+from matchers.earth import ecef_to_geodetic, great_circle_km
+from regengine.errors import EphemerisError
+from regengine.orbit.propagation import (
+    NADIR_SIGMA_KM,
+    RECORD_SIGMA_KM,
+    camera_position,
+    position_from_elements,
+    position_from_nadir,
+    track_positions,
+)
+from regengine.orbit.rotation import (
+    EARTH_RATE_RAD_S,
+    days_since_j2000,
+    sidereal_angle_rad,
+    turn_about_pole,
+    ut1_minus_utc_s,
+)
+from regengine.orbit.tle import ElementSet, load_tle_file
+
+BASE = Elements()
+PHOTO = datetime(2016, 5, 1, 17, 23, 45, tzinfo=UTC)
+PROJ = Transformer.from_crs("EPSG:4978", "EPSG:4979", always_xy=True)
+
+
+def element_set(elements: Elements = BASE) -> ElementSet:
+    line1, line2 = elements.lines()
+    return ElementSet(
+        line1=line1,
+        line2=line2,
+        epoch_utc=elements.epoch,
+        satellite=elements.satellite,
+        path=Path("iss.txt"),
+        line_number=1,
+    )
+
+
+@pytest.fixture
+def tles(tmp_path):
+    path = tmp_path / "iss.txt"
+    path.write_text(BASE.text() + BASE.later(2.0).text())
+    return load_tle_file(path)
+
+
+def test_published_sgp4_positions(tmp_path):
+    """The verification run of AIAA 2006-6753 for satellite 06251, turned into ECEF and back."""
+    folder = Path(sgp4.__file__).parent
+    tles = load_tle_file(folder / "SGP4-VER.TLE", satellite="06251")
+    lines = (folder / "tcppver.out").read_text().splitlines()
+    start = lines.index("6251 xx")
+    rows = np.array([line.split()[:4] for line in lines[start + 1 : start + 26]], float)
+    jd = tles[0].satrec().jdsatepoch - 2451545.0 + tles[0].satrec().jdsatepochF
+    for minutes, *published_km in rows:
+        time = datetime(2000, 1, 1, 12, tzinfo=UTC) + timedelta(days=jd, minutes=minutes)
+        position = position_from_elements(tles[0], time).position_ecef_m / 1000.0
+        inertial = turn_about_pole(position, sidereal_angle_rad(days_since_j2000(time)))
+        np.testing.assert_allclose(inertial, published_km, atol=2e-5)  # a microsecond of flight
+
+
+@pytest.mark.parametrize("hours", [-30.0, -3.1, 0.0, 0.4, 0.8, 5.0, 11.3, 23.0])
+def test_ephem_agrees_to_200_metres(hours):
+    time = BASE.epoch + timedelta(hours=hours)
+    ours = position_from_elements(element_set(), time)
+    body = ephem.readtle("ISS", *BASE.lines())
+    body.compute(time.replace(tzinfo=None))
+    # ephem's latitude is geocentric, and it takes UTC for UT1.
+    lon = math.degrees(body.sublong)
+    lon -= math.degrees(EARTH_RATE_RAD_S) * float(ut1_minus_utc_s(days_since_j2000(time)))
+    radius = np.linalg.norm(ours.position_ecef_m)
+    geocentric = float(body.sublat)
+    direction = [
+        math.cos(geocentric) * math.cos(math.radians(lon)),
+        math.cos(geocentric) * math.sin(math.radians(lon)),
+        math.sin(geocentric),
+    ]
+    lon, lat, _ = PROJ.transform(*(radius * np.array(direction)))
+    assert great_circle_km(lon, lat, ours.lon, ours.lat) < 0.2
+    assert abs(body.elevation / 1000.0 - ours.altitude_km) < 0.2
+
+
+def test_the_nadir_is_geodetic():
+    """The straight line down meets the ellipsoid at a right angle; 18 km off if geocentric."""
+    time = next(
+        BASE.epoch + timedelta(minutes=minutes)
+        for minutes in range(93)
+        if position_from_elements(element_set(), BASE.epoch + timedelta(minutes=minutes)).lat > 40
+    )
+    ours = position_from_elements(element_set(), time)
+    lon, lat, height = PROJ.transform(*ours.position_ecef_m)
+    assert great_circle_km(lon, lat, ours.lon, ours.lat) < 0.001
+    assert ours.altitude_km == pytest.approx(height / 1000.0, abs=1e-5)
+    up = ours.position_ecef_m / np.linalg.norm(ours.position_ecef_m)
+    geocentric = math.degrees(math.asin(up[2]))
+    assert great_circle_km(lon, geocentric, ours.lon, ours.lat) > 15.0
+
+
+def test_astropy_agrees_to_50_metres():
+    import astropy.units as u
+    from astropy.coordinates import ITRS, TEME, CartesianRepresentation
+    from astropy.time import Time
+    from astropy.utils import iers
+
+    days = days_since_j2000(PHOTO)
+    _, teme_km, _ = element_set().satrec().sgp4(2451545.0, days)
+    with iers.conf.set_temp("auto_download", False):
+        time = Time(PHOTO)
+        frame = TEME(CartesianRepresentation(*teme_km * u.km), obstime=time)
+        itrs = frame.transform_to(ITRS(obstime=time)).cartesian.xyz.to_value(u.m)
+    ours = position_from_elements(element_set(), PHOTO)
+    assert np.linalg.norm(ours.position_ecef_m - itrs) < 50.0
+
+
+def test_the_velocity_is_that_over_the_turning_earth():
+    ours = position_from_elements(element_set(), PHOTO)
+    step = 0.5
+    either = track_positions(element_set(), PHOTO, [-step, step], 0.0)
+    moved_m_s = (either[1] - either[0]) / (2 * step)
+    np.testing.assert_allclose(moved_m_s, ours.velocity_ecef_m_s, atol=0.5)
+    assert 7100.0 < np.linalg.norm(ours.velocity_ecef_m_s) < 7500.0
+
+
+def test_camera_position_takes_the_best_set_and_says_how_old(tles):
+    ours = camera_position(tles, PHOTO.replace(tzinfo=None))
+    assert ours.source == "tle"
+    assert ours.time_utc == PHOTO
+    assert ours.tle_age_h == pytest.approx(5.3958, abs=1e-3)
+    assert ours.element_set == tles[0]
+    assert 0.3 <= ours.sigma_cross_km < ours.sigma_along_km < 10.0
+    later = camera_position(tles, PHOTO + timedelta(hours=12))
+    assert later.tle_age_h == pytest.approx(-30.6, abs=0.1)
+
+
+def test_a_set_that_sgp4_cannot_carry_so_far():
+    falling = replace(BASE, drag=" 90000-1", revolutions_a_day=16.3)
+    with pytest.raises(EphemerisError, match=r"iss\.txt, line 1: SGP4 cannot propagate"):
+        position_from_elements(element_set(falling), BASE.epoch + timedelta(days=200))
+
+
+def test_no_offset_is_the_position_itself():
+    ours = position_from_elements(element_set(), PHOTO).position_ecef_m
+    np.testing.assert_allclose(track_positions(element_set(), PHOTO, 0.0, 0.0), [ours], atol=1e-6)
+    assert track_positions(element_set(), PHOTO, np.zeros(4), 3.0).shape == (4, 3)
+
+
+@given(st.floats(-4000.0, 4000.0))
+@settings(deadline=None)
+def test_a_clock_offset_is_another_time(offset):
+    there = position_from_elements(element_set(), PHOTO + timedelta(seconds=offset))
+    found = track_positions(element_set(), PHOTO, [offset], [0.0])
+    # A microsecond, which is what a datetime holds, is 8 mm of flight.
+    np.testing.assert_allclose(found[0], there.position_ecef_m, atol=0.01)
+
+
+def test_a_slide_leaves_the_earth_and_the_orbits_plane_where_they_are():
+    seconds = np.linspace(-2780.0, 2780.0, 81)  # a whole turn
+    slid = track_positions(element_set(), PHOTO, 0.0, seconds)
+    ours = position_from_elements(element_set(), PHOTO)
+    inertial = ours.velocity_ecef_m_s + np.cross([0, 0, EARTH_RATE_RAD_S], ours.position_ecef_m)
+    normal = np.cross(ours.position_ecef_m, inertial)
+    out_of_plane_km = slid @ normal / np.linalg.norm(normal) / 1000.0
+    assert np.abs(out_of_plane_km).max() < 5.0  # the Earth's oblateness ripples a plane by so much
+    assert np.linalg.norm(slid[0] - slid[-1]) < 40e3  # the turn closes, within seconds of flight
+    clock = track_positions(element_set(), PHOTO, seconds, 0.0)
+    assert np.linalg.norm(clock[0] - clock[-1]) > 1500e3  # while the Earth turns by 23 degrees
+
+
+@pytest.mark.parametrize("seconds", [-130.0, 10.0, 230.0])
+def test_slide_and_clock_differ_by_the_turn_of_the_earth(seconds):
+    slide = track_positions(element_set(), PHOTO, 0.0, seconds)[0]
+    clock = track_positions(element_set(), PHOTO, seconds, 0.0)[0]
+    turned = turn_about_pole(clock, EARTH_RATE_RAD_S * seconds)
+    # What remains is the plane's own turn, 5 degrees a day.
+    remains = np.linalg.norm(turned - slide)
+    assert remains < 1.1 * np.radians(5.1) / 86400 * abs(seconds) * np.hypot(slide[0], slide[1])
+    assert np.linalg.norm(clock - slide) > 20 * remains
+
+
+def test_clock_and_slide_add_up():
+    both = track_positions(element_set(), PHOTO, [20.0], [-35.0])
+    later = track_positions(element_set(), PHOTO + timedelta(seconds=20), [0.0], [-35.0])
+    np.testing.assert_allclose(both, later, atol=0.01)
+
+
+def test_a_positive_slide_moves_forward():
+    ours = position_from_elements(element_set(), PHOTO)
+    ahead = track_positions(element_set(), PHOTO, 0.0, 10.0)[0] - ours.position_ecef_m
+    assert ahead @ ours.velocity_ecef_m_s > 0
+    assert 70e3 < np.linalg.norm(ahead) < 80e3
+
+
+@given(st.floats(-180.0, 360.0), st.floats(-60.0, 60.0), st.floats(300.0, 450.0))
+def test_position_from_a_nadir(lon, lat, altitude_km):
+    given_nadir = position_from_nadir(lon, lat, altitude_km, "option")
+    back = PROJ.transform(*given_nadir.position_ecef_m)
+    assert great_circle_km(back[0], back[1], lon, lat) < 1e-3
+    assert back[2] == pytest.approx(1000.0 * altitude_km, abs=0.05)  # PROJ rounds
+    assert -180.0 <= given_nadir.lon < 180.0
+    assert given_nadir.velocity_ecef_m_s is None
+    assert given_nadir.tle_age_h is None
+
+
+def test_a_nadir_has_the_sigma_of_its_source():
+    def sigma(**options):
+        found = position_from_nadir(135.0, 35.0, 400.0, **options)
+        return found.sigma_along_km, found.sigma_cross_km, found.sigma_radial_km
+
+    assert sigma(source="option") == NADIR_SIGMA_KM
+    assert sigma(source="record") == RECORD_SIGMA_KM
+    assert sigma(source="record", sigma_km=(1.0, 2.0, 3.0)) == (1.0, 2.0, 3.0)
+    naive = position_from_nadir(0.0, 0.0, 400.0, "record", time_utc=PHOTO.replace(tzinfo=None))
+    assert naive.time_utc == PHOTO
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "altitude_km", "says"),
+    [
+        (35.0, 135.0, 400.0, "no place on Earth"),
+        (400.0, 35.0, 400.0, "no place on Earth"),
+        (math.nan, 35.0, 400.0, "no place on Earth"),
+        (135.0, 35.0, 0.0, "not that of an orbit"),
+        (135.0, 35.0, 400_000.0, "give it in kilometres"),
+    ],
+)
+def test_impossible_nadirs(lon, lat, altitude_km, says):
+    with pytest.raises(EphemerisError, match=says):
+        position_from_nadir(lon, lat, altitude_km, "option")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("time", "lon", "lat", "slide_s"),
+    [
+        ("2013-12-02T12:03:29Z", 136.0805, 35.4427, -7.0),
+        ("2021-09-09T22:42:31Z", 4.3753, 44.4885, 8.5),
+    ],
+)
+def test_solved_photographs_lie_on_the_slid_orbit(real_data, time, lon, lat, slide_s):
+    """Nagoya and an oblique of Italy: nadirs found from their lights, TLEs 5.8 d and 1 min away."""
+    tles = load_tle_file(real_data / "orbit" / "iss_tles.txt")
+    when = datetime.fromisoformat(time)
+    offsets = np.arange(slide_s - 20.0, slide_s + 20.0, 0.1)
+    found = track_positions(tles.best_for(when), when, 0.0, offsets)
+    at_lon, at_lat, _ = ecef_to_geodetic(found)
+    distance_km = great_circle_km(at_lon, at_lat, lon, lat)
+    assert distance_km.min() < 2.0
+    assert abs(offsets[distance_km.argmin()] - slide_s) < 1.0

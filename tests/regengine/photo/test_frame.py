@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from regengine.errors import ConfigError, FrameError
+from regengine.photo.frame import Frame, FrameOptions, read_frame
+from regengine.photo.frame_records import FrameRecord, FrameRecords
+
+EXIF_TIME = datetime(2012, 3, 28, 15, 46, 41, tzinfo=UTC)
+RECORD = FrameRecord(
+    frame_id="ISS030-E-184140",
+    time_utc=datetime(2012, 3, 28, 15, 46, 0, tzinfo=UTC),
+    nadir=(136.9, 35.7),
+    altitude_km=399.9,
+    camera="NIKON D3S S/N: 2008336",
+    focal_mm=180.0,
+    exposure_s=0.1,
+    aperture_f=2.8,
+    iso=6400.0,
+)
+RECORDS = FrameRecords(path=Path("records.csv"), by_id={RECORD.frame_id: RECORD})
+
+
+def photo(
+    folder: Path,
+    *,
+    name: str = "iss030e184140_lrg.jpg",
+    size: tuple[int, int] = (640, 426),
+    model: str | None = None,
+    exposure: dict[int, Any] | None = None,
+) -> Path:
+    exif = Image.Exif()
+    if model:
+        exif[0x0110] = model
+    exif.get_ifd(0x8769).update(exposure or {})
+    path = folder / name
+    Image.new("RGB", size).save(path, exif=exif)
+    return path
+
+
+def d3s_photo(folder: Path) -> Path:
+    exposure = {
+        0x9003: "2012:03:28 15:46:41",
+        0x920A: 85.0,
+        0x829A: 0.04,
+        0x829D: 1.6,
+        0x8827: 3200,
+    }
+    return photo(folder, model="NIKON D3S", exposure=exposure)
+
+
+def test_exif_alone(tmp_path: Path) -> None:
+    path = d3s_photo(tmp_path)
+    frame = read_frame(path)
+    assert frame.path == path
+    assert frame.frame_id == "ISS030-E-184140"
+    assert frame.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (frame.width_px, frame.height_px, frame.orientation) == (640, 426, 1)
+    assert frame.time_utc == EXIF_TIME
+    assert frame.camera_body == "NIKON D3S"
+    assert frame.pixel_pitch_um == pytest.approx(56.25)
+    assert frame.focal_px == pytest.approx(85.0 / 0.05625)
+    assert (frame.exposure_s, frame.aperture_f, frame.iso) == pytest.approx((0.04, 1.6, 3200.0))
+    assert (frame.nadir, frame.altitude_km) == (None, None)
+    assert not frame.may_be_cropped
+    assert frame.sources == {
+        "frame_id": "filename",
+        "time": "exif (naive, taken as UTC)",
+        "focal_mm": "exif",
+        "camera_body": "exif",
+        "pixel_pitch_um": "table",
+        "exposure_s": "exif",
+        "aperture_f": "exif",
+        "iso": "exif",
+    }
+
+
+def test_the_record_fills_what_exif_lacks(tmp_path: Path) -> None:
+    frame = read_frame(d3s_photo(tmp_path), records=RECORDS)
+    assert frame.time_utc == EXIF_TIME
+    assert frame.focal_mm == 85.0
+    assert (frame.nadir, frame.altitude_km) == ((136.9, 35.7), 399.9)
+    assert (frame.sources["nadir"], frame.sources["altitude_km"]) == ("record", "record")
+
+
+def test_the_record_alone(tmp_path: Path) -> None:
+    frame = read_frame(photo(tmp_path), records=RECORDS)
+    assert frame.time_utc == RECORD.time_utc
+    assert (frame.focal_mm, frame.exposure_s, frame.aperture_f) == (180.0, 0.1, 2.8)
+    assert frame.camera_body == "NIKON D3S"
+    assert frame.sources["time"] == frame.sources["focal_mm"] == "record"
+    assert frame.sources["camera_body"] == "record"
+    assert frame.sources["pixel_pitch_um"] == "table"
+
+
+def test_options_override_both(tmp_path: Path) -> None:
+    options = FrameOptions(
+        time_utc=datetime(2012, 3, 28, 17, 46, 11, tzinfo=timezone(timedelta(hours=2))),
+        focal_mm=84.0,
+        pixel_pitch_um=50.0,
+        nadir=(190.0, -3.0),
+        altitude_km=410.0,
+    )
+    frame = read_frame(d3s_photo(tmp_path), records=RECORDS, options=options)
+    assert frame.time_utc == datetime(2012, 3, 28, 15, 46, 11, tzinfo=UTC)
+    assert frame.time_utc.tzinfo is UTC
+    assert (frame.focal_mm, frame.pixel_pitch_um) == (84.0, 50.0)
+    assert (frame.nadir, frame.altitude_km) == ((-170.0, -3.0), 410.0)
+    for name in ("time", "focal_mm", "pixel_pitch_um", "nadir", "altitude_km"):
+        assert frame.sources[name] == "option"
+
+
+def test_a_naive_option_is_utc_and_says_so(tmp_path: Path) -> None:
+    frame = read_frame(photo(tmp_path), options=FrameOptions(time_utc=datetime(2012, 3, 28)))
+    assert frame.time_utc == datetime(2012, 3, 28, tzinfo=UTC)
+    assert frame.sources["time"] == "option (naive, taken as UTC)"
+
+
+def test_exif_with_a_time_zone_is_not_called_naive(tmp_path: Path) -> None:
+    exposure = {0x9003: "2024:06:26 10:44:52", 0x9011: "+02:00", 0x9291: "99"}
+    frame = read_frame(photo(tmp_path, exposure=exposure))
+    assert frame.time_utc == datetime(2024, 6, 26, 8, 44, 52, 990_000, tzinfo=UTC)
+    assert frame.sources["time"] == "exif"
+
+
+def test_nothing_known_is_no_error(tmp_path: Path) -> None:
+    frame = read_frame(photo(tmp_path, name="espana.png", size=(455, 455)), records=RECORDS)
+    assert frame.frame_id == "espana"
+    assert frame.time_utc is frame.focal_mm is frame.camera_body is frame.focal_px is None
+    assert frame.sources == {"pixel_pitch_um": "assumed"}
+    assert frame.may_be_cropped
+
+
+def test_35_mm_equivalent_stands_in_for_the_focal_length(tmp_path: Path) -> None:
+    frame = read_frame(photo(tmp_path, exposure={0xA405: 24}, size=(600, 400)), records=RECORDS)
+    assert frame.focal_mm == pytest.approx(24.0)
+    assert frame.sources["focal_mm"] == "exif (35 mm equivalent)"
+    dx = read_frame(photo(tmp_path, model="NIKON D2Xs", exposure={0xA405: 24}, size=(4288, 2848)))
+    assert dx.focal_mm == pytest.approx(15.8)
+    # Either way the angle of view is that of 24 mm on 36 mm.
+    for one in (frame, dx):
+        assert one.focal_px is not None
+        assert one.focal_px / one.width_px == pytest.approx(24.0 / 36.0)
+
+
+def test_unknown_body_with_both_focal_lengths(tmp_path: Path) -> None:
+    frame = read_frame(
+        photo(tmp_path, model="Some Camera", exposure={0x920A: 16.0, 0xA405: 24}, size=(600, 400))
+    )
+    assert frame.camera_body == "Some Camera"
+    assert frame.pixel_pitch_um == pytest.approx(40.0)
+    assert frame.sources["pixel_pitch_um"] == "exif"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_recorded_and_turns_nothing(tmp_path: Path, orientation: int) -> None:
+    path = tmp_path / "photo.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (64, 48)).save(path, exif=exif)
+    frame = read_frame(path)
+    assert (frame.width_px, frame.height_px, frame.orientation) == (64, 48, orientation)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"focal_mm": 0.0},
+        {"focal_mm": math.nan},
+        {"pixel_pitch_um": -1.0},
+        {"altitude_km": math.inf},
+        {"nadir": (0.0, 91.0)},
+        {"nadir": (-181.0, 0.0)},
+        {"nadir": (math.nan, 0.0)},
+    ],
+)
+def test_impossible_options(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(values))):
+        FrameOptions(**values)
+
+
+def test_missing_photo(tmp_path: Path) -> None:
+    with pytest.raises(FrameError, match=r"gone\.jpg does not exist"):
+        read_frame(tmp_path / "gone.jpg")
+
+
+@pytest.fixture(scope="module")
+def real_frames(real_data: Path) -> list[tuple[dict[str, str], Frame]]:
+    with (real_data / "photos/index.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [(row, read_frame(real_data / "photos" / row["file"])) for row in rows]
+
+
+@pytest.mark.real
+def test_real_photos_agree_with_their_index(
+    real_frames: list[tuple[dict[str, str], Frame]],
+) -> None:
+    compared = 0
+    for row, frame in real_frames:
+        assert frame.sha256 == row["sha256"], row["file"]
+        assert (frame.width_px, frame.height_px) == (int(row["width"]), int(row["height"]))
+        if row["frame_id"].startswith("ISS") and "-E-" in row["frame_id"]:
+            assert frame.frame_id == row["frame_id"]
+        if frame.sources.get("time") and row["datetime_utc"]:
+            assert frame.time_utc is not None
+            assert f"{frame.time_utc:%Y-%m-%dT%H:%M:%S}Z" == row["datetime_utc"], row["file"]
+        if frame.focal_mm and row["focal_mm"]:
+            assert frame.focal_mm == pytest.approx(float(row["focal_mm"]), rel=0.01), row["file"]
+            compared += 1
+    assert compared >= 50
+
+
+@pytest.mark.real
+def test_real_archive_copies_are_whole(real_frames: list[tuple[dict[str, str], Frame]]) -> None:
+    copies = [frame for row, frame in real_frames if "unproc_" in row["file"]]
+    assert len(copies) >= 15
+    assert not any(frame.may_be_cropped for frame in copies)
+    assert all(frame.sources["pixel_pitch_um"] == "table" for frame in copies)

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyproj
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regengine.errors import ConfigError
+from regengine.photo.frame_records import (
+    archive_altitude_km,
+    load_frame_records,
+    parse_aperture,
+    parse_date_and_time,
+    parse_exposure_s,
+    parse_iso,
+    parse_iso_time,
+    parse_number,
+)
+
+HEADER = (
+    "frame_id,gmt_date,gmt_time,nadir_lat,nadir_lon,center_lat,center_lon,camera,focal_mm,"
+    "altitude_nmi,sun_az,sun_el,shutter,aperture,iso,place\n"
+)
+ROW = (
+    'ISS030-E-184140,20120328,154641,35.7,136.9,35,135,"NIKON D3S S/N: 1",'
+    "85,212,1,-36,1/13,1.6,3200,\n"
+)
+
+
+def table(folder: Path, text: str, name: str = "records.csv") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_row_of_the_archive(tmp_path: Path) -> None:
+    records = load_frame_records(table(tmp_path, HEADER + ROW))
+    record = records.get("iss030e0184140")
+    assert record is not None
+    assert record.time_utc == datetime(2012, 3, 28, 15, 46, 41, tzinfo=UTC)
+    assert record.nadir == (136.9, 35.7)
+    assert record.camera == "NIKON D3S S/N: 1"
+    assert (record.focal_mm, record.iso, record.aperture_f) == (85.0, 3200.0, 1.6)
+    assert record.exposure_s == pytest.approx(1 / 13)
+    assert record.altitude_km == pytest.approx(archive_altitude_km(212.0, 35.7))
+    assert records.problems == ()
+    assert len(records) == 1
+    assert records.get("ISS030-E-1") is None
+
+
+@given(st.floats(-90, 90), st.floats(150, 260))
+def test_altitude_agrees_with_proj(lat: float, altitude_nmi: float) -> None:
+    height_km = archive_altitude_km(altitude_nmi, lat)
+    to_ecef = pyproj.Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
+    radius_m = np.linalg.norm(to_ecef.transform(12.0, lat, height_km * 1000.0))
+    assert radius_m == pytest.approx(6_378_137.0 + altitude_nmi * 1852.0, abs=0.01)
+
+
+def test_altitude_is_twelve_km_more_in_the_north_and_the_same_at_the_equator() -> None:
+    assert archive_altitude_km(212.0, 0.0) == pytest.approx(212.0 * 1.852)
+    assert archive_altitude_km(212.0, 50.0) - 212.0 * 1.852 == pytest.approx(12.4, abs=0.5)
+
+
+def test_own_table_with_iso_time_and_altitude_above_the_ellipsoid(tmp_path: Path) -> None:
+    text = (
+        "\ufeffFrame ID;Time UTC;Nadir lat;Nadir lon;Altitude km\n"
+        "my_photo.JPG;2019-05-10T09:23:03+02:00;10;350;408.5\n"
+    )
+    record = load_frame_records(table(tmp_path, text)).get("my_photo")
+    assert record is not None
+    assert record.time_utc == datetime(2019, 5, 10, 7, 23, 3, tzinfo=UTC)
+    assert record.nadir == (-10.0, 10.0)
+    assert record.altitude_km == 408.5
+
+
+def test_tab_separated_answer_of_the_archive(tmp_path: Path) -> None:
+    text = (
+        "mission\troll\tframe\tPhoto Date\tPhoto Time GMT\tNadir Lat\tNadir Lon\t"
+        "Spacecraft Altitude (nautical miles)\tLens mm\tcamera\n"
+        "ISS001\tE\t   5996\t20001229\t95948\t51.4\t-.3\t197\t0\tKodak DCS460\n"
+    )
+    record = load_frame_records(table(tmp_path, text)).get("ISS001-E-5996")
+    assert record is not None
+    assert record.time_utc == datetime(2000, 12, 29, 9, 59, 48, tzinfo=UTC)
+    assert record.nadir == (-0.3, 51.4)
+    assert record.focal_mm is None  # the archive writes 0 for "not known"
+
+
+def test_values_that_make_no_sense_are_named_and_left_out(tmp_path: Path) -> None:
+    row = "ISS030-E-2,20120399,154641,95,136.9,,,,many,212,,,1/0,f--,HI-1,\n"
+    records = load_frame_records(table(tmp_path, HEADER + row + "\n" + ROW + ROW))
+    record = records.get("ISS030-E-2")
+    assert record is not None
+    assert record.nadir is None
+    assert record.altitude_km is None  # it cannot be converted without a latitude
+    assert (record.time_utc, record.focal_mm) == (None, None)
+    assert (record.exposure_s, record.aperture_f, record.iso) == (None, None, None)
+    text = "\n".join(records.problems)
+    for word in ("nadir_lat '95'", "focal_mm 'many'", "20120399", "line 2", "comes again"):
+        assert word in text
+
+
+def test_header_that_comes_again_is_no_row(tmp_path: Path) -> None:
+    records = load_frame_records(table(tmp_path, HEADER + ROW + HEADER))
+    assert list(records.by_id) == ["ISS030-E-184140"]
+    assert records.problems == ()
+
+
+def test_rows_without_an_id_and_short_rows(tmp_path: Path) -> None:
+    records = load_frame_records(table(tmp_path, HEADER + ",20120328\nISS030-E-3\n"))
+    assert len(records) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("", "no column frame_id"), ("a,b\n1,2\n", "no column frame_id"), ("frame_id\n\0", "")],
+)
+def test_no_table(tmp_path: Path, text: str, words: str) -> None:
+    path = table(tmp_path, text)
+    if words:
+        with pytest.raises(ConfigError, match=words) as caught:
+            load_frame_records(path)
+        assert str(path) in str(caught.value)
+    else:
+        assert len(load_frame_records(path)) <= 1
+
+
+def test_field_without_an_end(tmp_path: Path) -> None:
+    path = table(tmp_path, 'frame_id\n"' + "x" * 200_000)
+    with pytest.raises(ConfigError, match="no table of frame records"):
+        load_frame_records(path)
+
+
+def test_missing_table(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.csv"):
+        load_frame_records(tmp_path / "nowhere.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("1/2", 0.5), ("0.3", 0.3), ("1.3s", 1.3), ('2"', 2.0), ("1/10\\r\\nAperture:", 0.1)]
+    + [(bad, None) for bad in ("nan", "", "1/0", "LO", "0")],
+)
+def test_exposures(text: str, expected: float | None) -> None:
+    assert parse_exposure_s(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("f/2.8", 2.8), ("F1.4", 1.4), ("2.8\\r\\nMeter Mode:", 2.8), ("11.0", 11.0)]
+    + [(bad, None) for bad in ("f--", "LO", "nan", "", "0")],
+)
+def test_apertures(text: str, expected: float | None) -> None:
+    assert parse_aperture(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("12800.0", 12800.0), ("ISO800", 800.0), ("Hi 6400", 6400.0), ("25600\\r\\nAF", 25600.0)]
+    + [(bad, None) for bad in ("HI-1", "nan", "", "0")],
+)
+def test_sensitivities(text: str, expected: float | None) -> None:
+    assert parse_iso(text) == expected
+
+
+def test_numbers_and_times_that_are_none() -> None:
+    assert parse_number("inf") is None
+    assert parse_number("12,5") is None
+    assert parse_iso_time("yesterday") is None
+    assert parse_date_and_time("2012-03-28", "154641") is None
+    naive = parse_iso_time("2012-03-28 15:46:41")
+    assert naive == datetime(2012, 3, 28, 15, 46, 41, tzinfo=UTC)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("iss_night_photos_jsc.csv", 9403), ("iss_night_frames_jsc_tsv.csv", 8597)],
+)
+def test_archive_tables_are_read_whole(real_data: Path, name: str, count: int) -> None:
+    records = load_frame_records(real_data / "orbit" / name)
+    assert len(records) == count
+    assert records.problems == ()
+    everything = list(records.by_id.values())
+    assert all(r.time_utc and r.nadir and r.altitude_km for r in everything)
+    altitudes = [r.altitude_km for r in everything if r.altitude_km]
+    assert 320.0 < min(altitudes) < max(altitudes) < 440.0
+
+
+@pytest.mark.real
+def test_raw_archive_answers_are_read(real_data: Path) -> None:
+    for path in sorted((real_data / "orbit/samples/jsc_tsv").glob("*.tsv")):
+        records = load_frame_records(path)
+        assert len(records) > 10, path.name
+        assert all(key.startswith("ISS") and "-E-" in key for key in records.by_id), path.name

@@ -1,0 +1,213 @@
+"""Linear light by known arithmetic: every expected value here is computed in this file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from regengine.photo.decode import plan_reduction, read_strips
+from regengine.photo.formats import ImageHeader
+from regengine.photo.image import read_display_rgb, read_linear_light
+
+WHOLE = 100_000  # a long side that no test image has
+
+
+def srgb_to_linear(value: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """IEC 61966-2-1, 0 to 1."""
+    value = np.asarray(value, float)
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+def luminance(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
+    return srgb_to_linear(rgb) @ np.array([0.2126, 0.7152, 0.0722])
+
+
+def exact_area_mean(image: NDArray[np.float64], factor: float, shape: tuple[int, int]):
+    """Area averages by running sums, independent of OpenCV."""
+
+    def along(axis_image: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+        length = axis_image.shape[0]
+        edges = np.minimum(np.arange(size + 1) / factor, length)
+        total = np.concatenate([np.zeros((1, axis_image.shape[1])), np.cumsum(axis_image, axis=0)])
+        low = np.minimum(edges.astype(int), length - 1)
+        at = total[low] + (edges - low)[:, None] * axis_image[low]
+        return np.diff(at, axis=0) / np.diff(edges)[:, None]
+
+    return along(along(image, shape[0]).T, shape[1]).T
+
+
+def save(folder: Path, samples: NDArray[np.uint8], name: str = "image.png") -> Path:
+    path = folder / name
+    Image.fromarray(samples).save(path)
+    return path
+
+
+def test_every_grey_value(tmp_path: Path) -> None:
+    samples = np.arange(256, dtype=np.uint8).repeat(16).reshape(64, 64)
+    result = read_linear_light(save(tmp_path, samples), max_long_side_px=WHOLE)
+    assert result.factor == 1.0
+    assert result.light.dtype == result.saturated.dtype == np.float32
+    np.testing.assert_allclose(result.light, srgb_to_linear(samples / 255.0), rtol=2e-6, atol=1e-9)
+    np.testing.assert_array_equal(result.saturated, samples >= 252)
+
+
+def test_colours_are_weighted_after_linearising(tmp_path: Path) -> None:
+    samples = np.random.default_rng(1).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    result = read_linear_light(save(tmp_path, samples), max_long_side_px=WHOLE)
+    np.testing.assert_allclose(result.light, luminance(samples / 255.0), rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(result.saturated, samples.max(axis=-1) >= 252)
+
+
+@pytest.mark.parametrize("extension", ["png", "tif"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sixteen_bits_keep_their_low_byte(tmp_path: Path, extension: str, channels: int) -> None:
+    shape = (48, 64, 3) if channels == 3 else (48, 64)
+    samples = np.random.default_rng(2).integers(0, 65536, shape, dtype=np.uint16)
+    path = tmp_path / f"image.{extension}"
+    assert cv2.imwrite(str(path), samples[..., ::-1] if channels == 3 else samples)
+    result = read_linear_light(path, max_long_side_px=WHOLE)
+    value = samples / 65535.0
+    expected = luminance(value) if channels == 3 else srgb_to_linear(value)
+    np.testing.assert_allclose(result.light, expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("extension", ["jpg", "png", "tif"])
+def test_orientation_leaves_the_pixels_as_stored(
+    tmp_path: Path, orientation: int, extension: str
+) -> None:
+    samples = np.zeros((64, 96), np.uint8)
+    samples[8:16, 16:24] = 200  # not symmetric under any turn or mirroring
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"image.{extension}"
+    Image.fromarray(samples).save(path, exif=exif)
+    light = read_linear_light(path, max_long_side_px=WHOLE).light
+    assert light.shape == (64, 96)
+    np.testing.assert_allclose(light, srgb_to_linear(samples / 255.0), atol=2e-3)
+    rgb, _ = read_display_rgb(path, WHOLE)
+    np.testing.assert_allclose(rgb[..., 0], samples, atol=2)
+
+
+@settings(max_examples=40, deadline=None)
+@given(width=st.integers(33, 400), height=st.integers(33, 400), max_side=st.integers(10, 450))
+def test_reduction_is_the_exact_area_mean(width: int, height: int, max_side: int) -> None:
+    image = np.random.default_rng(width * height).random((height, width)).astype(np.float32)
+    plan = plan_reduction(width, height, max_side)
+    rows = plan.strip_rows
+    blocks = [plan.blocks_of(image[top : top + rows]) for top in range(0, height, rows)]
+    result = plan.finish(np.concatenate(blocks), scale=1.0 / plan.block)
+    assert max(result.shape) == min(max_side, max(width, height))
+    assert plan.factor == min(1.0, max_side / max(width, height))
+    padded = np.pad(image, ((0, -height % plan.block), (0, -width % plan.block)), mode="edge")
+    grid = padded.reshape(padded.shape[0] // plan.block, plan.block, -1, plan.block)
+    expected = exact_area_mean(
+        grid.mean(axis=(1, 3), dtype=float), plan.factor * plan.block, result.shape
+    )
+    np.testing.assert_allclose(result, expected, atol=1e-5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    width=st.integers(100, 900),
+    height=st.integers(100, 900),
+    max_side=st.integers(40, 600),
+    along=st.tuples(st.floats(0.1, 0.9), st.floats(0.1, 0.9)),
+)
+def test_a_spot_lands_where_the_convention_says(
+    width: int, height: int, max_side: int, along: tuple[float, float]
+) -> None:
+    # A broad spot at a known place of the stored picture, anywhere in it.
+    factor = min(1.0, max_side / max(width, height))
+    sigma = 2.5 / factor
+    x, y = along[0] * (width - 1), along[1] * (height - 1)
+    columns, rows = np.arange(width), np.arange(height)[:, None]
+    spot = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2.0 * sigma**2)).astype(np.float32)
+    plan = plan_reduction(width, height, max_side)
+    step = plan.strip_rows
+    blocks = [plan.blocks_of(spot[top : top + step]) for top in range(0, height, step)]
+    small = plan.finish(np.concatenate(blocks), scale=1.0 / plan.block)
+    wanted_x, wanted_y = (x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5
+    reach = 5 * 2.5  # no part of the spot is cut off
+    assume(reach < wanted_x < small.shape[1] - 1 - reach)
+    assume(reach < wanted_y < small.shape[0] - 1 - reach)
+    total = small.sum()
+    assert (small.sum(axis=0) @ np.arange(small.shape[1])) / total == pytest.approx(
+        wanted_x, abs=0.02
+    )
+    assert (small.sum(axis=1) @ np.arange(small.shape[0])) / total == pytest.approx(
+        wanted_y, abs=0.02
+    )
+
+
+def test_a_lamp_keeps_its_flux_and_place_through_the_file(tmp_path: Path) -> None:
+    samples = np.zeros((1200, 1700), np.uint8)
+    samples[300, 1201] = 255
+    samples[301:303, 1200:1203] = 255
+    path = save(tmp_path, samples)
+    result = read_linear_light(path, max_long_side_px=500)
+    factor = 500 / 1700
+    assert result.factor == factor
+    assert result.light.shape == (round(1200 * factor), 500)
+    assert result.light.sum() / factor**2 == pytest.approx(7.0, rel=1e-3)
+    assert result.saturated.sum() / factor**2 == pytest.approx(7.0, rel=1e-3)
+    rows, columns = np.indices(result.light.shape)
+    weights = result.light / result.light.sum()
+    x = (1201.0 * 7) / 7
+    y = (300.0 + 3 * 301.0 + 3 * 302.0) / 7
+    assert (weights * columns).sum() == pytest.approx((x + 0.5) * factor - 0.5, abs=0.35)
+    assert (weights * rows).sum() == pytest.approx((y + 0.5) * factor - 0.5, abs=0.35)
+
+
+@pytest.mark.parametrize("max_side", [120, 333, 599])
+def test_the_mean_is_kept(tmp_path: Path, max_side: int) -> None:
+    samples = np.random.default_rng(3).integers(0, 256, (400, 600), dtype=np.uint8)
+    result = read_linear_light(save(tmp_path, samples), max_long_side_px=max_side)
+    assert result.light.mean() == pytest.approx(srgb_to_linear(samples / 255.0).mean(), rel=2e-3)
+    assert result.saturated.mean() == pytest.approx((samples >= 252).mean(), rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["image.png", "image.tif", "deep.png", "deep.tif"])
+def test_strips_make_up_the_whole(tmp_path: Path, name: str) -> None:
+    deep = name.startswith("deep")
+    samples = np.random.default_rng(4).integers(0, 65536 if deep else 256, (101, 77, 3))
+    samples = samples.astype(np.uint16 if deep else np.uint8)
+    path = tmp_path / name
+    assert cv2.imwrite(str(path), samples[..., ::-1])
+    header = ImageHeader(
+        path=path,
+        format="png" if name.endswith("png") else "tiff",
+        width_px=77,
+        height_px=101,
+        deep=deep,
+    )
+    for rows in (7, 101, 500):
+        strips = [strip.samples for strip in read_strips(header, rows)]
+        np.testing.assert_array_equal(np.concatenate(strips), samples)
+        assert [len(strip) for strip in strips] == [rows] * (101 // rows) + (
+            [101 % rows] if 101 % rows else []
+        )
+
+
+def test_display_colours(tmp_path: Path) -> None:
+    samples = np.zeros((60, 90, 3), np.uint8)
+    samples[:, :45] = (200, 100, 50)
+    path = save(tmp_path, samples)
+    rgb, factor = read_display_rgb(path, 30)
+    assert factor == pytest.approx(1 / 3)
+    assert rgb.shape == (20, 30, 3)
+    assert rgb.dtype == np.uint8
+    assert rgb[10, 5].tolist() == [200, 100, 50]
+    assert rgb[10, 25].tolist() == [0, 0, 0]
+
+
+def test_long_side_below_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="max_long_side_px"):
+        plan_reduction(100, 100, 0)

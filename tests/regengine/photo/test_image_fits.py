@@ -1,0 +1,308 @@
+"""FITS images: which array is read, what its samples mean, and what is no image."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from regengine.errors import FrameError
+from regengine.photo.fits import read_fits_image
+from regengine.photo.formats import read_image_header
+from regengine.photo.frame import read_frame
+from regengine.photo.image import read_display_rgb, read_linear_channels, read_linear_light
+
+SHAPE = (60, 80)
+
+
+def counts(seed: int = 0, shape: tuple[int, int] = SHAPE) -> np.ndarray:
+    """A sky of 1000 counts with a noise of 10, and a bright place at x = 50, y = 7."""
+    image = np.random.default_rng(seed).normal(1000.0, 10.0, shape)
+    image[7, 50] += 5000.0
+    return image
+
+
+def written(path: Path, *hdus: Any) -> Path:
+    fits.HDUList(list(hdus)).writeto(path, output_verify="silentfix")
+    return path
+
+
+def light_of(path: Path, side: int = 500) -> np.ndarray:
+    picture = read_linear_light(path, max_long_side_px=side)
+    return picture.light * picture.full_scale
+
+
+def unsigned(values: np.ndarray) -> fits.PrimaryHDU:
+    return fits.PrimaryHDU(values.astype(np.uint16))  # astropy writes BZERO = 32768
+
+
+def scaled(values: np.ndarray) -> fits.PrimaryHDU:
+    hdu = fits.PrimaryHDU(values.copy())
+    hdu.scale("int16", bscale=0.5, bzero=2000.0)
+    return hdu
+
+
+KINDS = {
+    "float32": lambda v: fits.PrimaryHDU(v.astype(np.float32)),
+    "float64": lambda v: fits.PrimaryHDU(v),
+    "int16": lambda v: fits.PrimaryHDU(v.astype(np.int16)),
+    "uint16": unsigned,
+    "int32": lambda v: fits.PrimaryHDU(v.astype(np.int32)),
+    "int64": lambda v: fits.PrimaryHDU(v.astype(np.int64)),
+    "scaled": scaled,
+    "plane": lambda v: fits.PrimaryHDU(v.astype(np.float32)[None, None]),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples_are_the_files_and_row_nought_comes_first(tmp_path: Path, kind: str) -> None:
+    values = counts()
+    path = written(tmp_path / "a.fits", KINDS[kind](values))
+    header = read_image_header(path)
+    assert (header.format, header.width_px, header.height_px) == ("fits", 80, 60)
+    picture = read_linear_light(path, max_long_side_px=500)
+    assert picture.missing is None
+    assert picture.light.dtype == np.float32
+    assert picture.light.max() <= 1.0
+    assert np.unravel_index(picture.light.argmax(), SHAPE) == (7, 50)
+    np.testing.assert_allclose(picture.light * picture.full_scale, values, atol=1.001)
+
+
+def test_eight_bits_are_linear(tmp_path: Path) -> None:
+    values = np.arange(SHAPE[0] * SHAPE[1], dtype=np.uint32).reshape(SHAPE) % 256
+    path = written(tmp_path / "a.fits", fits.PrimaryHDU(values.astype(np.uint8)))
+    picture = read_linear_light(path, max_long_side_px=500)
+    np.testing.assert_allclose(picture.light, values / 255.0, atol=1e-6)
+    assert np.array_equal(picture.saturated > 0.5, values == 255)
+
+
+def test_colours_by_planes_and_by_pixels(tmp_path: Path) -> None:
+    red, green, blue = counts(1), counts(2), counts(3)
+    grey = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    for name, axis in (("planes", 0), ("pixels", -1)):
+        cube = np.stack([red, green, blue], axis=axis).astype(np.float32)
+        path = written(tmp_path / f"{name}.fits", fits.PrimaryHDU(cube))
+        np.testing.assert_allclose(light_of(path), grey, rtol=1e-5)
+        channels, factor = read_linear_channels(path, max_long_side_px=500)
+        assert (channels.shape, factor) == ((*SHAPE, 3), 1.0)
+
+
+def test_the_first_image_of_several_hdus(tmp_path: Path) -> None:
+    table = fits.BinTableHDU.from_columns([fits.Column(name="a", format="J", array=[1, 2])])
+    path = written(
+        tmp_path / "a.fits",
+        fits.PrimaryHDU(),
+        table,
+        fits.ImageHDU(np.zeros(50, np.float32)),
+        fits.ImageHDU(np.zeros((7, 40, 40), np.float32)),
+        fits.ImageHDU(counts().astype(np.float32), name="SCI"),
+        fits.ImageHDU(np.ones((40, 40), np.float32), name="WHT"),
+    )
+    np.testing.assert_allclose(light_of(path), counts(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["RICE_1", "GZIP_1", "GZIP_2", "HCOMPRESS_1"])
+def test_compressed_hdus(tmp_path: Path, kind: str) -> None:
+    values = counts()
+    whole = fits.CompImageHDU(values.astype(np.uint16), compression_type=kind)
+    path = written(tmp_path / "a.fits.fz", fits.PrimaryHDU(), whole)
+    np.testing.assert_allclose(light_of(path), np.floor(values), atol=1e-3)
+    assert read_frame(path).width_px == 80
+
+
+def test_compressed_floats_keep_their_gaps(tmp_path: Path) -> None:
+    values = counts().astype(np.float32)
+    values[20:30, 10:20] = np.nan
+    hdu = fits.CompImageHDU(values, compression_type="RICE_1", quantize_level=16.0)
+    path = written(tmp_path / "a.fits", fits.PrimaryHDU(), hdu)
+    picture = read_linear_light(path, max_long_side_px=500)
+    assert np.array_equal(picture.missing, np.isnan(values))
+    there = ~np.isnan(values)
+    np.testing.assert_allclose((picture.light * picture.full_scale)[there], values[there], atol=1.0)
+
+
+def test_gzip_whatever_it_is_called(tmp_path: Path) -> None:
+    plain = written(tmp_path / "a.fits", unsigned(counts()))
+    packed = tmp_path / "b.dat"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    np.testing.assert_array_equal(light_of(packed), light_of(plain))
+
+
+def test_missing_values_are_masked_and_never_averaged_in(tmp_path: Path) -> None:
+    values = np.full((64, 64), 100.0, np.float32)
+    values[:, 32:] = 300.0
+    values[:20, :20] = np.nan
+    values[40, 40] = np.inf
+    values[50, 50] = -1e30
+    values += np.random.default_rng(0).normal(0.0, 0.01, values.shape).astype(np.float32)
+    path = written(tmp_path / "a.fits", fits.PrimaryHDU(values))
+    whole = read_linear_light(path, max_long_side_px=64)
+    assert whole.missing is not None
+    assert whole.missing.sum() == 402
+    assert np.isfinite(whole.light).all()
+    half = read_linear_light(path, max_long_side_px=24)
+    assert half.missing is not None
+    assert half.missing[:7, :7].all()
+    assert not half.missing[9:, 9:].any()
+    kept = (half.light * half.full_scale)[~half.missing]
+    assert np.abs(kept[:, None] - [100.0, 300.0]).min(axis=1).max() < 0.1 or kept.min() > 99.9
+
+
+def test_blank_is_missing_in_signed_and_unsigned_integers(tmp_path: Path) -> None:
+    for blank, zero in ((-32768, 32768), (-5, 0)):
+        stored = (counts() - zero).astype(np.int16)
+        stored[3:6, 3:6] = blank
+        hdu = fits.PrimaryHDU(stored)
+        hdu.header["BLANK"] = blank
+        if zero:
+            hdu.header["BZERO"] = zero
+        path = written(tmp_path / f"{zero}.fits", hdu)
+        picture = read_linear_light(path, max_long_side_px=500)
+        assert np.array_equal(picture.missing, stored == blank)
+        middle = np.median((picture.light * picture.full_scale)[~picture.missing])
+        assert middle == pytest.approx(1000.0, abs=2.0)
+
+
+def test_saturate_says_where_light_is_clipped(tmp_path: Path) -> None:
+    hdu = fits.PrimaryHDU(counts().astype(np.float32))
+    hdu.header["SATURATE"] = 3000.0
+    picture = read_linear_light(written(tmp_path / "a.fits", hdu), max_long_side_px=500)
+    assert np.argwhere(picture.saturated > 0.5).tolist() == [[7, 50]]
+    hdu.header["SATURATE"] = "unknown"
+    picture = read_linear_light(written(tmp_path / "b.fits", hdu), max_long_side_px=500)
+    assert not picture.saturated.any()
+
+
+@pytest.mark.parametrize("level", [0.0, -7000.0])
+def test_light_below_nought_keeps_its_sign(tmp_path: Path, level: float) -> None:
+    values = counts() - 1000.0 + level
+    path = written(tmp_path / "a.fits", fits.PrimaryHDU(values.astype(np.float32)))
+    np.testing.assert_allclose(light_of(path), values, atol=0.01)
+
+
+def test_noise_stays_above_what_counts_as_rounding(tmp_path: Path) -> None:
+    """One star of ten million counts must not push the sky's noise of ten under the table."""
+    values = counts()
+    values[30, 30] = 1e7
+    path = written(tmp_path / "a.fits", fits.PrimaryHDU(values.astype(np.float32)))
+    picture = read_linear_light(path, max_long_side_px=500)
+    assert picture.light[:, :20].std() > 1.5e-4
+    assert picture.missing is None
+
+
+def test_the_display_shows_faint_stars_on_a_dark_sky(tmp_path: Path) -> None:
+    values = counts()
+    values[40, 20] += 120.0
+    values[0, :] = np.nan
+    path = written(tmp_path / "a.fits", fits.PrimaryHDU(values.astype(np.float32)))
+    rgb, factor = read_display_rgb(path, 500)
+    assert (rgb.shape, rgb.dtype, factor) == ((*SHAPE, 3), np.uint8, 1.0)
+    assert np.median(rgb) < 60
+    assert rgb[40, 20].min() > np.median(rgb) + 60
+    assert rgb[7, 50].min() == 255
+    flat = written(tmp_path / "b.fits", fits.PrimaryHDU(np.full(SHAPE, 7.0, np.float32)))
+    assert len(np.unique(read_display_rgb(flat, 500)[0])) == 1
+
+
+def test_the_header_tells_time_exposure_and_lens(tmp_path: Path) -> None:
+    primary = fits.PrimaryHDU()
+    primary.header.update({"INSTRUME": "Camera 7", "EXPTIME": 12.5})
+    image = fits.ImageHDU(counts().astype(np.float32))
+    image.header.update({"DATE-OBS": "2021-03-04T05:06:07.250", "FOCALLEN": 135.0})
+    frame = read_frame(written(tmp_path / "a.fits", primary, image))
+    assert frame.time_utc == datetime(2021, 3, 4, 5, 6, 7, 250_000, UTC)
+    assert (frame.exposure_s, frame.focal_mm, frame.camera_body) == (12.5, 135.0, "Camera 7")
+
+
+@pytest.mark.parametrize(
+    ("cards", "wanted"),
+    [
+        ({"DATE-OBS": "2021-03-04", "TIME-OBS": "05:06:07"}, datetime(2021, 3, 4, 5, 6, 7)),
+        ({"DATE-OBS": "2021-03-04", "MJD-OBS": 59277.25}, datetime(2021, 3, 4, 6)),
+        ({"DATE-OBS": "26/07/102"}, None),
+        ({"DATE-OBS": "2021-03-04"}, None),
+        ({"DATE-OBS": "2021-03-04T05:06:07", "TIMESYS": "TAI"}, None),
+        ({"MJD-OBS": 1e12}, None),
+        ({"EXPTIME": "long", "MJD-OBS": "?"}, None),
+    ],
+)
+def test_times_that_are_none_are_left_out(
+    tmp_path: Path, cards: dict[str, Any], wanted: datetime | None
+) -> None:
+    hdu = fits.PrimaryHDU(counts().astype(np.float32))
+    hdu.header.update(cards)
+    frame = read_frame(written(tmp_path / "a.fits", hdu))
+    assert frame.time_utc == (None if wanted is None else wanted.replace(tzinfo=UTC))
+    assert frame.exposure_s is None
+
+
+def refused(path: Path) -> str:
+    def look_then_read() -> None:
+        read_image_header(path)
+        read_linear_light(path, max_long_side_px=500)
+
+    with pytest.raises(FrameError) as caught:
+        look_then_read()
+    text = str(caught.value)
+    assert str(path) in text
+    assert "\n" not in text
+    assert "; " in text
+    return text
+
+
+def test_what_is_no_image_is_one_sentence(tmp_path: Path) -> None:
+    cube = fits.PrimaryHDU(np.zeros((5, 40, 50), np.float32))
+    assert "50 x 40 x 5" in refused(written(tmp_path / "cube.fits", cube))
+    table = fits.BinTableHDU.from_columns([fits.Column(name="a", format="J", array=[1, 2])])
+    tables = written(tmp_path / "table.fits", fits.PrimaryHDU(), table)
+    assert "no data" in refused(tables)
+    void = fits.PrimaryHDU(np.full(SHAPE, np.nan, np.float32))
+    assert "without a single value" in refused(written(tmp_path / "void.fits", void))
+    narrow = fits.PrimaryHDU(np.zeros((400, 1), np.float32))
+    assert "1 x 400 pixels" in refused(written(tmp_path / "narrow.fits", narrow))
+
+
+def test_a_header_bomb_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    cards = ["SIMPLE  =                    T", "BITPIX  =                   16"]
+    cards += ["NAXIS   =                    2", "NAXIS1  =                60000"]
+    cards += ["NAXIS2  =                60000", "END"]
+    path = tmp_path / "bomb.fits"
+    path.write_bytes("".join(card.ljust(80) for card in cards).ljust(2880).encode())
+    assert "64 megapixels" in refused(path)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_cut_short_anywhere_is_an_error_and_never_grey(tmp_path: Path, compressed: bool) -> None:
+    values = counts(0, (64, 90)).astype(np.uint16)
+    whole = tmp_path / "whole.fits"
+    if compressed:
+        written(whole, fits.PrimaryHDU(), fits.CompImageHDU(values))
+    else:
+        written(whole, fits.PrimaryHDU(values))
+    data = whole.read_bytes()
+    last = 2880 + 64 * 90 * 2 if not compressed else len(data) - 2880
+    path = tmp_path / "cut.fits"
+    for size in (10, 500, 2880, 2881, last // 2, last - 1):
+        path.write_bytes(data[:size])
+        refused(path)
+
+
+def test_gzip_of_something_else_and_cut_gzip(tmp_path: Path) -> None:
+    path = tmp_path / "a.fits.gz"
+    path.write_bytes(gzip.compress(b"no picture at all" * 100))
+    assert "gzip archive" in refused(path)
+    plain = written(tmp_path / "a.fits", unsigned(counts()))
+    path.write_bytes(gzip.compress(plain.read_bytes())[:4000])
+    refused(path)
+
+
+def test_samples_are_read_once_with_their_unit(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.fits", unsigned(counts()))
+    image = read_fits_image(path)
+    assert image.full_scale == pytest.approx(10.0 / 2.2e-4, rel=0.1)
+    assert image.light[0, 0] * image.full_scale == pytest.approx(np.floor(counts()[0, 0]), abs=1e-2)

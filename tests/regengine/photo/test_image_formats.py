@@ -1,0 +1,204 @@
+"""Colours of every kind of file, against colours worked out by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from regengine.errors import FrameError
+from regengine.photo.formats import read_image_header
+from regengine.photo.image import read_display_rgb, read_linear_light
+
+SIZE = (48, 40)  # width, height
+
+
+def rgb_of(path: Path) -> tuple[int, ...]:
+    """Colour of an image that has one colour."""
+    rgb, _ = read_display_rgb(path, 1000)
+    assert rgb.shape == (SIZE[1], SIZE[0], 3)
+    assert np.ptp(rgb.reshape(-1, 3), axis=0).max() <= 2
+    return tuple(int(value) for value in rgb[20, 24])
+
+
+def light_of(path: Path) -> float:
+    return float(read_linear_light(path, max_long_side_px=1000).light[20, 24])
+
+
+@pytest.mark.parametrize("extension", ["jpg", "png", "tif"])
+def test_rgb_and_grey(tmp_path: Path, extension: str) -> None:
+    path = tmp_path / f"image.{extension}"
+    Image.new("RGB", SIZE, (200, 120, 40)).save(path)
+    assert rgb_of(path) == pytest.approx((200, 120, 40), abs=2)
+    Image.new("L", SIZE, 90).save(path)
+    assert rgb_of(path) == pytest.approx((90, 90, 90), abs=1)
+
+
+@pytest.mark.parametrize("extension", ["jpg", "tif"])
+def test_cmyk(tmp_path: Path, extension: str) -> None:
+    # Pillow writes CMYK JPEG the way Adobe does, inverted; TIFF holds ink as such.
+    cyan, magenta, yellow, black = 51, 102, 153, 25
+    path = tmp_path / f"image.{extension}"
+    options: dict[str, Any] = {"quality": 100} if extension == "jpg" else {}
+    Image.new("CMYK", SIZE, (cyan, magenta, yellow, black)).save(path, **options)
+    paper = (255 - black) / 255
+    expected = [(255 - ink) * paper for ink in (cyan, magenta, yellow)]
+    assert rgb_of(path) == pytest.approx(expected, abs=3)
+
+
+def test_white_paper_of_an_adobe_jpeg_is_white(tmp_path: Path) -> None:
+    path = tmp_path / "image.jpg"
+    Image.new("CMYK", SIZE, (0, 0, 0, 0)).save(path)
+    assert b"Adobe" in path.read_bytes()
+    assert rgb_of(path) == (255, 255, 255)
+
+
+def test_sixteen_bit_cmyk(tmp_path: Path) -> None:
+    path = tmp_path / "image.tif"
+    ink = np.full((SIZE[1], SIZE[0], 4), (0, 13107, 65535, 32768), np.uint16)
+    tifffile.imwrite(path, ink, photometric="separated")
+    assert rgb_of(path) == pytest.approx((127, 102, 0), abs=1)
+
+
+@pytest.mark.parametrize("extension", ["png", "tif"])
+def test_palette(tmp_path: Path, extension: str) -> None:
+    image = Image.new("P", SIZE, 3)
+    image.putpalette([0, 0, 0, 1, 1, 1, 2, 2, 2, 210, 110, 10] + [9] * 756)
+    image.save(tmp_path / f"image.{extension}")
+    assert rgb_of(tmp_path / f"image.{extension}") == pytest.approx((210, 110, 10), abs=1)
+
+
+@pytest.mark.parametrize("extension", ["png", "tif"])
+def test_one_bit(tmp_path: Path, extension: str) -> None:
+    path = tmp_path / f"image.{extension}"
+    Image.new("1", SIZE, 1).save(path)
+    assert rgb_of(path) == (255, 255, 255)
+    assert light_of(path) == pytest.approx(1.0)
+    Image.new("1", SIZE, 0).save(path)
+    assert light_of(path) == 0.0
+
+
+def test_white_is_zero(tmp_path: Path) -> None:
+    path = tmp_path / "image.tif"
+    for dtype, full in ((np.uint8, 255), (np.uint16, 65535)):
+        samples = np.full((SIZE[1], SIZE[0]), full // 5, dtype)
+        tifffile.imwrite(path, samples, photometric="miniswhite")
+        assert rgb_of(path) == pytest.approx((204, 204, 204), abs=1)
+
+
+@pytest.mark.parametrize("extension", ["png", "tif"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparent_parts_are_dark(tmp_path: Path, extension: str, mode: str) -> None:
+    path = tmp_path / f"image.{extension}"
+    image = Image.new(mode, SIZE, (255, 255, 255, 0) if mode == "RGBA" else (255, 0))
+    image.paste((255, 255, 255, 128) if mode == "RGBA" else (255, 128), (0, 0, 24, 40))
+    image.save(path)
+    result = read_linear_light(path, max_long_side_px=1000)
+    np.testing.assert_allclose(result.light[:, :24], 128 / 255, rtol=1e-5)
+    np.testing.assert_allclose(result.saturated[:, :24], 128 / 255, rtol=1e-5)
+    assert not result.light[:, 24:].any()
+    assert not result.saturated[:, 24:].any()
+    rgb, _ = read_display_rgb(path, 1000)
+    assert rgb[0, 0].tolist() == [128, 128, 128]
+    assert rgb[0, 40].tolist() == [0, 0, 0]
+
+
+def test_sixteen_bit_alpha(tmp_path: Path) -> None:
+    for name in ("image.png", "image.tif"):
+        samples = np.full((SIZE[1], SIZE[0], 4), 65535, np.uint16)
+        samples[..., 3] = 13107
+        if name.endswith("png"):
+            assert cv2.imwrite(str(tmp_path / name), samples)
+        else:
+            tifffile.imwrite(
+                tmp_path / name, samples, photometric="rgb", extrasamples=["unassalpha"]
+            )
+        assert light_of(tmp_path / name) == pytest.approx(0.2, abs=1e-4)
+
+
+def test_premultiplied_alpha_is_not_applied_twice(tmp_path: Path) -> None:
+    samples = np.full((SIZE[1], SIZE[0], 4), 128, np.uint8)
+    tifffile.imwrite(
+        tmp_path / "image.tif", samples, photometric="rgb", extrasamples=["assocalpha"]
+    )
+    assert rgb_of(tmp_path / "image.tif") == (128, 128, 128)
+
+
+def test_transparent_colour_of_a_png(tmp_path: Path) -> None:
+    path = tmp_path / "image.png"
+    Image.new("RGB", SIZE, (255, 0, 255)).save(path, transparency=(255, 0, 255))
+    assert rgb_of(path) == (0, 0, 0)
+    Image.new("L", SIZE, 200).save(path, transparency=200)
+    assert rgb_of(path) == (0, 0, 0)
+
+
+def test_twelve_bits_in_sixteen(tmp_path: Path) -> None:
+    import rasterio
+
+    path = tmp_path / "image.tif"
+    samples = np.full((1, SIZE[1], SIZE[0]), 4095, np.uint16)
+    with (
+        pytest.warns(rasterio.errors.NotGeoreferencedWarning),
+        rasterio.open(
+            path, "w", width=SIZE[0], height=SIZE[1], count=1, dtype="uint16", nbits=12
+        ) as target,
+    ):
+        target.write(samples)
+    assert light_of(path) == pytest.approx(1.0)
+
+
+def test_progressive_jpeg_and_compressed_tiff(tmp_path: Path) -> None:
+    image = Image.new("RGB", SIZE, (200, 120, 40))
+    image.save(tmp_path / "image.jpg", progressive=True)
+    assert rgb_of(tmp_path / "image.jpg") == pytest.approx((200, 120, 40), abs=2)
+    for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"):
+        image.save(tmp_path / "image.tif", compression=compression)
+        assert rgb_of(tmp_path / "image.tif") == pytest.approx((200, 120, 40), abs=4)
+
+
+def test_planes_apart_tiles_and_big_tiff(tmp_path: Path) -> None:
+    path = tmp_path / "image.tif"
+    rng = np.random.default_rng(5)
+    samples = rng.integers(0, 65536, (SIZE[1], SIZE[0], 3), dtype=np.uint16)
+    expected = (samples >> 8).astype(np.uint8)
+    tifffile.imwrite(path, np.moveaxis(samples, -1, 0), photometric="rgb", planarconfig="separate")
+    np.testing.assert_array_equal(read_display_rgb(path, 1000)[0], expected)
+    tifffile.imwrite(path, samples, photometric="rgb", tile=(16, 16), bigtiff=True)
+    assert path.read_bytes()[2] == 43
+    np.testing.assert_array_equal(read_display_rgb(path, 1000)[0], expected)
+
+
+def test_only_the_first_page_counts(tmp_path: Path) -> None:
+    path = tmp_path / "image.tif"
+    pages = [Image.new("L", SIZE, value) for value in (90, 200)]
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    assert rgb_of(path) == (90, 90, 90)
+
+
+@pytest.mark.parametrize(
+    ("samples", "photometric", "words"),
+    [
+        (np.ones((40, 48), np.float32), "minisblack", "samples of type float32"),
+        (np.ones((40, 48), np.int16), "minisblack", "samples of type int16"),
+        (np.ones((40, 48, 3), np.uint16), "cielab", "which is not read"),
+    ],
+)
+def test_kinds_that_are_not_read(
+    tmp_path: Path, samples: np.ndarray, photometric: str, words: str
+) -> None:
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(path, samples, photometric=photometric)
+    with pytest.raises(FrameError, match=words) as caught:
+        read_linear_light(path, max_long_side_px=100)
+    assert str(path) in str(caught.value)
+
+
+def test_contents_decide_and_not_the_extension(tmp_path: Path) -> None:
+    path = tmp_path / "download"
+    Image.new("RGB", SIZE).save(path, format="PNG")
+    assert read_image_header(path).format == "png"

@@ -1,0 +1,59 @@
+"""What the command line says of blind searches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from regengine.commands.register import tidied
+from regengine.errors import ConfigError
+from regengine.registration.blind.options import blind_options
+from regengine.registration.blind.station_history import ANY_KM, HIGH_KM
+
+INDEX = Path("earth.idx")
+
+
+def test_blind_alone_means_always() -> None:
+    assert tidied(["--blind", "a.jpg"]) == ["--blind=always", "a.jpg"]
+    assert tidied(["a.jpg", "--blind"]) == ["a.jpg", "--blind=always"]
+    assert tidied(["--blind", "--index", "x"]) == ["--blind=always", "--index", "x"]
+    assert tidied(["--blind", "auto", "a.jpg"]) == ["--blind", "auto", "a.jpg"]
+    assert tidied(["--blind=auto", "a.jpg"]) == ["--blind=auto", "a.jpg"]
+    assert tidied(["--", "--blind", "a.jpg"]) == ["--", "--blind", "a.jpg"]
+
+
+def test_modes() -> None:
+    assert blind_options("never", None, None, None) is None
+    assert blind_options("never", None, None, "ISS030", dated=True) is None
+    always = blind_options("always", INDEX, "170,-20,-170,10", "ISS030")
+    assert always is not None
+    assert always.always
+    assert always.limits.bounds == (170.0, -20.0, 190.0, 10.0)
+    assert always.limits.altitude_km == HIGH_KM
+    auto = blind_options("auto", INDEX, None, None)
+    assert auto is not None
+    assert not auto.always
+    assert auto.limits.altitude_km == ANY_KM
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (("sometimes", INDEX, None, None), "--blind 'sometimes' makes no sense"),
+        (("always", None, None, None), "--blind needs the map's index: make it once"),
+        (("never", INDEX, None, None), "go with --blind"),
+        (("never", None, "0,0,1,1", None), "go with --blind"),
+        (("never", None, None, "ISS030"), "--mission goes with --blind or --date-from-place"),
+        (("always", INDEX, "1,2,3", None), "--bbox 1,2,3 is no region"),
+        (("always", INDEX, "0,10,5,-10", None), "is no region"),
+        (("always", INDEX, "a,b,c,d", None), "is no region"),
+        (("always", INDEX, None, "STS-60"), "is no mission of the station"),
+        (("always", INDEX, None, "0"), "is no mission of the station"),
+    ],
+)
+def test_what_makes_no_sense_is_told(
+    given: tuple[str, Path | None, str | None, str | None], says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        blind_options(*given)

@@ -1,0 +1,86 @@
+"""The lenses that are tried leave no gaps, and show a useful part of the Earth at their levels."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+from regengine.registration.blind.index import LOG_SIZE_TOLERANCE, PIXELS_KM
+from regengine.registration.blind.propose_asterisms import ALTITUDE_KM, LEAST_PX, MOST_PX
+from regengine.registration.blind.schedule import LENS_PLANS, lens_tries
+from regengine.registration.blind.tilts import (
+    FAR_LIGHT_RINGS,
+    FAR_RINGS,
+    FIRST_RINGS,
+    OTHER_RINGS,
+    stretch,
+)
+
+FIGURES = [
+    (plan, steps)
+    for plan, steps in lens_tries(PIXELS_KM)
+    if plan.way == "figures" and plan.held is None
+]
+
+
+def test_any_focal_length_from_15_to_210_mm_is_tried_with_all_steep_tilts() -> None:
+    """Within what figures bear of one that is tried: each ring has all lenses, in all versions."""
+    tried: dict[tuple[float, bool, bool], set[float]] = {}
+    for plan, steps in FIGURES:
+        for off_nadir_deg, _count in plan.rings:
+            key = off_nadir_deg, plan.mirrored, plan.hazy
+            tried.setdefault(key, set()).update(focal_mm for focal_mm, _ in steps)
+    rings = {off_nadir_deg for off_nadir_deg, _ in (*FIRST_RINGS, *OTHER_RINGS)}
+    assert {key for key in tried if not (key[1] and key[2])} == {
+        (ring, mirrored, hazy)
+        for ring in rings
+        for mirrored, hazy in ((False, False), (True, False), (False, True))
+    }
+    for lenses in tried.values():
+        assert without_gaps(lenses)
+        assert min(lenses) < 17.5
+        assert max(lenses) > 180.0
+
+
+def test_usual_lenses_are_tried_with_far_tilts_and_by_their_light() -> None:
+    tried: dict[tuple[str, str | None, float], set[float]] = {}
+    for plan in LENS_PLANS:
+        for ring in plan.rings:
+            key = plan.way, plan.held, ring[0]
+            tried.setdefault(key, set()).update(mm for mm, _ in plan.steps)
+    for off_nadir_deg, _ in FIRST_RINGS:
+        assert without_gaps(tried["light", None, off_nadir_deg])
+    far = [("figures", ring) for ring in FAR_RINGS[:3]]
+    for way, (off_nadir_deg, _) in far + [("light", ring) for ring in FAR_LIGHT_RINGS[:2]]:
+        upright, turned = (tried[way, held, off_nadir_deg] for held in ("level", "turned"))
+        assert upright == turned
+        assert without_gaps(upright)
+        assert min(upright) < 30.0
+        assert max(upright) > 84.0
+
+
+def without_gaps(lenses: set[float]) -> bool:
+    """Whether figures bear what lies between neighbours."""
+    return all(
+        math.log(longer / shorter) <= 2.0 * LOG_SIZE_TOLERANCE
+        for shorter, longer in pairwise(sorted(lenses))
+    )
+
+
+def test_no_step_is_tried_twice_and_each_suits_its_level() -> None:
+    seen = []
+    for plan, steps in lens_tries(PIXELS_KM):
+        for focal_mm, pixel_km in steps:
+            for ring in plan.rings:
+                stretched = 1.0 if plan.held is None else stretch(ring[0], ALTITUDE_KM)
+                field_px = 36.0 / focal_mm * ALTITUDE_KM * stretched / pixel_km
+                assert LEAST_PX <= field_px <= MOST_PX
+                kind = plan.way, plan.held, plan.mirrored, plan.hazy
+                seen.append((kind, ring, focal_mm, pixel_km))
+    assert len(seen) == len(set(seen))
+    assert sum(len(plan.rings) * len(plan.steps) for plan in LENS_PLANS) == len(seen)
+
+
+def test_a_map_of_a_region_has_only_the_levels_it_was_indexed_at() -> None:
+    kept = {pixel_km for _, steps in lens_tries((1.3,)) for _, pixel_km in steps}
+    assert kept == {1.3}

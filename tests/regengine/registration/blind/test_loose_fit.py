@@ -1,0 +1,118 @@
+"""A photo of which not even the lens is known: accepted where its lights hold the fit, else not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from matchers.camera import Camera
+from matchers.earth import great_circle_km
+from regengine.lights.map import LightMap
+from regengine.photo.frame import read_frame
+from regengine.registration.blind.index import EarthIndex
+from regengine.registration.blind.options import BlindLimits
+from regengine.registration.blind.register import blind_result
+from regengine.registration.blind.search import search_blind
+from regengine.registration.blind.uncertainty import MOST_BEYOND, LooseFit, measured
+from regengine.registration.control_points import allowed_error_m
+from regengine.registration.preparation import SIGMA_LOG_FOCAL
+from regengine.registration.register import RegisterParams
+from regengine.result import ControlPoint
+from tests.regengine.registration.blind.conftest import SAMPLES
+from tests.regengine.registration.blind.test_blind_register import STEEP, worst_km
+
+CAMERA = Camera(
+    width_px=1200,
+    height_px=800,
+    focal_px=2000.0,
+    principal_point=(599.5, 399.5),
+    quaternion=(1.0, 0.0, 0.0, 0.0),
+    position_ecef_m=(0.0, 0.0, 6_760_000.0),
+)
+
+
+def point(sigma_m: float) -> ControlPoint:
+    return ControlPoint(
+        x=10.0,
+        y=10.0,
+        lon=0.0,
+        lat=89.0,
+        sigma_px=1.0,
+        sigma_m=sigma_m,
+        covariance_px=(1.0, 0.0, 1.0),
+        covariance_m=(sigma_m**2, 0.0, sigma_m**2),
+        lights=3,
+    )
+
+
+@pytest.mark.parametrize(("refits", "share"), [(20, 0.2), (20, 0.35), (6, 0.2)])
+def test_the_chance_of_a_point_beyond_what_counts_as_right(refits: int, share: float) -> None:
+    """As often as in draws where the sigma of the vaguest of four points comes from refits."""
+    rng = np.random.default_rng(1)
+    allowed_m = allowed_error_m(CAMERA)
+    shares = share * np.array([1.0, 0.5, 0.4, 0.3])
+    told = LooseFit(points=tuple(point(s * allowed_m) for s in shares), refits=refits)
+    errors = np.linalg.norm(rng.normal(size=(200_000, 2)), axis=1)
+    found_sigma = np.sqrt(rng.chisquare(refits - 1, 200_000) / (refits - 1))
+    drawn = float((errors / found_sigma > 1.0 / share).mean())
+    assert told.chance_beyond(CAMERA) == pytest.approx(drawn, rel=0.15, abs=1e-4)
+    assert (told.chance_beyond(CAMERA) <= MOST_BEYOND) == ((refits, share) == (20, 0.2))
+
+
+@pytest.mark.parametrize(("off_nadir_deg", "steep"), [(0.0, True), (50.0, True), (54.0, False)])
+def test_slanted_pictures_are_beyond_what_was_measured(off_nadir_deg: float, steep: bool) -> None:
+    half = np.radians(180.0 + off_nadir_deg) / 2.0
+    assert measured(replace(CAMERA, quaternion=(np.sin(half), 0.0, 0.0, np.cos(half)))) is steep
+    # A crop's axis may lie outside of it: what counts is what the picture shows
+    aside = 2000.0 * np.tan(np.radians(off_nadir_deg))
+    assert measured(replace(CAMERA, principal_point=(599.5, 399.5 - aside))) is steep
+
+
+def test_a_photo_without_a_lens_is_accepted_where_its_lights_hold_the_fit(
+    light_map: LightMap, index: EarthIndex, tmp_path: Path
+) -> None:
+    photo = tmp_path / "found.png"
+    cv2.imwrite(str(photo), cv2.imread(str(SAMPLES / f"{STEEP}.jpg")))
+    frame, parameters = read_frame(photo), RegisterParams(max_seconds=20.0, any_category=True)
+    state, position = search_blind(frame, light_map, index, parameters, BlindLimits(), 3.0)
+    result = blind_result(frame, light_map, state, position, parameters)
+    assert frame.focal_mm is None
+    assert result.verdict == "accepted"
+    assert result.solved is not None
+    assert worst_km(result.solved.camera, STEEP) < 1.0
+    points = result.control_points
+    lon, lat = result.solved.camera.pixel_to_lonlat([p.x for p in points], [p.y for p in points])
+    away_km = great_circle_km(lon, lat, [p.lon for p in points], [p.lat for p in points])
+    assert np.max(away_km) < 1.0
+    # The same fit on three lights might be any other without one of them
+    best = state.best
+    assert best is not None
+    refinement = best.solution.refinement
+    few = np.repeat(np.argsort(refinement.matches.x)[[0, len(refinement.matches) // 2, -1]], 4)
+    loose = replace(
+        refinement,
+        matches=refinement.matches.chosen(few),
+        residual_px=refinement.residual_px[few],
+        weights=refinement.weights[few],
+    )
+    state.best = replace(best, solution=replace(best.solution, refinement=loose))
+    with_few = blind_result(frame, light_map, state, position, parameters)
+    assert with_few.verdict == "review"
+    assert [reason.code for reason in with_few.reasons] == ["guessed_lens"]
+    # So is a fit that was set free since the lens that was told did not fit
+    first = best.finalists[0]
+    look = first.candidate.look
+    told = replace(look, prior=replace(look.prior, sigma_log_focal=SIGMA_LOG_FOCAL))
+    as_told = replace(first, candidate=replace(first.candidate, look=told))
+    state.best = replace(state.best, finalists=(as_told, *best.finalists[1:]))
+    set_free = blind_result(frame, light_map, state, position, parameters)
+    assert [reason.code for reason in set_free.reasons] == ["guessed_lens"]
+    # and one whose lens was told is no better off with three lights
+    as_kept = replace(best.solution, refinement=loose, finalist=as_told)
+    state.best = replace(best, solution=as_kept)
+    few_told = blind_result(frame, light_map, state, position, parameters)
+    assert [reason.code for reason in few_told.reasons] == ["loose_fit"]

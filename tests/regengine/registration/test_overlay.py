@@ -1,0 +1,315 @@
+"""Overlays: what is drawn lies where the camera says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from matchers.camera import Camera
+from matchers.light_grid import LightGrid
+from regengine.errors import LightMapError
+from regengine.registration import overlay
+from regengine.registration.overlay import draw_overlay, grid_for, overlay_path, write_overlay
+from regengine.registration.overlay_layers import (
+    CONTOURS,
+    POINT,
+    brighten,
+    contour_levels,
+    draw_contours,
+    draw_graticule,
+    draw_points,
+    graticule_values,
+    on_picture,
+    render_map,
+    visible_region,
+    write_labels,
+)
+from regengine.result import FrameResult, SolvedCamera
+from tests.example_results import nadir_camera, nothing_found, proposal
+
+TOWN = (136.95, 35.72)
+
+
+def grid_around(camera: Camera, step_deg: float = 0.004) -> LightGrid:
+    """Map with one round town at TOWN."""
+    west, south, east, north, _ = visible_region(camera)
+    lon = np.arange(west, east + step_deg, step_deg)
+    lat = np.arange(north, south - step_deg, -step_deg)
+    east_km = (lon - TOWN[0]) * 111.2 * np.cos(np.radians(TOWN[1]))
+    north_km = (lat - TOWN[1]) * 111.2
+    values = 2.0 * np.exp(-0.5 * (east_km[None] ** 2 + north_km[:, None] ** 2) / 2.5**2)
+    return LightGrid(
+        values=values.astype(np.float32), lon0_deg=lon[0], lat0_deg=lat[0], step_deg=step_deg
+    )
+
+
+def coloured(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    """Row and column of pixels of a colour, however thinned by antialiasing."""
+    reference = np.array(colour, float) / np.linalg.norm(colour)
+    strength = picture.astype(float) @ reference
+    total = np.linalg.norm(picture.astype(float), axis=2)
+    return np.argwhere((strength > 80.0) & (strength > 0.985 * total))
+
+
+def camera_for(tilt_deg: float, mirrored: bool) -> Camera:
+    return replace(nadir_camera(tilt_deg=tilt_deg), mirrored=mirrored)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("tilt_deg", [-3.0, 0.0, 4.0])
+def test_a_town_of_the_map_is_rendered_where_the_camera_sees_it(
+    tilt_deg: float, mirrored: bool
+) -> None:
+    camera = camera_for(tilt_deg, mirrored)
+    rendered = render_map(camera, grid_around(camera))
+    weight = rendered.astype(float)
+    y, x = np.indices(rendered.shape)
+    expected = camera.lonlat_to_pixel(*TOWN)
+    assert (weight * x).sum() / weight.sum() == pytest.approx(float(expected[0]), abs=0.1)
+    assert (weight * y).sum() / weight.sum() == pytest.approx(float(expected[1]), abs=0.1)
+
+
+@settings(max_examples=15, deadline=None)
+@given(lon=st.floats(-180, 179.9), lat=st.floats(-52, 52), tilt_deg=st.floats(-60, 60))
+def test_rendering_samples_the_map_at_the_place_of_each_pixel(
+    lon: float, lat: float, tilt_deg: float
+) -> None:
+    camera = nadir_camera(lon, lat, tilt_deg=tilt_deg).scaled(0.1, 64, 43)
+    region = visible_region(camera)
+    assert region is not None
+    west, south, east, north, _ = region
+    step = (east - west) / 300
+    rows = int((north - south) / step) + 2
+    # A plane in latitude is sampled without error by linear interpolation.
+    values = np.repeat((north - step * np.arange(rows))[:, None], 302, axis=1)
+    grid = LightGrid(values=values.astype(np.float32), lon0_deg=west, lat0_deg=north, step_deg=step)
+    rendered = render_map(camera, grid)
+    x, y = np.meshgrid(np.arange(64.0), np.arange(43.0))
+    _, expected = camera.pixel_to_lonlat(x, y)
+    seen = np.isfinite(rendered)
+    assert seen.any()
+    np.testing.assert_allclose(rendered[seen], expected[seen], atol=0.02 * max(1.0, step))
+
+
+def test_the_region_crosses_the_antimeridian_in_one_piece() -> None:
+    region = visible_region(nadir_camera(179.9, -17.0))
+    assert region is not None
+    west, south, east, north, resolution = region
+    assert east - west < 3.0
+    assert west < 179.9 < 180.0 < east
+    assert south < -17.0 < north
+    assert 0.001 < resolution < 0.003  # 391 km / 1506 px = 260 m
+
+
+def test_a_view_of_the_sky_has_no_region() -> None:
+    camera = nadir_camera(tilt_deg=120.0)
+    assert visible_region(camera) is None
+    picture = np.zeros((camera.height_px, camera.width_px, 3), np.uint8)
+    assert draw_graticule(picture, camera) == []
+    assert not picture.any()
+
+
+def test_beyond_the_limb_the_map_is_sky() -> None:
+    camera = nadir_camera(tilt_deg=68.0)
+    rendered = render_map(camera, grid_around(nadir_camera()))
+    assert np.isnan(rendered[0]).all()
+    assert np.isfinite(rendered[-1]).all()
+
+
+def test_an_oblique_window_stays_small() -> None:
+    camera = replace(nadir_camera(tilt_deg=60.0), focal_px=700.0)
+    region = visible_region(camera)
+    assert region is not None
+    west, south, east, north, resolution = region
+    assert (east - west) * (north - south) / resolution**2 <= 12.1e6
+
+
+def test_contours_surround_the_town() -> None:
+    camera = nadir_camera()
+    picture = np.zeros((camera.height_px, camera.width_px, 3), np.uint8)
+    draw_contours(picture, render_map(camera, grid_around(camera)))
+    drawn = coloured(picture, CONTOURS[-1])
+    x, y = camera.lonlat_to_pixel(*TOWN)
+    assert len(drawn) > 8
+    assert drawn[:, 1].mean() == pytest.approx(float(x), abs=0.7)
+    assert drawn[:, 0].mean() == pytest.approx(float(y), abs=0.7)
+
+
+def test_a_dark_map_has_no_contours() -> None:
+    picture = np.zeros((40, 60, 3), np.uint8)
+    rendered = np.zeros((40, 60), np.float32)
+    assert contour_levels(rendered) == []
+    draw_contours(picture, rendered)
+    assert not picture.any()
+
+
+def test_contour_levels_are_apart() -> None:
+    flat = np.full((20, 20), 1.7, np.float32)
+    assert contour_levels(flat) == pytest.approx([1.7])
+    slope = np.linspace(0.4, 2.4, 400, dtype=np.float32).reshape(20, 20)
+    assert contour_levels(slope) == pytest.approx([1.2, 1.9, 2.3], abs=0.02)
+
+
+def test_the_graticule_runs_through_round_degrees() -> None:
+    camera = nadir_camera()
+    picture = np.zeros((camera.height_px, camera.width_px, 3), np.uint8)
+    labels = draw_graticule(picture, camera)
+    texts = {text for _, _, text in labels}
+    assert "137°E" in texts
+    lats = [float(text[:-2]) for text in texts if text.endswith("N")]
+    nearest = min(lats, key=lambda lat: abs(lat - 35.7))
+    x, y = camera.lonlat_to_pixel(136.9, nearest)
+    column = picture[:, round(float(x))].max(axis=1)
+    near = column[max(0, round(float(y)) - 1) : round(float(y)) + 2]
+    assert near.max() > 50
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (10.2, 11.9, [10.5, 11.0, 11.5]),
+        (-0.3, 0.3, [-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3]),
+        (-20, 160, [-20, 0, 20, 40, 60, 80, 100, 120, 140, 160]),
+    ],
+)
+def test_graticule_values_are_round(low: float, high: float, expected: list[float]) -> None:
+    assert graticule_values(low, high) == pytest.approx(expected)
+
+
+def test_control_points_are_drawn_where_they_are() -> None:
+    point = replace(proposal().control_points[0], x=100.0, y=50.0, sigma_px=4.0)
+    picture = np.zeros((200, 400, 3), np.uint8)
+    draw_points(picture, [point], 2.0)
+    drawn = coloured(picture, POINT)
+    assert on_picture(100.0, 50.0, 2.0) == (200.5, 100.5)
+    assert drawn.mean(axis=0) == pytest.approx([100.5, 200.5], abs=0.6)
+    assert np.abs(drawn - [100.5, 200.5]).max() == pytest.approx(24.0, abs=1.0)  # 3 sigma, 2 x
+
+
+def test_positions_on_a_resized_picture_agree_with_the_resized_camera() -> None:
+    camera = nadir_camera()
+    small = camera.scaled(0.5, 320, 213)
+    x, y = camera.lonlat_to_pixel(*TOWN)
+    expected = small.lonlat_to_pixel(*TOWN)
+    assert on_picture(float(x), float(y), 0.5) == pytest.approx([float(v) for v in expected])
+
+
+def test_labels_stay_inside_the_picture() -> None:
+    black = np.zeros((60, 200, 3), np.uint8)
+    labelled = write_labels(black, [(190.0, 55.0, "far out"), (-9.0, -9.0, "out")], POINT, 12)
+    assert len(coloured(labelled, POINT)) > 20
+    assert not black.any()
+
+
+def test_dim_photos_are_lifted_and_stay_monotonic() -> None:
+    ramp = np.tile(np.arange(40, dtype=np.uint8)[None, :, None], (40, 1, 3))
+    bright = brighten(ramp)
+    assert bright.max() == 255
+    assert (np.diff(bright[0, :, 0].astype(int)) >= 0).all()
+    assert bright[0, 20, 0] > 128 * 0.9
+
+
+@pytest.mark.parametrize("verdict", ["accepted", "review"])
+def test_a_proposal_shows_photo_map_and_words(verdict: str) -> None:
+    result = proposal(verdict=verdict)
+    photo = np.zeros((426, 640, 3), np.uint8)
+    picture = draw_overlay(result, photo, 1.0, grid_around(result.solved.camera))
+    assert picture.dtype == np.uint8
+    assert picture.shape[1] == overlay.MIN_WIDTH_PX
+    assert picture.shape[0] > 426 + 211
+    assert len(coloured(picture[:40], overlay.VERDICT_COLOURS[verdict])) > 100
+    assert len(coloured(picture, CONTOURS[-1])) > 8
+    assert len(coloured(picture, POINT)) > 60
+
+
+def test_a_portrait_has_its_views_to_the_right() -> None:
+    camera = replace(nadir_camera(), width_px=426, height_px=640, principal_point=(212.5, 319.5))
+    solved = SolvedCamera(camera=camera, along_track_offset_s=0.0, off_nadir_deg=0.0)
+    result = replace(proposal(), solved=solved, width_px=426, height_px=640)
+    photo = np.zeros((1280, 852, 3), np.uint8)
+    picture = draw_overlay(result, photo, 2.0, grid_around(camera))
+    assert picture.shape[1] == 852 + 4 + 424
+    header = picture.shape[0] - 1280
+    assert 60 < header < 250
+
+
+def test_without_a_proposal_there_are_the_photo_and_the_words() -> None:
+    photo = np.full((300, 500, 3), 7, np.uint8)
+    picture = draw_overlay(nothing_found(), photo, 1.0)
+    assert picture.shape[1] == overlay.MIN_WIDTH_PX
+    assert 340 < picture.shape[0] < 500
+
+
+def test_without_a_map_the_points_are_drawn_all_the_same() -> None:
+    picture = draw_overlay(proposal(), np.zeros((426, 640, 3), np.uint8), 1.0, None)
+    assert len(coloured(picture, POINT)) > 60
+    assert picture.shape[0] < 426 + 250
+
+
+def window_map(error: LightMapError | None = None) -> SimpleNamespace:
+    def window(west: float, south: float, east: float, north: float, step: float) -> LightGrid:
+        if error is not None:
+            raise error
+        shape = (int((north - south) / step) + 1, int((east - west) / step) + 1)
+        return LightGrid(
+            values=np.zeros(shape, np.float32), lon0_deg=west, lat0_deg=north, step_deg=step
+        )
+
+    return SimpleNamespace(window=window)
+
+
+def test_the_map_is_read_where_the_camera_looks() -> None:
+    grid = grid_for(proposal(), window_map())  # type: ignore[arg-type]
+    assert grid is not None
+    col, row = grid.to_pixel(np.array([TOWN[0]]), np.array([TOWN[1]]))
+    assert 0 < col[0] < grid.values.shape[1]
+    assert 0 < row[0] < grid.values.shape[0]
+
+
+def test_no_proposal_and_no_cover_need_no_map() -> None:
+    nowhere = window_map(LightMapError("outside", code="outside_map"))
+    assert grid_for(proposal(), nowhere) is None  # type: ignore[arg-type]
+    assert grid_for(nothing_found(), nowhere) is None  # type: ignore[arg-type]
+
+
+def test_overlays_are_written_whole_under_the_name_of_the_photo(tmp_path: Path) -> None:
+    result = proposal()
+    photo = tmp_path / f"{result.frame}.png"
+    Image.new("RGB", (640, 426), (9, 9, 9)).save(photo)
+    folder = tmp_path / "new" / "overlays"
+    path = overlay.draw_result(result, photo, window_map(), folder)  # type: ignore[arg-type]
+    assert path == folder / "ISS030-E-184140.overlay.png"
+    with Image.open(path) as picture:
+        assert picture.size[0] >= 1280  # small photos are enlarged
+    hashed = overlay_path(result, folder, hashed=True).name
+    assert hashed == f"ISS030-E-184140-{result.sha256[:8]}.overlay.png"
+    assert [p.name for p in folder.iterdir()] == [path.name]
+    write_overlay(np.zeros((2, 2, 3), np.uint8), path)
+    with Image.open(path) as picture:
+        assert picture.size == (2, 2)
+
+
+def test_words_tell_what_the_result_says() -> None:
+    from regengine.records import centre_text, degrees_text, probability_text, summary_words
+
+    result: FrameResult = proposal()
+    mirrored = replace(
+        result, solved=replace(result.solved, camera=replace(nadir_camera(), mirrored=True))
+    )
+    words = " ".join(summary_words(mirrored))
+    for text in ("0.9997", "margin 0.29", "143 matched", "mirrored", "orientation 6", "-131.7 s"):
+        assert text in words
+    assert centre_text(result) == "35.70 N 136.90 E"
+    assert centre_text(nothing_found()) == ""
+    sky = replace(result.solved, camera=nadir_camera(tilt_deg=120.0))
+    assert centre_text(replace(result, solved=sky)) == "sky"
+    assert degrees_text(-0.5, -33.333, digits=1) == "33.3 S 0.5 W"
+    shown = [probability_text(p) for p in (None, 0.5, 0.9997, 0.99999, 0.004, 0.000001)]
+    assert shown == ["", "0.50", "0.9997", ">0.9999", "0.0040", "<0.0001"]

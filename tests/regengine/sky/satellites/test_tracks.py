@@ -1,0 +1,116 @@
+"""Tracks in pictures: none is lost on the way; a camera that is held still."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from sgp4.api import Satrec
+from tle_lines import Elements
+
+from benchmarks.simulate.satellite_catalogue import simulate_satellites
+from matchers.sky_camera import SkyCamera, matrix_quaternion
+from regengine.orbit.rotation import J2000_JULIAN_DATE, days_since_j2000
+from regengine.sky.satellites.catalogue import load_catalogue
+from regengine.sky.satellites.observer import Exposure, GroundSite, hidden_by_earth, teme_to_icrs
+from regengine.sky.satellites.photo import expected_trail_px
+from regengine.sky.satellites.tracks import drawn_track, in_picture, predict_tracks
+
+TIME = datetime(2016, 5, 2, 20, 30, tzinfo=UTC)
+SITE = GroundSite(lat=35.0, lon=10.0, height_m=100.0)
+
+
+def camera(towards, focal_px=900.0):
+    right = np.cross([0.1, 0.2, 0.9], towards)
+    right /= np.linalg.norm(right)
+    matrix = np.stack([right, np.cross(towards, right), towards], 1)
+    return SkyCamera(
+        width_px=1200, height_px=800, focal_px=focal_px, principal_point=(599.5, 399.5),
+        quaternion_icrs=matrix_quaternion(matrix),
+    )  # fmt: skip
+
+
+def exposed(field, **more):
+    told = {"exposure_s": 10.0, "clock_sigma_s": 0.5} | more
+    return Exposure(field=field, start_utc=TIME, observer=SITE, **told)
+
+
+def overhead(seconds=5.0):
+    days = np.array([days_since_j2000(TIME) + seconds / 86400.0])
+    up = SITE.position_km(days)[0]
+    return teme_to_icrs(TIME) @ up / np.linalg.norm(up)
+
+
+def satellites(tmp_path, text):
+    path = tmp_path / "catalogue.txt"
+    path.write_text(text, encoding="utf-8")
+    return load_catalogue(path).at(TIME)
+
+
+def test_every_satellite_that_crosses_the_picture_is_there(tmp_path):
+    """One after the other, by SGP4's scalar interface and without the cone."""
+    sky = simulate_satellites(2500, TIME, np.random.default_rng(8))
+    known = satellites(tmp_path, sky.text())
+    exposure = exposed(camera(overhead()))
+    tracks = predict_tracks(known, exposure)
+    found = {known.numbers[row] for row in tracks.rows[in_picture(tracks, exposure)]}
+    wanted = set()
+    days = [days_since_j2000(TIME) + s / 86400.0 for s in np.linspace(0.0, 10.0, 21)]
+    observer = SITE.position_km(np.array(days))
+    for number, record in zip(known.numbers, known.records, strict=True):
+        places = np.array([record.sgp4(J2000_JULIAN_DATE, day)[1] for day in days])
+        x, y = exposure.pixels(places - observer)
+        seen = exposure.field.sees(x, y) & ~hidden_by_earth(places, observer)
+        if seen[1:-1].any():
+            wanted.add(number)
+    assert len(wanted) > 5
+    assert wanted <= found
+    assert len(found - wanted) <= 2  # at the border: light time, or the ends of the exposure
+
+
+def test_a_geostationary_satellite_stands_still_in_a_camera_that_is_held_still(tmp_path):
+    record = Satrec.twoline2rv(*Elements(inclination_deg=0.02, revolutions_a_day=1.00273).lines())
+    days = np.array([days_since_j2000(TIME + timedelta(seconds=30))])
+    for turn in range(0, 360, 20):  # one that is above the site
+        elements = Elements(
+            inclination_deg=0.02, revolutions_a_day=1.00273, node_deg=turn, satellite="40001"
+        )
+        record = Satrec.twoline2rv(*elements.lines())
+        sight = np.array(record.sgp4(J2000_JULIAN_DATE, days[0])[1]) - SITE.position_km(days)[0]
+        unit = sight / np.linalg.norm(sight)
+        up = SITE.position_km(days)[0]
+        if unit @ up / np.linalg.norm(up) > 0.5:
+            break
+    field = camera(teme_to_icrs(TIME) @ unit, focal_px=4000.0)
+    known = satellites(tmp_path, elements.text())
+    lengths = {}
+    for still in (False, True):
+        exposure = exposed(field, exposure_s=60.0, held_still=still)
+        _, x, y = drawn_track(predict_tracks(known, exposure), 0, exposure)
+        assert 0 < x[16] < 1200
+        lengths[still] = float(np.hypot(x[-1] - x[0], y[-1] - y[0]))
+    among_stars = 4000.0 * np.radians(15.04 * 60.0 / 3600.0)
+    assert lengths[False] == pytest.approx(among_stars, rel=0.03)
+    assert lengths[True] < 0.6
+    assert expected_trail_px(exposed(field, exposure_s=60.0, held_still=True)) == pytest.approx(
+        among_stars, rel=0.05
+    )
+
+
+def test_a_sigma_is_as_long_as_the_error_model_says(tmp_path):
+    sky = simulate_satellites(400, TIME, np.random.default_rng(9))
+    known = satellites(tmp_path, sky.text())
+    exposure = exposed(camera(overhead()))
+    tracks = predict_tracks(known, exposure)
+    middle = len(tracks.seconds) // 2
+    near = np.flatnonzero(np.isfinite(tracks.xy[:, middle, 0]) & (tracks.range_km[:, middle] < 3e3))
+    assert near.size
+    speed = np.linalg.norm(tracks.xy[:, middle + 1] - tracks.xy[:, middle - 1], axis=-1) / (
+        tracks.seconds[middle + 1] - tracks.seconds[middle - 1]
+    )
+    for row in near:
+        along, cross, up = np.linalg.norm(tracks.per_sigma[row, middle], axis=0)
+        # 0.6 to some km at 7.5 km a second: a tenth of a second, to seconds in the lowest orbits
+        assert 0.03 < along / speed[row] < 10.0
+        assert 0.0 < up < max(3.0 * cross, along)

