@@ -128,24 +128,7 @@ class AttitudeRun:
 def run_seed(
     run: AttitudeRun, seed: int, kind: Kind, way: str, pictures: Path | None = None
 ) -> dict[str, Any]:
-    """Draw, register and score one frame in one way.
-
-    Parameters
-    ----------
-    run : AttitudeRun
-    seed : int
-    kind : "city" or "other_time"
-    way : str
-        "plain" leaves the stars aside, "stars" detects and solves them, "truth" is given the
-        attitude with small errors.
-    pictures : Path, optional
-        Folder for the photograph.
-
-    Returns
-    -------
-    dict
-        A row of the table.
-    """
+    """Draw, register and score one frame in one way."""
     trial = draw_starry_trial(seed, run.source, run.stars, kind)
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)

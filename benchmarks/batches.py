@@ -82,13 +82,7 @@ BY_FOLDER = 10_000
 def measured(
     photos: Path, store: Path, *, workers: int, engine: str, every: int = 10_000
 ) -> dict[str, Any]:
-    """What a batch of `benchmarks.batches` says of itself.
-
-    Raises
-    ------
-    RuntimeError
-        If it fails.
-    """
+    """What a batch of `benchmarks.batches` says of itself."""
     command = [sys.executable, "-m", "benchmarks.batches", str(photos), str(store)]
     command += ["--workers", str(workers), "--engine", engine, "--every", str(every)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -195,13 +189,7 @@ def repeated(folder: Path, count: int) -> Path:
 
 
 def seconds_of(photos: Path, store: Path, workers: int) -> tuple[float, float]:
-    """Wall time of the whole command, start and merge and all, and its processor seconds.
-
-    Raises
-    ------
-    RuntimeError
-        If the command fails.
-    """
+    """Wall time of the whole command, start and merge and all, and its processor seconds."""
     import resource
 
     command = [sys.executable, "cli.py", "register", str(photos), "--quiet", "--json"]
@@ -381,15 +369,7 @@ with open(sys.argv[1], "w") as out:
 
 
 def spent(arguments: Sequence[str]) -> tuple[str, str, float, float]:
-    """`regengine` as a process of its own.
-
-    Returns
-    -------
-    output, messages : str
-        What it wrote.
-    cpu_s, peak_mb : float
-        What it cost.
-    """
+    """`regengine` as a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         usage = Path(folder) / "usage"
         command = [sys.executable, "-c", WAITER, str(usage), sys.executable, "-m", "cli"]

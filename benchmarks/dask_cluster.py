@@ -65,23 +65,7 @@ class LocalCluster:
 def local_cluster(
     folder: Path, workers: int, *, deaths: int = 3, engine: str = ""
 ) -> Iterator[LocalCluster]:
-    """A cluster for the time of a block.
-
-    Parameters
-    ----------
-    folder : Path
-        For its files; must not exist.
-    workers : int
-        How many there always are.
-    deaths : int, optional
-        Deaths of workers that a task may survive; Dask's own setting is 3.
-    engine : str, optional
-        A module to import before the workers are forked.
-
-    Yields
-    ------
-    LocalCluster
-    """
+    """A cluster for the time of a block."""
     folder.mkdir()
     (folder / "workers").mkdir()
     command = [sys.executable, str(Path(__file__)), str(folder), str(workers), str(deaths), engine]
@@ -214,33 +198,7 @@ def dask_trial(
     shard_frames: int = SHARD_FRAMES,
     seed: int = 1,
 ) -> DaskTrial:
-    """Run a batch, kill workers meanwhile, and look at what came of it.
-
-    Parameters
-    ----------
-    engine : str
-        What the photos are worked on with, for the table.
-    photos, process, options
-        As `regengine.batch.run.run_batch` takes them.
-    cluster : LocalCluster
-        Where.
-    store : Path
-        A new store.
-    workers : int
-        How many the cluster has.
-    reference : Path, optional
-        Store of an undisturbed run.
-    kill_every_s : float, optional
-        Mean time between two kills; 0 for none.
-    shard_frames : int, optional
-        Most photos of a shard.
-    seed : int, optional
-        Of the choice of workers and moments.
-
-    Returns
-    -------
-    DaskTrial
-    """
+    """Run a batch, kill workers meanwhile, and look at what came of it."""
     log = photos[0].parent.parent / "searches"
     log.mkdir(exist_ok=True)
     for old in log.iterdir():

@@ -65,19 +65,7 @@ def true_camera(truth: dict[str, Any]) -> SimCamera:
 
 
 def compare(result: FrameResult, truth: dict[str, Any]) -> Comparison | None:
-    """Control points against the truth; None where there are none.
-
-    Parameters
-    ----------
-    result : FrameResult
-        What the registration said.
-    truth : dict
-        What the simulator knows.
-
-    Returns
-    -------
-    Comparison or None
-    """
+    """Control points against the truth; None where there are none."""
     points = result.control_points
     if not points:
         return None

@@ -43,20 +43,7 @@ FLATTEST_DEG = 75.0  # incidence of control points
 
 
 def export_store(folder: Path, frames: int) -> Path:
-    """A store of accepted frames, and their photos beside it.
-
-    Parameters
-    ----------
-    folder : Path
-        An empty one.
-    frames : int
-        How many.
-
-    Returns
-    -------
-    Path
-        The store. All photos are one file under many names.
-    """
+    """A store of accepted frames, and their photos beside it."""
     (folder / "photos").mkdir()
     original = folder / "photo.jpg"
     write_photo(original, WIDTH, HEIGHT)

@@ -74,25 +74,7 @@ class WarpCosts:
 def warp_costs(
     folder: Path, size: tuple[int, int], tilt_deg: float, crs: str, tries: int
 ) -> WarpCosts:
-    """Warp one photo in all ways, in turn.
-
-    Parameters
-    ----------
-    folder : Path
-        For what is written.
-    size : tuple of int
-        Width and height of the photo.
-    tilt_deg : float
-        Of the camera from the nadir.
-    crs : str
-        Of the map.
-    tries : int
-        Of each way.
-
-    Returns
-    -------
-    WarpCosts
-    """
+    """Warp one photo in all ways, in turn."""
     frame = photographed(folder, size, tilt_deg)
     camera, out = frame.camera, folder / "warped.tif"
     assert camera is not None

@@ -119,27 +119,7 @@ def format_costs(
     wanted: Sequence[str] = (),
     command: Command = spent,
 ) -> Iterator[FormatCost]:
-    """What formats cost.
-
-    Parameters
-    ----------
-    folder : Path
-        An empty one, for stores and what is written.
-    sizes : sequence of int
-        Numbers of photos.
-    most_files : int
-        Most photos for formats with files for each of them: writing these safely to the disk
-        takes minutes.
-    wanted : sequence of str, optional
-        Names of formats; all without any.
-    command : callable, optional
-        Runs `regengine`.
-
-    Yields
-    ------
-    FormatCost
-        As soon as it is known.
-    """
+    """What formats cost."""
     stores = {}
     for size in {PILOT, *sizes}:
         place = folder / str(size)

@@ -67,19 +67,7 @@ class LightField:
 
 
 def simulate(rng: np.random.Generator, settings: FieldSettings = FieldSettings()) -> LightField:
-    """Draw one frame.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of everything random: equal generators give equal frames.
-    settings : FieldSettings, optional
-        What the frames are like.
-
-    Returns
-    -------
-    LightField
-    """
+    """Draw one frame."""
     h, w = settings.height_px, settings.width_px
     glow = _glow(rng, settings)
     count = int(rng.integers(settings.lights[0], settings.lights[1] + 1))

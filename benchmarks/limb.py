@@ -70,19 +70,7 @@ def linear(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def oblique_frame(seed: int, source: CaseSource | None = None) -> LimbFrame:
-    """A photograph with the horizon in or near it, any roll.
-
-    Parameters
-    ----------
-    seed : int
-        Same seed, same frame.
-    source : CaseSource, optional
-        The self-made land where none is given.
-
-    Returns
-    -------
-    LimbFrame
-    """
+    """A photograph with the horizon in or near it, any roll."""
     source = source or default_source()
     rng = np.random.default_rng([seed, 77])
     focal_mm = float(rng.choice(LENSES_MM, p=LENS_SHARES))

@@ -36,14 +36,7 @@ SHIFTS_KM = ((300.0, 800.0), (800.0, 3000.0), (3000.0, HALF_ORBIT_KM), (800.0, H
 
 
 def drag_pairs(tles: TleSet, keep: NDArray[np.bool_], seed: int) -> FloatArray:
-    """What usual drag makes of sets with unusual drag, and where the station was, km.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 2)
-        Distances along the orbit from where a set has the station; the first at least
-        `LEAST_DRAG_SHIFT_KM` and at most half an orbit.
-    """
+    """What usual drag makes of sets with unusual drag, and where the station was, km."""
     rng = np.random.default_rng(seed)
     rows = np.flatnonzero(keep)
     days = tles.epoch_days[rows]
@@ -98,12 +91,7 @@ SHORT_PAIRS, LONG_PAIRS = 80, 20  # drawn for each set, so that dense years do n
 
 
 def differences(tles: TleSet, keep: NDArray[np.bool_], seed: int) -> FloatArray:
-    """Age (days, positive where the set is older) and along, cross, radial km of many pairs.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 4)
-    """
+    """Age (days, positive where the set is older) and along, cross, radial km of many pairs."""
     rng = np.random.default_rng(seed)
     days = tles.epoch_days[keep]
     records = [tles[int(row)].satrec() for row in np.flatnonzero(keep)]

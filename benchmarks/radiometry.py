@@ -58,17 +58,7 @@ class Outcome:
 
 
 def write_trial(scene: RadiometryScene, folder: Path, sigma_px: float | None = None) -> Path:
-    """Photo, map and a store in which the photo is registered; the store's path.
-
-    Parameters
-    ----------
-    scene : RadiometryScene
-        The scene.
-    folder : Path
-        Where to; it exists.
-    sigma_px : float, optional
-        Sigma that the control points are given; that of the scene without it.
-    """
+    """Photo, map and a store in which the photo is registered; the store's path."""
     sigma = scene.wish.sigma_px if sigma_px is None else sigma_px
     (folder / PHOTO).write_bytes(scene.photo)
     write_geotiff(folder / MAP, scene.light_map)

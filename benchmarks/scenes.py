@@ -47,25 +47,7 @@ def page_lines(
     fields: Sequence[tuple[str, str, float]],
     tried: Sequence[str] = (),
 ) -> list[str]:
-    """The page as Markdown lines.
-
-    Parameters
-    ----------
-    arguments : sequence of str
-        Of the command.
-    samples : Samples
-        What was trained on.
-    report : SceneReport
-        Of its cross-validation.
-    fields : sequence of (str, str, float)
-        Star fields: name, what was said, probability of stars.
-    tried : sequence of str
-        Lines on what `register` searches.
-
-    Returns
-    -------
-    list of str
-    """
+    """The page as Markdown lines."""
     command = " ".join(["python -m benchmarks scenes", *arguments])
     return [
         "# Scenes of real photographs",
@@ -138,20 +120,7 @@ MUST, MUST_NOT, MAY = "must", "must not", "may"
 
 
 def tried_lines(model: SceneModel, validation: CrossValidation) -> list[str]:
-    """A row for each photo: what it should be, and what happens to it.
-
-    Parameters
-    ----------
-    model : SceneModel
-        Trained on all photos, as the one that ships.
-    validation : CrossValidation
-        Of models that have not seen the photo's group; of the same samples.
-
-    Returns
-    -------
-    list of str
-        Markdown.
-    """
+    """A row for each photo: what it should be, and what happens to it."""
     samples, unseen = validation.samples, validation.answers(model.method).probabilities
     explained = validation.explained()
     rows, wrong = [], {True: 0, False: 0}
@@ -229,17 +198,7 @@ NOT_FIELDS = ("auromat_", "cedar_hale_bopp")
 
 
 def real_labels(photos: Path) -> list[SceneLabel]:
-    """What the real photographs show, by their index.
-
-    Parameters
-    ----------
-    photos : Path
-        Folder with ``index.csv``.
-
-    Returns
-    -------
-    list of SceneLabel
-    """
+    """What the real photographs show, by their index."""
     with (photos / "index.csv").open(newline="", encoding="utf-8") as stream:
         return [
             SceneLabel(
@@ -252,21 +211,7 @@ def real_labels(photos: Path) -> list[SceneLabel]:
 
 
 def simulated_samples(kinds: list[str], count: int, seed: int) -> Samples:
-    """Features of simulated frames, each a group of its own.
-
-    Parameters
-    ----------
-    kinds : list of str
-        Of `benchmarks.simulate.scene_frames.KINDS`.
-    count : int
-        Frames of each.
-    seed : int
-        Frame n of a kind is always the same.
-
-    Returns
-    -------
-    Samples
-    """
+    """Features of simulated frames, each a group of its own."""
     from benchmarks.simulate.scene_frames import KINDS, draw
 
     def features(kind: str, number: int) -> NDArray[np.float64]:

@@ -163,19 +163,7 @@ def made_up_frame(number: int, like: FrameResult) -> StoredFrame:
 def renumbered(
     tables: Tables, start: int, count: int, chance: np.random.Generator, sha256: str = ""
 ) -> Tables:
-    """Rows of the first ``count`` frames, numbered and named from ``start`` on, anywhere on Earth.
-
-    Parameters
-    ----------
-    tables : dict
-        Of frames numbered from 0 on, with texts as bytes.
-    start, count : int
-        The new numbers.
-    chance : Generator
-        For the places of their centres.
-    sha256 : str, optional
-        Of all photos; one of its own for each without it.
-    """
+    """Rows of the first ``count`` frames, numbered and named from ``start`` on, anywhere."""
     moved: Tables = {}
     for group, table in tables.items():
         keep = table["frame_index"] < count

@@ -51,20 +51,7 @@ def make_store(
     like: Callable[[int], FrameResult] = made_up_result,
     sha256: str = "",
 ) -> None:
-    """A merged store of many frames, through the code that merging writes with.
-
-    Parameters
-    ----------
-    path : Path
-        Of the store.
-    frames : int
-        How many.
-    like : callable, optional
-        Takes a number, gives the result that frames of that number, and every `DISTINCT` more, are
-        like.
-    sha256 : str, optional
-        See `renumbered`.
-    """
+    """A merged store of many frames, through the code that merging writes with."""
     base = path.with_suffix(".base.h5")
     results = [like(number) for number in range(min(DISTINCT, frames))]
     made = [made_up_frame(number, results[number % len(results)]) for number in range(BLOCK)]

@@ -17,17 +17,6 @@ K1, K2 = 0.01, 0.03
 def structural_similarity(one: FloatImage, other: FloatImage, data_range: float) -> float:
     """Mean SSIM of two images under Gaussian windows.
 
-    Parameters
-    ----------
-    one, other : ndarray of float32, shape (h, w)
-    data_range : float
-        Difference of the greatest and least value that pixels can have.
-
-    Returns
-    -------
-    float
-        1 for equal images.
-
     References
     ----------
     Wang, Z., et al. (2004). Image quality assessment: from error visibility to structural
@@ -63,21 +52,6 @@ def diffuse_once(
     Eight neighbours: light flows from pixel to pixel by the mean of the two pixels' g, diagonally
     half as much. Without loops over neighbours: with the binomial 3 x 3 mean B, the sum of the
     flows is 4 (g B(I) + B(g I) - I B(g) - g I). Nothing flows across the border.
-
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-    edge : float
-        Slope (units of the image per pixel) at which g has fallen to 1/e.
-    blur_px : float, optional
-        Sigma of G.
-    step : float, optional
-        Time step; the scheme is stable up to 1/7.
-
-    Returns
-    -------
-    ndarray of float32, shape (h, w)
-        Of the same mean.
 
     References
     ----------

@@ -81,18 +81,7 @@ def in_sky(
 
 
 def straight_edges(light: NDArray[np.float32]) -> FloatArray:
-    """Long straight edges of a picture.
-
-    Parameters
-    ----------
-    light : ndarray of float32, shape (h, w)
-        Linear luminance.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 4)
-        x1, y1, x2, y2 of each, pixels.
-    """
+    """Long straight edges of a picture."""
     logarithm = np.log(light + 0.3 * float(np.median(light)) + 2e-4)
     low, high = np.quantile(logarithm, SHOWN)
     if high - low < 1e-6:
@@ -107,19 +96,7 @@ def straight_edges(light: NDArray[np.float32]) -> FloatArray:
 
 
 def side_by_side(segments: FloatArray, long_side_px: float) -> list[list[int]]:
-    """Groups of edges that run side by side, as indices; groups of fewer than three are left out.
-
-    Parameters
-    ----------
-    segments : ndarray of float64, shape (n, 4)
-        Of `straight_edges`.
-    long_side_px : float
-        Of the picture.
-
-    Returns
-    -------
-    list of list of int
-    """
+    """Indices of groups of three or more edges that run side by side."""
     groups: list[list[int]] = []
     for index in range(len(segments)):
         near = [

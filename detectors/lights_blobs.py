@@ -71,26 +71,7 @@ class Blobs:
         mask: NDArray[np.bool_] | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> LightDetections:
-        """Find the lights of an image; see `detectors.types.LightDetector`.
-
-        Parameters
-        ----------
-        light : ndarray, shape (h, w)
-            Linear light, 1 at full scale; integers count as fractions of theirs.
-        mask : ndarray of bool, shape (h, w), optional
-            True where pixels must be ignored.
-        saturated : ndarray, shape (h, w), optional
-            Fraction of clipped pixels under each pixel.
-
-        Returns
-        -------
-        LightDetections
-
-        Raises
-        ------
-        ValueError
-            If the image is not two-dimensional or the mask or saturation has another shape.
-        """
+        """Find the lights of an image; see `detectors.types.LightDetector`."""
         image = as_float_image(light)
         ignored = pixels_to_ignore(image, mask)
         clipped = (image >= self.saturation_light) & ~ignored

@@ -151,24 +151,7 @@ def unroll(
 def align(
     strip: Strip, nadir: FloatArray, most_shift_deg: float, most_shear_deg: float
 ) -> tuple[float, FloatArray]:
-    """The nadir whose arc collects most edges, among shifts and turns of a strip's arc.
-
-    Parameters
-    ----------
-    strip : Strip
-    nadir : ndarray, shape (3,)
-        Of the strip.
-    most_shift_deg : float
-        Of the arc's middle.
-    most_shear_deg : float
-        Of its ends against the middle.
-
-    Returns
-    -------
-    score : float
-        Mean gradient along the best arc, capped.
-    nadir : ndarray, shape (3,)
-    """
+    """The nadir whose arc collects most edges, among shifts and turns of a strip's arc."""
     gains = np.clip(strip.signed, 0.0, STRONGEST)
     step = strip.offset_deg[1] - strip.offset_deg[0]
     middle, columns = len(strip.offset_deg) // 2, np.arange(gains.shape[1])

@@ -123,16 +123,6 @@ def window_frames(
 def straight_edges(value: FloatImage) -> FloatArray:
     """The longest straight edges of an image.
 
-    Parameters
-    ----------
-    value : ndarray of float32, shape (h, w)
-        Compressed light, 0 to 1.
-
-    Returns
-    -------
-    ndarray, shape (n, 4)
-        x1, y1, x2, y2 of the line segment detector.
-
     References
     ----------
     Grompone von Gioi, R. et al. (2012). LSD: a line segment detector. IPOL 2, 35-55.

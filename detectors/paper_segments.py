@@ -61,24 +61,6 @@ def robust_line(
     one that fits them better wins. The best line is fitted to its inliers by total least squares,
     twice.
 
-    Parameters
-    ----------
-    points : ndarray of float64, shape (n, 2)
-        x and y.
-    rng : numpy.random.Generator
-    inlier_px : float, optional
-    trials : int, optional
-        Pairs. With a share w of inliers, 1 - (1 - w^2)^trials is the chance of a pair of inliers:
-        200 pairs find a line that holds 15 % of the points 99 times out of a hundred.
-    scoring : {"ransac", "msac"}, optional
-    weights : ndarray of float64, shape (n,), optional
-        Of the points in the least squares.
-
-    Returns
-    -------
-    LineFit or None
-        None for fewer than two different points.
-
     References
     ----------
     Fischler, M. A., Bolles, R. C. (1981). Random sample consensus. CACM 24, 381-395.

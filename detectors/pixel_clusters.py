@@ -39,26 +39,6 @@ def swarm_minimum(
     v' = v + c1 r1 (p - x) + c2 r2 (g - x), x' = x + v', with p each particle's own best place and
     g that of all; r1 and r2 uniform in 0 to 1, per coordinate.
 
-    Parameters
-    ----------
-    cost : callable
-        Of places, shape (n, d), gives the cost of each, shape (n,).
-    start : ndarray of float64, shape (n, d)
-        Where the particles begin, at rest.
-    low, high : ndarray of float64, shape (d,)
-        They stay within.
-    rng : numpy.random.Generator
-    iterations : int, optional
-    own_pull, common_pull : float, optional
-        c1 and c2.
-    fastest : float, optional
-        No velocity exceeds this part of the width of the box: without it, and without inertia
-        below 1, the swarm flies apart.
-
-    Returns
-    -------
-    ndarray of float64, shape (d,)
-
     References
     ----------
     Kennedy, J., Eberhart, R. (1995). Particle swarm optimization. Proc. ICNN 4, 1942-1948.
@@ -99,27 +79,6 @@ def genetic_minimum(
     Parents are the better of two drawn at random. A child lies, per coordinate, at random between
     its parents or up to `spread` of their distance outside. Some coordinates are mutated by normal
     deviates that shrink from generation to generation. The best individual lives on.
-
-    Parameters
-    ----------
-    cost : callable
-        Of places, shape (n, d), gives the cost of each, shape (n,).
-    start : ndarray of float64, shape (n, d)
-        The first generation.
-    low, high : ndarray of float64, shape (d,)
-        Nobody leaves this box.
-    rng : numpy.random.Generator
-    iterations : int, optional
-        Generations.
-    mutated : float, optional
-        Share of coordinates that mutate.
-    mutation : float, optional
-        Sigma of the first mutations, as part of the width of the box.
-    spread : float, optional
-
-    Returns
-    -------
-    ndarray of float64, shape (d,)
 
     References
     ----------
@@ -284,17 +243,7 @@ def seeding_k_means(first: Clustering) -> Clustering:
 
 
 def quantisation_error(sample: FloatArray, centres: FloatArray) -> FloatArray:
-    """Mean squared distance of pixels to the nearer centre, for many pairs of centres.
-
-    Parameters
-    ----------
-    sample : ndarray of float64, shape (n, d)
-    centres : ndarray of float64, shape (m, 2, d)
-
-    Returns
-    -------
-    ndarray of float64, shape (m,)
-    """
+    """Mean squared distance of pixels to the nearer centre, for many pairs of centres."""
     norms = np.square(centres).sum(axis=2)
     squares = norms[:, :, None] - 2.0 * centres @ sample.T
     return np.asarray(squares.min(axis=1).mean(axis=1) + np.square(sample).sum(axis=1).mean())
@@ -363,14 +312,6 @@ def line_response(grey: FloatImage) -> FloatImage:
 
     Made on pixels twice as large. What is taken away runs parallel to the line: so a pixel beside
     a streak does not respond to it by a line that crosses it.
-
-    Parameters
-    ----------
-    grey : ndarray of float32, shape (h, w)
-
-    Returns
-    -------
-    ndarray of float32, shape (h, w)
     """
     h, w = grey.shape
     small = cv2.resize(grey, (max(1, w // 2), max(1, h // 2)), interpolation=cv2.INTER_AREA)

@@ -96,25 +96,7 @@ def _found(prefix: str, protocol: type[D], kind: str) -> dict[str, D]:
 
 
 def detectors_of(module: ModuleType, protocol: type[D]) -> list[D]:
-    """The detectors that a module defines, with their default parameters.
-
-    Parameters
-    ----------
-    module : module
-        A module of detection.
-    protocol : type
-        What a detector of that kind must have.
-
-    Returns
-    -------
-    list of object
-        In the order of their names; each satisfies `protocol`.
-
-    Raises
-    ------
-    TypeError
-        If the module defines none, or one that lacks something.
-    """
+    """The detectors that a module defines, with their default parameters."""
     found: list[D] = []
     for name, kind in inspect.getmembers(module, inspect.isclass):
         has_both = hasattr(kind, "name") and callable(getattr(kind, "detect", None))

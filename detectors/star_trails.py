@@ -170,20 +170,6 @@ def fixed_to_the_sensor(
     Where many of the detections around one stay, too, the sky did not move there between the two
     frames (a short interval, the pole of the camera's turning, one photo twice), and the two tell
     nothing of it.
-
-    Parameters
-    ----------
-    frames : sequence of StarDetections
-        Of frames of one camera at one size, in any order.
-    least_frames : int, optional
-        In how many frames, itself among them, a place must be bright.
-    same_px : float, optional
-        How far apart two detections of one place may lie.
-
-    Returns
-    -------
-    list of ndarray of bool, shape (N,) each
-        True where a detection is a hot pixel.
     """
     places = [np.column_stack([stars.x, stars.y]) for stars in frames]
     seen = [np.ones(len(stars), int) for stars in frames]

@@ -43,26 +43,7 @@ class Matched:
         mask: NDArray[np.bool_] | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StarDetections:
-        """Find the stars of an image; see `detectors.types.StarDetector`.
-
-        Parameters
-        ----------
-        light : ndarray, shape (h, w)
-            Linear light, 1 at full scale; integers count as fractions of theirs.
-        mask : ndarray of bool, shape (h, w), optional
-            True where pixels must be ignored.
-        saturated : ndarray, shape (h, w), optional
-            Fraction of clipped pixels under each pixel.
-
-        Returns
-        -------
-        StarDetections
-
-        Raises
-        ------
-        ValueError
-            If the image is not two-dimensional or the mask or saturation has another shape.
-        """
+        """Find the stars of an image; see `detectors.types.StarDetector`."""
         frame = StarFrame.of(light, mask, saturated)
         if frame.is_blank:
             return StarDetections.empty()

@@ -35,16 +35,7 @@ BORDER_PX = 3.0
 
 
 def is_bright_streak(line: Line, above: FloatImage, known: FloatImage, bin_px: int) -> bool:
-    """Judge a fitted line, in pixels of that frame.
-
-    Parameters
-    ----------
-    line : Line
-    above, known : ndarray of float32, shape (h, w)
-        Light in units of the noise without the background about each pixel, and 1 where known.
-    bin_px : int
-        Side of the squares of pixels added up to one.
-    """
+    """Judge a fitted line, in pixels of that frame."""
     width = 2.355 * line.sigma_px
     length = line.path.length_px
     if length * bin_px < SHORTEST_VERDICT_PX or length < SHORTEST_WIDTHS * width:

@@ -43,18 +43,6 @@ def partial_transforms(image: FloatImage, most_rows: int) -> Iterator[Level]:
     of the same slope that starts s or s + 1 columns further right: every level takes two additions
     a pixel.
 
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Rows are filled up with zeros to a multiple of `most_rows`.
-    most_rows : int
-        A power of two; the last level's height.
-
-    Yields
-    ------
-    Level
-        Of 1, 2, 4, ... rows.
-
     References
     ----------
     Brady, M. L. (1998). A fast discrete approximation algorithm for the Radon transform. SIAM J.

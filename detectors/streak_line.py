@@ -239,21 +239,6 @@ def fine_end(
     The light near the end is fitted by an even level that the blur rounds off. The sigma joins
     the blurred edge's Cramer-Rao bound and the scatter of a change point in noise, sqrt(26)
     (noise / level)^2 (Hinkley 1970, Biometrika 57, 1).
-
-    Parameters
-    ----------
-    u, signal, weight : ndarray of float64, shape (n,)
-        Place, filter sum and its variance at each step.
-    end : float
-        Where it is about.
-    side : int
-        -1: the first end, light lies at greater u; 1: the second.
-    sigma_px : float
-        Of the blur.
-
-    Returns
-    -------
-    end, sigma_px : float
     """
     inward = side * (end - u)
     near = (inward > -REACH_PX - 3.0 * sigma_px) & (inward < NEAR_END_PX) & (weight > 1e-3)

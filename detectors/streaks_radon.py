@@ -66,26 +66,7 @@ class Radon:
         mask: NDArray[np.bool_] | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StreakDetections:
-        """Find the streaks of an image; see `detectors.types.StreakDetector`.
-
-        Parameters
-        ----------
-        light : ndarray, shape (h, w)
-            Linear light.
-        mask : ndarray of bool, shape (h, w), optional
-            True where pixels must be ignored.
-        saturated : ndarray, shape (h, w), optional
-            Fraction of clipped pixels under each pixel.
-
-        Returns
-        -------
-        StreakDetections
-
-        Raises
-        ------
-        ValueError
-            If the image is not two-dimensional or the mask or saturation has another shape.
-        """
+        """Find the streaks of an image; see `detectors.types.StreakDetector`."""
         frame = StreakFrame.of(light, mask, saturated)
         if frame is None:
             return StreakDetections.empty()
@@ -140,16 +121,6 @@ def dark_snr(hunt: Hunt, dark: Segments, sky: Sky, least: float) -> float:
     """SNR of the clearest dark line that would pass for a streak if it were bright.
 
     Noise has none; the texture of clouds has, and as many bright ones.
-
-    Parameters
-    ----------
-    hunt : Hunt
-        The frame without its streaks, beside which dark lines lie.
-    dark : Segments
-        Where light is missing.
-    sky : Sky
-    least : float
-        Below this it does not matter.
     """
     negative = replace(hunt, light=-hunt.light, whole=-hunt.whole)
     found = 0.0

@@ -39,20 +39,7 @@ class Aim:
 
 
 def aimed_camera(aim: Aim, lens: Lens) -> Camera | None:
-    """The camera of an aim.
-
-    Parameters
-    ----------
-    aim : Aim
-        Whence, at what and how turned.
-    lens : Lens
-        Size of the picture, focal length, distortion, mirrored or not.
-
-    Returns
-    -------
-    Camera or None
-        None where the place lies beyond the horizon.
-    """
+    """The camera of an aim."""
     position = geodetic_to_ecef(aim.nadir_lon, aim.nadir_lat, 1e3 * aim.altitude_km)
     ground = geodetic_to_ecef(aim.lon, aim.lat)
     if not incidence_deg(position, ground) < 90.0:

@@ -51,20 +51,7 @@ class Alignment:
 
 
 def correlation(photo: Image, view: Image, weight: Image) -> float:
-    """Weighted correlation coefficient of two images.
-
-    Parameters
-    ----------
-    photo, view : ndarray of float32, shape (h, w)
-        The images.
-    weight : ndarray of float32, shape (h, w)
-        Weight of every pixel, 0 where it does not count.
-
-    Returns
-    -------
-    float
-        In [-1, 1]; 0 where one of them is flat.
-    """
+    """Weighted correlation coefficient of two images."""
     total = float(weight.sum())
     if total <= 0.0:
         return 0.0
@@ -148,20 +135,7 @@ def align(
 
 
 def even_correlation(photo: Image, view: Image, weight: Image, scale_px: float) -> float:
-    """Correlation of two images whose contrast was evened.
-
-    Parameters
-    ----------
-    photo, view, weight : ndarray of float32, shape (h, w)
-        As in `correlation`, without broad structure.
-    scale_px : float
-        See `matchers.photo_light.evened`.
-
-    Returns
-    -------
-    float
-        In [-1, 1].
-    """
+    """Correlation of two images whose contrast was evened."""
     return correlation(evened(photo, scale_px, weight), evened(view, scale_px, weight), weight)
 
 
@@ -235,19 +209,7 @@ def lattice_motion(camera: Camera, prior: PosePrior) -> FloatArray:
 
 
 def motion_fields(camera: Camera, motion: FloatArray) -> Image:
-    """Pixel motion at every pixel, bilinear between the nodes of a lattice.
-
-    Parameters
-    ----------
-    camera : Camera
-        Camera of the image.
-    motion : ndarray of float64, shape (14, 14, 2, k)
-        Of `lattice_motion`, some or all parameters.
-
-    Returns
-    -------
-    ndarray of float32, shape (k, 2, h, w)
-    """
+    """Pixel motion at every pixel, bilinear between the nodes of a lattice."""
     nodes = np.moveaxis(motion, (3, 2), (0, 1)).astype(np.float32)
     down, across = lattice_weights(camera.height_px), lattice_weights(camera.width_px)
     return np.asarray(down @ nodes @ across.T, np.float32)

@@ -285,21 +285,7 @@ def count_votes(
 
 
 def often(key: NDArray[np.int64], most: int) -> IndexArray:
-    """Where the keys stand that occur most often: those of at least `most` cells, if there are.
-
-    Parameters
-    ----------
-    key : ndarray of int64, shape (c,)
-        Not negative. Folded into a table of at most `TABLE` cells; keys that fall together there
-        may come along.
-    most : int
-        So many of the fullest cells of the table are kept, and all that are as full.
-
-    Returns
-    -------
-    ndarray of int
-        Ascending.
-    """
+    """Where the keys stand that occur most often: those of at least `most` cells, if there are."""
     folded = key % TABLE
     counts = np.bincount(folded)
     cells = np.bincount(counts)

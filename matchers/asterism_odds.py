@@ -25,21 +25,7 @@ IndexArray = NDArray[np.intp]
 def not_nearest(
     near: IndexArray, distance: FloatArray, inside: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Which photo points are not the nearest to their reference point: it is met by that one alone.
-
-    Parameters
-    ----------
-    near : ndarray of int, shape (v, n)
-        Reference point of each photo point under each rotation.
-    distance : ndarray of float64, shape (v, n)
-        From it.
-    inside : ndarray of bool, shape (v, n)
-        The others meet none.
-
-    Returns
-    -------
-    ndarray of bool, shape (v, n)
-    """
+    """Which photo points are not the nearest to their reference point, which another one meets."""
     beaten = np.zeros(near.shape, bool)
     row, column = np.nonzero(inside)
     if len(row) == 0:
@@ -93,26 +79,7 @@ def fitted_sigmas(
     now: FloatArray,
     sigma_rad: float,
 ) -> FloatArray:
-    """How many sigmas of each bend bring paired points together.
-
-    Parameters
-    ----------
-    bends : ndarray of float64, shape (m, n, 3)
-        Of `beyond_turns`.
-    missing : ndarray of float64, shape (v, n, 3)
-        From the photo's points as they are bent now to their partners, in the photo's frame.
-    share : ndarray of float64, shape (v, n)
-        Weight of each pair.
-    now : ndarray of float64, shape (v, m)
-        Sigmas at hand.
-    sigma_rad : float
-        One sigma of the places of points.
-
-    Returns
-    -------
-    ndarray of float64, shape (v, m)
-        The likeliest, given that bends are Gaussian of one sigma.
-    """
+    """How many sigmas of each bend bring paired points together."""
     normal = np.einsum("vn,ani,bni->vab", share, bends, bends) / sigma_rad**2
     normal += np.eye(len(bends))
     pull = np.einsum("vn,ani,vni->va", share, bends, missing) / sigma_rad**2 - now
@@ -342,23 +309,6 @@ def weigh(
 
     A photo point is a reference point with a Gaussian error, or anything else anywhere:
     1 - h + h G / density, against 1 for chance, the density being that of the reference there.
-
-    Parameters
-    ----------
-    index : AsterismIndex
-        The reference.
-    placed : ndarray of float64, shape (v, n, 3)
-        The photo's points in the reference's frame under each rotation.
-    centres : ndarray of float64, shape (v, 3)
-        From there on errors grow.
-    own : ndarray of bool, shape (v, n)
-        Points that do not count.
-    parameters : MatchParameters
-        How to compare.
-
-    Returns
-    -------
-    Weighed
     """
     apart = np.linalg.norm(placed - centres[:, None], axis=-1)
     sigma = parameters.sigma_rad + parameters.sigma_share * apart

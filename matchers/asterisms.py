@@ -135,19 +135,7 @@ def groups(
 
 
 def describe(points: FloatArray, members: IndexArray) -> Figures:
-    """Codes of figures in the order in which their members are given.
-
-    Parameters
-    ----------
-    points : ndarray of float64, shape (n, 3)
-        Unit vectors.
-    members : ndarray of int, shape (m, k)
-        The first two span the frame.
-
-    Returns
-    -------
-    Figures
-    """
+    """Codes of figures in the order in which their members are given."""
     at = points[members]
     along = at[:, 1] - at[:, 0]
     length = np.maximum(np.linalg.norm(along, axis=1), 1e-12)
@@ -171,18 +159,6 @@ def canonical(points: FloatArray, members: IndexArray) -> Figures:
 
     The first two members are the farthest apart; the others stand in order of x and on average
     nearer to the first than to the second.
-
-    Parameters
-    ----------
-    points : ndarray of float64, shape (n, 3)
-        Unit vectors.
-    members : ndarray of int, shape (m, k)
-        In any order.
-
-    Returns
-    -------
-    Figures
-        One for each.
     """
     k = members.shape[1]
     sides = list(combinations(range(k), 2))

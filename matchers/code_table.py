@@ -65,20 +65,7 @@ class CodeSlots:
     def runs(
         self, cell: NDArray[np.int64], least: FloatArray, most: FloatArray
     ) -> tuple[IndexArray, IndexArray]:
-        """Rows of the table that may lie in a cell and within bounds of the last number.
-
-        Parameters
-        ----------
-        cell : ndarray of int64, shape (q,)
-            That are asked for.
-        least, most : ndarray of float64, shape (q,)
-            Bounds, both included.
-
-        Returns
-        -------
-        first, count : ndarray of int, shape (q,)
-            Runs; up to a slot more at either end than was asked.
-        """
+        """Rows of the table that may lie in a cell and within bounds of the last number."""
         at = np.minimum(np.searchsorted(self.cells, cell), len(self.cells) - 1)
         low = np.clip(np.floor(least / self.width), 0, self.slots).astype(np.intp)
         high = np.clip(np.floor(most / self.width) + 1.0, low, self.slots).astype(np.intp)

@@ -98,23 +98,7 @@ class TurnedTemplates:
 def turned_templates(
     template: Image, mask: Image, rolls_deg: FloatArray, fft_px: int
 ) -> TurnedTemplates:
-    """Turn a template to every roll and transform it.
-
-    Parameters
-    ----------
-    template : ndarray of float32, shape (h, w)
-        The photo's small light image.
-    mask : ndarray of float32, shape (h, w)
-        1 where it counts, 0 where not.
-    rolls_deg : ndarray of float64, shape (n,)
-        Rolls, as in `matchers.pose.off_nadir_attitude`.
-    fft_px : int
-        Side of the transforms.
-
-    Returns
-    -------
-    TurnedTemplates
-    """
+    """Turn a template to every roll and transform it."""
     h, w = template.shape
     side = int(np.ceil(np.hypot(h, w))) | 1
     centre = (side - 1) / 2.0
@@ -168,18 +152,6 @@ def tile_step_deg(half_diagonal_tan: float, parameters: DenseParameters) -> floa
     Between stereographic images about two axes, an angle ``theta`` apart, a photo's centre is
     enlarged by ``1 + a^2`` with ``a = tan(theta / 2)``, and a point at ``t = tan(phi / 2)`` from
     it is displaced by a further ``a t`` of that distance.
-
-    Parameters
-    ----------
-    half_diagonal_tan : float
-        Tangent of the angle between the optical axis and the photo's corner.
-    parameters : DenseParameters
-        With the displacement that is allowed.
-
-    Returns
-    -------
-    float
-        Degrees.
     """
     t = math.tan(0.5 * math.atan(half_diagonal_tan))
     a = 0.5 * (math.sqrt(t * t + 4.0 * parameters.displaced_share) - t)
@@ -228,21 +200,6 @@ def correlate(tile: Image, templates: TurnedTemplates, min_spread: float) -> Ima
 
     The tile's spread is taken about 0, the mean of a tile without broad structure: a sum less for
     every window, and never above the correlation about the mean under the template.
-
-    Parameters
-    ----------
-    tile : ndarray of float32, shape (fft_px, fft_px)
-        The map as seen around one boresight, without broad structure.
-    templates : TurnedTemplates
-        The photo at every roll.
-    min_spread : float
-        Spread of the tile under the template, root mean square, below which nothing is compared.
-
-    Returns
-    -------
-    ndarray of float32, shape (n_roll, n_shift, n_shift)
-        Correlation in [-1, 1]; entry (k, i, j) is for roll k, the template's corner at row i,
-        column j.
     """
     shape = tile.shape
     n = shape[0] - templates.side_px + 1
@@ -260,22 +217,6 @@ def correlate_covered(
     """As `correlate`, for a tile of which the map holds only a part.
 
     Mean and spread of template and tile are taken where both exist (Padfield 2012, eq. 6-12).
-
-    Parameters
-    ----------
-    tile : ndarray of float32, shape (fft_px, fft_px)
-        The map as seen around one boresight.
-    tile_mask : ndarray of float32, shape (fft_px, fft_px)
-        1 where the map holds data, else 0.
-    templates : TurnedTemplates
-        The photo at every roll.
-    min_spread : float
-        As in `correlate`.
-
-    Returns
-    -------
-    ndarray of float32, shape (n_roll, n_shift, n_shift)
-        Correlation; 0 where less than `LEAST_OVERLAP` of the template is covered.
     """
     shape = tile.shape
     n = shape[0] - templates.side_px + 1
@@ -299,20 +240,7 @@ def correlate_covered(
 
 
 def peaks_of(scores: Image, parameters: DenseParameters) -> list[tuple[int, int, int, float]]:
-    """Highest local maxima of a tile's correlations, some for every roll.
-
-    Parameters
-    ----------
-    scores : ndarray of float32, shape (n_roll, n_shift, n_shift)
-        Of `correlate`.
-    parameters : DenseParameters
-        How many, and how far apart.
-
-    Returns
-    -------
-    list of tuple
-        Roll, row, column and score; only positive ones.
-    """
+    """Highest local maxima of a tile's correlations, some for every roll."""
     reach = parameters.peak_reach_px
     work = scores.copy()
     rolls, _, side = work.shape

@@ -61,25 +61,7 @@ def surroundings(
     smooth_px: float,
     detail_px: float,
 ) -> Surroundings:
-    """Draw the map around a position and filter it as the photo was.
-
-    Parameters
-    ----------
-    levels : sequence of LightGrid
-        Map pyramid around the position.
-    position_ecef_m : array_like, shape (3,)
-        Where the cameras are, metres.
-    focal_px : float
-        Focal length of the photo's small image, pixels.
-    off_nadir_deg : float
-        How far from the nadir the map is drawn.
-    smooth_px, detail_px : float
-        Blur of that image, and the scale of structure that was taken out of it, its pixels.
-
-    Returns
-    -------
-    Surroundings
-    """
+    """Draw the map around a position and filter it as the photo was."""
     around = nadir_view(levels, position_ecef_m, focal_px, off_nadir_deg)
     light = detail(np.asarray(cv2.GaussianBlur(around.light, (0, 0), smooth_px)), detail_px)
     square = np.asarray(cv2.GaussianBlur(light * light, (0, 0), detail_px), np.float32)

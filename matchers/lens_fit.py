@@ -289,21 +289,7 @@ def choose_lens(frames: Sequence[LensFrame]) -> LensChoice:
 
 
 def held_out_px(frames: Sequence[LensFrame], fit: LensFit, seed: int = 0) -> float:
-    """Residual of stars that were left out of the fit, a fifth of each frame's at a time.
-
-    Parameters
-    ----------
-    frames : sequence of LensFrame
-    fit : LensFit
-        With the terms to fit and the stars to use.
-    seed : int, optional
-        Of the division.
-
-    Returns
-    -------
-    float
-        Root mean square per axis, pixels; NaN where frames have too few stars to leave any out.
-    """
+    """Residual of stars that were left out of the fit, a fifth of each frame's at a time."""
     rng = np.random.default_rng(seed)
     fold = [rng.permutation(np.arange(frame.x.size) % FOLDS) for frame in frames]
     fitted = [replace(f, camera=c) for f, c in zip(frames, fit.cameras, strict=True)]

@@ -150,22 +150,7 @@ def lens_values(lens: Lens) -> FloatArray:
 
 
 def slopes(camera: SkyCamera, vectors_icrs: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Derivatives of pixels.
-
-    Parameters
-    ----------
-    camera : SkyCamera
-    vectors_icrs : ndarray, shape (N, 3)
-        Directions before the camera.
-
-    Returns
-    -------
-    by_turn : ndarray, shape (N, 2, 3)
-        Pixels per radian, for a small turn of the camera about its own axes (x right, y down,
-        z forward).
-    by_lens : ndarray, shape (N, 2, 8)
-        Pixels per unit of each of `LENS_PARAMETERS`.
-    """
+    """Derivatives of pixels."""
     rows = jacobian(camera, vectors_icrs).reshape(-1, 2, PARAMETERS)
     by_turn, by_lens = rows[:, :, :3], rows[:, :, 3:].copy()
     by_lens[:, :, 0] /= camera.focal_px  # there by the logarithm

@@ -240,22 +240,7 @@ def levelled(
 def pixels_of(
     camera: Camera, axes: FloatArray, altitude_km: float, there: FloatArray, least_cosine: float
 ) -> tuple[Image, Image]:
-    """Which pixels see points of the level frame.
-
-    Parameters
-    ----------
-    camera, axes, altitude_km
-        As in `ground_points`.
-    there : ndarray of float64, shape (..., 3)
-        Unit vectors of the level frame.
-    least_cosine : float
-        Of the incidence: ground that is seen flatter is left out.
-
-    Returns
-    -------
-    columns, rows : ndarray of float32, shape (...)
-        `NOWHERE` where the picture does not show a point.
-    """
+    """Which pixels see points of the level frame."""
     sight = there - [0.0, 0.0, (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM]
     steep = np.einsum("...i,...i", sight, there) < -least_cosine * np.linalg.norm(sight, axis=-1)
     x, y = camera.image_of(sight @ axes)

@@ -74,18 +74,6 @@ class PatchMatches:
 def texture(view: Image, size_px: int) -> Image:
     """Strength of the texture in the window around every pixel that fixes both directions.
 
-    Parameters
-    ----------
-    view : ndarray of float32, shape (h, w)
-        Light image.
-    size_px : int
-        Side of the window.
-
-    Returns
-    -------
-    ndarray of float32, shape (h, w)
-        Smaller eigenvalue of the mean structure tensor.
-
     References
     ----------
     Shi, J., Tomasi, C. (1994). Good features to track. CVPR, 593-600.
@@ -190,19 +178,6 @@ def sub_pixel_peak(
     The variance of the place follows from the peak: correlation ``r`` leaves a noise of
     ``(1 - r^2)`` in ``samples`` independent samples, so the surface wavers by that over
     ``samples``, and the place by that times the inverse curvature.
-
-    Parameters
-    ----------
-    surface : ndarray of float32, shape (n, n)
-        Correlation at integer shifts.
-    samples : float
-        Independent samples of the patch.
-
-    Returns
-    -------
-    tuple or None
-        (correlation, x, y, (var_x, cov_xy, var_y)); None where the peak touches the border or is
-        no peak.
     """
     i, j = divmod(int(np.argmax(surface)), surface.shape[1])
     if not (0 < i < surface.shape[0] - 1 and 0 < j < surface.shape[1] - 1):
@@ -232,21 +207,7 @@ SAME_LIGHT_SHARE = 0.5
 
 
 def light_centres(view: Image, matches: PatchMatches) -> FloatArray:
-    """Where in a patch its structure lies: what a match rests on.
-
-    Parameters
-    ----------
-    view : ndarray of float32, shape (h, w)
-        The rendered map that the patches were cut out of.
-    matches : PatchMatches
-        The patches.
-
-    Returns
-    -------
-    ndarray, shape (n, 2)
-        Centroid (x, y) of the squared gradient in every patch, pixels; its middle where it is
-        flat.
-    """
+    """Where in a patch its structure lies: what a match rests on."""
     half = matches.size_px // 2
     square = cv2.Sobel(view, cv2.CV_32F, 1, 0) ** 2 + cv2.Sobel(view, cv2.CV_32F, 0, 1) ** 2
     dy, dx = np.mgrid[-half : half + 1, -half : half + 1]

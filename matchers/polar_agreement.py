@@ -165,15 +165,7 @@ def weigh(
     tolerance_share: float,
     scales: FloatArray,
 ) -> tuple[FloatArray, IndexArray, FloatArray]:
-    """Odds of rotations by all patches but one, and what each patch fell on.
-
-    Returns
-    -------
-    log10_odds : ndarray of float64, shape (m,)
-    near : ndarray of int, shape (m, n)
-    said : ndarray of float64, shape (m, n)
-        Of each patch; 0 of the one that does not count.
-    """
+    """Odds of rotations by all patches but one, and what each patch fell on."""
     count = len(photo.vectors)
     bent = rescaled(photo.vectors[None], scales[:, None, None])
     fallen = np.einsum("mij,mnj->mni", rotations, bent)

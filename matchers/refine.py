@@ -296,19 +296,7 @@ def patch_noise(refinement: Refinement) -> tuple[FloatArray, float]:
 def common_variance(
     residual: FloatArray, weights: FloatArray, distance: FloatArray, kernel: FloatArray
 ) -> float:
-    """Variance a axis of what neighbouring patches share, pixels squared; 0 where too few do.
-
-    Parameters
-    ----------
-    residual : ndarray, shape (n, 2)
-        What the fit leaves, pixels.
-    weights : ndarray, shape (n,)
-        Its robust weights.
-    distance : ndarray, shape (n, n)
-        Between patches, in their sides.
-    kernel : ndarray, shape (n, n)
-        Correlation assumed at that distance.
-    """
+    """Variance a axis of what neighbouring patches share, pixels squared; 0 where too few do."""
     beside = np.triu((distance >= NEAREST_SIDES) & (distance <= FARTHEST_SIDES))
     if beside.sum() < FEWEST_PAIRS:
         return 0.0

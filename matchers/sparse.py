@@ -70,27 +70,7 @@ def towns_around(
     smooth_px: float,
     most: int,
 ) -> MapTowns:
-    """Towns of a map that a camera at a position can tell apart.
-
-    Parameters
-    ----------
-    levels : sequence of LightGrid
-        Map pyramid around the position.
-    position_ecef_m : array_like, shape (3,)
-        Where the camera is, metres.
-    focal_px : float
-        Focal length of the photo's light image in which towns are sought, pixels.
-    off_nadir_deg : float
-        Towns are sought out to this angle from the nadir.
-    scale_px, smooth_px : float
-        Size of towns and blur of that image, its pixels.
-    most : int
-        At most so many, the strongest.
-
-    Returns
-    -------
-    MapTowns
-    """
+    """Towns of a map that a camera at a position can tell apart."""
     around = nadir_view(levels, position_ecef_m, focal_px, off_nadir_deg)
     view = np.asarray(cv2.GaussianBlur(around.light, (0, 0), smooth_px), np.float32)
     towns = find_towns(view, None, most, scale_px)

@@ -132,14 +132,7 @@ def odds_of(
 def third_of_figure(
     x: FloatArray, y: FloatArray, counts: BoolArray, shape_tolerance: float
 ) -> tuple[int, float] | None:
-    """The member of the proposing triangle that two others do not fix, and where it might be.
-
-    Returns
-    -------
-    tuple of int and float, or None
-        Its row, and the square pixels in which chance would have put it: codes that are alike
-        fill a ball of the tolerances, whose shadow is densest in the middle by 3 / 2.
-    """
+    """The member of the proposing triangle that two others do not fix, and where it might be."""
     own = np.flatnonzero(~counts)
     if len(own) != 3:
         return None

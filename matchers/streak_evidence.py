@@ -28,29 +28,7 @@ def log_density_of(
     clock_s: FloatArray,
     exposure_s: float,
 ) -> FloatArray:
-    """Logarithm of the density of the numbers that count.
-
-    Parameters
-    ----------
-    y : ndarray of float64, shape (m, 4)
-        Of m tracks: seconds at which the ends were passed, from the exposure's start and from its
-        finish, then pixels beside the track.
-    covariance : ndarray of float64, shape (m, 4, 4)
-        Of all errors but the clock's.
-    speeds : ndarray of float64, shape (m, 2)
-        Pixels a second, at each end.
-    kept : tuple of bool
-        Which ends are those of the exposure.
-    cut : tuple of bool
-        Which of the others the border cuts.
-    clock_s : ndarray of float64, shape (G,)
-    exposure_s : float
-
-    Returns
-    -------
-    ndarray of float64, shape (m, G)
-        Per pixel for each number that counts.
-    """
+    """Logarithm of the density of the numbers that count."""
     used = [k for k in (0, 1) if kept[k]] + [2, 3]
     told = np.array([1.0 if k < 2 else 0.0 for k in used])
     inverse, log_norm = _inverse(covariance, used)
@@ -102,18 +80,7 @@ def log_companion_of(
     kept: tuple[bool, bool],
     exposure_s: float,
 ) -> FloatArray:
-    """Logarithm of the density for a satellite on the same track at any time.
-
-    Parameters
-    ----------
-    y, covariance, speeds, kept, exposure_s
-        As of `log_density_of`.
-
-    Returns
-    -------
-    ndarray of float64, shape (m,)
-        For each second in which it may pass.
-    """
+    """Logarithm of the density for a satellite on the same track at any time."""
     used = [k for k in (0, 1) if kept[k]] + [2, 3]
     told = np.array([1.0 if k < 2 else 0.0 for k in used])
     inverse, log_norm = _inverse(covariance, used)
@@ -175,20 +142,7 @@ class Meeting:
 
 
 def meet(xy: FloatArray, seconds: FloatArray, place: FloatArray) -> Meeting:
-    """Nearest points of tracks to a place.
-
-    Parameters
-    ----------
-    xy : ndarray of float64, shape (n, T, 2)
-        Tracks; NaN where there is none.
-    seconds : ndarray of float64, shape (T,)
-        Evenly spaced.
-    place : ndarray of float64, shape (2,)
-
-    Returns
-    -------
-    Meeting
-    """
+    """Nearest points of tracks to a place."""
     piece = np.diff(xy, axis=1)
     length2 = np.maximum(np.sum(piece**2, axis=-1), 1e-12)
     share = np.sum((place - xy[:, :-1]) * piece, axis=-1) / length2

@@ -115,16 +115,6 @@ def one_streak_each(shares: FloatArray) -> FloatArray:
     Belief propagation between streaks and satellites, whose marginals are close to the exact ones
     of all joint assignments.
 
-    Parameters
-    ----------
-    shares : ndarray of float64, shape (s, n)
-        Probability of each satellite for each streak by itself; what is missing to 1 is that of
-        none of them.
-
-    Returns
-    -------
-    ndarray of float64, shape (s, n)
-
     References
     ----------
     Williams, J., Lau, R. (2014). Approximate evaluation of marginal association probabilities with
@@ -175,16 +165,6 @@ def unlisted_density(streak: Streak, size_px: tuple[int, int]) -> float:
     Lines that cross a convex picture have the measure of its perimeter; two ends' offsets d1, d2
     across a line of length L stand for the measure d1 d2 / L. Along the line, ends lie anywhere,
     and lengths are equally frequent in each octave.
-
-    Parameters
-    ----------
-    streak : Streak
-    size_px : tuple of int
-
-    Returns
-    -------
-    float
-        Per pixel for each number of the streak that counts.
     """
     width, height = size_px
     length = max(float(np.hypot(*(streak.ends[0, 1] - streak.ends[0, 0]))), 1.0)

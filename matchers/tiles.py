@@ -206,22 +206,7 @@ def nadir_view(
 
 
 def draw(levels: Sequence[LightGrid], col: FloatArray, row: FloatArray, side_px: int) -> Image:
-    """The map under a lattice of map positions, every part at the pyramid level that suits it.
-
-    Parameters
-    ----------
-    levels : sequence of LightGrid
-        Map pyramid, finest first.
-    col, row : ndarray of float64, shape (n, n)
-        Positions on the finest level at every `LATTICE_PX`-th pixel; NaN for the sky.
-    side_px : int
-        Size of the image.
-
-    Returns
-    -------
-    ndarray of float32, shape (side_px, side_px)
-        0 for the sky and outside the map.
-    """
+    """The map under a lattice of map positions, every part at the pyramid level that suits it."""
     image = np.zeros((side_px, side_px), np.float32)
     ramp = np.arange(BLOCK_PX, dtype=np.float32) / np.float32(LATTICE_PX)
     at_x, at_y = np.meshgrid(ramp, ramp)
@@ -258,17 +243,6 @@ def suitable_level(col: FloatArray, row: FloatArray, count: int) -> int:
 
     A pixel sees a slanted footprint. The level of its long side would blur towns into each other,
     that of its narrow side would miss towns between two samples.
-
-    Parameters
-    ----------
-    col, row : ndarray of float64, shape (h, w)
-        Map positions at every `LATTICE_PX`-th pixel; NaN for the sky.
-    count : int
-        Levels of the pyramid.
-
-    Returns
-    -------
-    int
     """
     dcol_dy, dcol_dx = np.gradient(col)
     drow_dy, drow_dx = np.gradient(row)

@@ -250,19 +250,7 @@ def picture_log10_odds(photo: Image, view: Image, weight: Image, nearest_px: flo
 
 
 def displaced_correlations(photo: Image, view: Image, weight: Image) -> FloatArray:
-    """Correlation of a photo with a view at every shift on a torus, and with its reflections.
-
-    Parameters
-    ----------
-    photo, view, weight : ndarray of float32, shape (h, w)
-        As in `picture_log10_odds`.
-
-    Returns
-    -------
-    ndarray, shape (4, h, w)
-        Of the view, the view upside down, left to right, and both; entry (0, 0, 0) is without any
-        shift. 0 where the photo is empty.
-    """
+    """Correlation of a photo with a view at every shift on a torus, and with its reflections."""
     total = max(float(weight.sum()), 1e-9)
     centred = photo - float((weight * photo).sum()) / total
     spread = float((weight * centred**2).sum())

@@ -20,22 +20,7 @@ FAR_AWAY = -1e6  # map position of pixels that see no ground: outside every grid
 def ground_grid(
     camera: Camera, step_px: int, margin_px: int = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Places that a lattice of pixels sees.
-
-    Parameters
-    ----------
-    camera : Camera
-        Camera of the image.
-    step_px, margin_px : int
-        Lattice spacing, and how far it starts outside the image.
-
-    Returns
-    -------
-    x, y : ndarray, shape (n_x,), (n_y,)
-        Lattice pixels; the last ones reach or pass the far edges by the margin.
-    lon_deg, lat_deg : ndarray, shape (n_y, n_x)
-        NaN where the sky is seen.
-    """
+    """Places that a lattice of pixels sees."""
     x = np.arange(-margin_px, camera.width_px + margin_px + step_px, step_px, dtype=float)
     y = np.arange(-margin_px, camera.height_px + margin_px + step_px, step_px, dtype=float)
     lon, lat = camera.pixel_to_lonlat(*np.meshgrid(x, y))
@@ -43,22 +28,7 @@ def ground_grid(
 
 
 def map_positions(camera: Camera, grid: LightGrid, lattice_px: int = 4) -> tuple[Image, Image]:
-    """Column and row of a map under every pixel of a camera's image.
-
-    Parameters
-    ----------
-    camera : Camera
-        Camera of the image.
-    grid : LightGrid
-        The map.
-    lattice_px : int
-        Rays are traced on a lattice of this spacing and interpolated between.
-
-    Returns
-    -------
-    col, row : ndarray of float32, shape (height_px, width_px)
-        `FAR_AWAY` where the sky is seen.
-    """
+    """Column and row of a map under every pixel of a camera's image."""
     x, y, lon, lat = ground_grid(camera, lattice_px)
     col, row = grid.to_pixel(lon, lat)
     sky = ~np.isfinite(col)
@@ -80,24 +50,7 @@ def dense_positions(
     width_px: int,
     height_px: int,
 ) -> tuple[Image, Image]:
-    """Map positions of every pixel from those of a lattice.
-
-    Parameters
-    ----------
-    col, row : ndarray, shape (n_y, n_x)
-        Map positions at the lattice; NaN where the sky is seen.
-    x, y : ndarray, shape (n_x,), (n_y,)
-        Lattice pixels.
-    lattice_px : int
-        Their spacing.
-    width_px, height_px : int
-        Size of the image.
-
-    Returns
-    -------
-    col, row : ndarray of float32, shape (height_px, width_px)
-        `FAR_AWAY` where the sky is seen.
-    """
+    """Map positions of every pixel from those of a lattice."""
     sky = ~np.isfinite(col)
     to_x = (np.arange(width_px, dtype=np.float32) - np.float32(x[0])) / lattice_px
     to_y = (np.arange(height_px, dtype=np.float32) - np.float32(y[0])) / lattice_px
@@ -173,19 +126,7 @@ def reduced(image: Image, camera: Camera, supersample: int) -> Image:
 
 
 def sampled(levels: Sequence[LightGrid], col: Image, row: Image) -> Image:
-    """Light of a map pyramid at map positions.
-
-    Parameters
-    ----------
-    levels : sequence of LightGrid
-        Finest first.
-    col, row : ndarray of float32, shape (h, w)
-        Positions on the finest level, `FAR_AWAY` for the sky.
-
-    Returns
-    -------
-    ndarray of float32, shape (h, w)
-    """
+    """Light of a map pyramid at map positions."""
     level = footprint_level(col, row, len(levels))
     image = np.zeros(col.shape, np.float32)
     for index in range(int(level.min()), int(level.max()) + 1):

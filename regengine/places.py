@@ -31,13 +31,7 @@ MOST_HITS = 5000
 
 
 def folded(text: str) -> str:
-    """Letters that do not tell upper from lower case or with accents from without.
-
-    Parameters
-    ----------
-    text : str
-        Lines and tabs stay; other punctuation becomes single blanks.
-    """
+    """Letters that do not tell upper from lower case or with accents from without."""
     plain = _MARKS.sub("", unicodedata.normalize("NFKD", text.casefold()))
     for letter, same in _LETTERS.items():  # ten times faster than by a table
         plain = plain.replace(letter, same)
@@ -60,21 +54,7 @@ class PlaceNames:
         self._starts = np.array(ends[:-1])
 
     def find(self, typed: str, most: int) -> list[int]:
-        """Places with a name that is, or begins with, what is typed.
-
-        Parameters
-        ----------
-        typed : str
-            Part of a name, in any spelling that is known; fewer than `LEAST_LETTERS` find none.
-        most : int
-            How many at most.
-
-        Returns
-        -------
-        list of int
-            Places, counted from 0: first those of that very name, then those with such another
-            name, then those whose names, others and inner words begin so; the largest first.
-        """
+        """Places with a name that is, or begins with, what is typed."""
         sought = folded(typed[:MOST_LETTERS]).strip()
         if len(sought) < LEAST_LETTERS or "\n" in sought or "\t" in sought:
             return []
@@ -234,48 +214,17 @@ class PlaceIndex:
         self._lock = Lock()
 
     def nearest(self, lon_deg: float, lat_deg: float) -> Place | None:
-        """The town at a place.
-
-        Parameters
-        ----------
-        lon_deg, lat_deg : float
-            Degrees; longitudes in any turn.
-
-        Returns
-        -------
-        Place or None
-            The nearest of `MAP_PEOPLE` or more, or the largest of its country within
-            `SAME_TOWN_KM` of that; None farther than `FARTHEST_KM` from all, or without a place.
-        """
+        """The town at a place."""
         return self.place(int(self.nearest_of([lon_deg], [lat_deg])[0]))
 
     def nearest_of(self, lon_deg: ArrayLike, lat_deg: ArrayLike) -> NDArray[np.int64]:
-        """The towns at many places; see `near`.
-
-        Returns
-        -------
-        ndarray of int64, shape (n,)
-            Numbers for `place`; -1 where `nearest` says None.
-        """
+        """The towns at many places; see `near`."""
         return self.near(lon_deg, lat_deg)[0]
 
     def near(
         self, lon_deg: ArrayLike, lat_deg: ArrayLike
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The towns at many places, and how far they are: a million in some seconds.
-
-        Parameters
-        ----------
-        lon_deg, lat_deg : array_like, shape (n,)
-            Degrees; NaN where there is no place.
-
-        Returns
-        -------
-        numbers : ndarray of int64, shape (n,)
-            Numbers for `place`; -1 where `nearest` says None.
-        distance_km : ndarray of float64, shape (n,)
-            To the towns' middles, along a sphere of the mean Earth radius; NaN where there is none.
-        """
+        """The towns at many places, and how far they are: a million in some seconds."""
         lon, lat = np.asarray(lon_deg, float), np.asarray(lat_deg, float)
         known = np.isfinite(lon) & np.isfinite(lat)
         numbers = np.full(lon.shape, -1, np.int64)
@@ -298,15 +247,7 @@ class PlaceIndex:
     def inside(
         self, west: float, south: float, east: float, north: float, most: int = 60
     ) -> list[Place]:
-        """The largest places of a box, the largest first.
-
-        Parameters
-        ----------
-        west, south, east, north : float
-            Edges, degrees; west > east crosses the antimeridian.
-        most : int, optional
-            How many at most.
-        """
+        """The largest places of a box, the largest first."""
         towns = self._towns()
         lon, lat = towns.lon, towns.lat
         across = (lon >= west) & (lon <= east) if west <= east else (lon >= west) | (lon <= east)
@@ -314,16 +255,7 @@ class PlaceIndex:
         return [towns.place(number) for number in there[:most].tolist()]
 
     def search(self, typed: str, most: int = 20) -> list[Place]:
-        """Places of `SEARCH_PEOPLE` or more by name, best first.
-
-        Parameters
-        ----------
-        typed : str
-            The beginning of a name in any language that GeoNames knows, or of a word in it;
-            "paris, us" is sought in countries that begin so.
-        most : int, optional
-            How many at most.
-        """
+        """Places of `SEARCH_PEOPLE` or more by name, best first."""
         with self._lock:
             table, names = self._searched
         name, _, country = typed.partition(",")

@@ -27,25 +27,7 @@ def page_lines(
     note: str,
     figures: Path | None,
 ) -> list[str]:
-    """The page; its figures are drawn into a folder.
-
-    Parameters
-    ----------
-    real : sequence of Outcome
-        Of real photographs; may be empty.
-    rows : sequence of dict
-        Of simulated ones; may be empty.
-    sweep : sequence of dict
-        Of `benchmarks.blind.trials`; may be empty.
-    command, note : str
-        What was run, on what.
-    figures : Path or None
-        Folder beside the page; None draws none.
-
-    Returns
-    -------
-    list of str
-    """
+    """The page; its figures are drawn into a folder."""
     lines = title_lines("Photographs placed by their lights alone", command, note)
     if rows:
         lines += simulated_lines(rows)
@@ -223,19 +205,7 @@ EDGES_TILT = (0, 10, 20, 30, 40, 50, 60, 90)
 
 
 def save_figures(rows: Sequence[Row], folder: Path) -> list[str]:
-    """Draw the figures; their names.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-        Simulated photographs.
-    folder : Path
-        Made if need be.
-
-    Returns
-    -------
-    list of str
-    """
+    """Draw the figures; their names."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -269,15 +239,7 @@ def save_figures(rows: Sequence[Row], folder: Path) -> list[str]:
 
 
 def save_sweep(sweep: Sequence[Row], folder: Path) -> str:
-    """Draw recall and cost by the area searched and by how far off the lens is told; the name.
-
-    Parameters
-    ----------
-    sweep : sequence of dict
-        Of `benchmarks.blind.trials`.
-    folder : Path
-        Made if need be.
-    """
+    """Draw recall and cost by the area searched and by how far off the lens is told; the name."""
     import matplotlib as mpl
 
     mpl.use("Agg")

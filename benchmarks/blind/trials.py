@@ -110,19 +110,7 @@ def run_blind_trial(seed: int) -> Columns:
 
 
 def seeds_of(seeds: range, frames: str, settings: TrialSettings) -> list[int]:
-    """Seeds whose trials are of some frames alone, of which few are drawn.
-
-    Parameters
-    ----------
-    seeds : range
-    frames : str
-        One of `FRAMES`.
-    settings : TrialSettings
-
-    Returns
-    -------
-    list of int
-    """
+    """Seeds whose trials are of some frames alone, of which few are drawn."""
     from benchmarks.trials.draw import told_shot
     from benchmarks.trials.run import open_workshop
     from benchmarks.trials.shot import off_nadir_deg, view_shares
@@ -181,19 +169,6 @@ def real_outcomes(
 
     Photos of other categories than city lights are tried, too, though they do not look like it:
     none of them may be placed wrongly.
-
-    Parameters
-    ----------
-    given : argparse.Namespace
-        Options of the benchmark.
-    lights, index : Path
-        The built world map, and its index.
-    tell : callable
-        Given a line when a photo is done.
-
-    Returns
-    -------
-    list of Outcome
     """
     cases = [] if given.kinds == "others" else list_cases(given.real)
     cases += [] if given.kinds == "cities" else list_other_cases(given.real)
@@ -259,20 +234,7 @@ Bounds = tuple[float, float, float, float]
 
 
 def around(lon: float, lat: float, share: float) -> Bounds | None:
-    """A box of about this share of the searched Earth around a place; None for all of it.
-
-    Parameters
-    ----------
-    lon, lat : float
-        Degrees.
-    share : float
-        In (0, 1].
-
-    Returns
-    -------
-    tuple of float or None
-        West, south, east, north, degrees; east may be beyond 180.
-    """
+    """A box of about this share of the searched Earth around a place; None for all of it."""
     if share >= 1.0:
         return None
     area_deg2 = 360.0 * math.degrees(2.0 * math.sin(math.radians(FARTHEST_LAT_DEG))) * share

@@ -99,25 +99,7 @@ def run(options: argparse.Namespace) -> int:
 def calibration_of(
     model: Model, training: Proposals, p: FloatArray, names: tuple[str, ...], target: float
 ) -> Calibration:
-    """The calibration that a model makes, with its threshold and what supports it.
-
-    Parameters
-    ----------
-    model : Model
-        Fitted on all training proposals.
-    training : Proposals
-        Those proposals.
-    p : ndarray
-        Their probabilities by models that were fitted without their region.
-    names : tuple of str
-        Features.
-    target : float
-        Wrong among accepted.
-
-    Returns
-    -------
-    Calibration
-    """
+    """The calibration that a model makes, with its threshold and what supports it."""
     curve, right = model.curve, training.right
     by_curve = curve.probability(model.left_out_scores)
     threshold = choose_threshold(by_curve[~training.doubted], curve.ceiling, target)

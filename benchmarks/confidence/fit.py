@@ -189,26 +189,7 @@ def fit_curve(scores: FloatArray, right: BoolArray) -> Curve:
 
 
 def fit_model(features: FloatArray, right: BoolArray, blocks: IntArray) -> Model:
-    """Fit both stages.
-
-    Parameters
-    ----------
-    features : ndarray
-        Shape (n, features).
-    right : ndarray of bool
-        Both kinds must be there.
-    blocks : ndarray of int
-        No block is on both sides of a cross-validation.
-
-    Returns
-    -------
-    Model
-
-    Raises
-    ------
-    ValueError
-        If the cases are all right or all wrong, or all of one block.
-    """
+    """Fit both stages."""
     if right.all() or not right.any() or len(np.unique(blocks)) < 2:
         raise ValueError(
             "the training cases are all right, all wrong or all of one region: draw more of them"
@@ -281,13 +262,7 @@ class Proposals:
 
 
 def read_rows(tables: Sequence[Path]) -> list[dict[str, str]]:
-    """Rows of some tables; of a case that comes twice, the last.
-
-    Raises
-    ------
-    ValueError
-        If a table has no rows of cases.
-    """
+    """Rows of some tables; of a case that comes twice, the last."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for table in tables:
         with table.open(newline="", encoding="utf-8") as file:
@@ -301,27 +276,7 @@ def read_rows(tables: Sequence[Path]) -> list[dict[str, str]]:
 def proposals_of(
     rows: Sequence[dict[str, str]], half: str, names: tuple[str, ...]
 ) -> Proposals | None:
-    """Proposals of one half.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-        Of `read_rows`.
-    half : str
-        "train" or "test".
-    names : tuple of str
-        Features.
-
-    Returns
-    -------
-    Proposals or None
-        None where that half has no proposal.
-
-    Raises
-    ------
-    ValueError
-        If a row lacks evidence or says neither right nor wrong.
-    """
+    """Proposals of one half."""
     mine = [row for row in rows if row["half"] == half]
     found = [row for row in mine if row["right"].strip() != ""]
     if not found:
@@ -407,20 +362,6 @@ class Acceptance:
 
 def choose_threshold(p: FloatArray, ceiling: float, target: float) -> float:
     """The smallest threshold whose accepted cases are expected to be wrong no oftener than allowed.
-
-    Parameters
-    ----------
-    p : ndarray
-        Probabilities of the training cases that no doubt stands against.
-    ceiling : float
-        The largest probability that the calibration gives.
-    target : float
-        Wrong among accepted.
-
-    Returns
-    -------
-    float
-        At most the ceiling.
 
     Notes
     -----

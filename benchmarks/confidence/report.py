@@ -183,22 +183,7 @@ WIDE = (-0.03, 1.03)
 
 
 def plot_reliability(judged: Sequence[Judged], calibration: Calibration, folder: Path) -> Path:
-    """Draw both diagrams into one picture.
-
-    Parameters
-    ----------
-    judged : sequence of Judged
-        One colour each.
-    calibration : Calibration
-        For its threshold and target.
-    folder : Path
-        Made if it does not exist.
-
-    Returns
-    -------
-    Path
-        The picture.
-    """
+    """Draw both diagrams into one picture."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

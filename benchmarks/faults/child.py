@@ -152,21 +152,7 @@ def without_seconds(record: Record) -> Record:
 
 
 def lost(reported: Iterable[Record], store: Path) -> list[str]:
-    """What is wrong with a store that a run has reported these records for.
-
-    Parameters
-    ----------
-    reported : iterable of dict
-        Records of `whole_records`.
-    store : Path
-        The store; with parts beside it if it is not merged.
-
-    Returns
-    -------
-    list of str
-        A sentence for each record that is missing or says something else, each file that does
-        not open, each frame that is there twice; empty if all is well.
-    """
+    """What is wrong with a store that a run has reported these records for."""
     problems = unopenable(store)
     try:
         exists = store.exists() or list_parts(parts_folder(store))
@@ -203,20 +189,7 @@ def unopenable(store: Path) -> list[str]:
 
 
 def differences(store: Path, reference: Path, *, extra: tuple[str, ...] = ()) -> list[str]:
-    """Where a finished store differs from that of an uninterrupted run.
-
-    Parameters
-    ----------
-    store, reference : Path
-        Merged stores.
-    extra : tuple of str
-        Frames that only the store has.
-
-    Returns
-    -------
-    list of str
-        A sentence for each column, not marked volatile, that is not equal to the last bit.
-    """
+    """Where a finished store differs from that of an uninterrupted run."""
     if list_parts(parts_folder(store)):
         return ["parts were left unmerged"]
     with h5py.File(store, "r") as one, h5py.File(reference, "r") as two:

@@ -70,21 +70,7 @@ def run_command(argv: Sequence[str]) -> None:
 
 
 def signal_trials(bench: Bench, count: int, chance: random.Random) -> Iterator[Trial]:
-    """Ask runs of the command to stop, each way ``count`` times; then give the command again.
-
-    Parameters
-    ----------
-    bench : Bench
-        Photos; the reference is made anew by the command.
-    count : int
-        Of each way.
-    chance : random.Random
-        Draws the moments.
-
-    Yields
-    ------
-    Trial
-    """
+    """Ask runs of the command to stop, each way ``count`` times; then give the command again."""
     command = Bench(
         folder=bench.folder,
         photos=bench.photos,

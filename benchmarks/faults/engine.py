@@ -53,21 +53,7 @@ HOG_BLOCKS = 48  # 3 GB: where nothing stops it before, no limit is there
 
 
 def make_photos(folder: Path, count: int, *extra: str) -> list[Path]:
-    """Small files in the place of photos, ``f0000.jpg`` and so on.
-
-    Parameters
-    ----------
-    folder : Path
-        Made if need be.
-    count : int
-        How many.
-    *extra : str
-        Names of further ones, such as ``z_crash.jpg``.
-
-    Returns
-    -------
-    list of Path
-    """
+    """Small files in the place of photos, ``f0000.jpg`` and so on."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / name for name in [*(f"f{n:04d}.jpg" for n in range(count)), *extra]]
     for path in paths:
@@ -104,13 +90,7 @@ def facts_of(path: Path, inputs: object = None) -> FrameFacts | None:
 
 
 def process(path: Path, hints: Hints | None = None, inputs: object = None) -> FrameResult:
-    """The result of one photo, after 5 to 50 ms; the inputs of the true engine are not used.
-
-    Raises
-    ------
-    FrameError
-        For photos that are unreadable.
-    """
+    """The result of one photo, after 5 to 50 ms; the inputs of the true engine are not used."""
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -27,25 +27,7 @@ MOST_KILLS = 12  # of one store; then it may finish
 def kill_trials(
     bench: Bench, count: int, chance: random.Random, prefix: str = ""
 ) -> Iterator[Trial]:
-    """Kill runs again and again, resume them, and compare each store that is finished.
-
-    Parameters
-    ----------
-    bench : Bench
-        Photos and reference.
-    count : int
-        Kills to make.
-    chance : random.Random
-        Draws the moments: uniform over the time that the rest of the run takes, over its merge,
-        or over the opening of a store with parts that an earlier kill left.
-    prefix : str
-        Before the names of the kinds of trials.
-
-    Yields
-    ------
-    Trial
-        One a kill, and one a finished store.
-    """
+    """Kill runs again and again, resume them, and compare each store that is finished."""
     kills = stores = 0
     while kills < count:
         store = bench.folder / f"kills{stores}.h5"
@@ -115,22 +97,7 @@ HARMFUL = (
 
 
 def worker_kill_trials(bench: Bench, count: int, chance: random.Random) -> Iterator[Trial]:
-    """Kill single workers of a run, at random moments from their first breath on.
-
-    Parameters
-    ----------
-    bench : Bench
-        Photos and reference.
-    count : int
-        Kills to make, up to four in a run.
-    chance : random.Random
-        Draws moments and workers.
-
-    Yields
-    ------
-    Trial
-        One a run, which must end by itself and be equal to one that nobody harmed.
-    """
+    """Kill single workers of a run, at random moments from their first breath on."""
     kills = number = 0
     while kills < count:
         number += 1

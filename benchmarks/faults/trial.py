@@ -112,21 +112,7 @@ def ended_badly(code: int | None, run: Run) -> str:
 
 
 def resumed(bench: Bench, store: Path, before: Sequence[Record]) -> list[str]:
-    """Finish a run; what is wrong with its store then.
-
-    Parameters
-    ----------
-    bench : Bench
-        Has the store of an uninterrupted run.
-    store : Path
-        What earlier runs have written.
-    before : sequence of dict
-        What they have reported.
-
-    Returns
-    -------
-    list of str
-    """
+    """Finish a run; what is wrong with its store then."""
     run = bench.start(store)
     code = run.finish()
     run.kill()
@@ -136,13 +122,7 @@ def resumed(bench: Bench, store: Path, before: Sequence[Record]) -> list[str]:
 
 
 def reference_bench(bench: Bench) -> Bench:
-    """Make the reference, and measure how long it takes.
-
-    Raises
-    ------
-    RuntimeError
-        If the uninterrupted run does not go through.
-    """
+    """Make the reference, and measure how long it takes."""
     run = bench.start(bench.reference)
     begun, over = run.wait_for("running"), run.wait_for("merging")
     code = run.finish()

@@ -47,19 +47,7 @@ class Batch:
 
 
 def registered(seed: int, count: int, *, real: Path | None = None, workers: int = 2) -> Batch:
-    """Run ``regengine register`` on damaged photos.
-
-    Parameters
-    ----------
-    seed : int
-        Of the damage.
-    count : int
-        Damaged photos.
-    real : Path, optional
-        Instead of them, all files of a folder.
-    workers : int
-        Processes.
-    """
+    """Run ``regengine register`` on damaged photos."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
         folder = Path(name)
         photos = _write_damaged(seed, count, folder / "photos") if real is None else _files(real)

@@ -104,19 +104,7 @@ def spliced(data: bytes, other: bytes, rng: np.random.Generator) -> bytes:
 def damaged(
     data: bytes, others: Sequence[bytes], structural: Sequence[Damage], rng: np.random.Generator
 ) -> tuple[bytes, list[str]]:
-    """A file damaged one to three times, and the names of what was done to it.
-
-    Parameters
-    ----------
-    data : bytes
-        A sound file.
-    others : sequence of bytes
-        Other files of its kind.
-    structural : sequence of callable
-        Damage that knows the format; half of what is done, where there is some.
-    rng : numpy.random.Generator
-        Decides what happens where.
-    """
+    """A file damaged one to three times, and the names of what was done to it."""
     names = []
     for _ in range(int(rng.integers(1, 4))):
         if structural and rng.random() < 0.6:

@@ -59,17 +59,7 @@ class Outcome:
 
 
 def serve(connection: Connection, folder: str, limit_bytes: int) -> None:
-    """Read what comes through a connection until it ends.
-
-    Parameters
-    ----------
-    connection : Connection
-        Gives (way, `Case` or path); takes an `Outcome` each.
-    folder : str
-        Where files are written; standard error goes into a file beside them.
-    limit_bytes : int
-        Memory that the process may take.
-    """
+    """Read what comes through a connection until it ends."""
     resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     chatter = (Path(folder) / "stderr").open("w+b", buffering=0)
@@ -183,22 +173,7 @@ class _Worker(Generic[T]):
 def read_all(
     jobs: Iterable[tuple[T, str, Case | str]], *, workers: int, limit_s: float
 ) -> Iterator[tuple[T, Outcome]]:
-    """Read files in worker processes.
-
-    Parameters
-    ----------
-    jobs : iterable
-        A key that comes back, the way to read, and a `Case` or the path of a file.
-    workers : int
-        Processes.
-    limit_s : float
-        Processor time after which a file counts as one that hangs.
-
-    Yields
-    ------
-    key, Outcome
-        As they are done.
-    """
+    """Read files in worker processes."""
     waiting = iter(jobs)
     idle: list[_Worker[T]] = [_start() for _ in range(workers)]
     busy: list[_Worker[T]] = []

@@ -176,15 +176,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 
 
 def run_command(*arguments: str) -> None:
-    """Run a command in this process.
-
-    Raises
-    ------
-    RegengineError
-        With the command's sentence, if it refuses.
-    Unforeseen
-        If it says that something unforeseen happened, or fails without a word.
-    """
+    """Run a command in this process."""
     from typer.testing import CliRunner
 
     from regengine.commands import app
@@ -210,20 +202,7 @@ class UnclearSentence(Exception):
 
 
 def checked_sentence(error: Exception, path: Path | None = None) -> str:
-    """A refusal's sentence.
-
-    Parameters
-    ----------
-    error : Exception
-    path : Path, optional
-        The file that it must name.
-
-    Raises
-    ------
-    UnclearSentence
-        If it has several lines, is very long, shows Python's insides, gives no advice or does
-        not name the file.
-    """
+    """A refusal's sentence."""
     text = str(error)
     clear = (
         text.isprintable()

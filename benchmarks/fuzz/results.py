@@ -106,12 +106,6 @@ def reduced(data: bytes, still: Callable[[bytes], bool]) -> bytes:
 
     Parts are left out, the largest first (Zeller and Hildebrandt 2002, "Simplifying and isolating
     failure-inducing input", without the finest steps).
-
-    Parameters
-    ----------
-    data : bytes
-    still : callable
-        Whether data show the finding.
     """
     trials, size = 0, len(data) // 2
     while size >= 8 and trials < MOST_TRIALS:

@@ -56,17 +56,7 @@ def preamble(arguments: list[str], focal_mm: float) -> list[str]:
 def figure(
     trials: Mapping[int, Sequence[Trial]], axis: Mapping[int, Sequence[float]], path: Path
 ) -> None:
-    """Draw errors over sigmas, axes of new photos and residuals over the picture.
-
-    Parameters
-    ----------
-    trials : mapping of int to sequence of Trial
-        By number of photos.
-    axis : mapping of int to sequence of float
-        Arc seconds by which axes of new photos are off.
-    path : Path
-        PNG to write.
-    """
+    """Draw errors over sigmas, axes of new photos and residuals over the picture."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -116,18 +106,7 @@ FloatArray = NDArray[np.float64]
 
 
 def placed_by(lens: SkyCamera, photo: LensPhoto) -> SkyCamera:
-    """Attitude of a photo with a lens that is known, from all stars that are found.
-
-    Parameters
-    ----------
-    lens : SkyCamera
-        Calibrated on other photos.
-    photo : LensPhoto
-
-    Returns
-    -------
-    SkyCamera
-    """
+    """Attitude of a photo with a lens that is known, from all stars that are found."""
     known = stars_to(FAINTEST_G)
     seen = apparent_directions(known.vectors, TAKEN)
     camera, stars = _same_middle(lens, photo.camera), photo.stars

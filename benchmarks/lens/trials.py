@@ -167,21 +167,7 @@ def take(
 
 
 def photograph(seed: int, frames: int, focal_mm: float) -> tuple[list[Shot], SkyLens]:
-    """Draw a lens and take photos with it.
-
-    Parameters
-    ----------
-    seed : int
-    frames : int
-    focal_mm : float
-        Of the lens, full-frame.
-
-    Returns
-    -------
-    shots : list of Shot
-    lens : SkyLens
-        How bright and sharp it draws.
-    """
+    """Draw a lens and take photos with it."""
     rng = np.random.default_rng(seed)
     sky = stars_to(FAINTEST_G)
     seen = apparent_directions(sky.vectors, TAKEN)

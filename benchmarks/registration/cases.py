@@ -117,17 +117,7 @@ class Case:
 
 
 def list_cases(real: Path) -> list[Case]:
-    """All city photos of a folder of real data, and those with a nadir again with it moved.
-
-    Parameters
-    ----------
-    real : Path
-        Folder of the real data.
-
-    Returns
-    -------
-    list of Case
-    """
+    """All city photos of a folder of real data, and those with a nadir again with it moved."""
     cases = []
     for row in _rows_of(real):
         if row["category"] in CATEGORIES:
@@ -137,17 +127,7 @@ def list_cases(real: Path) -> list[Case]:
 
 
 def list_other_cases(real: Path) -> list[Case]:
-    """The photos of all other categories: none of them should be placed somewhere.
-
-    Parameters
-    ----------
-    real : Path
-        Folder of the real data.
-
-    Returns
-    -------
-    list of Case
-    """
+    """The photos of all other categories: none of them should be placed somewhere."""
     rows = (row for row in _rows_of(real) if row["category"] not in CATEGORIES)
     return sorted((c for row in rows for c in _cases_of(real, row)), key=lambda case: case.file)
 
@@ -182,17 +162,7 @@ def _cases_of(real: Path, row: Mapping[str, str]) -> Iterator[Case]:
 
 
 def moved(case: Case) -> list[Case]:
-    """A case with a nadir again, the nadir moved along an ascending track, back and forth.
-
-    Parameters
-    ----------
-    case : Case
-
-    Returns
-    -------
-    list of Case
-        Empty where no nadir is told.
-    """
+    """A case with a nadir again, the nadir moved along an ascending track, back and forth."""
     if case.options.nadir is None:
         return []
     lon, lat = case.options.nadir

@@ -74,20 +74,7 @@ def equidistant(lon: float, lat: float) -> Proj:
 
 
 def crop_around(light_map: HasWindows, camera: Camera) -> tuple[MapCrop, float]:
-    """Cut out what a camera sees and a margin.
-
-    Parameters
-    ----------
-    light_map : HasWindows
-    camera : Camera
-        The true camera, for the image as stored.
-
-    Returns
-    -------
-    crop : MapCrop
-    scale : float
-        Crop pixels a pixel of the stored image, by the areas of both.
-    """
+    """Cut out what a camera sees and a margin."""
     lon, lat = visible_ground(camera)
     middle = float(np.median(lon)), float(np.median(lat))
     east, north = equidistant(*middle)(lon, lat)
@@ -111,18 +98,7 @@ def crop_around(light_map: HasWindows, camera: Camera) -> tuple[MapCrop, float]:
 
 
 def crop_light(light_map: HasWindows, crop: MapCrop) -> NDArray[np.float32]:
-    """The map's log light at every pixel of a crop.
-
-    Parameters
-    ----------
-    light_map : HasWindows
-    crop : MapCrop
-        Its picture's size counts, not what it holds.
-
-    Returns
-    -------
-    ndarray of float32, shape (h, w)
-    """
+    """The map's log light at every pixel of a crop."""
     height, width = crop.picture.shape
     x = np.arange(0, width + LATTICE_PX, LATTICE_PX)
     y = np.arange(0, height + LATTICE_PX, LATTICE_PX)
@@ -197,20 +173,7 @@ class PeerAnswer:
 
 
 def ask_peers(photo: Path, crop: MapCrop, scale: float) -> list[PeerAnswer]:
-    """Run all peers on a photo and a crop of the map.
-
-    Parameters
-    ----------
-    photo : Path
-    crop : MapCrop
-    scale : float
-        Crop pixels a stored photo pixel, about: the log-polar peer starts from it, since a user
-        knows the lens.
-
-    Returns
-    -------
-    list of PeerAnswer
-    """
+    """Run all peers on a photo and a crop of the map."""
     values, factor = city_light(photo, LARGEST_PX)
     picture = grey_levels(values)
     from_stored = resizing(factor)
@@ -275,16 +238,6 @@ def match_features(
 
 def log_polar(photo: Picture, target: Picture, scale: float) -> FloatArray:
     """Similarity between two pictures by Fourier-Mellin phase correlation.
-
-    Parameters
-    ----------
-    photo, target : ndarray of uint8
-    scale : float
-        Target pixels a photo pixel, about.
-
-    Returns
-    -------
-    ndarray, shape (3, 3)
 
     References
     ----------

@@ -53,22 +53,7 @@ def page_lines(
     others: Sequence[Outcome] | None = None,
     overlays: Path | None = None,
 ) -> list[str]:
-    """All tables, as Markdown lines.
-
-    Parameters
-    ----------
-    outcomes : sequence of Outcome
-        Of the city photos, told and shown in all ways.
-    others : sequence of Outcome, optional
-        Of the photos of other categories and of what was tried again; None where they were not
-        asked for.
-    overlays : Path, optional
-        Folder of pictures, if there is one.
-
-    Returns
-    -------
-    list of str
-    """
+    """All tables, as Markdown lines."""
     references = read_reference_cameras().values()
     checked = [o for o in outcomes if o.case.plain and o.points_score is not None]
     peers = peer_table(outcomes)
@@ -125,40 +110,14 @@ class Settings:
 
 
 def run_cases(settings: Settings, folder: Path, tell: Callable[[str], None]) -> list[Outcome]:
-    """Run all cases, each in a process of its own.
-
-    Parameters
-    ----------
-    settings : Settings
-    folder : Path
-        Where variants of the pictures go.
-    tell : callable
-        Given a line when a case is done.
-
-    Returns
-    -------
-    list of Outcome
-    """
+    """Run all cases, each in a process of its own."""
     return [run(case, settings, tell) for case in wanted_cases(settings, folder)]
 
 
 def run_others(
     settings: Settings, outcomes: Sequence[Outcome], tell: Callable[[str], None]
 ) -> list[Outcome]:
-    """Run the photos of other categories, and again all that do not look like a night city.
-
-    Parameters
-    ----------
-    settings : Settings
-    outcomes : sequence of Outcome
-        Of the city photos.
-    tell : callable
-        Given a line when a case is done.
-
-    Returns
-    -------
-    list of Outcome
-    """
+    """Run the photos of other categories, and again all that do not look like a night city."""
     others = [
         run(case, settings, tell)
         for case in list_other_cases(settings.real)

@@ -22,17 +22,7 @@ from regengine.result import FrameResult
 
 
 def judgement(outcome: Outcome) -> str:
-    """Whether a proposal is right: every control point near where the reference camera has it.
-
-    Parameters
-    ----------
-    outcome : Outcome
-
-    Returns
-    -------
-    str
-        "no proposal", "right", "wrong", or "unknown" where there is no reference camera.
-    """
+    """Whether a proposal is right: every control point near where the reference camera has it."""
     if outcome.camera is None:
         return "no proposal"
     if outcome.score is None:
@@ -317,21 +307,7 @@ class CountingFrame:
 def counting_frames(
     references: Iterable[ReferenceCamera], outcomes: Iterable[Outcome]
 ) -> list[CountingFrame]:
-    """The frames that must be placed, and what became of them.
-
-    Parameters
-    ----------
-    references : iterable of ReferenceCamera
-        Of all city photos.
-    outcomes : iterable of Outcome
-        Only photos as they are count.
-
-    Returns
-    -------
-    list of CountingFrame
-        With an element set or a recorded nadir near; those with a reference camera but too few
-        lights last.
-    """
+    """The frames that must be placed, and what became of them."""
     frames: dict[str, list[ReferenceCamera]] = {}
     for reference in references:
         frames.setdefault(reference.frame_id or reference.file, []).append(reference)
@@ -360,23 +336,7 @@ def would_count(reference: ReferenceCamera) -> bool:
 def headline(
     references: Iterable[ReferenceCamera], outcomes: Sequence[Outcome], others: Sequence[Outcome]
 ) -> list[str]:
-    """The aim, what was reached, and the frames that count.
-
-    Parameters
-    ----------
-    references : iterable of ReferenceCamera
-        Of all city photos.
-    outcomes : sequence of Outcome
-        Of the city photos, told and shown in all ways.
-    others : sequence of Outcome
-        Of the other categories, and of what was tried though it does not look like a night city;
-        empty where only city photos were tried.
-
-    Returns
-    -------
-    list of str
-        Markdown.
-    """
+    """The aim, what was reached, and the frames that count."""
     frames = [frame for frame in counting_frames(references, outcomes) if frame.outcomes]
     counted = [frame for frame in frames if frame.enough_lights]
     few = [frame for frame in frames if not frame.enough_lights]

@@ -44,21 +44,7 @@ BRIGHTEST_QUANTILE = 0.995
 
 
 def city_light(photo: Path, long_side_px: int) -> tuple[Image, float]:
-    """Log light of a photo above its diffuse background.
-
-    Parameters
-    ----------
-    photo : Path
-    long_side_px : int
-        Larger pictures are averaged down to this.
-
-    Returns
-    -------
-    values : ndarray of float32, shape (h, w)
-        ``log10(1 + excess / knee)``, the knee at 3 sigma of the noise or 2 % of the brightest.
-    factor : float
-        Its size over that of the stored image.
-    """
+    """Log light of a photo above its diffuse background."""
     picture = read_linear_light(photo, max_long_side_px=long_side_px)
     light = picture.light
     hot = hot_pixels(light)
@@ -107,24 +93,7 @@ class LocalShift:
 def local_shift(
     photo: Path, camera: Camera, light_map: HasWindows, points: GroundPoints
 ) -> LocalShift | None:
-    """Measure the displacement at given pixels by normalised correlation of patches.
-
-    Parameters
-    ----------
-    photo : Path
-        The photo.
-    camera : Camera
-        Camera to test, for the image as stored.
-    light_map : HasWindows
-        The night-light map.
-    points : GroundPoints
-        Where to look; their places are not used.
-
-    Returns
-    -------
-    LocalShift or None
-        None where the map holds nothing of what the camera sees.
-    """
+    """Measure the displacement at given pixels by normalised correlation of patches."""
     longest = max(camera.width_px, camera.height_px)
     values, factor = city_light(
         photo, min(LARGEST_PX, round(longest * ground_sample_km(camera) / SAMPLE_KM))
@@ -191,22 +160,7 @@ class Scores:
 
 
 def scores_of(case: Case, result: FrameResult, truth: Truth, light_map: LightMap) -> Scores:
-    """Score a result with everything that is known of its photo.
-
-    Parameters
-    ----------
-    case : Case
-    result : FrameResult
-    truth : Truth
-        Of the photo as it is, even where the case is a variant of it.
-    light_map : LightMap
-        The map it was registered on.
-
-    Returns
-    -------
-    Scores
-        Empty where nothing is proposed.
-    """
+    """Score a result with everything that is known of its photo."""
     if result.solved is None:
         return Scores()
     camera, found = result.solved.camera, Scores()
@@ -246,24 +200,7 @@ def scores_of(case: Case, result: FrameResult, truth: Truth, light_map: LightMap
 def reference_score(
     camera: Camera, control_points: tuple[ControlPoint, ...], reference: Camera, variant: str
 ) -> RegistrationScore:
-    """Score a solution of a photo, or of a variant of it, by the photo's reference camera.
-
-    Parameters
-    ----------
-    camera : Camera
-        Solved, for the picture that was registered.
-    control_points : tuple of ControlPoint
-        On that picture.
-    reference : Camera
-        For the photo as it is.
-    variant : str
-        How the picture was changed; "" for the photo as it is.
-
-    Returns
-    -------
-    RegistrationScore
-        Its diagonal is that of the part of the photo which is left.
-    """
+    """Score a solution of a photo, or of a variant of it, by the photo's reference camera."""
     size = reference.width_px, reference.height_px
     x, y = np.array([[point.x, point.y] for point in control_points], float).reshape(-1, 2).T
     back = stored_pixels(x, y, size, variant).T

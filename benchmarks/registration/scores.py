@@ -136,23 +136,7 @@ def pixel_errors_px(camera: Camera, points: GroundPoints) -> FloatArray:
 def score_registration(
     camera: Camera, control_points: Sequence[ControlPoint], truth: Camera, points: GroundPoints
 ) -> RegistrationScore:
-    """Score a solved camera and its control points.
-
-    Parameters
-    ----------
-    camera : Camera
-        The solution, for the image as stored.
-    control_points : sequence of ControlPoint
-        What was proposed.
-    truth : Camera
-        What the photo was really taken with: known, or from `fit_camera`.
-    points : GroundPoints
-        Pixels at which the solution is compared with the truth.
-
-    Returns
-    -------
-    RegistrationScore
-    """
+    """Score a solved camera and its control points."""
     own = GroundPoints(
         x=np.array([point.x for point in control_points], float),
         y=np.array([point.y for point in control_points], float),
@@ -179,24 +163,6 @@ def fit_camera(
 
     Unknowns are attitude, focal length, k1 and position, the last held near the start; so the
     camera is also right between and beyond the points, where an interpolation would not be.
-
-    Parameters
-    ----------
-    points : GroundPoints
-        At least `LEAST_POINTS`.
-    start : Camera
-        Size, principal point and believed focal length and position; its attitude is not used.
-    position_sigma_m : float, optional
-        One sigma of the believed position along each axis.
-
-    Returns
-    -------
-    CameraFit
-
-    Raises
-    ------
-    ConfigError
-        If there are too few points.
     """
     from scipy.optimize import least_squares
     from scipy.spatial.transform import Rotation
@@ -242,23 +208,7 @@ def _moved(start: Camera, attitude: Rotation, unknown: FloatArray) -> Camera:
 def camera_above(
     lon: float, lat: float, altitude_km: float, focal_px: float, size_px: tuple[int, int]
 ) -> Camera:
-    """A camera that looks straight down with north up: where `fit_camera` may start.
-
-    Parameters
-    ----------
-    lon, lat : float
-        Geodetic nadir, degrees.
-    altitude_km : float
-        Above the WGS84 ellipsoid.
-    focal_px : float
-        Focal length, pixels.
-    size_px : tuple of int
-        Width and height of the image as stored.
-
-    Returns
-    -------
-    Camera
-    """
+    """A camera that looks straight down with north up: where `fit_camera` may start."""
     from scipy.spatial.transform import Rotation
 
     east, north, up = local_axes(lon, lat)

@@ -209,22 +209,7 @@ def of_photos(outcomes: Sequence[Outcome]) -> list[Outcome]:
 def category_lines(
     outcomes: Sequence[Outcome], others: Sequence[Outcome], overlays: Path | None
 ) -> list[str]:
-    """The part of the page on all categories.
-
-    Parameters
-    ----------
-    outcomes : sequence of Outcome
-        Of the city photos.
-    others : sequence of Outcome
-        Of the other photos, and of those tried again.
-    overlays : Path or None
-        Whether there are pictures.
-
-    Returns
-    -------
-    list of str
-        Markdown.
-    """
+    """The part of the page on all categories."""
     once = of_photos([*outcomes, *others])
     again = {outcome.case.file: outcome for outcome in others if outcome.case.any_category}
     last = [again.get(outcome.case.file, outcome) for outcome in once]

@@ -46,21 +46,7 @@ def run_timed(job: TimedJob) -> Outcome:
 
 
 def timing_report(photos: int, max_seconds: float, tell: Callable[[str], None]) -> list[str]:
-    """Register simulated photographs of 12, 24 and 36 megapixels; the whole page.
-
-    Parameters
-    ----------
-    photos : int
-        Of each size.
-    max_seconds : float
-        Budget of a search.
-    tell : callable
-        Given a line when a photo is done.
-
-    Returns
-    -------
-    list of str
-    """
+    """Register simulated photographs of 12, 24 and 36 megapixels; the whole page."""
     rows, outcomes = [], []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -92,20 +78,7 @@ def timing_report(photos: int, max_seconds: float, tell: Callable[[str], None]) 
 
 
 def write_job(folder: Path, drawn: SimulatedCase, max_seconds: float) -> TimedJob:
-    """Write a drawn case's photo, its map and an element set that puts the station as told.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the files go.
-    drawn : SimulatedCase
-    max_seconds : float
-        Budget of the search.
-
-    Returns
-    -------
-    TimedJob
-    """
+    """Write a drawn case's photo, its map and an element set that puts the station as told."""
     width_px = drawn.camera.width_px
     photo = folder / f"simulated-{width_px}-{drawn.seed:04d}.jpg"
     photo.write_bytes(drawn.photo)

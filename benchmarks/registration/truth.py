@@ -104,36 +104,14 @@ class NamedPlace:
 
 
 def read_reference_cameras(path: Path = CAMERAS) -> dict[str, ReferenceCamera]:
-    """The table of cameras.
-
-    Parameters
-    ----------
-    path : Path, optional
-        CSV with a row a picture; numbers of a picture that is not placed are empty.
-
-    Returns
-    -------
-    dict of str to ReferenceCamera
-        By file.
-    """
+    """The table of cameras."""
     with path.open(newline="", encoding="utf-8") as stream:
         found = [_reference_camera(row) for row in csv.DictReader(stream)]
     return {reference.file: reference for reference in found}
 
 
 def read_named_places(path: Path = PLACES) -> dict[str, tuple[NamedPlace, ...]]:
-    """The table of named places.
-
-    Parameters
-    ----------
-    path : Path, optional
-        CSV with a row a place and picture.
-
-    Returns
-    -------
-    dict of str to tuple of NamedPlace
-        By file.
-    """
+    """The table of named places."""
     found: dict[str, tuple[NamedPlace, ...]] = {}
     with path.open(newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
@@ -144,20 +122,7 @@ def read_named_places(path: Path = PLACES) -> dict[str, tuple[NamedPlace, ...]]:
 
 
 def misses_px(camera: Camera, places: Sequence[NamedPlace]) -> NDArray[np.float64]:
-    """How far from their lights a camera has some named places.
-
-    Parameters
-    ----------
-    camera : Camera
-        Of the picture as stored.
-    places : sequence of NamedPlace
-        Named on that picture.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        Pixels; infinite where the camera does not see the place at all.
-    """
+    """How far from their lights a camera has some named places."""
     x, y = camera.lonlat_to_pixel([p.lon for p in places], [p.lat for p in places])
     apart = np.hypot(x - [p.x for p in places], y - [p.y for p in places])
     return np.where(np.isfinite(apart), apart, np.inf)
@@ -242,19 +207,7 @@ class Truth:
 
 
 def load_truth(photos: Path, file: str) -> Truth:
-    """Everything known of one photo.
-
-    Parameters
-    ----------
-    photos : Path
-        Folder with the tables and the photos.
-    file : str
-        The photo as the tables name it, relative to that folder.
-
-    Returns
-    -------
-    Truth
-    """
+    """Everything known of one photo."""
     reference = read_reference_cameras().get(file)
     truth = Truth(
         camera=None if reference is None else reference.camera,
@@ -271,21 +224,7 @@ def load_truth(photos: Path, file: str) -> Truth:
 
 
 def fit_to_points(photos: Path, file: str, points: GroundPoints) -> CameraFit:
-    """The camera that the older reference points of a photo speak of.
-
-    Parameters
-    ----------
-    photos : Path
-        Folder with the tables and the photos.
-    file : str
-        The photo.
-    points : GroundPoints
-        Its reference points.
-
-    Returns
-    -------
-    CameraFit
-    """
+    """The camera that the older reference points of a photo speak of."""
     known = next(row for row in read_rows(photos / "reference_cameras.csv") if row["file"] == file)
     header = read_image_header(photos / file)
     start = camera_above(

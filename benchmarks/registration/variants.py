@@ -80,21 +80,7 @@ VARIANTS = {
 
 
 def variants_of(case: Case, folder: Path, only: str = "") -> list[Case]:
-    """Write variants of a case's photo as PNG, with its EXIF, and give their cases.
-
-    Parameters
-    ----------
-    case : Case
-        The photo as it is.
-    folder : Path
-        Where the pictures go.
-    only : str
-        Part of the names of the wanted cases.
-
-    Returns
-    -------
-    list of Case
-    """
+    """Write variants of a case's photo as PNG, with its EXIF, and give their cases."""
     found = []
     for number, (name, variant) in enumerate(VARIANTS.items()):
         if name == AS_IT_IS or only.lower() not in variant_name(case, name).lower():
@@ -118,21 +104,7 @@ def variant_name(case: Case, variant: str) -> str:
 
 
 def stored_pixels(x: FloatArray, y: FloatArray, size: Size, name: str) -> FloatArray:
-    """Pixels of a variant as those of the photo as it is.
-
-    Parameters
-    ----------
-    x, y : ndarray of float64, shape (n,)
-        In the variant.
-    size : tuple of int
-        Width and height of the photo as it is.
-    name : str
-        The variant.
-
-    Returns
-    -------
-    ndarray of float64, shape (2, n)
-    """
+    """Pixels of a variant as those of the photo as it is."""
     # Every variant shifts, turns or mirrors: three corners tell its matrix
     corners = np.stack(VARIANTS[name].place(np.array([0.0, 1, 0]), np.array([0.0, 0, 1]), size))
     matrix = corners[:, 1:] - corners[:, :1]
@@ -156,21 +128,7 @@ def kept_part(camera: Camera, name: str) -> Camera:
 
 
 def places_moved_px(base: Camera, other: Camera, name: str) -> FloatArray:
-    """How far apart the same scene lies under a photo's camera and its variant's.
-
-    Parameters
-    ----------
-    base, other : Camera
-        Solved cameras of the photo and of the variant.
-    name : str
-        The variant; `AS_IT_IS` for the same picture, solved otherwise.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        Map pixels, at scene pixels that both pictures hold; infinite where the variant's camera
-        sees the sky.
-    """
+    """How far apart the same scene lies under a photo's camera and its variant's."""
     size = base.width_px, base.height_px
     x, y = (
         side.ravel()

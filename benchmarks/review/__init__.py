@@ -48,15 +48,7 @@ PHOTOS = 12
 
 
 def scale_store(folder: Path, frames: int) -> Path:
-    """Write a store whose frames share `PHOTOS` photos; returns its path.
-
-    Parameters
-    ----------
-    folder : Path
-        Where; it then holds 250 MB of photos.
-    frames : int
-        How many.
-    """
+    """Write a store whose frames share `PHOTOS` photos; returns its path."""
     hashes = _photos(folder / "photos")
     store, base = folder / "scale.h5", folder / "base.h5"
     results = [made_up_result(number) for number in range(min(DISTINCT, frames))]

@@ -53,16 +53,6 @@ def main_thread_tasks(events: Iterable[Mapping[str, Any]]) -> list[Task]:
     """Tasks of the renderers' main threads, the longest first.
 
     A task within another (a nested message loop) is part of the outer one and not told again.
-
-    Parameters
-    ----------
-    events : iterable of mapping
-        Complete events (``ph`` is "X", ``dur`` and ``tdur`` in microseconds) and metadata ("M").
-
-    Returns
-    -------
-    list of Task
-        Longest processor time first.
     """
     events = list(events)
     mains = {

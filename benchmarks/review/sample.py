@@ -176,21 +176,7 @@ def sample_result(frame: str, photo: Path) -> FrameResult:
 
 
 def sample_store(folder: Path, frames: Iterable[tuple[str, str]] | None = None) -> Path:
-    """Write a store of the samples, with its photos beside it.
-
-    Parameters
-    ----------
-    folder : Path
-        Where ``run.h5`` and ``photos/`` are made.
-    frames : iterable of (str, str), optional
-        Samples, each with the name that its file has there, without its ending. Without it, each
-        sample once, under its own name.
-
-    Returns
-    -------
-    Path
-        The store.
-    """
+    """Write a store of the samples, with its photos beside it."""
     (folder / "photos").mkdir(parents=True)
     store = folder / "run.h5"
     with StoreWriter(store) as writer:

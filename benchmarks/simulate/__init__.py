@@ -254,19 +254,7 @@ def sample_truth(
 def write_samples(
     folder: Path, *, seed: int = SAMPLE_SEED, scale: float = 1.0, step_arcsec: float = 15.0
 ) -> None:
-    """Write the sample frames, their element sets, light map and truth files.
-
-    Parameters
-    ----------
-    folder : Path
-        Made where it is missing; files of the same names are replaced.
-    seed : int
-        Of the invented land.
-    scale : float
-        Of the pictures.
-    step_arcsec : float
-        Pixel of the light map.
-    """
+    """Write the sample frames, their element sets, light map and truth files."""
     (folder / "truth").mkdir(parents=True, exist_ok=True)
     world, orbit = sample_world(seed), true_orbit()
     sets = shipped_elements(orbit)

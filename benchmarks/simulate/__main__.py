@@ -71,20 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def write_trial(folder: Path, trial: Trial, light_map: Path | None) -> str:
-    """Write a trial's photograph, element set and truth; return the command that registers it.
-
-    Parameters
-    ----------
-    folder : Path
-        Made where it is missing.
-    trial : Trial
-    light_map : Path or None
-        None where the reader has a map of the Earth.
-
-    Returns
-    -------
-    str
-    """
+    """Write a trial's photograph, element set and truth; return the command that registers it."""
     folder.mkdir(parents=True, exist_ok=True)
     photo = folder / f"trial-{trial.half}-{trial.seed:06d}.jpg"
     elements = photo.with_suffix(".tle")
@@ -97,18 +84,7 @@ def write_trial(folder: Path, trial: Trial, light_map: Path | None) -> str:
 
 
 def write_case(folder: Path, case: Case) -> str:
-    """Write a case's photograph, map and truth; return the command that registers it.
-
-    Parameters
-    ----------
-    folder : Path
-        Made where it is missing.
-    case : Case
-
-    Returns
-    -------
-    str
-    """
+    """Write a case's photograph, map and truth; return the command that registers it."""
     from benchmarks.simulate.light_map import write_geotiff
 
     folder.mkdir(parents=True, exist_ok=True)

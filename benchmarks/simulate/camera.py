@@ -57,20 +57,7 @@ def _vertical(lon_deg: FloatArray, lat_deg: FloatArray) -> FloatArray:
 
 
 def perigee_height_m(origin_ecef_m: FloatArray, rays: FloatArray) -> FloatArray:
-    """Least height that rays reach, metres: negative where they hit the ground.
-
-    Parameters
-    ----------
-    origin_ecef_m : ndarray, shape (3,)
-    rays : ndarray, shape (..., 3)
-        Unit vectors.
-
-    Returns
-    -------
-    ndarray, shape (...)
-        The height at the point nearest to the Earth's centre, metres above the ellipsoid (that
-        point and the lowest one differ by less than 40 m in height).
-    """
+    """Least height that rays reach, metres: negative where they hit the ground."""
     along = np.maximum(-(rays @ origin_ecef_m), 0.0)
     return geodetic_of(origin_ecef_m + along[..., None] * rays)[2]
 
@@ -81,20 +68,6 @@ def ground_of_rays(
     """Where rays first meet the ground, by Newton's method on PROJ's geodetic height.
 
     The height along a ray is convex, so steps from the near side never overshoot.
-
-    Parameters
-    ----------
-    origin_ecef_m : ndarray, shape (3,)
-        Metres; outside the Earth.
-    rays : ndarray, shape (..., 3)
-        Unit vectors.
-    steps : int
-        Newton steps.
-
-    Returns
-    -------
-    lon_deg, lat_deg, distance_m : ndarray, shape (...)
-        NaN where a ray does not come down to the ground.
     """
     nearest = -(rays @ origin_ecef_m)
     radius_m = 6_378_140.0  # a sphere just around the whole ellipsoid
@@ -210,22 +183,7 @@ class SimCamera:
     def project(
         self, lon_deg: ArrayLike, lat_deg: ArrayLike, height_m: ArrayLike = 0.0
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Pixels of places on the ground.
-
-        Parameters
-        ----------
-        lon_deg, lat_deg, height_m : array_like, shape (n,)
-            WGS84 geodetic positions.
-
-        Returns
-        -------
-        x, y : ndarray, shape (n,)
-            Pixels; NaN where the place lies behind the camera or its horizon.
-        distance_m : ndarray, shape (n,)
-            From the camera to the place.
-        cosine : ndarray, shape (n,)
-            Cosine of the angle between the place's vertical and the camera.
-        """
+        """Pixels of places on the ground."""
         ground = ecef_of(lon_deg, lat_deg, height_m)
         sight = ground - self.position_ecef_m
         distance = np.linalg.norm(sight, axis=-1)

@@ -58,16 +58,7 @@ class CaseSource:
 
 
 def town_source(world: TownWorld, decoy: TownWorld, light_map: RadianceMap) -> CaseSource:
-    """Cases over an invented land.
-
-    Parameters
-    ----------
-    world : TownWorld
-    decoy : TownWorld
-        Another land.
-    light_map : RadianceMap
-        Of the first one, of realisation 1, which no case shows.
-    """
+    """Cases over an invented land."""
     places = world.places
     bright = places.power > min(100.0, float(np.quantile(places.power, 0.98)))
     targets = np.stack([places.lon[bright], places.lat[bright], np.sqrt(places.power[bright])])
@@ -383,24 +374,7 @@ def draw_case(
     source: CaseSource | None = None,
     long_side_px: int | None = None,
 ) -> Case:
-    """Draw a random case.
-
-    Parameters
-    ----------
-    seed : int
-        Same seed, kind, source and size: same case.
-    kind : str
-        "any" draws one by ``SHARES``.
-    source : CaseSource, optional
-        Worlds of lights and the map; the self-made land where none is given.
-    long_side_px : int, optional
-        Of the photograph; 1000 to 1600 at random where not given. 4256, 6016 and 7360 make 12, 24
-        and 36 megapixels (seconds each).
-
-    Returns
-    -------
-    Case
-    """
+    """Draw a random case."""
     rng = np.random.default_rng([seed, 3])
     if kind == "any":
         names = list(SHARES)

@@ -121,20 +121,7 @@ def _noise(number: int) -> GroundNoise:
 def district_gain(
     lon_deg: FloatArray, lat_deg: FloatArray, realisation: Realisation, *, common_sigma: float
 ) -> FloatArray:
-    """Factors of about unit mean that vary over districts of about a kilometre.
-
-    Parameters
-    ----------
-    lon_deg, lat_deg : ndarray, shape (n,)
-    realisation : Realisation
-        Its ``district_sigma`` is the spread of its own part.
-    common_sigma : float
-        Spread (natural logarithm) of the part that all realisations share.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-    """
+    """Factors of about unit mean that vary over districts of about a kilometre."""
     own = realisation.district_sigma
     spread = own * _noise(realisation.number).at(lon_deg, lat_deg)
     if common_sigma > 0.0:

@@ -87,18 +87,7 @@ class Land:
 
 
 def draw_land(rng: np.random.Generator, region: Region) -> Land:
-    """Invent a land.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    region : Region
-
-    Returns
-    -------
-    Land
-        About half of the region, with its border at sea.
-    """
+    """Invent a land."""
     count = int(np.ceil(region.size_deg * KM_PER_DEGREE / GRID_KM))
     step_deg = region.size_deg / (count - 1)
     axis = np.linspace(-1.0, 1.0, count)
@@ -188,19 +177,7 @@ def radius_of_power(power: FloatArray) -> FloatArray:
 
 
 def settle(rng: np.random.Generator, land: Land, parameters: PlaceParameters) -> Places:
-    """Draw the places of a land.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    land : Land
-    parameters : PlaceParameters
-
-    Returns
-    -------
-    Places
-        Towns first, then stretches of road.
-    """
+    """Draw the places of a land."""
     km2 = (land.region.size_deg * KM_PER_DEGREE) ** 2 * np.cos(np.radians(land.region.lat0_deg))
     n_cities = max(int(parameters.cities_per_mkm2 * km2 / 1e6), 6)
     n_villages = max(int(parameters.villages_per_mkm2 * km2 / 1e6), 50)

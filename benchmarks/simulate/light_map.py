@@ -66,21 +66,7 @@ def draw_light_map(
     realisation: Realisation,
     parameters: LightMapParameters | None = None,
 ) -> RadianceMap:
-    """Sum a realisation of a world's lamps in the pixels of a map.
-
-    Parameters
-    ----------
-    world : World
-    bounds : tuple of float
-        West, south, east, north, degrees; widened to whole pixels.
-    realisation : Realisation
-        Take another one than for the photographs.
-    parameters : LightMapParameters, optional
-
-    Returns
-    -------
-    RadianceMap
-    """
+    """Sum a realisation of a world's lamps in the pixels of a map."""
     parameters = parameters or LightMapParameters()
     step = parameters.step_deg
     west, south, east, north = bounds
@@ -123,11 +109,6 @@ def write_geotiff(path: Path, light_map: RadianceMap) -> None:
     """Write a map as a float32 GeoTIFF in EPSG:4326, the pixel being an area.
 
     Radiances are rounded to 1.6 % (six bits of mantissa), which halves the file.
-
-    Parameters
-    ----------
-    path : Path
-    light_map : RadianceMap
     """
     import rasterio
     from rasterio.transform import Affine
@@ -205,20 +186,7 @@ def visible_bounds(camera: SimCamera) -> tuple[float, float, float, float] | Non
 def lamps_in_view(
     camera: SimCamera, world: World, most_lamps: int
 ) -> tuple[Clusters, NDArray[np.int64]]:
-    """Patches of light that may appear in a photograph, and how many lamps each deserves.
-
-    Parameters
-    ----------
-    camera : SimCamera
-    world : World
-    most_lamps : int
-        Rough bound on their sum.
-
-    Returns
-    -------
-    clusters : Clusters
-    counts : ndarray of int64, shape (n,)
-    """
+    """Patches of light that may appear in a photograph, and how many lamps each deserves."""
     bounds = visible_bounds(camera)
     clusters = world.near(*(bounds or (0.0, 0.0, -1.0, -1.0)))
     x, y, distance, cosine = camera.project(clusters.lon, clusters.lat)
@@ -243,17 +211,7 @@ def splat(
     extinction: float,
     side_light: float,
 ) -> None:
-    """Add lamps to an image, each shared among its four nearest pixels.
-
-    Parameters
-    ----------
-    camera : SimCamera
-    lamps : Lamps
-    planes : ndarray of float64, shape (3, height, width)
-        One plane a lamp colour, nW cm^-2 sr^-1; added to in place.
-    extinction, side_light : float
-        See :func:`upward_share`.
-    """
+    """Add lamps to an image, each shared among its four nearest pixels."""
     x, y, distance, cosine = camera.project(lamps.lon, lamps.lat)
     width, height = camera.width_px, camera.height_px
     inside = (x > -1.0) & (x < width) & (y > -1.0) & (y < height)
@@ -280,15 +238,6 @@ def splat(
 def upward_share(cosine: FloatArray, extinction: float, side_light: float) -> FloatArray:
     """Share of a lamp's upward light that leaves the air towards the camera.
 
-    Parameters
-    ----------
-    cosine : ndarray
-        Of the angle between the local vertical and the camera.
-    extinction : float
-        Optical depth of clear air towards the zenith.
-    side_light : float
-        Loss of the lamp itself towards the horizon.
-
     References
     ----------
     Kasten, F. & Young, A. T. (1989). Revised optical air mass tables. Applied Optics 28, 4735.
@@ -309,23 +258,7 @@ def lamp_planes(
     side_light: float,
     most_lamps: int = 2_000_000,
 ) -> NDArray[np.float32]:
-    """Light of a world's lamps in each pixel, by lamp colour, nW cm^-2 sr^-1.
-
-    Parameters
-    ----------
-    camera : SimCamera
-    world : World
-    realisation : Realisation
-    extinction, side_light : float
-        See :func:`upward_share`.
-    most_lamps : int
-        See :func:`lamps_in_view`.
-
-    Returns
-    -------
-    ndarray of float32, shape (3, height, width)
-        Sharp: no blur of any kind yet.
-    """
+    """Light of a world's lamps in each pixel, by lamp colour, nW cm^-2 sr^-1."""
     planes = np.zeros((3, camera.height_px, camera.width_px))
     clusters, counts = lamps_in_view(camera, world, most_lamps)
     start = 0

@@ -13,20 +13,7 @@ KM_PER_DEGREE = 111.2  # a texture needs no better
 
 
 def fractal_tile(rng: np.random.Generator, size: int, slope: float) -> NDArray[np.float32]:
-    """A periodic random field with a power-law spectrum, zero mean and unit variance.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    size : int
-        Edge, samples.
-    slope : float
-        Amplitude falls as frequency to the power of minus this: 1 is rough, 2 is smooth.
-
-    Returns
-    -------
-    ndarray of float32, shape (size, size)
-    """
+    """A periodic random field with a power-law spectrum, zero mean and unit variance."""
     spectrum = np.fft.rfft2(rng.standard_normal((size, size)))
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
     frequency[0, 0] = np.inf
@@ -116,14 +103,6 @@ _SECOND = np.uint64(0x94D049BB133111EB)
 
 def mix(value: ArrayLike) -> UintArray:
     """Scramble 64-bit integers so that neighbours become independent.
-
-    Parameters
-    ----------
-    value : array_like of integers, shape (...)
-
-    Returns
-    -------
-    ndarray of uint64, shape (...)
 
     References
     ----------

@@ -73,19 +73,7 @@ class Elements:
 
 
 def state_ecef(satellite: Satrec, time_utc: datetime) -> tuple[FloatArray, FloatArray]:
-    """Position (m) and velocity (m/s) in ECEF at a time: SGP4, then astropy's TEME to ITRS.
-
-    Parameters
-    ----------
-    satellite : Satrec
-    time_utc : datetime
-        Timezone-aware.
-
-    Returns
-    -------
-    position_ecef_m, velocity_ecef_m_s : ndarray, shape (3,)
-        The velocity is relative to the rotating Earth.
-    """
+    """Position (m) and velocity (m/s) in ECEF at a time: SGP4, then astropy's TEME to ITRS."""
     from astropy import units as u
     from astropy.coordinates import ITRS, TEME, CartesianDifferential, CartesianRepresentation
     from astropy.time import Time
@@ -109,16 +97,6 @@ def positions_at(time_utc: datetime) -> Callable[[Satrec], FloatArray]:
     """Positions of satellites at one time: those of `state_ecef` to the bit, in less time.
 
     The turn from TEME to ITRS is astropy's, worked out once.
-
-    Parameters
-    ----------
-    time_utc : datetime
-        Timezone-aware.
-
-    Returns
-    -------
-    callable
-        Satellite to position in ECEF, metres, shape (3,).
     """
     import erfa
     from astropy import units as u
@@ -149,29 +127,7 @@ def pass_over(
     northbound: bool,
     revolutions_per_day: float = 15.5,
 ) -> Elements:
-    """Elements, at a time, of an orbit that then stands over a place.
-
-    Parameters
-    ----------
-    lon_deg, lat_deg : float
-        The nadir wanted; the latitude must stay below 51 degrees north or south.
-    time_utc : datetime
-        Timezone-aware.
-    northbound : bool
-        Direction of the pass.
-    revolutions_per_day : float
-        15.5 is an altitude of about 415 km.
-
-    Returns
-    -------
-    Elements
-        Their epoch is the time.
-
-    Raises
-    ------
-    ValueError
-        If the orbit cannot reach the place.
-    """
+    """Elements, at a time, of an orbit that then stands over a place."""
     ratio = np.sin(np.radians(lat_deg)) / np.sin(np.radians(INCLINATION_DEG))
     if abs(ratio) > 0.995:
         raise ValueError(f"The orbit does not reach latitude {lat_deg}; choose one within 51.")
@@ -257,15 +213,7 @@ class Vantage:
         return float(lon), float(lat), float(height)
 
     def moved(self, *, clock_s: float = 0.0, slide_s: float = 0.0) -> Vantage:
-        """Where the station stands a moment later.
-
-        Parameters
-        ----------
-        clock_s : float
-            Time by which the Earth turns and the station flies on.
-        slide_s : float
-            Time by which the station alone flies on: it is early or late on its orbit.
-        """
+        """Where the station stands a moment later."""
         spin = np.array([0.0, 0.0, EARTH_TURN_RAD_S])
         position = self.position_ecef_m
         inertial = self.velocity_ecef_m_s + np.cross(spin, position)
@@ -293,15 +241,7 @@ def _turned(vector: FloatArray, rotation: FloatArray) -> FloatArray:
 
 
 def vantage_over(lon_deg: float, lat_deg: float, height_m: float, *, northbound: bool) -> Vantage:
-    """A circular orbit of the station's inclination over a place.
-
-    Parameters
-    ----------
-    lon_deg, lat_deg : float
-        Nadir; latitudes beyond the orbit's reach get an eastward flight.
-    height_m : float
-    northbound : bool
-    """
+    """A circular orbit of the station's inclination over a place."""
     position = ecef_of(lon_deg, lat_deg, height_m)
     radius = float(np.linalg.norm(position))
     sine = np.cos(np.radians(INCLINATION_DEG)) / np.cos(np.radians(lat_deg))
@@ -316,26 +256,7 @@ def vantage_over(lon_deg: float, lat_deg: float, height_m: float, *, northbound:
 def nadir_for(
     lon_deg: float, lat_deg: float, height_m: float, off_nadir_deg: float, azimuth_deg: float
 ) -> tuple[float, float, float]:
-    """The nadir from which a place appears at a slant, and the azimuth to look along.
-
-    Parameters
-    ----------
-    lon_deg, lat_deg : float
-        The place.
-    height_m : float
-        Of the camera.
-    off_nadir_deg : float
-        Less than the horizon's (about 69 at 415 km).
-    azimuth_deg : float
-        From the place to the nadir.
-
-    Returns
-    -------
-    lon_deg, lat_deg : float
-        Of the nadir.
-    azimuth_deg : float
-        From the nadir to the place.
-    """
+    """The nadir from which a place appears at a slant, and the azimuth to look along."""
     slant = np.radians(off_nadir_deg)
     sine = np.clip((1.0 + height_m / EARTH_RADIUS_M) * np.sin(slant), 0.0, 0.999)
     distance = (np.arcsin(sine) - slant) * EARTH_RADIUS_M

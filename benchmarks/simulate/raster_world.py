@@ -58,16 +58,7 @@ class RasterWorld:
     def from_raster(
         cls, radiance: ArrayLike, *, west: float, north: float, step_deg: float
     ) -> RasterWorld:
-        """A world from an array of radiance, row 0 in the north.
-
-        Parameters
-        ----------
-        radiance : array_like, shape (rows, cols)
-            nW cm^-2 sr^-1; 0 or less is dark.
-        west, north : float
-            Outer corner of the first pixel, degrees.
-        step_deg : float
-        """
+        """A world from an array of radiance, row 0 in the north."""
         values = np.asarray(radiance, np.float32)
 
         def read(row: int, col: int, rows: int, cols: int) -> NDArray[np.float32]:
@@ -83,17 +74,7 @@ class RasterWorld:
         radiance_of_value: ArrayLike | None = None,
         true_place: TruePlace | None = None,
     ) -> RasterWorld:
-        """A world from a north-up raster file in EPSG:4326, read window by window.
-
-        Parameters
-        ----------
-        path : Path
-        radiance_of_value : array_like, optional
-            Radiance of each value of a raster of small whole numbers (classes); without it the
-            values are radiances.
-        true_place : callable, optional
-            Ground of pixels' centres where the file's own grid is off.
-        """
+        """A world from a north-up raster file in EPSG:4326, read window by window."""
         import rasterio
         from rasterio.windows import Window
 

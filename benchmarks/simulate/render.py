@@ -44,13 +44,7 @@ def window_reflection(
 def cabin_reflection(
     rng: np.random.Generator, width: int, height: int, brightness_nw: float
 ) -> ImageArray:
-    """A lit cabin mirrored in the window: a veil, lamps out of focus, edges of racks.
-
-    Returns
-    -------
-    ndarray of float32, shape (3, height, width)
-        RGB, nW cm^-2 sr^-1; ``brightness_nw`` is that of the lamps.
-    """
+    """A lit cabin mirrored in the window: a veil, lamps out of focus, edges of racks."""
     rows, cols = max(height // 4, 2), max(width // 4, 2)
     if brightness_nw <= 0.0:
         return np.zeros((3, height, width), np.float32)
@@ -83,21 +77,7 @@ def expose(
     rng: np.random.Generator,
     falloff: ImageArray | None = None,
 ) -> NDArray[np.uint8]:
-    """Lens blur, exposure, noise and tone curve.
-
-    Parameters
-    ----------
-    light : ndarray of float32, shape (3, height, width)
-        RGB, nW cm^-2 sr^-1; used up.
-    scene : SceneParameters
-    rng : numpy.random.Generator
-    falloff : ndarray of float32, shape (height, width), optional
-        Share of the light that arrives; the lens's own about the middle where not given.
-
-    Returns
-    -------
-    ndarray of uint8, shape (height, width, 3)
-    """
+    """Lens blur, exposure, noise and tone curve."""
     _, height, width = light.shape
     if falloff is None:
         falloff = vignette(width, height, scene.vignetting)
@@ -176,22 +156,7 @@ GLOW_KM = 6.0  # clouds spread the light of the town below over about this far
 def render(
     camera: SimCamera, world: World | None, realisation: Realisation, scene: SceneParameters
 ) -> NDArray[np.uint8]:
-    """Take a photograph.
-
-    Parameters
-    ----------
-    camera : SimCamera
-    world : World or None
-        None leaves the ground dark.
-    realisation : Realisation
-        Which state of the lights.
-    scene : SceneParameters
-
-    Returns
-    -------
-    ndarray of uint8, shape (height, width, 3)
-        RGB; the same for the same arguments.
-    """
+    """Take a photograph."""
     rng = np.random.default_rng([scene.seed, 2])
     view = view_grid(camera)
     light = scene_light(camera, world, realisation, scene, view, rng)

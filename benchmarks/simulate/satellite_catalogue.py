@@ -99,20 +99,7 @@ class SimulatedSky:
 
 
 def simulate_satellites(count: int, time_utc: datetime, rng: np.random.Generator) -> SimulatedSky:
-    """Draw a sky of satellites.
-
-    Parameters
-    ----------
-    count : int
-        How many; constellations shrink with it.
-    time_utc : datetime
-        Of the photos, give or take some hours.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    SimulatedSky
-    """
+    """Draw a sky of satellites."""
     kinds, elements, magnitude = _population(count, rng)
     age_days = rng.uniform(0.0, AGE_DAYS, len(kinds))
     errors = _errors(kinds, elements, age_days, rng)

@@ -51,20 +51,7 @@ class Look:
 
 
 def develop(light: ImageArray, look: Look, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Take a picture of light.
-
-    Parameters
-    ----------
-    light : ndarray of float32, shape (height, width, 3)
-        Linear red, green and blue in any unit.
-    look : Look
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of uint8, shape (h, w, 3)
-        sRGB, after a JPEG; cropped, turned and scaled at random.
-    """
+    """Take a picture of light."""
     full = max(float(np.quantile(light.mean(axis=2), look.quantile)), 1e-9)
     picture = light * np.float32(np.exp(rng.uniform(*np.log(look.level))) / full)
     if rng.random() < look.hardware:

@@ -51,25 +51,7 @@ KINDS = ("cities", *DRAWERS)
 
 
 def draw(kind: str, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Draw a frame of a class.
-
-    Parameters
-    ----------
-    kind : str
-        One of `KINDS`.
-    rng : numpy.random.Generator
-        The same state gives the same frame.
-
-    Returns
-    -------
-    ndarray of uint8, shape (h, w, 3)
-        Red, green, blue, sRGB, about 300 to 1,000 pixels on the long side.
-
-    Raises
-    ------
-    ValueError
-        There is no such kind.
-    """
+    """Draw a frame of a class."""
     if kind not in KINDS:
         raise ValueError(f"no simulated frames show {kind!r}; choose from {', '.join(KINDS)}")
     if kind == "cities":

@@ -101,23 +101,7 @@ def draw_view(
     off_nadir_deg: tuple[float, float] = (0.0, 45.0),
     field_deg: tuple[float, float] = (12.0, 80.0),
 ) -> View:
-    """Draw where a camera looks.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    limb : tuple of float, optional
-        Where the limb lies: between these shares of half the short side away from the middle,
-        1 at the edge, positive with more ground. Without it the camera looks down.
-    off_nadir_deg : tuple of float
-        Range of its slant where it looks down.
-    field_deg : tuple of float
-        Range of the angle that its long side spans.
-
-    Returns
-    -------
-    View
-    """
+    """Draw where a camera looks."""
     width, height = frame_size(rng)
     field = np.exp(rng.uniform(*np.log(field_deg)))
     focal = 0.5 * max(width, height) / np.tan(np.radians(0.5 * field))
@@ -174,24 +158,7 @@ def view_at(
 def ground_texture(
     rng: np.random.Generator, view: View, *, scale_km: float, slope: float, stretch: float = 1.0
 ) -> ImageArray:
-    """A fractal field on the ground as the pixels see it, smoothed where they see much ground.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    view : View
-    scale_km : float
-        Size of its largest features, about.
-    slope : float
-        Of its amplitudes, see `fractal_tile`.
-    stretch : float
-        Its features are so many times longer one way than the other.
-
-    Returns
-    -------
-    ndarray of float32, shape (height, width)
-        About zero mean and unit variance over the whole Earth.
-    """
+    """A fractal field on the ground as the pixels see it, smoothed where they see much ground."""
     tile = fractal_tile(rng, TILE, slope)
     spacing = 3.0 * scale_km / TILE
     turn = rng.uniform(0.0, 2.0 * np.pi)
@@ -224,19 +191,7 @@ def star_field(
     trail: FloatArray | None = None,
     band: ImageArray | None = None,
 ) -> ImageArray:
-    """Stars as points or as trails, shape (height, width, 3).
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    width, height : int
-    number : int
-        Of stars; ten times as many have a fifth to a hundredth of the light.
-    trail : ndarray, shape (n, 2), optional
-        Steps in x and y that every star makes in the exposure, pixels.
-    band : ndarray of float32, shape (height, width), optional
-        Where there are more of them.
-    """
+    """Stars as points or as trails, shape (height, width, 3)."""
     x, y = rng.uniform(0, width, number), rng.uniform(0, height, number)
     if band is not None:
         more = rng.random(number) < 0.15 + band[y.astype(int), x.astype(int)]

@@ -33,20 +33,7 @@ AIR_DEPTH = (0.08, 0.13, 0.24, 0.03)
 
 
 def day_reflectance(view: View, rng: np.random.Generator) -> ImageArray:
-    """A day's Earth as a camera above the air sees it.
-
-    Parameters
-    ----------
-    view : View
-    rng : numpy.random.Generator
-        Of land, weather and sunlight.
-
-    Returns
-    -------
-    ndarray of float32, shape (height, width, 4)
-        Light in red, green, blue and near infrared, about 0 to 1; the limb's air where the sights
-        miss the ground.
-    """
+    """A day's Earth as a camera above the air sees it."""
     extent_km = max(60.0, float(np.median(view.footprint_km)) * view.width_px)
     ground = surface(view, rng, extent_km)
     # The lower the Sun, the darker and the warmer
@@ -220,19 +207,7 @@ CROSSTALK = ((1.7, -0.5, -0.2), (-0.3, 1.6, -0.3), (-0.1, -0.6, 1.7))
 
 
 def unfiltered(light: ImageArray, rng: np.random.Generator) -> ImageArray:
-    """Light as a camera without infrared filter records and balances it.
-
-    Parameters
-    ----------
-    light : ndarray of float32, shape (height, width, 4)
-        Linear red, green, blue and near infrared.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of float32, shape (height, width, 3)
-        Linear red, green and blue.
-    """
+    """Light as a camera without infrared filter records and balances it."""
     chosen = int(rng.choice(len(FILTERS), p=[share for share, _, _ in FILTERS]))
     visible = rng.uniform(FILTERS[chosen][1], FILTERS[chosen][2])
     sense = rng.uniform(LEAST_INFRARED, MOST_INFRARED)

@@ -114,28 +114,7 @@ def sky_frame(
     foreground: ImageArray | None = None,
     clear: ImageArray | None = None,
 ) -> SkyFrame:
-    """Photograph the sky.
-
-    Parameters
-    ----------
-    camera : SkyProjection
-        Where it looks in the middle of the exposure.
-    directions : ndarray, shape (M, 3)
-        ICRS unit vectors of stars as they appear.
-    magnitudes : ndarray, shape (M,)
-    settings : SkySettings
-    rng : numpy.random.Generator
-    colours : ndarray, shape (M,), optional
-        BP - RP; drawn where not given or NaN.
-    foreground : ndarray of float32, shape (h, w, 3), optional
-        Electrons before the lens' falloff of what is no sky: ground, cities, station.
-    clear : ndarray of float32, shape (h, w), optional
-        Share of the sky's light that passes, 0 where the Earth or the station is.
-
-    Returns
-    -------
-    SkyFrame
-    """
+    """Photograph the sky."""
     lens, sensor = settings.lens, settings.sensor
     index = _in_view(camera, directions, magnitudes, settings)
     path_x, path_y = _paths(camera, directions[index], settings.turn_rad)

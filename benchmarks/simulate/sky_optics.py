@@ -96,18 +96,7 @@ def add_stars(
     fwhm_px: FloatArray,
     noise_electrons: float,
 ) -> None:
-    """Draw stars as Moffat profiles, integrated over the pixels, in place.
-
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w, c)
-        Mean electrons.
-    x, y, fwhm_px : ndarray, shape (N,)
-    electrons : ndarray, shape (N, c)
-        Light of each star by channel.
-    noise_electrons : float
-        Noise of the background; it decides how far out stars are drawn.
-    """
+    """Draw stars as Moffat profiles, integrated over the pixels, in place."""
     scale = fwhm_px * _SCALE_PER_FWHM
     peak = (MOFFAT_BETA - 1) / np.pi * electrons.max(axis=1, initial=0.0) / scale**2
     end = _END_OF_NOISE * noise_electrons
@@ -220,18 +209,7 @@ class SkyPicture:
 
 
 def expose_sky(electrons: ImageArray, sensor: SkySensor, rng: np.random.Generator) -> SkyPicture:
-    """Picture of mean electrons.
-
-    Parameters
-    ----------
-    electrons : ndarray of float32, shape (h, w, 3)
-    sensor : SkySensor
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    SkyPicture
-    """
+    """Picture of mean electrons."""
     height, width, _ = electrons.shape
     spread = np.sqrt(np.maximum(electrons, 0.0) + np.float32(sensor.read_noise_electrons**2))
     noise = rng.standard_normal(electrons.shape, dtype=np.float32)

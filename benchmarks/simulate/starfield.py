@@ -116,19 +116,7 @@ class Starfield:
 def simulate_starfield(
     rng: np.random.Generator, settings: StarfieldSettings = StarfieldSettings()
 ) -> Starfield:
-    """Draw one frame.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of everything random: equal generators give equal frames.
-    settings : StarfieldSettings, optional
-        What the frames are like.
-
-    Returns
-    -------
-    Starfield
-    """
+    """Draw one frame."""
     h, w = settings.height_px, settings.width_px
     sky = _sky(rng, settings)
     read = float(np.exp(rng.uniform(*np.log(settings.read_noise_electrons))))

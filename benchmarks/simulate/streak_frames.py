@@ -72,19 +72,7 @@ class StreakFrame:
 
 
 def streak_frame(seed: int, settings: StreakFrameSettings = StreakFrameSettings()) -> StreakFrame:
-    """Draw one frame.
-
-    Parameters
-    ----------
-    seed : int
-        Equal seeds and settings give equal frames. Cells of peak SNR and length (`streak_draw`)
-        follow each other from seed to seed, so that a run of seeds holds about as many of each.
-    settings : StreakFrameSettings, optional
-
-    Returns
-    -------
-    StreakFrame
-    """
+    """Draw one frame."""
     rng = np.random.default_rng([seed, settings.width_px, settings.height_px])
     width, height = settings.width_px, settings.height_px
     drawn = draw_streaks(rng, seed, width, height, settings.streaks)
@@ -166,19 +154,7 @@ class PaperFrame:
 
 
 def paper_frame(name: str, seed: int = 0) -> PaperFrame:
-    """Draw frame ``a`` or ``b``.
-
-    Parameters
-    ----------
-    name : str
-    seed : int, optional
-        Of stars, noise, and where the streak lies.
-
-    Raises
-    ------
-    KeyError
-        If the name is neither.
-    """
+    """Draw frame ``a`` or ``b``."""
     exposure = EXPOSURE_S[name]
     sky = SkySettings(
         electrons=(SKY_ELECTRONS_S * exposure,) * 2,

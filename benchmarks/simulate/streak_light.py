@@ -37,24 +37,7 @@ class Ground:
 def add_streak(
     scene: FloatArray, drawn: DrawnStreak, point: Moffat, ground: Ground, well: float
 ) -> TrueStreak | None:
-    """Add a streak to a scene in electrons, in place, with the peak SNR that it was drawn with.
-
-    Parameters
-    ----------
-    scene : ndarray of float64, shape (h, w)
-        Electrons.
-    drawn : DrawnStreak
-    point : Moffat
-        Image of a star.
-    ground : Ground
-    well : float
-        Electrons of a full pixel.
-
-    Returns
-    -------
-    TrueStreak or None
-        None if no two places of it lie within the frame.
-    """
+    """Add a streak to a scene in electrons, in place, with the peak SNR that it was drawn with."""
     h, w = scene.shape
     inside = (np.abs(drawn.x - (w - 1) / 2) <= w / 2) & (np.abs(drawn.y - (h - 1) / 2) <= h / 2)
     seen = np.flatnonzero(inside)

@@ -57,18 +57,7 @@ def add_stars(
     trail_px: tuple[float, float] | None,
     settings: StarSettings,
 ) -> int:
-    """Add stars to a scene in electrons, in place; returns their number.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    scene : ndarray of float64, shape (h, w)
-    sigma : float
-        Typical noise of sky and read-out, electrons.
-    point : Moffat
-    trail_px : tuple of float or None
-    settings : StarSettings
-    """
+    """Add stars to a scene in electrons, in place; returns their number."""
     h, w = scene.shape
     density = rng.uniform(*settings.per_megapixel)
     count = round(density * h * w / 2**20)

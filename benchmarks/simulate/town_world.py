@@ -56,22 +56,7 @@ class TownWorld:
     def scatter(
         self, clusters: Clusters, counts: NDArray[np.int64], realisation: Realisation
     ) -> Lamps:
-        """Lamps of the places, so many in each.
-
-        Parameters
-        ----------
-        clusters : Clusters
-            Of this world.
-        counts : ndarray of int64, shape (n,)
-            Lamps to draw in each; a place's lamps are the same however many are drawn.
-        realisation : Realisation
-            Which state of the lights.
-
-        Returns
-        -------
-        Lamps
-            Lamps that fell into water are left out.
-        """
+        """Lamps of the places, so many in each."""
         # Villages come and go, cities stay.
         gone = realisation.gone_fraction * np.minimum(np.sqrt(20.0 / clusters.power), 1.5)
         counts = np.where(uniform(clusters.key, 900 + realisation.number) < gone, 0, counts)
@@ -109,19 +94,7 @@ class TownWorld:
 def draw_town_world(
     seed: int, region: Region, parameters: PlaceParameters | None = None
 ) -> TownWorld:
-    """Invent a world of towns in a region.
-
-    Parameters
-    ----------
-    seed : int
-        Same seed and region, same world.
-    region : Region
-    parameters : PlaceParameters, optional
-
-    Returns
-    -------
-    TownWorld
-    """
+    """Invent a world of towns in a region."""
     rng = np.random.default_rng([seed, 1])
     land = draw_land(rng, region)
     places = settle(rng, land, parameters or PlaceParameters())

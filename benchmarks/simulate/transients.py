@@ -23,19 +23,7 @@ FLASH_KM = 25.0  # a thundercloud lit from within
 
 
 def boat_light(camera: SimCamera, boats: int, rng: np.random.Generator) -> ImageArray:
-    """Fishing boats in up to three fleets anywhere on the visible ground.
-
-    Parameters
-    ----------
-    camera : SimCamera
-    boats : int
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of float32, shape (3, height, width)
-        RGB, nW cm^-2 sr^-1.
-    """
+    """Fishing boats in up to three fleets anywhere on the visible ground."""
     if boats <= 0:
         return np.zeros((3, camera.height_px, camera.width_px), np.float32)
     fleet = rng.integers(0, 3, boats)

@@ -46,19 +46,7 @@ def footprint(camera: SimCamera) -> list[list[float] | None]:
 def reference_points(
     camera: SimCamera, world: World, realisation: Realisation
 ) -> list[dict[str, float]]:
-    """The brightest lit place in each part of the picture, with the pixel that shows it.
-
-    Parameters
-    ----------
-    camera : SimCamera
-    world : World
-    realisation : Realisation
-
-    Returns
-    -------
-    list of dict
-        ``x, y`` pixel and ``lon, lat`` degrees. At most 25, fewer where parts are dark.
-    """
+    """The brightest lit place in each part of the picture, with the pixel that shows it."""
     clusters, _ = lamps_in_view(camera, world, 100_000)
     lamps = world.scatter(clusters, np.ones(len(clusters.row), np.int64), realisation)
     x, y, distance, cosine = camera.project(lamps.lon, lamps.lat)

@@ -74,20 +74,7 @@ def _cloud_tile(variant: int) -> NDArray[np.float32]:
 
 
 def cloud_depth(layer: CloudLayer, view: ViewGrid, rng: np.random.Generator) -> FloatArray:
-    """Optical depth of a cloud layer along the sight, on the view's grid.
-
-    Parameters
-    ----------
-    layer : CloudLayer
-    view : ViewGrid
-    rng : numpy.random.Generator
-        Where the layer lies.
-
-    Returns
-    -------
-    ndarray, shape (rows, cols)
-        0 where it is clear or sky.
-    """
+    """Optical depth of a cloud layer along the sight, on the view's grid."""
     ground = np.isfinite(view.lon)
     noise = GroundNoise(
         tile=_cloud_tile(int(rng.integers(2))),
@@ -179,20 +166,7 @@ class AuroraBand:
 def aurora_light(
     camera: SimCamera, band: AuroraBand, x: FloatArray, y: FloatArray
 ) -> NDArray[np.float32]:
-    """Light of a band at pixels.
-
-    Parameters
-    ----------
-    camera : SimCamera
-    band : AuroraBand
-    x, y : ndarray, shape (rows, cols)
-        Pixels.
-
-    Returns
-    -------
-    ndarray of float32, shape (3, rows, cols)
-        RGB, nW cm^-2 sr^-1.
-    """
+    """Light of a band at pixels."""
     rng = np.random.default_rng([band.seed, 6])
     waves = rng.uniform(0.0, 2.0 * np.pi, 12)
     pole_lon, pole_lat, _ = wgs84().fwd(
@@ -267,15 +241,7 @@ def _curtain(
 def storm_light(
     camera: SimCamera, brightness_nw: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Lightning somewhere on the visible ground, RGB, nW cm^-2 sr^-1, shape (3, height, width).
-
-    Parameters
-    ----------
-    camera : SimCamera
-    brightness_nw : float
-        Of the brightest part; 0 for no lightning.
-    rng : numpy.random.Generator
-    """
+    """Lightning somewhere on the visible ground, RGB, nW cm^-2 sr^-1, shape (3, height, width)."""
     height, width = camera.height_px, camera.width_px
     light = np.zeros((3, height, width), np.float32)
     x, y = float(rng.uniform(0, width)), float(rng.uniform(0, height))

@@ -54,20 +54,7 @@ SHOWN_PX = 640  # of a frame: PNG files of noise are large
 
 
 def draw_star_figures(every: dict[str, list[StarResult]], folder: Path) -> list[Path]:
-    """Draw the curves of all methods, and two frames of the first one that has them.
-
-    Parameters
-    ----------
-    every : dict of str to list of StarResult
-        Results by method.
-    folder : Path
-        Where the PNG files go.
-
-    Returns
-    -------
-    list of Path
-        What was written.
-    """
+    """Draw the curves of all methods, and two frames of the first one that has them."""
     folder.mkdir(parents=True, exist_ok=True)
     written = [
         _curves(every, folder / "completeness.png"),

@@ -62,13 +62,7 @@ class RealResult:
 
 
 def real_frames(folder: Path) -> list[RealFrame]:
-    """Frames that the folder's index names and that are there.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no index.
-    """
+    """Frames that the folder's index names and that are there."""
     index = folder / "index.csv"
     if not index.is_file():
         raise FileNotFoundError(f"{index} is not there: it lists the frames of the folder")
@@ -92,15 +86,7 @@ def real_frames(folder: Path) -> list[RealFrame]:
 def real_lines(
     methods: Sequence[StreakMethod], folder: Path, overlays: Path | None = None
 ) -> list[str]:
-    """Run all methods on the frames of a folder: tables as Markdown lines.
-
-    Parameters
-    ----------
-    methods : sequence of StreakMethod
-    folder : Path
-    overlays : Path, optional
-        Pictures of what each method found, a file a frame.
-    """
+    """Run all methods on the frames of a folder: tables as Markdown lines."""
     results, notes = [], []
     for frame in real_frames(folder):
         try:

@@ -184,24 +184,7 @@ FEWEST = 4  # streaks of a point that is drawn
 def draw_streak_figures(
     rows: Mapping[str, Sequence[Row]], peers: set[str], pixels: float, folder: Path
 ) -> list[Path]:
-    """Draw both curves.
-
-    Parameters
-    ----------
-    rows : mapping of str to sequence of Row
-        Rows by method.
-    peers : set of str
-        Methods that are drawn dashed.
-    pixels : float
-        Of a frame: the ideal filter's threshold depends on it.
-    folder : Path
-        Where the PNG files go.
-
-    Returns
-    -------
-    list of Path
-        What was written.
-    """
+    """Draw both curves."""
     folder.mkdir(parents=True, exist_ok=True)
     return [
         _curves(rows, peers, pixels, folder / "recall-snr.png", matched=False),

@@ -111,21 +111,7 @@ def run_tasks(
     limit_s: float,
     tell: Callable[[Task, Columns], None],
 ) -> None:
-    """Run what the table does not hold yet; each task appends a row as it ends.
-
-    Parameters
-    ----------
-    tasks : sequence of Task
-        Those of one frame should follow each other.
-    table : Path
-        CSV file.
-    workers : int
-        Number of processes.
-    limit_s : float
-        A task is killed after this long and counts as nothing found.
-    tell : callable
-        Given each task that ended and its columns.
-    """
+    """Run what the table does not hold yet; each task appends a row as it ends."""
     rows = RowTable(table)
     done = {(row["seed"], row["size"], row["method"]) for row in rows.rows()}
     waiting = [task for task in tasks if task.key not in done]

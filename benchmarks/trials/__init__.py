@@ -128,26 +128,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def simulated_report(given: argparse.Namespace, tell: Tell) -> list[str]:
-    """Run what the command line asks for; the page, none with ``--overlays``.
-
-    Parameters
-    ----------
-    given : argparse.Namespace
-        Of a parser with `add_options`.
-    tell : callable
-        Given a line of progress.
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    ConfigError
-        If the options do not fit together, or a table is another program's.
-    LightMapError
-        If the map cannot be used.
-    """
+    """Run what the command line asks for; the page, none with ``--overlays``."""
     with tempfile.TemporaryDirectory() as folder:
         if given.smoke:
             smoke_options(given, Path(folder))
@@ -190,13 +171,7 @@ def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]
 
 
 def settings_of(given: argparse.Namespace) -> TrialSettings:
-    """What the options say of every trial.
-
-    Raises
-    ------
-    ConfigError
-        If the real world is to be registered on no map.
-    """
+    """What the options say of every trial."""
     from benchmarks.trials.run import TrialSettings
 
     if given.real is not None and given.lights is None:
@@ -214,18 +189,7 @@ def settings_of(given: argparse.Namespace) -> TrialSettings:
 
 
 def built_map(settings: TrialSettings, folder: Path) -> Path:
-    """The self-made world's map as a user would build it, in a folder; without, windows are slow.
-
-    Parameters
-    ----------
-    settings : TrialSettings
-        Of the self-made world.
-    folder : Path
-
-    Returns
-    -------
-    Path
-    """
+    """The self-made world's map as a user would build it, in a folder, for windows to be fast."""
     from benchmarks.trials.source import made_source
     from regengine.lights.build import build_map
     from regengine.lights.map import open_light_map
@@ -238,13 +202,7 @@ def built_map(settings: TrialSettings, folder: Path) -> Path:
 
 
 def methods_of(text: str) -> tuple[Method, ...]:
-    """The named methods, in the engine's order.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such method, or none at all.
-    """
+    """The named methods, in the engine's order."""
     wanted = {name.strip() for name in text.split(",") if name.strip()}
     if not wanted or wanted - set(METHODS):
         raise ConfigError(f"--methods {text}: name some of {', '.join(METHODS)}")
@@ -252,13 +210,7 @@ def methods_of(text: str) -> tuple[Method, ...]:
 
 
 def seeds_of(text: str) -> range:
-    """Seeds from FIRST:LAST; none from nothing.
-
-    Raises
-    ------
-    ConfigError
-        If the text says something else.
-    """
+    """Seeds from FIRST:LAST; none from nothing."""
     if not text:
         return range(0)
     first, _, last = text.partition(":")
@@ -269,12 +221,7 @@ def seeds_of(text: str) -> range:
 
 
 def check_table(table: Path) -> None:
-    """Refuse to continue or report what is no table of trials.
-
-    Raises
-    ------
-    ConfigError
-    """
+    """Refuse to continue or report what is no table of trials."""
     from benchmarks.trials.run import read_rows
 
     rows = read_rows([table])
@@ -321,13 +268,7 @@ def ask_peers_too(given: argparse.Namespace, settings: TrialSettings, tell: Tell
 
 
 def draw_pictures(given: argparse.Namespace, settings: TrialSettings, tell: Tell) -> None:
-    """Draw the trials that are asked for, or the worst failures of the table.
-
-    Raises
-    ------
-    ConfigError
-        If the seeds are none.
-    """
+    """Draw the trials that are asked for, or the worst failures of the table."""
     from benchmarks.trials.figures import draw_trials, worst_seeds
 
     try:

@@ -66,22 +66,7 @@ def register_trial(
     folder: Path,
     sky: SkyReader | None = None,
 ) -> Registration:
-    """Write a trial's files, read them again and register the photo.
-
-    Parameters
-    ----------
-    trial : Trial
-    light_map : LightMap
-    parameters : RegisterParams
-    folder : Path
-        Where the files go.
-    sky : SkyReader, optional
-        Reads the stars above the limb, see `regengine.registration.register.search_frame`.
-
-    Returns
-    -------
-    Registration
-    """
+    """Write a trial's files, read them again and register the photo."""
     photo, elements = write_trial(trial, folder)
     wall, cpu = time.perf_counter(), time.process_time()
     result, state, problem = None, None, ""
@@ -138,15 +123,6 @@ def outcome_columns(trial: Trial, registration: Registration) -> dict[str, Any]:
 
     Where the search ended with a camera, it is scored whatever the verdict, so that the
     probability of what was not proposed can be judged, too.
-
-    Parameters
-    ----------
-    trial : Trial
-    registration : Registration
-
-    Returns
-    -------
-    dict
     """
     result, state = registration.result, registration.state
     columns: dict[str, Any] = {

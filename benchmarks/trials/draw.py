@@ -272,17 +272,7 @@ WITH_LIGHTS = ("city", "elsewhere", "other_time")
 
 
 def draw_trial(seed: int, source: TrialSource) -> Trial:
-    """Draw a trial; the same seed and source give the same bytes.
-
-    Parameters
-    ----------
-    seed : int
-    source : TrialSource
-
-    Returns
-    -------
-    Trial
-    """
+    """Draw a trial; the same seed and source give the same bytes."""
     kind, shot, claim = told_shot(seed, source)
     conditions = draw_conditions(stream_of(seed, source, 3), kind, shot, seed)
     return trial_of(seed, source, kind, shot, claim, conditions)
@@ -311,22 +301,7 @@ def trial_of(
     conditions: Conditions,
     sky: NDArray[np.float32] | None = None,
 ) -> Trial:
-    """The trial of a shot that was drawn.
-
-    Parameters
-    ----------
-    seed : int
-    source : TrialSource
-    kind : str
-    shot, claim, conditions
-        What is true, what is said of it, and what lies between.
-    sky : ndarray of float32, shape (height, width), optional
-        Starlight in place of invented stars, see `take_photograph`.
-
-    Returns
-    -------
-    Trial
-    """
+    """The trial of a shot that was drawn."""
     camera, scene = shot.camera, conditions.scene
     world = None
     if kind in WITH_LIGHTS:

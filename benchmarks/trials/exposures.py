@@ -60,18 +60,7 @@ class Exposure:
 
 
 def read_exposures(path: Path) -> tuple[Exposure, ...]:
-    """Complete settings among the archive's records of night frames.
-
-    Parameters
-    ----------
-    path : Path
-        CSV with the columns ``camera``, ``focal_mm``, ``shutter``, ``aperture`` and ``iso``.
-
-    Returns
-    -------
-    tuple of Exposure
-        With lenses of 24 to 400 mm; frames of a second and more are of stars and left out.
-    """
+    """Complete settings among the archive's records of night frames."""
     found = []
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):

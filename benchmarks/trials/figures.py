@@ -50,15 +50,7 @@ PANELS_A_ROW = 3
 
 
 def save_figures(rows: Sequence[Row], peers: Sequence[Row], folder: Path) -> None:
-    """Draw all figures of a run as PNG.
-
-    Parameters
-    ----------
-    rows, peers : sequence of Row
-        Trials of one half, and the peers' answers.
-    folder : Path
-        Made if need be.
-    """
+    """Draw all figures of a run as PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -212,23 +204,7 @@ TRUTH = "truth"
 def draw_trials(
     seeds: Iterable[int], settings: TrialSettings, folder: Path, tell: Callable[[str], None]
 ) -> list[Path]:
-    """Register some trials again and draw two overlays of each.
-
-    Parameters
-    ----------
-    seeds : iterable of int
-    settings : TrialSettings
-    folder : Path
-        Where the pictures go, made if need be.
-    tell : callable
-        Given a line per trial.
-
-    Returns
-    -------
-    list of Path
-        Per trial ``….overlay.png``, as `regengine register --overlay` draws it, and
-        ``….truth.png``, the same through the true camera; none of a trial whose photo failed.
-    """
+    """Register some trials again and draw two overlays of each."""
     from regengine.registration.overlay import draw_result
 
     shop = open_workshop(settings)

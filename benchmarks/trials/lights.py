@@ -221,18 +221,7 @@ def stored_shift() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def true_place(lon_deg: FloatArray, lat_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Ground under places of product B.
-
-    Parameters
-    ----------
-    lon_deg, lat_deg : ndarray, shape (n,)
-        By the product's own grid.
-
-    Returns
-    -------
-    lon_deg, lat_deg : ndarray, shape (n,)
-        Moved by what was measured for the half degree that the place lies in.
-    """
+    """Ground under places of product B."""
     east, north = stored_shift()
     row = np.clip(((NORTH - lat_deg) / CELL_DEG).astype(int), 0, ROWS - 1)
     col = np.clip(((lon_deg - WEST) / CELL_DEG).astype(int), 0, COLS - 1)

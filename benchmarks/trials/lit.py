@@ -39,18 +39,7 @@ _OCEANIA = (
 
 
 def continent_of(lon_deg: ArrayLike, lat_deg: ArrayLike) -> NDArray[np.str_]:
-    """Continent of places.
-
-    Parameters
-    ----------
-    lon_deg, lat_deg : array_like, shape (...)
-        Degrees, longitudes in [-180, 180).
-
-    Returns
-    -------
-    ndarray of str, shape (...)
-        "Europe", "Africa", "Asia", "Oceania" or "America"; the sea goes with the land beside it.
-    """
+    """Continent of places."""
     lon, lat = np.broadcast_arrays(np.asarray(lon_deg, float), np.asarray(lat_deg, float))
     names = np.full(lon.shape, "Asia", dtype="<U7")
     names[lon < -35.0] = "America"

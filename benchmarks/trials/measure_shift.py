@@ -39,18 +39,6 @@ def shift_px(true: Codes, moved: Codes) -> tuple[FloatArray, float]:
     """How far right and down the content of one window lies of another's.
 
     Gauss-Newton on the difference of both, less what is broader or finer than towns.
-
-    Parameters
-    ----------
-    true, moved : ndarray of uint8, shape (h, w)
-        Logarithms of light, any unit.
-
-    Returns
-    -------
-    shift : ndarray, shape (2,)
-        ``true(x) ~ moved(x - shift)``, pixels.
-    ncc : float
-        Correlation after the shift; 0 where one of them is flat.
     """
     target, picture = _details(true), _details(moved)
     inner = np.s_[BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX]
@@ -86,18 +74,7 @@ def _details(image: Codes) -> Image:
 
 
 def measured(true: Codes, moved: Codes) -> FloatArray:
-    """Shift east and north, and correlation, of every cell; NaN where there is too little light.
-
-    Parameters
-    ----------
-    true, moved : ndarray of uint8, shape (30000, 49200)
-        Both products over the area of product B from 65 degrees north, logarithms of light; one
-        pixel of each is one of the other's.
-
-    Returns
-    -------
-    ndarray, shape (3, 250, 410)
-    """
+    """Shift east and north, and correlation, of every cell; NaN where there is too little light."""
     found = np.full((3, ROWS, COLS), np.nan)
     margin = (WINDOW_PX - CELL_PX) // 2
     for row in range(ROWS):
@@ -113,19 +90,7 @@ def measured(true: Codes, moved: Codes) -> FloatArray:
 
 
 def completed(found: FloatArray, true: Codes, moved: Codes) -> FloatArray:
-    """A shift for every cell: medians within blocks, and the likeliest neighbour's elsewhere.
-
-    Parameters
-    ----------
-    found : ndarray, shape (3, 250, 410)
-        As of `measured`.
-    true, moved : ndarray
-        As there.
-
-    Returns
-    -------
-    ndarray, shape (2, 250, 410)
-    """
+    """A shift for every cell: medians within blocks, and the likeliest neighbour's elsewhere."""
     sure = np.full((2, ROWS, COLS), np.nan)
     padded = np.pad(found[:2], ((0, 0), (1, 1), (1, 1)), constant_values=np.nan)
     for row, col in np.argwhere(np.isfinite(found[0])):

@@ -137,18 +137,7 @@ FACTORS = (
 
 
 def bins_of(rows: Sequence[Row], factor: Factor) -> list[tuple[str, list[Row]]]:
-    """Rows by a factor's bins, empty ones left out.
-
-    Parameters
-    ----------
-    rows : sequence of Row
-    factor : Factor
-        Numbers without edges of their own and with many values are put into quarters.
-
-    Returns
-    -------
-    list of (label, rows)
-    """
+    """Rows by a factor's bins, empty ones left out."""
     texts = [row.get(factor.column) or "" for row in rows]
     values = numbers(rows, factor.column)
     values = np.abs(values) if factor.size else values

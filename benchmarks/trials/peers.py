@@ -73,18 +73,7 @@ class Told:
 
 
 def stratified(rows: Sequence[Row], wanted: int) -> list[int]:
-    """Seeds of registrable trials, as many of each stratum as there are, until there are enough.
-
-    Parameters
-    ----------
-    rows : sequence of Row
-    wanted : int
-
-    Returns
-    -------
-    list of int
-        In order; the lowest seeds of each stratum.
-    """
+    """Seeds of registrable trials, as many of each stratum as there are, until there are enough."""
     cells = [
         sorted(int(row["seed"]) for row in inner)
         for _, outer in bins_of(registrable(rows), STRATA[0])
@@ -97,22 +86,7 @@ def stratified(rows: Sequence[Row], wanted: int) -> list[int]:
 
 
 def crop_about_nadir(light_map: HasWindows, told: Told, truth: Camera) -> tuple[MapCrop, float]:
-    """A square of the map about a nadir that just holds what the photo shows.
-
-    Parameters
-    ----------
-    light_map : HasWindows
-    told : Told
-        The square's middle.
-    truth : Camera
-        The true camera; only how far its ground reaches counts, and its scale.
-
-    Returns
-    -------
-    crop : MapCrop
-    scale : float
-        Crop pixels a photo pixel, in the median: where the log-polar method starts from.
-    """
+    """A square of the map about a nadir that just holds what the photo shows."""
     east, north = equidistant(told.lon, told.lat)(*visible_ground(truth))
     reach_m = SPARE * float(np.max(np.hypot(east, north)))
     step_m = max(MAP_PIXEL_M, 2.0 * reach_m / LARGEST_CROP_PX)
@@ -183,24 +157,7 @@ def run_peers(
     ask: Callable[[int], Columns] = ask_about,
     prepare: Callable[..., None] = prepare,
 ) -> None:
-    """Have the peers register a stratified part of the trials that a table holds.
-
-    Parameters
-    ----------
-    rows : sequence of Row
-        Of the trials.
-    wanted : int
-        How many.
-    table : Path
-        CSV file of the peers' answers; trials that it holds are skipped.
-    settings : TrialSettings
-    workers : int
-        Number of processes.
-    tell : callable
-        Given a line per trial.
-    ask, prepare : callable
-        Of a seed: the columns of the answers; of the settings: to be done once in each process.
-    """
+    """Have the peers register a stratified part of the trials that a table holds."""
     answers = RowTable(table)
     done = {int(row["seed"]) for row in answers.rows()}
     seeds = [seed for seed in stratified(rows, wanted) if seed not in done]
@@ -239,17 +196,7 @@ def recalls(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def peer_lines(rows: Sequence[Row], peers: Sequence[Row]) -> list[str]:
-    """A table of recall by bins of off-nadir angle and focal length.
-
-    Parameters
-    ----------
-    rows, peers : sequence of Row
-        All trials, and the peers' answers.
-
-    Returns
-    -------
-    list of str
-    """
+    """A table of recall by bins of off-nadir angle and focal length."""
     asked = joined(rows, peers)
     if not asked:
         return []

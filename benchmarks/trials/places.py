@@ -62,20 +62,6 @@ def separable_places(
     light of lamps there, averaged over a map pixel where that is the coarser, exceeds five sigma
     of the noise of that average: photons of all light there, read noise, and what the file's
     grey levels and its compression take away.
-
-    Parameters
-    ----------
-    camera : SimCamera
-    mapped : Clusters
-        The map's patches of light.
-    map_step_deg : float
-        Pixel of the map.
-    photograph : Photograph
-    scene : SceneParameters
-
-    Returns
-    -------
-    Places
     """
     if not len(mapped.key):
         nothing = np.zeros(0)

@@ -45,20 +45,7 @@ HEADER = (
 
 
 def ablation_lines(rows: Sequence[Row], ablations: Sequence[Sequence[Row]]) -> list[str]:
-    """A table of the whole engine and of runs that left something out, on the same seeds.
-
-    Parameters
-    ----------
-    rows : sequence of Row
-        Trials of the whole engine.
-    ablations : sequence of sequence of Row
-        Trials of the same half, each run with other ``methods``.
-
-    Returns
-    -------
-    list of str
-        Empty if no seed was run by all of them.
-    """
+    """A table of the whole engine and of runs that left something out, on the same seeds."""
     runs = [{row["seed"]: row for row in run} for run in (rows, *ablations)]
     common = [row["seed"] for row in rows if all(row["seed"] in run for run in runs)]
     if not ablations or not common:

@@ -47,33 +47,7 @@ def work_through(
     prepare: Callable[..., None],
     prepare_args: tuple[Any, ...] = (),
 ) -> Generator[tuple[int, Columns | Lost]]:
-    """Do work for each seed in worker processes of one thread each.
-
-    Parameters
-    ----------
-    seeds : iterable of int
-    work : callable
-        Seed → columns of its row; must pickle.
-    workers : int
-        Number of processes.
-    limit_s : float
-        The work for one seed is killed after this long.
-    prepare : callable
-        Called once in each process before any work; must pickle.
-    prepare_args : tuple
-        What it is called with.
-
-    Yields
-    ------
-    seed : int
-    columns : dict or Lost
-        In the order in which they finish.
-
-    Raises
-    ------
-    BrokenExecutor
-        If the processes cannot be made ready.
-    """
+    """Do work for each seed in worker processes of one thread each."""
     from pebble import ProcessExpired, ProcessPool
 
     with one_thread():
@@ -121,17 +95,7 @@ LIST_MARK = ";"  # between the values of one cell
 
 
 def cell(value: Any) -> str:
-    """A value as the table has it: nothing for None, 1 and 0 for truth values.
-
-    Parameters
-    ----------
-    value : bool, int, float, str, None, or a sequence of those
-        Numbers keep nine significant digits.
-
-    Returns
-    -------
-    str
-    """
+    """A value as the table has it: nothing for None, 1 and 0 for truth values."""
     if value is None:
         return ""
     if isinstance(value, (bool, np.bool_)):
@@ -287,15 +251,7 @@ _open: list[Workshop] = []
 
 
 def open_workshop(settings: TrialSettings) -> Workshop:
-    """Open the world to photograph and the map to register on.
-
-    Raises
-    ------
-    LightMapError
-        If the map cannot be used.
-    ConfigError
-        If there is no map.
-    """
+    """Open the world to photograph and the map to register on."""
     from benchmarks.trials.source import made_source, real_source
     from regengine.errors import ConfigError
     from regengine.lights.map import open_light_map
@@ -361,22 +317,7 @@ def run_trials(
     describe: Callable[[int], Columns] = draw_only,
     prepare: Callable[..., None] = prepare,
 ) -> None:
-    """Run trials that the table does not hold yet; each appends a row as it ends.
-
-    Parameters
-    ----------
-    seeds : iterable of int
-    table : Path
-        CSV file.
-    settings : TrialSettings
-    workers : int
-        Number of processes.
-    tell : callable
-        Given each new row.
-    work, describe, prepare : callable
-        Of a seed: the whole row, and what can be said of one whose work was killed; of the
-        settings: to be done once in each process.
-    """
+    """Run trials that the table does not hold yet; each appends a row as it ends."""
     rows = RowTable(table)
     done = {int(row["seed"]) for row in rows.rows() if row["half"] == settings.half}
     lost: dict[int, str] = {}

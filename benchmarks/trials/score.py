@@ -46,19 +46,7 @@ def camera_of(simulated: SimCamera) -> Camera:
 
 
 def ground_grid(camera: Camera, per_side: int = GRID) -> GroundPoints:
-    """Pixels spread over the image and the ground they show, at incidence below 80 degrees.
-
-    Parameters
-    ----------
-    camera : Camera
-    per_side : int
-        Before those on sky and at the limb are left out.
-
-    Returns
-    -------
-    GroundPoints
-        Empty where the image shows no such ground.
-    """
+    """Pixels spread over the image and the ground they show, at incidence below 80 degrees."""
     x, y = (
         side.ravel()
         for side in np.meshgrid(
@@ -76,18 +64,6 @@ def resolution_m(camera: Camera, x: ArrayLike, y: ArrayLike) -> FloatArray:
     """The coarser of map pixel and photo pixel on the ground, metres.
 
     A photo pixel's size on the ground is the square root of its area there.
-
-    Parameters
-    ----------
-    camera : Camera
-        The true one.
-    x, y : array_like, shape (n,)
-        Pixels.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        The map's where a pixel shows no ground.
     """
     px, py = np.asarray(x, float), np.asarray(y, float)
     across = camera.pixel_to_ecef(px + 0.5, py) - camera.pixel_to_ecef(px - 0.5, py)
@@ -99,18 +75,7 @@ def resolution_m(camera: Camera, x: ArrayLike, y: ArrayLike) -> FloatArray:
 def normalised_errors(
     points: Sequence[ControlPoint], truth: Camera
 ) -> tuple[FloatArray, FloatArray]:
-    """Errors of control points east and north in units of their sigmas.
-
-    Parameters
-    ----------
-    points : sequence of ControlPoint
-    truth : Camera
-
-    Returns
-    -------
-    z_east, z_north : ndarray, shape (n,)
-        Infinite where the pixel truly shows the sky.
-    """
+    """Errors of control points east and north in units of their sigmas."""
     place = np.array([[p.x, p.y, p.lon, p.lat] for p in points], float).reshape(-1, 4)
     variance = np.array([[p.covariance_m[0], p.covariance_m[2]] for p in points]).reshape(-1, 2)
     lon, lat = truth.pixel_to_lonlat(place[:, 0], place[:, 1])
@@ -125,19 +90,7 @@ def normalised_errors(
 
 
 def shows_the_same(camera: Camera, truth: Camera) -> bool:
-    """Whether a camera is the true one but for what a finer fit would mend.
-
-    Parameters
-    ----------
-    camera, truth : Camera
-        For the same image.
-
-    Returns
-    -------
-    bool
-        By the engine's own measure of distinct views: the true ground moves by less than
-        `SAME_SHARE` of the long side in the median.
-    """
+    """Whether a camera is the true one but for what a finer fit would mend."""
     ground = ground_grid(truth, NEAR)
     if not len(ground):
         return False
@@ -152,24 +105,7 @@ def rank_of_truth(cameras: Sequence[Camera], truth: Camera) -> int | None:
 
 
 def score_columns(camera: Camera, points: Sequence[ControlPoint], truth: Camera) -> dict[str, Any]:
-    """Columns of the table that say how good a proposal is.
-
-    Parameters
-    ----------
-    camera : Camera
-        The solved one, for the image as stored.
-    points : sequence of ControlPoint
-        What is proposed.
-    truth : Camera
-
-    Returns
-    -------
-    dict
-        ``right`` by the contract; ``bar_km`` and ``diagonal_km`` of the true footprint;
-        ``point_error_m`` and ``point_error_units`` of the control points (units: the coarser of
-        map and photo pixel there), ``z_east`` and ``z_north``; ``grid_median_…``, ``grid_p95_…``
-        and ``grid_max_…`` over the visible ground in metres, units and per cent of the diagonal.
-    """
+    """Columns of the table that say how good a proposal is."""
     grid = ground_grid(truth)
     score = score_registration(camera, points, truth, grid)
     units = resolution_m(truth, [p.x for p in points], [p.y for p in points])

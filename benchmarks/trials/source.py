@@ -71,20 +71,7 @@ class TrialSource:
 
 @lru_cache(maxsize=2)
 def real_source(real_data: Path, half: Half) -> TrialSource:
-    """Real lights, orbits and camera settings.
-
-    Parameters
-    ----------
-    real_data : Path
-        Folder with ``lights/`` and ``orbit/``.
-    half : str
-        "train" (Africa and Asia) or "test" (Europe and Oceania).
-
-    Returns
-    -------
-    TrialSource
-        Read once a process (some seconds).
-    """
+    """Real lights, orbits and camera settings."""
     table = np.zeros(256, np.float32)
     for code, radiance in CLASS_RADIANCE.items():
         table[code] = radiance
@@ -141,18 +128,7 @@ def _raster_cells(world: RasterWorld, continents: tuple[str, ...]) -> Cells:
 
 @lru_cache(maxsize=2)
 def made_source(half: Half) -> TrialSource:
-    """The self-made land of the samples: its west for training, its east for tests.
-
-    Parameters
-    ----------
-    half : str
-        "train" or "test".
-
-    Returns
-    -------
-    TrialSource
-        With the map of ``data_samples/`` to register on.
-    """
+    """The self-made land of the samples: its west for training, its east for tests."""
     light_map = read_geotiff(SAMPLE_MAP)
     rows, cols = (size // CELL_PIXELS for size in light_map.radiance.shape)
     radiance = light_map.radiance[: rows * CELL_PIXELS, : cols * CELL_PIXELS]
@@ -217,32 +193,14 @@ class Storage:
 
 
 def whole_size(storage: Storage, shape: float) -> tuple[float, float]:
-    """Width and height of the whole picture at the stored picture's scale, pixels.
-
-    Parameters
-    ----------
-    storage : Storage
-    shape : float
-        Width over height of the sensor.
-    """
+    """Width and height of the whole picture at the stored picture's scale, pixels."""
     kept_width, kept_height = storage.crop[2], storage.crop[3] / shape  # of the whole's width
     width = storage.long_px / max(kept_width, kept_height)
     return width, width / shape
 
 
 def stored_camera(whole: SimCamera, storage: Storage) -> SimCamera:
-    """Camera of the stored picture.
-
-    Parameters
-    ----------
-    whole : SimCamera
-        Of the whole picture at the stored picture's scale; its size may be off by a rounding.
-    storage : Storage
-
-    Returns
-    -------
-    SimCamera
-    """
+    """Camera of the stored picture."""
     left, top, width, height = storage.crop
     camera = cropped(
         whole,

@@ -53,22 +53,7 @@ def seen_directions(
     position_ecef_m: FloatArray,
     velocity_ecef_m_s: FloatArray,
 ) -> FloatArray:
-    """Where an observer in orbit sees stars, in Earth-fixed axes, by astropy.
-
-    Parameters
-    ----------
-    vectors_icrs : ndarray of float64, shape (n, 3)
-        Unit vectors of the catalogue.
-    time_utc : datetime
-        Timezone-aware.
-    position_ecef_m, velocity_ecef_m_s : ndarray of float64, shape (3,)
-        Of the observer, the velocity relative to the rotating Earth.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 3)
-        With the aberration by the Earth's and the observer's motion, without refraction.
-    """
+    """Where an observer in orbit sees stars, in Earth-fixed axes, by astropy."""
     import astropy.units as u
     from astropy.coordinates import (
         GCRS,
@@ -124,23 +109,7 @@ def pixels_of(
 def true_star_light(
     camera: SimCamera, stars: TrueStars, time_utc: datetime, velocity_ecef_m_s: FloatArray
 ) -> ImageArray:
-    """Light of the catalogue's stars in a picture.
-
-    Parameters
-    ----------
-    camera : SimCamera
-        Of the stored picture.
-    stars : TrueStars
-    time_utc : datetime
-        The true moment.
-    velocity_ecef_m_s : ndarray of float64, shape (3,)
-        Of the camera, relative to the rotating Earth.
-
-    Returns
-    -------
-    ndarray of float32, shape (height, width)
-        nW cm^-2 sr^-1, each star shared by its four nearest pixels.
-    """
+    """Light of the catalogue's stars in a picture."""
     image = np.zeros((camera.height_px, camera.width_px), np.float32)
     bright = np.flatnonzero(stars.magnitude < FAINTEST_MAG)
     seen = seen_directions(
@@ -193,19 +162,6 @@ def draw_starry_trial(
 
     What is drawn besides is as in `benchmarks.trials.draw.draw_trial`: clock, element set, focal
     length, weather, foreground, file.
-
-    Parameters
-    ----------
-    seed : int
-    source : TrialSource
-    stars : TrueStars
-    kind : "city" or "other_time"
-        Whether clock and element set are the photograph's, or of another pass from which its
-        place cannot be seen.
-
-    Returns
-    -------
-    Trial
     """
 
     def stream(number: int) -> np.random.Generator:

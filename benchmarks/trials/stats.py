@@ -18,15 +18,6 @@ CALIBRATION_BINS = 15  # of equal width, as Guo et al. 2017 count the calibratio
 def wilson_interval(hits: int, tried: int) -> tuple[float, float]:
     """Two-sided 95 % interval of a share.
 
-    Parameters
-    ----------
-    hits, tried : int
-
-    Returns
-    -------
-    tuple of float
-        Both NaN where nothing was tried.
-
     References
     ----------
     Wilson, E. B. (1927). Probable inference, the law of succession, and statistical inference.
@@ -42,18 +33,7 @@ def wilson_interval(hits: int, tried: int) -> tuple[float, float]:
 
 
 def upper_bound(hits: int, tried: int, confidence: float = 0.95) -> float:
-    """Exact one-sided upper bound of a share (Clopper and Pearson, 1934); 1 where none was tried.
-
-    Parameters
-    ----------
-    hits, tried : int
-    confidence : float
-
-    Returns
-    -------
-    float
-        Without a hit about 3 / tried at 95 %.
-    """
+    """Exact one-sided upper bound of a share (Clopper and Pearson 1934); 1 where none was tried."""
     from scipy.stats import beta
 
     if tried == 0 or hits >= tried:
@@ -87,18 +67,6 @@ def calibration(
     probability: ArrayLike, right: ArrayLike, bins: int = CALIBRATION_BINS
 ) -> Calibration:
     """Hold probabilities against outcomes.
-
-    Parameters
-    ----------
-    probability : array_like, shape (n,)
-    right : array_like of bool, shape (n,)
-    bins : int
-        Of equal width over [0, 1].
-
-    Returns
-    -------
-    Calibration
-        Its figures are NaN where n is 0.
 
     References
     ----------
@@ -139,17 +107,7 @@ class Roc:
 
 
 def roc(score: ArrayLike, right: ArrayLike) -> Roc:
-    """Receiver operating characteristic of a score.
-
-    Parameters
-    ----------
-    score : array_like, shape (n,)
-    right : array_like of bool, shape (n,)
-
-    Returns
-    -------
-    Roc
-    """
+    """Receiver operating characteristic of a score."""
     height, hit = np.asarray(score, float), np.asarray(right, bool)
     positives, negatives = int(hit.sum()), int((~hit).sum())
     if not positives or not negatives:

@@ -18,22 +18,7 @@ from regengine.store.rows import StoredFrame, to_tables
 
 
 def shown_as(result: FrameResult, path: Path, shown: str) -> FrameResult:
-    """A result that tells of a photo by the name that it was given under.
-
-    Parameters
-    ----------
-    result : FrameResult
-        Of a copy of the photo, or of its absolute path.
-    path : Path
-        Where the work found it.
-    shown : str
-        What it was given as.
-
-    Returns
-    -------
-    FrameResult
-        With the given name as its path and in the sentences of its reasons.
-    """
+    """A result that tells of a photo by the name that it was given under."""
     worked_on, given = printable(str(path)), printable(shown)
     reasons = tuple(
         replace(reason, text=reason.text.replace(worked_on, given)) for reason in result.reasons
@@ -46,20 +31,7 @@ Process = Callable[..., FrameResult]
 
 
 def attempt(process: Process, task: Task) -> FrameResult:
-    """Process a photo; what goes wrong becomes a ``failed`` result.
-
-    Parameters
-    ----------
-    process : callable
-        Gives the result of one photo.
-    task : Task
-        The photo.
-
-    Returns
-    -------
-    FrameResult
-        One that the store and the records can hold.
-    """
+    """Process a photo; what goes wrong becomes a ``failed`` result."""
     if task.mishap is not None:
         return failed(task, task.mishap)
     start_s = time.perf_counter()
@@ -76,21 +48,7 @@ def attempt(process: Process, task: Task) -> FrameResult:
 
 
 def failed(task: Task, mishap: Mishap, *, seconds: float = 0.0) -> FrameResult:
-    """The result of a photo that could not be processed.
-
-    Parameters
-    ----------
-    task : Task
-        The photo.
-    mishap : Mishap
-        Why.
-    seconds : float
-        Time that was spent on it.
-
-    Returns
-    -------
-    FrameResult
-    """
+    """The result of a photo that could not be processed."""
     result = FrameResult(
         frame=printable(frame_id_of(task.path)),
         path=printable(str(task.path)),

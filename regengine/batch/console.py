@@ -25,17 +25,7 @@ class Advance(Protocol):
     def __call__(
         self, outcome: str = "", *, resumed: bool = False, instead_of: str | None = None
     ) -> None:
-        """Count a photo.
-
-        Parameters
-        ----------
-        outcome : str, optional
-            What became of it, in one word: these words are counted.
-        resumed : bool, optional
-            Whether it was done before: it tells nothing of how long the others will take.
-        instead_of : str, optional
-            What had become of it when it was counted before.
-        """
+        """Count a photo."""
 
 
 class Tally:

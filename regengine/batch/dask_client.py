@@ -36,24 +36,7 @@ SAFE = "what was reported is safe, and the same command goes on from there"
 
 @contextmanager
 def connected(scheduler: str) -> Iterator[Any]:
-    """A client of a scheduler, closed at the end of the block.
-
-    Parameters
-    ----------
-    scheduler : str
-        Address such as ``tcp://node1:8786``.
-
-    Yields
-    ------
-    distributed.Client
-
-    Raises
-    ------
-    ConfigError
-        If the extra is not installed, or the address is none.
-    ClusterError
-        If nothing answers there.
-    """
+    """A client of a scheduler, closed at the end of the block."""
     if not scheduler.startswith(SCHEMES):
         raise ConfigError(
             f"--scheduler {scheduler!r} is no address: write one like tcp://node1:8786, "
@@ -83,24 +66,7 @@ def connected(scheduler: str) -> Iterator[Any]:
 
 
 def check_workers(client: Any, check: Callable[[], object] | None) -> int:
-    """Refuse a cluster of which a worker cannot do the work.
-
-    Parameters
-    ----------
-    client : distributed.Client
-        The connection.
-    check : callable or None
-        Raises where a worker does not see what the run needs.
-
-    Returns
-    -------
-    int
-        Workers that are there now; more may come later.
-
-    Raises
-    ------
-    ClusterError
-    """
+    """Refuse a cluster of which a worker cannot do the work."""
     with cluster_errors():
         answers = client.run(check_worker, versions_here(), check, on_error="return")
     for address, answer in answers.items():
@@ -112,19 +78,7 @@ def check_workers(client: Any, check: Callable[[], object] | None) -> int:
 
 
 def cannot_work(worker: str, error: BaseException) -> ClusterError:
-    """The error that tells of a worker that cannot do the work.
-
-    Parameters
-    ----------
-    worker : str
-        Its address, or words for it.
-    error : BaseException
-        What it answered.
-
-    Returns
-    -------
-    ClusterError
-    """
+    """The error that tells of a worker that cannot do the work."""
     if isinstance(error, WorkerError):
         return ClusterError(f"{worker} of the cluster cannot do the work: {error}.")
     if isinstance(error, ModuleNotFoundError | AttributeError):
@@ -197,25 +151,6 @@ class ClusterRun:
 
         Which photos are in which shard changes no result: what a photo is told by others is in
         its task. Photos of a shard that lost its workers again and again are tried one by one.
-
-        Parameters
-        ----------
-        planned : iterator of Task, StoredFrame or None
-            As in `regengine.batch.run.execute_in_workers`.
-        process : callable
-            Gives the result of one photo; must pickle.
-        stop : callable
-            True when no more tasks are to be begun.
-
-        Yields
-        ------
-        StoredFrame, (Task, FrameResult) or None
-            Each task once. None as a turn for the caller.
-
-        Raises
-        ------
-        ClusterError
-            If the connection is lost, or a worker cannot do the work.
         """
         exhausted = False
         try:

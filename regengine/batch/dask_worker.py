@@ -63,24 +63,7 @@ def versions_here() -> tuple[str, str]:
 
 
 def work_shard(shard: Shard) -> list[FrameResult]:
-    """Work on the photos of a shard; nothing but overlays is written.
-
-    Parameters
-    ----------
-    shard : Shard
-        What to do.
-
-    Returns
-    -------
-    list of FrameResult
-        In the order of the tasks; of the first ones alone where the run was stopped, or where a
-        photo took too long: this process ends then, for nothing else ends what hangs.
-
-    Raises
-    ------
-    WorkerError
-        If this worker cannot do the work.
-    """
+    """Work on the photos of a shard; nothing but overlays is written."""
     check_worker(shard.versions, shard.check)
     results: list[FrameResult] = []
     with _one_at_a_time:
@@ -99,19 +82,7 @@ def work_shard(shard: Shard) -> list[FrameResult]:
 
 
 def check_worker(versions: tuple[str, str], check: Callable[[], object] | None) -> None:
-    """Refuse where this worker has other versions or does not see what the run needs.
-
-    Parameters
-    ----------
-    versions : tuple of str
-        Of the run.
-    check : callable or None
-        Raises where something is missing.
-
-    Raises
-    ------
-    WorkerError
-    """
+    """Refuse where this worker has other versions or does not see what the run needs."""
     here = versions_here()
     if here != versions:
         raise WorkerError(

@@ -34,36 +34,7 @@ def each_photo(
     prepare: Callable[[], None] | None = None,
     stop: Callable[[], bool] = never,
 ) -> Generator[tuple[Path, T | Mishap] | None]:
-    """Apply a function to photos, here or in worker processes.
-
-    Parameters
-    ----------
-    photos : iterable of Path or None
-        The photos, read only a few ahead. None is passed on: a turn for the caller.
-    function : callable
-        Of a photo's path; must pickle if there are workers, and so must its results.
-    workers : int
-        Worker processes; 0 works in this process.
-    limit_s : float
-        A photo that keeps a worker busy for longer is given up.
-    memory_mb : int
-        See `regengine.batch.pool.limit_memory`.
-    prepare : callable, optional
-        Called once in each worker; must pickle.
-    stop : callable
-        As soon as it gives True, no photo is begun any more. What workers are at is finished.
-
-    Yields
-    ------
-    (Path, result or Mishap), or None
-        In the order of the photos; after a stop, what follows one that was not done is dropped.
-        None at least every half second while workers are busy.
-
-    Raises
-    ------
-    WorkerError
-        If workers die again and again before they take a photo.
-    """
+    """Apply a function to photos, here or in worker processes."""
     guarded = Guarded(function)
     if workers > 0:
         team = TeamOptions(workers=workers, limit_s=limit_s, memory_mb=memory_mb, prepare=prepare)

@@ -62,19 +62,7 @@ class LineFacts:
 
 
 def stamped(line: str, *, command: str, sha256: str, parameters_sha256: str) -> str:
-    """A record's line with the command, the photo's hash and that of the settings at its end.
-
-    Parameters
-    ----------
-    line : str
-        A JSON object, without its line's end.
-    command, sha256, parameters_sha256 : str
-        Of this run.
-
-    Returns
-    -------
-    str
-    """
+    """A record's line with the command, the photo's hash and that of the settings at its end."""
     known = {"command": command, "sha256": sha256, "parameters_sha256": parameters_sha256}
     return f"{line[:-1]}, {json.dumps(known)[1:]}"
 
@@ -170,13 +158,7 @@ class LineIndex:
         return "failed" if key in self._failed else "done"
 
     def note(self, line: bytes, offset: int) -> bool:
-        """Take in the line at an offset; False if it says of no photo.
-
-        Raises
-        ------
-        StoreError
-            If another command wrote it.
-        """
+        """Take in the line at an offset; False if it says of no photo."""
         facts = facts_of(line)
         if facts is None:
             return False
@@ -330,13 +312,7 @@ class LineFile:
         return len(self._pending) >= FLUSH_LINES or (late and bool(self._pending))
 
     def flush(self) -> None:
-        """Bring all lines to the disk.
-
-        Raises
-        ------
-        StoreError
-            If they cannot be written; the file keeps what was safe.
-        """
+        """Bring all lines to the disk."""
         if not self._pending:
             return
         content = b"".join(self._pending)
@@ -353,13 +329,7 @@ class LineFile:
         self._flushed_s = self._clock()
 
     def finish(self) -> None:
-        """Put the file into its final shape: a line a photo, under its own name.
-
-        Raises
-        ------
-        StoreError
-            If that cannot be done; all lines are safe and the next run does it.
-        """
+        """Put the file into its final shape: a line a photo, under its own name."""
         self.flush()
         try:
             if self._index.surplus:

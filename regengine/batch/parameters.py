@@ -78,16 +78,6 @@ class Shard:
         Whole stretches of photos that learn from each other (`regengine.batch.sharing`) are dealt
         out in turn, as far as the photos reach; fewer photos than that are dealt out in smaller
         pieces, so that no shard is left without work.
-
-        Parameters
-        ----------
-        photos : sequence
-            All photos of the batch, in the same order for every shard.
-
-        Returns
-        -------
-        list
-            In that order.
         """
         piece = min(STRETCH, max(1, -(-len(photos) // self.count)))
         starts = range((self.number - 1) * piece, len(photos), self.count * piece)

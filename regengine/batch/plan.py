@@ -38,21 +38,7 @@ class Mishap:
 
 
 def mishap_of(path: Path, error: Exception, limit_s: float = 0.0) -> Mishap:
-    """What an exception means for the photo at which it was raised.
-
-    Parameters
-    ----------
-    path : Path
-        The photo.
-    error : Exception
-        What processing it raised, or what became of the worker process.
-    limit_s : float
-        How long a worker may take.
-
-    Returns
-    -------
-    Mishap
-    """
+    """What an exception means for the photo at which it was raised."""
     from concurrent.futures.process import BrokenProcessPool
 
     from pebble import ProcessExpired
@@ -163,23 +149,6 @@ def plan(
     photo that is given twice (two copies of the same name) is done once. New frames take the
     numbers that a killed run left out before those above, so that the run that goes on numbers
     its photos as an uninterrupted one.
-
-    Parameters
-    ----------
-    photos : iterable of Path or Source
-        Files, which are hashed one at a time as the iteration reaches them.
-    store : Keeper
-        The open store.
-    parameters_sha256 : str
-        Hash of the settings of this run.
-    resume : bool
-        False to do every photo again.
-    retry : collection of str
-        Verdicts that are not taken from the store but worked out again.
-
-    Yields
-    ------
-    Task or StoredFrame
     """
     numbers = store.index.free_numbers()
     seen: set[bytes] = set()

@@ -42,11 +42,6 @@ def limit_memory(megabytes: int) -> None:
     nothing to do with it. Counted is what the process can write to (``RLIMIT_DATA``, Linux 4.7
     and later): heap and private mappings, but no code and no mapped files. Where the system has
     no such limit, nothing happens.
-
-    Parameters
-    ----------
-    megabytes : int
-        The limit, MiB; 0 for none.
     """
     if megabytes <= 0:
         return
@@ -183,15 +178,7 @@ class Worker(Generic[JobT]):
 
 
 def start_worker(prepare: Prepare | None, memory_mb: int = 0) -> None:
-    """Make a new process a worker; ``prepare`` is called in it.
-
-    Parameters
-    ----------
-    prepare : callable or None
-        What else it needs.
-    memory_mb : int, optional
-        See `regengine.batch.pool.limit_memory`.
-    """
+    """Make a new process a worker; ``prepare`` is called in it."""
     # A terminal and a scheduler signal all processes of a run; the first of them decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -268,28 +255,6 @@ def by_workers(
 
     A job whose worker died is tried again by itself, while no other is worked on: the kernel may
     have killed its worker for another one's memory. After `MOST_DEATHS` it is given up.
-
-    Parameters
-    ----------
-    coming : iterator
-        The jobs, read only a few ahead. None: no more for now. Anything else is passed on.
-    function : callable
-        Of what a job gives; must pickle, as must its results, and must not raise.
-    stop : callable
-        True when no more jobs are to be begun; those that a worker is at are finished.
-    options : TeamOptions
-        How to run.
-
-    Yields
-    ------
-    Job, what was passed on, or None
-        Jobs with their ``outcome``, in the order in which they finish; None at least every half
-        second.
-
-    Raises
-    ------
-    WorkerError
-        If workers die again and again before they take a job.
     """
     team: _Team[GivenT, ResultT] = _Team(function, options)
     more = True

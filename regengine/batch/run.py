@@ -27,22 +27,7 @@ Stop: TypeAlias = Callable[[], bool]
 
 
 def execute_here(planned: Planned, process: Process, stop: Stop) -> Generator[Outcome]:
-    """Run tasks one after the other in this process.
-
-    Parameters
-    ----------
-    planned : iterator of Task, StoredFrame or None
-        Stored frames are passed on; None: what is under way must be finished first.
-    process : callable
-        Gives the result of one photo.
-    stop : callable
-        True when no more tasks are to be begun.
-
-    Yields
-    ------
-    StoredFrame, (Task, FrameResult) or None
-        None before each task: a turn for the caller.
-    """
+    """Run tasks one after the other in this process."""
     while not stop():
         try:
             item = next(planned)
@@ -58,30 +43,7 @@ def execute_here(planned: Planned, process: Process, stop: Stop) -> Generator[Ou
 def execute_in_workers(
     planned: Planned, process: Process, stop: Stop, options: TeamOptions
 ) -> Generator[Outcome]:
-    """Run tasks in worker processes; the death of one costs its own photo at most.
-
-    Parameters
-    ----------
-    planned : iterator of Task, StoredFrame or None
-        Stored frames are passed on; None: what is under way must be finished first. Read only a
-        few tasks ahead.
-    process : callable
-        Gives the result of one photo; must pickle.
-    stop : callable
-        True when no more tasks are to be begun; those that a worker is at are finished.
-    options : TeamOptions
-        How to run.
-
-    Yields
-    ------
-    StoredFrame, (Task, FrameResult) or None
-        In the order in which they finish; None at least every half second.
-
-    Raises
-    ------
-    WorkerError
-        If workers die again and again before they take a photo.
-    """
+    """Run tasks in worker processes; the death of one costs its own photo at most."""
     coming: Iterator[Job[Task, FrameResult] | StoredFrame | None] = (
         Job(item, item.path) if isinstance(item, Task) else item for item in planned
     )

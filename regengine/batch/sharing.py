@@ -119,13 +119,7 @@ class SharingPlan:
         return self
 
     def __next__(self) -> Task | StoredFrame | None:
-        """The next thing to do; None to wait.
-
-        Raises
-        ------
-        StopIteration
-            When everything is done.
-        """
+        """The next thing to do; None to wait."""
         while True:
             if self._stored:
                 return self._stored.popleft()
@@ -242,13 +236,7 @@ class SecondPass:
         return frame_index in self._open
 
     def tasks(self) -> Iterator[Task | StoredFrame]:
-        """What is to be searched again, in the order of the frames, when all others are stored.
-
-        Yields
-        ------
-        Task or StoredFrame
-            A stored frame where it is final as it is.
-        """
+        """What is to be searched again, in the order of the frames, when all others are stored."""
         for teachers in self._teachers.values():
             teachers.sort()
         for frame_index in sorted(self._open):
@@ -268,15 +256,7 @@ class SecondPass:
                 )
 
     def finished(self, task: Task, result: FrameResult) -> tuple[str, FrameResult]:
-        """Take in the result of a second search.
-
-        Returns
-        -------
-        before : str
-            The verdict of the first.
-        result : FrameResult
-            What stands.
-        """
+        """Take in the result of a second search."""
         self._open.discard(task.frame_index)
         old = self._read(task.frame_index, detections=True).result
         return old.verdict, the_better(old, result)

@@ -33,31 +33,7 @@ def bench_methods(
     quiet: bool,
     at_end: Callable[[list[dict[str, Any]]], list[str]] | None = None,
 ) -> None:
-    """Score methods on photos and print what is said of each, as JSON where there is no table.
-
-    Parameters
-    ----------
-    labels : Path
-        For messages.
-    photos : list of Path
-    methods : list of str
-    score : callable
-        Of a method, a photo and the picture to draw, if any.
-    summary : callable
-        Facts of a method, of its scores.
-    table : (str, callable) or None
-        Header, and the line of a method's facts.
-    plot : Path, optional
-        Folder of the pictures.
-    quiet : bool
-    at_end : callable, optional
-        Lines to print below the table, of the facts of all methods.
-
-    Raises
-    ------
-    typer.Exit
-        If no photo is there, or some could not be scored.
-    """
+    """Score methods on photos and print what is said of each, as JSON where there is no table."""
     import json
     import logging
 

@@ -100,23 +100,7 @@ def cells(row: Setting) -> tuple[str, str, str]:
 def command_settings(
     root: Any, files: tuple[SettingsFile, ...], name: str, arguments: list[str]
 ) -> Iterator[Setting]:
-    """Settings of one command and its sub-commands.
-
-    Parameters
-    ----------
-    root : typer.Context
-        Context of the whole command line.
-    files : tuple of SettingsFile
-        Strongest first.
-    name : str
-        The command.
-    arguments : list of str
-        Its command line.
-
-    Yields
-    ------
-    Setting
-    """
+    """Settings of one command and its sub-commands."""
     loaded = load_command(name)
     root.default_map = {name: defaults(files, loaded, (name,))}
     chosen = tuple(arguments)

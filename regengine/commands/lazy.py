@@ -53,17 +53,7 @@ class LazyGroup(TyperGroup):
 
 
 def load_command(name: str) -> Any:
-    """Import one command.
-
-    Parameters
-    ----------
-    name : str
-        Name of the command and of its module.
-
-    Returns
-    -------
-    typer.core.TyperCommand or typer.core.TyperGroup
-    """
+    """Import one command."""
     module = importlib.import_module(f"regengine.commands.{name}")
     if hasattr(module, "app"):
         module.app.rich_markup_mode = None
@@ -110,27 +100,7 @@ def options(command: Any) -> dict[str, Any]:
 def defaults(
     files: tuple[SettingsFile, ...], command: Any, path: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Click's default map of one command, from the settings files.
-
-    Parameters
-    ----------
-    files : tuple of SettingsFile
-        Strongest first.
-    command : TyperCommand or TyperGroup
-        The imported command.
-    path : tuple of str
-        Names that lead to it: the table's name in the files.
-
-    Returns
-    -------
-    dict
-        Parameter name to value; for a group, sub-command name to such a dictionary.
-
-    Raises
-    ------
-    ConfigError
-        If a file has a key that is no option of the command.
-    """
+    """Click's default map of one command, from the settings files."""
     if isinstance(command, TyperGroup):
         for file in files:
             file.check_names(path, set(command.commands))

@@ -21,19 +21,7 @@ EXIT_INTERRUPTED = 130
 
 
 def photos_or_exit(named: Sequence[str], *, exclude: Sequence[Path | None] = ()) -> list[Path]:
-    """Photos that are named; a sentence and exit code 3 where none is there.
-
-    Parameters
-    ----------
-    named : sequence of str
-        Files, folders and patterns.
-    exclude : sequence of Path or None
-        What the command writes itself.
-
-    Returns
-    -------
-    list of Path
-    """
+    """Photos that are named; a sentence and exit code 3 where none is there."""
     from regengine.batch.discover import find_photos
     from regengine.commands.register import nothing_found
 
@@ -55,22 +43,7 @@ def tell_each(
     quiet: bool,
     log_json: bool,
 ) -> None:
-    """Print what is said of each photo, as soon as it is final and, with a file, safe.
-
-    Parameters
-    ----------
-    photos, function, options, doing, quiet, log_json
-        As of `work_through`.
-    header : str
-        First line of the table; none where it is empty.
-    as_json : bool
-        Print records and no table.
-
-    Raises
-    ------
-    typer.Exit
-        If photos failed, or after a signal.
-    """
+    """Print what is said of each photo, as soon as it is final and, with a file, safe."""
     if header and not as_json:
         print(header, flush=True)
 
@@ -94,24 +67,7 @@ def work_through(
     quiet: bool,
     log_json: bool,
 ) -> int:
-    """Go through photos; errors and progress go to standard error.
-
-    Parameters
-    ----------
-    photos, function, options
-        As of `regengine.batch.each_photo.answers`; one photo alone is done in this process.
-    tell : callable
-        Takes each answer.
-    doing : str
-        What the progress says.
-    quiet, log_json : bool
-        How workers tell messages.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
+    """Go through photos; errors and progress go to standard error."""
     import logging
 
     from regengine.batch.console import configure_logging, progress, stop_on_signals

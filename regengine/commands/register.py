@@ -267,13 +267,7 @@ def tidied(arguments: list[str]) -> list[str]:
 
 
 def parse_verdicts(text: str | None) -> frozenset[str]:
-    """Verdicts out of an option's text, separated by commas.
-
-    Raises
-    ------
-    ConfigError
-        If one of them is none.
-    """
+    """Verdicts out of an option's text, separated by commas."""
     from regengine.batch.console import VERDICTS
     from regengine.errors import ConfigError
 
@@ -287,13 +281,7 @@ def parse_verdicts(text: str | None) -> frozenset[str]:
 
 
 def parse_nadir(text: str) -> tuple[float, float]:
-    """Longitude and latitude out of an option's text.
-
-    Raises
-    ------
-    ConfigError
-        If it is not two numbers.
-    """
+    """Longitude and latitude out of an option's text."""
     from regengine.errors import ConfigError
 
     try:
@@ -356,28 +344,7 @@ class RunSettings:
 def run(
     photos: Sequence[Path | Url], inputs: RunInputs, settings: RunSettings, stop: Callable[[], bool]
 ) -> BatchSummary:
-    """Register photos into a store, printing each once it is stored.
-
-    Parameters
-    ----------
-    photos : sequence of Path or Url
-        The photos.
-    inputs : RunInputs
-        What results depend on.
-    settings : RunSettings
-        What they do not depend on.
-    stop : callable
-        True when no more photos are to be begun.
-
-    Returns
-    -------
-    BatchSummary
-
-    Raises
-    ------
-    StoreError
-        If the store cannot be used, or not be written any more.
-    """
+    """Register photos into a store, printing each once it is stored."""
     parameters, parameters_sha256 = parameters_of(inputs)
     # A time that was given for all photos tells nothing of their clocks
     share = inputs.share and inputs.tle is not None and inputs.frame.time_utc is None
@@ -438,13 +405,7 @@ def search_seconds(inputs: RunInputs) -> float:
 def preview_lines(
     photos: Sequence[Path | Url], inputs: RunInputs, settings: RunSettings
 ) -> Iterator[str]:
-    """What `run` would do, a line a photo; nothing is done or written.
-
-    Raises
-    ------
-    StoreError
-        If there is a store that cannot be read.
-    """
+    """What `run` would do, a line a photo; nothing is done or written."""
     stored = {}
     if settings.resume:
         stored = stored_verdicts(

@@ -75,20 +75,7 @@ def main(
 
 
 def check_out(page: Path, overlays: Path | None) -> None:
-    """See to it, before the store is read, that the page can be written.
-
-    Parameters
-    ----------
-    page : Path
-        As it was given.
-    overlays : Path or None
-        Folder of overlays.
-
-    Raises
-    ------
-    ConfigError
-        The name is not that of a page, or a folder is not there.
-    """
+    """See to it, before the store is read, that the page can be written."""
     import os
 
     from regengine.errors import ConfigError

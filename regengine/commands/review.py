@@ -91,20 +91,7 @@ def main(
 
 
 def print_stats(store: Path, *, as_json: bool) -> None:
-    """Print what was decided of a store's frames.
-
-    Parameters
-    ----------
-    store : Path
-        The store.
-    as_json : bool
-        As one JSON object instead of lines.
-
-    Raises
-    ------
-    StoreError
-        If the store or the decisions cannot be read.
-    """
+    """Print what was decided of a store's frames."""
     import json
 
     from regengine.review.frames import ReviewFrames

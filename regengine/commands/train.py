@@ -60,15 +60,7 @@ def main(
 
 
 def labelled_samples(labels: Path, *, quiet: bool) -> tuple[Samples, bool]:
-    """Features of labelled photos, measured with a bar, and whether all could be read.
-
-    Raises
-    ------
-    ConfigError
-        If the labels cannot be used, or too few photos are labelled.
-    typer.Exit
-        If none of the photos is there.
-    """
+    """Features of labelled photos, measured with a bar, and whether all could be read."""
     from regengine.batch.console import progress
     from regengine.scene.samples import read_scene_labels
     from regengine.scene.training import check_samples, measure_photos, samples_of

@@ -59,21 +59,6 @@ def few_labels(validation: CrossValidation, method: str, count: int, seed: int) 
 
     Clusters are those of all training photos, which need no labels; a supervised model has their
     mean and scale.
-
-    Parameters
-    ----------
-    validation : CrossValidation
-        For folds and clusters.
-    method : str
-        One of `FEW_LABEL_METHODS`.
-    count : int
-        Labels a class, as far as it has groups.
-    seed : int
-        Of the draws.
-
-    Returns
-    -------
-    FewLabels
     """
     samples, merits = validation.samples, []
     scored = scored_classes(samples)
@@ -100,24 +85,7 @@ def few_labels(validation: CrossValidation, method: str, count: int, seed: int) 
 def importance(
     validation: CrossValidation, method: str, columns: Mapping[str, list[int]], seed: int
 ) -> list[Importance]:
-    """Loss of macro-F1 when features are shuffled among tested photos (Breiman 2001).
-
-    Parameters
-    ----------
-    validation : CrossValidation
-        Its models are asked again, not fitted again; the gate stays open.
-    method : str
-        Kind of model.
-    columns : mapping of str to list of int
-        Name and columns that are shuffled together.
-    seed : int
-        Of the shuffles.
-
-    Returns
-    -------
-    list of Importance
-        The greatest loss first.
-    """
+    """Loss of macro-F1 when features are shuffled among tested photos (Breiman 2001)."""
     rows, scored = validation.tested, scored_classes(validation.samples)
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(rows) for _ in range(SHUFFLES)]

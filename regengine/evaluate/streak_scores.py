@@ -148,17 +148,7 @@ def curve_points(row: FloatArray, count: int = SAMPLES) -> FloatArray:
 
 
 def line_measures(truth: FloatArray, found: FloatArray) -> tuple[float, float, float]:
-    """Line RMS in pixels, overlap, and the part of the detection that lies beside the truth.
-
-    Parameters
-    ----------
-    truth, found : ndarray of float64, shape (5,)
-
-    Returns
-    -------
-    rms_px, overlap, beside : float
-        Infinite, 0 and 0 where they have no stretch in common.
-    """
+    """Line RMS in pixels, overlap, and the part of the detection that lies beside the truth."""
     step = truth[2:4] - truth[:2]
     length = float(np.hypot(*step))
     if length == 0.0:
@@ -185,18 +175,7 @@ def end_errors(truth: FloatArray, found: FloatArray) -> FloatArray:
 
 
 def match_streaks(truth: FloatArray, found: FloatArray) -> StreakMatches:
-    """Pair detections with true streaks so that most have a partner, and the nearest one.
-
-    Parameters
-    ----------
-    truth, found : ndarray of float64, shape (N, 4 or 5) and (M, 4 or 5)
-        Ends, and bow if known.
-
-    Returns
-    -------
-    StreakMatches
-        Pairs have a line RMS of at most `LINE_RMS_PX` and an overlap of at least `OVERLAP`.
-    """
+    """Pair detections with true streaks so that most have a partner, and the nearest one."""
     truth, found = as_rows(truth), as_rows(found)
     shape = (len(truth), len(found))
     rms, overlap, beside = np.full(shape, np.inf), np.zeros(shape), np.zeros(shape)
@@ -312,19 +291,6 @@ def measured_peak_snr(
 
     Medians along the streak leave out the stars that it crosses. Of streaks much wider than
     6 px the sky begins within them and the ratio is too low.
-
-    Parameters
-    ----------
-    light : ndarray of float32, shape (h, w)
-    missing : ndarray of bool, shape (h, w), or None
-        Pixels without a value.
-    row : ndarray of float64, shape (5,)
-        Ends and bow, pixels of ``light``.
-
-    Returns
-    -------
-    float
-        Not below 0; NaN where too little of it can be seen, or the sky has no noise.
     """
     length = float(np.hypot(*(row[2:4] - row[:2])))
     middle = curve_points(row, max(LEAST_SAMPLES, int(length)))

@@ -46,18 +46,7 @@ def shown(text: str) -> str:
 
 
 def script_json(value: Any) -> str:
-    """JSON that stands inside a ``<script>`` element and cannot end it.
-
-    Parameters
-    ----------
-    value : object
-        See `regengine.records.plain`.
-
-    Returns
-    -------
-    str
-        ASCII without ``<``.
-    """
+    """JSON that stands inside a ``<script>`` element and cannot end it."""
     text = json.dumps(
         plain(value, shown), ensure_ascii=True, allow_nan=False, separators=(",", ":")
     )

@@ -320,34 +320,13 @@ class Pace:
         self._last = self.clock()
 
     def before_try(self, number: int, asked_s: float | None) -> None:
-        """Wait before a further try.
-
-        Parameters
-        ----------
-        number : int
-            1 before the second try.
-        asked_s : float or None
-            What the server asks for at least.
-        """
+        """Wait before a further try."""
         backoff_s = self.manners.backoff_s * 2.0 ** (number - 1) * self.random.uniform(0.5, 1.5)
         self.sleep(max(backoff_s, asked_s or 0.0))
 
 
 def retry_after_s(text: str | None, now: Callable[[], datetime] | None = None) -> float | None:
-    """Seconds that a Retry-After header asks for (RFC 9110, 10.2.3).
-
-    Parameters
-    ----------
-    text : str or None
-        Seconds, or a date.
-    now : callable, optional
-        The present moment, aware.
-
-    Returns
-    -------
-    float or None
-        Not below zero; None where the header is missing or none.
-    """
+    """Seconds that a Retry-After header asks for (RFC 9110, 10.2.3)."""
     if text is None:
         return None
     text = text.strip()
@@ -868,18 +847,7 @@ class Web:
 
 @contextmanager
 def opened(url: str, headers: dict[str, str], manners: Manners) -> Iterator[Any]:
-    """One request.
-
-    Yields
-    ------
-    http.client.HTTPResponse
-        With a status below 300.
-
-    Raises
-    ------
-    Absent, Passing, ArchiveError
-        Whatever goes wrong, also within the block.
-    """
+    """One request."""
     request = urllib.request.Request(url, headers={"User-Agent": "regengine", **headers})
     opener = urllib.request.build_opener(_SameServer())
     try:

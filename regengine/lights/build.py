@@ -98,13 +98,7 @@ def build_map(
 
 
 def build_grid(light_map: LightMap, region: Region | None) -> PixelGrid:
-    """The first map's grid over all maps or a region, padded to whole pixels of every overview.
-
-    Raises
-    ------
-    LightMapError
-        With code ``outside_map``: no map reaches into the region.
-    """
+    """The first map's grid over all maps or a region, padded to whole pixels of every overview."""
     if region is None:
         region = light_map.info.bounds
     placed = placed_in(light_map.sources, region)

@@ -43,18 +43,7 @@ class Survey:
 
 
 def survey(light_map: LightMap) -> Survey:
-    """Look at a map, or at 400 blocks of 256 by 256 pixels of a large one.
-
-    Parameters
-    ----------
-    light_map : LightMap
-        The map.
-
-    Raises
-    ------
-    LightMapError
-        A file is damaged.
-    """
+    """Look at a map, or at 400 blocks of 256 by 256 pixels of a large one."""
     source = light_map.sources[0]
     grid = snapped(source.grid, 0.0, light_map.info.bounds)
     sampled = grid.cols * grid.rows > WHOLE_PIXELS

@@ -177,15 +177,7 @@ def _absent_marker(folder: Path, level: int, tile: tuple[int, int]) -> Path:
 
 
 def check_picture(path: Path) -> None:
-    """Make sure that a file is a whole picture.
-
-    Raises
-    ------
-    BrokenDownload
-        It is the beginning of one.
-    WrongContent
-        It is something else.
-    """
+    """Make sure that a file is a whole picture."""
     with path.open("rb") as file:
         start = file.read(512)
     if not start.startswith(MAGICS):
@@ -204,13 +196,7 @@ def check_picture(path: Path) -> None:
 
 
 def check_place(lon: float, lat: float, radius_km: float) -> None:
-    """Make sure that a circle lies on the Earth.
-
-    Raises
-    ------
-    ConfigError
-        It does not.
-    """
+    """Make sure that a circle lies on the Earth."""
     if not (-360.0 <= lon <= 360.0 and -90.0 <= lat <= 90.0 and 0.0 < radius_km <= 20_000.0):
         raise ConfigError(
             f"A circle of {radius_km:g} km around longitude {lon:g}, latitude {lat:g} is not on "
@@ -352,13 +338,7 @@ def fetch_vnp46(
 
 
 def day_of(product: str, when: str) -> date:
-    """Day under which the archive files a product of a year, month or day.
-
-    Raises
-    ------
-    ConfigError
-        The product is unknown or the date not as fine as it.
-    """
+    """Day under which the archive files a product of a year, month or day."""
     if product not in PRODUCTS:
         raise ConfigError(f"Product {product!r} is unknown: choose {', '.join(PRODUCTS)}.")
     pieces = {"VNP46A2": 3, "VNP46A3": 2, "VNP46A4": 1}[product]
@@ -372,15 +352,7 @@ def day_of(product: str, when: str) -> date:
 
 
 def check_hdf5(path: Path) -> None:
-    """Make sure that a file is a whole HDF5 file.
-
-    Raises
-    ------
-    BrokenDownload
-        It is the beginning of one.
-    WrongContent
-        It is something else, such as a log-in page.
-    """
+    """Make sure that a file is a whole HDF5 file."""
     import h5py
 
     with path.open("rb") as file:

@@ -104,20 +104,7 @@ def alpha_is_added(coding: PixelCoding) -> bool:
 
 
 def open_geotiff(path: Path, sidecar: Sidecar) -> RasterSource:
-    """A GeoTIFF as a source of lights.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    sidecar : Sidecar
-        What the user says of it.
-
-    Raises
-    ------
-    LightMapError
-        It is no GeoTIFF, has no coordinate system or position, is cut short, or holds no lights.
-    """
+    """A GeoTIFF as a source of lights."""
     with open_raster(path, driver="GTiff") as dataset:
         if dataset.crs is None or dataset.transform == Affine.identity():
             raise LightMapError(
@@ -205,18 +192,7 @@ def _exact(grid: PixelGrid, factor: int) -> bool:
 
 
 def is_complete(path: Path) -> bool:
-    """Whether a GeoTIFF and its overviews hold all blocks that they name.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Raises
-    ------
-    LightMapError
-        It cannot be opened at all.
-    """
+    """Whether a GeoTIFF and its overviews hold all blocks that they name."""
     with open_raster(path, driver="GTiff") as dataset:
         levels = len(dataset.overviews(1))
     for level in range(levels + 1):

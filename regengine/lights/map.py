@@ -34,20 +34,7 @@ OTHER_FORMATS = (
 
 
 def open_source(path: Path, classes: Mapping[int, float]) -> list[LightSource]:
-    """The map or maps at a path.
-
-    Parameters
-    ----------
-    path : Path
-        A file, or a folder of maps or map tiles.
-    classes : mapping of int to float
-        Radiance of class codes, for maps of classes; else empty.
-
-    Raises
-    ------
-    LightMapError
-        Nothing is there, it is unknown, damaged or without coordinate system.
-    """
+    """The map or maps at a path."""
     if path.is_dir():
         return _open_folder(path, classes)
     magic = _first_bytes(path)

@@ -23,24 +23,7 @@ STRIP_PIXELS = 16_000_000  # 100 MB of values and masks at a time
 
 
 def block_mean(values: Values, valid: Mask, factor: int) -> tuple[Values, Mask]:
-    """Mean of the valid pixels of each block; a block is valid if half of its pixels are.
-
-    Parameters
-    ----------
-    values : ndarray of float32, shape (rows, cols)
-        Map values; both sides multiples of ``factor``.
-    valid : ndarray of bool, shape (rows, cols)
-        Where there is data.
-    factor : int
-        Side of a block, pixels.
-
-    Returns
-    -------
-    values : ndarray of float32, shape (rows / factor, cols / factor)
-        Means; 0 where not valid.
-    valid : ndarray of bool
-        Validity of the blocks.
-    """
+    """Mean of the valid pixels of each block; a block is valid if half of its pixels are."""
     rows, cols = values.shape[0] // factor, values.shape[1] // factor
     blocks = (rows, factor, cols, factor)
     total = np.where(valid, values, 0.0).reshape(blocks).sum(axis=1).sum(axis=2)
@@ -53,24 +36,7 @@ def block_mean(values: Values, valid: Mask, factor: int) -> tuple[Values, Mask]:
 def read_reduced(
     source: LightSource, row: int, col: int, rows: int, cols: int, factor: int
 ) -> tuple[Values, Mask]:
-    """A block of a map's grid reduced by a factor.
-
-    Parameters
-    ----------
-    source : LightSource
-        The map.
-    row, col, rows, cols : int
-        Block within ``source.grid.reduced(factor)``.
-    factor : int
-        A power of two.
-
-    Returns
-    -------
-    values : ndarray of float32, shape (rows, cols)
-        Map values; 0 where there is no data.
-    valid : ndarray of bool, shape (rows, cols)
-        Where there is data.
-    """
+    """A block of a map's grid reduced by a factor."""
     at_hand = (1, *source.overview_factors)
     nearest = max(f for f in at_hand if f <= factor and factor % f == 0)
     if nearest == factor:

@@ -25,18 +25,6 @@ def open_netcdf(path: Path, sidecar: Sidecar) -> RasterSource:
     """A netCDF file as a source of lights.
 
     Of several times the last one is read, unless the sidecar names a ``band``.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    sidecar : Sidecar
-        What the user says of it.
-
-    Raises
-    ------
-    LightMapError
-        It has several variables, no longitudes and latitudes, or is damaged.
     """
     with open_raster(path, driver="netCDF") as dataset:
         if dataset.count == 0:
@@ -140,20 +128,7 @@ class Vnp46Source:
 
 
 def open_vnp46(path: Path, sidecar: Sidecar) -> Vnp46Source:
-    """A Black Marble tile as a source of lights.
-
-    Parameters
-    ----------
-    path : Path
-        The HDF5 file.
-    sidecar : Sidecar
-        What the user says of it.
-
-    Raises
-    ------
-    LightMapError
-        It is cut short, holds none of the known data sets, or does not say where it lies.
-    """
+    """A Black Marble tile as a source of lights."""
     with _open_hdf5(path) as file:
         name, data_set = _find_lights(path, file)
         horizontal, vertical = _tile_numbers(path, file)

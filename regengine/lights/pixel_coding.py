@@ -76,20 +76,7 @@ class PixelCoding:
     saturation: float | None = None
 
     def decode(self, samples: NDArray[Any]) -> tuple[Values, Mask]:
-        """Map values and validity of samples.
-
-        Parameters
-        ----------
-        samples : ndarray, shape (bands, rows, cols)
-            As the file has them.
-
-        Returns
-        -------
-        values : ndarray of float32, shape (rows, cols)
-            ``log10(1 + L)``; 0 where not valid.
-        valid : ndarray of bool, shape (rows, cols)
-            Where there is data.
-        """
+        """Map values and validity of samples."""
         if self.kind == "built":
             return radiance.decode(samples[0].astype(np.uint16, copy=False))
         band = samples[0]
@@ -151,25 +138,7 @@ RADIANCE_BAND_PATTERN = r"avg_rad|(AllAngle|NearNadir)_Composite_Snow_Free$"
 def coding_of(
     path: Path, dataset: rasterio.DatasetReader, sidecar: Sidecar, step_deg: float
 ) -> PixelCoding:
-    """Find out what the samples of a file mean.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    dataset : rasterio.DatasetReader
-        The same, open.
-    sidecar : Sidecar
-        What the user says of it.
-    step_deg : float
-        Pixel size on the lon/lat grid, degrees.
-
-    Raises
-    ------
-    LightMapError
-        It holds counts of observations, a band that does not exist was asked for, or it was built
-        in another format.
-    """
+    """Find out what the samples of a file mean."""
     tags = dataset.tags()
     if FORMAT_TAG in tags:
         return _built(path, tags)
@@ -252,13 +221,7 @@ def _radiance(dataset: rasterio.DatasetReader, band: int, known: PixelCoding) ->
 
 
 def chosen_band(path: Path, dataset: rasterio.DatasetReader, sidecar: Sidecar) -> int:
-    """The sidecar's band, else one that is called radiance, else the first.
-
-    Raises
-    ------
-    LightMapError
-        The sidecar names a band that does not exist.
-    """
+    """The sidecar's band, else one that is called radiance, else the first."""
     if sidecar.band is None:
         for number, description in enumerate(dataset.descriptions, start=1):
             if description and re.search(RADIANCE_BAND_PATTERN, description):
@@ -278,13 +241,6 @@ def zeros_mean_no_data(dataset: rasterio.DatasetReader, band: int) -> bool:
     exact 0 hardly occurs inside, so: all other pixels are one patch, with hardly any zero in it.
     (Of a country's clip 99.99 % are in one patch; the lights of Paris, Tokyo or Los Angeles on a
     background of 0 leave 2 % in patches of their own.)
-
-    Parameters
-    ----------
-    dataset : rasterio.DatasetReader
-        A raster of radiances that declares no value for "no data".
-    band : int
-        Band, counted from 1.
     """
     from scipy.ndimage import binary_fill_holes, label
 

@@ -40,55 +40,20 @@ CODE_NODATA = 65535
 
 
 def log_radiance(radiance_nw: ArrayLike) -> Values:
-    """Value of a radiance on the map's scale.
-
-    Parameters
-    ----------
-    radiance_nw : array_like
-        Radiance, nW cm^-2 sr^-1; negative noise counts as dark.
-
-    Returns
-    -------
-    ndarray of float32
-        ``log10(1 + max(L, 0))``.
-    """
+    """Value of a radiance on the map's scale."""
     radiance = np.asarray(radiance_nw, np.float32)
     return np.asarray(np.log10(np.float32(1.0) + np.maximum(radiance, 0.0)), np.float32)
 
 
 def radiance_values(radiance_nw: NDArray[np.floating]) -> tuple[Values, Mask]:
-    """Map values of measured radiance, and where it is a measurement at all.
-
-    Parameters
-    ----------
-    radiance_nw : ndarray of float
-        Radiance, nW cm^-2 sr^-1; NaN, infinite and fill values as the file has them.
-
-    Returns
-    -------
-    values : ndarray of float32
-        ``log10(1 + L)``; 0 where not valid.
-    valid : ndarray of bool
-        False for NaN, infinities and values no night light can have.
-    """
+    """Map values of measured radiance, and where it is a measurement at all."""
     with np.errstate(invalid="ignore"):
         valid = (radiance_nw > MIN_RADIANCE) & (radiance_nw < MAX_RADIANCE)
     return log_radiance(np.where(valid, radiance_nw, 0.0)), valid
 
 
 def display_radiance(digital_number: ArrayLike) -> NDArray[np.float64]:
-    """Approximate radiance behind the grey levels of a Black Marble picture.
-
-    Parameters
-    ----------
-    digital_number : array_like
-        Grey levels 0..255.
-
-    Returns
-    -------
-    ndarray of float64
-        nW cm^-2 sr^-1, 0 for 0, constant from DN 253.
-    """
+    """Approximate radiance behind the grey levels of a Black Marble picture."""
     number = np.minimum(np.asarray(digital_number, float), DISPLAY_TOP_DN)
     return -DISPLAY_SCALE_NW * np.log1p(-number / 256.0)
 
@@ -114,18 +79,7 @@ def dmsp_saturation() -> float:
 
 
 def class_table(classes: Mapping[int, float]) -> Values:
-    """Map values of class codes.
-
-    Parameters
-    ----------
-    classes : mapping of int to float
-        Radiance, nW cm^-2 sr^-1, of each class code 0..255; codes not named are dark.
-
-    Returns
-    -------
-    ndarray of float32, shape (256,)
-        Map value of each code.
-    """
+    """Map values of class codes."""
     table = np.zeros(256)
     for code, radiance_nw in classes.items():
         table[code] = radiance_nw
@@ -138,16 +92,6 @@ def lights_only_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Moonlit land and sea are bluish in Black Marble pictures, lights are not: the blue excess gives
     the background to subtract. The same formula made the grey product that the display curve was
     measured on, levels below 4 dropped.
-
-    Parameters
-    ----------
-    rgb : ndarray of uint8, shape (3, rows, cols)
-        Red, green, blue.
-
-    Returns
-    -------
-    ndarray of uint8, shape (rows, cols)
-        Luminance without the background.
     """
     red, green, blue = (band.astype(np.float32) for band in rgb)
     luma = 0.299 * red + 0.587 * green + 0.114 * blue  # ITU-R BT.601, as in JPEG

@@ -215,13 +215,7 @@ def read_sidecar(path: Path) -> Sidecar:
 
 
 def checked_classes(said: Mapping[str, object]) -> tuple[tuple[int, float], ...]:
-    """Classes as sorted (code, radiance) pairs.
-
-    Raises
-    ------
-    ValueError
-        A code is outside 0..255 or a radiance is negative or no number.
-    """
+    """Classes as sorted (code, radiance) pairs."""
     pairs = tuple(sorted((int(code), float(str(value))) for code, value in said.items()))
     for code, radiance_nw in pairs:
         if not (0 <= code <= 255 and 0.0 <= radiance_nw < float("inf")):

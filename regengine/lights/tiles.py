@@ -29,15 +29,7 @@ MAX_LAT_DEG = 85.0511287798066  # where the square map of the world ends
 
 
 def mercator_row(lat_deg: ArrayLike, zoom: int) -> NDArray[np.float64]:
-    """Latitudes counted in tiles from the northern edge of the map.
-
-    Parameters
-    ----------
-    lat_deg : array_like
-        Geodetic latitudes, degrees, short of the poles.
-    zoom : int
-        Zoom level.
-    """
+    """Latitudes counted in tiles from the northern edge of the map."""
     lat = np.radians(np.asarray(lat_deg, float))
     return np.asarray((0.5 - np.arctanh(np.sin(lat)) / (2.0 * np.pi)) * 2.0**zoom)
 
@@ -102,13 +94,7 @@ class TileSource:
 
 
 def read_tile(path: Path, tile_px: int) -> tuple[Values, Mask]:
-    """Map values and validity of one picture.
-
-    Raises
-    ------
-    LightMapError
-        It is no picture, damaged, or of another size than the others.
-    """
+    """Map values and validity of one picture."""
     try:
         with Image.open(path, formats=PICTURE_FORMATS) as picture:
             if picture.size != (tile_px, tile_px):
@@ -145,18 +131,7 @@ def _mean_of_rows(values: Values, valid: Mask, edges: NDArray[np.float64]) -> tu
 
 
 def open_tiles(folder: Path) -> list[TileSource]:
-    """The zoom levels of a folder of tiles, finest first.
-
-    Parameters
-    ----------
-    folder : Path
-        Holds ``tiles.json`` and the tiles.
-
-    Raises
-    ------
-    LightMapError
-        ``tiles.json`` is missing or wrong, or no tile is there.
-    """
+    """The zoom levels of a folder of tiles, finest first."""
     said = read_description(folder)
     levels = list_tiles(folder, said["order"])
     if not levels:
@@ -269,20 +244,7 @@ KM_PER_DEG = 111.19  # of a great circle on that sphere
 def distance_to_box_km(
     lon: float, lat: float, west: ArrayLike, south: ArrayLike, east: ArrayLike, north: ArrayLike
 ) -> NDArray[np.float64]:
-    """Distances of a place from the nearest points of boxes of longitudes and latitudes.
-
-    Parameters
-    ----------
-    lon, lat : float
-        The place, degrees.
-    west, south, east, north : array_like
-        Edges of the boxes, degrees; west < east.
-
-    Returns
-    -------
-    ndarray of float64
-        Kilometres on a sphere; 0 inside.
-    """
+    """Distances of a place from the nearest points of boxes of longitudes and latitudes."""
     west, south, east, north = (
         np.asarray(edge, float) for edge in np.broadcast_arrays(west, south, east, north)
     )
@@ -303,17 +265,7 @@ def distance_to_box_km(
 def map_tiles_in_circle(
     lon: float, lat: float, radius_km: float, zoom: int
 ) -> list[tuple[int, int]]:
-    """Web-Mercator tiles (x, y) that a circle touches, row by row from the north.
-
-    Parameters
-    ----------
-    lon, lat : float
-        Centre, degrees.
-    radius_km : float
-        Radius on the ground, kilometres.
-    zoom : int
-        Zoom level; 2 ** zoom tiles span the world on each side.
-    """
+    """Web-Mercator tiles (x, y) that a circle touches, row by row from the north."""
     count = 2**zoom
     reach_deg = radius_km * SPHERE_MARGIN / KM_PER_DEG
     north, south = (min(max(lat + d, -MAX_LAT_DEG), MAX_LAT_DEG) for d in (reach_deg, -reach_deg))
@@ -338,15 +290,7 @@ def map_tiles_in_circle(
 
 
 def ten_degree_tiles_in_circle(lon: float, lat: float, radius_km: float) -> list[tuple[int, int]]:
-    """Black Marble tiles (horizontal, vertical) that a circle touches, row by row from the north.
-
-    Parameters
-    ----------
-    lon, lat : float
-        Centre, degrees.
-    radius_km : float
-        Radius on the ground, kilometres.
-    """
+    """Black Marble tiles (horizontal, vertical) that a circle touches, rows from the north."""
     h, v = np.meshgrid(np.arange(36), np.arange(18))
     west, north = -180.0 + 10.0 * h, 90.0 - 10.0 * v
     distance = distance_to_box_km(lon, lat, west, north - 10.0, west + 10.0, north)

@@ -334,19 +334,7 @@ GROUND_RATE_RAD_S = EARTH_RATE_RAD_S - NODE_RATE_RAD_S
 
 
 def track_azimuths_deg(lat_deg: float) -> tuple[float, float]:
-    """Directions in which the ISS may cross a latitude, seen from the turning Earth.
-
-    Parameters
-    ----------
-    lat_deg : float
-        Geodetic latitude of the nadir.
-
-    Returns
-    -------
-    ascending, descending : float
-        Azimuths of the ground track, degrees east of north. Poleward of the orbit's greatest
-        latitude (51.8) both are 90.
-    """
+    """Directions in which the ISS may cross a latitude, seen from the turning Earth."""
     north_east = []
     for ascending in (True, False):
         _, velocity = _state(0.0, lat_deg, TYPICAL_ALTITUDE_KM, ascending)

@@ -36,17 +36,7 @@ def utc_of(days: float) -> datetime:
 
 @lru_cache(maxsize=1)
 def ut1_table() -> tuple[FloatArray, FloatArray, FloatArray]:
-    """UT1 − UTC by day, from the IERS table that comes with the package astropy-iers-data.
-
-    Returns
-    -------
-    days : ndarray of float64, shape (n,)
-        Days since 2000-01-01 12:00 UTC, one row a day from 1973 to a year after the table's issue.
-    smooth_s : ndarray of float64, shape (n,)
-        UT1 − UTC with the leap seconds taken out, seconds.
-    leap_s : ndarray of float64, shape (n,)
-        What to add to ``smooth_s`` to have UT1 − UTC on that day.
-    """
+    """UT1 − UTC by day, from the IERS table that comes with the package astropy-iers-data."""
     import astropy_iers_data  # type: ignore[import-untyped]
 
     days, offsets = [], []

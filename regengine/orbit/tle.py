@@ -44,15 +44,6 @@ def neighbour_disagreement(
     A set is contradicted when at most one of the three sets before and three after it agrees with
     it, although some set before it and some set after it agree with each other. The second half
     keeps the sets on either side of a reboost, which no longer agree with each other.
-
-    Parameters
-    ----------
-    satrec_of : callable
-        SGP4's record of the set with an index.
-    epoch_days : ndarray of float64, shape (n,)
-        Epochs, ascending.
-    subject : int
-        Index of the set to judge.
     """
     before = _distinct(epoch_days, subject, -1)
     after = _distinct(epoch_days, subject, +1)

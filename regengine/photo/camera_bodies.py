@@ -105,21 +105,6 @@ def body_pitch(
 
     A file that has the sensor's own number of pixels along one side has the sensor's own pitch.
     Any other is taken for a resized copy of the whole picture.
-
-    Parameters
-    ----------
-    body : CameraBody
-        The camera.
-    width_px, height_px : int
-        Size of the file's picture, either way up.
-    crop_factor : float, optional
-        36 mm equivalent focal length over focal length, as EXIF tells it. Where it is 1.5 times
-        the body's own, the camera used only the DX (APS-C) part of its sensor.
-
-    Returns
-    -------
-    PixelPitch
-        Micrometres on the sensor.
     """
     long_px, short_px = max(width_px, height_px), min(width_px, height_px)
     native = body.native_pitch_um
@@ -133,20 +118,7 @@ def body_pitch(
 
 
 def assumed_pitch(width_px: int, height_px: int, *, crop_factor: float | None = None) -> PixelPitch:
-    """Pitch of a file's pixels where the body is not known.
-
-    Parameters
-    ----------
-    width_px, height_px : int
-        Size of the file's picture, either way up.
-    crop_factor : float, optional
-        36 mm equivalent focal length over focal length, where EXIF tells it; else full frame.
-
-    Returns
-    -------
-    PixelPitch
-        Micrometres on the sensor.
-    """
+    """Pitch of a file's pixels where the body is not known."""
     factor = crop_factor or 1.0
     long_px, short_px = max(width_px, height_px), min(width_px, height_px)
     long_mm, short_mm = FULL_FRAME_MM[0] / factor, FULL_FRAME_MM[1] / factor

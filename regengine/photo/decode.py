@@ -43,23 +43,6 @@ def read_strips(header: ImageHeader, rows: int) -> Iterator[Strip]:
 
     JPEG and 8-bit PNG come through Pillow, which knows Adobe's inverted CMYK and fails where data
     is missing; TIFF and 16-bit PNG through GDAL, since Pillow drops the low byte of colours.
-
-    Parameters
-    ----------
-    header : ImageHeader
-        What to read.
-    rows : int
-        Rows a strip; the last may have fewer.
-
-    Yields
-    ------
-    Strip
-        At full depth.
-
-    Raises
-    ------
-    FrameError
-        The image is damaged, cut short, or of a kind that is not read.
     """
     if header.format == "tiff" or header.deep:
         return _gdal_strips(header, rows)
@@ -253,23 +236,7 @@ class Reduction:
 def reduce_around_gaps(
     image: NDArray[Any], missing: NDArray[np.bool_], reduction: Reduction
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Bring an image down by averages of the pixels that have values.
-
-    Parameters
-    ----------
-    image : ndarray, shape (h, w) or (h, w, channels)
-        Finite also where values are missing.
-    missing : ndarray of bool, shape (h, w)
-        True where the image has no value.
-    reduction : Reduction
-
-    Returns
-    -------
-    image : ndarray
-        Where hardly a pixel has a value, what `image` holds there.
-    missing : ndarray of bool
-        True where less than half of the area has values.
-    """
+    """Bring an image down by averages of the pixels that have values."""
 
     def down(plane: NDArray[Any]) -> NDArray[Any]:
         return reduction.finish(reduction.blocks_of(plane), scale=1.0 / reduction.block)
@@ -307,25 +274,7 @@ def _area_weights(length: int, size: int, factor: float) -> csr_array:
 
 
 def plan_reduction(width_px: int, height_px: int, max_long_side_px: int) -> Reduction:
-    """Reduction that brings an image's longer side down to a length.
-
-    Parameters
-    ----------
-    width_px, height_px : int
-        Size of the image.
-    max_long_side_px : int
-        Length that the longer side shall not exceed; smaller images are left alone.
-
-    Returns
-    -------
-    Reduction
-        Its factor is exactly ``max_long_side_px / long side``, or 1.
-
-    Raises
-    ------
-    ValueError
-        ``max_long_side_px`` is below one.
-    """
+    """Reduction that brings an image's longer side down to a length."""
     if max_long_side_px < 1:
         raise ValueError(f"max_long_side_px must be 1 or more, not {max_long_side_px}")
     long_side = max(width_px, height_px)

@@ -212,25 +212,7 @@ LAST_MJD = 88_000.0  # October 2099
 
 
 def read_fits_exif(path: Path) -> Exif:
-    """Time, exposure, focal length and camera out of a FITS header.
-
-    Parameters
-    ----------
-    path : Path
-        A FITS file.
-
-    Returns
-    -------
-    Exif
-        The beginning of the exposure: DATE-OBS (with TIME-OBS), else MJD-OBS; EXPTIME or
-        EXPOSURE; FOCALLEN; INSTRUME. What is missing or makes no sense is None; times in a scale
-        other than UTC (TIMESYS) are not taken.
-
-    Raises
-    ------
-    FrameError
-        If the file is damaged or holds no image.
-    """
+    """Time, exposure, focal length and camera out of a FITS header."""
     headers = fits_headers(path)
     return Exif(
         time_utc=_fits_time(headers),

@@ -76,20 +76,7 @@ def unpacked(path: Path) -> Iterator[BinaryIO]:
 
 
 def units(path: Path, stream: BinaryIO) -> Iterator[FitsUnit]:
-    """Units of a FITS file from the first on; data are passed over.
-
-    Parameters
-    ----------
-    path : Path
-        For the sentences.
-    stream : BinaryIO
-        Of `unpacked`.
-
-    Raises
-    ------
-    FrameError
-        If a header has no end or makes no sense, or too much has to be unpacked.
-    """
+    """Units of a FITS file from the first on; data are passed over."""
     for _ in range(MOST_UNITS):
         text = _header_text(path, stream)
         if text is None:
@@ -188,22 +175,7 @@ START = b"\xdd\x99"
 def check_wavelets(
     path: Path, tiles: Sequence[Any], shape: tuple[int, ...], tile: tuple[int, ...]
 ) -> None:
-    """Make sure that every tile is as large as its place in the picture.
-
-    Parameters
-    ----------
-    path : Path
-        For the sentence.
-    tiles : sequence of ndarray of uint8
-        As packed, those along the last axis first; an empty one is packed in another way.
-    shape, tile : tuple of int
-        Sides of the picture and of a whole tile.
-
-    Raises
-    ------
-    FrameError
-        If one is not.
-    """
+    """Make sure that every tile is as large as its place in the picture."""
     counts = [-(-side // step) for side, step in zip(shape, tile, strict=True)]
     for number, packed in enumerate(tiles):
         head = bytes(packed[:10])
@@ -273,23 +245,7 @@ def is_fits(path: Path, start: bytes | None = None) -> bool:
 
 
 def fits_size(path: Path) -> tuple[int, int]:
-    """Width and height of the first image of a FITS file; nothing is decoded.
-
-    Parameters
-    ----------
-    path : Path
-        A FITS file, also with compressed HDUs or in gzip.
-
-    Returns
-    -------
-    tuple of int
-        Pixels.
-
-    Raises
-    ------
-    FrameError
-        If the file is damaged, holds no image of two axes, or one too large to be decoded.
-    """
+    """Width and height of the first image of a FITS file; nothing is decoded."""
     with decoding(path), unpacked(path) as stream:
         unit = _image_unit(path, units(path, stream))
     height, width = _plane_shape(unit.shape) or (0, 0)
@@ -302,13 +258,7 @@ def fits_size(path: Path) -> tuple[int, int]:
 
 
 def fits_headers(path: Path) -> list[Header]:
-    """Headers that tell of the image: its own, and the file's first.
-
-    Raises
-    ------
-    FrameError
-        As of `fits_size`.
-    """
+    """Headers that tell of the image: its own, and the file's first."""
     with decoding(path), unpacked(path) as stream:
         walk = units(path, stream)
         first = next(walk, None)
@@ -317,24 +267,7 @@ def fits_headers(path: Path) -> list[Header]:
 
 
 def read_fits_image(path: Path) -> FitsImage:
-    """Linear light of the first image of a FITS file.
-
-    Parameters
-    ----------
-    path : Path
-        A FITS file, also with compressed HDUs or in gzip. The first HDU with an image of two
-        axes counts, or of three if one of them holds red, green and blue.
-
-    Returns
-    -------
-    FitsImage
-
-    Raises
-    ------
-    FrameError
-        If the file is damaged, holds no such image, one too large to be decoded, or one without
-        a single value.
-    """
+    """Linear light of the first image of a FITS file."""
     fits_size(path)  # refuses what should not be decoded
     with decoding(path):
         with unpacked(path) as stream:

@@ -28,17 +28,6 @@ LEAST_WHITE_SIGMAS = 40.0
 def stretched(light: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Linear light of any range as colours to look at.
 
-    Parameters
-    ----------
-    light : ndarray of float32, shape (h, w, 3) or (h, w, 1)
-        Finite; any scale and sign.
-
-    Returns
-    -------
-    ndarray of uint8, shape (h, w, 3)
-        Inverse hyperbolic sine of the light above the sky (Lupton et al. 2004), the same for all
-        colours. A constant image is one dark grey.
-
     References
     ----------
     Lupton, R. et al. (2004). Preparing red-green-blue images from CCD data. PASP 116, 133-137.

@@ -29,23 +29,7 @@ def _rawpy(path: Path) -> ModuleType:
 
 
 def raw_size(path: Path) -> tuple[int, int]:
-    """Width and height of the visible part of the sensor, unturned.
-
-    Parameters
-    ----------
-    path : Path
-        A raw file.
-
-    Returns
-    -------
-    tuple of int
-        Pixels. LibRaw's picture is a few pixels larger than the camera's own JPEG.
-
-    Raises
-    ------
-    FrameError
-        rawpy is not installed, or the file cannot be opened by it.
-    """
+    """Width and height of the visible part of the sensor, unturned."""
     rawpy = _rawpy(path)
     with decoding(path), _listening(path), rawpy.imread(str(path)) as raw:
         return int(raw.sizes.width), int(raw.sizes.height)
@@ -66,28 +50,7 @@ def _listening(path: Path) -> Iterator[None]:
 
 
 def decode_raw(path: Path, *, half_size: bool, for_display: bool = False) -> NDArray[np.uint16]:
-    """Picture of a raw file, neither turned nor brightened.
-
-    Parameters
-    ----------
-    path : Path
-        A raw file.
-    half_size : bool
-        Make one pixel of every 2 x 2 block of the colour filter: four times faster, and nothing
-        is lost where the picture is brought down by two or more anyway.
-    for_display : bool, optional
-        Give the sRGB-like curve and brightness that people expect, not linear light.
-
-    Returns
-    -------
-    ndarray of uint16, shape (height, width, 3)
-        Red, green, blue with the camera's white balance, sRGB primaries, linear light.
-
-    Raises
-    ------
-    FrameError
-        rawpy is not installed, or the file is damaged.
-    """
+    """Picture of a raw file, neither turned nor brightened."""
     rawpy = _rawpy(path)
     with decoding(path), _listening(path), rawpy.imread(str(path)) as raw:
         picture: NDArray[np.uint16] = raw.postprocess(

@@ -20,41 +20,12 @@ REVIEW_PROBABILITY = 0.05
 
 
 def default_accept_probability() -> float:
-    """Acceptance threshold of the shipped calibration.
-
-    Returns
-    -------
-    float
-        Chosen so that of a thousand accepted proposals at most one is expected to be wrong.
-
-    Raises
-    ------
-    ConfigError
-        If the calibration's file is damaged.
-    """
+    """Acceptance threshold of the shipped calibration."""
     return shipped_calibration().accept_probability
 
 
 def probability(evidence: Evidence, calibration: Calibration | None = None) -> float:
-    """P(right) of a proposal.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Figures of one solution.
-    calibration : Calibration, optional
-        Weights and curve; the shipped ones by default.
-
-    Returns
-    -------
-    float
-        Between the calibration's floor and ceiling, never 0 or 1.
-
-    Raises
-    ------
-    ConfigError
-        If the shipped calibration's file is damaged.
-    """
+    """P(right) of a proposal."""
     calibration = calibration or shipped_calibration()
     score = calibration.score(feature_values(evidence, calibration.features))
     return float(calibration.probability_of(score))
@@ -63,22 +34,7 @@ def probability(evidence: Evidence, calibration: Calibration | None = None) -> f
 def decide(
     p_right: float, doubts: tuple[Reason, ...], accept_probability: float | None = None
 ) -> Verdict:
-    """Verdict from the probability and what speaks against trusting it.
-
-    Parameters
-    ----------
-    p_right : float
-        Probability that the proposal is right.
-    doubts : tuple of Reason
-        Anything that a person must look at, whatever the probability.
-    accept_probability : float, optional
-        Acceptance threshold; that of the shipped calibration by default.
-
-    Returns
-    -------
-    Verdict
-        "accepted", "review" or "no_match".
-    """
+    """Verdict from the probability and what speaks against trusting it."""
     if p_right < REVIEW_PROBABILITY:
         return "no_match"
     threshold = default_accept_probability() if accept_probability is None else accept_probability
@@ -107,19 +63,7 @@ class Proven:
 
 
 def better(new: Proven, known: Proven) -> Proven:
-    """The better of two proofs, held against all that was seen.
-
-    Parameters
-    ----------
-    new, known : Proven
-        The latest proof, which has seen all candidates, and the best before it.
-
-    Returns
-    -------
-    Proven
-        Where both are the same view, the better fit of the two with the latest rivals; else the
-        better one with the other among its rivals.
-    """
+    """The better of two proofs, held against all that was seen."""
     if same_view(new.camera, known.camera, SAME_SHARE):
         fit, rivals = new, new.evidence
         if known.evidence.log10_odds > new.evidence.log10_odds:
@@ -184,19 +128,7 @@ CONFIRMED_LOG10_ODDS = 6.0
 
 
 def is_proof(evidence: Evidence, *, pinned: bool = False) -> bool:
-    """Whether the evidence is so strong that searching on is pointless.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        For the best camera.
-    pinned : bool
-        Whether stars hold its attitude: see `stands_alone`.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether the evidence is so strong that searching on is pointless."""
     sure = evidence.log10_odds >= PROVEN_LOG10_ODDS and evidence.margin >= PROVEN_MARGIN
     return (
         sure

@@ -206,23 +206,7 @@ RATES = (
 
 
 def checked_numbers(content: dict[str, Any]) -> dict[str, Any]:
-    """The content of a calibration file, checked, lists as tuples.
-
-    Parameters
-    ----------
-    content : dict
-        As read from JSON, without the names of format and version.
-
-    Returns
-    -------
-    dict
-        Fields of `regengine.registration.calibration.Calibration`; ``training`` is still a dict.
-
-    Raises
-    ------
-    ValueError
-        Telling what is wrong.
-    """
+    """The content of a calibration file, checked, lists as tuples."""
     _same_names("the file", content, {*NUMBERS, *LISTS, "training"})
     checked: dict[str, Any] = {name: _number(name, content[name]) for name in NUMBERS}
     checked["features"] = _features(content["features"])
@@ -434,13 +418,7 @@ def read_calibration(path: Path) -> Calibration:
 
 
 def parsed_calibration(text: str) -> Calibration:
-    """A calibration from the text of its file.
-
-    Raises
-    ------
-    ValueError
-        Telling what is wrong.
-    """
+    """A calibration from the text of its file."""
     content = json.loads(text)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"its format is not {FORMAT!r}")

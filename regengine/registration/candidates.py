@@ -74,16 +74,6 @@ def field_share(camera: Camera) -> float:
     A telephoto frame shows few of the map's pixels, and few pixels correlate well by chance: the
     best wrong cameras of simulated frames correlated by 0.2 at 28 mm, 0.3 at 85 mm, 0.45 at 200 mm
     and 0.6 at 400 mm, about as the inverse square root of the field's width.
-
-    Parameters
-    ----------
-    camera : Camera
-        Of the stored image.
-
-    Returns
-    -------
-    float
-        In (0, 1]; 1 for fields whose map fills the image in which finalists are compared.
     """
     field_km = slant_km(camera) * max(camera.width_px, camera.height_px) / camera.focal_px
     return math.sqrt(min(1.0, field_km / FULL_FIELD_KM))
@@ -100,19 +90,7 @@ def slant_km(camera: Camera) -> float:
 
 
 def same_view(a: Camera, b: Camera, share: float) -> bool:
-    """Whether two cameras of one image show nearly the same ground in the same place.
-
-    Parameters
-    ----------
-    a, b : Camera
-        Cameras of the same image size.
-    share : float
-        Median movement that counts as the same, as a share of the long side.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether two cameras of one image show nearly the same ground in the same place."""
     if a.mirrored != b.mirrored or far_apart(a, b, share):
         return False
     x, y, ground = ground_samples(a)
@@ -158,20 +136,7 @@ def far_apart(a: Camera, b: Camera, share: float) -> bool:
 
 
 def merged(known: Sequence[Candidate], new: Sequence[Candidate]) -> list[Candidate]:
-    """Known distinct candidates and new ones, the better of each pair that is the same view.
-
-    Parameters
-    ----------
-    known : sequence of Candidate
-        Distinct, best first.
-    new : sequence of Candidate
-        To be added.
-
-    Returns
-    -------
-    list of Candidate
-        Distinct, best first.
-    """
+    """Known distinct candidates and new ones, the better of each pair that is the same view."""
     result = list(known)
     for candidate in new:
         twins = [k for k in result if same_hypothesis(candidate, k)]

@@ -168,25 +168,7 @@ def control_point(
     scale: float,
     lights: int,
 ) -> ControlPoint:
-    """A control point of the stored image from a place on a resized one.
-
-    Parameters
-    ----------
-    stored : Camera
-        The solved camera for the stored image.
-    ground_ecef_m : ndarray, shape (3,)
-        Its ground position, metres.
-    place_px, covariance_px : ndarray, shape (2,), (2, 2)
-        Its place in the resized image.
-    scale : float
-        Size of the stored image over that of the resized one.
-    lights : int
-        Lights that support it.
-
-    Returns
-    -------
-    ControlPoint
-    """
+    """A control point of the stored image from a place on a resized one."""
     x, y = (place_px + 0.5) * scale - 0.5
     in_stored = covariance_px * scale**2
     lon, lat = (float(v) for v in ecef_to_geodetic(ground_ecef_m)[:2])

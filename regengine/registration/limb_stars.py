@@ -87,30 +87,7 @@ def solve_above_limb(
     catalogue: StarCatalogue,
     sky_share: float,
 ) -> StarSolution | NotSolved:
-    """Identify the stars above a limb.
-
-    Parameters
-    ----------
-    stars : StarDetections
-        Above the limb, pixels of the image as stored, the brightest first.
-    limb : Limb
-        Of the same picture, of any size.
-    lens : SkyCamera
-        Nominal lens of the stored image, not mirrored; its attitude is not used.
-    prior : LensPrior
-        What is believed of it.
-    downs_icrs : iterable of sequences of ndarray, shape (3,)
-        Where the nadir may be among the stars, group after group, the likeliest first; groups end
-        with the first that proves a solution.
-    catalogue : StarCatalogue
-        Stars, the brightest first.
-    sky_share : float
-        Share of the picture in which the stars were sought.
-
-    Returns
-    -------
-    StarSolution or NotSolved
-    """
+    """Identify the stars above a limb."""
     if len(stars) < FEWEST_STARS:
         return NotSolved(
             code="few_stars", text=f"only {len(stars)} stars were found above the limb"

@@ -56,18 +56,7 @@ class LitGround:
 
 
 def lit_ground(light_map: HasOverview) -> LitGround | None:
-    """Sum up a map's light around every place.
-
-    Parameters
-    ----------
-    light_map : HasOverview
-        The map.
-
-    Returns
-    -------
-    LitGround or None
-        None for a map that has no overview to be read at once.
-    """
+    """Sum up a map's light around every place."""
     overview = light_map.overview(OVERVIEW_DEG)
     return (
         None if overview is None else LitGround(dex=np.log10(1.0 + within_reach(cells(overview))))
@@ -109,22 +98,7 @@ def within_reach(light: FloatArray) -> FloatArray:
 def place_surprise(
     positions_ecef_m: FloatArray, lit: LitGround | None, sun: FloatArray | None
 ) -> FloatArray:
-    """How unlikely it is that a night frame was taken from places, as against from others.
-
-    Parameters
-    ----------
-    positions_ecef_m : ndarray of float64, shape (n, 3)
-        Places of the camera.
-    lit : LitGround or None
-        None does not tell places apart.
-    sun : ndarray of float64, shape (3,), or None
-        Direction of the Sun, ECEF, where the time is known.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        Negative logarithm of how often frames were taken there, over how long the station was.
-    """
+    """How unlikely it is that a night frame was taken from places, as against from others."""
     surprise = np.zeros(len(positions_ecef_m))
     if lit is not None:
         lon, lat, _ = ecef_to_geodetic(positions_ecef_m)

@@ -64,24 +64,7 @@ def window_around(
     margin_km: float,
     step_km: float,
 ) -> tuple[LightGrid, ...] | None:
-    """Pyramid of the window that holds some places.
-
-    Parameters
-    ----------
-    light_map : HasWindows
-        The map.
-    lon_deg, lat_deg : ndarray
-        Places; they may straddle the antimeridian.
-    margin_km : float
-        Added on all sides.
-    step_km : float
-        Wanted pixel size; never finer than the VIIRS grid.
-
-    Returns
-    -------
-    tuple of LightGrid or None
-        Finest level first; None where the map holds nothing of it.
-    """
+    """Pyramid of the window that holds some places."""
     middle = lon_deg[0]
     lon = middle + (lon_deg - middle + 180.0) % 360.0 - 180.0
     south = max(-89.9, float(lat_deg.min()) - margin_km / KM_PER_DEG)
@@ -107,22 +90,7 @@ def window_around(
 def clamped(
     region: tuple[float, float, float, float], light_map: HasWindows, resolution_deg: float
 ) -> tuple[float, float, float, float]:
-    """A region cut to a regional map and a rim of no data around it, which says where it ends.
-
-    Parameters
-    ----------
-    region : tuple of float
-        West, south, east, north, degrees; in any turn of longitude.
-    light_map : HasWindows
-        The map; one that goes round the Earth leaves the region as it is.
-    resolution_deg : float
-        Pixel size of the window.
-
-    Returns
-    -------
-    tuple of float
-        East may lie west of west where nothing is left.
-    """
+    """A region cut to a regional map and a rim of no data around it, which says where it ends."""
     west, south, east, north = region
     map_west, map_south, map_east, map_north = light_map.info.bounds
     if map_east - map_west > REGIONAL_DEG:
@@ -307,20 +275,7 @@ def within_budget(windows: Sequence[Held]) -> list[Held]:
 
 
 def ground_reach_km(altitude_km: float, off_nadir_deg: float) -> float:
-    """Distance along the ground from the nadir to where a ray of some off-nadir angle lands.
-
-    Parameters
-    ----------
-    altitude_km : float
-        Height of the camera above a sphere of the equatorial radius.
-    off_nadir_deg : float
-        Angle from the nadir; beyond the horizon, the horizon's distance is given.
-
-    Returns
-    -------
-    float
-        Kilometres.
-    """
+    """Distance along the ground from the nadir to where a ray of some off-nadir angle lands."""
     radius_km = SEMI_MAJOR_M / 1e3
     ratio = (radius_km + altitude_km) / radius_km
     sine = ratio * np.sin(np.radians(off_nadir_deg))

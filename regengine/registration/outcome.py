@@ -129,18 +129,6 @@ def chance_of_right_points(points: tuple[ControlPoint, ...], camera: Camera) -> 
     whose lens the fit hardly knows. Two axes of the same sigma leave the worst point within the
     allowed error with 1 - exp(-allowed^2 / (2 sigma^2)). Points that are not vague are part of
     what the calibration has measured.
-
-    Parameters
-    ----------
-    points : tuple of ControlPoint
-        Of a proposal.
-    camera : Camera
-        Of the stored image.
-
-    Returns
-    -------
-    float
-        1 where no point is vague.
     """
     if not are_vague(points, camera):
         return 1.0
@@ -166,23 +154,7 @@ def plain_result(
     probability: float | None,
     reasons: tuple[Reason, ...],
 ) -> FrameResult:
-    """A result without a proposal: what is known of a frame, and the verdict.
-
-    Parameters
-    ----------
-    frame : Frame
-        The photo.
-    position : CameraPosition or None
-        Where the camera is believed to have been, if known.
-    info : LightMapInfo
-        The map.
-    verdict, probability, reasons
-        As in `FrameResult`.
-
-    Returns
-    -------
-    FrameResult
-    """
+    """A result without a proposal: what is known of a frame, and the verdict."""
     return FrameResult(
         frame=frame.frame_id,
         path=str(frame.path),

@@ -126,25 +126,7 @@ def write_overlay(picture: Picture, path: Path) -> None:
 def draw_overlay(
     result: FrameResult, display_rgb: Picture, factor: float, grid: LightGrid | None = None
 ) -> Picture:
-    """The photo with the proposal drawn over it, photo and map side by side, and the verdict.
-
-    Parameters
-    ----------
-    result : FrameResult
-        What is said of the frame.
-    display_rgb : ndarray of uint8, shape (h, w, 3)
-        The photo as stored (not turned), resized.
-    factor : float
-        Its width over that of the stored image.
-    grid : LightGrid, optional
-        The map around what the solved camera sees; see `grid_for`.
-
-    Returns
-    -------
-    ndarray of uint8, shape (H, W, 3)
-        Header, photo with contours of the map's lights, graticule and control points, and below,
-        where there is a solution, the bare photo beside the map seen by the solved camera.
-    """
+    """The photo with the proposal drawn over it, photo and map side by side, and the verdict."""
     photo = brighten(display_rgb)
     height, width = photo.shape[:2]
     if result.solved is None:

@@ -25,20 +25,7 @@ KM_PER_DEG = 111.2
 
 
 def visible_region(camera: Camera) -> tuple[float, float, float, float, float] | None:
-    """Part of the Earth that a camera's image shows.
-
-    Parameters
-    ----------
-    camera : Camera
-        The camera.
-
-    Returns
-    -------
-    tuple of float or None
-        West, south, east and north edges, degrees (longitudes continuous, so they may pass 180),
-        and a pixel size, degrees, about that of the image's finest pixels; None if the image
-        shows nothing but sky.
-    """
+    """Part of the Earth that a camera's image shows."""
     x, y = np.meshgrid(
         np.linspace(0, camera.width_px - 1, SAMPLES), np.linspace(0, camera.height_px - 1, SAMPLES)
     )
@@ -61,20 +48,7 @@ def visible_region(camera: Camera) -> tuple[float, float, float, float, float] |
 
 
 def render_map(camera: Camera, grid: LightGrid) -> NDArray[np.float32]:
-    """Map values at each pixel of a camera's image.
-
-    Parameters
-    ----------
-    camera : Camera
-        The camera, of the size wanted.
-    grid : LightGrid
-        The map around what the camera sees.
-
-    Returns
-    -------
-    ndarray of float32, shape (height, width)
-        ``log10(1 + L)``; 0 where the map ends, NaN for the sky and beyond 86 degrees incidence.
-    """
+    """Map values at each pixel of a camera's image."""
     x, y = np.meshgrid(np.arange(camera.width_px, dtype=float), np.arange(camera.height_px))
     lon, lat = _ground(camera, x, y)
     col, row = grid.to_pixel(lon, lat)
@@ -117,17 +91,7 @@ LABEL_PX = 13
 
 
 def brighten(rgb: Picture) -> Picture:
-    """Stretch a night photo for the eye: percentiles to full range, dark parts lifted.
-
-    Parameters
-    ----------
-    rgb : ndarray of uint8, shape (h, w, 3)
-        The photo.
-
-    Returns
-    -------
-    ndarray of uint8, shape (h, w, 3)
-    """
+    """Stretch a night photo for the eye: percentiles to full range, dark parts lifted."""
     grey = rgb.max(axis=2)
     black, white = np.percentile(grey, (1.0, 99.7))
     scaled = np.clip((np.arange(256.0) - black) / max(white - black, 16.0), 0.0, 1.0)
@@ -156,15 +120,7 @@ def contour_levels(rendered: NDArray[np.float32]) -> list[float]:
 
 
 def draw_contours(picture: Picture, rendered: NDArray[np.float32]) -> None:
-    """Outline the map's lights, in place.
-
-    Parameters
-    ----------
-    picture : ndarray of uint8, shape (h, w, 3)
-        Drawn on.
-    rendered : ndarray of float32, shape (h, w)
-        The map through the camera, NaN for the sky.
-    """
+    """Outline the map's lights, in place."""
     smooth = cv2.GaussianBlur(np.nan_to_num(rendered, nan=0.0), (0, 0), 1.2)
     levels = contour_levels(rendered)
     for level, colour in zip(levels, CONTOURS[-len(levels) :] if levels else (), strict=True):
@@ -175,20 +131,7 @@ def draw_contours(picture: Picture, rendered: NDArray[np.float32]) -> None:
 
 
 def draw_graticule(picture: Picture, camera: Camera) -> list[tuple[int, int, str]]:
-    """Draw meridians and parallels, in place.
-
-    Parameters
-    ----------
-    picture : ndarray of uint8, shape (h, w, 3)
-        Drawn on; of the camera's size.
-    camera : Camera
-        The solved camera.
-
-    Returns
-    -------
-    list of (x, y, text)
-        Where to write the degrees.
-    """
+    """Draw meridians and parallels, in place."""
     region = visible_region(camera)
     if region is None:
         return []
@@ -221,17 +164,7 @@ def graticule_values(low: float, high: float) -> list[float]:
 
 
 def draw_points(picture: Picture, points: Sequence[ControlPoint], scale: float) -> None:
-    """Draw control points, in place: a cross, and a circle of three sigma but at least 5 px.
-
-    Parameters
-    ----------
-    picture : ndarray of uint8, shape (h, w, 3)
-        Drawn on.
-    points : sequence of ControlPoint
-        In pixels of the image as stored.
-    scale : float
-        Size of the picture over that of the image.
-    """
+    """Draw control points, in place: a cross, and a circle of three sigma but at least 5 px."""
     for point in points:
         x, y = on_picture(point.x, point.y, scale)
         radius = max(3.0 * point.sigma_px * scale, 5.0) if np.isfinite(point.sigma_px) else 5.0
@@ -251,24 +184,7 @@ def on_picture(x: float, y: float, scale: float) -> tuple[float, float]:
 def write_labels(
     picture: Picture, labels: Sequence[tuple[float, float, str]], colour: Colour, size: int
 ) -> Picture:
-    """Write texts on dark boxes, each beside its position and inside the picture.
-
-    Parameters
-    ----------
-    picture : ndarray of uint8, shape (h, w, 3)
-        The picture.
-    labels : sequence of (x, y, text)
-        Positions in it.
-    colour : tuple of int
-        Of the text.
-    size : int
-        Height of the letters, pixels.
-
-    Returns
-    -------
-    ndarray of uint8, shape (h, w, 3)
-        A copy with the texts.
-    """
+    """Write texts on dark boxes, each beside its position and inside the picture."""
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image, "RGBA")
     font = ImageFont.load_default(size=size)

@@ -34,28 +34,7 @@ def take_sparse_look(
     window: SearchWindow,
     parameters: DenseParameters,
 ) -> list[Candidate]:
-    """Propose attitudes by figures of towns and align the best.
-
-    Parameters
-    ----------
-    levels : sequence of LightGrid
-        Map pyramid around the look's position.
-    lights : PhotoLights
-        The photo's city light.
-    stored : Camera
-        Camera of the stored image at the nominal focal length.
-    look : Look
-        What to try.
-    window : SearchWindow
-        Keeps the map's towns for the next look.
-    parameters : DenseParameters
-        Of the coarse image that is aligned.
-
-    Returns
-    -------
-    list of Candidate
-        Best first.
-    """
+    """Propose attitudes by figures of towns and align the best."""
     sparse = SparseParameters(
         scales=look.ladder, scale_free=len(look.ladder) > 1, mirrored=(look.mirrored,)
     )
@@ -103,24 +82,6 @@ def worth_aligning(
     right camera anywhere among the proposals. The picture at first sight puts it first: of 29 looks
     at hard frames of the training half in which it was proposed, the odds had it among the first
     four in 12, first sight among the first three in 21.
-
-    Parameters
-    ----------
-    levels : sequence of LightGrid
-        Map pyramid around the look's position.
-    coarse : LightImage
-        The photo at the size at which cameras are aligned.
-    cameras : sequence of Camera
-        Of that image, by their odds.
-    off_nadir_deg : float
-        How far from the nadir towns were sought.
-    parameters : DenseParameters
-        How the image was smoothed.
-
-    Returns
-    -------
-    list of int
-        At most `ALIGNED_PER_LOOK`.
     """
     if len(cameras) <= ALIGNED_PER_LOOK:
         return list(range(len(cameras)))

@@ -66,26 +66,7 @@ def take_look(
     look: Look,
     parameters: DenseParameters,
 ) -> list[Candidate]:
-    """Search one look and align its best distinct peaks.
-
-    Parameters
-    ----------
-    levels : sequence of LightGrid
-        Map pyramid around the look's position.
-    coarse : LightImage
-        The photo at the template's size.
-    stored : Camera
-        Camera of the stored image at the nominal focal length.
-    look : Look
-        What to try.
-    parameters : DenseParameters
-        How finely.
-
-    Returns
-    -------
-    list of Candidate
-        Best first.
-    """
+    """Search one look and align its best distinct peaks."""
     start = replace(
         stored,
         focal_px=stored.focal_px * look.scale,
@@ -120,29 +101,7 @@ def aligned_candidates(
     parameters: DenseParameters,
     iterations: int = ITERATIONS,
 ) -> list[Candidate]:
-    """Align cameras at coarse scale; those that turn out to be distinct, best first.
-
-    Parameters
-    ----------
-    levels : sequence of LightGrid
-        Map pyramid around their positions.
-    picture : LightImage
-        The photo at the template's size, flipped where the looks are mirrored.
-    cameras : sequence of Camera
-        Of that image.
-    stored : Camera
-        Camera of the stored image (for its size).
-    looks : sequence of Look
-        What each camera comes from.
-    parameters : DenseParameters
-        How the images were smoothed.
-    iterations : int, optional
-        At most so many steps; with none, cameras are compared as they are.
-
-    Returns
-    -------
-    list of Candidate
-    """
+    """Align cameras at coarse scale; those that turn out to be distinct, best first."""
     found: list[Candidate] = []
     for camera, look in zip(cameras, looks, strict=True):
         aligned = align(
@@ -185,26 +144,7 @@ def from_other_places(
     candidate: Candidate,
     parameters: DenseParameters,
 ) -> Candidate | None:
-    """Take a view to places along the track, either way, and align it there.
-
-    Parameters
-    ----------
-    levels : sequence of LightGrid
-        Map pyramid that holds the view's ground.
-    picture : LightImage
-        The photo at the template's size, flipped where the candidate is mirrored.
-    stored : Camera
-        Camera of the stored image (for its size).
-    candidate : Candidate
-        As a look found it.
-    parameters : DenseParameters
-        How the images were smoothed.
-
-    Returns
-    -------
-    Candidate or None
-        The best of them; None where the view correlates best from where it was found.
-    """
+    """Take a view to places along the track, either way, and align it there."""
     found: list[Candidate] = []
     for there in (candidate, *(moved(candidate, step_km) for step_km in STEPS_KM)):
         if there is None:

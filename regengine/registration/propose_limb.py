@@ -62,21 +62,7 @@ class Sweep:
 
 
 def plan_sweeps(tracks: Sequence[Track], limb: Limb, focal_known: bool) -> Iterator[Sweep]:
-    """Everything worth a sweep, the likeliest first.
-
-    Parameters
-    ----------
-    tracks : sequence of Track
-        Where the camera may have been.
-    limb : Limb
-        Found with the nominal focal length, or with the one that fits its curvature best.
-    focal_known : bool
-        Whether the nominal focal length means anything.
-
-    Yields
-    ------
-    Sweep
-    """
+    """Everything worth a sweep, the likeliest first."""
     scales = [(1.0, SIGMA_LOG_FOCAL if focal_known else SIGMA_LOG_FOCAL_CROPPED, 0.0)]
     ratio, sigma = limb.focal_ratio, limb.focal_ratio_sigma
     if abs(ratio - 1.0) > CURVATURE_SIGMAS * max(sigma, SIGMA_LOG_FOCAL):
@@ -141,30 +127,7 @@ def take_sweep(
     window: SearchWindow,
     expired: Callable[[], bool],
 ) -> tuple[list[Candidate], bool]:
-    """Search one stretch of the track and align its best distinct peaks.
-
-    Parameters
-    ----------
-    sweep : Sweep
-        What to try.
-    limb : Limb
-        The photo's.
-    lights : PhotoLights
-        The photo's city light.
-    stored : Camera
-        Camera of the stored image at the focal length that the limb was found with.
-    window : SearchWindow
-        The map.
-    expired : callable
-        Whether the time is over: what has been swept by then is used.
-
-    Returns
-    -------
-    candidates : list of Candidate
-        Best first.
-    covered : bool
-        Whether the map holds anything that could be seen.
-    """
+    """Search one stretch of the track and align its best distinct peaks."""
     parameters = DenseParameters()
     image = lights.of(sweep.hazy).resized(SWEEP_PX, parameters.smooth_px, parameters.detail_px)
     scaled = replace(stored, focal_px=stored.focal_px * sweep.scale)

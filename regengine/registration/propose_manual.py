@@ -50,26 +50,7 @@ SWEPT_KM = (0.0, -STEP_KM, STEP_KM)
 
 
 def rough_position(rough: Camera, frame: Frame, tles: TleSet | None) -> CameraPosition:
-    """The position of a rough camera, with the direction of flight where an orbit tells it.
-
-    Parameters
-    ----------
-    rough : Camera
-        As the person placed it.
-    frame : Frame
-        The photo.
-    tles : TleSet or None
-        Element sets, where given.
-
-    Returns
-    -------
-    CameraPosition
-
-    Raises
-    ------
-    EphemerisError
-        If the camera is nowhere above the Earth.
-    """
+    """The position of a rough camera, with the direction of flight where an orbit tells it."""
     lon, lat, height_m = (float(v) for v in ecef_to_geodetic(rough.position_ecef_m))
     placed = position_from_nadir(
         lon, lat, height_m / 1e3, "option", time_utc=frame.time_utc, sigma_km=SIGMA_KM
@@ -87,21 +68,7 @@ def rough_track(position: CameraPosition) -> Track:
 
 
 def rough_sweep(rough: Camera, position: CameraPosition, scale: float) -> Sweep:
-    """A sweep along the limb from around a rough camera's place.
-
-    Parameters
-    ----------
-    rough : Camera
-        As the person placed it.
-    position : CameraPosition
-        Of `rough_position`.
-    scale : float
-        Its focal length over the one that the limb was found with.
-
-    Returns
-    -------
-    Sweep
-    """
+    """A sweep along the limb from around a rough camera's place."""
     return Sweep(
         track=rough_track(position),
         offsets_km=SWEPT_KM,
@@ -113,21 +80,7 @@ def rough_sweep(rough: Camera, position: CameraPosition, scale: float) -> Sweep:
 
 
 def rough_look(rough: Camera, position: CameraPosition, stored: Camera) -> Look:
-    """A look in all directions from where a rough camera is, with its lens.
-
-    Parameters
-    ----------
-    rough : Camera
-        As the person placed it.
-    position : CameraPosition
-        Of `rough_position`.
-    stored : Camera
-        Camera of the stored image, with the rough one's focal length.
-
-    Returns
-    -------
-    Look
-    """
+    """A look in all directions from where a rough camera is, with its lens."""
     look = look_at(
         rough_track(position),
         0.0,
@@ -190,21 +143,7 @@ def search_from(
     light_map: HasWindows,
     parameters: RegisterParams,
 ) -> SearchState:
-    """Align the rough camera and those around it, then look along the limb and all around.
-
-    Parameters
-    ----------
-    rough, frame, position
-        See `regengine.registration.propose_manual`.
-    light_map : HasWindows
-        The map.
-    parameters : RegisterParams
-        Their time ends the looks all around.
-
-    Returns
-    -------
-    SearchState
-    """
+    """Align the rough camera and those around it, then look along the limb and all around."""
     state = SearchState()
     over_s = parameters.clock() + parameters.max_seconds
 
@@ -251,13 +190,7 @@ def aligned_around(
     window: SearchWindow,
     state: SearchState,
 ) -> list[Candidate]:
-    """The rough camera and those around it, aligned on one of the photo's light images.
-
-    Returns
-    -------
-    list of Candidate
-        Distinct, best first.
-    """
+    """The rough camera and those around it, aligned on one of the photo's light images."""
     dense = window.parameters_for(stored, look)
     levels = window.levels(stored, look, dense)
     state.looks += 1

@@ -117,19 +117,6 @@ def carried(neighbour: Neighbour, track: Track, offset_km: float) -> Camera:
 
     It keeps its attitude to the vertical and the direction of flight, as a camera does that is
     fixed to a window of a station that turns with its orbit.
-
-    Parameters
-    ----------
-    neighbour : Neighbour
-        The solved frame.
-    track : Track
-        Of this frame.
-    offset_km : float
-        Where on it the camera is taken to be.
-
-    Returns
-    -------
-    Camera
     """
     position, velocity = track.position(offset_km), track.velocity(offset_km)
     here = track_axes(position, velocity)
@@ -144,18 +131,6 @@ def following(neighbour: Neighbour, moved: Camera) -> Camera | None:
     """The carried camera turned back to the place that the neighbour looks at.
 
     So turns a camera that is held in the hand and follows a city.
-
-    Parameters
-    ----------
-    neighbour : Neighbour
-        The solved frame.
-    moved : Camera
-        Of `carried`.
-
-    Returns
-    -------
-    Camera or None
-        None where the neighbour looks at the sky.
     """
     from scipy.spatial.transform import Rotation
 
@@ -220,25 +195,7 @@ def search_hinted(
     state: SearchState,
     expired: Callable[[], bool],
 ) -> None:
-    """Search as if clock and lens had been right, then with the neighbours' cameras.
-
-    Parameters
-    ----------
-    hinted : Hinted
-        Where the hints lead.
-    limb : Limb or None
-        The photo's; a sweep around the place is then the first look.
-    lights : PhotoLights
-        The photo's city light.
-    stored : Camera
-        Camera of the stored image at the nominal focal length.
-    window, light_map
-        The map.
-    state : SearchState
-        Takes what is found and proven.
-    expired : callable
-        Whether the time is over.
-    """
+    """Search as if clock and lens had been right, then with the neighbours' cameras."""
     looks = hinted_looks(hinted, stored)
     if limb is not None:
         lens = replace(stored, focal_px=limb.focal_px / lights.sharp.factor)
@@ -264,19 +221,7 @@ def promising(state: SearchState) -> bool:
 
 
 def hinted_sweep(hinted: Hinted, nominal_scale: float) -> Sweep:
-    """A sweep of the usual length around the hinted place.
-
-    Parameters
-    ----------
-    hinted : Hinted
-        The place.
-    nominal_scale : float
-        The nominal focal length over the one that the limb was found with.
-
-    Returns
-    -------
-    Sweep
-    """
+    """A sweep of the usual length around the hinted place."""
     steps = int(BAND_KM / STEP_KM)
     hints = hinted.hints
     return Sweep(
@@ -322,13 +267,7 @@ def take_neighbours(
     window: SearchWindow,
     state: SearchState,
 ) -> list[Candidate]:
-    """Align the neighbours' cameras, carried along the orbit, on this photo.
-
-    Returns
-    -------
-    list of Candidate
-        Distinct, best first.
-    """
+    """Align the neighbours' cameras, carried along the orbit, on this photo."""
     cameras = []
     for neighbour in hinted.hints.neighbours:
         moved = carried(neighbour, hinted.track, hinted.offset_km)

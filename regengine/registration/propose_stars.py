@@ -76,21 +76,7 @@ def star_places(
     tracks: Sequence[Track],
     limb: Limb,
 ) -> list[StarPlace]:
-    """Places where the camera may have been, by orbit, stars and limb; the likeliest first.
-
-    Parameters
-    ----------
-    attitude : StarAttitude
-        Of the photo.
-    tracks : sequence of Track
-        Where it may have been.
-    limb : Limb
-        The photo's.
-
-    Returns
-    -------
-    list of StarPlace
-    """
+    """Places where the camera may have been, by orbit, stars and limb; the likeliest first."""
     rotation = icrs_to_itrf(attitude.time_utc)
     nadir = nadir_through(limb, attitude.camera)
 
@@ -131,22 +117,7 @@ def angle_deg(a: FloatArray, b: FloatArray) -> float:
 
 
 def limb_surprise(limb: Limb, nadir: FloatArray, down: FloatArray) -> float:
-    """How unlikely a limb is where the Earth's centre lies in another direction than it says.
-
-    Parameters
-    ----------
-    limb : Limb
-        For its uncertainty.
-    nadir : ndarray of float64, shape (3,)
-        The direction that it says, in the camera frame.
-    down : ndarray of float64, shape (3,)
-        The other one.
-
-    Returns
-    -------
-    float
-        A negative log-likelihood, but for a constant.
-    """
+    """How unlikely a limb is where the Earth's centre lies in another direction than it says."""
     across = np.stack(tangent_axes(nadir)) @ down
     share = across * angle_deg(nadir, down) / max(float(np.hypot(*across)), 1e-9)
     covariance = limb.covariance_deg2 + LEAST_LIMB_SIGMA_DEG**2 * np.eye(2)
@@ -160,20 +131,7 @@ def limb_surprise(limb: Limb, nadir: FloatArray, down: FloatArray) -> float:
 
 
 def nadir_through(limb: Limb, lens: SkyCamera) -> FloatArray:
-    """The nadir whose horizon is the limb's arc, seen through another lens than it was found with.
-
-    Parameters
-    ----------
-    limb : Limb
-        Found with a nominal focal length and the axis in the image's middle.
-    lens : SkyCamera
-        The lens of the same picture, of any size.
-
-    Returns
-    -------
-    ndarray of float64, shape (3,)
-        Unit vector towards the Earth's centre in the camera frame.
-    """
+    """The nadir whose horizon is the limb's arc, through another lens than it was found with."""
     height, width = limb.shape
     azimuths = np.linspace(-ARC_REACH_DEG, ARC_REACH_DEG, ARC_SAMPLES)
     arc = arc_rays(limb.nadir, np.array(limb.angle_deg), azimuths)
@@ -211,25 +169,7 @@ def search_stars(
     state: SearchState,
     expired: Callable[[], bool],
 ) -> None:
-    """Search where stars and limb put the camera, the likeliest places first.
-
-    Parameters
-    ----------
-    attitude : StarAttitude
-        Of the photo.
-    tracks : sequence of Track
-        Where it may have been.
-    limb, lights : Limb, PhotoLights
-        The photo's.
-    stored : Camera
-        Camera of the stored image at the nominal focal length.
-    window, light_map
-        The map.
-    state : SearchState
-        Takes what is found and proven.
-    expired : callable
-        Whether the time is over.
-    """
+    """Search where stars and limb put the camera, the likeliest places first."""
     places = iter(star_places(attitude, tracks, limb))
     for group in grouped(places, PLACES_PER_LOOK):
         for hazy in (False, True):
@@ -256,28 +196,7 @@ def take_places(
     stored: Camera,
     window: SearchWindow,
 ) -> list[Candidate] | None:
-    """Align the cameras of some places on the photo's light.
-
-    Parameters
-    ----------
-    places : sequence of StarPlace
-        With their cameras.
-    hazy : bool
-        Which of the light images.
-    attitude : StarAttitude
-        For its uncertainty.
-    lights : PhotoLights
-        The photo's city light.
-    stored : Camera
-        Camera of the stored image at the nominal focal length.
-    window : SearchWindow
-        The map.
-
-    Returns
-    -------
-    list of Candidate or None
-        Distinct, best first; None where the map holds nothing of what they see.
-    """
+    """Align the cameras of some places on the photo's light."""
     parameters = DenseParameters()
     image = lights.of(hazy).resized(SWEEP_PX, parameters.smooth_px, parameters.detail_px)
     if attitude.camera.mirrored:

@@ -33,24 +33,7 @@ SAME_PICTURE = 3.0
 def picture_proof(
     image: LightImage, camera: Camera, levels: Sequence[LightGrid], size_px: int
 ) -> float:
-    """Weigh the picture as a whole under a camera against chance.
-
-    Parameters
-    ----------
-    image : LightImage
-        The photo's light, broad structure and all.
-    camera : Camera
-        Of the stored image.
-    levels : sequence of LightGrid
-        Map pyramid around what the camera sees.
-    size_px : int
-        Long side at which they are compared.
-
-    Returns
-    -------
-    float
-        As `matchers.verify.picture_log10_odds`.
-    """
+    """Weigh the picture as a whole under a camera against chance."""
     scale_px = PICTURE_DETAIL_PX
     picture = image.resized(size_px, detail_px=scale_px)
     view, known = render_known(levels, picture.camera(camera), 2)
@@ -134,26 +117,7 @@ def compare_finalists(
     candidates: Sequence[Candidate],
     known: Aligned,
 ) -> list[Finalist]:
-    """Align the best distinct candidates at a finer scale and order them anew.
-
-    Parameters
-    ----------
-    light_map : HasWindows
-        The map.
-    lights : PhotoLights
-        The photo's light images; each candidate is aligned on the one that it was found in.
-    stored : Camera
-        Camera of the stored image (for its size).
-    candidates : sequence of Candidate
-        What the looks found: distinct, best first.
-    known : dict
-        What was aligned before; takes what is aligned now.
-
-    Returns
-    -------
-    list of Finalist
-        Best first, all distinct.
-    """
+    """Align the best distinct candidates at a finer scale and order them anew."""
     found = preselected(light_map, lights, stored, candidates, known)
     aligned = [aligned_once(light_map, lights, stored, f, COMPARED_PX, known) for f in found]
     found = ordered(aligned)
@@ -285,24 +249,7 @@ def map_scale_px(camera: Camera) -> int:
 def solve(
     light_map: HasWindows, fine: LightImage, finalist: Finalist, parameters: RefineParameters
 ) -> Solution | None:
-    """Fit a finalist to the end on patches at the map's scale.
-
-    Parameters
-    ----------
-    light_map : HasWindows
-        The map.
-    fine : LightImage
-        The photo's finest light image.
-    finalist : Finalist
-        Where to start.
-    parameters : RefineParameters
-        How the fit looks at the photo.
-
-    Returns
-    -------
-    Solution or None
-        None where the photo holds too little to be fitted.
-    """
+    """Fit a finalist to the end on patches at the map's scale."""
     size_px = max(fine.values.shape)
     if finalist.candidate.look.flat:
         size_px = min(size_px, map_scale_px(finalist.camera))

@@ -131,13 +131,7 @@ def add_candidates(
     light_map: HasWindows,
     state: SearchState,
 ) -> Candidate | None:
-    """Keep what a look has found, and prove the best where it stands out.
-
-    Returns
-    -------
-    Candidate or None
-        What stood out for the first time and was not proven.
-    """
+    """Keep what a look has found, and prove the best where it stands out."""
     state.candidates = merged(state.candidates, found)
     if not state.candidates:
         return None
@@ -154,21 +148,7 @@ def add_candidates(
 
 
 def leads(finalists: Sequence[Finalist], looks: int) -> bool:
-    """Whether the first of some finalists stands out.
-
-    Parameters
-    ----------
-    finalists : sequence of Finalist
-        Best first.
-    looks : int
-        Looks taken so far.
-
-    Returns
-    -------
-    bool
-        Where its picture is better than chance would bring about in so many looks, or its evened
-        correlation leads over those that are other views.
-    """
+    """Whether the first of some finalists stands out."""
     if not finalists:
         return False
     first, *others = finalists

@@ -154,25 +154,7 @@ def plan(
     focal_known: bool,
     may_be_cropped: bool,
 ) -> Iterator[Look]:
-    """Everything worth a look, the likeliest first.
-
-    Parameters
-    ----------
-    stored : Camera
-        Camera of the stored image at the nominal focal length.
-    tracks : sequence of Track
-        Where it may have been.
-    altitude_km : float
-        Height above the ground.
-    focal_known : bool
-        Whether the nominal focal length means anything; if not, the usual lenses are tried.
-    may_be_cropped : bool
-        Whether the image's shape speaks for a crop.
-
-    Yields
-    ------
-    Look
-    """
+    """Everything worth a look, the likeliest first."""
     kinds = list(kinds_of_look(stored, altitude_km, focal_known, may_be_cropped))
     options: list[tuple[float, int, float, int]] = []
     for number, track in enumerate(tracks):
@@ -234,26 +216,7 @@ def look_at(
     sigma_log_focal: float,
     cropped: bool,
 ) -> Look:
-    """A look in all directions at one place of a track, with one focal length.
-
-    Parameters
-    ----------
-    track : Track
-    offset_km : float
-        Place along it.
-    spread_km : float
-        The fit may slide so far along the track (one sigma), or by the track's own sigma.
-    stored : Camera
-        Camera of the stored image at the nominal focal length.
-    ratio, sigma_log_focal : float
-        Focal length over the nominal one, and its relative uncertainty.
-    cropped : bool
-        Whether the lens' axis may be anywhere.
-
-    Returns
-    -------
-    Look
-    """
+    """A look in all directions at one place of a track, with one focal length."""
     lens = replace(stored, focal_px=stored.focal_px * ratio)
     longest = max(stored.width_px, stored.height_px)
     return Look(

@@ -102,23 +102,7 @@ class Track:
         sigma_log_focal: float,
         sigma_principal_px: float,
     ) -> PosePrior:
-        """Belief around one offset, for the fit that starts there.
-
-        Parameters
-        ----------
-        offset_km : float
-            Where the fit starts.
-        sigma_along_km : float
-            How far it may slide from there.
-        stored : Camera
-            Camera of the stored image with the believed focal length and principal point.
-        sigma_log_focal, sigma_principal_px : float
-            Their uncertainties, the first relative.
-
-        Returns
-        -------
-        PosePrior
-        """
+        """Belief around one offset, for the fit that starts there."""
         x, y, z = self.position(offset_km).tolist()
         vx, vy, vz = self.velocity(offset_km).tolist()
         return PosePrior(
@@ -173,24 +157,7 @@ NIGHT_SUN_DEG = 10.0
 def tracks_for(
     position: CameraPosition, clock_window_s: float | None, lit: LitGround | None = None
 ) -> tuple[Track, ...]:
-    """The tracks along which the camera may have been.
-
-    Parameters
-    ----------
-    position : CameraPosition
-        Believed position.
-    clock_window_s : float or None
-        The camera's clock is at most this wrong; None believes two minutes, but ends nowhere.
-    lit : LitGround, optional
-        Where the ground is lit; without it frames are as likely everywhere.
-
-    Returns
-    -------
-    tuple of Track
-        One for an element set or a known velocity, and one for every whole hour that the clock may
-        be off; an ascending and a descending one for a bare nadir, which share their start. Those
-        of the alternative position follow.
-    """
+    """The tracks along which the camera may have been."""
     if position.alternative is not None:
         others = tracks_for(position.alternative, clock_window_s, lit)
         return (

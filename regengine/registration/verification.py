@@ -167,16 +167,6 @@ def coarse_z(correlations: Sequence[float]) -> float:
     """How far the best of the coarse correlations stands out.
 
     The others are wrong cameras on the same photo and map: their median and spread are the null.
-
-    Parameters
-    ----------
-    correlations : sequence of float
-        Of distinct candidates.
-
-    Returns
-    -------
-    float
-        In robust sigmas; 0 for fewer than four candidates.
     """
     ordered = np.sort(np.asarray(correlations, float))[::-1]
     if len(ordered) < 4:
@@ -208,19 +198,7 @@ def finalist_log10_odds(light_map: HasWindows, lights: PhotoLights, finalist: Fi
 
 
 def held_out(solution: Solution, parameters: RefineParameters) -> HeldOut:
-    """Fit without every third light and see where its patches land.
-
-    Parameters
-    ----------
-    solution : Solution
-        The fitted camera.
-    parameters : RefineParameters
-        As in the fit.
-
-    Returns
-    -------
-    HeldOut
-    """
+    """Fit without every third light and see where its patches land."""
     refinement = solution.refinement
     count = len(refinement.matches)
     if count < FEWEST_PATCHES:
@@ -313,22 +291,6 @@ def best_fit(
 
     A crop that has the shape of a whole picture, or a wrong focal length, brings a candidate to
     the right place with the wrong lens; the patches show it, and then the lens is set free.
-
-    Parameters
-    ----------
-    light_map : HasWindows
-        The map.
-    lights : PhotoLights
-        The photo's city light.
-    stored : Camera
-        Camera of the stored image (for its size).
-    finalist : Finalist
-        Where to start.
-
-    Returns
-    -------
-    Fit or None
-        The better of both; None where the photo holds too little to be fitted.
     """
     told = fit_of(light_map, lights, finalist)
     if told is not None and told.left_out.log10_odds > LEAST_LOG10_ODDS:

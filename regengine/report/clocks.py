@@ -130,18 +130,7 @@ def clock_offset(
     tle_sigmas_s: Sequence[float],
     tle_ages_h: Sequence[float],
 ) -> ClockOffset:
-    """The offset of one camera body on one day.
-
-    Parameters
-    ----------
-    camera_body, day : str
-    offsets_s, tle_sigmas_s, tle_ages_h : sequence of float
-        Of each photo, at least one.
-
-    Returns
-    -------
-    ClockOffset
-    """
+    """The offset of one camera body on one day."""
     median_s, spread_s = _median_and_spread(offsets_s)
     step = -(-len(offsets_s) // MOST_COMPARED)
     compared = offsets_s[::step]
@@ -161,20 +150,7 @@ def clock_offset(
 
 
 def lens_ratio(camera_body: str, focal_mm: float, ratios: Sequence[float]) -> LensRatio:
-    """The focal ratio of one camera body and nominal focal length.
-
-    Parameters
-    ----------
-    camera_body : str
-    focal_mm : float
-        Nominal.
-    ratios : sequence of float
-        Of each photo, at least one.
-
-    Returns
-    -------
-    LensRatio
-    """
+    """The focal ratio of one camera body and nominal focal length."""
     median, spread = _median_and_spread(ratios)
     return LensRatio(
         camera_body=camera_body,

@@ -257,18 +257,7 @@ class TimeTally:
 
 
 def covered_s(spans: NDArray[np.float64]) -> float:
-    """Length of the time that lies in at least one span.
-
-    Parameters
-    ----------
-    spans : ndarray, shape (n, 2)
-        Begin and end of each, seconds.
-
-    Returns
-    -------
-    float
-        Pauses between runs do not count, nor does time twice that several workers shared.
-    """
+    """Length of the time that lies in at least one span."""
     if len(spans) == 0:
         return 0.0
     ordered = spans[np.argsort(spans[:, 0], kind="stable")]
@@ -329,39 +318,14 @@ class EvenSample(Generic[Item]):
 
 
 def thinned(items: list[Item], most: int) -> list[Item]:
-    """At most so many of some items, evenly spread over them.
-
-    Parameters
-    ----------
-    items : list
-        In their order.
-    most : int
-        How many may stay.
-
-    Returns
-    -------
-    list
-    """
+    """At most so many of some items, evenly spread over them."""
     if len(items) <= most:
         return items
     return [items[k * len(items) // most] for k in range(most)]
 
 
 def fair_shares(counts: Mapping[str, int], most: int) -> dict[str, int]:
-    """How many of each kind to show: kinds with few whole, the rest shared equally.
-
-    Parameters
-    ----------
-    counts : mapping of str to int
-        How many there are.
-    most : int
-        How many may be shown altogether.
-
-    Returns
-    -------
-    dict of str to int
-        No more than there are, together no more than ``most``.
-    """
+    """How many of each kind to show: kinds with few whole, the rest shared equally."""
     shares: dict[str, int] = {}
     left = most
     for done, (name, count) in enumerate(sorted(counts.items(), key=lambda pair: pair[1])):

@@ -25,22 +25,7 @@ LONGEST_SENTENCE = 300
 
 
 def frame_row(result: FrameResult, page_folder: Path, overlays: Path | None) -> dict[str, Any]:
-    """One photo's row.
-
-    Parameters
-    ----------
-    result : FrameResult
-        What is said of it.
-    page_folder : Path
-        Where the page will lie, for its links.
-    overlays : Path or None
-        Folder of `regengine register --overlay`.
-
-    Returns
-    -------
-    dict
-        Plain values; text as the store has it.
-    """
+    """One photo's row."""
     fit, solved = result.fit, result.solved
     place = place_of(result)
     drawn = None if overlays is None else overlay_of(result, overlays)
@@ -83,26 +68,7 @@ def report_page(
     page_folder: Path,
     overlays: Path | None = None,
 ) -> str:
-    """The page of a run.
-
-    Parameters
-    ----------
-    frames : sequence of FrameResult
-        Photos to list.
-    figures : mapping
-        Of `regengine.report.report.report_figures`.
-    pictures : mapping of int to bytes
-        JPEG thumbnails by a photo's place among those listed.
-    page_folder : Path
-        Where the page will lie, for its links.
-    overlays : Path, optional
-        Folder of overlays to link to.
-
-    Returns
-    -------
-    str
-        HTML.
-    """
+    """The page of a run."""
     rows = []
     for number, result in enumerate(frames):
         row = frame_row(result, page_folder, overlays)
@@ -140,25 +106,7 @@ def thumbnails(
     most: int,
     advance: Callable[[], object] = lambda: None,
 ) -> dict[int, bytes]:
-    """Small pictures of some photos, each verdict with its fair share.
-
-    Parameters
-    ----------
-    frames : iterable of FrameResult
-        Of failed ones no file is opened: it may be why a worker died.
-    store : Path
-        Paths that lead nowhere from the working directory are tried from the store's folder.
-    most : int
-        How many at most.
-    advance : callable, optional
-        Called after each photo that was read.
-
-    Returns
-    -------
-    dict of int to bytes
-        JPEG by the photo's place in ``frames``. Photos that are gone, changed or unreadable are
-        left out.
-    """
+    """Small pictures of some photos, each verdict with its fair share."""
     found: dict[str, list[tuple[int, FrameResult, Path]]] = {verdict: [] for verdict in VERDICTS}
     for number, result in enumerate(frames):
         path = None if result.verdict == "failed" or most == 0 else photo_file(result.path, store)
@@ -200,20 +148,7 @@ def photo_file(text: str, store: Path) -> Path | None:
 
 
 def photo_thumbnail(result: FrameResult, path: Path) -> bytes | None:
-    """A small picture, the right way up.
-
-    Parameters
-    ----------
-    result : FrameResult
-        Of the photo: its hash, so that no other file is shown in its place, and orientation.
-    path : Path
-        Its file.
-
-    Returns
-    -------
-    bytes or None
-        JPEG; None where the file is not the photo that was registered, or cannot be read.
-    """
+    """A small picture, the right way up."""
     from regengine.scene.picture import read_scene_picture
 
     try:
@@ -226,18 +161,6 @@ def photo_thumbnail(result: FrameResult, path: Path) -> bytes | None:
 
 
 def turned(rgb: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
-    """A picture as EXIF says that it is to be looked at.
-
-    Parameters
-    ----------
-    rgb : ndarray, shape (h, w, 3)
-        As stored.
-    orientation : int
-        EXIF's, 1 to 8; others count as 1.
-
-    Returns
-    -------
-    ndarray of the same values
-    """
+    """A picture as EXIF says that it is to be looked at."""
     mirrored, quarters = TURNS.get(orientation, (False, 0))
     return np.rot90(rgb[:, ::-1] if mirrored else rgb, quarters)

@@ -57,18 +57,7 @@ class PlaceTally:
 
 
 def place_of(result: FrameResult) -> LonLat | None:
-    """What the middle of a photo shows (a corner, if that is sky), else where it was taken.
-
-    Parameters
-    ----------
-    result : FrameResult
-        Of any verdict.
-
-    Returns
-    -------
-    tuple of (lon, lat) or None
-        Degrees.
-    """
+    """What the middle of a photo shows (a corner, if that is sky), else where it was taken."""
     for lon, lat in _candidates(result):
         if math.isfinite(lon) and math.isfinite(lat):
             return lon, lat
@@ -76,19 +65,7 @@ def place_of(result: FrameResult) -> LonLat | None:
 
 
 def outline_of(result: FrameResult) -> list[LonLat]:
-    """The ground that a solved photo shows.
-
-    Parameters
-    ----------
-    result : FrameResult
-        Of any verdict.
-
-    Returns
-    -------
-    list of (lon, lat)
-        Degrees to the hundredth, a ring; its longitudes run on over the antimeridian, beyond
-        180 or below -180. Empty without a solution or ground.
-    """
+    """The ground that a solved photo shows."""
     if result.solved is None:
         return []
     corners = [corner for corner in result.footprint or () if corner is not None]

@@ -98,20 +98,7 @@ class OriginTally:
 
 
 def run_attributes(store: Path) -> dict[str, Any]:
-    """What a store says of its making.
-
-    Parameters
-    ----------
-    store : Path
-        The store; while its first run is under way it need not exist.
-
-    Returns
-    -------
-    dict
-        ``created``, ``command_line``, ``package_versions`` (null where a store lacks them),
-        ``format_version``, ``unmerged_parts``: parts that a run under way, or one that was
-        stopped, left beside the store.
-    """
+    """What a store says of its making."""
     import h5py
 
     parts = list_parts(parts_folder(store))
@@ -168,19 +155,7 @@ class Collected:
 
 
 def collect(frames: Iterable[StoredFrame], most_frames: int) -> Collected:
-    """Go through the photos of a store once.
-
-    Parameters
-    ----------
-    frames : iterable of StoredFrame
-        Only so many as are kept are held at once, and some numbers of each.
-    most_frames : int
-        How many photos to keep at most.
-
-    Returns
-    -------
-    Collected
-    """
+    """Go through the photos of a store once."""
     verdicts, reasons, reliability = VerdictTally(), ReasonTally(), Reliability()
     cameras, places = CameraTally(), PlaceTally()
     times, failures, origins = TimeTally(), FailureTally(), OriginTally()

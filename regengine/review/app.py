@@ -92,18 +92,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 def review_app(context: ReviewContext) -> FastAPI:
-    """The server without its guard.
-
-    Parameters
-    ----------
-    context : ReviewContext
-        The review.
-
-    Returns
-    -------
-    FastAPI
-        Its description is at ``/api/openapi.json``.
-    """
+    """The server without its guard."""
     return _whole_app(context, _early_routes(context))
 
 
@@ -115,25 +104,7 @@ def guarded_app(
     hosts: Iterable[str] = (),
     whole_soon: bool = False,
 ) -> ASGIApp:
-    """The server as it listens.
-
-    Parameters
-    ----------
-    context : ReviewContext
-        The review.
-    access : Access
-        The secrets of this run.
-    port : int
-        On which it listens.
-    hosts : iterable of str, optional
-        Names of this machine by which it may be addressed.
-    whole_soon : bool, optional
-        Make all of it in a while, and not only when it is first asked for.
-
-    Returns
-    -------
-    ASGIApp
-    """
+    """The server as it listens."""
     routes = _early_routes(context)
     staged = StagedApp(_app(routes), lambda: _whole_app(context, routes))
     if whole_soon:
@@ -179,13 +150,7 @@ def _app(routes: Iterable[APIRouter]) -> FastAPI:
 
 
 def page_file(folder: Path, name: str) -> FileResponse:
-    """One of the page's files.
-
-    Raises
-    ------
-    HTTPException
-        If it is none of them.
-    """
+    """One of the page's files."""
     path = folder / name
     if name not in PAGE_FILES or not path.is_file():
         raise HTTPException(404, "there is no such page.")
@@ -199,13 +164,7 @@ PREVIEW_PX = 2048  # as the page asks for
 
 
 def prepare_first_picture(context: ReviewContext) -> Thread:
-    """Decode the photo that the page will show first, in a thread that was started.
-
-    Parameters
-    ----------
-    context : ReviewContext
-        The review.
-    """
+    """Decode the photo that the page will show first, in a thread that was started."""
     thread = Thread(target=_prepare, args=(context,), name="first picture", daemon=True)
     thread.start()
     return thread

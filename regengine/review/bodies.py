@@ -132,26 +132,14 @@ FOCAL_RANGE = (0.2, 40.0)
 
 
 def check_above_earth(camera: Camera) -> None:
-    """Refuse a camera that is in the Earth or far away.
-
-    Raises
-    ------
-    ConfigError
-        If it is.
-    """
+    """Refuse a camera that is in the Earth or far away."""
     height_km = float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3
     if not HEIGHT_RANGE_KM[0] < height_km < HEIGHT_RANGE_KM[1]:
         raise ConfigError("the camera is not above the Earth: place the photo on the map first.")
 
 
 def check_of_photo(camera: Camera, result: FrameResult) -> None:
-    """Refuse a camera that cannot have taken a photo: its light would be looked for for hours.
-
-    Raises
-    ------
-    ConfigError
-        If it is in the Earth, for a picture of another size, or its lens is none.
-    """
+    """Refuse a camera that cannot have taken a photo: its light would be looked for for hours."""
     check_above_earth(camera)
     if (camera.width_px, camera.height_px) != (result.width_px, result.height_px):
         raise ConfigError("the camera is for a picture of another size than the photo's.")

@@ -42,20 +42,7 @@ class SamePhotos:
         self._lock = Lock()
 
     def same(self, path: Path, sha256: str) -> bool:
-        """Whether a file has this hash.
-
-        Parameters
-        ----------
-        path : Path
-            A regular file.
-        sha256 : str
-            Hexadecimal.
-
-        Raises
-        ------
-        OSError
-            The file cannot be read.
-        """
+        """Whether a file has this hash."""
         status = path.stat()
         key = path, status.st_mtime_ns, status.st_size
         with self._lock:
@@ -131,13 +118,7 @@ class Problem(BaseModel):
 
 
 def answer_problems(app: FastAPI) -> None:
-    """Make every error of a server's routes a sentence.
-
-    Parameters
-    ----------
-    app : FastAPI
-        The server.
-    """
+    """Make every error of a server's routes a sentence."""
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RegengineError, _known)
@@ -145,19 +126,7 @@ def answer_problems(app: FastAPI) -> None:
 
 
 def problem(status: int, sentence: str) -> JSONResponse:
-    """An answer that is an error.
-
-    Parameters
-    ----------
-    status : int
-        HTTP's.
-    sentence : str
-        What is wrong and what to do.
-
-    Returns
-    -------
-    JSONResponse
-    """
+    """An answer that is an error."""
     return JSONResponse({"detail": one_line(sentence)}, status_code=status)
 
 
@@ -219,22 +188,7 @@ class OnlineLayer:
 
 
 def parse_layers(texts: Sequence[str]) -> tuple[OnlineLayer, ...]:
-    """Layers out of ``NAME | URL | ATTRIBUTION``, of which the last may be left out.
-
-    Parameters
-    ----------
-    texts : sequence of str
-        One a layer.
-
-    Returns
-    -------
-    tuple of OnlineLayer
-
-    Raises
-    ------
-    ConfigError
-        If one is no such text, or two have one name.
-    """
+    """Layers out of ``NAME | URL | ATTRIBUTION``, of which the last may be left out."""
     layers = tuple(_parse(text) for text in texts)
     if len({layer.name for layer in layers}) < len(layers):
         raise ConfigError("--layer: two layers have the same name; give each its own.")

@@ -59,25 +59,7 @@ def decisions_path(store: Path) -> Path:
 
 
 def open_decision_file(path: Path, *, readonly: bool) -> sqlite3.Connection:
-    """Open the file, making it where there is none.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    readonly : bool
-        Change nothing on the disk; a file that is not there counts as empty.
-
-    Returns
-    -------
-    sqlite3.Connection
-        May be used from any thread, by one at a time; nothing is written before a ``commit``.
-
-    Raises
-    ------
-    StoreError
-        If it is no such file, damaged, of a newer format, or cannot be opened.
-    """
+    """Open the file, making it where there is none."""
     connection: sqlite3.Connection | None = None
     try:
         if not readonly:

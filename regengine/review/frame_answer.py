@@ -25,31 +25,7 @@ def frame_answer(
     places: FramePlaces,
     number: int,
 ) -> dict[str, Any]:
-    """The answer to GET /api/frames/{id}.
-
-    Parameters
-    ----------
-    context : ReviewContext
-        The review.
-    rows : FrameColumns
-        The frames.
-    standings : Standings
-        Who decided what, up to date.
-    places : FramePlaces
-        What the frames show.
-    number : int
-        The frame.
-
-    Returns
-    -------
-    dict
-        Plain JSON values; texts of the photo show what would be invisible.
-
-    Raises
-    ------
-    KeyError
-        If there is no such frame.
-    """
+    """The answer to GET /api/frames/{id}."""
     result = context.frames.frame(number).result
     (row,) = rows.rows_of([number]).tolist() or [None]
     if row is None:

@@ -35,22 +35,6 @@ def by_doubt(
     A proposal is the more doubtful the nearer its probability is to one half: there a person's
     look tells most. Frames without a proposal come after all proposals, those that hardly show
     city lights after the others.
-
-    Parameters
-    ----------
-    verdicts : sequence of str
-        The verdicts that there are.
-    verdict_codes : ndarray of int, shape (frames,)
-        Which of them each frame has.
-    probability : ndarray of float64, shape (frames,)
-        That the proposal is right; NaN where it is unknown.
-    nothing_there : ndarray of bool, shape (frames,)
-        Frames with one of the reasons `NOTHING_THERE`.
-
-    Returns
-    -------
-    ndarray of int64, shape (frames,)
-        Equal ones in the order of their numbers.
     """
     ranks = [
         VERDICT_ORDER.index(verdict) if verdict in VERDICT_ORDER else len(VERDICT_ORDER)
@@ -201,22 +185,7 @@ class FrameColumns:
 
 
 def read_columns(snapshot: Snapshot) -> FrameColumns:
-    """Read them out of a store.
-
-    Parameters
-    ----------
-    snapshot : Snapshot
-        The store and its parts, open.
-
-    Returns
-    -------
-    FrameColumns
-
-    Raises
-    ------
-    StoreError
-        If the store cannot be read.
-    """
+    """Read them out of a store."""
     blocks = [*snapshot.blocks(groups=OF_QUEUE, frames=READ_FRAMES)]
     tables = join(blocks or [snapshot.tables(0, 0, OF_QUEUE)], OF_QUEUE)
     table: dict[str, Any] = {**tables["frames"]}

@@ -34,18 +34,6 @@ def horizon(lon: float, lat: float, altitude_km: float) -> list[LonLat]:
 
     Rays that touch an ellipsoid touch it in a plane; scaled so that it is a unit sphere, the eye at
     distance d, those are the points at the angle arccos(1 / d) from the eye's direction.
-
-    Parameters
-    ----------
-    lon, lat : float
-        Geodetic nadir, degrees.
-    altitude_km : float
-        Above the WGS84 ellipsoid.
-
-    Returns
-    -------
-    list of (lon, lat)
-        A ring, degrees; its longitudes run on over the antimeridian unless it holds a pole.
     """
     axes = np.array([SEMI_MAJOR_M, SEMI_MAJOR_M, SEMI_MINOR_M])
     eye = geodetic_to_ecef(lon, lat, 1000.0 * altitude_km) / axes
@@ -83,24 +71,7 @@ APART_S = (2.0, 300.0)
 def track(
     rows: FrameColumns, row: int, nadir: NadirInput | None, tles: TleSet | None
 ) -> list[LonLat]:
-    """Nadirs from ten minutes before a photo's time to ten minutes after it.
-
-    Parameters
-    ----------
-    rows : FrameColumns
-        All frames: without element sets, another one of the same minutes tells the direction.
-    row : int
-        The frame.
-    nadir : NadirInput or None
-        Where the camera was thought to be.
-    tles : TleSet or None
-        Element sets.
-
-    Returns
-    -------
-    list of (lon, lat)
-        Degrees, oldest first; empty where the track is not known.
-    """
+    """Nadirs from ten minutes before a photo's time to ten minutes after it."""
     time_utc = _time(rows.time_utc[row].decode())
     offsets_s = np.arange(-REACH_S, REACH_S + 1.0, STEP_S)
     if tles is not None and time_utc is not None:
@@ -150,18 +121,7 @@ KEPT_FRAMES = 256
 
 
 def flights(context: ReviewContext) -> Callable[[int], NDArray[np.float64] | None]:
-    """A function that tells the direction of flight, ECEF of any length, of a frame's number.
-
-    Parameters
-    ----------
-    context : ReviewContext
-        The review.
-
-    Returns
-    -------
-    callable
-        Its answer is None where nothing tells the track. Raises `KeyError` for unknown numbers.
-    """
+    """A function that tells the direction of flight, ECEF of any length, of a frame's number."""
 
     @lru_cache(maxsize=KEPT_FRAMES)
     def flight(number: int) -> NDArray[np.float64] | None:

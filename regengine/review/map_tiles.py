@@ -26,15 +26,7 @@ RADIUS_M = 6_378_137.0  # of Web Mercator's sphere
 
 
 def pixels_to_read(light_map: LightMap, region: Region) -> float:
-    """About how many of a map's pixels, or of its overviews', a tile takes.
-
-    Parameters
-    ----------
-    light_map : LightMap
-        The map.
-    region : tuple of float
-        West, south, east and north edge of the tile, degrees.
-    """
+    """About how many of a map's pixels, or of its overviews', a tile takes."""
     west, south, east, north = region
     step = _step_deg(region)
     total = 0.0
@@ -51,25 +43,7 @@ def pixels_to_read(light_map: LightMap, region: Region) -> float:
 
 
 def warped(light_map: LightMap, region: Region) -> NDArray[np.float32]:
-    """Map values on the pixels of a tile.
-
-    Parameters
-    ----------
-    light_map : LightMap
-        The map.
-    region : tuple of float
-        As in `pixels_to_read`.
-
-    Returns
-    -------
-    ndarray of float32, shape (TILE_PX, TILE_PX)
-        ``log10(1 + L)``, interpolated (where the map is finer: averaged); NaN without data.
-
-    Raises
-    ------
-    LightMapError
-        With code ``outside_map``: the map has no data there. Else its file is damaged.
-    """
+    """Map values on the pixels of a tile."""
     west, south, east, north = region
     step = _step_deg(region)
     # A world that is widened would overlap itself
@@ -145,28 +119,7 @@ class MapTiles:
         self._lock = Lock()
 
     def tile(self, z: int, x: int, y: int) -> bytes:
-        """One tile of the map.
-
-        Parameters
-        ----------
-        z : int
-            Zoom level, 0 to `MAX_ZOOM`; beyond the map's own resolution it is interpolated.
-        x, y : int
-            Column from the antimeridian to the east, row from the north.
-
-        Returns
-        -------
-        bytes
-            PNG of `TILE_PX` by `TILE_PX` pixels, grey with alpha: `log10(1 + L)` from 0 (black)
-            to `WHITE`; transparent where the map has no data.
-
-        Raises
-        ------
-        LookupError
-            There is no such tile.
-        LightMapError
-            The map's file is damaged.
-        """
+        """One tile of the map."""
         if not (0 <= z <= MAX_ZOOM and 0 <= x < 2**z and 0 <= y < 2**z):
             raise LookupError(f"The map has no tile {z}/{x}/{y}.")
         place = z, x, y

@@ -28,21 +28,7 @@ class NoPhoto:
 
 
 def photo_of_frame(context: ReviewContext, number: int) -> PhotoFile | NoPhoto:
-    """The file of a frame's photo.
-
-    Parameters
-    ----------
-    context : ReviewContext
-        The review.
-    number : int
-        The frame.
-
-    Returns
-    -------
-    PhotoFile or NoPhoto
-        The latter where there is no such frame (404), its file is gone (404) or another one (409),
-        or its decoding ended a process before (422).
-    """
+    """The file of a frame's photo."""
     try:
         result = context.frames.frame(number).result
         path = context.frames.photo(number)

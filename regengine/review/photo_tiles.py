@@ -40,26 +40,7 @@ def level_size(header: ImageHeader, z: int) -> tuple[int, int]:
 
 
 def read_level(header: ImageHeader, z: int) -> dict[int, Picture]:
-    """Decode a photo for one level of its pyramid.
-
-    Parameters
-    ----------
-    header : ImageHeader
-        Of the photo.
-    z : int
-        Level, 0 to `max_zoom`.
-
-    Returns
-    -------
-    dict of int to ndarray of uint8
-        The level, and the finer one that was decoded on the way, if any. A pixel (x, y) of the
-        photo as stored lies at ((x + 0.5) f - 0.5, (y + 0.5) f - 0.5) with f = 2^(z - max_zoom).
-
-    Raises
-    ------
-    FrameError
-        The photo is damaged or cut short.
-    """
+    """Decode a photo for one level of its pyramid."""
     top = max_zoom(header.width_px, header.height_px)
     finest, decoded = max(z, top - MOST_HALVINGS), None
     if header.format == "jpeg":
@@ -73,20 +54,7 @@ def read_level(header: ImageHeader, z: int) -> dict[int, Picture]:
 
 
 def halved(picture: Picture, times: int) -> Picture:
-    """A picture at half its size, so many times; each pixel the mean of four.
-
-    Parameters
-    ----------
-    picture : ndarray of uint8, shape (h, w) or (h, w, 3)
-        An odd last row or column counts twice.
-    times : int
-        How often.
-
-    Returns
-    -------
-    ndarray of uint8
-        Sides rounded up.
-    """
+    """A picture at half its size, so many times; each pixel the mean of four."""
     import cv2
 
     for _ in range(times):
@@ -167,30 +135,7 @@ class PhotoPyramids:
         self._decoders = BoundedSemaphore(DECODED_AT_ONCE)
 
     def tile(self, path: Path, z: int, x: int, y: int) -> bytes:
-        """One tile of a photo as stored: the EXIF orientation turns nothing.
-
-        Parameters
-        ----------
-        path : Path
-            The photo: JPEG, PNG, TIFF, FITS or raw.
-        z : int
-            Level: 0 to `max_zoom`, which is the photo's full size.
-        x, y : int
-            Column and row of the tile, from the top left.
-
-        Returns
-        -------
-        bytes
-            JPEG of `TILE_PX` by `TILE_PX` pixels. Beyond the photo its edge is repeated, so that
-            the edge itself stays clean; the view cuts it off.
-
-        Raises
-        ------
-        FrameError
-            The file is no readable image, or damaged or cut short anywhere.
-        LookupError
-            The photo has no such tile.
-        """
+        """One tile of a photo as stored: the EXIF orientation turns nothing."""
         key, header = self._header(path)
         if not _has_tile(header, z, x, y):
             raise LookupError(f"The photo has no tile {z}/{x}/{y}.")
@@ -200,25 +145,7 @@ class PhotoPyramids:
         return _jpeg(np.pad(part, missing[: part.ndim], "edge"))
 
     def preview(self, path: Path, long_side_px: int) -> bytes:
-        """All of a photo, small.
-
-        Parameters
-        ----------
-        path : Path
-            The photo.
-        long_side_px : int
-            Its longer side in the preview; smaller photos keep their size.
-
-        Returns
-        -------
-        bytes
-            JPEG. The photo's outer edges are the preview's.
-
-        Raises
-        ------
-        FrameError
-            The file is no readable image, or damaged or cut short anywhere.
-        """
+        """All of a photo, small."""
         key, header = self._header(path)
         longest = max(header.width_px, header.height_px)
         top = max_zoom(header.width_px, header.height_px)

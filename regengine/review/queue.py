@@ -57,24 +57,7 @@ class QueueFilter:
 def chosen_rows(
     rows: FrameColumns, standings: Standings, places: FramePlaces, wanted: QueueFilter
 ) -> NDArray[np.int64]:
-    """Rows of the frames to show, in the order to show them.
-
-    Parameters
-    ----------
-    rows : FrameColumns
-        The frames.
-    standings : Standings
-        Who decided what, up to date.
-    places : FramePlaces
-        What the frames show.
-    wanted : QueueFilter
-        What to show.
-
-    Returns
-    -------
-    ndarray of int64
-        Rows.
-    """
+    """Rows of the frames to show, in the order to show them."""
     keep = np.ones(len(rows), bool)
     if wanted.verdict:
         keep &= rows.verdict.are(wanted.verdict)
@@ -107,24 +90,7 @@ def chosen_rows(
 def queue_row(
     rows: FrameColumns, standings: Standings, places: FramePlaces, row: int
 ) -> dict[str, Any]:
-    """One row of the queue, as the page has it.
-
-    Parameters
-    ----------
-    rows : FrameColumns
-        The frames.
-    standings : Standings
-        Who decided what.
-    places : FramePlaces
-        What the frames show.
-    row : int
-        Which.
-
-    Returns
-    -------
-    dict
-        Numbers may be NaN.
-    """
+    """One row of the queue, as the page has it."""
     heads = standings.heads(row)
     lon, lat = float(rows.centre_lon[row]), float(rows.centre_lat[row])
     codes = rows.reasons[row]

@@ -30,18 +30,7 @@ OF_STATE = select(
 
 
 def proposal_sha256(points: Iterable[Sequence[float]]) -> str:
-    """Hash of a proposal's control points.
-
-    Parameters
-    ----------
-    points : iterable of sequence of float
-        x, y, lon, lat of each; none where there is no proposal.
-
-    Returns
-    -------
-    str
-        Hexadecimal.
-    """
+    """Hash of a proposal's control points."""
     text = json.dumps([[float(value) for value in point] for point in points])
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -53,25 +42,7 @@ def state_of(result: FrameResult) -> tuple[str, str]:
 
 
 def states(store: Path, wanted: Collection[int]) -> Iterator[tuple[int, str, str]]:
-    """Number, hash of the photo and hash of the proposal of some frames of a store.
-
-    Parameters
-    ----------
-    store : Path
-        The store; a run may be writing it.
-    wanted : collection of int
-        Numbers of the frames; those that the store does not have are left out.
-
-    Yields
-    ------
-    frame_index : int
-    sha256, proposal : str
-
-    Raises
-    ------
-    StoreError
-        If the store cannot be read.
-    """
+    """Number, hash of the photo and hash of the proposal of some frames of a store."""
     last: int | None = None
     sought = np.array(sorted(wanted), dtype=np.int64)
     while True:
@@ -268,13 +239,7 @@ class Standings:
         self.decided = self.disputed = self.own = np.zeros(0, bool)
 
     def update(self, rows: FrameColumns) -> None:
-        """Read what was decided since the last time.
-
-        Parameters
-        ----------
-        rows : FrameColumns
-            The frames as they are now.
-        """
+        """Read what was decided since the last time."""
         with self._lock:
             touched = set()
             for brief in self._decisions.since(self._last):

@@ -15,17 +15,7 @@ from regengine.review.routes_frames import FrameId, no_frame
 
 
 def router(context: ReviewContext) -> APIRouter:
-    """Routes of decisions.
-
-    Parameters
-    ----------
-    context : ReviewContext
-        The review.
-
-    Returns
-    -------
-    APIRouter
-    """
+    """Routes of decisions."""
     routes = APIRouter(prefix="/api/frames/{number}")
     decisions, reviewer = context.decisions, context.reviewer
 

@@ -24,17 +24,7 @@ MOST_ROWS = 500
 
 
 def router(context: ReviewContext) -> APIRouter:
-    """Routes of the frames.
-
-    Parameters
-    ----------
-    context : ReviewContext
-        The review.
-
-    Returns
-    -------
-    APIRouter
-    """
+    """Routes of the frames."""
     routes = APIRouter(prefix="/api")
     standings = Standings(context.decisions, context.reviewer)
     places = FramePlaces()
@@ -120,13 +110,7 @@ def no_frame(number: int) -> HTTPException:
 
 
 def parse_bbox(text: str) -> tuple[float, float, float, float] | None:
-    """West, south, east, north out of ``w,s,e,n``; None of an empty text.
-
-    Raises
-    ------
-    HTTPException
-        If it is no such box.
-    """
+    """West, south, east, north out of ``w,s,e,n``; None of an empty text."""
     if not text:
         return None
     try:

@@ -37,26 +37,7 @@ def cached_response(
     made_of: str,
     version: str | None = None,
 ) -> Response:
-    """An answer, or word that the browser's copy is good.
-
-    Parameters
-    ----------
-    request : Request
-        What the browser asked.
-    make : callable
-        Makes the body; not called where the browser has it.
-    media_type : str
-        Such as ``image/jpeg``.
-    made_of : str
-        Names all that decides what the body is, but the address.
-    version : str, optional
-        What ``v`` in the address must be for a copy to be kept without asking again.
-
-    Returns
-    -------
-    Response
-        Of status 200, or 304 without a body.
-    """
+    """An answer, or word that the browser's copy is good."""
     address = f"{made_of}\n{request.url.path}\n{request.query_params.get('size', '')}"
     tag = f'"{hashlib.sha256(address.encode("utf-8", "replace")).hexdigest()[:32]}"'
     for_ever = version is not None and request.query_params.get("v") == version
@@ -74,13 +55,7 @@ LEAST_PREVIEW_PX, MOST_PREVIEW_PX = 64, 2048
 
 
 def router(context: ReviewContext) -> APIRouter:
-    """Routes of photos and of the night-light map.
-
-    Parameters
-    ----------
-    context : ReviewContext
-        Its frames, and its map if any.
-    """
+    """Routes of photos and of the night-light map."""
     routes = APIRouter(prefix="/api")
     pyramids = context.pyramids
     map_tiles = None if context.light_map is None else _tiles_of(context.light_map)

@@ -24,13 +24,7 @@ CUT_DEG = 179.9
 
 
 def router(context: ReviewContext) -> APIRouter:
-    """Routes of places; they are the same for every store.
-
-    Parameters
-    ----------
-    context : ReviewContext
-        Not used.
-    """
+    """Routes of places; they are the same for every store."""
     routes = APIRouter(prefix="/api")
 
     @routes.get("/places")

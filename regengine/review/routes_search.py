@@ -29,19 +29,7 @@ class SearchBody(Body):
 
 
 def router(context: ReviewContext, jobs: SearchJobs | None = None) -> APIRouter:
-    """Routes of the search.
-
-    Parameters
-    ----------
-    context : ReviewContext
-        The review.
-    jobs : SearchJobs, optional
-        Runs the searches.
-
-    Returns
-    -------
-    APIRouter
-    """
+    """Routes of the search."""
     routes = APIRouter(prefix="/api")
     running = jobs or SearchJobs()
 

@@ -16,17 +16,7 @@ if TYPE_CHECKING:
 
 
 def router(context: ReviewContext) -> APIRouter:
-    """Routes of the session.
-
-    Parameters
-    ----------
-    context : ReviewContext
-        The review.
-
-    Returns
-    -------
-    APIRouter
-    """
+    """Routes of the session."""
     routes = APIRouter(prefix="/api")
     engine_version = version("regengine")  # reads a file
 

@@ -42,24 +42,7 @@ class PhotoLightCache:
         self._lock = Lock()
 
     def light(self, path: Path, camera: Camera) -> LightImage:
-        """The photo's city light in pixels of about a third of a kilometre.
-
-        Parameters
-        ----------
-        path : Path
-            The photo.
-        camera : Camera
-            Tells how large its pixels are on the ground.
-
-        Returns
-        -------
-        LightImage
-
-        Raises
-        ------
-        FrameError
-            If the photo cannot be read.
-        """
+        """The photo's city light in pixels of about a third of a kilometre."""
         altitude_km = float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3
         side_px = fine_px(camera, altitude_km)
         key = path, path.stat().st_mtime_ns, side_px
@@ -98,17 +81,7 @@ class SnapBody(Body):
 
 
 def router(context: ReviewContext) -> APIRouter:
-    """Routes of the solution by points.
-
-    Parameters
-    ----------
-    context : ReviewContext
-        The review.
-
-    Returns
-    -------
-    APIRouter
-    """
+    """Routes of the solution by points."""
     routes = APIRouter(prefix="/api/frames/{number}")
     flight = flights(context)
     photo_lights = PhotoLightCache()

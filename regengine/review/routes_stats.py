@@ -11,17 +11,7 @@ from regengine.review.stats import review_stats
 
 
 def router(context: ReviewContext) -> APIRouter:
-    """The route of the statistics.
-
-    Parameters
-    ----------
-    context : ReviewContext
-        The review.
-
-    Returns
-    -------
-    APIRouter
-    """
+    """The route of the statistics."""
     routes = APIRouter(prefix="/api")
 
     @routes.get("/stats")

@@ -90,26 +90,7 @@ class SearchJobs:
         self._lock = RLock()
 
     def start(self, path: Path, rough: Camera, inputs: RunInputs) -> SearchJob:
-        """Ask for a search.
-
-        Parameters
-        ----------
-        path : Path
-            The photo.
-        rough : Camera
-            As the person placed it.
-        inputs : RunInputs
-            Map, element sets, time.
-
-        Returns
-        -------
-        SearchJob
-
-        Raises
-        ------
-        ConfigError
-            If too many wait already.
-        """
+        """Ask for a search."""
         with self._lock:
             self._tend()
             if sum(job.ended_s is None for job in self._jobs.values()) >= MOST_WAITING:
@@ -133,25 +114,13 @@ class SearchJobs:
             return job
 
     def look(self, job: str) -> SearchJob:
-        """A search as it is now.
-
-        Raises
-        ------
-        KeyError
-            If there is none of that name.
-        """
+        """A search as it is now."""
         with self._lock:
             self._tend()
             return self._jobs[job]
 
     def cancel(self, job: str) -> SearchJob:
-        """End a search, if it has not ended.
-
-        Raises
-        ------
-        KeyError
-            If there is none of that name.
-        """
+        """End a search, if it has not ended."""
         with self._lock:
             self._tend()
             found = self._jobs[job]

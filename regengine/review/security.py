@@ -173,17 +173,7 @@ class Guard:
 
 
 def security_headers(layers: Iterable[str] = ()) -> dict[str, str]:
-    """Headers of every answer.
-
-    Parameters
-    ----------
-    layers : iterable of str
-        Origins of online layers, such as ``https://tiles.example.org``.
-
-    Returns
-    -------
-    dict
-    """
+    """Headers of every answer."""
     origins = sorted(set(layers))
     here = " ".join(["'self'", *origins])
     policy = (

@@ -117,16 +117,6 @@ def usual_port(store: Path) -> int:
 
     What a browser keeps (work that was not sent when a server died) belongs to an address with its
     port.
-
-    Parameters
-    ----------
-    store : Path
-        The store.
-
-    Returns
-    -------
-    int
-        Of those that are nobody's, RFC 6335: 49152 to 65535.
     """
     first = 49152
     digest = hashlib.sha256(os.fsencode(store.resolve())).digest()
@@ -134,24 +124,7 @@ def usual_port(store: Path) -> int:
 
 
 def listen(options: ServerOptions, usual: int) -> socket.socket:
-    """A socket that listens.
-
-    Parameters
-    ----------
-    options : ServerOptions
-        Where.
-    usual : int
-        What to try first where any port will do.
-
-    Returns
-    -------
-    socket.socket
-
-    Raises
-    ------
-    ConfigError
-        If that is not possible.
-    """
+    """A socket that listens."""
     if options.port == 0:
         try:
             return listen(replace(options, port=usual), usual)

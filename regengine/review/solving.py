@@ -38,21 +38,7 @@ from regengine.review.reviewed import ReviewedPoint
 
 
 def warning_of(suspects: int, hidden: int, undecided: bool) -> str | None:
-    """Sentences about points; None where all is well.
-
-    Parameters
-    ----------
-    suspects : int
-        How many disagree with the others.
-    hidden : int
-        How many have their place beyond the camera's horizon.
-    undecided : bool
-        Whether points disagree of which it cannot be told which is wrong.
-
-    Returns
-    -------
-    str or None
-    """
+    """Sentences about points; None where all is well."""
     sentences = []
     if suspects == 1:
         sentences.append("One point disagrees with the others: the camera is fitted without it.")
@@ -263,28 +249,6 @@ def snap(
 
     The map is drawn as the camera sees it, turned so that the point lies on itself: only how photo
     and map are turned, scaled and slanted is taken from the camera, not where it looks.
-
-    Parameters
-    ----------
-    camera : Camera
-        Of the stored image, right to some degrees of turn.
-    point : ReviewedPoint
-        Off by at most some kilometres.
-    photo_moves : bool
-        Whether the pixel moves, else the place.
-    light : LightImage
-        The photo's city light.
-    light_map : HasWindows
-        The map.
-
-    Returns
-    -------
-    Snapped
-
-    Raises
-    ------
-    LightMapError
-        If the map is damaged.
     """
     now, ncc, spread_px = point, None, 0.0
     for reach_px in REACHES_PX:
@@ -329,14 +293,7 @@ def held_by(camera: Camera, point: ReviewedPoint) -> Camera:
 def cut_out(
     camera: Camera, point: ReviewedPoint, light: LightImage, half_px: int
 ) -> tuple[Image, Camera] | None:
-    """The photo's light around a point, dark beyond its edges, and the camera of that piece.
-
-    Returns
-    -------
-    tuple or None
-        Image of ``2 * half_px + 1`` pixels a side, whose middle is the pixel nearest the point,
-        and its camera; None where the point is outside of the photo.
-    """
+    """The photo's light around a point, dark beyond its edges, and the camera of that piece."""
     height, width = light.values.shape
     col = round((point.x + 0.5) * light.factor - 0.5)
     row = round((point.y + 0.5) * light.factor - 0.5)

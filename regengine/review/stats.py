@@ -25,16 +25,6 @@ PER_SIDE = 5
 def kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
     """Cohen's kappa: agreement beyond what chance would bring, 1 at most.
 
-    Parameters
-    ----------
-    pairs : sequence of (str, str)
-        What the two said of each thing.
-
-    Returns
-    -------
-    float or None
-        None without pairs, or where both always said the same one thing.
-
     References
     ----------
     Cohen, J. (1960). A coefficient of agreement for nominal scales. Educational and Psychological
@@ -55,17 +45,6 @@ def apart_px(first: Decision, second: Decision) -> float | None:
     """How far apart two people placed a photo.
 
     Ground that one camera sees on a grid over the photo is looked at with the other.
-
-    Parameters
-    ----------
-    first, second : Decision
-        On the same photo.
-
-    Returns
-    -------
-    float or None
-        Root mean square distance, pixels; None unless both accepted the photo with a camera, and
-        where one sees no ground of the other's.
     """
     if first.decision != "accepted" or second.decision != "accepted":
         return None

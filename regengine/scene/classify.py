@@ -67,25 +67,7 @@ class ClassifyInputs:
 
 
 def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
-    """Tell what a photo shows.
-
-    Parameters
-    ----------
-    path : Path
-        JPEG, PNG, TIFF, FITS or raw file.
-    inputs : ClassifyInputs
-        What the run was given.
-
-    Returns
-    -------
-    Scene
-        A photo without time or place is classified by its picture alone.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read.
-    """
+    """Tell what a photo shows."""
     model, tles, records = inputs.open()
     picture = read_scene_picture(path)
     features = measure_features(picture)
@@ -133,18 +115,6 @@ def with_prior(
     Every class's odds are multiplied by its factor over the mean of the factors as the picture
     weighs them: a picture that leaves no doubt is not moved, one between two classes goes to the
     one that the hour allows.
-
-    Parameters
-    ----------
-    probabilities : mapping of str to float
-        By the picture, strictly between 0 and 1.
-    factors : mapping of str to float
-        Of `regengine.scene.ephemeris.prior`; 1 where a class has none.
-
-    Returns
-    -------
-    dict of str to float
-        Strictly between 0 and 1.
     """
     total = sum(probabilities.values())
     mean = sum(p * factors.get(name, 1.0) for name, p in probabilities.items()) / total

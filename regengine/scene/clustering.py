@@ -97,21 +97,7 @@ class Clusters:
 def fit_gmm(
     features: FloatArray, *, seed: int, standardiser: Standardiser | None = None
 ) -> Clusters:
-    """Fit mixtures of Gaussians; keep the one with the least BIC.
-
-    Parameters
-    ----------
-    features : ndarray of float64, shape (N, F)
-        Rows, N of at least 2.
-    seed : int
-        Of the starts.
-    standardiser : Standardiser, optional
-        With the axes to use; principal axes by default.
-
-    Returns
-    -------
-    Clusters
-    """
+    """Fit mixtures of Gaussians; keep the one with the least BIC."""
     standardiser = standardiser or _principal(features)
     z = standardiser.apply(features)
     best, least = None, np.inf
@@ -130,41 +116,14 @@ def fit_gmm(
 
 
 def refit_gmm(clusters: Clusters, features: FloatArray, *, seed: int) -> Clusters:
-    """Fit as many Gaussians to other rows, on the same axes.
-
-    Parameters
-    ----------
-    clusters : Clusters
-        As `fit_gmm` found them.
-    features : ndarray of float64, shape (N, F)
-        Other rows.
-    seed : int
-        Of the starts.
-
-    Returns
-    -------
-    Clusters
-    """
+    """Fit as many Gaussians to other rows, on the same axes."""
     z = clusters.standardiser.apply(features)
     count = min(len(clusters.weights), len(z))
     return _from_mixture(_mixture(z, count, clusters.shape, seed), clusters.standardiser)
 
 
 def fit_kmeans(features: FloatArray, *, seed: int) -> Clusters:
-    """Fit k-means; keep the number of clusters with the greatest silhouette.
-
-    Parameters
-    ----------
-    features : ndarray of float64, shape (N, F)
-        Rows, N of at least 2.
-    seed : int
-        Of the starts.
-
-    Returns
-    -------
-    Clusters
-        Round, all with the variance of all rows about their centres.
-    """
+    """Fit k-means; keep the number of clusters with the greatest silhouette."""
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
 

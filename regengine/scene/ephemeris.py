@@ -133,18 +133,6 @@ def light_class(sun_elevation_deg: float, dip_deg: float) -> str:
 def moonlight(elevation_deg: float, illumination: float) -> float:
     """Moonlight on level ground as a share of a full Moon's from the zenith.
 
-    Parameters
-    ----------
-    elevation_deg : float
-        Of the Moon above the horizontal plane.
-    illumination : float
-        Lit fraction of its disc, 0 to 1.
-
-    Returns
-    -------
-    float
-        0 to 1; extinction in the air is left out.
-
     References
     ----------
     Krisciunas, K. & Schaefer, B. (1991), PASP 103, 1033, eq. 20: magnitudes by phase angle.
@@ -156,18 +144,7 @@ def moonlight(elevation_deg: float, illumination: float) -> float:
 
 
 def prior(ephemeris: SceneEphemeris) -> dict[str, float]:
-    """How much likelier or unlikelier a scene class is made by Sun and Moon.
-
-    Parameters
-    ----------
-    ephemeris : SceneEphemeris
-
-    Returns
-    -------
-    dict of float
-        A factor for the probability of every class, `WRONG_CLOCK` to 1; the reasons stand beside
-        the tables of this module. What does not depend on Sun and Moon has 1.
-    """
+    """How much likelier or unlikelier a scene class is made by Sun and Moon."""
     factors = {
         name: float(np.exp(np.interp(ephemeris.sun_elevation_deg, SUN_KNOTS_DEG, np.log(values))))
         for name, values in SUN_FACTORS.items()
@@ -178,20 +155,7 @@ def prior(ephemeris: SceneEphemeris) -> dict[str, float]:
 
 
 def disagreement(ephemeris: SceneEphemeris, probabilities: Mapping[str, float]) -> str | None:
-    """Whether picture and ephemeris contradict each other.
-
-    Parameters
-    ----------
-    ephemeris : SceneEphemeris
-    probabilities : mapping of str to float
-        Of the classes by the picture alone, without `prior`; they need not sum to one.
-
-    Returns
-    -------
-    str or None
-        ``clock_suspect: `` and a sentence where the likeliest class can hardly be at that time
-        and no other class that the picture may be can; else None.
-    """
+    """Whether picture and ephemeris contradict each other."""
     total = sum(probabilities.values())
     if total <= 0.0:
         return None

@@ -57,17 +57,7 @@ class Edge:
 
 
 def compressed(light: FloatImage) -> FloatArray:
-    """Brightness in which a faint airglow counts and lamps and lightning do not.
-
-    Parameters
-    ----------
-    light : ndarray of float32, shape (h, w, 3)
-        Linear.
-
-    Returns
-    -------
-    ndarray of float64, shape (h, w)
-    """
+    """Brightness in which a faint airglow counts and lamps and lightning do not."""
     value = np.sqrt(light.mean(axis=2, dtype=np.float64))
     return np.asarray(np.minimum(value, np.quantile(value, BRIGHTEST_QUANTILE)))
 
@@ -79,26 +69,7 @@ def follow_edge(
     level: float,
     sign: float,
 ) -> Edge | None:
-    """Fit an arc to the edge near a layer and look across it.
-
-    Parameters
-    ----------
-    fine : ndarray of float32, shape (h, w, 3)
-        Linear red, green and blue with a long side of 256 px.
-    places : tuple of ndarray of float64, shape (h', w')
-        Where the pixels of `Edge.beyond` lie, x and y from the picture's centre.
-    direction : tuple of float
-        Across the layers, in radians, and their curvature.
-    level : float
-        Where the edge crosses that direction.
-    sign : float
-        1 where it is brighter further on, -1 where it is darker.
-
-    Returns
-    -------
-    Edge or None
-        None where the edge is hardly inside the picture.
-    """
+    """Fit an arc to the edge near a layer and look across it."""
     angle, curvature = direction
     x, y = places
     aside = np.linspace(-1.2, 1.2, COLUMNS)
@@ -227,17 +198,7 @@ class _Grid:
 
 
 def find_layers(small: FloatImage, fine: FloatImage) -> Layers:
-    """Find the layers of a picture.
-
-    Parameters
-    ----------
-    small, fine : ndarray of float32, shape (h, w, 3)
-        Linear red, green and blue with a long side of 64 and of 256 px.
-
-    Returns
-    -------
-    Layers
-    """
+    """Find the layers of a picture."""
     grid = _grid(small.shape[0], small.shape[1])
     value = compressed(small)
     sums = (grid.sums @ value.ravel()).reshape(len(grid.trials), BINS)

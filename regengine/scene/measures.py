@@ -141,22 +141,7 @@ def macro_f1(
 
 
 def balanced_log_loss(scores: FloatArray, truth: IndexArray, weights: FloatArray) -> float:
-    """Mean of -log P(truth), every class the same, of scores at their best temperature.
-
-    Parameters
-    ----------
-    scores : ndarray of float64, shape (N, C)
-        Of the nature of log odds, up to a common factor.
-    truth : ndarray of int, shape (N,)
-        Class of each row.
-    weights : ndarray of float64, shape (N,)
-        Votes. A class with fewer than `LEAST_VOTES` in all weighs less by as much.
-
-    Returns
-    -------
-    float
-        Natural logarithm.
-    """
+    """Mean of -log P(truth), every class the same, of scores at their best temperature."""
     from scipy.special import log_softmax
 
     totals = np.bincount(truth, weights)

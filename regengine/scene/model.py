@@ -48,19 +48,6 @@ def fit_gate(clusters: Clusters, samples: Samples, *, seed: int) -> Gate:
     judged by as many clusters fitted without its group, and the threshold is a low quantile of
     those. Photos that are called `OTHER`, and those whose class has no other group, say nothing:
     the clusters need not explain them.
-
-    Parameters
-    ----------
-    clusters : Clusters
-        Fitted to all samples.
-    samples : Samples
-        Training rows; the quantile is that of the real ones, one vote a group.
-    seed : int
-        Of the fits.
-
-    Returns
-    -------
-    Gate
     """
     likelihood = np.full(len(samples), np.nan)
     for fold in grouped_folds(samples, count=HELD_OUT_FOLDS, seed=seed, alone_below=0):
@@ -131,22 +118,7 @@ class Odds:
     def probabilities(
         self, scores: FloatArray, explained: NDArray[np.bool_], other: int
     ) -> FloatArray:
-        """Probability of each class, never 0 or 1.
-
-        Parameters
-        ----------
-        scores : ndarray of float64, shape (N, C)
-            Of the classifier.
-        explained : ndarray of bool, shape (N,)
-            Of the gate.
-        other : int
-            Index of the class `OTHER`.
-
-        Returns
-        -------
-        ndarray of float64, shape (N, C)
-            Need not sum to one: a photo may show several classes.
-        """
+        """Probability of each class, never 0 or 1."""
         curve = expit(self.slope * scores + self.lead * ahead(scores) + self.offset)
         s = self.floor + (1.0 - self.floor) * curve
         bent = s - (1.0 - self.ceiling) * s ** (1.0 / (1.0 - self.ceiling))
@@ -183,25 +155,6 @@ def fit_odds(
     """Fit the curve to scores of photos that the classifier had not seen.
 
     Platt's smoothed targets (1999) stand for certainty, so that few photos never give a step.
-
-    Parameters
-    ----------
-    scores : ndarray of float64, shape (N, C)
-        Out-of-fold scores.
-    targets : ndarray of bool, shape (N, C)
-        Which classes the photos show.
-    explained : ndarray of bool, shape (N,)
-        Out-of-fold answers of the gate.
-    weights : ndarray of float64, shape (N,)
-        Votes of each photo.
-    groups : ndarray of int, shape (C,)
-        Groups of each class in training, a simulated frame being one.
-    other : int
-        Index of the class `OTHER`.
-
-    Returns
-    -------
-    Odds
     """
     w = np.repeat(weights[:, None], scores.shape[1], axis=1)
     positive, negative = float(w[targets].sum()), float(w[~targets].sum())

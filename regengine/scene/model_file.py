@@ -27,22 +27,7 @@ Part = Mapping[str, Any]
 
 
 def checked_model(content: Part) -> SceneModel:
-    """A model from the content of its file.
-
-    Parameters
-    ----------
-    content : mapping
-        As read from JSON.
-
-    Returns
-    -------
-    SceneModel
-
-    Raises
-    ------
-    ValueError, KeyError, TypeError
-        Telling what is wrong or missing.
-    """
+    """A model from the content of its file."""
     names = _names("feature_names", content["feature_names"])
     classes = _names("classes", content["classes"])
     if OTHER not in classes:

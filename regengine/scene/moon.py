@@ -58,15 +58,6 @@ def measure_moon_disc(picture: ScenePicture) -> MoonDisc | None:
     The rim of the disc is the circle that most of the patch's outline lies on and that holds the
     patch: a Moon's terminator is an ellipse within it. The lit share of the disc's area is the
     illumination, whatever the phase.
-
-    Parameters
-    ----------
-    picture : ScenePicture
-
-    Returns
-    -------
-    MoonDisc or None
-        None, too, where the border cuts the disc.
     """
     import cv2
 
@@ -208,18 +199,7 @@ class MoonCheck:
 
 
 def moon_check(position: CameraPosition, disc: MoonDisc | None) -> MoonCheck | None:
-    """The Moon at a camera's time and place; None where the time is not known.
-
-    Parameters
-    ----------
-    position : CameraPosition
-    disc : MoonDisc or None
-        Of the picture.
-
-    Returns
-    -------
-    MoonCheck or None
-    """
+    """The Moon at a camera's time and place; None where the time is not known."""
     if position.time_utc is None:
         return None
     from regengine.orbit.rotation import icrs_to_itrf

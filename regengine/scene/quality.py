@@ -87,15 +87,6 @@ def measure_blur(grey: NDArray[np.uint8]) -> Blur:
     eigenvectors of the one against the other do not see which way the scene's own edges run. The
     blur is measured in both of these directions and the larger one counts.
 
-    Parameters
-    ----------
-    grey : ndarray of uint8, shape (h, w)
-        One colour as stored, full resolution.
-
-    Returns
-    -------
-    Blur
-
     References
     ----------
     Zhuo, S. & Sim, T. (2011), Pattern Recognition 44, 1852: blur of edges by two Gaussians.
@@ -249,19 +240,6 @@ LAMP_PX, SMOOTH_PX = 9, 5
 
 def cloud_fraction(picture: ScenePicture, category: str) -> float | None:
     """Share of the ground under clouds.
-
-    Parameters
-    ----------
-    picture : ScenePicture
-    category : str
-        Class of the scene.
-
-    Returns
-    -------
-    float or None
-        0 to 1; None where it cannot be told: neither a day nor a night on Earth, too little
-        ground, or a night too dark or too even. Snow, salt and white sand count as clouds, an
-        overcast without a gap as none.
 
     References
     ----------

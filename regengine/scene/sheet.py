@@ -46,17 +46,7 @@ class SheetEntry:
 
 
 def thumbnail(picture: ScenePicture) -> bytes:
-    """A small JPEG of a picture.
-
-    Parameters
-    ----------
-    picture : ScenePicture
-        The photo at the standard size.
-
-    Returns
-    -------
-    bytes
-    """
+    """A small JPEG of a picture."""
     return thumbnail_jpeg(picture.rgb)
 
 

@@ -73,24 +73,7 @@ def fit_standardiser(features: FloatArray) -> Standardiser:
 def with_principal_axes(
     standardiser: Standardiser, features: FloatArray, *, variance: float, most: int
 ) -> Standardiser:
-    """Keep the axes along which standardised features vary most.
-
-    Parameters
-    ----------
-    standardiser : Standardiser
-        Without axes.
-    features : ndarray of float64, shape (N, F)
-        Training rows, as measured.
-    variance : float
-        Share of the variance that is kept, 0 to 1.
-    most : int
-        Axes that are kept at most.
-
-    Returns
-    -------
-    Standardiser
-        With axes. Its origin stays that of the features; a shift moves all photos alike.
-    """
+    """Keep the axes along which standardised features vary most."""
     z = standardiser.apply(features)
     singular, axes = np.linalg.svd(z - z.mean(axis=0), full_matrices=False)[1:]
     explained = np.cumsum(singular**2) / max(float(np.sum(singular**2)), np.finfo(float).tiny)
@@ -106,22 +89,7 @@ def with_principal_axes(
 def with_discriminant_axes(
     standardiser: Standardiser, features: FloatArray, classes: IndexArray
 ) -> Standardiser:
-    """Keep the axes along which classes lie furthest apart for their width (Fisher 1936).
-
-    Parameters
-    ----------
-    standardiser : Standardiser
-        Without axes.
-    features : ndarray of float64, shape (N, F)
-        Training rows, as measured.
-    classes : ndarray of int, shape (N,)
-        Class of each; two at least.
-
-    Returns
-    -------
-    Standardiser
-        With one axis fewer than there are classes, scaled to a width of one within classes.
-    """
+    """Keep the axes along which classes lie furthest apart for their width (Fisher 1936)."""
     from scipy.linalg import eigh
 
     z = standardiser.apply(features)
@@ -251,19 +219,7 @@ def fit_supervised(
 def fit_candidates(
     candidates: Sequence[Candidate], samples: Samples, standardiser: Standardiser | None = None
 ) -> list[Supervised]:
-    """Fit several candidates to the same rows; what they share is fitted once.
-
-    Parameters
-    ----------
-    candidates : sequence of Candidate
-        What to fit.
-    samples, standardiser
-        As of `fit_supervised`.
-
-    Returns
-    -------
-    list of Supervised
-    """
+    """Fit several candidates to the same rows; what they share is fitted once."""
     standardiser = standardiser or fit_standardiser(samples.features)
     z = standardiser.apply(samples.features)
     simple = {"logistic": _logistic, "lda": _discriminants, "svm": _support_vectors}

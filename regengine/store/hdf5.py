@@ -55,17 +55,7 @@ def file_heaps_sound(path: Path) -> bool:
 
 
 def heaps_sound(data: bytes | mmap.mmap) -> bool:
-    """Whether all global heaps in the first bytes of a file can be walked through.
-
-    Parameters
-    ----------
-    data : bytes or mmap
-        The beginning of an HDF5 file, or all of it.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether all global heaps in the first bytes of a file can be walked through."""
     # Sections II.A.1 to 3: where a superblock says how long the lengths in the file are
     at = 14 if data[8:9] < b"\x02" else 10
     lengths = data[at] if len(data) > at else 0
@@ -159,13 +149,7 @@ def create_groups(
 
 
 def open_store(path: Path) -> h5py.File:
-    """Open a store, or one part of it, for reading, if this version can read it.
-
-    Raises
-    ------
-    StoreError
-        If it is missing, no store, damaged, or of a newer format.
-    """
+    """Open a store, or one part of it, for reading, if this version can read it."""
     try:
         with path.open("rb") as stream:
             start = stream.read(SEARCHED_BYTES)
@@ -228,23 +212,7 @@ def damaged(path: Path, why: str) -> StoreError:
 
 
 def create_column(group: h5py.Group, column: Column, length: int, data: Any = None) -> h5py.Dataset:
-    """Make a column's dataset.
-
-    Parameters
-    ----------
-    group : h5py.Group
-        Where.
-    column : Column
-        What it is.
-    length : int
-        Bytes of a text; without meaning for numbers.
-    data : ndarray, optional
-        Its rows; none yet where left out.
-
-    Returns
-    -------
-    h5py.Dataset
-    """
+    """Make a column's dataset."""
     row = () if column.width == 1 else (column.width,)
     # The rest of a part's only chunk would be packed and unpacked for nothing
     chunk_rows = CHUNK_ROWS if data is None else min(max(len(data), 1), CHUNK_ROWS)

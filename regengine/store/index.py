@@ -96,21 +96,7 @@ class StoreIndex:
         yield from count(above)
 
     def find(self, path: str, sha256: str) -> StoredEntry | None:
-        """The frame of a photo.
-
-        Parameters
-        ----------
-        path : str
-            Path of the photo as it is given now.
-        sha256 : str
-            Hash of its content; empty if it cannot be read.
-
-        Returns
-        -------
-        StoredEntry or None
-            The frame of the same content and file name, else the one that was stored for the path
-            when the photo could not be read.
-        """
+        """The frame of a photo."""
         row = self._row(path, sha256)
         if row is None and sha256:
             row = self._row(path, "")
@@ -230,15 +216,7 @@ class FrameCache:
         self._parts.append((first, last, part))
 
     def frame(self, frame_index: int) -> StoredFrame:
-        """The frame of a number, from the last file that holds it.
-
-        Raises
-        ------
-        KeyError
-            If there is none.
-        StoreError
-            If it cannot be read.
-        """
+        """The frame of a number, from the last file that holds it."""
         for first, last, part in reversed(self._parts):
             if first <= frame_index <= last:
                 found = self._look(part, 0, frame_index)
@@ -252,13 +230,7 @@ class FrameCache:
         raise KeyError(frame_index)
 
     def with_detections(self, stored: StoredFrame) -> StoredFrame:
-        """A frame of `frame` together with its detections.
-
-        Raises
-        ------
-        StoreError
-            If they cannot be read.
-        """
+        """A frame of `frame` together with its detections."""
         index = stored.frame_index
         for first, last, part in reversed(self._parts):
             if first <= index <= last:

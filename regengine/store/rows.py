@@ -33,20 +33,7 @@ Selection = Mapping[str, Sequence[Column]]
 
 
 def table_from_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Turn rows into columns.
-
-    Parameters
-    ----------
-    columns : sequence of Column
-        The columns of one group.
-    rows : sequence of mapping
-        A value for each column; None stands for a missing one (see `missing`).
-
-    Returns
-    -------
-    dict of str to ndarray
-        Arrays of shape (rows,) or (rows, width); text columns hold `str` objects.
-    """
+    """Turn rows into columns."""
     return {column.name: _array(column, [row[column.name] for row in rows]) for column in columns}
 
 
@@ -95,13 +82,7 @@ def join(sets: Sequence[Tables], groups: Selection = GROUPS) -> Tables:
 
 
 def with_texts(tables: Tables) -> Tables:
-    """The same tables with texts as `str` where they are bytes of a fixed length.
-
-    Raises
-    ------
-    UnicodeDecodeError
-        If they are not UTF-8.
-    """
+    """The same tables with texts as `str` where they are bytes of a fixed length."""
     return {
         group: {name: _texts(array) for name, array in table.items()}
         for group, table in tables.items()
@@ -312,18 +293,7 @@ def _camera_row(solved: SolvedCamera) -> Row:
 
 
 def from_tables(tables: Tables) -> list[StoredFrame]:
-    """Frames from the rows of all groups, without their detections.
-
-    Parameters
-    ----------
-    tables : dict
-        One table per group of the schema; the detections' may be left out.
-
-    Returns
-    -------
-    list of StoredFrame
-        In the order of the ``frames`` group.
-    """
+    """Frames from the rows of all groups, without their detections."""
     points = _by_frame(tables["control_points"])
     hypotheses = _by_frame(tables["hypotheses"])
     provenance = _by_frame(tables["provenance"])

@@ -233,13 +233,7 @@ GROUP_DESCRIPTIONS = {
 
 
 def column_tables() -> str:
-    """Markdown tables of all groups and columns, in the order of the schema.
-
-    Returns
-    -------
-    str
-        One section per group; ends with a line break.
-    """
+    """Markdown tables of all groups and columns, in the order of the schema."""
     sections = []
     for group, columns in GROUPS.items():
         lines = [

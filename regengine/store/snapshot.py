@@ -338,13 +338,7 @@ def frames_of(tables: Tables, path: Path) -> list[StoredFrame]:
 
 
 def read_tables(path: Path) -> Tables:
-    """All rows of a store and of its parts that are not merged yet; see `read_store`.
-
-    Returns
-    -------
-    dict
-        Tables of all groups, with texts as `str`.
-    """
+    """All rows of a store and of its parts that are not merged yet; see `read_store`."""
     while True:
         try:
             with Snapshot.of(path) as snapshot, damage_told(path):

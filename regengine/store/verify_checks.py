@@ -71,19 +71,7 @@ class Findings:
         self._whole.append(Problem(code=code, text=f"{self.file}: {text}.", file=self.file))
 
     def rows_wrong(self, code: str, what: str, wrong: Any, frame_index: NDArray[np.int64]) -> None:
-        """Note rows.
-
-        Parameters
-        ----------
-        code : str
-            Of the kind of thing.
-        what : str
-            Continues "17 ", such as "control points lie outside their frame".
-        wrong : array_like of bool, shape (rows,)
-            Which rows.
-        frame_index : ndarray of int64, shape (rows,)
-            The frames that they belong to.
-        """
+        """Note rows."""
         numbers = frame_index[np.asarray(wrong, dtype=bool)]
         if not len(numbers):
             return
@@ -206,15 +194,7 @@ LAST_PASS = 4
 
 
 def check_rows(tables: Tables, findings: Findings) -> None:
-    """Note what is wrong with the rows of some frames.
-
-    Parameters
-    ----------
-    tables : dict
-        Tables of all groups, with texts as bytes; of any frames, but with all of their rows.
-    findings : Findings
-        Takes what is wrong.
-    """
+    """Note what is wrong with the rows of some frames."""
     _check_values(tables, findings)
     _check_frames(tables["frames"], findings)
     _check_provenance(tables, findings)

@@ -81,24 +81,7 @@ def utc_now() -> str:
 
 
 def write_merged(path: Path, snapshot: Snapshot, attributes: Mapping[str, str]) -> None:
-    """Write all frames of a snapshot to a file, which appears whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        The file; may be the snapshot's own store.
-    snapshot : Snapshot
-        The frames.
-    attributes : mapping of str to str
-        Root attributes beside ``format`` and ``format_version``.
-
-    Raises
-    ------
-    StoreError
-        If a file of the snapshot cannot be read.
-    OSError
-        If the disk is full, or the folder cannot be written.
-    """
+    """Write all frames of a snapshot to a file, which appears whole or not at all."""
     numbers, lengths = snapshot.frame_index, snapshot.text_lengths()
     changed = np.isin(numbers, snapshot.parts_index)
     with replacing(path) as stream, GrowingStore(stream, attributes, lengths) as output:
@@ -111,18 +94,7 @@ def write_merged(path: Path, snapshot: Snapshot, attributes: Mapping[str, str]) 
 
 
 def stretches(changed: NDArray[np.bool_]) -> Iterator[tuple[int, int, bool]]:
-    """Frames in stretches: blocks in which frames have changed, and all that lies between them.
-
-    Parameters
-    ----------
-    changed : ndarray of bool
-        By frame.
-
-    Yields
-    ------
-    (int, int, bool)
-        First frame, the one behind the last, and whether none of them has changed.
-    """
+    """Frames in stretches: blocks in which frames have changed, and all that lies between them."""
     borders = range(0, len(changed), BLOCK_FRAMES)
     untouched = [not changed[start : start + BLOCK_FRAMES].any() for start in borders]
     begun = 0

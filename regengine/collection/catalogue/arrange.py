@@ -36,20 +36,7 @@ STEP = 1.5  # from one density to the next
 
 
 def cluster(directions: FloatArray, frames: NDArray[np.int64]) -> Labels:
-    """Cluster cells by place.
-
-    Parameters
-    ----------
-    directions : ndarray, shape (n, 3)
-        Unit vectors of the cells' middles.
-    frames : ndarray of int64, shape (n,)
-        How many frames each has.
-
-    Returns
-    -------
-    ndarray of int64, shape (n,)
-        Clusters, counted from 0; every cell is in one.
-    """
+    """Cluster cells by place."""
     labels = np.full(len(directions), -1, np.int64)
     places: list[Labels] = []
     for members in _clusters(np.arange(len(directions)), directions, frames, 1):
@@ -159,20 +146,7 @@ def width_km(directions: FloatArray) -> float:
 def titles(
     lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]
 ) -> tuple[list[str], list[str | None]]:
-    """Names of places and their countries.
-
-    Parameters
-    ----------
-    lon_deg, lat_deg : ndarray, shape (n,)
-        Their middles, degrees.
-
-    Returns
-    -------
-    names : list of str
-        Nearest city as GeoNames spells it; such as ``21.3 N 157.9 W`` far from all.
-    countries : list of str or None
-        The city's.
-    """
+    """Names of places and their countries."""
     index = place_index()
     near = [index.place(number) for number in index.nearest_of(lon_deg, lat_deg).tolist()]
     names = [
@@ -385,18 +359,7 @@ MOST = 1 << 20  # more than a row has
 
 
 def cell_of(lon_deg: ArrayLike, lat_deg: ArrayLike) -> NDArray[np.int64]:
-    """Numbers of the cells of places.
-
-    Parameters
-    ----------
-    lon_deg, lat_deg : array_like, shape (n,)
-        Degrees, longitudes in any turn.
-
-    Returns
-    -------
-    ndarray of int64, shape (n,)
-        -1 for what is not finite.
-    """
+    """Numbers of the cells of places."""
     lon, lat = np.asarray(lon_deg, float), np.asarray(lat_deg, float)
     known = np.isfinite(lon) & np.isfinite(lat)
     lon, lat = np.where(known, lon, 0.0), np.where(known, lat, 0.0)

@@ -56,21 +56,7 @@ TOLD = {
 
 
 def catalogue_row(frame: ExportFrame, seen: PictureFacts = NOTHING_SEEN) -> Row:
-    """What a store and a photo tell of a frame.
-
-    Parameters
-    ----------
-    frame : ExportFrame
-        With what a person decided. Where they rejected the proposal nothing is told of where the
-        photo looks: it is known to be wrong.
-    seen : PictureFacts, optional
-        What the picture tells.
-
-    Returns
-    -------
-    dict
-        Values by names of columns; ``reviewed_utc`` beside them.
-    """
+    """What a store and a photo tell of a frame."""
     told = {name: known(column.value(frame, 0)) for name, column in TOLD.items()}
     row: Row = {name: _printable(told[name]) for name in SAME}
     row["rating"] = told["quality"]
@@ -298,28 +284,7 @@ def build(
 def write_rows(
     path: Path, rows: Iterable[Mapping[str, Any]], metadata: dict[str, str] | None = None
 ) -> int:
-    """Write a catalogue.
-
-    Parameters
-    ----------
-    path : Path
-        A new file.
-    rows : iterable of mapping
-        Values by the names of `catalogue.table.COLUMNS`; what a row has not is missing.
-        Times are aware datetimes, days dates.
-    metadata : dict of str to str, optional
-        What else the file tells of itself, by key.
-
-    Returns
-    -------
-    int
-        How many rows there are.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    """
+    """Write a catalogue."""
     import pyarrow as pa
     from pyarrow import parquet
 

@@ -22,19 +22,7 @@ SIMPLER = 0.004
 
 
 def bounding_box(rings: list[Ring]) -> Box | None:
-    """The narrowest box around rings that are cut at the antimeridian.
-
-    Parameters
-    ----------
-    rings : list of list of (lon, lat)
-        Of `regengine.exchange.export.footprint.footprint`.
-
-    Returns
-    -------
-    tuple of float or None
-        West, south, east, north in degrees; west is beyond east across the antimeridian, and -180
-        to 180 around a pole. None without rings.
-    """
+    """The narrowest box around rings that are cut at the antimeridian."""
     if not rings:
         return None
     lat = [place[1] for ring in rings for place in ring]
@@ -85,18 +73,7 @@ def simpler(rings: list[Ring]) -> list[Ring]:
 
 
 def resolution_m(camera: Camera) -> float | None:
-    """Size on the ground of the pixel in the middle of the image.
-
-    Parameters
-    ----------
-    camera : Camera
-        Of the photo.
-
-    Returns
-    -------
-    float or None
-        Side of the square of the same area, metres; None where the pixel shows the sky.
-    """
+    """Size on the ground of the pixel in the middle of the image."""
     x, y = (camera.width_px - 1) / 2, (camera.height_px - 1) / 2
     ground = camera.pixel_to_ecef([x - 0.5, x + 0.5, x, x], [y, y, y - 0.5, y + 0.5])
     area = float(np.linalg.norm(np.cross(ground[1] - ground[0], ground[3] - ground[2])))
@@ -124,15 +101,7 @@ class AreaSeen:
         self._seen: defaultdict[tuple[str, str], dict[int, int]] = defaultdict(dict)
 
     def add(self, geometry: bytes, keys: Iterable[tuple[str, str]]) -> None:
-        """Add a footprint.
-
-        Parameters
-        ----------
-        geometry : bytes
-            Polygons as `regengine.exchange.export.formats.vector.wkb` writes them.
-        keys : iterable of (str, str)
-            What it counts for: a division, such as ``month``, and one of its values.
-        """
+        """Add a footprint."""
         rows: dict[int, int] = {}
         for ring in rings_of(geometry):
             for row, bits in _covered(ring):
@@ -199,15 +168,7 @@ THEN {lon} BETWEEN f.west AND f.east ELSE {lon} >= f.west OR {lon} <= f.east END
 
 
 def covers(footprint: bytes, lon: float, lat: float) -> bool:
-    """Whether a footprint has a place in it.
-
-    Parameters
-    ----------
-    footprint : bytes
-        Polygons in well-known binary, little-endian, without holes.
-    lon, lat : float
-        Degrees.
-    """
+    """Whether a footprint has a place in it."""
     from skimage.measure import points_in_poly
 
     return any(bool(points_in_poly([(lon, lat)], ring)[0]) for ring in rings(footprint))

@@ -44,20 +44,7 @@ LEAST = 0.01  # of a part, so that one part alone never makes all frames equal
 
 
 def incidence_part(off_nadir_deg: float, altitude_km: float) -> float:
-    """Cosine of the angle at which the ground at the image centre is seen.
-
-    Parameters
-    ----------
-    off_nadir_deg : float
-        Of the optical axis.
-    altitude_km : float
-        Of the camera.
-
-    Returns
-    -------
-    float
-        0 at the limb and above it.
-    """
+    """Cosine of the angle at which the ground at the image centre is seen."""
     sine = (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM * math.sin(math.radians(off_nadir_deg))
     if off_nadir_deg >= 90.0 or sine >= 1.0:
         return 0.0
@@ -202,22 +189,7 @@ MET_IF_CLEAR = 0.84
 
 
 def hidden_share(image: LightImage, camera: Camera, light_map: HasWindows) -> float | None:
-    """Share of the expected lights that clouds hide.
-
-    Parameters
-    ----------
-    image : LightImage
-        City light of the photo.
-    camera : Camera
-        The solved camera of the stored image.
-    light_map : HasWindows
-        The night-light map.
-
-    Returns
-    -------
-    float or None
-        0 to 1; None where the map has too few lights in sight, or the photo has hardly any.
-    """
+    """Share of the expected lights that clouds hide."""
     picture = image.resized(COMPARED_PX)
     small = picture.camera(camera)
     levels = footprint_window(light_map, camera, MARGIN_KM, ground_sample_km(small) / 1.2)
@@ -235,20 +207,7 @@ def hidden_share(image: LightImage, camera: Camera, light_map: HasWindows) -> fl
 
 
 def met_shares(expected: Towns, seen: Towns, size_px: tuple[int, int]) -> tuple[float, float]:
-    """Share of expected towns that are met by seen ones as strong, and what chance alone gives.
-
-    Parameters
-    ----------
-    expected, seen : Towns
-        Of one picture.
-    size_px : tuple of int
-        Its width and height.
-
-    Returns
-    -------
-    met, chance : float
-        0 to 1.
-    """
+    """Share of expected towns that are met by seen ones as strong, and what chance alone gives."""
     brightest = brightest_within(expected.positions, seen)
     share = brightest / expected.contrast
     met = brightest > 0.0

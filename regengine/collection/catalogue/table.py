@@ -111,18 +111,7 @@ NAMES = tuple(column.name for column in COLUMNS)
 
 
 def arrow_schema(metadata: dict[str, str] | None = None) -> Any:
-    """The columns as Arrow knows them.
-
-    Parameters
-    ----------
-    metadata : dict of str to str, optional
-        What else the file tells of itself, by key.
-
-    Returns
-    -------
-    pyarrow.Schema
-        With the metadata of a GeoParquet 1.1 file, and the version of this format.
-    """
+    """The columns as Arrow knows them."""
     import pyarrow as pa
 
     kinds = {
@@ -160,13 +149,7 @@ PACKAGES = ("duckdb", "pyarrow")
 
 
 def need_packages() -> None:
-    """See to it that DuckDB and PyArrow are there.
-
-    Raises
-    ------
-    ConfigError
-        If not; says what to install.
-    """
+    """See to it that DuckDB and PyArrow are there."""
     missing = [name for name in PACKAGES if not _installed(name)]
     if missing:
         raise ConfigError(

@@ -106,13 +106,7 @@ def packed_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[PackedFrame], di
 
 
 def stored_frame(store: Path, frame_index: int, sha256: str) -> StoredFrame:
-    """One frame of a store, without reading the others.
-
-    Raises
-    ------
-    StoreError
-        If the store cannot be read, or has another frame by now.
-    """
+    """One frame of a store, without reading the others."""
     while True:
         try:
             with Snapshot.of(store) as snapshot:
@@ -247,21 +241,7 @@ def readme(
     failed: Mapping[str, str],
     version: str,
 ) -> str:
-    """The text, Markdown.
-
-    Parameters
-    ----------
-    title : str
-        Name of the place.
-    chosen : str
-        How frames were chosen, a sentence.
-    frames : sequence of PackedFrame
-    calibration : sequence of CalibrationFile
-    failed : mapping of str to str
-        Frames that were chosen and are not there, and why.
-    version : str
-        Of the program.
-    """
+    """The text, Markdown."""
     parts = [
         f"# Night photographs: {plain_text(title)}\n",
         f"{len(frames)} photograph{'s' * (len(frames) != 1)} from the International Space Station, "

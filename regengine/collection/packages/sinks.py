@@ -32,13 +32,7 @@ class Sink(Protocol):
         ...
 
     def add_file(self, name: str, source: Path, sha256: str | None = None) -> None:
-        """A file as it is, byte for byte.
-
-        Raises
-        ------
-        ChangedError
-            If its SHA-256 is another one; nothing of it is kept.
-        """
+        """A file as it is, byte for byte."""
         ...
 
 
@@ -190,22 +184,7 @@ def _may_replace(out: Path, force: bool) -> bool:
 
 @contextmanager
 def package_sink(out: Path, *, link: bool, force: bool) -> Iterator[Sink]:
-    """A package that appears at the end of the block, with its sums, or not at all.
-
-    Parameters
-    ----------
-    out : Path
-        See `check_package`.
-    link : bool
-        Links instead of copies of photos.
-    force : bool
-        Replace a package that exists.
-
-    Raises
-    ------
-    StoreError
-        If it cannot be written.
-    """
+    """A package that appears at the end of the block, with its sums, or not at all."""
     temporary = out.absolute().with_name(f".{os.getpid()}.{out.name[:100]}.tmp")
     try:
         if out.suffix.lower() == ".zip":

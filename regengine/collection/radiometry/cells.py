@@ -77,23 +77,6 @@ def photo_cells(
 
     The cell is cut into squares, each taken from where the solved camera sees its middle. A pixel
     so weighs with the ground of the cell that it covers.
-
-    Parameters
-    ----------
-    photo : PhotoLight
-        The photo.
-    stored : Camera
-        Camera of the stored photo.
-    points : tuple of ExportPoint
-        Its control points, which tell how well places are known.
-    grid : MapGrid
-        The cells.
-    samples : int
-        Squares across a cell, 2 or 4.
-
-    Returns
-    -------
-    PhotoCells
     """
     shape = (grid.height, grid.width)
     luminance, seen, saturated = (np.zeros(shape, np.float32) for _ in range(3))
@@ -235,26 +218,6 @@ def cells_in_view(camera: Camera, light_map: LightMap) -> MapCells:
     """The map's cells where a photo shows ground.
 
     Radiance is averaged, not its logarithm, so that a cell of several pixels keeps its light.
-
-    Parameters
-    ----------
-    camera : Camera
-        Of the photo.
-    light_map : LightMap
-        The map.
-
-    Returns
-    -------
-    MapCells
-        Along the map's own pixels. Where the photo's pixels are larger than the map's, cells are
-        squares of so many of the map's that they are not.
-
-    Raises
-    ------
-    LeftOutError
-        If the photo shows no ground or too few cells.
-    LightMapError
-        If the map has no data there.
     """
     pixel_deg = map_grid(camera, "EPSG:4326", None).resolution
     finest = light_map.info.resolution_deg

@@ -83,17 +83,6 @@ def significance(comparison: Comparison, gain: Gain) -> Significance:
     divided by their own sigma before, in which the registration's error at edges is. The limit
     takes account of the number of places (Šidák), each as large as the blur.
 
-    Parameters
-    ----------
-    comparison : Comparison
-        Photo and map.
-    gain : Gain
-        The fit.
-
-    Returns
-    -------
-    Significance
-
     References
     ----------
     Šidák, Z. (1967). Rectangular confidence regions for the means of multivariate normal
@@ -145,24 +134,7 @@ def _usual(
 def find_changes(
     comparison: Comparison, gain: Gain, found: Significance, grid: MapGrid
 ) -> tuple[Change, ...]:
-    """Group cells beyond the limit, with what is next to them, into changes.
-
-    Parameters
-    ----------
-    comparison : Comparison
-        Photo and map.
-    gain : Gain
-        The fit.
-    found : Significance
-        Its residuals.
-    grid : MapGrid
-        The cells.
-
-    Returns
-    -------
-    tuple of Change
-        The most significant first.
-    """
+    """Group cells beyond the limit, with what is next to them, into changes."""
     sigma = np.nan_to_num(found.sigma, nan=0.0)
     photo_nw = gain.photo_nw(comparison)
     changes = []

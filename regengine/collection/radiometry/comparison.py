@@ -24,20 +24,6 @@ STEPS = 1.6  # between the blurs that a blur of changing width is mixed from
 def blurred(image: Image, weight: Image, sigma: tuple[float, float]) -> Image:
     """A Gaussian mean of the cells that count (normalised convolution).
 
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Values.
-    weight : ndarray of float32, shape (h, w)
-        1 where they count, 0 where not.
-    sigma : tuple of float
-        Down and across, cells.
-
-    Returns
-    -------
-    ndarray of float32, shape (h, w)
-        0 where nothing near counts.
-
     References
     ----------
     Knutsson, H., Westin, C.-F. (1993). Normalized and differential convolution. CVPR, 515-523.
@@ -51,19 +37,6 @@ def blurred_by(image: Image, weight: Image, sigma: Image, stretch: float) -> Ima
     """A Gaussian mean of a width that changes from cell to cell.
 
     It is mixed from a few blurs so that the variance is right.
-
-    Parameters
-    ----------
-    image, weight : ndarray of float32, shape (h, w)
-        As of `blurred`.
-    sigma : ndarray of float32, shape (h, w)
-        Down, cells; what is not finite counts as the mean of the others.
-    stretch : float
-        Sigma across over sigma down.
-
-    Returns
-    -------
-    ndarray of float32, shape (h, w)
     """
     known = sigma[np.isfinite(sigma) & (weight > 0.0)]
     if not known.size:
@@ -128,22 +101,6 @@ def matched_blurs(
 
     Pictures of the same lights have the same share of fine structure if they are equally sharp,
     also where single lights differ: a correlation would ask for ever more blur then.
-
-    Parameters
-    ----------
-    pair : Pair
-        Photo and map.
-    pixels : ndarray of float32, shape (h, w)
-        Blur of the photo by its pixels, which the map is given in any case, cells.
-    place : float
-        Blur that both are given for the registration's error, cells.
-    given : float or None
-        Blur of the map, if it is known, cells.
-
-    Returns
-    -------
-    of_map, of_photo : float
-        What the photo and what the map is to be blurred by beyond that, cells; one of them is 0.
     """
     if given is not None:
         return given, 0.0
@@ -243,24 +200,6 @@ def compare(cells: MapCells, photo: PhotoCells, map_sigma_m: float | None = None
 
     The map gets the blur of the photo's pixels, the photo that of the map, both that of the
     registration. Light that is saturated in one of them is left out of both.
-
-    Parameters
-    ----------
-    cells : MapCells
-        The map.
-    photo : PhotoCells
-        The photo.
-    map_sigma_m : float, optional
-        Blur of the map, one sigma, metres; measured without it.
-
-    Returns
-    -------
-    Comparison
-
-    Raises
-    ------
-    LeftOutError
-        If too few cells can be compared.
     """
     grid = cells.grid
     cell_km = grid.resolution * KM_PER_DEGREE

@@ -22,18 +22,6 @@ def glog(value: Values, knee: Values | float) -> Values:
     With an additive error s and a relative error t, of ``knee = s / t`` the result has the error t
     throughout, near zero as well as far above the knee.
 
-    Parameters
-    ----------
-    value : ndarray
-        Of any sign.
-    knee : ndarray or float
-        Above 0, same unit.
-
-    Returns
-    -------
-    ndarray
-        0 for 0, about ``ln(2 value / knee)`` far above the knee.
-
     References
     ----------
     Rocke, D. M., Durbin, B. (2001). A model for measurement error for gene expression arrays.
@@ -50,20 +38,7 @@ def steepness(value: Values, knee: Values | float) -> Values:
 
 
 def neighbour_step(levels: Values, counts: NDArray[np.bool_]) -> Values:
-    """The greatest step from each cell to one of its four neighbours.
-
-    Parameters
-    ----------
-    levels : ndarray, shape (h, w)
-        Values on the scale of `glog`.
-    counts : ndarray of bool, shape (h, w)
-        Cells that count: no step leads to another.
-
-    Returns
-    -------
-    ndarray, shape (h, w)
-        Not negative.
-    """
+    """The greatest step from each cell to one of its four neighbours."""
     step = np.zeros_like(levels)
     for axis in (0, 1):
         size = levels.shape[axis]
@@ -289,20 +264,6 @@ def exponent(
     """Slope of ln(luminance) with ln(radiance), with errors on both axes.
 
     The reduced major axis: the ratio of their spreads, which does not favour an axis.
-
-    Parameters
-    ----------
-    luminance, radiance : ndarray, shape (n,)
-        What is not above 0 does not count.
-    weight : ndarray, shape (n,)
-        How much each pair counts.
-    blocks : ndarray of int64, shape (n,)
-        Pairs with equal numbers may err together.
-
-    Returns
-    -------
-    slope, sigma : float
-        Its sigma from leaving out one block at a time (jackknife); NaN of fewer than three blocks.
     """
     weight = weight * (luminance > 0.0) * (radiance > 0.0)
     x, y = (np.log(np.maximum(values, 1e-9)) for values in (radiance, luminance))
@@ -390,28 +351,7 @@ class Gain:
 def fit_gain(
     comparison: Comparison, photo: PhotoCells, resolution_deg: float, falloff_known: bool
 ) -> Gain:
-    """Fit gain, offset, falloff and slant.
-
-    Parameters
-    ----------
-    comparison : Comparison
-        Photo and map.
-    photo : PhotoCells
-        For the lines of sight.
-    resolution_deg : float
-        Size of a cell.
-    falloff_known : bool
-        Whether the photo is free of the lens's falloff: it is not fitted then.
-
-    Returns
-    -------
-    Gain
-
-    Raises
-    ------
-    LeftOutError
-        If too few cells are lit.
-    """
+    """Fit gain, offset, falloff and slant."""
     fit = fitted(comparison, photo, resolution_deg, falloff_known)
     sigmas = np.sqrt(np.diag(fit.covariance))
     radiance, lit = comparison.radiance_nw[comparison.usable], fit.lit

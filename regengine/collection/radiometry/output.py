@@ -82,23 +82,7 @@ DIGITS = 8  # of a number: more than anything here is worth
 def photo_row(
     found: Radiometry, frame: ExportFrame, lights: LightMapInfo, raster: str
 ) -> dict[str, Any]:
-    """What is said of a photo: a value for each of `PHOTO_COLUMNS`.
-
-    Parameters
-    ----------
-    found : Radiometry
-        The comparison.
-    frame : ExportFrame
-        Its photo.
-    lights : LightMapInfo
-        The map.
-    raster : str
-        Name of the raster's file.
-
-    Returns
-    -------
-    dict
-    """
+    """What is said of a photo: a value for each of `PHOTO_COLUMNS`."""
     gain, compared, result = found.gain, found.comparison, frame.result
     usable, judged = compared.usable, max(int(np.count_nonzero(compared.judged)), 1)
     background = float(np.median(compared.background[usable]))
@@ -186,17 +170,7 @@ BANDS = (
 
 
 def write_raster(found: Radiometry, frame: ExportFrame, path: Path) -> None:
-    """Write the bands of `BANDS`; NaN where nothing is compared.
-
-    Parameters
-    ----------
-    found : Radiometry
-        The comparison.
-    frame : ExportFrame
-        Its photo.
-    path : Path
-        A new file.
-    """
+    """Write the bands of `BANDS`; NaN where nothing is compared."""
     from rasterio.windows import Window
 
     mask, compared = found.mask(), found.comparison
@@ -233,13 +207,7 @@ TICKS_NW = (0, 1, 3, 10, 30, 100, 300, 1000)
 
 
 def check_figures() -> None:
-    """See to it that pictures can be drawn.
-
-    Raises
-    ------
-    ConfigError
-        If matplotlib is not installed.
-    """
+    """See to it that pictures can be drawn."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
@@ -249,17 +217,7 @@ def check_figures() -> None:
 
 
 def draw(found: Radiometry, title: str, path: Path) -> None:
-    """Draw photo, map and residual side by side, and photo over map.
-
-    Parameters
-    ----------
-    found : Radiometry
-        The comparison.
-    title : str
-        Name of the photo; it is text, whatever it holds.
-    path : Path
-        A new PNG.
-    """
+    """Draw photo, map and residual side by side, and photo over map."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -56,28 +56,7 @@ class PhotoLight:
 def photo_light(
     frame: ExportFrame, camera: Camera, factor: float, falloff: Falloff | None = None
 ) -> PhotoLight:
-    """Read a frame's photo, brought down by area averages.
-
-    Parameters
-    ----------
-    frame : ExportFrame
-        The frame.
-    camera : Camera
-        Of the stored photo.
-    factor : float
-        How far it is brought down: wanted over stored size, 1 or less.
-    falloff : Falloff, optional
-        Of its lens.
-
-    Returns
-    -------
-    PhotoLight
-
-    Raises
-    ------
-    LeftOutError
-        If the photo is gone, changed, unreadable or of another size than its camera.
-    """
+    """Read a frame's photo, brought down by area averages."""
     longest = max(round(max(camera.width_px, camera.height_px) * min(factor, 1.0)), 16)
     try:
         path = photo_of(frame)
@@ -121,16 +100,6 @@ def without_hot_pixels(light: Image) -> Image:
 
     Beside what `hot_pixels` finds, pixels in the dark whose four neighbours rise by less than a
     fifth of their own rise: of a lamp blurred by 0.6 pixels they rise by a quarter.
-
-    Parameters
-    ----------
-    light : ndarray of float32, shape (height, width)
-        Of a picture as stored, not brought down.
-
-    Returns
-    -------
-    ndarray of float32, shape (height, width)
-        Such pixels have the median of their surroundings.
     """
     around = cv2.medianBlur(np.ascontiguousarray(light), 3)
     rise = light - around

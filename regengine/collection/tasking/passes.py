@@ -92,23 +92,7 @@ def find_passes(
     *,
     max_off_nadir_deg: float,
 ) -> Passes:
-    """Closest approaches to places in a span of time.
-
-    Parameters
-    ----------
-    orbit : callable
-        Where the satellite is.
-    first_day, last_day : float
-        The span, days since 2000-01-01 12:00 UTC.
-    lon, lat : ndarray of float64, shape (n,)
-        The places, degrees, WGS84.
-    max_off_nadir_deg : float
-        Passes that show a place flatter than this are left out, and all below its horizon.
-
-    Returns
-    -------
-    Passes
-    """
+    """Closest approaches to places in a span of time."""
     step = STEP_S / SECONDS_PER_DAY
     grid = np.arange(first_day - step, last_day + 2.0 * step, step)
     track, _ = orbit(grid)
@@ -233,13 +217,7 @@ class StationOrbit:
     element_set: ElementSet
 
     def __call__(self, days: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Positions (m) and velocities over the turning Earth (m/s), ECEF, shape (n, 3) each.
-
-        Raises
-        ------
-        EphemerisError
-            If SGP4 cannot reach one of the times.
-        """
+        """Positions (m) and velocities over the turning Earth (m/s), ECEF, shape (n, 3) each."""
         record = self.element_set.satrec()
         error, position, velocity = record.sgp4_array(np.full(len(days), J2000_JULIAN_DATE), days)
         if error.any():
@@ -260,20 +238,7 @@ class StationOrbit:
         return np.asarray(24.0 * (days - days_since_j2000(self.element_set.epoch_utc)))
 
     def sigma(self, days: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """How well the orbit is known at times.
-
-        Parameters
-        ----------
-        days : ndarray of float64, shape (n,)
-
-        Returns
-        -------
-        along_s : ndarray of float64, shape (n,)
-            One sigma of the time at which the station is anywhere on its orbit, seconds. Where the
-            set's own drag is none that air could cause, what usual drag would do counts, too.
-        cross_km : ndarray of float64, shape (n,)
-            One sigma across the orbit.
-        """
+        """How well the orbit is known at times."""
         if len(days) == 0:
             return np.empty(0), np.empty(0)
         count = int((days.max() - days.min()) / KNOT_DAYS) + 2
@@ -288,11 +253,5 @@ class StationOrbit:
 
 
 def station_orbit(tles: TleSet, first_day: float) -> StationOrbit:
-    """The orbit for the days from one on, by the best element set for its beginning.
-
-    Raises
-    ------
-    EphemerisError
-        If no element set lies within a year of it.
-    """
+    """The orbit for the days from one on, by the best element set for its beginning."""
     return StationOrbit(element_set=tles.best_for(utc_of(first_day)))

@@ -29,32 +29,7 @@ Row = dict[str, str]
 
 
 def rows_of(body: bytes, table: str, host: str, *, secret: str = "") -> list[Row]:
-    """Rows of an answer.
-
-    Parameters
-    ----------
-    body : bytes
-        What came.
-    table : str
-        The table that was asked.
-    host : str
-        For sentences.
-    secret : str, optional
-        The key, which is not repeated even where the answer does.
-
-    Returns
-    -------
-    list of dict
-        Texts by ``TABLE.FIELD``; empty where nothing is null or missing, and an empty list where
-        the database has no such photos.
-
-    Raises
-    ------
-    TooMuchError
-        The answer is cut.
-    ArchiveError
-        It is something else than documented, or the key is refused.
-    """
+    """Rows of an answer."""
     text = body.decode("utf-8-sig", errors="replace").strip()
     said = _json(text, host, secret)
     if isinstance(said, dict):

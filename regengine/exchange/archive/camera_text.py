@@ -52,27 +52,7 @@ class _Page(HTMLParser):
 
 
 def text_address(page: bytes, page_address: str, frame_id: str) -> str | None:
-    """Address of a photo's camera text.
-
-    Parameters
-    ----------
-    page : bytes
-        The archive's page of the photo.
-    page_address : str
-        Where it came from.
-    frame_id : str
-        The photo.
-
-    Returns
-    -------
-    str or None
-        On the page's own server; None where the photo has no such text.
-
-    Raises
-    ------
-    ArchiveError
-        If it is no page of that photo.
-    """
+    """Address of a photo's camera text."""
     parser = _Page()
     text = page.decode("utf-8", errors="replace")
     parser.feed(text)
@@ -90,29 +70,7 @@ def text_address(page: bytes, page_address: str, frame_id: str) -> str | None:
 
 
 def fetch_text(web: Web, frame_id: str, page: str = PAGE) -> bytes | None:
-    """The camera text of a photo.
-
-    Parameters
-    ----------
-    web : Web
-        How the server is treated.
-    frame_id : str
-        Archive id.
-    page : str, optional
-        Address of the archive's pages of photos.
-
-    Returns
-    -------
-    bytes or None
-        As it came; None where the archive has none.
-
-    Raises
-    ------
-    ArchiveError
-        The server fails, or answers something else.
-    Absent
-        The archive has no such photo.
-    """
+    """The camera text of a photo."""
     mission, roll, frame = frame_id.split("-")
     address = f"{page}?{urlencode({'mission': mission, 'roll': roll, 'frame': frame})}"
     place = text_address(web.text(address, TEXT_MB), address, frame_id)
@@ -142,21 +100,7 @@ def labelled_lines(text: str) -> dict[str, str]:
 
 
 def interpret_text(text: str, frame_id: str, source: str) -> FrameRow:
-    """What a camera text tells of its photo.
-
-    Parameters
-    ----------
-    text : str
-        Lines with a label and a value.
-    frame_id : str
-        The photo.
-    source : str
-        Name of the text.
-
-    Returns
-    -------
-    FrameRow
-    """
+    """What a camera text tells of its photo."""
     row = interpret({"frame_id": frame_id, **labelled_lines(text)}, source=source)
     assert row is not None
     return row
@@ -197,20 +141,7 @@ def looks_like_exif(headings: Mapping[str, str]) -> bool:
 
 
 def interpret_dump(tags: Mapping[str, str], *, source: str) -> FrameRow | None:
-    """What a dump of a photo's EXIF tells.
-
-    Parameters
-    ----------
-    tags : mapping of str to str
-        Values by tag name, and the photo's path as ``path``, ``SourceFile`` or ``FileName``.
-    source : str
-        Name of the table.
-
-    Returns
-    -------
-    FrameRow or None
-        None where the path holds no archive id.
-    """
+    """What a dump of a photo's EXIF tells."""
     names = (tags.get(name, "") for name in ("path", "SourceFile", "FileName", "frame_id"))
     frame_id = next((found for name in names if name and (found := id_in(name))), None)
     if frame_id is None:

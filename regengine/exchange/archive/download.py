@@ -93,24 +93,12 @@ class DownloadOptions:
 
 
 def picture_address(frame_id: str, size: str, pictures: str = PICTURES) -> str:
-    """Address of a frame's picture: ``…/large/ISS030/ISS030-E-184140.JPG``.
-
-    Raises
-    ------
-    ArchiveError
-        If it is no archive id.
-    """
+    """Address of a frame's picture: ``…/large/ISS030/ISS030-E-184140.JPG``."""
     return f"{pictures.rstrip('/')}/{size}/{frame_id.partition('-')[0]}/{picture_name(frame_id)}"
 
 
 def picture_name(frame_id: str) -> str:
-    """File name of a frame's picture, as the archive has it.
-
-    Raises
-    ------
-    ArchiveError
-        If it is no archive id.
-    """
+    """File name of a frame's picture, as the archive has it."""
     parts = frame_id.split("-")
     if len(parts) != 3 or composed_id(*parts) != frame_id:
         raise ArchiveError(f"{frame_id!r} is no archive id, such as ISS030-E-184140.")

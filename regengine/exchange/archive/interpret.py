@@ -51,18 +51,7 @@ def clean_text(text: str) -> str:
 
 
 def composed_id(mission: str, roll: str, frame: str) -> str | None:
-    """Archive id out of its three parts, as the archive writes it.
-
-    Parameters
-    ----------
-    mission, roll, frame : str
-        Such as ``iss30``, ``e`` and ``  006000``.
-
-    Returns
-    -------
-    str or None
-        ``ISS030-E-6000``; None where they are no such parts.
-    """
+    """Archive id out of its three parts, as the archive writes it."""
     found = _MISSION.fullmatch(mission.strip())
     number, roll = frame.strip(), roll.strip().upper()
     if found is None or not re.fullmatch(r"[A-Z0-9]{1,4}", roll) or not number.isdecimal():
@@ -117,19 +106,7 @@ def parse_any_time(text: str) -> datetime | None:
 
 
 def parse_coordinates(text: str) -> tuple[float, float] | None:
-    """Latitude and longitude out of the forms in which people note them.
-
-    Parameters
-    ----------
-    text : str
-        ``42.0, 12.5``; with decimal commas ``40,61, -3,74``; ``1°28'5.02"N 103°44'29.18"E``; or
-        the archive's own ``Center Point Latitude: -26.0 Center Point Longitude: 28.0``.
-
-    Returns
-    -------
-    tuple of float or None
-        Degrees; None where it is none of these.
-    """
+    """Latitude and longitude out of the forms in which people note them."""
     text = text.strip()
     if (arcs := _ARCS.match(text)) is not None:
         parts = arcs.groups()
@@ -270,18 +247,7 @@ def bare(heading: str) -> str:
 
 
 def known_columns(headings: Iterable[str]) -> dict[str, str]:
-    """Which of a table's headings holds each value that we know.
-
-    Parameters
-    ----------
-    headings : iterable of str
-        As they stand in the table.
-
-    Returns
-    -------
-    dict of str to str
-        Our name to the table's heading.
-    """
+    """Which of a table's headings holds each value that we know."""
     written: dict[str, str] = {}
     for heading in headings:
         written.setdefault(bare(heading), heading)
@@ -300,23 +266,7 @@ Cell = Callable[[str], str]
 def interpret(
     by_heading: Mapping[str, str], *, source: str, mission: str | None = None
 ) -> FrameRow | None:
-    """What a row tells of its photo.
-
-    Parameters
-    ----------
-    by_heading : mapping of str to str
-        The row's cells.
-    source : str
-        Name of the table.
-    mission : str, optional
-        Of photos that are named by their number alone.
-
-    Returns
-    -------
-    FrameRow or None
-        None where the row names no photo. A value that makes no sense is left out and named in
-        ``problems``.
-    """
+    """What a row tells of its photo."""
     columns = _columns(tuple(by_heading))
 
     def cell(name: str) -> str:

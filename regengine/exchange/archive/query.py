@@ -150,18 +150,7 @@ class Question:
         return own + CAMERA_FIELDS if self.with_camera else own
 
     def halves(self, seen: Sequence[int]) -> tuple[Question, Question] | None:
-        """Two questions that ask for the same together.
-
-        Parameters
-        ----------
-        seen : sequence of int
-            Frame numbers that the answer had before it was cut.
-
-        Returns
-        -------
-        tuple of Question or None
-            None where this one cannot be divided.
-        """
+        """Two questions that ask for the same together."""
         if self.days is not None and self.days[0] < self.days[1]:
             first, last = self.days
             middle = first + (last - first) // 2
@@ -365,19 +354,7 @@ def _numbers(rows: Iterable[Row], question: Question) -> list[int]:
 
 
 def fits(row: FrameRow, wanted: FrameQuery) -> bool:
-    """Whether a row is what was asked for, as far as it tells.
-
-    Parameters
-    ----------
-    row : FrameRow
-        Of an answer.
-    wanted : FrameQuery
-        What was asked for.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a row is what was asked for, as far as it tells."""
     if wanted.missions and row.frame_id.partition("-")[0] not in wanted.missions:
         return False
     if wanted.first is not None and wanted.last is not None and row.time_utc is not None:

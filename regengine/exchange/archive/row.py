@@ -96,19 +96,7 @@ _ALONE = tuple(
 
 
 def merged(first: FrameRow, second: FrameRow) -> FrameRow:
-    """One row out of two of the same photo.
-
-    Parameters
-    ----------
-    first : FrameRow
-        Each of its values counts.
-    second : FrameRow
-        Fills what the first does not tell; where both tell something else, a sentence is added.
-
-    Returns
-    -------
-    FrameRow
-    """
+    """One row out of two of the same photo."""
     given = {name: getattr(second, name) for name in _ALONE if _lacks(first, name)}
     for pair in PAIRS:
         if any(_lacks(first, name) for name in pair):

@@ -47,24 +47,7 @@ class Cells:
 
 
 def read_cells(path: Path) -> Iterator[Cells]:
-    """Rows of a file of any of the kinds that archives and volunteers keep.
-
-    Parameters
-    ----------
-    path : Path
-        Comma, semicolon or tab separated text with a line of headings; JSON, a list of objects
-        or an object of objects; a JSON object or Python dictionary a line.
-
-    Yields
-    ------
-    Cells
-        Of an object of objects, the key is the cell ``path``.
-
-    Raises
-    ------
-    ConfigError
-        If the file cannot be read, or is none of these.
-    """
+    """Rows of a file of any of the kinds that archives and volunteers keep."""
     text = read_any_text(path)
     start = text.lstrip()[:512]
     if start.lower().startswith(WEB_PAGE):
@@ -206,17 +189,7 @@ class FrameTable:
 
 
 def gathered(rows: Iterable[FrameRow | None]) -> FrameTable:
-    """Rows of the same photo put together, see `regengine.exchange.archive.row.merged`.
-
-    Parameters
-    ----------
-    rows : iterable of FrameRow or None
-        None for a row that names no photo.
-
-    Returns
-    -------
-    FrameTable
-    """
+    """Rows of the same photo put together, see `regengine.exchange.archive.row.merged`."""
     by_id: dict[str, FrameRow] = {}
     read = nameless = 0
     for row in rows:

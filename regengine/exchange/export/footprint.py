@@ -29,19 +29,7 @@ def footprint(camera: Camera) -> list[Ring]:
 
 
 def footprints(cameras: Sequence[Camera]) -> list[list[Ring]]:
-    """Polygons of the ground in sight.
-
-    Parameters
-    ----------
-    cameras : sequence of Camera
-        Of photos; a hundred at once take a fifth of the time that they take one by one.
-
-    Returns
-    -------
-    list of list of list of (lon, lat)
-        Of each camera, closed rings, counter-clockwise, within -180 to 180; none where no ground
-        is in sight.
-    """
+    """Polygons of the ground in sight."""
     found: list[list[Ring]] = [[] for _ in cameras]
     sound = [number for number, camera in enumerate(cameras) if is_turned(camera)]
     with np.errstate(all="ignore"):
@@ -149,20 +137,6 @@ def cut(corners: FloatArray, meridian: float, side: float) -> list[FloatArray]:
 
     Where the polygon's edge crosses the meridian, in order of latitude, every other stretch of
     the meridian is inside: the parts are closed along these.
-
-    Parameters
-    ----------
-    corners : ndarray, shape (n, 2)
-        The polygon, not closed.
-    meridian : float
-        Longitude.
-    side : float
-        1 for the parts to the east, -1 for those to the west.
-
-    Returns
-    -------
-    list of ndarray
-        Not closed.
     """
     away = side * (corners[:, 0] - meridian)
     away[away == 0.0] = 1e-12  # a corner on the line lies a hair inside

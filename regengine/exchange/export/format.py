@@ -101,20 +101,7 @@ def photo_stem(path: str, number: int) -> str:
 def file_names(
     frames: dict[int, str], hashes: dict[int, str], names: Callable[[str], tuple[str, ...]]
 ) -> dict[int, tuple[str, ...]]:
-    """Names of files for frames: no two are the same, also where letters' case does not count.
-
-    Parameters
-    ----------
-    frames, hashes : dict of int to str
-        See `photo_names`.
-    names : callable
-        Takes a photo's name; names of its files, each with another ending.
-
-    Returns
-    -------
-    dict of int to tuple of str
-        Told apart a kind of file at a time: only what would be the same is called otherwise.
-    """
+    """Names of files for frames: no two are the same, also where letters' case does not count."""
     found: dict[int, tuple[str, ...]] = dict.fromkeys(frames, ())
     for kind in range(len(names("photo"))):
 

@@ -46,18 +46,7 @@ NOWHERE = Town()
 
 
 def towns_near(places: Sequence[LonLat | None]) -> list[Town]:
-    """The nearest city of each place.
-
-    Parameters
-    ----------
-    places : sequence of (lon, lat) or None
-        Degrees; what is not finite is no place.
-
-    Returns
-    -------
-    list of Town
-        `NOWHERE` for what is no place, and farther than `regengine.places.FARTHEST_KM` from all.
-    """
+    """The nearest city of each place."""
     from regengine.places import place_index
 
     index, no_place = place_index(), (float("nan"), float("nan"))

@@ -82,17 +82,7 @@ class Condition:
         self._base.close()
 
     def chosen(self, rows: Iterable[Mapping[str, Any]]) -> set[int]:
-        """Numbers of the frames that meet the condition.
-
-        Parameters
-        ----------
-        rows : iterable of mapping
-            Values of the columns; missing ones are null.
-
-        Returns
-        -------
-        set of int
-        """
+        """Numbers of the frames that meet the condition."""
         self._base.set_authorizer(None)
         self._base.execute("DELETE FROM frames")
         self._base.executemany(
@@ -135,25 +125,7 @@ BLOCK_FRAMES = 1024  # 5 MB of all columns that hold one value
 
 
 def frame_rows(store: Path, names: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
-    """Columns of all frames, in the order of their numbers.
-
-    Parameters
-    ----------
-    store : Path
-        The store; a run may be writing it.
-    names : sequence of str
-        Columns of ``frames``, ``frame_index`` among them.
-
-    Yields
-    ------
-    list of dict
-        A row a frame.
-
-    Raises
-    ------
-    StoreError
-        If the store cannot be read.
-    """
+    """Columns of all frames, in the order of their numbers."""
     columns = select(*(f"frames/{name}" for name in names))
     last: int | None = None
     while True:

@@ -53,18 +53,7 @@ class SceneView:
 
 
 def scene_views(cameras: Sequence[Camera]) -> list[SceneView | None]:
-    """How cameras look at what the middle of their pictures shows.
-
-    Parameters
-    ----------
-    cameras : sequence of Camera
-        Of photos.
-
-    Returns
-    -------
-    list of SceneView or None
-        None for a camera that is none.
-    """
+    """How cameras look at what the middle of their pictures shows."""
     found: list[SceneView | None] = [None] * len(cameras)
     sound = [number for number, camera in enumerate(cameras) if is_turned(camera)]
     if not sound:
@@ -129,20 +118,7 @@ STANCE = (
 
 
 def stances(cameras: Sequence[Camera]) -> list[Stance]:
-    """Where cameras are, and where they look.
-
-    Parameters
-    ----------
-    cameras : sequence of Camera
-        Of photos.
-
-    Returns
-    -------
-    list of dict
-        Of each, ``camera_lon``, ``camera_lat``, ``off_nadir_deg``, ``centre_lon``, ``centre_lat``
-        in degrees, ``camera_altitude_km``; NaN for the centre where the image shows the sky there,
-        and for all where a damaged store's camera is none.
-    """
+    """Where cameras are, and where they look."""
     found: list[Stance] = [dict.fromkeys(STANCE, float("nan")) for _ in cameras]
     sound = [number for number, camera in enumerate(cameras) if is_turned(camera)]
     with np.errstate(all="ignore"):
@@ -166,20 +142,7 @@ def stances(cameras: Sequence[Camera]) -> list[Stance]:
 
 
 def sky_camera(camera: Camera, time_utc: datetime) -> SkyCamera:
-    """The same camera among the stars.
-
-    Parameters
-    ----------
-    camera : Camera
-        Placed on the Earth.
-    time_utc : datetime
-        When: the Earth turns by 15 arc seconds in each second.
-
-    Returns
-    -------
-    SkyCamera
-        Aberration (5 arc seconds by the station's speed, 20 by the Earth's) is left out.
-    """
+    """The same camera among the stars."""
     return SkyCamera(
         width_px=camera.width_px,
         height_px=camera.height_px,

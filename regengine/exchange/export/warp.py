@@ -366,13 +366,7 @@ def photo_of(frame: ExportFrame) -> Path:
 
 @contextmanager
 def open_photo(frame: ExportFrame) -> Iterator[Any]:
-    """The photo as a rasterio data set, only read.
-
-    Raises
-    ------
-    LeftOutError
-        If it is gone, changed, or GDAL cannot read it.
-    """
+    """The photo as a rasterio data set, only read."""
     import rasterio
     from rasterio.errors import RasterioError
 

@@ -67,13 +67,7 @@ def refused(path: Path, why: str) -> ConfigError:
 
 
 def read_text(path: Path) -> str:
-    """Text of a file of bearable length.
-
-    Raises
-    ------
-    ConfigError
-        If it cannot be read.
-    """
+    """Text of a file of bearable length."""
     try:
         if path.stat().st_size > MOST_BYTES:
             raise refused(path, "it is longer than any file of control points")
@@ -83,13 +77,7 @@ def read_text(path: Path) -> str:
 
 
 def checked(path: Path, points: Iterable[ForeignPoint]) -> tuple[ForeignPoint, ...]:
-    """Points with longitudes in [-180, 180), all of them places and pixels.
-
-    Raises
-    ------
-    ConfigError
-        If one is none.
-    """
+    """Points with longitudes in [-180, 180), all of them places and pixels."""
     found = []
     for number, point in enumerate(points, start=1):
         numbers = (point.x, point.y, point.lon, point.lat, point.sigma_px or 0.0)
@@ -110,28 +98,7 @@ def checked(path: Path, points: Iterable[ForeignPoint]) -> tuple[ForeignPoint, .
 
 
 def to_lonlat(path: Path, crs: str, x: list[float], y: list[float], *, mapped: bool = True) -> Any:
-    """Longitudes and latitudes of map coordinates.
-
-    Parameters
-    ----------
-    path : Path
-        The file, for what is said of it.
-    crs : str
-        WKT or an identifier; empty for WGS84.
-    x, y : list of float
-        Coordinates.
-    mapped : bool, optional
-        East before north, whatever the order of the system's axes.
-
-    Returns
-    -------
-    tuple of list of float
-
-    Raises
-    ------
-    ConfigError
-        If there is no such system.
-    """
+    """Longitudes and latitudes of map coordinates."""
     from pyproj import Transformer
     from pyproj.exceptions import ProjError
 
@@ -160,23 +127,7 @@ NEEDED = ("x", "y", "lon", "lat")
 
 
 def read_csv_points(path: Path) -> list[PhotoPoints]:
-    """Points of each photo that a table names; without such a column, of the one it is named after.
-
-    Parameters
-    ----------
-    path : Path
-        Comma, semicolon or tab between cells; pixels zero-based, integers at centres.
-
-    Returns
-    -------
-    list of PhotoPoints
-        In the order in which photos come first.
-
-    Raises
-    ------
-    ConfigError
-        If a column is missing, or a cell holds no number.
-    """
+    """Points of each photo that a table names, or of the one that the table is named after."""
     text = read_text(path)
     lines = io.StringIO(text, newline=None)  # whatever ends them
     delimiter = max(",;\t", key=lines.readline().count)
@@ -232,18 +183,7 @@ ENTITIES = re.compile(r"<!(DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
 def read_gdal_xml(path: Path) -> list[PhotoPoints]:
-    """Points of a ``PHOTO.aux.xml`` or of a VRT, whose source is not opened.
-
-    Returns
-    -------
-    list of PhotoPoints
-        One.
-
-    Raises
-    ------
-    ConfigError
-        If it has none.
-    """
+    """Points of a ``PHOTO.aux.xml`` or of a VRT, whose source is not opened."""
     text = read_text(path)
     if ENTITIES.search(text):
         raise refused(path, "it declares entities, which no file of GDAL does")
@@ -267,13 +207,7 @@ def read_gdal_xml(path: Path) -> list[PhotoPoints]:
 
 
 def read_gdal_tiff(path: Path) -> list[PhotoPoints]:
-    """Points of a GeoTIFF.
-
-    Raises
-    ------
-    ConfigError
-        If it cannot be read, or has none.
-    """
+    """Points of a GeoTIFF."""
     import rasterio
     from rasterio.errors import RasterioError
 
@@ -321,23 +255,7 @@ CRS_MARK = "#CRS: "
 
 
 def read_qgis_points(path: Path) -> list[PhotoPoints]:
-    """Points that are enabled, of the photo after which the file is named.
-
-    Parameters
-    ----------
-    path : Path
-        ``PHOTO.points``; of QGIS 2 and 3, with or without the CRS, which is WGS84 without.
-
-    Returns
-    -------
-    list of PhotoPoints
-        One.
-
-    Raises
-    ------
-    ConfigError
-        If it is no such file, or was made on a picture that has a place already.
-    """
+    """Points that are enabled, of the photo after which the file is named."""
     lines = read_text(path).splitlines()
     crs = ""
     if lines and CRS_MARK in lines[0]:

@@ -74,17 +74,7 @@ class RemotePhotos:
                 yield photo
 
     def again(self, items: Iterator[Task | StoredFrame]) -> Iterator[Task | StoredFrame]:
-        """Tasks of a second pass with copies of their photos, which were deleted after the first.
-
-        Parameters
-        ----------
-        items : iterator of Task or StoredFrame
-            The paths of the tasks were made of what the store has.
-
-        Yields
-        ------
-        Task or StoredFrame
-        """
+        """Tasks of a second pass with copies of photos, which were deleted after the first."""
 
         def wanted(item: Task | StoredFrame) -> Url | None:
             return self._by_path.get(item.path) if isinstance(item, Task) else None
@@ -158,11 +148,6 @@ def passing_folder() -> Iterator[Path]:
     """A new folder that is deleted at the end of the block.
 
     Folders of runs that were killed are deleted first: the kernel has dropped their locks.
-
-    Yields
-    ------
-    Path
-        In the folder that ``TMPDIR`` names, or the system's usual one.
     """
     _delete_leftovers(Path(tempfile.gettempdir()))
     begun = Path(tempfile.mkdtemp(prefix=".regengine-"))
@@ -207,23 +192,7 @@ READ_ROWS = 65536
 
 
 def stored_urls(store: Path) -> dict[str, str]:
-    """Hash of the content behind each URL of a store, as it was when it was fetched.
-
-    Parameters
-    ----------
-    store : Path
-        A merged store; there need not be one.
-
-    Returns
-    -------
-    dict of str to str
-        SHA-256 by URL as records show it; photos that could not be fetched are not in it.
-
-    Raises
-    ------
-    StoreError
-        If the store is damaged.
-    """
+    """Hash of the content behind each URL of a store, as it was when it was fetched."""
     known: dict[str, str] = {}
     if not store.exists():
         return known

@@ -184,25 +184,7 @@ def dates_of_place(
     first_day: float,
     last_day: float,
 ) -> Dates:
-    """All passes at which the station was where a camera was found, by night.
-
-    Parameters
-    ----------
-    history : StationHistory
-        Of the element sets.
-    camera_ecef_km : ndarray of float64, shape (3,)
-        Where the camera was found.
-    covariance_km2 : ndarray of float64, shape (3, 3)
-        How well that is known.
-    ground_lonlat : tuple of float
-        Middle of what the photo shows, degrees.
-    first_day, last_day : float
-        The span to search, days since 2000-01-01 12:00 UTC.
-
-    Returns
-    -------
-    Dates
-    """
+    """All passes at which the station was where a camera was found, by night."""
     up = camera_ecef_km / np.linalg.norm(camera_ecef_km)
     level_km = float(np.sqrt(max(np.trace(covariance_km2) - up @ covariance_km2 @ up, 0.0)))
 

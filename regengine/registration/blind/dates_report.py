@@ -138,13 +138,7 @@ def common(one: Span, other: Span) -> Span:
 
 
 def parse_range(text: str) -> tuple[datetime, datetime]:
-    """Two moments out of ``2011-01-01,2012-06-30``; a last date counts to its end.
-
-    Raises
-    ------
-    ConfigError
-        If it is no span of time.
-    """
+    """Two moments out of ``2011-01-01,2012-06-30``; a last date counts to its end."""
     parts = [part.strip() for part in text.split(",")]
     moments = [parse_iso_time(part) for part in parts]
     if len(moments) == 2 and moments[0] is not None and moments[1] is not None:

@@ -42,27 +42,7 @@ def towns_of_earth(
     pixel_km: float,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> FloatArray:
-    """Towns of a map, sought in pictures of it with square pixels of some size.
-
-    Parameters
-    ----------
-    light_map : HasWindows
-        The map, of the Earth or of a part of it.
-    pixel_km : float
-        Size of the pixels; towns are sought at the scale of `matchers.verify.SCALE_PX`.
-    progress : callable, optional
-        Called with pieces done and in total.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 3)
-        Longitude and latitude, degrees, and contrast.
-
-    Raises
-    ------
-    LightMapError
-        If the map cannot be read.
-    """
+    """Towns of a map, sought in pictures of it with square pixels of some size."""
     found, wanted = [np.zeros((0, 3))], pieces()
     for done, (west, south) in enumerate(wanted):
         found.append(towns_of_piece(light_map, west, south, pixel_km))
@@ -109,13 +89,7 @@ def pieces() -> list[tuple[float, float]]:
 
 
 def piece_at(light_map: HasWindows, west: float, south: float, pixel_km: float) -> Piece | None:
-    """The picture of one piece with what surrounds it; None where the map has nothing of it.
-
-    Raises
-    ------
-    LightMapError
-        If the map cannot be read.
-    """
+    """The picture of one piece with what surrounds it; None where the map has nothing of it."""
     east, north = west + PIECE_DEG, south + STRIP_DEG
     shrink = float(np.cos(np.radians(south + 0.5 * STRIP_DEG)))
     margin_lat = MARGIN_PX * pixel_km / KM_PER_DEG
@@ -171,29 +145,7 @@ def patches_of_earth(
     pixel_km: float,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> PatchTable:
-    """Patches of the map around towns.
-
-    Parameters
-    ----------
-    light_map : HasWindows
-        The map.
-    lon_deg, lat_deg : ndarray of float64, shape (n,)
-        Where the towns lie; longitudes from -180 to below 180.
-    pixel_km : float
-        Size of the pixels in which they were sought.
-    progress : callable, optional
-        Called with pieces done and in total.
-
-    Returns
-    -------
-    PatchTable
-        In the order of the towns; a town's right is east, its up north.
-
-    Raises
-    ------
-    LightMapError
-        If the map cannot be read.
-    """
+    """Patches of the map around towns."""
     found = np.zeros((len(lon_deg), len(RINGS_PX), HARMONICS), np.complex64)
     wanted = pieces()
     for done, (west, south) in enumerate(wanted):

@@ -106,13 +106,7 @@ def blind_options(
 
 
 def parse_bounds(text: str) -> tuple[float, float, float, float]:
-    """West, south, east, north out of an option's text; east runs beyond 180 if need be.
-
-    Raises
-    ------
-    ConfigError
-        If it is no region.
-    """
+    """West, south, east, north out of an option's text; east runs beyond 180 if need be."""
     try:
         west, south, east, north = (float(part) for part in text.split(","))
     except ValueError:

@@ -77,21 +77,7 @@ class Proposal:
 
 
 def suitable_levels(camera: Camera, levels: Iterable[float], stretched: float = 1.0) -> list[float]:
-    """Levels in whose pixels a photo has a useful size, the best first.
-
-    Parameters
-    ----------
-    camera : Camera
-        Of the stored image.
-    levels : iterable of float
-        Pixel sizes, kilometres.
-    stretched : float, optional
-        How much longer its pixels are on the ground than straight down.
-
-    Returns
-    -------
-    list of float
-    """
+    """Levels in whose pixels a photo has a useful size, the best first."""
     field_km = field_straight_down_km(camera) * stretched
     useful = [level for level in levels if LEAST_PX <= field_km / level <= MOST_PX]
     return sorted(useful, key=lambda level: abs(np.log(field_km / level / USUAL_PX)))
@@ -103,17 +89,7 @@ def field_straight_down_km(camera: Camera) -> float:
 
 
 def towns_at(image: LightImage, camera: Camera, pixel_km: float) -> tuple[Towns, Camera]:
-    """A photo's towns as a level of the index has the Earth's, and the camera of their pixels.
-
-    Parameters
-    ----------
-    image : LightImage
-        The photo; of a mirrored one, flipped.
-    camera : Camera
-        Of the stored image, not mirrored.
-    pixel_km : float
-        Of the level.
-    """
+    """A photo's towns as a level of the index has the Earth's, and the camera of their pixels."""
     size_px = round(field_straight_down_km(camera) / pixel_km)
     small = image.resized(size_px, SMOOTH_PX)
     return find_towns(small.values, small.weight, PHOTO_TOWNS), small.camera(camera)
@@ -127,25 +103,7 @@ def propose_tilted(
     stored: Camera,
     nadirs: Sequence[FloatArray],
 ) -> list[Proposal]:
-    """Cameras for some directions of the nadir.
-
-    Parameters
-    ----------
-    index : EarthIndex
-    pixel_km : float
-        The level.
-    towns, small
-        Of `towns_at`.
-    stored : Camera
-        Of the stored image, not mirrored.
-    nadirs : sequence of ndarray of float64, shape (3,)
-        In the camera's frame.
-
-    Returns
-    -------
-    list of Proposal
-        In no order.
-    """
+    """Cameras for some directions of the nadir."""
     found = []
     parameters = match_parameters(pixel_km)
     for nadir in nadirs:
@@ -170,29 +128,7 @@ def propose_levelled(
     altitude_km: float,
     of_limb: bool = True,
 ) -> list[Proposal]:
-    """Cameras for a photo that is drawn as a map around its nadir before towns are sought.
-
-    Parameters
-    ----------
-    index : EarthIndex
-    pixel_km : float
-        The level.
-    image : LightImage
-        The photo, `smoothed`; of a mirrored one, flipped.
-    stored : Camera
-        Of the stored image, not mirrored.
-    nadir : ndarray of float64, shape (3,)
-        In the camera's frame.
-    altitude_km : float
-        That is tried.
-    of_limb : bool, optional
-        Whether the limb tells the nadir: of one direction more can be weighed than of many.
-
-    Returns
-    -------
-    list of Proposal
-        In no order.
-    """
+    """Cameras for a photo that is drawn as a map around its nadir before towns are sought."""
     axes = level_axes(nadir)
     camera = image.camera(stored)
     box = seen_box(camera, axes, altitude_km, pixel_km, LEVELLED_REACH_KM)

@@ -50,21 +50,7 @@ RANKS_LOG10 = 1.0
 
 
 def dense_levels(camera: Camera, levels: Sequence[float], stretched: float) -> list[float]:
-    """Levels in whose pixels a photo's patches are compared, the coarsest, and cheapest, first.
-
-    Parameters
-    ----------
-    camera : Camera
-        Of the stored image.
-    levels : sequence of float
-        Pixel sizes, kilometres.
-    stretched : float
-        How much longer its pixels are on the ground than straight down.
-
-    Returns
-    -------
-    list of float
-    """
+    """Levels in whose pixels a photo's patches are compared, the coarsest, and cheapest, first."""
     field_km = field_straight_down_km(camera) * stretched
     useful = [level for level in levels if LEAST_PX <= field_km / level <= MOST_PX]
     return sorted(useful, reverse=True)[:MOST_LEVELS]
@@ -77,25 +63,7 @@ def propose_dense(
     stored: Camera,
     nadirs: Sequence[FloatArray],
 ) -> list[Proposal]:
-    """Cameras for some directions of the nadir.
-
-    Parameters
-    ----------
-    index : EarthIndex
-    pixel_km : float
-        The level.
-    image : LightImage
-        The photo; of a mirrored one, flipped.
-    stored : Camera
-        Of the stored image, not mirrored.
-    nadirs : sequence of ndarray of float64, shape (3,)
-        In the camera's frame.
-
-    Returns
-    -------
-    list of Proposal
-        In no order.
-    """
+    """Cameras for some directions of the nadir."""
     level, table = index.levels[pixel_km], index.patches[pixel_km]
     reference = PatchMap(
         vectors=level.vectors,
@@ -156,25 +124,7 @@ def far_figures(
     pixel_km: float,
     ways: list[FloatArray],
 ) -> list[Proposal]:
-    """Cameras that figures of towns speak for, the picture drawn as a map for each direction.
-
-    Parameters
-    ----------
-    index : EarthIndex
-    image : LightImage
-        The photo; of a mirrored one, flipped.
-    lens : Camera
-        Of the stored image, not mirrored.
-    pixel_km : float
-        The level.
-    ways : list of ndarray of float64, shape (3,)
-        Directions of the nadir.
-
-    Returns
-    -------
-    list of Proposal
-        In no order.
-    """
+    """Cameras that figures of towns speak for, the picture drawn as a map for each direction."""
     smooth = smoothed(image)
     return [
         proposal
@@ -199,22 +149,7 @@ def far_out(
 def far_light(
     index: EarthIndex, image: LightImage, stored: Camera, upright: bool, finer: int
 ) -> list[Proposal]:
-    """Cameras that light around towns speaks for, in all far rings.
-
-    Parameters
-    ----------
-    index, image, stored
-        As of `far_figures`.
-    upright : bool
-        As of `far_nadirs`.
-    finer : int
-        Which of the useful levels of each ring: 0 is the coarsest.
-
-    Returns
-    -------
-    list of Proposal
-        In no order.
-    """
+    """Cameras that light around towns speaks for, in all far rings."""
     found = []
     for off_nadir_deg, count in FAR_LIGHT_RINGS:
         levels = dense_levels(stored, list(index.levels), stretch(off_nadir_deg, ALTITUDE_KM))

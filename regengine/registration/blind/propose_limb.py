@@ -39,22 +39,7 @@ LOOKED_AT = 3
 def along_limb(
     index: EarthIndex, lights: PhotoLights, stored: Camera, limb: Limb
 ) -> Iterator[Attempt]:
-    """Try the heights and scales of a photo whose limb tells its tilt.
-
-    Parameters
-    ----------
-    index : EarthIndex
-    lights : PhotoLights
-        Of the photo.
-    stored : Camera
-        Camera of the stored image at the focal length with which the limb was found.
-    limb : Limb
-        The photo's.
-
-    Yields
-    ------
-    Attempt
-    """
+    """Try the heights and scales of a photo whose limb tells its tilt."""
     told = (1.0, SIGMA_LOG_FOCAL)
     bent = (limb.focal_ratio, SIGMA_LOG_FOCAL_CROPPED)
     crops = [(crop, SIGMA_LOG_FOCAL_CROPPED) for crop in CROP_SCALES]

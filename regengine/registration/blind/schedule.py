@@ -132,19 +132,7 @@ LENS_PLANS = (
 
 
 def lens_tries(levels: Container[float]) -> Iterator[tuple[LensPlan, Steps]]:
-    """Everything that is tried of a photo whose lens is not known, one thing after the other.
-
-    Parameters
-    ----------
-    levels : container of float
-        Sizes of pixels that the index has, kilometres.
-
-    Yields
-    ------
-    plan : LensPlan
-    steps : tuple of (float, float)
-        Those of its steps that are one attempt.
-    """
+    """Everything that is tried of a photo whose lens is not known, one thing after the other."""
     for plan in LENS_PLANS:
         steps = tuple(step for step in plan.steps if step[1] in levels)
         if plan.together:
@@ -160,20 +148,7 @@ ANY_LENS_LOOKED_AT = 12
 
 
 def any_lens(index: EarthIndex, lights: PhotoLights, stored: Camera) -> Iterator[Attempt]:
-    """Try the lenses that an unknown picture may have been taken with.
-
-    Parameters
-    ----------
-    index : EarthIndex
-    lights : PhotoLights
-        Of the photo.
-    stored : Camera
-        Camera of the stored image; its focal length means nothing.
-
-    Yields
-    ------
-    Attempt
-    """
+    """Try the lenses that an unknown picture may have been taken with."""
     for plan, steps in lens_tries(index.levels):
         image = lights.of(plan.hazy)
         if plan.mirrored:
@@ -284,26 +259,7 @@ def attempts(
     limb: Limb | None,
     limb_focal_px: float,
 ) -> Iterator[Attempt]:
-    """Try everything.
-
-    Parameters
-    ----------
-    index : EarthIndex
-    lights : PhotoLights
-        Of the photo.
-    stored : Camera
-        Camera of the stored image at the nominal focal length.
-    focal_known : bool
-        Whether that means anything.
-    limb : Limb or None
-        The photo's.
-    limb_focal_px : float
-        Focal length with which the limb was found, pixels of the stored image.
-
-    Yields
-    ------
-    Attempt
-    """
+    """Try everything."""
     if limb is not None:
         yield from along_limb(index, lights, replace(stored, focal_px=limb_focal_px), limb)
         return

@@ -55,20 +55,6 @@ def seen_map(
 
     All that could be seen from its place through a long lens, out to the horizon at the pixels of
     the map, took 1.5 GB and two seconds a camera.
-
-    Parameters
-    ----------
-    light_map : HasWindows
-        The map.
-    camera : Camera
-        Of the stored image.
-    long_side_px : int
-        Of the picture that will be aligned.
-
-    Returns
-    -------
-    tuple of LightGrid or None
-        Finest level first; None where it sees the sky, or nothing of the map.
     """
     _, _, height_m = ecef_to_geodetic(camera.position_ecef_m)
     field_km = float(height_m) / 1e3 / camera.focal_px * max(camera.width_px, camera.height_px)

@@ -39,17 +39,6 @@ NEAR_DAYS = 10.0  # older neighbours say nothing of the place along the track
 def supported(records: list[Satrec], epoch_days: FloatArray) -> NDArray[np.bool_]:
     """Sets that two or more of the four around them agree with: no need to look closer.
 
-    Parameters
-    ----------
-    records : list of Satrec
-        By epoch.
-    epoch_days : ndarray of float64, shape (n,)
-        Days since 2000-01-01 12:00 UTC, ascending.
-
-    Returns
-    -------
-    ndarray of bool, shape (n,)
-
     Notes
     -----
     Closer is `TleSet.disagreement`, which costs a hundred times as much and rejects
@@ -178,20 +167,6 @@ def near_passes(
 
     Two moments an orbit, at which the station meets the place's latitude, are moved to where it is
     nearest, on the orbits that come near enough.
-
-    Parameters
-    ----------
-    history : StationHistory
-    place_ecef_km : ndarray of float64, shape (3,)
-        Only its direction counts.
-    first_day, last_day : float
-        The span, days since 2000-01-01 12:00 UTC.
-    limit_km : callable
-        Ages (hours) to distances across the orbit within which passes count.
-
-    Returns
-    -------
-    NearPasses
     """
     towards = place_ecef_km / np.linalg.norm(place_ecef_km)
     row, days, target = _latitude_guesses(history, float(towards[2]), first_day, last_day)
@@ -357,13 +332,7 @@ LOW_KM, HIGH_KM, ANY_KM = (325.0, 405.0), (390.0, 440.0), (325.0, 440.0)
 
 
 def mission_number(text: str) -> int:
-    """Expedition out of ``ISS030``, ``ISS030-E`` or ``30``.
-
-    Raises
-    ------
-    ConfigError
-        If it is no mission of the station.
-    """
+    """Expedition out of ``ISS030``, ``ISS030-E`` or ``30``."""
     found = re.fullmatch(r"(?:ISS)?0*([1-9][0-9]{0,2})(?:-E)?", text.strip(), re.IGNORECASE)
     if found is None:
         raise ConfigError(f"--mission {text!r} is no mission of the station: write ISS030, say.")

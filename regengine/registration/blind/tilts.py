@@ -53,17 +53,7 @@ UPRIGHT_DEG = 20.0
 
 
 def nadirs(rings: Rings) -> list[FloatArray]:
-    """Nadir directions of some rings in the camera's frame, the steepest views first.
-
-    Parameters
-    ----------
-    rings : tuple of (float, int)
-        Off-nadir angles, degrees, and how many directions around.
-
-    Returns
-    -------
-    list of ndarray of float64, shape (3,)
-    """
+    """Nadir directions of some rings in the camera's frame, the steepest views first."""
     return [
         nadir_vector(off_nadir_deg, 360.0 * k / count)
         for off_nadir_deg, count in rings
@@ -82,20 +72,7 @@ def far_nadirs(off_nadir_deg: float, count: int, upright: bool) -> list[FloatArr
 
 
 def stretch(off_nadir_deg: float, altitude_km: float) -> float:
-    """How much longer a pixel is on the ground than straight down: the mean of its two sides.
-
-    Parameters
-    ----------
-    off_nadir_deg : float
-        Off-nadir angle of the sight; less than that of the horizon.
-    altitude_km : float
-        Of the camera.
-
-    Returns
-    -------
-    float
-        Square root of the ratio of areas.
-    """
+    """How much longer a pixel is on the ground than straight down: the mean of its two sides."""
     high = 1.0 + altitude_km / EARTH_RADIUS_KM
     angle = math.radians(off_nadir_deg)
     incidence = math.asin(min(high * math.sin(angle), 1.0))
@@ -120,19 +97,7 @@ class LevelView:
 
 
 def lean_ways(points: FloatArray, altitude_km: float) -> FloatArray:
-    """How points of the level frame move when the camera leans by one sigma.
-
-    Parameters
-    ----------
-    points : ndarray of float64, shape (n, 3)
-    altitude_km : float
-        Height of the camera.
-
-    Returns
-    -------
-    ndarray of float64, shape (2, n, 3)
-        About the level frame's x and y axes.
-    """
+    """How points of the level frame move when the camera leans by one sigma."""
     return np.stack(
         [
             leant_points(points, altitude_km, leaning(*about)) - points
@@ -144,24 +109,7 @@ def lean_ways(points: FloatArray, altitude_km: float) -> FloatArray:
 def leant_camera(
     level: AsterismIndex, points: FloatArray, attitude: Attitude, view: LevelView
 ) -> Camera:
-    """The camera of an attitude that was fitted with `lean_ways`.
-
-    Parameters
-    ----------
-    level : AsterismIndex
-        The reference.
-    points : ndarray of float64, shape (n, 3)
-        Of the level frame, unit vectors.
-    attitude : Attitude
-        Of them.
-    view : LevelView
-        The level frame.
-
-    Returns
-    -------
-    Camera
-        Of the stored image.
-    """
+    """The camera of an attitude that was fitted with `lean_ways`."""
     lean = leaning(*(LEAN_RAD * attitude.bends).tolist())
     seen, towns = attitude.inliers.T
     moved = leant_points(points[seen], view.altitude_km, lean)

@@ -61,23 +61,7 @@ class TownPairs:
 def town_pairs(
     points: FloatArray, towns: FloatArray, view: LevelView, sigma_rad: float
 ) -> TownPairs:
-    """Pairs out of a level frame.
-
-    Parameters
-    ----------
-    points : ndarray of float64, shape (n, 3)
-        The photo's towns in the level frame, unit vectors.
-    towns : ndarray of float64, shape (n, 3)
-        The Earth's, unit vectors of its own frame.
-    view : LevelView
-        The level frame.
-    sigma_rad : float
-        How well towns are found again, as seen from the Earth's centre.
-
-    Returns
-    -------
-    TownPairs
-    """
+    """Pairs out of a level frame."""
     stands = np.array([0.0, 0.0, EARTH_RADIUS_KM + view.altitude_km])
     pixels = view.stored.image_of((EARTH_RADIUS_KM * points - stands) @ view.axes)
     return TownPairs(
@@ -88,22 +72,7 @@ def town_pairs(
 
 
 def fitted_to_towns(camera: Camera, pairs: TownPairs, belief: PosePrior) -> Camera:
-    """A camera fitted to its pairs of towns, without those that the others contradict.
-
-    Parameters
-    ----------
-    camera : Camera
-        Of the stored image, as proposed.
-    pairs : TownPairs
-        Of it.
-    belief : PosePrior
-        Of position, focal length and distortion.
-
-    Returns
-    -------
-    Camera
-        The same one where there are too few pairs.
-    """
+    """A camera fitted to its pairs of towns, without those that the others contradict."""
     counts = np.ones(len(pairs.pixels), bool)
     for _ in range(ROUNDS):
         if counts.sum() < LEAST_PAIRS:

@@ -63,11 +63,6 @@ class LooseFit:
         A sigma found from n refits is itself uncertain: the error over it follows Student's
         distribution with n - 1 degrees of freedom, and of two axes with the same sigma the squared
         distance Fisher's, whose tail is (1 + r^2 / (n - 1))^(-(n - 1) / 2).
-
-        Parameters
-        ----------
-        camera : Camera
-            Of the stored image; tells what counts as right.
         """
         freedom = self.refits - 1
         sigma_m = np.array([point.sigma_m for point in self.points])
@@ -85,13 +80,7 @@ def guessed_lens(finalist: Finalist) -> bool:
 
 
 def measured(camera: Camera) -> bool:
-    """Whether the middle of a picture looks as steeply down as where refits are known to tell.
-
-    Parameters
-    ----------
-    camera : Camera
-        Of the stored image.
-    """
+    """Whether the middle of a picture looks as steeply down as where refits are known to tell."""
     middle = (camera.width_px - 1) / 2.0, (camera.height_px - 1) / 2.0
     sight = camera.rays(*middle).ravel() @ camera.matrix.T
     cosine = camera.nadir_ecef @ sight / np.linalg.norm(sight)
@@ -101,22 +90,7 @@ def measured(camera: Camera) -> bool:
 def points_without_lights(
     points: tuple[ControlPoint, ...], solution: Solution, stored: Camera
 ) -> LooseFit | None:
-    """Control points with what they move by where lights are left out of the fit.
-
-    Parameters
-    ----------
-    points : tuple of ControlPoint
-        Of a proposal.
-    solution : Solution
-        Its fit.
-    stored : Camera
-        Its camera, of the stored image.
-
-    Returns
-    -------
-    LooseFit or None
-        The same places, their covariances grown; None where too few lights can be left out.
-    """
+    """Control points with what they move by where lights are left out of the fit."""
     refinement, factor = solution.refinement, solution.image.factor
     prior = solution.finalist.candidate.look.prior.for_image(factor)
     ground_ecef_m = geodetic_to_ecef([p.lon for p in points], [p.lat for p in points])
@@ -160,16 +134,6 @@ def position_covariance_km2(result: FrameResult) -> FloatArray:
     A fit knows the place of the camera as far as perspective shows it: tilting the camera and
     moving it look nearly alike. The information of the matched lights, with focal length,
     distortion and principal point free, is added to that with which the fit began.
-
-    Parameters
-    ----------
-    result : FrameResult
-        Solved.
-
-    Returns
-    -------
-    ndarray of float64, shape (3, 3)
-        ECEF axes, square kilometres.
     """
     assert result.solved is not None
     camera = result.solved.camera

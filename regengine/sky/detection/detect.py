@@ -35,20 +35,6 @@ def in_stored_pixels(found: F, factor: float, full_scale: float = 1.0) -> F:
 
     Columns say by their names what they are: places, lengths (``_px``), areas (``_px2``) and
     light; what is none of these stays.
-
-    Parameters
-    ----------
-    found : LightDetections, StarDetections or StreakDetections
-        In pixels of the resized picture.
-    factor : float
-        Its size over the stored picture's.
-    full_scale : float, optional
-        Light of 1 in units of the file.
-
-    Returns
-    -------
-    LightDetections, StarDetections or StreakDetections
-        Fluxes count stored pixels and units of the file, too.
     """
     if factor == 1.0 == full_scale:
         return found
@@ -134,30 +120,7 @@ def detect_in_photo(
     hidden: Callable[[LinearLight], NDArray[np.bool_]] | None = None,
     whole_mosaic: bool = False,
 ) -> PhotoDetections[D]:
-    """Read a photo and apply a detector to it.
-
-    Parameters
-    ----------
-    path : Path
-        JPEG, PNG, TIFF, FITS or raw file.
-    detector : Detector
-        The method.
-    max_long_side_px : int
-        Larger photos are averaged down to this before.
-    hidden : callable, optional
-        Tells where pixels of a picture must be ignored.
-    whole_mosaic : bool, optional
-        Of `read_linear_light`.
-
-    Returns
-    -------
-    PhotoDetections
-
-    Raises
-    ------
-    FrameError
-        If the file is no readable image.
-    """
+    """Read a photo and apply a detector to it."""
     picture = read_linear_light(path, max_long_side_px=max_long_side_px, whole_mosaic=whole_mosaic)
     started = time.perf_counter()
     found = detect_in_picture(picture, detector, mask=None if hidden is None else hidden(picture))
@@ -176,22 +139,7 @@ def detect_in_photo(
 def detect_in_picture(
     picture: LinearLight, detector: Detector[D], *, mask: NDArray[np.bool_] | None = None
 ) -> D:
-    """Apply a detector to a picture that was read.
-
-    Parameters
-    ----------
-    picture : LinearLight
-        As `read_linear_light` gives it.
-    detector : Detector
-        The method.
-    mask : ndarray of bool, optional
-        True where pixels of ``picture.light`` must be ignored (ground, hardware).
-
-    Returns
-    -------
-    LightDetections, StarDetections or StreakDetections
-        In pixels of the picture as stored.
-    """
+    """Apply a detector to a picture that was read."""
     found = detector.detect(picture.light, picture.without(mask), picture.saturated)
     return in_stored_pixels(found, picture.factor, picture.full_scale)
 
@@ -204,29 +152,7 @@ Choice = TypeVar("Choice")
 def chosen_detector(
     methods: Mapping[str, Choice], name: str | None, *, best: str, what: str
 ) -> Choice:
-    """The method of that name; the best one for None.
-
-    Parameters
-    ----------
-    methods : mapping of str to object
-        All that there are, as `detectors.registry` finds them.
-    name : str or None
-        As given to ``--method``.
-    best : str
-        Name of the method that did best in the benchmark.
-    what : str
-        What they find, in the plural.
-
-    Returns
-    -------
-    object
-        One of the methods.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such method.
-    """
+    """The method of that name; the best one for None."""
     wanted = best if name is None else name
     if wanted not in methods:
         raise ConfigError(

@@ -111,19 +111,7 @@ class DetectAnswers:
 
 
 def answer_of(sought: Sought, photo: PhotoDetections[Any], *, profiles: bool = False) -> Answer:
-    """The record and the rows of one photo.
-
-    Parameters
-    ----------
-    sought : Sought
-    photo : PhotoDetections
-    profiles : bool, optional
-        Of streaks, the light along each; in the record alone.
-
-    Returns
-    -------
-    Answer
-    """
+    """The record and the rows of one photo."""
     values: dict[str, Any] = {}
     if sought == Sought.LIGHTS:
         records = photo_lights.light_records(photo.found)

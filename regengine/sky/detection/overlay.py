@@ -90,22 +90,7 @@ def picture_paths(
 
 
 def draw_lights(photo: Path, lights: LightDetections, target: Path) -> None:
-    """Draw the lights of a photo: green; yellow where blended; red where saturated.
-
-    Parameters
-    ----------
-    photo : Path
-        The photo.
-    lights : LightDetections
-        In pixels of the picture as stored.
-    target : Path
-        PNG file to write; it appears whole or not at all.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read or the picture not be written.
-    """
+    """Draw the lights of a photo: green; yellow where blended; red where saturated."""
     picture, factor = brightened(photo)
     for x, y, radius, flags in zip(lights.x, lights.y, lights.radius_px, lights.flags, strict=True):
         colour = (
@@ -119,20 +104,6 @@ def draw_stars(photo: Path, stars: StarDetections, target: Path) -> None:
     """Draw the stars of a photo: the forty brightest green, others cyan; red where saturated.
 
     Trails are lines of the common length and direction.
-
-    Parameters
-    ----------
-    photo : Path
-        The photo.
-    stars : StarDetections
-        In pixels of the picture as stored.
-    target : Path
-        PNG file to write; it appears whole or not at all.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read or the picture not be written.
     """
     picture, factor = brightened(photo)
     for i, (x, y) in enumerate(zip(stars.x, stars.y, strict=True)):
@@ -204,19 +175,7 @@ def picture_pixel(x: float, y: float, factor: float) -> tuple[int, int]:
 
 
 def label(picture: Picture, text: str, at: tuple[int, int], colour: Colour) -> None:
-    """Write a text with a dark edge, moved into the picture where it would leave it.
-
-    Parameters
-    ----------
-    picture : ndarray of uint8
-        Drawn on.
-    text : str
-        What to write.
-    at : tuple of int
-        Column and row of its lower left corner.
-    colour : tuple of int
-        Of the letters.
-    """
+    """Write a text with a dark edge, moved into the picture where it would leave it."""
     font = cv2.FONT_HERSHEY_SIMPLEX
     (width, height), _ = cv2.getTextSize(text, font, LETTER_SIZE, 1)
     x = int(np.clip(at[0], 2, max(2, picture.shape[1] - width - 2)))
@@ -236,29 +195,7 @@ def outline(
     bow_px: float = 0.0,
     gap_px: float = GAP_PX,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Draw two lines beside a streak, closed at its ends, so that the light stays in view.
-
-    Parameters
-    ----------
-    picture : ndarray of uint8
-        Drawn on.
-    ends : sequence of float
-        x1, y1, x2, y2, pixels of the photo.
-    factor : float
-        Scale of the picture.
-    colour : tuple of int
-        Of the lines.
-    width_px, bow_px : float, optional
-        Of the streak, pixels of the photo: how wide it is, and how far its middle lies to the right
-        of the straight line.
-    gap_px : float, optional
-        Pixels of the picture between the streak's edge and the lines.
-
-    Returns
-    -------
-    middle, across : ndarray of float64, shape (2,)
-        The middle of the streak, and a step of one pixel of the photo to its right, for a label.
-    """
+    """Draw two lines beside a streak, closed at its ends, so that the light stays in view."""
     first, second = np.array(ends[:2], float), np.array(ends[2:], float)
     along = (second - first) / max(float(np.hypot(*(second - first))), 1e-9)
     across = np.array([-along[1], along[0]])  # to the right of who goes along and sees y down
@@ -305,20 +242,6 @@ def draw_streaks(photo: Path, streaks: StreakDetections, target: Path) -> None:
     """Draw the streaks of a photo, numbered as in the record, the surest first.
 
     Satellites green, meteors yellow, aircraft red, cosmic rays cyan, trains magenta, others white.
-
-    Parameters
-    ----------
-    photo : Path
-        The photo.
-    streaks : StreakDetections
-        In pixels of the picture as stored.
-    target : Path
-        PNG file to write; it appears whole or not at all.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read or the picture not be written.
     """
     picture, factor = brightened(photo)
     ends = np.column_stack([streaks.x1, streaks.y1, streaks.x2, streaks.y2])

@@ -91,18 +91,7 @@ def detect_photo_stars(
 
 
 def not_sky(picture: LinearLight) -> NDArray[np.bool_]:
-    """Captions, and the Earth where its limb is seen: city lights there are no stars.
-
-    Parameters
-    ----------
-    picture : LinearLight
-        The lens need not be known: a limb is taken for one only where it is beyond doubt.
-
-    Returns
-    -------
-    ndarray of bool
-        Of the shape of ``picture.light``.
-    """
+    """Captions, and the Earth where its limb is seen: city lights there are no stars."""
     hidden = captions(picture)
     if min(picture.light.shape) < LEAST_LIMB_PX:
         return hidden
@@ -196,16 +185,6 @@ def with_hot_pixels(found: Sequence[PhotoStars | Mishap]) -> list[PhotoStars | M
     """The stars of a sequence: what stays at its pixel in three of its photos is flagged as hot.
 
     See `detectors.star_trails.fixed_to_the_sensor`.
-
-    Parameters
-    ----------
-    found : sequence of PhotoDetections or Mishap
-        Of the photos of a sequence.
-
-    Returns
-    -------
-    list of PhotoDetections or Mishap
-        In the same order.
     """
     marked = iter(marked_hot([one.found for one in found if not isinstance(one, Mishap)]))
     return [one if isinstance(one, Mishap) else replace(one, found=next(marked)) for one in found]

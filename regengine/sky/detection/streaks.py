@@ -98,19 +98,7 @@ def no_streaks_in(picture: LinearLight) -> NDArray[np.bool_]:
 
 
 def streak_records(streaks: StreakDetections, *, profiles: bool = False) -> list[dict[str, Any]]:
-    """Plain values of each streak, the surest first, rounded to what they are worth.
-
-    Parameters
-    ----------
-    streaks : StreakDetections
-    profiles : bool, optional
-        Add the light along each, from the first end to the second.
-
-    Returns
-    -------
-    list of dict
-        None where a value is not known.
-    """
+    """Plain values of each streak, the surest first, rounded to what they are worth."""
     lengths = streaks.length_px
     records: list[dict[str, Any]] = []
     for i in range(len(streaks)):

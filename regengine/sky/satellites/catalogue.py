@@ -200,19 +200,7 @@ class ElementErrors:
 
 
 def element_errors(age_h: FloatArray, perigee_km: FloatArray) -> ElementErrors:
-    """One sigma of the sets that nothing has gone wrong with.
-
-    Parameters
-    ----------
-    age_h : ndarray of float64, shape (n,)
-        Hours from the epoch, of either sign.
-    perigee_km : ndarray of float64, shape (n,)
-        Height of the orbit's lowest point.
-
-    Returns
-    -------
-    ElementErrors
-    """
+    """One sigma of the sets that nothing has gone wrong with."""
     days = np.abs(age_h) / 24.0
     air = np.minimum(np.exp((DRAG_AT_KM - perigee_km) / DRAG_SCALE_KM), MOST_DRAG)
     grown = np.hypot(ALONG_KM_A_DAY * days, DRAG_KM_A_DAY2 * air * days**2)

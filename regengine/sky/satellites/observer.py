@@ -180,17 +180,6 @@ SUN_RADIUS_RAD = 0.004652  # 696,000 km at one astronomical unit: 16.0 arc minut
 def states(records: Sequence[Satrec], days: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Positions and velocities of many satellites at some moments, by SGP4.
 
-    Parameters
-    ----------
-    records : sequence of Satrec, length n
-    days : ndarray of float64, shape (T,)
-        Days since 2000-01-01 12:00 UTC.
-
-    Returns
-    -------
-    position_km, velocity_km_s : ndarray of float64, shape (n, T, 3)
-        TEME; NaN where SGP4 gives up (a decayed orbit).
-
     References
     ----------
     Vallado, D. et al. (2006). Revisiting Spacetrack Report #3, AIAA 2006-6753.
@@ -218,20 +207,7 @@ def teme_to_icrs(time_utc: datetime) -> FloatArray:
 def lines_of_sight(
     position_km: FloatArray, velocity_km_s: FloatArray, observer_km: FloatArray
 ) -> FloatArray:
-    """From the observer to where satellites were when the light left them.
-
-    Parameters
-    ----------
-    position_km, velocity_km_s : ndarray of float64, shape (..., 3)
-        At the moment at which the light arrives.
-    observer_km : ndarray of float64, broadcastable
-
-    Returns
-    -------
-    ndarray of float64, shape (..., 3)
-        Kilometres. Light takes 1 to 130 ms, in which satellites move by 8 to 400 m; one step is
-        exact to a millimetre.
-    """
+    """From the observer to where satellites were when the light left them."""
     straight = position_km - observer_km
     delay_s = np.linalg.norm(straight, axis=-1, keepdims=True) / LIGHT_KM_S
     return np.asarray(straight - velocity_km_s * delay_s)
@@ -245,20 +221,6 @@ def among_stars(
     The observer's motion shifts stars and satellites alike, so whoever leaves the aberration of
     stars in the attitude must take the Earth's motion out of a satellite's direction: the satellite
     moves along with the Earth while its light travels. That is up to 20.5 arc seconds.
-
-    Parameters
-    ----------
-    sight_km : ndarray of float64, shape (..., 3)
-        Of `lines_of_sight`, TEME.
-    to_icrs : ndarray of float64, shape (3, 3)
-        Of `teme_to_icrs`.
-    earth_velocity : ndarray of float64, shape (3,)
-        Of `regengine.orbit.rotation.earth_velocity`: ICRS, share of light's.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., 3)
-        Unit vectors, ICRS.
     """
     unit = sight_km / np.linalg.norm(sight_km, axis=-1, keepdims=True)
     seen = unit @ to_icrs.T - earth_velocity
@@ -266,19 +228,7 @@ def among_stars(
 
 
 def hidden_by_earth(position_km: FloatArray, observer_km: FloatArray) -> BoolArray:
-    """Whether the Earth stands between an observer and satellites.
-
-    Parameters
-    ----------
-    position_km : ndarray of float64, shape (..., 3)
-    observer_km : ndarray of float64, broadcastable
-        On the ground, or above it.
-
-    Returns
-    -------
-    ndarray of bool, shape (...)
-        On the ground: more than 0.6 degrees below the horizontal plane.
-    """
+    """Whether the Earth stands between an observer and satellites."""
     start, end = _rounded(observer_km), _rounded(position_km)
     step = end - start
     along = -np.sum(start * step, axis=-1) / np.sum(step * step, axis=-1)
@@ -287,20 +237,7 @@ def hidden_by_earth(position_km: FloatArray, observer_km: FloatArray) -> BoolArr
 
 
 def sunlit_share(position_km: ArrayLike, sun_teme: FloatArray) -> FloatArray:
-    """Share of the Sun's disc that satellites see past the Earth, 0 to 1.
-
-    Parameters
-    ----------
-    position_km : array_like, shape (..., 3)
-    sun_teme : ndarray of float64, shape (3,)
-        Unit vector to the Sun.
-
-    Returns
-    -------
-    ndarray of float64, shape (...)
-        Of a disc behind a straight edge (the Earth's is 200 times larger); the air's refraction is
-        left out.
-    """
+    """Share of the Sun's disc that satellites see past the Earth, 0 to 1."""
     position = _rounded(np.asarray(position_km, float))
     sun = _rounded(sun_teme)
     sun = sun / np.linalg.norm(sun)

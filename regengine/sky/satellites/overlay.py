@@ -36,17 +36,6 @@ def draw_satellites(photo: NamedPhoto, target: Path) -> None:
     Tracks are cyan where the satellite is sunlit and grey in the Earth's shadow, with an arrow's
     head at their end. Streaks have a line around them: green with a name of 0.9 and more, yellow
     with a less certain one, red where no satellite of the catalogue explains them.
-
-    Parameters
-    ----------
-    photo : NamedPhoto
-    target : Path
-        PNG file to write.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read or the picture not be written.
     """
     picture, factor = brightened(photo.frame.path)
     tracks, middle = photo.found.tracks, len(photo.found.tracks.seconds) // 2

@@ -71,18 +71,7 @@ class Tracks:
 
 
 def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
-    """Tracks of all satellites that may be in a picture.
-
-    Parameters
-    ----------
-    satellites : Satellites
-    exposure : Exposure
-
-    Returns
-    -------
-    Tracks
-        Of satellites near the picture, too, that the clock or their orbits might bring into it.
-    """
+    """Tracks of all satellites that may be in a picture."""
     errors = element_errors(satellites.age_h, satellites.perigee_km)
     usual_km = float(np.median(errors.along_km))
     slack_s = CLOCK_SIGMAS * exposure.clock_sigma_s + min(

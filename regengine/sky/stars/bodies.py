@@ -158,26 +158,7 @@ def bodies_in_frame(
     position_ecef_m: ArrayLike | None = None,
     faintest_mag: float = FAINTEST_MAG,
 ) -> tuple[BodyInFrame, ...]:
-    """The Moon and the planets that a solved frame shows.
-
-    Parameters
-    ----------
-    camera : SkyCamera
-        Of the solved frame.
-    time_utc : datetime
-        When it was taken; the Moon moves by half a degree an hour.
-    position_ecef_m : array_like, shape (3,), optional
-        Of the camera; without it, that of the Earth's centre is taken, and the Moon's place is
-        uncertain by its parallax, `Body.sigma_deg`.
-    faintest_mag : float, optional
-        Planets fainter than this are left out: the faintest star that the frame shows.
-
-    Returns
-    -------
-    tuple of BodyInFrame
-        Those whose disc meets the image, the brightest first. Whether the Earth hides them is not
-        asked: a solved frame's camera knows no horizon.
-    """
+    """The Moon and the planets that a solved frame shows."""
     found = []
     for body in sky_bodies(time_utc, position_ecef_m):
         if body.magnitude > faintest_mag:

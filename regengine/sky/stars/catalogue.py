@@ -29,18 +29,7 @@ def star_names() -> tuple[str, ...]:
 
 
 def named_star_vectors(year: float) -> FloatArray:
-    """Where the named stars stand, with proper motion.
-
-    Parameters
-    ----------
-    year : float
-        Julian year.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 3)
-        Unit vectors, J2000, without aberration and parallax.
-    """
+    """Where the named stars stand, with proper motion."""
     import ephem
 
     date = ephem.Date("2000/1/1 12:00:00") + (year - 2000.0) * 365.25
@@ -112,13 +101,7 @@ class StarCatalogue:
 
 
 def catalogue_path() -> Path:
-    """File of the installed package.
-
-    Raises
-    ------
-    CatalogueError
-        If the package is not installed.
-    """
+    """File of the installed package."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise CatalogueError(
@@ -175,13 +158,7 @@ def load_catalogue(
 
 
 def read_records(path: Path) -> NDArray[np.void]:
-    """The file's records as they stand.
-
-    Raises
-    ------
-    CatalogueError
-        If the file is missing, cut short or something else.
-    """
+    """The file's records as they stand."""
     try:
         data = path.read_bytes()
     except OSError as error:

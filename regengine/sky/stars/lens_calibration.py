@@ -34,25 +34,7 @@ def light_of_stars(
     catalogue: StarCatalogue,
     falloff: Falloff | None,
 ) -> tuple[Exposure | None, tuple[ChannelPhotometry, ...]]:
-    """Zero points of the photos that share the first one's aperture and sensitivity.
-
-    Parameters
-    ----------
-    photos : sequence of LensPhoto
-    pairs : sequence of StarPairs
-        Detections and stars of each photo.
-    choice : LensChoice
-        The lens.
-    catalogue : StarCatalogue
-    falloff : Falloff or None
-        Of the lens; taken out where it is known.
-
-    Returns
-    -------
-    exposure : Exposure or None
-        None, and no channel, where stars are too few.
-    channels : tuple of ChannelPhotometry
-    """
+    """Zero points of the photos that share the first one's aperture and sensitivity."""
     first = photos[0].frame
     alike = [
         k

@@ -115,13 +115,7 @@ def measure_light(
 
 
 def check_one_lens(frames: Sequence[Frame]) -> None:
-    """Refuse photos that were not taken with one camera, lens and focal length, at one size.
-
-    Raises
-    ------
-    ConfigError
-        Naming the first photo that differs.
-    """
+    """Refuse photos that were not taken with one camera, lens and focal length, at one size."""
     first = frames[0]
     for frame in frames[1:]:
         for what, one, other in (

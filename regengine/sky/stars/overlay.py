@@ -54,25 +54,6 @@ def draw_solution(
     Red: bright detections that are no star of the catalogue. Names of bright stars in yellow;
     constellations by their names and the IAU's boundaries (Roman 1987, by PyEphem). White: the Moon
     as large as it is and how much of it is lit, and the planets.
-
-    Parameters
-    ----------
-    photo : Path
-        The photo.
-    stars : StarDetections
-        All that was detected, in pixels of the picture as stored.
-    solution : StarSolution
-    catalogue : StarCatalogue
-        Of the solution.
-    target : Path
-        PNG file to write; it appears whole or not at all.
-    bodies : sequence of BodyInFrame, optional
-        Of the frame.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read or the picture not be written.
     """
     picture, factor = brightened(photo)
     camera = solution.camera

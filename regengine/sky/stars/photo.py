@@ -81,32 +81,7 @@ def solve_photo(
     options: SolveOptions | None = None,
     lens: Lens | None = None,
 ) -> SolvedPhoto:
-    """Detect the stars of a photo and identify them.
-
-    Parameters
-    ----------
-    path : Path
-        JPEG, PNG, TIFF, FITS or raw file.
-    detector : StarDetector, optional
-        The method; the best one if not given.
-    frame_options : FrameOptions, optional
-        A focal length that is known better than by EXIF.
-    options : SolveOptions, optional
-        How to search; without a focal length in it, that of the frame is the first to be tried.
-    lens : Lens, optional
-        A calibrated lens of this picture's size; without it that of the frame's profile, if any.
-
-    Returns
-    -------
-    SolvedPhoto
-
-    Raises
-    ------
-    FrameError
-        If the file is no readable image.
-    CatalogueError
-        If the catalogue is missing or damaged.
-    """
+    """Detect the stars of a photo and identify them."""
     catalogue, indices = sky()
     started = time.perf_counter()
     frame = read_frame(path, options=frame_options or FrameOptions())
@@ -131,18 +106,7 @@ def solve_photo(
 
 
 def record_of(solved: SolvedPhoto, *, matches: bool = False) -> dict[str, Any]:
-    """The record of a photo, plain values.
-
-    Parameters
-    ----------
-    solved : SolvedPhoto
-    matches : bool, optional
-        Whether each identified star is listed.
-
-    Returns
-    -------
-    dict
-    """
+    """The record of a photo, plain values."""
     head = {"frame": solved.frame.frame_id, "path": str(solved.frame.path)}
     outcome = solved.outcome
     if not isinstance(outcome, StarSolution):

@@ -32,20 +32,6 @@ def fit_channel(
     a colour are left out where enough have one; else there is no colour term, and the zero point
     is the median.
 
-    Parameters
-    ----------
-    channel : str
-    magnitude_g : ndarray, shape (N,)
-    colour : ndarray, shape (N,)
-        BP - RP, NaN where unknown.
-    flux, sigma : ndarray, shape (N,)
-        Light a second, freed of the falloff, and its noise.
-
-    Returns
-    -------
-    ChannelPhotometry or None
-        Of the apertures' light; None of too few stars.
-
     References
     ----------
     Beaton, A. E., Tukey, J. W. (1974). Technometrics 16, 147-185.
@@ -93,15 +79,6 @@ def limiting_magnitude(magnitude_g: FloatArray, snr: FloatArray) -> tuple[float,
 
     Where the sky's noise rules, the ratio falls in proportion to the light; only stars with ratios
     up to 50 are asked, so that their own noise counts little.
-
-    Parameters
-    ----------
-    magnitude_g, snr : ndarray, shape (N,)
-
-    Returns
-    -------
-    tuple of float or None
-        None of too few stars.
     """
     faint = np.isfinite(magnitude_g) & (snr > LIMIT_SNR) & (snr < 10.0 * LIMIT_SNR)
     if faint.sum() < FEWEST_STARS:

@@ -86,19 +86,7 @@ class MagnitudeBin:
 
 
 def fit_completeness(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> Completeness | None:
-    """Fit the share of stars that is found, star by star, by maximum likelihood.
-
-    Parameters
-    ----------
-    magnitude_g : ndarray of float64, shape (n,)
-        Of the catalogue's stars in the picture that were looked for.
-    found : ndarray of bool, shape (n,)
-
-    Returns
-    -------
-    Completeness or None
-        None of too few stars.
-    """
+    """Fit the share of stars that is found, star by star, by maximum likelihood."""
     from scipy.optimize import minimize
 
     if len(found) < FEWEST_EXPECTED or found.sum() < FEWEST_FOUND:

@@ -31,17 +31,7 @@ GRID = 41  # places along each side that the polynomials are fitted to
 
 
 def wcs_header(solution: StarSolution) -> dict[str, Value]:
-    """Keywords of the FITS header of a solved frame, in their order.
-
-    Parameters
-    ----------
-    solution : StarSolution
-
-    Returns
-    -------
-    dict
-        That of `camera_header`, and what is known of the solution.
-    """
+    """Keywords of the FITS header of a solved frame, in their order."""
     header = camera_header(solution.camera)
     header["CATEPOCH"] = solution.catalogue_epoch
     header["LOGODDS"] = round(solution.log10_odds, 2)
@@ -112,13 +102,7 @@ def header_bytes(header: dict[str, Value]) -> bytes:
 
 
 def write_wcs(solution: StarSolution, target: Path) -> None:
-    """Write the header of a solved frame as a FITS file without a picture.
-
-    Raises
-    ------
-    FrameError
-        If the file cannot be written.
-    """
+    """Write the header of a solved frame as a FITS file without a picture."""
     from regengine.io.atomic import write_whole
 
     try:

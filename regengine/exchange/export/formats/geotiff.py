@@ -71,19 +71,7 @@ class GroundSigma:
     covariance: FloatArray
 
     def at(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
-        """One sigma per axis on the ground, metres.
-
-        Parameters
-        ----------
-        lon, lat : ndarray, shape (n,)
-            Places, degrees.
-
-        Returns
-        -------
-        ndarray, shape (n,)
-            NaN where the camera does not see; terrain is left out: ground that lies h above the
-            ellipsoid is seen h times the tangent of the incidence beside its place.
-        """
+        """One sigma per axis on the ground, metres."""
         ground = geodetic_to_ecef(lon, lat)
         flow = pixel_flow(self.camera, ground)
         in_image = np.einsum("nip,pq,njq->nij", flow, self.covariance, flow)
@@ -139,12 +127,7 @@ def point_covariances(camera: Camera, points: tuple[ExportPoint, ...]) -> FloatA
 
 
 def pixel_flow(camera: Camera, ground_ecef_m: FloatArray) -> FloatArray:
-    """How pixels of ground points move with three turns and the logarithm of the focal length.
-
-    Returns
-    -------
-    ndarray, shape (n, 2, 4)
-    """
+    """How pixels of ground points move with three turns and the logarithm of the focal length."""
     columns = []
     turned = Rotation.from_quat(camera.quaternion)
     for axis in np.eye(3):

@@ -150,19 +150,7 @@ def _ends(values: list[Any]) -> list[Any]:
 
 
 def collection(items: Iterable[pystac.Item], folder: Path) -> dict[str, Any]:
-    """The collection of a folder's items, as plain JSON values.
-
-    Parameters
-    ----------
-    items : iterable of pystac.Item
-        One after the other; none of them is kept.
-    folder : Path
-        Where it is going to lie, beside them.
-
-    Returns
-    -------
-    dict
-    """
+    """The collection of a folder's items, as plain JSON values."""
     gathered = Gathered()
     for item in items:
         gathered.add(item)

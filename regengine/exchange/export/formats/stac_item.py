@@ -39,24 +39,7 @@ _OF_A_URL = ":/?#[]@!$&'()*+,;=%~"  # RFC 3986: what may stand in an address as 
 
 
 def photo_href(path: str, found: Path | None, store: Path, folder: Path) -> str:
-    """Address of a photo as seen from a folder.
-
-    Parameters
-    ----------
-    path : str
-        Of the photo, as the store has it: a path, or an address.
-    found : Path or None
-        Its file, if it is there.
-    store : Path
-        The store: in its folder a photo that is gone may have been.
-    folder : Path
-        Where the item lies.
-
-    Returns
-    -------
-    str
-        Percent-encoded. No scheme but those that photos are read by begins it.
-    """
+    """Address of a photo as seen from a folder."""
     if is_url(path) and path.partition(":")[0].lower() in SCHEMES:
         return quote(without_secrets(path).encode("utf-8", "replace"), safe=_OF_A_URL)
     return href(found or store.absolute().parent / path, folder)
@@ -153,20 +136,7 @@ def add_maps(item: pystac.Item, frame: ExportFrame, folder: Path) -> None:
 
 
 def map_facts(path: Path, sha256: str) -> dict[str, Any] | None:
-    """Where a warped picture lies on the map; None if it is not one of this photo.
-
-    Parameters
-    ----------
-    path : Path
-        A GeoTIFF.
-    sha256 : str
-        Of the photo.
-
-    Returns
-    -------
-    dict or None
-        Fields of the projection extension, without their prefix.
-    """
+    """Where a warped picture lies on the map; None if it is not one of this photo."""
     import rasterio
     from rasterio.errors import RasterioError
 
@@ -238,13 +208,7 @@ class ArchivePhoto:
 
 
 def archive_photo(frame: str) -> ArchivePhoto | None:
-    """What is said of a frame; None where its id is none of the archive's.
-
-    Parameters
-    ----------
-    frame : str
-        Frame id, such as ``ISS030-E-184140``.
-    """
+    """What is said of a frame; None where its id is none of the archive's."""
     if archive_frame_id(frame) != frame:
         return None
     mission, roll, number = frame.split("-")
@@ -268,20 +232,7 @@ _OTHERS = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def item_id(path: str, number: int) -> str:
-    """Id of a photo's item, and how the names of its files begin.
-
-    Parameters
-    ----------
-    path : str
-        Of the photo: any text.
-    number : int
-        Of the frame: names those of whose name nothing is left.
-
-    Returns
-    -------
-    str
-        The archive's id or the name without its ending; of ASCII letters, digits and ``._-``.
-    """
+    """Id of a photo's item, and how the names of its files begin."""
     return _plain(frame_id_of(Path(photo_name(path, number)))) or f"frame{number}"
 
 
@@ -301,19 +252,7 @@ Span = tuple[float, float]  # of longitudes, eastward; the first is the larger a
 
 
 def rings_bbox(rings: Sequence[Ring]) -> list[float] | None:
-    """Box of polygons that are cut at the antimeridian.
-
-    Parameters
-    ----------
-    rings : sequence of list of (lon, lat)
-        See `regengine.exchange.export.footprint.footprint`.
-
-    Returns
-    -------
-    list of float or None
-        [west, south, east, north] as RFC 7946, 5.2, has it: west is larger than east where the box
-        lies across the antimeridian. None without polygons.
-    """
+    """Box of polygons that are cut at the antimeridian."""
     if not rings:
         return None
     lons = [[lon for lon, _ in ring] for ring in rings]
@@ -323,19 +262,7 @@ def rings_bbox(rings: Sequence[Ring]) -> list[float] | None:
 
 
 def around(spans: Iterable[Span]) -> Span:
-    """The shortest span that holds some.
-
-    Parameters
-    ----------
-    spans : iterable of (west, east)
-        At least one.
-
-    Returns
-    -------
-    (west, east)
-        West is larger than east where it lies across the antimeridian; (-180, 180) where they go
-        around the Earth.
-    """
+    """The shortest span that holds some."""
     joined = united(spans)
     gaps = [after[0] - before[1] for before, after in pairwise(joined)]
     over_180 = joined[0][0] + 360.0 - joined[-1][1]
@@ -370,24 +297,7 @@ GSD_FIGURES = 4
 
 
 def photo_item(frame: ExportFrame, folder: Path, name: str, points: str) -> pystac.Item:
-    """The item of a frame.
-
-    Parameters
-    ----------
-    frame : ExportFrame
-        Of any verdict; without a camera, or where that sees no ground, the item has no geometry.
-    folder : Path
-        Where it is going to lie: files beside it are told of.
-    name : str
-        Its id.
-    points : str
-        Name of the file with the control points, beside it.
-
-    Returns
-    -------
-    pystac.Item
-        Plain and finite.
-    """
+    """The item of a frame."""
     result = frame.result
     rings = frame.footprint
     time = parse_iso_time(result.time_utc or "")
@@ -487,18 +397,7 @@ ONE_BY_ONE = ("assets", "links", "item_assets", "summaries", "providers")
 
 
 def stac_text(told: dict[str, Any]) -> str:
-    """JSON of an item or a collection; ASCII.
-
-    Parameters
-    ----------
-    told : dict
-        Plain and finite.
-
-    Returns
-    -------
-    str
-        Ends with a line break.
-    """
+    """JSON of an item or a collection; ASCII."""
     return "{\n" + ",\n".join(f'  "{key}": {_value(key)(told[key])}' for key in told) + "\n}\n"
 
 

@@ -154,18 +154,7 @@ def guarded(value: Callable[[ExportFrame], Any]) -> Callable[[ExportFrame], Any]
 
 
 def photo_key(frame: ExportFrame) -> str:
-    """What a photo is known by, however often it is loaded.
-
-    Parameters
-    ----------
-    frame : ExportFrame
-        Any.
-
-    Returns
-    -------
-    str
-        SHA-256 of the frame's id and the photo's SHA-256, or its path where it had no hash.
-    """
+    """What a photo is known by, however often it is loaded."""
     result = frame.result
     told = [held_text(text) for text in (result.frame, result.sha256 or result.path)]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()

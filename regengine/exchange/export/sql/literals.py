@@ -101,19 +101,7 @@ FloatArray = NDArray[np.float64]
 
 @lru_cache(maxsize=4)  # of one frame after the other, a column at a time
 def key_rays(camera: Camera) -> FloatArray:
-    """Directions that pixels see.
-
-    Parameters
-    ----------
-    camera : Camera
-        Of the photo.
-
-    Returns
-    -------
-    ndarray of float64, shape (7, 3)
-        Unit vectors in ECEF: of the image centre, of half a pixel below and above it, and of the
-        four corners.
-    """
+    """Directions that pixels see."""
     right, bottom = camera.width_px - 1.0, camera.height_px - 1.0
     x, y = right / 2.0, bottom / 2.0
     rays = camera.rays(
@@ -158,20 +146,7 @@ class SkyPosition:
 
 @lru_cache(maxsize=4)  # of one frame after the other, a column at a time
 def sky_position(camera: Camera, time_utc: str) -> SkyPosition | None:
-    """Where a camera looks among the stars.
-
-    Parameters
-    ----------
-    camera : Camera
-        Placed on the Earth.
-    time_utc : str
-        When, ISO 8601.
-
-    Returns
-    -------
-    SkyPosition or None
-        None without a time.
-    """
+    """Where a camera looks among the stars."""
     time = moment(time_utc)
     if time is None:
         return None
@@ -259,17 +234,7 @@ class Bearings:
 
 @lru_cache(maxsize=4)  # of one frame after the other, a column at a time
 def bearings(camera: Camera) -> Bearings:
-    """Directions of a photo by its camera.
-
-    Parameters
-    ----------
-    camera : Camera
-        The solved camera.
-
-    Returns
-    -------
-    Bearings
-    """
+    """Directions of a photo by its camera."""
     lon, lat, _ = (float(value) for value in ecef_to_geodetic(camera.position_ecef_m))
     middle, *around = key_rays(camera)[:3]
     below, above = intersect_ellipsoid(camera.position_ecef_m, around)
