@@ -1,17 +1,22 @@
 # make         sets up .venv/ with what the program needs
 # make demo    registers the sample photographs: table, error against the truth, overlays
-# make test    lint, formatting, types, security, tests with coverage
+# make test    lint, formatting, types, security, and the tests that every change needs
+# make test-all   the rest of the tests, too: browsers, servers, real photographs, long ones
 # make clean   removes what make made
 #
 # Each does all the set-up it needs itself, given Python 3.11 or newer.
 # Another Python: make PYTHON=/usr/bin/python3.12 demo
 
-.PHONY: demo test core dev clean
+.PHONY: demo test test-rest test-all core dev clean
 .DEFAULT_GOAL := core
 
 BIN := .venv/bin
 STORE := out/demo.h5
 OVERLAYS := out/overlays
+REST := slow or real or browser or server
+# one thread a process: as many processes as cores
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile \
+	--no-loadscope-reorder
 
 export PYTHON
 
@@ -27,8 +32,12 @@ test: dev
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive \
 		regengine detectors matchers benchmarks cli.py
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile \
-		--no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(PYTEST) -m "not ($(REST))"
+
+test-rest: dev
+	$(PYTEST) -m "$(REST)"
+
+test-all: test test-rest
 
 core dev:
 	@sh .ci/setup.sh $@
