@@ -1,0 +1,442 @@
+"""Whether two runs came to the same: stores, records and exports, value by value.
+
+``python -m benchmarks same RUN_A RUN_B`` compares two files, or two folders file by file. Whatever
+the format, a file is read as *rows* of named values: the frames of a store with their rows of all
+groups, the records of an NDJSON file, the features of a layer, the cards of a FITS header, the
+lines of a text. Rows are joined by what names them, not by where they stand, and what two equal
+runs may differ in is left out: columns that a store marks volatile, times of running, seconds,
+versions, and the names of the runs' own folders where a text tells them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import fnmatch
+import io
+import json
+import sqlite3
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Rows = dict[str, dict[str, Any]]  # row, column, value: what each format is read as
+
+# Names of values that say when, how fast and by what command a run was made.
+VOLATILE = (
+    "seconds",
+    "version",
+    "engine_version",
+    "package_versions",
+    "command_line",
+    "times",
+    "created",
+    "updated",
+    "processed_utc",
+    "reported_utc",
+    "made_at",
+    "last_change",
+    "TIFFTAG_DATETIME",
+    "TIFFTAG_SOFTWARE",
+    "CHECKSUM",
+    "DATASUM",
+    "DATE",
+)
+LOGS = {".err", ".log", ".lock", ".tmp"}  # what was said on the way is no result
+
+
+class UnreadableError(Exception):
+    """A run that cannot be compared; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One value that is not the same in both runs; None where a run does not have it."""
+
+    file: str
+    row: str
+    column: str
+    first: Any
+    second: Any
+
+    def __str__(self) -> str:
+        """``file: row: column: first | second``, each value cut to a readable length."""
+        parts = [self.file, self.row, self.column, f"{_short(self.first)} | {_short(self.second)}"]
+        return ": ".join(part for part in parts if part)
+
+
+def compare(first: Path, second: Path, ignored: Sequence[str] = ()) -> Iterator[Difference]:
+    """Everything in which two files or folders differ.
+
+    Parameters
+    ----------
+    first, second : Path
+        Two files of a format, or two folders.
+    ignored : sequence of str
+        Names or patterns of further columns that may differ.
+
+    Raises
+    ------
+    UnreadableError
+        If a run is missing or unreadable, or one is a file and the other a folder.
+    """
+    for path in (first, second):
+        if not path.exists():
+            raise UnreadableError(f"{path}: no such file or folder")
+    if first.is_dir() != second.is_dir():
+        raise UnreadableError(f"{first} and {second}: one is a file and one a folder")
+    if first.is_file() and first.suffix != second.suffix:
+        raise UnreadableError(f"{first} and {second}: these are two formats")
+    volatile = (*VOLATILE, *ignored)
+    if not first.is_dir():
+        for difference in _compare_files("", first, second, volatile):
+            if not _names_its_folder(difference, first.parent, second.parent):
+                yield difference
+        return
+    files = [_files(folder) for folder in (first, second)]
+    for name in sorted(set(files[0]) | set(files[1])):
+        if name in files[0] and name in files[1]:
+            for difference in _compare_files(name, files[0][name], files[1][name], volatile):
+                if not _names_its_folder(difference, first, second):
+                    yield difference
+        else:
+            here, there = ("there" if name in held else None for held in files)
+            yield Difference(file=name, row="", column="", first=here, second=there)
+
+
+def _names_its_folder(difference: Difference, first: Path, second: Path) -> bool:
+    """Whether two texts differ only by the folder that each run was written to."""
+    values = difference.first, difference.second
+    if not all(isinstance(value, str) for value in values):
+        return False
+    return values[0].replace(str(first), "RUN") == values[1].replace(str(second), "RUN")
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path for path in found if path.suffix not in LOGS}
+
+
+def _compare_files(
+    name: str, first: Path, second: Path, volatile: Sequence[str]
+) -> Iterator[Difference]:
+    if first.stat().st_size == second.stat().st_size and _bytes(first) == _bytes(second):
+        return
+    read = READERS.get(first.suffix.lower(), _text_rows)
+    tables = []
+    for path in (first, second):
+        try:
+            tables.append(read(path))
+        except (OSError, ValueError, KeyError, sqlite3.Error) as problem:
+            raise UnreadableError(f"{path}: {problem}") from problem
+    count = 0
+    for difference in _compare_rows(name, tables[0], tables[1], volatile):
+        count += 1
+        yield difference
+    if not count and read is _json_rows and tables[0] == tables[1]:
+        # Equal values in other words: where the texts part says whether it matters
+        yield from _compare_rows(name, _line_rows(first), _line_rows(second), ())
+
+
+def _compare_rows(
+    name: str, first: Rows, second: Rows, volatile: Sequence[str]
+) -> Iterator[Difference]:
+    for row in dict.fromkeys((*first, *second)):
+        if row not in first or row not in second:
+            here, there = ("there" if row in held else None for held in (first, second))
+            yield Difference(file=name, row=row, column="", first=here, second=there)
+            continue
+        a, b = first[row], second[row]
+        for column in dict.fromkeys((*a, *b)):
+            if any(
+                fnmatch.fnmatchcase(part, pattern)
+                for part in (column, *column.replace("/", ".").split("."))
+                for pattern in volatile
+            ):
+                continue
+            for where, here, there in _unequal(a.get(column), b.get(column)):
+                yield Difference(
+                    file=name, row=row, column=column + where, first=here, second=there
+                )
+
+
+def _unequal(first: Any, second: Any) -> list[tuple[str, Any, Any]]:
+    """Where in a value, and both values there; an array counts once, with its first difference."""
+    if not isinstance(first, np.ndarray) or not isinstance(second, np.ndarray):
+        alike = type(first) is type(second) and (
+            first == second or (first != first and second != second)
+        )
+        return [] if alike else [("", first, second)]
+    texts = first.dtype.kind in "SUO" and first.dtype.kind == second.dtype.kind
+    if first.dtype != second.dtype and not texts:  # a text's width is that of the longest
+        return [(" type", str(first.dtype), str(second.dtype))]
+    if first.shape != second.shape:
+        return [(" shape", first.shape, second.shape)]
+    differ = np.asarray(first != second)
+    if first.dtype.kind in "fc":
+        differ &= ~(np.isnan(first) & np.isnan(second))
+    if not differ.any():
+        return []
+    place = tuple(int(index) for index in np.argwhere(differ)[0])
+    where = f"[{', '.join(map(str, place))}]" if place else ""
+    return [(where, first[place].item(), second[place].item())]
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+# Each format as rows.
+
+
+def _store_rows(path: Path) -> Rows:
+    """Frames of a store, with their rows of all groups; without what it marks volatile."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        if "frames" not in file:
+            return {
+                name: {"": np.asarray(item[()])}
+                for name, item in _datasets(file)
+                if not item.attrs.get("volatile", 0)
+            }
+        frames = file["frames"]
+        numbers = frames["frame_index"][:].tolist()
+        names = _unique(
+            f"{_decoded(frame)} {Path(_decoded(photo)).name}"
+            for frame, photo in zip(frames["frame"][:], frames["path"][:], strict=True)
+        )
+        rows: Rows = {name: {} for name in names}
+        rows["the store"] = {key: _plain(value) for key, value in file.attrs.items()}
+        for group, table in file.items():
+            rows["the store"] |= {
+                f"{group}/{column} {key}": _plain(value)
+                for column, dataset in table.items()
+                for key, value in dataset.attrs.items()
+            }
+            index = table["frame_index"][:]
+            order = np.argsort(index, kind="stable")
+            begin, end = (np.searchsorted(index[order], numbers, side=s) for s in ("left", "right"))
+            for column, dataset in table.items():
+                if column == "frame_index" or dataset.attrs.get("volatile", 0):
+                    continue
+                values = dataset[:][order]
+                for name, low, high in zip(names, begin, end, strict=True):
+                    rows[name][f"{group}/{column}"] = values[low:high]
+        return rows
+
+
+def _datasets(file: Any) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    file.visititems(
+        lambda name, item: found.append((name, item)) if hasattr(item, "dtype") else None
+    )
+    return found
+
+
+def _ndjson_rows(path: Path) -> Rows:
+    """Records by frame and name of the photo, in whichever order they were finished."""
+    records = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+    if not all(isinstance(record, dict) for record in records):
+        raise ValueError("a line is no JSON object")
+    names = _unique(
+        f"{record.get('frame', '')} {Path(str(record.get('path', ''))).name}".strip() or "record"
+        for record in records
+    )
+    return {name: dict(_leaves(record)) for name, record in zip(names, records, strict=True)}
+
+
+def _json_rows(path: Path) -> Rows:
+    text = path.read_text("utf-8")
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError:
+        return _ndjson_rows(path)
+    return {"": dict(_leaves(document))}
+
+
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Values of nested objects and lists under names like ``camera.distortion.0``."""
+    if isinstance(value, Mapping) and value:
+        for key, held in value.items():
+            yield from _leaves(held, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list) and value:
+        for number, held in enumerate(value):
+            yield from _leaves(held, f"{name}.{number}")
+    else:
+        yield name, value
+
+
+def _parquet_rows(path: Path) -> Rows:
+    import pyarrow.parquet as parquet
+
+    table = parquet.read_table(path)
+    rows = _table_rows(table.to_pylist())
+    columns = {field.name: str(field.type) for field in table.schema}
+    metadata = {key.decode(): value for key, value in (table.schema.metadata or {}).items()}
+    rows["the table"] = {f"type of {name}": kind for name, kind in columns.items()} | metadata
+    return rows
+
+
+def _csv_rows(path: Path) -> Rows:
+    with path.open(encoding="utf-8", newline="") as file:
+        text = file.read()
+    table = list(csv.DictReader(io.StringIO(text)))
+    return _table_rows(table) | {"the table": {"header": text.partition("\n")[0]}}
+
+
+def _table_rows(records: Sequence[Mapping[str, Any]]) -> Rows:
+    """Rows of a table by their frame, where they have one."""
+    names = _unique(str(record.get("frame", "row")) for record in records)
+    return {
+        name: {str(key): value for key, value in record.items()}
+        for name, record in zip(names, records, strict=True)
+    }
+
+
+def _geopackage_rows(path: Path) -> Rows:
+    """Rows of all tables; those of a spatial index follow from the rest."""
+    rows: Rows = {}
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+        database.row_factory = sqlite3.Row
+        tables = database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
+        for table, definition in tables.fetchall():
+            rows[table] = {"definition": definition}
+            if table.startswith("rtree_"):
+                continue
+            held = database.execute(f'SELECT * FROM "{table}"').fetchall()  # nosec B608
+            for name, row in _table_rows([dict(row) for row in held]).items():
+                rows[f"{table} {name}"] = row
+    return rows
+
+
+def _fits_rows(path: Path) -> Rows:
+    from astropy.io import fits
+
+    rows: Rows = {}
+    with fits.open(path) as units:
+        for number, unit in enumerate(units):
+            cards = _unique(card.keyword for card in unit.header.cards)
+            row = {name: card.value for name, card in zip(cards, unit.header.cards, strict=True)}
+            rows[f"unit {number}"] = row | {"data": np.asarray(unit.data)}
+    return rows
+
+
+def _geotiff_rows(path: Path) -> Rows:
+    import rasterio
+
+    with rasterio.open(path) as image:
+        points, system = image.gcps
+        row = {
+            **{f"profile {key}": str(value) for key, value in image.profile.items()},
+            **{key: str(value) for key, value in image.tags().items()},
+            "points": str(points),
+            "points' system": str(system),
+        }
+        rows: Rows = {"": row}
+        for band in image.indexes:
+            tags = {key: str(value) for key, value in image.tags(band).items()}
+            rows[f"band {band}"] = {**tags, "pixels": image.read(band)}
+    return rows
+
+
+def _picture_rows(path: Path) -> Rows:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return {"": {"pixels": np.asarray(image), "mode": image.mode}}
+
+
+def _text_rows(path: Path) -> Rows:
+    """Lines of a text; of what is none, the bytes."""
+    try:
+        return _line_rows(path)
+    except UnicodeDecodeError:
+        return {"": {"bytes": np.frombuffer(_bytes(path), dtype=np.uint8)}}
+
+
+def _line_rows(path: Path) -> Rows:
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    return {f"line {number}": {"": line} for number, line in enumerate(lines, 1)}
+
+
+READERS: dict[str, Callable[[Path], Rows]] = {
+    ".h5": _store_rows,
+    ".hdf5": _store_rows,
+    ".ndjson": _ndjson_rows,
+    ".jsonl": _ndjson_rows,
+    ".json": _json_rows,
+    ".geojson": _json_rows,
+    ".csv": _csv_rows,
+    ".parquet": _parquet_rows,
+    ".geoparquet": _parquet_rows,
+    ".gpkg": _geopackage_rows,
+    ".fits": _fits_rows,
+    ".tif": _geotiff_rows,
+    ".tiff": _geotiff_rows,
+    ".png": _picture_rows,
+    ".jpg": _picture_rows,
+}
+
+
+def _unique(names: Iterator[str] | Sequence[str]) -> list[str]:
+    """Names with a number where one comes again."""
+    seen: Counter[str] = Counter()
+    numbered = []
+    for name in names:
+        seen[name] += 1
+        numbered.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return numbered
+
+
+def _decoded(value: Any) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def main(argv: list[str]) -> int:
+    """Run the command; 0 if both are the same, 1 if not, 2 if they cannot be compared."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks same", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("runs", type=Path, nargs=2, metavar="RUN", help="a file or a folder")
+    parser.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="a further column that may differ, also as a pattern; can be repeated",
+    )
+    parser.add_argument("--most", type=int, default=40, help="differences to print; default: 40")
+    args = parser.parse_args(argv)
+    count = 0
+    columns: Counter[str] = Counter()
+    try:
+        for difference in compare(args.runs[0], args.runs[1], args.ignore):
+            count += 1
+            columns[f"{difference.file} {difference.column.partition('[')[0]}".strip()] += 1
+            if count <= args.most:
+                print(difference)
+    except UnreadableError as problem:
+        print(f"Error: {problem}", file=sys.stderr)
+        return 2
+    if count > args.most:
+        print(f"... and {count - args.most} more, by column:")
+        for column, times in columns.most_common(args.most):
+            print(f"  {times:6d} {column}")
+    print(f"{count} differences" if count else "the same")
+    return 1 if count else 0
