@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatImage
+
 # Structural similarity of two images.
 
-FloatImage = NDArray[np.float32]
 
 WINDOW_SIGMA_PX, SIMILARITY_WINDOW_PX = 1.5, 11
 K1, K2 = 0.01, 0.03

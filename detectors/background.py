@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 from scipy.special import ndtri
 
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
+
 # Statistics of an image in boxes, and back from boxes to pixels.
 
-FloatArray = NDArray[np.float64]
-FloatImage = NDArray[np.float32]
-IndexArray = NDArray[np.intp]
 
 SAMPLES_ACROSS_BOX = 48  # 2,300 samples a box: its median is good to 0.03 sigma
 CLIP_SIGMA = 2.5  # pixels this far above a box' level hold lights
@@ -239,7 +238,7 @@ class Background:
 
 
 def diffuse_background(
-    light: NDArray[np.generic], *, scale_px: float, mask: NDArray[np.bool_] | None = None
+    light: NDArray[np.generic], *, scale_px: float, mask: BoolImage | None = None
 ) -> Background:
     """Large-scale background: moonlit cloud, airglow, aurora, haze, reflections.
 
@@ -280,7 +279,7 @@ def diffuse_level(
     light: NDArray[np.generic],
     *,
     scale_px: float,
-    mask: NDArray[np.bool_] | None = None,
+    mask: BoolImage | None = None,
     samples_across: int = SAMPLES_ACROSS_BOX,
 ) -> FloatImage:
     """The level of `diffuse_background` alone, in two thirds of the time.
@@ -293,7 +292,7 @@ def diffuse_level(
 
 def hot_pixels(
     light: NDArray[np.generic], *, threshold_sigma: float = 8.0, neighbour_fraction: float = 0.1
-) -> NDArray[np.bool_]:
+) -> BoolImage:
     """Single bright pixels without any light around them: defects of the sensor.
 
     A lamp blurred by no more than 0.4 px still puts a seventh of its peak into a neighbour.
@@ -348,7 +347,7 @@ def as_float_image(light: NDArray[np.generic]) -> FloatImage:
     return image
 
 
-def pixels_to_ignore(image: FloatImage, mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+def pixels_to_ignore(image: FloatImage, mask: BoolImage | None) -> BoolImage:
     """Masked pixels and those that are not finite; ValueError where the mask does not fit."""
     bad = ~np.isfinite(image)
     if mask is None:
@@ -361,7 +360,7 @@ def pixels_to_ignore(image: FloatImage, mask: NDArray[np.bool_] | None) -> NDArr
 def _boxes(
     light: NDArray[np.generic],
     scale_px: float,
-    mask: NDArray[np.bool_] | None,
+    mask: BoolImage | None,
     samples_across: int = SAMPLES_ACROSS_BOX,
 ) -> tuple[Mesh, FloatImage, FloatImage]:
     """Boxes over an image, their level and their noise."""

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from detectors.blobs import Peaks
 from detectors.scale_space import BASE_SIGMA
-from detectors.types import FloatArray, LightFlag
+from detectors.types import BoolImage, FloatArray, IndexArray, LightFlag
 from detectors.windowed import FittedBlobs
 
 HALF_LIGHT_SIGMAS = 1.17741  # half-light radius of a round Gaussian, sqrt(2 ln 2)
@@ -78,7 +78,7 @@ class MeasuredLights:
         """What a matched filter sees: the signal-to-noise ratio in noise of one per pixel."""
         return self.flux / (np.sqrt(4.0 * np.pi) * self.sigma_px)
 
-    def echoes(self) -> NDArray[np.bool_]:
+    def echoes(self) -> BoolImage:
         """Wings of lights found before, which no Gaussian takes away: larger, fainter, concentric.
 
         Lights stand in the order they were found, from the finest octave to the largest.
@@ -92,7 +92,7 @@ class MeasuredLights:
             echo[i] = any(j < i and self.flux[j] >= ECHO_FLUX * self.flux[i] for j in others)
         return echo
 
-    def select(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> MeasuredLights:
+    def select(self, index: IndexArray | BoolImage) -> MeasuredLights:
         """Some of the lights, by index or boolean mask."""
         return MeasuredLights(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
@@ -105,8 +105,6 @@ class MeasuredLights:
 
 # Clipped areas, and the flags that lights carry.
 
-BoolImage = NDArray[np.bool_]
-IndexArray = NDArray[np.intp]
 RIM_PX = 1  # a clipped area's rim is bright by blur, not by a light of its own
 # Two lights are blended where they lie closer than this many times the sum of their radii: at
 # half-light radii r the light of each has fallen to 1/16 half-way between them

@@ -7,13 +7,10 @@ from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from detectors.background import (
     ROUNDING_SIGMA,
-    FloatArray,
-    FloatImage,
     Mesh,
     filled,
     lowest_mode,
@@ -29,8 +26,8 @@ from detectors.scale_space import (
     noise_gain,
     quadratic_peak,
 )
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
-IndexArray = NDArray[np.intp]
 AtPixels = Callable[[IndexArray, IndexArray], FloatArray]
 NoiseAt = Callable[[IndexArray, IndexArray, int], FloatArray]
 
@@ -206,13 +203,11 @@ class BlobNoise:
     boxes: FloatImage
     clutter_boxes: FloatImage
     scale_ratios: tuple[float, ...]
-    unlit: NDArray[np.bool_]
+    unlit: BoolImage
     shape: tuple[int, ...]
 
     @classmethod
-    def of_first_octave(
-        cls, first: Octave, ignored: NDArray[np.bool_], scale_px: float
-    ) -> BlobNoise:
+    def of_first_octave(cls, first: Octave, ignored: BoolImage, scale_px: float) -> BlobNoise:
         """Find the pixels between the lights and their noise."""
         shape = first.base.shape
         mesh = Mesh.with_scale(shape, scale_px)
@@ -296,13 +291,13 @@ def _srgb_slope(light: FloatArray) -> FloatArray:
     return np.asarray(np.maximum(2.4 / 1.055 * light ** (1.4 / 2.4), 1.0 / 12.92))
 
 
-def _between_lights(mesh: Mesh, octave: Octave, unlit: NDArray[np.bool_], step: int) -> FloatImage:
+def _between_lights(mesh: Mesh, octave: Octave, unlit: BoolImage, step: int) -> FloatImage:
     shown = np.where(unlit, octave.responses[0], np.float32(np.nan))
     gain = noise_gain(INNER_SIGMAS[0] * step)
     return spread_about_zero(mesh.samples(shown)) / np.float32(gain)
 
 
-def _scale_ratios(octave: Octave, unlit: NDArray[np.bool_]) -> tuple[float, ...]:
+def _scale_ratios(octave: Octave, unlit: BoolImage) -> tuple[float, ...]:
     """Noise between the lights at each scale over that at the first, as multiples of white."""
     chosen = unlit.ravel()[::RATIO_THINNING]
     if np.count_nonzero(chosen) < FEWEST_RATIO_PIXELS:

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.background import Mesh, as_float_image, lowest_mode, pixels_to_ignore
-
-FloatArray = NDArray[np.float64]
+from detectors.types import BoolImage, FloatArray
 
 BOXES_ACROSS = 24  # of the long side
 CLIP_SIGMA, CLIP_PASSES = 2.5, 4
@@ -72,7 +71,7 @@ class FalloffFit:
 
 def sky_boxes(
     light: NDArray[np.generic],
-    mask: NDArray[np.bool_] | None = None,
+    mask: BoolImage | None = None,
     saturated: NDArray[np.generic] | None = None,
 ) -> SkyBoxes:
     """Mean light of the sky between the stars, box by box.

@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from detectors.types import BoolImage, FloatArray, FloatImage
 
 WORKING_PX = 640
 # Shorter segments are found along roads and coasts: none of this length on Osaka and Nagoya
@@ -32,9 +31,7 @@ FEWEST_SIDE_BY_SIDE = 3
 SHOWN = (0.02, 0.998)
 
 
-def hardware_mask(
-    light: NDArray[np.float32], sky: NDArray[np.bool_] | None = None
-) -> NDArray[np.bool_]:
+def hardware_mask(light: FloatImage, sky: BoolImage | None = None) -> BoolImage:
     """Station hardware and rims of windows, where straight edges give them away.
 
     Parameters
@@ -66,9 +63,7 @@ def hardware_mask(
     return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST), bool)
 
 
-def in_sky(
-    segments: FloatArray, sky: NDArray[np.bool_], size: tuple[int, int]
-) -> NDArray[np.bool_]:
+def in_sky(segments: FloatArray, sky: BoolImage, size: tuple[int, int]) -> BoolImage:
     """Which edges lie in the sky or along its rim, by their middles and ends."""
     wide = cv2.resize(sky.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     wide = cv2.dilate(wide, np.ones((SKY_RIM_PX, SKY_RIM_PX), np.uint8))
@@ -80,7 +75,7 @@ def in_sky(
     return np.asarray((wide[row, column] > 0).sum(axis=1) >= 2)
 
 
-def straight_edges(light: NDArray[np.float32]) -> FloatArray:
+def straight_edges(light: FloatImage) -> FloatArray:
     """Long straight edges of a picture."""
     logarithm = np.log(light + 0.3 * float(np.median(light)) + 2e-4)
     low, high = np.quantile(logarithm, SHOWN)

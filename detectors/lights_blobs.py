@@ -8,17 +8,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.background import (
-    FloatImage,
-    as_float_image,
-    diffuse_level,
-    hot_pixels,
-    pixels_to_ignore,
-)
+from detectors.background import as_float_image, diffuse_level, hot_pixels, pixels_to_ignore
 from detectors.blob_measures import HALF_LIGHT_SIGMAS, ClippedAreas, MeasuredLights, light_flags
-from detectors.blobs import BlobNoise, IndexArray, PeakRules, Peaks, find_peaks, noise_under_light
+from detectors.blobs import BlobNoise, PeakRules, Peaks, find_peaks, noise_under_light
 from detectors.scale_space import BASE_SIGMA, Octave, first_base, next_base, octave
-from detectors.types import FloatArray, LightDetections
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, LightDetections
 from detectors.windowed import draw_blobs, fit_blobs
 
 BASE_NOISE_GAIN = 1.0 / (2.0 * np.pi**0.5 * BASE_SIGMA)  # white noise under the base's Gaussian
@@ -68,7 +62,7 @@ class Blobs:
     def detect(
         self,
         light: NDArray[np.generic],
-        mask: NDArray[np.bool_] | None = None,
+        mask: BoolImage | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> LightDetections:
         """Find the lights of an image; see `detectors.types.LightDetector`."""
@@ -93,7 +87,7 @@ class Blobs:
         self,
         image: FloatImage,
         level: FloatImage,
-        ignored: NDArray[np.bool_],
+        ignored: BoolImage,
         areas: ClippedAreas,
     ) -> MeasuredLights:
         """Octave by octave: peaks, their measures, and their light taken away."""
@@ -155,7 +149,7 @@ class Blobs:
         )
 
     def _described(
-        self, found: MeasuredLights, ignored: NDArray[np.bool_], clipped: NDArray[np.bool_]
+        self, found: MeasuredLights, ignored: BoolImage, clipped: BoolImage
     ) -> LightDetections:
         """Signal-to-noise ratios, covariances and flags; sorted by flux."""
         h, w = ignored.shape
@@ -186,7 +180,7 @@ class _Site:
     whole: Octave
     noise: BlobNoise
     level: FloatImage
-    ignored: NDArray[np.bool_]
+    ignored: BoolImage
     areas: ClippedAreas
     step: int
     clutter_weight: float

@@ -7,7 +7,6 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.limb_fit import (
     FoundArc,
@@ -33,10 +32,10 @@ from detectors.limb_geometry import (
     pointing_of,
     rays_of,
 )
+from detectors.types import BoolImage, FloatArray, FloatImage
 
 # Which edge of the limb was seen, and how well it tells the nadir.
 
-FloatArray = NDArray[np.float64]
 Layer = Literal["airglow", "hard_edge"]
 
 # Where the other edge of the pair may lie from the one found, as a share of its nominal distance
@@ -207,11 +206,11 @@ class Limb:
 
 
 def find_limb(
-    light: NDArray[np.float32],
+    light: FloatImage,
     *,
     focal_px: float | None,
     altitude_km: float,
-    ignored: NDArray[np.bool_] | None = None,
+    ignored: BoolImage | None = None,
 ) -> Limb | None:
     """Find the Earth's limb or the airglow above it.
 
@@ -255,7 +254,7 @@ def find_limb(
     return None
 
 
-def sky_mask(limb: Limb, shape: tuple[int, int], *, margin_deg: float = 0.5) -> NDArray[np.bool_]:
+def sky_mask(limb: Limb, shape: tuple[int, int], *, margin_deg: float = 0.5) -> BoolImage:
     """Sky, airglow and the haze at the horizon.
 
     Parameters
@@ -299,7 +298,7 @@ def _limb_in(field: EdgeField, focal_px: float | None, angles: tuple[float, floa
 
 
 def _working_field(
-    light: NDArray[np.float32], ignored: NDArray[np.bool_] | None, working_px: int
+    light: FloatImage, ignored: BoolImage | None, working_px: int
 ) -> tuple[EdgeField, float]:
     """Edges at the working size, and that size over the given one."""
     height, width = light.shape

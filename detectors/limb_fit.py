@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.limb_geometry import (
     EdgeField,
@@ -17,8 +16,7 @@ from detectors.limb_geometry import (
     pixels_of,
     tangent_axes,
 )
-
-FloatArray = NDArray[np.float64]
+from detectors.types import BoolImage, FloatArray
 
 BORDER_PX = 3.0  # no arc is looked for so near to the border
 LEAST_ARC_PX = 24.0
@@ -63,7 +61,7 @@ class Strip:
     signed: FloatArray
     offset_deg: FloatArray
     azimuth_deg: FloatArray
-    inside: NDArray[np.bool_]
+    inside: BoolImage
     length_px: float
 
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from detectors.types import BoolImage, FloatArray, FloatImage
 
 EARTH_RADIUS_KM = 6371.0  # mean radius (IUGG); the ellipsoid moves the limb by up to 0.2 degrees
 # The emission of atomic oxygen at 557.7 nm peaks at 93-97 km and is some 10 km deep, so its upper
@@ -115,7 +114,6 @@ def arc_rays(nadir: FloatArray, angle_deg: FloatArray, azimuth_deg: FloatArray) 
 
 # Edges of an image vote for the nadir whose limb they would lie on.
 
-FloatImage = NDArray[np.float32]
 
 BLUR_PX = 1.5
 RMS_PX = 12.0  # edges are compared with what lies around within about this
@@ -146,7 +144,7 @@ class EdgeField:
     value: FloatImage
 
 
-def edge_field(light: FloatImage, hidden: NDArray[np.bool_] | None = None) -> EdgeField:
+def edge_field(light: FloatImage, hidden: BoolImage | None = None) -> EdgeField:
     """Normalised gradient of an image of linear light.
 
     Parameters
@@ -241,7 +239,7 @@ def best_cells(votes: FloatArray, count: int) -> list[tuple[float, float]]:
     return [((row[i] + 0.5) * CELL_DEG, (col[i] + 0.5) * CELL_DEG - 180.0) for i in best.tolist()]
 
 
-def _ridge(field: EdgeField, strength: FloatImage) -> NDArray[np.bool_]:
+def _ridge(field: EdgeField, strength: FloatImage) -> BoolImage:
     """Pixels where the gradient is greatest across the edge."""
     steep = np.abs(field.gx) > np.abs(field.gy)
     sideways = np.maximum(np.roll(strength, 1, 1), np.roll(strength, -1, 1))

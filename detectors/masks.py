@@ -6,9 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-FloatImage = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
-BoolImage = NDArray[np.bool_]
+from detectors.types import BoolImage, FloatArray, FloatImage
 
 WORKING_PX = 400
 # Linear light of one and a half 8-bit sRGB steps: what is darker everywhere was filled in
@@ -35,7 +33,7 @@ SKY_MARGIN_PX = 6
 MOST_LINES = 60
 
 
-def blank_parts(light: NDArray[np.float32]) -> NDArray[np.bool_]:
+def blank_parts(light: FloatImage) -> BoolImage:
     """Black bars, corners of turned copies and window frames without any light.
 
     Parameters
@@ -84,9 +82,7 @@ def _dark_ring(part: NDArray[np.uint8], light: FloatImage) -> float:
     return float((light[ring] < BLANK_LIGHT).mean()) if ring.any() else 1.0
 
 
-def window_frames(
-    light: NDArray[np.float32], *, sky: NDArray[np.bool_] | None = None
-) -> NDArray[np.bool_]:
+def window_frames(light: FloatImage, *, sky: BoolImage | None = None) -> BoolImage:
     """Parts cut off by a straight edge from border to border, without any points of light.
 
     Parameters
@@ -206,7 +202,7 @@ CAPTION_SHARE = 0.6
 CAPTION_REACH = 0.12
 
 
-def caption_strips(white: NDArray[np.bool_], *, margin_px: int) -> NDArray[np.bool_]:
+def caption_strips(white: BoolImage, *, margin_px: int) -> BoolImage:
     """Mask the caption strips of a picture.
 
     Parameters
@@ -238,7 +234,6 @@ def caption_strips(white: NDArray[np.bool_], *, margin_px: int) -> NDArray[np.bo
 
 # Broad light without grain: lightning in cloud, reflections in the window, lit hardware.
 
-Image = NDArray[np.float32]
 
 # Grain is what is finer than this, measured over windows of WINDOW_PX
 GRAIN_PX = 1.5
@@ -260,12 +255,12 @@ NOISE_SHARE = 0.9
 
 
 def smooth_light(
-    light: Image,
-    level: Image,
-    noise: Image,
-    saturated: Image,
+    light: FloatImage,
+    level: FloatImage,
+    noise: FloatImage,
+    saturated: FloatImage,
     least_px: int,
-) -> NDArray[np.bool_]:
+) -> BoolImage:
     """Where strong light has no grain over more than a few pixels.
 
     City light is made of lamps and streets and stays grainy at every scale; light that reaches the
@@ -305,7 +300,7 @@ def smooth_light(
     return with_rims(solid)
 
 
-def with_rims(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def with_rims(solid: BoolImage) -> BoolImage:
     """Areas and what lies around them: steep rims, the broader the larger the area."""
     if not solid.any():
         return solid
@@ -323,7 +318,7 @@ def with_rims(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(outside <= reach[area_of[nearest]])
 
 
-def in_smooth_light(solid: NDArray[np.bool_], doubtful: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def in_smooth_light(solid: BoolImage, doubtful: BoolImage) -> BoolImage:
     """Connected areas of smooth and doubtful light of which enough is smooth."""
     count, label = cv2.connectedComponents((solid | doubtful).astype(np.uint8))
     size = np.bincount(label.ravel(), minlength=count)
@@ -340,7 +335,7 @@ def in_smooth_light(solid: NDArray[np.bool_], doubtful: NDArray[np.bool_]) -> ND
 WIDEST_GRAIN_PX = 5
 
 
-def grainy_light(light: Image) -> Image:
+def grainy_light(light: FloatImage) -> FloatImage:
     """What of a photo's light is narrower than a few pixels: its white top-hat.
 
     A photo that resolves streets shows city light as grain. Moonlit cloud, lightning, reflections

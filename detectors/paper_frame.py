@@ -10,10 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.background import as_float_image, diffuse_background, pixels_to_ignore
-from detectors.types import FloatArray
-
-FloatImage = NDArray[np.float32]
-BoolImage = NDArray[np.bool_]
+from detectors.types import BoolImage, FloatArray, FloatImage
 
 SHORTEST_SIDE_PX = 16  # half a window of the diffuse light: nothing is measured in less
 BACKGROUND_SCALE_PX = 64.0
@@ -49,7 +46,7 @@ class GreyFrame:
     def of(
         cls,
         light: NDArray[np.generic],
-        mask: NDArray[np.bool_] | None,
+        mask: BoolImage | None,
         saturated: NDArray[np.generic] | None,
     ) -> GreyFrame | None:
         """Look at an image; None where nothing can be found in it.
@@ -242,7 +239,7 @@ def cut_band(
     x = (segment[0] + along[None, :] * step[0] - across[:, None] * step[1]).astype(np.float32)
     y = (segment[1] + along[None, :] * step[1] + across[:, None] * step[0]).astype(np.float32)
 
-    def sampled(image: NDArray[np.float32], how: int) -> FloatArray:
+    def sampled(image: FloatImage, how: int) -> FloatArray:
         # Maps wider than 32,766 columns are beyond cv2.remap; no diagonal of a photo is
         strip = cv2.remap(image, x, y, how, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(strip, np.float64)

@@ -6,13 +6,10 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import norm
 
 from detectors.paper_frame import END_STEP_PX, LIGHT_PX, Band, GreyFrame, cut_band
-from detectors.types import FloatArray, StreakDetections, StreakFlag, StreakKind
-
-BoolImage = NDArray[np.bool_]
+from detectors.types import BoolImage, FloatArray, StreakDetections, StreakFlag, StreakKind
 
 FWHM_PER_SIGMA = 2.3548
 NARROWEST_PX, WIDEST_PX = 1.2, 14.0

@@ -14,10 +14,8 @@ from detectors.paper_measures import centred, cut_at_border, described, with_end
 from detectors.paper_segments import SegmentSettings, component_segments, joined
 from detectors.pixel_clusters import Clustering, above_local_sky, pixel_features
 from detectors.stars_sift import StarDiscs, StarSettings, find_stars
-from detectors.types import FloatArray, StreakDetections
+from detectors.types import BoolImage, FloatArray, FloatImage, StreakDetections
 
-FloatImage = NDArray[np.float32]
-BoolImage = NDArray[np.bool_]
 FEWEST_PIXELS = 100  # of fewer no clusters are made
 
 
@@ -142,7 +140,7 @@ def training_pixels(
 
 def paper_streaks(
     light: NDArray[np.generic],
-    mask: NDArray[np.bool_] | None,
+    mask: BoolImage | None,
     saturated: NDArray[np.generic] | None,
     *,
     clustering: Clustering,

@@ -8,9 +8,8 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from detectors.types import FloatArray
+from detectors.types import BoolImage, FloatArray, FloatImage
 
 # A straight line through points of which many lie elsewhere: RANSAC and MSAC.
 
@@ -33,7 +32,7 @@ class LineFit:
 
     middle: FloatArray
     direction: FloatArray
-    inliers: NDArray[np.bool_]
+    inliers: BoolImage
 
     def along(self, points: FloatArray) -> FloatArray:
         """Distances along the line from its middle, shape (n,)."""
@@ -95,7 +94,7 @@ def robust_line(
 
 
 def least_squares_line(
-    points: FloatArray, chosen: NDArray[np.bool_], weights: FloatArray | None = None
+    points: FloatArray, chosen: BoolImage, weights: FloatArray | None = None
 ) -> LineFit:
     """Line of least squared distances to the chosen points, shape (n, 2) and (n,)."""
     own = points[chosen]
@@ -108,9 +107,6 @@ def least_squares_line(
         direction = -direction
     return LineFit(middle=middle, direction=direction, inliers=chosen)
 
-
-FloatImage = NDArray[np.float32]
-BoolImage = NDArray[np.bool_]
 
 MOST_COMPONENTS, MOST_LINES = 200, 4  # the longest of a frame, and lines of one
 CORE_QUANTILE, CORE_SHARE = 0.75, 0.5  # pixels half as bright as that quantile are of the core

@@ -15,7 +15,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from detectors.types import FloatArray
+from detectors.types import BoolImage, FloatArray, FloatImage
 
 # Particle swarm optimisation: points fly about and remember where it was best.
 
@@ -114,7 +114,7 @@ COST_SAMPLES = 2000  # pixels on which swarm and genes are judged: their cost is
 class TwoClusters(Protocol):
     """Background and streak, as found in a sample of pixels."""
 
-    def bright(self, features: Features) -> NDArray[np.bool_]:
+    def bright(self, features: Features) -> BoolImage:
         """Which pixels belong to the streak; features of shape (..., d) give shape (...)."""
         ...
 
@@ -140,7 +140,7 @@ class Centres:
         low, high = np.argsort(two.sum(axis=1), kind="stable")
         return cls(two[low], two[high])
 
-    def bright(self, features: Features) -> NDArray[np.bool_]:
+    def bright(self, features: Features) -> BoolImage:
         """See `TwoClusters`: two centres are told apart by a plane half-way."""
         across = (self.light - self.dark).astype(features.dtype)
         half_way = float((0.5 * (self.light + self.dark)) @ (self.light - self.dark))
@@ -164,7 +164,7 @@ class Mixture:
     means: FloatArray
     whitening: FloatArray
 
-    def bright(self, features: Features) -> NDArray[np.bool_]:
+    def bright(self, features: Features) -> BoolImage:
         """See `TwoClusters`; what is darker than the background is not of the streak."""
         across = self.means[1] - self.means[0]
         above = (features - self.means[0].astype(features.dtype)) @ across.astype(features.dtype)
@@ -277,8 +277,6 @@ def _seed(rng: np.random.Generator) -> int:
 
 # What tells the pixels of a streak: how bright they are, and how much a line runs there.
 
-FloatImage = NDArray[np.float32]
-BoolImage = NDArray[np.bool_]
 
 LEVEL_PX = 41  # window of the local sky: wider than a streak, narrower than clouds
 LEVELS_PER_SIGMA, DARKEST_SIGMA = 8.0, -8.0

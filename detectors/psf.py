@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import erf
 
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 from detectors.windowed import cut_stamps
-
-FloatArray = NDArray[np.float64]
-FloatImage = NDArray[np.float32]
 
 FWHM_PER_SIGMA = 2.0 * (2.0 * np.log(2.0)) ** 0.5
 # A core and wings twice as wide: what SDSS calls the double Gaussian of its frames; core and wings
@@ -98,7 +95,7 @@ class PointSpread:
         by_y = np.swapaxes(weights[:, None] * _slopes(y, offset[:, 1], sigma, half), 1, 2)
         return np.asarray(in_y @ in_x), np.asarray(in_y @ by_x), np.asarray(by_y @ in_x)
 
-    def _gaussians(self) -> tuple[NDArray[np.float32], FloatArray, FloatArray]:
+    def _gaussians(self) -> tuple[FloatImage, FloatArray, FloatArray]:
         """Share, sigma and offset (x, y) of all Gaussians, shapes (K,), (K,), (K, 2)."""
         weights, sigmas, offsets = [], [], []
         for share, sigma in self._layers():
@@ -146,7 +143,6 @@ def _slopes(place: FloatArray, offset: FloatArray, sigma: FloatArray, half: int)
 
 # The point spread function of a frame, measured on its own stars.
 
-IndexArray = NDArray[np.intp]
 
 HALF_STAMP_PX, HALF_MIDDLE_PX = 10, 3
 MOST_STARS = 150
@@ -161,7 +157,7 @@ USUAL = PointSpread(sigma_px=1.0, wings=0.15)  # FWHM 2.5 px, a lens in focus on
 
 def measure_width(
     image: FloatImage,
-    usable: NDArray[np.bool_],
+    usable: BoolImage,
     row: IndexArray,
     col: IndexArray,
     noise: FloatArray,

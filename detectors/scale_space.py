@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-FloatImage = NDArray[np.float32]
+from detectors.types import FloatArray, FloatImage, IndexArray
 
 BASE_SIGMA = 1.0  # blur of an octave's first image, in pixels of the octave
 # Inner sigmas of an octave's two differences, in its pixels; the outer Gaussian is twice as wide
@@ -92,9 +90,7 @@ def noise_gain(inner_sigma_px: float) -> float:
     return float(np.sqrt((1.0 + 1.0 / 4.0 - 4.0 / 5.0) / (4.0 * np.pi)) / inner_sigma_px)
 
 
-def local_maxima(
-    response: FloatImage, threshold: float
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def local_maxima(response: FloatImage, threshold: float) -> tuple[IndexArray, IndexArray]:
     """Rows and columns of the 3 x 3 maxima above a threshold; none on the border."""
     highest = cv2.dilate(response, np.ones((3, 3), np.uint8))
     found = (response >= highest) & (response > threshold)
@@ -105,7 +101,7 @@ def local_maxima(
 
 
 def quadratic_peak(
-    response: FloatImage, row: NDArray[np.intp], col: NDArray[np.intp]
+    response: FloatImage, row: IndexArray, col: IndexArray
 ) -> tuple[FloatArray, FloatArray]:
     """Sub-pixel offsets (dx, dy) of local maxima away from the border: a paraboloid's vertex.
 

@@ -7,7 +7,6 @@ from functools import cached_property
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from detectors.background import diffuse_level
@@ -26,12 +25,10 @@ from detectors.star_peaks import (
     stabilised,
 )
 from detectors.star_trails import common_trail
-from detectors.types import FloatArray, StarDetections
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, StarDetections
 
 # Which peaks and fits are no stars: ridges, hot pixels, cosmic rays, the same one twice.
 
-BoolImage = NDArray[np.bool_]
-IndexArray = NDArray[np.intp]
 
 ALONG_TRAIL, ACROSS_TRAIL_SIGMAS = 0.35, 1.5
 PROMINENCE = 0.4
@@ -95,8 +92,6 @@ def first_of_each(places: FloatArray, nearer: float) -> BoolImage:
             keep[max(one, other)] = False
     return keep
 
-
-FloatImage = NDArray[np.float32]
 
 LEVEL_SAMPLES_ACROSS = 16  # 256 of a box: its level is good to 0.08 sigma, and fits have their own
 WIDTH_SNR = 12.0  # stars that tell the width

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from detectors.psf import PointSpread, moments_of_stars, narrow_light
-from detectors.types import FloatArray
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 from detectors.windowed import cut_stamps, inside_image, sum_of_stamps
 
-FloatImage = NDArray[np.float32]
 PASSES = 2
 # Where a picture is all one value its noise is none; rounding to 16 bits alone makes 1e-11
 LEAST_VARIANCE = 1e-20
@@ -63,7 +61,7 @@ class FittedStars:
     star_snr: FloatArray
     around_snr: FloatArray
     moments: FloatArray
-    settled: NDArray[np.bool_]
+    settled: BoolImage
 
     def __len__(self) -> int:
         return int(self.x.size)
@@ -75,7 +73,7 @@ class FittedStars:
         columns |= {name: np.zeros((0, 2, 2)) for name in ("covariance", "moments")}
         return cls(**{**columns, "settled": np.zeros(0, bool)})
 
-    def select(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> FittedStars:
+    def select(self, index: IndexArray | BoolImage) -> FittedStars:
         """Some of the stars."""
         return FittedStars(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
@@ -97,7 +95,7 @@ def draw_stars(
 
 def fit_stars(
     image: FloatImage,
-    usable: NDArray[np.bool_],
+    usable: BoolImage,
     x: FloatArray,
     y: FloatArray,
     *,
@@ -210,8 +208,8 @@ def _measured(
     variance: FloatArray,
     gain: FloatArray,
     half: int,
-    row: NDArray[np.intp],
-    col: NDArray[np.intp],
+    row: IndexArray,
+    col: IndexArray,
 ) -> FittedStars:
     """What the fit tells, and the tests of shape on what is left."""
     alone = stamps - _column(state.level)
@@ -262,7 +260,7 @@ def variance_of(
     return np.asarray(_column(variance) + shot + np.square(np.float32(mismatch) * light))
 
 
-def lone_pixels(rest: FloatImage, variance: FloatImage) -> NDArray[np.bool_]:
+def lone_pixels(rest: FloatImage, variance: FloatImage) -> BoolImage:
     """Single pixels far above a fit: defects of the sensor that lie on stars."""
     far = rest > np.float32(LONE_SIGMA) * np.sqrt(variance)
     some = np.flatnonzero(far.any(axis=(1, 2)))
@@ -272,7 +270,7 @@ def lone_pixels(rest: FloatImage, variance: FloatImage) -> NDArray[np.bool_]:
     return far
 
 
-def away_from_core(psf: PointSpread, x: FloatArray, y: FloatArray, half: int) -> NDArray[np.bool_]:
+def away_from_core(psf: PointSpread, x: FloatArray, y: FloatArray, half: int) -> BoolImage:
     """Pixels of stamps that no sharp star's middle can be; all of them where stars are trails."""
     offsets = np.arange(-half, half + 1)
     squared = np.square(offsets - y[:, None])[:, :, None] + np.square(offsets - x[:, None])[:, None]
@@ -293,7 +291,7 @@ def _column(values: FloatArray) -> FloatImage:
     return np.asarray(values, np.float32)[:, None, None]
 
 
-def _nearest(place: FloatArray, size: int) -> NDArray[np.intp]:
+def _nearest(place: FloatArray, size: int) -> IndexArray:
     return np.clip(np.rint(place), 0, size - 1).astype(np.intp)
 
 
@@ -320,8 +318,8 @@ class StarStamps:
 
     light: FloatImage
     shown: FloatImage
-    row: NDArray[np.intp]
-    col: NDArray[np.intp]
+    row: IndexArray
+    col: IndexArray
     dx: FloatArray
     dy: FloatArray
     flux: FloatArray
@@ -332,9 +330,9 @@ class StarStamps:
     def of(
         cls,
         image: FloatImage,
-        usable: NDArray[np.bool_],
+        usable: BoolImage,
         stars: FittedStars,
-        chosen: NDArray[np.intp],
+        chosen: IndexArray,
         *,
         psf: PointSpread,
         noise: FloatArray,
@@ -388,7 +386,7 @@ class StarStamps:
         """Pixels from the middle of a stamp to its side."""
         return self.light.shape[1] // 2
 
-    def select(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> StarStamps:
+    def select(self, index: IndexArray | BoolImage) -> StarStamps:
         """Some of the stars."""
         return StarStamps(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 

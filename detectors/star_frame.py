@@ -10,11 +10,8 @@ from numpy.typing import NDArray
 
 from detectors.background import Background, as_float_image, diffuse_background, pixels_to_ignore
 from detectors.blob_measures import ClippedAreas, light_flags
-from detectors.types import StarFlag
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, StarFlag
 from detectors.windowed import cut_stamps
-
-FloatImage = NDArray[np.float32]
-BoolImage = NDArray[np.bool_]
 
 SHORTEST_SIDE_PX = 8
 # Pixels at or above this are clipped, also where no map of saturation is given: JPEG scatters a
@@ -50,7 +47,7 @@ class StarFrame:
     def of(
         cls,
         light: NDArray[np.generic],
-        mask: NDArray[np.bool_] | None,
+        mask: BoolImage | None,
         saturated: NDArray[np.generic] | None,
     ) -> StarFrame:
         """Look at an image; arguments as of `detectors.types.StarDetector.detect`.
@@ -106,7 +103,6 @@ class StarFrame:
 
 # Light of stars in round apertures, above the sky in a ring around each.
 
-FloatArray = NDArray[np.float64]
 
 CLIP_SIGMA, CLIP_PASSES = 3.0, 3  # pixels of the ring that are farther out hold other stars
 _MOST_PIXELS = 4_000_000  # of all stamps at a time: bounds the memory
@@ -128,15 +124,15 @@ class ApertureLight:
 
     flux: FloatArray
     sigma: FloatArray
-    whole: NDArray[np.bool_]
+    whole: BoolImage
 
 
 def aperture_light(
-    image: NDArray[np.float32],
+    image: FloatImage,
     x: FloatArray,
     y: FloatArray,
     radius_px: float,
-    ignored: NDArray[np.bool_] | None = None,
+    ignored: BoolImage | None = None,
 ) -> ApertureLight:
     """Measure stars in apertures; the sky is the mean of a ring of 1.5 to 2.5 radii.
 
@@ -177,12 +173,12 @@ def aperture_light(
 
 
 def _measured(
-    image: NDArray[np.float32],
+    image: FloatImage,
     x: FloatArray,
     y: FloatArray,
     radius_px: float,
     half: int,
-    bad: NDArray[np.bool_],
+    bad: BoolImage,
 ) -> ApertureLight:
     height, width = image.shape
     column, row = np.round(x).astype(np.intp), np.round(y).astype(np.intp)
@@ -204,10 +200,10 @@ def _measured(
     return ApertureLight(flux=flux, sigma=sigma, whole=whole)
 
 
-def _ring_level(ring: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:
+def _ring_level(ring: FloatArray) -> tuple[FloatArray, FloatArray, IndexArray]:
     """Mean, sigma and number of the pixels of each ring without other stars; NaN is no pixel."""
     values = ring.reshape(len(ring), ring.shape[1] * ring.shape[2])
-    empty: NDArray[np.bool_] = ~np.asarray(np.isfinite(values).any(axis=1))
+    empty: BoolImage = ~np.asarray(np.isfinite(values).any(axis=1))
     values = np.where(empty[:, None], 0.0, values)
     if not len(values):
         return np.zeros(0), np.zeros(0), np.zeros(0, np.intp)

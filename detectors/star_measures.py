@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.psf import FWHM_PER_SIGMA
 from detectors.star_frame import StarFrame
-from detectors.types import FloatArray, StarDetections
+from detectors.types import FloatArray, FloatImage, StarDetections
 from detectors.windowed import cut_stamps
-
-FloatImage = NDArray[np.float32]
 
 NARROWEST_SIGMA_PX = 0.3
 CENTROID_FLOOR_PX = 0.02

@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.psf import FWHM_PER_SIGMA, PointSpread
 from detectors.star_fit import MISMATCH_IN_FIT, FittedStars, StarStamps
-from detectors.types import FloatArray
-
-FloatImage = NDArray[np.float32]
-BoolArray = NDArray[np.bool_]
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
 STEP_PX = 0.25  # of the differences that make second derivatives
 # Noise makes a shape that long once in 3 million stars (chi squared of two degrees)
@@ -30,7 +26,7 @@ FAINTEST_SHARE = 0.1
 APART_SIGMAS = (0.8, 4.0)
 
 
-def long_stars(stars: FittedStars, psf: PointSpread) -> BoolArray:
+def long_stars(stars: FittedStars, psf: PointSpread) -> BoolImage:
     """Stars longer than what the frame's stars have in common.
 
     Two stars of shares q and 1 - q at a distance d have second moments that differ, by q (1 - q)
@@ -59,7 +55,7 @@ def long_stars(stars: FittedStars, psf: PointSpread) -> BoolArray:
 
 
 def fit_pairs(
-    stars: FittedStars, index: NDArray[np.intp], stamps: StarStamps, psf: PointSpread
+    stars: FittedStars, index: IndexArray, stamps: StarStamps, psf: PointSpread
 ) -> FittedStars:
     """Stars, those that are two made two.
 
@@ -107,10 +103,10 @@ class _Pairs:
     covariance: FloatArray
     chi2: FloatArray
 
-    def select(self, index: BoolArray) -> _Pairs:
+    def select(self, index: BoolImage) -> _Pairs:
         return _Pairs(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
-    def plausible(self, psf: PointSpread) -> BoolArray:
+    def plausible(self, psf: PointSpread) -> BoolImage:
         """Neither one on top of the other, nor far off, nor much too faint."""
         p = self.parameters
         apart = np.hypot(p[:, 1] - p[:, 4], p[:, 2] - p[:, 5]) / psf.sigma_px
@@ -204,7 +200,7 @@ def _column(values: FloatArray) -> FloatImage:
 
 def _with_pairs(
     stars: FittedStars,
-    index: NDArray[np.intp],
+    index: IndexArray,
     stamps: StarStamps,
     pairs: _Pairs,
     psf: PointSpread,

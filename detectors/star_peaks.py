@@ -6,21 +6,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from detectors.background import (
-    RING,
-    FloatArray,
-    FloatImage,
-    IndexArray,
-    Mesh,
-    filled,
-    lowest_mode,
-    smoothed,
-    upper_spread,
-)
+from detectors.background import RING, Mesh, filled, lowest_mode, smoothed, upper_spread
 from detectors.psf import PointSpread
 from detectors.scale_space import gaussian_blur, gaussian_kernel, local_maxima
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
 # The light around a star is taken from a Gaussian this many times as wide: costs 3 % of the
 # signal-to-noise ratio and follows airglow, haze and the Milky Way
@@ -101,7 +91,7 @@ class Filtered:
 def filtered(
     image: FloatImage,
     psf: PointSpread,
-    ignored: NDArray[np.bool_],
+    ignored: BoolImage,
     *,
     least_noise: float,
     black_clipped: bool = False,
@@ -147,7 +137,7 @@ def filtered(
 def peaks(
     seen: Filtered,
     min_snr: float,
-    allowed: NDArray[np.bool_],
+    allowed: BoolImage,
     before: FloatImage | None = None,
 ) -> tuple[IndexArray, IndexArray]:
     """Rows and columns of the peaks that rise far enough above the noise, the strongest first.

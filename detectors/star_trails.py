@@ -7,17 +7,12 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from detectors.psf import LONGEST_TRAIL_PX, PointSpread
 from detectors.star_peaks import Filtered
-from detectors.types import FloatArray, StarDetections, StarFlag
+from detectors.types import BoolImage, FloatArray, FloatImage, StarDetections, StarFlag
 from detectors.windowed import cut_stamps
-
-FloatImage = NDArray[np.float32]
-BoolImage = NDArray[np.bool_]
-IndexArray = NDArray[np.intp]
 
 SPOT_SNR, BRIGHT_SNR = 5.0, 9.0
 FEWEST_PIXELS, FEWEST_TRAILS = 6, 6
@@ -164,7 +159,7 @@ def fixed_to_the_sensor(
     *,
     least_frames: int = LEAST_FRAMES,
     same_px: float = SAME_PIXEL_PX,
-) -> list[NDArray[np.bool_]]:
+) -> list[BoolImage]:
     """Detections that are seen at one place of the sensor in several frames of a sequence.
 
     Where many of the detections around one stay, too, the sky did not move there between the two
@@ -201,7 +196,7 @@ def marked_hot(frames: Sequence[StarDetections]) -> list[StarDetections]:
     ]
 
 
-def _share_around(places: FloatArray, again: NDArray[np.bool_]) -> FloatArray:
+def _share_around(places: FloatArray, again: BoolImage) -> FloatArray:
     """Share of the nearest neighbours of each place that are seen again; 1 without neighbours."""
     count = min(NEIGHBOURS, len(places) - 1)
     if count < 1:

@@ -13,11 +13,8 @@ from detectors.psf import FWHM_PER_SIGMA
 from detectors.scale_space import local_maxima
 from detectors.star_frame import StarFrame
 from detectors.star_measures import described_stars, window_sums
-from detectors.types import FloatArray, StarDetections
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, StarDetections
 from detectors.windowed import cut_stamps
-
-FloatImage = NDArray[np.float32]
-IndexArray = NDArray[np.intp]
 
 KERNEL_RADIUS_SIGMAS = 1.5  # where DAOFIND cuts its Gaussian off, and at least two pixels
 MARGIN_PX = 2.0  # beyond the kernel: the sky of the marginal fits
@@ -59,7 +56,7 @@ class DaoFind:
     def detect(
         self,
         light: NDArray[np.generic],
-        mask: NDArray[np.bool_] | None = None,
+        mask: BoolImage | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StarDetections:
         """Find the stars of an image; see `detectors.types.StarDetector`."""
@@ -91,10 +88,10 @@ class DaoFind:
         self,
         above: FloatImage,
         height: FloatImage,
-        inside: NDArray[np.bool_],
+        inside: BoolImage,
         row: IndexArray,
         col: IndexArray,
-    ) -> NDArray[np.bool_]:
+    ) -> BoolImage:
         """Whether a peak is neither a single pixel nor a slope."""
         half = inside.shape[0] // 2
         stamps = cut_stamps(above, row, col, half)
@@ -104,7 +101,7 @@ class DaoFind:
         return np.asarray((sharp > self.sharpness[0]) & (sharp < self.sharpness[1]))
 
 
-def lowered_gaussian(sigma_px: float) -> tuple[FloatImage, NDArray[np.bool_]]:
+def lowered_gaussian(sigma_px: float) -> tuple[FloatImage, BoolImage]:
     """DAOFIND's kernel, whose answer is the height of the Gaussian that fits best; and its disc."""
     radius = max(2.0, KERNEL_RADIUS_SIGMAS * sigma_px)
     half = int(radius)

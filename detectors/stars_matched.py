@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from detectors.psf import USUAL
 from detectors.star_field import StarField
 from detectors.star_frame import StarFrame
-from detectors.types import StarDetections
+from detectors.types import BoolImage, StarDetections
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Matched:
     def detect(
         self,
         light: NDArray[np.generic],
-        mask: NDArray[np.bool_] | None = None,
+        mask: BoolImage | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StarDetections:
         """Find the stars of an image; see `detectors.types.StarDetector`."""

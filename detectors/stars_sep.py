@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from detectors.star_frame import StarFrame
 from detectors.star_measures import described_stars, window_sums
-from detectors.types import StarDetections
+from detectors.types import BoolImage, FloatImage, StarDetections
 
 MOST_PASSES = 6  # doublings of the threshold where a frame is too full
 LEAST_NOISE = 1e-9
@@ -47,7 +47,7 @@ class Sep:
     def detect(
         self,
         light: NDArray[np.generic],
-        mask: NDArray[np.bool_] | None = None,
+        mask: BoolImage | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StarDetections:
         """Find the stars of an image; see `detectors.types.StarDetector`."""
@@ -74,9 +74,7 @@ class Sep:
         at = noise[row, col].astype(float)
         return described_stars(frame, x, y, at, sums, window_sigma_px=sigma)
 
-    def _extracted(
-        self, above: NDArray[np.float32], noise: NDArray[np.float32], ignored: NDArray[np.bool_]
-    ) -> Any:
+    def _extracted(self, above: FloatImage, noise: FloatImage, ignored: BoolImage) -> Any:
         """SEP's objects; None where even a high threshold leaves too many."""
         import sep
 

@@ -13,10 +13,8 @@ from scipy.spatial import cKDTree
 from detectors.background import hot_pixels
 from detectors.star_frame import StarFrame
 from detectors.star_measures import described_stars, window_sums
-from detectors.types import FloatArray, StarDetections
+from detectors.types import BoolImage, FloatArray, FloatImage, StarDetections
 from detectors.windowed import cut_stamps
-
-FloatImage = NDArray[np.float32]
 
 ONE_STAR_PX = 2.0  # key-points of several scales nearer than this are one star
 LARGEST_KEYPOINT_PX = 24.0
@@ -68,7 +66,7 @@ class Sift:
     def detect(
         self,
         light: NDArray[np.generic],
-        mask: NDArray[np.bool_] | None = None,
+        mask: BoolImage | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StarDetections:
         """Find the stars of an image; see `detectors.types.StarDetector`."""
@@ -139,7 +137,7 @@ class Sift:
         return np.asarray(np.minimum(radius, np.maximum(first, 1.5)), float)
 
 
-def _verified(stars: StarDetections, min_snr: float) -> NDArray[np.bool_]:
+def _verified(stars: StarDetections, min_snr: float) -> BoolImage:
     """What is bright, round and compact enough for a star, once each."""
     good = (stars.snr >= min_snr) & (stars.ellipticity < 0.6) & (stars.fwhm_px > 1.0)
     keep = good.copy()
@@ -159,7 +157,6 @@ def _at(image: NDArray[np.generic], x: FloatArray, y: FloatArray) -> FloatArray:
 
 # Stars by SIFT key-points, a radius each, and a frame without them.
 
-BoolImage = NDArray[np.bool_]
 
 # 8-bit grey levels of SIFT: 32 + 24 asinh(2 I), so that stars of half a sigma and of 56 count both
 REMOVAL_DARK_GREY, STRETCH_GREY, LINEAR_SIGMA = 32.0, 24.0, 0.5

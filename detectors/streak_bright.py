@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.streak_describe import is_piece, joined_line
 from detectors.streak_fit import WIDEST_PX, fitted_line
@@ -15,11 +14,10 @@ from detectors.streak_line import Line, Path, strip_along
 from detectors.streak_search import Hunt, binned, streak_band
 from detectors.streak_stars import sharp_pixels
 from detectors.streak_verdict import SHARP_SHARE, sharp_share
+from detectors.types import BoolImage, FloatArray, FloatImage
 
 # Whether a bright line is a streak: dark to both sides, even, of one width, and no bleeding.
 
-FloatImage = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
 
 SHORTEST_VERDICT_PX, SHORTEST_WIDTHS = 14.0, 4.4
 LONG_WIDTHS = 12.0  # less than this is short: it must be more even than a long one
@@ -86,8 +84,6 @@ def _bleeds(line: Line, lights: FloatImage, v: FloatArray, shape: tuple[int, ...
     core = lights[:, beside].mean(axis=1)
     return bool(core.max() > STAR_SIGMA + STAR_FOLD * max(float(np.quantile(core, 0.25)), 0.0))
 
-
-BoolImage = NDArray[np.bool_]
 
 BINS = (1, 2, 4, 8)
 LEAST_SIDE_PX = 48

@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from detectors.background import smoothed
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
 # The approximate discrete Radon transform of an image, cut into parts of every dyadic length.
 
-FloatImage = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
 
 QUADRANTS = 4
 
@@ -122,7 +121,7 @@ class Segments:
     def __len__(self) -> int:
         return int(self.snr.size)
 
-    def select(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> Segments:
+    def select(self, index: IndexArray | BoolImage) -> Segments:
         """Some of them."""
         return Segments(**{name: getattr(self, name)[index] for name in vars(self)})
 
@@ -240,9 +239,7 @@ def _hits(
     return tuple(np.concatenate(column) for column in zip(*found, strict=True))
 
 
-def clearer_than_dark(
-    bright: Segments, dark: Segments, reach_px: float, fewest: int
-) -> NDArray[np.bool_]:
+def clearer_than_dark(bright: Segments, dark: Segments, reach_px: float, fewest: int) -> BoolImage:
     """Segments without so many dark ones about them that are as clear: texture shows both.
 
     Parameters

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.streak_frame import StreakFrame
 from detectors.streak_line import Line, Path, measured
 from detectors.streak_search import Hunt
-from detectors.types import StreakDetections, StreakFlag, StreakKind
+from detectors.types import FloatArray, StreakDetections, StreakFlag, StreakKind
 
 # What the light along a streak tells: tumbling, dashes, the swelling of a meteor, trains.
 
-FloatArray = NDArray[np.float64]
 
 SHAPE_SNR = 15.0  # below, the light along a streak tells nothing
 PIECE_SNR, MOST_PIECES, FEWEST_PIECES = 4.0, 64, 8

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.streak_candidates import Segments
 from detectors.streak_line import (
@@ -16,9 +15,7 @@ from detectors.streak_line import (
     measured,
     strip_along,
 )
-
-FloatImage = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
+from detectors.types import FloatArray, FloatImage
 
 PASSES = 5
 SETTLED_PX, SETTLED_WIDTH = 0.5, 0.1

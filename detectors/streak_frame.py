@@ -18,10 +18,7 @@ from detectors.background import (
     spread_about_zero,
 )
 from detectors.scale_space import gaussian_blur
-from detectors.types import FloatArray
-
-FloatImage = NDArray[np.float32]
-BoolImage = NDArray[np.bool_]
+from detectors.types import BoolImage, FloatArray, FloatImage
 
 SHORTEST_SIDE_PX = 16
 LEVEL_BOX_PX, NOISE_BOX_PX = 32.0, 48.0
@@ -61,7 +58,7 @@ class StreakFrame:
     def of(
         cls,
         light: NDArray[np.generic],
-        mask: NDArray[np.bool_] | None,
+        mask: BoolImage | None,
         saturated: NDArray[np.generic] | None,
     ) -> StreakFrame | None:
         """Look at an image; arguments as of `detectors.types.StreakDetector.detect`.

@@ -6,13 +6,11 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
-# A frame along a path: the strip of pixels to both sides of a line or a slight bow.
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
-FloatImage = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
+# A frame along a path: the strip of pixels to both sides of a line or a slight bow.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +175,7 @@ class Line:
         )
 
     @property
-    def inside(self) -> NDArray[np.bool_]:
+    def inside(self) -> BoolImage:
         """Steps between the ends."""
         return (self.u >= 0.0) & (self.u <= self.path.length_px)
 
@@ -220,7 +218,7 @@ def lit_part(signal: FloatArray, weight: FloatArray) -> tuple[int, int, float]:
 
 
 def _best_pair(
-    total: FloatArray, spread: FloatArray, first: NDArray[np.intp], last: NDArray[np.intp]
+    total: FloatArray, spread: FloatArray, first: IndexArray, last: IndexArray
 ) -> tuple[int, int, float]:
     light = total[last][None, :] - total[first][:, None]
     noise = spread[last][None, :] - spread[first][:, None]
@@ -331,7 +329,7 @@ def measured(
     )
 
 
-def _beside(strip: Strip, inside: NDArray[np.bool_], sigma: float) -> tuple[float, float]:
+def _beside(strip: Strip, inside: BoolImage, sigma: float) -> tuple[float, float]:
     """Level of parallel lines beside the path, and their scatter in units of white noise.
 
     A piece of them counts with no more than four sigma: what is left of a star or of another

@@ -6,16 +6,12 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.scale_space import gaussian_blur
 from detectors.streak_candidates import Segments, clearer_than_dark, segments
 from detectors.streak_frame import flattened
 from detectors.streak_line import Line, Path
-
-FloatImage = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
-BoolImage = NDArray[np.bool_]
+from detectors.types import BoolImage, FloatImage
 
 SIGMA_PX = 1.2  # of the filter, in pixels of the binned frame
 BINS = (1, 2, 4)
@@ -111,7 +107,7 @@ def path_band(shape: tuple[int, ...], path: Path, reach: float, beyond: float) -
     return paint > 0
 
 
-def still_there(hunt: Hunt, some: Segments) -> NDArray[np.bool_]:
+def still_there(hunt: Hunt, some: Segments) -> BoolImage:
     """Candidates that have not lost much of their light to a streak that was taken away."""
     t = (np.arange(SAMPLES) + 0.5) / SAMPLES
     x = some.x1[:, None] + (some.x2 - some.x1)[:, None] * t

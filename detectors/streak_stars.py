@@ -6,15 +6,14 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from detectors.psf import measure_width
 from detectors.scale_space import gaussian_blur, local_maxima
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
 # The trail that all stars draw while the camera turns, told from the spots of a frame.
 
-FloatImage = NDArray[np.float32]
 
 SPOT_SNR, BRIGHT_SNR = 4.5, 8.0
 FEWEST_PIXELS, FEWEST_TRAILS = 6, 6
@@ -127,10 +126,10 @@ def _spots(blurred: FloatImage, unit: float) -> tuple[FloatArray, ...] | None:
 
 
 def _moments(
-    label: NDArray[np.intp],
+    label: IndexArray,
     weight: FloatImage,
     places: tuple[FloatArray, FloatArray],
-    good: NDArray[np.bool_],
+    good: BoolImage,
 ) -> tuple[FloatArray, ...]:
     """Centre, long and short sigma and angle of labelled spots."""
     across, down = places
@@ -148,10 +147,6 @@ def _moments(
     short = np.sqrt(np.maximum(middle - apart, 0.05))
     return x, y, np.sqrt(middle + apart), short, angle
 
-
-FloatArray = NDArray[np.float64]
-BoolImage = NDArray[np.bool_]
-IndexArray = NDArray[np.intp]
 
 SIGMA_PX = 1.2  # of the filter for stars: within 4 % of the best for FWHM 2 to 4 px
 STAR_SNR, WIDTH_SNR = 4.5, 12.0

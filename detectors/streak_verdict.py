@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import log_ndtr
 
@@ -14,6 +14,7 @@ from detectors.streak_fit import WIDEST_PX, nudged
 from detectors.streak_line import Line, Path
 from detectors.streak_search import Hunt
 from detectors.streak_stars import StarTrail
+from detectors.types import BoolImage, FloatArray
 
 # Pieces about as long as a star is wide; without the brightest quarter of them even light keeps
 # 0.6 and more of its signal-to-noise ratio, and a few stars in a row hardly any
@@ -41,8 +42,8 @@ LEAST_BINNED_SIGMA = 0.9  # narrower ones are seen without binning
 class Sky:
     """What of a frame is no streak: hidden pixels, sharp ones among them, and its stars' look."""
 
-    hidden: NDArray[np.bool_]
-    sharp: NDArray[np.bool_]
+    hidden: BoolImage
+    sharp: BoolImage
     trail: StarTrail | None
     star_sigma_px: float
 
@@ -134,7 +135,7 @@ def rest_share(line: Line) -> float:
     return left / max(total, 1e-6)
 
 
-def sharp_share(path: Path, sharp: NDArray[np.bool_]) -> float:
+def sharp_share(path: Path, sharp: BoolImage) -> float:
     """Part of a path beside pixels that are too sharp for light."""
     u = np.arange(0.0, path.length_px + 1.0)
     beside = np.zeros(u.size, bool)
@@ -187,7 +188,6 @@ def without_crowds(lines: list[Line]) -> list[Line]:
 
 # How many streaks as clear as one noise alone would show in a frame.
 
-FloatArray = NDArray[np.float64]
 
 # Independent segments a pixel: places, directions and lengths that a fit may choose from. An
 # estimate: in white noise as many candidates rise above a threshold as 14 normal numbers a pixel

@@ -17,7 +17,7 @@ from detectors.pixel_clusters import (
     seeding_k_means,
     swarm_clusters,
 )
-from detectors.types import StreakDetections
+from detectors.types import BoolImage, StreakDetections
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class PaperMethod:
     def detect(
         self,
         light: NDArray[np.generic],
-        mask: NDArray[np.bool_] | None = None,
+        mask: BoolImage | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StreakDetections:
         """Find the streaks of an image; see `detectors.types.StreakDetector`."""
@@ -53,7 +53,7 @@ class PaperMethod:
             seed=self.seed,
         )
 
-    def streak_pixels(self, light: NDArray[np.generic]) -> NDArray[np.bool_]:
+    def streak_pixels(self, light: NDArray[np.generic]) -> BoolImage:
         """Pixels of the streaks' cluster, before lines are drawn through them."""
         return paper_pixels(
             light, clustering=type(self).clustering, settings=self.settings, seed=self.seed

@@ -33,7 +33,7 @@ from detectors.streak_verdict import (
     snr_for,
     without_crowds,
 )
-from detectors.types import StreakDetections
+from detectors.types import BoolImage, StreakDetections
 
 # A segment of the transform shows at least this part of the fitted streak's SNR
 SEGMENT_SHARE = 0.75
@@ -63,7 +63,7 @@ class Radon:
     def detect(
         self,
         light: NDArray[np.generic],
-        mask: NDArray[np.bool_] | None = None,
+        mask: BoolImage | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StreakDetections:
         """Find the streaks of an image; see `detectors.types.StreakDetector`."""

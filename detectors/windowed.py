@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-# Small squares around places of an image, cut out and put back.
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
-FloatImage = NDArray[np.float32]
-IndexArray = NDArray[np.intp]
+# Small squares around places of an image, cut out and put back.
 
 
 def cut_stamps(
@@ -38,9 +37,7 @@ def cut_stamps(
     return np.asarray(image.ravel()[rows[:, :, None] * w + cols[:, None, :]])
 
 
-def inside_image(
-    shape: tuple[int, ...], row: IndexArray, col: IndexArray, half: int
-) -> NDArray[np.bool_]:
+def inside_image(shape: tuple[int, ...], row: IndexArray, col: IndexArray, half: int) -> BoolImage:
     """Which pixels of squares around pixels lie in the image, shape (N, 2 half + 1, 2 half + 1)."""
     h, w = shape
     offsets = np.arange(-half, half + 1)
@@ -75,8 +72,6 @@ def sum_of_stamps(
     np.add.at(total, index.ravel(), np.where(inside, stamps, np.float32(0.0)).ravel())
     return total.reshape(h, w)
 
-
-FloatArray = NDArray[np.float64]
 
 HALF_STAMP_PX = 7
 OFFSETS = np.arange(-HALF_STAMP_PX, HALF_STAMP_PX + 1)
@@ -117,7 +112,7 @@ class FittedBlobs:
     y: FloatArray
     flux: FloatArray
     moments: FloatArray
-    settled: NDArray[np.bool_]
+    settled: BoolImage
 
 
 def fit_blobs(

@@ -10,14 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from detectors.types import BoolImage, FloatArray, IndexArray
 from regengine.errors import ConfigError
 from regengine.sky.detection.overlay import draw_comparison
-
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.intp]
 
 # A detection within this of a light is that light: three pixels, as is usual for stars.
 MATCH_RADIUS_PX = 3.0
@@ -133,7 +130,7 @@ def match_tolerance_px(radius_px: FloatArray) -> FloatArray:
 
 def score_frame(
     matches: Matches,
-    wanted: NDArray[np.bool_],
+    wanted: BoolImage,
     detections: int,
     *,
     flux: FloatArray | None = None,
@@ -291,7 +288,7 @@ def _photo(path: Path, lights: list[tuple[float, ...]]) -> LabelledPhoto:
 # How a method that finds places in photos does on labelled ones: a line of facts.
 
 # From a photo to what was found in it, shape (N, 2), and the seconds it took
-Finder = Callable[[Path], tuple[NDArray[np.float64], float]]
+Finder = Callable[[Path], tuple[FloatArray, float]]
 HEADER = (
     f"{'method':12s} {'photos':>6s} {'labels':>7s} {'complete':>8s} {'in flux':>8s} "
     f"{'false/photo':>11s} {'false':>7s} {'error px':>9s} {'90 %':>7s} {'s/photo':>8s}"

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import BoolImage, FloatArray
 from regengine.errors import FrameError
 from regengine.evaluate.streak_labels import LabelledStreaks, MaskScore, score_mask
 from regengine.evaluate.streak_scores import (
@@ -25,8 +25,6 @@ from regengine.evaluate.streak_scores import (
 )
 from regengine.photo.formats import read_image_header
 from regengine.photo.image import read_display_rgb, read_linear_light
-
-FloatArray = NDArray[np.float64]
 
 SNR_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 10.0, math.inf)
 LENGTH_EDGES_PX = (0.0, 30.0, 100.0, 300.0, 1200.0, math.inf)
@@ -100,7 +98,7 @@ def read_streak_truth(photo: LabelledStreaks) -> StreakTruth:
     )
 
 
-def _read_mask(path: Path, truth: StreakTruth) -> NDArray[np.bool_]:
+def _read_mask(path: Path, truth: StreakTruth) -> BoolImage:
     rgb = read_display_rgb(path, WHOLE_PX)[0]
     if rgb.shape[:2] != (truth.height_px, truth.width_px):
         raise FrameError(
@@ -193,7 +191,7 @@ def _score_of_mask(counts: MaskScore, seconds: float) -> StreakScore:
     )
 
 
-def _without(score: StreakScore, ignored: NDArray[np.bool_]) -> StreakScore:
+def _without(score: StreakScore, ignored: BoolImage) -> StreakScore:
     """The score without some of the true streaks; what was found of them is not false."""
     return replace(
         score,

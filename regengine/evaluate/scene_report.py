@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from detectors.types import IndexArray
 from regengine.errors import ConfigError, FrameError
 from regengine.evaluate.scenes import Importance, MethodReport, Mistake, SceneReport
 from regengine.photo.image import read_display_rgb
-from regengine.scene.samples import IndexArray, Samples
+from regengine.scene.samples import Samples
 
 SHOWN_FEATURES = 15
 

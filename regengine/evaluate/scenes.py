@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import FloatArray, IndexArray
 from regengine.scene.clustering import NamedClusters, name_clusters
 from regengine.scene.crossval import METHODS, SUPERVISED, CrossValidation, Fitted, scored_classes
 from regengine.scene.features import families, feature_names
@@ -19,7 +19,7 @@ from regengine.scene.measures import (
     confusion_matrix,
     macro_f1,
 )
-from regengine.scene.samples import FloatArray, IndexArray, Samples
+from regengine.scene.samples import Samples
 from regengine.scene.supervised import Candidate, Supervised, fit_standardiser, fit_supervised
 from regengine.scene.training import chosen_method
 
@@ -106,7 +106,7 @@ def importance(
     return sorted(found, key=lambda one: -one.loss)
 
 
-def _draw_labels(training: Samples, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+def _draw_labels(training: Samples, count: int, rng: np.random.Generator) -> IndexArray:
     """Rows of so many photos of each class, each of another group as far as there are groups."""
     groups, taken = np.array(training.groups), []
     for index in np.unique(training.primary):
@@ -117,7 +117,7 @@ def _draw_labels(training: Samples, count: int, rng: np.random.Generator) -> NDA
 
 
 def _with_few(
-    fitted: Fitted, method: str, training: Samples, labelled: NDArray[np.intp]
+    fitted: Fitted, method: str, training: Samples, labelled: IndexArray
 ) -> NamedClusters | Supervised:
     few, model = training.subset(labelled), fitted.classifiers[method]
     if isinstance(model, NamedClusters):

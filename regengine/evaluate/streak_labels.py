@@ -12,13 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import BoolArray, FloatArray, IndexArray
 from regengine.batch.discover import find_photos
 from regengine.errors import ConfigError
 from regengine.evaluate.streak_scores import PIECE, as_rows, curve_points
 
 # Streaks that a person marked in a photo: as lines, boxes, outlines or a mask.
 
-FloatArray = NDArray[np.float64]
 
 # Boxes narrower than this may have been drawn around a level or upright streak: both ends of it
 # then lie in the middle of the short sides, further than a match allows from any corner
@@ -50,7 +50,7 @@ class LabelledStreaks:
     path: Path
     rows: FloatArray
     peak_snr: FloatArray
-    ignored: NDArray[np.bool_]
+    ignored: BoolArray
     boxes: FloatArray
     outlines: tuple[FloatArray, ...] = ()
     mask: Path | None = None
@@ -288,7 +288,6 @@ def _check_columns(path: Path, columns: Sequence[str] | None) -> None:
 
 # Streaks as masks of pixels: drawn from their ends, counted pixel by pixel, found in a mask.
 
-BoolArray = NDArray[np.bool_]
 
 REACH_PX = 3.0  # beside a mask, as beside a line
 COVERED = 0.5  # of an object's length
@@ -354,9 +353,7 @@ def streak_mask(shape: tuple[int, int], streaks: FloatArray, width_px: FloatArra
     return mask
 
 
-def _distance(
-    x: NDArray[np.intp], y: NDArray[np.intp], first: FloatArray, last: FloatArray
-) -> FloatArray:
+def _distance(x: IndexArray, y: IndexArray, first: FloatArray, last: FloatArray) -> FloatArray:
     """Distance of places from a straight piece, ends included."""
     step = last - first
     square = float(step @ step)
@@ -420,7 +417,7 @@ def _labels(label: NDArray[np.int32], points: FloatArray) -> NDArray[np.int32]:
     return found
 
 
-def _share(object_xy: NDArray[np.intp], points: FloatArray) -> float:
+def _share(object_xy: IndexArray, points: FloatArray) -> float:
     """How much of an object's length, along its longest axis, has places on it."""
     if len(points) == 0:
         return 0.0

@@ -16,15 +16,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 from scipy.optimize import linear_sum_assignment
 
-from detectors.types import StreakDetections, StreakKind
-
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.intp]
-BoolArray = NDArray[np.bool_]
+from detectors.types import (
+    BoolArray,
+    FloatArray,
+    FloatImage,
+    IndexArray,
+    StreakDetections,
+    StreakKind,
+)
 
 LINE_RMS_PX = 3.0
 OVERLAP = 0.5
@@ -284,9 +286,7 @@ STEP_PX = 0.5  # across
 LEAST_SAMPLES = 10
 
 
-def measured_peak_snr(
-    light: NDArray[np.float32], missing: NDArray[np.bool_] | None, row: FloatArray
-) -> float:
+def measured_peak_snr(light: FloatImage, missing: BoolArray | None, row: FloatArray) -> float:
     """Peak of a streak's mean cross profile over the noise of a pixel beside it.
 
     Medians along the streak leave out the stars that it crosses. Of streaks much wider than

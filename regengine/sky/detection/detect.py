@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.types import FloatArray, LightDetections, StarDetections, StreakDetections
+from detectors.types import BoolImage, FloatArray, LightDetections, StarDetections, StreakDetections
 from regengine.errors import ConfigError
 from regengine.io.tables import name_cell, path_cell
 from regengine.photo.frame_records import frame_id_of
@@ -76,7 +76,7 @@ class Detector(Protocol[D_co]):
     def detect(
         self,
         light: NDArray[np.generic],
-        mask: NDArray[np.bool_] | None = None,
+        mask: BoolImage | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> D_co:
         """Find them in linear light."""
@@ -117,7 +117,7 @@ def detect_in_photo(
     detector: Detector[D],
     *,
     max_long_side_px: int,
-    hidden: Callable[[LinearLight], NDArray[np.bool_]] | None = None,
+    hidden: Callable[[LinearLight], BoolImage] | None = None,
     whole_mosaic: bool = False,
 ) -> PhotoDetections[D]:
     """Read a photo and apply a detector to it."""
@@ -137,7 +137,7 @@ def detect_in_photo(
 
 
 def detect_in_picture(
-    picture: LinearLight, detector: Detector[D], *, mask: NDArray[np.bool_] | None = None
+    picture: LinearLight, detector: Detector[D], *, mask: BoolImage | None = None
 ) -> D:
     """Apply a detector to a picture that was read."""
     found = detector.detect(picture.light, picture.without(mask), picture.saturated)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.types import (
+    FloatArray,
     LightDetections,
     LightFlag,
     StarDetections,
@@ -118,9 +119,9 @@ def draw_stars(photo: Path, stars: StarDetections, target: Path) -> None:
 
 def draw_comparison(
     photo: Path,
-    found: NDArray[np.float64],
-    false: NDArray[np.float64],
-    missed: NDArray[np.float64],
+    found: FloatArray,
+    false: FloatArray,
+    missed: FloatArray,
     target: Path,
 ) -> None:
     """Draw how detections compare with labels: found green, false red, missed cyan.
@@ -187,14 +188,14 @@ def label(picture: Picture, text: str, at: tuple[int, int], colour: Colour) -> N
 
 def outline(
     picture: Picture,
-    ends: Sequence[float] | NDArray[np.float64],
+    ends: Sequence[float] | FloatArray,
     factor: float,
     colour: Colour,
     *,
     width_px: float = 0.0,
     bow_px: float = 0.0,
     gap_px: float = GAP_PX,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[FloatArray, FloatArray]:
     """Draw two lines beside a streak, closed at its ends, so that the light stays in view."""
     first, second = np.array(ends[:2], float), np.array(ends[2:], float)
     along = (second - first) / max(float(np.hypot(*(second - first))), 1e-9)
@@ -224,7 +225,6 @@ def write_picture(picture: Picture, target: Path) -> None:
 
 # Pictures of streaks: the photo, brightened, with two lines along each, so that it stays seen.
 
-FloatArray = NDArray[np.float64]
 
 MAGENTA, WHITE = (255, 110, 255), (230, 230, 230)
 COLOURS: dict[StreakKind, Colour] = {

@@ -7,13 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from detectors.limb import find_limb, sky_mask
 from detectors.registry import star_detectors
 from detectors.star_trails import marked_hot
-from detectors.types import StarDetections, StarDetector
+from detectors.types import BoolImage, StarDetections, StarDetector
 from regengine.batch.plan import Mishap
 from regengine.errors import RegengineError
 from regengine.photo.exif import read_exif
@@ -90,7 +87,7 @@ def detect_photo_stars(
     )
 
 
-def not_sky(picture: LinearLight) -> NDArray[np.bool_]:
+def not_sky(picture: LinearLight) -> BoolImage:
     """Captions, and the Earth where its limb is seen: city lights there are no stars."""
     hidden = captions(picture)
     if min(picture.light.shape) < LEAST_LIMB_PX:
@@ -106,7 +103,7 @@ def detect_stars(
     picture: LinearLight,
     detector: StarDetector | None = None,
     *,
-    mask: NDArray[np.bool_] | None = None,
+    mask: BoolImage | None = None,
 ) -> StarDetections:
     """Find the stars of a picture that was read.
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from detectors.masks import blank_parts
 from detectors.registry import streak_detectors
-from detectors.types import StreakDetections, StreakDetector
+from detectors.types import BoolImage, StreakDetections, StreakDetector
 from regengine.photo.image import LinearLight
 from regengine.sky.detection.detect import (
     PhotoDetections,
@@ -79,7 +76,7 @@ def detect_photo_streaks(
     )
 
 
-def no_streaks_in(picture: LinearLight) -> NDArray[np.bool_]:
+def no_streaks_in(picture: LinearLight) -> BoolImage:
     """What is no sky, and black bars, whose straight edges look like streaks.
 
     Parameters
