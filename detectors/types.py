@@ -9,7 +9,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+# Shapes are told where arrays are described: a `FloatArray` may be a column, a matrix or a picture
 FloatArray = NDArray[np.float64]
+FloatImage = NDArray[np.float32]  # pictures of light, and what is computed pixel by pixel
+BoolImage = NDArray[np.bool_]
+BoolArray = NDArray[np.bool_]
+IndexArray = NDArray[np.intp]
 
 
 class LightFlag(IntFlag):

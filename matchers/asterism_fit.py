@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.asterisms import (
     AsterismIndex,
     azimuths,
@@ -22,8 +23,6 @@ from matchers.asterisms import (
     large_enough,
     scaled_codes,
 )
-
-FloatArray = NDArray[np.float64]
 
 LEAST_FOR_SCALE = 4  # pairs, to fit the scale as well
 
@@ -122,7 +121,6 @@ def spread(rays: FloatArray) -> float:
 
 # Figures that look alike vote for pairs of points, and for the turn about them.
 
-IndexArray = NDArray[np.intp]
 
 TABLE = 262_147  # cells of the voting table: a prime, 2 MB, which stay in a processor's cache
 # Votes of different cells fall together in the table: so many times the wanted cells are counted
@@ -172,7 +170,7 @@ class Proposals:
     rotations: FloatArray
     photo: IndexArray
     reference: IndexArray
-    own: NDArray[np.bool_]
+    own: BoolArray
     votes: IndexArray
     log_scale: FloatArray
 

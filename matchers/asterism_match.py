@@ -10,14 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from detectors.types import FloatArray, IndexArray
 from matchers.asterism_fit import count_votes, flipped, meet, rescaled, spread
 from matchers.asterism_odds import MatchParameters, beyond_turns, settle
 from matchers.asterisms import AsterismIndex, unit
-
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.intp]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

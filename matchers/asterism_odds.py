@@ -11,20 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.asterism_fit import Proposals, carrying, fitted_rotations, fitted_scales, rescaled
 from matchers.asterisms import AsterismIndex
 
 # Points that fall on one reference point: the nearest meets it, the others do not.
 
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.intp]
 
-
-def not_nearest(
-    near: IndexArray, distance: FloatArray, inside: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
+def not_nearest(near: IndexArray, distance: FloatArray, inside: BoolArray) -> BoolArray:
     """Which photo points are not the nearest to their reference point, which another one meets."""
     beaten = np.zeros(near.shape, bool)
     row, column = np.nonzero(inside)
@@ -159,8 +154,8 @@ class Weighed:
 
     log10_odds: FloatArray
     near: IndexArray
-    met: NDArray[np.bool_]
-    own: NDArray[np.bool_]
+    met: BoolArray
+    own: BoolArray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -302,7 +297,7 @@ def weigh(
     index: AsterismIndex,
     placed: FloatArray,
     centres: FloatArray,
-    own: NDArray[np.bool_],
+    own: BoolArray,
     parameters: MatchParameters,
 ) -> Weighed:
     """Odds of rotations against chance.

@@ -15,15 +15,14 @@ from dataclasses import dataclass
 from itertools import combinations, permutations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
+from detectors.types import FloatArray, IndexArray
 from matchers.code_table import CodeTable
 
 # Figures of points on the sphere, and codes of them that no rotation changes.
 
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.intp]
 
 # Beyond this height above the equator, the frames on the sphere are taken from the x axis
 POLAR = 0.8

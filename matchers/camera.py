@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from detectors.types import FloatArray
 from matchers.earth import (
     ecef_to_geodetic,
     geodetic_to_ecef,
@@ -18,7 +19,6 @@ from matchers.earth import (
 
 # The lens: how directions in the camera's frame become pixels, pinhole with OpenCV distortion.
 
-FloatArray = NDArray[np.float64]
 
 SINGULAR = 0.05  # a lens that shrinks areas by so much is no lens
 CONVERGED = 1e-13  # tangents

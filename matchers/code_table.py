@@ -15,10 +15,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatArray, IndexArray
+
 # Where those codes of a cell stand whose last number lies within bounds: looked up, not sought.
 
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.intp]
 
 CODES_PER_SLOT = 4
 MOST_SLOTS = 256

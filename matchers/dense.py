@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from detectors.types import FloatArray, FloatImage, IndexArray
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.photo_light import detail
@@ -25,8 +26,6 @@ from matchers.tiles import camera_at, stereographic, tile_grid, tile_view
 
 # The photo's template for the dense search: turned to every roll, transformed.
 
-Image = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
 
 # Opposite rolls share one window for the map's spread unless half a turn changes this share of the
 # mask: with sky or hardware on one side the spread would be taken where the photo shows nothing
@@ -81,22 +80,22 @@ class TurnedTemplates:
     """
 
     rolls_deg: FloatArray
-    images: Image
+    images: FloatImage
     image_spectra: NDArray[np.complex64]
     mask_spectra: NDArray[np.complex64]
-    pixels: Image
+    pixels: FloatImage
     side_px: int
     fft_px: int
     step_deg: float = 0.0
 
     @property
-    def window_of(self) -> NDArray[np.intp]:
+    def window_of(self) -> IndexArray:
         """Which window serves each roll, shape (n,)."""
         return np.arange(len(self.rolls_deg)) % len(self.pixels)
 
 
 def turned_templates(
-    template: Image, mask: Image, rolls_deg: FloatArray, fft_px: int
+    template: FloatImage, mask: FloatImage, rolls_deg: FloatArray, fft_px: int
 ) -> TurnedTemplates:
     """Turn a template to every roll and transform it."""
     h, w = template.shape
@@ -133,7 +132,7 @@ def turned_templates(
     )
 
 
-def same_when_turned(mask: Image) -> bool:
+def same_when_turned(mask: FloatImage) -> bool:
     """Whether a mask is about the same after half a turn, as that of a whole rectangle is."""
     changed = float(np.abs(mask - mask[::-1, ::-1]).sum())
     return changed <= MOST_TURNED_SHARE * float(mask.sum())
@@ -160,7 +159,7 @@ def tile_step_deg(half_diagonal_tan: float, parameters: DenseParameters) -> floa
 
 
 def templates_for(
-    template: Image, mask: Image, focal_px: float, parameters: DenseParameters
+    template: FloatImage, mask: FloatImage, focal_px: float, parameters: DenseParameters
 ) -> TurnedTemplates:
     """Turned templates large enough for tiles of a focal length.
 
@@ -195,7 +194,7 @@ def templates_for(
 LEAST_OVERLAP = 0.6
 
 
-def correlate(tile: Image, templates: TurnedTemplates, min_spread: float) -> Image:
+def correlate(tile: FloatImage, templates: TurnedTemplates, min_spread: float) -> FloatImage:
     """Normalised cross-correlation of a tile with a template at every roll.
 
     The tile's spread is taken about 0, the mean of a tile without broad structure: a sum less for
@@ -212,8 +211,8 @@ def correlate(tile: Image, templates: TurnedTemplates, min_spread: float) -> Ima
 
 
 def correlate_covered(
-    tile: Image, tile_mask: Image, templates: TurnedTemplates, min_spread: float
-) -> Image:
+    tile: FloatImage, tile_mask: FloatImage, templates: TurnedTemplates, min_spread: float
+) -> FloatImage:
     """As `correlate`, for a tile of which the map holds only a part.
 
     Mean and spread of template and tile are taken where both exist (Padfield 2012, eq. 6-12).
@@ -221,7 +220,7 @@ def correlate_covered(
     shape = tile.shape
     n = shape[0] - templates.side_px + 1
 
-    def swept(spectrum: Any, kernels: Any) -> Image:
+    def swept(spectrum: Any, kernels: Any) -> FloatImage:
         return np.asarray(fft.irfft2(spectrum * kernels, shape)[:, :n, :n], np.float32)
 
     window = templates.window_of
@@ -239,7 +238,7 @@ def correlate_covered(
     return np.where(covered_enough, product / np.sqrt(variance * photo_variance), np.float32(0.0))
 
 
-def peaks_of(scores: Image, parameters: DenseParameters) -> list[tuple[int, int, int, float]]:
+def peaks_of(scores: FloatImage, parameters: DenseParameters) -> list[tuple[int, int, int, float]]:
     """Highest local maxima of a tile's correlations, some for every roll."""
     reach = parameters.peak_reach_px
     work = scores.copy()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-FloatArray = NDArray[np.float64]
+from detectors.types import FloatArray
 
 SEMI_MAJOR_M = 6378137.0  # WGS84, NIMA TR8350.2, table 3.1
 FLATTENING = 1.0 / 298.257223563

@@ -15,14 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.camera import Camera, undistort
 from matchers.earth import incidence_deg, intersect_ellipsoid
 from matchers.light_grid import LightGrid
 from matchers.photo_light import EVEN_FLOOR, LightImage, detail, evened
 from matchers.tiles import NadirView, nadir_view
-
-FloatArray = NDArray[np.float64]
-Image = NDArray[np.float32]
 
 # Attitudes that rest on towns are off by a pixel of the small image or two: of 60 right ones in 14
 # frames of the training half 46 came first with shifts of a pixel tried, 45 with none, 45 with two
@@ -36,10 +34,10 @@ class Surroundings:
     """The map's light around a position, freed of broad structure, and its mean square there."""
 
     around: NadirView
-    light: Image
-    square: Image
+    light: FloatImage
+    square: FloatImage
 
-    def under(self, camera: Camera, rays: FloatArray) -> tuple[Image, Image]:
+    def under(self, camera: Camera, rays: FloatArray) -> tuple[FloatImage, FloatImage]:
         """Light and mean square along rays of a camera (its frame, any length)."""
         turned = rays @ (self.around.axes.T @ camera.matrix).T
         length = np.linalg.norm(turned, axis=-1)
@@ -115,7 +113,7 @@ def first_sight(
     return found
 
 
-def best_shift(around: Surroundings, even: Image, weight: Image, camera: Camera) -> float:
+def best_shift(around: Surroundings, even: FloatImage, weight: FloatImage, camera: Camera) -> float:
     """Highest correlation of an evened photo with its surroundings under a camera, by shifts."""
     height, width = even.shape
     x, y = (np.arange(-SHIFTS_PX, side + SHIFTS_PX, dtype=float) for side in (width, height))
@@ -159,7 +157,7 @@ class ManyCameras:
     width_px: FloatArray
     height_px: FloatArray
     focal_px: FloatArray
-    mirrored: NDArray[np.bool_]
+    mirrored: BoolArray
     principal_point: FloatArray
     distortion: FloatArray
     matrix: FloatArray

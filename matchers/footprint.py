@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from pyproj import Geod
 
+from detectors.types import BoolArray, FloatArray
 from matchers.camera import Camera
 from matchers.earth import great_circle_km, incidence_deg
 from matchers.first_sight import ManyCameras
-
-FloatArray = NDArray[np.float64]
 
 # Ground seen at a flatter angle than this is lost in haze and stretches without end
 MAX_INCIDENCE_DEG = 80.0
@@ -84,7 +82,7 @@ def visible_outline(camera: Camera, per_side: int = 129) -> tuple[FloatArray, Fl
 
 def visible_outlines(
     cameras: ManyCameras, per_side: int
-) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+) -> tuple[FloatArray, FloatArray, BoolArray]:
     """The outlines of many cameras; see `visible_outline`.
 
     Parameters

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from detectors.types import BoolArray, FloatArray
 from matchers.lens_stars import (
     AT_THEIR_WORD,
     LENS_PARAMETERS,
-    BoolArray,
     ErrorModel,
-    FloatArray,
     LensFrame,
     NormalStep,
     error_model,

@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import BoolArray, FloatArray
 from matchers.camera import Lens
 from matchers.sky_camera import SkyCamera
 from matchers.star_fit import PARAMETERS, jacobian
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 OUTLIER_SIGMA = 4.0  # 3 of 10,000 good stars are beyond (two-dimensional normal)
 GROWTHS = (0.0, 0.3, 0.6, 1.0, 1.5, 2.5)  # that are tried

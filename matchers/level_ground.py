@@ -11,15 +11,13 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, surface_to_lonlat
 from matchers.photo_light import LightImage
 from matchers.pose import with_attitude
-
-FloatArray = NDArray[np.float64]
-Image = NDArray[np.float32]
 
 EARTH_RADIUS_KM = 6371.0  # mean radius (IUGG)
 # Flatter ground is lost in haze and too compressed to tell towns apart
@@ -203,7 +201,7 @@ def levelled(
     altitude_km: float,
     pixel_km: float,
     box: Box,
-) -> tuple[Image, Image]:
+) -> tuple[FloatImage, FloatImage]:
     """A photo drawn as a map in which directions and distances from its nadir are true.
 
     Parameters
@@ -239,7 +237,7 @@ def levelled(
 
 def pixels_of(
     camera: Camera, axes: FloatArray, altitude_km: float, there: FloatArray, least_cosine: float
-) -> tuple[Image, Image]:
+) -> tuple[FloatImage, FloatImage]:
     """Which pixels see points of the level frame."""
     sight = there - [0.0, 0.0, (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM]
     steep = np.einsum("...i,...i", sight, there) < -least_cosine * np.linalg.norm(sight, axis=-1)
@@ -295,8 +293,8 @@ class GroundPlane:
         Size of its pixels.
     """
 
-    values: Image
-    weight: Image
+    values: FloatImage
+    weight: FloatImage
     axes: FloatArray
     pixel_km: float
 

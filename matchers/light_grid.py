@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import BoolArray, FloatArray, FloatImage
+
 
 @dataclass(frozen=True, kw_only=True)
 class LightGrid:
@@ -30,16 +32,14 @@ class LightGrid:
         Value at and above which the map is saturated; None for radiance products.
     """
 
-    values: NDArray[np.float32]
-    valid: NDArray[np.bool_] | None = None
+    values: FloatImage
+    valid: BoolArray | None = None
     lon0_deg: float
     lat0_deg: float
     step_deg: float
     saturation: float | None = None
 
-    def to_pixel(
-        self, lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def to_pixel(self, lon_deg: FloatArray, lat_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Column and row (pixel centres at integers) of geographic positions.
 
         Parameters
@@ -60,8 +60,6 @@ class LightGrid:
 
 
 # A map as a pyramid of ever coarser grids, and which of them suits a view.
-
-Image = NDArray[np.float32]
 
 
 def pyramid(grid: LightGrid, levels: int) -> tuple[LightGrid, ...]:
@@ -123,7 +121,7 @@ def filled(grid: LightGrid) -> LightGrid:
     return replace(grid, values=np.where(grid.valid, grid.values, mean))
 
 
-def footprint_level(col: Image, row: Image, count: int) -> NDArray[np.int8]:
+def footprint_level(col: FloatImage, row: FloatImage, count: int) -> NDArray[np.int8]:
     """Pyramid level that suits the narrow side of every sample's footprint on the map.
 
     Parameters

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Image = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
+from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
 
 # Patches whose best correlation is lower than this hold no usable texture
 LEAST_NCC = 0.35
@@ -46,7 +44,7 @@ class PatchMatches:
     def __len__(self) -> int:
         return len(self.x)
 
-    def chosen(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> PatchMatches:
+    def chosen(self, which: BoolArray | IndexArray) -> PatchMatches:
         """Some of the matches, by mask or index."""
         return PatchMatches(
             x=self.x[which],
@@ -71,7 +69,7 @@ class PatchMatches:
         return np.asarray(np.maximum(across, 0.0) * np.maximum(down, 0.0))
 
 
-def texture(view: Image, size_px: int) -> Image:
+def texture(view: FloatImage, size_px: int) -> FloatImage:
     """Strength of the texture in the window around every pixel that fixes both directions.
 
     References
@@ -82,8 +80,8 @@ def texture(view: Image, size_px: int) -> Image:
 
 
 def choose_patches(
-    view: Image, weight: Image, size_px: int, cells: tuple[int, int], reach_px: int
-) -> NDArray[np.intp]:
+    view: FloatImage, weight: FloatImage, size_px: int, cells: tuple[int, int], reach_px: int
+) -> IndexArray:
     """The best-textured place of every cell of a grid laid over the view.
 
     Parameters
@@ -120,7 +118,7 @@ def choose_patches(
 
 
 def match_patches(
-    photo: Image, view: Image, centres: NDArray[np.intp], size_px: int, reach_px: int
+    photo: FloatImage, view: FloatImage, centres: IndexArray, size_px: int, reach_px: int
 ) -> PatchMatches:
     """Find patches of the rendered map in the photo by normalised correlation.
 
@@ -171,7 +169,7 @@ def match_patches(
 
 
 def sub_pixel_peak(
-    surface: Image, samples: float
+    surface: FloatImage, samples: float
 ) -> tuple[float, float, float, tuple[float, float, float]] | None:
     """Highest point of a correlation surface, by a quadratic through its 3 x 3 surroundings.
 
@@ -206,7 +204,7 @@ def sub_pixel_peak(
 SAME_LIGHT_SHARE = 0.5
 
 
-def light_centres(view: Image, matches: PatchMatches) -> FloatArray:
+def light_centres(view: FloatImage, matches: PatchMatches) -> FloatArray:
     """Where in a patch its structure lies: what a match rests on."""
     half = matches.size_px // 2
     square = cv2.Sobel(view, cv2.CV_32F, 1, 0) ** 2 + cv2.Sobel(view, cv2.CV_32F, 0, 1) ** 2
@@ -220,7 +218,7 @@ def light_centres(view: Image, matches: PatchMatches) -> FloatArray:
     return centres
 
 
-def groups_of(view: Image, matches: PatchMatches) -> NDArray[np.intp]:
+def groups_of(view: FloatImage, matches: PatchMatches) -> IndexArray:
     """Number of every patch's group, from 0 on; patches of a group show the same light.
 
     One lone town lies in as many patches as overlap it, and all of them say where that town is.

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from detectors.types import FloatArray, IndexArray
 from matchers.asterism_fit import fitted_rotations, fitted_scales, rescaled
 from matchers.polar_patches import (
     ANGLES,
@@ -21,9 +21,6 @@ from matchers.polar_patches import (
     correlation_at,
     turns_at,
 )
-
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.intp]
 
 # Logarithm (base 10) of how much likelier a correlation is at the right place than at a wrong one
 # that the photo was carried to, a straight line through histograms of the training half at

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Image = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
+from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
+
 ComplexArray = NDArray[np.complex64]
 
 RINGS_PX = (2.0, 3.0, 4.5, 6.5, 9.0, 12.5, 17.0, 23.0, 31.0)
@@ -53,20 +53,20 @@ class PatchTable:
     """
 
     coefficients: NDArray[np.int8]
-    weights: NDArray[np.float32]
-    wanted: NDArray[np.bool_] | None = None
+    weights: FloatImage
+    wanted: BoolArray | None = None
 
     def __len__(self) -> int:
         return self.coefficients.shape[1]
 
 
 def sampled(
-    picture: Image,
-    weight: Image | None,
+    picture: FloatImage,
+    weight: FloatImage | None,
     x: ArrayLike,
     y: ArrayLike,
     stretch_x: ArrayLike = 1.0,
-) -> tuple[Image, Image]:
+) -> tuple[FloatImage, FloatImage]:
     """Light in rings around places of a picture.
 
     Parameters
@@ -105,14 +105,14 @@ def sampled(
     return values, (weights > COVERED).astype(np.float32)
 
 
-def blurred(picture: Image, sigma_px: float) -> Image:
+def blurred(picture: FloatImage, sigma_px: float) -> FloatImage:
     """A picture that is dark beyond its edges, blurred."""
     return np.asarray(
         cv2.GaussianBlur(picture, (0, 0), sigma_px, borderType=cv2.BORDER_CONSTANT), np.float32
     )
 
 
-def harmonics(values: Image, weights: Image) -> ComplexArray:
+def harmonics(values: FloatImage, weights: FloatImage) -> ComplexArray:
     """Harmonics of rings; what does not count is taken for the ring's mean, and so is as nothing.
 
     Parameters
@@ -154,13 +154,12 @@ def asked(table: PatchTable, found: ComplexArray) -> ComplexArray:
 
 # Which patches of a table look like those of a photo, at which turn.
 
-IndexArray = NDArray[np.intp]
 
 CHUNK = 1024  # so that the correlations of a few patches stay in a processor's cache
 NEVER = -2.0
 
 
-def best_correlations(table: PatchTable, queries: ComplexArray) -> NDArray[np.float32]:
+def best_correlations(table: PatchTable, queries: ComplexArray) -> FloatImage:
     """Correlation of a photo's patches with all of a table, each at its best turn.
 
     Parameters
@@ -208,7 +207,7 @@ def turns_at(table: PatchTable, rows: IndexArray, query: ComplexArray) -> IndexA
     return np.asarray((turns_of_harmonics().T @ spectra).argmax(axis=0))
 
 
-def columns_of(queries: ComplexArray) -> NDArray[np.float32]:
+def columns_of(queries: ComplexArray) -> FloatImage:
     """What a table's rows are multiplied by: columns for the real parts of C, then the imaginary.
 
     Shape (HARMONICS, 2 * rings, 2 * q).
@@ -218,7 +217,7 @@ def columns_of(queries: ComplexArray) -> NDArray[np.float32]:
     return np.concatenate([top, bottom], axis=1).astype(np.float32)
 
 
-def turns_of_harmonics() -> NDArray[np.float32]:
+def turns_of_harmonics() -> FloatImage:
     """What carries real and imaginary parts of C to s at every turn, (2 HARMONICS, ANGLES)."""
     order = np.arange(1, HARMONICS + 1)[:, None]
     angles = order * (2.0 * np.pi * np.arange(ANGLES) / ANGLES)

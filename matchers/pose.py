@@ -11,14 +11,13 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from detectors.types import FloatArray
 from matchers.camera import Camera, distort
 from matchers.earth import ecef_to_geodetic, local_axes
 
 # Attitudes of a camera over the Earth: from angles, and turned by small rotations.
-
-FloatArray = NDArray[np.float64]
 
 
 def looking_at_nadir(position_ecef_m: ArrayLike) -> FloatArray:

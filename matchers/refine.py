@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.patches import PatchMatches, choose_patches, match_patches
 from matchers.pose import PARAMETERS, PosePrior, pixel_derivatives, stepped
 from matchers.view import render_known
-
-Image = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
 
 # A match is never better than this: map pixels, light growth and parallax of towns on hills
 FLOOR_PX = 0.25
@@ -81,12 +78,12 @@ class Refinement:
 
 def refine(
     levels: Sequence[LightGrid],
-    photo: Image,
-    weight: Image,
+    photo: FloatImage,
+    weight: FloatImage,
     camera: Camera,
     prior: PosePrior,
     parameters: RefineParameters,
-    free: NDArray[np.bool_],
+    free: BoolArray,
 ) -> Refinement | None:
     """Fit the camera to local matches, round after round.
 
@@ -132,7 +129,7 @@ def fit_pose(
     camera: Camera,
     matches: PatchMatches,
     prior: PosePrior,
-    free: NDArray[np.bool_],
+    free: BoolArray,
     outlier_sigmas: float,
 ) -> Refinement:
     """Robust Gauss-Newton (Cauchy weights) of the pose on patch matches with a Gaussian prior.
@@ -331,10 +328,10 @@ class Spread:
 
 def jackknife_spread(
     refinement: Refinement,
-    groups: NDArray[np.intp],
+    groups: IndexArray,
     ground_ecef_m: FloatArray,
     prior: PosePrior,
-    free: NDArray[np.bool_],
+    free: BoolArray,
     outlier_sigmas: float,
 ) -> Spread | None:
     """Covariance of where a camera sees places, by leaving out a twentieth of the lights in turn.

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes
 from matchers.pose import (
@@ -26,7 +27,6 @@ from matchers.pose import (
 # What a person matched: pixels and places; what so many can bear, and what is believed
 # beforehand.
 
-FloatArray = NDArray[np.float64]
 Freed = Literal["aim", "attitude", "focal length", "position", "distortion"]
 Free = Literal["auto", "attitude", "focal", "position", "all"]
 
@@ -91,7 +91,7 @@ class PointPairs:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def chosen(self, kept: NDArray[np.bool_]) -> PointPairs:
+    def chosen(self, kept: BoolArray) -> PointPairs:
         """Those that are marked, shape (n,)."""
         return PointPairs(
             pixels=self.pixels[kept],
@@ -272,12 +272,12 @@ class Unknowns:
     freed: tuple[Freed, ...]
 
     @property
-    def columns(self) -> NDArray[np.intp]:
+    def columns(self) -> IndexArray:
         """Of a pose step, those that are free."""
         return np.array([column for name in self.freed for column in COLUMNS[name]])
 
     @property
-    def believed(self) -> NDArray[np.bool_]:
+    def believed(self) -> BoolArray:
         """Of the columns, those with a belief."""
         return np.isfinite(self.belief.sigmas[self.columns])
 
@@ -365,7 +365,6 @@ def _downhill(camera: Camera, move: FloatArray, unknowns: Unknowns) -> Camera | 
 
 # Which of a person's points disagree with the others: fits that leave each out in turn.
 
-BoolArray = NDArray[np.bool_]
 
 # With three points, a wrong one cannot be told from the other two
 LEAST_TOLD = 4

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from detectors.types import BoolArray, FloatArray
 from matchers.camera import Lens, quaternion_matrix, widest_tangent
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +83,7 @@ class SkyCamera(Lens):
             local = np.where(folded[..., None], np.nan, local)
         return self.image_of(local)
 
-    def sees(self, x: ArrayLike, y: ArrayLike, margin_px: float = 0.0) -> NDArray[np.bool_]:
+    def sees(self, x: ArrayLike, y: ArrayLike, margin_px: float = 0.0) -> BoolArray:
         """Whether pixels lie in the image, or within a margin around it; NaN do not."""
         px, py = np.asarray(x, float), np.asarray(y, float)
         low = -0.5 - margin_px

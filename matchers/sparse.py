@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from detectors.types import FloatArray
 from matchers.asterism_match import match
 from matchers.asterism_odds import MatchParameters
 from matchers.asterisms import AsterismParameters, build_index
@@ -28,7 +29,6 @@ from matchers.verify import find_towns
 
 # The towns of a map as a camera at some place would tell them apart, in all directions at once.
 
-FloatArray = NDArray[np.float64]
 
 # Flatter ground is lost in haze and too compressed to tell towns apart
 FARTHEST_INCIDENCE_DEG = 82.0

@@ -17,14 +17,12 @@ from bisect import insort
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.camera import widest_tangent
 from matchers.sky_camera import SkyCamera, matrix_quaternion
-
-FloatArray = NDArray[np.float64]
 
 PARAMETERS = 11  # turn about x, y, z; log focal length; principal point x, y; k1, k2, p1, p2, k3
 STEPS = 8
@@ -245,7 +243,6 @@ def place_variance(fit: CameraFit, vectors_icrs: FloatArray) -> FloatArray:
 
 # Which detection is which catalogue star, once the camera is known well.
 
-IndexArray = NDArray[np.intp]
 
 # A neighbour up to so much fainter draws the centroid of a star towards itself: by 0.1 of their
 # distance at 2.5 magnitudes
@@ -266,7 +263,7 @@ class StarPairs:
 
     detection: IndexArray
     star: IndexArray
-    alone: NDArray[np.bool_]
+    alone: BoolArray
 
 
 def pair_stars(
@@ -329,7 +326,6 @@ def pair_stars(
 
 # Whether detections have the brightness of the stars that they are taken for.
 
-BoolArray = NDArray[np.bool_]
 
 # One sigma of a detection's magnitude against Gaia's G: colours 0.3, vignetting and clipping more.
 # It counts as so many stars beside those that measure it

@@ -11,15 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import FloatArray, IndexArray
 from matchers.asterism_match import match
 from matchers.asterism_odds import MatchParameters
 from matchers.asterisms import AsterismIndex, AsterismParameters, build_index
 from matchers.sky_camera import SkyCamera, matrix_quaternion, solid_angle
-
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.intp]
 
 STEP = 1.22  # of the ladder: rungs overlap with the tolerance of size below
 FIGURES = AsterismParameters(

@@ -19,9 +19,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.sky_camera import SkyCamera, solid_angle
 from matchers.star_fit import (
     SLOPES,
@@ -35,9 +35,6 @@ from matchers.star_fit import (
 
 # What detections say of a fitted camera, the most significant first.
 
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.intp]
-BoolArray = NDArray[np.bool_]
 
 DENSITY_NEIGHBOURS = 8
 FARTHEST_SIGMAS = 3.5

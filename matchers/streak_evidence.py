@@ -11,12 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logsumexp, ndtr
 
-# Densities of a streak's four numbers: two times, and two distances beside the track.
+from detectors.types import FloatArray, IndexArray
 
-FloatArray = NDArray[np.float64]
+# Densities of a streak's four numbers: two times, and two distances beside the track.
 
 
 def log_density_of(
@@ -133,7 +132,7 @@ class Meeting:
     beside_px: FloatArray
     speed_px_s: FloatArray
     along: FloatArray
-    step: NDArray[np.intp]
+    step: IndexArray
 
     @property
     def right(self) -> FloatArray:
@@ -171,8 +170,6 @@ def meet(xy: FloatArray, seconds: FloatArray, place: FloatArray) -> Meeting:
         step=np.where(where > 0.5, best + 1, best),
     )
 
-
-BoolArray = NDArray[np.bool_]
 
 GATE = 7.0  # sigmas beside the track, of the wide errors: nothing beyond weighs anything
 # An end that is not at the border is that of the exposure, unless the satellite dimmed
@@ -240,7 +237,7 @@ class Evidence:
         Moment of the track at the streak's middle.
     """
 
-    rows: NDArray[np.intp]
+    rows: IndexArray
     log_density: FloatArray
     log_companion: FloatArray
     ahead_s: FloatArray
@@ -343,7 +340,7 @@ def _one_way(
     )
 
 
-def _of(meeting: Meeting, rows: NDArray[np.intp]) -> Meeting:
+def _of(meeting: Meeting, rows: IndexArray) -> Meeting:
     return Meeting(**{n: getattr(meeting, n)[rows] for n in Meeting.__dataclass_fields__})
 
 

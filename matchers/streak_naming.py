@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from detectors.types import FloatArray, IndexArray
 from matchers.streak_evidence import COMPANION_SHARE, Errors, Evidence, Streak, streak_evidence
-
-FloatArray = NDArray[np.float64]
 
 CLOCK_SIGMAS = 4.5
 FEWEST_CLOCKS, MOST_CLOCKS = 31, 6001
@@ -49,7 +47,7 @@ class Naming:
 
     evidence: Evidence
     probability: FloatArray
-    order: NDArray[np.intp]
+    order: IndexArray
     unlisted: float
 
 

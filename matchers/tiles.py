@@ -17,16 +17,14 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.earth import intersect_ellipsoid, surface_to_lonlat
 from matchers.light_grid import LightGrid
 from matchers.pose import looking_at_nadir, quaternion_product, rotation_quaternion, with_attitude
 from matchers.view import FAR_AWAY, lattice, stereographic_rays, view_along
-
-Image = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +59,7 @@ def tile_view(
     grid: TileGrid,
     attitude: FloatArray,
     position_ecef_m: tuple[float, float, float],
-) -> tuple[Image, Image | None]:
+) -> tuple[FloatImage, FloatImage | None]:
     """The map's lights on a tile, and where on it the map holds data.
 
     Parameters
@@ -102,7 +100,7 @@ def camera_at(
     return replace(photo, quaternion=quaternion_product(tile, turn))
 
 
-def stereographic(image: Image, focal_px: float) -> Image:
+def stereographic(image: FloatImage, focal_px: float) -> FloatImage:
     """A pinhole image, brought to the stereographic projection about its centre.
 
     Parameters
@@ -157,7 +155,7 @@ class NadirView:
         Of `matchers.pose.looking_at_nadir`: from the view's frame to ECEF.
     """
 
-    light: Image
+    light: FloatImage
     focal_px: float
     half_px: int
     position_ecef_m: FloatArray
@@ -205,7 +203,7 @@ def nadir_view(
     return NadirView(light=light, focal_px=focal, half_px=half, position_ecef_m=position, axes=axes)
 
 
-def draw(levels: Sequence[LightGrid], col: FloatArray, row: FloatArray, side_px: int) -> Image:
+def draw(levels: Sequence[LightGrid], col: FloatArray, row: FloatArray, side_px: int) -> FloatImage:
     """The map under a lattice of map positions, every part at the pyramid level that suits it."""
     image = np.zeros((side_px, side_px), np.float32)
     ramp = np.arange(BLOCK_PX, dtype=np.float32) / np.float32(LATTICE_PX)

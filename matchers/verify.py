@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.spatial import cKDTree
 
+from detectors.types import FloatArray, FloatImage, IndexArray
+
 # Towns: compact lights at the map's scale, found alike in the photo and in the map's view.
 
-Image = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
 
 # Photo towns agree with the map's to about half of this scale on five hand-checked photographs
 SCALE_PX = 2.5
@@ -51,7 +51,7 @@ class Towns:
 
 
 def find_towns(
-    log_light: Image, weight: Image | None, count: int, scale_px: float = SCALE_PX
+    log_light: FloatImage, weight: FloatImage | None, count: int, scale_px: float = SCALE_PX
 ) -> Towns:
     """Local maxima of a log-light image after a difference of Gaussians, sub-pixel.
 
@@ -94,7 +94,7 @@ def find_towns(
     )
 
 
-def _vertex(before: Image, here: Image, after: Image) -> FloatArray:
+def _vertex(before: FloatImage, here: FloatImage, after: FloatImage) -> FloatArray:
     """Where the parabola through three samples peaks, relative to the middle one."""
     curvature = np.minimum(after - 2.0 * here + before, -1e-9).astype(float)
     return np.clip(-0.5 * (after - before) / curvature, -1.0, 1.0)
@@ -136,7 +136,7 @@ class Proof:
     met: int
     chance: float
     log10_odds: float
-    met_towns: NDArray[np.intp]
+    met_towns: IndexArray
     residual_px: float
 
 
@@ -207,7 +207,9 @@ LEAST_VARIANCE = 0.1
 LEAST_SCALE = 1e-3
 
 
-def picture_log10_odds(photo: Image, view: Image, weight: Image, nearest_px: float) -> float:
+def picture_log10_odds(
+    photo: FloatImage, view: FloatImage, weight: FloatImage, nearest_px: float
+) -> float:
     """How much less than once a wrong place would be expected to agree so well.
 
     Parameters
@@ -249,7 +251,7 @@ def picture_log10_odds(photo: Image, view: Image, weight: Image, nearest_px: flo
     return float((here - mode) / scale / np.log(10.0) + np.log10(shifts_per_block))
 
 
-def displaced_correlations(photo: Image, view: Image, weight: Image) -> FloatArray:
+def displaced_correlations(photo: FloatImage, view: FloatImage, weight: FloatImage) -> FloatArray:
     """Correlation of a photo with a view at every shift on a torus, and with its reflections."""
     total = max(float(weight.sum()), 1e-9)
     centred = photo - float((weight * photo).sum()) / total
@@ -258,7 +260,7 @@ def displaced_correlations(photo: Image, view: Image, weight: Image) -> FloatArr
         return np.zeros((4, *photo.shape))
     of_photo, of_weight = np.conj(fft.rfft2(weight * centred)), np.conj(fft.rfft2(weight))
 
-    def swept(image: Image, kernel: NDArray[np.complex128]) -> FloatArray:
+    def swept(image: FloatImage, kernel: NDArray[np.complex128]) -> FloatArray:
         return np.asarray(fft.irfft2(fft.rfft2(image) * kernel, image.shape), float)
 
     found = np.empty((4, *photo.shape))

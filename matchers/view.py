@@ -6,20 +6,19 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.earth import intersect_ellipsoid, surface_to_lonlat
 from matchers.light_grid import LightGrid, footprint_level
-
-Image = NDArray[np.float32]
 
 FAR_AWAY = -1e6  # map position of pixels that see no ground: outside every grid
 
 
 def ground_grid(
     camera: Camera, step_px: int, margin_px: int = 0
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Places that a lattice of pixels sees."""
     x = np.arange(-margin_px, camera.width_px + margin_px + step_px, step_px, dtype=float)
     y = np.arange(-margin_px, camera.height_px + margin_px + step_px, step_px, dtype=float)
@@ -27,7 +26,9 @@ def ground_grid(
     return x, y, lon, lat
 
 
-def map_positions(camera: Camera, grid: LightGrid, lattice_px: int = 4) -> tuple[Image, Image]:
+def map_positions(
+    camera: Camera, grid: LightGrid, lattice_px: int = 4
+) -> tuple[FloatImage, FloatImage]:
     """Column and row of a map under every pixel of a camera's image."""
     x, y, lon, lat = ground_grid(camera, lattice_px)
     col, row = grid.to_pixel(lon, lat)
@@ -42,14 +43,14 @@ def map_positions(camera: Camera, grid: LightGrid, lattice_px: int = 4) -> tuple
 
 
 def dense_positions(
-    col: NDArray[np.float64],
-    row: NDArray[np.float64],
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
+    col: FloatArray,
+    row: FloatArray,
+    x: FloatArray,
+    y: FloatArray,
     lattice_px: int,
     width_px: int,
     height_px: int,
-) -> tuple[Image, Image]:
+) -> tuple[FloatImage, FloatImage]:
     """Map positions of every pixel from those of a lattice."""
     sky = ~np.isfinite(col)
     to_x = (np.arange(width_px, dtype=np.float32) - np.float32(x[0])) / lattice_px
@@ -64,7 +65,7 @@ def dense_positions(
     )
 
 
-def render(levels: Sequence[LightGrid], camera: Camera, supersample: int = 2) -> Image:
+def render(levels: Sequence[LightGrid], camera: Camera, supersample: int = 2) -> FloatImage:
     """Image of the map's lights through a camera.
 
     Every pixel takes the pyramid level whose pixels are about as wide as its own footprint is
@@ -90,7 +91,7 @@ def render(levels: Sequence[LightGrid], camera: Camera, supersample: int = 2) ->
 
 def render_known(
     levels: Sequence[LightGrid], camera: Camera, supersample: int = 2
-) -> tuple[Image, Image]:
+) -> tuple[FloatImage, FloatImage]:
     """As `render`, and which pixels show ground that the window holds data for, or the sky.
 
     Parameters
@@ -110,14 +111,14 @@ def render_known(
 
 def supersampled_positions(
     grid: LightGrid, camera: Camera, supersample: int
-) -> tuple[Image, Image]:
+) -> tuple[FloatImage, FloatImage]:
     """Map positions of an image's samples."""
     s = supersample
     fine = camera.scaled(s, camera.width_px * s, camera.height_px * s) if s > 1 else camera
     return map_positions(fine, grid, 1 if fine.width_px * fine.height_px < 30_000 else 4)
 
 
-def reduced(image: Image, camera: Camera, supersample: int) -> Image:
+def reduced(image: FloatImage, camera: Camera, supersample: int) -> FloatImage:
     """Mean of every pixel's samples."""
     if supersample == 1:
         return image
@@ -125,7 +126,7 @@ def reduced(image: Image, camera: Camera, supersample: int) -> Image:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def sampled(levels: Sequence[LightGrid], col: Image, row: Image) -> Image:
+def sampled(levels: Sequence[LightGrid], col: FloatImage, row: FloatImage) -> FloatImage:
     """Light of a map pyramid at map positions."""
     level = footprint_level(col, row, len(levels))
     image = np.zeros(col.shape, np.float32)
@@ -143,7 +144,7 @@ def sampled(levels: Sequence[LightGrid], col: Image, row: Image) -> Image:
     return image
 
 
-def known_at(grid: LightGrid, col: Image, row: Image) -> Image:
+def known_at(grid: LightGrid, col: FloatImage, row: FloatImage) -> FloatImage:
     """1 where a grid holds data at map positions, and for the sky; else 0."""
     height, width = grid.values.shape
     if grid.valid is None or grid.valid.all():
@@ -162,7 +163,6 @@ def known_at(grid: LightGrid, col: Image, row: Image) -> Image:
 
 # What a position sees of a map along given rays: the tiles and panoramas of the searches.
 
-FloatArray = NDArray[np.float64]
 
 # Rays are traced on a lattice of this spacing, and interpolated between
 LATTICE_PX = 4
@@ -204,7 +204,7 @@ def view_along(
     rays_ecef: FloatArray,
     width_px: int,
     height_px: int,
-) -> tuple[Image, Image | None]:
+) -> tuple[FloatImage, FloatImage | None]:
     """The map's lights in an image, and where in it the map holds data.
 
     Parameters
