@@ -8,62 +8,23 @@ the time of an alignment.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Self
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from detectors.types import BoolArray, FloatArray, FloatImage
-from matchers.camera import Camera, undistort
-from matchers.earth import incidence_deg, intersect_ellipsoid
+from detectors.types import FloatArray, FloatImage
+from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.photo_light import EVEN_FLOOR, LightImage, detail, evened
-from matchers.tiles import NadirView, nadir_view
+from matchers.view import NadirView, nadir_view
 
 # Attitudes that rest on towns are off by a pixel of the small image or two: of 60 right ones in 14
 # frames of the training half 46 came first with shifts of a pixel tried, 45 with none, 45 with two
 SHIFTS_PX = 1
 # Cameras of a ladder of focal lengths share a view where these agree to this much
 FOCAL_OCTAVES = 0.35
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Surroundings:
-    """The map's light around a position, freed of broad structure, and its mean square there."""
-
-    around: NadirView
-    light: FloatImage
-    square: FloatImage
-
-    def under(self, camera: Camera, rays: FloatArray) -> tuple[FloatImage, FloatImage]:
-        """Light and mean square along rays of a camera (its frame, any length)."""
-        turned = rays @ (self.around.axes.T @ camera.matrix).T
-        length = np.linalg.norm(turned, axis=-1)
-        # (x, y) / (1 + z) of a unit vector is tan(theta / 2) times its direction
-        scale = 2.0 * self.around.focal_px / np.maximum(length + turned[..., 2], 0.1 * length)
-        col = (turned[..., 0] * scale + self.around.half_px).astype(np.float32)
-        row = (turned[..., 1] * scale + self.around.half_px).astype(np.float32)
-        light = cv2.remap(self.light, col, row, cv2.INTER_LINEAR)
-        square = cv2.remap(self.square, col, row, cv2.INTER_LINEAR)
-        return np.asarray(light, np.float32), np.asarray(square, np.float32)
-
-
-def surroundings(
-    levels: Sequence[LightGrid],
-    position_ecef_m: ArrayLike,
-    focal_px: float,
-    off_nadir_deg: float,
-    *,
-    smooth_px: float,
-    detail_px: float,
-) -> Surroundings:
-    """Draw the map around a position and filter it as the photo was."""
-    around = nadir_view(levels, position_ecef_m, focal_px, off_nadir_deg)
-    light = detail(np.asarray(cv2.GaussianBlur(around.light, (0, 0), smooth_px)), detail_px)
-    square = np.asarray(cv2.GaussianBlur(light * light, (0, 0), detail_px), np.float32)
-    return Surroundings(around=around, light=light, square=square)
 
 
 def first_sight(
@@ -113,6 +74,43 @@ def first_sight(
     return found
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Surroundings:
+    """The map's light around a position, freed of broad structure, and its mean square there."""
+
+    around: NadirView
+    light: FloatImage
+    square: FloatImage
+
+    def under(self, camera: Camera, rays: FloatArray) -> tuple[FloatImage, FloatImage]:
+        """Light and mean square along rays of a camera (its frame, any length)."""
+        turned = rays @ (self.around.axes.T @ camera.matrix).T
+        length = np.linalg.norm(turned, axis=-1)
+        # (x, y) / (1 + z) of a unit vector is tan(theta / 2) times its direction
+        scale = 2.0 * self.around.focal_px / np.maximum(length + turned[..., 2], 0.1 * length)
+        col = (turned[..., 0] * scale + self.around.half_px).astype(np.float32)
+        row = (turned[..., 1] * scale + self.around.half_px).astype(np.float32)
+        light = cv2.remap(self.light, col, row, cv2.INTER_LINEAR)
+        square = cv2.remap(self.square, col, row, cv2.INTER_LINEAR)
+        return np.asarray(light, np.float32), np.asarray(square, np.float32)
+
+
+def surroundings(
+    levels: Sequence[LightGrid],
+    position_ecef_m: ArrayLike,
+    focal_px: float,
+    off_nadir_deg: float,
+    *,
+    smooth_px: float,
+    detail_px: float,
+) -> Surroundings:
+    """Draw the map around a position and filter it as the photo was."""
+    around = nadir_view(levels, position_ecef_m, focal_px, off_nadir_deg)
+    light = detail(np.asarray(cv2.GaussianBlur(around.light, (0, 0), smooth_px)), detail_px)
+    square = np.asarray(cv2.GaussianBlur(light * light, (0, 0), detail_px), np.float32)
+    return Surroundings(around=around, light=light, square=square)
+
+
 def best_shift(around: Surroundings, even: FloatImage, weight: FloatImage, camera: Camera) -> float:
     """Highest correlation of an evened photo with its surroundings under a camera, by shifts."""
     height, width = even.shape
@@ -129,101 +127,3 @@ def best_shift(around: Surroundings, even: FloatImage, weight: FloatImage, camer
     photo = even.ravel() - float(share @ even.ravel())
     spread = float(share @ photo**2) * (views**2 @ share - (views @ share) ** 2)
     return float(np.max(views @ (share * photo) / np.sqrt(np.maximum(spread, 1e-12))))
-
-
-# Many cameras as arrays, to look through all of them at once.
-
-
-@dataclass(frozen=True, kw_only=True)
-class ManyCameras:
-    """Cameras, one a row.
-
-    Attributes
-    ----------
-    width_px, height_px, focal_px : ndarray of float64, shape (n, 1)
-        See `matchers.camera.Lens`.
-    mirrored : ndarray of bool, shape (n, 1)
-        Likewise.
-    principal_point : ndarray of float64, shape (n, 2)
-        Likewise.
-    distortion : ndarray of float64, shape (n, 5)
-        Likewise.
-    matrix : ndarray of float64, shape (n, 3, 3)
-        Rotations, camera to ECEF.
-    position_ecef_m : ndarray of float64, shape (n, 3)
-        Metres.
-    """
-
-    width_px: FloatArray
-    height_px: FloatArray
-    focal_px: FloatArray
-    mirrored: BoolArray
-    principal_point: FloatArray
-    distortion: FloatArray
-    matrix: FloatArray
-    position_ecef_m: FloatArray
-
-    @classmethod
-    def of(cls, cameras: Sequence[Camera]) -> Self:
-        """Cameras as arrays; ZeroDivisionError where a quaternion is zero."""
-        count = len(cameras)
-        return cls(
-            width_px=np.array([[one.width_px] for one in cameras], float).reshape(count, 1),
-            height_px=np.array([[one.height_px] for one in cameras], float).reshape(count, 1),
-            focal_px=np.array([[one.focal_px] for one in cameras], float).reshape(count, 1),
-            mirrored=np.array([[one.mirrored] for one in cameras], bool).reshape(count, 1),
-            principal_point=np.array([one.principal_point for one in cameras]).reshape(count, 2),
-            distortion=np.array([one.distortion for one in cameras], float).reshape(count, 5),
-            matrix=np.array([one.matrix for one in cameras]).reshape(count, 3, 3),
-            position_ecef_m=np.array([one.position_ecef_m for one in cameras]).reshape(count, 3),
-        )
-
-    def __getitem__(self, rows: NDArray[np.int64]) -> Self:
-        """Some of the cameras, in any order, as often as they are named."""
-        return type(self)(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
-
-    def rays(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Directions that pixels look in.
-
-        Parameters
-        ----------
-        x, y : ndarray, shape (n, m)
-            Pixels of each camera's image as stored.
-
-        Returns
-        -------
-        ndarray of float64, shape (n, m, 3)
-            ECEF, of any length.
-        """
-        px = np.where(self.mirrored, self.width_px - 1.0 - x, x)
-        u = (px - self.principal_point[:, :1]) / self.focal_px
-        v = (y - self.principal_point[:, 1:]) / self.focal_px
-        if self.distortion.any():
-            u, v = undistort(u, v, tuple(self.distortion.T[..., None]))
-        right, down, forward = (self.matrix[:, None, :, axis] for axis in range(3))
-        rays: FloatArray = u[..., None] * right + v[..., None] * down + forward
-        return rays
-
-    def pixel_to_ecef(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Ground points that pixels see.
-
-        Parameters
-        ----------
-        x, y : ndarray, shape (n, m)
-            Pixels of each camera's image as stored.
-
-        Returns
-        -------
-        ndarray of float64, shape (n, m, 3)
-            ECEF, metres; NaN where pixels see the sky.
-        """
-        return intersect_ellipsoid(self.position_ecef_m[:, None, :], self.rays(x, y))
-
-    def incidence_deg(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Incidence at the ground that pixels see, degrees, shape (n, m); NaN for the sky."""
-        return incidence_deg(self.position_ecef_m[:, None, :], self.pixel_to_ecef(x, y))
-
-
-def is_turned(camera: Camera) -> bool:
-    """Whether a camera's quaternion is a rotation: a damaged one may be zero."""
-    return sum(part * part for part in camera.quaternion) != 0.0

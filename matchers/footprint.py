@@ -6,9 +6,8 @@ import numpy as np
 from pyproj import Geod
 
 from detectors.types import BoolArray, FloatArray
-from matchers.camera import Camera
+from matchers.camera import Camera, ManyCameras
 from matchers.earth import great_circle_km, incidence_deg
-from matchers.first_sight import ManyCameras
 
 # Ground seen at a flatter angle than this is lost in haze and stretches without end
 MAX_INCIDENCE_DEG = 80.0

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from detectors.types import FloatArray
+from matchers.asterism_fit import MatchParameters
 from matchers.asterism_match import match
-from matchers.asterism_odds import MatchParameters
 from matchers.asterisms import AsterismParameters, build_index
 from matchers.camera import Camera
 from matchers.dense import Peak
@@ -24,8 +24,8 @@ from matchers.earth import incidence_deg, intersect_ellipsoid
 from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage
 from matchers.pose import with_attitude
-from matchers.tiles import nadir_view
 from matchers.verify import find_towns
+from matchers.view import nadir_view
 
 # The towns of a map as a camera at some place would tell them apart, in all directions at once.
 
@@ -110,7 +110,7 @@ class SparseParameters:
     sigma_share : float
         What is added to it for every pixel from the towns that an attitude rests on.
     turn_step_deg : float
-        See `matchers.asterism_odds.MatchParameters`.
+        See `matchers.asterism_fit.MatchParameters`.
     scale_free : bool
         Whether the focal length is fitted to the towns that an attitude brings together.
     weighed, kept : int

@@ -22,8 +22,7 @@ from matchers.sparse import (
     towns_around,
     working_px,
 )
-from matchers.tiles import suitable_level
-from matchers.view import stereographic_rays
+from matchers.view import stereographic_rays, suitable_level
 from tests.matchers.lamp_world import (
     LampWorld,
     drawn_camera,

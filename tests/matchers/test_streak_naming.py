@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matchers.streak_evidence import Errors, Streak, meet
-from matchers.streak_naming import name_streaks
+from matchers.streak_naming import Errors, Streak, meet, name_streaks
 
 SIZE = (2000, 1500)
 EXPOSURE_S = 6.0

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matchers.streak_evidence import Errors, Streak
-from matchers.streak_naming import Naming, name_streaks
+from matchers.streak_naming import Errors, Naming, Streak, name_streaks
 from regengine.errors import FrameError
 from regengine.io.tables import name_cell, path_cell
 from regengine.photo.frame import Frame
