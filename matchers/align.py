@@ -75,25 +75,15 @@ def align(
 
     Parameters
     ----------
-    levels : sequence of LightGrid
-        Map pyramid.
     photo, weight : ndarray of float32, shape (h, w)
         The photo's light image and the weight of its pixels.
-    camera : Camera
-        Start, for an image of that size.
     prior : PosePrior
         Belief about position and focal length, for an image of that size.
-    free : ndarray of bool, shape (10,)
-        Pose parameters that may change.
-    iterations : int
-        At most so many steps; none tells how well the start correlates.
     smooth_px : float
         Blur of the rendered image.
     detail_px : float
         Scale of the structure that is taken out of the rendered image, as it was out of the
         photo; 0 for none.
-    supersample : int
-        See `matchers.view.render`.
 
     Returns
     -------

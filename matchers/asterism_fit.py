@@ -24,6 +24,9 @@ BENT_ROUNDS = 4  # where bends are fitted, too, which bring together more in eac
 FARTHEST_SIGMAS = 3.5
 LEAST_FOR_SCALE = 4  # pairs, to fit the scale as well
 
+STEP = 1e-4  # logarithm of the scale, for its derivative
+MOST_SIGMAS = 2.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class MatchParameters:
@@ -128,15 +131,7 @@ class Weighed:
 class Settled:
     """Rotations that were fitted, and what the photo's points say of them.
 
-    Attributes
-    ----------
-    rotations : ndarray of float64, shape (v, 3, 3)
-        Of the `fitted` best at first sight, these first.
-    scales : ndarray of float64, shape (v,)
-    bends : ndarray of float64, shape (v, m)
-        Sigmas of each bend.
-    weighed : Weighed
-        The best met on the way.
+    ``bends``, shape (v, m), are the sigmas of each bend; ``weighed`` is the best met on the way.
     """
 
     rotations: FloatArray
@@ -170,22 +165,8 @@ def settle(
 ) -> Settled:
     """Weigh rotations, fit each to the points that it brings together, and weigh them again.
 
-    Parameters
-    ----------
-    index : AsterismIndex
-        The reference.
-    rays : ndarray of float64, shape (n, 3)
-        The photo's points.
-    proposals : Proposals
-        Where to start.
-    parameters : MatchParameters
-        How to compare.
-    bends : ndarray of float64, shape (m, n, 3)
-        Of `matchers.asterism_fit.beyond_turns`; none where m is 0.
-
-    Returns
-    -------
-    Settled
+    Bends, shape (m, n, 3), are those of `beyond_turns`, none where m is 0. The `fitted` best at
+    first sight remain, these first.
     """
     now = first_sight(index, rays, proposals, parameters, len(bends))
     best = now
@@ -327,24 +308,19 @@ def carrying(vectors: FloatArray, onto: FloatArray) -> FloatArray:
 def fitted_scales(
     rays: FloatArray, targets: FloatArray, share: FloatArray, now: FloatArray, most: float
 ) -> FloatArray:
-    """Scales at which photo points that were paired spread as far as their partners.
+    """Scales (v,) at which photo points that were paired spread as far as their partners.
 
     Parameters
     ----------
     rays : ndarray of float64, shape (n, 3) or (v, n, 3)
         The photo's points, not rescaled.
     targets : ndarray of float64, shape (v, n, 3)
-        Their partners.
     share : ndarray of float64, shape (v, n)
         Weight of each pair.
     now : ndarray of float64, shape (v,)
         Scales at hand.
     most : float
         Logarithms of scales stay within this.
-
-    Returns
-    -------
-    ndarray of float64, shape (v,)
     """
     bent = rescaled(rays if rays.ndim == 3 else rays[None], now[:, None, None])
     sizes = []
@@ -360,7 +336,7 @@ def fitted_scales(
 def fitted_rotations(
     points: FloatArray, targets: FloatArray, share: FloatArray, otherwise: FloatArray
 ) -> FloatArray:
-    """Least-squares rotations of points onto targets (Wahba's problem, by SVD).
+    """Least-squares rotations of points onto targets (Wahba's problem, by SVD; Markley 1988).
 
     Parameters
     ----------
@@ -370,15 +346,6 @@ def fitted_rotations(
         Weight of each pair.
     otherwise : ndarray of float64, shape (v, 3, 3)
         Taken where fewer than two pairs count.
-
-    Returns
-    -------
-    ndarray of float64, shape (v, 3, 3)
-        Proper rotations.
-
-    References
-    ----------
-    Markley (1988), see the module.
     """
     profile = np.einsum("vn,vni,vnj->vij", share, targets, points)
     u, _, vt = np.linalg.svd(profile)
@@ -386,23 +353,10 @@ def fitted_rotations(
     return np.where((share > 0.0).sum(axis=1)[:, None, None] >= 2, u @ vt, otherwise)
 
 
-STEP = 1e-4  # logarithm of the scale, for its derivative
-MOST_SIGMAS = 2.0
-
-
 def beyond_turns(rays: FloatArray, bends: FloatArray) -> FloatArray:
-    """Bends without what a rotation or a scale does: fits of these do not wait for each other.
+    """Bends (m, n, 3) of points (n, 3), one sigma each, without what a rotation or a scale does.
 
-    Parameters
-    ----------
-    rays : ndarray of float64, shape (n, 3)
-        The photo's points.
-    bends : ndarray of float64, shape (m, n, 3)
-        How they move, for one sigma of each bend.
-
-    Returns
-    -------
-    ndarray of float64, shape (m, n, 3)
+    Fits of these do not wait for each other then.
     """
     turns = [np.cross(axis, rays) for axis in np.eye(3)]
     stretch = (rescaled(rays, np.exp(STEP)) - rays) / STEP

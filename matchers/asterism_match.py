@@ -77,14 +77,8 @@ def match(
 
     Parameters
     ----------
-    index : AsterismIndex
-        The reference.
     photo_vectors : array_like, shape (n, 3)
         Directions in the camera frame, z forward, of any length.
-    photo_brightness : array_like, shape (n,)
-        In any unit; more is brighter.
-    parameters : MatchParameters
-        How to compare.
     bends : ndarray of float64, shape (m, n, 3), optional
         Ways in which the unit vectors may move together by one sigma each, beyond a rotation; for
         pictures that are not mirrored, at one scale.
@@ -203,16 +197,11 @@ def spread(rays: FloatArray) -> float:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Meetings:
-    """Figures of the photo and of the reference with the same code, each of shape (c, k).
+    """Figures of the photo and of the reference with the same code.
 
-    Attributes
-    ----------
-    photo, reference : ndarray of int
-        Their members, in the same order.
-    turn_rad : ndarray of float64
-        Turn about each member, from the photo's frame there to the reference's.
-    log_scale : ndarray of float64, shape (c,)
-        Natural logarithm of the reference's length over the photo's.
+    Members, shape (c, k), stand in the same order; turns, shape (c, k), lead from the photo's frame
+    at each member to the reference's; the natural logarithm of the scale, shape (c,), is that of
+    the reference's length over the photo's.
     """
 
     photo: IndexArray
@@ -227,23 +216,7 @@ class Meetings:
 def meet(
     index: AsterismIndex, rays: FloatArray, brightness: FloatArray, neighbours: int
 ) -> Meetings:
-    """Find the figures of the reference that look like figures of the photo.
-
-    Parameters
-    ----------
-    index : AsterismIndex
-        The reference.
-    rays : ndarray of float64, shape (n, 3)
-        Unit vectors of the photo's points.
-    brightness : ndarray of float64, shape (n,)
-        Of each.
-    neighbours : int
-        The photo's figures are made of so many nearest neighbours.
-
-    Returns
-    -------
-    Meetings
-    """
+    """The figures of the reference that look like figures of the photo's unit vectors (n, 3)."""
     p = index.parameters
     none = np.zeros((0, p.members), np.intp)
     nothing = Meetings(
@@ -269,24 +242,9 @@ def meet(
 def count_votes(
     meetings: Meetings, index: AsterismIndex, rays: FloatArray, turn_step_deg: float, most: int
 ) -> Proposals:
-    """The rotations that most meetings name.
+    """The rotations that most meetings (at least one) name, ``most`` of them.
 
-    Parameters
-    ----------
-    meetings : Meetings
-        At least one.
-    index : AsterismIndex
-        The reference.
-    rays : ndarray of float64, shape (n, 3)
-        The photo's points.
-    turn_step_deg : float
-        Votes whose turns lie in the same two steps are counted together.
-    most : int
-        At most so many rotations are returned.
-
-    Returns
-    -------
-    Proposals
+    Votes whose turns lie in the same two steps are counted together.
     """
     n, k = len(rays), meetings.photo.shape[1]
     steps = max(3, round(360.0 / turn_step_deg))

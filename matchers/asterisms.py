@@ -21,15 +21,15 @@ from scipy.spatial import cKDTree
 from detectors.types import FloatArray, IndexArray
 from matchers.code_table import CodeTable
 
-# Figures of points on the sphere, and codes of them that no rotation changes.
-
-
 # Beyond this height above the equator, the frames on the sphere are taken from the x axis
 POLAR = 0.8
 # Chords are longer than what they are in a figure's plane, by less than this at any size in use
 SPARE = 1.05
 # Of so many nearest points the neighbours that are bright enough are taken
 SOUGHT_PER_NEIGHBOUR = 3
+
+# The density of points around each is that of its nearest ones, this many
+DENSITY_NEIGHBOURS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,21 +88,9 @@ class Figures:
 def groups(
     points: FloatArray, brightness: FloatArray, parameters: AsterismParameters
 ) -> IndexArray:
-    """Points with pairs (or triples) of their nearest neighbours that are bright enough.
+    """Points (n, 3) with pairs (or triples) of their nearest neighbours that are bright enough.
 
-    Parameters
-    ----------
-    points : ndarray of float64, shape (n, 3)
-        Unit vectors.
-    brightness : ndarray of float64, shape (n,)
-        Of each.
-    parameters : AsterismParameters
-        How many neighbours, and which.
-
-    Returns
-    -------
-    ndarray of int, shape (m, k)
-        Distinct groups, indices ascending.
+    Distinct groups of indices, ascending, shape (m, k).
     """
     k = parameters.members
     n = len(points)
@@ -178,21 +166,9 @@ def canonical(points: FloatArray, members: IndexArray) -> Figures:
 
 
 def every_order(points: FloatArray, members: IndexArray, slack: float) -> Figures:
-    """Codes of figures in every order that noise might make the canonical one.
+    """Codes of figures in every order that noise might make the canonical one, at least one each.
 
-    Parameters
-    ----------
-    points : ndarray of float64, shape (n, 3)
-        Unit vectors.
-    members : ndarray of int, shape (m, k)
-        In any order.
-    slack : float
-        By how much, as a share of a figure's length, the canonical order may be missed.
-
-    Returns
-    -------
-    Figures
-        At least one for each.
+    The order may be missed by ``slack``, a share of a figure's length.
     """
     k = members.shape[1]
     at = points[members]
@@ -244,10 +220,6 @@ def azimuths(points: FloatArray, figures: Figures) -> FloatArray:
     return np.arctan2(along[..., 1], along[..., 0])
 
 
-# The density of points around each is that of its nearest ones, this many
-DENSITY_NEIGHBOURS = 8
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AsterismIndex:
     """Points of the reference, their figures, and trees to find both quickly.
@@ -260,14 +232,10 @@ class AsterismIndex:
         In any unit; more is brighter.
     figures : Figures
         Each in one canonical order of its members.
-    parameters : AsterismParameters
-        What they were made with.
     azimuths_rad : ndarray of float64, shape (m, k)
         Directions of the figures' axes in the frames of their members.
     density : ndarray of float64, shape (n,)
         Points per steradian around each point.
-    point_tree : cKDTree
-        Of the vectors.
     code_table : CodeTable or None
         Of the codes in units of the tolerances; None without any figure.
     """
@@ -293,12 +261,6 @@ def build_index(
         Directions, of any length but zero.
     brightness : array_like, shape (n,)
         In any unit; more is brighter.
-    parameters : AsterismParameters
-        Which figures to make.
-
-    Returns
-    -------
-    AsterismIndex
 
     Raises
     ------
@@ -340,17 +302,7 @@ def scaled_codes(codes: FloatArray, parameters: AsterismParameters) -> FloatArra
 
 
 def local_density(points: FloatArray) -> FloatArray:
-    """Points per steradian around each point, from the distance of its nearest ones.
-
-    Parameters
-    ----------
-    points : ndarray of float64, shape (n, 3)
-        Unit vectors.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-    """
+    """Points per steradian around unit vectors (n, 3), by the distance of their nearest ones."""
     k = min(DENSITY_NEIGHBOURS, len(points) - 1)
     if k < 1:
         return np.full(len(points), len(points) / (4.0 * np.pi))

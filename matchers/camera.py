@@ -49,17 +49,7 @@ class Lens:
     mirrored: bool = False
 
     def rays(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
-        """Directions in the camera frame (z = 1) of image positions.
-
-        Parameters
-        ----------
-        x, y : array_like, shape (...)
-            Pixels of the image as stored.
-
-        Returns
-        -------
-        ndarray of float64, shape (..., 3)
-        """
+        """Directions in the camera frame (z = 1), (..., 3), of pixels of the image as stored."""
         px, py = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
         if self.mirrored:
             px = self.width_px - 1 - px
@@ -70,17 +60,9 @@ class Lens:
         return np.stack([u, v, np.ones_like(u)], axis=-1)
 
     def image_of(self, local: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Project vectors of the camera frame; NaN behind the camera.
+        """Pixels (as stored) of vectors (..., 3) of the camera frame; NaN behind the camera.
 
-        Parameters
-        ----------
-        local : array_like, shape (..., 3)
-            Of any length; x right, y down, z forward.
-
-        Returns
-        -------
-        x, y : ndarray of float64, shape (...)
-            Pixels of the image as stored.
+        They may have any length; x right, y down, z forward.
         """
         vectors = np.asarray(local, float)
         depth = np.where(vectors[..., 2] > 0.0, vectors[..., 2], np.nan)
@@ -129,18 +111,11 @@ def undistort(
 
     Parameters
     ----------
-    u, v : ndarray
-        Distorted coordinates.
-    distortion : tuple of float
-        Like that of `distort`.
+    u, v, distortion
+        As of `distort`.
     iterations : int
         At most; fewer once nothing moves. Far outside of what the polynomial can reach there is
         no ideal place, and some place within a few times the radius is given.
-
-    Returns
-    -------
-    u, v : ndarray
-        Ideal coordinates (tangents of angles).
     """
     k1, k2, p1, p2, k3 = distortion
     ideal_u, ideal_v = np.asarray(u, float), np.asarray(v, float)
@@ -167,15 +142,7 @@ def undistort(
 def widest_tangent(distortion: tuple[float, ...]) -> float:
     """Tangent of the angle from the axis up to which the radial distortion grows outwards.
 
-    Parameters
-    ----------
-    distortion : tuple of float
-        k1, k2, p1, p2, k3.
-
-    Returns
-    -------
-    float
-        Infinity where the distorted radius always grows.
+    Infinite where the distorted radius always grows; the distortion is k1, k2, p1, p2, k3.
     """
     k1, k2, _, _, k3 = distortion
     # d(r (1 + k1 r^2 + ...)) / dr = 0, written in 1 / r^2: its leading factor is never zero
@@ -186,7 +153,7 @@ def widest_tangent(distortion: tuple[float, ...]) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Camera(Lens):
-    """A camera in space that looks at the Earth.
+    """A camera in space that looks at the Earth: a `Lens`, where it is and how it is turned.
 
     Attributes
     ----------
@@ -194,10 +161,6 @@ class Camera(Lens):
         [x, y, z, w]; rotates camera vectors (x right, y down, z forward) into ECEF.
     position_ecef_m : tuple of float
         Where the camera is, metres.
-
-    See Also
-    --------
-    matchers.camera.Lens : the attributes of size, focal length and distortion.
     """
 
     quaternion: tuple[float, float, float, float]
@@ -241,18 +204,7 @@ class Camera(Lens):
         return lon, lat
 
     def ecef_to_pixel(self, point_ecef_m: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Project points; NaN behind the camera, no test against the horizon.
-
-        Parameters
-        ----------
-        point_ecef_m : array_like, shape (..., 3)
-            ECEF positions, metres.
-
-        Returns
-        -------
-        x, y : ndarray of float64, shape (...)
-            Pixels of the image as stored.
-        """
+        """Pixels of ECEF points (..., 3), metres; NaN behind the camera, hidden or not."""
         local = (np.asarray(point_ecef_m, float) - np.asarray(self.position_ecef_m)) @ self.matrix
         return self.image_of(local)
 
@@ -297,23 +249,7 @@ def is_turned(camera: Camera) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class ManyCameras:
-    """Cameras, one a row.
-
-    Attributes
-    ----------
-    width_px, height_px, focal_px : ndarray of float64, shape (n, 1)
-        See `matchers.camera.Lens`.
-    mirrored : ndarray of bool, shape (n, 1)
-        Likewise.
-    principal_point : ndarray of float64, shape (n, 2)
-        Likewise.
-    distortion : ndarray of float64, shape (n, 5)
-        Likewise.
-    matrix : ndarray of float64, shape (n, 3, 3)
-        Rotations, camera to ECEF.
-    position_ecef_m : ndarray of float64, shape (n, 3)
-        Metres.
-    """
+    """Cameras, one a row; see `Camera`. Scalars have shape (n, 1), ``matrix`` leads to ECEF."""
 
     width_px: FloatArray
     height_px: FloatArray
@@ -344,18 +280,7 @@ class ManyCameras:
         return type(self)(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
 
     def rays(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Directions that pixels look in.
-
-        Parameters
-        ----------
-        x, y : ndarray, shape (n, m)
-            Pixels of each camera's image as stored.
-
-        Returns
-        -------
-        ndarray of float64, shape (n, m, 3)
-            ECEF, of any length.
-        """
+        """Directions in ECEF, of any length, shape (n, m, 3), of each camera's pixels (n, m)."""
         px = np.where(self.mirrored, self.width_px - 1.0 - x, x)
         u = (px - self.principal_point[:, :1]) / self.focal_px
         v = (y - self.principal_point[:, 1:]) / self.focal_px
@@ -366,18 +291,7 @@ class ManyCameras:
         return rays
 
     def pixel_to_ecef(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Ground points that pixels see.
-
-        Parameters
-        ----------
-        x, y : ndarray, shape (n, m)
-            Pixels of each camera's image as stored.
-
-        Returns
-        -------
-        ndarray of float64, shape (n, m, 3)
-            ECEF, metres; NaN where pixels see the sky.
-        """
+        """Ground points (ECEF, metres), (n, m, 3), of each camera's pixels; NaN for the sky."""
         return intersect_ellipsoid(self.position_ecef_m[:, None, :], self.rays(x, y))
 
     def incidence_deg(self, x: FloatArray, y: FloatArray) -> FloatArray:

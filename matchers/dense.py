@@ -107,16 +107,10 @@ def search(
 
     Parameters
     ----------
-    levels : sequence of LightGrid
-        Map pyramid that covers what the directions can see.
     photo : Camera
         Camera of the *template* (its size and focal length); its attitude is not used.
-    templates : TurnedTemplates
-        Of `templates_for`, for the photo's focal length.
     directions : ndarray of float64, shape (n, 2)
         Off-nadir angles and azimuths of the tiles.
-    parameters : DenseParameters
-        How finely to look.
 
     Yields
     ------
@@ -211,12 +205,6 @@ def templates_for(
         The photo's small light image and what of it counts.
     focal_px : float
         Focal length of that image, pixels.
-    parameters : DenseParameters
-        How finely to look.
-
-    Returns
-    -------
-    TurnedTemplates
     """
     diagonal = float(np.hypot(*template.shape))
     side = math.ceil(diagonal) | 1
@@ -295,19 +283,9 @@ def tile_step_deg(half_diagonal_tan: float, parameters: DenseParameters) -> floa
 
 
 def stereographic(image: FloatImage, focal_px: float) -> FloatImage:
-    """A pinhole image, brought to the stereographic projection about its centre.
+    """A pinhole image, brought to the stereographic projection about its middle; 0 outside of it.
 
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Its optical axis goes through the middle.
-    focal_px : float
-        Focal length; the scale at the centre stays.
-
-    Returns
-    -------
-    ndarray of float32, shape (h, w)
-        0 outside the pinhole image.
+    The scale at the middle stays.
     """
     height, width = image.shape
     x = np.arange(width, dtype=np.float32) - (width - 1) / 2.0

@@ -40,14 +40,10 @@ def first_sight(
 
     Parameters
     ----------
-    levels : sequence of LightGrid
-        Map pyramid around their position.
     photo : LightImage
         A small light image without broad structure.
     cameras : sequence of Camera
         Of that image, all at one position, of any focal lengths.
-    off_nadir_deg : float
-        How far from the nadir the map is looked at.
     smooth_px, detail_px : float
         Blur of the image, and the scale of the structure that was taken out of it, pixels.
 

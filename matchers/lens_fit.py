@@ -27,6 +27,17 @@ HUBER_SIGMA = 2.0
 _ROUNDS, _STEPS = 4, 12
 _SMALL_STEP_SIGMA = 1e-3  # the fit has arrived where a step is this share of sigma
 
+# What every lens has; `matchers.lens_fit` keeps the decentring small where stars do not tell it
+ALWAYS = ("focal_px", "x_px", "y_px", "p1", "p2")
+RADIAL_SETS: tuple[tuple[str, ...], ...] = ((), ("k1",), ("k1", "k2"), ("k1", "k2", "k3"))
+# A fuller lens is kept where a simpler one's criterion is not better by more than this: a smaller
+# difference is no strong evidence (Kass & Raftery 1995, JASA 90, 773). A term left out by mistake
+# makes the others wrong by many of their sigmas, one too many only makes sigmas larger
+STRONG_EVIDENCE = 6.0
+FOLDS = 5
+_FEWEST_STARS_A_TERM = 5
+_NO_DISTORTION = (0.0, 0.0, 0.0, 0.0, 0.0)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LensFit:
@@ -96,14 +107,6 @@ def fit_lens(
         Of images of equal size; the lens to start from is the first frame's.
     free : collection of str, optional
         Lens parameters to fit; with none, attitudes alone are fitted.
-    error : ErrorModel, optional
-        How the stars' sigmas are to be taken; without it, it is estimated.
-    used : sequence of ndarray of bool, optional
-        Stars to use; without it, outliers are found.
-
-    Returns
-    -------
-    LensFit
 
     Raises
     ------
@@ -209,27 +212,12 @@ def _moved(
     return moved
 
 
-# How many radial terms the stars support, and what that lens is worth on other stars.
-
-# What every lens has; `matchers.lens_fit` keeps the decentring small where stars do not tell it
-ALWAYS = ("focal_px", "x_px", "y_px", "p1", "p2")
-RADIAL_SETS: tuple[tuple[str, ...], ...] = ((), ("k1",), ("k1", "k2"), ("k1", "k2", "k3"))
-# A fuller lens is kept where a simpler one's criterion is not better by more than this: a smaller
-# difference is no strong evidence (Kass & Raftery 1995, JASA 90, 773). A term left out by mistake
-# makes the others wrong by many of their sigmas, one too many only makes sigmas larger
-STRONG_EVIDENCE = 6.0
-FOLDS = 5
-_FEWEST_STARS_A_TERM = 5
-_NO_DISTORTION = (0.0, 0.0, 0.0, 0.0, 0.0)
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LensChoice:
     """The fit with the terms that the stars support.
 
     Attributes
     ----------
-    fit : LensFit
     bic : dict
         Bayesian information criterion of each set of radial terms that was tried.
     held_out_px : float
@@ -247,14 +235,6 @@ def choose_lens(frames: Sequence[LensFrame]) -> LensChoice:
     All sets of terms are compared on the same stars with the same sigmas, those of the fullest
     set (its long tails included), by the Bayesian information criterion: the fullest wins that is
     not clearly worse than the best (`STRONG_EVIDENCE`).
-
-    Parameters
-    ----------
-    frames : sequence of LensFrame
-
-    Returns
-    -------
-    LensChoice
 
     Raises
     ------

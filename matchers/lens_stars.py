@@ -17,6 +17,18 @@ GROWTHS = (0.0, 0.3, 0.6, 1.0, 1.5, 2.5)  # that are tried
 ENOUGH_STARS = 1500  # three numbers ask for no more
 MEDIAN_CHI2_2 = 1.3863  # of a chi-square with two degrees of freedom
 
+LENS_PARAMETERS = ("focal_px", "x_px", "y_px", "k1", "k2", "p1", "p2", "k3")
+
+# How far the principal point may lie from the middle of the picture, one sigma, as a share of its
+# long side: 0.36 mm on a full-frame sensor. Calibrated SLR lenses have some tenths of a millimetre
+# (Fraser 2013, Photogramm. Eng. 79, 381: interior orientation of consumer-grade cameras)
+PRINCIPAL_SIGMA_SHARE = 0.01
+# What decentred elements move a star by in the corners, one sigma, as a share of the long side:
+# 14 um on a full-frame sensor. Decentring distortion of digital cameras stays in the tens of
+# micrometres (Fraser 1997, ISPRS J. Photogramm. 52, 149). Without this, it could not be told from
+# the principal point in narrow fields, and left out, it would make that one wrong
+DECENTRING_SIGMA_SHARE = 4e-4
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LensFrame:
@@ -83,19 +95,10 @@ def residuals(frame: LensFrame, camera: SkyCamera) -> FloatArray:
 
 
 def error_model(frames: Sequence[LensFrame], away: list[FloatArray]) -> ErrorModel:
-    """Scale, growth and floor that residuals make likeliest.
+    """Scale, growth and floor that residuals, (N, 2) for each frame, make likeliest.
 
-    Parameters
-    ----------
-    frames : sequence of LensFrame
-    away : list of ndarray, each of shape (N, 2)
-        Residuals of the frames' stars.
-
-    Returns
-    -------
-    ErrorModel
-        The likeliest under Student's distribution with four degrees of freedom, whose tails are
-        as long as those of residuals among neighbours that nobody knows.
+    Likeliest under Student's distribution with four degrees of freedom, whose tails are as long as
+    those of residuals among neighbours that nobody knows.
     """
     step = max(1, sum(len(r) for r in away) // ENOUGH_STARS)
     square = np.concatenate([(r**2).sum(axis=1) for r in away])[::step]
@@ -136,11 +139,6 @@ def inliers(
     ]
 
 
-# The parameters of a lens, and how the pixels of stars move with them and with the attitude.
-
-LENS_PARAMETERS = ("focal_px", "x_px", "y_px", "k1", "k2", "p1", "p2", "k3")
-
-
 def lens_values(lens: Lens) -> FloatArray:
     """The parameters of a lens in the order of `LENS_PARAMETERS`, shape (8,)."""
     return np.array([lens.focal_px, *lens.principal_point, *lens.distortion])
@@ -152,19 +150,6 @@ def slopes(camera: SkyCamera, vectors_icrs: FloatArray) -> tuple[FloatArray, Flo
     by_turn, by_lens = rows[:, :, :3], rows[:, :, 3:].copy()
     by_lens[:, :, 0] /= camera.focal_px  # there by the logarithm
     return by_turn, by_lens
-
-
-# Normal equations of a lens and the attitudes of all its frames.
-
-# How far the principal point may lie from the middle of the picture, one sigma, as a share of its
-# long side: 0.36 mm on a full-frame sensor. Calibrated SLR lenses have some tenths of a millimetre
-# (Fraser 2013, Photogramm. Eng. 79, 381: interior orientation of consumer-grade cameras)
-PRINCIPAL_SIGMA_SHARE = 0.01
-# What decentred elements move a star by in the corners, one sigma, as a share of the long side:
-# 14 um on a full-frame sensor. Decentring distortion of digital cameras stays in the tens of
-# micrometres (Fraser 1997, ISPRS J. Photogramm. 52, 149). Without this, it could not be told from
-# the principal point in narrow fields, and left out, it would make that one wrong
-DECENTRING_SIGMA_SHARE = 4e-4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -192,22 +177,8 @@ def normal_step(
 ) -> NormalStep:
     """Normal equations of all frames, attitudes eliminated, and their solution.
 
-    Parameters
-    ----------
-    frames : sequence of LensFrame
-    cameras : list of SkyCamera
-        Where the step starts; they share the lens.
-    columns : list of int
-        Which of `LENS_PARAMETERS` are free.
-    kept : list of ndarray of bool
-        Stars that count.
-    model : ErrorModel
-    huber : float
-        Stars farther off than so many sigmas count less.
-
-    Returns
-    -------
-    NormalStep
+    The cameras, where the step starts, share the lens; ``columns`` of `LENS_PARAMETERS` are free;
+    ``kept`` stars count, less where they are farther off than ``huber`` sigmas.
     """
     lens = cameras[0]
     size = len(columns)

@@ -174,21 +174,9 @@ def map_panorama(
 def search_azimuth(
     levels: Sequence[LightGrid], wanted: Panorama, position_ecef_m: tuple[float, float, float]
 ) -> list[Peak]:
-    """Candidate attitudes of a camera at a known position whose nadir direction is known.
+    """Candidate attitudes, best first, of a camera whose position and nadir direction are known.
 
-    Parameters
-    ----------
-    levels : sequence of LightGrid
-        Map pyramid that covers what can be seen.
-    wanted : Panorama
-        The photo.
-    position_ecef_m : tuple of float
-        Where it may have been taken from, metres.
-
-    Returns
-    -------
-    list of Peak
-        Best first; their cameras are the photo's at that position.
+    Their cameras are the photo's at that position.
     """
     seen, known = map_panorama(levels, wanted, position_ecef_m)
     view = smoothed_round(seen, wanted.smooth_px)

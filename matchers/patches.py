@@ -14,6 +14,9 @@ LEAST_NCC = 0.35
 # Blurred images hold one independent sample in about 3 x 3 px
 PIXELS_PER_SAMPLE = 9.0
 
+# Patches whose lights lie within this share of their side of each other show the same
+SAME_LIGHT_SHARE = 0.5
+
 
 @dataclass(frozen=True, kw_only=True)
 class PatchMatches:
@@ -82,23 +85,9 @@ def texture(view: FloatImage, size_px: int) -> FloatImage:
 def choose_patches(
     view: FloatImage, weight: FloatImage, size_px: int, cells: tuple[int, int], reach_px: int
 ) -> IndexArray:
-    """The best-textured place of every cell of a grid laid over the view.
+    """The best-textured place (x, y) of every cell of a grid laid over the view, strongest first.
 
-    Parameters
-    ----------
-    view, weight : ndarray of float32, shape (h, w)
-        Rendered map, and what of the photo counts.
-    size_px : int
-        Side of a patch.
-    cells : tuple of int
-        Cells across and down.
-    reach_px : int
-        How far a patch may move; patches stay this far inside the frame.
-
-    Returns
-    -------
-    ndarray of int, shape (n, 2)
-        Patch centres (x, y), strongest first.
+    Cells count across and down; patches stay ``reach_px``, which they may move, inside the frame.
     """
     height, width = view.shape
     border = size_px // 2 + reach_px + 1
@@ -128,10 +117,6 @@ def match_patches(
         Photo's light image and the map rendered through the camera.
     centres : ndarray of int, shape (n, 2)
         Patch centres (x, y) in the view, at least ``size_px // 2 + reach_px`` inside.
-    size_px : int
-        Side of a patch.
-    reach_px : int
-        Largest movement along each axis.
 
     Returns
     -------
@@ -198,12 +183,6 @@ def sub_pixel_peak(
     return r, j + dx, i + dy, (float(var_x), float(cov_xy), float(var_y))
 
 
-# Which patches show the same light: those tell the same, however many they are.
-
-# Patches whose lights lie within this share of their side of each other show the same
-SAME_LIGHT_SHARE = 0.5
-
-
 def light_centres(view: FloatImage, matches: PatchMatches) -> FloatArray:
     """Where in a patch its structure lies: what a match rests on."""
     half = matches.size_px // 2
@@ -221,17 +200,8 @@ def light_centres(view: FloatImage, matches: PatchMatches) -> FloatArray:
 def groups_of(view: FloatImage, matches: PatchMatches) -> IndexArray:
     """Number of every patch's group, from 0 on; patches of a group show the same light.
 
-    One lone town lies in as many patches as overlap it, and all of them say where that town is.
-
-    Parameters
-    ----------
-    view, matches
-        As in `light_centres`.
-
-    Returns
-    -------
-    ndarray of int, shape (n,)
-        The first patch of a group leads it; the others' lights lie near the leader's.
+    One lone town lies in as many patches as overlap it, and all of them say where that town is. The
+    first patch of a group leads it; the others' lights lie near the leader's.
     """
     reach_px = SAME_LIGHT_SHARE * matches.size_px
     leaders: list[FloatArray] = []

@@ -46,16 +46,8 @@ class LightImage:
 
         Parameters
         ----------
-        long_side_px : int
-            Long side of the copy.
-        smooth_px : float
-            Blur after resizing, pixels.
         detail_px : float
             If above 0, structure broader than this is taken out, see `detail`.
-
-        Returns
-        -------
-        LightImage
         """
         height, width = self.values.shape
         scale = min(1.0, long_side_px / max(height, width))
@@ -171,16 +163,10 @@ def light_image(
         Linear luminance.
     level, noise : ndarray of float32, shape (h, w)
         Diffuse background and the noise about it.
-    weight : ndarray of float32, shape (h, w)
-        What of the photo counts.
     factor : float
         Size of these arrays over the size of the stored image.
     most_share : float
         Light is cut off at this share of the brightest lights, as a map that saturates does.
-
-    Returns
-    -------
-    LightImage
     """
     excess = np.maximum(light - level, 0.0)
     counted = excess[::2, ::2][weight[::2, ::2] > 0.5]

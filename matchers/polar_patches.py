@@ -133,16 +133,9 @@ def blurred(picture: FloatImage, sigma_px: float) -> FloatImage:
 
 
 def harmonics(values: FloatImage, weights: FloatImage) -> ComplexArray:
-    """Harmonics of rings; what does not count is taken for the ring's mean, and so is as nothing.
+    """Harmonics (n, rings, HARMONICS) of rings of `sampled`; what does not count is as nothing.
 
-    Parameters
-    ----------
-    values, weights : ndarray of float32, shape (n, rings, ANGLES)
-        Of `sampled`.
-
-    Returns
-    -------
-    ndarray of complex64, shape (n, rings, HARMONICS)
+    It is taken for the ring's mean.
     """
     count = weights.sum(axis=2, keepdims=True)
     mean = (values * weights).sum(axis=2, keepdims=True) / np.maximum(count, 1.0)
@@ -173,18 +166,9 @@ def asked(table: PatchTable, found: ComplexArray) -> ComplexArray:
 
 
 def best_correlations(table: PatchTable, queries: ComplexArray) -> FloatImage:
-    """Correlation of a photo's patches with all of a table, each at its best turn.
+    """Correlation (q, n) of a photo's patches with all of a table, each at its best turn.
 
-    Parameters
-    ----------
-    table : PatchTable
-    queries : ndarray of complex64, shape (q, rings, HARMONICS)
-        Of `matchers.polar_patches.asked`.
-
-    Returns
-    -------
-    ndarray of float32, shape (q, n)
-        `NEVER` for places that are not wanted.
+    Queries are those of `asked`; `NEVER` for places that are not wanted.
     """
     q, n = len(queries), len(table)
     sides = columns_of(queries).transpose(0, 2, 1)
@@ -201,19 +185,9 @@ def best_correlations(table: PatchTable, queries: ComplexArray) -> FloatImage:
 
 
 def turns_at(table: PatchTable, rows: IndexArray, query: ComplexArray) -> IndexArray:
-    """The turns at which one patch of a photo looks most like some of a table.
+    """Turns (m,) at which one patch of a photo looks most like rows of a table.
 
-    Parameters
-    ----------
-    table : PatchTable
-    rows : ndarray of int, shape (m,)
-        Which.
-    query : ndarray of complex64, shape (rings, HARMONICS)
-
-    Returns
-    -------
-    ndarray of int, shape (m,)
-        In steps of 1 / ANGLES of the circle, anticlockwise.
+    In steps of 1 / ANGLES of the circle, anticlockwise.
     """
     spectra = table.coefficients[:, rows].astype(np.float32) @ columns_of(query[None])
     spectra = spectra.transpose(0, 2, 1).reshape(2 * HARMONICS, -1)
@@ -227,23 +201,10 @@ def correlation_at(
     which: IndexArray,
     turn_rad: FloatArray,
 ) -> FloatArray:
-    """Correlation of a photo's patches with single ones of a table, each at a turn.
+    """Correlation (..., m) of a photo's patches with single rows of a table, each at a turn.
 
-    Parameters
-    ----------
-    table : PatchTable
-    rows : ndarray of int, shape (m,)
-        Which of the table.
-    queries : ndarray of complex64, shape (q, rings, HARMONICS)
-        Of `matchers.polar_patches.asked`.
-    which : ndarray of int, shape (m,)
-        Which of these.
-    turn_rad : ndarray of float64, shape (..., m)
-        Anticlockwise.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., m)
+    Queries are those of `asked`, ``which`` (m,) of them stand against ``rows`` (m,); turns (..., m)
+    are anticlockwise.
     """
     sides = (columns_of(queries) / UNIT).reshape(HARMONICS, -1, 2, len(queries))
     asked_for = sides.transpose(0, 3, 1, 2)[:, which]
@@ -311,7 +272,6 @@ class Laid:
     ----------
     rotation : ndarray of float64, shape (3, 3)
         Level frame to that of the reference, after `rescaled` by ``scale``.
-    scale : float
     log10_odds : float
         Of the other patches, less the logarithm of the rank of the one laid down.
     met : int
@@ -328,21 +288,9 @@ class Laid:
 
 
 def lay(reference: PatchMap, photo: PatchPhoto, laid: IndexArray, best: int) -> list[Laid]:
-    """Lay some of a photo's patches on the places that they look like.
+    """Lay some of a photo's patches on the ``best`` places that each looks like.
 
-    Parameters
-    ----------
-    reference : PatchMap
-    photo : PatchPhoto
-    laid : ndarray of int
-        Which patches of the photo.
-    best : int
-        On so many places each.
-
-    Returns
-    -------
-    list of Laid
-        The `KEPT` likeliest of each patch.
+    The `KEPT` likeliest of each patch.
     """
     if len(laid) == 0 or len(reference.vectors) < NEAREST:
         return []

@@ -11,6 +11,12 @@ from numpy.typing import ArrayLike
 from detectors.types import BoolArray, FloatArray
 from matchers.camera import Lens, quaternion_matrix, widest_tangent
 
+Polynomial = dict[tuple[int, int], float]
+NEWTON_STEPS = 12
+# Beyond the picture by so many of its long sides the polynomials mean nothing
+BEYOND_SIDES = 1.0
+CONVERGED_PX = 1e-3
+
 
 @dataclass(frozen=True, kw_only=True)
 class SkyCamera(Lens):
@@ -20,10 +26,6 @@ class SkyCamera(Lens):
     ----------
     quaternion_icrs : tuple of float
         [x, y, z, w]; rotates camera vectors (x right, y down, z forward) into ICRS.
-
-    See Also
-    --------
-    matchers.camera.Lens : the attributes of size, focal length and distortion.
     """
 
     quaternion_icrs: tuple[float, float, float, float]
@@ -34,46 +36,18 @@ class SkyCamera(Lens):
         return quaternion_matrix(self.quaternion_icrs)
 
     def rays(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
-        """Unit vectors in the camera frame of image positions.
-
-        Parameters
-        ----------
-        x, y : array_like, shape (...)
-            Pixels of the image as stored.
-
-        Returns
-        -------
-        ndarray of float64, shape (..., 3)
-        """
+        """Unit vectors in the camera frame, shape (..., 3), of pixels of the image as stored."""
         rays = super().rays(x, y)
         return np.asarray(rays / np.linalg.norm(rays, axis=-1, keepdims=True))
 
     def to_sky(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
-        """Unit vectors in ICRS of image positions.
-
-        Parameters
-        ----------
-        x, y : array_like, shape (...)
-            Pixels of the image as stored.
-
-        Returns
-        -------
-        ndarray of float64, shape (..., 3)
-        """
+        """Unit vectors in ICRS, shape (..., 3), of pixels of the image as stored."""
         return np.asarray(self.rays(x, y) @ self.matrix.T)
 
     def project(self, vectors_icrs: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Pixels of directions; NaN behind the camera and beyond what the lens model can tell.
+        """Pixels of directions (..., 3) in ICRS, also outside the image.
 
-        Parameters
-        ----------
-        vectors_icrs : array_like, shape (..., 3)
-            Directions in ICRS, of any length.
-
-        Returns
-        -------
-        x, y : ndarray of float64, shape (...)
-            Pixels of the image as stored, also outside it.
+        NaN behind the camera and beyond what the lens model can tell.
         """
         local = np.asarray(vectors_icrs, float) @ self.matrix
         widest = widest_tangent(self.distortion) if any(self.distortion) else np.inf
@@ -167,17 +141,6 @@ def solid_angle(lens: Lens) -> float:
     return float(4.0 * np.arcsin(w * h / np.sqrt((1.0 + w * w) * (1.0 + h * h))))
 
 
-# A picture among the stars as FITS headers describe it: gnomonic projection with SIP
-# polynomials.
-
-Polynomial = dict[tuple[int, int], float]
-
-NEWTON_STEPS = 12
-# Beyond the picture by so many of its long sides the polynomials mean nothing
-BEYOND_SIDES = 1.0
-CONVERGED_PX = 1e-3
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HeaderField:
     """TAN or TAN-SIP. Pixels count from zero: a place (x, y) is FITS pixel (x + 1, y + 1).
@@ -233,16 +196,7 @@ class HeaderField:
         return np.asarray(local @ self.axes)
 
     def project(self, vectors_icrs: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Pixels of directions; NaN behind the picture and where its polynomials end.
-
-        Parameters
-        ----------
-        vectors_icrs : array_like, shape (..., 3)
-
-        Returns
-        -------
-        x, y : ndarray of float64, shape (...)
-        """
+        """Pixels of directions; NaN behind the picture and where its polynomials end."""
         local = np.asarray(vectors_icrs, float) @ self.axes.T
         depth = np.where(local[..., 2] > 0.0, local[..., 2], np.nan)
         plane = np.degrees(local[..., :2] / depth[..., None])

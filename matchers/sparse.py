@@ -27,11 +27,13 @@ from matchers.pose import with_attitude
 from matchers.verify import find_towns
 from matchers.view import nadir_view
 
-# The towns of a map as a camera at some place would tell them apart, in all directions at once.
-
-
 # Flatter ground is lost in haze and too compressed to tell towns apart
 FARTHEST_INCIDENCE_DEG = 82.0
+
+# Of 45 simulated city frames of the training seeds, 192 px had the right attitude among the first
+# five in 39 from 60 km beside the true position, 144 px in 36
+WORKING_PX = (36, 192)
+MAP_PIXEL_KM = 0.5  # VIIRS products: 15 arc seconds
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,12 +79,6 @@ def towns_around(
     ground = intersect_ellipsoid(around.position_ecef_m, around.rays_ecef(towns.x, towns.y))
     hit = np.isfinite(ground[:, 0])
     return MapTowns(ground_ecef_m=ground[hit], contrast=towns.contrast[hit])
-
-
-# Of 45 simulated city frames of the training seeds, 192 px had the right attitude among the first
-# five in 39 from 60 km beside the true position, 144 px in 36
-WORKING_PX = (36, 192)
-MAP_PIXEL_KM = 0.5  # VIIRS products: 15 arc seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,17 +141,8 @@ class SparseParameters:
 def working_px(stored: Camera, altitude_km: float) -> int:
     """Long side of the light image in which a photo's towns are sought.
 
-    Parameters
-    ----------
-    stored : Camera
-        Camera of the stored image at the nominal focal length.
-    altitude_km : float
-        Height above the ground.
-
-    Returns
-    -------
-    int
-        Pixels of about the map's, within `WORKING_PX`.
+    Pixels of about the map's at so many kilometres above the ground, within `WORKING_PX`; the
+    camera is that of the stored image at the nominal focal length.
     """
     longest = max(stored.width_px, stored.height_px)
     field_km = altitude_km * longest / stored.focal_px
@@ -199,14 +186,10 @@ def propose(
 
     Parameters
     ----------
-    towns : MapTowns
-        Of `map_towns`, from this position or one nearby.
     photo : LightImage
         The photo at the size in which towns are sought.
     camera : Camera
         Camera of that image at the nominal focal length; its attitude is not used.
-    parameters : SparseParameters
-        How to compare.
 
     Returns
     -------

@@ -155,15 +155,11 @@ def propose(
 
     Parameters
     ----------
-    indices : StarIndices
-        The catalogue.
     lens : SkyCamera
         Size of the picture, focal length and distortion to start from; its attitude is not used.
     x, y : ndarray of float64, shape (n,)
         Detections, the most significant first.
     significance : ndarray of float64, shape (n,)
-    look : Look
-        Which of them, and of the stars, make figures.
 
     Yields
     ------
@@ -244,8 +240,6 @@ def best_turns(
         Direction of the nadir among them.
     tolerance_deg : float
         How far the two nadirs may be apart: of the angles from them.
-    count : int
-        How many turns.
 
     Returns
     -------

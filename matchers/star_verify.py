@@ -33,14 +33,18 @@ from matchers.star_fit import (
     plausible,
 )
 
-# What detections say of a fitted camera, the most significant first.
-
-
 DENSITY_NEIGHBOURS = 8
 FARTHEST_SIGMAS = 3.5
 # Odds of the first share of detections that meet a star: one of two, as if one had met and one not
 FIRST_MET, FIRST_SEEN = 1.0, 2.0
 FEWEST_PAIRS = 4  # to fit attitude and focal length with something left over
+
+# Where few stars measure their error, it is as if so many more had been off by so much
+USUAL_STARS, USUAL_PX = 4.0, 0.5
+ROUNDS = 8
+# Log10 odds below which a proposal is given up after each round. Right ones of the real star fields
+# had 2.5 and more after the first round, 8 and more after the second
+HOPELESS = (0.5, 2.5, 4.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -156,14 +160,6 @@ def first_of_each(star: IndexArray, distance: FloatArray) -> BoolArray:
     nearest = np.ones(len(star), bool)
     nearest[order[1:]] = star[order][1:] != star[order][:-1]
     return nearest
-
-
-# Where few stars measure their error, it is as if so many more had been off by so much
-USUAL_STARS, USUAL_PX = 4.0, 0.5
-ROUNDS = 8
-# Log10 odds below which a proposal is given up after each round. Right ones of the real star fields
-# had 2.5 and more after the first round, 8 and more after the second
-HOPELESS = (0.5, 2.5, 4.0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -142,7 +142,6 @@ def name_streaks(
 
     Parameters
     ----------
-    streaks : sequence of Streak
     xy, per_sigma, seconds
         Tracks, as of `matchers.streak_naming.streak_evidence`.
     seen : ndarray of float64, shape (n, T)
@@ -151,7 +150,6 @@ def name_streaks(
         One sigma of the clock.
     size_px : tuple of int
         Width and height of the picture.
-    errors : Errors
 
     Returns
     -------
@@ -266,7 +264,6 @@ def streak_evidence(
 
     Parameters
     ----------
-    streak : Streak
     xy : ndarray of float64, shape (n, T, 2)
         Tracks in the picture of the exposure's middle.
     per_sigma : ndarray of float64, shape (n, T, 2, K)
@@ -275,7 +272,6 @@ def streak_evidence(
         From the exposure's middle.
     clock_s : ndarray of float64, shape (G,)
         Errors of the clock: positive where the exposure was later than told.
-    errors : Errors
 
     Returns
     -------
@@ -512,10 +508,8 @@ class Meeting:
     beside_px : ndarray of float64, shape (n,)
         How far off the place lies, positive to the right of someone who goes along the track and
         sees y point down; infinite where there is no track.
-    speed_px_s : ndarray of float64, shape (n,)
-        Of the satellite there.
     along : ndarray of float64, shape (n, 2)
-        Unit vector of its motion.
+        Unit vector of the satellite's motion.
     step : ndarray of int, shape (n,)
         The moment of the track that is next to it.
     """

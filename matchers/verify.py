@@ -23,14 +23,31 @@ from scipy.spatial import cKDTree
 
 from detectors.types import FloatArray, FloatImage, IndexArray
 
-# Towns: compact lights at the map's scale, found alike in the photo and in the map's view.
-
-
 # Photo towns agree with the map's to about half of this scale on five hand-checked photographs
 SCALE_PX = 2.5
 OUTER_RATIO = 2.5
 # A rise of 5 % in light against the surroundings
 LEAST_CONTRAST = 0.02
+
+MEETING_PX = 1.5 * SCALE_PX
+# Share of a photo's towns that the map confirms under the right camera: half of them in clear
+# frames (quartiles 0.44, 0.55 and 0.64 of 92 simulated ones), far fewer where clouds, reflections
+# and boats are taken for towns. Each of these is tried, with as many of the strongest towns
+SHARES_MET = (0.15, 0.25, 0.4, 0.55, 0.7)
+STRONGEST = (40, 10_000)
+# Towns that agree are never taken as rarer than this by chance: the map's and the photo's towns
+# are both strung along roads and coasts
+LEAST_CHANCE = 0.02
+SHIFTS = 160
+SHORTEST_SHIFT_PX = 4.0 * SCALE_PX
+LONGEST_SHIFT_PX = 24.0 * SCALE_PX
+
+# Blocks along each side of each of the four surfaces: 64 extreme values
+BLOCKS = 4
+EULER_GAMMA = 0.5772156649
+# Where the view is emptier than this share of its mean variance, anything would correlate
+LEAST_VARIANCE = 0.1
+LEAST_SCALE = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,18 +74,10 @@ def find_towns(
 
     Parameters
     ----------
-    log_light : ndarray of float32, shape (h, w)
-        Light, log-compressed.
     weight : ndarray of float32, shape (h, w), or None
         0 where nothing counts.
-    count : int
-        At most so many, the strongest.
     scale_px : float
         Sigma of the inner Gaussian.
-
-    Returns
-    -------
-    Towns
     """
     inner = cv2.GaussianBlur(log_light, (0, 0), scale_px)
     if weight is None:
@@ -98,20 +107,6 @@ def _vertex(before: FloatImage, here: FloatImage, after: FloatImage) -> FloatArr
     """Where the parabola through three samples peaks, relative to the middle one."""
     curvature = np.minimum(after - 2.0 * here + before, -1e-9).astype(float)
     return np.clip(-0.5 * (after - before) / curvature, -1.0, 1.0)
-
-
-MEETING_PX = 1.5 * SCALE_PX
-# Share of a photo's towns that the map confirms under the right camera: half of them in clear
-# frames (quartiles 0.44, 0.55 and 0.64 of 92 simulated ones), far fewer where clouds, reflections
-# and boats are taken for towns. Each of these is tried, with as many of the strongest towns
-SHARES_MET = (0.15, 0.25, 0.4, 0.55, 0.7)
-STRONGEST = (40, 10_000)
-# Towns that agree are never taken as rarer than this by chance: the map's and the photo's towns
-# are both strung along roads and coasts
-LEAST_CHANCE = 0.02
-SHIFTS = 160
-SHORTEST_SHIFT_PX = 4.0 * SCALE_PX
-LONGEST_SHIFT_PX = 24.0 * SCALE_PX
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,19 +145,7 @@ def chance_shifts() -> FloatArray:
 
 
 def prove(photo: Towns, view: Towns) -> Proof:
-    """Weigh the meeting of photo towns and map towns against chance.
-
-    Parameters
-    ----------
-    photo : Towns
-        Towns of the photo.
-    view : Towns
-        Towns of the map rendered through the camera, same pixels.
-
-    Returns
-    -------
-    Proof
-    """
+    """Weigh the meeting of photo towns and map towns, in the same pixels, against chance."""
     if len(photo) == 0 or len(view) == 0:
         none = np.zeros(0, np.intp)
         return Proof(
@@ -195,16 +178,6 @@ def prove(photo: Towns, view: Towns) -> Proof:
         met_towns=np.flatnonzero(met),
         residual_px=float(np.median(distance[met])) if met.any() else np.inf,
     )
-
-
-# Proof against chance that photo and map agree: they do so less well where they should not.
-
-# Blocks along each side of each of the four surfaces: 64 extreme values
-BLOCKS = 4
-EULER_GAMMA = 0.5772156649
-# Where the view is emptier than this share of its mean variance, anything would correlate
-LEAST_VARIANCE = 0.1
-LEAST_SCALE = 1e-3
 
 
 def picture_log10_odds(

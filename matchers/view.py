@@ -34,7 +34,7 @@ SCALE_AT_NADIR = 0.9
 
 
 def render(levels: Sequence[LightGrid], camera: Camera, supersample: int = 2) -> FloatImage:
-    """Image of the map's lights through a camera.
+    """The map's lights through a camera: mean log radiance, 0 for the sky and outside the map.
 
     Every pixel takes the pyramid level whose pixels are about as wide as its own footprint is
     narrow; the long way of a slanted footprint is covered by supersampling.
@@ -43,15 +43,8 @@ def render(levels: Sequence[LightGrid], camera: Camera, supersample: int = 2) ->
     ----------
     levels : sequence of LightGrid
         A map pyramid, finest first.
-    camera : Camera
-        Camera of the image.
     supersample : int
         Samples a pixel along each axis.
-
-    Returns
-    -------
-    ndarray of float32, shape (height_px, width_px)
-        Mean log radiance; 0 for the sky and outside the map.
     """
     light = sampled(levels, *supersampled_positions(levels[0], camera, supersample))
     return reduced(light, camera, supersample)
@@ -62,15 +55,7 @@ def render_known(
 ) -> tuple[FloatImage, FloatImage]:
     """As `render`, and which pixels show ground that the window holds data for, or the sky.
 
-    Parameters
-    ----------
-    levels, camera, supersample
-        As in `render`.
-
-    Returns
-    -------
-    light, known : ndarray of float32, shape (height_px, width_px)
-        ``known`` is 0 where the map has no data and beyond the window's edge, else 1.
+    The second is 0 where the map has no data and beyond the window's edge, else 1.
     """
     col, row = supersampled_positions(levels[0], camera, supersample)
     light, known = sampled(levels, col, row), known_at(levels[0], col, row)
@@ -189,14 +174,8 @@ def view_along(
 
     Parameters
     ----------
-    levels : sequence of LightGrid
-        Map pyramid, finest first.
-    position_ecef_m : tuple of float
-        Where it is seen from, metres.
     rays_ecef : ndarray of float64, shape (n_y, n_x, 3)
         Directions of the pixels of `lattice` along both sides.
-    width_px, height_px : int
-        Size of the image.
 
     Returns
     -------
@@ -219,23 +198,9 @@ def lattice(size_px: int) -> FloatArray:
 
 
 def stereographic_rays(x: ArrayLike, y: ArrayLike, focal_px: float) -> FloatArray:
-    """Unit vectors (z forward) of positions in a stereographic image, in pixels from its middle.
+    """Unit vectors (z forward), (..., 3), of positions in a stereographic image (Snyder 1987).
 
-    Parameters
-    ----------
-    x, y : array_like
-        Right and down, pixels.
-    focal_px : float
-        Pixels a radian at the middle.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., 3)
-
-    References
-    ----------
-    Snyder, J. P. (1987). Map Projections: A Working Manual. USGS Professional Paper 1395,
-    p. 154-163.
+    Positions are pixels from its middle, right and down; the focal length is pixels a radian there.
     """
     # (u, v) is tan(theta / 2) times the direction
     u, v = np.asarray(x, float) / (2.0 * focal_px), np.asarray(y, float) / (2.0 * focal_px)
@@ -276,22 +241,9 @@ class NadirView:
 def nadir_view(
     levels: Sequence[LightGrid], position_ecef_m: ArrayLike, focal_px: float, off_nadir_deg: float
 ) -> NadirView:
-    """Draw the map as seen from a position.
+    """Draw the map as seen from a position, to an angle from the nadir; in the corners farther.
 
-    Parameters
-    ----------
-    levels : sequence of LightGrid
-        Map pyramid around the position.
-    position_ecef_m : array_like, shape (3,)
-        Where the camera is, metres.
-    focal_px : float
-        Focal length of the light image that the view is meant for, pixels.
-    off_nadir_deg : float
-        The view reaches to this angle from the nadir, in its corners farther.
-
-    Returns
-    -------
-    NadirView
+    The focal length is that of the light image that the view is meant for.
     """
     position = np.asarray(position_ecef_m, float)
     focal = SCALE_AT_NADIR * focal_px
