@@ -168,7 +168,7 @@ def settle(
     Bends, shape (m, n, 3), are those of `beyond_turns`, none where m is 0. The `fitted` best at
     first sight remain, these first.
     """
-    now = first_sight(index, rays, proposals, parameters, len(bends))
+    now = as_voted(index, rays, proposals, parameters, len(bends))
     best = now
     for _ in range(BENT_ROUNDS if len(bends) else ROUNDS):
         now = fitted_again(index, rays, now, parameters, bends)
@@ -176,7 +176,7 @@ def settle(
     return best
 
 
-def first_sight(
+def as_voted(
     index: AsterismIndex,
     rays: FloatArray,
     proposals: Proposals,
@@ -198,12 +198,7 @@ def first_sight(
         rotations=rotations[order],
         scales=scales[order],
         bends=np.zeros((len(order), bends)),
-        weighed=Weighed(
-            log10_odds=weighed.log10_odds[order],
-            near=weighed.near[order],
-            met=weighed.met[order],
-            own=weighed.own[order],
-        ),
+        weighed=Weighed(**{name: column[order] for name, column in vars(weighed).items()}),
     )
 
 

@@ -22,6 +22,7 @@ from matchers.asterisms import (
     groups,
     large_enough,
     scaled_codes,
+    turns_about_z,
     unit,
 )
 
@@ -278,12 +279,8 @@ def count_votes(
 
 def turned_frames(photo: FloatArray, reference: FloatArray, turn_rad: FloatArray) -> FloatArray:
     """Rotations (v, 3, 3) that carry photo vectors onto reference vectors with a turn."""
-    c, s = np.cos(turn_rad), np.sin(turn_rad)
-    turns = np.zeros((len(turn_rad), 3, 3))
-    turns[:, 0, 0], turns[:, 0, 1], turns[:, 1, 0], turns[:, 1, 1] = c, -s, s, c
-    turns[:, 2, 2] = 1.0
-    rotations = frames(reference) @ turns @ np.swapaxes(frames(photo), 1, 2)
-    return np.asarray(rotations)
+    turned = frames(reference) @ turns_about_z(turn_rad) @ np.swapaxes(frames(photo), 1, 2)
+    return np.asarray(turned)
 
 
 def often(key: NDArray[np.int64], most: int) -> IndexArray:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
-from detectors.types import FloatArray, IndexArray
+from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.code_table import CodeTable
 
 # Beyond this height above the equator, the frames on the sphere are taken from the x axis
@@ -83,6 +83,10 @@ class Figures:
 
     def __len__(self) -> int:
         return len(self.members)
+
+    def chosen(self, which: BoolArray) -> Figures:
+        """Those that are marked."""
+        return Figures(members=self.members[which], codes=self.codes[which], axes=self.axes[which])
 
 
 def groups(
@@ -192,16 +196,14 @@ def every_order(points: FloatArray, members: IndexArray, slack: float) -> Figure
     fits &= (np.hypot(x, y) <= reach).all(axis=1) & (np.hypot(1.0 - x, y) <= reach).all(axis=1)
     for a, b in combinations(range(k - 2), 2):
         fits &= np.hypot(x[:, a] - x[:, b], y[:, a] - y[:, b]) <= reach
-    return Figures(members=turned.members[fits], codes=turned.codes[fits], axes=turned.axes[fits])
+    return turned.chosen(fits)
 
 
 def large_enough(figures: Figures, parameters: AsterismParameters) -> Figures:
     """The figures whose size is within the limits."""
     low, high = np.log(np.maximum(parameters.size_rad, 1e-12))
     fits = (figures.codes[:, -1] >= low) & (figures.codes[:, -1] <= high)
-    return Figures(
-        members=figures.members[fits], codes=figures.codes[fits], axes=figures.axes[fits]
-    )
+    return figures.chosen(fits)
 
 
 def frames(vectors: FloatArray) -> FloatArray:
@@ -211,6 +213,15 @@ def frames(vectors: FloatArray) -> FloatArray:
     first = np.cross(pole, vectors)
     first /= np.linalg.norm(first, axis=-1, keepdims=True)
     return np.stack([first, np.cross(vectors, first), vectors], axis=-1)
+
+
+def turns_about_z(angle_rad: FloatArray) -> FloatArray:
+    """Rotations (n, 3, 3) about the third axis, from the first towards the second."""
+    cosine, sine = np.cos(angle_rad), np.sin(angle_rad)
+    turns = np.zeros((len(angle_rad), 3, 3))
+    turns[:, 0, 0], turns[:, 0, 1], turns[:, 1, 0], turns[:, 1, 1] = cosine, -sine, sine, cosine
+    turns[:, 2, 2] = 1.0
+    return turns
 
 
 def azimuths(points: FloatArray, figures: Figures) -> FloatArray:

@@ -73,6 +73,17 @@ class Lens:
         y = self.principal_point[1] + self.focal_px * v
         return (self.width_px - 1 - x if self.mirrored else x), y
 
+    def scaled(self, factor: float, width_px: int, height_px: int) -> Self:
+        """The same for an image resized by a factor (pixel areas, not corners, scale)."""
+        px, py = self.principal_point
+        return replace(
+            self,
+            width_px=width_px,
+            height_px=height_px,
+            focal_px=self.focal_px * factor,
+            principal_point=((px + 0.5) * factor - 0.5, (py + 0.5) * factor - 0.5),
+        )
+
 
 def distort(
     u: FloatArray, v: FloatArray, distortion: tuple[float | FloatArray, ...]
@@ -216,17 +227,6 @@ class Camera(Lens):
         x, y = self.ecef_to_pixel(ground)
         hidden = ~(incidence_deg(self.position_ecef_m, ground) < 90.0)
         return np.where(hidden, np.nan, x), np.where(hidden, np.nan, y)
-
-    def scaled(self, factor: float, width_px: int, height_px: int) -> Camera:
-        """The same camera for an image resized by a factor (pixel areas, not corners, scale)."""
-        px, py = self.principal_point
-        return replace(
-            self,
-            width_px=width_px,
-            height_px=height_px,
-            focal_px=self.focal_px * factor,
-            principal_point=((px + 0.5) * factor - 0.5, (py + 0.5) * factor - 0.5),
-        )
 
 
 def quaternion_matrix(quaternion: tuple[float, float, float, float]) -> FloatArray:

@@ -23,7 +23,6 @@ from matchers.lens_stars import (
 )
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 
-HUBER_SIGMA = 2.0
 _ROUNDS, _STEPS = 4, 12
 _SMALL_STEP_SIGMA = 1e-3  # the fit has arrived where a step is this share of sigma
 
@@ -170,12 +169,12 @@ def _descend(
     model: ErrorModel,
 ) -> tuple[list[SkyCamera], NormalStep]:
     """Steps until they no longer matter; halved while they make things worse."""
-    system = normal_step(frames, cameras, columns, kept, model, HUBER_SIGMA)
+    system = normal_step(frames, cameras, columns, kept, model)
     for _ in range(_STEPS):
         share = 1.0
         while True:
             tried = _moved(cameras, columns, share * system.shared, share * system.turns)
-            after = normal_step(frames, tried, columns, kept, model, HUBER_SIGMA)
+            after = normal_step(frames, tried, columns, kept, model)
             if after.cost <= system.cost * (1.0 + 1e-9) or share < 0.01:
                 break
             share *= 0.5

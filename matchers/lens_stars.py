@@ -12,6 +12,7 @@ from matchers.camera import Lens
 from matchers.sky_camera import SkyCamera
 from matchers.star_fit import PARAMETERS, jacobian
 
+HUBER_SIGMA = 2.0  # stars farther off count less
 OUTLIER_SIGMA = 4.0  # 3 of 10,000 good stars are beyond (two-dimensional normal)
 GROWTHS = (0.0, 0.3, 0.6, 1.0, 1.5, 2.5)  # that are tried
 ENOUGH_STARS = 1500  # three numbers ask for no more
@@ -173,12 +174,11 @@ def normal_step(
     columns: list[int],
     kept: list[BoolArray],
     model: ErrorModel,
-    huber: float,
 ) -> NormalStep:
     """Normal equations of all frames, attitudes eliminated, and their solution.
 
     The cameras, where the step starts, share the lens; ``columns`` of `LENS_PARAMETERS` are free;
-    ``kept`` stars count, less where they are farther off than ``huber`` sigmas.
+    ``kept`` stars count, less where they are farther off than `HUBER_SIGMA`.
     """
     lens = cameras[0]
     size = len(columns)
@@ -191,10 +191,10 @@ def normal_step(
         residual = residuals(frame, camera)[good]
         variance = model.variance(frame)[good]
         distance = np.sqrt((residual**2).sum(axis=1) / variance)
-        far = distance > huber
-        share = np.where(far, huber / np.maximum(distance, 1e-12), 1.0)
+        far = distance > HUBER_SIGMA
+        share = np.where(far, HUBER_SIGMA / np.maximum(distance, 1e-12), 1.0)
         weight = share / variance
-        cost += float(np.where(far, (2.0 - share) * huber * distance, distance**2).sum())
+        cost += float(np.where(far, (2.0 - share) * HUBER_SIGMA * distance, distance**2).sum())
         pulls.append((share * distance) ** 2 / 2.0)
         shares.append(share)
         bends.append((share + ~far) / 2.0)  # across the direction of the residual, and along it

@@ -24,6 +24,7 @@ from scipy.spatial import cKDTree
 
 from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
 from matchers.asterism_fit import fitted_rotations, fitted_scales, rescaled
+from matchers.asterisms import turns_about_z
 
 ComplexArray = NDArray[np.complex64]
 RINGS_PX = (2.0, 3.0, 4.5, 6.5, 9.0, 12.5, 17.0, 23.0, 31.0)
@@ -49,8 +50,7 @@ NEAREST = 2
 TURNS_RAD = (-0.1, 0.0, 0.1)
 # Places are met within so many pixels and a share of the distance from the patch laid down; less
 # once the rotation is fitted
-ROUGH_PX, ROUGH_SHARE = 4.0, 0.1
-FINE_PX, FINE_SHARE = 3.0, 0.03
+ROUGH, FINE = (4.0, 0.1), (3.0, 0.03)
 MOST_LOG_SCALE = 0.15
 ROUNDS = 2
 LEAST_SHARE = 0.3  # weight of the patch laid down, whose own evidence is its rank
@@ -302,9 +302,7 @@ def lay(reference: PatchMap, photo: PatchPhoto, laid: IndexArray, best: int) -> 
         places = places[np.argsort(-scores[row, places], kind="stable")]
         turns = turns_at(reference.table, places, photo.queries[own])
         turned = rotations_of(reference, photo, own, places, turns)
-        odds, _, said = weigh(
-            reference, photo, turned, own, ROUGH_PX, ROUGH_SHARE, np.ones(len(places))
-        )
+        odds, _, said = weigh(reference, photo, own, turned, np.ones(len(places)), ROUGH)
         odds = odds - np.log10(1.0 + np.arange(len(places)))
         found += [
             Laid(
@@ -323,7 +321,7 @@ def fitted(reference: PatchMap, photo: PatchPhoto, way: Laid) -> Laid:
     """A way fitted, with its scale, to all that it brings together."""
     one = np.ones(1)
     start = way.rotation[None]
-    rough, near, said = weigh(reference, photo, start, way.own, ROUGH_PX, ROUGH_SHARE, one)
+    rough, near, said = weigh(reference, photo, way.own, start, one, ROUGH)
     rank = float(rough[0]) - way.log10_odds
     for _ in range(ROUNDS):
         share = np.maximum(said, 0.0)
@@ -332,7 +330,7 @@ def fitted(reference: PatchMap, photo: PatchPhoto, way: Laid) -> Laid:
         scale = fitted_scales(photo.vectors, targets, share, one * way.scale, MOST_LOG_SCALE)
         bent = rescaled(photo.vectors[None], scale[:, None, None])
         turned = fitted_rotations(bent, targets, share, way.rotation[None])
-        odds, near, said = weigh(reference, photo, turned, way.own, FINE_PX, FINE_SHARE, scale)
+        odds, near, said = weigh(reference, photo, way.own, turned, scale, FINE)
         way = Laid(
             rotation=turned[0],
             scale=float(scale[0]),
@@ -351,30 +349,24 @@ def rotations_of(
     turns: IndexArray,
 ) -> FloatArray:
     """Rotations that carry one patch onto places at turns, shape (m, 3, 3)."""
-    angle = 2.0 * np.pi * turns.astype(float) / ANGLES
-    turn = np.zeros((len(places), 3, 3))
-    turn[:, 0, 0] = turn[:, 1, 1] = np.cos(angle)
-    turn[:, 1, 0] = np.sin(angle)
-    turn[:, 0, 1] = -turn[:, 1, 0]
-    turn[:, 2, 2] = 1.0
-    return np.asarray(reference.frames[places] @ turn @ photo.frames[query].T)
+    turned = turns_about_z(2.0 * np.pi * turns.astype(float) / ANGLES)
+    return np.asarray(reference.frames[places] @ turned @ photo.frames[query].T)
 
 
 def weigh(
     reference: PatchMap,
     photo: PatchPhoto,
-    rotations: FloatArray,
     own: int,
-    tolerance_px: float,
-    tolerance_share: float,
+    rotations: FloatArray,
     scales: FloatArray,
+    tolerance: tuple[float, float],
 ) -> tuple[FloatArray, IndexArray, FloatArray]:
     """Odds of rotations by all patches but one, and what each patch fell on."""
     count = len(photo.vectors)
     bent = rescaled(photo.vectors[None], scales[:, None, None])
     fallen = np.einsum("mij,mnj->mni", rotations, bent)
     apart = np.linalg.norm(photo.vectors - photo.vectors[own], axis=1)
-    reach = tolerance_px * reference.pixel_rad + tolerance_share * apart
+    reach = tolerance[0] * reference.pixel_rad + tolerance[1] * apart
     distance, places = reference.tree.query(
         fallen.reshape(-1, 3), k=NEAREST, distance_upper_bound=float(reach.max())
     )

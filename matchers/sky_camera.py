@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -90,35 +90,13 @@ class SkyCamera(Lens):
 
     @property
     def fov_x_deg(self) -> float:
-        """Angle between the middles of the left and the right edge of the image."""
-        return self._angle_deg((-0.5, self.width_px - 0.5), None)
-
-    @property
-    def fov_y_deg(self) -> float:
-        """Angle between the middles of the upper and the lower edge of the image."""
-        return self._angle_deg(None, (-0.5, self.height_px - 0.5))
-
-    def _angle_deg(self, x: tuple[float, float] | None, y: tuple[float, float] | None) -> float:
-        """Angle across the image, both halves added."""
+        """Angle between the middles of the left and the right edge, both halves added."""
         mx, my = (self.width_px - 1) / 2.0, (self.height_px - 1) / 2.0
-        first, middle, last = self.rays(
-            [x[0] if x else mx, mx, x[1] if x else mx], [y[0] if y else my, my, y[1] if y else my]
-        )
+        first, middle, last = self.rays([-0.5, mx, self.width_px - 0.5], [my, my, my])
         halves = [
             np.arctan2(np.linalg.norm(np.cross(end, middle)), end @ middle) for end in (first, last)
         ]
         return float(np.degrees(sum(halves)))
-
-    def scaled(self, factor: float, width_px: int, height_px: int) -> SkyCamera:
-        """The same camera for an image resized by a factor (pixel areas, not corners, scale)."""
-        px, py = self.principal_point
-        return replace(
-            self,
-            width_px=width_px,
-            height_px=height_px,
-            focal_px=self.focal_px * factor,
-            principal_point=((px + 0.5) * factor - 0.5, (py + 0.5) * factor - 0.5),
-        )
 
 
 def sky_vectors(ra_deg: ArrayLike, dec_deg: ArrayLike) -> FloatArray:
@@ -172,8 +150,8 @@ class HeaderField:
     @cached_property
     def axes(self) -> FloatArray:
         """Rows: east and north on the tangent plane, and its direction, in ICRS."""
-        ra, dec = np.radians(self.reference_deg)
-        axis = np.array([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
+        axis = sky_vectors(*self.reference_deg)
+        ra = np.radians(self.reference_deg[0])
         east = np.array([-np.sin(ra), np.cos(ra), 0.0])
         north = np.cross(axis, east)
         turn = np.radians(180.0 - self.pole_deg)

@@ -62,25 +62,6 @@ class MapTowns:
         return sight / np.linalg.norm(sight, axis=1, keepdims=True), self.contrast[seen]
 
 
-def towns_around(
-    levels: Sequence[LightGrid],
-    position_ecef_m: ArrayLike,
-    focal_px: float,
-    off_nadir_deg: float,
-    *,
-    scale_px: float,
-    smooth_px: float,
-    most: int,
-) -> MapTowns:
-    """Towns of a map that a camera at a position can tell apart."""
-    around = nadir_view(levels, position_ecef_m, focal_px, off_nadir_deg)
-    view = np.asarray(cv2.GaussianBlur(around.light, (0, 0), smooth_px), np.float32)
-    towns = find_towns(view, None, most, scale_px)
-    ground = intersect_ellipsoid(around.position_ecef_m, around.rays_ecef(towns.x, towns.y))
-    hit = np.isfinite(ground[:, 0])
-    return MapTowns(ground_ecef_m=ground[hit], contrast=towns.contrast[hit])
-
-
 @dataclass(frozen=True, kw_only=True)
 class SparseParameters:
     """How the sparse search looks for towns and compares their figures.
@@ -168,15 +149,14 @@ def map_towns(
     MapTowns
         Good for positions within some 200 km: they are projected anew.
     """
-    return towns_around(
-        levels,
-        camera.position_ecef_m,
-        camera.focal_px,
-        parameters.max_off_nadir_deg,
-        scale_px=parameters.scale_px,
-        smooth_px=parameters.smooth_px,
-        most=parameters.map_towns,
+    around = nadir_view(
+        levels, camera.position_ecef_m, camera.focal_px, parameters.max_off_nadir_deg
     )
+    view = np.asarray(cv2.GaussianBlur(around.light, (0, 0), parameters.smooth_px), np.float32)
+    towns = find_towns(view, None, parameters.map_towns, parameters.scale_px)
+    ground = intersect_ellipsoid(around.position_ecef_m, around.rays_ecef(towns.x, towns.y))
+    hit = np.isfinite(ground[:, 0])
+    return MapTowns(ground_ecef_m=ground[hit], contrast=towns.contrast[hit])
 
 
 def propose(

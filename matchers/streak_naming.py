@@ -65,13 +65,37 @@ class Errors:
     """What may be wrong with all predictions.
 
     ``wide`` has the factors by which each of the K errors of a track is larger for the
-    ``wide_share`` of satellites whose orbits have changed.
+    ``wide_share`` of satellites whose orbits have changed; ``clock_sigma_s`` is of the camera's
+    clock.
     """
 
     exposure_s: float
+    clock_sigma_s: float
     attitude_px: float
     wide_share: float
     wide: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PredictedTracks:
+    """Where n satellites are predicted in the picture of the exposure's middle.
+
+    Attributes
+    ----------
+    xy : ndarray of float64, shape (n, T, 2)
+        Pixels.
+    per_sigma : ndarray of float64, shape (n, T, 2, K)
+        By how much one sigma of each error moves them.
+    seconds : ndarray of float64, shape (T,)
+        From the exposure's middle.
+    seen : ndarray of float64, shape (n, T)
+        Probability that each satellite is bright enough at each moment.
+    """
+
+    xy: FloatArray
+    per_sigma: FloatArray
+    seconds: FloatArray
+    seen: FloatArray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,35 +153,12 @@ class Naming:
 
 
 def name_streaks(
-    streaks: Sequence[Streak],
-    xy: FloatArray,
-    per_sigma: FloatArray,
-    seconds: FloatArray,
-    seen: FloatArray,
-    clock_sigma_s: float,
-    size_px: tuple[int, int],
-    errors: Errors,
+    streaks: Sequence[Streak], tracks: PredictedTracks, errors: Errors, size_px: tuple[int, int]
 ) -> list[Naming]:
-    """Probabilities of all satellites for all streaks of a frame.
-
-    Parameters
-    ----------
-    xy, per_sigma, seconds
-        Tracks, as of `matchers.streak_naming.streak_evidence`.
-    seen : ndarray of float64, shape (n, T)
-        Probability that each satellite is bright enough at each moment of its track.
-    clock_sigma_s : float
-        One sigma of the clock.
-    size_px : tuple of int
-        Width and height of the picture.
-
-    Returns
-    -------
-    list of Naming
-        One for each streak.
-    """
-    clock, log_prior = clock_errors(clock_sigma_s)
-    found = [streak_evidence(one, xy, per_sigma, seconds, clock, errors) for one in streaks]
+    """Probabilities of all satellites for each streak of a frame of some width and height."""
+    clock, log_prior = clock_errors(errors.clock_sigma_s)
+    found = [streak_evidence(one, tracks, clock, errors) for one in streaks]
+    seen, seconds = tracks.seen, tracks.seconds
     expected = float(seen[:, seen.shape[1] // 2].sum()) if len(seen) else 0.0
     rate = UNLISTED + UNLISTED_SHARE * expected
     weighed, others = [], []
@@ -174,7 +175,7 @@ def name_streaks(
     ]
     log_clock = log_prior + np.sum(totals, axis=0) if totals else log_prior
     log_clock = log_clock - logsumexp(log_clock)
-    shares = np.zeros((len(streaks), len(xy)))
+    shares = np.zeros((len(streaks), len(seen)))
     for row, (evidence, one, total) in enumerate(zip(found, weighed, totals, strict=True)):
         each = np.exp(logsumexp(one - total + log_clock, axis=1))
         np.add.at(shares[row], evidence.rows, each)
@@ -253,32 +254,13 @@ def _naming(evidence: Evidence, share: FloatArray) -> Naming:
 
 
 def streak_evidence(
-    streak: Streak,
-    xy: FloatArray,
-    per_sigma: FloatArray,
-    seconds: FloatArray,
-    clock_s: FloatArray,
-    errors: Errors,
+    streak: Streak, tracks: PredictedTracks, clock_s: FloatArray, errors: Errors
 ) -> Evidence:
-    """Weigh a streak against tracks.
+    """Weigh a streak against the tracks that are near it.
 
-    Parameters
-    ----------
-    xy : ndarray of float64, shape (n, T, 2)
-        Tracks in the picture of the exposure's middle.
-    per_sigma : ndarray of float64, shape (n, T, 2, K)
-        By how much one sigma of each error moves them.
-    seconds : ndarray of float64, shape (T,)
-        From the exposure's middle.
-    clock_s : ndarray of float64, shape (G,)
-        Errors of the clock: positive where the exposure was later than told.
-
-    Returns
-    -------
-    Evidence
-        Of the tracks that are near the streak.
+    Errors of the clock, shape (G,), are positive where the exposure was later than told.
     """
-    parts = [_one_way(streak, order, xy, per_sigma, seconds, clock_s, errors) for order in range(2)]
+    parts = [_one_way(streak, order, tracks, clock_s, errors) for order in range(2)]
     return Evidence(
         **{
             name: np.concatenate([getattr(part, name) for part in parts])
@@ -288,57 +270,56 @@ def streak_evidence(
 
 
 def _one_way(
-    streak: Streak,
-    order: int,
-    xy: FloatArray,
-    per_sigma: FloatArray,
-    seconds: FloatArray,
-    clock_s: FloatArray,
-    errors: Errors,
+    streak: Streak, order: int, tracks: PredictedTracks, clock_s: FloatArray, errors: Errors
 ) -> Evidence:
     """The tracks on which the ends come in one order, start before finish."""
     which = (0, 1) if order == 0 else (1, 0)
     places = streak.ends[order][list(which)]
     cut = (streak.cut[which[0]], streak.cut[which[1]])
-    meetings = [meet(xy, seconds, place) for place in places]
+    meetings = [meet(tracks.xy, tracks.seconds, place) for place in places]
     wide = np.array(errors.wide)
     near = meetings[0].seconds < meetings[1].seconds
     for meeting in meetings:
         near &= np.abs(meeting.beside_px) < GATE * _spread_px(
-            meeting, per_sigma, wide, errors, streak
+            meeting, tracks.per_sigma, wide, errors, streak
         )
     rows = np.flatnonzero(near)
     start, finish = (_of(meeting, rows) for meeting in meetings)
-    moved = [per_sigma[rows, meeting.step] for meeting in (start, finish)]  # (m, 2, K) for each end
     half = 0.5 * errors.exposure_s
-    y = np.stack(
-        [start.seconds + half, finish.seconds - half, start.beside_px, finish.beside_px], axis=-1
+    numbers = Numbers(
+        values=np.stack(
+            [start.seconds + half, finish.seconds - half, start.beside_px, finish.beside_px],
+            axis=-1,
+        ),
+        speeds=np.stack([start.speed_px_s, finish.speed_px_s], axis=-1),
+        cut=cut,
+        exposure_s=errors.exposure_s,
     )
     noise = _noise(start, finish, streak, errors.attitude_px)
+    moved = [tracks.per_sigma[rows, meeting.step] for meeting in (start, finish)]  # (m, 2, K) each
     slopes = _slopes(start, finish, moved)
-    speeds = np.stack([start.speed_px_s, finish.speed_px_s], axis=-1)
     core = np.einsum("mik,mjk->mij", slopes, slopes) + noise
     widened = slopes * wide
     loose = np.einsum("mik,mjk->mij", widened, widened) + noise
     terms = []
     for share, covariance in ((1.0 - errors.wide_share, core), (errors.wide_share, loose)):
         for weight, kept in _ways_to_end(cut):
-            density = log_density_of(y, covariance, speeds, kept, cut, clock_s, errors.exposure_s)
+            density = numbers.log_density(covariance, kept, clock_s)
             terms.append(np.log(share * weight) + density)
     kept = (not cut[0], not cut[1])
-    middle = places.mean(axis=0)
-    passing = _of(meet(xy[rows], seconds, middle), np.arange(len(rows)))
+    passing = _of(meet(tracks.xy[rows], tracks.seconds, places.mean(axis=0)), np.arange(len(rows)))
     times = [k for k in range(2) if kept[k]]
     chord = places[1] - places[0]
     turned = np.arctan2(
         passing.along[:, 0] * chord[1] - passing.along[:, 1] * chord[0], passing.along @ chord
     )
+    ahead = numbers.values[:, times].mean(axis=1) if times else np.full(len(rows), np.nan)
     return Evidence(
         rows=rows,
         log_density=logsumexp(np.stack(terms), axis=0),
-        log_companion=log_companion_of(y, core, speeds, kept, errors.exposure_s),
-        ahead_s=y[:, times].mean(axis=1) if times else np.full(len(rows), np.nan),
-        beside_px=y[:, 2:].mean(axis=1),
+        log_companion=numbers.log_companion(core, kept),
+        ahead_s=ahead,
+        beside_px=numbers.values[:, 2:].mean(axis=1),
         turned_deg=np.degrees(turned),
         seconds=passing.seconds,
     )
@@ -409,85 +390,97 @@ def _noise(start: Meeting, finish: Meeting, streak: Streak, attitude_px: float) 
     return common + own[:, :, None] * np.eye(4)
 
 
-def log_density_of(
-    y: FloatArray,
-    covariance: FloatArray,
-    speeds: FloatArray,
-    kept: tuple[bool, bool],
-    cut: tuple[bool, bool],
-    clock_s: FloatArray,
-    exposure_s: float,
-) -> FloatArray:
-    """Logarithm of the density of the numbers that count."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Numbers:
+    """The four numbers of a streak for m tracks: two times, and two distances beside the track.
+
+    Attributes
+    ----------
+    values : ndarray of float64, shape (m, 4)
+        Seconds from the exposure's start and from its end; pixels beside, at either end.
+    speeds : ndarray of float64, shape (m, 2)
+        Of the satellite at either end, pixels a second.
+    cut : tuple of bool
+        Whether the border cuts the end at the start, at the finish.
+    exposure_s : float
+    """
+
+    values: FloatArray
+    speeds: FloatArray
+    cut: tuple[bool, bool]
+    exposure_s: float
+
+    def log_density(
+        self, covariance: FloatArray, kept: tuple[bool, bool], clock_s: FloatArray
+    ) -> FloatArray:
+        """Logarithm of the density of the numbers that count, shape (m, G).
+
+        ``kept`` says which ends are those of the exposure.
+        """
+        used, told = _used(kept)
+        inverse, log_norm = _inverse(covariance, used)
+        residual = self.values[:, used][:, None, :] - clock_s[:, None] * told  # (m, G, u)
+        weighted = residual @ inverse
+        log_density = -0.5 * np.sum(weighted * residual, axis=-1) + log_norm[:, None]
+        for k in range(2):
+            if kept[k]:
+                log_density -= np.log(self.speeds[:, k])[:, None]
+            elif not self.cut[k]:
+                path = np.maximum(self.speeds[:, k] * self.exposure_s, 1.0)
+                log_density -= np.log(path)[:, None]
+        within = self._within_exposure(covariance, kept, weighted, clock_s)
+        return log_density + np.log(np.maximum(within, 1e-30))
+
+    def _within_exposure(
+        self,
+        covariance: FloatArray,
+        kept: tuple[bool, bool],
+        weighted: FloatArray,
+        clock_s: FloatArray,
+    ) -> FloatArray:
+        """Probability that the ends without a time of their own were passed while exposing."""
+        used, _ = _used(kept)
+        shares = []
+        for k in range(2):
+            if kept[k]:
+                continue
+            gain = covariance[:, used, k]
+            expected = np.einsum("mgu,mu->mg", weighted, gain)
+            inverse, _ = _inverse(covariance, used)
+            left = covariance[:, k, k] - np.einsum("mu,muv,mv->m", gain, inverse, gain)
+            sigma = np.sqrt(np.maximum(left, 1e-12))[:, None]
+            # Time from the start, or up to the finish, of the exposure
+            inside = (self.values[:, k, None] - clock_s - expected) * (1.0 if k == 0 else -1.0)
+            low = ndtr(inside / sigma)
+            ended = len(used) == 2
+            shares.append(low if ended else low - ndtr((inside - self.exposure_s) / sigma))
+        if not shares:
+            return np.ones((len(self.values), len(clock_s)))
+        # Two ends without a time share their error: what one forbids the other does not allow again
+        return shares[0] if len(shares) == 1 else np.maximum(shares[0] + shares[1] - 1.0, 0.0)
+
+    def log_companion(self, covariance: FloatArray, kept: tuple[bool, bool]) -> FloatArray:
+        """Logarithm of the density for a satellite on the same track at any time, shape (m,)."""
+        used, told = _used(kept)
+        inverse, log_norm = _inverse(covariance, used)
+        residual = self.values[:, used]
+        weighted = np.einsum("mu,muv->mv", residual, inverse)
+        square = np.sum(weighted * residual, axis=-1)
+        log_density = log_norm
+        for k in range(2):
+            if kept[k]:
+                log_density = log_density - np.log(self.speeds[:, k])
+        if not any(kept):
+            return log_density - 0.5 * square + np.log(self.exposure_s)
+        stiffness = np.einsum("u,muv,v->m", told, inverse, told)
+        left = 0.5 * (square - (weighted @ told) ** 2 / stiffness)
+        return np.asarray(log_density - left + 0.5 * np.log(2.0 * np.pi / stiffness))
+
+
+def _used(kept: tuple[bool, bool]) -> tuple[list[int], FloatArray]:
+    """Which of the four numbers count, and 1 for those of them that the clock's error moves."""
     used = [k for k in (0, 1) if kept[k]] + [2, 3]
-    told = np.array([1.0 if k < 2 else 0.0 for k in used])
-    inverse, log_norm = _inverse(covariance, used)
-    residual = y[:, used][:, None, :] - clock_s[:, None] * told  # (m, G, u)
-    weighted = residual @ inverse
-    log_density = -0.5 * np.sum(weighted * residual, axis=-1) + log_norm[:, None]
-    for k in range(2):
-        if kept[k]:
-            log_density -= np.log(speeds[:, k])[:, None]
-        elif not cut[k]:
-            log_density -= np.log(np.maximum(speeds[:, k] * exposure_s, 1.0))[:, None]
-    within = _within_exposure(y, covariance, used, weighted, kept, clock_s, exposure_s)
-    return log_density + np.log(np.maximum(within, 1e-30))
-
-
-def _within_exposure(
-    y: FloatArray,
-    covariance: FloatArray,
-    used: list[int],
-    weighted: FloatArray,
-    kept: tuple[bool, bool],
-    clock_s: FloatArray,
-    exposure_s: float,
-) -> FloatArray:
-    """Probability that the ends without a time of their own were passed while exposing."""
-    shares = []
-    for k in range(2):
-        if kept[k]:
-            continue
-        gain = covariance[:, used, k]
-        expected = np.einsum("mgu,mu->mg", weighted, gain)
-        inverse, _ = _inverse(covariance, used)
-        left = covariance[:, k, k] - np.einsum("mu,muv,mv->m", gain, inverse, gain)
-        sigma = np.sqrt(np.maximum(left, 1e-12))[:, None]
-        # Time from the start, or up to the finish, of the exposure
-        inside = (y[:, k, None] - clock_s - expected) * (1.0 if k == 0 else -1.0)
-        low = ndtr(inside / sigma)
-        shares.append(low if len(used) == 2 else low - ndtr((inside - exposure_s) / sigma))
-    if not shares:
-        return np.ones((len(y), len(clock_s)))
-    # Two ends without a time share their error: what one forbids the other does not allow again
-    return shares[0] if len(shares) == 1 else np.maximum(shares[0] + shares[1] - 1.0, 0.0)
-
-
-def log_companion_of(
-    y: FloatArray,
-    covariance: FloatArray,
-    speeds: FloatArray,
-    kept: tuple[bool, bool],
-    exposure_s: float,
-) -> FloatArray:
-    """Logarithm of the density for a satellite on the same track at any time."""
-    used = [k for k in (0, 1) if kept[k]] + [2, 3]
-    told = np.array([1.0 if k < 2 else 0.0 for k in used])
-    inverse, log_norm = _inverse(covariance, used)
-    residual = y[:, used]
-    weighted = np.einsum("mu,muv->mv", residual, inverse)
-    square = np.sum(weighted * residual, axis=-1)
-    log_density = log_norm
-    for k in range(2):
-        if kept[k]:
-            log_density = log_density - np.log(speeds[:, k])
-    if not any(kept):
-        return log_density - 0.5 * square + np.log(exposure_s)
-    stiffness = np.einsum("u,muv,v->m", told, inverse, told)
-    pull = weighted @ told
-    return (
-        log_density - 0.5 * (square - pull**2 / stiffness) + 0.5 * np.log(2.0 * np.pi / stiffness)
-    )
+    return used, np.array([1.0 if k < 2 else 0.0 for k in used])
 
 
 def _inverse(covariance: FloatArray, used: list[int]) -> tuple[FloatArray, FloatArray]:

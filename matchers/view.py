@@ -75,8 +75,8 @@ def map_positions(
     camera: Camera, grid: LightGrid, lattice_px: int = 4
 ) -> tuple[FloatImage, FloatImage]:
     """Column and row of a map under every pixel of a camera's image."""
-    x, y, lon, lat = ground_grid(camera, lattice_px)
-    col, row = grid.to_pixel(lon, lat)
+    x, y = lattice(camera.width_px, lattice_px), lattice(camera.height_px, lattice_px)
+    col, row = grid.to_pixel(*camera.pixel_to_lonlat(*np.meshgrid(x, y)))
     sky = ~np.isfinite(col)
     if lattice_px == 1:
         inside = np.s_[: camera.height_px, : camera.width_px]
@@ -84,33 +84,21 @@ def map_positions(
             np.where(sky, FAR_AWAY, col)[inside].astype(np.float32),
             np.where(sky, FAR_AWAY, row)[inside].astype(np.float32),
         )
-    return dense_positions(col, row, x, y, lattice_px, camera.width_px, camera.height_px)
-
-
-def ground_grid(
-    camera: Camera, step_px: int, margin_px: int = 0
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Places that a lattice of pixels sees."""
-    x = np.arange(-margin_px, camera.width_px + margin_px + step_px, step_px, dtype=float)
-    y = np.arange(-margin_px, camera.height_px + margin_px + step_px, step_px, dtype=float)
-    lon, lat = camera.pixel_to_lonlat(*np.meshgrid(x, y))
-    return x, y, lon, lat
+    return dense_positions(col, row, lattice_px, camera.width_px, camera.height_px)
 
 
 def dense_positions(
     col: FloatArray,
     row: FloatArray,
-    x: FloatArray,
-    y: FloatArray,
     lattice_px: int,
     width_px: int,
     height_px: int,
 ) -> tuple[FloatImage, FloatImage]:
-    """Map positions of every pixel from those of a lattice."""
+    """Map positions of every pixel from those of a lattice that begins at pixel (0, 0)."""
     sky = ~np.isfinite(col)
-    to_x = (np.arange(width_px, dtype=np.float32) - np.float32(x[0])) / lattice_px
-    to_y = (np.arange(height_px, dtype=np.float32) - np.float32(y[0])) / lattice_px
-    at_x, at_y = np.meshgrid(to_x, to_y)
+    at_x, at_y = np.meshgrid(
+        *(np.arange(side, dtype=np.float32) / lattice_px for side in (width_px, height_px))
+    )
     values = np.dstack([np.where(sky, 0.0, col), np.where(sky, 0.0, row), sky]).astype(np.float32)
     dense = cv2.remap(values, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     unseen = dense[..., 2] > 1e-3
@@ -186,15 +174,14 @@ def view_along(
     """
     ground = intersect_ellipsoid(position_ecef_m, rays_ecef)
     places = levels[0].to_pixel(*surface_to_lonlat(ground))
-    x, y = lattice(width_px), lattice(height_px)
-    col, row = dense_positions(*places, x, y, LATTICE_PX, width_px, height_px)
+    col, row = dense_positions(*places, LATTICE_PX, width_px, height_px)
     whole = levels[0].valid is None or levels[0].valid.all()
     return sampled(levels, col, row), None if whole else known_at(levels[0], col, row)
 
 
-def lattice(size_px: int) -> FloatArray:
+def lattice(size_px: int, step_px: int = LATTICE_PX) -> FloatArray:
     """Pixels of the lattice along one side of an image; the last reaches past the far edge."""
-    return np.arange(0.0, size_px + LATTICE_PX, LATTICE_PX)
+    return np.arange(0.0, size_px + step_px, step_px)
 
 
 def stereographic_rays(x: ArrayLike, y: ArrayLike, focal_px: float) -> FloatArray:
