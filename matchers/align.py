@@ -16,16 +16,13 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.photo_light import detail, evened
 from matchers.pose import PARAMETERS, PosePrior, pixel_derivatives, stepped
 from matchers.view import render_known
-
-Image = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
 
 # Neighbouring pixels of blurred images are not independent: an area of about 3 x 3 px counts once
 PIXELS_PER_SAMPLE = 9.0
@@ -50,7 +47,7 @@ class Alignment:
     even_ncc: float = 0.0
 
 
-def correlation(photo: Image, view: Image, weight: Image) -> float:
+def correlation(photo: FloatImage, view: FloatImage, weight: FloatImage) -> float:
     """Weighted correlation coefficient of two images."""
     total = float(weight.sum())
     if total <= 0.0:
@@ -63,12 +60,12 @@ def correlation(photo: Image, view: Image, weight: Image) -> float:
 
 def align(
     levels: Sequence[LightGrid],
-    photo: Image,
-    weight: Image,
+    photo: FloatImage,
+    weight: FloatImage,
     camera: Camera,
     prior: PosePrior,
     *,
-    free: NDArray[np.bool_],
+    free: BoolArray,
     iterations: int = ITERATIONS,
     smooth_px: float = 0.8,
     detail_px: float = 0.0,
@@ -78,25 +75,15 @@ def align(
 
     Parameters
     ----------
-    levels : sequence of LightGrid
-        Map pyramid.
     photo, weight : ndarray of float32, shape (h, w)
         The photo's light image and the weight of its pixels.
-    camera : Camera
-        Start, for an image of that size.
     prior : PosePrior
         Belief about position and focal length, for an image of that size.
-    free : ndarray of bool, shape (10,)
-        Pose parameters that may change.
-    iterations : int
-        At most so many steps; none tells how well the start correlates.
     smooth_px : float
         Blur of the rendered image.
     detail_px : float
         Scale of the structure that is taken out of the rendered image, as it was out of the
         photo; 0 for none.
-    supersample : int
-        See `matchers.view.render`.
 
     Returns
     -------
@@ -104,7 +91,7 @@ def align(
         The best camera met on the way, never worse than the start.
     """
     best: Alignment | None = None
-    best_view: tuple[Image, Image] | None = None
+    best_view: tuple[FloatImage, FloatImage] | None = None
     current = camera
     for iteration in range(iterations + 1):
         view, known = render_known(levels, current, supersample)
@@ -134,18 +121,20 @@ def align(
     return replace(best, even_ncc=even_correlation(photo, *best_view, detail_px))
 
 
-def even_correlation(photo: Image, view: Image, weight: Image, scale_px: float) -> float:
+def even_correlation(
+    photo: FloatImage, view: FloatImage, weight: FloatImage, scale_px: float
+) -> float:
     """Correlation of two images whose contrast was evened."""
     return correlation(evened(photo, scale_px, weight), evened(view, scale_px, weight), weight)
 
 
 def gauss_newton_step(
-    photo: Image,
-    view: Image,
-    weight: Image,
+    photo: FloatImage,
+    view: FloatImage,
+    weight: FloatImage,
     camera: Camera,
     prior: PosePrior,
-    free: NDArray[np.bool_],
+    free: BoolArray,
 ) -> FloatArray | None:
     """One step of all free parameters; None where the images say nothing."""
     columns = np.flatnonzero(free)
@@ -188,7 +177,7 @@ def gauss_newton_step(
 
 
 def gain_and_noise(
-    normal: FloatArray, right: FloatArray, photo: Image, weight: Image
+    normal: FloatArray, right: FloatArray, photo: FloatImage, weight: FloatImage
 ) -> tuple[float, float]:
     """Gain of the view against the photo, and the variance that it leaves."""
     offset, gain = np.linalg.lstsq(normal[:2, :2], right[:2], rcond=None)[0]
@@ -208,14 +197,14 @@ def lattice_motion(camera: Camera, prior: PosePrior) -> FloatArray:
     return pixel_derivatives(camera, prior.velocity_ecef, ground)
 
 
-def motion_fields(camera: Camera, motion: FloatArray) -> Image:
+def motion_fields(camera: Camera, motion: FloatArray) -> FloatImage:
     """Pixel motion at every pixel, bilinear between the nodes of a lattice."""
     nodes = np.moveaxis(motion, (3, 2), (0, 1)).astype(np.float32)
     down, across = lattice_weights(camera.height_px), lattice_weights(camera.width_px)
     return np.asarray(down @ nodes @ across.T, np.float32)
 
 
-def lattice_weights(count: int) -> Image:
+def lattice_weights(count: int) -> FloatImage:
     """Weights of the lattice's nodes for linear interpolation at pixels, shape (count, 14)."""
     at = np.linspace(0.0, LATTICE - 1.0, count)
     return np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(LATTICE))).astype(np.float32)

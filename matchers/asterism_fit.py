@@ -1,36 +1,285 @@
-"""Rotations and scales that carry paired points onto each other, many at once.
+"""Rotations and scales that carry points onto each other, and their odds against chance.
 
 References
 ----------
 Markley, F. L. (1988). Attitude determination using vector observations and the singular value
 decomposition. Journal of the Astronautical Sciences 36 (3), 245-258.
+Lang, D., Hogg, D. W., Mierle, K., Blanton, M., Roweis, S. (2010). Astrometry.net: blind
+astrometric calibration of arbitrary astronomical images. AJ 139, 1782-1800, section 2.4.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.asterisms import (
     AsterismIndex,
-    azimuths,
-    every_order,
-    frames,
-    groups,
-    large_enough,
-    scaled_codes,
 )
 
-FloatArray = NDArray[np.float64]
-
+ROUNDS = 2  # of fitting rotations to what they bring together
+BENT_ROUNDS = 4  # where bends are fitted, too, which bring together more in each
+FARTHEST_SIGMAS = 3.5
 LEAST_FOR_SCALE = 4  # pairs, to fit the scale as well
 
+STEP = 1e-4  # logarithm of the scale, for its derivative
+MOST_SIGMAS = 2.0
 
-def flipped(vectors: FloatArray, mirrored: bool) -> FloatArray:
-    """Vectors with their x negated where they are of a mirrored picture."""
-    return vectors * [-1.0, 1.0, 1.0] if mirrored else vectors
+
+@dataclass(frozen=True, kw_only=True)
+class MatchParameters:
+    """How a photo's points are compared with the reference's.
+
+    Attributes
+    ----------
+    brightest : int
+        So many of the photo's points are used.
+    neighbours : int
+        As in `AsterismParameters`, for the photo.
+    sigma_rad : float
+        One sigma of the places of points, per axis.
+    sigma_share : float
+        What is added to it for every radian from the points that the rotation rests on: errors
+        of the focal length, of the lens and of the camera's position.
+    match_share : float
+        Share of the photo's points that the right rotation brings together with others.
+    turn_step_deg : float
+        Meetings whose turns agree to this (and up to twice it) vote together.
+    weighed : int
+        So many rotations, the most often named, are weighed.
+    fitted : int
+        So many are fitted, the best at first sight: in 30 looks at 15 training frames of cities
+        the right rotation stood there at most 46th.
+    kept : int
+        At most so many are returned.
+    scale_free : bool
+        Whether the scale is fitted, too, within the figures' tolerance of size.
+    scales : tuple of float
+        Tangents of the photo's angles are multiplied by each of these in turn: 1 where the focal
+        length is known.
+    mirrored : tuple of bool
+        Whether to take the photo as it is, flipped left to right, or both in turn.
+    """
+
+    brightest: int = 30
+    neighbours: int = 8
+    sigma_rad: float = 1e-3
+    sigma_share: float = 0.0
+    match_share: float = 0.5
+    turn_step_deg: float = 4.0
+    weighed: int = 300
+    fitted: int = 120
+    kept: int = 20
+    scale_free: bool = False
+    scales: tuple[float, ...] = (1.0,)
+    mirrored: tuple[bool, ...] = (False,)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Proposals:
+    """Rotations that meetings voted for, most votes first.
+
+    Attributes
+    ----------
+    rotations : ndarray of float64, shape (v, 3, 3)
+        Photo to reference.
+    photo, reference : ndarray of int, shape (v,)
+        The pair of points that each rests on.
+    own : ndarray of bool, shape (v, n)
+        Photo points of the figure that gave the first vote.
+    votes : ndarray of int, shape (v,)
+    log_scale : ndarray of float64, shape (v,)
+        Mean of the figures that voted.
+    """
+
+    rotations: FloatArray
+    photo: IndexArray
+    reference: IndexArray
+    own: BoolArray
+    votes: IndexArray
+    log_scale: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.rotations)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Weighed:
+    """What the photo's points say of rotations.
+
+    Attributes
+    ----------
+    log10_odds : ndarray of float64, shape (v,)
+        Against chance.
+    near : ndarray of int, shape (v, n)
+        Reference point nearest to each photo point.
+    met : ndarray of bool, shape (v, n)
+        Whether it speaks for the rotation.
+    own : ndarray of bool, shape (v, n)
+        Photo points of the figure that proposed it: they do not count.
+    """
+
+    log10_odds: FloatArray
+    near: IndexArray
+    met: BoolArray
+    own: BoolArray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Settled:
+    """Rotations that were fitted, and what the photo's points say of them.
+
+    ``bends``, shape (v, m), are the sigmas of each bend; ``weighed`` is the best met on the way.
+    """
+
+    rotations: FloatArray
+    scales: FloatArray
+    bends: FloatArray
+    weighed: Weighed
+
+    def better_of(self, other: Settled) -> Settled:
+        """Of each rotation, the one with the better odds."""
+        better = other.weighed.log10_odds > self.weighed.log10_odds
+        row = better[:, None]
+        return Settled(
+            rotations=np.where(row[..., None], other.rotations, self.rotations),
+            scales=np.where(better, other.scales, self.scales),
+            bends=np.where(row, other.bends, self.bends),
+            weighed=Weighed(
+                log10_odds=np.where(better, other.weighed.log10_odds, self.weighed.log10_odds),
+                near=np.where(row, other.weighed.near, self.weighed.near),
+                met=np.where(row, other.weighed.met, self.weighed.met),
+                own=self.weighed.own,
+            ),
+        )
+
+
+def settle(
+    index: AsterismIndex,
+    rays: FloatArray,
+    proposals: Proposals,
+    parameters: MatchParameters,
+    bends: FloatArray,
+) -> Settled:
+    """Weigh rotations, fit each to the points that it brings together, and weigh them again.
+
+    Bends, shape (m, n, 3), are those of `beyond_turns`, none where m is 0. The `fitted` best at
+    first sight remain, these first.
+    """
+    now = as_voted(index, rays, proposals, parameters, len(bends))
+    best = now
+    for _ in range(BENT_ROUNDS if len(bends) else ROUNDS):
+        now = fitted_again(index, rays, now, parameters, bends)
+        best = best.better_of(now)
+    return best
+
+
+def as_voted(
+    index: AsterismIndex,
+    rays: FloatArray,
+    proposals: Proposals,
+    parameters: MatchParameters,
+    bends: int,
+) -> Settled:
+    """The best of the rotations as they were voted for, nothing bent yet; see `settle`."""
+    most = index.parameters.log_size_tolerance
+    log_scales = np.clip(proposals.log_scale, -most, most) * float(parameters.scale_free)
+    scales = np.exp(log_scales)
+    centres = index.vectors[proposals.reference]
+    sized = rescaled(rays[None], scales[:, None, None])
+    # The voted rotation carries the point that it rests on as it was before the scale moved it
+    moved = sized[np.arange(len(sized)), proposals.photo]
+    rotations = proposals.rotations @ carrying(moved, rays[proposals.photo])
+    weighed = weigh(index, sized @ np.swapaxes(rotations, 1, 2), centres, proposals.own, parameters)
+    order = np.argsort(-weighed.log10_odds, kind="stable")[: parameters.fitted]
+    return Settled(
+        rotations=rotations[order],
+        scales=scales[order],
+        bends=np.zeros((len(order), bends)),
+        weighed=Weighed(**{name: column[order] for name, column in vars(weighed).items()}),
+    )
+
+
+def fitted_again(
+    index: AsterismIndex,
+    rays: FloatArray,
+    now: Settled,
+    parameters: MatchParameters,
+    bends: FloatArray,
+) -> Settled:
+    """Rotations fitted to the points that they bring together, and weighed; see `settle`."""
+    most = index.parameters.log_size_tolerance
+    targets = index.vectors[now.weighed.near % len(index.vectors)]
+    share = now.weighed.met.astype(float)
+    scales, sigmas, rotations = now.scales, now.bends, now.rotations
+    shaped = bent_by(rays, bends, sigmas)
+    if parameters.scale_free:
+        scales = fitted_scales(shaped, targets, share, scales, most)
+    sized = rescaled(shaped, scales[:, None, None])
+    rotations = fitted_rotations(sized, targets, share, rotations)
+    if len(bends):
+        missing = targets @ rotations - sized
+        sigmas = fitted_sigmas(bends, missing, share, sigmas, parameters.sigma_rad)
+        sized = rescaled(bent_by(rays, bends, sigmas), scales[:, None, None])
+        rotations = fitted_rotations(sized, targets, share, rotations)
+    placed = sized @ np.swapaxes(rotations, 1, 2)
+    count = np.maximum(share.sum(axis=1, keepdims=True), 1.0)
+    centres = np.einsum("vn,vni->vi", share, placed) / count
+    return Settled(
+        rotations=rotations,
+        scales=scales,
+        bends=sigmas,
+        weighed=weigh(index, placed, centres, now.weighed.own, parameters),
+    )
+
+
+def weigh(
+    index: AsterismIndex,
+    placed: FloatArray,
+    centres: FloatArray,
+    own: BoolArray,
+    parameters: MatchParameters,
+) -> Weighed:
+    """Odds of rotations against chance.
+
+    A photo point is a reference point with a Gaussian error, or anything else anywhere:
+    1 - h + h G / density, against 1 for chance, the density being that of the reference there.
+    """
+    apart = np.linalg.norm(placed - centres[:, None], axis=-1)
+    sigma = parameters.sigma_rad + parameters.sigma_share * apart
+    distance, near = index.point_tree.query(
+        placed.reshape(-1, 3), distance_upper_bound=FARTHEST_SIGMAS * float(sigma.max())
+    )
+    distance, near = distance.reshape(sigma.shape), near.reshape(sigma.shape)
+    inside = distance < FARTHEST_SIGMAS * sigma
+    density = index.density[np.where(inside, near, 0)]
+    gauss = np.exp(-0.5 * (np.where(inside, distance, 0.0) / sigma) ** 2) / (2 * np.pi * sigma**2)
+    h = parameters.match_share
+    ratio = 1.0 - h + np.where(inside, h * gauss / density, 0.0)
+    beaten = not_nearest(near, distance, inside)
+    ratio = np.where(beaten, 1.0 - h, ratio)
+    return Weighed(
+        log10_odds=np.where(own, 0.0, np.log10(ratio)).sum(axis=1),
+        near=near,
+        met=inside & ~beaten & (ratio > 1.0),
+        own=own,
+    )
+
+
+def not_nearest(near: IndexArray, distance: FloatArray, inside: BoolArray) -> BoolArray:
+    """Which photo points are not the nearest to their reference point, which another one meets."""
+    beaten = np.zeros(near.shape, bool)
+    row, column = np.nonzero(inside)
+    if len(row) == 0:
+        return beaten
+    theirs, apart = near[row, column], distance[row, column]
+    order = np.lexsort((theirs, row))
+    new = (np.diff(row[order], prepend=-1) != 0) | (np.diff(theirs[order], prepend=-1) != 0)
+    least = np.minimum.reduceat(apart[order], np.flatnonzero(new))
+    beaten[row[order], column[order]] = apart[order] > least[np.cumsum(new) - 1]
+    return beaten
 
 
 def rescaled(vectors: FloatArray, scale: FloatArray | float) -> FloatArray:
@@ -54,24 +303,19 @@ def carrying(vectors: FloatArray, onto: FloatArray) -> FloatArray:
 def fitted_scales(
     rays: FloatArray, targets: FloatArray, share: FloatArray, now: FloatArray, most: float
 ) -> FloatArray:
-    """Scales at which photo points that were paired spread as far as their partners.
+    """Scales (v,) at which photo points that were paired spread as far as their partners.
 
     Parameters
     ----------
     rays : ndarray of float64, shape (n, 3) or (v, n, 3)
         The photo's points, not rescaled.
     targets : ndarray of float64, shape (v, n, 3)
-        Their partners.
     share : ndarray of float64, shape (v, n)
         Weight of each pair.
     now : ndarray of float64, shape (v,)
         Scales at hand.
     most : float
         Logarithms of scales stay within this.
-
-    Returns
-    -------
-    ndarray of float64, shape (v,)
     """
     bent = rescaled(rays if rays.ndim == 3 else rays[None], now[:, None, None])
     sizes = []
@@ -87,7 +331,7 @@ def fitted_scales(
 def fitted_rotations(
     points: FloatArray, targets: FloatArray, share: FloatArray, otherwise: FloatArray
 ) -> FloatArray:
-    """Least-squares rotations of points onto targets (Wahba's problem, by SVD).
+    """Least-squares rotations of points onto targets (Wahba's problem, by SVD; Markley 1988).
 
     Parameters
     ----------
@@ -97,15 +341,6 @@ def fitted_rotations(
         Weight of each pair.
     otherwise : ndarray of float64, shape (v, 3, 3)
         Taken where fewer than two pairs count.
-
-    Returns
-    -------
-    ndarray of float64, shape (v, 3, 3)
-        Proper rotations.
-
-    References
-    ----------
-    Markley (1988), see the module.
     """
     profile = np.einsum("vn,vni,vnj->vij", share, targets, points)
     u, _, vt = np.linalg.svd(profile)
@@ -113,183 +348,35 @@ def fitted_rotations(
     return np.where((share > 0.0).sum(axis=1)[:, None, None] >= 2, u @ vt, otherwise)
 
 
-def spread(rays: FloatArray) -> float:
-    """Root mean square distance of unit vectors from their mean; 0 for none."""
-    if len(rays) == 0:
-        return 0.0
-    return float(np.sqrt(((rays - rays.mean(axis=0)) ** 2).sum(axis=1).mean()))
+def beyond_turns(rays: FloatArray, bends: FloatArray) -> FloatArray:
+    """Bends (m, n, 3) of points (n, 3), one sigma each, without what a rotation or a scale does.
 
-
-# Figures that look alike vote for pairs of points, and for the turn about them.
-
-IndexArray = NDArray[np.intp]
-
-TABLE = 262_147  # cells of the voting table: a prime, 2 MB, which stay in a processor's cache
-# Votes of different cells fall together in the table: so many times the wanted cells are counted
-SPARE = 8
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Meetings:
-    """Figures of the photo and of the reference with the same code, each of shape (c, k).
-
-    Attributes
-    ----------
-    photo, reference : ndarray of int
-        Their members, in the same order.
-    turn_rad : ndarray of float64
-        Turn about each member, from the photo's frame there to the reference's.
-    log_scale : ndarray of float64, shape (c,)
-        Natural logarithm of the reference's length over the photo's.
+    Fits of these do not wait for each other then.
     """
-
-    photo: IndexArray
-    reference: IndexArray
-    turn_rad: FloatArray
-    log_scale: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.photo)
+    turns = [np.cross(axis, rays) for axis in np.eye(3)]
+    stretch = (rescaled(rays, np.exp(STEP)) - rays) / STEP
+    known = np.stack([*turns, stretch]).reshape(4, -1)
+    flat = bends.reshape(len(bends), -1)
+    shares = np.linalg.lstsq(known.T, flat.T, rcond=None)[0]
+    return np.asarray((flat - shares.T @ known).reshape(bends.shape))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Proposals:
-    """Rotations that meetings voted for, most votes first.
-
-    Attributes
-    ----------
-    rotations : ndarray of float64, shape (v, 3, 3)
-        Photo to reference.
-    photo, reference : ndarray of int, shape (v,)
-        The pair of points that each rests on.
-    own : ndarray of bool, shape (v, n)
-        Photo points of the figure that gave the first vote.
-    votes : ndarray of int, shape (v,)
-    log_scale : ndarray of float64, shape (v,)
-        Mean of the figures that voted.
-    """
-
-    rotations: FloatArray
-    photo: IndexArray
-    reference: IndexArray
-    own: NDArray[np.bool_]
-    votes: IndexArray
-    log_scale: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.rotations)
+def bent_by(rays: FloatArray, bends: FloatArray, sigmas: FloatArray) -> FloatArray:
+    """Points moved by so many sigmas (v, m) of each bend: unit vectors of shape (v, n, 3)."""
+    moved = rays + np.einsum("vm,mni->vni", sigmas, bends)
+    return np.asarray(moved / np.linalg.norm(moved, axis=-1, keepdims=True))
 
 
-def meet(
-    index: AsterismIndex, rays: FloatArray, brightness: FloatArray, neighbours: int
-) -> Meetings:
-    """Find the figures of the reference that look like figures of the photo.
-
-    Parameters
-    ----------
-    index : AsterismIndex
-        The reference.
-    rays : ndarray of float64, shape (n, 3)
-        Unit vectors of the photo's points.
-    brightness : ndarray of float64, shape (n,)
-        Of each.
-    neighbours : int
-        The photo's figures are made of so many nearest neighbours.
-
-    Returns
-    -------
-    Meetings
-    """
-    p = index.parameters
-    none = np.zeros((0, p.members), np.intp)
-    nothing = Meetings(
-        photo=none, reference=none, turn_rad=np.zeros(none.shape), log_scale=np.zeros(0)
-    )
-    slack = np.exp(p.log_size_tolerance)
-    wider = replace(
-        p, neighbours=neighbours, size_rad=(p.size_rad[0] / slack, p.size_rad[1] * slack)
-    )
-    members = groups(rays, brightness, wider)
-    if index.code_table is None or len(members) == 0:
-        return nothing
-    photo = large_enough(every_order(rays, members, p.shape_tolerance), wider)
-    if len(photo) == 0:
-        return nothing
-    mine, its = index.code_table.alike(scaled_codes(photo.codes, p))
-    ours, theirs = photo.members[mine], index.figures.members[its]
-    turn = index.azimuths_rad[its] - azimuths(rays, photo)[mine]
-    log_scale = index.figures.codes[its, -1] - photo.codes[mine, -1]
-    return Meetings(photo=ours, reference=theirs, turn_rad=turn, log_scale=log_scale)
-
-
-def turned_frames(photo: FloatArray, reference: FloatArray, turn_rad: FloatArray) -> FloatArray:
-    """Rotations (v, 3, 3) that carry photo vectors onto reference vectors with a turn."""
-    c, s = np.cos(turn_rad), np.sin(turn_rad)
-    turns = np.zeros((len(turn_rad), 3, 3))
-    turns[:, 0, 0], turns[:, 0, 1], turns[:, 1, 0], turns[:, 1, 1] = c, -s, s, c
-    turns[:, 2, 2] = 1.0
-    rotations = frames(reference) @ turns @ np.swapaxes(frames(photo), 1, 2)
-    return np.asarray(rotations)
-
-
-def count_votes(
-    meetings: Meetings, index: AsterismIndex, rays: FloatArray, turn_step_deg: float, most: int
-) -> Proposals:
-    """The rotations that most meetings name.
-
-    Parameters
-    ----------
-    meetings : Meetings
-        At least one.
-    index : AsterismIndex
-        The reference.
-    rays : ndarray of float64, shape (n, 3)
-        The photo's points.
-    turn_step_deg : float
-        Votes whose turns lie in the same two steps are counted together.
-    most : int
-        At most so many rotations are returned.
-
-    Returns
-    -------
-    Proposals
-    """
-    n, k = len(rays), meetings.photo.shape[1]
-    steps = max(3, round(360.0 / turn_step_deg))
-    turn = meetings.turn_rad.ravel()
-    cell = np.floor(turn / (2.0 * np.pi) * steps).astype(np.int64) % steps
-    pair = meetings.photo.ravel().astype(np.int64) * len(index.vectors) + meetings.reference.ravel()
-    # Cells are two steps wide and overlap, so that no border cuts a cluster
-    key = np.concatenate([pair * steps + cell, pair * steps + (cell + 1) % steps])
-    chosen = often(key, SPARE * most)
-    chosen = chosen[np.argsort(key[chosen], kind="stable")]
-    starts = np.flatnonzero(np.diff(key[chosen], prepend=-1))
-    votes = np.diff(starts, append=len(chosen))
-    top = np.argsort(-votes, kind="stable")[:most]
-    voters = chosen % len(pair)
-    sine, cosine = (np.add.reduceat(f(turn[voters]), starts)[top] for f in (np.sin, np.cos))
-    mean_turn = np.arctan2(sine, cosine)
-    log_scale = np.add.reduceat(meetings.log_scale[voters // k], starts)[top] / votes[top]
-    giver = voters[starts[top]]
-    photo, reference = meetings.photo.ravel()[giver], meetings.reference.ravel()[giver]
-    own = np.zeros((len(top), n), bool)
-    own[np.arange(len(top))[:, None], meetings.photo[giver // k]] = True
-    return Proposals(
-        rotations=turned_frames(rays[photo], index.vectors[reference], mean_turn),
-        photo=photo,
-        reference=reference,
-        own=own,
-        votes=votes[top],
-        log_scale=log_scale,
-    )
-
-
-def often(key: NDArray[np.int64], most: int) -> IndexArray:
-    """Where the keys stand that occur most often: those of at least `most` cells, if there are."""
-    folded = key % TABLE
-    counts = np.bincount(folded)
-    cells = np.bincount(counts)
-    cells[0] = 0
-    as_full = np.cumsum(cells[::-1])[::-1]  # cells with at least so many votes
-    enough = int(np.flatnonzero(as_full >= min(most, int(as_full[0])))[-1])
-    return np.flatnonzero(counts[folded] >= max(enough, 1))
+def fitted_sigmas(
+    bends: FloatArray,
+    missing: FloatArray,
+    share: FloatArray,
+    now: FloatArray,
+    sigma_rad: float,
+) -> FloatArray:
+    """How many sigmas of each bend bring paired points together."""
+    normal = np.einsum("vn,ani,bni->vab", share, bends, bends) / sigma_rad**2
+    normal += np.eye(len(bends))
+    pull = np.einsum("vn,ani,vni->va", share, bends, missing) / sigma_rad**2 - now
+    change = np.linalg.solve(normal, pull[..., None])[..., 0]
+    return np.clip(now + change, -MOST_SIGMAS, MOST_SIGMAS)

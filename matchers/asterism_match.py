@@ -12,12 +12,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matchers.asterism_fit import count_votes, flipped, meet, rescaled, spread
-from matchers.asterism_odds import MatchParameters, beyond_turns, settle
-from matchers.asterisms import AsterismIndex, unit
+from detectors.types import FloatArray, IndexArray
+from matchers.asterism_fit import MatchParameters, Proposals, beyond_turns, rescaled, settle
+from matchers.asterisms import (
+    AsterismIndex,
+    azimuths,
+    every_order,
+    frames,
+    groups,
+    large_enough,
+    scaled_codes,
+    turns_about_z,
+    unit,
+)
 
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.intp]
+TABLE = 262_147  # cells of the voting table: a prime, 2 MB, which stay in a processor's cache
+# Votes of different cells fall together in the table: so many times the wanted cells are counted
+SPARE = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,14 +78,8 @@ def match(
 
     Parameters
     ----------
-    index : AsterismIndex
-        The reference.
     photo_vectors : array_like, shape (n, 3)
         Directions in the camera frame, z forward, of any length.
-    photo_brightness : array_like, shape (n,)
-        In any unit; more is brighter.
-    parameters : MatchParameters
-        How to compare.
     bends : ndarray of float64, shape (m, n, 3), optional
         Ways in which the unit vectors may move together by one sigma each, beyond a rotation; for
         pictures that are not mirrored, at one scale.
@@ -113,38 +118,6 @@ def match(
     return distinct(found, vectors[chosen], parameters)
 
 
-def distinct(
-    attitudes: list[Attitude], vectors: FloatArray, parameters: MatchParameters
-) -> list[Attitude]:
-    """The likeliest attitudes, without those that place or pair the photo's points as one before.
-
-    Two are the same when they place the points together, or share half of their inliers.
-    """
-    if not attitudes:
-        return []
-    best = sorted(attitudes, key=lambda a: -a.log10_odds)
-    limit = 4.0 * parameters.sigma_rad + parameters.sigma_share * spread(vectors)
-    placed = np.stack(
-        [rescaled(flipped(vectors, a.mirrored), a.scale) @ a.rotation.T for a in best]
-    )
-    most = 1 + max(int(a.inliers[:, 0].max(initial=0)) for a in best)
-    partners = np.full((len(best), most), -1, np.intp)
-    for number, attitude in enumerate(best):
-        partners[number, attitude.inliers[:, 0]] = attitude.inliers[:, 1]
-    paired = partners >= 0
-    fewest = paired.sum(axis=1)
-    kept: list[int] = []
-    for number in range(len(best)):
-        if len(kept) == parameters.kept:
-            break
-        shared = (paired[number] & (partners[kept] == partners[number])).sum(axis=1)
-        apart = np.linalg.norm(placed[kept] - placed[number], axis=2).mean(axis=1)
-        alike = 2 * shared > np.minimum(fewest[number], fewest[kept])
-        if not (alike | (apart < limit)).any():
-            kept.append(number)
-    return [best[number] for number in kept]
-
-
 def match_rays(
     index: AsterismIndex,
     rays: FloatArray,
@@ -177,3 +150,145 @@ def match_rays(
             )
         )
     return found
+
+
+def distinct(
+    attitudes: list[Attitude], vectors: FloatArray, parameters: MatchParameters
+) -> list[Attitude]:
+    """The likeliest attitudes, without those that place or pair the photo's points as one before.
+
+    Two are the same when they place the points together, or share half of their inliers.
+    """
+    if not attitudes:
+        return []
+    best = sorted(attitudes, key=lambda a: -a.log10_odds)
+    limit = 4.0 * parameters.sigma_rad + parameters.sigma_share * spread(vectors)
+    placed = np.stack(
+        [rescaled(flipped(vectors, a.mirrored), a.scale) @ a.rotation.T for a in best]
+    )
+    most = 1 + max(int(a.inliers[:, 0].max(initial=0)) for a in best)
+    partners = np.full((len(best), most), -1, np.intp)
+    for number, attitude in enumerate(best):
+        partners[number, attitude.inliers[:, 0]] = attitude.inliers[:, 1]
+    paired = partners >= 0
+    fewest = paired.sum(axis=1)
+    kept: list[int] = []
+    for number in range(len(best)):
+        if len(kept) == parameters.kept:
+            break
+        shared = (paired[number] & (partners[kept] == partners[number])).sum(axis=1)
+        apart = np.linalg.norm(placed[kept] - placed[number], axis=2).mean(axis=1)
+        alike = 2 * shared > np.minimum(fewest[number], fewest[kept])
+        if not (alike | (apart < limit)).any():
+            kept.append(number)
+    return [best[number] for number in kept]
+
+
+def flipped(vectors: FloatArray, mirrored: bool) -> FloatArray:
+    """Vectors with their x negated where they are of a mirrored picture."""
+    return vectors * [-1.0, 1.0, 1.0] if mirrored else vectors
+
+
+def spread(rays: FloatArray) -> float:
+    """Root mean square distance of unit vectors from their mean; 0 for none."""
+    if len(rays) == 0:
+        return 0.0
+    return float(np.sqrt(((rays - rays.mean(axis=0)) ** 2).sum(axis=1).mean()))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Meetings:
+    """Figures of the photo and of the reference with the same code.
+
+    Members, shape (c, k), stand in the same order; turns, shape (c, k), lead from the photo's frame
+    at each member to the reference's; the natural logarithm of the scale, shape (c,), is that of
+    the reference's length over the photo's.
+    """
+
+    photo: IndexArray
+    reference: IndexArray
+    turn_rad: FloatArray
+    log_scale: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.photo)
+
+
+def meet(
+    index: AsterismIndex, rays: FloatArray, brightness: FloatArray, neighbours: int
+) -> Meetings:
+    """The figures of the reference that look like figures of the photo's unit vectors (n, 3)."""
+    p = index.parameters
+    none = np.zeros((0, p.members), np.intp)
+    nothing = Meetings(
+        photo=none, reference=none, turn_rad=np.zeros(none.shape), log_scale=np.zeros(0)
+    )
+    slack = np.exp(p.log_size_tolerance)
+    wider = replace(
+        p, neighbours=neighbours, size_rad=(p.size_rad[0] / slack, p.size_rad[1] * slack)
+    )
+    members = groups(rays, brightness, wider)
+    if index.code_table is None or len(members) == 0:
+        return nothing
+    photo = large_enough(every_order(rays, members, p.shape_tolerance), wider)
+    if len(photo) == 0:
+        return nothing
+    mine, its = index.code_table.alike(scaled_codes(photo.codes, p))
+    ours, theirs = photo.members[mine], index.figures.members[its]
+    turn = index.azimuths_rad[its] - azimuths(rays, photo)[mine]
+    log_scale = index.figures.codes[its, -1] - photo.codes[mine, -1]
+    return Meetings(photo=ours, reference=theirs, turn_rad=turn, log_scale=log_scale)
+
+
+def count_votes(
+    meetings: Meetings, index: AsterismIndex, rays: FloatArray, turn_step_deg: float, most: int
+) -> Proposals:
+    """The rotations that most meetings (at least one) name, ``most`` of them.
+
+    Votes whose turns lie in the same two steps are counted together.
+    """
+    n, k = len(rays), meetings.photo.shape[1]
+    steps = max(3, round(360.0 / turn_step_deg))
+    turn = meetings.turn_rad.ravel()
+    cell = np.floor(turn / (2.0 * np.pi) * steps).astype(np.int64) % steps
+    pair = meetings.photo.ravel().astype(np.int64) * len(index.vectors) + meetings.reference.ravel()
+    # Cells are two steps wide and overlap, so that no border cuts a cluster
+    key = np.concatenate([pair * steps + cell, pair * steps + (cell + 1) % steps])
+    chosen = often(key, SPARE * most)
+    chosen = chosen[np.argsort(key[chosen], kind="stable")]
+    starts = np.flatnonzero(np.diff(key[chosen], prepend=-1))
+    votes = np.diff(starts, append=len(chosen))
+    top = np.argsort(-votes, kind="stable")[:most]
+    voters = chosen % len(pair)
+    sine, cosine = (np.add.reduceat(f(turn[voters]), starts)[top] for f in (np.sin, np.cos))
+    mean_turn = np.arctan2(sine, cosine)
+    log_scale = np.add.reduceat(meetings.log_scale[voters // k], starts)[top] / votes[top]
+    giver = voters[starts[top]]
+    photo, reference = meetings.photo.ravel()[giver], meetings.reference.ravel()[giver]
+    own = np.zeros((len(top), n), bool)
+    own[np.arange(len(top))[:, None], meetings.photo[giver // k]] = True
+    return Proposals(
+        rotations=turned_frames(rays[photo], index.vectors[reference], mean_turn),
+        photo=photo,
+        reference=reference,
+        own=own,
+        votes=votes[top],
+        log_scale=log_scale,
+    )
+
+
+def turned_frames(photo: FloatArray, reference: FloatArray, turn_rad: FloatArray) -> FloatArray:
+    """Rotations (v, 3, 3) that carry photo vectors onto reference vectors with a turn."""
+    turned = frames(reference) @ turns_about_z(turn_rad) @ np.swapaxes(frames(photo), 1, 2)
+    return np.asarray(turned)
+
+
+def often(key: NDArray[np.int64], most: int) -> IndexArray:
+    """Where the keys stand that occur most often: those of at least `most` cells, if there are."""
+    folded = key % TABLE
+    counts = np.bincount(folded)
+    cells = np.bincount(counts)
+    cells[0] = 0
+    as_full = np.cumsum(cells[::-1])[::-1]  # cells with at least so many votes
+    enough = int(np.flatnonzero(as_full >= min(most, int(as_full[0])))[-1])
+    return np.flatnonzero(counts[folded] >= max(enough, 1))

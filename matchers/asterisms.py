@@ -15,15 +15,11 @@ from dataclasses import dataclass
 from itertools import combinations, permutations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
+from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.code_table import CodeTable
-
-# Figures of points on the sphere, and codes of them that no rotation changes.
-
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.intp]
 
 # Beyond this height above the equator, the frames on the sphere are taken from the x axis
 POLAR = 0.8
@@ -31,6 +27,9 @@ POLAR = 0.8
 SPARE = 1.05
 # Of so many nearest points the neighbours that are bright enough are taken
 SOUGHT_PER_NEIGHBOUR = 3
+
+# The density of points around each is that of its nearest ones, this many
+DENSITY_NEIGHBOURS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,25 +84,17 @@ class Figures:
     def __len__(self) -> int:
         return len(self.members)
 
+    def chosen(self, which: BoolArray) -> Figures:
+        """Those that are marked."""
+        return Figures(members=self.members[which], codes=self.codes[which], axes=self.axes[which])
+
 
 def groups(
     points: FloatArray, brightness: FloatArray, parameters: AsterismParameters
 ) -> IndexArray:
-    """Points with pairs (or triples) of their nearest neighbours that are bright enough.
+    """Points (n, 3) with pairs (or triples) of their nearest neighbours that are bright enough.
 
-    Parameters
-    ----------
-    points : ndarray of float64, shape (n, 3)
-        Unit vectors.
-    brightness : ndarray of float64, shape (n,)
-        Of each.
-    parameters : AsterismParameters
-        How many neighbours, and which.
-
-    Returns
-    -------
-    ndarray of int, shape (m, k)
-        Distinct groups, indices ascending.
+    Distinct groups of indices, ascending, shape (m, k).
     """
     k = parameters.members
     n = len(points)
@@ -179,21 +170,9 @@ def canonical(points: FloatArray, members: IndexArray) -> Figures:
 
 
 def every_order(points: FloatArray, members: IndexArray, slack: float) -> Figures:
-    """Codes of figures in every order that noise might make the canonical one.
+    """Codes of figures in every order that noise might make the canonical one, at least one each.
 
-    Parameters
-    ----------
-    points : ndarray of float64, shape (n, 3)
-        Unit vectors.
-    members : ndarray of int, shape (m, k)
-        In any order.
-    slack : float
-        By how much, as a share of a figure's length, the canonical order may be missed.
-
-    Returns
-    -------
-    Figures
-        At least one for each.
+    The order may be missed by ``slack``, a share of a figure's length.
     """
     k = members.shape[1]
     at = points[members]
@@ -217,16 +196,14 @@ def every_order(points: FloatArray, members: IndexArray, slack: float) -> Figure
     fits &= (np.hypot(x, y) <= reach).all(axis=1) & (np.hypot(1.0 - x, y) <= reach).all(axis=1)
     for a, b in combinations(range(k - 2), 2):
         fits &= np.hypot(x[:, a] - x[:, b], y[:, a] - y[:, b]) <= reach
-    return Figures(members=turned.members[fits], codes=turned.codes[fits], axes=turned.axes[fits])
+    return turned.chosen(fits)
 
 
 def large_enough(figures: Figures, parameters: AsterismParameters) -> Figures:
     """The figures whose size is within the limits."""
     low, high = np.log(np.maximum(parameters.size_rad, 1e-12))
     fits = (figures.codes[:, -1] >= low) & (figures.codes[:, -1] <= high)
-    return Figures(
-        members=figures.members[fits], codes=figures.codes[fits], axes=figures.axes[fits]
-    )
+    return figures.chosen(fits)
 
 
 def frames(vectors: FloatArray) -> FloatArray:
@@ -238,15 +215,20 @@ def frames(vectors: FloatArray) -> FloatArray:
     return np.stack([first, np.cross(vectors, first), vectors], axis=-1)
 
 
+def turns_about_z(angle_rad: FloatArray) -> FloatArray:
+    """Rotations (n, 3, 3) about the third axis, from the first towards the second."""
+    cosine, sine = np.cos(angle_rad), np.sin(angle_rad)
+    turns = np.zeros((len(angle_rad), 3, 3))
+    turns[:, 0, 0], turns[:, 0, 1], turns[:, 1, 0], turns[:, 1, 1] = cosine, -sine, sine, cosine
+    turns[:, 2, 2] = 1.0
+    return turns
+
+
 def azimuths(points: FloatArray, figures: Figures) -> FloatArray:
     """Direction angles (radians) of figures' axes in the frames of their members, shape (m, k)."""
     local = frames(points)[figures.members]
     along = np.einsum("mkij,mi->mkj", local[..., :2], figures.axes)
     return np.arctan2(along[..., 1], along[..., 0])
-
-
-# The density of points around each is that of its nearest ones, this many
-DENSITY_NEIGHBOURS = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -261,14 +243,10 @@ class AsterismIndex:
         In any unit; more is brighter.
     figures : Figures
         Each in one canonical order of its members.
-    parameters : AsterismParameters
-        What they were made with.
     azimuths_rad : ndarray of float64, shape (m, k)
         Directions of the figures' axes in the frames of their members.
     density : ndarray of float64, shape (n,)
         Points per steradian around each point.
-    point_tree : cKDTree
-        Of the vectors.
     code_table : CodeTable or None
         Of the codes in units of the tolerances; None without any figure.
     """
@@ -294,12 +272,6 @@ def build_index(
         Directions, of any length but zero.
     brightness : array_like, shape (n,)
         In any unit; more is brighter.
-    parameters : AsterismParameters
-        Which figures to make.
-
-    Returns
-    -------
-    AsterismIndex
 
     Raises
     ------
@@ -341,17 +313,7 @@ def scaled_codes(codes: FloatArray, parameters: AsterismParameters) -> FloatArra
 
 
 def local_density(points: FloatArray) -> FloatArray:
-    """Points per steradian around each point, from the distance of its nearest ones.
-
-    Parameters
-    ----------
-    points : ndarray of float64, shape (n, 3)
-        Unit vectors.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-    """
+    """Points per steradian around unit vectors (n, 3), by the distance of their nearest ones."""
     k = min(DENSITY_NEIGHBOURS, len(points) - 1)
     if k < 1:
         return np.full(len(points), len(points) / (4.0 * np.pi))

@@ -1,13 +1,16 @@
-"""The camera: pinhole with OpenCV distortion, placed and turned in ECEF."""
+"""A camera, or many at once: pinhole with OpenCV distortion, placed and turned in ECEF."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from detectors.types import BoolArray, FloatArray
 from matchers.earth import (
     ecef_to_geodetic,
     geodetic_to_ecef,
@@ -15,10 +18,6 @@ from matchers.earth import (
     intersect_ellipsoid,
     surface_to_lonlat,
 )
-
-# The lens: how directions in the camera's frame become pixels, pinhole with OpenCV distortion.
-
-FloatArray = NDArray[np.float64]
 
 SINGULAR = 0.05  # a lens that shrinks areas by so much is no lens
 CONVERGED = 1e-13  # tangents
@@ -50,17 +49,7 @@ class Lens:
     mirrored: bool = False
 
     def rays(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
-        """Directions in the camera frame (z = 1) of image positions.
-
-        Parameters
-        ----------
-        x, y : array_like, shape (...)
-            Pixels of the image as stored.
-
-        Returns
-        -------
-        ndarray of float64, shape (..., 3)
-        """
+        """Directions in the camera frame (z = 1), (..., 3), of pixels of the image as stored."""
         px, py = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
         if self.mirrored:
             px = self.width_px - 1 - px
@@ -71,17 +60,9 @@ class Lens:
         return np.stack([u, v, np.ones_like(u)], axis=-1)
 
     def image_of(self, local: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Project vectors of the camera frame; NaN behind the camera.
+        """Pixels (as stored) of vectors (..., 3) of the camera frame; NaN behind the camera.
 
-        Parameters
-        ----------
-        local : array_like, shape (..., 3)
-            Of any length; x right, y down, z forward.
-
-        Returns
-        -------
-        x, y : ndarray of float64, shape (...)
-            Pixels of the image as stored.
+        They may have any length; x right, y down, z forward.
         """
         vectors = np.asarray(local, float)
         depth = np.where(vectors[..., 2] > 0.0, vectors[..., 2], np.nan)
@@ -91,6 +72,17 @@ class Lens:
         x = self.principal_point[0] + self.focal_px * u
         y = self.principal_point[1] + self.focal_px * v
         return (self.width_px - 1 - x if self.mirrored else x), y
+
+    def scaled(self, factor: float, width_px: int, height_px: int) -> Self:
+        """The same for an image resized by a factor (pixel areas, not corners, scale)."""
+        px, py = self.principal_point
+        return replace(
+            self,
+            width_px=width_px,
+            height_px=height_px,
+            focal_px=self.focal_px * factor,
+            principal_point=((px + 0.5) * factor - 0.5, (py + 0.5) * factor - 0.5),
+        )
 
 
 def distort(
@@ -130,18 +122,11 @@ def undistort(
 
     Parameters
     ----------
-    u, v : ndarray
-        Distorted coordinates.
-    distortion : tuple of float
-        Like that of `distort`.
+    u, v, distortion
+        As of `distort`.
     iterations : int
         At most; fewer once nothing moves. Far outside of what the polynomial can reach there is
         no ideal place, and some place within a few times the radius is given.
-
-    Returns
-    -------
-    u, v : ndarray
-        Ideal coordinates (tangents of angles).
     """
     k1, k2, p1, p2, k3 = distortion
     ideal_u, ideal_v = np.asarray(u, float), np.asarray(v, float)
@@ -168,15 +153,7 @@ def undistort(
 def widest_tangent(distortion: tuple[float, ...]) -> float:
     """Tangent of the angle from the axis up to which the radial distortion grows outwards.
 
-    Parameters
-    ----------
-    distortion : tuple of float
-        k1, k2, p1, p2, k3.
-
-    Returns
-    -------
-    float
-        Infinity where the distorted radius always grows.
+    Infinite where the distorted radius always grows; the distortion is k1, k2, p1, p2, k3.
     """
     k1, k2, _, _, k3 = distortion
     # d(r (1 + k1 r^2 + ...)) / dr = 0, written in 1 / r^2: its leading factor is never zero
@@ -187,7 +164,7 @@ def widest_tangent(distortion: tuple[float, ...]) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Camera(Lens):
-    """A camera in space that looks at the Earth.
+    """A camera in space that looks at the Earth: a `Lens`, where it is and how it is turned.
 
     Attributes
     ----------
@@ -195,10 +172,6 @@ class Camera(Lens):
         [x, y, z, w]; rotates camera vectors (x right, y down, z forward) into ECEF.
     position_ecef_m : tuple of float
         Where the camera is, metres.
-
-    See Also
-    --------
-    matchers.camera.Lens : the attributes of size, focal length and distortion.
     """
 
     quaternion: tuple[float, float, float, float]
@@ -242,18 +215,7 @@ class Camera(Lens):
         return lon, lat
 
     def ecef_to_pixel(self, point_ecef_m: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Project points; NaN behind the camera, no test against the horizon.
-
-        Parameters
-        ----------
-        point_ecef_m : array_like, shape (..., 3)
-            ECEF positions, metres.
-
-        Returns
-        -------
-        x, y : ndarray of float64, shape (...)
-            Pixels of the image as stored.
-        """
+        """Pixels of ECEF points (..., 3), metres; NaN behind the camera, hidden or not."""
         local = (np.asarray(point_ecef_m, float) - np.asarray(self.position_ecef_m)) @ self.matrix
         return self.image_of(local)
 
@@ -265,17 +227,6 @@ class Camera(Lens):
         x, y = self.ecef_to_pixel(ground)
         hidden = ~(incidence_deg(self.position_ecef_m, ground) < 90.0)
         return np.where(hidden, np.nan, x), np.where(hidden, np.nan, y)
-
-    def scaled(self, factor: float, width_px: int, height_px: int) -> Camera:
-        """The same camera for an image resized by a factor (pixel areas, not corners, scale)."""
-        px, py = self.principal_point
-        return replace(
-            self,
-            width_px=width_px,
-            height_px=height_px,
-            focal_px=self.focal_px * factor,
-            principal_point=((px + 0.5) * factor - 0.5, (py + 0.5) * factor - 0.5),
-        )
 
 
 def quaternion_matrix(quaternion: tuple[float, float, float, float]) -> FloatArray:
@@ -289,3 +240,60 @@ def quaternion_matrix(quaternion: tuple[float, float, float, float]) -> FloatArr
             [s * (x * z - y * w), s * (y * z + x * w), 1 - s * (x * x + y * y)],
         ]
     )
+
+
+def is_turned(camera: Camera) -> bool:
+    """Whether a camera's quaternion is a rotation: a damaged one may be zero."""
+    return sum(part * part for part in camera.quaternion) != 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManyCameras:
+    """Cameras, one a row; see `Camera`. Scalars have shape (n, 1), ``matrix`` leads to ECEF."""
+
+    width_px: FloatArray
+    height_px: FloatArray
+    focal_px: FloatArray
+    mirrored: BoolArray
+    principal_point: FloatArray
+    distortion: FloatArray
+    matrix: FloatArray
+    position_ecef_m: FloatArray
+
+    @classmethod
+    def of(cls, cameras: Sequence[Camera]) -> Self:
+        """Cameras as arrays; ZeroDivisionError where a quaternion is zero."""
+        count = len(cameras)
+        return cls(
+            width_px=np.array([[one.width_px] for one in cameras], float).reshape(count, 1),
+            height_px=np.array([[one.height_px] for one in cameras], float).reshape(count, 1),
+            focal_px=np.array([[one.focal_px] for one in cameras], float).reshape(count, 1),
+            mirrored=np.array([[one.mirrored] for one in cameras], bool).reshape(count, 1),
+            principal_point=np.array([one.principal_point for one in cameras]).reshape(count, 2),
+            distortion=np.array([one.distortion for one in cameras], float).reshape(count, 5),
+            matrix=np.array([one.matrix for one in cameras]).reshape(count, 3, 3),
+            position_ecef_m=np.array([one.position_ecef_m for one in cameras]).reshape(count, 3),
+        )
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> Self:
+        """Some of the cameras, in any order, as often as they are named."""
+        return type(self)(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
+
+    def rays(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """Directions in ECEF, of any length, shape (n, m, 3), of each camera's pixels (n, m)."""
+        px = np.where(self.mirrored, self.width_px - 1.0 - x, x)
+        u = (px - self.principal_point[:, :1]) / self.focal_px
+        v = (y - self.principal_point[:, 1:]) / self.focal_px
+        if self.distortion.any():
+            u, v = undistort(u, v, tuple(self.distortion.T[..., None]))
+        right, down, forward = (self.matrix[:, None, :, axis] for axis in range(3))
+        rays: FloatArray = u[..., None] * right + v[..., None] * down + forward
+        return rays
+
+    def pixel_to_ecef(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """Ground points (ECEF, metres), (n, m, 3), of each camera's pixels; NaN for the sky."""
+        return intersect_ellipsoid(self.position_ecef_m[:, None, :], self.rays(x, y))
+
+    def incidence_deg(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """Incidence at the ground that pixels see, degrees, shape (n, m); NaN for the sky."""
+        return incidence_deg(self.position_ecef_m[:, None, :], self.pixel_to_ecef(x, y))

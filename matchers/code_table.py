@@ -15,13 +15,18 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-# Where those codes of a cell stand whose last number lies within bounds: looked up, not sought.
-
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.intp]
+from detectors.types import FloatArray, IndexArray
 
 CODES_PER_SLOT = 4
 MOST_SLOTS = 256
+
+MOST_CELLS = 4  # numbers that choose the cell
+CELL = 1.0  # as far as it reaches: three cells of each number
+NEIGHBOURS = np.array([-1.0, 0.0, 1.0])
+REACH = 1.0 + 1e-6  # and what rounding adds
+LAST_SPAN = 1024.0  # codes' last numbers lie within this: logarithms of lengths over a tolerance
+ASKED_AT_ONCE = 20_000  # codes whose cells are listed in one go
+PAIRS_AT_ONCE = 200_000  # candidates that are compared in one go: they stay in the cache
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,15 +79,6 @@ class CodeSlots:
         return first, np.where(self.cells[at] == cell, count, 0)
 
 
-MOST_CELLS = 4  # numbers that choose the cell
-CELL = 1.0  # as far as it reaches: three cells of each number
-NEIGHBOURS = np.array([-1.0, 0.0, 1.0])
-REACH = 1.0 + 1e-6  # and what rounding adds
-LAST_SPAN = 1024.0  # codes' last numbers lie within this: logarithms of lengths over a tolerance
-ASKED_AT_ONCE = 20_000  # codes whose cells are listed in one go
-PAIRS_AT_ONCE = 200_000  # candidates that are compared in one go: they stay in the cache
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CodeTable:
     """Codes sorted by cell and last number; make it with `of`.
@@ -124,17 +120,7 @@ class CodeTable:
         return CodeSlots.of(self.keys, LAST_SPAN)
 
     def alike(self, codes: FloatArray) -> tuple[IndexArray, IndexArray]:
-        """Pairs within a distance of 1.
-
-        Parameters
-        ----------
-        codes : ndarray of float64, shape (q, d)
-
-        Returns
-        -------
-        asked, found : ndarray of int, shape (p,)
-            Rows of the codes given here, and of those that the table was made of.
-        """
+        """Pairs within a distance of 1: rows of the codes (q, d) given here, and of the table's."""
         # In order of the cells, neighbours in the table are looked up one after the other
         at = np.floor((codes[:, : len(self.cells)] - self.low[:-1]) / CELL)
         order = np.argsort(self.cell_of(at), kind="stable")

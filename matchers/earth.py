@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-FloatArray = NDArray[np.float64]
+from detectors.types import FloatArray
 
 SEMI_MAJOR_M = 6378137.0  # WGS84, NIMA TR8350.2, table 3.1
 FLATTENING = 1.0 / 298.257223563
@@ -138,18 +138,7 @@ def intersect_ellipsoid(
 
 
 def local_axes(lon_deg: float, lat_deg: float) -> FloatArray:
-    """East, north and up unit vectors of a place, as the rows of a matrix.
-
-    Parameters
-    ----------
-    lon_deg, lat_deg : float
-        WGS84 geodetic position, degrees.
-
-    Returns
-    -------
-    ndarray of float64, shape (3, 3)
-        Rows east, north, up in ECEF.
-    """
+    """East, north and up unit vectors (ECEF) of a geodetic place, the rows of a matrix (3, 3)."""
     lon, lat = np.radians(lon_deg), np.radians(lat_deg)
     return np.array(
         [
@@ -187,18 +176,7 @@ def incidence_deg(camera_ecef_m: ArrayLike, ground_ecef_m: ArrayLike) -> FloatAr
 def great_circle_km(
     lon1_deg: ArrayLike, lat1_deg: ArrayLike, lon2_deg: ArrayLike, lat2_deg: ArrayLike
 ) -> FloatArray:
-    """Distance on a sphere of the mean Earth radius (haversine), good to 0.6 %.
-
-    Parameters
-    ----------
-    lon1_deg, lat1_deg, lon2_deg, lat2_deg : array_like
-        Positions, degrees.
-
-    Returns
-    -------
-    ndarray of float64
-        Kilometres.
-    """
+    """Distance on a sphere of the mean Earth radius (haversine), good to 0.6 %."""
     lon1, lat1, lon2, lat2 = (
         np.radians(np.asarray(v, float)) for v in (lon1_deg, lat1_deg, lon2_deg, lat2_deg)
     )

@@ -8,21 +8,17 @@ the time of an alignment.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Self
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from matchers.camera import Camera, undistort
-from matchers.earth import incidence_deg, intersect_ellipsoid
+from detectors.types import FloatArray, FloatImage
+from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.photo_light import EVEN_FLOOR, LightImage, detail, evened
-from matchers.tiles import NadirView, nadir_view
-
-FloatArray = NDArray[np.float64]
-Image = NDArray[np.float32]
+from matchers.view import NadirView, nadir_view
 
 # Attitudes that rest on towns are off by a pixel of the small image or two: of 60 right ones in 14
 # frames of the training half 46 came first with shifts of a pixel tried, 45 with none, 45 with two
@@ -31,15 +27,58 @@ SHIFTS_PX = 1
 FOCAL_OCTAVES = 0.35
 
 
+def first_sight(
+    levels: Sequence[LightGrid],
+    photo: LightImage,
+    cameras: Sequence[Camera],
+    off_nadir_deg: float,
+    *,
+    smooth_px: float,
+    detail_px: float,
+) -> FloatArray:
+    """Correlation of the photo with the map under cameras at one position, contrast evened.
+
+    Parameters
+    ----------
+    photo : LightImage
+        A small light image without broad structure.
+    cameras : sequence of Camera
+        Of that image, all at one position, of any focal lengths.
+    smooth_px, detail_px : float
+        Blur of the image, and the scale of the structure that was taken out of it, pixels.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        The best within `SHIFTS_PX`; 0 where the map is dark.
+    """
+    even = evened(photo.values, detail_px, photo.weight)
+    drawn: dict[int, Surroundings] = {}
+    found = np.zeros(len(cameras))
+    for number, camera in enumerate(cameras):
+        octave = round(float(np.log2(camera.focal_px)) / FOCAL_OCTAVES)
+        if octave not in drawn:
+            drawn[octave] = surroundings(
+                levels,
+                camera.position_ecef_m,
+                camera.focal_px,
+                off_nadir_deg,
+                smooth_px=smooth_px,
+                detail_px=detail_px,
+            )
+        found[number] = best_shift(drawn[octave], even, photo.weight, camera)
+    return found
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Surroundings:
     """The map's light around a position, freed of broad structure, and its mean square there."""
 
     around: NadirView
-    light: Image
-    square: Image
+    light: FloatImage
+    square: FloatImage
 
-    def under(self, camera: Camera, rays: FloatArray) -> tuple[Image, Image]:
+    def under(self, camera: Camera, rays: FloatArray) -> tuple[FloatImage, FloatImage]:
         """Light and mean square along rays of a camera (its frame, any length)."""
         turned = rays @ (self.around.axes.T @ camera.matrix).T
         length = np.linalg.norm(turned, axis=-1)
@@ -68,54 +107,7 @@ def surroundings(
     return Surroundings(around=around, light=light, square=square)
 
 
-def first_sight(
-    levels: Sequence[LightGrid],
-    photo: LightImage,
-    cameras: Sequence[Camera],
-    off_nadir_deg: float,
-    *,
-    smooth_px: float,
-    detail_px: float,
-) -> FloatArray:
-    """Correlation of the photo with the map under cameras at one position, contrast evened.
-
-    Parameters
-    ----------
-    levels : sequence of LightGrid
-        Map pyramid around their position.
-    photo : LightImage
-        A small light image without broad structure.
-    cameras : sequence of Camera
-        Of that image, all at one position, of any focal lengths.
-    off_nadir_deg : float
-        How far from the nadir the map is looked at.
-    smooth_px, detail_px : float
-        Blur of the image, and the scale of the structure that was taken out of it, pixels.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        The best within `SHIFTS_PX`; 0 where the map is dark.
-    """
-    even = evened(photo.values, detail_px, photo.weight)
-    drawn: dict[int, Surroundings] = {}
-    found = np.zeros(len(cameras))
-    for number, camera in enumerate(cameras):
-        octave = round(float(np.log2(camera.focal_px)) / FOCAL_OCTAVES)
-        if octave not in drawn:
-            drawn[octave] = surroundings(
-                levels,
-                camera.position_ecef_m,
-                camera.focal_px,
-                off_nadir_deg,
-                smooth_px=smooth_px,
-                detail_px=detail_px,
-            )
-        found[number] = best_shift(drawn[octave], even, photo.weight, camera)
-    return found
-
-
-def best_shift(around: Surroundings, even: Image, weight: Image, camera: Camera) -> float:
+def best_shift(around: Surroundings, even: FloatImage, weight: FloatImage, camera: Camera) -> float:
     """Highest correlation of an evened photo with its surroundings under a camera, by shifts."""
     height, width = even.shape
     x, y = (np.arange(-SHIFTS_PX, side + SHIFTS_PX, dtype=float) for side in (width, height))
@@ -131,101 +123,3 @@ def best_shift(around: Surroundings, even: Image, weight: Image, camera: Camera)
     photo = even.ravel() - float(share @ even.ravel())
     spread = float(share @ photo**2) * (views**2 @ share - (views @ share) ** 2)
     return float(np.max(views @ (share * photo) / np.sqrt(np.maximum(spread, 1e-12))))
-
-
-# Many cameras as arrays, to look through all of them at once.
-
-
-@dataclass(frozen=True, kw_only=True)
-class ManyCameras:
-    """Cameras, one a row.
-
-    Attributes
-    ----------
-    width_px, height_px, focal_px : ndarray of float64, shape (n, 1)
-        See `matchers.camera.Lens`.
-    mirrored : ndarray of bool, shape (n, 1)
-        Likewise.
-    principal_point : ndarray of float64, shape (n, 2)
-        Likewise.
-    distortion : ndarray of float64, shape (n, 5)
-        Likewise.
-    matrix : ndarray of float64, shape (n, 3, 3)
-        Rotations, camera to ECEF.
-    position_ecef_m : ndarray of float64, shape (n, 3)
-        Metres.
-    """
-
-    width_px: FloatArray
-    height_px: FloatArray
-    focal_px: FloatArray
-    mirrored: NDArray[np.bool_]
-    principal_point: FloatArray
-    distortion: FloatArray
-    matrix: FloatArray
-    position_ecef_m: FloatArray
-
-    @classmethod
-    def of(cls, cameras: Sequence[Camera]) -> Self:
-        """Cameras as arrays; ZeroDivisionError where a quaternion is zero."""
-        count = len(cameras)
-        return cls(
-            width_px=np.array([[one.width_px] for one in cameras], float).reshape(count, 1),
-            height_px=np.array([[one.height_px] for one in cameras], float).reshape(count, 1),
-            focal_px=np.array([[one.focal_px] for one in cameras], float).reshape(count, 1),
-            mirrored=np.array([[one.mirrored] for one in cameras], bool).reshape(count, 1),
-            principal_point=np.array([one.principal_point for one in cameras]).reshape(count, 2),
-            distortion=np.array([one.distortion for one in cameras], float).reshape(count, 5),
-            matrix=np.array([one.matrix for one in cameras]).reshape(count, 3, 3),
-            position_ecef_m=np.array([one.position_ecef_m for one in cameras]).reshape(count, 3),
-        )
-
-    def __getitem__(self, rows: NDArray[np.int64]) -> Self:
-        """Some of the cameras, in any order, as often as they are named."""
-        return type(self)(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
-
-    def rays(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Directions that pixels look in.
-
-        Parameters
-        ----------
-        x, y : ndarray, shape (n, m)
-            Pixels of each camera's image as stored.
-
-        Returns
-        -------
-        ndarray of float64, shape (n, m, 3)
-            ECEF, of any length.
-        """
-        px = np.where(self.mirrored, self.width_px - 1.0 - x, x)
-        u = (px - self.principal_point[:, :1]) / self.focal_px
-        v = (y - self.principal_point[:, 1:]) / self.focal_px
-        if self.distortion.any():
-            u, v = undistort(u, v, tuple(self.distortion.T[..., None]))
-        right, down, forward = (self.matrix[:, None, :, axis] for axis in range(3))
-        rays: FloatArray = u[..., None] * right + v[..., None] * down + forward
-        return rays
-
-    def pixel_to_ecef(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Ground points that pixels see.
-
-        Parameters
-        ----------
-        x, y : ndarray, shape (n, m)
-            Pixels of each camera's image as stored.
-
-        Returns
-        -------
-        ndarray of float64, shape (n, m, 3)
-            ECEF, metres; NaN where pixels see the sky.
-        """
-        return intersect_ellipsoid(self.position_ecef_m[:, None, :], self.rays(x, y))
-
-    def incidence_deg(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Incidence at the ground that pixels see, degrees, shape (n, m); NaN for the sky."""
-        return incidence_deg(self.position_ecef_m[:, None, :], self.pixel_to_ecef(x, y))
-
-
-def is_turned(camera: Camera) -> bool:
-    """Whether a camera's quaternion is a rotation: a damaged one may be zero."""
-    return sum(part * part for part in camera.quaternion) != 0.0

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from pyproj import Geod
 
-from matchers.camera import Camera
+from detectors.types import BoolArray, FloatArray
+from matchers.camera import Camera, ManyCameras
 from matchers.earth import great_circle_km, incidence_deg
-from matchers.first_sight import ManyCameras
-
-FloatArray = NDArray[np.float64]
 
 # Ground seen at a flatter angle than this is lost in haze and stretches without end
 MAX_INCIDENCE_DEG = 80.0
@@ -18,17 +15,9 @@ WGS84 = Geod(ellps="WGS84")
 
 
 def corner_lonlat(camera: Camera) -> tuple[tuple[float, float] | None, ...]:
-    """Ground positions of the image's corner pixels.
+    """Ground positions (lon, lat) of the image's corner pixels; None where one sees no ground.
 
-    Parameters
-    ----------
-    camera : Camera
-        Camera of the image.
-
-    Returns
-    -------
-    tuple of (lon, lat) or None
-        Top-left, top-right, bottom-right, bottom-left; None where a corner sees no ground.
+    Order: top-left, top-right, bottom-right, bottom-left.
     """
     right, bottom = camera.width_px - 1.0, camera.height_px - 1.0
     lon, lat = camera.pixel_to_lonlat([0.0, right, right, 0.0], [0.0, 0.0, bottom, bottom])
@@ -38,19 +27,10 @@ def corner_lonlat(camera: Camera) -> tuple[tuple[float, float] | None, ...]:
 
 
 def visible_ground(camera: Camera, per_side: int = 33) -> tuple[FloatArray, FloatArray]:
-    """Places on a grid over the image with incidence of at most 80 degrees.
+    """Longitudes and latitudes (n,) of a grid over the image with incidence of at most 80 degrees.
 
-    Parameters
-    ----------
-    camera : Camera
-        Camera of the image.
-    per_side : int
-        Grid points along each side, the corners included.
-
-    Returns
-    -------
-    lon_deg, lat_deg : ndarray, shape (n,)
-        Empty where the image shows no ground.
+    The grid has so many points along each side, the corners included; empty where the image shows
+    no ground.
     """
     x, y = np.meshgrid(
         np.linspace(0.0, camera.width_px - 1.0, per_side),
@@ -63,19 +43,10 @@ def visible_ground(camera: Camera, per_side: int = 33) -> tuple[FloatArray, Floa
 
 
 def visible_outline(camera: Camera, per_side: int = 129) -> tuple[FloatArray, FloatArray]:
-    """Pixels around the visible ground: the image's border, or where the incidence limit crosses.
+    """Pixels x, y (n,) around the visible ground: the border, or where the incidence limit crosses.
 
-    Parameters
-    ----------
-    camera : Camera
-        Camera of the image.
-    per_side : int
-        Directions looked along to each side of the image, the corners included.
-
-    Returns
-    -------
-    x, y : ndarray, shape (n,)
-        Empty where the image shows no ground.
+    Directions are looked along to ``per_side`` points of each side, the corners included; empty
+    where the image shows no ground.
     """
     many = ManyCameras.of([camera])
     x, y, seen = visible_outlines(many, per_side)
@@ -84,22 +55,15 @@ def visible_outline(camera: Camera, per_side: int = 129) -> tuple[FloatArray, Fl
 
 def visible_outlines(
     cameras: ManyCameras, per_side: int
-) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
-    """The outlines of many cameras; see `visible_outline`.
-
-    Parameters
-    ----------
-    cameras : ManyCameras
-        Of n images.
-    per_side : int
-        Directions looked along to each side, the corners included.
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Outlines of many images, see `visible_outline`, and which of them have one.
 
     Returns
     -------
     x, y : ndarray, shape (n, 4 * per_side - 4)
         Pixels.
     seen : ndarray of bool, shape (n,)
-        Whether an image shows ground; without it has no outline.
+        Whether an image shows ground.
     """
     x, y = _grid(cameras, per_side)
     angle = cameras.incidence_deg(x, y)
@@ -141,17 +105,9 @@ def _edge(
 
 
 def diagonal_km(camera: Camera) -> float:
-    """Footprint diagonal: the greatest distance between points of the visible ground.
+    """Footprint diagonal: the greatest distance between points of the visible ground, kilometres.
 
-    Parameters
-    ----------
-    camera : Camera
-        Camera of the image.
-
-    Returns
-    -------
-    float
-        Kilometres, over ground with incidence of at most 80 degrees; 0 where there is none.
+    Ground counts with incidence of at most 80 degrees; 0 where there is none.
     """
     lon, lat = camera.pixel_to_lonlat(*visible_outline(camera))
     if len(lon) == 0:

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from detectors.types import BoolArray, FloatArray
 from matchers.lens_stars import (
     AT_THEIR_WORD,
     LENS_PARAMETERS,
-    BoolArray,
     ErrorModel,
-    FloatArray,
     LensFrame,
     NormalStep,
     error_model,
@@ -24,9 +23,19 @@ from matchers.lens_stars import (
 )
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 
-HUBER_SIGMA = 2.0
 _ROUNDS, _STEPS = 4, 12
 _SMALL_STEP_SIGMA = 1e-3  # the fit has arrived where a step is this share of sigma
+
+# What every lens has; `matchers.lens_fit` keeps the decentring small where stars do not tell it
+ALWAYS = ("focal_px", "x_px", "y_px", "p1", "p2")
+RADIAL_SETS: tuple[tuple[str, ...], ...] = ((), ("k1",), ("k1", "k2"), ("k1", "k2", "k3"))
+# A fuller lens is kept where a simpler one's criterion is not better by more than this: a smaller
+# difference is no strong evidence (Kass & Raftery 1995, JASA 90, 773). A term left out by mistake
+# makes the others wrong by many of their sigmas, one too many only makes sigmas larger
+STRONG_EVIDENCE = 6.0
+FOLDS = 5
+_FEWEST_STARS_A_TERM = 5
+_NO_DISTORTION = (0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,14 +106,6 @@ def fit_lens(
         Of images of equal size; the lens to start from is the first frame's.
     free : collection of str, optional
         Lens parameters to fit; with none, attitudes alone are fitted.
-    error : ErrorModel, optional
-        How the stars' sigmas are to be taken; without it, it is estimated.
-    used : sequence of ndarray of bool, optional
-        Stars to use; without it, outliers are found.
-
-    Returns
-    -------
-    LensFit
 
     Raises
     ------
@@ -168,12 +169,12 @@ def _descend(
     model: ErrorModel,
 ) -> tuple[list[SkyCamera], NormalStep]:
     """Steps until they no longer matter; halved while they make things worse."""
-    system = normal_step(frames, cameras, columns, kept, model, HUBER_SIGMA)
+    system = normal_step(frames, cameras, columns, kept, model)
     for _ in range(_STEPS):
         share = 1.0
         while True:
             tried = _moved(cameras, columns, share * system.shared, share * system.turns)
-            after = normal_step(frames, tried, columns, kept, model, HUBER_SIGMA)
+            after = normal_step(frames, tried, columns, kept, model)
             if after.cost <= system.cost * (1.0 + 1e-9) or share < 0.01:
                 break
             share *= 0.5
@@ -210,27 +211,12 @@ def _moved(
     return moved
 
 
-# How many radial terms the stars support, and what that lens is worth on other stars.
-
-# What every lens has; `matchers.lens_fit` keeps the decentring small where stars do not tell it
-ALWAYS = ("focal_px", "x_px", "y_px", "p1", "p2")
-RADIAL_SETS: tuple[tuple[str, ...], ...] = ((), ("k1",), ("k1", "k2"), ("k1", "k2", "k3"))
-# A fuller lens is kept where a simpler one's criterion is not better by more than this: a smaller
-# difference is no strong evidence (Kass & Raftery 1995, JASA 90, 773). A term left out by mistake
-# makes the others wrong by many of their sigmas, one too many only makes sigmas larger
-STRONG_EVIDENCE = 6.0
-FOLDS = 5
-_FEWEST_STARS_A_TERM = 5
-_NO_DISTORTION = (0.0, 0.0, 0.0, 0.0, 0.0)
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LensChoice:
     """The fit with the terms that the stars support.
 
     Attributes
     ----------
-    fit : LensFit
     bic : dict
         Bayesian information criterion of each set of radial terms that was tried.
     held_out_px : float
@@ -248,14 +234,6 @@ def choose_lens(frames: Sequence[LensFrame]) -> LensChoice:
     All sets of terms are compared on the same stars with the same sigmas, those of the fullest
     set (its long tails included), by the Bayesian information criterion: the fullest wins that is
     not clearly worse than the best (`STRONG_EVIDENCE`).
-
-    Parameters
-    ----------
-    frames : sequence of LensFrame
-
-    Returns
-    -------
-    LensChoice
 
     Raises
     ------

@@ -6,19 +6,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import BoolArray, FloatArray
 from matchers.camera import Lens
 from matchers.sky_camera import SkyCamera
 from matchers.star_fit import PARAMETERS, jacobian
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
-
+HUBER_SIGMA = 2.0  # stars farther off count less
 OUTLIER_SIGMA = 4.0  # 3 of 10,000 good stars are beyond (two-dimensional normal)
 GROWTHS = (0.0, 0.3, 0.6, 1.0, 1.5, 2.5)  # that are tried
 ENOUGH_STARS = 1500  # three numbers ask for no more
 MEDIAN_CHI2_2 = 1.3863  # of a chi-square with two degrees of freedom
+
+LENS_PARAMETERS = ("focal_px", "x_px", "y_px", "k1", "k2", "p1", "p2", "k3")
+
+# How far the principal point may lie from the middle of the picture, one sigma, as a share of its
+# long side: 0.36 mm on a full-frame sensor. Calibrated SLR lenses have some tenths of a millimetre
+# (Fraser 2013, Photogramm. Eng. 79, 381: interior orientation of consumer-grade cameras)
+PRINCIPAL_SIGMA_SHARE = 0.01
+# What decentred elements move a star by in the corners, one sigma, as a share of the long side:
+# 14 um on a full-frame sensor. Decentring distortion of digital cameras stays in the tens of
+# micrometres (Fraser 1997, ISPRS J. Photogramm. 52, 149). Without this, it could not be told from
+# the principal point in narrow fields, and left out, it would make that one wrong
+DECENTRING_SIGMA_SHARE = 4e-4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,19 +96,10 @@ def residuals(frame: LensFrame, camera: SkyCamera) -> FloatArray:
 
 
 def error_model(frames: Sequence[LensFrame], away: list[FloatArray]) -> ErrorModel:
-    """Scale, growth and floor that residuals make likeliest.
+    """Scale, growth and floor that residuals, (N, 2) for each frame, make likeliest.
 
-    Parameters
-    ----------
-    frames : sequence of LensFrame
-    away : list of ndarray, each of shape (N, 2)
-        Residuals of the frames' stars.
-
-    Returns
-    -------
-    ErrorModel
-        The likeliest under Student's distribution with four degrees of freedom, whose tails are
-        as long as those of residuals among neighbours that nobody knows.
+    Likeliest under Student's distribution with four degrees of freedom, whose tails are as long as
+    those of residuals among neighbours that nobody knows.
     """
     step = max(1, sum(len(r) for r in away) // ENOUGH_STARS)
     square = np.concatenate([(r**2).sum(axis=1) for r in away])[::step]
@@ -139,11 +140,6 @@ def inliers(
     ]
 
 
-# The parameters of a lens, and how the pixels of stars move with them and with the attitude.
-
-LENS_PARAMETERS = ("focal_px", "x_px", "y_px", "k1", "k2", "p1", "p2", "k3")
-
-
 def lens_values(lens: Lens) -> FloatArray:
     """The parameters of a lens in the order of `LENS_PARAMETERS`, shape (8,)."""
     return np.array([lens.focal_px, *lens.principal_point, *lens.distortion])
@@ -155,19 +151,6 @@ def slopes(camera: SkyCamera, vectors_icrs: FloatArray) -> tuple[FloatArray, Flo
     by_turn, by_lens = rows[:, :, :3], rows[:, :, 3:].copy()
     by_lens[:, :, 0] /= camera.focal_px  # there by the logarithm
     return by_turn, by_lens
-
-
-# Normal equations of a lens and the attitudes of all its frames.
-
-# How far the principal point may lie from the middle of the picture, one sigma, as a share of its
-# long side: 0.36 mm on a full-frame sensor. Calibrated SLR lenses have some tenths of a millimetre
-# (Fraser 2013, Photogramm. Eng. 79, 381: interior orientation of consumer-grade cameras)
-PRINCIPAL_SIGMA_SHARE = 0.01
-# What decentred elements move a star by in the corners, one sigma, as a share of the long side:
-# 14 um on a full-frame sensor. Decentring distortion of digital cameras stays in the tens of
-# micrometres (Fraser 1997, ISPRS J. Photogramm. 52, 149). Without this, it could not be told from
-# the principal point in narrow fields, and left out, it would make that one wrong
-DECENTRING_SIGMA_SHARE = 4e-4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -191,26 +174,11 @@ def normal_step(
     columns: list[int],
     kept: list[BoolArray],
     model: ErrorModel,
-    huber: float,
 ) -> NormalStep:
     """Normal equations of all frames, attitudes eliminated, and their solution.
 
-    Parameters
-    ----------
-    frames : sequence of LensFrame
-    cameras : list of SkyCamera
-        Where the step starts; they share the lens.
-    columns : list of int
-        Which of `LENS_PARAMETERS` are free.
-    kept : list of ndarray of bool
-        Stars that count.
-    model : ErrorModel
-    huber : float
-        Stars farther off than so many sigmas count less.
-
-    Returns
-    -------
-    NormalStep
+    The cameras, where the step starts, share the lens; ``columns`` of `LENS_PARAMETERS` are free;
+    ``kept`` stars count, less where they are farther off than `HUBER_SIGMA`.
     """
     lens = cameras[0]
     size = len(columns)
@@ -223,10 +191,10 @@ def normal_step(
         residual = residuals(frame, camera)[good]
         variance = model.variance(frame)[good]
         distance = np.sqrt((residual**2).sum(axis=1) / variance)
-        far = distance > huber
-        share = np.where(far, huber / np.maximum(distance, 1e-12), 1.0)
+        far = distance > HUBER_SIGMA
+        share = np.where(far, HUBER_SIGMA / np.maximum(distance, 1e-12), 1.0)
         weight = share / variance
-        cost += float(np.where(far, (2.0 - share) * huber * distance, distance**2).sum())
+        cost += float(np.where(far, (2.0 - share) * HUBER_SIGMA * distance, distance**2).sum())
         pulls.append((share * distance) ** 2 / 2.0)
         shares.append(share)
         bends.append((share + ~far) / 2.0)  # across the direction of the residual, and along it

@@ -11,15 +11,13 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, surface_to_lonlat
 from matchers.photo_light import LightImage
 from matchers.pose import with_attitude
-
-FloatArray = NDArray[np.float64]
-Image = NDArray[np.float32]
 
 EARTH_RADIUS_KM = 6371.0  # mean radius (IUGG)
 # Flatter ground is lost in haze and too compressed to tell towns apart
@@ -27,9 +25,14 @@ FARTHEST_INCIDENCE_DEG = 80.0
 NOWHERE = -9.0
 BOX_SAMPLES = 33  # along each side of a picture, to see how far it reaches
 
+MOST_HALF_PX = 260
+OUTLINE = 17  # points along each side, to find out how far the ground reaches
+FEWEST_POINTS = 10  # of these, on ground
+FARTHEST_COSINE = 0.15  # of incidence: ground that is seen flatter is left out
+
 
 def level_axes(nadir: ArrayLike) -> FloatArray:
-    """Rotation from the camera's frame (x right, y down, z forward) to the level frame.
+    """Rotation (3, 3) from the camera's frame (x right, y down, z forward) to the level frame.
 
     Parameters
     ----------
@@ -53,23 +56,9 @@ def level_axes(nadir: ArrayLike) -> FloatArray:
 def ground_points(
     camera: Camera, axes: FloatArray, altitude_km: float, x: ArrayLike, y: ArrayLike
 ) -> FloatArray:
-    """What pixels see, as unit vectors of the level frame.
+    """What pixels (n,) see, as unit vectors (n, 3) of the level frame; NaN for the sky.
 
-    Parameters
-    ----------
-    camera : Camera
-        Only its lens is used.
-    axes : ndarray of float64, shape (3, 3)
-        Of `level_axes`.
-    altitude_km : float
-        Height of the camera.
-    x, y : array_like, shape (n,)
-        Pixels.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 3)
-        NaN for the sky.
+    Of the camera only its lens is used; ``axes`` are those of `level_axes`.
     """
     return landing(camera.rays(x, y) @ axes.T, altitude_km)
 
@@ -93,21 +82,14 @@ def leaning(about_x_rad: float, about_y_rad: float) -> FloatArray:
 
 
 def leant_points(points: FloatArray, altitude_km: float, lean: FloatArray) -> FloatArray:
-    """Points of the level frame as they would be, had the camera leant otherwise.
+    """Points of the level frame as they would be, had the camera leant otherwise; NaN for sky.
 
     Parameters
     ----------
     points : ndarray of float64, shape (n, 3)
         Of `ground_points` or `level_points`.
-    altitude_km : float
-        Height of the camera.
     lean : ndarray of float64, shape (3, 3)
         Of `leaning`; the axes would be ``lean @ axes``.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 3)
-        NaN for what would be sky.
     """
     high = (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM
     return landing((points - [0.0, 0.0, high]) @ lean.T, altitude_km)
@@ -116,22 +98,10 @@ def leant_points(points: FloatArray, altitude_km: float, lean: FloatArray) -> Fl
 def placed_camera(
     camera: Camera, axes: FloatArray, altitude_km: float, rotation: FloatArray
 ) -> Camera:
-    """The camera where a rotation of the level frame puts it.
+    """The camera where a rotation (3, 3) of the level frame into ECEF puts it.
 
-    Parameters
-    ----------
-    camera : Camera
-        Its lens and size count.
-    axes : ndarray of float64, shape (3, 3)
-        Of `level_axes`.
-    altitude_km : float
-        Height above the ellipsoid.
-    rotation : ndarray of float64, shape (3, 3)
-        Level frame to ECEF.
-
-    Returns
-    -------
-    Camera
+    Of the camera its lens and size count; ``axes`` are those of `level_axes`, the altitude is above
+    the ellipsoid.
     """
     lon, lat = surface_to_lonlat(rotation[:, 2])
     x, y, z = geodetic_to_ecef(lon, lat, 1e3 * altitude_km).tolist()
@@ -153,18 +123,8 @@ def seen_box(
 ) -> Box | None:
     """What a picture shows of the map around its nadir, as far as a distance; None for the sky.
 
-    Parameters
-    ----------
-    camera, axes, altitude_km
-        As in `ground_points`.
-    pixel_km : float
-        Size of the map's pixels.
-    reach_km : float
-        From the nadir, to all sides.
-
-    Returns
-    -------
-    Box or None
+    The map's pixels are ``pixel_km`` large, the distance goes to all sides; else as in
+    `ground_points`.
     """
     x, y = np.meshgrid(
         np.linspace(0.0, camera.width_px - 1.0, BOX_SAMPLES),
@@ -203,19 +163,11 @@ def levelled(
     altitude_km: float,
     pixel_km: float,
     box: Box,
-) -> tuple[Image, Image]:
+) -> tuple[FloatImage, FloatImage]:
     """A photo drawn as a map in which directions and distances from its nadir are true.
 
     Parameters
     ----------
-    image : LightImage
-        The photo.
-    camera : Camera
-        Of that image; only its lens is used.
-    axes, altitude_km
-        As in `ground_points`.
-    pixel_km : float
-        Size of the map's pixels.
     box : Box
         What is drawn, see `seen_box`.
 
@@ -239,7 +191,7 @@ def levelled(
 
 def pixels_of(
     camera: Camera, axes: FloatArray, altitude_km: float, there: FloatArray, least_cosine: float
-) -> tuple[Image, Image]:
+) -> tuple[FloatImage, FloatImage]:
     """Which pixels see points of the level frame."""
     sight = there - [0.0, 0.0, (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM]
     steep = np.einsum("...i,...i", sight, there) < -least_cosine * np.linalg.norm(sight, axis=-1)
@@ -253,32 +205,15 @@ def pixels_of(
 
 
 def level_points(right: ArrayLike, up: ArrayLike, pixel_km: float) -> FloatArray:
-    """Unit vectors of the level frame at pixels of a map of `levelled`.
+    """Unit vectors (..., 3) of the level frame at pixels of a map of `levelled`.
 
-    Parameters
-    ----------
-    right, up : array_like, shape (...)
-        Pixels from the nadir, along x and along y of the level frame.
-    pixel_km : float
-        Their size.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., 3)
+    Pixels count from the nadir, right along x and up along y of the level frame.
     """
     east, north = np.asarray(right, float), np.asarray(up, float)
     away = np.hypot(east, north)
     angle = away * pixel_km / EARTH_RADIUS_KM
     share = np.sin(angle) / np.maximum(away, 1e-9)
     return np.stack([east * share, north * share, np.cos(angle)], axis=-1)
-
-
-# A photo drawn on the plane that touches the ground in the middle of what it shows of it.
-
-MOST_HALF_PX = 260
-OUTLINE = 17  # points along each side, to find out how far the ground reaches
-FEWEST_POINTS = 10  # of these, on ground
-FARTHEST_COSINE = 0.15  # of incidence: ground that is seen flatter is left out
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -295,8 +230,8 @@ class GroundPlane:
         Size of its pixels.
     """
 
-    values: Image
-    weight: Image
+    values: FloatImage
+    weight: FloatImage
     axes: FloatArray
     pixel_km: float
 
@@ -314,23 +249,9 @@ class GroundPlane:
 def ground_plane(
     image: LightImage, camera: Camera, axes: FloatArray, altitude_km: float, pixel_km: float
 ) -> GroundPlane | None:
-    """Draw a photo on its ground.
+    """Draw a photo on its ground; None where it shows hardly any, or all of it too flat.
 
-    Parameters
-    ----------
-    image : LightImage
-        The photo.
-    camera : Camera
-        Of that image; only its lens is used.
-    axes, altitude_km
-        Of the level frame, see `matchers.level_ground.ground_points`.
-    pixel_km : float
-        Size of the pixels wanted.
-
-    Returns
-    -------
-    GroundPlane or None
-        None where the picture shows hardly any ground, or all of it too flat.
+    Of the camera only its lens is used; ``axes`` are those of `level_axes`.
     """
     height, width = image.values.shape
     across, down = np.linspace(0, width - 1, OUTLINE), np.linspace(0, height - 1, OUTLINE)

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import BoolArray, FloatArray, FloatImage
+
 
 @dataclass(frozen=True, kw_only=True)
 class LightGrid:
@@ -30,27 +32,17 @@ class LightGrid:
         Value at and above which the map is saturated; None for radiance products.
     """
 
-    values: NDArray[np.float32]
-    valid: NDArray[np.bool_] | None = None
+    values: FloatImage
+    valid: BoolArray | None = None
     lon0_deg: float
     lat0_deg: float
     step_deg: float
     saturation: float | None = None
 
-    def to_pixel(
-        self, lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Column and row (pixel centres at integers) of geographic positions.
+    def to_pixel(self, lon_deg: FloatArray, lat_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Column and row of geographic positions, pixel centres at integers.
 
-        Parameters
-        ----------
-        lon_deg, lat_deg : ndarray
-            WGS84 geodetic positions; longitudes in any turn of the circle.
-
-        Returns
-        -------
-        col, row : ndarray of float64
-            Fractional pixel positions; outside the grid where the position is.
+        Longitudes may be in any turn of the circle; outside the grid where the position is.
         """
         middle = self.lon0_deg + 0.5 * (self.values.shape[1] - 1) * self.step_deg
         wrapped = middle + (np.asarray(lon_deg) - middle + 180.0) % 360.0 - 180.0
@@ -59,25 +51,10 @@ class LightGrid:
         ) / self.step_deg
 
 
-# A map as a pyramid of ever coarser grids, and which of them suits a view.
-
-Image = NDArray[np.float32]
-
-
 def pyramid(grid: LightGrid, levels: int) -> tuple[LightGrid, ...]:
-    """Halve a grid again and again by averaging 2 x 2 pixels.
+    """Halve a grid again and again by averaging 2 x 2 pixels, finest first.
 
-    Parameters
-    ----------
-    grid : LightGrid
-        Finest level.
-    levels : int
-        How many levels to return at most, the given one included; stops at 8 pixels.
-
-    Returns
-    -------
-    tuple of LightGrid
-        Finest first.
+    At most so many levels, the given one included; stops at 8 pixels.
     """
     result = [grid]
     while len(result) < levels and min(result[-1].values.shape) >= 16:
@@ -107,15 +84,7 @@ def pyramid(grid: LightGrid, levels: int) -> tuple[LightGrid, ...]:
 def filled(grid: LightGrid) -> LightGrid:
     """A grid whose pixels without data hold the mean of the others, so that no edge shows.
 
-    Parameters
-    ----------
-    grid : LightGrid
-        A window of a map.
-
-    Returns
-    -------
-    LightGrid
-        The same object where nothing is to be filled.
+    The same object where nothing is to be filled.
     """
     if grid.valid is None or grid.valid.all() or not grid.valid.any():
         return grid
@@ -123,20 +92,10 @@ def filled(grid: LightGrid) -> LightGrid:
     return replace(grid, values=np.where(grid.valid, grid.values, mean))
 
 
-def footprint_level(col: Image, row: Image, count: int) -> NDArray[np.int8]:
-    """Pyramid level that suits the narrow side of every sample's footprint on the map.
+def footprint_level(col: FloatImage, row: FloatImage, count: int) -> NDArray[np.int8]:
+    """Pyramid level (h, w) that suits the narrow side of every sample's footprint on the map.
 
-    Parameters
-    ----------
-    col, row : ndarray of float32, shape (h, w)
-        Map positions of the samples.
-    count : int
-        Levels of the pyramid.
-
-    Returns
-    -------
-    ndarray of int8, shape (h, w)
-        Measured on every fourth sample; neighbours share its level.
+    Map positions are measured on every fourth sample; neighbours share its level.
     """
     step = 4
     c, r = col[::step, ::step], row[::step, ::step]

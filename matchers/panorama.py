@@ -18,14 +18,12 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.spatial.transform import Rotation
 
+from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.dense import LEAST_LIGHT, LEAST_OVERLAP, LEAST_SPREAD, LEAST_SPREAD_SHARE, Peak
 from matchers.light_grid import LightGrid
 from matchers.pose import looking_at_nadir, with_attitude
 from matchers.view import lattice, view_along
-
-Image = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
 
 # The limb is sharp to a few tenths of a degree, and the ellipsoid shifts it by up to 0.2
 OFF_NADIR_REACH_DEG = 1.5
@@ -69,8 +67,8 @@ class Panorama:
 
 
 def panorama(
-    values: Image,
-    weight: Image,
+    values: FloatImage,
+    weight: FloatImage,
     photo: Camera,
     nadir: FloatArray,
     farthest_deg: float,
@@ -161,7 +159,7 @@ def directions(off_nadir_rad: FloatArray, azimuth_rad: FloatArray) -> FloatArray
 
 def map_panorama(
     levels: Sequence[LightGrid], wanted: Panorama, position_ecef_m: tuple[float, float, float]
-) -> tuple[Image, Image | None]:
+) -> tuple[FloatImage, FloatImage | None]:
     """The map's lights on the panorama, and where on it the map holds data."""
     rows, columns = len(wanted.off_nadir_rad), len(wanted.azimuth_rad)
     at_row, at_column = lattice(rows), lattice(columns)
@@ -176,21 +174,9 @@ def map_panorama(
 def search_azimuth(
     levels: Sequence[LightGrid], wanted: Panorama, position_ecef_m: tuple[float, float, float]
 ) -> list[Peak]:
-    """Candidate attitudes of a camera at a known position whose nadir direction is known.
+    """Candidate attitudes, best first, of a camera whose position and nadir direction are known.
 
-    Parameters
-    ----------
-    levels : sequence of LightGrid
-        Map pyramid that covers what can be seen.
-    wanted : Panorama
-        The photo.
-    position_ecef_m : tuple of float
-        Where it may have been taken from, metres.
-
-    Returns
-    -------
-    list of Peak
-        Best first; their cameras are the photo's at that position.
+    Their cameras are the photo's at that position.
     """
     seen, known = map_panorama(levels, wanted, position_ecef_m)
     view = smoothed_round(seen, wanted.smooth_px)
@@ -214,7 +200,7 @@ def search_azimuth(
     return peaks_round(score, wanted, position_ecef_m)
 
 
-def smoothed_round(image: Image, sigma_px: float) -> Image:
+def smoothed_round(image: FloatImage, sigma_px: float) -> FloatImage:
     """Gaussian blur of a panorama, whose last column neighbours the first."""
     margin = min(math.ceil(4.0 * sigma_px), image.shape[1])
     wide = np.concatenate([image[:, -margin:], image, image[:, :margin]], axis=1)
@@ -222,7 +208,7 @@ def smoothed_round(image: Image, sigma_px: float) -> Image:
 
 
 def peaks_round(
-    score: Image, wanted: Panorama, position_ecef_m: tuple[float, float, float]
+    score: FloatImage, wanted: Panorama, position_ecef_m: tuple[float, float, float]
 ) -> list[Peak]:
     """Highest maxima of a correlation over azimuth and small shifts of the off-nadir angle."""
     reach = wanted.reach_rows

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Image = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
+from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
 
 # Patches whose best correlation is lower than this hold no usable texture
 LEAST_NCC = 0.35
 # Blurred images hold one independent sample in about 3 x 3 px
 PIXELS_PER_SAMPLE = 9.0
+
+# Patches whose lights lie within this share of their side of each other show the same
+SAME_LIGHT_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class PatchMatches:
     def __len__(self) -> int:
         return len(self.x)
 
-    def chosen(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> PatchMatches:
+    def chosen(self, which: BoolArray | IndexArray) -> PatchMatches:
         """Some of the matches, by mask or index."""
         return PatchMatches(
             x=self.x[which],
@@ -71,7 +72,7 @@ class PatchMatches:
         return np.asarray(np.maximum(across, 0.0) * np.maximum(down, 0.0))
 
 
-def texture(view: Image, size_px: int) -> Image:
+def texture(view: FloatImage, size_px: int) -> FloatImage:
     """Strength of the texture in the window around every pixel that fixes both directions.
 
     References
@@ -82,25 +83,11 @@ def texture(view: Image, size_px: int) -> Image:
 
 
 def choose_patches(
-    view: Image, weight: Image, size_px: int, cells: tuple[int, int], reach_px: int
-) -> NDArray[np.intp]:
-    """The best-textured place of every cell of a grid laid over the view.
+    view: FloatImage, weight: FloatImage, size_px: int, cells: tuple[int, int], reach_px: int
+) -> IndexArray:
+    """The best-textured place (x, y) of every cell of a grid laid over the view, strongest first.
 
-    Parameters
-    ----------
-    view, weight : ndarray of float32, shape (h, w)
-        Rendered map, and what of the photo counts.
-    size_px : int
-        Side of a patch.
-    cells : tuple of int
-        Cells across and down.
-    reach_px : int
-        How far a patch may move; patches stay this far inside the frame.
-
-    Returns
-    -------
-    ndarray of int, shape (n, 2)
-        Patch centres (x, y), strongest first.
+    Cells count across and down; patches stay ``reach_px``, which they may move, inside the frame.
     """
     height, width = view.shape
     border = size_px // 2 + reach_px + 1
@@ -120,7 +107,7 @@ def choose_patches(
 
 
 def match_patches(
-    photo: Image, view: Image, centres: NDArray[np.intp], size_px: int, reach_px: int
+    photo: FloatImage, view: FloatImage, centres: IndexArray, size_px: int, reach_px: int
 ) -> PatchMatches:
     """Find patches of the rendered map in the photo by normalised correlation.
 
@@ -130,10 +117,6 @@ def match_patches(
         Photo's light image and the map rendered through the camera.
     centres : ndarray of int, shape (n, 2)
         Patch centres (x, y) in the view, at least ``size_px // 2 + reach_px`` inside.
-    size_px : int
-        Side of a patch.
-    reach_px : int
-        Largest movement along each axis.
 
     Returns
     -------
@@ -171,7 +154,7 @@ def match_patches(
 
 
 def sub_pixel_peak(
-    surface: Image, samples: float
+    surface: FloatImage, samples: float
 ) -> tuple[float, float, float, tuple[float, float, float]] | None:
     """Highest point of a correlation surface, by a quadratic through its 3 x 3 surroundings.
 
@@ -200,13 +183,7 @@ def sub_pixel_peak(
     return r, j + dx, i + dy, (float(var_x), float(cov_xy), float(var_y))
 
 
-# Which patches show the same light: those tell the same, however many they are.
-
-# Patches whose lights lie within this share of their side of each other show the same
-SAME_LIGHT_SHARE = 0.5
-
-
-def light_centres(view: Image, matches: PatchMatches) -> FloatArray:
+def light_centres(view: FloatImage, matches: PatchMatches) -> FloatArray:
     """Where in a patch its structure lies: what a match rests on."""
     half = matches.size_px // 2
     square = cv2.Sobel(view, cv2.CV_32F, 1, 0) ** 2 + cv2.Sobel(view, cv2.CV_32F, 0, 1) ** 2
@@ -220,20 +197,11 @@ def light_centres(view: Image, matches: PatchMatches) -> FloatArray:
     return centres
 
 
-def groups_of(view: Image, matches: PatchMatches) -> NDArray[np.intp]:
+def groups_of(view: FloatImage, matches: PatchMatches) -> IndexArray:
     """Number of every patch's group, from 0 on; patches of a group show the same light.
 
-    One lone town lies in as many patches as overlap it, and all of them say where that town is.
-
-    Parameters
-    ----------
-    view, matches
-        As in `light_centres`.
-
-    Returns
-    -------
-    ndarray of int, shape (n,)
-        The first patch of a group leads it; the others' lights lie near the leader's.
+    One lone town lies in as many patches as overlap it, and all of them say where that town is. The
+    first patch of a group leads it; the others' lights lie near the leader's.
     """
     reach_px = SAME_LIGHT_SHARE * matches.size_px
     leaders: list[FloatArray] = []

@@ -6,11 +6,9 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import FloatImage
 from matchers.camera import Camera
-
-Image = NDArray[np.float32]
 
 # Lights below this many sigma of the noise are compressed away
 NOISE_SIGMAS = 3.0
@@ -37,8 +35,8 @@ class LightImage:
         Size of this image over the size of the stored one.
     """
 
-    values: Image
-    weight: Image
+    values: FloatImage
+    weight: FloatImage
     factor: float
 
     def resized(
@@ -48,16 +46,8 @@ class LightImage:
 
         Parameters
         ----------
-        long_side_px : int
-            Long side of the copy.
-        smooth_px : float
-            Blur after resizing, pixels.
         detail_px : float
             If above 0, structure broader than this is taken out, see `detail`.
-
-        Returns
-        -------
-        LightImage
         """
         height, width = self.values.shape
         scale = min(1.0, long_side_px / max(height, width))
@@ -94,7 +84,7 @@ class LightImage:
         return camera.scaled(1.0 / self.factor, stored.width_px, stored.height_px)
 
 
-def detail(image: Image, scale_px: float, weight: Image | None = None) -> Image:
+def detail(image: FloatImage, scale_px: float, weight: FloatImage | None = None) -> FloatImage:
     """What remains of an image when its broad structure is taken out.
 
     One bright blob looks like any other; the streets and suburbs around it do not. On five
@@ -122,7 +112,7 @@ def detail(image: Image, scale_px: float, weight: Image | None = None) -> Image:
     return np.asarray(image - lit / np.maximum(counted, 1e-3), np.float32)
 
 
-def evened(image: Image, scale_px: float, weight: Image) -> Image:
+def evened(image: FloatImage, scale_px: float, weight: FloatImage) -> FloatImage:
     """An image whose contrast is alike everywhere: divided by its spread around every pixel.
 
     A great city outshines all else in a photo, and a wrong camera need only lay another great city
@@ -158,10 +148,10 @@ def evened(image: Image, scale_px: float, weight: Image) -> Image:
 
 
 def light_image(
-    light: Image,
-    level: Image,
-    noise: Image,
-    weight: Image,
+    light: FloatImage,
+    level: FloatImage,
+    noise: FloatImage,
+    weight: FloatImage,
     factor: float,
     most_share: float = np.inf,
 ) -> LightImage:
@@ -173,16 +163,10 @@ def light_image(
         Linear luminance.
     level, noise : ndarray of float32, shape (h, w)
         Diffuse background and the noise about it.
-    weight : ndarray of float32, shape (h, w)
-        What of the photo counts.
     factor : float
         Size of these arrays over the size of the stored image.
     most_share : float
         Light is cut off at this share of the brightest lights, as a map that saturates does.
-
-    Returns
-    -------
-    LightImage
     """
     excess = np.maximum(light - level, 0.0)
     counted = excess[::2, ::2][weight[::2, ::2] > 0.5]

@@ -5,6 +5,9 @@ from the middle, where errors of scale and tilt move light the most, it is looke
 coarsely. Of each ring the harmonics of its angle are kept, without the mean, which says how bright
 the ring is and not where.
 
+A patch that is laid on a place of the reference at some turn carries all of the photo there. The
+photo's other patches must then look like what lies where they fall.
+
 References
 ----------
 Berg, A. C., Malik, J. (2001). Geometric blur for template matching. CVPR, I-607-614.
@@ -17,11 +20,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
 
-Image = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
+from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
+from matchers.asterism_fit import fitted_rotations, fitted_scales, rescaled
+from matchers.asterisms import turns_about_z
+
 ComplexArray = NDArray[np.complex64]
-
 RINGS_PX = (2.0, 3.0, 4.5, 6.5, 9.0, 12.5, 17.0, 23.0, 31.0)
 ANGLES = 32
 HARMONICS = 8
@@ -35,6 +40,21 @@ WHITENING = 0.5
 # Places with hardly any structure are not blown up to as much as others have
 RIDGE = 0.3
 UNIT = 127.0 / 0.5  # of the stored whole numbers; beyond 0.5 they are cut
+CHUNK = 1024  # so that the correlations of a few patches stay in a processor's cache
+NEVER = -2.0
+# Logarithm (base 10) of how much likelier a correlation is at the right place than at a wrong one
+# that the photo was carried to, a straight line through histograms of the training half at
+# 0.65 km; below, and where the reference has no place, it is a little less likely
+LEAST_CORRELATION, LOG10_PER_UNIT, NONE_LOG10 = 0.25, 3.0, -0.25
+NEAREST = 2
+TURNS_RAD = (-0.1, 0.0, 0.1)
+# Places are met within so many pixels and a share of the distance from the patch laid down; less
+# once the rotation is fitted
+ROUGH, FINE = (4.0, 0.1), (3.0, 0.03)
+MOST_LOG_SCALE = 0.15
+ROUNDS = 2
+LEAST_SHARE = 0.3  # weight of the patch laid down, whose own evidence is its rank
+KEPT = 5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,20 +73,20 @@ class PatchTable:
     """
 
     coefficients: NDArray[np.int8]
-    weights: NDArray[np.float32]
-    wanted: NDArray[np.bool_] | None = None
+    weights: FloatImage
+    wanted: BoolArray | None = None
 
     def __len__(self) -> int:
         return self.coefficients.shape[1]
 
 
 def sampled(
-    picture: Image,
-    weight: Image | None,
+    picture: FloatImage,
+    weight: FloatImage | None,
     x: ArrayLike,
     y: ArrayLike,
     stretch_x: ArrayLike = 1.0,
-) -> tuple[Image, Image]:
+) -> tuple[FloatImage, FloatImage]:
     """Light in rings around places of a picture.
 
     Parameters
@@ -105,24 +125,17 @@ def sampled(
     return values, (weights > COVERED).astype(np.float32)
 
 
-def blurred(picture: Image, sigma_px: float) -> Image:
+def blurred(picture: FloatImage, sigma_px: float) -> FloatImage:
     """A picture that is dark beyond its edges, blurred."""
     return np.asarray(
         cv2.GaussianBlur(picture, (0, 0), sigma_px, borderType=cv2.BORDER_CONSTANT), np.float32
     )
 
 
-def harmonics(values: Image, weights: Image) -> ComplexArray:
-    """Harmonics of rings; what does not count is taken for the ring's mean, and so is as nothing.
+def harmonics(values: FloatImage, weights: FloatImage) -> ComplexArray:
+    """Harmonics (n, rings, HARMONICS) of rings of `sampled`; what does not count is as nothing.
 
-    Parameters
-    ----------
-    values, weights : ndarray of float32, shape (n, rings, ANGLES)
-        Of `sampled`.
-
-    Returns
-    -------
-    ndarray of complex64, shape (n, rings, HARMONICS)
+    It is taken for the ring's mean.
     """
     count = weights.sum(axis=2, keepdims=True)
     mean = (values * weights).sum(axis=2, keepdims=True) / np.maximum(count, 1.0)
@@ -152,27 +165,10 @@ def asked(table: PatchTable, found: ComplexArray) -> ComplexArray:
     return np.asarray(weighted / np.maximum(lengths, 1e-9), np.complex64)
 
 
-# Which patches of a table look like those of a photo, at which turn.
+def best_correlations(table: PatchTable, queries: ComplexArray) -> FloatImage:
+    """Correlation (q, n) of a photo's patches with all of a table, each at its best turn.
 
-IndexArray = NDArray[np.intp]
-
-CHUNK = 1024  # so that the correlations of a few patches stay in a processor's cache
-NEVER = -2.0
-
-
-def best_correlations(table: PatchTable, queries: ComplexArray) -> NDArray[np.float32]:
-    """Correlation of a photo's patches with all of a table, each at its best turn.
-
-    Parameters
-    ----------
-    table : PatchTable
-    queries : ndarray of complex64, shape (q, rings, HARMONICS)
-        Of `matchers.polar_patches.asked`.
-
-    Returns
-    -------
-    ndarray of float32, shape (q, n)
-        `NEVER` for places that are not wanted.
+    Queries are those of `asked`; `NEVER` for places that are not wanted.
     """
     q, n = len(queries), len(table)
     sides = columns_of(queries).transpose(0, 2, 1)
@@ -189,41 +185,13 @@ def best_correlations(table: PatchTable, queries: ComplexArray) -> NDArray[np.fl
 
 
 def turns_at(table: PatchTable, rows: IndexArray, query: ComplexArray) -> IndexArray:
-    """The turns at which one patch of a photo looks most like some of a table.
+    """Turns (m,) at which one patch of a photo looks most like rows of a table.
 
-    Parameters
-    ----------
-    table : PatchTable
-    rows : ndarray of int, shape (m,)
-        Which.
-    query : ndarray of complex64, shape (rings, HARMONICS)
-
-    Returns
-    -------
-    ndarray of int, shape (m,)
-        In steps of 1 / ANGLES of the circle, anticlockwise.
+    In steps of 1 / ANGLES of the circle, anticlockwise.
     """
     spectra = table.coefficients[:, rows].astype(np.float32) @ columns_of(query[None])
     spectra = spectra.transpose(0, 2, 1).reshape(2 * HARMONICS, -1)
     return np.asarray((turns_of_harmonics().T @ spectra).argmax(axis=0))
-
-
-def columns_of(queries: ComplexArray) -> NDArray[np.float32]:
-    """What a table's rows are multiplied by: columns for the real parts of C, then the imaginary.
-
-    Shape (HARMONICS, 2 * rings, 2 * q).
-    """
-    real, imaginary = queries.real.transpose(2, 1, 0), queries.imag.transpose(2, 1, 0)
-    top, bottom = np.concatenate([real, -imaginary], 2), np.concatenate([imaginary, real], 2)
-    return np.concatenate([top, bottom], axis=1).astype(np.float32)
-
-
-def turns_of_harmonics() -> NDArray[np.float32]:
-    """What carries real and imaginary parts of C to s at every turn, (2 HARMONICS, ANGLES)."""
-    order = np.arange(1, HARMONICS + 1)[:, None]
-    angles = order * (2.0 * np.pi * np.arange(ANGLES) / ANGLES)
-    both = np.stack([np.cos(angles), -np.sin(angles)], axis=1)
-    return both.reshape(2 * HARMONICS, ANGLES).astype(np.float32)
 
 
 def correlation_at(
@@ -233,23 +201,10 @@ def correlation_at(
     which: IndexArray,
     turn_rad: FloatArray,
 ) -> FloatArray:
-    """Correlation of a photo's patches with single ones of a table, each at a turn.
+    """Correlation (..., m) of a photo's patches with single rows of a table, each at a turn.
 
-    Parameters
-    ----------
-    table : PatchTable
-    rows : ndarray of int, shape (m,)
-        Which of the table.
-    queries : ndarray of complex64, shape (q, rings, HARMONICS)
-        Of `matchers.polar_patches.asked`.
-    which : ndarray of int, shape (m,)
-        Which of these.
-    turn_rad : ndarray of float64, shape (..., m)
-        Anticlockwise.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., m)
+    Queries are those of `asked`, ``which`` (m,) of them stand against ``rows`` (m,); turns (..., m)
+    are anticlockwise.
     """
     sides = (columns_of(queries) / UNIT).reshape(HARMONICS, -1, 2, len(queries))
     asked_for = sides.transpose(0, 3, 1, 2)[:, which]
@@ -259,3 +214,183 @@ def correlation_at(
     angle = np.arange(1, HARMONICS + 1)[:, None] * np.asarray(turn_rad, np.float32)[..., None, :]
     waves = spectra[..., 0] * np.cos(angle) - spectra[..., 1] * np.sin(angle)
     return np.asarray(waves.sum(axis=-2), float)
+
+
+def columns_of(queries: ComplexArray) -> FloatImage:
+    """What a table's rows are multiplied by: columns for the real parts of C, then the imaginary.
+
+    Shape (HARMONICS, 2 * rings, 2 * q).
+    """
+    real, imaginary = queries.real.transpose(2, 1, 0), queries.imag.transpose(2, 1, 0)
+    top, bottom = np.concatenate([real, -imaginary], 2), np.concatenate([imaginary, real], 2)
+    return np.concatenate([top, bottom], axis=1).astype(np.float32)
+
+
+def turns_of_harmonics() -> FloatImage:
+    """What carries real and imaginary parts of C to s at every turn, (2 HARMONICS, ANGLES)."""
+    order = np.arange(1, HARMONICS + 1)[:, None]
+    angles = order * (2.0 * np.pi * np.arange(ANGLES) / ANGLES)
+    both = np.stack([np.cos(angles), -np.sin(angles)], axis=1)
+    return both.reshape(2 * HARMONICS, ANGLES).astype(np.float32)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PatchMap:
+    """Places of the reference: unit vectors, frames (`matchers.asterisms`), and patches."""
+
+    vectors: FloatArray
+    frames: FloatArray
+    tree: cKDTree
+    table: PatchTable
+    pixel_rad: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PatchPhoto:
+    """Places of a photo.
+
+    Attributes
+    ----------
+    vectors : ndarray of float64, shape (n, 3)
+        Unit vectors of the level frame.
+    frames : ndarray of float64, shape (n, 3, 3)
+        Columns: right and up of the picture that the patches were cut from, and the place.
+    queries : ndarray of complex64, shape (n, rings, HARMONICS)
+        Of `matchers.polar_patches.asked`.
+    """
+
+    vectors: FloatArray
+    frames: FloatArray
+    queries: ComplexArray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Laid:
+    """A way to lay a photo on the reference.
+
+    Attributes
+    ----------
+    rotation : ndarray of float64, shape (3, 3)
+        Level frame to that of the reference, after `rescaled` by ``scale``.
+    log10_odds : float
+        Of the other patches, less the logarithm of the rank of the one laid down.
+    met : int
+        Patches that speak for it.
+    own : int
+        The patch laid down.
+    """
+
+    rotation: FloatArray
+    scale: float
+    log10_odds: float
+    met: int
+    own: int
+
+
+def lay(reference: PatchMap, photo: PatchPhoto, laid: IndexArray, best: int) -> list[Laid]:
+    """Lay some of a photo's patches on the ``best`` places that each looks like.
+
+    The `KEPT` likeliest of each patch.
+    """
+    if len(laid) == 0 or len(reference.vectors) < NEAREST:
+        return []
+    best = min(best, len(reference.vectors))
+    scores = best_correlations(reference.table, photo.queries[laid])
+    found: list[Laid] = []
+    for row, own in enumerate(laid.tolist()):
+        places = np.argpartition(-scores[row], best - 1)[:best]
+        places = places[np.argsort(-scores[row, places], kind="stable")]
+        turns = turns_at(reference.table, places, photo.queries[own])
+        turned = rotations_of(reference, photo, own, places, turns)
+        odds, _, said = weigh(reference, photo, own, turned, np.ones(len(places)), ROUGH)
+        odds = odds - np.log10(1.0 + np.arange(len(places)))
+        found += [
+            Laid(
+                rotation=turned[i],
+                scale=1.0,
+                log10_odds=float(odds[i]),
+                met=int((said[i] > 0.0).sum()) + 1,
+                own=own,
+            )
+            for i in np.argsort(-odds, kind="stable")[:KEPT].tolist()
+        ]
+    return found
+
+
+def fitted(reference: PatchMap, photo: PatchPhoto, way: Laid) -> Laid:
+    """A way fitted, with its scale, to all that it brings together."""
+    one = np.ones(1)
+    start = way.rotation[None]
+    rough, near, said = weigh(reference, photo, way.own, start, one, ROUGH)
+    rank = float(rough[0]) - way.log10_odds
+    for _ in range(ROUNDS):
+        share = np.maximum(said, 0.0)
+        share[:, way.own] = max(float(share.mean()), LEAST_SHARE)
+        targets = reference.vectors[near]
+        scale = fitted_scales(photo.vectors, targets, share, one * way.scale, MOST_LOG_SCALE)
+        bent = rescaled(photo.vectors[None], scale[:, None, None])
+        turned = fitted_rotations(bent, targets, share, way.rotation[None])
+        odds, near, said = weigh(reference, photo, way.own, turned, scale, FINE)
+        way = Laid(
+            rotation=turned[0],
+            scale=float(scale[0]),
+            log10_odds=float(odds[0]) - rank,
+            met=int((said > 0.0).sum()) + 1,
+            own=way.own,
+        )
+    return way
+
+
+def rotations_of(
+    reference: PatchMap,
+    photo: PatchPhoto,
+    query: int,
+    places: IndexArray,
+    turns: IndexArray,
+) -> FloatArray:
+    """Rotations that carry one patch onto places at turns, shape (m, 3, 3)."""
+    turned = turns_about_z(2.0 * np.pi * turns.astype(float) / ANGLES)
+    return np.asarray(reference.frames[places] @ turned @ photo.frames[query].T)
+
+
+def weigh(
+    reference: PatchMap,
+    photo: PatchPhoto,
+    own: int,
+    rotations: FloatArray,
+    scales: FloatArray,
+    tolerance: tuple[float, float],
+) -> tuple[FloatArray, IndexArray, FloatArray]:
+    """Odds of rotations by all patches but one, and what each patch fell on."""
+    count = len(photo.vectors)
+    bent = rescaled(photo.vectors[None], scales[:, None, None])
+    fallen = np.einsum("mij,mnj->mni", rotations, bent)
+    apart = np.linalg.norm(photo.vectors - photo.vectors[own], axis=1)
+    reach = tolerance[0] * reference.pixel_rad + tolerance[1] * apart
+    distance, places = reference.tree.query(
+        fallen.reshape(-1, 3), k=NEAREST, distance_upper_bound=float(reach.max())
+    )
+    shape = (len(rotations), count, NEAREST)
+    distance, places = distance.reshape(shape), places.reshape(shape)
+    hit = distance < reach[:, None]
+    hit[:, own] = False
+    row, other, which = np.nonzero(hit)
+    there = places[hit]
+    here = reference.frames[there]
+    right = np.einsum("mij,mj->mi", rotations[row], photo.frames[other, :, 0])
+    turn = np.arctan2(
+        np.einsum("mi,mi->m", here[..., 1], right), np.einsum("mi,mi->m", here[..., 0], right)
+    )
+    met = np.full(shape, -1.0)
+    met[row, other, which] = correlation_at(
+        reference.table, there, photo.queries, other, turn + np.array(TURNS_RAD)[:, None]
+    ).max(axis=0)
+    first = met.argmax(axis=2)
+    near = np.take_along_axis(places, first[..., None], axis=2)[..., 0] % len(reference.vectors)
+    near[:, own] = reference.tree.query(fallen[:, own])[1]
+    best = met.max(axis=2)
+    said = np.where(
+        best > LEAST_CORRELATION, LOG10_PER_UNIT * (best - LEAST_CORRELATION), NONE_LOG10
+    )
+    said[:, own] = 0.0
+    return said.sum(axis=1), near, said

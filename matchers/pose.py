@@ -11,28 +11,26 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from detectors.types import FloatArray
 from matchers.camera import Camera, distort
 from matchers.earth import ecef_to_geodetic, local_axes
 
-# Attitudes of a camera over the Earth: from angles, and turned by small rotations.
+Quaternion = tuple[float, float, float, float]
 
-FloatArray = NDArray[np.float64]
+PARAMETERS = 10
+ROTATION = slice(0, 3)
+FOCAL = 3
+ALONG, ACROSS, UP = 4, 5, 6
+K1 = 7
+PRINCIPAL_X, PRINCIPAL_Y = 8, 9
 
 
 def looking_at_nadir(position_ecef_m: ArrayLike) -> FloatArray:
     """Rotation matrix (camera to ECEF) that looks straight down with north at the top.
 
-    Parameters
-    ----------
-    position_ecef_m : array_like, shape (3,)
-        Camera position, metres.
-
-    Returns
-    -------
-    ndarray of float64, shape (3, 3)
-        Columns: camera x (east), y (south), z (down) in ECEF.
+    Its columns are the camera's x (east), y (south), z (down).
     """
     lon, lat, _ = ecef_to_geodetic(position_ecef_m)
     east, north, up = local_axes(float(lon), float(lat))
@@ -55,10 +53,6 @@ def off_nadir_attitude(
     roll_deg : float
         Turn of the camera about its boresight, positive from x to y (clockwise as seen from
         behind the camera); at 0 the image top points along the azimuth.
-
-    Returns
-    -------
-    ndarray of float64, shape (3, 3)
     """
     from scipy.spatial.transform import Rotation
 
@@ -67,9 +61,6 @@ def off_nadir_attitude(
         "ZXZ", [azimuth_deg, off_nadir_deg, roll_deg], degrees=True
     ).as_matrix()
     return np.asarray(down @ turns)
-
-
-Quaternion = tuple[float, float, float, float]
 
 
 def quaternion_product(a: Quaternion, b: Quaternion) -> Quaternion:
@@ -114,14 +105,6 @@ def with_attitude(camera: Camera, matrix: ArrayLike) -> Camera:
 
     x, y, z, w = Rotation.from_matrix(np.asarray(matrix, float)).as_quat().tolist()
     return replace(camera, quaternion=(x, y, z, w))
-
-
-PARAMETERS = 10
-ROTATION = slice(0, 3)
-FOCAL = 3
-ALONG, ACROSS, UP = 4, 5, 6
-K1 = 7
-PRINCIPAL_X, PRINCIPAL_Y = 8, 9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,21 +237,7 @@ def moved(
 
 
 def stepped(camera: Camera, velocity_ecef: ArrayLike, step: FloatArray) -> Camera:
-    """The camera after a pose step.
-
-    Parameters
-    ----------
-    camera : Camera
-        Where the step starts.
-    velocity_ecef : array_like, shape (3,)
-        Direction of the camera's motion.
-    step : ndarray of float64, shape (10,)
-        See the module.
-
-    Returns
-    -------
-    Camera
-    """
+    """The camera after a pose step, shape (10,): see the module."""
     x, y, z = moved(camera.position_ecef_m, velocity_ecef, *step[[ALONG, ACROSS, UP]]).tolist()
     k1, k2, p1, p2, k3 = camera.distortion
     new = replace(
@@ -287,16 +256,7 @@ def stepped(camera: Camera, velocity_ecef: ArrayLike, step: FloatArray) -> Camer
 def pixel_derivatives(
     camera: Camera, velocity_ecef: ArrayLike, ground_ecef_m: FloatArray
 ) -> FloatArray:
-    """How the pixels of ground points move with each pose parameter.
-
-    Parameters
-    ----------
-    camera : Camera
-        Where to differentiate.
-    velocity_ecef : array_like, shape (3,)
-        Direction of the camera's motion.
-    ground_ecef_m : ndarray of float64, shape (..., 3)
-        Ground points, metres.
+    """How the pixels of ground points (..., 3; ECEF, metres) move with each pose parameter.
 
     Returns
     -------

@@ -6,19 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.patches import PatchMatches, choose_patches, match_patches
 from matchers.pose import PARAMETERS, PosePrior, pixel_derivatives, stepped
 from matchers.view import render_known
 
-Image = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
-
 # A match is never better than this: map pixels, light growth and parallax of towns on hills
 FLOOR_PX = 0.25
+
+# Overlapping patches share their noise: what neighbours have in common else is read off pairs that
+# stand side by side
+NEAREST_SIDES, FARTHEST_SIDES = 1.0, 2.0
+# Reach of a local offset, patch sides: less than that no two patches tell of
+REACH_SIDES = 1.5
+FEWEST_PAIRS = 12
+
+PARTS = 20
+# Fewer say nothing of how much refits differ
+FEWEST_PARTS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +57,6 @@ class Refinement:
 
     Attributes
     ----------
-    camera : Camera
-        The solution.
     rendered : Camera
         The camera whose view the patches were taken from: the start of the last round.
     covariance : ndarray, shape (10, 10)
@@ -81,29 +87,23 @@ class Refinement:
 
 def refine(
     levels: Sequence[LightGrid],
-    photo: Image,
-    weight: Image,
+    photo: FloatImage,
+    weight: FloatImage,
     camera: Camera,
     prior: PosePrior,
     parameters: RefineParameters,
-    free: NDArray[np.bool_],
+    free: BoolArray,
 ) -> Refinement | None:
     """Fit the camera to local matches, round after round.
 
     Parameters
     ----------
-    levels : sequence of LightGrid
-        Map pyramid, finest near the photo's ground resolution.
     photo, weight : ndarray of float32, shape (h, w)
         The photo's light image and what of it counts.
     camera : Camera
         Start, good to a few pixels.
     prior : PosePrior
         Belief about position, focal length and distortion.
-    parameters : RefineParameters
-        See there.
-    free : ndarray of bool, shape (10,)
-        Pose parameters that may change.
 
     Returns
     -------
@@ -132,29 +132,13 @@ def fit_pose(
     camera: Camera,
     matches: PatchMatches,
     prior: PosePrior,
-    free: NDArray[np.bool_],
+    free: BoolArray,
     outlier_sigmas: float,
 ) -> Refinement:
     """Robust Gauss-Newton (Cauchy weights) of the pose on patch matches with a Gaussian prior.
 
-    Patches that overlap tell the same twice: each counts by the inverse of what lies on it.
-
-    Parameters
-    ----------
-    camera : Camera
-        The camera that the matches were rendered with.
-    matches : PatchMatches
-        Displacements.
-    prior : PosePrior
-        Belief.
-    free : ndarray of bool, shape (10,)
-        Pose parameters that may change.
-    outlier_sigmas : float
-        Scale of the Cauchy weight.
-
-    Returns
-    -------
-    Refinement
+    Patches that overlap tell the same twice: each counts by the inverse of what lies on it. The
+    camera is the one that the matches were rendered with.
     """
     ground = camera.pixel_to_ecef(matches.x, matches.y)
     seen = np.isfinite(ground[:, 0])
@@ -201,16 +185,6 @@ def fit_pose(
     )
 
 
-# What patches still tell of their surroundings once the camera is fitted.
-
-# Overlapping patches share their noise: what neighbours have in common else is read off pairs that
-# stand side by side
-NEAREST_SIDES, FARTHEST_SIDES = 1.0, 2.0
-# Reach of a local offset, patch sides: less than that no two patches tell of
-REACH_SIDES = 1.5
-FEWEST_PAIRS = 12
-
-
 @dataclass(frozen=True, kw_only=True)
 class LocalOffsets:
     """Where the photo lies beside the fitted camera, at every patch.
@@ -237,15 +211,6 @@ def local_offsets(refinement: Refinement) -> LocalOffsets:
     the map. Twenty patches of a camera are not, unless the camera is wrong there (a lens that one
     coefficient does not describe, heights, an edited picture), and then neighbours are off alike.
     How much they are follows from the residuals of pairs side by side.
-
-    Parameters
-    ----------
-    refinement : Refinement
-        The fit.
-
-    Returns
-    -------
-    LocalOffsets
 
     References
     ----------
@@ -306,13 +271,6 @@ def common_variance(
     return max(shared, 0.0)
 
 
-# How sure a fitted camera is by its own lights: refits without some of them.
-
-PARTS = 20
-# Fewer say nothing of how much refits differ
-FEWEST_PARTS = 4
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Spread:
     """How refits differ in where they see places.
@@ -331,10 +289,10 @@ class Spread:
 
 def jackknife_spread(
     refinement: Refinement,
-    groups: NDArray[np.intp],
+    groups: IndexArray,
     ground_ecef_m: FloatArray,
     prior: PosePrior,
-    free: NDArray[np.bool_],
+    free: BoolArray,
     outlier_sigmas: float,
 ) -> Spread | None:
     """Covariance of where a camera sees places, by leaving out a twentieth of the lights in turn.
@@ -345,15 +303,11 @@ def jackknife_spread(
 
     Parameters
     ----------
-    refinement : Refinement
-        The fit.
     groups : ndarray of int, shape (n,)
         Light that each of its patches shows, see `matchers.patches.groups_of`: patches of
         one are left out together.
     ground_ecef_m : ndarray of float64, shape (k, 3)
         The places.
-    prior, free, outlier_sigmas
-        As in the fit.
 
     Returns
     -------

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes
 from matchers.pose import (
@@ -23,13 +24,8 @@ from matchers.pose import (
     with_attitude,
 )
 
-# What a person matched: pixels and places; what so many can bear, and what is believed
-# beforehand.
-
-FloatArray = NDArray[np.float64]
 Freed = Literal["aim", "attitude", "focal length", "position", "distortion"]
 Free = Literal["auto", "attitude", "focal", "position", "all"]
-
 COLUMNS: dict[Freed, tuple[int, ...]] = {
     "aim": (0, 1),
     "attitude": (0, 1, 2),
@@ -69,6 +65,29 @@ SIGMA_LOG_FOCAL = 0.1
 SIGMA_K1 = 0.03
 UNSEEN = 1e6  # sigmas that a place behind the camera is off by
 
+# How much the attitude of the start weighs beside the points: it decides where they leave it open,
+# such as the roll about a single one
+SHARE_OF_START = 1e-9
+
+ROUNDS = 30
+HALVINGS = 8
+SETTLED = 1e-6  # of the scale of every unknown
+# Scale of a turn that nothing is believed of, radians
+TURN_SCALE = 0.01
+DAMPING = 1e-6  # of turns that points on one spot leave open
+
+# With three points, a wrong one cannot be told from the other two
+LEAST_TOLD = 4
+# What leaving a point out must take off chi square: chance does so once in a thousand
+SUSPECT_CHI_SQUARE = 13.8
+# ... and how much more than leaving out any other: the odds are twenty to one
+LEAD_CHI_SQUARE = 6.0
+ATTITUDE_UNKNOWNS = 3
+LEAST_LEFT_OUT = 3
+# Where more than a third is wrong, nothing tells right from wrong
+MOST_SUSPECTS = 20
+LEAST_FREE = 1e-6
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PointPairs:
@@ -91,7 +110,7 @@ class PointPairs:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def chosen(self, kept: NDArray[np.bool_]) -> PointPairs:
+    def chosen(self, kept: BoolArray) -> PointPairs:
         """Those that are marked, shape (n,)."""
         return PointPairs(
             pixels=self.pixels[kept],
@@ -111,19 +130,10 @@ def point_pairs(pixels: ArrayLike, lonlat: ArrayLike, sigma_px: ArrayLike) -> Po
 
 
 def bearable(points: int, free: Free) -> tuple[Freed, ...]:
-    """What so many points can bear of what is asked for.
+    """What so many points, at least one, can bear of what is asked for.
 
-    Parameters
-    ----------
-    points : int
-        How many, at least one.
-    free : str
-        "auto" frees what the points alone determine well; a name frees it as soon as points and
-        beliefs together do.
-
-    Returns
-    -------
-    tuple of str
+    "auto" frees what the points alone determine well; a name frees it as soon as points and beliefs
+    together do.
     """
     least = LEAST_POINTS if free == "auto" else LEAST_POINTS_ASKED
     freed = tuple(name for name in ASKED[free] if points >= least[name])
@@ -140,10 +150,6 @@ def belief_of(start: Camera, flight_ecef: FloatArray | None = None) -> PosePrior
     flight_ecef : ndarray of float64, shape (3,), optional
         Direction of flight over the ground, of any length; without it the position is as
         uncertain in all level directions.
-
-    Returns
-    -------
-    PosePrior
     """
     along_m, across_m = SIGMA_ALONG_M, SIGMA_ACROSS_M
     if flight_ecef is None:
@@ -176,13 +182,6 @@ def whitened(camera: Camera, pairs: PointPairs) -> FloatArray:
     return np.where(np.isfinite(residual), residual, UNSEEN)
 
 
-# Where the fit to a person's points begins: the attitude in closed form.
-
-# How much the attitude of the start weighs beside the points: it decides where they leave it open,
-# such as the roll about a single one
-SHARE_OF_START = 1e-9
-
-
 def best_start(start: Camera, pairs: PointPairs) -> Camera:
     """The start, or the start turned to the points, whichever is nearer to most of them."""
     turned = turned_to(start, pairs)
@@ -196,16 +195,7 @@ def best_start(start: Camera, pairs: PointPairs) -> Camera:
 def turned_to(start: Camera, pairs: PointPairs) -> Camera:
     """The start turned so that its rays point at the places, in closed form.
 
-    Parameters
-    ----------
-    start : Camera
-        Any attitude will do.
-    pairs : PointPairs
-        One turns it by as little as can be.
-
-    Returns
-    -------
-    Camera
+    Any attitude will do; a single pair turns it by as little as can be.
 
     References
     ----------
@@ -223,28 +213,12 @@ def turned_to(start: Camera, pairs: PointPairs) -> Camera:
     return with_attitude(start, left @ proper @ right)
 
 
-ROUNDS = 30
-HALVINGS = 8
-SETTLED = 1e-6  # of the scale of every unknown
-# Scale of a turn that nothing is believed of, radians
-TURN_SCALE = 0.01
-DAMPING = 1e-6  # of turns that points on one spot leave open
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Resection:
     """A camera from points.
 
-    Attributes
-    ----------
-    camera : Camera
-        The solution.
-    freed : tuple of str
-        What was free.
-    residual_px : ndarray of float64, shape (n, 2)
-        Point minus camera; NaN where the place is behind the camera.
-    chi_square : float
-        Of all residuals and of the departure from the beliefs.
+    Residuals are point minus camera, shape (n, 2), NaN where the place is behind the camera; chi
+    square is that of all residuals and of the departure from the beliefs.
     """
 
     camera: Camera
@@ -272,12 +246,12 @@ class Unknowns:
     freed: tuple[Freed, ...]
 
     @property
-    def columns(self) -> NDArray[np.intp]:
+    def columns(self) -> IndexArray:
         """Of a pose step, those that are free."""
         return np.array([column for name in self.freed for column in COLUMNS[name]])
 
     @property
-    def believed(self) -> NDArray[np.bool_]:
+    def believed(self) -> BoolArray:
         """Of the columns, those with a belief."""
         return np.isfinite(self.belief.sigmas[self.columns])
 
@@ -317,19 +291,8 @@ class Unknowns:
 def resected(start: Camera, unknowns: Unknowns) -> Resection:
     """Fit a camera to points, from wherever it started.
 
-    The attitude is begun in closed form, so that the start may look anywhere; Gauss-Newton with
-    beliefs follows. Every point counts: `matchers.resection` tells which should not.
-
-    Parameters
-    ----------
-    start : Camera
-        Gives what is not freed.
-    unknowns : Unknowns
-        At least one pair, and what is free.
-
-    Returns
-    -------
-    Resection
+    The attitude is begun in closed form, so that the start may look anywhere: it gives what is not
+    freed. Gauss-Newton with beliefs follows. Every point counts: `doubts` tells which should not.
     """
     pairs = unknowns.pairs
     camera = best_start(start, pairs)
@@ -363,23 +326,6 @@ def _downhill(camera: Camera, move: FloatArray, unknowns: Unknowns) -> Camera | 
     return None
 
 
-# Which of a person's points disagree with the others: fits that leave each out in turn.
-
-BoolArray = NDArray[np.bool_]
-
-# With three points, a wrong one cannot be told from the other two
-LEAST_TOLD = 4
-# What leaving a point out must take off chi square: chance does so once in a thousand
-SUSPECT_CHI_SQUARE = 13.8
-# ... and how much more than leaving out any other: the odds are twenty to one
-LEAD_CHI_SQUARE = 6.0
-ATTITUDE_UNKNOWNS = 3
-LEAST_LEFT_OUT = 3
-# Where more than a third is wrong, nothing tells right from wrong
-MOST_SUSPECTS = 20
-LEAST_FREE = 1e-6
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Doubts:
     """What is odd about some points.
@@ -406,17 +352,6 @@ def doubts(start: Camera, unknowns: Unknowns) -> Doubts:
     how well the others agree among themselves, and by clearly more than without any other (unless
     that one is wrong beside it). What
     leaving one out would change follows from the normal equations of all, to first order.
-
-    Parameters
-    ----------
-    start : Camera
-        As in `matchers.resection.resected`.
-    unknowns : Unknowns
-        The points, what is free and what is believed of it.
-
-    Returns
-    -------
-    Doubts
 
     References
     ----------

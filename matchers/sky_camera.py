@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from detectors.types import BoolArray, FloatArray
 from matchers.camera import Lens, quaternion_matrix, widest_tangent
 
-FloatArray = NDArray[np.float64]
+Polynomial = dict[tuple[int, int], float]
+NEWTON_STEPS = 12
+# Beyond the picture by so many of its long sides the polynomials mean nothing
+BEYOND_SIDES = 1.0
+CONVERGED_PX = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +26,6 @@ class SkyCamera(Lens):
     ----------
     quaternion_icrs : tuple of float
         [x, y, z, w]; rotates camera vectors (x right, y down, z forward) into ICRS.
-
-    See Also
-    --------
-    matchers.camera.Lens : the attributes of size, focal length and distortion.
     """
 
     quaternion_icrs: tuple[float, float, float, float]
@@ -35,46 +36,18 @@ class SkyCamera(Lens):
         return quaternion_matrix(self.quaternion_icrs)
 
     def rays(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
-        """Unit vectors in the camera frame of image positions.
-
-        Parameters
-        ----------
-        x, y : array_like, shape (...)
-            Pixels of the image as stored.
-
-        Returns
-        -------
-        ndarray of float64, shape (..., 3)
-        """
+        """Unit vectors in the camera frame, shape (..., 3), of pixels of the image as stored."""
         rays = super().rays(x, y)
         return np.asarray(rays / np.linalg.norm(rays, axis=-1, keepdims=True))
 
     def to_sky(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
-        """Unit vectors in ICRS of image positions.
-
-        Parameters
-        ----------
-        x, y : array_like, shape (...)
-            Pixels of the image as stored.
-
-        Returns
-        -------
-        ndarray of float64, shape (..., 3)
-        """
+        """Unit vectors in ICRS, shape (..., 3), of pixels of the image as stored."""
         return np.asarray(self.rays(x, y) @ self.matrix.T)
 
     def project(self, vectors_icrs: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Pixels of directions; NaN behind the camera and beyond what the lens model can tell.
+        """Pixels of directions (..., 3) in ICRS, also outside the image.
 
-        Parameters
-        ----------
-        vectors_icrs : array_like, shape (..., 3)
-            Directions in ICRS, of any length.
-
-        Returns
-        -------
-        x, y : ndarray of float64, shape (...)
-            Pixels of the image as stored, also outside it.
+        NaN behind the camera and beyond what the lens model can tell.
         """
         local = np.asarray(vectors_icrs, float) @ self.matrix
         widest = widest_tangent(self.distortion) if any(self.distortion) else np.inf
@@ -84,7 +57,7 @@ class SkyCamera(Lens):
             local = np.where(folded[..., None], np.nan, local)
         return self.image_of(local)
 
-    def sees(self, x: ArrayLike, y: ArrayLike, margin_px: float = 0.0) -> NDArray[np.bool_]:
+    def sees(self, x: ArrayLike, y: ArrayLike, margin_px: float = 0.0) -> BoolArray:
         """Whether pixels lie in the image, or within a margin around it; NaN do not."""
         px, py = np.asarray(x, float), np.asarray(y, float)
         low = -0.5 - margin_px
@@ -117,35 +90,13 @@ class SkyCamera(Lens):
 
     @property
     def fov_x_deg(self) -> float:
-        """Angle between the middles of the left and the right edge of the image."""
-        return self._angle_deg((-0.5, self.width_px - 0.5), None)
-
-    @property
-    def fov_y_deg(self) -> float:
-        """Angle between the middles of the upper and the lower edge of the image."""
-        return self._angle_deg(None, (-0.5, self.height_px - 0.5))
-
-    def _angle_deg(self, x: tuple[float, float] | None, y: tuple[float, float] | None) -> float:
-        """Angle across the image, both halves added."""
+        """Angle between the middles of the left and the right edge, both halves added."""
         mx, my = (self.width_px - 1) / 2.0, (self.height_px - 1) / 2.0
-        first, middle, last = self.rays(
-            [x[0] if x else mx, mx, x[1] if x else mx], [y[0] if y else my, my, y[1] if y else my]
-        )
+        first, middle, last = self.rays([-0.5, mx, self.width_px - 0.5], [my, my, my])
         halves = [
             np.arctan2(np.linalg.norm(np.cross(end, middle)), end @ middle) for end in (first, last)
         ]
         return float(np.degrees(sum(halves)))
-
-    def scaled(self, factor: float, width_px: int, height_px: int) -> SkyCamera:
-        """The same camera for an image resized by a factor (pixel areas, not corners, scale)."""
-        px, py = self.principal_point
-        return replace(
-            self,
-            width_px=width_px,
-            height_px=height_px,
-            focal_px=self.focal_px * factor,
-            principal_point=((px + 0.5) * factor - 0.5, (py + 0.5) * factor - 0.5),
-        )
 
 
 def sky_vectors(ra_deg: ArrayLike, dec_deg: ArrayLike) -> FloatArray:
@@ -166,17 +117,6 @@ def solid_angle(lens: Lens) -> float:
     """Steradians of the picture, distortion left out."""
     w, h = lens.width_px / 2.0 / lens.focal_px, lens.height_px / 2.0 / lens.focal_px
     return float(4.0 * np.arcsin(w * h / np.sqrt((1.0 + w * w) * (1.0 + h * h))))
-
-
-# A picture among the stars as FITS headers describe it: gnomonic projection with SIP
-# polynomials.
-
-Polynomial = dict[tuple[int, int], float]
-
-NEWTON_STEPS = 12
-# Beyond the picture by so many of its long sides the polynomials mean nothing
-BEYOND_SIDES = 1.0
-CONVERGED_PX = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -210,8 +150,8 @@ class HeaderField:
     @cached_property
     def axes(self) -> FloatArray:
         """Rows: east and north on the tangent plane, and its direction, in ICRS."""
-        ra, dec = np.radians(self.reference_deg)
-        axis = np.array([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
+        axis = sky_vectors(*self.reference_deg)
+        ra = np.radians(self.reference_deg[0])
         east = np.array([-np.sin(ra), np.cos(ra), 0.0])
         north = np.cross(axis, east)
         turn = np.radians(180.0 - self.pole_deg)
@@ -234,16 +174,7 @@ class HeaderField:
         return np.asarray(local @ self.axes)
 
     def project(self, vectors_icrs: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Pixels of directions; NaN behind the picture and where its polynomials end.
-
-        Parameters
-        ----------
-        vectors_icrs : array_like, shape (..., 3)
-
-        Returns
-        -------
-        x, y : ndarray of float64, shape (...)
-        """
+        """Pixels of directions; NaN behind the picture and where its polynomials end."""
         local = np.asarray(vectors_icrs, float) @ self.axes.T
         depth = np.where(local[..., 2] > 0.0, local[..., 2], np.nan)
         plane = np.degrees(local[..., :2] / depth[..., None])

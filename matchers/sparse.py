@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from detectors.types import FloatArray
+from matchers.asterism_fit import MatchParameters
 from matchers.asterism_match import match
-from matchers.asterism_odds import MatchParameters
 from matchers.asterisms import AsterismParameters, build_index
 from matchers.camera import Camera
 from matchers.dense import Peak
@@ -23,15 +24,16 @@ from matchers.earth import incidence_deg, intersect_ellipsoid
 from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage
 from matchers.pose import with_attitude
-from matchers.tiles import nadir_view
 from matchers.verify import find_towns
-
-# The towns of a map as a camera at some place would tell them apart, in all directions at once.
-
-FloatArray = NDArray[np.float64]
+from matchers.view import nadir_view
 
 # Flatter ground is lost in haze and too compressed to tell towns apart
 FARTHEST_INCIDENCE_DEG = 82.0
+
+# Of 45 simulated city frames of the training seeds, 192 px had the right attitude among the first
+# five in 39 from 60 km beside the true position, 144 px in 36
+WORKING_PX = (36, 192)
+MAP_PIXEL_KM = 0.5  # VIIRS products: 15 arc seconds
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,31 +62,6 @@ class MapTowns:
         return sight / np.linalg.norm(sight, axis=1, keepdims=True), self.contrast[seen]
 
 
-def towns_around(
-    levels: Sequence[LightGrid],
-    position_ecef_m: ArrayLike,
-    focal_px: float,
-    off_nadir_deg: float,
-    *,
-    scale_px: float,
-    smooth_px: float,
-    most: int,
-) -> MapTowns:
-    """Towns of a map that a camera at a position can tell apart."""
-    around = nadir_view(levels, position_ecef_m, focal_px, off_nadir_deg)
-    view = np.asarray(cv2.GaussianBlur(around.light, (0, 0), smooth_px), np.float32)
-    towns = find_towns(view, None, most, scale_px)
-    ground = intersect_ellipsoid(around.position_ecef_m, around.rays_ecef(towns.x, towns.y))
-    hit = np.isfinite(ground[:, 0])
-    return MapTowns(ground_ecef_m=ground[hit], contrast=towns.contrast[hit])
-
-
-# Of 45 simulated city frames of the training seeds, 192 px had the right attitude among the first
-# five in 39 from 60 km beside the true position, 144 px in 36
-WORKING_PX = (36, 192)
-MAP_PIXEL_KM = 0.5  # VIIRS products: 15 arc seconds
-
-
 @dataclass(frozen=True, kw_only=True)
 class SparseParameters:
     """How the sparse search looks for towns and compares their figures.
@@ -110,7 +87,7 @@ class SparseParameters:
     sigma_share : float
         What is added to it for every pixel from the towns that an attitude rests on.
     turn_step_deg : float
-        See `matchers.asterism_odds.MatchParameters`.
+        See `matchers.asterism_fit.MatchParameters`.
     scale_free : bool
         Whether the focal length is fitted to the towns that an attitude brings together.
     weighed, kept : int
@@ -145,17 +122,8 @@ class SparseParameters:
 def working_px(stored: Camera, altitude_km: float) -> int:
     """Long side of the light image in which a photo's towns are sought.
 
-    Parameters
-    ----------
-    stored : Camera
-        Camera of the stored image at the nominal focal length.
-    altitude_km : float
-        Height above the ground.
-
-    Returns
-    -------
-    int
-        Pixels of about the map's, within `WORKING_PX`.
+    Pixels of about the map's at so many kilometres above the ground, within `WORKING_PX`; the
+    camera is that of the stored image at the nominal focal length.
     """
     longest = max(stored.width_px, stored.height_px)
     field_km = altitude_km * longest / stored.focal_px
@@ -181,15 +149,14 @@ def map_towns(
     MapTowns
         Good for positions within some 200 km: they are projected anew.
     """
-    return towns_around(
-        levels,
-        camera.position_ecef_m,
-        camera.focal_px,
-        parameters.max_off_nadir_deg,
-        scale_px=parameters.scale_px,
-        smooth_px=parameters.smooth_px,
-        most=parameters.map_towns,
+    around = nadir_view(
+        levels, camera.position_ecef_m, camera.focal_px, parameters.max_off_nadir_deg
     )
+    view = np.asarray(cv2.GaussianBlur(around.light, (0, 0), parameters.smooth_px), np.float32)
+    towns = find_towns(view, None, parameters.map_towns, parameters.scale_px)
+    ground = intersect_ellipsoid(around.position_ecef_m, around.rays_ecef(towns.x, towns.y))
+    hit = np.isfinite(ground[:, 0])
+    return MapTowns(ground_ecef_m=ground[hit], contrast=towns.contrast[hit])
 
 
 def propose(
@@ -199,14 +166,10 @@ def propose(
 
     Parameters
     ----------
-    towns : MapTowns
-        Of `map_towns`, from this position or one nearby.
     photo : LightImage
         The photo at the size in which towns are sought.
     camera : Camera
         Camera of that image at the nominal focal length; its attitude is not used.
-    parameters : SparseParameters
-        How to compare.
 
     Returns
     -------

@@ -17,14 +17,12 @@ from bisect import insort
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.camera import widest_tangent
 from matchers.sky_camera import SkyCamera, matrix_quaternion
-
-FloatArray = NDArray[np.float64]
 
 PARAMETERS = 11  # turn about x, y, z; log focal length; principal point x, y; k1, k2, p1, p2, k3
 STEPS = 8
@@ -32,6 +30,19 @@ DONE_PX = 1e-4
 FARTHEST_SIGMAS = 6.0  # of the prior: farther off is no lens
 UNFOLDED = 1.1  # the lens model must hold beyond the corner by so much, for the principal point
 LONGEST_TURN, LONGEST_SIGMAS = 0.2, 2.0  # of one step: radians, and prior sigmas of the lens
+
+# A neighbour up to so much fainter draws the centroid of a star towards itself: by 0.1 of their
+# distance at 2.5 magnitudes
+BLENDING_MAG = 2.5
+
+# One sigma of a detection's magnitude against Gaia's G: colours 0.3, vignetting and clipping more.
+# It counts as so many stars beside those that measure it
+USUAL_MAG, USUAL_STARS = 0.5, 4.0
+# A photo whose values were taken for sRGB and are linear has magnitudes 2.2 times too far apart
+SLOPES = (1.0, 1.0 / 2.2)
+STRANGE_SHARE = 0.2  # variables, doubles, clipped cores: of any brightness within
+STRANGE_SPAN_MAG = 10.0
+MEDIAN_VARIANCE = np.pi / 2.0  # of a median, in units of a mean's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +78,6 @@ class CameraFit:
 
     Attributes
     ----------
-    camera : SkyCamera
     covariance : ndarray of float64, shape (11, 11)
         Of the parameters, in the order of `jacobian`, for errors of `sigma_px`.
     sigma_px : float
@@ -92,8 +102,6 @@ def fit_camera(
 
     Parameters
     ----------
-    start : SkyCamera
-        Near the solution.
     x, y : ndarray of float64, shape (k,)
         Detections, pixels of the image as stored.
     vectors_icrs : ndarray of float64, shape (k, 3)
@@ -104,10 +112,6 @@ def fit_camera(
         Its middle is the lens of `centre`.
     centre : SkyCamera, optional
         The lens believed in beforehand; `start` if not given.
-
-    Returns
-    -------
-    CameraFit
     """
     believed = start if centre is None else centre
     weight = prior_weights(believed, prior)
@@ -184,18 +188,10 @@ def moved(camera: SkyCamera, step: FloatArray) -> SkyCamera:
 
 
 def jacobian(camera: SkyCamera, vectors_icrs: FloatArray) -> FloatArray:
-    """How projected places change with the parameters, shape (2 k, 11), rows x, y in turn.
+    """How projected places of directions (k, 3) change with the parameters, shape (2 k, 11).
 
-    Parameters
-    ----------
-    camera : SkyCamera
-    vectors_icrs : ndarray of float64, shape (k, 3)
-        Directions before the camera.
-
-    Returns
-    -------
-    ndarray of float64, shape (2 k, 11)
-        Pixels per radian, per unit of log focal length, per pixel, per unit of k1, k2, p1, p2, k3.
+    Rows are x, y in turn; pixels per radian, per unit of log focal length, per pixel, per unit of
+    k1, k2, p1, p2, k3.
     """
     local = vectors_icrs @ camera.matrix
     z = local[:, 2]
@@ -225,31 +221,13 @@ def jacobian(camera: SkyCamera, vectors_icrs: FloatArray) -> FloatArray:
 
 
 def place_variance(fit: CameraFit, vectors_icrs: FloatArray) -> FloatArray:
-    """Variance that the camera's uncertainty gives the places of stars, per axis, square pixels.
+    """Variance (k,), square pixels, that the camera's uncertainty gives the places of stars.
 
-    Parameters
-    ----------
-    fit : CameraFit
-    vectors_icrs : ndarray of float64, shape (k, 3)
-        Directions before the camera.
-
-    Returns
-    -------
-    ndarray of float64, shape (k,)
-        Mean over x and y.
+    Per axis, the mean over x and y; the directions lie before the camera.
     """
     slopes = jacobian(fit.camera, vectors_icrs)
     variance = np.einsum("ij,jk,ik->i", slopes, fit.covariance, slopes)
     return np.asarray(variance.reshape(-1, 2).mean(axis=1))
-
-
-# Which detection is which catalogue star, once the camera is known well.
-
-IndexArray = NDArray[np.intp]
-
-# A neighbour up to so much fainter draws the centroid of a star towards itself: by 0.1 of their
-# distance at 2.5 magnitudes
-BLENDING_MAG = 2.5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -266,7 +244,7 @@ class StarPairs:
 
     detection: IndexArray
     star: IndexArray
-    alone: NDArray[np.bool_]
+    alone: BoolArray
 
 
 def pair_stars(
@@ -283,20 +261,11 @@ def pair_stars(
 
     Parameters
     ----------
-    camera : SkyCamera
-    x, y : ndarray, shape (D,)
-        Detections, pixels.
-    vectors_icrs : ndarray, shape (M, 3)
-        Stars of the catalogue, as they appear.
     magnitudes : ndarray, shape (M,)
     tolerance_px : float
         Pairs are at most so far apart.
     blend_px : float
         Stars that have another one within this, at most `BLENDING_MAG` fainter, are not alone.
-
-    Returns
-    -------
-    StarPairs
     """
     middle = camera.to_sky((camera.width_px - 1) / 2.0, (camera.height_px - 1) / 2.0)
     corners = camera.to_sky(
@@ -327,20 +296,6 @@ def pair_stars(
     )
 
 
-# Whether detections have the brightness of the stars that they are taken for.
-
-BoolArray = NDArray[np.bool_]
-
-# One sigma of a detection's magnitude against Gaia's G: colours 0.3, vignetting and clipping more.
-# It counts as so many stars beside those that measure it
-USUAL_MAG, USUAL_STARS = 0.5, 4.0
-# A photo whose values were taken for sRGB and are linear has magnitudes 2.2 times too far apart
-SLOPES = (1.0, 1.0 / 2.2)
-STRANGE_SHARE = 0.2  # variables, doubles, clipped cores: of any brightness within
-STRANGE_SPAN_MAG = 10.0
-MEDIAN_VARIANCE = np.pi / 2.0  # of a median, in units of a mean's
-
-
 def light_ratios(
     magnitude: FloatArray, star_magnitude: FloatArray, met: BoolArray, predicted: FloatArray
 ) -> FloatArray:
@@ -350,10 +305,6 @@ def light_ratios(
     ----------
     magnitude : ndarray of float64, shape (n,)
         Of detections, from any zero point, in the order in which they are asked.
-    star_magnitude : ndarray of float64, shape (n,)
-        Of the star that each is nearest to.
-    met : ndarray of bool, shape (n,)
-        Whether it is taken for that star.
     predicted : ndarray of float64, shape (p,)
         Magnitudes of all stars that might have been met.
 

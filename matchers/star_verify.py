@@ -19,9 +19,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.sky_camera import SkyCamera, solid_angle
 from matchers.star_fit import (
     SLOPES,
@@ -33,17 +33,18 @@ from matchers.star_fit import (
     plausible,
 )
 
-# What detections say of a fitted camera, the most significant first.
-
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.intp]
-BoolArray = NDArray[np.bool_]
-
 DENSITY_NEIGHBOURS = 8
 FARTHEST_SIGMAS = 3.5
 # Odds of the first share of detections that meet a star: one of two, as if one had met and one not
 FIRST_MET, FIRST_SEEN = 1.0, 2.0
 FEWEST_PAIRS = 4  # to fit attitude and focal length with something left over
+
+# Where few stars measure their error, it is as if so many more had been off by so much
+USUAL_STARS, USUAL_PX = 4.0, 0.5
+ROUNDS = 8
+# Log10 odds below which a proposal is given up after each round. Right ones of the real star fields
+# had 2.5 and more after the first round, 8 and more after the second
+HOPELESS = (0.5, 2.5, 4.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,6 +64,37 @@ class Brightness:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class StarField:
+    """Detections of a picture, and the catalogue that they are held against.
+
+    Attributes
+    ----------
+    x, y : ndarray of float64, shape (n,)
+        Detections, pixels, the most significant first.
+    vectors_icrs : ndarray of float64, shape (c, 3)
+        Stars of the catalogue, the brightest first.
+    brightness : Brightness or None
+        Of both; without it places alone count.
+    """
+
+    x: FloatArray
+    y: FloatArray
+    vectors_icrs: FloatArray
+    brightness: Brightness | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Judged:
+    """Detections that are asked, which of them count, and what `third_of_figure` says of them."""
+
+    x: FloatArray
+    y: FloatArray
+    counts: BoolArray
+    third: tuple[int, float] | None
+    brightness: Brightness | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Predicted:
     """Stars that a camera has in its picture, the brightest first."""
 
@@ -73,16 +105,10 @@ class Predicted:
 
 
 def odds_of(
-    fit: CameraFit,
-    predicted: Predicted,
-    used: IndexArray,
-    counts: BoolArray,
-    x: FloatArray,
-    y: FloatArray,
-    shape_tolerance: float,
-    brightness: Brightness | None,
+    fit: CameraFit, predicted: Predicted, used: IndexArray, judged: Judged
 ) -> tuple[float, IndexArray]:
     """Log10 odds of detections against predicted stars, and the pairs that speak for the camera."""
+    x, y, counts = judged.x, judged.y, judged.counts
     nothing = np.zeros((0, 2), np.intp)
     if len(predicted.star) < FEWEST_PAIRS:
         return -np.inf, nothing
@@ -106,22 +132,22 @@ def odds_of(
     first = first_of_each(near, np.where(close, apart, np.inf))
     met = close & first & (ratio > 1.0)
     ratio = np.where(first, ratio, 0.0)
-    judged = counts.astype(float)
-    before = np.cumsum(met * judged) - met * judged
-    tested = np.cumsum(judged) - judged
+    asked = counts.astype(float)
+    before = np.cumsum(met * asked) - met * asked
+    tested = np.cumsum(asked) - asked
     h = (FIRST_MET + before) / (FIRST_SEEN + tested)
     pairs = np.column_stack([np.flatnonzero(met), predicted.star[near[met]]]).astype(np.intp)
-    third = third_of_figure(x, y, counts, shape_tolerance)
+    third = judged.third
     if third is not None and met[third[0]]:
         # The figure met within its tolerance; here it is asked how well
         h[third[0]], ratio[third[0]] = FIRST_MET / FIRST_SEEN, gauss[third[0]] * third[1]
         counts = counts.copy()
         counts[third[0]] = True
     ways = [np.where(counts, 1.0 - h + h * ratio, 1.0)]
-    if brightness is not None:
-        stars = brightness.stars[predicted.star]
+    if judged.brightness is not None:
+        stars = judged.brightness.stars[predicted.star]
         for slope in SLOPES:
-            seen = slope * brightness.detections[: len(x)]
+            seen = slope * judged.brightness.detections[: len(x)]
             light = light_ratios(seen, stars[near], met, stars)
             ways.append(np.where(counts, 1.0 - h + h * ratio * light, light))
     # Each way has the same share beforehand; their mean is a fair game, too
@@ -159,14 +185,6 @@ def first_of_each(star: IndexArray, distance: FloatArray) -> BoolArray:
     nearest = np.ones(len(star), bool)
     nearest[order[1:]] = star[order][1:] != star[order][:-1]
     return nearest
-
-
-# Where few stars measure their error, it is as if so many more had been off by so much
-USUAL_STARS, USUAL_PX = 4.0, 0.5
-ROUNDS = 8
-# Log10 odds below which a proposal is given up after each round. Right ones of the real star fields
-# had 2.5 and more after the first round, 8 and more after the second
-HOPELESS = (0.5, 2.5, 4.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,43 +239,39 @@ def verify(
     camera: SkyCamera,
     pairs: IndexArray,
     own: IndexArray,
-    x: FloatArray,
-    y: FloatArray,
-    vectors_icrs: FloatArray,
+    field: StarField,
     parameters: VerifyParameters,
-    brightness: Brightness | None = None,
 ) -> Verified | None:
     """Fit a proposed camera to ever more stars, and weigh it.
 
     Parameters
     ----------
-    camera : SkyCamera
-        The proposal.
     pairs : ndarray of int, shape (k, 2)
-        Detections and stars that it brought together.
+        Detections and stars that the proposal brought together.
     own : ndarray of int, shape (m,)
         Detections of the figure that proposed it: they do not count.
-    x, y : ndarray of float64, shape (n,)
-        Detections, the most significant first.
-    vectors_icrs : ndarray of float64, shape (c, 3)
-        Stars of the catalogue, the brightest first.
-    parameters : VerifyParameters
-    brightness : Brightness, optional
-        Of both; without it places alone count.
 
     Returns
     -------
     Verified or None
         The best met on the way; None where too few stars were met to fit a camera.
     """
+    x, y, vectors = field.x, field.y, field.vectors_icrs
     asked = min(len(x), parameters.detections)
     counts = np.ones(asked, bool)
     counts[own[own < asked]] = False
+    judged = Judged(
+        x=x[:asked],
+        y=y[:asked],
+        counts=counts,
+        third=third_of_figure(x[:asked], y[:asked], counts, parameters.shape_tolerance),
+        brightness=field.brightness,
+    )
     sigma, best, believed = parameters.ceiling_px, None, camera
     for turn in range(ROUNDS):
         if len(pairs) < FEWEST_PAIRS:
             break
-        met = vectors_icrs[pairs[:, 1]]
+        met = vectors[pairs[:, 1]]
         fit = fit_camera(
             camera, x[pairs[:, 0]], y[pairs[:, 0]], met, sigma, parameters.prior, believed
         )
@@ -268,7 +282,7 @@ def verify(
         fit = CameraFit(
             camera=camera, covariance=fit.covariance * (sigma / fit.sigma_px) ** 2, sigma_px=sigma
         )
-        now = weigh(fit, pairs, counts, x[:asked], y[:asked], vectors_icrs, parameters, brightness)
+        now = weigh(fit, pairs, judged, vectors, parameters.depths)
         same = len(now.pairs) == len(pairs) and bool((now.pairs == pairs).all())
         if best is None or now.log10_odds > best.log10_odds:
             best = now
@@ -297,30 +311,27 @@ def measured_sigma(
 def weigh(
     fit: CameraFit,
     used: IndexArray,
-    counts: BoolArray,
-    x: FloatArray,
-    y: FloatArray,
+    judged: Judged,
     vectors_icrs: FloatArray,
-    parameters: VerifyParameters,
-    brightness: Brightness | None,
+    depths: tuple[int, ...],
 ) -> Verified:
     """Odds of a fitted camera at the catalogue depth that suits the picture best."""
-    most = max(parameters.depths)
+    most = max(depths)
     # Where the sky is thinnest it has a third of its mean density of stars
     enough = round(3.0 * most * 4.0 * np.pi / solid_angle(fit.camera))
     predicted = predict(fit, vectors_icrs[:enough], most)
     best: Verified | None = None
     # Beyond the first depth that takes all stars there is nothing more to try
-    within = [depth for depth in parameters.depths if depth < len(predicted.star)]
-    for depth in parameters.depths[: len(within) + 1]:
+    within = [depth for depth in depths if depth < len(predicted.star)]
+    for depth in depths[: len(within) + 1]:
         some = Predicted(
             star=predicted.star[:depth],
             x=predicted.x[:depth],
             y=predicted.y[:depth],
             variance_px2=predicted.variance_px2[:depth],
         )
-        odds, pairs = odds_of(fit, some, used, counts, x, y, parameters.shape_tolerance, brightness)
-        odds -= np.log10(min(len(within) + 1, len(parameters.depths)))
+        odds, pairs = odds_of(fit, some, used, judged)
+        odds -= np.log10(min(len(within) + 1, len(depths)))
         if best is None or odds > best.log10_odds:
             best = Verified(fit=fit, log10_odds=float(odds), pairs=pairs, depth=len(some.star))
     assert best is not None

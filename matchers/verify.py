@@ -21,16 +21,33 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.spatial import cKDTree
 
-# Towns: compact lights at the map's scale, found alike in the photo and in the map's view.
-
-Image = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
+from detectors.types import FloatArray, FloatImage, IndexArray
 
 # Photo towns agree with the map's to about half of this scale on five hand-checked photographs
 SCALE_PX = 2.5
 OUTER_RATIO = 2.5
 # A rise of 5 % in light against the surroundings
 LEAST_CONTRAST = 0.02
+
+MEETING_PX = 1.5 * SCALE_PX
+# Share of a photo's towns that the map confirms under the right camera: half of them in clear
+# frames (quartiles 0.44, 0.55 and 0.64 of 92 simulated ones), far fewer where clouds, reflections
+# and boats are taken for towns. Each of these is tried, with as many of the strongest towns
+SHARES_MET = (0.15, 0.25, 0.4, 0.55, 0.7)
+STRONGEST = (40, 10_000)
+# Towns that agree are never taken as rarer than this by chance: the map's and the photo's towns
+# are both strung along roads and coasts
+LEAST_CHANCE = 0.02
+SHIFTS = 160
+SHORTEST_SHIFT_PX = 4.0 * SCALE_PX
+LONGEST_SHIFT_PX = 24.0 * SCALE_PX
+
+# Blocks along each side of each of the four surfaces: 64 extreme values
+BLOCKS = 4
+EULER_GAMMA = 0.5772156649
+# Where the view is emptier than this share of its mean variance, anything would correlate
+LEAST_VARIANCE = 0.1
+LEAST_SCALE = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,24 +68,16 @@ class Towns:
 
 
 def find_towns(
-    log_light: Image, weight: Image | None, count: int, scale_px: float = SCALE_PX
+    log_light: FloatImage, weight: FloatImage | None, count: int, scale_px: float = SCALE_PX
 ) -> Towns:
     """Local maxima of a log-light image after a difference of Gaussians, sub-pixel.
 
     Parameters
     ----------
-    log_light : ndarray of float32, shape (h, w)
-        Light, log-compressed.
     weight : ndarray of float32, shape (h, w), or None
         0 where nothing counts.
-    count : int
-        At most so many, the strongest.
     scale_px : float
         Sigma of the inner Gaussian.
-
-    Returns
-    -------
-    Towns
     """
     inner = cv2.GaussianBlur(log_light, (0, 0), scale_px)
     if weight is None:
@@ -94,24 +103,10 @@ def find_towns(
     )
 
 
-def _vertex(before: Image, here: Image, after: Image) -> FloatArray:
+def _vertex(before: FloatImage, here: FloatImage, after: FloatImage) -> FloatArray:
     """Where the parabola through three samples peaks, relative to the middle one."""
     curvature = np.minimum(after - 2.0 * here + before, -1e-9).astype(float)
     return np.clip(-0.5 * (after - before) / curvature, -1.0, 1.0)
-
-
-MEETING_PX = 1.5 * SCALE_PX
-# Share of a photo's towns that the map confirms under the right camera: half of them in clear
-# frames (quartiles 0.44, 0.55 and 0.64 of 92 simulated ones), far fewer where clouds, reflections
-# and boats are taken for towns. Each of these is tried, with as many of the strongest towns
-SHARES_MET = (0.15, 0.25, 0.4, 0.55, 0.7)
-STRONGEST = (40, 10_000)
-# Towns that agree are never taken as rarer than this by chance: the map's and the photo's towns
-# are both strung along roads and coasts
-LEAST_CHANCE = 0.02
-SHIFTS = 160
-SHORTEST_SHIFT_PX = 4.0 * SCALE_PX
-LONGEST_SHIFT_PX = 24.0 * SCALE_PX
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +131,7 @@ class Proof:
     met: int
     chance: float
     log10_odds: float
-    met_towns: NDArray[np.intp]
+    met_towns: IndexArray
     residual_px: float
 
 
@@ -150,19 +145,7 @@ def chance_shifts() -> FloatArray:
 
 
 def prove(photo: Towns, view: Towns) -> Proof:
-    """Weigh the meeting of photo towns and map towns against chance.
-
-    Parameters
-    ----------
-    photo : Towns
-        Towns of the photo.
-    view : Towns
-        Towns of the map rendered through the camera, same pixels.
-
-    Returns
-    -------
-    Proof
-    """
+    """Weigh the meeting of photo towns and map towns, in the same pixels, against chance."""
     if len(photo) == 0 or len(view) == 0:
         none = np.zeros(0, np.intp)
         return Proof(
@@ -197,17 +180,9 @@ def prove(photo: Towns, view: Towns) -> Proof:
     )
 
 
-# Proof against chance that photo and map agree: they do so less well where they should not.
-
-# Blocks along each side of each of the four surfaces: 64 extreme values
-BLOCKS = 4
-EULER_GAMMA = 0.5772156649
-# Where the view is emptier than this share of its mean variance, anything would correlate
-LEAST_VARIANCE = 0.1
-LEAST_SCALE = 1e-3
-
-
-def picture_log10_odds(photo: Image, view: Image, weight: Image, nearest_px: float) -> float:
+def picture_log10_odds(
+    photo: FloatImage, view: FloatImage, weight: FloatImage, nearest_px: float
+) -> float:
     """How much less than once a wrong place would be expected to agree so well.
 
     Parameters
@@ -249,7 +224,7 @@ def picture_log10_odds(photo: Image, view: Image, weight: Image, nearest_px: flo
     return float((here - mode) / scale / np.log(10.0) + np.log10(shifts_per_block))
 
 
-def displaced_correlations(photo: Image, view: Image, weight: Image) -> FloatArray:
+def displaced_correlations(photo: FloatImage, view: FloatImage, weight: FloatImage) -> FloatArray:
     """Correlation of a photo with a view at every shift on a torus, and with its reflections."""
     total = max(float(weight.sum()), 1e-9)
     centred = photo - float((weight * photo).sum()) / total
@@ -258,7 +233,7 @@ def displaced_correlations(photo: Image, view: Image, weight: Image) -> FloatArr
         return np.zeros((4, *photo.shape))
     of_photo, of_weight = np.conj(fft.rfft2(weight * centred)), np.conj(fft.rfft2(weight))
 
-    def swept(image: Image, kernel: NDArray[np.complex128]) -> FloatArray:
+    def swept(image: FloatImage, kernel: NDArray[np.complex128]) -> FloatArray:
         return np.asarray(fft.irfft2(fft.rfft2(image) * kernel, image.shape), float)
 
     found = np.empty((4, *photo.shape))

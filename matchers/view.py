@@ -1,36 +1,82 @@
-"""What a camera would see of a night-light map."""
+"""What is seen of a night-light map: through a camera, along rays, or all around a position.
+
+References
+----------
+Snyder, J. P. (1987). Map Projections: A Working Manual. USGS Professional Paper 1395, p. 154-163
+(stereographic projection).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.earth import intersect_ellipsoid, surface_to_lonlat
 from matchers.light_grid import LightGrid, footprint_level
-
-Image = NDArray[np.float32]
+from matchers.pose import looking_at_nadir
 
 FAR_AWAY = -1e6  # map position of pixels that see no ground: outside every grid
+# Rays are traced on a lattice of this spacing, and interpolated between
+LATTICE_PX = 4
+NADIR_LATTICE_PX = 8
+BLOCK_PX = 128  # of one pyramid level each
+# The view is never larger than this
+MOST_PX = 1600
+# The stereographic scale at the nadir, relative to the photo's at its middle: the projection
+# stretches by up to 1.4 towards the horizon, and the photo by up to 1.2 towards its own corners
+SCALE_AT_NADIR = 0.9
 
 
-def ground_grid(
-    camera: Camera, step_px: int, margin_px: int = 0
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Places that a lattice of pixels sees."""
-    x = np.arange(-margin_px, camera.width_px + margin_px + step_px, step_px, dtype=float)
-    y = np.arange(-margin_px, camera.height_px + margin_px + step_px, step_px, dtype=float)
-    lon, lat = camera.pixel_to_lonlat(*np.meshgrid(x, y))
-    return x, y, lon, lat
+def render(levels: Sequence[LightGrid], camera: Camera, supersample: int = 2) -> FloatImage:
+    """The map's lights through a camera: mean log radiance, 0 for the sky and outside the map.
+
+    Every pixel takes the pyramid level whose pixels are about as wide as its own footprint is
+    narrow; the long way of a slanted footprint is covered by supersampling.
+
+    Parameters
+    ----------
+    levels : sequence of LightGrid
+        A map pyramid, finest first.
+    supersample : int
+        Samples a pixel along each axis.
+    """
+    light = sampled(levels, *supersampled_positions(levels[0], camera, supersample))
+    return reduced(light, camera, supersample)
 
 
-def map_positions(camera: Camera, grid: LightGrid, lattice_px: int = 4) -> tuple[Image, Image]:
+def render_known(
+    levels: Sequence[LightGrid], camera: Camera, supersample: int = 2
+) -> tuple[FloatImage, FloatImage]:
+    """As `render`, and which pixels show ground that the window holds data for, or the sky.
+
+    The second is 0 where the map has no data and beyond the window's edge, else 1.
+    """
+    col, row = supersampled_positions(levels[0], camera, supersample)
+    light, known = sampled(levels, col, row), known_at(levels[0], col, row)
+    return reduced(light, camera, supersample), reduced(known, camera, supersample)
+
+
+def supersampled_positions(
+    grid: LightGrid, camera: Camera, supersample: int
+) -> tuple[FloatImage, FloatImage]:
+    """Map positions of an image's samples."""
+    s = supersample
+    fine = camera.scaled(s, camera.width_px * s, camera.height_px * s) if s > 1 else camera
+    return map_positions(fine, grid, 1 if fine.width_px * fine.height_px < 30_000 else 4)
+
+
+def map_positions(
+    camera: Camera, grid: LightGrid, lattice_px: int = 4
+) -> tuple[FloatImage, FloatImage]:
     """Column and row of a map under every pixel of a camera's image."""
-    x, y, lon, lat = ground_grid(camera, lattice_px)
-    col, row = grid.to_pixel(lon, lat)
+    x, y = lattice(camera.width_px, lattice_px), lattice(camera.height_px, lattice_px)
+    col, row = grid.to_pixel(*camera.pixel_to_lonlat(*np.meshgrid(x, y)))
     sky = ~np.isfinite(col)
     if lattice_px == 1:
         inside = np.s_[: camera.height_px, : camera.width_px]
@@ -38,23 +84,21 @@ def map_positions(camera: Camera, grid: LightGrid, lattice_px: int = 4) -> tuple
             np.where(sky, FAR_AWAY, col)[inside].astype(np.float32),
             np.where(sky, FAR_AWAY, row)[inside].astype(np.float32),
         )
-    return dense_positions(col, row, x, y, lattice_px, camera.width_px, camera.height_px)
+    return dense_positions(col, row, lattice_px, camera.width_px, camera.height_px)
 
 
 def dense_positions(
-    col: NDArray[np.float64],
-    row: NDArray[np.float64],
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
+    col: FloatArray,
+    row: FloatArray,
     lattice_px: int,
     width_px: int,
     height_px: int,
-) -> tuple[Image, Image]:
-    """Map positions of every pixel from those of a lattice."""
+) -> tuple[FloatImage, FloatImage]:
+    """Map positions of every pixel from those of a lattice that begins at pixel (0, 0)."""
     sky = ~np.isfinite(col)
-    to_x = (np.arange(width_px, dtype=np.float32) - np.float32(x[0])) / lattice_px
-    to_y = (np.arange(height_px, dtype=np.float32) - np.float32(y[0])) / lattice_px
-    at_x, at_y = np.meshgrid(to_x, to_y)
+    at_x, at_y = np.meshgrid(
+        *(np.arange(side, dtype=np.float32) / lattice_px for side in (width_px, height_px))
+    )
     values = np.dstack([np.where(sky, 0.0, col), np.where(sky, 0.0, row), sky]).astype(np.float32)
     dense = cv2.remap(values, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     unseen = dense[..., 2] > 1e-3
@@ -64,68 +108,7 @@ def dense_positions(
     )
 
 
-def render(levels: Sequence[LightGrid], camera: Camera, supersample: int = 2) -> Image:
-    """Image of the map's lights through a camera.
-
-    Every pixel takes the pyramid level whose pixels are about as wide as its own footprint is
-    narrow; the long way of a slanted footprint is covered by supersampling.
-
-    Parameters
-    ----------
-    levels : sequence of LightGrid
-        A map pyramid, finest first.
-    camera : Camera
-        Camera of the image.
-    supersample : int
-        Samples a pixel along each axis.
-
-    Returns
-    -------
-    ndarray of float32, shape (height_px, width_px)
-        Mean log radiance; 0 for the sky and outside the map.
-    """
-    light = sampled(levels, *supersampled_positions(levels[0], camera, supersample))
-    return reduced(light, camera, supersample)
-
-
-def render_known(
-    levels: Sequence[LightGrid], camera: Camera, supersample: int = 2
-) -> tuple[Image, Image]:
-    """As `render`, and which pixels show ground that the window holds data for, or the sky.
-
-    Parameters
-    ----------
-    levels, camera, supersample
-        As in `render`.
-
-    Returns
-    -------
-    light, known : ndarray of float32, shape (height_px, width_px)
-        ``known`` is 0 where the map has no data and beyond the window's edge, else 1.
-    """
-    col, row = supersampled_positions(levels[0], camera, supersample)
-    light, known = sampled(levels, col, row), known_at(levels[0], col, row)
-    return reduced(light, camera, supersample), reduced(known, camera, supersample)
-
-
-def supersampled_positions(
-    grid: LightGrid, camera: Camera, supersample: int
-) -> tuple[Image, Image]:
-    """Map positions of an image's samples."""
-    s = supersample
-    fine = camera.scaled(s, camera.width_px * s, camera.height_px * s) if s > 1 else camera
-    return map_positions(fine, grid, 1 if fine.width_px * fine.height_px < 30_000 else 4)
-
-
-def reduced(image: Image, camera: Camera, supersample: int) -> Image:
-    """Mean of every pixel's samples."""
-    if supersample == 1:
-        return image
-    size = (camera.width_px, camera.height_px)
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
-
-
-def sampled(levels: Sequence[LightGrid], col: Image, row: Image) -> Image:
+def sampled(levels: Sequence[LightGrid], col: FloatImage, row: FloatImage) -> FloatImage:
     """Light of a map pyramid at map positions."""
     level = footprint_level(col, row, len(levels))
     image = np.zeros(col.shape, np.float32)
@@ -143,7 +126,15 @@ def sampled(levels: Sequence[LightGrid], col: Image, row: Image) -> Image:
     return image
 
 
-def known_at(grid: LightGrid, col: Image, row: Image) -> Image:
+def reduced(image: FloatImage, camera: Camera, supersample: int) -> FloatImage:
+    """Mean of every pixel's samples."""
+    if supersample == 1:
+        return image
+    size = (camera.width_px, camera.height_px)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def known_at(grid: LightGrid, col: FloatImage, row: FloatImage) -> FloatImage:
     """1 where a grid holds data at map positions, and for the sky; else 0."""
     height, width = grid.values.shape
     if grid.valid is None or grid.valid.all():
@@ -160,37 +151,43 @@ def known_at(grid: LightGrid, col: Image, row: Image) -> Image:
     return np.where(col == FAR_AWAY, np.float32(1.0), np.asarray(known, np.float32))
 
 
-# What a position sees of a map along given rays: the tiles and panoramas of the searches.
-
-FloatArray = NDArray[np.float64]
-
-# Rays are traced on a lattice of this spacing, and interpolated between
-LATTICE_PX = 4
-
-
-def lattice(size_px: int) -> FloatArray:
-    """Pixels of the lattice along one side of an image; the last reaches past the far edge."""
-    return np.arange(0.0, size_px + LATTICE_PX, LATTICE_PX)
-
-
-def stereographic_rays(x: ArrayLike, y: ArrayLike, focal_px: float) -> FloatArray:
-    """Unit vectors (z forward) of positions in a stereographic image, in pixels from its middle.
+def view_along(
+    levels: Sequence[LightGrid],
+    position_ecef_m: tuple[float, float, float],
+    rays_ecef: FloatArray,
+    width_px: int,
+    height_px: int,
+) -> tuple[FloatImage, FloatImage | None]:
+    """The map's lights in an image, and where in it the map holds data.
 
     Parameters
     ----------
-    x, y : array_like
-        Right and down, pixels.
-    focal_px : float
-        Pixels a radian at the middle.
+    rays_ecef : ndarray of float64, shape (n_y, n_x, 3)
+        Directions of the pixels of `lattice` along both sides.
 
     Returns
     -------
-    ndarray of float64, shape (..., 3)
+    light : ndarray of float32, shape (height_px, width_px)
+        Log radiance; 0 for the sky.
+    known : ndarray of float32, shape (height_px, width_px), or None
+        As of `known_at`; None where it holds data everywhere.
+    """
+    ground = intersect_ellipsoid(position_ecef_m, rays_ecef)
+    places = levels[0].to_pixel(*surface_to_lonlat(ground))
+    col, row = dense_positions(*places, LATTICE_PX, width_px, height_px)
+    whole = levels[0].valid is None or levels[0].valid.all()
+    return sampled(levels, col, row), None if whole else known_at(levels[0], col, row)
 
-    References
-    ----------
-    Snyder, J. P. (1987). Map Projections: A Working Manual. USGS Professional Paper 1395,
-    p. 154-163.
+
+def lattice(size_px: int, step_px: int = LATTICE_PX) -> FloatArray:
+    """Pixels of the lattice along one side of an image; the last reaches past the far edge."""
+    return np.arange(0.0, size_px + step_px, step_px)
+
+
+def stereographic_rays(x: ArrayLike, y: ArrayLike, focal_px: float) -> FloatArray:
+    """Unit vectors (z forward), (..., 3), of positions in a stereographic image (Snyder 1987).
+
+    Positions are pixels from its middle, right and down; the focal length is pixels a radian there.
     """
     # (u, v) is tan(theta / 2) times the direction
     u, v = np.asarray(x, float) / (2.0 * focal_px), np.asarray(y, float) / (2.0 * focal_px)
@@ -198,36 +195,104 @@ def stereographic_rays(x: ArrayLike, y: ArrayLike, focal_px: float) -> FloatArra
     return np.stack([2.0 * u, 2.0 * v, 1.0 - square], axis=-1) / (1.0 + square)[..., None]
 
 
-def view_along(
-    levels: Sequence[LightGrid],
-    position_ecef_m: tuple[float, float, float],
-    rays_ecef: FloatArray,
-    width_px: int,
-    height_px: int,
-) -> tuple[Image, Image | None]:
-    """The map's lights in an image, and where in it the map holds data.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NadirView:
+    """The map's light around the nadir of a position.
 
-    Parameters
+    Attributes
     ----------
-    levels : sequence of LightGrid
-        Map pyramid, finest first.
-    position_ecef_m : tuple of float
-        Where it is seen from, metres.
-    rays_ecef : ndarray of float64, shape (n_y, n_x, 3)
-        Directions of the pixels of `lattice` along both sides.
-    width_px, height_px : int
-        Size of the image.
-
-    Returns
-    -------
-    light : ndarray of float32, shape (height_px, width_px)
-        Log radiance; 0 for the sky.
-    known : ndarray of float32, shape (height_px, width_px), or None
-        As of `matchers.view.known_at`; None where it holds data everywhere.
+    light : ndarray of float32, shape (2 * half_px, 2 * half_px)
+        Log radiance; 0 for the sky and outside the map.
+    focal_px : float
+        Pixels a radian at the nadir.
+    half_px : int
+        Column and row of the nadir.
+    position_ecef_m : ndarray of float64, shape (3,)
+        Where it is seen from.
+    axes : ndarray of float64, shape (3, 3)
+        Of `matchers.pose.looking_at_nadir`: from the view's frame to ECEF.
     """
-    ground = intersect_ellipsoid(position_ecef_m, rays_ecef)
-    places = levels[0].to_pixel(*surface_to_lonlat(ground))
-    x, y = lattice(width_px), lattice(height_px)
-    col, row = dense_positions(*places, x, y, LATTICE_PX, width_px, height_px)
-    whole = levels[0].valid is None or levels[0].valid.all()
-    return sampled(levels, col, row), None if whole else known_at(levels[0], col, row)
+
+    light: FloatImage
+    focal_px: float
+    half_px: int
+    position_ecef_m: FloatArray
+    axes: FloatArray
+
+    def rays_ecef(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
+        """Unit vectors (ECEF), shape (..., 3), of the view's pixels."""
+        at_x, at_y = np.asarray(x, float) - self.half_px, np.asarray(y, float) - self.half_px
+        return np.asarray(stereographic_rays(at_x, at_y, self.focal_px) @ self.axes.T)
+
+
+def nadir_view(
+    levels: Sequence[LightGrid], position_ecef_m: ArrayLike, focal_px: float, off_nadir_deg: float
+) -> NadirView:
+    """Draw the map as seen from a position, to an angle from the nadir; in the corners farther.
+
+    The focal length is that of the light image that the view is meant for.
+    """
+    position = np.asarray(position_ecef_m, float)
+    focal = SCALE_AT_NADIR * focal_px
+    reach = 2.0 * np.tan(np.radians(off_nadir_deg) / 2.0)
+    half = int(min(np.ceil(focal * reach), MOST_PX / 2))
+    focal = min(focal, half / reach)
+    axes = looking_at_nadir(position)
+    reached = -half + BLOCK_PX * int(np.ceil(2 * half / BLOCK_PX))
+    nodes = np.arange(-half, reached + NADIR_LATTICE_PX, NADIR_LATTICE_PX, dtype=float)
+    x, y = np.meshgrid(nodes, nodes)
+    rays = stereographic_rays(x, y, focal)
+    ground = intersect_ellipsoid(position, rays @ axes.T)
+    col, row = levels[0].to_pixel(*surface_to_lonlat(ground))
+    light = draw(levels, col, row, 2 * half)
+    return NadirView(light=light, focal_px=focal, half_px=half, position_ecef_m=position, axes=axes)
+
+
+def draw(levels: Sequence[LightGrid], col: FloatArray, row: FloatArray, side_px: int) -> FloatImage:
+    """The map under a lattice of map positions, every part at the pyramid level that suits it."""
+    image = np.zeros((side_px, side_px), np.float32)
+    ramp = np.arange(BLOCK_PX, dtype=np.float32) / np.float32(NADIR_LATTICE_PX)
+    at_x, at_y = np.meshgrid(ramp, ramp)
+    cells = BLOCK_PX // NADIR_LATTICE_PX
+    seen = np.isfinite(col)
+    known_col = np.where(seen, col, FAR_AWAY).astype(np.float32)
+    known_row = np.where(seen, row, FAR_AWAY).astype(np.float32)
+    for i in range(0, side_px, BLOCK_PX):
+        for j in range(0, side_px, BLOCK_PX):
+            part = np.s_[
+                i // NADIR_LATTICE_PX : i // NADIR_LATTICE_PX + cells + 1,
+                j // NADIR_LATTICE_PX : j // NADIR_LATTICE_PX + cells + 1,
+            ]
+            if not seen[part].any():
+                continue
+            level = suitable_level(col[part], row[part], len(levels))
+            scale = 0.5**level
+            map_x = cv2.remap(known_col[part], at_x, at_y, cv2.INTER_LINEAR)
+            map_y = cv2.remap(known_row[part], at_x, at_y, cv2.INTER_LINEAR)
+            sampled = cv2.remap(
+                levels[level].values,
+                np.asarray((map_x + 0.5) * scale - 0.5, np.float32),
+                np.asarray((map_y + 0.5) * scale - 0.5, np.float32),
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_CONSTANT,
+                borderValue=0.0,
+            )
+            image[i : i + BLOCK_PX, j : j + BLOCK_PX] = sampled[: side_px - i, : side_px - j]
+    return image
+
+
+def suitable_level(col: FloatArray, row: FloatArray, count: int) -> int:
+    """Pyramid level for a piece of the lattice: that of the mean side of its pixels' footprint.
+
+    A pixel sees a slanted footprint. The level of its long side would blur towns into each other,
+    that of its narrow side would miss towns between two samples.
+    """
+    dcol_dy, dcol_dx = np.gradient(col)
+    drow_dy, drow_dx = np.gradient(row)
+    side = np.sqrt(np.abs(dcol_dx * drow_dy - dcol_dy * drow_dx)) / NADIR_LATTICE_PX
+    known = side[np.isfinite(side)]
+    if len(known) == 0:
+        return 0
+    # Rounded as in footprint_level
+    level = np.floor(np.log2(max(float(np.median(known)), 1.0)) + 0.25)
+    return int(np.clip(level, 0, count - 1))

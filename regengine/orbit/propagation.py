@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sgp4.api import WGS72, Satrec
 
+from detectors.types import FloatArray
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes
 from regengine.errors import EphemerisError
 from regengine.orbit.rotation import (
@@ -22,8 +23,6 @@ from regengine.orbit.rotation import (
 )
 from regengine.orbit.tle import ElementSet, TleSet
 from regengine.orbit.uncertainty import orbit_sigma
-
-FloatArray = NDArray[np.float64]
 
 SECONDS_PER_DAY = 86400.0
 # One sigma along, across and above the track of a nadir in the archive's records. Measured against

@@ -12,9 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-FloatArray = NDArray[np.float64]
+from detectors.types import FloatArray
 
 J2000 = datetime(2000, 1, 1, 12, tzinfo=UTC)
 J2000_JULIAN_DATE = 2451545.0

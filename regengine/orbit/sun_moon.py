@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import FloatArray, IndexArray
 from matchers.earth import geodetic_to_ecef
 from regengine.orbit.rotation import J2000_JULIAN_DATE, sidereal_angle_rad, teme_to_ecef
 
@@ -57,7 +57,7 @@ def sun_moon(time_utc: datetime, lon: float, lat: float) -> SunMoon:
     )
 
 
-def sun_direction(time_utc: datetime) -> NDArray[np.float64]:
+def sun_direction(time_utc: datetime) -> FloatArray:
     """Direction of the Sun in ECEF, a unit vector, shape (3,)."""
     seen = sun_moon(time_utc, 0.0, 0.0)
     elevation, azimuth = np.radians([seen.sun_elevation_deg, seen.sun_azimuth_deg])
@@ -73,7 +73,6 @@ def sun_direction(time_utc: datetime) -> NDArray[np.float64]:
 
 # Sun and Moon over many places at many times, at once.
 
-FloatArray = NDArray[np.float64]
 
 AU_M = 149_597_870_700.0  # IAU 2012, resolution B2
 STEP_DAYS = 1.0 / 24.0  # in which the Moon's way bends by 2 arc seconds from a straight line
@@ -91,7 +90,7 @@ class SunMoonOver:
     moon_elevation_deg: FloatArray
     moon_illumination: FloatArray
 
-    def take(self, rows: NDArray[np.intp]) -> SunMoonOver:
+    def take(self, rows: IndexArray) -> SunMoonOver:
         """Some of them."""
         return SunMoonOver(**{name: values[rows] for name, values in vars(self).items()})
 

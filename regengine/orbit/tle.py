@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import BoolArray, FloatArray
 from regengine.errors import EphemerisError
 from regengine.orbit.rotation import J2000_JULIAN_DATE, days_since_j2000, utc_of
 from regengine.orbit.tle_format import SkippedSet, TlePair, check_pairs, pair_lines, read_tle_text
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 # Whether an element set fits the ones before and after it.
 
-FloatArray = NDArray[np.float64]
 
 NEIGHBOURS = 3  # on either side
 SAME_EPOCH_DAYS = 1.0 / 1440.0  # sets within a minute are copies, no independent witnesses
@@ -67,7 +67,7 @@ def neighbour_disagreement(
     return None
 
 
-def _contradicted(agree: NDArray[np.bool_], before: int) -> bool:
+def _contradicted(agree: BoolArray, before: int) -> bool:
     """Judge by agreement of witnesses (rows) with witnesses and, last column, the subject."""
     supports = agree[:, -1]
     if np.count_nonzero(supports) > 1:
@@ -194,7 +194,7 @@ class TleSet:
 
     path: Path
     pairs: tuple[TlePair, ...]
-    epoch_days: NDArray[np.float64] = field(repr=False)
+    epoch_days: FloatArray = field(repr=False)
     skipped: tuple[SkippedSet, ...] = ()
     other_satellites: tuple[str, ...] = ()
 
@@ -263,7 +263,7 @@ class TleSet:
         reason = neighbour_disagreement(lambda row: self[row].satrec(), self.epoch_days, index)
         return None if reason is None else f"line {self.pairs[index].line_number}: {reason}"
 
-    def _refuse_hopeless(self, time_utc: datetime, age: NDArray[np.float64]) -> None:
+    def _refuse_hopeless(self, time_utc: datetime, age: FloatArray) -> None:
         when = f"{utc_of(days_since_j2000(time_utc)):%Y-%m-%d %H:%M:%S}Z"
         if self.satellite == ISS and days_since_j2000(time_utc) < days_since_j2000(ISS_LAUNCH):
             raise EphemerisError(

@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-FloatArray = NDArray[np.float64]
+from detectors.types import FloatArray
 
 AGE_DAYS = np.array([0.1, 0.25, 0.5, 1, 2, 3, 5, 7, 10, 14, 20, 30, 60, 120, 240])
 # Rows: median, 90 % quantile, kilometres. BEFORE: the set was issued before the photograph.

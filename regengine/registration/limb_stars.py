@@ -24,8 +24,8 @@ from detectors.limb import Limb, sky_mask
 from detectors.limb_geometry import limb_angle_deg
 from detectors.types import StarDetections
 from matchers.sky_camera import SkyCamera, matrix_quaternion
-from matchers.star_azimuth import BIN_DEG, Turn, best_shift, best_turns
 from matchers.star_fit import PARAMETERS, LensPrior, fit_camera, moved
+from matchers.star_search import BIN_DEG, Turn, best_shift, best_turns
 from regengine.orbit.rotation import icrs_to_itrf, turned_by_clock
 from regengine.photo.image import read_linear_light
 from regengine.registration.preparation import SIGMA_LOG_FOCAL

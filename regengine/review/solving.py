@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatImage
 from matchers.camera import Camera
 from matchers.earth import incidence_deg
 from matchers.patches import PatchMatches, match_patches
-from matchers.photo_light import Image, LightImage
+from matchers.photo_light import LightImage
 from matchers.pose import PosePrior
 from matchers.refine import FLOOR_PX
 from matchers.resection import (
@@ -292,7 +293,7 @@ def held_by(camera: Camera, point: ReviewedPoint) -> Camera:
 
 def cut_out(
     camera: Camera, point: ReviewedPoint, light: LightImage, half_px: int
-) -> tuple[Image, Camera] | None:
+) -> tuple[FloatImage, Camera] | None:
     """The photo's light around a point, dark beyond its edges, and the camera of that piece."""
     height, width = light.values.shape
     col = round((point.x + 0.5) * light.factor - 0.5)

@@ -19,16 +19,7 @@ from matchers.align import (
 )
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid, pyramid
-from matchers.pose import (
-    ALONG,
-    FOCAL,
-    PARAMETERS,
-    ROTATION,
-    UP,
-    PosePrior,
-    moved,
-    stepped,
-)
+from matchers.pose import ALONG, FOCAL, PARAMETERS, ROTATION, UP, PosePrior, moved, stepped
 from matchers.view import render
 from tests.matchers.lamp_world import (
     LampWorld,

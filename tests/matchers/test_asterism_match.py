@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from test_asterisms import sky, turned
 
-from matchers.asterism_fit import fitted_rotations, fitted_scales, often, rescaled, turned_frames
-from matchers.asterism_match import Attitude, match
-from matchers.asterism_odds import MatchParameters
+from matchers.asterism_fit import MatchParameters, fitted_rotations, fitted_scales, rescaled
+from matchers.asterism_match import Attitude, match, often, turned_frames
 from matchers.asterisms import AsterismIndex, AsterismParameters, build_index
 
 FloatArray = NDArray[np.float64]

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matchers.asterism_odds import not_nearest
+from matchers.asterism_fit import not_nearest
 
 
 @given(seed=st.integers(0, 10_000), rotations=st.integers(0, 4))

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from matchers.asterism_fit import carrying, rescaled
+from matchers.asterism_fit import MatchParameters, carrying, rescaled
 from matchers.asterism_match import match
-from matchers.asterism_odds import MatchParameters
 from matchers.asterisms import AsterismParameters, build_index, unit
 
 SIGMA_RAD = 3e-4

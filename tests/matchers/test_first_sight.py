@@ -13,7 +13,7 @@ from matchers.first_sight import first_sight
 from matchers.light_grid import LightGrid, pyramid
 from matchers.photo_light import LightImage
 from matchers.pose import with_attitude
-from matchers.tiles import nadir_view
+from matchers.view import nadir_view
 from tests.matchers.lamp_world import LampWorld, drawn_camera, light_grid, log_picture, town_lamps
 
 WEST, SOUTH, EAST, NORTH = -8.0, 30.0, 32.0, 56.0

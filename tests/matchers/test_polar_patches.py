@@ -8,15 +8,18 @@ import pytest
 from scipy.spatial import cKDTree
 
 from matchers.asterisms import frames
-from matchers.polar_agreement import PatchMap, PatchPhoto, fitted, lay
 from matchers.polar_patches import (
     ANGLES,
     NEVER,
+    PatchMap,
+    PatchPhoto,
     PatchTable,
     asked,
     best_correlations,
     correlation_at,
+    fitted,
     harmonics,
+    lay,
     sampled,
     table_of,
     turns_at,

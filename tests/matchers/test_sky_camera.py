@@ -51,7 +51,6 @@ def test_roll_is_the_position_angle_of_image_up_east_of_north() -> None:
 def test_field_of_view() -> None:
     sky = camera()
     assert sky.fov_x_deg == pytest.approx(2 * np.degrees(np.arctan(750.0 / 2000.0)))
-    assert sky.fov_y_deg == pytest.approx(2 * np.degrees(np.arctan(500.5 / 2000.0)))
 
 
 def test_a_mirrored_camera_swaps_left_and_right() -> None:

@@ -19,11 +19,9 @@ from matchers.sparse import (
     SparseParameters,
     map_towns,
     propose,
-    towns_around,
     working_px,
 )
-from matchers.tiles import suitable_level
-from matchers.view import stereographic_rays
+from matchers.view import stereographic_rays, suitable_level
 from tests.matchers.lamp_world import (
     LampWorld,
     drawn_camera,
@@ -164,9 +162,9 @@ def test_towns_of_the_map_lie_where_its_lights_are(lon: float, lat: float) -> No
         grid[row - 1 : row + 2, col - 1 : col + 2] = 2.0
     lon0, lat0 = lon - 200 * step, lat + 200 * step
     levels = pyramid(LightGrid(values=grid, lon0_deg=lon0, lat0_deg=lat0, step_deg=step), 3)
-    towns = towns_around(
-        levels, ecef(lon, lat, 410e3), 150.0, 68.5, scale_px=1.8, smooth_px=0.7, most=50
-    )
+    x, y, z = ecef(lon, lat, 410e3).tolist()
+    above = replace(any_camera(0), focal_px=150.0, position_ecef_m=(x, y, z))
+    towns = map_towns(levels, above, replace(PARAMETERS, map_towns=50))
     expected = ecef([lon0 + c * step for _, c in at], [lat0 - r * step for r, _ in at])
     camera = ecef(lon, lat, 410e3)
     for place in expected:

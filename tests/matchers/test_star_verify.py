@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from matchers.star_fit import moved
-from matchers.star_verify import VerifyParameters, first_of_each, verify
+from matchers.star_verify import StarField, VerifyParameters, first_of_each, verify
 
 
 def sky(seed: int, count: int = 3000) -> np.ndarray:
@@ -52,7 +52,9 @@ def test_a_right_camera_is_proven_and_its_distortion_found(mirrored: bool) -> No
     middle = known[np.argsort(np.hypot(x[known] - 750, y[known] - 500))[:5]]
     start = replace(truth, distortion=(0.0,) * 5, focal_px=1985.0)
     pairs = np.stack([middle, star[middle]], axis=1)
-    found = verify(start, pairs, middle[:3], x, y, vectors, VerifyParameters())
+    found = verify(
+        start, pairs, middle[:3], StarField(x=x, y=y, vectors_icrs=vectors), VerifyParameters()
+    )
     assert found is not None
     assert found.log10_odds > 30.0
     assert (star[found.pairs[:, 0]] == found.pairs[:, 1]).mean() > 0.97
@@ -72,7 +74,9 @@ def test_wrong_cameras_have_no_odds_to_speak_of() -> None:
         apart = np.hypot(x[:, None] - px[seen], y[:, None] - py[seen])
         nearest = np.argsort(apart.min(axis=1))[:6]
         pairs = np.stack([nearest, seen[apart[nearest].argmin(axis=1)]], axis=1)
-        found = verify(wrong, pairs, nearest[:3], x, y, vectors, VerifyParameters())
+        found = verify(
+            wrong, pairs, nearest[:3], StarField(x=x, y=y, vectors_icrs=vectors), VerifyParameters()
+        )
         best.append(-np.inf if found is None else found.log10_odds)
         rng.random()
     assert max(best) < 5.0
@@ -88,8 +92,10 @@ def test_the_proposing_figure_does_not_count() -> None:
     vectors = np.concatenate([vectors[:6], vectors[6:][~camera.sees(px, py)]])
     pairs = np.stack([np.arange(6)] * 2, axis=1)
     few = VerifyParameters(depths=(25,))
-    whole = verify(camera, pairs, np.zeros(0, np.intp), x, y, vectors, few)
-    held_out = verify(camera, pairs, np.arange(3), x, y, vectors, few)
+    whole = verify(
+        camera, pairs, np.zeros(0, np.intp), StarField(x=x, y=y, vectors_icrs=vectors), few
+    )
+    held_out = verify(camera, pairs, np.arange(3), StarField(x=x, y=y, vectors_icrs=vectors), few)
     assert whole is not None
     assert held_out is not None
     assert held_out.log10_odds < 0.7 * whole.log10_odds
@@ -99,7 +105,8 @@ def test_too_few_pairs_are_no_camera() -> None:
     camera = moved(looking(7), np.zeros(11))
     pairs = np.array([[0, 0], [1, 1], [2, 2]])
     three = np.array([10.0, 500.0, 900.0])
-    assert verify(camera, pairs, np.arange(3), three, three, sky(8, 50), VerifyParameters()) is None
+    field = StarField(x=three, y=three, vectors_icrs=sky(8, 50))
+    assert verify(camera, pairs, np.arange(3), field, VerifyParameters()) is None
 
 
 def test_a_star_is_met_once() -> None:

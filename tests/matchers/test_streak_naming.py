@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from matchers.streak_evidence import Errors, Streak, meet
-from matchers.streak_naming import name_streaks
+from matchers.streak_naming import Errors, PredictedTracks, Streak, meet, name_streaks
 
 SIZE = (2000, 1500)
 EXPOSURE_S = 6.0
 SECONDS = np.linspace(-14.0, 14.0, 71)
-ERRORS = Errors(exposure_s=EXPOSURE_S, attitude_px=0.5, wide_share=0.1, wide=(6.0, 3.0))
+ERRORS = Errors(
+    exposure_s=EXPOSURE_S, clock_sigma_s=0.0, attitude_px=0.5, wide_share=0.1, wide=(6.0, 3.0)
+)
 CORE = np.array([8.0, 2.0])  # pixels along and across the track, one sigma
 
 
@@ -63,7 +66,8 @@ def measured(ends):
 def name(streaks, tracks, clock_sigma_s):
     xy, per_sigma, *_ = tracks
     seen = np.full(xy.shape[:2], 0.5)
-    return name_streaks(streaks, xy, per_sigma, SECONDS, seen, clock_sigma_s, SIZE, ERRORS)
+    predicted = PredictedTracks(xy=xy, per_sigma=per_sigma, seconds=SECONDS, seen=seen)
+    return name_streaks(streaks, predicted, replace(ERRORS, clock_sigma_s=clock_sigma_s), SIZE)
 
 
 def best_of(naming):

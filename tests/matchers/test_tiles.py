@@ -13,11 +13,18 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from matchers.camera import Camera
-from matchers.dense import DenseParameters, templates_for, tile_step_deg
+from matchers.dense import (
+    DenseParameters,
+    TileGrid,
+    camera_at,
+    stereographic,
+    templates_for,
+    tile_grid,
+    tile_step_deg,
+)
 from matchers.light_grid import LightGrid, pyramid
 from matchers.pose import off_nadir_attitude
-from matchers.tiles import TileGrid, camera_at, stereographic, tile_grid, tile_view
-from matchers.view import lattice
+from matchers.view import lattice, view_along
 from tests.matchers.lamp_world import camera_over, ecef, look_matrix
 
 FloatArray = NDArray[np.float64]
@@ -190,7 +197,9 @@ def test_a_light_of_the_map_appears_where_it_is_seen(
     grid = tile_grid(120, 100.0)
     attitude = off_nadir_attitude(PHOTO.position_ecef_m, off_nadir, azimuth, 0.0)
     levels = pyramid(blob_map(lon, lat, 0.12), 4)
-    light, known = tile_view(levels, grid, attitude, PHOTO.position_ecef_m)
+    light, known = view_along(
+        levels, PHOTO.position_ecef_m, grid.rays @ attitude.T, grid.side_px, grid.side_px
+    )
     assert known is None
     assert light.shape == (120, 120)
     sight = ecef(lon, lat) - np.asarray(PHOTO.position_ecef_m)
@@ -214,7 +223,13 @@ def test_a_tile_knows_where_the_map_ends_and_that_the_sky_is_dark() -> None:
         values=np.ones(valid.shape, np.float32), lon0_deg=-32.95, lat0_deg=79.95, step_deg=0.1
     )
     ending = replace(whole, valid=valid)
-    light, known = tile_view(pyramid(ending, 3), grid, attitude, PHOTO.position_ecef_m)
+    light, known = view_along(
+        pyramid(ending, 3),
+        PHOTO.position_ecef_m,
+        grid.rays @ attitude.T,
+        grid.side_px,
+        grid.side_px,
+    )
     assert known is not None
     x, y = np.meshgrid(np.arange(160.0), np.arange(160.0))
     u, v = (x - 79.5) / 120.0, (y - 79.5) / 120.0
@@ -232,4 +247,13 @@ def test_a_tile_knows_where_the_map_ends_and_that_the_sky_is_dark() -> None:
     # The camera looks north along its own meridian: the map's edge, too
     assert (known[ground & (x < 78.0)] == 0.0).all()
     assert (known[ground & (x > 81.0)] == 1.0).all()
-    assert tile_view(pyramid(whole, 3), grid, attitude, PHOTO.position_ecef_m)[1] is None
+    assert (
+        view_along(
+            pyramid(whole, 3),
+            PHOTO.position_ecef_m,
+            grid.rays @ attitude.T,
+            grid.side_px,
+            grid.side_px,
+        )[1]
+        is None
+    )

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, incidence_deg
 from regengine.collection.radiometry.photo_light import PhotoLight, radius_sq
@@ -17,9 +18,6 @@ from regengine.exchange.export.formats.geotiff import ground_sigma
 from regengine.exchange.export.frame import ExportPoint
 from regengine.exchange.export.warp import MapBlock, MapGrid, map_blocks, map_grid, spread
 from regengine.lights.map import LightMap
-
-Image = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
 
 # Samples across a cell: bilinear means of pixels no larger than these are area means
 MOST_SAMPLES = 4
@@ -52,13 +50,13 @@ class PhotoCells:
         One sigma per axis of the cell's place: the registration's, and the terrain's.
     """
 
-    luminance: Image
-    seen: Image
-    saturated: Image
-    pixel_cells: Image
-    radius_sq: Image
-    air_mass: Image
-    sigma_m: Image
+    luminance: FloatImage
+    seen: FloatImage
+    saturated: FloatImage
+    pixel_cells: FloatImage
+    radius_sq: FloatImage
+    air_mass: FloatImage
+    sigma_m: FloatImage
 
 
 def samples_across(photo_pixels_per_cell: float) -> int:
@@ -111,20 +109,22 @@ def photo_cells(
     )
 
 
-def _sampled(image: Image, block: MapBlock) -> Image:
+def _sampled(image: FloatImage, block: MapBlock) -> FloatImage:
     return np.asarray(
         cv2.remap(image, block.x, block.y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
         np.float32,
     )
 
 
-def _means(values: Image, samples: int) -> Image:
+def _means(values: FloatImage, samples: int) -> FloatImage:
     height, width = (side // samples for side in values.shape)
     size = (width, height)
     return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _geometry(camera: Camera, points: tuple[ExportPoint, ...], grid: MapGrid) -> dict[str, Image]:
+def _geometry(
+    camera: Camera, points: tuple[ExportPoint, ...], grid: MapGrid
+) -> dict[str, FloatImage]:
     """What depends on the line of sight to the middle of each cell."""
     shape = (grid.height, grid.width)
     x, y, sigma, cosine = (np.full(shape, np.nan, np.float32) for _ in range(4))
@@ -151,7 +151,7 @@ def _geometry(camera: Camera, points: tuple[ExportPoint, ...], grid: MapGrid) ->
     }
 
 
-def air_mass(cosine: NDArray[np.floating]) -> Image:
+def air_mass(cosine: NDArray[np.floating]) -> FloatImage:
     """Air along a line of sight, 1 towards the zenith.
 
     Parameters
@@ -168,7 +168,7 @@ def air_mass(cosine: NDArray[np.floating]) -> Image:
     return np.asarray(1.0 / (cosine + 0.50572 * (96.07995 - zenith_deg) ** -1.6364), np.float32)
 
 
-def _pixel_cells(x: Image, y: Image) -> Image:
+def _pixel_cells(x: FloatImage, y: FloatImage) -> FloatImage:
     """Side of a square of the area that a pixel covers, in cells."""
     if min(x.shape) < 2:
         return np.full(x.shape, np.nan, np.float32)
@@ -207,9 +207,9 @@ class MapCells:
     """
 
     grid: MapGrid
-    radiance_nw: Image
-    known: NDArray[np.bool_]
-    saturated: NDArray[np.bool_]
+    radiance_nw: FloatImage
+    known: BoolArray
+    saturated: BoolArray
     map_step_deg: float
     photo_pixel_deg: float
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.stats import norm
 
+from detectors.types import BoolArray, FloatArray, FloatImage
 from regengine.collection.radiometry.comparison import Comparison
 from regengine.collection.radiometry.gain import Gain
 from regengine.exchange.export.warp import MapGrid
-
-Image = NDArray[np.float32]
-Mask = NDArray[np.bool_]
-FloatArray = NDArray[np.float64]
 
 # Chance that one photo without any change shows one
 FALSE_ALARM = 0.01
@@ -70,7 +66,7 @@ class Significance:
         Independent places that were looked at.
     """
 
-    sigma: Image
+    sigma: FloatImage
     limit: float
     places: float
 
@@ -159,10 +155,10 @@ def _change(
     comparison: Comparison,
     gain: Gain,
     grid: MapGrid,
-    sigma: Image,
-    photo_nw: Image,
+    sigma: FloatImage,
+    photo_nw: FloatImage,
     box: tuple[slice, slice],
-    part: Mask,
+    part: BoolArray,
 ) -> Change:
     row, column = np.nonzero(part)
     row, column = row + box[0].start, column + box[1].start

@@ -7,21 +7,20 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.background import diffuse_background
+from detectors.types import BoolArray, FloatImage
 from regengine.collection.radiometry.cells import FEWEST_CELLS, MapCells, PhotoCells
 from regengine.exchange.export.format import LeftOutError
 
 # Photo and map brought to one sharpness: Gaussian blurs that know which cells count.
 
-Image = NDArray[np.float32]
 
 LEAST_SIGMA = 0.15  # cells: less changes nothing
 STEPS = 1.6  # between the blurs that a blur of changing width is mixed from
 
 
-def blurred(image: Image, weight: Image, sigma: tuple[float, float]) -> Image:
+def blurred(image: FloatImage, weight: FloatImage, sigma: tuple[float, float]) -> FloatImage:
     """A Gaussian mean of the cells that count (normalised convolution).
 
     References
@@ -33,7 +32,9 @@ def blurred(image: Image, weight: Image, sigma: tuple[float, float]) -> Image:
     return np.asarray(np.where(counted > 1e-3, lit / np.maximum(counted, 1e-3), 0.0), np.float32)
 
 
-def blurred_by(image: Image, weight: Image, sigma: Image, stretch: float) -> Image:
+def blurred_by(
+    image: FloatImage, weight: FloatImage, sigma: FloatImage, stretch: float
+) -> FloatImage:
     """A Gaussian mean of a width that changes from cell to cell.
 
     It is mixed from a few blurs so that the variance is right.
@@ -57,7 +58,7 @@ def blurred_by(image: Image, weight: Image, sigma: Image, stretch: float) -> Ima
     return np.asarray(found, np.float32)
 
 
-def _gauss(image: Image, sigma: tuple[float, float]) -> Image:
+def _gauss(image: FloatImage, sigma: tuple[float, float]) -> FloatImage:
     down, across = sigma
     if max(down, across) < LEAST_SIGMA:
         return image
@@ -88,14 +89,14 @@ class Pair:
     ``stretch`` is the size of a cell across over that down, inverted: blurs across over down.
     """
 
-    luminance: Image
-    radiance_nw: Image
-    weight: Image
+    luminance: FloatImage
+    radiance_nw: FloatImage
+    weight: FloatImage
     stretch: float
 
 
 def matched_blurs(
-    pair: Pair, pixels: Image, place: float, given: float | None
+    pair: Pair, pixels: FloatImage, place: float, given: float | None
 ) -> tuple[float, float]:
     """Blurs that make photo and map equally sharp.
 
@@ -119,7 +120,7 @@ def matched_blurs(
     return 0.0, _where(map_, aim_map, aim_photo)
 
 
-def fine_share(image: Image, pair: Pair) -> float:
+def fine_share(image: FloatImage, pair: Pair) -> float:
     """Share of an image's spread that lies in its fine structure."""
     counts = pair.weight > 0.0
     smooth = blurred(image, pair.weight, (FINE_CELLS, FINE_CELLS * pair.stretch))
@@ -139,8 +140,6 @@ def _where(share: Callable[[float], float], first: float, aim: float) -> float:
         before, value = sigma, now
     return TRIED_CELLS[-1]
 
-
-Mask = NDArray[np.bool_]
 
 KM_PER_DEGREE = 111.2
 FULLY = 0.99  # share of a cell that is seen
@@ -181,15 +180,15 @@ class Comparison:
         Blur that the map was given beyond that of the photo's pixels, one sigma, metres.
     """
 
-    light: Image
-    background: Image
-    noise: Image
-    radiance_nw: Image
-    usable: Mask
-    judged: Mask
-    photo_full: Mask
-    map_full: Mask
-    sigma_cells: Image
+    light: FloatImage
+    background: FloatImage
+    noise: FloatImage
+    radiance_nw: FloatImage
+    usable: BoolArray
+    judged: BoolArray
+    photo_full: BoolArray
+    map_full: BoolArray
+    sigma_cells: FloatImage
     blur_cells: float
     map_sigma_m: float
     photo_sigma_m: float
@@ -247,8 +246,8 @@ def compare(cells: MapCells, photo: PhotoCells, map_sigma_m: float | None = None
 
 
 def _background(
-    light: Image, radiance: Image, judged: Mask, blur_cells: float, cell_km: float
-) -> tuple[Image, Image]:
+    light: FloatImage, radiance: FloatImage, judged: BoolArray, blur_cells: float, cell_km: float
+) -> tuple[FloatImage, FloatImage]:
     """Diffuse light and the noise about it, from the cells where the map has no lights."""
     side = 2 * int(np.ceil(2.0 * blur_cells)) + 1
     near = cv2.dilate((radiance > DARK_NW).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
@@ -264,6 +263,6 @@ def _background(
     return found.level, found.noise
 
 
-def without(comparison: Comparison, cells: Mask) -> Comparison:
+def without(comparison: Comparison, cells: BoolArray) -> Comparison:
     """The same without some cells in the fit."""
     return replace(comparison, usable=comparison.usable & ~cells)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import BoolArray, FloatArray, FloatImage
 from regengine.collection.radiometry.cells import FEWEST_CELLS, PhotoCells
 from regengine.collection.radiometry.comparison import DARK_NW, KM_PER_DEGREE, Comparison
 from regengine.exchange.export.format import LeftOutError
@@ -37,7 +38,7 @@ def steepness(value: Values, knee: Values | float) -> Values:
     return value / np.hypot(value, knee)
 
 
-def neighbour_step(levels: Values, counts: NDArray[np.bool_]) -> Values:
+def neighbour_step(levels: Values, counts: BoolArray) -> Values:
     """The greatest step from each cell to one of its four neighbours."""
     step = np.zeros_like(levels)
     for axis in (0, 1):
@@ -59,9 +60,6 @@ def neighbour_step(levels: Values, counts: NDArray[np.bool_]) -> Values:
 
 # The fit of photo to map: robust, with errors on both axes, cells of a place erring as one.
 
-FloatArray = NDArray[np.float64]
-Image = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 Blocks = NDArray[np.int64]
 
 MAP_NOISE_NW = DARK_NW
@@ -119,7 +117,7 @@ class Fitted:
     scatter: float
     value: Values
     knee: Values
-    lit: Mask
+    lit: BoolArray
     trust: Values
     blocks: Blocks
 
@@ -193,7 +191,7 @@ def fitted(
     )
 
 
-def _first_gain(light: Image, radiance: Image) -> float:
+def _first_gain(light: FloatImage, radiance: FloatImage) -> float:
     if len(light) < FEWEST_LIT:
         raise LeftOutError("too few cells are lit in photo and map")
     gain = float(np.median(light / radiance))
@@ -227,7 +225,7 @@ def _middle_of(values: Values) -> tuple[float, float]:
     return middle, 1.2533 * spread / float(len(values)) ** 0.5
 
 
-def _blocks(usable: Mask, resolution_deg: float) -> Blocks:
+def _blocks(usable: BoolArray, resolution_deg: float) -> Blocks:
     """Number of the block that each usable cell lies in."""
     side = max(round(BLOCK_KM / KM_PER_DEGREE / resolution_deg), 1)
     row, column = np.nonzero(usable)
@@ -338,12 +336,12 @@ class Gain:
     r_squared_log: float
     cells: int
     lit_cells: int
-    trend: Image
-    knee_nw: Image
-    residual: Image
-    scale: Image
+    trend: FloatImage
+    knee_nw: FloatImage
+    residual: FloatImage
+    scale: FloatImage
 
-    def photo_nw(self, comparison: Comparison) -> Image:
+    def photo_nw(self, comparison: Comparison) -> FloatImage:
         """The photo's luminance in units of the map."""
         return np.asarray((comparison.light - self.offset) / (self.gain * self.trend), np.float32)
 
@@ -379,7 +377,7 @@ def fit_gain(
     )
 
 
-def _of_cells(fit: Fitted, comparison: Comparison, photo: PhotoCells) -> dict[str, Image]:
+def _of_cells(fit: Fitted, comparison: Comparison, photo: PhotoCells) -> dict[str, FloatImage]:
     """Trend, knee, residual and its sigma of every cell that is judged."""
     judged = comparison.judged
     trend, knee, residual, scale = (np.full(judged.shape, np.nan, np.float32) for _ in range(4))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from detectors.background import ROUNDING_SIGMA, hot_pixels
 from detectors.hardware import hardware_mask
 from detectors.masks import blank_parts, window_frames
+from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.camera import Camera
 from regengine.errors import FrameError
 from regengine.exchange.export.format import LeftOutError
@@ -20,8 +21,6 @@ from regengine.photo.formats import read_image_header
 from regengine.photo.image import LinearLight, brought_down, read_linear_light
 from regengine.photo.lens_profile import Falloff
 from regengine.registration.preparation import captions, glare
-
-Image = NDArray[np.float32]
 
 LEAST_RISE_SHARE = 0.2
 FOUR_BESIDE = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32) / 4.0
@@ -46,9 +45,9 @@ class PhotoLight:
         ``srgb`` where that curve was undone; ``raw`` or ``fits`` where the file is linear.
     """
 
-    light: Image
-    saturated: Image
-    counts: NDArray[np.bool_]
+    light: FloatImage
+    saturated: FloatImage
+    counts: BoolArray
     camera: Camera
     linear_by: str
 
@@ -82,20 +81,20 @@ def photo_light(
     )
 
 
-def radius_sq(camera: Camera, x: NDArray[np.floating], y: NDArray[np.floating]) -> Image:
+def radius_sq(camera: Camera, x: NDArray[np.floating], y: NDArray[np.floating]) -> FloatImage:
     """Square of the distance from the principal point, in half diagonals of the picture."""
     half_sq = 0.25 * (camera.width_px**2 + camera.height_px**2)
     px, py = camera.principal_point
     return np.asarray(((x - px) ** 2 + (y - py) ** 2) / half_sq, np.float32)
 
 
-def _arrives(falloff: Falloff, camera: Camera) -> NDArray[np.float64]:
+def _arrives(falloff: Falloff, camera: Camera) -> FloatArray:
     y, x = np.mgrid[: camera.height_px, : camera.width_px].astype(np.float32)
     r = np.minimum(np.sqrt(radius_sq(camera, x, y)), max(falloff.reach, 0.1))
     return np.maximum(falloff.arrives(r), 0.05)
 
 
-def without_hot_pixels(light: Image) -> Image:
+def without_hot_pixels(light: FloatImage) -> FloatImage:
     """Light without single bright pixels, also those that JPEG has spread a little.
 
     Beside what `hot_pixels` finds, pixels in the dark whose four neighbours rise by less than a
@@ -112,7 +111,7 @@ def without_hot_pixels(light: Image) -> Image:
     return np.where(hot, around, light)
 
 
-def _ignored(read: LinearLight, camera: Camera) -> NDArray[np.bool_]:
+def _ignored(read: LinearLight, camera: Camera) -> BoolArray:
     """Captions, bars, window frames, hardware, lightning, and what the file has no values for."""
     small = brought_down(read, MASKED_PX)
     height, width = small.light.shape
@@ -127,7 +126,7 @@ def _ignored(read: LinearLight, camera: Camera) -> NDArray[np.bool_]:
     return np.asarray(full if read.missing is None else full | read.missing, bool)
 
 
-def _sky_and_sample(camera: Camera) -> tuple[NDArray[np.bool_], float]:
+def _sky_and_sample(camera: Camera) -> tuple[BoolArray, float]:
     """Which pixels see no ground, and how many kilometres a pixel covers at the finer parts."""
     x, y = np.meshgrid(
         np.linspace(0.0, camera.width_px - 1.0, 65), np.linspace(0.0, camera.height_px - 1.0, 65)

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from matchers.camera import Camera
+from matchers.camera import Camera, ManyCameras, is_turned
 from matchers.earth import incidence_deg, surface_to_lonlat
-from matchers.first_sight import ManyCameras, is_turned
 from matchers.footprint import MAX_INCIDENCE_DEG, visible_outlines
 
 FloatArray = NDArray[np.float64]

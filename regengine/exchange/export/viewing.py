@@ -12,9 +12,8 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from matchers.camera import Camera
+from matchers.camera import Camera, ManyCameras, is_turned
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, surface_to_lonlat
-from matchers.first_sight import ManyCameras, is_turned
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit.rotation import icrs_to_itrf
 

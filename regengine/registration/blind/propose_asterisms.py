@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from matchers.asterism_fit import MatchParameters
 from matchers.asterism_match import match
-from matchers.asterism_odds import MatchParameters
 from matchers.asterisms import AsterismIndex
 from matchers.camera import Camera
 from matchers.level_ground import (

@@ -17,8 +17,18 @@ from matchers.level_ground import (
     placed_camera,
 )
 from matchers.photo_light import LightImage
-from matchers.polar_agreement import Laid, PatchMap, PatchPhoto, fitted, lay
-from matchers.polar_patches import PatchTable, asked, blurred, harmonics, sampled
+from matchers.polar_patches import (
+    Laid,
+    PatchMap,
+    PatchPhoto,
+    PatchTable,
+    asked,
+    blurred,
+    fitted,
+    harmonics,
+    lay,
+    sampled,
+)
 from matchers.verify import find_towns
 from regengine.registration.blind.index import EarthIndex
 from regengine.registration.blind.propose_asterisms import (
@@ -45,7 +55,7 @@ PLACES_EACH = 50
 # Ways that are fitted, the likeliest of all directions
 FITTED = 24
 # The right place stands among the first hundred of a patch as often at one power of ten as at the
-# next; see `matchers.polar_agreement.Laid`
+# next; see `matchers.polar_patches.Laid`
 RANKS_LOG10 = 1.0
 
 

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matchers.streak_evidence import Errors, Streak
-from matchers.streak_naming import Naming, name_streaks
+from matchers.streak_naming import Errors, Naming, PredictedTracks, Streak, name_streaks
 from regengine.errors import FrameError
 from regengine.io.tables import name_cell, path_cell
 from regengine.photo.frame import Frame
@@ -201,18 +200,20 @@ def satellites_in_picture(
     kinds = tracks.per_sigma.shape[-1]
     namings = name_streaks(
         measured,
-        tracks.xy,
-        tracks.per_sigma,
-        tracks.seconds,
-        seen_probability(satellites, tracks),
-        exposure.clock_sigma_s,
-        (exposure.field.width_px, exposure.field.height_px),
+        PredictedTracks(
+            xy=tracks.xy,
+            per_sigma=tracks.per_sigma,
+            seconds=tracks.seconds,
+            seen=seen_probability(satellites, tracks),
+        ),
         Errors(
             exposure_s=exposure.exposure_s,
+            clock_sigma_s=exposure.clock_sigma_s,
             attitude_px=exposure.attitude_sigma_px,
             wide_share=TAIL_SHARE,
             wide=(TAIL_FACTOR, TAIL_ACROSS, TAIL_ACROSS, *(1.0,) * (kinds - 3)),
         ),
+        (exposure.field.width_px, exposure.field.height_px),
     )
     return SatellitesInPicture(tracks=tracks, inside=in_picture(tracks, exposure), namings=namings)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from detectors.types import StarDetections, StarFlag
 from matchers.sky_camera import SkyCamera
 from matchers.star_search import LOOKS, Look, Proposal, StarIndices, ladder, propose
-from matchers.star_verify import Brightness, Verified, VerifyParameters, verify
+from matchers.star_verify import Brightness, StarField, Verified, VerifyParameters, verify
 from regengine.sky.stars.catalogue import StarCatalogue
 
 # What is known of a photo whose stars were identified.
@@ -171,13 +171,15 @@ def solve_stars(
     parameters = VerifyParameters(ceiling_px=ceiling)
     magnitude = -2.5 * np.log10(np.maximum(stars.flux[chosen], LEAST_FLUX))
     brightness = Brightness(detections=magnitude, stars=catalogue.magnitude_g)
+    field = StarField(x=x, y=y, vectors_icrs=catalogue.vectors, brightness=brightness)
 
     def accepted(proposal: Proposal, tried: float) -> StarSolution | None:
         verified = verify(
-            *(proposal.camera, proposal.pairs, proposal.own, x, y),
-            catalogue.vectors,
+            proposal.camera,
+            proposal.pairs,
+            proposal.own,
+            field,
             replace(parameters, shape_tolerance=proposal.shape_tolerance),
-            brightness,
         )
         if verified is None:
             return None
@@ -269,9 +271,7 @@ def finished(
         verified.fit.camera,
         verified.pairs,
         np.zeros(0, np.intp),
-        x,
-        y,
-        catalogue.vectors,
+        StarField(x=x, y=y, vectors_icrs=catalogue.vectors),
         final,
     )
     best = deeper if deeper is not None and len(deeper.pairs) >= len(verified.pairs) else verified

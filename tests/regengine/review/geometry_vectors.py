@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from matchers.aiming import Aim, aim_of, aimed_camera
 from matchers.camera import Camera, Lens
 from matchers.earth import incidence_deg
+from tests.regengine.review.aiming import Aim, aim_of, aimed_camera
 
 VECTORS = Path(__file__).resolve().parents[3] / "regengine/review/page/src/geometry/vectors.json"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matchers.aiming import Aim, aimed_camera
 from matchers.camera import Lens
 from regengine.review.reviewed import ReviewedPoint
 from regengine.review.solving import solve
+from tests.regengine.review.aiming import Aim, aimed_camera
 
 # Of the picture's long side: the points themselves are off by 0.3 to 2 %
 MEDIAN_SHARE, LARGEST_SHARE = 0.012, 0.045

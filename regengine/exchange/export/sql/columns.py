@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from matchers.first_sight import is_turned
+from matchers.camera import is_turned
 from regengine.exchange.export.columns import TableColumn
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.sql.literals import (

@@ -7,18 +7,11 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from detectors.limb_geometry import nadir_vector
-from matchers.asterism_fit import rescaled
+from matchers.asterism_fit import bent_by, beyond_turns, fitted_sigmas, rescaled
 from matchers.asterism_match import match
-from matchers.asterism_odds import bent_by, beyond_turns, fitted_sigmas
 from matchers.asterisms import build_index, unit
 from matchers.camera import Camera
-from matchers.level_ground import (
-    EARTH_RADIUS_KM,
-    ground_points,
-    leaning,
-    leant_points,
-    level_axes,
-)
+from matchers.level_ground import EARTH_RADIUS_KM, ground_points, leaning, leant_points, level_axes
 from regengine.registration.blind.index import figure_parameters
 from regengine.registration.blind.propose_asterisms import ALTITUDE_KM, match_parameters, matched
 from regengine.registration.blind.tilts import LEAN_RAD, LevelView, lean_ways

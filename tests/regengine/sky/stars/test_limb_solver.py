@@ -13,8 +13,8 @@ from detectors.limb import Limb, sky_mask
 from detectors.limb_geometry import limb_angle_deg, pointing_of
 from detectors.types import StarDetections
 from matchers.sky_camera import SkyCamera, matrix_quaternion
-from matchers.star_azimuth import about, best_shift, best_turns
 from matchers.star_fit import LensPrior
+from matchers.star_search import about, best_shift, best_turns
 from regengine.registration.limb_stars import solve_above_limb
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import NotSolved, StarSolution

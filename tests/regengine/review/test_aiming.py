@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Geod
 
-from matchers.aiming import Aim, aim_of, aimed_camera
 from matchers.camera import Lens
+from tests.regengine.review.aiming import Aim, aim_of, aimed_camera
 
 WGS84 = Geod(ellps="WGS84")
 LENS = Lens(width_px=4256, height_px=2832, focal_px=5900.0, principal_point=(2127.5, 1415.5))

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.camera import Camera, Lens
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
 from matchers.pose import with_attitude
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
