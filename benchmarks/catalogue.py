@@ -36,7 +36,7 @@ from regengine.collection.catalogue.query import (
     places,
 )
 from regengine.exchange.export.footprint import polygons
-from regengine.exchange.export.formats.vector import Feature, wkb
+from regengine.exchange.export.layers import Feature, wkb
 from regengine.places import read_places
 
 # Rows of a made-up archive: photos about the cities of the world, as many as people live there.

@@ -190,22 +190,22 @@ class StoreFile:
     def _read(self, column: Column, group: str, start: int, stop: int) -> NDArray[Any]:
         shape = (stop - start,) if column.width == 1 else (stop - start, column.width)
         if column.since > 1 and column.name not in self._file[group]:
-            kind = "S1" if column.kind == "text" else column.kind
-            return np.full(shape, missing(column), dtype=kind)
+            dtype = "S1" if column.dtype == "text" else column.dtype
+            return np.full(shape, missing(column), dtype=dtype)
         dataset = self._dataset(group, column.name)
         if dataset.shape[0] < stop or dataset.shape[1:] != shape[1:]:
             raise damaged(
                 self.path, f"column {group}/{column.name} does not fit the others of its group"
             )
         values = np.empty(shape, dtype=dataset.dtype)
-        if (column.kind == "text") != (values.dtype.kind == "S"):
+        if (column.dtype == "text") != (values.dtype.kind == "S"):
             raise damaged(self.path, f"column {group}/{column.name} is not of its kind")
         if values.size:
             # As h5py's own slicing does it, in a tenth of its time: columns are many, parts small
             rows = dataset.get_space()
             rows.select_hyperslab((start, *(0 for _ in shape[1:])), shape)
             dataset.read(h5py.h5s.create_simple(shape), rows, values)
-        return values if column.kind == "text" else values.astype(column.kind, copy=False)
+        return values if column.dtype == "text" else values.astype(column.dtype, copy=False)
 
     def _dataset(self, group: str, name: str) -> h5py.h5d.DatasetID:
         key = f"{group}/{name}"

@@ -128,7 +128,7 @@ def encode(tables: Tables, attributes: Mapping[str, str]) -> bytes:
         for group, columns in create_groups(file, attributes):
             for column in columns:
                 values = tables[group.name[1:]][column.name]
-                data = _text_bytes(values) if column.kind == "text" else values
+                data = _text_bytes(values) if column.dtype == "text" else values
                 create_column(group, column, data.dtype.itemsize, data)
         file.flush()
         return bytes(file.id.get_file_image())
@@ -226,7 +226,7 @@ def create_column(group: h5py.Group, column: Column, length: int, data: Any = No
         maxshape=(None, *row),
         chunks=(chunk_rows, *row),
         compression="gzip",
-        shuffle=column.kind != "text",
+        shuffle=column.dtype != "text",
         fletcher32=True,  # a bit that flips on the disk is noticed when it is read
     )
     dataset.attrs["units"] = column.units
@@ -237,9 +237,9 @@ def create_column(group: h5py.Group, column: Column, length: int, data: Any = No
 
 def column_type(column: Column, length: int) -> np.dtype[Any]:
     """Type of a column's dataset; ``length`` is that of a text, in bytes."""
-    if column.kind == "text":
+    if column.dtype == "text":
         return h5py.string_dtype("utf-8", max(1, length))
-    return np.dtype(column.kind)
+    return np.dtype(column.dtype)
 
 
 def _check_format(path: Path, file: h5py.File) -> None:

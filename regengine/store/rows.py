@@ -39,11 +39,11 @@ def table_from_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]
 
 def missing(column: Column) -> Any:
     """What stands for None in a column: NaN, -1, 0 (uint8) or an empty string."""
-    if column.kind == "text":
+    if column.dtype == "text":
         return ""
-    if column.kind == "uint8":
+    if column.dtype == "uint8":
         return 0
-    return float("nan") if column.kind.startswith("float") else -1
+    return float("nan") if column.dtype.startswith("float") else -1
 
 
 def join(sets: Sequence[Tables], groups: Selection = GROUPS) -> Tables:
@@ -107,14 +107,14 @@ def _texts(array: NDArray[Any]) -> NDArray[Any]:
 
 def _array(column: Column, values: list[Any]) -> NDArray[Any]:
     blank = missing(column)
-    if column.kind == "text":
+    if column.dtype == "text":
         array = np.empty(len(values), dtype=object)
         array[:] = ["" if v is None else printable(v).replace("\0", "") for v in values]
         return array
     if column.width == 1:
-        return np.array([blank if v is None else v for v in values], dtype=column.kind)
+        return np.array([blank if v is None else v for v in values], dtype=column.dtype)
     filled = [[blank] * column.width if value is None else value for value in values]
-    return np.array(filled, dtype=column.kind).reshape(len(values), column.width)
+    return np.array(filled, dtype=column.dtype).reshape(len(values), column.width)
 
 
 Row = dict[str, Any]

@@ -1,30 +1,62 @@
-"""Every column of the store, said once: writer, reader, docs and tests derive from this table."""
+"""Every field, said once: store, exports, SQL, catalogue and docs take theirs from here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 FORMAT = "regengine"
 FORMAT_VERSION = 2  # 2: search_pass and hints_sha256
 
-Kind = Literal["text", "float64", "float32", "int64", "int32", "uint8"]
+# The table of fields: stores take their columns from here, exports, SQL and the catalogue theirs
+# where they tell the same thing.
+
+Kind = Literal[
+    "text", "real", "whole", "flag", "moment", "day", "point", "polygons", "key", "loaded"
+]
+Dtype = Literal["text", "float64", "float32", "int64", "int32", "uint8"]
+KIND_OF_DTYPE: dict[str, Kind] = {
+    "text": "text",
+    "float64": "real",
+    "float32": "real",
+    "int64": "whole",
+    "int32": "whole",
+    "uint8": "whole",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column:
-    """One dataset of a group.
+class Field:
+    """One thing that is told of a photo, a control point or a light, in whatever product.
 
     Attributes
     ----------
     name : str
-        Name of the dataset.
+        Beyond the store units are in it.
     kind : str
+        ``text``, ``real`` (64-bit float), ``whole`` (64-bit integer), ``flag``, ``moment`` (UTC),
+        ``day`` (a date), ``point`` (longitude, latitude), ``polygons``, ``key`` (64 hexadecimal
+        digits), ``loaded`` (a server's own time of the load); each product spells it in its own
+        way. Every value but a key may be missing.
+    description : str
+        What it holds.
+    """
+
+    name: str
+    kind: Kind
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column(Field):
+    """A field as a store holds it: one dataset of a group.
+
+    Attributes
+    ----------
+    dtype : str
         Type of the values; ``text`` is UTF-8 of a fixed length, padded with zero bytes.
     units : str
         Unit of the values, empty where they have none.
-    description : str
-        What the column holds and how a missing value looks.
     width : int
         Values per row: 1 gives a dataset of shape (rows,), more one of shape (rows, width).
     volatile : bool
@@ -33,33 +65,24 @@ class Column:
         The format version that brought it; older stores are read as if its values were missing.
     """
 
-    name: str
-    kind: Kind
-    units: str
-    description: str
+    dtype: Dtype
+    units: str = ""
     width: int = 1
     volatile: bool = False
     since: int = 1
 
 
 def _column(
-    name: str,
-    kind: Kind,
-    units: str,
-    description: str,
-    width: int = 1,
-    *,
-    volatile: bool = False,
-    since: int = 1,
+    name: str, dtype: Dtype, units: str, description: str, width: int = 1, **more: Any
 ) -> Column:
     return Column(
         name=name,
-        kind=kind,
-        units=units,
+        kind=more.pop("kind", KIND_OF_DTYPE[dtype]),
         description=description,
+        dtype=dtype,
+        units=units,
         width=width,
-        volatile=volatile,
-        since=since,
+        **more,
     )
 
 
@@ -97,7 +120,13 @@ FRAMES = (
     _column("distortion", "float64", "", "solved camera: OpenCV's k1, k2, p1, p2, k3", 5),
     _column("quaternion", "float64", "", "solved camera: [x, y, z, w], camera to ECEF", 4),
     _column("position_ecef_m", "float64", "m", "solved camera: position (x, y, z) in ECEF", 3),
-    _column("mirrored", "uint8", "", "1 if x is replaced by width - 1 - x before projection"),
+    _column(
+        "mirrored",
+        "uint8",
+        "",
+        "1 if x is replaced by width - 1 - x before projection",
+        kind="flag",
+    ),
     _column("along_track_offset_s", "float64", "s", "solved shift along the orbit, late positive"),
     _column("off_nadir_deg", "float64", "deg", "angle of the optical axis from the nadir"),
     _column("centre_lon", "float64", "deg", "longitude of the image centre; NaN if it is sky"),
@@ -156,7 +185,13 @@ HYPOTHESES = (
     _column("distortion", "float64", "", "OpenCV's k1, k2, p1, p2, k3", 5),
     _column("quaternion", "float64", "", "[x, y, z, w], camera to ECEF", 4),
     _column("position_ecef_m", "float64", "m", "position (x, y, z) in ECEF", 3),
-    _column("mirrored", "uint8", "", "1 if x is replaced by width - 1 - x before projection"),
+    _column(
+        "mirrored",
+        "uint8",
+        "",
+        "1 if x is replaced by width - 1 - x before projection",
+        kind="flag",
+    ),
 )
 
 # Of a detection method's measures only those that it makes; NaN elsewhere.
@@ -171,7 +206,9 @@ DETECTIONS = (
     _column("radius_px", "float64", "px", "radius that holds half of the flux"),
     _column("covariance_px", "float64", "px2", "covariance of the centroid: xx, xy, yy", 3),
     _column("flags", "uint8", "", "sum of 1 saturated, 2 cut by the border, 4 blended"),
-    _column("matched", "uint8", "", "1 if the light agrees with the map under the proposal"),
+    _column(
+        "matched", "uint8", "", "1 if the light agrees with the map under the proposal", kind="flag"
+    ),
 )
 
 PROVENANCE = (
@@ -208,8 +245,16 @@ GROUPS: dict[str, tuple[Column, ...]] = {
     "provenance": PROVENANCE,
 }
 
+GROUP_DESCRIPTIONS = {
+    "frames": "one row per photo: input, verdict, solved camera, footprint, fit",
+    "control_points": "four rows per frame with a proposal",
+    "hypotheses": "candidate cameras that were examined to the end, best first",
+    "detections": "lights found in the photo",
+    "provenance": "one row per photo: what it was made from, with which settings",
+}
+
 COLUMNS = {(group, column.name): column for group, columns in GROUPS.items() for column in columns}
-TEXT_COLUMNS = tuple(key for key, column in COLUMNS.items() if column.kind == "text")
+TEXT_COLUMNS = tuple(key for key, column in COLUMNS.items() if column.dtype == "text")
 
 
 def select(*names: str) -> dict[str, tuple[Column, ...]]:
@@ -220,20 +265,8 @@ def select(*names: str) -> dict[str, tuple[Column, ...]]:
     return chosen
 
 
-GROUP_DESCRIPTIONS = {
-    "frames": "one row per photo: input, verdict, solved camera, footprint, fit",
-    "control_points": "four rows per frame with a proposal",
-    "hypotheses": "candidate cameras that were examined to the end, best first",
-    "detections": "lights found in the photo",
-    "provenance": "one row per photo: what it was made from, with which settings",
-}
-
-
-# Writes the column tables of docs/store.md: ``python -m regengine.store.schema``.
-
-
 def column_tables() -> str:
-    """Markdown tables of all groups and columns, in the order of the schema."""
+    """The tables of docs/store.md, Markdown; ``python -m regengine.store.schema`` prints them."""
     sections = []
     for group, columns in GROUPS.items():
         lines = [
@@ -250,7 +283,7 @@ def column_tables() -> str:
 def _row(column: Column) -> str:
     description = column.description + (" (volatile)" if column.volatile else "")
     units = column.units or "–"
-    return f"| `{column.name}` | {column.kind} | {column.width} | {units} | {description} |"
+    return f"| `{column.name}` | {column.dtype} | {column.width} | {units} | {description} |"
 
 
 if __name__ == "__main__":

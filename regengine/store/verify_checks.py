@@ -168,12 +168,12 @@ def _check_column(
         findings.file_wrong("column_missing", f"the column {name} is missing")
         return
     lengths[column.name] = dataset.shape[0]
-    right = dataset.dtype.kind == "S" if column.kind == "text" else dataset.dtype == column.kind
+    right = dataset.dtype.kind == "S" if column.dtype == "text" else dataset.dtype == column.dtype
     if not right or dataset.shape[1:] != (() if column.width == 1 else (column.width,)):
         findings.file_wrong(
             "column_wrong",
             f"the column {name} is {dataset.dtype} of shape {dataset.shape}, not "
-            f"{column.kind} with {column.width} a row",
+            f"{column.dtype} with {column.width} a row",
         )
     if dataset.attrs.get("units") != column.units:
         findings.file_wrong("attribute_wrong", f"the units of the column {name} are not as stated")
@@ -210,10 +210,10 @@ def _check_values(tables: Tables, findings: Findings) -> None:
         for column in columns:
             values = tables[group][column.name]
             name = f"{group}/{column.name}"
-            if column.kind.startswith("float"):
+            if column.dtype.startswith("float"):
                 wrong = _any(np.isinf(values))
                 findings.rows_wrong("infinite", f"values of {name} are infinite", wrong, index)
-            elif column.kind == "text":
+            elif column.dtype == "text":
                 odd = [not _is_utf8(text) for text in values.tolist()]
                 findings.rows_wrong("not_utf8", f"texts of {name} are no UTF-8", odd, index)
 

@@ -14,7 +14,6 @@ import numpy as np
 from regengine.collection.catalogue.arrange import Arranged, arrange, cell_of
 from regengine.collection.catalogue.ground import (
     area_km2,
-    bounding_box,
     month_of,
     night_of,
     resolution_m,
@@ -24,12 +23,18 @@ from regengine.collection.catalogue.quality import ABSURD, NOTHING_SEEN, Picture
 from regengine.collection.catalogue.table import NAMES, ROWS, arrow_schema, need_packages
 from regengine.errors import ConfigError, StoreError
 from regengine.exchange.export.columns import FRAME_COLUMNS, known
-from regengine.exchange.export.formats.vector import Feature, wkb
-from regengine.exchange.export.frame import ExportFrame, engine_frame, together, with_review
+from regengine.exchange.export.footprint import rings_bbox
+from regengine.exchange.export.frame import (
+    ExportFrame,
+    engine_frame,
+    together,
+    towns_near,
+    with_review,
+)
+from regengine.exchange.export.layers import Feature, wkb
 from regengine.exchange.export.run import in_place_of
 from regengine.io.atomic import check_new_file
 from regengine.photo.frame_records import parse_iso_time
-from regengine.places import place_index
 from regengine.review.reviewed import reviewed
 from regengine.store.snapshot import Snapshot, iter_frames
 
@@ -89,7 +94,7 @@ def _of_camera(frame: ExportFrame) -> Row:
     try:
         known = {name: _finite(value) for name, value in stance.items()}
         rings = frame.footprint
-        box = bounding_box(rings) or (None, None, None, None)
+        box = rings_bbox(rings) or (None, None, None, None)
         row: Row = dict(zip(("west", "south", "east", "north"), box, strict=True))
         row |= {own: known[name] for own, name in OF_STANCE.items()}
         row["resolution_m"] = resolution_m(camera)
@@ -121,7 +126,6 @@ def _printable(value: Any) -> Any:
 # Rows as the stores tell them, on disk until all of them are known.
 
 BLOCK = 8192  # rows in memory
-METRES = 3  # decimals of kilometres: a city's middle is not known better
 # Beside the columns of the catalogue: the order in which rows came, and the cell of the centre
 HELPERS = ("number", "cell", "reviewed_utc")
 
@@ -164,15 +168,12 @@ def _around(block: list[Row]) -> dict[str, list[Any]]:
     lon, lat = (
         np.array([row.get(name) for row in block], float) for name in ("centre_lon", "centre_lat")
     )
-    index = place_index()
-    numbers, distance_km = index.near(lon, lat)
-    towns = {number: index.place(number) for number in set(numbers.tolist())}
-    near = [towns[number] for number in numbers.tolist()]
+    towns = towns_near(list(zip(lon.tolist(), lat.tolist(), strict=True)))
     return {
         "cell": cell_of(lon, lat).tolist(),
-        "city": [None if town is None else town.name for town in near],
-        "country": [None if town is None else town.country for town in near],
-        "city_km": [None if np.isnan(km) else round(km, METRES) for km in distance_km.tolist()],
+        **{
+            name: [getattr(town, name) for town in towns] for name in ("city", "country", "city_km")
+        },
     }
 
 

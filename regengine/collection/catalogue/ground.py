@@ -3,45 +3,21 @@
 from __future__ import annotations
 
 import math
-import struct
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.footprint import WGS84
 from regengine.exchange.export.footprint import Ring
+from regengine.exchange.export.layers import wkb_rings
 from regengine.places import EARTH_RADIUS_KM
 
-Box = tuple[float, float, float, float]
 # Share of a ring's extent by which a corner may be moved: polygons of 65 corners become some ten
 SIMPLER = 0.004
-
-
-def bounding_box(rings: list[Ring]) -> Box | None:
-    """The narrowest box around rings that are cut at the antimeridian."""
-    if not rings:
-        return None
-    lat = [place[1] for ring in rings for place in ring]
-    spans = sorted((min(lon for lon, _ in ring), max(lon for lon, _ in ring)) for ring in rings)
-    joined = [spans[0]]
-    for west, east in spans[1:]:
-        last_west, last_east = joined[-1]
-        if west <= last_east:
-            joined[-1] = (last_west, max(last_east, east))
-        else:
-            joined.append((west, east))
-    # What lies between the stretches; the widest gap is left out of the box
-    after = [*joined[1:], (joined[0][0] + 360.0, 0.0)]
-    gaps = [beyond[0] - stretch[1] for stretch, beyond in zip(joined, after, strict=True)]
-    widest = int(np.argmax(gaps))
-    if gaps[widest] <= 0.0:
-        return -180.0, min(lat), 180.0, max(lat)
-    west = joined[(widest + 1) % len(joined)][0]
-    return west, min(lat), joined[widest][1], max(lat)
 
 
 def area_km2(rings: list[Ring]) -> float:
@@ -91,7 +67,6 @@ ACROSS = np.maximum(np.round(2.0 * ROWS * np.cos(np.radians(MIDDLES))), 1.0).ast
 CELL_KM2 = (np.pi * EARTH_RADIUS_KM / ROWS) * (
     2.0 * np.pi * EARTH_RADIUS_KM * np.cos(np.radians(MIDDLES)) / ACROSS
 )
-FloatArray = NDArray[np.float64]
 
 
 class AreaSeen:
@@ -103,7 +78,7 @@ class AreaSeen:
     def add(self, geometry: bytes, keys: Iterable[tuple[str, str]]) -> None:
         """Add a footprint."""
         rows: dict[int, int] = {}
-        for ring in rings_of(geometry):
+        for ring in wkb_rings(geometry):
             for row, bits in _covered(ring):
                 rows[row] = rows.get(row, 0) | bits
         for key in keys:
@@ -118,18 +93,6 @@ class AreaSeen:
             area = sum(bits.bit_count() * CELL_KM2[row] for row, bits in rows.items())
             found[division][value] = round(float(area), 0)
         return dict(found)
-
-
-def rings_of(geometry: bytes) -> list[FloatArray]:
-    """Outer rings of polygons in well-known binary, each of shape (n, 2)."""
-    (count,) = struct.unpack_from("<I", geometry, 5)
-    at, rings = 9, []
-    for _ in range(count):
-        (corners,) = struct.unpack_from("<I", geometry, at + 9)
-        ring = np.frombuffer(geometry, "<f8", 2 * corners, at + 13).reshape(-1, 2)
-        rings.append(ring)
-        at += 13 + 16 * corners
-    return rings
 
 
 def _covered(ring: FloatArray) -> list[tuple[int, int]]:
@@ -171,19 +134,7 @@ def covers(footprint: bytes, lon: float, lat: float) -> bool:
     """Whether a footprint has a place in it."""
     from skimage.measure import points_in_poly
 
-    return any(bool(points_in_poly([(lon, lat)], ring)[0]) for ring in rings(footprint))
-
-
-def rings(footprint: bytes) -> Iterator[FloatArray]:
-    """Rings of polygons in well-known binary, shape (n, 2) each: longitude, latitude."""
-    at, kind = 9, struct.unpack_from("<BII", footprint)
-    for _ in range(kind[2]):  # polygons of a MultiPolygon, each with a header of its own
-        _, _, count = struct.unpack_from("<BII", footprint, at)
-        at += 9
-        for _ in range(count):
-            (points,) = struct.unpack_from("<I", footprint, at)
-            yield np.frombuffer(footprint, "<f8", 2 * points, at + 4).reshape(points, 2)
-            at += 4 + 16 * points
+    return any(bool(points_in_poly([(lon, lat)], ring)[0]) for ring in wkb_rings(footprint))
 
 
 # The night to which a photo belongs.

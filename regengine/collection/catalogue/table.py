@@ -1,73 +1,55 @@
-"""Every column of the catalogue, said once: writer, reader, docs and tests derive from this."""
+"""The columns of the catalogue, for its writer, its reader and the docs."""
 
 from __future__ import annotations
 
-import json
 import sys
-from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any
 
 from regengine.errors import ConfigError
+from regengine.exchange.export.columns import FRAME_COLUMNS
+from regengine.exchange.export.layers import GEOMETRY, arrow_types, geoparquet_metadata
+from regengine.store.schema import Field, Kind
 
 FORMAT = "regengine.catalogue"  # key in the file's metadata
 FORMAT_VERSION = 1
 ROWS = 65_536  # of a row group: what is not asked for is skipped by the group
-GEOMETRY = "geometry"
 
-Kind = Literal["text", "real", "whole", "flag", "moment", "day", "polygons"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CatalogueColumn:
-    """A column of the catalogue.
-
-    Attributes
-    ----------
-    name : str
-        Its name; units are in it.
-    kind : str
-        ``text``, ``real`` (64-bit float), ``whole`` (64-bit integer), ``flag``, ``moment`` (UTC,
-        microseconds), ``day`` (a date) or ``polygons`` (well-known binary). Every value may be
-        missing (null).
-    says : str
-        What it holds.
-    """
-
-    name: str
-    kind: Kind
-    says: str
+_EXPORTED = {column.name: column for column in FRAME_COLUMNS}
 
 
-def _column(name: str, kind: Kind, says: str) -> CatalogueColumn:
-    return CatalogueColumn(name=name, kind=kind, says=says)
+def _column(name: str, kind: Kind, description: str) -> Field:
+    return Field(name=name, kind=kind, description=description)
+
+
+def _exported(name: str) -> Field:
+    """A field that means what it means in ``--table frames``."""
+    return _column(name, _EXPORTED[name].kind, _EXPORTED[name].description)
 
 
 COLUMNS = (
     # what it is
-    _column("frame", "text", "frame id, from the file name (ISS030-E-184140) or its stem"),
+    _exported("frame"),
     _column("sha256", "text", "SHA-256 of the photo; no two rows have the same"),
     _column("store", "text", "the store that tells of it, a full path"),
     _column("frame_index", "whole", "number of the frame within that store"),
     _column("path", "text", "path of the photo as the store has it"),
     _column("copies", "whole", "how many frames of the stores are this photo"),
     # what is said of it
-    _column(
-        "verdict", "text", "accepted, review, no_match or failed; accepted where a person accepted"
-    ),
+    _exported("verdict"),
     _column("probability", "real", "calibrated probability that the engine's proposal is right"),
-    _column("decision", "text", "a person's: accepted, rejected or unsure"),
-    _column("reviewer", "text", "who decided last"),
+    _exported("decision"),
+    _exported("reviewer"),
     _column("rating", "whole", "the person's, 0 (useless) to 5 (excellent)"),
     _column("category", "text", "class of the scene"),
-    _column("category_probability", "real", "probability of that class"),
+    _exported("category_probability"),
     # when
     _column("time_utc", "moment", "time of the photo"),
     _column("night", "day", "date of the evening of its night, by the mean solar time there"),
     _column("month", "text", "month of that night, such as 2012-03"),
     # where
-    _column("centre_lon", "real", "longitude of the image centre; none for sky"),
-    _column("centre_lat", "real", "geodetic latitude of the image centre; none for sky"),
+    _exported("centre_lon"),
+    _exported("centre_lat"),
     _column("nadir_lon", "real", "longitude below the camera: the solved one, else the input"),
     _column("nadir_lat", "real", "geodetic latitude below the camera"),
     _column("altitude_km", "real", "height of the camera above WGS84"),
@@ -91,9 +73,9 @@ COLUMNS = (
     _column("lens", "text", "focal length in whole millimetres, such as 85 mm"),
     _column("width_px", "whole", "width of the image as stored"),
     _column("height_px", "whole", "height of the image as stored"),
-    _column("off_nadir_deg", "real", "angle of the optical axis from the nadir"),
+    _exported("off_nadir_deg"),
     _column("resolution_m", "real", "metres on the ground of a pixel at the image centre"),
-    _column("sigma_m", "real", "one sigma per axis of the worst control point, metres"),
+    _exported("sigma_m"),
     _column("residual_px", "real", "root mean square residual of the engine's fit"),
     _column("held_out_residual_px", "real", "residual of lights held out of that fit"),
     _column("matched_lights", "whole", "lights that agree with the map"),
@@ -114,43 +96,21 @@ def arrow_schema(metadata: dict[str, str] | None = None) -> Any:
     """The columns as Arrow knows them."""
     import pyarrow as pa
 
-    kinds = {
-        "text": pa.string(),
-        "real": pa.float64(),
-        "whole": pa.int64(),
-        "flag": pa.bool_(),
-        "moment": pa.timestamp("us", tz="UTC"),
-        "day": pa.date32(),
-        "polygons": pa.binary(),
-    }
+    types = arrow_types()
     told = file_metadata() | (metadata or {})
     return pa.schema(
-        [pa.field(column.name, kinds[column.kind]) for column in COLUMNS], metadata=told
+        [pa.field(column.name, types[column.kind]) for column in COLUMNS], metadata=told
     )
 
 
 def file_metadata() -> dict[str, str]:
     """What every catalogue tells of itself: its version, and that it is a GeoParquet file."""
-    return {FORMAT: str(FORMAT_VERSION), "geo": geo_metadata()}
-
-
-def geo_metadata() -> str:
-    """What GeoParquet wants to know of the footprints; without a CRS they are OGC:CRS84."""
-    column = {"encoding": "WKB", "geometry_types": ["MultiPolygon"]}
-    column["orientation"] = "counterclockwise"
-    return json.dumps(
-        {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
-    )
-
-
-# The packages that the catalogue needs beside the others, and what to do without them.
-
-PACKAGES = ("duckdb", "pyarrow")
+    return {FORMAT: str(FORMAT_VERSION), "geo": geoparquet_metadata("MultiPolygon")}
 
 
 def need_packages() -> None:
     """See to it that DuckDB and PyArrow are there."""
-    missing = [name for name in PACKAGES if not _installed(name)]
+    missing = [name for name in ("duckdb", "pyarrow") if not _installed(name)]
     if missing:
         raise ConfigError(
             f"The catalogue needs {' and '.join(missing)}: install regengine[catalogue]."

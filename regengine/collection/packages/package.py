@@ -21,7 +21,7 @@ from regengine.collection.packages.sinks import (
 from regengine.errors import ConfigError, FrameError, StoreError
 from regengine.exchange.export.columns import frame_row, point_rows
 from regengine.exchange.export.format import ExportOptions, FileFormat, photo_name, photo_names
-from regengine.exchange.export.formats.qgis import points_text
+from regengine.exchange.export.formats.gcp_qgis import points_text
 from regengine.exchange.export.frame import ExportFrame, engine_frame, with_review
 from regengine.exchange.export.run import known_format
 from regengine.io.html import shown

@@ -6,16 +6,16 @@ incidence. It is cut at the antimeridian; around a pole it is closed along the m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.camera import Camera, ManyCameras, is_turned
 from matchers.earth import incidence_deg, surface_to_lonlat
 from matchers.footprint import MAX_INCIDENCE_DEG, visible_outlines
 
-FloatArray = NDArray[np.float64]
 Ring = list[tuple[float, float]]
 PER_SIDE = 17  # directions along each side of the photo
 DIGITS = 7  # of degrees: a centimetre
@@ -190,3 +190,43 @@ def _ring(corners: FloatArray) -> Ring:
     while len(ring) > 1 and ring[-1] == ring[0]:
         ring.pop()
     return [*ring, ring[0]]
+
+
+# Boxes on a globe: from west to east, also where that leads across the antimeridian.
+
+Span = tuple[float, float]  # of longitudes, eastward; the first is the larger across 180 degrees
+
+
+def rings_bbox(rings: Sequence[Ring]) -> list[float] | None:
+    """Box of polygons that are cut at the antimeridian."""
+    if not rings:
+        return None
+    lons = [[lon for lon, _ in ring] for ring in rings]
+    lats = [lat for ring in rings for _, lat in ring]
+    west, east = shortest_span((min(each), max(each)) for each in lons)
+    return [west, min(lats), east, max(lats)]
+
+
+def shortest_span(spans: Iterable[Span]) -> Span:
+    """The shortest span that holds some."""
+    joined = united(spans)
+    gaps = [after[0] - before[1] for before, after in pairwise(joined)]
+    over_180 = joined[0][0] + 360.0 - joined[-1][1]
+    if not gaps or over_180 >= max(gaps):
+        return joined[0][0], joined[-1][1]
+    widest = gaps.index(max(gaps))
+    return joined[widest + 1][0], joined[widest][1]
+
+
+def united(spans: Iterable[Span]) -> list[Span]:
+    """Spans that do not touch, none across the antimeridian, from west to east."""
+    pieces: list[Span] = []
+    for west, east in spans:
+        pieces += [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+    joined: list[Span] = []
+    for west, east in sorted(pieces):
+        if joined and west <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(east, joined[-1][1]))
+        else:
+            joined.append((west, east))
+    return joined

@@ -1,9 +1,12 @@
-"""What a format is: one file for all frames, or files for each frame in a folder."""
+"""What a format is: one file for all frames, or files for each frame in a folder.
+
+Also what can be chosen of what is written, and how a frame's files are named.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +15,9 @@ from regengine.errors import ConfigError
 from regengine.exchange.export.frame import ExportFrame
 from regengine.io.html import shown
 
-# What can be chosen of what is written.
-
 DIALECTS = ("mysql", "postgresql")
+# What XML 1.0 cannot hold in any spelling
+UNHOLDABLE_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +49,7 @@ class ExportOptions:
 
 
 def check_dialect(format_name: str, dialect: str | None) -> None:
-    """See to it that ``sql``, and no other format, is told for which server it is.
-
-    Raises
-    ------
-    ConfigError
-        If not.
-    """
+    """ConfigError unless ``sql``, and no other format, is told for which server it is."""
     if format_name != "sql" and dialect is not None:
         raise ConfigError(f"--dialect {dialect} says how SQL is written: take --format sql.")
     if format_name == "sql" and dialect not in DIALECTS:
@@ -61,8 +58,6 @@ def check_dialect(format_name: str, dialect: str | None) -> None:
             f"{said}: say for which server, --dialect {' or --dialect '.join(DIALECTS)}."
         )
 
-
-# Names of the files that are written for a frame.
 
 LONGEST_BYTES = 200  # of the photo's own name; endings follow, and a file's name may have 255
 _SEPARATORS = re.compile(r"[/\\\0]")
@@ -236,6 +231,16 @@ class FolderFormat:
     lacks: Callable[[ExportFrame], str]
     photo_name: Callable[[str, int], str] = photo_name
     last: LastFile | None = None
+
+
+def chosen_kinds(
+    options: ExportOptions, known: Collection[str], usual: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Which of several files a format writes; ConfigError for one that it does not know."""
+    kinds = options.kinds or usual
+    if unknown := [kind for kind in kinds if kind not in known]:
+        raise ConfigError(f"--as {unknown[0]}: it is none of {', '.join(known)}.")
+    return kinds
 
 
 def no_points(frame: ExportFrame) -> str:

@@ -27,27 +27,25 @@ from regengine.exchange.export.selection import Chosen
 from regengine.io.atomic import sync_folder
 from regengine.report.page import photo_file
 
-# Formats by name; each is imported when it is used.
+
+def _modules() -> dict[str, str]:
+    """The module of each format, which is named after all formats that are in it."""
+    modules = [module.name for module in pkgutil.iter_modules(formats.__path__)]
+    return {name: module for module in modules for name in module.split("_")}
 
 
 def format_names() -> list[str]:
-    """Names of all formats, in order."""
-    return sorted(module.name for module in pkgutil.iter_modules(formats.__path__))
+    """Names of all formats, in order; none of them is imported for it."""
+    return sorted(_modules())
 
 
 def known_format(name: str) -> FileFormat | FolderFormat:
-    """A format by its name.
-
-    Raises
-    ------
-    ConfigError
-        If there is none.
-    """
-    if name not in format_names():
-        raise ConfigError(f"--format {name}: it is none of {', '.join(format_names())}.")
-    found: FileFormat | FolderFormat = importlib.import_module(
-        f"regengine.export.formats.{name}"
-    ).FORMAT
+    """A format by its name; ConfigError if there is none."""
+    modules = _modules()
+    if name not in modules:
+        raise ConfigError(f"--format {name}: it is none of {', '.join(sorted(modules))}.")
+    module = importlib.import_module(f"{formats.__name__}.{modules[name]}")
+    found: FileFormat | FolderFormat = module.FORMATS[name]
     return found
 
 

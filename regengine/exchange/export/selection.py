@@ -28,7 +28,7 @@ from regengine.store.snapshot import PartGoneError, Snapshot, iter_frames
 
 TYPES = {"text": "TEXT", "uint8": "INTEGER", "int32": "INTEGER", "int64": "INTEGER"}
 ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
-COLUMNS = {column.name: TYPES.get(column.kind, "REAL") for column in FRAMES if column.width == 1}
+COLUMNS = {column.name: TYPES.get(column.dtype, "REAL") for column in FRAMES if column.width == 1}
 # What people decided, beside what the store has
 REVIEW_COLUMNS = {
     "decision": "TEXT",

@@ -1,23 +1,30 @@
-"""How photos look at their scenes.
+"""How photos look: at their scenes, at the compass, among the stars.
 
 A scene's centre is what the middle of the picture shows.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.camera import Camera, ManyCameras, is_turned
-from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, surface_to_lonlat
+from matchers.earth import (
+    ecef_to_geodetic,
+    geodetic_to_ecef,
+    incidence_deg,
+    intersect_ellipsoid,
+    local_axes,
+    surface_to_lonlat,
+)
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit.rotation import icrs_to_itrf
-
-FloatArray = NDArray[np.float64]
 
 # The middle of a pixel, and half a pixel to its left, right, upper and lower side
 AROUND_X = np.array([0.0, -0.5, 0.5, 0.0, 0.0])
@@ -102,8 +109,6 @@ def _directions(position_ecef_m: FloatArray, rays: FloatArray) -> tuple[FloatArr
     return off_nadir, np.degrees(np.arctan2(east, north)) % 360.0
 
 
-# Where cameras are, and where they look.
-
 LonLat = tuple[float, float]
 Stance = dict[str, float]
 STANCE = (
@@ -137,7 +142,11 @@ def stances(cameras: Sequence[Camera]) -> list[Stance]:
     return found
 
 
-# Where in the sky a camera looks that was placed by the lights of the ground.
+# Where among the stars a camera looks that was placed by the lights of the ground, and where the
+# Earth stands there.
+
+EARTH_RADIUS_M = 6371008.8  # mean radius: the limb lies within 0.3 degrees of its circle
+LIMB_DEG = 1.0  # a picture that ends so far within the Earth's disc need not be looked at
 
 
 def sky_camera(camera: Camera, time_utc: datetime) -> SkyCamera:
@@ -163,3 +172,159 @@ def sees_sky(camera: Camera, per_side: int = 33) -> bool:
     y = np.concatenate([zero, bottom, along_y, along_y])
     with np.errstate(all="ignore"):
         return bool(np.isnan(camera.pixel_to_ecef(x, y)).any())
+
+
+@lru_cache(maxsize=4)  # of one frame after the other, a column at a time
+def key_rays(camera: Camera) -> FloatArray:
+    """What the middle of the picture, half a pixel below and above it, and the corners see.
+
+    Unit vectors in ECEF, shape (7, 3), for the directions of a photo.
+    """
+    right, bottom = camera.width_px - 1.0, camera.height_px - 1.0
+    x, y = right / 2.0, bottom / 2.0
+    rays = camera.rays(
+        [x, x, x, 0.0, right, right, 0.0], [y, y + 0.5, y - 0.5, 0.0, 0.0, bottom, bottom]
+    )
+    return np.asarray(rays @ camera.matrix.T / np.linalg.norm(rays, axis=-1, keepdims=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkyPosition:
+    """Directions in ICRS, degrees.
+
+    Attributes
+    ----------
+    ra_deg, dec_deg : float
+        Of the image centre.
+    position_angle_deg : float
+        Of the picture's upward direction there, from north to east.
+    radius_deg : float
+        From the image centre to its farthest corner.
+    sees_sky : bool
+        Whether some of the picture is above the horizon.
+    earth_ra_deg, earth_dec_deg, earth_radius_deg : float
+        The Earth's disc as seen from the camera.
+    """
+
+    ra_deg: float
+    dec_deg: float
+    position_angle_deg: float
+    radius_deg: float
+    sees_sky: bool
+    earth_ra_deg: float
+    earth_dec_deg: float
+    earth_radius_deg: float
+
+
+@lru_cache(maxsize=4)  # of one frame after the other, a column at a time
+def sky_position(camera: Camera, time_utc: datetime) -> SkyPosition:
+    """Where a camera looks among the stars."""
+    to_icrs = icrs_to_itrf(time_utc).T
+    middle, _, above, *corners = key_rays(camera) @ to_icrs.T
+    ra, dec = _ra_dec(middle)
+    position = np.asarray(camera.position_ecef_m)
+    to_earth = to_icrs @ -position
+    earth_ra, earth_dec = _ra_dec(to_earth)
+    distance = np.linalg.norm(position)
+    radius_deg = float(np.degrees(np.arccos(np.clip(np.min(corners @ middle), -1.0, 1.0))))
+    earth_radius_deg = float(np.degrees(np.arcsin(np.minimum(1.0, EARTH_RADIUS_M / distance))))
+    aside_deg = float(np.degrees(np.arccos(np.clip(to_earth @ middle / distance, -1.0, 1.0))))
+    on_earth = aside_deg + radius_deg < earth_radius_deg - LIMB_DEG
+    return SkyPosition(
+        ra_deg=ra,
+        dec_deg=dec,
+        position_angle_deg=_position_angle(above - middle, ra, dec),
+        radius_deg=radius_deg,
+        sees_sky=not on_earth and sees_sky(camera),
+        earth_ra_deg=earth_ra,
+        earth_dec_deg=earth_dec,
+        earth_radius_deg=earth_radius_deg,
+    )
+
+
+def _ra_dec(vector: FloatArray) -> tuple[float, float]:
+    x, y, z = vector
+    # Twice: a hair below zero is 360.0 after the first
+    ra = float(np.degrees(np.arctan2(y, x)) % 360.0 % 360.0)
+    return ra, float(np.degrees(np.arctan2(z, np.hypot(x, y))))
+
+
+def _position_angle(up: FloatArray, ra_deg: float, dec_deg: float) -> float:
+    ra, dec = np.radians(ra_deg), np.radians(dec_deg)
+    east = np.array([-np.sin(ra), np.cos(ra), 0.0])
+    north = np.array([-np.sin(dec) * np.cos(ra), -np.sin(dec) * np.sin(ra), np.cos(dec)])
+    return float(np.degrees(np.arctan2(up @ east, up @ north)) % 360.0 % 360.0)
+
+
+# How a photo is oriented on the map: which way is up in it, and which way it looks.
+
+COMPASS = (
+    "north",
+    "northeast",
+    "east",
+    "southeast",
+    "south",
+    "southwest",
+    "west",
+    "northwest",
+)
+LOOKS_DOWN_DEG = 5.0  # off nadir, below which nobody sees a photo as oblique
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bearings:
+    """Directions of a photo, degrees clockwise from north.
+
+    Attributes
+    ----------
+    up_deg : float or None
+        Of the upward direction of the picture as stored, on the ground at its centre; None
+        where the centre shows the sky.
+    look_deg : float
+        From the place below the camera to the one that the centre shows.
+    off_nadir_deg : float
+        Between the optical axis and the nadir.
+    """
+
+    up_deg: float | None
+    look_deg: float
+    off_nadir_deg: float
+
+    @property
+    def words(self) -> str | None:
+        """Such as ``north up, looking southwest``; None for a camera that is none."""
+        if not math.isfinite(self.look_deg):
+            return None
+        if self.up_deg is None:
+            return f"looking {compass(self.look_deg)}"
+        down = self.off_nadir_deg < LOOKS_DOWN_DEG
+        return f"{compass(self.up_deg)} up, looking {'down' if down else compass(self.look_deg)}"
+
+
+@lru_cache(maxsize=4)  # of one frame after the other, a column at a time
+def bearings(camera: Camera) -> Bearings:
+    """Directions of a photo by its camera."""
+    lon, lat, _ = (float(value) for value in ecef_to_geodetic(camera.position_ecef_m))
+    middle, *around = key_rays(camera)[:3]
+    below, above = intersect_ellipsoid(camera.position_ecef_m, around)
+    down = local_axes(lon, lat)[2] @ camera.boresight_ecef
+    up_deg = None
+    if np.isfinite(below).all() and np.isfinite(above).all():
+        centre_lon, centre_lat = surface_to_lonlat((below + above) / 2.0)
+        up_deg = _bearing(above - below, float(centre_lon), float(centre_lat))
+    return Bearings(
+        up_deg=up_deg,
+        look_deg=_bearing(middle, lon, lat),
+        off_nadir_deg=float(np.degrees(np.arccos(np.clip(-down, -1.0, 1.0)))),
+    )
+
+
+def compass(bearing_deg: float) -> str:
+    """The nearest of eight directions of the compass."""
+    return COMPASS[round(bearing_deg / 45.0) % 8]
+
+
+def _bearing(vector_ecef: FloatArray, lon: float, lat: float) -> float:
+    east, north, _ = local_axes(lon, lat) @ vector_ecef
+    # Twice: a hair west of north is 360.0 after the first
+    return float(np.degrees(np.arctan2(east, north)) % 360.0 % 360.0)

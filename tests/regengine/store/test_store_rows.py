@@ -78,7 +78,7 @@ def test_columns_of_a_group_are_equally_long_and_of_their_type() -> None:
             array = tables[group][column.name]
             assert len(array) == lengths[group], column.name
             assert array.ndim == (1 if column.width == 1 else 2)
-            assert array.dtype == (object if column.kind == "text" else column.kind)
+            assert array.dtype == (object if column.dtype == "text" else column.dtype)
 
 
 def test_missing_values_look_as_documented() -> None:

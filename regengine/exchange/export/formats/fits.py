@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from regengine.errors import ConfigError, FrameError
+from regengine.errors import FrameError
 from regengine.exchange.export.format import (
     ExportOptions,
     FolderFormat,
     LeftOutError,
+    chosen_kinds,
     no_camera,
     photo_stem,
 )
@@ -83,29 +84,24 @@ def _lacks(frame: ExportFrame) -> str:
     return "" if sees_sky(frame.camera) else "no sky in view"
 
 
-def _kinds(options: ExportOptions) -> tuple[str, ...]:
-    kinds = options.kinds or ("wcs",)
-    if unknown := [kind for kind in kinds if kind not in ENDINGS]:
-        raise ConfigError(f"--as {unknown[0]}: it is none of {', '.join(ENDINGS)}.")
-    return kinds
-
-
 def _names(photo: str, options: ExportOptions) -> tuple[str, ...]:
-    return tuple(f"{photo}{ENDINGS[kind]}" for kind in _kinds(options))
+    return tuple(f"{photo}{ENDINGS[kind]}" for kind in chosen_kinds(options, ENDINGS, ("wcs",)))
 
 
 def _write(
     frame: ExportFrame, paths: tuple[Path, ...], targets: tuple[Path, ...], options: ExportOptions
 ) -> None:
-    for kind, path in zip(_kinds(options), paths, strict=True):
+    for kind, path in zip(chosen_kinds(options, ENDINGS, ("wcs",)), paths, strict=True):
         whole = fits_image(frame) if kind == "image" else header_bytes(fits_header(frame))
         path.write_bytes(whole)
 
 
-FORMAT = FolderFormat(
-    summary="FITS headers of the sky above the limb, files a photo",
-    names=_names,
-    write=_write,
-    lacks=_lacks,
-    photo_name=photo_stem,
-)
+FORMATS = {
+    "fits": FolderFormat(
+        summary="FITS headers of the sky above the limb, files a photo",
+        names=_names,
+        write=_write,
+        lacks=_lacks,
+        photo_name=photo_stem,
+    )
+}

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef
 from regengine.errors import ConfigError, FrameError
@@ -25,11 +25,12 @@ from regengine.exchange.export.format import (
     ExportOptions,
     FolderFormat,
     LeftOutError,
+    chosen_kinds,
     no_camera,
     no_points,
     photo_stem,
 )
-from regengine.exchange.export.formats.gcp import metadata
+from regengine.exchange.export.formats.gcp_qgis import metadata
 from regengine.exchange.export.frame import ExportFrame, ExportPoint
 from regengine.exchange.export.warp import (
     BLOCK,
@@ -42,10 +43,6 @@ from regengine.exchange.export.warp import (
 )
 from regengine.records import plain, printable
 from regengine.registration.control_points import MAP_SIGMA_M
-
-# How well the ground under each pixel is known: what control points tell of the camera.
-
-FloatArray = NDArray[np.float64]
 
 TURN_RAD = 1e-5  # steps of the numerical derivatives
 STRETCH = 1e-5
@@ -290,9 +287,7 @@ def _lacks(frame: ExportFrame) -> str:
 
 
 def _kinds(options: ExportOptions) -> tuple[str, ...]:
-    kinds = options.kinds or tuple(KINDS)
-    if unknown := [kind for kind in kinds if kind not in KINDS]:
-        raise ConfigError(f"--as {unknown[0]}: it is none of {', '.join(KINDS)}.")
+    kinds = chosen_kinds(options, KINDS, tuple(KINDS))
     if options.resolution is not None and not 0.0 < options.resolution < float("inf"):
         raise ConfigError(f"--resolution {options.resolution}: give the size of a pixel, above 0.")
     return kinds
@@ -311,10 +306,12 @@ def _write(
         KINDS[kind][1](frame, path, grid, options)
 
 
-FORMAT = FolderFormat(
-    summary="photos warped onto the map, with how well each pixel is placed, files a photo",
-    names=_names,
-    write=_write,
-    lacks=_lacks,
-    photo_name=photo_stem,
-)
+FORMATS = {
+    "geotiff": FolderFormat(
+        summary="photos warped onto the map, with how well each pixel is placed, files a photo",
+        names=_names,
+        write=_write,
+        lacks=_lacks,
+        photo_name=photo_stem,
+    )
+}

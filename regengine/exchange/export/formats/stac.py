@@ -1,36 +1,81 @@
-"""A static STAC catalogue: ``ID.stac.json`` for each photo, and ``collection.json`` at the end."""
+"""A static STAC catalogue: ``ID.stac.json`` for each photo, and ``collection.json`` at the end.
+
+Whatever needs pystac is in `regengine.exchange.export.stac_records`, imported where it is used.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import pystac
+from typing import TYPE_CHECKING, Any
 
 from regengine.errors import ConfigError
-from regengine.exchange.export.format import ExportOptions, FolderFormat, LastFile
-from regengine.exchange.export.formats.geojson import geojson_feature
-from regengine.exchange.export.formats.stac_item import (
-    COLLECTION,
-    ENDING,
-    MAPS,
-    POINTS_ENDING,
-    PREFIX,
-    Span,
-    archive_provider,
-    around,
-    collection_id,
-    item_id,
-    license_link,
-    stac_text,
-    united,
-)
-from regengine.exchange.export.formats.vector import LAYERS, features
+from regengine.exchange.export.format import ExportOptions, FolderFormat, LastFile, photo_name
+from regengine.exchange.export.formats.geojson_gpkg_kml import geojson_feature
 from regengine.exchange.export.frame import ExportFrame
+from regengine.exchange.export.layers import LAYERS, features
+from regengine.photo.frame_records import frame_id_of
+
+if TYPE_CHECKING:
+    import pystac
+
+# What items are called: names that are the same in a file system, in an address and in a query.
+
+ENDING = ".stac.json"
+POINTS_ENDING = ".points.geojson"
+COLLECTION = "collection.json"
+LONGEST = 150  # letters; a mark of photos of one name and an ending follow
+# RFC 3986 lets these stand in an address as they are, so that programs that take a relative
+# address for a path, and those that do not, find the same file
+_OTHERS = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def item_id(path: str, number: int) -> str:
+    """Id of a photo's item, and how the names of its files begin."""
+    return _plain(frame_id_of(Path(photo_name(path, number)))) or f"frame{number}"
+
+
+@lru_cache(maxsize=4)  # one folder, thousands of items
+def collection_id(folder: Path) -> str:
+    """Id of the collection in a folder: the folder's name."""
+    return _plain(folder.resolve().name) or "photos"
+
+
+def _plain(text: str) -> str:
+    return _OTHERS.sub("_", text)[:LONGEST].strip("._-")
+
+
+# STAC's JSON with a line for each thing that is told, as quick as it can be.
+
+# Made once: `json.dumps` makes one each time, and with an indent none in C
+_line = json.JSONEncoder(allow_nan=False).encode
+_lines = json.JSONEncoder(allow_nan=False, separators=(",\n    ", ": ")).encode
+# What a line each is given to. Values that are lists break as well where all is written at once
+AT_ONCE = ("properties",)
+ONE_BY_ONE = ("assets", "links", "item_assets", "summaries", "providers")
+
+
+def stac_text(told: dict[str, Any]) -> str:
+    """JSON of an item or a collection; ASCII."""
+    return "{\n" + ",\n".join(f'  "{key}": {_value(key)(told[key])}' for key in told) + "\n}\n"
+
+
+def _value(key: str) -> Callable[[Any], str]:
+    if key in AT_ONCE:
+        return lambda value: f"{{\n    {_lines(value)[1:-1]}\n  }}"
+    return _opened if key in ONE_BY_ONE else _line
+
+
+def _opened(value: Any) -> str:
+    if not value:
+        return _line(value)
+    if isinstance(value, dict):
+        lines = [f"    {_line(key)}: {_line(item)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(lines) + "\n  }"
+    return "[\n" + ",\n".join(f"    {_line(item)}" for item in value) + "\n  ]"
 
 
 def points_text(frame: ExportFrame) -> str:
@@ -59,7 +104,7 @@ def _names(name: str, options: ExportOptions) -> tuple[str, ...]:
 def _write(
     frame: ExportFrame, paths: tuple[Path, ...], targets: tuple[Path, ...], options: ExportOptions
 ) -> pystac.Item:
-    from regengine.exchange.export.formats.stac_item import photo_item
+    from regengine.exchange.export.stac_records import photo_item
 
     item_path, points_path = targets
     name = item_path.name.removesuffix(ENDING)
@@ -74,141 +119,18 @@ def _write_collection(
     items: Iterator[pystac.Item], path: Path, target: Path, options: ExportOptions
 ) -> None:
     _need_pystac()
+    from regengine.exchange.export.stac_records import collection
 
     path.write_text(stac_text(collection(items, target.parent)), encoding="ascii")
 
 
-FORMAT = FolderFormat(
-    summary="a static STAC catalogue, an item a photo",
-    names=_names,
-    write=_write,
-    lacks=lambda frame: "",
-    photo_name=item_id,
-    last=LastFile(name=COLLECTION, write=_write_collection),
-)
-
-
-# The collection that tells of all items: where and when they are, and what they are like.
-
-DESCRIPTION = (
-    "Photographs taken at night from the International Space Station, placed on the map by their "
-    "city lights with regengine. An item's geometry is the ground that its photo shows, up to 80 "
-    "degrees of incidence; items without one are photos without a place."
-)
-RANGES = (
-    "gsd",
-    "view:off_nadir",
-    "view:incidence_angle",
-    "view:sun_elevation",
-    f"{PREFIX}probability",
-    f"{PREFIX}sigma_m",
-)
-SETS = ("platform", "instruments", f"{PREFIX}verdict", f"{PREFIX}category")
-MOST_OF_A_SET = 100
-MOST_SPANS = 4096  # that are kept apart
-
-
-@dataclass
-class Gathered:
-    """What is kept of items that have passed by."""
-
-    links: list[tuple[str, str]] = field(default_factory=list)
-    spans: list[Span] = field(default_factory=list)
-    lats: list[float] = field(default_factory=list)
-    times: list[datetime] = field(default_factory=list)
-    ranges: dict[str, list[float]] = field(default_factory=dict)
-    sets: dict[str, set[str]] = field(default_factory=dict)
-    assets: set[str] = field(default_factory=set)
-    of_archive: bool = False
-
-    def add(self, item: pystac.Item) -> None:
-        """Keep what the collection says of an item."""
-        told = item.properties
-        self.links.append((f"./{item.id}{ENDING}", told["title"]))
-        if item.bbox is not None:
-            west, south, east, north = item.bbox
-            self.spans.append((west, east))
-            if len(self.spans) > MOST_SPANS:
-                self.spans = united(self.spans)
-            self.lats = _ends([*self.lats, south, north])
-        start, end = item.common_metadata.start_datetime, item.common_metadata.end_datetime
-        moments = [item.datetime, start, end]
-        self.times = _ends([*self.times, *(time for time in moments if time is not None)])
-        for name in RANGES:
-            if name in told:
-                self.ranges[name] = _ends([*self.ranges.get(name, []), told[name]])
-        for name in SETS:
-            if name in told:
-                values = told[name] if isinstance(told[name], list) else [told[name]]
-                self.sets.setdefault(name, set()).update(values)
-        self.assets.update(item.assets)
-        self.of_archive |= f"{PREFIX}credit" in told
-
-
-def _ends(values: list[Any]) -> list[Any]:
-    return [min(values), max(values)] if values else []
-
-
-def collection(items: Iterable[pystac.Item], folder: Path) -> dict[str, Any]:
-    """The collection of a folder's items, as plain JSON values."""
-    gathered = Gathered()
-    for item in items:
-        gathered.add(item)
-    found = pystac.Collection(
-        id=collection_id(folder),
-        title=f"Night photographs from the ISS: {collection_id(folder)}",
-        description=DESCRIPTION,
-        extent=_extent(gathered),
-        license="other",
-        keywords=["night lights", "astronaut photography", "ISS"],
-        providers=[archive_provider()] if gathered.of_archive else None,
-        summaries=_summaries(gathered),
+FORMATS = {
+    "stac": FolderFormat(
+        summary="a static STAC catalogue, an item a photo",
+        names=_names,
+        write=_write,
+        lacks=lambda frame: "",
+        photo_name=item_id,
+        last=LastFile(name=COLLECTION, write=_write_collection),
     )
-    found.item_assets = {**_item_assets(gathered)}
-    if gathered.of_archive:
-        found.add_link(license_link())
-    told = found.to_dict(include_self_link=False, transform_hrefs=False)
-    root = {"rel": "root", "href": f"./{COLLECTION}", "type": pystac.MediaType.JSON}
-    told["links"] = [
-        root,
-        *(link for link in told["links"] if link["rel"] != "root"),
-        *(
-            {"rel": "item", "href": href, "type": pystac.MediaType.GEOJSON, "title": title}
-            for href, title in gathered.links
-        ),
-    ]
-    return told
-
-
-def _extent(gathered: Gathered) -> pystac.Extent:
-    """The Earth, and any time, where there are no items."""
-    bbox = [-180.0, -90.0, 180.0, 90.0]
-    if gathered.spans:
-        west, east = around(gathered.spans)
-        bbox = [west, gathered.lats[0], east, gathered.lats[1]]
-    times: list[datetime | None] = [*gathered.times] or [None, None]
-    return pystac.Extent(pystac.SpatialExtent([bbox]), pystac.TemporalExtent([times]))
-
-
-def _summaries(gathered: Gathered) -> pystac.Summaries:
-    summaries = pystac.Summaries.empty()
-    for name, (least, most) in gathered.ranges.items():
-        summaries.add(name, pystac.RangeSummary(least, most))
-    for name, values in gathered.sets.items():
-        if len(values) <= MOST_OF_A_SET:
-            summaries.add(name, sorted(values))
-    return summaries
-
-
-def _item_assets(gathered: Gathered) -> dict[str, pystac.ItemAssetDefinition]:
-    """What kinds of files items have."""
-    known: dict[str, tuple[str, str | None, str]] = {
-        "photo": ("The photo as it was taken", None, "data"),
-        "control_points": ("Control points", pystac.MediaType.GEOJSON, "metadata"),
-        **{key: (title, pystac.MediaType.COG, role) for key, _, role, title in MAPS},
-    }
-    return {
-        key: pystac.ItemAssetDefinition.create(title, None, media_type, [role])
-        for key, (title, media_type, role) in known.items()
-        if key in gathered.assets
-    }
+}

@@ -1,33 +1,34 @@
-"""Columns of SQL tables: those of the other tables, with types that only servers have."""
+"""What database servers are told of photos, beside what other tables tell."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import numpy as np
 
 from matchers.camera import is_turned
-from regengine.exchange.export.columns import TableColumn
-from regengine.exchange.export.frame import ExportFrame
-from regengine.exchange.export.sql.literals import (
-    Bearings,
-    SkyPosition,
-    bearings,
-    held_text,
-    moment,
-    sky_position,
+from regengine.exchange.export.columns import (
+    FRAME_COLUMNS,
+    KEYS,
+    POINT_COLUMNS,
+    TableColumn,
+    of_frame,
 )
+from regengine.exchange.export.frame import ExportFrame
+from regengine.exchange.export.viewing import Bearings, SkyPosition, bearings, sky_position
 from regengine.photo.exif import Exif, read_exif
-from regengine.photo.frame_records import archive_frame_id
+from regengine.photo.frame_records import archive_frame_id, parse_iso_time
+from regengine.records import printable
 from regengine.report.page import photo_file
-from regengine.store.schema import COLUMNS
+from regengine.store.schema import COLUMNS, Kind
 
-Kind = Literal["key", "text", "real", "whole", "flag", "moment", "point", "polygons", "loaded"]
+FIRST_YEAR = 1000  # of MySQL's DATETIME
 UNITS = {
     "deg": "degrees",
     "lon": "degrees",
@@ -47,75 +48,28 @@ WITHOUT_ENDING = {"x": "px", "y": "px", "principal_x": "px", "principal_y": "px"
 COVARIANCES = {"covariance_px": "square px", "covariance_m": "square m"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class SqlColumn:
-    """A column of a table on a server.
-
-    Attributes
-    ----------
-    name : str
-        Lower case letters, digits and underscores.
-    kind : str
-        ``key`` (64 hexadecimal digits), ``text``, ``real``, ``whole``, ``flag``, ``moment``,
-        ``point``, ``polygons``, ``loaded`` (the server's own time of the load); every value but a
-        key may be missing.
-    says : str
-        What it holds, for the column's comment; see `comment`.
-    value : callable
-        Takes the frame and the number of the row among its rows in the table.
-    written : bool
-        False where the column is left to people: no script touches it.
-    """
-
-    name: str
-    kind: Kind
-    says: str
-    value: Callable[[ExportFrame, int], Any]
-    written: bool = True
-
-    @property
-    def comment(self) -> str:
-        """What the column holds, with its unit."""
-        unit = unit_of(self.name)
-        told = not unit or any(word in self.says.split() for word in (unit, unit.split()[0]))
-        return self.says if told else f"{self.says} [{unit}]"
+def comment_of(column: TableColumn) -> str:
+    """What a column holds, with its unit where its name tells one and its description none."""
+    unit, said = unit_of(column.name), column.description
+    told = not unit or any(word in said.split() for word in (unit, unit.split()[0]))
+    return said if told else f"{said} [{unit}]"
 
 
-def of_frame(name: str, kind: Kind, says: str, value: Callable[[ExportFrame], Any]) -> SqlColumn:
-    """A column of which a frame has one value."""
-    return SqlColumn(name=name, kind=kind, says=says, value=lambda frame, _: value(frame))
-
-
-def of_point(name: str, says: str) -> SqlColumn:
-    """A column with the place of a control point."""
-    return SqlColumn(
-        name=name,
-        kind="point",
-        says=says,
-        value=lambda frame, number: (frame.points[number].lon, frame.points[number].lat),
-    )
-
-
-def left_to_people(name: str, kind: Kind, says: str) -> SqlColumn:
+def left_to_people(name: str, kind: Kind, says: str) -> TableColumn:
     """A column that no script touches."""
     says = f"{says}; yours to fill in: loading leaves it alone"
-    return SqlColumn(name=name, kind=kind, says=says, value=lambda *_: None, written=False)
+    return TableColumn(name=name, kind=kind, description=says, value=lambda *_: None, written=False)
 
 
 LOADED = of_frame("loaded_at", "loaded", "when the row was last loaded", lambda _: True)
 
 
-def from_table(columns: Iterable[TableColumn], without: Iterable[str] = ()) -> list[SqlColumn]:
-    """Columns of another table; what ends in ``_utc`` is a moment."""
+def from_table(columns: Iterable[TableColumn], without: Container[str] = ()) -> list[TableColumn]:
+    """Columns of another table, with times as moments instead of texts."""
     return [
-        SqlColumn(
-            name=column.name,
-            kind="moment" if column.name.endswith("_utc") else column.kind,
-            says=column.says,
-            value=partial(_moment, column) if column.name.endswith("_utc") else column.value,
-        )
+        replace(column, value=partial(_moment, column)) if column.kind == "moment" else column
         for column in columns
-        if column.name not in set(without)
+        if column.name not in without
     ]
 
 
@@ -134,6 +88,17 @@ def unit_of(name: str) -> str:
 def _moment(column: TableColumn, frame: ExportFrame, number: int) -> Any:
     text = column.value(frame, number)
     return moment(text) if text else None
+
+
+def moment(text: str) -> datetime | None:
+    """A time in UTC that both servers can hold; None where the text is none."""
+    time = parse_iso_time(text)
+    return time if time is not None and time.year >= FIRST_YEAR else None
+
+
+def held_text(text: str) -> str:
+    r"""Text as both servers can hold it: valid UTF-8, with ``\u0000`` for a zero byte."""
+    return printable(text).replace("\0", "\\u0000")
 
 
 # What servers are told of a photo beside the columns of ``--table frames``.
@@ -198,11 +163,11 @@ def _exif(path: str, store: Path) -> Exif:
     return Exif() if file is None else read_exif(file)
 
 
-def _of_bearings(name: str, kind: Kind, says: str, value: Callable[[Bearings], Any]) -> SqlColumn:
+def _of_bearings(name: str, kind: Kind, says: str, value: Callable[[Bearings], Any]) -> TableColumn:
     return of_frame(name, kind, says, guarded(lambda frame: value(bearings(frame.camera))))
 
 
-def _of_exif(name: str, kind: Kind, says: str, field: str) -> SqlColumn:
+def _of_exif(name: str, kind: Kind, says: str, field: str) -> TableColumn:
     return of_frame(name, kind, says, lambda frame: getattr(exif_of(frame), field))
 
 
@@ -252,13 +217,14 @@ FOOTPRINT = of_frame(
 
 def sky_of(frame: ExportFrame) -> SkyPosition | None:
     """Where a frame's camera looks among the stars; None without a camera or a time."""
-    found: SkyPosition | None = guarded(
-        lambda frame: sky_position(frame.camera, frame.result.time_utc or "")
-    )(frame)
+    time = moment(frame.result.time_utc or "")
+    if time is None:
+        return None
+    found: SkyPosition | None = guarded(lambda frame: sky_position(frame.camera, time))(frame)
     return found
 
 
-def _of_sky(name: str, kind: Kind, says: str) -> SqlColumn:
+def _of_sky(name: str, kind: Kind, says: str) -> TableColumn:
     return of_frame(name, kind, says, lambda frame: getattr(sky_of(frame), name, None))
 
 
@@ -276,56 +242,172 @@ SKY = (
 )
 
 
-# Tables on a server: one of photos, and others with rows that hang on a photo.
+# One table is of photos; rows of the others hang on a photo.
 
 
 @dataclass(frozen=True, kw_only=True)
 class SqlTable:
-    """A table.
+    """A table on a server; its first column is the photo's key.
 
-    Attributes
-    ----------
-    name : str
-        As statements name it.
-    says : str
-        What it holds.
-    columns : tuple of SqlColumn
-        The first is the photo's key.
-    rows : callable
-        How many rows a frame has in it.
+    ``rows`` takes a frame and tells how many rows it has in the table.
     """
 
     name: str
-    says: str
-    columns: tuple[SqlColumn, ...]
+    description: str
+    columns: tuple[TableColumn, ...]
     rows: Callable[[ExportFrame], int]
 
     @property
-    def written(self) -> tuple[SqlColumn, ...]:
+    def written(self) -> tuple[TableColumn, ...]:
         """Columns that scripts write."""
         return tuple(column for column in self.columns if column.written)
 
 
-class Dialect(Protocol):
-    """A kind of server.
+KEY_NAMES = {column.name for column in KEYS}
+POSTGRESQL_FRAMES = SqlTable(
+    name="regengine.frames",
+    description="photos, placed on the map",
+    columns=(
+        KEY,
+        *from_table(FRAME_COLUMNS),
+        LENS,
+        APERTURE,
+        ISO,
+        *EXTRA,
+        SUN,
+        LINK,
+        NADIR,
+        CENTRE,
+        FOOTPRINT,
+        LOADED,
+    ),
+    rows=lambda _: 1,
+)
+POSTGRESQL_POINTS = SqlTable(
+    name="regengine.control_points",
+    description="control points of photos: pixel and ground",
+    columns=(
+        KEY,
+        *from_table(POINT_COLUMNS, without=KEY_NAMES),
+        TableColumn(
+            name="ground",
+            kind="point",
+            description="place that the pixel shows",
+            value=lambda frame, number: (frame.points[number].lon, frame.points[number].lat),
+        ),
+    ),
+    rows=lambda frame: len(frame.points),
+)
+POSTGRESQL_SKY = SqlTable(
+    name="regengine.sky",
+    description="where photos with a camera and a time look among the stars",
+    columns=(KEY, *SKY),
+    rows=lambda frame: sky_of(frame) is not None,
+)
 
-    Attributes
-    ----------
-    photos : SqlTable
-        A row a photo.
-    parts : tuple of SqlTable
-        Rows that are replaced with their photo's.
-    head, tail : str
-        Statements before and after the rows: settings, tables, the transaction.
-    """
+# The record that the project NightISS keeps of a registered photo, in its table `imagenesISS`. What
+# only that project knows has a column that is never written: what people fill in there stays.
 
-    photos: SqlTable
-    parts: tuple[SqlTable, ...]
-    head: str
-    tail: str
+# By archives: the position came with the photo's record; by time: from an element set
+BY_ARCHIVE, BY_TIME = "record", "tle"
 
-    def literal(self, kind: Kind, value: object) -> str:
-        """A value that is not None as a literal."""
 
-    def on_known_photo(self) -> str:
-        """End of an INSERT: what becomes of a photo that is there already."""
+def _nadir(source: str, axis: str, says: str) -> TableColumn:
+    def value(frame: ExportFrame) -> float | None:
+        known = frame.result.nadir
+        return getattr(known, axis) if known is not None and known.source == source else None
+
+    by = "jsc" if source == BY_ARCHIVE else "time"
+    return of_frame(f"nadir_{by}_{axis}", "real", says, value)
+
+
+def place_of(frame: ExportFrame) -> tuple[str | None, str | None]:
+    """Name and country of what a photo shows: a person's, else the city near its centre."""
+    if frame.review is not None and frame.review.place is not None:
+        return frame.review.place["name"], frame.review.place["country"]
+    return frame.towns.centre.city, frame.towns.centre.country
+
+
+def _place(number: int, frame: ExportFrame) -> Any:
+    return place_of(frame)[number]
+
+
+def _author(frame: ExportFrame) -> str | None:
+    if frame.review is not None:
+        return frame.review.reviewer
+    proposed = frame.camera is not None
+    return f"regengine {frame.result.engine_version}".strip() if proposed else None
+
+
+def _renamed(name: str, of: str, says: str = "") -> TableColumn:
+    """A column of ``--table frames`` under the name that it has in this record."""
+    (column,) = from_table(column for column in FRAME_COLUMNS if column.name == of)
+    return replace(column, name=name, description=says or column.description)
+
+
+RECORD = (
+    left_to_people("issnight_id", "text", "number of the photo in ISSNight"),
+    _renamed("image_id", "frame"),
+    _nadir(BY_ARCHIVE, "lon", "longitude of the nadir by the archive's record"),
+    _nadir(BY_ARCHIVE, "lat", "geodetic latitude of the nadir by the archive's record"),
+    _nadir(BY_TIME, "lon", "longitude of the nadir by the photo's time and an element set"),
+    _nadir(BY_TIME, "lat", "geodetic latitude of the nadir by the photo's time"),
+    of_frame("country", "text", "country of the place", partial(_place, 1)),
+    of_frame(
+        "place",
+        "text",
+        "place that a person named, else the city near the centre",
+        partial(_place, 0),
+    ),
+    ORIENTATION,
+    _renamed("comments", "comment", "of the person"),
+    LINK,
+    of_frame("author", "text", "who decided last, else the program that proposed", _author),
+    _renamed("quality", "quality", "by the person, 0 (useless) to 5 (excellent)"),
+    LENS,
+    _renamed("focal_mm", "focal_mm"),
+    _renamed("camera", "camera_body"),
+    APERTURE,
+    ISO,
+    left_to_people("classified_by_jsc", "flag", "whether the archive had placed it already"),
+    left_to_people("other_references", "text", "other pages that show it"),
+    _renamed("tilt_deg", "off_nadir_deg", "angle of the optical axis from the nadir"),
+    _renamed("tags", "tags"),
+    SUN,
+    _renamed("gmt", "time_utc", "date and time of the photo, GMT"),
+)
+# What the record has under names of its own
+TOLD = {
+    "frame",
+    "place",
+    "country",
+    "comment",
+    "quality",
+    "focal_mm",
+    "camera_body",
+    "off_nadir_deg",
+    "tags",
+    "time_utc",
+    "orientation",
+}
+NIGHTISS_IMAGES = SqlTable(
+    name="imagenesISS",
+    description="photos of the Earth at night that were placed on the map by regengine",
+    columns=(
+        KEY,
+        *RECORD,
+        *from_table(FRAME_COLUMNS, without=TOLD),
+        _renamed("exif_orientation", "orientation"),
+        *EXTRA,
+        *SKY,
+        replace(FOOTPRINT, name="footprint_wkt"),
+        LOADED,
+    ),
+    rows=lambda _: 1,
+)
+NIGHTISS_POINTS = SqlTable(
+    name="imagenesISS_points",
+    description="control points of photos: pixel and ground",
+    columns=(KEY, *from_table(POINT_COLUMNS, without=KEY_NAMES)),
+    rows=lambda frame: len(frame.points),
+)

@@ -22,14 +22,13 @@ from regengine.collection.catalogue.arrange import (
 from regengine.collection.catalogue.ground import (
     AreaSeen,
     area_km2,
-    bounding_box,
     night_of,
     resolution_m,
     simpler,
 )
 from regengine.collection.catalogue.quality import incidence_part, quality_score
-from regengine.exchange.export.footprint import footprint
-from regengine.exchange.export.formats.vector import Feature, wkb
+from regengine.exchange.export.footprint import footprint, rings_bbox
+from regengine.exchange.export.layers import Feature, wkb
 from regengine.places import EARTH_RADIUS_KM, arc_km, directions
 from tests.example_results import nadir_camera
 
@@ -125,7 +124,7 @@ def test_no_place_has_no_cell() -> None:
 @given(LON, st.floats(-75.0, 75.0), st.floats(0.0, 66.0))
 def test_boxes_hold_footprints_and_no_more(lon: float, lat: float, tilt_deg: float) -> None:
     rings = footprint(nadir_camera(lon, lat, tilt_deg=tilt_deg))
-    box = bounding_box(rings)
+    box = rings_bbox(rings)
     assert box is not None
     west, south, east, north = box
     width = (east - west) % 360.0
@@ -139,8 +138,8 @@ def test_boxes_hold_footprints_and_no_more(lon: float, lat: float, tilt_deg: flo
 
 
 def test_boxes_of_none_and_of_a_pole() -> None:
-    assert bounding_box([]) is None
-    box = bounding_box(footprint(nadir_camera(0.0, 89.9)))
+    assert rings_bbox([]) is None
+    box = rings_bbox(footprint(nadir_camera(0.0, 89.9)))
     assert box is not None
     assert (box[0], box[2], box[3]) == (-180.0, 180.0, 90.0)
 

@@ -18,7 +18,7 @@ from regengine.collection.catalogue.build import write_rows
 from regengine.collection.catalogue.query import Catalogue
 from regengine.collection.catalogue.table import COLUMNS, FORMAT, NAMES
 from regengine.errors import ConfigError, StoreError
-from regengine.exchange.export.formats.vector import Feature, wkb
+from regengine.exchange.export.layers import Feature, wkb
 
 SQUARE = [(136.0, 35.0), (137.0, 35.0), (137.0, 36.0), (136.0, 36.0), (136.0, 35.0)]
 ROW = {
@@ -68,7 +68,7 @@ def test_other_programs_read_it(tmp_path: Path) -> None:
 
 def test_every_column_says_what_it_is() -> None:
     assert len(set(NAMES)) == len(COLUMNS)
-    assert [column.name for column in COLUMNS if len(column.says) < 8] == []
+    assert [column.name for column in COLUMNS if len(column.description) < 8] == []
 
 
 FORBIDDEN = (
@@ -166,4 +166,4 @@ def test_the_page_has_every_column_in_order() -> None:
     page = (Path(__file__).resolve().parents[4] / "docs" / "catalogue.md").read_text("utf-8")
     rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
     told = [(row[0].strip("| `"), row[-1].removesuffix(" |")) for row in rows]
-    assert told == [(column.name, column.says) for column in COLUMNS]
+    assert told == [(column.name, column.description) for column in COLUMNS]

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regengine.collection.catalogue.build import write_rows
-from regengine.collection.catalogue.ground import covers, rings
+from regengine.collection.catalogue.ground import covers
 from regengine.collection.catalogue.query import Catalogue
 from regengine.collection.tasking.plan import FEW, FrameOfPlace, Good, best_frames, wanted_places
 from regengine.collection.tasking.targets import Target, city_targets, listed_targets
 from regengine.errors import ConfigError
-from regengine.exchange.export.formats.vector import Feature, wkb
+from regengine.exchange.export.layers import Feature, wkb, wkb_rings
 
 NOW = datetime(2016, 5, 1, tzinfo=UTC)
 GOOD = Good(least_quality=0.5, max_off_nadir_deg=45.0, max_age=timedelta(days=1000))
@@ -139,7 +139,7 @@ def test_footprints_are_read_as_shapely_reads_them(
     ring = tuple(points)
     content = wkb(Feature(row={}, polygons=(ring, tuple((x, y + 200.0) for x, y in ring))))
     polygons = shapely.from_wkb(content)
-    assert [shapely.Polygon(one) for one in rings(content)] == list(polygons.geoms)
+    assert [shapely.Polygon(one) for one in wkb_rings(content)] == list(polygons.geoms)
     place = shapely.Point(lon, lat)
     if polygons.boundary.distance(place) > 1e-9:
         assert covers(content, lon, lat) == polygons.contains(place)

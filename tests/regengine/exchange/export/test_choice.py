@@ -187,14 +187,14 @@ def test_files_differ_though_endings_go(paths: list[str]) -> None:
 KILLED = """
 import os, signal, sys
 from regengine.commands import app
-from regengine.export.formats import qgis
-written = qgis.points_text
+from regengine.exchange.export.formats import gcp_qgis
+written = gcp_qgis.points_text
 def dies(frame):
     if frame.result.frame == "f1":
         open(sys.argv[-1] + "/.half", "w").close()
         os.kill(os.getpid(), signal.SIGKILL)
     return written(frame)
-qgis.points_text = dies
+gcp_qgis.points_text = dies
 app(["export", sys.argv[1], "--format", "qgis", "--out", sys.argv[2]])
 """
 

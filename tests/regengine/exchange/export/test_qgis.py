@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pyproj import CRS
 
-from regengine.exchange.export.formats.qgis import points_text
+from regengine.exchange.export.formats.gcp_qgis import points_text
 from regengine.exchange.export.frame import engine_frame
 from regengine.store.rows import StoredFrame
 from tests.example_results import proposal

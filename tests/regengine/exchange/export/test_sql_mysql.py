@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from regengine.exchange.export.sql.literals import mysql_text, number
+from regengine.exchange.export.sql.dialects import mysql_text, number
 from regengine.result import FrameResult, NadirInput, SolvedCamera
 from tests.example_results import nadir_camera, nothing_found, proposal
 from tests.regengine.exchange.export.exported import export, write_store

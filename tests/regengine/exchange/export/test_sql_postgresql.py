@@ -19,8 +19,7 @@ from hypothesis import strategies as st
 from shapely import MultiPolygon, Polygon, box
 
 from regengine.exchange.export.footprint import footprint
-from regengine.exchange.export.sql.literals import number, point_wkt, postgresql_text
-from regengine.exchange.export.sql.postgresql import DIALECT
+from regengine.exchange.export.sql.dialects import DIALECTS, number, point_wkt, postgresql_text
 from regengine.result import FrameResult, SolvedCamera
 from tests.example_results import nadir_camera, nothing_found, proposal
 from tests.regengine.exchange.export.exported import export, write_store
@@ -324,7 +323,7 @@ def test_any_place_is_on_the_map_or_none(lon: float, lat: float) -> None:
         east, north = map(float, text[len("POINT(") : -1].split())
         assert -180.0 <= east <= 180.0
         assert north == lat
-        assert DIALECT.literal("point", (lon, lat)) == f"'SRID=4326;{text}'"
+        assert DIALECTS["postgresql"].literal("point", (lon, lat)) == f"'SRID=4326;{text}'"
 
 
 def dump(server: PostgreSql, base: str) -> list[list[dict[str, object]]]:

@@ -8,17 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from regengine.exchange.export.formats.sql import Script
 from regengine.exchange.export.frame import ExportFrame, engine_frame
-from regengine.exchange.export.sql import mysql, postgresql
-from regengine.exchange.export.sql.columns import Dialect, archive_link, photo_key, unit_of
-from regengine.exchange.export.sql.literals import bearings, compass
-from regengine.exchange.export.sql.script import Script
+from regengine.exchange.export.sql.columns import archive_link, photo_key, unit_of
+from regengine.exchange.export.sql.dialects import DIALECTS, Dialect
+from regengine.exchange.export.viewing import bearings, compass
 from regengine.store.rows import StoredFrame
 from tests.example_results import nadir_camera, nothing_found, proposal
 from tests.regengine.exchange.export.exported import export, try_export, write_store
 
-DIALECTS = [mysql.DIALECT, postgresql.DIALECT]
-BOTH = pytest.mark.parametrize("dialect", DIALECTS, ids=["mysql", "postgresql"])
+BOTH = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=["mysql", "postgresql"])
 
 
 def frame(name: str = "a", **changes: object) -> ExportFrame:

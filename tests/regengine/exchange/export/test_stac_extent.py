@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regengine.exchange.export.formats.stac_item import around, rings_bbox, united
+from regengine.exchange.export.footprint import rings_bbox, shortest_span, united
 
 WHOLE = st.integers(-180, 180).map(float)
 SPANS = st.lists(st.tuples(WHOLE, WHOLE), min_size=1, max_size=6)
@@ -22,7 +22,7 @@ def degrees(west: float, east: float) -> set[int]:
 
 @given(SPANS)
 def test_a_span_around_spans_is_the_shortest(spans: list[tuple[float, float]]) -> None:
-    west, east = around(spans)
+    west, east = shortest_span(spans)
     covered = degrees(west, east)
     wanted = set().union(*(degrees(*span) for span in spans))
     assert wanted <= covered
@@ -56,7 +56,7 @@ def test_united_spans_are_apart_and_hold_the_same(spans: list[tuple[float, float
     ],
 )
 def test_spans_by_hand(spans: list[tuple[float, float]], expected: tuple[float, float]) -> None:
-    assert around(spans) == expected
+    assert shortest_span(spans) == expected
 
 
 def test_boxes_of_polygons() -> None:

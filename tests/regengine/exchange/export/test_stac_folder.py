@@ -20,7 +20,7 @@ from tests.regengine.exchange.export.stac_reader import exported_items, valid_it
 KILLED = """
 import os, signal, sys
 from regengine.commands import app
-from regengine.export.formats import stac
+from regengine.exchange.export.formats import stac
 store, out, victim, *more = sys.argv[1:]
 text = stac.stac_text
 def dies(told):

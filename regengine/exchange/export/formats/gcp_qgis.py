@@ -1,40 +1,39 @@
-"""Control points for GDAL: beside the photo, in a VRT that refers to it, or with a copy of it.
+"""Control points for GDAL and for the QGIS georeferencer, in files beside or of a photo.
 
-The photo itself is never opened for writing: GDAL would write it anew.
+For GDAL they stand beside the photo, in a VRT that refers to it, or with a copy of it. The photo
+itself is never opened for writing: GDAL would write it anew.
 """
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Callable
 from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from regengine.errors import ConfigError
 from regengine.exchange.export.format import (
+    UNHOLDABLE_IN_XML,
     ExportOptions,
     FolderFormat,
     LeftOutError,
+    chosen_kinds,
     no_points,
     stem,
 )
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.warp import open_photo, photo_of
 
-# Control points as GDAL writes them: XML, and points of its own kind.
-
-# What XML 1.0 cannot hold in any spelling
-UNHOLDABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+ROWS = 256  # of a photo, copied at a time
 
 
 @cache
-def wgs84_wkt1() -> str:
-    """WGS84 in the WKT that every GDAL reads."""
+def wgs84(version: str) -> str:
+    """WGS84 as well-known text: ``WKT1_GDAL`` for every GDAL, ``WKT2_2019`` as QGIS writes it."""
     from pyproj import CRS
 
-    return CRS.from_epsg(4326).to_wkt("WKT1_GDAL")
+    return CRS.from_epsg(4326).to_wkt(version)
 
 
 def continuous_lon(frame: ExportFrame) -> list[float]:
@@ -45,7 +44,9 @@ def continuous_lon(frame: ExportFrame) -> list[float]:
 
 def gcp_list_xml(frame: ExportFrame) -> str:
     """The element ``GCPList`` of a VRT or of a ``.aux.xml``, longitude before latitude."""
-    lines = [f'  <GCPList Projection="{escape(wgs84_wkt1())}" dataAxisToSRSAxisMapping="2,1">']
+    lines = [
+        f'  <GCPList Projection="{escape(wgs84("WKT1_GDAL"))}" dataAxisToSRSAxisMapping="2,1">'
+    ]
     for number, (point, lon) in enumerate(
         zip(frame.points, continuous_lon(frame), strict=True), start=1
     ):
@@ -75,7 +76,9 @@ def metadata(frame: ExportFrame) -> dict[str, str]:
         "REGENGINE_VERSION": result.engine_version,
     }
     return {
-        key: UNHOLDABLE.sub("_", str(value)) for key, value in told.items() if value is not None
+        key: UNHOLDABLE_IN_XML.sub("_", str(value))
+        for key, value in told.items()
+        if value is not None
     }
 
 
@@ -85,9 +88,6 @@ def metadata_xml(frame: ExportFrame) -> str:
         f'    <MDI key="{key}">{escape(value)}</MDI>' for key, value in metadata(frame).items()
     ]
     return "\n".join(["  <Metadata>", *items, "  </Metadata>"])
-
-
-ROWS = 256  # copied at a time
 
 
 def write_aux(frame: ExportFrame, path: Path, target: Path) -> None:
@@ -104,7 +104,7 @@ def write_vrt(frame: ExportFrame, path: Path, target: Path) -> None:
         folder = target.parent.resolve()
         beside = source.is_relative_to(folder)
         name = str(source.relative_to(folder)) if beside else str(source)
-        if UNHOLDABLE.search(name) or "\r" in name:
+        if UNHOLDABLE_IN_XML.search(name) or "\r" in name:
             raise LeftOutError("the name of the photo's file cannot stand in XML")
         bands = "\n".join(
             _band_xml(photo, band, escape(name), int(beside)) for band in photo.indexes
@@ -137,7 +137,7 @@ def write_tif(frame: ExportFrame, path: Path, target: Path) -> None:
             "bigtiff": "if_safer",
         }
         with rasterio.open(path, "w", driver="GTiff", **profile) as copy:
-            copy.gcps = (points, rasterio.crs.CRS.from_wkt(wgs84_wkt1()))
+            copy.gcps = (points, rasterio.crs.CRS.from_wkt(wgs84("WKT1_GDAL")))
             copy.update_tags(**metadata(frame))
             copy.colorinterp = photo.colorinterp
             for row in range(0, photo.height, ROWS):
@@ -172,27 +172,59 @@ def _band_xml(photo: Any, band: int, name: str, beside: int) -> str:
     )
 
 
-def _kinds(options: ExportOptions) -> tuple[str, ...]:
-    kinds = options.kinds or ("vrt",)
-    if unknown := [kind for kind in kinds if kind not in KINDS]:
-        raise ConfigError(f"--as {unknown[0]}: it is none of {', '.join(KINDS)}.")
-    return kinds
+def _gcp_names(photo: str, options: ExportOptions) -> tuple[str, ...]:
+    return tuple(KINDS[kind][0](photo) for kind in chosen_kinds(options, KINDS, ("vrt",)))
 
 
-def _names(photo: str, options: ExportOptions) -> tuple[str, ...]:
-    return tuple(KINDS[kind][0](photo) for kind in _kinds(options))
-
-
-def _write(
+def _write_gcp(
     frame: ExportFrame, paths: tuple[Path, ...], targets: tuple[Path, ...], options: ExportOptions
 ) -> None:
-    for kind, path, target in zip(_kinds(options), paths, targets, strict=True):
+    kinds = chosen_kinds(options, KINDS, ("vrt",))
+    for kind, path, target in zip(kinds, paths, targets, strict=True):
         KINDS[kind][1](frame, path, target)
 
 
-FORMAT = FolderFormat(
-    summary="control points for GDAL, files a photo",
-    names=_names,
-    write=_write,
-    lacks=no_points,
-)
+HEADER = "mapX,mapY,sourceX,sourceY,enable,dX,dY,residual"
+
+
+def points_text(frame: ExportFrame) -> str:
+    """A points file of the QGIS georeferencer, which QGIS opens with the photo.
+
+    QGIS counts pixels of a picture without a place from its upper left corner, rows downwards as
+    negative numbers: the middle of the first pixel is (0.5, -0.5) (`QgsGCPList::loadGcps`; the
+    format is that of `saveGcps`). Longitudes run on over the antimeridian, so that a fit of them
+    makes sense. Residuals are pixel less camera, zero where there is no camera; they are QGIS's to
+    compute again.
+    """
+    lines = [f"#CRS: {wgs84('WKT2_2019')}", HEADER]
+    for point, lon in zip(frame.points, continuous_lon(frame), strict=True):
+        dx = dy = 0.0
+        if frame.camera is not None:
+            x, y = frame.camera.lonlat_to_pixel(point.lon, point.lat)
+            if math.isfinite(x):
+                dx, dy = float(x) - point.x, point.y - float(y)
+        numbers = (lon, point.lat, point.x + 0.5, -(point.y + 0.5), 1, dx, dy, math.hypot(dx, dy))
+        lines.append(",".join(f"{number:.12g}" for number in numbers))
+    return "\n".join(lines) + "\n"
+
+
+def _write_points(
+    frame: ExportFrame, paths: tuple[Path, ...], targets: tuple[Path, ...], options: ExportOptions
+) -> None:
+    paths[0].write_text(points_text(frame), encoding="utf-8")
+
+
+FORMATS = {
+    "gcp": FolderFormat(
+        summary="control points for GDAL, files a photo",
+        names=_gcp_names,
+        write=_write_gcp,
+        lacks=no_points,
+    ),
+    "qgis": FolderFormat(
+        summary="points of the QGIS georeferencer, a file a photo",
+        names=lambda photo, options: (f"{photo}.points",),
+        write=_write_points,
+        lacks=no_points,
+    ),
+}

@@ -1,16 +1,15 @@
-"""A script of statements out of frames, a batch at a time."""
+"""A script for a database server, a batch of frames at a time."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
 from regengine.exchange.export.format import ExportOptions, FileFormat
 from regengine.exchange.export.frame import ExportFrame
-from regengine.exchange.export.sql.columns import Dialect, SqlTable
-from regengine.exchange.export.sql.literals import NULL
+from regengine.exchange.export.sql.columns import SqlTable
+from regengine.exchange.export.sql.dialects import DIALECTS, NULL, Dialect
 
 # MySQL's servers refuse statements longer than max_allowed_packet, 1 MiB in the oldest
 BATCH_BYTES = 256 * 1024
@@ -18,15 +17,7 @@ BATCH_FRAMES = 200
 
 
 class Script:
-    """Writes statements that load frames.
-
-    Parameters
-    ----------
-    stream : text stream
-        Where to.
-    dialect : Dialect
-        For which server.
-    """
+    """Writes statements that make a server's tables and load frames into them."""
 
     def __init__(self, stream: TextIO, dialect: Dialect) -> None:
         self._stream = stream
@@ -102,17 +93,16 @@ class Script:
         self._bytes = dict.fromkeys(names, 0)
 
 
-# A script for a database server: it makes the tables and loads the photos into them.
-
-
 def _write(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
-    dialect = importlib.import_module(f"regengine.export.sql.{options.dialect}").DIALECT
+    assert options.dialect is not None  # checked before the store is read
     with path.open("w", encoding="utf-8", newline="\n") as stream:
-        Script(stream, dialect).write(frames)
+        Script(stream, DIALECTS[options.dialect]).write(frames)
 
 
-FORMAT = FileFormat(
-    summary="photos and control points as a script for a database server",
-    endings=(".sql",),
-    write=_write,
-)
+FORMATS = {
+    "sql": FileFormat(
+        summary="photos and control points as a script for a database server",
+        endings=(".sql",),
+        write=_write,
+    )
+}

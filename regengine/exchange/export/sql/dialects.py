@@ -1,0 +1,314 @@
+"""MySQL and MariaDB, PostgreSQL: how tables are made, values written and rows replaced.
+
+Literals are read alike whatever a server's settings are. MySQL takes a backslash in a string for an
+escape unless ``NO_BACKSLASH_ESCAPES`` is set, and its client turns line ends; PostgreSQL does the
+former where ``standard_conforming_strings`` is off. So text with a backslash or a control character
+is written in a way that has one meaning only: as hexadecimal digits for MySQL, as an ``E'...'``
+string for PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC
+from typing import Any, Protocol
+
+from regengine.exchange.export.columns import TableColumn
+from regengine.exchange.export.footprint import Ring
+from regengine.exchange.export.sql.columns import (
+    NIGHTISS_IMAGES,
+    NIGHTISS_POINTS,
+    POSTGRESQL_FRAMES,
+    POSTGRESQL_POINTS,
+    POSTGRESQL_SKY,
+    SqlTable,
+    comment_of,
+    held_text,
+)
+from regengine.photo.frame_records import wrap_lon
+from regengine.store.schema import Kind
+
+NULL = "NULL"
+_TRICKY = re.compile("[\\\\\x00-\x1f\x7f]")
+_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def mysql_text(text: str) -> str:
+    """Text as a literal of MySQL and MariaDB under any ``sql_mode``."""
+    held = held_text(text)
+    if _TRICKY.search(held):
+        return f"_utf8mb4 X'{held.encode().hex()}'"
+    return "'" + held.replace("'", "''") + "'"
+
+
+def postgresql_text(text: str) -> str:
+    """Text as a literal of PostgreSQL whatever ``standard_conforming_strings`` is."""
+    held = held_text(text).replace("'", "''")
+    if not _TRICKY.search(held):
+        return f"'{held}'"
+    return "E'" + _TRICKY.sub(lambda found: _escaped(found[0]), held) + "'"
+
+
+def number(value: float) -> str:
+    """A number with all its digits; ``NULL`` where it is not finite."""
+    return repr(float(value)) if math.isfinite(value) else NULL
+
+
+def point_wkt(place: tuple[float, float]) -> str | None:
+    """A place as well-known text, longitude first; None where there is none."""
+    lon, lat = place
+    if not (math.isfinite(lon) and -90.0 <= lat <= 90.0):
+        return None
+    return f"POINT({wrap_lon(lon)!r} {lat!r})"
+
+
+def polygons_wkt(rings: list[Ring]) -> str | None:
+    """Polygons as well-known text, longitude first; None where there are none."""
+    if not rings:
+        return None
+    parts = (",".join(f"{lon!r} {lat!r}" for lon, lat in ring) for ring in rings)
+    return "MULTIPOLYGON(" + ",".join(f"(({part}))" for part in parts) + ")"
+
+
+def _escaped(letter: Any) -> str:
+    return _ESCAPES.get(letter) or f"\\x{ord(letter):02x}"
+
+
+class Dialect(Protocol):
+    """A kind of server: a table of photos, and those whose rows are replaced with their photo's."""
+
+    photos: SqlTable
+    parts: tuple[SqlTable, ...]
+    tail: str  # statements after the rows
+
+    @property
+    def head(self) -> str:
+        """Statements before the rows: settings, tables, the start of the transaction."""
+
+    def literal(self, kind: Kind, value: object) -> str:
+        """A value that is not None as a literal."""
+
+    def on_known_photo(self) -> str:
+        """End of an INSERT: what becomes of a photo that is there already."""
+
+
+MYSQL_TYPES: dict[Kind, str] = {
+    "key": "CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL",
+    "text": "MEDIUMTEXT",
+    "real": "DOUBLE",
+    "whole": "BIGINT",
+    "flag": "BOOLEAN",
+    "moment": "DATETIME(6)",
+    "polygons": "MEDIUMTEXT",
+    "loaded": "TIMESTAMP(6) NULL",
+}
+MYSQL_ID = (
+    "classification_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY COMMENT "
+    "'number of the row in this table'"
+)
+MYSQL_STORAGE = (
+    "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci"
+)
+# The connection's own settings come back at the end
+MYSQL_SETTINGS = """\
+SET @regengine_sql_mode = @@SESSION.sql_mode,
+    @regengine_client = @@SESSION.character_set_client,
+    @regengine_results = @@SESSION.character_set_results,
+    @regengine_collation = @@SESSION.collation_connection;
+SET NAMES utf8mb4;
+SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION';
+SET @regengine_loaded = CURRENT_TIMESTAMP(6);
+"""
+MYSQL_SETTINGS_BACK = """\
+SET SESSION sql_mode = @regengine_sql_mode,
+    SESSION character_set_client = @regengine_client,
+    SESSION character_set_results = @regengine_results,
+    SESSION collation_connection = @regengine_collation;
+"""
+
+
+class MySql:
+    """MySQL and MariaDB: the table of registered photos of NightISS, and its control points."""
+
+    photos = NIGHTISS_IMAGES
+    parts: tuple[SqlTable, ...] = (NIGHTISS_POINTS,)
+    tail = f"COMMIT;\n{MYSQL_SETTINGS_BACK}"
+
+    @property
+    def head(self) -> str:
+        """Settings, tables (which MySQL makes outside of transactions), the transaction."""
+        images = _mysql_table(
+            NIGHTISS_IMAGES,
+            first=MYSQL_ID,
+            last=(
+                "UNIQUE KEY (photo_key)",
+                "KEY (image_id(64))",
+                "KEY (gmt)",
+                "KEY (centre_lat, centre_lon)",
+            ),
+        )
+        points = _mysql_table(
+            NIGHTISS_POINTS,
+            last=(
+                "PRIMARY KEY (photo_key, point)",
+                "KEY (lat, lon)",
+                f"FOREIGN KEY (photo_key) REFERENCES {NIGHTISS_IMAGES.name} (photo_key) "
+                "ON DELETE CASCADE",
+            ),
+        )
+        return (
+            f"-- Photos and control points by regengine\n{MYSQL_SETTINGS}{images}{points}BEGIN;\n"
+        )
+
+    def literal(self, kind: Kind, value: Any) -> str:
+        """A value as a literal under any ``sql_mode``."""
+        match kind:
+            case "text" | "key":
+                return mysql_text(str(value))
+            case "real":
+                return number(value)
+            case "moment":
+                return f"'{value.astimezone(UTC).replace(tzinfo=None).isoformat(' ')}'"
+            case "polygons":
+                return f"'{polygons_wkt(value)}'" if value else NULL
+            case "loaded":
+                return "@regengine_loaded"
+            case _:
+                return str(int(value))
+
+    def on_known_photo(self) -> str:
+        """The row is replaced but for its number and what is left to people."""
+        names = [column.name for column in NIGHTISS_IMAGES.written if column.kind != "key"]
+        return "\nON DUPLICATE KEY UPDATE " + ", ".join(f"{n} = VALUES({n})" for n in names)
+
+
+def _mysql_table(table: SqlTable, last: tuple[str, ...], first: str = "") -> str:
+    lines = [*filter(None, [first]), *map(_mysql_column, table.columns), *last]
+    inside = ",\n  ".join(lines)
+    comment = mysql_text(table.description)
+    storage = f"{MYSQL_STORAGE} COMMENT={comment}"
+    return f"CREATE TABLE IF NOT EXISTS {table.name} (\n  {inside}\n) {storage};\n"
+
+
+def _mysql_column(column: TableColumn) -> str:
+    kind = MYSQL_TYPES[column.kind]
+    if column.name == "point":
+        kind += " NOT NULL"
+    return f"{column.name} {kind} COMMENT {mysql_text(comment_of(column))}"
+
+
+POSTGRESQL_TYPES: dict[Kind, str] = {
+    "key": "text NOT NULL",
+    "text": "text",
+    "real": "double precision",
+    "whole": "bigint",
+    "flag": "boolean",
+    "moment": "timestamptz",
+    "point": "geography(Point, 4326)",
+    "polygons": "geometry(MultiPolygon, 4326)",
+    "loaded": "timestamptz",
+}
+# One box on each side of the antimeridian: an index cannot use both as one
+IN_BOX = """\
+CREATE OR REPLACE FUNCTION regengine.in_box(west double precision, south double precision,
+    east double precision, north double precision)
+  RETURNS SETOF regengine.frames LANGUAGE sql STABLE AS $$
+  SELECT * FROM regengine.frames WHERE photo_key IN (
+    SELECT photo_key FROM regengine.frames WHERE ST_Intersects(footprint, ST_MakeEnvelope(
+        west, south, CASE WHEN west <= east THEN east ELSE 180 END, north, 4326))
+    UNION SELECT photo_key FROM regengine.frames WHERE west > east
+      AND ST_Intersects(footprint, ST_MakeEnvelope(-180, south, east, north, 4326)))
+$$;
+COMMENT ON FUNCTION regengine.in_box IS
+  'photos that show some of a box in degrees; west > east crosses the antimeridian';
+"""
+INDICES = (
+    ("frames_frame", "regengine.frames (frame)"),
+    ("frames_time_utc", "regengine.frames (time_utc)"),
+    ("frames_footprint", "regengine.frames USING gist (footprint)"),
+    ("frames_footprint_geography", "regengine.frames USING gist ((footprint::geography))"),
+    ("frames_nadir", "regengine.frames USING gist (nadir)"),
+    ("frames_centre", "regengine.frames USING gist (centre)"),
+    ("control_points_ground", "regengine.control_points USING gist (ground)"),
+    ("sky_q3c", "regengine.sky (q3c_ang2ipix(ra_deg, dec_deg))"),
+)
+# Each setting ends with the transaction
+POSTGRESQL_SETTINGS = """\
+BEGIN;
+SET LOCAL client_encoding = 'UTF8';
+SET LOCAL standard_conforming_strings = on;
+SET LOCAL client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS postgis;
+CREATE EXTENSION IF NOT EXISTS q3c;
+CREATE SCHEMA IF NOT EXISTS regengine;
+"""
+
+
+class PostgreSql:
+    """PostgreSQL: PostGIS for the ground, Q3C for the sky, in the schema ``regengine``."""
+
+    photos = POSTGRESQL_FRAMES
+    parts: tuple[SqlTable, ...] = (POSTGRESQL_POINTS, POSTGRESQL_SKY)
+    tail = "COMMIT;\n"
+
+    @property
+    def head(self) -> str:
+        """The transaction, settings, extensions, tables with their comments, indices."""
+        parent = f"REFERENCES {POSTGRESQL_FRAMES.name} ON DELETE CASCADE"
+        parts = [
+            "-- Photos, control points and sky positions by regengine\n",
+            POSTGRESQL_SETTINGS,
+            _postgresql_table(POSTGRESQL_FRAMES, "PRIMARY KEY (photo_key)"),
+            _postgresql_table(
+                POSTGRESQL_POINTS,
+                "PRIMARY KEY (photo_key, point)",
+                f"FOREIGN KEY (photo_key) {parent}",
+            ),
+            _postgresql_table(
+                POSTGRESQL_SKY, "PRIMARY KEY (photo_key)", f"FOREIGN KEY (photo_key) {parent}"
+            ),
+            *(f"CREATE INDEX IF NOT EXISTS {name} ON {on};\n" for name, on in INDICES),
+            IN_BOX,
+        ]
+        return "".join(parts)
+
+    def literal(self, kind: Kind, value: Any) -> str:
+        """A value as a literal whatever ``standard_conforming_strings`` is."""
+        match kind:
+            case "text" | "key":
+                return postgresql_text(str(value))
+            case "real":
+                return number(value)
+            case "moment":
+                return f"'{value.isoformat(' ')}'"
+            case "point" | "polygons":
+                wkt = (point_wkt if kind == "point" else polygons_wkt)(value)
+                return f"'SRID=4326;{wkt}'" if wkt else NULL
+            case "loaded":
+                return "now()"
+            case "flag":
+                return "true" if value else "false"
+            case _:
+                return str(int(value))
+
+    def on_known_photo(self) -> str:
+        """The row is replaced."""
+        names = [column.name for column in POSTGRESQL_FRAMES.written if column.kind != "key"]
+        values = ", ".join(f"{name} = EXCLUDED.{name}" for name in names)
+        # Names of our own columns alone
+        return f"\nON CONFLICT (photo_key) DO UPDATE SET {values}"  # nosec B608
+
+
+def _postgresql_table(table: SqlTable, *last: str) -> str:
+    lines = [*(f"{column.name} {POSTGRESQL_TYPES[column.kind]}" for column in table.columns), *last]
+    inside = ",\n  ".join(lines)
+    comments = [("TABLE", table.name, table.description)] + [
+        ("COLUMN", f"{table.name}.{column.name}", comment_of(column)) for column in table.columns
+    ]
+    return f"CREATE TABLE IF NOT EXISTS {table.name} (\n  {inside}\n);\n" + "".join(
+        f"COMMENT ON {kind} {name} IS {postgresql_text(says)};\n" for kind, name, says in comments
+    )
+
+
+DIALECTS: dict[str, Dialect] = {"mysql": MySql(), "postgresql": PostgreSql()}

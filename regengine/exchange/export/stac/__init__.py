@@ -1,1 +1,0 @@
-"""A static STAC catalogue: an item for each photo, and a collection that tells of them all."""
