@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from example_results import nothing_found, proposal
-from made_review import WORK, make_store
 from PIL import Image
 
 from regengine.result import FrameResult
 from regengine.review.app import prepare_first_picture
 from regengine.review.decisions import Judged
 from regengine.review.server import open_review
+from tests.example_results import nothing_found, proposal
+from tests.regengine.review.made_review import WORK, make_store
 
 
 def photographed(result: FrameResult, path: Path, grey: int) -> FrameResult:

@@ -14,7 +14,7 @@ from matchers.camera import Camera
 from matchers.pose import turned
 from regengine.lights.map import open_light_map
 from regengine.review.app import review_app
-from regengine.review.frame_answer import camera_json
+from regengine.review.bodies import camera_json
 from regengine.review.reviewed import ReviewedPoint
 from regengine.review.routes_solve import PhotoLightCache
 from regengine.review.server import open_review

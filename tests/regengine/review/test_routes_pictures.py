@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from PIL import Image
 
 from regengine.review import routes_pictures, routes_places
-from regengine.review.context import SamePhotos, answer_problems
+from regengine.review.app import answer_problems
 from regengine.review.photo_tiles import PhotoPyramids
 
 Get = Callable[..., httpx.Response]
@@ -55,9 +55,7 @@ def sha256(photo: Path) -> str:
 def asker(photo: Path) -> Get:
     """Asks a server of one photo, without a map."""
     frames = Frames(photo, hashlib.sha256(photo.read_bytes()).hexdigest())
-    context: Any = SimpleNamespace(
-        frames=frames, light_map=None, pyramids=PhotoPyramids(), same_photos=SamePhotos()
-    )
+    context: Any = SimpleNamespace(frames=frames, light_map=None, pyramids=PhotoPyramids())
     app = FastAPI()
     answer_problems(app)
     app.include_router(routes_pictures.router(context))
