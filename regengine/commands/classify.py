@@ -91,8 +91,7 @@ def main(
     from regengine.errors import ConfigError
     from regengine.photo.frame import FrameOptions
     from regengine.scene.classify import ClassifyInputs, SceneAnswers
-    from regengine.scene.result import table_header
-    from regengine.scene.sheet import entry_of, write_sheet
+    from regengine.scene.result import entry_of, table_header, write_sheet
 
     configure_logging(quiet=quiet, as_json=log_json)
     named = [*(photos or []), *([] if fit is None else [str(fit)])]
@@ -168,7 +167,7 @@ def _propose(scenes: list[Scene], sheet: Path | None, labels: Path, seed: int) -
     from collections import Counter
 
     from regengine.scene.clustering import propose_clusters, sheet_entries, write_proposals
-    from regengine.scene.sheet import write_sheet
+    from regengine.scene.result import write_sheet
 
     proposals = propose_clusters(scenes, seed=seed)
     write_proposals(labels, proposals)

@@ -89,8 +89,7 @@ def main(
     from regengine.commands.line_output import photos_or_exit, tell_each
     from regengine.orbit.tle import load_tle_file
     from regengine.photo.lens_profile_file import load_profiles
-    from regengine.sky.stars.photo import sky
-    from regengine.sky.stars.solve_job import SolveAnswers, SolveJob
+    from regengine.sky.stars.photo import SolveAnswers, SolveJob, sky
 
     configure_logging(quiet=quiet, as_json=log_json)
     found = photos_or_exit(photos, exclude=[overlay, wcs])

@@ -10,31 +10,46 @@ from pathlib import Path
 from threading import Lock, Thread, Timer
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, HTTPException
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from regengine.review import (
-    routes_decisions,
-    routes_frames,
-    routes_pictures,
-    routes_session,
-    routes_stats,
+from regengine.errors import ConfigError, RegengineError
+from regengine.review import routes_frames, routes_pictures
+from regengine.review.context import (
+    FIRST_PICTURE_S,
+    Problem,
+    ReviewContext,
+    problem,
+    registered_photo,
 )
-from regengine.review.context import Problem, ReviewContext, answer_problems
-from regengine.review.photo_of_frame import PhotoFile, photo_of_frame
-from regengine.review.reviewed import Standings
+from regengine.review.queue import Standings
 from regengine.review.security import Access, Guard
 
-# A server that answers before all of it is there: first pictures do not wait for the solver.
-
-# Solver, places and their libraries take a second to import; first pictures are made within this
-FIRST_PICTURE_S = 2.0
+# What the page asks for first; other parts take a second to import
+EARLY_PARTS = (routes_frames, routes_pictures)
+PREVIEW_PX = 2048  # as the page asks for its first picture
+# The page's files by name: what else lies in the folder is not served
+PAGE_FILES = {
+    "index.html": "text/html; charset=utf-8",
+    "app.js": "text/javascript; charset=utf-8",
+    "app.css": "text/css; charset=utf-8",
+    "licenses.txt": "text/plain; charset=utf-8",
+}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem} for status in (401, 403, 404, 409, 413, 415, 421, 422, 503)
+}
+UNPROCESSABLE = 422
+MOST_NAMED = 3  # of the values that are wrong
 
 
 class StagedApp:
     """ASGI application of two: a light one at first, the whole one once it is there.
+
+    First pictures do not wait for the solver.
 
     Parameters
     ----------
@@ -77,20 +92,6 @@ class StagedApp:
         return any(route.matches(scope)[0] is Match.FULL for route in self._early.router.routes)
 
 
-# What the page asks for first; other parts take a second to import
-EARLY_PARTS = (routes_session, routes_frames, routes_decisions, routes_stats, routes_pictures)
-# The page's files by name: what else lies in the folder is not served
-PAGE_FILES = {
-    "index.html": "text/html; charset=utf-8",
-    "app.js": "text/javascript; charset=utf-8",
-    "app.css": "text/css; charset=utf-8",
-    "licenses.txt": "text/plain; charset=utf-8",
-}
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem} for status in (401, 403, 404, 409, 413, 415, 421, 422, 503)
-}
-
-
 def review_app(context: ReviewContext) -> FastAPI:
     """The server without its guard."""
     return _whole_app(context, _early_routes(context))
@@ -118,9 +119,9 @@ def _early_routes(context: ReviewContext) -> list[APIRouter]:
 
 
 def _whole_app(context: ReviewContext, early: Sequence[APIRouter]) -> FastAPI:
-    from regengine.review import routes_places, routes_search, routes_solve
+    from regengine.review import routes_places, routes_solve
 
-    parts = (routes_places, routes_search, routes_solve)
+    parts = (routes_places, routes_solve)
     late = [part.router(context) for part in parts]
     return _app([*early, *late])
 
@@ -158,13 +159,11 @@ def page_file(folder: Path, name: str) -> FileResponse:
     return FileResponse(path, media_type=PAGE_FILES[name], headers={"cache-control": "no-cache"})
 
 
-# The first picture is made while the browser starts and the rest of the server is loaded.
-
-PREVIEW_PX = 2048  # as the page asks for
-
-
 def prepare_first_picture(context: ReviewContext) -> Thread:
-    """Decode the photo that the page will show first, in a thread that was started."""
+    """Decode the photo that the page will show first, in a thread that was started.
+
+    That is done while the browser starts and the rest of the server is loaded.
+    """
     thread = Thread(target=_prepare, args=(context,), name="first picture", daemon=True)
     thread.start()
     return thread
@@ -177,8 +176,41 @@ def _prepare(context: ReviewContext) -> None:
         standings.update(rows)
         open_rows = rows.by_doubt[~standings.decided[rows.by_doubt]]
         if len(open_rows):
-            photo = photo_of_frame(context, int(rows.frame_index[open_rows[0]]))
-            if isinstance(photo, PhotoFile):
-                context.pyramids.preview(photo.path, PREVIEW_PX)
+            path, _ = registered_photo(context.frames, int(rows.frame_index[open_rows[0]]))
+            context.pyramids.preview(path, PREVIEW_PX)
     except Exception as error:  # the page asks for the same, and is told what is wrong
         logging.getLogger("regengine").debug("no first picture yet: %s", error)
+
+
+def answer_problems(app: FastAPI) -> None:
+    """Make every error of a server's routes a sentence."""
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RegengineError, _known)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    named = [
+        f"{'.'.join(str(step) for step in each['loc'])}: {each['msg']}"
+        for each in found[:MOST_NAMED]
+    ]
+    return problem(UNPROCESSABLE, f"the request makes no sense ({'; '.join(named)}).")
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    answer = problem(error.status_code, str(error.detail))
+    for name, value in (error.headers or {}).items():
+        answer.headers[name] = value
+    return answer
+
+
+async def _known(request: Request, error: Exception) -> JSONResponse:
+    return problem(UNPROCESSABLE if isinstance(error, ConfigError) else 503, str(error))
+
+
+async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+    logging.getLogger("regengine").error("%s failed", request.url.path, exc_info=error)
+    return problem(500, "something unforeseen happened; the server's messages tell more.")

@@ -1,4 +1,4 @@
-"""What the page sends, checked: cameras, points, decisions."""
+"""Cameras, points and decisions: as the page sends them, checked, and as it is told them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic
 from regengine.errors import ConfigError
 from regengine.result import FrameResult
-from regengine.review.decisions import Choice
+from regengine.review.decisions import Choice, Decision
 
 MOST_POINTS = 1000
 # A camera farther away than this, or a lens longer, is no photograph from orbit
 FARTHEST_M = 1e8
 MOST_PX = 1e7
+# Cameras of photographs from orbit
+HEIGHT_RANGE_KM = (50.0, 5000.0)
+# Focal length over the long side: from wider than any fisheye to a lens of 1,400 mm
+FOCAL_RANGE = (0.2, 40.0)
 
 
 def _without_controls(text: str) -> str:
@@ -124,11 +128,36 @@ class DecisionBody(DraftBody):
     seconds: Annotated[float, Field(ge=0.0, le=1e9)] | None = None
 
 
-# Cameras that the page may send: those of photographs from orbit, and of the photo in question.
+def camera_json(camera: Camera) -> dict[str, Any]:
+    """A camera as the page is told of it, and sends it: see `CameraBody`."""
+    return {name: getattr(camera, name) for name in CameraBody.model_fields}
 
-HEIGHT_RANGE_KM = (50.0, 5000.0)
-# Focal length over the long side: from wider than any fisheye to a lens of 1,400 mm
-FOCAL_RANGE = (0.2, 40.0)
+
+def points_json(result: FrameResult, *, origin: str) -> list[dict[str, Any]]:
+    """A result's control points as the page has them."""
+    return [
+        {
+            "x": point.x,
+            "y": point.y,
+            "lon": point.lon,
+            "lat": point.lat,
+            "sigma_px": point.sigma_px,
+            "origin": origin,
+        }
+        for point in result.control_points
+    ]
+
+
+def decision_json(decision: Decision) -> dict[str, Any]:
+    """A decision as the page has it."""
+    return {
+        "revision": decision.revision,
+        "decision": decision.decision,
+        "reviewer": decision.reviewer,
+        "time_utc": decision.time_utc,
+        "seconds": decision.seconds,
+        **decision.work,
+    }
 
 
 def check_above_earth(camera: Camera) -> None:

@@ -1,60 +1,38 @@
-"""What all parts of the review server share."""
+"""What all parts of the review server share: the review itself, and how they say what is wrong."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from regengine.errors import ConfigError, RegengineError, one_line
+from regengine.errors import ConfigError, one_line
 from regengine.review.photo_tiles import PhotoPyramids
 
 if TYPE_CHECKING:
     from regengine.lights.map import LightMap
     from regengine.orbit.tle import TleSet
     from regengine.pipeline import RunInputs
+    from regengine.result import FrameResult
     from regengine.review.decisions import Decisions
     from regengine.review.frames import ReviewFrames
 
-# Whether a file still is the photo that was registered, asked again only when it changes.
-
+# Solver, places and their libraries take a second to import; first pictures are made within this
+FIRST_PICTURE_S = 2.0
+# What a store says of a photo whose decoding may take this process with it, too
+DEADLY = "worker_died"
 MOST_FILES = 10_000
-
-
-class SamePhotos:
-    """Remembers what files hash to; may be asked by many threads at once."""
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[tuple[Path, int, int], str] = OrderedDict()
-        self._lock = Lock()
-
-    def same(self, path: Path, sha256: str) -> bool:
-        """Whether a file has this hash."""
-        status = path.stat()
-        key = path, status.st_mtime_ns, status.st_size
-        with self._lock:
-            known = self._known.get(key)
-        if known is None:
-            with path.open("rb") as stream:
-                known = hashlib.file_digest(stream, "sha256").hexdigest()
-            with self._lock:
-                self._known[key] = known
-                if len(self._known) > MOST_FILES:
-                    self._known.popitem(last=False)
-        return known == sha256
+# Of the specification of an online layer, and what its address must hold
+LONGEST_LAYER = 500
+PLACEHOLDERS = ("{z}", "{x}", "{y}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +44,7 @@ class ReviewContext:
     store : Path
         The store under review.
     frames : ReviewFrames
-        Its frames: the queue, and single frames by their number.
+        Its frames.
     decisions : Decisions
         What people decided; SQLite beside the store.
     light_map : LightMap or None
@@ -83,8 +61,6 @@ class ReviewContext:
         Online layers that the page may show.
     pyramids : PhotoPyramids
         Decoded photos.
-    same_photos : SamePhotos
-        Whether files are still the photos of the store.
     """
 
     store: Path
@@ -97,18 +73,69 @@ class ReviewContext:
     readonly: bool = False
     layers: tuple[OnlineLayer, ...] = ()
     pyramids: PhotoPyramids = field(default_factory=PhotoPyramids)
-    same_photos: SamePhotos = field(default_factory=SamePhotos)
 
     @cached_property
     def inputs(self) -> RunInputs | None:
         """What a search needs, made when first asked: it loads the whole engine."""
         return None if self.search_inputs is None else self.search_inputs()
 
+    def result(self, number: int) -> FrameResult:
+        """What the engine says of a frame; 404 where there is none of this number."""
+        try:
+            return self.frames.frame(number).result
+        except KeyError:
+            raise no_frame(number) from None
 
-# Errors of the review's server: one sentence each, as JSON.
+    def photo_path(self, number: int) -> Path:
+        """The file of a photo that is to be looked at by the engine."""
+        path = self.frames.photo(number)
+        if path is None:
+            raise ConfigError(f"the photo of frame {number} is not where the store says it is.")
+        return path
 
-UNPROCESSABLE = 422
-MOST_NAMED = 3  # of the values that are wrong
+
+def registered_photo(frames: ReviewFrames, number: int) -> tuple[Path, str]:
+    """The file of a frame's photo and its hash, the same as when it was registered.
+
+    Raises
+    ------
+    HTTPException
+        404 if there is none, 409 if it changed, 422 if it may not be opened.
+    """
+    try:
+        result, path = frames.frame(number).result, frames.photo(number)
+    except KeyError:
+        raise HTTPException(404, f"There is no frame {number} in the store.") from None
+    if any(reason.code == DEADLY for reason in result.reasons):
+        raise HTTPException(
+            422, "The photo made its worker process die: it is not opened, its file may be damaged."
+        )
+    try:
+        if path is not None and _sha256_of(path) == result.sha256:
+            return path, result.sha256
+    except OSError:
+        path = None
+    if path is None:
+        raise HTTPException(
+            404, "The photo's file is gone, or may not be read: put it back where it was."
+        )
+    raise HTTPException(
+        409,
+        "The photo's file has changed since it was registered: put the former one back, or "
+        "register it anew.",
+    )
+
+
+def _sha256_of(path: Path) -> str:
+    """What a file hashes to, asked again only when it changes."""
+    status = path.stat()
+    return _hashed(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=MOST_FILES)
+def _hashed(path: Path, mtime_ns: int, size: int) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 class Problem(BaseModel):
@@ -117,49 +144,14 @@ class Problem(BaseModel):
     detail: str
 
 
-def answer_problems(app: FastAPI) -> None:
-    """Make every error of a server's routes a sentence."""
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(RegengineError, _known)
-    app.add_exception_handler(Exception, _unforeseen)
-
-
 def problem(status: int, sentence: str) -> JSONResponse:
     """An answer that is an error."""
     return JSONResponse({"detail": one_line(sentence)}, status_code=status)
 
 
-async def _invalid(request: Request, error: Exception) -> JSONResponse:
-    found = error.errors() if isinstance(error, RequestValidationError) else []
-    named = [
-        f"{'.'.join(str(step) for step in each['loc'])}: {each['msg']}"
-        for each in found[:MOST_NAMED]
-    ]
-    return problem(UNPROCESSABLE, f"the request makes no sense ({'; '.join(named)}).")
-
-
-async def _refused(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    answer = problem(error.status_code, str(error.detail))
-    for name, value in (error.headers or {}).items():
-        answer.headers[name] = value
-    return answer
-
-
-async def _known(request: Request, error: Exception) -> JSONResponse:
-    return problem(UNPROCESSABLE if isinstance(error, ConfigError) else 503, str(error))
-
-
-async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
-    logging.getLogger("regengine").error("%s failed", request.url.path, exc_info=error)
-    return problem(500, "something unforeseen happened; the server's messages tell more.")
-
-
-# Online layers of the map that a user allows; without any, nothing is asked of the internet.
-
-LONGEST = 500
-PLACEHOLDERS = ("{z}", "{x}", "{y}")
+def no_frame(number: int) -> HTTPException:
+    """What is answered where there is no such frame."""
+    return HTTPException(404, f"the store has no frame {number}: GET /api/frames lists them.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +197,7 @@ def _parse(text: str) -> OnlineLayer:
         known &= parts.port is None or parts.port > 0
     except ValueError:
         known = False
-    whole = name.isprintable() and attribution.isprintable() and len(text) <= LONGEST
+    whole = name.isprintable() and attribution.isprintable() and len(text) <= LONGEST_LAYER
     if not (name and whole and known and all(part in url for part in PLACEHOLDERS)):
         raise ConfigError(
             f'--layer {text}: write "NAME | URL | ATTRIBUTION", the URL that of a tile with {{z}}, '

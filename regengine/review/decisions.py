@@ -14,7 +14,8 @@ from typing import Any, Literal, NamedTuple
 from regengine.errors import StoreError
 from regengine.store.writer import utc_now
 
-# The SQLite file of what people decided: opened, made, refused.
+Choice = Literal["accepted", "rejected", "unsure"]
+Work = dict[str, Any]  # camera, points, hypothesis, comment, tags, quality, place: a Draft's JSON
 
 APPLICATION_ID = 0x52454752  # "REGR"
 FORMAT_VERSION = 1
@@ -53,110 +54,15 @@ CREATE TABLE drafts (
 """
 
 
+COLUMNS = (
+    "revision, frame_index, sha256, reviewer, time_utc, decision, seconds, verdict, "
+    "probability, proposal_sha256, work"
+)
+
+
 def decisions_path(store: Path) -> Path:
     """Where the decisions on a store's frames lie: ``run.h5.review.sqlite`` beside ``run.h5``."""
     return store.with_name(f"{store.name}.review.sqlite")
-
-
-def open_decision_file(path: Path, *, readonly: bool) -> sqlite3.Connection:
-    """Open the file, making it where there is none."""
-    connection: sqlite3.Connection | None = None
-    try:
-        if not readonly:
-            connection = _connect(f"{path.absolute().as_uri()}?mode=rwc")
-        elif path.exists() and path.stat().st_size:
-            connection = _connect_readonly(path)
-        else:
-            connection = _connect(":memory:")
-        on_disk = readonly and connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
-        _prepare(connection, path, make=not on_disk)
-    except sqlite3.Error as error:
-        if connection is not None:
-            connection.close()
-        raise StoreError(
-            f"{path} cannot be used ({error}): it should be the file that regengine review keeps "
-            "its decisions in; check its permissions (--readonly only looks), or move it away to "
-            "begin a new one."
-        ) from error
-    except StoreError:
-        if connection is not None:
-            connection.close()
-        raise
-    return connection
-
-
-def _connect_readonly(path: Path) -> sqlite3.Connection:
-    address = path.absolute().as_uri()
-    connection = _connect(f"{address}?mode=ro")
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.OperationalError:
-        # Beside a file in a folder that is not writable there is no place for the shared memory
-        # of a write-ahead log; nobody can be writing it there
-        connection.close()
-        connection = _connect(f"{address}?mode=ro&immutable=1")
-    return connection
-
-
-def _connect(address: str) -> sqlite3.Connection:
-    return sqlite3.connect(
-        address,
-        uri=address.startswith("file:"),
-        timeout=BUSY_S,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-
-
-def _prepare(connection: sqlite3.Connection, path: Path, *, make: bool) -> None:
-    _check(connection, path)
-    if not make:
-        return
-    connection.execute("PRAGMA journal_mode = WAL")
-    # What was answered to the page is on the disk, also after a power cut
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("BEGIN IMMEDIATE")
-    if not _tables(connection):  # nor did another process make them meanwhile
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
-        for statement in _statements():
-            connection.execute(statement)
-    connection.execute("COMMIT")
-
-
-def _check(connection: sqlite3.Connection, path: Path) -> None:
-    own = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if _tables(connection) and own != APPLICATION_ID:
-        raise StoreError(
-            f"{path} is another program's database: move it away, since the decisions on the "
-            "store would lie there."
-        )
-    if version > FORMAT_VERSION:
-        raise StoreError(
-            f"{path} is of format {version}, newer than {FORMAT_VERSION}: use a newer regengine."
-        )
-
-
-def _tables(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
-
-
-def _statements() -> list[str]:
-    """The schema's statements; `executescript` would end the transaction."""
-    found, begun = [], ""
-    for line in SCHEMA.splitlines():
-        begun += f"{line}\n"
-        if sqlite3.complete_statement(begun):
-            found.append(begun)
-            begun = ""
-    return found
-
-
-# What a decision consists of.
-
-Choice = Literal["accepted", "rejected", "unsure"]
-Work = dict[str, Any]  # camera, points, hypothesis, comment, tags, quality, place: a Draft's JSON
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,25 +78,12 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """One decision of one person, as it was saved.
+    """One decision of one person, as it was saved: `work` is what the page sent.
 
-    Attributes
-    ----------
-    revision : int
-        Counts all decisions of the file.
-    judged : Judged
-        What it is about.
-    reviewer, time_utc : str
-        Who, and when (ISO 8601, UTC).
-    decision : str
-        "accepted", "rejected" or "unsure".
-    seconds : float or None
-        How long the frame was in view.
-    work : dict
-        Camera, points, hypothesis, comment, tags, quality and place, as the page sent them.
+    Times are ISO 8601, UTC; `seconds` is how long the frame was in view.
     """
 
-    revision: int
+    revision: int  # counts all decisions of the file
     judged: Judged
     reviewer: str
     time_utc: str
@@ -208,12 +101,6 @@ class Brief(NamedTuple):
     reviewer: str
     decision: Choice
     tags: tuple[str, ...]
-
-
-COLUMNS = (
-    "revision, frame_index, sha256, reviewer, time_utc, decision, seconds, verdict, "
-    "probability, proposal_sha256, work"
-)
 
 
 class Decisions:
@@ -234,7 +121,7 @@ class Decisions:
 
     def __init__(self, path: Path, readonly: bool = False) -> None:
         self._path = path
-        self._connection = open_decision_file(path, readonly=readonly)
+        self._connection = _open_file(path, readonly=readonly)
         self._lock = RLock()
 
     def close(self) -> None:
@@ -258,14 +145,6 @@ class Decisions:
 
         Parameters
         ----------
-        judged : Judged
-            What was decided on.
-        reviewer : str
-            Who decided.
-        decision : str
-            "accepted", "rejected" or "unsure".
-        work : dict
-            JSON of the rest.
         base : int, optional
             The reviewer's latest revision of this frame that the page knew, 0 for none.
         seconds : float, optional
@@ -332,13 +211,7 @@ class Decisions:
             ).fetchall()
 
     def keep_draft(self, frame_index: int, sha256: str, reviewer: str, work: Work) -> str:
-        """Keep unfinished work in place of what was there.
-
-        Returns
-        -------
-        str
-            When, ISO 8601, UTC.
-        """
+        """Keep unfinished work in place of what was there; when it was kept (ISO 8601, UTC)."""
         now = utc_now()
         with self._written() as connection:
             connection.execute(
@@ -455,3 +328,98 @@ def _decision(row: tuple[Any, ...]) -> Decision:
         seconds=seconds,
         work=json.loads(work),
     )
+
+
+def _open_file(path: Path, *, readonly: bool) -> sqlite3.Connection:
+    """Open the file, making it where there is none."""
+    connection: sqlite3.Connection | None = None
+    try:
+        if not readonly:
+            connection = _connect(f"{path.absolute().as_uri()}?mode=rwc")
+        elif path.exists() and path.stat().st_size:
+            connection = _connect_readonly(path)
+        else:
+            connection = _connect(":memory:")
+        on_disk = readonly and connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+        _prepare(connection, path, make=not on_disk)
+    except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
+        raise StoreError(
+            f"{path} cannot be used ({error}): it should be the file that regengine review keeps "
+            "its decisions in; check its permissions (--readonly only looks), or move it away to "
+            "begin a new one."
+        ) from error
+    except StoreError:
+        if connection is not None:
+            connection.close()
+        raise
+    return connection
+
+
+def _connect_readonly(path: Path) -> sqlite3.Connection:
+    address = path.absolute().as_uri()
+    connection = _connect(f"{address}?mode=ro")
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError:
+        # Beside a file in a folder that is not writable there is no place for the shared memory
+        # of a write-ahead log; nobody can be writing it there
+        connection.close()
+        connection = _connect(f"{address}?mode=ro&immutable=1")
+    return connection
+
+
+def _connect(address: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        address,
+        uri=address.startswith("file:"),
+        timeout=BUSY_S,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, *, make: bool) -> None:
+    _check(connection, path)
+    if not make:
+        return
+    connection.execute("PRAGMA journal_mode = WAL")
+    # What was answered to the page is on the disk, also after a power cut
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("BEGIN IMMEDIATE")
+    if not _tables(connection):  # nor did another process make them meanwhile
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+        for statement in _statements():
+            connection.execute(statement)
+    connection.execute("COMMIT")
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    own = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if _tables(connection) and own != APPLICATION_ID:
+        raise StoreError(
+            f"{path} is another program's database: move it away, since the decisions on the "
+            "store would lie there."
+        )
+    if version > FORMAT_VERSION:
+        raise StoreError(
+            f"{path} is of format {version}, newer than {FORMAT_VERSION}: use a newer regengine."
+        )
+
+
+def _tables(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
+
+
+def _statements() -> list[str]:
+    """The schema's statements; `executescript` would end the transaction."""
+    found, begun = [], ""
+    for line in SCHEMA.splitlines():
+        begun += f"{line}\n"
+        if sqlite3.complete_statement(begun):
+            found.append(begun)
+            begun = ""
+    return found

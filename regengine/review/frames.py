@@ -1,21 +1,218 @@
-"""The frames under review: columns of all of them, and single ones whole."""
+"""The frames under review: columns of all, small enough for 100,000 of them, and single ones."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.io.html import shown
 from regengine.report.page import photo_file
-from regengine.review.frame_columns import FrameColumns, read_columns
-from regengine.store.rows import StoredFrame
+from regengine.store.rows import StoredFrame, Table, join
+from regengine.store.schema import select
 from regengine.store.snapshot import OF_FRAMES, PartGoneError, Snapshot, frames_of, parts_folder
 
 KEPT_FRAMES = 256
 # A run writes a part every ten seconds; 100,000 frames are read anew in less than one
 LOOK_AGAIN_S = 5.0
+READ_FRAMES = 131072  # at once, for the columns
+OF_QUEUE = select(
+    *(
+        f"frames/{name}"
+        for name in (
+            "frame",
+            "path",
+            "sha256",
+            "verdict",
+            "probability",
+            "reasons",
+            "category",
+            "time_utc",
+            "camera_body",
+            "nadir_lon",
+            "nadir_lat",
+            "nadir_source",
+            "centre_lon",
+            "centre_lat",
+        )
+    ),
+    "control_points/lon",
+    "control_points/lat",
+)
+# The order in which a person should look at frames: proposals that need a look; those that may be
+# used without one; frames to place from nothing; files that could not be read
+VERDICT_ORDER = ("review", "accepted", "no_match", "failed")
+# Reasons after which nothing is to be placed
+NOTHING_THERE = ("not_a_night_city_frame",)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Coded:
+    """A column of texts of which few differ.
+
+    Attributes
+    ----------
+    codes : ndarray of int32, shape (frames,)
+        Which text each frame has.
+    texts : list of str
+        The texts; "" stands for none.
+    """
+
+    codes: NDArray[np.int32]
+    texts: list[str]
+
+    def __getitem__(self, row: int) -> str:
+        return self.texts[self.codes[row]]
+
+    def are(self, wanted: Sequence[str]) -> NDArray[np.bool_]:
+        """Which frames have one of some texts."""
+        return np.array([text in wanted for text in self.texts], bool)[self.codes]
+
+    def hold(self, wanted: Sequence[str]) -> NDArray[np.bool_]:
+        """Which frames have one of some words in a text of words with commas between them."""
+        words = set(wanted)
+        found = [not words.isdisjoint(text.split(",")) for text in self.texts]
+        return np.array(found, bool)[self.codes]
+
+    def counts(self) -> dict[str, int]:
+        """How many frames have each text, the commonest first; none is left out."""
+        tally = np.bincount(self.codes, minlength=len(self.texts)).tolist()
+        pairs = [(text, number) for text, number in zip(self.texts, tally, strict=True) if text]
+        return dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0])))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FrameColumns:
+    """Columns of all frames, in the order of their numbers.
+
+    Attributes
+    ----------
+    frame_index : ndarray of int64
+        Numbers of the frames, ascending.
+    frame, path, sha256, time_utc : ndarray of bytes
+        UTF-8; times sort as texts.
+    verdict, reasons, category, camera_body, nadir_source : Coded
+        Reasons are codes with commas between them.
+    probability, nadir_lon, nadir_lat, centre_lon, centre_lat : ndarray of float64
+        Degrees; NaN where there is none.
+    shown_lon, shown_lat : ndarray of float64
+        A place that the photo shows: its middle, amid its control points where the middle is sky.
+    """
+
+    frame_index: NDArray[np.int64]
+    frame: NDArray[Any]
+    path: NDArray[Any]
+    sha256: NDArray[Any]
+    time_utc: NDArray[Any]
+    verdict: Coded
+    reasons: Coded
+    category: Coded
+    camera_body: Coded
+    nadir_source: Coded
+    probability: NDArray[np.float64]
+    nadir_lon: NDArray[np.float64]
+    nadir_lat: NDArray[np.float64]
+    centre_lon: NDArray[np.float64]
+    centre_lat: NDArray[np.float64]
+    shown_lon: NDArray[np.float64]
+    shown_lat: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.frame_index)
+
+    @cached_property
+    def searched(self) -> list[str]:
+        """Frame id and path of each frame in small letters, for a search by text."""
+        pairs = zip(self.frame.tolist(), self.path.tolist(), strict=True)
+        return [f"{a.decode()}\n{b.decode()}".casefold() for a, b in pairs]
+
+    @cached_property
+    def by_doubt(self) -> NDArray[np.int64]:
+        """Rows, the most doubtful frame first.
+
+        A proposal is the more doubtful the nearer its probability is to one half: there a person's
+        look tells most. Frames without a proposal come after all proposals, those that hardly show
+        city lights after the others.
+        """
+        ranks = [
+            VERDICT_ORDER.index(verdict) if verdict in VERDICT_ORDER else len(VERDICT_ORDER)
+            for verdict in self.verdict.texts
+        ]
+        rank = np.array(ranks, dtype=np.int64)[self.verdict.codes]
+        certainty = np.abs(np.nan_to_num(self.probability, nan=0.5) - 0.5)
+        return np.lexsort((certainty, self.reasons.hold(NOTHING_THERE), rank))
+
+    @cached_property
+    def by_time(self) -> NDArray[np.int64]:
+        """Rows, the oldest photo first, those of unknown time last."""
+        return np.lexsort((self.time_utc, self.time_utc == b""))
+
+    @cached_property
+    def by_time_known(self) -> NDArray[np.int64]:
+        """The same without those of unknown time."""
+        return self.by_time[: np.count_nonzero(self.time_utc != b"")]
+
+    @cached_property
+    def by_name(self) -> NDArray[np.int64]:
+        """Rows, sorted by frame id."""
+        return np.argsort(self.frame, kind="stable")
+
+    def text(self, name: str, row: int) -> str:
+        """One text of a column, as a page may show it."""
+        return shown(getattr(self, name)[row].decode())
+
+    def rows_of(self, numbers: Sequence[int]) -> NDArray[np.int64]:
+        """Rows of the frames of some numbers, those that the store has."""
+        wanted = np.unique(np.array(numbers, dtype=np.int64))
+        rows = np.searchsorted(self.frame_index, wanted)
+        rows = rows[rows < len(self)]
+        return rows[np.isin(self.frame_index[rows], wanted, assume_unique=True)]
+
+
+def read_columns(snapshot: Snapshot) -> FrameColumns:
+    """Read them out of a store."""
+    blocks = [*snapshot.blocks(groups=OF_QUEUE, frames=READ_FRAMES)]
+    tables = join(blocks or [snapshot.tables(0, 0, OF_QUEUE)], OF_QUEUE)
+    table: dict[str, Any] = {**tables["frames"]}
+    sky = ~np.isfinite(table["centre_lon"])
+    lon, lat = _amid_points(table["frame_index"], sky, tables["control_points"])
+    table["shown_lon"] = np.where(sky, lon, table["centre_lon"])
+    table["shown_lat"] = np.where(sky, lat, table["centre_lat"])
+    coded = ("verdict", "reasons", "category", "camera_body", "nadir_source")
+    return FrameColumns(**table | {name: _coded(table[name]) for name in coded})
+
+
+def _amid_points(
+    frame_index: NDArray[np.int64], wanted: NDArray[np.bool_], points: Table
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Longitude and latitude amid the control points of some frames; NaN where there are none."""
+    rows = np.searchsorted(frame_index, points["frame_index"])
+    used = np.append(wanted, False)[rows]
+    rows, lon, lat = rows[used], np.radians(points["lon"][used]), np.radians(points["lat"][used])
+    x, y, z = (
+        np.bincount(rows, part, minlength=len(frame_index))
+        for part in (np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat))
+    )
+    has = np.bincount(rows, minlength=len(frame_index)) > 0
+    amid = np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))
+    return np.where(has, np.degrees(amid[0]), np.nan), np.where(has, np.degrees(amid[1]), np.nan)
+
+
+def _coded(values: NDArray[Any]) -> Coded:
+    # A dictionary knows a repeated text in a tenth of the time that sorting takes
+    known: dict[bytes, int] = {}
+    codes = [known.setdefault(text, len(known)) for text in values.tolist()]
+    texts = [shown(text.decode()) for text in known]
+    return Coded(codes=np.array(codes, dtype=np.int32), texts=texts)
 
 
 class ReviewFrames:

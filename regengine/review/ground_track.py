@@ -1,4 +1,4 @@
-"""The ground track around a photo's time, from element sets or from what the store knows."""
+"""What can be said of a photo before it is placed: the ground track, and the ground in sight."""
 
 from __future__ import annotations
 
@@ -21,51 +21,17 @@ from regengine.orbit.propagation import camera_position, nadir_track_positions, 
 from regengine.orbit.tle import TleSet
 from regengine.result import NadirInput
 from regengine.review.context import ReviewContext
-from regengine.review.frame_columns import FrameColumns
-
-# What can be said of a photo before it is placed: the track, and the ground in sight.
+from regengine.review.frames import FrameColumns
 
 LonLat = tuple[float, float]
 HORIZON_POINTS = 72
-
-
-def horizon(lon: float, lat: float, altitude_km: float) -> list[LonLat]:
-    """Outline of the ground in sight from above a nadir.
-
-    Rays that touch an ellipsoid touch it in a plane; scaled so that it is a unit sphere, the eye at
-    distance d, those are the points at the angle arccos(1 / d) from the eye's direction.
-    """
-    axes = np.array([SEMI_MAJOR_M, SEMI_MAJOR_M, SEMI_MINOR_M])
-    eye = geodetic_to_ecef(lon, lat, 1000.0 * altitude_km) / axes
-    distance = float(np.linalg.norm(eye))
-    towards = eye / distance
-    # Any two directions across that one; the pole's own serves where it is not near
-    beside = np.cross(towards, [0.0, 0.0, 1.0] if abs(towards[2]) < 0.9 else [1.0, 0.0, 0.0])
-    beside /= np.linalg.norm(beside)
-    upright = np.cross(beside, towards)
-    turn = np.linspace(0.0, 2.0 * np.pi, HORIZON_POINTS + 1)[:, None]
-    across = np.sqrt(1.0 - 1.0 / distance**2) * (np.cos(turn) * beside + np.sin(turn) * upright)
-    ring_lon, ring_lat = surface_to_lonlat((towards / distance + across) * axes)
-    return _unbroken(ring_lon.tolist(), ring_lat.tolist())
-
-
-def ground_track(positions_ecef_m: NDArray[np.float64]) -> list[LonLat]:
-    """Nadirs below positions (ECEF, metres, shape (n, 3)), unbroken at the antimeridian."""
-    lon, lat, _ = ecef_to_geodetic(positions_ecef_m)
-    return _unbroken(lon.tolist(), lat.tolist())
-
-
-def _unbroken(lon: list[float], lat: list[float]) -> list[LonLat]:
-    turned = np.unwrap(lon, period=360.0)
-    return list(zip(turned.tolist(), lat, strict=True))
-
-
 # The station is two minutes from the horizon to the nadir; clocks are rarely wronger than ten
 REACH_S = 600.0
 STEP_S = 20.0
 GROUND_SPEED_KM_S = 7.2  # along the track, below the station
 # Nadirs so far apart in time tell whether it flew northward
 APART_S = (2.0, 300.0)
+KEPT_FRAMES = 256
 
 
 def track(
@@ -115,11 +81,6 @@ def _time(text: str) -> datetime | None:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time
 
 
-# In which direction the camera flew when a photo was taken.
-
-KEPT_FRAMES = 256
-
-
 def flights(context: ReviewContext) -> Callable[[int], NDArray[np.float64] | None]:
     """A function that tells the direction of flight, ECEF of any length, of a frame's number."""
 
@@ -135,3 +96,34 @@ def flights(context: ReviewContext) -> Callable[[int], NDArray[np.float64] | Non
         return np.asarray(after - before, float)
 
     return flight
+
+
+def horizon(lon: float, lat: float, altitude_km: float) -> list[LonLat]:
+    """Outline of the ground in sight from above a nadir.
+
+    Rays that touch an ellipsoid touch it in a plane; scaled so that it is a unit sphere, the eye at
+    distance d, those are the points at the angle arccos(1 / d) from the eye's direction.
+    """
+    axes = np.array([SEMI_MAJOR_M, SEMI_MAJOR_M, SEMI_MINOR_M])
+    eye = geodetic_to_ecef(lon, lat, 1000.0 * altitude_km) / axes
+    distance = float(np.linalg.norm(eye))
+    towards = eye / distance
+    # Any two directions across that one; the pole's own serves where it is not near
+    beside = np.cross(towards, [0.0, 0.0, 1.0] if abs(towards[2]) < 0.9 else [1.0, 0.0, 0.0])
+    beside /= np.linalg.norm(beside)
+    upright = np.cross(beside, towards)
+    turn = np.linspace(0.0, 2.0 * np.pi, HORIZON_POINTS + 1)[:, None]
+    across = np.sqrt(1.0 - 1.0 / distance**2) * (np.cos(turn) * beside + np.sin(turn) * upright)
+    ring_lon, ring_lat = surface_to_lonlat((towards / distance + across) * axes)
+    return _unbroken(ring_lon.tolist(), ring_lat.tolist())
+
+
+def ground_track(positions_ecef_m: NDArray[np.float64]) -> list[LonLat]:
+    """Nadirs below positions (ECEF, metres, shape (n, 3)), unbroken at the antimeridian."""
+    lon, lat, _ = ecef_to_geodetic(positions_ecef_m)
+    return _unbroken(lon.tolist(), lat.tolist())
+
+
+def _unbroken(lon: list[float], lat: list[float]) -> list[LonLat]:
+    turned = np.unwrap(lon, period=360.0)
+    return list(zip(turned.tolist(), lat, strict=True))

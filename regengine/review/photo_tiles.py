@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from functools import lru_cache
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +19,19 @@ from regengine.photo.image import read_display_rgb
 if TYPE_CHECKING:
     from PIL import Image
 
-# One level of a photo's pyramid, read from its file at the least cost.
-
 TILE_PX = 512
 # A JPEG's own cosine transform gives 1/2, 1/4 and 1/8 of its size, on the same grid
 MOST_HALVINGS = 3
 STRIP_ROWS = 256
+MOST_BYTES = 250_000_000  # a photo of 45 megapixels with all its levels takes 180 MB
+MOST_HEADERS = 1000
+JPEG_QUALITY = 90
+# Decoding takes up to 7 bytes a pixel until it is done, beside what is kept
+DECODED_AT_ONCE = 2
+LOCKS = 16
+LITTLE_SMALLER = 0.7  # than this, no pixel is left out by interpolation between two
 
+FileKey = tuple[Path, int, int]  # with time of change (ns) and size
 Picture = NDArray[np.uint8]  # (h, w) grey or (h, w, 3) red, green, blue, as displayed
 
 
@@ -37,83 +44,6 @@ def level_size(header: ImageHeader, z: int) -> tuple[int, int]:
     """Width and height of a level: its last pixels may reach beyond the photo."""
     factor = 2 ** (max_zoom(header.width_px, header.height_px) - z)
     return -(-header.width_px // factor), -(-header.height_px // factor)
-
-
-def read_level(header: ImageHeader, z: int) -> dict[int, Picture]:
-    """Decode a photo for one level of its pyramid."""
-    top = max_zoom(header.width_px, header.height_px)
-    finest, decoded = max(z, top - MOST_HALVINGS), None
-    if header.format == "jpeg":
-        decoded = _scaled_jpeg(header, top - finest)
-    elif header.format == "raw" and z < top:
-        finest, decoded = top - 1, _halved_raw(header)
-    if decoded is None:
-        finest = top
-        decoded = read_display_rgb(header.path, max(header.width_px, header.height_px))[0]
-    return {finest: decoded, z: halved(decoded, finest - z)}
-
-
-def halved(picture: Picture, times: int) -> Picture:
-    """A picture at half its size, so many times; each pixel the mean of four."""
-    import cv2
-
-    for _ in range(times):
-        height, width = picture.shape[:2]
-        even = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-        size = (width + 1) // 2, (height + 1) // 2
-        picture = _bytes_of(cv2.resize(even, size, interpolation=cv2.INTER_AREA))
-    return picture
-
-
-def _scaled_jpeg(header: ImageHeader, halvings: int) -> Picture | None:
-    """A JPEG decoded at a fraction of its size; None where its colours are not plain."""
-    from PIL import Image
-
-    with decoding(header.path), Image.open(header.path, formats=["JPEG"]) as image:
-        if image.mode not in ("RGB", "L"):
-            return None
-        # Pillow takes the fraction whose sides are at least those asked for: rounded down
-        sides = header.width_px >> halvings, header.height_px >> halvings
-        image.draft(image.mode, (max(sides[0], 1), max(sides[1], 1)))
-        whole = 2**halvings
-        if image.size != (-(-header.width_px // whole), -(-header.height_px // whole)):
-            return None
-        return _rows_of(image)
-
-
-def _rows_of(image: Image.Image) -> Picture:
-    """A picture as an array; in strips, for at once it would be in memory three times."""
-    channels = () if image.mode == "L" else (len(image.mode),)
-    pixels = np.empty((image.height, image.width, *channels), np.uint8)
-    image.load()
-    for top in range(0, image.height, STRIP_ROWS):
-        below = min(top + STRIP_ROWS, image.height)
-        pixels[top:below] = np.asarray(image.crop((0, top, image.width, below)))
-    return pixels
-
-
-def _halved_raw(header: ImageHeader) -> Picture | None:
-    """A raw file without interpolation of its colours, four times faster; None for odd sides."""
-    if header.width_px % 2 or header.height_px % 2:
-        return None
-    return read_display_rgb(header.path, max(header.width_px, header.height_px) // 2)[0]
-
-
-def _bytes_of(picture: Any) -> Picture:
-    return np.asarray(picture, np.uint8)
-
-
-__all__ = ["TILE_PX", "PhotoPyramids", "max_zoom"]
-
-MOST_BYTES = 250_000_000  # a photo of 45 megapixels with all its levels takes 180 MB
-MOST_HEADERS = 1000
-JPEG_QUALITY = 90
-# Decoding takes up to 7 bytes a pixel until it is done, beside what is kept
-DECODED_AT_ONCE = 2
-LOCKS = 16
-LITTLE_SMALLER = 0.7  # than this, no pixel is left out by interpolation between two
-
-FileKey = tuple[Path, int, int]  # with time of change (ns) and size
 
 
 class PhotoPyramids:
@@ -129,7 +59,6 @@ class PhotoPyramids:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._levels: OrderedDict[tuple[FileKey, int], Picture] = OrderedDict()
-        self._headers: OrderedDict[FileKey, ImageHeader] = OrderedDict()
         self._lock = Lock()
         self._photo_locks = [Lock() for _ in range(LOCKS)]
         self._decoders = BoundedSemaphore(DECODED_AT_ONCE)
@@ -167,15 +96,7 @@ class PhotoPyramids:
             key = (path, status.st_mtime_ns, status.st_size)
         except (OSError, ValueError):
             key = (path, 0, -1)  # reading the header says what is wrong
-        with self._lock:
-            known = self._headers.get(key)
-        if known is None:
-            known = read_image_header(path)
-            with self._lock:
-                self._headers[key] = known
-                if len(self._headers) > MOST_HEADERS:
-                    self._headers.popitem(last=False)
-        return key, known
+        return key, _header_of(key)
 
     def _level(self, key: FileKey, header: ImageHeader, z: int) -> Picture:
         # One thread decodes a photo, the others that want it wait
@@ -214,6 +135,11 @@ class PhotoPyramids:
         self._bytes -= self._levels.popitem(last=False)[1].nbytes
 
 
+@lru_cache(maxsize=MOST_HEADERS)
+def _header_of(key: FileKey) -> ImageHeader:
+    return read_image_header(key[0])
+
+
 def _has_tile(header: ImageHeader, z: int, x: int, y: int) -> bool:
     if not 0 <= z <= max_zoom(header.width_px, header.height_px):
         return False
@@ -250,3 +176,63 @@ def _jpeg(picture: Picture) -> bytes:
     ]
     samples = picture if picture.ndim == 2 else np.ascontiguousarray(picture[..., ::-1])
     return bytes(cv2.imencode(".jpg", samples, options)[1])
+
+
+def read_level(header: ImageHeader, z: int) -> dict[int, Picture]:
+    """Decode a photo for one level of its pyramid."""
+    top = max_zoom(header.width_px, header.height_px)
+    finest, decoded = max(z, top - MOST_HALVINGS), None
+    if header.format == "jpeg":
+        decoded = _scaled_jpeg(header, top - finest)
+    elif header.format == "raw" and z < top:
+        finest, decoded = top - 1, _halved_raw(header)
+    if decoded is None:
+        finest = top
+        decoded = read_display_rgb(header.path, max(header.width_px, header.height_px))[0]
+    return {finest: decoded, z: halved(decoded, finest - z)}
+
+
+def halved(picture: Picture, times: int) -> Picture:
+    """A picture at half its size, so many times; each pixel the mean of four."""
+    import cv2
+
+    for _ in range(times):
+        height, width = picture.shape[:2]
+        even = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+        size = (width + 1) // 2, (height + 1) // 2
+        picture = np.asarray(cv2.resize(even, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return picture
+
+
+def _scaled_jpeg(header: ImageHeader, halvings: int) -> Picture | None:
+    """A JPEG decoded at a fraction of its size; None where its colours are not plain."""
+    from PIL import Image
+
+    with decoding(header.path), Image.open(header.path, formats=["JPEG"]) as image:
+        if image.mode not in ("RGB", "L"):
+            return None
+        # Pillow takes the fraction whose sides are at least those asked for: rounded down
+        sides = header.width_px >> halvings, header.height_px >> halvings
+        image.draft(image.mode, (max(sides[0], 1), max(sides[1], 1)))
+        whole = 2**halvings
+        if image.size != (-(-header.width_px // whole), -(-header.height_px // whole)):
+            return None
+        return _rows_of(image)
+
+
+def _rows_of(image: Image.Image) -> Picture:
+    """A picture as an array; in strips, for at once it would be in memory three times."""
+    channels = () if image.mode == "L" else (len(image.mode),)
+    pixels = np.empty((image.height, image.width, *channels), np.uint8)
+    image.load()
+    for top in range(0, image.height, STRIP_ROWS):
+        below = min(top + STRIP_ROWS, image.height)
+        pixels[top:below] = np.asarray(image.crop((0, top, image.width, below)))
+    return pixels
+
+
+def _halved_raw(header: ImageHeader) -> Picture | None:
+    """A raw file without interpolation of its colours, four times faster; None for odd sides."""
+    if header.width_px % 2 or header.height_px % 2:
+        return None
+    return read_display_rgb(header.path, max(header.width_px, header.height_px) // 2)[0]

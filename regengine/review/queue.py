@@ -1,20 +1,176 @@
-"""The queue of the review: which frames, in which order, and what a row of it says."""
+"""The queue of the review: which frames, in which order, and what the page is told of each."""
 
 from __future__ import annotations
 
+import logging
 import math
+from collections import defaultdict
 from dataclasses import dataclass
+from threading import Lock, Timer
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.review.frame_columns import FrameColumns
-from regengine.review.frame_places import FramePlaces
-from regengine.review.reviewed import Standings
+from regengine.io.html import shown
+from regengine.records import plain
+from regengine.result import FrameResult, Hypothesis
+from regengine.review.bodies import camera_json, decision_json, points_json
+from regengine.review.context import FIRST_PICTURE_S, ReviewContext
+from regengine.review.decisions import Brief, Decisions
+from regengine.review.frames import FrameColumns
+from regengine.review.ground_track import horizon, track
+from regengine.review.photo_tiles import TILE_PX, max_zoom
 
 Status = Literal["open", "done", "disputed", "second", "all"]
 Sort = Literal["doubt", "time", "name"]
+NO_ROWS = np.zeros(0, dtype=np.int64)
+
+
+class Standings:
+    """Where every frame stands: decided by whom, disputed, with which tags.
+
+    Keeps up with the decisions: only what is new is read.
+
+    A decision counts for a frame whose photo is still the one that was decided on.
+
+    Parameters
+    ----------
+    decisions : Decisions
+        What people decided, also in other processes.
+    reviewer : str
+        Whose decisions count as one's own.
+
+    Attributes
+    ----------
+    decided, disputed, own : ndarray of bool, shape (frames,)
+        Whether anybody decided, people differ, the reviewer decided; as of the last `update`.
+    """
+
+    def __init__(self, decisions: Decisions, reviewer: str) -> None:
+        self._decisions = decisions
+        self._reviewer = reviewer
+        self._lock = Lock()
+        self._last = 0
+        self._heads: defaultdict[int, dict[tuple[str, str], Brief]] = defaultdict(dict)
+        self._rows: FrameColumns | None = None
+        self._tagged: defaultdict[str, set[int]] = defaultdict(set)
+        self._tags: dict[int, frozenset[str]] = {}
+        self.decided = self.disputed = self.own = np.zeros(0, bool)
+
+    def update(self, rows: FrameColumns) -> None:
+        """Read what was decided since the last time."""
+        with self._lock:
+            touched = set()
+            for brief in self._decisions.since(self._last):
+                self._heads[brief.frame_index][brief.reviewer, brief.sha256] = brief
+                touched.add(brief.frame_index)
+                self._last = brief.revision
+            if rows is not self._rows:
+                self._rows, touched = rows, set(self._heads)
+                self.decided, self.disputed, self.own = np.zeros((3, len(rows)), bool)
+                self._tagged.clear()
+                self._tags.clear()
+            for row in rows.rows_of(list(touched)).tolist():
+                heads = self.heads(row)
+                self.decided[row] = bool(heads)
+                self.disputed[row] = len({head.decision for head in heads}) > 1
+                self.own[row] = any(head.reviewer == self._reviewer for head in heads)
+                self._tag(row, frozenset().union(*(head.tags for head in heads)))
+
+    def heads(self, row: int) -> list[Brief]:
+        """The latest decision of each person on the frame of a row, newest first."""
+        if self._rows is None:
+            return []
+        heads = self._heads.get(int(self._rows.frame_index[row]), {})
+        sha256 = self._rows.sha256[row].decode() if heads else ""
+        found = [head for (_, judged), head in heads.items() if judged == sha256]
+        return found if len(found) < 2 else sorted(found, key=lambda head: -head.revision)
+
+    def tagged(self, tag: str) -> NDArray[np.bool_]:
+        """Which frames somebody gave a tag."""
+        found = np.zeros(len(self.decided), bool)
+        found[list(self._tagged.get(tag, ()))] = True
+        return found
+
+    def tags(self) -> dict[str, int]:
+        """How many frames have each tag, the commonest first."""
+        counts = [(tag, len(rows)) for tag, rows in self._tagged.items() if rows]
+        return dict(sorted(counts, key=lambda pair: (-pair[1], pair[0])))
+
+    def _tag(self, row: int, tags: frozenset[str]) -> None:
+        """Note the tags that a frame has now."""
+        before = self._tags.get(row, frozenset())
+        for tag in before - tags:
+            self._tagged[tag].discard(row)
+        for tag in tags - before:
+            self._tagged[tag].add(row)
+        if tags or before:
+            self._tags[row] = tags
+
+
+class FramePlaces:
+    """Towns by row; the list of the world's towns takes a second to read, so none waits for it."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._rows: FrameColumns | None = None
+        self._numbers: NDArray[np.int64] = NO_ROWS
+        self._names: dict[int, str] = {-1: ""}
+        self._wanted: FrameColumns | None = None
+
+    def ready(self, rows: FrameColumns) -> bool:
+        """Whether the towns of these frames are known; if not, they soon will be."""
+        with self._lock:
+            if self._rows is rows:
+                return True
+            if self._wanted is not rows:
+                self._wanted = rows
+                timer = Timer(FIRST_PICTURE_S, self._work_out, (rows,))
+                timer.daemon = True
+                timer.start()
+            return False
+
+    def name(self, rows: FrameColumns, row: int) -> str | None:
+        """Town and country that a frame shows; None where there is none, or not yet."""
+        if not self.ready(rows):
+            return None
+        return self._names[int(self._numbers[row])] or None
+
+    def near(self, lon_deg: float, lat_deg: float) -> str | None:
+        """Town and country at a place; None where there is none, or the towns are not read yet."""
+        with self._lock:
+            if self._rows is None:
+                return None
+        from regengine.places import place_index
+
+        place = place_index().nearest(lon_deg, lat_deg)
+        return None if place is None else shown(f"{place.name}, {place.country}")
+
+    def hold(self, rows: FrameColumns, sought: str) -> NDArray[np.bool_]:
+        """Which frames show a town of such a name or country, in small letters."""
+        if not self.ready(rows):
+            return np.zeros(len(rows), bool)
+        found = [number for number, name in self._names.items() if sought in name.casefold()]
+        return np.isin(self._numbers, found)
+
+    def _work_out(self, rows: FrameColumns) -> None:
+        try:
+            from regengine.places import place_index
+
+            index = place_index()
+            numbers = index.nearest_of(rows.shown_lon, rows.shown_lat)
+            names = {-1: ""}
+            for number in np.unique(numbers[numbers >= 0]).tolist():
+                place = index.place(number)
+                names[number] = "" if place is None else shown(f"{place.name}, {place.country}")
+        except Exception as error:  # names are a help, not the matter
+            logging.getLogger("regengine").warning("frames go without their towns: %s", error)
+            numbers, names = np.full(len(rows), -1), {-1: ""}
+        # What the first search and the first other order would wait for
+        _ = rows.searched, rows.by_time_known, rows.by_name
+        with self._lock:
+            self._rows, self._numbers, self._names = rows, numbers, names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,78 +210,153 @@ class QueueFilter:
     sort: Sort = "doubt"
 
 
-def chosen_rows(
-    rows: FrameColumns, standings: Standings, places: FramePlaces, wanted: QueueFilter
-) -> NDArray[np.int64]:
-    """Rows of the frames to show, in the order to show them."""
-    keep = np.ones(len(rows), bool)
-    if wanted.verdict:
-        keep &= rows.verdict.are(wanted.verdict)
-    if wanted.reason:
-        keep &= rows.reasons.hold(wanted.reason)
-    if wanted.category:
-        keep &= rows.category.are(wanted.category)
-    if wanted.camera:
-        keep &= rows.camera_body.are(wanted.camera)
-    if wanted.date_from or wanted.date_to:
-        keep &= rows.time_utc != b""
-    if wanted.date_from:
-        keep &= rows.time_utc >= wanted.date_from.encode()
-    if wanted.date_to:
-        keep &= rows.time_utc <= wanted.date_to.encode() + b"\xff"
-    if wanted.bbox is not None:
-        keep &= _within(rows, wanted.bbox)
-    if wanted.text:
-        sought = wanted.text.casefold()
-        named = np.array([sought in text for text in rows.searched], bool)
-        keep &= named | places.hold(rows, sought)
-    if wanted.tag:
-        keep &= standings.tagged(wanted.tag)
-    if wanted.status != "all":
-        keep &= _standing(standings, wanted.status)
-    order: NDArray[np.int64] = getattr(rows, f"by_{wanted.sort}")
-    return order[keep[order]]
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """All frames as they stand at a moment; rows are those of the columns."""
+
+    rows: FrameColumns
+    standings: Standings
+    places: FramePlaces
+
+    def chosen(self, wanted: QueueFilter) -> NDArray[np.int64]:
+        """Rows of the frames to show, in the order to show them."""
+        rows = self.rows
+        keep = np.ones(len(rows), bool)
+        if wanted.verdict:
+            keep &= rows.verdict.are(wanted.verdict)
+        if wanted.reason:
+            keep &= rows.reasons.hold(wanted.reason)
+        if wanted.category:
+            keep &= rows.category.are(wanted.category)
+        if wanted.camera:
+            keep &= rows.camera_body.are(wanted.camera)
+        if wanted.date_from or wanted.date_to:
+            keep &= rows.time_utc != b""
+        if wanted.date_from:
+            keep &= rows.time_utc >= wanted.date_from.encode()
+        if wanted.date_to:
+            keep &= rows.time_utc <= wanted.date_to.encode() + b"\xff"
+        if wanted.bbox is not None:
+            keep &= _within(rows, wanted.bbox)
+        if wanted.text:
+            sought = wanted.text.casefold()
+            named = np.array([sought in text for text in rows.searched], bool)
+            keep &= named | self.places.hold(rows, sought)
+        if wanted.tag:
+            keep &= self.standings.tagged(wanted.tag)
+        if wanted.status != "all":
+            keep &= _standing(self.standings, wanted.status)
+        order: NDArray[np.int64] = getattr(rows, f"by_{wanted.sort}")
+        return order[keep[order]]
+
+    def line(self, row: int) -> dict[str, Any]:
+        """One frame in the list of the page."""
+        rows, heads = self.rows, self.standings.heads(row)
+        lon, lat = float(rows.centre_lon[row]), float(rows.centre_lat[row])
+        codes = rows.reasons[row]
+        return {
+            "id": int(rows.frame_index[row]),
+            "frame": rows.text("frame", row),
+            "verdict": rows.verdict[row],
+            "probability": float(rows.probability[row]),
+            "reasons": codes.split(",") if codes else [],
+            "category": rows.category[row] or None,
+            "time_utc": rows.text("time_utc", row) or None,
+            "camera_body": rows.camera_body[row] or None,
+            "centre": [lon, lat] if math.isfinite(lon) and math.isfinite(lat) else None,
+            "place": self.places.name(rows, row),
+            "decision": heads[0].decision if heads else None,
+            "reviewers": len(heads),
+            "disputed": len({head.decision for head in heads}) > 1,
+        }
+
+    def facets(self) -> dict[str, Any]:
+        """How many frames of the store have each value of what can be filtered by."""
+        rows = self.rows
+        reasons: dict[str, int] = {}
+        for codes, number in rows.reasons.counts().items():
+            for code in codes.split(","):
+                reasons[code] = reasons.get(code, 0) + number
+        known = rows.time_utc[rows.by_time_known]
+        return {
+            "verdict": rows.verdict.counts(),
+            "reason": dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
+            "category": rows.category.counts(),
+            "camera": rows.camera_body.counts(),
+            "tag": self.standings.tags(),
+            "first_time": known[0].decode() if len(known) else None,
+            "last_time": known[-1].decode() if len(known) else None,
+        }
+
+    def frame(self, context: ReviewContext, number: int) -> dict[str, Any]:
+        """Everything that the page is told of one frame.
+
+        Raises
+        ------
+        KeyError
+            If there is none of this number.
+        """
+        result = context.frames.frame(number).result
+        (row,) = self.rows.rows_of([number]).tolist() or [None]
+        if row is None:
+            raise KeyError(number)
+        nadir = result.nadir
+        said = self.line(row) | {
+            "path": result.path,
+            "sha256": result.sha256,
+            "reason_texts": [reason.text for reason in result.reasons],
+            "category_probability": result.category_probability,
+            "width_px": result.width_px,
+            "height_px": result.height_px,
+            "orientation": result.orientation,
+            "focal_mm": result.focal_mm,
+            "pixel_pitch_um": result.pixel_pitch_um,
+            "nadir": None
+            if nadir is None
+            else {
+                "lon": nadir.lon,
+                "lat": nadir.lat,
+                "altitude_km": nadir.altitude_km,
+                "source": nadir.source,
+                "sigma_along_km": nadir.sigma_along_km,
+            },
+            "track": track(self.rows, row, nadir, context.tles),
+            "horizon": [] if nadir is None else horizon(nadir.lon, nadir.lat, nadir.altitude_km),
+            "camera": None if result.solved is None else camera_json(result.solved.camera),
+            "points": points_json(result, origin="engine"),
+            "hypotheses": [self._hypothesis(hypothesis) for hypothesis in result.hypotheses],
+            "fit": _fit(result),
+            "photo": context.frames.photo(number) is not None,
+            "max_zoom": max_zoom(result.width_px or 1, result.height_px or 1),
+            "tile_px": TILE_PX,
+        }
+        heads = context.decisions.heads(number, result.sha256)
+        return plain(said, shown) | {
+            "draft": context.decisions.draft(number, result.sha256, context.reviewer),
+            "decisions": [decision_json(head) for head in heads],
+        }
+
+    def _hypothesis(self, hypothesis: Hypothesis) -> dict[str, Any]:
+        lon, lat = hypothesis.centre_lon, hypothesis.centre_lat
+        return {
+            "rank": hypothesis.rank,
+            "camera": camera_json(hypothesis.solved.camera),
+            "ncc": hypothesis.ncc,
+            "log10_odds": hypothesis.log10_odds,
+            "centre": None if lon is None or lat is None else [lon, lat],
+            "place": None if lon is None or lat is None else self.places.near(lon, lat),
+        }
 
 
-def queue_row(
-    rows: FrameColumns, standings: Standings, places: FramePlaces, row: int
-) -> dict[str, Any]:
-    """One row of the queue, as the page has it."""
-    heads = standings.heads(row)
-    lon, lat = float(rows.centre_lon[row]), float(rows.centre_lat[row])
-    codes = rows.reasons[row]
+def _fit(result: FrameResult) -> dict[str, Any] | None:
+    fit = result.fit
+    if fit is None:
+        return None
     return {
-        "id": int(rows.frame_index[row]),
-        "frame": rows.text("frame", row),
-        "verdict": rows.verdict[row],
-        "probability": float(rows.probability[row]),
-        "reasons": codes.split(",") if codes else [],
-        "category": rows.category[row] or None,
-        "time_utc": rows.text("time_utc", row) or None,
-        "camera_body": rows.camera_body[row] or None,
-        "centre": [lon, lat] if math.isfinite(lon) and math.isfinite(lat) else None,
-        "place": places.name(rows, row),
-        "decision": heads[0].decision if heads else None,
-        "reviewers": len(heads),
-        "disputed": len({head.decision for head in heads}) > 1,
-    }
-
-
-def facets(rows: FrameColumns, standings: Standings) -> dict[str, Any]:
-    """How many frames of the store have each value of what can be filtered by."""
-    reasons: dict[str, int] = {}
-    for codes, number in rows.reasons.counts().items():
-        for code in codes.split(","):
-            reasons[code] = reasons.get(code, 0) + number
-    known = rows.time_utc[rows.by_time_known]
-    return {
-        "verdict": rows.verdict.counts(),
-        "reason": dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
-        "category": rows.category.counts(),
-        "camera": rows.camera_body.counts(),
-        "tag": standings.tags(),
-        "first_time": known[0].decode() if len(known) else None,
-        "last_time": known[-1].decode() if len(known) else None,
+        "ncc": fit.ncc,
+        "residual_px": fit.residual_px,
+        "matched_lights": fit.matched_lights,
+        "log10_odds": fit.log10_odds,
     }
 
 

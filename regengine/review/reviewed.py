@@ -8,20 +8,15 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matchers.camera import Camera
 from regengine.result import FrameResult
-from regengine.review.decisions import Brief, Choice, Decision, Decisions, decisions_path
-from regengine.review.frame_columns import FrameColumns
+from regengine.review.decisions import Choice, Decision, Decisions, decisions_path
 from regengine.store.schema import select
 from regengine.store.snapshot import PartGoneError, Snapshot
-
-# What a person judged, as a hash: whether the engine says something else by now.
 
 OF_STATE = select(
     "frames/sha256",
@@ -94,20 +89,10 @@ class Reviewed:
 
     Attributes
     ----------
-    frame_index : int
-        The frame's number in the store.
-    decision : str
-        "accepted", "rejected" or "unsure".
-    reviewer, time_utc : str
-        Who, and when (ISO 8601, UTC).
+    time_utc : str
+        When, ISO 8601.
     camera : Camera or None
-        The camera that was decided on.
-    points : tuple of ReviewedPoint
-        Its control points.
-    comment : str
-        What the person says.
-    tags : tuple of str
-        Of the person.
+        The camera that was decided on, with its control points.
     quality : int or None
         0 (useless) to 5 (excellent).
     place : dict or None
@@ -136,11 +121,6 @@ def reviewed(store: Path) -> dict[int, Reviewed]:
     """What people decided of a store's frames.
 
     Decisions on a photo that the store does not have under the same number any more are left out.
-
-    Parameters
-    ----------
-    store : Path
-        The store.
 
     Returns
     -------
@@ -204,86 +184,3 @@ def _reviewed(heads: list[Decision], proposal: str) -> Reviewed:
         disputed=len({head.decision for head in heads}) > 1,
         stale=counts.judged.proposal_sha256 != proposal,
     )
-
-
-# Where every frame stands: decided by whom, disputed, with which tags.
-
-
-class Standings:
-    """Keeps up with the decisions: only what is new is read.
-
-    A decision counts for a frame whose photo is still the one that was decided on.
-
-    Parameters
-    ----------
-    decisions : Decisions
-        What people decided, also in other processes.
-    reviewer : str
-        Whose decisions count as one's own.
-
-    Attributes
-    ----------
-    decided, disputed, own : ndarray of bool, shape (frames,)
-        Whether anybody decided, people differ, the reviewer decided; as of the last `update`.
-    """
-
-    def __init__(self, decisions: Decisions, reviewer: str) -> None:
-        self._decisions = decisions
-        self._reviewer = reviewer
-        self._lock = Lock()
-        self._last = 0
-        self._heads: defaultdict[int, dict[tuple[str, str], Brief]] = defaultdict(dict)
-        self._rows: FrameColumns | None = None
-        self._tagged: defaultdict[str, set[int]] = defaultdict(set)
-        self._tags: dict[int, frozenset[str]] = {}
-        self.decided = self.disputed = self.own = np.zeros(0, bool)
-
-    def update(self, rows: FrameColumns) -> None:
-        """Read what was decided since the last time."""
-        with self._lock:
-            touched = set()
-            for brief in self._decisions.since(self._last):
-                self._heads[brief.frame_index][brief.reviewer, brief.sha256] = brief
-                touched.add(brief.frame_index)
-                self._last = brief.revision
-            if rows is not self._rows:
-                self._rows, touched = rows, set(self._heads)
-                self.decided, self.disputed, self.own = np.zeros((3, len(rows)), bool)
-                self._tagged.clear()
-                self._tags.clear()
-            for row in rows.rows_of(list(touched)).tolist():
-                heads = self.heads(row)
-                self.decided[row] = bool(heads)
-                self.disputed[row] = len({head.decision for head in heads}) > 1
-                self.own[row] = any(head.reviewer == self._reviewer for head in heads)
-                self._tag(row, frozenset().union(*(head.tags for head in heads)))
-
-    def heads(self, row: int) -> list[Brief]:
-        """The latest decision of each person on the frame of a row, newest first."""
-        if self._rows is None:
-            return []
-        heads = self._heads.get(int(self._rows.frame_index[row]), {})
-        sha256 = self._rows.sha256[row].decode() if heads else ""
-        found = [head for (_, judged), head in heads.items() if judged == sha256]
-        return found if len(found) < 2 else sorted(found, key=lambda head: -head.revision)
-
-    def tagged(self, tag: str) -> NDArray[np.bool_]:
-        """Which frames somebody gave a tag."""
-        found = np.zeros(len(self.decided), bool)
-        found[list(self._tagged.get(tag, ()))] = True
-        return found
-
-    def tags(self) -> dict[str, int]:
-        """How many frames have each tag, the commonest first."""
-        counts = [(tag, len(rows)) for tag, rows in self._tagged.items() if rows]
-        return dict(sorted(counts, key=lambda pair: (-pair[1], pair[0])))
-
-    def _tag(self, row: int, tags: frozenset[str]) -> None:
-        """Note the tags that a frame has now."""
-        before = self._tags.get(row, frozenset())
-        for tag in before - tags:
-            self._tagged[tag].discard(row)
-        for tag in tags - before:
-            self._tagged[tag].add(row)
-        if tags or before:
-            self._tags[row] = tags

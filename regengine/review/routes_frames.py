@@ -1,20 +1,26 @@
-"""The queue, and single frames."""
+"""The session, the queue, single frames and what is decided of them: what the page asks first."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
+from importlib.metadata import version
 from threading import Lock
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Path, Query
+from fastapi import APIRouter, HTTPException, Path, Query, Response
 
+from regengine.io.html import shown
 from regengine.records import plain
-from regengine.review.context import ReviewContext
-from regengine.review.frame_answer import decision_json, frame_answer
-from regengine.review.frame_columns import FrameColumns
-from regengine.review.frame_places import FramePlaces
-from regengine.review.queue import QueueFilter, Sort, Status, chosen_rows, facets, queue_row
-from regengine.review.reviewed import Standings
+from regengine.review.bodies import DecisionBody, DraftBody, decision_json
+from regengine.review.context import ReviewContext, no_frame
+from regengine.review.decisions import Judged
+from regengine.review.queue import FramePlaces, Queue, QueueFilter, Sort, Standings, Status
+from regengine.review.reviewed import state_of
+from regengine.review.stats import review_stats
+
+if TYPE_CHECKING:
+    from regengine.lights.map import LightMap
 
 FrameId = Annotated[int, Path(ge=0, lt=2**63)]
 Texts = Annotated[list[str], Query(max_length=64)]
@@ -24,23 +30,58 @@ MOST_ROWS = 500
 
 
 def router(context: ReviewContext) -> APIRouter:
-    """Routes of the frames."""
+    """Routes of the session and of the frames."""
     routes = APIRouter(prefix="/api")
+    _add_session(routes, context)
+    _add_queue(routes, context)
+    _add_decisions(routes, context)
+    return routes
+
+
+def _add_session(routes: APIRouter, context: ReviewContext) -> None:
+    engine_version = version("regengine")  # reads a file
+
+    @routes.get("/session")
+    def session() -> dict[str, Any]:
+        light_map = context.light_map
+        return {
+            "store": shown(context.store.name),
+            "frames": len(context.frames.rows),
+            "reviewer": context.reviewer,
+            "readonly": context.readonly,
+            "version": engine_version,
+            "lights": light_map is not None,
+            "lights_name": "" if light_map is None else _name(light_map),
+            "layers": [asdict(layer) for layer in context.layers],
+        }
+
+    @routes.get("/stats")
+    def stats() -> dict[str, Any]:
+        """How far the review is, and who agrees with whom."""
+        return review_stats(context.store, context.frames.rows)
+
+
+def _name(light_map: LightMap) -> str:
+    """The product's, else the names of its files."""
+    info = light_map.info
+    return shown(info.product or ", ".join(path.name for path in info.paths))
+
+
+def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
     standings = Standings(context.decisions, context.reviewer)
     places = FramePlaces()
-
     one_at_a_time = Lock()  # the standings are those of the rows that were asked for
 
-    def up_to_date() -> FrameColumns:
+    def up_to_date() -> Queue:
         context.frames.refresh()
         rows = context.frames.rows
         standings.update(rows)
-        return rows
+        return Queue(rows=rows, standings=standings, places=places)
 
     @routes.get("/facets")
     def facets_of_store() -> dict[str, Any]:
         with one_at_a_time:
-            return facets(up_to_date(), standings)
+            return up_to_date().facets()
 
     @routes.get("/frames")
     def queue(
@@ -65,58 +106,99 @@ def router(context: ReviewContext) -> APIRouter:
             camera=tuple(camera),
             date_from=date_from,
             date_to=date_to,
-            bbox=parse_bbox(bbox),
+            bbox=_bbox(bbox),
             text=text,
             status=status,
             tag=tag,
             sort=sort,
         )
         with one_at_a_time:
-            rows = up_to_date()
-            chosen = chosen_rows(rows, standings, places, wanted)
-            shown_rows = [
-                queue_row(rows, standings, places, row)
-                for row in chosen[offset : offset + limit].tolist()
-            ]
+            now = up_to_date()
+            chosen = now.chosen(wanted)
+            lines = [now.line(row) for row in chosen[offset : offset + limit].tolist()]
         return {
             "total": len(chosen),
             "offset": offset,
-            "named": places.ready(rows),
-            "frames": plain(shown_rows, str),
+            "named": places.ready(now.rows),
+            "frames": plain(lines, str),
         }
 
     @routes.get("/frames/{number}")
     def frame(number: FrameId) -> dict[str, Any]:
         with one_at_a_time:
             try:
-                return frame_answer(context, up_to_date(), standings, places, number)
+                return up_to_date().frame(context, number)
             except KeyError:
                 raise no_frame(number) from None
 
     @routes.get("/frames/{number}/history")
     def history(number: FrameId) -> list[dict[str, Any]]:
-        try:
-            sha256 = context.frames.frame(number).result.sha256
-        except KeyError:
-            raise no_frame(number) from None
+        sha256 = context.result(number).sha256
         return [decision_json(each) for each in context.decisions.history(number, sha256)]
 
-    return routes
 
-
-def no_frame(number: int) -> HTTPException:
-    """What is answered where there is no such frame."""
-    return HTTPException(404, f"the store has no frame {number}: GET /api/frames lists them.")
-
-
-def parse_bbox(text: str) -> tuple[float, float, float, float] | None:
+def _bbox(text: str) -> tuple[float, float, float, float] | None:
     """West, south, east, north out of ``w,s,e,n``; None of an empty text."""
     if not text:
         return None
-    try:
-        west, south, east, north = (float(part) for part in text.split(","))
-    except ValueError:
-        west = south = east = north = math.nan
-    if not all(map(math.isfinite, (west, south, east, north))) or south > north:
+    edges = edges_of(text)
+    if edges is None:
         raise HTTPException(422, "bbox is west,south,east,north in degrees, such as 130,30,146,46.")
+    return edges
+
+
+def edges_of(text: str) -> tuple[float, float, float, float] | None:
+    """Four finite numbers out of ``west,south,east,north``, south not above north; else None."""
+    try:
+        west, south, east, north = (float(edge) for edge in text.split(","))
+    except ValueError:
+        return None
+    if not all(map(math.isfinite, (west, south, east, north))) or south > north:
+        return None
     return west, south, east, north
+
+
+def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
+    """Decisions and drafts are saved at once, or refused with a sentence."""
+    decisions, reviewer = context.decisions, context.reviewer
+
+    def judged(number: int) -> Judged:
+        if context.readonly:
+            raise HTTPException(403, "this review is for looking only: nothing can be decided.")
+        result = context.result(number)
+        sha256, proposal = state_of(result)
+        return Judged(
+            frame_index=number,
+            sha256=sha256,
+            verdict=result.verdict,
+            probability=result.probability,
+            proposal_sha256=proposal,
+        )
+
+    @routes.put("/frames/{number}/draft")
+    def keep_draft(number: FrameId, draft: DraftBody) -> dict[str, str]:
+        """Keep unfinished work: what a reload brings back."""
+        about = judged(number)
+        time_utc = decisions.keep_draft(number, about.sha256, reviewer, draft.work())
+        return {"time_utc": time_utc}
+
+    @routes.delete("/frames/{number}/draft", status_code=204, response_class=Response)
+    def drop_draft(number: FrameId) -> None:
+        """Forget unfinished work."""
+        judged(number)
+        decisions.drop_draft(number, reviewer)
+
+    @routes.put("/frames/{number}/decision")
+    def decide(number: FrameId, body: DecisionBody) -> dict[str, Any]:
+        """Add a decision; one that the page had not seen comes back as a conflict."""
+        about = judged(number)
+        saved, conflict = decisions.save(
+            about, reviewer, body.decision, body.work(), base=body.base, seconds=body.seconds
+        )
+        heads = decisions.heads(number, about.sha256)
+        return {
+            "revision": saved.revision,
+            "time_utc": saved.time_utc,
+            "conflict": None if conflict is None else decision_json(conflict),
+            "others": [decision_json(head) for head in heads if head.reviewer != reviewer],
+        }

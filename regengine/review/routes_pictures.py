@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from regengine.errors import FrameError, LightMapError
-from regengine.review.context import ReviewContext
-from regengine.review.photo_of_frame import NoPhoto, photo_of_frame
+from regengine.review.context import ReviewContext, registered_photo
 
 if TYPE_CHECKING:
     from regengine.lights.map import LightMap
     from regengine.review.map_tiles import MapTiles
 
-# Answers that a browser may keep, as long as what they are made of stays the same.
-
 # Without a version in the address, another run on this port may mean something else by it
 ASK_AGAIN = "private, no-cache"
 FOR_EVER = "private, max-age=31536000, immutable"
+# Leading digits of a photo's sha256 that `v` repeats in addresses of its pictures
+VERSION_DIGITS = 16
+LEAST_PREVIEW_PX, MOST_PREVIEW_PX = 64, 2048
 
 
 def described(media_type: str, what: str) -> dict[int | str, dict[str, Any]]:
@@ -37,7 +37,7 @@ def cached_response(
     made_of: str,
     version: str | None = None,
 ) -> Response:
-    """An answer, or word that the browser's copy is good."""
+    """An answer, or word that the browser's copy is good: as long as what it is made of stays."""
     address = f"{made_of}\n{request.url.path}\n{request.query_params.get('size', '')}"
     tag = f'"{hashlib.sha256(address.encode("utf-8", "replace")).hexdigest()[:32]}"'
     for_ever = version is not None and request.query_params.get("v") == version
@@ -47,11 +47,8 @@ def cached_response(
     return Response(make(), media_type=media_type, headers=headers)
 
 
-# Leading digits of a photo's sha256 that `v` repeats in addresses of its pictures
-VERSION_DIGITS = 16
 PHOTO = described("image/jpeg", "JPEG")
 MAP = described("image/png", "PNG, grey with alpha")
-LEAST_PREVIEW_PX, MOST_PREVIEW_PX = 64, 2048
 
 
 def router(context: ReviewContext) -> APIRouter:
@@ -62,15 +59,13 @@ def router(context: ReviewContext) -> APIRouter:
     map_state = "" if context.light_map is None else _state_of(context.light_map.info.paths)
 
     def photo_response(request: Request, number: int, make: Callable[[Path], bytes]) -> Response:
-        photo = photo_of_frame(context, number)
-        if isinstance(photo, NoPhoto):
-            raise HTTPException(photo.status, photo.sentence)
+        path, sha256 = registered_photo(context.frames, number)
         return cached_response(
             request,
-            lambda: _made(lambda: make(photo.path)),
+            lambda: _made(lambda: make(path)),
             media_type="image/jpeg",
-            made_of=photo.sha256,
-            version=photo.sha256[:VERSION_DIGITS],
+            made_of=sha256,
+            version=sha256[:VERSION_DIGITS],
         )
 
     @routes.get("/frames/{number}/photo/{z}/{x}/{y}.jpg", response_class=Response, responses=PHOTO)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict
 from functools import cache
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from regengine.places import Place, place_index
 from regengine.report.places import coastline
 from regengine.review.context import ReviewContext
+from regengine.review.routes_frames import edges_of
 from regengine.review.routes_pictures import cached_response, described
 
 GEOJSON = "application/geo+json"
@@ -56,16 +56,13 @@ def _answer(found: list[Place]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _box(text: str) -> tuple[float, float, float, float]:
-    try:
-        west, south, east, north = (float(edge) for edge in text.split(","))
-    except ValueError:
-        west = south = east = north = math.nan
-    if not all(map(math.isfinite, (west, south, east, north))) or south > north:
+    edges = edges_of(text)
+    if edges is None:
         raise HTTPException(
             422,
             "bbox must be four numbers, degrees: west,south,east,north; south below north.",
         )
-    return west, south, east, north
+    return edges
 
 
 @cache

@@ -1,15 +1,16 @@
-"""Cameras from points, and points moved to where photo and map agree."""
+"""What the engine works out for a person: cameras from points, points snapped, searches."""
 
 from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
+from fastapi import Path as PathParameter
 from pydantic import Field
 
 from matchers.camera import Camera
@@ -17,21 +18,55 @@ from matchers.earth import ecef_to_geodetic
 from matchers.photo_light import LightImage
 from matchers.resection import Free
 from regengine.errors import ConfigError
+from regengine.io.html import shown
 from regengine.photo.image import read_linear_light
+from regengine.records import plain
 from regengine.registration.map_window import ground_sample_km
 from regengine.registration.preparation import fine_px, lights_of_photo
-from regengine.review.bodies import MOST_POINTS, Body, CameraBody, PointBody, check_of_photo
-from regengine.review.context import ReviewContext
-from regengine.review.frame_answer import camera_json
+from regengine.result import FrameResult
+from regengine.review.bodies import (
+    MOST_POINTS,
+    Body,
+    CameraBody,
+    PointBody,
+    camera_json,
+    check_of_photo,
+    points_json,
+)
+from regengine.review.context import ReviewContext, no_frame
 from regengine.review.ground_track import flights
 from regengine.review.reviewed import ReviewedPoint
-from regengine.review.routes_frames import FrameId, no_frame
+from regengine.review.routes_frames import FrameId
+from regengine.review.search_jobs import SearchJob, SearchJobs
 from regengine.review.solving import PointFit, Solved, snap, solve
 
-# City light of the photos that a person works on, kept while they do.
-
-KEPT = 3
+KEPT = 3  # photos' city light, while a person works on them
 SMOOTH_PX = 1.0  # about the map's own blur
+BEHIND_PX = 1e6
+JobName = Annotated[str, PathParameter(pattern="^[0-9a-f]{16}$")]
+
+
+class SolveBody(Body):
+    """Points, and the camera that they put right."""
+
+    points: Annotated[list[PointBody], Field(min_length=1, max_length=MOST_POINTS)]
+    start: CameraBody
+    free: Free = "auto"
+
+
+class SnapBody(Body):
+    """A point, the camera that it is seen with, and which side of it moves."""
+
+    camera: CameraBody
+    point: PointBody
+    moves: Literal["photo", "map"]
+
+
+class SearchBody(Body):
+    """Where to search from, and for how many seconds of processor time."""
+
+    camera: CameraBody
+    seconds: Annotated[float, Field(ge=1.0, le=120.0)] = 15.0
 
 
 class PhotoLightCache:
@@ -61,32 +96,19 @@ def _light_of(path: Path, camera: Camera, side_px: int) -> LightImage:
     return lights.sharp.resized(side_px, SMOOTH_PX)
 
 
-BEHIND_PX = 1e6
+def router(context: ReviewContext, jobs: SearchJobs | None = None) -> APIRouter:
+    """Routes of the solution by points, and of the search."""
+    routes = APIRouter(prefix="/api")
+    _add_solution(routes, context)
+    _add_search(routes, context, jobs or SearchJobs())
+    return routes
 
 
-class SolveBody(Body):
-    """Points, and the camera that they put right."""
-
-    points: Annotated[list[PointBody], Field(min_length=1, max_length=MOST_POINTS)]
-    start: CameraBody
-    free: Free = "auto"
-
-
-class SnapBody(Body):
-    """A point, the camera that it is seen with, and which side of it moves."""
-
-    camera: CameraBody
-    point: PointBody
-    moves: Literal["photo", "map"]
-
-
-def router(context: ReviewContext) -> APIRouter:
-    """Routes of the solution by points."""
-    routes = APIRouter(prefix="/api/frames/{number}")
+def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
     flight = flights(context)
     photo_lights = PhotoLightCache()
 
-    @routes.post("/solve")
+    @routes.post("/frames/{number}/solve")
     def solved(number: FrameId, body: SolveBody) -> dict[str, Any]:
         """The camera of some points, and how far each is from it."""
         try:
@@ -96,17 +118,13 @@ def router(context: ReviewContext) -> APIRouter:
         points = [ReviewedPoint(**point.model_dump()) for point in body.points]
         return solve_json(solve(body.start.camera(), points, body.free, direction))
 
-    @routes.post("/snap")
+    @routes.post("/frames/{number}/snap")
     def snapped(number: FrameId, body: SnapBody) -> dict[str, Any]:
         """The point moved to where the lights of photo and map agree best."""
-        try:
-            result, path = context.frames.frame(number).result, context.frames.photo(number)
-        except KeyError:
-            raise no_frame(number) from None
+        result = context.result(number)
         if context.light_map is None:
             raise ConfigError("snapping needs a night-light map: begin the review with --lights.")
-        if path is None:
-            raise ConfigError(f"the photo of frame {number} is not where the store says it is.")
+        path = context.photo_path(number)
         camera, point = body.camera.camera(), ReviewedPoint(**body.point.model_dump())
         check_of_photo(camera, result)
         found = snap(
@@ -125,8 +143,6 @@ def router(context: ReviewContext) -> APIRouter:
             "why": found.why,
         }
 
-    return routes
-
 
 def solve_json(found: Solved) -> dict[str, Any]:
     """A solution as the page has it."""
@@ -134,18 +150,18 @@ def solve_json(found: Solved) -> dict[str, Any]:
     return {
         "camera": camera_json(fit.camera),
         "freed": list(fit.freed),
-        "points": points_json(fit),
+        "points": fits_json(fit),
         "attitude_only": None
         if alone is None
-        else {"camera": camera_json(alone.camera), "points": points_json(alone)},
-        "rms_px": _rms([seen(math.hypot(*xy)) for xy in fit.residual_px.tolist()]),
+        else {"camera": camera_json(alone.camera), "points": fits_json(alone)},
+        "rms_px": _rms([_in_sight_px(math.hypot(*xy)) for xy in fit.residual_px.tolist()]),
         "rms_m": _rms(fit.residual_m.tolist()),
         "off_nadir_deg": fit.camera.off_nadir_deg,
         "warning": found.warning,
     }
 
 
-def points_json(fit: PointFit) -> list[dict[str, Any]]:
+def fits_json(fit: PointFit) -> list[dict[str, Any]]:
     """What is said of each point."""
     told = zip(
         fit.residual_px.tolist(),
@@ -156,23 +172,23 @@ def points_json(fit: PointFit) -> list[dict[str, Any]]:
     )
     return [
         {
-            "dx_px": seen(dx_px),
-            "dy_px": seen(dy_px),
-            "residual_px": seen(math.hypot(dx_px, dy_px)),
-            "residual_m": finite(metres),
-            "left_out_px": finite(left_out_px),
+            "dx_px": _in_sight_px(dx_px),
+            "dy_px": _in_sight_px(dy_px),
+            "residual_px": _in_sight_px(math.hypot(dx_px, dy_px)),
+            "residual_m": _finite(metres),
+            "left_out_px": _finite(left_out_px),
             "suspect": suspect,
         }
         for (dx_px, dy_px), metres, left_out_px, suspect in told
     ]
 
 
-def seen(pixels: float) -> float:
+def _in_sight_px(pixels: float) -> float:
     """A distance in pixels; what the camera has behind it is very far off."""
     return pixels if math.isfinite(pixels) else BEHIND_PX
 
 
-def finite(value: float) -> float | None:
+def _finite(value: float) -> float | None:
     """A number as JSON can have it; None for none."""
     return value if math.isfinite(value) else None
 
@@ -180,3 +196,58 @@ def finite(value: float) -> float | None:
 def _rms(values: list[float]) -> float | None:
     known = [value for value in values if math.isfinite(value)]
     return math.sqrt(sum(value**2 for value in known) / len(known)) if known else None
+
+
+def _add_search(routes: APIRouter, context: ReviewContext, jobs: SearchJobs) -> None:
+    @routes.post("/frames/{number}/search")
+    def begin(number: FrameId, body: SearchBody) -> dict[str, str]:
+        """Begin a search; its job tells how it goes."""
+        result = context.result(number)
+        if context.inputs is None:
+            raise ConfigError("a search needs a night-light map: begin the review with --lights.")
+        path = context.photo_path(number)
+        rough = body.camera.camera()
+        check_of_photo(rough, result)
+        register = replace(context.inputs.register, max_seconds=body.seconds)
+        inputs = replace(context.inputs, register=register)
+        return {"job": jobs.start(path.absolute(), rough, inputs).job}
+
+    @routes.get("/jobs/{job}")
+    def look(job: JobName) -> dict[str, Any]:
+        """How a search goes."""
+        try:
+            return job_json(jobs.look(job))
+        except KeyError:
+            raise HTTPException(404, "there is no such search.") from None
+
+    @routes.delete("/jobs/{job}")
+    def cancel(job: JobName) -> dict[str, Any]:
+        """End a search."""
+        try:
+            return job_json(jobs.cancel(job))
+        except KeyError:
+            raise HTTPException(404, "there is no such search.") from None
+
+
+def job_json(job: SearchJob) -> dict[str, Any]:
+    """A search as the page has it."""
+    said = {
+        "job": job.job,
+        "state": job.state,
+        "seconds": job.seconds,
+        "message": job.message,
+        "result": None if job.result is None else found_json(job.result),
+    }
+    return dict(plain(said, shown))
+
+
+def found_json(result: FrameResult) -> dict[str, Any]:
+    """What a search found."""
+    return {
+        "verdict": result.verdict,
+        "probability": result.probability,
+        "reasons": [reason.code for reason in result.reasons],
+        "reason_texts": [reason.text for reason in result.reasons],
+        "camera": None if result.solved is None else camera_json(result.solved.camera),
+        "points": points_json(result, origin="search"),
+    }

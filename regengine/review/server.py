@@ -28,24 +28,15 @@ if TYPE_CHECKING:
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOPBACK = "127.0.0.1"
+LONGEST_NAME = 80  # of a reviewer
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
-    """How the server is reached.
-
-    Attributes
-    ----------
-    host : str
-        Address to listen on.
-    port : int
-        Port; 0 for any that is free.
-    browser : bool
-        Whether to open the page.
-    """
+    """How the server is reached, and whether a browser is opened."""
 
     host: str = LOOPBACK
-    port: int = 0
+    port: int = 0  # any that is free
     browser: bool = True
 
 
@@ -54,10 +45,8 @@ def serve(context: ReviewContext, options: ServerOptions, started: Callable[[str
 
     Parameters
     ----------
-    context : ReviewContext
-        The review.
-    options : ServerOptions
-        Where to listen.
+    context, options : ReviewContext, ServerOptions
+        What to serve, and where to listen.
     started : callable
         Told the address of the page, with its token, once the server listens.
 
@@ -155,11 +144,6 @@ def _page_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-# From a store and options to a review.
-
-LONGEST_NAME = 80
-
-
 @contextmanager
 def open_review(
     store: Path,
@@ -182,15 +166,11 @@ def open_review(
     tle, metadata : Path, optional
         For tracks and searches.
     reviewer : str, optional
-        Who decides; without it, the user's name.
+        Who decides; without it, the user's name on this machine.
     readonly : bool, optional
         Whether nothing may be decided.
     layers : sequence of str, optional
         Online layers, see `regengine.review.context.parse_layers`.
-
-    Yields
-    ------
-    ReviewContext
 
     Raises
     ------
@@ -243,16 +223,7 @@ def _run_inputs(lights: Sequence[Path], tle: Path | None, metadata: Path | None)
 
 
 def reviewer_name(given: str | None) -> str:
-    """Under which name decisions are kept.
-
-    Parameters
-    ----------
-    given : str or None
-        As it was given; None takes the user's name on this machine.
-
-    Returns
-    -------
-    str
+    """Under which name decisions are kept; the user's on this machine for None.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The camera of a person's points, with what is odd about each point."""
+"""The camera of a person's points, with what is odd about each, and points moved to the lights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.types import FloatImage
+from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.earth import incidence_deg
 from matchers.patches import PatchMatches, match_patches
@@ -35,36 +35,18 @@ from regengine.registration.map_window import HasWindows, footprint_window, grou
 from regengine.review.bodies import check_above_earth
 from regengine.review.reviewed import ReviewedPoint
 
-# What a person should know of a camera from points, in sentences.
-
-
-def warning_of(suspects: int, hidden: int, undecided: bool) -> str | None:
-    """Sentences about points; None where all is well."""
-    sentences = []
-    if suspects == 1:
-        sentences.append("One point disagrees with the others: the camera is fitted without it.")
-    elif suspects:
-        sentences.append(
-            f"{suspects} points disagree with the others: the camera is fitted without them."
-        )
-    if undecided:
-        sentences.append(
-            "The points disagree, and they are too few to tell which is wrong: add another one."
-        )
-    if hidden:
-        points = "One point lies" if hidden == 1 else f"{hidden} points lie"
-        sentences.append(f"{points} beyond the horizon of this camera.")
-    return " ".join(sentences) or None
-
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
-
 # Precision of a click on a light, and of what is taken for the same light in a map of 0.46 km
 CLICK_SIGMA_PX = 1.5
 MAP_SIGMA_M = 250.0
 LEAST_SIGMA_PX = 0.5
 LEAST_SPARE = 4  # observations beyond the unknowns, to tell how precise points are
+# Snapping
+PATCH_PX = 31  # of the photo's light image: about 10 km, as the engine's own patches
+# How far the point may lie beside the match; then again from there
+REACHES_PX = (16, 5)
+MARGIN_KM = 25.0
+FINER = 1.2  # map pixels to one of the image
+LEAST_KNOWN = 0.5  # of the map under the patch
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,7 +76,7 @@ class PointFit:
     residual_px: FloatArray
     residual_m: FloatArray
     left_out_px: FloatArray
-    suspect: BoolArray
+    suspect: NDArray[np.bool_]
     undecided: bool
 
 
@@ -158,6 +140,25 @@ def solve(
     return Solved(fit=fit, attitude_only=attitude_only, warning=warning)
 
 
+def warning_of(suspects: int, hidden: int, undecided: bool) -> str | None:
+    """Sentences about points; None where all is well."""
+    sentences = []
+    if suspects == 1:
+        sentences.append("One point disagrees with the others: the camera is fitted without it.")
+    elif suspects:
+        sentences.append(
+            f"{suspects} points disagree with the others: the camera is fitted without them."
+        )
+    if undecided:
+        sentences.append(
+            "The points disagree, and they are too few to tell which is wrong: add another one."
+        )
+    if hidden:
+        points = "One point lies" if hidden == 1 else f"{hidden} points lie"
+        sentences.append(f"{points} beyond the horizon of this camera.")
+    return " ".join(sentences) or None
+
+
 def pairs_of(start: Camera, points: Sequence[ReviewedPoint]) -> PointPairs:
     """Points for the fit; those of unknown precision get that of a click on photo and map."""
     pairs = point_pairs(
@@ -204,16 +205,6 @@ def as_they_agree(start: Camera, unknowns: Unknowns) -> Unknowns:
         return unknowns
     growth = max(1.0, resected(start, unknowns).chi_square / spare) ** 0.5
     return replace(unknowns, pairs=replace(pairs, sigma_px=pairs.sigma_px * growth))
-
-
-# A point moved to where the lights of photo and map around it agree best.
-
-PATCH_PX = 31  # of the photo's light image: about 10 km, as the engine's own patches
-# How far the point may lie beside the match; then again from there
-REACHES_PX = (16, 5)
-MARGIN_KM = 25.0
-FINER = 1.2  # map pixels to one of the image
-LEAST_KNOWN = 0.5  # of the map under the patch
 
 
 @dataclass(frozen=True, kw_only=True)

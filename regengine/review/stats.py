@@ -13,72 +13,17 @@ import numpy as np
 
 from regengine.records import plain, printable
 from regengine.review.decisions import Decision, Decisions, decisions_path
-from regengine.review.frame_columns import FrameColumns
+from regengine.review.frames import FrameColumns
 from regengine.review.reviewed import camera_of, heads_of
 
-# How alike two people decided and placed.
-
+CHOICES = ("accepted", "rejected", "unsure")
+MOST_PAIRS = 50
 # A grid over the photo, on whose ground two cameras are compared
 PER_SIDE = 5
 
 
-def kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
-    """Cohen's kappa: agreement beyond what chance would bring, 1 at most.
-
-    References
-    ----------
-    Cohen, J. (1960). A coefficient of agreement for nominal scales. Educational and Psychological
-    Measurement 20 (1), 37-46.
-    """
-    if not pairs:
-        return None
-    number = len(pairs)
-    first, second = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
-    by_chance = sum(first[choice] * second[choice] for choice in first) / number**2
-    if by_chance == 1.0:
-        return None
-    agreed = sum(a == b for a, b in pairs) / number
-    return round((agreed - by_chance) / (1.0 - by_chance), 3)
-
-
-def apart_px(first: Decision, second: Decision) -> float | None:
-    """How far apart two people placed a photo.
-
-    Ground that one camera sees on a grid over the photo is looked at with the other.
-    """
-    if first.decision != "accepted" or second.decision != "accepted":
-        return None
-    a, b = camera_of(first), camera_of(second)
-    if a is None or b is None:
-        return None
-    x, y = np.meshgrid(
-        np.linspace(0.0, a.width_px - 1.0, PER_SIDE), np.linspace(0.0, a.height_px - 1.0, PER_SIDE)
-    )
-    lon, lat = a.pixel_to_lonlat(x, y)
-    other_x, other_y = b.lonlat_to_pixel(lon, lat)
-    distances = np.hypot(other_x - x, other_y - y)
-    known = distances[np.isfinite(distances)]
-    return float(np.sqrt(np.mean(known**2))) if known.size else None
-
-
-CHOICES = ("accepted", "rejected", "unsure")
-MOST_PAIRS = 50
-
-
 def review_stats(store: Path, rows: FrameColumns) -> dict[str, Any]:
-    """All that `regengine review --stats --json` prints.
-
-    Parameters
-    ----------
-    store : Path
-        The store.
-    rows : FrameColumns
-        Its frames.
-
-    Returns
-    -------
-    dict
-        As docs/commands/review.md tells them; plain values.
+    """All that `regengine review --stats --json` prints: see docs/commands/review.md.
 
     Raises
     ------
@@ -195,6 +140,45 @@ def _agreed(pairs: Sequence[tuple[Decision, Decision]]) -> dict[str, Any]:
     }
 
 
+def kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
+    """Cohen's kappa: agreement beyond what chance would bring, 1 at most.
+
+    References
+    ----------
+    Cohen, J. (1960). A coefficient of agreement for nominal scales. Educational and Psychological
+    Measurement 20 (1), 37-46.
+    """
+    if not pairs:
+        return None
+    number = len(pairs)
+    first, second = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
+    by_chance = sum(first[choice] * second[choice] for choice in first) / number**2
+    if by_chance == 1.0:
+        return None
+    agreed = sum(a == b for a, b in pairs) / number
+    return round((agreed - by_chance) / (1.0 - by_chance), 3)
+
+
+def apart_px(first: Decision, second: Decision) -> float | None:
+    """How far apart two people placed a photo.
+
+    Ground that one camera sees on a grid over the photo is looked at with the other.
+    """
+    if first.decision != "accepted" or second.decision != "accepted":
+        return None
+    a, b = camera_of(first), camera_of(second)
+    if a is None or b is None:
+        return None
+    x, y = np.meshgrid(
+        np.linspace(0.0, a.width_px - 1.0, PER_SIDE), np.linspace(0.0, a.height_px - 1.0, PER_SIDE)
+    )
+    lon, lat = a.pixel_to_lonlat(x, y)
+    other_x, other_y = b.lonlat_to_pixel(lon, lat)
+    distances = np.hypot(other_x - x, other_y - y)
+    known = distances[np.isfinite(distances)]
+    return float(np.sqrt(np.mean(known**2))) if known.size else None
+
+
 def _counts(values: Any) -> dict[str, int]:
     tally = Counter(str(value) for value in values if value is not None)
     return dict(sorted(tally.items(), key=lambda pair: (-pair[1], pair[0])))
@@ -205,17 +189,8 @@ def _middle(values: Sequence[float | None]) -> float | None:
     return round(median(known), 3) if known else None
 
 
-# Figures of a review as lines for people.
-
-
 def stats_lines(figures: Mapping[str, Any]) -> Iterator[str]:
-    """The figures of `regengine.review.stats.review_stats`, without the long lists.
-
-    Yields
-    ------
-    str
-        One line each.
-    """
+    """The figures of `review_stats` as lines for people, without the long lists."""
     decisions, work = figures["decisions"], figures["work"]
     yield (
         f"{printable(figures['store'])}: {figures['decided']:,} of {figures['frames']:,} frames "

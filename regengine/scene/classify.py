@@ -21,12 +21,23 @@ from regengine.scene.model_file import load_scene_model
 from regengine.scene.moon import LIKELY_MOON, measure_moon_disc, moon_check
 from regengine.scene.picture import read_scene_picture
 from regengine.scene.quality import photo_quality, read_for_quality
-from regengine.scene.result import Scene, scene_line, table_line
+from regengine.scene.result import Scene, scene_line, table_line, thumbnail
 from regengine.scene.samples import OTHER
-from regengine.scene.sheet import thumbnail
 
 # One sigma along the track, from which on the Sun's elevation is worse than 10 degrees
 MOST_ALONG_KM = 1100.0
+# Classes without night ground. The Moon is not among them: the model has seen simulated Moons
+# alone, and takes one dim night in a hundred for one
+NO_NIGHT_GROUND = ("day", "inside", "infrared", "sunset_sunrise")
+# Nor does what the model knows to be something else: spacecraft, hardware, empty windows. What it
+# does not know at all, beyond its gate, may be anything
+KNOWN_OTHER = "something else"
+# Their probabilities added up to 0.56 at most in 349 registrable frames of the simulated
+# benchmark's training half, without something else, by the first model that shipped; with it to
+# 0.07 at most in 68 more by the present one
+SURE = 0.7
+# and nothing is left untried that may show cities beside them
+LEAST_CITIES = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,22 +152,12 @@ def _position(
     return position, None
 
 
-# What ``regengine classify`` says of each photo.
-
-
 @dataclass(frozen=True)
 class SceneAnswers:
-    """The answers of a run; call it with a path.
-
-    Attributes
-    ----------
-    inputs : ClassifyInputs
-    keep : bool
-        Give the whole `Scene` beside its line.
-    """
+    """What ``regengine classify`` says of each photo: call it with a path."""
 
     inputs: ClassifyInputs
-    keep: bool = False
+    keep: bool = False  # the whole `Scene`, too
 
     def __call__(self, path: Path) -> Answer:
         """The photo's record and line."""
@@ -166,36 +167,11 @@ class SceneAnswers:
         )
 
 
-# Whether a photo may show city lights at night, so that registering it is worth the time.
-
-# Classes without night ground. The Moon is not among them: the model has seen simulated Moons
-# alone, and takes one dim night in a hundred for one
-NO_NIGHT_GROUND = ("day", "inside", "infrared", "sunset_sunrise")
-# Nor does what the model knows to be something else: spacecraft, hardware, empty windows. What it
-# does not know at all, beyond its gate, may be anything
-KNOWN_OTHER = "something else"
-# Their probabilities added up to 0.56 at most in 349 registrable frames of the simulated
-# benchmark's training half, without something else, by the first model that shipped; with it to
-# 0.07 at most in 68 more by the present one
-SURE = 0.7
-# and nothing is left untried that may show cities beside them
-LEAST_CITIES = 0.1
-
-
 def not_worth_trying(scene: SceneAnswer) -> Reason | None:
     """Why a photo need not be searched for city lights; None where it must.
 
     Night frames are tried whatever they seem to show: towns under moonlit cloud are hard to see at
     the size at which scenes are told.
-
-    Parameters
-    ----------
-    scene : SceneAnswer
-        What the photo shows.
-
-    Returns
-    -------
-    Reason or None
     """
     said = {name: scene.probabilities.get(name, 0.0) for name in NO_NIGHT_GROUND}
     if scene.explained:

@@ -22,12 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from detectors.types import FloatArray
 from regengine.errors import ConfigError
 from regengine.io.atomic import write_whole
 from regengine.io.tables import name_cell, path_cell
-from regengine.scene.result import Scene
-from regengine.scene.samples import FloatArray
-from regengine.scene.sheet import SheetEntry
+from regengine.scene.result import Scene, SheetEntry
 from regengine.scene.supervised import Standardiser, fit_standardiser, with_principal_axes
 
 # Numbers of clusters that are tried, as far as there are rows for them
@@ -39,6 +38,11 @@ MOST_AXES = 12
 # Added to variances, which are of order 1: a cluster of copies of one frame must not be a spike
 LEAST_VARIANCE = 0.05
 SHAPES = ("spherical", "tied", "diag", "full")
+# A cluster's share of a class counts as many labels as it has, and this many of the overall share
+PRIOR_LABELS = 0.5
+LEAST_SHARE = 1e-9
+# Fewer photos make no clusters that a person could name
+LEAST_PHOTOS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,13 +207,6 @@ def _few_rows() -> Iterator[None]:
         yield
 
 
-# What clusters are called: a few labelled photos name them, and Bayes' rule does the rest.
-
-# A cluster's share of a class counts as many labels as it has, and this many of the overall share
-PRIOR_LABELS = 0.5
-LEAST_SHARE = 1e-9
-
-
 @dataclass(frozen=True, kw_only=True)
 class NamedClusters:
     """Clusters with what their photos show.
@@ -255,7 +252,7 @@ def name_clusters(
     clusters : Clusters
         K clusters.
     features : ndarray of float64, shape (N, F)
-        Of the labelled photos, as few as there are.
+        Of the labelled photos, as few as there are; Bayes' rule does the rest.
     targets : ndarray of bool, shape (N, C)
         Which classes they show.
     weights : ndarray of float64, shape (N,)
@@ -277,29 +274,13 @@ def name_clusters(
     return NamedClusters(clusters=clusters, classes=classes, shares=shares)
 
 
-# Clusters of an unlabelled folder, for a person to name.
-
-# Fewer photos make no clusters that a person could name
-LEAST_PHOTOS = 8
-
-
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """A photo's place among the clusters.
+    """A photo's place among the clusters of an unlabelled folder, for a person to name."""
 
-    Attributes
-    ----------
-    scene : Scene
-        What the present model says of it.
-    cluster : str
-        Name of its cluster, such as ``cluster_03``; the largest is the first.
-    belonging : float
-        Probability that it is of this cluster, by Bayes' rule.
-    """
-
-    scene: Scene
-    cluster: str
-    belonging: float
+    scene: Scene  # what the present model says
+    cluster: str  # such as ``cluster_03``; the largest is the first
+    belonging: float  # probability, by Bayes' rule
 
 
 def propose_clusters(scenes: Sequence[Scene], *, seed: int) -> list[Proposal]:

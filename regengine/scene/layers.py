@@ -13,11 +13,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# An edge between two layers, followed across a picture and fitted with an arc.
+from detectors.types import FloatArray
 
-FloatArray = NDArray[np.float64]
 FloatImage = NDArray[np.float32]
 
+DIRECTIONS = 36
+# Of arcs, in units of one over half the long side: 0.15 to 0.6 for the horizon through lenses of
+# 50 to 20 mm, more through a fisheye
+CURVATURES = (0.0, 0.2, 0.45, 0.8)
+# Layers of one pixel at 64 px, from beyond one corner to beyond the other
+BINS = 96
+REACH = 1.5
+LEAST_IN_LAYER = 8
+CANDIDATES = 3  # edges of the profile that are followed, this many layers apart or more
+APART = 3
+LEAST_STEP = 0.5 / 255.0
+# An edge, followed across the picture and fitted with an arc
 COLUMNS = 65
 STRIP_REACH = 0.16
 STRIP_STEP = 1.0 / 128.0  # one pixel of 256
@@ -54,111 +65,6 @@ class Edge:
     def certain(self) -> float:
         """How far it is a limb at all, 0 to 1, by how much of it lies on the arc."""
         return float(np.clip((self.seen - 0.2) / 0.4, 0.0, 1.0))
-
-
-def compressed(light: FloatImage) -> FloatArray:
-    """Brightness in which a faint airglow counts and lamps and lightning do not."""
-    value = np.sqrt(light.mean(axis=2, dtype=np.float64))
-    return np.asarray(np.minimum(value, np.quantile(value, BRIGHTEST_QUANTILE)))
-
-
-def follow_edge(
-    fine: FloatImage,
-    places: tuple[FloatArray, FloatArray],
-    direction: tuple[float, float],
-    level: float,
-    sign: float,
-) -> Edge | None:
-    """Fit an arc to the edge near a layer and look across it."""
-    angle, curvature = direction
-    x, y = places
-    aside = np.linspace(-1.2, 1.2, COLUMNS)
-    guess = level - curvature * aside**2 / 2.0
-    strip, inside = _strip(fine, angle, aside, guess)
-    if inside.sum() < COLUMNS // 8:
-        return None
-    offset = _follow(compressed(strip), sign)
-    arc, scatter, seen = _fit_arc(aside[inside], offset[inside])
-    bulge = curvature - 2.0 * arc[0]
-    strip, inside = _strip(fine, angle, aside, guess + np.polyval(arc, aside))
-    across = np.median(strip[inside] if inside.any() else strip, axis=0)
-    along = x * np.cos(angle) + y * np.sin(angle)
-    beside = y * np.cos(angle) - x * np.sin(angle)
-    beyond = along > level - curvature * beside**2 / 2.0 + np.polyval(arc, beside)
-    # Without a bulge to tell the two sides apart: the darker one is the sky
-    third = len(across) // 3
-    straight = abs(bulge) < STRAIGHT
-    flip = across[-third:].mean() > across[:third].mean() if straight else bulge < 0.0
-    return Edge(
-        curvature=0.0 if straight else abs(bulge),
-        scatter=scatter,
-        seen=seen * float(np.mean(inside)),
-        strip=np.asarray(across[::-1] if flip else across, np.float64),
-        beyond=~beyond if flip else beyond,
-    )
-
-
-def _strip(
-    fine: FloatImage, angle: float, aside: FloatArray, centre: FloatArray
-) -> tuple[FloatImage, NDArray[np.bool_]]:
-    """The picture across a line, shape (columns, m, 3), and the columns whose centre is inside."""
-    import cv2
-
-    height, width = fine.shape[:2]
-    half = max(height, width) / 2.0
-    along = centre[:, None] + np.arange(-STRIP_REACH, STRIP_REACH + 1e-9, STRIP_STEP)
-    x = (along * np.cos(angle) - aside[:, None] * np.sin(angle)) * half + (width - 1) / 2.0
-    y = (along * np.sin(angle) + aside[:, None] * np.cos(angle)) * half + (height - 1) / 2.0
-    strip = cv2.remap(
-        fine,
-        x.astype(np.float32),
-        y.astype(np.float32),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    middle = along.shape[1] // 2
-    inside = (np.abs(x[:, middle] - (width - 1) / 2.0) < width / 2.0 - 2.0) & (
-        np.abs(y[:, middle] - (height - 1) / 2.0) < height / 2.0 - 2.0
-    )
-    return np.asarray(strip), inside
-
-
-def _follow(value: FloatArray, sign: float) -> FloatArray:
-    """Where in each column of a strip the edge of this sign is strongest, as an offset."""
-    import cv2
-
-    smooth = cv2.GaussianBlur(value, (0, 0), sigmaX=1.0, sigmaY=1.0)
-    offsets = (np.arange(value.shape[1]) - value.shape[1] // 2) * STRIP_STEP
-    step = sign * np.gradient(smooth, axis=1) * np.exp(-((offsets / 0.09) ** 2) / 2.0)
-    return np.asarray(offsets[np.argmax(step, axis=1)])
-
-
-def _fit_arc(aside: FloatArray, offset: FloatArray) -> tuple[FloatArray, float, float]:
-    """A parabola that outliers do not move, its scatter, and the share of places on it."""
-    powers = np.vander(aside, 3)
-    weights = np.ones(len(aside))
-    arc: FloatArray = np.zeros(3)
-    for _ in range(4):
-        weighted = powers * weights[:, None]
-        system = weighted.T @ powers + 1e-9 * np.eye(3)
-        arc = np.asarray(np.linalg.solve(system, weighted.T @ offset), np.float64)
-        residual = np.abs(offset - powers @ arc)
-        spread = max(float(np.median(residual)), STRIP_STEP / 2.0)
-        weights = (1.0 + (residual / (2.0 * spread)) ** 2) ** -2
-    return arc, 1.4826 * float(np.median(residual)), float(np.mean(residual < 2.0 * STRIP_STEP))
-
-
-DIRECTIONS = 36
-# Of arcs, in units of one over half the long side: 0.15 to 0.6 for the horizon through lenses of
-# 50 to 20 mm, more through a fisheye
-CURVATURES = (0.0, 0.2, 0.45, 0.8)
-# Layers of one pixel at 64 px, from beyond one corner to beyond the other
-BINS = 96
-REACH = 1.5
-LEAST_IN_LAYER = 8
-CANDIDATES = 3  # edges of the profile that are followed, this many layers apart or more
-APART = 3
-LEAST_STEP = 0.5 / 255.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +106,7 @@ class _Grid:
 def find_layers(small: FloatImage, fine: FloatImage) -> Layers:
     """Find the layers of a picture."""
     grid = _grid(small.shape[0], small.shape[1])
-    value = compressed(small)
+    value = _compressed(small)
     sums = (grid.sums @ value.ravel()).reshape(len(grid.trials), BINS)
     number, total = value.size, float(value.sum())
     between = np.sum(sums**2 / np.maximum(grid.counts, 1.0), axis=1) - total**2 / number
@@ -274,10 +180,102 @@ def _edge(
             break
         level = (layers[strongest + 1] + 0.5) / BINS * 2.0 * REACH - REACH
         sign = float(np.sign(steps[strongest]))
-        edge = follow_edge(fine, (grid.x, grid.y), trial, level, sign)
+        edge = _follow_edge(fine, (grid.x, grid.y), trial, level, sign)
         if edge is not None:
             score = edge.seen * np.sqrt(left[strongest])
             if best is None or score > best[0]:
                 best = score, edge
         left[max(strongest - APART, 0) : strongest + APART + 1] = 0.0
     return None if best is None else best[1]
+
+
+def _compressed(light: FloatImage) -> FloatArray:
+    """Brightness in which a faint airglow counts and lamps and lightning do not."""
+    value = np.sqrt(light.mean(axis=2, dtype=np.float64))
+    return np.asarray(np.minimum(value, np.quantile(value, BRIGHTEST_QUANTILE)))
+
+
+def _follow_edge(
+    fine: FloatImage,
+    places: tuple[FloatArray, FloatArray],
+    direction: tuple[float, float],
+    level: float,
+    sign: float,
+) -> Edge | None:
+    """Fit an arc to the edge near a layer and look across it."""
+    angle, curvature = direction
+    x, y = places
+    aside = np.linspace(-1.2, 1.2, COLUMNS)
+    guess = level - curvature * aside**2 / 2.0
+    strip, inside = _strip(fine, angle, aside, guess)
+    if inside.sum() < COLUMNS // 8:
+        return None
+    offset = _follow(_compressed(strip), sign)
+    arc, scatter, seen = _fit_arc(aside[inside], offset[inside])
+    bulge = curvature - 2.0 * arc[0]
+    strip, inside = _strip(fine, angle, aside, guess + np.polyval(arc, aside))
+    across = np.median(strip[inside] if inside.any() else strip, axis=0)
+    along = x * np.cos(angle) + y * np.sin(angle)
+    beside = y * np.cos(angle) - x * np.sin(angle)
+    beyond = along > level - curvature * beside**2 / 2.0 + np.polyval(arc, beside)
+    # Without a bulge to tell the two sides apart: the darker one is the sky
+    third = len(across) // 3
+    straight = abs(bulge) < STRAIGHT
+    flip = across[-third:].mean() > across[:third].mean() if straight else bulge < 0.0
+    return Edge(
+        curvature=0.0 if straight else abs(bulge),
+        scatter=scatter,
+        seen=seen * float(np.mean(inside)),
+        strip=np.asarray(across[::-1] if flip else across, np.float64),
+        beyond=~beyond if flip else beyond,
+    )
+
+
+def _strip(
+    fine: FloatImage, angle: float, aside: FloatArray, centre: FloatArray
+) -> tuple[FloatImage, NDArray[np.bool_]]:
+    """The picture across a line, shape (columns, m, 3), and the columns whose centre is inside."""
+    import cv2
+
+    height, width = fine.shape[:2]
+    half = max(height, width) / 2.0
+    along = centre[:, None] + np.arange(-STRIP_REACH, STRIP_REACH + 1e-9, STRIP_STEP)
+    x = (along * np.cos(angle) - aside[:, None] * np.sin(angle)) * half + (width - 1) / 2.0
+    y = (along * np.sin(angle) + aside[:, None] * np.cos(angle)) * half + (height - 1) / 2.0
+    strip = cv2.remap(
+        fine,
+        x.astype(np.float32),
+        y.astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    middle = along.shape[1] // 2
+    inside = (np.abs(x[:, middle] - (width - 1) / 2.0) < width / 2.0 - 2.0) & (
+        np.abs(y[:, middle] - (height - 1) / 2.0) < height / 2.0 - 2.0
+    )
+    return np.asarray(strip), inside
+
+
+def _follow(value: FloatArray, sign: float) -> FloatArray:
+    """Where in each column of a strip the edge of this sign is strongest, as an offset."""
+    import cv2
+
+    smooth = cv2.GaussianBlur(value, (0, 0), sigmaX=1.0, sigmaY=1.0)
+    offsets = (np.arange(value.shape[1]) - value.shape[1] // 2) * STRIP_STEP
+    step = sign * np.gradient(smooth, axis=1) * np.exp(-((offsets / 0.09) ** 2) / 2.0)
+    return np.asarray(offsets[np.argmax(step, axis=1)])
+
+
+def _fit_arc(aside: FloatArray, offset: FloatArray) -> tuple[FloatArray, float, float]:
+    """A parabola that outliers do not move, its scatter, and the share of places on it."""
+    powers = np.vander(aside, 3)
+    weights = np.ones(len(aside))
+    arc: FloatArray = np.zeros(3)
+    for _ in range(4):
+        weighted = powers * weights[:, None]
+        system = weighted.T @ powers + 1e-9 * np.eye(3)
+        arc = np.asarray(np.linalg.solve(system, weighted.T @ offset), np.float64)
+        residual = np.abs(offset - powers @ arc)
+        spread = max(float(np.median(residual)), STRIP_STEP / 2.0)
+        weights = (1.0 + (residual / (2.0 * spread)) ** 2) ** -2
+    return arc, 1.4826 * float(np.median(residual)), float(np.mean(residual < 2.0 * STRIP_STEP))

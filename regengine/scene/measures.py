@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.intp]
+from detectors.types import FloatArray
+from regengine.scene.samples import IndexArray
+
 BINS = 10
 # A class of one or two groups must not decide alone
 LEAST_VOTES = 3.0
@@ -115,21 +116,9 @@ def macro_f1(
     scored: Sequence[int] | IndexArray,
     weights: FloatArray | None = None,
 ) -> float:
-    """Mean F1 of some classes.
+    """Mean F1 of the classes that count, 0 to 1: NaN where there is none.
 
-    Parameters
-    ----------
-    truth, said : ndarray of int, shape (N,)
-        What frames show and what was said.
-    scored : sequence of int
-        Classes that count. One that is neither there nor said counts as 0.
-    weights : ndarray of float64, shape (N,), optional
-        Of frames; equal by default.
-
-    Returns
-    -------
-    float
-        0 to 1; NaN where no class counts.
+    A class that is neither there nor said counts as 0; frames have equal weights by default.
     """
     w = np.ones(len(truth)) if weights is None else weights
     values = []

@@ -10,27 +10,28 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from detectors.types import FloatArray
 from regengine.scene.clustering import Clusters, NamedClusters, refit_gmm
-from regengine.scene.samples import OTHER, FloatArray, IndexArray, Samples, grouped_folds
+from regengine.scene.samples import OTHER, IndexArray, Samples, grouped_folds
 from regengine.scene.supervised import Supervised
-
-# What no cluster explains: photos unlike all that the model was trained on.
 
 # Of training groups that their own classes should explain, so many are let fall
 QUANTILE = 0.01
 HELD_OUT_FOLDS = 5
+# A photo beyond the gate is rather `OTHER` than not, however few fell before it
+LEAST_UNEXPLAINED = 0.51
+# Slopes between these: a class model that is worse than chance must not be turned round
+LEAST_SLOPE, MOST_SLOPE = 1e-3, 1e2
+# Another class is named beside the first from here on. Photos are mostly labelled with what they
+# show above all, so probabilities of what they show besides come out low.
+ALSO_PROBABILITY = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """Clusters, and how unlikely a photo may be under them.
+    """Clusters, and how unlikely a photo may be under them: what none explains is unlike training.
 
-    Attributes
-    ----------
-    clusters : Clusters
-        A mixture of Gaussians.
-    threshold : float
-        Least log-likelihood of a photo that they explain.
+    `threshold` is the least log-likelihood of a photo that they explain.
     """
 
     clusters: Clusters
@@ -75,17 +76,9 @@ def weighted_quantile(values: FloatArray, weights: FloatArray, share: float) -> 
     return float(np.interp(share * weights.sum(), below, values[order]))
 
 
-# From scores to probabilities: Platt's curve through answers about photos that were left out.
-
-# A photo beyond the gate is rather `OTHER` than not, however few fell before it
-LEAST_UNEXPLAINED = 0.51
-# Slopes between these: a class model that is worse than chance must not be turned round
-LEAST_SLOPE, MOST_SLOPE = 1e-3, 1e2
-
-
 @dataclass(frozen=True, kw_only=True)
 class Odds:
-    """Score → probability.
+    """From scores to probabilities: Platt's curve through answers about photos left out.
 
     ``s = floor + (1 - floor) * sigmoid(slope * score + lead * ahead + offset)`` for each class,
     where ``ahead`` is how far its score is before the best of all others, and of that
@@ -183,11 +176,6 @@ def fit_odds(
     )
 
 
-# Another class is named beside the first from here on. Photos are mostly labelled with what they
-# show above all, so probabilities of what they show besides come out low.
-ALSO_PROBABILITY = 0.3
-
-
 @dataclass(frozen=True, kw_only=True)
 class SceneAnswer:
     """What a photo shows.
@@ -277,34 +265,16 @@ class SceneModel:
     training: TrainingRecord
 
     def probabilities(self, features: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """Probabilities of classes, and whether the gate explains photos.
+        """Probabilities of classes (N, C), and whether the gate explains photos (N,).
 
-        Parameters
-        ----------
-        features : ndarray of float64, shape (N, F)
-            As `regengine.scene.features.measure_features` gives them.
-
-        Returns
-        -------
-        probabilities : ndarray of float64, shape (N, C)
-        explained : ndarray of bool, shape (N,)
+        Features, shape (N, F), are as `regengine.scene.features.measure_features` gives them.
         """
         explained = self.gate.explains(features)
         scores = self.classifier.scores(features)
         return self.odds.probabilities(scores, explained, self.classes.index(OTHER)), explained
 
     def answer(self, features: FloatArray) -> SceneAnswer:
-        """What one photo shows.
-
-        Parameters
-        ----------
-        features : ndarray of float64, shape (F,)
-            As `regengine.scene.features.measure_features` gives them.
-
-        Returns
-        -------
-        SceneAnswer
-        """
+        """What one photo of these features, shape (F,), shows."""
         rows = np.asarray(features, np.float64)[None]
         p, explained = self.probabilities(rows)
         first = int(most_probable(p, explained, self.classes.index(OTHER))[0])

@@ -1,4 +1,4 @@
-"""A Moon in a picture: its disc and its phase, measured."""
+"""A Moon in a picture: its disc measured, and whether it is the one that stood there."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from regengine.orbit.propagation import CameraPosition
 from regengine.scene.ephemeris import horizon_dip_deg
 from regengine.scene.picture import ScenePicture
-from regengine.sky.stars.bodies import Body, sky_bodies
-
-FloatArray = NDArray[np.float64]
+from regengine.sky.stars.bodies import sky_bodies
 
 # Of its brightest light: towards the terminator a ball darkens, and half of the brightest leaves
 # a tenth of a half Moon out
@@ -30,6 +29,12 @@ MOST_OUTSIDE = 0.04  # of the patch, beyond the rim
 TRIPLES = 300
 SEED = 0
 SECTOR_DEG = 10.0
+# Air lifts what sets by twice the horizontal refraction
+REFRACTION_DEG = 1.2
+# A disc's illumination is measured to 0.1 in simulated frames, worse where it is overexposed; the
+# Moon's changes by at most 0.11 a day
+LEAST_DIFFERENT = 0.25
+LIKELY_MOON = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,68 +93,6 @@ def measure_moon_disc(picture: ScenePicture) -> MoonDisc | None:
         illumination=min(1.0, len(rows) / (np.pi * radius**2)),
         bright_limb_image_deg=float(np.degrees(np.arctan2(lean_y, lean_x)) % 360.0),
     )
-
-
-def _rim(outline: FloatArray, patch: FloatArray) -> tuple[float, float, float] | None:
-    """Centre and radius of the circle that the outline follows and that holds the patch.
-
-    Circles through three points drawn at random, the best one fitted to its points (RANSAC,
-    Fischler and Bolles 1981).
-    """
-    if len(outline) < 12:
-        return None
-    rng = np.random.default_rng(SEED)
-    best: tuple[int, NDArray[np.bool_]] | None = None
-    for _ in range(TRIPLES):
-        circle = _circle_through(outline[rng.choice(len(outline), 3, replace=False)])
-        if circle is None or circle[2] > 2.0 * np.ptp(outline, axis=0).max():
-            continue
-        on_rim, holds = _held(circle, outline, patch)
-        count = int(on_rim.sum())
-        if holds and (best is None or count > best[0]):
-            best = count, on_rim
-    if best is None or best[0] < LEAST_ON_RIM * len(outline):
-        return None
-    circle = _circle_through(outline[best[1]])
-    if circle is None or circle[2] < LEAST_RADIUS_PX:
-        return None
-    on_rim, holds = _held(circle, outline, patch)
-    arc = np.degrees(np.arctan2(*(outline[on_rim] - circle[:2]).T[::-1])) % 360.0
-    covered = SECTOR_DEG * len(np.unique((arc // SECTOR_DEG).astype(int)))
-    return circle if holds and covered >= LEAST_ARC_DEG else None
-
-
-def _held(
-    circle: tuple[float, float, float], outline: FloatArray, patch: FloatArray
-) -> tuple[NDArray[np.bool_], bool]:
-    """Which of the outline's points lie on a circle, and whether it holds the patch."""
-    x, y, radius = circle
-    margin = max(RIM_PX, RIM_SHARE * radius)
-    on_rim = np.abs(np.hypot(*(outline - (x, y)).T) - radius) < margin
-    outside = np.hypot(*(patch - (x, y)).T) > radius + margin
-    return on_rim, bool(outside.mean() < MOST_OUTSIDE)
-
-
-def _circle_through(points: FloatArray) -> tuple[float, float, float] | None:
-    """Circle of least squares (Kasa 1976); None through points on a line."""
-    middle = points.mean(axis=0)
-    near = points - middle
-    design = np.column_stack([2.0 * near, np.ones(len(near))])
-    solution, _, rank, _ = np.linalg.lstsq(design, (near**2).sum(axis=1), rcond=1e-9)
-    if rank < 3:
-        return None
-    x, y, rest = (float(value) for value in solution)
-    return x + middle[0], y + middle[1], float(np.sqrt(max(rest + x * x + y * y, 0.0)))
-
-
-# Whether a photographed Moon is the one that stood there: above the limb, and as lit as shown.
-
-# Air lifts what sets by twice the horizontal refraction
-REFRACTION_DEG = 1.2
-# A disc's illumination is measured to 0.1 in simulated frames, worse where it is overexposed; the
-# Moon's changes by at most 0.11 a day
-LEAST_DIFFERENT = 0.25
-LIKELY_MOON = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,12 +154,59 @@ def moon_check(position: CameraPosition, disc: MoonDisc | None) -> MoonCheck | N
     return MoonCheck(
         above_limb_deg=elevation_deg + horizon_dip_deg(position.altitude_km),
         illumination=moon.illumination,
-        waxing=is_waxing(moon),
+        waxing=moon.bright_limb_deg > 180.0,  # its lit limb points west
         angular_radius_deg=moon.angular_radius_deg,
         disc=disc,
     )
 
 
-def is_waxing(moon: Body) -> bool:
-    """Whether the Moon grows: its lit limb then points west."""
-    return moon.bright_limb_deg > 180.0
+def _rim(outline: FloatArray, patch: FloatArray) -> tuple[float, float, float] | None:
+    """Centre and radius of the circle that the outline follows and that holds the patch.
+
+    Circles through three points drawn at random, the best one fitted to its points (RANSAC,
+    Fischler and Bolles 1981).
+    """
+    if len(outline) < 12:
+        return None
+    rng = np.random.default_rng(SEED)
+    best: tuple[int, NDArray[np.bool_]] | None = None
+    for _ in range(TRIPLES):
+        circle = _circle_through(outline[rng.choice(len(outline), 3, replace=False)])
+        if circle is None or circle[2] > 2.0 * np.ptp(outline, axis=0).max():
+            continue
+        on_rim, holds = _held(circle, outline, patch)
+        count = int(on_rim.sum())
+        if holds and (best is None or count > best[0]):
+            best = count, on_rim
+    if best is None or best[0] < LEAST_ON_RIM * len(outline):
+        return None
+    circle = _circle_through(outline[best[1]])
+    if circle is None or circle[2] < LEAST_RADIUS_PX:
+        return None
+    on_rim, holds = _held(circle, outline, patch)
+    arc = np.degrees(np.arctan2(*(outline[on_rim] - circle[:2]).T[::-1])) % 360.0
+    covered = SECTOR_DEG * len(np.unique((arc // SECTOR_DEG).astype(int)))
+    return circle if holds and covered >= LEAST_ARC_DEG else None
+
+
+def _held(
+    circle: tuple[float, float, float], outline: FloatArray, patch: FloatArray
+) -> tuple[NDArray[np.bool_], bool]:
+    """Which of the outline's points lie on a circle, and whether it holds the patch."""
+    x, y, radius = circle
+    margin = max(RIM_PX, RIM_SHARE * radius)
+    on_rim = np.abs(np.hypot(*(outline - (x, y)).T) - radius) < margin
+    outside = np.hypot(*(patch - (x, y)).T) > radius + margin
+    return on_rim, bool(outside.mean() < MOST_OUTSIDE)
+
+
+def _circle_through(points: FloatArray) -> tuple[float, float, float] | None:
+    """Circle of least squares (Kasa 1976); None through points on a line."""
+    middle = points.mean(axis=0)
+    near = points - middle
+    design = np.column_stack([2.0 * near, np.ones(len(near))])
+    solution, _, rank, _ = np.linalg.lstsq(design, (near**2).sum(axis=1), rcond=1e-9)
+    if rank < 3:
+        return None
+    x, y, rest = (float(value) for value in solution)
+    return x + middle[0], y + middle[1], float(np.sqrt(max(rest + x * x + y * y, 0.0)))

@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from regengine.photo.image import CLIPPED_FROM, read_display_rgb
 from regengine.scene.picture import ScenePicture
 
-# How blurred a photo is, and whether by defocus or by motion.
-
-FloatArray = NDArray[np.float64]
-
+# Blur
 TILE_PX = 256
 MOST_TILES = 20
 # Tiles are chosen where detail of this size is strong, whatever the noise
@@ -45,6 +43,31 @@ SHARP_BELOW_PX = 1.5
 # Motion blurs along itself so many times more than across. Of 26 real photos blurred by 2 px of
 # defocus two exceed both, of those smeared over 16 px all but four.
 MOTION_FROM, LEAST_ANISOTROPY = 1.4, 1.35
+# Clouds, by day and by moonlight
+DAY, NIGHT = ("day",), ("night_nocity", "cities")
+# Space, station and window frames are darker than ground by day
+DARK_BY_DAY = 0.08
+LEAST_GROUND = 0.05  # share of the picture
+# Haze lies over the whole ground: what the darkest twentieth has of each colour is taken off.
+DARKEST = 0.05
+# Clouds are then white: their least colour is above this (as displayed, 0 to 1) and above this
+# share of the brightest cloud's, and they are not more colourful than that. Set on 23 real day
+# photos whose cover was estimated by eye: 0.11 mean error, rank correlation 0.83.
+WHITE_FROM, WHITE_SHARE, COLOURFUL = 0.20, 0.45, 0.60
+# By moonlight ground and clouds must be this light, and clouds no more colourful than this
+LIGHT_BY_NIGHT, GREY_BY_NIGHT = 0.07, 0.30
+FLASH = 0.75  # lightning and the lit limb are lighter
+LEAST_MOONLIT = 0.12  # share of the picture that is lit evenly, as only the Moon does it
+# How far two classes of brightness must stand apart: share of the variance (Otsu 1979)
+APART = 0.6
+# Lamps make their surroundings uneven: standard deviation over mean, as displayed
+EVEN = 0.16
+LAMP_PX, SMOOTH_PX = 9, 5
+# Exposure
+# Grey of this luminance is what a light meter aims at
+MIDDLE_GREY = 0.18
+# Longer sides are brought down to keep the memory small; 45 megapixels have 8,256 px
+MOST_PX = 8_400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +94,91 @@ class Blur:
     anisotropy: float
     direction_deg: float
     kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exposure:
+    """How a photo is exposed.
+
+    Attributes
+    ----------
+    stops : float
+        Mean luminance over that of an 18 % grey, powers of two; nights are far below 0.
+    clipped, black : float
+        Shares of pixels at the upper and lower end of what the file holds.
+    """
+
+    stops: float
+    clipped: float
+    black: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoQuality:
+    """What ``classify --quality`` says of a photo.
+
+    Attributes
+    ----------
+    blur : Blur
+        At full resolution, with the sharpness made of it.
+    cloud_fraction : float or None
+        Share of the visible ground under clouds; None where it cannot be told.
+    exposure : Exposure
+    """
+
+    blur: Blur
+    cloud_fraction: float | None
+    exposure: Exposure
+
+    def record(self) -> dict[str, Any]:
+        """As it stands in a photo's NDJSON record."""
+        cloud = self.cloud_fraction
+        sigma_px = self.blur.sigma_px
+        return {
+            "sharpness": round(self.blur.sharpness, 3),
+            "blur": self.blur.kind,
+            "blur_sigma_px": None if sigma_px is None else round(sigma_px, 2),
+            "cloud_fraction": None if cloud is None else round(cloud, 3),
+            "exposure_stops": round(self.exposure.stops, 2),
+            "clipped_share": round(self.exposure.clipped, 4),
+            "black_share": round(self.exposure.black, 4),
+        }
+
+
+def read_for_quality(path: Path) -> NDArray[np.uint8]:
+    """Read a photo at full resolution, or nearly so if it is very large.
+
+    Returns
+    -------
+    ndarray of uint8, shape (h, w, 3)
+        Red, green, blue, sRGB, as stored.
+
+    Raises
+    ------
+    FrameError
+        The file is no readable image, or damaged or cut short anywhere.
+    """
+    return read_display_rgb(path, MOST_PX)[0]
+
+
+def photo_quality(rgb: NDArray[np.uint8], picture: ScenePicture, category: str) -> PhotoQuality:
+    """Quality of a photo at full resolution, shape (h, w, 3); `picture` is its standard size."""
+    return PhotoQuality(
+        blur=measure_blur(rgb[..., 1]),
+        cloud_fraction=cloud_fraction(picture, category),
+        exposure=measure_exposure(picture),
+    )
+
+
+def measure_exposure(picture: ScenePicture) -> Exposure:
+    """Exposure of a picture without its captions."""
+    light = picture.luminance[picture.shown]
+    highest = picture.rgb.max(axis=2)[picture.shown]
+    return Exposure(
+        stops=float(np.log2(max(float(light.mean()), 1e-6) / MIDDLE_GREY)),
+        clipped=float(np.mean(highest >= CLIPPED_FROM)),
+        black=float(np.mean(highest < 2.5 / 255.0)),
+    )
 
 
 NO_DETAIL = Blur(sharpness=0.0, sigma_px=None, anisotropy=1.0, direction_deg=0.0, kind="unknown")
@@ -215,29 +323,6 @@ def _anisotropy(tensors: FloatArray) -> tuple[float, float]:
     return float(values[1] / values[0]), direction
 
 
-# How much of the ground in a picture lies under clouds, by day and by moonlight.
-
-DAY, NIGHT = ("day",), ("night_nocity", "cities")
-# Space, station and window frames are darker than ground by day
-DARK_BY_DAY = 0.08
-LEAST_GROUND = 0.05  # share of the picture
-# Haze lies over the whole ground: what the darkest twentieth has of each colour is taken off.
-DARKEST = 0.05
-# Clouds are then white: their least colour is above this (as displayed, 0 to 1) and above this
-# share of the brightest cloud's, and they are not more colourful than that. Set on 23 real day
-# photos whose cover was estimated by eye: 0.11 mean error, rank correlation 0.83.
-WHITE_FROM, WHITE_SHARE, COLOURFUL = 0.20, 0.45, 0.60
-# By moonlight ground and clouds must be this light, and clouds no more colourful than this
-LIGHT_BY_NIGHT, GREY_BY_NIGHT = 0.07, 0.30
-FLASH = 0.75  # lightning and the lit limb are lighter
-LEAST_MOONLIT = 0.12  # share of the picture that is lit evenly, as only the Moon does it
-# How far two classes of brightness must stand apart: share of the variance (Otsu 1979)
-APART = 0.6
-# Lamps make their surroundings uneven: standard deviation over mean, as displayed
-EVEN = 0.16
-LAMP_PX, SMOOTH_PX = 9, 5
-
-
 def cloud_fraction(picture: ScenePicture, category: str) -> float | None:
     """Share of the ground under clouds.
 
@@ -306,109 +391,3 @@ def _threshold(values: NDArray[np.float32]) -> tuple[float, float]:
     between = np.nan_to_num(between, nan=0.0, posinf=0.0)
     best = int(np.argmax(between))
     return float(edges[best + 1]), float(between[best]) / max(variance, 1e-12)
-
-
-# Grey of this luminance is what a light meter aims at
-MIDDLE_GREY = 0.18
-# Longer sides are brought down to keep the memory small; 45 megapixels have 8,256 px
-MOST_PX = 8_400
-
-
-@dataclass(frozen=True, kw_only=True)
-class Exposure:
-    """How a photo is exposed.
-
-    Attributes
-    ----------
-    stops : float
-        Mean luminance over that of an 18 % grey, powers of two; nights are far below 0.
-    clipped, black : float
-        Shares of pixels at the upper and lower end of what the file holds.
-    """
-
-    stops: float
-    clipped: float
-    black: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class PhotoQuality:
-    """What ``classify --quality`` says of a photo.
-
-    Attributes
-    ----------
-    blur : Blur
-        At full resolution, with the sharpness made of it.
-    cloud_fraction : float or None
-        Share of the visible ground under clouds; None where it cannot be told.
-    exposure : Exposure
-    """
-
-    blur: Blur
-    cloud_fraction: float | None
-    exposure: Exposure
-
-    def record(self) -> dict[str, Any]:
-        """As it stands in a photo's NDJSON record."""
-        cloud = self.cloud_fraction
-        sigma_px = self.blur.sigma_px
-        return {
-            "sharpness": round(self.blur.sharpness, 3),
-            "blur": self.blur.kind,
-            "blur_sigma_px": None if sigma_px is None else round(sigma_px, 2),
-            "cloud_fraction": None if cloud is None else round(cloud, 3),
-            "exposure_stops": round(self.exposure.stops, 2),
-            "clipped_share": round(self.exposure.clipped, 4),
-            "black_share": round(self.exposure.black, 4),
-        }
-
-
-def read_for_quality(path: Path) -> NDArray[np.uint8]:
-    """Read a photo at full resolution, or nearly so if it is very large.
-
-    Parameters
-    ----------
-    path : Path
-        JPEG, PNG, TIFF, FITS or raw file.
-
-    Returns
-    -------
-    ndarray of uint8, shape (h, w, 3)
-        Red, green, blue, sRGB, as stored.
-
-    Raises
-    ------
-    FrameError
-        The file is no readable image, or damaged or cut short anywhere.
-    """
-    return read_display_rgb(path, MOST_PX)[0]
-
-
-def photo_quality(rgb: NDArray[np.uint8], picture: ScenePicture, category: str) -> PhotoQuality:
-    """Quality of a decoded photo.
-
-    Parameters
-    ----------
-    rgb : ndarray of uint8, shape (h, w, 3)
-        At full resolution.
-    picture : ScenePicture
-        The same photo at the standard size.
-    category : str
-        Class of its scene.
-    """
-    return PhotoQuality(
-        blur=measure_blur(rgb[..., 1]),
-        cloud_fraction=cloud_fraction(picture, category),
-        exposure=measure_exposure(picture),
-    )
-
-
-def measure_exposure(picture: ScenePicture) -> Exposure:
-    """Exposure of a picture without its captions."""
-    light = picture.luminance[picture.shown]
-    highest = picture.rgb.max(axis=2)[picture.shown]
-    return Exposure(
-        stops=float(np.log2(max(float(light.mean()), 1e-6) / MIDDLE_GREY)),
-        clipped=float(np.mean(highest >= CLIPPED_FROM)),
-        black=float(np.mean(highest < 2.5 / 255.0)),
-    )

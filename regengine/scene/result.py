@@ -1,17 +1,22 @@
-"""What is said of one photo's scene, and its NDJSON record."""
+"""What is said of a photo's scene: its record, its line, its place on a contact sheet."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from regengine.io.html import data_address, link_to, render_page, thumbnail_jpeg, write_page
 from regengine.records import printable
 from regengine.scene.ephemeris import SceneEphemeris
 from regengine.scene.moon import MoonCheck
+from regengine.scene.picture import ScenePicture
 from regengine.scene.quality import PhotoQuality
+
+LEAST_SHOWN = 0.1  # on the sheet other classes are named from this probability on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +25,6 @@ class Scene:
 
     Attributes
     ----------
-    frame : str
-        What the photo is called.
-    path : Path
-        Its file.
     category : str
         The class that it shows above all.
     probabilities : mapping of str to float
@@ -40,12 +41,8 @@ class Scene:
         Code and sentence, where picture and ephemeris contradict each other.
     no_ephemeris : str or None
         Why Sun and Moon are not known.
-    quality : PhotoQuality or None
-        Where it was asked for.
-    features : mapping of str to float or None
+    quality, features, thumbnail : PhotoQuality, mapping of str to float, bytes (JPEG) or None
         Where they were asked for.
-    thumbnail : bytes or None
-        JPEG, where it was asked for.
     """
 
     frame: str
@@ -106,3 +103,77 @@ def table_line(scene: Scene) -> str:
     p = scene.probabilities[scene.category]
     line = f"{printable(scene.frame):<24} {scene.category:<15} {p:>5.2f}  {', '.join(others)}"
     return line.rstrip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetEntry:
+    """One photo on a contact sheet, under its category.
+
+    `flags` are what a person should know, such as that the clock disagrees; `sharpness` is 0 to 1,
+    where it was measured.
+    """
+
+    frame: str
+    path: Path
+    category: str
+    probabilities: Mapping[str, float]
+    thumbnail: bytes
+    flags: tuple[str, ...] = field(default=())
+    sharpness: float | None = None
+
+
+def thumbnail(picture: ScenePicture) -> bytes:
+    """A small JPEG of a picture."""
+    return thumbnail_jpeg(picture.rgb)
+
+
+def entry_of(scene: Scene) -> SheetEntry:
+    """A classified photo as the sheet shows it."""
+    flags = [] if scene.disagreement is None else [scene.disagreement]
+    if not scene.explained:
+        flags.append("unlike all training photos")
+    return SheetEntry(
+        frame=scene.frame,
+        path=scene.path,
+        category=scene.category,
+        probabilities=scene.probabilities,
+        thumbnail=scene.thumbnail or b"",
+        flags=tuple(flags),
+        sharpness=None if scene.quality is None else scene.quality.blur.sharpness,
+    )
+
+
+def write_sheet(path: Path, entries: Iterable[SheetEntry]) -> None:
+    """Write the contact sheet, one HTML page that needs no network, whole or not at all.
+
+    Raises
+    ------
+    StoreError
+        The file cannot be written.
+    """
+    folder = path.absolute().parent
+    frames = [_as_json(entry, folder) for entry in entries]
+    content = files("regengine.scene").joinpath("sheet.html").read_text(encoding="utf-8")
+    write_page(path, render_page(content, frames, title="Contact sheet"))
+
+
+def _as_json(entry: SheetEntry, folder: Path) -> dict[str, object]:
+    others = sorted(
+        (
+            (name, round(value, 3))
+            for name, value in entry.probabilities.items()
+            if name != entry.category and value >= LEAST_SHOWN
+        ),
+        key=lambda pair: -pair[1],
+    )
+    return {
+        "frame": entry.frame,
+        "path": str(entry.path),
+        "href": link_to(entry.path, folder),
+        "category": entry.category,
+        "probability": round(entry.probabilities[entry.category], 3),
+        "others": others,
+        "flags": list(entry.flags),
+        "sharpness": entry.sharpness,
+        "thumbnail": data_address(entry.thumbnail),
+    }

@@ -1,4 +1,4 @@
-"""Labelled rows of features: what models are trained on and judged by."""
+"""Labelled photos: the tables of docs/labels.md, rows of features, and folds that part them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from regengine.errors import ConfigError
-
-# What labelled photos show: the CSV files of docs/labels.md.
 
 REQUIRED_COLUMNS = ("path", "label")
 SEPARATOR = ";"
@@ -33,6 +32,14 @@ USUAL_CLASSES = (
     "moon",
     OTHER,
 )
+# As many groups as all simulated frames of a class count for: they must help where photos are few
+# and not outvote them where there are many
+SIMULATED_VOTES = 5.0
+FOLDS = 10
+# Classes with fewer groups are tested by leaving out one group at a time, and are not scored
+LEAST_GROUPS = 5
+
+IndexArray = NDArray[np.intp]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,14 +131,6 @@ def _label(where: str, folder: Path, photo: str, row: dict[str, str | None]) -> 
     return SceneLabel(path=folder / photo, labels=labels, group=group or photo)
 
 
-# As many groups as all simulated frames of a class count for: they must help where photos are few
-# and not outvote them where there are many
-SIMULATED_VOTES = 5.0
-
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.intp]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Samples:
     """Features of labelled photos.
@@ -220,13 +219,6 @@ def joined(parts: Sequence[Samples]) -> Samples:
     )
 
 
-# Which photos train and which test: a group is never parted.
-
-FOLDS = 10
-# Classes with fewer groups are tested by leaving out one group at a time, and are not scored
-LEAST_GROUPS = 5
-
-
 @dataclass(frozen=True, kw_only=True)
 class Fold:
     """Rows that train a model and rows that test it, shapes (N,) and (M,)."""
@@ -238,16 +230,12 @@ class Fold:
 def grouped_folds(
     samples: Samples, *, count: int = FOLDS, seed: int = 0, alone_below: int = LEAST_GROUPS
 ) -> tuple[Fold, ...]:
-    """Deal the groups of real photos into folds, the classes evenly.
+    """Deal the groups of real photos into folds, the classes evenly: no group is parted.
 
     Parameters
     ----------
-    samples : Samples
-        What is divided.
     count : int
         Folds that the groups are dealt into; fewer where there are fewer groups.
-    seed : int
-        Of the order in which they are dealt.
     alone_below : int
         Groups with a photo whose first class has fewer groups than this are a fold each: leaving
         out more of them would leave too few to learn from.

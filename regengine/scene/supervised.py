@@ -15,9 +15,8 @@ from functools import cache
 import numpy as np
 from scipy.special import logsumexp
 
-from regengine.scene.samples import FloatArray, IndexArray, Samples
-
-# Features of unlike units made comparable: centred, scaled, turned onto principal axes.
+from detectors.types import FloatArray
+from regengine.scene.samples import IndexArray, Samples
 
 # Beyond so many standard deviations a feature is as odd as can be: one that hardly varied in
 # training (a count that was always 0) must not drown all others. Of 2, 3 and 5 this told the most
@@ -28,11 +27,22 @@ LIMIT_SIGMA = 3.0
 AXES_SHRINKAGE = 0.3
 # Mean variance within classes at least, of features with a variance of one: copies have none
 LEAST_WIDTH = 0.01
+# Log odds of a class that no training row shows; nothing is surer than its opposite
+NEVER = -50.0
+# Its log density: below any other
+NOWHERE = -1e9
+# Log odds that a margin of one is worth in a sum: Platt's curve of support vectors, as fitted to
+# photos that were left out, has a slope of about two
+MARGIN_ODDS = 2.0
+# C of the support vectors in a sum
+MIXED_SVM_STRENGTH = 1.0
+# Support vectors are kept to 1e-4 standard deviations: the file is a third as large
+SUPPORT_DECIMALS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standardiser:
-    """How features are centred, scaled, limited and turned.
+    """How features of unlike units are made comparable: centred, scaled, limited and turned.
 
     Attributes
     ----------
@@ -53,17 +63,9 @@ class Standardiser:
 
 
 def fit_standardiser(features: FloatArray) -> Standardiser:
-    """Mean and standard deviation of each feature.
+    """Mean and standard deviation of each feature of training rows, shape (N, F), without axes.
 
-    Parameters
-    ----------
-    features : ndarray of float64, shape (N, F)
-        Training rows.
-
-    Returns
-    -------
-    Standardiser
-        Without axes. A feature that never varies is only centred.
+    A feature that never varies is only centred.
     """
     scale = features.std(axis=0)
     flat = scale <= 1e-12 * np.maximum(np.abs(features).max(axis=0), 1.0)
@@ -104,19 +106,6 @@ def with_discriminant_axes(
     return Standardiser(
         mean=standardiser.mean, scale=standardiser.scale, axes=np.ascontiguousarray(axes)
     )
-
-
-# Log odds of a class that no training row shows; nothing is surer than its opposite
-NEVER = -50.0
-# Its log density: below any other
-NOWHERE = -1e9
-# Log odds that a margin of one is worth in a sum: Platt's curve of support vectors, as fitted to
-# photos that were left out, has a slope of about two
-MARGIN_ODDS = 2.0
-# C of the support vectors in a sum
-MIXED_SVM_STRENGTH = 1.0
-# Support vectors are kept to 1e-4 standard deviations: the file is a third as large
-SUPPORT_DECIMALS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,16 +191,10 @@ def fit_supervised(
 
     Parameters
     ----------
-    candidate : Candidate
-        What to fit.
     samples : Samples
         Training rows of two classes or more. Classes that no row shows get the log odds `NEVER`.
     standardiser : Standardiser, optional
         Of more rows than those with labels, if there are any; without axes.
-
-    Returns
-    -------
-    Supervised
     """
     return fit_candidates([candidate], samples, standardiser)[0]
 

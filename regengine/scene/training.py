@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 import numpy as np
 
+from detectors.types import FloatArray
 from regengine.errors import ConfigError, FrameError
 from regengine.scene.crossval import (
     CLUSTERINGS,
@@ -22,7 +23,7 @@ from regengine.scene.crossval import (
 from regengine.scene.features import feature_names, feature_versions, measure_features
 from regengine.scene.model import SceneModel, TrainingRecord
 from regengine.scene.picture import read_scene_picture
-from regengine.scene.samples import FloatArray, Samples, SceneLabel
+from regengine.scene.samples import Samples, SceneLabel
 
 # Clusters are taken unless a supervised model's macro-F1 is greater by more than this
 WORTH_SUPERVISION = 0.02
@@ -30,19 +31,7 @@ LIBRARIES = ("regengine", "numpy", "scipy", "scikit-learn")
 
 
 def samples_of(labels: Sequence[SceneLabel], features: FloatArray) -> Samples:
-    """Labelled photos with their features.
-
-    Parameters
-    ----------
-    labels : sequence of SceneLabel, length N
-        Of real photos.
-    features : ndarray of float64, shape (N, F)
-        Measured.
-
-    Returns
-    -------
-    Samples
-    """
+    """Labelled real photos with their features, shape (N, F)."""
     return Samples(
         features=features,
         labels=tuple(label.labels for label in labels),
@@ -145,26 +134,12 @@ def _record(validation: CrossValidation, method: str, source: str) -> TrainingRe
     )
 
 
-# The features of labelled photos; those that cannot be read are told and left out.
-
-
 def measure_photos(
     labels: Sequence[SceneLabel], *, advance: Callable[[], None] = lambda: None
 ) -> tuple[list[SceneLabel], FloatArray]:
-    """Measure the features of photos.
+    """Measure the features, shape (N, F), of the labelled photos that can be read, N of them.
 
-    Parameters
-    ----------
-    labels : sequence of SceneLabel
-        The photos.
-    advance : callable, optional
-        Called after each photo.
-
-    Returns
-    -------
-    labels : list of SceneLabel, length N
-        Of the photos that could be read; an error is logged for each of the others.
-    features : ndarray of float64, shape (N, F)
+    An error is logged for each of the others; `advance` is called after each photo.
     """
     read, rows = [], []
     for label in labels:

@@ -7,11 +7,13 @@ peaks of a difference of Gaussians above the noise, on the brightest channel as 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from regengine.scene.layers import Edge
-from regengine.scene.picture import Peaks, ScenePicture, find_peaks, linear_light, windows_around
+from regengine.scene.picture import ScenePicture, linear_light
 
 VERSION = 1
 MEANING = {
@@ -49,6 +51,14 @@ CLIPPED = 0.97
 WHITE, WARM = 0.05, 0.2
 WARM_DETAIL = 0.15  # brightness above the surroundings, as displayed
 MOST_LIGHT = 0.5  # linear
+CORE_PX, AROUND_PX = 0.8, 3.0
+NOISE_SIGMAS = 6.0
+LEAST_HEIGHT = 10.0 / 255.0  # as displayed: below, compression makes peaks
+MOST_THRESHOLD = 0.1
+LEAST_ABOVE = 1e-4  # over its neighbours, beyond rounding
+MOST_PEAKS = 500  # that are looked at one by one, the strongest
+
+FloatImage = NDArray[np.float32]
 
 
 def measure(picture: ScenePicture) -> dict[str, float]:
@@ -56,7 +66,7 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     value = picture.scene.brightest
     if min(value.shape) < 16:
         return dict.fromkeys(MEANING, 0.0)
-    peaks = find_peaks(value)
+    peaks = _find_peaks(value)
     around = peaks.around[peaks.rows, peaks.columns]
     contrast = peaks.heights / (around + 0.05) > HIGH_CONTRAST
     features: dict[str, float] = _numbers(peaks, contrast)
@@ -117,7 +127,7 @@ def _shapes(peaks: Peaks) -> dict[str, float]:
     width = np.sqrt(
         peaks.heights / np.maximum(curvature[peaks.rows, peaks.columns], peaks.heights / 30.0)
     )
-    window = windows_around(peaks.detail, peaks, np.arange(-4, 5))
+    window = _windows_around(peaks.detail, peaks, np.arange(-4, 5))
     gx = (window[:, 1:-1, 2:] - window[:, 1:-1, :-2]).reshape(len(window), -1)
     gy = (window[:, 2:, 1:-1] - window[:, :-2, 1:-1]).reshape(len(window), -1)
     turned = gx + 1j * gy
@@ -153,16 +163,14 @@ def _places(peaks: Peaks) -> dict[str, float]:
     }
 
 
-def _colours(
-    peaks: Peaks, contrast: NDArray[np.bool_], rgb: NDArray[np.float32]
-) -> dict[str, float]:
+def _colours(peaks: Peaks, contrast: NDArray[np.bool_], rgb: FloatImage) -> dict[str, float]:
     """Colours of the peaks above what is around them."""
     names = ("warm", "white", "blue", "warm_count")
     if len(peaks.rows) == 0:
         return {f"points_{name}": 0.0 for name in names}
     # 5 px: small JPEGs keep colour at half of their size
-    near = windows_around(rgb, peaks, np.arange(-2, 3)).mean(axis=(1, 2))
-    far = windows_around(rgb, peaks, np.arange(-6, 7, 3)).mean(axis=(1, 2))
+    near = _windows_around(rgb, peaks, np.arange(-2, 3)).mean(axis=(1, 2))
+    far = _windows_around(rgb, peaks, np.arange(-6, 7, 3)).mean(axis=(1, 2))
     above = np.maximum(near - far, 0.0)
     warmth = (above[:, 0] - above[:, 2]) / (above.sum(axis=1) + 0.015)
     warm, blue = (np.clip((sign * warmth - WHITE) / (WARM - WHITE), 0, 1) for sign in (1, -1))
@@ -175,7 +183,7 @@ def _colours(
     }
 
 
-def _patches(value: NDArray[np.float32], threshold: float) -> dict[str, float]:
+def _patches(value: FloatImage, threshold: float) -> dict[str, float]:
     """What lies above its wide surroundings, at half size: thin or thick, one patch or many."""
     import cv2
 
@@ -214,3 +222,80 @@ def _excess(half: ScenePicture) -> dict[str, float]:
         "points_excess": float((light - ground).sum()) / (float(light.sum()) + light.size * 1e-3),
         "points_warm_area": np.log10(warm + 1e-4),
     }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peaks:
+    """Peaks of a difference of Gaussians.
+
+    Attributes
+    ----------
+    rows, columns : ndarray of int, shape (n,)
+        Of the strongest, at most `MOST_PEAKS`, falling in height.
+    heights : ndarray of float32, shape (n,)
+        Above what is around, as displayed, 0 to 1.
+    count : int
+        Of all peaks above the threshold.
+    high, deep : int
+        Peaks of at least half the height of the high ones, and holes as deep.
+    threshold : float
+        From which on a peak counts.
+    core, around, detail : ndarray of float32, shape (h, w)
+        The picture smoothed a little and much, and the difference.
+    """
+
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+    heights: FloatImage
+    count: int
+    high: int
+    deep: int
+    threshold: float
+    core: FloatImage
+    around: FloatImage
+    detail: FloatImage
+
+
+def _find_peaks(value: FloatImage) -> Peaks:
+    """Find peaks above the noise, and count holes as deep."""
+    import cv2
+
+    core, around = (
+        np.asarray(
+            cv2.GaussianBlur(value, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE), np.float32
+        )
+        for sigma_px in (CORE_PX, AROUND_PX)
+    )
+    detail = core - around
+    # The quietest fifth tells the noise: roads may cover the rest. 0.2533 sigma is its limit
+    quiet = np.sort(np.abs(detail[1::3, 1::3]), axis=None)
+    noise = float(quiet[len(quiet) // 5]) / 0.2533
+    threshold = float(np.clip(NOISE_SIGMAS * noise, LEAST_HEIGHT, MOST_THRESHOLD))
+    # Higher than all eight around it: on a straight edge, pixels are alike
+    ring = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
+    peak = (detail > cv2.dilate(detail, ring) + LEAST_ABOVE) & (detail > threshold)
+    hole = (detail < cv2.erode(detail, ring) - LEAST_ABOVE) & (detail < -threshold)
+    rows, columns = np.nonzero(peak)
+    heights, depths = detail[rows, columns], -detail[hole]
+    # Gaps between lamps are holes too, but shallow ones
+    high = 0.5 * float(np.quantile(np.append(heights, depths), 0.9)) if len(rows) else threshold
+    strongest = np.argsort(-heights, kind="stable")[:MOST_PEAKS]
+    return Peaks(
+        rows=rows[strongest],
+        columns=columns[strongest],
+        heights=heights[strongest],
+        count=len(rows),
+        high=int(np.sum(heights > high)),
+        deep=int(np.sum(depths > high)),
+        threshold=threshold,
+        core=core,
+        around=around,
+        detail=detail,
+    )
+
+
+def _windows_around(image: FloatImage, peaks: Peaks, reach: NDArray[np.int_]) -> FloatImage:
+    """Windows of an image around the peaks; the border's pixels go on beyond it."""
+    rows = np.clip(peaks.rows[:, None] + reach, 0, image.shape[0] - 1)
+    columns = np.clip(peaks.columns[:, None] + reach, 0, image.shape[1] - 1)
+    return image[rows[:, :, None], columns[:, None, :]]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from regengine.errors import EphemerisError
 from regengine.orbit.rotation import days_since_j2000, utc_of
 from regengine.orbit.tle import COST_OF_AGE_BEFORE
@@ -18,29 +19,33 @@ from regengine.orbit.tle_format import LINE_LENGTH, TlePair, check_pairs, pair_l
 if TYPE_CHECKING:
     from sgp4.api import Satrec
 
-FloatArray = NDArray[np.float64]
 
 # Drag has taken a low satellite hundreds of kilometres along its orbit by then: no streak of one
 # frame tells it from others (docs/methods/satellites.md)
 OLDEST_DAYS = 14.0
+# How far a catalogued satellite may be from where its element set has it
+ALONG_EPOCH_KM, ALONG_KM_A_DAY = 0.6, 0.8
+DRAG_KM_A_DAY2, DRAG_AT_KM, DRAG_SCALE_KM = 2.1, 415.0, 60.0
+MOST_DRAG = 20.0  # below some 240 km nothing stays for days
+CROSS_EPOCH_KM, CROSS_KM_A_DAY = 0.25, 0.12
+RADIAL_EPOCH_KM, RADIAL_KM_A_DAY = 0.2, 0.1
+# A share of the satellites has manoeuvred, or was fitted badly: their errors are so many times
+# larger, along the track and (thrust changes planes, too) across it
+TAIL_SHARE, TAIL_FACTOR, TAIL_ACROSS = 0.12, 8.0, 3.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SatelliteCatalogue:
-    """The usable element sets of a file.
+    """The usable element sets of a file; damaged ones are skipped.
 
     Attributes
     ----------
-    path : Path
-        The file.
     pairs : tuple of TlePair
         The lines of each set.
     epoch_days : ndarray of float64, shape (n,)
         Their epochs, days since 2000-01-01 12:00 UTC.
     numbers : ndarray of str, shape (n,)
         Their catalogue numbers.
-    skipped : int
-        How many sets were damaged and left out.
     """
 
     path: Path
@@ -111,18 +116,10 @@ class Satellites:
 
 
 def load_catalogue(path: str | Path) -> SatelliteCatalogue:
-    """Read a catalogue of two- or three-line element sets.
+    """Read a catalogue of two- or three-line element sets; satellites may have several.
 
-    Parameters
-    ----------
-    path : str or Path
-        The file. Satellites may have several sets.
-
-    Returns
-    -------
-    SatelliteCatalogue
-        Sets with a line missing or cut, a wrong checksum or a field that is no number are left
-        out and counted.
+    Sets with a line missing or cut, a wrong checksum or a field that is no number are left out
+    and counted.
 
     Raises
     ------
@@ -176,18 +173,6 @@ def _satellites(
         skipped=catalogue.skipped + len(rows) - len(kept),
         stale=stale,
     )
-
-
-# How far a catalogued satellite may be from where its element set has it.
-
-ALONG_EPOCH_KM, ALONG_KM_A_DAY = 0.6, 0.8
-DRAG_KM_A_DAY2, DRAG_AT_KM, DRAG_SCALE_KM = 2.1, 415.0, 60.0
-MOST_DRAG = 20.0  # below some 240 km nothing stays for days
-CROSS_EPOCH_KM, CROSS_KM_A_DAY = 0.25, 0.12
-RADIAL_EPOCH_KM, RADIAL_KM_A_DAY = 0.2, 0.1
-# A share of the satellites has manoeuvred, or was fitted badly: their errors are so many times
-# larger, along the track and (thrust changes planes, too) across it
-TAIL_SHARE, TAIL_FACTOR, TAIL_ACROSS = 0.12, 8.0, 3.0
 
 
 @dataclass(frozen=True, kw_only=True)

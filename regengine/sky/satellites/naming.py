@@ -1,4 +1,4 @@
-"""Streaks of a detector's record, as measurements to be named."""
+"""The satellites in a photo, the names of its streaks, and what is printed of both."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.streak_naming import Errors, Naming, PredictedTracks, Streak, name_streaks
 from regengine.errors import FrameError
 from regengine.io.tables import name_cell, path_cell
@@ -25,6 +26,18 @@ from regengine.sky.satellites.tracks import Tracks, drawn_track, in_picture, pre
 USUAL_END_PX, USUAL_LINE_PX = 2.0, 0.5
 LEAST_END_PX, LEAST_LINE_PX = 0.7, 0.3  # the light's own width, the lens' distortion
 BORDER_PX = 3.0
+# Probability that a camera sees a sunlit satellite of the field. Debris is a hundred times fainter
+# than spacecraft, high orbits a hundred times farther; nothing in shadow shines, but flashes and
+# the edge of the shadow (refraction, 30 km wide) do
+SEEN, SEEN_DEBRIS, SEEN_SHADOW = 0.5, 0.08, 0.004
+FAR_KM = 3000.0
+NAMED_FROM = 0.5  # a streak has a name where one satellite is likelier than all else
+LISTED, LEAST_LISTED = 5, 0.001
+TRACK_POINTS = 9
+CSV_COLUMNS = (
+    *("frame", "path", "what", "x1", "y1", "x2", "y2", "name", "norad", "probability"),
+    *("offset_px", "offset_deg", "offset_s", "sunlit", "range_km", "altitude_km", "tle_age_h"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,19 +73,10 @@ class StreakRecord:
 
 
 def read_streaks(path: Path, photos: Sequence[Path]) -> dict[Path, list[dict[str, Any]]]:
-    """Streaks of each photo out of a file of NDJSON, a photo a line.
+    """Streaks of each photo out of what ``regengine detect streaks --json`` printed.
 
-    Parameters
-    ----------
-    path : Path
-        What ``regengine detect streaks --json`` printed.
-    photos : sequence of Path
-        A record belongs to the photo of its path's name; the only record to the only photo.
-
-    Returns
-    -------
-    dict of Path to list of dict
-        Photos without a record are missing.
+    A record belongs to the photo of its path's name; the only record to the only photo. Photos
+    without a record are missing.
 
     Raises
     ------
@@ -122,7 +126,7 @@ def streak_of(record: dict[str, Any], width_px: int, height_px: int, source: Pat
     flags = record.get("flags") or ()
     told = "flags" in record
     cut = tuple(
-        name in flags or (not told and at_border(x, y, width_px, height_px))
+        name in flags or (not told and _at_border(x, y, width_px, height_px))
         for name, x, y in (("first_end_outside", x1, y1), ("second_end_outside", x2, y2))
     )
     return StreakRecord(
@@ -137,7 +141,7 @@ def streak_of(record: dict[str, Any], width_px: int, height_px: int, source: Pat
     )
 
 
-def at_border(x: float, y: float, width_px: int, height_px: int) -> bool:
+def _at_border(x: float, y: float, width_px: int, height_px: int) -> bool:
     """Whether a place is so near to the border that a streak may go on beyond it."""
     return min(x, width_px - 1 - x) < BORDER_PX or min(y, height_px - 1 - y) < BORDER_PX
 
@@ -148,17 +152,6 @@ def _number(value: object, usual: float) -> float:
     except (TypeError, ValueError, OverflowError):
         return usual
     return number if math.isfinite(number) and number > 0.0 else usual
-
-
-# The satellites in a picture, and the names of its streaks.
-
-FloatArray = NDArray[np.float64]
-
-# Probability that a camera sees a sunlit satellite of the field. Debris is a hundred times fainter
-# than spacecraft, high orbits a hundred times farther; nothing in shadow shines, but flashes and
-# the edge of the shadow (refraction, 30 km wide) do
-SEEN, SEEN_DEBRIS, SEEN_SHADOW = 0.5, 0.08, 0.004
-FAR_KM = 3000.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -183,18 +176,7 @@ class SatellitesInPicture:
 def satellites_in_picture(
     satellites: Satellites, exposure: Exposure, streaks: Sequence[StreakRecord] = ()
 ) -> SatellitesInPicture:
-    """Predict all tracks in a picture and name its streaks.
-
-    Parameters
-    ----------
-    satellites : Satellites
-    exposure : Exposure
-    streaks : sequence of StreakRecord, optional
-
-    Returns
-    -------
-    SatellitesInPicture
-    """
+    """Predict all tracks in a picture and name its streaks."""
     tracks = predict_tracks(satellites, exposure)
     measured: list[Streak] = [one.measured(exposure) for one in streaks]
     kinds = tracks.per_sigma.shape[-1]
@@ -204,7 +186,7 @@ def satellites_in_picture(
             xy=tracks.xy,
             per_sigma=tracks.per_sigma,
             seconds=tracks.seconds,
-            seen=seen_probability(satellites, tracks),
+            seen=_seen_probability(satellites, tracks),
         ),
         Errors(
             exposure_s=exposure.exposure_s,
@@ -218,21 +200,18 @@ def satellites_in_picture(
     return SatellitesInPicture(tracks=tracks, inside=in_picture(tracks, exposure), namings=namings)
 
 
-def seen_probability(satellites: Satellites, tracks: Tracks) -> FloatArray:
+def _seen_probability(satellites: Satellites, tracks: Tracks) -> FloatArray:
     """Probability that each satellite is bright enough at each moment, shape (n, T)."""
-    debris = np.array([is_debris(satellites.names[row]) for row in tracks.rows], bool)
+    debris = np.array([_is_debris(satellites.names[row]) for row in tracks.rows], bool)
     usual = np.where(debris, SEEN_DEBRIS, SEEN)[:, None]
     usual = usual * np.where(tracks.range_km > FAR_KM, np.sqrt(FAR_KM / tracks.range_km), 1.0)
     lit = np.nan_to_num(tracks.sunlit)
     return np.asarray(lit * usual + (1.0 - lit) * SEEN_SHADOW)
 
 
-def is_debris(name: str | None) -> bool:
+def _is_debris(name: str | None) -> bool:
     """Whether a catalogue's name is that of a fragment."""
     return name is not None and name.upper().endswith((" DEB", " COOLANT", " SHROUD"))
-
-
-# What is known of the satellites in one photo.
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -245,17 +224,6 @@ class NamedPhoto:
     found: SatellitesInPicture
     streaks: tuple[StreakRecord, ...]
     solved: bool
-
-
-# What is printed of a photo's satellites: a record for machines, rows for tables.
-
-NAMED_FROM = 0.5  # a streak has a name where one satellite is likelier than all else
-LISTED, LEAST_LISTED = 5, 0.001
-TRACK_POINTS = 9
-CSV_COLUMNS = (
-    *("frame", "path", "what", "x1", "y1", "x2", "y2", "name", "norad", "probability"),
-    *("offset_px", "offset_deg", "offset_s", "sunlit", "range_km", "altitude_km", "tle_age_h"),
-)
 
 
 def record_of(photo: NamedPhoto) -> dict[str, Any]:
@@ -275,12 +243,12 @@ def record_of(photo: NamedPhoto) -> dict[str, Any]:
             "stale": satellites.stale,
             "median_age_h": round(float(np.median(np.abs(satellites.age_h))), 2),
         },
-        "tracks": track_records(photo),
-        "streaks": streak_records(photo),
+        "tracks": _track_records(photo),
+        "streaks": _streak_records(photo),
     }
 
 
-def track_records(photo: NamedPhoto) -> list[dict[str, Any]]:
+def _track_records(photo: NamedPhoto) -> list[dict[str, Any]]:
     """The satellites that cross the picture, the nearest first."""
     tracks = photo.found.tracks
     middle = len(tracks.seconds) // 2
@@ -300,12 +268,12 @@ def track_records(photo: NamedPhoto) -> list[dict[str, Any]]:
     return found
 
 
-def streak_records(photo: NamedPhoto) -> list[dict[str, Any]]:
+def _streak_records(photo: NamedPhoto) -> list[dict[str, Any]]:
     """The streaks with their candidates, the most probable first."""
     found = []
     for streak, naming in zip(photo.streaks, photo.found.namings, strict=True):
         listed = [
-            candidate_record(photo, naming.evidence, int(at), float(probability))
+            _candidate_record(photo, naming.evidence, int(at), float(probability))
             for probability, at in zip(naming.probability, naming.order, strict=True)
             if probability >= LEAST_LISTED
         ][:LISTED]
@@ -324,7 +292,7 @@ def streak_records(photo: NamedPhoto) -> list[dict[str, Any]]:
     return found
 
 
-def candidate_record(
+def _candidate_record(
     photo: NamedPhoto, evidence: Any, at: int, probability: float
 ) -> dict[str, Any]:
     """One satellite that may have drawn a streak."""
@@ -353,16 +321,11 @@ def _satellite(photo: NamedPhoto, row: int, step: int) -> dict[str, Any]:
     }
 
 
-def json_line(photo: NamedPhoto) -> str:
-    """One photo as a line of NDJSON."""
-    return json.dumps(record_of(photo))
-
-
 def csv_rows(photo: NamedPhoto) -> list[list[object]]:
     """One photo as rows of `CSV_COLUMNS`: its tracks, then its streaks with their best names."""
     head: list[object] = [name_cell(photo.frame.frame_id), path_cell(photo.frame.path)]
     rows = []
-    for track in track_records(photo):
+    for track in _track_records(photo):
         ends = [point for point in track["points"] if point is not None]
         places = [*ends[0], *ends[-1]]
         known = ("name", "norad"), ("sunlit", "range_km", "altitude_km", "tle_age_h")
@@ -370,7 +333,7 @@ def csv_rows(photo: NamedPhoto) -> list[list[object]]:
             [*head, "track", *places, *(track[k] for k in known[0]), "", "", "", ""]
             + [track[k] for k in known[1]]
         )
-    for streak in streak_records(photo):
+    for streak in _streak_records(photo):
         best = streak["candidates"][0] if streak["name"] or streak["norad"] else {}
         places = [streak[k] for k in ("x1", "y1", "x2", "y2")]
         rows.append([*head, "streak", *places, *(best.get(k, "") for k in CSV_COLUMNS[7:])])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from regengine.sky.satellites.catalogue import SatelliteCatalogue
 from regengine.sky.satellites.naming import (
     NamedPhoto,
     csv_rows,
-    json_line,
+    record_of,
     satellites_in_picture,
     streak_of,
 )
@@ -46,7 +47,6 @@ class SatelliteJob:
 
     Attributes
     ----------
-    catalogue : SatelliteCatalogue
     site : GroundSite or None
         Where the camera stood; without it `station` must be given.
     station : TleSet or None
@@ -55,7 +55,6 @@ class SatelliteJob:
         When the exposure began; None: as EXIF or the FITS header has it.
     exposure_s : float or None
         The same for its length.
-    clock_sigma_s : float
     mount : str
         "stars", "still" or "auto".
     wcs : Path or None
@@ -66,8 +65,6 @@ class SatelliteJob:
         Where the records come from.
     detector : StreakDetector or None
         The method that detects them; None leaves photos without streaks.
-    pictures : PicturePaths or None
-        Overlays to draw.
     """
 
     catalogue: SatelliteCatalogue
@@ -107,7 +104,7 @@ class SatelliteJob:
         satellites = self.catalogue.at(frame.time_utc)
         observer = self._observer(frame)
         sky, sigma_px, trail_px = self._field(frame)
-        half = Exposure(
+        exposure = Exposure(
             field=sky,
             start_utc=frame.time_utc,
             exposure_s=exposure_s,
@@ -115,7 +112,7 @@ class SatelliteJob:
             clock_sigma_s=self.clock_sigma_s,
             attitude_sigma_px=sigma_px,
         )
-        exposure = Exposure(**{**half.__dict__, "held_still": self._held_still(half, trail_px)})
+        exposure = replace(exposure, held_still=self._held_still(exposure, trail_px))
         records = tuple(
             streak_of(one, frame.width_px, frame.height_px, self.streak_source or path)
             for one in self._streaks(path)
@@ -182,7 +179,7 @@ class SatelliteJob:
             return self.mount == "still"
         if trail_px is None:
             return self.station is not None  # telescopes follow the stars, the Station does not
-        still = Exposure(**{**exposure.__dict__, "held_still": True})
+        still = replace(exposure, held_still=True)
         return trail_px > TRAIL_PX or expected_trail_px(still) <= TRAIL_PX
 
 
@@ -220,16 +217,13 @@ def picture_files(photos: Sequence[Path], overlay: Path | None) -> PicturePaths 
     return None if overlay is None else picture_paths(photos, overlay, "satellites")
 
 
-# What is said of the satellites of each photo.
-
-
 @dataclass(frozen=True)
 class SatelliteAnswers:
-    """The answers of a job; call it with a path."""
+    """What is said of the satellites of each photo of a job; call it with a path."""
 
     job: SatelliteJob
 
     def __call__(self, path: Path) -> Answer:
         """The photo's record and rows."""
         photo = self.job(path)
-        return Answer(line=json_line(photo), text=csv_text(csv_rows(photo)))
+        return Answer(line=json.dumps(record_of(photo)), text=csv_text(csv_rows(photo)))

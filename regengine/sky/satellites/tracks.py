@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from regengine.sky.satellites.catalogue import (
     TAIL_FACTOR,
     ElementErrors,
@@ -15,15 +16,13 @@ from regengine.sky.satellites.catalogue import (
 )
 from regengine.sky.satellites.observer import (
     EARTH_KM,
+    BoolArray,
     Exposure,
     hidden_by_earth,
     lines_of_sight,
     states,
     sunlit_share,
 )
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 CULL_STEP_S = 20.0
 MOST_INSTANTS = 24  # of the cull; longer exposures take longer steps

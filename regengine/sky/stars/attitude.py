@@ -6,15 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit.rotation import aberration_turn, earth_velocity
 from regengine.sky.stars.solve import StarSolution
-
-FloatArray = NDArray[np.float64]
 
 # Stars hold the attitude where they are, the lights lie elsewhere in the frame: between the two
 # the lens' distortion is known to so many pixels at best
@@ -59,16 +57,7 @@ def attitude_of(solution: StarSolution, time_utc: datetime) -> StarAttitude:
     leaves the lights of the ground where they are. The station's 7.7 km/s shift both alike, by 5
     arc seconds: this is left in.
 
-    Parameters
-    ----------
-    solution : StarSolution
-        Of the stored image.
-    time_utc : datetime
-        What the photo's clock says; for the aberration it need be right to some days only.
-
-    Returns
-    -------
-    StarAttitude
+    The time is what the photo's clock says; for the aberration it need be right to some days only.
     """
     camera = solution.camera
     towards = solution.vectors_icrs.mean(axis=0)
@@ -93,20 +82,9 @@ def attitude_of(solution: StarSolution, time_utc: datetime) -> StarAttitude:
 def over_the_earth(
     attitude: StarAttitude, rotation: FloatArray, position_ecef_m: tuple[float, float, float]
 ) -> Camera:
-    """The camera of the stored image at a place and a moment.
+    """The camera of the stored image at a place (ECEF, metres) and a moment.
 
-    Parameters
-    ----------
-    attitude : StarAttitude
-        Among the stars.
-    rotation : ndarray of float64, shape (3, 3)
-        ICRS to Earth-fixed axes at the moment, of `regengine.orbit.rotation`.
-    position_ecef_m : tuple of float
-        The place, metres.
-
-    Returns
-    -------
-    Camera
+    `rotation`, shape (3, 3), leads from ICRS to Earth-fixed axes at the moment.
     """
     sky = attitude.camera
     return Camera(

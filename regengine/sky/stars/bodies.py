@@ -12,12 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from detectors.types import FloatArray
 from matchers.sky_camera import SkyCamera
 from regengine.orbit.rotation import earth_velocity, icrs_to_itrf
-
-FloatArray = NDArray[np.float64]
 
 AU_KM = 149_597_870.7
 MOON_RADIUS_KM = 1737.4  # mean, IAU 2015

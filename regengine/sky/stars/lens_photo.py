@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from detectors.falloff import SkyBoxes, sky_boxes
 from detectors.star_frame import ApertureLight, aperture_light
-from detectors.types import StarDetections
+from detectors.types import FloatArray, StarDetections
 from matchers.sky_camera import SkyCamera
 from regengine.errors import ConfigError
 from regengine.photo.frame import Frame
@@ -20,13 +20,14 @@ from regengine.sky.stars.catalogue import FILE_EPOCH_YEAR, julian_year
 from regengine.sky.stars.photo import camera_of_record, read_solved
 from regengine.sky.stars.solve import StarSolution
 
-FloatArray = NDArray[np.float64]
-
 # Clipped from here on, as in `regengine.photo.image.CLIPPED_FROM`, after the sRGB curve
 CLIPPED_LIGHT = 0.97
 APERTURE_FWHMS = 2.5  # radius: 98 % of a Moffat star of beta 3
 MASKED_FWHMS = 3.0  # around every star, before the sky's light is measured
 LARGEST_SIDE_PX = 5000  # as stars are detected
+
+# The camera of a photo with these stars, or the sentence why there is none
+CameraSource = Callable[[Frame, StarDetections], SkyCamera | str]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,17 +56,6 @@ class LensPhoto:
 
 def measure_photo(frame: Frame, camera: SkyCamera, stars: StarDetections) -> LensPhoto:
     """Read a solved photo's colours once more and measure its stars and its sky.
-
-    Parameters
-    ----------
-    frame : Frame
-    camera : SkyCamera
-        Where it looks, good to some pixels.
-    stars : StarDetections
-
-    Returns
-    -------
-    LensPhoto
 
     Raises
     ------
@@ -149,12 +139,6 @@ def _discs(
     side = 2 * int(np.ceil(radius_px)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     return np.asarray(cv2.dilate(points, disc), bool)
-
-
-# What tells where a star photo looks, before its lens is calibrated.
-
-# The camera of a photo with these stars, or the sentence why there is none
-CameraSource = Callable[[Frame, StarDetections], SkyCamera | str]
 
 
 def recorded_cameras(path: Path) -> CameraSource:

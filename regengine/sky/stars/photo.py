@@ -1,10 +1,12 @@
-"""The stars of one photo, detected and identified; its record."""
+"""The stars of one photo, detected and identified; its files; its record, written and read back."""
 
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -17,15 +19,28 @@ from detectors.types import StarDetections, StarDetector
 from matchers.camera import Lens
 from matchers.sky_camera import SkyCamera
 from matchers.star_search import StarIndices
-from regengine.errors import ConfigError
+from regengine.batch.each_photo import Answer
+from regengine.errors import ConfigError, EphemerisError
+from regengine.orbit.propagation import camera_position
+from regengine.orbit.tle import TleSet
+from regengine.photo.formats import read_image_header
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.sky.detection.stars import detect_photo_stars
+from regengine.photo.lens_profile import LensProfile
+from regengine.sky.detection.overlay import PicturePaths, picture_paths
+from regengine.sky.detection.stars import detect_photo_stars, star_detector
 from regengine.sky.stars.bodies import BodyInFrame, bodies_in_frame
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import NotSolved, SolveOptions, StarSolution, solve_stars
+from regengine.sky.stars.wcs import write_wcs
 
 FAINTEST_G = 10.0  # where the catalogue's file ends: 5 degree fields need its stars
 EXIF_LOG_FOCAL_SIGMA = 0.05  # zooms and focusing: 2-3 % on originals; crops are tried as all lenses
+FOV_LOG_FOCAL_SIGMA = 0.1  # what people know of a field of view
+_REMEDY = "give the output of regengine solve --json"
+_FOCAL_STEPS = 30
+# No lens is like that, but a damaged file may say so
+_MOST_DISTORTION = 1e3
+_FARTHEST_AXIS = 10.0  # of the principal point, in sizes of the picture
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,6 +120,119 @@ def solve_photo(
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class SolveJob:
+    """What to do with each photo; call it with a path.
+
+    Attributes
+    ----------
+    fov_deg : float or None
+        Field of view along x, where it was given.
+    headers, pictures : PicturePaths or None
+        Files to write for each photo.
+    tles : TleSet or None
+        Element sets of the Station, for where the camera was.
+    """
+
+    detector: StarDetector
+    frame_options: FrameOptions
+    options: SolveOptions
+    fov_deg: float | None = None
+    headers: PicturePaths | None = None
+    pictures: PicturePaths | None = None
+    tles: TleSet | None = None
+
+    @classmethod
+    def prepared(
+        cls,
+        photos: Sequence[Path],
+        *,
+        focal_mm: float | None,
+        pixel_pitch_um: float | None,
+        fov_deg: float | None,
+        method: str | None,
+        max_seconds: float,
+        wcs: Path | None,
+        overlay: Path | None,
+        lenses: tuple[LensProfile, ...] = (),
+        tles: TleSet | None = None,
+    ) -> SolveJob:
+        """The job for these photos and options.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such method.
+        """
+        return cls(
+            detector=star_detector(method),
+            frame_options=FrameOptions(
+                focal_mm=focal_mm, pixel_pitch_um=pixel_pitch_um, lenses=lenses
+            ),
+            options=SolveOptions(max_seconds=max_seconds),
+            fov_deg=fov_deg,
+            headers=None if wcs is None else picture_paths(photos, wcs, "wcs", ending=".fits"),
+            pictures=None if overlay is None else picture_paths(photos, overlay, "solved"),
+            tles=tles,
+        )
+
+    def __call__(self, path: Path) -> SolvedPhoto:
+        """Solve a photo and write its files.
+
+        Raises
+        ------
+        RegengineError
+            If the photo cannot be read, or a file not be written.
+        """
+        options = self.options
+        if self.fov_deg is not None:
+            half = 0.5 * read_image_header(path).width_px
+            focal_px = half / math.tan(math.radians(0.5 * self.fov_deg))
+            options = replace(options, focal_px=focal_px, log_focal_sigma=FOV_LOG_FOCAL_SIGMA)
+        solved = solve_photo(
+            path, detector=self.detector, frame_options=self.frame_options, options=options
+        )
+        solution = solved.outcome
+        if isinstance(solution, StarSolution):
+            solved = replace(solved, position_ecef_m=self._position(solved.frame))
+            if self.headers is not None:
+                write_wcs(solution, self.headers.of(path))
+            if self.pictures is not None:
+                from regengine.sky.stars.overlay import draw_solution
+
+                target = self.pictures.of(path)
+                bodies = solved.bodies or ()
+                draw_solution(path, solved.stars, solution, sky()[0], target, bodies=bodies)
+        return solved
+
+    def _position(self, frame: Frame) -> NDArray[np.float64] | None:
+        """Where the Station was; None without element sets, a time, or a set that is near to it."""
+        if self.tles is None or frame.time_utc is None:
+            return None
+        try:
+            return camera_position(self.tles, frame.time_utc).position_ecef_m
+        except EphemerisError as error:
+            logging.getLogger("regengine").warning(
+                "%s: the Moon's place is told as from the Earth's centre: %s", frame.path, error
+            )
+            return None
+
+
+@dataclass(frozen=True)
+class SolveAnswers:
+    """What is said of each photo of a job; call it with a path."""
+
+    job: SolveJob
+    matches: bool = False
+
+    def __call__(self, path: Path) -> Answer:
+        """The photo's record and line."""
+        solved = self.job(path)
+        return Answer(
+            line=json.dumps(record_of(solved, matches=self.matches)), text=_text_line(solved)
+        )
+
+
 def record_of(solved: SolvedPhoto, *, matches: bool = False) -> dict[str, Any]:
     """The record of a photo, plain values."""
     head = {"frame": solved.frame.frame_id, "path": str(solved.frame.path)}
@@ -170,12 +298,7 @@ def _matches(outcome: StarSolution) -> list[dict[str, Any]]:
     return listed
 
 
-def json_line(solved: SolvedPhoto, *, matches: bool = False) -> str:
-    """One photo's record as a line of NDJSON."""
-    return json.dumps(record_of(solved, matches=matches))
-
-
-def text_line(solved: SolvedPhoto) -> str:
+def _text_line(solved: SolvedPhoto) -> str:
     """One photo's outcome for people."""
     outcome = solved.outcome
     if not isinstance(outcome, StarSolution):
@@ -189,26 +312,8 @@ def text_line(solved: SolvedPhoto) -> str:
     )
 
 
-# Records of ``regengine solve --json``, read back: where photos were found to look.
-
-_REMEDY = "give the output of regengine solve --json"
-_FOCAL_STEPS = 30
-# No lens is like that, but a damaged file may say so
-_MOST_DISTORTION = 1e3
-_FARTHEST_AXIS = 10.0  # of the principal point, in sizes of the picture
-
-
 def read_solved(path: Path) -> dict[str, dict[str, Any]]:
-    """Records of solved frames by frame id.
-
-    Parameters
-    ----------
-    path : Path
-        NDJSON; lines of frames that were not solved, or failed, are left out.
-
-    Returns
-    -------
-    dict of str to dict
+    """Records of ``regengine solve --json``, by frame id; of frames that were solved alone.
 
     Raises
     ------
@@ -238,20 +343,10 @@ def read_solved(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def camera_of_record(record: dict[str, Any], width_px: int, height_px: int) -> SkyCamera:
-    """Camera of a solved frame's record.
+    """Camera of a record of `read_solved`, for a picture of this size as stored.
 
-    Parameters
-    ----------
-    record : dict
-        Of `read_solved`.
-    width_px, height_px : int
-        Size of the picture as stored.
-
-    Returns
-    -------
-    SkyCamera
-        Its focal length is that of the record's field of view; where it has no principal
-        point, the picture's middle.
+    Its focal length is that of the record's field of view; where it has no principal point, the
+    picture's middle is taken.
 
     Raises
     ------

@@ -9,16 +9,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.types import StarDetections, StarFlag
+from detectors.types import FloatArray, StarDetections, StarFlag
 from matchers.sky_camera import SkyCamera
 from matchers.star_search import LOOKS, Look, Proposal, StarIndices, ladder, propose
 from matchers.star_verify import Brightness, StarField, Verified, VerifyParameters, verify
 from regengine.sky.stars.catalogue import StarCatalogue
 
-# What is known of a photo whose stars were identified.
-
-FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
+
+ACCEPT_LOG10_ODDS = 9.0  # as astrometry.net: Lang et al. (2010), section 3
+CLEAR_LOG10_ODDS = 6.0  # of a proposal: verified before other lenses are tried
+LEAST_FLUX = 1e-12
+FEWEST_STARS = 5  # four that a figure and a fit need, and one to judge by
+# Fields of 5 to 120 degrees across corners: 400 mm to 12 mm on a full frame
+WIDEST_TANGENT, NARROWEST_TANGENT = 1.75, 0.045
+# A detection against the fitted lens, as a share of the long side: trails and soft corners
+CEILING_SHARE = 0.001
+ALL_DETECTIONS = 3000
+FINAL = VerifyParameters(detections=ALL_DETECTIONS, depths=(25, 75, 225, 700, 2500))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,12 +83,7 @@ class StarSolution:
 class NotSolved:
     """Why a photo's stars were not identified; false in a condition.
 
-    Attributes
-    ----------
-    code : str
-        Short and stable, for machines: ``few_stars``, ``no_match`` ...
-    text : str
-        One sentence for people.
+    `code` is short and stable, for machines: ``few_stars``, ``no_match``.
     """
 
     code: str
@@ -88,18 +91,6 @@ class NotSolved:
 
     def __bool__(self) -> bool:
         return False
-
-
-ACCEPT_LOG10_ODDS = 9.0  # as astrometry.net: Lang et al. (2010), section 3
-CLEAR_LOG10_ODDS = 6.0  # of a proposal: verified before other lenses are tried
-LEAST_FLUX = 1e-12
-FEWEST_STARS = 5  # four that a figure and a fit need, and one to judge by
-# Fields of 5 to 120 degrees across corners: 400 mm to 12 mm on a full frame
-WIDEST_TANGENT, NARROWEST_TANGENT = 1.75, 0.045
-# A detection against the fitted lens, as a share of the long side: trails and soft corners
-CEILING_SHARE = 0.001
-ALL_DETECTIONS = 3000
-FINAL = VerifyParameters(detections=ALL_DETECTIONS, depths=(25, 75, 225, 700, 2500))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,25 +129,12 @@ def solve_stars(
     indices: StarIndices,
     options: SolveOptions | None = None,
 ) -> StarSolution | NotSolved:
-    """Identify the stars of a picture.
+    """Identify the stars of a picture of this size, in pixels of the picture as stored.
 
-    Parameters
-    ----------
-    stars : StarDetections
-        In pixels of the picture as stored.
-    width_px, height_px : int
-        Its size.
-    catalogue : StarCatalogue
-    indices : StarIndices
-        Of the same catalogue; figures made for one picture serve the next.
-    options : SolveOptions, optional
-
-    Returns
-    -------
-    StarSolution or NotSolved
+    The indices are those of the catalogue; figures made for one picture serve the next.
     """
     options = options or SolveOptions()
-    chosen = usable(stars)
+    chosen = _usable(stars)
     if len(chosen) < FEWEST_STARS:
         return NotSolved(
             code="few_stars",
@@ -186,10 +164,10 @@ def solve_stars(
         odds = verified.log10_odds - float(np.log10(tried))
         if odds < ACCEPT_LOG10_ODDS:
             return None
-        return finished(verified, odds, chosen, stars, catalogue, parameters)
+        return _finished(verified, odds, chosen, stars, catalogue, parameters)
 
     tried = 1.0
-    for look, lenses in looks_and_lenses(width_px, height_px, options):
+    for look, lenses in _looks_and_lenses(width_px, height_px, options):
         waiting: list[Proposal] = []
         for lens in lenses:
             if time.process_time() > limit:
@@ -214,7 +192,7 @@ def solve_stars(
     )
 
 
-def usable(stars: StarDetections) -> NDArray[np.intp]:
+def _usable(stars: StarDetections) -> NDArray[np.intp]:
     """Detections that may be stars, the most significant first."""
     good = (stars.flags & (StarFlag.HOT | StarFlag.EDGE)) == 0
     good &= np.isfinite(stars.x) & np.isfinite(stars.y) & (stars.snr > 0.0)
@@ -222,7 +200,7 @@ def usable(stars: StarDetections) -> NDArray[np.intp]:
     return order[good[order]][:ALL_DETECTIONS]
 
 
-def looks_and_lenses(
+def _looks_and_lenses(
     width_px: int, height_px: int, options: SolveOptions
 ) -> Iterator[tuple[Look, list[SkyCamera]]]:
     """What is tried, in order: the lens that is believed in, then all others."""
@@ -256,7 +234,7 @@ def looks_and_lenses(
         yield look, [replace(blank, focal_px=focal) for focal in rungs]
 
 
-def finished(
+def _finished(
     verified: Verified,
     log10_odds: float,
     chosen: NDArray[np.intp],

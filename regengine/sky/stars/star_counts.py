@@ -1,4 +1,4 @@
-"""Stars of solved frames against the catalogue, and the frames by how deep they are."""
+"""How deep star photos are: which share of the catalogue's stars is found, by magnitude."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.sky_camera import SkyCamera
 from regengine.errors import ConfigError
 from regengine.io.html import shown
@@ -20,10 +21,6 @@ from regengine.io.tables import name_cell, path_cell
 from regengine.sky.stars.catalogue import StarCatalogue
 from regengine.sky.stars.photo import camera_of_record
 from regengine.sky.stars.solve import FINAL
-
-# How deep a star photo is: which share of the catalogue's stars is found, by magnitude.
-
-FloatArray = NDArray[np.float64]
 
 FEWEST_EXPECTED = 20
 FEWEST_FOUND = 8
@@ -35,6 +32,14 @@ STEEPEST, FLATTEST = 30.0, 0.3  # slopes, per magnitude
 # would be told apart by chance alone
 USUAL_SLOPE, SLOPE_LOG_SIGMA = 4.0, 0.7
 _STEP = 1e-2
+# `regengine solve` looks for so many of the brightest stars in view, and no others
+LOOKED_FOR = FINAL.depths[-1]
+_REMEDY = "solve it again with regengine solve --json --matches"
+_MOST_PIXELS = 100_000  # of a side
+ENDINGS = (".csv", ".ndjson")
+_TOLD = ("ra_deg", "dec_deg", "fov_x_deg")
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +88,90 @@ class MagnitudeBin:
     to_g: float
     expected: int
     found: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StarCounts:
+    """Stars of one frame.
+
+    Attributes
+    ----------
+    record : dict
+        Of `regengine solve --json`.
+    bins : tuple of MagnitudeBin
+        Counts by magnitude.
+    depth : Completeness or None
+        None of too few stars.
+    expected, found : int
+        Stars of the catalogue in the picture to the limit, and those of them that were found.
+    faintest_sought_g : float
+        Stars fainter than this were not looked for.
+    """
+
+    record: dict[str, Any]
+    bins: tuple[MagnitudeBin, ...]
+    depth: Completeness | None
+    expected: int
+    found: int
+    faintest_sought_g: float
+
+    @property
+    def frame(self) -> str:
+        """The frame's id."""
+        return str(self.record["frame"])
+
+
+def count_stars(record: dict[str, Any], catalogue: StarCatalogue) -> StarCounts:
+    """Count a solved frame's stars.
+
+    The record, of `regengine.sky.stars.photo.read_solved`, has its matches; the catalogue is the
+    one that the frame was solved with.
+
+    Raises
+    ------
+    ConfigError
+        If the record lacks its matches or its size, or they make no sense.
+    """
+    frame = record["frame"]
+    matches = record.get("matches")
+    size = (record.get("width_px"), record.get("height_px"))
+    if not isinstance(matches, list) or not all(
+        isinstance(side, int) and 0 < side < _MOST_PIXELS for side in size
+    ):
+        raise ConfigError(f"The record of {frame} does not list its stars: {_REMEDY}.")
+    try:
+        identified = {int(one["id"]) for one in matches}
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
+        raise ConfigError(f"The stars that the record of {frame} lists are none: {_REMEDY}.") from (
+            error
+        )
+    camera = camera_of_record(record, *size)  # type: ignore[arg-type]
+    seen = stars_in_view(camera, catalogue)
+    sought = seen[:LOOKED_FOR]
+    magnitude = catalogue.magnitude_g[sought]
+    found = np.isin(catalogue.identifier[sought], list(identified))
+    depth = fit_completeness(magnitude, found)
+    limit = np.inf if depth is None else depth.limit_g
+    return StarCounts(
+        record=record,
+        bins=tuple(magnitude_bins(magnitude, found)),
+        depth=depth,
+        expected=int((magnitude <= limit).sum()),
+        found=int((found & (magnitude <= limit)).sum()),
+        faintest_sought_g=float(magnitude.max()) if len(magnitude) else float("nan"),
+    )
+
+
+def stars_in_view(camera: SkyCamera, catalogue: StarCatalogue) -> NDArray[np.intp]:
+    """Numbers of the stars in a picture, the brightest first."""
+    towards = camera.centre_icrs
+    corners = camera.to_sky(
+        [0.0, camera.width_px - 1.0, 0.0, camera.width_px - 1.0],
+        [0.0, 0.0, camera.height_px - 1.0, camera.height_px - 1.0],
+    )
+    near = np.flatnonzero(catalogue.vectors @ towards > (corners @ towards).min() - 0.02)
+    x, y = camera.project(catalogue.vectors[near])
+    return np.asarray(near[camera.sees(x, y)])
 
 
 def fit_completeness(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> Completeness | None:
@@ -162,104 +251,6 @@ def _sigma(cost: Callable[[FloatArray], float], at: FloatArray, number: int) -> 
     return float(np.sqrt(variance)) if variance > 0.0 else None
 
 
-# `regengine solve` looks for so many of the brightest stars in view, and no others
-LOOKED_FOR = FINAL.depths[-1]
-_REMEDY = "solve it again with regengine solve --json --matches"
-_MOST_PIXELS = 100_000  # of a side
-
-
-@dataclass(frozen=True, kw_only=True)
-class StarCounts:
-    """Stars of one frame.
-
-    Attributes
-    ----------
-    record : dict
-        Of `regengine solve --json`.
-    bins : tuple of MagnitudeBin
-        Counts by magnitude.
-    depth : Completeness or None
-        None of too few stars.
-    expected, found : int
-        Stars of the catalogue in the picture to the limit, and those of them that were found.
-    faintest_sought_g : float
-        Stars fainter than this were not looked for.
-    """
-
-    record: dict[str, Any]
-    bins: tuple[MagnitudeBin, ...]
-    depth: Completeness | None
-    expected: int
-    found: int
-    faintest_sought_g: float
-
-    @property
-    def frame(self) -> str:
-        """The frame's id."""
-        return str(self.record["frame"])
-
-
-def count_stars(record: dict[str, Any], catalogue: StarCatalogue) -> StarCounts:
-    """Count a solved frame's stars.
-
-    Parameters
-    ----------
-    record : dict
-        Of `regengine.sky.stars.photo.read_solved`, with its matches.
-    catalogue : StarCatalogue
-        That the frame was solved with.
-
-    Returns
-    -------
-    StarCounts
-
-    Raises
-    ------
-    ConfigError
-        If the record lacks its matches or its size, or they make no sense.
-    """
-    frame = record["frame"]
-    matches = record.get("matches")
-    size = (record.get("width_px"), record.get("height_px"))
-    if not isinstance(matches, list) or not all(
-        isinstance(side, int) and 0 < side < _MOST_PIXELS for side in size
-    ):
-        raise ConfigError(f"The record of {frame} does not list its stars: {_REMEDY}.")
-    try:
-        identified = {int(one["id"]) for one in matches}
-    except (TypeError, KeyError, ValueError, OverflowError) as error:
-        raise ConfigError(f"The stars that the record of {frame} lists are none: {_REMEDY}.") from (
-            error
-        )
-    camera = camera_of_record(record, *size)  # type: ignore[arg-type]
-    seen = stars_in_view(camera, catalogue)
-    sought = seen[:LOOKED_FOR]
-    magnitude = catalogue.magnitude_g[sought]
-    found = np.isin(catalogue.identifier[sought], list(identified))
-    depth = fit_completeness(magnitude, found)
-    limit = np.inf if depth is None else depth.limit_g
-    return StarCounts(
-        record=record,
-        bins=tuple(magnitude_bins(magnitude, found)),
-        depth=depth,
-        expected=int((magnitude <= limit).sum()),
-        found=int((found & (magnitude <= limit)).sum()),
-        faintest_sought_g=float(magnitude.max()) if len(magnitude) else float("nan"),
-    )
-
-
-def stars_in_view(camera: SkyCamera, catalogue: StarCatalogue) -> NDArray[np.intp]:
-    """Numbers of the stars in a picture, the brightest first."""
-    towards = camera.centre_icrs
-    corners = camera.to_sky(
-        [0.0, camera.width_px - 1.0, 0.0, camera.width_px - 1.0],
-        [0.0, 0.0, camera.height_px - 1.0, camera.height_px - 1.0],
-    )
-    near = np.flatnonzero(catalogue.vectors @ towards > (corners @ towards).min() - 0.02)
-    x, y = camera.project(catalogue.vectors[near])
-    return np.asarray(near[camera.sees(x, y)])
-
-
 def ranked(counts: Iterable[StarCounts]) -> list[StarCounts]:
     """Frames by how faint the stars are that they show; of equals by how many they show."""
 
@@ -268,13 +259,6 @@ def ranked(counts: Iterable[StarCounts]) -> list[StarCounts]:
         return one.depth is None, -limit, -one.found, one.frame
 
     return sorted(counts, key=order)
-
-
-# Tables of star counts: a row for each frame, or for each half magnitude of it.
-
-ENDINGS = (".csv", ".ndjson")
-Row = dict[str, Any]
-_TOLD = ("ra_deg", "dec_deg", "fov_x_deg")
 
 
 def frame_rows(counts: Sequence[StarCounts]) -> Iterator[Row]:

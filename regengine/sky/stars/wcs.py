@@ -16,13 +16,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.sky_camera import SkyCamera
 from regengine.errors import FrameError
 from regengine.sky.stars.solve import StarSolution
 
-FloatArray = NDArray[np.float64]
 Value = bool | int | float | str
 
 ORDERS = (3, 5, 7, 9)  # radial terms are odd; SIP ends at nine
@@ -45,19 +44,11 @@ def camera_header(camera: SkyCamera) -> dict[str, Value]:
 
     FITS counts pixels from one: a place (x, y) of the contract is pixel (x + 1, y + 1), and row
     one is the picture's upper one.
-
-    Parameters
-    ----------
-    camera : SkyCamera
-
-    Returns
-    -------
-    dict
     """
-    px, py = reference_pixel(camera)
-    axis, matrix = linear_part(camera)
-    east, north = tangent_axes(axis)
-    order, polynomials = distortion_part(camera, matrix, east, north, axis)
+    px, py = _reference_pixel(camera)
+    axis, matrix = _linear_part(camera)
+    east, north = _tangent_axes(axis)
+    order, polynomials = _distortion_part(camera, matrix, east, north, axis)
     kind = "-TAN-SIP" if order else "-TAN"
     header: dict[str, Value] = {
         "SIMPLE": True,
@@ -114,23 +105,23 @@ def write_wcs(solution: StarSolution, target: Path) -> None:
         ) from error
 
 
-def reference_pixel(camera: SkyCamera) -> tuple[float, float]:
+def _reference_pixel(camera: SkyCamera) -> tuple[float, float]:
     """The principal point in the picture as stored."""
     x, y = camera.principal_point
     return (camera.width_px - 1 - x if camera.mirrored else x), y
 
 
-def linear_part(camera: SkyCamera) -> tuple[FloatArray, FloatArray]:
+def _linear_part(camera: SkyCamera) -> tuple[FloatArray, FloatArray]:
     """Direction of the axis, and radians of (east, north) for each pixel of (x, y) there."""
     axis = camera.matrix[:, 2]
-    east, north = tangent_axes(axis)
+    east, north = _tangent_axes(axis)
     right = -camera.matrix[:, 0] if camera.mirrored else camera.matrix[:, 0]
     down = camera.matrix[:, 1]
     columns = [[right @ east, down @ east], [right @ north, down @ north]]
     return axis, np.array(columns) / camera.focal_px
 
 
-def tangent_axes(axis: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _tangent_axes(axis: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Unit vectors to the east and north of a direction."""
     east = np.array([-axis[1], axis[0], 0.0])
     if np.hypot(axis[0], axis[1]) < 1e-12:
@@ -139,7 +130,7 @@ def tangent_axes(axis: FloatArray) -> tuple[FloatArray, FloatArray]:
     return east, np.cross(axis, east)
 
 
-def distortion_part(
+def _distortion_part(
     camera: SkyCamera, matrix: FloatArray, east: FloatArray, north: FloatArray, axis: FloatArray
 ) -> tuple[int, dict[str, dict[tuple[int, int], float]]]:
     """Order and SIP polynomials A, B (pixels to straight ones) and AP, BP (back); 0 for none."""
@@ -152,21 +143,21 @@ def distortion_part(
     sky = camera.to_sky(x.ravel(), y.ravel())
     plane = np.stack([sky @ east, sky @ north]) / (sky @ axis)
     straight = np.asarray(np.linalg.solve(matrix, plane), float)
-    px, py = reference_pixel(camera)
+    px, py = _reference_pixel(camera)
     bent = np.stack([x.ravel() - px, y.ravel() - py])
     for order in ORDERS:
         found, worst = {}, 0.0
         for names, source, target in ((("A", "B"), bent, straight), (("AP", "BP"), straight, bent)):
             for axis_number, name in enumerate(names):
                 wanted = (target - source)[axis_number]
-                found[name], miss = polynomial(source, wanted, order)
+                found[name], miss = _polynomial(source, wanted, order)
                 worst = max(worst, miss)
         if worst < GOOD_ENOUGH_PX:
             break
     return order, found
 
 
-def polynomial(
+def _polynomial(
     source: FloatArray, wanted: FloatArray, order: int
 ) -> tuple[dict[tuple[int, int], float], float]:
     """Least-squares polynomial of two variables, without its linear part, and its worst miss."""

@@ -13,11 +13,12 @@ from typer.testing import CliRunner
 
 from regengine.commands import app
 from regengine.evaluate import scenes as scene_trials
-from regengine.scene import model_choice as choice
+from regengine.scene import clustering, crossval
 from regengine.scene.features import measure_features
 from regengine.scene.model_file import read_scene_model
 from regengine.scene.picture import read_scene_picture
 from regengine.scene.samples import grouped_folds
+from regengine.scene.supervised import CANDIDATES
 
 COUNT = 6
 
@@ -27,7 +28,9 @@ def _few_trials() -> Iterator[None]:
     """Fewer folds, draws and shuffles: what they come to is tested where they are made."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(grouped_folds.__kwdefaults__, "count", 4)
-        patch.setattr(choice, "INNER_FOLDS", 3)
+        patch.setattr(crossval, "INNER_FOLDS", 3)
+        patch.setitem(crossval.choose_candidate.__kwdefaults__, "candidates", CANDIDATES[::5])
+        patch.setattr(clustering, "COUNTS", (1, 2, 3, 5, 8))
         patch.setattr(scene_trials, "DRAWS", 2)
         patch.setattr(scene_trials, "SHUFFLES", 2)
         yield

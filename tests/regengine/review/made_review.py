@@ -63,6 +63,9 @@ class Browser:
     def get(self, path: str, **sent: Any) -> httpx.Response:
         return self.ask("GET", path, **sent)
 
+    def post(self, path: str, json: Any) -> httpx.Response:
+        return self.ask("POST", path, json=json)
+
     def put(self, path: str, **sent: Any) -> httpx.Response:
         return self.ask("PUT", path, **sent)
 

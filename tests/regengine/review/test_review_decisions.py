@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from regengine.errors import StoreError
+from regengine.review.bodies import camera_json
 from regengine.review.decisions import Choice, Decision, Decisions, Judged, decisions_path
 from regengine.review.reviewed import ReviewedPoint, reviewed, state_of
 from tests.example_results import nadir_camera, nothing_found, proposal
@@ -188,19 +189,17 @@ class TestReviewed:
     def test_the_latest_counts(self, tmp_path: Path) -> None:
         store = make_store(tmp_path / "run.h5", [proposal(f"ISS030-E-{n}") for n in range(3)])
         camera = nadir_camera()
-        kept = {
-            "width_px": camera.width_px,
-            "height_px": camera.height_px,
-            "focal_px": camera.focal_px,
-            "principal_point": list(camera.principal_point),
-            "distortion": list(camera.distortion),
-            "quaternion": list(camera.quaternion),
-            "position_ecef_m": list(camera.position_ecef_m),
-            "mirrored": False,
-        }
         file = decisions_path(store)
         save(file, judged(2), "Ada", "rejected")
-        save(file, judged(2), "Bo", "accepted", points=[POINT], camera=kept, comment="so")
+        save(
+            file,
+            judged(2),
+            "Bo",
+            "accepted",
+            points=[POINT],
+            camera=camera_json(camera),
+            comment="so",
+        )
         save(file, judged(0), "Ada", "unsure", tags=["fog"], quality=1)
         found = reviewed(store)
         assert list(found) == [0, 2]

@@ -79,6 +79,7 @@ class Asker:
             self.ask(operation.label, method=operation.method, url=operation.full_path)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the tool's own
 def test_a_thousand_malformed_requests(tmp_path: Path) -> None:
     store = make_store(tmp_path / "run.h5", [proposal(), nothing_found()])

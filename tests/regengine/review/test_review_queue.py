@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,8 @@ from hypothesis import strategies as st
 
 from regengine.result import FrameResult, Reason
 from regengine.review.decisions import Decisions
-from regengine.review.frame_columns import FrameColumns
-from regengine.review.frame_places import FramePlaces
-from regengine.review.frames import ReviewFrames
-from regengine.review.queue import QueueFilter, chosen_rows, facets, queue_row
-from regengine.review.reviewed import Standings
+from regengine.review.frames import FrameColumns, ReviewFrames
+from regengine.review.queue import FramePlaces, Queue, QueueFilter, Standings
 from tests.example_results import nothing_found, proposal
 from tests.regengine.review.made_review import WORK, make_store
 from tests.regengine.review.test_review_decisions import judged
@@ -50,7 +46,7 @@ RESULTS = [made_up(number) for number in range(40)]
 
 
 @pytest.fixture(scope="module")
-def queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Queue]:
     folder = tmp_path_factory.mktemp("queue")
     frames = ReviewFrames(make_store(folder / "run.h5", RESULTS))
     decisions = Decisions(folder / "d.sqlite")
@@ -63,7 +59,7 @@ def queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     decisions.save(other_photo, "Ada", "accepted", WORK)
     standings = Standings(decisions, "Ada")
     standings.update(frames.rows)
-    yield SimpleNamespace(frames=frames, standings=standings, rows=frames.rows)
+    yield Queue(rows=frames.rows, standings=standings, places=FramePlaces())
     frames.close()
     decisions.close()
 
@@ -112,8 +108,8 @@ def some(*values: str) -> Any:
         sort=st.sampled_from(("doubt", "time", "name")),
     )
 )
-def test_a_filter_keeps_what_it_says(queue: Any, wanted: QueueFilter) -> None:
-    rows = chosen_rows(queue.rows, queue.standings, FramePlaces(), wanted).tolist()
+def test_a_filter_keeps_what_it_says(queue: Queue, wanted: QueueFilter) -> None:
+    rows = queue.chosen(wanted).tolist()
     assert sorted(rows) == [n for n in range(len(RESULTS)) if keeps(n, wanted)]
     results = [RESULTS[row] for row in rows]
     if wanted.sort == "name":
@@ -124,8 +120,8 @@ def test_a_filter_keeps_what_it_says(queue: Any, wanted: QueueFilter) -> None:
         assert [r.time_utc for r in results[: len(known)]] == known
 
 
-def test_the_most_doubtful_come_first(queue: Any) -> None:
-    rows = chosen_rows(queue.rows, queue.standings, FramePlaces(), QueueFilter())
+def test_the_most_doubtful_come_first(queue: Queue) -> None:
+    rows = queue.chosen(QueueFilter())
     results = [RESULTS[row] for row in rows.tolist()]
     verdicts = [result.verdict for result in results]
     assert list(dict.fromkeys(verdicts)) == ["review", "accepted", "no_match", "failed"]
@@ -140,8 +136,8 @@ def test_the_most_doubtful_come_first(queue: Any) -> None:
     assert none == sorted(none)
 
 
-def test_facets_count_every_frame(queue: Any) -> None:
-    told = facets(queue.rows, queue.standings)
+def test_facets_count_every_frame(queue: Queue) -> None:
+    told = queue.facets()
     assert told["verdict"] == dict.fromkeys(("accepted", "failed", "no_match", "review"), 10)
     for code in ("low_margin", "few_lights"):
         assert told["reason"][code] == sum(code in [r.code for r in f.reasons] for f in RESULTS)
@@ -151,10 +147,10 @@ def test_facets_count_every_frame(queue: Any) -> None:
     assert (told["first_time"], told["last_time"]) == (times[0], times[-1])
 
 
-def test_decisions_on_another_photo_do_not_count(queue: Any) -> None:
-    row = queue_row(queue.rows, queue.standings, FramePlaces(), 9)
+def test_decisions_on_another_photo_do_not_count(queue: Queue) -> None:
+    row = queue.line(9)
     assert (row["decision"], row["reviewers"]) == (None, 0)
-    row = queue_row(queue.rows, queue.standings, FramePlaces(), 4)
+    row = queue.line(4)
     assert (row["decision"], row["reviewers"], row["disputed"]) == ("rejected", 2, True)
 
 
@@ -167,7 +163,7 @@ def test_decisions_on_another_photo_do_not_count(queue: Any) -> None:
         ((9.0, 49.0, 11.0, 51.0), [3]),
     ],
 )
-def test_boxes_cross_the_antimeridian(queue: Any, bbox: Any, kept: list[int]) -> None:
+def test_boxes_cross_the_antimeridian(queue: Queue, bbox: Any, kept: list[int]) -> None:
     def column(*values: float) -> Any:
         return np.array([*values, *[np.nan] * (len(RESULTS) - len(values))])
 
@@ -178,7 +174,7 @@ def test_boxes_cross_the_antimeridian(queue: Any, bbox: Any, kept: list[int]) ->
         nadir_lon=column(0.0, 0.0, 0.0, 10.0),
         nadir_lat=column(0.0, 0.0, 0.0, 50.0),
     )
-    found = chosen_rows(rows, queue.standings, FramePlaces(), QueueFilter(bbox=bbox))
+    found = replace(queue, rows=rows).chosen(QueueFilter(bbox=bbox))
     assert sorted(found.tolist()) == kept
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -9,20 +10,25 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from regengine.commands import app
 from regengine.errors import ConfigError
-from regengine.review.app import StagedApp
+from regengine.result import FrameResult
+from regengine.review.app import StagedApp, prepare_first_picture
 from regengine.review.context import parse_layers
-from regengine.review.server import ServerOptions, listen, usual_port
+from regengine.review.decisions import Judged
+from regengine.review.server import ServerOptions, listen, open_review, usual_port
 from tests.conftest import ROOT
-from tests.example_results import proposal
-from tests.regengine.review.made_review import Browser, make_store
+from tests.example_results import nothing_found, proposal
+from tests.regengine.review.made_review import WORK, Browser, make_store
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +143,51 @@ def test_what_is_asked_for_first_does_not_wait_for_the_rest() -> None:
     assert (browser.get("/first").json(), made) == ("early", [])
     assert (browser.get("/second").json(), made) == ("whole", [1])
     assert (browser.get("/first").json(), made) == ("whole", [1])
+
+
+def photographed(result: FrameResult, path: Path, grey: int) -> FrameResult:
+    Image.fromarray(np.full((426, 640, 3), grey, np.uint8)).save(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return replace(result, path=str(path), sha256=digest)
+
+
+def kept_after_start(store: Path, decided: int | None = None) -> tuple[int, dict[str, int]]:
+    """Bytes of decoded photos before anything is asked; more if these are asked for then."""
+    with open_review(store, reviewer="Ada") as context:
+        if decided is not None:
+            sha256 = context.frames.frame(decided).result.sha256
+            judged = Judged(
+                frame_index=decided,
+                sha256=sha256,
+                verdict="review",
+                probability=None,
+                proposal_sha256="",
+            )
+            context.decisions.save(judged, "Ada", "accepted", WORK)
+        prepare_first_picture(context).join()
+        kept = context.pyramids.kept_bytes
+        more = {}
+        for name in ("doubtful.jpg", "sure.jpg"):
+            before = context.pyramids.kept_bytes
+            context.pyramids.preview(store.parent / name, 2048)
+            more[name] = context.pyramids.kept_bytes - before
+        return kept, more
+
+
+def test_the_most_doubtful_open_frame_is_decoded(tmp_path: Path) -> None:
+    doubtful = replace(proposal("ISS001-E-1", "review"), probability=0.5)
+    store = make_store(
+        tmp_path / "run.h5",
+        [
+            photographed(nothing_found("ISS001-E-3"), tmp_path / "none.jpg", 20),
+            photographed(proposal("ISS001-E-2"), tmp_path / "sure.jpg", 30),
+            photographed(doubtful, tmp_path / "doubtful.jpg", 40),
+        ],
+    )
+    size = 426 * 640 * 3
+    assert kept_after_start(store) == (size, {"doubtful.jpg": 0, "sure.jpg": size})
+    assert kept_after_start(store, decided=2) == (size, {"doubtful.jpg": size, "sure.jpg": 0})
+    (tmp_path / "sure.jpg").unlink()
+    with open_review(store, reviewer="Ada") as context:
+        prepare_first_picture(context).join()
+        assert context.pyramids.kept_bytes == 0

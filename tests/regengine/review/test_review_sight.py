@@ -11,7 +11,7 @@ import pytest
 
 from matchers.earth import geodetic_to_ecef, great_circle_km, incidence_deg
 from regengine.result import NadirInput
-from regengine.review.frame_columns import Coded
+from regengine.review.frames import Coded
 from regengine.review.ground_track import REACH_S, STEP_S, horizon, track
 
 START = datetime(2020, 3, 1, tzinfo=UTC)

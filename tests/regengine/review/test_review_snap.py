@@ -14,12 +14,12 @@ from matchers.camera import Camera
 from matchers.pose import turned
 from regengine.lights.map import open_light_map
 from regengine.review.app import review_app
-from regengine.review.frame_answer import camera_json
+from regengine.review.bodies import camera_json
 from regengine.review.reviewed import ReviewedPoint
 from regengine.review.routes_solve import PhotoLightCache
 from regengine.review.server import open_review
 from regengine.review.solving import Snapped, cut_out, snap
-from tests.regengine.review.asgi_client import AsgiClient
+from tests.regengine.review.made_review import Browser
 
 FRAME, NUMBER = "ISS990-E-000104", 3
 CITY = 1  # of the reference points, one with towns around
@@ -100,10 +100,10 @@ def test_the_piece_around_a_point_has_the_camera_of_the_whole(mirrored: bool) ->
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AsgiClient]:
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     store = sample_store(tmp_path_factory.mktemp("review") / "run")
     with open_review(store, lights=[LIGHTS], reviewer="tester") as context:
-        yield AsgiClient(review_app(context))
+        yield Browser(review_app(context))
 
 
 def body(point: ReviewedPoint, **changed: Any) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def body(point: ReviewedPoint, **changed: Any) -> dict[str, Any]:
     )
 
 
-def test_over_http_it_is_the_same(client: AsgiClient) -> None:
+def test_over_http_it_is_the_same(client: Browser) -> None:
     answer = client.post(f"/api/frames/{NUMBER}/snap", body(beside(6.0, 3.0))).json()
     assert answer["found"]
     assert answer["moved_px"] == pytest.approx(6.7, abs=2.0)

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from matchers.camera import Camera
 from regengine.commands import app
+from regengine.review.bodies import camera_json
 from regengine.review.decisions import Decision, Decisions, decisions_path
-from regengine.review.frame_answer import camera_json
 from regengine.review.frames import ReviewFrames
 from regengine.review.stats import apart_px, kappa, review_stats
 from tests.example_results import nadir_camera, nothing_found, proposal

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import io
 import json
@@ -19,8 +18,9 @@ from fastapi import FastAPI
 from PIL import Image
 
 from regengine.review import routes_pictures, routes_places
-from regengine.review.context import SamePhotos, answer_problems
+from regengine.review.app import answer_problems
 from regengine.review.photo_tiles import PhotoPyramids
+from tests.regengine.review.made_review import Browser
 
 Get = Callable[..., httpx.Response]
 
@@ -55,23 +55,14 @@ def sha256(photo: Path) -> str:
 def asker(photo: Path) -> Get:
     """Asks a server of one photo, without a map."""
     frames = Frames(photo, hashlib.sha256(photo.read_bytes()).hexdigest())
-    context: Any = SimpleNamespace(
-        frames=frames, light_map=None, pyramids=PhotoPyramids(), same_photos=SamePhotos()
-    )
+    context: Any = SimpleNamespace(frames=frames, light_map=None, pyramids=PhotoPyramids())
     app = FastAPI()
     answer_problems(app)
     app.include_router(routes_pictures.router(context))
     app.include_router(routes_places.router(context))
 
-    def asked(path: str, **headers: str) -> httpx.Response:
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as web:
-                return await web.get(path, headers=headers)
-
-        return asyncio.run(ask())
-
-    return asked
+    browser = Browser(app)
+    return lambda path, **headers: browser.get(path, headers=headers)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from regengine.registration.register import RegisterParams
 from regengine.review.app import review_app
 from regengine.review.search_jobs import SearchJob, SearchJobs
 from regengine.review.server import open_review
-from tests.regengine.review.asgi_client import AsgiClient
+from tests.regengine.review.made_review import Browser
 from tests.regengine.review.made_up_searches import (
     BREAKS,
     DIES,
@@ -104,13 +104,13 @@ def test_more_than_a_few_do_not_wait(jobs: SearchJobs) -> None:
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AsgiClient]:
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     store = sample_store(tmp_path_factory.mktemp("review") / "run")
     with open_review(store, lights=[LIGHTS], tle=INPUTS.tle, reviewer="tester") as context:
-        yield AsgiClient(review_app(context))
+        yield Browser(review_app(context))
 
 
-def test_requests_that_cannot_be_searched_are_told_why(client: AsgiClient) -> None:
+def test_requests_that_cannot_be_searched_are_told_why(client: Browser) -> None:
     sent = client.get("/api/frames/3").json()["camera"]
     other = client.post("/api/frames/3/search", {"camera": sent | {"width_px": 99}})
     assert other.status_code == 422
@@ -124,13 +124,14 @@ def test_requests_that_cannot_be_searched_are_told_why(client: AsgiClient) -> No
 
 def test_without_a_map_there_is_no_search(tmp_path: Path) -> None:
     with open_review(sample_store(tmp_path / "run"), reviewer="tester") as context:
-        client = AsgiClient(review_app(context))
+        client = Browser(review_app(context))
         sent = client.get("/api/frames/3").json()["camera"]
         answer = client.post("/api/frames/3/search", {"camera": sent})
     assert answer.status_code == 422
     assert "--lights" in answer.json()["detail"]
 
 
+@pytest.mark.slow
 def test_a_photo_laid_roughly_on_the_map_is_registered() -> None:
     truth = true_camera(FRAME)
     aside_rad = 0.06 * truth.width_px / truth.focal_px

@@ -1,4 +1,4 @@
-"""From photos to scenes: any file gets an answer, and Sun and Moon decide what is open."""
+"""A photo's scene: picture, model, Sun and Moon; and what is not worth a search."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ from PIL import Image
 from benchmarks.simulate.scene_frames import draw
 from regengine.errors import ConfigError, FrameError
 from regengine.photo.frame import FrameOptions
-from regengine.scene.classify import ClassifyInputs, classify_photo, with_prior
+from regengine.scene.classify import (
+    LEAST_CITIES,
+    SURE,
+    ClassifyInputs,
+    classify_photo,
+    not_worth_trying,
+    with_prior,
+)
 from regengine.scene.features import feature_names
-from regengine.scene.model import also_shown
+from regengine.scene.model import SceneAnswer, also_shown
 from regengine.scene.model_file import load_scene_model
 from tests.tle_lines import Elements
 
@@ -169,3 +176,39 @@ def test_a_picture_of_eight_pixels_is_one_sentence(tmp_path: Path) -> None:
 def test_a_model_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.json"):
         ClassifyInputs(model=tmp_path / "none.json").open()
+
+
+def answer(*, explained: bool = True, **probabilities: float) -> SceneAnswer:
+    return SceneAnswer(
+        category=max(probabilities, key=lambda name: probabilities[name]),
+        probabilities=probabilities,
+        also=(),
+        explained=explained,
+        log_likelihood=0.0,
+    )
+
+
+def test_daylight_is_not_tried_and_the_sentence_says_what_to_do() -> None:
+    reason = not_worth_trying(answer(day=0.9, cities=0.01))
+    assert reason is not None
+    assert reason.code == "not_a_night_city_frame"
+    assert "looks like day (probability 0.90)" in reason.text
+    assert "--any-category" in reason.text
+
+
+def test_classes_without_night_ground_count_together() -> None:
+    assert not_worth_trying(answer(day=0.5 * SURE, infrared=0.55 * SURE)) is not None
+    assert not_worth_trying(answer(day=0.5 * SURE, infrared=0.45 * SURE)) is None
+
+
+def test_what_is_known_to_be_something_else_is_not_tried_and_the_unknown_is() -> None:
+    reason = not_worth_trying(answer(other=0.6, day=0.2, cities=0.01))
+    assert reason is not None
+    assert "looks like something else (probability 0.60)" in reason.text
+    assert not_worth_trying(answer(explained=False, other=0.9, cities=0.01)) is None
+
+
+def test_a_dark_frame_and_one_with_cities_beside_are_tried() -> None:
+    assert not_worth_trying(answer(night_nocity=0.95, cities=0.01)) is None
+    assert not_worth_trying(answer(moon=0.95, cities=0.01)) is None
+    assert not_worth_trying(answer(sunset_sunrise=0.9, cities=LEAST_CITIES)) is None

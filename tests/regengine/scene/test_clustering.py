@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_up import CENTRES, draw, samples
 from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -24,6 +23,7 @@ from regengine.scene.supervised import (
     with_discriminant_axes,
     with_principal_axes,
 )
+from tests.regengine.scene.made_up import CENTRES, draw, samples
 
 FEATURES = 12
 FITS = {"gmm": fit_gmm, "kmeans": fit_kmeans}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_up import CENTRES, WIDTH, samples
 
 from regengine.scene.clustering import fit_gmm
 from regengine.scene.model import (
@@ -18,6 +17,7 @@ from regengine.scene.model import (
     weighted_quantile,
 )
 from regengine.scene.samples import Samples
+from tests.regengine.scene.made_up import CENTRES, WIDTH, samples
 
 FEATURES = 12
 MADE = samples(60, features=FEATURES)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up import CENTRES, WIDTH, samples
 
 from regengine.errors import ConfigError
-from regengine.scene import crossval, model_file, training
+from regengine.scene import clustering, crossval, model_file, training
 from regengine.scene.crossval import METHODS, CrossValidation, cross_validate
 from regengine.scene.features import feature_names, feature_versions
 from regengine.scene.model import SceneModel
@@ -22,11 +22,22 @@ from regengine.scene.model_file import (
     write_scene_model,
 )
 from regengine.scene.samples import Samples, joined
+from regengine.scene.supervised import CANDIDATES
 from regengine.scene.training import check_samples, chosen_method, train_scene_model
+from tests.regengine.scene.made_up import CENTRES, WIDTH, samples
 
 MADE = samples()
 NEW = samples(seed=1)
 FEW = MADE.subset([0, 2, 24, 26])  # as few as are taken: two groups of two classes
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_candidates() -> Iterator[None]:
+    """Fewer models to choose from: their choice is tested where it is made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(crossval.choose_candidate.__kwdefaults__, "candidates", CANDIDATES[::5])
+        patch.setattr(clustering, "COUNTS", (1, 2, 3, 5, 8))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +106,7 @@ def test_clusters_are_taken_unless_a_supervised_model_is_better(trained, monkeyp
     assert training.WORTH_SUPERVISION == 0.02
 
 
+@pytest.mark.slow
 def test_no_model_has_seen_what_it_is_judged_by() -> None:
     """Labels by chance: whoever sees the test would tell more than chance."""
     rng = np.random.default_rng(0)

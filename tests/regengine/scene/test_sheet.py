@@ -13,7 +13,7 @@ import pytest
 from regengine.errors import StoreError
 from regengine.io.html import THUMBNAIL_PX
 from regengine.scene.picture import scene_picture
-from regengine.scene.sheet import SheetEntry, thumbnail, write_sheet
+from regengine.scene.result import SheetEntry, thumbnail, write_sheet
 
 
 def entry(path: Path, **changes: object) -> SheetEntry:

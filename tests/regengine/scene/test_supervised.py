@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_up import samples
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
-from regengine.scene.model_choice import choose_candidate
+from regengine.scene.crossval import choose_candidate
 from regengine.scene.samples import Samples
 from regengine.scene.supervised import CANDIDATES, NEVER, Candidate, fit_supervised
+from tests.regengine.scene.made_up import samples
 
 FEATURES = 12
 MADE = samples(features=FEATURES)

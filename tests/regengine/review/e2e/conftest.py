@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext
-from stored import FRAMES
 
 from benchmarks.review import ReviewProcess
 from benchmarks.review.browser import CHROMIUM, ReviewHand, open_browser
 from benchmarks.review.sample import LIGHTS, sample_store
+from tests.regengine.review.e2e.stored import FRAMES
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route
-from stored import AGAIN, IDS, OBLIQUE, WRONG
 
 from benchmarks.review.browser import ReviewHand
 from benchmarks.review.effort import head
+from tests.regengine.review.e2e.stored import AGAIN, IDS, OBLIQUE, WRONG
+
+pytestmark = pytest.mark.browser
 
 FRAME = AGAIN[OBLIQUE]
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 
-from stored import AGAIN, IDS, OBLIQUE, RIGHT, UNPLACED, WRONG
+import pytest
 
 from benchmarks.review.browser import ReviewHand
 from benchmarks.review.effort import camera_error_km, head, points_error_km
 from benchmarks.review.sample import true_camera, truth_of
+from tests.regengine.review.e2e.stored import AGAIN, IDS, OBLIQUE, RIGHT, UNPLACED, WRONG
+
+pytestmark = pytest.mark.browser
 
 A_GLANCE_PX = 2.0  # of the screen: nearer, a point looks right
 BAR_KM = 3.5  # 1 % of the diagonal of what these photos show

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import BrowserContext
-from stored import IDS, PEOPLE, TABS
 
 from benchmarks.review import ReviewProcess
 from benchmarks.review.browser import ReviewHand
 from benchmarks.review.sample import LIGHTS, sample_store
 from regengine.review.decisions import Decisions, decisions_path
+from tests.regengine.review.e2e.stored import IDS, PEOPLE, TABS
+
+pytestmark = pytest.mark.browser
 
 FIRST = 2  # a frame of the samples
 OPTIONS = ("--lights", str(LIGHTS), "--reviewer", "Eve")

@@ -10,11 +10,13 @@ from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
-from stored import IDS, LATE, LATER
 
 from benchmarks.review import ReviewProcess
 from benchmarks.review.browser import TWO_PICTURES, ReviewHand
 from regengine.review.decisions import Decisions, decisions_path
+from tests.regengine.review.e2e.stored import IDS, LATE, LATER
+
+pytestmark = pytest.mark.browser
 
 HERE, NEXT = IDS[LATE], IDS[LATER]
 

@@ -24,6 +24,8 @@ from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 from tests.example_results import proposal
 
+pytestmark = [pytest.mark.browser, pytest.mark.real]
+
 FILES = ("cities/Osaka_ISS030-E-184140.jpg", "cities_oblique/iss065e394522.jpg")
 WRONG = FILES.index("cities/Osaka_ISS030-E-184140.jpg")
 RIGHT = FILES.index("cities_oblique/iss065e394522.jpg")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from stored import IDS, MARKUP, WICKED, WICKED_NAMES
 
 from benchmarks.review.browser import ReviewHand
+from tests.regengine.review.e2e.stored import IDS, MARKUP, WICKED, WICKED_NAMES
+
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture

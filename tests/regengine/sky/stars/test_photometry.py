@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from regengine.photo.lens_profile import SUN_COLOUR
-from regengine.sky.stars.photometry import fit_channel, limiting_magnitude
+from regengine.sky.stars.lens_calibration import fit_channel, limiting_magnitude
 
 
 def stars(rng: np.random.Generator, count: int) -> tuple[np.ndarray, ...]:

@@ -20,9 +20,8 @@ from regengine.sky.detection.stars import star_detector
 from regengine.sky.stars.bodies import bodies_in_frame, sky_bodies
 from regengine.sky.stars.catalogue import load_catalogue
 from regengine.sky.stars.overlay import draw_solution
-from regengine.sky.stars.photo import SolvedPhoto, record_of
+from regengine.sky.stars.photo import SolvedPhoto, SolveJob, record_of
 from regengine.sky.stars.solve import SolveOptions, StarSolution
-from regengine.sky.stars.solve_job import SolveJob
 
 TIME = datetime(2020, 3, 10, 12, 0, tzinfo=UTC)
 WIDTH, HEIGHT = 640, 480
