@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from benchmarks.orbit_uncertainty import commit
+from benchmarks.pages import commit
+from benchmarks.row_tables import Row, flags, numbers
 from benchmarks.trials.attempt import outcome_columns, register_trial, trial_columns
-from benchmarks.trials.run import Row, flags, numbers
 from benchmarks.trials.score import camera_of
 from benchmarks.trials.source import TrialSource, made_source, real_source
 from benchmarks.trials.starry import FAINTEST_MAG, TrueStars, draw_starry_trial
@@ -67,8 +67,8 @@ def main(argv: list[str]) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
+    from benchmarks.row_tables import RowTable
     from benchmarks.trials import seeds_of
-    from benchmarks.trials.run import RowTable
 
     wrong, right = seeds_of(given.wrong_seeds), seeds_of(given.seeds)
     table = RowTable(given.table)

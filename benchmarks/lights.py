@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from benchmarks.light_fields import FieldSettings, LightField, simulate
-from benchmarks.registration.report import command_of, title_lines
+from benchmarks.pages import command_of, title_lines
 from detectors.registry import light_detectors
 from detectors.types import LightDetector
 from regengine.evaluate.detections import (

@@ -21,7 +21,7 @@ from benchmarks.fuzz.cases import case_of, kind_of
 from benchmarks.fuzz.page import page_lines, summary_lines
 from benchmarks.fuzz.pool import WAYS, read_all
 from benchmarks.fuzz.results import Row, Table, keep_reduced
-from benchmarks.registration.report import command_of
+from benchmarks.pages import command_of
 from regengine.io.atomic import write_whole
 
 PHOTO_KINDS = ("jpeg", "png", "tiff", "raw", "fits")

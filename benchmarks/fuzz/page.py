@@ -9,7 +9,7 @@ from benchmarks.fuzz.batch import Batch
 from benchmarks.fuzz.cases import kind_of
 from benchmarks.fuzz.pool import LIMIT_BYTES, WAYS
 from benchmarks.fuzz.results import Row
-from benchmarks.registration.report import table, title_lines
+from benchmarks.pages import table, title_lines
 
 FAULTS = ("foreign", "warning", "unclear", "chatter", "memory", "crash", "hang")
 HEAD = ("files", "read as", "all", "read", "refused", *FAULTS, "CPU ms, mean", "CPU s, most")

@@ -27,7 +27,7 @@ from benchmarks.lens.trials import (
     photograph,
     stars_to,
 )
-from benchmarks.registration.report import command_of, title_lines
+from benchmarks.pages import command_of, title_lines
 from matchers.lens_fit import fit_lens
 from matchers.lens_stars import LENS_PARAMETERS, LensFrame
 from matchers.sky_camera import SkyCamera, matrix_quaternion

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.pages import table, title_lines
+from benchmarks.processes import run_alone
 from benchmarks.registration.cases import (
     CATEGORIES,
     ELEMENT_SETS,
@@ -23,7 +25,7 @@ from benchmarks.registration.cases import (
     with_any_category,
 )
 from benchmarks.registration.compare import CHANGED_HEADER, TWIN_HEADER, changed_rows, twin_rows
-from benchmarks.registration.process import Job, Outcome, run_alone, run_case
+from benchmarks.registration.process import Job, Outcome, run_case
 from benchmarks.registration.report import (
     CHECK_HEADER,
     RESULT_HEADER,
@@ -31,8 +33,6 @@ from benchmarks.registration.report import (
     headline,
     peer_table,
     result_row,
-    table,
-    title_lines,
 )
 from benchmarks.registration.summary import (
     category_lines,

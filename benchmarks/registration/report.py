@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.orbit_uncertainty import commit
+from benchmarks.pages import NONE, number, table
 from benchmarks.registration.process import Outcome
 from benchmarks.registration.scores import MAP_PIXEL_M, RegistrationScore
 from benchmarks.registration.truth import ReferenceCamera, misses_px
@@ -63,57 +59,6 @@ def contradicts_points(outcome: Outcome) -> bool:
     if hand is not None and hand_of_points is not None and hand > hand_of_points:
         return False
     return not theirs.median_m <= 2.0 * ours.median_m
-
-
-NONE = "–"
-
-
-def title_lines(title: str, command: str, map_note: str) -> list[str]:
-    """Heading: what was run, when, on what."""
-    return [
-        f"# {title}",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {os.cpu_count()} CPUs "
-        f"({processor()}), Python {platform.python_version()}: `{command}`.",
-        "",
-        map_note,
-        "",
-    ]
-
-
-def command_of(name: str, arguments: Sequence[str]) -> str:
-    """A benchmark's command again, without the folder of one machine that it wrote to."""
-    shown = ["python -m benchmarks", name, *arguments]
-    for k, word in enumerate(shown):
-        if word == "--out" and k + 1 < len(shown):
-            shown[k + 1] = "FOLDER"
-        elif word.startswith("--out="):
-            shown[k] = "--out=FOLDER"
-    return " ".join(shown)
-
-
-def processor() -> str:
-    """The processor's name, as far as the system tells it."""
-    table = Path("/proc/cpuinfo")
-    if table.is_file():
-        for line in table.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: int = 0) -> list[str]:
-    """A Markdown table, the last ``right`` columns aligned to the right."""
-    marks = ["---"] * (len(header) - right) + ["---:"] * right
-    lines = [header, marks, *rows]
-    return ["| " + " | ".join(cells) + " |" for cells in lines]
-
-
-def number(value: float | None, digits: int = 2) -> str:
-    """A number with thousands separated; a dash for none, a sign for what has no end."""
-    if value is None or np.isnan(value):
-        return NONE
-    return "∞" if np.isinf(value) else f"{value:,.{digits}f}"
 
 
 RESULT_HEADER = (

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.pages import NONE, number, table, title_lines
+from benchmarks.processes import run_alone
 from benchmarks.registration.cases import Case
-from benchmarks.registration.process import Outcome, measured, run_alone
-from benchmarks.registration.report import NONE, control_point_words, number, table, title_lines
+from benchmarks.registration.process import Outcome, measured
+from benchmarks.registration.report import control_point_words
 from benchmarks.registration.scores import GroundPoints, score_registration
 from benchmarks.registration.truth import Truth
 from benchmarks.simulate.cases import Case as SimulatedCase

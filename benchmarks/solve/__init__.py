@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.registration.report import command_of, title_lines
+from benchmarks.pages import command_of, title_lines
 from benchmarks.solve.real import (
     FOCALS_MM,
     HEIGHT_PX,

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from benchmarks.registration.report import command_of, number, title_lines
+from benchmarks.pages import command_of, number, title_lines
 from benchmarks.simulate.starfield import Starfield, simulate_starfield
 from benchmarks.stars.figures import StarResult, draw_star_figures
 from detectors.registry import star_detectors

@@ -13,7 +13,9 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.registration.report import command_of, title_lines
+from benchmarks.pages import command_of, title_lines
+from benchmarks.processes import Columns
+from benchmarks.row_tables import Row, read_rows
 from benchmarks.simulate.streak_frames import TEST_SEED0
 from benchmarks.streaks.methods import StreakMethod, streak_methods
 from benchmarks.streaks.real import paper_lines, real_lines
@@ -28,7 +30,6 @@ from benchmarks.streaks.report import (
     problem_lines,
 )
 from benchmarks.streaks.run import SIZES, Task, run_tasks
-from benchmarks.trials.run import Columns, Row, read_rows
 
 SHOWN_PATHS = ("--out", "--real", "--table", "--overlays")
 

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.registration.report import number, table
+from benchmarks.pages import number, table
 from benchmarks.simulate.streak_frames import EXPOSURE_S, PaperFrame, paper_frame
 from benchmarks.streaks.methods import StreakMethod
 from regengine.errors import FrameError

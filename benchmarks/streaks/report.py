@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from benchmarks.registration.report import number, table
+from benchmarks.pages import number, table
+from benchmarks.row_tables import LIST_MARK, Row, number_of
 from benchmarks.simulate.streak_draw import LENGTH_EDGES_PX, SNR_EDGES
 from benchmarks.streaks.run import score_of
-from benchmarks.trials.run import LIST_MARK, Row, number_of
 from regengine.evaluate.streak_scores import StreakScore, total_streak_score
 
 BoolArray = NDArray[np.bool_]

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.processes import Columns, Lost, work_through
+from benchmarks.row_tables import Row, RowTable, number_of, values
 from benchmarks.simulate.streak_frames import LARGE, StreakFrame, StreakFrameSettings, streak_frame
 from benchmarks.streaks.methods import streak_methods
-from benchmarks.trials.run import Columns, Lost, Row, RowTable, number_of, values, work_through
 from regengine.evaluate.streak_scores import StreakScore, score_streaks
 
 SIZES = {"1024": StreakFrameSettings(), "large": LARGE}

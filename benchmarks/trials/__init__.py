@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.row_tables import Row, read_rows
 from benchmarks.trials.report import Page, in_order
-from benchmarks.trials.run import Row, read_rows
 from regengine.errors import ConfigError
 from regengine.registration.register import METHODS, Method, RegisterParams
 
@@ -222,7 +222,7 @@ def seeds_of(text: str) -> range:
 
 def check_table(table: Path) -> None:
     """Refuse to continue or report what is no table of trials."""
-    from benchmarks.trials.run import read_rows
+    from benchmarks.row_tables import read_rows
 
     rows = read_rows([table])
     lacking = [name for name in NEEDED_COLUMNS if rows and name not in rows[0]]
@@ -234,8 +234,9 @@ def check_table(table: Path) -> None:
 
 def run_seeds(seeds: range, given: argparse.Namespace, settings: TrialSettings, tell: Tell) -> None:
     """Run a range of seeds with a bar on a terminal, and a line per trial elsewhere."""
+    from benchmarks.row_tables import cell
     from benchmarks.trials.outcomes import outcome_of
-    from benchmarks.trials.run import cell, run_trials
+    from benchmarks.trials.run import run_trials
     from regengine.batch.console import progress
 
     started, ended = time.monotonic(), 0

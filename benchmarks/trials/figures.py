@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.registration.report import NONE, number, table
+from benchmarks.pages import NONE, number, table
+from benchmarks.row_tables import Row, flags, number_of, numbers, values
 from benchmarks.trials.attempt import REASON_MARK, register_trial, with_true_camera
 from benchmarks.trials.headline import stated
 from benchmarks.trials.outcomes import (
@@ -24,15 +25,7 @@ from benchmarks.trials.outcomes import (
     registrable,
 )
 from benchmarks.trials.peers import OWN, PEERS, STRATA, joined, recalls
-from benchmarks.trials.run import (
-    Row,
-    TrialSettings,
-    flags,
-    number_of,
-    numbers,
-    open_workshop,
-    values,
-)
+from benchmarks.trials.run import TrialSettings, open_workshop
 from benchmarks.trials.stats import calibration, quantile, roc, wilson_interval
 from regengine.records import probability_text
 

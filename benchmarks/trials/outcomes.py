@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.trials.run import Row, flags, number_of, numbers
+from benchmarks.row_tables import Row, flags, number_of, numbers
 
 RIGHT_ACCEPTED = "right and accepted"
 RIGHT_REVIEW = "right but review"

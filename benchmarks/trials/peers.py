@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.pages import NONE, number, table
+from benchmarks.processes import Columns, Lost, work_through
 from benchmarks.registration.peers import (
     LARGEST_CROP_PX,
     MapCrop,
@@ -20,8 +22,8 @@ from benchmarks.registration.peers import (
     equidistant,
     grey_levels,
 )
-from benchmarks.registration.report import NONE, number, table
 from benchmarks.registration.scores import MAP_PIXEL_M, GroundPoints, right_within_km
+from benchmarks.row_tables import Row, RowTable, flags, number_of, numbers
 from benchmarks.trials.attempt import write_trial
 from benchmarks.trials.headline import Figure, percent
 from benchmarks.trials.outcomes import (
@@ -32,19 +34,7 @@ from benchmarks.trials.outcomes import (
     having,
     registrable,
 )
-from benchmarks.trials.run import (
-    Columns,
-    Lost,
-    Row,
-    RowTable,
-    TrialSettings,
-    flags,
-    number_of,
-    numbers,
-    prepare,
-    work_through,
-    workshop,
-)
+from benchmarks.trials.run import TrialSettings, prepare, workshop
 from benchmarks.trials.score import camera_of
 from benchmarks.trials.stats import quantile
 from matchers.camera import Camera

@@ -8,7 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from benchmarks.registration.report import NONE, number, table, title_lines
+from benchmarks.pages import NONE, number, table, title_lines
+from benchmarks.row_tables import Row, flags, number_of, numbers, values
 from benchmarks.trials import headline
 from benchmarks.trials.figures import (
     missed_lines,
@@ -31,7 +32,6 @@ from benchmarks.trials.outcomes import (
     registrable,
 )
 from benchmarks.trials.peers import peer_figures, peer_lines
-from benchmarks.trials.run import Row, flags, number_of, numbers, values
 from benchmarks.trials.stats import calibration, quantile, roc, within_one_sigma
 
 # What each way of proposing cameras brings: runs that left some out, beside the whole engine.

@@ -9,6 +9,7 @@ import pytest
 from example_results import nadir_camera, nothing_found
 from registration_outcomes import BAD, CAMERA, GOOD, elsewhere, outcome, score_of, scored, with_case
 
+from benchmarks.pages import command_of, number
 from benchmarks.registration.process import PeerScore
 from benchmarks.registration.real import page_lines
 from benchmarks.registration.report import (
@@ -16,9 +17,7 @@ from benchmarks.registration.report import (
     FOOTNOTE,
     RESULT_HEADER,
     check_row,
-    command_of,
     control_point_words,
-    number,
     peer_table,
     result_row,
 )

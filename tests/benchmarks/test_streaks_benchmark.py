@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import streaks
+from benchmarks.row_tables import cell
 from benchmarks.simulate.streak_frames import paper_frame
 from benchmarks.streaks.methods import Found, StreakMethod, star_mask, streak_methods, streak_peers
 from benchmarks.streaks.real import paper_figures, paper_lines, real_frames, real_lines
@@ -21,7 +22,6 @@ from benchmarks.streaks.report import (
     stratified_recall,
 )
 from benchmarks.streaks.run import Task, score_of
-from benchmarks.trials.run import cell
 from detectors.registry import streak_detectors
 from regengine.evaluate.streak_scores import score_streaks
 

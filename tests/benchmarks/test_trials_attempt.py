@@ -12,6 +12,7 @@ from trial_rows import made_row, mishap, ready
 
 from benchmarks.registration.peers import MapCrop, PeerAnswer
 from benchmarks.registration.scores import GroundPoints
+from benchmarks.row_tables import cell, read_rows
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.trials.attempt import (
     outcome_columns,
@@ -28,7 +29,7 @@ from benchmarks.trials.peers import (
     run_peers,
     stratified,
 )
-from benchmarks.trials.run import TrialSettings, cell, read_rows
+from benchmarks.trials.run import TrialSettings
 from benchmarks.trials.score import camera_of
 from benchmarks.trials.trial import Trial
 from matchers.camera import quaternion_matrix

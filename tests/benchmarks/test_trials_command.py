@@ -10,9 +10,10 @@ from trial_rows import made_row, unmatched
 
 from benchmarks import registration
 from benchmarks import trials as sim_command
+from benchmarks.row_tables import RowTable, read_rows
 from benchmarks.trials import drawn_columns, peers_table, seeds_of
 from benchmarks.trials.outcomes import RIGHT_ACCEPTED, WRONG_ACCEPTED, outcome_of, registrable
-from benchmarks.trials.run import RowTable, TrialSettings, read_rows
+from benchmarks.trials.run import TrialSettings
 from regengine.errors import ConfigError
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from trial_rows import made_row, reviewed, unmatched
 
+from benchmarks.row_tables import Row, cell
 from benchmarks.trials.figures import (
     case_cells,
     code_of,
@@ -30,7 +31,6 @@ from benchmarks.trials.outcomes import (
 )
 from benchmarks.trials.peers import peer_figures, peer_lines
 from benchmarks.trials.report import Page, ablation_lines, in_order, page_lines
-from benchmarks.trials.run import Row, cell
 
 WRONG = made_row(90, right=False, point_error_m=[9e5, 1.0, 1.0, 1.0], truth_in_finalists=2)
 NEGATIVE = unmatched(91, kind="stars", registrable=False, places=0)

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.review.sample import sample_store, true_camera
 from matchers.camera import Camera
 from matchers.resection import Free
 from regengine.errors import ConfigError
@@ -23,6 +22,7 @@ from regengine.review.routes_solve import solve_json
 from regengine.review.server import open_review
 from regengine.review.solving import solve
 from tests.regengine.review.asgi_client import AsgiClient
+from tests.regengine.review.sample import sample_store, true_camera
 
 WRONG = 2  # the sample whose proposal is turned away
 FRAME = "ISS990-E-000103"

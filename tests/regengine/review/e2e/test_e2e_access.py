@@ -10,8 +10,7 @@ import pytest
 from playwright.sync_api import Page, Route
 from stored import AGAIN, IDS, OBLIQUE, WRONG
 
-from benchmarks.review.browser import ReviewHand
-from benchmarks.review.effort import head
+from tests.regengine.review.hand import ReviewHand, head
 
 FRAME = AGAIN[OBLIQUE]
 

@@ -6,9 +6,8 @@ import math
 
 from stored import AGAIN, IDS, OBLIQUE, RIGHT, UNPLACED, WRONG
 
-from benchmarks.review.browser import ReviewHand
-from benchmarks.review.effort import camera_error_km, head, points_error_km
-from benchmarks.review.sample import true_camera, truth_of
+from tests.regengine.review.hand import ReviewHand, camera_error_km, head, points_error_km
+from tests.regengine.review.sample import true_camera, truth_of
 
 A_GLANCE_PX = 2.0  # of the screen: nearer, a point looks right
 BAR_KM = 3.5  # 1 % of the diagonal of what these photos show

@@ -8,9 +8,9 @@ from playwright.sync_api import BrowserContext
 from stored import IDS, PEOPLE, TABS
 
 from benchmarks.review import ReviewProcess
-from benchmarks.review.browser import ReviewHand
-from benchmarks.review.sample import LIGHTS, sample_store
 from regengine.review.decisions import Decisions, decisions_path
+from tests.regengine.review.hand import ReviewHand
+from tests.regengine.review.sample import LIGHTS, sample_store
 
 FIRST = 2  # a frame of the samples
 OPTIONS = ("--lights", str(LIGHTS), "--reviewer", "Eve")

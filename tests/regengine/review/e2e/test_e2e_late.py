@@ -13,8 +13,8 @@ from playwright.sync_api import Page, Request, Route, expect
 from stored import IDS, LATE, LATER
 
 from benchmarks.review import ReviewProcess
-from benchmarks.review.browser import TWO_PICTURES, ReviewHand
 from regengine.review.decisions import Decisions, decisions_path
+from tests.regengine.review.hand import TWO_PICTURES, ReviewHand
 
 HERE, NEXT = IDS[LATE], IDS[LATER]
 

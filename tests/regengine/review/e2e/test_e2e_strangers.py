@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from stored import IDS, MARKUP, WICKED, WICKED_NAMES
 
-from benchmarks.review.browser import ReviewHand
+from tests.regengine.review.hand import ReviewHand
 
 
 @pytest.fixture
