@@ -6,16 +6,11 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.processes import peak_memory_mb
 from benchmarks.registration.cases import Case
-from benchmarks.registration.peers import ask_peers, crop_around
-from benchmarks.registration.score_frame import Scores, grid_points, scores_of
-from benchmarks.registration.scores import right_within_km
+from benchmarks.registration.score_frame import Scores, scores_of
 from benchmarks.registration.truth import Truth
 from matchers.camera import Camera
-from matchers.footprint import diagonal_km
 from regengine.errors import RegengineError
 from regengine.lights.map import LightMap
 from regengine.pipeline import RunInputs, process_photo
@@ -34,32 +29,8 @@ class Job:
     case: Case
     inputs: RunInputs
     truth: Truth
-    peers: bool = False
     overlays: Path | None = None
     only_accepted: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class PeerScore:
-    """A peer's answer on a case.
-
-    Attributes
-    ----------
-    name : str
-    inliers : int or None
-    error_m : tuple of float
-        Median and largest distance from the places of the reference camera, or of our own
-        solution where there is none.
-    bar_km : float
-        Largest error that counts as right.
-    seconds : float
-    """
-
-    name: str
-    inliers: int | None
-    error_m: tuple[float, float]
-    bar_km: float
-    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +50,6 @@ class Outcome(Scores):
         not in it.
     peak_mb : float
         Largest resident memory of the process until then, all of Python included.
-    peers : tuple of PeerScore
     """
 
     case: Case
@@ -89,7 +59,6 @@ class Outcome(Scores):
     wall_s: float = float("nan")
     cpu_s: float = float("nan")
     peak_mb: float = float("nan")
-    peers: tuple[PeerScore, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -127,7 +96,7 @@ def measured(case: Case, inputs: RunInputs, truth: Truth) -> Outcome:
 
 
 def run_case(job: Job) -> Outcome:
-    """Register a case, score it, draw it, and ask the peers: the work of a child process."""
+    """Register a case, score it and draw it: the work of a child process."""
     outcome = measured(job.case, job.inputs, job.truth)
     result, light_map = outcome.result, job.inputs.open()[0]
     if result is not None:
@@ -135,9 +104,6 @@ def run_case(job: Job) -> Outcome:
         outcome = replace(outcome, **vars(scores))
         if job.overlays is not None and (outcome.verdict == "accepted" or not job.only_accepted):
             draw(result, job.case, light_map, job.overlays)
-    if job.peers and result is not None:
-        peers = peer_scores(job.case.photo, light_map, job.truth, outcome.camera)
-        outcome = replace(outcome, peers=peers)
     return outcome
 
 
@@ -153,26 +119,3 @@ def overlay_name(case: Case) -> str:
     """File name of a case's overlay."""
     name = case.name.replace(", ", "_").replace(" ", "_").replace("°", "deg")
     return f"{name}.png"
-
-
-def peer_scores(
-    photo: Path, light_map: LightMap, truth: Truth, solved: Camera | None
-) -> tuple[PeerScore, ...]:
-    """What the peers make of a photo, given the right part of the map."""
-    camera = truth.camera or solved
-    if camera is None:
-        return ()
-    crop, scale = crop_around(light_map, camera)
-    places = grid_points(camera)
-    scores = []
-    for answer in ask_peers(photo, crop, scale):
-        errors_m = answer.errors_m(places, crop)
-        score = PeerScore(
-            name=answer.name,
-            inliers=answer.inliers,
-            error_m=(float(np.median(errors_m)), float(errors_m.max())),
-            bar_km=right_within_km(diagonal_km(camera)),
-            seconds=answer.seconds,
-        )
-        scores.append(score)
-    return tuple(scores)

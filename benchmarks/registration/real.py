@@ -31,7 +31,6 @@ from benchmarks.registration.report import (
     RESULT_HEADER,
     check_row,
     headline,
-    peer_table,
     result_row,
 )
 from benchmarks.registration.summary import (
@@ -56,7 +55,6 @@ def page_lines(
     """All tables, as Markdown lines."""
     references = read_reference_cameras().values()
     checked = [o for o in outcomes if o.case.plain and o.points_score is not None]
-    peers = peer_table(outcomes)
     twins, changed = twin_rows(outcomes), changed_rows(outcomes)
     lines = ["## The frames that must be placed", ""]
     lines += headline(references, outcomes, others or ())
@@ -67,8 +65,6 @@ def page_lines(
     if checked:
         lines += ["", "## The older reference points", ""]
         lines += table(CHECK_HEADER, [check_row(o) for o in checked], right=13)
-    if peers:
-        lines += ["", "## What else could be tried", "", *peers]
     if twins:
         lines += ["", "## Copies of the same frame", "", *table(TWIN_HEADER, twins)]
     if changed:
@@ -92,7 +88,7 @@ class Settings:
         The built world map.
     only : str
         Part of the names of the cases to run; "" for all.
-    variants, peers, all_categories : bool
+    variants, all_categories : bool
         Whether to run those, too.
     overlays : Path or None
     max_seconds : float
@@ -103,7 +99,6 @@ class Settings:
     world_map: Path
     only: str = ""
     variants: bool = True
-    peers: bool = True
     all_categories: bool = False
     overlays: Path | None = None
     max_seconds: float = RegisterParams().max_seconds
@@ -135,7 +130,6 @@ def run(case: Case, settings: Settings, tell: Callable[[str], None]) -> Outcome:
         case=case,
         inputs=inputs_for(case, settings),
         truth=truth,
-        peers=settings.peers and case.plain and city,
         overlays=settings.overlays,
         only_accepted=not (city and not case.any_category),
     )
@@ -214,7 +208,6 @@ def real_report(given: argparse.Namespace, tell: Callable[[str], None]) -> list[
             world_map=world_map,
             only=given.only,
             variants=not given.no_variants,
-            peers=not given.no_peers,
             all_categories=given.all_categories,
             overlays=given.overlays,
             max_seconds=given.max_seconds,
@@ -234,7 +227,6 @@ def command_words(given: argparse.Namespace) -> str:
     words += [f"--only {given.only}"] if given.only else []
     words += ["--all-categories"] if given.all_categories else []
     words += ["--no-variants"] if given.no_variants else []
-    words += ["--no-peers"] if given.no_peers else []
     if given.max_seconds != RegisterParams().max_seconds:
         words.append(f"--max-seconds {given.max_seconds:g}")
     return " ".join(words)

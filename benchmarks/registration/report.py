@@ -182,38 +182,6 @@ def check_row(outcome: Outcome) -> list[str]:
     return [*cells, *(number(value, 1) for value in hand)]
 
 
-def peer_table(outcomes: Sequence[Outcome]) -> list[str]:
-    """What the peers made of every photo, beside our own; bold where within the bar."""
-    asked = [outcome for outcome in outcomes if outcome.peers]
-    if not asked:
-        return []
-    header = ["photo", "our verdict", "km from", "bar", "ours", "s"]
-    for peer in asked[0].peers:
-        header += [peer.name, "inliers", "s"]
-    return table(header, [_peer_row(outcome) for outcome in asked], right=len(header) - 3)
-
-
-def _peer_row(outcome: Outcome) -> list[str]:
-    score, bar_km, own_m = outcome.score, outcome.peers[0].bar_km, None
-    if score is not None and len(score.error_m):
-        own_m = float(np.median(score.error_m)), float(score.error_m.max())
-    held_against = "our solution" if outcome.truth.camera is None else "the reference"
-    cells = [outcome.case.name, outcome.verdict, held_against, number(bar_km)]
-    cells += [verdict_numbers(own_m, bar_km), number(outcome.wall_s, 1)]
-    for peer in outcome.peers:
-        inliers = NONE if peer.inliers is None else str(peer.inliers)
-        cells += [verdict_numbers(peer.error_m, bar_km), inliers, number(peer.seconds, 1)]
-    return cells
-
-
-def verdict_numbers(errors_m: tuple[float, float] | None, bar_km: float) -> str:
-    """Median and largest error in kilometres; bold where the median is within the bar."""
-    if errors_m is None:
-        return NONE
-    text = " / ".join(number(error / 1000.0) for error in errors_m)
-    return f"**{text}**" if errors_m[0] <= 1000.0 * bar_km else text
-
-
 # How many of the real photographs that must be placed are: the first lines of the page.
 
 GOAL_SHARE = 0.75

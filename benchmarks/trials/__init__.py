@@ -29,11 +29,6 @@ NO_FACTORS = {
 }
 
 
-def peers_table(table: Path) -> Path:
-    """Where the answers of other methods lie beside a table of trials."""
-    return table.with_name(f"{table.stem}-peers.csv")
-
-
 def rows_of(given: argparse.Namespace) -> list[Row]:
     """Trials of the half, of all tables."""
     return in_order(read_rows(given.table), given.half)
@@ -50,7 +45,6 @@ def page_of(given: argparse.Namespace) -> Page:
     rows = rows_of(given)
     return Page(
         rows=rows,
-        peers=read_rows([peers_table(table) for table in given.table]),
         ablations=[in_order(read_rows([table]), given.half) for table in given.ablation],
         command=command_words(given),
         drawn=drawn_columns(rows),
@@ -80,7 +74,6 @@ def command_words(given: argparse.Namespace) -> str:
     words += ["--smoke"] if given.smoke else [f"--half {given.half}"]
     words += [f"--seeds {given.seeds}"] if given.seeds and not given.smoke else []
     words += [] if given.real is None else ["--real FOLDER --lights MAP_A.tif"]
-    words += [f"--peers {given.peers}"] if given.peers else []
     if given.max_seconds != RegisterParams().max_seconds and not given.smoke:
         words.append(f"--max-seconds {given.max_seconds:g}")
     return " ".join(words)
@@ -119,7 +112,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="tables of runs with other --methods, to stand beside",
     )
     group.add_argument("--workers", type=int, default=1, help="processes, one thread each")
-    group.add_argument("--peers", type=int, default=0, help="ask other methods about so many")
     group.add_argument("--report-only", action="store_true", help="no trial is run")
     group.add_argument("--smoke", action="store_true", help="24 trials of the self-made world")
     group.add_argument(
@@ -159,12 +151,11 @@ def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]
     if not given.report_only:
         open_workshop(settings)  # an unusable map is said once, not by every worker
         run_seeds(seeds, given, settings, tell)
-        ask_peers_too(given, settings, tell)
     page = page_of(given)
     if given.out is not None:
         from benchmarks.trials.figures import save_figures
 
-        save_figures(page.rows, page.peers, given.out / page.figures)
+        save_figures(page.rows, given.out / page.figures)
     from benchmarks.trials.report import page_lines
 
     return page_lines(page)
@@ -256,16 +247,6 @@ def run_seeds(seeds: range, given: argparse.Namespace, settings: TrialSettings, 
             advance()
 
         run_trials(seeds, given.table[0], settings, workers=given.workers, tell=said)
-
-
-def ask_peers_too(given: argparse.Namespace, settings: TrialSettings, tell: Tell) -> None:
-    """Have other methods try a part of the trials, if wanted."""
-    if given.peers <= 0:
-        return
-    from benchmarks.trials.peers import run_peers
-
-    table = peers_table(given.table[0])
-    run_peers(rows_of(given), given.peers, table, settings, workers=given.workers, tell=tell)
 
 
 def draw_pictures(given: argparse.Namespace, settings: TrialSettings, tell: Tell) -> None:

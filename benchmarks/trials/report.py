@@ -31,7 +31,6 @@ from benchmarks.trials.outcomes import (
     proposals,
     registrable,
 )
-from benchmarks.trials.peers import peer_figures, peer_lines
 from benchmarks.trials.stats import calibration, quantile, roc, within_one_sigma
 
 # What each way of proposing cameras brings: runs that left some out, beside the whole engine.
@@ -101,8 +100,6 @@ class Page:
     ----------
     rows : sequence of Row
         Trials of one half, ordered by seed.
-    peers : sequence of Row
-        The peers' answers; empty without.
     ablations : sequence of sequence of Row
         Runs that left ways of proposing cameras out.
     command, note : str
@@ -116,7 +113,6 @@ class Page:
     rows: Sequence[Row]
     command: str
     note: str
-    peers: Sequence[Row] = ()
     ablations: Sequence[Sequence[Row]] = ()
     figures: str = ""
     drawn: tuple[str, ...] = ()
@@ -131,7 +127,7 @@ def in_order(rows: Iterable[Row], half: str) -> list[Row]:
 def page_lines(page: Page) -> list[str]:
     """The whole page as Markdown lines."""
     rows = page.rows
-    asked = [*headline.figures_of(rows), *peer_figures(rows, page.peers)]
+    asked = headline.figures_of(rows)
     sections = (
         ("Numbers", table(headline.HEADER, [figure.cells() for figure in asked])),
         ("Outcomes by kind of trial", kind_lines(rows)),
@@ -139,7 +135,6 @@ def page_lines(page: Page) -> list[str]:
         ("Errors", [*error_lines(rows), *figure_lines(page, "errors", "Errors")]),
         ("Probability", probability_lines(page)),
         ("Seconds", [*seconds_lines(rows), *figure_lines(page, "seconds", "Seconds")]),
-        ("Other methods", peer_lines(rows, page.peers) if page.peers else []),
         ("What each way of proposing brings", ablation_lines(rows, page.ablations)),
         ("Wrong and accepted", wrong_lines(rows)),
         ("Registrable trials that were missed, by reason", reason_lines(rows)),
@@ -151,8 +146,6 @@ def page_lines(page: Page) -> list[str]:
     for title, body in sections:
         if body:
             lines += ["", f"## {title}", "", *body]
-            if title == "Other methods":
-                lines += figure_lines(page, "peers", "Recall beside other methods")
     return lines
 
 
