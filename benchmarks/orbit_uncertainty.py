@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.pages import commit
+from detectors.types import FloatArray
 from regengine.orbit.propagation import ORBIT_RADIUS_KM, drag_shift_km, turn_ahead_rad
 from regengine.orbit.rotation import J2000_JULIAN_DATE, days_since_j2000, turn_about_pole, utc_of
 from regengine.orbit.tle import TleSet, load_tle_file
@@ -27,7 +28,6 @@ from regengine.orbit.uncertainty import HALF_ORBIT_KM, LEAST_DRAG_SHIFT_KM
 
 # What an element set's own drag tells of its error along the orbit.
 
-FloatArray = NDArray[np.float64]
 
 NEAREST_DAYS, FARTHEST_DAYS = 1.0, 10.0
 PAIRS = 5  # drawn for each set

@@ -35,29 +35,17 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome(Scores):
-    """One case, done, with its scores.
-
-    Attributes
-    ----------
-    case : Case
-    result : FrameResult or None
-        None where the photo failed.
-    problem : str
-        Why it failed; "" otherwise.
-    truth : Truth
-    wall_s, cpu_s : float
-        From opening the photo to the result; imports and the opening of map and element sets are
-        not in it.
-    peak_mb : float
-        Largest resident memory of the process until then, all of Python included.
-    """
+    """One case, done, with its scores."""
 
     case: Case
-    result: FrameResult | None = None
-    problem: str = ""
+    result: FrameResult | None = None  # none where the photo failed
+    problem: str = ""  # why it failed; "" otherwise.
     truth: Truth
+    # wall_s and cpu_s: from opening the photo to the result; imports and the opening of map and
+    # element sets are not in it.
     wall_s: float = float("nan")
     cpu_s: float = float("nan")
+    # Largest resident memory of the process until then, all of Python included
     peak_mb: float = float("nan")
 
     @property

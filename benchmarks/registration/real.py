@@ -78,30 +78,16 @@ BUILT_MAP = "world-lights.tif"
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the command line asks for.
+    """What the command line asks for."""
 
-    Attributes
-    ----------
-    real : Path
-        Folder of the real data.
-    world_map : Path
-        The built world map.
-    only : str
-        Part of the names of the cases to run; "" for all.
-    variants, all_categories : bool
-        Whether to run those, too.
-    overlays : Path or None
-    max_seconds : float
-        Budget of a search.
-    """
-
-    real: Path
-    world_map: Path
-    only: str = ""
+    real: Path  # folder of the real data
+    world_map: Path  # the built world map
+    only: str = ""  # part of the names of the cases to run; "" for all.
+    # variants and all_categories: whether to run those, too
     variants: bool = True
     all_categories: bool = False
     overlays: Path | None = None
-    max_seconds: float = RegisterParams().max_seconds
+    max_seconds: float = RegisterParams().max_seconds  # budget of a search
 
 
 def run_cases(settings: Settings, folder: Path, tell: Callable[[str], None]) -> list[Outcome]:

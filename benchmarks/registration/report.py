@@ -190,25 +190,13 @@ HEADER = ("frame", "counts", "element set", "recorded nadir", "files", "placed")
 
 @dataclass(frozen=True, kw_only=True)
 class CountingFrame:
-    """A frame that must be placed, with all its files; a frame and its copy count once.
+    """A frame that must be placed, with all its files; a frame and its copy count once."""
 
-    Attributes
-    ----------
-    name : str
-        Frame id, or the file where it is unknown.
-    references : tuple of ReferenceCamera
-        One a file.
-    enough_lights : bool
-        Whether it shows eight separable lit places; without them it counts in the second figure
-        only.
-    outcomes : tuple of Outcome
-        Of its files as they are; empty where none was run.
-    """
-
-    name: str
-    references: tuple[ReferenceCamera, ...]
+    name: str  # frame id, or the file where it is unknown
+    references: tuple[ReferenceCamera, ...]  # one a file
+    # Whether it shows eight separable lit places; without them it counts in the second figure only.
     enough_lights: bool
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()  # of its files as they are; empty where none was run.
 
     @property
     def placed(self) -> bool:

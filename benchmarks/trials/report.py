@@ -94,27 +94,15 @@ PROBABILITY_EDGES = (0.0, 0.05, 0.5, 0.9, 0.99, 0.999, 1.1)
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """What a page is made from.
+    """What a page is made from."""
 
-    Attributes
-    ----------
-    rows : sequence of Row
-        Trials of one half, ordered by seed.
-    ablations : sequence of sequence of Row
-        Runs that left ways of proposing cameras out.
-    command, note : str
-        What was run, and a sentence on world and map.
-    figures : str
-        Folder of the figures as the page links to it; "" for none.
-    drawn : tuple of str
-        Columns that hold what was drawn, those without bins of their own among them.
-    """
-
-    rows: Sequence[Row]
+    rows: Sequence[Row]  # trials of one half, ordered by seed
+    # command and note: what was run, and a sentence on world and map
     command: str
     note: str
-    ablations: Sequence[Sequence[Row]] = ()
-    figures: str = ""
+    ablations: Sequence[Sequence[Row]] = ()  # runs that left ways of proposing cameras out
+    figures: str = ""  # folder of the figures as the page links to it; "" for none.
+    # Columns that hold what was drawn, those without bins of their own among them
     drawn: tuple[str, ...] = ()
 
 

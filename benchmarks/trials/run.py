@@ -26,24 +26,12 @@ LIMIT_BUDGETS, LIMIT_REST_S = 8.0, 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class TrialSettings:
-    """What all trials of a run share; pickles, so that workers can have it.
+    """What all trials of a run share; pickles, so that workers can have it."""
 
-    Attributes
-    ----------
-    half : str
-        "train" or "test".
-    real : Path or None
-        Folder of the real data; the self-made world where None.
-    lights : Path or None
-        Map to register on; the source's own where None.
-    register : RegisterParams
-        Settings of the registration.
-    """
-
-    half: Half = "test"
-    real: Path | None = None
-    lights: Path | None = None
-    register: RegisterParams = field(default_factory=RegisterParams)
+    half: Half = "test"  # "train" or "test"
+    real: Path | None = None  # folder of the real data; the self-made world where None.
+    lights: Path | None = None  # map to register on; the source's own where None.
+    register: RegisterParams = field(default_factory=RegisterParams)  # settings of the registration
 
     @property
     def limit_s(self) -> float:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import rasterio
+from numpy.typing import NDArray
 from pyproj import Geod
 from rasterio.windows import Window
 
@@ -22,6 +23,52 @@ from benchmarks.trials.lights import (
     true_place,
 )
 from benchmarks.trials.source import CLASS_RADIANCE, WORLD_FILE
+
+LARGEST_PX = 2.5
+FINE_PX, BROAD_PX = 1.2, 5.0  # what is left out of the comparison: grain, and what is broader
+BORDER_PX = 12
+ITERATIONS = 12
+CONVERGED_PX = 0.01
+
+
+def shift_px(
+    true: NDArray[np.uint8], moved: NDArray[np.uint8]
+) -> tuple[NDArray[np.float64], float]:
+    """How far right and down the content of one window lies of another's.
+
+    Gauss-Newton on the difference of both, less what is broader or finer than towns.
+    """
+    target, picture = _details(true), _details(moved)
+    inner = np.s_[BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX]
+    shift = np.zeros(2)
+    b = target[inner].ravel()
+    if b.std() < 0.01:
+        return shift, 0.0
+    for _ in range(ITERATIONS):
+        warp = np.array([[1.0, 0.0, shift[0]], [0.0, 1.0, shift[1]]])
+        size = (picture.shape[1], picture.shape[0])
+        now = np.asarray(cv2.warpAffine(picture, warp, size, flags=cv2.INTER_CUBIC))
+        gy, gx = np.gradient(now)
+        design = np.stack([part[inner].ravel() for part in (now, -gx, -gy)])
+        normal = (design @ design.T).astype(float)
+        if np.linalg.cond(normal) > 1e8:
+            return shift, 0.0
+        gain, *moved_by = np.linalg.solve(normal, (design @ b).astype(float))
+        if gain < 0.01:
+            return shift, 0.0
+        step = np.clip(np.array(moved_by) / gain, -1.0, 1.0)
+        shift = shift + step
+        if np.abs(shift).max() > LARGEST_PX + 1.0:
+            return shift, 0.0
+        if np.abs(step).max() < CONVERGED_PX:
+            break
+    return shift, float(np.corrcoef(now[inner].ravel(), b)[0, 1])
+
+
+def _details(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    light = image.astype(np.float32)
+    fine, broad = (cv2.GaussianBlur(light, (0, 0), px) for px in (FINE_PX, BROAD_PX))
+    return np.asarray(fine - broad, np.float32)
 
 
 def test_places_move_by_their_cell() -> None:
