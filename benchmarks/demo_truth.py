@@ -21,21 +21,12 @@ RIGHT_FRACTION, RIGHT_KM = 0.01, 1.0  # of the footprint's diagonal, or this if 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One photo's control points against the truth.
+    """One photo's control points against the truth."""
 
-    Attributes
-    ----------
-    errors_m : tuple of float
-        Distance of each control point from what its pixel really shows; infinite for the sky.
-    sigma_m : float
-        Median of what the points say of themselves, per axis.
-    bar_km : float
-        Largest error that counts as right.
-    """
-
+    # Distance of each control point from what its pixel really shows; infinite for the sky.
     errors_m: tuple[float, ...]
-    sigma_m: float
-    bar_km: float
+    sigma_m: float  # median of what the points say of themselves, per axis
+    bar_km: float  # largest error that counts as right
 
     @property
     def right(self) -> bool:

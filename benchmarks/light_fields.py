@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import center_of_mass, gaussian_filter, label, maximum_filter
 
-FloatArray = NDArray[np.float64]
+from detectors.types import FloatArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,29 +40,20 @@ class FieldSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LightField:
-    """A simulated frame and its truth.
+    """A simulated frame and its truth."""
 
-    Attributes
-    ----------
-    light : ndarray of float32, shape (h, w)
-        Linear light decoded from the frame's JPEG.
-    saturated : ndarray of float32, shape (h, w)
-        1 where the scene was brighter than full scale.
-    x, y, flux, radius_px, snr : ndarray of float64, shape (N,)
-        Centre, integral, half-light radius and signal-to-noise ratio of an ideal matched filter
-        that knows the profile and the noise of everything but the light itself.
-    resolved : ndarray of bool, shape (N,)
-        The noise-free scene has a maximum of its own there; else the light is a shoulder of a
-        brighter one and nobody can call it a second light.
-    """
-
-    light: NDArray[np.float32]
-    saturated: NDArray[np.float32]
+    light: NDArray[np.float32]  # shape (h, w): Linear light decoded from the frame's JPEG
+    saturated: NDArray[np.float32]  # shape (h, w): 1 where the scene was brighter than full scale
+    # x, y, flux, radius_px and snr: shape (N,): Centre, integral, half-light radius and signal-to-
+    # noise ratio of an ideal matched filter that knows the profile and the noise of everything but
+    # the light itself
     x: FloatArray
     y: FloatArray
     flux: FloatArray
     radius_px: FloatArray
     snr: FloatArray
+    # Shape (N,): The noise-free scene has a maximum of its own there; else the light is a shoulder
+    # of a brighter one and nobody can call it a second light.
     resolved: NDArray[np.bool_]
 
 

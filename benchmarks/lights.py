@@ -1,32 +1,25 @@
-"""How well light detectors find simulated towns, by signal-to-noise ratio, beside their peers.
+"""How well light detectors find simulated towns, by signal-to-noise ratio.
 
-``python -m benchmarks lights`` prints the tables; ``--peers`` adds what other libraries find in
-the same frames; ``--out FOLDER`` writes them as Markdown, dated.
+``python -m benchmarks lights`` prints the tables; ``--out FOLDER`` writes them as Markdown, dated.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import itertools
-import sys
 import time
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from benchmarks.light_fields import FieldSettings, LightField, simulate
-from benchmarks.registration.report import command_of, title_lines
+from benchmarks.pages import command_of, title_lines, write_page
 from detectors.registry import light_detectors
-from detectors.types import LightDetector
+from detectors.types import FloatArray, LightDetector
 from regengine.evaluate.detections import (
     DetectionScore,
     Matches,
@@ -36,99 +29,11 @@ from regengine.evaluate.detections import (
     total_score,
 )
 
-# What a user would otherwise find lights with, each at the best of a few thresholds.
-
-FloatArray = NDArray[np.float64]
-LARGEST_SIGMA_PX = 28.0
-THRESHOLDS: dict[str, tuple[float, ...]] = {
-    "skimage blob_log": (0.02, 0.05, 0.1, 0.2),
-    "OpenCV SimpleBlobDetector": (10.0, 20.0, 40.0, 80.0),
-    "photutils segmentation + deblending": (2.0, 3.0, 5.0),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Peer:
-    """Another library's detector at one threshold."""
-
-    name: str
-    threshold: float
-    run: Callable[[LightField, float], FloatArray]
-
-    @property
-    def setting(self) -> str:
-        """The threshold, in words."""
-        return f"threshold {self.threshold:g}"
-
-    def find(self, field: LightField) -> FloatArray:
-        """Positions in a frame, shape (N, 2)."""
-        return self.run(field, self.threshold)
-
-
-def tuned_peers(merit: Callable[[Peer], float]) -> list[Peer]:
-    """Each peer that can be imported, at the threshold with the greatest merit."""
-    runs = {
-        "skimage blob_log": _blob_log,
-        "OpenCV SimpleBlobDetector": _simple_blobs,
-        "photutils segmentation + deblending": _photutils,
-    }
-    if importlib.util.find_spec("photutils") is None:
-        del runs["photutils segmentation + deblending"]
-    return [
-        max((Peer(name=name, threshold=t, run=run) for t in THRESHOLDS[name]), key=merit)
-        for name, run in runs.items()
-    ]
-
-
-def _display(field: LightField) -> FloatArray:
-    """The picture as its JPEG shows it, 0 to 1: what these tools are given by their users."""
-    light = np.clip(field.light.astype(float), 0.0, 1.0)
-    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-
-
-def _blob_log(field: LightField, threshold: float) -> FloatArray:
-    from skimage.feature import blob_log
-
-    found = blob_log(
-        _display(field), min_sigma=1.0, max_sigma=LARGEST_SIGMA_PX, num_sigma=8, log_scale=True,
-        threshold=threshold,
-    )  # fmt: skip
-    return np.asarray(found[:, 1::-1], float).reshape(-1, 2)
-
-
-def _simple_blobs(field: LightField, threshold: float) -> FloatArray:
-    parameters = cv2.SimpleBlobDetector.Params()
-    parameters.minThreshold, parameters.maxThreshold = threshold, 255.0
-    parameters.thresholdStep = 8.0
-    parameters.filterByColor, parameters.blobColor = True, 255
-    parameters.filterByArea, parameters.minArea, parameters.maxArea = True, 2.0, 8000.0
-    parameters.filterByCircularity = parameters.filterByConvexity = False
-    parameters.filterByInertia = False
-    parameters.minDistBetweenBlobs = 2.0
-    detector = cv2.SimpleBlobDetector.create(parameters)
-    found = detector.detect(np.rint(255.0 * _display(field)).astype(np.uint8))
-    return np.array([point.pt for point in found], float).reshape(-1, 2)
-
-
-def _photutils(field: LightField, threshold: float) -> FloatArray:
-    segmentation = importlib.import_module("photutils.segmentation")
-    background = importlib.import_module("photutils.background").Background2D(field.light, 128)
-    light = field.light - background.background
-    finder = segmentation.SourceFinder(n_pixels=5, progress_bar=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # says how it parts blends of negative light
-        segments = finder(light, threshold * background.background_rms)
-    if segments is None:
-        return np.zeros((0, 2))
-    return np.asarray(segmentation.SourceCatalog(light, segments).centroid, float)
-
-
 SNR_EDGES = (3.0, 5.0, 10.0, 20.0, 50.0, 200.0, np.inf)
 GOAL_SNR = 10.0
 # Skies: smooth glow with large clouds, and broken cloud whose scraps look like towns
 SKIES = {"glow": FieldSettings(), "broken cloud": FieldSettings(finest_cloud_px=8.0)}
 CROWDED_RADII = 3.0  # a brighter light nearer than this many times the sum of both radii
-TUNING_SEED_OFFSET = 1_000_000  # thresholds of peers are chosen on frames that are not scored
 
 Method = Callable[[LightField], FloatArray]
 
@@ -244,8 +149,8 @@ METHOD_HEADER = (
 )
 
 
-def report(count: int, seed: int, peers: list[Peer]) -> list[str]:
-    """The tables of every detector, and of peers, as Markdown lines."""
+def report(count: int, seed: int) -> list[str]:
+    """The tables of every detector, as Markdown lines."""
     methods, details = list(METHOD_HEADER), []
     for sky in SKIES:
         fields = frames(sky, count, seed)
@@ -253,9 +158,6 @@ def report(count: int, seed: int, peers: list[Peer]) -> list[str]:
             results = run_method(detector_method(detector), fields)
             methods.append(method_line(name, sky, results))
             details += ["", f"## {name}, {sky}", "", *snr_table(results)]
-        for peer in peers:
-            results = run_method(peer.find, fields)
-            methods.append(method_line(f"{peer.name} ({peer.setting})", sky, results))
     return [*methods, *details]
 
 
@@ -275,25 +177,8 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks lights", description=__doc__)
     parser.add_argument("--frames", type=int, default=12, help="frames of each sky")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--peers", action="store_true", help="also run other libraries (minutes)")
     parser.add_argument("--out", type=Path, help="folder for the dated Markdown file")
     arguments = parser.parse_args(argv)
-    peers: list[Peer] = []
-    if arguments.peers:
-        tuning = frames("glow", 2, arguments.seed + TUNING_SEED_OFFSET)
-        peers = tuned_peers(lambda peer: _merit(run_method(peer.find, tuning)))
-    lines = report(arguments.frames, arguments.seed, peers)
-    print("\n".join(lines))
-    if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        target = arguments.out / f"lights-{datetime.now(UTC):%Y-%m-%d}.md"
-        target.write_text("\n".join([*preamble(argv), *lines]) + "\n", encoding="utf-8")
-        print(f"written to {target}", file=sys.stderr)
+    lines = report(arguments.frames, arguments.seed)
+    write_page(arguments.out, "lights", [*preamble(argv), *lines])
     return 0
-
-
-def _merit(results: list[FrameResult]) -> float:
-    """Harmonic mean of completeness and of the part of the detections that is true."""
-    score = score_between(results, GOAL_SNR, np.inf)
-    parts = np.nan_to_num([score.completeness, 1.0 - score.false_fraction])
-    return float(2.0 * parts.prod() / max(parts.sum(), 1e-9))

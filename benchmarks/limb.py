@@ -27,8 +27,7 @@ from benchmarks.simulate.cases import (
 from benchmarks.simulate.orbit import nadir_for
 from benchmarks.simulate.render import render, to_jpeg
 from detectors.limb import find_limb, sky_mask
-
-FloatArray = NDArray[np.float64]
+from detectors.types import FloatArray
 
 LENSES_MM = (24.0, 28.0, 35.0, 50.0, 58.0, 85.0)
 LENS_SHARES = (0.2, 0.3, 0.1, 0.25, 0.1, 0.05)

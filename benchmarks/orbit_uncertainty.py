@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import subprocess
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.pages import commit
+from detectors.types import FloatArray
 from regengine.orbit.propagation import ORBIT_RADIUS_KM, drag_shift_km, turn_ahead_rad
 from regengine.orbit.rotation import J2000_JULIAN_DATE, days_since_j2000, turn_about_pole, utc_of
 from regengine.orbit.tle import TleSet, load_tle_file
@@ -27,7 +28,6 @@ from regengine.orbit.uncertainty import HALF_ORBIT_KM, LEAST_DRAG_SHIFT_KM
 
 # What an element set's own drag tells of its error along the orbit.
 
-FloatArray = NDArray[np.float64]
 
 NEAREST_DAYS, FARTHEST_DAYS = 1.0, 10.0
 PAIRS = 5  # drawn for each set
@@ -183,22 +183,6 @@ def by_age(pairs: FloatArray) -> list[tuple[float, FloatArray]]:
             if len(chosen) >= 30:
                 groups.append((sign * age, chosen))
     return groups
-
-
-def commit() -> str:
-    """The checkout's commit, with a plus if files have changed since; "unknown" without git."""
-    try:
-        # No shell: the developer's own git, with fixed words
-        done = subprocess.run(  # nosec B607
-            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return done.stdout.strip()
 
 
 def report(path: Path, since_year: int, seed: int) -> str:

@@ -33,28 +33,19 @@ NEAR_KM = 4.0
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of a scene.
+    """What came of a scene."""
 
-    Attributes
-    ----------
-    gain_ratio, gain_sigma_ratio : float
-        Gain and its sigma over the true gain.
-    exponent, scatter, r_squared : float
-        As measured.
-    planted, found : int
-        Lights that are new or gone, and those of them that were found.
-    false : int
-        Changes where there is none.
-    """
-
+    # gain_ratio and gain_sigma_ratio: gain and its sigma over the true gain
     gain_ratio: float
     gain_sigma_ratio: float
+    # exponent, scatter and r_squared: as measured
     exponent: float
     scatter: float
     r_squared: float
+    # planted and found: lights that are new or gone, and those of them that were found
     planted: int
     found: int
-    false: int
+    false: int  # changes where there is none
 
 
 def write_trial(scene: RadiometryScene, folder: Path, sigma_px: float | None = None) -> Path:

@@ -26,8 +26,6 @@ from benchmarks.simulate.render import LAMP_RGB, render, to_jpeg
 from benchmarks.simulate.scene import SceneParameters
 from matchers.camera import Camera
 
-FloatArray = NDArray[np.float64]
-
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear sRGB (IEC 61966-2-1)
 HEIGHT_M = 405e3
 NEW_NW = 30.0
@@ -38,78 +36,43 @@ APART_PX = 30
 
 @dataclass(frozen=True, kw_only=True)
 class SceneWish:
-    """What a scene is to be.
-
-    Attributes
-    ----------
-    seed : int
-    lon, lat : float
-        Middle of the picture, over the samples' land.
-    off_nadir_deg : float
-    width_px, height_px : int
-    focal_mm : float
-        On a sensor of 36 mm.
-    sigma_px : float
-        Registration error: the camera is turned by so much, one sigma per axis.
-    scatter : float
-        Spread of towns and of districts against the map, natural logarithm.
-    changes : int
-        How many lights are new, and how many are gone.
-    scene : SceneParameters
-        Air, lens and camera.
-    reach_deg : float
-        Half the size of the world about the middle.
-    """
+    """What a scene is to be."""
 
     seed: int = 0
+    # lon and lat: middle of the picture, over the samples' land
     lon: float = -153.2
     lat: float = 33.5
     off_nadir_deg: float = 10.0
     width_px: int = 800
     height_px: int = 533
-    focal_mm: float = 60.0
-    sigma_px: float = 0.2
-    scatter: float = 0.0
-    changes: int = 3
+    focal_mm: float = 60.0  # on a sensor of 36 mm
+    sigma_px: float = 0.2  # registration error: the camera is turned by so much, one sigma per axis
+    scatter: float = 0.0  # spread of towns and of districts against the map, natural logarithm
+    changes: int = 3  # how many lights are new, and how many are gone
+    # Air, lens and camera
     scene: SceneParameters = field(
         default_factory=lambda: SceneParameters(tone_contrast=0.0, vignetting=0.0)
     )
-    reach_deg: float = 2.5
+    reach_deg: float = 2.5  # half the size of the world about the middle
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RadiometryScene:
-    """A photo, the map, and what is true.
+    """A photo, the map, and what is true."""
 
-    Attributes
-    ----------
-    photo : bytes
-        JPEG.
-    camera : Camera
-        As a registration finds it.
-    light_map : RadianceMap
-        Of the world without the changes.
-    planted : tuple of (str, float, float)
-        ``new`` or ``lost``, and where: longitude, latitude.
-    difference_nw : ndarray, shape (rows, cols)
-        World of the photo less that of the map.
-    west, north, step_deg : float
-        Grid of that.
-    wish : SceneWish
-    luminance_of_lamps : float
-        Of the lamps' mean colour, for a radiance that fills the sensor.
-    """
-
-    photo: bytes
-    camera: Camera
-    light_map: RadianceMap
+    photo: bytes  # JPEG
+    camera: Camera  # as a registration finds it
+    light_map: RadianceMap  # of the world without the changes
+    # ``new`` or ``lost``, and where: longitude, latitude
     planted: tuple[tuple[str, float, float], ...]
+    # Shape (rows, cols): World of the photo less that of the map
     difference_nw: NDArray[np.float32]
+    # west, north and step_deg: grid of that
     west: float
     north: float
     step_deg: float
     wish: SceneWish
-    luminance_of_lamps: float
+    luminance_of_lamps: float  # of the lamps' mean colour, for a radiance that fills the sensor
 
     def true_gain(self, incidence_deg: float) -> float:
         """Luminance for each nW cm^-2 sr^-1 in the middle of the picture, at an incidence.

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.orbit_uncertainty import commit
+from benchmarks.pages import commit
 from regengine.evaluate.scene_report import draw_mistakes, draw_report, report_lines, table
 from regengine.evaluate.scenes import SceneReport, evaluate_scenes
 from regengine.scene.classify import NO_NIGHT_GROUND, not_worth_trying

@@ -25,10 +25,10 @@ from benchmarks.blind.trials import (
     run_blind_trials,
     seeds_of,
 )
+from benchmarks.pages import command_of
 from benchmarks.registration import publish, tell
 from benchmarks.registration.real import built_map
-from benchmarks.registration.report import command_of
-from benchmarks.trials.run import read_rows
+from benchmarks.row_tables import read_rows
 from regengine.registration.register import RegisterParams
 
 INDEX = "earth.idx"

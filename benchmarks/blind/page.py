@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.blind.trials import AREAS, CITIES, FOCALS_OFF, PLACES, STEEP_DEG, SWEPT
+from benchmarks.pages import title_lines
 from benchmarks.registration.cases import CATEGORIES
 from benchmarks.registration.process import Outcome
-from benchmarks.registration.report import is_accepted, judgement, title_lines
+from benchmarks.registration.report import is_accepted, judgement
+from benchmarks.row_tables import Row, number_of
 from benchmarks.trials.outcomes import outcome_of
-from benchmarks.trials.run import Row, number_of
 from benchmarks.trials.stats import upper_bound, wilson_interval
 
 FOCAL_KNOWN = 0.03

@@ -13,18 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.processes import Columns, run_alone
 from benchmarks.registration.cases import CATEGORIES, WORLD, Case, list_cases, list_other_cases
-from benchmarks.registration.process import Job, Outcome, run_alone, run_case
+from benchmarks.registration.process import Job, Outcome, run_case
 from benchmarks.registration.truth import load_truth
-from benchmarks.trials.run import (
-    Columns,
-    TrialSettings,
-    draw_only,
-    failed,
-    prepare,
-    run_trials,
-    workshop,
-)
+from benchmarks.trials.run import TrialSettings, draw_only, failed, prepare, run_trials, workshop
 from regengine.photo.camera_bodies import FULL_FRAME_MM
 from regengine.photo.frame import Frame, read_frame
 from regengine.pipeline import RunInputs

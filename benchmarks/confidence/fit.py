@@ -24,10 +24,10 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from benchmarks.trials.stats import upper_bound
+from detectors.types import FloatArray
 from regengine.registration.calibration import feature_values
 from regengine.registration.verification import Evidence
 
-FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.intp]
 
@@ -228,33 +228,17 @@ YES, NO = {"1", "1.0", "true"}, {"0", "0.0", "false"}
 
 @dataclass(frozen=True, kw_only=True)
 class Proposals:
-    """Proposals of one half of the cases, one element or row each.
+    """Proposals of one half of the cases, one element or row each."""
 
-    Attributes
-    ----------
-    features : ndarray
-        Shape (n, features).
-    right : ndarray of bool
-        Whether the proposal was right.
-    doubted : ndarray of bool
-        Whether a doubt kept the engine from accepting it, whatever the probability.
-    blocks : ndarray of int
-        Region that a case belongs to; none is on both sides of a cross-validation.
-    labels : tuple of str
-        Seed and kind.
-    cases : int
-        Cases of that half, those without a proposal included.
-    source : str
-        Which these were.
-    """
-
-    features: NDArray[np.float64]
-    right: NDArray[np.bool_]
+    features: NDArray[np.float64]  # shape (n, features)
+    right: NDArray[np.bool_]  # whether the proposal was right
+    # Whether a doubt kept the engine from accepting it, whatever the probability
     doubted: NDArray[np.bool_]
+    # Region that a case belongs to; none is on both sides of a cross-validation.
     blocks: NDArray[np.intp]
-    labels: tuple[str, ...]
-    cases: int
-    source: str
+    labels: tuple[str, ...]  # seed and kind
+    cases: int  # cases of that half, those without a proposal included
+    source: str  # which these were
 
     def __len__(self) -> int:
         """Number of proposals."""

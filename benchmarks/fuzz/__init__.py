@@ -1,112 +1,259 @@
 """Whether any file can crash, hang or bloat the engine, or make it say something unclear.
 
-``python -m benchmarks fuzz`` reads files that were damaged on purpose, each by the ways of the
-commands, in worker processes with a limit on time and memory; ``--real FOLDER`` adds malformed
-files that others collected, through every command; ``--commands N`` sends some of the damaged
-photos through whole commands, and through ``regengine register``, whose store must hold a verdict
-for each. ``--table FILE`` keeps what is done, and goes on from there; ``--keep FOLDER`` keeps every
-file that was a finding, cut down to what matters; ``--out FOLDER`` writes a page.
+``python -m benchmarks fuzz`` damages small sound files of every kind that is read, blindly and with
+knowledge of their format, and reads them by the ways of the commands in worker processes with a
+limit on time and memory; ``--commands N`` sends some of the photos through whole commands. A seed
+and a number always give the same file. ``--keep FOLDER`` keeps every file that was a finding.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import os
+import resource
 import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import tempfile
+import time
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
-from benchmarks.fuzz.batch import registered
-from benchmarks.fuzz.cases import case_of, kind_of
-from benchmarks.fuzz.page import page_lines, summary_lines
-from benchmarks.fuzz.pool import WAYS, read_all
-from benchmarks.fuzz.results import Row, Table, keep_reduced
-from benchmarks.registration.report import command_of
-from regengine.io.atomic import write_whole
+import numpy as np
+
+from benchmarks.fuzz.damage import (
+    FITS_DAMAGE,
+    HDF5_DAMAGE,
+    JPEG_DAMAGE,
+    JSON_DAMAGE,
+    LINES,
+    PNG_DAMAGE,
+    TABLE_DAMAGE,
+    TIFF_DAMAGE,
+    TLE_DAMAGE,
+    Damage,
+    damaged,
+)
+from benchmarks.fuzz.readers import (
+    COMMANDS,
+    READERS,
+    Reader,
+    UnclearSentence,
+    checked_sentence,
+    through_command,
+)
+from benchmarks.fuzz.seeds import TABLE_SEEDS, Seeds, fits_files, jpegs, pngs, raws, tiffs
+from benchmarks.pages import table
+from benchmarks.processes import Lost, work_through
+from regengine.errors import RegengineError
 
 PHOTO_KINDS = ("jpeg", "png", "tiff", "raw", "fits")
-COMMANDS = tuple(way for way in WAYS if way in ("classify", "lights", "stars", "streaks", "solve"))
-SHOWN_PATHS = ("--real", "--table", "--keep")
+LIMIT_BYTES = 1_500_000_000
+FINE = ("ok", "refused")
+SEEDS = {
+    "jpeg": jpegs,
+    "png": pngs,
+    "tiff": tiffs,
+    "raw": raws,
+    "fits": fits_files,
+    **TABLE_SEEDS,
+}
+DAMAGE: Mapping[str, Sequence[Damage]] = {
+    "jpeg": JPEG_DAMAGE,
+    "png": PNG_DAMAGE,
+    "tiff": TIFF_DAMAGE,
+    "raw": TIFF_DAMAGE,
+    "fits": FITS_DAMAGE,
+    "tle": TLE_DAMAGE,
+    "records": TABLE_DAMAGE,
+    "labels": TABLE_DAMAGE,
+    "lens": LINES,
+    "settings": LINES,
+    "model": JSON_DAMAGE,
+    "store": HDF5_DAMAGE,
+    "map": TIFF_DAMAGE,
+    "sidecar": LINES,
+}
+# Of twenty files in a row: what comes from strangers, and in many ways, more often
+ROUND: tuple[str, ...] = (
+    ("jpeg",) * 3 + ("png",) * 3 + ("tiff",) * 3 + ("raw",) + ("fits",) * 2 + ("map",) * 2
+)
+ROUND += ("store", "tle", "records", "labels")
+RARE = ("lens", "settings", "model", "sidecar")  # take turns for what is left of the twenty
 
 
-def mutations(arguments: argparse.Namespace, table: Table) -> Iterator[Row]:
-    """Read damaged files by their readers, and some of the photos by whole commands."""
-    seed = arguments.seed
-    wanted = [(number, kind_of(number)) for number in range(arguments.count)]
-    photos = [number for number, kind in wanted if kind in PHOTO_KINDS]
-    step = max(1, len(photos) // max(arguments.commands, 1))
-    chosen = photos[::step][: arguments.commands]
-    wanted += [(n, COMMANDS[k % len(COMMANDS)]) for k, n in enumerate(chosen)]
-    todo = [key for key in wanted if not table.has("damaged", *key)]
-    jobs = ((key, key[1], case_of(seed, key[0])) for key in todo)
-    for (number, way), outcome in read_all(
-        jobs, workers=arguments.workers, limit_s=arguments.limit_s
-    ):
-        case = case_of(seed, number)
-        done = "+".join(case.damage)
-        yield Row.of("damaged", number, way, f"{case.kind} {case.name} {done}", outcome)
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A damaged file: its number, kind, name, contents and what was done to it."""
+
+    number: int
+    kind: str
+    name: str
+    data: bytes
+    damage: tuple[str, ...]
 
 
-def real_files(arguments: argparse.Namespace, table: Table) -> Iterator[Row]:
-    """Read malformed files of others by the readers of photos and by whole commands."""
-    files = sorted(path for path in arguments.real.rglob("*") if path.is_file())
-    keys = [(k, way) for way in ("jpeg", *COMMANDS) for k in range(len(files))]
-    todo = [key for key in keys if not table.has("real", *key)]
-    jobs = ((key, key[1], str(files[key[0]])) for key in todo)
-    for (number, way), outcome in read_all(
-        jobs, workers=arguments.workers, limit_s=arguments.limit_s
-    ):
-        name = files[number].relative_to(arguments.real).as_posix()
-        yield Row.of("real", number, way, name, outcome, hide=str(arguments.real))
+def kind_of(number: int) -> str:
+    """Kind of the file that a number stands for."""
+    rounds, place = divmod(number, 20)
+    if place < len(ROUND):
+        return ROUND[place]
+    return RARE[(2 * rounds + place - len(ROUND)) % len(RARE)]
+
+
+@cache
+def sound_files(kind: str) -> Seeds:
+    """The sound files of a kind."""
+    return SEEDS[kind]()
+
+
+def case_of(seed: int, number: int) -> Case:
+    """The damaged file that a number stands for under a seed; always the same one."""
+    kind = kind_of(number)
+    rng = np.random.default_rng([seed, number])
+    sound = sound_files(kind)
+    name = sorted(sound)[int(rng.integers(len(sound)))]
+    damage = DAMAGE[kind]
+    if kind == "map" and name.endswith((".h5", ".nc")):
+        damage = HDF5_DAMAGE
+    data, names = damaged(sound[name], list(sound.values()), damage, rng)
+    return Case(number=number, kind=kind, name=name, data=data, damage=tuple(names))
+
+
+# Reading one file in a worker, and what became of it.
+
+_chatter: Any = None  # what libraries write to a worker's standard error
+
+
+def prepare(limit_bytes: int) -> None:
+    """Limit a worker's memory, and listen to its standard error."""
+    global _chatter
+    resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _chatter = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  until the process ends
+    os.dup2(_chatter.fileno(), 2)
+
+
+def reader_of(way: str) -> Reader:
+    """A reader by the kind of its files, a command by its name, or ``module:function``."""
+    if ":" in way:
+        module, _, name = way.partition(":")
+        return cast("Reader", getattr(importlib.import_module(module), name))
+    return READERS[way] if way in READERS else through_command(way)
+
+
+@dataclass(frozen=True)
+class ReadFile:
+    """Reads the files of numbers by their ways; pickles, so that workers can have it."""
+
+    seed: int
+    ways: Mapping[int, str]
+
+    def __call__(self, key: int) -> dict[str, Any]:
+        """How it went: ``what`` is "ok", "refused", or what is wrong, and ``text`` how."""
+        number, way = key // 2, self.ways[key]
+        case = case_of(self.seed, number)
+        _chatter.truncate(0)
+        _chatter.seek(0)
+        begun_s = time.process_time()
+        with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+            path = Path(folder) / case.name
+            path.write_bytes(case.data)
+            what, text = _read(way, path)
+        said = os.pread(_chatter.fileno(), 300, 0).decode(errors="replace")
+        if what in FINE and said:
+            what, text = "chatter", said
+        return {"what": what, "text": text[:600], "cpu_s": time.process_time() - begun_s}
+
+
+def _read(way: str, path: Path) -> tuple[str, str]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            reader_of(way)(path)
+    except RegengineError as error:
+        try:
+            text = checked_sentence(error, path)
+        except UnclearSentence as unclear:
+            return "unclear", str(unclear)
+        return ("memory" if "more memory" in text else "refused"), text
+    except UnclearSentence as error:
+        return "unclear", str(error)
+    except MemoryError as error:
+        return "memory", f"MemoryError: {error}"
+    except Warning as warning:
+        return "warning", _place(warning)
+    except BaseException as error:  # whatever it is, it is what is looked for
+        return "foreign", _place(error)
+    return "ok", ""
+
+
+def _place(error: BaseException) -> str:
+    """An exception, and where in the project it came from."""
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        file = Path(trace.tb_frame.f_code.co_filename)
+        if "regengine" in file.parts or "detectors" in file.parts or "matchers" in file.parts:
+            place = f"{file.name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"{type(error).__name__} at {place}: {' '.join(str(error).split())}"
+
+
+def outcome_of(answer: dict[str, Any] | Lost) -> dict[str, Any]:
+    """What became of a file whose worker may have died or been stopped."""
+    if isinstance(answer, Lost):
+        what = "hang" if answer.problem.startswith("killed") else "crash"
+        return {"what": what, "text": answer.problem, "cpu_s": float("nan")}
+    return answer
 
 
 def main(argv: list[str]) -> int:
     """Run the benchmark; returns 1 if there was a finding."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks fuzz")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks fuzz", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="of the damage")
     parser.add_argument("--count", type=int, default=20_000, help="damaged files")
     parser.add_argument("--commands", type=int, default=0, help="photos through whole commands")
-    parser.add_argument("--register", type=int, default=0, help="photos through register")
-    parser.add_argument("--real", type=Path, help="folder of malformed files")
     parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--limit-s", type=float, default=20.0, help="processor time for a file")
-    parser.add_argument("--table", type=Path, help="what is done; a run goes on from there")
+    parser.add_argument("--limit-s", type=float, default=60.0, help="time for a file")
     parser.add_argument("--keep", type=Path, help="folder for files that were findings")
-    parser.add_argument("--out", type=Path, help="folder to write the page to")
-    arguments = parser.parse_args(argv)
-    table = Table(arguments.table, seed=arguments.seed)
-    for row in mutations(arguments, table):
-        table.add(row)
-        _tell(row)
-    if arguments.real is not None:
-        for row in real_files(arguments, table):
-            table.add(row)
-            _tell(row)
-    batches = []
-    workers = arguments.workers
-    if arguments.register:
-        batches.append(registered(arguments.seed, arguments.register, workers=workers))
-    if arguments.real is not None and arguments.register:
-        batches.append(registered(arguments.seed, 0, real=arguments.real, workers=workers))
-    if arguments.keep is not None:
-        keep_reduced(table.findings(), arguments.seed, arguments.keep, limit_s=arguments.limit_s)
-    print("\n".join(summary_lines(table.rows, batches)))
-    if arguments.out is not None:
-        lines = page_lines(table.rows, batches, command_of("fuzz", _shown(argv)))
-        page = arguments.out / f"fuzz-{datetime.now(UTC):%Y-%m-%d}.md"
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        write_whole(page, ("\n".join(lines) + "\n").encode())
-    return int(bool(table.findings()) or any(batch.faults for batch in batches))
-
-
-def _shown(argv: list[str]) -> list[str]:
-    shown = list(argv)
-    for k, word in enumerate(shown[:-1]):
-        if word in SHOWN_PATHS:
-            shown[k + 1] = "FOLDER" if word != "--table" else "TABLE.ndjson"
-    return shown
-
-
-def _tell(row: Row) -> None:
-    if row.is_finding:
-        print(f"{row.source} {row.number} {row.way}: {row.what}: {row.text}", file=sys.stderr)
+    args = parser.parse_args(argv)
+    # Twice a number is a file by its own reader, one more the same by a whole command
+    ways = {2 * number: kind_of(number) for number in range(args.count)}
+    photos = [number for number in range(args.count) if kind_of(number) in PHOTO_KINDS]
+    step = max(1, len(photos) // max(args.commands, 1))
+    for k, number in enumerate(photos[::step][: args.commands]):
+        ways[2 * number + 1] = tuple(COMMANDS)[k % len(COMMANDS)]
+    counts: Counter[tuple[str, str]] = Counter()
+    answers = work_through(
+        ways,
+        ReadFile(args.seed, ways),
+        workers=args.workers,
+        limit_s=args.limit_s,
+        prepare=prepare,
+        prepare_args=(LIMIT_BYTES,),
+    )
+    for key, answer in answers:
+        outcome = outcome_of(answer)
+        counts[ways[key], outcome["what"]] += 1
+        if outcome["what"] in FINE:
+            continue
+        case = case_of(args.seed, key // 2)
+        damage = "+".join(case.damage)
+        found = f"{case.number} {ways[key]}: {outcome['what']}: {case.name} {damage}"
+        print(f"{found}: {outcome['text']}", file=sys.stderr)
+        if args.keep is not None:
+            args.keep.mkdir(parents=True, exist_ok=True)
+            name = f"{ways[key]}-{args.seed}-{case.number}-{case.name}"
+            (args.keep / name).write_bytes(case.data)
+    rows = []
+    for way in dict.fromkeys(ways.values()):
+        of_way = {what: times for (one, what), times in counts.items() if one == way}
+        wrong = sum(times for what, times in of_way.items() if what not in FINE)
+        cells = (sum(of_way.values()), of_way.get("ok", 0), of_way.get("refused", 0), wrong)
+        rows.append((way, *map(str, cells)))
+    print("\n".join(table(("read by", "files", "read", "refused", "findings"), rows, right=4)))
+    return int(any(what not in FINE for _, what in counts))

@@ -1,10 +1,11 @@
-"""Damage that knows nothing of a file's format: flipped, cut, repeated and spliced bytes."""
+"""Ways to damage a file: blindly, by bytes, and with knowledge of its format."""
 
 from __future__ import annotations
 
 import gzip
 import json
 import re
+import struct
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -123,55 +124,22 @@ def damaged(
 # Damage that knows lines, cells, numbers and the nesting of JSON.
 
 NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+# fmt: off
 TOKENS: tuple[bytes, ...] = (
-    b"",
-    b"0",
-    b"-1",
-    b"1e999",
-    b"-1e308",
-    b"nan",
-    b"inf",
-    b"-0",
-    b"1_000",
-    b"0x10",
-    b"1e-320",
+    b"", b"0", b"-1", b"1e999", b"-1e308", b"nan", b"inf", b"-0", b"1_000", b"0x10", b"1e-320",
+    b"9" * 400, b"9" * 5000, b"18446744073709551616", "\u0663".encode(), b"\0", b'"', b"'", b"\\",
+    b"\xff\xfe", b"\xef\xbb\xbf", b"\r", b"\n\n", b"\x1b[2J", "\u202e".encode(),
+    "\ud7ff".encode(), b"[" * 3000, b"{" * 3000, b'{"a":' * 2000, b"a" * 200_000, b",,,, ",
+    b"../../x", b"=1+1", b"true", b"null", b"[]", b"{}", b"9999-12-31T23:59:60Z", b"0000-00-00",
+    b"-9999", b"1.",
 )
-TOKENS += (
-    b"9" * 400,
-    b"9" * 5000,
-    b"18446744073709551616",
-    "\u0663".encode(),
-    b"\0",
-    b'"',
-    b"'",
-    b"\\",
-)
-TOKENS += (
-    b"\xff\xfe",
-    b"\xef\xbb\xbf",
-    b"\r",
-    b"\n\n",
-    b"\x1b[2J",
-    "\u202e".encode(),
-    "\ud7ff".encode(),
-)
-TOKENS += (b"[" * 3000, b"{" * 3000, b'{"a":' * 2000, b"a" * 200_000, b",,,,", b"../../x", b"=1+1")
-TOKENS += (b"true", b"null", b"[]", b"{}", b"9999-12-31T23:59:60Z", b"0000-00-00", b"-9999", b"1.")
+# fmt: on
+# fmt: off
 VALUES: tuple[Any, ...] = (
-    None,
-    True,
-    0,
-    -1,
-    1e308,
-    10**30,
-    "",
-    "x" * 2000,
-    [],
-    [[]],
-    {},
-    {"a": []},
+    None, True, 0, -1, 1e308, 10**30, "", "x" * 2000, [], [[]], {}, {"a": []},
+    float("nan"), float("inf"), [1.0], [[1.0, 2.0], [3.0]], "1", "../..", [None], 1e-320,
 )
-VALUES += (float("nan"), float("inf"), [1.0], [[1.0, 2.0], [3.0]], "1", "../..", [None], 1e-320)
+# fmt: on
 
 
 def number_lies(data: bytes, rng: np.random.Generator) -> bytes:
@@ -289,135 +257,37 @@ JSON_DAMAGE: tuple[Damage, ...] = (json_value_lies, json_value_lies, number_lies
 # Damage that knows FITS cards and the signatures inside HDF5 files.
 
 CARD = 80
-BLOCK = 2880
-KEYWORDS: tuple[str, ...] = (
-    "SIMPLE",
-    "XTENSION",
-    "BITPIX",
-    "NAXIS",
-    "NAXIS1",
-    "NAXIS2",
-    "NAXIS3",
-    "PCOUNT",
+CARD_VALUES: tuple[bytes, ...] = (
+    b"0",
+    b"-1",
+    b"3",
+    b"-64",
+    b"96",
+    b"100000",
+    b"2147483647",
+    b"9223372036854775807",
 )
-KEYWORDS += ("GCOUNT", "TFIELDS", "TFORM1", "TTYPE1", "ZIMAGE", "ZCMPTYPE", "ZBITPIX", "ZNAXIS")
-KEYWORDS += ("ZNAXIS1", "ZNAXIS2", "ZTILE1", "ZTILE2", "ZNAME1", "ZVAL1", "ZQUANTIZ", "ZDITHER0")
-KEYWORDS += ("BZERO", "BSCALE", "BLANK", "ZBLANK", "ZSCALE", "THEAP", "SATURATE", "DATE-OBS")
-KEYWORDS += ("EXPTIME", "MJD-OBS", "TIMESYS", "FOCALLEN", "INSTRUME", "GROUPS", "CHECKSUM")
-CARD_VALUES: tuple[str, ...] = (
-    "0",
-    "1",
-    "-1",
-    "3",
-    "8",
-    "16",
-    "-32",
-    "-64",
-    "64",
-    "96",
-    "100000",
-    "2147483647",
-)
-CARD_VALUES += (
-    "9223372036854775807",
-    "99999999999999999999",
-    "1E400",
-    "-1E308",
-    "NaN",
-    "T",
-    "F",
-    "''",
-)
-CARD_VALUES += ("'1PB(9)'", "'1QE(0)'", "'999999999J'", "'RICE_1'", "'HCOMPRESS_1'", "'PLIO_1'")
-CARD_VALUES += ("'GZIP_1'", "'NOCOMPRESS'", "'2012-13-45T99:00:00'", "'\x07'", "'open", "(1,2)", "")
+CARD_VALUES += (b"1E400", b"NaN", b"T", b"''", b"'1PB(9)'", b"'999999999J'", b"'RICE_1'", b"'open")
 HDF5_MARKS = re.compile(rb"\x89HDF|TREE|SNOD|HEAP|GCOL|OHDR|OCHK|BTHD|BTLF|FRHP|FHDB|FADB|EAHD")
 
 
-def _plain(data: bytes) -> tuple[bytes, bool]:
-    """A FITS file's contents, and whether they were in gzip."""
-    if not data.startswith(b"\x1f\x8b"):
-        return data, False
-    try:
-        return gzip.decompress(data), True
-    except (OSError, EOFError, zlib.error):
-        return data, False
-
-
-def _with_cards(data: bytes, change: Damage, rng: np.random.Generator) -> bytes:
-    plain, packed = _plain(data)
-    changed = change(plain, rng)
-    return gzip.compress(changed, 1, mtime=0) if packed else changed
-
-
-def _headers(data: bytes) -> list[int]:
-    """Places of the cards of the file's first headers."""
-    starts = []
-    for mark in (b"SIMPLE  =", b"XTENSION="):
-        at = data.find(mark)
-        while at >= 0:
-            end = data.find(b"END" + b" " * 77, at)
-            starts += list(range(at, end if end > at else at + CARD, CARD))
-            at = data.find(mark, at + 1)
-    return starts
-
-
 def fits_card_lies(data: bytes, rng: np.random.Generator) -> bytes:
-    """A card with another value, or another card in its place."""
-
-    def change(plain: bytes, rng: np.random.Generator) -> bytes:
-        places = _headers(plain)
-        if not places:
-            return plain
-        at = places[int(rng.integers(len(places)))]
-        name = plain[at : at + 8].decode("latin-1")
-        if rng.random() < 0.4:
-            name = str(rng.choice(KEYWORDS))
-            same = [p for p in places if plain[p : p + 8].decode("latin-1").strip() == name]
-            at = same[0] if same else at
-        value = CARD_VALUES[int(rng.integers(len(CARD_VALUES)))]
-        card = f"{name:8.8}= {value:>20}".ljust(CARD)[:CARD].encode("latin-1")
-        return plain[:at] + card + plain[at + CARD :]
-
-    return _with_cards(data, change, rng)
-
-
-def fits_cards_moved(data: bytes, rng: np.random.Generator) -> bytes:
-    """Cards there often, missing, or continued without an end."""
-
-    def change(plain: bytes, rng: np.random.Generator) -> bytes:
-        places = _headers(plain)
-        if not places:
-            return plain
-        at, other = (places[int(rng.integers(len(places)))] for _ in range(2))
-        card, what = plain[at : at + CARD], int(rng.integers(4))
-        if what == 0:
-            return plain[:other] + card + plain[other + CARD :]
-        if what == 1:
-            return plain[:at] + b" " * CARD + plain[at + CARD :]
-        if what == 2:
-            more = (b"CONTINUE  'and on&'".ljust(CARD)) * (36 * int(rng.integers(1, 20)))
-            return plain[:at] + more + plain[at:]
-        end = plain.find(b"END" + b" " * 77)
-        return plain if end < 0 else plain[:end] + b" " * CARD + plain[end + CARD :]
-
-    return _with_cards(data, change, rng)
-
-
-def fits_insides(data: bytes, rng: np.random.Generator) -> bytes:
-    """Bytes damaged inside of the gzip, if there is one."""
-    return _with_cards(data, BYTES[int(rng.integers(len(BYTES)))], rng)
-
-
-def fits_units_repeated(data: bytes, rng: np.random.Generator) -> bytes:
-    """Some blocks there again and again: units behind units."""
-
-    def change(plain: bytes, rng: np.random.Generator) -> bytes:
-        blocks = max(len(plain) // BLOCK, 1)
-        first = BLOCK * int(rng.integers(blocks))
-        part = plain[first : first + BLOCK * int(rng.integers(1, 4))]
-        return plain[:first] + part * int(rng.integers(2, 30)) + plain[first:]
-
-    return _with_cards(data, change, rng)
+    """A card with another value, or missing; in gzip, too."""
+    if data.startswith(b"\x1f\x8b"):
+        try:
+            plain = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error):
+            return data
+        return gzip.compress(fits_card_lies(plain, rng), 1, mtime=0)
+    cards = [at for at in range(0, len(data), CARD) if data[at + 8 : at + 10] == b"= "]
+    if not cards:
+        return data
+    at = cards[int(rng.integers(len(cards)))]
+    if rng.random() < 0.2:
+        card = b""
+    else:
+        card = data[at : at + 10] + CARD_VALUES[int(rng.integers(len(CARD_VALUES)))].rjust(20)
+    return data[:at] + card.ljust(CARD)[:CARD] + data[at + CARD :]
 
 
 def hdf5_near_marks(data: bytes, rng: np.random.Generator) -> bytes:
@@ -438,12 +308,178 @@ def hdf5_near_marks(data: bytes, rng: np.random.Generator) -> bytes:
     return bytes(changed)
 
 
-FITS_DAMAGE: tuple[Damage, ...] = (
-    fits_card_lies,
-    fits_card_lies,
-    fits_card_lies,
-    fits_cards_moved,
-    fits_insides,
-    fits_units_repeated,
-)
+FITS_DAMAGE: tuple[Damage, ...] = (fits_card_lies, fits_card_lies)
 HDF5_DAMAGE: tuple[Damage, ...] = (hdf5_near_marks,)
+
+
+# Damage that knows the parts of JPEG, PNG and TIFF files, so that it gets past their doors.
+
+Chunk = tuple[bytes, bytes]  # name and contents
+PNG_START = b"\x89PNG\r\n\x1a\n"
+# Numbers of TIFF tags that decide how the rest is read, and types that they may claim
+TIFF_TAGS: tuple[int, ...] = (254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279)
+TIFF_TAGS += (284, 317, 320, 322, 323, 324, 325, 330, 338, 339, 347, 530, 532)
+TIFF_TAGS += (33421, 33422, 34665, 34853, 37500, 50706)
+TIFF_TYPES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 17, 18, 255)
+TIFF_VALUES = (0, 1, 2, 3, 5, 6, 7, 8, 16, 32, 64, 32773, 34712, 50000, 65535, 100000, *EXTREMES)
+
+
+def _pick(options, rng):  # type: ignore[no-untyped-def]
+    return options[int(rng.integers(len(options)))]
+
+
+def png_chunks(data: bytes) -> list[Chunk]:
+    """Chunks of a PNG, as far as they can be followed."""
+    found, at = [], len(PNG_START)
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        if length > len(data):
+            break
+        found.append((data[at + 4 : at + 8], data[at + 8 : at + 8 + length]))
+        at += 12 + length
+    return found
+
+
+def png_of(chunks: list[Chunk]) -> bytes:
+    """A PNG with right check sums."""
+    parts = [PNG_START]
+    for name, contents in chunks:
+        parts += [struct.pack(">I", len(contents)), name, contents]
+        parts.append(struct.pack(">I", zlib.crc32(name + contents)))
+    return b"".join(parts)
+
+
+def png_chunk_damaged(data: bytes, rng: np.random.Generator) -> bytes:
+    """One chunk's contents damaged; its check sum is right."""
+    chunks = png_chunks(data)
+    if not chunks:
+        return data
+    k = int(rng.integers(len(chunks)))
+    chunks[k] = (chunks[k][0], _pick(BYTES, rng)(chunks[k][1], rng))
+    return png_of(chunks)
+
+
+def png_header_lies(data: bytes, rng: np.random.Generator) -> bytes:
+    """Another size, depth, kind of colour or interlacing than the picture has."""
+    chunks = png_chunks(data)
+    if not chunks or len(chunks[0][1]) != 13:
+        return data
+    width, height, *rest = struct.unpack(">IIBBBBB", chunks[0][1])
+    what = int(rng.integers(4))
+    if what == 0:
+        width = int(_pick((*EXTREMES, 100, 12_000, 60_000), rng))
+    elif what == 1:
+        height = int(_pick((*EXTREMES, 71, 12_000, 60_000), rng))
+    elif what == 2:
+        rest[:2] = [int(_pick((0, 1, 2, 4, 8, 16, 32), rng)), int(rng.integers(8))]
+    else:
+        rest[4] = int(rng.integers(3))
+    chunks[0] = (chunks[0][0], struct.pack(">IIBBBBB", width, height, *rest))
+    return png_of(chunks)
+
+
+def jpeg_parts(data: bytes) -> list[bytes]:
+    """Marker segments of a JPEG up to its first scan, and all the rest as one."""
+    parts, at = [data[:2]], 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        parts.append(data[at:end])
+        at = end
+    return [*parts, data[at:]]
+
+
+def jpeg_part_damaged(data: bytes, rng: np.random.Generator) -> bytes:
+    """One segment damaged; its length is right."""
+    parts = jpeg_parts(data)
+    k = int(rng.integers(1, len(parts)))
+    part = parts[k]
+    if k < len(parts) - 1:
+        body = _pick(BYTES, rng)(part[4:], rng)[:65533]
+        part = part[:2] + struct.pack(">H", len(body) + 2) + body
+    else:
+        part = _pick(BYTES, rng)(part, rng)
+    return b"".join([*parts[:k], part, *parts[k + 1 :]])
+
+
+def jpeg_frame_lies(data: bytes, rng: np.random.Generator) -> bytes:
+    """Another size, depth, number of colours or sampling than the picture has."""
+    parts = jpeg_parts(data)
+    for k, part in enumerate(parts):
+        if part[:1] == b"\xff" and part[1:2] in (b"\xc0", b"\xc1", b"\xc2") and len(part) > 10:
+            changed = bytearray(part)
+            what = int(rng.integers(4))
+            if what < 2:
+                value = int(_pick((0, 1, 31, 33, 500, 12_000, 65_500, 65_535), rng))
+                changed[5 + 2 * what : 7 + 2 * what] = struct.pack(">H", value)
+            elif what == 2:
+                changed[4 if rng.random() < 0.3 else 9] = int(rng.integers(256))
+            else:
+                changed[int(rng.integers(10, len(part)))] = int(rng.integers(256))
+            parts[k] = bytes(changed)
+    return b"".join(parts)
+
+
+def _entries(data: bytes) -> tuple[str, bool, int, int] | None:
+    """Byte order, whether it is big, place of the first entry and number of entries."""
+    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    if order is None or len(data) < 18:
+        return None
+    big = struct.unpack(order + "H", data[2:4])[0] == 43
+    (start,) = struct.unpack(order + ("Q" if big else "I"), data[8:16] if big else data[4:8])
+    size = 8 if big else 2
+    if start + size > len(data):
+        return None
+    (count,) = struct.unpack(order + ("Q" if big else "H"), data[start : start + size])
+    step = 20 if big else 12
+    count = min(count, (len(data) - start - size) // step)
+    return (order, big, start + size, count) if count > 0 else None
+
+
+def tiff_tag_lies(data: bytes, rng: np.random.Generator) -> bytes:
+    """Number, type, count or value of an entry that says something else."""
+    found = _entries(data)
+    if found is None:
+        return data
+    order, big, first, count = found
+    step, wide = (20, "Q") if big else (12, "I")
+    largest = (1 << (64 if big else 32)) - 1
+    changed = bytearray(data)
+    for _ in range(int(rng.integers(1, 3))):
+        at = first + step * int(rng.integers(count))
+        what = int(rng.integers(5))
+        if what == 0:
+            struct.pack_into(order + "H", changed, at, int(_pick(TIFF_TAGS, rng)))
+        elif what == 1:
+            struct.pack_into(order + "H", changed, at + 2, int(_pick(TIFF_TYPES, rng)))
+        elif what == 2:
+            value = int(_pick((*TIFF_VALUES, largest), rng)) & largest
+            struct.pack_into(order + wide, changed, at + 4, value)
+        else:
+            value = int(_pick((*TIFF_VALUES, 8, len(data), largest), rng)) & largest
+            struct.pack_into(order + wide, changed, at + step - (8 if big else 4), value)
+    return bytes(changed)
+
+
+def tiff_directory_loops(data: bytes, rng: np.random.Generator) -> bytes:
+    """A next directory, or one of EXIF, that is the first one again."""
+    found = _entries(data)
+    if found is None:
+        return data
+    order, big, first, count = found
+    step, wide = (20, "Q") if big else (12, "I")
+    start = first - (8 if big else 2)
+    changed = bytearray(data)
+    after = first + step * count
+    if after + 8 <= len(data) and rng.random() < 0.5:
+        struct.pack_into(order + wide, changed, after, start)
+    else:
+        at = first + step * int(rng.integers(count))
+        tag = int(_pick((330, 34665, 34853, 40965), rng))
+        struct.pack_into(order + "HH" + wide, changed, at, tag, 4, 1)
+        struct.pack_into(order + wide, changed, at + step - (8 if big else 4), start)
+    return bytes(changed)
+
+
+PNG_DAMAGE: tuple[Damage, ...] = (png_chunk_damaged, png_header_lies)
+JPEG_DAMAGE: tuple[Damage, ...] = (jpeg_part_damaged, jpeg_frame_lies, tiff_tag_lies)
+TIFF_DAMAGE: tuple[Damage, ...] = (tiff_tag_lies, tiff_tag_lies, tiff_directory_loops)

@@ -27,7 +27,8 @@ from benchmarks.lens.trials import (
     photograph,
     stars_to,
 )
-from benchmarks.registration.report import command_of, title_lines
+from benchmarks.pages import command_of, title_lines
+from detectors.types import FloatArray
 from matchers.lens_fit import fit_lens
 from matchers.lens_stars import LENS_PARAMETERS, LensFrame
 from matchers.sky_camera import SkyCamera, matrix_quaternion
@@ -101,8 +102,6 @@ def figure(
 
 
 # New photos placed by a lens that was calibrated on others, and how far off they are.
-
-FloatArray = NDArray[np.float64]
 
 
 def placed_by(lens: SkyCamera, photo: LensPhoto) -> SkyCamera:

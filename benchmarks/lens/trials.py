@@ -10,12 +10,11 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from benchmarks.simulate.sky_frame import SkySettings, sky_frame
 from benchmarks.simulate.sky_optics import SkyLens
-from detectors.types import StarDetections
+from detectors.types import FloatArray, StarDetections
 from matchers.lens_fit import fit_lens
 from matchers.lens_stars import LENS_PARAMETERS, LensFrame, lens_values
 from matchers.sky_camera import SkyCamera, matrix_quaternion
@@ -30,8 +29,6 @@ from regengine.sky.stars.catalogue import (
 )
 from regengine.sky.stars.lens_calibration import Calibration, calibrate
 from regengine.sky.stars.lens_photo import LensPhoto, measure_light
-
-FloatArray = NDArray[np.float64]
 
 WIDTH_PX, HEIGHT_PX = 1500, 998  # a D3S, brought down
 PITCH_UM = 24.0
@@ -54,25 +51,13 @@ class Shot:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trial:
-    """One lens, calibrated on its photos, and what is true of it.
-
-    Attributes
-    ----------
-    shots : tuple of Shot
-    lens : SkyLens
-        The true falloff.
-    settings : SkySettings
-        Zero points, of the first photo.
-    calibration : Calibration
-    seconds : float
-        Of the calibration.
-    """
+    """One lens, calibrated on its photos, and what is true of it."""
 
     shots: tuple[Shot, ...]
-    lens: SkyLens
-    settings: SkySettings
+    lens: SkyLens  # the true falloff
+    settings: SkySettings  # zero points, of the first photo
     calibration: Calibration
-    seconds: float
+    seconds: float  # of the calibration
 
     @property
     def away(self) -> FloatArray:

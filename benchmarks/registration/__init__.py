@@ -1,8 +1,8 @@
-"""How real photographs are registered: errors, verdicts, time and memory, beside other methods.
+"""How real photographs are registered: errors, verdicts, time and memory.
 
 ``python -m benchmarks registration --real FOLDER`` registers every city photo of a folder of real
-data and prints the tables; ``--timing`` registers large simulated photographs; ``--simulated``
-hard ones, drawn from seeds, by the hundred. ``--out FOLDER`` writes the tables as Markdown, dated.
+data and prints the tables; ``--simulated`` registers hard simulated ones, drawn
+from seeds, by the hundred. ``--out FOLDER`` writes the tables as Markdown, dated.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ def main(argv: list[str]) -> int:
     """Run the benchmark; 0 when done, 2 if it cannot be started."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks registration", description=__doc__)
     parser.add_argument("--real", type=Path, help="folder of the real data")
-    parser.add_argument("--timing", action="store_true", help="large simulated photographs")
-    parser.add_argument("--photos", type=int, default=3, help="of each size, for --timing")
     parser.add_argument("--out", type=Path, help="folder for the dated Markdown files")
     parser.add_argument("--overlays", type=Path, help="folder for a picture per case")
     parser.add_argument("--cache", type=Path, help="keeps the built light map for the next run")
@@ -32,26 +30,19 @@ def main(argv: list[str]) -> int:
         "--all-categories", action="store_true", help="photos that show no night city, too"
     )
     parser.add_argument("--no-variants", action="store_true", help="no turned and cropped copies")
-    parser.add_argument("--no-peers", action="store_true", help="no other methods")
     parser.add_argument("--max-seconds", type=float, default=RegisterParams().max_seconds)
     add_options(parser)
     given = parser.parse_args(argv)
     if given.simulated:
         return simulated(given)
-    if given.real is None and not given.timing:
+    if given.real is None:
         parser.print_usage(sys.stderr)
-        tell("say --real FOLDER, --timing or --simulated")
+        tell("say --real FOLDER or --simulated")
         return 2
-    if given.real is not None and not (given.real / "photos" / "index.csv").is_file():
+    if not (given.real / "photos" / "index.csv").is_file():
         tell(f"{given.real} holds no photos/index.csv: give the folder of the real data")
         return 2
-    if given.real is not None:
-        publish(real_report(given, tell), "registration-real", given.out)
-    if given.timing:
-        from benchmarks.registration.timing import timing_report
-
-        lines = timing_report(given.photos, given.max_seconds, tell)
-        publish(lines, "registration-timing", given.out)
+    publish(real_report(given, tell), "registration-real", given.out)
     return 0
 
 

@@ -26,20 +26,12 @@ WORLD = "world"
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """What a user tells of a photo without usable EXIF.
-
-    Attributes
-    ----------
-    options : FrameOptions
-    clip : str
-        A light map beside the world map, relative to the folder of real data; "" for none.
-    note : str
-        Remark for the table.
-    """
+    """What a user tells of a photo without usable EXIF."""
 
     options: FrameOptions = field(default_factory=FrameOptions)
+    # A light map beside the world map, relative to the folder of real data; "" for none.
     clip: str = ""
-    note: str = ""
+    note: str = ""  # remark for the table
 
 
 # The archive's record: 179 nautical miles above a sphere of the equator's radius, that is 343 km
@@ -72,43 +64,19 @@ TOLD = {
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One registration to try.
+    """One registration to try."""
 
-    Attributes
-    ----------
-    name : str
-        Unique; as printed.
-    file : str
-        The photo as the tables of the real data name it.
-    photo : Path
-        The file to register: the photo itself, or a variant of it.
-    category : str
-        What the photo shows, as the table of the photos has it.
-    lights : str
-        `WORLD`, or a map relative to the folder of real data.
-    options : FrameOptions
-    note : str
-    same_frame : str
-        Frame id, for copies of one frame; "" if unknown.
-    moved_km : float
-        How far the nadir was moved.
-    variant : str
-        How the picture was changed; "" for the photo as it is.
-    any_category : bool
-        Whether it is tried though it does not look like a city at night.
-    """
-
-    name: str
-    file: str
-    photo: Path
-    category: str = CATEGORIES[0]
-    lights: str = WORLD
+    name: str  # unique; as printed.
+    file: str  # the photo as the tables of the real data name it
+    photo: Path  # the file to register: the photo itself, or a variant of it
+    category: str = CATEGORIES[0]  # what the photo shows, as the table of the photos has it
+    lights: str = WORLD  # `WORLD`, or a map relative to the folder of real data
     options: FrameOptions = field(default_factory=FrameOptions)
     note: str = ""
-    same_frame: str = ""
-    moved_km: float = 0.0
-    variant: str = ""
-    any_category: bool = False
+    same_frame: str = ""  # frame id, for copies of one frame; "" if unknown.
+    moved_km: float = 0.0  # how far the nadir was moved
+    variant: str = ""  # how the picture was changed; "" for the photo as it is.
+    any_category: bool = False  # whether it is tried though it does not look like a city at night
 
     @property
     def plain(self) -> bool:

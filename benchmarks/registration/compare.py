@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.pages import NONE, number
 from benchmarks.registration.process import Outcome
-from benchmarks.registration.report import NONE, judgement, number
+from benchmarks.registration.report import judgement
 from benchmarks.registration.scores import centre_distance_km, distance_m
 from benchmarks.registration.variants import places_moved_px
 from matchers.camera import Camera

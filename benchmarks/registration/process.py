@@ -2,79 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar
 
-import numpy as np
-
+from benchmarks.processes import peak_memory_mb
 from benchmarks.registration.cases import Case
-from benchmarks.registration.peers import ask_peers, crop_around
-from benchmarks.registration.score_frame import Scores, grid_points, scores_of
-from benchmarks.registration.scores import right_within_km
+from benchmarks.registration.score_frame import Scores, scores_of
 from benchmarks.registration.truth import Truth
 from matchers.camera import Camera
-from matchers.footprint import diagonal_km
 from regengine.errors import RegengineError
 from regengine.lights.map import LightMap
 from regengine.pipeline import RunInputs, process_photo
 from regengine.result import FrameResult
-
-THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_Job = TypeVar("_Job")
-_Answer = TypeVar("_Answer")
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Have processes started meanwhile use one thread in their numerical libraries."""
-    before = {name: os.environ.get(name) for name in THREAD_SETTINGS}
-    os.environ.update(dict.fromkeys(THREAD_SETTINGS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def run_alone(work: Callable[[_Job], _Answer], job: _Job) -> _Answer | None:
-    """Do work in a fresh process on one thread; None if that process died."""
-    with one_thread():
-        context = get_context("spawn")
-        with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-            try:
-                return pool.submit(work, job).result()
-            except BrokenProcessPool:
-                return None
-
-
-def peak_memory_mb() -> float:
-    """Largest resident memory that this process has had, MB.
-
-    Linux's own figure of the process counts from its start; that of ``getrusage`` would also hold
-    the peak of the process that started it.
-    """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        for line in status.read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return float(line.split()[1]) / 1024.0
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024.0**2 if sys.platform == "darwin" else 1024.0)
-
 
 # One case in a process of its own, so that its time and memory are its alone.
 
@@ -89,62 +29,24 @@ class Job:
     case: Case
     inputs: RunInputs
     truth: Truth
-    peers: bool = False
     overlays: Path | None = None
     only_accepted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class PeerScore:
-    """A peer's answer on a case.
-
-    Attributes
-    ----------
-    name : str
-    inliers : int or None
-    error_m : tuple of float
-        Median and largest distance from the places of the reference camera, or of our own
-        solution where there is none.
-    bar_km : float
-        Largest error that counts as right.
-    seconds : float
-    """
-
-    name: str
-    inliers: int | None
-    error_m: tuple[float, float]
-    bar_km: float
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class Outcome(Scores):
-    """One case, done, with its scores.
-
-    Attributes
-    ----------
-    case : Case
-    result : FrameResult or None
-        None where the photo failed.
-    problem : str
-        Why it failed; "" otherwise.
-    truth : Truth
-    wall_s, cpu_s : float
-        From opening the photo to the result; imports and the opening of map and element sets are
-        not in it.
-    peak_mb : float
-        Largest resident memory of the process until then, all of Python included.
-    peers : tuple of PeerScore
-    """
+    """One case, done, with its scores."""
 
     case: Case
-    result: FrameResult | None = None
-    problem: str = ""
+    result: FrameResult | None = None  # none where the photo failed
+    problem: str = ""  # why it failed; "" otherwise.
     truth: Truth
+    # wall_s and cpu_s: from opening the photo to the result; imports and the opening of map and
+    # element sets are not in it.
     wall_s: float = float("nan")
     cpu_s: float = float("nan")
+    # Largest resident memory of the process until then, all of Python included
     peak_mb: float = float("nan")
-    peers: tuple[PeerScore, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -182,7 +84,7 @@ def measured(case: Case, inputs: RunInputs, truth: Truth) -> Outcome:
 
 
 def run_case(job: Job) -> Outcome:
-    """Register a case, score it, draw it, and ask the peers: the work of a child process."""
+    """Register a case, score it and draw it: the work of a child process."""
     outcome = measured(job.case, job.inputs, job.truth)
     result, light_map = outcome.result, job.inputs.open()[0]
     if result is not None:
@@ -190,9 +92,6 @@ def run_case(job: Job) -> Outcome:
         outcome = replace(outcome, **vars(scores))
         if job.overlays is not None and (outcome.verdict == "accepted" or not job.only_accepted):
             draw(result, job.case, light_map, job.overlays)
-    if job.peers and result is not None:
-        peers = peer_scores(job.case.photo, light_map, job.truth, outcome.camera)
-        outcome = replace(outcome, peers=peers)
     return outcome
 
 
@@ -208,26 +107,3 @@ def overlay_name(case: Case) -> str:
     """File name of a case's overlay."""
     name = case.name.replace(", ", "_").replace(" ", "_").replace("°", "deg")
     return f"{name}.png"
-
-
-def peer_scores(
-    photo: Path, light_map: LightMap, truth: Truth, solved: Camera | None
-) -> tuple[PeerScore, ...]:
-    """What the peers make of a photo, given the right part of the map."""
-    camera = truth.camera or solved
-    if camera is None:
-        return ()
-    crop, scale = crop_around(light_map, camera)
-    places = grid_points(camera)
-    scores = []
-    for answer in ask_peers(photo, crop, scale):
-        errors_m = answer.errors_m(places, crop)
-        score = PeerScore(
-            name=answer.name,
-            inliers=answer.inliers,
-            error_m=(float(np.median(errors_m)), float(errors_m.max())),
-            bar_km=right_within_km(diagonal_km(camera)),
-            seconds=answer.seconds,
-        )
-        scores.append(score)
-    return tuple(scores)

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.pages import table, title_lines
+from benchmarks.processes import run_alone
 from benchmarks.registration.cases import (
     CATEGORIES,
     ELEMENT_SETS,
@@ -23,16 +25,13 @@ from benchmarks.registration.cases import (
     with_any_category,
 )
 from benchmarks.registration.compare import CHANGED_HEADER, TWIN_HEADER, changed_rows, twin_rows
-from benchmarks.registration.process import Job, Outcome, run_alone, run_case
+from benchmarks.registration.process import Job, Outcome, run_case
 from benchmarks.registration.report import (
     CHECK_HEADER,
     RESULT_HEADER,
     check_row,
     headline,
-    peer_table,
     result_row,
-    table,
-    title_lines,
 )
 from benchmarks.registration.summary import (
     category_lines,
@@ -56,7 +55,6 @@ def page_lines(
     """All tables, as Markdown lines."""
     references = read_reference_cameras().values()
     checked = [o for o in outcomes if o.case.plain and o.points_score is not None]
-    peers = peer_table(outcomes)
     twins, changed = twin_rows(outcomes), changed_rows(outcomes)
     lines = ["## The frames that must be placed", ""]
     lines += headline(references, outcomes, others or ())
@@ -67,8 +65,6 @@ def page_lines(
     if checked:
         lines += ["", "## The older reference points", ""]
         lines += table(CHECK_HEADER, [check_row(o) for o in checked], right=13)
-    if peers:
-        lines += ["", "## What else could be tried", "", *peers]
     if twins:
         lines += ["", "## Copies of the same frame", "", *table(TWIN_HEADER, twins)]
     if changed:
@@ -82,31 +78,16 @@ BUILT_MAP = "world-lights.tif"
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the command line asks for.
+    """What the command line asks for."""
 
-    Attributes
-    ----------
-    real : Path
-        Folder of the real data.
-    world_map : Path
-        The built world map.
-    only : str
-        Part of the names of the cases to run; "" for all.
-    variants, peers, all_categories : bool
-        Whether to run those, too.
-    overlays : Path or None
-    max_seconds : float
-        Budget of a search.
-    """
-
-    real: Path
-    world_map: Path
-    only: str = ""
+    real: Path  # folder of the real data
+    world_map: Path  # the built world map
+    only: str = ""  # part of the names of the cases to run; "" for all.
+    # variants and all_categories: whether to run those, too
     variants: bool = True
-    peers: bool = True
     all_categories: bool = False
     overlays: Path | None = None
-    max_seconds: float = RegisterParams().max_seconds
+    max_seconds: float = RegisterParams().max_seconds  # budget of a search
 
 
 def run_cases(settings: Settings, folder: Path, tell: Callable[[str], None]) -> list[Outcome]:
@@ -135,7 +116,6 @@ def run(case: Case, settings: Settings, tell: Callable[[str], None]) -> Outcome:
         case=case,
         inputs=inputs_for(case, settings),
         truth=truth,
-        peers=settings.peers and case.plain and city,
         overlays=settings.overlays,
         only_accepted=not (city and not case.any_category),
     )
@@ -214,7 +194,6 @@ def real_report(given: argparse.Namespace, tell: Callable[[str], None]) -> list[
             world_map=world_map,
             only=given.only,
             variants=not given.no_variants,
-            peers=not given.no_peers,
             all_categories=given.all_categories,
             overlays=given.overlays,
             max_seconds=given.max_seconds,
@@ -234,7 +213,6 @@ def command_words(given: argparse.Namespace) -> str:
     words += [f"--only {given.only}"] if given.only else []
     words += ["--all-categories"] if given.all_categories else []
     words += ["--no-variants"] if given.no_variants else []
-    words += ["--no-peers"] if given.no_peers else []
     if given.max_seconds != RegisterParams().max_seconds:
         words.append(f"--max-seconds {given.max_seconds:g}")
     return " ".join(words)

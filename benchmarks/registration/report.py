@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.orbit_uncertainty import commit
+from benchmarks.pages import NONE, number, table
 from benchmarks.registration.process import Outcome
 from benchmarks.registration.scores import MAP_PIXEL_M, RegistrationScore
 from benchmarks.registration.truth import ReferenceCamera, misses_px
@@ -63,57 +59,6 @@ def contradicts_points(outcome: Outcome) -> bool:
     if hand is not None and hand_of_points is not None and hand > hand_of_points:
         return False
     return not theirs.median_m <= 2.0 * ours.median_m
-
-
-NONE = "–"
-
-
-def title_lines(title: str, command: str, map_note: str) -> list[str]:
-    """Heading: what was run, when, on what."""
-    return [
-        f"# {title}",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {os.cpu_count()} CPUs "
-        f"({processor()}), Python {platform.python_version()}: `{command}`.",
-        "",
-        map_note,
-        "",
-    ]
-
-
-def command_of(name: str, arguments: Sequence[str]) -> str:
-    """A benchmark's command again, without the folder of one machine that it wrote to."""
-    shown = ["python -m benchmarks", name, *arguments]
-    for k, word in enumerate(shown):
-        if word == "--out" and k + 1 < len(shown):
-            shown[k + 1] = "FOLDER"
-        elif word.startswith("--out="):
-            shown[k] = "--out=FOLDER"
-    return " ".join(shown)
-
-
-def processor() -> str:
-    """The processor's name, as far as the system tells it."""
-    table = Path("/proc/cpuinfo")
-    if table.is_file():
-        for line in table.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: int = 0) -> list[str]:
-    """A Markdown table, the last ``right`` columns aligned to the right."""
-    marks = ["---"] * (len(header) - right) + ["---:"] * right
-    lines = [header, marks, *rows]
-    return ["| " + " | ".join(cells) + " |" for cells in lines]
-
-
-def number(value: float | None, digits: int = 2) -> str:
-    """A number with thousands separated; a dash for none, a sign for what has no end."""
-    if value is None or np.isnan(value):
-        return NONE
-    return "∞" if np.isinf(value) else f"{value:,.{digits}f}"
 
 
 RESULT_HEADER = (
@@ -237,38 +182,6 @@ def check_row(outcome: Outcome) -> list[str]:
     return [*cells, *(number(value, 1) for value in hand)]
 
 
-def peer_table(outcomes: Sequence[Outcome]) -> list[str]:
-    """What the peers made of every photo, beside our own; bold where within the bar."""
-    asked = [outcome for outcome in outcomes if outcome.peers]
-    if not asked:
-        return []
-    header = ["photo", "our verdict", "km from", "bar", "ours", "s"]
-    for peer in asked[0].peers:
-        header += [peer.name, "inliers", "s"]
-    return table(header, [_peer_row(outcome) for outcome in asked], right=len(header) - 3)
-
-
-def _peer_row(outcome: Outcome) -> list[str]:
-    score, bar_km, own_m = outcome.score, outcome.peers[0].bar_km, None
-    if score is not None and len(score.error_m):
-        own_m = float(np.median(score.error_m)), float(score.error_m.max())
-    held_against = "our solution" if outcome.truth.camera is None else "the reference"
-    cells = [outcome.case.name, outcome.verdict, held_against, number(bar_km)]
-    cells += [verdict_numbers(own_m, bar_km), number(outcome.wall_s, 1)]
-    for peer in outcome.peers:
-        inliers = NONE if peer.inliers is None else str(peer.inliers)
-        cells += [verdict_numbers(peer.error_m, bar_km), inliers, number(peer.seconds, 1)]
-    return cells
-
-
-def verdict_numbers(errors_m: tuple[float, float] | None, bar_km: float) -> str:
-    """Median and largest error in kilometres; bold where the median is within the bar."""
-    if errors_m is None:
-        return NONE
-    text = " / ".join(number(error / 1000.0) for error in errors_m)
-    return f"**{text}**" if errors_m[0] <= 1000.0 * bar_km else text
-
-
 # How many of the real photographs that must be placed are: the first lines of the page.
 
 GOAL_SHARE = 0.75
@@ -277,25 +190,13 @@ HEADER = ("frame", "counts", "element set", "recorded nadir", "files", "placed")
 
 @dataclass(frozen=True, kw_only=True)
 class CountingFrame:
-    """A frame that must be placed, with all its files; a frame and its copy count once.
+    """A frame that must be placed, with all its files; a frame and its copy count once."""
 
-    Attributes
-    ----------
-    name : str
-        Frame id, or the file where it is unknown.
-    references : tuple of ReferenceCamera
-        One a file.
-    enough_lights : bool
-        Whether it shows eight separable lit places; without them it counts in the second figure
-        only.
-    outcomes : tuple of Outcome
-        Of its files as they are; empty where none was run.
-    """
-
-    name: str
-    references: tuple[ReferenceCamera, ...]
+    name: str  # frame id, or the file where it is unknown
+    references: tuple[ReferenceCamera, ...]  # one a file
+    # Whether it shows eight separable lit places; without them it counts in the second figure only.
     enough_lights: bool
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()  # of its files as they are; empty where none was run.
 
     @property
     def placed(self) -> bool:

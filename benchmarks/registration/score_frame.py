@@ -73,19 +73,13 @@ SMOOTH_PX = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class LocalShift:
-    """Displacement of the photo's lights from where a camera shows the map's.
+    """Displacement of the photo's lights from where a camera shows the map's."""
 
-    Attributes
-    ----------
-    tried, found : int
-        Pixels far enough from the rim to be tried; those of them with a clear peak.
-    median_px, median_m : float
-        Median length over those found, in pixels of the stored image and on the ground; NaN
-        without any.
-    """
-
+    # tried and found: pixels far enough from the rim to be tried; those of them with a clear peak.
     tried: int
     found: int
+    # median_px and median_m: median length over those found, in pixels of the stored image and on
+    # the ground; NaN without any.
     median_px: float
     median_m: float
 
@@ -127,33 +121,22 @@ SCORED_PER_SIDE = 17  # pixels along each side at which a camera is compared wit
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """What is known against a proposal, each part None where there is no such thing.
+    """What is known against a proposal, each part None where there is no such thing."""
 
-    Attributes
-    ----------
-    score : RegistrationScore or None
-        By the reference camera, over a grid of pixels: this one judges.
-    places_px : float or None
-        Median distance of named places from their lights.
-    places_within : tuple of int, or None
-        How many of them lie within the bar of what their pixels show, and how many there are: a
-        judgement that owes nothing to a map.
-    points_score : RegistrationScore or None
-        By the older reference points.
-    hand_px, hand_of_reference_px, hand_of_points_px : float or None
-        Median error at the points picked by eye: of the solved camera, of the reference camera,
-        and of the camera of the older reference points.
-    shift, shift_of_reference, shift_of_points : LocalShift or None
-        Local check of the same three cameras, at the older reference points.
-    """
-
+    # By the reference camera, over a grid of pixels: this one judges
     score: RegistrationScore | None = None
-    places_px: float | None = None
+    places_px: float | None = None  # median distance of named places from their lights
+    # How many of them lie within the bar of what their pixels show, and how many there are: a
+    # judgement that owes nothing to a map
     places_within: tuple[int, int] | None = None
-    points_score: RegistrationScore | None = None
+    points_score: RegistrationScore | None = None  # by the older reference points
+    # hand_px, hand_of_reference_px and hand_of_points_px: median error at the points picked by eye:
+    # of the solved camera, of the reference camera, and of the camera of the older reference points
     hand_px: float | None = None
     hand_of_reference_px: float | None = None
     hand_of_points_px: float | None = None
+    # shift, shift_of_reference and shift_of_points: local check of the same three cameras, at the
+    # older reference points
     shift: LocalShift | None = None
     shift_of_reference: LocalShift | None = None
     shift_of_points: LocalShift | None = None

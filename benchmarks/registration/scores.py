@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, local_axes
 from matchers.footprint import diagonal_km
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from regengine.result import ControlPoint
 
-FloatArray = NDArray[np.float64]
 
 # "Right": every control point this near its true place, whichever is larger (docs/benchmarks.md)
 RIGHT_SHARE = 0.01
@@ -37,18 +37,12 @@ K1_SIGMA = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class GroundPoints:
-    """Pixels and the places they show.
+    """Pixels and the places they show."""
 
-    Attributes
-    ----------
-    x, y : ndarray of float64, shape (n,)
-        Pixels of the image as stored.
-    lon, lat : ndarray of float64, shape (n,)
-        WGS84 geodetic, degrees.
-    """
-
+    # x and y: shape (n,): Pixels of the image as stored
     x: FloatArray
     y: FloatArray
+    # lon and lat: shape (n,): WGS84 geodetic, degrees
     lon: FloatArray
     lat: FloatArray
 
@@ -69,22 +63,14 @@ class CameraFit:
 
 @dataclass(frozen=True, kw_only=True)
 class RegistrationScore:
-    """Errors of one registration.
+    """Errors of one registration."""
 
-    Attributes
-    ----------
-    error_m : ndarray of float64, shape (n,)
-        Distance between where the solved camera sees the known pixels and where they are;
-        infinite where it sees the sky.
-    control_point_error_m : ndarray of float64, shape (k,)
-        Distance of each control point from what its pixel truly shows.
-    diagonal_km : float
-        Diagonal of the true footprint.
-    """
-
+    # Shape (n,): Distance between where the solved camera sees the known pixels and where they are;
+    # infinite where it sees the sky.
     error_m: FloatArray
+    # Shape (k,): Distance of each control point from what its pixel truly shows
     control_point_error_m: FloatArray
-    diagonal_km: float
+    diagonal_km: float  # diagonal of the true footprint
 
     @property
     def bar_km(self) -> float:

@@ -7,21 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.pages import NONE, number, table
 from benchmarks.registration.cases import WORLD
 from benchmarks.registration.compare import bases, moved_px
 from benchmarks.registration.process import Outcome, overlay_name
 from benchmarks.registration.report import (
     FOOTNOTE,
-    NONE,
     agrees_locally,
     case_names,
     contradicts_points,
     judged_words,
     judgement,
-    number,
     points_disagree,
     position_words,
-    table,
     worst_of,
 )
 from regengine.records import centre_text, probability_text

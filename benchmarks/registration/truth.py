@@ -41,49 +41,32 @@ NEAR_TLE_DAYS = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceCamera:
-    """One row of the table of cameras.
+    """One row of the table of cameras."""
 
-    Attributes
-    ----------
-    file : str
-        The picture, relative to the folder of real photographs.
-    frame_id : str
-        Frame of the archive; two files of one frame count once. "" if unknown.
-    registrable : bool
-        Whether it shows at least eight separable lit places: towns that the photo and the map of
-        2016 share; where it is not placed, counted on the photo alone.
-    tle_age_days : float or None
-        Time of the picture minus the epoch of the element set that the program would choose; None
-        where the time is unknown.
-    has_record_nadir : bool
-        Whether the archive's record of the frame has a nadir (which may be wrong).
-    width_px, height_px : int
-        Size of the picture as stored.
-    camera : Camera or None
-        Where it was and how it looked, for the picture as stored; None where it is not placed.
-    true_time_offset_s : float or None
-        How far along the track it was from where the chosen element set has it at the told time,
-        positive forward. With a set less than a day off this is the error of the camera's clock,
-        with older ones seconds of flight over an Earth held still: the clock's error and the
-        set's together. None where the time is unknown.
-    residual_px : float or None
-        One sigma per axis of the map's lights against the photo's in local patches, in pixels of
-        the picture as stored.
-    remark : str
-        How it was checked, or why it could not be placed.
-    """
-
-    file: str
-    frame_id: str
+    file: str  # the picture, relative to the folder of real photographs
+    frame_id: str  # frame of the archive; two files of one frame count once. "" if unknown.
+    # Whether it shows at least eight separable lit places: towns that the photo and the map of 2016
+    # share; where it is not placed, counted on the photo alone.
     registrable: bool
+    # Time of the picture minus the epoch of the element set that the program would choose; None
+    # where the time is unknown.
     tle_age_days: float | None
+    # Whether the archive's record of the frame has a nadir (which may be wrong)
     has_record_nadir: bool
+    # width_px and height_px: size of the picture as stored
     width_px: int
     height_px: int
+    # Where it was and how it looked, for the picture as stored; None where it is not placed.
     camera: Camera | None
+    # How far along the track it was from where the chosen element set has it at the told time,
+    # positive forward. With a set less than a day off this is the error of the camera's clock, with
+    # older ones seconds of flight over an Earth held still: the clock's error and the set's
+    # together. None where the time is unknown.
     true_time_offset_s: float | None
+    # One sigma per axis of the map's lights against the photo's in local patches, in pixels of the
+    # picture as stored
     residual_px: float | None
-    remark: str
+    remark: str  # how it was checked, or why it could not be placed
 
     @property
     def must_be_placed(self) -> bool:
@@ -177,33 +160,16 @@ TYPICAL_ALTITUDE_KM = 415.0
 
 @dataclass(frozen=True, kw_only=True)
 class Truth:
-    """What a registration is scored with; parts are None or empty where nobody knows.
+    """What a registration is scored with; parts are None or empty where nobody knows."""
 
-    Attributes
-    ----------
-    camera : Camera or None
-        The reference camera, which judges.
-    reference : ReferenceCamera or None
-        Its row of the table, which also says which photos count.
-    places : tuple of NamedPlace
-        Places recognised on the picture, independent of any map.
-    points : GroundPoints or None
-        Older reference points.
-    points_camera : Camera or None
-        The camera fitted to them.
-    points_residual_px : float
-        Largest residual of that fit.
-    hand : GroundPoints or None
-        Points picked by eye: a sanity check.
-    """
-
-    camera: Camera | None = None
+    camera: Camera | None = None  # the reference camera, which judges
+    # Its row of the table, which also says which photos count
     reference: ReferenceCamera | None = None
-    places: tuple[NamedPlace, ...] = ()
-    points: GroundPoints | None = None
-    points_camera: Camera | None = None
-    points_residual_px: float = 0.0
-    hand: GroundPoints | None = None
+    places: tuple[NamedPlace, ...] = ()  # places recognised on the picture, independent of any map
+    points: GroundPoints | None = None  # older reference points
+    points_camera: Camera | None = None  # the camera fitted to them
+    points_residual_px: float = 0.0  # largest residual of that fit
+    hand: GroundPoints | None = None  # points picked by eye: a sanity check
 
 
 def load_truth(photos: Path, file: str) -> Truth:

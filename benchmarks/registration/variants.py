@@ -12,32 +12,24 @@ from PIL import Image
 
 from benchmarks.registration.cases import Case, pixel_pitch_um
 from benchmarks.registration.scores import MAP_PIXEL_M, distance_m
+from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.earth import incidence_deg
 from matchers.footprint import MAX_INCIDENCE_DEG
 
-FloatArray = NDArray[np.float64]
 Size = tuple[int, int]  # width and height
 GRID = 17  # scene pixels compared along each side
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One way to change a picture.
+    """One way to change a picture."""
 
-    Attributes
-    ----------
-    change : callable
-        Picture, shape (h, w, 3) → the changed one.
-    place : callable
-        x, y and size of the picture → x, y in the changed one.
-    crops : bool
-        Whether part of the scene is lost, so that the pixel pitch has to be told.
-    """
-
+    # Picture, shape (h, w, 3) → the changed one
     change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+    # X, y and size of the picture → x, y in the changed one
     place: Callable[[FloatArray, FloatArray, Size], tuple[FloatArray, FloatArray]]
-    crops: bool = False
+    crops: bool = False  # whether part of the scene is lost, so that the pixel pitch has to be told
 
 
 def _half(size: Size, share: float) -> tuple[slice, slice]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.registration.report import command_of, number, table, title_lines
+from benchmarks.pages import command_of, number, table, title_lines
 from benchmarks.satellites.figures import draw_calibration, draw_example
 from benchmarks.satellites.trials import Named, Trial, below, looking, measured, solved, trials
 from benchmarks.simulate.satellite_catalogue import SimulatedSky, simulate_satellites

@@ -22,6 +22,7 @@ from benchmarks.simulate.satellite_frame import (
     true_states,
     true_streaks,
 )
+from detectors.types import FloatArray
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit.rotation import days_since_j2000, sidereal_angle_rad, teme_to_ecef
 from regengine.orbit.sun_moon import sun_moon
@@ -29,8 +30,6 @@ from regengine.orbit.tle import ElementSet
 from regengine.sky.satellites.catalogue import SatelliteCatalogue, Satellites
 from regengine.sky.satellites.naming import SatellitesInPicture, StreakRecord, satellites_in_picture
 from regengine.sky.satellites.observer import Exposure, GroundSite, Observer, Station
-
-FloatArray = NDArray[np.float64]
 
 WIDTH_PX, HEIGHT_PX = 3000, 2000
 FIELDS_DEG, EXPOSURES_S = (6.0, 70.0), (1.0, 30.0)

@@ -42,40 +42,19 @@ def utc_of_2014(month: int, day: int, hour: int, minute: int, second: int) -> da
 
 @dataclass(frozen=True, kw_only=True)
 class SampleFrame:
-    """How one sample photograph is taken.
-
-    Attributes
-    ----------
-    frame_id : str
-    time_utc : datetime
-        True time.
-    clock_error_s : float
-        Camera clock minus true time.
-    focal_mm : float
-        As EXIF says.
-    focal_error : float
-        True focal length over the nominal one, minus 1.
-    k1 : float
-        Radial distortion.
-    pointing : Pointing
-    width_px, height_px : int
-    body : str
-    orientation : int
-        EXIF orientation.
-    scene : SceneParameters
-    """
+    """How one sample photograph is taken."""
 
     frame_id: str
-    time_utc: datetime
-    clock_error_s: float = 0.0
-    focal_mm: float
-    focal_error: float
-    k1: float = 0.0
+    time_utc: datetime  # true time
+    clock_error_s: float = 0.0  # camera clock minus true time
+    focal_mm: float  # as EXIF says
+    focal_error: float  # true focal length over the nominal one, minus 1
+    k1: float = 0.0  # radial distortion
     pointing: Pointing
     width_px: int = 1600
     height_px: int = 1065
     body: str = "NIKON D3S"
-    orientation: int = 1
+    orientation: int = 1  # EXIF orientation
     scene: SceneParameters = field(default_factory=SceneParameters)
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pyproj import Geod, Transformer
 
-# Positions on the Earth by PROJ: the simulator's only source of geodesy.
+from detectors.types import FloatArray
 
-FloatArray = NDArray[np.float64]
+# Positions on the Earth by PROJ: the simulator's only source of geodesy.
 
 
 @lru_cache(maxsize=1)
@@ -85,22 +85,14 @@ def ground_of_rays(
 
 @dataclass(frozen=True, kw_only=True)
 class Pointing:
-    """Where the camera looks.
+    """Where the camera looks."""
 
-    Attributes
-    ----------
-    off_nadir_deg : float
-        Angle between the optical axis and the geodetic nadir.
-    azimuth_deg : float
-        Direction in which the axis leans, from north by east. At roll 0 the picture's upper edge
-        points there.
-    roll_deg : float
-        Turn of the camera about its axis, clockwise as seen from behind the camera: the picture's
-        content turns the other way.
-    """
-
-    off_nadir_deg: float
+    off_nadir_deg: float  # angle between the optical axis and the geodetic nadir
+    # Direction in which the axis leans, from north by east. At roll 0 the picture's upper edge
+    # points there.
     azimuth_deg: float
+    # Turn of the camera about its axis, clockwise as seen from behind the camera: the picture's
+    # content turns the other way
     roll_deg: float
 
     def axes_ecef(self, lon_deg: float, lat_deg: float) -> FloatArray:
@@ -117,35 +109,21 @@ class Pointing:
 
 @dataclass(frozen=True, kw_only=True)
 class SimCamera:
-    """A camera in orbit, as the simulator knows it.
-
-    Attributes
-    ----------
-    width_px, height_px : int
-    focal_px : float
-    principal_x, principal_y : float
-        Pixel that the optical axis meets (integers at pixel centres).
-    k1 : float
-        Radial distortion: ideal coordinates grow by ``1 + k1 r^2``.
-    lon_deg, lat_deg, height_m : float
-        WGS84 geodetic position of the camera.
-    axes : ndarray, shape (3, 3)
-        Columns right, down, forward in ECEF.
-    mirrored : bool
-        The stored picture is flipped left to right.
-    """
+    """A camera in orbit, as the simulator knows it."""
 
     width_px: int
     height_px: int
     focal_px: float
+    # principal_x and principal_y: pixel that the optical axis meets (integers at pixel centres)
     principal_x: float
     principal_y: float
-    k1: float
+    k1: float  # radial distortion: ideal coordinates grow by ``1 + k1 r^2``
+    # lon_deg, lat_deg and height_m: WGS84 geodetic position of the camera
     lon_deg: float
     lat_deg: float
     height_m: float
-    axes: FloatArray
-    mirrored: bool = False
+    axes: FloatArray  # shape (3, 3): Columns right, down, forward in ECEF
+    mirrored: bool = False  # the stored picture is flipped left to right
 
     @classmethod
     def pointed(

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.simulate.camera import Pointing, SimCamera, ecef_of, wgs84
 from benchmarks.simulate.lamps import Realisation, World
@@ -21,10 +20,10 @@ from benchmarks.simulate.render import render, to_jpeg
 from benchmarks.simulate.scene import CloudLayer, SceneParameters
 from benchmarks.simulate.town_world import TownWorld, draw_town_world
 from benchmarks.simulate.truth import camera_truth, footprint, reference_points
+from detectors.types import FloatArray
 
 # What random cases are drawn over: a world of lights, another one, and the map of the first.
 
-FloatArray = NDArray[np.float64]
 
 MOST_DARK = 300  # targets without light are needed less often
 SAMPLE_SEED = 991
@@ -34,27 +33,14 @@ SAMPLE_MAP = Path(__file__).resolve().parents[2] / "data_samples" / "lights.tif"
 
 @dataclass(frozen=True, kw_only=True)
 class CaseSource:
-    """Worlds and map for random cases.
+    """Worlds and map for random cases."""
 
-    Attributes
-    ----------
-    world : World
-        What is photographed.
-    decoy_world : World
-        What is photographed instead where the place is to be wrong.
-    light_map : RadianceMap
-        Map of ``world`` in another realisation.
-    targets : ndarray, shape (n, 3)
-        Places worth a photograph: longitude, latitude (degrees), weight.
-    dark_targets : ndarray, shape (m, 2)
-        Places without lights near them.
-    """
-
-    world: World
-    decoy_world: World
-    light_map: RadianceMap
+    world: World  # what is photographed
+    decoy_world: World  # what is photographed instead where the place is to be wrong
+    light_map: RadianceMap  # map of ``world`` in another realisation
+    # Shape (n, 3): Places worth a photograph: longitude, latitude (degrees), weight
     targets: FloatArray
-    dark_targets: FloatArray
+    dark_targets: FloatArray  # shape (m, 2): Places without lights near them
 
 
 def town_source(world: TownWorld, decoy: TownWorld, light_map: RadianceMap) -> CaseSource:
@@ -108,37 +94,21 @@ TRIES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Shot:
-    """A camera and what is wrong in what is said of it.
+    """A camera and what is wrong in what is said of it."""
 
-    Attributes
-    ----------
-    camera : SimCamera
-        True.
-    pointing : Pointing
-        True.
-    believed : tuple of float
-        Longitude, latitude (degrees) and height (metres) of the station, before errors along its
-        track; elsewhere than the camera for a wrong place.
-    northbound : bool
-    focal_mm : float
-        Nominal.
-    focal_error : float
-        True over nominal, minus 1.
-    clock_error_s, slide_s : float
-        Camera clock minus true time; how early the element set has the station.
-    sigma_along_km : float
-        Claimed for the element set.
-    """
-
-    camera: SimCamera
-    pointing: Pointing
+    camera: SimCamera  # true
+    pointing: Pointing  # true
+    # Longitude, latitude (degrees) and height (metres) of the station, before errors along its
+    # track; elsewhere than the camera for a wrong place.
     believed: tuple[float, float, float]
     northbound: bool
-    focal_mm: float
-    focal_error: float
+    focal_mm: float  # nominal
+    focal_error: float  # true over nominal, minus 1
+    # clock_error_s and slide_s: camera clock minus true time; how early the element set has the
+    # station.
     clock_error_s: float
     slide_s: float
-    sigma_along_km: float
+    sigma_along_km: float  # claimed for the element set
 
 
 def draw_shot(rng: np.random.Generator, kind: str, source: CaseSource, long_side_px: int) -> Shot:
@@ -304,62 +274,35 @@ ORBIT_SPEED_KM_S = 7.66
 
 @dataclass(frozen=True, kw_only=True)
 class PositionPrior:
-    """Where the camera is thought to have been, as an element set and the EXIF time would say.
+    """Where the camera is thought to have been, as an element set and the EXIF time would say."""
 
-    Attributes
-    ----------
-    position_ecef_m, velocity_ecef_m_s : tuple of float
-        ECEF; the velocity is relative to the rotating Earth.
-    lon, lat : float
-        Geodetic nadir, degrees.
-    altitude_km : float
-    sigma_along_km, sigma_cross_km : float
-        One sigma of the orbit; the clock's error comes on top.
-    """
-
+    # position_ecef_m and velocity_ecef_m_s: ECEF; the velocity is relative to the rotating Earth.
     position_ecef_m: tuple[float, float, float]
     velocity_ecef_m_s: tuple[float, float, float]
+    # lon and lat: geodetic nadir, degrees
     lon: float
     lat: float
     altitude_km: float
+    # sigma_along_km and sigma_cross_km: one sigma of the orbit; the clock's error comes on top.
     sigma_along_km: float
     sigma_cross_km: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One photograph, what is said of it, and what is true of it.
-
-    Attributes
-    ----------
-    seed : int
-    kind : str
-        "city" can be registered; "no_city", "noise" and "wrong_place" cannot.
-    photo : bytes
-        JPEG with EXIF.
-    time_utc : datetime
-        What the camera's clock said.
-    focal_mm, pixel_pitch_um : float
-        Nominal.
-    prior : PositionPrior
-    light_map : RadianceMap
-        Map to register on.
-    camera : SimCamera
-        The true one (of another place than the prior's for "wrong_place").
-    truth : dict
-        As the truth files of the samples, plus the scene's numbers.
-    """
+    """One photograph, what is said of it, and what is true of it."""
 
     seed: int
-    kind: str
-    photo: bytes
-    time_utc: datetime
+    kind: str  # "city" can be registered; "no_city", "noise" and "wrong_place" cannot.
+    photo: bytes  # JPEG with EXIF
+    time_utc: datetime  # what the camera's clock said
+    # focal_mm and pixel_pitch_um: nominal
     focal_mm: float
     pixel_pitch_um: float
     prior: PositionPrior
-    light_map: RadianceMap
-    camera: SimCamera
-    truth: dict[str, Any]
+    light_map: RadianceMap  # map to register on
+    camera: SimCamera  # the true one (of another place than the prior's for "wrong_place")
+    truth: dict[str, Any]  # as the truth files of the samples, plus the scene's numbers
 
     @property
     def registrable(self) -> bool:

@@ -23,45 +23,23 @@ LIGHT_RGB = {
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
-    """What stands in front.
+    """What stands in front."""
 
-    Attributes
-    ----------
-    seed : int
-        Of shapes and places.
-    parts : tuple of str
-        Some of ``PARTS``, drawn one over the other.
-    size : float
-        Of a part, as a share of the picture's long side.
-    lit_by : str
-        "dark", "moon", "lamp" or "sun".
-    brightness : float
-        Of its brightest faces, share of what fills the sensor.
-    blur_px : float
-        The lens is focused on the Earth.
-    """
-
-    seed: int
-    parts: tuple[str, ...]
-    size: float
-    lit_by: str
-    brightness: float
-    blur_px: float
+    seed: int  # of shapes and places
+    parts: tuple[str, ...]  # some of ``PARTS``, drawn one over the other
+    size: float  # of a part, as a share of the picture's long side
+    lit_by: str  # "dark", "moon", "lamp" or "sun"
+    brightness: float  # of its brightest faces, share of what fills the sensor
+    blur_px: float  # the lens is focused on the Earth
 
 
 @dataclass(frozen=True, kw_only=True)
 class Foreground:
-    """Hardware on the pixels.
+    """Hardware on the pixels."""
 
-    Attributes
-    ----------
-    cover : ndarray of float32, shape (height, width)
-        1 where it hides everything.
-    light : ndarray of float32, shape (height, width)
-        Of its surfaces, share of what fills the sensor, already times ``cover``.
-    """
-
-    cover: ImageArray
+    cover: ImageArray  # shape (height, width): 1 where it hides everything
+    # Shape (height, width): Of its surfaces, share of what fills the sensor, already times
+    # ``cover``
     light: ImageArray
 
 

@@ -10,56 +10,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.simulate.noise import GroundNoise, UintArray, fractal_tile
+from detectors.types import FloatArray
 
-FloatArray = NDArray[np.float64]
 SODIUM, WARM_WHITE, COLD_WHITE = 0, 1, 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lamps:
-    """Points of light.
+    """Points of light."""
 
-    Attributes
-    ----------
-    lon, lat : ndarray of float64, shape (n,)
-        Degrees.
-    power : ndarray of float64, shape (n,)
-        nW cm^-2 sr^-1 km^2: what the lamp adds to the sum of a radiance map's pixels times their
-        area.
-    colour : ndarray of uint8, shape (n,)
-        SODIUM, WARM_WHITE or COLD_WHITE.
-    """
-
+    # lon and lat: shape (n,): Degrees
     lon: FloatArray
     lat: FloatArray
+    # Shape (n,): nW cm^-2 sr^-1 km^2: what the lamp adds to the sum of a radiance map's pixels
+    # times their area
     power: FloatArray
-    colour: NDArray[np.uint8]
+    colour: NDArray[np.uint8]  # shape (n,): SODIUM, WARM_WHITE or COLD_WHITE
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clusters:
-    """Patches of light (towns, stretches of road, pixels of a map) in which lamps lie.
+    """Patches of light (towns, stretches of road, pixels of a map) in which lamps lie."""
 
-    Attributes
-    ----------
-    key : ndarray of uint64, shape (n,)
-        Identity, from which all that is random in the patch follows.
-    lon, lat : ndarray of float64, shape (n,)
-        Centre, degrees.
-    power : ndarray of float64, shape (n,)
-        Sum of its lamps, nW cm^-2 sr^-1 km^2.
-    radius_m : ndarray of float64, shape (n,)
-        Most of its lamps lie within.
-    row : ndarray of int64, shape (n,)
-        Where the patch stands in its world's own table.
-    """
-
-    key: UintArray
+    key: UintArray  # shape (n,): Identity, from which all that is random in the patch follows
+    # lon and lat: shape (n,): Centre, degrees
     lon: FloatArray
     lat: FloatArray
-    power: FloatArray
-    radius_m: FloatArray
-    row: NDArray[np.int64]
+    power: FloatArray  # shape (n,): Sum of its lamps, nW cm^-2 sr^-1 km^2
+    radius_m: FloatArray  # shape (n,): Most of its lamps lie within
+    row: NDArray[np.int64]  # shape (n,): Where the patch stands in its world's own table
 
     def take(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> Clusters:
         """The chosen patches."""
@@ -75,23 +54,13 @@ class Clusters:
 
 @dataclass(frozen=True, kw_only=True)
 class Realisation:
-    """One state of the lights: the places stay, the lamps differ.
+    """One state of the lights: the places stay, the lamps differ."""
 
-    Attributes
-    ----------
-    number : int
-        Two realisations of other numbers share places and nothing else.
-    gain_sigma : float
-        Spread of a place's gain, natural logarithm; gains stay within 0.3 to 3.
-    gone_fraction : float
-        Share of the places that are dark here.
-    district_sigma : float
-        Spread of the gains of districts of about a kilometre, natural logarithm.
-    """
-
-    number: int
+    number: int  # two realisations of other numbers share places and nothing else
+    # Spread of a place's gain, natural logarithm; gains stay within 0.3 to 3.
     gain_sigma: float = 0.45
-    gone_fraction: float = 0.12
+    gone_fraction: float = 0.12  # share of the places that are dark here
+    # Spread of the gains of districts of about a kilometre, natural logarithm
     district_sigma: float = 0.5
 
 

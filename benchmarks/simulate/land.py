@@ -18,8 +18,7 @@ from benchmarks.simulate.noise import (
     fractal_tile,
     key_of,
 )
-
-FloatArray = NDArray[np.float64]
+from detectors.types import FloatArray
 
 GRID_KM = 1.4  # of the tables below; coasts are interpolated between its points
 
@@ -50,26 +49,13 @@ class Region:
 
 @dataclass(frozen=True, kw_only=True)
 class Land:
-    """Height and population density over a region, on a regular grid of degrees.
-
-    Attributes
-    ----------
-    region : Region
-    step_deg : float
-        Spacing of the grid; row 0 is the southern edge, column 0 the western one.
-    height : ndarray of float32, shape (n, n)
-        Dimensionless; above 0 is land.
-    density : ndarray of float32, shape (n, n)
-        Relative number of people per area; 0 at sea.
-    river : GroundNoise
-        Rivers run where it is nearly zero.
-    """
+    """Height and population density over a region, on a regular grid of degrees."""
 
     region: Region
-    step_deg: float
-    height: NDArray[np.float32]
-    density: NDArray[np.float32]
-    river: GroundNoise
+    step_deg: float  # spacing of the grid; row 0 is the southern edge, column 0 the western one.
+    height: NDArray[np.float32]  # shape (n, n): Dimensionless; above 0 is land.
+    density: NDArray[np.float32]  # shape (n, n): Relative number of people per area; 0 at sea.
+    river: GroundNoise  # rivers run where it is nearly zero
 
     def is_land(self, lon_deg: ArrayLike, lat_deg: ArrayLike) -> NDArray[np.bool_]:
         """Whether places lie on land."""
@@ -126,27 +112,16 @@ def _height(rng: np.random.Generator, axis: FloatArray, region: Region) -> Float
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """A table of towns and stretches of road.
+    """A table of towns and stretches of road."""
 
-    Attributes
-    ----------
-    lon, lat : ndarray, shape (n,)
-        Centres, degrees.
-    power : ndarray, shape (n,)
-        nW cm^-2 sr^-1 km^2.
-    radius_m : ndarray, shape (n,)
-        Scale of a town's built-up area; half length of a stretch of road.
-    angle_rad : ndarray, shape (n,)
-        Direction of its streets, from east towards north.
-    is_road : ndarray of bool, shape (n,)
-    """
-
+    # lon and lat: shape (n,): Centres, degrees
     lon: FloatArray
     lat: FloatArray
-    power: FloatArray
+    power: FloatArray  # shape (n,): nW cm^-2 sr^-1 km^2
+    # Shape (n,): Scale of a town's built-up area; half length of a stretch of road.
     radius_m: FloatArray
-    angle_rad: FloatArray
-    is_road: NDArray[np.bool_]
+    angle_rad: FloatArray  # shape (n,): Direction of its streets, from east towards north
+    is_road: NDArray[np.bool_]  # shape (n,)
 
     def keys(self, seed: int) -> UintArray:
         """Identities of the places."""
@@ -155,19 +130,13 @@ class Places:
 
 @dataclass(frozen=True, kw_only=True)
 class PlaceParameters:
-    """How a land is settled; the numbers make its map resemble Iberia and northern Italy.
+    """How a land is settled; the numbers make its map resemble Iberia and northern Italy."""
 
-    Attributes
-    ----------
-    cities_per_mkm2, villages_per_mkm2 : float
-        Per million square kilometres of the region, sea included.
-    largest_power : float
-        Of the largest city, nW cm^-2 sr^-1 km^2.
-    """
-
+    # cities_per_mkm2 and villages_per_mkm2: per million square kilometres of the region, sea
+    # included
     cities_per_mkm2: float = 90.0
     villages_per_mkm2: float = 27_000.0
-    largest_power: float = 6.5e4
+    largest_power: float = 6.5e4  # of the largest city, nW cm^-2 sr^-1 km^2
 
 
 def radius_of_power(power: FloatArray) -> FloatArray:

@@ -11,50 +11,31 @@ from numpy.typing import NDArray
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.lamps import Clusters, Lamps, Realisation, World
 from benchmarks.simulate.noise import blurred
+from detectors.types import FloatArray
 
 KM_PER_DEGREE_NORTH = 111.2
 
 
 @dataclass(frozen=True, kw_only=True)
 class LightMapParameters:
-    """How the map is made.
+    """How the map is made."""
 
-    Attributes
-    ----------
-    step_deg : float
-        Pixel size; 15 arc seconds as VIIRS composites.
-    psf_sigma_px : float
-        The instrument's blur, standard deviation.
-    glow_share, glow_sigma_px : float
-        Light that the air scatters about the towns.
-    floor_nw : float
-        Radiances below are taken for background and set to 0, as annual composites do.
-    lamps_per_pixel : float
-        Lamps drawn for each lit pixel.
-    """
-
-    step_deg: float = 1.0 / 240.0
-    psf_sigma_px: float = 0.75
+    step_deg: float = 1.0 / 240.0  # pixel size; 15 arc seconds as VIIRS composites.
+    psf_sigma_px: float = 0.75  # the instrument's blur, standard deviation
+    # glow_share and glow_sigma_px: light that the air scatters about the towns
     glow_share: float = 0.08
     glow_sigma_px: float = 5.0
+    # Radiances below are taken for background and set to 0, as annual composites do
     floor_nw: float = 0.5
-    lamps_per_pixel: float = 5.0
+    lamps_per_pixel: float = 5.0  # lamps drawn for each lit pixel
 
 
 @dataclass(frozen=True, kw_only=True)
 class RadianceMap:
-    """Radiance on a regular grid of degrees.
+    """Radiance on a regular grid of degrees."""
 
-    Attributes
-    ----------
-    radiance : ndarray of float32, shape (rows, cols)
-        nW cm^-2 sr^-1; row 0 is the northern edge.
-    west, north : float
-        Outer corner of the first pixel, degrees.
-    step_deg : float
-    """
-
-    radiance: NDArray[np.float32]
+    radiance: NDArray[np.float32]  # shape (rows, cols): nW cm^-2 sr^-1; row 0 is the northern edge.
+    # west and north: outer corner of the first pixel, degrees
     west: float
     north: float
     step_deg: float
@@ -156,7 +137,6 @@ def read_geotiff(path: Path) -> RadianceMap:
 
 # Lamps of a world projected into a photograph: the light that reaches each pixel.
 
-FloatArray = NDArray[np.float64]
 
 LAMPS_PER_PIXEL = 3.0
 LEAST_LAMP = 0.004  # nW cm^-2 sr^-1 km^2: no town has more lamps than its power holds of these

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FloatArray = NDArray[np.float64]
+from detectors.types import FloatArray
+
 KM_PER_DEGREE = 111.2  # a texture needs no better
 
 
@@ -23,22 +24,12 @@ def fractal_tile(rng: np.random.Generator, size: int, slope: float) -> NDArray[n
 
 @dataclass(frozen=True, kw_only=True)
 class GroundNoise:
-    """A periodic field laid over the ground.
+    """A periodic field laid over the ground."""
 
-    Attributes
-    ----------
-    tile : ndarray of float32, shape (size, size)
-    spacing_km : float
-        Distance of its samples on the ground.
-    lat0_deg : float
-        Latitude at which east-west distances are true.
-    turn_deg : float
-        The tile is turned by this much, so that its repeats do not line up with meridians.
-    """
-
-    tile: NDArray[np.float32]
-    spacing_km: float
-    lat0_deg: float
+    tile: NDArray[np.float32]  # shape (size, size)
+    spacing_km: float  # distance of its samples on the ground
+    lat0_deg: float  # latitude at which east-west distances are true
+    # The tile is turned by this much, so that its repeats do not line up with meridians
     turn_deg: float = 0.0
 
     def at(self, lon_deg: ArrayLike, lat_deg: ArrayLike) -> FloatArray:

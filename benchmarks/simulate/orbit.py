@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from sgp4.api import WGS72, Satrec
 from sgp4.exporter import export_tle
 
 from benchmarks.simulate.camera import east_north_up, ecef_of, geodetic_of, wgs84
-
-FloatArray = NDArray[np.float64]
+from detectors.types import FloatArray
 
 INCLINATION_DEG = 51.64
 ECCENTRICITY = 0.0004
@@ -25,26 +23,13 @@ MINUTES_PER_DAY = 1440.0
 
 @dataclass(frozen=True, kw_only=True)
 class Elements:
-    """Mean elements of a nearly circular orbit, in SGP4's sense.
-
-    Attributes
-    ----------
-    epoch_utc : datetime
-    node_deg : float
-        Right ascension of the ascending node.
-    perigee_deg : float
-        Argument of perigee.
-    anomaly_deg : float
-        Mean anomaly.
-    revolutions_per_day : float
-        Mean motion; 15.5 is an altitude of about 415 km.
-    """
+    """Mean elements of a nearly circular orbit, in SGP4's sense."""
 
     epoch_utc: datetime
-    node_deg: float
-    perigee_deg: float
-    anomaly_deg: float
-    revolutions_per_day: float
+    node_deg: float  # right ascension of the ascending node
+    perigee_deg: float  # argument of perigee
+    anomaly_deg: float  # mean anomaly
+    revolutions_per_day: float  # mean motion; 15.5 is an altitude of about 415 km.
 
     def satrec(self) -> Satrec:
         """The SGP4 propagator of these elements."""
@@ -195,17 +180,10 @@ GRAVITY_M3_S2 = 3.986004418e14  # WGS84
 
 @dataclass(frozen=True, kw_only=True)
 class Vantage:
-    """A point of an orbit.
+    """A point of an orbit."""
 
-    Attributes
-    ----------
-    position_ecef_m : ndarray, shape (3,)
-    velocity_ecef_m_s : ndarray, shape (3,)
-        Relative to the rotating Earth.
-    """
-
-    position_ecef_m: FloatArray
-    velocity_ecef_m_s: FloatArray
+    position_ecef_m: FloatArray  # shape (3,)
+    velocity_ecef_m_s: FloatArray  # shape (3,): Relative to the rotating Earth
 
     def nadir(self) -> tuple[float, float, float]:
         """Longitude, latitude (degrees) and height (metres)."""

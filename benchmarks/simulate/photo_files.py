@@ -43,29 +43,15 @@ SENSOR_WIDTH_MM = {"NIKON D3S": 36.0, "NIKON D4": 36.0, "NIKON D5": 35.9}
 
 @dataclass(frozen=True, kw_only=True)
 class CameraSettings:
-    """What the camera knows.
+    """What the camera knows."""
 
-    Attributes
-    ----------
-    clock_utc : datetime
-        What its clock shows, which may be wrong.
-    focal_mm : float or None
-        None leaves the tag out.
-    aperture_f, exposure_s : float
-    iso : int
-    body : str
-        EXIF model; its sensor's width is in ``SENSOR_WIDTH_MM``.
-    orientation : int
-        EXIF orientation, 1 to 8.
-    """
-
-    clock_utc: datetime
-    focal_mm: float | None
+    clock_utc: datetime  # what its clock shows, which may be wrong
+    focal_mm: float | None  # none leaves the tag out
     aperture_f: float = 1.4
     exposure_s: float = 0.05
     iso: int = 10000
-    body: str = "NIKON D3S"
-    orientation: int = 1
+    body: str = "NIKON D3S"  # EXIF model; its sensor's width is in ``SENSOR_WIDTH_MM``.
+    orientation: int = 1  # EXIF orientation, 1 to 8
 
     def pixel_pitch_um(self, width_px: int, height_px: int) -> float:
         """Pitch of a picture's pixels if it shows the whole sensor."""

@@ -19,8 +19,8 @@ from benchmarks.simulate.lamps import (
     district_gain,
 )
 from benchmarks.simulate.noise import key_of, normal, uniform
+from detectors.types import FloatArray
 
-FloatArray = NDArray[np.float64]
 # Window reader: first row, first column, rows, columns of the raster -> radiance.
 WindowReader = Callable[[int, int, int, int], NDArray[np.float32]]
 # Longitudes and latitudes by the raster's grid -> those of the ground.
@@ -32,26 +32,16 @@ MOST_PATCHES = 1_000_000  # of a view; above it the faintest pixels are thinned 
 
 @dataclass(frozen=True, kw_only=True)
 class RasterWorld:
-    """Lights whose places are the lit pixels of a radiance map.
+    """Lights whose places are the lit pixels of a radiance map."""
 
-    Attributes
-    ----------
-    read : callable
-        ``read(row, col, rows, cols)`` returns that window's radiance, nW cm^-2 sr^-1, float32.
-    shape : tuple of int
-        Rows and columns of the whole raster.
-    west, north : float
-        Outer corner of its first pixel, degrees.
-    step_deg : float
-    true_place : callable or None
-        Ground of pixels' centres where the raster's own grid is off.
-    """
-
+    # ``read(row, col, rows, cols)`` returns that window's radiance, nW cm^-2 sr^-1, float32
     read: WindowReader
-    shape: tuple[int, int]
+    shape: tuple[int, int]  # rows and columns of the whole raster
+    # west and north: outer corner of its first pixel, degrees
     west: float
     north: float
     step_deg: float
+    # Ground of pixels' centres where the raster's own grid is off
     true_place: TruePlace | None = None
 
     @classmethod

@@ -17,6 +17,7 @@ from benchmarks.simulate.noise import blurred
 from benchmarks.simulate.scene import SceneParameters
 from benchmarks.simulate.transients import boat_light, flash_light
 from benchmarks.simulate.weather import ViewGrid, cloud_depth, limb_light, star_light, view_grid
+from detectors.types import FloatArray
 
 # What lens, sensor and camera software make of the light.
 
@@ -235,23 +236,13 @@ def to_jpeg(picture: NDArray[np.uint8], quality: int, exif: bytes = b"") -> byte
 
 # The image of a point, and of a line of points: Moffat's profile.
 
-FloatArray = NDArray[np.float64]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Moffat:
-    """A Moffat profile of unit flux (Moffat 1969, A&A 3, 455), taken at pixel centres.
+    """A Moffat profile of unit flux (Moffat 1969, A&A 3, 455), taken at pixel centres."""
 
-    Attributes
-    ----------
-    fwhm_px : float
-        Full width at half maximum of a point.
-    beta : float
-        Exponent, above 1.5: small ones have wide wings.
-    """
-
-    fwhm_px: float
-    beta: float
+    fwhm_px: float  # full width at half maximum of a point
+    beta: float  # exponent, above 1.5: small ones have wide wings
 
     def point(self, square_px2: ArrayLike, widen: ArrayLike = 1.0) -> FloatArray:
         """Light per square pixel at a squared distance; `widen` multiplies the width."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sgp4.api import Satrec
 
-FloatArray = NDArray[np.float64]
+from detectors.types import FloatArray
 
 EARTH_KM, GRAVITY_KM3_S2 = 6378.135, 398600.8  # WGS72, as the elements
 FIRST_NUMBER = 10001
@@ -59,33 +59,17 @@ MANOEUVRED, MANOEUVRED_CONSTELLATION, MANOEUVRE_FACTOR = 0.03, 0.12, (3.0, 15.0)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SimulatedSky:
-    """True orbits and the catalogue's.
+    """True orbits and the catalogue's."""
 
-    Attributes
-    ----------
-    time_utc : datetime
-        Around which the errors are as drawn.
-    names, numbers : tuple of str
-        Of each satellite.
-    true : tuple of Satrec
-        Where they are.
-    lines : tuple of (str, str)
-        What the catalogue says of them.
-    age_days : ndarray of float64, shape (n,)
-        Of the sets.
-    magnitude : ndarray of float64, shape (n,)
-        At 1,000 km in full light.
-    trains : ndarray of int, shape (k,)
-        Rows of the satellites that fly one close behind the other.
-    """
-
-    time_utc: datetime
+    time_utc: datetime  # around which the errors are as drawn
+    # names and numbers: of each satellite
     names: tuple[str, ...]
     numbers: tuple[str, ...]
-    true: tuple[Satrec, ...]
-    lines: tuple[tuple[str, str], ...]
-    age_days: FloatArray
-    magnitude: FloatArray
+    true: tuple[Satrec, ...]  # where they are
+    lines: tuple[tuple[str, str], ...]  # what the catalogue says of them
+    age_days: FloatArray  # shape (n,): Of the sets
+    magnitude: FloatArray  # shape (n,): At 1,000 km in full light
+    # Shape (k,): Rows of the satellites that fly one close behind the other
     trains: NDArray[np.intp]
 
     def text(self, listed: NDArray[np.bool_] | None = None, *, with_names: bool = True) -> str:

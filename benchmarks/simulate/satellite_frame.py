@@ -15,8 +15,7 @@ from scipy.spatial.transform import Rotation
 from sgp4.api import SatrecArray
 
 from benchmarks.simulate.satellite_catalogue import SimulatedSky
-
-FloatArray = NDArray[np.float64]
+from detectors.types import FloatArray
 
 LIGHT_KM_S, EARTH_KM = 299792.458, 6378.137
 JD_UNIX, STEPS = 2440587.5, 41
@@ -26,35 +25,20 @@ ATTACHED_KM = 20.0  # the camera's own satellite
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SkyFrame:
-    """A simulated exposure.
+    """A simulated exposure."""
 
-    Attributes
-    ----------
-    start_utc : datetime
-        When it truly began.
-    exposure_s : float
-    site : (lat, lon, height_m) or None
-        None: aboard the satellite `station`.
-    station : int or None
-        Row of the satellite that carries the camera.
-    matrix : ndarray, shape (3, 3)
-        Camera (x right, y down, z forward) to ICRS, as stars without aberration have it.
-    width_px, height_px, focal_px, k1
-        The lens.
-    limit_mag : float
-        Faintest satellite that draws a streak.
-    """
-
-    start_utc: datetime
+    start_utc: datetime  # when it truly began
     exposure_s: float
-    site: tuple[float, float, float] | None
-    station: int | None
+    site: tuple[float, float, float] | None  # none: aboard the satellite `station`
+    station: int | None  # row of the satellite that carries the camera
+    # Shape (3, 3): Camera (x right, y down, z forward) to ICRS, as stars without aberration have it
     matrix: FloatArray
+    # width_px, height_px, focal_px and k1: the lens
     width_px: int
     height_px: int
     focal_px: float
     k1: float
-    limit_mag: float
+    limit_mag: float  # faintest satellite that draws a streak
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,35 +19,19 @@ HARDWARE_RGB = ((1.0, 0.55, 0.2), (1.0, 0.75, 0.45), (1.0, 0.97, 0.92), (0.7, 0.
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """Ranges that a frame's development is drawn from.
+    """Ranges that a frame's development is drawn from."""
 
-    Attributes
-    ----------
-    quantile, level : float, tuple of float
-        The exposure brings this quantile of the luminance to a share of what fills the sensor,
-        drawn evenly in its logarithm.
-    noise : tuple of float
-        Range of the noise of a full pixel's hundredth, as a share of it, logarithmic.
-    hardware : float
-        Share of frames with parts of the station in front.
-    lit : float
-        Most brightness of those parts, as a share of what fills the sensor.
-    cast : float
-        Spread of the logarithm of the white balance's gains.
-    crop : float
-        Share of frames of which a part is kept.
-    grey : float
-        Share of frames by sensors that see no colour.
-    """
-
+    # quantile and level: the exposure brings this quantile of the luminance to a share of what
+    # fills the sensor, drawn evenly in its logarithm
     quantile: float
     level: tuple[float, float]
+    # Range of the noise of a full pixel's hundredth, as a share of it, logarithmic
     noise: tuple[float, float] = (0.03, 0.3)
-    hardware: float = 0.3
-    lit: float = 0.3
-    cast: float = 0.12
-    crop: float = 0.3
-    grey: float = 0.0
+    hardware: float = 0.3  # share of frames with parts of the station in front
+    lit: float = 0.3  # most brightness of those parts, as a share of what fills the sensor
+    cast: float = 0.12  # spread of the logarithm of the white balance's gains
+    crop: float = 0.3  # share of frames of which a part is kept
+    grey: float = 0.0  # share of frames by sensors that see no colour
 
 
 def develop(light: ImageArray, look: Look, rng: np.random.Generator) -> NDArray[np.uint8]:

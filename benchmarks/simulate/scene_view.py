@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.simulate.noise import bilinear, blurred, fractal_tile
+from detectors.types import FloatArray
 
-FloatArray = NDArray[np.float64]
 ImageArray = NDArray[np.float32]
 
 EARTH_RADIUS_KM = 6371.0
@@ -25,34 +25,23 @@ ASPECTS = (1.5, 1.5, 1.5, 4 / 3, 4 / 3, 16 / 9, 1.0)
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """Sights of a frame's pixels.
-
-    Attributes
-    ----------
-    width_px, height_px : int
-    focal_px : float
-    axes : ndarray, shape (3, 3)
-        Columns right, down and forward of the camera; rows towards the far limb, sideways and up.
-    altitude_km : float
-    perigee_km : ndarray, shape (height, width)
-        Least height along the sight, below 0 for ground.
-    ahead_km, aside_km : ndarray, shape (height, width)
-        Ground seen, from the nadir along the Earth's curve; that of the limb for the sky.
-    distance_km : ndarray, shape (height, width)
-        To that ground.
-    cosine : ndarray, shape (height, width)
-        Of the angle between the sight and the ground's vertical, 0 to 1.
-    """
+    """Sights of a frame's pixels."""
 
     width_px: int
     height_px: int
     focal_px: float
+    # Shape (3, 3): Columns right, down and forward of the camera; rows towards the far limb,
+    # sideways and up.
     axes: FloatArray
     altitude_km: float
+    # Shape (height, width): Least height along the sight, below 0 for ground
     perigee_km: FloatArray
+    # ahead_km and aside_km: shape (height, width): Ground seen, from the nadir along the Earth's
+    # curve; that of the limb for the sky.
     ahead_km: FloatArray
     aside_km: FloatArray
-    distance_km: FloatArray
+    distance_km: FloatArray  # shape (height, width): To that ground
+    # Shape (height, width): Of the angle between the sight and the ground's vertical, 0 to 1
     cosine: FloatArray
 
     @property

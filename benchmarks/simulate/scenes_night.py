@@ -19,6 +19,7 @@ from benchmarks.simulate.scene_view import (
     star_field,
 )
 from benchmarks.simulate.scenes_day import clouds, port_hole, surface
+from detectors.types import FloatArray
 
 ImageArray = NDArray[np.float32]
 
@@ -150,7 +151,6 @@ def _nearly_black(rng: np.random.Generator) -> ImageArray:
 
 # Towns by night seen obliquely, up to the limb, with airglow, clouds, stars and lightning.
 
-FloatArray = NDArray[np.float64]
 
 TOWN_LOOK = Look(
     quantile=0.995, level=(0.2, 3.0), noise=(0.03, 0.5), hardware=0.35, lit=0.15, cast=0.12

@@ -19,11 +19,11 @@ from benchmarks.simulate.scene_view import (
     view_at,
 )
 from benchmarks.simulate.scenes_night import airglow, night_ground
+from detectors.types import FloatArray
 
 # Fields of stars by small cameras and telescopes: sky all over, from 5 to 60 degrees wide.
 
 ImageArray = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
 
 # The light is in shares of what fills the sensor already: the level is set to leave it so
 FINDER_LOOK = Look(

@@ -13,7 +13,6 @@ from benchmarks.simulate.scene_view import frame_size
 from benchmarks.simulate.scenes_day import day_light
 
 ImageArray = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
 
 INSIDE_LOOK = Look(
     quantile=0.9, level=(0.15, 0.9), noise=(0.01, 0.3), hardware=0.0, lit=0.5, cast=0.1

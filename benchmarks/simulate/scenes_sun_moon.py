@@ -13,9 +13,9 @@ from benchmarks.simulate.scene_develop import Look
 from benchmarks.simulate.scene_view import View, draw_view, frame_size, star_field
 from benchmarks.simulate.scenes_day import clouds, day_reflectance, surface, through_air
 from benchmarks.simulate.scenes_night import airglow
+from detectors.types import FloatArray
 
 ImageArray = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
 
 # The arc is set against what the sensor holds, wherever the ground is dark
 SUN_LOOK = Look(quantile=0.98, level=(0.2, 2.0), noise=(0.01, 0.3), hardware=0.3, lit=0.7, cast=0.1)
@@ -197,28 +197,15 @@ MOON_LOOK = Look(
 
 @dataclass(frozen=True, kw_only=True)
 class MoonDisc:
-    """Where a Moon is drawn and how it is lit.
-
-    Attributes
-    ----------
-    x, y, radius_px : float
-    phase_deg : float
-        Between Sun and camera as seen from the Moon: 0 is full, 90 half.
-    turn_deg : float
-        Direction of its lit side, from +x towards +y.
-    flattened : float
-        Height over width: refraction squeezes it low above the limb.
-    earthshine : float
-        Light of the dark side, as a share of the lit one's.
-    """
+    """Where a Moon is drawn and how it is lit."""
 
     x: float
     y: float
     radius_px: float
-    phase_deg: float
-    turn_deg: float = 0.0
-    flattened: float = 1.0
-    earthshine: float = 0.0
+    phase_deg: float  # between Sun and camera as seen from the Moon: 0 is full, 90 half
+    turn_deg: float = 0.0  # direction of its lit side, from +x towards +y
+    flattened: float = 1.0  # height over width: refraction squeezes it low above the limb
+    earthshine: float = 0.0  # light of the dark side, as a share of the lit one's
 
 
 def moon(rng: np.random.Generator) -> tuple[ImageArray, Look]:

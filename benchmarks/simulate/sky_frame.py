@@ -21,8 +21,8 @@ from benchmarks.simulate.sky_optics import (
     expose_sky,
     peak_share,
 )
+from detectors.types import FloatArray
 
-FloatArray = NDArray[np.float64]
 ImageArray = NDArray[np.float32]
 
 STEP_PX = 1.0  # trails are drawn as stars this far apart
@@ -35,71 +35,41 @@ COLOUR_SPREAD_MAG = 0.5  # of BP - RP among stars to magnitude 8
 
 @dataclass(frozen=True, kw_only=True)
 class SkySettings:
-    """The lens, the sensor and the sky of a frame; the defaults are 50 mm f/1.4 for a second.
-
-    Attributes
-    ----------
-    lens : SkyLens
-    sensor : SkySensor
-    exposure_s : float
-    zero_point_mag : tuple of float
-        Magnitude of the star of the Sun's colour that gives one electron a second on the axis:
-        red, green, blue.
-    sky_electrons_s : tuple of float
-        Sky background of a pixel on the axis: red, green, blue.
-    sky_gradient : tuple of float
-        Relative change of that from the middle to the right and to the lower edge.
-    turn_rad : tuple of float
-        Rotation vector (ICRS axes) of the camera in the exposure: what draws stars out.
-    faintest_mag : float
-        Fainter catalogue stars are left out.
-    """
+    """The lens, the sensor and the sky of a frame; the defaults are 50 mm f/1.4 for a second."""
 
     lens: SkyLens = field(default_factory=SkyLens)
     sensor: SkySensor = field(default_factory=SkySensor)
     exposure_s: float = 1.0
     # 10 cm^2, 1,000 photons / (s cm^2 A) at magnitude 0, 900 A, a quarter of them counted: 2.2e6
+    # Magnitude of the star of the Sun's colour that gives one electron a second on the axis: red,
+    # green, blue
     zero_point_mag: tuple[float, float, float] = (15.2, 15.9, 15.3)
     # 22 mag / arcsec^2 is 36 electrons on a pixel of 99 arcsec; airglow and the window add more
+    # Sky background of a pixel on the axis: red, green, blue
     sky_electrons_s: tuple[float, float, float] = (70.0, 120.0, 80.0)
+    # Relative change of that from the middle to the right and to the lower edge
     sky_gradient: tuple[float, float] = (0.0, 0.0)
+    # Rotation vector (ICRS axes) of the camera in the exposure: what draws stars out
     turn_rad: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    faintest_mag: float = 12.0
+    faintest_mag: float = 12.0  # fainter catalogue stars are left out
 
 
 @dataclass(frozen=True, kw_only=True)
 class SkyFrame:
-    """A simulated frame and its truth: the stars whose middle lies within the picture.
+    """A simulated frame and its truth: the stars whose middle lies within the picture."""
 
-    Attributes
-    ----------
-    picture : SkyPicture
-        What was photographed.
-    camera : SkyProjection
-        At the middle of the exposure.
-    settings : SkySettings
-    index : ndarray of int64, shape (N,)
-        Rows of the directions given, brightest first.
-    x, y : ndarray of float64, shape (N,)
-        Pixel at the middle of the exposure.
-    trail_px : ndarray of float64, shape (N, 2)
-        Way in x and y during the exposure.
-    magnitude : ndarray of float64, shape (N,)
-    electrons : ndarray of float64, shape (N, 3)
-        Light that reached the sensor.
-    peak_snr : ndarray of float64, shape (N,)
-        Mean electrons of the star in its brightest pixel, green, over the noise without it.
-    """
-
-    picture: SkyPicture
-    camera: SkyProjection
+    picture: SkyPicture  # what was photographed
+    camera: SkyProjection  # at the middle of the exposure
     settings: SkySettings
-    index: NDArray[np.int64]
+    index: NDArray[np.int64]  # shape (N,): Rows of the directions given, brightest first
+    # x and y: shape (N,): Pixel at the middle of the exposure
     x: FloatArray
     y: FloatArray
-    trail_px: FloatArray
-    magnitude: FloatArray
-    electrons: FloatArray
+    trail_px: FloatArray  # shape (N, 2): Way in x and y during the exposure
+    magnitude: FloatArray  # shape (N,)
+    electrons: FloatArray  # shape (N, 3): Light that reached the sensor
+    # Shape (N,): Mean electrons of the star in its brightest pixel, green, over the noise without
+    # it
     peak_snr: FloatArray
 
 

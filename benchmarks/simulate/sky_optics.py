@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FloatArray = NDArray[np.float64]
+from detectors.types import FloatArray
+
 ImageArray = NDArray[np.float32]
 
 # Wings of star images are Moffat's with beta about 3 (Trujillo et al. 2001, MNRAS 328, 977; lenses
@@ -54,19 +55,13 @@ class SkyProjection(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class SkyLens:
-    """How sharp and how bright a lens draws, by the distance from the optical axis.
+    """How sharp and how bright a lens draws, by the distance from the optical axis."""
 
-    Attributes
-    ----------
-    fwhm_px, fwhm_corner_px : float
-        Full width at half maximum of stars in the middle and half a diagonal away; it grows with
-        the square of the distance.
-    falloff : tuple of float
-        Share of the light that arrives: 1 + a1 r^2 + a2 r^4 + a3 r^6, r in half diagonals.
-    """
-
+    # fwhm_px and fwhm_corner_px: full width at half maximum of stars in the middle and half a
+    # diagonal away; it grows with the square of the distance.
     fwhm_px: float = 1.8
     fwhm_corner_px: float = 2.6
+    # Share of the light that arrives: 1 + a1 r^2 + a2 r^4 + a3 r^6, r in half diagonals
     falloff: tuple[float, float, float] = (-0.75, 0.35, -0.10)
 
     def fwhm(self, camera: SkyProjection, x: ArrayLike, y: ArrayLike) -> FloatArray:
@@ -159,51 +154,27 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class SkySensor:
-    """A sensor and its software; the defaults are a D3S at ISO 6,400, brought down to 1,500 px.
+    """A sensor and its software; the defaults are a D3S at ISO 6,400, brought down to 1,500 px."""
 
-    Attributes
-    ----------
-    full_scale_electrons : float
-        Of a pixel of the picture at its largest value.
-    read_noise_electrons : float
-        One sigma.
-    bits : 8, 12 or 14
-        8: the sRGB curve and 256 steps; 12, 14: linear numbers with so many bits.
-    jpeg_quality : int or None
-        Compress and decompress 8-bit pictures as JPEG of that quality.
-    hot_pixels : int
-        How many; each shines in one channel.
-    hot_full_scales : float
-        Mean brightness of hot pixels in units of the full scale (exponentially distributed).
-    """
-
-    full_scale_electrons: float = 15_000.0
-    read_noise_electrons: float = 9.0
+    full_scale_electrons: float = 15_000.0  # of a pixel of the picture at its largest value
+    read_noise_electrons: float = 9.0  # one sigma
+    # 8: the sRGB curve and 256 steps; 12, 14: linear numbers with so many bits.
     bits: Literal[8, 12, 14] = 8
+    # Compress and decompress 8-bit pictures as JPEG of that quality
     jpeg_quality: int | None = None
-    hot_pixels: int = 40
+    hot_pixels: int = 40  # how many; each shines in one channel.
+    # Mean brightness of hot pixels in units of the full scale (exponentially distributed)
     hot_full_scales: float = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
 class SkyPicture:
-    """A developed picture.
+    """A developed picture."""
 
-    Attributes
-    ----------
-    stored : ndarray of uint8 or uint16, shape (h, w, 3)
-        RGB as a file would hold it.
-    light : ndarray of float32, shape (h, w, 3)
-        The same as linear light, 1 at full scale.
-    saturated : ndarray of bool, shape (h, w)
-        A channel is clipped.
-    hot_x, hot_y : ndarray of int64, shape (n,)
-        Hot pixels.
-    """
-
-    stored: NDArray[Any]
-    light: ImageArray
-    saturated: NDArray[np.bool_]
+    stored: NDArray[Any]  # shape (h, w, 3): RGB as a file would hold it
+    light: ImageArray  # shape (h, w, 3): The same as linear light, 1 at full scale
+    saturated: NDArray[np.bool_]  # shape (h, w): A channel is clipped
+    # hot_x and hot_y: shape (n,): Hot pixels
     hot_x: IntArray
     hot_y: IntArray
 

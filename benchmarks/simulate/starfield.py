@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatArray
+
 # What is bright in a frame and no star: hot pixels and cosmic rays.
 
-FloatArray = NDArray[np.float64]
 
 HOT_ELECTRONS = 50.0  # the faintest; full well is the brightest
 TRACK_ELECTRONS = (300.0, 6000.0)  # of a whole track
@@ -77,40 +78,22 @@ class StarfieldSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Starfield:
-    """A simulated frame and its truth.
+    """A simulated frame and its truth."""
 
-    Attributes
-    ----------
-    light : ndarray of float32, shape (h, w)
-        Linear light, 1 at full well.
-    saturated : ndarray of float32, shape (h, w)
-        1 where a pixel is full.
-    x, y : ndarray of float64, shape (N,)
-        Middle of each star, pixels.
-    flux : ndarray of float64, shape (N,)
-        In units of the image times square pixels.
-    peak_snr : ndarray of float64, shape (N,)
-        Brightest pixel over the noise of sky and read-out there.
-    bound_px : ndarray of float64, shape (N, 2)
-        Cramer-Rao bound of x and y: one sigma of the best unbiased centroid of the star alone.
-    resolved : ndarray of bool, shape (N,)
-        Inside the frame by three pixels, and no other star hides its maximum.
-    fwhm_px : float
-        Of the profile.
-    trail_px : tuple of float or None
-        From end to end, x >= 0.
-    """
-
-    light: NDArray[np.float32]
-    saturated: NDArray[np.float32]
+    light: NDArray[np.float32]  # shape (h, w): Linear light, 1 at full well
+    saturated: NDArray[np.float32]  # shape (h, w): 1 where a pixel is full
+    # x and y: shape (N,): Middle of each star, pixels
     x: FloatArray
     y: FloatArray
-    flux: FloatArray
-    peak_snr: FloatArray
+    flux: FloatArray  # shape (N,): In units of the image times square pixels
+    peak_snr: FloatArray  # shape (N,): Brightest pixel over the noise of sky and read-out there
+    # Shape (N, 2): Cramer-Rao bound of x and y: one sigma of the best unbiased centroid of the star
+    # alone
     bound_px: FloatArray
+    # Shape (N,): Inside the frame by three pixels, and no other star hides its maximum
     resolved: NDArray[np.bool_]
-    fwhm_px: float
-    trail_px: tuple[float, float] | None
+    fwhm_px: float  # of the profile
+    trail_px: tuple[float, float] | None  # from end to end, x >= 0
 
 
 def simulate_starfield(

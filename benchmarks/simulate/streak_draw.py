@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from detectors.types import FloatArray
 
 # Peers were measured in these cells; streaks are drawn evenly from them
 SNR_EDGES = (0.5, 1.0, 2.0, 4.0, 10.0)
@@ -35,33 +34,18 @@ class StreakSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnStreak:
-    """A streak before light falls on a sensor.
+    """A streak before light falls on a sensor."""
 
-    Attributes
-    ----------
-    x, y : ndarray of float64, shape (M,)
-        Places about half a pixel apart, from end to end, some perhaps outside of the frame.
-    light : ndarray of float64, shape (M,)
-        Relative light of each.
-    widen : ndarray of float64, shape (M,)
-        Width over that of a star.
-    lanes_px : tuple of float
-        Distances of parallel lines of light from the path: wing lamps of an aircraft.
-    bow_px : float
-        Of the whole path.
-    peak_snr : float
-        Wanted.
-    kind : str
-    tumbling : bool
-    """
-
+    # x and y: shape (M,): Places about half a pixel apart, from end to end, some perhaps outside of
+    # the frame
     x: FloatArray
     y: FloatArray
-    light: FloatArray
-    widen: FloatArray
+    light: FloatArray  # shape (M,): Relative light of each
+    widen: FloatArray  # shape (M,): Width over that of a star
+    # Distances of parallel lines of light from the path: wing lamps of an aircraft
     lanes_px: tuple[float, ...]
-    bow_px: float
-    peak_snr: float
+    bow_px: float  # of the whole path
+    peak_snr: float  # wanted
     kind: str
     tumbling: bool
 

@@ -6,32 +6,23 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.simulate.noise import fractal_tile
 from benchmarks.simulate.render import Moffat
 from benchmarks.simulate.streak_draw import DrawnStreak
 from benchmarks.simulate.streak_truth import TrueStreak
+from detectors.types import FloatArray
 
-FloatArray = NDArray[np.float64]
 BATCH = 2000  # places whose stamps are held at a time
 REACH_FWHM = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """What streaks are seen against, each of shape (h, w), electrons.
+    """What streaks are seen against, each of shape (h, w), electrons."""
 
-    Attributes
-    ----------
-    variance : ndarray of float64
-        Of sky and read-out.
-    passed : ndarray of float64
-        Share of the light that clouds and the lens's corners let through.
-    """
-
-    variance: FloatArray
-    passed: FloatArray
+    variance: FloatArray  # of sky and read-out
+    passed: FloatArray  # share of the light that clouds and the lens's corners let through
 
 
 def add_streak(
@@ -167,19 +158,10 @@ class SkySettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Sky:
-    """A sky, each of shape (h, w).
+    """A sky, each of shape (h, w)."""
 
-    Attributes
-    ----------
-    electrons : ndarray of float64
-        Light of sky and clouds.
-    passed : ndarray of float64
-        Share of the light of stars and streaks that arrives.
-    cloudy : bool
-    """
-
-    electrons: FloatArray
-    passed: FloatArray
+    electrons: FloatArray  # light of sky and clouds
+    passed: FloatArray  # share of the light of stars and streaks that arrives
     cloudy: bool
 
 

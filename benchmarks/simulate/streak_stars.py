@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.simulate.render import Moffat
-
-FloatArray = NDArray[np.float64]
+from detectors.types import FloatArray
 
 PHASES = 5  # places within a pixel that faint stars are drawn at, per axis
 HALF_PX, MAX_HALF_PX = 12, 80

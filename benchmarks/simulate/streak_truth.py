@@ -8,52 +8,35 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from detectors.types import FloatArray
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrueStreak:
-    """One streak, as far as the frame holds it.
+    """One streak, as far as the frame holds it."""
 
-    Attributes
-    ----------
-    x1, y1, x2, y2 : float
-        Ends, pixels, zero at the centre of the first pixel; x1 <= x2. An end that the border cuts
-        is where the streak crosses the outline of the frame's pixels.
-    peak_snr : float
-        Maximum of the mean cross profile (light averaged along the visible length) over the noise
-        of sky and read-out along the streak (root of the mean variance).
-    matched_snr : float
-        What a filter of the streak's very shape would give in that noise: the root of the sum of
-        squared signal over variance, all pixels.
-    width_px : float
-        Full width at half maximum of the mean cross profile.
-    flux : float
-        Light within the frame, in units of the image times square pixels.
-    bow_px : float
-        How far the middle lies off the straight line between the ends; positive to the right of
-        someone who goes from the first end to the second and sees y point down.
-    first_cut, second_cut : bool
-        The border cuts that end.
-    kind : str
-        ``satellite``, ``meteor`` or ``aircraft``.
-    tumbling : bool
-        Its brightness changes regularly along it.
-    """
-
+    # x1, y1, x2 and y2: ends, pixels, zero at the centre of the first pixel; x1 <= x2. An end that
+    # the border cuts is where the streak crosses the outline of the frame's pixels.
     x1: float
     y1: float
     x2: float
     y2: float
+    # Maximum of the mean cross profile (light averaged along the visible length) over the noise of
+    # sky and read-out along the streak (root of the mean variance)
     peak_snr: float
+    # What a filter of the streak's very shape would give in that noise: the root of the sum of
+    # squared signal over variance, all pixels
     matched_snr: float
-    width_px: float
-    flux: float
+    width_px: float  # full width at half maximum of the mean cross profile
+    flux: float  # light within the frame, in units of the image times square pixels
+    # How far the middle lies off the straight line between the ends; positive to the right of
+    # someone who goes from the first end to the second and sees y point down.
     bow_px: float
+    # first_cut and second_cut: the border cuts that end
     first_cut: bool
     second_cut: bool
-    kind: str
-    tumbling: bool
+    kind: str  # ``satellite``, ``meteor`` or ``aircraft``
+    tumbling: bool  # its brightness changes regularly along it
 
     @property
     def length_px(self) -> float:

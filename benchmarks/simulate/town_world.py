@@ -18,22 +18,14 @@ from benchmarks.simulate.lamps import (
 )
 from benchmarks.simulate.land import Land, PlaceParameters, Places, Region, draw_land, settle
 from benchmarks.simulate.noise import UintArray, key_of, normal, uniform
-
-FloatArray = NDArray[np.float64]
+from detectors.types import FloatArray
 
 METRES_PER_DEGREE = 111_200.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class TownWorld:
-    """Towns and roads of an invented land, each with its own streets.
-
-    Attributes
-    ----------
-    seed : int
-    land : Land
-    places : Places
-    """
+    """Towns and roads of an invented land, each with its own streets."""
 
     seed: int
     land: Land

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.noise import blurred
+from detectors.types import FloatArray
 
 ImageArray = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
 
 BOAT_RGB = (0.80, 1.05, 1.10)  # metal-halide lamps over the water
 BOAT_POWER = 2.0  # nW cm^-2 sr^-1 km^2, as a village

@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.lamps import Realisation, World
 from benchmarks.simulate.light_map import lamps_in_view, upward_share
-
-FloatArray = NDArray[np.float64]
 
 GRID = 5  # reference points are sought in 5 x 5 parts of the picture
 

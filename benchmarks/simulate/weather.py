@@ -13,33 +13,25 @@ from benchmarks.simulate.camera import SimCamera, ecef_of, wgs84
 from benchmarks.simulate.noise import GroundNoise, blurred, fractal_tile
 from benchmarks.simulate.scene import CloudLayer
 from benchmarks.simulate.transients import FLASH_KM, FLASH_RGB
+from detectors.types import FloatArray
 
-FloatArray = NDArray[np.float64]
 ImageArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ViewGrid:
-    """What a coarse grid of pixels sees; brought to full size by bilinear interpolation.
+    """What a coarse grid of pixels sees; brought to full size by bilinear interpolation."""
 
-    Attributes
-    ----------
-    x, y : ndarray, shape (rows, cols)
-        Pixels of the grid.
-    lon, lat : ndarray, shape (rows, cols)
-        Ground, degrees; NaN for the sky.
-    cosine : ndarray, shape (rows, cols)
-        Of the angle between the ground's vertical and the camera; NaN for the sky.
-    perigee_m : ndarray, shape (rows, cols)
-        Least height along the sight; below 0 for ground.
-    """
-
+    # x and y: shape (rows, cols): Pixels of the grid
     x: FloatArray
     y: FloatArray
+    # lon and lat: shape (rows, cols): Ground, degrees; NaN for the sky.
     lon: FloatArray
     lat: FloatArray
+    # Shape (rows, cols): Of the angle between the ground's vertical and the camera; NaN for the
+    # sky.
     cosine: FloatArray
-    perigee_m: FloatArray
+    perigee_m: FloatArray  # shape (rows, cols): Least height along the sight; below 0 for ground.
 
     def full_size(self, values: FloatArray, width: int, height: int) -> ImageArray:
         """Bilinear interpolation of values on the grid, shape (height, width)."""
@@ -143,24 +135,12 @@ GREEN_KM, RED_KM = (108.0, 25.0), (230.0, 60.0)
 
 @dataclass(frozen=True, kw_only=True)
 class AuroraBand:
-    """A part of the auroral oval ahead of the camera.
+    """A part of the auroral oval ahead of the camera."""
 
-    Attributes
-    ----------
-    seed : int
-        Of its folds and rays.
-    azimuth_deg : float
-        From the station to its nearest part.
-    distance_deg : float
-        From the nadir to its nearest part, along the ground.
-    brightness_nw : float
-        Of a curtain seen edge on, nW cm^-2 sr^-1.
-    """
-
-    seed: int
-    azimuth_deg: float
-    distance_deg: float
-    brightness_nw: float
+    seed: int  # of its folds and rays
+    azimuth_deg: float  # from the station to its nearest part
+    distance_deg: float  # from the nadir to its nearest part, along the ground
+    brightness_nw: float  # of a curtain seen edge on, nW cm^-2 sr^-1
 
 
 def aurora_light(

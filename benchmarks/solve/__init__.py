@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.registration.report import command_of, title_lines
+from benchmarks.pages import command_of, title_lines
 from benchmarks.solve.real import (
     FOCALS_MM,
     HEIGHT_PX,
@@ -45,19 +45,11 @@ Solver = Callable[[StarList], tuple[SkyCamera | None, float]]
 
 @dataclass(frozen=True, kw_only=True)
 class Negatives:
-    """Which lists to try, and where to keep what came of them.
-
-    Attributes
-    ----------
-    count : int
-    seed : int
-    store : Path or None
-        Lists that it has already are not tried again.
-    """
+    """Which lists to try, and where to keep what came of them."""
 
     count: int
     seed: int
-    store: Path | None = None
+    store: Path | None = None  # lists that it has already are not tried again
 
     def table(self, name: str, catalogue: StarCatalogue, solver: Solver) -> Iterator[str]:
         """Rows by kind, and all together with the bound that no solution at all proves."""

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from detectors.types import StarDetections
+from detectors.types import FloatArray, StarDetections
 from matchers.sky_camera import SkyCamera, matrix_quaternion, sky_vectors
 from matchers.star_fit import corner_tangent
 from matchers.star_search import StarIndices
@@ -107,7 +106,6 @@ def _solve(
 
 # Star lists with known truth: the real sky through random lenses, and lists of no sky.
 
-FloatArray = NDArray[np.float64]
 
 WIDTH_PX, HEIGHT_PX = 4256, 2832  # D3S, 8.46 um: what took most of the Station's night photos
 PITCH_UM = 8.46
@@ -120,26 +118,13 @@ NEGATIVES = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StarList:
-    """Detections and what is true of them.
+    """Detections and what is true of them."""
 
-    Attributes
-    ----------
-    kind : str
-        Focal length, or what the list is instead of a sky.
-    stars : StarDetections
-    truth : SkyCamera or None
-        None where nothing is to be found.
-    focal_px : float
-        What an EXIF header would have told.
-    in_view : int
-        True stars among the detections.
-    """
-
-    kind: str
+    kind: str  # focal length, or what the list is instead of a sky
     stars: StarDetections
-    truth: SkyCamera | None
-    focal_px: float
-    in_view: int
+    truth: SkyCamera | None  # none where nothing is to be found
+    focal_px: float  # what an EXIF header would have told
+    in_view: int  # true stars among the detections
 
 
 def detections(x: FloatArray, y: FloatArray, flux: FloatArray) -> StarDetections:

@@ -1,7 +1,6 @@
-"""How well star detectors find simulated stars, by peak signal-to-noise ratio, beside their peers.
+"""How well star detectors find simulated stars, by peak signal-to-noise ratio.
 
-``python -m benchmarks stars`` prints the tables; ``--peers`` adds what other libraries find in the
-same frames; ``--out FOLDER`` writes them as Markdown, dated, with figures.
+``python -m benchmarks stars`` prints the tables; ``--out FOLDER`` writes them as Markdown, dated, with figures.
 """
 
 from __future__ import annotations
@@ -22,78 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from benchmarks.registration.report import command_of, number, title_lines
+from benchmarks.pages import command_of, number, title_lines
 from benchmarks.simulate.starfield import Starfield, simulate_starfield
 from benchmarks.stars.figures import StarResult, draw_star_figures
 from detectors.registry import star_detectors
-from detectors.types import StarDetector
+from detectors.types import FloatArray, StarDetector
 from regengine.evaluate.detections import match_positions
-
-# What a user would otherwise find stars with, as their documentation has them called.
-
-FloatArray = NDArray[np.float64]
-FULL_SCALE = 65535.0
-BOX_PX = 64
-
-
-@dataclass(frozen=True, kw_only=True)
-class StarPeer:
-    """Another library's detector."""
-
-    name: str
-    find: Callable[[Starfield], FloatArray]
-
-
-def star_peers() -> list[StarPeer]:
-    """Each peer that can be imported."""
-    known = {
-        "photutils": ("photutils DAOStarFinder, 5 sigma", _photutils),
-        "sep": ("SEP, 1.5 sigma, windowed", _sep),
-        "tetra3rs": ("tetra3rs extract_centroids", _tetra3rs),
-    }
-    return [
-        StarPeer(name=name, find=find)
-        for module, (name, find) in known.items()
-        if importlib.util.find_spec(module) is not None
-    ]
-
-
-def _photutils(field: Starfield) -> FloatArray:
-    background = importlib.import_module("photutils.background").Background2D(field.light, BOX_PX)
-    detection = importlib.import_module("photutils.detection")
-    finder = detection.DAOStarFinder(
-        threshold=5.0 * float(np.median(background.background_rms)), fwhm=2.5
-    )
-    found: Any = finder(field.light - background.background)
-    if found is None:
-        return np.zeros((0, 2))
-    return np.column_stack([found["x_centroid"], found["y_centroid"]]).astype(float)
-
-
-def _sep(field: Starfield) -> FloatArray:
-    sep = importlib.import_module("sep")
-    image = field.light.copy()
-    sky = sep.Background(image, bw=BOX_PX, bh=BOX_PX)
-    above = image - sky.back(dtype=np.float32)
-    objects = sep.extract(above, 1.5, err=sky.rms(dtype=np.float32))
-    radius, _ = sep.flux_radius(
-        above, objects["x"], objects["y"], 6.0 * objects["a"], 0.5, normflux=objects["flux"]
-    )
-    sigma = np.clip(2.0 / 2.35 * np.nan_to_num(radius, nan=1.0), 0.6, 6.0)
-    x, y, _ = sep.winpos(above, objects["x"], objects["y"], sigma)
-    return np.column_stack([x, y])
-
-
-def _tetra3rs(field: Starfield) -> FloatArray:
-    tetra3rs = importlib.import_module("tetra3rs")
-    image = np.rint(FULL_SCALE * np.clip(field.light, 0.0, 1.0)).astype(np.uint16)
-    found = tetra3rs.extract_centroids(image, threads=1)
-    h, w = image.shape
-    # Its places count from the middle of the image
-    return np.array(
-        [[one.x + (w - 1) / 2, one.y + (h - 1) / 2] for one in found.centroids]
-    ).reshape(-1, 2)
-
 
 BoolArray = NDArray[np.bool_]
 Method = Callable[[Starfield], FloatArray]
@@ -259,7 +192,6 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--frames", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--method", help="this detector alone")
-    parser.add_argument("--peers", action="store_true", help="also run other libraries")
     parser.add_argument("--out", type=Path, help="folder for the dated Markdown file and figures")
     arguments = parser.parse_args(argv)
     fields = starfields(arguments.frames, arguments.seed)
@@ -268,8 +200,6 @@ def main(argv: list[str]) -> int:
         for name, detector in star_detectors().items()
         if arguments.method in (None, name)
     }
-    if arguments.peers:
-        methods |= {peer.name: peer.find for peer in star_peers()}
     every: dict[str, list[StarResult]] = {}
     for name, method in methods.items():
         every[name] = run_method(method, fields)

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.simulate.starfield import Starfield
+from detectors.types import FloatArray
 from regengine.evaluate.detections import Matches
 
 # What one method found in one simulated frame of stars.
 
-FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.row_tables import Row, read_rows
 from benchmarks.trials.report import Page, in_order
-from benchmarks.trials.run import Row, read_rows
 from regengine.errors import ConfigError
 from regengine.registration.register import METHODS, Method, RegisterParams
 
@@ -27,11 +27,6 @@ NAME = "registration-simulated"
 NO_FACTORS = {
     *("seed", "half", "kind", "registrable", "places", "lon", "lat", "time_utc", "seconds_draw")
 }
-
-
-def peers_table(table: Path) -> Path:
-    """Where the answers of other methods lie beside a table of trials."""
-    return table.with_name(f"{table.stem}-peers.csv")
 
 
 def rows_of(given: argparse.Namespace) -> list[Row]:
@@ -50,7 +45,6 @@ def page_of(given: argparse.Namespace) -> Page:
     rows = rows_of(given)
     return Page(
         rows=rows,
-        peers=read_rows([peers_table(table) for table in given.table]),
         ablations=[in_order(read_rows([table]), given.half) for table in given.ablation],
         command=command_words(given),
         drawn=drawn_columns(rows),
@@ -80,7 +74,6 @@ def command_words(given: argparse.Namespace) -> str:
     words += ["--smoke"] if given.smoke else [f"--half {given.half}"]
     words += [f"--seeds {given.seeds}"] if given.seeds and not given.smoke else []
     words += [] if given.real is None else ["--real FOLDER --lights MAP_A.tif"]
-    words += [f"--peers {given.peers}"] if given.peers else []
     if given.max_seconds != RegisterParams().max_seconds and not given.smoke:
         words.append(f"--max-seconds {given.max_seconds:g}")
     return " ".join(words)
@@ -119,7 +112,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="tables of runs with other --methods, to stand beside",
     )
     group.add_argument("--workers", type=int, default=1, help="processes, one thread each")
-    group.add_argument("--peers", type=int, default=0, help="ask other methods about so many")
     group.add_argument("--report-only", action="store_true", help="no trial is run")
     group.add_argument("--smoke", action="store_true", help="24 trials of the self-made world")
     group.add_argument(
@@ -159,12 +151,11 @@ def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]
     if not given.report_only:
         open_workshop(settings)  # an unusable map is said once, not by every worker
         run_seeds(seeds, given, settings, tell)
-        ask_peers_too(given, settings, tell)
     page = page_of(given)
     if given.out is not None:
         from benchmarks.trials.figures import save_figures
 
-        save_figures(page.rows, page.peers, given.out / page.figures)
+        save_figures(page.rows, given.out / page.figures)
     from benchmarks.trials.report import page_lines
 
     return page_lines(page)
@@ -222,7 +213,7 @@ def seeds_of(text: str) -> range:
 
 def check_table(table: Path) -> None:
     """Refuse to continue or report what is no table of trials."""
-    from benchmarks.trials.run import read_rows
+    from benchmarks.row_tables import read_rows
 
     rows = read_rows([table])
     lacking = [name for name in NEEDED_COLUMNS if rows and name not in rows[0]]
@@ -234,8 +225,9 @@ def check_table(table: Path) -> None:
 
 def run_seeds(seeds: range, given: argparse.Namespace, settings: TrialSettings, tell: Tell) -> None:
     """Run a range of seeds with a bar on a terminal, and a line per trial elsewhere."""
+    from benchmarks.row_tables import cell
     from benchmarks.trials.outcomes import outcome_of
-    from benchmarks.trials.run import cell, run_trials
+    from benchmarks.trials.run import run_trials
     from regengine.batch.console import progress
 
     started, ended = time.monotonic(), 0
@@ -255,16 +247,6 @@ def run_seeds(seeds: range, given: argparse.Namespace, settings: TrialSettings, 
             advance()
 
         run_trials(seeds, given.table[0], settings, workers=given.workers, tell=said)
-
-
-def ask_peers_too(given: argparse.Namespace, settings: TrialSettings, tell: Tell) -> None:
-    """Have other methods try a part of the trials, if wanted."""
-    if given.peers <= 0:
-        return
-    from benchmarks.trials.peers import run_peers
-
-    table = peers_table(given.table[0])
-    run_peers(rows_of(given), given.peers, table, settings, workers=given.workers, tell=tell)
 
 
 def draw_pictures(given: argparse.Namespace, settings: TrialSettings, tell: Tell) -> None:

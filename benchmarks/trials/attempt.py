@@ -29,23 +29,13 @@ EVIDENCE = "ev_"  # before the names of the evidence's fields
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
-    """What became of one trial.
+    """What became of one trial."""
 
-    Attributes
-    ----------
-    result : FrameResult or None
-        None where the photo failed.
-    state : SearchState or None
-        None where the search never began.
-    problem : str
-        Why it failed; "" otherwise.
-    seconds_cpu, seconds_wall : float
-        From opening the photo to the result; the opening of the map is not in it.
-    """
-
-    result: FrameResult | None
-    state: SearchState | None = None
-    problem: str = ""
+    result: FrameResult | None  # none where the photo failed
+    state: SearchState | None = None  # none where the search never began
+    problem: str = ""  # why it failed; "" otherwise.
+    # seconds_cpu and seconds_wall: from opening the photo to the result; the opening of the map is
+    # not in it.
     seconds_cpu: float = float("nan")
     seconds_wall: float = float("nan")
 

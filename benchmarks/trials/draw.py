@@ -28,10 +28,10 @@ from benchmarks.trials.shot import (
 )
 from benchmarks.trials.source import TrialSource
 from benchmarks.trials.trial import Factor, Kind, Trial
+from detectors.types import FloatArray
 
 # What the engine is told: a clock, an element set and a focal length, each with its error.
 
-FloatArray = NDArray[np.float64]
 
 CLOCK_SHARES = {"2s": 0.55, "120s": 0.25, "10min": 0.08, "1h": 0.12}
 FOCAL_SHARES = {"exact": 0.30, "error": 0.50, "unknown": 0.15, "wrong": 0.05}
@@ -44,30 +44,17 @@ HORIZON_KM = 2600.0  # ... nor come as near to it as this: the horizon at 450 km
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What is said of a photograph.
+    """What is said of a photograph."""
 
-    Attributes
-    ----------
-    clock_utc : datetime
-        Whole seconds, as EXIF holds.
-    clock_class : str
-    clock_error_s : float
-        Clock minus true time; of the claimed pass where the pass is not the true one.
-    elements : Told
-    focal_mm : float or None
-        None where EXIF does not tell.
-    focal_told : str
-        "exact", "error", "unknown" or "wrong".
-    along_track_error_km, cross_track_error_km : float or None
-        Of the element set at the true moment; None where it is of another pass.
-    """
-
-    clock_utc: datetime
+    clock_utc: datetime  # whole seconds, as EXIF holds
     clock_class: str
+    # Clock minus true time; of the claimed pass where the pass is not the true one.
     clock_error_s: float
     elements: Told
-    focal_mm: float | None
-    focal_told: str
+    focal_mm: float | None  # none where EXIF does not tell
+    focal_told: str  # "exact", "error", "unknown" or "wrong"
+    # along_track_error_km and cross_track_error_km: of the element set at the true moment; None
+    # where it is of another pass.
     along_track_error_km: float | None
     cross_track_error_km: float | None
 

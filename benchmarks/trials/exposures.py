@@ -30,13 +30,7 @@ USUAL_READ_NOISE = 4.0  # of the D3S above ISO 3200
 
 @dataclass(frozen=True, kw_only=True)
 class Exposure:
-    """Settings of one frame.
-
-    Attributes
-    ----------
-    body : CameraBody
-    focal_mm, exposure_s, aperture_f, iso : float
-    """
+    """Settings of one frame."""
 
     body: CameraBody
     focal_mm: float

@@ -1,4 +1,4 @@
-"""The figures of a run: recall, reliability, ROC, errors, seconds, peers."""
+"""The figures of a run: recall, reliability, ROC, errors, seconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.registration.report import NONE, number, table
+from benchmarks.pages import NONE, number, table
+from benchmarks.row_tables import Row, flags, number_of, numbers, values
 from benchmarks.trials.attempt import REASON_MARK, register_trial, with_true_camera
 from benchmarks.trials.headline import stated
 from benchmarks.trials.outcomes import (
@@ -23,16 +24,7 @@ from benchmarks.trials.outcomes import (
     proposals,
     registrable,
 )
-from benchmarks.trials.peers import OWN, PEERS, STRATA, joined, recalls
-from benchmarks.trials.run import (
-    Row,
-    TrialSettings,
-    flags,
-    number_of,
-    numbers,
-    open_workshop,
-    values,
-)
+from benchmarks.trials.run import TrialSettings, open_workshop
 from benchmarks.trials.stats import calibration, quantile, roc, wilson_interval
 from regengine.records import probability_text
 
@@ -41,7 +33,6 @@ DPI = 90
 COLOURS = dict(
     zip(OUTCOMES, ("#0072b2", "#56b4e9", "#d55e00", "#e69f00", "#bbbbbb", "#333333"), strict=True)
 )
-PEER_COLOURS = {OWN: "#0072b2", "sift": "#e69f00", "akaze": "#009e73", "log_polar": "#cc79a7"}
 DRAWN = (
     *("off_nadir_deg", "focal_mm", "focal_told", "clock_class", "tle_age_days", "cloud_opaque"),
     *("cloud_thin", "hardware_share", "limb_visible", "crop_share", "places", "continent"),
@@ -49,12 +40,11 @@ DRAWN = (
 PANELS_A_ROW = 3
 
 
-def save_figures(rows: Sequence[Row], peers: Sequence[Row], folder: Path) -> None:
+def save_figures(rows: Sequence[Row], folder: Path) -> None:
     """Draw all figures of a run as PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    asked = joined(rows, peers)
     folder.mkdir(parents=True, exist_ok=True)
     drawings: dict[str, Callable[[Any], None]] = {
         "recall": lambda figure: draw_recall(figure, registrable(rows)),
@@ -63,8 +53,6 @@ def save_figures(rows: Sequence[Row], peers: Sequence[Row], folder: Path) -> Non
         "errors": lambda figure: draw_errors(figure, having(rows, RIGHT_ACCEPTED)),
         "seconds": lambda figure: draw_seconds(figure, rows),
     }
-    if asked:
-        drawings["peers"] = lambda figure: draw_peers(figure, asked)
     for name, draw in drawings.items():
         # Without pyplot: it would keep every figure, and look for a screen.
         figure = Figure(figsize=(8.0, 4.0), dpi=DPI, layout="constrained")
@@ -176,24 +164,6 @@ def draw_seconds(figure: Any, rows: Sequence[Row]) -> None:
         panel.axvline(seconds, color="grey", lw=1, ls=dashes, label=label)
     panel.set(xlabel="CPU seconds", ylabel="share of the trials", ylim=(0.0, 1.02))
     panel.legend(loc="lower right", fontsize=8)
-
-
-def draw_peers(figure: Any, asked: Sequence[Row]) -> None:
-    """Recall of the peers beside ours, by off-nadir angle and by focal length."""
-    panels = figure.subplots(1, len(STRATA), sharey=True)
-    titles = {OWN: "ours, right and accepted", **PEERS}
-    for panel, factor in zip(panels, STRATA, strict=True):
-        groups = bins_of(asked, factor)
-        place = np.arange(len(groups), dtype=float)
-        shares = [recalls(group) for _, group in groups]
-        for k, (name, title) in enumerate(titles.items()):
-            height = [share[name] for share in shares]
-            panel.bar(place + 0.2 * (k - 1.5), height, 0.2, color=PEER_COLOURS[name], label=title)
-        panel.set_xticks(place, [f"{label}\n{len(group)}" for label, group in groups], fontsize=8)
-        panel.set(xlabel=factor.title, ylim=(0.0, 1.0))
-    panels[0].set_ylabel("recall")
-    handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=4, fontsize=8)
 
 
 # Pictures of single trials: the proposal over the photo, and the map as it truly lies there.

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.registration.report import NONE, number
+from benchmarks.pages import NONE, number
+from benchmarks.row_tables import Row, flags, numbers, values
 from benchmarks.trials.outcomes import (
     RIGHT_ACCEPTED,
     having,
@@ -15,7 +16,6 @@ from benchmarks.trials.outcomes import (
     registrable,
     with_verdict,
 )
-from benchmarks.trials.run import Row, flags, numbers, values
 from benchmarks.trials.stats import (
     calibration,
     quantile,

@@ -15,8 +15,7 @@ from benchmarks.simulate.lamps import Clusters, Lamps, Realisation, World
 from benchmarks.simulate.light_map import visible_bounds
 from benchmarks.simulate.noise import GroundNoise, fractal_tile, key_of, normal, uniform
 from benchmarks.simulate.raster_world import RasterWorld
-
-FloatArray = NDArray[np.float64]
+from detectors.types import FloatArray
 
 TILE_DEG = 2.0  # the map is asked for in rows of tiles that the picture may show
 MOST_PATCHES = 500_000  # of a picture; beyond, the faintest are thinned out at random
@@ -27,23 +26,12 @@ BRIGHT = 2.0  # nW cm^-2 sr^-1 km^2 of a patch: centres of towns do not come and
 
 @dataclass(frozen=True)
 class SeenWorld:
-    """A world of lights as far as one camera can see it.
+    """A world of lights as far as one camera can see it."""
 
-    Attributes
-    ----------
-    base : World
-        As on the map.
-    camera : SimCamera
-    changed_share : float
-        Share of the patches that are gone, or new and on no map: half each.
-    seed : int
-        Of the changes.
-    """
-
-    base: World
+    base: World  # as on the map
     camera: SimCamera
-    changed_share: float
-    seed: int
+    changed_share: float  # share of the patches that are gone, or new and on no map: half each
+    seed: int  # of the changes
 
     @cached_property
     def mapped(self) -> Clusters:

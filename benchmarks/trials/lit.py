@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from detectors.types import FloatArray
+
 # Which continent a place belongs to: coarse outlines, to keep training and test apart.
 
 HALVES: dict[str, tuple[str, ...]] = {"train": ("Africa", "Asia"), "test": ("Europe", "Oceania")}
@@ -63,29 +65,18 @@ def _inside(
     return inside
 
 
-FloatArray = NDArray[np.float64]
-
 EARTH_RADIUS_KM = 6371.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cells:
-    """Cells of a grid of degrees and the light in them.
+    """Cells of a grid of degrees and the light in them."""
 
-    Attributes
-    ----------
-    lon, lat : ndarray of float64, shape (n,)
-        Centres, degrees.
-    power : ndarray of float64, shape (n,)
-        Sum of radiance times area, nW cm^-2 sr^-1 km^2.
-    continent : ndarray of str, shape (n,)
-    step_deg : float
-    """
-
+    # lon and lat: shape (n,): Centres, degrees
     lon: FloatArray
     lat: FloatArray
-    power: FloatArray
-    continent: NDArray[np.str_]
+    power: FloatArray  # shape (n,): Sum of radiance times area, nW cm^-2 sr^-1 km^2
+    continent: NDArray[np.str_]  # shape (n,)
     step_deg: float
 
     def take(self, chosen: NDArray[np.bool_]) -> Cells:

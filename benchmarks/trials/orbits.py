@@ -12,9 +12,8 @@ from sgp4.api import Satrec
 
 from benchmarks.simulate.camera import geodetic_of
 from benchmarks.simulate.orbit import elements_at, pass_over, slipped, state_ecef, tle_lines
+from detectors.types import FloatArray
 from regengine.orbit.tle import TleSet
-
-FloatArray = NDArray[np.float64]
 
 DENSE_YEARS = (*range(1998, 2005), 2016, 2017, 2021, 2022, 2024, 2025, 2026)
 REACH_DAYS = 0.3  # a set is the truth so far from its epoch
@@ -26,40 +25,23 @@ J2000_JULIAN_DATE = 2451545.0
 
 @dataclass(frozen=True, kw_only=True)
 class Night:
-    """Moments of one true orbit at which it was night below the station.
+    """Moments of one true orbit at which it was night below the station."""
 
-    Attributes
-    ----------
-    satellite : Satrec
-        The true orbit.
-    days : ndarray of float64, shape (n,)
-        Moments, days since 2000-01-01 12:00 UTC.
-    lon, lat : ndarray of float64, shape (n,)
-        Nadirs, degrees, good to a tenth.
-    origin : object
-        Whatever the orbits that made it know it by.
-    """
-
-    satellite: Satrec
-    days: FloatArray
+    satellite: Satrec  # the true orbit
+    days: FloatArray  # shape (n,): Moments, days since 2000-01-01 12:00 UTC
+    # lon and lat: shape (n,): Nadirs, degrees, good to a tenth
     lon: FloatArray
     lat: FloatArray
-    origin: Any
+    origin: Any  # whatever the orbits that made it know it by
 
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """Where the station is at a moment.
-
-    Attributes
-    ----------
-    time_utc : datetime
-    position_ecef_m, velocity_ecef_m_s : ndarray of float64, shape (3,)
-        The velocity is relative to the rotating Earth.
-    lon, lat, height_m : float
-    """
+    """Where the station is at a moment."""
 
     time_utc: datetime
+    # position_ecef_m and velocity_ecef_m_s: shape (3,): The velocity is relative to the rotating
+    # Earth
     position_ecef_m: FloatArray
     velocity_ecef_m_s: FloatArray
     lon: float
@@ -69,19 +51,11 @@ class State:
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """An element set for the engine.
-
-    Attributes
-    ----------
-    tle_text : str
-    satellite : Satrec
-    age_days : float
-        The moment minus the set's epoch: positive where the set is older.
-    """
+    """An element set for the engine."""
 
     tle_text: str
     satellite: Satrec
-    age_days: float
+    age_days: float  # the moment minus the set's epoch: positive where the set is older
 
 
 class Orbits(Protocol):
@@ -98,17 +72,10 @@ class Orbits(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class RealOrbits:
-    """The station's own element sets, in the years in which they are dense.
-
-    Attributes
-    ----------
-    sets : TleSet
-    dense : ndarray of int64
-        Rows of the sets of the dense years.
-    """
+    """The station's own element sets, in the years in which they are dense."""
 
     sets: TleSet
-    dense: NDArray[np.int64]
+    dense: NDArray[np.int64]  # rows of the sets of the dense years
 
     @classmethod
     def of(cls, sets: TleSet) -> RealOrbits:
@@ -149,15 +116,9 @@ class RealOrbits:
 
 @dataclass(frozen=True, kw_only=True)
 class MadeOrbits:
-    """Invented passes over a region.
+    """Invented passes over a region."""
 
-    Attributes
-    ----------
-    west, south, east, north : float
-        Where the nadirs lie, degrees.
-    year : int
-    """
-
+    # west, south, east and north: where the nadirs lie, degrees
     west: float
     south: float
     east: float

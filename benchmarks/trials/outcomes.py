@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.trials.run import Row, flags, number_of, numbers
+from benchmarks.row_tables import Row, flags, number_of, numbers
 
 RIGHT_ACCEPTED = "right and accepted"
 RIGHT_REVIEW = "right but review"
@@ -55,25 +55,14 @@ def proposals(rows: Sequence[Row]) -> list[Row]:
 
 @dataclass(frozen=True, kw_only=True)
 class Factor:
-    """A column and how its values are put into bins.
-
-    Attributes
-    ----------
-    column : str
-    title : str
-    edges : tuple of float
-        Between bins of numbers, the lower edge belonging to its bin; () where each value is a bin.
-    size : bool
-        Whether the sign does not matter.
-    choices : tuple of str
-        Order of values that are no numbers.
-    """
+    """A column and how its values are put into bins."""
 
     column: str
     title: str
+    # Between bins of numbers, the lower edge belonging to its bin; () where each value is a bin.
     edges: tuple[float, ...] = ()
-    size: bool = False
-    choices: tuple[str, ...] = ()
+    size: bool = False  # whether the sign does not matter
+    choices: tuple[str, ...] = ()  # order of values that are no numbers
 
     def order(self, text: str) -> tuple[int, float, str]:
         """Sorting key of a value: by the choices, else by its number, else by its letters."""

@@ -32,27 +32,15 @@ OPAQUE_DEPTH = 4.0  # layers thicker than this hide what is below them
 
 @dataclass(frozen=True, kw_only=True)
 class Photograph:
-    """A picture and what it is made of, on its own pixels.
+    """A picture and what it is made of, on its own pixels."""
 
-    Attributes
-    ----------
-    picture : ndarray of uint8, shape (height, width, 3)
-    lamps : ndarray of float32, shape (height, width)
-        Light of the world's lamps behind cloud, air and hardware, before the lens blurs it; share
-        of what fills the sensor, mean of red, green and blue.
-    veil : ndarray of float32, shape (height, width)
-        All other light, likewise.
-    opaque : ndarray of float32, shape (height, width)
-        Optical depth of the opaque clouds.
-    cover : ndarray of float32, shape (height, width)
-        1 where hardware stands in front.
-    """
-
-    picture: NDArray[np.uint8]
+    picture: NDArray[np.uint8]  # shape (height, width, 3)
+    # Shape (height, width): Light of the world's lamps behind cloud, air and hardware, before the
+    # lens blurs it; share of what fills the sensor, mean of red, green and blue.
     lamps: ImageArray
-    veil: ImageArray
-    opaque: ImageArray
-    cover: ImageArray
+    veil: ImageArray  # shape (height, width): All other light, likewise
+    opaque: ImageArray  # shape (height, width): Optical depth of the opaque clouds
+    cover: ImageArray  # shape (height, width): 1 where hardware stands in front
 
 
 def take_photograph(

@@ -14,8 +14,8 @@ from benchmarks.simulate.light_map import upward_share
 from benchmarks.simulate.noise import blurred
 from benchmarks.simulate.scene import SceneParameters
 from benchmarks.trials.photograph import Photograph
+from detectors.types import FloatArray
 
-FloatArray = NDArray[np.float64]
 ImageArray = NDArray[np.float32]
 
 LEAST_SIGMA = 5.0
@@ -28,18 +28,12 @@ METRES_PER_DEGREE = 111_200.0
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Separable lit places of a photograph, brightest first.
+    """Separable lit places of a photograph, brightest first."""
 
-    Attributes
-    ----------
-    x, y : ndarray of float64, shape (n,)
-        Pixels.
-    lon, lat : ndarray of float64, shape (n,)
-        Ground, degrees.
-    """
-
+    # x and y: shape (n,): Pixels
     x: FloatArray
     y: FloatArray
+    # lon and lat: shape (n,): Ground, degrees
     lon: FloatArray
     lat: FloatArray
 

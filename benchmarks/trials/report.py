@@ -8,7 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from benchmarks.registration.report import NONE, number, table, title_lines
+from benchmarks.pages import NONE, number, table, title_lines
+from benchmarks.row_tables import Row, flags, number_of, numbers, values
 from benchmarks.trials import headline
 from benchmarks.trials.figures import (
     missed_lines,
@@ -30,8 +31,6 @@ from benchmarks.trials.outcomes import (
     proposals,
     registrable,
 )
-from benchmarks.trials.peers import peer_figures, peer_lines
-from benchmarks.trials.run import Row, flags, number_of, numbers, values
 from benchmarks.trials.stats import calibration, quantile, roc, within_one_sigma
 
 # What each way of proposing cameras brings: runs that left some out, beside the whole engine.
@@ -95,30 +94,15 @@ PROBABILITY_EDGES = (0.0, 0.05, 0.5, 0.9, 0.99, 0.999, 1.1)
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """What a page is made from.
+    """What a page is made from."""
 
-    Attributes
-    ----------
-    rows : sequence of Row
-        Trials of one half, ordered by seed.
-    peers : sequence of Row
-        The peers' answers; empty without.
-    ablations : sequence of sequence of Row
-        Runs that left ways of proposing cameras out.
-    command, note : str
-        What was run, and a sentence on world and map.
-    figures : str
-        Folder of the figures as the page links to it; "" for none.
-    drawn : tuple of str
-        Columns that hold what was drawn, those without bins of their own among them.
-    """
-
-    rows: Sequence[Row]
+    rows: Sequence[Row]  # trials of one half, ordered by seed
+    # command and note: what was run, and a sentence on world and map
     command: str
     note: str
-    peers: Sequence[Row] = ()
-    ablations: Sequence[Sequence[Row]] = ()
-    figures: str = ""
+    ablations: Sequence[Sequence[Row]] = ()  # runs that left ways of proposing cameras out
+    figures: str = ""  # folder of the figures as the page links to it; "" for none.
+    # Columns that hold what was drawn, those without bins of their own among them
     drawn: tuple[str, ...] = ()
 
 
@@ -131,7 +115,7 @@ def in_order(rows: Iterable[Row], half: str) -> list[Row]:
 def page_lines(page: Page) -> list[str]:
     """The whole page as Markdown lines."""
     rows = page.rows
-    asked = [*headline.figures_of(rows), *peer_figures(rows, page.peers)]
+    asked = headline.figures_of(rows)
     sections = (
         ("Numbers", table(headline.HEADER, [figure.cells() for figure in asked])),
         ("Outcomes by kind of trial", kind_lines(rows)),
@@ -139,7 +123,6 @@ def page_lines(page: Page) -> list[str]:
         ("Errors", [*error_lines(rows), *figure_lines(page, "errors", "Errors")]),
         ("Probability", probability_lines(page)),
         ("Seconds", [*seconds_lines(rows), *figure_lines(page, "seconds", "Seconds")]),
-        ("Other methods", peer_lines(rows, page.peers) if page.peers else []),
         ("What each way of proposing brings", ablation_lines(rows, page.ablations)),
         ("Wrong and accepted", wrong_lines(rows)),
         ("Registrable trials that were missed, by reason", reason_lines(rows)),
@@ -151,8 +134,6 @@ def page_lines(page: Page) -> list[str]:
     for title, body in sections:
         if body:
             lines += ["", f"## {title}", "", *body]
-            if title == "Other methods":
-                lines += figure_lines(page, "peers", "Recall beside other methods")
     return lines
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from benchmarks.registration.scores import (
     MAP_PIXEL_M,
@@ -15,6 +15,7 @@ from benchmarks.registration.scores import (
     score_registration,
 )
 from benchmarks.trials.stats import quantile
+from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.earth import incidence_deg
 from matchers.footprint import MAX_INCIDENCE_DEG, WGS84
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from benchmarks.simulate.camera import SimCamera
     from regengine.result import ControlPoint
 
-FloatArray = NDArray[np.float64]
 
 GRID = 17  # pixels along each side at which the solved camera is compared with the true one
 NEAR = 9  # pixels along each side that tell whether two cameras show the same

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.simulate.camera import Pointing, SimCamera, east_north_up, ecef_of
 from benchmarks.simulate.hardware import PARTS, Hardware
@@ -18,8 +17,6 @@ from benchmarks.trials.orbits import Night, State, state_at, sun_elevation_deg
 from benchmarks.trials.source import Storage, TrialSource, draw_storage, stored_camera, whole_size
 from benchmarks.trials.trial import Kind
 
-FloatArray = NDArray[np.float64]
-
 MOST_OFF_NADIR_DEG = 65.0
 MOST_INCIDENCE_DEG = 80.0
 LEAST_GROUND = 0.25
@@ -29,40 +26,18 @@ NIGHTS, MOMENTS, AIMS = 200, 12, 12
 
 @dataclass(frozen=True, kw_only=True)
 class Shot:
-    """A camera in its place.
+    """A camera in its place."""
 
-    Attributes
-    ----------
-    night : Night
-        The true orbit.
-    days : float
-        The true moment, days since 2000-01-01 12:00 UTC.
-    state : State
-    target : tuple of float
-        Longitude and latitude of what the camera aims at, degrees.
-    continent : str
-        Of the target.
-    exposure : Exposure
-        Its focal length is the nominal one.
-    focal_mm : float
-        The true one.
-    storage : Storage
-    whole : SimCamera
-        Of the whole sensor, at the stored picture's scale.
-    camera : SimCamera
-        Of the stored picture.
-    """
-
-    night: Night
-    days: float
+    night: Night  # the true orbit
+    days: float  # the true moment, days since 2000-01-01 12:00 UTC
     state: State
-    target: tuple[float, float]
-    continent: str
-    exposure: Exposure
-    focal_mm: float
+    target: tuple[float, float]  # longitude and latitude of what the camera aims at, degrees
+    continent: str  # of the target
+    exposure: Exposure  # its focal length is the nominal one
+    focal_mm: float  # the true one
     storage: Storage
-    whole: SimCamera
-    camera: SimCamera
+    whole: SimCamera  # of the whole sensor, at the stored picture's scale
+    camera: SimCamera  # of the stored picture
 
 
 def draw_shot(rng: np.random.Generator, source: TrialSource, kind: Kind) -> Shot:
@@ -264,29 +239,15 @@ SATURATION_BIAS, SATURATION_SPREAD = 0.67, 0.45
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """Between the lights and the file.
+    """Between the lights and the file."""
 
-    Attributes
-    ----------
-    scene : SceneParameters
-        Exposure, sensor, weather.
-    lights : Realisation
-    changed_share : float
-        Of the patches of light.
-    flares : int
-    aurora : AuroraBand or None
-    hardware : Hardware or None
-    moon : float
-        0 to 1.
-    """
-
-    scene: SceneParameters
+    scene: SceneParameters  # exposure, sensor, weather
     lights: Realisation
-    changed_share: float
+    changed_share: float  # of the patches of light
     flares: int
     aurora: AuroraBand | None
     hardware: Hardware | None
-    moon: float
+    moon: float  # 0 to 1
 
 
 def draw_conditions(rng: np.random.Generator, kind: Kind, shot: Shot, seed: int) -> Conditions:

@@ -22,8 +22,6 @@ from benchmarks.trials.orbits import MadeOrbits, Orbits, RealOrbits
 from benchmarks.trials.trial import Half
 from regengine.orbit.tle import load_tle_file
 
-FloatArray = NDArray[np.float64]
-
 # Radiance of the classes of the ordinal VIIRS product, nW cm^-2 sr^-1: medians; 0 is dark.
 CLASS_RADIANCE = {5: 1.4, 6: 2.7, 7: 6.7, 8: 17.0, 9: 31.0, 10: 47.0, 11: 63.0, 12: 83.0, 13: 134.0}
 WORLD_FILE = Path("lights") / "viirs2023_classes_15as_old_world.tif"
@@ -35,37 +33,19 @@ CONTINENT_SHARES = {"Africa": 0.35, "Asia": 0.65, "Europe": 0.75, "Oceania": 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class TrialSource:
-    """Everything that trials of one half are drawn from.
+    """Everything that trials of one half are drawn from."""
 
-    Attributes
-    ----------
-    half : str
-        "train" or "test".
-    world : World
-        What is photographed.
-    map_step_deg : float
-        Pixel of the map of that world.
-    lit, dark : dict of str to Cells
-        Targets with and without lights, by the half's continents.
-    shares : dict of str to float
-        How many trials each continent of the half gets.
-    orbits : Orbits
-    exposures : tuple of Exposure
-    light_map_path : Path or None
-        Map to register on, where the source has its own.
-    decoy_world : World or None
-        What "elsewhere" photographs where the world is too small to have an elsewhere.
-    """
-
-    half: Half
-    world: World
-    map_step_deg: float
+    half: Half  # "train" or "test"
+    world: World  # what is photographed
+    map_step_deg: float  # pixel of the map of that world
+    # lit and dark: targets with and without lights, by the half's continents
     lit: dict[str, Cells]
     dark: dict[str, Cells]
-    shares: dict[str, float]
+    shares: dict[str, float]  # how many trials each continent of the half gets
     orbits: Orbits
     exposures: tuple[Exposure, ...]
-    light_map_path: Path | None = None
+    light_map_path: Path | None = None  # map to register on, where the source has its own
+    # What "elsewhere" photographs where the world is too small to have an elsewhere
     decoy_world: World | None = None
 
 
@@ -168,22 +148,12 @@ def made_source(half: Half) -> TrialSource:
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """What was done to the picture before it was stored.
+    """What was done to the picture before it was stored."""
 
-    Attributes
-    ----------
-    long_px : int
-        Long side of the stored picture.
-    crop : tuple of float
-        Left, top, width, height of what was kept, as shares of the whole picture's sides.
-    quarter_turns : int
-        Turns by 90 degrees anticlockwise, 0 to 3.
-    mirrored : bool
-    """
-
-    long_px: int
+    long_px: int  # long side of the stored picture
+    # Left, top, width, height of what was kept, as shares of the whole picture's sides
     crop: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
-    quarter_turns: int = 0
+    quarter_turns: int = 0  # turns by 90 degrees anticlockwise, 0 to 3
     mirrored: bool = False
 
     @property

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FloatArray = NDArray[np.float64]
+from detectors.types import FloatArray
 
 NORMAL_95 = 1.959963984540054
 CALIBRATION_BINS = 15  # of equal width, as Guo et al. 2017 count the calibration error
@@ -43,24 +43,15 @@ def upper_bound(hits: int, tried: int, confidence: float = 0.95) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Stated probabilities against what came true, bin by bin; arrays of shape (bins,).
+    """Stated probabilities against what came true, bin by bin; arrays of shape (bins,)."""
 
-    Attributes
-    ----------
-    stated, came_true : ndarray of float64
-        Mean probability and share of right ones; NaN in an empty bin.
-    count : ndarray of int64
-    expected_error : float
-        Mean distance of the two, weighted by the counts (expected calibration error).
-    brier : float
-        Mean square of probability minus outcome.
-    """
-
+    # stated and came_true: mean probability and share of right ones; NaN in an empty bin.
     stated: FloatArray
     came_true: FloatArray
     count: NDArray[np.int64]
+    # Mean distance of the two, weighted by the counts (expected calibration error)
     expected_error: float
-    brier: float
+    brier: float  # mean square of probability minus outcome
 
 
 def calibration(
@@ -92,17 +83,12 @@ def calibration(
 
 @dataclass(frozen=True, kw_only=True)
 class Roc:
-    """Receiver operating characteristic: shares above each threshold, from none to all.
+    """Receiver operating characteristic: shares above each threshold, from none to all."""
 
-    Attributes
-    ----------
-    false_positive, true_positive : ndarray of float64, shape (k,)
-    area : float
-        Probability that a right one scores above a wrong one, ties half; NaN without both kinds.
-    """
-
+    # false_positive and true_positive: shape (k,)
     false_positive: FloatArray
     true_positive: FloatArray
+    # Probability that a right one scores above a wrong one, ties half; NaN without both kinds.
     area: float
 
 

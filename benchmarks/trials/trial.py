@@ -14,40 +14,18 @@ Factor = float | int | str | bool | None
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One photograph with known truth.
-
-    Attributes
-    ----------
-    seed : int
-    half : str
-        "train" or "test".
-    kind : str
-        "city" shows lights near where the element set puts the station; "elsewhere" and
-        "other_time" show lights that cannot be seen from there; the others show none.
-    photo : bytes
-        JPEG with EXIF: body, what the camera's clock said, focal length unless unknown.
-    tle_text : str
-        The element set that the engine is given.
-    camera : SimCamera
-        The true one, of the stored picture.
-    factors : dict
-        All that was drawn, flat.
-    registrable : bool
-        A city with at least eight separable lit places.
-    places : int
-        Separable lit places.
-    truth : dict
-        ``camera``, ``footprint`` and ``reference_points`` in the words of the samples' truth
-        files.
-    """
+    """One photograph with known truth."""
 
     seed: int
-    half: Half
+    half: Half  # "train" or "test"
+    # "city" shows lights near where the element set puts the station; "elsewhere" and "other_time"
+    # show lights that cannot be seen from there; the others show none.
     kind: Kind
-    photo: bytes
-    tle_text: str
-    camera: SimCamera
-    factors: dict[str, Factor]
-    registrable: bool
-    places: int
+    photo: bytes  # JPEG with EXIF: body, what the camera's clock said, focal length unless unknown
+    tle_text: str  # the element set that the engine is given
+    camera: SimCamera  # the true one, of the stored picture
+    factors: dict[str, Factor]  # all that was drawn, flat
+    registrable: bool  # a city with at least eight separable lit places
+    places: int  # separable lit places
+    # ``camera``, ``footprint`` and ``reference_points`` in the words of the samples' truth files
     truth: dict[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from benchmarks.registration.process import peak_memory_mb
+from benchmarks.processes import peak_memory_mb
 
 
 def whereabouts(_: object) -> tuple[int, str | None]:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from benchmarks import lights
-from benchmarks import lights as light_peers
 from benchmarks.light_fields import FieldSettings, simulate
 from detectors.registry import light_detectors
 
@@ -72,13 +71,3 @@ def test_the_command_prints_tables_and_writes_them(tmp_path, monkeypatch, capsys
     text = written.read_text()
     assert printed.strip() in text
     assert "`python -m benchmarks lights --frames 1 --seed 3" in text
-
-
-def test_peers_find_the_brightest_lights(field):
-    strong = np.nonzero(field.resolved & (field.snr > 300))[0]
-    peers = light_peers.tuned_peers(lambda peer: -abs(peer.threshold - 0.05))
-    assert {peer.name for peer in peers} >= {"skimage blob_log", "OpenCV SimpleBlobDetector"}
-    for peer in peers:
-        (result,) = lights.run_method(peer.find, [field])
-        hits = np.isin(strong, result.matches.truth).mean()
-        assert hits > 0.5, peer.name

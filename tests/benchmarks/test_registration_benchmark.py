@@ -230,12 +230,12 @@ def test_a_photo_that_cannot_be_read_is_a_row(
     (real / "photos" / "cities" / "broken.jpg").write_text("no picture")
     with (real / "photos" / "index.csv").open("a") as table:
         table.write("cities/broken.jpg,cities,\n")
-    arguments = ["--real", str(real), "--only", "broken", "--max-seconds", "5", "--no-peers"]
+    arguments = ["--real", str(real), "--only", "broken", "--max-seconds", "5"]
     assert registration.main(arguments) == 0
     printed = capsys.readouterr().out
     row = next(line for line in printed.splitlines() if line.startswith("| broken |"))
     assert row.endswith("| unreadable |")
-    assert "--only broken --no-peers --max-seconds 5`" in printed
+    assert "--only broken --max-seconds 5`" in printed
 
 
 @pytest.mark.parametrize(

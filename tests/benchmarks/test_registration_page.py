@@ -9,17 +9,14 @@ import pytest
 from example_results import nadir_camera, nothing_found
 from registration_outcomes import BAD, CAMERA, GOOD, elsewhere, outcome, score_of, scored, with_case
 
-from benchmarks.registration.process import PeerScore
+from benchmarks.pages import command_of, number
 from benchmarks.registration.real import page_lines
 from benchmarks.registration.report import (
     CHECK_HEADER,
     FOOTNOTE,
     RESULT_HEADER,
     check_row,
-    command_of,
     control_point_words,
-    number,
-    peer_table,
     result_row,
 )
 from benchmarks.registration.summary import summary_lines
@@ -114,26 +111,6 @@ def test_numbers_that_are_none(value: float | None, text: str) -> None:
     assert number(value) == text
 
 
-def peer(error_m: tuple[float, float]) -> PeerScore:
-    return PeerScore(name="SIFT", inliers=30, error_m=error_m, bar_km=2.0, seconds=0.5)
-
-
-def test_peers_stand_beside_us() -> None:
-    assert peer_table([outcome()]) == []
-    lines = peer_table(
-        [
-            scored(peers=(peer((1900.0, 9000.0)),)),
-            scored(90_000.0, peers=(peer((2100.0, 9000.0)),)),
-            outcome("Tokyo", peers=(peer((float("inf"), float("inf"))),)),
-        ]
-    )
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert len({len(row) for row in cells}) == 1
-    assert [row[2] for row in cells[2:]] == ["the reference", "the reference", "our solution"]
-    assert [row[6] for row in cells[2:]] == ["**1.90 / 9.00**", "2.10 / 9.00", "∞ / ∞"]
-    assert [row[4] for row in cells[2:]] == ["**0.10 / 0.10**", "90.00 / 90.00", "–"]
-
-
 def test_the_summary_counts() -> None:
     near = Truth(camera=CAMERA, points_camera=CAMERA)
     base = scored(100.0, shift=GOOD, truth=near, points_score=score_of(120.0))
@@ -161,7 +138,7 @@ def test_the_summary_counts() -> None:
 
 
 def test_the_page_has_a_table_for_everything() -> None:
-    base = scored(shift=GOOD, points_score=score_of(100.0), peers=(peer((1900.0, 9e3)),))
+    base = scored(shift=GOOD, points_score=score_of(100.0))
     base = with_case(base, same_frame="A")
     copy = with_case(outcome("copy"), same_frame="A")
     outcomes = [base, copy, elsewhere(base, 0.01, variant="mirrored")]
@@ -172,7 +149,6 @@ def test_the_page_has_a_table_for_everything() -> None:
         "## Photographs",
         "## All categories",
         "## The older reference points",
-        "## What else could be tried",
         "## Copies of the same frame",
         "## The same photo, told or shown otherwise",
     ]

@@ -1,4 +1,4 @@
-"""Pictures of the registration benchmark: variants, map crops, peers, local checks."""
+"""Pictures of the registration benchmark: variants, local checks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from PIL import ExifTags, Image
 from scipy.spatial.transform import Rotation
 
 from benchmarks.registration.cases import Case
-from benchmarks.registration.peers import PeerAnswer, ask_peers, crop_around, grey_levels, log_polar
-from benchmarks.registration.process import grid_points
-from benchmarks.registration.score_frame import city_light, local_shift
+from benchmarks.registration.score_frame import city_light, grid_points, local_shift
 from benchmarks.registration.variants import AS_IT_IS, VARIANTS, places_moved_px, variants_of
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid, pyramid
@@ -177,83 +175,11 @@ def test_a_turned_solution_has_moved(camera: Camera) -> None:
     np.testing.assert_allclose(np.median(apart), 1.88, rtol=0.08)
 
 
-def test_the_crop_shows_the_map_where_it_says(camera: Camera, town_map: OneGrid) -> None:
-    crop, scale = crop_around(town_map, camera)
-    assert scale == pytest.approx(391.2e3 / 900.0 / crop.step_m, rel=0.1)
-    # The brightest towns of the map lie at the brightest pixels of the crop
-    grid = town_map.grid
-    row, col = np.unravel_index(np.argmax(grid.values[400:600, 400:600]), (200, 200))
-    lon = grid.lon0_deg + (400 + col) * STEP_DEG
-    lat = grid.lat0_deg - (400 + row) * STEP_DEG
-    height, width = crop.picture.shape
-    lons, lats = crop.lonlat(*np.meshgrid(np.arange(width), np.arange(height)))
-    nearest = np.unravel_index(np.argmin(np.hypot(lons - lon, lats - lat)), lons.shape)
-    assert crop.picture[nearest] > 250
-    # 30 % more on each side than what the camera sees
-    west, east = camera.pixel_to_lonlat([0.0, 639.0], [212.5, 212.5])[0]
-    assert (lons[height // 2].max() - lons[height // 2].min()) == pytest.approx(
-        1.6 * (east - west), rel=0.05
-    )
-
-
-def test_grey_levels_of_darkness_are_black() -> None:
-    assert grey_levels(np.zeros((4, 4), np.float32)).max() == 0
-
-
 def test_city_light_is_dark_between_towns(photo: Path) -> None:
     values, factor = city_light(photo, 320)
     assert values.shape == (213, 320)
     assert factor == 0.5
     assert np.median(values) < 0.1 < values.max()
-
-
-def test_peers_place_an_easy_photo(photo: Path, camera: Camera, town_map: OneGrid) -> None:
-    crop, scale = crop_around(town_map, camera)
-    points = grid_points(camera)
-    answers = {answer.name: answer for answer in ask_peers(photo, crop, scale)}
-    assert set(answers) == {"SIFT + MAGSAC", "AKAZE + MAGSAC", "log-polar"}
-    for name in ("SIFT + MAGSAC", "AKAZE + MAGSAC"):
-        assert np.median(answers[name].errors_m(points, crop)) < 500.0, name
-        assert (answers[name].inliers or 0) > 30
-        assert answers[name].seconds > 0.0
-    # Phase correlation needs pictures of nearly the same extent: see the next tests
-    assert answers["log-polar"].inliers is None
-    assert answers["log-polar"].homography is not None
-
-
-def test_peers_have_no_answer_to_darkness(
-    tmp_path: Path, camera: Camera, town_map: OneGrid
-) -> None:
-    path = tmp_path / "dark.png"
-    Image.fromarray(np.zeros((64, 96, 3), np.uint8)).save(path)
-    crop, scale = crop_around(town_map, camera)
-    for answer in ask_peers(path, crop, scale)[:2]:
-        assert answer.homography is None
-        assert np.isinf(answer.errors_m(grid_points(camera), crop)).all()
-        assert answer.inliers == 0
-
-
-def test_an_exact_homography_has_no_error(camera: Camera, town_map: OneGrid) -> None:
-    crop, _ = crop_around(town_map, camera)
-    homography = np.array([[0.9, 0.2, 30.0], [-0.2, 0.9, 80.0], [0.0, 0.0, 1.0]])
-    answer = PeerAnswer(name="exact", homography=homography, inliers=None, seconds=0.0)
-    points = grid_points(camera)
-    u, v, _ = homography @ np.stack([points.x, points.y, np.ones(len(points))])
-    lon, lat = crop.lonlat(u, v)
-    np.testing.assert_allclose(
-        answer.errors_m(replace(points, lon=lon, lat=lat), crop), 0.0, atol=1e-3
-    )
-
-
-@pytest.mark.parametrize("angle_deg", [0.0, 25.0, 130.0, -100.0])
-def test_log_polar_finds_a_turn(angle_deg: float, town_map: OneGrid) -> None:
-    target = grey_levels(town_map.grid.values[200:700, 250:750])
-    truth = np.vstack([cv2.getRotationMatrix2D((190.0, 180.0), angle_deg, 1.1), [0.0, 0.0, 1.0]])
-    truth[:2, 2] += [65.0, 55.0]
-    photo = cv2.warpAffine(target, np.linalg.inv(truth)[:2], (380, 360))
-    found = log_polar(photo, target, 1.0)
-    corners = np.array([[50.0, 330.0, 50.0], [40.0, 320.0, 300.0], [1.0, 1.0, 1.0]])
-    np.testing.assert_allclose((found @ corners)[:2], (truth @ corners)[:2], atol=4.0)
 
 
 def test_the_right_camera_leaves_no_local_shift(

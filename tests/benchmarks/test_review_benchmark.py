@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import review as review_scale
-from benchmarks.review import PREVIEW, Asked, Review, middle
-from benchmarks.review.sample import SAMPLES
+from benchmarks.review import PREVIEW, SAMPLES, Asked, Review, middle
 from regengine.store.snapshot import iter_frames
 
 

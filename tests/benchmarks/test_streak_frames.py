@@ -19,7 +19,7 @@ from benchmarks.simulate.streak_draw import (
     dashes,
     draw_streaks,
 )
-from benchmarks.simulate.streak_frames import StreakFrameSettings, paper_frame, streak_frame
+from benchmarks.simulate.streak_frames import StreakFrameSettings, streak_frame
 from benchmarks.simulate.streak_light import Ground, SkySettings, add_streak
 from benchmarks.simulate.streak_stars import StarSettings, bleed
 
@@ -161,12 +161,3 @@ def test_noise_of_an_empty_frame_is_that_of_sky_and_read_out():
     assert len(frame.truth) == 0
     sigma = settings.full_well_electrons * frame.light.std()
     assert sigma == pytest.approx(np.sqrt(149.0), rel=0.02)
-
-
-def test_the_paper_s_frames_hold_one_streak_of_three_pixels_width():
-    made = paper_frame("a")
-    truth = made.frame.truth
-    assert made.counts.dtype == np.uint16
-    assert made.counts.shape == (1024, 1024)
-    assert truth.length_px[0] == pytest.approx(300.0, abs=0.1)
-    assert truth.width_px[0] == pytest.approx(3.0, abs=0.2)

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trial_rows import made_row, mishap, ready
 
-from benchmarks.registration.peers import MapCrop, PeerAnswer
-from benchmarks.registration.scores import GroundPoints
+from benchmarks.row_tables import cell
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.trials.attempt import (
     outcome_columns,
@@ -19,16 +17,6 @@ from benchmarks.trials.attempt import (
     trial_columns,
     with_true_camera,
 )
-from benchmarks.trials.peers import (
-    PEERS,
-    Told,
-    answer_columns,
-    crop_about_nadir,
-    four_places,
-    run_peers,
-    stratified,
-)
-from benchmarks.trials.run import TrialSettings, cell, read_rows
 from benchmarks.trials.score import camera_of
 from benchmarks.trials.trial import Trial
 from matchers.camera import quaternion_matrix
@@ -139,69 +127,3 @@ def test_elements_that_do_not_reach_the_photo_are_no_match(
     assert row["verdict"] == "no_match"
     assert row["problem"] == ""
     assert row["reasons"]
-
-
-def test_the_crop_about_the_nadir_holds_what_is_seen(trial: Trial, light_map: LightMap) -> None:
-    truth = camera_of(trial.camera)
-    told = Told(lon=trial.camera.lon_deg + 0.5, lat=trial.camera.lat_deg)
-    crop, scale = crop_about_nadir(light_map, told, truth)
-    assert crop.picture.shape[0] == crop.picture.shape[1] <= 1801
-    assert crop.picture.max() == 255
-    middle = (crop.picture.shape[0] - 1) / 2.0
-    np.testing.assert_allclose(crop.lonlat(middle, middle), [told.lon, told.lat], atol=0.01)
-    places = four_places(trial)
-    assert len(places) == 4
-    perfect = PeerAnswer(
-        name=PEERS["sift"],
-        homography=to_crop(places, crop),
-        inliers=9,
-        seconds=0.1,
-    )
-    nothing = PeerAnswer(name=PEERS["log_polar"], homography=None, inliers=None, seconds=0.2)
-    columns = answer_columns([perfect, nothing], crop, places, bar_km=1.0)
-    assert columns["sift_right"]
-    assert columns["sift_worst_m"] < 50.0
-    assert not columns["log_polar_right"]
-    assert columns["log_polar_worst_m"] == np.inf
-    assert 0.0 < scale < 10.0
-
-
-def to_crop(places: GroundPoints, crop: MapCrop) -> np.ndarray:
-    """The homography that takes four pixels to where the crop has their places."""
-    import cv2
-
-    from benchmarks.registration.peers import equidistant
-
-    east, north = equidistant(crop.lon, crop.lat)(places.lon, places.lat)
-    at = np.stack([(east - crop.west_m) / crop.step_m, (crop.north_m - north) / crop.step_m], 1)
-    pixels = np.stack([places.x, places.y], 1)
-    found = cv2.getPerspectiveTransform(pixels.astype(np.float32), at.astype(np.float32))
-    return np.asarray(found, float)
-
-
-def test_the_four_places_are_spread(trial: Trial) -> None:
-    places = four_places(trial)
-    all_x = [point["x"] for point in trial.truth["reference_points"]]
-    assert np.ptp(places.x) > 0.8 * np.ptp(all_x)
-    few = replace(trial, truth={"reference_points": trial.truth["reference_points"][:2]})
-    assert len(four_places(few)) == 2
-
-
-def test_strata_get_alike_many() -> None:
-    wide = [made_row(k, off_nadir_deg=5.0, focal_mm=28.0) for k in range(50)]
-    tele = [made_row(100 + k, off_nadir_deg=50.0, focal_mm=400.0) for k in range(3)]
-    dark = [made_row(200, registrable=False)]
-    seeds = stratified([*wide, *tele, *dark], 10)
-    assert seeds == [0, 1, 2, 3, 4, 5, 6, 100, 101, 102]
-    assert stratified(wide, 200) == list(range(50))
-    assert stratified([], 5) == []
-
-
-def test_peers_are_asked_once(tmp_path: Path) -> None:
-    table, told = tmp_path / "peers.csv", []
-    rows = [made_row(0), made_row(1), made_row(4)]
-    for _ in range(2):
-        run_peers(rows, 9, table, TrialSettings(), tell=told.append, ask=mishap, prepare=ready)
-    found = {row["seed"]: row["problem"] for row in read_rows([table])}
-    assert found == {"0": "", "1": "ValueError: a bad day", "4": ""}
-    assert len(told) == 3

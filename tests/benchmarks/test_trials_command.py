@@ -10,9 +10,10 @@ from trial_rows import made_row, unmatched
 
 from benchmarks import registration
 from benchmarks import trials as sim_command
-from benchmarks.trials import drawn_columns, peers_table, seeds_of
+from benchmarks.row_tables import RowTable, read_rows
+from benchmarks.trials import drawn_columns, seeds_of
 from benchmarks.trials.outcomes import RIGHT_ACCEPTED, WRONG_ACCEPTED, outcome_of, registrable
-from benchmarks.trials.run import RowTable, TrialSettings, read_rows
+from benchmarks.trials.run import TrialSettings
 from regengine.errors import ConfigError
 
 
@@ -93,7 +94,6 @@ def test_another_programs_table_is_refused(
 def test_a_report_of_a_table(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    peers_table(table).write_text("seed,sift_right,akaze_right,log_polar_right\n0,1,0,0\n")
     out = tmp_path / "results"
     options = ["--simulated", "--report-only", "--table", str(table), "--out", str(out)]
     assert registration.main(options) == 0
@@ -102,8 +102,8 @@ def test_a_report_of_a_table(
     assert str(tmp_path) not in said
     assert "VIIRS 2023 (product B); test half; map: map-a.tif; search budget, s: 15;" in said
     page = next(out.glob("registration-simulated-*.md"))
-    assert f"({page.stem}/peers.png)" in page.read_text(encoding="utf-8")
-    assert (out / page.stem / "peers.png").is_file()
+    assert f"({page.stem}/recall.png)" in page.read_text(encoding="utf-8")
+    assert (out / page.stem / "recall.png").is_file()
 
 
 @pytest.mark.usefixtures("one_map")

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from trial_rows import made_row, reviewed, unmatched
 
+from benchmarks.row_tables import Row, cell
 from benchmarks.trials.figures import (
     case_cells,
     code_of,
@@ -28,9 +29,7 @@ from benchmarks.trials.outcomes import (
     factors_of,
     outcome_of,
 )
-from benchmarks.trials.peers import peer_figures, peer_lines
 from benchmarks.trials.report import Page, ablation_lines, in_order, page_lines
-from benchmarks.trials.run import Row, cell
 
 WRONG = made_row(90, right=False, point_error_m=[9e5, 1.0, 1.0, 1.0], truth_in_finalists=2)
 NEGATIVE = unmatched(91, kind="stars", registrable=False, places=0)
@@ -145,33 +144,11 @@ def test_failures_are_ordered_and_grouped() -> None:
     assert "| all | 63 | 2.0 |" in "\n".join(seconds_lines(rows))
 
 
-def peer_row(seed: int, sift: bool) -> Row:
-    known = {"seed": seed, "sift_right": sift, "akaze_right": False, "log_polar_right": False}
-    return {name: cell(value) for name, value in known.items()} | {"sift_seconds": "0.5"}
-
-
-# Near the nadir SIFT has 10 of 40, beyond 3 of 20: ours 38 and 12
-PEERS = [*(peer_row(k, k < 10) for k in range(40)), *(peer_row(k, k < 43) for k in range(40, 60))]
-
-
-def test_peers_beside_ours() -> None:
-    lines = peer_lines(ROWS, PEERS)
-    every = "| all | 60 | 83.3 % | 85.0 % | 21.7 % | 0.0 % | 0.0 % | 3.8 × |"
-    assert lines[2] == every
-    assert any("off-nadir, ° ≥ 40 | 20 | 60.0 % | 60.0 % | 15.0 %" in line for line in lines)
-    bins, oblique = peer_figures(ROWS, PEERS)
-    assert (bins.asked, bins.measured, bins.met) == ("3", "3", True)
-    assert (oblique.measured, oblique.met) == ("4.0 ×", True)
-    better = [peer_row(k, True) for k in range(60)]
-    assert [one.met for one in peer_figures(ROWS, better)] == [False, False]
-    assert peer_figures(ROWS, []) == []
-
-
 def test_the_page_holds_everything() -> None:
-    page = Page(rows=[*ROWS, WRONG, CRASHED], peers=PEERS, command="c", note="n", figures="f")
+    page = Page(rows=[*ROWS, WRONG, CRASHED], command="c", note="n", figures="f")
     text = "\n".join(page_lines(page))
     assert "63 trials, 62 of them registrable." in text
-    for name in ("recall", "reliability", "roc", "seconds", "peers", "errors"):
+    for name in ("recall", "reliability", "roc", "seconds", "errors"):
         assert f"(f/{name}.png)" in text
     assert "| stars | 1 | 0 | 0 | 0 | 0 | 1 | 0 |" in text
     assert "| 0.999 to 1 | 51 | 0.99950 | 50 | 98.0 % |" in text
@@ -182,15 +159,14 @@ def test_the_page_holds_everything() -> None:
 @pytest.mark.parametrize("rows", [[], [NEGATIVE], [made_row(1)]])
 def test_small_runs_have_a_page_and_figures(rows: list[Row], tmp_path: Path) -> None:
     assert page_lines(Page(rows=rows, command="", note=""))
-    save_figures(rows, [], tmp_path)
+    save_figures(rows, tmp_path)
     assert (tmp_path / "roc.png").is_file()
-    assert not (tmp_path / "peers.png").exists()
 
 
 def test_figures_are_small_pngs(tmp_path: Path) -> None:
-    save_figures([*ROWS, WRONG], PEERS, tmp_path)
+    save_figures([*ROWS, WRONG], tmp_path)
     paths = sorted(tmp_path.glob("*.png"))
-    names = ["errors", "peers", "recall", "reliability", "roc", "seconds"]
+    names = ["errors", "recall", "reliability", "roc", "seconds"]
     assert [path.stem for path in paths] == names
     for path in paths:
         assert path.stat().st_size < 200_000

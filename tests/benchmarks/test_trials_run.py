@@ -8,15 +8,9 @@ from pathlib import Path
 import pytest
 from trial_rows import MadeUpSettings, columns_of, drawn, mishap, not_ready, ready
 
-from benchmarks.trials.run import (
-    Columns,
-    Lost,
-    Row,
-    TrialSettings,
-    read_rows,
-    run_trials,
-    work_through,
-)
+from benchmarks.processes import Columns, Lost, work_through
+from benchmarks.row_tables import Row, read_rows
+from benchmarks.trials.run import TrialSettings, run_trials
 from regengine.registration.register import RegisterParams
 
 

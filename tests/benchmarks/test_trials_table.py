@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.trials.run import RowTable, cell, flags, numbers, read_rows, values
+from benchmarks.row_tables import RowTable, cell, flags, numbers, read_rows, values
 
 
 def test_cells() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from benchmarks.trials.run import Row, cell
+from benchmarks.row_tables import Row, cell
 
 
 def made_row(seed: int, **known: Any) -> Row:

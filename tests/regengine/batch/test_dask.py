@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.dask_cluster import LocalCluster, local_cluster
-from benchmarks.faults.child import differences
+from benchmarks.kills.cluster import LocalCluster, local_cluster
+from benchmarks.same import compare
 from regengine.batch import dask_client
 from regengine.batch import dask_client as dask_run
 from regengine.batch import dask_worker as dask_shard
@@ -97,7 +97,7 @@ def test_a_cluster_that_loses_workers_gives_what_one_process_gives(
     with StoreWriter(tmp_path / "here.h5") as writer:
         here = run_batch(photos, lossy, writer, SHARING, lambda result: None)
     assert here.verdicts == summary.verdicts
-    assert differences(tmp_path / "there.h5", tmp_path / "here.h5") == []
+    assert list(compare(tmp_path / "there.h5", tmp_path / "here.h5")) == []
     assert {frame.result for frame in read_store(tmp_path / "there.h5")} == set(reported)
 
 

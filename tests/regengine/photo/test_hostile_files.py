@@ -24,8 +24,8 @@ from affine import Affine
 from astropy.io import fits
 from PIL import Image
 
-from benchmarks.fuzz.cases import sound_files
-from benchmarks.fuzz.damage_pictures import jpeg_parts, png_chunks, png_of
+from benchmarks.fuzz import sound_files
+from benchmarks.fuzz.damage import jpeg_parts, png_chunks, png_of
 from benchmarks.simulate.photo_files import write_dng
 from regengine.errors import ConfigError, FrameError, RegengineError
 from regengine.io.gdal import CACHE_BYTES, gdal_session

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.review.sample import SAMPLES, sample_store, true_camera, truth_of
 from matchers.camera import Camera
 from matchers.pose import turned
 from regengine.lights.map import open_light_map
@@ -20,6 +19,7 @@ from regengine.review.routes_solve import PhotoLightCache
 from regengine.review.server import open_review
 from regengine.review.solving import Snapped, cut_out, snap
 from tests.regengine.review.made_review import Browser
+from tests.regengine.review.sample import SAMPLES, sample_store, true_camera, truth_of
 
 FRAME, NUMBER = "ISS990-E-000104", 3
 CITY = 1  # of the reference points, one with towns around

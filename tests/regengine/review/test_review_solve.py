@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.review.sample import sample_store, true_camera
 from matchers.camera import Camera, Lens
 from matchers.resection import Free
 from regengine.errors import ConfigError
@@ -27,6 +26,7 @@ from regengine.review.server import open_review
 from regengine.review.solving import solve
 from tests.regengine.review.aiming import Aim, aimed_camera
 from tests.regengine.review.made_review import Browser
+from tests.regengine.review.sample import sample_store, true_camera
 
 WRONG = 2  # the sample whose proposal is turned away
 FRAME = "ISS990-E-000103"

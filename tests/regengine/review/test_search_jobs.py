@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.review.sample import SAMPLES, sample_store, true_camera
 from matchers.camera import Camera
 from matchers.pose import turned
 from regengine.errors import ConfigError
@@ -29,6 +28,7 @@ from tests.regengine.review.made_up_searches import (
     MadeUpInputs,
     made_up,
 )
+from tests.regengine.review.sample import SAMPLES, sample_store, true_camera
 
 FRAME = "ISS990-E-000104"
 LIGHTS = SAMPLES / "lights.tif"

@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 
 from benchmarks.review import ReviewProcess
-from benchmarks.review.browser import CHROMIUM, ReviewHand, open_browser
-from benchmarks.review.sample import LIGHTS, sample_store
 from tests.regengine.review.e2e.stored import FRAMES
+from tests.regengine.review.hand import CHROMIUM, ReviewHand, open_browser
+from tests.regengine.review.sample import LIGHTS, sample_store
 
 
 @pytest.fixture(scope="module")

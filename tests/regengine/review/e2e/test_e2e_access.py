@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route
 
-from benchmarks.review.browser import ReviewHand
-from benchmarks.review.effort import head
 from tests.regengine.review.e2e.stored import AGAIN, IDS, OBLIQUE, WRONG
+from tests.regengine.review.hand import ReviewHand, head
 
 pytestmark = pytest.mark.browser
 

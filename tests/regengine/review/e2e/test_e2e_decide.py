@@ -6,10 +6,9 @@ import math
 
 import pytest
 
-from benchmarks.review.browser import ReviewHand
-from benchmarks.review.effort import camera_error_km, head, points_error_km
-from benchmarks.review.sample import true_camera, truth_of
 from tests.regengine.review.e2e.stored import AGAIN, IDS, OBLIQUE, RIGHT, UNPLACED, WRONG
+from tests.regengine.review.hand import ReviewHand, camera_error_km, head, points_error_km
+from tests.regengine.review.sample import true_camera, truth_of
 
 pytestmark = pytest.mark.browser
 

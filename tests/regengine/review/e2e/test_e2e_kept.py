@@ -8,10 +8,10 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from benchmarks.review import ReviewProcess
-from benchmarks.review.browser import ReviewHand
-from benchmarks.review.sample import LIGHTS, sample_store
 from regengine.review.decisions import Decisions, decisions_path
 from tests.regengine.review.e2e.stored import IDS, PEOPLE, TABS
+from tests.regengine.review.hand import ReviewHand
+from tests.regengine.review.sample import LIGHTS, sample_store
 
 pytestmark = pytest.mark.browser
 

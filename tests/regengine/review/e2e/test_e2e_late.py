@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
 from benchmarks.review import ReviewProcess
-from benchmarks.review.browser import TWO_PICTURES, ReviewHand
 from regengine.review.decisions import Decisions, decisions_path
 from tests.regengine.review.e2e.stored import IDS, LATE, LATER
+from tests.regengine.review.hand import TWO_PICTURES, ReviewHand
 
 pytestmark = pytest.mark.browser
 

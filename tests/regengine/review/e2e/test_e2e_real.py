@@ -14,15 +14,14 @@ from playwright.sync_api import BrowserContext
 
 from benchmarks.registration.truth import read_reference_cameras
 from benchmarks.review import ReviewProcess
-from benchmarks.review.browser import ReviewHand
-from benchmarks.review.effort import camera_of, head
-from benchmarks.review.sample import turned_camera
 from matchers.camera import Camera
 from matchers.earth import great_circle_km
 from regengine.result import FrameResult, SolvedCamera
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 from tests.example_results import proposal
+from tests.regengine.review.hand import ReviewHand, camera_of, head
+from tests.regengine.review.sample import turned_camera
 
 pytestmark = [pytest.mark.browser, pytest.mark.real]
 

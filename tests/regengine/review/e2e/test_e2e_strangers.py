@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.review.browser import ReviewHand
 from tests.regengine.review.e2e.stored import IDS, MARKUP, WICKED, WICKED_NAMES
+from tests.regengine.review.hand import ReviewHand
 
 pytestmark = pytest.mark.browser
 

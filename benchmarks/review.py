@@ -2,8 +2,7 @@
 
 ``python -m benchmarks review`` prints the tables; ``--frames`` makes the store smaller,
 ``--lights`` names a map, ``--out FOLDER`` writes the page as Markdown, dated. The store and its
-photos of 45 megapixels are made in a temporary folder (``--folder``), 300 MB, and deleted. What a
-browser does with the answers is measured by ``review-page``.
+photos of 45 megapixels are made in a temporary folder (``--folder``), 300 MB, and deleted.
 """
 
 from __future__ import annotations
@@ -20,57 +19,41 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
+import cv2
 import httpx
 import numpy as np
 
-from benchmarks.registration.report import command_of, table, title_lines
-from benchmarks.review.sample import HEIGHT_PX, SAMPLES, WIDTH_PX, large_photo
-from benchmarks.store_frames import DISTINCT, made_up_frame, made_up_result, renumbered
-from regengine.io.atomic import replacing
-from regengine.store.file import GrowingStore, StoreFile
-from regengine.store.hdf5 import encode
-from regengine.store.rows import to_tables
-from regengine.store.schema import TEXT_COLUMNS
-from regengine.store.writer import root_attributes
+from benchmarks.made_up import make_store
+from benchmarks.pages import command_of, table, title_lines, write_page
+from regengine.store.rows import Tables
 
-# A store of many frames with photos of 45 megapixels, made in a minute.
-
-BLOCK = 4096
+SAMPLES = Path(__file__).resolve().parents[1] / "data_samples"
+WIDTH_PX, HEIGHT_PX = 8256, 5504  # 45.4 MP, as of a Nikon D850 or Z9
+NOISE = 6.0  # grey values: a smooth enlargement would be quicker to decode than any photo is
 # The same picture under other names and hashes: nothing is known of one from the other
 PHOTOS = 12
 
 
 def scale_store(folder: Path, frames: int) -> Path:
-    """Write a store whose frames share `PHOTOS` photos; returns its path."""
+    """Write a store whose frames share `PHOTOS` photos of 45 megapixels; returns its path."""
     hashes = _photos(folder / "photos")
-    store, base = folder / "scale.h5", folder / "base.h5"
-    results = [made_up_result(number) for number in range(min(DISTINCT, frames))]
-    size = min(BLOCK, frames)
-    made = [made_up_frame(number, results[number % DISTINCT]) for number in range(size)]
-    base.write_bytes(encode(to_tables(made), root_attributes()))
-    chance = np.random.default_rng(0)
-    with StoreFile(base) as source:
-        block = source.tables(0, size)
-        lengths = dict.fromkeys(TEXT_COLUMNS, 1) | source.text_lengths()
-    lengths["frames", "frame"] = len(f"ISS030-E-{frames}")
-    base.unlink()
-    with replacing(store) as stream, GrowingStore(stream, root_attributes(), lengths) as output:
-        for start in range(0, frames, size):
-            count = min(size, frames - start)
-            tables = renumbered(block, start, count, chance)
-            which = chance.integers(0, PHOTOS, count)
-            tables["frames"]["path"] = np.array([f"photos/{k}.jpg".encode() for k in which])
-            tables["frames"]["sha256"] = np.array([hashes[k].encode() for k in which])
-            tables["frames"]["width_px"][:] = WIDTH_PX
-            tables["frames"]["height_px"][:] = HEIGHT_PX
-            output.append(tables)
+
+    def with_photos(tables: Tables, chance: np.random.Generator) -> None:
+        of_frames = tables["frames"]
+        which = chance.integers(0, PHOTOS, len(of_frames["path"]))
+        of_frames["path"] = np.array([f"photos/{k}.jpg".encode() for k in which])
+        of_frames["sha256"] = np.array([hashes[k].encode() for k in which])
+        of_frames["width_px"][:] = WIDTH_PX
+        of_frames["height_px"][:] = HEIGHT_PX
+
+    store = folder / "scale.h5"
+    make_store(store, frames, with_photos)
     return store
 
 
@@ -85,34 +68,27 @@ def _photos(folder: Path) -> list[str]:
     return [hashlib.sha256(name.read_bytes()).hexdigest() for name in names]
 
 
-# A review server as a process of its own, which can be killed.
+def large_photo(path: Path) -> None:
+    """Write a JPEG of 45 MP: a sample enlarged, with the noise of a high sensitivity."""
+    small = cv2.imread(str(SAMPLES / "ISS990-E-000101.jpg"), cv2.IMREAD_COLOR)
+    assert small is not None
+    large = cv2.resize(small, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_CUBIC)
+    rng = np.random.default_rng(1)
+    for row in range(0, HEIGHT_PX, 512):  # in strips, for memory
+        strip = large[row : row + 512]
+        noise = rng.normal(0.0, NOISE, strip.shape).astype(np.float32)
+        strip[:] = np.clip(strip + noise, 0.0, 255.0).astype(np.uint8)
+    cv2.imwrite(str(path), large, [cv2.IMWRITE_JPEG_QUALITY, 92])
+
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\?token=\S+")
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class ReviewProcess:
     """``regengine review`` on a store, from its start until the block is left.
 
-    Parameters
-    ----------
-    store : Path
-        The store to review.
-    *options : str
-        Further options of the command.
-    port : int
-        Port to listen on; 0 takes any.
-
-    Attributes
-    ----------
-    store : Path
-        The store.
-    address : str
-        Where a browser finds the page, with the token.
-    port : int
-        Where it listens.
-    pid : int
-        Of the process.
+    Its ``address`` is where a browser finds the page, with the token; port 0 takes any.
 
     Raises
     ------
@@ -172,8 +148,6 @@ class ReviewProcess:
         raise RuntimeError("the review server did not start: " + "".join(said))
 
 
-# Questions to a review server in another process, and what they cost it.
-
 TIMEOUT_S = 120.0
 
 
@@ -199,17 +173,7 @@ class Asked:
 class Review:
     """A server from its start until the block is left; asked as its page asks it.
 
-    Parameters
-    ----------
-    store : Path
-        The store to review.
-    lights : Path
-        Night-light map.
-
-    Attributes
-    ----------
-    started : Asked
-        What it took until the server told its address.
+    ``started`` is what it took until the server told its address.
     """
 
     def __init__(self, store: Path, lights: Path) -> None:
@@ -437,10 +401,5 @@ def main(argv: Sequence[str]) -> int:
         f"{os.cpu_count()} processors meanwhile: times on the clock are longer for it."
     )
     title = title_lines("The review's server", command_of("review", argv), note)
-    page = "\n".join([*title, *lines])
-    print(page)
-    if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
-        path = options.out / f"review-{datetime.now(UTC):%Y-%m-%d}.md"
-        path.write_text(page + "\n", encoding="utf-8")
+    write_page(options.out, "review", [*title, *lines])
     return 0

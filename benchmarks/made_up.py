@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, local_axes
+from regengine.io.atomic import replacing
 from regengine.result import (
     ControlPoint,
     DetectedLights,
@@ -21,8 +24,13 @@ from regengine.result import (
     Reason,
     SolvedCamera,
 )
-from regengine.store.rows import StoredFrame, Table, Tables
+from regengine.store.file import GrowingStore, StoreFile
+from regengine.store.hdf5 import encode
+from regengine.store.rows import StoredFrame, Table, Tables, to_tables
+from regengine.store.schema import TEXT_COLUMNS
+from regengine.store.writer import root_attributes
 
+BLOCK = 4096  # frames that are encoded at once
 DISTINCT = 1024  # results, as many as a chunk has rows; all others repeat them under other names
 VERDICTS = ("accepted", "review", "no_match", "no_match", "failed")  # a fifth each, as it may be
 LIGHTS = 20  # a frame
@@ -160,9 +168,7 @@ def made_up_frame(number: int, like: FrameResult) -> StoredFrame:
     )
 
 
-def renumbered(
-    tables: Tables, start: int, count: int, chance: np.random.Generator, sha256: str = ""
-) -> Tables:
+def renumbered(tables: Tables, start: int, count: int, chance: np.random.Generator) -> Tables:
     """Rows of the first ``count`` frames, numbered and named from ``start`` on, anywhere."""
     moved: Tables = {}
     for group, table in tables.items():
@@ -173,11 +179,32 @@ def renumbered(
     numbers = range(start, start + count)
     frames["frame"] = np.array([f"ISS030-E-{number}".encode() for number in numbers])
     frames["path"] = np.array([photo_path(number).encode() for number in numbers])
-    hashes = [
-        (sha256 or hashlib.sha256(str(number).encode()).hexdigest()).encode() for number in numbers
-    ]
+    hashes = [hashlib.sha256(str(number).encode()).hexdigest().encode() for number in numbers]
     frames["sha256"] = np.where(frames["sha256"] == b"", b"", np.array(hashes))
     there = np.isfinite(frames["centre_lon"])
     frames["centre_lon"] = np.where(there, chance.uniform(-180, 180, count), np.nan)
     frames["centre_lat"] = np.where(there, chance.uniform(-51, 51, count), np.nan)
     return moved
+
+
+def make_store(
+    path: Path,
+    frames: int,
+    alter: Callable[[Tables, np.random.Generator], None] = lambda tables, chance: None,
+) -> None:
+    """A merged store of many frames, altered at will, through the code that merging writes with."""
+    base = path.with_suffix(".base.h5")
+    results = [made_up_result(number) for number in range(min(DISTINCT, frames))]
+    made = [made_up_frame(number, results[number % len(results)]) for number in range(BLOCK)]
+    base.write_bytes(encode(to_tables(made), root_attributes()))
+    chance = np.random.default_rng(0)
+    with StoreFile(base) as source:
+        block = source.tables(0, BLOCK)
+        lengths = dict.fromkeys(TEXT_COLUMNS, 1) | source.text_lengths()
+    lengths["frames", "frame"] = len(f"ISS030-E-{frames}")
+    base.unlink()
+    with replacing(path) as stream, GrowingStore(stream, root_attributes(), lengths) as output:
+        for start in range(0, frames, BLOCK):
+            tables = renumbered(block, start, min(BLOCK, frames - start), chance)
+            alter(tables, chance)
+            output.append(tables)

@@ -1,14 +1,19 @@
-"""A browser at the review page, with a count of what a person would have done by hand."""
+"""A person at the review page: a browser that looks, presses keys and drags."""
 
 from __future__ import annotations
 
 import math
 import shutil
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
+
+import numpy as np
+
+from matchers.camera import Camera
+from matchers.earth import great_circle_km
+from tests.regengine.review.sample import true_camera, truth_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request
@@ -36,7 +41,7 @@ def open_browser(*arguments: str) -> Iterator[Browser]:
 
 
 class ReviewHand:
-    """A person at the page: looks, presses keys, drags; each action is counted.
+    """A person at the page: looks, presses keys, drags.
 
     Parameters
     ----------
@@ -49,8 +54,6 @@ class ReviewHand:
     ----------
     address : str
         As given.
-    actions : Counter of str
-        How many keys, clicks and drags there were.
     problems : list of str
         What the page threw, and what its policy refused.
     """
@@ -58,7 +61,6 @@ class ReviewHand:
     def __init__(self, page: Page, address: str) -> None:
         self.page = page
         self.address = address
-        self.actions: Counter[str] = Counter()
         self.problems: list[str] = []
         self._visited: list[str] = []
         page.on("pageerror", lambda error: self.problems.append(str(error)))
@@ -114,17 +116,14 @@ class ReviewHand:
     def press(self, key: str) -> None:
         """One key."""
         self.page.keyboard.press(key)
-        self.actions["keys"] += 1
 
     def click(self, x: float, y: float) -> None:
         """One click, at screen coordinates."""
         self.page.mouse.click(x, y)
-        self.actions["clicks"] += 1
 
     def press_button(self, name: str) -> None:
         """One click on a button with that name."""
         self.page.get_by_role("button", name=name).first.click()
-        self.actions["clicks"] += 1
 
     def drag(
         self, start: tuple[float, float], end: tuple[float, float], steps: int = DRAG_STEPS
@@ -135,7 +134,6 @@ class ReviewHand:
         mouse.down()
         mouse.move(*end, steps=steps)
         mouse.up()
-        self.actions["drags"] += 1
 
     def at_pixel(self, x: float, y: float) -> tuple[float, float]:
         """Where a pixel of the photo is on the screen."""
@@ -173,3 +171,33 @@ class ReviewHand:
         cos, sin = math.cos(rotation), math.sin(rotation)
         right, down = across * cos + up * sin, across * sin - up * cos
         return box["x"] + box["width"] / 2.0 + right, box["y"] + box["height"] / 2.0 + down
+
+
+def camera_of(told: dict[str, Any]) -> Camera:
+    """A camera as the interface writes it."""
+    names = ("principal_point", "distortion", "quaternion", "position_ecef_m")
+    return Camera(**{**told, **{name: tuple(told[name]) for name in names}})
+
+
+def camera_error_km(told: dict[str, Any], frame: str) -> float:
+    """Greatest distance between where a camera and the true one see the known pixels."""
+    known = truth_of(frame)["reference_points"]
+    x, y = [p["x"] for p in known], [p["y"] for p in known]
+    places = camera_of(told).pixel_to_lonlat(x, y)
+    lon, lat = [p["lon"] for p in known], [p["lat"] for p in known]
+    return float(np.max(great_circle_km(*places, lon, lat)))
+
+
+def points_error_km(points: list[dict[str, Any]], frame: str) -> float:
+    """Greatest distance between the points' places and where their pixels truly look."""
+    lon, lat = true_camera(frame).pixel_to_lonlat(
+        [p["x"] for p in points], [p["y"] for p in points]
+    )
+    given = [p["lon"] for p in points], [p["lat"] for p in points]
+    return float(np.max(great_circle_km(lon, lat, *given)))
+
+
+def head(hand: ReviewHand, frame_id: int, reviewer: str = "Ada") -> dict[str, Any] | None:
+    """What that reviewer last decided of a frame, as the server has it."""
+    decisions = hand.told_of(frame_id)["decisions"]
+    return next((each for each in decisions if each["reviewer"] == reviewer), None)

@@ -1,0 +1,126 @@
+"""A table of rows on disk that grows line by line and survives being interrupted."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.io.atomic import write_whole
+
+Row = dict[str, str]
+
+
+LIST_MARK = ";"  # between the values of one cell
+
+
+def cell(value: Any) -> str:
+    """A value as the table has it: nothing for None, 1 and 0 for truth values."""
+    if value is None:
+        return ""
+    if isinstance(value, (bool, np.bool_)):
+        return str(int(value))
+    if isinstance(value, (float, np.floating)):
+        return f"{float(value):.9g}"
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return LIST_MARK.join(cell(one) for one in value)
+    return str(value)
+
+
+class RowTable:
+    """A CSV file that rows are appended to, one complete line at a time.
+
+    A line that an interrupted run left torn is dropped when the table is opened again. A row with
+    a column that the table lacks has the table rewritten with it, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._drop_torn_line()
+        self.columns = _columns_of(path)
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Write one row to the disk; columns it lacks stay empty."""
+        new = [name for name in row if name not in self.columns]
+        if new:
+            self._widen(new)
+        cells = [cell(row.get(name)) for name in self.columns]
+        with self.path.open("ab") as file:
+            file.write(_lines([cells]).encode("utf-8"))
+
+    def rows(self) -> list[Row]:
+        """All rows so far."""
+        return read_rows([self.path])
+
+    def _widen(self, names: Sequence[str]) -> None:
+        rows = self.rows()
+        self.columns = [*self.columns, *names]
+        lines = [self.columns, *([row.get(name, "") for name in self.columns] for row in rows)]
+        write_whole(self.path, _lines(lines).encode("utf-8"))
+
+    def _drop_torn_line(self) -> None:
+        if not self.path.exists():
+            return
+        data = self.path.read_bytes()
+        if not data.endswith(b"\n"):
+            write_whole(self.path, data[: data.rfind(b"\n") + 1])
+
+
+def _columns_of(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return next(csv.reader(file), [])
+
+
+def _lines(lines: Iterable[Sequence[str]]) -> str:
+    stream = io.StringIO()
+    # A torn line can be told from a whole one only if no cell holds a line break.
+    flat = [[text.replace("\r", " ").replace("\n", " ") for text in cells] for cells in lines]
+    csv.writer(stream, lineterminator="\n").writerows(flat)
+    return stream.getvalue()
+
+
+def read_rows(paths: Iterable[Path]) -> list[Row]:
+    """Rows of some tables, one after the other; none of a table that does not exist."""
+    rows: list[Row] = []
+    for path in paths:
+        if path.exists():
+            with path.open(encoding="utf-8", newline="") as file:
+                rows += list(csv.DictReader(file))
+    return rows
+
+
+def numbers(rows: Sequence[Row], name: str) -> NDArray[np.float64]:
+    """A column as numbers, shape (n,); NaN where a row has none."""
+    return np.array([number_of(row.get(name)) for row in rows], float)
+
+
+def number_of(text: str | None) -> float:
+    """A cell as a number; NaN for what is none."""
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return float("nan")
+
+
+def flags(rows: Sequence[Row], name: str) -> NDArray[np.bool_]:
+    """A column of truth values, shape (n,); False where a row has none."""
+    return np.array([row.get(name) == "1" for row in rows], bool)
+
+
+def values(rows: Sequence[Row], name: str) -> NDArray[np.float64]:
+    """All numbers of a column whose cells hold several, one after the other, shape (m,)."""
+    cells = [text for row in rows for text in (row.get(name) or "").split(LIST_MARK) if text]
+    return np.array([float(text) for text in cells], float)

@@ -1,0 +1,282 @@
+"""How well streak detectors find simulated streaks, by strength and length.
+
+``python -m benchmarks streaks`` prints the tables; ``--out FOLDER`` writes them as Markdown, dated.
+Real frames with labels are scored by ``regengine bench streaks``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from benchmarks.pages import command_of, number, table, title_lines, write_page
+from benchmarks.simulate.streak_draw import LENGTH_EDGES_PX, SNR_EDGES
+from benchmarks.simulate.streak_frames import (
+    LARGE,
+    TEST_SEED0,
+    StreakFrame,
+    StreakFrameSettings,
+    streak_frame,
+)
+from detectors.registry import streak_detectors
+from detectors.types import FloatArray
+from regengine.evaluate.streak_scores import (
+    StreakScore,
+    score_streaks,
+    streak_rows,
+    total_streak_score,
+)
+
+BoolArray = NDArray[np.bool_]
+SIZES = {"1024": StreakFrameSettings(), "large": LARGE}
+MATCHED_BOUNDS = (7.0, 10.0)
+END_SNR = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreakResult:
+    """A frame, and the score of what a method found in it."""
+
+    frame: StreakFrame
+    score: StreakScore
+
+
+Results = Mapping[str, Sequence[StreakResult]]  # by method
+
+
+def run_method(
+    find: Callable[[StreakFrame], FloatArray], frames: Sequence[StreakFrame]
+) -> list[StreakResult]:
+    """Run a method, from a frame to rows of ends and bow, shape (M, 5), on frames."""
+    results = []
+    for frame in frames:
+        truth = frame.truth
+        started = time.process_time()
+        rows = find(frame)
+        score = score_streaks(
+            np.column_stack([truth.segments, truth.bow_px]),
+            rows,
+            peak_snr=truth.peak_snr,
+            matched_snr=truth.matched_snr,
+            seconds=time.process_time() - started,
+        )
+        results.append(StreakResult(frame=frame, score=score))
+    return results
+
+
+def total_of(results: Sequence[StreakResult]) -> StreakScore:
+    """The score of all frames together."""
+    return total_streak_score([result.score for result in results])
+
+
+def wanted(score: StreakScore) -> BoolArray:
+    """Streaks within the cells; the others are neither wanted nor false."""
+    strong = (score.peak_snr >= SNR_EDGES[0]) & (score.peak_snr < SNR_EDGES[-1])
+    long = (score.length_px >= LENGTH_EDGES_PX[0]) & (score.length_px < LENGTH_EDGES_PX[-1])
+    return np.asarray(strong & long)
+
+
+def stratified_recall(score: StreakScore) -> float:
+    """Mean of the recalls of the cells of SNR and length that hold a streak."""
+    parts = []
+    for low, high in itertools.pairwise(SNR_EDGES):
+        for short, long in itertools.pairwise(LENGTH_EDGES_PX):
+            cell = (score.peak_snr >= low) & (score.peak_snr < high)
+            cell &= (score.length_px >= short) & (score.length_px < long)
+            if cell.any():
+                parts.append(score.recall(cell))
+    return float(np.mean(parts)) if parts else float("nan")
+
+
+def look_elsewhere_sigma(
+    pixels: float, false_per_frame: float = 0.05, width_px: float = 3.0
+) -> float:
+    """The matched filter's threshold at which noise alone gives so many streaks a frame.
+
+    Streaks of one length L are told apart by about a quarter of L along, half a width across, and
+    a width over L in direction: 8 pi pixels / width^2 of them, whatever the length. Lengths from
+    30 to 1,200 px in steps of the square root of 2 are eleven, and three widths are tried.
+    """
+    trials = 8.0 * np.pi * pixels / width_px**2 * 11 * 3
+    return float(norm.isf(false_per_frame / trials))
+
+
+def ideal_recall(matched_snr: FloatArray, pixels: float) -> FloatArray:
+    """Chance that an ideal matched filter finds a streak of that integrated SNR."""
+    return np.asarray(norm.cdf(matched_snr - look_elsewhere_sigma(pixels)))
+
+
+HEADER = (
+    "method",
+    "frames",
+    "streaks",
+    "recall",
+    *(f"SNR {low:g}-{high:g}" for low, high in itertools.pairwise(SNR_EDGES)),
+    *(f"{low:.0f}-{high:.0f} px" for low, high in itertools.pairwise(LENGTH_EDGES_PX)),
+    "false",
+    "pieces",
+    "end px",
+    "p90",
+    "CPU s",
+)
+
+
+def method_cells(name: str, score: StreakScore) -> list[str]:
+    """One row of the main table."""
+    want = wanted(score)
+    cells = [name, str(score.frames), str(int(want.sum())), number(stratified_recall(score))]
+    for low, high in itertools.pairwise(SNR_EDGES):
+        cells.append(number(score.recall(want & (score.peak_snr >= low) & (score.peak_snr < high))))
+    for low, high in itertools.pairwise(LENGTH_EDGES_PX):
+        inside = (score.length_px >= low) & (score.length_px < high)
+        cells.append(number(score.recall(want & inside)))
+    strong = want & (score.peak_snr >= END_SNR)
+    cells += [number(score.false_per_frame), number(score.pieces_per_frame)]
+    cells += [number(score.end_error(0.5, strong), 1), number(score.end_error(0.9, strong), 1)]
+    return [*cells, number(float(np.median(score.seconds)))]
+
+
+def main_table(results: Results) -> list[str]:
+    """Recall by SNR and length, false ones, ends and time of every method."""
+    lines = [method_cells(name, total_of(of)) for name, of in results.items()]
+    return table(HEADER, lines, right=len(HEADER) - 1)
+
+
+def matched_table(results: Results, pixels: float) -> list[str]:
+    """Recall against the integrated SNR, all streaks; the ideal filter in the last row."""
+    low, high = MATCHED_BOUNDS
+    header = ("method", f"above {high:g}", f"{low:g}-{high:g}", f"below {low:g}")
+    lines, limit = [], [float("nan")] * 3
+    for name, of in results.items():
+        score = total_of(of)
+        snr = score.matched_snr
+        groups = (snr > high, (snr >= low) & (snr <= high), snr < low)
+        lines.append([name, *(f"{number(score.recall(g))} of {int(g.sum())}" for g in groups)])
+        ideal = ideal_recall(snr, pixels)
+        limit = [float(ideal[g].mean()) if g.any() else float("nan") for g in groups]
+    lines.append(["an ideal matched filter", *(number(value) for value in limit)])
+    return table(header, lines, right=3)
+
+
+def condition_table(results: Results) -> list[str]:
+    """False ones a frame by what the frames are like."""
+    header = ("method", "clear, points", "clear, trailed stars", "clouds")
+    lines = []
+    for name, of in results.items():
+        groups: dict[str, list[int]] = {column: [] for column in header[1:]}
+        for result in of:
+            clear = header[1] if result.frame.trail_px is None else header[2]
+            groups[header[3] if result.frame.cloudy else clear].append(int(result.score.false[0]))
+        means = [
+            f"{number(float(np.mean(some)) if some else None)} of {len(some)}"
+            for some in groups.values()
+        ]
+        lines.append([name, *means])
+    return table(header, lines, right=3)
+
+
+def ends_table(results: Results) -> list[str]:
+    """Errors of the ends of each kind at `END_SNR` and more, median and 90 %: meteors fade."""
+    kinds = ("satellite", "aircraft", "meteor")
+    lines = []
+    for name, of in results.items():
+        errors: dict[str, list[float]] = {kind: [] for kind in kinds}
+        for result in of:
+            score = result.score
+            told = zip(result.frame.truth.kind, score.end_error_px, score.peak_snr, strict=True)
+            for kind, ends, snr in told:
+                if kind in errors and snr >= END_SNR and np.isfinite(ends).all():
+                    errors[kind] += ends.tolist()
+        cells = [name]
+        for some in errors.values():
+            pair = [number(float(np.quantile(some, q)), 1) for q in (0.5, 0.9)] if some else []
+            cells.append(f"{' / '.join(pair) or number(None)} of {len(some) // 2}")
+        lines.append(cells)
+    return table(("method", *kinds), lines, right=3)
+
+
+def size_lines(results: Results, settings: StreakFrameSettings) -> list[str]:
+    """Tables of all frames of a size."""
+    pixels = float(settings.width_px * settings.height_px)
+    return [
+        f"## Frames of {settings.width_px} x {settings.height_px} pixels",
+        "",
+        *main_table(results),
+        "",
+        "Recall by integrated SNR, all streaks:",
+        "",
+        *matched_table(results, pixels),
+        "",
+        "False ones a frame, by the sky:",
+        "",
+        *condition_table(results),
+        "",
+        "Ends of the streaks found at SNR 1 and more, median / 90 %, px:",
+        "",
+        *ends_table(results),
+        "",
+    ]
+
+
+def explained() -> list[str]:
+    """What the columns mean."""
+    sigma = look_elsewhere_sigma(1024.0**2)
+    return [
+        "Simulated frames (`benchmarks/simulate/streak_frames.py`), seeds that nothing was tuned "
+        "on. SNR is the peak of the mean cross profile over the noise of sky and read-out. Found "
+        "is a line RMS of at most 3 px and an overlap of at least a half: the stretch that both "
+        "cover over the stretch that either covers; each streak and each detection once. *Recall* "
+        "is the mean over the cells of SNR and length, so that each counts alike; streaks outside "
+        "of the cells are neither wanted nor false. *False* are detections a frame where no "
+        "streak is, *pieces* those that lie along a true streak but are not its one detection. "
+        "*End px* is the median distance of an end from the true one, at SNR 1 and more. *CPU s* "
+        "is the median processor time of a frame on one thread.",
+        "",
+        f"The ideal matched filter knows every shape, and needs {sigma:.1f} sigma for 0.05 false "
+        "streaks a frame among all places, directions and lengths.",
+        "",
+    ]
+
+
+def main(argv: list[str]) -> int:
+    """Run the benchmark; 2 for an unknown method."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks streaks", description=__doc__)
+    parser.add_argument("--frames", type=int, default=24, help="of 1024 x 1024 pixels")
+    parser.add_argument("--large-frames", type=int, default=0, help="of 4000 x 3000 pixels")
+    parser.add_argument("--seed0", type=int, default=TEST_SEED0)
+    parser.add_argument("--methods", help="these alone, separated by commas")
+    parser.add_argument("--out", type=Path, help="folder for the dated Markdown file")
+    args = parser.parse_args(argv)
+    known = streak_detectors()
+    names = list(known) if args.methods is None else args.methods.split(",")
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        print(f"no method is called {unknown[0]!r}: there are {', '.join(known)}", file=sys.stderr)
+        return 2
+    cv2.setNumThreads(1)
+    lines: list[str] = []
+    for size, count in (("1024", args.frames), ("large", args.large_frames)):
+        frames = [streak_frame(args.seed0 + k, SIZES[size]) for k in range(count)]
+        results: dict[str, list[StreakResult]] = {}
+        for name in names if frames else ():
+
+            def find(frame: StreakFrame, name: str = name) -> FloatArray:
+                return streak_rows(known[name].detect(frame.light, None, frame.saturated))
+
+            results[name] = run_method(find, frames)
+            print(" | ".join(method_cells(name, total_of(results[name]))), file=sys.stderr)
+        lines += size_lines(results, SIZES[size]) if results else []
+    note = " ".join(explained()).strip()
+    title = title_lines("Streaks in simulated frames", command_of("streaks", argv), note)
+    write_page(args.out, "streaks", [*title, *lines])
+    return 0
