@@ -92,6 +92,12 @@ class ClusterError(RegengineError, OSError):
     code = "cluster"
 
 
+class NoPhotoError(RegengineError, LookupError):
+    """Nothing that was named stands for a photograph."""
+
+    code = "no_photo"
+
+
 class ConfigError(RegengineError, ValueError):
     """An option or setting makes no sense."""
 

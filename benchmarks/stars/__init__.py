@@ -1,21 +1,19 @@
 """How well star detectors find simulated stars, by peak signal-to-noise ratio.
 
-``python -m benchmarks stars`` prints the tables; ``--out FOLDER`` writes them as Markdown, dated, with figures.
+``python -m benchmarks stars`` prints the tables; ``--out FOLDER`` writes them as dated Markdown, with
+figures.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import itertools
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray

@@ -7,6 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from regengine.errors import NoPhotoError
+
 # What the frame reader opens; files that are named one by one may have any ending.
 SUFFIXES = frozenset(
     (
@@ -44,6 +46,29 @@ def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
                 continue
             found.setdefault(path.absolute(), path)
     return list(found.values())
+
+
+def existing_photos(patterns: Sequence[str], *, exclude: Sequence[Path | None] = ()) -> list[Path]:
+    """The same; None in ``exclude`` excludes nothing.
+
+    Raises
+    ------
+    NoPhotoError
+        If none of them exists.
+    """
+    found = find_photos(patterns, exclude=[path for path in exclude if path is not None])
+    if not any(path.exists() for path in found):
+        raise no_photo(patterns)
+    return found
+
+
+def no_photo(patterns: Sequence[str]) -> NoPhotoError:
+    """The error for patterns that stand for no photo."""
+    names = ", ".join(patterns[:3]) + (" and others" if len(patterns) > 3 else "")
+    return NoPhotoError(
+        f"{names}: no photo there; name image files, a folder that holds some, or a pattern "
+        "in quotes."
+    )
 
 
 def _expand(pattern: str) -> list[Path]:

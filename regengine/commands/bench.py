@@ -8,6 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from regengine.api import LONG_SIDE_PX
+from regengine.commands.options import (
+    EXIT_FRAMES_FAILED,
+    LogJson,
+    MaxSide,
+    Quiet,
+    SceneLabels,
+    WholeFrame,
+)
+
 if TYPE_CHECKING:
     from detectors.types import FloatArray, LightDetector, StarDetector
     from regengine.evaluate.detections import DetectionScore, Finder
@@ -17,8 +27,6 @@ if TYPE_CHECKING:
 # What every ``regengine bench`` of detections does: each method, each photo, a line each.
 
 S = TypeVar("S")
-EXIT_FRAMES_FAILED = 1
-EXIT_NOT_STARTED = 3
 
 
 def bench_methods(
@@ -38,14 +46,11 @@ def bench_methods(
     import logging
 
     from regengine.batch.console import progress
+    from regengine.commands.train import check_labelled
     from regengine.errors import FrameError
     from regengine.sky.detection.overlay import picture_paths
 
-    if not any(path.exists() for path in photos):
-        typer.echo(
-            f"Error: {labels} names no photo that is there: paths count from its folder.", err=True
-        )
-        raise typer.Exit(EXIT_NOT_STARTED)
+    check_labelled(labels, photos)
     if table is not None:
         typer.echo(table[0])
     failed, said = 0, []
@@ -82,22 +87,12 @@ Method = Annotated[str | None, typer.Option(help="Only this method; without it e
 Tolerance = Annotated[
     float, typer.Option(min=0.1, help="How far off a detection may be, beside its size.")
 ]
-MaxSide = Annotated[
-    int, typer.Option(min=64, help="Average larger photos down to this long side first.")
-]
-WholeFrame = Annotated[
-    bool, typer.Option("--whole-frame", help="Search below the Earth's limb, too.")
-]
 Plot = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Draw what was found, false and missed into this folder."),
 ]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print NDJSON, a line per method, instead of a table.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")]
-LogJson = Annotated[
-    bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
 ]
 
 
@@ -106,7 +101,7 @@ def lights(
     labels: Labels,
     method: Method = None,
     tolerance_px: Tolerance = 3.0,
-    max_side_px: MaxSide = 1500,
+    max_side_px: MaxSide = LONG_SIDE_PX["lights"],
     plot: Plot = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -146,7 +141,7 @@ def stars(
     labels: Labels,
     method: Method = None,
     tolerance_px: Tolerance = 3.0,
-    max_side_px: MaxSide = 3000,
+    max_side_px: MaxSide = LONG_SIDE_PX["stars"],
     whole_frame: WholeFrame = False,
     plot: Plot = None,
     as_json: AsJson = False,
@@ -192,7 +187,7 @@ def streaks(
         ),
     ],
     method: Method = None,
-    max_side_px: MaxSide = 4300,
+    max_side_px: MaxSide = LONG_SIDE_PX["streaks"],
     whole_frame: WholeFrame = False,
     plot: Plot = None,
     as_json: AsJson = False,
@@ -260,7 +255,7 @@ def streaks(
 
 @app.command(no_args_is_help=True)
 def scenes(
-    labels: Annotated[Path, typer.Argument(help="CSV: path,label[,group] (a photo a row).")],
+    labels: SceneLabels,
     seed: Annotated[int, typer.Option(help="Of folds, fits and draws.")] = 0,
     plot: Annotated[
         Path | None,
@@ -269,10 +264,8 @@ def scenes(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print NDJSON, a line per row, instead of tables.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
-    log_json: Annotated[
-        bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
-    ] = False,
+    quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Score every kind of scene model on groups of photos that it has not seen.
 

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from regengine.commands.catalogue_package import package
 from regengine.commands.catalogue_tasking import tasking
+from regengine.commands.options import EXIT_FRAMES_FAILED, ForceFile, NoMessages, Quiet
 
 if TYPE_CHECKING:
     from regengine.collection.catalogue.query import Answer, Question
@@ -34,11 +35,11 @@ def build(
         list[Path] | None,
         typer.Option(help="Night-light maps, to tell clouds by the lights that they hide."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+    force: ForceFile = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print what was built as a JSON object.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Build a catalogue: a row for each photo of all stores, by place and time.
 
@@ -214,8 +215,6 @@ def _print(answer: Answer, form: str) -> None:
 
 # ``regengine catalogue stars``: solved star frames by how deep they are.
 
-EXIT_FRAMES_FAILED = 1
-
 
 def stars(
     solved: Annotated[
@@ -230,11 +229,11 @@ def stars(
     best: Annotated[
         int | None, typer.Option(min=1, help="Only so many frames, the deepest.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+    force: ForceFile = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the rows as NDJSON instead of text.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No messages.")] = False,
+    quiet: NoMessages = False,
 ) -> None:
     """Count the stars of solved frames against the catalogue, and rank the frames.
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.commands.options import EXIT_FRAMES_FAILED, Quiet
+
 if TYPE_CHECKING:
     from regengine.collection.packages.choice import PackageChoice, PackagePlace
-
-EXIT_FRAMES_FAILED = 1
 
 
 def package(
@@ -71,7 +71,7 @@ def package(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print what was packed as a JSON object.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Pack the best photos of a place: originals, control points, cameras, calibration, sums.
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.commands.options import ForceFile, NoMessages
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -64,11 +66,11 @@ def tasking(
     passes: Annotated[
         int, typer.Option(min=1, help="Passes of each place, those that look down best.")
     ] = 3,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+    force: ForceFile = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print what was planned as a JSON object.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No messages.")] = False,
+    quiet: NoMessages = False,
 ) -> None:
     """List places without a good frame, with the night passes of the days to come.
 

@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.commands.line_output import (
-    MAX_MEMORY_MB,
+from regengine.api import MAX_MEMORY_MB
+from regengine.commands.options import (
+    EXIT_INTERRUPTED,
+    JsonRecords,
+    LinesOut,
+    LinesResume,
+    LinesRetry,
+    LogJson,
     MaxMemory,
-    Out,
-    Resume,
-    Retry,
-    RetryOption,
+    Nadir,
+    Quiet,
+    Seed,
+    Time,
     Workers,
+    parse_time,
 )
 
 if TYPE_CHECKING:
@@ -34,13 +41,8 @@ def main(
     metadata: Annotated[
         Path | None, typer.Option(help="Table (CSV) of frame records: time, nadir.")
     ] = None,
-    time: Annotated[
-        str | None, typer.Option(help="Time of the photo (ISO 8601, UTC); overrides EXIF.")
-    ] = None,
-    nadir: Annotated[
-        str | None,
-        typer.Option(metavar="LON,LAT", help="Place below the camera; overrides the TLE."),
-    ] = None,
+    time: Time = None,
+    nadir: Nadir = None,
     quality: Annotated[
         bool,
         typer.Option("--quality", help="Measure sharpness, cloud fraction and exposure, too."),
@@ -58,19 +60,15 @@ def main(
     labels: Annotated[
         Path, typer.Option(help="With --fit: table of the proposed clusters, to be edited.")
     ] = Path("clusters.csv"),
-    out: Out = None,
-    resume: Resume = True,
-    retry: RetryOption = None,
+    out: LinesOut = None,
+    resume: LinesResume = True,
+    retry: LinesRetry = None,
     workers: Workers = 1,
     max_memory_mb: MaxMemory = MAX_MEMORY_MB,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print NDJSON records instead of a table.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
-    log_json: Annotated[
-        bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    as_json: JsonRecords = False,
+    quiet: Quiet = False,
+    log_json: LogJson = False,
+    seed: Seed = 0,
 ) -> None:
     """Tell what photos show: cities, stars, aurora, inside, day, infrared and others.
 
@@ -82,15 +80,13 @@ def main(
               regengine classify photos/ --out scenes.ndjson --workers 4
               regengine classify --fit unknown/ --sheet clusters.html --labels clusters.csv
     """
+    from regengine import api
     from regengine.batch.console import configure_logging
-    from regengine.batch.each_photo import Answer, AnswerOptions
-    from regengine.batch.ndjson import line_parameters
-    from regengine.commands.line_output import EXIT_INTERRUPTED, photos_or_exit, work_through
-    from regengine.commands.register import parse_nadir
-    from regengine.commands.tle import parse_time
+    from regengine.batch.discover import existing_photos
+    from regengine.batch.each_photo import Answer
+    from regengine.commands.line_output import LineRun
     from regengine.errors import ConfigError
-    from regengine.photo.frame import FrameOptions
-    from regengine.scene.classify import ClassifyInputs, SceneAnswers
+    from regengine.scene.classify import SceneAnswers
     from regengine.scene.result import entry_of, table_header, write_sheet
 
     configure_logging(quiet=quiet, as_json=log_json)
@@ -104,20 +100,17 @@ def main(
             "--sheet and --fit need all photos at once, and --out takes up those that were done "
             "before: give --out by itself."
         )
-    found = photos_or_exit(named)
-    inputs = ClassifyInputs(
+    found = existing_photos(named)
+    inputs = api.classify_inputs(
         model=model,
         tle=tle,
         metadata=metadata,
-        frame=FrameOptions(
-            time_utc=None if time is None else parse_time(time),
-            nadir=None if nadir is None else parse_nadir(nadir),
-        ),
-        features=features or fit is not None,
+        time=None if time is None else parse_time(time),
+        nadir=nadir,
         quality=quality,
+        features=features or fit is not None,
         thumbnails=sheet is not None,
     )
-    inputs.open()
     settings = {
         "model": model,
         "tle": tle,
@@ -136,23 +129,23 @@ def main(
 
     if fit is None and not (as_json or features):
         print(table_header(), flush=True)
-    code = work_through(
-        found,
-        SceneAnswers(inputs, keep=sheet is not None or fit is not None),
-        AnswerOptions(
-            command="classify",
-            parameters_sha256="" if out is None else line_parameters("classify", settings),
-            out=out,
-            resume=resume,
-            retry_failed=retry is Retry.FAILED,
-            workers=workers,
-            limit_s=120.0,
-            memory_mb=max_memory_mb,
-        ),
-        tell=tell,
-        doing="classifying",
+    run = LineRun(
+        out=out,
+        resume=resume,
+        retry=retry,
+        workers=workers,
+        memory_mb=max_memory_mb,
+        as_json=as_json,
         quiet=quiet,
         log_json=log_json,
+        limit_s=120.0,
+    )
+    code = run.work_through(
+        found,
+        SceneAnswers(inputs, keep=sheet is not None or fit is not None),
+        run.answer_options("classify", settings, found),
+        tell=tell,
+        doing="classifying",
     )
     if fit is not None and code != EXIT_INTERRUPTED:
         _propose(scenes, sheet, labels, seed)

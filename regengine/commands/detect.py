@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.commands.line_output import (
-    MAX_MEMORY_MB,
+from regengine import api
+from regengine.api import LONG_SIDE_PX, MAX_MEMORY_MB
+from regengine.commands.line_output import LineRun
+from regengine.commands.options import (
+    JsonNotCsv,
+    LinesOut,
+    LinesResume,
+    LinesRetry,
+    LogJson,
     MaxMemory,
-    Out,
-    Resume,
-    Retry,
-    RetryOption,
+    MaxSide,
+    Method,
+    PhotoOverlays,
+    Photos,
+    Quiet,
+    WholeFrame,
     Workers,
 )
 
 if TYPE_CHECKING:
-    from regengine.sky.detection.job import Sought
+    from regengine.sky.detection.job import DetectJob
 
 app = typer.Typer(
     help="Find city lights, stars or streaks in photographs.\n\n"
@@ -26,40 +35,19 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Photos = Annotated[list[str], typer.Argument(help="Photos, folders of them, or patterns.")]
-Method = Annotated[
-    str | None, typer.Option(help="Detection method; without it the benchmark's best.")
-]
-MaxSide = Annotated[
-    int, typer.Option(min=64, help="Average larger photos down to this long side first.")
-]
-WholeFrame = Annotated[
-    bool, typer.Option("--whole-frame", help="Search below the Earth's limb, too.")
-]
-Overlay = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Draw a picture per photo into this folder.")
-]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print NDJSON, a line per photo, instead of CSV.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")]
-LogJson = Annotated[
-    bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
-]
-
 
 @app.command(no_args_is_help=True)
 def lights(
     photos: Photos,
     method: Method = None,
-    max_side_px: MaxSide = 1500,
-    overlay: Overlay = None,
-    out: Out = None,
-    resume: Resume = True,
-    retry: RetryOption = None,
+    max_side_px: MaxSide = LONG_SIDE_PX["lights"],
+    overlay: PhotoOverlays = None,
+    out: LinesOut = None,
+    resume: LinesResume = True,
+    retry: LinesRetry = None,
     workers: Workers = 1,
     max_memory_mb: MaxMemory = MAX_MEMORY_MB,
-    as_json: AsJson = False,
+    as_json: JsonNotCsv = False,
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
@@ -73,23 +61,20 @@ def lights(
       regengine detect lights photos/ --json --overlay overlays
       regengine detect lights photos/ --out lights.ndjson --workers 4
     """
-    from regengine.sky.detection.job import Sought
-    from regengine.sky.detection.lights import light_detector
-
     _detect(
-        Sought.LIGHTS,
         photos,
-        light_detector(method),
-        max_side_px,
-        overlay,
-        out=out,
-        resume=resume,
-        retry=retry,
-        workers=workers,
-        memory_mb=max_memory_mb,
-        as_json=as_json,
-        quiet=quiet,
-        log_json=log_json,
+        api.detect_job("lights", method=method, max_side_px=max_side_px),
+        LineRun(
+            out=out,
+            resume=resume,
+            retry=retry,
+            workers=workers,
+            memory_mb=max_memory_mb,
+            as_json=as_json,
+            quiet=quiet,
+            log_json=log_json,
+        ),
+        overlay=overlay,
     )
 
 
@@ -97,15 +82,15 @@ def lights(
 def stars(
     photos: Photos,
     method: Method = None,
-    max_side_px: MaxSide = 3000,
+    max_side_px: MaxSide = LONG_SIDE_PX["stars"],
     whole_frame: WholeFrame = False,
-    overlay: Overlay = None,
-    out: Out = None,
-    resume: Resume = True,
-    retry: RetryOption = None,
+    overlay: PhotoOverlays = None,
+    out: LinesOut = None,
+    resume: LinesResume = True,
+    retry: LinesRetry = None,
     workers: Workers = 1,
     max_memory_mb: MaxMemory = MAX_MEMORY_MB,
-    as_json: AsJson = False,
+    as_json: JsonNotCsv = False,
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
@@ -120,24 +105,20 @@ def stars(
       regengine detect stars sky.jpg > stars.csv
       regengine detect stars photos/ --json --overlay overlays
     """
-    from regengine.sky.detection.job import Sought
-    from regengine.sky.detection.stars import star_detector
-
     _detect(
-        Sought.STARS,
         photos,
-        star_detector(method),
-        max_side_px,
-        overlay,
-        whole_frame=whole_frame,
-        out=out,
-        resume=resume,
-        retry=retry,
-        workers=workers,
-        memory_mb=max_memory_mb,
-        as_json=as_json,
-        quiet=quiet,
-        log_json=log_json,
+        api.detect_job("stars", method=method, max_side_px=max_side_px, whole_frame=whole_frame),
+        LineRun(
+            out=out,
+            resume=resume,
+            retry=retry,
+            workers=workers,
+            memory_mb=max_memory_mb,
+            as_json=as_json,
+            quiet=quiet,
+            log_json=log_json,
+        ),
+        overlay=overlay,
     )
 
 
@@ -145,18 +126,18 @@ def stars(
 def streaks(
     photos: Photos,
     method: Method = None,
-    max_side_px: MaxSide = 4300,
+    max_side_px: MaxSide = LONG_SIDE_PX["streaks"],
     whole_frame: WholeFrame = False,
     profiles: Annotated[
         bool, typer.Option("--profiles", help="With --json: the light along each streak.")
     ] = False,
-    overlay: Overlay = None,
-    out: Out = None,
-    resume: Resume = True,
-    retry: RetryOption = None,
+    overlay: PhotoOverlays = None,
+    out: LinesOut = None,
+    resume: LinesResume = True,
+    retry: LinesRetry = None,
     workers: Workers = 1,
     max_memory_mb: MaxMemory = MAX_MEMORY_MB,
-    as_json: AsJson = False,
+    as_json: JsonNotCsv = False,
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
@@ -170,92 +151,68 @@ def streaks(
       regengine detect streaks sky.jpg > streaks.csv
       regengine detect streaks frames/ --json --overlay overlays
     """
-    from regengine.sky.detection.job import Sought
-    from regengine.sky.detection.streaks import streak_detector
-
     _detect(
-        Sought.STREAKS,
         photos,
-        streak_detector(method),
-        max_side_px,
-        overlay,
-        whole_frame=whole_frame,
+        api.detect_job("streaks", method=method, max_side_px=max_side_px, whole_frame=whole_frame),
+        LineRun(
+            out=out,
+            resume=resume,
+            retry=retry,
+            workers=workers,
+            memory_mb=max_memory_mb,
+            as_json=as_json,
+            quiet=quiet,
+            log_json=log_json,
+        ),
+        overlay=overlay,
         profiles=profiles,
-        out=out,
-        resume=resume,
-        retry=retry,
-        workers=workers,
-        memory_mb=max_memory_mb,
-        as_json=as_json,
-        quiet=quiet,
-        log_json=log_json,
     )
 
 
 def _detect(
-    sought: Sought,
     photos: list[str],
-    detector: Any,
-    max_side_px: int,
-    overlay: Path | None,
+    job: DetectJob,
+    run: LineRun,
     *,
-    whole_frame: bool = False,
+    overlay: Path | None,
     profiles: bool = False,
-    out: Path | None,
-    resume: bool,
-    retry: Retry | None,
-    workers: int,
-    memory_mb: int,
-    as_json: bool,
-    quiet: bool,
-    log_json: bool,
 ) -> None:
     """Go through photos and print what was found in each."""
+    from dataclasses import replace
+
     from regengine.batch.console import configure_logging
-    from regengine.batch.each_photo import AnswerOptions
-    from regengine.batch.ndjson import line_parameters
-    from regengine.commands.line_output import photos_or_exit, tell_each
+    from regengine.batch.discover import existing_photos
     from regengine.sky.detection.detect import HEAD_COLUMNS
     from regengine.sky.detection.job import (
         CSV_COLUMNS,
         DetectAnswers,
-        DetectJob,
         Sought,
         answers_of_sequence,
     )
     from regengine.sky.detection.overlay import picture_paths
     from regengine.sky.detection.stars import star_sequences
 
-    configure_logging(quiet=quiet, as_json=log_json)
-    found = photos_or_exit(photos, exclude=[overlay])
-    command = f"detect {sought}"
-    settings = {"method": detector.name, "max_side_px": max_side_px}
-    settings |= {"whole_frame": whole_frame, "profiles": profiles}
-    job = DetectJob(
-        sought=sought,
-        detector=detector,
-        max_long_side_px=max_side_px,
-        sky_only=not whole_frame,
-        pictures=None if overlay is None else picture_paths(found, overlay, str(sought)),
+    configure_logging(quiet=run.quiet, as_json=run.log_json)
+    found = existing_photos(photos, exclude=[overlay])
+    if overlay is not None:
+        job = replace(job, pictures=picture_paths(found, overlay, str(job.sought)))
+    together = job.sought == Sought.STARS  # hot pixels are told by several photos of a camera
+    options = run.answer_options(
+        f"detect {job.sought}",
+        {
+            "method": job.detector.name,
+            "max_side_px": job.max_long_side_px,
+            "whole_frame": not job.sky_only,
+            "profiles": profiles,
+        },
+        found,
+        units=star_sequences if together else None,
+        finish=answers_of_sequence if together else None,
     )
-    together = sought == Sought.STARS  # hot pixels are told by several photos of a camera
-    tell_each(
+    run.tell_each(
         found,
         job if together else DetectAnswers(job, profiles=profiles),
-        AnswerOptions(
-            command=command,
-            parameters_sha256="" if out is None else line_parameters(command, settings),
-            out=out,
-            resume=resume,
-            retry_failed=retry is Retry.FAILED,
-            workers=workers,
-            memory_mb=memory_mb,
-            units=star_sequences if together else None,
-            finish=answers_of_sequence if together else None,
-        ),
-        header=",".join((*HEAD_COLUMNS, *CSV_COLUMNS[sought])),
-        doing=f"detecting {sought}",
-        as_json=as_json,
-        quiet=quiet,
-        log_json=log_json,
+        options,
+        header=",".join((*HEAD_COLUMNS, *CSV_COLUMNS[job.sought])),
+        doing=f"detecting {job.sought}",
     )

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Annotated
 
 import typer
 
-from regengine.exchange.export.run import format_names
+from regengine.commands.options import (
+    EXIT_FRAMES_FAILED,
+    ForceFiles,
+    Quiet,
+    Reviewed,
+    StoreFile,
+    Verdicts,
+    Where,
+)
+from regengine.exchange.export import formats
+
+FORMATS = ", ".join(sorted(module.name for module in iter_modules(formats.__path__)))
 
 
 def main(
-    store: Annotated[Path, typer.Argument(help="The store of a run, such as run.h5.")],
+    store: StoreFile,
     format: Annotated[
         str,
         typer.Option(
             "--format",
             metavar="NAME",
-            help=f"What to write: {', '.join(format_names())}.",
+            help=f"What to write: {FORMATS}.",
             show_default=False,
         ),
     ],
@@ -28,16 +40,9 @@ def main(
             help="The file to write, or the folder for files of each photo.", show_default=False
         ),
     ],
-    verdict: Annotated[
-        str, typer.Option(help="Verdicts of the photos that are wanted, by commas; all for all.")
-    ] = "accepted",
-    reviewed: Annotated[
-        bool, typer.Option("--reviewed", help="Only photos that a person accepted.")
-    ] = False,
-    where: Annotated[
-        str | None,
-        typer.Option(help="SQL condition on columns of docs/store.md: off_nadir_deg < 30"),
-    ] = None,
+    verdict: Verdicts = "accepted",
+    reviewed: Reviewed = False,
+    where: Where = None,
     table: Annotated[
         str, typer.Option(help="Tables: a row for each of the points, or of the frames.")
     ] = "points",
@@ -71,11 +76,11 @@ def main(
             show_default=False,
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    force: ForceFiles = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print what was written as a JSON object.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write control points, footprints and pictures for other programs.
 
@@ -126,4 +131,4 @@ def main(
         who = f", {written.reviewed:,} as a person accepted them" if written.reviewed else ""
         typer.echo(printable(f"{out}: {written.frames:,} photos{who}{tail}"), err=True)
     if written.failed:
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_FRAMES_FAILED)

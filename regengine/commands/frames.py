@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.commands.options import ForceFiles, JsonPhotos
+
 if TYPE_CHECKING:
     from regengine.exchange.archive.table import FrameTable
 
@@ -65,8 +67,6 @@ Out = Annotated[
     Path | None,
     typer.Option(help="Table to write: .csv, .ndjson or .parquet.", show_default=False),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print NDJSON, an object a photo.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages.")]
 Tle = Annotated[
     Path | None,
@@ -82,8 +82,8 @@ def read(
     ],
     out: Out = None,
     tle: Tle = None,
-    force: Force = False,
-    as_json: AsJson = False,
+    force: ForceFiles = False,
+    as_json: JsonPhotos = False,
     quiet: Quiet = False,
 ) -> None:
     """Read tables that tell of photos into one.
@@ -136,7 +136,7 @@ def query(
     ] = "frames,nadir",
     out: Out = None,
     tle: Tle = None,
-    force: Force = False,
+    force: ForceFiles = False,
     max_age_days: Annotated[
         float, typer.Option(help="Answers of the last days are not asked for again; 0 asks anew.")
     ] = 7.0,
@@ -147,7 +147,7 @@ def query(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the questions, without the key; ask nothing.")
     ] = False,
-    as_json: AsJson = False,
+    as_json: JsonPhotos = False,
     quiet: Quiet = False,
 ) -> None:
     """Ask the archive's photo database.
@@ -225,8 +225,8 @@ def exif(
     out: Annotated[Path, typer.Option(help="Folder for the texts.", show_default=False)],
     pause_s: Pause = 1.0,
     url: Annotated[str | None, typer.Option(help="Of the photos' pages.")] = None,
-    force: Force = False,
-    as_json: AsJson = False,
+    force: ForceFiles = False,
+    as_json: JsonPhotos = False,
     quiet: Quiet = False,
 ) -> None:
     """Fetch the archive's texts of cameras' own records.
@@ -272,8 +272,8 @@ def download(
     max_gigabytes: Annotated[float, typer.Option(help="Most that is fetched in all.")] = 20.0,
     pause_s: Pause = 1.0,
     url: Annotated[str | None, typer.Option(help="Of the folder of sizes.")] = None,
-    force: Force = False,
-    as_json: AsJson = False,
+    force: ForceFiles = False,
+    as_json: JsonPhotos = False,
     quiet: Quiet = False,
 ) -> None:
     """Fetch pictures with their check sums.

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from regengine.commands.options import JsonPhotos, NoMessages, StoreFile
+
 
 def main(
-    store: Annotated[Path, typer.Argument(help="The store of a run, such as run.h5.")],
+    store: StoreFile,
     files: Annotated[
         list[Path],
         typer.Argument(
@@ -31,10 +33,8 @@ def main(
     reviewer: Annotated[
         str | None, typer.Option(help="Who made the points; without it the user's name.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print NDJSON, an object a photo.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No messages.")] = False,
+    as_json: JsonPhotos = False,
+    quiet: NoMessages = False,
 ) -> None:
     """Take back control points from QGIS, GDAL or a table, and score our camera against them.
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.commands.options import EXIT_FRAMES_FAILED, LogJson, Quiet
+
 if TYPE_CHECKING:
     from regengine.photo.frame import FrameOptions
     from regengine.photo.frame_records import FrameRecords
@@ -18,8 +20,6 @@ app = typer.Typer(
     "Example: regengine lens fit stars/*.jpg --out d3s-50mm.toml",
     no_args_is_help=True,
 )
-EXIT_FRAMES_FAILED = 1
-EXIT_NOT_STARTED = 3
 
 
 @app.command(no_args_is_help=True)
@@ -50,10 +50,8 @@ def fit(
         float,
         typer.Option(min=4.0, max=10.0, help="Faintest stars that the geometry uses (Gaia G)."),
     ] = 8.0,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
-    log_json: Annotated[
-        bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
-    ] = False,
+    quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Make a lens profile out of the stars of one or many photos.
 
@@ -68,8 +66,7 @@ def fit(
     import logging
 
     from regengine.batch.console import configure_logging, progress
-    from regengine.batch.discover import find_photos
-    from regengine.commands.register import nothing_found
+    from regengine.batch.discover import existing_photos
     from regengine.errors import FrameError
     from regengine.orbit.position import frame_records
     from regengine.photo.frame import FrameOptions
@@ -80,10 +77,7 @@ def fit(
 
     configure_logging(quiet=quiet, as_json=log_json)
     logger = logging.getLogger("regengine")
-    found = find_photos(photos, exclude=[])
-    if not any(path.exists() for path in found):
-        typer.echo(f"Error: {nothing_found(photos)}", err=True)
-        raise typer.Exit(EXIT_NOT_STARTED)
+    found = existing_photos(photos)
     records = None if metadata is None else frame_records(metadata)
     options = FrameOptions(focal_mm=focal_mm)
     source = solved_cameras() if solutions is None else recorded_cameras(solutions)

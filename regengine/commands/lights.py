@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.commands.options import ForceMap, JsonLine
 from regengine.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 def info(
     maps: Maps,
     classes: Classes = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on one line.")] = False,
+    as_json: JsonLine = False,
 ) -> None:
     """Show product, date, resolution, extent and the spread of radiances of maps.
 
@@ -67,7 +68,7 @@ def build(
         str | None, typer.Option(help="Only this part: WEST,SOUTH,EAST,NORTH in degrees.")
     ] = None,
     classes: Classes = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    force: ForceMap = False,
     quiet: Quiet = False,
 ) -> None:
     """Build one map that opens in milliseconds out of maps of any format.
@@ -99,7 +100,7 @@ def build(
 def index(
     maps: Maps,
     out: Annotated[Path, typer.Option(help="File to make, an HDF5 file.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    force: ForceMap = False,
     quiet: Quiet = False,
 ) -> None:
     """Index the towns of a map, so that register --blind finds photos anywhere on Earth.

@@ -7,24 +7,19 @@ from typing import Annotated
 
 import typer
 
+from regengine.commands.options import ForceFiles, Quiet, Reviewed, StoreFile, Verdicts, Where
+
 
 def main(
-    store: Annotated[Path, typer.Argument(help="The store of a run, such as run.h5.")],
+    store: StoreFile,
     lights: Annotated[
         list[Path],
         typer.Option(help="Night-light map to compare with. May be given several times."),
     ],
     out: Annotated[Path, typer.Option(help="Folder for rasters and tables.", show_default=False)],
-    verdict: Annotated[
-        str, typer.Option(help="Verdicts of the photos that are wanted, by commas; all for all.")
-    ] = "accepted",
-    reviewed: Annotated[
-        bool, typer.Option("--reviewed", help="Only photos that a person accepted.")
-    ] = False,
-    where: Annotated[
-        str | None,
-        typer.Option(help="SQL condition on columns of docs/store.md: off_nadir_deg < 30"),
-    ] = None,
+    verdict: Verdicts = "accepted",
+    reviewed: Reviewed = False,
+    where: Where = None,
     lens: Annotated[
         list[Path] | None,
         typer.Option(
@@ -39,11 +34,11 @@ def main(
     plot: Annotated[
         bool, typer.Option("--plot", help="Draw photo, map, residual and scatter as PNG, too.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    force: ForceFiles = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON object for each photo, a line each.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Compare registered photos with a night-light map: gain, background, new and lost lights.
 

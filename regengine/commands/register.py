@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine import pipeline
-from regengine.batch.console import VERDICTS, configure_logging, progress
-from regengine.batch.parameters import parameters_of
-from regengine.batch.plan import stored_verdicts
-from regengine.batch.preview import preview
-from regengine.batch.run import BatchOptions, BatchSummary, run_batch
-from regengine.exchange.remote.photos import photos_at_hand
-from regengine.io.http import Url
-from regengine.pipeline import RunInputs
-from regengine.records import record_line
-from regengine.registration.blind.dates_report import PhotoDates, dated_line
-from regengine.registration.blind.options import TIMES_AS_LONG
-from regengine.report.frame_text import table_header, table_line
-from regengine.result import FrameResult
-from regengine.store.writer import StoreWriter
+from regengine.commands.options import (
+    EXIT_FRAMES_FAILED,
+    EXIT_INTERRUPTED,
+    JsonRecords,
+    Lens,
+    LightMaps,
+    LogJson,
+    Nadir,
+    PhotoOverlays,
+    Quiet,
+    Seed,
+    Time,
+    Workers,
+    parse_time,
+)
 
-EXIT_FRAMES_FAILED = 1
-EXIT_NOT_STARTED = 3
-EXIT_INTERRUPTED = 130
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from regengine.batch.register import RegisterRun
+    from regengine.batch.run import BatchSummary
+    from regengine.registration.blind.dates_report import PhotoDates
+    from regengine.result import FrameResult
 
 
 def main(
     photos: Annotated[
         list[str], typer.Argument(help="Photos, folders of them, patterns, URLs, or @LIST.")
     ],
-    lights: Annotated[
-        list[Path],
-        typer.Option(help="Night-light map: a file or a folder; may be given several times."),
-    ],
+    lights: LightMaps,
     tle: Annotated[
         Path | None, typer.Option(help="TLE file with element sets around the photos' dates.")
     ] = None,
@@ -49,13 +46,8 @@ def main(
     metadata: Annotated[
         Path | None, typer.Option(help="Table (CSV) of frame records: time, nadir, lens.")
     ] = None,
-    time: Annotated[
-        str | None, typer.Option(help="Time of the photo (ISO 8601, UTC); overrides EXIF.")
-    ] = None,
-    nadir: Annotated[
-        str | None,
-        typer.Option(metavar="LON,LAT", help="Place below the camera; overrides the TLE."),
-    ] = None,
+    time: Time = None,
+    nadir: Nadir = None,
     altitude_km: Annotated[
         float | None, typer.Option(help="Height of the camera above the ellipsoid.")
     ] = None,
@@ -65,13 +57,7 @@ def main(
     pixel_pitch_um: Annotated[
         float | None, typer.Option(help="Size of one pixel of the file on the sensor.")
     ] = None,
-    lens: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Lens profile of regengine lens fit, or a folder of them; each photo takes that "
-            "of its camera and lens. May be given several times."
-        ),
-    ] = None,
+    lens: Lens = None,
     clock_window: Annotated[
         float | None,
         typer.Option(
@@ -86,9 +72,7 @@ def main(
     any_category: Annotated[
         bool, typer.Option("--any-category", help="Try photos that do not look like cities, too.")
     ] = False,
-    workers: Annotated[
-        int, typer.Option(min=0, help="Worker processes; 0 works in this process.")
-    ] = 1,
+    workers: Workers = 1,
     resume: Annotated[
         bool,
         typer.Option(
@@ -162,17 +146,11 @@ def main(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done with each photo, and stop.")
     ] = False,
-    overlay: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Draw a picture per photo into this folder.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print NDJSON records instead of a table.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
-    log_json: Annotated[
-        bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    overlay: PhotoOverlays = None,
+    as_json: JsonRecords = False,
+    quiet: Quiet = False,
+    log_json: LogJson = False,
+    seed: Seed = 0,
 ) -> None:
     """Place night photographs on the map by their city lights.
 
@@ -185,69 +163,52 @@ def main(
               regengine register night.jpg --nadir 136.9,35.7 --altitude-km 391 --lights lights.tif
               regengine register --blind night.jpg --lights lights.tif --index earth.idx
     """
-    from regengine.batch.console import configure_logging, stop_on_signals
-    from regengine.batch.parameters import parse_shard
-    from regengine.commands.tle import parse_time
-    from regengine.exchange.remote.inputs import any_there, find_given
-    from regengine.photo.frame import FrameOptions
-    from regengine.photo.lens_profile_file import load_profiles
-    from regengine.pipeline import RunInputs
+    from regengine import api
+    from regengine.batch.console import configure_logging
     from regengine.registration.blind.dates_report import photo_dates
-    from regengine.registration.blind.options import blind_options
-    from regengine.registration.register import RegisterParams
 
     configure_logging(quiet=quiet, as_json=log_json)
-    found = find_given(photos, exclude=[*lights, *([] if overlay is None else [overlay])])
-    if not any_there(found):
-        typer.echo(f"Error: {nothing_found(photos)}", err=True)
-        raise typer.Exit(EXIT_NOT_STARTED)
-    inputs = RunInputs(
-        lights=tuple(lights),
+    run = api.register_run(
+        photos,
+        store,
+        lights=lights,
         tle=tle,
         metadata=metadata,
-        frame=FrameOptions(
-            time_utc=None if time is None else parse_time(time),
-            focal_mm=focal_mm,
-            pixel_pitch_um=pixel_pitch_um,
-            nadir=None if nadir is None else parse_nadir(nadir),
-            altitude_km=altitude_km,
-            lenses=load_profiles(lens or ()),
-        ),
-        register=RegisterParams(
-            clock_window_s=clock_window,
-            max_seconds=max_seconds,
-            any_category=any_category,
-            seed=seed,
-        ),
-        overlays=overlay,
-        overlay_names_hashed=len({path.stem for path in found}) < len(found),
+        time=None if time is None else parse_time(time),
+        nadir=nadir,
+        altitude_km=altitude_km,
+        focal_mm=focal_mm,
+        pixel_pitch_um=pixel_pitch_um,
+        lens=lens,
+        clock_window=clock_window,
+        max_seconds=max_seconds,
+        any_category=any_category,
         share=share,
         stars=stars,
-        blind=blind_options(blind, index, bbox, mission, date_from_place),
-    )
-    inputs.open()
-    settings = RunSettings(
-        store=store,
+        blind=blind,
+        index=index,
+        bbox=bbox,
+        mission=mission,
+        date_from_place=date_from_place,
+        overlay=overlay,
+        seed=seed,
         workers=workers,
         resume=resume,
-        retry=parse_verdicts(retry),
-        memory_mb=max_memory_mb,
+        retry=[part.strip() for part in (retry or "").split(",") if part.strip()],
+        shard=shard,
         scheduler=scheduler,
-        as_json=as_json,
-        quiet=quiet,
-        log_json=log_json,
-        dates=photo_dates(date_from_place, date_range, mission, tle),
+        max_memory_mb=max_memory_mb,
     )
-    chosen = found if shard is None else parse_shard(shard).of(found)
+    dates = photo_dates(date_from_place, date_range, mission, tle)
     if dry_run:
-        for line in preview_lines(chosen, inputs, settings):
+        for line in run.preview(as_json=as_json):
             typer.echo(line)
         return
     try:
-        with stop_on_signals() as stop:
-            summary = run(chosen, inputs, settings, stop)
+        summary = _printed(run, dates, as_json=as_json, quiet=quiet, log_json=log_json)
     except KeyboardInterrupt:
         raise typer.Exit(EXIT_INTERRUPTED) from None
+    _tell(summary, store)
     if summary.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
     if summary.verdicts["failed"]:
@@ -266,159 +227,43 @@ def tidied(arguments: list[str]) -> list[str]:
     return done
 
 
-def parse_verdicts(text: str | None) -> frozenset[str]:
-    """Verdicts out of an option's text, separated by commas."""
-    from regengine.batch.console import VERDICTS
-    from regengine.errors import ConfigError
-
-    named = frozenset(part.strip() for part in (text or "").split(",") if part.strip())
-    if wrong := sorted(named - set(VERDICTS)):
-        raise ConfigError(
-            f"--retry {', '.join(wrong)} is no verdict: write some of {', '.join(VERDICTS)}, "
-            "separated by commas."
-        )
-    return named
-
-
-def parse_nadir(text: str) -> tuple[float, float]:
-    """Longitude and latitude out of an option's text."""
-    from regengine.errors import ConfigError
-
-    try:
-        lon, lat = (float(part) for part in text.split(","))
-    except ValueError:
-        raise ConfigError(
-            f"--nadir {text!r} is no place: write longitude, comma, latitude, like 136.9,35.7."
-        ) from None
-    return lon, lat
-
-
-def nothing_found(photos: list[str]) -> str:
-    """The sentence for arguments that stand for no photo."""
-    names = ", ".join(photos[:3]) + (" and others" if len(photos) > 3 else "")
-    return (
-        f"{names}: no photo there; name image files, a folder that holds some, or a pattern "
-        "in quotes."
-    )
-
-
-# What `regengine register` does with photos once its options are understood.
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunSettings:
-    """How a run is done and told; nothing of it changes a result.
-
-    Attributes
-    ----------
-    store : Path
-        Where the results go.
-    workers : int
-        Worker processes; 0 to work in this process.
-    resume : bool
-        Take over what the store has.
-    retry : frozenset of str
-        Verdicts that are not taken over.
-    memory_mb : int
-        Memory that a worker may use, MiB; 0 for no limit.
-    scheduler : str or None
-        Address of a Dask cluster that does the work; None for this machine.
-    as_json, quiet, log_json : bool
-        Records instead of a table; no progress and messages; messages as JSON.
-    dates : PhotoDates or None
-        Tells when photos may have been taken that were placed without their time.
-    """
-
-    store: Path
-    workers: int
-    resume: bool
-    retry: frozenset[str]
-    memory_mb: int
-    scheduler: str | None
-    as_json: bool
-    quiet: bool
-    log_json: bool
-    dates: PhotoDates | None = None
-
-
-def run(
-    photos: Sequence[Path | Url], inputs: RunInputs, settings: RunSettings, stop: Callable[[], bool]
+def _printed(
+    run: RegisterRun, dates: PhotoDates | None, *, as_json: bool, quiet: bool, log_json: bool
 ) -> BatchSummary:
-    """Register photos into a store, printing each once it is stored."""
-    parameters, parameters_sha256 = parameters_of(inputs)
-    # A time that was given for all photos tells nothing of their clocks
-    share = inputs.share and inputs.tle is not None and inputs.frame.time_utc is None
+    """Do a run and print a line for each photo, once it is stored."""
+    from functools import partial
+
+    from regengine.batch.console import configure_logging, progress, stop_on_signals
+    from regengine.records import record_line
+    from regengine.registration.blind.dates_report import dated_line
+    from regengine.report.frame_text import table_header, table_line
+    from regengine.store.writer import StoreWriter
+
+    line: Callable[[FrameResult], str] = record_line if as_json else table_line
+    if dates is not None:
+        line = dated_line(dates, line, as_json)
     with (
-        StoreWriter(settings.store) as writer,
-        progress(len(photos), quiet=settings.quiet) as advance,
+        stop_on_signals() as stop,
+        StoreWriter(run.store) as writer,
+        progress(len(run.photos), quiet=quiet) as advance,
     ):
-        options = BatchOptions(
-            parameters=parameters,
-            parameters_sha256=parameters_sha256,
-            resume=settings.resume,
-            retry=settings.retry,
-            workers=settings.workers,
-            limit_s=60.0 + 10.0 * search_seconds(inputs),
-            memory_mb=settings.memory_mb,
-            prepare=partial(configure_logging, quiet=settings.quiet, as_json=settings.log_json),
-            facts_of=partial(pipeline.facts_of_photo, inputs=inputs) if share else None,
+        if not as_json:
+            print(table_header(), flush=True)
+        return run.start(
+            writer,
+            lambda result: print(line(result), flush=True),
             stop=stop,
             advance=advance,
+            prepare=partial(configure_logging, quiet=quiet, as_json=log_json),
         )
-        if not settings.as_json:
-            print(table_header(), flush=True)
-        line: Callable[[FrameResult], str] = record_line if settings.as_json else table_line
-        if settings.dates is not None:
-            line = dated_line(settings.dates, line, settings.as_json)
-
-        def report(result: FrameResult) -> None:
-            print(line(result), flush=True)
-
-        with photos_at_hand(photos, writer, options) as (at_hand, told):
-            if settings.scheduler is None:
-                process = partial(pipeline.process_photo, inputs=inputs)
-                summary = run_batch(at_hand, process, writer, told, report)
-            else:
-                from regengine.batch.dask_client import run_on_cluster
-
-                inputs = inputs.found_anywhere()
-                process = partial(pipeline.process_photo, inputs=inputs)
-                summary = run_on_cluster(
-                    at_hand,
-                    process,
-                    writer,
-                    told,
-                    report,
-                    scheduler=settings.scheduler,
-                    check=inputs.open,
-                )
-    _tell(summary, settings)
-    return summary
 
 
-def search_seconds(inputs: RunInputs) -> float:
-    """Longest processor time that the search of one photo may take."""
-    longer = 1.0 if inputs.blind is None else TIMES_AS_LONG
-    return longer * inputs.register.max_seconds
-
-
-def preview_lines(
-    photos: Sequence[Path | Url], inputs: RunInputs, settings: RunSettings
-) -> Iterator[str]:
-    """What `run` would do, a line a photo; nothing is done or written."""
-    stored = {}
-    if settings.resume:
-        stored = stored_verdicts(
-            photos,
-            settings.store,
-            parameters_sha256=parameters_of(inputs)[1],
-            retry=settings.retry,
-        )
-    return preview(photos, inputs, stored=stored, as_json=settings.as_json)
-
-
-def _tell(summary: BatchSummary, settings: RunSettings) -> None:
+def _tell(summary: BatchSummary, store: Path) -> None:
     """Say on standard error what became of the photos."""
+    import logging
+
+    from regengine.batch.console import VERDICTS
+
     counts = [f"{summary.verdicts[verdict]} {verdict}" for verdict in VERDICTS]
     taken = f" ({summary.resumed} taken from the store)" if summary.resumed else ""
     advice = ""
@@ -431,6 +276,6 @@ def _tell(summary: BatchSummary, settings: RunSettings) -> None:
         summary.verdicts.total(),
         taken,
         ", ".join(counts),
-        settings.store,
+        store,
         advice,
     )

@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from regengine.commands.options import NoMessages, StoreFile
+
 PAGE_ENDINGS = (".html", ".htm")
 
 
 def main(
-    store: Annotated[Path, typer.Argument(help="The store of a run, such as run.h5.")],
+    store: StoreFile,
     out: Annotated[
         Path | None,
         typer.Option(help="The page to write; without it and --json, report.html."),
@@ -29,7 +31,7 @@ def main(
     thumbnails: Annotated[
         int, typer.Option(min=0, help="Photos to show on the page at most.")
     ] = 300,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No messages.")] = False,
+    quiet: NoMessages = False,
 ) -> None:
     """Report on a run: verdicts, reasons, a map, reliability, clocks, times, errors, photos.
 

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from regengine.commands.options import StoreFile
+
 
 def main(
-    store: Annotated[Path, typer.Argument(help="The store of a run, such as run.h5.")],
+    store: StoreFile,
     lights: Annotated[
         list[Path] | None,
         typer.Option(help="Night-light map: a file or a folder; may be given several times."),

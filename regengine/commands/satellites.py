@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.commands.line_output import (
-    MAX_MEMORY_MB,
+from regengine.api import MAX_MEMORY_MB
+from regengine.commands.options import (
+    JsonNotCsv,
+    LinesOut,
+    LinesResume,
+    LinesRetry,
+    LogJson,
     MaxMemory,
-    Out,
-    Resume,
-    Retry,
-    RetryOption,
+    Method,
+    Photos,
+    Quiet,
     Workers,
+    parse_time,
 )
 
 if TYPE_CHECKING:
@@ -31,7 +36,7 @@ class Mount(StrEnum):
 
 
 def main(
-    photos: Annotated[list[str], typer.Argument(help="Photos, folders of them, or patterns.")],
+    photos: Photos,
     tle: Annotated[
         Path, typer.Option(metavar="CATALOGUE", help="Element sets (TLE) of all satellites.")
     ],
@@ -69,27 +74,21 @@ def main(
             help="Streaks to name: what detect streaks --json printed; else they are detected.",
         ),
     ] = None,
-    method: Annotated[
-        str | None, typer.Option(help="Detection method; without it the benchmark's best.")
-    ] = None,
+    method: Method = None,
     tracks_only: Annotated[
         bool, typer.Option("--tracks-only", help="Predict tracks and look for no streaks.")
     ] = False,
     overlay: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Draw a picture per photo.")
     ] = None,
-    out: Out = None,
-    resume: Resume = True,
-    retry: RetryOption = None,
+    out: LinesOut = None,
+    resume: LinesResume = True,
+    retry: LinesRetry = None,
     workers: Workers = 1,
     max_memory_mb: MaxMemory = MAX_MEMORY_MB,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print NDJSON, a line per photo, instead of CSV.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
-    log_json: Annotated[
-        bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
-    ] = False,
+    as_json: JsonNotCsv = False,
+    quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Predict which satellites cross photos of the sky, and name their streaks.
 
@@ -104,10 +103,8 @@ def main(
     import logging
 
     from regengine.batch.console import configure_logging
-    from regengine.batch.each_photo import AnswerOptions
-    from regengine.batch.ndjson import line_parameters
-    from regengine.commands.line_output import photos_or_exit, tell_each
-    from regengine.commands.tle import parse_time
+    from regengine.batch.discover import existing_photos
+    from regengine.commands.line_output import LineRun
     from regengine.errors import ConfigError
     from regengine.orbit.tle import load_tle_file
     from regengine.sky.detection.streaks import streak_detector
@@ -119,7 +116,7 @@ def main(
     logger = logging.getLogger("regengine")
     if site is not None and station_tle is not None:
         raise ConfigError("--site and --station-tle say two places: give the one that is true.")
-    found = photos_or_exit(photos, exclude=[overlay])
+    found = existing_photos(photos, exclude=[overlay])
     if len(found) > 1 and (wcs is not None or time is not None):
         raise ConfigError(
             f"--wcs and --time are those of one photo, and {len(found)} were found: name one."
@@ -158,23 +155,22 @@ def main(
         "streaks": streaks,
         "method": None if job.detector is None else job.detector.name,
     }
-    tell_each(
-        found,
-        SatelliteAnswers(job),
-        AnswerOptions(
-            command="satellites",
-            parameters_sha256="" if out is None else line_parameters("satellites", settings),
-            out=out,
-            resume=resume,
-            retry_failed=retry is Retry.FAILED,
-            workers=workers,
-            memory_mb=max_memory_mb,
-        ),
-        header=",".join(CSV_COLUMNS),
-        doing="naming",
+    run = LineRun(
+        out=out,
+        resume=resume,
+        retry=retry,
+        workers=workers,
+        memory_mb=max_memory_mb,
         as_json=as_json,
         quiet=quiet,
         log_json=log_json,
+    )
+    run.tell_each(
+        found,
+        SatelliteAnswers(job),
+        run.answer_options("satellites", settings, found),
+        header=",".join(CSV_COLUMNS),
+        doing="naming",
     )
 
 

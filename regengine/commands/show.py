@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from itertools import chain
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from regengine.commands.options import StoreFile
+
 
 def main(
-    store: Annotated[Path, typer.Argument(help="The store of a run, such as run.h5.")],
+    store: StoreFile,
     frame: Annotated[
         str | None,
         typer.Argument(help="Frame id, file name, path, or the start of the file's SHA-256."),

@@ -7,19 +7,23 @@ from typing import Annotated
 
 import typer
 
-from regengine.commands.line_output import (
-    MAX_MEMORY_MB,
+from regengine.api import MAX_MEMORY_MB
+from regengine.commands.options import (
+    Lens,
+    LinesOut,
+    LinesResume,
+    LinesRetry,
+    LogJson,
     MaxMemory,
-    Out,
-    Resume,
-    Retry,
-    RetryOption,
+    Method,
+    Photos,
+    Quiet,
     Workers,
 )
 
 
 def main(
-    photos: Annotated[list[str], typer.Argument(help="Photos, folders of them, or patterns.")],
+    photos: Photos,
     focal_mm: Annotated[
         float | None,
         typer.Option(min=1.0, max=3000.0, help="Focal length; overrides EXIF, tried first."),
@@ -32,20 +36,12 @@ def main(
         float | None,
         typer.Option(min=1.0, max=140.0, help="Field of view along x, tried first."),
     ] = None,
-    lens: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Lens profile of regengine lens fit, or a folder of them; each photo takes that "
-            "of its camera and lens. May be given several times."
-        ),
-    ] = None,
+    lens: Lens = None,
     tle: Annotated[
         Path | None,
         typer.Option(help="Element sets of the ISS: from there the Moon is up to a degree aside."),
     ] = None,
-    method: Annotated[
-        str | None, typer.Option(help="Detection method; without it the benchmark's best.")
-    ] = None,
+    method: Method = None,
     max_seconds: Annotated[
         float, typer.Option(min=0.1, help="Processor time to search for each photo.")
     ] = 30.0,
@@ -59,18 +55,16 @@ def main(
     matches: Annotated[
         bool, typer.Option("--matches", help="With --json: list every identified star.")
     ] = False,
-    out: Out = None,
-    resume: Resume = True,
-    retry: RetryOption = None,
+    out: LinesOut = None,
+    resume: LinesResume = True,
+    retry: LinesRetry = None,
     workers: Workers = 1,
     max_memory_mb: MaxMemory = MAX_MEMORY_MB,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print NDJSON records instead of a line of text.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
-    log_json: Annotated[
-        bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
-    ] = False,
+    quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Identify the stars of photos: attitude, focal length, distortion, or that it cannot be told.
 
@@ -83,29 +77,26 @@ def main(
       regengine solve photos/ --json --wcs wcs --overlay overlays > solved.ndjson
       regengine solve photos/ --out solved.ndjson --workers 4
     """
+    from regengine import api
     from regengine.batch.console import configure_logging
-    from regengine.batch.each_photo import AnswerOptions
-    from regengine.batch.ndjson import line_parameters
-    from regengine.commands.line_output import photos_or_exit, tell_each
-    from regengine.orbit.tle import load_tle_file
-    from regengine.photo.lens_profile_file import load_profiles
-    from regengine.sky.stars.photo import SolveAnswers, SolveJob, sky
+    from regengine.batch.discover import existing_photos
+    from regengine.commands.line_output import LineRun
+    from regengine.sky.stars.photo import SolveAnswers
 
     configure_logging(quiet=quiet, as_json=log_json)
-    found = photos_or_exit(photos, exclude=[overlay, wcs])
-    job = SolveJob.prepared(
+    found = existing_photos(photos, exclude=[overlay, wcs])
+    job = api.solve_job(
         found,
         focal_mm=focal_mm,
         pixel_pitch_um=pixel_pitch_um,
         fov_deg=fov_deg,
+        lens=lens,
+        tle=tle,
         method=method,
         max_seconds=max_seconds,
         wcs=wcs,
         overlay=overlay,
-        lenses=load_profiles(lens or ()),
-        tles=None if tle is None else load_tle_file(tle),
     )
-    sky()
     settings = {
         "focal_mm": focal_mm,
         "pixel_pitch_um": pixel_pitch_um,
@@ -116,22 +107,21 @@ def main(
         "max_seconds": max_seconds,
         "matches": matches,
     }
-    tell_each(
-        found,
-        SolveAnswers(job, matches=matches),
-        AnswerOptions(
-            command="solve",
-            parameters_sha256="" if out is None else line_parameters("solve", settings),
-            out=out,
-            resume=resume,
-            retry_failed=retry is Retry.FAILED,
-            workers=workers,
-            limit_s=60.0 + 10.0 * max_seconds,
-            memory_mb=max_memory_mb,
-        ),
-        header="",
-        doing="solving",
+    run = LineRun(
+        out=out,
+        resume=resume,
+        retry=retry,
+        workers=workers,
+        memory_mb=max_memory_mb,
         as_json=as_json,
         quiet=quiet,
         log_json=log_json,
+        limit_s=60.0 + 10.0 * max_seconds,
+    )
+    run.tell_each(
+        found,
+        SolveAnswers(job, matches=matches),
+        run.answer_options("solve", settings, found),
+        header="",
+        doing="solving",
     )

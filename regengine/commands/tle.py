@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regengine.errors import ConfigError
+from regengine.commands.options import JsonLine, parse_time
 
 if TYPE_CHECKING:
     from regengine.orbit.tle import TleSet
@@ -39,7 +39,7 @@ def info(
         str | None,
         typer.Option(help="Catalogue number; without it the ISS (25544), or the only one."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on one line.")] = False,
+    as_json: JsonLine = False,
 ) -> None:
     """Show what a TLE file covers and, with --time, where the satellite was and how surely.
 
@@ -57,18 +57,6 @@ def info(
     if when is not None:
         facts["at"] = situation(tles, when)
     typer.echo(json.dumps(facts) if as_json else "\n".join(table(facts)))
-
-
-def parse_time(text: str) -> datetime:
-    """A time out of an option's text; one without a zone is UTC, and a note says so."""
-    from regengine.photo.frame_records import parse_iso_time
-
-    time = parse_iso_time(text)
-    if time is None:
-        raise ConfigError(f"--time {text!r} is no time: write it like 2012-03-28T15:46:41Z.")
-    if datetime.fromisoformat(text).tzinfo is None:
-        typer.echo(f"Note: --time {text} names no zone and is taken as UTC.", err=True)
-    return time
 
 
 def coverage(tles: TleSet) -> dict[str, Any]:

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.commands.options import EXIT_FRAMES_FAILED, LogJson, Quiet, SceneLabels
+
 if TYPE_CHECKING:
     from regengine.scene.model import SceneModel
     from regengine.scene.samples import Samples
 
-EXIT_FRAMES_FAILED = 1
-EXIT_NOT_STARTED = 3
-
 
 def main(
-    labels: Annotated[Path, typer.Argument(help="CSV: path,label[,group] (a photo a row).")],
+    labels: SceneLabels,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The model's file, JSON.")],
     seed: Annotated[int, typer.Option(help="Of folds and fits; equal seeds, equal models.")] = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of tables.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")] = False,
-    log_json: Annotated[
-        bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
-    ] = False,
+    quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Train the model that tells what photos show, and print how it does on groups left out.
 
@@ -66,16 +64,20 @@ def labelled_samples(labels: Path, *, quiet: bool) -> tuple[Samples, bool]:
     from regengine.scene.training import check_samples, measure_photos, samples_of
 
     wanted = read_scene_labels(labels)
-    if not any(label.path.exists() for label in wanted):
-        typer.echo(
-            f"Error: {labels} names no photo that is there: paths count from its folder.", err=True
-        )
-        raise typer.Exit(EXIT_NOT_STARTED)
+    check_labelled(labels, [label.path for label in wanted])
     with progress(len(wanted), quiet=quiet, doing="measuring") as advance:
         read, features = measure_photos(wanted, advance=advance)
     samples = samples_of(read, features)
     check_samples(samples)
     return samples, len(read) == len(wanted)
+
+
+def check_labelled(labels: Path, photos: Sequence[Path]) -> None:
+    """Refuse a file of labels of which no photo is there."""
+    from regengine.errors import NoPhotoError
+
+    if not any(path.exists() for path in photos):
+        raise NoPhotoError(f"{labels} names no photo that is there: paths count from its folder.")
 
 
 def summary(model: SceneModel) -> dict[str, object]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from regengine.commands.options import EXIT_FRAMES_FAILED, StoreFile
+
 
 def main(
-    store: Annotated[Path, typer.Argument(help="The store of a run, such as run.h5.")],
+    store: StoreFile,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print what was found as a JSON object.")
     ] = False,
@@ -52,4 +53,4 @@ def main(
         parts = f", {found.parts} parts not merged yet" if found.parts else ""
         typer.echo(f"{store} is sound: {found.frames:,} frames{parts}.")
     if found.problems:
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_FRAMES_FAILED)

@@ -71,16 +71,27 @@ def draw_result(
     Path
         The picture, named as in `overlay_path`.
     """
+    path = overlay_path(result, folder, hashed=hashed)
+    write_overlay(overlay_picture(result, photo, light_map), path)
+    return path
+
+
+def overlay_picture(result: FrameResult, photo: Path, light_map: LightMap | None) -> Picture:
+    """The overlay of one frame, without the map's contours where there is no map.
+
+    Raises
+    ------
+    FrameError
+        If the photo cannot be read.
+    """
     from regengine.photo.image import read_display_rgb
 
     rgb, factor = read_display_rgb(photo, max_long_side_px=LONG_SIDE_PX)
     zoom = max(1, round(1000 / max(rgb.shape[:2])))
     if zoom > 1:
         rgb = np.asarray(cv2.resize(rgb, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC))
-    picture = draw_overlay(result, rgb, factor * zoom, grid_for(result, light_map))
-    path = overlay_path(result, folder, hashed=hashed)
-    write_overlay(picture, path)
-    return path
+    grid = None if light_map is None else grid_for(result, light_map)
+    return draw_overlay(result, rgb, factor * zoom, grid)
 
 
 def overlay_path(result: FrameResult, folder: Path, *, hashed: bool = False) -> Path:

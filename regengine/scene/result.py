@@ -59,6 +59,10 @@ class Scene:
     features: Mapping[str, float] | None = None
     thumbnail: bytes | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """The record of `docs/records.md`."""
+        return scene_record(self)
+
 
 def scene_record(scene: Scene) -> dict[str, Any]:
     """The record of one photo, of plain JSON values; keys in the documented order."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -337,11 +337,14 @@ def frames_of(tables: Tables, path: Path) -> list[StoredFrame]:
         return from_tables(tables)
 
 
-def read_tables(path: Path) -> Tables:
-    """All rows of a store and of its parts that are not merged yet; see `read_store`."""
+def read_tables(path: Path, groups: Collection[str] = tuple(GROUPS)) -> Tables:
+    """All rows of groups of a store and of its parts that are not merged yet; see `read_store`."""
+    wanted = {group: GROUPS[group] for group in groups}
+    joined_by = {"frames": tuple(one for one in GROUPS["frames"] if one.name == "frame_index")}
     while True:
         try:
             with Snapshot.of(path) as snapshot, damage_told(path):
-                return with_texts(join(list(snapshot.blocks())))
+                columns = joined_by | wanted
+                return with_texts(join(list(snapshot.blocks(groups=columns)), columns))
         except PartGoneError:
             continue

@@ -229,7 +229,7 @@ class SolveAnswers:
         """The photo's record and line."""
         solved = self.job(path)
         return Answer(
-            line=json.dumps(record_of(solved, matches=self.matches)), text=_text_line(solved)
+            line=json.dumps(record_of(solved, matches=self.matches)), text=text_line(solved)
         )
 
 
@@ -298,7 +298,7 @@ def _matches(outcome: StarSolution) -> list[dict[str, Any]]:
     return listed
 
 
-def _text_line(solved: SolvedPhoto) -> str:
+def text_line(solved: SolvedPhoto) -> str:
     """One photo's outcome for people."""
     outcome = solved.outcome
     if not isinstance(outcome, StarSolution):

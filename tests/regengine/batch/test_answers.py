@@ -25,8 +25,8 @@ SCRIPT = textwrap.dedent(
     """
     import sys
     from pathlib import Path
-    from regengine.batch.answers import answers
-    from regengine.batch.stopping import stop_on_signals
+    from regengine.batch.each_photo import answers
+    from regengine.batch.console import stop_on_signals
     from tests.regengine.batch.answered import options, slow_answer
 
     if __name__ == "__main__":

@@ -261,7 +261,7 @@ SCRIPT = textwrap.dedent(
 
     if __name__ == "__main__":
         regengine.pipeline.process_photo = fake_process_photo
-        from regengine.batch.worker import Worker
+        from regengine.batch.pool import Worker
         from regengine.commands import run
         from regengine.store.writer import StoreWriter
 

@@ -1,0 +1,591 @@
+"""The front door: photos in, results out, in Python; commands are callers of what stands here.
+
+Options have the names and meanings of the commands' (``--max-seconds`` is ``max_seconds``). What
+is wrong raises an error of `regengine.errors`; what is not known is None, with a reason beside it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict, TypeVar, Unpack
+
+from regengine.errors import ConfigError
+from regengine.outcomes import Detections, Registration, StarField, Store
+
+if TYPE_CHECKING:
+    from regengine.batch.register import RegisterRun
+    from regengine.io.http import Url
+    from regengine.lights.map import LightMap
+    from regengine.photo.frame import FrameOptions
+    from regengine.pipeline import RunInputs
+    from regengine.scene.classify import ClassifyInputs
+    from regengine.scene.result import Scene
+    from regengine.sky.detection.job import DetectJob
+    from regengine.sky.detection.overlay import PicturePaths
+    from regengine.sky.stars.photo import SolveJob
+
+AnyPath = str | PathLike[str]
+Paths = AnyPath | Sequence[AnyPath]
+Time = datetime | str
+Place = tuple[float, float] | str
+Kind = Literal["lights", "stars", "streaks"]
+
+MAX_MEMORY_MB = 3000  # streaks of 17 megapixels take 1.6 GB, stars and solving 0.9
+# Photos are averaged down to so many pixels along their long side before anything is sought
+LONG_SIDE_PX: dict[Kind, int] = {"lights": 1500, "stars": 3000, "streaks": 4300}
+SHOWN_PX = 1000  # long side of an overlay in a notebook
+
+
+# Options, as people give them
+
+
+class RegisterOptions(TypedDict, total=False):
+    """Options of `register`, by the names of the command's; see `run_inputs` for the defaults."""
+
+    lights: Required[Paths]
+    tle: AnyPath | None
+    metadata: AnyPath | None
+    time: Time | None
+    nadir: Place | None
+    altitude_km: float | None
+    focal_mm: float | None
+    pixel_pitch_um: float | None
+    lens: Paths | None
+    clock_window: float | None
+    max_seconds: float
+    any_category: bool
+    share: bool
+    stars: bool
+    blind: str
+    index: AnyPath | None
+    bbox: str | tuple[float, float, float, float] | None
+    mission: str | None
+    date_from_place: bool
+    overlay: AnyPath | None
+    seed: int
+
+
+def run_inputs(
+    photos: Sequence[Path | Url] = (),
+    *,
+    lights: Paths,
+    tle: AnyPath | None = None,
+    metadata: AnyPath | None = None,
+    time: Time | None = None,
+    nadir: Place | None = None,
+    altitude_km: float | None = None,
+    focal_mm: float | None = None,
+    pixel_pitch_um: float | None = None,
+    lens: Paths | None = None,
+    clock_window: float | None = None,
+    max_seconds: float = 15.0,
+    any_category: bool = False,
+    share: bool = True,
+    stars: bool = True,
+    blind: str = "never",
+    index: AnyPath | None = None,
+    bbox: str | tuple[float, float, float, float] | None = None,
+    mission: str | None = None,
+    date_from_place: bool = False,
+    overlay: AnyPath | None = None,
+    seed: int = 0,
+) -> RunInputs:
+    """What options say of photos, checked, with map, element sets and records read.
+
+    Raises
+    ------
+    ConfigError, EphemerisError, LightMapError
+        If an option makes no sense, or a file cannot be used.
+    """
+    from regengine.pipeline import RunInputs
+    from regengine.registration.blind.options import blind_options
+    from regengine.registration.register import RegisterParams
+
+    inputs = RunInputs(
+        lights=tuple(_paths(lights)),
+        tle=_path(tle),
+        metadata=_path(metadata),
+        frame=frame_options(
+            time=time,
+            nadir=nadir,
+            altitude_km=altitude_km,
+            focal_mm=focal_mm,
+            pixel_pitch_um=pixel_pitch_um,
+            lens=lens,
+        ),
+        register=RegisterParams(
+            clock_window_s=clock_window,
+            max_seconds=max_seconds,
+            any_category=any_category,
+            seed=seed,
+        ),
+        overlays=_path(overlay),
+        overlay_names_hashed=len({path.stem for path in photos}) < len(photos),
+        share=share,
+        stars=stars,
+        blind=blind_options(
+            blind,
+            _path(index),
+            bbox if bbox is None or isinstance(bbox, str) else ",".join(map(repr, bbox)),
+            mission,
+            date_from_place,
+        ),
+    )
+    inputs.open()
+    return inputs
+
+
+def frame_options(
+    *,
+    time: Time | None = None,
+    nadir: Place | None = None,
+    altitude_km: float | None = None,
+    focal_mm: float | None = None,
+    pixel_pitch_um: float | None = None,
+    lens: Paths | None = None,
+) -> FrameOptions:
+    """What options say of time, place and lens of photos."""
+    from regengine.photo.frame import FrameOptions
+    from regengine.photo.lens_profile_file import load_profiles
+
+    return FrameOptions(
+        time_utc=None if time is None else utc_time(time),
+        focal_mm=focal_mm,
+        pixel_pitch_um=pixel_pitch_um,
+        nadir=None if nadir is None else lon_lat(nadir),
+        altitude_km=altitude_km,
+        lenses=load_profiles([] if lens is None else _paths(lens)),
+    )
+
+
+def utc_time(time: Time) -> datetime:
+    """A moment in UTC; what names no zone is UTC."""
+    from regengine.photo.frame_records import parse_iso_time
+
+    moment = parse_iso_time(time if isinstance(time, str) else time.isoformat())
+    if moment is None:
+        raise ConfigError(f"--time {time!r} is no time: write it like 2012-03-28T15:46:41Z.")
+    return moment
+
+
+def lon_lat(place: Place) -> tuple[float, float]:
+    """Longitude and latitude, degrees."""
+    try:
+        lon, lat = (float(part) for part in (place.split(",") if isinstance(place, str) else place))
+    except ValueError:
+        raise ConfigError(
+            f"--nadir {place!r} is no place: write longitude, comma, latitude, like 136.9,35.7."
+        ) from None
+    return lon, lat
+
+
+def _path(path: AnyPath | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def _paths(paths: Paths) -> list[Path]:
+    return [Path(path) for path in ([paths] if isinstance(paths, str | PathLike) else paths)]
+
+
+Called = TypeVar("Called", bound=Callable[..., Any])
+
+
+def _options_of(checked: Callable[..., Any]) -> Callable[[Called], Called]:
+    """Let ``help()`` and completion show the options of a function that passes them on."""
+
+    def spelled_out(function: Called) -> Called:
+        own, options = inspect.signature(function), inspect.signature(checked).parameters.values()
+        named = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        given = [one for one in options if one.kind is one.KEYWORD_ONLY]
+        whole = own.replace(parameters=[*named, *given])
+        function.__signature__ = whole  # type: ignore[attr-defined]
+        return function
+
+    return spelled_out
+
+
+# Registration
+
+
+@_options_of(run_inputs)
+def register(photo: AnyPath, **options: Unpack[RegisterOptions]) -> Registration:
+    """Place one night photo on the map by its city lights.
+
+    Parameters
+    ----------
+    photo : path
+        JPEG, PNG, TIFF, FITS or raw file.
+    lights : path or sequence of paths
+        Night-light map.
+    tle : path, optional
+        Element sets around the photo's date.
+    time, nadir : optional
+        A datetime or ISO 8601 text, UTC where it names no zone; (lon, lat) in degrees, or text
+        such as ``"136.9,35.7"``. Both override what the photo and ``tle`` say.
+    **options
+        The others are those of ``regengine register --help``.
+
+    Returns
+    -------
+    Registration
+
+    Raises
+    ------
+    FrameError
+        If the photo cannot be read.
+    ConfigError, EphemerisError, LightMapError
+        If an option makes no sense, or a file cannot be used.
+
+    Examples
+    --------
+    >>> r = register("night.jpg", lights="lights.tif", tle="iss.txt")
+    >>> r.verdict, r.probability
+    >>> r.camera.pixel_to_lonlat([0, 639], [0, 425])
+    """
+    from regengine.pipeline import process_photo
+
+    inputs = run_inputs(**options)
+    return Registration(process_photo(Path(photo), inputs), inputs.lights)
+
+
+@_options_of(run_inputs)
+def register_many(
+    photos: Paths,
+    store: AnyPath = "run.h5",
+    *,
+    workers: int = 0,
+    resume: bool = True,
+    retry: Collection[str] = (),
+    shard: str | None = None,
+    scheduler: str | None = None,
+    max_memory_mb: int = MAX_MEMORY_MB,
+    progress: bool = False,
+    **options: Unpack[RegisterOptions],
+) -> Store:
+    """Register photos into a store; an interrupted run is taken up by the same call.
+
+    Parameters
+    ----------
+    photos : path or sequence of paths
+        Files, folders, patterns, URLs, or ``@LIST``.
+    store : path
+        Where results go; an existing one grows.
+    workers : int
+        Processes; 0 works in this one. With some, a script needs the usual
+        ``if __name__ == "__main__":``.
+    retry : collection of str
+        Verdicts of the store that are worked out again.
+    progress : bool
+        A bar on standard error, or a message of the log now and then.
+    **options
+        Of `register`.
+
+    Returns
+    -------
+    Store
+        Photos that failed are in it, with the reason.
+
+    Raises
+    ------
+    NoPhotoError
+        If there is no such photo.
+    StoreError
+        If the store cannot be used.
+    ConfigError, EphemerisError, LightMapError, WorkerError, ClusterError
+        If an option makes no sense, or what is needed cannot be used.
+    KeyboardInterrupt
+        After an interrupt, once what was finished is stored.
+    """
+    from regengine.batch import console
+    from regengine.store.writer import StoreWriter
+
+    run = register_run(
+        _named(photos),
+        Path(store),
+        workers=workers,
+        resume=resume,
+        retry=retry,
+        shard=shard,
+        scheduler=scheduler,
+        max_memory_mb=max_memory_mb,
+        **options,
+    )
+    with (
+        StoreWriter(run.store) as writer,
+        console.progress(len(run.photos), quiet=not progress) as advance,
+    ):
+        summary = run.start(writer, lambda result: None, advance=advance)
+    if summary.interrupted:
+        raise KeyboardInterrupt
+    return Store(run.store, run.inputs.lights)
+
+
+def register_run(
+    photos: Sequence[str],
+    store: Path,
+    *,
+    workers: int,
+    resume: bool,
+    retry: Collection[str],
+    shard: str | None,
+    scheduler: str | None,
+    max_memory_mb: int,
+    **options: Unpack[RegisterOptions],
+) -> RegisterRun:
+    """A run that is ready to begin; see `register_many`."""
+    from regengine.batch.discover import no_photo
+    from regengine.batch.parameters import parse_shard
+    from regengine.batch.register import RegisterRun
+    from regengine.exchange.remote.inputs import any_there, find_given
+
+    overlay = _path(options.get("overlay"))
+    exclude = [*_paths(options["lights"]), *([] if overlay is None else [overlay])]
+    found = find_given(photos, exclude=exclude)
+    if not any_there(found):
+        raise no_photo(photos)
+    inputs = run_inputs(found, **options)
+    return RegisterRun(
+        photos=found if shard is None else parse_shard(shard).of(found),
+        inputs=inputs,
+        store=store,
+        workers=workers,
+        resume=resume,
+        retry=retry,
+        memory_mb=max_memory_mb,
+        scheduler=scheduler,
+    )
+
+
+def _named(photos: Paths) -> list[str]:
+    return [fspath(photo) for photo in ([photos] if isinstance(photos, str | PathLike) else photos)]
+
+
+def open_store(path: AnyPath, *, lights: Paths = ()) -> Store:
+    """Open the store of a run, which may be under way.
+
+    Parameters
+    ----------
+    path : path
+        ``run.h5``.
+    lights : path or sequence of paths, optional
+        The maps that overlays of its photos show.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read.
+    """
+    return Store(path, tuple(_paths(lights)))
+
+
+# Scenes, detections, star fields, maps
+
+
+class ClassifyOptions(TypedDict, total=False):
+    """Options of `classify`, by the names of the command's."""
+
+    model: AnyPath | None
+    tle: AnyPath | None
+    metadata: AnyPath | None
+    time: Time | None
+    nadir: Place | None
+    quality: bool
+    features: bool
+    thumbnails: bool
+
+
+def classify_inputs(
+    *,
+    model: AnyPath | None = None,
+    tle: AnyPath | None = None,
+    metadata: AnyPath | None = None,
+    time: Time | None = None,
+    nadir: Place | None = None,
+    quality: bool = False,
+    features: bool = False,
+    thumbnails: bool = False,
+) -> ClassifyInputs:
+    """What photos that are classified share, checked and read."""
+    from regengine.scene.classify import ClassifyInputs
+
+    inputs = ClassifyInputs(
+        model=_path(model),
+        tle=_path(tle),
+        metadata=_path(metadata),
+        frame=frame_options(time=time, nadir=nadir),
+        features=features,
+        quality=quality,
+        thumbnails=thumbnails,
+    )
+    inputs.open()
+    return inputs
+
+
+@_options_of(classify_inputs)
+def classify(photo: AnyPath, **options: Unpack[ClassifyOptions]) -> Scene:
+    """Tell what a photo shows: ``category``, ``probabilities``, and the rest of `Scene`.
+
+    Options are those of ``regengine classify --help``.
+
+    Raises
+    ------
+    FrameError
+        If the photo cannot be read.
+    ConfigError, EphemerisError
+        If an option makes no sense, or a file cannot be used.
+    """
+    from regengine.scene.classify import classify_photo
+
+    return classify_photo(Path(photo), classify_inputs(**options))
+
+
+def detect(
+    photo: AnyPath,
+    kind: Kind,
+    *,
+    method: str | None = None,
+    max_side_px: int | None = None,
+    whole_frame: bool = False,
+) -> Detections:
+    """Find the lights, stars or streaks of a photo.
+
+    Parameters
+    ----------
+    photo : path
+    kind : str
+        ``lights``, ``stars`` or ``streaks``.
+    method : str, optional
+        Detector; without it the benchmark's best.
+    max_side_px : int, optional
+        Larger photos are averaged down to this; `LONG_SIDE_PX` without it.
+    whole_frame : bool
+        Search below the Earth's limb, too.
+
+    Raises
+    ------
+    FrameError
+        If the photo cannot be read.
+    ConfigError
+        If there is no such kind or method.
+    """
+    job = detect_job(kind, method=method, max_side_px=max_side_px, whole_frame=whole_frame)
+    return Detections(job(Path(photo)))
+
+
+def detect_job(
+    kind: str,
+    *,
+    method: str | None = None,
+    max_side_px: int | None = None,
+    whole_frame: bool = False,
+    pictures: PicturePaths | None = None,
+) -> DetectJob:
+    """What `detect` does with a photo; pickles."""
+    from regengine.sky.detection.job import DetectJob, Sought
+    from regengine.sky.detection.lights import light_detector
+    from regengine.sky.detection.stars import star_detector
+    from regengine.sky.detection.streaks import streak_detector
+
+    detectors: dict[str, Callable[[str | None], Any]] = {
+        "lights": light_detector,
+        "stars": star_detector,
+        "streaks": streak_detector,
+    }
+    if kind not in detectors:
+        raise ConfigError(f"{kind!r} is nothing to detect: it is one of {', '.join(detectors)}.")
+    sought = Sought(kind)
+    return DetectJob(
+        sought=sought,
+        detector=detectors[kind](method),
+        max_long_side_px=LONG_SIDE_PX[sought.value] if max_side_px is None else max_side_px,
+        sky_only=not whole_frame,
+        pictures=pictures,
+    )
+
+
+class SolveOptions(TypedDict, total=False):
+    """Options of `solve`, by the names of the command's."""
+
+    focal_mm: float | None
+    pixel_pitch_um: float | None
+    fov_deg: float | None
+    lens: Paths | None
+    tle: AnyPath | None
+    method: str | None
+    max_seconds: float
+    wcs: AnyPath | None
+    overlay: AnyPath | None
+
+
+def solve_job(
+    photos: Sequence[Path],
+    *,
+    focal_mm: float | None = None,
+    pixel_pitch_um: float | None = None,
+    fov_deg: float | None = None,
+    lens: Paths | None = None,
+    tle: AnyPath | None = None,
+    method: str | None = None,
+    max_seconds: float = 30.0,
+    wcs: AnyPath | None = None,
+    overlay: AnyPath | None = None,
+) -> SolveJob:
+    """What `solve` does with each of these photos; pickles."""
+    from regengine.orbit.tle import load_tle_file
+    from regengine.photo.lens_profile_file import load_profiles
+    from regengine.sky.stars.photo import SolveJob, sky
+
+    job = SolveJob.prepared(
+        photos,
+        focal_mm=focal_mm,
+        pixel_pitch_um=pixel_pitch_um,
+        fov_deg=fov_deg,
+        method=method,
+        max_seconds=max_seconds,
+        wcs=_path(wcs),
+        overlay=_path(overlay),
+        lenses=load_profiles([] if lens is None else _paths(lens)),
+        tles=None if tle is None else load_tle_file(Path(tle)),
+    )
+    sky()
+    return job
+
+
+@_options_of(solve_job)
+def solve(photo: AnyPath, **options: Unpack[SolveOptions]) -> StarField:
+    """Identify the stars of a photo; nothing needs to be known of the lens.
+
+    Options are those of ``regengine solve --help``.
+
+    Raises
+    ------
+    FrameError
+        If the photo cannot be read.
+    ConfigError, EphemerisError
+        If an option makes no sense, or a file cannot be used.
+    """
+    return StarField(solve_job([Path(photo)], **options)(Path(photo)))
+
+
+def open_light_map(maps: Paths, *, classes: Mapping[int, float] | None = None) -> LightMap:
+    """Night-light maps as one, of which ``window(west, south, east, north, …)`` gives a part.
+
+    Parameters
+    ----------
+    maps : path or sequence of paths
+        Files, or folders of files or tiles.
+    classes : mapping of int to float, optional
+        Where maps hold classes: the radiance of each, nW/cm²/sr.
+
+    Raises
+    ------
+    LightMapError
+        If a map cannot be used.
+    """
+    from regengine.lights import map as lights
+
+    return lights.open_light_map(_paths(maps), classes=classes)

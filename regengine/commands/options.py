@@ -1,0 +1,125 @@
+"""Options that several commands have, each declared once, and the exit codes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXIT_FRAMES_FAILED = 1
+EXIT_USAGE = 2
+EXIT_NOT_STARTED = 3
+EXIT_INTERRUPTED = 130
+
+# What is worked on
+
+Photos = Annotated[list[str], typer.Argument(help="Photos, folders of them, or patterns.")]
+StoreFile = Annotated[Path, typer.Argument(help="The store of a run, such as run.h5.")]
+SceneLabels = Annotated[Path, typer.Argument(help="CSV: path,label[,group] (a photo a row).")]
+Verdicts = Annotated[
+    str, typer.Option(help="Verdicts of the photos that are wanted, by commas; all for all.")
+]
+Reviewed = Annotated[bool, typer.Option("--reviewed", help="Only photos that a person accepted.")]
+Where = Annotated[
+    str | None,
+    typer.Option(help="SQL condition on columns of docs/store.md: off_nadir_deg < 30"),
+]
+
+# What is known of it
+
+LightMaps = Annotated[
+    list[Path],
+    typer.Option(help="Night-light map: a file or a folder; may be given several times."),
+]
+Time = Annotated[
+    str | None, typer.Option(help="Time of the photo (ISO 8601, UTC); overrides EXIF.")
+]
+Nadir = Annotated[
+    str | None,
+    typer.Option(metavar="LON,LAT", help="Place below the camera; overrides the TLE."),
+]
+Lens = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Lens profile of regengine lens fit, or a folder of them; each photo takes that "
+        "of its camera and lens. May be given several times."
+    ),
+]
+
+# How it is worked on
+
+Method = Annotated[
+    str | None, typer.Option(help="Detection method; without it the benchmark's best.")
+]
+MaxSide = Annotated[
+    int, typer.Option(min=64, help="Average larger photos down to this long side first.")
+]
+WholeFrame = Annotated[
+    bool, typer.Option("--whole-frame", help="Search below the Earth's limb, too.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Workers = Annotated[int, typer.Option(min=0, help="Worker processes; 0 works in this process.")]
+MaxMemory = Annotated[
+    int,
+    typer.Option(min=0, help="Memory that a worker may take, MB (0: no limit); more fails."),
+]
+
+
+class Retry(StrEnum):
+    """What of the file of ``--out`` is done again."""
+
+    FAILED = "failed"
+
+
+LinesOut = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.ndjson",
+        help="Write the records to this file, too; the same command goes on where one stopped.",
+    ),
+]
+LinesResume = Annotated[
+    bool,
+    typer.Option(
+        "--resume/--no-resume",
+        help="With --out: take up what the file has of the same photo with the same settings.",
+    ),
+]
+LinesRetry = Annotated[
+    Retry | None, typer.Option(help="With --out: do photos again that failed before.")
+]
+
+# What comes out
+
+PhotoOverlays = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Draw a picture per photo into this folder.")
+]
+ForceFile = Annotated[bool, typer.Option("--force", help="Replace a file that exists.")]
+ForceFiles = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+ForceMap = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
+JsonRecords = Annotated[
+    bool, typer.Option("--json", help="Print NDJSON records instead of a table.")
+]
+JsonNotCsv = Annotated[
+    bool, typer.Option("--json", help="Print NDJSON, a line per photo, instead of CSV.")
+]
+JsonPhotos = Annotated[bool, typer.Option("--json", help="Print NDJSON, an object a photo.")]
+JsonLine = Annotated[bool, typer.Option("--json", help="One JSON object on one line.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")]
+NoMessages = Annotated[bool, typer.Option("--quiet", help="No messages.")]
+LogJson = Annotated[
+    bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
+]
+
+
+def parse_time(text: str) -> datetime:
+    """A time out of an option's text; one without a zone is UTC, and a note says so."""
+    from regengine.api import utc_time
+
+    time = utc_time(text)
+    if datetime.fromisoformat(text).tzinfo is None:
+        typer.echo(f"Note: --time {text} names no zone and is taken as UTC.", err=True)
+    return time

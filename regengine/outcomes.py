@@ -1,0 +1,380 @@
+"""What the front door gives: the outcome of a photo, and stores of many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, overload
+
+from regengine.errors import ConfigError
+from regengine.table import Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from PIL.Image import Image
+
+    from matchers.camera import Camera
+    from matchers.sky_camera import SkyCamera
+    from regengine.registration.blind.dates import Dates
+    from regengine.result import Fit, FrameResult, Hypothesis, NadirInput, Reason, Verdict
+    from regengine.sky.detection.detect import PhotoDetections
+    from regengine.sky.stars.photo import SolvedPhoto
+
+SHOWN_PX = 1000  # long side of an overlay in a notebook
+
+
+@dataclass(frozen=True, repr=False)
+class Registration:
+    """What is said of one photo; a notebook shows its overlay.
+
+    Attributes
+    ----------
+    result : FrameResult
+        Everything, in the form in which it is stored.
+    lights : tuple of Path
+        The maps that the overlay draws over the photo; none for those of which they are unknown.
+    """
+
+    result: FrameResult
+    lights: tuple[Path, ...] = ()
+
+    @property
+    def frame(self) -> str:
+        """What the photo is called."""
+        return self.result.frame
+
+    @property
+    def path(self) -> Path:
+        """The photo, as it was given."""
+        return Path(self.result.path)
+
+    @property
+    def verdict(self) -> Verdict:
+        """``accepted``, ``review``, ``no_match`` or ``failed``."""
+        return self.result.verdict
+
+    @property
+    def probability(self) -> float | None:
+        """Calibrated probability that all control points are right; None without a proposal."""
+        return self.result.probability
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why the photo is not accepted: ``code`` and ``text`` of each; see docs/concepts.md."""
+        return self.result.reasons
+
+    @property
+    def category(self) -> str | None:
+        """What the photo shows: ``cities``, ``stars`` ..."""
+        return self.result.category
+
+    @property
+    def time_utc(self) -> datetime | None:
+        """When the photo was taken, as far as is known."""
+        return (
+            None if self.result.time_utc is None else datetime.fromisoformat(self.result.time_utc)
+        )
+
+    @property
+    def nadir(self) -> NadirInput | None:
+        """Where the camera was thought to be before the lights were looked at."""
+        return self.result.nadir
+
+    @property
+    def camera(self) -> Camera | None:
+        """The solved camera; None without a proposal.
+
+        Its ``pixel_to_lonlat(x, y)`` and ``lonlat_to_pixel(lon, lat)`` take numbers or arrays, and
+        give NaN where a pixel sees the sky, or a place is not in front of the camera.
+        """
+        return None if self.result.solved is None else self.result.solved.camera
+
+    @property
+    def off_nadir_deg(self) -> float | None:
+        """Angle between boresight and nadir."""
+        return None if self.result.solved is None else self.result.solved.off_nadir_deg
+
+    @cached_property
+    def control_points(self) -> Table:
+        """Four pixels and the places that they show; empty without a proposal."""
+        from regengine.result import ControlPoint
+
+        names = [field.name for field in fields(ControlPoint)]
+        return Table.of_rows(names, [asdict(point) for point in self.result.control_points])
+
+    @property
+    def footprint(self) -> tuple[tuple[float, float] | None, ...] | None:
+        """(lon, lat) of the corners, clockwise from the top left; None for one in the sky."""
+        return self.result.footprint
+
+    @property
+    def fit(self) -> Fit | None:
+        """How well the lights agree with the camera."""
+        return self.result.fit
+
+    @property
+    def hypotheses(self) -> tuple[Hypothesis, ...]:
+        """Candidates that were looked at to the end, the proposal first."""
+        return self.result.hypotheses
+
+    def dates(
+        self, tle: str | PathLike[str], *, date_range: str | None = None, mission: str | None = None
+    ) -> Dates | None:
+        """When the photo may have been taken, by the station's orbits.
+
+        None where it is not placed, or was placed with its time.
+        """
+        from regengine.registration.blind.dates_report import photo_dates
+
+        finder = photo_dates(True, date_range, mission, Path(tle))
+        return None if finder is None else finder.of(self.result)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record of docs/records.md, plain values that JSON takes."""
+        from regengine.records import record
+
+        return record(self.result)
+
+    def picture(self) -> Image:
+        """The overlay: the photo with the proposal drawn over it, and the verdict in words.
+
+        Raises
+        ------
+        FrameError
+            If the photo cannot be read any more.
+        """
+        from PIL import Image
+
+        from regengine.lights.map import open_light_map
+        from regengine.registration.overlay import overlay_picture
+
+        light_map = open_light_map(self.lights) if self.lights else None
+        return Image.fromarray(overlay_picture(self.result, self.path, light_map))
+
+    @overload
+    def plot(self, ax: None = None) -> Image: ...
+
+    @overload
+    def plot(self, ax: Axes) -> Axes: ...
+
+    def plot(self, ax: Axes | None = None) -> Image | Axes:
+        """The overlay as a picture, which a notebook shows; or drawn into axes of matplotlib."""
+        picture = self.picture()
+        if ax is None:
+            return picture
+        ax.imshow(picture)
+        ax.set_axis_off()
+        return ax
+
+    def _repr_jpeg_(self) -> bytes | None:
+        """The overlay for notebooks; None, which shows the text, where the photo is gone."""
+        import io
+
+        from regengine.errors import FrameError
+
+        try:
+            picture = self.picture()
+        except FrameError:
+            return None
+        picture.thumbnail((SHOWN_PX, SHOWN_PX))
+        stream = io.BytesIO()
+        picture.save(stream, format="JPEG", quality=80)
+        return stream.getvalue()
+
+    def __repr__(self) -> str:
+        from regengine.records import summary_words
+
+        codes = [reason.code for reason in self.reasons]
+        words = [self.frame, self.verdict, *codes, *summary_words(self.result)]
+        return f"<Registration {'; '.join(words)}>"
+
+
+class Detections(Table):
+    """What one method found in one photo: a row each, in pixels of the photo as stored.
+
+    Attributes
+    ----------
+    photo : PhotoDetections
+        Frame, path, size and method.
+    """
+
+    def __init__(self, photo: PhotoDetections[Any]) -> None:
+        import numpy as np
+
+        found = {field.name: getattr(photo.found, field.name) for field in fields(photo.found)}
+        super().__init__(
+            {
+                name: column
+                for name, column in found.items()
+                if isinstance(column, np.ndarray) and len(column) == len(photo.found)
+            }
+        )
+        self.photo = photo
+
+    @property
+    def method(self) -> str:
+        """Name of the detector."""
+        return self.photo.method
+
+
+@dataclass(frozen=True, repr=False)
+class StarField:
+    """What became of a photo of stars.
+
+    Attributes
+    ----------
+    photo : SolvedPhoto
+        The photo, its detected stars, and the outcome.
+    """
+
+    photo: SolvedPhoto
+
+    @property
+    def solved(self) -> bool:
+        """Whether the stars were identified."""
+        return bool(self.photo.outcome)
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why they were not."""
+        from regengine.result import Reason
+        from regengine.sky.stars.solve import NotSolved
+
+        outcome = self.photo.outcome
+        if not isinstance(outcome, NotSolved):
+            return None
+        return Reason(code=outcome.code, text=outcome.text)
+
+    @property
+    def camera(self) -> SkyCamera | None:
+        """Attitude and lens; None where the stars were not identified.
+
+        ``ra_dec_deg``, ``roll_deg`` and ``fov_x_deg`` are those of the image's centre, ICRS.
+        """
+        from regengine.sky.stars.solve import NotSolved
+
+        outcome = self.photo.outcome
+        return None if isinstance(outcome, NotSolved) else outcome.camera
+
+    @cached_property
+    def stars(self) -> Table:
+        """The identified stars: pixel, ICRS direction, magnitude, residual; empty without any."""
+        from regengine.sky.stars.solve import NotSolved
+
+        outcome = self.photo.outcome
+        names = ("x", "y", "vectors_icrs", "magnitude_g", "residual_px")
+        if isinstance(outcome, NotSolved):
+            return Table.of_rows(names, [])
+        return Table({name: getattr(outcome, name) for name in names})
+
+    def to_dict(self, *, matches: bool = False) -> dict[str, Any]:
+        """The record of docs/records.md; with ``matches``, every identified star."""
+        from regengine.sky.stars.photo import record_of
+
+        return record_of(self.photo, matches=matches)
+
+    def __repr__(self) -> str:
+        from regengine.sky.stars.photo import text_line
+
+        return f"<StarField {text_line(self.photo)}>"
+
+
+class Store:
+    """The results of a run, in its store and in the parts beside it: ``len``, ``in``, iteration.
+
+    Iterated, it gives the `Registration` of each photo; ``store[name]`` gives that of a frame id,
+    file name, path, or the start of a file's SHA-256. Its tables are read when they are first asked
+    for; a store under way is opened again to see what was added.
+    """
+
+    def __init__(self, path: str | PathLike[str], lights: tuple[Path, ...] = ()) -> None:
+        from regengine.store.snapshot import Snapshot
+
+        self.path = Path(path)
+        self._lights = lights
+        with Snapshot.of(self.path) as snapshot:
+            self._size = len(snapshot.frame_index)
+
+    @cached_property
+    def frames(self) -> Table:
+        """A row a photo."""
+        return self._read("frames")
+
+    @cached_property
+    def control_points(self) -> Table:
+        """Four rows a placed photo; ``frame_index`` joins it to the others."""
+        return self._read("control_points")
+
+    @cached_property
+    def hypotheses(self) -> Table:
+        """Candidates that were looked at to the end."""
+        return self._read("hypotheses")
+
+    @cached_property
+    def detections(self) -> Table:
+        """Lights of the photos."""
+        return self._read("detections")
+
+    @cached_property
+    def provenance(self) -> Table:
+        """How each result was made."""
+        return self._read("provenance")
+
+    def find(self, name: str) -> list[Registration]:
+        """Photos that a name stands for, at least one.
+
+        Raises
+        ------
+        ConfigError
+            If there is none.
+        """
+        from regengine.store.index import find_frames
+
+        return [Registration(one.result, self._lights) for one in find_frames(self.path, name)]
+
+    def __getitem__(self, name: str) -> Registration:
+        return self.find(name)[0]
+
+    def __contains__(self, name: str) -> bool:
+        try:
+            return bool(self.find(name))
+        except ConfigError:
+            return False
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[Registration]:
+        from regengine.store.snapshot import iter_frames
+
+        for stored in iter_frames(self.path):
+            yield Registration(stored.result, self._lights)
+
+    def close(self) -> None:
+        """Forget the tables; no file is open between two calls."""
+        for name in ("frames", "control_points", "hypotheses", "detections", "provenance"):
+            self.__dict__.pop(name, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Store {self.path}: {len(self):,} photos>"
+
+    def _read(self, group: str) -> Table:
+        from regengine.store.snapshot import read_tables
+
+        return Table(read_tables(self.path, (group,))[group])
