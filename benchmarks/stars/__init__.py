@@ -1,13 +1,11 @@
 """How well star detectors find simulated stars, by peak signal-to-noise ratio.
 
-``python -m benchmarks stars`` prints the tables; ``--out FOLDER`` writes them as dated Markdown, with
-figures.
+``python -m benchmarks stars`` prints the tables; ``--out FOLDER`` writes them as dated Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import itertools
 import sys
 import time
