@@ -13,11 +13,23 @@ from detectors.types import BoolArray, FloatImage
 from regengine.collection.radiometry.cells import FEWEST_CELLS, MapCells, PhotoCells
 from regengine.exchange.export.format import LeftOutError
 
-# Photo and map brought to one sharpness: Gaussian blurs that know which cells count.
-
-
 LEAST_SIGMA = 0.15  # cells: less changes nothing
 STEPS = 1.6  # between the blurs that a blur of changing width is mixed from
+
+# Structure finer than this blur of Gaussian shape is fine, cells
+FINE_CELLS = 1.5
+# Blurs that are tried, cells; between them straight lines
+TRIED_CELLS = (0.0, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
+
+KM_PER_DEGREE = 111.2
+FULLY = 0.99  # share of a cell that is seen
+CLIPPED = 0.002  # share of a cell that is clipped: less is a single lamp's core
+MOST_PIXEL_CELLS = 3.0  # cells that share a pixel of the photo with more others tell nothing
+# Blur of a pixel of a stored photo (lens, hand, interpolation of colours, its own area), one sigma
+PHOTO_SIGMA_PX = 0.7
+DIFFUSE_KM = 30.0  # what is broader is background
+LEAST_DIFFUSE_CELLS = 16.0
+DARK_NW = 0.5  # composites set less to zero, or have as much noise
 
 
 def blurred(image: FloatImage, weight: FloatImage, sigma: tuple[float, float]) -> FloatImage:
@@ -72,14 +84,6 @@ def _gauss(image: FloatImage, sigma: tuple[float, float]) -> FloatImage:
         ),
         np.float32,
     )
-
-
-# How much sharper one of photo and map is than the other, out of their own fine structure.
-
-# Structure finer than this blur of Gaussian shape is fine, cells
-FINE_CELLS = 1.5
-# Blurs that are tried, cells; between them straight lines
-TRIED_CELLS = (0.0, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
 
 
 @dataclass(frozen=True)
@@ -141,56 +145,22 @@ def _where(share: Callable[[float], float], first: float, aim: float) -> float:
     return TRIED_CELLS[-1]
 
 
-KM_PER_DEGREE = 111.2
-FULLY = 0.99  # share of a cell that is seen
-CLIPPED = 0.002  # share of a cell that is clipped: less is a single lamp's core
-MOST_PIXEL_CELLS = 3.0  # cells that share a pixel of the photo with more others tell nothing
-# Blur of a pixel of a stored photo (lens, hand, interpolation of colours, its own area), one sigma
-PHOTO_SIGMA_PX = 0.7
-DIFFUSE_KM = 30.0  # what is broader is background
-LEAST_DIFFUSE_CELLS = 16.0
-DARK_NW = 0.5  # composites set less to zero, or have as much noise
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Comparison:
-    """Arrays of shape (h, w), of the map's cells.
+    """Arrays of shape (h, w), of the map's cells."""
 
-    Attributes
-    ----------
-    light : ndarray of float32
-        Photo's luminance above the background.
-    background, noise : ndarray of float32
-        Diffuse luminance, and one sigma about it.
-    radiance_nw : ndarray of float32
-        The map's.
-    usable : ndarray of bool
-        Cells that the fit may use: seen, known, nowhere saturated.
-    judged : ndarray of bool
-        Those, and saturated ones.
-    photo_full, map_full : ndarray of bool
-        Where there is more light than the photo or the map tells.
-    sigma_cells : ndarray of float32
-        One sigma of each cell's place, in cells.
-    blur_cells : float
-        Sigma of the blur of both, down, cells.
-    map_sigma_m : float
-        Blur of the map that the photo was given, one sigma, metres.
-    photo_sigma_m : float
-        Blur that the map was given beyond that of the photo's pixels, one sigma, metres.
-    """
-
-    light: FloatImage
-    background: FloatImage
-    noise: FloatImage
-    radiance_nw: FloatImage
-    usable: BoolArray
-    judged: BoolArray
-    photo_full: BoolArray
+    light: FloatImage  # photo's luminance above the background
+    background: FloatImage  # diffuse luminance
+    noise: FloatImage  # one sigma about it
+    radiance_nw: FloatImage  # the map's
+    usable: BoolArray  # cells that the fit may use: seen, known, nowhere saturated
+    judged: BoolArray  # those, and saturated ones
+    photo_full: BoolArray  # where there is more light than the photo or the map tells
     map_full: BoolArray
-    sigma_cells: FloatImage
-    blur_cells: float
-    map_sigma_m: float
+    sigma_cells: FloatImage  # one sigma of each cell's place, in cells
+    blur_cells: float  # sigma of the blur of both, down, cells
+    map_sigma_m: float  # blur of the map that the photo was given, one sigma, metres
+    # Blur that the map was given beyond that of the photo's pixels, one sigma, metres
     photo_sigma_m: float
 
 

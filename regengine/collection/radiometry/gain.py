@@ -12,9 +12,31 @@ from regengine.collection.radiometry.cells import FEWEST_CELLS, PhotoCells
 from regengine.collection.radiometry.comparison import DARK_NW, KM_PER_DEGREE, Comparison
 from regengine.exchange.export.format import LeftOutError
 
-# A scale on which noise and scatter are alike: linear in the dark, logarithmic in the light.
-
 Values = NDArray[np.floating]
+
+Blocks = NDArray[np.int64]
+MAP_NOISE_NW = DARK_NW
+TUKEY = 4.685  # 95 % efficiency for normal errors
+PASSES = 40
+SETTLED = 1e-4  # of logarithms
+LIT_FLOORS = 4.0  # cells that tell the gain: that far above the additive errors of both
+FEWEST_LIT = FEWEST_CELLS // 2
+SCATTER_LIMITS = (0.1, 1.0)
+LONGEST_STEP = 0.5  # of logarithms, in one pass
+# What is known beforehand of ln(gain): nothing; from the middle to the corners lenses that are wide
+# open lose a third to two thirds; each further air mass takes 0.2 to 0.4 by clear air, while bare
+# lamps, which shine to all sides, gain up to 1 on the ground that is foreshortened between them
+PRIOR_MEAN, PRIOR_SIGMA = np.array([0.0, -0.4, 0.1]), np.array([np.inf, 0.4, 0.4])
+HELD = 1e12
+BLOCK_KM = 25.0  # towns and cities differ as a whole: cells closer than this are not independent
+# A few cities have most of the light, so few blocks decide: gains of twelve simulated photos
+# (seeds 200 to 211, lights that differ by 40 %) spread by so much more than blocks alone say
+CLUSTERED = 1.6
+
+FEWEST_BLOCKS = 3
+
+# Relative error of gains of simulated photos that differ from the map in nothing: blooming, halos
+GAIN_FLOOR = 0.03
 
 
 def glog(value: Values, knee: Values | float) -> Values:
@@ -58,68 +80,22 @@ def neighbour_step(levels: Values, counts: BoolArray) -> Values:
     return step
 
 
-# The fit of photo to map: robust, with errors on both axes, cells of a place erring as one.
-
-Blocks = NDArray[np.int64]
-
-MAP_NOISE_NW = DARK_NW
-TUKEY = 4.685  # 95 % efficiency for normal errors
-PASSES = 40
-SETTLED = 1e-4  # of logarithms
-LIT_FLOORS = 4.0  # cells that tell the gain: that far above the additive errors of both
-FEWEST_LIT = FEWEST_CELLS // 2
-SCATTER_LIMITS = (0.1, 1.0)
-LONGEST_STEP = 0.5  # of logarithms, in one pass
-# What is known beforehand of ln(gain): nothing; from the middle to the corners lenses that are wide
-# open lose a third to two thirds; each further air mass takes 0.2 to 0.4 by clear air, while bare
-# lamps, which shine to all sides, gain up to 1 on the ground that is foreshortened between them
-PRIOR_MEAN, PRIOR_SIGMA = np.array([0.0, -0.4, 0.1]), np.array([np.inf, 0.4, 0.4])
-HELD = 1e12
-BLOCK_KM = 25.0  # towns and cities differ as a whole: cells closer than this are not independent
-
-# A few cities have most of the light, so few blocks decide: gains of twelve simulated photos
-# (seeds 200 to 211, lights that differ by 40 %) spread by so much more than blocks alone say
-CLUSTERED = 1.6
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fitted:
-    """What was fitted; arrays of shape (n,) are of the usable cells.
+    """What was fitted; arrays of shape (n,) are of the usable cells."""
 
-    Attributes
-    ----------
-    parameters : ndarray, shape (3,)
-        ln(gain), and its slopes with the squared radius and with the air mass.
-    covariance : ndarray, shape (3, 3)
-    air_mass : float
-        That the gain is given for.
-    offset, offset_sigma : float
-        Luminance that dark cells still have.
-    scatter : float
-        Robust spread about the fit, natural logarithm.
-    value : ndarray
-        The photo in units of the map.
-    knee : ndarray
-        See `glog`.
-    lit : ndarray of bool
-        Cells that tell the gain.
-    trust : ndarray
-        Weight of each of them.
-    blocks : ndarray of int64
-        Which block of 25 km each lies in.
-    """
-
+    # (3,): ln(gain), and its slopes with the squared radius and with the air mass
     parameters: FloatArray
-    covariance: FloatArray
-    air_mass: float
-    offset: float
+    covariance: FloatArray  # (3, 3)
+    air_mass: float  # that the gain is given for
+    offset: float  # luminance that dark cells still have
     offset_sigma: float
-    scatter: float
-    value: Values
-    knee: Values
-    lit: BoolArray
-    trust: Values
-    blocks: Blocks
+    scatter: float  # robust spread about the fit, natural logarithm
+    value: Values  # the photo in units of the map
+    knee: Values  # see `glog`
+    lit: BoolArray  # cells that tell the gain
+    trust: Values  # weight of each of them
+    blocks: Blocks  # which block of 25 km each lies in
 
 
 def fitted(
@@ -246,11 +222,6 @@ def _told(
     return normal @ np.linalg.solve(inner, normal), np.linalg.solve(normal, sums.sum(axis=1))
 
 
-# How far two sets of values agree: squared correlation, and the slope of their logarithms.
-
-FEWEST_BLOCKS = 3
-
-
 def r_squared(first: Values, second: Values) -> float:
     """Squared correlation of Pearson; NaN of fewer than three values."""
     return float(np.corrcoef(first, second)[0, 1] ** 2) if len(first) > 2 else float("nan")
@@ -283,62 +254,32 @@ def _slope(sums: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(np.maximum(yy - y * y / count, 0.0) / across))
 
 
-# Relative error of gains of simulated photos that differ from the map in nothing: blooming, halos
-GAIN_FLOOR = 0.03
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Gain:
-    """Luminance of the photo = offset + gain · trend · radiance, above the background.
+    """Luminance of the photo = offset + gain · trend · radiance, above the background."""
 
-    Attributes
-    ----------
-    gain, gain_sigma : float
-        Luminance (1 is full scale) for each nW cm^-2 sr^-1, in the middle of the picture and at
-        ``air_mass``; its statistical sigma.
-    offset, offset_sigma : float
-        Luminance that dark cells still have.
-    falloff, falloff_sigma : float
-        Change of ln(gain) from the middle of the picture to its corners.
-    slant, slant_sigma : float
-        Change of ln(gain) with each further air mass.
-    air_mass : float
-        That the gain is given for: the middle one of the lit cells.
-    scatter : float
-        Robust spread of single cells about the fit, natural logarithm.
-    exponent, exponent_sigma : float
-        Slope of ln(luminance) with ln(radiance): 1 if the photo is linear.
-    r_squared, r_squared_log : float
-        Squared correlation over all cells, and on the scale of the fit over the lit ones.
-    cells, lit_cells : int
-        Cells that were compared, and those of them that tell the gain.
-    trend : ndarray of float32, shape (h, w)
-        Gain of each cell over ``gain``.
-    knee_nw : ndarray of float32, shape (h, w)
-        See `regengine.collection.radiometry.gain.glog`.
-    residual, scale : ndarray of float32, shape (h, w)
-        On that scale, photo less map, and its expected sigma.
-    """
-
+    # Luminance (1 is full scale) for each nW cm^-2 sr^-1, in the middle of the picture and at
+    # ``air_mass``; its statistical sigma
     gain: float
     gain_sigma: float
-    offset: float
+    offset: float  # luminance that dark cells still have
     offset_sigma: float
-    falloff: float
+    falloff: float  # change of ln(gain) from the middle of the picture to its corners
     falloff_sigma: float
-    slant: float
+    slant: float  # change of ln(gain) with each further air mass
     slant_sigma: float
-    air_mass: float
-    scatter: float
-    exponent: float
+    air_mass: float  # that the gain is given for: the middle one of the lit cells
+    scatter: float  # robust spread of single cells about the fit, natural logarithm
+    exponent: float  # slope of ln(luminance) with ln(radiance): 1 if the photo is linear
     exponent_sigma: float
+    # Squared correlation over all cells, and on the scale of the fit over the lit ones
     r_squared: float
     r_squared_log: float
-    cells: int
+    cells: int  # cells that were compared, and those of them that tell the gain
     lit_cells: int
-    trend: FloatImage
-    knee_nw: FloatImage
-    residual: FloatImage
+    trend: FloatImage  # (h, w): gain of each cell over ``gain``
+    knee_nw: FloatImage  # (h, w): see `regengine.collection.radiometry.gain.glog`
+    residual: FloatImage  # (h, w): on that scale, photo less map, and its expected sigma
     scale: FloatImage
 
     def photo_nw(self, comparison: Comparison) -> FloatImage:

@@ -78,6 +78,24 @@ CHANGE_COLUMNS = (
 )
 DIGITS = 8  # of a number: more than anything here is worth
 
+RADIANCE_UNIT = "nW cm-2 sr-1"
+# Name and unit of each band
+BANDS = (
+    ("photo luminance above the background, 1 is full scale", "1"),
+    ("map radiance", RADIANCE_UNIT),
+    ("residual, photo less fit", "sigma"),
+    (
+        "mask: 0 compared, 1 not compared, 2 photo saturated, 3 map saturated, "
+        "4 photo brighter, 5 photo fainter",
+        "code",
+    ),
+    ("photo background luminance", "1"),
+)
+
+# Radiance at which the colours turn from linear to logarithmic
+KNEE_NW = 1.0
+TICKS_NW = (0, 1, 3, 10, 30, 100, 300, 1000)
+
 
 def photo_row(
     found: Radiometry, frame: ExportFrame, lights: LightMapInfo, raster: str
@@ -152,23 +170,6 @@ def _cell(name: str, value: Any) -> str:
     return str(value)
 
 
-# The comparison as a cloud-optimised GeoTIFF on the map's own cells.
-
-RADIANCE_UNIT = "nW cm-2 sr-1"
-# Name and unit of each band
-BANDS = (
-    ("photo luminance above the background, 1 is full scale", "1"),
-    ("map radiance", RADIANCE_UNIT),
-    ("residual, photo less fit", "sigma"),
-    (
-        "mask: 0 compared, 1 not compared, 2 photo saturated, 3 map saturated, "
-        "4 photo brighter, 5 photo fainter",
-        "code",
-    ),
-    ("photo background luminance", "1"),
-)
-
-
 def write_raster(found: Radiometry, frame: ExportFrame, path: Path) -> None:
     """Write the bands of `BANDS`; NaN where nothing is compared."""
     from rasterio.windows import Window
@@ -197,13 +198,6 @@ def write_raster(found: Radiometry, frame: ExportFrame, path: Path) -> None:
                 block = np.stack([band[here] for band in bands]).astype(np.float32)
                 window = Window(column, row, block.shape[2], block.shape[1])
                 raster.write(block, window=window)
-
-
-# Photo, map, residual and scatter of one comparison, as a picture.
-
-# Radiance at which the colours turn from linear to logarithmic
-KNEE_NW = 1.0
-TICKS_NW = (0, 1, 3, 10, 30, 100, 300, 1000)
 
 
 def check_figures() -> None:

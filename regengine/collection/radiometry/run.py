@@ -43,38 +43,19 @@ RASTER_ENDING, FIGURE_ENDING = ".radiometry.tif", ".radiometry.png"
 
 @dataclass(frozen=True, kw_only=True)
 class RadiometryOptions:
-    """What is asked for.
+    """What is asked for."""
 
-    Attributes
-    ----------
-    profiles : tuple of LensProfile
-        Lenses whose falloff is known.
-    map_sigma_m : float or None
-        Blur of the map, one sigma, metres; None to measure it.
-    plot : bool
-        Draw a picture of each photo.
-    force : bool
-        Replace files that exist.
-    """
-
-    profiles: tuple[LensProfile, ...] = ()
-    map_sigma_m: float | None = None
-    plot: bool = False
-    force: bool = False
+    profiles: tuple[LensProfile, ...] = ()  # lenses whose falloff is known
+    map_sigma_m: float | None = None  # blur of the map, one sigma, metres; None to measure it
+    plot: bool = False  # draw a picture of each photo
+    force: bool = False  # replace files that exist
 
 
 @dataclass(kw_only=True)
 class Measured:
-    """What became of the photos.
+    """What became of the photos: rows of the tables, and how many were left out by why.
 
-    Attributes
-    ----------
-    photos, changes : list of dict
-        Rows of the tables.
-    left_out : Counter
-        How many photos are not in them, by why.
-    failed : dict of str to str
-        Photos that should be but cannot, by path, and why.
+    ``failed`` are photos that should be in the tables but cannot, by path, and why.
     """
 
     photos: list[dict[str, Any]] = field(default_factory=list)
@@ -92,26 +73,10 @@ def measure_chosen(
     advance: Callable[[], object] = lambda: None,
     said: Callable[[str], object] = lambda line: None,
 ) -> Measured:
-    """Compare chosen photos with a map and write what came of it.
+    """Compare chosen photos with a map and write what came of it into a folder, made if need be.
 
-    Parameters
-    ----------
-    chosen : Chosen
-        The photos.
-    light_map : LightMap
-        The map.
-    out : Path
-        Folder; made if need be.
-    options : RadiometryOptions
-        What is asked for.
-    advance : callable, optional
-        Called after each photo.
-    said : callable, optional
-        Takes the line of JSON of each photo, once its files are in place.
-
-    Returns
-    -------
-    Measured
+    ``advance`` is called after each photo, ``said`` takes its line of JSON, once its files are in
+    place.
 
     Raises
     ------

@@ -12,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.transform import Affine
 
-from regengine.collection.radiometry.cells import air_mass, cells_in_view, photo_cells
+from regengine.collection.radiometry.cells import (
+    PhotoLight,
+    _arrives,
+    air_mass,
+    cells_in_view,
+    photo_cells,
+    without_hot_pixels,
+)
 from regengine.collection.radiometry.comparison import Pair, blurred, blurred_by, matched_blurs
 from regengine.collection.radiometry.gain import (
     exponent,
@@ -21,7 +28,6 @@ from regengine.collection.radiometry.gain import (
     r_squared,
     steepness,
 )
-from regengine.collection.radiometry.photo_light import PhotoLight, _arrives, without_hot_pixels
 from regengine.exchange.export.frame import ExportPoint
 from regengine.exchange.export.warp import MapGrid
 from regengine.io.gdal import gdal_session
