@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detectors.types import FloatArray, IndexArray
-from matchers.asterism_fit import MatchParameters, Proposals, beyond_turns, rescaled, settle
+from matchers.asterism_fit import MatchParameters, Proposals, beyond_turns, fit_and_weigh, rescaled
 from matchers.asterisms import (
     AsterismIndex,
     azimuths,
@@ -126,12 +126,12 @@ def match_rays(
     bends: FloatArray,
 ) -> list[Attitude]:
     """Attitudes of unit vectors as they are, in no order."""
-    meetings = meet(index, rays, brightness, parameters.neighbours)
+    meetings = find_alike_figures(index, rays, brightness, parameters.neighbours)
     if len(meetings) == 0:
         return []
     proposals = count_votes(meetings, index, rays, parameters.turn_step_deg, parameters.weighed)
     bends = beyond_turns(rays, bends) if len(bends) else bends
-    settled = settle(index, rays, proposals, parameters, bends)
+    settled = fit_and_weigh(index, rays, proposals, parameters, bends)
     weighed = settled.weighed
     odds = weighed.log10_odds - np.log10(len(meetings))
     found = []
@@ -197,7 +197,7 @@ def spread(rays: FloatArray) -> float:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Meetings:
+class AlikeFigures:
     """Figures of the photo and of the reference with the same code.
 
     Members, shape (c, k), stand in the same order; turns, shape (c, k), lead from the photo's frame
@@ -214,13 +214,13 @@ class Meetings:
         return len(self.photo)
 
 
-def meet(
+def find_alike_figures(
     index: AsterismIndex, rays: FloatArray, brightness: FloatArray, neighbours: int
-) -> Meetings:
+) -> AlikeFigures:
     """The figures of the reference that look like figures of the photo's unit vectors (n, 3)."""
     p = index.parameters
     none = np.zeros((0, p.members), np.intp)
-    nothing = Meetings(
+    nothing = AlikeFigures(
         photo=none, reference=none, turn_rad=np.zeros(none.shape), log_scale=np.zeros(0)
     )
     slack = np.exp(p.log_size_tolerance)
@@ -237,11 +237,11 @@ def meet(
     ours, theirs = photo.members[mine], index.figures.members[its]
     turn = index.azimuths_rad[its] - azimuths(rays, photo)[mine]
     log_scale = index.figures.codes[its, -1] - photo.codes[mine, -1]
-    return Meetings(photo=ours, reference=theirs, turn_rad=turn, log_scale=log_scale)
+    return AlikeFigures(photo=ours, reference=theirs, turn_rad=turn, log_scale=log_scale)
 
 
 def count_votes(
-    meetings: Meetings, index: AsterismIndex, rays: FloatArray, turn_step_deg: float, most: int
+    meetings: AlikeFigures, index: AsterismIndex, rays: FloatArray, turn_step_deg: float, most: int
 ) -> Proposals:
     """The rotations that most meetings (at least one) name, ``most`` of them.
 
@@ -254,7 +254,7 @@ def count_votes(
     pair = meetings.photo.ravel().astype(np.int64) * len(index.vectors) + meetings.reference.ravel()
     # Cells are two steps wide and overlap, so that no border cuts a cluster
     key = np.concatenate([pair * steps + cell, pair * steps + (cell + 1) % steps])
-    chosen = often(key, SPARE * most)
+    chosen = fullest_cells(key, SPARE * most)
     chosen = chosen[np.argsort(key[chosen], kind="stable")]
     starts = np.flatnonzero(np.diff(key[chosen], prepend=-1))
     votes = np.diff(starts, append=len(chosen))
@@ -283,7 +283,7 @@ def turned_frames(photo: FloatArray, reference: FloatArray, turn_rad: FloatArray
     return np.asarray(turned)
 
 
-def often(key: NDArray[np.int64], most: int) -> IndexArray:
+def fullest_cells(key: NDArray[np.int64], most: int) -> IndexArray:
     """Where the keys stand that occur most often: those of at least `most` cells, if there are."""
     folded = key % TABLE
     counts = np.bincount(folded)

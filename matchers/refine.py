@@ -187,21 +187,11 @@ def fit_pose(
 
 @dataclass(frozen=True, kw_only=True)
 class LocalOffsets:
-    """Where the photo lies beside the fitted camera, at every patch.
+    """Where the photo lies beside the fitted camera, at every patch."""
 
-    Attributes
-    ----------
-    offset_px : ndarray, shape (n, 2)
-        Photo minus camera, as far as neighbouring patches bear it out.
-    covariance : ndarray, shape (n, 2, 2)
-        Of that; 0 where neighbours have nothing in common.
-    noise : ndarray, shape (n, 2, 2)
-        Of each patch by itself.
-    """
-
-    offset_px: FloatArray
-    covariance: FloatArray
-    noise: FloatArray
+    offset_px: FloatArray  # (n, 2): photo minus camera, as far as neighbouring patches bear it out
+    covariance: FloatArray  # (n, 2, 2): of that; 0 where neighbours have nothing in common
+    noise: FloatArray  # (n, 2, 2): of each patch by itself
 
 
 def local_offsets(refinement: Refinement) -> LocalOffsets:
@@ -273,18 +263,10 @@ def common_variance(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Spread:
-    """How refits differ in where they see places.
+    """How refits differ in where they see places."""
 
-    Attributes
-    ----------
-    covariance_px : ndarray of float64, shape (k, 2, 2)
-        Of each place, square pixels of the fitted image.
-    refits : int
-        That it was found from: it has one degree of freedom less.
-    """
-
-    covariance_px: FloatArray
-    refits: int
+    covariance_px: FloatArray  # (k, 2, 2): of each place, square pixels of the fitted image
+    refits: int  # that it was found from: it has one degree of freedom less
 
 
 def jackknife_spread(

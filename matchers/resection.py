@@ -129,7 +129,7 @@ def point_pairs(pixels: ArrayLike, lonlat: ArrayLike, sigma_px: ArrayLike) -> Po
     )
 
 
-def bearable(points: int, free: Free) -> tuple[Freed, ...]:
+def free_parameters(points: int, free: Free) -> tuple[Freed, ...]:
     """What so many points, at least one, can bear of what is asked for.
 
     "auto" frees what the points alone determine well; a name frees it as soon as points and beliefs
@@ -140,7 +140,7 @@ def bearable(points: int, free: Free) -> tuple[Freed, ...]:
     return freed or ("aim",)
 
 
-def belief_of(start: Camera, flight_ecef: FloatArray | None = None) -> PosePrior:
+def rough_prior(start: Camera, flight_ecef: FloatArray | None = None) -> PosePrior:
     """What is believed of the camera of points where a person started from a rough one.
 
     Parameters
@@ -238,7 +238,7 @@ class Unknowns:
     belief : PosePrior
         Of position, focal length and distortion; of the attitude nothing is believed.
     freed : tuple of str
-        What is free, see `matchers.resection.bearable`.
+        What is free, see `matchers.resection.free_parameters`.
     """
 
     pairs: PointPairs
@@ -292,7 +292,8 @@ def resected(start: Camera, unknowns: Unknowns) -> Resection:
     """Fit a camera to points, from wherever it started.
 
     The attitude is begun in closed form, so that the start may look anywhere: it gives what is not
-    freed. Gauss-Newton with beliefs follows. Every point counts: `doubts` tells which should not.
+    freed. Gauss-Newton with beliefs follows. Every point counts: `disagreeing_points` tells which
+    should not.
     """
     pairs = unknowns.pairs
     camera = best_start(start, pairs)
@@ -327,25 +328,16 @@ def _downhill(camera: Camera, move: FloatArray, unknowns: Unknowns) -> Camera | 
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Doubts:
-    """What is odd about some points.
+class Disagreement:
+    """What is odd about some points."""
 
-    Attributes
-    ----------
-    left_out_px : ndarray of float64, shape (n,)
-        How far each is from the camera of the others; NaN with fewer than three points.
-    suspect : ndarray of bool, shape (n,)
-        Those that disagree with the others beyond chance.
-    undecided : bool
-        Whether points disagree of which it cannot be told which is wrong.
-    """
-
+    # (n,): how far each is from the camera of the others; NaN with fewer than three points
     left_out_px: FloatArray
-    suspect: BoolArray
-    undecided: bool
+    suspect: BoolArray  # (n,): those that disagree with the others beyond chance
+    undecided: bool  # whether points disagree of which it cannot be told which is wrong
 
 
-def doubts(start: Camera, unknowns: Unknowns) -> Doubts:
+def disagreeing_points(start: Camera, unknowns: Unknowns) -> Disagreement:
     """Leave every point out in turn, and take out the worst for as long as one stands out.
 
     A point is suspect when chi square falls by more without it than chance explains, measured by
@@ -361,7 +353,7 @@ def doubts(start: Camera, unknowns: Unknowns) -> Doubts:
     count = len(unknowns.pairs)
     left_out, kept, undecided = np.full(count, np.nan), np.ones(count, bool), False
     if count < LEAST_LEFT_OUT:
-        return Doubts(left_out_px=left_out, suspect=~kept, undecided=undecided)
+        return Disagreement(left_out_px=left_out, suspect=~kept, undecided=undecided)
     left_out, gain, excess = _without_each(start, unknowns)
     most = min(count // 3, MOST_SUSPECTS)
     while kept.sum() >= max(LEAST_TOLD, count - most + 1):
@@ -378,7 +370,7 @@ def doubts(start: Camera, unknowns: Unknowns) -> Doubts:
         if undecided:
             break
         kept = fewer
-    return Doubts(left_out_px=left_out, suspect=~kept, undecided=undecided)
+    return Disagreement(left_out_px=left_out, suspect=~kept, undecided=undecided)
 
 
 def _without_each(start: Camera, unknowns: Unknowns) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -215,24 +215,12 @@ class VerifyParameters:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Verified:
-    """A camera after its fit, and what the detections say of it.
+    """A camera after its fit, and what the detections say of it."""
 
-    Attributes
-    ----------
-    fit : CameraFit
-        The camera and its covariance.
-    log10_odds : float
-        Against chance, for one camera tried.
-    pairs : ndarray of int, shape (k, 2)
-        Detections and the stars that they are.
-    depth : int
-        So many stars in the picture were predicted.
-    """
-
-    fit: CameraFit
-    log10_odds: float
-    pairs: IndexArray
-    depth: int
+    fit: CameraFit  # the camera and its covariance
+    log10_odds: float  # against chance, for one camera tried
+    pairs: IndexArray  # (k, 2): detections and the stars that they are
+    depth: int  # so many stars in the picture were predicted
 
 
 def verify(

@@ -197,27 +197,13 @@ def stereographic_rays(x: ArrayLike, y: ArrayLike, focal_px: float) -> FloatArra
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NadirView:
-    """The map's light around the nadir of a position.
+    """The map's light around the nadir of a position."""
 
-    Attributes
-    ----------
-    light : ndarray of float32, shape (2 * half_px, 2 * half_px)
-        Log radiance; 0 for the sky and outside the map.
-    focal_px : float
-        Pixels a radian at the nadir.
-    half_px : int
-        Column and row of the nadir.
-    position_ecef_m : ndarray of float64, shape (3,)
-        Where it is seen from.
-    axes : ndarray of float64, shape (3, 3)
-        Of `matchers.pose.looking_at_nadir`: from the view's frame to ECEF.
-    """
-
-    light: FloatImage
-    focal_px: float
-    half_px: int
-    position_ecef_m: FloatArray
-    axes: FloatArray
+    light: FloatImage  # (2 * half_px, 2 * half_px): log radiance; 0 for the sky and outside the map
+    focal_px: float  # pixels a radian at the nadir
+    half_px: int  # column and row of the nadir
+    position_ecef_m: FloatArray  # (3,): where it is seen from
+    axes: FloatArray  # (3, 3): of `matchers.pose.looking_at_nadir`: from the view's frame to ECEF
 
     def rays_ecef(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
         """Unit vectors (ECEF), shape (..., 3), of the view's pixels."""

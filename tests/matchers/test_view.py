@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from pyproj import Geod
 
+from detectors.types import FloatImage
 from matchers.camera import Camera
-from matchers.light_grid import LightGrid, footprint_level, pyramid
+from matchers.light_grid import LightGrid, filled, footprint_level, pyramid
 from matchers.view import (
     FAR_AWAY,
     known_at,
@@ -39,7 +39,7 @@ def grid_with_lights(
     return grid, centres
 
 
-def centroid(image: NDArray[np.float32], x: float, y: float, reach: int) -> tuple[float, float]:
+def centroid(image: FloatImage, x: float, y: float, reach: int) -> tuple[float, float]:
     """Centre of the light around a place of an image."""
     left, top = max(round(x) - reach, 0), max(round(y) - reach, 0)
     part = image[top : top + 2 * reach + 1, left : left + 2 * reach + 1].astype(float)
@@ -190,22 +190,6 @@ def test_the_level_grows_with_the_footprint() -> None:
     assert footprint_level(col[:3, :3], row[:3, :3], 8).tolist() == [[0] * 3] * 3
 
 
-def test_level_of_every_pixel_of_an_oblique() -> None:
-    """Towards the horizon a pixel's narrow side grows with the distance alone."""
-    camera = camera_over(12.0, 42.0, off_nadir=55.0, focal_px=300.0)
-    grid = LightGrid(
-        values=np.ones((2000, 4000), np.float32), lon0_deg=2.0, lat0_deg=60.0, step_deg=0.01
-    )
-    lon, lat = camera.pixel_to_lonlat(*np.meshgrid(np.arange(300.0), np.arange(200.0)))
-    col, row = grid.to_pixel(lon, lat)
-    seen = np.isfinite(col).all(axis=1)
-    first = int(np.flatnonzero(seen)[0])
-    level = footprint_level(col[first:].astype(np.float32), row[first:].astype(np.float32), 8)
-    down_the_middle = level[8:, 150]
-    assert (np.diff(down_the_middle.astype(int)) <= 0).all()
-    assert down_the_middle[0] > down_the_middle[-1]
-
-
 def ending_grid() -> LightGrid:
     """Four degrees of light, of which the western half holds no data."""
     valid = np.ones((400, 400), bool)
@@ -286,3 +270,51 @@ def test_the_sky_needs_no_map() -> None:
     lon, _ = camera.pixel_to_lonlat(150.0, [0.0, 199.0])
     assert np.isfinite(lon).tolist() == [False, True]
     assert (known[0, 150], known[199, 150]) == (1.0, 0.0)
+
+
+def test_a_pyramid_keeps_means_and_places() -> None:
+    rng = np.random.default_rng(0)
+    grid = LightGrid(
+        values=rng.random((96, 128)).astype(np.float32), lon0_deg=5.0, lat0_deg=50.0, step_deg=0.25
+    )
+    levels = pyramid(grid, 9)
+    assert levels[0] is grid
+    assert [level.values.shape for level in levels] == [(96, 128), (48, 64), (24, 32), (12, 16)]
+    for k, level in enumerate(levels):
+        assert level.values.mean() == pytest.approx(grid.values.mean(), abs=1e-6)
+        assert level.step_deg == 0.25 * 2**k
+        # The outer edges stay where they are
+        assert level.lon0_deg - 0.5 * level.step_deg == pytest.approx(5.0 - 0.125)
+        assert level.lat0_deg + 0.5 * level.step_deg == pytest.approx(50.0 + 0.125)
+    assert levels[1].values[3, 5] == pytest.approx(grid.values[6:8, 10:12].mean())
+    assert len(pyramid(grid, 2)) == 2
+
+
+def test_a_pyramid_of_odd_size_drops_the_last_row_and_column() -> None:
+    values = np.zeros((33, 17), np.float32)
+    values[2, 3] = 4.0
+    grid = LightGrid(values=values, lon0_deg=0.0, lat0_deg=0.0, step_deg=1.0, saturation=2.0)
+    half = pyramid(grid, 2)[1]
+    assert half.values.shape == (16, 8)
+    assert half.values[1, 1] == 1.0
+    assert half.saturation == 2.0
+
+
+def test_a_pixel_of_a_pyramid_is_valid_if_all_its_parts_are() -> None:
+    valid = np.ones((32, 32), bool)
+    valid[5, 9] = False
+    grid = LightGrid(
+        values=np.ones((32, 32), np.float32), valid=valid, lon0_deg=0.0, lat0_deg=0.0, step_deg=1.0
+    )
+    half = pyramid(grid, 2)[1]
+    assert half.valid is not None
+    assert np.argwhere(~half.valid).tolist() == [[2, 4]]
+
+
+def test_holes_are_filled_with_the_mean() -> None:
+    values = np.array([[1.0, 3.0], [0.0, 0.0]], np.float32)
+    valid = np.array([[True, True], [False, True]])
+    grid = LightGrid(values=values, valid=valid, lon0_deg=0.0, lat0_deg=0.0, step_deg=1.0)
+    assert filled(grid).values == pytest.approx(np.array([[1.0, 3.0], [4.0 / 3.0, 0.0]]))
+    assert filled(replace(grid, valid=None)).values is values
+    assert filled(replace(grid, valid=np.zeros((2, 2), bool))).values is values
