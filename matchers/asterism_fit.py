@@ -46,7 +46,7 @@ class MatchParameters:
     match_share : float
         Share of the photo's points that the right rotation brings together with others.
     turn_step_deg : float
-        AlikeFigures whose turns agree to this (and up to twice it) vote together.
+        Alike figures whose turns agree to this (and up to twice it) vote together.
     weighed : int
         So many rotations, the most often named, are weighed.
     fitted : int

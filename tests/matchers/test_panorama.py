@@ -14,8 +14,6 @@ from matchers.dense import Peak
 from matchers.earth import intersect_ellipsoid
 from matchers.light_grid import LightGrid, pyramid
 from matchers.panorama import (
-    PEAK_REACH_SHARE,
-    PEAKS,
     Panorama,
     map_panorama,
     panorama,
@@ -234,44 +232,6 @@ def test_a_picture_without_near_ground_has_no_panorama(lamps: LampWorld) -> None
     down = random_camera(0)
     assert panorama(values, ones, down, nadir_of(down), FARTHEST_DEG, **given) is not None
     assert panorama(values, zeros, down, nadir_of(down), FARTHEST_DEG, **given) is None
-
-
-def test_what_is_masked_does_not_count(lamps: LampWorld) -> None:
-    """A flash where the weight is 0 leaves no trace."""
-    truth = random_camera(2)
-    values = detail(log_picture(truth, lamps), DETAIL_PX)
-    weight = np.ones_like(values)
-    weight[:, 60:] = 0.0
-    spoilt = values.copy()
-    spoilt[:, 61:] = 50.0
-    one, two = (
-        panorama(v, weight, truth, nadir_of(truth), FARTHEST_DEG, smooth_px=0.8, detail_px=4.0)
-        for v in (values, spoilt)
-    )
-    assert one is not None
-    assert two is not None
-    assert one.image_spectrum == pytest.approx(two.image_spectrum, abs=1e-4)
-    assert one.pixels == two.pixels
-    everywhere = panorama_of(truth, lamps, nadir_of(truth))
-    assert one.pixels < 0.8 * everywhere.pixels
-
-
-def test_peaks_are_ordered_and_apart(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
-    truth = random_camera(5)
-    peaks = found_from(truth, lamps, nadir_of(truth), levels)
-    assert 2 <= len(peaks) <= PEAKS
-    scores = [peak.score for peak in peaks]
-    assert scores == sorted(scores, reverse=True)
-    # Azimuths of the found boresights, all round
-    apart = PEAK_REACH_SHARE * WIDTH / truth.focal_px
-    lon, lat, _ = geodetic(truth.position_ecef_m)
-    east, north, _ = east_north_up(float(lon), float(lat))
-    turns = [
-        np.arctan2(p.camera.boresight_ecef @ east, p.camera.boresight_ecef @ north) for p in peaks
-    ]
-    for k, one in enumerate(turns):
-        for other in turns[:k]:
-            assert abs((one - other + np.pi) % (2.0 * np.pi) - np.pi) > apart
 
 
 def test_the_maps_panorama_shows_lights_where_they_are() -> None:

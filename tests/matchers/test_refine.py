@@ -185,20 +185,6 @@ def test_noise_beyond_what_was_stated_widens_the_covariance() -> None:
     assert (grown > 3.0).all()
 
 
-def test_what_is_not_free_stays() -> None:
-    rng = np.random.default_rng(4)
-    start = start_camera()
-    true = stepped(start, VELOCITY, a_step(rng))
-    which = np.zeros(10, bool)
-    which[ROTATION] = True
-    found = fit_pose(start, matches_of(start, true, rng), prior_of(start), which, 2.5)
-    assert found.camera.focal_px == pytest.approx(start.focal_px, rel=1e-12)
-    assert found.camera.position_ecef_m == pytest.approx(start.position_ecef_m, abs=1e-6)
-    assert found.camera.distortion == start.distortion
-    assert np.diag(found.covariance)[3:].max() == 0.0
-    assert apart_px(found.camera, true) < apart_px(start, true)
-
-
 def test_belief_decides_what_the_lights_cannot_tell() -> None:
     """A long lens straight down: focal length and height do the same to the picture."""
     start = camera_over(10.5, 42.5, width=600, height=400, focal_px=5000.0)

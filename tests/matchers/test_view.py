@@ -14,7 +14,6 @@ from matchers.light_grid import LightGrid, filled, footprint_level, pyramid
 from matchers.view import (
     FAR_AWAY,
     known_at,
-    map_positions,
     render,
     render_known,
 )
@@ -220,13 +219,6 @@ def test_what_the_map_does_not_hold_is_not_known(supersample: int, told: str) ->
     assert 0.2 < (known[clear] == 0.0).mean() < 0.8
 
 
-def test_a_map_that_holds_everything_is_known_everywhere() -> None:
-    camera = camera_over(12.0, 42.0, focal_px=1500.0)
-    for valid in (None, np.ones((400, 400), bool)):
-        _, known = render_known([replace(ending_grid(), valid=valid)], camera)
-        assert (known == 1.0).all()
-
-
 @pytest.mark.parametrize("valid", ["all", "none", "not told"])
 def test_beyond_the_windows_edge_nothing_is_known_and_the_sky_is(valid: str) -> None:
     """Half a pixel beyond the outermost centres the window ends, on all four sides."""
@@ -243,33 +235,6 @@ def test_beyond_the_windows_edge_nothing_is_known_and_the_sky_is(valid: str) -> 
     inside = 0.0 if valid == "none" else 1.0
     expected = [0, inside, inside, inside, 0, 0, inside, inside, 0, 0, 1]
     assert known_at(grid, col, row)[0].tolist() == expected
-
-
-def test_positions_between_the_lattice_are_those_of_the_camera() -> None:
-    """Interpolated over 4 px they are off by less than a tenth of a pixel on the map."""
-    camera = camera_over(12.0, 42.0, off_nadir=20.0, azimuth=70.0, roll=15.0, focal_px=500.0)
-    grid = ending_grid()
-    col, row = map_positions(camera, grid, 4)
-    exact_col, exact_row = map_positions(camera, grid, 1)
-    assert col.shape == row.shape == (200, 300)
-    assert col == pytest.approx(exact_col, abs=0.1)
-    assert row == pytest.approx(exact_row, abs=0.1)
-
-
-def test_the_sky_needs_no_map() -> None:
-    valid = np.zeros((40, 40), bool)
-    grid = LightGrid(
-        values=np.zeros((40, 40), np.float32),
-        valid=valid,
-        lon0_deg=0.0,
-        lat0_deg=80.0,
-        step_deg=0.1,
-    )
-    camera = camera_over(12.0, 42.0, off_nadir=68.0, focal_px=250.0)
-    _, known = render_known([grid], camera)
-    lon, _ = camera.pixel_to_lonlat(150.0, [0.0, 199.0])
-    assert np.isfinite(lon).tolist() == [False, True]
-    assert (known[0, 150], known[199, 150]) == (1.0, 0.0)
 
 
 def test_a_pyramid_keeps_means_and_places() -> None:
