@@ -79,7 +79,7 @@ class MatchParameters:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Proposals:
-    """Rotations that meetings voted for, most votes first."""
+    """Rotations that alike figures voted for, most votes first."""
 
     rotations: FloatArray  # (v, 3, 3): photo to reference
     photo: IndexArray  # (v,): the pair of points that each rests on

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.stats import norm
 
-from detectors.types import BoolArray, FloatArray, FloatImage
+from detectors.types import FloatArray, FloatImage, IndexArray
 from matchers.camera import Camera
 from regengine.collection.radiometry.cells import (
     MapCells,
@@ -150,6 +150,7 @@ class Significance:
     sigma: FloatImage
     limit: float  # beyond it chance makes one in a hundred photos
     places: float  # independent places that were looked at
+    photo_nw: FloatImage  # (h, w): the photo in units of the map
 
 
 def significance(comparison: Comparison, gain: Gain) -> Significance:
@@ -179,7 +180,12 @@ def significance(comparison: Comparison, gain: Gain) -> Significance:
     area = max(4.0 * np.pi * comparison.blur_cells**2, 1.0)
     places = max(np.count_nonzero(judged) / area, 1.0)
     each = -np.expm1(np.log1p(-FALSE_ALARM) / places)
-    return Significance(sigma=sigma, limit=float(norm.isf(each / 2.0)), places=float(places))
+    return Significance(
+        sigma=sigma,
+        limit=float(norm.isf(each / 2.0)),
+        places=float(places),
+        photo_nw=gain.photo_nw(comparison),
+    )
 
 
 def _usual(
@@ -213,7 +219,6 @@ def find_changes(
 ) -> tuple[Change, ...]:
     """Group cells beyond the limit, with what is next to them, into changes."""
     sigma = np.nan_to_num(found.sigma, nan=0.0)
-    photo_nw = gain.photo_nw(comparison)
     changes = []
     for sign in (1.0, -1.0):
         wide, count = ndimage.label(sign * sigma > REACH_SIGMA, np.ones((3, 3)))
@@ -228,21 +233,22 @@ def find_changes(
         for number in np.flatnonzero(wanted) + 1:
             box = boxes[number - 1]
             part = wide[box] == number
-            changes.append(_change(comparison, gain, grid, sigma, photo_nw, box, part))
+            row, column = np.nonzero(part)
+            cells = (row + box[0].start, column + box[1].start)
+            changes.append(_change(comparison, gain, found, grid, cells))
     return tuple(sorted(changes, key=lambda change: -abs(change.sigma)))
 
 
 def _change(
     comparison: Comparison,
     gain: Gain,
+    found: Significance,
     grid: MapGrid,
-    sigma: FloatImage,
-    photo_nw: FloatImage,
-    box: tuple[slice, slice],
-    part: BoolArray,
+    cells: tuple[IndexArray, IndexArray],
 ) -> Change:
-    row, column = np.nonzero(part)
-    row, column = row + box[0].start, column + box[1].start
+    """The change that covers some cells, by their rows and columns."""
+    row, column = cells
+    sigma, photo_nw = found.sigma, found.photo_nw
     worst = int(np.argmax(np.abs(sigma[row, column])))
     at = (row[worst], column[worst])
     weight = np.abs(photo_nw - comparison.radiance_nw)[row, column] + 1e-6

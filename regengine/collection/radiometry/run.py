@@ -117,9 +117,13 @@ def measure_chosen(
             measured.left_out[lacks] += 1
         else:
             paths = tuple(out / name for name in names[frame.stored.frame_index])
-            _measure_one(frame, light_map, paths, options, measured, said)
+            line = _measure_one(frame, light_map, paths, options, measured)
+            if line is not None:
+                said(line)
         advance()
-    _write_tables(out, measured)
+    with in_place_of((out / PHOTO_TABLE, out / CHANGE_TABLE)) as (photos, changes):
+        write_table(photos, PHOTO_COLUMNS, measured.photos)
+        write_table(changes, CHANGE_COLUMNS, measured.changes)
     return measured
 
 
@@ -129,9 +133,8 @@ def _measure_one(
     paths: Sequence[Path],
     options: RadiometryOptions,
     measured: Measured,
-    said: Callable[[str], object],
-) -> None:
-    """Compare a photo; one that cannot be is noted and stops nothing."""
+) -> str | None:
+    """Compare a photo and tell its line of JSON; one that cannot be is noted and stops nothing."""
     path = frame.result.path
     try:
         guard_photo(frame, tuple(paths))
@@ -144,23 +147,17 @@ def _measure_one(
                 draw(found, frame.result.frame, temporary[1])
     except LeftOutError as error:
         measured.failed[path] = str(error)
-        return
+        return None
     except np.linalg.LinAlgError:
         measured.failed[path] = "its lights do not tell a gain"
-        return
+        return None
     except LightMapError as error:
         if error.code != "outside_map":
             raise
         measured.left_out["outside the map"] += 1
-        return
+        return None
     row = photo_row(found, frame, light_map.info, paths[0].name)
     changes = change_rows(found, frame)
     measured.photos.append(row)
     measured.changes += changes
-    said(json_line(row, changes))
-
-
-def _write_tables(out: Path, measured: Measured) -> None:
-    with in_place_of((out / PHOTO_TABLE, out / CHANGE_TABLE)) as (photos, changes):
-        write_table(photos, PHOTO_COLUMNS, measured.photos)
-        write_table(changes, CHANGE_COLUMNS, measured.changes)
+    return json_line(row, changes)
