@@ -77,7 +77,7 @@ class Figures:
 
     def chosen(self, which: BoolArray) -> Figures:
         """Those that are marked."""
-        return Figures(members=self.members[which], codes=self.codes[which], axes=self.axes[which])
+        return Figures(**{name: column[which] for name, column in vars(self).items()})
 
 
 def groups(

@@ -144,8 +144,7 @@ def fit_pose(
     seen = np.isfinite(ground[:, 0])
     matches, ground = matches.chosen(seen), ground[seen]
     target = np.stack([matches.x + matches.dx, matches.y + matches.dy], axis=-1)
-    noise = matches.covariance + FLOOR_PX**2 * np.eye(2)
-    whiten = np.linalg.cholesky(np.linalg.inv(noise)).transpose(0, 2, 1)
+    _, whiten = stated_noise(matches)
     counted = 1.0 / matches.overlap.sum(axis=1)
     columns = np.flatnonzero(free)
     sigmas = prior.sigmas[columns]
@@ -183,6 +182,12 @@ def fit_pose(
         residual_px=target - np.stack([x, y], axis=-1),
         weights=weights,
     )
+
+
+def stated_noise(matches: PatchMatches) -> tuple[FloatArray, FloatArray]:
+    """Covariance of every match, shape (n, 2, 2), never below the floor, and what whitens it."""
+    noise = matches.covariance + FLOOR_PX**2 * np.eye(2)
+    return noise, np.linalg.cholesky(np.linalg.inv(noise)).transpose(0, 2, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,8 +246,7 @@ def patch_noise(refinement: Refinement) -> tuple[FloatArray, float]:
     """
     if not len(refinement.matches):
         return np.zeros((0, 2, 2)), 1.0
-    stated = refinement.matches.covariance + FLOOR_PX**2 * np.eye(2)
-    whiten = np.linalg.cholesky(np.linalg.inv(stated)).transpose(0, 2, 1)
+    stated, whiten = stated_noise(refinement.matches)
     white = np.einsum("nij,nj->ni", whiten, refinement.residual_px)
     widened = max(1.0, 1.4826 * float(np.median(np.abs(white)))) ** 2
     return np.asarray(stated * (widened / refinement.weights)[:, None, None]), widened

@@ -112,11 +112,7 @@ class PointPairs:
 
     def chosen(self, kept: BoolArray) -> PointPairs:
         """Those that are marked, shape (n,)."""
-        return PointPairs(
-            pixels=self.pixels[kept],
-            ground_ecef_m=self.ground_ecef_m[kept],
-            sigma_px=self.sigma_px[kept],
-        )
+        return PointPairs(**{name: column[kept] for name, column in vars(self).items()})
 
 
 def point_pairs(pixels: ArrayLike, lonlat: ArrayLike, sigma_px: ArrayLike) -> PointPairs:
@@ -342,8 +338,8 @@ def disagreeing_points(start: Camera, unknowns: Unknowns) -> Disagreement:
 
     A point is suspect when chi square falls by more without it than chance explains, measured by
     how well the others agree among themselves, and by clearly more than without any other (unless
-    that one is wrong beside it). What
-    leaving one out would change follows from the normal equations of all, to first order.
+    that one is wrong beside it). What leaving one out would change follows from the normal
+    equations of all, to first order.
 
     References
     ----------

@@ -312,12 +312,7 @@ def weigh(
     # Beyond the first depth that takes all stars there is nothing more to try
     within = [depth for depth in depths if depth < len(predicted.star)]
     for depth in depths[: len(within) + 1]:
-        some = Predicted(
-            star=predicted.star[:depth],
-            x=predicted.x[:depth],
-            y=predicted.y[:depth],
-            variance_px2=predicted.variance_px2[:depth],
-        )
+        some = Predicted(**{name: column[:depth] for name, column in vars(predicted).items()})
         odds, pairs = odds_of(fit, some, used, judged)
         odds -= np.log10(min(len(within) + 1, len(depths)))
         if best is None or odds > best.log10_odds:
