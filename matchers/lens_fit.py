@@ -220,7 +220,7 @@ def choose_lens(frames: Sequence[LensFrame]) -> LensChoice:
     Raises
     ------
     ValueError
-        As `matchers.lens_fit.fit_lens`.
+        As `fit_lens`.
 
     References
     ----------

@@ -167,62 +167,6 @@ def rough_prior(start: Camera, flight_ecef: FloatArray | None = None) -> PosePri
     )
 
 
-def residuals_px(camera: Camera, pairs: PointPairs) -> FloatArray:
-    """Points minus camera, shape (n, 2), pixels; NaN where a place is behind the camera."""
-    return pairs.pixels - np.stack(camera.ecef_to_pixel(pairs.ground_ecef_m), axis=-1)
-
-
-def whitened(camera: Camera, pairs: PointPairs) -> FloatArray:
-    """Residuals in their own sigmas, shape (n, 2); places behind the camera are far off."""
-    residual = residuals_px(camera, pairs) / pairs.sigma_px[:, None]
-    return np.where(np.isfinite(residual), residual, UNSEEN)
-
-
-def best_start(start: Camera, pairs: PointPairs) -> Camera:
-    """The start, or the start turned to the points, whichever is nearer to most of them."""
-    turned = turned_to(start, pairs)
-
-    def typical(camera: Camera) -> float:
-        return float(np.median((whitened(camera, pairs) ** 2).sum(axis=1)))
-
-    return min(turned, start, key=typical)
-
-
-def turned_to(start: Camera, pairs: PointPairs) -> Camera:
-    """The start turned so that its rays point at the places, in closed form.
-
-    Any attitude will do; a single pair turns it by as little as can be.
-
-    References
-    ----------
-    Kabsch, W. (1976). A solution for the best rotation to relate two sets of vectors. Acta
-    Crystallographica A32, 922-923.
-    """
-    rays = start.rays(*pairs.pixels.T)
-    rays = rays / np.linalg.norm(rays, axis=1, keepdims=True)
-    away = pairs.ground_ecef_m - np.asarray(start.position_ecef_m)
-    away = away / np.linalg.norm(away, axis=1, keepdims=True)
-    share = 1.0 / pairs.sigma_px**2
-    related = np.einsum("n,ni,nj->ij", share / share.sum(), away, rays)
-    left, _, right = np.linalg.svd(related + SHARE_OF_START * start.matrix)
-    proper = np.diag([1.0, 1.0, np.linalg.det(left @ right)])
-    return with_attitude(start, left @ proper @ right)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Resection:
-    """A camera from points.
-
-    Residuals are point minus camera, shape (n, 2), NaN where the place is behind the camera; chi
-    square is that of all residuals and of the departure from the beliefs.
-    """
-
-    camera: Camera
-    freed: tuple[Freed, ...]
-    residual_px: FloatArray
-    chi_square: float
-
-
 @dataclass(frozen=True, kw_only=True)
 class Unknowns:
     """What is free, what is believed of it, and the points that tell it.
@@ -234,7 +178,7 @@ class Unknowns:
     belief : PosePrior
         Of position, focal length and distortion; of the attitude nothing is believed.
     freed : tuple of str
-        What is free, see `matchers.resection.free_parameters`.
+        What is free, see `free_parameters`.
     """
 
     pairs: PointPairs
@@ -284,6 +228,20 @@ class Unknowns:
         return stepped(camera, self.belief.velocity_ecef, step)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Resection:
+    """A camera from points.
+
+    Residuals are point minus camera, shape (n, 2), NaN where the place is behind the camera; chi
+    square is that of all residuals and of the departure from the beliefs.
+    """
+
+    camera: Camera
+    freed: tuple[Freed, ...]
+    residual_px: FloatArray
+    chi_square: float
+
+
 def resected(start: Camera, unknowns: Unknowns) -> Resection:
     """Fit a camera to points, from wherever it started.
 
@@ -313,6 +271,37 @@ def resected(start: Camera, unknowns: Unknowns) -> Resection:
     )
 
 
+def best_start(start: Camera, pairs: PointPairs) -> Camera:
+    """The start, or the start turned to the points, whichever is nearer to most of them."""
+    turned = turned_to(start, pairs)
+
+    def typical(camera: Camera) -> float:
+        return float(np.median((whitened(camera, pairs) ** 2).sum(axis=1)))
+
+    return min(turned, start, key=typical)
+
+
+def turned_to(start: Camera, pairs: PointPairs) -> Camera:
+    """The start turned so that its rays point at the places, in closed form.
+
+    Any attitude will do; a single pair turns it by as little as can be.
+
+    References
+    ----------
+    Kabsch, W. (1976). A solution for the best rotation to relate two sets of vectors. Acta
+    Crystallographica A32, 922-923.
+    """
+    rays = start.rays(*pairs.pixels.T)
+    rays = rays / np.linalg.norm(rays, axis=1, keepdims=True)
+    away = pairs.ground_ecef_m - np.asarray(start.position_ecef_m)
+    away = away / np.linalg.norm(away, axis=1, keepdims=True)
+    share = 1.0 / pairs.sigma_px**2
+    related = np.einsum("n,ni,nj->ij", share / share.sum(), away, rays)
+    left, _, right = np.linalg.svd(related + SHARE_OF_START * start.matrix)
+    proper = np.diag([1.0, 1.0, np.linalg.det(left @ right)])
+    return with_attitude(start, left @ proper @ right)
+
+
 def _downhill(camera: Camera, move: FloatArray, unknowns: Unknowns) -> Camera | None:
     """The camera after the move, or after so much of it that chi square falls; else None."""
     before = unknowns.chi_square(camera)
@@ -321,6 +310,17 @@ def _downhill(camera: Camera, move: FloatArray, unknowns: Unknowns) -> Camera | 
         if unknowns.chi_square(new) <= before:
             return new
     return None
+
+
+def residuals_px(camera: Camera, pairs: PointPairs) -> FloatArray:
+    """Points minus camera, shape (n, 2), pixels; NaN where a place is behind the camera."""
+    return pairs.pixels - np.stack(camera.ecef_to_pixel(pairs.ground_ecef_m), axis=-1)
+
+
+def whitened(camera: Camera, pairs: PointPairs) -> FloatArray:
+    """Residuals in their own sigmas, shape (n, 2); places behind the camera are far off."""
+    residual = residuals_px(camera, pairs) / pairs.sigma_px[:, None]
+    return np.where(np.isfinite(residual), residual, UNSEEN)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

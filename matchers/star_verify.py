@@ -83,110 +83,6 @@ class StarField:
     brightness: Brightness | None = None
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Judged:
-    """Detections that are asked, which of them count, and what `third_of_figure` says of them."""
-
-    x: FloatArray
-    y: FloatArray
-    counts: BoolArray
-    third: tuple[int, float] | None
-    brightness: Brightness | None
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Predicted:
-    """Stars that a camera has in its picture, the brightest first."""
-
-    star: IndexArray
-    x: FloatArray
-    y: FloatArray
-    variance_px2: FloatArray
-
-
-def odds_of(
-    fit: CameraFit, predicted: Predicted, used: IndexArray, judged: Judged
-) -> tuple[float, IndexArray]:
-    """Log10 odds of detections against predicted stars, and the pairs that speak for the camera."""
-    x, y, counts = judged.x, judged.y, judged.counts
-    nothing = np.zeros((0, 2), np.intp)
-    if len(predicted.star) < FEWEST_PAIRS:
-        return -np.inf, nothing
-    places = np.column_stack([predicted.x, predicted.y])
-    tree = cKDTree(places)
-    widest = FARTHEST_SIGMAS * float(np.sqrt(predicted.variance_px2.max()))
-    distance, near = tree.query(np.column_stack([x, y]), distance_upper_bound=widest)
-    near = np.where(np.isfinite(distance), near, 0)
-    variance = predicted.variance_px2[near]
-    # What the fit used is judged by the place that the fit without it gives
-    partner = np.full(len(x), -1, np.intp)
-    inside = used[:, 0] < len(x)
-    partner[used[inside, 0]] = used[inside, 1]
-    in_fit = partner == predicted.star[near]
-    share = np.clip((variance - fit.sigma_px**2) / fit.sigma_px**2, 0.0, 0.9)
-    apart = np.where(in_fit, distance / (1.0 - share), distance)
-    variance = np.where(in_fit, fit.sigma_px**2 / (1.0 - share), variance)
-    close = apart < FARTHEST_SIGMAS * np.sqrt(variance)
-    gauss = np.exp(-0.5 * np.where(close, apart, 0.0) ** 2 / variance) / (2.0 * np.pi * variance)
-    ratio = np.where(close, gauss / local_density(fit.camera, places, tree)[near], 0.0)
-    first = first_of_each(near, np.where(close, apart, np.inf))
-    met = close & first & (ratio > 1.0)
-    ratio = np.where(first, ratio, 0.0)
-    asked = counts.astype(float)
-    before = np.cumsum(met * asked) - met * asked
-    tested = np.cumsum(asked) - asked
-    h = (FIRST_MET + before) / (FIRST_SEEN + tested)
-    pairs = np.column_stack([np.flatnonzero(met), predicted.star[near[met]]]).astype(np.intp)
-    third = judged.third
-    if third is not None and met[third[0]]:
-        # The figure met within its tolerance; here it is asked how well
-        h[third[0]], ratio[third[0]] = FIRST_MET / FIRST_SEEN, gauss[third[0]] * third[1]
-        counts = counts.copy()
-        counts[third[0]] = True
-    ways = [np.where(counts, 1.0 - h + h * ratio, 1.0)]
-    if judged.brightness is not None:
-        stars = judged.brightness.stars[predicted.star]
-        for slope in SLOPES:
-            seen = slope * judged.brightness.detections[: len(x)]
-            light = light_ratios(seen, stars[near], met, stars)
-            ways.append(np.where(counts, 1.0 - h + h * ratio * light, light))
-    # Each way has the same share beforehand; their mean is a fair game, too
-    so_far = np.logaddexp.reduce(np.cumsum(np.log(ways), axis=1), axis=0) - np.log(len(ways))
-    return float(so_far.max(initial=0.0) / np.log(10.0)), pairs
-
-
-def third_of_figure(
-    x: FloatArray, y: FloatArray, counts: BoolArray, shape_tolerance: float
-) -> tuple[int, float] | None:
-    """The member of the proposing triangle that two others do not fix, and where it might be."""
-    own = np.flatnonzero(~counts)
-    if len(own) != 3:
-        return None
-    sides = [
-        np.hypot(x[a] - x[b], y[a] - y[b])
-        for a, b in ((own[1], own[2]), (own[0], own[2]), (own[0], own[1]))
-    ]
-    longest = int(np.argmax(sides))
-    reach = shape_tolerance * float(sides[longest])
-    return int(own[longest]), np.pi * reach**2 * 2.0 / 3.0
-
-
-def local_density(camera: SkyCamera, places: FloatArray, tree: cKDTree) -> FloatArray:
-    """Predicted stars per square pixel around each: at least that of the whole picture."""
-    k = min(DENSITY_NEIGHBOURS, len(places) - 1)
-    distance = tree.query(places, k=k + 1)[0][:, -1]
-    whole = len(places) / (camera.width_px * camera.height_px)
-    return np.maximum(k / (np.pi * np.maximum(distance, 1e-3) ** 2), whole)
-
-
-def first_of_each(star: IndexArray, distance: FloatArray) -> BoolArray:
-    """Whether a detection is the nearest of those that claim the same star."""
-    order = np.lexsort((distance, star))
-    nearest = np.ones(len(star), bool)
-    nearest[order[1:]] = star[order][1:] != star[order][:-1]
-    return nearest
-
-
 @dataclass(frozen=True, kw_only=True)
 class VerifyParameters:
     """How a camera is held against the catalogue.
@@ -296,6 +192,17 @@ def measured_sigma(
     return float(np.clip(sigma, parameters.floor_px, parameters.ceiling_px))
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Judged:
+    """Detections that are asked, which of them count, and what `third_of_figure` says of them."""
+
+    x: FloatArray
+    y: FloatArray
+    counts: BoolArray
+    third: tuple[int, float] | None
+    brightness: Brightness | None
+
+
 def weigh(
     fit: CameraFit,
     used: IndexArray,
@@ -321,6 +228,16 @@ def weigh(
     return best
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Predicted:
+    """Stars that a camera has in its picture, the brightest first."""
+
+    star: IndexArray
+    x: FloatArray
+    y: FloatArray
+    variance_px2: FloatArray
+
+
 def predict(fit: CameraFit, vectors_icrs: FloatArray, most: int) -> Predicted:
     """The brightest stars in the picture, where they should be, and how surely."""
     camera = fit.camera
@@ -339,3 +256,86 @@ def predict(fit: CameraFit, vectors_icrs: FloatArray, most: int) -> Predicted:
         y=py[chosen],
         variance_px2=fit.sigma_px**2 + place_variance(fit, vectors_icrs[star]),
     )
+
+
+def odds_of(
+    fit: CameraFit, predicted: Predicted, used: IndexArray, judged: Judged
+) -> tuple[float, IndexArray]:
+    """Log10 odds of detections against predicted stars, and the pairs that speak for the camera."""
+    x, y, counts = judged.x, judged.y, judged.counts
+    nothing = np.zeros((0, 2), np.intp)
+    if len(predicted.star) < FEWEST_PAIRS:
+        return -np.inf, nothing
+    places = np.column_stack([predicted.x, predicted.y])
+    tree = cKDTree(places)
+    widest = FARTHEST_SIGMAS * float(np.sqrt(predicted.variance_px2.max()))
+    distance, near = tree.query(np.column_stack([x, y]), distance_upper_bound=widest)
+    near = np.where(np.isfinite(distance), near, 0)
+    variance = predicted.variance_px2[near]
+    # What the fit used is judged by the place that the fit without it gives
+    partner = np.full(len(x), -1, np.intp)
+    inside = used[:, 0] < len(x)
+    partner[used[inside, 0]] = used[inside, 1]
+    in_fit = partner == predicted.star[near]
+    share = np.clip((variance - fit.sigma_px**2) / fit.sigma_px**2, 0.0, 0.9)
+    apart = np.where(in_fit, distance / (1.0 - share), distance)
+    variance = np.where(in_fit, fit.sigma_px**2 / (1.0 - share), variance)
+    close = apart < FARTHEST_SIGMAS * np.sqrt(variance)
+    gauss = np.exp(-0.5 * np.where(close, apart, 0.0) ** 2 / variance) / (2.0 * np.pi * variance)
+    ratio = np.where(close, gauss / local_density(fit.camera, places, tree)[near], 0.0)
+    first = first_of_each(near, np.where(close, apart, np.inf))
+    met = close & first & (ratio > 1.0)
+    ratio = np.where(first, ratio, 0.0)
+    asked = counts.astype(float)
+    before = np.cumsum(met * asked) - met * asked
+    tested = np.cumsum(asked) - asked
+    h = (FIRST_MET + before) / (FIRST_SEEN + tested)
+    pairs = np.column_stack([np.flatnonzero(met), predicted.star[near[met]]]).astype(np.intp)
+    third = judged.third
+    if third is not None and met[third[0]]:
+        # The figure met within its tolerance; here it is asked how well
+        h[third[0]], ratio[third[0]] = FIRST_MET / FIRST_SEEN, gauss[third[0]] * third[1]
+        counts = counts.copy()
+        counts[third[0]] = True
+    ways = [np.where(counts, 1.0 - h + h * ratio, 1.0)]
+    if judged.brightness is not None:
+        stars = judged.brightness.stars[predicted.star]
+        for slope in SLOPES:
+            seen = slope * judged.brightness.detections[: len(x)]
+            light = light_ratios(seen, stars[near], met, stars)
+            ways.append(np.where(counts, 1.0 - h + h * ratio * light, light))
+    # Each way has the same share beforehand; their mean is a fair game, too
+    so_far = np.logaddexp.reduce(np.cumsum(np.log(ways), axis=1), axis=0) - np.log(len(ways))
+    return float(so_far.max(initial=0.0) / np.log(10.0)), pairs
+
+
+def third_of_figure(
+    x: FloatArray, y: FloatArray, counts: BoolArray, shape_tolerance: float
+) -> tuple[int, float] | None:
+    """The member of the proposing triangle that two others do not fix, and where it might be."""
+    own = np.flatnonzero(~counts)
+    if len(own) != 3:
+        return None
+    sides = [
+        np.hypot(x[a] - x[b], y[a] - y[b])
+        for a, b in ((own[1], own[2]), (own[0], own[2]), (own[0], own[1]))
+    ]
+    longest = int(np.argmax(sides))
+    reach = shape_tolerance * float(sides[longest])
+    return int(own[longest]), np.pi * reach**2 * 2.0 / 3.0
+
+
+def local_density(camera: SkyCamera, places: FloatArray, tree: cKDTree) -> FloatArray:
+    """Predicted stars per square pixel around each: at least that of the whole picture."""
+    k = min(DENSITY_NEIGHBOURS, len(places) - 1)
+    distance = tree.query(places, k=k + 1)[0][:, -1]
+    whole = len(places) / (camera.width_px * camera.height_px)
+    return np.maximum(k / (np.pi * np.maximum(distance, 1e-3) ** 2), whole)
+
+
+def first_of_each(star: IndexArray, distance: FloatArray) -> BoolArray:
+    """Whether a detection is the nearest of those that claim the same star."""
+    order = np.lexsort((distance, star))
+    nearest = np.ones(len(star), bool)
+    nearest[order[1:]] = star[order][1:] != star[order][:-1]
+    return nearest

@@ -39,45 +39,89 @@ FEWEST_BLOCKS = 3
 GAIN_FLOOR = 0.03
 
 
-def glog(value: Values, knee: Values | float) -> Values:
-    """Generalised logarithm: ``arsinh(value / knee)``.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Gain:
+    """Luminance of the photo = offset + gain · trend · radiance, above the background."""
 
-    With an additive error s and a relative error t, of ``knee = s / t`` the result has the error t
-    throughout, near zero as well as far above the knee.
+    # Luminance (1 is full scale) for each nW cm^-2 sr^-1, in the middle of the picture and at
+    # ``air_mass``; its statistical sigma
+    gain: float
+    gain_sigma: float
+    offset: float  # luminance that dark cells still have
+    offset_sigma: float
+    falloff: float  # change of ln(gain) from the middle of the picture to its corners
+    falloff_sigma: float
+    slant: float  # change of ln(gain) with each further air mass
+    slant_sigma: float
+    air_mass: float  # that the gain is given for: the middle one of the lit cells
+    scatter: float  # robust spread of single cells about the fit, natural logarithm
+    exponent: float  # slope of ln(luminance) with ln(radiance): 1 if the photo is linear
+    exponent_sigma: float
+    # Squared correlation over all cells, and on the scale of the fit over the lit ones
+    r_squared: float
+    r_squared_log: float
+    cells: int  # cells that were compared, and those of them that tell the gain
+    lit_cells: int
+    trend: FloatImage  # (h, w): gain of each cell over ``gain``
+    knee_nw: FloatImage  # (h, w): see `glog`
+    residual: FloatImage  # (h, w): on that scale, photo less map, and its expected sigma
+    scale: FloatImage
 
-    References
-    ----------
-    Rocke, D. M., Durbin, B. (2001). A model for measurement error for gene expression arrays.
-    Journal of Computational Biology 8, 557-569. ·
-    Durbin, B. P. et al. (2002). A variance-stabilizing transformation for gene-expression
-    microarray data. Bioinformatics 18, S105-S110.
-    """
-    return np.arcsinh(value / knee)
+    def photo_nw(self, comparison: Comparison) -> FloatImage:
+        """The photo's luminance in units of the map."""
+        return np.asarray((comparison.light - self.offset) / (self.gain * self.trend), np.float32)
 
 
-def steepness(value: Values, knee: Values | float) -> Values:
-    """Derivative of `glog` by the logarithm of the value: 0 for 0, 1 far above the knee."""
-    return value / np.hypot(value, knee)
+def fit_gain(
+    comparison: Comparison, photo: PhotoCells, resolution_deg: float, falloff_known: bool
+) -> Gain:
+    """Fit gain, offset, falloff and slant."""
+    fit = fitted(comparison, photo, resolution_deg, falloff_known)
+    sigmas = np.sqrt(np.diag(fit.covariance))
+    radiance, lit = comparison.radiance_nw[comparison.usable], fit.lit
+    slope, slope_sigma = exponent(fit.value[lit], radiance[lit], fit.trust[lit], fit.blocks[lit])
+    knee = float(np.median(fit.knee))
+    gain = float(np.exp(fit.parameters[0]))
+    return Gain(
+        gain=gain,
+        gain_sigma=gain * float(np.hypot(sigmas[0], GAIN_FLOOR)),
+        offset=fit.offset,
+        offset_sigma=fit.offset_sigma,
+        falloff=float(fit.parameters[1]),
+        falloff_sigma=float(sigmas[1]) if not falloff_known else 0.0,
+        slant=float(fit.parameters[2]),
+        slant_sigma=float(sigmas[2]),
+        air_mass=fit.air_mass,
+        scatter=fit.scatter,
+        exponent=slope,
+        exponent_sigma=slope_sigma,
+        r_squared=r_squared(fit.value, radiance),
+        r_squared_log=r_squared(glog(fit.value[lit], knee), glog(radiance[lit], knee)),
+        cells=len(radiance),
+        lit_cells=int(np.count_nonzero(lit)),
+        **_of_cells(fit, comparison, photo),
+    )
 
 
-def neighbour_step(levels: Values, counts: BoolArray) -> Values:
-    """The greatest step from each cell to one of its four neighbours."""
-    step = np.zeros_like(levels)
-    for axis in (0, 1):
-        size = levels.shape[axis]
-        if size < 2:
-            continue
-        low, high = (np.take(levels, np.arange(a, b), axis) for a, b in ((0, size - 1), (1, size)))
-        both = np.take(counts, np.arange(size - 1), axis) & np.take(
-            counts, np.arange(1, size), axis
-        )
-        change = np.abs(high - low) * both
-        for first in (0, 1):
-            here = [slice(None), slice(None)]
-            here[axis] = slice(first, first + size - 1)
-            part = step[tuple(here)]
-            np.maximum(part, change, out=part)
-    return step
+def _of_cells(fit: Fitted, comparison: Comparison, photo: PhotoCells) -> dict[str, FloatImage]:
+    """Trend, knee, residual and its sigma of every cell that is judged."""
+    judged = comparison.judged
+    trend, knee, residual, scale = (np.full(judged.shape, np.nan, np.float32) for _ in range(4))
+    trend[judged] = np.exp(
+        fit.parameters[1] * photo.radius_sq[judged]
+        + fit.parameters[2] * (photo.air_mass[judged] - fit.air_mass)
+    )
+    own = np.exp(fit.parameters[0]) * trend[judged]
+    radiance = comparison.radiance_nw[judged]
+    here = np.hypot(comparison.noise[judged] / own, MAP_NOISE_NW) / fit.scatter
+    knee[judged] = here
+    levels = np.zeros(judged.shape, np.float32)
+    levels[judged] = glog(radiance, here)
+    residual[judged] = glog((comparison.light[judged] - fit.offset) / own, here) - levels[judged]
+    # Places are known to so many cells: so much of the step to a neighbour may be their error
+    edge = neighbour_step(levels, judged) * comparison.sigma_cells
+    scale[judged] = np.hypot(fit.scatter, edge[judged])
+    return {"trend": trend, "knee_nw": knee, "residual": residual, "scale": scale}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -101,7 +145,7 @@ class Fitted:
 def fitted(
     comparison: Comparison, photo: PhotoCells, resolution_deg: float, falloff_known: bool
 ) -> Fitted:
-    """Fit gain, offset, falloff and slant; see `regengine.collection.radiometry.gain.fit_gain`.
+    """Fit gain, offset, falloff and slant; see `fit_gain`.
 
     Cells count by Tukey's biweight. What they tell is summed over blocks of 25 km, and weighed by
     how much these differ (the sandwich of Liang and Zeger), before it is put together with what is
@@ -254,86 +298,42 @@ def _slope(sums: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(np.maximum(yy - y * y / count, 0.0) / across))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Gain:
-    """Luminance of the photo = offset + gain · trend · radiance, above the background."""
+def glog(value: Values, knee: Values | float) -> Values:
+    """Generalised logarithm: ``arsinh(value / knee)``.
 
-    # Luminance (1 is full scale) for each nW cm^-2 sr^-1, in the middle of the picture and at
-    # ``air_mass``; its statistical sigma
-    gain: float
-    gain_sigma: float
-    offset: float  # luminance that dark cells still have
-    offset_sigma: float
-    falloff: float  # change of ln(gain) from the middle of the picture to its corners
-    falloff_sigma: float
-    slant: float  # change of ln(gain) with each further air mass
-    slant_sigma: float
-    air_mass: float  # that the gain is given for: the middle one of the lit cells
-    scatter: float  # robust spread of single cells about the fit, natural logarithm
-    exponent: float  # slope of ln(luminance) with ln(radiance): 1 if the photo is linear
-    exponent_sigma: float
-    # Squared correlation over all cells, and on the scale of the fit over the lit ones
-    r_squared: float
-    r_squared_log: float
-    cells: int  # cells that were compared, and those of them that tell the gain
-    lit_cells: int
-    trend: FloatImage  # (h, w): gain of each cell over ``gain``
-    knee_nw: FloatImage  # (h, w): see `regengine.collection.radiometry.gain.glog`
-    residual: FloatImage  # (h, w): on that scale, photo less map, and its expected sigma
-    scale: FloatImage
+    With an additive error s and a relative error t, of ``knee = s / t`` the result has the error t
+    throughout, near zero as well as far above the knee.
 
-    def photo_nw(self, comparison: Comparison) -> FloatImage:
-        """The photo's luminance in units of the map."""
-        return np.asarray((comparison.light - self.offset) / (self.gain * self.trend), np.float32)
+    References
+    ----------
+    Rocke, D. M., Durbin, B. (2001). A model for measurement error for gene expression arrays.
+    Journal of Computational Biology 8, 557-569. ·
+    Durbin, B. P. et al. (2002). A variance-stabilizing transformation for gene-expression
+    microarray data. Bioinformatics 18, S105-S110.
+    """
+    return np.arcsinh(value / knee)
 
 
-def fit_gain(
-    comparison: Comparison, photo: PhotoCells, resolution_deg: float, falloff_known: bool
-) -> Gain:
-    """Fit gain, offset, falloff and slant."""
-    fit = fitted(comparison, photo, resolution_deg, falloff_known)
-    sigmas = np.sqrt(np.diag(fit.covariance))
-    radiance, lit = comparison.radiance_nw[comparison.usable], fit.lit
-    slope, slope_sigma = exponent(fit.value[lit], radiance[lit], fit.trust[lit], fit.blocks[lit])
-    knee = float(np.median(fit.knee))
-    gain = float(np.exp(fit.parameters[0]))
-    return Gain(
-        gain=gain,
-        gain_sigma=gain * float(np.hypot(sigmas[0], GAIN_FLOOR)),
-        offset=fit.offset,
-        offset_sigma=fit.offset_sigma,
-        falloff=float(fit.parameters[1]),
-        falloff_sigma=float(sigmas[1]) if not falloff_known else 0.0,
-        slant=float(fit.parameters[2]),
-        slant_sigma=float(sigmas[2]),
-        air_mass=fit.air_mass,
-        scatter=fit.scatter,
-        exponent=slope,
-        exponent_sigma=slope_sigma,
-        r_squared=r_squared(fit.value, radiance),
-        r_squared_log=r_squared(glog(fit.value[lit], knee), glog(radiance[lit], knee)),
-        cells=len(radiance),
-        lit_cells=int(np.count_nonzero(lit)),
-        **_of_cells(fit, comparison, photo),
-    )
+def steepness(value: Values, knee: Values | float) -> Values:
+    """Derivative of `glog` by the logarithm of the value: 0 for 0, 1 far above the knee."""
+    return value / np.hypot(value, knee)
 
 
-def _of_cells(fit: Fitted, comparison: Comparison, photo: PhotoCells) -> dict[str, FloatImage]:
-    """Trend, knee, residual and its sigma of every cell that is judged."""
-    judged = comparison.judged
-    trend, knee, residual, scale = (np.full(judged.shape, np.nan, np.float32) for _ in range(4))
-    trend[judged] = np.exp(
-        fit.parameters[1] * photo.radius_sq[judged]
-        + fit.parameters[2] * (photo.air_mass[judged] - fit.air_mass)
-    )
-    own = np.exp(fit.parameters[0]) * trend[judged]
-    radiance = comparison.radiance_nw[judged]
-    here = np.hypot(comparison.noise[judged] / own, MAP_NOISE_NW) / fit.scatter
-    knee[judged] = here
-    levels = np.zeros(judged.shape, np.float32)
-    levels[judged] = glog(radiance, here)
-    residual[judged] = glog((comparison.light[judged] - fit.offset) / own, here) - levels[judged]
-    # Places are known to so many cells: so much of the step to a neighbour may be their error
-    edge = neighbour_step(levels, judged) * comparison.sigma_cells
-    scale[judged] = np.hypot(fit.scatter, edge[judged])
-    return {"trend": trend, "knee_nw": knee, "residual": residual, "scale": scale}
+def neighbour_step(levels: Values, counts: BoolArray) -> Values:
+    """The greatest step from each cell to one of its four neighbours."""
+    step = np.zeros_like(levels)
+    for axis in (0, 1):
+        size = levels.shape[axis]
+        if size < 2:
+            continue
+        low, high = (np.take(levels, np.arange(a, b), axis) for a, b in ((0, size - 1), (1, size)))
+        both = np.take(counts, np.arange(size - 1), axis) & np.take(
+            counts, np.arange(1, size), axis
+        )
+        change = np.abs(high - low) * both
+        for first in (0, 1):
+            here = [slice(None), slice(None)]
+            here[axis] = slice(first, first + size - 1)
+            part = step[tuple(here)]
+            np.maximum(part, change, out=part)
+    return step
