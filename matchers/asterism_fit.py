@@ -46,7 +46,7 @@ class MatchParameters:
     match_share : float
         Share of the photo's points that the right rotation brings together with others.
     turn_step_deg : float
-        Meetings whose turns agree to this (and up to twice it) vote together.
+        Alike figures whose turns agree to this (and up to twice it) vote together.
     weighed : int
         So many rotations, the most often named, are weighed.
     fitted : int
@@ -79,27 +79,14 @@ class MatchParameters:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Proposals:
-    """Rotations that meetings voted for, most votes first.
+    """Rotations that alike figures voted for, most votes first."""
 
-    Attributes
-    ----------
-    rotations : ndarray of float64, shape (v, 3, 3)
-        Photo to reference.
-    photo, reference : ndarray of int, shape (v,)
-        The pair of points that each rests on.
-    own : ndarray of bool, shape (v, n)
-        Photo points of the figure that gave the first vote.
-    votes : ndarray of int, shape (v,)
-    log_scale : ndarray of float64, shape (v,)
-        Mean of the figures that voted.
-    """
-
-    rotations: FloatArray
-    photo: IndexArray
+    rotations: FloatArray  # (v, 3, 3): photo to reference
+    photo: IndexArray  # (v,): the pair of points that each rests on
     reference: IndexArray
-    own: BoolArray
-    votes: IndexArray
-    log_scale: FloatArray
+    own: BoolArray  # (v, n): photo points of the figure that gave the first vote
+    votes: IndexArray  # (v,)
+    log_scale: FloatArray  # (v,): mean of the figures that voted
 
     def __len__(self) -> int:
         return len(self.rotations)
@@ -107,28 +94,16 @@ class Proposals:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Weighed:
-    """What the photo's points say of rotations.
+    """What the photo's points say of rotations."""
 
-    Attributes
-    ----------
-    log10_odds : ndarray of float64, shape (v,)
-        Against chance.
-    near : ndarray of int, shape (v, n)
-        Reference point nearest to each photo point.
-    met : ndarray of bool, shape (v, n)
-        Whether it speaks for the rotation.
-    own : ndarray of bool, shape (v, n)
-        Photo points of the figure that proposed it: they do not count.
-    """
-
-    log10_odds: FloatArray
-    near: IndexArray
-    met: BoolArray
-    own: BoolArray
+    log10_odds: FloatArray  # (v,): against chance
+    near: IndexArray  # (v, n): reference point nearest to each photo point
+    met: BoolArray  # (v, n): whether it speaks for the rotation
+    own: BoolArray  # (v, n): photo points of the figure that proposed it: they do not count
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Settled:
+class FittedRotations:
     """Rotations that were fitted, and what the photo's points say of them.
 
     ``bends``, shape (v, m), are the sigmas of each bend; ``weighed`` is the best met on the way.
@@ -139,11 +114,11 @@ class Settled:
     bends: FloatArray
     weighed: Weighed
 
-    def better_of(self, other: Settled) -> Settled:
+    def better_of(self, other: FittedRotations) -> FittedRotations:
         """Of each rotation, the one with the better odds."""
         better = other.weighed.log10_odds > self.weighed.log10_odds
         row = better[:, None]
-        return Settled(
+        return FittedRotations(
             rotations=np.where(row[..., None], other.rotations, self.rotations),
             scales=np.where(better, other.scales, self.scales),
             bends=np.where(row, other.bends, self.bends),
@@ -156,13 +131,13 @@ class Settled:
         )
 
 
-def settle(
+def fit_and_weigh(
     index: AsterismIndex,
     rays: FloatArray,
     proposals: Proposals,
     parameters: MatchParameters,
     bends: FloatArray,
-) -> Settled:
+) -> FittedRotations:
     """Weigh rotations, fit each to the points that it brings together, and weigh them again.
 
     Bends, shape (m, n, 3), are those of `beyond_turns`, none where m is 0. The `fitted` best at
@@ -182,8 +157,8 @@ def as_voted(
     proposals: Proposals,
     parameters: MatchParameters,
     bends: int,
-) -> Settled:
-    """The best of the rotations as they were voted for, nothing bent yet; see `settle`."""
+) -> FittedRotations:
+    """The best of the rotations as they were voted for, nothing bent yet; see `fit_and_weigh`."""
     most = index.parameters.log_size_tolerance
     log_scales = np.clip(proposals.log_scale, -most, most) * float(parameters.scale_free)
     scales = np.exp(log_scales)
@@ -191,10 +166,10 @@ def as_voted(
     sized = rescaled(rays[None], scales[:, None, None])
     # The voted rotation carries the point that it rests on as it was before the scale moved it
     moved = sized[np.arange(len(sized)), proposals.photo]
-    rotations = proposals.rotations @ carrying(moved, rays[proposals.photo])
+    rotations = proposals.rotations @ smallest_rotations(moved, rays[proposals.photo])
     weighed = weigh(index, sized @ np.swapaxes(rotations, 1, 2), centres, proposals.own, parameters)
     order = np.argsort(-weighed.log10_odds, kind="stable")[: parameters.fitted]
-    return Settled(
+    return FittedRotations(
         rotations=rotations[order],
         scales=scales[order],
         bends=np.zeros((len(order), bends)),
@@ -205,11 +180,11 @@ def as_voted(
 def fitted_again(
     index: AsterismIndex,
     rays: FloatArray,
-    now: Settled,
+    now: FittedRotations,
     parameters: MatchParameters,
     bends: FloatArray,
-) -> Settled:
-    """Rotations fitted to the points that they bring together, and weighed; see `settle`."""
+) -> FittedRotations:
+    """Rotations fitted to the points that they bring together, and weighed; see `fit_and_weigh`."""
     most = index.parameters.log_size_tolerance
     targets = index.vectors[now.weighed.near % len(index.vectors)]
     share = now.weighed.met.astype(float)
@@ -227,7 +202,7 @@ def fitted_again(
     placed = sized @ np.swapaxes(rotations, 1, 2)
     count = np.maximum(share.sum(axis=1, keepdims=True), 1.0)
     centres = np.einsum("vn,vni->vi", share, placed) / count
-    return Settled(
+    return FittedRotations(
         rotations=rotations,
         scales=scales,
         bends=sigmas,
@@ -290,7 +265,7 @@ def rescaled(vectors: FloatArray, scale: FloatArray | float) -> FloatArray:
     return np.asarray(stretched / np.linalg.norm(stretched, axis=-1, keepdims=True))
 
 
-def carrying(vectors: FloatArray, onto: FloatArray) -> FloatArray:
+def smallest_rotations(vectors: FloatArray, onto: FloatArray) -> FloatArray:
     """The smallest rotations (v, 3, 3) that carry unit vectors (v, 3) onto others, not opposite."""
     axis = np.cross(vectors, onto)
     cross = np.zeros((len(vectors), 3, 3))

@@ -1,7 +1,7 @@
 """Which rotation carries a photo's points onto the reference's: figures propose, points decide.
 
 Figures of the photo meet figures of the reference that have the same code. Each meeting names
-pairs of points, and the turn about them; pairs and turns that many meetings name become
+pairs of points, and the turn about them; pairs and turns that many of them name become
 rotations. A rotation is weighed by all other points that it brings together, against chance.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detectors.types import FloatArray, IndexArray
-from matchers.asterism_fit import MatchParameters, Proposals, beyond_turns, rescaled, settle
+from matchers.asterism_fit import MatchParameters, Proposals, beyond_turns, fit_and_weigh, rescaled
 from matchers.asterisms import (
     AsterismIndex,
     azimuths,
@@ -126,27 +126,27 @@ def match_rays(
     bends: FloatArray,
 ) -> list[Attitude]:
     """Attitudes of unit vectors as they are, in no order."""
-    meetings = meet(index, rays, brightness, parameters.neighbours)
-    if len(meetings) == 0:
+    alike = find_alike_figures(index, rays, brightness, parameters.neighbours)
+    if len(alike) == 0:
         return []
-    proposals = count_votes(meetings, index, rays, parameters.turn_step_deg, parameters.weighed)
+    proposals = count_votes(alike, index, rays, parameters.turn_step_deg, parameters.weighed)
     bends = beyond_turns(rays, bends) if len(bends) else bends
-    settled = settle(index, rays, proposals, parameters, bends)
-    weighed = settled.weighed
-    odds = weighed.log10_odds - np.log10(len(meetings))
+    fitted = fit_and_weigh(index, rays, proposals, parameters, bends)
+    weighed = fitted.weighed
+    odds = weighed.log10_odds - np.log10(len(alike))
     found = []
-    for v in range(len(settled.rotations)):
+    for v in range(len(fitted.rotations)):
         met = np.flatnonzero(weighed.met[v])
         found.append(
             Attitude(
-                rotation=settled.rotations[v],
-                scale=float(settled.scales[v]),
+                rotation=fitted.rotations[v],
+                scale=float(fitted.scales[v]),
                 mirrored=False,
                 inliers=np.stack([met, weighed.near[v, met]], axis=1),
                 log10_odds=float(odds[v]),
                 own=np.flatnonzero(weighed.own[v]),
-                figures_met=len(meetings),
-                bends=settled.bends[v],
+                figures_met=len(alike),
+                bends=fitted.bends[v],
             )
         )
     return found
@@ -197,7 +197,7 @@ def spread(rays: FloatArray) -> float:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Meetings:
+class AlikeFigures:
     """Figures of the photo and of the reference with the same code.
 
     Members, shape (c, k), stand in the same order; turns, shape (c, k), lead from the photo's frame
@@ -214,13 +214,13 @@ class Meetings:
         return len(self.photo)
 
 
-def meet(
+def find_alike_figures(
     index: AsterismIndex, rays: FloatArray, brightness: FloatArray, neighbours: int
-) -> Meetings:
+) -> AlikeFigures:
     """The figures of the reference that look like figures of the photo's unit vectors (n, 3)."""
     p = index.parameters
     none = np.zeros((0, p.members), np.intp)
-    nothing = Meetings(
+    nothing = AlikeFigures(
         photo=none, reference=none, turn_rad=np.zeros(none.shape), log_scale=np.zeros(0)
     )
     slack = np.exp(p.log_size_tolerance)
@@ -237,24 +237,24 @@ def meet(
     ours, theirs = photo.members[mine], index.figures.members[its]
     turn = index.azimuths_rad[its] - azimuths(rays, photo)[mine]
     log_scale = index.figures.codes[its, -1] - photo.codes[mine, -1]
-    return Meetings(photo=ours, reference=theirs, turn_rad=turn, log_scale=log_scale)
+    return AlikeFigures(photo=ours, reference=theirs, turn_rad=turn, log_scale=log_scale)
 
 
 def count_votes(
-    meetings: Meetings, index: AsterismIndex, rays: FloatArray, turn_step_deg: float, most: int
+    alike: AlikeFigures, index: AsterismIndex, rays: FloatArray, turn_step_deg: float, most: int
 ) -> Proposals:
-    """The rotations that most meetings (at least one) name, ``most`` of them.
+    """The rotations that most alike figures (at least one) name, ``most`` of them.
 
     Votes whose turns lie in the same two steps are counted together.
     """
-    n, k = len(rays), meetings.photo.shape[1]
+    n, k = len(rays), alike.photo.shape[1]
     steps = max(3, round(360.0 / turn_step_deg))
-    turn = meetings.turn_rad.ravel()
+    turn = alike.turn_rad.ravel()
     cell = np.floor(turn / (2.0 * np.pi) * steps).astype(np.int64) % steps
-    pair = meetings.photo.ravel().astype(np.int64) * len(index.vectors) + meetings.reference.ravel()
+    pair = alike.photo.ravel().astype(np.int64) * len(index.vectors) + alike.reference.ravel()
     # Cells are two steps wide and overlap, so that no border cuts a cluster
     key = np.concatenate([pair * steps + cell, pair * steps + (cell + 1) % steps])
-    chosen = often(key, SPARE * most)
+    chosen = fullest_cells(key, SPARE * most)
     chosen = chosen[np.argsort(key[chosen], kind="stable")]
     starts = np.flatnonzero(np.diff(key[chosen], prepend=-1))
     votes = np.diff(starts, append=len(chosen))
@@ -262,11 +262,11 @@ def count_votes(
     voters = chosen % len(pair)
     sine, cosine = (np.add.reduceat(f(turn[voters]), starts)[top] for f in (np.sin, np.cos))
     mean_turn = np.arctan2(sine, cosine)
-    log_scale = np.add.reduceat(meetings.log_scale[voters // k], starts)[top] / votes[top]
+    log_scale = np.add.reduceat(alike.log_scale[voters // k], starts)[top] / votes[top]
     giver = voters[starts[top]]
-    photo, reference = meetings.photo.ravel()[giver], meetings.reference.ravel()[giver]
+    photo, reference = alike.photo.ravel()[giver], alike.reference.ravel()[giver]
     own = np.zeros((len(top), n), bool)
-    own[np.arange(len(top))[:, None], meetings.photo[giver // k]] = True
+    own[np.arange(len(top))[:, None], alike.photo[giver // k]] = True
     return Proposals(
         rotations=turned_frames(rays[photo], index.vectors[reference], mean_turn),
         photo=photo,
@@ -283,7 +283,7 @@ def turned_frames(photo: FloatArray, reference: FloatArray, turn_rad: FloatArray
     return np.asarray(turned)
 
 
-def often(key: NDArray[np.int64], most: int) -> IndexArray:
+def fullest_cells(key: NDArray[np.int64], most: int) -> IndexArray:
     """Where the keys stand that occur most often: those of at least `most` cells, if there are."""
     folded = key % TABLE
     counts = np.bincount(folded)

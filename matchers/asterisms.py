@@ -64,29 +64,20 @@ class AsterismParameters:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Figures:
-    """Figures of points, and their codes.
+    """Figures of points, and their codes."""
 
-    Attributes
-    ----------
-    members : ndarray of int, shape (m, k)
-        Indices of the points; the first two are the farthest apart.
-    codes : ndarray of float64, shape (m, 2 k - 3)
-        Places (x, y) of the other members in the frame of the first two, x along it, both in
-        units of its length, and the logarithm of that length.
-    axes : ndarray of float64, shape (m, 3)
-        Unit vectors from the first member towards the second.
-    """
-
-    members: IndexArray
+    members: IndexArray  # (m, k): indices of the points; the first two are the farthest apart
+    # (m, 2 k - 3): places (x, y) of the other members in the frame of the first two, x along it,
+    # both in units of its length, and the logarithm of that length
     codes: FloatArray
-    axes: FloatArray
+    axes: FloatArray  # (m, 3): unit vectors from the first member towards the second
 
     def __len__(self) -> int:
         return len(self.members)
 
     def chosen(self, which: BoolArray) -> Figures:
         """Those that are marked."""
-        return Figures(members=self.members[which], codes=self.codes[which], axes=self.axes[which])
+        return Figures(**{name: column[which] for name, column in vars(self).items()})
 
 
 def groups(

@@ -31,23 +31,12 @@ PAIRS_AT_ONCE = 200_000  # candidates that are compared in one go: they stay in 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CodeSlots:
-    """Cells that hold codes, and where their slots begin; make it with `of`.
+    """Cells that hold codes, and where their slots begin; make it with `of`."""
 
-    Attributes
-    ----------
-    cells : ndarray of int64, shape (c,)
-        Ascending.
-    slots : int
-        In each cell.
-    width : float
-        Of a slot, in units of last numbers.
-    starts : ndarray of int, shape (c * slots + 1,)
-        Row of the table at which each begins, and the table's length.
-    """
-
-    cells: NDArray[np.int64]
-    slots: int
-    width: float
+    cells: NDArray[np.int64]  # (c,): ascending
+    slots: int  # in each cell
+    width: float  # of a slot, in units of last numbers
+    # (c * slots + 1,): row of the table at which each begins, and the table's length
     starts: IndexArray
 
     @classmethod

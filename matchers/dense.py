@@ -300,21 +300,12 @@ def stereographic(image: FloatImage, focal_px: float) -> FloatImage:
 
 @dataclass(frozen=True, kw_only=True)
 class TileGrid:
-    """What all square tiles of one search share.
+    """What all square tiles of one search share."""
 
-    Attributes
-    ----------
-    side_px : int
-        Their centre, the boresight, is the pixel ``(side_px - 1) / 2`` of both axes.
-    focal_px : float
-        Pixels a radian at the centre.
-    rays : ndarray of float64, shape (n, n, 3)
-        Unit vectors of the pixels of `matchers.view.lattice`: x right, y down, z along the
-        boresight.
-    """
-
-    side_px: int
-    focal_px: float
+    side_px: int  # their centre, the boresight, is the pixel ``(side_px - 1) / 2`` of both axes
+    focal_px: float  # pixels a radian at the centre
+    # (n, n, 3): unit vectors of the pixels of `matchers.view.lattice`: x right, y down, z along the
+    # boresight
     rays: FloatArray
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike
 
 from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
@@ -58,14 +58,8 @@ def first_sight(
     for number, camera in enumerate(cameras):
         octave = round(float(np.log2(camera.focal_px)) / FOCAL_OCTAVES)
         if octave not in drawn:
-            drawn[octave] = surroundings(
-                levels,
-                camera.position_ecef_m,
-                camera.focal_px,
-                off_nadir_deg,
-                smooth_px=smooth_px,
-                detail_px=detail_px,
-            )
+            around = nadir_view(levels, camera.position_ecef_m, camera.focal_px, off_nadir_deg)
+            drawn[octave] = Surroundings.of(around, smooth_px, detail_px)
         found[number] = best_shift(drawn[octave], even, photo.weight, camera)
     return found
 
@@ -78,6 +72,13 @@ class Surroundings:
     light: FloatImage
     square: FloatImage
 
+    @classmethod
+    def of(cls, around: NadirView, smooth_px: float, detail_px: float) -> Self:
+        """A view of the map, filtered as the photo was."""
+        light = detail(np.asarray(cv2.GaussianBlur(around.light, (0, 0), smooth_px)), detail_px)
+        square = np.asarray(cv2.GaussianBlur(light * light, (0, 0), detail_px), np.float32)
+        return cls(around=around, light=light, square=square)
+
     def under(self, camera: Camera, rays: FloatArray) -> tuple[FloatImage, FloatImage]:
         """Light and mean square along rays of a camera (its frame, any length)."""
         turned = rays @ (self.around.axes.T @ camera.matrix).T
@@ -89,22 +90,6 @@ class Surroundings:
         light = cv2.remap(self.light, col, row, cv2.INTER_LINEAR)
         square = cv2.remap(self.square, col, row, cv2.INTER_LINEAR)
         return np.asarray(light, np.float32), np.asarray(square, np.float32)
-
-
-def surroundings(
-    levels: Sequence[LightGrid],
-    position_ecef_m: ArrayLike,
-    focal_px: float,
-    off_nadir_deg: float,
-    *,
-    smooth_px: float,
-    detail_px: float,
-) -> Surroundings:
-    """Draw the map around a position and filter it as the photo was."""
-    around = nadir_view(levels, position_ecef_m, focal_px, off_nadir_deg)
-    light = detail(np.asarray(cv2.GaussianBlur(around.light, (0, 0), smooth_px)), detail_px)
-    square = np.asarray(cv2.GaussianBlur(light * light, (0, 0), detail_px), np.float32)
-    return Surroundings(around=around, light=light, square=square)
 
 
 def best_shift(around: Surroundings, even: FloatImage, weight: FloatImage, camera: Camera) -> float:

@@ -40,39 +40,21 @@ _NO_DISTORTION = (0.0, 0.0, 0.0, 0.0, 0.0)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LensFit:
-    """A lens, the frames' attitudes, and how well the stars agree.
+    """A lens, the frames' attitudes, and how well the stars agree."""
 
-    Attributes
-    ----------
-    cameras : tuple of SkyCamera
-        One a frame; they share the lens.
-    free : tuple of str
-        Lens parameters that were fitted; the others stayed as they were.
-    covariance : ndarray of float64, shape (8, 8)
-        Of `LENS_PARAMETERS`, the attitudes being unknown; zero where not fitted.
-    attitude_covariance_rad2 : ndarray of float64, shape (F, 3, 3)
-        Of each frame's turn about the camera's axes, the lens' uncertainty included.
-    residual_px : tuple of ndarray, each of shape (N, 2)
-        Seen less predicted.
-    used : tuple of ndarray of bool, each of shape (N,)
-        Stars that are no outliers.
-    error : ErrorModel
-        What the residuals make of the stars' sigmas.
-    chi2 : float
-        Of the stars used by Huber's loss, the floor included, with what is known beforehand.
-    tails : float
-        By how much the covariances were widened for residuals with longer tails than a normal
-        distribution's.
-    """
-
-    cameras: tuple[SkyCamera, ...]
-    free: tuple[str, ...]
+    cameras: tuple[SkyCamera, ...]  # one a frame; they share the lens
+    free: tuple[str, ...]  # lens parameters that were fitted; the others stayed as they were
+    # (8, 8): of `LENS_PARAMETERS`, the attitudes being unknown; zero where not fitted
     covariance: FloatArray
+    # (F, 3, 3): of each frame's turn about the camera's axes, the lens' uncertainty included
     attitude_covariance_rad2: FloatArray
-    residual_px: tuple[FloatArray, ...]
-    used: tuple[BoolArray, ...]
-    error: ErrorModel
+    residual_px: tuple[FloatArray, ...]  # (N, 2): seen less predicted
+    used: tuple[BoolArray, ...]  # (N,): stars that are no outliers
+    error: ErrorModel  # what the residuals make of the stars' sigmas
+    # Of the stars used by Huber's loss, the floor included, with what is known beforehand
     chi2: float
+    # By how much the covariances were widened for residuals with longer tails than a normal
+    # distribution's
     tails: float
 
     @property
@@ -238,7 +220,7 @@ def choose_lens(frames: Sequence[LensFrame]) -> LensChoice:
     Raises
     ------
     ValueError
-        As `matchers.lens_fit.fit_lens`.
+        As `fit_lens`.
 
     References
     ----------

@@ -63,21 +63,12 @@ class LensFrame:
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorModel:
-    """Variance of a star's place per axis: (scale (1 + growth r^2) sigma)^2 + floor^2.
+    """Variance of a star's place per axis: (scale (1 + growth r^2) sigma)^2 + floor^2."""
 
-    Attributes
-    ----------
-    floor_px : float
-        What the stars' sigmas do not know of.
-    scale : float
-        What the stars' sigmas are multiplied by.
-    growth : float
-        By how much more in the corners (r in half diagonals), where stars are less sharp than
-        detectors take them to be.
-    """
-
-    floor_px: float = 0.0
-    scale: float = 1.0
+    floor_px: float = 0.0  # what the stars' sigmas do not know of
+    scale: float = 1.0  # what the stars' sigmas are multiplied by
+    # By how much more in the corners (r in half diagonals), where stars are less sharp than
+    # detectors take them to be
     growth: float = 0.0
 
     def variance(self, frame: LensFrame) -> FloatArray:

@@ -66,12 +66,17 @@ def ground_points(
 def landing(sights: FloatArray, altitude_km: float) -> FloatArray:
     """Where sights (..., 3) from the camera meet the sphere, level frame; NaN for the sky."""
     rays = sights / np.linalg.norm(sights, axis=-1, keepdims=True)
-    high = (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM
+    high = distance_from_centre(altitude_km)
     ahead = -high * rays[..., 2]
     under = ahead**2 - (high**2 - 1.0)
     hit = (under >= 0.0) & (ahead > 0.0)
     reach = ahead - np.sqrt(np.where(hit, under, np.nan))
     return np.asarray(rays * reach[..., None] + [0.0, 0.0, high])
+
+
+def distance_from_centre(altitude_km: float) -> float:
+    """How far a camera is from the Earth's centre, in radii of the Earth."""
+    return (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM
 
 
 def leaning(about_x_rad: float, about_y_rad: float) -> FloatArray:
@@ -91,7 +96,7 @@ def leant_points(points: FloatArray, altitude_km: float, lean: FloatArray) -> Fl
     lean : ndarray of float64, shape (3, 3)
         Of `leaning`; the axes would be ``lean @ axes``.
     """
-    high = (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM
+    high = distance_from_centre(altitude_km)
     return landing((points - [0.0, 0.0, high]) @ lean.T, altitude_km)
 
 
@@ -152,7 +157,7 @@ def seen_box(
 def farthest_rad(altitude_km: float) -> float:
     """Distance from the nadir, as seen from the Earth's centre, to the flattest ground drawn."""
     incidence = np.radians(FARTHEST_INCIDENCE_DEG)
-    high = (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM
+    high = distance_from_centre(altitude_km)
     return float(incidence - np.arcsin(np.sin(incidence) / high))
 
 
@@ -193,7 +198,7 @@ def pixels_of(
     camera: Camera, axes: FloatArray, altitude_km: float, there: FloatArray, least_cosine: float
 ) -> tuple[FloatImage, FloatImage]:
     """Which pixels see points of the level frame."""
-    sight = there - [0.0, 0.0, (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM]
+    sight = there - [0.0, 0.0, distance_from_centre(altitude_km)]
     steep = np.einsum("...i,...i", sight, there) < -least_cosine * np.linalg.norm(sight, axis=-1)
     x, y = camera.image_of(sight @ axes)
     inside = (x > 1.0) & (x < camera.width_px - 2.0) & (y > 1.0) & (y < camera.height_px - 2.0)
@@ -289,5 +294,5 @@ def ground_plane(
 
 def incidence_cosine(points: FloatArray, altitude_km: float) -> FloatArray:
     """Cosines of the angles at which a camera sees points of its level frame, shape (n,)."""
-    sight = [0.0, 0.0, (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM] - points
+    sight = [0.0, 0.0, distance_from_centre(altitude_km)] - points
     return np.asarray(np.einsum("ni,ni->n", sight, points) / np.linalg.norm(sight, axis=1))

@@ -1,4 +1,4 @@
-"""A window of a night-light map as plain arrays on a regular lon/lat grid."""
+"""A window of a night-light map on a regular grid of longitude and latitude, and pyramids of it."""
 
 from __future__ import annotations
 

@@ -34,35 +34,19 @@ PEAK_REACH_SHARE = 0.08
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Panorama:
-    """A photo about its nadir, ready to be compared with panoramas of the map.
+    """A photo about its nadir, ready to be compared with panoramas of the map."""
 
-    Attributes
-    ----------
-    photo : Camera
-        Camera of the light image; its attitude is not used.
-    basis : ndarray of float64, shape (3, 3)
-        Columns: the directions of azimuth 0 and 90 degrees and the nadir, in the camera frame.
-    off_nadir_rad, azimuth_rad : ndarray of float64, shape (n_off,), (n_azimuth,)
-        Rows and columns; the azimuths go all round.
-    image_spectrum, mask_spectrum : ndarray of complex64
-        Conjugate transforms of the centred photo and of where it counts.
-    pixels : float
-        How many panorama pixels count.
-    reach_rows : int
-        Largest shift along the rows.
-    smooth_px, detail_px : float
-        As of the photo's light image.
-    """
-
-    photo: Camera
+    photo: Camera  # camera of the light image; its attitude is not used
+    # (3, 3): columns: the directions of azimuth 0 and 90 degrees and the nadir, in the camera frame
     basis: FloatArray
-    off_nadir_rad: FloatArray
-    azimuth_rad: FloatArray
+    off_nadir_rad: FloatArray  # (n_off,): rows
+    azimuth_rad: FloatArray  # (n_azimuth,): columns; they go all round
+    # Conjugate transforms of the centred photo and of where it counts
     image_spectrum: NDArray[np.complex64]
     mask_spectrum: NDArray[np.complex64]
-    pixels: float
-    reach_rows: int
-    smooth_px: float
+    pixels: float  # how many panorama pixels count
+    reach_rows: int  # largest shift along the rows
+    smooth_px: float  # this and the next as of the photo's light image
     detail_px: float
 
 

@@ -49,14 +49,9 @@ class PatchMatches:
 
     def chosen(self, which: BoolArray | IndexArray) -> PatchMatches:
         """Some of the matches, by mask or index."""
+        columns = {name: column for name, column in vars(self).items() if name != "size_px"}
         return PatchMatches(
-            x=self.x[which],
-            y=self.y[which],
-            dx=self.dx[which],
-            dy=self.dy[which],
-            covariance=self.covariance[which],
-            ncc=self.ncc[which],
-            size_px=self.size_px,
+            size_px=self.size_px, **{name: column[which] for name, column in columns.items()}
         )
 
     @property

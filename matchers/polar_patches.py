@@ -256,7 +256,7 @@ class PatchPhoto:
     frames : ndarray of float64, shape (n, 3, 3)
         Columns: right and up of the picture that the patches were cut from, and the place.
     queries : ndarray of complex64, shape (n, rings, HARMONICS)
-        Of `matchers.polar_patches.asked`.
+        Of `asked`.
     """
 
     vectors: FloatArray

@@ -144,8 +144,7 @@ def fit_pose(
     seen = np.isfinite(ground[:, 0])
     matches, ground = matches.chosen(seen), ground[seen]
     target = np.stack([matches.x + matches.dx, matches.y + matches.dy], axis=-1)
-    noise = matches.covariance + FLOOR_PX**2 * np.eye(2)
-    whiten = np.linalg.cholesky(np.linalg.inv(noise)).transpose(0, 2, 1)
+    _, whiten = stated_noise(matches)
     counted = 1.0 / matches.overlap.sum(axis=1)
     columns = np.flatnonzero(free)
     sigmas = prior.sigmas[columns]
@@ -185,23 +184,19 @@ def fit_pose(
     )
 
 
+def stated_noise(matches: PatchMatches) -> tuple[FloatArray, FloatArray]:
+    """Covariance of every match, shape (n, 2, 2), never below the floor, and what whitens it."""
+    noise = matches.covariance + FLOOR_PX**2 * np.eye(2)
+    return noise, np.linalg.cholesky(np.linalg.inv(noise)).transpose(0, 2, 1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class LocalOffsets:
-    """Where the photo lies beside the fitted camera, at every patch.
+    """Where the photo lies beside the fitted camera, at every patch."""
 
-    Attributes
-    ----------
-    offset_px : ndarray, shape (n, 2)
-        Photo minus camera, as far as neighbouring patches bear it out.
-    covariance : ndarray, shape (n, 2, 2)
-        Of that; 0 where neighbours have nothing in common.
-    noise : ndarray, shape (n, 2, 2)
-        Of each patch by itself.
-    """
-
-    offset_px: FloatArray
-    covariance: FloatArray
-    noise: FloatArray
+    offset_px: FloatArray  # (n, 2): photo minus camera, as far as neighbouring patches bear it out
+    covariance: FloatArray  # (n, 2, 2): of that; 0 where neighbours have nothing in common
+    noise: FloatArray  # (n, 2, 2): of each patch by itself
 
 
 def local_offsets(refinement: Refinement) -> LocalOffsets:
@@ -251,8 +246,7 @@ def patch_noise(refinement: Refinement) -> tuple[FloatArray, float]:
     """
     if not len(refinement.matches):
         return np.zeros((0, 2, 2)), 1.0
-    stated = refinement.matches.covariance + FLOOR_PX**2 * np.eye(2)
-    whiten = np.linalg.cholesky(np.linalg.inv(stated)).transpose(0, 2, 1)
+    stated, whiten = stated_noise(refinement.matches)
     white = np.einsum("nij,nj->ni", whiten, refinement.residual_px)
     widened = max(1.0, 1.4826 * float(np.median(np.abs(white)))) ** 2
     return np.asarray(stated * (widened / refinement.weights)[:, None, None]), widened
@@ -273,18 +267,10 @@ def common_variance(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Spread:
-    """How refits differ in where they see places.
+    """How refits differ in where they see places."""
 
-    Attributes
-    ----------
-    covariance_px : ndarray of float64, shape (k, 2, 2)
-        Of each place, square pixels of the fitted image.
-    refits : int
-        That it was found from: it has one degree of freedom less.
-    """
-
-    covariance_px: FloatArray
-    refits: int
+    covariance_px: FloatArray  # (k, 2, 2): of each place, square pixels of the fitted image
+    refits: int  # that it was found from: it has one degree of freedom less
 
 
 def jackknife_spread(

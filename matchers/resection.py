@@ -112,11 +112,7 @@ class PointPairs:
 
     def chosen(self, kept: BoolArray) -> PointPairs:
         """Those that are marked, shape (n,)."""
-        return PointPairs(
-            pixels=self.pixels[kept],
-            ground_ecef_m=self.ground_ecef_m[kept],
-            sigma_px=self.sigma_px[kept],
-        )
+        return PointPairs(**{name: column[kept] for name, column in vars(self).items()})
 
 
 def point_pairs(pixels: ArrayLike, lonlat: ArrayLike, sigma_px: ArrayLike) -> PointPairs:
@@ -129,7 +125,7 @@ def point_pairs(pixels: ArrayLike, lonlat: ArrayLike, sigma_px: ArrayLike) -> Po
     )
 
 
-def bearable(points: int, free: Free) -> tuple[Freed, ...]:
+def free_parameters(points: int, free: Free) -> tuple[Freed, ...]:
     """What so many points, at least one, can bear of what is asked for.
 
     "auto" frees what the points alone determine well; a name frees it as soon as points and beliefs
@@ -140,7 +136,7 @@ def bearable(points: int, free: Free) -> tuple[Freed, ...]:
     return freed or ("aim",)
 
 
-def belief_of(start: Camera, flight_ecef: FloatArray | None = None) -> PosePrior:
+def rough_prior(start: Camera, flight_ecef: FloatArray | None = None) -> PosePrior:
     """What is believed of the camera of points where a person started from a rough one.
 
     Parameters
@@ -171,62 +167,6 @@ def belief_of(start: Camera, flight_ecef: FloatArray | None = None) -> PosePrior
     )
 
 
-def residuals_px(camera: Camera, pairs: PointPairs) -> FloatArray:
-    """Points minus camera, shape (n, 2), pixels; NaN where a place is behind the camera."""
-    return pairs.pixels - np.stack(camera.ecef_to_pixel(pairs.ground_ecef_m), axis=-1)
-
-
-def whitened(camera: Camera, pairs: PointPairs) -> FloatArray:
-    """Residuals in their own sigmas, shape (n, 2); places behind the camera are far off."""
-    residual = residuals_px(camera, pairs) / pairs.sigma_px[:, None]
-    return np.where(np.isfinite(residual), residual, UNSEEN)
-
-
-def best_start(start: Camera, pairs: PointPairs) -> Camera:
-    """The start, or the start turned to the points, whichever is nearer to most of them."""
-    turned = turned_to(start, pairs)
-
-    def typical(camera: Camera) -> float:
-        return float(np.median((whitened(camera, pairs) ** 2).sum(axis=1)))
-
-    return min(turned, start, key=typical)
-
-
-def turned_to(start: Camera, pairs: PointPairs) -> Camera:
-    """The start turned so that its rays point at the places, in closed form.
-
-    Any attitude will do; a single pair turns it by as little as can be.
-
-    References
-    ----------
-    Kabsch, W. (1976). A solution for the best rotation to relate two sets of vectors. Acta
-    Crystallographica A32, 922-923.
-    """
-    rays = start.rays(*pairs.pixels.T)
-    rays = rays / np.linalg.norm(rays, axis=1, keepdims=True)
-    away = pairs.ground_ecef_m - np.asarray(start.position_ecef_m)
-    away = away / np.linalg.norm(away, axis=1, keepdims=True)
-    share = 1.0 / pairs.sigma_px**2
-    related = np.einsum("n,ni,nj->ij", share / share.sum(), away, rays)
-    left, _, right = np.linalg.svd(related + SHARE_OF_START * start.matrix)
-    proper = np.diag([1.0, 1.0, np.linalg.det(left @ right)])
-    return with_attitude(start, left @ proper @ right)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Resection:
-    """A camera from points.
-
-    Residuals are point minus camera, shape (n, 2), NaN where the place is behind the camera; chi
-    square is that of all residuals and of the departure from the beliefs.
-    """
-
-    camera: Camera
-    freed: tuple[Freed, ...]
-    residual_px: FloatArray
-    chi_square: float
-
-
 @dataclass(frozen=True, kw_only=True)
 class Unknowns:
     """What is free, what is believed of it, and the points that tell it.
@@ -238,7 +178,7 @@ class Unknowns:
     belief : PosePrior
         Of position, focal length and distortion; of the attitude nothing is believed.
     freed : tuple of str
-        What is free, see `matchers.resection.bearable`.
+        What is free, see `free_parameters`.
     """
 
     pairs: PointPairs
@@ -288,11 +228,26 @@ class Unknowns:
         return stepped(camera, self.belief.velocity_ecef, step)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Resection:
+    """A camera from points.
+
+    Residuals are point minus camera, shape (n, 2), NaN where the place is behind the camera; chi
+    square is that of all residuals and of the departure from the beliefs.
+    """
+
+    camera: Camera
+    freed: tuple[Freed, ...]
+    residual_px: FloatArray
+    chi_square: float
+
+
 def resected(start: Camera, unknowns: Unknowns) -> Resection:
     """Fit a camera to points, from wherever it started.
 
     The attitude is begun in closed form, so that the start may look anywhere: it gives what is not
-    freed. Gauss-Newton with beliefs follows. Every point counts: `doubts` tells which should not.
+    freed. Gauss-Newton with beliefs follows. Every point counts: `disagreeing_points` tells which
+    should not.
     """
     pairs = unknowns.pairs
     camera = best_start(start, pairs)
@@ -316,6 +271,37 @@ def resected(start: Camera, unknowns: Unknowns) -> Resection:
     )
 
 
+def best_start(start: Camera, pairs: PointPairs) -> Camera:
+    """The start, or the start turned to the points, whichever is nearer to most of them."""
+    turned = turned_to(start, pairs)
+
+    def typical(camera: Camera) -> float:
+        return float(np.median((whitened(camera, pairs) ** 2).sum(axis=1)))
+
+    return min(turned, start, key=typical)
+
+
+def turned_to(start: Camera, pairs: PointPairs) -> Camera:
+    """The start turned so that its rays point at the places, in closed form.
+
+    Any attitude will do; a single pair turns it by as little as can be.
+
+    References
+    ----------
+    Kabsch, W. (1976). A solution for the best rotation to relate two sets of vectors. Acta
+    Crystallographica A32, 922-923.
+    """
+    rays = start.rays(*pairs.pixels.T)
+    rays = rays / np.linalg.norm(rays, axis=1, keepdims=True)
+    away = pairs.ground_ecef_m - np.asarray(start.position_ecef_m)
+    away = away / np.linalg.norm(away, axis=1, keepdims=True)
+    share = 1.0 / pairs.sigma_px**2
+    related = np.einsum("n,ni,nj->ij", share / share.sum(), away, rays)
+    left, _, right = np.linalg.svd(related + SHARE_OF_START * start.matrix)
+    proper = np.diag([1.0, 1.0, np.linalg.det(left @ right)])
+    return with_attitude(start, left @ proper @ right)
+
+
 def _downhill(camera: Camera, move: FloatArray, unknowns: Unknowns) -> Camera | None:
     """The camera after the move, or after so much of it that chi square falls; else None."""
     before = unknowns.chi_square(camera)
@@ -326,32 +312,34 @@ def _downhill(camera: Camera, move: FloatArray, unknowns: Unknowns) -> Camera | 
     return None
 
 
+def residuals_px(camera: Camera, pairs: PointPairs) -> FloatArray:
+    """Points minus camera, shape (n, 2), pixels; NaN where a place is behind the camera."""
+    return pairs.pixels - np.stack(camera.ecef_to_pixel(pairs.ground_ecef_m), axis=-1)
+
+
+def whitened(camera: Camera, pairs: PointPairs) -> FloatArray:
+    """Residuals in their own sigmas, shape (n, 2); places behind the camera are far off."""
+    residual = residuals_px(camera, pairs) / pairs.sigma_px[:, None]
+    return np.where(np.isfinite(residual), residual, UNSEEN)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Doubts:
-    """What is odd about some points.
+class Disagreement:
+    """What is odd about some points."""
 
-    Attributes
-    ----------
-    left_out_px : ndarray of float64, shape (n,)
-        How far each is from the camera of the others; NaN with fewer than three points.
-    suspect : ndarray of bool, shape (n,)
-        Those that disagree with the others beyond chance.
-    undecided : bool
-        Whether points disagree of which it cannot be told which is wrong.
-    """
-
+    # (n,): how far each is from the camera of the others; NaN with fewer than three points
     left_out_px: FloatArray
-    suspect: BoolArray
-    undecided: bool
+    suspect: BoolArray  # (n,): those that disagree with the others beyond chance
+    undecided: bool  # whether points disagree of which it cannot be told which is wrong
 
 
-def doubts(start: Camera, unknowns: Unknowns) -> Doubts:
+def disagreeing_points(start: Camera, unknowns: Unknowns) -> Disagreement:
     """Leave every point out in turn, and take out the worst for as long as one stands out.
 
     A point is suspect when chi square falls by more without it than chance explains, measured by
     how well the others agree among themselves, and by clearly more than without any other (unless
-    that one is wrong beside it). What
-    leaving one out would change follows from the normal equations of all, to first order.
+    that one is wrong beside it). What leaving one out would change follows from the normal
+    equations of all, to first order.
 
     References
     ----------
@@ -361,7 +349,7 @@ def doubts(start: Camera, unknowns: Unknowns) -> Doubts:
     count = len(unknowns.pairs)
     left_out, kept, undecided = np.full(count, np.nan), np.ones(count, bool), False
     if count < LEAST_LEFT_OUT:
-        return Doubts(left_out_px=left_out, suspect=~kept, undecided=undecided)
+        return Disagreement(left_out_px=left_out, suspect=~kept, undecided=undecided)
     left_out, gain, excess = _without_each(start, unknowns)
     most = min(count // 3, MOST_SUSPECTS)
     while kept.sum() >= max(LEAST_TOLD, count - most + 1):
@@ -378,7 +366,7 @@ def doubts(start: Camera, unknowns: Unknowns) -> Doubts:
         if undecided:
             break
         kept = fewer
-    return Doubts(left_out_px=left_out, suspect=~kept, undecided=undecided)
+    return Disagreement(left_out_px=left_out, suspect=~kept, undecided=undecided)
 
 
 def _without_each(start: Camera, unknowns: Unknowns) -> tuple[FloatArray, FloatArray, FloatArray]:

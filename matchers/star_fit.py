@@ -74,19 +74,12 @@ class LensPrior:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CameraFit:
-    """A fitted camera and what its parameters are worth.
-
-    Attributes
-    ----------
-    covariance : ndarray of float64, shape (11, 11)
-        Of the parameters, in the order of `jacobian`, for errors of `sigma_px`.
-    sigma_px : float
-        Error of a star's place that was assumed, per axis.
-    """
+    """A fitted camera and what its parameters are worth."""
 
     camera: SkyCamera
+    # (11, 11): of the parameters, in the order of `jacobian`, for errors of `sigma_px`
     covariance: FloatArray
-    sigma_px: float
+    sigma_px: float  # error of a star's place that was assumed, per axis
 
 
 def fit_camera(

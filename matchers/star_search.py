@@ -246,7 +246,7 @@ def best_turns(
     list of Turn
         Most votes first.
     """
-    seen_axes, true_axes = about(nadir), about(down)
+    seen_axes, true_axes = axes_about(nadir), axes_about(down)
     seen, true = rays @ seen_axes, stars @ true_axes
     seen_off = np.arccos(np.clip(seen[:, 2], -1.0, 1.0))
     true_off = np.arccos(np.clip(true[:, 2], -1.0, 1.0))
@@ -275,7 +275,7 @@ def best_turns(
     return found
 
 
-def about(axis: FloatArray) -> FloatArray:
+def axes_about(axis: FloatArray) -> FloatArray:
     """Right-handed axes whose third is a direction, as the columns of a matrix (3, 3)."""
     side = np.cross(axis, [0.0, 0.0, 1.0] if abs(axis[2]) < 0.9 else [1.0, 0.0, 0.0])
     side /= np.linalg.norm(side)

@@ -83,6 +83,115 @@ class StarField:
     brightness: Brightness | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class VerifyParameters:
+    """How a camera is held against the catalogue.
+
+    Attributes
+    ----------
+    detections : int
+        So many of the brightest are asked.
+    depths : tuple of int
+        The brightest stars in the picture that are predicted: each of these numbers is tried.
+    floor_px, ceiling_px : float
+        Limits of the error of a detection against the fitted lens, per axis; it is measured.
+    shape_tolerance : float
+        Of the triangle that proposes, as a share of its length.
+    prior : LensPrior
+        What is believed of the lens beforehand.
+    """
+
+    detections: int = 150
+    depths: tuple[int, ...] = (25, 75, 225, 700)
+    floor_px: float = 0.3
+    ceiling_px: float = 4.0
+    shape_tolerance: float = 0.02
+    prior: LensPrior = field(default_factory=LensPrior)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Verified:
+    """A camera after its fit, and what the detections say of it."""
+
+    fit: CameraFit  # the camera and its covariance
+    log10_odds: float  # against chance, for one camera tried
+    pairs: IndexArray  # (k, 2): detections and the stars that they are
+    depth: int  # so many stars in the picture were predicted
+
+
+def verify(
+    camera: SkyCamera,
+    pairs: IndexArray,
+    own: IndexArray,
+    field: StarField,
+    parameters: VerifyParameters,
+) -> Verified | None:
+    """Fit a proposed camera to ever more stars, and weigh it.
+
+    Parameters
+    ----------
+    pairs : ndarray of int, shape (k, 2)
+        Detections and stars that the proposal brought together.
+    own : ndarray of int, shape (m,)
+        Detections of the figure that proposed it: they do not count.
+
+    Returns
+    -------
+    Verified or None
+        The best met on the way; None where too few stars were met to fit a camera.
+    """
+    x, y, vectors = field.x, field.y, field.vectors_icrs
+    asked = min(len(x), parameters.detections)
+    counts = np.ones(asked, bool)
+    counts[own[own < asked]] = False
+    judged = Judged(
+        x=x[:asked],
+        y=y[:asked],
+        counts=counts,
+        third=third_of_figure(x[:asked], y[:asked], counts, parameters.shape_tolerance),
+        brightness=field.brightness,
+    )
+    sigma, best, believed = parameters.ceiling_px, None, camera
+    for turn in range(ROUNDS):
+        if len(pairs) < FEWEST_PAIRS:
+            break
+        met = vectors[pairs[:, 1]]
+        fit = fit_camera(
+            camera, x[pairs[:, 0]], y[pairs[:, 0]], met, sigma, parameters.prior, believed
+        )
+        camera = fit.camera
+        if not plausible(camera, believed, parameters.prior):
+            break
+        sigma = measured_sigma(fit, x[pairs[:, 0]], y[pairs[:, 0]], met, parameters)
+        fit = CameraFit(
+            camera=camera, covariance=fit.covariance * (sigma / fit.sigma_px) ** 2, sigma_px=sigma
+        )
+        now = weigh(fit, pairs, judged, vectors, parameters.depths)
+        same = len(now.pairs) == len(pairs) and bool((now.pairs == pairs).all())
+        if best is None or now.log10_odds > best.log10_odds:
+            best = now
+        if same or best.log10_odds < HOPELESS[min(turn, len(HOPELESS) - 1)]:
+            break
+        pairs = now.pairs
+    return best
+
+
+def measured_sigma(
+    fit: CameraFit, x: FloatArray, y: FloatArray, vectors: FloatArray, parameters: VerifyParameters
+) -> float:
+    """Error of detections per axis, from residuals as if each star had been left out."""
+    px, py = fit.camera.project(vectors)
+    seen = np.isfinite(px)
+    if seen.sum() < FEWEST_PAIRS:
+        return parameters.ceiling_px
+    share = np.clip(place_variance(fit, vectors[seen]) / fit.sigma_px**2, 0.0, 0.9)
+    off = np.hypot(x - px, y - py)[seen] / (1.0 - share) ** 0.5
+    # The median of a Rayleigh distribution is 1.177 sigma; few stars say it badly
+    rayleigh = float(np.median(off)) / 1.177
+    sigma = np.sqrt((len(off) * rayleigh**2 + USUAL_STARS * USUAL_PX**2) / (len(off) + USUAL_STARS))
+    return float(np.clip(sigma, parameters.floor_px, parameters.ceiling_px))
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judged:
     """Detections that are asked, which of them count, and what `third_of_figure` says of them."""
@@ -94,6 +203,31 @@ class Judged:
     brightness: Brightness | None
 
 
+def weigh(
+    fit: CameraFit,
+    used: IndexArray,
+    judged: Judged,
+    vectors_icrs: FloatArray,
+    depths: tuple[int, ...],
+) -> Verified:
+    """Odds of a fitted camera at the catalogue depth that suits the picture best."""
+    most = max(depths)
+    # Where the sky is thinnest it has a third of its mean density of stars
+    enough = round(3.0 * most * 4.0 * np.pi / solid_angle(fit.camera))
+    predicted = predict(fit, vectors_icrs[:enough], most)
+    best: Verified | None = None
+    # Beyond the first depth that takes all stars there is nothing more to try
+    within = [depth for depth in depths if depth < len(predicted.star)]
+    for depth in depths[: len(within) + 1]:
+        some = Predicted(**{name: column[:depth] for name, column in vars(predicted).items()})
+        odds, pairs = odds_of(fit, some, used, judged)
+        odds -= np.log10(min(len(within) + 1, len(depths)))
+        if best is None or odds > best.log10_odds:
+            best = Verified(fit=fit, log10_odds=float(odds), pairs=pairs, depth=len(some.star))
+    assert best is not None
+    return best
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Predicted:
     """Stars that a camera has in its picture, the brightest first."""
@@ -102,6 +236,26 @@ class Predicted:
     x: FloatArray
     y: FloatArray
     variance_px2: FloatArray
+
+
+def predict(fit: CameraFit, vectors_icrs: FloatArray, most: int) -> Predicted:
+    """The brightest stars in the picture, where they should be, and how surely."""
+    camera = fit.camera
+    corners_x = np.array([0.0, camera.width_px - 1.0, 0.0, camera.width_px - 1.0])
+    corners_y = np.array([0.0, 0.0, camera.height_px - 1.0, camera.height_px - 1.0])
+    centre = camera.centre_icrs
+    reach = float((camera.to_sky(corners_x, corners_y) @ centre).min())
+    near = np.flatnonzero(vectors_icrs @ centre > min(reach, 0.999999))
+    px, py = camera.project(vectors_icrs[near])
+    inside = camera.sees(px, py)
+    chosen = np.flatnonzero(inside)[:most]
+    star = near[chosen]
+    return Predicted(
+        star=star,
+        x=px[chosen],
+        y=py[chosen],
+        variance_px2=fit.sigma_px**2 + place_variance(fit, vectors_icrs[star]),
+    )
 
 
 def odds_of(
@@ -185,174 +339,3 @@ def first_of_each(star: IndexArray, distance: FloatArray) -> BoolArray:
     nearest = np.ones(len(star), bool)
     nearest[order[1:]] = star[order][1:] != star[order][:-1]
     return nearest
-
-
-@dataclass(frozen=True, kw_only=True)
-class VerifyParameters:
-    """How a camera is held against the catalogue.
-
-    Attributes
-    ----------
-    detections : int
-        So many of the brightest are asked.
-    depths : tuple of int
-        The brightest stars in the picture that are predicted: each of these numbers is tried.
-    floor_px, ceiling_px : float
-        Limits of the error of a detection against the fitted lens, per axis; it is measured.
-    shape_tolerance : float
-        Of the triangle that proposes, as a share of its length.
-    prior : LensPrior
-        What is believed of the lens beforehand.
-    """
-
-    detections: int = 150
-    depths: tuple[int, ...] = (25, 75, 225, 700)
-    floor_px: float = 0.3
-    ceiling_px: float = 4.0
-    shape_tolerance: float = 0.02
-    prior: LensPrior = field(default_factory=LensPrior)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Verified:
-    """A camera after its fit, and what the detections say of it.
-
-    Attributes
-    ----------
-    fit : CameraFit
-        The camera and its covariance.
-    log10_odds : float
-        Against chance, for one camera tried.
-    pairs : ndarray of int, shape (k, 2)
-        Detections and the stars that they are.
-    depth : int
-        So many stars in the picture were predicted.
-    """
-
-    fit: CameraFit
-    log10_odds: float
-    pairs: IndexArray
-    depth: int
-
-
-def verify(
-    camera: SkyCamera,
-    pairs: IndexArray,
-    own: IndexArray,
-    field: StarField,
-    parameters: VerifyParameters,
-) -> Verified | None:
-    """Fit a proposed camera to ever more stars, and weigh it.
-
-    Parameters
-    ----------
-    pairs : ndarray of int, shape (k, 2)
-        Detections and stars that the proposal brought together.
-    own : ndarray of int, shape (m,)
-        Detections of the figure that proposed it: they do not count.
-
-    Returns
-    -------
-    Verified or None
-        The best met on the way; None where too few stars were met to fit a camera.
-    """
-    x, y, vectors = field.x, field.y, field.vectors_icrs
-    asked = min(len(x), parameters.detections)
-    counts = np.ones(asked, bool)
-    counts[own[own < asked]] = False
-    judged = Judged(
-        x=x[:asked],
-        y=y[:asked],
-        counts=counts,
-        third=third_of_figure(x[:asked], y[:asked], counts, parameters.shape_tolerance),
-        brightness=field.brightness,
-    )
-    sigma, best, believed = parameters.ceiling_px, None, camera
-    for turn in range(ROUNDS):
-        if len(pairs) < FEWEST_PAIRS:
-            break
-        met = vectors[pairs[:, 1]]
-        fit = fit_camera(
-            camera, x[pairs[:, 0]], y[pairs[:, 0]], met, sigma, parameters.prior, believed
-        )
-        camera = fit.camera
-        if not plausible(camera, believed, parameters.prior):
-            break
-        sigma = measured_sigma(fit, x[pairs[:, 0]], y[pairs[:, 0]], met, parameters)
-        fit = CameraFit(
-            camera=camera, covariance=fit.covariance * (sigma / fit.sigma_px) ** 2, sigma_px=sigma
-        )
-        now = weigh(fit, pairs, judged, vectors, parameters.depths)
-        same = len(now.pairs) == len(pairs) and bool((now.pairs == pairs).all())
-        if best is None or now.log10_odds > best.log10_odds:
-            best = now
-        if same or best.log10_odds < HOPELESS[min(turn, len(HOPELESS) - 1)]:
-            break
-        pairs = now.pairs
-    return best
-
-
-def measured_sigma(
-    fit: CameraFit, x: FloatArray, y: FloatArray, vectors: FloatArray, parameters: VerifyParameters
-) -> float:
-    """Error of detections per axis, from residuals as if each star had been left out."""
-    px, py = fit.camera.project(vectors)
-    seen = np.isfinite(px)
-    if seen.sum() < FEWEST_PAIRS:
-        return parameters.ceiling_px
-    share = np.clip(place_variance(fit, vectors[seen]) / fit.sigma_px**2, 0.0, 0.9)
-    off = np.hypot(x - px, y - py)[seen] / (1.0 - share) ** 0.5
-    # The median of a Rayleigh distribution is 1.177 sigma; few stars say it badly
-    rayleigh = float(np.median(off)) / 1.177
-    sigma = np.sqrt((len(off) * rayleigh**2 + USUAL_STARS * USUAL_PX**2) / (len(off) + USUAL_STARS))
-    return float(np.clip(sigma, parameters.floor_px, parameters.ceiling_px))
-
-
-def weigh(
-    fit: CameraFit,
-    used: IndexArray,
-    judged: Judged,
-    vectors_icrs: FloatArray,
-    depths: tuple[int, ...],
-) -> Verified:
-    """Odds of a fitted camera at the catalogue depth that suits the picture best."""
-    most = max(depths)
-    # Where the sky is thinnest it has a third of its mean density of stars
-    enough = round(3.0 * most * 4.0 * np.pi / solid_angle(fit.camera))
-    predicted = predict(fit, vectors_icrs[:enough], most)
-    best: Verified | None = None
-    # Beyond the first depth that takes all stars there is nothing more to try
-    within = [depth for depth in depths if depth < len(predicted.star)]
-    for depth in depths[: len(within) + 1]:
-        some = Predicted(
-            star=predicted.star[:depth],
-            x=predicted.x[:depth],
-            y=predicted.y[:depth],
-            variance_px2=predicted.variance_px2[:depth],
-        )
-        odds, pairs = odds_of(fit, some, used, judged)
-        odds -= np.log10(min(len(within) + 1, len(depths)))
-        if best is None or odds > best.log10_odds:
-            best = Verified(fit=fit, log10_odds=float(odds), pairs=pairs, depth=len(some.star))
-    assert best is not None
-    return best
-
-
-def predict(fit: CameraFit, vectors_icrs: FloatArray, most: int) -> Predicted:
-    """The brightest stars in the picture, where they should be, and how surely."""
-    camera = fit.camera
-    corners_x = np.array([0.0, camera.width_px - 1.0, 0.0, camera.width_px - 1.0])
-    corners_y = np.array([0.0, 0.0, camera.height_px - 1.0, camera.height_px - 1.0])
-    centre = camera.centre_icrs
-    reach = float((camera.to_sky(corners_x, corners_y) @ centre).min())
-    near = np.flatnonzero(vectors_icrs @ centre > min(reach, 0.999999))
-    px, py = camera.project(vectors_icrs[near])
-    inside = camera.sees(px, py)
-    chosen = np.flatnonzero(inside)[:most]
-    star = near[chosen]
-    return Predicted(
-        star=star,
-        x=px[chosen],
-        y=py[chosen],
-        variance_px2=fit.sigma_px**2 + place_variance(fit, vectors_icrs[star]),
-    )

@@ -78,56 +78,30 @@ class Errors:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PredictedTracks:
-    """Where n satellites are predicted in the picture of the exposure's middle.
+    """Where n satellites are predicted in the picture of the exposure's middle."""
 
-    Attributes
-    ----------
-    xy : ndarray of float64, shape (n, T, 2)
-        Pixels.
-    per_sigma : ndarray of float64, shape (n, T, 2, K)
-        By how much one sigma of each error moves them.
-    seconds : ndarray of float64, shape (T,)
-        From the exposure's middle.
-    seen : ndarray of float64, shape (n, T)
-        Probability that each satellite is bright enough at each moment.
-    """
-
-    xy: FloatArray
-    per_sigma: FloatArray
-    seconds: FloatArray
-    seen: FloatArray
+    xy: FloatArray  # (n, T, 2): pixels
+    per_sigma: FloatArray  # (n, T, 2, K): by how much one sigma of each error moves them
+    seconds: FloatArray  # (T,): from the exposure's middle
+    seen: FloatArray  # (n, T): probability that each satellite is bright enough at each moment
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evidence:
-    """Densities of one streak for m tracks and G errors of the clock.
+    """Densities of one streak for m tracks and G errors of the clock."""
 
-    Attributes
-    ----------
-    rows : ndarray of int, shape (m,)
-        Which tracks.
-    log_density : ndarray of float64, shape (m, G)
-        Natural logarithm, per pixel for each number of the streak that counts.
-    log_companion : ndarray of float64, shape (m,)
-        The same for some other satellite on the same track, for each second in which it may pass.
-    ahead_s : ndarray of float64, shape (m,)
-        By how much the satellite is ahead of its prediction, mean of the ends that tell; NaN where
-        none does.
-    beside_px : ndarray of float64, shape (m,)
-        Mean distance from the track, positive to its right.
-    turned_deg : ndarray of float64, shape (m,)
-        From the track's direction to the streak's.
-    seconds : ndarray of float64, shape (m,)
-        Moment of the track at the streak's middle.
-    """
-
-    rows: IndexArray
+    rows: IndexArray  # (m,): which tracks
+    # (m, G): natural logarithm, per pixel for each number of the streak that counts
     log_density: FloatArray
+    # (m,): the same for some other satellite on the same track, for each second in which it may
+    # pass
     log_companion: FloatArray
+    # (m,): by how much the satellite is ahead of its prediction, mean of the ends that tell; NaN
+    # where none does
     ahead_s: FloatArray
-    beside_px: FloatArray
-    turned_deg: FloatArray
-    seconds: FloatArray
+    beside_px: FloatArray  # (m,): mean distance from the track, positive to its right
+    turned_deg: FloatArray  # (m,): from the track's direction to the streak's
+    seconds: FloatArray  # (m,): moment of the track at the streak's middle
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -392,22 +366,12 @@ def _noise(start: Meeting, finish: Meeting, streak: Streak, attitude_px: float) 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Numbers:
-    """The four numbers of a streak for m tracks: two times, and two distances beside the track.
+    """The four numbers of a streak for m tracks: two times, and two distances beside the track."""
 
-    Attributes
-    ----------
-    values : ndarray of float64, shape (m, 4)
-        Seconds from the exposure's start and from its end; pixels beside, at either end.
-    speeds : ndarray of float64, shape (m, 2)
-        Of the satellite at either end, pixels a second.
-    cut : tuple of bool
-        Whether the border cuts the end at the start, at the finish.
-    exposure_s : float
-    """
-
+    # (m, 4): seconds from the exposure's start and from its end; pixels beside, at either end
     values: FloatArray
-    speeds: FloatArray
-    cut: tuple[bool, bool]
+    speeds: FloatArray  # (m, 2): of the satellite at either end, pixels a second
+    cut: tuple[bool, bool]  # whether the border cuts the end at the start, at the finish
     exposure_s: float
 
     def log_density(
@@ -492,26 +456,15 @@ def _inverse(covariance: FloatArray, used: list[int]) -> tuple[FloatArray, Float
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Meeting:
-    """Where each of n tracks comes nearest to one place of a picture.
+    """Where each of n tracks comes nearest to one place of a picture."""
 
-    Attributes
-    ----------
-    seconds : ndarray of float64, shape (n,)
-        When; beyond the ends of a track, on its last piece drawn out.
-    beside_px : ndarray of float64, shape (n,)
-        How far off the place lies, positive to the right of someone who goes along the track and
-        sees y point down; infinite where there is no track.
-    along : ndarray of float64, shape (n, 2)
-        Unit vector of the satellite's motion.
-    step : ndarray of int, shape (n,)
-        The moment of the track that is next to it.
-    """
-
-    seconds: FloatArray
+    seconds: FloatArray  # (n,): when; beyond the ends of a track, on its last piece drawn out
+    # (n,): how far off the place lies, positive to the right of someone who goes along the track
+    # and sees y point down; infinite where there is no track
     beside_px: FloatArray
     speed_px_s: FloatArray
-    along: FloatArray
-    step: IndexArray
+    along: FloatArray  # (n, 2): unit vector of the satellite's motion
+    step: IndexArray  # (n,): the moment of the track that is next to it
 
     @property
     def right(self) -> FloatArray:

@@ -113,17 +113,24 @@ def sampled(levels: Sequence[LightGrid], col: FloatImage, row: FloatImage) -> Fl
     level = footprint_level(col, row, len(levels))
     image = np.zeros(col.shape, np.float32)
     for index in range(int(level.min()), int(level.max()) + 1):
-        scale = np.float32(0.5**index)
-        light = cv2.remap(
-            levels[index].values,
-            (col + 0.5) * scale - 0.5,
-            (row + 0.5) * scale - 0.5,
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=0.0,
-        )
-        np.copyto(image, np.asarray(light, np.float32), where=level == index)
+        np.copyto(image, light_at(levels, index, col, row), where=level == index)
     return image
+
+
+def light_at(
+    levels: Sequence[LightGrid], level: int, col: FloatImage, row: FloatImage
+) -> FloatImage:
+    """Light of one level of a pyramid at positions of the finest; 0 outside."""
+    scale = np.float32(0.5**level)
+    light = cv2.remap(
+        levels[level].values,
+        (col + 0.5) * scale - 0.5,
+        (row + 0.5) * scale - 0.5,
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=0.0,
+    )
+    return np.asarray(light, np.float32)
 
 
 def reduced(image: FloatImage, camera: Camera, supersample: int) -> FloatImage:
@@ -197,27 +204,13 @@ def stereographic_rays(x: ArrayLike, y: ArrayLike, focal_px: float) -> FloatArra
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NadirView:
-    """The map's light around the nadir of a position.
+    """The map's light around the nadir of a position."""
 
-    Attributes
-    ----------
-    light : ndarray of float32, shape (2 * half_px, 2 * half_px)
-        Log radiance; 0 for the sky and outside the map.
-    focal_px : float
-        Pixels a radian at the nadir.
-    half_px : int
-        Column and row of the nadir.
-    position_ecef_m : ndarray of float64, shape (3,)
-        Where it is seen from.
-    axes : ndarray of float64, shape (3, 3)
-        Of `matchers.pose.looking_at_nadir`: from the view's frame to ECEF.
-    """
-
-    light: FloatImage
-    focal_px: float
-    half_px: int
-    position_ecef_m: FloatArray
-    axes: FloatArray
+    light: FloatImage  # (2 * half_px, 2 * half_px): log radiance; 0 for the sky and outside the map
+    focal_px: float  # pixels a radian at the nadir
+    half_px: int  # column and row of the nadir
+    position_ecef_m: FloatArray  # (3,): where it is seen from
+    axes: FloatArray  # (3, 3): of `matchers.pose.looking_at_nadir`: from the view's frame to ECEF
 
     def rays_ecef(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
         """Unit vectors (ECEF), shape (..., 3), of the view's pixels."""
@@ -266,18 +259,12 @@ def draw(levels: Sequence[LightGrid], col: FloatArray, row: FloatArray, side_px:
             if not seen[part].any():
                 continue
             level = suitable_level(col[part], row[part], len(levels))
-            scale = 0.5**level
-            map_x = cv2.remap(known_col[part], at_x, at_y, cv2.INTER_LINEAR)
-            map_y = cv2.remap(known_row[part], at_x, at_y, cv2.INTER_LINEAR)
-            sampled = cv2.remap(
-                levels[level].values,
-                np.asarray((map_x + 0.5) * scale - 0.5, np.float32),
-                np.asarray((map_y + 0.5) * scale - 0.5, np.float32),
-                cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_CONSTANT,
-                borderValue=0.0,
+            map_x, map_y = (
+                np.asarray(cv2.remap(known[part], at_x, at_y, cv2.INTER_LINEAR), np.float32)
+                for known in (known_col, known_row)
             )
-            image[i : i + BLOCK_PX, j : j + BLOCK_PX] = sampled[: side_px - i, : side_px - j]
+            light = light_at(levels, level, map_x, map_y)
+            image[i : i + BLOCK_PX, j : j + BLOCK_PX] = light[: side_px - i, : side_px - j]
     return image
 
 

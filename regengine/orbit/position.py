@@ -42,17 +42,6 @@ def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
     since in 2 % of the archive's night frames time and nadir cannot both be right. Orbit or record,
     the other one is kept as the alternative.
 
-    Parameters
-    ----------
-    frame : Frame
-        The photo.
-    tles : TleSet or None
-        Element sets, where given.
-
-    Returns
-    -------
-    CameraPosition
-
     Raises
     ------
     EphemerisError
@@ -101,19 +90,7 @@ def _nadir(frame: Frame, orbit: CameraPosition | None) -> CameraPosition:
 
 
 def contradicts(given: CameraPosition, orbit: CameraPosition) -> bool:
-    """Whether a nadir lies further from the orbit than an honest one can.
-
-    Parameters
-    ----------
-    given : CameraPosition
-        Above the nadir.
-    orbit : CameraPosition
-        At the photo's time, out of element sets.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a nadir lies further from the orbit than an honest one can."""
     up = local_axes(orbit.lon, orbit.lat)[2]
     assert orbit.velocity_ecef_m_s is not None
     across = np.cross(up, orbit.velocity_ecef_m_s)
@@ -137,9 +114,6 @@ def _nothing_known(frame: Frame, tles: TleSet | None) -> str:
         f"{frame.path}: the photo's time is unknown, so the TLE file does not say where the camera "
         "was: give --time, --nadir or --metadata."
     )
-
-
-# Files that all photos of a run share, read once per process.
 
 
 @lru_cache(maxsize=4)

@@ -11,20 +11,20 @@ from numpy.typing import ArrayLike
 from sgp4.api import WGS72, Satrec
 
 from detectors.types import FloatArray
-from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes
+from matchers.earth import ecef_to_geodetic, geodetic_to_ecef
 from regengine.errors import EphemerisError
 from regengine.orbit.rotation import (
     EARTH_RATE_RAD_S,
     J2000_JULIAN_DATE,
+    SECONDS_PER_DAY,
     days_since_j2000,
     sidereal_angle_rad,
     teme_to_ecef,
     turn_about_pole,
 )
-from regengine.orbit.tle import ElementSet, TleSet
+from regengine.orbit.tle import ORBIT_RADIUS_KM, ElementSet, TleSet
 from regengine.orbit.uncertainty import orbit_sigma
 
-SECONDS_PER_DAY = 86400.0
 # One sigma along, across and above the track of a nadir in the archive's records. Measured against
 # element sets less than a day old on 6,304 night frames of 2000-2014: 90 % lie within 66 km along
 # the track and 5.8 km across it (printed to 0.1 degrees), 66 / 1.645 = 40 and 5.8 / 1.645 = 3.5.
@@ -32,6 +32,19 @@ SECONDS_PER_DAY = 86400.0
 RECORD_SIGMA_KM = (40.0, 4.0, 1.0)
 # Of a nadir that a person gives: no better along the track, and often read off a map.
 NADIR_SIGMA_KM = (40.0, 15.0, 5.0)
+
+# Of 15,748 element sets of the ISS, 1998-2026, nine in ten have B* between these, half more and
+# half less than the middle one (per Earth radius)
+USUAL_BSTAR = (2.1e-5, 8.2e-4)
+TYPICAL_BSTAR = 2.1e-4
+SGP4_EPOCH_JULIAN_DATE = 2433281.5  # 1949-12-31, from which SGP4 counts days
+
+INCLINATION_DEG = 51.64  # the ISS's, within 0.03 degrees since 1998
+GRAVITATION_M3_S2 = 3.986004418e14  # WGS84, NIMA TR8350.2, table 3.1
+# The plane turns westward by 5.0 degrees a day (the Earth's oblateness, at 400 km), the Earth
+# eastward below it: what a track on the ground shows is both together.
+NODE_RATE_RAD_S = np.radians(-5.0) / 86400.0
+GROUND_RATE_RAD_S = EARTH_RATE_RAD_S - NODE_RATE_RAD_S
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,13 +92,6 @@ class CameraPosition:
 
 def camera_position(tles: TleSet, time_utc: datetime) -> CameraPosition:
     """Position of the satellite at a time, by SGP4 from the best element set.
-
-    Parameters
-    ----------
-    tles : TleSet
-        Of :func:`regengine.orbit.tle.load_tle_file`.
-    time_utc : datetime
-        A naive time is UTC.
 
     Raises
     ------
@@ -141,10 +147,6 @@ def track_positions(
 
     Parameters
     ----------
-    element_set : ElementSet
-        The orbit.
-    time_utc : datetime
-        What the camera's clock says.
     clock_offsets_s, slide_offsets_s : array_like, shape (N,) or broadcastable
         Seconds; positive moves the satellite forward.
 
@@ -198,14 +200,8 @@ def position_from_nadir(
 
     Parameters
     ----------
-    lon, lat : float
-        Degrees, WGS84 geodetic.
-    altitude_km : float
-        Above the WGS84 ellipsoid.
     source : str
         "option", "record" or "lights".
-    time_utc : datetime, optional
-        Time of the photograph, where known.
     sigma_km : tuple of float, optional
         One sigma along the track, across it and in height; without it that of the source.
 
@@ -243,30 +239,11 @@ def _as_utc(time: datetime) -> datetime:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
-# Element sets whose own drag gives away that they have lost the station.
-
-# Of 15,748 element sets of the ISS, 1998-2026, nine in ten have B* between these, half more and
-# half less than the middle one (per Earth radius)
-USUAL_BSTAR = (2.1e-5, 8.2e-4)
-TYPICAL_BSTAR = 2.1e-4
-SGP4_EPOCH_JULIAN_DATE = 2433281.5  # 1949-12-31, from which SGP4 counts days
-ORBIT_RADIUS_KM = 6780.0
-
-
 def drag_shift_km(element_set: ElementSet, time_utc: datetime) -> float:
     """How far along the orbit usual drag has the station from where a set's own drag has it.
 
-    Parameters
-    ----------
-    element_set : ElementSet
-    time_utc : datetime
-        Of the photograph.
-
-    Returns
-    -------
-    float
-        Kilometres, positive ahead, more than an orbit where drag says so; 0 for sets whose drag is
-        usual, or that SGP4 cannot propagate with other drag.
+    Kilometres, positive ahead, more than an orbit where drag says so; 0 for sets whose drag is
+    usual, or that SGP4 cannot propagate with other drag.
     """
     own = element_set.satrec()
     if USUAL_BSTAR[0] <= own.bstar <= USUAL_BSTAR[1]:
@@ -321,49 +298,14 @@ def turn_ahead_rad(
     return float(np.arctan2(ahead @ there, up @ there))
 
 
-# The orbit through a known nadir, where no element set tells it: a circle of known inclination.
-
-INCLINATION_DEG = 51.64  # the ISS's, within 0.03 degrees since 1998
-GRAVITATION_M3_S2 = 3.986004418e14  # WGS84, NIMA TR8350.2, table 3.1
-TYPICAL_ALTITUDE_KM = 400.0
-# The plane turns westward by 5.0 degrees a day (the Earth's oblateness, at 400 km), the Earth
-# eastward below it: what a track on the ground shows is both together.
-NODE_RATE_RAD_S = np.radians(-5.0) / 86400.0
-GROUND_RATE_RAD_S = EARTH_RATE_RAD_S - NODE_RATE_RAD_S
-
-
-def track_azimuths_deg(lat_deg: float) -> tuple[float, float]:
-    """Directions in which the ISS may cross a latitude, seen from the turning Earth."""
-    north_east = []
-    for ascending in (True, False):
-        _, velocity = _state(0.0, lat_deg, TYPICAL_ALTITUDE_KM, ascending)
-        east, north, _ = local_axes(0.0, lat_deg) @ velocity
-        north_east.append(float(np.degrees(np.arctan2(east, north))))
-    return north_east[0], north_east[1]
-
-
 def nadir_track_positions(
     lon_deg: float, lat_deg: float, altitude_km: float, along_km: ArrayLike, ascending: bool
 ) -> FloatArray:
-    """Positions along the orbit through a nadir, over the turning Earth, at constant height.
+    """ECEF positions (n, 3), metres, along the orbit through a nadir, over the turning Earth.
 
-    They are where the ISS was a little earlier or later: good to 2 km within 500 km of the nadir.
-
-    Parameters
-    ----------
-    lon_deg, lat_deg : float
-        Geodetic nadir.
-    altitude_km : float
-        Above the WGS84 ellipsoid.
-    along_km : array_like, shape (n,)
-        Distances on the ground along the track, forward positive.
-    ascending : bool
-        Whether the ISS flew northward there.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 3)
-        ECEF positions, metres.
+    They are where the ISS was a little earlier or later, at constant height: good to 2 km within
+    500 km of the nadir. Distances (n,) on the ground along the track are positive forward;
+    ``ascending`` says whether the ISS flew northward there.
     """
     position, velocity = _state(lon_deg, lat_deg, altitude_km, ascending)
     radius_m = float(np.linalg.norm(position))

@@ -7,6 +7,8 @@ it against astropy to 50 m. Polar motion (0.5 arc seconds, 16 m at the orbit) is
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +22,9 @@ J2000 = datetime(2000, 1, 1, 12, tzinfo=UTC)
 J2000_JULIAN_DATE = 2451545.0
 J2000_MODIFIED_JULIAN_DATE = 51544.5
 EARTH_RATE_RAD_S = 7.292115e-5  # WGS84, NIMA TR8350.2, table 3.1
+
+SECONDS_PER_DAY = 86400.0
+LIGHT_AU_PER_DAY = 173.1446326846693  # IAU 2012 system of astronomical constants
 
 
 def days_since_j2000(time_utc: datetime) -> float:
@@ -63,17 +68,9 @@ def ut1_minus_utc_s(days: ArrayLike) -> FloatArray:
 
 
 def sidereal_angle_rad(days: ArrayLike) -> FloatArray:
-    """Greenwich mean sidereal time of 1982, the angle between SGP4's frame and the Earth.
+    """Greenwich mean sidereal time of 1982, radians in [0, 2 pi), at days of UTC since J2000.
 
-    Parameters
-    ----------
-    days : array_like
-        Days since 2000-01-01 12:00 UTC.
-
-    Returns
-    -------
-    ndarray of float64
-        Radians in [0, 2 pi).
+    It is the angle between SGP4's frame and the Earth.
 
     References
     ----------
@@ -93,19 +90,9 @@ def sidereal_angle_rad(days: ArrayLike) -> FloatArray:
 
 
 def teme_to_ecef(vector_teme: ArrayLike, angle_rad: ArrayLike) -> FloatArray:
-    """Turn vectors of SGP4's frame (true equator, mean equinox) into Earth-fixed axes.
+    """Turn vectors (..., 3) of SGP4's frame (true equator, mean equinox) into Earth-fixed axes.
 
-    Parameters
-    ----------
-    vector_teme : array_like, shape (..., 3)
-        Any unit.
-    angle_rad : array_like, shape (...)
-        Of :func:`sidereal_angle_rad`.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., 3)
-        The same vectors along ECEF axes (velocities stay inertial).
+    The angle is that of `sidereal_angle_rad`; velocities stay inertial.
     """
     return turn_about_pole(vector_teme, -np.asarray(angle_rad, float))
 
@@ -124,36 +111,29 @@ def turn_about_pole(vector: ArrayLike, angle_rad: ArrayLike) -> FloatArray:
     )
 
 
-# Between the stars and the Earth: ICRS to Earth-fixed axes, and the aberration of starlight.
-
-SECONDS_PER_DAY = 86400.0
-LIGHT_AU_PER_DAY = 173.1446326846693  # IAU 2012 system of astronomical constants
-
-
-def terrestrial_days(time_utc: datetime) -> tuple[float, float]:
-    """Terrestrial Time of a moment, as a Julian date in two parts."""
+@contextmanager
+def far_times() -> Iterator[None]:
+    """ERFA without its warnings of leap seconds to come and of centuries far off."""
     import erfa
 
-    days = days_since_j2000(time_utc)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", erfa.ErfaWarning)  # leap seconds of years to come
-        tai = erfa.utctai(J2000_JULIAN_DATE, days)
-    first, second = erfa.taitt(*tai)
-    return float(first), float(second)
+        warnings.simplefilter("ignore", erfa.ErfaWarning)
+        yield
+
+
+def terrestrial_time(days: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Terrestrial Time at days of UTC since J2000, as Julian dates in two parts."""
+    import erfa
+
+    with far_times():
+        first, second = erfa.taitt(*erfa.utctai(J2000_JULIAN_DATE, days))
+    return first, second
 
 
 def icrs_to_itrf(time_utc: datetime) -> FloatArray:
-    """Rotation matrix from ICRS to Earth-fixed axes at a moment.
+    """Rotation matrix (3, 3) from ICRS to Earth-fixed axes at a moment; a naive time is UTC.
 
-    Parameters
-    ----------
-    time_utc : datetime
-        A naive time is UTC.
-
-    Returns
-    -------
-    ndarray of float64, shape (3, 3)
-        IAU 2006 precession, IAU 2000A nutation and the Earth rotation angle, without polar motion.
+    IAU 2006 precession, IAU 2000A nutation and the Earth rotation angle, without polar motion.
 
     References
     ----------
@@ -163,24 +143,12 @@ def icrs_to_itrf(time_utc: datetime) -> FloatArray:
 
     days = days_since_j2000(time_utc)
     ut1 = days + float(ut1_minus_utc_s(days)) / SECONDS_PER_DAY
-    terrestrial = terrestrial_days(time_utc)
+    terrestrial = terrestrial_time(days)
     return np.asarray(erfa.c2t06a(*terrestrial, J2000_JULIAN_DATE, ut1, 0.0, 0.0), float)
 
 
 def turned_by_clock(rotation: FloatArray, seconds: float) -> FloatArray:
-    """The rotation of `icrs_to_itrf` some seconds later, good to 0.1 arc seconds in half a day.
-
-    Parameters
-    ----------
-    rotation : ndarray of float64, shape (3, 3)
-        ICRS to Earth-fixed axes.
-    seconds : float
-        How much later: the Earth turns by 15.04 arc seconds in each.
-
-    Returns
-    -------
-    ndarray of float64, shape (3, 3)
-    """
+    """The rotation of `icrs_to_itrf` some seconds later, good to 0.1 arc seconds in half a day."""
     angle = EARTH_RATE_RAD_S * seconds
     cosine, sine = np.cos(angle), np.sin(angle)
     turn = np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]])
@@ -188,44 +156,24 @@ def turned_by_clock(rotation: FloatArray, seconds: float) -> FloatArray:
 
 
 def earth_velocity(time_utc: datetime) -> FloatArray:
-    """Velocity of the Earth about the Solar System's centre of mass, as a share of light's.
+    """Velocity (3,) of the Earth about the Solar System's centre of mass, as a share of light's.
 
-    Parameters
-    ----------
-    time_utc : datetime
-        A naive time is UTC.
-
-    Returns
-    -------
-    ndarray of float64, shape (3,)
-        ICRS axes; about 1e-4 long, 20.5 arc seconds.
+    ICRS axes; about 1e-4 long, 20.5 arc seconds. A naive time is UTC.
     """
     import erfa
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", erfa.ErfaWarning)  # good to an arc second for centuries
-        _, barycentric = erfa.epv00(*terrestrial_days(time_utc))
+    with far_times():
+        _, barycentric = erfa.epv00(*terrestrial_time(days_since_j2000(time_utc)))
     return np.asarray(barycentric["v"], float) / LIGHT_AU_PER_DAY
 
 
 def aberration_turn(towards: ArrayLike, velocity: FloatArray) -> FloatArray:
-    """By how much aberration turns the sky about a direction.
+    """Rotation vector (radians) by which aberration turns the sky about a direction.
 
-    A moving observer sees a star at s where it would stand at s + v - (v . s) s without motion,
-    to first order. About one direction that is the turn s x v; across 30 degrees of sky it
-    differs from it by at most half a radian's share, 10 arc seconds for the Earth's velocity.
-
-    Parameters
-    ----------
-    towards : array_like, shape (3,)
-        Unit vector.
-    velocity : ndarray of float64, shape (3,)
-        Of the observer, as a share of light's.
-
-    Returns
-    -------
-    ndarray of float64, shape (3,)
-        Rotation vector, radians, that takes directions of the catalogue to those seen.
+    It takes directions of the catalogue to those seen. A moving observer sees a star at s where it
+    would stand at s + v - (v . s) s without motion, to first order. About one direction that is the
+    turn s x v; across 30 degrees of sky it differs from it by at most half a radian's share, 10 arc
+    seconds for the Earth's velocity. The observer's velocity is a share of light's.
 
     References
     ----------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,7 +9,15 @@ import numpy as np
 
 from detectors.types import FloatArray, IndexArray
 from matchers.earth import geodetic_to_ecef
-from regengine.orbit.rotation import J2000_JULIAN_DATE, sidereal_angle_rad, teme_to_ecef
+from regengine.orbit.rotation import (
+    far_times,
+    sidereal_angle_rad,
+    teme_to_ecef,
+    terrestrial_time,
+)
+
+AU_M = 149_597_870_700.0  # IAU 2012, resolution B2
+STEP_DAYS = 1.0 / 24.0  # in which the Moon's way bends by 2 arc seconds from a straight line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,15 +36,10 @@ class SunMoon:
 
 
 def sun_moon(time_utc: datetime, lon: float, lat: float) -> SunMoon:
-    """Sun and Moon at a time and place, by ``ephem`` (good to 0.01 degrees).
+    """Sun and Moon at a time (a naive one is UTC) and place, by ``ephem`` (good to 0.01 degrees).
 
-    Parameters
-    ----------
-    time_utc : datetime
-        A naive time is UTC.
-    lon, lat : float
-        Degrees, WGS84 geodetic. The Moon's parallax is that of this place at height 0; at the
-        ISS's height the Moon stands up to 0.06 degrees elsewhere.
+    The Moon's parallax is that of this place at height 0; at the ISS's height the Moon stands up to
+    0.06 degrees elsewhere.
     """
     import ephem
 
@@ -71,13 +73,6 @@ def sun_direction(time_utc: datetime) -> FloatArray:
     )
 
 
-# Sun and Moon over many places at many times, at once.
-
-
-AU_M = 149_597_870_700.0  # IAU 2012, resolution B2
-STEP_DAYS = 1.0 / 24.0  # in which the Moon's way bends by 2 arc seconds from a straight line
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SunMoonOver:
     """What stood over places at times; arrays of shape (n,).
@@ -96,19 +91,9 @@ class SunMoonOver:
 
 
 def sun_moon_over(days: FloatArray, lon: FloatArray, lat: FloatArray) -> SunMoonOver:
-    """Sun and Moon over places, one time for each place.
+    """Sun and Moon over places (n,), at one time for each; good to 0.01 degrees.
 
-    Parameters
-    ----------
-    days : ndarray of float64, shape (n,)
-        Days since 2000-01-01 12:00 UTC.
-    lon, lat : ndarray of float64, shape (n,)
-        Degrees, WGS84 geodetic.
-
-    Returns
-    -------
-    SunMoonOver
-        Good to 0.01 degrees.
+    Times are days since 2000-01-01 12:00 UTC.
 
     References
     ----------
@@ -137,9 +122,8 @@ def _of_date(days: FloatArray) -> tuple[FloatArray, FloatArray]:
 
     first = float(np.floor(days.min() / STEP_DAYS)) * STEP_DAYS
     knots = first + STEP_DAYS * np.arange(int((days.max() - first) / STEP_DAYS) + 2)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", erfa.ErfaWarning)  # leap seconds of years to come
-        times = erfa.taitt(*erfa.utctai(np.full(len(knots), J2000_JULIAN_DATE), knots))
+    times = terrestrial_time(knots)
+    with far_times():
         earth, _ = erfa.epv00(*times)
         moon = erfa.moon98(*times)
     turn = erfa.pnm06a(*times)
@@ -160,23 +144,10 @@ def _cosine(one: FloatArray, other: FloatArray) -> FloatArray:
     return np.asarray(np.sum(one * other, axis=-1) / lengths)
 
 
-# How high the Sun stood over one place at thousands of times, spread over decades.
-
-
 def sun_height_deg(days: FloatArray, lon: float, lat: float) -> FloatArray:
-    """Elevation of the Sun's middle, without refraction.
+    """Elevation of the Sun's middle over one place at days since 2000-01-01 12:00 UTC, shape (n,).
 
-    Parameters
-    ----------
-    days : ndarray of float64, shape (n,)
-        Days since 2000-01-01 12:00 UTC.
-    lon, lat : float
-        Degrees, WGS84 geodetic.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        Degrees, good to 0.02 from 1950 to 2050.
+    Without refraction, degrees, good to 0.02 from 1950 to 2050.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""TLE files: any number of element sets, and the best of them for a time."""
+"""TLE files: any number of element sets, the best of them for a time, and which fit the others."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ from regengine.orbit.uncertainty import along_track_p90_km
 if TYPE_CHECKING:
     from sgp4.api import Satrec
 
-# Whether an element set fits the ones before and after it.
-
+ISS = "25544"
+ISS_LAUNCH = datetime(1998, 11, 20, 6, 40, tzinfo=UTC)  # Zarya, the station's first module
+MAX_AGE_DAYS = 365.0  # the plane itself is known to 1,000 km no more (docs/orbit.md)
+# Orbits from an epoch after the photograph err a third as much as from one as long before it:
+# the elements are a fit to the days before their epoch.
+COST_OF_AGE_BEFORE = 3.0
+ORBIT_RADIUS_KM = 6780.0
 
 NEIGHBOURS = 3  # on either side
 SAME_EPOCH_DAYS = 1.0 / 1440.0  # sets within a minute are copies, no independent witnesses
-ORBIT_RADIUS_KM = 6780.0
 # Planes of good sets differ by 0.01 degrees a day or less; a wrong node shows as degrees.
 PLANE_TOLERANCE_DEG, PLANE_TOLERANCE_DEG_PER_DAY = 0.3, 0.05
 # Good sets hours apart agree along the track within 4 km (90 %). Of 15,748 archived sets these two
@@ -34,6 +38,212 @@ ALONG_TOLERANCE_KM = 30.0
 ALONG_TOLERANCE_IN_P90 = 3.0
 # Older neighbours say nothing of the place along the track: a single reboost moves it by more.
 ALONG_MAX_AGE_DAYS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ElementSet:
+    """One element set: its two lines of 69 characters, and where they stand in which file.
+
+    ``satellite`` is the catalogue number, ``name`` what stands above the lines, ``line_number``
+    counts from one.
+    """
+
+    line1: str
+    line2: str
+    epoch_utc: datetime
+    satellite: str
+    name: str | None = None
+    path: Path
+    line_number: int
+
+    def satrec(self) -> Satrec:
+        """SGP4's own record of the set (WGS72 constants, as the elements were made with).
+
+        Raises
+        ------
+        EphemerisError
+            If SGP4 cannot use the lines.
+        """
+        return _satrec(self.line1, self.line2, f"{self.path}, line {self.line_number}")
+
+    def age_h(self, time_utc: datetime) -> float:
+        """Hours from the epoch to a time: positive where the set is older than the photograph."""
+        return 24.0 * (days_since_j2000(time_utc) - days_since_j2000(self.epoch_utc))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TleSet:
+    """The usable element sets of one satellite in a file, by epoch.
+
+    Attributes
+    ----------
+    epoch_days : ndarray of float64, shape (n,)
+        Epochs, days since 2000-01-01 12:00 UTC, ascending.
+    skipped : tuple of SkippedSet
+        Sets that were left out on reading, with their line numbers.
+    other_satellites : tuple of str
+        Catalogue numbers of other satellites in the file.
+    """
+
+    path: Path
+    pairs: tuple[TlePair, ...]
+    epoch_days: FloatArray = field(repr=False)
+    skipped: tuple[SkippedSet, ...] = ()
+    other_satellites: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> ElementSet:
+        pair = self.pairs[index]
+        return ElementSet(
+            line1=pair.line1[:69],
+            line2=pair.line2[:69],
+            epoch_utc=utc_of(self.epoch_days[index]),
+            satellite=pair.satellite,
+            name=pair.name,
+            path=self.path,
+            line_number=pair.line_number,
+        )
+
+    @property
+    def satellite(self) -> str:
+        """Catalogue number of the satellite that all sets describe."""
+        return self.pairs[0].satellite
+
+    def best_for(self, time_utc: datetime) -> ElementSet:
+        """The set to place the camera with at a time; see :meth:`choose`."""
+        return self.choose(time_utc)[0]
+
+    def choose(self, time_utc: datetime) -> tuple[ElementSet, tuple[SkippedSet, ...]]:
+        """The set of the least cost, and the cheaper ones passed over for lying beside the rest.
+
+        The cost is the age in days where the epoch follows the time, three times the age where it
+        precedes it. A set that contradicts its neighbours in time is passed over.
+
+        Raises
+        ------
+        EphemerisError
+            If the time lies more than a year from every set, or before the ISS was launched.
+        """
+        days = days_since_j2000(time_utc)
+        age = days - self.epoch_days
+        self._refuse_hopeless(time_utc, age)
+        cost = np.where(age > 0.0, COST_OF_AGE_BEFORE * age, -age)
+        cost[np.abs(age) > MAX_AGE_DAYS] = np.inf
+        passed_over: list[SkippedSet] = []
+        order = [int(index) for index in np.argsort(cost, kind="stable") if cost[index] < np.inf]
+        for index in order:
+            reason = self.disagreement(index)
+            if reason is None:
+                return self[index], tuple(passed_over)
+            number = self.pairs[index].line_number
+            passed_over.append(SkippedSet(line_number=number, reason=reason))
+        return self[order[0]], ()
+
+    def disagreement(self, index: int) -> str | None:
+        """One sentence if a set contradicts the sets around it that agree with each other."""
+        reason = neighbour_disagreement(lambda row: self[row].satrec(), self.epoch_days, index)
+        return None if reason is None else f"line {self.pairs[index].line_number}: {reason}"
+
+    def _refuse_hopeless(self, time_utc: datetime, age: FloatArray) -> None:
+        when = f"{utc_of(days_since_j2000(time_utc)):%Y-%m-%d %H:%M:%S}Z"
+        if self.satellite == ISS and days_since_j2000(time_utc) < days_since_j2000(ISS_LAUNCH):
+            raise EphemerisError(
+                f"{self.path}: {when} lies before the launch of the ISS (1998-11-20); "
+                "check the camera's clock or give the time with --time"
+            )
+        nearest = int(np.argmin(np.abs(age)))
+        if abs(age[nearest]) > MAX_AGE_DAYS:
+            raise EphemerisError(
+                f"{self.path}: {when} lies {abs(age[nearest]):.0f} days from the nearest usable "
+                f"element set ({utc_of(self.epoch_days[nearest]):%Y-%m-%d}), more than a year; "
+                "use a TLE file that covers the date of the photograph, or give --nadir"
+            )
+
+
+def load_tle_file(path: str | Path, *, satellite: str | None = None) -> TleSet:
+    """Read a TLE file.
+
+    Two-line and three-line files, CRLF, comments (#), blank lines, names, a byte-order mark and
+    trailing blanks are all read; sets with a line missing or cut, a wrong checksum or a field that
+    is no number are left out and listed in ``skipped``.
+
+    Parameters
+    ----------
+    satellite : str, optional
+        Catalogue number to keep; without it the ISS (25544), or the only one there is.
+
+    Raises
+    ------
+    EphemerisError
+        If the file cannot be read, holds no usable set, or holds several satellites none of which
+        is the wanted one.
+    """
+    file = Path(path)
+    pairs, lone = pair_lines(read_tle_text(file))
+    good, epoch_days, wrong = check_pairs(pairs)
+    skipped = tuple(sorted([*lone, *wrong], key=lambda one: one.line_number))
+    if not good:
+        raise EphemerisError(_nothing_usable(file, skipped))
+    numbers = np.array([pair.satellite for pair in good])
+    present = sorted(set(numbers.tolist()))
+    wanted = _wanted_satellite(file, present, satellite)
+    rows = np.flatnonzero(numbers == wanted)
+    rows = rows[np.argsort(epoch_days[rows], kind="stable")]
+    return TleSet(
+        path=file,
+        pairs=tuple(good[row] for row in rows),
+        epoch_days=epoch_days[rows],
+        skipped=skipped,
+        other_satellites=tuple(number for number in present if number != wanted),
+    )
+
+
+def _wanted_satellite(path: Path, present: list[str], satellite: str | None) -> str:
+    if satellite is not None:
+        number = satellite.strip().zfill(5)
+        if number in present:
+            return number
+        raise EphemerisError(
+            f"{path}: holds no element set of satellite {number}, but of {_listing(present)}"
+        )
+    if ISS in present:
+        return ISS
+    if len(present) == 1:
+        return present[0]
+    raise EphemerisError(
+        f"{path}: holds {len(present)} satellites ({_listing(present)}) but not the ISS ({ISS}); "
+        "use a file of the ISS, or one that holds the wanted satellite alone"
+    )
+
+
+def _listing(numbers: list[str]) -> str:
+    return ", ".join(numbers[:5]) + (" and others" if len(numbers) > 5 else "")
+
+
+def _nothing_usable(path: Path, skipped: tuple[SkippedSet, ...]) -> str:
+    if not skipped:
+        return (
+            f"{path}: holds no element set; a TLE file has two lines of 69 characters a set, "
+            "beginning with 1 and 2"
+        )
+    others = f" (and {len(skipped) - 1} more like it)" if len(skipped) > 1 else ""
+    return (
+        f"{path}: no usable element set, {skipped[0].reason}{others}; "
+        "download the element set again or copy both its lines whole"
+    )
+
+
+def _satrec(line1: str, line2: str, place: str) -> Satrec:
+    from sgp4.api import Satrec
+
+    try:
+        return Satrec.twoline2rv(line1, line2)
+    except ValueError as error:
+        raise EphemerisError(
+            f"{place}: SGP4 cannot read the element set ({error}); download it again"
+        ) from error
 
 
 def neighbour_disagreement(
@@ -121,249 +331,3 @@ def _differences(
 
 def _unit(vectors: FloatArray) -> FloatArray:
     return vectors / np.linalg.norm(vectors, axis=1)[:, None]
-
-
-ISS = "25544"
-ISS_LAUNCH = datetime(1998, 11, 20, 6, 40, tzinfo=UTC)  # Zarya, the station's first module
-MAX_AGE_DAYS = 365.0  # the plane itself is known to 1,000 km no more (docs/orbit.md)
-# Orbits from an epoch after the photograph err a third as much as from one as long before it:
-# the elements are a fit to the days before their epoch.
-COST_OF_AGE_BEFORE = 3.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class ElementSet:
-    """One element set.
-
-    Attributes
-    ----------
-    line1, line2 : str
-        The two lines, 69 characters each.
-    epoch_utc : datetime
-        The moment that the elements describe.
-    satellite : str
-        Catalogue number.
-    name : str or None
-        What stands above the lines.
-    path : Path
-        The file, for messages.
-    line_number : int
-        Where ``line1`` stands in it, counted from one.
-    """
-
-    line1: str
-    line2: str
-    epoch_utc: datetime
-    satellite: str
-    name: str | None = None
-    path: Path
-    line_number: int
-
-    def satrec(self) -> Satrec:
-        """SGP4's own record of the set (WGS72 constants, as the elements were made with).
-
-        Raises
-        ------
-        EphemerisError
-            If SGP4 cannot use the lines.
-        """
-        return _satrec(self.line1, self.line2, f"{self.path}, line {self.line_number}")
-
-    def age_h(self, time_utc: datetime) -> float:
-        """Hours from the epoch to a time: positive where the set is older than the photograph."""
-        return 24.0 * (days_since_j2000(time_utc) - days_since_j2000(self.epoch_utc))
-
-
-@dataclass(frozen=True, kw_only=True)
-class TleSet:
-    """The usable element sets of one satellite in a file, by epoch.
-
-    Attributes
-    ----------
-    path : Path
-        The file.
-    pairs : tuple of TlePair
-        The lines of each set.
-    epoch_days : ndarray of float64, shape (n,)
-        Epochs, days since 2000-01-01 12:00 UTC, ascending.
-    skipped : tuple of SkippedSet
-        Sets that were left out on reading, with their line numbers.
-    other_satellites : tuple of str
-        Catalogue numbers of other satellites in the file.
-    """
-
-    path: Path
-    pairs: tuple[TlePair, ...]
-    epoch_days: FloatArray = field(repr=False)
-    skipped: tuple[SkippedSet, ...] = ()
-    other_satellites: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __getitem__(self, index: int) -> ElementSet:
-        pair = self.pairs[index]
-        return ElementSet(
-            line1=pair.line1[:69],
-            line2=pair.line2[:69],
-            epoch_utc=utc_of(self.epoch_days[index]),
-            satellite=pair.satellite,
-            name=pair.name,
-            path=self.path,
-            line_number=pair.line_number,
-        )
-
-    @property
-    def satellite(self) -> str:
-        """Catalogue number of the satellite that all sets describe."""
-        return self.pairs[0].satellite
-
-    def best_for(self, time_utc: datetime) -> ElementSet:
-        """The set to place the camera with at a time; see :meth:`choose`."""
-        return self.choose(time_utc)[0]
-
-    def choose(self, time_utc: datetime) -> tuple[ElementSet, tuple[SkippedSet, ...]]:
-        """The set of the least cost, and the cheaper ones passed over for lying beside the rest.
-
-        The cost is the age in days where the epoch follows the time, three times the age where it
-        precedes it. A set that contradicts its neighbours in time is passed over.
-
-        Parameters
-        ----------
-        time_utc : datetime
-            Of the photograph; a naive time is UTC.
-
-        Returns
-        -------
-        chosen : ElementSet
-        passed_over : tuple of SkippedSet
-
-        Raises
-        ------
-        EphemerisError
-            If the time lies more than a year from every set, or before the ISS was launched.
-        """
-        days = days_since_j2000(time_utc)
-        age = days - self.epoch_days
-        self._refuse_hopeless(time_utc, age)
-        cost = np.where(age > 0.0, COST_OF_AGE_BEFORE * age, -age)
-        cost[np.abs(age) > MAX_AGE_DAYS] = np.inf
-        passed_over: list[SkippedSet] = []
-        order = [int(index) for index in np.argsort(cost, kind="stable") if cost[index] < np.inf]
-        for index in order:
-            reason = self.disagreement(index)
-            if reason is None:
-                return self[index], tuple(passed_over)
-            number = self.pairs[index].line_number
-            passed_over.append(SkippedSet(line_number=number, reason=reason))
-        return self[order[0]], ()
-
-    def disagreement(self, index: int) -> str | None:
-        """One sentence if a set contradicts the sets around it that agree with each other."""
-        reason = neighbour_disagreement(lambda row: self[row].satrec(), self.epoch_days, index)
-        return None if reason is None else f"line {self.pairs[index].line_number}: {reason}"
-
-    def _refuse_hopeless(self, time_utc: datetime, age: FloatArray) -> None:
-        when = f"{utc_of(days_since_j2000(time_utc)):%Y-%m-%d %H:%M:%S}Z"
-        if self.satellite == ISS and days_since_j2000(time_utc) < days_since_j2000(ISS_LAUNCH):
-            raise EphemerisError(
-                f"{self.path}: {when} lies before the launch of the ISS (1998-11-20); "
-                "check the camera's clock or give the time with --time"
-            )
-        nearest = int(np.argmin(np.abs(age)))
-        if abs(age[nearest]) > MAX_AGE_DAYS:
-            raise EphemerisError(
-                f"{self.path}: {when} lies {abs(age[nearest]):.0f} days from the nearest usable "
-                f"element set ({utc_of(self.epoch_days[nearest]):%Y-%m-%d}), more than a year; "
-                "use a TLE file that covers the date of the photograph, or give --nadir"
-            )
-
-
-def load_tle_file(path: str | Path, *, satellite: str | None = None) -> TleSet:
-    """Read a TLE file.
-
-    Two-line and three-line files, CRLF, comments (#), blank lines, names, a byte-order mark and
-    trailing blanks are all read; sets with a line missing or cut, a wrong checksum or a field that
-    is no number are left out and listed in ``skipped``.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-    satellite : str, optional
-        Catalogue number to keep; without it the ISS (25544), or the only one there is.
-
-    Returns
-    -------
-    TleSet
-
-    Raises
-    ------
-    EphemerisError
-        If the file cannot be read, holds no usable set, or holds several satellites none of which
-        is the wanted one.
-    """
-    file = Path(path)
-    pairs, lone = pair_lines(read_tle_text(file))
-    good, epoch_days, wrong = check_pairs(pairs)
-    skipped = tuple(sorted([*lone, *wrong], key=lambda one: one.line_number))
-    if not good:
-        raise EphemerisError(_nothing_usable(file, skipped))
-    numbers = np.array([pair.satellite for pair in good])
-    present = sorted(set(numbers.tolist()))
-    wanted = _wanted_satellite(file, present, satellite)
-    rows = np.flatnonzero(numbers == wanted)
-    rows = rows[np.argsort(epoch_days[rows], kind="stable")]
-    return TleSet(
-        path=file,
-        pairs=tuple(good[row] for row in rows),
-        epoch_days=epoch_days[rows],
-        skipped=skipped,
-        other_satellites=tuple(number for number in present if number != wanted),
-    )
-
-
-def _wanted_satellite(path: Path, present: list[str], satellite: str | None) -> str:
-    if satellite is not None:
-        number = satellite.strip().zfill(5)
-        if number in present:
-            return number
-        raise EphemerisError(
-            f"{path}: holds no element set of satellite {number}, but of {_listing(present)}"
-        )
-    if ISS in present:
-        return ISS
-    if len(present) == 1:
-        return present[0]
-    raise EphemerisError(
-        f"{path}: holds {len(present)} satellites ({_listing(present)}) but not the ISS ({ISS}); "
-        "use a file of the ISS, or one that holds the wanted satellite alone"
-    )
-
-
-def _listing(numbers: list[str]) -> str:
-    return ", ".join(numbers[:5]) + (" and others" if len(numbers) > 5 else "")
-
-
-def _nothing_usable(path: Path, skipped: tuple[SkippedSet, ...]) -> str:
-    if not skipped:
-        return (
-            f"{path}: holds no element set; a TLE file has two lines of 69 characters a set, "
-            "beginning with 1 and 2"
-        )
-    others = f" (and {len(skipped) - 1} more like it)" if len(skipped) > 1 else ""
-    return (
-        f"{path}: no usable element set, {skipped[0].reason}{others}; "
-        "download the element set again or copy both its lines whole"
-    )
-
-
-def _satrec(line1: str, line2: str, place: str) -> Satrec:
-    from sgp4.api import Satrec
-
-    try:
-        return Satrec.twoline2rv(line1, line2)
-    except ValueError as error:
-        raise EphemerisError(
-            f"{place}: SGP4 cannot read the element set ({error}); download it again"
-        ) from error

@@ -62,59 +62,6 @@ ALONG_UNKNOWN_KM = 12300.0
 # The "true" places are element sets at their own epochs, themselves good to about this much.
 FLOOR_KM = 0.3
 
-
-@dataclass(frozen=True, kw_only=True)
-class OrbitSigma:
-    """One sigma of a position from an element set, kilometres.
-
-    ``along_km`` is a distance along the orbit (7.66 km a second), ``cross_km`` and ``radial_km``
-    are what remains beside and above it once the place along it is right.
-    """
-
-    along_km: float
-    cross_km: float
-    radial_km: float
-
-
-def orbit_sigma(age_h: float) -> OrbitSigma:
-    """One sigma of a position by the age of its element set.
-
-    Parameters
-    ----------
-    age_h : float
-        Time of the photograph minus the epoch, hours; negative for a set issued afterwards.
-    """
-    before = age_h > 0.0
-    days = abs(age_h) / 24.0
-    along = _sigma(ALONG_BEFORE_KM if before else ALONG_AFTER_KM, days)
-    return OrbitSigma(
-        along_km=min(max(along, FLOOR_KM), ALONG_UNKNOWN_KM),
-        cross_km=max(_sigma(CROSS_BEFORE_KM if before else CROSS_AFTER_KM, days), FLOOR_KM),
-        radial_km=max(_sigma(RADIAL_BEFORE_KM if before else RADIAL_AFTER_KM, days), FLOOR_KM),
-    )
-
-
-def along_track_p90_km(age_days: ArrayLike) -> FloatArray:
-    """Along-track error (km) that one set in ten exceeds, by its age in days of either sign."""
-    return _by_age(ALONG_BEFORE_KM[1], np.abs(np.asarray(age_days, float)))
-
-
-def _sigma(median_and_p90_km: FloatArray, days: float) -> float:
-    sigma_km = np.maximum(1.4826 * median_and_p90_km[0], median_and_p90_km[1] / 1.645)
-    return float(_by_age(sigma_km, days))
-
-
-def _by_age(values_km: FloatArray, days: ArrayLike) -> FloatArray:
-    """Interpolate straight between logarithms; flat below the table, the last slope above it."""
-    age = np.log(np.maximum(np.asarray(days, float), AGE_DAYS[0]))
-    table_age, table_value = np.log(AGE_DAYS), np.log(values_km)
-    slope = (table_value[-1] - table_value[-2]) / (table_age[-1] - table_age[-2])
-    beyond = np.maximum(age - table_age[-1], 0.0) * slope
-    return np.exp(np.interp(age, table_age, table_value) + beyond)
-
-
-# How far along its orbit the camera may have been from where clock and orbit have it.
-
 BIN_KM = 20.0
 HALF_ORBIT_KM = 21_300.0
 LEVELS = np.array([0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.995])
@@ -176,6 +123,50 @@ NADIR_CORE_SHARE = 0.85
 NADIR_REACH_SIGMAS = 3.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class OrbitSigma:
+    """One sigma of a position from an element set, kilometres.
+
+    ``along_km`` is a distance along the orbit (7.66 km a second), ``cross_km`` and ``radial_km``
+    are what remains beside and above it once the place along it is right.
+    """
+
+    along_km: float
+    cross_km: float
+    radial_km: float
+
+
+def orbit_sigma(age_h: float) -> OrbitSigma:
+    """One sigma of a position by its element set's age, hours; negative where issued afterwards."""
+    before = age_h > 0.0
+    days = abs(age_h) / 24.0
+    along = _sigma(ALONG_BEFORE_KM if before else ALONG_AFTER_KM, days)
+    return OrbitSigma(
+        along_km=min(max(along, FLOOR_KM), ALONG_UNKNOWN_KM),
+        cross_km=max(_sigma(CROSS_BEFORE_KM if before else CROSS_AFTER_KM, days), FLOOR_KM),
+        radial_km=max(_sigma(RADIAL_BEFORE_KM if before else RADIAL_AFTER_KM, days), FLOOR_KM),
+    )
+
+
+def along_track_p90_km(age_days: ArrayLike) -> FloatArray:
+    """Along-track error (km) that one set in ten exceeds, by its age in days of either sign."""
+    return _by_age(ALONG_BEFORE_KM[1], np.abs(np.asarray(age_days, float)))
+
+
+def _sigma(median_and_p90_km: FloatArray, days: float) -> float:
+    sigma_km = np.maximum(1.4826 * median_and_p90_km[0], median_and_p90_km[1] / 1.645)
+    return float(_by_age(sigma_km, days))
+
+
+def _by_age(values_km: FloatArray, days: ArrayLike) -> FloatArray:
+    """Interpolate straight between logarithms; flat below the table, the last slope above it."""
+    age = np.log(np.maximum(np.asarray(days, float), AGE_DAYS[0]))
+    table_age, table_value = np.log(AGE_DAYS), np.log(values_km)
+    slope = (table_value[-1] - table_value[-2]) / (table_age[-1] - table_age[-2])
+    beyond = np.maximum(age - table_age[-1], 0.0) * slope
+    return np.exp(np.interp(age, table_age, table_value) + beyond)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OffsetBelief:
     """Probability of places along a track.
@@ -208,18 +199,10 @@ def belief_of(shares: FloatArray, reach_km: float) -> OffsetBelief:
 def slide_belief(sigma_km: float, *, before: bool) -> OffsetBelief:
     """Where an element set may have lost the station along its orbit.
 
-    Parameters
-    ----------
-    sigma_km : float
-        One sigma along the track; it stands for the set's age (`orbit_sigma`).
-    before : bool
-        Whether the set was issued before the photograph.
-
-    Returns
-    -------
-    OffsetBelief
-        Of the quantiles measured at that age; between them the cumulative probability runs
-        straight over the inverse hyperbolic sine of the offset, which is its logarithm far out.
+    One sigma along the track stands for the set's age (`orbit_sigma`); ``before`` says whether it
+    was issued before the photograph. Between the quantiles measured at that age the cumulative
+    probability runs straight over the inverse hyperbolic sine of the offset, which is its logarithm
+    far out.
     """
     table = SLIDE_BEFORE_KM if before else SLIDE_AFTER_KM
     ages_h = 24.0 * AGE_DAYS[: len(table)]
@@ -241,16 +224,7 @@ def slide_belief(sigma_km: float, *, before: bool) -> OffsetBelief:
 def with_drag(slide: OffsetBelief, shift_km: float) -> OffsetBelief:
     """Where an element set may have lost the station whose drag term is out of the ordinary.
 
-    Parameters
-    ----------
-    slide : OffsetBelief
-        Of a set of its age.
-    shift_km : float
-        How far along the orbit typical drag has the station from where the set has it.
-
-    Returns
-    -------
-    OffsetBelief
+    ``shift_km`` is how far along the orbit typical drag has the station from where the set has it.
     """
     if abs(shift_km) < LEAST_DRAG_SHIFT_KM:
         return slide
@@ -275,19 +249,8 @@ def with_clock(
 ) -> OffsetBelief:
     """The sum of a slide and what the clock moves the station by.
 
-    Parameters
-    ----------
-    slide : OffsetBelief
-    clock : ndarray of float64, shape (n,)
-        Shares of the bins.
-    widest_km : float
-        Beyond this they are zero.
-    least_km : float
-        Smaller offsets are left out: others stand for them.
-
-    Returns
-    -------
-    OffsetBelief
+    Of the clock's shares of the bins, shape (n,), those beyond ``widest_km`` are zero; offsets
+    smaller than ``least_km`` are left out: others stand for them.
     """
     both = np.convolve(np.diff(slide.cumulative), clock, mode="same")
     both[np.abs(CENTRES_KM) < least_km] = 0.0

@@ -20,12 +20,12 @@ from matchers.resection import (
     Freed,
     PointPairs,
     Unknowns,
-    bearable,
-    belief_of,
-    doubts,
+    disagreeing_points,
+    free_parameters,
     point_pairs,
     resected,
     residuals_px,
+    rough_prior,
     turned_to,
 )
 from matchers.view import render_known
@@ -107,7 +107,7 @@ def solve(
     points : sequence of ReviewedPoint
         At least one.
     free : str
-        What is asked to be free; see `matchers.resection.bearable`.
+        What is asked to be free; see `matchers.resection.free_parameters`.
     flight_ecef : ndarray of float64, shape (3,), optional
         Direction of flight.
 
@@ -124,10 +124,10 @@ def solve(
     if not points:
         raise ConfigError("a camera needs at least one point: add one in the photo or on the map.")
     pairs = pairs_of(start, points)
-    belief = belief_of(start, flight_ecef)
+    belief = rough_prior(start, flight_ecef)
     try:
         with np.errstate(all="ignore"):
-            fit = point_fit(start, pairs, belief, bearable(len(points), free))
+            fit = point_fit(start, pairs, belief, free_parameters(len(points), free))
             attitude_only = None
             if set(fit.freed) - {"aim", "attitude"}:
                 attitude_only = point_fit(start, pairs, belief, ("attitude",))
@@ -178,7 +178,7 @@ def point_fit(
 ) -> PointFit:
     """Fit a camera to points, tell the suspects, and fit it again without them."""
     unknowns = Unknowns(pairs=pairs, belief=belief, freed=freed)
-    doubtful = doubts(start, unknowns)
+    doubtful = disagreeing_points(start, unknowns)
     believed = replace(unknowns, pairs=pairs.chosen(~doubtful.suspect))
     camera = resected(start, as_they_agree(start, believed)).camera
     seen_m = camera.pixel_to_ecef(*pairs.pixels.T)

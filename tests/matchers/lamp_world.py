@@ -10,15 +10,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pyproj import Transformer
 from scipy.spatial.transform import Rotation
 
+from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
-
-FloatArray = NDArray[np.float64]
-Image = NDArray[np.float32]
 
 TO_ECEF = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
 
@@ -166,7 +164,7 @@ def town_lamps(
 
 def radiance_grid(
     lamps: LampWorld, west: float, south: float, east: float, north: float, step: float
-) -> NDArray[np.float64]:
+) -> FloatArray:
     """Radiance of lamps summed in the cells of a north-up grid, blurred a little."""
     cols, rows = round((east - west) / step), round((north - south) / step)
     total, _, _ = np.histogram2d(
@@ -194,7 +192,7 @@ def light_grid(
     )
 
 
-def splat(camera: Camera, lamps: LampWorld) -> NDArray[np.float64]:
+def splat(camera: Camera, lamps: LampWorld) -> FloatArray:
     """Radiance that a camera sees of lamps, each shared among its four nearest pixels."""
     points = ecef(lamps.lon, lamps.lat)
     sight = points - np.asarray(camera.position_ecef_m)
@@ -216,7 +214,7 @@ def splat(camera: Camera, lamps: LampWorld) -> NDArray[np.float64]:
     return image[1:-1, 1:-1]
 
 
-def log_picture(camera: Camera, lamps: LampWorld, blur_px: float = 0.8) -> Image:
+def log_picture(camera: Camera, lamps: LampWorld, blur_px: float = 0.8) -> FloatImage:
     """A noiseless light image of lamps: blurred radiance, log-compressed like a map."""
     blurred = cv2.GaussianBlur(splat(camera, lamps), (0, 0), blur_px)
     return np.log10(1.0 + blurred).astype(np.float32)

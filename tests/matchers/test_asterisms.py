@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from detectors.types import FloatArray
 from matchers.asterisms import (
     AsterismParameters,
     azimuths,
@@ -21,8 +21,6 @@ from matchers.asterisms import (
     groups,
     local_density,
 )
-
-FloatArray = NDArray[np.float64]
 
 
 def sky(seed: int, count: int, radius_deg: float = 180.0) -> FloatArray:

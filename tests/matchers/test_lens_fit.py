@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from scipy.stats import chi2
 
 from matchers.lens_fit import LensFit, choose_lens, fit_lens
-from matchers.lens_stars import AT_THEIR_WORD, LENS_PARAMETERS, LensFrame, lens_values, slopes
+from matchers.lens_stars import AT_THEIR_WORD, LENS_PARAMETERS, LensFrame, lens_values
 from matchers.sky_camera import SkyCamera
 
 TRUE = SkyCamera(
@@ -53,30 +53,6 @@ def chi_square(fit: LensFit, true: SkyCamera = TRUE) -> tuple[float, int]:
     index = [LENS_PARAMETERS.index(name) for name in fit.free]
     away = (lens_values(fit.cameras[0]) - lens_values(true))[index]
     return float(away @ np.linalg.solve(fit.covariance[np.ix_(index, index)], away)), len(index)
-
-
-@pytest.mark.parametrize("mirrored", [False, True])
-def test_slopes_are_those_of_the_projection(mirrored: bool) -> None:
-    camera = replace(TRUE, distortion=(-0.08, 0.05, 4e-3, -3e-3, 0.02), mirrored=mirrored)
-    rng = np.random.default_rng(3)
-    local = camera.rays(rng.uniform(0, 1499, 20), rng.uniform(0, 999, 20))
-    by_turn, by_lens = slopes(camera, local @ camera.matrix.T)
-    step = 1e-6
-    for axis in range(3):
-        turn = Rotation.from_rotvec(step * np.eye(3)[axis]).as_matrix()
-        ahead, back = (np.stack(camera.image_of(local @ m), axis=1) for m in (turn, turn.T))
-        assert by_turn[:, :, axis] == pytest.approx((ahead - back) / (2 * step), abs=1e-5)
-    for column, _ in enumerate(LENS_PARAMETERS):
-        ends = []
-        for sign in (1, -1):
-            values = lens_values(camera)
-            values[column] += sign * step
-            focal, px, py, *distortion = values.tolist()
-            moved = replace(
-                camera, focal_px=focal, principal_point=(px, py), distortion=tuple(distortion)
-            )
-            ends.append(np.stack(moved.image_of(local), axis=1))
-        assert by_lens[:, :, column] == pytest.approx((ends[0] - ends[1]) / (2 * step), abs=1e-5)
 
 
 def test_lens_lies_within_its_sigmas_over_many_fits() -> None:
@@ -165,15 +141,6 @@ def test_floor_scale_and_growth_are_told_apart_where_sigmas_differ() -> None:
     assert found.floor_px == pytest.approx(0.03, rel=0.3)
 
 
-def test_modest_sigmas_are_made_smaller() -> None:
-    rng = np.random.default_rng(11)
-    frames = [star_frame(rng, 200)[0] for _ in range(3)]
-    modest = [replace(frame, sigma_px=2.0 * frame.sigma_px) for frame in frames]
-    found = fit_lens(modest)
-    assert found.error.variance(modest[0]).mean() == pytest.approx(SIGMA_PX**2, rel=0.15)
-    assert np.diag(found.covariance) == pytest.approx(np.diag(fit_lens(frames).covariance), rel=0.3)
-
-
 def test_as_many_radial_terms_as_the_stars_support() -> None:
     rng = np.random.default_rng(7)
     plain = replace(TRUE, distortion=(0.0, 0.0, 0.0, 0.0, 0.0), principal_point=(749.5, 499.5))
@@ -189,10 +156,10 @@ def test_as_many_radial_terms_as_the_stars_support() -> None:
 def test_few_stars_do_not_make_the_lens_surer_than_it_is() -> None:
     rng = np.random.default_rng(8)
     far = 0
-    for _ in range(30):
+    for _ in range(15):
         square, rank = chi_square(choose_lens([star_frame(rng, 40)[0]]).fit)
         far += square > chi2.ppf(0.999, rank)
-    assert far <= 2
+    assert far <= 1
 
 
 def test_a_known_lens_gives_the_attitude_of_a_frame() -> None:

@@ -5,23 +5,22 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.ndimage import fourier_shift
 
+from detectors.types import FloatImage, IndexArray
 from matchers.patches import (
     LEAST_NCC,
     PatchMatches,
     choose_patches,
+    groups_of,
     match_patches,
-    sub_pixel_peak,
     texture,
 )
 
-Image = NDArray[np.float32]
 SIDE = 160
 
 
-def random_lights(seed: int, smooth_px: float = 1.5) -> Image:
+def random_lights(seed: int, smooth_px: float = 1.5) -> FloatImage:
     """A periodic picture of blurred lights: it can be shifted exactly in the Fourier domain."""
     rng = np.random.default_rng(seed)
     lamps = (rng.random((SIDE, SIDE)) < 0.03) * rng.uniform(0.3, 1.0, (SIDE, SIDE))
@@ -31,12 +30,12 @@ def random_lights(seed: int, smooth_px: float = 1.5) -> Image:
     return (20.0 * np.fft.ifft2(spectrum * blur).real).astype(np.float32)
 
 
-def shifted(image: Image, dx: float, dy: float) -> Image:
+def shifted(image: FloatImage, dx: float, dy: float) -> FloatImage:
     moved = np.fft.ifft2(fourier_shift(np.fft.fft2(image), (dy, dx)))
     return np.asarray(moved.real, np.float32)
 
 
-def noise_field(rng: np.random.Generator, sigma: float, smooth_px: float = 0.85) -> Image:
+def noise_field(rng: np.random.Generator, sigma: float, smooth_px: float = 0.85) -> FloatImage:
     """Noise with the grain of blurred pictures: one independent sample in about 3 x 3 px.
 
     White noise behind a Gaussian of sigma s counts once in 4 pi s^2 pixels: 9 for s = 0.85.
@@ -48,7 +47,7 @@ def noise_field(rng: np.random.Generator, sigma: float, smooth_px: float = 0.85)
     return (sigma * smooth / smooth.std()).astype(np.float32)
 
 
-def lattice(border: int = 30, step: int = 25) -> NDArray[np.intp]:
+def lattice(border: int = 30, step: int = 25) -> IndexArray:
     x, y = np.meshgrid(
         np.arange(border, SIDE - border, step), np.arange(border, SIDE - border, step)
     )
@@ -95,16 +94,6 @@ def test_the_covariance_is_honest(noise: float) -> None:
     assert (spread < 2.0).all()
 
 
-def test_more_noise_means_more_uncertainty() -> None:
-    view = random_lights(4)
-    sizes = []
-    for noise in (0.1, 0.5, 1.5):
-        field = noise_field(np.random.default_rng(1), noise * float(view.std()))
-        found = match_patches(view + field, view, lattice(), 31, 4)
-        sizes.append(float(np.median(np.linalg.det(found.covariance) ** 0.5)))
-    assert sizes[0] < sizes[1] < sizes[2]
-
-
 def test_a_street_fixes_one_direction_only() -> None:
     view = np.zeros((SIDE, SIDE), np.float32)
     view[80] = 1.0
@@ -141,42 +130,6 @@ def test_flat_patches_are_passed_over() -> None:
     assert nothing.covariance.shape == (0, 2, 2)
 
 
-def quadratic(x0: float, y0: float, height: float = 0.8, side: int = 7) -> Image:
-    """A correlation surface that is a tilted paraboloid with its top at (x0, y0)."""
-    y, x = np.mgrid[:side, :side].astype(float)
-    u, v = x - x0, y - y0
-    return (height - 0.03 * u * u - 0.05 * v * v - 0.02 * u * v).astype(np.float32)
-
-
-@pytest.mark.parametrize("top", [(3.0, 3.0), (2.7, 3.4), (4.45, 1.6)])
-def test_the_top_of_a_paraboloid_is_exact(top: tuple[float, float]) -> None:
-    peak = sub_pixel_peak(quadratic(*top), 100.0)
-    assert peak is not None
-    assert peak[1:3] == pytest.approx(top, abs=1e-4)
-    var_x, cov_xy, var_y = peak[3]
-    hessian = np.linalg.inv([[0.06, 0.02], [0.02, 0.10]])
-    found = np.array([[var_x, cov_xy], [cov_xy, var_y]])
-    assert found / found[0, 0] == pytest.approx(hessian / hessian[0, 0], abs=1e-3)
-
-
-def test_surfaces_without_a_peak_give_none() -> None:
-    assert sub_pixel_peak(quadratic(0.0, 3.0), 100.0) is None
-    assert sub_pixel_peak(quadratic(3.0, 6.2), 100.0) is None
-    ridge = np.zeros((5, 5), np.float32)
-    ridge[2] = 0.5
-    assert sub_pixel_peak(ridge, 100.0) is None
-    assert sub_pixel_peak(np.zeros((5, 5), np.float32), 100.0) is None
-
-
-def test_a_slanting_ridge_is_no_peak() -> None:
-    """Its quadratic tops out more than a pixel away."""
-    surface = np.zeros((5, 5), np.float32)
-    surface[1:4, 1:4] = [[0.1, 0.2, 0.39], [0.2, 0.4, 0.38], [0.1, 0.3, 0.2]]
-    surface[1, 3] = 0.399
-    peak = sub_pixel_peak(surface, 100.0)
-    assert peak is None or abs(peak[1] - 2.0) <= 1.0
-
-
 def test_one_patch_in_each_cell_at_its_best_texture() -> None:
     view = np.zeros((120, 180), np.float32)
     towns = [(40, 40), (90, 45), (140, 40), (45, 80), (95, 78), (135, 82)]
@@ -205,10 +158,42 @@ def test_no_texture_no_patch() -> None:
     assert choose_patches(tiny, np.ones_like(tiny), 21, (2, 2), 4).shape == (0, 2)
 
 
-def test_some_of_the_matches() -> None:
-    view = random_lights(10)
-    found = match_patches(view, view, lattice(), 31, 3)
-    some: PatchMatches = found.chosen(np.array([2, 0]))
-    assert len(some) == 2
-    assert (some.x[0], some.y[1]) == (found.x[2], found.y[0])
-    assert some.covariance[0] == pytest.approx(found.covariance[2])
+SIZE_PX = 31
+
+
+def patches_at(places: list[tuple[int, int]]) -> PatchMatches:
+    x, y = np.array(places, float).T
+    none = np.zeros(len(places))
+    return PatchMatches(
+        x=x,
+        y=y,
+        dx=none,
+        dy=none,
+        covariance=np.zeros((len(places), 2, 2)),
+        ncc=none + 1.0,
+        size_px=SIZE_PX,
+    )
+
+
+def lights_at(*places: tuple[int, int]) -> np.ndarray:
+    view = np.zeros((120, 200), np.float32)
+    for x, y in places:
+        view[y, x] = 1.0
+    return np.asarray(cv2.GaussianBlur(view, (0, 0), 1.5), np.float32)
+
+
+def test_patches_around_one_light_are_one_group() -> None:
+    view = lights_at((60, 50), (140, 60))
+    places = [(60, 50), (50, 42), (140, 60), (70, 60), (148, 52), (52, 60)]
+    assert groups_of(view, patches_at(places)).tolist() == [0, 0, 1, 0, 1, 0]
+
+
+def test_patches_side_by_side_in_a_city_are_groups_of_their_own() -> None:
+    rng = np.random.default_rng(0)
+    view = np.asarray(rng.uniform(size=(120, 200)), np.float32)
+    places = [(x, y) for x in (20, 51, 82, 113) for y in (20, 51, 82)]
+    assert groups_of(view, patches_at(places)).tolist() == list(range(12))
+
+
+def test_no_patch_has_no_group() -> None:
+    assert groups_of(lights_at((60, 50)), patches_at([(60, 50)]).chosen(np.zeros(0, int))).size == 0

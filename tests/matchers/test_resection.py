@@ -8,25 +8,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.pose import moved, turned
 from matchers.resection import (
-    Doubts,
+    Disagreement,
     Free,
     PointPairs,
     Resection,
     Unknowns,
-    bearable,
-    belief_of,
-    doubts,
+    disagreeing_points,
+    free_parameters,
     resected,
     residuals_px,
+    rough_prior,
 )
 from tests.matchers.lamp_world import camera_over, ecef, project
-
-FloatArray = NDArray[np.float64]
 
 WIDTH, HEIGHT = 4256, 2832
 CORNERS = np.array([[0.1, 0.1], [0.9, 0.14], [0.86, 0.9], [0.12, 0.88]])
@@ -71,11 +69,11 @@ def rough(
     return turned(start, turn)
 
 
-def fitted(start: Camera, pairs: PointPairs, free: Free = "auto") -> tuple[Resection, Doubts]:
+def fitted(start: Camera, pairs: PointPairs, free: Free = "auto") -> tuple[Resection, Disagreement]:
     unknowns = Unknowns(
-        pairs=pairs, belief=belief_of(start, EAST), freed=bearable(len(pairs), free)
+        pairs=pairs, belief=rough_prior(start, EAST), freed=free_parameters(len(pairs), free)
     )
-    return resected(start, unknowns), doubts(start, unknowns)
+    return resected(start, unknowns), disagreeing_points(start, unknowns)
 
 
 def worst_px(found: Camera, truth: Camera) -> float:
@@ -120,7 +118,7 @@ def test_good_points_bring_a_camera_back_from_wherever_it_looks(
     ],
 )
 def test_more_points_free_more(count: int, freed: tuple[str, ...]) -> None:
-    assert bearable(count, "auto") == freed
+    assert free_parameters(count, "auto") == freed
     truth = view()
     found, _ = fitted(turned(truth, (1.0, 2.0, 0.0)), pairs_of(truth, GRID[:count], 0.01))
     assert np.hypot(*found.residual_px.T).max() < 0.1

@@ -7,8 +7,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from detectors.types import FloatImage
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid, pyramid
 from matchers.photo_light import LightImage
@@ -21,7 +21,6 @@ from matchers.sparse import (
     propose,
     working_px,
 )
-from matchers.view import stereographic_rays, suitable_level
 from tests.matchers.lamp_world import (
     LampWorld,
     drawn_camera,
@@ -32,7 +31,6 @@ from tests.matchers.lamp_world import (
     town_lamps,
 )
 
-Image = NDArray[np.float32]
 WEST, SOUTH, EAST, NORTH = -8.0, 30.0, 32.0, 56.0
 PARAMETERS = SparseParameters()
 WIDTH, HEIGHT, FOCAL_PX = 144, 96, 200.0
@@ -55,7 +53,7 @@ def any_camera(seed: int, mirrored: bool = False) -> Camera:
     return drawn_camera(rng, (8.0, 16.0), (40.0, 46.0), (0.0, 50.0), **lens)
 
 
-def light_image(values: Image) -> LightImage:
+def light_image(values: FloatImage) -> LightImage:
     return LightImage(values=values, weight=np.ones_like(values), factor=1.0)
 
 
@@ -92,15 +90,15 @@ def best_misses(
 
 
 def test_attitudes_are_found(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
-    found = best_misses(lamps, levels, range(20), 0.0)
-    assert sum(miss < 0.04 for miss in found) >= 18
+    found = best_misses(lamps, levels, range(12), 0.0)
+    assert sum(miss < 0.04 for miss in found) >= 11
 
 
 def test_attitudes_are_found_from_60_km_beside(
     lamps: LampWorld, levels: tuple[LightGrid, ...]
 ) -> None:
-    found = best_misses(lamps, levels, range(20), 60.0)
-    assert sum(miss < 0.08 for miss in found) >= 16
+    found = best_misses(lamps, levels, range(12), 60.0)
+    assert sum(miss < 0.08 for miss in found) >= 10
 
 
 def test_a_mirrored_picture_is_found_as_such(
@@ -185,22 +183,6 @@ def test_towns_beyond_the_limit_are_not_seen() -> None:
     lon, lat, _ = geodetic(camera + 410e3 * vectors[0])
     assert (float(lon), float(lat)) == pytest.approx((10.0, 45.0), abs=1e-6)
     assert FARTHEST_INCIDENCE_DEG < 90.0
-
-
-def test_the_stereographic_view_is_one() -> None:
-    """A ray at r pixels from the middle leaves the axis by 2 atan(r / 2 f)."""
-    x, y = np.array([0.0, 30.0, -80.0, 200.0]), np.array([0.0, 40.0, 60.0, -100.0])
-    rays = stereographic_rays(x, y, 150.0)
-    assert np.linalg.norm(rays, axis=1) == pytest.approx(1.0)
-    assert np.arccos(rays[:, 2]) == pytest.approx(2 * np.arctan(np.hypot(x, y) / 300.0))
-    assert np.arctan2(rays[1:, 1], rays[1:, 0]) == pytest.approx(np.arctan2(y[1:], x[1:]))
-
-
-@pytest.mark.parametrize(("pixels", "level"), [(0.2, 0), (0.5, 0), (1.1, 1), (2.2, 2), (45.0, 3)])
-def test_pieces_take_the_level_of_their_mean_side(pixels: float, level: int) -> None:
-    col, row = np.meshgrid(np.arange(9.0) * 8 * pixels, np.arange(9.0) * 8 * pixels * 4.0)
-    assert suitable_level(col, row, 4) == level
-    assert suitable_level(np.full((9, 9), np.nan), row, 4) == 0
 
 
 def test_the_working_size_follows_the_ground() -> None:

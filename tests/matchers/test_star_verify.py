@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from matchers.star_fit import moved
-from matchers.star_verify import StarField, VerifyParameters, first_of_each, verify
+from matchers.star_verify import StarField, VerifyParameters, verify
 
 
 def sky(seed: int, count: int = 3000) -> np.ndarray:
@@ -107,8 +107,3 @@ def test_too_few_pairs_are_no_camera() -> None:
     three = np.array([10.0, 500.0, 900.0])
     field = StarField(x=three, y=three, vectors_icrs=sky(8, 50))
     assert verify(camera, pairs, np.arange(3), field, VerifyParameters()) is None
-
-
-def test_a_star_is_met_once() -> None:
-    first = first_of_each(np.array([4, 4, 2, 4]), np.array([3.0, 1.0, 9.0, 2.0]))
-    assert first.tolist() == [False, True, True, False]

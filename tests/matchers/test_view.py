@@ -6,15 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from pyproj import Geod
 
+from detectors.types import FloatImage
 from matchers.camera import Camera
-from matchers.light_grid import LightGrid, footprint_level, pyramid
+from matchers.light_grid import LightGrid, filled, footprint_level, pyramid
 from matchers.view import (
     FAR_AWAY,
     known_at,
-    map_positions,
     render,
     render_known,
 )
@@ -39,7 +38,7 @@ def grid_with_lights(
     return grid, centres
 
 
-def centroid(image: NDArray[np.float32], x: float, y: float, reach: int) -> tuple[float, float]:
+def centroid(image: FloatImage, x: float, y: float, reach: int) -> tuple[float, float]:
     """Centre of the light around a place of an image."""
     left, top = max(round(x) - reach, 0), max(round(y) - reach, 0)
     part = image[top : top + 2 * reach + 1, left : left + 2 * reach + 1].astype(float)
@@ -190,22 +189,6 @@ def test_the_level_grows_with_the_footprint() -> None:
     assert footprint_level(col[:3, :3], row[:3, :3], 8).tolist() == [[0] * 3] * 3
 
 
-def test_level_of_every_pixel_of_an_oblique() -> None:
-    """Towards the horizon a pixel's narrow side grows with the distance alone."""
-    camera = camera_over(12.0, 42.0, off_nadir=55.0, focal_px=300.0)
-    grid = LightGrid(
-        values=np.ones((2000, 4000), np.float32), lon0_deg=2.0, lat0_deg=60.0, step_deg=0.01
-    )
-    lon, lat = camera.pixel_to_lonlat(*np.meshgrid(np.arange(300.0), np.arange(200.0)))
-    col, row = grid.to_pixel(lon, lat)
-    seen = np.isfinite(col).all(axis=1)
-    first = int(np.flatnonzero(seen)[0])
-    level = footprint_level(col[first:].astype(np.float32), row[first:].astype(np.float32), 8)
-    down_the_middle = level[8:, 150]
-    assert (np.diff(down_the_middle.astype(int)) <= 0).all()
-    assert down_the_middle[0] > down_the_middle[-1]
-
-
 def ending_grid() -> LightGrid:
     """Four degrees of light, of which the western half holds no data."""
     valid = np.ones((400, 400), bool)
@@ -236,13 +219,6 @@ def test_what_the_map_does_not_hold_is_not_known(supersample: int, told: str) ->
     assert 0.2 < (known[clear] == 0.0).mean() < 0.8
 
 
-def test_a_map_that_holds_everything_is_known_everywhere() -> None:
-    camera = camera_over(12.0, 42.0, focal_px=1500.0)
-    for valid in (None, np.ones((400, 400), bool)):
-        _, known = render_known([replace(ending_grid(), valid=valid)], camera)
-        assert (known == 1.0).all()
-
-
 @pytest.mark.parametrize("valid", ["all", "none", "not told"])
 def test_beyond_the_windows_edge_nothing_is_known_and_the_sky_is(valid: str) -> None:
     """Half a pixel beyond the outermost centres the window ends, on all four sides."""
@@ -261,28 +237,49 @@ def test_beyond_the_windows_edge_nothing_is_known_and_the_sky_is(valid: str) -> 
     assert known_at(grid, col, row)[0].tolist() == expected
 
 
-def test_positions_between_the_lattice_are_those_of_the_camera() -> None:
-    """Interpolated over 4 px they are off by less than a tenth of a pixel on the map."""
-    camera = camera_over(12.0, 42.0, off_nadir=20.0, azimuth=70.0, roll=15.0, focal_px=500.0)
-    grid = ending_grid()
-    col, row = map_positions(camera, grid, 4)
-    exact_col, exact_row = map_positions(camera, grid, 1)
-    assert col.shape == row.shape == (200, 300)
-    assert col == pytest.approx(exact_col, abs=0.1)
-    assert row == pytest.approx(exact_row, abs=0.1)
-
-
-def test_the_sky_needs_no_map() -> None:
-    valid = np.zeros((40, 40), bool)
+def test_a_pyramid_keeps_means_and_places() -> None:
+    rng = np.random.default_rng(0)
     grid = LightGrid(
-        values=np.zeros((40, 40), np.float32),
-        valid=valid,
-        lon0_deg=0.0,
-        lat0_deg=80.0,
-        step_deg=0.1,
+        values=rng.random((96, 128)).astype(np.float32), lon0_deg=5.0, lat0_deg=50.0, step_deg=0.25
     )
-    camera = camera_over(12.0, 42.0, off_nadir=68.0, focal_px=250.0)
-    _, known = render_known([grid], camera)
-    lon, _ = camera.pixel_to_lonlat(150.0, [0.0, 199.0])
-    assert np.isfinite(lon).tolist() == [False, True]
-    assert (known[0, 150], known[199, 150]) == (1.0, 0.0)
+    levels = pyramid(grid, 9)
+    assert levels[0] is grid
+    assert [level.values.shape for level in levels] == [(96, 128), (48, 64), (24, 32), (12, 16)]
+    for k, level in enumerate(levels):
+        assert level.values.mean() == pytest.approx(grid.values.mean(), abs=1e-6)
+        assert level.step_deg == 0.25 * 2**k
+        # The outer edges stay where they are
+        assert level.lon0_deg - 0.5 * level.step_deg == pytest.approx(5.0 - 0.125)
+        assert level.lat0_deg + 0.5 * level.step_deg == pytest.approx(50.0 + 0.125)
+    assert levels[1].values[3, 5] == pytest.approx(grid.values[6:8, 10:12].mean())
+    assert len(pyramid(grid, 2)) == 2
+
+
+def test_a_pyramid_of_odd_size_drops_the_last_row_and_column() -> None:
+    values = np.zeros((33, 17), np.float32)
+    values[2, 3] = 4.0
+    grid = LightGrid(values=values, lon0_deg=0.0, lat0_deg=0.0, step_deg=1.0, saturation=2.0)
+    half = pyramid(grid, 2)[1]
+    assert half.values.shape == (16, 8)
+    assert half.values[1, 1] == 1.0
+    assert half.saturation == 2.0
+
+
+def test_a_pixel_of_a_pyramid_is_valid_if_all_its_parts_are() -> None:
+    valid = np.ones((32, 32), bool)
+    valid[5, 9] = False
+    grid = LightGrid(
+        values=np.ones((32, 32), np.float32), valid=valid, lon0_deg=0.0, lat0_deg=0.0, step_deg=1.0
+    )
+    half = pyramid(grid, 2)[1]
+    assert half.valid is not None
+    assert np.argwhere(~half.valid).tolist() == [[2, 4]]
+
+
+def test_holes_are_filled_with_the_mean() -> None:
+    values = np.array([[1.0, 3.0], [0.0, 0.0]], np.float32)
+    valid = np.array([[True, True], [False, True]])
+    grid = LightGrid(values=values, valid=valid, lon0_deg=0.0, lat0_deg=0.0, step_deg=1.0)
+    assert filled(grid).values == pytest.approx(np.array([[1.0, 3.0], [4.0 / 3.0, 0.0]]))
+    assert filled(replace(grid, valid=None)).values is values
+    assert filled(replace(grid, valid=np.zeros((2, 2), bool))).values is values

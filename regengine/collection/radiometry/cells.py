@@ -1,4 +1,9 @@
-"""The photo's luminance in each cell of a map: the mean over the cell's ground."""
+"""A photo's luminance and a map's radiance in the cells of the map.
+
+The photo's light is linear, without hot pixels and falloff, and knows what of it does not count. A
+cell has the mean over its ground: the cell is cut into squares, each taken from where the solved
+camera sees its middle, so that a pixel weighs with the ground of the cell that it covers.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +14,26 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.background import ROUNDING_SIGMA, hot_pixels
+from detectors.hardware import hardware_mask
+from detectors.masks import blank_parts, window_frames
 from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, incidence_deg
-from regengine.collection.radiometry.photo_light import PhotoLight, radius_sq
+from regengine.errors import FrameError
 from regengine.exchange.export.format import LeftOutError
 from regengine.exchange.export.formats.geotiff import ground_sigma
-from regengine.exchange.export.frame import ExportPoint
-from regengine.exchange.export.warp import MapBlock, MapGrid, map_blocks, map_grid, spread
+from regengine.exchange.export.frame import ExportFrame, ExportPoint
+from regengine.exchange.export.warp import MapBlock, MapGrid, map_blocks, map_grid, photo_of, spread
 from regengine.lights.map import LightMap
+from regengine.photo.formats import read_image_header
+from regengine.photo.image import LinearLight, brought_down, read_linear_light
+from regengine.photo.lens_profile import Falloff
+from regengine.registration.preparation import captions, glare
 
+LEAST_RISE_SHARE = 0.2
+FOUR_BESIDE = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32) / 4.0
+MASKED_PX = 1000  # what does not count is told at this size
 # Samples across a cell: bilinear means of pixels no larger than these are area means
 MOST_SAMPLES = 4
 FEWEST_SAMPLES = 2
@@ -26,36 +41,186 @@ FEWEST_SAMPLES = 2
 # by its tangent. Half of all people live below 194 m (Cohen & Small 1998, PNAS 95, 14009)
 TERRAIN_SIGMA_M = 200.0
 LEAST_AIR_MASS_COSINE = 0.1
+MOST_CELLS = 4_000_000
+FEWEST_CELLS = 100
+# A cell is no smaller than this share of a pixel of the photo at its finer parts
+LEAST_PIXEL_SHARE = 0.8
+SATURATED_AT = 0.999  # of the value from which a map is saturated: codes are rounded
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MapCells:
+    """Cells of a map on longitude and latitude; arrays of shape (h, w)."""
+
+    grid: MapGrid  # in EPSG:4326. Cells are the map's own pixels or squares of several
+    radiance_nw: FloatImage  # mean radiance, nW cm^-2 sr^-1; 0 where unknown
+    known: BoolArray  # where the map has data all over the cell
+    # Where a part of the cell is saturated in the map: there is at least so much light
+    saturated: BoolArray
+    map_step_deg: float  # side of the map's own pixels
+    photo_pixel_deg: float  # side of a pixel of the stored photo at its finer parts
+
+
+def cells_in_view(camera: Camera, light_map: LightMap) -> MapCells:
+    """The map's cells where a photo shows ground.
+
+    Radiance is averaged, not its logarithm, so that a cell of several pixels keeps its light.
+    """
+    pixel_deg = map_grid(camera, "EPSG:4326", None).resolution
+    finest = light_map.info.resolution_deg
+    extent = map_grid(camera, "EPSG:4326", finest)
+    east = extent.west + extent.width * extent.resolution
+    south = extent.north - extent.height * extent.resolution
+    lights = light_map.window(extent.west, south, east, extent.north, finest)
+    rows, cols = lights.values.shape
+    factor = max(
+        math.ceil(LEAST_PIXEL_SHARE * pixel_deg / lights.step_deg),
+        math.ceil(math.sqrt(rows * cols / MOST_CELLS)),
+        1,
+    )
+    height, width = rows // factor, cols // factor
+    if height * width < FEWEST_CELLS:
+        raise LeftOutError("it shows too few cells of the map")
+    values = lights.values[: height * factor, : width * factor]
+    known = np.ones_like(values, bool)
+    if lights.valid is not None:
+        known = lights.valid[: height * factor, : width * factor]
+    full = np.zeros_like(known)
+    if lights.saturation is not None:
+        full = values >= np.float32(SATURATED_AT * lights.saturation)
+    blocks = (height, factor, width, factor)
+    radiance = np.expm1(values * np.float32(math.log(10.0)))
+    return MapCells(
+        grid=MapGrid(
+            "EPSG:4326",
+            lights.lon0_deg - 0.5 * lights.step_deg,
+            lights.lat0_deg + 0.5 * lights.step_deg,
+            factor * lights.step_deg,
+            width,
+            height,
+        ),
+        radiance_nw=np.maximum(radiance, 0.0).reshape(blocks).mean(axis=(1, 3)),
+        known=np.asarray(known.reshape(blocks).all(axis=(1, 3))),
+        saturated=np.asarray(full.reshape(blocks).any(axis=(1, 3))),
+        map_step_deg=lights.step_deg,
+        photo_pixel_deg=pixel_deg,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PhotoLight:
+    """A photo to be measured."""
+
+    light: FloatImage  # (height, width): linear luminance; 1 is full scale
+    saturated: FloatImage  # (height, width): share of the pixel's area in which a colour is clipped
+    # (height, width): where the photo shows the ground: no caption, no hardware, no lightning
+    counts: BoolArray
+    camera: Camera  # of this picture, which may be smaller than the stored one
+    # ``srgb`` where that curve was undone; ``raw`` or ``fits`` where the file is linear
+    linear_by: str
+
+
+def photo_light(
+    frame: ExportFrame, camera: Camera, factor: float, falloff: Falloff | None = None
+) -> PhotoLight:
+    """Read a frame's photo, brought down by area averages."""
+    longest = max(round(max(camera.width_px, camera.height_px) * min(factor, 1.0)), 16)
+    try:
+        path = photo_of(frame)
+        kind = read_image_header(path).format
+        read = read_linear_light(path, max_long_side_px=longest)
+    except FrameError as error:
+        raise LeftOutError(str(error)) from error
+    height, width = read.light.shape
+    wanted = (camera.width_px * read.factor, camera.height_px * read.factor)
+    if abs(width - wanted[0]) > 1.0 or abs(height - wanted[1]) > 1.0:
+        raise LeftOutError("the photo has another size than its camera")
+    own = camera if read.factor == 1.0 else camera.scaled(read.factor, width, height)
+    light = without_hot_pixels(read.light) if read.factor == 1.0 else read.light
+    counts = ~_ignored(read, own)
+    if falloff is not None:
+        light = (light / _arrives(falloff, own)).astype(np.float32)
+    return PhotoLight(
+        light=light,
+        saturated=read.saturated,
+        counts=counts,
+        camera=own,
+        linear_by=kind if kind in ("raw", "fits") else "srgb",
+    )
+
+
+def radius_sq(camera: Camera, x: NDArray[np.floating], y: NDArray[np.floating]) -> FloatImage:
+    """Square of the distance from the principal point, in half diagonals of the picture."""
+    half_sq = 0.25 * (camera.width_px**2 + camera.height_px**2)
+    px, py = camera.principal_point
+    return np.asarray(((x - px) ** 2 + (y - py) ** 2) / half_sq, np.float32)
+
+
+def _arrives(falloff: Falloff, camera: Camera) -> FloatArray:
+    y, x = np.mgrid[: camera.height_px, : camera.width_px].astype(np.float32)
+    r = np.minimum(np.sqrt(radius_sq(camera, x, y)), max(falloff.reach, 0.1))
+    return np.maximum(falloff.arrives(r), 0.05)
+
+
+def without_hot_pixels(light: FloatImage) -> FloatImage:
+    """Light without single bright pixels, also those that JPEG has spread a little.
+
+    Beside what `hot_pixels` finds, pixels in the dark whose four neighbours rise by less than a
+    fifth of their own rise: of a lamp blurred by 0.6 pixels they rise by a quarter.
+    """
+    around = cv2.medianBlur(np.ascontiguousarray(light), 3)
+    rise = light - around
+    noise = 1.4826 * float(np.median(np.abs(rise[::2, ::2])))
+    likely = rise > np.maximum(around / LEAST_RISE_SHARE, max(8.0 * noise, 8.0 * ROUNDING_SIGMA))
+    hot = hot_pixels(light)
+    if likely.any():
+        beside = cv2.filter2D(light, -1, FOUR_BESIDE, borderType=cv2.BORDER_REFLECT_101) - around
+        hot |= likely & (beside < LEAST_RISE_SHARE * rise)
+    return np.where(hot, around, light)
+
+
+def _ignored(read: LinearLight, camera: Camera) -> BoolArray:
+    """Captions, bars, window frames, hardware, lightning, and what the file has no values for."""
+    small = brought_down(read, MASKED_PX)
+    height, width = small.light.shape
+    own = camera.scaled(small.factor / read.factor, width, height)
+    sky, sample_km = _sky_and_sample(own)
+    ignored = captions(small) | blank_parts(small.light)
+    ignored |= window_frames(small.light, sky=sky) | hardware_mask(small.light, sky)
+    if np.isfinite(sample_km) and sample_km > 0.0:
+        ignored |= glare(small, sample_km)
+    size = (camera.width_px, camera.height_px)
+    full = cv2.resize(ignored.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    return np.asarray(full if read.missing is None else full | read.missing, bool)
+
+
+def _sky_and_sample(camera: Camera) -> tuple[BoolArray, float]:
+    """Which pixels see no ground, and how many kilometres a pixel covers at the finer parts."""
+    x, y = np.meshgrid(
+        np.linspace(0.0, camera.width_px - 1.0, 65), np.linspace(0.0, camera.height_px - 1.0, 65)
+    )
+    ground = camera.pixel_to_ecef(x, y)
+    sky = cv2.resize(
+        (~np.isfinite(ground[..., 0])).astype(np.float32), (camera.width_px, camera.height_px)
+    )
+    steps = np.linalg.norm(np.diff(ground, axis=1), axis=-1) / (camera.width_px - 1.0) * 64.0
+    known = steps[np.isfinite(steps)]
+    return sky > 0.5, float(np.quantile(known, 0.25)) / 1e3 if known.size else float("nan")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PhotoCells:
-    """What a photo shows of each cell; arrays of shape (h, w), float32.
+    """What a photo shows of each cell; arrays of shape (h, w)."""
 
-    Attributes
-    ----------
-    luminance : ndarray
-        Mean luminance over the cell's ground; 0 where nothing is seen.
-    seen : ndarray
-        Share of the cell that the photo shows and that counts.
-    saturated : ndarray
-        Share of it that is clipped.
-    pixel_cells : ndarray
-        Side of a pixel of the stored photo, in cells; NaN where nothing is seen.
-    radius_sq : ndarray
-        Square of the distance from the picture's principal point, in half diagonals.
-    air_mass : ndarray
-        Of the line of sight, 1 towards the zenith.
-    sigma_m : ndarray
-        One sigma per axis of the cell's place: the registration's, and the terrain's.
-    """
-
-    luminance: FloatImage
-    seen: FloatImage
-    saturated: FloatImage
+    luminance: FloatImage  # mean luminance over the cell's ground; 0 where nothing is seen
+    seen: FloatImage  # share of the cell that the photo shows and that counts
+    saturated: FloatImage  # share of it that is clipped
+    # Side of a pixel of the stored photo, in cells; NaN where nothing is seen
     pixel_cells: FloatImage
+    # Square of the distance from the picture's principal point, in half diagonals
     radius_sq: FloatImage
-    air_mass: FloatImage
+    air_mass: FloatImage  # of the line of sight, 1 towards the zenith
+    # One sigma per axis of the cell's place: the registration's, and the terrain's
     sigma_m: FloatImage
 
 
@@ -71,11 +236,7 @@ def photo_cells(
     grid: MapGrid,
     samples: int,
 ) -> PhotoCells:
-    """Area-weighted means of a photo's pixels over cells.
-
-    The cell is cut into squares, each taken from where the solved camera sees its middle. A pixel
-    so weighs with the ground of the cell that it covers.
-    """
+    """Area-weighted means of a photo's pixels over cells."""
     shape = (grid.height, grid.width)
     luminance, seen, saturated = (np.zeros(shape, np.float32) for _ in range(3))
     fine = MapGrid(
@@ -152,12 +313,7 @@ def _geometry(
 
 
 def air_mass(cosine: NDArray[np.floating]) -> FloatImage:
-    """Air along a line of sight, 1 towards the zenith.
-
-    Parameters
-    ----------
-    cosine : ndarray
-        Of its angle to the vertical at the ground.
+    """Air along a line of sight, 1 towards the zenith, by the cosine of its angle to the vertical.
 
     References
     ----------
@@ -175,86 +331,3 @@ def _pixel_cells(x: FloatImage, y: FloatImage) -> FloatImage:
     (xr, xc), (yr, yc) = np.gradient(x), np.gradient(y)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(1.0 / np.sqrt(np.abs(xc * yr - xr * yc)), np.float32)
-
-
-# The cells of a night-light map that a photo shows, with their radiance.
-
-MOST_CELLS = 4_000_000
-FEWEST_CELLS = 100
-# A cell is no smaller than this share of a pixel of the photo at its finer parts
-LEAST_PIXEL_SHARE = 0.8
-SATURATED_AT = 0.999  # of the value from which a map is saturated: codes are rounded
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class MapCells:
-    """Cells of a map on longitude and latitude.
-
-    Attributes
-    ----------
-    grid : MapGrid
-        Their grid, in EPSG:4326. Cells are the map's own pixels or squares of several.
-    radiance_nw : ndarray of float32, shape (h, w)
-        Mean radiance, nW cm^-2 sr^-1; 0 where unknown.
-    known : ndarray of bool, shape (h, w)
-        Where the map has data all over the cell.
-    saturated : ndarray of bool, shape (h, w)
-        Where a part of the cell is saturated in the map: there is at least so much light.
-    map_step_deg : float
-        Side of the map's own pixels, degrees.
-    photo_pixel_deg : float
-        Side of a pixel of the stored photo at its finer parts, degrees.
-    """
-
-    grid: MapGrid
-    radiance_nw: FloatImage
-    known: BoolArray
-    saturated: BoolArray
-    map_step_deg: float
-    photo_pixel_deg: float
-
-
-def cells_in_view(camera: Camera, light_map: LightMap) -> MapCells:
-    """The map's cells where a photo shows ground.
-
-    Radiance is averaged, not its logarithm, so that a cell of several pixels keeps its light.
-    """
-    pixel_deg = map_grid(camera, "EPSG:4326", None).resolution
-    finest = light_map.info.resolution_deg
-    extent = map_grid(camera, "EPSG:4326", finest)
-    east = extent.west + extent.width * extent.resolution
-    south = extent.north - extent.height * extent.resolution
-    lights = light_map.window(extent.west, south, east, extent.north, finest)
-    rows, cols = lights.values.shape
-    factor = max(
-        math.ceil(LEAST_PIXEL_SHARE * pixel_deg / lights.step_deg),
-        math.ceil(math.sqrt(rows * cols / MOST_CELLS)),
-        1,
-    )
-    height, width = rows // factor, cols // factor
-    if height * width < FEWEST_CELLS:
-        raise LeftOutError("it shows too few cells of the map")
-    values = lights.values[: height * factor, : width * factor]
-    known = np.ones_like(values, bool)
-    if lights.valid is not None:
-        known = lights.valid[: height * factor, : width * factor]
-    full = np.zeros_like(known)
-    if lights.saturation is not None:
-        full = values >= np.float32(SATURATED_AT * lights.saturation)
-    blocks = (height, factor, width, factor)
-    radiance = np.expm1(values * np.float32(math.log(10.0)))
-    return MapCells(
-        grid=MapGrid(
-            "EPSG:4326",
-            lights.lon0_deg - 0.5 * lights.step_deg,
-            lights.lat0_deg + 0.5 * lights.step_deg,
-            factor * lights.step_deg,
-            width,
-            height,
-        ),
-        radiance_nw=np.maximum(radiance, 0.0).reshape(blocks).mean(axis=(1, 3)),
-        known=np.asarray(known.reshape(blocks).all(axis=(1, 3))),
-        saturated=np.asarray(full.reshape(blocks).any(axis=(1, 3))),
-        map_step_deg=lights.step_deg,
-        photo_pixel_deg=pixel_deg,
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -13,133 +13,13 @@ from detectors.types import BoolArray, FloatImage
 from regengine.collection.radiometry.cells import FEWEST_CELLS, MapCells, PhotoCells
 from regengine.exchange.export.format import LeftOutError
 
-# Photo and map brought to one sharpness: Gaussian blurs that know which cells count.
-
-
 LEAST_SIGMA = 0.15  # cells: less changes nothing
 STEPS = 1.6  # between the blurs that a blur of changing width is mixed from
-
-
-def blurred(image: FloatImage, weight: FloatImage, sigma: tuple[float, float]) -> FloatImage:
-    """A Gaussian mean of the cells that count (normalised convolution).
-
-    References
-    ----------
-    Knutsson, H., Westin, C.-F. (1993). Normalized and differential convolution. CVPR, 515-523.
-    """
-    lit = _gauss(image * weight, sigma)
-    counted = _gauss(weight, sigma)
-    return np.asarray(np.where(counted > 1e-3, lit / np.maximum(counted, 1e-3), 0.0), np.float32)
-
-
-def blurred_by(
-    image: FloatImage, weight: FloatImage, sigma: FloatImage, stretch: float
-) -> FloatImage:
-    """A Gaussian mean of a width that changes from cell to cell.
-
-    It is mixed from a few blurs so that the variance is right.
-    """
-    known = sigma[np.isfinite(sigma) & (weight > 0.0)]
-    if not known.size:
-        return image
-    wanted = np.where(np.isfinite(sigma), sigma, np.float32(known.mean())) ** 2
-    low, high = (float(np.quantile(known, q)) for q in (0.005, 0.995))
-    low, high = max(low, LEAST_SIGMA), max(high, LEAST_SIGMA)
-    count = int(np.ceil(np.log(high / low) / np.log(STEPS))) + 1
-    levels = np.geomspace(low, high, count) if count > 1 else np.array([(low * high) ** 0.5])
-    drawn = [blurred(image, weight, (level, level * stretch)) for level in levels]
-    if count == 1:
-        return drawn[0]
-    found = drawn[0].copy()
-    for k in range(1, count):
-        share = (wanted - levels[k - 1] ** 2) / (levels[k] ** 2 - levels[k - 1] ** 2)
-        share = np.clip(share, 0.0, 1.0).astype(np.float32)
-        found += share * (drawn[k] - drawn[k - 1])
-    return np.asarray(found, np.float32)
-
-
-def _gauss(image: FloatImage, sigma: tuple[float, float]) -> FloatImage:
-    down, across = sigma
-    if max(down, across) < LEAST_SIGMA:
-        return image
-    return np.asarray(
-        cv2.GaussianBlur(
-            image,
-            (0, 0),
-            sigmaX=max(across, 1e-3),
-            sigmaY=max(down, 1e-3),
-            borderType=cv2.BORDER_CONSTANT,
-        ),
-        np.float32,
-    )
-
-
-# How much sharper one of photo and map is than the other, out of their own fine structure.
 
 # Structure finer than this blur of Gaussian shape is fine, cells
 FINE_CELLS = 1.5
 # Blurs that are tried, cells; between them straight lines
 TRIED_CELLS = (0.0, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Luminance of the photo and radiance of the map, shape (h, w), and what of them counts.
-
-    ``stretch`` is the size of a cell across over that down, inverted: blurs across over down.
-    """
-
-    luminance: FloatImage
-    radiance_nw: FloatImage
-    weight: FloatImage
-    stretch: float
-
-
-def matched_blurs(
-    pair: Pair, pixels: FloatImage, place: float, given: float | None
-) -> tuple[float, float]:
-    """Blurs that make photo and map equally sharp.
-
-    Pictures of the same lights have the same share of fine structure if they are equally sharp,
-    also where single lights differ: a correlation would ask for ever more blur then.
-    """
-    if given is not None:
-        return given, 0.0
-
-    def photo(sigma: float) -> float:
-        own = float(np.hypot(place, sigma))
-        return fine_share(blurred(pair.luminance, pair.weight, (own, own * pair.stretch)), pair)
-
-    def map_(sigma: float) -> float:
-        fuzzy = np.hypot(pixels, np.float32(np.hypot(place, sigma)))
-        return fine_share(blurred_by(pair.radiance_nw, pair.weight, fuzzy, pair.stretch), pair)
-
-    aim_map, aim_photo = map_(0.0), photo(0.0)
-    if aim_photo >= aim_map:
-        return _where(photo, aim_photo, aim_map), 0.0
-    return 0.0, _where(map_, aim_map, aim_photo)
-
-
-def fine_share(image: FloatImage, pair: Pair) -> float:
-    """Share of an image's spread that lies in its fine structure."""
-    counts = pair.weight > 0.0
-    smooth = blurred(image, pair.weight, (FINE_CELLS, FINE_CELLS * pair.stretch))
-    spread = float(np.var(image[counts], dtype=float))
-    fine = float(np.mean((image - smooth)[counts] ** 2, dtype=float))
-    return float(np.sqrt(fine / spread)) if spread > 0.0 else 0.0
-
-
-def _where(share: Callable[[float], float], first: float, aim: float) -> float:
-    """The blur at which the share of fine structure comes down to a value."""
-    before, value = 0.0, first
-    for sigma in TRIED_CELLS[1:]:
-        now = share(sigma)
-        if now <= aim:
-            part = np.log(value / aim) / np.log(value / now) if now < value else 1.0
-            return float(before + part * (sigma - before))
-        before, value = sigma, now
-    return TRIED_CELLS[-1]
-
 
 KM_PER_DEGREE = 111.2
 FULLY = 0.99  # share of a cell that is seen
@@ -154,43 +34,20 @@ DARK_NW = 0.5  # composites set less to zero, or have as much noise
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Comparison:
-    """Arrays of shape (h, w), of the map's cells.
+    """Arrays of shape (h, w), of the map's cells."""
 
-    Attributes
-    ----------
-    light : ndarray of float32
-        Photo's luminance above the background.
-    background, noise : ndarray of float32
-        Diffuse luminance, and one sigma about it.
-    radiance_nw : ndarray of float32
-        The map's.
-    usable : ndarray of bool
-        Cells that the fit may use: seen, known, nowhere saturated.
-    judged : ndarray of bool
-        Those, and saturated ones.
-    photo_full, map_full : ndarray of bool
-        Where there is more light than the photo or the map tells.
-    sigma_cells : ndarray of float32
-        One sigma of each cell's place, in cells.
-    blur_cells : float
-        Sigma of the blur of both, down, cells.
-    map_sigma_m : float
-        Blur of the map that the photo was given, one sigma, metres.
-    photo_sigma_m : float
-        Blur that the map was given beyond that of the photo's pixels, one sigma, metres.
-    """
-
-    light: FloatImage
-    background: FloatImage
-    noise: FloatImage
-    radiance_nw: FloatImage
-    usable: BoolArray
-    judged: BoolArray
-    photo_full: BoolArray
+    light: FloatImage  # photo's luminance above the background
+    background: FloatImage  # diffuse luminance
+    noise: FloatImage  # one sigma about it
+    radiance_nw: FloatImage  # the map's
+    usable: BoolArray  # cells that the fit may use: seen, known, nowhere saturated
+    judged: BoolArray  # those, and saturated ones
+    photo_full: BoolArray  # where there is more light than the photo or the map tells
     map_full: BoolArray
-    sigma_cells: FloatImage
-    blur_cells: float
-    map_sigma_m: float
+    sigma_cells: FloatImage  # one sigma of each cell's place, in cells
+    blur_cells: float  # sigma of the blur of both, down, cells
+    map_sigma_m: float  # blur of the map that the photo was given, one sigma, metres
+    # Blur that the map was given beyond that of the photo's pixels, one sigma, metres
     photo_sigma_m: float
 
 
@@ -263,6 +120,114 @@ def _background(
     return found.level, found.noise
 
 
-def without(comparison: Comparison, cells: BoolArray) -> Comparison:
-    """The same without some cells in the fit."""
-    return replace(comparison, usable=comparison.usable & ~cells)
+@dataclass(frozen=True)
+class Pair:
+    """Luminance of the photo and radiance of the map, shape (h, w), and what of them counts.
+
+    ``stretch`` is the size of a cell across over that down, inverted: blurs across over down.
+    """
+
+    luminance: FloatImage
+    radiance_nw: FloatImage
+    weight: FloatImage
+    stretch: float
+
+
+def matched_blurs(
+    pair: Pair, pixels: FloatImage, place: float, given: float | None
+) -> tuple[float, float]:
+    """Blurs that make photo and map equally sharp.
+
+    Pictures of the same lights have the same share of fine structure if they are equally sharp,
+    also where single lights differ: a correlation would ask for ever more blur then.
+    """
+    if given is not None:
+        return given, 0.0
+
+    def photo(sigma: float) -> float:
+        own = float(np.hypot(place, sigma))
+        return fine_share(blurred(pair.luminance, pair.weight, (own, own * pair.stretch)), pair)
+
+    def map_(sigma: float) -> float:
+        fuzzy = np.hypot(pixels, np.float32(np.hypot(place, sigma)))
+        return fine_share(blurred_by(pair.radiance_nw, pair.weight, fuzzy, pair.stretch), pair)
+
+    aim_map, aim_photo = map_(0.0), photo(0.0)
+    if aim_photo >= aim_map:
+        return _where(photo, aim_photo, aim_map), 0.0
+    return 0.0, _where(map_, aim_map, aim_photo)
+
+
+def fine_share(image: FloatImage, pair: Pair) -> float:
+    """Share of an image's spread that lies in its fine structure."""
+    counts = pair.weight > 0.0
+    smooth = blurred(image, pair.weight, (FINE_CELLS, FINE_CELLS * pair.stretch))
+    spread = float(np.var(image[counts], dtype=float))
+    fine = float(np.mean((image - smooth)[counts] ** 2, dtype=float))
+    return float(np.sqrt(fine / spread)) if spread > 0.0 else 0.0
+
+
+def _where(share: Callable[[float], float], first: float, aim: float) -> float:
+    """The blur at which the share of fine structure comes down to a value."""
+    before, value = 0.0, first
+    for sigma in TRIED_CELLS[1:]:
+        now = share(sigma)
+        if now <= aim:
+            part = np.log(value / aim) / np.log(value / now) if now < value else 1.0
+            return float(before + part * (sigma - before))
+        before, value = sigma, now
+    return TRIED_CELLS[-1]
+
+
+def blurred_by(
+    image: FloatImage, weight: FloatImage, sigma: FloatImage, stretch: float
+) -> FloatImage:
+    """A Gaussian mean of a width that changes from cell to cell.
+
+    It is mixed from a few blurs so that the variance is right.
+    """
+    known = sigma[np.isfinite(sigma) & (weight > 0.0)]
+    if not known.size:
+        return image
+    wanted = np.where(np.isfinite(sigma), sigma, np.float32(known.mean())) ** 2
+    low, high = (float(np.quantile(known, q)) for q in (0.005, 0.995))
+    low, high = max(low, LEAST_SIGMA), max(high, LEAST_SIGMA)
+    count = int(np.ceil(np.log(high / low) / np.log(STEPS))) + 1
+    levels = np.geomspace(low, high, count) if count > 1 else np.array([(low * high) ** 0.5])
+    drawn = [blurred(image, weight, (level, level * stretch)) for level in levels]
+    if count == 1:
+        return drawn[0]
+    found = drawn[0].copy()
+    for k in range(1, count):
+        share = (wanted - levels[k - 1] ** 2) / (levels[k] ** 2 - levels[k - 1] ** 2)
+        share = np.clip(share, 0.0, 1.0).astype(np.float32)
+        found += share * (drawn[k] - drawn[k - 1])
+    return np.asarray(found, np.float32)
+
+
+def blurred(image: FloatImage, weight: FloatImage, sigma: tuple[float, float]) -> FloatImage:
+    """A Gaussian mean of the cells that count (normalised convolution).
+
+    References
+    ----------
+    Knutsson, H., Westin, C.-F. (1993). Normalized and differential convolution. CVPR, 515-523.
+    """
+    lit = _gauss(image * weight, sigma)
+    counted = _gauss(weight, sigma)
+    return np.asarray(np.where(counted > 1e-3, lit / np.maximum(counted, 1e-3), 0.0), np.float32)
+
+
+def _gauss(image: FloatImage, sigma: tuple[float, float]) -> FloatImage:
+    down, across = sigma
+    if max(down, across) < LEAST_SIGMA:
+        return image
+    return np.asarray(
+        cv2.GaussianBlur(
+            image,
+            (0, 0),
+            sigmaX=max(across, 1e-3),
+            sigmaY=max(down, 1e-3),
+            borderType=cv2.BORDER_CONSTANT,
+        ),
+        np.float32,
+    )

@@ -12,56 +12,9 @@ from regengine.collection.radiometry.cells import FEWEST_CELLS, PhotoCells
 from regengine.collection.radiometry.comparison import DARK_NW, KM_PER_DEGREE, Comparison
 from regengine.exchange.export.format import LeftOutError
 
-# A scale on which noise and scatter are alike: linear in the dark, logarithmic in the light.
-
 Values = NDArray[np.floating]
 
-
-def glog(value: Values, knee: Values | float) -> Values:
-    """Generalised logarithm: ``arsinh(value / knee)``.
-
-    With an additive error s and a relative error t, of ``knee = s / t`` the result has the error t
-    throughout, near zero as well as far above the knee.
-
-    References
-    ----------
-    Rocke, D. M., Durbin, B. (2001). A model for measurement error for gene expression arrays.
-    Journal of Computational Biology 8, 557-569. ·
-    Durbin, B. P. et al. (2002). A variance-stabilizing transformation for gene-expression
-    microarray data. Bioinformatics 18, S105-S110.
-    """
-    return np.arcsinh(value / knee)
-
-
-def steepness(value: Values, knee: Values | float) -> Values:
-    """Derivative of `glog` by the logarithm of the value: 0 for 0, 1 far above the knee."""
-    return value / np.hypot(value, knee)
-
-
-def neighbour_step(levels: Values, counts: BoolArray) -> Values:
-    """The greatest step from each cell to one of its four neighbours."""
-    step = np.zeros_like(levels)
-    for axis in (0, 1):
-        size = levels.shape[axis]
-        if size < 2:
-            continue
-        low, high = (np.take(levels, np.arange(a, b), axis) for a, b in ((0, size - 1), (1, size)))
-        both = np.take(counts, np.arange(size - 1), axis) & np.take(
-            counts, np.arange(1, size), axis
-        )
-        change = np.abs(high - low) * both
-        for first in (0, 1):
-            here = [slice(None), slice(None)]
-            here[axis] = slice(first, first + size - 1)
-            part = step[tuple(here)]
-            np.maximum(part, change, out=part)
-    return step
-
-
-# The fit of photo to map: robust, with errors on both axes, cells of a place erring as one.
-
 Blocks = NDArray[np.int64]
-
 MAP_NOISE_NW = DARK_NW
 TUKEY = 4.685  # 95 % efficiency for normal errors
 PASSES = 40
@@ -76,56 +29,123 @@ LONGEST_STEP = 0.5  # of logarithms, in one pass
 PRIOR_MEAN, PRIOR_SIGMA = np.array([0.0, -0.4, 0.1]), np.array([np.inf, 0.4, 0.4])
 HELD = 1e12
 BLOCK_KM = 25.0  # towns and cities differ as a whole: cells closer than this are not independent
-
 # A few cities have most of the light, so few blocks decide: gains of twelve simulated photos
 # (seeds 200 to 211, lights that differ by 40 %) spread by so much more than blocks alone say
 CLUSTERED = 1.6
 
+FEWEST_BLOCKS = 3
+
+# Relative error of gains of simulated photos that differ from the map in nothing: blooming, halos
+GAIN_FLOOR = 0.03
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Gain:
+    """Luminance of the photo = offset + gain · trend · radiance, above the background."""
+
+    # Luminance (1 is full scale) for each nW cm^-2 sr^-1, in the middle of the picture and at
+    # ``air_mass``; its statistical sigma
+    gain: float
+    gain_sigma: float
+    offset: float  # luminance that dark cells still have
+    offset_sigma: float
+    falloff: float  # change of ln(gain) from the middle of the picture to its corners
+    falloff_sigma: float
+    slant: float  # change of ln(gain) with each further air mass
+    slant_sigma: float
+    air_mass: float  # that the gain is given for: the middle one of the lit cells
+    scatter: float  # robust spread of single cells about the fit, natural logarithm
+    exponent: float  # slope of ln(luminance) with ln(radiance): 1 if the photo is linear
+    exponent_sigma: float
+    # Squared correlation over all cells, and on the scale of the fit over the lit ones
+    r_squared: float
+    r_squared_log: float
+    cells: int  # cells that were compared, and those of them that tell the gain
+    lit_cells: int
+    trend: FloatImage  # (h, w): gain of each cell over ``gain``
+    knee_nw: FloatImage  # (h, w): see `glog`
+    residual: FloatImage  # (h, w): on that scale, photo less map, and its expected sigma
+    scale: FloatImage
+
+    def photo_nw(self, comparison: Comparison) -> FloatImage:
+        """The photo's luminance in units of the map."""
+        return np.asarray((comparison.light - self.offset) / (self.gain * self.trend), np.float32)
+
+
+def fit_gain(
+    comparison: Comparison, photo: PhotoCells, resolution_deg: float, falloff_known: bool
+) -> Gain:
+    """Fit gain, offset, falloff and slant."""
+    fit = fitted(comparison, photo, resolution_deg, falloff_known)
+    sigmas = np.sqrt(np.diag(fit.covariance))
+    radiance, lit = comparison.radiance_nw[comparison.usable], fit.lit
+    slope, slope_sigma = exponent(fit.value[lit], radiance[lit], fit.trust[lit], fit.blocks[lit])
+    knee = float(np.median(fit.knee))
+    gain = float(np.exp(fit.parameters[0]))
+    return Gain(
+        gain=gain,
+        gain_sigma=gain * float(np.hypot(sigmas[0], GAIN_FLOOR)),
+        offset=fit.offset,
+        offset_sigma=fit.offset_sigma,
+        falloff=float(fit.parameters[1]),
+        falloff_sigma=float(sigmas[1]) if not falloff_known else 0.0,
+        slant=float(fit.parameters[2]),
+        slant_sigma=float(sigmas[2]),
+        air_mass=fit.air_mass,
+        scatter=fit.scatter,
+        exponent=slope,
+        exponent_sigma=slope_sigma,
+        r_squared=r_squared(fit.value, radiance),
+        r_squared_log=r_squared(glog(fit.value[lit], knee), glog(radiance[lit], knee)),
+        cells=len(radiance),
+        lit_cells=int(np.count_nonzero(lit)),
+        **_of_cells(fit, comparison, photo),
+    )
+
+
+def _of_cells(fit: Fitted, comparison: Comparison, photo: PhotoCells) -> dict[str, FloatImage]:
+    """Trend, knee, residual and its sigma of every cell that is judged."""
+    judged = comparison.judged
+    trend, knee, residual, scale = (np.full(judged.shape, np.nan, np.float32) for _ in range(4))
+    trend[judged] = np.exp(
+        fit.parameters[1] * photo.radius_sq[judged]
+        + fit.parameters[2] * (photo.air_mass[judged] - fit.air_mass)
+    )
+    own = np.exp(fit.parameters[0]) * trend[judged]
+    radiance = comparison.radiance_nw[judged]
+    here = np.hypot(comparison.noise[judged] / own, MAP_NOISE_NW) / fit.scatter
+    knee[judged] = here
+    levels = np.zeros(judged.shape, np.float32)
+    levels[judged] = glog(radiance, here)
+    residual[judged] = glog((comparison.light[judged] - fit.offset) / own, here) - levels[judged]
+    # Places are known to so many cells: so much of the step to a neighbour may be their error
+    edge = neighbour_step(levels, judged) * comparison.sigma_cells
+    scale[judged] = np.hypot(fit.scatter, edge[judged])
+    return {"trend": trend, "knee_nw": knee, "residual": residual, "scale": scale}
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fitted:
-    """What was fitted; arrays of shape (n,) are of the usable cells.
+    """What was fitted; arrays of shape (n,) are of the usable cells."""
 
-    Attributes
-    ----------
-    parameters : ndarray, shape (3,)
-        ln(gain), and its slopes with the squared radius and with the air mass.
-    covariance : ndarray, shape (3, 3)
-    air_mass : float
-        That the gain is given for.
-    offset, offset_sigma : float
-        Luminance that dark cells still have.
-    scatter : float
-        Robust spread about the fit, natural logarithm.
-    value : ndarray
-        The photo in units of the map.
-    knee : ndarray
-        See `glog`.
-    lit : ndarray of bool
-        Cells that tell the gain.
-    trust : ndarray
-        Weight of each of them.
-    blocks : ndarray of int64
-        Which block of 25 km each lies in.
-    """
-
+    # (3,): ln(gain), and its slopes with the squared radius and with the air mass
     parameters: FloatArray
-    covariance: FloatArray
-    air_mass: float
-    offset: float
+    covariance: FloatArray  # (3, 3)
+    air_mass: float  # that the gain is given for
+    offset: float  # luminance that dark cells still have
     offset_sigma: float
-    scatter: float
-    value: Values
-    knee: Values
-    lit: BoolArray
-    trust: Values
-    blocks: Blocks
+    scatter: float  # robust spread about the fit, natural logarithm
+    value: Values  # the photo in units of the map
+    knee: Values  # see `glog`
+    lit: BoolArray  # cells that tell the gain
+    trust: Values  # weight of each of them
+    blocks: Blocks  # which block of 25 km each lies in
 
 
 def fitted(
     comparison: Comparison, photo: PhotoCells, resolution_deg: float, falloff_known: bool
 ) -> Fitted:
-    """Fit gain, offset, falloff and slant; see `regengine.collection.radiometry.gain.fit_gain`.
+    """Fit gain, offset, falloff and slant; see `fit_gain`.
 
     Cells count by Tukey's biweight. What they tell is summed over blocks of 25 km, and weighed by
     how much these differ (the sandwich of Liang and Zeger), before it is put together with what is
@@ -246,11 +266,6 @@ def _told(
     return normal @ np.linalg.solve(inner, normal), np.linalg.solve(normal, sums.sum(axis=1))
 
 
-# How far two sets of values agree: squared correlation, and the slope of their logarithms.
-
-FEWEST_BLOCKS = 3
-
-
 def r_squared(first: Values, second: Values) -> float:
     """Squared correlation of Pearson; NaN of fewer than three values."""
     return float(np.corrcoef(first, second)[0, 1] ** 2) if len(first) > 2 else float("nan")
@@ -283,116 +298,42 @@ def _slope(sums: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(np.maximum(yy - y * y / count, 0.0) / across))
 
 
-# Relative error of gains of simulated photos that differ from the map in nothing: blooming, halos
-GAIN_FLOOR = 0.03
+def glog(value: Values, knee: Values | float) -> Values:
+    """Generalised logarithm: ``arsinh(value / knee)``.
 
+    With an additive error s and a relative error t, of ``knee = s / t`` the result has the error t
+    throughout, near zero as well as far above the knee.
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Gain:
-    """Luminance of the photo = offset + gain · trend · radiance, above the background.
-
-    Attributes
+    References
     ----------
-    gain, gain_sigma : float
-        Luminance (1 is full scale) for each nW cm^-2 sr^-1, in the middle of the picture and at
-        ``air_mass``; its statistical sigma.
-    offset, offset_sigma : float
-        Luminance that dark cells still have.
-    falloff, falloff_sigma : float
-        Change of ln(gain) from the middle of the picture to its corners.
-    slant, slant_sigma : float
-        Change of ln(gain) with each further air mass.
-    air_mass : float
-        That the gain is given for: the middle one of the lit cells.
-    scatter : float
-        Robust spread of single cells about the fit, natural logarithm.
-    exponent, exponent_sigma : float
-        Slope of ln(luminance) with ln(radiance): 1 if the photo is linear.
-    r_squared, r_squared_log : float
-        Squared correlation over all cells, and on the scale of the fit over the lit ones.
-    cells, lit_cells : int
-        Cells that were compared, and those of them that tell the gain.
-    trend : ndarray of float32, shape (h, w)
-        Gain of each cell over ``gain``.
-    knee_nw : ndarray of float32, shape (h, w)
-        See `regengine.collection.radiometry.gain.glog`.
-    residual, scale : ndarray of float32, shape (h, w)
-        On that scale, photo less map, and its expected sigma.
+    Rocke, D. M., Durbin, B. (2001). A model for measurement error for gene expression arrays.
+    Journal of Computational Biology 8, 557-569. ·
+    Durbin, B. P. et al. (2002). A variance-stabilizing transformation for gene-expression
+    microarray data. Bioinformatics 18, S105-S110.
     """
-
-    gain: float
-    gain_sigma: float
-    offset: float
-    offset_sigma: float
-    falloff: float
-    falloff_sigma: float
-    slant: float
-    slant_sigma: float
-    air_mass: float
-    scatter: float
-    exponent: float
-    exponent_sigma: float
-    r_squared: float
-    r_squared_log: float
-    cells: int
-    lit_cells: int
-    trend: FloatImage
-    knee_nw: FloatImage
-    residual: FloatImage
-    scale: FloatImage
-
-    def photo_nw(self, comparison: Comparison) -> FloatImage:
-        """The photo's luminance in units of the map."""
-        return np.asarray((comparison.light - self.offset) / (self.gain * self.trend), np.float32)
+    return np.arcsinh(value / knee)
 
 
-def fit_gain(
-    comparison: Comparison, photo: PhotoCells, resolution_deg: float, falloff_known: bool
-) -> Gain:
-    """Fit gain, offset, falloff and slant."""
-    fit = fitted(comparison, photo, resolution_deg, falloff_known)
-    sigmas = np.sqrt(np.diag(fit.covariance))
-    radiance, lit = comparison.radiance_nw[comparison.usable], fit.lit
-    slope, slope_sigma = exponent(fit.value[lit], radiance[lit], fit.trust[lit], fit.blocks[lit])
-    knee = float(np.median(fit.knee))
-    gain = float(np.exp(fit.parameters[0]))
-    return Gain(
-        gain=gain,
-        gain_sigma=gain * float(np.hypot(sigmas[0], GAIN_FLOOR)),
-        offset=fit.offset,
-        offset_sigma=fit.offset_sigma,
-        falloff=float(fit.parameters[1]),
-        falloff_sigma=float(sigmas[1]) if not falloff_known else 0.0,
-        slant=float(fit.parameters[2]),
-        slant_sigma=float(sigmas[2]),
-        air_mass=fit.air_mass,
-        scatter=fit.scatter,
-        exponent=slope,
-        exponent_sigma=slope_sigma,
-        r_squared=r_squared(fit.value, radiance),
-        r_squared_log=r_squared(glog(fit.value[lit], knee), glog(radiance[lit], knee)),
-        cells=len(radiance),
-        lit_cells=int(np.count_nonzero(lit)),
-        **_of_cells(fit, comparison, photo),
-    )
+def steepness(value: Values, knee: Values | float) -> Values:
+    """Derivative of `glog` by the logarithm of the value: 0 for 0, 1 far above the knee."""
+    return value / np.hypot(value, knee)
 
 
-def _of_cells(fit: Fitted, comparison: Comparison, photo: PhotoCells) -> dict[str, FloatImage]:
-    """Trend, knee, residual and its sigma of every cell that is judged."""
-    judged = comparison.judged
-    trend, knee, residual, scale = (np.full(judged.shape, np.nan, np.float32) for _ in range(4))
-    trend[judged] = np.exp(
-        fit.parameters[1] * photo.radius_sq[judged]
-        + fit.parameters[2] * (photo.air_mass[judged] - fit.air_mass)
-    )
-    own = np.exp(fit.parameters[0]) * trend[judged]
-    radiance = comparison.radiance_nw[judged]
-    here = np.hypot(comparison.noise[judged] / own, MAP_NOISE_NW) / fit.scatter
-    knee[judged] = here
-    levels = np.zeros(judged.shape, np.float32)
-    levels[judged] = glog(radiance, here)
-    residual[judged] = glog((comparison.light[judged] - fit.offset) / own, here) - levels[judged]
-    # Places are known to so many cells: so much of the step to a neighbour may be their error
-    edge = neighbour_step(levels, judged) * comparison.sigma_cells
-    scale[judged] = np.hypot(fit.scatter, edge[judged])
-    return {"trend": trend, "knee_nw": knee, "residual": residual, "scale": scale}
+def neighbour_step(levels: Values, counts: BoolArray) -> Values:
+    """The greatest step from each cell to one of its four neighbours."""
+    step = np.zeros_like(levels)
+    for axis in (0, 1):
+        size = levels.shape[axis]
+        if size < 2:
+            continue
+        low, high = (np.take(levels, np.arange(a, b), axis) for a, b in ((0, size - 1), (1, size)))
+        both = np.take(counts, np.arange(size - 1), axis) & np.take(
+            counts, np.arange(1, size), axis
+        )
+        change = np.abs(high - low) * both
+        for first in (0, 1):
+            here = [slice(None), slice(None)]
+            here[axis] = slice(first, first + size - 1)
+            part = step[tuple(here)]
+            np.maximum(part, change, out=part)
+    return step

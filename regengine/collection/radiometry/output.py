@@ -78,6 +78,24 @@ CHANGE_COLUMNS = (
 )
 DIGITS = 8  # of a number: more than anything here is worth
 
+RADIANCE_UNIT = "nW cm-2 sr-1"
+# Name and unit of each band
+BANDS = (
+    ("photo luminance above the background, 1 is full scale", "1"),
+    ("map radiance", RADIANCE_UNIT),
+    ("residual, photo less fit", "sigma"),
+    (
+        "mask: 0 compared, 1 not compared, 2 photo saturated, 3 map saturated, "
+        "4 photo brighter, 5 photo fainter",
+        "code",
+    ),
+    ("photo background luminance", "1"),
+)
+
+# Radiance at which the colours turn from linear to logarithmic
+KNEE_NW = 1.0
+TICKS_NW = (0, 1, 3, 10, 30, 100, 300, 1000)
+
 
 def photo_row(
     found: Radiometry, frame: ExportFrame, lights: LightMapInfo, raster: str
@@ -152,23 +170,6 @@ def _cell(name: str, value: Any) -> str:
     return str(value)
 
 
-# The comparison as a cloud-optimised GeoTIFF on the map's own cells.
-
-RADIANCE_UNIT = "nW cm-2 sr-1"
-# Name and unit of each band
-BANDS = (
-    ("photo luminance above the background, 1 is full scale", "1"),
-    ("map radiance", RADIANCE_UNIT),
-    ("residual, photo less fit", "sigma"),
-    (
-        "mask: 0 compared, 1 not compared, 2 photo saturated, 3 map saturated, "
-        "4 photo brighter, 5 photo fainter",
-        "code",
-    ),
-    ("photo background luminance", "1"),
-)
-
-
 def write_raster(found: Radiometry, frame: ExportFrame, path: Path) -> None:
     """Write the bands of `BANDS`; NaN where nothing is compared."""
     from rasterio.windows import Window
@@ -199,13 +200,6 @@ def write_raster(found: Radiometry, frame: ExportFrame, path: Path) -> None:
                 raster.write(block, window=window)
 
 
-# Photo, map, residual and scatter of one comparison, as a picture.
-
-# Radiance at which the colours turn from linear to logarithmic
-KNEE_NW = 1.0
-TICKS_NW = (0, 1, 3, 10, 30, 100, 300, 1000)
-
-
 def check_figures() -> None:
     """See to it that pictures can be drawn."""
     try:
@@ -229,8 +223,8 @@ def draw(found: Radiometry, title: str, path: Path) -> None:
     radiance = np.where(compared.judged, compared.radiance_nw, np.nan)
     top = float(np.nanquantile(radiance, 0.9999))
     for place, image, name in ((axes[0, 0], photo, "photo"), (axes[0, 1], radiance, "map")):
-        _image(figure, place, found, image, name, top)
-    _residual(figure, axes[1, 0], found)
+        _image(place, found, image, name, top)
+    _residual(axes[1, 0], found)
     _scatter(axes[1, 1], found, photo, radiance)
     figure.suptitle(title.replace("$", r"\$"))
     figure.savefig(path, dpi=80, metadata={"Software": None}, format="png")
@@ -242,9 +236,7 @@ def _extent(found: Radiometry) -> tuple[float, float, float, float]:
     return grid.west, east, grid.north - grid.height * grid.resolution, grid.north
 
 
-def _image(
-    figure: Any, axes: Any, found: Radiometry, nw: NDArray[np.floating], name: str, top: float
-) -> None:
+def _image(axes: Any, found: Radiometry, nw: NDArray[np.floating], name: str, top: float) -> None:
     high = float(np.arcsinh(max(top, 10.0) / KNEE_NW))
     drawn = axes.imshow(
         np.arcsinh(nw / KNEE_NW), cmap="inferno", vmin=0.0, vmax=high, extent=_extent(found)
@@ -252,11 +244,11 @@ def _image(
     _upright(axes, found)
     axes.set_title(f"{name}, nW cm⁻² sr⁻¹")
     ticks = [tick for tick in TICKS_NW if np.arcsinh(tick / KNEE_NW) <= high]
-    bar = figure.colorbar(drawn, ax=axes, ticks=np.arcsinh(np.array(ticks) / KNEE_NW))
+    bar = axes.figure.colorbar(drawn, ax=axes, ticks=np.arcsinh(np.array(ticks) / KNEE_NW))
     bar.set_ticklabels([str(tick) for tick in ticks])
 
 
-def _residual(figure: Any, axes: Any, found: Radiometry) -> None:
+def _residual(axes: Any, found: Radiometry) -> None:
     limit = found.significance.limit
     drawn = axes.imshow(
         found.significance.sigma,
@@ -265,7 +257,7 @@ def _residual(figure: Any, axes: Any, found: Radiometry) -> None:
         vmax=1.2 * limit,
         extent=_extent(found),
     )
-    figure.colorbar(drawn, ax=axes)
+    axes.figure.colorbar(drawn, ax=axes)
     _upright(axes, found)
     for change in found.changes[:50]:
         lon = change.lon + 360.0 * round((found.cells.grid.west - change.lon) / 360.0)

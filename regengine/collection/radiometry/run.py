@@ -43,38 +43,19 @@ RASTER_ENDING, FIGURE_ENDING = ".radiometry.tif", ".radiometry.png"
 
 @dataclass(frozen=True, kw_only=True)
 class RadiometryOptions:
-    """What is asked for.
+    """What is asked for."""
 
-    Attributes
-    ----------
-    profiles : tuple of LensProfile
-        Lenses whose falloff is known.
-    map_sigma_m : float or None
-        Blur of the map, one sigma, metres; None to measure it.
-    plot : bool
-        Draw a picture of each photo.
-    force : bool
-        Replace files that exist.
-    """
-
-    profiles: tuple[LensProfile, ...] = ()
-    map_sigma_m: float | None = None
-    plot: bool = False
-    force: bool = False
+    profiles: tuple[LensProfile, ...] = ()  # lenses whose falloff is known
+    map_sigma_m: float | None = None  # blur of the map, one sigma, metres; None to measure it
+    plot: bool = False  # draw a picture of each photo
+    force: bool = False  # replace files that exist
 
 
 @dataclass(kw_only=True)
 class Measured:
-    """What became of the photos.
+    """What became of the photos: rows of the tables, and how many were left out by why.
 
-    Attributes
-    ----------
-    photos, changes : list of dict
-        Rows of the tables.
-    left_out : Counter
-        How many photos are not in them, by why.
-    failed : dict of str to str
-        Photos that should be but cannot, by path, and why.
+    ``failed`` are photos that should be in the tables but cannot, by path, and why.
     """
 
     photos: list[dict[str, Any]] = field(default_factory=list)
@@ -92,26 +73,10 @@ def measure_chosen(
     advance: Callable[[], object] = lambda: None,
     said: Callable[[str], object] = lambda line: None,
 ) -> Measured:
-    """Compare chosen photos with a map and write what came of it.
+    """Compare chosen photos with a map and write what came of it into a folder, made if need be.
 
-    Parameters
-    ----------
-    chosen : Chosen
-        The photos.
-    light_map : LightMap
-        The map.
-    out : Path
-        Folder; made if need be.
-    options : RadiometryOptions
-        What is asked for.
-    advance : callable, optional
-        Called after each photo.
-    said : callable, optional
-        Takes the line of JSON of each photo, once its files are in place.
-
-    Returns
-    -------
-    Measured
+    ``advance`` is called after each photo, ``said`` takes its line of JSON, once its files are in
+    place.
 
     Raises
     ------
@@ -152,9 +117,13 @@ def measure_chosen(
             measured.left_out[lacks] += 1
         else:
             paths = tuple(out / name for name in names[frame.stored.frame_index])
-            _measure_one(frame, light_map, paths, options, measured, said)
+            line = _measure_one(frame, light_map, paths, options, measured)
+            if line is not None:
+                said(line)
         advance()
-    _write_tables(out, measured)
+    with in_place_of((out / PHOTO_TABLE, out / CHANGE_TABLE)) as (photos, changes):
+        write_table(photos, PHOTO_COLUMNS, measured.photos)
+        write_table(changes, CHANGE_COLUMNS, measured.changes)
     return measured
 
 
@@ -164,9 +133,8 @@ def _measure_one(
     paths: Sequence[Path],
     options: RadiometryOptions,
     measured: Measured,
-    said: Callable[[str], object],
-) -> None:
-    """Compare a photo; one that cannot be is noted and stops nothing."""
+) -> str | None:
+    """Compare a photo and tell its line of JSON; one that cannot be is noted and stops nothing."""
     path = frame.result.path
     try:
         guard_photo(frame, tuple(paths))
@@ -179,23 +147,17 @@ def _measure_one(
                 draw(found, frame.result.frame, temporary[1])
     except LeftOutError as error:
         measured.failed[path] = str(error)
-        return
+        return None
     except np.linalg.LinAlgError:
         measured.failed[path] = "its lights do not tell a gain"
-        return
+        return None
     except LightMapError as error:
         if error.code != "outside_map":
             raise
         measured.left_out["outside the map"] += 1
-        return
+        return None
     row = photo_row(found, frame, light_map.info, paths[0].name)
     changes = change_rows(found, frame)
     measured.photos.append(row)
     measured.changes += changes
-    said(json_line(row, changes))
-
-
-def _write_tables(out: Path, measured: Measured) -> None:
-    with in_place_of((out / PHOTO_TABLE, out / CHANGE_TABLE)) as (photos, changes):
-        write_table(photos, PHOTO_COLUMNS, measured.photos)
-        write_table(changes, CHANGE_COLUMNS, measured.changes)
+    return json_line(row, changes)

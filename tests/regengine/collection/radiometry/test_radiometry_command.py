@@ -20,9 +20,23 @@ from regengine.collection.radiometry.measure import BRIGHTER, COMPARED, FAINTER,
 from regengine.collection.radiometry.output import CHANGE_COLUMNS, PHOTO_COLUMNS
 from regengine.commands import app
 from regengine.io.gdal import gdal_session
+from regengine.result import FrameResult
 from tests.example_results import nothing_found, proposal
 from tests.regengine.collection.radiometry.conftest import Trial
 from tests.regengine.exchange.export.exported import write_store
+
+
+def photographed(photo: Path, trial: Trial, name: str) -> FrameResult:
+    """A result whose photo is a file and whose camera is the scene's."""
+    camera = trial.scene.camera
+    return replace(
+        proposal(name),
+        path=str(photo),
+        sha256=hashlib.sha256(photo.read_bytes()).hexdigest(),
+        width_px=camera.width_px,
+        height_px=camera.height_px,
+        solved=replace(proposal().solved, camera=camera),  # type: ignore[type-var]
+    )
 
 
 def run(store: Path, lights: Path, out: Path, *arguments: object) -> Result:
@@ -99,14 +113,7 @@ def test_a_photo_that_is_gone_or_another_stops_no_other(trial: Trial, tmp_path: 
     hostile = tmp_path / "=cmd|'\n🌃.jpg"
     shutil.copy(trial.store.with_name("photo.jpg"), hostile)
     camera = trial.scene.camera
-    good = replace(
-        proposal("=1+1"),
-        path=str(hostile),
-        sha256=hashlib.sha256(hostile.read_bytes()).hexdigest(),
-        width_px=camera.width_px,
-        height_px=camera.height_px,
-        solved=replace(proposal().solved, camera=camera),  # type: ignore[type-var]
-    )
+    good = photographed(hostile, trial, "=1+1")
     lon, lat = camera.pixel_to_lonlat([50.0, 400.0], [50.0, 250.0])
     points = tuple(
         replace(good.control_points[0], lon=float(a), lat=float(b), x=x, y=y)
@@ -149,15 +156,7 @@ def test_a_dark_photo_tells_no_gain(trial: Trial, tmp_path: Path) -> None:
     photo = tmp_path / "dark.png"
     camera = trial.scene.camera
     Image.new("RGB", (camera.width_px, camera.height_px)).save(photo)
-    result = replace(
-        proposal("dark"),
-        path=str(photo),
-        sha256=hashlib.sha256(photo.read_bytes()).hexdigest(),
-        width_px=camera.width_px,
-        height_px=camera.height_px,
-        solved=replace(proposal().solved, camera=camera),  # type: ignore[type-var]
-    )
-    store = write_store(tmp_path / "run.h5", [result])
+    store = write_store(tmp_path / "run.h5", [photographed(photo, trial, "dark")])
     ran = run(store, trial.store.with_name(MAP), tmp_path / "out")
     assert ran.exit_code == 1
     assert "no light where the map has lights" in ran.stderr
@@ -184,13 +183,8 @@ def test_what_makes_no_sense_is_told_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_file_is_no_folder(trial: Trial, tmp_path: Path) -> None:
+def test_a_file_is_no_folder_and_a_store_must_be_there(trial: Trial, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
-    result = run(trial.store, trial.store.with_name(MAP), tmp_path / "out")
-    assert result.exit_code == 2
+    assert run(trial.store, trial.store.with_name(MAP), tmp_path / "out").exit_code == 2
     assert (tmp_path / "out").read_text() == "mine"
-
-
-def test_no_store(trial: Trial, tmp_path: Path) -> None:
-    result = run(tmp_path / "no.h5", trial.store.with_name(MAP), tmp_path / "out")
-    assert result.exit_code == 3
+    assert run(tmp_path / "no.h5", trial.store.with_name(MAP), tmp_path / "new").exit_code == 3

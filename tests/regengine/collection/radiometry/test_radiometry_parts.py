@@ -12,21 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.transform import Affine
 
-from regengine.collection.radiometry.cells import air_mass, cells_in_view, photo_cells
+from regengine.collection.radiometry.cells import (
+    PhotoLight,
+    air_mass,
+    cells_in_view,
+    photo_cells,
+    without_hot_pixels,
+)
 from regengine.collection.radiometry.comparison import Pair, blurred, blurred_by, matched_blurs
 from regengine.collection.radiometry.gain import (
     exponent,
     glog,
-    neighbour_step,
     r_squared,
     steepness,
 )
-from regengine.collection.radiometry.photo_light import PhotoLight, _arrives, without_hot_pixels
 from regengine.exchange.export.frame import ExportPoint
 from regengine.exchange.export.warp import MapGrid
 from regengine.io.gdal import gdal_session
 from regengine.lights import open_light_map
-from regengine.photo.lens_profile import Falloff
 from tests.example_results import nadir_camera
 
 MASS = st.floats(-1e4, 1e4)
@@ -51,17 +54,6 @@ def test_noise_and_scatter_are_alike_on_the_scale() -> None:
     seen = true * np.exp(0.3 * rng.standard_normal((4, 20000))) + 0.5 * rng.standard_normal(20000)
     spread = (glog(seen, 0.5 / 0.3) - glog(true, 0.5 / 0.3)).std(axis=1)
     assert spread == pytest.approx(np.full(4, 0.3), rel=0.1)
-
-
-def test_steps_to_neighbours_stay_among_cells_that_count() -> None:
-    levels = np.zeros((5, 6), np.float32)
-    levels[2, 3] = 4.0
-    step = neighbour_step(levels, np.ones_like(levels, bool))
-    assert step[2, 3] == step[1, 3] == step[3, 3] == step[2, 2] == step[2, 4] == 4.0
-    assert step.sum() == 20.0
-    alone = np.ones_like(levels, bool)
-    alone[2, 3] = False
-    assert not neighbour_step(levels, alone).any()
 
 
 def test_air_mass_is_that_of_the_tables() -> None:
@@ -226,13 +218,3 @@ def test_hot_pixels_go_and_lamps_stay() -> None:
     found = without_hot_pixels(light)
     assert np.abs(found - lamps)[[20, 80, 80], [100, 20, 19]].max() < 0.06
     assert np.array_equal(found[25:70, 30:90], lamps[25:70, 30:90])
-
-
-def test_the_lens_profiles_falloff_is_taken_out() -> None:
-    camera = nadir_camera()
-    falloff = Falloff(
-        coefficients=(-0.4, 0.0, 0.0), covariance=((0.0,) * 3,) * 3, frames=5, reach=1.0
-    )
-    arrives = _arrives(falloff, camera)
-    assert arrives[212, 319] == pytest.approx(1.0, abs=1e-3)
-    assert arrives[0, 0] == pytest.approx(0.6, abs=0.01)

@@ -14,7 +14,7 @@ from detectors.limb_geometry import limb_angle_deg, pointing_of
 from detectors.types import StarDetections
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from matchers.star_fit import LensPrior
-from matchers.star_search import about, best_shift, best_turns
+from matchers.star_search import axes_about, best_shift, best_turns
 from regengine.registration.limb_stars import solve_above_limb
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import NotSolved, StarSolution
@@ -106,7 +106,7 @@ def detections(
 
 def along_the_orbit(down: FloatArray, seed: int) -> list[FloatArray]:
     """Nadirs 0.7 degrees apart on a great circle, the true one between two of them."""
-    axes = about(down) @ Rotation.from_euler("Z", 40.0 * seed, degrees=True).as_matrix()
+    axes = axes_about(down) @ Rotation.from_euler("Z", 40.0 * seed, degrees=True).as_matrix()
     angles = np.radians(0.7 * (np.arange(-12, 13) + 0.4))
     return [np.cos(a) * axes[:, 2] + np.sin(a) * axes[:, 0] for a in angles]
 

@@ -1,5 +1,5 @@
 // A camera from what a person knows (where it was, what it looked at, how it was turned), and
-// back; a camera moved by hand. The page's twin of matchers/aiming.py.
+// back; a camera moved by hand. The page's twin of tests/regengine/review/aiming.py.
 
 import type { Camera, LonLat } from "../types";
 import { middle, pixelDirection } from "./camera";

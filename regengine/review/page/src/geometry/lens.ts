@@ -1,4 +1,5 @@
-// The lens: directions in the camera's frame and pixels; the page's twin of matchers/lens.py.
+// The lens: directions in the camera's frame and pixels; the page's twin of `Lens` in
+// matchers/camera.py.
 
 import type { Camera } from "../types";
 import type { Vec3 } from "./vector";

@@ -1,3 +1,5 @@
+"""Where the station was: by element sets, by a nadir, and with other drag."""
+
 from __future__ import annotations
 
 import math
@@ -11,15 +13,18 @@ import pytest
 import sgp4
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyproj import Transformer
-from tle_lines import Elements
+from pyproj import Geod, Transformer
 
 from matchers.earth import ecef_to_geodetic, great_circle_km
 from regengine.errors import EphemerisError
 from regengine.orbit.propagation import (
     NADIR_SIGMA_KM,
     RECORD_SIGMA_KM,
+    TYPICAL_BSTAR,
+    USUAL_BSTAR,
     camera_position,
+    drag_shift_km,
+    nadir_track_positions,
     position_from_elements,
     position_from_nadir,
     track_positions,
@@ -32,6 +37,7 @@ from regengine.orbit.rotation import (
     ut1_minus_utc_s,
 )
 from regengine.orbit.tle import ElementSet, load_tle_file
+from tests.tle_lines import Elements
 
 BASE = Elements()
 PHOTO = datetime(2016, 5, 1, 17, 23, 45, tzinfo=UTC)
@@ -93,38 +99,6 @@ def test_ephem_agrees_to_200_metres(hours):
     assert abs(body.elevation / 1000.0 - ours.altitude_km) < 0.2
 
 
-def test_the_nadir_is_geodetic():
-    """The straight line down meets the ellipsoid at a right angle; 18 km off if geocentric."""
-    time = next(
-        BASE.epoch + timedelta(minutes=minutes)
-        for minutes in range(93)
-        if position_from_elements(element_set(), BASE.epoch + timedelta(minutes=minutes)).lat > 40
-    )
-    ours = position_from_elements(element_set(), time)
-    lon, lat, height = PROJ.transform(*ours.position_ecef_m)
-    assert great_circle_km(lon, lat, ours.lon, ours.lat) < 0.001
-    assert ours.altitude_km == pytest.approx(height / 1000.0, abs=1e-5)
-    up = ours.position_ecef_m / np.linalg.norm(ours.position_ecef_m)
-    geocentric = math.degrees(math.asin(up[2]))
-    assert great_circle_km(lon, geocentric, ours.lon, ours.lat) > 15.0
-
-
-def test_astropy_agrees_to_50_metres():
-    import astropy.units as u
-    from astropy.coordinates import ITRS, TEME, CartesianRepresentation
-    from astropy.time import Time
-    from astropy.utils import iers
-
-    days = days_since_j2000(PHOTO)
-    _, teme_km, _ = element_set().satrec().sgp4(2451545.0, days)
-    with iers.conf.set_temp("auto_download", False):
-        time = Time(PHOTO)
-        frame = TEME(CartesianRepresentation(*teme_km * u.km), obstime=time)
-        itrs = frame.transform_to(ITRS(obstime=time)).cartesian.xyz.to_value(u.m)
-    ours = position_from_elements(element_set(), PHOTO)
-    assert np.linalg.norm(ours.position_ecef_m - itrs) < 50.0
-
-
 def test_the_velocity_is_that_over_the_turning_earth():
     ours = position_from_elements(element_set(), PHOTO)
     step = 0.5
@@ -151,12 +125,6 @@ def test_a_set_that_sgp4_cannot_carry_so_far():
         position_from_elements(element_set(falling), BASE.epoch + timedelta(days=200))
 
 
-def test_no_offset_is_the_position_itself():
-    ours = position_from_elements(element_set(), PHOTO).position_ecef_m
-    np.testing.assert_allclose(track_positions(element_set(), PHOTO, 0.0, 0.0), [ours], atol=1e-6)
-    assert track_positions(element_set(), PHOTO, np.zeros(4), 3.0).shape == (4, 3)
-
-
 @given(st.floats(-4000.0, 4000.0))
 @settings(deadline=None)
 def test_a_clock_offset_is_another_time(offset):
@@ -177,23 +145,6 @@ def test_a_slide_leaves_the_earth_and_the_orbits_plane_where_they_are():
     assert np.linalg.norm(slid[0] - slid[-1]) < 40e3  # the turn closes, within seconds of flight
     clock = track_positions(element_set(), PHOTO, seconds, 0.0)
     assert np.linalg.norm(clock[0] - clock[-1]) > 1500e3  # while the Earth turns by 23 degrees
-
-
-@pytest.mark.parametrize("seconds", [-130.0, 10.0, 230.0])
-def test_slide_and_clock_differ_by_the_turn_of_the_earth(seconds):
-    slide = track_positions(element_set(), PHOTO, 0.0, seconds)[0]
-    clock = track_positions(element_set(), PHOTO, seconds, 0.0)[0]
-    turned = turn_about_pole(clock, EARTH_RATE_RAD_S * seconds)
-    # What remains is the plane's own turn, 5 degrees a day.
-    remains = np.linalg.norm(turned - slide)
-    assert remains < 1.1 * np.radians(5.1) / 86400 * abs(seconds) * np.hypot(slide[0], slide[1])
-    assert np.linalg.norm(clock - slide) > 20 * remains
-
-
-def test_clock_and_slide_add_up():
-    both = track_positions(element_set(), PHOTO, [20.0], [-35.0])
-    later = track_positions(element_set(), PHOTO + timedelta(seconds=20), [0.0], [-35.0])
-    np.testing.assert_allclose(both, later, atol=0.01)
 
 
 def test_a_positive_slide_moves_forward():
@@ -259,3 +210,80 @@ def test_solved_photographs_lie_on_the_slid_orbit(real_data, time, lon, lat, sli
     distance_km = great_circle_km(at_lon, at_lat, lon, lat)
     assert distance_km.min() < 2.0
     assert abs(offsets[distance_km.argmin()] - slide_s) < 1.0
+
+
+@pytest.fixture(scope="module")
+def elements(tmp_path_factory):
+    path: Path = tmp_path_factory.mktemp("tle") / "iss.txt"
+    path.write_text(BASE.text())
+    return load_tle_file(path)[0]
+
+
+@pytest.mark.parametrize("minutes", [2, 17, 30, 41, 52, 66, 80])
+def test_the_track_is_that_of_a_real_orbit(elements, minutes):
+    time = BASE.epoch + timedelta(minutes=minutes)
+    ours = position_from_elements(elements, time)
+    assert abs(ours.lat) < 51.5
+    seconds = np.linspace(-65.0, 65.0, 27)
+    flown_lon, flown_lat, _ = ecef_to_geodetic(track_positions(elements, time, seconds, 0.0))
+    ascending = bool(ours.velocity_ecef_m_s[2] > 0.0)
+    ahead = great_circle_km(ours.lon, ours.lat, flown_lon, flown_lat) * np.sign(seconds)
+    modelled = nadir_track_positions(ours.lon, ours.lat, ours.altitude_km, ahead, ascending)
+    lon, lat, height_m = ecef_to_geodetic(modelled)
+    assert great_circle_km(lon, lat, flown_lon, flown_lat).max() < 3.0
+    np.testing.assert_allclose(height_m, 1000.0 * ours.altitude_km, atol=1e-3)
+    other = nadir_track_positions(ours.lon, ours.lat, ours.altitude_km, ahead, not ascending)
+    lon, lat, _ = ecef_to_geodetic(other)
+    assert great_circle_km(lon, lat, flown_lon, flown_lat).max() > 100.0
+
+
+@given(st.floats(-180.0, 180.0), st.floats(-52.0, 52.0), st.booleans())
+def test_distances_are_those_on_the_ground(lon, lat, ascending):
+    along = np.array([-100.0, 0.0, 100.0])
+    places = nadir_track_positions(lon, lat, 415.0, along, ascending)
+    at_lon, at_lat, _ = ecef_to_geodetic(places)
+    assert great_circle_km(at_lon[1], at_lat[1], lon, lat) < 1e-3
+    geod = Geod(ellps="WGS84")
+    for end in (0, 2):
+        _, _, metres = geod.inv(lon, lat, at_lon[end], at_lat[end])
+        assert metres == pytest.approx(100e3, rel=0.01)
+    assert (at_lat[2] > at_lat[0]) == ascending or abs(lat) > 50.0
+    assert (at_lon[2] - at_lon[0]) % 360.0 < 180.0  # the ISS flies eastward
+
+
+TYPICAL = Elements(drag=" 21000-3")  # 0.21e-3
+
+
+def written(folder: Path, elements: Elements) -> ElementSet:
+    path = folder / "iss.txt"
+    path.write_text(elements.text(), encoding="utf-8")
+    return load_tle_file(path).best_for(elements.epoch)
+
+
+@pytest.mark.parametrize("drag", [" 00000-0", "-58500-2", " 17700-2", " 82000-3"])
+def test_the_shift_is_what_usual_drag_makes_of_it(tmp_path: Path, drag: str) -> None:
+    """A week on; the mean elements are the same, so only the drag moves the station."""
+    own = written(tmp_path, replace(TYPICAL, drag=drag))
+    typical = written(tmp_path, TYPICAL)
+    photo = TYPICAL.epoch + timedelta(days=7.0)
+    if USUAL_BSTAR[0] <= own.satrec().bstar <= USUAL_BSTAR[1]:
+        assert drag_shift_km(own, photo) == 0.0
+        return
+    _, here, velocity = own.satrec().sgp4_tsince(7.0 * 1440.0)
+    _, there, _ = typical.satrec().sgp4_tsince(7.0 * 1440.0)
+    angle = np.arccos(np.dot(here, there) / np.linalg.norm(here) / np.linalg.norm(there))
+    ahead = np.dot(np.subtract(there, here), velocity) > 0.0
+    shift = drag_shift_km(own, photo)
+    assert abs(shift) == pytest.approx(6780.0 * angle, rel=0.01)
+    assert (shift > 0.0) == ahead == (own.satrec().bstar < TYPICAL_BSTAR)
+
+
+def test_whole_turns_count(tmp_path: Path) -> None:
+    """Drag counts as the square of time, past half an orbit, where angles begin anew."""
+    own = written(tmp_path, replace(TYPICAL, drag="-58500-2"))
+    shifts = [drag_shift_km(own, TYPICAL.epoch + timedelta(days=d)) for d in (4.0, 8.0, 16.0)]
+    assert shifts[2] > 21_300.0
+    assert shifts[1] / shifts[0] == pytest.approx(4.0, rel=0.1)
+    assert shifts[2] / shifts[1] == pytest.approx(4.0, rel=0.1)
+    before = drag_shift_km(own, TYPICAL.epoch - timedelta(days=4.0))
+    assert before == pytest.approx(shifts[0], rel=0.1)
