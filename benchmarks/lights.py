@@ -25,7 +25,7 @@ from scipy.spatial import cKDTree
 
 from benchmarks.light_fields import FieldSettings, LightField, simulate
 from benchmarks.registration.report import command_of, title_lines
-from detectors.registry import light_detectors
+from detectors.registry import LIGHTS
 from detectors.types import LightDetector
 from regengine.evaluate.detections import (
     DetectionScore,
@@ -249,7 +249,7 @@ def report(count: int, seed: int, peers: list[Peer]) -> list[str]:
     methods, details = list(METHOD_HEADER), []
     for sky in SKIES:
         fields = frames(sky, count, seed)
-        for name, detector in light_detectors().items():
+        for name, detector in LIGHTS.detectors().items():
             results = run_method(detector_method(detector), fields)
             methods.append(method_line(name, sky, results))
             details += ["", f"## {name}, {sky}", "", *snr_table(results)]

@@ -13,9 +13,6 @@ from scipy.special import ndtri
 
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
-# Statistics of an image in boxes, and back from boxes to pixels.
-
-
 SAMPLES_ACROSS_BOX = 48  # 2,300 samples a box: its median is good to 0.03 sigma
 CLIP_SIGMA = 2.5  # pixels this far above a box' level hold lights
 CLIP_PASSES = 6
@@ -24,6 +21,11 @@ FEWEST_SAMPLES = 0.1  # of a box' pixels; with fewer the box is a hole
 NORMAL_Q25_MINUS_Q05 = 0.9703
 NORMAL_MEDIAN_MINUS_Q16 = 0.9945
 NORMAL_Q75 = 0.6745
+
+# One step of 8-bit sRGB in the dark, 1 / 255 / 12.92, over sqrt(12). Black that was clipped shows
+# less noise than it has; less than this cannot be told from rounding.
+ROUNDING_SIGMA = 1.0 / 255.0 / 12.92 / 12.0**0.5
+RING = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,12 +217,6 @@ def _ranked(ordered: FloatImage, rank: NDArray[np.floating]) -> FloatImage:
     return np.asarray(np.take_along_axis(ordered, index[..., None], axis=-1)[..., 0])
 
 
-# One step of 8-bit sRGB in the dark, 1 / 255 / 12.92, over sqrt(12). Black that was clipped shows
-# less noise than it has; less than this cannot be told from rounding.
-ROUNDING_SIGMA = 1.0 / 255.0 / 12.92 / 12.0**0.5
-RING = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Background:
     """Diffuse light of an image and the noise about it.
@@ -355,6 +351,15 @@ def pixels_to_ignore(image: FloatImage, mask: BoolImage | None) -> BoolImage:
     if mask.shape != image.shape:
         raise ValueError(f"mask has shape {mask.shape}, the image {image.shape}")
     return bad | np.asarray(mask, bool)
+
+
+def told_clipped(saturated: NDArray[np.generic] | None, image: FloatImage) -> BoolImage:
+    """Pixels half of which a map says are clipped; ValueError where the map does not fit."""
+    if saturated is None:
+        return np.zeros(image.shape, bool)
+    if saturated.shape != image.shape:
+        raise ValueError(f"saturated has shape {saturated.shape}, the image {image.shape}")
+    return np.asarray(np.asarray(saturated) >= 0.5)
 
 
 def _boxes(

@@ -44,6 +44,19 @@ SIDE_DIRECTIONS = 16
 # Two peaks along a ridge differ from the ridge between them by this much noise, by chance
 RIDGE_NOISE_SIGMA = 3.0
 
+NEAR = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+
+LIT_SIGMA = 3.0
+# Below this light sRGB is linear (IEC 61966-2-1): its noise no longer falls with the light
+DARK_LIGHT = 0.0031308
+LEVEL_NOISE = 1.0  # sigma of JPEG pixels where light lies, in steps of 255
+CLUTTER_BOX_PX = 36.0  # of an octave's pixels: about fifteen of its largest blobs
+CLUTTER_SAMPLES_ACROSS = 18
+# Where a picture shows less noise than its own rounding makes, black is clipped and what is left
+# are JPEG's blocks of a step or two (1 / 255 / 12.92 each): these are taken for the noise
+CLIPPED_BLACK_SIGMA = 1.5 / 255.0 / 12.92
+RATIO_THINNING, FEWEST_RATIO_PIXELS = 7, 100
+
 
 @dataclass(frozen=True, kw_only=True)
 class PeakRules:
@@ -127,9 +140,6 @@ def find_peaks(
     )
 
 
-NEAR = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
-
-
 def _highest_near(response: FloatImage, row: IndexArray, col: IndexArray) -> FloatArray:
     """Maximum of the 3 x 3 pixels around pixels away from the border."""
     return np.asarray(np.max([response[row + i, col + j] for i, j in NEAR], axis=0))
@@ -163,20 +173,6 @@ def prominence(response: FloatImage, row: IndexArray, col: IndexArray, inner: fl
     half = SIDE_DIRECTIONS // 2
     ways = np.minimum(lowest[:, :half], lowest[:, half:])
     return np.asarray(response[row, col] - ways.max(axis=1), float)
-
-
-# The noise that blobs stand in, octave by octave of the scale space.
-
-LIT_SIGMA = 3.0
-# Below this light sRGB is linear (IEC 61966-2-1): its noise no longer falls with the light
-DARK_LIGHT = 0.0031308
-LEVEL_NOISE = 1.0  # sigma of JPEG pixels where light lies, in steps of 255
-CLUTTER_BOX_PX = 36.0  # of an octave's pixels: about fifteen of its largest blobs
-CLUTTER_SAMPLES_ACROSS = 18
-# Where a picture shows less noise than its own rounding makes, black is clipped and what is left
-# are JPEG's blocks of a step or two (1 / 255 / 12.92 each): these are taken for the noise
-CLIPPED_BLACK_SIGMA = 1.5 / 255.0 / 12.92
-RATIO_THINNING, FEWEST_RATIO_PIXELS = 7, 100
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,8 @@ SHOWN = 0.75
 CHANCE_LIMITS = (0.04, 0.6)
 SHEARS = 31
 
+CELLS = 10
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lens:
@@ -243,11 +245,6 @@ def edges_along(strip: Strip, step_px: float, chance: float, middle_deg: float =
         log10_odds=odds,
         length_px=strip.length_px * float(seen.mean()),
     )
-
-
-# Arcs that may be the limb: voted for, aligned with the image and fitted.
-
-CELLS = 10
 
 
 @dataclass(frozen=True, kw_only=True)

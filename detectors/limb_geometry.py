@@ -17,6 +17,17 @@ AIRGLOW_TOP_KM = 99.0
 # that the gap of 2.1 to 2.2 degrees read off the profiles of some moonlit real photos would have
 HARD_EDGE_KM = 8.0
 
+BLUR_PX = 1.5
+RMS_PX = 12.0  # edges are compared with what lies around within about this
+# Gradients below one half of an 8-bit step a pixel are rounding
+LEAST_GRADIENT = 0.5 / 255.0
+LEAST_EDGE = 1.0  # normalised gradient from which on a pixel may vote
+STRONGEST_VOTE = 3.0
+TURNS_DEG = np.arange(-8.0, 8.1, 1.0)  # an edge's direction is uncertain by some degrees
+TURN_SIGMA_DEG = 3.0
+CELL_DEG = 1.0
+MOST_OFF_NADIR_DEG = 135.0
+
 
 def limb_angle_deg(altitude_km: float, height_km: float) -> float:
     """Angle between the nadir and sights that touch a shell about the Earth.
@@ -110,21 +121,6 @@ def arc_rays(nadir: FloatArray, angle_deg: FloatArray, azimuth_deg: FloatArray) 
     return np.asarray(
         np.cos(angle) * nadir + np.sin(angle) * (np.sin(azimuth) * across - np.cos(azimuth) * lean)
     )
-
-
-# Edges of an image vote for the nadir whose limb they would lie on.
-
-
-BLUR_PX = 1.5
-RMS_PX = 12.0  # edges are compared with what lies around within about this
-# Gradients below one half of an 8-bit step a pixel are rounding
-LEAST_GRADIENT = 0.5 / 255.0
-LEAST_EDGE = 1.0  # normalised gradient from which on a pixel may vote
-STRONGEST_VOTE = 3.0
-TURNS_DEG = np.arange(-8.0, 8.1, 1.0)  # an edge's direction is uncertain by some degrees
-TURN_SIGMA_DEG = 3.0
-CELL_DEG = 1.0
-MOST_OFF_NADIR_DEG = 135.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.background import as_float_image, diffuse_background, pixels_to_ignore
+from detectors.background import as_float_image, diffuse_background, pixels_to_ignore, told_clipped
 from detectors.types import BoolImage, FloatArray, FloatImage
 
 SHORTEST_SIDE_PX = 16  # half a window of the diffuse light: nothing is measured in less
@@ -21,6 +21,14 @@ CLIPPED_SHARE = 0.97  # of full scale, where the image says by its type what tha
 FEWEST_CLIPPED = 16  # pixels that share the highest value of an image without a full scale
 WIDE_CLIPPED_PX, WIDE_MARGIN_PX = 25, 12  # clipped areas wider than this are no streak
 ROUNDING_SAMPLES = 20_000
+
+HALF_BAND_PX, FLANK_PX = 24, 8  # of the strip along a segment, and where its flanks begin
+LIGHT_PX = 4  # half of what is summed across
+LEAST_LENGTH_SEEN, LEAST_EVENNESS = 0.4, 0.5
+FEWEST_SEEN = 0.5  # of the pixels across: with fewer, the profile is taken from both sides
+INTERPOLATED = 0.8  # of a mean's noise is left when pixels are interpolated along lines
+MOST_SIGMAS = 3.0
+END_STEP_PX = 5  # the light's end is sought in means over so many pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,16 +68,14 @@ class GreyFrame:
         """
         image = as_float_image(light)
         ignored = pixels_to_ignore(image, mask)
-        if saturated is not None and saturated.shape != image.shape:
-            raise ValueError(f"saturated has shape {saturated.shape}, the image {image.shape}")
+        told = told_clipped(saturated, image)
         if min(image.shape) < SHORTEST_SIDE_PX or ignored.all():
             return None
         scale = _spread(image[~ignored])
         if scale == 0.0:
             return None
         clipped = _clipped(image, ignored, light.dtype.kind in "iu")
-        if saturated is not None:
-            clipped |= (np.asarray(saturated) >= 0.5) & ~ignored
+        clipped |= told & ~ignored
         ignored |= _wide(clipped)
         if ignored.all():
             return None
@@ -127,17 +133,6 @@ def _rounding(values: FloatImage) -> float:
     # Steps below a millionth of the spread are those of floating point
     steps = steps[steps > 1e-6]
     return float(steps.min()) / 12.0**0.5 if steps.size else 1.0
-
-
-# A strip of the image along a segment, resampled so that the segment runs level.
-
-HALF_BAND_PX, FLANK_PX = 24, 8  # of the strip along a segment, and where its flanks begin
-LIGHT_PX = 4  # half of what is summed across
-LEAST_LENGTH_SEEN, LEAST_EVENNESS = 0.4, 0.5
-FEWEST_SEEN = 0.5  # of the pixels across: with fewer, the profile is taken from both sides
-INTERPOLATED = 0.8  # of a mean's noise is left when pixels are interpolated along lines
-MOST_SIGMAS = 3.0
-END_STEP_PX = 5  # the light's end is sought in means over so many pixels
 
 
 @dataclass(frozen=True, kw_only=True)

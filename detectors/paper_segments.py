@@ -9,12 +9,15 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from detectors.stamps import nearest_pixels
 from detectors.types import BoolImage, FloatArray, FloatImage
-
-# A straight line through points of which many lie elsewhere: RANSAC and MSAC.
 
 Scoring = Literal["ransac", "msac"]
 MOST_SCORED = 2000  # points that judge a line: the share of inliers is then good to 1 %
+
+MOST_COMPONENTS, MOST_LINES = 200, 4  # the longest of a frame, and lines of one
+CORE_QUANTILE, CORE_SHARE = 0.75, 0.5  # pixels half as bright as that quantile are of the core
+BESIDE_PX = 12.0  # pixels up to here count for how wide a line is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,11 +109,6 @@ def least_squares_line(
     if (direction[0], direction[1]) < (0.0, 0.0):
         direction = -direction
     return LineFit(middle=middle, direction=direction, inliers=chosen)
-
-
-MOST_COMPONENTS, MOST_LINES = 200, 4  # the longest of a frame, and lines of one
-CORE_QUANTILE, CORE_SHARE = 0.75, 0.5  # pixels half as bright as that quantile are of the core
-BESIDE_PX = 12.0  # pixels up to here count for how wide a line is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -311,8 +309,7 @@ def _along(
     count = max(2, round(_length(segment)) + 1)
     x, y = np.linspace(segment[0], segment[2], count), np.linspace(segment[1], segment[3], count)
     h, w = light.shape
-    row = np.clip(np.rint(y), 0, h - 1).astype(np.intp)
-    col = np.clip(np.rint(x), 0, w - 1).astype(np.intp)
+    row, col = nearest_pixels(light.shape, x, y)
     values = np.full(count, -np.inf)
     steep = abs(segment[3] - segment[1]) > abs(segment[2] - segment[0])
     for step in (-1, 0, 1):

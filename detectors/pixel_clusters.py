@@ -17,9 +17,20 @@ from sklearn.mixture import GaussianMixture
 
 from detectors.types import BoolImage, FloatArray, FloatImage
 
-# Particle swarm optimisation: points fly about and remember where it was best.
-
 Cost = Callable[[FloatArray], FloatArray]
+
+Features = NDArray[np.floating]
+SWARM_PARTICLES, SWARM_ITERATIONS = 7, 4
+GENETIC_PEOPLE, GENETIC_ITERATIONS = 49, 5
+MIXTURE_SAMPLES = 4000  # means and widths of both are then good to 3 %
+COST_SAMPLES = 2000  # pixels on which swarm and genes are judged: their cost is good to 3 %
+
+LEVEL_PX = 41  # window of the local sky: wider than a streak, narrower than clouds
+LEVELS_PER_SIGMA, DARKEST_SIGMA = 8.0, -8.0
+# On pixels twice as large: 15 degrees apart, 22 px long, the sky taken 6 px beside
+DIRECTIONS, LINE_PX, BESIDE_PX = 12, 11, 3.0
+BRIGHTEST = 12.0  # in units of the sky's scatter: brighter is as good
+SAMPLES = 100_000
 
 
 def swarm_minimum(
@@ -57,9 +68,6 @@ def swarm_minimum(
         better = now < best_cost
         best[better], best_cost[better] = place[better], now[better]
     return np.asarray(best[int(np.argmin(best_cost))])
-
-
-# Genetic optimisation: the fitter ones have children, who differ from them a little.
 
 
 def genetic_minimum(
@@ -102,13 +110,6 @@ def genetic_minimum(
         people = np.clip(children, low, high)
         costs = cost(people)
     return np.asarray(people[int(np.argmin(costs))])
-
-
-Features = NDArray[np.floating]
-SWARM_PARTICLES, SWARM_ITERATIONS = 7, 4
-GENETIC_PEOPLE, GENETIC_ITERATIONS = 49, 5
-MIXTURE_SAMPLES = 4000  # means and widths of both are then good to 3 %
-COST_SAMPLES = 2000  # pixels on which swarm and genes are judged: their cost is good to 3 %
 
 
 class TwoClusters(Protocol):
@@ -273,17 +274,6 @@ def _box(sample: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _seed(rng: np.random.Generator) -> int:
     return int(rng.integers(2**31))
-
-
-# What tells the pixels of a streak: how bright they are, and how much a line runs there.
-
-
-LEVEL_PX = 41  # window of the local sky: wider than a streak, narrower than clouds
-LEVELS_PER_SIGMA, DARKEST_SIGMA = 8.0, -8.0
-# On pixels twice as large: 15 degrees apart, 22 px long, the sky taken 6 px beside
-DIRECTIONS, LINE_PX, BESIDE_PX = 12, 11, 3.0
-BRIGHTEST = 12.0  # in units of the sky's scatter: brighter is as good
-SAMPLES = 100_000
 
 
 def above_local_sky(grey: FloatImage) -> FloatImage:

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from detectors.psf import PointSpread, moments_of_stars, narrow_light
+from detectors.stamps import cut_stamps, inside_image, nearest_pixels, sum_of_stamps
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
-from detectors.windowed import cut_stamps, inside_image, sum_of_stamps
 
 PASSES = 2
 # Where a picture is all one value its noise is none; rounding to 16 bits alone makes 1e-11
@@ -87,7 +87,7 @@ def draw_stars(
     shape: tuple[int, ...], x: FloatArray, y: FloatArray, flux: FloatArray, psf: PointSpread
 ) -> FloatImage:
     """The sum of stars as an image."""
-    col, row = _nearest(x, shape[1]), _nearest(y, shape[0])
+    row, col = nearest_pixels(shape, x, y)
     half = psf.half_stamp_px
     drawn = psf.draw(x - col, y - row, half) * flux.astype(np.float32)[:, None, None]
     return sum_of_stamps(shape, row, col, drawn)
@@ -127,7 +127,7 @@ def fit_stars(
     if x.size == 0:
         return FittedStars.none()
     half = psf.half_stamp_px
-    col, row = _nearest(x, image.shape[1]), _nearest(y, image.shape[0])
+    row, col = nearest_pixels(image.shape, x, y)
     stamps = cut_stamps(image, row, col, half)
     inside = inside_image(image.shape, row, col, half)
     whole = (cut_stamps(usable, row, col, half) * inside).astype(np.float32)
@@ -291,13 +291,6 @@ def _column(values: FloatArray) -> FloatImage:
     return np.asarray(values, np.float32)[:, None, None]
 
 
-def _nearest(place: FloatArray, size: int) -> IndexArray:
-    return np.clip(np.rint(place), 0, size - 1).astype(np.intp)
-
-
-# The light of fitted stars, each in a stamp of its own without its neighbours.
-
-
 @dataclass(frozen=True, kw_only=True)
 class StarStamps:
     """Stars' own light, and how much each pixel tells.
@@ -351,15 +344,13 @@ class StarStamps:
         noise, gain : ndarray of float64, shape (N,)
             At these, as of `detectors.star_fit.fit_stars`.
         """
-        h, w = image.shape
         half = psf.half_stamp_px
         places = np.column_stack([stars.x, stars.y])
         gap, _ = cKDTree(places[chosen]).query(places, distance_upper_bound=3.0 * half)
         near = stars.select(np.isfinite(gap))
         others = draw_stars(image.shape, near.x, near.y, near.flux, psf)
         own = stars.select(chosen)
-        row = np.clip(np.rint(own.y), 0, h - 1).astype(np.intp)
-        col = np.clip(np.rint(own.x), 0, w - 1).astype(np.intp)
+        row, col = nearest_pixels(image.shape, own.x, own.y)
         dx, dy = own.x - col, own.y - row
         drawn = psf.draw(dx, dy, half) * own.flux.astype(np.float32)[:, None, None]
         light = cut_stamps(image, row, col, half) - cut_stamps(others, row, col, half) + drawn

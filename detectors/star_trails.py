@@ -10,9 +10,9 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from detectors.psf import LONGEST_TRAIL_PX, PointSpread
+from detectors.stamps import cut_stamps
 from detectors.star_peaks import Filtered
 from detectors.types import BoolImage, FloatArray, FloatImage, StarDetections, StarFlag
-from detectors.windowed import cut_stamps
 
 SPOT_SNR, BRIGHT_SNR = 5.0, 9.0
 FEWEST_PIXELS, FEWEST_TRAILS = 6, 6
@@ -27,6 +27,11 @@ LENGTH_STEPS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3)
 FINE_STEPS = (0.95, 1.0, 1.05)
 ANGLE_STEPS_DEG = (-4.0, -2.0, 0.0, 2.0, 4.0)
 SIGMA_STEPS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4)
+
+SAME_PIXEL_PX = 0.7
+LEAST_FRAMES = 3  # two stars of two frames may take each other's place by chance
+# About the pole of the camera's turning stars move little: there, neighbours hardly move, either
+NEIGHBOURS, MOST_STAYING, SLOW = 8, 0.4, 3.0
 
 
 def common_trail(above: FloatImage, seen: Filtered, usable: BoolImage) -> PointSpread | None:
@@ -144,14 +149,6 @@ def _best_trail(
     wider = max(SIGMA_STEPS, key=lambda step: explained(look(turn, stretch, step)))
     fine = max(FINE_STEPS, key=lambda step: explained(look(turn, stretch * step, wider)))
     return look(turn, stretch * fine, wider)
-
-
-# Hot pixels told by a sequence: stars move over the sensor, its defects do not.
-
-SAME_PIXEL_PX = 0.7
-LEAST_FRAMES = 3  # two stars of two frames may take each other's place by chance
-# About the pole of the camera's turning stars move little: there, neighbours hardly move, either
-NEIGHBOURS, MOST_STAYING, SLOW = 8, 0.4, 3.0
 
 
 def fixed_to_the_sensor(

@@ -7,17 +7,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from detectors.stamps import nearest_pixels
 from detectors.streak_describe import is_piece, joined_line
-from detectors.streak_fit import WIDEST_PX, fitted_line
 from detectors.streak_frame import StreakFrame
-from detectors.streak_line import Line, Path, strip_along
+from detectors.streak_line import WIDEST_PX, Line, Path, fitted_line, strip_along
 from detectors.streak_search import Hunt, binned, streak_band
-from detectors.streak_stars import sharp_pixels
-from detectors.streak_verdict import SHARP_SHARE, sharp_share
+from detectors.streak_stars import SHARP_SHARE, sharp_pixels, sharp_share
 from detectors.types import BoolImage, FloatArray, FloatImage
-
-# Whether a bright line is a streak: dark to both sides, even, of one width, and no bleeding.
-
 
 SHORTEST_VERDICT_PX, SHORTEST_WIDTHS = 14.0, 4.4
 LONG_WIDTHS = 12.0  # less than this is short: it must be more even than a long one
@@ -30,6 +26,22 @@ CORE_WIDTHS = 2.0
 # A star's wings stand beside the line in one place, a streak's own along all of it
 STAR_SIGMA, STAR_FOLD = 8.0, 4.0
 BORDER_PX = 3.0
+
+BINS = (1, 2, 4, 8)
+LEAST_SIDE_PX = 48
+# A pixel of a bright streak stands out so far of the noise and of what lies about it
+LIT_SIGMA, LIT_SHARE = (6.0, 25.0), 0.2
+MEDIAN_PX = 21  # it forgets what is narrower than half of it
+STEPS_PER_FOLD = 24.0  # of the levels that the median knows, on a logarithmic scale
+LEAST_SNR = 30.0
+SHORTEST_PX = 12
+SHORT_PX, MOST_SHORT, SHORT_SNR = 160.0, 3, 45.0
+FWHM_PER_SIGMA, LEFT_TO_COARSER_PX = 2.355, 5.5  # of wider ones the median takes light away
+MOST_AREAS, MOST_LINES = 40, 4
+PAIRS, NEAR_PX, GAP_PX = 150, 1.2, 6.0
+MOST_RIDGE = 2000
+FILLED = 0.4  # places of a ridge to a pixel of a line: a slanted one has 0.7
+CLIP_LEVELS = 1.5  # what is brighter along a streak than its own level so often is a star
 
 
 def is_bright_streak(line: Line, above: FloatImage, known: FloatImage, bin_px: int) -> bool:
@@ -83,23 +95,6 @@ def _bleeds(line: Line, lights: FloatImage, v: FloatArray, shape: tuple[int, ...
     beside = (np.abs(v) > CORE_WIDTHS * 0.5 * width + 0.5) & (np.abs(v) < 2.0 * width + 2.0)
     core = lights[:, beside].mean(axis=1)
     return bool(core.max() > STAR_SIGMA + STAR_FOLD * max(float(np.quantile(core, 0.25)), 0.0))
-
-
-BINS = (1, 2, 4, 8)
-LEAST_SIDE_PX = 48
-# A pixel of a bright streak stands out so far of the noise and of what lies about it
-LIT_SIGMA, LIT_SHARE = (6.0, 25.0), 0.2
-MEDIAN_PX = 21  # it forgets what is narrower than half of it
-STEPS_PER_FOLD = 24.0  # of the levels that the median knows, on a logarithmic scale
-LEAST_SNR = 30.0
-SHORTEST_PX = 12
-SHORT_PX, MOST_SHORT, SHORT_SNR = 160.0, 3, 45.0
-FWHM_PER_SIGMA, LEFT_TO_COARSER_PX = 2.355, 5.5  # of wider ones the median takes light away
-MOST_AREAS, MOST_LINES = 40, 4
-PAIRS, NEAR_PX, GAP_PX = 150, 1.2, 6.0
-MOST_RIDGE = 2000
-FILLED = 0.4  # places of a ridge to a pixel of a line: a slanted one has 0.7
-CLIP_LEVELS = 1.5  # what is brighter along a streak than its own level so often is a star
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,9 +250,7 @@ def _fitted(above: FloatImage, known: FloatImage, rough: Path, sigma: float) -> 
         return None
     u = np.arange(0.0, rough.length_px + 1.0)
     x, y = rough.at(u, 0.0)
-    h, w = above.shape
-    row, col = np.clip(np.rint(y), 0, h - 1), np.clip(np.rint(x), 0, w - 1)
-    level = float(np.median(above[row.astype(np.intp), col.astype(np.intp)]))
+    level = float(np.median(above[nearest_pixels(above.shape, x, y)]))
     if level < LIT_SIGMA[0]:
         return None
     cut = np.clip(above, -CLIP_LEVELS * level, CLIP_LEVELS * level)

@@ -16,6 +16,7 @@ from detectors.background import (
     pixels_to_ignore,
     smoothed,
     spread_about_zero,
+    told_clipped,
 )
 from detectors.scale_space import gaussian_blur
 from detectors.types import BoolImage, FloatArray, FloatImage
@@ -31,6 +32,9 @@ FLAT_SIGMA_PX, MOST_LIGHT = 10.0, 3.0
 FINE_SIGMA_PX, FINE_GAIN, LEAST_TEXTURE = 4.5, 0.8, 1.2
 BRIGHT_BLUR_PX, BRIGHT_SIGMA = 1.2, 4.0
 TEXTURE_SIGMA_PX = 1.5
+
+LONGEST_SHARE, LEAST_LENGTH_PX = 6.0, 15.0
+ALONG_AXIS = np.sin(np.radians(1.5))  # charge bleeds along columns or rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +76,7 @@ class StreakFrame:
         """
         image = as_float_image(light)
         ignored = pixels_to_ignore(image, mask)
-        if saturated is not None and saturated.shape != image.shape:
-            raise ValueError(f"saturated has shape {saturated.shape}, the image {image.shape}")
+        told = told_clipped(saturated, image)
         if min(image.shape) < SHORTEST_SIDE_PX or ignored.all():
             return None
         known = image[~ignored] if ignored.any() else image.ravel()
@@ -82,8 +85,7 @@ class StreakFrame:
         if not high > low:
             return None
         clipped = _plateau(image, ignored, high)
-        if saturated is not None:
-            clipped |= (np.asarray(saturated) >= 0.5) & ~ignored
+        clipped |= told & ~ignored
         # Units of the frame's own range: float32 carries it whatever the offset
         scale = _typical_step(sample, high - low)
         shifted = np.where(ignored, np.float32(0.0), (image - np.median(sample)) / scale)
@@ -213,12 +215,6 @@ def _evened(flat: FloatImage, hidden: BoolImage) -> tuple[FloatImage, FloatImage
 def _unit(sigma_px: float) -> float:
     """Sigma of white noise of one sigma a pixel after a Gaussian blur."""
     return float(1.0 / (2.0 * np.sqrt(np.pi) * sigma_px))
-
-
-# Clipped pixels: stars with their bleeding columns are hidden, clipped streaks are light.
-
-LONGEST_SHARE, LEAST_LENGTH_PX = 6.0, 15.0
-ALONG_AXIS = np.sin(np.radians(1.5))  # charge bleeds along columns or rows
 
 
 def clipped_streaks(clipped: BoolImage) -> BoolImage:

@@ -10,11 +10,11 @@ from scipy.ndimage import map_coordinates
 
 from detectors.psf import measure_width
 from detectors.scale_space import gaussian_blur, local_maxima
+from detectors.streak_line import Path
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
-# The trail that all stars draw while the camera turns, told from the spots of a frame.
-
-
+# Part of a path beside pixels too sharp for light that makes it a particle's track
+SHARP_SHARE, SHARP_PX = 0.35, 1.5
 SPOT_SNR, BRIGHT_SNR = 4.5, 8.0
 FEWEST_PIXELS, FEWEST_TRAILS = 6, 6
 LONGEST_PX = 80.0
@@ -25,6 +25,21 @@ LEAST_SPREAD_PX = 15.0  # about a common line: dashes of one streak lie on one
 # Spots end where they sink into the noise: their variance is less than that of all their light
 # (simulated trails of Moffat profiles)
 TRUNCATED = 1.45
+
+SIGMA_PX = 1.2  # of the filter for stars: within 4 % of the best for FWHM 2 to 4 px
+STAR_SNR, WIDTH_SNR = 4.5, 12.0
+MOST_STARS = 20_000
+# From the middle of a star light falls off in all directions; from that of a streak, or its end, it
+# goes on at least in one
+DIRECTIONS = 32
+AWAY_PX = np.linspace(3.5, 9.5, 5)
+GOES_ON = 0.4
+SAME_WAY_DEG = 25.0
+SHARP_SIGMA, FAINT_SHARP_SIGMA, SHARP_SHARE = 6.0, 3.0, 0.42
+RADII_PX = np.array([2.5, 3.5, 5.0, 6.5, 8.0, 10.0, 13.0, 17.0, 22.0, 28.0, 36.0, 46.0, 60.0])
+DARK = 0.35  # sigma of a pixel: where a star ends
+BLEED_PX = 2
+MOST_CLIPPED, CLIPPED_LIGHT = 200_000, 50.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,22 +163,6 @@ def _moments(
     return x, y, np.sqrt(middle + apart), short, angle
 
 
-SIGMA_PX = 1.2  # of the filter for stars: within 4 % of the best for FWHM 2 to 4 px
-STAR_SNR, WIDTH_SNR = 4.5, 12.0
-MOST_STARS = 20_000
-# From the middle of a star light falls off in all directions; from that of a streak, or its end, it
-# goes on at least in one
-DIRECTIONS = 32
-AWAY_PX = np.linspace(3.5, 9.5, 5)
-GOES_ON = 0.4
-SAME_WAY_DEG = 25.0
-SHARP_SIGMA, FAINT_SHARP_SIGMA, SHARP_SHARE = 6.0, 3.0, 0.42
-RADII_PX = np.array([2.5, 3.5, 5.0, 6.5, 8.0, 10.0, 13.0, 17.0, 22.0, 28.0, 36.0, 46.0, 60.0])
-DARK = 0.35  # sigma of a pixel: where a star ends
-BLEED_PX = 2
-MOST_CLIPPED, CLIPPED_LIGHT = 200_000, 50.0
-
-
 def sharp_pixels(residual: FloatImage) -> BoolImage:
     """Pixels too sharp for light that came through a lens: hot ones, tracks of cosmic rays.
 
@@ -175,6 +174,19 @@ def sharp_pixels(residual: FloatImage) -> BoolImage:
     clear = (narrow & (residual > SHARP_SIGMA)).astype(np.uint8)
     near = cv2.dilate(clear, np.ones((5, 5), np.uint8)) > 0
     return np.asarray(narrow & near & (residual > FAINT_SHARP_SIGMA))
+
+
+def sharp_share(path: Path, sharp: BoolImage) -> float:
+    """Part of a path beside pixels that are too sharp for light."""
+    u = np.arange(0.0, path.length_px + 1.0)
+    beside = np.zeros(u.size, bool)
+    h, w = sharp.shape
+    for off in (-SHARP_PX, -0.5 * SHARP_PX, 0.0, 0.5 * SHARP_PX, SHARP_PX):
+        x, y = path.at(u, off)
+        row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
+        inside = (row >= 0) & (row < h) & (col >= 0) & (col < w)
+        beside |= inside & sharp[np.clip(row, 0, h - 1), np.clip(col, 0, w - 1)]
+    return float(beside.mean())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ from scipy.spatial import cKDTree
 from benchmarks.registration.report import command_of, number, title_lines
 from benchmarks.simulate.starfield import Starfield, simulate_starfield
 from benchmarks.stars.figures import StarResult, draw_star_figures
-from detectors.registry import star_detectors
+from detectors.registry import STARS
 from detectors.types import StarDetector
 from regengine.evaluate.detections import match_positions
 
@@ -265,7 +265,7 @@ def main(argv: list[str]) -> int:
     fields = starfields(arguments.frames, arguments.seed)
     methods = {
         name: detector_method(detector)
-        for name, detector in star_detectors().items()
+        for name, detector in STARS.detectors().items()
         if arguments.method in (None, name)
     }
     if arguments.peers:

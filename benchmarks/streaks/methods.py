@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.registry import streak_detectors
+from detectors.registry import STREAKS
 from detectors.types import StreakDetector, StreakKind
 from regengine.evaluate.streak_scores import streak_rows
 
@@ -225,7 +225,7 @@ class StreakMethod:
 
 def streak_methods(*, peers: bool = True) -> dict[str, StreakMethod]:
     """All of them, ours first."""
-    methods = [_of_detector(one) for one in streak_detectors().values()]
+    methods = [_of_detector(one) for one in STREAKS.detectors().values()]
     if peers:
         methods += [_of_peer(one) for one in streak_peers()]
     return {one.name: one for one in methods}

@@ -25,7 +25,7 @@ from regengine.errors import FrameError
 from regengine.evaluate.streak_labels import MaskScore, misclassification, score_mask, streak_mask
 from regengine.evaluate.streak_scores import as_rows, curve_points, score_streaks
 from regengine.photo.image import LinearLight, read_linear_light
-from regengine.sky.detection.streaks import DETECTION_SIDE_PX, no_streaks_in
+from regengine.sky.detection.kinds import STREAKS, not_sky_or_blank
 
 PANEL_PX = 640
 GREEN, WHITE = (90, 255, 90), (255, 255, 255)  # blue, green, red
@@ -90,7 +90,7 @@ def real_lines(
     results, notes = [], []
     for frame in real_frames(folder):
         try:
-            picture = read_linear_light(frame.path, max_long_side_px=DETECTION_SIDE_PX)
+            picture = read_linear_light(frame.path, max_long_side_px=STREAKS.long_side_px)
         except FrameError as error:
             notes.append(f"- {frame.path.name}: {error}")
             continue
@@ -105,7 +105,7 @@ def real_lines(
 
 
 def _run(method: StreakMethod, frame: RealFrame, picture: LinearLight) -> RealResult:
-    ignored = picture.without(no_streaks_in(picture))
+    ignored = picture.without(not_sky_or_blank(picture))
     started = time.process_time()
     try:
         rows = method.find(picture.light, ignored, picture.saturated).rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,9 +16,6 @@ from regengine.commands.line_output import (
     RetryOption,
     Workers,
 )
-
-if TYPE_CHECKING:
-    from regengine.sky.detection.job import Sought
 
 app = typer.Typer(
     help="Find city lights, stars or streaks in photographs.\n\n"
@@ -73,13 +70,10 @@ def lights(
       regengine detect lights photos/ --json --overlay overlays
       regengine detect lights photos/ --out lights.ndjson --workers 4
     """
-    from regengine.sky.detection.job import Sought
-    from regengine.sky.detection.lights import light_detector
-
     _detect(
-        Sought.LIGHTS,
+        "lights",
         photos,
-        light_detector(method),
+        method,
         max_side_px,
         overlay,
         out=out,
@@ -120,13 +114,10 @@ def stars(
       regengine detect stars sky.jpg > stars.csv
       regengine detect stars photos/ --json --overlay overlays
     """
-    from regengine.sky.detection.job import Sought
-    from regengine.sky.detection.stars import star_detector
-
     _detect(
-        Sought.STARS,
+        "stars",
         photos,
-        star_detector(method),
+        method,
         max_side_px,
         overlay,
         whole_frame=whole_frame,
@@ -170,13 +161,10 @@ def streaks(
       regengine detect streaks sky.jpg > streaks.csv
       regengine detect streaks frames/ --json --overlay overlays
     """
-    from regengine.sky.detection.job import Sought
-    from regengine.sky.detection.streaks import streak_detector
-
     _detect(
-        Sought.STREAKS,
+        "streaks",
         photos,
-        streak_detector(method),
+        method,
         max_side_px,
         overlay,
         whole_frame=whole_frame,
@@ -193,9 +181,9 @@ def streaks(
 
 
 def _detect(
-    sought: Sought,
+    kind: str,
     photos: list[str],
-    detector: Any,
+    method: str | None,
     max_side_px: int,
     overlay: Path | None,
     *,
@@ -215,20 +203,15 @@ def _detect(
     from regengine.batch.each_photo import AnswerOptions
     from regengine.batch.ndjson import line_parameters
     from regengine.commands.line_output import photos_or_exit, tell_each
-    from regengine.sky.detection.detect import HEAD_COLUMNS
-    from regengine.sky.detection.job import (
-        CSV_COLUMNS,
-        DetectAnswers,
-        DetectJob,
-        Sought,
-        answers_of_sequence,
-    )
+    from regengine.sky.detection.detect import HEAD_COLUMNS, DetectAnswers, DetectJob
+    from regengine.sky.detection.kinds import SOUGHT
     from regengine.sky.detection.overlay import picture_paths
-    from regengine.sky.detection.stars import star_sequences
 
+    sought = SOUGHT[kind]
+    detector = sought.detector(method)
     configure_logging(quiet=quiet, as_json=log_json)
     found = photos_or_exit(photos, exclude=[overlay])
-    command = f"detect {sought}"
+    command = f"detect {kind}"
     settings = {"method": detector.name, "max_side_px": max_side_px}
     settings |= {"whole_frame": whole_frame, "profiles": profiles}
     job = DetectJob(
@@ -236,9 +219,9 @@ def _detect(
         detector=detector,
         max_long_side_px=max_side_px,
         sky_only=not whole_frame,
-        pictures=None if overlay is None else picture_paths(found, overlay, str(sought)),
+        pictures=None if overlay is None else picture_paths(found, overlay, kind),
     )
-    together = sought == Sought.STARS  # hot pixels are told by several photos of a camera
+    together = sought.sequences is not None
     tell_each(
         found,
         job if together else DetectAnswers(job, profiles=profiles),
@@ -250,11 +233,11 @@ def _detect(
             retry_failed=retry is Retry.FAILED,
             workers=workers,
             memory_mb=memory_mb,
-            units=star_sequences if together else None,
-            finish=answers_of_sequence if together else None,
+            units=sought.sequences,
+            finish=sought.answers_of_sequence if together else None,
         ),
-        header=",".join((*HEAD_COLUMNS, *CSV_COLUMNS[sought])),
-        doing=f"detecting {sought}",
+        header=",".join((*HEAD_COLUMNS, *sought.columns)),
+        doing=f"detecting {kind}",
         as_json=as_json,
         quiet=quiet,
         log_json=log_json,

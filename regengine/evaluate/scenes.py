@@ -23,8 +23,6 @@ from regengine.scene.samples import Samples
 from regengine.scene.supervised import Candidate, Supervised, fit_standardiser, fit_supervised
 from regengine.scene.training import chosen_method
 
-# What few labels buy, and what each feature is worth: trials with the models of all folds.
-
 # Labels a class that a person may be willing to give
 FEW_LABELS = (1, 3, 10)
 DRAWS = 5

@@ -17,12 +17,21 @@ from regengine.batch.discover import find_photos
 from regengine.errors import ConfigError
 from regengine.evaluate.streak_scores import PIECE, as_rows, curve_points
 
-# Streaks that a person marked in a photo: as lines, boxes, outlines or a mask.
-
-
 # Boxes narrower than this may have been drawn around a level or upright streak: both ends of it
 # then lie in the middle of the short sides, further than a match allows from any corner
 NARROW_PX = 12.0
+
+PHOTOS, LABELS = "images", "labels"
+BOX_NUMBERS = 4
+LEAST_CORNERS = 3
+
+ENDS = ("x1", "y1", "x2", "y2")
+NUMBERS = (*ENDS, "bow_px", "peak_snr")
+IGNORED, NO_STREAK = "ignore", "cosmic_ray"
+
+REACH_PX = 3.0  # beside a mask, as beside a line
+COVERED = 0.5  # of an object's length
+SMALLEST = 0.1  # of the largest object: specks beside it are none that has to be found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,13 +96,6 @@ def _middle_line(corners: FloatArray) -> FloatArray:
     first = 0.5 * (box[start] + box[start + 1])
     second = 0.5 * (box[(start + 2) % 4] + box[(start + 3) % 4])
     return np.array([*first, *second, 0.0])
-
-
-# Streaks labelled by boxes or outlines: a text file per photo, as YOLO has them.
-
-PHOTOS, LABELS = "images", "labels"
-BOX_NUMBERS = 4
-LEAST_CORNERS = 3
 
 
 def read_yolo_labels(folder: Path) -> list[LabelledStreaks]:
@@ -185,11 +187,6 @@ def _numbers(place: str, line: str) -> FloatArray:
             "divide pixels by them."
         )
     return values
-
-
-ENDS = ("x1", "y1", "x2", "y2")
-NUMBERS = (*ENDS, "bow_px", "peak_snr")
-IGNORED, NO_STREAK = "ignore", "cosmic_ray"
 
 
 def read_streak_labels(path: Path) -> list[LabelledStreaks]:
@@ -284,14 +281,6 @@ def _check_columns(path: Path, columns: Sequence[str] | None) -> None:
     raise ConfigError(
         f"{path} lacks columns: its first line must name path, {', '.join(ENDS)}, or path, mask."
     )
-
-
-# Streaks as masks of pixels: drawn from their ends, counted pixel by pixel, found in a mask.
-
-
-REACH_PX = 3.0  # beside a mask, as beside a line
-COVERED = 0.5  # of an object's length
-SMALLEST = 0.1  # of the largest object: specks beside it are none that has to be found
 
 
 @dataclass(frozen=True, kw_only=True)

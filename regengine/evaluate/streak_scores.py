@@ -34,6 +34,10 @@ OVERLAP = 0.5
 PIECE = 0.5
 SAMPLES = 129
 
+STREAK_PX, SKY_FROM_PX, SKY_TO_PX = 3.0, 8.0, 16.0  # to both sides of the line
+STEP_PX = 0.5  # across
+LEAST_SAMPLES = 10
+
 
 @dataclass(frozen=True, kw_only=True)
 class StreakMatches:
@@ -277,13 +281,6 @@ def total_streak_score(scores: Sequence[StreakScore]) -> StreakScore:
         pieces=joined("pieces", int),
         seconds=joined("seconds", float),
     )
-
-
-# How bright a labelled streak is: measured in the photo, where nobody wrote it down.
-
-STREAK_PX, SKY_FROM_PX, SKY_TO_PX = 3.0, 8.0, 16.0  # to both sides of the line
-STEP_PX = 0.5  # across
-LEAST_SAMPLES = 10
 
 
 def measured_peak_snr(light: FloatImage, missing: BoolArray | None, row: FloatArray) -> float:

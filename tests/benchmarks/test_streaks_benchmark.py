@@ -22,7 +22,7 @@ from benchmarks.streaks.report import (
 )
 from benchmarks.streaks.run import Task, score_of
 from benchmarks.trials.run import cell
-from detectors.registry import streak_detectors
+from detectors.registry import STREAKS
 from regengine.evaluate.streak_scores import score_streaks
 
 NOTHING = Found(rows=np.zeros((0, 5)), width_px=np.zeros(0))
@@ -138,7 +138,7 @@ def test_an_unknown_method_is_said_and_stops(capsys):
 
 def test_every_registered_detector_takes_part():
     methods = streak_methods(peers=False)
-    assert list(methods) == list(streak_detectors())
+    assert list(methods) == list(STREAKS.detectors())
     assert all(peer.name in streak_methods() for peer in streak_peers())
 
 

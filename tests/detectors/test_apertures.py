@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.simulate.sky_optics import add_stars
-from detectors.star_frame import aperture_light
+from detectors.falloff import aperture_light
 
 SHAPE = (300, 400)
 

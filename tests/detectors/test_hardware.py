@@ -9,7 +9,7 @@ from light_scene import draw, spread_lights
 from limb_scene import drawn_limb
 from numpy.typing import NDArray
 
-from detectors.hardware import LEAST_LENGTH, hardware_mask, neighbours, side_by_side, straight_edges
+from detectors.masks import LEAST_LENGTH, edges_of_hardware, hardware_mask, neighbours, side_by_side
 
 Image = NDArray[np.float32]
 
@@ -94,7 +94,7 @@ def test_short_edges_do_not_count() -> None:
 
 def test_straight_edges_lie_where_the_bar_ends() -> None:
     light = np.where(bar(0.0, 320.0, 200.0, 300.0, 20.0), np.float32(0.2), night())
-    found = straight_edges(light)
+    found = edges_of_hardware(light)
     level = np.abs(found[:, 1] - found[:, 3]) < 2.0
     assert sorted(found[level][:, 1].round()) == pytest.approx([190.0, 210.0], abs=1.5)
 
@@ -102,7 +102,7 @@ def test_straight_edges_lie_where_the_bar_ends() -> None:
 @pytest.mark.parametrize("value", [0.0, 0.3])
 def test_an_even_picture_has_none(value: float) -> None:
     light = np.full((120, 180), value, np.float32)
-    assert straight_edges(light).shape == (0, 4)
+    assert edges_of_hardware(light).shape == (0, 4)
     assert not hardware_mask(light).any()
 
 

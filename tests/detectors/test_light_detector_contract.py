@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from light_scene import Light, draw, flux_of_snr, nearest, spread_lights
 
-from detectors.registry import light_detectors
-from detectors.types import LightDetector, LightFlag
+from detectors.registry import LIGHTS
+from detectors.types import Detector, LightFlag
 
-DETECTORS = light_detectors()
+DETECTORS = LIGHTS.detectors()
 SHAPE = (240, 320)
 
 pytestmark = pytest.mark.parametrize("detector", DETECTORS.values(), ids=DETECTORS.keys())
@@ -36,7 +36,7 @@ def assert_same(one, other, tolerance_px=0.15):
 
 
 def test_it_satisfies_the_protocol(detector):
-    assert isinstance(detector, LightDetector)
+    assert isinstance(detector, Detector)
     assert detector.name in DETECTORS
 
 

@@ -8,10 +8,10 @@ from paper_scene import SHAPE, SIGMA_PX, noisy, scattered_stars, star_light, str
 
 from detectors.paper_frame import GreyFrame
 from detectors.paper_measures import cut_at_border
-from detectors.registry import streak_detectors
-from detectors.types import StreakDetections, StreakDetector, StreakFlag
+from detectors.registry import STREAKS
+from detectors.types import Detector, StreakDetections, StreakFlag
 
-PAPER = {name: one for name, one in streak_detectors().items() if name.startswith("paper-")}
+PAPER = {name: one for name, one in STREAKS.detectors().items() if name.startswith("paper-")}
 STREAK, PEAK = (50.0, 60.0, 240.0, 170.0), 8.0
 every = pytest.mark.parametrize("detector", PAPER.values(), ids=PAPER.keys())
 USUAL = PAPER["paper-kmeans"]
@@ -31,7 +31,7 @@ def assert_the_streak(found):
 def test_all_seven_are_there():
     names = {"kmeans", "pso", "ga", "gmm", "pso-kmeans", "ga-kmeans", "gmm-kmeans"}
     assert set(PAPER) == {f"paper-{name}" for name in names}
-    assert all(isinstance(one, StreakDetector) for one in PAPER.values())
+    assert all(isinstance(one, Detector) for one in PAPER.values())
 
 
 @every

@@ -7,10 +7,10 @@ import pytest
 from light_scene import NOISE, Light, nearest
 from star_scene import SHAPE, star_frame, star_list
 
-from detectors.registry import star_detectors
-from detectors.types import StarDetector, StarFlag
+from detectors.registry import STARS
+from detectors.types import Detector, StarFlag
 
-DETECTORS = star_detectors()
+DETECTORS = STARS.detectors()
 HEIGHT, WIDTH = SHAPE
 
 pytestmark = pytest.mark.parametrize("detector", DETECTORS.values(), ids=DETECTORS.keys())
@@ -31,7 +31,7 @@ def assert_same(one, other, tolerance_px=0.2):
 
 
 def test_it_satisfies_the_protocol(detector):
-    assert isinstance(detector, StarDetector)
+    assert isinstance(detector, Detector)
     assert DETECTORS[detector.name] is detector
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from streak_scene import LEVEL, NOISE, Streak, nearest_streak, streak_frame
 
-from detectors.registry import streak_detectors
-from detectors.types import StreakDetections, StreakDetector, StreakKind
+from detectors.registry import STREAKS
+from detectors.types import Detector, StreakDetections, StreakKind
 
-DETECTORS = streak_detectors()
+DETECTORS = STREAKS.detectors()
 SHAPE = HEIGHT, WIDTH = (168, 208)
 TWO = (Streak(30.0, 45.0, 150.0, 137.0, snr=12.0), Streak(60.0, 20.0, 185.0, 90.0, snr=12.0))
 # How far ends may be off, of methods that connect bright pixels and cut stars away, too: how well
@@ -85,7 +85,7 @@ def assert_sound(found, shape=SHAPE):
 
 
 def test_it_satisfies_the_protocol(name):
-    assert isinstance(DETECTORS[name], StreakDetector)
+    assert isinstance(DETECTORS[name], Detector)
     assert DETECTORS[name].name == name
 
 

@@ -10,7 +10,8 @@ from scipy.stats import norm
 
 from detectors import streak_candidates
 from detectors.scale_space import gaussian_blur
-from detectors.streak_candidates import (
+from detectors.streak_line import Path, fine_end, lit_part, strip_along
+from detectors.streak_search import (
     QUADRANTS,
     Segments,
     line_sigma,
@@ -18,8 +19,7 @@ from detectors.streak_candidates import (
     turned,
     turned_back,
 )
-from detectors.streak_line import Path, fine_end, lit_part, strip_along
-from detectors.streak_verdict import log10_false_alarm, snr_for
+from detectors.streaks_radon import log10_false_alarm, snr_for
 
 
 def by_hand(image, rows, slope, tile, column):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from light_scene import Light, draw
 
-from detectors.windowed import draw_blobs, fit_blobs
+from detectors.blob_measures import draw_blobs, fit_blobs
 
 ONE = np.ones(1)
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.background import ROUNDING_SIGMA, hot_pixels
-from detectors.hardware import hardware_mask
-from detectors.masks import blank_parts, window_frames
+from detectors.masks import blank_parts, hardware_mask, window_frames
 from matchers.camera import Camera
 from regengine.errors import FrameError
 from regengine.exchange.export.format import LeftOutError

@@ -19,7 +19,7 @@ from matchers.sky_camera import SkyCamera
 from matchers.star_search import StarIndices
 from regengine.errors import ConfigError
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.sky.detection.stars import detect_photo_stars
+from regengine.sky.detection.kinds import STARS
 from regengine.sky.stars.bodies import BodyInFrame, bodies_in_frame
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import NotSolved, SolveOptions, StarSolution, solve_stars
@@ -85,7 +85,7 @@ def solve_photo(
     catalogue, indices = sky()
     started = time.perf_counter()
     frame = read_frame(path, options=frame_options or FrameOptions())
-    stars = detect_photo_stars(path, detector).found
+    stars = STARS.in_photo(path, detector).found
     options = options or SolveOptions()
     if lens is None and frame.profile is not None:
         lens = frame.profile.for_picture(frame.width_px, frame.height_px)

@@ -19,8 +19,8 @@ from regengine.orbit.tle import TleSet
 from regengine.photo.formats import read_image_header
 from regengine.photo.frame import Frame, FrameOptions
 from regengine.photo.lens_profile import LensProfile
+from regengine.sky.detection.kinds import STARS
 from regengine.sky.detection.overlay import PicturePaths, picture_paths
-from regengine.sky.detection.stars import star_detector
 from regengine.sky.stars.photo import SolvedPhoto, json_line, sky, solve_photo, text_line
 from regengine.sky.stars.solve import SolveOptions, StarSolution
 from regengine.sky.stars.wcs import write_wcs
@@ -76,7 +76,7 @@ class SolveJob:
             If there is no such method.
         """
         return cls(
-            detector=star_detector(method),
+            detector=STARS.detector(method),
             frame_options=FrameOptions(
                 focal_mm=focal_mm, pixel_pitch_um=pixel_pitch_um, lenses=lenses
             ),
