@@ -105,22 +105,8 @@ def best_iterations(
     independent noise (where that is normal). The first is diffused and compared with the second,
     as long as SSIM grows by `LEAST_GAIN` an iteration.
 
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-    noise : float
-        Sigma of its pixels.
-    data_range : float
-        Of SSIM's constants.
-    seed : int, optional
-        Of the noise that is added.
-    most : int, optional
-        No more iterations.
-
-    Returns
-    -------
-    int
-        0 to `most`.
+    `image` (h, w); `noise`: sigma of its pixels; `seed`: of the noise that is added; `most`: no
+    more iterations. Gives 0 to `most`.
 
     References
     ----------

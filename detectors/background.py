@@ -117,16 +117,8 @@ def lowest_mode(samples: FloatImage, least_sigma: float) -> tuple[FloatImage, Fl
     From the lower quartile upwards: pixels more than 2.5 sigma above the level are left out, again
     and again. Sigma is taken from the darker side, where no lights are.
 
-    Parameters
-    ----------
-    samples : ndarray of float32, shape (rows, cols, n)
-        Pixels by box; NaN is none.
-    least_sigma : float
-        No sigma below this is believed while pixels are left out.
-
-    Returns
-    -------
-    level, sigma : ndarray of float32, shape (rows, cols)
+    `samples` (rows, cols, n): pixels by box; NaN is none; `least_sigma`: no sigma below this is
+    believed while pixels are left out. Gives `level`, `sigma` (rows, cols).
     """
     ordered = np.sort(samples, axis=-1)  # NaN last
     valid = np.isfinite(ordered).sum(axis=-1)

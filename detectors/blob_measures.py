@@ -67,18 +67,8 @@ def fit_blobs(
     At first all are fitted alone under windows of the guessed width; then, twice, each on the
     image less all the others as they were fitted before.
 
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Light, background removed.
-    x, y, sigma_px : ndarray of float64, shape (N,)
-        First guesses of centre and sigma.
-    noise : ndarray of float64, shape (N,)
-        Sigma of a pixel of the image there.
-
-    Returns
-    -------
-    FittedBlobs
+    `image` (h, w): light, background removed; `x`, `y`, `sigma_px` (N,): first guesses of centre
+    and sigma; `noise` (N,): sigma of a pixel of the image there.
     """
     col, row = np.rint(x).astype(np.intp), np.rint(y).astype(np.intp)
     stamps = cut_stamps(image, row, col, HALF_STAMP_PX)

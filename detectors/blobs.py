@@ -93,25 +93,11 @@ def find_peaks(
 ) -> Peaks:
     """Blobs of an octave: maxima in place and scale.
 
-    Parameters
-    ----------
-    whole, left : Octave
-        The image, and what is left of it without the lights of finer octaves.
-    step : int
-        Pixels of the image along a pixel of the octave.
-    rules : PeakRules
-        What a maximum must have.
-    least_noise : float
-        White noise per pixel of the image that no place falls below.
-    noise_at : callable
-        White noise per pixel of the image at (row, col) of the octave, for its k-th scale.
-    clip_radius_at : callable
-        Half of the longer side, in pixels of the image, of the clipped area at (row, col); 0
-        outside; infinite where no blob may be.
-
-    Returns
-    -------
-    Peaks
+    `whole`, `left`: the image, and what is left of it without the lights of finer octaves; `step`:
+    pixels of the image along a pixel of the octave; `least_noise`: white noise per pixel of the
+    image that no place falls below; `noise_at`: white noise per pixel of the image at (row, col) of
+    the octave, for its k-th scale; `clip_radius_at`: half of the longer side, in pixels of the
+    image, of the clipped area at (row, col); 0 outside; infinite where no blob may be.
     """
     above = (left.responses[1], left.above)
     taken = np.zeros(whole.base.shape, bool)
@@ -150,19 +136,8 @@ def prominence(response: FloatImage, row: IndexArray, col: IndexArray, inner: fl
 
     Along a ridge (the limb, an edge of hardware) the response stays high on two opposite sides.
 
-    Parameters
-    ----------
-    response : ndarray of float32, shape (h, w)
-        A filtered image.
-    row, col : ndarray of int, shape (N,)
-        Its peaks.
-    inner : float
-        Sigma of the filter; the sides are looked at 1.5 to 2.5 of it away.
-
-    Returns
-    -------
-    ndarray of float64, shape (N,)
-        In units of the response.
+    `response` (h, w): a filtered image; `row`, `col` (N,): its peaks; `inner`: sigma of the filter;
+    the sides are looked at 1.5 to 2.5 of it away. Gives (N,): in units of the response.
     """
     angle = np.arange(SIDE_DIRECTIONS) * (2.0 * np.pi / SIDE_DIRECTIONS)
     radius = SIDE_RADII[:, None] * inner
@@ -264,16 +239,8 @@ def noise_under_light(white: FloatArray, level: FloatArray, around: FloatArray) 
     Shot noise grows with the root of the light. Noise of 8-bit sRGB pixels, rounded and
     compressed, grows with the slope of sRGB, from where the background shows it.
 
-    Parameters
-    ----------
-    white : ndarray of float64, shape (N,)
-        Noise between the lights.
-    level, around : ndarray of float64, shape (N,)
-        Background, and blurred light above it.
-
-    Returns
-    -------
-    ndarray of float64, shape (N,)
+    `white` (N,): noise between the lights; `level`, `around` (N,): background, and blurred light
+    above it.
     """
     dark = np.maximum(level, 0.0)
     bright = dark + np.maximum(around, 0.0)

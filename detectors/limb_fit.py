@@ -100,21 +100,8 @@ def unroll(
 ) -> Strip | None:
     """Sample the edges about an arc; None where too little of the arc is in the image.
 
-    Parameters
-    ----------
-    field : EdgeField
-    lens : Lens
-    nadir : ndarray, shape (3,)
-    angle_deg : float
-        Of the arc from the nadir.
-    reach_deg, step_deg : float
-        How far to both sides of the arc, and how densely.
-    column_px : float
-        Spacing along the arc.
-
-    Returns
-    -------
-    Strip or None
+    `nadir` (3,); `angle_deg`: of the arc from the nadir; `reach_deg`, `step_deg`: how far to both
+    sides of the arc, and how densely; `column_px`: spacing along the arc.
     """
     height, width = field.gx.shape
     fine = np.arange(-180.0, 180.5, 0.5)
@@ -173,11 +160,8 @@ def moved_nadir(
 ) -> tuple[FloatArray, FloatArray]:
     """The nadir whose arc passes through places seen beside a nadir's arc (least squares).
 
-    Returns
-    -------
-    nadir : ndarray, shape (3,)
-    normal : ndarray, shape (2, 2)
-        Normal matrix of off-nadir angle and sideways angle, per square degree of a place's sigma.
+    Gives `nadir` (3,) and `normal` (2, 2): normal matrix of off-nadir angle and sideways angle, per
+    square degree of a place's sigma.
     """
     azimuth = np.radians(azimuth_deg)
     design = np.stack([-np.cos(azimuth), np.sin(azimuth)], axis=1)
@@ -202,19 +186,8 @@ def chance_of_edge(field: EdgeField) -> float:
 def edges_along(strip: Strip, step_px: float, chance: float, middle_deg: float = 0.0) -> ArcEdges:
     """The strongest edge near the arc in every column, and what that says for the arc.
 
-    Parameters
-    ----------
-    strip : Strip
-    step_px : float
-        Height of a row of the strip in pixels of the image.
-    chance : float
-        From `chance_of_edge`.
-    middle_deg : float
-        Offset of the arc asked for from the strip's own.
-
-    Returns
-    -------
-    ArcEdges
+    `step_px`: height of a row of the strip in pixels of the image; `middle_deg`: offset of the arc
+    asked for from the strip's own.
     """
     step = strip.offset_deg[1] - strip.offset_deg[0]
     centre = len(strip.offset_deg) // 2 + round(middle_deg / step)

@@ -86,16 +86,9 @@ def nadir_vector(off_nadir_deg: float, roll_deg: float) -> FloatArray:
 def pointing_of(nadir: FloatArray) -> tuple[float, float]:
     """How far the camera looks from the nadir, and how it is rolled.
 
-    Parameters
-    ----------
-    nadir : ndarray, shape (3,)
-        Unit vector in the camera frame.
-
-    Returns
-    -------
-    off_nadir_deg, roll_deg : float
-        The roll is 0 where the nadir lies below the image's centre, 90 where to the right of it:
-        the camera's turn about its axis, clockwise as seen from behind the camera.
+    `nadir` (3,): unit vector in the camera frame. Gives `off_nadir_deg`, `roll_deg`: the roll is 0
+    where the nadir lies below the image's centre, 90 where to the right of it: the camera's turn
+    about its axis, clockwise as seen from behind the camera.
     """
     off_nadir = np.degrees(np.arctan2(np.hypot(nadir[0], nadir[1]), nadir[2]))
     return float(off_nadir), float(np.degrees(np.arctan2(nadir[0], nadir[1])))
@@ -143,15 +136,8 @@ class EdgeField:
 def edge_field(light: FloatImage, hidden: BoolImage | None = None) -> EdgeField:
     """Normalised gradient of an image of linear light.
 
-    Parameters
-    ----------
-    light : ndarray of float32, shape (h, w)
-    hidden : ndarray of bool, shape (h, w), optional
-        Where, and so near to which that the blur brings them in, edges do not count.
-
-    Returns
-    -------
-    EdgeField
+    `light` (h, w); `hidden` (h, w): where, and so near to which that the blur brings them in, edges
+    do not count.
     """
     value = np.power(np.clip(light, 0.0, 1.0), np.float32(1.0 / 2.2))
     value = np.asarray(cv2.medianBlur(value, 5))  # stars and lamps are smaller
@@ -177,18 +163,8 @@ def nadir_votes(
     An edge pixel, brighter on the ground's side, together with an angle of the limb from the
     nadir, names one nadir: so far from it, across the edge.
 
-    Parameters
-    ----------
-    field : EdgeField
-    focal_px : float
-    centre : tuple of float
-        Principal point.
-    angles_deg : tuple of float
-        Angles between the nadir and the limb.
-
-    Returns
-    -------
-    ndarray, shape (off-nadir angle in degrees, roll in degrees from -180)
+    `angles_deg`: angles between the nadir and the limb. Gives
+    shape (off-nadir angle in degrees, roll in degrees from -180).
     """
     strength = np.hypot(field.gx, field.gy)
     row, col = np.nonzero(_ridge(field, strength))

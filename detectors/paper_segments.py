@@ -153,18 +153,8 @@ def component_segments(
 ) -> FloatArray:
     """Thin straight segments in the connected parts of a map.
 
-    Parameters
-    ----------
-    streak : ndarray of bool, shape (h, w)
-    light : ndarray of float32, shape (h, w)
-        Denoised light above the sky: lines are fitted to the bright cores of the parts.
-    rng : numpy.random.Generator
-    settings : SegmentSettings
-
-    Returns
-    -------
-    ndarray of float64, shape (N, 4)
-        x1, y1, x2, y2 of the outermost inliers.
+    `streak` (h, w); `light` (h, w): denoised light above the sky: lines are fitted to the bright
+    cores of the parts. Gives (N, 4): x1, y1, x2, y2 of the outermost inliers.
     """
     found = [
         segment
@@ -238,18 +228,8 @@ def joined(
 ) -> FloatArray:
     """Collinear parts made one where light, or a star that was removed, lies between them.
 
-    Parameters
-    ----------
-    segments : ndarray of float64, shape (N, 4)
-    light : ndarray of float32, shape (h, w)
-        Denoised light above the sky.
-    usable : ndarray of bool, shape (h, w)
-        False where it tells nothing.
-    settings : SegmentSettings
-
-    Returns
-    -------
-    ndarray of float64, shape (M, 4)
+    `segments` (N, 4); `light` (h, w): denoised light above the sky; `usable` (h, w): false where it
+    tells nothing. Gives (M, 4).
     """
     parts = sorted(segments.tolist(), key=_length, reverse=True)
     whole: list[list[float]] = []

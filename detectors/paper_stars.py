@@ -86,15 +86,7 @@ class StarDiscs:
 def find_stars(grey: FloatImage, settings: StarSettings = StarSettings()) -> StarDiscs:
     """Stars of a denoised image, and how far each reaches.
 
-    Parameters
-    ----------
-    grey : ndarray of float32, shape (h, w)
-        Light above the sky, in units of the sky's noise.
-    settings : StarSettings, optional
-
-    Returns
-    -------
-    StarDiscs
+    `grey` (h, w): light above the sky, in units of the sky's noise.
 
     References
     ----------

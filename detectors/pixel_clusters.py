@@ -279,14 +279,7 @@ def _seed(rng: np.random.Generator) -> int:
 def above_local_sky(grey: FloatImage) -> FloatImage:
     """The image less its running median, so that clouds do not count as light.
 
-    Parameters
-    ----------
-    grey : ndarray of float32, shape (h, w)
-        In units of the sky's noise.
-
-    Returns
-    -------
-    ndarray of float32, shape (h, w)
+    `grey` (h, w): in units of the sky's noise.
     """
     levels = (grey - np.float32(DARKEST_SIGMA)) * np.float32(LEVELS_PER_SIGMA)
     levels = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
@@ -328,17 +321,8 @@ def line_kernels() -> tuple[FloatImage, ...]:
 def pixel_features(grey: FloatImage, usable: BoolImage) -> FloatImage:
     """Brightness and line response of every pixel, each in units of the sky's scatter.
 
-    Parameters
-    ----------
-    grey : ndarray of float32, shape (h, w)
-        Denoised, above the local sky, stars removed.
-    usable : ndarray of bool, shape (h, w)
-        False where pixels tell nothing; their features are 0.
-
-    Returns
-    -------
-    ndarray of float32, shape (h, w, 2)
-        At most 12.
+    `grey` (h, w): denoised, above the local sky, stars removed; `usable` (h, w): false where pixels
+    tell nothing; their features are 0. Gives (h, w, 2): at most 12.
     """
     features = np.empty((*grey.shape, 2), np.float32)
     for number, image in enumerate((grey, line_response(grey))):

@@ -80,16 +80,8 @@ class PointSpread:
     def draw(self, x: FloatArray, y: FloatArray, half: int) -> FloatImage:
         """Profiles at places counted from the middle of their stamps.
 
-        Parameters
-        ----------
-        x, y : ndarray of float64, shape (N,)
-            Pixels from the middle pixel's centre.
-        half : int
-            Half side of the stamps.
-
-        Returns
-        -------
-        ndarray of float32, shape (N, 2 half + 1, 2 half + 1)
+        `x`, `y` (N,): pixels from the middle pixel's centre; `half`: half side of the stamps. Gives
+        (N, 2 half + 1, 2 half + 1).
         """
         weights, sigma, offset = self._gaussians()
         in_x = _integrals(x, offset[:, 0], sigma, half)
@@ -169,21 +161,9 @@ def measure_width(
     neither a single pixel nor wide is refined, with the wings, by the profile that explains most
     of the stars' light.
 
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Light, background removed.
-    usable : ndarray of bool, shape (h, w)
-        False where a pixel is clipped or ignored.
-    row, col : ndarray of int, shape (N,)
-        Peaks.
-    noise : ndarray of float64, shape (N,)
-        Sigma of a pixel there.
-
-    Returns
-    -------
-    PointSpread
-        `USUAL` where too few stars tell.
+    `image` (h, w): light, background removed; `usable` (h, w): false where a pixel is clipped or
+    ignored; `row`, `col` (N,): peaks; `noise` (N,): sigma of a pixel there. Gives `USUAL`
+    where too few stars tell.
     """
     stamps = cut_stamps(image, row, col, HALF_STAMP_PX)
     whole = cut_stamps(usable, row, col, HALF_MIDDLE_PX).all(axis=(1, 2))

@@ -50,14 +50,7 @@ def octave(base: FloatImage) -> Octave:
     The octave is halved where it is blurred by 2 of its pixels: what lies above the new Nyquist
     frequency is below 0.7 %.
 
-    Parameters
-    ----------
-    base : ndarray of float32, shape (h, w)
-        Image blurred by `BASE_SIGMA` pixels.
-
-    Returns
-    -------
-    Octave
+    `base` (h, w): image blurred by `BASE_SIGMA` pixels.
 
     References
     ----------
@@ -105,17 +98,8 @@ def quadratic_peak(
 ) -> tuple[FloatArray, FloatArray]:
     """Sub-pixel offsets (dx, dy) of local maxima away from the border: a paraboloid's vertex.
 
-    Parameters
-    ----------
-    response : ndarray of float32, shape (h, w)
-        The image of the maxima.
-    row, col : ndarray of int, shape (N,)
-        Local maxima away from the border.
-
-    Returns
-    -------
-    dx, dy : ndarray of float64, shape (N,)
-        At most one pixel.
+    `response` (h, w): the image of the maxima; `row`, `col` (N,): local maxima away from the
+    border. Gives `dx`, `dy` (N,): at most one pixel.
     """
 
     def pixel(i: int, j: int) -> FloatArray:

@@ -55,18 +55,8 @@ def cut_stamps(
 ) -> FloatImage:
     """Squares around pixels; the image goes on beyond its border as it ends.
 
-    Parameters
-    ----------
-    image : ndarray, shape (h, w)
-    row, col : ndarray of int, shape (N,)
-        Middle pixels.
-    half : int
-        Pixels from the middle to the side.
-
-    Returns
-    -------
-    ndarray, shape (N, 2 half + 1, 2 half + 1)
-        Of the image's type.
+    `image` (h, w); `row`, `col` (N,): middle pixels; `half`: pixels from the middle to the side.
+    Gives (N, 2 half + 1, 2 half + 1): of the image's type.
     """
     h, w = image.shape
     offsets = np.arange(-half, half + 1)
@@ -88,17 +78,7 @@ def sum_of_stamps(
 ) -> FloatImage:
     """Stamps added up where they lie; what lies beyond the image is left out.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Of the image.
-    row, col : ndarray of int, shape (N,)
-        Middle pixels.
-    stamps : ndarray of float32, shape (N, n, n)
-
-    Returns
-    -------
-    ndarray of float32, shape (h, w)
+    `row`, `col` (N,): middle pixels; `stamps` (N, n, n). Gives (h, w).
     """
     h, w = shape
     half = stamps.shape[1] // 2

@@ -105,24 +105,9 @@ def fit_stars(
 ) -> FittedStars:
     """Least squares for flux, place and local level of each star; neighbours are taken away.
 
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Light, background removed.
-    usable : ndarray of bool, shape (h, w)
-        False where a pixel is clipped, ignored or no number: it takes no part.
-    x, y : ndarray of float64, shape (N,)
-        First guesses.
-    psf : PointSpread
-        What a star looks like.
-    noise : ndarray of float64, shape (N,)
-        Sigma of a pixel without the star.
-    gain : ndarray of float64, shape (N,)
-        Variance that light adds, per unit of light (shot noise).
-
-    Returns
-    -------
-    FittedStars
+    `image` (h, w): light, background removed; `usable` (h, w): false where a pixel is clipped,
+    ignored or no number: it takes no part; `x`, `y` (N,): first guesses; `noise` (N,): sigma of a
+    pixel without the star; `gain` (N,): variance that light adds, per unit of light (shot noise).
     """
     if x.size == 0:
         return FittedStars.none()
@@ -333,16 +318,8 @@ class StarStamps:
     ) -> StarStamps:
         """Stamps of some stars of an image.
 
-        Parameters
-        ----------
-        image, usable, psf
-            As of `detectors.star_fit.fit_stars`.
-        stars : FittedStars
-            All of them.
-        chosen : ndarray of int, shape (N,)
-            Whose stamps are wanted.
-        noise, gain : ndarray of float64, shape (N,)
-            At these, as of `detectors.star_fit.fit_stars`.
+        `image`, `usable`, `psf`: as of `detectors.star_fit.fit_stars`; `chosen` (N,): whose stamps
+        are wanted; `noise`, `gain` (N,): at these, as of `detectors.star_fit.fit_stars`.
         """
         half = psf.half_stamp_px
         places = np.column_stack([stars.x, stars.y])

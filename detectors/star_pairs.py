@@ -32,16 +32,7 @@ def long_stars(stars: FittedStars, psf: PointSpread) -> BoolImage:
     Two stars of shares q and 1 - q at a distance d have second moments that differ, by q (1 - q)
     d^2, from those of one.
 
-    Parameters
-    ----------
-    stars : FittedStars
-        As fitted one by one, N of them.
-    psf : PointSpread
-        What a star looks like, a point.
-
-    Returns
-    -------
-    ndarray of bool, shape (N,)
+    Gives (N,).
     """
     stretch = _stretch(stars)
     bright = stars.star_snr > BRIGHT_SNR
@@ -63,21 +54,8 @@ def fit_pairs(
     to second order, the profile's second derivative along the line through them. Where that is
     seen beyond noise, two are fitted.
 
-    Parameters
-    ----------
-    stars : FittedStars
-        As fitted one by one.
-    index : ndarray of int, shape (N,)
-        Which may be two.
-    stamps : StarStamps
-        Light of these, N of them.
-    psf : PointSpread
-        What a star looks like, a point.
-
-    Returns
-    -------
-    FittedStars
-        The fainter of each two come last.
+    `index` (N,): which may be two; `stamps`: light of these, N of them. The fainter of each two
+    come last.
     """
     significance, chi2 = _significance(stamps, psf)
     long = significance > LEAST_SIGNIFICANCE

@@ -98,22 +98,10 @@ def filtered(
 ) -> Filtered:
     """Filter a frame by a star's profile less the light around, and measure the noise left.
 
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Stabilised light (`stabilised`), large-scale background removed.
-    psf : PointSpread
-        What a star looks like.
-    ignored : ndarray of bool, shape (h, w)
-        Pixels that tell nothing of the noise.
-    least_noise : float
-        No sigma of a pixel below this is believed.
-    black_clipped : bool, optional
-        The dark side of the noise is not to be believed: many pixels are black.
-
-    Returns
-    -------
-    Filtered
+    `image` (h, w): stabilised light (`stabilised`), large-scale background removed; `ignored` (h,
+    w): pixels that tell nothing of the noise; `least_noise`: no sigma of a pixel below this is
+    believed; `black_clipped`: the dark side of the noise is not to be believed: many pixels are
+    black.
     """
     response, gain = filter_answer(image, psf)
     known = np.where(ignored, np.float32(np.nan), response) if ignored.any() else response
@@ -142,18 +130,8 @@ def peaks(
 ) -> tuple[IndexArray, IndexArray]:
     """Rows and columns of the peaks that rise far enough above the noise, the strongest first.
 
-    Parameters
-    ----------
-    seen : Filtered
-    min_snr : float
-    allowed : ndarray of bool, shape (h, w)
-        Where a peak may be.
-    before : ndarray of float32, shape (h, w), optional
-        The answer before stars were taken away: what they may leave counts as noise.
-
-    Returns
-    -------
-    row, col : ndarray of int, shape (N,)
+    `allowed` (h, w): where a peak may be; `before` (h, w): the answer before stars were taken away:
+    what they may leave counts as noise. Gives `row`, `col` (N,).
     """
     row, col = _maxima(seen.response, min_snr * float(seen.boxes.min()))
     keep = allowed[row, col]

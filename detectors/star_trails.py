@@ -41,18 +41,8 @@ def common_trail(above: FloatImage, seen: Filtered, usable: BoolImage) -> PointS
     are long and parallel, the segment blurred by a Gaussian that explains most of their light is
     the common trail.
 
-    Parameters
-    ----------
-    above : ndarray of float32, shape (h, w)
-        Light above the background.
-    seen : Filtered
-        The frame under the filter of point-like stars.
-    usable : ndarray of bool, shape (h, w)
-        False where a pixel is clipped or ignored.
-
-    Returns
-    -------
-    PointSpread or None
+    `above` (h, w): light above the background; `seen`: the frame under the filter of point-like
+    stars; `usable` (h, w): false where a pixel is clipped or ignored.
     """
     spots = _spots(seen)
     if spots is None:

@@ -380,20 +380,9 @@ def window_sums(
 ) -> WindowSums:
     """Sum the light around places.
 
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Light above the background; 0 where it is not known.
-    x, y : ndarray of float64, shape (N,)
-        Places.
-    size_px : ndarray of float64, shape (N,)
-        Sigma of the windows, or their radius.
-    gaussian : bool
-        Gaussian windows, or circles with an edge of one pixel.
-
-    Returns
-    -------
-    WindowSums
+    `image` (h, w): light above the background; 0 where it is not known; `x`, `y` (N,): places;
+    `size_px` (N,): sigma of the windows, or their radius; `gaussian`: Gaussian windows, or circles
+    with an edge of one pixel.
     """
     half = int(np.ceil((3.0 if gaussian else 1.0) * size_px.max(initial=1.0))) + 1
     row, col = nearest_pixels(image.shape, x, y)
@@ -433,22 +422,9 @@ def described_stars(
 ) -> StarDetections:
     """Detections from places and sums, the brightest first.
 
-    Parameters
-    ----------
-    frame : StarFrame
-        Where they were found.
-    x, y : ndarray of float64, shape (N,)
-        Centroids; what lies outside the frame or has no flux is left out.
-    noise : ndarray of float64, shape (N,)
-        Sigma of a pixel there.
-    sums : WindowSums
-        Under windows at those places.
-    window_sigma_px : ndarray of float64, shape (N,), optional
-        Sigma of the windows if they are Gaussian: flux and moments are those behind them.
-
-    Returns
-    -------
-    StarDetections
+    `x`, `y` (N,): centroids; what lies outside the frame or has no flux is left out; `noise` (N,):
+    sigma of a pixel there; `sums`: under windows at those places; `window_sigma_px` (N,): sigma of
+    the windows if they are Gaussian: flux and moments are those behind them.
     """
     values = np.maximum(np.linalg.eigvalsh(sums.moments), NARROWEST_SIGMA_PX**2)
     flux, centroid_gain = sums.flux, np.ones(x.size)

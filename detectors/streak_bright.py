@@ -112,14 +112,7 @@ def bright_lines(frame: StreakFrame) -> BrightLines:
     count as streaks where they are few: many are the stars' trails, knots or letters, and need a
     closer look.
 
-    Parameters
-    ----------
-    frame : StreakFrame
-
-    Returns
-    -------
-    BrightLines
-        In pixels of the frame.
+    They are in pixels of the frame.
     """
     lines: list[Line] = []
     free = ~frame.ignored

@@ -230,13 +230,7 @@ def _profile(frame: StreakFrame, line: Line) -> FloatArray:
 def joined_line(hunt: Hunt, lines: list[Line], new: Line) -> int | None:
     """Index of the line that a new one is a piece of; that line is replaced by both together.
 
-    Parameters
-    ----------
-    hunt : Hunt
-        The frame with all its streaks.
-    lines : list of Line
-        Changed in place.
-    new : Line
+    `hunt`: the frame with all its streaks; `lines`: changed in place.
     """
     for index, old in enumerate(lines):
         long, short = (old, new) if old.path.length_px >= new.path.length_px else (new, old)

@@ -158,10 +158,7 @@ def flattened(
     texture, a finer blur is taken away if that leaves less of it. Hidden pixels have no say.
     Roughly is without the second blur and the finer one.
 
-    Returns
-    -------
-    flat, texture : ndarray of float32, shape (h, w)
-        And by how much the blurred noise exceeded white noise, at least 1.
+    Gives `flat` and `texture`: by how much the blurred noise exceeded white noise, at least 1.
     """
     known = ~hidden
     flat, texture = _evened(_without_level(residual, known, FLAT_SIGMA_PX), hidden)
@@ -220,13 +217,7 @@ def _unit(sigma_px: float) -> float:
 def clipped_streaks(clipped: BoolImage) -> BoolImage:
     """Clipped areas that are long, thin and lie askew: no stars, and nothing that bled.
 
-    Parameters
-    ----------
-    clipped : ndarray of bool, shape (h, w)
-
-    Returns
-    -------
-    ndarray of bool, shape (h, w)
+    `clipped` (h, w).
     """
     if not clipped.any():
         return np.zeros(clipped.shape, bool)

@@ -109,14 +109,8 @@ def strip_along(
 ) -> Strip:
     """Cut the strip out, by linear interpolation.
 
-    Parameters
-    ----------
-    light, known : ndarray of float32, shape (h, w)
-    path : Path
-    beyond_px : float
-        How far it goes on beyond both ends.
-    half_px : float
-        How far it reaches to both sides.
+    `light`, `known` (h, w); `beyond_px`: how far it goes on beyond both ends; `half_px`: how far it
+    reaches to both sides.
     """
     u = np.arange(-np.ceil(beyond_px), np.ceil(path.length_px + beyond_px) + 1.0)
     v = np.arange(-np.ceil(half_px), np.ceil(half_px) + 1.0)
@@ -204,15 +198,7 @@ def lit_part(signal: FloatArray, weight: FloatArray) -> tuple[int, int, float]:
     For a streak of even light that is its likeliest extent (a generalised likelihood ratio of two
     change points).
 
-    Parameters
-    ----------
-    signal, weight : ndarray of float64, shape (n,)
-        Filter sum and its variance at each step along the path.
-
-    Returns
-    -------
-    i, j : int
-    snr : float
+    `signal`, `weight` (n,): filter sum and its variance at each step along the path.
     """
     count = signal.size
     size = max(1, -(-count // LIT_CHUNKS))
@@ -289,16 +275,8 @@ def measured(
 ) -> Line | None:
     """Ends to a fraction of a pixel unless they are given, and the final signal-to-noise ratio.
 
-    Parameters
-    ----------
-    light, known : ndarray of float32, shape (h, w)
-    path : Path
-    sigma : float
-        Width across.
-    errors : tuple of float
-        Standard deviations of bow, place across and ln width.
-    ends : tuple of float, optional
-        The path's ends stay; these are their standard deviations.
+    `light`, `known` (h, w); `errors`: standard deviations of bow, place across and ln width;
+    `ends`: the path's ends stay; these are their standard deviations.
     """
     strip = strip_along(light, known, path, beyond_px=BEYOND_PX, half_px=SIDE_PX + 4.0 * sigma)
     signal, weight = across(strip, 0.0, sigma)
@@ -382,17 +360,9 @@ def fitted_line(
 ) -> Line | None:
     """Fit a streak from a rough segment; None where it comes to nothing.
 
-    Parameters
-    ----------
-    light : ndarray of float32, shape (h, w)
-        In units of the noise, 0 where not known.
-    known : ndarray of float32, shape (h, w)
-        1 or 0.
-    rough : Path
-    sigma_px : float
-        Width of the filter that showed it.
-    least_snr : float
-        Below this signal-to-noise ratio a fit is given up.
+    `light` (h, w): in units of the noise, 0 where not known; `known` (h, w): 1 or 0; `sigma_px`:
+    width of the filter that showed it; `least_snr`: below this signal-to-noise ratio a fit is given
+    up.
     """
     path, snr = nudged(light, known, rough, sigma_px, max(3.0, 2.0 * sigma_px))
     if snr < 0.8 * least_snr:

@@ -157,18 +157,9 @@ def segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> tuple[Segm
     Two and three tiles of each level, one below the other, make segments that begin at every
     tile: wherever a streak begins, one of them shows nine tenths of its signal-to-noise ratio.
 
-    Parameters
-    ----------
-    blurred : ndarray of float32, shape (h, w)
-        White noise of one sigma a pixel, and streaks, blurred by a Gaussian.
-    sigma_px : float
-        Of that Gaussian.
-    min_snr : float
-
-    Returns
-    -------
-    bright, dark : Segments
-        What is dark is no streak: it tells what noise and texture of this frame can do.
+    `blurred` (h, w): white noise of one sigma a pixel, and streaks, blurred by a Gaussian;
+    `sigma_px`: of that Gaussian. Gives bright
+    and dark ones: what is dark is no streak, it tells what noise and texture of this frame can do.
     """
     height, width = blurred.shape
     shape = (height, width)
@@ -252,13 +243,8 @@ def _hits(
 def clearer_than_dark(bright: Segments, dark: Segments, reach_px: float, fewest: int) -> BoolImage:
     """Segments without so many dark ones about them that are as clear: texture shows both.
 
-    Parameters
-    ----------
-    bright, dark : Segments
-    reach_px : float
-        Dark ones count whose middle is no farther.
-    fewest : int
-        With so many a segment is texture.
+    `reach_px`: dark ones count whose middle is no farther; `fewest`: with so many a segment is
+    texture.
     """
     if len(dark) < fewest or len(bright) == 0:
         return np.ones(len(bright), bool)

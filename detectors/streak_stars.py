@@ -72,19 +72,9 @@ class StarTrail:
 def common_star_trail(blurred: FloatImage, unit: float, blur_px: float) -> StarTrail | None:
     """What most spots of a frame draw alike: lines of one length and direction.
 
-    Parameters
-    ----------
-    blurred : ndarray of float32, shape (h, w)
-        The frame in units of its noise, blurred.
-    unit : float
-        Sigma of the noise in that.
-    blur_px : float
-        Sigma of the blur.
-
-    Returns
-    -------
-    StarTrail or None
-        None where most spots are points, or do not agree.
+    `blurred` (h, w): the frame in units of its noise, blurred; `unit`: sigma of the noise in that;
+    `blur_px`: sigma of the blur. None where most
+    spots are points, or do not agree.
     """
     spots = _spots(blurred, unit)
     if spots is None:
@@ -208,14 +198,8 @@ class Stars:
 def stars_of(residual: FloatImage, hidden: BoolImage, trail: StarTrail | None) -> Stars:
     """Find the stars, and their width.
 
-    Parameters
-    ----------
-    residual : ndarray of float32, shape (h, w)
-        In units of the noise, 0 where hidden.
-    hidden : ndarray of bool, shape (h, w)
-        Pixels that tell nothing.
-    trail : StarTrail or None
-        What all stars draw.
+    `residual` (h, w): in units of the noise, 0 where hidden; `hidden` (h, w): pixels that tell
+    nothing.
     """
     blurred = gaussian_blur(residual, SIGMA_PX)
     unit = 1.0 / (2.0 * np.sqrt(np.pi) * SIGMA_PX)

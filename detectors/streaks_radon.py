@@ -303,10 +303,7 @@ def without_crowds(lines: list[Line]) -> list[Line]:
 
     Streaks come alone, in trains, or as dashes of one line.
 
-    Parameters
-    ----------
-    lines : list of Line
-        In pixels of the frame.
+    `lines`: in pixels of the frame.
     """
     trains = in_trains([line.path for line in lines])
     short = [
@@ -323,12 +320,6 @@ def log10_false_alarm(snr: ArrayLike, pixels: int) -> FloatArray:
 
     Expected number = trials a pixel x pixels x Q(snr), with the tail Q of the normal distribution:
     the look-elsewhere correction.
-
-    Parameters
-    ----------
-    snr : array of float
-    pixels : int
-        Of the frame.
     """
     tail = log_ndtr(-np.asarray(snr, float)) / np.log(10.0)
     return np.asarray(tail + np.log10(TRIALS_PER_PIXEL * pixels))

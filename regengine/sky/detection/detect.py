@@ -137,15 +137,9 @@ class Sought(Generic[D]):
     ) -> PhotoDetections[D]:
         """Read a photo (JPEG, PNG, TIFF, FITS or raw) and find it there.
 
-        Parameters
-        ----------
-        path : Path
-        detector : Detector, optional
-            The method; the best one if not given.
-        max_long_side_px : int, optional
-            Larger photos are averaged down to this first; `long_side_px` if not given.
-        sky_only : bool, optional
-            Leave out what `hidden` tells: captions, and what lies below the Earth's limb.
+        `detector`: the method; the best one if not given; `max_long_side_px`: larger photos are
+        averaged down to this first; `long_side_px` if not given; `sky_only`: leave out what
+        `hidden` tells: captions, and what lies below the Earth's limb.
 
         Raises
         ------
