@@ -122,14 +122,14 @@ def lowest_mode(samples: FloatImage, least_sigma: float) -> tuple[FloatImage, Fl
     """
     ordered = np.sort(samples, axis=-1)  # NaN last
     valid = np.isfinite(ordered).sum(axis=-1)
-    quartile = _ranked(ordered, 0.25 * valid)
-    sigma = (quartile - _ranked(ordered, 0.05 * valid)) / NORMAL_Q25_MINUS_Q05
+    quartile = ranked(ordered, 0.25 * valid)
+    sigma = (quartile - ranked(ordered, 0.05 * valid)) / NORMAL_Q25_MINUS_Q05
     level = quartile + NORMAL_Q75 * sigma
     for _ in range(CLIP_PASSES):
         sigma = np.maximum(sigma, least_sigma)
         kept = (ordered <= (level + CLIP_SIGMA * sigma)[..., None]).sum(axis=-1)
-        level = _ranked(ordered, 0.5 * kept)
-        sigma = (level - _ranked(ordered, 0.1587 * kept)) / NORMAL_MEDIAN_MINUS_Q16
+        level = ranked(ordered, 0.5 * kept)
+        sigma = (level - ranked(ordered, 0.1587 * kept)) / NORMAL_MEDIAN_MINUS_Q16
     few = valid < FEWEST_SAMPLES * ordered.shape[-1]
     level[few] = sigma[few] = np.nan
     return level, sigma
@@ -139,7 +139,7 @@ def spread_about_zero(samples: FloatImage) -> FloatImage:
     """Robust sigma of each box about zero; NaN where a box has too few pixels."""
     ordered = np.sort(np.abs(samples), axis=-1)
     valid = np.isfinite(ordered).sum(axis=-1)
-    sigma = _ranked(ordered, 0.5 * valid) / np.float32(NORMAL_Q75)
+    sigma = ranked(ordered, 0.5 * valid) / np.float32(NORMAL_Q75)
     sigma[valid < FEWEST_SAMPLES * ordered.shape[-1]] = np.nan
     return sigma
 
@@ -150,7 +150,7 @@ def upper_spread(samples: FloatImage, quantiles: tuple[float, ...] = (0.75,)) ->
     valid = np.isfinite(ordered).sum(axis=-1)
     sigma = np.zeros(valid.shape, np.float32)
     for quantile in quantiles:
-        above = _ranked(ordered, quantile * valid) / np.float32(ndtri(quantile))
+        above = ranked(ordered, quantile * valid) / np.float32(ndtri(quantile))
         sigma = np.maximum(sigma, above)
     sigma[valid < FEWEST_SAMPLES * ordered.shape[-1]] = np.nan
     return np.asarray(sigma, np.float32)
@@ -203,7 +203,7 @@ def _extended(boxes: FloatImage) -> FloatImage:
     return np.pad(boxes, 1, mode="reflect", reflect_type="odd")
 
 
-def _ranked(ordered: FloatImage, rank: NDArray[np.floating]) -> FloatImage:
+def ranked(ordered: FloatImage, rank: NDArray[np.floating]) -> FloatImage:
     """The samples of those ranks (fractions are cut off) in each box."""
     index = np.clip(rank, 0, ordered.shape[-1] - 1).astype(np.intp)
     return np.asarray(np.take_along_axis(ordered, index[..., None], axis=-1)[..., 0])
@@ -211,17 +211,10 @@ def _ranked(ordered: FloatImage, rank: NDArray[np.floating]) -> FloatImage:
 
 @dataclass(frozen=True, kw_only=True)
 class Background:
-    """Diffuse light of an image and the noise about it.
+    """Diffuse light of an image and the noise about it."""
 
-    Attributes
-    ----------
-    level : ndarray of float32, shape (h, w)
-        Diffuse light.
-    noise : ndarray of float32, shape (h, w)
-        One sigma of the pixels about the level where no light is; at least that of rounding.
-    """
-
-    level: FloatImage
+    level: FloatImage  # (h, w): diffuse light
+    # (h, w): one sigma of the pixels about the level where no light is; at least that of rounding
     noise: FloatImage
 
 

@@ -40,23 +40,14 @@ ECHO_RADII, ECHO_FLUX = 0.5, 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class FittedBlobs:
-    """Gaussians that fit blobs best, in pixels of the image they were fitted on.
+    """Gaussians that fit blobs best, in pixels of the image they were fitted on."""
 
-    Attributes
-    ----------
-    x, y, flux : ndarray of float64, shape (N,)
-        Centre and integral.
-    moments : ndarray of float64, shape (N, 2, 2)
-        Second central moments, order (x, y).
-    settled : ndarray of bool, shape (N,)
-        False where the window ran to the end of its leash.
-    """
-
+    # x, y, flux, (N,): centre and integral
     x: FloatArray
     y: FloatArray
     flux: FloatArray
-    moments: FloatArray
-    settled: BoolImage
+    moments: FloatArray  # (N, 2, 2): second central moments, order (x, y)
+    settled: BoolImage  # (N,): false where the window ran to the end of its leash
 
 
 def fit_blobs(

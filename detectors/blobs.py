@@ -156,26 +156,14 @@ class BlobNoise:
 
     JPEG, demosaicing and cloud make noise that is stronger at some scales than white noise of the
     finest pixels would be: so it is measured anew in each octave, between the lights.
-
-    Attributes
-    ----------
-    boxes : ndarray of float32, shape (rows, cols)
-        One sigma of a pixel of the image, between the lights.
-    clutter_boxes : ndarray of float32, shape (rows, cols)
-        The same for the texture of the octave, lights and all.
-    scale_ratios : tuple of float
-        Noise of each of the octave's scales over that of its first.
-    unlit : ndarray of bool, shape (h, w)
-        Pixels of the first octave between the lights.
-    shape : tuple of int
-        Of the octave.
     """
 
-    boxes: FloatImage
+    boxes: FloatImage  # (rows, cols): one sigma of a pixel of the image, between the lights
+    # (rows, cols): the same for the texture of the octave, lights and all
     clutter_boxes: FloatImage
-    scale_ratios: tuple[float, ...]
-    unlit: BoolImage
-    shape: tuple[int, ...]
+    scale_ratios: tuple[float, ...]  # noise of each of the octave's scales over that of its first
+    unlit: BoolImage  # (h, w): pixels of the first octave between the lights
+    shape: tuple[int, ...]  # of the octave
 
     @classmethod
     def of_first_octave(cls, first: Octave, ignored: BoolImage, scale_px: float) -> BlobNoise:

@@ -64,24 +64,14 @@ class SkyBoxes:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FalloffFit:
-    """Share of the light that arrives: 1 + a1 r^2 + a2 r^4 + a3 r^6, r in half diagonals.
+    """Share of the light that arrives: 1 + a1 r^2 + a2 r^4 + a3 r^6, r in half diagonals."""
 
-    Attributes
-    ----------
-    coefficients : ndarray of float64, shape (3,)
-    covariance : ndarray of float64, shape (3, 3)
-        From the differences between frames where there are three or more (jackknife), else from
-        the boxes' scatter: then a sky that is curved in itself is not in it. Faint stars are.
-    residual : float
-        Robust relative scatter of the boxes about the fit.
-    reach : float
-        Largest r of a box.
-    """
-
-    coefficients: FloatArray
+    coefficients: FloatArray  # (3,)
+    # (3, 3): from the differences between frames where there are three or more (jackknife), else
+    # from the boxes' scatter: then a sky that is curved in itself is not in it. Faint stars are
     covariance: FloatArray
-    residual: float
-    reach: float
+    residual: float  # robust relative scatter of the boxes about the fit
+    reach: float  # largest r of a box
 
 
 def sky_boxes(

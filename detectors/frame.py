@@ -34,24 +34,13 @@ BLENDED_RADII = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class StarFrame:
-    """An image and what is known of its pixels.
+    """An image and what is known of its pixels."""
 
-    Attributes
-    ----------
-    light : ndarray of float32, shape (h, w)
-        Linear light.
-    ignored : ndarray of bool, shape (h, w)
-        Pixels that are masked, no numbers, or parts of clipped areas too large for a star.
-    clipped : ndarray of bool, shape (h, w)
-        Pixels as bright as can be.
-    areas : ClippedAreas
-        These, connected.
-    """
-
-    light: FloatImage
+    light: FloatImage  # (h, w): linear light
+    # (h, w): pixels that are masked, no numbers, or parts of clipped areas too large for a star
     ignored: BoolImage
-    clipped: BoolImage
-    areas: ClippedAreas
+    clipped: BoolImage  # (h, w): pixels as bright as can be
+    areas: ClippedAreas  # these, connected
 
     @classmethod
     def of(

@@ -45,46 +45,25 @@ class Lens:
 
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """The image unrolled along an arc.
+    """The image unrolled along an arc."""
 
-    Attributes
-    ----------
-    signed : ndarray, shape (rows, cols)
-        Gradient towards the nadir where an edge runs along the arc, else 0; 0 outside.
-    offset_deg : ndarray, shape (rows,)
-        Beyond the arc as seen from the nadir.
-    azimuth_deg : ndarray, shape (cols,)
-    inside : ndarray of bool, shape (rows, cols)
-        Whether that place is in the image.
-    length_px : float
-        Of the arc within the image.
-    """
-
+    # (rows, cols): gradient towards the nadir where an edge runs along the arc, else 0; 0 outside
     signed: FloatArray
-    offset_deg: FloatArray
-    azimuth_deg: FloatArray
-    inside: BoolImage
-    length_px: float
+    offset_deg: FloatArray  # (rows,): beyond the arc as seen from the nadir
+    azimuth_deg: FloatArray  # (cols,)
+    inside: BoolImage  # (rows, cols): whether that place is in the image
+    length_px: float  # of the arc within the image
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArcEdges:
-    """Edges found along an arc.
+    """Edges found along an arc."""
 
-    Attributes
-    ----------
-    azimuth_deg, offset_deg : ndarray, shape (n,)
-        Where an edge was found, and how far beyond the arc.
-    shown : float
-        Share of the arc with an edge near it.
-    log10_odds : float
-        For the arc against chance edges, before correction for the number of arcs tried.
-    length_px : float
-    """
-
+    # azimuth_deg, offset_deg, (n,): where an edge was found, and how far beyond the arc
     azimuth_deg: FloatArray
     offset_deg: FloatArray
-    shown: float
+    shown: float  # share of the arc with an edge near it
+    # For the arc against chance edges, before correction for the number of arcs tried
     log10_odds: float
     length_px: float
 

@@ -118,19 +118,12 @@ def arc_rays(nadir: FloatArray, angle_deg: FloatArray, azimuth_deg: FloatArray) 
 
 @dataclass(frozen=True, kw_only=True)
 class EdgeField:
-    """Gradient of the compressed light, divided by its root mean square around.
+    """Gradient of the compressed light, divided by its root mean square around."""
 
-    Attributes
-    ----------
-    gx, gy : ndarray of float32, shape (h, w)
-        Towards what is brighter.
-    value : ndarray of float32, shape (h, w)
-        Compressed light (as sRGB compresses it) without stars.
-    """
-
+    # gx, gy, (h, w): towards what is brighter
     gx: FloatImage
     gy: FloatImage
-    value: FloatImage
+    value: FloatImage  # (h, w): compressed light (as sRGB compresses it) without stars
 
 
 def edge_field(light: FloatImage, hidden: BoolImage | None = None) -> EdgeField:

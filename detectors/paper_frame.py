@@ -33,20 +33,11 @@ END_STEP_PX = 5  # the light's end is sought in means over so many pixels
 
 @dataclass(frozen=True, kw_only=True)
 class GreyFrame:
-    """An image above its diffuse light, in units of its noise.
+    """An image above its diffuse light, in units of its noise."""
 
-    Attributes
-    ----------
-    signal : ndarray of float32, shape (h, w)
-        (light - level) / noise; 0 at ignored pixels.
-    noise : ndarray of float32, shape (h, w)
-        One sigma of the sky, in units of the image as it was given.
-    ignored, clipped : ndarray of bool, shape (h, w)
-        Pixels that tell nothing, and pixels as bright as can be.
-    """
-
-    signal: FloatImage
-    noise: FloatImage
+    signal: FloatImage  # (h, w): (light - level) / noise; 0 at ignored pixels
+    noise: FloatImage  # (h, w): one sigma of the sky, in units of the image as it was given
+    # ignored, clipped, (h, w): pixels that tell nothing, and pixels as bright as can be
     ignored: BoolImage
     clipped: BoolImage
 
@@ -137,30 +128,17 @@ def _rounding(values: FloatImage) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """A strip of the image along a segment, resampled so that the segment runs level.
+    """A strip of the image along a segment, resampled so that the segment runs level."""
 
-    Attributes
-    ----------
-    along, across : ndarray of float64, shape (n,) and (m,)
-        Pixels from the first end, and to the right of the segment (y points down).
-    signal : ndarray of float64, shape (m, n)
-        Light over noise, without what lies on either side.
-    noise : ndarray of float64, shape (n,)
-        One sigma of a pixel, in units of the image.
-    scatter : float
-        Standard deviation of the signal beside the segment, at least 1.
-    seen : ndarray of bool, shape (m, n)
-    clipped : bool
-        Pixels of the segment are.
-    """
-
+    # along, across, (n,) and (m,): pixels from the first end, and to the right of the segment (y
+    # points down)
     along: FloatArray
     across: FloatArray
-    signal: FloatArray
-    noise: FloatArray
-    scatter: float
-    seen: BoolImage
-    clipped: bool
+    signal: FloatArray  # (m, n): light over noise, without what lies on either side
+    noise: FloatArray  # (n,): one sigma of a pixel, in units of the image
+    scatter: float  # standard deviation of the signal beside the segment, at least 1
+    seen: BoolImage  # (m, n)
+    clipped: bool  # pixels of the segment are
 
     @property
     def profile(self) -> FloatArray:

@@ -24,49 +24,27 @@ DARK_NOISES, NOISE_SAMPLES = 2.0, 50_000
 
 @dataclass(frozen=True, kw_only=True)
 class StarSettings:
-    """Parameters of SIFT and of the radius.
+    """Parameters of SIFT and of the radius."""
 
-    Attributes
-    ----------
-    layers : int
-        SIFT's layers an octave.
-    sigma : float
-        Blur of its first layer.
-    edge_ratio : float
-        Greatest ratio of the principal curvatures.
-    contrast : float
-        Least contrast of a key-point.
-    dark_sigma : float
-        A ring with a median grey level below so many sigma of the sky is dark, or below twice the
-        noise that diffusion left: the star ends.
-    largest_radius_px : float
-        No star is larger.
-    longest_share : float
-        Key-points around which the lit pixels lie along one direction more than this are parts of
-        streaks: the length of the mean vector of doubled angles.
-    most : int
-        No more key-points, the strongest, are looked at.
-    """
-
-    layers: int = 4
-    sigma: float = 1.55
-    edge_ratio: float = 10.0
-    contrast: float = 0.04
+    layers: int = 4  # SIFT's layers an octave
+    sigma: float = 1.55  # blur of its first layer
+    edge_ratio: float = 10.0  # greatest ratio of the principal curvatures
+    contrast: float = 0.04  # least contrast of a key-point
+    # A ring with a median grey level below so many sigma of the sky is dark, or below twice the
+    # noise that diffusion left: the star ends
     dark_sigma: float = 0.3
-    largest_radius_px: float = 24.0
+    largest_radius_px: float = 24.0  # no star is larger
+    # Key-points around which the lit pixels lie along one direction more than this are parts of
+    # streaks: the length of the mean vector of doubled angles
     longest_share: float = 0.5
-    most: int = 3000
+    most: int = 3000  # no more key-points, the strongest, are looked at
 
 
 @dataclass(frozen=True, kw_only=True)
 class StarDiscs:
-    """Round areas that stars light.
+    """Round areas that stars light."""
 
-    Attributes
-    ----------
-    x, y, radius_px : ndarray of float64, shape (N,)
-    """
-
+    # x, y, radius_px, (N,)
     x: FloatArray
     y: FloatArray
     radius_px: FloatArray

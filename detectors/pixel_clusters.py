@@ -125,13 +125,9 @@ Clustering = Callable[[FloatArray, np.random.Generator], TwoClusters]
 
 @dataclass(frozen=True)
 class Centres:
-    """Each pixel belongs to the nearer of two centres.
+    """Each pixel belongs to the nearer of two centres."""
 
-    Attributes
-    ----------
-    dark, light : ndarray of float64, shape (d,)
-    """
-
+    # dark, light, (d,)
     dark: FloatArray
     light: FloatArray
 
@@ -150,20 +146,11 @@ class Centres:
 
 @dataclass(frozen=True)
 class Mixture:
-    """Each pixel belongs to the likelier of two normal distributions.
+    """Each pixel belongs to the likelier of two normal distributions."""
 
-    Attributes
-    ----------
-    log_weights : ndarray of float64, shape (2,)
-    means : ndarray of float64, shape (2, d)
-        The background's first.
-    whitening : ndarray of float64, shape (2, d, d)
-        Cholesky factors of the inverse covariances.
-    """
-
-    log_weights: FloatArray
-    means: FloatArray
-    whitening: FloatArray
+    log_weights: FloatArray  # (2,)
+    means: FloatArray  # (2, d): the background's first
+    whitening: FloatArray  # (2, d, d): Cholesky factors of the inverse covariances
 
     def bright(self, features: Features) -> BoolImage:
         """See `TwoClusters`; what is darker than the background is not of the streak."""

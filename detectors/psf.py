@@ -33,20 +33,12 @@ LEAST_SIGMA_PX = 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class PointSpread:
-    """A point spread function of unit flux, integrated over square pixels.
+    """A point spread function of unit flux, integrated over square pixels."""
 
-    Attributes
-    ----------
-    sigma_px : float
-        Of the core's Gaussian.
-    wings : float
-        Share of the light that lies in a Gaussian of `WING_SIGMAS` times that width.
-    trail_px : tuple of float
-        (x, y) from end to end of the trail that a star draws; (0, 0) for a point.
-    """
-
-    sigma_px: float
+    sigma_px: float  # of the core's Gaussian
+    # Share of the light that lies in a Gaussian of `WING_SIGMAS` times that width
     wings: float = 0.15
+    # (x, y) from end to end of the trail that a star draws; (0, 0) for a point
     trail_px: tuple[float, float] = (0.0, 0.0)
 
     @property

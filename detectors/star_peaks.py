@@ -53,24 +53,12 @@ def slope_of_light(stable: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, kw_only=True)
 class Filtered:
-    """A frame under the matched filter, and its noise.
+    """A frame under the matched filter, and its noise."""
 
-    Attributes
-    ----------
-    response : ndarray of float32, shape (h, w)
-        The filter's answer, in units of the image.
-    mesh : Mesh
-        Boxes over the frame.
-    boxes : ndarray of float32, shape (rows, cols)
-        Its sigma between the stars, by box.
-    gain : float
-        Sigma of the answer to white noise of one per pixel.
-    """
-
-    response: FloatImage
-    mesh: Mesh
-    boxes: FloatImage
-    gain: float
+    response: FloatImage  # (h, w): the filter's answer, in units of the image
+    mesh: Mesh  # boxes over the frame
+    boxes: FloatImage  # (rows, cols): its sigma between the stars, by box
+    gain: float  # sigma of the answer to white noise of one per pixel
 
     def noise_at(self, row: IndexArray, col: IndexArray) -> FloatArray:
         """Sigma of the answer at pixels."""

@@ -12,7 +12,15 @@ from scipy.spatial import cKDTree
 from detectors.psf import LONGEST_TRAIL_PX, PointSpread
 from detectors.stamps import cut_stamps
 from detectors.star_peaks import Filtered
-from detectors.types import BoolImage, FloatArray, FloatImage, StarDetections, StarFlag
+from detectors.types import (
+    BoolArray,
+    BoolImage,
+    FloatArray,
+    FloatImage,
+    IndexArray,
+    StarDetections,
+    StarFlag,
+)
 
 SPOT_SNR, BRIGHT_SNR = 5.0, 9.0
 FEWEST_PIXELS, FEWEST_TRAILS = 6, 6
@@ -48,6 +56,24 @@ def common_trail(above: FloatImage, seen: Filtered, usable: BoolImage) -> PointS
     if spots is None:
         return None
     x, y, long, short, angle = spots
+    found = parallel_spots(long, short, angle)
+    if found is None:
+        return None
+    trails, common = found
+    length = float(np.median(np.sqrt(12.0 * (long**2 - short**2))[trails]))
+    if length > LONGEST_TRAIL_PX:
+        return None
+    # The filter of the spots has widened them by a sigma of one
+    sigma = max(0.6, float(np.sqrt(max(np.median(short[trails]) ** 2 - 0.5, 0.2))))
+    return _best_trail(above, usable, x[trails], y[trails], sigma, length, common)
+
+
+def parallel_spots(
+    long: FloatArray, short: FloatArray, angle: FloatArray
+) -> tuple[BoolArray, float] | None:
+    """Spots that are trails of one direction, and that angle; None where most are not long, or
+    do not agree.
+    """
     trails = long > LEAST_ELONGATION * short
     if np.count_nonzero(trails) < max(FEWEST_TRAILS, LEAST_SHARE * trails.size):
         return None
@@ -56,13 +82,7 @@ def common_trail(above: FloatImage, seen: Filtered, usable: BoolImage) -> PointS
         return None
     common = 0.5 * float(np.angle(doubled))
     off = 0.5 * np.angle(np.exp(2j * (angle - common)))
-    trails &= np.abs(off) < np.radians(PARALLEL_DEG)
-    length = float(np.median(np.sqrt(12.0 * (long**2 - short**2))[trails]))
-    if length > LONGEST_TRAIL_PX:
-        return None
-    # The filter of the spots has widened them by a sigma of one
-    sigma = max(0.6, float(np.sqrt(max(np.median(short[trails]) ** 2 - 0.5, 0.2))))
-    return _best_trail(above, usable, x[trails], y[trails], sigma, length, common)
+    return trails & (np.abs(off) < np.radians(PARALLEL_DEG)), common
 
 
 def _spots(seen: Filtered) -> tuple[FloatArray, ...] | None:
@@ -76,29 +96,42 @@ def _spots(seen: Filtered) -> tuple[FloatArray, ...] | None:
     lit = np.zeros((-(-h // 2), -(-w // 2)), np.uint8)
     lit[half_rows, half_cols] = 1
     count, labels, stats, _ = cv2.connectedComponentsWithStats(lit)
-    label = labels[half_rows, half_cols]
+    label = np.asarray(labels[half_rows, half_cols], np.intp)
     brightest = np.zeros(count)
-    np.maximum.at(brightest, label.astype(np.intp), strength)
+    np.maximum.at(brightest, label, strength)
     sides = 2 * np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
     good = (brightest > BRIGHT_SNR) & (np.bincount(label, minlength=count) >= FEWEST_PIXELS)
     good &= sides < 2.0 * LONGEST_TRAIL_PX
     good[0] = False
     # Equal say along the trail: a star's light as far as it stands clearly above the noise
     weight = np.minimum(strength, 2.0 * SPOT_SNR)
+    places = (cols.astype(float), rows.astype(float))
+    x, y, long, short, angle = spot_moments(label, weight, places, good)
+    order = np.argsort(-brightest[good], kind="stable")
+    return x[order], y[order], long[order], short[order], angle[order]
+
+
+def spot_moments(
+    label: IndexArray,
+    weight: FloatArray | FloatImage,
+    places: tuple[FloatArray, FloatArray],
+    good: BoolArray,
+) -> tuple[FloatArray, ...]:
+    """Centre x and y, long and short sigma and angle of the good ones among labelled spots."""
+    across, down = places
 
     def total(values: FloatArray) -> FloatArray:
-        return np.asarray(np.bincount(label, weight * values, minlength=count)[good], float)
+        sums = np.bincount(label, weight * values, minlength=good.size)
+        return np.asarray(sums[good], float)
 
-    mass = total(np.ones(rows.size))
-    across, down = cols.astype(float), rows.astype(float)
+    mass = total(np.ones(label.size))
     x, y = total(across) / mass, total(down) / mass
     xx, yy = total(across**2) / mass - x * x, total(down**2) / mass - y * y
     xy = total(across * down) / mass - x * y
     middle, apart = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
     angle = 0.5 * np.arctan2(2.0 * xy, xx - yy)
-    order = np.argsort(-brightest[good], kind="stable")
-    long, short = np.sqrt(middle + apart), np.sqrt(np.maximum(middle - apart, 0.05))
-    return x[order], y[order], long[order], short[order], angle[order]
+    short = np.sqrt(np.maximum(middle - apart, 0.05))
+    return x, y, np.sqrt(middle + apart), short, angle
 
 
 def _best_trail(

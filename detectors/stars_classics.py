@@ -351,28 +351,15 @@ class Sift:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowSums:
-    """Sums of the light around places under round windows.
+    """Sums of the light around places under round windows."""
 
-    Attributes
-    ----------
-    flux : ndarray of float64, shape (N,)
-        Of the light times the window.
-    dx, dy : ndarray of float64, shape (N,)
-        Flux-weighted centroid from the place.
-    moments : ndarray of float64, shape (N, 2, 2)
-        Second central moments under the window, order (x, y).
-    pixels : ndarray of float64, shape (N,)
-        Sum of the squared window: the variance of the flux in noise of one.
-    spread : ndarray of float64, shape (N,)
-        Sum of the squared window times squared offset along one axis.
-    """
-
-    flux: FloatArray
+    flux: FloatArray  # (N,): of the light times the window
+    # dx, dy, (N,): flux-weighted centroid from the place
     dx: FloatArray
     dy: FloatArray
-    moments: FloatArray
-    pixels: FloatArray
-    spread: FloatArray
+    moments: FloatArray  # (N, 2, 2): second central moments under the window, order (x, y)
+    pixels: FloatArray  # (N,): sum of the squared window: the variance of the flux in noise of one
+    spread: FloatArray  # (N,): sum of the squared window times squared offset along one axis
 
 
 def window_sums(

@@ -10,9 +10,9 @@ import numpy as np
 from detectors.stamps import nearest_pixels
 from detectors.streak_describe import is_piece, joined_line
 from detectors.streak_frame import StreakFrame
-from detectors.streak_line import WIDEST_PX, Line, Path, fitted_line, strip_along
+from detectors.streak_line import WIDEST_PX, Line, Path, fitted_line, longest_run, strip_along
 from detectors.streak_search import Hunt, binned, streak_band
-from detectors.streak_stars import SHARP_SHARE, sharp_pixels, sharp_share
+from detectors.streak_stars import TRACK_SHARE, sharp_pixels, sharp_share
 from detectors.types import BoolImage, FloatArray, FloatImage
 
 SHORTEST_VERDICT_PX, SHORTEST_WIDTHS = 14.0, 4.4
@@ -131,7 +131,7 @@ def bright_lines(frame: StreakFrame) -> BrightLines:
     if not short:
         return BrightLines(streaks=tuple(lines), tracks=())
     sharp = sharp_pixels(frame.residual) & ~frame.clipped
-    tracks = [line for line in short if sharp_share(line.path, sharp) > SHARP_SHARE]
+    tracks = [line for line in short if sharp_share(line.path, sharp) > TRACK_SHARE]
     many = len(short) > MOST_SHORT
     crowd = [*tracks, *(line for line in short if many or line.snr < SHORT_SNR)]
     return BrightLines(
@@ -214,7 +214,7 @@ def _lines_through(places: FloatArray, depth: FloatArray) -> list[tuple[Path, fl
         near = off[:, best] < NEAR_PX
         along = (places[near] - start[best]) @ step[best]
         width = 2.0 * float(np.median(depth[near]))
-        u1, u2 = _longest_run(along, GAP_PX + width)
+        u1, u2 = longest_run(along, GAP_PX + width)
         filled = np.count_nonzero((along >= u1) & (along <= u2))
         if u2 - u1 < max(SHORTEST_PX - 3, 2.0 * width) or filled < FILLED * (u2 - u1):
             break
@@ -226,15 +226,6 @@ def _lines_through(places: FloatArray, depth: FloatArray) -> list[tuple[Path, fl
         rest = off[:, best] > NEAR_PX + width
         places, depth = places[rest], depth[rest]
     return found
-
-
-def _longest_run(along: FloatArray, gap: float) -> tuple[float, float]:
-    """The longest part of a line without a greater gap between places."""
-    along = np.sort(along)
-    breaks = np.flatnonzero(np.diff(along) > gap)
-    first, last = np.append(0, breaks + 1), np.append(breaks, along.size - 1)
-    best = int(np.argmax(along[last] - along[first]))
-    return float(along[first[best]]), float(along[last[best]])
 
 
 def _fitted(above: FloatImage, known: FloatImage, rough: Path, sigma: float) -> Line | None:

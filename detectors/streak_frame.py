@@ -14,11 +14,12 @@ from detectors.background import (
     filled,
     lowest_mode,
     pixels_to_ignore,
+    ranked,
     smoothed,
     spread_about_zero,
     told_clipped,
 )
-from detectors.scale_space import gaussian_blur
+from detectors.scale_space import blurred_noise, gaussian_blur
 from detectors.types import BoolImage, FloatArray, FloatImage
 
 SHORTEST_SIDE_PX = 16
@@ -39,24 +40,12 @@ ALONG_AXIS = np.sin(np.radians(1.5))  # charge bleeds along columns or rows
 
 @dataclass(frozen=True, kw_only=True)
 class StreakFrame:
-    """An image in units of its noise, and which of its pixels tell something.
+    """An image in units of its noise, and which of its pixels tell something."""
 
-    Attributes
-    ----------
-    residual : ndarray of float32, shape (h, w)
-        Light above the background over `noise`; 0 where ignored.
-    noise : ndarray of float32, shape (h, w)
-        One sigma of a pixel, in units of the image.
-    ignored : ndarray of bool, shape (h, w)
-        Masked pixels and those that are no numbers.
-    clipped : ndarray of bool, shape (h, w)
-        As bright as can be.
-    """
-
-    residual: FloatImage
-    noise: FloatImage
-    ignored: BoolImage
-    clipped: BoolImage
+    residual: FloatImage  # (h, w): light above the background over `noise`; 0 where ignored
+    noise: FloatImage  # (h, w): one sigma of a pixel, in units of the image
+    ignored: BoolImage  # (h, w): masked pixels and those that are no numbers
+    clipped: BoolImage  # (h, w): as bright as can be
 
     @classmethod
     def of(
@@ -137,10 +126,9 @@ def pixel_noise(above: FloatImage, hidden: BoolImage) -> FloatImage:
     with np.errstate(all="ignore"):
         ordered = np.sort(samples, axis=-1)
     count = np.isfinite(ordered).sum(axis=-1)
-    middle = np.clip(0.45 * count, 0, ordered.shape[-1] - 1).astype(np.intp)
     # The 45th percentile of |x| of a normal x is 0.598 sigma: a little below the median, as
     # stars and streaks only add
-    boxes = np.take_along_axis(ordered, middle[..., None], axis=-1)[..., 0] / 0.598
+    boxes = ranked(ordered, 0.45 * count) / 0.598
     boxes[count < 20] = np.nan
     boxes = smoothed(filled(np.asarray(boxes, np.float32)))
     least = max(0.2 * float(np.median(boxes)), 1e-3)
@@ -165,7 +153,7 @@ def flattened(
     if roughly:
         return flat, texture
     flat[hidden] = 0.0
-    bright = gaussian_blur(flat, BRIGHT_BLUR_PX) > BRIGHT_SIGMA * _unit(BRIGHT_BLUR_PX)
+    bright = gaussian_blur(flat, BRIGHT_BLUR_PX) > BRIGHT_SIGMA * blurred_noise(BRIGHT_BLUR_PX)
     dark = known & (cv2.dilate(bright.astype(np.uint8), np.ones((5, 5), np.uint8)) == 0)
     flat, texture = _evened(_without_level(residual, dark, FLAT_SIGMA_PX), hidden)
     if float(texture.max()) < LEAST_TEXTURE:
@@ -202,16 +190,11 @@ def _evened(flat: FloatImage, hidden: BoolImage) -> tuple[FloatImage, FloatImage
     coarse = Mesh.with_scale(half.shape, 0.5 * NOISE_BOX_PX)
     dark = np.where(lost | (blurred >= 0.0), np.float32(np.nan), blurred)
     # Squares of two pixels blur by 1/4 px^2 more
-    unit = np.float32(_unit(float(np.hypot(TEXTURE_SIGMA_PX, 0.5))))
+    unit = np.float32(blurred_noise(float(np.hypot(TEXTURE_SIGMA_PX, 0.5))))
     boxes = smoothed(spread_about_zero(coarse.samples(dark, NOISE_SAMPLES))) / unit
     mesh = Mesh.with_boxes(flat.shape, coarse.rows, coarse.cols)
     texture = np.maximum(mesh.upsample(np.maximum(boxes, np.float32(1.0))), np.float32(1.0))
     return np.asarray(flat / texture, np.float32), np.asarray(texture)
-
-
-def _unit(sigma_px: float) -> float:
-    """Sigma of white noise of one sigma a pixel after a Gaussian blur."""
-    return float(1.0 / (2.0 * np.sqrt(np.pi) * sigma_px))
 
 
 def clipped_streaks(clipped: BoolImage) -> BoolImage:

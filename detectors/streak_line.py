@@ -86,22 +86,13 @@ class Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """The frame at equal steps of a pixel along and across a path.
+    """The frame at equal steps of a pixel along and across a path."""
 
-    Attributes
-    ----------
-    u, v : ndarray of float64, shape (n,) and (m,)
-        Distances along from the first end, and to the right.
-    light : ndarray of float32, shape (n, m)
-        Light in units of the noise, 0 where nothing is known.
-    known : ndarray of float32, shape (n, m)
-        1 where it is known, 0 where not or beyond the image.
-    """
-
+    # u, v, (n,) and (m,): distances along from the first end, and to the right
     u: FloatArray
     v: FloatArray
-    light: FloatImage
-    known: FloatImage
+    light: FloatImage  # (n, m): light in units of the noise, 0 where nothing is known
+    known: FloatImage  # (n, m): 1 where it is known, 0 where not or beyond the image
 
 
 def strip_along(
@@ -132,39 +123,24 @@ def _remapped(image: FloatImage, x: FloatImage, y: FloatImage) -> FloatImage:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A fitted streak.
-
-    Attributes
-    ----------
-    path : Path
-    sigma_px : float
-        Width across, one sigma of a Gaussian.
-    snr : float
-        Over the scatter of parallel lines beside it, at least that of white noise.
-    scatter : float
-        That scatter, in units of white noise.
-    bow_sigma_px, line_sigma_px, sigma_width : float
-        Standard deviations of the bow, of the place across at the ends, and of ln `sigma_px`.
-    end_sigma_px : tuple of float
-        Of both ends, along.
-    u, signal, weight : ndarray of float64, shape (n,)
-        Distance along, filter sum and its variance at steps of a pixel, beyond the ends, too.
-    bin_px : int
-        Side of the squares of pixels that the steps were measured in.
-    """
+    """A fitted streak."""
 
     path: Path
-    sigma_px: float
-    snr: float
-    scatter: float
+    sigma_px: float  # width across, one sigma of a Gaussian
+    snr: float  # over the scatter of parallel lines beside it, at least that of white noise
+    scatter: float  # that scatter, in units of white noise
+    # bow_sigma_px, line_sigma_px, sigma_width: standard deviations of the bow, of the place across
+    # at the ends, and of ln `sigma_px`
     bow_sigma_px: float
     line_sigma_px: float
     sigma_width: float
-    end_sigma_px: tuple[float, float]
+    end_sigma_px: tuple[float, float]  # of both ends, along
+    # u, signal, weight, (n,): distance along, filter sum and its variance at steps of a pixel,
+    # beyond the ends, too
     u: FloatArray
     signal: FloatArray
     weight: FloatArray
-    bin_px: int = 1
+    bin_px: int = 1  # side of the squares of pixels that the steps were measured in
 
     def scaled(self, factor: int) -> Line:
         """The same in a frame of which squares of so many pixels were one."""
@@ -190,6 +166,15 @@ class Line:
     def inside(self) -> BoolImage:
         """Steps between the ends."""
         return (self.u >= 0.0) & (self.u <= self.path.length_px)
+
+
+def longest_run(along: FloatArray, gap: float) -> tuple[float, float]:
+    """The longest part of a line without a greater gap between places."""
+    along = np.sort(along)
+    breaks = np.flatnonzero(np.diff(along) > gap)
+    first, last = np.append(0, breaks + 1), np.append(breaks, along.size - 1)
+    best = int(np.argmax(along[last] - along[first]))
+    return float(along[first[best]]), float(along[last[best]])
 
 
 def lit_part(signal: FloatArray, weight: FloatArray) -> tuple[int, int, float]:

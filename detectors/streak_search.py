@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from detectors.background import smoothed
+from detectors.background import ranked, smoothed
 from detectors.scale_space import gaussian_blur
 from detectors.stamps import nearest_pixels
 from detectors.streak_frame import flattened
@@ -39,18 +39,12 @@ STILL_THERE = 0.6
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """Sums along digital lines through tiles of so many rows.
+    """Sums along digital lines through tiles of so many rows."""
 
-    Attributes
-    ----------
-    rows : int
-        Height of the tiles, a power of two.
-    sums : ndarray of float32, shape (rows, tiles, w)
-        ``sums[s, b, x]`` is the sum along the line that enters tile b at column x of its first row
-        and moves s columns to the right until its last; what lies beyond the image counts zero.
-    """
-
-    rows: int
+    rows: int  # height of the tiles, a power of two
+    # (rows, tiles, w): ``sums[s, b, x]`` is the sum along the line that enters tile b at column x
+    # of its first row and moves s columns to the right until its last; what lies beyond the image
+    # counts zero
     sums: FloatImage
 
 
@@ -308,8 +302,7 @@ def _spread(level: Level, shape: tuple[int, ...], sigma_px: float) -> FloatImage
     cells = padded.reshape(len(slopes), down, group, across, -1).transpose(1, 3, 0, 2, 4)
     cells = np.sort(np.abs(cells.reshape(down, across, -1)), axis=-1)
     count = np.isfinite(cells).sum(axis=-1)
-    middle = np.clip(0.5 * count, 0, cells.shape[-1] - 1).astype(np.intp)
-    boxes = np.take_along_axis(cells, middle[..., None], axis=-1)[..., 0] / NORMAL_QUARTILE
+    boxes = ranked(cells, 0.5 * count) / NORMAL_QUARTILE
     boxes[count < 60] = np.nan
     boxes = np.maximum(smoothed(np.asarray(boxes, np.float32)), np.float32(1.0))
     full = cv2.resize(boxes, (width, down * group), interpolation=cv2.INTER_LINEAR)
@@ -335,27 +328,13 @@ def _strongest_alike(some: Segments) -> Segments:
 
 @dataclass(frozen=True, kw_only=True)
 class Hunt:
-    """A frame in units of its noise, stars hidden, perhaps binned.
+    """A frame in units of its noise, stars hidden, perhaps binned."""
 
-    Attributes
-    ----------
-    light : ndarray of float32, shape (h, w)
-        0 where hidden.
-    known : ndarray of float32, shape (h, w)
-        1, or 0 where hidden.
-    whole : ndarray of float32, shape (h, w)
-        The light with all that was hidden.
-    texture : ndarray of float32, shape (h, w)
-        By how much clouds exceed the noise, at least 1.
-    bin_px : int
-        Side of the squares of pixels added up to one.
-    """
-
-    light: FloatImage
-    known: FloatImage
-    whole: FloatImage
-    texture: FloatImage
-    bin_px: int = 1
+    light: FloatImage  # (h, w): 0 where hidden
+    known: FloatImage  # (h, w): 1, or 0 where hidden
+    whole: FloatImage  # (h, w): the light with all that was hidden
+    texture: FloatImage  # (h, w): by how much clouds exceed the noise, at least 1
+    bin_px: int = 1  # side of the squares of pixels added up to one
 
     def candidates(self, least_snr: float) -> tuple[Segments, Segments]:
         """Segments that stand out of the noise and of the texture about them; and dark ones."""

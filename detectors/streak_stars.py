@@ -9,18 +9,16 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 
 from detectors.psf import measure_width
-from detectors.scale_space import gaussian_blur, local_maxima
+from detectors.scale_space import blurred_noise, gaussian_blur, local_maxima
+from detectors.star_trails import FEWEST_TRAILS, parallel_spots, spot_moments
 from detectors.streak_line import Path
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
 # Part of a path beside pixels too sharp for light that makes it a particle's track
-SHARP_SHARE, SHARP_PX = 0.35, 1.5
+TRACK_SHARE, TRACK_PX = 0.35, 1.5
 SPOT_SNR, BRIGHT_SNR = 4.5, 8.0
-FEWEST_PIXELS, FEWEST_TRAILS = 6, 6
+FEWEST_PIXELS = 6
 LONGEST_PX = 80.0
-# Long axis over short axis of a spot, second moments: of points a quarter have more than 1.27
-LEAST_ELONGATION, LEAST_SHARE, LEAST_AGREEMENT = 1.35, 0.5, 0.7
-PARALLEL_DEG = 15.0
 LEAST_SPREAD_PX = 15.0  # about a common line: dashes of one streak lie on one
 # Spots end where they sink into the noise: their variance is less than that of all their light
 # (simulated trails of Moffat profiles)
@@ -80,15 +78,11 @@ def common_star_trail(blurred: FloatImage, unit: float, blur_px: float) -> StarT
     if spots is None:
         return None
     x, y, long, short, angle = spots
-    trails = long > LEAST_ELONGATION * short
-    if np.count_nonzero(trails) < max(FEWEST_TRAILS, LEAST_SHARE * trails.size):
+    found = parallel_spots(long, short, angle)
+    if found is None:
         return None
-    doubled = np.exp(2j * angle[trails]).mean()
-    if np.abs(doubled) < LEAST_AGREEMENT:
-        return None
-    common = 0.5 * float(np.angle(doubled))
+    trails, common = found
     off = 0.5 * np.angle(np.exp(2j * (angle - common)))
-    trails &= np.abs(off) < np.radians(PARALLEL_DEG)
     if not trails.any():
         return None
     common += float(np.median(off[trails]))
@@ -124,33 +118,10 @@ def _spots(blurred: FloatImage, unit: float) -> tuple[FloatArray, ...] | None:
     weight = np.minimum(strength, 2.0 * SPOT_SNR)
 
     places = (cols.astype(float), rows.astype(float))
-    x, y, long, _, angle = _moments(label, weight, places, good)
+    x, y, long, _, angle = spot_moments(label, weight, places, good)
     # By their own light for the width: equal say would count the wings as much as the core
-    short = _moments(label, strength, places, good)[3]
+    short = spot_moments(label, strength, places, good)[3]
     return x, y, long, short, angle
-
-
-def _moments(
-    label: IndexArray,
-    weight: FloatImage,
-    places: tuple[FloatArray, FloatArray],
-    good: BoolImage,
-) -> tuple[FloatArray, ...]:
-    """Centre, long and short sigma and angle of labelled spots."""
-    across, down = places
-
-    def total(values: FloatArray) -> FloatArray:
-        sums = np.bincount(label, weight * values, minlength=good.size)
-        return np.asarray(sums[good], float)
-
-    mass = total(np.ones(label.size))
-    x, y = total(across) / mass, total(down) / mass
-    xx, yy = total(across**2) / mass - x * x, total(down**2) / mass - y * y
-    xy = total(across * down) / mass - x * y
-    middle, apart = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
-    angle = 0.5 * np.arctan2(2.0 * xy, xx - yy)
-    short = np.sqrt(np.maximum(middle - apart, 0.05))
-    return x, y, np.sqrt(middle + apart), short, angle
 
 
 def sharp_pixels(residual: FloatImage) -> BoolImage:
@@ -171,7 +142,7 @@ def sharp_share(path: Path, sharp: BoolImage) -> float:
     u = np.arange(0.0, path.length_px + 1.0)
     beside = np.zeros(u.size, bool)
     h, w = sharp.shape
-    for off in (-SHARP_PX, -0.5 * SHARP_PX, 0.0, 0.5 * SHARP_PX, SHARP_PX):
+    for off in (-TRACK_PX, -0.5 * TRACK_PX, 0.0, 0.5 * TRACK_PX, TRACK_PX):
         x, y = path.at(u, off)
         row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
         inside = (row >= 0) & (row < h) & (col >= 0) & (col < w)
@@ -181,18 +152,10 @@ def sharp_share(path: Path, sharp: BoolImage) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Stars:
-    """The stars of a frame, as far as streaks need them.
+    """The stars of a frame, as far as streaks need them."""
 
-    Attributes
-    ----------
-    mask : ndarray of bool, shape (h, w)
-        Pixels with their light.
-    sigma_px : float
-        Width of a star, one sigma of a Gaussian; a usual one where few tell.
-    """
-
-    mask: BoolImage
-    sigma_px: float
+    mask: BoolImage  # (h, w): pixels with their light
+    sigma_px: float  # width of a star, one sigma of a Gaussian; a usual one where few tell
 
 
 def stars_of(residual: FloatImage, hidden: BoolImage, trail: StarTrail | None) -> Stars:
@@ -202,7 +165,7 @@ def stars_of(residual: FloatImage, hidden: BoolImage, trail: StarTrail | None) -
     nothing.
     """
     blurred = gaussian_blur(residual, SIGMA_PX)
-    unit = 1.0 / (2.0 * np.sqrt(np.pi) * SIGMA_PX)
+    unit = blurred_noise(SIGMA_PX)
     seen, unit_seen = (blurred, unit) if trail is None else trail.filtered(blurred, SIGMA_PX)
     row, col = local_maxima(seen, STAR_SNR * unit_seen)
     order = np.argsort(-seen[row, col], kind="stable")[:MOST_STARS]

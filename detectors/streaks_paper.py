@@ -32,67 +32,35 @@ FEWEST_PIXELS = 100  # of fewer no clusters are made
 
 @dataclass(frozen=True, kw_only=True)
 class PaperSettings:
-    """Parameters of the steps; the paper leaves most of them open.
+    """Parameters of the steps; the paper leaves most of them open."""
 
-    Attributes
-    ----------
-    edge_noises : float
-        Slopes so many times that of the noise are edges, which diffusion spares.
-    stars : StarSettings
-    segments : SegmentSettings
-    bright_sigma : float
-        Half of the pixels that clusters are found in are brighter than this in either feature.
-        0: all are drawn alike.
-    sampled_pixels : int
-        Pixels that clusters are found in.
-    most_parts : int
-        Straight parts, the longest of a frame, that are looked at.
-    min_snr : float
-        Signal-to-noise ratio along a segment that a streak needs.
-    shortest_px : float
-        Shorter segments are no streaks.
-    width_px : tuple of float
-        Nor are narrower ones (cosmic rays, columns that bleed) or wider ones (clouds).
-    """
-
+    # Slopes so many times that of the noise are edges, which diffusion spares
     edge_noises: float = 4.0
     stars: StarSettings = field(default_factory=StarSettings)
     segments: SegmentSettings = field(default_factory=SegmentSettings)
+    # Half of the pixels that clusters are found in are brighter than this in either feature. 0: all
+    # are drawn alike
     bright_sigma: float = 4.0
-    sampled_pixels: int = 10_000
-    most_parts: int = 60
-    min_snr: float = 12.0
-    shortest_px: float = 28.0
+    sampled_pixels: int = 10_000  # pixels that clusters are found in
+    most_parts: int = 60  # straight parts, the longest of a frame, that are looked at
+    min_snr: float = 12.0  # signal-to-noise ratio along a segment that a streak needs
+    shortest_px: float = 28.0  # shorter segments are no streaks
+    # Nor are narrower ones (cosmic rays, columns that bleed) or wider ones (clouds)
     width_px: tuple[float, float] = (1.7, 8.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaperSteps:
-    """What each step makes of a frame.
-
-    Attributes
-    ----------
-    frame : GreyFrame
-    iterations : int
-        Of the diffusion.
-    denoised : ndarray of float32, shape (h, w)
-        Diffused, above the local sky.
-    stars : StarDiscs
-    usable : ndarray of bool, shape (h, w)
-        Neither ignored nor a star.
-    streak : ndarray of bool, shape (h, w)
-        Pixels of the streak's cluster: what misclassification is counted on.
-    segments : ndarray of float64, shape (N, 4)
-        Joined, not yet judged.
-    """
+    """What each step makes of a frame."""
 
     frame: GreyFrame
-    iterations: int
-    denoised: FloatImage
+    iterations: int  # of the diffusion
+    denoised: FloatImage  # (h, w): diffused, above the local sky
     stars: StarDiscs
-    usable: BoolImage
+    usable: BoolImage  # (h, w): neither ignored nor a star
+    # (h, w): pixels of the streak's cluster: what misclassification is counted on
     streak: BoolImage
-    segments: FloatArray
+    segments: FloatArray  # (N, 4): joined, not yet judged
 
 
 def paper_steps(

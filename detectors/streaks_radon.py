@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import log_ndtr
 
-from detectors.scale_space import gaussian_blur
+from detectors.scale_space import blurred_noise, gaussian_blur
 from detectors.stamps import nearest_pixels
 from detectors.streak_bright import BrightLines, bright_lines
 from detectors.streak_describe import described, in_trains, is_piece, joined_line
@@ -27,8 +27,8 @@ from detectors.streak_search import (
 )
 from detectors.streak_stars import (
     BLEED_PX,
-    SHARP_SHARE,
     SIGMA_PX,
+    TRACK_SHARE,
     StarTrail,
     clipped_stars,
     common_star_trail,
@@ -184,7 +184,7 @@ def sky_of(frame: StreakFrame, bright: BrightLines) -> Sky:
     hidden |= sharp
     flat, _ = flattened(frame.residual, hidden, roughly=True)
     flat[hidden] = 0.0
-    unit = 1.0 / (2.0 * np.sqrt(np.pi) * SIGMA_PX)
+    unit = blurred_noise(SIGMA_PX)
     trail = common_star_trail(gaussian_blur(flat, SIGMA_PX), unit, SIGMA_PX)
     stars = stars_of(flat, hidden, trail)
     return Sky(hidden=hidden | stars.mask, sharp=sharp, trail=trail, star_sigma_px=stars.sigma_px)
@@ -221,7 +221,7 @@ def is_streak(line: Line, sky: Sky, hunt: Hunt) -> bool:
         return False
     if full.sigma_px < NARROWEST * sky.star_sigma_px:
         return False
-    if sharp_share(full.path, sky.sharp) > SHARP_SHARE:
+    if sharp_share(full.path, sky.sharp) > TRACK_SHARE:
         return False
     if hunt.bin_px == 1 and narrower_than_light(line, sky, hunt):
         return False

@@ -197,21 +197,13 @@ def total_score(scores: Sequence[DetectionScore]) -> DetectionScore:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledPhoto:
-    """A photo and the lights that a person marked in it.
+    """A photo and the lights that a person marked in it."""
 
-    Attributes
-    ----------
-    path : Path
-        The photo.
-    x, y : ndarray of float64, shape (N,)
-        Positions, pixels of the picture as stored.
-    flux, radius_px : ndarray of float64, shape (N,)
-        Flux in any unit and half-light radius; NaN where not given.
-    """
-
-    path: Path
+    path: Path  # the photo
+    # x, y, (N,): positions, pixels of the picture as stored
     x: FloatArray
     y: FloatArray
+    # flux, radius_px, (N,): flux in any unit and half-light radius; NaN where not given
     flux: FloatArray
     radius_px: FloatArray
 

@@ -36,33 +36,18 @@ SMALLEST = 0.1  # of the largest object: specks beside it are none that has to b
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledStreaks:
-    """A photo and the streaks that a person marked in it.
+    """A photo and the streaks that a person marked in it."""
 
-    Attributes
-    ----------
-    path : Path
-        The photo.
-    rows : ndarray of float64, shape (N, 5)
-        Ends x1, y1, x2, y2 and bow, pixels of the picture as stored.
-    peak_snr : ndarray of float64, shape (N,)
-        Peak of the mean cross profile over the noise of a pixel; NaN where it is not given.
-    ignored : ndarray of bool, shape (N,)
-        Streaks that need not be found, and are not false if they are.
-    boxes : ndarray of float64, shape (B, 4)
-        Upright boxes, centre and size, as parts of the picture's width and height.
-    outlines : tuple of ndarray of float64, shape (K, 2)
-        Slanted boxes or other outlines, corners as parts of the picture's width and height.
-    mask : Path or None
-        A picture of the same size, black where no streak is.
-    """
-
-    path: Path
-    rows: FloatArray
+    path: Path  # the photo
+    rows: FloatArray  # (N, 5): ends x1, y1, x2, y2 and bow, pixels of the picture as stored
+    # (N,): peak of the mean cross profile over the noise of a pixel; NaN where it is not given
     peak_snr: FloatArray
-    ignored: BoolArray
+    ignored: BoolArray  # (N,): streaks that need not be found, and are not false if they are
+    # (B, 4): upright boxes, centre and size, as parts of the picture's width and height
     boxes: FloatArray
+    # (K, 2): slanted boxes or other outlines, corners as parts of the picture's width and height
     outlines: tuple[FloatArray, ...] = ()
-    mask: Path | None = None
+    mask: Path | None = None  # a picture of the same size, black where no streak is
 
     def candidates(self, width_px: int, height_px: int) -> list[FloatArray]:
         """What each streak may be, shape (choices, 5), in a picture of that size.

@@ -41,28 +41,18 @@ LEAST_SAMPLES = 10
 
 @dataclass(frozen=True, kw_only=True)
 class StreakMatches:
-    """Which detection is which true streak, each used once.
+    """Which detection is which true streak, each used once."""
 
-    Attributes
-    ----------
-    truth, found : ndarray of int, shape (K,)
-        Indices of the pairs.
-    line_rms_px, overlap : ndarray of float64, shape (K,)
-    end_error_px : ndarray of float64, shape (K, 2)
-        Distances of both ends from the true ones.
-    pieces : ndarray of int
-        Detections without a pair that lie along a true streak: a part of one, or one found twice.
-    false : ndarray of int
-        Detections where no streak is.
-    """
-
+    # truth, found, (K,): indices of the pairs
     truth: IndexArray
     found: IndexArray
+    # line_rms_px, overlap, (K,)
     line_rms_px: FloatArray
     overlap: FloatArray
-    end_error_px: FloatArray
+    end_error_px: FloatArray  # (K, 2): distances of both ends from the true ones
+    # Detections without a pair that lie along a true streak: a part of one, or one found twice
     pieces: IndexArray
-    false: IndexArray
+    false: IndexArray  # detections where no streak is
 
 
 @dataclass(frozen=True, kw_only=True)
