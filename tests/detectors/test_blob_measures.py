@@ -20,7 +20,7 @@ def elongated(x, y, flux, moments, shape=(60, 60)):
     return (peak * np.exp(-0.5 * exponent)).astype(np.float32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.floats(-0.5, 0.5),
     st.floats(-0.5, 0.5),
