@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 
 from benchmarks.light_fields import FieldSettings, LightField, simulate
 from benchmarks.pages import command_of, title_lines, write_page
-from detectors.registry import light_detectors
+from detectors.registry import LIGHTS
 from detectors.types import FloatArray, LightDetector
 from regengine.evaluate.detections import (
     DetectionScore,
@@ -154,7 +154,7 @@ def report(count: int, seed: int) -> list[str]:
     methods, details = list(METHOD_HEADER), []
     for sky in SKIES:
         fields = frames(sky, count, seed)
-        for name, detector in light_detectors().items():
+        for name, detector in LIGHTS.detectors().items():
             results = run_method(detector_method(detector), fields)
             methods.append(method_line(name, sky, results))
             details += ["", f"## {name}, {sky}", "", *snr_table(results)]

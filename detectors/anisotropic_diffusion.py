@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from detectors.types import FloatImage
 
-# Structural similarity of two images.
-
-
 WINDOW_SIGMA_PX, SIMILARITY_WINDOW_PX = 1.5, 11
 K1, K2 = 0.01, 0.03
+
+MOST_ITERATIONS = 100
+WINDOW_PX = 384  # the number of iterations is chosen on a part of large images
+NOISE_ADDED = 0.7  # sigma of what is added to one half, and 1/0.7 is taken from the other
+LEAST_GAIN = 2e-4  # of SSIM an iteration: less is its plateau, of which the beginning is taken
 
 
 def structural_similarity(one: FloatImage, other: FloatImage, data_range: float) -> float:
@@ -37,12 +39,6 @@ def _windowed(image: FloatImage) -> FloatImage:
     return np.asarray(
         cv2.GaussianBlur(image, (SIMILARITY_WINDOW_PX, SIMILARITY_WINDOW_PX), WINDOW_SIGMA_PX)
     )
-
-
-MOST_ITERATIONS = 100
-WINDOW_PX = 384  # the number of iterations is chosen on a part of large images
-NOISE_ADDED = 0.7  # sigma of what is added to one half, and 1/0.7 is taken from the other
-LEAST_GAIN = 2e-4  # of SSIM an iteration: less is its plateau, of which the beginning is taken
 
 
 def diffuse_once(
@@ -109,22 +105,8 @@ def best_iterations(
     independent noise (where that is normal). The first is diffused and compared with the second,
     as long as SSIM grows by `LEAST_GAIN` an iteration.
 
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-    noise : float
-        Sigma of its pixels.
-    data_range : float
-        Of SSIM's constants.
-    seed : int, optional
-        Of the noise that is added.
-    most : int, optional
-        No more iterations.
-
-    Returns
-    -------
-    int
-        0 to `most`.
+    `image` (h, w); `noise`: sigma of its pixels; `seed`: of the noise that is added; `most`: no
+    more iterations. Gives 0 to `most`.
 
     References
     ----------

@@ -13,9 +13,6 @@ from scipy.special import ndtri
 
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
-# Statistics of an image in boxes, and back from boxes to pixels.
-
-
 SAMPLES_ACROSS_BOX = 48  # 2,300 samples a box: its median is good to 0.03 sigma
 CLIP_SIGMA = 2.5  # pixels this far above a box' level hold lights
 CLIP_PASSES = 6
@@ -24,6 +21,11 @@ FEWEST_SAMPLES = 0.1  # of a box' pixels; with fewer the box is a hole
 NORMAL_Q25_MINUS_Q05 = 0.9703
 NORMAL_MEDIAN_MINUS_Q16 = 0.9945
 NORMAL_Q75 = 0.6745
+
+# One step of 8-bit sRGB in the dark, 1 / 255 / 12.92, over sqrt(12). Black that was clipped shows
+# less noise than it has; less than this cannot be told from rounding.
+ROUNDING_SIGMA = 1.0 / 255.0 / 12.92 / 12.0**0.5
+RING = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,27 +117,19 @@ def lowest_mode(samples: FloatImage, least_sigma: float) -> tuple[FloatImage, Fl
     From the lower quartile upwards: pixels more than 2.5 sigma above the level are left out, again
     and again. Sigma is taken from the darker side, where no lights are.
 
-    Parameters
-    ----------
-    samples : ndarray of float32, shape (rows, cols, n)
-        Pixels by box; NaN is none.
-    least_sigma : float
-        No sigma below this is believed while pixels are left out.
-
-    Returns
-    -------
-    level, sigma : ndarray of float32, shape (rows, cols)
+    `samples` (rows, cols, n): pixels by box; NaN is none; `least_sigma`: no sigma below this is
+    believed while pixels are left out. Gives `level`, `sigma` (rows, cols).
     """
     ordered = np.sort(samples, axis=-1)  # NaN last
     valid = np.isfinite(ordered).sum(axis=-1)
-    quartile = _ranked(ordered, 0.25 * valid)
-    sigma = (quartile - _ranked(ordered, 0.05 * valid)) / NORMAL_Q25_MINUS_Q05
+    quartile = ranked(ordered, 0.25 * valid)
+    sigma = (quartile - ranked(ordered, 0.05 * valid)) / NORMAL_Q25_MINUS_Q05
     level = quartile + NORMAL_Q75 * sigma
     for _ in range(CLIP_PASSES):
         sigma = np.maximum(sigma, least_sigma)
         kept = (ordered <= (level + CLIP_SIGMA * sigma)[..., None]).sum(axis=-1)
-        level = _ranked(ordered, 0.5 * kept)
-        sigma = (level - _ranked(ordered, 0.1587 * kept)) / NORMAL_MEDIAN_MINUS_Q16
+        level = ranked(ordered, 0.5 * kept)
+        sigma = (level - ranked(ordered, 0.1587 * kept)) / NORMAL_MEDIAN_MINUS_Q16
     few = valid < FEWEST_SAMPLES * ordered.shape[-1]
     level[few] = sigma[few] = np.nan
     return level, sigma
@@ -145,7 +139,7 @@ def spread_about_zero(samples: FloatImage) -> FloatImage:
     """Robust sigma of each box about zero; NaN where a box has too few pixels."""
     ordered = np.sort(np.abs(samples), axis=-1)
     valid = np.isfinite(ordered).sum(axis=-1)
-    sigma = _ranked(ordered, 0.5 * valid) / np.float32(NORMAL_Q75)
+    sigma = ranked(ordered, 0.5 * valid) / np.float32(NORMAL_Q75)
     sigma[valid < FEWEST_SAMPLES * ordered.shape[-1]] = np.nan
     return sigma
 
@@ -156,7 +150,7 @@ def upper_spread(samples: FloatImage, quantiles: tuple[float, ...] = (0.75,)) ->
     valid = np.isfinite(ordered).sum(axis=-1)
     sigma = np.zeros(valid.shape, np.float32)
     for quantile in quantiles:
-        above = _ranked(ordered, quantile * valid) / np.float32(ndtri(quantile))
+        above = ranked(ordered, quantile * valid) / np.float32(ndtri(quantile))
         sigma = np.maximum(sigma, above)
     sigma[valid < FEWEST_SAMPLES * ordered.shape[-1]] = np.nan
     return np.asarray(sigma, np.float32)
@@ -209,31 +203,18 @@ def _extended(boxes: FloatImage) -> FloatImage:
     return np.pad(boxes, 1, mode="reflect", reflect_type="odd")
 
 
-def _ranked(ordered: FloatImage, rank: NDArray[np.floating]) -> FloatImage:
+def ranked(ordered: FloatImage, rank: NDArray[np.floating]) -> FloatImage:
     """The samples of those ranks (fractions are cut off) in each box."""
     index = np.clip(rank, 0, ordered.shape[-1] - 1).astype(np.intp)
     return np.asarray(np.take_along_axis(ordered, index[..., None], axis=-1)[..., 0])
 
 
-# One step of 8-bit sRGB in the dark, 1 / 255 / 12.92, over sqrt(12). Black that was clipped shows
-# less noise than it has; less than this cannot be told from rounding.
-ROUNDING_SIGMA = 1.0 / 255.0 / 12.92 / 12.0**0.5
-RING = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Background:
-    """Diffuse light of an image and the noise about it.
+    """Diffuse light of an image and the noise about it."""
 
-    Attributes
-    ----------
-    level : ndarray of float32, shape (h, w)
-        Diffuse light.
-    noise : ndarray of float32, shape (h, w)
-        One sigma of the pixels about the level where no light is; at least that of rounding.
-    """
-
-    level: FloatImage
+    level: FloatImage  # (h, w): diffuse light
+    # (h, w): one sigma of the pixels about the level where no light is; at least that of rounding
     noise: FloatImage
 
 
@@ -355,6 +336,15 @@ def pixels_to_ignore(image: FloatImage, mask: BoolImage | None) -> BoolImage:
     if mask.shape != image.shape:
         raise ValueError(f"mask has shape {mask.shape}, the image {image.shape}")
     return bad | np.asarray(mask, bool)
+
+
+def told_clipped(saturated: NDArray[np.generic] | None, image: FloatImage) -> BoolImage:
+    """Pixels half of which a map says are clipped; ValueError where the map does not fit."""
+    if saturated is None:
+        return np.zeros(image.shape, bool)
+    if saturated.shape != image.shape:
+        raise ValueError(f"saturated has shape {saturated.shape}, the image {image.shape}")
+    return np.asarray(np.asarray(saturated) >= 0.5)
 
 
 def _boxes(

@@ -1,23 +1,174 @@
-"""Blobs as measured: in pixels of the image, with the noise they stand in."""
+"""Blobs fitted by Gaussian windows that move and stretch until they sit on them, and measured."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from detectors.blobs import Peaks
 from detectors.scale_space import BASE_SIGMA
-from detectors.types import BoolImage, FloatArray, IndexArray, LightFlag
-from detectors.windowed import FittedBlobs
+from detectors.stamps import cut_stamps, nearest_pixels, sum_of_stamps, window_moments
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
+
+HALF_STAMP_PX = 7
+OFFSETS = np.arange(-HALF_STAMP_PX, HALF_STAMP_PX + 1)
+RING = np.hypot(OFFSETS[:, None], OFFSETS[None, :]) >= 6.0
+RING_PLACES = np.argwhere(RING)[:, ::-1].astype(np.float32) - HALF_STAMP_PX  # x, y
+RING_SLOPES = RING_PLACES / (RING_PLACES**2).sum(axis=0)  # least squares, ring all around
+RING_INDEX = np.flatnonzero(RING)
+RING_PRODUCTS = np.stack(
+    [RING_PLACES[:, 0] ** 2, RING_PLACES.prod(axis=1), RING_PLACES[:, 1] ** 2], axis=1
+)
+REGULAR = np.array([[1.0], [0.0], [1.0]], np.float32)  # keeps an empty ring solvable
+PLANE_PASSES = 1
+PASSES = 4
+NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX = 0.9, 3.0  # the stamp must hold more than two sigma
+# The window may grow and shrink by this about the scale at which the blob was found
+STRETCH = 1.7
+NEIGHBOUR_ROUNDS = 2
+LONGEST_AXIS = 1.8
+# What surrounds a blob is judged by the darker quarter of its ring: the rest may hold neighbours
+NORMAL_QUARTILE = 0.6745
 
 HALF_LIGHT_SIGMAS = 1.17741  # half-light radius of a round Gaussian, sqrt(2 ln 2)
-NARROWEST_SIGMA_PX = 0.5  # the pixel itself blurs by 0.3, no lens by less than 0.4
+NARROWEST_LIGHT_SIGMA_PX = 0.5  # the pixel itself blurs by 0.3, no lens by less than 0.4
 # A light this close to a finer one, in its radii, that holds this much of its flux, is its wings
 ECHO_RADII, ECHO_FLUX = 0.5, 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedBlobs:
+    """Gaussians that fit blobs best, in pixels of the image they were fitted on."""
+
+    # x, y, flux, (N,): centre and integral
+    x: FloatArray
+    y: FloatArray
+    flux: FloatArray
+    moments: FloatArray  # (N, 2, 2): second central moments, order (x, y)
+    settled: BoolImage  # (N,): false where the window ran to the end of its leash
+
+
+def fit_blobs(
+    image: FloatImage, x: FloatArray, y: FloatArray, sigma_px: FloatArray, noise: FloatArray
+) -> FittedBlobs:
+    """Fit neighbouring blobs, each without the light of the others.
+
+    At first all are fitted alone under windows of the guessed width; then, twice, each on the
+    image less all the others as they were fitted before.
+
+    `image` (h, w): light, background removed; `x`, `y`, `sigma_px` (N,): first guesses of centre
+    and sigma; `noise` (N,): sigma of a pixel of the image there.
+    """
+    col, row = np.rint(x).astype(np.intp), np.rint(y).astype(np.intp)
+    stamps = cut_stamps(image, row, col, HALF_STAMP_PX)
+    fitted = _fit(stamps, x - col, y - row, sigma_px, noise, stretch=1.0)
+    for _ in range(NEIGHBOUR_ROUNDS):
+        drawn = _drawn(fitted)
+        others = sum_of_stamps(image.shape, row, col, drawn)
+        neighbours = cut_stamps(others, row, col, HALF_STAMP_PX) - drawn
+        fitted = _fit(stamps - neighbours, x - col, y - row, sigma_px, noise, stretch=STRETCH)
+    return replace(fitted, x=fitted.x + col, y=fitted.y + row)
+
+
+def draw_blobs(shape: tuple[int, ...], blobs: FittedBlobs) -> FloatImage:
+    """The sum of Gaussian blobs as an image."""
+    row, col = nearest_pixels(shape, blobs.x, blobs.y)
+    centred = replace(blobs, x=blobs.x - col, y=blobs.y - row)
+    return sum_of_stamps(shape, row, col, _drawn(centred))
+
+
+def _fit(
+    stamps: FloatImage,
+    x0: FloatArray,
+    y0: FloatArray,
+    sigma_px: FloatArray,
+    noise: FloatArray,
+    *,
+    stretch: float,
+) -> FittedBlobs:
+    """Fit each stamp's blob; positions count from the middle of the stamp.
+
+    Each pass moves a round Gaussian window to the windowed centroid (by twice the step, since the
+    window itself pulls back half of it: SExtractor's XWIN_IMAGE) and gives it the blob's width:
+    under a window of moments S a Gaussian blob of moments M shows (M^-1 + S^-1)^-1.
+
+    References
+    ----------
+    Bernstein, G. M., Jarvis, M. (2002). Shapes and shears, stars and smears. AJ 123, 583-618.
+    """
+    above = stamps - _surroundings(stamps, noise)
+    start = np.clip(sigma_px, NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX)
+    lowest, highest = start / stretch, np.minimum(start * stretch, WIDEST_SIGMA_PX)
+    x, y, sigma = x0, y0, start
+    total, mx, my, xx, yy, xy = window_moments(above, x, y, sigma)
+    for _ in range(PASSES):
+        x = np.clip(x + 2.0 * mx, x0 - start, x0 + start)
+        y = np.clip(y + 2.0 * my, y0 - start, y0 + start)
+        own = np.maximum(0.5 * (xx + yy), 1e-3)
+        sigma = np.sqrt(1.0 / np.maximum(1.0 / own - 1.0 / sigma**2, 1e-3))
+        sigma = np.clip(sigma, lowest, highest)
+        total, mx, my, xx, yy, xy = window_moments(above, x, y, sigma)
+    seen = np.stack([xx, xy, xy, yy], axis=-1).reshape(-1, 2, 2)
+    moments = _moments_behind(seen, sigma, stretch)
+    # A Gaussian blob's windowed sum is flux * sqrt(det S / det(S + M))
+    widened = moments + (sigma**2)[:, None, None] * np.eye(2)
+    flux = total * np.sqrt(np.linalg.det(widened)) / sigma**2
+    settled = (np.maximum(np.abs(x - x0), np.abs(y - y0)) < 0.99 * start) & (flux > 0.0)
+    return FittedBlobs(x=x, y=y, flux=flux, moments=moments, settled=settled)
+
+
+def _surroundings(stamps: FloatImage, noise: FloatArray) -> FloatImage:
+    """The plane of light that each blob stands on, from the darker part of its ring."""
+    ring = stamps.reshape(len(stamps), -1)[:, RING_INDEX]
+    slopes = ring @ RING_SLOPES
+    flat = ring - slopes @ RING_PLACES.T
+    for _ in range(PLANE_PASSES):  # without what stands out: neighbours
+        quarter, middle = _quantiles(flat)
+        kept = (flat <= (2.0 * middle - quarter)[:, None]).astype(np.float32)
+        xx, xy, yy = (kept @ RING_PRODUCTS).T + REGULAR
+        x, y = ((kept * (flat - middle[:, None])) @ RING_PLACES).T
+        change = np.stack([yy * x - xy * y, xx * y - xy * x], axis=1)
+        slopes = slopes + change / (xx * yy - xy * xy)[:, None]
+        flat = ring - slopes @ RING_PLACES.T
+    quarter, middle = _quantiles(flat)
+    level = np.minimum(quarter + NORMAL_QUARTILE * noise, middle).astype(np.float32)
+    tilted = slopes[:, 0, None, None] * OFFSETS[None, None, :] + (
+        slopes[:, 1, None, None] * OFFSETS[None, :, None]
+    )
+    return np.asarray(level[:, None, None] + tilted, np.float32)
+
+
+def _quantiles(flat: FloatImage) -> tuple[FloatImage, FloatImage]:
+    """Lower quartile and median of each row."""
+    count = flat.shape[1]
+    ordered = np.partition(flat, (count // 4, count // 2), axis=1)
+    return ordered[:, count // 4], ordered[:, count // 2]
+
+
+def _moments_behind(seen: FloatArray, sigma: FloatArray, stretch: float) -> FloatArray:
+    """Moments of the Gaussian blob behind windowed moments, both of shape (N, 2, 2)."""
+    values, vectors = np.linalg.eigh(seen)
+    weight = 1.0 / sigma[:, None] ** 2
+    # no axis beyond three windows, where the window would see nothing but a plateau
+    axes = 1.0 / np.maximum(1.0 / np.maximum(values, 0.05) - weight, weight / 9.0)
+    axes = np.minimum(axes, (LONGEST_AXIS * stretch * sigma[:, None]) ** 2)
+    return np.asarray(np.einsum("nij,nj,nkj->nik", vectors, axes, vectors))
+
+
+def _drawn(blobs: FittedBlobs) -> FloatImage:
+    """Each blob on a stamp of its own, shape (N, 15, 15)."""
+    inverse = np.linalg.inv(blobs.moments)
+    dx, dy = OFFSETS - blobs.x[:, None], OFFSETS - blobs.y[:, None]
+    exponent = (
+        (inverse[:, 0, 0, None] * dx * dx)[:, None, :]
+        + (inverse[:, 1, 1, None] * dy * dy)[:, :, None]
+        + 2.0 * (inverse[:, 0, 1, None] * dy)[:, :, None] * dx[:, None, :]
+    )
+    peak = blobs.flux / (2.0 * np.pi * np.sqrt(np.linalg.det(blobs.moments)))
+    shape = np.exp((-0.5 * exponent).astype(np.float32))
+    return np.asarray(peak.astype(np.float32)[:, None, None] * shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +204,7 @@ class MeasuredLights:
     ) -> MeasuredLights:
         """Undo the octave's blur and scale; where a fit ran away the peak stands."""
         values, vectors = np.linalg.eigh(fitted.moments - BASE_SIGMA**2 * np.eye(2))
-        values = np.maximum(values, (NARROWEST_SIGMA_PX / step) ** 2)
+        values = np.maximum(values, (NARROWEST_LIGHT_SIGMA_PX / step) ** 2)
         return cls(
             x=np.where(fitted.settled, fitted.x, peaks.x) * step,
             y=np.where(fitted.settled, fitted.y, peaks.y) * step,
@@ -101,71 +252,3 @@ class MeasuredLights:
         """The lights of all parts, one after the other."""
         names = [f.name for f in fields(cls)]
         return cls(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
-
-
-# Clipped areas, and the flags that lights carry.
-
-RIM_PX = 1  # a clipped area's rim is bright by blur, not by a light of its own
-# Two lights are blended where they lie closer than this many times the sum of their radii: at
-# half-light radii r the light of each has fallen to 1/16 half-way between them
-BLENDED_RADII = 2.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClippedAreas:
-    """Connected clipped pixels with a rim; label 0 is none."""
-
-    labels: NDArray[np.int32]
-    half_sides_px: FloatArray
-
-    @classmethod
-    def of(cls, clipped: BoolImage) -> ClippedAreas:
-        """Label the clipped pixels of an image."""
-        if not clipped.any():
-            return cls(labels=np.zeros(clipped.shape, np.int32), half_sides_px=np.zeros(1))
-        _, labels, stats, _ = cv2.connectedComponentsWithStats(_grown(clipped, RIM_PX))
-        sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
-        half = 0.5 * sides.astype(float) - RIM_PX
-        half[0] = 0.0
-        return cls(labels=np.asarray(labels, np.int32), half_sides_px=half)
-
-    def half_side_px(self, row: IndexArray, col: IndexArray) -> FloatArray:
-        """Half of the longer side of the clipped area at pixels; 0 outside."""
-        return self.half_sides_px[self.labels[row, col]]
-
-    def larger_than(self, half_side_px: float) -> BoolImage:
-        """Pixels of areas of which half of the longer side exceeds this."""
-        large = self.half_sides_px > half_side_px
-        if not large.any():
-            return np.zeros(self.labels.shape, bool)
-        return large[self.labels]
-
-
-def light_flags(
-    x: FloatArray, y: FloatArray, radius_px: FloatArray, ignored: BoolImage, clipped: BoolImage
-) -> NDArray[np.uint8]:
-    """Bits of `detectors.types.LightFlag` of lights inside an image."""
-    h, w = ignored.shape
-    row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
-    saturated = _grown(clipped, 1)[row, col] > 0
-    to_border = np.minimum.reduce([x, y, w - 1 - x, h - 1 - y])
-    if ignored.any():
-        to_ignored = cv2.distanceTransform((~ignored).astype(np.uint8), cv2.DIST_L2, 3)
-        to_border = np.minimum(to_border, to_ignored[row, col] - 1.0)
-    edge = to_border < radius_px
-    blended = np.zeros(x.size, bool)
-    if x.size > 1:
-        places = np.column_stack([x, y])
-        gap, nearest = cKDTree(places).query(places, k=2)
-        reach = BLENDED_RADII * (radius_px + radius_px[nearest[:, 1]])
-        blended = gap[:, 1] < reach
-    return (
-        saturated * np.uint8(LightFlag.SATURATED)
-        + edge * np.uint8(LightFlag.EDGE)
-        + blended * np.uint8(LightFlag.BLENDED)
-    ).astype(np.uint8)
-
-
-def _grown(mask: BoolImage, by_px: int) -> NDArray[np.uint8]:
-    size = 2 * by_px + 1
-    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((size, size), np.uint8)))

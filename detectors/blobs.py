@@ -44,6 +44,19 @@ SIDE_DIRECTIONS = 16
 # Two peaks along a ridge differ from the ridge between them by this much noise, by chance
 RIDGE_NOISE_SIGMA = 3.0
 
+NEAR = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+
+LIT_SIGMA = 3.0
+# Below this light sRGB is linear (IEC 61966-2-1): its noise no longer falls with the light
+DARK_LIGHT = 0.0031308
+LEVEL_NOISE = 1.0  # sigma of JPEG pixels where light lies, in steps of 255
+CLUTTER_BOX_PX = 36.0  # of an octave's pixels: about fifteen of its largest blobs
+CLUTTER_SAMPLES_ACROSS = 18
+# Where a picture shows less noise than its own rounding makes, black is clipped and what is left
+# are JPEG's blocks of a step or two (1 / 255 / 12.92 each): these are taken for the noise
+CLIPPED_BLACK_SIGMA = 1.5 / 255.0 / 12.92
+RATIO_THINNING, FEWEST_RATIO_PIXELS = 7, 100
+
 
 @dataclass(frozen=True, kw_only=True)
 class PeakRules:
@@ -80,25 +93,11 @@ def find_peaks(
 ) -> Peaks:
     """Blobs of an octave: maxima in place and scale.
 
-    Parameters
-    ----------
-    whole, left : Octave
-        The image, and what is left of it without the lights of finer octaves.
-    step : int
-        Pixels of the image along a pixel of the octave.
-    rules : PeakRules
-        What a maximum must have.
-    least_noise : float
-        White noise per pixel of the image that no place falls below.
-    noise_at : callable
-        White noise per pixel of the image at (row, col) of the octave, for its k-th scale.
-    clip_radius_at : callable
-        Half of the longer side, in pixels of the image, of the clipped area at (row, col); 0
-        outside; infinite where no blob may be.
-
-    Returns
-    -------
-    Peaks
+    `whole`, `left`: the image, and what is left of it without the lights of finer octaves; `step`:
+    pixels of the image along a pixel of the octave; `least_noise`: white noise per pixel of the
+    image that no place falls below; `noise_at`: white noise per pixel of the image at (row, col) of
+    the octave, for its k-th scale; `clip_radius_at`: half of the longer side, in pixels of the
+    image, of the clipped area at (row, col); 0 outside; infinite where no blob may be.
     """
     above = (left.responses[1], left.above)
     taken = np.zeros(whole.base.shape, bool)
@@ -127,9 +126,6 @@ def find_peaks(
     )
 
 
-NEAR = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
-
-
 def _highest_near(response: FloatImage, row: IndexArray, col: IndexArray) -> FloatArray:
     """Maximum of the 3 x 3 pixels around pixels away from the border."""
     return np.asarray(np.max([response[row + i, col + j] for i, j in NEAR], axis=0))
@@ -140,19 +136,8 @@ def prominence(response: FloatImage, row: IndexArray, col: IndexArray, inner: fl
 
     Along a ridge (the limb, an edge of hardware) the response stays high on two opposite sides.
 
-    Parameters
-    ----------
-    response : ndarray of float32, shape (h, w)
-        A filtered image.
-    row, col : ndarray of int, shape (N,)
-        Its peaks.
-    inner : float
-        Sigma of the filter; the sides are looked at 1.5 to 2.5 of it away.
-
-    Returns
-    -------
-    ndarray of float64, shape (N,)
-        In units of the response.
+    `response` (h, w): a filtered image; `row`, `col` (N,): its peaks; `inner`: sigma of the filter;
+    the sides are looked at 1.5 to 2.5 of it away. Gives (N,): in units of the response.
     """
     angle = np.arange(SIDE_DIRECTIONS) * (2.0 * np.pi / SIDE_DIRECTIONS)
     radius = SIDE_RADII[:, None] * inner
@@ -165,46 +150,20 @@ def prominence(response: FloatImage, row: IndexArray, col: IndexArray, inner: fl
     return np.asarray(response[row, col] - ways.max(axis=1), float)
 
 
-# The noise that blobs stand in, octave by octave of the scale space.
-
-LIT_SIGMA = 3.0
-# Below this light sRGB is linear (IEC 61966-2-1): its noise no longer falls with the light
-DARK_LIGHT = 0.0031308
-LEVEL_NOISE = 1.0  # sigma of JPEG pixels where light lies, in steps of 255
-CLUTTER_BOX_PX = 36.0  # of an octave's pixels: about fifteen of its largest blobs
-CLUTTER_SAMPLES_ACROSS = 18
-# Where a picture shows less noise than its own rounding makes, black is clipped and what is left
-# are JPEG's blocks of a step or two (1 / 255 / 12.92 each): these are taken for the noise
-CLIPPED_BLACK_SIGMA = 1.5 / 255.0 / 12.92
-RATIO_THINNING, FEWEST_RATIO_PIXELS = 7, 100
-
-
 @dataclass(frozen=True, kw_only=True)
 class BlobNoise:
     """White noise per pixel of the image that explains what an octave's responses show.
 
     JPEG, demosaicing and cloud make noise that is stronger at some scales than white noise of the
     finest pixels would be: so it is measured anew in each octave, between the lights.
-
-    Attributes
-    ----------
-    boxes : ndarray of float32, shape (rows, cols)
-        One sigma of a pixel of the image, between the lights.
-    clutter_boxes : ndarray of float32, shape (rows, cols)
-        The same for the texture of the octave, lights and all.
-    scale_ratios : tuple of float
-        Noise of each of the octave's scales over that of its first.
-    unlit : ndarray of bool, shape (h, w)
-        Pixels of the first octave between the lights.
-    shape : tuple of int
-        Of the octave.
     """
 
-    boxes: FloatImage
+    boxes: FloatImage  # (rows, cols): one sigma of a pixel of the image, between the lights
+    # (rows, cols): the same for the texture of the octave, lights and all
     clutter_boxes: FloatImage
-    scale_ratios: tuple[float, ...]
-    unlit: BoolImage
-    shape: tuple[int, ...]
+    scale_ratios: tuple[float, ...]  # noise of each of the octave's scales over that of its first
+    unlit: BoolImage  # (h, w): pixels of the first octave between the lights
+    shape: tuple[int, ...]  # of the octave
 
     @classmethod
     def of_first_octave(cls, first: Octave, ignored: BoolImage, scale_px: float) -> BlobNoise:
@@ -268,16 +227,8 @@ def noise_under_light(white: FloatArray, level: FloatArray, around: FloatArray) 
     Shot noise grows with the root of the light. Noise of 8-bit sRGB pixels, rounded and
     compressed, grows with the slope of sRGB, from where the background shows it.
 
-    Parameters
-    ----------
-    white : ndarray of float64, shape (N,)
-        Noise between the lights.
-    level, around : ndarray of float64, shape (N,)
-        Background, and blurred light above it.
-
-    Returns
-    -------
-    ndarray of float64, shape (N,)
+    `white` (N,): noise between the lights; `level`, `around` (N,): background, and blurred light
+    above it.
     """
     dark = np.maximum(level, 0.0)
     bright = dark + np.maximum(around, 0.0)

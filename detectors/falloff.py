@@ -1,4 +1,4 @@
-"""A lens' falloff (vignetting) out of the sky's own light in one frame or several."""
+"""What tells a lens' falloff (vignetting): the sky's own light in boxes, stars' in apertures."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.background import Mesh, as_float_image, lowest_mode, pixels_to_ignore
-from detectors.types import BoolImage, FloatArray
+from detectors.background import (
+    Mesh,
+    as_float_image,
+    lowest_mode,
+    pixels_to_ignore,
+)
+from detectors.stamps import cut_stamps
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
 BOXES_ACROSS = 24  # of the long side
 CLIP_SIGMA, CLIP_PASSES = 2.5, 4
@@ -21,9 +27,18 @@ HUBER_SIGMA = 1.5
 # What faint stars in the background leave in the corners, one sigma: six simulated lenses were off
 # by 0.8 % there (seeds 0 to 5 of benchmarks.lens.trials, not those of the benchmark)
 FAINT_STARS_SHARE = 0.008
-_STEPS = 12
+STEPS = 12
 # Fewer frames cannot tell their own skies' curvature from the lens'
-_FEWEST_FRAMES_FOR_SPREAD = 3
+FEWEST_FRAMES_FOR_SPREAD = 3
+
+_SkyColumns = tuple[FloatArray, FloatArray, FloatArray]
+
+
+RING_CLIP_SIGMA, RING_CLIP_PASSES = (
+    3.0,
+    3,
+)  # pixels of the ring that are farther out hold other stars
+MOST_PIXELS = 4_000_000  # of all stamps at a time: bounds the memory
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,24 +64,14 @@ class SkyBoxes:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FalloffFit:
-    """Share of the light that arrives: 1 + a1 r^2 + a2 r^4 + a3 r^6, r in half diagonals.
+    """Share of the light that arrives: 1 + a1 r^2 + a2 r^4 + a3 r^6, r in half diagonals."""
 
-    Attributes
-    ----------
-    coefficients : ndarray of float64, shape (3,)
-    covariance : ndarray of float64, shape (3, 3)
-        From the differences between frames where there are three or more (jackknife), else from
-        the boxes' scatter: then a sky that is curved in itself is not in it. Faint stars are.
-    residual : float
-        Robust relative scatter of the boxes about the fit.
-    reach : float
-        Largest r of a box.
-    """
-
-    coefficients: FloatArray
+    coefficients: FloatArray  # (3,)
+    # (3, 3): from the differences between frames where there are three or more (jackknife), else
+    # from the boxes' scatter: then a sky that is curved in itself is not in it. Faint stars are
     covariance: FloatArray
-    residual: float
-    reach: float
+    residual: float  # robust relative scatter of the boxes about the fit
+    reach: float  # largest r of a box
 
 
 def sky_boxes(
@@ -161,12 +166,14 @@ def fit_falloff(
     ----------
     Goldman, D. B. (2010). Vignette and exposure calibration and compensation. IEEE TPAMI 32, 2276.
     """
-    parts = [_design(boxes, axis) for boxes, axis in zip(frames, principal_points, strict=True)]
+    parts = [
+        _sky_columns(boxes, axis) for boxes, axis in zip(frames, principal_points, strict=True)
+    ]
     if not parts or min(len(r) for r, _, _ in parts) < 24:
         raise ValueError("too few boxes of sky to tell the falloff")
     coefficients, spread, residual = _fit(parts)
     covariance = spread
-    if len(parts) >= _FEWEST_FRAMES_FOR_SPREAD:
+    if len(parts) >= FEWEST_FRAMES_FOR_SPREAD:
         others = [_fit(parts[:k] + parts[k + 1 :])[0] for k in range(len(parts))]
         away = np.array(others) - np.mean(others, axis=0)
         covariance = (len(parts) - 1) / len(parts) * away.T @ away
@@ -178,10 +185,7 @@ def fit_falloff(
     )
 
 
-_Part = tuple[FloatArray, FloatArray, FloatArray]
-
-
-def _design(boxes: SkyBoxes, axis: tuple[float, float]) -> _Part:
+def _sky_columns(boxes: SkyBoxes, axis: tuple[float, float]) -> _SkyColumns:
     """Distances, columns of the sky's own slopes, and logarithms of the light."""
     half = 0.5 * float(np.hypot(boxes.width_px, boxes.height_px))
     x, y = (boxes.x - axis[0]) / half, (boxes.y - axis[1]) / half
@@ -189,7 +193,7 @@ def _design(boxes: SkyBoxes, axis: tuple[float, float]) -> _Part:
     return np.hypot(x, y), slopes, np.log(boxes.level)
 
 
-def _fit(parts: Sequence[_Part]) -> tuple[FloatArray, FloatArray, float]:
+def _fit(parts: Sequence[_SkyColumns]) -> tuple[FloatArray, FloatArray, float]:
     """Coefficients, their covariance from the boxes' scatter, and that scatter."""
     r2 = np.concatenate([r for r, _, _ in parts]) ** 2
     powers = np.stack([r2, r2**2, r2**3], axis=1)
@@ -204,7 +208,7 @@ def _fit(parts: Sequence[_Part]) -> tuple[FloatArray, FloatArray, float]:
         start += r.size
     coefficients, weight = np.zeros(3), np.ones(seen.size)
     scatter, inverse = 0.0, np.zeros((3, 3))
-    for _ in range(_STEPS):
+    for _ in range(STEPS):
         arrives = np.maximum(1.0 + powers @ coefficients, 0.05)
         light = slopes @ sky
         light = np.maximum(light, 0.05 * np.median(light))
@@ -220,3 +224,113 @@ def _fit(parts: Sequence[_Part]) -> tuple[FloatArray, FloatArray, float]:
         if np.abs(step[:3]).max() < 1e-5:
             break
     return coefficients, inverse * scatter**2, scatter
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ApertureLight:
+    """Light of stars.
+
+    Attributes
+    ----------
+    flux : ndarray of float64, shape (N,)
+        Above the sky, in units of the image times square pixels.
+    sigma : ndarray of float64, shape (N,)
+        Of the flux, from the noise of the sky alone.
+    whole : ndarray of bool, shape (N,)
+        The aperture lies inside the image and holds no pixel that is to be ignored.
+    """
+
+    flux: FloatArray
+    sigma: FloatArray
+    whole: BoolImage
+
+
+def aperture_light(
+    image: FloatImage,
+    x: FloatArray,
+    y: FloatArray,
+    radius_px: float,
+    ignored: BoolImage | None = None,
+) -> ApertureLight:
+    """Measure stars in apertures; the sky is the mean of a ring of 1.5 to 2.5 radii.
+
+    A pixel on the rim counts by how far the rim lies beyond its middle. The ring's mean is clipped
+    at 3 sigma; a median would take the steps of an 8-bit picture.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (h, w)
+        Linear light.
+    x, y : ndarray, shape (N,)
+        Centroids, pixels.
+    radius_px : float
+        Of the apertures.
+    ignored : ndarray of bool, shape (h, w), optional
+        Clipped or masked pixels.
+
+    Returns
+    -------
+    ApertureLight
+
+    References
+    ----------
+    Howell, S. B. (1989). Two-dimensional aperture photometry. PASP 101, 616.
+    """
+    half = int(np.ceil(2.5 * radius_px))
+    step = max(1, MOST_PIXELS // (2 * half + 1) ** 2)
+    bad = np.zeros(image.shape, bool) if ignored is None else ignored
+    parts = [
+        _measured_light(image, x[s : s + step], y[s : s + step], radius_px, half, bad)
+        for s in range(0, max(len(x), 1), step)
+    ]
+    return ApertureLight(
+        flux=np.concatenate([p.flux for p in parts]),
+        sigma=np.concatenate([p.sigma for p in parts]),
+        whole=np.concatenate([p.whole for p in parts]),
+    )
+
+
+def _measured_light(
+    image: FloatImage,
+    x: FloatArray,
+    y: FloatArray,
+    radius_px: float,
+    half: int,
+    bad: BoolImage,
+) -> ApertureLight:
+    height, width = image.shape
+    column, row = np.round(x).astype(np.intp), np.round(y).astype(np.intp)
+    light = cut_stamps(image, row, column, half).astype(float)
+    unusable = cut_stamps(bad, row, column, half).astype(bool)
+    offset = np.arange(-half, half + 1)
+    away = np.hypot(
+        (offset - (x - column)[:, None])[:, None, :], (offset - (y - row)[:, None])[:, :, None]
+    )
+    inside = np.clip(radius_px + 0.5 - away, 0.0, 1.0)
+    ring = (away >= 1.5 * radius_px) & (away <= 2.5 * radius_px) & ~unusable
+    sky, noise, count = _ring_level(np.where(ring, light, np.nan))
+    area = inside.sum(axis=(1, 2))
+    flux = (inside * (light - sky[:, None, None])).sum(axis=(1, 2))
+    whole = ~(unusable & (inside > 0.0)).any(axis=(1, 2)) & (count > 0)
+    whole &= (x >= radius_px) & (x <= width - 1 - radius_px)
+    whole &= (y >= radius_px) & (y <= height - 1 - radius_px)
+    sigma = noise * np.sqrt(area + area**2 / np.maximum(count, 1))
+    return ApertureLight(flux=flux, sigma=sigma, whole=whole)
+
+
+def _ring_level(ring: FloatArray) -> tuple[FloatArray, FloatArray, IndexArray]:
+    """Mean, sigma and number of the pixels of each ring without other stars; NaN is no pixel."""
+    values = ring.reshape(len(ring), ring.shape[1] * ring.shape[2])
+    empty: BoolImage = ~np.asarray(np.isfinite(values).any(axis=1))
+    values = np.where(empty[:, None], 0.0, values)
+    if not len(values):
+        return np.zeros(0), np.zeros(0), np.zeros(0, np.intp)
+    low, level, high = np.nanpercentile(values, [15.87, 50.0, 84.13], axis=1)
+    sigma = 0.5 * (high - low)
+    for _ in range(RING_CLIP_PASSES):
+        sky = np.abs(values - level[:, None]) <= RING_CLIP_SIGMA * sigma[:, None] + 1e-12
+        count = sky.sum(axis=1)
+        level = np.where(sky, values, 0.0).sum(axis=1) / np.maximum(count, 1)
+        square = np.where(sky, (values - level[:, None]) ** 2, 0.0).sum(axis=1)
+        sigma = np.sqrt(square / np.maximum(count - 1, 1))
+    return level, sigma, np.where(empty, 0, count)

@@ -8,12 +8,18 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.background import as_float_image, diffuse_level, hot_pixels, pixels_to_ignore
-from detectors.blob_measures import HALF_LIGHT_SIGMAS, ClippedAreas, MeasuredLights, light_flags
+from detectors.background import (
+    as_float_image,
+    diffuse_level,
+    hot_pixels,
+    pixels_to_ignore,
+    told_clipped,
+)
+from detectors.blob_measures import HALF_LIGHT_SIGMAS, MeasuredLights, draw_blobs, fit_blobs
 from detectors.blobs import BlobNoise, PeakRules, Peaks, find_peaks, noise_under_light
+from detectors.frame import ClippedAreas, light_flags
 from detectors.scale_space import BASE_SIGMA, Octave, first_base, next_base, octave
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, LightDetections
-from detectors.windowed import draw_blobs, fit_blobs
 
 BASE_NOISE_GAIN = 1.0 / (2.0 * np.pi**0.5 * BASE_SIGMA)  # white noise under the base's Gaussian
 SHORTEST_SIDE_PX = 8  # an octave smaller than this has no inside
@@ -68,11 +74,8 @@ class Blobs:
         """Find the lights of an image; see `detectors.types.LightDetector`."""
         image = as_float_image(light)
         ignored = pixels_to_ignore(image, mask)
-        clipped = (image >= self.saturation_light) & ~ignored
-        if saturated is not None:
-            if saturated.shape != image.shape:
-                raise ValueError(f"saturated has shape {saturated.shape}, the image {image.shape}")
-            clipped |= (np.asarray(saturated) >= 0.5) & ~ignored
+        clipped = (image >= self.saturation_light) | told_clipped(saturated, image)
+        clipped &= ~ignored
         areas = ClippedAreas.of(clipped)
         # Caption strips, lightning, the sunlit limb: too large for a town
         ignored |= areas.larger_than(2.0 * self.largest_radius_px)

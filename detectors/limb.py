@@ -34,8 +34,6 @@ from detectors.limb_geometry import (
 )
 from detectors.types import BoolImage, FloatArray, FloatImage
 
-# Which edge of the limb was seen, and how well it tells the nadir.
-
 Layer = Literal["airglow", "hard_edge"]
 
 # Where the other edge of the pair may lie from the one found, as a share of its nominal distance
@@ -48,6 +46,26 @@ FOCAL_ERROR = 0.03  # nominal focal lengths of originals are good to 2 to 3 %
 PLACE_ERROR_DEG = 0.2  # the ellipsoid's, the height of the airglow, weak distortion
 # As if one in fifteen arcs without a pair were the other edge, 2.3 degrees off (assumed)
 UNPAIRED_ERROR_DEG = 0.6
+
+# Long sides, one after the other: the airglow's 10 km are 1.4 px of a 28 mm lens in the first; the
+# second averages the noise of short exposures away
+WORKING_PX = (400, 200)
+FINALISTS = 4
+TRIALS_LOG10 = 4.5  # 135 by 360 cells of directions, fewer than that independent
+LEAST_LOG10_ODDS = 16.0
+# Rivers and rims of windows fit some lens or other; coasts are seen here and there along an arc
+LEAST_LOG10_ODDS_DOUBTED = 28.0
+LEAST_SHOWN = 0.8
+LEAST_ARC_PX = 90.0
+# The curvature seen over that expected: focal lengths of edited crops are up to 1.4 times off
+CURVATURE_LIMITS = (0.5, 1.8)
+FITTED_CURVATURE_LIMITS = (0.7, 1.4)  # where the focal length was fitted to it
+MOST_CURVATURE_SIGMA = 0.22
+# Edges of clouds scatter by more pixels than the limb about its circle (0.2 to 0.7 in 160 simulated
+# limbs), except where an editor's lens correction bent it; then the curvature must be certain
+ROUGH_PX = 1.2
+MOST_ROUGH_CURVATURE_SIGMA = 0.08
+LENSES_PER_LONG_SIDE = (0.5, 0.78, 1.15, 1.7, 2.4)  # 18 to 85 mm on a sensor 36 mm long
 
 
 def layer_of(
@@ -120,27 +138,6 @@ def nadir_covariance(
     if not paired:
         covariance[0, 0] += UNPAIRED_ERROR_DEG**2
     return np.asarray(covariance)
-
-
-# Long sides, one after the other: the airglow's 10 km are 1.4 px of a 28 mm lens in the first; the
-# second averages the noise of short exposures away
-WORKING_PX = (400, 200)
-FINALISTS = 4
-TRIALS_LOG10 = 4.5  # 135 by 360 cells of directions, fewer than that independent
-LEAST_LOG10_ODDS = 16.0
-# Rivers and rims of windows fit some lens or other; coasts are seen here and there along an arc
-LEAST_LOG10_ODDS_DOUBTED = 28.0
-LEAST_SHOWN = 0.8
-LEAST_ARC_PX = 90.0
-# The curvature seen over that expected: focal lengths of edited crops are up to 1.4 times off
-CURVATURE_LIMITS = (0.5, 1.8)
-FITTED_CURVATURE_LIMITS = (0.7, 1.4)  # where the focal length was fitted to it
-MOST_CURVATURE_SIGMA = 0.22
-# Edges of clouds scatter by more pixels than the limb about its circle (0.2 to 0.7 in 160 simulated
-# limbs), except where an editor's lens correction bent it; then the curvature must be certain
-ROUGH_PX = 1.2
-MOST_ROUGH_CURVATURE_SIGMA = 0.08
-LENSES_PER_LONG_SIDE = (0.5, 0.78, 1.15, 1.7, 2.4)  # 18 to 85 mm on a sensor 36 mm long
 
 
 @dataclass(frozen=True, kw_only=True)

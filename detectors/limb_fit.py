@@ -32,6 +32,8 @@ SHOWN = 0.75
 CHANCE_LIMITS = (0.04, 0.6)
 SHEARS = 31
 
+CELLS = 10
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lens:
@@ -43,46 +45,25 @@ class Lens:
 
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """The image unrolled along an arc.
+    """The image unrolled along an arc."""
 
-    Attributes
-    ----------
-    signed : ndarray, shape (rows, cols)
-        Gradient towards the nadir where an edge runs along the arc, else 0; 0 outside.
-    offset_deg : ndarray, shape (rows,)
-        Beyond the arc as seen from the nadir.
-    azimuth_deg : ndarray, shape (cols,)
-    inside : ndarray of bool, shape (rows, cols)
-        Whether that place is in the image.
-    length_px : float
-        Of the arc within the image.
-    """
-
+    # (rows, cols): gradient towards the nadir where an edge runs along the arc, else 0; 0 outside
     signed: FloatArray
-    offset_deg: FloatArray
-    azimuth_deg: FloatArray
-    inside: BoolImage
-    length_px: float
+    offset_deg: FloatArray  # (rows,): beyond the arc as seen from the nadir
+    azimuth_deg: FloatArray  # (cols,)
+    inside: BoolImage  # (rows, cols): whether that place is in the image
+    length_px: float  # of the arc within the image
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArcEdges:
-    """Edges found along an arc.
+    """Edges found along an arc."""
 
-    Attributes
-    ----------
-    azimuth_deg, offset_deg : ndarray, shape (n,)
-        Where an edge was found, and how far beyond the arc.
-    shown : float
-        Share of the arc with an edge near it.
-    log10_odds : float
-        For the arc against chance edges, before correction for the number of arcs tried.
-    length_px : float
-    """
-
+    # azimuth_deg, offset_deg, (n,): where an edge was found, and how far beyond the arc
     azimuth_deg: FloatArray
     offset_deg: FloatArray
-    shown: float
+    shown: float  # share of the arc with an edge near it
+    # For the arc against chance edges, before correction for the number of arcs tried
     log10_odds: float
     length_px: float
 
@@ -98,21 +79,8 @@ def unroll(
 ) -> Strip | None:
     """Sample the edges about an arc; None where too little of the arc is in the image.
 
-    Parameters
-    ----------
-    field : EdgeField
-    lens : Lens
-    nadir : ndarray, shape (3,)
-    angle_deg : float
-        Of the arc from the nadir.
-    reach_deg, step_deg : float
-        How far to both sides of the arc, and how densely.
-    column_px : float
-        Spacing along the arc.
-
-    Returns
-    -------
-    Strip or None
+    `nadir` (3,); `angle_deg`: of the arc from the nadir; `reach_deg`, `step_deg`: how far to both
+    sides of the arc, and how densely; `column_px`: spacing along the arc.
     """
     height, width = field.gx.shape
     fine = np.arange(-180.0, 180.5, 0.5)
@@ -171,11 +139,8 @@ def moved_nadir(
 ) -> tuple[FloatArray, FloatArray]:
     """The nadir whose arc passes through places seen beside a nadir's arc (least squares).
 
-    Returns
-    -------
-    nadir : ndarray, shape (3,)
-    normal : ndarray, shape (2, 2)
-        Normal matrix of off-nadir angle and sideways angle, per square degree of a place's sigma.
+    Gives `nadir` (3,) and `normal` (2, 2): normal matrix of off-nadir angle and sideways angle, per
+    square degree of a place's sigma.
     """
     azimuth = np.radians(azimuth_deg)
     design = np.stack([-np.cos(azimuth), np.sin(azimuth)], axis=1)
@@ -200,19 +165,8 @@ def chance_of_edge(field: EdgeField) -> float:
 def edges_along(strip: Strip, step_px: float, chance: float, middle_deg: float = 0.0) -> ArcEdges:
     """The strongest edge near the arc in every column, and what that says for the arc.
 
-    Parameters
-    ----------
-    strip : Strip
-    step_px : float
-        Height of a row of the strip in pixels of the image.
-    chance : float
-        From `chance_of_edge`.
-    middle_deg : float
-        Offset of the arc asked for from the strip's own.
-
-    Returns
-    -------
-    ArcEdges
+    `step_px`: height of a row of the strip in pixels of the image; `middle_deg`: offset of the arc
+    asked for from the strip's own.
     """
     step = strip.offset_deg[1] - strip.offset_deg[0]
     centre = len(strip.offset_deg) // 2 + round(middle_deg / step)
@@ -243,11 +197,6 @@ def edges_along(strip: Strip, step_px: float, chance: float, middle_deg: float =
         log10_odds=odds,
         length_px=strip.length_px * float(seen.mean()),
     )
-
-
-# Arcs that may be the limb: voted for, aligned with the image and fitted.
-
-CELLS = 10
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,17 @@ AIRGLOW_TOP_KM = 99.0
 # that the gap of 2.1 to 2.2 degrees read off the profiles of some moonlit real photos would have
 HARD_EDGE_KM = 8.0
 
+BLUR_PX = 1.5
+RMS_PX = 12.0  # edges are compared with what lies around within about this
+# Gradients below one half of an 8-bit step a pixel are rounding
+LEAST_GRADIENT = 0.5 / 255.0
+LEAST_EDGE = 1.0  # normalised gradient from which on a pixel may vote
+STRONGEST_VOTE = 3.0
+TURNS_DEG = np.arange(-8.0, 8.1, 1.0)  # an edge's direction is uncertain by some degrees
+TURN_SIGMA_DEG = 3.0
+CELL_DEG = 1.0
+MOST_OFF_NADIR_DEG = 135.0
+
 
 def limb_angle_deg(altitude_km: float, height_km: float) -> float:
     """Angle between the nadir and sights that touch a shell about the Earth.
@@ -75,16 +86,9 @@ def nadir_vector(off_nadir_deg: float, roll_deg: float) -> FloatArray:
 def pointing_of(nadir: FloatArray) -> tuple[float, float]:
     """How far the camera looks from the nadir, and how it is rolled.
 
-    Parameters
-    ----------
-    nadir : ndarray, shape (3,)
-        Unit vector in the camera frame.
-
-    Returns
-    -------
-    off_nadir_deg, roll_deg : float
-        The roll is 0 where the nadir lies below the image's centre, 90 where to the right of it:
-        the camera's turn about its axis, clockwise as seen from behind the camera.
+    `nadir` (3,): unit vector in the camera frame. Gives `off_nadir_deg`, `roll_deg`: the roll is 0
+    where the nadir lies below the image's centre, 90 where to the right of it: the camera's turn
+    about its axis, clockwise as seen from behind the camera.
     """
     off_nadir = np.degrees(np.arctan2(np.hypot(nadir[0], nadir[1]), nadir[2]))
     return float(off_nadir), float(np.degrees(np.arctan2(nadir[0], nadir[1])))
@@ -112,50 +116,21 @@ def arc_rays(nadir: FloatArray, angle_deg: FloatArray, azimuth_deg: FloatArray) 
     )
 
 
-# Edges of an image vote for the nadir whose limb they would lie on.
-
-
-BLUR_PX = 1.5
-RMS_PX = 12.0  # edges are compared with what lies around within about this
-# Gradients below one half of an 8-bit step a pixel are rounding
-LEAST_GRADIENT = 0.5 / 255.0
-LEAST_EDGE = 1.0  # normalised gradient from which on a pixel may vote
-STRONGEST_VOTE = 3.0
-TURNS_DEG = np.arange(-8.0, 8.1, 1.0)  # an edge's direction is uncertain by some degrees
-TURN_SIGMA_DEG = 3.0
-CELL_DEG = 1.0
-MOST_OFF_NADIR_DEG = 135.0
-
-
 @dataclass(frozen=True, kw_only=True)
 class EdgeField:
-    """Gradient of the compressed light, divided by its root mean square around.
+    """Gradient of the compressed light, divided by its root mean square around."""
 
-    Attributes
-    ----------
-    gx, gy : ndarray of float32, shape (h, w)
-        Towards what is brighter.
-    value : ndarray of float32, shape (h, w)
-        Compressed light (as sRGB compresses it) without stars.
-    """
-
+    # gx, gy, (h, w): towards what is brighter
     gx: FloatImage
     gy: FloatImage
-    value: FloatImage
+    value: FloatImage  # (h, w): compressed light (as sRGB compresses it) without stars
 
 
 def edge_field(light: FloatImage, hidden: BoolImage | None = None) -> EdgeField:
     """Normalised gradient of an image of linear light.
 
-    Parameters
-    ----------
-    light : ndarray of float32, shape (h, w)
-    hidden : ndarray of bool, shape (h, w), optional
-        Where, and so near to which that the blur brings them in, edges do not count.
-
-    Returns
-    -------
-    EdgeField
+    `light` (h, w); `hidden` (h, w): where, and so near to which that the blur brings them in, edges
+    do not count.
     """
     value = np.power(np.clip(light, 0.0, 1.0), np.float32(1.0 / 2.2))
     value = np.asarray(cv2.medianBlur(value, 5))  # stars and lamps are smaller
@@ -181,18 +156,8 @@ def nadir_votes(
     An edge pixel, brighter on the ground's side, together with an angle of the limb from the
     nadir, names one nadir: so far from it, across the edge.
 
-    Parameters
-    ----------
-    field : EdgeField
-    focal_px : float
-    centre : tuple of float
-        Principal point.
-    angles_deg : tuple of float
-        Angles between the nadir and the limb.
-
-    Returns
-    -------
-    ndarray, shape (off-nadir angle in degrees, roll in degrees from -180)
+    `angles_deg`: angles between the nadir and the limb. Gives
+    shape (off-nadir angle in degrees, roll in degrees from -180).
     """
     strength = np.hypot(field.gx, field.gy)
     row, col = np.nonzero(_ridge(field, strength))

@@ -1,4 +1,4 @@
-"""What stands between the camera and the ground: window frames, and blank parts of a picture."""
+"""What hides the ground or dazzles: captions, blank bars, window frames, hardware, smooth glare."""
 
 from __future__ import annotations
 
@@ -31,6 +31,75 @@ MOST_POINTS = 3e-4  # share of a frame's pixels that may be points of light: gli
 MOST_TEXTURE = 0.5  # spread of light in a frame over the step at its edge
 SKY_MARGIN_PX = 6
 MOST_LINES = 60
+
+# A strip: rows that are mostly white, from the border at most this far in
+CAPTION_SHARE = 0.6
+CAPTION_REACH = 0.12
+
+# Grain is what is finer than this, measured over windows of WINDOW_PX
+GRAIN_PX = 1.5
+WINDOW_PX = 9
+# Its root mean square over the mean light: of the city light of archive photographs near nadir 0.32
+# to 1.9 (2nd to 80th percentile; Osaka, Nagoya, Tokyo), of simulated ones from 0.23, of lightning,
+# reflections and twilight 0 to 0.15
+LEAST_GRAIN = 0.16
+# What adjoins such light and has hardly more grain belongs to it
+NEARLY_GRAIN = 0.25
+STRONG_SIGMAS = 6.0
+# Clipped or nearly smooth light belongs to the smooth light around it where that is this much of it
+LEAST_SMOOTH_SHARE = 0.3
+# The rim of such a light is steep, and its window is half outside. A disc blurred by a quarter of
+# its radius, as a thundercloud lit from within, goes on for two of these sigmas
+RIM_SHARE = 0.5
+# Share of the background's noise that is finer than GRAIN_PX, for white noise
+NOISE_SHARE = 0.9
+
+# What is wider than this is smooth. On 27 telephoto frames of the training half, at 640 to 1,600 px
+# along the long side, 3, 5 and 7 px served alike
+WIDEST_GRAIN_PX = 5
+
+HARDWARE_WORKING_PX = 640
+# Shorter segments are found along roads and coasts: none of this length on Osaka and Nagoya
+LEAST_LENGTH = 0.1  # of the long side
+STRIP_PX = 5  # half width of what is masked along an edge, working pixels
+SKY_RIM_PX = 25  # the limb's glow reaches this far below it, working pixels
+# Edges that run side by side: the two of a truss, the rows of a panel
+SAME_DIRECTION_DEG = 6.0
+FARTHEST_APART = 0.2  # of the long side
+LEAST_OVERLAP = 0.3  # of the shorter one
+FEWEST_SIDE_BY_SIDE = 3
+# Range of brightness that the detector sees: quantiles of the logarithm
+SEEN_QUANTILES = (0.02, 0.998)
+
+
+def caption_strips(white: BoolImage, *, margin_px: int) -> BoolImage:
+    """Mask the caption strips of a picture.
+
+    Parameters
+    ----------
+    white : ndarray of bool, shape (h, w)
+        Where the picture is white.
+    margin_px : int
+        A strip begins within so many rows of the border; as many beyond its last white row, the
+        blur at its edge, belong to it (that row among them).
+
+    Returns
+    -------
+    ndarray of bool, shape (h, w)
+    """
+    masked = np.zeros(white.shape, bool)
+    for axis in (0, 1):
+        share = white.mean(axis=1 - axis)
+        for step in (1, -1):
+            rows = share[::step] >= CAPTION_SHARE
+            # Letters in the strip and the blur at its edge: as far as the last white row in reach
+            reach = int(CAPTION_REACH * len(rows)) + 1
+            found = np.flatnonzero(rows[:reach])
+            if rows[:margin_px].any() and len(found):
+                depth = int(found[-1]) + margin_px
+                strip = np.s_[:depth] if step == 1 else np.s_[-depth:]
+                np.moveaxis(masked, axis, 0)[strip] = True
+    return masked
 
 
 def blank_parts(light: FloatImage) -> BoolImage:
@@ -97,8 +166,7 @@ def window_frames(light: FloatImage, *, sky: BoolImage | None = None) -> BoolIma
     ndarray of bool, shape (h, w)
     """
     height, width = light.shape
-    scale = min(1.0, WORKING_PX / max(height, width))
-    size = (max(16, round(width * scale)), max(16, round(height * scale)))
+    size = _working_size(light.shape, WORKING_PX)
     small = cv2.resize(np.asarray(light, np.float32), size, interpolation=cv2.INTER_AREA)
     value = np.power(np.clip(small, 0.0, 1.0), np.float32(1.0 / 2.2))
     above = np.zeros(value.shape, bool)
@@ -108,7 +176,7 @@ def window_frames(light: FloatImage, *, sky: BoolImage | None = None) -> BoolIma
     points = cv2.morphologyEx(value, cv2.MORPH_TOPHAT, kernel) > LIGHT_RISE
     calm = np.asarray(cv2.medianBlur(value, 5), np.float32)
     mask = np.zeros(value.shape, bool)
-    for line in straight_edges(value):
+    for line in _long_edges(value):
         part = _cut_off(calm, points, line, above)
         if part is not None:
             mask |= part
@@ -116,20 +184,11 @@ def window_frames(light: FloatImage, *, sky: BoolImage | None = None) -> BoolIma
     return np.asarray(full > 0)
 
 
-def straight_edges(value: FloatImage) -> FloatArray:
-    """The longest straight edges of an image.
-
-    References
-    ----------
-    Grompone von Gioi, R. et al. (2012). LSD: a line segment detector. IPOL 2, 35-55.
-    """
+def _long_edges(value: FloatImage) -> FloatArray:
+    """The longest straight edges of an image of compressed light: x1, y1, x2, y2, shape (N, 4)."""
     brightest = max(float(np.percentile(value[::2, ::2], 99.5)), 0.05)
     image = (np.clip(value / brightest, 0.0, 1.0) * 255.0).astype(np.uint8)
-    found = cv2.createLineSegmentDetector(cv2.LSD_REFINE_STD).detect(image)[0]
-    if found is None:
-        return np.zeros((0, 4))
-    lines = np.asarray(found, float).reshape(-1, 4)
-    length = np.hypot(lines[:, 2] - lines[:, 0], lines[:, 3] - lines[:, 1])
+    lines, length = _straight_edges(image, cv2.LSD_REFINE_STD)
     longest = np.argsort(length)[::-1][:MOST_LINES]
     return np.asarray(lines[longest[length[longest] >= LEAST_LINE_PX]])
 
@@ -195,63 +254,118 @@ def _steps(
     return np.asarray(levels[0] - levels[1])
 
 
-# White strips along a picture's borders, as archives print captions into.
+def hardware_mask(light: FloatImage, sky: BoolImage | None = None) -> BoolImage:
+    """Station hardware and rims of windows, where straight edges give them away.
 
-# A strip: rows that are mostly white, from the border at most this far in
-CAPTION_SHARE = 0.6
-CAPTION_REACH = 0.12
-
-
-def caption_strips(white: BoolImage, *, margin_px: int) -> BoolImage:
-    """Mask the caption strips of a picture.
+    Lamps, streets, coasts and clouds make no straight edge over a tenth of a picture; solar
+    panels, trusses, arms and window frames do. Their edges are masked, and what lies between
+    edges that run side by side.
 
     Parameters
     ----------
-    white : ndarray of bool, shape (h, w)
-        Where the picture is white.
-    margin_px : int
-        A strip begins within so many rows of the border; as many beyond its last white row, the
-        blur at its edge, belong to it (that row among them).
+    light : ndarray of float32, shape (h, w)
+        Linear luminance, 0 to 1.
+    sky : ndarray of bool, shape (h, w), optional
+        What is known to be sky: the limb is no hardware, and what lies above it is masked anyway.
 
     Returns
     -------
     ndarray of bool, shape (h, w)
     """
-    masked = np.zeros(white.shape, bool)
-    for axis in (0, 1):
-        share = white.mean(axis=1 - axis)
-        for step in (1, -1):
-            rows = share[::step] >= CAPTION_SHARE
-            # Letters in the strip and the blur at its edge: as far as the last white row in reach
-            reach = int(CAPTION_REACH * len(rows)) + 1
-            found = np.flatnonzero(rows[:reach])
-            if rows[:margin_px].any() and len(found):
-                depth = int(found[-1]) + margin_px
-                strip = np.s_[:depth] if step == 1 else np.s_[-depth:]
-                np.moveaxis(masked, axis, 0)[strip] = True
-    return masked
+    height, width = light.shape
+    size = _working_size(light.shape, HARDWARE_WORKING_PX)
+    small = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_AREA), np.float32)
+    segments = edges_of_hardware(small)
+    if sky is not None and len(segments):
+        segments = segments[~_in_sky(segments, sky, size)]
+    mask = np.zeros(small.shape, np.uint8)
+    for x1, y1, x2, y2 in np.round(segments).astype(int):
+        cv2.line(mask, (int(x1), int(y1)), (int(x2), int(y2)), 1, 2 * STRIP_PX + 1)
+    for group in side_by_side(segments, float(max(small.shape))):
+        corners = segments[group].reshape(-1, 2).astype(np.float32)
+        cv2.fillConvexPoly(mask, np.round(cv2.convexHull(corners)).astype(np.int32), 1)
+    if not mask.any():
+        return np.zeros(light.shape, bool)
+    return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST), bool)
 
 
-# Broad light without grain: lightning in cloud, reflections in the window, lit hardware.
+def _in_sky(segments: FloatArray, sky: BoolImage, size: tuple[int, int]) -> BoolImage:
+    """Which edges lie in the sky or along its rim, by their middles and ends."""
+    wide = cv2.resize(sky.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    wide = cv2.dilate(wide, np.ones((SKY_RIM_PX, SKY_RIM_PX), np.uint8))
+    part = np.array([0.0, 0.5, 1.0])
+    x = segments[:, :1] + part * (segments[:, 2:3] - segments[:, :1])
+    y = segments[:, 1:2] + part * (segments[:, 3:] - segments[:, 1:2])
+    column = np.clip(np.round(x), 0, size[0] - 1).astype(int)
+    row = np.clip(np.round(y), 0, size[1] - 1).astype(int)
+    return np.asarray((wide[row, column] > 0).sum(axis=1) >= 2)
 
 
-# Grain is what is finer than this, measured over windows of WINDOW_PX
-GRAIN_PX = 1.5
-WINDOW_PX = 9
-# Its root mean square over the mean light: of the city light of archive photographs near nadir 0.32
-# to 1.9 (2nd to 80th percentile; Osaka, Nagoya, Tokyo), of simulated ones from 0.23, of lightning,
-# reflections and twilight 0 to 0.15
-LEAST_GRAIN = 0.16
-# What adjoins such light and has hardly more grain belongs to it
-NEARLY_GRAIN = 0.25
-STRONG_SIGMAS = 6.0
-# Clipped or nearly smooth light belongs to the smooth light around it where that is this much of it
-LEAST_SMOOTH_SHARE = 0.3
-# The rim of such a light is steep, and its window is half outside. A disc blurred by a quarter of
-# its radius, as a thundercloud lit from within, goes on for two of these sigmas
-RIM_SHARE = 0.5
-# Share of the background's noise that is finer than GRAIN_PX, for white noise
-NOISE_SHARE = 0.9
+def edges_of_hardware(light: FloatImage) -> FloatArray:
+    """Long straight edges of a picture, too long for roads: x1, y1, x2, y2, shape (N, 4)."""
+    logarithm = np.log(light + 0.3 * float(np.median(light)) + 2e-4)
+    low, high = np.quantile(logarithm, SEEN_QUANTILES)
+    if high - low < 1e-6:
+        return np.zeros((0, 4))
+    grey = np.clip((logarithm - low) / (high - low) * 255.0, 0.0, 255.0).astype(np.uint8)
+    segments, length = _straight_edges(grey, cv2.LSD_REFINE_ADV)
+    return np.asarray(segments[length >= LEAST_LENGTH * max(light.shape)])
+
+
+def side_by_side(segments: FloatArray, long_side_px: float) -> list[list[int]]:
+    """Indices of groups of three or more edges that run side by side."""
+    groups: list[list[int]] = []
+    for index in range(len(segments)):
+        near = [
+            g
+            for g in groups
+            if any(neighbours(segments[index], segments[k], long_side_px) for k in g)
+        ]
+        groups = [g for g in groups if g not in near]
+        groups.append([index, *(k for g in near for k in g)])
+    return [g for g in groups if len(g) >= FEWEST_SIDE_BY_SIDE]
+
+
+def neighbours(first: FloatArray, second: FloatArray, long_side_px: float) -> bool:
+    """Whether two edges have the same direction, overlap along it and are not far apart."""
+    along = first[2:] - first[:2]
+    length = float(np.hypot(*along))
+    along = along / length
+    across = np.array([-along[1], along[0]])
+    other = second[2:] - second[:2]
+    other_length = float(np.hypot(*other))
+    turn = np.degrees(np.arcsin(min(1.0, abs(float(across @ other)) / other_length)))
+    if turn > SAME_DIRECTION_DEG:
+        return False
+    ends = (second.reshape(2, 2) - first[:2]) @ along
+    overlap = min(length, float(ends.max())) - max(0.0, float(ends.min()))
+    apart = abs(float((0.5 * (second[:2] + second[2:]) - first[:2]) @ across))
+    return bool(
+        overlap >= LEAST_OVERLAP * min(length, other_length)
+        and apart <= FARTHEST_APART * long_side_px
+    )
+
+
+def _working_size(shape: tuple[int, ...], long_side_px: int) -> tuple[int, int]:
+    """Width and height of a picture brought down to a long side; neither below 16."""
+    height, width = shape
+    scale = min(1.0, long_side_px / max(height, width))
+    return max(16, round(width * scale)), max(16, round(height * scale))
+
+
+def _straight_edges(grey: NDArray[np.uint8], refinement: int) -> tuple[FloatArray, FloatArray]:
+    """Straight edges, x1, y1, x2, y2, shape (N, 4), and their lengths.
+
+    References
+    ----------
+    Grompone von Gioi, R., Jakubowicz, J., Morel, J.-M., Randall, G. (2012). LSD: a line segment
+    detector. Image Processing On Line 2, 35-55.
+    """
+    found = cv2.createLineSegmentDetector(refinement).detect(grey)[0]
+    if found is None:
+        return np.zeros((0, 4)), np.zeros(0)
+    lines = np.asarray(found, float).reshape(-1, 4)
+    return lines, np.hypot(lines[:, 2] - lines[:, 0], lines[:, 3] - lines[:, 1])
 
 
 def smooth_light(
@@ -326,13 +440,6 @@ def in_smooth_light(solid: BoolImage, doubtful: BoolImage) -> BoolImage:
     belongs = smooth >= LEAST_SMOOTH_SHARE * np.maximum(size, 1)
     belongs[0] = False
     return np.asarray(belongs[label])
-
-
-# Light of lamps and streets without the smooth light of cloud, haze and glass around it.
-
-# What is wider than this is smooth. On 27 telephoto frames of the training half, at 640 to 1,600 px
-# along the long side, 3, 5 and 7 px served alike
-WIDEST_GRAIN_PX = 5
 
 
 def grainy_light(light: FloatImage) -> FloatImage:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.background import as_float_image, diffuse_background, pixels_to_ignore
+from detectors.background import as_float_image, diffuse_background, pixels_to_ignore, told_clipped
 from detectors.types import BoolImage, FloatArray, FloatImage
 
 SHORTEST_SIDE_PX = 16  # half a window of the diffuse light: nothing is measured in less
@@ -22,23 +22,22 @@ FEWEST_CLIPPED = 16  # pixels that share the highest value of an image without a
 WIDE_CLIPPED_PX, WIDE_MARGIN_PX = 25, 12  # clipped areas wider than this are no streak
 ROUNDING_SAMPLES = 20_000
 
+HALF_BAND_PX, FLANK_PX = 24, 8  # of the strip along a segment, and where its flanks begin
+LIGHT_PX = 4  # half of what is summed across
+LEAST_LENGTH_SEEN, LEAST_EVENNESS = 0.4, 0.5
+FEWEST_SEEN = 0.5  # of the pixels across: with fewer, the profile is taken from both sides
+INTERPOLATED = 0.8  # of a mean's noise is left when pixels are interpolated along lines
+MOST_SIGMAS = 3.0
+END_STEP_PX = 5  # the light's end is sought in means over so many pixels
+
 
 @dataclass(frozen=True, kw_only=True)
 class GreyFrame:
-    """An image above its diffuse light, in units of its noise.
+    """An image above its diffuse light, in units of its noise."""
 
-    Attributes
-    ----------
-    signal : ndarray of float32, shape (h, w)
-        (light - level) / noise; 0 at ignored pixels.
-    noise : ndarray of float32, shape (h, w)
-        One sigma of the sky, in units of the image as it was given.
-    ignored, clipped : ndarray of bool, shape (h, w)
-        Pixels that tell nothing, and pixels as bright as can be.
-    """
-
-    signal: FloatImage
-    noise: FloatImage
+    signal: FloatImage  # (h, w): (light - level) / noise; 0 at ignored pixels
+    noise: FloatImage  # (h, w): one sigma of the sky, in units of the image as it was given
+    # ignored, clipped, (h, w): pixels that tell nothing, and pixels as bright as can be
     ignored: BoolImage
     clipped: BoolImage
 
@@ -60,16 +59,14 @@ class GreyFrame:
         """
         image = as_float_image(light)
         ignored = pixels_to_ignore(image, mask)
-        if saturated is not None and saturated.shape != image.shape:
-            raise ValueError(f"saturated has shape {saturated.shape}, the image {image.shape}")
+        told = told_clipped(saturated, image)
         if min(image.shape) < SHORTEST_SIDE_PX or ignored.all():
             return None
         scale = _spread(image[~ignored])
         if scale == 0.0:
             return None
         clipped = _clipped(image, ignored, light.dtype.kind in "iu")
-        if saturated is not None:
-            clipped |= (np.asarray(saturated) >= 0.5) & ~ignored
+        clipped |= told & ~ignored
         ignored |= _wide(clipped)
         if ignored.all():
             return None
@@ -129,43 +126,19 @@ def _rounding(values: FloatImage) -> float:
     return float(steps.min()) / 12.0**0.5 if steps.size else 1.0
 
 
-# A strip of the image along a segment, resampled so that the segment runs level.
-
-HALF_BAND_PX, FLANK_PX = 24, 8  # of the strip along a segment, and where its flanks begin
-LIGHT_PX = 4  # half of what is summed across
-LEAST_LENGTH_SEEN, LEAST_EVENNESS = 0.4, 0.5
-FEWEST_SEEN = 0.5  # of the pixels across: with fewer, the profile is taken from both sides
-INTERPOLATED = 0.8  # of a mean's noise is left when pixels are interpolated along lines
-MOST_SIGMAS = 3.0
-END_STEP_PX = 5  # the light's end is sought in means over so many pixels
-
-
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """A strip of the image along a segment, resampled so that the segment runs level.
+    """A strip of the image along a segment, resampled so that the segment runs level."""
 
-    Attributes
-    ----------
-    along, across : ndarray of float64, shape (n,) and (m,)
-        Pixels from the first end, and to the right of the segment (y points down).
-    signal : ndarray of float64, shape (m, n)
-        Light over noise, without what lies on either side.
-    noise : ndarray of float64, shape (n,)
-        One sigma of a pixel, in units of the image.
-    scatter : float
-        Standard deviation of the signal beside the segment, at least 1.
-    seen : ndarray of bool, shape (m, n)
-    clipped : bool
-        Pixels of the segment are.
-    """
-
+    # along, across, (n,) and (m,): pixels from the first end, and to the right of the segment (y
+    # points down)
     along: FloatArray
     across: FloatArray
-    signal: FloatArray
-    noise: FloatArray
-    scatter: float
-    seen: BoolImage
-    clipped: bool
+    signal: FloatArray  # (m, n): light over noise, without what lies on either side
+    noise: FloatArray  # (n,): one sigma of a pixel, in units of the image
+    scatter: float  # standard deviation of the signal beside the segment, at least 1
+    seen: BoolImage  # (m, n)
+    clipped: bool  # pixels of the segment are
 
     @property
     def profile(self) -> FloatArray:

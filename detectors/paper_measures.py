@@ -16,6 +16,11 @@ NARROWEST_PX, WIDEST_PX = 1.2, 14.0
 BORDER_PX = 2.5  # an end nearer than this to the border is cut by it
 CURVED_SIGMAS, LEAST_BOW_PX = 4.0, 1.0
 
+NUMBERS = (
+    *("x1", "y1", "x2", "y2", "snr", "width_px", "flux", "log10_false_alarm", "bow_px"),
+    *("sigma_end_px", "sigma_line_px"),
+)
+
 
 def centred(frame: GreyFrame, usable: BoolImage, segment: FloatArray) -> FloatArray:
     """The segment moved onto the middle of its light: a line through the light's centroids."""
@@ -85,12 +90,6 @@ def described(frame: GreyFrame, usable: BoolImage, segments: FloatArray) -> Stre
         kind=(StreakKind.UNKNOWN,) * len(rows),
         profiles=tuple(row["profile"] for row in rows),
     )
-
-
-NUMBERS = (
-    *("x1", "y1", "x2", "y2", "snr", "width_px", "flux", "log10_false_alarm", "bow_px"),
-    *("sigma_end_px", "sigma_line_px"),
-)
 
 
 def _measured(frame: GreyFrame, usable: BoolImage, segment: FloatArray) -> dict[str, Any] | None:

@@ -9,30 +9,26 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from detectors.stamps import nearest_pixels
+from detectors.streak_line import longest_run
 from detectors.types import BoolImage, FloatArray, FloatImage
-
-# A straight line through points of which many lie elsewhere: RANSAC and MSAC.
 
 Scoring = Literal["ransac", "msac"]
 MOST_SCORED = 2000  # points that judge a line: the share of inliers is then good to 1 %
 
+MOST_COMPONENTS, MOST_LINES = 200, 4  # the longest of a frame, and lines of one
+CORE_QUANTILE, CORE_SHARE = 0.75, 0.5  # pixels half as bright as that quantile are of the core
+WIDEST_HOLE_PX = 3.0  # of a line within one component
+BESIDE_PX = 12.0  # pixels up to here count for how wide a line is
+
 
 @dataclass(frozen=True, kw_only=True)
 class LineFit:
-    """A line and the points that lie on it.
+    """A line and the points that lie on it."""
 
-    Attributes
-    ----------
-    middle : ndarray of float64, shape (2,)
-        A point of the line, x and y: the centroid of the inliers.
-    direction : ndarray of float64, shape (2,)
-        Unit vector along it.
-    inliers : ndarray of bool, shape (n,)
-    """
-
-    middle: FloatArray
-    direction: FloatArray
-    inliers: BoolImage
+    middle: FloatArray  # (2,): a point of the line, x and y: the centroid of the inliers
+    direction: FloatArray  # (2,): unit vector along it
+    inliers: BoolImage  # (n,)
 
     def along(self, points: FloatArray) -> FloatArray:
         """Distances along the line from its middle, shape (n,)."""
@@ -108,46 +104,20 @@ def least_squares_line(
     return LineFit(middle=middle, direction=direction, inliers=chosen)
 
 
-MOST_COMPONENTS, MOST_LINES = 200, 4  # the longest of a frame, and lines of one
-CORE_QUANTILE, CORE_SHARE = 0.75, 0.5  # pixels half as bright as that quantile are of the core
-BESIDE_PX = 12.0  # pixels up to here count for how wide a line is
-
-
 @dataclass(frozen=True, kw_only=True)
 class SegmentSettings:
-    """Parameters of lines through streak pixels.
+    """Parameters of lines through streak pixels."""
 
-    Attributes
-    ----------
-    scoring : {"ransac", "msac"}
-        How lines are judged.
-    inlier_px : float
-        Pixels nearer than this to a line lie on it.
-    trials : int
-        Pairs of pixels tried for each line.
-    fewest_pixels : int
-        Smaller components are noise.
-    shortest_part_px : float
-        Shorter parts are none.
-    longer_than_wide : float
-        A line is so many times as long as the pixels about it are wide: else they are a patch.
-    widest_part_px : float
-        They are one, too, where they are wider than this.
-    widest_gap_px : float
-        Parts farther apart are not joined.
-    off_line_px : float
-        Ends of joined parts lie at most this far from their common line.
-    """
-
-    scoring: Scoring = "msac"
-    inlier_px: float = 2.5
-    trials: int = 200
-    fewest_pixels: int = 15
-    shortest_part_px: float = 10.0
+    scoring: Scoring = "msac"  # {"ransac", "msac"}: how lines are judged
+    inlier_px: float = 2.5  # pixels nearer than this to a line lie on it
+    trials: int = 200  # pairs of pixels tried for each line
+    fewest_pixels: int = 15  # smaller components are noise
+    shortest_part_px: float = 10.0  # shorter parts are none
+    # A line is so many times as long as the pixels about it are wide: else they are a patch
     longer_than_wide: float = 2.0
-    widest_part_px: float = 12.0
-    widest_gap_px: float = 60.0
-    off_line_px: float = 2.5
+    widest_part_px: float = 12.0  # they are one, too, where they are wider than this
+    widest_gap_px: float = 60.0  # parts farther apart are not joined
+    off_line_px: float = 2.5  # ends of joined parts lie at most this far from their common line
 
 
 def component_segments(
@@ -155,18 +125,8 @@ def component_segments(
 ) -> FloatArray:
     """Thin straight segments in the connected parts of a map.
 
-    Parameters
-    ----------
-    streak : ndarray of bool, shape (h, w)
-    light : ndarray of float32, shape (h, w)
-        Denoised light above the sky: lines are fitted to the bright cores of the parts.
-    rng : numpy.random.Generator
-    settings : SegmentSettings
-
-    Returns
-    -------
-    ndarray of float64, shape (N, 4)
-        x1, y1, x2, y2 of the outermost inliers.
+    `streak` (h, w); `light` (h, w): denoised light above the sky: lines are fitted to the bright
+    cores of the parts. Gives (N, 4): x1, y1, x2, y2 of the outermost inliers.
     """
     found = [
         segment
@@ -211,7 +171,7 @@ def _segments(
         if fit is None:
             return
         along, across = fit.along(points), np.abs(fit.across(points))
-        low, high = _longest_run(np.sort(along[fit.inliers]))
+        low, high = longest_run(along[fit.inliers], WIDEST_HOLE_PX)
         near = (along >= low) & (along <= high) & (across <= BESIDE_PX)
         length = high - low
         width = np.count_nonzero(near) / max(length, 1.0)
@@ -220,15 +180,6 @@ def _segments(
         if length >= settings.shortest_part_px:
             yield _ends(fit, low, high)
         points = points[~near]
-
-
-def _longest_run(along: FloatArray, gap_px: float = 3.0) -> tuple[float, float]:
-    """First and last of the longest run of sorted places without a gap."""
-    breaks = np.flatnonzero(np.diff(along) > gap_px)
-    first = along[np.concatenate([[0], breaks + 1])]
-    last = along[np.concatenate([breaks, [len(along) - 1]])]
-    longest = int(np.argmax(last - first))
-    return float(first[longest]), float(last[longest])
 
 
 def _ends(fit: LineFit, low: float, high: float) -> FloatArray:
@@ -240,18 +191,8 @@ def joined(
 ) -> FloatArray:
     """Collinear parts made one where light, or a star that was removed, lies between them.
 
-    Parameters
-    ----------
-    segments : ndarray of float64, shape (N, 4)
-    light : ndarray of float32, shape (h, w)
-        Denoised light above the sky.
-    usable : ndarray of bool, shape (h, w)
-        False where it tells nothing.
-    settings : SegmentSettings
-
-    Returns
-    -------
-    ndarray of float64, shape (M, 4)
+    `segments` (N, 4); `light` (h, w): denoised light above the sky; `usable` (h, w): false where it
+    tells nothing. Gives (M, 4).
     """
     parts = sorted(segments.tolist(), key=_length, reverse=True)
     whole: list[list[float]] = []
@@ -311,8 +252,7 @@ def _along(
     count = max(2, round(_length(segment)) + 1)
     x, y = np.linspace(segment[0], segment[2], count), np.linspace(segment[1], segment[3], count)
     h, w = light.shape
-    row = np.clip(np.rint(y), 0, h - 1).astype(np.intp)
-    col = np.clip(np.rint(x), 0, w - 1).astype(np.intp)
+    row, col = nearest_pixels(light.shape, x, y)
     values = np.full(count, -np.inf)
     steep = abs(segment[3] - segment[1]) > abs(segment[2] - segment[0])
     for step in (-1, 0, 1):

@@ -17,9 +17,20 @@ from sklearn.mixture import GaussianMixture
 
 from detectors.types import BoolImage, FloatArray, FloatImage
 
-# Particle swarm optimisation: points fly about and remember where it was best.
-
 Cost = Callable[[FloatArray], FloatArray]
+
+Features = NDArray[np.floating]
+SWARM_PARTICLES, SWARM_ITERATIONS = 7, 4
+GENETIC_PEOPLE, GENETIC_ITERATIONS = 49, 5
+MIXTURE_SAMPLES = 4000  # means and widths of both are then good to 3 %
+COST_SAMPLES = 2000  # pixels on which swarm and genes are judged: their cost is good to 3 %
+
+LEVEL_PX = 41  # window of the local sky: wider than a streak, narrower than clouds
+LEVELS_PER_SIGMA, DARKEST_SIGMA = 8.0, -8.0
+# On pixels twice as large: 15 degrees apart, 22 px long, the sky taken 6 px beside
+DIRECTIONS, LINE_PX, BESIDE_PX = 12, 11, 3.0
+BRIGHTEST = 12.0  # in units of the sky's scatter: brighter is as good
+SAMPLES = 100_000
 
 
 def swarm_minimum(
@@ -57,9 +68,6 @@ def swarm_minimum(
         better = now < best_cost
         best[better], best_cost[better] = place[better], now[better]
     return np.asarray(best[int(np.argmin(best_cost))])
-
-
-# Genetic optimisation: the fitter ones have children, who differ from them a little.
 
 
 def genetic_minimum(
@@ -104,13 +112,6 @@ def genetic_minimum(
     return np.asarray(people[int(np.argmin(costs))])
 
 
-Features = NDArray[np.floating]
-SWARM_PARTICLES, SWARM_ITERATIONS = 7, 4
-GENETIC_PEOPLE, GENETIC_ITERATIONS = 49, 5
-MIXTURE_SAMPLES = 4000  # means and widths of both are then good to 3 %
-COST_SAMPLES = 2000  # pixels on which swarm and genes are judged: their cost is good to 3 %
-
-
 class TwoClusters(Protocol):
     """Background and streak, as found in a sample of pixels."""
 
@@ -124,13 +125,9 @@ Clustering = Callable[[FloatArray, np.random.Generator], TwoClusters]
 
 @dataclass(frozen=True)
 class Centres:
-    """Each pixel belongs to the nearer of two centres.
+    """Each pixel belongs to the nearer of two centres."""
 
-    Attributes
-    ----------
-    dark, light : ndarray of float64, shape (d,)
-    """
-
+    # dark, light, (d,)
     dark: FloatArray
     light: FloatArray
 
@@ -149,20 +146,11 @@ class Centres:
 
 @dataclass(frozen=True)
 class Mixture:
-    """Each pixel belongs to the likelier of two normal distributions.
+    """Each pixel belongs to the likelier of two normal distributions."""
 
-    Attributes
-    ----------
-    log_weights : ndarray of float64, shape (2,)
-    means : ndarray of float64, shape (2, d)
-        The background's first.
-    whitening : ndarray of float64, shape (2, d, d)
-        Cholesky factors of the inverse covariances.
-    """
-
-    log_weights: FloatArray
-    means: FloatArray
-    whitening: FloatArray
+    log_weights: FloatArray  # (2,)
+    means: FloatArray  # (2, d): the background's first
+    whitening: FloatArray  # (2, d, d): Cholesky factors of the inverse covariances
 
     def bright(self, features: Features) -> BoolImage:
         """See `TwoClusters`; what is darker than the background is not of the streak."""
@@ -275,28 +263,10 @@ def _seed(rng: np.random.Generator) -> int:
     return int(rng.integers(2**31))
 
 
-# What tells the pixels of a streak: how bright they are, and how much a line runs there.
-
-
-LEVEL_PX = 41  # window of the local sky: wider than a streak, narrower than clouds
-LEVELS_PER_SIGMA, DARKEST_SIGMA = 8.0, -8.0
-# On pixels twice as large: 15 degrees apart, 22 px long, the sky taken 6 px beside
-DIRECTIONS, LINE_PX, BESIDE_PX = 12, 11, 3.0
-BRIGHTEST = 12.0  # in units of the sky's scatter: brighter is as good
-SAMPLES = 100_000
-
-
 def above_local_sky(grey: FloatImage) -> FloatImage:
     """The image less its running median, so that clouds do not count as light.
 
-    Parameters
-    ----------
-    grey : ndarray of float32, shape (h, w)
-        In units of the sky's noise.
-
-    Returns
-    -------
-    ndarray of float32, shape (h, w)
+    `grey` (h, w): in units of the sky's noise.
     """
     levels = (grey - np.float32(DARKEST_SIGMA)) * np.float32(LEVELS_PER_SIGMA)
     levels = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
@@ -338,17 +308,8 @@ def line_kernels() -> tuple[FloatImage, ...]:
 def pixel_features(grey: FloatImage, usable: BoolImage) -> FloatImage:
     """Brightness and line response of every pixel, each in units of the sky's scatter.
 
-    Parameters
-    ----------
-    grey : ndarray of float32, shape (h, w)
-        Denoised, above the local sky, stars removed.
-    usable : ndarray of bool, shape (h, w)
-        False where pixels tell nothing; their features are 0.
-
-    Returns
-    -------
-    ndarray of float32, shape (h, w, 2)
-        At most 12.
+    `grey` (h, w): denoised, above the local sky, stars removed; `usable` (h, w): false where pixels
+    tell nothing; their features are 0. Gives (h, w, 2): at most 12.
     """
     features = np.empty((*grey.shape, 2), np.float32)
     for number, image in enumerate((grey, line_response(grey))):

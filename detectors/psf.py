@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import erf
 
+from detectors.stamps import cut_stamps, window_moments
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
-from detectors.windowed import cut_stamps
 
 FWHM_PER_SIGMA = 2.0 * (2.0 * np.log(2.0)) ** 0.5
 # A core and wings twice as wide: what SDSS calls the double Gaussian of its frames; core and wings
@@ -18,23 +18,27 @@ WING_SIGMAS = 2.0
 TRAIL_STEP_SIGMAS = 1.4
 LONGEST_TRAIL_PX = 80.0
 
+HALF_STAMP_PX, HALF_MIDDLE_PX = 10, 3
+MOST_STARS = 150
+FEWEST_STARS = 4
+PASSES = 4
+# Nothing sharper is starlight: the pixel alone blurs by 0.29, lenses in focus by 0.4 and more
+NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX = 0.48, 4.0
+WING_SHARES = (0.0, 0.1, 0.2, 0.3, 0.45)
+SIGMA_STEPS = np.linspace(0.7, 1.25, 12)
+
+WINDOW = 1.5  # of the moments' window, over the star's own width
+LEAST_SIGMA_PX = 0.25
+
 
 @dataclass(frozen=True, kw_only=True)
 class PointSpread:
-    """A point spread function of unit flux, integrated over square pixels.
+    """A point spread function of unit flux, integrated over square pixels."""
 
-    Attributes
-    ----------
-    sigma_px : float
-        Of the core's Gaussian.
-    wings : float
-        Share of the light that lies in a Gaussian of `WING_SIGMAS` times that width.
-    trail_px : tuple of float
-        (x, y) from end to end of the trail that a star draws; (0, 0) for a point.
-    """
-
-    sigma_px: float
+    sigma_px: float  # of the core's Gaussian
+    # Share of the light that lies in a Gaussian of `WING_SIGMAS` times that width
     wings: float = 0.15
+    # (x, y) from end to end of the trail that a star draws; (0, 0) for a point
     trail_px: tuple[float, float] = (0.0, 0.0)
 
     @property
@@ -68,16 +72,8 @@ class PointSpread:
     def draw(self, x: FloatArray, y: FloatArray, half: int) -> FloatImage:
         """Profiles at places counted from the middle of their stamps.
 
-        Parameters
-        ----------
-        x, y : ndarray of float64, shape (N,)
-            Pixels from the middle pixel's centre.
-        half : int
-            Half side of the stamps.
-
-        Returns
-        -------
-        ndarray of float32, shape (N, 2 half + 1, 2 half + 1)
+        `x`, `y` (N,): pixels from the middle pixel's centre; `half`: half side of the stamps. Gives
+        (N, 2 half + 1, 2 half + 1).
         """
         weights, sigma, offset = self._gaussians()
         in_x = _integrals(x, offset[:, 0], sigma, half)
@@ -141,17 +137,6 @@ def _slopes(place: FloatArray, offset: FloatArray, sigma: FloatArray, half: int)
     return np.asarray(scale[:, None] * np.diff(height, axis=2))
 
 
-# The point spread function of a frame, measured on its own stars.
-
-
-HALF_STAMP_PX, HALF_MIDDLE_PX = 10, 3
-MOST_STARS = 150
-FEWEST_STARS = 4
-PASSES = 4
-# Nothing sharper is starlight: the pixel alone blurs by 0.29, lenses in focus by 0.4 and more
-NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX = 0.48, 4.0
-WING_SHARES = (0.0, 0.1, 0.2, 0.3, 0.45)
-SIGMA_STEPS = np.linspace(0.7, 1.25, 12)
 USUAL = PointSpread(sigma_px=1.0, wings=0.15)  # FWHM 2.5 px, a lens in focus on small pixels
 
 
@@ -168,21 +153,9 @@ def measure_width(
     neither a single pixel nor wide is refined, with the wings, by the profile that explains most
     of the stars' light.
 
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Light, background removed.
-    usable : ndarray of bool, shape (h, w)
-        False where a pixel is clipped or ignored.
-    row, col : ndarray of int, shape (N,)
-        Peaks.
-    noise : ndarray of float64, shape (N,)
-        Sigma of a pixel there.
-
-    Returns
-    -------
-    PointSpread
-        `USUAL` where too few stars tell.
+    `image` (h, w): light, background removed; `usable` (h, w): false where a pixel is clipped or
+    ignored; `row`, `col` (N,): peaks; `noise` (N,): sigma of a pixel there. Gives `USUAL`
+    where too few stars tell.
     """
     stamps = cut_stamps(image, row, col, HALF_STAMP_PX)
     whole = cut_stamps(usable, row, col, HALF_MIDDLE_PX).all(axis=(1, 2))
@@ -212,21 +185,10 @@ def adaptive_moments(
     ----------
     Bernstein, G. M., Jarvis, M. (2002). Shapes and shears, stars and smears. AJ 123, 583-618.
     """
-    half = stamps.shape[1] // 2
-    offsets = np.arange(-half, half + 1)
     count = len(stamps)
     x, y, sigma = np.zeros(count), np.zeros(count), np.full(count, 1.2)
     for _ in range(PASSES):
-        dx, dy = offsets - x[:, None], offsets - y[:, None]
-        wx = np.exp(-0.5 * (dx / sigma[:, None]) ** 2)
-        wy = np.exp(-0.5 * (dy / sigma[:, None]) ** 2)
-        by_x = np.stack([wx, wx * dx, wx * dx * dx], axis=2).astype(np.float32)
-        by_y = np.stack([wy, wy * dy, wy * dy * dy], axis=1).astype(np.float32)
-        sums = (by_y @ stamps @ by_x).astype(np.float64)
-        total = np.where(sums[:, 0, 0] > 0.0, sums[:, 0, 0], np.inf)
-        mx, my = sums[:, 0, 1] / total, sums[:, 1, 0] / total
-        xx, yy = sums[:, 0, 2] / total - mx * mx, sums[:, 2, 0] / total - my * my
-        xy = sums[:, 1, 1] / total - mx * my
+        total, mx, my, xx, yy, xy = window_moments(stamps, x, y, sigma)
         x, y = np.clip(x + 2.0 * mx, -2.0, 2.0), np.clip(y + 2.0 * my, -2.0, 2.0)
         middle, apart = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
         window = sigma
@@ -234,7 +196,7 @@ def adaptive_moments(
         sigma = np.clip(sigma, 0.5, WIDEST_SIGMA_PX)
     short = np.sqrt(_behind(np.maximum(middle - apart, 0.02), window))
     long = np.sqrt(_behind(np.maximum(middle + apart, 0.02), window))
-    return x, y, short, long, np.where(np.isfinite(total), total, 0.0)
+    return x, y, short, long, total
 
 
 def _behind(seen: FloatArray, window: FloatArray) -> FloatArray:
@@ -277,12 +239,6 @@ def _centred(x: FloatArray, y: FloatArray, half: int, sigma: float) -> FloatImag
 
 def _dots(one: FloatImage, other: FloatImage) -> FloatArray:
     return np.einsum("np,np->n", one, other).astype(float)
-
-
-# The shape of a star's light: how much of it lies in a pixel or two, and its second moments.
-
-WINDOW = 1.5  # of the moments' window, over the star's own width
-LEAST_SIGMA_PX = 0.25
 
 
 def narrow_light(alone: FloatImage, half: int) -> tuple[FloatArray, FloatArray]:

@@ -16,27 +16,14 @@ INNER_SIGMAS = (1.0, 2.0**0.5)
 
 @dataclass(frozen=True, kw_only=True)
 class Octave:
-    """Two differences of Gaussians of an image and what comes above them.
+    """Two differences of Gaussians of an image and what comes above them."""
 
-    Attributes
-    ----------
-    base : ndarray of float32, shape (h, w)
-        The octave's image, blurred by `BASE_SIGMA`.
-    responses : tuple of two ndarray of float32, shape (h, w)
-        Differences of Gaussians at `INNER_SIGMAS`.
-    above : ndarray of float32, shape (h, w)
-        The next octave's first response, interpolated to this octave's pixels.
-    halved : ndarray of float32
-        Base of the next octave: pixel i of it is pixel 2 i of this one.
-    outer : ndarray of float32, shape (h, w)
-        The image blurred by 2: the light around a blob of this octave.
-    """
-
-    base: FloatImage
-    responses: tuple[FloatImage, FloatImage]
+    base: FloatImage  # (h, w): the octave's image, blurred by `BASE_SIGMA`
+    responses: tuple[FloatImage, FloatImage]  # (h, w): differences of Gaussians at `INNER_SIGMAS`
+    # (h, w): the next octave's first response, interpolated to this octave's pixels
     above: FloatImage
-    halved: FloatImage
-    outer: FloatImage
+    halved: FloatImage  # base of the next octave: pixel i of it is pixel 2 i of this one
+    outer: FloatImage  # (h, w): the image blurred by 2: the light around a blob of this octave
 
 
 def first_base(image: FloatImage) -> FloatImage:
@@ -50,14 +37,7 @@ def octave(base: FloatImage) -> Octave:
     The octave is halved where it is blurred by 2 of its pixels: what lies above the new Nyquist
     frequency is below 0.7 %.
 
-    Parameters
-    ----------
-    base : ndarray of float32, shape (h, w)
-        Image blurred by `BASE_SIGMA` pixels.
-
-    Returns
-    -------
-    Octave
+    `base` (h, w): image blurred by `BASE_SIGMA` pixels.
 
     References
     ----------
@@ -105,17 +85,8 @@ def quadratic_peak(
 ) -> tuple[FloatArray, FloatArray]:
     """Sub-pixel offsets (dx, dy) of local maxima away from the border: a paraboloid's vertex.
 
-    Parameters
-    ----------
-    response : ndarray of float32, shape (h, w)
-        The image of the maxima.
-    row, col : ndarray of int, shape (N,)
-        Local maxima away from the border.
-
-    Returns
-    -------
-    dx, dy : ndarray of float64, shape (N,)
-        At most one pixel.
+    `response` (h, w): the image of the maxima; `row`, `col` (N,): local maxima away from the
+    border. Gives `dx`, `dy` (N,): at most one pixel.
     """
 
     def pixel(i: int, j: int) -> FloatArray:
@@ -138,6 +109,11 @@ def gaussian_blur(image: FloatImage, sigma: float) -> FloatImage:
     """Gaussian blur to 3.5 sigma; the image goes on beyond its border as it ends."""
     size = _kernel_size(sigma)
     return np.asarray(cv2.GaussianBlur(image, (size, size), sigma, borderType=cv2.BORDER_REPLICATE))
+
+
+def blurred_noise(sigma: float) -> float:
+    """Sigma of white noise of one sigma a pixel after a Gaussian blur."""
+    return float(1.0 / (2.0 * np.sqrt(np.pi) * sigma))
 
 
 def gaussian_kernel(sigma: float) -> FloatImage:

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from detectors.psf import PointSpread, moments_of_stars, narrow_light
+from detectors.stamps import cut_stamps, inside_image, nearest_pixels, sum_of_stamps
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
-from detectors.windowed import cut_stamps, inside_image, sum_of_stamps
 
 PASSES = 2
 # Where a picture is all one value its noise is none; rounding to 16 bits alone makes 1e-11
@@ -32,35 +32,22 @@ LONE_MISMATCH = 0.15
 
 @dataclass(frozen=True, kw_only=True)
 class FittedStars:
-    """Stars as the point spread function fits them.
+    """Stars as the point spread function fits them."""
 
-    Attributes
-    ----------
-    x, y, flux : ndarray of float64, shape (N,)
-        Centre, in pixels of the image, and integral.
-    covariance : ndarray of float64, shape (N, 2, 2)
-        Of the centre, order (x, y), from noise alone.
-    misfit : ndarray of float64, shape (N,)
-        Mean squared residual in units of the noise and of what profiles may differ: 1 is good.
-    narrow_snr, star_snr : ndarray of float64, shape (N,)
-        Signal-to-noise ratio of the best single pixel or pair of pixels, and of the star.
-    around_snr : ndarray of float64, shape (N,)
-        Of the light in the other pixels of the middle 5 x 5.
-    moments : ndarray of float64, shape (N, 2, 2)
-        Second moments of the light under a window, the window undone.
-    settled : ndarray of bool, shape (N,)
-        False where the centre ran to the end of its leash or the flux is not positive.
-    """
-
+    # x, y, flux, (N,): centre, in pixels of the image, and integral
     x: FloatArray
     y: FloatArray
     flux: FloatArray
-    covariance: FloatArray
+    covariance: FloatArray  # (N, 2, 2): of the centre, order (x, y), from noise alone
+    # (N,): mean squared residual in units of the noise and of what profiles may differ: 1 is good
     misfit: FloatArray
+    # narrow_snr, star_snr, (N,): signal-to-noise ratio of the best single pixel or pair of pixels,
+    # and of the star
     narrow_snr: FloatArray
     star_snr: FloatArray
-    around_snr: FloatArray
-    moments: FloatArray
+    around_snr: FloatArray  # (N,): of the light in the other pixels of the middle 5 x 5
+    moments: FloatArray  # (N, 2, 2): second moments of the light under a window, the window undone
+    # (N,): false where the centre ran to the end of its leash or the flux is not positive
     settled: BoolImage
 
     def __len__(self) -> int:
@@ -87,7 +74,7 @@ def draw_stars(
     shape: tuple[int, ...], x: FloatArray, y: FloatArray, flux: FloatArray, psf: PointSpread
 ) -> FloatImage:
     """The sum of stars as an image."""
-    col, row = _nearest(x, shape[1]), _nearest(y, shape[0])
+    row, col = nearest_pixels(shape, x, y)
     half = psf.half_stamp_px
     drawn = psf.draw(x - col, y - row, half) * flux.astype(np.float32)[:, None, None]
     return sum_of_stamps(shape, row, col, drawn)
@@ -105,29 +92,14 @@ def fit_stars(
 ) -> FittedStars:
     """Least squares for flux, place and local level of each star; neighbours are taken away.
 
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Light, background removed.
-    usable : ndarray of bool, shape (h, w)
-        False where a pixel is clipped, ignored or no number: it takes no part.
-    x, y : ndarray of float64, shape (N,)
-        First guesses.
-    psf : PointSpread
-        What a star looks like.
-    noise : ndarray of float64, shape (N,)
-        Sigma of a pixel without the star.
-    gain : ndarray of float64, shape (N,)
-        Variance that light adds, per unit of light (shot noise).
-
-    Returns
-    -------
-    FittedStars
+    `image` (h, w): light, background removed; `usable` (h, w): false where a pixel is clipped,
+    ignored or no number: it takes no part; `x`, `y` (N,): first guesses; `noise` (N,): sigma of a
+    pixel without the star; `gain` (N,): variance that light adds, per unit of light (shot noise).
     """
     if x.size == 0:
         return FittedStars.none()
     half = psf.half_stamp_px
-    col, row = _nearest(x, image.shape[1]), _nearest(y, image.shape[0])
+    row, col = nearest_pixels(image.shape, x, y)
     stamps = cut_stamps(image, row, col, half)
     inside = inside_image(image.shape, row, col, half)
     whole = (cut_stamps(usable, row, col, half) * inside).astype(np.float32)
@@ -140,13 +112,13 @@ def fit_stars(
     state.flux = _first_flux(stamps, shown, state, half)
     others = np.zeros_like(stamps)
     for turn in range(ROUNDS):
-        drawn = psf.draw(state.dx, state.dy, half) * _column(np.maximum(state.flux, 0.0))
+        drawn = psf.draw(state.dx, state.dy, half) * column(np.maximum(state.flux, 0.0))
         others = cut_stamps(sum_of_stamps(image.shape, row, col, drawn), row, col, half) - drawn
         for _ in range(PASSES):
             state.improve(stamps - others, shown, variance, gains, half)
         if turn == 0:
-            light = psf.draw(state.dx, state.dy, half) * _column(np.maximum(state.flux, 0.0))
-            rest = (stamps - others - _column(state.level) - light) * shown
+            light = psf.draw(state.dx, state.dy, half) * column(np.maximum(state.flux, 0.0))
+            rest = (stamps - others - column(state.level) - light) * shown
             lone = lone_pixels(rest, variance_of(light, variance, gains, LONE_MISMATCH))
             shown[lone & away_from_core(psf, state.dx, state.dy, half)] = 0.0
     alone = stamps - others
@@ -176,7 +148,7 @@ class _State:
     ) -> None:
         """One Gauss-Newton step for flux, place and level."""
         drawn, by_x, by_y = self.psf.draw_with_slopes(self.dx, self.dy, half)
-        flux = _column(np.maximum(self.flux, 1e-12))
+        flux = column(np.maximum(self.flux, 1e-12))
         light = drawn * flux
         weight = shown / variance_of(light, variance, gain, MISMATCH_IN_FIT)
         count, pixels = len(stamps), (2 * half + 1) ** 2
@@ -185,7 +157,7 @@ class _State:
         )
         slopes[:, 1:3] *= flux.reshape(count, 1, 1)
         weighted = slopes * weight.reshape(count, 1, pixels)
-        rest = (stamps - light - _column(self.level)).reshape(count, pixels, 1)
+        rest = (stamps - light - column(self.level)).reshape(count, pixels, 1)
         normal = (weighted @ slopes.transpose(0, 2, 1)).astype(np.float64)
         scale = np.sqrt(np.maximum(np.einsum("nii->ni", normal), 1e-30))
         normal /= scale[:, :, None] * scale[:, None, :]
@@ -212,10 +184,10 @@ def _measured(
     col: IndexArray,
 ) -> FittedStars:
     """What the fit tells, and the tests of shape on what is left."""
-    alone = stamps - _column(state.level)
+    alone = stamps - column(state.level)
     drawn = state.psf.draw(state.dx, state.dy, half)
     flux = np.maximum(state.flux, 0.0)
-    light = drawn * _column(flux)
+    light = drawn * column(flux)
     allowed = np.maximum(light, 0.1 * light.max(axis=(1, 2), keepdims=True))
     rest = np.square(alone - light) / variance_of(allowed, variance, gain, MISMATCH_IN_TEST)
     pixels = np.maximum(shown.sum(axis=(1, 2)), 1.0)
@@ -256,8 +228,8 @@ def variance_of(
     light: FloatImage, variance: FloatArray, gain: FloatArray, mismatch: float
 ) -> FloatImage:
     """Variance of pixels that show so much of a star."""
-    shot = np.maximum(light, 0.0) * _column(gain)
-    return np.asarray(_column(variance) + shot + np.square(np.float32(mismatch) * light))
+    shot = np.maximum(light, 0.0) * column(gain)
+    return np.asarray(column(variance) + shot + np.square(np.float32(mismatch) * light))
 
 
 def lone_pixels(rest: FloatImage, variance: FloatImage) -> BoolImage:
@@ -287,42 +259,25 @@ def _around(start: FloatArray, leash: float) -> tuple[FloatArray, FloatArray]:
     return start - leash, start + leash
 
 
-def _column(values: FloatArray) -> FloatImage:
+def column(values: FloatArray) -> FloatImage:
+    """Values of stamps, to be broadcast over their pixels: shape (N, 1, 1)."""
     return np.asarray(values, np.float32)[:, None, None]
-
-
-def _nearest(place: FloatArray, size: int) -> IndexArray:
-    return np.clip(np.rint(place), 0, size - 1).astype(np.intp)
-
-
-# The light of fitted stars, each in a stamp of its own without its neighbours.
 
 
 @dataclass(frozen=True, kw_only=True)
 class StarStamps:
-    """Stars' own light, and how much each pixel tells.
+    """Stars' own light, and how much each pixel tells."""
 
-    Attributes
-    ----------
-    light : ndarray of float32, shape (N, n, n)
-        Without the light of the other stars.
-    shown : ndarray of float32, shape (N, n, n)
-        1 where a pixel takes part, 0 elsewhere.
-    row, col : ndarray of int, shape (N,)
-        Middle pixels.
-    dx, dy, flux : ndarray of float64, shape (N,)
-        The fitted star, its place from the middle of the stamp.
-    variance, gain : ndarray of float64, shape (N,)
-        Of a pixel without the star, and what light adds per unit of it.
-    """
-
-    light: FloatImage
-    shown: FloatImage
+    light: FloatImage  # (N, n, n): without the light of the other stars
+    shown: FloatImage  # (N, n, n): 1 where a pixel takes part, 0 elsewhere
+    # row, col, (N,): middle pixels
     row: IndexArray
     col: IndexArray
+    # dx, dy, flux, (N,): the fitted star, its place from the middle of the stamp
     dx: FloatArray
     dy: FloatArray
     flux: FloatArray
+    # variance, gain, (N,): of a pixel without the star, and what light adds per unit of it
     variance: FloatArray
     gain: FloatArray
 
@@ -340,26 +295,16 @@ class StarStamps:
     ) -> StarStamps:
         """Stamps of some stars of an image.
 
-        Parameters
-        ----------
-        image, usable, psf
-            As of `detectors.star_fit.fit_stars`.
-        stars : FittedStars
-            All of them.
-        chosen : ndarray of int, shape (N,)
-            Whose stamps are wanted.
-        noise, gain : ndarray of float64, shape (N,)
-            At these, as of `detectors.star_fit.fit_stars`.
+        `image`, `usable`, `psf`: as of `detectors.star_fit.fit_stars`; `chosen` (N,): whose stamps
+        are wanted; `noise`, `gain` (N,): at these, as of `detectors.star_fit.fit_stars`.
         """
-        h, w = image.shape
         half = psf.half_stamp_px
         places = np.column_stack([stars.x, stars.y])
         gap, _ = cKDTree(places[chosen]).query(places, distance_upper_bound=3.0 * half)
         near = stars.select(np.isfinite(gap))
         others = draw_stars(image.shape, near.x, near.y, near.flux, psf)
         own = stars.select(chosen)
-        row = np.clip(np.rint(own.y), 0, h - 1).astype(np.intp)
-        col = np.clip(np.rint(own.x), 0, w - 1).astype(np.intp)
+        row, col = nearest_pixels(image.shape, own.x, own.y)
         dx, dy = own.x - col, own.y - row
         drawn = psf.draw(dx, dy, half) * own.flux.astype(np.float32)[:, None, None]
         light = cut_stamps(image, row, col, half) - cut_stamps(others, row, col, half) + drawn

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from detectors.psf import FWHM_PER_SIGMA, PointSpread
-from detectors.star_fit import MISMATCH_IN_FIT, FittedStars, StarStamps
+from detectors.star_fit import MISMATCH_IN_FIT, FittedStars, StarStamps, column
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
 STEP_PX = 0.25  # of the differences that make second derivatives
@@ -32,16 +32,7 @@ def long_stars(stars: FittedStars, psf: PointSpread) -> BoolImage:
     Two stars of shares q and 1 - q at a distance d have second moments that differ, by q (1 - q)
     d^2, from those of one.
 
-    Parameters
-    ----------
-    stars : FittedStars
-        As fitted one by one, N of them.
-    psf : PointSpread
-        What a star looks like, a point.
-
-    Returns
-    -------
-    ndarray of bool, shape (N,)
+    Gives (N,).
     """
     stretch = _stretch(stars)
     bright = stars.star_snr > BRIGHT_SNR
@@ -63,21 +54,8 @@ def fit_pairs(
     to second order, the profile's second derivative along the line through them. Where that is
     seen beyond noise, two are fitted.
 
-    Parameters
-    ----------
-    stars : FittedStars
-        As fitted one by one.
-    index : ndarray of int, shape (N,)
-        Which may be two.
-    stamps : StarStamps
-        Light of these, N of them.
-    psf : PointSpread
-        What a star looks like, a point.
-
-    Returns
-    -------
-    FittedStars
-        The fainter of each two come last.
+    `index` (N,): which may be two; `stamps`: light of these, N of them. The fainter of each two
+    come last.
     """
     significance, chi2 = _significance(stamps, psf)
     long = significance > LEAST_SIGNIFICANCE
@@ -127,7 +105,7 @@ def _significance(stamps: StarStamps, psf: PointSpread) -> tuple[FloatArray, Flo
     yy = moved(0, 1) + moved(0, -1) - 2.0 * drawn
     xy = moved(1, 1) + moved(-1, -1) - moved(1, -1) - moved(-1, 1)
     one = [drawn, by_x, by_y, np.ones_like(drawn)]
-    weight = stamps.weight(drawn * _column(stamps.flux), MISMATCH_IN_FIT)
+    weight = stamps.weight(drawn * column(stamps.flux), MISMATCH_IN_FIT)
     _, _, chi2 = _linear(stamps.light, weight, one)
     found, covariance, _ = _linear(stamps.light, weight, [*one, xx - yy, xy, xx + yy])
     seen, noise = found[:, 4:6], covariance[:, 4:6, 4:6]
@@ -181,10 +159,10 @@ def _joint_fit(stamps: StarStamps, start: FloatArray, psf: PointSpread) -> _Pair
     for _ in range(ROUNDS):
         first, x1, y1 = psf.draw_with_slopes(p[:, 1], p[:, 2], stamps.half)
         second, x2, y2 = psf.draw_with_slopes(p[:, 4], p[:, 5], stamps.half)
-        one, other = (_column(np.maximum(p[:, k], 1e-12)) for k in (0, 3))
+        one, other = (column(np.maximum(p[:, k], 1e-12)) for k in (0, 3))
         light = one * first + other * second
         weight = stamps.weight(light, MISMATCH_IN_FIT)
-        rest = stamps.light - light - _column(p[:, 6])
+        rest = stamps.light - light - column(p[:, 6])
         slopes = [first, one * x1, one * y1, second, other * x2, other * y2, ones]
         step, covariance, _ = _linear(rest, weight, slopes)
         chi2 = (weight * rest**2).sum(axis=(1, 2), dtype=float)
@@ -192,10 +170,6 @@ def _joint_fit(stamps: StarStamps, start: FloatArray, psf: PointSpread) -> _Pair
         step[:, [1, 2, 4, 5]] = np.clip(step[:, [1, 2, 4, 5]], -longest, longest)
         p = p + step
     return _Pairs(parameters=p - step, covariance=covariance, chi2=chi2)
-
-
-def _column(values: FloatArray) -> FloatImage:
-    return np.asarray(values, np.float32)[:, None, None]
 
 
 def _with_pairs(

@@ -53,24 +53,12 @@ def slope_of_light(stable: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, kw_only=True)
 class Filtered:
-    """A frame under the matched filter, and its noise.
+    """A frame under the matched filter, and its noise."""
 
-    Attributes
-    ----------
-    response : ndarray of float32, shape (h, w)
-        The filter's answer, in units of the image.
-    mesh : Mesh
-        Boxes over the frame.
-    boxes : ndarray of float32, shape (rows, cols)
-        Its sigma between the stars, by box.
-    gain : float
-        Sigma of the answer to white noise of one per pixel.
-    """
-
-    response: FloatImage
-    mesh: Mesh
-    boxes: FloatImage
-    gain: float
+    response: FloatImage  # (h, w): the filter's answer, in units of the image
+    mesh: Mesh  # boxes over the frame
+    boxes: FloatImage  # (rows, cols): its sigma between the stars, by box
+    gain: float  # sigma of the answer to white noise of one per pixel
 
     def noise_at(self, row: IndexArray, col: IndexArray) -> FloatArray:
         """Sigma of the answer at pixels."""
@@ -98,22 +86,10 @@ def filtered(
 ) -> Filtered:
     """Filter a frame by a star's profile less the light around, and measure the noise left.
 
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Stabilised light (`stabilised`), large-scale background removed.
-    psf : PointSpread
-        What a star looks like.
-    ignored : ndarray of bool, shape (h, w)
-        Pixels that tell nothing of the noise.
-    least_noise : float
-        No sigma of a pixel below this is believed.
-    black_clipped : bool, optional
-        The dark side of the noise is not to be believed: many pixels are black.
-
-    Returns
-    -------
-    Filtered
+    `image` (h, w): stabilised light (`stabilised`), large-scale background removed; `ignored` (h,
+    w): pixels that tell nothing of the noise; `least_noise`: no sigma of a pixel below this is
+    believed; `black_clipped`: the dark side of the noise is not to be believed: many pixels are
+    black.
     """
     response, gain = filter_answer(image, psf)
     known = np.where(ignored, np.float32(np.nan), response) if ignored.any() else response
@@ -142,18 +118,8 @@ def peaks(
 ) -> tuple[IndexArray, IndexArray]:
     """Rows and columns of the peaks that rise far enough above the noise, the strongest first.
 
-    Parameters
-    ----------
-    seen : Filtered
-    min_snr : float
-    allowed : ndarray of bool, shape (h, w)
-        Where a peak may be.
-    before : ndarray of float32, shape (h, w), optional
-        The answer before stars were taken away: what they may leave counts as noise.
-
-    Returns
-    -------
-    row, col : ndarray of int, shape (N,)
+    `allowed` (h, w): where a peak may be; `before` (h, w): the answer before stars were taken away:
+    what they may leave counts as noise. Gives `row`, `col` (N,).
     """
     row, col = _maxima(seen.response, min_snr * float(seen.boxes.min()))
     keep = allowed[row, col]

@@ -10,9 +10,17 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from detectors.psf import LONGEST_TRAIL_PX, PointSpread
+from detectors.stamps import cut_stamps
 from detectors.star_peaks import Filtered
-from detectors.types import BoolImage, FloatArray, FloatImage, StarDetections, StarFlag
-from detectors.windowed import cut_stamps
+from detectors.types import (
+    BoolArray,
+    BoolImage,
+    FloatArray,
+    FloatImage,
+    IndexArray,
+    StarDetections,
+    StarFlag,
+)
 
 SPOT_SNR, BRIGHT_SNR = 5.0, 9.0
 FEWEST_PIXELS, FEWEST_TRAILS = 6, 6
@@ -28,6 +36,11 @@ FINE_STEPS = (0.95, 1.0, 1.05)
 ANGLE_STEPS_DEG = (-4.0, -2.0, 0.0, 2.0, 4.0)
 SIGMA_STEPS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4)
 
+SAME_PIXEL_PX = 0.7
+LEAST_FRAMES = 3  # two stars of two frames may take each other's place by chance
+# About the pole of the camera's turning stars move little: there, neighbours hardly move, either
+NEIGHBOURS, MOST_STAYING, SLOW = 8, 0.4, 3.0
+
 
 def common_trail(above: FloatImage, seen: Filtered, usable: BoolImage) -> PointSpread | None:
     """What a star looks like in a frame where the stars are trails; None where they are not.
@@ -36,23 +49,31 @@ def common_trail(above: FloatImage, seen: Filtered, usable: BoolImage) -> PointS
     are long and parallel, the segment blurred by a Gaussian that explains most of their light is
     the common trail.
 
-    Parameters
-    ----------
-    above : ndarray of float32, shape (h, w)
-        Light above the background.
-    seen : Filtered
-        The frame under the filter of point-like stars.
-    usable : ndarray of bool, shape (h, w)
-        False where a pixel is clipped or ignored.
-
-    Returns
-    -------
-    PointSpread or None
+    `above` (h, w): light above the background; `seen`: the frame under the filter of point-like
+    stars; `usable` (h, w): false where a pixel is clipped or ignored.
     """
     spots = _spots(seen)
     if spots is None:
         return None
     x, y, long, short, angle = spots
+    found = parallel_spots(long, short, angle)
+    if found is None:
+        return None
+    trails, common = found
+    length = float(np.median(np.sqrt(12.0 * (long**2 - short**2))[trails]))
+    if length > LONGEST_TRAIL_PX:
+        return None
+    # The filter of the spots has widened them by a sigma of one
+    sigma = max(0.6, float(np.sqrt(max(np.median(short[trails]) ** 2 - 0.5, 0.2))))
+    return _best_trail(above, usable, x[trails], y[trails], sigma, length, common)
+
+
+def parallel_spots(
+    long: FloatArray, short: FloatArray, angle: FloatArray
+) -> tuple[BoolArray, float] | None:
+    """Spots that are trails of one direction, and that angle; None where most are not long, or
+    do not agree.
+    """
     trails = long > LEAST_ELONGATION * short
     if np.count_nonzero(trails) < max(FEWEST_TRAILS, LEAST_SHARE * trails.size):
         return None
@@ -61,13 +82,7 @@ def common_trail(above: FloatImage, seen: Filtered, usable: BoolImage) -> PointS
         return None
     common = 0.5 * float(np.angle(doubled))
     off = 0.5 * np.angle(np.exp(2j * (angle - common)))
-    trails &= np.abs(off) < np.radians(PARALLEL_DEG)
-    length = float(np.median(np.sqrt(12.0 * (long**2 - short**2))[trails]))
-    if length > LONGEST_TRAIL_PX:
-        return None
-    # The filter of the spots has widened them by a sigma of one
-    sigma = max(0.6, float(np.sqrt(max(np.median(short[trails]) ** 2 - 0.5, 0.2))))
-    return _best_trail(above, usable, x[trails], y[trails], sigma, length, common)
+    return trails & (np.abs(off) < np.radians(PARALLEL_DEG)), common
 
 
 def _spots(seen: Filtered) -> tuple[FloatArray, ...] | None:
@@ -81,29 +96,42 @@ def _spots(seen: Filtered) -> tuple[FloatArray, ...] | None:
     lit = np.zeros((-(-h // 2), -(-w // 2)), np.uint8)
     lit[half_rows, half_cols] = 1
     count, labels, stats, _ = cv2.connectedComponentsWithStats(lit)
-    label = labels[half_rows, half_cols]
+    label = np.asarray(labels[half_rows, half_cols], np.intp)
     brightest = np.zeros(count)
-    np.maximum.at(brightest, label.astype(np.intp), strength)
+    np.maximum.at(brightest, label, strength)
     sides = 2 * np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
     good = (brightest > BRIGHT_SNR) & (np.bincount(label, minlength=count) >= FEWEST_PIXELS)
     good &= sides < 2.0 * LONGEST_TRAIL_PX
     good[0] = False
     # Equal say along the trail: a star's light as far as it stands clearly above the noise
     weight = np.minimum(strength, 2.0 * SPOT_SNR)
+    places = (cols.astype(float), rows.astype(float))
+    x, y, long, short, angle = spot_moments(label, weight, places, good)
+    order = np.argsort(-brightest[good], kind="stable")
+    return x[order], y[order], long[order], short[order], angle[order]
+
+
+def spot_moments(
+    label: IndexArray,
+    weight: FloatArray | FloatImage,
+    places: tuple[FloatArray, FloatArray],
+    good: BoolArray,
+) -> tuple[FloatArray, ...]:
+    """Centre x and y, long and short sigma and angle of the good ones among labelled spots."""
+    across, down = places
 
     def total(values: FloatArray) -> FloatArray:
-        return np.asarray(np.bincount(label, weight * values, minlength=count)[good], float)
+        sums = np.bincount(label, weight * values, minlength=good.size)
+        return np.asarray(sums[good], float)
 
-    mass = total(np.ones(rows.size))
-    across, down = cols.astype(float), rows.astype(float)
+    mass = total(np.ones(label.size))
     x, y = total(across) / mass, total(down) / mass
     xx, yy = total(across**2) / mass - x * x, total(down**2) / mass - y * y
     xy = total(across * down) / mass - x * y
     middle, apart = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
     angle = 0.5 * np.arctan2(2.0 * xy, xx - yy)
-    order = np.argsort(-brightest[good], kind="stable")
-    long, short = np.sqrt(middle + apart), np.sqrt(np.maximum(middle - apart, 0.05))
-    return x[order], y[order], long[order], short[order], angle[order]
+    short = np.sqrt(np.maximum(middle - apart, 0.05))
+    return x, y, np.sqrt(middle + apart), short, angle
 
 
 def _best_trail(
@@ -144,14 +172,6 @@ def _best_trail(
     wider = max(SIGMA_STEPS, key=lambda step: explained(look(turn, stretch, step)))
     fine = max(FINE_STEPS, key=lambda step: explained(look(turn, stretch * step, wider)))
     return look(turn, stretch * fine, wider)
-
-
-# Hot pixels told by a sequence: stars move over the sensor, its defects do not.
-
-SAME_PIXEL_PX = 0.7
-LEAST_FRAMES = 3  # two stars of two frames may take each other's place by chance
-# About the pole of the camera's turning stars move little: there, neighbours hardly move, either
-NEIGHBOURS, MOST_STAYING, SLOW = 8, 0.4, 3.0
 
 
 def fixed_to_the_sensor(

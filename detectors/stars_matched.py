@@ -2,16 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
-from detectors.psf import USUAL
-from detectors.star_field import StarField
-from detectors.star_frame import StarFrame
-from detectors.types import BoolImage, StarDetections
+from detectors.background import diffuse_level
+from detectors.blobs import prominence
+from detectors.frame import StarFrame
+from detectors.psf import FWHM_PER_SIGMA, USUAL, PointSpread, measure_width
+from detectors.stamps import first_of_each, nearest_pixels
+from detectors.star_fit import FittedStars, StarStamps, draw_stars, fit_stars
+from detectors.star_pairs import fit_pairs, long_stars
+from detectors.star_peaks import (
+    TOE_LIGHT,
+    Filtered,
+    filter_answer,
+    filtered,
+    peaks,
+    slope_of_light,
+    stabilised,
+)
+from detectors.star_trails import common_trail
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, StarDetections
+
+ALONG_TRAIL, ACROSS_TRAIL_SIGMAS = 0.35, 1.5
+PROMINENCE = 0.4
+# Log-likelihood by which a single pixel, or a pair, must explain the light better than a star
+SHARPER = 4.5
+SHARPNESS = 1.1
+LIGHT_AROUND = 0.04  # 20 % of the pixel's light, over the root of 23 pixels
+THIN, THIN_SNR = 0.6, 10.0
+
+LEVEL_SAMPLES_ACROSS = 16  # 256 of a box: its level is good to 0.08 sigma, and fits have their own
+WIDTH_SNR = 12.0  # stars that tell the width
+TWICE_SIGMAS = 1.2  # two fits nearer than this are one star
+PAIR_SNR = 12.0  # fainter ones do not show that they are two
+NEAR_STAMPS = 2.0  # stars within so many half stamps of what was found later are fitted again
+WORST_MISFIT = 4.0
+# Of white sky, light counts photons: its noise is sqrt(light); where the level is so dark that
+# black may be clipped, at least this many sigma of it
+DARKEST_LEVEL_SIGMAS = 5.0
+CENTROID_FLOOR_PX = 0.01
+ROUNDING_SAMPLES = 20_000
+CLIPPED_BLACK_SHARE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,3 +90,268 @@ class Matched:
         seen = field.filtered(psf)
         found = field.found(seen, psf, self.min_snr, self.max_stars)
         return field.described(found, psf, self.min_snr)
+
+
+def not_on_ridges(
+    seen: Filtered, psf: PointSpread, row: IndexArray, col: IndexArray
+) -> tuple[IndexArray, IndexArray]:
+    """Peaks that stand out on all sides: not the limb, nor edges of hardware."""
+    if row.size == 0:
+        return row, col
+    if psf.trail_length_px > 0.0:
+        return _one_a_trail(psf, row, col)
+    height = seen.response[row, col]
+    rise = prominence(seen.response, row, col, 2.0**0.5 * psf.sigma_px)
+    keep = rise >= PROMINENCE * height
+    return row[keep], col[keep]
+
+
+def _one_a_trail(
+    psf: PointSpread, row: IndexArray, col: IndexArray
+) -> tuple[IndexArray, IndexArray]:
+    """Peaks without a stronger one along the same trail; the strongest come first."""
+    along = np.array(psf.trail_px) / psf.trail_length_px
+    reach = psf.sigma_px + ALONG_TRAIL * psf.trail_length_px
+    places = np.column_stack(
+        [
+            (col * along[0] + row * along[1]) / reach,
+            (row * along[0] - col * along[1]) / (ACROSS_TRAIL_SIGMAS * psf.sigma_px),
+        ]
+    )
+    keep = first_of_each(places, 1.0)
+    return row[keep], col[keep]
+
+
+def sharp_ones(found: FittedStars, psf: PointSpread) -> BoolImage:
+    """Single pixels, pairs and thin tracks: hot pixels and cosmic rays.
+
+    A pixel or a pair explains the light better than a star does, and little is left around it; or
+    the light is thinner than the frame's stars are.
+    """
+    better = found.narrow_snr**2 - found.star_snr**2 > 2.0 * SHARPER
+    better &= found.narrow_snr > SHARPNESS * found.star_snr
+    alone = found.around_snr < 2.0 + LIGHT_AROUND * found.narrow_snr
+    short = np.sqrt(np.linalg.eigvalsh(found.moments)[:, 0])
+    thin = (short < THIN * psf.sigma_px) & (found.star_snr > THIN_SNR)
+    thin &= psf.trail_length_px == 0.0  # thinness of trails is lost where they cross neighbours
+    return np.asarray((better & alone) | thin)
+
+
+def rounding_noise(image: FloatImage, ignored: BoolImage) -> float:
+    """Noise of rounding to the finest step that the dark half of some pixels shows."""
+    every = max(1, (ignored.size - np.count_nonzero(ignored)) // ROUNDING_SAMPLES)
+    sample = image.ravel()[::every][~ignored.ravel()[::every]]
+    dark = np.unique(sample[sample <= np.median(sample)])
+    steps = np.diff(dark)
+    step = float(steps.min()) if steps.size else 1.0 / 255.0 / 12.92
+    return max(step / 12.0**0.5, 1e-9)
+
+
+@dataclass(frozen=True)
+class StarField:
+    """A frame without its large-scale background, and what is known of its pixels."""
+
+    frame: StarFrame
+    stable: FloatImage  # stabilised light above the background
+    stable_level: FloatImage
+    least_noise: float
+
+    @classmethod
+    def of(cls, frame: StarFrame, background_scale_px: float) -> StarField:
+        """A frame less the light in boxes of that size."""
+        stable = stabilised(frame.light)
+        level = diffuse_level(
+            stable,
+            scale_px=background_scale_px,
+            mask=frame.ignored if frame.ignored.any() else None,
+            samples_across=LEVEL_SAMPLES_ACROSS,
+        )
+        least = rounding_noise(stable, frame.ignored)
+        above = cv2.subtract(stable, level)
+        above[frame.ignored] = 0.0
+        return cls(frame=frame, stable=np.asarray(above), stable_level=level, least_noise=least)
+
+    def filtered(self, psf: PointSpread) -> Filtered:
+        """The frame under the matched filter of stars of that look."""
+        return filtered(
+            self.stable,
+            psf,
+            self.frame.ignored,
+            least_noise=self.least_noise,
+            black_clipped=self.black_clipped,
+        )
+
+    @cached_property
+    def black_clipped(self) -> bool:
+        """Whether many pixels are as dark as any can be."""
+        seen = ~self.frame.ignored
+        black = np.count_nonzero((self.frame.light <= self.frame.darkest) & seen)
+        return bool(black > CLIPPED_BLACK_SHARE * np.count_nonzero(seen))
+
+    @cached_property
+    def above(self) -> FloatImage:
+        """Light above the background."""
+        above = np.square(self.stable_level)
+        np.subtract(self.frame.light, above, out=above)
+        above += TOE_LIGHT
+        above[self.frame.ignored] = 0.0
+        return above
+
+    def _noise(self, seen: Filtered, row: IndexArray, col: IndexArray) -> FloatArray:
+        """Sigma of a pixel's light."""
+        slope = slope_of_light(self.stable_level[row, col].astype(float))
+        return seen.pixel_noise(row, col) * slope
+
+    def width(self, seen: Filtered) -> PointSpread:
+        """The look of the frame's stars."""
+        trail = common_trail(self.above, seen, self.frame.usable)
+        if trail is not None:
+            return trail
+        row, col = peaks(seen, WIDTH_SNR, self.frame.usable)
+        return measure_width(self.above, self.frame.usable, row, col, self._noise(seen, row, col))
+
+    def found(
+        self, seen: Filtered, psf: PointSpread, min_snr: float, max_stars: int
+    ) -> FittedStars:
+        """Stars fitted; those that are two made two; those that appear when all are taken away."""
+        row, col = not_on_ridges(seen, psf, *peaks(seen, min_snr, self.frame.usable))
+        x, y = self._with_clipped(col[:max_stars].astype(float), row[:max_stars].astype(float))
+        stars = self._fitted(seen, psf, x, y)
+        sharp = sharp_ones(stars, psf)
+        keep = (~sharp & stars.settled) | self._clipped_at(stars)
+        hot, dropped, stars = stars.select(sharp), stars.select(~keep), stars.select(keep)
+        stars = self._paired(seen, psf, stars)
+        answer, _ = filter_answer(self._without(stars, hot, psf), psf)
+        left = replace(seen, response=answer)
+        allowed = self._away_from_clipped(psf)
+        allowed[self._around(hot)] = False
+        row, col = not_on_ridges(left, psf, *peaks(left, min_snr, allowed, seen.response))
+        room = max(0, max_stars - len(stars))
+        if row.size == 0 or room == 0:
+            return stars
+        more = np.column_stack([col[:room], row[:room]]).astype(float)
+        places = np.column_stack([stars.x, stars.y])
+        changed = np.concatenate([more, np.column_stack([dropped.x, dropped.y])])
+        gap, _ = cKDTree(changed).query(places)
+        near = gap < NEAR_STAMPS * psf.half_stamp_px
+        x, y = np.concatenate([places[near], more]).T
+        return stars.select(~near).and_then(
+            self._fitted(seen, psf, x, y, beside=stars.select(~near))
+        )
+
+    def _paired(self, seen: Filtered, psf: PointSpread, stars: FittedStars) -> FittedStars:
+        """Stars, those that are two made two; trails have no shape that tells."""
+        if psf.trail_length_px > 0.0:
+            return stars
+        able = stars.settled & (stars.star_snr > PAIR_SNR) & ~self._clipped_at(stars)
+        index = np.flatnonzero(able & long_stars(stars, psf))
+        if index.size == 0:
+            return stars
+        noise, gain = self._noise_and_gain(seen, stars.x[index], stars.y[index])
+        stamps = StarStamps.of(
+            self.above, self.frame.usable, stars, index, psf=psf, noise=noise, gain=gain
+        )
+        return fit_pairs(stars, index, stamps, psf)
+
+    def _fitted(
+        self,
+        seen: Filtered,
+        psf: PointSpread,
+        x: FloatArray,
+        y: FloatArray,
+        beside: FittedStars | None = None,
+    ) -> FittedStars:
+        """Stars fitted from first guesses; those beside them stay as they were."""
+        noise, gain = self._noise_and_gain(seen, x, y)
+        image = self.above
+        if beside is not None:
+            image = image - draw_stars(image.shape, beside.x, beside.y, beside.flux, psf)
+        return fit_stars(image, self.frame.usable, x, y, psf=psf, noise=noise, gain=gain)
+
+    def _noise_and_gain(
+        self, seen: Filtered, x: FloatArray, y: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Sigma of a pixel, and variance per unit of light, at places."""
+        row, col = nearest_pixels(self.above.shape, x, y)
+        noise = self._noise(seen, row, col)
+        level = self.stable_level[row, col].astype(float) ** 2 - float(TOE_LIGHT)
+        level = np.maximum(level, DARKEST_LEVEL_SIGMAS * noise)
+        level[level == 0.0] = np.inf  # no light and no noise around: no noise of the light either
+        return noise, noise**2 / level
+
+    def _without(self, stars: FittedStars, hot: FittedStars, psf: PointSpread) -> FloatImage:
+        """`stable` without stars and with the background in place of hot pixels."""
+        drawn = draw_stars(self.frame.light.shape, stars.x, stars.y, stars.flux, psf).ravel()
+        where = np.flatnonzero(drawn)
+        rest = self.stable.copy()
+        light = self.frame.light.ravel()[where] - drawn[where]
+        rest.ravel()[where] = stabilised(light) - self.stable_level.ravel()[where]
+        rest[self._around(hot)] = 0.0
+        rest[self.frame.ignored] = 0.0
+        return rest
+
+    def _around(self, hot: FittedStars) -> tuple[IndexArray, IndexArray]:
+        """Rows and columns of the 3 x 3 pixels about hot ones."""
+        h, w = self.frame.light.shape
+        offsets = np.arange(-1, 2)
+        row = np.rint(hot.y).astype(np.intp)[:, None, None] + offsets[:, None]
+        col = np.rint(hot.x).astype(np.intp)[:, None, None] + offsets
+        return np.clip(row, 0, h - 1), np.clip(col, 0, w - 1)
+
+    def _with_clipped(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Peaks and one place for each clipped area, its middle."""
+        if not self.frame.clipped.any():
+            return x, y
+        rows, cols = np.nonzero((self.frame.areas.labels > 0) & ~self.frame.ignored)
+        labels = self.frame.areas.labels[rows, cols]
+        # One channel may be clipped beside the middle of a coloured star
+        light = np.maximum(self.above[rows, cols], np.float32(1e-6))
+        total = np.bincount(labels, light)
+        some = total > 0.0
+        middle_x = np.bincount(labels, light * cols)[some] / total[some]
+        middle_y = np.bincount(labels, light * rows)[some] / total[some]
+        at = self.frame.areas.labels[np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)] > 0
+        return np.append(x[~at], middle_x), np.append(y[~at], middle_y)
+
+    def _clipped_at(self, stars: FittedStars) -> BoolImage:
+        """Stars on clipped areas: their wings place them, and their shape is not known."""
+        at = nearest_pixels(self.frame.light.shape, stars.x, stars.y)
+        return np.asarray(self.frame.areas.labels[at] > 0)
+
+    def _away_from_clipped(self, psf: PointSpread) -> BoolImage:
+        if not self.frame.clipped.any():
+            return self.frame.usable.copy()
+        size = 2 * round(2.0 * psf.fwhm_px) + 1
+        near = cv2.dilate(self.frame.clipped.astype(np.uint8), np.ones((size, size), np.uint8))
+        return self.frame.usable & (near == 0)
+
+    def described(self, found: FittedStars, psf: PointSpread, min_snr: float) -> StarDetections:
+        """What counts as a star, its measures and flags; sorted by flux."""
+        h, w = self.above.shape
+        inside = (found.x >= 0) & (found.x <= w - 1) & (found.y >= 0) & (found.y <= h - 1)
+        found = found.select(inside & (found.flux > 0.0) & (found.star_snr >= min_snr))
+        shaped = found.settled & ~sharp_ones(found, psf) & (found.misfit < WORST_MISFIT)
+        found = found.select(shaped | self._clipped_at(found))
+        found = found.select(np.argsort(-found.flux, kind="stable"))
+        places = np.column_stack([found.x, found.y])
+        found = found.select(first_of_each(places, TWICE_SIGMAS * psf.sigma_px))
+        values = np.linalg.eigvalsh(found.moments)
+        short, long = np.sqrt(values[:, 0]), np.sqrt(values[:, 1])
+        trailed = psf.trail_length_px > 0.0
+        size = short if trailed else np.sqrt(short * long)
+        return StarDetections(
+            x=found.x,
+            y=found.y,
+            flux=found.flux,
+            snr=found.star_snr,
+            fwhm_px=FWHM_PER_SIGMA * size,
+            ellipticity=1.0 - short / long,
+            covariance_px2=found.covariance + CENTROID_FLOOR_PX**2 * np.eye(2),
+            flags=self.frame.flags(
+                found.x,
+                found.y,
+                np.full(len(found), psf.fwhm_px),
+                trail_length_px=psf.trail_length_px,
+            ),
+            trail_px=psf.trail_px if trailed else None,
+        )

@@ -7,17 +7,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from detectors.stamps import nearest_pixels
 from detectors.streak_describe import is_piece, joined_line
-from detectors.streak_fit import WIDEST_PX, fitted_line
 from detectors.streak_frame import StreakFrame
-from detectors.streak_line import Line, Path, strip_along
+from detectors.streak_line import WIDEST_PX, Line, Path, fitted_line, longest_run, strip_along
 from detectors.streak_search import Hunt, binned, streak_band
-from detectors.streak_stars import sharp_pixels
-from detectors.streak_verdict import SHARP_SHARE, sharp_share
+from detectors.streak_stars import TRACK_SHARE, sharp_pixels, sharp_share
 from detectors.types import BoolImage, FloatArray, FloatImage
-
-# Whether a bright line is a streak: dark to both sides, even, of one width, and no bleeding.
-
 
 SHORTEST_VERDICT_PX, SHORTEST_WIDTHS = 14.0, 4.4
 LONG_WIDTHS = 12.0  # less than this is short: it must be more even than a long one
@@ -30,6 +26,22 @@ CORE_WIDTHS = 2.0
 # A star's wings stand beside the line in one place, a streak's own along all of it
 STAR_SIGMA, STAR_FOLD = 8.0, 4.0
 BORDER_PX = 3.0
+
+BINS = (1, 2, 4, 8)
+LEAST_SIDE_PX = 48
+# A pixel of a bright streak stands out so far of the noise and of what lies about it
+LIT_SIGMA, LIT_SHARE = (6.0, 25.0), 0.2
+MEDIAN_PX = 21  # it forgets what is narrower than half of it
+STEPS_PER_FOLD = 24.0  # of the levels that the median knows, on a logarithmic scale
+LEAST_SNR = 30.0
+SHORTEST_PX = 12
+SHORT_PX, MOST_SHORT, SHORT_SNR = 160.0, 3, 45.0
+FWHM_PER_SIGMA, LEFT_TO_COARSER_PX = 2.355, 5.5  # of wider ones the median takes light away
+MOST_AREAS, MOST_LINES = 40, 4
+PAIRS, NEAR_PX, GAP_PX = 150, 1.2, 6.0
+MOST_RIDGE = 2000
+FILLED = 0.4  # places of a ridge to a pixel of a line: a slanted one has 0.7
+CLIP_LEVELS = 1.5  # what is brighter along a streak than its own level so often is a star
 
 
 def is_bright_streak(line: Line, above: FloatImage, known: FloatImage, bin_px: int) -> bool:
@@ -85,23 +97,6 @@ def _bleeds(line: Line, lights: FloatImage, v: FloatArray, shape: tuple[int, ...
     return bool(core.max() > STAR_SIGMA + STAR_FOLD * max(float(np.quantile(core, 0.25)), 0.0))
 
 
-BINS = (1, 2, 4, 8)
-LEAST_SIDE_PX = 48
-# A pixel of a bright streak stands out so far of the noise and of what lies about it
-LIT_SIGMA, LIT_SHARE = (6.0, 25.0), 0.2
-MEDIAN_PX = 21  # it forgets what is narrower than half of it
-STEPS_PER_FOLD = 24.0  # of the levels that the median knows, on a logarithmic scale
-LEAST_SNR = 30.0
-SHORTEST_PX = 12
-SHORT_PX, MOST_SHORT, SHORT_SNR = 160.0, 3, 45.0
-FWHM_PER_SIGMA, LEFT_TO_COARSER_PX = 2.355, 5.5  # of wider ones the median takes light away
-MOST_AREAS, MOST_LINES = 40, 4
-PAIRS, NEAR_PX, GAP_PX = 150, 1.2, 6.0
-MOST_RIDGE = 2000
-FILLED = 0.4  # places of a ridge to a pixel of a line: a slanted one has 0.7
-CLIP_LEVELS = 1.5  # what is brighter along a streak than its own level so often is a star
-
-
 @dataclass(frozen=True, kw_only=True)
 class BrightLines:
     """Streaks that are obvious, and tracks of particles, too sharp for light."""
@@ -117,14 +112,7 @@ def bright_lines(frame: StreakFrame) -> BrightLines:
     count as streaks where they are few: many are the stars' trails, knots or letters, and need a
     closer look.
 
-    Parameters
-    ----------
-    frame : StreakFrame
-
-    Returns
-    -------
-    BrightLines
-        In pixels of the frame.
+    They are in pixels of the frame.
     """
     lines: list[Line] = []
     free = ~frame.ignored
@@ -143,7 +131,7 @@ def bright_lines(frame: StreakFrame) -> BrightLines:
     if not short:
         return BrightLines(streaks=tuple(lines), tracks=())
     sharp = sharp_pixels(frame.residual) & ~frame.clipped
-    tracks = [line for line in short if sharp_share(line.path, sharp) > SHARP_SHARE]
+    tracks = [line for line in short if sharp_share(line.path, sharp) > TRACK_SHARE]
     many = len(short) > MOST_SHORT
     crowd = [*tracks, *(line for line in short if many or line.snr < SHORT_SNR)]
     return BrightLines(
@@ -226,7 +214,7 @@ def _lines_through(places: FloatArray, depth: FloatArray) -> list[tuple[Path, fl
         near = off[:, best] < NEAR_PX
         along = (places[near] - start[best]) @ step[best]
         width = 2.0 * float(np.median(depth[near]))
-        u1, u2 = _longest_run(along, GAP_PX + width)
+        u1, u2 = longest_run(along, GAP_PX + width)
         filled = np.count_nonzero((along >= u1) & (along <= u2))
         if u2 - u1 < max(SHORTEST_PX - 3, 2.0 * width) or filled < FILLED * (u2 - u1):
             break
@@ -240,24 +228,13 @@ def _lines_through(places: FloatArray, depth: FloatArray) -> list[tuple[Path, fl
     return found
 
 
-def _longest_run(along: FloatArray, gap: float) -> tuple[float, float]:
-    """The longest part of a line without a greater gap between places."""
-    along = np.sort(along)
-    breaks = np.flatnonzero(np.diff(along) > gap)
-    first, last = np.append(0, breaks + 1), np.append(breaks, along.size - 1)
-    best = int(np.argmax(along[last] - along[first]))
-    return float(along[first[best]]), float(along[last[best]])
-
-
 def _fitted(above: FloatImage, known: FloatImage, rough: Path, sigma: float) -> Line | None:
     """The least-squares line; stars on it count no more than it does."""
     if sigma > WIDEST_PX:
         return None
     u = np.arange(0.0, rough.length_px + 1.0)
     x, y = rough.at(u, 0.0)
-    h, w = above.shape
-    row, col = np.clip(np.rint(y), 0, h - 1), np.clip(np.rint(x), 0, w - 1)
-    level = float(np.median(above[row.astype(np.intp), col.astype(np.intp)]))
+    level = float(np.median(above[nearest_pixels(above.shape, x, y)]))
     if level < LIT_SIGMA[0]:
         return None
     cut = np.clip(above, -CLIP_LEVELS * level, CLIP_LEVELS * level)

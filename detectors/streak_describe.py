@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detectors.stamps import nearest_pixels
 from detectors.streak_frame import StreakFrame
 from detectors.streak_line import Line, Path, measured
 from detectors.streak_search import Hunt
 from detectors.types import FloatArray, StreakDetections, StreakFlag, StreakKind
-
-# What the light along a streak tells: tumbling, dashes, the swelling of a meteor, trains.
-
 
 SHAPE_SNR = 15.0  # below, the light along a streak tells nothing
 PIECE_SNR, MOST_PIECES, FEWEST_PIECES = 4.0, 64, 8
@@ -25,6 +23,14 @@ TUMBLING_AMPLITUDE, TUMBLING_SIGMAS = 0.2, 5.0
 FEWEST_PERIODS = 1.5
 METEOR_ENDS = 0.55  # both ends, a tenth each, over the brightest tenth
 FEWEST_IN_TRAIN, TRAIN_DEG, TRAIN_LENGTHS = 3, 2.0, 1.5
+
+FWHM_PER_SIGMA = 2.3548
+BORDER_PX = 2.5
+BOW_SIGMAS, LEAST_BOW_PX = 4.0, 1.0
+
+# Distance of a piece's ends from the longer one's path, going on beyond its ends
+NEAR_SIGMAS, NEAR_PX, NEAR_SHARE = 1.5, 1.5, 0.02
+GAP_SHARE, GAP_PX = 0.4, 30.0  # of the longer piece
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,11 +133,6 @@ def in_trains(paths: list[Path]) -> list[bool]:
     return marks
 
 
-FWHM_PER_SIGMA = 2.3548
-BORDER_PX = 2.5
-BOW_SIGMAS, LEAST_BOW_PX = 4.0, 1.0
-
-
 def described(
     frame: StreakFrame, lines: list[Line], log10_false_alarm: FloatArray
 ) -> StreakDetections:
@@ -206,10 +207,8 @@ def _flags(frame: StreakFrame, line: Line) -> int:
 
 def _clipped(frame: StreakFrame, path: Path) -> bool:
     """Whether pixels on a path are clipped, or hidden as their neighbours are."""
-    h, w = frame.clipped.shape
     x, y = path.at(np.arange(0.0, path.length_px), 0.0)
-    row, col = np.clip(np.rint(y), 0, h - 1), np.clip(np.rint(x), 0, w - 1)
-    return bool(frame.clipped[row.astype(np.intp), col.astype(np.intp)].any())
+    return bool(frame.clipped[nearest_pixels(frame.clipped.shape, x, y)].any())
 
 
 def _end_sigma(line: Line, flags: int) -> float:
@@ -223,31 +222,15 @@ def _profile(frame: StreakFrame, line: Line) -> FloatArray:
     inside = line.inside
     u = line.u[inside]
     x, y = line.path.at(u, 0.0)
-    h, w = frame.noise.shape
-    row = np.clip(np.rint(y), 0, h - 1).astype(np.intp)
-    col = np.clip(np.rint(x), 0, w - 1).astype(np.intp)
-    noise = frame.noise[row, col]
+    noise = frame.noise[nearest_pixels(frame.noise.shape, x, y)]
     level = line.signal[inside] / np.maximum(line.weight[inside], 1e-3) / line.bin_px
     return np.asarray(level * noise * np.sqrt(2.0 * np.pi) * line.sigma_px, float)
-
-
-# Pieces of one streak put together: dashes, faint ends, and what another streak cut in two.
-
-# Distance of a piece's ends from the longer one's path, going on beyond its ends
-NEAR_SIGMAS, NEAR_PX, NEAR_SHARE = 1.5, 1.5, 0.02
-GAP_SHARE, GAP_PX = 0.4, 30.0  # of the longer piece
 
 
 def joined_line(hunt: Hunt, lines: list[Line], new: Line) -> int | None:
     """Index of the line that a new one is a piece of; that line is replaced by both together.
 
-    Parameters
-    ----------
-    hunt : Hunt
-        The frame with all its streaks.
-    lines : list of Line
-        Changed in place.
-    new : Line
+    `hunt`: the frame with all its streaks; `lines`: changed in place.
     """
     for index, old in enumerate(lines):
         long, short = (old, new) if old.path.length_px >= new.path.length_px else (new, old)

@@ -14,10 +14,12 @@ from detectors.background import (
     filled,
     lowest_mode,
     pixels_to_ignore,
+    ranked,
     smoothed,
     spread_about_zero,
+    told_clipped,
 )
-from detectors.scale_space import gaussian_blur
+from detectors.scale_space import blurred_noise, gaussian_blur
 from detectors.types import BoolImage, FloatArray, FloatImage
 
 SHORTEST_SIDE_PX = 16
@@ -32,27 +34,18 @@ FINE_SIGMA_PX, FINE_GAIN, LEAST_TEXTURE = 4.5, 0.8, 1.2
 BRIGHT_BLUR_PX, BRIGHT_SIGMA = 1.2, 4.0
 TEXTURE_SIGMA_PX = 1.5
 
+LONGEST_SHARE, LEAST_LENGTH_PX = 6.0, 15.0
+ALONG_AXIS = np.sin(np.radians(1.5))  # charge bleeds along columns or rows
+
 
 @dataclass(frozen=True, kw_only=True)
 class StreakFrame:
-    """An image in units of its noise, and which of its pixels tell something.
+    """An image in units of its noise, and which of its pixels tell something."""
 
-    Attributes
-    ----------
-    residual : ndarray of float32, shape (h, w)
-        Light above the background over `noise`; 0 where ignored.
-    noise : ndarray of float32, shape (h, w)
-        One sigma of a pixel, in units of the image.
-    ignored : ndarray of bool, shape (h, w)
-        Masked pixels and those that are no numbers.
-    clipped : ndarray of bool, shape (h, w)
-        As bright as can be.
-    """
-
-    residual: FloatImage
-    noise: FloatImage
-    ignored: BoolImage
-    clipped: BoolImage
+    residual: FloatImage  # (h, w): light above the background over `noise`; 0 where ignored
+    noise: FloatImage  # (h, w): one sigma of a pixel, in units of the image
+    ignored: BoolImage  # (h, w): masked pixels and those that are no numbers
+    clipped: BoolImage  # (h, w): as bright as can be
 
     @classmethod
     def of(
@@ -72,8 +65,7 @@ class StreakFrame:
         """
         image = as_float_image(light)
         ignored = pixels_to_ignore(image, mask)
-        if saturated is not None and saturated.shape != image.shape:
-            raise ValueError(f"saturated has shape {saturated.shape}, the image {image.shape}")
+        told = told_clipped(saturated, image)
         if min(image.shape) < SHORTEST_SIDE_PX or ignored.all():
             return None
         known = image[~ignored] if ignored.any() else image.ravel()
@@ -82,8 +74,7 @@ class StreakFrame:
         if not high > low:
             return None
         clipped = _plateau(image, ignored, high)
-        if saturated is not None:
-            clipped |= (np.asarray(saturated) >= 0.5) & ~ignored
+        clipped |= told & ~ignored
         # Units of the frame's own range: float32 carries it whatever the offset
         scale = _typical_step(sample, high - low)
         shifted = np.where(ignored, np.float32(0.0), (image - np.median(sample)) / scale)
@@ -135,10 +126,9 @@ def pixel_noise(above: FloatImage, hidden: BoolImage) -> FloatImage:
     with np.errstate(all="ignore"):
         ordered = np.sort(samples, axis=-1)
     count = np.isfinite(ordered).sum(axis=-1)
-    middle = np.clip(0.45 * count, 0, ordered.shape[-1] - 1).astype(np.intp)
     # The 45th percentile of |x| of a normal x is 0.598 sigma: a little below the median, as
     # stars and streaks only add
-    boxes = np.take_along_axis(ordered, middle[..., None], axis=-1)[..., 0] / 0.598
+    boxes = ranked(ordered, 0.45 * count) / 0.598
     boxes[count < 20] = np.nan
     boxes = smoothed(filled(np.asarray(boxes, np.float32)))
     least = max(0.2 * float(np.median(boxes)), 1e-3)
@@ -156,17 +146,14 @@ def flattened(
     texture, a finer blur is taken away if that leaves less of it. Hidden pixels have no say.
     Roughly is without the second blur and the finer one.
 
-    Returns
-    -------
-    flat, texture : ndarray of float32, shape (h, w)
-        And by how much the blurred noise exceeded white noise, at least 1.
+    Gives `flat` and `texture`: by how much the blurred noise exceeded white noise, at least 1.
     """
     known = ~hidden
     flat, texture = _evened(_without_level(residual, known, FLAT_SIGMA_PX), hidden)
     if roughly:
         return flat, texture
     flat[hidden] = 0.0
-    bright = gaussian_blur(flat, BRIGHT_BLUR_PX) > BRIGHT_SIGMA * _unit(BRIGHT_BLUR_PX)
+    bright = gaussian_blur(flat, BRIGHT_BLUR_PX) > BRIGHT_SIGMA * blurred_noise(BRIGHT_BLUR_PX)
     dark = known & (cv2.dilate(bright.astype(np.uint8), np.ones((5, 5), np.uint8)) == 0)
     flat, texture = _evened(_without_level(residual, dark, FLAT_SIGMA_PX), hidden)
     if float(texture.max()) < LEAST_TEXTURE:
@@ -203,34 +190,17 @@ def _evened(flat: FloatImage, hidden: BoolImage) -> tuple[FloatImage, FloatImage
     coarse = Mesh.with_scale(half.shape, 0.5 * NOISE_BOX_PX)
     dark = np.where(lost | (blurred >= 0.0), np.float32(np.nan), blurred)
     # Squares of two pixels blur by 1/4 px^2 more
-    unit = np.float32(_unit(float(np.hypot(TEXTURE_SIGMA_PX, 0.5))))
+    unit = np.float32(blurred_noise(float(np.hypot(TEXTURE_SIGMA_PX, 0.5))))
     boxes = smoothed(spread_about_zero(coarse.samples(dark, NOISE_SAMPLES))) / unit
     mesh = Mesh.with_boxes(flat.shape, coarse.rows, coarse.cols)
     texture = np.maximum(mesh.upsample(np.maximum(boxes, np.float32(1.0))), np.float32(1.0))
     return np.asarray(flat / texture, np.float32), np.asarray(texture)
 
 
-def _unit(sigma_px: float) -> float:
-    """Sigma of white noise of one sigma a pixel after a Gaussian blur."""
-    return float(1.0 / (2.0 * np.sqrt(np.pi) * sigma_px))
-
-
-# Clipped pixels: stars with their bleeding columns are hidden, clipped streaks are light.
-
-LONGEST_SHARE, LEAST_LENGTH_PX = 6.0, 15.0
-ALONG_AXIS = np.sin(np.radians(1.5))  # charge bleeds along columns or rows
-
-
 def clipped_streaks(clipped: BoolImage) -> BoolImage:
     """Clipped areas that are long, thin and lie askew: no stars, and nothing that bled.
 
-    Parameters
-    ----------
-    clipped : ndarray of bool, shape (h, w)
-
-    Returns
-    -------
-    ndarray of bool, shape (h, w)
+    `clipped` (h, w).
     """
     if not clipped.any():
         return np.zeros(clipped.shape, bool)

@@ -1,4 +1,4 @@
-"""A fitted streak: its path, width, signal-to-noise ratio and the light along it."""
+"""A streak's line: from a rough segment to path, bow, width and ends, and the light along it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,25 @@ from scipy.special import ndtr
 
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
-# A frame along a path: the strip of pixels to both sides of a line or a slight bow.
+LIT_CHUNKS = 120
+NEAR_END_PX = 24.0
+REACH_PX, STEP_PX = 6.0, 0.25
+LEAST_WEIGHT = 0.2  # of a step, one sigma squared of noise: a fifth of a pixel's
+
+BEYOND_PX = 24.0
+SIDE_PX = 30.0  # lines to both sides, as far as this, tell the frame's own scatter
+THIRD_OF_MANY, COMMON_SLACK = 1.9, 1.15  # the third largest of 20 normal numbers is 1.5
+PIECE_PX, MOST_OF_PIECE = 12, 4.0
+
+PASSES = 5
+SETTLED_PX, SETTLED_WIDTH = 0.5, 0.1
+NARROWEST_PX, WIDEST_PX = 0.45, 4.0  # sigma across; wider ones are found in binned frames
+WIDTH_PRIOR = 0.35  # of ln sigma about that of the filter
+BOW_PRIOR = 0.01  # of the length
+LEAST_BENT_PX = 60.0
+BEYOND_SHARE = 0.35
+CHUNK_SNR = 3.0
+MOST_CHUNKS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,22 +86,13 @@ class Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """The frame at equal steps of a pixel along and across a path.
+    """The frame at equal steps of a pixel along and across a path."""
 
-    Attributes
-    ----------
-    u, v : ndarray of float64, shape (n,) and (m,)
-        Distances along from the first end, and to the right.
-    light : ndarray of float32, shape (n, m)
-        Light in units of the noise, 0 where nothing is known.
-    known : ndarray of float32, shape (n, m)
-        1 where it is known, 0 where not or beyond the image.
-    """
-
+    # u, v, (n,) and (m,): distances along from the first end, and to the right
     u: FloatArray
     v: FloatArray
-    light: FloatImage
-    known: FloatImage
+    light: FloatImage  # (n, m): light in units of the noise, 0 where nothing is known
+    known: FloatImage  # (n, m): 1 where it is known, 0 where not or beyond the image
 
 
 def strip_along(
@@ -91,14 +100,8 @@ def strip_along(
 ) -> Strip:
     """Cut the strip out, by linear interpolation.
 
-    Parameters
-    ----------
-    light, known : ndarray of float32, shape (h, w)
-    path : Path
-    beyond_px : float
-        How far it goes on beyond both ends.
-    half_px : float
-        How far it reaches to both sides.
+    `light`, `known` (h, w); `beyond_px`: how far it goes on beyond both ends; `half_px`: how far it
+    reaches to both sides.
     """
     u = np.arange(-np.ceil(beyond_px), np.ceil(path.length_px + beyond_px) + 1.0)
     v = np.arange(-np.ceil(half_px), np.ceil(half_px) + 1.0)
@@ -120,39 +123,24 @@ def _remapped(image: FloatImage, x: FloatImage, y: FloatImage) -> FloatImage:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A fitted streak.
-
-    Attributes
-    ----------
-    path : Path
-    sigma_px : float
-        Width across, one sigma of a Gaussian.
-    snr : float
-        Over the scatter of parallel lines beside it, at least that of white noise.
-    scatter : float
-        That scatter, in units of white noise.
-    bow_sigma_px, line_sigma_px, sigma_width : float
-        Standard deviations of the bow, of the place across at the ends, and of ln `sigma_px`.
-    end_sigma_px : tuple of float
-        Of both ends, along.
-    u, signal, weight : ndarray of float64, shape (n,)
-        Distance along, filter sum and its variance at steps of a pixel, beyond the ends, too.
-    bin_px : int
-        Side of the squares of pixels that the steps were measured in.
-    """
+    """A fitted streak."""
 
     path: Path
-    sigma_px: float
-    snr: float
-    scatter: float
+    sigma_px: float  # width across, one sigma of a Gaussian
+    snr: float  # over the scatter of parallel lines beside it, at least that of white noise
+    scatter: float  # that scatter, in units of white noise
+    # bow_sigma_px, line_sigma_px, sigma_width: standard deviations of the bow, of the place across
+    # at the ends, and of ln `sigma_px`
     bow_sigma_px: float
     line_sigma_px: float
     sigma_width: float
-    end_sigma_px: tuple[float, float]
+    end_sigma_px: tuple[float, float]  # of both ends, along
+    # u, signal, weight, (n,): distance along, filter sum and its variance at steps of a pixel,
+    # beyond the ends, too
     u: FloatArray
     signal: FloatArray
     weight: FloatArray
-    bin_px: int = 1
+    bin_px: int = 1  # side of the squares of pixels that the steps were measured in
 
     def scaled(self, factor: int) -> Line:
         """The same in a frame of which squares of so many pixels were one."""
@@ -180,12 +168,13 @@ class Line:
         return (self.u >= 0.0) & (self.u <= self.path.length_px)
 
 
-# Where a streak begins and ends: the part of a profile that stands out most from noise.
-
-MOST_CHUNKS = 120
-NEAR_END_PX = 24.0
-REACH_PX, STEP_PX = 6.0, 0.25
-LEAST_WEIGHT = 0.2  # of a step, one sigma squared of noise: a fifth of a pixel's
+def longest_run(along: FloatArray, gap: float) -> tuple[float, float]:
+    """The longest part of a line without a greater gap between places."""
+    along = np.sort(along)
+    breaks = np.flatnonzero(np.diff(along) > gap)
+    first, last = np.append(0, breaks + 1), np.append(breaks, along.size - 1)
+    best = int(np.argmax(along[last] - along[first]))
+    return float(along[first[best]]), float(along[last[best]])
 
 
 def lit_part(signal: FloatArray, weight: FloatArray) -> tuple[int, int, float]:
@@ -194,18 +183,10 @@ def lit_part(signal: FloatArray, weight: FloatArray) -> tuple[int, int, float]:
     For a streak of even light that is its likeliest extent (a generalised likelihood ratio of two
     change points).
 
-    Parameters
-    ----------
-    signal, weight : ndarray of float64, shape (n,)
-        Filter sum and its variance at each step along the path.
-
-    Returns
-    -------
-    i, j : int
-    snr : float
+    `signal`, `weight` (n,): filter sum and its variance at each step along the path.
     """
     count = signal.size
-    size = max(1, -(-count // MOST_CHUNKS))
+    size = max(1, -(-count // LIT_CHUNKS))
     edges = np.unique(np.append(np.arange(0, count, size), count))
     total, spread = np.append(0.0, np.cumsum(signal)), np.append(0.0, np.cumsum(weight))
     a, b, snr = _best_pair(total, spread, edges, edges)
@@ -261,14 +242,6 @@ def fine_end(
     return end + side * shift, float(np.sqrt(bound + 26.0 * ratio**4))
 
 
-# Signal-to-noise ratio and ends of a line, held against parallel lines beside it.
-
-BEYOND_PX = 24.0
-SIDE_PX = 30.0  # lines to both sides, as far as this, tell the frame's own scatter
-THIRD_OF_MANY, COMMON_SLACK = 1.9, 1.15  # the third largest of 20 normal numbers is 1.5
-PIECE_PX, MOST_OF_PIECE = 12, 4.0
-
-
 def across(strip: Strip, off: float, sigma: float) -> tuple[FloatArray, FloatArray]:
     """Filter sum across the path and its variance in white noise, step by step."""
     kernel = np.exp(-0.5 * ((strip.v - off) / sigma) ** 2).astype(np.float32)
@@ -287,16 +260,8 @@ def measured(
 ) -> Line | None:
     """Ends to a fraction of a pixel unless they are given, and the final signal-to-noise ratio.
 
-    Parameters
-    ----------
-    light, known : ndarray of float32, shape (h, w)
-    path : Path
-    sigma : float
-        Width across.
-    errors : tuple of float
-        Standard deviations of bow, place across and ln width.
-    ends : tuple of float, optional
-        The path's ends stay; these are their standard deviations.
+    `light`, `known` (h, w); `errors`: standard deviations of bow, place across and ln width;
+    `ends`: the path's ends stay; these are their standard deviations.
     """
     strip = strip_along(light, known, path, beyond_px=BEYOND_PX, half_px=SIDE_PX + 4.0 * sigma)
     signal, weight = across(strip, 0.0, sigma)
@@ -373,3 +338,116 @@ def within(
     if cut_last and u2 > last - near_px:
         u2 = last
     return u1, u2
+
+
+def fitted_line(
+    light: FloatImage, known: FloatImage, rough: Path, sigma_px: float, least_snr: float
+) -> Line | None:
+    """Fit a streak from a rough segment; None where it comes to nothing.
+
+    `light` (h, w): in units of the noise, 0 where not known; `known` (h, w): 1 or 0; `sigma_px`:
+    width of the filter that showed it; `least_snr`: below this signal-to-noise ratio a fit is given
+    up.
+    """
+    path, snr = nudged(light, known, rough, sigma_px, max(3.0, 2.0 * sigma_px))
+    if snr < 0.8 * least_snr:
+        return None
+    sigma, prior = sigma_px, sigma_px
+    errors = (0.0, 0.0, 0.0)
+    for _ in range(PASSES):
+        before, width = path, sigma
+        beyond = BEYOND_PX + BEYOND_SHARE * path.length_px
+        strip = strip_along(light, known, path, beyond_px=beyond, half_px=3.5 * sigma + 3.0)
+        signal, weight = across(strip, 0.0, sigma)
+        first, last, snr = lit_part(signal, weight)
+        if snr < 0.8 * least_snr:
+            return None
+        u1, u2 = float(strip.u[first]) - 0.5, float(strip.u[last - 1]) + 0.5
+        if u2 - u1 < 4.0:
+            return None
+        path = path.cut(u1, u2)
+        strip = strip_along(light, known, path, beyond_px=0.0, half_px=3.5 * sigma + 3.0)
+        moved, sigma, errors = _least_squares(strip, path, sigma, prior)
+        path = path.moved(*moved)
+        gap = max(abs(path.x1 - before.x1), abs(path.y1 - before.y1))
+        gap = max(gap, abs(path.x2 - before.x2), abs(path.y2 - before.y2))
+        if gap < SETTLED_PX and abs(np.log(sigma / width)) < SETTLED_WIDTH:
+            break
+    return measured(light, known, path, sigma, errors)
+
+
+def nudged(
+    light: FloatImage, known: FloatImage, path: Path, sigma: float, reach: float
+) -> tuple[Path, float]:
+    """Both ends moved to the sides so that most light lies on the line between."""
+    strip = strip_along(light, known, path, beyond_px=0.0, half_px=reach + 3.5 * sigma)
+    step = 0.5 * sigma
+    offs = np.arange(-reach, reach + 0.5 * step, step)
+    kernels = np.exp(-0.5 * ((strip.v[:, None] - offs) / sigma) ** 2).astype(np.float32)
+    count = min(24, strip.u.size)
+    edges = np.linspace(0, strip.u.size, count, endpoint=False).astype(int)
+    signal = np.add.reduceat(strip.light @ kernels, edges, axis=0)
+    weight = np.add.reduceat(strip.known @ np.square(kernels), edges, axis=0)
+    t = (np.arange(count) + 0.5) / count
+    index = offs[:, None, None] * (1.0 - t) + offs[None, :, None] * t
+    index = np.clip(np.rint((index + reach) / step), 0, offs.size - 1).astype(np.intp)
+    rows = np.arange(count)
+    total, spread = signal[rows, index].sum(axis=-1), weight[rows, index].sum(axis=-1)
+    snr = total / np.sqrt(np.maximum(spread, 1.0))
+    i, j = np.unravel_index(int(np.argmax(snr)), snr.shape)
+    return path.moved(float(offs[i]), float(offs[j])), float(snr[i, j])
+
+
+def _least_squares(
+    strip: Strip, path: Path, sigma: float, prior: float
+) -> tuple[tuple[float, float, float], float, tuple[float, float, float]]:
+    """Moves of both ends and the bow, the width, and sigmas of bow, place and ln width.
+
+    One Gauss-Newton step of light = A(u) exp(-(v - c(u))^2 / 2 sigma^2) with a parabola c;
+    A is that of the light itself, chunk by chunk.
+    """
+    signal, weight = across(strip, 0.0, sigma)
+    level = _levels(signal, weight)
+    bent = path.length_px > LEAST_BENT_PX
+    t = np.linspace(-1.0, 1.0, strip.u.size)
+    basis = [np.ones_like(t), t] + ([1.0 - t**2] if bent else [])
+    shape = np.exp(-0.5 * (strip.v / sigma) ** 2)
+    model = level[:, None] * shape
+    slope = model * (strip.v / sigma**2)
+    # What a change of the amplitude cannot do as well
+    widening = model * ((strip.v / sigma) ** 2 - 0.5)
+    columns = [(slope * b[:, None]).ravel() for b in basis] + [widening.ravel()]
+    jacobian = np.stack(columns, axis=1)
+    known = strip.known.ravel().astype(float)
+    rest = (strip.light - model * strip.known).ravel()
+    normal = (jacobian * known[:, None]).T @ jacobian
+    right = jacobian.T @ rest
+    if bent:
+        stiff = 1.0 / (BOW_PRIOR * path.length_px) ** 2
+        normal[2, 2] += stiff
+        right[2] -= stiff * path.bow_px
+    normal[-1, -1] += 1.0 / WIDTH_PRIOR**2
+    right[-1] -= np.log(sigma / prior) / WIDTH_PRIOR**2
+    normal += 1e-6 * np.eye(len(normal))
+    step = np.linalg.solve(normal, right)
+    covariance = np.linalg.inv(normal)
+    most = 1.5 * sigma
+    c0, c1 = (float(np.clip(value, -most, most)) for value in step[:2])
+    c2 = float(np.clip(step[2], -most, most)) if bent else 0.0
+    wider = float(np.clip(step[-1], -0.3, 0.3))
+    new = float(np.clip(sigma * np.exp(wider), NARROWEST_PX, WIDEST_PX))
+    bow_sigma = float(np.sqrt(covariance[2, 2])) if bent else float("nan")
+    place = float(np.sqrt(covariance[0, 0] + covariance[1, 1]))
+    return (c0 - c1, c0 + c1, c2), new, (bow_sigma, place, float(np.sqrt(covariance[-1, -1])))
+
+
+def _levels(signal: FloatArray, weight: FloatArray) -> FloatArray:
+    """Light along the path in as many chunks as show it well, never negative."""
+    total = max(float(weight.sum()), 1e-6)
+    snr = float(signal.sum()) / np.sqrt(total)
+    count = int(np.clip((snr / CHUNK_SNR) ** 2, 1, min(MOST_CHUNKS, signal.size // 4 + 1)))
+    edges = np.linspace(0, signal.size, count, endpoint=False).astype(int)
+    light, noise = np.add.reduceat(signal, edges), np.add.reduceat(weight, edges)
+    level = np.maximum(light / np.maximum(noise, 1e-3), 0.0)
+    sizes = np.diff(np.append(edges, signal.size))
+    return np.asarray(np.repeat(level, sizes), float)

@@ -1,17 +1,30 @@
-"""Streaks one after the other: the clearest is fitted, judged, taken away; then the next."""
+"""Where streaks may be: the frame's line sums that stand out; and the frame without those found."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
+from detectors.background import ranked, smoothed
 from detectors.scale_space import gaussian_blur
-from detectors.streak_candidates import Segments, clearer_than_dark, segments
+from detectors.stamps import nearest_pixels
 from detectors.streak_frame import flattened
 from detectors.streak_line import Line, Path
-from detectors.types import BoolImage, FloatImage
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
+
+QUADRANTS = 4
+
+FEWEST_ROWS, MOST_ROWS = 8, 256
+NULL_CELL_PX = 128  # the frame's own spread of line sums is measured in cells of about this size
+NULL_SLOPES, NULL_STEP = 8, 6
+NORMAL_QUARTILE = 0.6745
+CELL_PX, CELL_DEG = 24.0, 7.5  # of like candidates the strongest is kept
+MOST_HITS = 20_000
+MOST_PAIRS = 2_000_000  # looked at together: a daylight photo has eighty times as many
 
 SIGMA_PX = 1.2  # of the filter, in pixels of the binned frame
 BINS = (1, 2, 4)
@@ -25,28 +38,303 @@ STILL_THERE = 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hunt:
-    """A frame in units of its noise, stars hidden, perhaps binned.
+class Level:
+    """Sums along digital lines through tiles of so many rows."""
 
-    Attributes
+    rows: int  # height of the tiles, a power of two
+    # (rows, tiles, w): ``sums[s, b, x]`` is the sum along the line that enters tile b at column x
+    # of its first row and moves s columns to the right until its last; what lies beyond the image
+    # counts zero
+    sums: FloatImage
+
+
+def partial_transforms(image: FloatImage, most_rows: int) -> Iterator[Level]:
+    """Sums along all lines that go down and to the right by up to 45 degrees, tile by tile.
+
+    A line of 2 h rows and slope 2 s or 2 s + 1 is a line of h rows and slope s and, below it, one
+    of the same slope that starts s or s + 1 columns further right: every level takes two additions
+    a pixel.
+
+    References
     ----------
-    light : ndarray of float32, shape (h, w)
-        0 where hidden.
-    known : ndarray of float32, shape (h, w)
-        1, or 0 where hidden.
-    whole : ndarray of float32, shape (h, w)
-        The light with all that was hidden.
-    texture : ndarray of float32, shape (h, w)
-        By how much clouds exceed the noise, at least 1.
-    bin_px : int
-        Side of the squares of pixels added up to one.
+    Brady, M. L. (1998). A fast discrete approximation algorithm for the Radon transform. SIAM J.
+    Comput. 27, 107-119. Nir, G., Zackay, B., Ofek, E. O. (2018). Optimal and efficient streak
+    detection in astronomical images. AJ 156, 229 (parts of the transform as sums of segments).
     """
+    height, width = image.shape
+    extra = -height % most_rows
+    full = np.pad(image, ((0, extra), (0, 0))) if extra else image
+    sums: FloatImage = np.ascontiguousarray(full)[None]
+    rows = 1
+    yield Level(rows=rows, sums=sums)
+    while rows < most_rows:
+        above, below = sums[:, 0::2], sums[:, 1::2]
+        longer: FloatImage = np.empty((2 * rows, sums.shape[1] // 2, width), np.float32)
+        for s in range(rows):
+            for step in (0, 1):
+                _add_shifted(above[s], below[s], s + step, longer[2 * s + step])
+        sums, rows = longer, 2 * rows
+        yield Level(rows=rows, sums=sums)
 
-    light: FloatImage
-    known: FloatImage
-    whole: FloatImage
-    texture: FloatImage
-    bin_px: int = 1
+
+def _add_shifted(above: FloatImage, below: FloatImage, shift: int, out: FloatImage) -> None:
+    """Sum of one image and another moved to the left; zeros come in from the right."""
+    width = above.shape[-1]
+    cut = max(0, width - shift)
+    np.add(above[:, :cut], below[:, shift : shift + cut], out=out[:, :cut])
+    out[:, cut:] = above[:, cut:]
+
+
+def turned(image: FloatImage, quadrant: int) -> FloatImage:
+    """The image so that lines of a quadrant of directions go down and to the right.
+
+    0: down and right, 1: down and left, 2: right and down, 3: right and up.
+    """
+    if quadrant >= 2:
+        image = image.T
+    if quadrant % 2:
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
+
+
+def turned_back(
+    x: FloatArray, y: FloatArray, quadrant: int, shape: tuple[int, int]
+) -> tuple[FloatArray, FloatArray]:
+    """Places of a turned image (`turned`) in the image itself, of that shape (h, w)."""
+    height, width = shape
+    if quadrant == 0:
+        return x, y
+    if quadrant == 1:
+        return width - 1 - x, y
+    if quadrant == 2:
+        return y, x
+    return y, height - 1 - x
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segments:
+    """Straight pieces of streaks, the strongest first, with their filters' widths; shapes (N,)."""
+
+    x1: FloatArray
+    y1: FloatArray
+    x2: FloatArray
+    y2: FloatArray
+    snr: FloatArray
+    sigma_px: FloatArray
+
+    def __len__(self) -> int:
+        return int(self.snr.size)
+
+    def select(self, index: IndexArray | BoolImage) -> Segments:
+        """Some of them."""
+        return Segments(**{name: getattr(self, name)[index] for name in vars(self)})
+
+    def scaled(self, factor: int) -> Segments:
+        """The same in an image of which `factor` pixels were one."""
+        shift = 0.5 * (factor - 1)
+        ends = {n: factor * getattr(self, n) + shift for n in ("x1", "y1", "x2", "y2")}
+        return Segments(**ends, snr=self.snr, sigma_px=factor * self.sigma_px)
+
+
+def joined(parts: list[Segments]) -> Segments:
+    """All of several lists, the strongest first."""
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts] or [np.zeros(0)])
+        for name in ("x1", "y1", "x2", "y2", "snr", "sigma_px")
+    }
+    return Segments(**columns).select(np.argsort(-columns["snr"], kind="stable"))
+
+
+def segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> tuple[Segments, Segments]:
+    """Line sums over the threshold, of like ones the strongest; and those as far below zero.
+
+    Two and three tiles of each level, one below the other, make segments that begin at every
+    tile: wherever a streak begins, one of them shows nine tenths of its signal-to-noise ratio.
+
+    `blurred` (h, w): white noise of one sigma a pixel, and streaks, blurred by a Gaussian;
+    `sigma_px`: of that Gaussian. Gives bright
+    and dark ones: what is dark is no streak, it tells what noise and texture of this frame can do.
+    """
+    height, width = blurred.shape
+    shape = (height, width)
+    parts: list[Segments] = []
+    room = _Room(3, 2 * blurred.size)
+    for quadrant in range(QUADRANTS):
+        image = turned(blurred, quadrant)
+        longest = max(1, min(image.shape[0], MOST_ROWS))
+        most = 1 << (longest.bit_length() - 1)
+        for level in partial_transforms(image, most):
+            if level.rows < min(FEWEST_ROWS, most):
+                continue
+            x1, y1, x2, y2, snr = _hits(level, image.shape, sigma_px, min_snr, room)
+            x1, y1 = turned_back(x1, y1, quadrant, shape)
+            x2, y2 = turned_back(x2, y2, quadrant, shape)
+            width = np.full(snr.size, sigma_px)
+            some = Segments(x1=x1, y1=y1, x2=x2, y2=y2, snr=snr, sigma_px=width)
+            parts += [_strongest_alike(some.select(side)) for side in (snr > 0.0, snr < 0.0)]
+    found = joined(parts)
+    negative = found.snr < 0.0
+    dark = found.select(negative)
+    dark = replace(dark, snr=-dark.snr)
+    return _strongest_alike(found.select(~negative)), _strongest_alike(dark)
+
+
+class _Room:
+    """Memory that is used again and again: fresh pages cost more than the sums in them."""
+
+    def __init__(self, arrays: int, size: int) -> None:
+        self._arrays = [np.empty(size, np.float32) for _ in range(arrays)]
+
+    def view(self, index: int, shape: tuple[int, ...]) -> FloatImage:
+        """An array of that shape with anything in it; more is made where it is too large."""
+        size = int(np.prod(shape))
+        if self._arrays[index].size < size:
+            self._arrays[index] = np.empty(size, np.float32)
+        return self._arrays[index][:size].reshape(shape)
+
+
+def _hits(
+    level: Level, shape: tuple[int, ...], sigma_px: float, min_snr: float, room: _Room
+) -> tuple[FloatArray, ...]:
+    """Ends and signal-to-noise ratio of what rises above the threshold, in the turned image.
+
+    What falls as far below zero comes with a negative one.
+    """
+    spread = _spread(level, shape, sigma_px)
+    rows = level.rows
+    slope = np.arange(rows) / max(rows - 1, 1)
+    found: list[tuple[FloatArray, ...]] = []
+    for tiles, total in _stacked(level, room):
+        unit = line_sigma(tiles * rows, slope, sigma_px)
+        least = (min_snr * float(spread.min()) * unit).astype(np.float32)
+        size = np.abs(total, out=room.view(2, total.shape))
+        hit = np.flatnonzero(size > least[:, None, None])
+        if hit.size == 0:
+            continue
+        s, b, x = np.unravel_index(hit, total.shape)
+        flat = size.ravel()
+        # Neighbours of the same slope: the ends of a row have others, which does no harm
+        peak = flat[hit] >= np.maximum(flat[hit - 1], flat[np.minimum(hit + 1, flat.size - 1)])
+        s, b, x = s[peak], b[peak], x[peak]
+        # The least calm part of the way counts
+        last = x + np.rint((tiles - 1) * slope[s] * rows).astype(np.intp)
+        last = np.minimum(last, spread.shape[1] - 1)
+        around = np.maximum(spread[b, x], spread[b + tiles - 1, last])
+        snr = total[s, b, x] / (unit[s] * around)
+        some = np.abs(snr) > min_snr
+        s, b, x, snr = s[some], b[some], x[some], snr[some]
+        if snr.size > MOST_HITS:
+            best = np.argpartition(-np.abs(snr), MOST_HITS)[:MOST_HITS]
+            s, b, x, snr = s[best], b[best], x[best], snr[best]
+        length = tiles * rows - 1
+        x1, y1 = x.astype(float), (b * rows).astype(float)
+        found.append((x1, y1, x1 + slope[s] * length, y1 + length, snr.astype(float)))
+    if not found:
+        return (np.zeros(0),) * 5
+    return tuple(np.concatenate(column) for column in zip(*found, strict=True))
+
+
+def clearer_than_dark(bright: Segments, dark: Segments, reach_px: float, fewest: int) -> BoolImage:
+    """Segments without so many dark ones about them that are as clear: texture shows both.
+
+    `reach_px`: dark ones count whose middle is no farther; `fewest`: with so many a segment is
+    texture.
+    """
+    if len(dark) < fewest or len(bright) == 0:
+        return np.ones(len(bright), bool)
+    clearer = np.zeros(len(bright), bool)
+    for some in np.array_split(np.arange(len(bright)), -(-len(bright) * len(dark) // MOST_PAIRS)):
+        dx = 0.5 * np.subtract.outer(bright.x1[some] + bright.x2[some], dark.x1 + dark.x2)
+        dy = 0.5 * np.subtract.outer(bright.y1[some] + bright.y2[some], dark.y1 + dark.y2)
+        near = np.hypot(dx, dy) < reach_px
+        as_clear = near & (dark.snr[None, :] >= bright.snr[some, None])
+        clearer[some] = as_clear.sum(axis=1) < fewest
+    return clearer
+
+
+def _stacked(level: Level, room: _Room) -> Iterator[tuple[int, FloatImage]]:
+    """Sums of two and of three tiles that follow each other along a line, shape as of a level's."""
+    sums, rows = level.sums, level.rows
+    tiles, width = sums.shape[1:]
+    if tiles < 2:
+        yield 1, sums
+        return
+    double = room.view(0, (rows, tiles - 1, width))
+    triple = room.view(1, (rows, max(tiles - 2, 0), width))
+    for s in range(rows):
+        one = min(width, round(s * rows / max(rows - 1, 1)))
+        two = min(width, round(2 * s * rows / max(rows - 1, 1)))
+        np.add(sums[s, :-1, : width - one], sums[s, 1:, one:], out=double[s, :, : width - one])
+        double[s, :, width - one :] = 0.0
+        if tiles > 2:
+            last = sums[s, 2:, two:]
+            np.add(double[s, :-1, : width - two], last, out=triple[s, :, : width - two])
+            triple[s, :, width - two :] = 0.0
+    yield 2, double
+    if tiles > 2:
+        yield 3, triple
+
+
+def line_sigma(rows: int, slope: ArrayLike, sigma_px: float) -> FloatArray:
+    """Sigma of the sum of blurred white noise of unit sigma along a line through so many rows.
+
+    The filter is a Gaussian across the line, cos(angle) of it a pixel of length: its square adds
+    up to rows cos(angle) / (2 sqrt(pi) sigma).
+    """
+    return np.sqrt(rows / np.hypot(1.0, slope) / (2.0 * np.sqrt(np.pi) * sigma_px))
+
+
+def _spread(level: Level, shape: tuple[int, ...], sigma_px: float) -> FloatImage:
+    """How much wider line sums scatter than white noise makes them, at least 1; shape (tiles, w).
+
+    A tile's sums at a few slopes, in cells: a streak is a small part of them, a cloud is not.
+    """
+    rows, sums = level.rows, level.sums
+    tiles, width = sums.shape[1:]
+    slopes = np.unique(np.linspace(0, rows - 1, NULL_SLOPES).astype(int))
+    unit = line_sigma(rows, slopes / max(rows - 1, 1), sigma_px)
+    some = sums[slopes][:, :, ::NULL_STEP] / unit.astype(np.float32)[:, None, None]
+    across = max(1, round(width / NULL_CELL_PX))
+    group = max(1, NULL_CELL_PX // rows)
+    down = -(-tiles // group)
+    padded = np.full((len(slopes), down * group, across * -(-some.shape[2] // across)), np.nan)
+    padded[:, :tiles, : some.shape[2]] = np.where(some == 0.0, np.nan, some)
+    cells = padded.reshape(len(slopes), down, group, across, -1).transpose(1, 3, 0, 2, 4)
+    cells = np.sort(np.abs(cells.reshape(down, across, -1)), axis=-1)
+    count = np.isfinite(cells).sum(axis=-1)
+    boxes = ranked(cells, 0.5 * count) / NORMAL_QUARTILE
+    boxes[count < 60] = np.nan
+    boxes = np.maximum(smoothed(np.asarray(boxes, np.float32)), np.float32(1.0))
+    full = cv2.resize(boxes, (width, down * group), interpolation=cv2.INTER_LINEAR)
+    if full.shape[0] != tiles:
+        full = full[:tiles]
+    return np.asarray(full, np.float32)
+
+
+def _strongest_alike(some: Segments) -> Segments:
+    """Of segments of about one place and direction the strongest."""
+    if len(some) == 0:
+        return some
+    order = np.argsort(-np.abs(some.snr), kind="stable")
+    some = some.select(order)
+    angle = np.degrees(np.arctan2(some.y2 - some.y1, some.x2 - some.x1)) % 180.0
+    cell_x = np.floor(0.5 * (some.x1 + some.x2) / CELL_PX).astype(np.int64)
+    cell_y = np.floor(0.5 * (some.y1 + some.y2) / CELL_PX).astype(np.int64)
+    direction = np.floor(angle / CELL_DEG).astype(np.int64)
+    key = (cell_x * 100_003 + cell_y) * 64 + direction
+    first = np.unique(key, return_index=True)[1]
+    return some.select(np.sort(first))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hunt:
+    """A frame in units of its noise, stars hidden, perhaps binned."""
+
+    light: FloatImage  # (h, w): 0 where hidden
+    known: FloatImage  # (h, w): 1, or 0 where hidden
+    whole: FloatImage  # (h, w): the light with all that was hidden
+    texture: FloatImage  # (h, w): by how much clouds exceed the noise, at least 1
+    bin_px: int = 1  # side of the squares of pixels added up to one
 
     def candidates(self, least_snr: float) -> tuple[Segments, Segments]:
         """Segments that stand out of the noise and of the texture about them; and dark ones."""
@@ -112,7 +400,4 @@ def still_there(hunt: Hunt, some: Segments) -> BoolImage:
     t = (np.arange(SAMPLES) + 0.5) / SAMPLES
     x = some.x1[:, None] + (some.x2 - some.x1)[:, None] * t
     y = some.y1[:, None] + (some.y2 - some.y1)[:, None] * t
-    h, w = hunt.known.shape
-    row = np.clip(np.rint(y), 0, h - 1).astype(np.intp)
-    col = np.clip(np.rint(x), 0, w - 1).astype(np.intp)
-    return np.asarray(hunt.known[row, col].mean(axis=1) > STILL_THERE)
+    return np.asarray(hunt.known[nearest_pixels(hunt.known.shape, x, y)].mean(axis=1) > STILL_THERE)

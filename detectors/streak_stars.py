@@ -9,22 +9,35 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 
 from detectors.psf import measure_width
-from detectors.scale_space import gaussian_blur, local_maxima
+from detectors.scale_space import blurred_noise, gaussian_blur, local_maxima
+from detectors.star_trails import FEWEST_TRAILS, parallel_spots, spot_moments
+from detectors.streak_line import Path
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
-# The trail that all stars draw while the camera turns, told from the spots of a frame.
-
-
+# Part of a path beside pixels too sharp for light that makes it a particle's track
+TRACK_SHARE, TRACK_PX = 0.35, 1.5
 SPOT_SNR, BRIGHT_SNR = 4.5, 8.0
-FEWEST_PIXELS, FEWEST_TRAILS = 6, 6
+FEWEST_PIXELS = 6
 LONGEST_PX = 80.0
-# Long axis over short axis of a spot, second moments: of points a quarter have more than 1.27
-LEAST_ELONGATION, LEAST_SHARE, LEAST_AGREEMENT = 1.35, 0.5, 0.7
-PARALLEL_DEG = 15.0
 LEAST_SPREAD_PX = 15.0  # about a common line: dashes of one streak lie on one
 # Spots end where they sink into the noise: their variance is less than that of all their light
 # (simulated trails of Moffat profiles)
 TRUNCATED = 1.45
+
+SIGMA_PX = 1.2  # of the filter for stars: within 4 % of the best for FWHM 2 to 4 px
+STAR_SNR, WIDTH_SNR = 4.5, 12.0
+MOST_STARS = 20_000
+# From the middle of a star light falls off in all directions; from that of a streak, or its end, it
+# goes on at least in one
+DIRECTIONS = 32
+AWAY_PX = np.linspace(3.5, 9.5, 5)
+GOES_ON = 0.4
+SAME_WAY_DEG = 25.0
+SHARP_SIGMA, FAINT_SHARP_SIGMA, SHARP_SHARE = 6.0, 3.0, 0.42
+RADII_PX = np.array([2.5, 3.5, 5.0, 6.5, 8.0, 10.0, 13.0, 17.0, 22.0, 28.0, 36.0, 46.0, 60.0])
+DARK = 0.35  # sigma of a pixel: where a star ends
+BLEED_PX = 2
+MOST_CLIPPED, CLIPPED_LIGHT = 200_000, 50.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,33 +70,19 @@ class StarTrail:
 def common_star_trail(blurred: FloatImage, unit: float, blur_px: float) -> StarTrail | None:
     """What most spots of a frame draw alike: lines of one length and direction.
 
-    Parameters
-    ----------
-    blurred : ndarray of float32, shape (h, w)
-        The frame in units of its noise, blurred.
-    unit : float
-        Sigma of the noise in that.
-    blur_px : float
-        Sigma of the blur.
-
-    Returns
-    -------
-    StarTrail or None
-        None where most spots are points, or do not agree.
+    `blurred` (h, w): the frame in units of its noise, blurred; `unit`: sigma of the noise in that;
+    `blur_px`: sigma of the blur. None where most
+    spots are points, or do not agree.
     """
     spots = _spots(blurred, unit)
     if spots is None:
         return None
     x, y, long, short, angle = spots
-    trails = long > LEAST_ELONGATION * short
-    if np.count_nonzero(trails) < max(FEWEST_TRAILS, LEAST_SHARE * trails.size):
+    found = parallel_spots(long, short, angle)
+    if found is None:
         return None
-    doubled = np.exp(2j * angle[trails]).mean()
-    if np.abs(doubled) < LEAST_AGREEMENT:
-        return None
-    common = 0.5 * float(np.angle(doubled))
+    trails, common = found
     off = 0.5 * np.angle(np.exp(2j * (angle - common)))
-    trails &= np.abs(off) < np.radians(PARALLEL_DEG)
     if not trails.any():
         return None
     common += float(np.median(off[trails]))
@@ -119,49 +118,10 @@ def _spots(blurred: FloatImage, unit: float) -> tuple[FloatArray, ...] | None:
     weight = np.minimum(strength, 2.0 * SPOT_SNR)
 
     places = (cols.astype(float), rows.astype(float))
-    x, y, long, _, angle = _moments(label, weight, places, good)
+    x, y, long, _, angle = spot_moments(label, weight, places, good)
     # By their own light for the width: equal say would count the wings as much as the core
-    short = _moments(label, strength, places, good)[3]
+    short = spot_moments(label, strength, places, good)[3]
     return x, y, long, short, angle
-
-
-def _moments(
-    label: IndexArray,
-    weight: FloatImage,
-    places: tuple[FloatArray, FloatArray],
-    good: BoolImage,
-) -> tuple[FloatArray, ...]:
-    """Centre, long and short sigma and angle of labelled spots."""
-    across, down = places
-
-    def total(values: FloatArray) -> FloatArray:
-        sums = np.bincount(label, weight * values, minlength=good.size)
-        return np.asarray(sums[good], float)
-
-    mass = total(np.ones(label.size))
-    x, y = total(across) / mass, total(down) / mass
-    xx, yy = total(across**2) / mass - x * x, total(down**2) / mass - y * y
-    xy = total(across * down) / mass - x * y
-    middle, apart = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
-    angle = 0.5 * np.arctan2(2.0 * xy, xx - yy)
-    short = np.sqrt(np.maximum(middle - apart, 0.05))
-    return x, y, np.sqrt(middle + apart), short, angle
-
-
-SIGMA_PX = 1.2  # of the filter for stars: within 4 % of the best for FWHM 2 to 4 px
-STAR_SNR, WIDTH_SNR = 4.5, 12.0
-MOST_STARS = 20_000
-# From the middle of a star light falls off in all directions; from that of a streak, or its end, it
-# goes on at least in one
-DIRECTIONS = 32
-AWAY_PX = np.linspace(3.5, 9.5, 5)
-GOES_ON = 0.4
-SAME_WAY_DEG = 25.0
-SHARP_SIGMA, FAINT_SHARP_SIGMA, SHARP_SHARE = 6.0, 3.0, 0.42
-RADII_PX = np.array([2.5, 3.5, 5.0, 6.5, 8.0, 10.0, 13.0, 17.0, 22.0, 28.0, 36.0, 46.0, 60.0])
-DARK = 0.35  # sigma of a pixel: where a star ends
-BLEED_PX = 2
-MOST_CLIPPED, CLIPPED_LIGHT = 200_000, 50.0
 
 
 def sharp_pixels(residual: FloatImage) -> BoolImage:
@@ -177,36 +137,35 @@ def sharp_pixels(residual: FloatImage) -> BoolImage:
     return np.asarray(narrow & near & (residual > FAINT_SHARP_SIGMA))
 
 
+def sharp_share(path: Path, sharp: BoolImage) -> float:
+    """Part of a path beside pixels that are too sharp for light."""
+    u = np.arange(0.0, path.length_px + 1.0)
+    beside = np.zeros(u.size, bool)
+    h, w = sharp.shape
+    for off in (-TRACK_PX, -0.5 * TRACK_PX, 0.0, 0.5 * TRACK_PX, TRACK_PX):
+        x, y = path.at(u, off)
+        row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
+        inside = (row >= 0) & (row < h) & (col >= 0) & (col < w)
+        beside |= inside & sharp[np.clip(row, 0, h - 1), np.clip(col, 0, w - 1)]
+    return float(beside.mean())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stars:
-    """The stars of a frame, as far as streaks need them.
+    """The stars of a frame, as far as streaks need them."""
 
-    Attributes
-    ----------
-    mask : ndarray of bool, shape (h, w)
-        Pixels with their light.
-    sigma_px : float
-        Width of a star, one sigma of a Gaussian; a usual one where few tell.
-    """
-
-    mask: BoolImage
-    sigma_px: float
+    mask: BoolImage  # (h, w): pixels with their light
+    sigma_px: float  # width of a star, one sigma of a Gaussian; a usual one where few tell
 
 
 def stars_of(residual: FloatImage, hidden: BoolImage, trail: StarTrail | None) -> Stars:
     """Find the stars, and their width.
 
-    Parameters
-    ----------
-    residual : ndarray of float32, shape (h, w)
-        In units of the noise, 0 where hidden.
-    hidden : ndarray of bool, shape (h, w)
-        Pixels that tell nothing.
-    trail : StarTrail or None
-        What all stars draw.
+    `residual` (h, w): in units of the noise, 0 where hidden; `hidden` (h, w): pixels that tell
+    nothing.
     """
     blurred = gaussian_blur(residual, SIGMA_PX)
-    unit = 1.0 / (2.0 * np.sqrt(np.pi) * SIGMA_PX)
+    unit = blurred_noise(SIGMA_PX)
     seen, unit_seen = (blurred, unit) if trail is None else trail.filtered(blurred, SIGMA_PX)
     row, col = local_maxima(seen, STAR_SNR * unit_seen)
     order = np.argsort(-seen[row, col], kind="stable")[:MOST_STARS]

@@ -2,22 +2,171 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.paper_pipeline import PaperSettings, paper_pixels, paper_streaks
+from detectors.anisotropic_diffusion import best_iterations, diffused
+from detectors.paper_frame import RANGE_SIGMA, GreyFrame
+from detectors.paper_measures import centred, cut_at_border, described, with_ends
+from detectors.paper_segments import SegmentSettings, component_segments, joined
+from detectors.paper_stars import StarDiscs, StarSettings, find_stars
 from detectors.pixel_clusters import (
+    Clustering,
     TwoClusters,
+    above_local_sky,
     gaussian_mixture,
     genetic_clusters,
     k_means,
+    pixel_features,
     seeding_k_means,
     swarm_clusters,
 )
-from detectors.types import BoolImage, StreakDetections
+from detectors.types import BoolImage, FloatArray, FloatImage, StreakDetections
+
+FEWEST_PIXELS = 100  # of fewer no clusters are made
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperSettings:
+    """Parameters of the steps; the paper leaves most of them open."""
+
+    # Slopes so many times that of the noise are edges, which diffusion spares
+    edge_noises: float = 4.0
+    stars: StarSettings = field(default_factory=StarSettings)
+    segments: SegmentSettings = field(default_factory=SegmentSettings)
+    # Half of the pixels that clusters are found in are brighter than this in either feature. 0: all
+    # are drawn alike
+    bright_sigma: float = 4.0
+    sampled_pixels: int = 10_000  # pixels that clusters are found in
+    most_parts: int = 60  # straight parts, the longest of a frame, that are looked at
+    min_snr: float = 12.0  # signal-to-noise ratio along a segment that a streak needs
+    shortest_px: float = 28.0  # shorter segments are no streaks
+    # Nor are narrower ones (cosmic rays, columns that bleed) or wider ones (clouds)
+    width_px: tuple[float, float] = (1.7, 8.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperSteps:
+    """What each step makes of a frame."""
+
+    frame: GreyFrame
+    iterations: int  # of the diffusion
+    denoised: FloatImage  # (h, w): diffused, above the local sky
+    stars: StarDiscs
+    usable: BoolImage  # (h, w): neither ignored nor a star
+    # (h, w): pixels of the streak's cluster: what misclassification is counted on
+    streak: BoolImage
+    segments: FloatArray  # (N, 4): joined, not yet judged
+
+
+def paper_steps(
+    frame: GreyFrame, clustering: Clustering, settings: PaperSettings, seed: int
+) -> PaperSteps:
+    """Denoise, remove stars, cluster, segment."""
+    rng = np.random.default_rng(seed)
+    grey = frame.grey
+    iterations = best_iterations(
+        grey, noise=1.0, data_range=RANGE_SIGMA, edge_noises=settings.edge_noises, seed=seed
+    )
+    smooth = diffused(grey, iterations, noise=1.0, edge_noises=settings.edge_noises)
+    denoised = above_local_sky(smooth)
+    denoised[frame.ignored] = 0.0
+    stars = find_stars(denoised, settings.stars)
+    removed = stars.covered(denoised.shape)
+    usable = ~(frame.ignored | removed)
+    streak = np.zeros_like(usable)
+    if np.count_nonzero(usable) >= FEWEST_PIXELS:
+        features = pixel_features(np.where(usable, denoised, np.float32(0.0)), usable)
+        clusters = clustering(training_pixels(features, usable, settings, rng), rng)
+        streak = clusters.bright(features) & usable
+    parts = component_segments(streak, denoised, rng, settings.segments)
+    parts = parts[np.argsort(-_lengths(parts), kind="stable")][: settings.most_parts]
+    parts = _each(centred, frame, usable, parts)
+    segments = joined(parts, denoised, usable, settings.segments)
+    return PaperSteps(
+        frame=frame,
+        iterations=iterations,
+        denoised=denoised,
+        stars=stars,
+        usable=usable,
+        streak=streak,
+        segments=segments,
+    )
+
+
+def training_pixels(
+    features: FloatImage, usable: BoolImage, settings: PaperSettings, rng: np.random.Generator
+) -> FloatArray:
+    """Features of the pixels that clusters are found in, shape (n, d).
+
+    Streaks are a thousandth of the pixels. The best two clusters of all pixels would cut the
+    noise in halves, and so half of those drawn are bright ones.
+    """
+    every = features[usable]
+    count = min(settings.sampled_pixels, len(every))
+    if settings.bright_sigma <= 0.0:
+        return np.asarray(every[rng.integers(0, len(every), count)], float)
+    bright = np.flatnonzero(every.max(axis=1) >= settings.bright_sigma)
+    chosen = rng.integers(0, len(every), count)
+    if bright.size:
+        chosen[: count // 2] = bright[rng.integers(0, bright.size, count // 2)]
+    return np.asarray(every[chosen], float)
+
+
+def paper_streaks(
+    light: NDArray[np.generic],
+    mask: BoolImage | None,
+    saturated: NDArray[np.generic] | None,
+    *,
+    clustering: Clustering,
+    settings: PaperSettings,
+    seed: int,
+) -> StreakDetections:
+    """Streaks of an image; see `detectors.types.StreakDetector`."""
+    frame = GreyFrame.of(light, mask, saturated)
+    if frame is None:
+        return StreakDetections.empty()
+    return judged(frame, paper_steps(frame, clustering, settings, seed), settings)
+
+
+def paper_pixels(
+    light: NDArray[np.generic], *, clustering: Clustering, settings: PaperSettings, seed: int
+) -> BoolImage:
+    """Pixels that the clusters take for streaks, shape (h, w): the paper's binary result."""
+    frame = GreyFrame.of(light, None, None)
+    if frame is None:
+        return np.zeros(light.shape, bool)
+    return paper_steps(frame, clustering, settings, seed).streak
+
+
+def judged(frame: GreyFrame, steps: PaperSteps, settings: PaperSettings) -> StreakDetections:
+    """The segments measured, and those that may be streaks."""
+    segments = steps.segments[_lengths(steps.segments) >= 0.7 * settings.shortest_px]
+    for step in (centred, with_ends, centred):
+        segments = _each(step, frame, steps.usable, segments)
+    segments = _each(cut_at_border, frame, steps.usable, segments)
+    segments = segments[_lengths(segments) >= settings.shortest_px]
+    streaks = described(frame, steps.usable, segments)
+    low, high = settings.width_px
+    fits = (streaks.width_px >= low) & (streaks.width_px <= high)
+    return streaks.select(fits & (streaks.snr >= settings.min_snr))
+
+
+def _each(
+    step: Callable[[GreyFrame, BoolImage, FloatArray], FloatArray],
+    frame: GreyFrame,
+    usable: BoolImage,
+    segments: FloatArray,
+) -> FloatArray:
+    return np.array([step(frame, usable, one) for one in segments], float).reshape(-1, 4)
+
+
+def _lengths(segments: FloatArray) -> FloatArray:
+    return np.hypot(segments[:, 2] - segments[:, 0], segments[:, 3] - segments[:, 1])
 
 
 @dataclass(frozen=True, kw_only=True)

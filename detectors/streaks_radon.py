@@ -6,39 +6,70 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.special import log_ndtr
 
-from detectors.scale_space import gaussian_blur
+from detectors.scale_space import blurred_noise, gaussian_blur
+from detectors.stamps import nearest_pixels
 from detectors.streak_bright import BrightLines, bright_lines
-from detectors.streak_candidates import Segments
-from detectors.streak_describe import described, is_piece, joined_line
-from detectors.streak_fit import fitted_line, path_of
+from detectors.streak_describe import described, in_trains, is_piece, joined_line
 from detectors.streak_frame import StreakFrame, clipped_streaks, flattened
-from detectors.streak_line import Line
-from detectors.streak_search import BINS, LEAST_SIDE_PX, Hunt, hunt_in, still_there, streak_band
+from detectors.streak_line import WIDEST_PX, Line, Path, fitted_line, nudged
+from detectors.streak_search import (
+    BINS,
+    LEAST_SIDE_PX,
+    Hunt,
+    Segments,
+    hunt_in,
+    still_there,
+    streak_band,
+)
 from detectors.streak_stars import (
     BLEED_PX,
     SIGMA_PX,
+    TRACK_SHARE,
+    StarTrail,
     clipped_stars,
     common_star_trail,
     grown,
     sharp_pixels,
+    sharp_share,
     stars_of,
 )
-from detectors.streak_verdict import (
-    Sky,
-    is_star_trail,
-    is_streak,
-    log10_false_alarm,
-    snr_for,
-    without_crowds,
-)
-from detectors.types import BoolImage, StreakDetections
+from detectors.types import BoolImage, FloatArray, StreakDetections
 
 # A segment of the transform shows at least this part of the fitted streak's SNR
 SEGMENT_SHARE = 0.75
 WIDE_RARER = 2.0
 DARK_TRIES, DARK_MARGIN = 12, 1.1
+
+# Pieces about as long as a star is wide; without the brightest quarter of them even light keeps
+# 0.6 and more of its signal-to-noise ratio, and a few stars in a row hardly any
+PIECE_PX, MOST_PIECES, BEST_SHARE = 4.0, 24, 0.25
+LEAST_REST, LEAST_REST_BRIGHT = 0.35, 0.12
+FAINT_SNR, BRIGHT_SNR = 12.0, 30.0
+TRAIL_DEG, TRAIL_LENGTHS, TRAIL_SLACK_PX = 12.0, 1.8, 10.0
+# Several faint trails in a row look like a longer one
+ROW_SNR, ROW_TRAILS, ROW_SLACK_PX = 12.0, 12.0, 100.0
+SHORTEST_PX, SHORTEST_SIGMAS, SHORTEST_SIGMAS_CLEAR, CLEAR_SNR = 17.0, 15.0, 10.0, 15.0
+# Width over that of a star: cosmic rays are narrower, clouds are wider. What is near (meteors,
+# aircraft) is out of focus, and two lamps side by side are wider still
+NARROWEST, WIDEST, WIDEST_MORE_PX, LEAST_STAR_PX = 0.7, 2.2, 0.5, 0.85
+WIDEST_IN_CLOUDS, CLOUD_TEXTURE, CLOUD_SNR, WISP_SIGMAS = 1.8, 1.1, 8.0, 30.0
+WIDE_SNR, WIDE_SIGMAS, WIDE_REST = 12.0, 24.0, 0.5
+BORDER_PX = 2.0
+# A track of one pixel's width as linear interpolation shows it; a line of starlight
+PIXEL_SIGMA, LINE_OVER_STAR, LEAST_LINE_SIGMA, NUDGE_PX = 0.5, 1.1, 0.8, 1.0
+NOISE_SIGMAS = 2.2
+LEAST_BINNED_SIGMA = 0.9  # narrower ones are seen without binning
+
+SHORT_PX, FEWEST, CROWD_CLEAR_SNR = 60.0, 4, 30.0
+
+# Independent segments a pixel: places, directions and lengths that a fit may choose from. An
+# estimate: in white noise as many candidates rise above a threshold as 14 normal numbers a pixel
+# would, and the fit, free to move ends, bow and width, is given ten times that
+TRIALS_PER_PIXEL = 150.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +148,16 @@ class Radon:
         return [line for line in lines if line.snr > DARK_MARGIN * null], gone
 
 
+def path_of(some: Segments, index: int) -> Path:
+    """One segment as a path from left to right."""
+    ends = [
+        (float(some.x1[index]), float(some.y1[index])),
+        (float(some.x2[index]), float(some.y2[index])),
+    ]
+    (x1, y1), (x2, y2) = sorted(ends)
+    return Path(x1=x1, y1=y1, x2=x2, y2=y2)
+
+
 def dark_snr(hunt: Hunt, dark: Segments, sky: Sky, least: float) -> float:
     """SNR of the clearest dark line that would pass for a streak if it were bright.
 
@@ -143,7 +184,149 @@ def sky_of(frame: StreakFrame, bright: BrightLines) -> Sky:
     hidden |= sharp
     flat, _ = flattened(frame.residual, hidden, roughly=True)
     flat[hidden] = 0.0
-    unit = 1.0 / (2.0 * np.sqrt(np.pi) * SIGMA_PX)
+    unit = blurred_noise(SIGMA_PX)
     trail = common_star_trail(gaussian_blur(flat, SIGMA_PX), unit, SIGMA_PX)
     stars = stars_of(flat, hidden, trail)
     return Sky(hidden=hidden | stars.mask, sharp=sharp, trail=trail, star_sigma_px=stars.sigma_px)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sky:
+    """What of a frame is no streak: hidden pixels, sharp ones among them, and its stars' look."""
+
+    hidden: BoolImage
+    sharp: BoolImage
+    trail: StarTrail | None
+    star_sigma_px: float
+
+
+def is_streak(line: Line, sky: Sky, hunt: Hunt) -> bool:
+    """Whether a line, in pixels of that frame, is a streak."""
+    full = line.scaled(hunt.bin_px)
+    if hunt.bin_px > 1 and line.sigma_px < LEAST_BINNED_SIGMA:
+        return False
+    length = full.path.length_px
+    shortest = SHORTEST_SIGMAS if line.snr < CLEAR_SNR else SHORTEST_SIGMAS_CLEAR
+    if length < SHORTEST_PX or length < shortest * full.sigma_px:
+        return False
+    if line.sigma_px > 0.95 * WIDEST_PX:
+        return False
+    if sky.trail is not None and is_star_trail(full, sky.trail):
+        return False
+    if _on_border(full, sky.hidden.shape):
+        return False
+    rest = rest_share(line)
+    part = np.clip((line.snr - FAINT_SNR) / (BRIGHT_SNR - FAINT_SNR), 0.0, 1.0)
+    if rest < LEAST_REST + part * (LEAST_REST_BRIGHT - LEAST_REST):
+        return False
+    if full.sigma_px < NARROWEST * sky.star_sigma_px:
+        return False
+    if sharp_share(full.path, sky.sharp) > TRACK_SHARE:
+        return False
+    if hunt.bin_px == 1 and narrower_than_light(line, sky, hunt):
+        return False
+    cloudy = _texture(line, hunt) > CLOUD_TEXTURE
+    if cloudy and line.snr < CLOUD_SNR:
+        return False
+    # Short streaks of some width are seen without binning; wisps of cloud are not
+    if hunt.bin_px > 1 and length < WISP_SIGMAS * full.sigma_px:
+        return False
+    widest = WIDEST_IN_CLOUDS if cloudy else WIDEST
+    if full.sigma_px > widest * max(sky.star_sigma_px, LEAST_STAR_PX) + WIDEST_MORE_PX:
+        long = length > WIDE_SIGMAS * full.sigma_px
+        return bool(not cloudy and long and line.snr > WIDE_SNR and rest > WIDE_REST)
+    return True
+
+
+def _on_border(line: Line, shape: tuple[int, ...]) -> bool:
+    """Whether a line runs along the border: backgrounds and sensors end there."""
+    x, y = line.path.at(np.linspace(0.0, line.path.length_px, 9), 0.0)
+    h, w = shape
+    away = np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y))
+    return bool(np.median(away) < BORDER_PX + line.sigma_px)
+
+
+def _texture(line: Line, hunt: Hunt) -> float:
+    """Mean texture of clouds along a line."""
+    x, y = line.path.at(np.linspace(0.0, line.path.length_px, 32), 0.0)
+    return float(hunt.texture[nearest_pixels(hunt.texture.shape, x, y)].mean())
+
+
+def narrower_than_light(line: Line, sky: Sky, hunt: Hunt) -> bool:
+    """Whether a line of a pixel's width explains the light better than one of a star's.
+
+    With the pixels that were hidden as too sharp. The squares of the signal-to-noise ratios are
+    twice the log-likelihoods.
+    """
+    known = np.where(sky.sharp, np.float32(1.0), hunt.known)
+    light = np.where(sky.sharp, hunt.whole, hunt.light)
+    wide = max(LEAST_LINE_SIGMA, min(LINE_OVER_STAR * sky.star_sigma_px, line.sigma_px))
+    narrow = nudged(light, known, line.path, PIXEL_SIGMA, NUDGE_PX)[1]
+    ratio = narrow / max(nudged(light, known, line.path, wide, NUDGE_PX)[1], 1e-6)
+    # What starlight shows, and half way from it to 1, unless noise may do as much
+    usual = np.sqrt(2.0 * PIXEL_SIGMA * wide / (PIXEL_SIGMA**2 + wide**2))
+    doubt = NOISE_SIGMAS * np.sqrt(1.0 - usual**2) / max(line.snr, 1.0)
+    return bool(ratio > min(1.0, max(0.5 * (1.0 + usual), usual + doubt)))
+
+
+def rest_share(line: Line) -> float:
+    """Part of the signal-to-noise ratio that remains without the brightest quarter."""
+    inside = np.flatnonzero(line.inside)
+    count = int(np.clip(line.path.length_px / PIECE_PX, 4, MOST_PIECES))
+    if inside.size < count:
+        return 0.0
+    edges = np.linspace(0, inside.size, count, endpoint=False).astype(int)
+    signal = np.add.reduceat(line.signal[inside], edges)
+    weight = np.add.reduceat(line.weight[inside], edges)
+    total = float(signal.sum()) / np.sqrt(max(float(weight.sum()), 1e-6))
+    level = signal / np.sqrt(np.maximum(weight, 1e-6))
+    rest = np.argsort(-level)[round(BEST_SHARE * count) :]
+    left = float(signal[rest].sum()) / np.sqrt(max(float(weight[rest].sum()), 1e-6))
+    return left / max(total, 1e-6)
+
+
+def is_star_trail(line: Line, trail: StarTrail) -> bool:
+    """Whether a line, in pixels of the frame, is what stars draw."""
+    cos, sin = line.path.along
+    angle = np.arctan2(sin, cos)
+    away = abs((angle - trail.angle_rad + 0.5 * np.pi) % np.pi - 0.5 * np.pi)
+    longest = TRAIL_LENGTHS * trail.length_px + TRAIL_SLACK_PX
+    if line.snr < ROW_SNR:
+        longest = ROW_TRAILS * trail.length_px + ROW_SLACK_PX
+    # Short lines have no sure direction
+    unsure = np.arctan2(2.0 * line.sigma_px, line.path.length_px)
+    return bool(away < np.radians(TRAIL_DEG) + unsure and line.path.length_px < longest)
+
+
+def without_crowds(lines: list[Line]) -> list[Line]:
+    """Lines without the short ones if these are many: knots of galaxies, and stars side by side.
+
+    Streaks come alone, in trains, or as dashes of one line.
+
+    `lines`: in pixels of the frame.
+    """
+    trains = in_trains([line.path for line in lines])
+    short = [
+        line.path.length_px < SHORT_PX and line.snr < CROWD_CLEAR_SNR and not train
+        for line, train in zip(lines, trains, strict=True)
+    ]
+    if sum(short) < FEWEST:
+        return lines
+    return [line for line, one in zip(lines, short, strict=True) if not one]
+
+
+def log10_false_alarm(snr: ArrayLike, pixels: int) -> FloatArray:
+    """Decimal logarithm of the expected number of noise streaks of at least that SNR.
+
+    Expected number = trials a pixel x pixels x Q(snr), with the tail Q of the normal distribution:
+    the look-elsewhere correction.
+    """
+    tail = log_ndtr(-np.asarray(snr, float)) / np.log(10.0)
+    return np.asarray(tail + np.log10(TRIALS_PER_PIXEL * pixels))
+
+
+def snr_for(log10_expected: float, pixels: int) -> float:
+    """Signal-to-noise ratio at which noise shows so many streaks in a frame."""
+    return float(
+        brentq(lambda snr: float(log10_false_alarm(snr, pixels)) - log10_expected, 0.0, 40.0)
+    )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from regengine.pipeline import RunInputs
     from regengine.scene.classify import ClassifyInputs
     from regengine.scene.result import Scene
-    from regengine.sky.detection.job import DetectJob
+    from regengine.sky.detection.detect import DetectJob
     from regengine.sky.detection.overlay import PicturePaths
     from regengine.sky.stars.photo import SolveJob
 
@@ -35,8 +35,6 @@ Place = tuple[float, float] | str
 Kind = Literal["lights", "stars", "streaks"]
 
 MAX_MEMORY_MB = 3000  # streaks of 17 megapixels take 1.6 GB, stars and solving 0.9
-# Photos are averaged down to so many pixels along their long side before anything is sought
-LONG_SIDE_PX: dict[Kind, int] = {"lights": 1500, "stars": 3000, "streaks": 4300}
 SHOWN_PX = 1000  # long side of an overlay in a notebook
 
 
@@ -461,7 +459,7 @@ def detect(
     method : str, optional
         Detector; without it the benchmark's best.
     max_side_px : int, optional
-        Larger photos are averaged down to this; `LONG_SIDE_PX` without it.
+        Larger photos are averaged down to this; the kind's own size without it.
     whole_frame : bool
         Search below the Earth's limb, too.
 
@@ -485,23 +483,16 @@ def detect_job(
     pictures: PicturePaths | None = None,
 ) -> DetectJob:
     """What `detect` does with a photo; pickles."""
-    from regengine.sky.detection.job import DetectJob, Sought
-    from regengine.sky.detection.lights import light_detector
-    from regengine.sky.detection.stars import star_detector
-    from regengine.sky.detection.streaks import streak_detector
+    from regengine.sky.detection.detect import DetectJob
+    from regengine.sky.detection.kinds import SOUGHT
 
-    detectors: dict[str, Callable[[str | None], Any]] = {
-        "lights": light_detector,
-        "stars": star_detector,
-        "streaks": streak_detector,
-    }
-    if kind not in detectors:
-        raise ConfigError(f"{kind!r} is nothing to detect: it is one of {', '.join(detectors)}.")
-    sought = Sought(kind)
+    if kind not in SOUGHT:
+        raise ConfigError(f"{kind!r} is nothing to detect: it is one of {', '.join(SOUGHT)}.")
+    sought = SOUGHT[kind]
     return DetectJob(
         sought=sought,
-        detector=detectors[kind](method),
-        max_long_side_px=LONG_SIDE_PX[sought.value] if max_side_px is None else max_side_px,
+        detector=sought.detector(method),
+        max_long_side_px=sought.long_side_px if max_side_px is None else max_side_px,
         sky_only=not whole_frame,
         pictures=pictures,
     )

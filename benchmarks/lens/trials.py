@@ -20,7 +20,7 @@ from matchers.lens_stars import LENS_PARAMETERS, LensFrame, lens_values
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from regengine.photo.frame import Frame
 from regengine.photo.image import LUMINANCE_WEIGHTS
-from regengine.sky.detection.stars import star_detector
+from regengine.sky.detection.kinds import STARS
 from regengine.sky.stars.catalogue import (
     StarCatalogue,
     apparent_directions,
@@ -135,7 +135,7 @@ def take(
     light = taken.picture.light
     grey = light @ np.array(LUMINANCE_WEIGHTS, np.float32)
     clipped = taken.picture.saturated.astype(np.float32)
-    stars: StarDetections = star_detector().detect(grey, None, clipped)
+    stars: StarDetections = STARS.detector().detect(grey, None, clipped)
     frame = Frame(
         path=Path(f"{name}.jpg"),
         frame_id=name,

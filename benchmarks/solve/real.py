@@ -17,7 +17,7 @@ from matchers.sky_camera import SkyCamera, matrix_quaternion, sky_vectors
 from matchers.star_fit import corner_tangent
 from matchers.star_search import StarIndices
 from regengine.sky.detection.detect import PhotoDetections
-from regengine.sky.detection.stars import detect_photo_stars
+from regengine.sky.detection.kinds import STARS
 from regengine.sky.stars.catalogue import StarCatalogue
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 
@@ -38,7 +38,7 @@ def real_table(folder: Path, catalogue: StarCatalogue, indices: StarIndices) -> 
         rows = list(csv.DictReader(file))
     solved = {"blind": 0, "told": 0}
     for row in rows:
-        found = detect_photo_stars(folder / row["file"])
+        found = STARS.in_photo(folder / row["file"])
         started = time.process_time()
         blind = _solve(found, catalogue, indices, None)
         seconds = time.process_time() - started

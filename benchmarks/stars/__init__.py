@@ -20,7 +20,7 @@ from scipy.spatial import cKDTree
 from benchmarks.pages import command_of, number, title_lines
 from benchmarks.simulate.starfield import Starfield, simulate_starfield
 from benchmarks.stars.figures import StarResult, draw_star_figures
-from detectors.registry import star_detectors
+from detectors.registry import STARS
 from detectors.types import FloatArray, StarDetector
 from regengine.evaluate.detections import match_positions
 
@@ -193,7 +193,7 @@ def main(argv: list[str]) -> int:
     fields = starfields(arguments.frames, arguments.seed)
     methods = {
         name: detector_method(detector)
-        for name, detector in star_detectors().items()
+        for name, detector in STARS.detectors().items()
         if arguments.method in (None, name)
     }
     every: dict[str, list[StarResult]] = {}

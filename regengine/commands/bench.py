@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from regengine.api import LONG_SIDE_PX
 from regengine.commands.options import (
     EXIT_FRAMES_FAILED,
     LogJson,
@@ -17,9 +16,10 @@ from regengine.commands.options import (
     SceneLabels,
     WholeFrame,
 )
+from regengine.sky.detection import LONG_SIDE_PX
 
 if TYPE_CHECKING:
-    from detectors.types import FloatArray, LightDetector, StarDetector
+    from detectors.types import FloatArray
     from regengine.evaluate.detections import DetectionScore, Finder
     from regengine.evaluate.labelled_streaks import StreakTruth
     from regengine.evaluate.streak_scores import StreakScore
@@ -117,22 +117,10 @@ def lights(
       regengine bench lights labels.csv
       regengine bench lights labels.csv --json --plot figures
     """
-    import numpy as np
-
-    from detectors.registry import light_detectors
     from regengine.batch.console import configure_logging
-    from regengine.sky.detection.lights import detect_lights, light_detector
-
-    def finder(detector: LightDetector) -> Finder:
-        def find(path: Path) -> tuple[FloatArray, float]:
-            found = detect_lights(path, detector, max_long_side_px=max_side_px)
-            return np.column_stack([found.found.x, found.found.y]), found.seconds
-
-        return find
 
     configure_logging(quiet=quiet, as_json=log_json)
-    chosen = [light_detector(method)] if method else list(light_detectors().values())
-    finders = {detector.name: finder(detector) for detector in chosen}
+    finders = _point_finders("lights", method, max_side_px=max_side_px)
     bench_detections(labels, finders, tolerance_px, plot, as_json=as_json, quiet=quiet)
 
 
@@ -157,24 +145,10 @@ def stars(
       regengine bench stars labels.csv
       regengine bench stars labels.csv --json --plot figures
     """
-    import numpy as np
-
-    from detectors.registry import star_detectors
     from regengine.batch.console import configure_logging
-    from regengine.sky.detection.stars import detect_photo_stars, star_detector
-
-    def finder(detector: StarDetector) -> Finder:
-        def find(path: Path) -> tuple[FloatArray, float]:
-            found = detect_photo_stars(
-                path, detector, max_long_side_px=max_side_px, sky_only=not whole_frame
-            )
-            return np.column_stack([found.found.x, found.found.y]), found.seconds
-
-        return find
 
     configure_logging(quiet=quiet, as_json=log_json)
-    chosen = [star_detector(method)] if method else list(star_detectors().values())
-    finders = {detector.name: finder(detector) for detector in chosen}
+    finders = _point_finders("stars", method, max_side_px=max_side_px, sky_only=not whole_frame)
     bench_detections(labels, finders, tolerance_px, plot, as_json=as_json, quiet=quiet)
 
 
@@ -206,7 +180,6 @@ def streaks(
     """
     from functools import cache
 
-    from detectors.registry import streak_detectors
     from regengine.batch.console import configure_logging
     from regengine.evaluate.labelled_streaks import (
         STREAK_HEADER,
@@ -219,12 +192,11 @@ def streaks(
     )
     from regengine.evaluate.streak_labels import read_streak_labels
     from regengine.evaluate.streak_scores import streak_rows
+    from regengine.sky.detection.kinds import STREAKS
     from regengine.sky.detection.overlay import draw_streak_comparison
-    from regengine.sky.detection.streaks import detect_photo_streaks, streak_detector
 
     configure_logging(quiet=quiet, as_json=log_json)
-    chosen = [streak_detector(method)] if method else list(streak_detectors().values())
-    detectors = {detector.name: detector for detector in chosen}
+    detectors = STREAKS.detectors(method or None)
     photos = {photo.path: photo for photo in read_streak_labels(labels)}
 
     @cache
@@ -233,7 +205,7 @@ def streaks(
 
     def score(name: str, path: Path, picture: Path | None) -> StreakScore:
         def find(photo: Path) -> FoundStreaks:
-            found = detect_photo_streaks(
+            found = STREAKS.in_photo(
                 photo, detectors[name], max_long_side_px=max_side_px, sky_only=not whole_frame
             )
             return FoundStreaks(rows=streak_rows(found.found), seconds=found.seconds)
@@ -305,6 +277,26 @@ def scenes(
         draw_mistakes(report.mistakes, plot)
     if not complete:
         raise typer.Exit(EXIT_FRAMES_FAILED)
+
+
+def _point_finders(
+    kind: str, method: str | None, *, max_side_px: int, sky_only: bool = True
+) -> dict[str, Finder]:
+    """What finds lights or stars in a photo, by the names of the methods."""
+    import numpy as np
+
+    from regengine.sky.detection.kinds import SOUGHT
+
+    sought = SOUGHT[kind]
+
+    def finder(detector: Any) -> Finder:
+        def find(path: Path) -> tuple[FloatArray, float]:
+            photo = sought.in_photo(path, detector, max_long_side_px=max_side_px, sky_only=sky_only)
+            return np.column_stack([photo.found.x, photo.found.y]), photo.seconds
+
+        return find
+
+    return {name: finder(one) for name, one in sought.detectors(method or None).items()}
 
 
 def bench_detections(

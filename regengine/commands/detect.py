@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine import api
-from regengine.api import LONG_SIDE_PX, MAX_MEMORY_MB
+from regengine.api import MAX_MEMORY_MB
 from regengine.commands.line_output import LineRun
 from regengine.commands.options import (
     JsonNotCsv,
@@ -25,9 +25,10 @@ from regengine.commands.options import (
     WholeFrame,
     Workers,
 )
+from regengine.sky.detection import LONG_SIDE_PX
 
 if TYPE_CHECKING:
-    from regengine.sky.detection.job import DetectJob
+    from regengine.sky.detection.detect import DetectJob
 
 app = typer.Typer(
     help="Find city lights, stars or streaks in photographs.\n\n"
@@ -182,23 +183,17 @@ def _detect(
 
     from regengine.batch.console import configure_logging
     from regengine.batch.discover import existing_photos
-    from regengine.sky.detection.detect import HEAD_COLUMNS
-    from regengine.sky.detection.job import (
-        CSV_COLUMNS,
-        DetectAnswers,
-        Sought,
-        answers_of_sequence,
-    )
+    from regengine.sky.detection.detect import HEAD_COLUMNS, DetectAnswers
     from regengine.sky.detection.overlay import picture_paths
-    from regengine.sky.detection.stars import star_sequences
 
+    kind = job.sought.kind.name
     configure_logging(quiet=run.quiet, as_json=run.log_json)
     found = existing_photos(photos, exclude=[overlay])
     if overlay is not None:
-        job = replace(job, pictures=picture_paths(found, overlay, str(job.sought)))
-    together = job.sought == Sought.STARS  # hot pixels are told by several photos of a camera
+        job = replace(job, pictures=picture_paths(found, overlay, kind))
+    together = job.sought.sequences is not None
     options = run.answer_options(
-        f"detect {job.sought}",
+        f"detect {kind}",
         {
             "method": job.detector.name,
             "max_side_px": job.max_long_side_px,
@@ -206,13 +201,13 @@ def _detect(
             "profiles": profiles,
         },
         found,
-        units=star_sequences if together else None,
-        finish=answers_of_sequence if together else None,
+        units=job.sought.sequences,
+        finish=job.sought.answers_of_sequence if together else None,
     )
     run.tell_each(
         found,
         job if together else DetectAnswers(job, profiles=profiles),
         options,
-        header=",".join((*HEAD_COLUMNS, *CSV_COLUMNS[job.sought])),
-        doing=f"detecting {job.sought}",
+        header=",".join((*HEAD_COLUMNS, *job.sought.columns)),
+        doing=f"detecting {kind}",
     )

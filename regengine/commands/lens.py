@@ -155,12 +155,12 @@ def _measured(
     from dataclasses import replace
 
     from regengine.photo.frame import read_frame
-    from regengine.sky.detection.stars import detect_photo_stars
+    from regengine.sky.detection.kinds import STARS
     from regengine.sky.stars.lens_photo import measure_photo
 
     frame = read_frame(path, records=records, options=options)
     frame = replace(frame, camera_body=frame.camera_body or camera, lens=frame.lens or lens)
-    stars = detect_photo_stars(path).found
+    stars = STARS.in_photo(path).found
     where = source(frame, stars)
     return where if isinstance(where, str) else measure_photo(frame, where, stars)
 

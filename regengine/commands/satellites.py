@@ -107,7 +107,7 @@ def main(
     from regengine.commands.line_output import LineRun
     from regengine.errors import ConfigError
     from regengine.orbit.tle import load_tle_file
-    from regengine.sky.detection.streaks import streak_detector
+    from regengine.sky.detection.kinds import STREAKS
     from regengine.sky.satellites.catalogue import load_catalogue
     from regengine.sky.satellites.naming import CSV_COLUMNS, read_streaks
     from regengine.sky.satellites.photo import SatelliteAnswers, SatelliteJob, picture_files
@@ -140,7 +140,7 @@ def main(
         wcs=wcs,
         streaks=None if streaks is None else read_streaks(streaks, found),
         streak_source=streaks,
-        detector=None if tracks_only else streak_detector(method),
+        detector=None if tracks_only else STREAKS.detector(method),
         pictures=picture_files(found, overlay),
     )
     settings = {

@@ -21,6 +21,16 @@ MATCH_RADIUS_PX = 3.0
 # A town's centre is known to a fraction of its size: so much of its half-light radius is added.
 MATCH_RADIUS_FRACTION = 0.25
 
+REQUIRED_COLUMNS = ("path", "x", "y")
+OPTIONAL_COLUMNS = ("flux", "radius_px")
+
+# From a photo to what was found in it, shape (N, 2), and the seconds it took
+Finder = Callable[[Path], tuple[FloatArray, float]]
+HEADER = (
+    f"{'method':12s} {'photos':>6s} {'labels':>7s} {'complete':>8s} {'in flux':>8s} "
+    f"{'false/photo':>11s} {'false':>7s} {'error px':>9s} {'90 %':>7s} {'s/photo':>8s}"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Matches:
@@ -185,29 +195,15 @@ def total_score(scores: Sequence[DetectionScore]) -> DetectionScore:
     )
 
 
-# Labelled lights: the CSV files of docs/labels.md.
-
-REQUIRED_COLUMNS = ("path", "x", "y")
-OPTIONAL_COLUMNS = ("flux", "radius_px")
-
-
 @dataclass(frozen=True, kw_only=True)
 class LabelledPhoto:
-    """A photo and the lights that a person marked in it.
+    """A photo and the lights that a person marked in it."""
 
-    Attributes
-    ----------
-    path : Path
-        The photo.
-    x, y : ndarray of float64, shape (N,)
-        Positions, pixels of the picture as stored.
-    flux, radius_px : ndarray of float64, shape (N,)
-        Flux in any unit and half-light radius; NaN where not given.
-    """
-
-    path: Path
+    path: Path  # the photo
+    # x, y, (N,): positions, pixels of the picture as stored
     x: FloatArray
     y: FloatArray
+    # flux, radius_px, (N,): flux in any unit and half-light radius; NaN where not given
     flux: FloatArray
     radius_px: FloatArray
 
@@ -283,16 +279,6 @@ def _photo(path: Path, lights: list[tuple[float, ...]]) -> LabelledPhoto:
     return LabelledPhoto(
         path=path, x=columns[0], y=columns[1], flux=columns[2], radius_px=columns[3]
     )
-
-
-# How a method that finds places in photos does on labelled ones: a line of facts.
-
-# From a photo to what was found in it, shape (N, 2), and the seconds it took
-Finder = Callable[[Path], tuple[FloatArray, float]]
-HEADER = (
-    f"{'method':12s} {'photos':>6s} {'labels':>7s} {'complete':>8s} {'in flux':>8s} "
-    f"{'false/photo':>11s} {'false':>7s} {'error px':>9s} {'90 %':>7s} {'s/photo':>8s}"
-)
 
 
 def score_photo(

@@ -30,6 +30,14 @@ SNR_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 10.0, math.inf)
 LENGTH_EDGES_PX = (0.0, 30.0, 100.0, 300.0, 1200.0, math.inf)
 MASK_LEVEL = 64  # of 255: labels of masks are bright, traces of JPEG are dark
 WHOLE_PX = 1_000_000  # masks and brightness are never brought down
+# Photo, found, false and missed streaks as rows, and the picture to write
+Draw = Callable[[Path, FloatArray, FloatArray, FloatArray, Path], None]
+
+STREAK_HEADER = (
+    f"{'method':14s} {'photos':>6s} {'labels':>7s} {'recall':>7s} {'false/photo':>11s} "
+    f"{'pieces':>7s} {'end px':>7s} {'90 %':>7s} {'s/photo':>8s}"
+)
+_METHOD = 14
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +56,6 @@ class FoundStreaks:
 
 
 StreakFinder = Callable[[Path], FoundStreaks]
-# Photo, found, false and missed streaks as rows, and the picture to write
-Draw = Callable[[Path, FloatArray, FloatArray, FloatArray, Path], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,15 +251,6 @@ def recall_cells(total: StreakScore) -> list[dict[str, Any]]:
 
 def _bins(edges: tuple[float, ...]) -> list[tuple[float, float]]:
     return list(itertools.pairwise(edges))
-
-
-# The facts of `regengine.evaluate.labelled_streaks` as lines of text.
-
-STREAK_HEADER = (
-    f"{'method':14s} {'photos':>6s} {'labels':>7s} {'recall':>7s} {'false/photo':>11s} "
-    f"{'pieces':>7s} {'end px':>7s} {'90 %':>7s} {'s/photo':>8s}"
-)
-_METHOD = 14
 
 
 def streak_line(facts: dict[str, Any]) -> str:

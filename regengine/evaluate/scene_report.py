@@ -18,6 +18,10 @@ from regengine.scene.samples import Samples
 
 SHOWN_FEATURES = 15
 
+THUMBNAIL_PX = 300
+SHEET_COLUMNS = 5
+SHOWN_MISTAKES = 30
+
 
 def confusion_lines(classes: Sequence[str], matrix: IndexArray) -> list[str]:
     """A confusion matrix as a table: what photos show down, what was said across.
@@ -230,13 +234,6 @@ def _without_nan(value: Any) -> Any:
 
 def _real_groups(samples: Samples) -> list[str]:
     return [g for g, made in zip(samples.groups, samples.simulated, strict=True) if not made]
-
-
-# Figures of a report on scene classification, as PNG.
-
-THUMBNAIL_PX = 300
-SHEET_COLUMNS = 5
-SHOWN_MISTAKES = 30
 
 
 def draw_report(report: SceneReport, folder: Path) -> list[Path]:

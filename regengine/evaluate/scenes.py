@@ -23,8 +23,6 @@ from regengine.scene.samples import Samples
 from regengine.scene.supervised import Candidate, Supervised, fit_standardiser, fit_supervised
 from regengine.scene.training import chosen_method
 
-# What few labels buy, and what each feature is worth: trials with the models of all folds.
-
 # Labels a class that a person may be willing to give
 FEW_LABELS = (1, 3, 10)
 DRAWS = 5
@@ -128,37 +126,21 @@ def _with_few(
 
 @dataclass(frozen=True, kw_only=True)
 class MethodReport:
-    """How one kind of model did.
+    """How one kind of model did."""
 
-    Attributes
-    ----------
-    name : str
-        One of `regengine.scene.crossval.METHODS`.
-    macro_f1, macro_f1_groups : float
-        Mean F1 of the scored classes: every photo one vote; every group one vote.
-    accuracy : float
-        Share of photos that were told.
-    confusion : ndarray of int, shape (C, C)
-        What photos show (rows), what was said (columns).
-    classes : list of ClassScore
-        Of every class.
-    calibration : CalibrationScore
-        Of the probabilities of all classes, every group one vote. Most are near 0, and rightly so.
-    calibration_said : CalibrationScore
-        Of the probability of the class that was said, which is the harder test.
-    unexplained : int
-        Photos that the gate let fall.
-    """
-
-    name: str
+    name: str  # one of `regengine.scene.crossval.METHODS`
+    # macro_f1, macro_f1_groups: mean F1 of the scored classes: every photo one vote; every group
+    # one vote
     macro_f1: float
     macro_f1_groups: float
-    accuracy: float
-    confusion: IndexArray
-    classes: list[ClassScore]
+    accuracy: float  # share of photos that were told
+    confusion: IndexArray  # (C, C): what photos show (rows), what was said (columns)
+    classes: list[ClassScore]  # of every class
+    # Of the probabilities of all classes, every group one vote. Most are near 0, and rightly so
     calibration: CalibrationScore
+    # Of the probability of the class that was said, which is the harder test
     calibration_said: CalibrationScore
-    unexplained: int
+    unexplained: int  # photos that the gate let fall
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,43 +17,37 @@ from regengine.batch.discover import find_photos
 from regengine.errors import ConfigError
 from regengine.evaluate.streak_scores import PIECE, as_rows, curve_points
 
-# Streaks that a person marked in a photo: as lines, boxes, outlines or a mask.
-
-
 # Boxes narrower than this may have been drawn around a level or upright streak: both ends of it
 # then lie in the middle of the short sides, further than a match allows from any corner
 NARROW_PX = 12.0
 
+PHOTOS, LABELS = "images", "labels"
+BOX_NUMBERS = 4
+LEAST_CORNERS = 3
+
+ENDS = ("x1", "y1", "x2", "y2")
+NUMBERS = (*ENDS, "bow_px", "peak_snr")
+IGNORED, NO_STREAK = "ignore", "cosmic_ray"
+
+REACH_PX = 3.0  # beside a mask, as beside a line
+COVERED = 0.5  # of an object's length
+SMALLEST = 0.1  # of the largest object: specks beside it are none that has to be found
+
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledStreaks:
-    """A photo and the streaks that a person marked in it.
+    """A photo and the streaks that a person marked in it."""
 
-    Attributes
-    ----------
-    path : Path
-        The photo.
-    rows : ndarray of float64, shape (N, 5)
-        Ends x1, y1, x2, y2 and bow, pixels of the picture as stored.
-    peak_snr : ndarray of float64, shape (N,)
-        Peak of the mean cross profile over the noise of a pixel; NaN where it is not given.
-    ignored : ndarray of bool, shape (N,)
-        Streaks that need not be found, and are not false if they are.
-    boxes : ndarray of float64, shape (B, 4)
-        Upright boxes, centre and size, as parts of the picture's width and height.
-    outlines : tuple of ndarray of float64, shape (K, 2)
-        Slanted boxes or other outlines, corners as parts of the picture's width and height.
-    mask : Path or None
-        A picture of the same size, black where no streak is.
-    """
-
-    path: Path
-    rows: FloatArray
+    path: Path  # the photo
+    rows: FloatArray  # (N, 5): ends x1, y1, x2, y2 and bow, pixels of the picture as stored
+    # (N,): peak of the mean cross profile over the noise of a pixel; NaN where it is not given
     peak_snr: FloatArray
-    ignored: BoolArray
+    ignored: BoolArray  # (N,): streaks that need not be found, and are not false if they are
+    # (B, 4): upright boxes, centre and size, as parts of the picture's width and height
     boxes: FloatArray
+    # (K, 2): slanted boxes or other outlines, corners as parts of the picture's width and height
     outlines: tuple[FloatArray, ...] = ()
-    mask: Path | None = None
+    mask: Path | None = None  # a picture of the same size, black where no streak is
 
     def candidates(self, width_px: int, height_px: int) -> list[FloatArray]:
         """What each streak may be, shape (choices, 5), in a picture of that size.
@@ -87,13 +81,6 @@ def _middle_line(corners: FloatArray) -> FloatArray:
     first = 0.5 * (box[start] + box[start + 1])
     second = 0.5 * (box[(start + 2) % 4] + box[(start + 3) % 4])
     return np.array([*first, *second, 0.0])
-
-
-# Streaks labelled by boxes or outlines: a text file per photo, as YOLO has them.
-
-PHOTOS, LABELS = "images", "labels"
-BOX_NUMBERS = 4
-LEAST_CORNERS = 3
 
 
 def read_yolo_labels(folder: Path) -> list[LabelledStreaks]:
@@ -185,11 +172,6 @@ def _numbers(place: str, line: str) -> FloatArray:
             "divide pixels by them."
         )
     return values
-
-
-ENDS = ("x1", "y1", "x2", "y2")
-NUMBERS = (*ENDS, "bow_px", "peak_snr")
-IGNORED, NO_STREAK = "ignore", "cosmic_ray"
 
 
 def read_streak_labels(path: Path) -> list[LabelledStreaks]:
@@ -284,14 +266,6 @@ def _check_columns(path: Path, columns: Sequence[str] | None) -> None:
     raise ConfigError(
         f"{path} lacks columns: its first line must name path, {', '.join(ENDS)}, or path, mask."
     )
-
-
-# Streaks as masks of pixels: drawn from their ends, counted pixel by pixel, found in a mask.
-
-
-REACH_PX = 3.0  # beside a mask, as beside a line
-COVERED = 0.5  # of an object's length
-SMALLEST = 0.1  # of the largest object: specks beside it are none that has to be found
 
 
 @dataclass(frozen=True, kw_only=True)

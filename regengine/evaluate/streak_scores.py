@@ -34,31 +34,25 @@ OVERLAP = 0.5
 PIECE = 0.5
 SAMPLES = 129
 
+STREAK_PX, SKY_FROM_PX, SKY_TO_PX = 3.0, 8.0, 16.0  # to both sides of the line
+STEP_PX = 0.5  # across
+LEAST_SAMPLES = 10
+
 
 @dataclass(frozen=True, kw_only=True)
 class StreakMatches:
-    """Which detection is which true streak, each used once.
+    """Which detection is which true streak, each used once."""
 
-    Attributes
-    ----------
-    truth, found : ndarray of int, shape (K,)
-        Indices of the pairs.
-    line_rms_px, overlap : ndarray of float64, shape (K,)
-    end_error_px : ndarray of float64, shape (K, 2)
-        Distances of both ends from the true ones.
-    pieces : ndarray of int
-        Detections without a pair that lie along a true streak: a part of one, or one found twice.
-    false : ndarray of int
-        Detections where no streak is.
-    """
-
+    # truth, found, (K,): indices of the pairs
     truth: IndexArray
     found: IndexArray
+    # line_rms_px, overlap, (K,)
     line_rms_px: FloatArray
     overlap: FloatArray
-    end_error_px: FloatArray
+    end_error_px: FloatArray  # (K, 2): distances of both ends from the true ones
+    # Detections without a pair that lie along a true streak: a part of one, or one found twice
     pieces: IndexArray
-    false: IndexArray
+    false: IndexArray  # detections where no streak is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,13 +271,6 @@ def total_streak_score(scores: Sequence[StreakScore]) -> StreakScore:
         pieces=joined("pieces", int),
         seconds=joined("seconds", float),
     )
-
-
-# How bright a labelled streak is: measured in the photo, where nobody wrote it down.
-
-STREAK_PX, SKY_FROM_PX, SKY_TO_PX = 3.0, 8.0, 16.0  # to both sides of the line
-STEP_PX = 0.5  # across
-LEAST_SAMPLES = 10
 
 
 def measured_peak_snr(light: FloatImage, missing: BoolArray | None, row: FloatArray) -> float:

@@ -31,7 +31,8 @@ from regengine.photo.image import read_linear_light
 from regengine.registration.preparation import SIGMA_LOG_FOCAL
 from regengine.registration.propose_limb import nadir_at_scale
 from regengine.registration.search_order import likely_offsets
-from regengine.sky.detection.stars import detect_stars
+from regengine.sky.detection.detect import detect_in_picture
+from regengine.sky.detection.kinds import STARS
 from regengine.sky.stars.attitude import LEAST_STAR_HEIGHT_KM, StarAttitude, attitude_of
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import NotSolved, StarSolution
@@ -331,7 +332,7 @@ def read_sky(view: SkyView) -> StarAttitude | None:
         return None
     picture = read_linear_light(view.frame.path, max_long_side_px=DETECTION_PX)
     sky = sky_mask(view.limb, picture.light.shape, margin_deg=-raised_deg)
-    stars = detect_stars(picture, mask=~sky)
+    stars = detect_in_picture(picture, STARS.detector(), mask=~sky)
     for focal_px, sigma_log_focal in focal_guesses(view):
         solution = solve_above_limb(
             stars,

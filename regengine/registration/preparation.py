@@ -10,9 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.background import diffuse_background, hot_pixels
-from detectors.hardware import hardware_mask
 from detectors.limb import Limb, find_limb, sky_mask
-from detectors.masks import blank_parts, caption_strips, grainy_light, smooth_light, window_frames
+from detectors.masks import (
+    blank_parts,
+    caption_strips,
+    grainy_light,
+    hardware_mask,
+    smooth_light,
+    window_frames,
+)
 from matchers.camera import Camera
 from matchers.photo_light import LightImage, light_image
 from regengine.orbit.propagation import CameraPosition

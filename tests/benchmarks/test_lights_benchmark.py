@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks import lights
 from benchmarks.light_fields import FieldSettings, simulate
-from detectors.registry import light_detectors
+from detectors.registry import LIGHTS
 
 SMALL = FieldSettings(width_px=600, height_px=400, lights=(40, 120))
 
@@ -54,7 +54,7 @@ def test_a_method_that_knows_the_truth_scores_full_marks(field):
 def test_the_goal_is_reached():
     """Completeness, false and centroid error at SNR 10 and above, on full-size frames."""
     fields = lights.frames("glow", 3, seed=77)
-    results = lights.run_method(lights.detector_method(light_detectors()["blobs"]), fields)
+    results = lights.run_method(lights.detector_method(LIGHTS.detectors()["blobs"]), fields)
     score = lights.score_between(results, 10.0, np.inf)
     assert score.wanted > 500
     assert score.completeness >= 0.93  # 0.97 over many frames; these are crowded ones

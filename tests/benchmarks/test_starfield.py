@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.simulate.starfield import StarfieldSettings, simulate_starfield
 from benchmarks.stars import completeness, detector_method, run_method, tables
-from detectors.registry import star_detectors
+from detectors.registry import STARS
 
 SMALL = StarfieldSettings(
     width_px=256, height_px=220, stars=(20, 30), trailed=0.0, hot_pixels=(0, 0), cosmic_rays=(0, 0)
@@ -43,7 +43,7 @@ def test_the_bound_of_a_faint_star_is_that_of_a_gaussian():
 
 def test_the_benchmark_tells_a_method_that_finds_nothing():
     fields = [simulate_starfield(np.random.default_rng(5), SMALL)]
-    good = run_method(detector_method(star_detectors()["matched"]), fields)
+    good = run_method(detector_method(STARS.detectors()["matched"]), fields)
     none = run_method(lambda field: np.zeros((0, 2)), fields)
     assert completeness(good, 10.0, np.inf)[0] > 0.9
     assert completeness(none, 10.0, np.inf)[0] == 0.0

@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 
 from detectors.pixel_clusters import (
-    Centres,
     gaussian_mixture,
     genetic_clusters,
     genetic_minimum,
     k_means,
-    quantisation_error,
     seeding_k_means,
     swarm_clusters,
     swarm_minimum,
@@ -52,37 +50,12 @@ def test_equal_pixels_hold_no_streak_and_the_seed_decides(cluster):
     assert np.array_equal(one, other)
 
 
-def test_means_come_close_to_the_truth_and_seeds_do_not_spoil_them():
-    rng = np.random.default_rng(0)
-    sample, _ = two_clusters(rng)
-    for cluster in (k_means, seeding_k_means(swarm_clusters), seeding_k_means(gaussian_mixture)):
-        found = cluster(sample, rng)
-        assert np.allclose(found.dark, DARK, atol=0.2)
-        assert np.allclose(found.light, LIGHT, atol=0.2)
-
-
 def test_a_mixture_knows_that_clusters_have_widths():
     rng = np.random.default_rng(3)
     narrow, wide = rng.normal(0.0, 0.2, (3000, 2)), rng.normal(4.0, 2.0, (300, 2))
     found = gaussian_mixture(np.concatenate([narrow, wide]), rng)
     assert found.bright(np.array([[1.5, 1.5]])).all()  # nearer to the narrow one, too far for it
     assert not found.bright(np.array([[-4.0, -4.0], [0.1, 0.2]])).any()
-
-
-def test_images_keep_their_shape():
-    centres = Centres.of(np.array([[8.0, 6.0], [0.0, 0.0]]))
-    assert np.array_equal(centres.dark, DARK)
-    image = np.zeros((4, 5, 2), np.float32)
-    image[1, 2] = LIGHT
-    assert centres.bright(image).sum() == 1
-    assert centres.bright(image)[1, 2]
-
-
-def test_quantisation_error_is_the_mean_squared_distance():
-    rng = np.random.default_rng(0)
-    sample, pairs = rng.normal(size=(50, 2)), rng.normal(size=(4, 2, 2))
-    distances = np.linalg.norm(sample[None, None] - pairs[:, :, None], axis=-1)
-    assert np.allclose(quantisation_error(sample, pairs), (distances.min(axis=1) ** 2).mean(axis=1))
 
 
 @pytest.mark.parametrize(

@@ -3,59 +3,77 @@ from __future__ import annotations
 import sys
 import types
 
-import numpy as np
 import pytest
 
 from detectors import registry
-from detectors.types import LightDetections, LightDetector
+from detectors.registry import LIGHTS, STARS, STREAKS
+from detectors.types import Detector
 
 SOURCE = """
 from dataclasses import dataclass
 from typing import ClassVar
-from detectors.lights_blobs import Blobs
-from detectors.types import LightDetections
+from detectors.stamps import nearest_pixels
+from detectors.types import {found}
 
 @dataclass(frozen=True, kw_only=True)
-class Nothing:
-    name: ClassVar[str] = "{name}"
-
+class _Family:
     def detect(self, light, mask=None, saturated=None):
-        return LightDetections.empty()
+        return {found}.empty()
+
+class One(_Family):
+    name: ClassVar[str] = "{first}"
+
+class Other(_Family):
+    name: ClassVar[str] = "other"
 """
+FOUND = {"lights": "LightDetections", "stars": "StarDetections", "streaks": "StreakDetections"}
 
 
 @pytest.fixture
-def fresh():
-    registry.light_detectors.cache_clear()
-    yield
-    registry.light_detectors.cache_clear()
+def drop(tmp_path, monkeypatch):
+    """Puts a file of methods beside the others, for as long as the test runs."""
+
+    def dropped(kind, first):
+        source = SOURCE.format(found=FOUND[kind], first=first)
+        (tmp_path / f"{kind}_dropped.py").write_text(source)
+        paths = [*registry.detectors.__path__, str(tmp_path)]
+        monkeypatch.setattr(registry.detectors, "__path__", paths)
+        monkeypatch.delitem(sys.modules, f"detectors.{kind}_dropped", raising=False)
+
+    registry._detectors.cache_clear()
+    yield dropped
+    registry._detectors.cache_clear()
 
 
-def dropped(tmp_path, monkeypatch, source):
-    (tmp_path / "lights_dropped.py").write_text(source)
-    monkeypatch.setattr(
-        registry.detectors, "__path__", [*registry.detectors.__path__, str(tmp_path)]
-    )
-    monkeypatch.delitem(sys.modules, "detectors.lights_dropped", raising=False)
+@pytest.mark.parametrize("kind", [LIGHTS, STARS, STREAKS], ids=lambda kind: kind.name)
+def test_all_methods_of_a_file_are_found_by_being_there(drop, kind):
+    before = set(kind.detectors())
+    registry._detectors.cache_clear()
+    drop(kind.name, "one")
+    methods = kind.detectors()
+    assert list(methods) == sorted(before | {"one", "other"})
+    assert all(isinstance(one, Detector) and one.name == name for name, one in methods.items())
 
 
-def test_blobs_is_there():
-    assert "blobs" in registry.light_detectors()
+def test_commands_and_benchmarks_have_a_dropped_method_at_once(drop):
+    from benchmarks.streaks.methods import streak_methods
+
+    from regengine.errors import ConfigError
+    from regengine.sky.detection.kinds import SOUGHT
+
+    drop("streaks", "one")
+    assert "one" in streak_methods(peers=False)
+    assert SOUGHT["streaks"].detector("one").name == "one"
+    with pytest.raises(ConfigError, match="'none' is no method that finds streaks: use one of one"):
+        SOUGHT["streaks"].detector("none")
 
 
-def test_a_method_is_found_by_being_there(tmp_path, monkeypatch, fresh):
-    dropped(tmp_path, monkeypatch, SOURCE.format(name="nothing"))
-    found = registry.light_detectors()
-    assert set(found) >= {"blobs", "nothing"}
-    assert isinstance(found["nothing"].detect(np.zeros((9, 9))), LightDetections)
-
-
-def test_two_of_one_name_are_refused(tmp_path, monkeypatch, fresh):
-    dropped(tmp_path, monkeypatch, SOURCE.format(name="blobs"))
+def test_two_of_one_name_are_refused(drop):
+    drop("lights", "blobs")
     with pytest.raises(TypeError, match="two light detectors are called 'blobs'"):
-        registry.light_detectors()
+        LIGHTS.detectors()
 
 
 def test_a_module_without_a_method_is_refused():
-    with pytest.raises(TypeError, match="must define one class"):
-        registry.detectors_of(types.ModuleType("lights_empty"), LightDetector)
+    with pytest.raises(TypeError, match="defines no class with a name and detect"):
+        registry.detectors_of(types.ModuleType("lights_empty"))

@@ -13,10 +13,10 @@ from detectors.masks import (
     NOISE_SHARE,
     RIM_SHARE,
     STRONG_SIGMAS,
+    WIDEST_GRAIN_PX,
     WINDOW_PX,
-    in_smooth_light,
+    grainy_light,
     smooth_light,
-    with_rims,
 )
 
 Light = NDArray[np.float64]
@@ -172,25 +172,21 @@ def test_the_least_width_decides() -> None:
     assert not masked(light, least_px=81).any()
 
 
-def test_doubtful_light_belongs_to_the_smooth_light_that_it_touches() -> None:
-    """At least three tenths of an area must be smooth without doubt."""
-    doubtful = np.zeros((30, 100), bool)
-    doubtful[10:20, 10:40] = doubtful[10:20, 60:90] = True
-    solid = np.zeros_like(doubtful)
-    solid[10:20, 10:20] = True  # a third of the left one
-    solid[10:20, 60:68] = True  # a quarter of the right one
-    belongs = in_smooth_light(solid, doubtful)
-    assert belongs[10:20, 10:40].all()
-    assert belongs.sum() == 300
-    assert not in_smooth_light(np.zeros_like(solid), doubtful).any()
+def test_lamps_stay_and_smooth_light_goes() -> None:
+    y, x = np.mgrid[:120, :180].astype(np.float32)
+    glow = 5.0 * np.exp(-0.5 * ((x - 90.0) ** 2 + (y - 60.0) ** 2) / 30.0**2)
+    lamps = np.zeros_like(glow)
+    lamps[10:110:11, 10:170:11] = 1.0
+    found = grainy_light((glow + lamps).astype(np.float32))
+    lit = lamps > 0.0
+    assert found.dtype == np.float32
+    assert found.min() >= 0.0
+    assert found[lit] == pytest.approx(1.0, abs=0.25)
+    assert found[~lit].max() < 0.25  # of a glow five times as bright
 
 
-def test_rims_grow_with_what_they_surround() -> None:
-    """Half the radius of a large area, at least the window of a small one."""
-    large, small = around(40.0, 80.0), around(6.0, 230.0)
-    grown = with_rims(large | small)
-    assert grown[around(58.0, 80.0)].all()
-    assert not grown[~around(62.0, 80.0) & (COLUMN < 160.0)].any()
-    assert grown[around(6.0 + WINDOW_PX - 1.0, 230.0)].all()
-    assert not grown[~around(6.0 + WINDOW_PX + 2.0, 230.0) & (COLUMN > 160.0)].any()
-    assert not with_rims(np.zeros((20, 30), bool)).any()
+@pytest.mark.parametrize(("side", "left"), [(WIDEST_GRAIN_PX - 2, 1.0), (WIDEST_GRAIN_PX, 0.0)])
+def test_what_is_as_wide_as_the_disc_is_smooth(side: int, left: float) -> None:
+    light = np.zeros((40, 40), np.float32)
+    light[15 : 15 + side, 20 : 20 + side] = 1.0
+    assert grainy_light(light)[15 + side // 2, 20 + side // 2] == left

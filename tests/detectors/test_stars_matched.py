@@ -27,8 +27,9 @@ def test_the_width_is_measured_on_the_frame(sigma):
 @pytest.mark.parametrize("trail", [(14.0, -6.0), (0.0, 9.0), (6.0, 3.0)])
 def test_the_common_trail_is_found_and_its_middle_is_the_place(trail):
     length = np.hypot(*trail)
-    stars = star_list(30, LARGE, snr=(60.0, 400.0), gap=30.0)
-    found = Matched().detect(trail_frame(stars, trail, LARGE))
+    shape = (300, 360)
+    stars = star_list(20, shape, snr=(60.0, 400.0), gap=30.0)
+    found = Matched().detect(trail_frame(stars, trail, shape))
     assert found.trail_px is not None
     assert found.trail_px[0] >= 0.0
     sign = np.sign(np.dot(found.trail_px, trail))
@@ -95,8 +96,8 @@ def test_the_brightest_are_measured_where_there_are_too_many():
 
 
 def test_completeness_at_the_limit_is_that_of_an_ideal_filter():
-    shape = (600, 600)
-    stars = star_list(150, shape, snr=(6.0, 6.0), gap=20.0)
+    shape = (420, 420)
+    stars = star_list(75, shape, snr=(6.0, 6.0), gap=20.0)
     found = Matched().detect(star_frame(stars, shape, noise=NOISE))
     hits = sum(nearest(found, one.x, one.y)[1] < 1.5 for one in stars)
     # Six sigma against a threshold of 4.5: Phi(1.5) = 0.93

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from detectors import streak_candidates
+from detectors import streak_search
 from detectors.scale_space import gaussian_blur
-from detectors.streak_candidates import (
+from detectors.streak_line import Path, fine_end, lit_part, strip_along
+from detectors.streak_search import (
     QUADRANTS,
     Segments,
     line_sigma,
@@ -18,8 +19,7 @@ from detectors.streak_candidates import (
     turned,
     turned_back,
 )
-from detectors.streak_line import Path, fine_end, lit_part, strip_along
-from detectors.streak_verdict import log10_false_alarm, snr_for
+from detectors.streaks_radon import log10_false_alarm, snr_for
 
 
 def by_hand(image, rows, slope, tile, column):
@@ -138,8 +138,8 @@ def test_clearness_is_told_part_by_part_as_at_once(monkeypatch):
         return Segments(x1=x1, y1=y1, x2=x2, y2=y2, snr=snr, sigma_px=np.ones(count))
 
     bright, dark = some(70), some(40)
-    monkeypatch.setattr(streak_candidates, "MOST_PAIRS", 300)
-    told = streak_candidates.clearer_than_dark(bright, dark, 60.0, 3)
+    monkeypatch.setattr(streak_search, "MOST_PAIRS", 300)
+    told = streak_search.clearer_than_dark(bright, dark, 60.0, 3)
     for k in range(70):
         dx = 0.5 * (bright.x1[k] + bright.x2[k] - dark.x1 - dark.x2)
         dy = 0.5 * (bright.y1[k] + bright.y2[k] - dark.y1 - dark.y2)

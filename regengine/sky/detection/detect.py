@@ -1,4 +1,4 @@
-"""What a method finds in one photo, in the pixels of the picture as stored."""
+"""What is sought on photos, and what a method finds in one: in pixels of the picture as stored."""
 
 from __future__ import annotations
 
@@ -7,30 +7,249 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from detectors.types import BoolImage, FloatArray, LightDetections, StarDetections, StreakDetections
+from detectors.registry import Kind
+from detectors.types import BoolImage, Detections, Detector, FloatArray
+from regengine.batch.each_photo import Answer
+from regengine.batch.plan import Mishap
 from regengine.errors import ConfigError
 from regengine.io.tables import name_cell, path_cell
 from regengine.photo.frame_records import frame_id_of
 from regengine.photo.image import LinearLight, read_linear_light
+from regengine.sky.detection.overlay import PicturePaths
 
-# Detections of a picture that was resized, in pixels of the picture as stored.
+D = TypeVar("D", bound=Detections)
+Record = dict[str, Any]
 
-F = TypeVar("F", LightDetections, StarDetections, StreakDetections)
-
+HEAD_COLUMNS = ("frame", "path", "method")
 PLACES = ("x", "y", "x1", "y1", "x2", "y2")
 # Light in units of the image times square pixels, and that per pixel of length
 POWERS = {"flux": 2, "profiles": 1}
 
 
-def in_stored_pixels(found: F, factor: float, full_scale: float = 1.0) -> F:
+@dataclass(frozen=True, kw_only=True)
+class PhotoDetections(Generic[D]):
+    """What one method found in one photo.
+
+    Attributes
+    ----------
+    frame : str
+        Id of the photo.
+    found : LightDetections, StarDetections or StreakDetections
+        In pixels of the picture as stored.
+    width_px, height_px : int
+        Of the picture as stored.
+    seconds : float
+        Time of the detection, without reading the file.
+    """
+
+    path: Path
+    frame: str
+    method: str
+    found: D
+    width_px: int
+    height_px: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sought(Generic[D]):
+    """One thing that is sought on photos: by which methods, at which size, and what is said of it.
+
+    Attributes
+    ----------
+    kind : Kind
+        Of the methods that find it.
+    best_method : str
+        Name of the one that its benchmark puts first.
+    long_side_px : int
+        Larger photos are averaged down to this unless something else is asked for.
+    columns : tuple of str
+        Of CSV: those of its records that are told there.
+    records : callable
+        Plain values of each detection, rounded to what they are worth.
+    draw : callable
+        Draws the detections of a photo into a picture file.
+    hidden : callable, optional
+        Where of a picture it is not sought unless in the whole frame.
+    whole_mosaic : bool, optional
+        The mosaics of raw files are taken as one grey picture of all their pixels.
+    of_image : callable, optional
+        What the record says of the whole image.
+    sequences : callable, optional
+        Photos that are to be looked at together.
+    compared : callable, optional
+        What was found in such photos, changed by what the others show.
+    """
+
+    kind: Kind[D]
+    best_method: str
+    long_side_px: int
+    columns: tuple[str, ...]
+    records: Callable[[D], list[Record]]
+    draw: Callable[[Path, D, Path], None]
+    hidden: Callable[[LinearLight], BoolImage] | None = None
+    whole_mosaic: bool = False
+    of_image: Callable[[D], Record] | None = None
+    sequences: Callable[[Sequence[Path]], Iterator[list[Path]]] | None = None
+    compared: Callable[[Sequence[Any]], list[Any]] | None = None
+
+    def detector(self, name: str | None = None) -> Detector[D]:
+        """The method of that name; the best one for None.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such method.
+        """
+        wanted = self.best_method if name is None else name
+        return self.detectors(wanted)[wanted]
+
+    def detectors(self, name: str | None = None) -> dict[str, Detector[D]]:
+        """All methods by their names, or the one of that name.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such method.
+        """
+        methods = self.kind.detectors()
+        if name is None:
+            return methods
+        if name not in methods:
+            raise ConfigError(
+                f"--method {name!r} is no method that finds {self.kind.name}: use one of "
+                f"{', '.join(methods)}."
+            )
+        return {name: methods[name]}
+
+    def in_photo(
+        self,
+        path: Path,
+        detector: Detector[D] | None = None,
+        *,
+        max_long_side_px: int | None = None,
+        sky_only: bool = True,
+    ) -> PhotoDetections[D]:
+        """Read a photo (JPEG, PNG, TIFF, FITS or raw) and find it there.
+
+        `detector`: the method; the best one if not given; `max_long_side_px`: larger photos are
+        averaged down to this first; `long_side_px` if not given; `sky_only`: leave out what
+        `hidden` tells: captions, and what lies below the Earth's limb.
+
+        Raises
+        ------
+        FrameError
+            If the file is no readable image.
+        """
+        method = self.detector() if detector is None else detector
+        side = self.long_side_px if max_long_side_px is None else max_long_side_px
+        picture = read_linear_light(path, max_long_side_px=side, whole_mosaic=self.whole_mosaic)
+        started = time.perf_counter()
+        mask = self.hidden(picture) if sky_only and self.hidden is not None else None
+        found = detect_in_picture(picture, method, mask=mask)
+        height, width = picture.light.shape
+        return PhotoDetections(
+            path=path,
+            frame=frame_id_of(path),
+            method=method.name,
+            found=found,
+            width_px=round(width / picture.factor),
+            height_px=round(height / picture.factor),
+            seconds=time.perf_counter() - started,
+        )
+
+    def answer(self, photo: PhotoDetections[D], *, profiles: bool = False) -> Answer:
+        """The record of one photo as a line of JSON, and its rows of CSV.
+
+        A photo without detections is a row without a position, so that it does not vanish.
+        """
+        records = self.records(photo.found)
+        if profiles:
+            for record, profile in zip(records, getattr(photo.found, "profiles", ()), strict=True):
+                record["profile"] = [significant(value, 4) for value in profile]
+        line: Record = {"frame": photo.frame, "path": str(photo.path), "method": photo.method}
+        line |= {self.kind.name: records}
+        line |= {} if self.of_image is None else self.of_image(photo.found)
+        head: list[object] = [name_cell(photo.frame), path_cell(photo.path), photo.method]
+        rows = [
+            [*head, *("|".join(one[k]) if k == "flags" else one[k] for k in self.columns)]
+            for one in records
+        ]
+        return Answer(
+            line=json.dumps(line), text=csv_text(rows or [[*head, *[""] * len(self.columns)]])
+        )
+
+    def answers_of_sequence(
+        self, found: Sequence[PhotoDetections[D] | Mishap]
+    ) -> list[Answer | Mishap]:
+        """The answers for photos that were looked at together."""
+        changed = found if self.compared is None else self.compared(found)
+        return [one if isinstance(one, Mishap) else self.answer(one) for one in changed]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectJob:
+    """What to do with each photo; call it with a path; pickles.
+
+    Attributes
+    ----------
+    sky_only : bool
+        As of `Sought.in_photo`.
+    pictures : PicturePaths or None
+        Overlays to draw.
+    """
+
+    sought: Sought[Any]
+    detector: Detector[Any]
+    max_long_side_px: int
+    sky_only: bool = True
+    pictures: PicturePaths | None = None
+
+    def __call__(self, path: Path) -> PhotoDetections[Any]:
+        """Find, and draw the overlay if one is wanted.
+
+        Raises
+        ------
+        FrameError
+            If the photo cannot be read, or the overlay not be written.
+        """
+        found = self.sought.in_photo(
+            path, self.detector, max_long_side_px=self.max_long_side_px, sky_only=self.sky_only
+        )
+        if self.pictures is not None:
+            self.sought.draw(path, found.found, self.pictures.of(path))
+        return found
+
+
+@dataclass(frozen=True)
+class DetectAnswers:
+    """The answers of a job, with the light along streaks if that is wanted."""
+
+    job: DetectJob
+    profiles: bool = False
+
+    def __call__(self, path: Path) -> Answer:
+        """The photo's record and rows."""
+        return self.job.sought.answer(self.job(path), profiles=self.profiles)
+
+
+def detect_in_picture(
+    picture: LinearLight, detector: Detector[D], *, mask: BoolImage | None = None
+) -> D:
+    """Apply a detector to a picture that was read, but where a mask of ``picture.light`` is True.
+
+    What it finds is in pixels of the picture as stored.
+    """
+    found = detector.detect(picture.light, picture.without(mask), picture.saturated)
+    return in_stored_pixels(found, picture.factor, picture.full_scale)
+
+
+def in_stored_pixels(found: D, factor: float, full_scale: float = 1.0) -> D:
     """Detections of a picture that was resized by a factor, as of the picture before.
 
     Columns say by their names what they are: places, lengths (``_px``), areas (``_px2``) and
@@ -61,119 +280,13 @@ def _over(value: Any, divisor: float) -> Any:
     return tuple(one / divisor for one in value) if isinstance(value, tuple) else value / divisor
 
 
-D = TypeVar("D", LightDetections, StarDetections, StreakDetections)
-D_co = TypeVar("D_co", LightDetections, StarDetections, StreakDetections, covariant=True)
-
-
-class Detector(Protocol[D_co]):
-    """A method that finds lights, stars or streaks."""
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        ...
-
-    def detect(
-        self,
-        light: NDArray[np.generic],
-        mask: BoolImage | None = None,
-        saturated: NDArray[np.generic] | None = None,
-    ) -> D_co:
-        """Find them in linear light."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class PhotoDetections(Generic[D]):
-    """What one method found in one photo.
-
-    Attributes
-    ----------
-    path : Path
-        The photo.
-    frame : str
-        Its frame id.
-    method : str
-        Name of the detector.
-    found : LightDetections, StarDetections or StreakDetections
-        In pixels of the picture as stored.
-    width_px, height_px : int
-        Of the picture as stored.
-    seconds : float
-        Time of the detection, without reading the file.
-    """
-
-    path: Path
-    frame: str
-    method: str
-    found: D
-    width_px: int
-    height_px: int
-    seconds: float
-
-
-def detect_in_photo(
-    path: Path,
-    detector: Detector[D],
-    *,
-    max_long_side_px: int,
-    hidden: Callable[[LinearLight], BoolImage] | None = None,
-    whole_mosaic: bool = False,
-) -> PhotoDetections[D]:
-    """Read a photo and apply a detector to it."""
-    picture = read_linear_light(path, max_long_side_px=max_long_side_px, whole_mosaic=whole_mosaic)
-    started = time.perf_counter()
-    found = detect_in_picture(picture, detector, mask=None if hidden is None else hidden(picture))
-    height, width = picture.light.shape
-    return PhotoDetections(
-        path=path,
-        frame=frame_id_of(path),
-        method=detector.name,
-        found=found,
-        width_px=round(width / picture.factor),
-        height_px=round(height / picture.factor),
-        seconds=time.perf_counter() - started,
-    )
-
-
-def detect_in_picture(
-    picture: LinearLight, detector: Detector[D], *, mask: BoolImage | None = None
-) -> D:
-    """Apply a detector to a picture that was read."""
-    found = detector.detect(picture.light, picture.without(mask), picture.saturated)
-    return in_stored_pixels(found, picture.factor, picture.full_scale)
-
-
-# Which method of detection a name stands for.
-
-Choice = TypeVar("Choice")
-
-
-def chosen_detector(
-    methods: Mapping[str, Choice], name: str | None, *, best: str, what: str
-) -> Choice:
-    """The method of that name; the best one for None."""
-    wanted = best if name is None else name
-    if wanted not in methods:
-        raise ConfigError(
-            f"--method {wanted!r} is no method that finds {what}: use one of {', '.join(methods)}."
-        )
-    return methods[wanted]
-
-
-# What detection prints: a line of NDJSON a photo, or CSV with a row a detection.
-
-Record = dict[str, Any]
-HEAD_COLUMNS = ("frame", "path", "method")
-
-
 def significant(value: float, digits: int) -> float | None:
     """A number to some digits; None where it is none or endless, which JSON has no word for."""
     return float(f"{value:.{digits}g}") if math.isfinite(value) else None
 
 
 def place_record(x: float, y: float, flux: float, snr: float) -> Record:
-    """Plain values that every detection has, rounded to what they are worth."""
+    """Plain values that every point has, rounded to what they are worth."""
     return {
         "x": round(float(x), 3),
         "y": round(float(y), 3),
@@ -188,27 +301,6 @@ def sigma_record(covariance_px2: FloatArray) -> Record:
         "sigma_x_px": round(float(covariance_px2[0, 0]) ** 0.5, 4),
         "sigma_y_px": round(float(covariance_px2[1, 1]) ** 0.5, 4),
     }
-
-
-def json_line(found: PhotoDetections[Any], **values: Any) -> str:
-    """One photo's detections as a line of NDJSON."""
-    head = {"frame": found.frame, "path": str(found.path), "method": found.method}
-    return json.dumps({**head, **values})
-
-
-def csv_rows(
-    found: PhotoDetections[Any], records: list[Record], columns: tuple[str, ...]
-) -> list[list[object]]:
-    """One photo's detections as rows of `HEAD_COLUMNS` and columns; flags are joined by ``|``.
-
-    A photo without detections is a row without a position, so that it does not vanish.
-    """
-    head: list[object] = [name_cell(found.frame), path_cell(found.path), found.method]
-    rows = [
-        [*head, *("|".join(one[name]) if name == "flags" else one[name] for name in columns)]
-        for one in records
-    ]
-    return rows or [[*head, *[""] * len(columns)]]
 
 
 def csv_text(rows: Sequence[Sequence[object]]) -> str:

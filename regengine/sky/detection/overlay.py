@@ -38,6 +38,17 @@ CURVE_POINTS = 33
 # 8-bit display values are drawn with this power: faint towns come out, cores stay apart
 BRIGHTEN_POWER = 0.6
 
+MAGENTA, WHITE = (255, 110, 255), (230, 230, 230)
+COLOURS: dict[StreakKind, Colour] = {
+    StreakKind.SATELLITE: GREEN,
+    StreakKind.METEOR: YELLOW,
+    StreakKind.AIRCRAFT: RED,
+    StreakKind.COSMIC_RAY: CYAN,
+    StreakKind.TRAIN: MAGENTA,
+    StreakKind.UNKNOWN: WHITE,
+}
+LABEL_GAP_PX = 12.0  # of the picture, between the line and the number
+
 
 @dataclass(frozen=True, kw_only=True)
 class PicturePaths:
@@ -221,21 +232,6 @@ def write_picture(picture: Picture, target: Path) -> None:
         raise FrameError(
             f"{target} cannot be written ({error.strerror}): give a folder that can be written."
         ) from error
-
-
-# Pictures of streaks: the photo, brightened, with two lines along each, so that it stays seen.
-
-
-MAGENTA, WHITE = (255, 110, 255), (230, 230, 230)
-COLOURS: dict[StreakKind, Colour] = {
-    StreakKind.SATELLITE: GREEN,
-    StreakKind.METEOR: YELLOW,
-    StreakKind.AIRCRAFT: RED,
-    StreakKind.COSMIC_RAY: CYAN,
-    StreakKind.TRAIN: MAGENTA,
-    StreakKind.UNKNOWN: WHITE,
-}
-LABEL_GAP_PX = 12.0  # of the picture, between the line and the number
 
 
 def draw_streaks(photo: Path, streaks: StreakDetections, target: Path) -> None:

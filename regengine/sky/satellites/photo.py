@@ -19,9 +19,8 @@ from regengine.orbit.tle import TleSet
 from regengine.photo.fits import header_field, is_fits, read_headers
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.sky.detection.detect import csv_text
+from regengine.sky.detection.kinds import STREAKS
 from regengine.sky.detection.overlay import PicturePaths, picture_paths
-from regengine.sky.detection.streaks import detect_photo_streaks
-from regengine.sky.detection.streaks import streak_records as plain_streaks
 from regengine.sky.satellites.catalogue import SatelliteCatalogue
 from regengine.sky.satellites.naming import (
     NamedPhoto,
@@ -134,7 +133,7 @@ class SatelliteJob:
             return self.streaks.get(path, [])
         if self.detector is None:
             return []
-        return plain_streaks(detect_photo_streaks(path, self.detector).found)
+        return STREAKS.records(STREAKS.in_photo(path, self.detector).found)
 
     def _observer(self, frame: Frame) -> Observer:
         if self.station is not None:

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.falloff import SkyBoxes, sky_boxes
-from detectors.star_frame import ApertureLight, aperture_light
+from detectors.falloff import ApertureLight, SkyBoxes, aperture_light, sky_boxes
 from detectors.types import FloatArray, StarDetections
 from matchers.sky_camera import SkyCamera
 from regengine.errors import ConfigError

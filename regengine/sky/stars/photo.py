@@ -26,8 +26,8 @@ from regengine.orbit.tle import TleSet
 from regengine.photo.formats import read_image_header
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.lens_profile import LensProfile
+from regengine.sky.detection.kinds import STARS
 from regengine.sky.detection.overlay import PicturePaths, picture_paths
-from regengine.sky.detection.stars import detect_photo_stars, star_detector
 from regengine.sky.stars.bodies import BodyInFrame, bodies_in_frame
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import NotSolved, SolveOptions, StarSolution, solve_stars
@@ -100,7 +100,7 @@ def solve_photo(
     catalogue, indices = sky()
     started = time.perf_counter()
     frame = read_frame(path, options=frame_options or FrameOptions())
-    stars = detect_photo_stars(path, detector).found
+    stars = STARS.in_photo(path, detector).found
     options = options or SolveOptions()
     if lens is None and frame.profile is not None:
         lens = frame.profile.for_picture(frame.width_px, frame.height_px)
@@ -165,7 +165,7 @@ class SolveJob:
             If there is no such method.
         """
         return cls(
-            detector=star_detector(method),
+            detector=STARS.detector(method),
             frame_options=FrameOptions(
                 focal_mm=focal_mm, pixel_pitch_um=pixel_pitch_um, lenses=lenses
             ),

@@ -90,30 +90,6 @@ def test_a_photo_that_is_missing(labels):
     assert json.loads(result.stdout)["photos"] == 2
 
 
-def test_no_photo_is_there(tmp_path):
-    path = tmp_path / "labels.csv"
-    path.write_text("path,x,y\nnone.jpg,1,2\n")
-    result = bench(path)
-    assert result.exit_code == 3
-    assert "names no photo that is there" in result.stderr
-
-
-def test_labels_that_are_none(tmp_path):
-    result = bench(tmp_path / "none.csv")
-    assert result.exit_code == 2
-    assert "cannot be read" in result.stderr
-
-
-def test_detections_serve_as_labels(labels, tmp_path):
-    """The CSV of ``detect`` can be corrected by hand and scored against."""
-    found = CliRunner().invoke(app, ["detect", "lights", str(tmp_path / "night.png")]).stdout
-    own = tmp_path / "own.csv"
-    own.write_text(found)
-    facts = json.loads(bench(own, "--json", "--method", "blobs").stdout)
-    assert facts["completeness"] == 1.0
-    assert facts["false_per_photo"] == 0.0
-
-
 def test_help_has_an_example():
     result = CliRunner().invoke(app, ["bench", "lights", "--help"])
     assert "regengine bench lights labels.csv" in result.stdout

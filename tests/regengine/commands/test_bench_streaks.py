@@ -10,9 +10,8 @@ from plain_streaks import PlainStreaks
 from test_detect_streaks import STREAK, save
 from typer.testing import CliRunner
 
-from detectors import registry
+from detectors.registry import Kind
 from regengine.commands import app
-from regengine.sky.detection import streaks as photo_streaks
 from tests.detectors.streak_scene import Streak, streak_frame
 
 SHORT = Streak(150.0, 30.0, 190.0, 22.0, snr=25.0)
@@ -26,8 +25,7 @@ def plain(monkeypatch):
         "plain": PlainStreaks(),
         "long": PlainStreaks(name="long", least_length_px=100.0),
     }
-    monkeypatch.setattr(registry, "streak_detectors", lambda: known)
-    monkeypatch.setattr(photo_streaks, "streak_detectors", lambda: known)
+    monkeypatch.setattr(Kind, "detectors", lambda kind: known)
 
 
 def run(*arguments):

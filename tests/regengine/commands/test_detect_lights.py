@@ -125,13 +125,6 @@ def test_a_bad_photo_does_not_stop_the_others(night, tmp_path):
     assert result.stderr.count("\n") == 1
 
 
-def test_messages_as_json(tmp_path, night):
-    bad = tmp_path / "bad.jpg"
-    bad.write_text("no picture")
-    result = detect(bad, night, "--json", "--log-json")
-    assert str(bad) in json.loads(result.stderr)["message"]
-
-
 def test_a_photo_without_lights_does_not_vanish(tmp_path):
     path = tmp_path / "black.png"
     cv2.imwrite(str(path), np.zeros((50, 60), np.uint8))
@@ -139,18 +132,6 @@ def test_a_photo_without_lights_does_not_vanish(tmp_path):
     assert [row["path"] for row in rows] == [str(path)]
     assert rows[0]["x"] == ""
     assert json.loads(detect(path, "--json").stdout)["lights"] == []
-
-
-def test_no_photo_there(tmp_path):
-    result = detect(tmp_path / "*.jpg")
-    assert result.exit_code == 3
-    assert "no photo there" in result.stderr
-
-
-def test_unknown_method(night):
-    result = detect(night, "--method", "magic")
-    assert result.exit_code == 2
-    assert "blobs" in result.stderr
 
 
 def test_an_overlay_that_cannot_be_written(night, tmp_path):

@@ -96,6 +96,7 @@ def report() -> SceneReport:
     return evaluate_scenes(cross_validate(made(), seed=0), seed=0)
 
 
+@pytest.mark.slow
 def test_the_feature_that_counts_is_found(report: SceneReport) -> None:
     assert report.features[0].name == feature_names()[2]
     assert report.features[0].loss > 0.2
@@ -106,18 +107,21 @@ def test_the_feature_that_counts_is_found(report: SceneReport) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_wrong_label_is_the_surest_mistake(report: SceneReport) -> None:
     worst = report.mistakes[0]
     assert (worst.name, worst.labels, worst.said) == ("folder/7.jpg", ("inside",), "day")
     assert worst.probability_said > 0.8 > 0.3 > worst.probability_true
 
 
+@pytest.mark.slow
 def test_few_labels_are_enough_for_two_clusters(report: SceneReport) -> None:
     few = {(one.method, one.labels): one for one in report.few_labels}
     assert few["supervised", 10].mean > 0.9
     assert all(one.least <= one.mean <= one.greatest for one in report.few_labels)
 
 
+@pytest.mark.slow
 def test_the_report_in_words_and_as_json(report: SceneReport) -> None:
     lines = report_lines(made(), report)
     assert lines[0] == "60 photos in 60 groups; macro-F1 over inside, day."

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from detectors.types import LightDetections, StarDetections, StreakDetections, StreakKind
-from regengine.errors import ConfigError
-from regengine.sky.detection.detect import chosen_detector, in_stored_pixels
+from regengine.sky.detection.detect import in_stored_pixels
 
 ONE = np.ones(1)
 
@@ -72,14 +71,6 @@ def test_each_kind_comes_back(factor):
     assert_equal(in_stored_pixels(both[0], factor), both[1])
     assert_equal(in_stored_pixels(streaks(factor), factor), streaks())
     assert_equal(in_stored_pixels(lights(factor), factor), lights())
-
-
-def test_a_method_by_its_name_or_the_best():
-    methods = {"one": 1, "two": 2}
-    assert chosen_detector(methods, None, best="two", what="things") == 2
-    assert chosen_detector(methods, "one", best="two", what="things") == 1
-    with pytest.raises(ConfigError, match="'three' is no method that finds things: use one of one"):
-        chosen_detector(methods, "three", best="two", what="things")
 
 
 def test_light_comes_back_in_the_unit_of_the_file():

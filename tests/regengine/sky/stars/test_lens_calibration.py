@@ -19,7 +19,7 @@ from matchers.star_fit import pair_stars
 from regengine.errors import ConfigError
 from regengine.photo.frame import Frame
 from regengine.photo.image import LUMINANCE_WEIGHTS
-from regengine.sky.detection.stars import star_detector
+from regengine.sky.detection.kinds import STARS
 from regengine.sky.stars.catalogue import StarCatalogue, apparent_directions
 from regengine.sky.stars.lens_calibration import Calibration, calibrate
 from regengine.sky.stars.lens_photo import LensPhoto, measure_light
@@ -70,7 +70,7 @@ def photos() -> tuple[tuple[LensPhoto, ...], tuple[SkyCamera, ...]]:
             colours=stars.magnitude_bp - stars.magnitude_rp,
         )
         light = frame.picture.light
-        found = star_detector().detect(light @ np.array(LUMINANCE_WEIGHTS, np.float32))
+        found = STARS.detector().detect(light @ np.array(LUMINANCE_WEIGHTS, np.float32))
         about = Rotation.from_rotvec([4e-4, -3e-4, 5e-4])
         start = replace(
             camera,

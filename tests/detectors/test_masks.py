@@ -1,4 +1,4 @@
-"""Straight edges of hardware are masked, and what lies between them; cities are not."""
+"""Captions, blank parts, window frames and hardware are masked; cities, seas and limbs are not."""
 
 from __future__ import annotations
 
@@ -9,12 +9,117 @@ from light_scene import draw, spread_lights
 from limb_scene import drawn_limb
 from numpy.typing import NDArray
 
-from detectors.hardware import LEAST_LENGTH, hardware_mask, neighbours, side_by_side, straight_edges
+from detectors.masks import (
+    LEAST_LENGTH,
+    blank_parts,
+    caption_strips,
+    edges_of_hardware,
+    hardware_mask,
+    window_frames,
+)
 
 Image = NDArray[np.float32]
 
 HEIGHT, WIDTH = 426, 640
 ROW, COLUMN = np.mgrid[:HEIGHT, :WIDTH].astype(float)
+
+
+def city(seed: int = 0, lights: int = 150) -> np.ndarray:
+    return drawn_limb(off_nadir_deg=15.0, roll_deg=0.0, cities=lights, seed=seed)
+
+
+def test_black_bars_are_blank() -> None:
+    light = city() + np.float32(0.002)
+    light[:40] = 0.0
+    mask = blank_parts(light)
+    assert mask[:40].all()
+    assert not mask[45:].any()
+
+
+def test_corner_of_a_turned_copy_is_blank() -> None:
+    light = city() + np.float32(0.002)
+    row, column = np.indices(light.shape)
+    corner = (row - 200.0) + 0.8 * (column - 320.0) > 0.0
+    light[corner] = 0.0
+    mask = blank_parts(light)
+    assert mask[corner].mean() > 0.98
+    assert mask[~corner].mean() < 0.02
+
+
+def test_clipped_dark_sea_is_no_blank_part() -> None:
+    light = city()
+    light[light < 0.02] = 0.0
+    assert (light == 0.0).mean() > 0.7
+    assert not (blank_parts(light) | window_frames(light)).any()
+
+
+def test_a_black_sea_around_a_coast_is_no_blank_part() -> None:
+    """Compression leaves a dark sea black from border to border: all but the lit coast."""
+    row, column = np.indices((240, 360))
+    coast = (np.abs(row - 120) < 25) & (np.abs(column - 200) < 30)
+    light = np.asarray(np.where(coast, city()[:240, :360] + 0.01, 0.0), np.float32)
+    assert not blank_parts(light).any()
+
+
+def test_window_frame_is_masked() -> None:
+    light = city() + np.float32(0.02)
+    row, column = np.indices(light.shape)
+    frame = column < 60.0 + 0.3 * row
+    light[frame] = 0.004
+    mask = window_frames(light.astype(np.float32))
+    assert mask[frame].mean() > 0.97
+    assert mask[~frame].mean() < 0.02
+
+
+def test_lit_land_beyond_a_straight_edge_is_kept() -> None:
+    light = city() + np.float32(0.02)
+    row, column = np.indices(light.shape)
+    side = column < 100
+    light[side] *= 0.3
+    for y, x in ((40, 30), (120, 60), (200, 20), (230, 70)):
+        light[np.hypot(row - y, column - x) < 3.0] = 0.5
+    assert not window_frames(light.astype(np.float32)).any()
+
+
+def test_cities_have_no_foreground() -> None:
+    for seed in range(3):
+        light = city(seed)
+        assert not (blank_parts(light) | window_frames(light)).any()
+
+
+def test_limb_is_no_window_frame_where_the_sky_is_known() -> None:
+    light = drawn_limb(off_nadir_deg=66.0, roll_deg=0.0, focal_px=1500.0, ground=0.1, cities=0)
+    sky = light < 0.05
+    rows = np.flatnonzero(sky.all(axis=1))
+    assert not window_frames(light, sky=sky)[
+        : max(int(rows.max()) - 12, 0) if rows.size else 0
+    ].any()
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_a_strip_with_letters_and_its_blurred_edge_is_masked(turn: int) -> None:
+    white = np.zeros((200, 300), bool)
+    white[-14:] = True
+    white[-9:-4, 40:240] = False  # letters
+    masked = caption_strips(np.rot90(white, turn), margin_px=3)
+    wanted = np.zeros((200, 300), bool)
+    wanted[-16:] = True
+    np.testing.assert_array_equal(masked, np.rot90(wanted, turn))
+
+
+def test_white_rows_away_from_the_border_are_no_caption() -> None:
+    white = np.zeros((200, 300), bool)
+    white[8:20] = True
+    assert not caption_strips(white, margin_px=3).any()
+
+
+@pytest.mark.parametrize("height", range(1, 12))
+@pytest.mark.parametrize("row", range(3))
+def test_pictures_of_a_few_rows(height: int, row: int) -> None:
+    """A white row within the margin and beyond the reach is no strip, and no error."""
+    white = np.zeros((height, 512), bool)
+    white[row : row + 1] = True
+    assert caption_strips(white, margin_px=2).shape == white.shape
 
 
 def night(seed: int = 0) -> Image:
@@ -92,53 +197,11 @@ def test_short_edges_do_not_count() -> None:
         assert bool(hardware_mask(light).any()) is expected
 
 
-def test_straight_edges_lie_where_the_bar_ends() -> None:
-    light = np.where(bar(0.0, 320.0, 200.0, 300.0, 20.0), np.float32(0.2), night())
-    found = straight_edges(light)
-    level = np.abs(found[:, 1] - found[:, 3]) < 2.0
-    assert sorted(found[level][:, 1].round()) == pytest.approx([190.0, 210.0], abs=1.5)
-
-
 @pytest.mark.parametrize("value", [0.0, 0.3])
 def test_an_even_picture_has_none(value: float) -> None:
     light = np.full((120, 180), value, np.float32)
-    assert straight_edges(light).shape == (0, 4)
+    assert edges_of_hardware(light).shape == (0, 4)
     assert not hardware_mask(light).any()
-
-
-def segment(x1: float, y1: float, x2: float, y2: float) -> NDArray[np.float64]:
-    return np.array([x1, y1, x2, y2], float)
-
-
-@pytest.mark.parametrize(
-    ("second", "expected"),
-    [
-        ((0, 30, 100, 30), True),
-        ((100, 30, 0, 30), True),  # drawn the other way
-        ((0, 30, 100, 38), True),  # 4.6 degrees
-        ((0, 30, 100, 45), False),  # 8.5 degrees
-        ((0, 300, 100, 300), False),  # far apart
-        ((65, 30, 165, 30), True),  # overlap by 35 %
-        ((75, 30, 175, 30), False),  # by 25 %
-        ((40, 5, 75, 5), True),  # within the other
-        ((0, 0, 0, 100), False),  # across it
-    ],
-)
-def test_neighbours_run_side_by_side(second: tuple[float, ...], expected: bool) -> None:
-    first, other = segment(0, 0, 100, 0), segment(*second)
-    assert neighbours(first, other, 640.0) is expected
-    assert neighbours(other, first, 640.0) is expected
-
-
-def test_three_side_by_side_are_a_group() -> None:
-    """Also where the first and the last are only neighbours of the one between them."""
-    rows = [segment(0, 100.0 * k, 100, 100.0 * k) for k in (0, 2, 1)]
-    aside = segment(400, 0, 400, 100)
-    segments = np.array([rows[0], rows[1], aside, rows[2]])
-    groups = side_by_side(segments, 640.0)
-    assert [sorted(group) for group in groups] == [[0, 1, 3]]
-    assert side_by_side(segments[:3], 640.0) == []
-    assert side_by_side(np.zeros((0, 4)), 640.0) == []
 
 
 def test_a_limb_alone_is_no_panel() -> None:

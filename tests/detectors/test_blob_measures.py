@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from light_scene import Light, draw
 
-from detectors.windowed import draw_blobs, fit_blobs
+from detectors.blob_measures import draw_blobs, fit_blobs
 
 ONE = np.ones(1)
 
@@ -20,7 +20,7 @@ def elongated(x, y, flux, moments, shape=(60, 60)):
     return (peak * np.exp(-0.5 * exponent)).astype(np.float32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.floats(-0.5, 0.5),
     st.floats(-0.5, 0.5),

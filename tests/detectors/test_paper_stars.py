@@ -7,7 +7,7 @@ import pytest
 from paper_scene import SHAPE, noisy, scattered_stars, star_light, streak_light
 
 from detectors.anisotropic_diffusion import diffused
-from detectors.stars_sift import StarDiscs, StarSettings, find_stars, key_points
+from detectors.paper_stars import StarDiscs, StarSettings, find_stars, key_points
 
 
 def smoothed(light, seed=0):

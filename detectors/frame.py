@@ -1,0 +1,156 @@
+"""A frame as detectors of lights and stars take it: what is ignored, what is clipped, flags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from detectors.background import (
+    Background,
+    as_float_image,
+    diffuse_background,
+    pixels_to_ignore,
+    told_clipped,
+)
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, LightFlag, StarFlag
+
+SHORTEST_SIDE_PX = 8
+# Pixels at or above this are clipped, also where no map of saturation is given: JPEG scatters a
+# clipped plateau over the last few of its values
+SATURATION_LIGHT = 0.97
+# Clipped areas longer than this are no stars: the Moon, lamps of the Station, captions. Sirius is
+# some 25 px in exposures of seconds
+LARGEST_CLIPPED_PX = 40.0
+RIM_PX = 1  # a clipped area's rim is bright by blur, not by a light of its own
+# Two lights are blended where they lie closer than this many times the sum of their radii: at
+# half-light radii r the light of each has fallen to 1/16 half-way between them
+BLENDED_RADII = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StarFrame:
+    """An image and what is known of its pixels."""
+
+    light: FloatImage  # (h, w): linear light
+    # (h, w): pixels that are masked, no numbers, or parts of clipped areas too large for a star
+    ignored: BoolImage
+    clipped: BoolImage  # (h, w): pixels as bright as can be
+    areas: ClippedAreas  # these, connected
+
+    @classmethod
+    def of(
+        cls,
+        light: NDArray[np.generic],
+        mask: BoolImage | None,
+        saturated: NDArray[np.generic] | None,
+    ) -> StarFrame:
+        """Look at an image; arguments as of `detectors.types.StarDetector.detect`.
+
+        Raises
+        ------
+        ValueError
+            If the image is not two-dimensional or the mask or saturation has another shape.
+        """
+        image = as_float_image(light)
+        ignored = pixels_to_ignore(image, mask)
+        clipped = ((image >= SATURATION_LIGHT) | told_clipped(saturated, image)) & ~ignored
+        areas = ClippedAreas.of(clipped)
+        ignored |= areas.larger_than(0.5 * LARGEST_CLIPPED_PX)
+        image = np.where(ignored, np.float32(0.0), image) if ignored.any() else image
+        return cls(light=image, ignored=ignored, clipped=clipped & ~ignored, areas=areas)
+
+    @cached_property
+    def usable(self) -> BoolImage:
+        """Pixels that show how bright they are."""
+        return ~(self.ignored | self.clipped)
+
+    @cached_property
+    def is_blank(self) -> bool:
+        """Whether nothing can be found: too small, all ignored, or all equal."""
+        if min(self.light.shape) < SHORTEST_SIDE_PX or self.ignored.all():
+            return True
+        brightest = np.max(self.light, initial=-np.inf, where=~self.ignored)
+        return bool(brightest == self.darkest)
+
+    @cached_property
+    def darkest(self) -> float:
+        """Light of the darkest pixel that is not ignored."""
+        return float(np.min(self.light, initial=np.inf, where=~self.ignored))
+
+    def background(self, scale_px: float) -> Background:
+        """Diffuse light in boxes of that size, and the noise about it."""
+        return diffuse_background(self.light, scale_px=scale_px, mask=self.ignored)
+
+    def flags(
+        self, x: FloatArray, y: FloatArray, fwhm_px: FloatArray, *, trail_length_px: float = 0.0
+    ) -> NDArray[np.uint8]:
+        """Bits of `detectors.types.StarFlag` but HOT, of stars inside the image."""
+        flags = light_flags(x, y, 0.5 * (fwhm_px + trail_length_px), self.ignored, self.clipped)
+        if trail_length_px > 0.0:
+            flags |= np.uint8(StarFlag.TRAILED)
+        return flags
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClippedAreas:
+    """Connected clipped pixels with a rim; label 0 is none."""
+
+    labels: NDArray[np.int32]
+    half_sides_px: FloatArray
+
+    @classmethod
+    def of(cls, clipped: BoolImage) -> ClippedAreas:
+        """Label the clipped pixels of an image."""
+        if not clipped.any():
+            return cls(labels=np.zeros(clipped.shape, np.int32), half_sides_px=np.zeros(1))
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(_grown(clipped, RIM_PX))
+        sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+        half = 0.5 * sides.astype(float) - RIM_PX
+        half[0] = 0.0
+        return cls(labels=np.asarray(labels, np.int32), half_sides_px=half)
+
+    def half_side_px(self, row: IndexArray, col: IndexArray) -> FloatArray:
+        """Half of the longer side of the clipped area at pixels; 0 outside."""
+        return self.half_sides_px[self.labels[row, col]]
+
+    def larger_than(self, half_side_px: float) -> BoolImage:
+        """Pixels of areas of which half of the longer side exceeds this."""
+        large = self.half_sides_px > half_side_px
+        if not large.any():
+            return np.zeros(self.labels.shape, bool)
+        return large[self.labels]
+
+
+def light_flags(
+    x: FloatArray, y: FloatArray, radius_px: FloatArray, ignored: BoolImage, clipped: BoolImage
+) -> NDArray[np.uint8]:
+    """Bits of `detectors.types.LightFlag` of lights inside an image."""
+    h, w = ignored.shape
+    row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
+    saturated = _grown(clipped, 1)[row, col] > 0
+    to_border = np.minimum.reduce([x, y, w - 1 - x, h - 1 - y])
+    if ignored.any():
+        to_ignored = cv2.distanceTransform((~ignored).astype(np.uint8), cv2.DIST_L2, 3)
+        to_border = np.minimum(to_border, to_ignored[row, col] - 1.0)
+    edge = to_border < radius_px
+    blended = np.zeros(x.size, bool)
+    if x.size > 1:
+        places = np.column_stack([x, y])
+        gap, nearest = cKDTree(places).query(places, k=2)
+        reach = BLENDED_RADII * (radius_px + radius_px[nearest[:, 1]])
+        blended = gap[:, 1] < reach
+    return (
+        saturated * np.uint8(LightFlag.SATURATED)
+        + edge * np.uint8(LightFlag.EDGE)
+        + blended * np.uint8(LightFlag.BLENDED)
+    ).astype(np.uint8)
+
+
+def _grown(mask: BoolImage, by_px: int) -> NDArray[np.uint8]:
+    size = 2 * by_px + 1
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((size, size), np.uint8)))

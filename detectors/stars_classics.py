@@ -1,0 +1,440 @@
+"""Stars as other programs find them: DAOFIND, SExtractor (SEP) and SIFT's key-points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.background import hot_pixels
+from detectors.frame import StarFrame
+from detectors.psf import FWHM_PER_SIGMA
+from detectors.scale_space import local_maxima
+from detectors.stamps import cut_stamps, first_of_each, nearest_pixels
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, StarDetections
+
+KERNEL_RADIUS_SIGMAS = 1.5  # where DAOFIND cuts its Gaussian off, and at least two pixels
+MARGIN_PX = 2.0  # beyond the kernel: the sky of the marginal fits
+
+MOST_PASSES = 6  # doublings of the threshold where a frame is too full
+LEAST_NOISE = 1e-9
+WIDEST_SIGMA_PX = 6.0
+
+ONE_STAR_PX = 2.0  # key-points of several scales nearer than this are one star
+LARGEST_KEYPOINT_PX = 24.0
+GREY_PER_SIGMA, DARK_GREY = 12.0, 40.0
+CENTROID_PASSES = 3
+
+NARROWEST_SIGMA_PX = 0.3
+CENTROID_FLOOR_PX = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class DaoFind:
+    """The detector of DAOPHOT.
+
+    Attributes
+    ----------
+    threshold_sigma : float
+        Height of a star's Gaussian above the sky, in sigma of a pixel.
+    fwhm_px : float
+        Of the Gaussian that is sought.
+    sharpness : tuple of float
+        Limits of the brightest pixel over its surroundings, over the Gaussian's height.
+    roundness : float
+        Limit of the difference of the marginal heights in x and y over their mean.
+    background_scale_px : float
+        Size of the boxes in which the diffuse light is estimated.
+    max_stars : int
+        The brightest so many peaks are measured.
+
+    References
+    ----------
+    Stetson, P. B. (1987). DAOPHOT: a computer program for crowded-field stellar photometry.
+    PASP 99, 191-222.
+    """
+
+    threshold_sigma: float = 5.0
+    fwhm_px: float = 2.5
+    sharpness: tuple[float, float] = (0.2, 1.0)
+    roundness: float = 1.0
+    background_scale_px: float = 64.0
+    max_stars: int = 5000
+    name: ClassVar[str] = "daofind"
+
+    def detect(
+        self,
+        light: NDArray[np.generic],
+        mask: BoolImage | None = None,
+        saturated: NDArray[np.generic] | None = None,
+    ) -> StarDetections:
+        """Find the stars of an image; see `detectors.types.StarDetector`."""
+        frame = StarFrame.of(light, mask, saturated)
+        if frame.is_blank:
+            return StarDetections.empty()
+        sky = frame.background(self.background_scale_px)
+        above = np.where(frame.ignored, np.float32(0.0), frame.light - sky.level)
+        sigma = self.fwhm_px / FWHM_PER_SIGMA
+        kernel, inside = lowered_gaussian(sigma)
+        height = np.asarray(
+            cv2.filter2D(above, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE), np.float32
+        )
+        row, col = local_maxima(height / sky.noise, self.threshold_sigma * _error(kernel))
+        strongest = np.argsort(-height[row, col], kind="stable")[: self.max_stars]
+        row, col = row[strongest], col[strongest]
+        keep = ~frame.ignored[row, col] & self._sharp_enough(above, height, inside, row, col)
+        row, col = row[keep], col[keep]
+        dx, dy, unround = _marginal_fits(above, row, col, sigma)
+        keep = (np.abs(unround) < self.roundness) & (np.maximum(np.abs(dx), np.abs(dy)) < 1.5)
+        row, col = row[keep], col[keep]
+        x, y = col + dx[keep], row + dy[keep]
+        noise = sky.noise[row, col].astype(float)
+        window = np.full(x.size, sigma)
+        sums = window_sums(above, x, y, window, gaussian=True)
+        return described_stars(frame, x, y, noise, sums, window_sigma_px=window)
+
+    def _sharp_enough(
+        self,
+        above: FloatImage,
+        height: FloatImage,
+        inside: BoolImage,
+        row: IndexArray,
+        col: IndexArray,
+    ) -> BoolImage:
+        """Whether a peak is neither a single pixel nor a slope."""
+        half = inside.shape[0] // 2
+        stamps = cut_stamps(above, row, col, half)
+        peak = stamps[:, half, half]
+        others = (stamps * inside).sum(axis=(1, 2)) - peak
+        sharp = (peak - others / (inside.sum() - 1)) / height[row, col]
+        return np.asarray((sharp > self.sharpness[0]) & (sharp < self.sharpness[1]))
+
+
+def lowered_gaussian(sigma_px: float) -> tuple[FloatImage, BoolImage]:
+    """DAOFIND's kernel, whose answer is the height of the Gaussian that fits best; and its disc."""
+    radius = max(2.0, KERNEL_RADIUS_SIGMAS * sigma_px)
+    half = int(radius)
+    squared = np.square(np.arange(-half, half + 1))
+    squared = squared[:, None] + squared[None, :]
+    inside = squared <= radius**2
+    gaussian = np.exp(-0.5 * squared / sigma_px**2) * inside
+    count, total = inside.sum(), gaussian.sum()
+    power = np.square(gaussian).sum() - total**2 / count
+    return (inside * (gaussian - total / count) / power).astype(np.float32), inside
+
+
+def _error(kernel: FloatImage) -> float:
+    """Sigma of the kernel's answer to white noise of one."""
+    return float(np.sqrt(np.square(kernel).sum()))
+
+
+def _marginal_fits(
+    above: FloatImage, row: IndexArray, col: IndexArray, sigma_px: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Offsets in x and y, and unroundness, by Gaussians fitted to the marginal sums.
+
+    Height, shift and sky of each marginal are a linear least-squares fit, near pixels weighing
+    more, as DAOFIND does it.
+    """
+    half = int(np.ceil(KERNEL_RADIUS_SIGMAS * sigma_px + MARGIN_PX))
+    offsets = np.arange(-half, half + 1).astype(float)
+    weight = half + 1.0 - np.abs(offsets)
+    stamps = cut_stamps(above, row, col, half)
+    gaussian = np.exp(-0.5 * (offsets / sigma_px) ** 2)
+    design = np.stack([gaussian, gaussian * offsets / sigma_px**2, np.ones_like(offsets)], axis=1)
+    solve = np.linalg.pinv(np.sqrt(weight)[:, None] * design) * np.sqrt(weight)
+    across = weight / weight.sum()
+    in_x, in_y = (across[:, None] * stamps).sum(axis=1), (across * stamps).sum(axis=2)
+    (hx, sx, _), (hy, sy, _) = (in_x @ solve.T).T, (in_y @ solve.T).T
+    good = (hx > 0.0) & (hy > 0.0)
+    safe_x, safe_y = np.where(good, hx, 1.0), np.where(good, hy, 1.0)
+    far = np.inf  # no Gaussian at all in one direction
+    unround = np.where(good, 2.0 * (hx - hy) / (safe_x + safe_y), far)
+    return np.where(good, sx / safe_x, far), np.where(good, sy / safe_y, far), unround
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sep:
+    """SExtractor's detection and windowed centroids.
+
+    Attributes
+    ----------
+    threshold_sigma : float
+        Of a pixel of the filtered frame above the sky.
+    least_pixels : int
+        Connected pixels above it.
+    background_scale_px : int
+        Size of the boxes in which the diffuse light is estimated.
+    most_objects : int
+        Where more are found the threshold is doubled.
+
+    References
+    ----------
+    Bertin, E., Arnouts, S. (1996). SExtractor: software for source extraction. A&AS 117, 393-404.
+    Barbary, K. (2016). SEP: Source Extractor as a library. JOSS 1(6), 58.
+    """
+
+    threshold_sigma: float = 3.0
+    least_pixels: int = 5
+    background_scale_px: int = 64
+    most_objects: int = 20_000
+    name: ClassVar[str] = "sep"
+
+    def detect(
+        self,
+        light: NDArray[np.generic],
+        mask: BoolImage | None = None,
+        saturated: NDArray[np.generic] | None = None,
+    ) -> StarDetections:
+        """Find the stars of an image; see `detectors.types.StarDetector`."""
+        import sep
+
+        frame = StarFrame.of(light, mask, saturated)
+        if frame.is_blank:
+            return StarDetections.empty()
+        image, ignored = frame.light.copy(), frame.ignored
+        box = min(self.background_scale_px, *image.shape)
+        sky = sep.Background(image, mask=ignored, bw=box, bh=box)
+        noise = np.maximum(sky.rms(dtype=np.float32), np.float32(LEAST_NOISE))
+        above = np.where(ignored, np.float32(0.0), image - sky.back(dtype=np.float32))
+        objects = self._extracted(above, noise, ignored)
+        if objects is None or len(objects) == 0:
+            return StarDetections.empty()
+        # SExtractor's window: as wide as the half-light circle of the star
+        sigma = np.clip(np.sqrt(objects["a"] * objects["b"]), 0.6, WIDEST_SIGMA_PX)
+        x, y, _ = sep.winpos(above, objects["x"], objects["y"], sigma, mask=ignored)
+        sums = window_sums(above, x, y, sigma, gaussian=True)
+        at = noise[nearest_pixels(image.shape, x, y)].astype(float)
+        return described_stars(frame, x, y, at, sums, window_sigma_px=sigma)
+
+    def _extracted(self, above: FloatImage, noise: FloatImage, ignored: BoolImage) -> Any:
+        """SEP's objects; None where even a high threshold leaves too many."""
+        import sep
+
+        sep.set_extract_pixstack(max(300_000, above.size))
+        threshold = self.threshold_sigma
+        for _ in range(MOST_PASSES):
+            # More pixels than that above the threshold are no stars
+            if np.count_nonzero(above > threshold * noise) < above.size // 4:
+                try:
+                    objects = sep.extract(
+                        above, threshold, err=noise, mask=ignored, minarea=self.least_pixels
+                    )
+                except Exception as error:  # SEP has no class of its own for a full buffer
+                    if "overflow" not in str(error) and "full" not in str(error):
+                        raise
+                else:
+                    if len(objects) <= self.most_objects:
+                        return objects
+            threshold *= 2.0
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sift:
+    """SIFT key-points, a radius each, verification and flux-weighted centroids.
+
+    Attributes
+    ----------
+    min_snr : float
+        Signal-to-noise ratio of the light within the radius that a star needs.
+    layers : int
+        SIFT's layers an octave.
+    sigma : float
+        Blur of its first layer.
+    edge_ratio : float
+        Greatest ratio of the principal curvatures.
+    contrast : float
+        Least contrast of a key-point.
+    ring_sigma : float
+        A ring whose mean is less than so many sigma of a pixel is dark: the star ends.
+    largest_radius_px : float
+        No star is larger.
+    background_scale_px : float
+        Size of the boxes in which the diffuse light is estimated.
+
+    References
+    ----------
+    Lowe, D. G. (2004). Distinctive image features from scale-invariant keypoints. IJCV 60, 91-110.
+    Farzaneh, S., et al. (2021), on streaks in frames of the iXon Ultra 888: stars are SIFT
+    key-points there, with a radius that grows until no bright pixel is left outside.
+    """
+
+    min_snr: float = 5.0
+    layers: int = 4
+    sigma: float = 1.2
+    edge_ratio: float = 10.0
+    contrast: float = 0.02
+    ring_sigma: float = 0.5
+    largest_radius_px: float = 12.0
+    background_scale_px: float = 64.0
+    max_stars: int = 5000
+    name: ClassVar[str] = "sift"
+
+    def detect(
+        self,
+        light: NDArray[np.generic],
+        mask: BoolImage | None = None,
+        saturated: NDArray[np.generic] | None = None,
+    ) -> StarDetections:
+        """Find the stars of an image; see `detectors.types.StarDetector`."""
+        frame = StarFrame.of(light, mask, saturated)
+        if frame.is_blank:
+            return StarDetections.empty()
+        sky = frame.background(self.background_scale_px)
+        above = np.where(frame.ignored, np.float32(0.0), frame.light - sky.level)
+        above[hot_pixels(frame.light)] = 0.0
+        x, y = self._keypoints(np.asarray(above / sky.noise, np.float32))
+        if x.size == 0:
+            return StarDetections.empty()
+        noise = sky.noise[nearest_pixels(above.shape, x, y)].astype(float)
+        radius = self._radii(above, x, y, noise)
+        for _ in range(CENTROID_PASSES):
+            sums = window_sums(above, x, y, radius, gaussian=False)
+            x, y = x + np.clip(sums.dx, -1.0, 1.0), y + np.clip(sums.dy, -1.0, 1.0)
+        sums = window_sums(above, x, y, radius, gaussian=False)
+        stars = described_stars(frame, x, y, noise, sums)
+        stars = stars.select(~frame.ignored[nearest_pixels(above.shape, stars.x, stars.y)])
+        # Bright, round and compact enough for a star, once each
+        good = (stars.snr >= self.min_snr) & (stars.ellipticity < 0.6) & (stars.fwhm_px > 1.0)
+        once = first_of_each(np.column_stack([stars.x, stars.y]), ONE_STAR_PX)
+        return stars.select(good & once)
+
+    def _keypoints(self, snr: FloatImage) -> tuple[FloatArray, FloatArray]:
+        """Places of bright key-points, one a star, the strongest first."""
+        # A root keeps faint stars and bright ones within 255 grey levels
+        scaled = np.arcsinh(snr / 4.0) * np.float32(4.0 * GREY_PER_SIGMA / 4.0)
+        grey = np.clip(np.rint(DARK_GREY + scaled), 0, 255).astype(np.uint8)
+        sift = cv2.SIFT.create(
+            0, self.layers, self.contrast, self.edge_ratio, self.sigma, cv2.CV_32F, True
+        )
+        points = [
+            (point.response, *point.pt)
+            for point in sift.detect(grey, None)
+            if point.size < LARGEST_KEYPOINT_PX
+        ]
+        if not points:
+            return np.zeros(0), np.zeros(0)
+        strength, x, y = np.array(points, float).T
+        h, w = snr.shape
+        bright = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
+        order = np.flatnonzero(bright)
+        order = order[np.argsort(-strength[order], kind="stable")][: 4 * self.max_stars]
+        # SIFT marks dark spots, too
+        blurred = np.asarray(cv2.blur(snr, (3, 3)))
+        order = order[blurred[nearest_pixels((h, w), x[order], y[order])] > 1.0]
+        x, y = x[order], y[order]
+        keep = first_of_each(np.column_stack([x, y]), ONE_STAR_PX)
+        return x[keep][: self.max_stars], y[keep][: self.max_stars]
+
+    def _radii(
+        self, above: FloatImage, x: FloatArray, y: FloatArray, noise: FloatArray
+    ) -> FloatArray:
+        """Radius of each star: it grows until the ring outside is dark."""
+        half = int(self.largest_radius_px) + 1
+        row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
+        offsets = np.arange(-half, half + 1)
+        ring = np.rint(np.hypot(offsets[:, None], offsets[None, :])).astype(int)
+        member = (ring.ravel()[:, None] == np.arange(half + 1)).astype(np.float32)
+        stamps = cut_stamps(above, row, col, half).reshape(x.size, -1)
+        means = (stamps @ member) / member.sum(axis=0) / noise.astype(np.float32)[:, None]
+        dark = means[:, 2:] < self.ring_sigma
+        radius = np.where(dark.any(axis=1), dark.argmax(axis=1) + 1.5, self.largest_radius_px)
+        # A ring that is brighter than the one within belongs to a neighbour
+        rising = np.diff(means, axis=1)[:, 1:] > 0.5 * np.maximum(means[:, 1:-1], self.ring_sigma)
+        first = np.where(rising.any(axis=1), rising.argmax(axis=1) + 1.5, np.inf)
+        return np.asarray(np.minimum(radius, np.maximum(first, 1.5)), float)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowSums:
+    """Sums of the light around places under round windows."""
+
+    flux: FloatArray  # (N,): of the light times the window
+    # dx, dy, (N,): flux-weighted centroid from the place
+    dx: FloatArray
+    dy: FloatArray
+    moments: FloatArray  # (N, 2, 2): second central moments under the window, order (x, y)
+    pixels: FloatArray  # (N,): sum of the squared window: the variance of the flux in noise of one
+    spread: FloatArray  # (N,): sum of the squared window times squared offset along one axis
+
+
+def window_sums(
+    image: FloatImage, x: FloatArray, y: FloatArray, size_px: FloatArray, *, gaussian: bool
+) -> WindowSums:
+    """Sum the light around places.
+
+    `image` (h, w): light above the background; 0 where it is not known; `x`, `y` (N,): places;
+    `size_px` (N,): sigma of the windows, or their radius; `gaussian`: Gaussian windows, or circles
+    with an edge of one pixel.
+    """
+    half = int(np.ceil((3.0 if gaussian else 1.0) * size_px.max(initial=1.0))) + 1
+    row, col = nearest_pixels(image.shape, x, y)
+    offsets = np.arange(-half, half + 1)
+    dx = offsets[None, None, :] - (x - col)[:, None, None]
+    dy = offsets[None, :, None] - (y - row)[:, None, None]
+    squared, size = dx**2 + dy**2, size_px[:, None, None]
+    if gaussian:
+        window = np.exp(-0.5 * squared / size**2)
+    else:
+        window = np.clip(size + 0.5 - np.sqrt(squared), 0.0, 1.0)
+    light = window * cut_stamps(image, row, col, half)
+    flux = light.sum(axis=(1, 2))
+    safe = np.where(flux > 0.0, flux, np.inf)
+    mx, my = (light * dx).sum(axis=(1, 2)) / safe, (light * dy).sum(axis=(1, 2)) / safe
+    xx = (light * dx**2).sum(axis=(1, 2)) / safe - mx**2
+    yy = (light * dy**2).sum(axis=(1, 2)) / safe - my**2
+    xy = (light * dx * dy).sum(axis=(1, 2)) / safe - mx * my
+    return WindowSums(
+        flux=flux,
+        dx=mx,
+        dy=my,
+        moments=np.stack([xx, xy, xy, yy], axis=-1).reshape(-1, 2, 2),
+        pixels=np.square(window).sum(axis=(1, 2)),
+        spread=(np.square(window) * dx**2).sum(axis=(1, 2)),
+    )
+
+
+def described_stars(
+    frame: StarFrame,
+    x: FloatArray,
+    y: FloatArray,
+    noise: FloatArray,
+    sums: WindowSums,
+    *,
+    window_sigma_px: FloatArray | None = None,
+) -> StarDetections:
+    """Detections from places and sums, the brightest first.
+
+    `x`, `y` (N,): centroids; what lies outside the frame or has no flux is left out; `noise` (N,):
+    sigma of a pixel there; `sums`: under windows at those places; `window_sigma_px` (N,): sigma of
+    the windows if they are Gaussian: flux and moments are those behind them.
+    """
+    values = np.maximum(np.linalg.eigvalsh(sums.moments), NARROWEST_SIGMA_PX**2)
+    flux, centroid_gain = sums.flux, np.ones(x.size)
+    if window_sigma_px is not None:
+        window = window_sigma_px[:, None] ** 2
+        # Under a window of variance S a Gaussian of variance M shows 1 / (1/M + 1/S)
+        values = 1.0 / np.maximum(1.0 / values - 1.0 / window, 1.0 / (9.0 * window))
+        flux = flux * np.sqrt(((values + window) / window).prod(axis=1))
+        centroid_gain = (1.0 + values.mean(axis=1) / window[:, 0]) ** 2
+    variance = noise**2 * sums.spread / np.maximum(sums.flux, 1e-30) ** 2 * centroid_gain
+    snr = sums.flux / np.maximum(noise * np.sqrt(sums.pixels), 1e-30)
+    short, long = np.sqrt(values[:, 0]), np.sqrt(values[:, 1])
+    h, w = frame.light.shape
+    keep = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1) & (flux > 0.0) & (snr > 0.0)
+    order = np.flatnonzero(keep)[np.argsort(-flux[keep], kind="stable")]
+    fwhm = FWHM_PER_SIGMA * np.sqrt(short * long)
+    return StarDetections(
+        x=x[order],
+        y=y[order],
+        flux=flux[order],
+        snr=snr[order],
+        fwhm_px=fwhm[order],
+        ellipticity=(1.0 - short / long)[order],
+        covariance_px2=(variance + CENTROID_FLOOR_PX**2)[order, None, None] * np.eye(2),
+        flags=frame.flags(x[order], y[order], fwhm[order]),
+    )
