@@ -189,7 +189,7 @@ def _fetch_tiles(
     timeout_s: float,
     progress: Callable[[int, int], None],
 ) -> Fetched:
-    from regengine.io.http import Downloader
+    from regengine.lights.downloader import Downloader
     from regengine.lights.fetch import DEFAULT_LEVEL, GIBS_BLACK_MARBLE, fetch_tiles
 
     return fetch_tiles(
@@ -213,7 +213,7 @@ def _fetch_vnp46(
     timeout_s: float,
     progress: Callable[[int, int], None],
 ) -> Fetched:
-    from regengine.io.http import TOKEN_VARIABLE, Downloader
+    from regengine.lights.downloader import TOKEN_VARIABLE, Downloader
     from regengine.lights.fetch import fetch_vnp46
 
     if date is None:

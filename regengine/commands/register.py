@@ -18,7 +18,7 @@ from regengine.batch.plan import stored_verdicts
 from regengine.batch.preview import preview
 from regengine.batch.run import BatchOptions, BatchSummary, run_batch
 from regengine.exchange.remote.photos import photos_at_hand
-from regengine.io.http import Url
+from regengine.io.urls import Url
 from regengine.pipeline import RunInputs
 from regengine.records import record_line
 from regengine.registration.blind.dates_report import PhotoDates, dated_line

@@ -13,6 +13,7 @@ from affine import Affine
 from rasterio.windows import Window
 
 from regengine.errors import ConfigError, LightMapError
+from regengine.io.atomic import put_in_place
 from regengine.io.gdal import writing
 from regengine.lights.geotiff import RasterSource, is_complete
 from regengine.lights.map import LightMap, names_of
@@ -94,7 +95,7 @@ def build_map(
         if not is_complete(final):
             raise OSError("not all of it reached the disk")
         plain.unlink()
-        _publish(final, out)
+        put_in_place(final, out)
 
 
 def build_grid(light_map: LightMap, region: Region | None) -> PixelGrid:
@@ -230,15 +231,3 @@ def _write_cog(plain: Path, final: Path) -> None:
         sparse_ok=True,
         bigtiff="if_safer",
     )
-
-
-def _publish(final: Path, out: Path) -> None:
-    """Make the file durable, then visible under its name."""
-    with final.open("rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(final, out)
-    folder = os.open(out.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

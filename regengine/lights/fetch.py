@@ -17,7 +17,8 @@ from urllib.parse import urljoin, urlsplit
 from PIL import Image, UnidentifiedImageError
 
 from regengine.errors import ConfigError, LightMapError
-from regengine.io.http import (
+from regengine.io.atomic import write_whole
+from regengine.lights.downloader import (
     TOKEN_VARIABLE,
     BrokenDownload,
     Downloader,
@@ -237,11 +238,9 @@ def _describe(folder: Path, template: str) -> None:
         "product": product_of_name(template) or urlsplit(template).hostname or "map tiles",
         "date": date_of_name(template),
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        write_whole(path, (json.dumps(said, indent=1) + "\n").encode())
     except OSError as error:
         raise LightMapError(
             f"{folder} cannot be written to ({error.strerror}): choose another folder with --out."

@@ -26,8 +26,7 @@ from regengine.errors import ConfigError, StoreError
 from regengine.exchange.export.columns import FRAME_COLUMNS, known
 from regengine.exchange.export.formats.vector import Feature, wkb
 from regengine.exchange.export.frame import ExportFrame, engine_frame, together, with_review
-from regengine.exchange.export.run import in_place_of
-from regengine.io.atomic import check_new_file
+from regengine.io.atomic import check_new_file, in_place_of
 from regengine.photo.frame_records import parse_iso_time
 from regengine.places import place_index
 from regengine.review.reviewed import reviewed

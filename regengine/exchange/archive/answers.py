@@ -14,8 +14,8 @@ from typing import Any
 
 from regengine.errors import ArchiveError
 from regengine.exchange.archive.interpret import clean_text
+from regengine.exchange.archive.web import TooMuchError
 from regengine.io.atomic import write_whole
-from regengine.io.http import TooMuchError
 
 NAMES = ("mission", "roll", "frame")
 # Without these a row is of no use; all of them missing from all rows means that the shape changed

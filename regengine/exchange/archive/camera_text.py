@@ -12,7 +12,8 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from regengine.errors import ArchiveError
 from regengine.exchange.archive.interpret import clean_text, id_in, interpret
 from regengine.exchange.archive.row import FrameRow
-from regengine.io.http import Web, host_of
+from regengine.exchange.archive.web import ArchiveClient
+from regengine.io.urls import host_of
 from regengine.photo.exif import interpret_exif
 
 PAGE = "https://eol.jsc.nasa.gov/SearchPhotos/photo.pl"
@@ -69,7 +70,7 @@ def text_address(page: bytes, page_address: str, frame_id: str) -> str | None:
     return None
 
 
-def fetch_text(web: Web, frame_id: str, page: str = PAGE) -> bytes | None:
+def fetch_text(web: ArchiveClient, frame_id: str, page: str = PAGE) -> bytes | None:
     """The camera text of a photo."""
     mission, roll, frame = frame_id.split("-")
     address = f"{page}?{urlencode({'mission': mission, 'roll': roll, 'frame': frame})}"

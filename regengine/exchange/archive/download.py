@@ -11,9 +11,9 @@ from typing import Any
 from regengine.errors import ArchiveError, StoreError
 from regengine.exchange.archive.camera_text import fetch_text
 from regengine.exchange.archive.interpret import composed_id
+from regengine.exchange.archive.web import Absent, ArchiveClient, PartFile, UnreachableError
 from regengine.io.atomic import write_whole
 from regengine.io.checksums import add_sum, read_sums, sha256_of
-from regengine.io.http import Absent, PartFile, UnreachableError, Web, become, fetch_file
 from regengine.records import printable
 
 # What became of one photo that was wanted.
@@ -109,7 +109,7 @@ def download(
     frame_ids: Iterable[str],
     folder: Path,
     options: DownloadOptions,
-    web: Web,
+    web: ArchiveClient,
     told: Callable[[Outcome], object] = lambda outcome: None,
 ) -> str:
     """Fetch pictures one after the other; each appears under its name when it is whole.
@@ -163,17 +163,17 @@ def download(
 
 
 def _one(
-    frame_id: str, folder: Path, options: DownloadOptions, web: Web, sums: dict[str, str]
+    frame_id: str, folder: Path, options: DownloadOptions, web: ArchiveClient, sums: dict[str, str]
 ) -> Outcome:
     target = folder / picture_name(frame_id)
     if target.exists() and not options.force:
         sha256 = _known(target, sums)
         return Outcome(frame=frame_id, status="present", file=target, sha256=sha256)
     address = picture_address(frame_id, options.size, options.pictures)
-    fetch_file(web, address, target, options.max_megabytes)
+    web.fetch_file(address, target, options.max_megabytes)
     _check_picture(target, address)
     sha256 = sha256_of(PartFile(target).path)
-    become(target)
+    PartFile(target).become()
     _note(target, sha256, sums)
     size = target.stat().st_size
     return Outcome(frame=frame_id, status="fetched", file=target, sha256=sha256, bytes=size)
@@ -226,7 +226,7 @@ def _check_picture(target: Path, address: str) -> None:
 
 
 def fetch_texts(
-    frame_ids: Iterable[str], folder: Path, web: Web, *, page: str, force: bool
+    frame_ids: Iterable[str], folder: Path, web: ArchiveClient, *, page: str, force: bool
 ) -> Iterator[Outcome]:
     """Fetch the camera texts of photos, one after the other.
 

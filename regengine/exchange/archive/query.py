@@ -14,7 +14,8 @@ from regengine.exchange.archive.answers import KEY_VARIABLE, AnswerCache, Row, r
 from regengine.exchange.archive.interpret import interpret
 from regengine.exchange.archive.row import FrameRow
 from regengine.exchange.archive.table import FrameTable, gathered
-from regengine.io.http import Absent, TooMuchError, Web, host_of
+from regengine.exchange.archive.web import Absent, ArchiveClient, TooMuchError
+from regengine.io.urls import host_of
 
 # What is asked of the photo database, cut into questions that it can answer.
 
@@ -250,7 +251,7 @@ class Asked:
 def ask(
     wanted: FrameQuery,
     *,
-    web: Web,
+    web: ArchiveClient,
     key: str,
     cache: AnswerCache,
     url: str = DATABASE,
@@ -321,7 +322,7 @@ def ask(
     )
 
 
-def _answer(question: Question, web: Web, key: str, url: str) -> list[Row]:
+def _answer(question: Question, web: ArchiveClient, key: str, url: str) -> list[Row]:
     if not key:
         raise ConfigError(
             f"The photo database needs a key of your own: ask {host_of(url)} for one, and put it "

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from regengine.errors import ConfigError
-from regengine.exchange.export.run import in_place_of
+from regengine.io.atomic import in_place_of
 from regengine.io.tables import name_cell
 
 # From where on two tables contradict each other. Clocks of cameras are off by up to half a minute;

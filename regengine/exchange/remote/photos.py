@@ -19,7 +19,8 @@ from typing import TypeVar
 from regengine.batch.plan import Mishap, Source, Task, taken_over
 from regengine.batch.run import BatchOptions, Photos
 from regengine.errors import FrameError
-from regengine.io.http import FetchLimits, Url, fetch, file_name, is_url
+from regengine.exchange.remote.fetch import FetchLimits, fetch
+from regengine.io.urls import Url, file_name, is_url
 from regengine.store.file import StoreFile
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter

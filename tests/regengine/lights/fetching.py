@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tile_server import TileServer
 
-from regengine.io.http import Downloader
+from regengine.lights.downloader import Downloader
 from regengine.lights.fetch import Fetched, fetch_tiles
 from regengine.lights.tiles import map_tiles_in_circle
 

@@ -11,9 +11,9 @@ from light_map_makers import write_vnp46
 from tile_server import TileServer
 
 from regengine.errors import ConfigError, LightMapError
-from regengine.io import http as net
-from regengine.io.http import Downloader
+from regengine.lights import downloader as net
 from regengine.lights import open_light_map
+from regengine.lights.downloader import Downloader
 from regengine.lights.fetch import Fetched, day_of, fetch_vnp46
 
 LISTING = "/details/VNP46A4/2020/001"

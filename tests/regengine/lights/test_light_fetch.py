@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import json
+import resource
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +13,8 @@ from fetching import LAT, LEVEL, LON, RADIUS_KM, fetch, leftovers, wanted_paths
 from tile_server import TileServer, picture
 
 from regengine.errors import ConfigError, LightMapError
-from regengine.io import http as net
-from regengine.io.http import Downloader
 from regengine.lights import open_light_map
+from regengine.lights.downloader import Downloader
 from regengine.lights.fetch import (
     fetch_tiles,
 )
@@ -158,14 +157,15 @@ def test_a_trickle_ends(server: TileServer, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_and_not_tried_again(
-    server: TileServer, downloader: Downloader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: TileServer, downloader: Downloader, tmp_path: Path
 ) -> None:
-    def full(*_: object) -> None:
-        raise net._DiskFailure(OSError(errno.ENOSPC, "No space left on device"))
-
-    monkeypatch.setattr(net, "_write", full)
-    with pytest.raises(LightMapError, match=r"png cannot be written \(No space left on device\)"):
-        fetch(server, tmp_path, downloader)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))  # bytes that any file may have
+    try:
+        with pytest.raises(LightMapError, match=r"png cannot be written \(File too large\)"):
+            fetch(server, tmp_path, downloader)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert max(server.requests.values()) == 1
     assert leftovers(tmp_path) == []
 

@@ -14,8 +14,8 @@ from pyproj import Geod
 from tile_server import TileServer
 
 from regengine.errors import ConfigError
-from regengine.io import http as net
-from regengine.io.http import Downloader, may_have_token
+from regengine.lights import downloader as net
+from regengine.lights.downloader import Downloader, may_have_token
 from regengine.lights.fetch import (
     GIBS_BLACK_MARBLE,
     cache_folder,

@@ -27,7 +27,7 @@ from regengine.exchange.export.format import photo_name, photo_stem
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.viewing import SceneView
 from regengine.io.html import link_to, shown
-from regengine.io.http import SCHEMES, is_url, without_secrets
+from regengine.io.urls import SCHEMES, is_url, without_secrets
 from regengine.orbit.sun_moon import sun_moon
 from regengine.photo.frame_records import archive_frame_id, frame_id_of, parse_iso_time
 from regengine.records import printable

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
 from regengine.errors import ArchiveError, ConfigError
-from regengine.io.http import (
+from regengine.exchange.archive.web import (
     Absent,
+    ArchiveClient,
     CutError,
-    Manners,
-    Pace,
     TooMuchError,
     UnreachableError,
-    Web,
     check_address,
-    retry_after_s,
 )
 from tests.regengine.exchange.archive.archive_server import ArchiveServer
 
-Client = Callable[..., Web]
+Client = Callable[..., ArchiveClient]
 PATH = "/meta/a.txt"
 
 
@@ -31,19 +29,18 @@ def content(archive: ArchiveServer) -> None:
     archive.texts[PATH] = b"x" * 3000
 
 
-def test_requests_keep_their_distance() -> None:
+def test_requests_keep_their_distance(archive: ArchiveServer) -> None:
     now, slept = [100.0], []
 
     def sleep(seconds: float) -> None:
         slept.append(seconds)
         now[0] += seconds
 
-    pace = Pace(Manners(pause_s=2.0), sleep=sleep, clock=lambda: now[0])
-    pace.before_request()
-    now[0] += 0.5
-    pace.before_request()
-    now[0] += 5.0
-    pace.before_request()
+    web = ArchiveClient(pause_s=2.0)
+    web.sleep, web.clock = sleep, lambda: now[0]
+    for pause_s in (0.5, 5.0, 0.0):
+        web.text(archive.address + PATH, 1)
+        now[0] += pause_s
     assert slept == [1.5]
 
 
@@ -73,12 +70,25 @@ def test_what_the_server_asks_for_is_kept(
     assert archive.faults == []
 
 
-def test_retry_after_as_a_date() -> None:
-    now = datetime(2014, 1, 17, 7, 46, 2, tzinfo=UTC)
-    assert retry_after_s("Fri, 17 Jan 2014 07:47:02 GMT", lambda: now) == 60.0
-    assert retry_after_s("Fri, 17 Jan 2014 07:45:02 GMT", lambda: now) == 0.0
-    for text in (None, "", "soon", "-5", "1e9", "٣", "9" * 40, "Fri, 99 Jan 2014"):
-        assert retry_after_s(text, lambda: now) is None
+@pytest.mark.parametrize(
+    ("told", "least_s", "most_s"),
+    [
+        (format_datetime(datetime.now(UTC) + timedelta(minutes=4), usegmt=True), 200.0, 240.0),
+        ("Fri, 17 Jan 2014 07:45:02 GMT", 0.5, 1.5),
+        *((nonsense, 0.5, 1.5) for nonsense in ("", "soon", "-5", "1e9", "Fri, 99 Jan 2014")),
+    ],
+)
+def test_moments_and_nonsense_to_wait_for(
+    archive: ArchiveServer,
+    client: Client,
+    pauses: list[float],
+    told: str,
+    least_s: float,
+    most_s: float,
+) -> None:
+    archive.faults = [(503, {"Retry-After": told})]
+    client().text(archive.address + PATH, 1)
+    assert least_s <= pauses[0] <= most_s
 
 
 @pytest.mark.parametrize(
@@ -94,7 +104,7 @@ def test_retry_after_as_a_date() -> None:
         (400, ArchiveError, "rejects the request with status 400", 1),
         (b"x" * (2 << 20), TooMuchError, "sends more than 1 MB", 1),
         ("to:http://localhost:1/x", ArchiveError, "sends us to http://localhost", 1),
-        ("to:" + "file:" + "///etc/passwd", ArchiveError, "rejects the request", 1),
+        ("to:" + "file:" + "///etc/passwd", ArchiveError, "sends us to file://nowhere", 1),
         ("to:https://127.0.0.1/x", ArchiveError, "keeps failing", 3),
     ],
 )
