@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -13,7 +11,7 @@ from typing import Any
 
 from regengine.errors import ConfigError
 from regengine.io.atomic import in_place_of
-from regengine.io.tables import name_cell
+from regengine.io.tables import cell, csv_lines
 
 # From where on two tables contradict each other. Clocks of cameras are off by up to half a minute;
 # nadirs are printed to 0.1 degrees, and drift by up to 180 km on some days.
@@ -185,12 +183,8 @@ def write_table(rows: Sequence[FrameRow], out: Path) -> None:
 
 def csv_text(rows: Sequence[FrameRow]) -> str:
     """Rows as CSV with a header; ``register --metadata`` reads it."""
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow([_cell(name, value) for name, value in record(row).items()])
-    return stream.getvalue()
+    cells = ([_cell(*one) for one in record(row).items()] for row in rows)
+    return "".join(f"{line}\n" for line in (*csv_lines([COLUMNS]), *csv_lines(cells)))
 
 
 def ndjson_text(rows: Sequence[FrameRow]) -> str:
@@ -216,12 +210,8 @@ def _plain(value: Any) -> Any:
     return None if value == "" else value
 
 
-def _cell(name: str, value: Any) -> Any:
-    if name in LISTS:
-        return name_cell("; ".join(value))
-    if name in _TEXTS and value is not None:
-        return name_cell(value)
-    return "" if value is None else value
+def _cell(name: str, value: Any) -> object:
+    return cell(name, "; ".join(value) if name in LISTS else value)
 
 
 def _arrow() -> Any:

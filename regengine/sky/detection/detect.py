@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import time
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 
 from detectors.types import FloatArray, LightDetections, StarDetections, StreakDetections
 from regengine.errors import ConfigError
-from regengine.io.tables import name_cell, path_cell
+from regengine.io.tables import csv_lines, name_cell, path_cell
 from regengine.photo.frame_records import frame_id_of
 from regengine.photo.image import LinearLight, read_linear_light
 
@@ -213,6 +211,4 @@ def csv_rows(
 
 def csv_text(rows: Sequence[Sequence[object]]) -> str:
     """Rows as CSV, without the end of the last line."""
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue().removesuffix("\n")
+    return "\n".join(csv_lines(rows))

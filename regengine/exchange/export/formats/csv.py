@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,30 +9,28 @@ from typing import Any
 from regengine.exchange.export.columns import TableColumn, table_of
 from regengine.exchange.export.format import ExportOptions, FileFormat
 from regengine.exchange.export.frame import ExportFrame
-from regengine.io.tables import name_cell, path_cell
+from regengine.io.tables import cell as table_cell
+from regengine.io.tables import write_csv
 from regengine.records import printable
 
 
-def cell(column: TableColumn, value: Any) -> str:
-    """A value as text that no spreadsheet takes for a formula."""
-    if value is None:
-        return ""
-    if column.kind == "flag":
-        return "true" if value else "false"
-    if column.kind == "text":
-        text = printable(str(value))
-        return path_cell(text) if column.name == "path" else name_cell(text)
-    return repr(value)
+def cell(column: TableColumn, value: Any) -> object:
+    """A value as a cell that no spreadsheet takes for a formula."""
+    if value is not None and column.kind == "flag":
+        value = bool(value)
+    elif value is not None and column.kind == "text":
+        value = printable(str(value))
+    return table_cell(column.name, value)
 
 
 def _write(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
     table = table_of(options.table)
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([column.name for column in table.columns])
-        for frame in frames:
-            for row in table.rows(frame):
-                writer.writerow([cell(column, row[column.name]) for column in table.columns])
+    rows = (
+        [cell(column, row[column.name]) for column in table.columns]
+        for frame in frames
+        for row in table.rows(frame)
+    )
+    write_csv(path, [column.name for column in table.columns], rows)
 
 
 FORMAT = FileFormat(
