@@ -191,11 +191,10 @@ def _fetch_tiles(
 ) -> Fetched:
     from regengine.lights.downloader import Downloader
     from regengine.lights.fetch import DEFAULT_LEVEL, GIBS_BLACK_MARBLE, fetch_tiles
+    from regengine.lights.tiles import Circle
 
     return fetch_tiles(
-        place[0],
-        place[1],
-        radius_km,
+        Circle(place[0], place[1], radius_km),
         out,
         template=GIBS_BLACK_MARBLE if url is None else url,
         level=DEFAULT_LEVEL if level is None else level,
@@ -215,6 +214,7 @@ def _fetch_vnp46(
 ) -> Fetched:
     from regengine.lights.downloader import TOKEN_VARIABLE, Downloader
     from regengine.lights.fetch import fetch_vnp46
+    from regengine.lights.tiles import Circle
 
     if date is None:
         raise ConfigError(f"{product} needs --date, such as 2020 for VNP46A4.")
@@ -223,9 +223,7 @@ def _fetch_vnp46(
         timeout_s=timeout_s, connections=2, token=os.environ.get(TOKEN_VARIABLE, "").strip()
     )
     return fetch_vnp46(
-        place[0],
-        place[1],
-        radius_km,
+        Circle(place[0], place[1], radius_km),
         out,
         product=product,
         when=date,

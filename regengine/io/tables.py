@@ -50,3 +50,25 @@ def csv_lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
         line = io.StringIO(newline="")
         csv.writer(line, lineterminator="\n").writerow(row)  # quotes what holds its line's end
         yield line.getvalue().removesuffix("\n")
+
+
+def read_csv(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Line numbers and cells of a table separated by commas, semicolons or tabs, header first.
+
+    Pages of answers are often put one behind the other: a header that comes again is left out.
+
+    Raises
+    ------
+    csv.Error
+        It is no such table; the message names the line.
+    """
+    separator = max(",;\t", key=text.partition("\n")[0].count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    header: list[str] | None = None
+    try:
+        for cells in reader:
+            if header is None or cells != header:
+                header = cells if header is None else header
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise csv.Error(f"line {reader.line_num}: {error}") from error

@@ -489,17 +489,9 @@ def _keywords(unit: FitsUnit) -> Keywords:
 
 
 def header_field(path: Path, size_px: tuple[int, int] | None = None) -> HeaderField:
-    """The projection of the first part of a FITS file that has one.
+    """The projection of the first unit of a FITS file that has one.
 
-    Parameters
-    ----------
-    path : Path
-    size_px : tuple of int, optional
-        Width and height of the picture; without it as the header says.
-
-    Returns
-    -------
-    HeaderField
+    ``size_px`` is the picture's width and height; without it as the header says.
 
     Raises
     ------

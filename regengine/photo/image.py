@@ -17,46 +17,16 @@ from regengine.photo.fits import FitsImage, read_fits_image
 from regengine.photo.formats import ImageHeader, read_image_header
 from regengine.photo.raw import decode_raw
 
-# Display colours of images that have none, such as FITS: dark sky, visible faint light.
-
-# Black lies so many sigma below the median, and light is compressed beyond as many above it
-BLACK_SIGMAS, LINEAR_SIGMAS = 2.0, 4.0
-WHITE_SHARE = 0.9995  # of the pixels lie below white
-LEAST_WHITE_SIGMAS = 40.0
-
-
-def stretched(light: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Linear light of any range as colours to look at.
-
-    References
-    ----------
-    Lupton, R. et al. (2004). Preparing red-green-blue images from CCD data. PASP 116, 133-137.
-    """
-    planes = []
-    for k in range(light.shape[2]):
-        plane = light[..., k].astype(np.float64)
-        middle = np.median(plane)
-        # The darker half: stars and nebulae do not count
-        sigma = 1.4826 * float(np.median(middle - plane[plane <= middle]))
-        planes.append((plane - middle, sigma))
-    sigma = max(sigma for _, sigma in planes)
-    above = np.stack([plane for plane, _ in planes], axis=-1)
-    white = float(np.quantile(above, WHITE_SHARE))
-    if sigma == 0.0:
-        sigma = white / LEAST_WHITE_SIGMAS if white > 0.0 else 1.0
-    white = max(white, LEAST_WHITE_SIGMAS * sigma)
-    softening = LINEAR_SIGMAS * sigma
-    low = np.arcsinh(-BLACK_SIGMAS * sigma / softening)
-    value = (np.arcsinh(above / softening) - low) / (np.arcsinh(white / softening) - low)
-    shown = np.rint(255.0 * np.clip(value, 0.0, 1.0)).astype(np.uint8)
-    return shown if shown.shape[2] == 3 else np.repeat(shown, 3, axis=2)
-
-
 # Linear-light luminance of sRGB's primaries (IEC 61966-2-1).
 LUMINANCE_WEIGHTS = (0.2126, 0.7152, 0.0722)
 # A sample counts as clipped from 252 of 255 on: JPEG compression scatters a clipped plateau over
 # the last few values.
 CLIPPED_FROM = 252.0 / 255.0
+# In display colours of FITS images black lies so many sigma below the median, and light is
+# compressed beyond so many above it
+BLACK_SIGMAS, LINEAR_SIGMAS = 2.0, 4.0
+WHITE_SHARE = 0.9995  # of the pixels lie below white
+LEAST_WHITE_SIGMAS = 40.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +60,8 @@ def read_linear_light(
 
     Samples go through the inverse of the sRGB curve (IEC 61966-2-1) before anything is averaged,
     so that a lamp keeps its flux; embedded colour profiles are not applied. Transparent parts
-    are dark. Raw and FITS files are linear already.
+    are dark. Raw and FITS files are linear already. Pixels are as stored: the EXIF orientation
+    turns nothing.
 
     Parameters
     ----------
@@ -102,11 +73,6 @@ def read_linear_light(
         Interpolate the colours of raw files also where the picture is halved or more anyway. It
         takes four times as long. Without it a coloured star lies up to 0.1 stored pixels off,
         for red and blue are seen by pixels on opposite sides of each block.
-
-    Returns
-    -------
-    LinearLight
-        Pixels as stored: the EXIF orientation turns nothing.
 
     Raises
     ------
@@ -137,14 +103,7 @@ def read_linear_light(
 
 
 def read_linear_channels(path: Path, *, max_long_side_px: int) -> tuple[NDArray[np.float32], float]:
-    """Linear light of a photo channel by channel, brought down by area averages.
-
-    Parameters
-    ----------
-    path : Path
-        JPEG, PNG, TIFF, FITS or raw file.
-    max_long_side_px : int
-        As in `read_linear_light`.
+    """Linear light of a photo channel by channel, brought down as in `read_linear_light`.
 
     Returns
     -------
@@ -180,18 +139,7 @@ def read_linear_channels(path: Path, *, max_long_side_px: int) -> tuple[NDArray[
 
 
 def brought_down(light: LinearLight, max_long_side_px: int) -> LinearLight:
-    """Linear light, averaged over areas once more.
-
-    Parameters
-    ----------
-    light : LinearLight
-    max_long_side_px : int
-        As in `read_linear_light`.
-
-    Returns
-    -------
-    LinearLight
-    """
+    """Linear light, averaged over areas once more, its longer side at most so many pixels."""
     height, width = light.light.shape
     reduction = plan_reduction(width, height, max_long_side_px)
     missing = np.zeros((height, width), bool) if light.missing is None else light.missing
@@ -206,14 +154,7 @@ def brought_down(light: LinearLight, max_long_side_px: int) -> LinearLight:
 
 
 def read_display_rgb(path: Path, max_long_side_px: int) -> tuple[NDArray[np.uint8], float]:
-    """Photo in display colours, to draw on.
-
-    Parameters
-    ----------
-    path : Path
-        JPEG, PNG, TIFF, FITS or raw file.
-    max_long_side_px : int
-        The result's longer side is at most this long; smaller pictures stay as they are.
+    """Photo in display colours, to draw on; its longer side at most so many pixels.
 
     Returns
     -------
@@ -234,12 +175,39 @@ def read_display_rgb(path: Path, max_long_side_px: int) -> tuple[NDArray[np.uint
         rgb = _strip_rgb(Strip(samples=picture))
     elif header.format == "fits":
         light, _ = read_linear_channels(path, max_long_side_px=max_long_side_px)
-        return stretched(light), reduction.factor
+        return _compressed_colours(light), reduction.factor
     else:
         strips = read_strips(header, reduction.strip_rows)
         rgb = np.concatenate([reduction.blocks_of(_strip_rgb(strip)) for strip in strips])
         scale = 1.0 / reduction.block
     return reduction.finish(rgb, scale=scale), reduction.factor
+
+
+def _compressed_colours(light: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Linear light of any range, shape (h, w, 1 or 3), as colours: dark sky, faint light seen.
+
+    References
+    ----------
+    Lupton, R. et al. (2004). Preparing red-green-blue images from CCD data. PASP 116, 133-137.
+    """
+    planes = []
+    for k in range(light.shape[2]):
+        plane = light[..., k].astype(np.float64)
+        middle = np.median(plane)
+        # The darker half: stars and nebulae do not count
+        sigma = 1.4826 * float(np.median(middle - plane[plane <= middle]))
+        planes.append((plane - middle, sigma))
+    sigma = max(sigma for _, sigma in planes)
+    above = np.stack([plane for plane, _ in planes], axis=-1)
+    white = float(np.quantile(above, WHITE_SHARE))
+    if sigma == 0.0:
+        sigma = white / LEAST_WHITE_SIGMAS if white > 0.0 else 1.0
+    white = max(white, LEAST_WHITE_SIGMAS * sigma)
+    softening = LINEAR_SIGMAS * sigma
+    low = np.arcsinh(-BLACK_SIGMAS * sigma / softening)
+    value = (np.arcsinh(above / softening) - low) / (np.arcsinh(white / softening) - low)
+    rgb = np.rint(255.0 * np.clip(value, 0.0, 1.0)).astype(np.uint8)
+    return rgb if rgb.shape[2] == 3 else np.repeat(rgb, 3, axis=2)
 
 
 def _fits_light(fits: FitsImage, reduction: Reduction) -> LinearLight:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import csv
-import io
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from regengine.exchange.archive.interpret import (
     mission_in,
 )
 from regengine.exchange.archive.row import FrameRow, merged
+from regengine.io.tables import read_csv
 from regengine.orbit.position import contradicts, element_sets
 from regengine.orbit.propagation import camera_position, position_from_nadir
 
@@ -96,18 +96,15 @@ def refused(path: Path, why: str) -> ConfigError:
 
 
 def _of_table(path: Path, text: str) -> Iterator[Cells]:
-    header = text.partition("\n")[0]
-    separator = max(",;\t", key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    rows = read_csv(text)
     try:
-        headings = next(reader, [])
+        _, headings = next(rows, (0, []))
         names = [heading.strip() or f"#{index}" for index, heading in enumerate(headings)]
-        for cells in reader:
-            if cells == headings or not any(cells):  # answers put one behind the other
-                continue
-            yield Cells(reader.line_num, dict(zip(names, cells, strict=False)))
+        for line, cells in rows:
+            if any(cells):
+                yield Cells(line, dict(zip(names, cells, strict=False)))
     except csv.Error as error:
-        raise refused(path, f"line {reader.line_num}: {error}") from error
+        raise refused(path, str(error)) from error
 
 
 def _of_json(path: Path, text: str) -> Iterator[Cells]:

@@ -8,22 +8,28 @@ from tile_server import TileServer
 
 from regengine.lights.downloader import Downloader
 from regengine.lights.fetch import Fetched, fetch_tiles
-from regengine.lights.tiles import map_tiles_in_circle
+from regengine.lights.tiles import Circle, map_tiles_in_circle
 
-LON, LAT, RADIUS_KM, LEVEL = 136.9, 35.7, 60.0, 8
+LON, LAT, LEVEL = 136.9, 35.7, 8
+CIRCLE = Circle(LON, LAT, 60.0)
 
 
 def fetch(server: TileServer, folder: Path, downloader: Downloader, **more: object) -> Fetched:
     """Tiles around a place, from a server of the tests."""
     template = f"{server.url}/{{z}}/{{y}}/{{x}}.png"
     return fetch_tiles(
-        LON, LAT, RADIUS_KM, folder, template=template, level=LEVEL, downloader=downloader, **more
+        CIRCLE,
+        folder,
+        template=template,
+        level=LEVEL,
+        downloader=downloader,
+        **more,
     )  # type: ignore[arg-type]
 
 
 def wanted_paths() -> list[str]:
     """What `fetch` asks the server for."""
-    return [f"/{LEVEL}/{y}/{x}.png" for x, y in map_tiles_in_circle(LON, LAT, RADIUS_KM, LEVEL)]
+    return [f"/{LEVEL}/{y}/{x}.png" for x, y in map_tiles_in_circle(CIRCLE, LEVEL)]
 
 
 def leftovers(folder: Path) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fetching import LAT, LEVEL, LON, RADIUS_KM, fetch, leftovers, wanted_paths
+from fetching import CIRCLE, LAT, LEVEL, LON, fetch, leftovers, wanted_paths
 from tile_server import TileServer, picture
 
 from regengine.errors import ConfigError, LightMapError
@@ -18,7 +18,7 @@ from regengine.lights.downloader import Downloader
 from regengine.lights.fetch import (
     fetch_tiles,
 )
-from regengine.lights.tiles import map_tiles_in_circle
+from regengine.lights.tiles import Circle, map_tiles_in_circle
 
 
 def test_fetched_tiles_are_a_map(
@@ -133,7 +133,7 @@ def test_offline_is_told_at_once(
         nobody.bind(("127.0.0.1", 0))
         template = f"http://127.0.0.1:{nobody.getsockname()[1]}/{{z}}/{{y}}/{{x}}.png"
         with pytest.raises(LightMapError, match=r"cannot be reached .*check the network") as caught:
-            fetch_tiles(LON, LAT, RADIUS_KM, tmp_path, template=template, downloader=downloader)
+            fetch_tiles(CIRCLE, tmp_path, template=template, downloader=downloader)
     assert caught.value.code == "offline"
     with pytest.raises(LightMapError, match="holds no tile in the order"):
         open_light_map([tmp_path])
@@ -147,7 +147,7 @@ def test_a_name_that_does_not_resolve_is_offline(
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     with pytest.raises(LightMapError, match=r"gibs\.earthdata\.nasa\.gov cannot be reached"):
-        fetch_tiles(LON, LAT, RADIUS_KM, tmp_path, downloader=downloader)
+        fetch_tiles(CIRCLE, tmp_path, downloader=downloader)
 
 
 def test_a_trickle_ends(server: TileServer, tmp_path: Path) -> None:
@@ -189,16 +189,16 @@ def test_tiles_of_two_services_are_not_mixed(
 ) -> None:
     fetch(server, tmp_path, downloader)
     with pytest.raises(ConfigError, match=r"holds tiles of another service .*--out"):
-        fetch_tiles(LON, LAT, RADIUS_KM, tmp_path, downloader=downloader)
+        fetch_tiles(CIRCLE, tmp_path, downloader=downloader)
 
 
 def test_rows_counted_from_the_south_are_asked_for_so(
     server: TileServer, downloader: Downloader, tmp_path: Path
 ) -> None:
     fetch_tiles(
-        LON, LAT, 10.0, tmp_path, template=f"{server.url}/{{z}}/{{x}}/{{-y}}.jpg",
+        Circle(LON, LAT, 10.0), tmp_path, template=f"{server.url}/{{z}}/{{x}}/{{-y}}.jpg",
         level=3, downloader=downloader,
     )  # fmt: skip
-    ((x, y),) = map_tiles_in_circle(LON, LAT, 10.0, 3)
+    ((x, y),) = map_tiles_in_circle(Circle(LON, LAT, 10.0), 3)
     assert list(server.requests) == [f"/3/{x}/{7 - y}.jpg"]
     assert (tmp_path / "3" / str(x) / f"{y}.jpg").exists()

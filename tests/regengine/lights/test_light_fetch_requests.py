@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fetching import LAT, LON, RADIUS_KM, fetch
+from fetching import CIRCLE, LAT, LON, fetch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Geod
@@ -22,7 +22,7 @@ from regengine.lights.fetch import (
     fetch_tiles,
     tile_folder_name,
 )
-from regengine.lights.tiles import map_tiles_in_circle, ten_degree_tiles_in_circle
+from regengine.lights.tiles import Circle, map_tiles_in_circle, ten_degree_tiles_in_circle
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ from regengine.lights.tiles import map_tiles_in_circle, ten_degree_tiles_in_circ
 )  # fmt: skip
 def test_addresses_that_are_none_are_refused(tmp_path: Path, template: str) -> None:
     with pytest.raises(ConfigError, match="is no address of map tiles"):
-        fetch_tiles(LON, LAT, RADIUS_KM, tmp_path, template=template)
+        fetch_tiles(CIRCLE, tmp_path, template=template)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_places_and_levels_that_make_no_sense_are_refused(
     tmp_path: Path, place: tuple[float, float, float], level: int, sentence: str
 ) -> None:
     with pytest.raises(ConfigError, match=sentence):
-        fetch_tiles(*place, tmp_path / "t", level=level)
+        fetch_tiles(Circle(*place), tmp_path / "t", level=level)
     assert not (tmp_path / "t").exists()
 
 
@@ -59,8 +59,8 @@ def test_the_cache_is_where_the_platform_keeps_such_things(
     assert cache_folder({"LOCALAPPDATA": "L"}, "Windows") == Path("L/regengine/Cache")
     monkeypatch.setenv("REGENGINE_CACHE", str(tmp_path))
     template = f"{server.url}/layer/{{z}}/{{y}}/{{x}}.png"
-    folder = fetch_tiles(LON, LAT, 5.0, template=template, level=1, downloader=downloader).folder
-    assert folder == tmp_path / "tiles" / "127.0.0.1-layer"
+    fetched = fetch_tiles(CIRCLE, template=template, level=1, downloader=downloader)
+    assert fetched.folder == tmp_path / "tiles" / "127.0.0.1-layer"
     assert tile_folder_name(GIBS_BLACK_MARBLE).startswith("gibs.earthdata.nasa.gov-wmts-epsg3857")
 
 
@@ -116,20 +116,20 @@ def test_every_place_in_the_circle_lies_in_a_tile(
 ) -> None:
     """Places on the ellipsoid by pyproj; poles and antimeridian included."""
     at_lon, at_lat, _ = Geod(ellps="WGS84").fwd(lon, lat, bearing, 1000.0 * radius_km * share)
-    tiles = map_tiles_in_circle(lon, lat, radius_km, zoom)
+    tiles = map_tiles_in_circle(Circle(lon, lat, radius_km), zoom)
     assert len(tiles) == len(set(tiles))
     if abs(at_lat) < 85.0:
         y = (1 - math.asinh(math.tan(math.radians(at_lat))) / math.pi) / 2 * 2**zoom
         x = (at_lon + 180.0) / 360.0 * 2**zoom
         assert (math.floor(x) % 2**zoom, math.floor(y)) in tiles
-    large = ten_degree_tiles_in_circle(lon, lat, radius_km)
+    large = ten_degree_tiles_in_circle(Circle(lon, lat, radius_km))
     h, v = math.floor((at_lon + 180.0) / 10.0) % 36, min(math.floor((90.0 - at_lat) / 10.0), 17)
     assert (h, v) in large
 
 
 def test_a_small_circle_takes_few_tiles() -> None:
-    assert len(map_tiles_in_circle(LON, LAT, 1.0, 8)) <= 4
-    wide = map_tiles_in_circle(LON, LAT, 500.0, 8)
+    assert len(map_tiles_in_circle(Circle(LON, LAT, 1.0), 8)) <= 4
+    wide = map_tiles_in_circle(Circle(LON, LAT, 500.0), 8)
     # 500 km are 3.9 tiles of 127 km: about pi * (3.9 + 0.6) ** 2
     assert 45 <= len(wide) <= 80
     assert np.unique([y for _, y in wide]).size >= 8
