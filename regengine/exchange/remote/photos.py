@@ -28,6 +28,41 @@ from regengine.store.writer import StoreWriter
 Item = TypeVar("Item")
 
 AHEAD = 4  # photos that are being fetched at the same time
+READ_ROWS = 65536  # of a store
+PREFIX = "regengine-fetched-"
+LOCK = "lock"
+
+
+@contextmanager
+def photos_at_hand(
+    photos: Sequence[Path | Url], writer: StoreWriter, options: BatchOptions
+) -> Iterator[tuple[Photos, BatchOptions]]:
+    """Photos as `regengine.batch.run.run_batch` takes them, and its options for them.
+
+    A URL of which the open store has a result with the same settings is not fetched again.
+
+    Raises
+    ------
+    StoreError
+        If the store is damaged.
+    """
+    paths = [photo for photo in photos if isinstance(photo, Path)]
+    if len(paths) == len(photos):
+        yield paths, options
+        return
+    known = stored_urls(writer.path) if options.resume else {}
+
+    def done(url: str) -> str | None:
+        sha256 = known.get(url)
+        stored = None if sha256 is None else writer.index.find(url, sha256)
+        current = stored is not None and taken_over(
+            stored, options.parameters_sha256, options.retry
+        )
+        return sha256 if current else None
+
+    with passing_folder() as folder:
+        remote = RemotePhotos(photos, folder, done)
+        yield remote, replace(options, again=remote.again)
 
 
 class RemotePhotos:
@@ -138,12 +173,6 @@ def _come(item: Item, future: Future[Source] | None) -> tuple[Item, Source | Non
     return item, None if future is None else future.result()
 
 
-# A folder of the system's for what is fetched, which goes away with the run.
-
-PREFIX = "regengine-fetched-"
-LOCK = "lock"
-
-
 @contextmanager
 def passing_folder() -> Iterator[Path]:
     """A new folder that is deleted at the end of the block.
@@ -187,11 +216,6 @@ def _delete_leftovers(parent: Path) -> None:
             os.close(lock)
 
 
-# URLs whose results a store has already.
-
-READ_ROWS = 65536
-
-
 def stored_urls(store: Path) -> dict[str, str]:
     """Hash of the content behind each URL of a store, as it was when it was fetched."""
     known: dict[str, str] = {}
@@ -208,52 +232,3 @@ def stored_urls(store: Path) -> dict[str, str]:
                 if sha256 and is_url(text):
                     known[text] = sha256.decode()
     return known
-
-
-# Makes photos by URL something that a batch can run over.
-
-
-@contextmanager
-def photos_at_hand(
-    photos: Sequence[Path | Url], writer: StoreWriter, options: BatchOptions
-) -> Iterator[tuple[Photos, BatchOptions]]:
-    """Photos as `regengine.batch.run.run_batch` takes them, and its options for them.
-
-    A URL of which the store has a result with the same settings is not fetched again.
-
-    Parameters
-    ----------
-    photos : sequence of Path or Url
-        As they were given.
-    writer : StoreWriter
-        The open store.
-    options : BatchOptions
-        How the batch is run.
-
-    Yields
-    ------
-    photos : Photos
-    options : BatchOptions
-
-    Raises
-    ------
-    StoreError
-        If the store is damaged.
-    """
-    paths = [photo for photo in photos if isinstance(photo, Path)]
-    if len(paths) == len(photos):
-        yield paths, options
-        return
-    known = stored_urls(writer.path) if options.resume else {}
-
-    def done(url: str) -> str | None:
-        sha256 = known.get(url)
-        stored = None if sha256 is None else writer.index.find(url, sha256)
-        current = stored is not None and taken_over(
-            stored, options.parameters_sha256, options.retry
-        )
-        return sha256 if current else None
-
-    with passing_folder() as folder:
-        remote = RemotePhotos(photos, folder, done)
-        yield remote, replace(options, again=remote.again)
