@@ -31,7 +31,7 @@ _UNSEEN = re.compile(
 )
 
 
-def shown(text: str) -> str:
+def visible_text(text: str) -> str:
     r"""Text of strangers in which nothing is invisible: such characters become ``\uXXXX``.
 
     Line breaks are escaped, too; the result can be encoded as UTF-8.
@@ -42,7 +42,7 @@ def shown(text: str) -> str:
 def script_json(value: Any) -> str:
     """JSON that stands inside a ``<script>`` element and cannot end it."""
     text = json.dumps(
-        plain(value, shown), ensure_ascii=True, allow_nan=False, separators=(",", ":")
+        plain(value, visible_text), ensure_ascii=True, allow_nan=False, separators=(",", ":")
     )
     return text.replace("<", "\\u003c")
 
@@ -69,7 +69,12 @@ def render_page(content: str, data: Any, *, title: str) -> str:
     style, _, rest = content.partition("<!--BODY-->")
     body, _, script = rest.partition("<!--SCRIPT-->")
     template = files("regengine.io").joinpath("page.html").read_text(encoding="utf-8")
-    parts = {"STYLE": style, "BODY": body, "SCRIPT": script, "TITLE": html.escape(shown(title))}
+    parts = {
+        "STYLE": style,
+        "BODY": body,
+        "SCRIPT": script,
+        "TITLE": html.escape(visible_text(title)),
+    }
     bare = _SLOT.sub(lambda slot: parts.get(slot[1], slot[0]), template)
     parts = {"POLICY": _policy(bare), "DATA": script_json(data)}
     return _SLOT.sub(lambda slot: parts[slot[1]], bare)

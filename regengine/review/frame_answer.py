@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from matchers.camera import Camera
-from regengine.io.html import shown
+from regengine.io.html import visible_text
 from regengine.records import plain
 from regengine.result import FrameResult, Hypothesis, NadirInput
 from regengine.review.context import ReviewContext
@@ -54,7 +54,7 @@ def frame_answer(
     }
     draft = context.decisions.draft(number, result.sha256, context.reviewer)
     heads = context.decisions.heads(number, result.sha256)
-    return plain(said, shown) | {
+    return plain(said, visible_text) | {
         "draft": draft,
         "decisions": [decision_json(head) for head in heads],
     }

@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException, Path
 from pydantic import Field
 
 from regengine.errors import ConfigError
-from regengine.io.html import shown
+from regengine.io.html import visible_text
 from regengine.records import plain
 from regengine.result import FrameResult
 from regengine.review.bodies import Body, CameraBody, check_of_photo
@@ -78,7 +78,7 @@ def job_json(job: SearchJob) -> dict[str, Any]:
         "message": job.message,
         "result": None if job.result is None else found_json(job.result),
     }
-    return dict(plain(said, shown))
+    return dict(plain(said, visible_text))
 
 
 def found_json(result: FrameResult) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
-from regengine.io.html import shown
+from regengine.io.html import visible_text
 from regengine.review.context import ReviewContext
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def router(context: ReviewContext) -> APIRouter:
     def session() -> dict[str, Any]:
         light_map = context.light_map
         return {
-            "store": shown(context.store.name),
+            "store": visible_text(context.store.name),
             "frames": len(context.frames.rows),
             "reviewer": context.reviewer,
             "readonly": context.readonly,
@@ -40,4 +40,4 @@ def router(context: ReviewContext) -> APIRouter:
 def _name(light_map: LightMap) -> str:
     """The product's, else the names of its files."""
     info = light_map.info
-    return shown(info.product or ", ".join(path.name for path in info.paths))
+    return visible_text(info.product or ", ".join(path.name for path in info.paths))

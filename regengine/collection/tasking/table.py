@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from regengine.collection.tasking.plan import Plan
-from regengine.io.html import shown
+from regengine.io.html import visible_text
 from regengine.io.tables import cell, write_csv
 from regengine.orbit.rotation import utc_of
 
@@ -108,7 +108,7 @@ def _write_geojson(plan: Plan, path: Path) -> None:
         for row in plan_rows(plan):
             place = [row["place_lon"], row["place_lat"]]
             told = {
-                name: shown(value) if isinstance(value, str) else value
+                name: visible_text(value) if isinstance(value, str) else value
                 for name, value in row.items()
             }
             feature = {
@@ -122,7 +122,7 @@ def _write_geojson(plan: Plan, path: Path) -> None:
 
 
 def _cell(name: str, value: Any) -> object:
-    return cell(name, shown(value) if isinstance(value, str) else value)
+    return cell(name, visible_text(value) if isinstance(value, str) else value)
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from matchers.sky_camera import SkyCamera
 from regengine.errors import ConfigError
-from regengine.io.html import shown
+from regengine.io.html import visible_text
 from regengine.io.tables import cell, write_csv
 from regengine.sky.stars.catalogue import StarCatalogue
 from regengine.sky.stars.photo import camera_of_record
@@ -363,11 +363,11 @@ def _short(value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.6g}" if isinstance(value, float) else shown(str(value))
+    return f"{value:.6g}" if isinstance(value, float) else visible_text(str(value))
 
 
 def _cell(name: str, value: Any) -> object:
-    return cell(name, shown(value) if isinstance(value, str) else value)
+    return cell(name, visible_text(value) if isinstance(value, str) else value)
 
 
 def _number(record: Row, name: str) -> float | int | None:

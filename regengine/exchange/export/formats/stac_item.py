@@ -26,7 +26,7 @@ from regengine.exchange.export.footprint import Ring
 from regengine.exchange.export.format import photo_name, photo_stem
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.viewing import SceneView
-from regengine.io.html import link_to, shown
+from regengine.io.html import link_to, visible_text
 from regengine.io.urls import SCHEMES, is_url, without_secrets
 from regengine.orbit.sun_moon import sun_moon
 from regengine.photo.frame_records import archive_frame_id, frame_id_of, parse_iso_time
@@ -88,7 +88,7 @@ def add_photo(item: pystac.Item, frame: ExportFrame, folder: Path) -> None:
     found = photo_file(result.path, frame.store)
     asset = pystac.Asset(
         href=photo_href(result.path, found, frame.store, folder),
-        title=shown(name),
+        title=visible_text(name),
         media_type=MEDIA_TYPES.get(Path(name).suffix.lower()),
         roles=["data"],
     )
