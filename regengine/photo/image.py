@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -83,23 +84,8 @@ def read_linear_light(
     reduction = plan_reduction(header.width_px, header.height_px, max_long_side_px)
     if header.format == "fits":
         return _fits_light(read_fits_image(path), reduction)
-    if header.format == "raw":
-        halved = reduction.factor <= 0.5 and not whole_mosaic
-        picture, scale = _raw_picture(header, halved=halved, for_display=False)
-        light, saturated = _strip_light(Strip(samples=picture), linear=True)
-    else:
-        lights, masks = [], []
-        for strip in read_strips(header, reduction.strip_rows):
-            light, saturated = _strip_light(strip, linear=False)
-            lights.append(reduction.blocks_of(light))
-            masks.append(reduction.blocks_of(saturated))
-        light, saturated = np.concatenate(lights), np.concatenate(masks)
-        scale = 1.0 / reduction.block
-    return LinearLight(
-        light=reduction.finish(light, scale=scale),
-        saturated=reduction.finish(saturated, scale=scale),
-        factor=reduction.factor,
-    )
+    light, saturated = _planes(header, reduction, _strip_light, whole_mosaic=whole_mosaic)
+    return LinearLight(light=light, saturated=saturated, factor=reduction.factor)
 
 
 def read_linear_channels(path: Path, *, max_long_side_px: int) -> tuple[NDArray[np.float32], float]:
@@ -123,19 +109,7 @@ def read_linear_channels(path: Path, *, max_long_side_px: int) -> tuple[NDArray[
         fits = read_fits_image(path)
         light = fits.light if fits.light.ndim == 3 else fits.light[..., None]
         return reduce_around_gaps(light, fits.missing, reduction)[0], reduction.factor
-    if header.format == "raw":
-        picture, scale = _raw_picture(header, halved=reduction.factor <= 0.5, for_display=False)
-        planes = [[plane] for plane in _strip_channels(Strip(samples=picture), linear=True)]
-    else:
-        scale = 1.0 / reduction.block
-        planes = []
-        for strip in read_strips(header, reduction.strip_rows):
-            channels = _strip_channels(strip, linear=False)
-            planes = planes or [[] for _ in channels]
-            for plane, channel in zip(planes, channels, strict=True):
-                plane.append(reduction.blocks_of(channel))
-    whole = [reduction.finish(np.concatenate(plane), scale=scale) for plane in planes]
-    return np.stack(whole, axis=-1), reduction.factor
+    return np.stack(_planes(header, reduction, _strip_channels), axis=-1), reduction.factor
 
 
 def brought_down(light: LinearLight, max_long_side_px: int) -> LinearLight:
@@ -170,17 +144,34 @@ def read_display_rgb(path: Path, max_long_side_px: int) -> tuple[NDArray[np.uint
     """
     header = read_image_header(path)
     reduction = plan_reduction(header.width_px, header.height_px, max_long_side_px)
-    if header.format == "raw":
-        picture, scale = _raw_picture(header, halved=reduction.factor <= 0.5, for_display=True)
-        rgb = _strip_rgb(Strip(samples=picture))
-    elif header.format == "fits":
+    if header.format == "fits":
         light, _ = read_linear_channels(path, max_long_side_px=max_long_side_px)
         return _compressed_colours(light), reduction.factor
+    (rgb,) = _planes(header, reduction, _strip_rgb, for_display=True)
+    return rgb, reduction.factor
+
+
+def _planes(
+    header: ImageHeader,
+    reduction: Reduction,
+    planes_of: Callable[[Strip, bool], Sequence[NDArray[Any]]],
+    *,
+    whole_mosaic: bool = False,
+    for_display: bool = False,
+) -> list[NDArray[Any]]:
+    """Planes that are made of strips, and of whether these are linear light, brought down."""
+    if header.format == "raw":
+        halved = reduction.factor <= 0.5 and not whole_mosaic
+        picture, scale = _raw_picture(header, halved=halved, for_display=for_display)
+        whole = list(planes_of(Strip(samples=picture), True))
     else:
-        strips = read_strips(header, reduction.strip_rows)
-        rgb = np.concatenate([reduction.blocks_of(_strip_rgb(strip)) for strip in strips])
         scale = 1.0 / reduction.block
-    return reduction.finish(rgb, scale=scale), reduction.factor
+        parts = [
+            [reduction.blocks_of(plane) for plane in planes_of(strip, False)]
+            for strip in read_strips(header, reduction.strip_rows)
+        ]
+        whole = [np.concatenate(plane) for plane in zip(*parts, strict=True)]
+    return [reduction.finish(plane, scale=scale) for plane in whole]
 
 
 def _compressed_colours(light: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -248,7 +239,7 @@ def _curve(full_scale: int, linear: bool) -> NDArray[np.float32]:
     return value.astype(np.float32)
 
 
-def _strip_light(strip: Strip, *, linear: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _strip_light(strip: Strip, linear: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Luminance and clipped pixels of a strip at full resolution."""
     full_scale = int(np.iinfo(strip.samples.dtype).max)
     curve = _curve(full_scale, linear)
@@ -268,7 +259,7 @@ def _strip_light(strip: Strip, *, linear: bool) -> tuple[NDArray[np.float32], ND
     return light, saturated
 
 
-def _strip_channels(strip: Strip, *, linear: bool) -> list[NDArray[np.float32]]:
+def _strip_channels(strip: Strip, linear: bool) -> list[NDArray[np.float32]]:
     """Linear light of each channel of a strip at full resolution."""
     full_scale = int(np.iinfo(strip.samples.dtype).max)
     curve = _curve(full_scale, linear)
@@ -290,11 +281,12 @@ def _look_up(samples: NDArray[Any], curve: NDArray[np.float32]) -> NDArray[np.fl
     return curve[samples]
 
 
-def _strip_rgb(strip: Strip) -> NDArray[np.uint8]:
+def _strip_rgb(strip: Strip, _linear: bool) -> tuple[NDArray[np.uint8]]:
+    """Colours as displayed, which raw pictures have already."""
     samples = strip.samples if strip.samples.ndim == 3 else np.stack([strip.samples] * 3, -1)
     if samples.dtype == np.uint16:
         samples = (samples >> 8).astype(np.uint8)
     if strip.alpha is not None:
         opacity = strip.alpha.astype(np.float32) / np.iinfo(strip.alpha.dtype).max
         samples = (samples * opacity[..., None] + 0.5).astype(np.uint8)
-    return np.ascontiguousarray(samples)
+    return (np.ascontiguousarray(samples),)
