@@ -14,16 +14,18 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from threading import Thread
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from regengine.batch.plan import Mishap, Source, Task, taken_over
 from regengine.batch.run import BatchOptions, Photos
 from regengine.errors import FrameError
-from regengine.exchange.remote.fetch import FetchLimits, fetch
 from regengine.io.urls import Url, file_name, is_url
 from regengine.store.file import StoreFile
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
+
+if TYPE_CHECKING:
+    from regengine.exchange.remote.fetch import FetchLimits
 
 Item = TypeVar("Item")
 
@@ -91,7 +93,7 @@ class RemotePhotos:
         self._photos = photos
         self._folder = folder
         self._done = done
-        self._limits = limits or FetchLimits()
+        self._limits = limits
         self._numbers = count()
         # As a path that was made of what the store has
         self._by_path = {Path(str(photo)): photo for photo in photos if isinstance(photo, Url)}
@@ -157,10 +159,13 @@ class RemotePhotos:
         return self._folder / f"{next(self._numbers):06d}" / file_name(url.address)
 
     def _fetch(self, url: Url, place: Path) -> Source:
+        # Not above: runs without URLs need no client
+        from regengine.exchange.remote.fetch import FetchLimits, fetch
+
         mishap = None
         try:
             place.parent.mkdir()
-            fetch(url.address, place, self._limits)
+            fetch(url.address, place, self._limits or FetchLimits())
         except FrameError as error:
             mishap = Mishap(code=error.code, text=str(error))
         except OSError as error:
