@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from regengine.batch.plan import Mishap, Source, Task, taken_over
 from regengine.batch.run import BatchOptions, Photos
@@ -23,9 +23,6 @@ from regengine.io.urls import Url, file_name, is_url
 from regengine.store.file import StoreFile
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
-
-if TYPE_CHECKING:
-    from regengine.exchange.remote.fetch import FetchLimits
 
 Item = TypeVar("Item")
 
@@ -79,8 +76,6 @@ class RemotePhotos:
     done : callable
         Of a URL as records show it: the hash of its content if the store has a result that will
         be taken over, so that it need not be fetched; else None.
-    limits : FetchLimits, optional
-        How much and how long.
     """
 
     def __init__(
@@ -88,12 +83,10 @@ class RemotePhotos:
         photos: Sequence[Path | Url],
         folder: Path,
         done: Callable[[str], str | None],
-        limits: FetchLimits | None = None,
     ) -> None:
         self._photos = photos
         self._folder = folder
         self._done = done
-        self._limits = limits
         self._numbers = count()
         # As a path that was made of what the store has
         self._by_path = {Path(str(photo)): photo for photo in photos if isinstance(photo, Url)}
@@ -165,7 +158,7 @@ class RemotePhotos:
         mishap = None
         try:
             place.parent.mkdir()
-            fetch(url.address, place, self._limits or FetchLimits())
+            fetch(url.address, place, FetchLimits())
         except FrameError as error:
             mishap = Mishap(code=error.code, text=str(error))
         except OSError as error:
