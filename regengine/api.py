@@ -18,7 +18,7 @@ from regengine.outcomes import Detections, Registration, StarField, Store
 
 if TYPE_CHECKING:
     from regengine.batch.register import RegisterRun
-    from regengine.io.http import Url
+    from regengine.io.urls import Url
     from regengine.lights.map import LightMap
     from regengine.photo.frame import FrameOptions
     from regengine.pipeline import RunInputs

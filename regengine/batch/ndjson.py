@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import logging
@@ -19,7 +18,13 @@ from typing import Any
 
 from regengine.batch.plan import Mishap
 from regengine.errors import StoreError
-from regengine.io.atomic import FileLock, sync_folder
+from regengine.io.atomic import (
+    FULL_DISK,
+    FileLock,
+    put_in_place,
+    replacements,
+    sync_folder,
+)
 from regengine.io.checksums import fingerprint
 from regengine.photo.frame_records import frame_id_of
 from regengine.records import printable
@@ -215,17 +220,8 @@ class LineIndex:
 
 def write_lines(path: Path, lines: Iterator[bytes]) -> None:
     """Put a file in the place of another, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            stream.writelines(lines)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
+    with replacements((path,)) as (temporary,), temporary.open("wb") as stream:
+        stream.writelines(lines)
 
 
 def foreign(path: Path, command: str) -> StoreError:
@@ -241,7 +237,6 @@ def _mark(members: set[int], key: int, belongs: bool) -> None:
 
 FLUSH_LINES = 64
 FLUSH_S = 1.0  # people watch the lines come
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class LineFile:
@@ -335,7 +330,7 @@ class LineFile:
             if self._index.surplus:
                 write_lines(self._current, self._index.newest_lines(self._current))
             if self._current != self.path:
-                self._current.replace(self.path)
+                put_in_place(self._current, self.path)
             sync_folder(self.path.parent)
         except OSError as error:
             raise self._failure(error) from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from regengine.errors import RegengineError, is_short_of_memory
-from regengine.io.http import Url
+from regengine.io.urls import Url
 from regengine.registration.propose_neighbours import Hints
 from regengine.store.index import StoredEntry, frame_identity
 from regengine.store.rows import StoredFrame

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from regengine.errors import EphemerisError, FrameError
-from regengine.io.http import Url
+from regengine.io.urls import Url
 from regengine.orbit.position import choose_position
 from regengine.orbit.propagation import CameraPosition
 from regengine.orbit.tle import TleSet

@@ -15,7 +15,7 @@ from regengine.batch.preview import preview
 from regengine.batch.run import BatchOptions, BatchSummary, Report, run_batch
 from regengine.errors import ConfigError
 from regengine.exchange.remote.photos import photos_at_hand
-from regengine.io.http import Url
+from regengine.io.urls import Url
 from regengine.pipeline import RunInputs
 from regengine.registration.blind.options import TIMES_AS_LONG
 from regengine.store.writer import StoreWriter

@@ -243,8 +243,7 @@ def stars(
       regengine catalogue stars solved.ndjson --table magnitudes --out counts.csv
     """
     from regengine.errors import ConfigError
-    from regengine.exchange.export.run import in_place_of
-    from regengine.io.atomic import check_new_file
+    from regengine.io.atomic import check_new_file, in_place_of
     from regengine.sky.stars.catalogue import load_catalogue
     from regengine.sky.stars.photo import FAINTEST_G, read_solved
     from regengine.sky.stars.star_counts import (

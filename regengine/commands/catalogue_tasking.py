@@ -85,8 +85,7 @@ def tasking(
     from regengine.collection.tasking.table import ENDINGS, write_plan
     from regengine.collection.tasking.targets import city_targets, listed_targets
     from regengine.errors import ConfigError
-    from regengine.exchange.export.run import in_place_of
-    from regengine.io.atomic import check_new_file
+    from regengine.io.atomic import check_new_file, in_place_of
     from regengine.orbit.tle import load_tle_file
     from regengine.photo.frame_records import parse_iso_time
 

@@ -175,7 +175,7 @@ def query(
         questions,
     )
     from regengine.exchange.archive.row import check_table
-    from regengine.io.http import Manners, Web, check_address
+    from regengine.exchange.archive.web import ArchiveClient, check_address
     from regengine.lights.fetch import cache_folder
 
     if night and sun_elevation is not None:
@@ -200,7 +200,7 @@ def query(
     with progress_bar("Asking", quiet=quiet) as progress:
         asked = ask(
             wanted,
-            web=Web(Manners(pause_s=pause_s)),
+            web=ArchiveClient(pause_s=pause_s),
             key=os.environ.get(KEY_VARIABLE, "").strip(),
             cache=AnswerCache(folder=cache_folder() / "frames", max_age_days=max_age_days),
             url=address,
@@ -243,7 +243,7 @@ def exif(
     from regengine.exchange.archive.camera_text import PAGE
     from regengine.exchange.archive.download import fetch_texts
     from regengine.exchange.archive.options import frames_given
-    from regengine.io.http import Manners, Web, check_address
+    from regengine.exchange.archive.web import ArchiveClient, check_address
 
     address = PAGE if url is None else url
     check_address(address)
@@ -251,7 +251,7 @@ def exif(
     counts: dict[str, int] = {}
     with progress(len(wanted), quiet=quiet, doing="fetching") as advance:
         outcomes = fetch_texts(
-            wanted, out, Web(Manners(pause_s=pause_s)), page=address, force=force
+            wanted, out, ArchiveClient(pause_s=pause_s), page=address, force=force
         )
         for outcome in outcomes:
             counts[outcome.status] = counts.get(outcome.status, 0) + 1
@@ -292,7 +292,7 @@ def download(
     from regengine.exchange.archive.download import PICTURES, SIZES, DownloadOptions, Outcome
     from regengine.exchange.archive.download import download as fetch_pictures
     from regengine.exchange.archive.options import frames_given
-    from regengine.io.http import Manners, Web, check_address
+    from regengine.exchange.archive.web import ArchiveClient, check_address
 
     if size not in SIZES:
         raise ConfigError(f"--size {size}: it is one of {', '.join(SIZES)}.")
@@ -317,7 +317,7 @@ def download(
                 typer.echo(f"{outcome.frame}: {outcome.why}", err=True)
             advance()
 
-        stopped = fetch_pictures(wanted, out, options, Web(Manners(pause_s=pause_s)), told)
+        stopped = fetch_pictures(wanted, out, options, ArchiveClient(pause_s=pause_s), told)
     if stopped:
         typer.echo(f"Stopped: {stopped}.", err=True)
     finish(out, counts, len(wanted), quiet=quiet, bad=("failed", "absent"))

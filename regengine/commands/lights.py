@@ -190,13 +190,12 @@ def _fetch_tiles(
     timeout_s: float,
     progress: Callable[[int, int], None],
 ) -> Fetched:
-    from regengine.io.http import Downloader
+    from regengine.lights.downloader import Downloader
     from regengine.lights.fetch import DEFAULT_LEVEL, GIBS_BLACK_MARBLE, fetch_tiles
+    from regengine.lights.tiles import Circle
 
     return fetch_tiles(
-        place[0],
-        place[1],
-        radius_km,
+        Circle(place[0], place[1], radius_km),
         out,
         template=GIBS_BLACK_MARBLE if url is None else url,
         level=DEFAULT_LEVEL if level is None else level,
@@ -214,8 +213,9 @@ def _fetch_vnp46(
     timeout_s: float,
     progress: Callable[[int, int], None],
 ) -> Fetched:
-    from regengine.io.http import TOKEN_VARIABLE, Downloader
+    from regengine.lights.downloader import TOKEN_VARIABLE, Downloader
     from regengine.lights.fetch import fetch_vnp46
+    from regengine.lights.tiles import Circle
 
     if date is None:
         raise ConfigError(f"{product} needs --date, such as 2020 for VNP46A4.")
@@ -224,9 +224,7 @@ def _fetch_vnp46(
         timeout_s=timeout_s, connections=2, token=os.environ.get(TOKEN_VARIABLE, "").strip()
     )
     return fetch_vnp46(
-        place[0],
-        place[1],
-        radius_km,
+        Circle(place[0], place[1], radius_km),
         out,
         product=product,
         when=date,

@@ -1,4 +1,8 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, by one writer at a time.
+
+A new file is written beside the old one, brought to the disk and renamed over it: the order that
+survived 20 of 20 kills where appending lost rows in 14.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +12,17 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from regengine.errors import ConfigError, StoreError
 
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NUMBERS = count()  # of new files, so that two threads can write one at a time
+
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that any crash leaves either the old one or the new one.
-
-    Temporary file in the same folder, fsync, rename over the target, fsync of the folder: the
-    order that survived 20 of 20 kills where appending lost rows in 14.
-
-    Parameters
-    ----------
-    path : Path
-        The file; replaced if it exists.
-    content : bytes
-        All of it.
 
     Raises
     ------
@@ -41,8 +39,6 @@ def write_whole(path: Path, content: bytes) -> None:
 def replacing(path: Path) -> Iterator[io.FileIO]:
     """A file to write and read, that takes the place of another at the end of the block.
 
-    See `write_whole`; nothing of it remains where the block is left by an exception.
-
     Yields
     ------
     raw binary file
@@ -53,17 +49,87 @@ def replacing(path: Path) -> Iterator[io.FileIO]:
     OSError
         If the disk is full or the folder cannot be written; no temporary file remains.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with (
+        replacements((path,), ending=".tmp") as (temporary,),
+        temporary.open("w+b", buffering=0) as stream,
+    ):
+        yield stream
+
+
+@contextmanager
+def in_place_of(paths: tuple[Path, ...], *, sync: bool = True) -> Iterator[tuple[Path, ...]]:
+    """Paths for new files of the same endings, see `replacements`; errors in a sentence.
+
+    Raises
+    ------
+    StoreError
+        If a file cannot be written.
+    """
     try:
-        with temporary.open("w+b", buffering=0) as stream:
-            yield stream
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    sync_folder(path.parent)
+        with replacements(paths, sync=sync) as temporary:
+            yield temporary
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(
+            f"{paths[0]} could not be written ({error.strerror or error}): name a place that "
+            "exists and has room."
+        ) from error
+
+
+@contextmanager
+def replacements(
+    paths: tuple[Path, ...], *, ending: str = "", sync: bool = True
+) -> Iterator[tuple[Path, ...]]:
+    """Paths for new files that take the place of others at the end of the block, or vanish.
+
+    Parameters
+    ----------
+    paths : tuple of Path
+        What is to be replaced, or new.
+    ending : str, optional
+        Of the new files' names; the old one's, for writers that go by it, if not given.
+    sync : bool, optional
+        Whether they are on the disk before this ends. Without it they are whole whatever becomes
+        of the program, but not if the power fails.
+
+    Yields
+    ------
+    tuple of Path
+        In the same folders; the block makes the files.
+    """
+    temporary = tuple(_temporary(path, ending) for path in paths)
+    try:
+        yield temporary
+        for new in temporary if sync else ():
+            _sync_file(new)
+        for new, path in zip(temporary, paths, strict=True):
+            new.replace(path)
+        for folder in {path.parent for path in paths} if sync else ():
+            sync_folder(folder)
+    finally:
+        for new in temporary:
+            with suppress(OSError):
+                new.unlink()
+
+
+def _temporary(path: Path, ending: str) -> Path:
+    unique = f"{os.getpid()}.{next(_NUMBERS)}"
+    if ending:
+        return path.with_name(f".{path.name}.{unique}{ending}")
+    return path.with_name(f".{unique}.tmp{path.suffix}")
+
+
+def put_in_place(made: Path, path: Path) -> None:
+    """Bring a finished file to the disk and put it in the place of another of its folder."""
+    _sync_file(made)
+    made.replace(path)
+    sync_folder(path.absolute().parent)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
 
 
 def sync_folder(folder: Path) -> None:
@@ -75,11 +141,10 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-# One writer at a time: a locked file that the kernel lets go of with the process.
-
-
 class FileLock:
-    """Held from its making until `release`, or until the process ends, however it does.
+    """A locked file, which the kernel lets go of with the process.
+
+    Held from its making until `release`, or until the process ends, however it does.
 
     Parameters
     ----------
@@ -127,27 +192,8 @@ class FileLock:
             return False
 
 
-# What a disk or a folder that refuses a store means, in one sentence.
-
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
 def refusal(path: Path, error: OSError, *, written: int = 0) -> StoreError:
-    """The error for a store that cannot be written.
-
-    Parameters
-    ----------
-    path : Path
-        The store.
-    error : OSError
-        What the system said.
-    written : int
-        Frames of this run that are safe in it.
-
-    Returns
-    -------
-    StoreError
-    """
+    """The error for a store that a disk or folder refuses; ``written`` frames are safe in it."""
     why = (error.strerror or str(error)).lower()
     safe = f"; {written} frames of this run are safe in it" if written else ""
     if error.errno in FULL_DISK:
@@ -165,13 +211,7 @@ def refusal(path: Path, error: OSError, *, written: int = 0) -> StoreError:
 
 @contextmanager
 def refusals_told(path: Path) -> Iterator[None]:
-    """Turn what the system says while a store is written into one sentence.
-
-    Raises
-    ------
-    StoreError
-        For every `OSError` that is none yet.
-    """
+    """Turn every `OSError` while a store is written into its `refusal`."""
     try:
         yield
     except StoreError:
@@ -180,16 +220,12 @@ def refusals_told(path: Path) -> Iterator[None]:
         raise refusal(path, error) from error
 
 
-# Whether an output may be written: asked before any work is done.
-
-
 def check_new_file(out: Path, endings: Sequence[str], *, force: bool) -> None:
-    """See to it that a file can be written.
+    """See to it, before any work is done, that the file of ``--out`` can be written.
 
     Parameters
     ----------
     out : Path
-        Of ``--out``.
     endings : sequence of str
         What its name may end in.
     force : bool

@@ -1,4 +1,4 @@
-"""What tells whether a file of any size is the same as before."""
+"""What tells whether a file of any size is the same as before; check sums as sha256sum has them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 
 from regengine.io.atomic import write_whole
 
+NAME = "SHA256SUMS"  # of a folder, which ``sha256sum --check`` reads, too
 EDGE_BYTES = 1 << 20  # maps of gigabytes: their size, beginning and end tell them apart
+_LINE = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9._-]+)")
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def fingerprint(path: Path) -> str:
     """SHA-256 of a file's size, beginning and end; of a folder's names and sizes.
 
-    Parameters
-    ----------
-    path : Path
-        A file, read whole up to 2 MiB, or a folder.
-
-    Returns
-    -------
-    str
-        Hexadecimal.
+    Hexadecimal; a file is read whole up to 2 MiB.
     """
     digest = hashlib.sha256()
     if path.is_dir():
@@ -39,21 +39,8 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
-# The file SHA256SUMS of a folder, which ``sha256sum --check`` reads, too.
-
-NAME = "SHA256SUMS"
-_LINE = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9._-]+)")
-_CHUNK = 1 << 20
-
-
 def read_sums(folder: Path) -> dict[str, str]:
-    """Check sums by file name; a line that was cut short does not count.
-
-    Parameters
-    ----------
-    folder : Path
-        With or without a list of sums.
-    """
+    """Check sums by file name, none without a list; a line that was cut short does not count."""
     try:
         lines = (folder / NAME).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -63,19 +50,7 @@ def read_sums(folder: Path) -> dict[str, str]:
 
 
 def add_sum(folder: Path, name: str, sha256: str, known: dict[str, str]) -> None:
-    """Note a file's sum, on the disk when this returns.
-
-    Parameters
-    ----------
-    folder : Path
-        Of the file.
-    name : str
-        The file's.
-    sha256 : str
-        Its sum.
-    known : dict of str to str
-        All sums of the folder; gets the new one.
-    """
+    """Note a file's sum in the folder's list and in ``known``, on the disk when this returns."""
     replaces = name in known
     known[name] = sha256
     if replaces:
@@ -91,12 +66,3 @@ def add_sum(folder: Path, name: str, sha256: str, known: dict[str, str]) -> None
         stream.write(f"{sha256}  {name}\n".encode())
         stream.flush()
         os.fsync(stream.fileno())
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -26,18 +26,7 @@ _LISTENING = RLock()
 
 @contextmanager
 def decoding(path: Path) -> Iterator[None]:
-    """Turn whatever an image library raises into a FrameError, and its warnings into silence.
-
-    Parameters
-    ----------
-    path : Path
-        The file that is being decoded, for the sentence.
-
-    Raises
-    ------
-    FrameError
-        In place of any other exception.
-    """
+    """Turn whatever an image library raises into a FrameError, and its warnings into silence."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -57,7 +46,7 @@ def decoding(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def overheard() -> Iterator[list[str]]:
+def overheard(most_bytes: int = 4000) -> Iterator[list[str]]:
     """Keep what libraries in C write to standard error away from the terminal.
 
     Yields
@@ -67,8 +56,12 @@ def overheard() -> Iterator[list[str]]:
     """
     said: list[str] = []
     with _LISTENING, tempfile.TemporaryFile() as file:
+        try:
+            before = os.dup(2)
+        except OSError:  # no standard error to write to
+            yield said
+            return
         sys.stderr.flush()
-        before = os.dup(2)
         os.dup2(file.fileno(), 2)
         try:
             yield said
@@ -76,8 +69,8 @@ def overheard() -> Iterator[list[str]]:
             sys.stderr.flush()
             os.dup2(before, 2)
             os.close(before)
-        file.seek(0)
-        said += file.read(4000).decode("utf-8", "replace").splitlines()
+            file.seek(0)
+            said += file.read(most_bytes).decode("utf-8", "replace").splitlines()
 
 
 def _detail(error: Exception) -> str:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import rasterio
-from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 
 from regengine.errors import LightMapError, RegengineError
 from regengine.io.decoding import overheard
@@ -24,9 +22,6 @@ CACHE_BYTES = 128 * 1024**2  # GDAL would take 5 % of the machine's memory, and 
 @contextmanager
 def gdal_session() -> Iterator[None]:
     """Run what reads or writes through GDAL."""
-    import rasterio
-    from rasterio.errors import NotGeoreferencedWarning
-
     with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         # rasterio 1.4 multiplies transforms in a way that affine 3.1 is about to give up.
@@ -34,18 +29,9 @@ def gdal_session() -> Iterator[None]:
         yield
 
 
-# Opening rasters through GDAL so that whatever it says ends up in one sentence of ours.
-
-
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Run a read of ``path``; GDAL's failures become a LightMapError.
-
-    Raises
-    ------
-    LightMapError
-        The file is damaged or cut short.
-    """
+    """Run a read of ``path``; GDAL's failures become a LightMapError that it is damaged."""
     try:
         with gdal_session():
             yield
@@ -67,7 +53,6 @@ def open_raster(
     Parameters
     ----------
     path : Path
-        The file.
     driver : str
         GDAL's name of the only format that is tried.
     overview_factor : int, optional
@@ -103,9 +88,6 @@ def _opened(path: Path, driver: str, options: dict[str, int]) -> Iterator[raster
         yield dataset
 
 
-# Write through GDAL so that a failure is one sentence of ours and leaves nothing behind.
-
-
 class _Complaints(logging.Handler):
     """Collects what GDAL reports as errors without raising, such as failed writes on closing."""
 
@@ -121,12 +103,7 @@ class _Complaints(logging.Handler):
 def writing(out: Path, leftovers: Sequence[Path]) -> Iterator[None]:
     """Write files on the way to ``out``; any failure, even one only mentioned, is an error.
 
-    Parameters
-    ----------
-    out : Path
-        What is being made.
-    leftovers : sequence of Path
-        Files that are removed in the end, if they are still there.
+    ``leftovers`` are removed in the end, if they are still there.
 
     Raises
     ------
@@ -163,23 +140,13 @@ def _native_messages(messages: list[str]) -> Iterator[None]:
 
     All else that is printed meanwhile is passed on at the end.
     """
+    said: list[str] = []
     try:
-        terminal = os.dup(2)
-    except OSError:  # no standard error to print on
-        yield
-        return
-    with tempfile.TemporaryFile() as caught:
-        sys.stderr.flush()
-        os.dup2(caught.fileno(), 2)
-        try:
+        with overheard(most_bytes=-1) as said:
             yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(terminal, 2)
-            os.close(terminal)
-            caught.seek(0)
-            for line in caught.read().decode(errors="replace").splitlines(keepends=True):
-                if re.match(r"_?tiff", line, re.IGNORECASE):
-                    messages.append(line.strip())
-                else:
-                    sys.stderr.write(line)
+    finally:
+        for line in said:
+            if re.match(r"_?tiff", line, re.IGNORECASE):
+                messages.append(line.strip())
+            else:
+                sys.stderr.write(f"{line}\n")

@@ -20,8 +20,10 @@ from regengine.errors import StoreError
 from regengine.io.atomic import write_whole
 from regengine.records import plain
 
-# Text of strangers (file names, messages) as a page may hold it.
-
+THUMBNAIL_PX = 240  # twice the height at which it is shown, for dense screens: some 8 kB each
+THUMBNAIL_QUALITY = 78
+_SLOT = re.compile(r"<!--(POLICY|TITLE|STYLE|BODY|DATA|SCRIPT)-->")
+_OF_A_URL = ":/?#[]@!$&'()*+,;=%~"  # RFC 3986: what may stand in a URL as it is
 # Control characters, line and paragraph separators, what turns the direction of writing (a name
 # could show its end first), and halves of surrogate pairs, which no encoding can hold
 _UNSEEN = re.compile(
@@ -29,18 +31,10 @@ _UNSEEN = re.compile(
 )
 
 
-def shown(text: str) -> str:
-    r"""Text in which nothing is invisible: such characters become ``\uXXXX``.
+def visible_text(text: str) -> str:
+    r"""Text of strangers in which nothing is invisible: such characters become ``\uXXXX``.
 
-    Parameters
-    ----------
-    text : str
-        Of any origin. Line breaks are escaped, too.
-
-    Returns
-    -------
-    str
-        Can be encoded as UTF-8.
+    Line breaks are escaped, too; the result can be encoded as UTF-8.
     """
     return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
@@ -48,12 +42,9 @@ def shown(text: str) -> str:
 def script_json(value: Any) -> str:
     """JSON that stands inside a ``<script>`` element and cannot end it."""
     text = json.dumps(
-        plain(value, shown), ensure_ascii=True, allow_nan=False, separators=(",", ":")
+        plain(value, visible_text), ensure_ascii=True, allow_nan=False, separators=(",", ":")
     )
     return text.replace("<", "\\u003c")
-
-
-_SLOT = re.compile(r"<!--(POLICY|TITLE|STYLE|BODY|DATA|SCRIPT)-->")
 
 
 def render_page(content: str, data: Any, *, title: str) -> str:
@@ -78,27 +69,19 @@ def render_page(content: str, data: Any, *, title: str) -> str:
     style, _, rest = content.partition("<!--BODY-->")
     body, _, script = rest.partition("<!--SCRIPT-->")
     template = files("regengine.io").joinpath("page.html").read_text(encoding="utf-8")
-    parts = {"STYLE": style, "BODY": body, "SCRIPT": script, "TITLE": html.escape(shown(title))}
+    parts = {
+        "STYLE": style,
+        "BODY": body,
+        "SCRIPT": script,
+        "TITLE": html.escape(visible_text(title)),
+    }
     bare = _SLOT.sub(lambda slot: parts.get(slot[1], slot[0]), template)
     parts = {"POLICY": _policy(bare), "DATA": script_json(data)}
     return _SLOT.sub(lambda slot: parts[slot[1]], bare)
 
 
 def write_page(path: Path, page: str) -> None:
-    """Write a page, whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        The HTML file; replaced if it exists.
-    page : str
-        Of `render_page`.
-
-    Raises
-    ------
-    StoreError
-        The file cannot be written.
-    """
+    """Write a page of `render_page`, whole or not at all; StoreError if that cannot be done."""
     try:
         write_whole(path, page.encode())
     except OSError as error:
@@ -121,26 +104,11 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-# Where a page's links lead: files beside it, never a scheme that a file name smuggles in.
-
-_OF_A_URL = ":/?#[]@!$&'()*+,;=%~"  # RFC 3986: what may stand in a URL as it is
-
-
 def link_to(path: str | Path, folder: Path) -> str:
-    """A photo as seen from a page.
+    """A photo, by its file or http address, as seen from a page in a folder.
 
-    Parameters
-    ----------
-    path : str or Path
-        Its file, or the http address that the run was given.
-    folder : Path
-        Where the page lies.
-
-    Returns
-    -------
-    str
-        Relative to the page where it can be, so that both may move together. All that could
-        begin a scheme (``javascript:``) is percent-encoded.
+    Relative to the page where it can be, so that both may move together. All that could begin a
+    scheme (``javascript:``) is percent-encoded.
     """
     text = str(path)
     if text.lower().startswith(("http://", "https://")):
@@ -162,24 +130,13 @@ def _octets(text: str) -> bytes:
         return text.encode("utf-8", "replace")
 
 
-# Small pictures that a page holds itself.
-
-THUMBNAIL_PX = 240  # twice the height at which it is shown, for dense screens: some 8 kB each
-THUMBNAIL_QUALITY = 78
-
-
 def thumbnail_jpeg(rgb: NDArray[Any]) -> bytes:
-    """A small JPEG of a picture.
+    """A small JPEG, `THUMBNAIL_PX` on its longer side, for a page that holds it itself.
 
     Parameters
     ----------
     rgb : ndarray, shape (h, w, 3)
         Red, green, blue as displayed: uint8, or floats of 0 to 1.
-
-    Returns
-    -------
-    bytes
-        Its longer side has `THUMBNAIL_PX` pixels.
     """
     import cv2
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import rasterio
 import rasterio.shutil
-from affine import Affine
 from rasterio.windows import Window
 
 from regengine.errors import ConfigError, LightMapError
+from regengine.io.atomic import put_in_place
 from regengine.io.gdal import writing
 from regengine.lights.geotiff import RasterSource, is_complete
 from regengine.lights.map import LightMap, names_of
-from regengine.lights.mosaic import FACTORS, Region, fill, placed_in, snapped
+from regengine.lights.mosaic import FACTORS, fill, placed_in, snapped
 from regengine.lights.pixel_coding import FORMAT, FORMAT_TAG
 from regengine.lights.radiance import CODE_NODATA, CODE_SCALE, display_table, encode
-from regengine.lights.source import PixelGrid
+from regengine.lights.source import Bounds, PixelGrid
 
 BLOCK_PX = 512
 STRIP_COLS = 16 * BLOCK_PX  # 4 million pixels at a time: 50 MB with all their copies
@@ -39,14 +39,14 @@ class BuildOptions:
     product, date : str
         Replace what the sources say; "" keeps that.
     region : tuple of float or None
-        West, south, east, north of the part wanted, degrees; None for all.
+        The part wanted; None for all.
     overwrite : bool
         Replace an existing file.
     """
 
     product: str = ""
     date: str = ""
-    region: Region | None = None
+    region: Bounds | None = None
     overwrite: bool = False
 
 
@@ -62,16 +62,7 @@ def build_map(
     resampled. Each holds ``round(1e4 * log10(1 + L))`` as uint16, 65535 where there is no data;
     overviews are means of those. The file appears at ``out`` only when it is complete.
 
-    Parameters
-    ----------
-    light_map : LightMap
-        What to write.
-    out : Path
-        The GeoTIFF to make.
-    options : BuildOptions, optional
-        Product, date, region, overwriting.
-    progress : callable, optional
-        Called with pixels done and in total.
+    ``progress`` is called with pixels done and in total.
 
     Raises
     ------
@@ -94,10 +85,10 @@ def build_map(
         if not is_complete(final):
             raise OSError("not all of it reached the disk")
         plain.unlink()
-        _publish(final, out)
+        put_in_place(final, out)
 
 
-def build_grid(light_map: LightMap, region: Region | None) -> PixelGrid:
+def build_grid(light_map: LightMap, region: Bounds | None) -> PixelGrid:
     """The first map's grid over all maps or a region, padded to whole pixels of every overview."""
     if region is None:
         region = light_map.info.bounds
@@ -144,7 +135,6 @@ def _write_plain(
     light_map: LightMap, grid: PixelGrid, path: Path, tags: dict[str, str], progress: Progress
 ) -> float:
     """Write all pixels as a tiled GeoTIFF without overviews, which is fast; the highest value."""
-    step = grid.step_deg
     profile = {
         "driver": "GTiff",
         "dtype": "uint16",
@@ -152,7 +142,7 @@ def _write_plain(
         "width": grid.cols,
         "height": grid.rows,
         "crs": "EPSG:4326",
-        "transform": Affine(step, 0.0, grid.west, 0.0, -step, grid.north),
+        "transform": grid.transform(),
         "nodata": CODE_NODATA,
         "tiled": True,
         "blockxsize": BLOCK_PX,
@@ -168,9 +158,7 @@ def _write_plain(
         dataset.scales, dataset.offsets, dataset.units = (CODE_SCALE,), (0.0,), (UNITS,)
         done, brightest = 0, 0.0
         for row, col, block in _blocks(grid):
-            placed = placed_in(
-                light_map.sources, (block.west, block.south, block.east, block.north)
-            )
+            placed = placed_in(light_map.sources, block.bounds)
             if placed:
                 filled = fill(placed, block)
                 window = Window(col, row, block.cols, block.rows)
@@ -185,17 +173,8 @@ def _blocks(grid: PixelGrid) -> Iterator[tuple[int, int, PixelGrid]]:
     """Row, column and grid of parts that hold whole blocks of the file."""
     for row in range(0, grid.rows, BLOCK_PX):
         for col in range(0, grid.cols, STRIP_COLS):
-            yield (
-                row,
-                col,
-                replace(
-                    grid,
-                    west=grid.west + col * grid.step_deg,
-                    north=grid.north - row * grid.step_deg,
-                    cols=min(STRIP_COLS, grid.cols - col),
-                    rows=min(BLOCK_PX, grid.rows - row),
-                ),
-            )
+            rows, cols = min(BLOCK_PX, grid.rows - row), min(STRIP_COLS, grid.cols - col)
+            yield row, col, grid.part(row, col, rows, cols)
 
 
 def _refuse_raw_classes(light_map: LightMap, options: BuildOptions, brightest: float) -> None:
@@ -230,15 +209,3 @@ def _write_cog(plain: Path, final: Path) -> None:
         sparse_ok=True,
         bigtiff="if_safer",
     )
-
-
-def _publish(final: Path, out: Path) -> None:
-    """Make the file durable, then visible under its name."""
-    with final.open("rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(final, out)
-    folder = os.open(out.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

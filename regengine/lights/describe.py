@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,6 @@ import numpy as np
 from regengine.lights.map import LightMap
 from regengine.lights.mosaic import fill, placed_in, snapped
 from regengine.lights.source import PixelGrid
-
-# What a map holds: the spread of its radiances, from all of it or from a sample.
 
 WHOLE_PIXELS = 16_000_000  # maps up to this size are looked at whole
 SAMPLE_BLOCKS = 20  # a side: blocks spread evenly over larger ones
@@ -49,8 +47,7 @@ def survey(light_map: LightMap) -> Survey:
     sampled = grid.cols * grid.rows > WHOLE_PIXELS
     found, total = [], 0
     for block in _spread_blocks(grid) if sampled else [grid]:
-        region = (block.west, block.south, block.east, block.north)
-        filled = fill(placed_in(light_map.sources, region), block)
+        filled = fill(placed_in(light_map.sources, block.bounds), block)
         found.append(filled.values[filled.valid])
         total += filled.values.size
     values = np.concatenate(found)
@@ -76,28 +73,12 @@ def survey(light_map: LightMap) -> Survey:
 def _spread_blocks(grid: PixelGrid) -> Iterator[PixelGrid]:
     for row in np.linspace(0, max(grid.rows - BLOCK_PX, 0), SAMPLE_BLOCKS).astype(int):
         for col in np.linspace(0, max(grid.cols - BLOCK_PX, 0), SAMPLE_BLOCKS).astype(int):
-            yield replace(
-                grid,
-                west=grid.west + float(col) * grid.step_deg,
-                north=grid.north - float(row) * grid.step_deg,
-                cols=min(BLOCK_PX, grid.cols),
-                rows=min(BLOCK_PX, grid.rows),
-            )
+            size = min(BLOCK_PX, grid.rows), min(BLOCK_PX, grid.cols)
+            yield grid.part(int(row), int(col), *size)
 
 
 def facts_of(light_map: LightMap) -> dict[str, Any]:
-    """What there is to say of a map, ready for JSON.
-
-    Parameters
-    ----------
-    light_map : LightMap
-        The map.
-
-    Returns
-    -------
-    dict
-        Names with units, as documented for ``lights info --json``.
-    """
+    """What there is to say of a map: names with units, as ``lights info --json`` has them."""
     about, seen = light_map.info, survey(light_map)
     saturation = None if about.saturation is None else round(10.0**about.saturation - 1.0, 2)
     return {

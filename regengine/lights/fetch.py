@@ -1,4 +1,4 @@
-"""Fetch the map tiles around a place from an XYZ or WMTS service into a folder."""
+"""Fetch what shows the lights of a circle: map tiles of any service, or NASA's Black Marble."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from urllib.parse import urljoin, urlsplit
 from PIL import Image, UnidentifiedImageError
 
 from regengine.errors import ConfigError, LightMapError
-from regengine.io.http import (
+from regengine.io.atomic import write_whole
+from regengine.lights.downloader import (
     TOKEN_VARIABLE,
     BrokenDownload,
     Downloader,
@@ -30,6 +31,7 @@ from regengine.lights.tiles import (
     DESCRIPTION_FILE,
     MAX_TILE_PX,
     PICTURE_FORMATS,
+    Circle,
     list_tiles,
     map_tiles_in_circle,
     read_description,
@@ -45,6 +47,12 @@ DEFAULT_LEVEL = 8  # 20 arcsec a pixel, the finest of Black Marble
 CACHE_VARIABLE = "REGENGINE_CACHE"
 ORDER = "{z}/{x}/{y}"
 MAX_TILES = 20_000  # at level 8 the horizon of the ISS encloses 600 to 2,500
+# NASA's LAADS archive lists the files of a product and day; each entry has the link that honours
+# the token
+LAADS = "https://ladsweb.modaps.eosdis.nasa.gov/api/v2/content/details/allData/5200"
+PRODUCTS = ("VNP46A2", "VNP46A3", "VNP46A4")
+FILE_NAME = r"{product}\.A\d{{7}}\.h(\d\d)v(\d\d)\.\d{{3}}\.\d+\.h5"
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 MAGICS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF")
 
 
@@ -59,14 +67,9 @@ class Fetched:
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ, system: str = "") -> Path:
-    """Folder for what is downloaded: REGENGINE_CACHE, or the platform's place for caches.
+    """Folder for what is downloaded: REGENGINE_CACHE, or the place for caches of a system.
 
-    Parameters
-    ----------
-    environment : mapping, optional
-        Environment variables.
-    system : str, optional
-        "Linux", "Darwin" or "Windows"; this machine's if not given.
+    ``system`` is "Linux", "Darwin" or "Windows"; this machine's if not given.
     """
     if environment.get(CACHE_VARIABLE):
         return Path(environment[CACHE_VARIABLE])
@@ -86,9 +89,7 @@ def tile_folder_name(template: str) -> str:
 
 
 def fetch_tiles(
-    lon: float,
-    lat: float,
-    radius_km: float,
+    circle: Circle,
     folder: Path | None = None,
     *,
     template: str = GIBS_BLACK_MARBLE,
@@ -100,10 +101,8 @@ def fetch_tiles(
 
     Parameters
     ----------
-    lon, lat : float
-        Centre, degrees.
-    radius_km : float
-        Radius on the ground, kilometres; the horizon of the ISS is 2,200 km away.
+    circle : Circle
+        The horizon of the ISS is 2,200 km away.
     folder : Path, optional
         Where to put them, together with ``tiles.json``; a folder in the cache if not given.
     template : str, optional
@@ -111,31 +110,24 @@ def fetch_tiles(
     level : int, optional
         Zoom level.
     downloader : Downloader, optional
-        How patiently to download.
     progress : callable, optional
         Called with tiles done and in total.
-
-    Returns
-    -------
-    Fetched
-        The folder, to be opened with `open_light_map`, and counts.
 
     Raises
     ------
     ConfigError
-        The address, the place or the level makes no sense, or the folder holds other tiles.
+        The address or the level makes no sense, or the folder holds other tiles.
     LightMapError
         The service cannot be reached or answers something else; what came is kept.
     """
-    check_place(lon, lat, radius_km)
     _check_template(template, level)
     folder = folder or cache_folder() / "tiles" / tile_folder_name(template)
     downloader = downloader or Downloader()
-    wanted = map_tiles_in_circle(lon, lat, radius_km, level)
+    wanted = map_tiles_in_circle(circle, level)
     if len(wanted) > MAX_TILES:
         raise ConfigError(
-            f"The circle of {radius_km:g} km takes {len(wanted)} tiles at level {level}, more than "
-            f"{MAX_TILES}: choose a lower --level or a smaller --radius-km."
+            f"The circle of {circle.radius_km:g} km takes {len(wanted)} tiles at level {level}, "
+            f"more than {MAX_TILES}: choose a lower --level or a smaller --radius-km."
         )
     _describe(folder, template)
     known = set(list_tiles(folder, ORDER).get(level, {}))
@@ -166,7 +158,7 @@ def _fetch_one(
     suffix = Path(urlsplit(template).path).suffix.lower()
     suffix = suffix if suffix in (".png", ".jpg", ".jpeg", ".webp") else ".png"
     path = folder / str(level) / str(x) / f"{y}{suffix}"
-    if not downloader.save(url, path, check_picture):
+    if not downloader.save(url, path, _check_picture):
         marker = _absent_marker(folder, level, tile)
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.touch()
@@ -176,7 +168,7 @@ def _absent_marker(folder: Path, level: int, tile: tuple[int, int]) -> Path:
     return folder / str(level) / str(tile[0]) / f"{tile[1]}.absent"
 
 
-def check_picture(path: Path) -> None:
+def _check_picture(path: Path) -> None:
     """Make sure that a file is a whole picture."""
     with path.open("rb") as file:
         start = file.read(512)
@@ -193,15 +185,6 @@ def check_picture(path: Path) -> None:
             picture.load()
     except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
         raise BrokenDownload(f"a picture arrived broken ({error})") from error
-
-
-def check_place(lon: float, lat: float, radius_km: float) -> None:
-    """Make sure that a circle lies on the Earth."""
-    if not (-360.0 <= lon <= 360.0 and -90.0 <= lat <= 90.0 and 0.0 < radius_km <= 20_000.0):
-        raise ConfigError(
-            f"A circle of {radius_km:g} km around longitude {lon:g}, latitude {lat:g} is not on "
-            "the Earth: give --nadir LON,LAT in degrees and --radius-km between 0 and 20000."
-        )
 
 
 def _check_template(template: str, level: int) -> None:
@@ -237,30 +220,17 @@ def _describe(folder: Path, template: str) -> None:
         "product": product_of_name(template) or urlsplit(template).hostname or "map tiles",
         "date": date_of_name(template),
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        write_whole(path, (json.dumps(said, indent=1) + "\n").encode())
     except OSError as error:
         raise LightMapError(
             f"{folder} cannot be written to ({error.strerror}): choose another folder with --out."
         ) from error
 
 
-# Fetch Black Marble tiles (VNP46) around a place from NASA's LAADS archive.
-
-# Lists the files of a product and day; each entry has the link that honours the token.
-LAADS = "https://ladsweb.modaps.eosdis.nasa.gov/api/v2/content/details/allData/5200"
-PRODUCTS = ("VNP46A2", "VNP46A3", "VNP46A4")
-FILE_NAME = r"{product}\.A\d{{7}}\.h(\d\d)v(\d\d)\.\d{{3}}\.\d+\.h5"
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-
-
 def fetch_vnp46(
-    lon: float,
-    lat: float,
-    radius_km: float,
+    circle: Circle,
     folder: Path | None = None,
     *,
     product: str,
@@ -273,10 +243,7 @@ def fetch_vnp46(
 
     Parameters
     ----------
-    lon, lat : float
-        Centre, degrees.
-    radius_km : float
-        Radius on the ground, kilometres.
+    circle : Circle
     folder : Path, optional
         Where to put them; a folder in the cache if not given.
     product : str
@@ -290,19 +257,13 @@ def fetch_vnp46(
     progress : callable, optional
         Called with files done and in total.
 
-    Returns
-    -------
-    Fetched
-        The folder, to be opened with `open_light_map`, and counts.
-
     Raises
     ------
     ConfigError
-        Product, date or place make no sense, or there is no token.
+        Product or date make no sense, or there is no token.
     LightMapError
         The archive cannot be reached, refuses, or has no such files.
     """
-    check_place(lon, lat, radius_km)
     day = day_of(product, when)
     if not downloader.token:
         raise ConfigError(
@@ -310,7 +271,7 @@ def fetch_vnp46(
             f"into the environment variable {TOKEN_VARIABLE}."
         )
     folder = folder or cache_folder() / product / when
-    wanted = set(ten_degree_tiles_in_circle(lon, lat, radius_km))
+    wanted = set(ten_degree_tiles_in_circle(circle))
     links = _list_files(downloader, f"{archive}/{product}/{day:%Y/%j}", folder, product)
     chosen = {tile: link for tile, link in links.items() if tile in wanted}
     if not chosen:
@@ -325,7 +286,7 @@ def fetch_vnp46(
     }
 
     def fetch_one(link: str, path: Path) -> None:
-        if not downloader.save(link, path, check_hdf5):
+        if not downloader.save(link, path, _check_hdf5):
             raise LightMapError(f"{path.name} is listed but not there: try again later.")
 
     downloader.save_all([partial(fetch_one, *item) for item in missing.items()], progress)
@@ -351,7 +312,7 @@ def day_of(product: str, when: str) -> date:
         raise ConfigError(f"{product} goes by {form}: {when!r} is no such date.") from error
 
 
-def check_hdf5(path: Path) -> None:
+def _check_hdf5(path: Path) -> None:
     """Make sure that a file is a whole HDF5 file."""
     import h5py
 

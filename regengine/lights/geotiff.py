@@ -87,7 +87,7 @@ def warped(
         dataset,
         src_crs=crs,
         crs=WGS84,
-        transform=Affine(grid.step_deg, 0.0, grid.west, 0.0, -grid.step_deg, grid.north),
+        transform=grid.transform(),
         width=grid.cols,
         height=grid.rows,
         resampling=Resampling.nearest if coding.kind == "classes" else Resampling.bilinear,

@@ -10,14 +10,14 @@ from pathlib import Path
 from matchers.light_grid import LightGrid
 from regengine.errors import ConfigError, LightMapError
 from regengine.lights.geotiff import open_geotiff
-from regengine.lights.mosaic import Region, factor_for, fill, output_grid, placed_in
+from regengine.lights.mosaic import factor_for, fill, output_grid, placed_in
 from regengine.lights.netcdf import broken_hdf5, open_netcdf, open_vnp46
-from regengine.lights.source import LightMapInfo, LightSource, read_sidecar
+from regengine.lights.source import Bounds, LightMapInfo, LightSource, read_sidecar
 from regengine.lights.tiles import DESCRIPTION_FILE, PICTURES, open_tiles
 from regengine.store.hdf5 import file_heaps_sound
 
-# Which reader a path belongs to, told from its first bytes or, for folders, its contents.
-
+# A world of 0.1 degrees: 0.1 s. That of a map of 15 arc seconds without overviews took 20 s
+OVERVIEW_PIXELS = 7_000_000
 TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 NETCDF_MAGIC = b"CDF"
@@ -31,67 +31,6 @@ OTHER_FORMATS = (
     (b"\xff\xd8\xff", "is a picture that does not say where it lies: get the GeoTIFF of it"),
     (b"\x0e\x03\x13\x01", "is HDF4, which no night-light product uses: get VNP46 as HDF5"),
 )
-
-
-def open_source(path: Path, classes: Mapping[int, float]) -> list[LightSource]:
-    """The map or maps at a path."""
-    if path.is_dir():
-        return _open_folder(path, classes)
-    magic = _first_bytes(path)
-    sidecar = read_sidecar(path)
-    if classes:
-        sidecar = replace(sidecar, classes=tuple(sorted(classes.items())))
-    if magic.startswith(TIFF_MAGICS):
-        return [open_geotiff(path, sidecar)]
-    # NetCDF 4 is HDF5, too, and GDAL's library has the same endless loop as h5py's
-    if magic == HDF5_MAGIC and not file_heaps_sound(path):
-        raise broken_hdf5(path)
-    if magic.startswith(NETCDF_MAGIC) or (magic == HDF5_MAGIC and path.suffix.lower() == ".nc"):
-        return [open_netcdf(path, sidecar)]
-    if magic == HDF5_MAGIC:
-        return [open_vnp46(path, sidecar)]
-    for start, sentence in OTHER_FORMATS:
-        if magic.startswith(start):
-            raise LightMapError(f"{path} {sentence}.")
-    raise LightMapError(
-        f"{path} is no night-light map, whatever its name says: give a GeoTIFF, a VNP46 tile "
-        "(HDF5), a netCDF file, or a folder of them or of map tiles."
-    )
-
-
-def _first_bytes(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(8)
-    except FileNotFoundError:
-        raise LightMapError(
-            f"{path} does not exist: check the path of the night-light map."
-        ) from None
-    except OSError as error:
-        raise LightMapError(
-            f"{path} cannot be opened ({error.strerror}): check its permissions."
-        ) from error
-
-
-def _open_folder(folder: Path, classes: Mapping[int, float]) -> list[LightSource]:
-    if (folder / DESCRIPTION_FILE).exists():
-        return list(open_tiles(folder))
-    # Newest name first: of two tiles of the same place the later one counts.
-    files = sorted(
-        (path for path in folder.iterdir() if path.suffix.lower() in MAP_SUFFIXES), reverse=True
-    )
-    if files:
-        return [source for path in files for source in open_source(path, classes)]
-    if any(path.suffix.lower() in PICTURES for path in folder.glob("*/*/*")):
-        return list(open_tiles(folder))  # says what tiles.json must hold
-    raise LightMapError(
-        f"{folder} holds no night-light map: it should contain GeoTIFF, VNP46 or netCDF files, or "
-        f"map tiles with a {DESCRIPTION_FILE}."
-    )
-
-
-# A world of 0.1 degrees: 0.1 s. That of a map of 15 arc seconds without overviews took 20 s
-OVERVIEW_PIXELS = 7_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,21 +100,13 @@ class LightMap:
     def overview(self, resolution_deg: float) -> LightGrid | None:
         """All of the map at a coarse resolution, where that need not read all of its pixels.
 
-        Parameters
-        ----------
-        resolution_deg : float
-            As for `window`.
-
-        Returns
-        -------
-        LightGrid or None
-            None where the maps hold no overviews of that kind and are large.
+        None where the maps hold no overviews of that kind and are large.
         """
         if sum(pixels_read(source, resolution_deg) for source in self.sources) > OVERVIEW_PIXELS:
             return None
         return self.window(*self.info.bounds, resolution_deg)
 
-    def _outside_sentence(self, region: Region) -> str:
+    def _outside_sentence(self, region: Bounds) -> str:
         info = self.info
         west, south, east, north = info.bounds
         return (
@@ -208,10 +139,67 @@ def open_light_map(
     """
     if not paths:
         raise LightMapError("No night-light map was given: name at least one.")
-    sources = [source for path in paths for source in open_source(Path(path), classes or {})]
+    sources = [source for path in paths for source in _open_source(Path(path), classes or {})]
     # Steps are compared in octaves: 15 arcsec, the 16.2 of exports and the 20 of tiles are equal.
     sources.sort(key=lambda s: (s.info.kind != "radiance", round(math.log2(s.grid.step_deg))))
     return LightMap(sources=tuple(sources))
+
+
+def _open_source(path: Path, classes: Mapping[int, float]) -> list[LightSource]:
+    """The map or maps at a path."""
+    if path.is_dir():
+        return _open_folder(path, classes)
+    magic = _first_bytes(path)
+    sidecar = read_sidecar(path)
+    if classes:
+        sidecar = replace(sidecar, classes=tuple(sorted(classes.items())))
+    if magic.startswith(TIFF_MAGICS):
+        return [open_geotiff(path, sidecar)]
+    # NetCDF 4 is HDF5, too, and GDAL's library has the same endless loop as h5py's
+    if magic == HDF5_MAGIC and not file_heaps_sound(path):
+        raise broken_hdf5(path)
+    if magic.startswith(NETCDF_MAGIC) or (magic == HDF5_MAGIC and path.suffix.lower() == ".nc"):
+        return [open_netcdf(path, sidecar)]
+    if magic == HDF5_MAGIC:
+        return [open_vnp46(path, sidecar)]
+    for start, sentence in OTHER_FORMATS:
+        if magic.startswith(start):
+            raise LightMapError(f"{path} {sentence}.")
+    raise LightMapError(
+        f"{path} is no night-light map, whatever its name says: give a GeoTIFF, a VNP46 tile "
+        "(HDF5), a netCDF file, or a folder of them or of map tiles."
+    )
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(8)
+    except FileNotFoundError:
+        raise LightMapError(
+            f"{path} does not exist: check the path of the night-light map."
+        ) from None
+    except OSError as error:
+        raise LightMapError(
+            f"{path} cannot be opened ({error.strerror}): check its permissions."
+        ) from error
+
+
+def _open_folder(folder: Path, classes: Mapping[int, float]) -> list[LightSource]:
+    if (folder / DESCRIPTION_FILE).exists():
+        return list(open_tiles(folder))
+    # Newest name first: of two tiles of the same place the later one counts.
+    files = sorted(
+        (path for path in folder.iterdir() if path.suffix.lower() in MAP_SUFFIXES), reverse=True
+    )
+    if files:
+        return [source for path in files for source in _open_source(path, classes)]
+    if any(path.suffix.lower() in PICTURES for path in folder.glob("*/*/*")):
+        return list(open_tiles(folder))  # says what tiles.json must hold
+    raise LightMapError(
+        f"{folder} holds no night-light map: it should contain GeoTIFF, VNP46 or netCDF files, or "
+        f"map tiles with a {DESCRIPTION_FILE}."
+    )
 
 
 def pixels_read(source: LightSource, resolution_deg: float) -> int:

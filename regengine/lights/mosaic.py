@@ -4,68 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from affine import Affine
 from rasterio.warp import Resampling, reproject
 
 from regengine.io.gdal import gdal_session
 from regengine.lights.radiance import Mask, Values
-from regengine.lights.source import LightSource, PixelGrid
-
-# Coarser versions of a map, averaged on the fly where it holds no overviews of its own.
+from regengine.lights.source import Bounds, LightSource, PixelGrid
 
 # 64 x 15 arcsec = 16 arcmin: one pixel is then as large as a metropolis and nothing is left to
 # match.
 FACTORS = (1, 2, 4, 8, 16, 32, 64)
 STRIP_PIXELS = 16_000_000  # 100 MB of values and masks at a time
-
-
-def block_mean(values: Values, valid: Mask, factor: int) -> tuple[Values, Mask]:
-    """Mean of the valid pixels of each block; a block is valid if half of its pixels are."""
-    rows, cols = values.shape[0] // factor, values.shape[1] // factor
-    blocks = (rows, factor, cols, factor)
-    total = np.where(valid, values, 0.0).reshape(blocks).sum(axis=1).sum(axis=2)
-    count = valid.reshape(blocks).sum(axis=1, dtype=np.int32).sum(axis=2)
-    enough = 2 * count >= factor * factor
-    mean = np.where(enough, total / np.maximum(count, 1), 0.0)
-    return mean.astype(np.float32), enough
-
-
-def read_reduced(
-    source: LightSource, row: int, col: int, rows: int, cols: int, factor: int
-) -> tuple[Values, Mask]:
-    """A block of a map's grid reduced by a factor."""
-    at_hand = (1, *source.overview_factors)
-    nearest = max(f for f in at_hand if f <= factor and factor % f == 0)
-    if nearest == factor:
-        return source.read(row, col, rows, cols, factor)
-    ratio = factor // nearest
-    fine = source.grid.reduced(nearest)
-    values = np.zeros((rows, cols), np.float32)
-    valid = np.zeros((rows, cols), np.bool_)
-    fine_cols = min(cols * ratio, fine.cols - col * ratio)
-    strip = max(1, STRIP_PIXELS // (cols * ratio * ratio))
-    for first in range(0, rows, strip):
-        count = min(strip, rows - first)
-        top = (row + first) * ratio
-        fine_rows = min(count * ratio, fine.rows - top)
-        part, part_valid = source.read(top, col * ratio, fine_rows, fine_cols, nearest)
-        padding = ((0, count * ratio - fine_rows), (0, cols * ratio - fine_cols))
-        block = slice(first, first + count)
-        values[block], valid[block] = block_mean(
-            np.pad(part, padding), np.pad(part_valid, padding), ratio
-        )
-    return values, valid
-
-
-Region = tuple[float, float, float, float]  # west, south, east, north
-Placed = tuple[LightSource, float]  # a map and the turns of the globe it is moved by, degrees
-
 ALIGNED_PX = 0.01  # grids that agree this well over a window are copied, not resampled
 ROUNDING = 1e-6  # 15 arcsec is no binary number
 TURNS_DEG = (0.0, 360.0, -360.0)
+
+Placed = tuple[LightSource, float]  # a map and the turns of the globe it is moved by, degrees
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +33,7 @@ class Filled:
     saturation: float | None
 
 
-def placed_in(sources: Sequence[LightSource], region: Region) -> list[Placed]:
+def placed_in(sources: Sequence[LightSource], region: Bounds) -> list[Placed]:
     """The maps that reach into a region, each with the turn in which it does."""
     west, south, east, north = region
     return [
@@ -97,7 +53,7 @@ def factor_for(source: LightSource, resolution_deg: float) -> int:
     return max((factor for factor in FACTORS if factor <= limit), default=1)
 
 
-def output_grid(placed: Sequence[Placed], region: Region, resolution_deg: float) -> PixelGrid:
+def output_grid(placed: Sequence[Placed], region: Bounds, resolution_deg: float) -> PixelGrid:
     """Whole pixels over a region, on the grid of the map that fits the resolution best."""
     levels = [(s.grid.reduced(factor_for(s, resolution_deg)), turn) for s, turn in placed]
     limit = resolution_deg * (1.0 + ROUNDING)
@@ -109,7 +65,7 @@ def output_grid(placed: Sequence[Placed], region: Region, resolution_deg: float)
     return snapped(level, turn, region)
 
 
-def snapped(level: PixelGrid, turn: float, region: Region) -> PixelGrid:
+def snapped(level: PixelGrid, turn: float, region: Bounds) -> PixelGrid:
     """The part of a grid, moved by a turn and continued beyond its edges, that covers a region."""
     west, south, east, north = region
     step = level.step_deg
@@ -175,7 +131,7 @@ def _part_of(
     left, right = _overlap(col, out.cols * ratio, level.cols, margin)
     if bottom <= top or right <= left:
         return None
-    part, part_valid = read_reduced(source, top, left, bottom - top, right - left, factor)
+    part, part_valid = _read_reduced(source, top, left, bottom - top, right - left, factor)
     if copied:
         first_row, first_col = top - round(row), left - round(col)
         return (
@@ -190,13 +146,7 @@ def _part_of(
         _touched(top - row, part.shape[0], ratio, out.rows),
         _touched(left - col, part.shape[1], ratio, out.cols),
     )
-    corner = PixelGrid(
-        west=level.west + turn + left * level.step_deg,
-        north=level.north - top * level.step_deg,
-        step_deg=level.step_deg,
-        cols=part.shape[1],
-        rows=part.shape[0],
-    )
+    corner = replace(level, west=level.west + turn).part(top, left, *part.shape)
     return (*_resample(part, part_valid, corner, out, target), target)
 
 
@@ -223,8 +173,8 @@ def _resample(
         reproject(
             source=np.where(part_valid, part, np.float32(np.nan)),
             destination=result,
-            src_transform=_transform(corner, 0, 0),
-            dst_transform=_transform(out, rows.start, cols.start),
+            src_transform=corner.transform(),
+            dst_transform=out.transform(rows.start, cols.start),
             src_crs="EPSG:4326",
             dst_crs="EPSG:4326",
             src_nodata=np.nan,
@@ -235,6 +185,39 @@ def _resample(
     return np.where(found, result, np.float32(0.0)), found
 
 
-def _transform(grid: PixelGrid, row: int, col: int) -> Affine:
-    step = grid.step_deg
-    return Affine(step, 0.0, grid.west + col * step, 0.0, -step, grid.north - row * step)
+def _read_reduced(
+    source: LightSource, row: int, col: int, rows: int, cols: int, factor: int
+) -> tuple[Values, Mask]:
+    """A block of a map's grid reduced by a factor."""
+    at_hand = (1, *source.overview_factors)
+    nearest = max(f for f in at_hand if f <= factor and factor % f == 0)
+    if nearest == factor:
+        return source.read(row, col, rows, cols, factor)
+    ratio = factor // nearest
+    fine = source.grid.reduced(nearest)
+    values = np.zeros((rows, cols), np.float32)
+    valid = np.zeros((rows, cols), np.bool_)
+    fine_cols = min(cols * ratio, fine.cols - col * ratio)
+    strip = max(1, STRIP_PIXELS // (cols * ratio * ratio))
+    for first in range(0, rows, strip):
+        count = min(strip, rows - first)
+        top = (row + first) * ratio
+        fine_rows = min(count * ratio, fine.rows - top)
+        part, part_valid = source.read(top, col * ratio, fine_rows, fine_cols, nearest)
+        padding = ((0, count * ratio - fine_rows), (0, cols * ratio - fine_cols))
+        block = slice(first, first + count)
+        values[block], valid[block] = _block_mean(
+            np.pad(part, padding), np.pad(part_valid, padding), ratio
+        )
+    return values, valid
+
+
+def _block_mean(values: Values, valid: Mask, factor: int) -> tuple[Values, Mask]:
+    """Mean of the valid pixels of each block; a block is valid if half of its pixels are."""
+    rows, cols = values.shape[0] // factor, values.shape[1] // factor
+    blocks = (rows, factor, cols, factor)
+    total = np.where(valid, values, 0.0).reshape(blocks).sum(axis=1).sum(axis=2)
+    count = valid.reshape(blocks).sum(axis=1, dtype=np.int32).sum(axis=2)
+    half_valid = 2 * count >= factor * factor
+    mean = np.where(half_valid, total / np.maximum(count, 1), 0.0)
+    return mean.astype(np.float32), half_valid

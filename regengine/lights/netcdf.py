@@ -1,4 +1,4 @@
-"""NetCDF maps: one variable of radiance on longitude and latitude, often many months."""
+"""Maps in netCDF and HDF5: single variables of radiance, and the tiles of Black Marble."""
 
 from __future__ import annotations
 
@@ -19,6 +19,18 @@ from regengine.lights.geotiff import WGS84, RasterSource, square_grid
 from regengine.lights.pixel_coding import PixelCoding
 from regengine.lights.radiance import Mask, Values, radiance_values
 from regengine.lights.source import LightMapInfo, PixelGrid, Sidecar, date_of_name, product_of_name
+
+TILE_DEG = 10.0  # of Black Marble (VNP46A1 to A4 and their NOAA-20 twins), HDF-EOS5
+# Best first: all angles have the most observations; gap-filled has a value wherever one was ever.
+DATA_SETS = (
+    "AllAngle_Composite_Snow_Free",
+    "NearNadir_Composite_Snow_Free",
+    "OffNadir_Composite_Snow_Free",
+    "Gap_Filled_DNB_BRDF-Corrected_NTL",
+    "DNB_BRDF-Corrected_NTL",
+    "DNB_At_Sensor_Radiance_500m",
+    "DNB_At_Sensor_Radiance",
+)
 
 
 def open_netcdf(path: Path, sidecar: Sidecar) -> RasterSource:
@@ -85,22 +97,6 @@ def _date_of(dataset: rasterio.DatasetReader, band: int) -> str:
     return (start + timedelta(days=float(days))).isoformat()
 
 
-# Black Marble tiles (VNP46A1 to A4 and their NOAA-20 twins): HDF-EOS5, 10 by 10 degrees each.
-
-TILE_DEG = 10.0
-
-# Best first: all angles have the most observations; gap-filled has a value wherever one was ever.
-DATA_SETS = (
-    "AllAngle_Composite_Snow_Free",
-    "NearNadir_Composite_Snow_Free",
-    "OffNadir_Composite_Snow_Free",
-    "Gap_Filled_DNB_BRDF-Corrected_NTL",
-    "DNB_BRDF-Corrected_NTL",
-    "DNB_At_Sensor_Radiance_500m",
-    "DNB_At_Sensor_Radiance",
-)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Vnp46Source:
     """One tile."""
@@ -157,7 +153,7 @@ def open_vnp46(path: Path, sidecar: Sidecar) -> Vnp46Source:
             date=date,
             kind="radiance",
             resolution_deg=grid.step_deg,
-            bounds=(grid.west, grid.south, grid.east, grid.north),
+            bounds=grid.bounds,
             crs="EPSG:4326",
             saturation=None,
             description=f"{product} {date}: {name.rsplit('/', 1)[-1]}, radiance",

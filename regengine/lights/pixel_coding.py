@@ -1,4 +1,7 @@
-"""Find out what the samples of a GeoTIFF mean from its tags, its type and its name."""
+"""What the samples of a raster mean: radiance, grey levels, classes or codes of our own.
+
+Of a GeoTIFF it is found out from its tags, its type and its name.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,15 @@ from regengine.lights.source import (
     product_of_name,
 )
 
-# What the numbers in a raster file mean: radiance, grey levels, classes or our own codes.
+FORMAT_TAG = "REGENGINE_FORMAT"
+FORMAT = "night-lights 1"
+# Clips of one city or country are small; world maps are never looked through for border zeros.
+MAX_CLIP_PIXELS = 4_000_000
+ONE_PATCH = 0.995
+MAX_ZEROS_INSIDE = 0.02
+DMSP_STEP_DEG = 1.0 / 120.0  # 30 arcsec; VIIRS composites have 15
+COUNTS_PATTERN = r"cf_?cvg|cloud_?free|_Num(_|$)"
+RADIANCE_BAND_PATTERN = r"avg_rad|(AllAngle|NearNadir)_Composite_Snow_Free$"
 
 CodingKind = Literal["built", "radiance", "grey", "colour", "classes", "dmsp"]
 
@@ -44,8 +55,6 @@ class PixelCoding:
 
     Attributes
     ----------
-    kind : str
-        What the samples are.
     bands : tuple of int
         Bands to read, counted from 1; with ``has_alpha`` the last one is opacity.
     nodata : float or None
@@ -56,8 +65,6 @@ class PixelCoding:
         Radiance = sample * scale + offset.
     classes : tuple of (int, float)
         Radiance of each class code.
-    product, date : str
-        What is known of the map.
     map_kind, saturation
         See `LightMapInfo`.
     """
@@ -109,7 +116,7 @@ class PixelCoding:
             date=self.date,
             kind=self.map_kind,
             resolution_deg=grid.step_deg,
-            bounds=(grid.west, grid.south, grid.east, grid.north),
+            bounds=grid.bounds,
             crs=crs,
             saturation=self.saturation,
             description=f"{name}: {_MEANING[self.kind]}",
@@ -121,18 +128,6 @@ def _as_index(grey: NDArray[Any]) -> NDArray[Any]:
     if grey.dtype == np.uint8:
         return grey
     return np.clip(np.nan_to_num(grey), 0, 255).astype(np.uint8)
-
-
-FORMAT_TAG = "REGENGINE_FORMAT"
-FORMAT = "night-lights 1"
-
-# Clips of one city or country are small; world maps are never looked through for border zeros.
-MAX_CLIP_PIXELS = 4_000_000
-ONE_PATCH = 0.995
-MAX_ZEROS_INSIDE = 0.02
-DMSP_STEP_DEG = 1.0 / 120.0  # 30 arcsec; VIIRS composites have 15
-COUNTS_PATTERN = r"cf_?cvg|cloud_?free|_Num(_|$)"
-RADIANCE_BAND_PATTERN = r"avg_rad|(AllAngle|NearNadir)_Composite_Snow_Free$"
 
 
 def coding_of(

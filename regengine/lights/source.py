@@ -11,10 +11,26 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal, Protocol
 
+from affine import Affine
+
 from regengine.errors import ConfigError, LightMapError
 from regengine.lights.radiance import Mask, Values
 
 Kind = Literal["radiance", "display"]
+Bounds = tuple[float, float, float, float]  # west, south, east, north, degrees
+_PRODUCTS = (
+    (r"vnp46a[1-4]", "Black Marble {}"),
+    (r"black.?marble", "Black Marble"),
+    (r"dmsp|(^|_)f1[0-8](19|20)\d\d", "DMSP-OLS stable lights"),
+    (r"avg_rad|vcm|vnl_|_bm_|eog|viirs|svdnb", "VIIRS DNB composite"),
+)
+_DATES = (
+    r"A(?P<y>\d{4})(?P<doy>\d{3})(?=\D)",  # VNP46A4.A2020001.h10v05
+    r"(?P<y>(19|20)\d\d)(?P<m>0[1-9]|1[0-2])\d\d-(19|20)\d{6}",  # SVDNB_npp_20160101-20160131
+    r"(?P<y>(19|20)\d\d)[-_]?(?P<m>0[1-9]|1[0-2])[-_]?(?P<d>[0-2]\d|3[01])(?!\d)",
+    r"(?P<y>(19|20)\d\d)[-_]?(?P<m>0[1-9]|1[0-2])(?!\d)",
+    r"(?P<y>(19|20)\d\d)(?!\d)",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +55,26 @@ class PixelGrid:
     def south(self) -> float:
         """Southern edge, degrees."""
         return self.north - self.rows * self.step_deg
+
+    @property
+    def bounds(self) -> Bounds:
+        """Edges, degrees."""
+        return self.west, self.south, self.east, self.north
+
+    def transform(self, row: int = 0, col: int = 0) -> Affine:
+        """From pixels, counted from one of them, to degrees."""
+        step = self.step_deg
+        return Affine(step, 0.0, self.west + col * step, 0.0, -step, self.north - row * step)
+
+    def part(self, row: int, col: int, rows: int, cols: int) -> PixelGrid:
+        """Some of its rows and columns."""
+        return PixelGrid(
+            west=self.west + col * self.step_deg,
+            north=self.north - row * self.step_deg,
+            step_deg=self.step_deg,
+            cols=cols,
+            rows=rows,
+        )
 
     def reduced(self, factor: int) -> PixelGrid:
         """The grid whose pixels are ``factor`` by ``factor`` of this one's, same first corner."""
@@ -80,7 +116,7 @@ class LightMapInfo:
     date: str
     kind: Kind
     resolution_deg: float
-    bounds: tuple[float, float, float, float]
+    bounds: Bounds
     crs: str
     saturation: float | None
     description: str
@@ -107,23 +143,6 @@ class LightSource(Protocol):
         """Values and validity of a block that lies within ``grid.reduced(factor)``."""
 
 
-# Product and date of a map from its file name, for files that do not say it themselves.
-
-_PRODUCTS = (
-    (r"vnp46a[1-4]", "Black Marble {}"),
-    (r"black.?marble", "Black Marble"),
-    (r"dmsp|(^|_)f1[0-8](19|20)\d\d", "DMSP-OLS stable lights"),
-    (r"avg_rad|vcm|vnl_|_bm_|eog|viirs|svdnb", "VIIRS DNB composite"),
-)
-_DATES = (
-    r"A(?P<y>\d{4})(?P<doy>\d{3})(?=\D)",  # VNP46A4.A2020001.h10v05
-    r"(?P<y>(19|20)\d\d)(?P<m>0[1-9]|1[0-2])\d\d-(19|20)\d{6}",  # SVDNB_npp_20160101-20160131
-    r"(?P<y>(19|20)\d\d)[-_]?(?P<m>0[1-9]|1[0-2])[-_]?(?P<d>[0-2]\d|3[01])(?!\d)",
-    r"(?P<y>(19|20)\d\d)[-_]?(?P<m>0[1-9]|1[0-2])(?!\d)",
-    r"(?P<y>(19|20)\d\d)(?!\d)",
-)
-
-
 def product_of_name(name: str) -> str:
     """Product that a file name speaks of, or ""."""
     for pattern, product in _PRODUCTS:
@@ -147,17 +166,14 @@ def date_of_name(name: str) -> str:
     return ""
 
 
-# What a user says of a map beside it: ``NAME.toml`` next to ``NAME.tif``.
-
-
 @dataclass(frozen=True, kw_only=True)
 class Sidecar:
-    """Statements about a map that its file does not make.
+    """What a user says of a map beside it, in ``NAME.toml`` next to ``NAME.tif``.
 
     Attributes
     ----------
     product, date : str
-        Name and date; "" leaves what the file or its name says.
+        "" leaves what the file or its name says.
     classes : tuple of (int, float)
         Radiance, nW cm^-2 sr^-1, of each class code, for maps of classes.
     nodata : float or None
@@ -173,25 +189,15 @@ class Sidecar:
     band: int | None = None
 
 
-def sidecar_path(path: Path) -> Path:
-    """Where the sidecar of a map lies: the same name, ending in ``.toml``."""
-    return path.with_suffix(".toml")
-
-
 def read_sidecar(path: Path) -> Sidecar:
     """Read the sidecar of a map; an empty one where there is none.
-
-    Parameters
-    ----------
-    path : Path
-        The map.
 
     Raises
     ------
     LightMapError
         The sidecar is not TOML or holds what it may not.
     """
-    beside = sidecar_path(path)
+    beside = path.with_suffix(".toml")
     if not beside.is_file():
         return Sidecar()
     try:
@@ -224,13 +230,7 @@ def checked_classes(said: Mapping[str, object]) -> tuple[tuple[int, float], ...]
 
 
 def parse_classes(text: str) -> dict[int, float]:
-    """Read ``5=1.4,6=2.7`` as given on the command line.
-
-    Raises
-    ------
-    ConfigError
-        The text is not of that form.
-    """
+    """Read ``5=1.4,6=2.7`` as given on the command line; ConfigError if it is not of that form."""
     try:
         items = [item.split("=") for item in text.split(",")]
         return dict(checked_classes(dict(items)))

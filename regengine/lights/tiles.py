@@ -18,27 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, UnidentifiedImageError
 
 from matchers.earth import great_circle_km
-from regengine.errors import LightMapError
+from regengine.errors import ConfigError, LightMapError
 from regengine.lights import radiance
 from regengine.lights.radiance import Mask, Values
 from regengine.lights.source import LightMapInfo, PixelGrid
-
-# Web Mercator (EPSG:3857): a sphere in geodetic latitudes, the world in 2 ** zoom tiles a side.
-
-MAX_LAT_DEG = 85.0511287798066  # where the square map of the world ends
-
-
-def mercator_row(lat_deg: ArrayLike, zoom: int) -> NDArray[np.float64]:
-    """Latitudes counted in tiles from the northern edge of the map."""
-    lat = np.radians(np.asarray(lat_deg, float))
-    return np.asarray((0.5 - np.arctanh(np.sin(lat)) / (2.0 * np.pi)) * 2.0**zoom)
-
-
-def row_lat_deg(row: ArrayLike, zoom: int) -> NDArray[np.float64]:
-    """Latitudes, degrees, of places counted in tiles from the northern edge."""
-    height = np.pi * (1.0 - 2.0 * np.asarray(row, float) / 2.0**zoom)
-    return np.asarray(np.degrees(np.arctan(np.sinh(height))))
-
 
 DESCRIPTION_FILE = "tiles.json"
 ORDERS = ("{z}/{x}/{y}", "{z}/{y}/{x}", "{z}/{x}/{-y}")
@@ -46,6 +29,10 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 # Pillow would run Ghostscript on a PostScript file, whatever its name says
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_TILE_PX = 4096
+# Web Mercator (EPSG:3857): a sphere in geodetic latitudes, the world in 2 ** zoom tiles a side
+MAX_LAT_DEG = 85.0511287798066  # where the square map of the world ends
+SPHERE_MARGIN = 1.005  # great_circle_km is on a sphere: within 0.5 % of the ellipsoid
+KM_PER_DEG = 111.19  # of a great circle on that sphere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,9 +112,9 @@ def _mean_of_rows(values: Values, valid: Mask, edges: NDArray[np.float64]) -> tu
 
     weight = integral(valid.astype(np.float32))
     total = integral(np.where(valid, values, np.float32(0.0)))
-    enough = weight >= 0.5 * np.diff(edges)[:, None]
-    mean = np.where(enough, total / np.maximum(weight, 1e-9), 0.0)
-    return mean.astype(np.float32), enough
+    half_valid = weight >= 0.5 * np.diff(edges)[:, None]
+    mean = np.where(half_valid, total / np.maximum(weight, 1e-9), 0.0)
+    return mean.astype(np.float32), half_valid
 
 
 def open_tiles(folder: Path) -> list[TileSource]:
@@ -181,13 +168,7 @@ def _level(
 
 
 def read_description(folder: Path) -> dict[str, str]:
-    """Contents of ``tiles.json``.
-
-    Raises
-    ------
-    LightMapError
-        It is missing, no JSON, or names no known order.
-    """
+    """Contents of ``tiles.json``; LightMapError if it is none or names no known order."""
     path = folder / DESCRIPTION_FILE
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
@@ -235,13 +216,44 @@ def _tile_size(path: Path) -> int:
     return width
 
 
-# Which tiles a circle on the ground touches.
+def mercator_row(lat_deg: ArrayLike, zoom: int) -> NDArray[np.float64]:
+    """Latitudes counted in tiles from the northern edge of the map."""
+    lat = np.radians(np.asarray(lat_deg, float))
+    return np.asarray((0.5 - np.arctanh(np.sin(lat)) / (2.0 * np.pi)) * 2.0**zoom)
 
-SPHERE_MARGIN = 1.005  # great_circle_km is on a sphere: within 0.5 % of the ellipsoid
-KM_PER_DEG = 111.19  # of a great circle on that sphere
+
+def row_lat_deg(row: ArrayLike, zoom: int) -> NDArray[np.float64]:
+    """Latitudes, degrees, of places counted in tiles from the northern edge."""
+    height = np.pi * (1.0 - 2.0 * np.asarray(row, float) / 2.0**zoom)
+    return np.asarray(np.degrees(np.arctan(np.sinh(height))))
 
 
-def distance_to_box_km(
+@dataclass(frozen=True)
+class Circle:
+    """A circle on the ground around a place, degrees and kilometres; ConfigError if it is none."""
+
+    lon: float
+    lat: float
+    radius_km: float
+
+    def __post_init__(self) -> None:
+        on_earth = -360.0 <= self.lon <= 360.0 and -90.0 <= self.lat <= 90.0
+        if not (on_earth and 0.0 < self.radius_km <= 20_000.0):
+            raise ConfigError(
+                f"A circle of {self.radius_km:g} km around longitude {self.lon:g}, latitude "
+                f"{self.lat:g} is not on the Earth: give --nadir LON,LAT in degrees and "
+                "--radius-km between 0 and 20000."
+            )
+
+    def touches(
+        self, west: ArrayLike, south: ArrayLike, east: ArrayLike, north: ArrayLike
+    ) -> NDArray[np.bool_]:
+        """Whether it reaches boxes of longitudes and latitudes."""
+        distance_km = _distance_to_box_km(self.lon, self.lat, west, south, east, north)
+        return np.asarray(distance_km <= self.radius_km * SPHERE_MARGIN)
+
+
+def _distance_to_box_km(
     lon: float, lat: float, west: ArrayLike, south: ArrayLike, east: ArrayLike, north: ArrayLike
 ) -> NDArray[np.float64]:
     """Distances of a place from the nearest points of boxes of longitudes and latitudes."""
@@ -262,12 +274,10 @@ def distance_to_box_km(
     return nearest
 
 
-def map_tiles_in_circle(
-    lon: float, lat: float, radius_km: float, zoom: int
-) -> list[tuple[int, int]]:
+def map_tiles_in_circle(circle: Circle, zoom: int) -> list[tuple[int, int]]:
     """Web-Mercator tiles (x, y) that a circle touches, row by row from the north."""
-    count = 2**zoom
-    reach_deg = radius_km * SPHERE_MARGIN / KM_PER_DEG
+    lon, lat, count = circle.lon, circle.lat, 2**zoom
+    reach_deg = circle.radius_km * SPHERE_MARGIN / KM_PER_DEG
     north, south = (min(max(lat + d, -MAX_LAT_DEG), MAX_LAT_DEG) for d in (reach_deg, -reach_deg))
     first_y = min(max(math.floor(mercator_row(north, zoom)), 0), count - 1)
     last_y = min(max(math.floor(mercator_row(south, zoom)), 0), count - 1)
@@ -282,17 +292,13 @@ def map_tiles_in_circle(
     x, y = np.meshgrid(np.arange(first_x, last_x + 1), np.arange(first_y, last_y + 1))
     tile_deg = 360.0 / count
     west = -180.0 + tile_deg * x
-    distance = distance_to_box_km(
-        lon, lat, west, row_lat_deg(y + 1, zoom), west + tile_deg, row_lat_deg(y, zoom)
-    )
-    touched = distance <= radius_km * SPHERE_MARGIN
+    touched = circle.touches(west, row_lat_deg(y + 1, zoom), west + tile_deg, row_lat_deg(y, zoom))
     return [(int(a) % count, int(b)) for a, b in zip(x[touched], y[touched], strict=True)]
 
 
-def ten_degree_tiles_in_circle(lon: float, lat: float, radius_km: float) -> list[tuple[int, int]]:
+def ten_degree_tiles_in_circle(circle: Circle) -> list[tuple[int, int]]:
     """Black Marble tiles (horizontal, vertical) that a circle touches, rows from the north."""
     h, v = np.meshgrid(np.arange(36), np.arange(18))
     west, north = -180.0 + 10.0 * h, 90.0 - 10.0 * v
-    distance = distance_to_box_km(lon, lat, west, north - 10.0, west + 10.0, north)
-    touched = distance <= radius_km * SPHERE_MARGIN
+    touched = circle.touches(west, north - 10.0, west + 10.0, north)
     return [(int(a), int(b)) for a, b in zip(h[touched], v[touched], strict=True)]

@@ -78,18 +78,10 @@ _PATTERNS = tuple(
 
 
 def find_body(name: str) -> CameraBody | None:
-    """Body that a name out of EXIF or an archive record means.
+    """Body that a name out of EXIF or an archive record means; None where the table has none.
 
-    Parameters
-    ----------
-    name : str
-        Such as ``"NIKON D3S"``, ``"NIKON D3S S/N: 2053892"``, ``"KODAK S/N:  K760C-01390"`` or
-        ``"Nikon D2Xs Electronic Still Camera"``.
-
-    Returns
-    -------
-    CameraBody or None
-        None where the table has no such body.
+    Such as ``"NIKON D3S"``, ``"NIKON D3S S/N: 2053892"``, ``"KODAK S/N:  K760C-01390"`` or
+    ``"Nikon D2Xs Electronic Still Camera"``.
     """
     upper = name.upper()
     for pattern, body in _PATTERNS:

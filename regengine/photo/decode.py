@@ -1,4 +1,7 @@
-"""Decoded images, some rows at a time, so that large photos need little memory."""
+"""Decoded images, some rows at a time, brought down by area averages.
+
+Large photos need little memory so.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 _WHITE_IS_ZERO = 0  # PhotometricInterpretation (TIFF 6.0)
 # Of one strip or tile, which is decoded whole: a picture of 45 megapixels in 16 bits may be one
 MAX_BLOCK_BYTES = 500_000_000
+_STRIP_ROWS = 256  # at a time: 12 MB of a 45-megapixel photo's colours
 _PREMULTIPLIED = 1  # ExtraSamples (TIFF 6.0): colours multiplied by alpha already
 
 
@@ -171,11 +175,6 @@ def _gdal_strip(bands: NDArray[Any], layout: _Layout) -> Strip:
         return Strip(samples=np.moveaxis(bands[:3], 0, -1), alpha=alpha)
     grey = full_scale - bands[0] if layout.white_is_zero else bands[0]
     return Strip(samples=grey, alpha=bands[1] if len(bands) > 1 else None)
-
-
-# Area averages that bring an image down by any factor, strip by strip.
-
-_STRIP_ROWS = 256  # rows at a time: 12 MB of a 45-megapixel photo's colours
 
 
 @dataclass(frozen=True, kw_only=True)

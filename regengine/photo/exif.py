@@ -1,4 +1,7 @@
-"""What EXIF says of a photo. Nothing in it is trusted: a damaged tag is a missing tag."""
+"""What EXIF, or the header of a FITS image, says of a photo.
+
+Nothing in it is trusted: a damaged tag is a missing tag.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,9 @@ _ISO_OVERFLOW = 65535  # what the 16-bit ISO tag holds where the true value is l
 # original, so neither is read.
 _TIME_TAGS = ((0x9003, 0x9291, 0x9011), (0x9004, 0x9292, 0x9012))
 _TIME_FORM = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)")
+MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
+FIRST_MJD = 36_000.0  # June 1957: no frame of a digital camera is older than satellites
+LAST_MJD = 88_000.0  # October 2099
 _OFFSET_FORM = re.compile(r"([+-])(\d\d):?(\d\d)$")
 
 
@@ -54,18 +60,7 @@ class Exif:
 
 
 def read_exif(path: Path) -> Exif:
-    """EXIF of a JPEG, PNG, TIFF or TIFF-like raw file.
-
-    Parameters
-    ----------
-    path : Path
-        A file that exists and is readable.
-
-    Returns
-    -------
-    Exif
-        All empty where the file has no EXIF or a damaged one: that is no error.
-    """
+    """EXIF of a JPEG, PNG, TIFF or TIFF-like raw file; all empty where it is missing or damaged."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -109,20 +104,7 @@ def _png_exif(file: BinaryIO) -> bytes | None:
 
 
 def interpret_exif(main: Mapping[int, Any], exposure: Mapping[int, Any]) -> Exif:
-    """EXIF values out of raw tags.
-
-    Parameters
-    ----------
-    main : mapping of int to object
-        Tags of the main image directory.
-    exposure : mapping of int to object
-        Tags of the EXIF directory.
-
-    Returns
-    -------
-    Exif
-        What could be understood.
-    """
+    """EXIF values out of raw tags, number to value, of the main and of the EXIF directory."""
     time_utc, naive = _time(exposure)
     orientation = _positive(main.get(_ORIENTATION)) or 1.0
     iso = _positive(exposure.get(_ISO))
@@ -185,15 +167,7 @@ def _time(exposure: Mapping[int, Any]) -> tuple[datetime | None, bool]:
 def parse_exif_time(text: str) -> datetime | None:
     """Naive time out of EXIF's ``YYYY:MM:DD hh:mm:ss``; None where it is none.
 
-    Parameters
-    ----------
-    text : str
-        Dashes and a ``T``, which some editors write, are understood too.
-
-    Returns
-    -------
-    datetime or None
-        Without a time zone.
+    Dashes and a ``T``, which some editors write, are understood too.
     """
     found = _TIME_FORM.match(text)
     if found is None:
@@ -202,13 +176,6 @@ def parse_exif_time(text: str) -> datetime | None:
         return datetime(*(int(part) for part in found.groups()))  # type: ignore[arg-type]
     except ValueError:
         return None
-
-
-# What the header of a FITS image says of it, as EXIF says of a photo.
-
-MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
-FIRST_MJD = 36_000.0  # June 1957: no frame of a digital camera is older than satellites
-LAST_MJD = 88_000.0  # October 2099
 
 
 def read_fits_exif(path: Path) -> Exif:

@@ -1,4 +1,7 @@
-"""FITS images: the first two-dimensional one of a file, as linear light with its gaps."""
+"""FITS files: one walk over their units, the first picture as linear light, the sky it shows.
+
+Astropy reads cards and unpacks tiles; what a header claims of sizes is checked here before it does.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,13 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,35 +27,112 @@ from matchers.sky_camera import HeaderField, Polynomial
 from regengine.errors import FrameError
 from regengine.io.decoding import damaged, decoding, too_large
 
-# The units of a FITS file, walked by their headers alone, and never further than is sensible.
+if TYPE_CHECKING:
+    from astropy.io.fits import Header
 
 CARD, BLOCK = 80, 2880
 END_CARD = b"END" + b" " * 77
-GZIP_SIGNATURE = b"\x1f\x8b"
+FITS_SIGNATURE, GZIP_SIGNATURE = b"SIMPLE  =", b"\x1f\x8b"
+HCOMPRESS_SIGNATURE = b"\xdd\x99"
 # Headers of real files have some hundred cards, 3 to 20 blocks, and mosaics some hundred units
 MOST_BLOCKS = 400
 MOST_UNITS = 1000
 MOST_AXES = 999  # and columns (FITS Standard 4.0, 4.4.1 and 7.3.1)
 # What is unpacked of a gzip to get to a picture: two seconds' worth
 MOST_UNPACKED_BYTES = 600_000_000
+# Samples that are decoded: a full-frame camera for astronomy has 61 million. With all that is
+# made of them one takes 18 bytes, or 36 where it needs double precision: 1.2 GB at the most.
+MAX_SAMPLES = 64_000_000
+_STORED = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+# Detectors take noise below one step of 8-bit sRGB in the dark over sqrt(12), 8.8e-5, for rounding.
+# Light is scaled so that the noise of the file lies above that; 1 is then 4,500 sigma or more.
+LEAST_NOISE = 2.2e-4
+# Nothing real is 45 million sigma away: such samples are marks of bad pixels
+MOST_LIGHT = 1e4
+NOISE_ROWS = 400  # of the image, to estimate its noise from
+_COLOURS = 3
+
+Keywords = dict[str, float | str | bool]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitsUnit:
-    """One unit: its header as it stands in the file, and where its data are.
+class FitsLayout:
+    """What a header says of its unit's data.
 
     ``shape`` has the slowest axis first, as arrays have it; of a picture packed tile by tile it
     is that of the picture. ``bits`` is BITPIX, or ZBITPIX where ``packed``.
     """
 
-    header: Header
-    text: bytes
-    offset: int
     data_bytes: int
     shape: tuple[int, ...]
     bits: int
     is_image: bool
     packed: bool
+
+
+@dataclass(frozen=True)
+class FitsUnit:
+    """One unit: its header as it stands in the file, and where its data begin."""
+
+    path: Path
+    text: bytes
+    offset: int
+
+    @cached_property
+    def header(self) -> Header:
+        """The header's cards."""
+        from astropy.io.fits import Header
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Header.fromstring(self.text)
+
+    @cached_property
+    def layout(self) -> FitsLayout:
+        """Size and kind of the data; FrameError where the header makes no sense."""
+        with decoding(self.path):
+            return self._layout()
+
+    def _layout(self) -> FitsLayout:
+        kind = str(self.header.get("XTENSION", "IMAGE")).strip().upper()
+        sides = self._sides("")
+        bits = self._whole("BITPIX", least=-64, most=64)
+        groups = self.header.get("GROUPS") is True and sides[:1] == (0,)
+        heap = self._whole("PCOUNT", 0) if kind != "IMAGE" or groups else 0
+        count = self._whole("GCOUNT", 1) if kind != "IMAGE" or groups else 1
+        samples = math.prod(sides[1:] if groups else sides) if sides else 0
+        packed = kind == "BINTABLE" and self.header.get("ZIMAGE") is True
+        shape = self._sides("Z") if packed else sides
+        stored = bits
+        if packed:
+            self._check_tiles(shape)
+            self._whole("TFIELDS", most=MOST_AXES)  # Astropy counts as far as it says
+            stored = self._whole("ZBITPIX", least=-64, most=64)
+        return FitsLayout(
+            data_bytes=abs(bits) // 8 * count * (heap + samples),
+            shape=shape[::-1],
+            bits=stored,
+            is_image=packed or (kind in ("IMAGE", "IUEIMAGE") and not groups),
+            packed=packed,
+        )
+
+    def _sides(self, prefix: str) -> tuple[int, ...]:
+        axes = self._whole(f"{prefix}NAXIS", least=0, most=MOST_AXES)
+        return tuple(self._whole(f"{prefix}NAXIS{k + 1}") for k in range(axes))
+
+    def _check_tiles(self, sides: tuple[int, ...]) -> None:
+        """Tiles are unpacked into memory of their own: one larger than the picture is a lie."""
+        for number, side in enumerate(sides, start=1):
+            if self._whole(f"ZTILE{number}", 1) > max(side, 1):
+                raise damaged(self.path, "a tile is larger than the picture")
+
+    def _whole(
+        self, name: str, default: int | None = None, *, least: int = 0, most: int = 1 << 62
+    ) -> int:
+        value = self.header.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise damaged(self.path, f"its header has no sensible {name}")
+        return value
 
 
 def is_gzip(start: bytes) -> bool:
@@ -75,15 +156,18 @@ def unpacked(path: Path) -> Iterator[BinaryIO]:
                 raise OSError("its gzip is damaged") from error
 
 
-def units(path: Path, stream: BinaryIO) -> Iterator[FitsUnit]:
-    """Units of a FITS file from the first on; data are passed over."""
+def units(path: Path, stream: BinaryIO, *, may_be_cut: bool = False) -> Iterator[FitsUnit]:
+    """Units of a FITS file from the first on; data are passed over.
+
+    A header alone ``may_be_cut``: without its END, or without blanks to the end of its block.
+    """
     for _ in range(MOST_UNITS):
-        text = _header_text(path, stream)
+        text = _header_text(path, stream, may_be_cut)
         if text is None:
             return
-        unit = _unit(path, text, stream.tell())
+        unit = FitsUnit(path, text, stream.tell())
         yield unit
-        after = unit.offset + -(-unit.data_bytes // BLOCK) * BLOCK
+        after = unit.offset + -(-unit.layout.data_bytes // BLOCK) * BLOCK
         if isinstance(stream, gzip.GzipFile) and after > MOST_UNPACKED_BYTES:
             raise FrameError(
                 f"{path} holds no picture within the first {MOST_UNPACKED_BYTES // 1_000_000} "
@@ -92,7 +176,7 @@ def units(path: Path, stream: BinaryIO) -> Iterator[FitsUnit]:
         stream.seek(after)
 
 
-def _header_text(path: Path, stream: BinaryIO) -> bytes | None:
+def _header_text(path: Path, stream: BinaryIO, may_be_cut: bool) -> bytes | None:
     """Blocks up to the END card; None where the file is over."""
     blocks: list[bytes] = []
     while len(blocks) < MOST_BLOCKS:
@@ -101,109 +185,13 @@ def _header_text(path: Path, stream: BinaryIO) -> bytes | None:
             return None
         if not blocks and not block.startswith((b"SIMPLE", b"XTENSION")):
             return None  # what may stand behind the last unit (FITS Standard 4.0, 3.5)
-        if len(block) < BLOCK:
+        whole = any(block[at : at + CARD] == END_CARD for at in range(0, BLOCK, CARD))
+        if len(block) < BLOCK and not may_be_cut:
             raise damaged(path, "a header has no end")
         blocks.append(block)
-        if any(block[at : at + CARD] == END_CARD for at in range(0, BLOCK, CARD)):
+        if whole or len(block) < BLOCK:
             return b"".join(blocks)
     raise damaged(path, f"a header has no end within {MOST_BLOCKS} blocks")
-
-
-def _unit(path: Path, text: bytes, offset: int) -> FitsUnit:
-    from astropy.io.fits import Header
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        header = Header.fromstring(text)
-    kind = str(header.get("XTENSION", "IMAGE")).strip().upper()
-    sides = _sides(path, header, "")
-    bits = _whole(path, header, "BITPIX", least=-64, most=64)
-    groups = header.get("GROUPS") is True and sides[:1] == (0,)
-    heap = _whole(path, header, "PCOUNT", 0) if kind != "IMAGE" or groups else 0
-    count = _whole(path, header, "GCOUNT", 1) if kind != "IMAGE" or groups else 1
-    samples = math.prod(sides[1:] if groups else sides) if sides else 0
-    packed = kind == "BINTABLE" and header.get("ZIMAGE") is True
-    shape = _sides(path, header, "Z") if packed else sides
-    if packed:
-        _check_tiles(path, header, shape)
-        _whole(path, header, "TFIELDS", most=MOST_AXES)  # Astropy counts as far as it says
-        stored = _whole(path, header, "ZBITPIX", least=-64, most=64)
-    return FitsUnit(
-        header=header,
-        text=text,
-        offset=offset,
-        data_bytes=abs(bits) // 8 * count * (heap + samples),
-        shape=shape[::-1],
-        bits=stored if packed else bits,
-        is_image=packed or (kind in ("IMAGE", "IUEIMAGE") and not groups),
-        packed=packed,
-    )
-
-
-def _sides(path: Path, header: Header, prefix: str) -> tuple[int, ...]:
-    axes = _whole(path, header, f"{prefix}NAXIS", least=0, most=MOST_AXES)
-    return tuple(_whole(path, header, f"{prefix}NAXIS{k + 1}") for k in range(axes))
-
-
-def _check_tiles(path: Path, header: Header, sides: tuple[int, ...]) -> None:
-    """Tiles are unpacked into memory of their own: one larger than the picture is a lie."""
-    for number, side in enumerate(sides, start=1):
-        if _whole(path, header, f"ZTILE{number}", 1) > max(side, 1):
-            raise damaged(path, "a tile is larger than the picture")
-
-
-def _whole(
-    path: Path,
-    header: Header,
-    name: str,
-    default: int | None = None,
-    *,
-    least: int = 0,
-    most: int = 1 << 62,
-) -> int:
-    value = header.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise damaged(path, f"its header has no sensible {name}")
-    return value
-
-
-# Tiles of FITS pictures packed as HCOMPRESS_1, looked at before they are unpacked.
-
-START = b"\xdd\x99"
-
-
-def check_wavelets(
-    path: Path, tiles: Sequence[Any], shape: tuple[int, ...], tile: tuple[int, ...]
-) -> None:
-    """Make sure that every tile is as large as its place in the picture."""
-    counts = [-(-side // step) for side, step in zip(shape, tile, strict=True)]
-    for number, packed in enumerate(tiles):
-        head = bytes(packed[:10])
-        if not head:
-            continue
-        pixels, rest = 1, number
-        for side, step, count in zip(shape[::-1], tile[::-1], counts[::-1], strict=True):
-            rest, place = divmod(rest, count)
-            pixels *= min(step, side - place * step)
-        if len(head) < 10 or not head.startswith(START):
-            raise damaged(path, "a tile does not begin as it should")
-        sides = struct.unpack(">ii", head[2:])
-        if min(sides) < 1 or math.prod(sides) != pixels:
-            raise damaged(path, "a tile has another size than its place")
-
-
-FITS_SIGNATURE = b"SIMPLE  ="
-# Samples that are decoded: a full-frame camera for astronomy has 61 million. With all that is
-# made of them one takes 18 bytes, or 36 where it needs double precision: 1.2 GB at the most.
-MAX_SAMPLES = 64_000_000
-_STORED = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
-# Detectors take noise below one step of 8-bit sRGB in the dark over sqrt(12), 8.8e-5, for rounding.
-# Light is scaled so that the noise of the file lies above that; 1 is then 4,500 sigma or more.
-LEAST_NOISE = 2.2e-4
-# Nothing real is 45 million sigma away: such samples are marks of bad pixels
-MOST_LIGHT = 1e4
-NOISE_ROWS = 400  # of the image, to estimate its noise from
-_COLOURS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,11 +236,12 @@ def fits_size(path: Path) -> tuple[int, int]:
     """Width and height of the first image of a FITS file; nothing is decoded."""
     with decoding(path), unpacked(path) as stream:
         unit = _image_unit(path, units(path, stream))
-    height, width = _plane_shape(unit.shape) or (0, 0)
-    wide = abs(unit.bits) > 16 and unit.bits != -32  # what only double precision holds
+    layout = unit.layout
+    height, width = _plane_shape(layout.shape) or (0, 0)
+    wide = abs(layout.bits) > 16 and layout.bits != -32  # what only double precision holds
     limit = MAX_SAMPLES // 2 if wide else MAX_SAMPLES
-    if math.prod(unit.shape) > limit:
-        size = f"{width} x {height} pixels of {abs(unit.bits)} bits, "
+    if math.prod(layout.shape) > limit:
+        size = f"{width} x {height} pixels of {abs(layout.bits)} bits, "
         raise too_large(path, size, limit_px=limit)
     return width, height
 
@@ -296,12 +285,13 @@ def _image_unit(path: Path, found: Iterable[FitsUnit]) -> FitsUnit:
     """The first unit with an image; the others are not even looked at."""
     cubes = []
     for unit in found:
-        if not unit.is_image:
+        shape = unit.layout.shape
+        if not unit.layout.is_image:
             continue
-        if _plane_shape(unit.shape):
+        if _plane_shape(shape):
             return unit
-        if len(unit.shape) > 1:
-            cubes.append(" x ".join(str(side) for side in reversed(unit.shape)))
+        if len(shape) > 1:
+            cubes.append(" x ".join(str(side) for side in reversed(shape)))
     what = f"its only arrays have {', '.join(cubes[:3])} samples" if cubes else "it has no data"
     raise FrameError(
         f"{path} is a FITS file without an image of two axes ({what}); "
@@ -314,29 +304,50 @@ def _samples(path: Path, unit: FitsUnit, stream: BinaryIO) -> tuple[Header, NDAr
 
     Astropy is given the bytes of a packed unit alone: it neither walks nor unpacks the rest.
     """
-    if unit.data_bytes > MAX_SAMPLES * 8:
+    layout = unit.layout
+    if layout.data_bytes > MAX_SAMPLES * 8:
         raise damaged(path, "its data are longer than its picture")
     stream.seek(unit.offset)
-    data = stream.read(min(unit.data_bytes, _longest(path, stream)))
-    if len(data) < unit.data_bytes:
-        raise damaged(path, f"it has {len(data)} of {unit.data_bytes} bytes of data")
-    if not unit.packed:
-        return unit.header, np.frombuffer(data, _STORED[unit.bits]).reshape(unit.shape)
+    data = stream.read(min(layout.data_bytes, _longest(path, stream)))
+    if len(data) < layout.data_bytes:
+        raise damaged(path, f"it has {len(data)} of {layout.data_bytes} bytes of data")
+    if not layout.packed:
+        return unit.header, np.frombuffer(data, _STORED[layout.bits]).reshape(layout.shape)
     from astropy.io import fits
 
     first = fits.PrimaryHDU().header.tostring().encode("ascii")
     content = first + unit.text + data + bytes(-len(data) % BLOCK)
     if str(unit.header.get("ZCMPTYPE")).strip() == "HCOMPRESS_1":
-        tile = [int(unit.header.get(f"ZTILE{k}", 1)) for k in range(len(unit.shape), 0, -1)]
+        tile = [int(unit.header.get(f"ZTILE{k}", 1)) for k in range(len(layout.shape), 0, -1)]
         table = fits.open(io.BytesIO(content), memmap=False, disable_image_compression=True)
         with table as hdus:
-            check_wavelets(path, hdus[1].data["COMPRESSED_DATA"], unit.shape, tuple(tile))
+            _check_wavelets(path, hdus[1].data["COMPRESSED_DATA"], layout.shape, tuple(tile))
     # Samples as stored: astropy scales integers with a BLANK in other ways than those without
     with fits.open(io.BytesIO(content), memmap=False, do_not_scale_image_data=True) as hdus:
         samples = np.asarray(hdus[1].data)
-        if samples.shape != unit.shape:
+        if samples.shape != layout.shape:
             raise damaged(path, "it unpacks to another size than it says")
         return hdus[1].header.copy(), samples
+
+
+def _check_wavelets(
+    path: Path, tiles: Sequence[Any], shape: tuple[int, ...], tile: tuple[int, ...]
+) -> None:
+    """Make sure that every tile of HCOMPRESS_1 is as large as its place in the picture."""
+    counts = [-(-side // step) for side, step in zip(shape, tile, strict=True)]
+    for number, packed in enumerate(tiles):
+        head = bytes(packed[:10])
+        if not head:
+            continue
+        pixels, rest = 1, number
+        for side, step, count in zip(shape[::-1], tile[::-1], counts[::-1], strict=True):
+            rest, place = divmod(rest, count)
+            pixels *= min(step, side - place * step)
+        if len(head) < 10 or not head.startswith(HCOMPRESS_SIGNATURE):
+            raise damaged(path, "a tile does not begin as it should")
+        sides = struct.unpack(">ii", head[2:])
+        if min(sides) < 1 or math.prod(sides) != pixels:
+            raise damaged(path, "a tile has another size than its place")
 
 
 def _longest(path: Path, stream: BinaryIO) -> int:
@@ -423,24 +434,14 @@ def _noise(values: NDArray[Any]) -> float:
     return 1.4826 / 2.0**0.5 * float(np.median(steps)) if steps.size else 0.0
 
 
-# FITS headers: their keywords, and the projection on the sky that they describe.
-
-Header = dict[str, float | str | bool]
-
-CARD, BLOCK = 80, 2880
-MOST_PARTS = 40  # HDUs looked at
-MOST_BYTES = 600_000_000  # passed over: two seconds of unpacking
-FITS_START, GZIP_START = b"SIMPLE  =", b"\x1f\x8b"
-STRING = re.compile(r"'((?:[^']|'')*)'")
-
-
-def read_headers(path: Path) -> list[Header]:
-    """Keywords of each part of a FITS file; pictures are passed over.
+def read_headers(path: Path) -> list[Keywords]:
+    """Keywords of each unit of a FITS file; pictures are passed over.
 
     Parameters
     ----------
     path : Path
-        A FITS file, also in gzip, or a header alone (``.wcs``).
+        A FITS file, also in gzip, or a header alone (``.wcs``), whose end may be missing. What
+        follows a unit whose size makes no sense is not looked for.
 
     Returns
     -------
@@ -452,20 +453,15 @@ def read_headers(path: Path) -> list[Header]:
     FrameError
         If the file cannot be read or is no FITS file.
     """
+    found: list[Keywords] = []
     try:
-        with path.open("rb") as plain:
-            start = plain.read(len(FITS_START))
-            plain.seek(0)
-            if start.startswith(GZIP_START):
-                with gzip.open(plain) as stream:
-                    found = list(_parts(stream))  # type: ignore[arg-type]
-            else:
-                found = list(_parts(plain)) if start == FITS_START else []
-    except (OSError, EOFError, zlib.error) as error:
-        damaged = isinstance(error, zlib.error | gzip.BadGzipFile)
-        what = "its gzip is damaged" if damaged else getattr(error, "strerror", None) or str(error)
+        with unpacked(path) as stream, suppress(FrameError):
+            for unit in units(path, stream, may_be_cut=True):
+                found.append(_keywords(unit))
+    except (OSError, EOFError) as error:
+        what = getattr(error, "strerror", None) or str(error)
         raise FrameError(f"{path}: the FITS header cannot be read ({what}).") from error
-    if not found:
+    if not found or len(found[0]) < 2:
         raise FrameError(
             f"{path}: is no FITS file, or its header is cut: a FITS header is what "
             "regengine solve --wcs writes."
@@ -473,18 +469,29 @@ def read_headers(path: Path) -> list[Header]:
     return found
 
 
+def _keywords(unit: FitsUnit) -> Keywords:
+    """The keywords that have values, the first of each; cards that cannot be read tell nothing."""
+    found: Keywords = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for card in unit.header.cards:
+            with suppress(Exception):
+                value = card.value
+                if card.keyword in ("", "COMMENT", "HISTORY"):
+                    continue
+                if isinstance(value, str):
+                    value = value.rstrip()
+                elif not isinstance(value, bool):
+                    value = float(value)
+                if isinstance(value, str) or math.isfinite(value):
+                    found.setdefault(card.keyword, value)
+    return found
+
+
 def header_field(path: Path, size_px: tuple[int, int] | None = None) -> HeaderField:
-    """The projection of the first part of a FITS file that has one.
+    """The projection of the first unit of a FITS file that has one.
 
-    Parameters
-    ----------
-    path : Path
-    size_px : tuple of int, optional
-        Width and height of the picture; without it as the header says.
-
-    Returns
-    -------
-    HeaderField
+    ``size_px`` is the picture's width and height; without it as the header says.
 
     Raises
     ------
@@ -493,16 +500,14 @@ def header_field(path: Path, size_px: tuple[int, int] | None = None) -> HeaderFi
     """
     for header in read_headers(path):
         if str(header.get("CTYPE1", "")).strip():
-            return field_of(header, path, size_px)
+            return _field_of(header, path, size_px)
     raise FrameError(
         f"{path}: its header has no projection (CTYPE1): solve the photo with "
         "regengine solve --wcs, or leave --wcs out."
     )
 
 
-def field_of(
-    header: Mapping[str, float | str | bool], path: Path, size_px: tuple[int, int] | None = None
-) -> HeaderField:
+def _field_of(header: Keywords, path: Path, size_px: tuple[int, int] | None = None) -> HeaderField:
     """The projection of a header; FrameError where it cannot be used."""
     kinds = [str(header.get(f"CTYPE{k}", "")).upper() for k in (1, 2)]
     swapped = kinds[0].startswith("DEC")
@@ -539,71 +544,7 @@ def field_of(
     )
 
 
-def _parts(stream: BinaryIO) -> Iterator[Header]:
-    for _ in range(MOST_PARTS):
-        if stream.tell() > MOST_BYTES:
-            return
-        header = _header(stream)
-        if header is None:
-            return
-        yield header
-        size = _data_bytes(header)
-        if size > MOST_BYTES:
-            return
-        if size:
-            stream.seek(size, 1)
-
-
-def _header(stream: BinaryIO) -> Header | None:
-    header: Header = {}
-    for _ in range(MOST_BLOCKS):
-        block = stream.read(BLOCK).decode("ascii", errors="replace")
-        for start in range(0, len(block) - CARD + 1, CARD):
-            card = block[start : start + CARD]
-            key = card[:8].strip()
-            if key == "END":
-                return header
-            if card[8:10] == "= " and key not in header:
-                value = _card_value(card[10:])
-                if value is not None:
-                    header[key] = value
-        if len(block) < BLOCK:
-            return header if "SIMPLE" in header and len(header) > 1 else None
-    return None
-
-
-def _card_value(text: str) -> float | str | bool | None:
-    quoted = STRING.match(text.strip())
-    if quoted:
-        return quoted[1].replace("''", "'").rstrip()
-    plain = text.partition("/")[0].strip()
-    if plain in ("T", "F"):
-        return plain == "T"
-    try:
-        number = float(plain.replace("D", "E"))
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _data_bytes(header: Header) -> int:
-    """Length of a part's data; more than is passed over where the header makes no sense."""
-    try:
-        count = int(_wcs_number(header, "NAXIS", 0))
-        if not 0 <= count <= MOST_AXES:
-            return MOST_BYTES + 1
-        axes = [int(_wcs_number(header, f"NAXIS{k + 1}", 0)) for k in range(count)]
-        values = math.prod(axes) + int(_wcs_number(header, "PCOUNT", 0)) if axes else 0
-        bits = abs(int(_wcs_number(header, "BITPIX", 8)))
-        size = bits // 8 * int(_wcs_number(header, "GCOUNT", 1)) * values
-    except (OverflowError, ValueError):  # infinite or no number
-        return MOST_BYTES + 1
-    return -(-size // BLOCK) * BLOCK if size >= 0 else MOST_BYTES + 1
-
-
-def _wcs_number(
-    header: Mapping[str, float | str | bool], key: str, default: float | None = None
-) -> float:
+def _wcs_number(header: Keywords, key: str, default: float | None = None) -> float:
     value = header.get(key, default)
     if isinstance(value, str):
         try:
@@ -615,7 +556,7 @@ def _wcs_number(
     return float(value)
 
 
-def _matrix(header: Mapping[str, float | str | bool]) -> np.ndarray:
+def _matrix(header: Keywords) -> np.ndarray:
     if any(f"CD{i}_{j}" in header for i in (1, 2) for j in (1, 2)):
         return np.array([[_wcs_number(header, f"CD{i}_{j}", 0.0) for j in (1, 2)] for i in (1, 2)])
     steps = np.array([_wcs_number(header, "CDELT1"), _wcs_number(header, "CDELT2")])
@@ -632,14 +573,14 @@ def _matrix(header: Mapping[str, float | str | bool]) -> np.ndarray:
     )
 
 
-def _size(header: Mapping[str, float | str | bool]) -> tuple[int, int]:
+def _size(header: Keywords) -> tuple[int, int]:
     for names in (("IMAGEW", "IMAGEH"), ("ZNAXIS1", "ZNAXIS2"), ("NAXIS1", "NAXIS2")):
         if all(name in header for name in names):
             return int(_wcs_number(header, names[0])), int(_wcs_number(header, names[1]))
     raise KeyError("the picture's size (IMAGEW, IMAGEH)")
 
 
-def _polynomial(header: Mapping[str, float | str | bool], name: str) -> Polynomial:
+def _polynomial(header: Keywords, name: str) -> Polynomial:
     found: Polynomial = {}
     for key, value in header.items():
         power = re.fullmatch(rf"{name}_(\d+)_(\d+)", key)

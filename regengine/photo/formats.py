@@ -66,16 +66,8 @@ class ImageHeader:
 def read_image_header(path: Path) -> ImageHeader:
     """Format and size of a photo, refused where it cannot or should not be decoded.
 
-    Parameters
-    ----------
-    path : Path
-        A JPEG, PNG, TIFF, FITS or raw (NEF, DNG, CR2) file; the extension matters for raw files
-        only.
-
-    Returns
-    -------
-    ImageHeader
-        Width and height as stored: an EXIF orientation turns nothing.
+    The extension matters for raw files (NEF, DNG, CR2) only. Width and height are as stored: an
+    EXIF orientation turns nothing.
 
     Raises
     ------

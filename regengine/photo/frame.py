@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from regengine.errors import ConfigError, FrameError
+from regengine.io.checksums import sha256_of
 from regengine.photo.camera_bodies import (
     CameraBody,
     PixelPitch,
@@ -121,6 +121,8 @@ def read_frame(
 ) -> Frame:
     """Read what is known of a photo: option before EXIF before record.
 
+    Missing EXIF is no error: what nobody knows is None.
+
     Parameters
     ----------
     path : Path
@@ -129,11 +131,6 @@ def read_frame(
         Table that fills what EXIF lacks.
     options : FrameOptions, optional
         What the user knows better.
-
-    Returns
-    -------
-    Frame
-        Missing EXIF is no error: what nobody knows is None.
 
     Raises
     ------
@@ -258,8 +255,7 @@ def _pixel_pitch(
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise FrameError(
             f"{path} could not be read to its end ({error.strerror}); check the disk it is on"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -12,12 +11,37 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from regengine.errors import ConfigError
-
-# Cells of frame records, as archives and volunteers have written them.
+from regengine.io.tables import read_csv
 
 NAUTICAL_MILE_KM = 1.852
 _EQUATOR_KM = 6378.137  # WGS84, NIMA TR8350.2, table 3.1
 _ECCENTRICITY_SQ = 0.00669437999014
+# Matches ISS030-E-184140, iss030e184140_lrg, Osaka_ISS006-E-22876 and iss073e0206244: expedition,
+# "E" for an electronic camera, number. The archive writes three digits for the expedition and the
+# number without leading zeros.
+_ARCHIVE_ID = re.compile(
+    r"(?<![a-z0-9])iss[-_ ]?(\d{1,3})[-_ ]?e[-_ ]?(\d{1,7})(?!\d)", re.IGNORECASE
+)
+# Column names, as lower-case letters and digits. The long ones are those of the archive's own
+# answers in tab-separated text.
+_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "frame_id": ("frameid", "frame", "id"),
+    "mission": ("mission",),
+    "roll": ("roll",),
+    "time": ("timeutc", "datetimeutc", "datetime"),
+    "gmt_date": ("gmtdate", "photodate", "pdate"),
+    "gmt_time": ("gmttime", "phototimegmt", "ptime"),
+    "nadir_lat": ("nadirlat",),
+    "nadir_lon": ("nadirlon",),
+    "altitude_km": ("altitudekm",),
+    "altitude_nmi": ("altitudenmi", "spacecraftaltitudenauticalmiles"),
+    "camera": ("camera", "camerabody"),
+    "focal_mm": ("focalmm", "lensmm", "focallengthmm"),
+    "exposure": ("shutter", "exposures", "exposure"),
+    "aperture": ("aperture", "aperturef"),
+    "iso": ("iso",),
+}
+_PHOTO_EXTENSION = re.compile(r"\.(?:jpe?g|png|tiff?|nef|nrw|dng|cr2)$", re.IGNORECASE)
 
 
 def parse_number(text: str) -> float | None:
@@ -76,23 +100,10 @@ def wrap_lon(lon_deg: float) -> float:
 
 
 def archive_altitude_km(altitude_nmi: float, lat_deg: float) -> float:
-    """Height above WGS84 of an altitude as the archive prints it.
+    """Height above WGS84, km along the nadir's vertical, of an altitude as the archive prints it.
 
-    The archive's altitude is the distance from the Earth's centre minus the radius of the
-    equator, in nautical miles: at 52 degrees of latitude 13 km below the height above the
-    ellipsoid.
-
-    Parameters
-    ----------
-    altitude_nmi : float
-        The archive's altitude, nautical miles.
-    lat_deg : float
-        Geodetic latitude of the nadir, degrees.
-
-    Returns
-    -------
-    float
-        Kilometres above the ellipsoid, along the nadir's vertical.
+    The archive's altitude (nautical miles) is the distance from the Earth's centre minus the radius
+    of the equator: at 52 degrees of geodetic latitude 13 km below the height above the ellipsoid.
     """
     radius_km = altitude_nmi * NAUTICAL_MILE_KM + _EQUATOR_KM
     sine, cosine = math.sin(math.radians(lat_deg)), math.cos(math.radians(lat_deg))
@@ -104,29 +115,8 @@ def archive_altitude_km(altitude_nmi: float, lat_deg: float) -> float:
     return math.sqrt(half_linear**2 - constant) - half_linear
 
 
-# What a frame is called: the archive's id where the file name holds one.
-
-# Matches ISS030-E-184140, iss030e184140_lrg, Osaka_ISS006-E-22876 and iss073e0206244: expedition,
-# "E" for an electronic camera, number. The archive writes three digits for the expedition and the
-# number without leading zeros.
-_ARCHIVE_ID = re.compile(
-    r"(?<![a-z0-9])iss[-_ ]?(\d{1,3})[-_ ]?e[-_ ]?(\d{1,7})(?!\d)", re.IGNORECASE
-)
-
-
 def archive_frame_id(text: str) -> str | None:
-    """Archive id found in a text, in the archive's own spelling.
-
-    Parameters
-    ----------
-    text : str
-        A file name or a cell of a table.
-
-    Returns
-    -------
-    str or None
-        Such as ``"ISS030-E-184140"``; None where the text holds no archive id.
-    """
+    """Archive id found in a text, such as ``"ISS030-E-184140"``, in the archive's own spelling."""
     found = _ARCHIVE_ID.search(text)
     if found is None:
         return None
@@ -136,39 +126,9 @@ def archive_frame_id(text: str) -> str | None:
 def frame_id_of(path: Path) -> str:
     """Archive id of a photo by its file name, else the name without its extension.
 
-    Parameters
-    ----------
-    path : Path
-        The photo's file; only its name is looked at.
-
-    Returns
-    -------
-    str
-        ``"ISS073-E-206244"`` for ``iss073e0206244.jpg``, ``"espana"`` for ``espana.png``.
+    ``"ISS073-E-206244"`` for ``iss073e0206244.jpg``, ``"espana"`` for ``espana.png``.
     """
     return archive_frame_id(path.stem) or path.stem
-
-
-# Column names, as lower-case letters and digits. The long ones are those of the archive's own
-# answers in tab-separated text.
-_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "frame_id": ("frameid", "frame", "id"),
-    "mission": ("mission",),
-    "roll": ("roll",),
-    "time": ("timeutc", "datetimeutc", "datetime"),
-    "gmt_date": ("gmtdate", "photodate", "pdate"),
-    "gmt_time": ("gmttime", "phototimegmt", "ptime"),
-    "nadir_lat": ("nadirlat",),
-    "nadir_lon": ("nadirlon",),
-    "altitude_km": ("altitudekm",),
-    "altitude_nmi": ("altitudenmi", "spacecraftaltitudenauticalmiles"),
-    "camera": ("camera", "camerabody"),
-    "focal_mm": ("focalmm", "lensmm", "focallengthmm"),
-    "exposure": ("shutter", "exposures", "exposure"),
-    "aperture": ("aperture", "aperturef"),
-    "iso": ("iso",),
-}
-_PHOTO_EXTENSION = re.compile(r"\.(?:jpe?g|png|tiff?|nef|nrw|dng|cr2)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,16 +175,6 @@ def load_frame_records(path: Path) -> FrameRecords:
     ``focal_mm``, ``shutter``, ``aperture``, ``iso``. Any may lack, others are passed over. Of two
     rows of one frame the first counts.
 
-    Parameters
-    ----------
-    path : Path
-        The table.
-
-    Returns
-    -------
-    FrameRecords
-        All its rows that name a frame.
-
     Raises
     ------
     ConfigError
@@ -253,28 +203,18 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             f"{path} cannot be read as a table of frame records ({error.strerror}); "
             "give the path of a CSV file"
         ) from error
-    header = text.partition("\n")[0]
-    separator = max(",;\t", key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    rows = read_csv(text)
     try:
-        header_cells = next(reader, [])
-        columns = _columns(header_cells)
+        _, header = next(rows, (0, []))
+        columns = _columns(header)
         if "frame_id" not in columns:
             raise ConfigError(
                 f"{path} has no column frame_id in its first line; "
                 "give a CSV table whose header names its columns"
             )
-        for cells in reader:
-            if cells == header_cells:  # pages of archive answers, one behind the other
-                continue
-            yield (
-                reader.line_num,
-                {
-                    name: cells[index].strip()
-                    for name, index in columns.items()
-                    if index < len(cells)
-                },
-            )
+        for line, cells in rows:
+            known = ((name, at) for name, at in columns.items() if at < len(cells))
+            yield line, {name: cells[at].strip() for name, at in known}
     except csv.Error as error:
         raise ConfigError(
             f"{path} is no table of frame records ({error}); give a CSV file"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,46 +18,16 @@ from regengine.photo.fits import FitsImage, read_fits_image
 from regengine.photo.formats import ImageHeader, read_image_header
 from regengine.photo.raw import decode_raw
 
-# Display colours of images that have none, such as FITS: dark sky, visible faint light.
-
-# Black lies so many sigma below the median, and light is compressed beyond as many above it
-BLACK_SIGMAS, LINEAR_SIGMAS = 2.0, 4.0
-WHITE_SHARE = 0.9995  # of the pixels lie below white
-LEAST_WHITE_SIGMAS = 40.0
-
-
-def stretched(light: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Linear light of any range as colours to look at.
-
-    References
-    ----------
-    Lupton, R. et al. (2004). Preparing red-green-blue images from CCD data. PASP 116, 133-137.
-    """
-    planes = []
-    for k in range(light.shape[2]):
-        plane = light[..., k].astype(np.float64)
-        middle = np.median(plane)
-        # The darker half: stars and nebulae do not count
-        sigma = 1.4826 * float(np.median(middle - plane[plane <= middle]))
-        planes.append((plane - middle, sigma))
-    sigma = max(sigma for _, sigma in planes)
-    above = np.stack([plane for plane, _ in planes], axis=-1)
-    white = float(np.quantile(above, WHITE_SHARE))
-    if sigma == 0.0:
-        sigma = white / LEAST_WHITE_SIGMAS if white > 0.0 else 1.0
-    white = max(white, LEAST_WHITE_SIGMAS * sigma)
-    softening = LINEAR_SIGMAS * sigma
-    low = np.arcsinh(-BLACK_SIGMAS * sigma / softening)
-    value = (np.arcsinh(above / softening) - low) / (np.arcsinh(white / softening) - low)
-    shown = np.rint(255.0 * np.clip(value, 0.0, 1.0)).astype(np.uint8)
-    return shown if shown.shape[2] == 3 else np.repeat(shown, 3, axis=2)
-
-
 # Linear-light luminance of sRGB's primaries (IEC 61966-2-1).
 LUMINANCE_WEIGHTS = (0.2126, 0.7152, 0.0722)
 # A sample counts as clipped from 252 of 255 on: JPEG compression scatters a clipped plateau over
 # the last few values.
 CLIPPED_FROM = 252.0 / 255.0
+# In display colours of FITS images black lies so many sigma below the median, and light is
+# compressed beyond so many above it
+BLACK_SIGMAS, LINEAR_SIGMAS = 2.0, 4.0
+WHITE_SHARE = 0.9995  # of the pixels lie below white
+LEAST_WHITE_SIGMAS = 40.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +61,8 @@ def read_linear_light(
 
     Samples go through the inverse of the sRGB curve (IEC 61966-2-1) before anything is averaged,
     so that a lamp keeps its flux; embedded colour profiles are not applied. Transparent parts
-    are dark. Raw and FITS files are linear already.
+    are dark. Raw and FITS files are linear already. Pixels are as stored: the EXIF orientation
+    turns nothing.
 
     Parameters
     ----------
@@ -103,11 +75,6 @@ def read_linear_light(
         takes four times as long. Without it a coloured star lies up to 0.1 stored pixels off,
         for red and blue are seen by pixels on opposite sides of each block.
 
-    Returns
-    -------
-    LinearLight
-        Pixels as stored: the EXIF orientation turns nothing.
-
     Raises
     ------
     FrameError
@@ -117,34 +84,12 @@ def read_linear_light(
     reduction = plan_reduction(header.width_px, header.height_px, max_long_side_px)
     if header.format == "fits":
         return _fits_light(read_fits_image(path), reduction)
-    if header.format == "raw":
-        halved = reduction.factor <= 0.5 and not whole_mosaic
-        picture, scale = _raw_picture(header, halved=halved, for_display=False)
-        light, saturated = _strip_light(Strip(samples=picture), linear=True)
-    else:
-        lights, masks = [], []
-        for strip in read_strips(header, reduction.strip_rows):
-            light, saturated = _strip_light(strip, linear=False)
-            lights.append(reduction.blocks_of(light))
-            masks.append(reduction.blocks_of(saturated))
-        light, saturated = np.concatenate(lights), np.concatenate(masks)
-        scale = 1.0 / reduction.block
-    return LinearLight(
-        light=reduction.finish(light, scale=scale),
-        saturated=reduction.finish(saturated, scale=scale),
-        factor=reduction.factor,
-    )
+    light, saturated = _planes(header, reduction, _strip_light, whole_mosaic=whole_mosaic)
+    return LinearLight(light=light, saturated=saturated, factor=reduction.factor)
 
 
 def read_linear_channels(path: Path, *, max_long_side_px: int) -> tuple[NDArray[np.float32], float]:
-    """Linear light of a photo channel by channel, brought down by area averages.
-
-    Parameters
-    ----------
-    path : Path
-        JPEG, PNG, TIFF, FITS or raw file.
-    max_long_side_px : int
-        As in `read_linear_light`.
+    """Linear light of a photo channel by channel, brought down as in `read_linear_light`.
 
     Returns
     -------
@@ -164,34 +109,11 @@ def read_linear_channels(path: Path, *, max_long_side_px: int) -> tuple[NDArray[
         fits = read_fits_image(path)
         light = fits.light if fits.light.ndim == 3 else fits.light[..., None]
         return reduce_around_gaps(light, fits.missing, reduction)[0], reduction.factor
-    if header.format == "raw":
-        picture, scale = _raw_picture(header, halved=reduction.factor <= 0.5, for_display=False)
-        planes = [[plane] for plane in _strip_channels(Strip(samples=picture), linear=True)]
-    else:
-        scale = 1.0 / reduction.block
-        planes = []
-        for strip in read_strips(header, reduction.strip_rows):
-            channels = _strip_channels(strip, linear=False)
-            planes = planes or [[] for _ in channels]
-            for plane, channel in zip(planes, channels, strict=True):
-                plane.append(reduction.blocks_of(channel))
-    whole = [reduction.finish(np.concatenate(plane), scale=scale) for plane in planes]
-    return np.stack(whole, axis=-1), reduction.factor
+    return np.stack(_planes(header, reduction, _strip_channels), axis=-1), reduction.factor
 
 
 def brought_down(light: LinearLight, max_long_side_px: int) -> LinearLight:
-    """Linear light, averaged over areas once more.
-
-    Parameters
-    ----------
-    light : LinearLight
-    max_long_side_px : int
-        As in `read_linear_light`.
-
-    Returns
-    -------
-    LinearLight
-    """
+    """Linear light, averaged over areas once more, its longer side at most so many pixels."""
     height, width = light.light.shape
     reduction = plan_reduction(width, height, max_long_side_px)
     missing = np.zeros((height, width), bool) if light.missing is None else light.missing
@@ -206,14 +128,7 @@ def brought_down(light: LinearLight, max_long_side_px: int) -> LinearLight:
 
 
 def read_display_rgb(path: Path, max_long_side_px: int) -> tuple[NDArray[np.uint8], float]:
-    """Photo in display colours, to draw on.
-
-    Parameters
-    ----------
-    path : Path
-        JPEG, PNG, TIFF, FITS or raw file.
-    max_long_side_px : int
-        The result's longer side is at most this long; smaller pictures stay as they are.
+    """Photo in display colours, to draw on; its longer side at most so many pixels.
 
     Returns
     -------
@@ -229,17 +144,61 @@ def read_display_rgb(path: Path, max_long_side_px: int) -> tuple[NDArray[np.uint
     """
     header = read_image_header(path)
     reduction = plan_reduction(header.width_px, header.height_px, max_long_side_px)
-    if header.format == "raw":
-        picture, scale = _raw_picture(header, halved=reduction.factor <= 0.5, for_display=True)
-        rgb = _strip_rgb(Strip(samples=picture))
-    elif header.format == "fits":
+    if header.format == "fits":
         light, _ = read_linear_channels(path, max_long_side_px=max_long_side_px)
-        return stretched(light), reduction.factor
+        return _compressed_colours(light), reduction.factor
+    (rgb,) = _planes(header, reduction, _strip_rgb, for_display=True)
+    return rgb, reduction.factor
+
+
+def _planes(
+    header: ImageHeader,
+    reduction: Reduction,
+    planes_of: Callable[[Strip, bool], Sequence[NDArray[Any]]],
+    *,
+    whole_mosaic: bool = False,
+    for_display: bool = False,
+) -> list[NDArray[Any]]:
+    """Planes that are made of strips, and of whether these are linear light, brought down."""
+    if header.format == "raw":
+        halved = reduction.factor <= 0.5 and not whole_mosaic
+        picture, scale = _raw_picture(header, halved=halved, for_display=for_display)
+        whole = list(planes_of(Strip(samples=picture), True))
     else:
-        strips = read_strips(header, reduction.strip_rows)
-        rgb = np.concatenate([reduction.blocks_of(_strip_rgb(strip)) for strip in strips])
         scale = 1.0 / reduction.block
-    return reduction.finish(rgb, scale=scale), reduction.factor
+        parts = [
+            [reduction.blocks_of(plane) for plane in planes_of(strip, False)]
+            for strip in read_strips(header, reduction.strip_rows)
+        ]
+        whole = [np.concatenate(plane) for plane in zip(*parts, strict=True)]
+    return [reduction.finish(plane, scale=scale) for plane in whole]
+
+
+def _compressed_colours(light: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Linear light of any range, shape (h, w, 1 or 3), as colours: dark sky, faint light seen.
+
+    References
+    ----------
+    Lupton, R. et al. (2004). Preparing red-green-blue images from CCD data. PASP 116, 133-137.
+    """
+    planes = []
+    for k in range(light.shape[2]):
+        plane = light[..., k].astype(np.float64)
+        middle = np.median(plane)
+        # The darker half: stars and nebulae do not count
+        sigma = 1.4826 * float(np.median(middle - plane[plane <= middle]))
+        planes.append((plane - middle, sigma))
+    sigma = max(sigma for _, sigma in planes)
+    above = np.stack([plane for plane, _ in planes], axis=-1)
+    white = float(np.quantile(above, WHITE_SHARE))
+    if sigma == 0.0:
+        sigma = white / LEAST_WHITE_SIGMAS if white > 0.0 else 1.0
+    white = max(white, LEAST_WHITE_SIGMAS * sigma)
+    softening = LINEAR_SIGMAS * sigma
+    low = np.arcsinh(-BLACK_SIGMAS * sigma / softening)
+    value = (np.arcsinh(above / softening) - low) / (np.arcsinh(white / softening) - low)
+    rgb = np.rint(255.0 * np.clip(value, 0.0, 1.0)).astype(np.uint8)
+    return rgb if rgb.shape[2] == 3 else np.repeat(rgb, 3, axis=2)
 
 
 def _fits_light(fits: FitsImage, reduction: Reduction) -> LinearLight:
@@ -280,7 +239,7 @@ def _curve(full_scale: int, linear: bool) -> NDArray[np.float32]:
     return value.astype(np.float32)
 
 
-def _strip_light(strip: Strip, *, linear: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _strip_light(strip: Strip, linear: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Luminance and clipped pixels of a strip at full resolution."""
     full_scale = int(np.iinfo(strip.samples.dtype).max)
     curve = _curve(full_scale, linear)
@@ -300,7 +259,7 @@ def _strip_light(strip: Strip, *, linear: bool) -> tuple[NDArray[np.float32], ND
     return light, saturated
 
 
-def _strip_channels(strip: Strip, *, linear: bool) -> list[NDArray[np.float32]]:
+def _strip_channels(strip: Strip, linear: bool) -> list[NDArray[np.float32]]:
     """Linear light of each channel of a strip at full resolution."""
     full_scale = int(np.iinfo(strip.samples.dtype).max)
     curve = _curve(full_scale, linear)
@@ -322,11 +281,12 @@ def _look_up(samples: NDArray[Any], curve: NDArray[np.float32]) -> NDArray[np.fl
     return curve[samples]
 
 
-def _strip_rgb(strip: Strip) -> NDArray[np.uint8]:
+def _strip_rgb(strip: Strip, _linear: bool) -> tuple[NDArray[np.uint8]]:
+    """Colours as displayed, which raw pictures have already."""
     samples = strip.samples if strip.samples.ndim == 3 else np.stack([strip.samples] * 3, -1)
     if samples.dtype == np.uint16:
         samples = (samples >> 8).astype(np.uint8)
     if strip.alpha is not None:
         opacity = strip.alpha.astype(np.float32) / np.iinfo(strip.alpha.dtype).max
         samples = (samples * opacity[..., None] + 0.5).astype(np.uint8)
-    return np.ascontiguousarray(samples)
+    return (np.ascontiguousarray(samples),)

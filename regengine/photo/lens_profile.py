@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.camera import Lens
 from matchers.lens_stars import LENS_PARAMETERS
 
-FloatArray = NDArray[np.float64]
 Matrix = tuple[tuple[float, ...], ...]
 
 # The nominal focal lengths that cameras write differ by rounding: 85 and 85.0, 17 and 17.35
@@ -57,22 +56,12 @@ class Falloff:
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelPhotometry:
-    """How bright stars are in one colour channel.
+    """How bright stars are in one colour channel: red, green, blue; light in pictures without.
 
     A star of Gaia magnitude G and colour BP - RP gives, after the falloff is taken out, the flux
     ``10 ** (0.4 * (zero_point_mag - G - colour_term * (BP - RP - SUN_COLOUR)))``, in full scales
-    of a pixel times stored pixels a second.
-
-    Attributes
-    ----------
-    channel : str
-        "red", "green" or "blue"; "light" in pictures without colour.
-    zero_point_mag, zero_point_sigma : float
-    colour_term, colour_term_sigma : float
-        0 with sigma 0 where too few stars have known colours.
-    scatter_mag : float
-        Robust spread of single stars about that.
-    stars : int
+    of a pixel times stored pixels a second. ``colour_term`` is 0 with sigma 0 where too few stars
+    have known colours; ``scatter_mag`` is the robust spread of single stars about that.
     """
 
     channel: str
@@ -93,11 +82,9 @@ class Exposure:
     exposure_s : float or None
         Of the frames, for the limiting magnitude; None where unknown, then fluxes are by exposure
         and not by second.
-    aperture_f, iso : float or None
-    limiting_mag : float
-        Gaia G of stars with a signal-to-noise ratio of 5 in the frames' luminance.
-    limiting_scatter_mag : float
-        Robust spread of single stars' own values of that.
+    limiting_mag, limiting_scatter_mag : float
+        Gaia G of stars with a signal-to-noise ratio of 5 in the frames' luminance, and the robust
+        spread of single stars' own values of that.
     """
 
     exposure_s: float | None
@@ -125,17 +112,12 @@ class LensProfile:
         Which of `LENS_PARAMETERS` the stars determined.
     covariance : tuple of tuple of float
         8 x 8, of `LENS_PARAMETERS`.
-    stars, frames : int
-        How many it was made of.
     rms_px, held_out_px : float
         Residual per axis of its stars, and of stars left out (None: too few to leave any out).
     catalogue, catalogue_epoch : str, float
         Stars it was held against, and the Julian year of their positions.
     made_with, made_at : str
         Program and version, and the time (ISO 8601, UTC).
-    falloff : Falloff or None
-    exposure : Exposure or None
-    channels : tuple of ChannelPhotometry
     """
 
     camera: str | None
@@ -180,19 +162,10 @@ class LensProfile:
         return abs(focal_mm / self.focal_mm - 1.0) <= SAME_FOCAL
 
     def for_picture(self, width_px: int, height_px: int) -> Lens | None:
-        """The lens for a picture of another size; None where the shape is another's.
+        """The lens for a picture of another size, as stored; None where the shape is another's.
 
         Distortion has no unit (tangents of angles), focal length and principal point scale with
         the picture. A picture of another shape was cropped, and nobody knows where.
-
-        Parameters
-        ----------
-        width_px, height_px : int
-            Size of the picture as stored.
-
-        Returns
-        -------
-        matchers.camera.Lens or None
         """
         long_side, own_long = max(width_px, height_px), max(self.width_px, self.height_px)
         factor = long_side / own_long
@@ -227,17 +200,7 @@ def choose_profile(
 ) -> LensProfile | None:
     """The profile of a photo's camera and lens, made of the most stars if there are several.
 
-    Parameters
-    ----------
-    profiles : sequence of LensProfile
-    camera, lens, focal_mm
-        As the photo has them.
-    width_px, height_px : int
-        Size of the picture as stored.
-
-    Returns
-    -------
-    LensProfile or None
+    Names, focal length and size (as stored) are the photo's.
     """
     fitting = [
         profile
@@ -253,20 +216,8 @@ def _plain(name: str) -> str:
     return "".join(character for character in name.casefold() if character.isalnum())
 
 
-# A lens profile as lines for people.
-
-
 def profile_lines(profile: LensProfile) -> list[str]:
-    """What a profile says, one thing a line.
-
-    Parameters
-    ----------
-    profile : LensProfile
-
-    Returns
-    -------
-    list of str
-    """
+    """What a profile says to people, one thing a line."""
     name = " with ".join(part for part in (profile.camera, profile.lens) if part) or "unnamed"
     nominal = "" if profile.focal_mm is None else f", {profile.focal_mm:g} mm"
     px, py = profile.principal_point

@@ -25,19 +25,7 @@ _LARGEST_FILE = 1 << 20
 
 
 def save_profile(profile: LensProfile, path: Path) -> None:
-    """Write a profile; a crash leaves the old file or the new one.
-
-    Parameters
-    ----------
-    profile : LensProfile
-    path : Path
-        Replaced if it exists.
-
-    Raises
-    ------
-    ConfigError
-        If the file cannot be written.
-    """
+    """Write a profile, whole or not at all; ConfigError if that cannot be done."""
     try:
         write_whole(path, profile_text(profile).encode())
     except OSError as error:
@@ -59,13 +47,7 @@ def profile_text(profile: LensProfile) -> str:
 
 
 def load_profiles(paths: Iterable[Path]) -> tuple[LensProfile, ...]:
-    """Read profiles, and those in folders (``*.toml``).
-
-    Raises
-    ------
-    ConfigError
-        As `load_profile`, or if a folder holds none.
-    """
+    """Read profiles, and those in folders (``*.toml``); ConfigError also if a folder holds none."""
     files: list[Path] = []
     for path in paths:
         inside = sorted(path.glob("*.toml")) if path.is_dir() else [path]
@@ -77,14 +59,6 @@ def load_profiles(paths: Iterable[Path]) -> tuple[LensProfile, ...]:
 
 def load_profile(path: Path) -> LensProfile:
     """Read a profile; anything that does not belong into it is an error.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    LensProfile
 
     Raises
     ------

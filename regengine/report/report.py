@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from regengine.errors import StoreError
-from regengine.io.html import shown, write_page
+from regengine.io.html import visible_text, write_page
 from regengine.records import plain
 from regengine.report.clocks import ORBITAL_SPEED_KM_S, CameraTally
 from regengine.report.figures import (
@@ -242,7 +242,7 @@ def report_figures(store: Path, collected: Collected) -> dict[str, Any]:
             "run": run_attributes(store),
             **collected.figures,
         },
-        shown,
+        visible_text,
     )
     return figures
 

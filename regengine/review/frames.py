@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.io.html import shown
+from regengine.io.html import visible_text
 from regengine.report.page import photo_file
 from regengine.store.rows import StoredFrame, Table, join
 from regengine.store.schema import select
@@ -168,7 +168,7 @@ class FrameColumns:
 
     def text(self, name: str, row: int) -> str:
         """One text of a column, as a page may show it."""
-        return shown(getattr(self, name)[row].decode())
+        return visible_text(getattr(self, name)[row].decode())
 
     def rows_of(self, numbers: Sequence[int]) -> NDArray[np.int64]:
         """Rows of the frames of some numbers, those that the store has."""
@@ -211,7 +211,7 @@ def _coded(values: NDArray[Any]) -> Coded:
     # A dictionary knows a repeated text in a tenth of the time that sorting takes
     known: dict[bytes, int] = {}
     codes = [known.setdefault(text, len(known)) for text in values.tolist()]
-    texts = [shown(text.decode()) for text in known]
+    texts = [visible_text(text.decode()) for text in known]
     return Coded(codes=np.array(codes, dtype=np.int32), texts=texts)
 
 

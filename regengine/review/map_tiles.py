@@ -15,7 +15,7 @@ from rasterio.warp import Resampling, reproject
 from regengine.errors import LightMapError
 from regengine.io.gdal import gdal_session
 from regengine.lights.map import LightMap, pixels_read
-from regengine.lights.mosaic import Region
+from regengine.lights.source import Bounds
 from regengine.lights.tiles import row_lat_deg
 
 TILE_PX = 256
@@ -122,7 +122,7 @@ def _pixels_of(png: bytes) -> Tile:
         return np.asarray(image.convert("LA"), np.uint8)
 
 
-def pixels_to_read(light_map: LightMap, region: Region) -> float:
+def pixels_to_read(light_map: LightMap, region: Bounds) -> float:
     """About how many of a map's pixels, or of its overviews', a tile takes."""
     west, south, east, north = region
     step = _step_deg(region)
@@ -139,7 +139,7 @@ def pixels_to_read(light_map: LightMap, region: Region) -> float:
     return total
 
 
-def warped(light_map: LightMap, region: Region) -> NDArray[np.float32]:
+def warped(light_map: LightMap, region: Bounds) -> NDArray[np.float32]:
     """Map values on the pixels of a tile."""
     west, south, east, north = region
     step = _step_deg(region)
@@ -169,7 +169,7 @@ def warped(light_map: LightMap, region: Region) -> NDArray[np.float32]:
     return result
 
 
-def _step_deg(region: Region) -> float:
+def _step_deg(region: Bounds) -> float:
     """Height of a tile's pixels, degrees: they are lower than wide away from the equator."""
     west, south, east, north = region
     nearest = min(abs(south), abs(north)) if south * north > 0.0 else 0.0

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.io.html import shown
+from regengine.io.html import visible_text
 from regengine.records import plain
 from regengine.result import FrameResult, Hypothesis
 from regengine.review.bodies import camera_json, decision_json, points_json
@@ -145,7 +145,7 @@ class FramePlaces:
         from regengine.places import place_index
 
         place = place_index().nearest(lon_deg, lat_deg)
-        return None if place is None else shown(f"{place.name}, {place.country}")
+        return None if place is None else visible_text(f"{place.name}, {place.country}")
 
     def hold(self, rows: FrameColumns, sought: str) -> NDArray[np.bool_]:
         """Which frames show a town of such a name or country, in small letters."""
@@ -163,7 +163,9 @@ class FramePlaces:
             names = {-1: ""}
             for number in np.unique(numbers[numbers >= 0]).tolist():
                 place = index.place(number)
-                names[number] = "" if place is None else shown(f"{place.name}, {place.country}")
+                names[number] = (
+                    "" if place is None else visible_text(f"{place.name}, {place.country}")
+                )
         except Exception as error:  # names are a help, not the matter
             logging.getLogger("regengine").warning("frames go without their towns: %s", error)
             numbers, names = np.full(len(rows), -1), {-1: ""}
@@ -331,7 +333,7 @@ class Queue:
             "tile_px": TILE_PX,
         }
         heads = context.decisions.heads(number, result.sha256)
-        return plain(said, shown) | {
+        return plain(said, visible_text) | {
             "draft": context.decisions.draft(number, result.sha256, context.reviewer),
             "decisions": [decision_json(head) for head in heads],
         }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
-from regengine.io.html import shown
+from regengine.io.html import visible_text
 from regengine.records import plain
 from regengine.review.bodies import DecisionBody, DraftBody, decision_json
 from regengine.review.context import ReviewContext, no_frame
@@ -45,7 +45,7 @@ def _add_session(routes: APIRouter, context: ReviewContext) -> None:
     def session() -> dict[str, Any]:
         light_map = context.light_map
         return {
-            "store": shown(context.store.name),
+            "store": visible_text(context.store.name),
             "frames": len(context.frames.rows),
             "reviewer": context.reviewer,
             "readonly": context.readonly,
@@ -64,7 +64,7 @@ def _add_session(routes: APIRouter, context: ReviewContext) -> None:
 def _name(light_map: LightMap) -> str:
     """The product's, else the names of its files."""
     info = light_map.info
-    return shown(info.product or ", ".join(path.name for path in info.paths))
+    return visible_text(info.product or ", ".join(path.name for path in info.paths))
 
 
 def _add_queue(routes: APIRouter, context: ReviewContext) -> None:

@@ -18,7 +18,7 @@ from matchers.earth import ecef_to_geodetic
 from matchers.photo_light import LightImage
 from matchers.resection import Free
 from regengine.errors import ConfigError
-from regengine.io.html import shown
+from regengine.io.html import visible_text
 from regengine.photo.image import read_linear_light
 from regengine.records import plain
 from regengine.registration.map_window import ground_sample_km
@@ -238,7 +238,7 @@ def job_json(job: SearchJob) -> dict[str, Any]:
         "message": job.message,
         "result": None if job.result is None else found_json(job.result),
     }
-    return dict(plain(said, shown))
+    return dict(plain(said, visible_text))
 
 
 def found_json(result: FrameResult) -> dict[str, Any]:

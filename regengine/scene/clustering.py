@@ -9,8 +9,6 @@ that part the classes best serve better, and a class still has as many clusters 
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -25,7 +23,7 @@ from scipy.special import logsumexp
 from detectors.types import FloatArray
 from regengine.errors import ConfigError
 from regengine.io.atomic import write_whole
-from regengine.io.tables import name_cell, path_cell
+from regengine.io.tables import csv_lines, name_cell, path_cell
 from regengine.scene.result import Scene, SheetEntry
 from regengine.scene.supervised import Standardiser, fit_standardiser, with_principal_axes
 
@@ -364,17 +362,15 @@ def write_proposals(path: Path, proposals: Sequence[Proposal]) -> None:
     """
     if path.exists():
         raise ConfigError(f"{path} exists, perhaps with labels of yours; name another file.")
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(("path", "label", "group", "guess"))
+    rows: list[tuple[object, ...]] = [("path", "label", "group", "guess")]
     folder = path.absolute().parent
     for proposal in proposals:
         scene = proposal.scene
         # An edit and its original have one frame id: they are never parted
         photo = os.path.relpath(scene.path.absolute(), folder)
-        cells = path_cell(photo), proposal.cluster, name_cell(scene.frame), scene.category
-        table.writerow(cells)
+        rows.append((path_cell(photo), proposal.cluster, name_cell(scene.frame), scene.category))
+    text = "".join(f"{line}\n" for line in csv_lines(rows))
     try:
-        write_whole(path, text.getvalue().encode("utf-8", "surrogateescape"))
+        write_whole(path, text.encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be written ({error.strerror or error}).") from error

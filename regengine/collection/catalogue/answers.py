@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -14,7 +12,7 @@ from typing import Any
 
 from regengine.collection.catalogue.query import Answer
 from regengine.errors import ConfigError, one_line
-from regengine.io.tables import name_cell, path_cell
+from regengine.io.tables import cell, csv_lines, name_cell
 
 LOOKED_AT = 1000  # rows that the widths of a table's columns are taken from
 WIDEST = 60  # letters of a column of a table
@@ -71,26 +69,14 @@ def _json(answer: Answer) -> Iterator[str]:
 
 
 def _csv(answer: Answer) -> Iterator[str]:
-    yield _csv_line([name_cell(name) for name in answer.names])
-    for row in answer.rows:
-        yield _csv_line([_cell(*one) for one in zip(answer.names, row, strict=True)])
+    yield from csv_lines([[name_cell(name) for name in answer.names]])
+    rows = (zip(answer.names, row, strict=True) for row in answer.rows)
+    yield from csv_lines([_cell(name, value) for name, value in row] for row in rows)
 
 
-def _csv_line(cells: list[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(cells)
-    return text.getvalue()
-
-
-def _cell(name: str, value: Any) -> str:
+def _cell(name: str, value: Any) -> object:
     told = plain(value)
-    if told is None:
-        return ""
-    if isinstance(told, bool):
-        return "true" if told else "false"
-    if isinstance(told, str):
-        return path_cell(told) if name == "path" else name_cell(told)
-    return json.dumps(told) if isinstance(told, list | dict) else repr(told)
+    return json.dumps(told) if isinstance(told, list | dict) else cell(name, told)
 
 
 def _table(answer: Answer) -> Iterator[str]:

@@ -32,8 +32,7 @@ from regengine.exchange.export.frame import (
     with_review,
 )
 from regengine.exchange.export.layers import Feature, wkb
-from regengine.exchange.export.run import in_place_of
-from regengine.io.atomic import check_new_file
+from regengine.io.atomic import check_new_file, in_place_of
 from regengine.photo.frame_records import parse_iso_time
 from regengine.review.reviewed import reviewed
 from regengine.store.snapshot import Snapshot, iter_frames

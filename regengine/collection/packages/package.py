@@ -24,7 +24,7 @@ from regengine.exchange.export.format import ExportOptions, FileFormat, photo_na
 from regengine.exchange.export.formats.gcp_qgis import points_text
 from regengine.exchange.export.frame import ExportFrame, engine_frame, with_review
 from regengine.exchange.export.run import known_format
-from regengine.io.html import shown
+from regengine.io.html import visible_text
 from regengine.photo.frame_records import archive_frame_id
 from regengine.photo.lens_profile import LensProfile
 from regengine.photo.lens_profile_file import load_profile
@@ -260,7 +260,7 @@ def readme(
 
 def plain_text(text: object) -> str:
     """Text of strangers that Markdown takes for text."""
-    return _MARKUP.sub(r"\\\1", shown(str(text)))
+    return _MARKUP.sub(r"\\\1", visible_text(str(text)))
 
 
 def _photo_table(frames: Sequence[PackedFrame]) -> str:

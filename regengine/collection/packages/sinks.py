@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from regengine.errors import ConfigError, RegengineError, StoreError
-from regengine.io.atomic import check_new_file, sync_folder
+from regengine.io.atomic import check_new_file, put_in_place, sync_folder
 
 SUMS = "SHA256SUMS"
 README = "README.md"
@@ -192,16 +192,14 @@ def package_sink(out: Path, *, link: bool, force: bool) -> Iterator[Sink]:
                 packed = ZipSink(file, out.stem or "package")
                 yield packed
                 packed.add_text(SUMS, sums_text(packed.sums))
-            with temporary.open("rb+") as stream:
-                os.fsync(stream.fileno())
-            temporary.replace(out)
+            put_in_place(temporary, out)
         else:
             temporary.mkdir()
             folder = FolderSink(temporary, link=link)
             yield folder
             folder.add_text(SUMS, sums_text(folder.sums))
             _settle(temporary, out.absolute(), force)
-        sync_folder(out.absolute().parent)
+            sync_folder(out.absolute().parent)
     except OSError as error:
         if isinstance(error, RegengineError):
             raise

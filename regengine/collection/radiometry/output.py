@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -17,7 +16,7 @@ from regengine.errors import ConfigError
 from regengine.exchange.export.formats.geotiff import cloud_optimised
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.warp import BLOCK
-from regengine.io.tables import name_cell, path_cell
+from regengine.io.tables import cell, write_csv
 from regengine.lights.source import LightMapInfo
 from regengine.records import plain, printable
 
@@ -149,25 +148,13 @@ def json_line(photo: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) ->
 
 
 def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows as CSV: UTF-8, a header, empty cells for what is missing."""
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(columns)
-        for row in rows:
-            values = plain(dict(row), printable)
-            writer.writerow([_cell(name, values[name]) for name in columns])
+    """Write rows as CSV: numbers with `DIGITS` digits, empty cells for what is missing."""
+    told = (plain(dict(row), printable) for row in rows)
+    write_csv(path, columns, ([_cell(name, row[name]) for name in columns] for row in told))
 
 
-def _cell(name: str, value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:.{DIGITS}g}"
-    if isinstance(value, str):
-        return path_cell(value) if name == "path" else name_cell(value)
-    return str(value)
+def _cell(name: str, value: Any) -> object:
+    return f"{value:.{DIGITS}g}" if isinstance(value, float) else cell(name, value)
 
 
 def write_raster(found: Radiometry, frame: ExportFrame, path: Path) -> None:

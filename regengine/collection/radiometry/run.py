@@ -32,8 +32,9 @@ from regengine.exchange.export.format import (
     stem,
 )
 from regengine.exchange.export.frame import ExportFrame
-from regengine.exchange.export.run import check_free, guard_photo, in_place_of, take_away
+from regengine.exchange.export.run import check_free, guard_photo, take_away
 from regengine.exchange.export.selection import Chosen
+from regengine.io.atomic import in_place_of
 from regengine.lights.map import LightMap
 from regengine.photo.lens_profile import LensProfile
 

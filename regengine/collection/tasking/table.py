@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -10,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from regengine.collection.tasking.plan import Plan
-from regengine.io.html import shown
-from regengine.io.tables import name_cell
+from regengine.io.html import visible_text
+from regengine.io.tables import cell, write_csv
 from regengine.orbit.rotation import utc_of
 
 ENDINGS = (".csv", ".geojson", ".json")
@@ -98,11 +97,8 @@ def write_plan(plan: Plan, path: Path) -> None:
 
 
 def _write_csv(plan: Plan, path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for row in plan_rows(plan):
-            writer.writerow([_cell(value) for value in row.values()])
+    rows = ([_cell(*one) for one in row.items()] for row in plan_rows(plan))
+    write_csv(path, COLUMNS, rows)
 
 
 def _write_geojson(plan: Plan, path: Path) -> None:
@@ -112,7 +108,7 @@ def _write_geojson(plan: Plan, path: Path) -> None:
         for row in plan_rows(plan):
             place = [row["place_lon"], row["place_lat"]]
             told = {
-                name: shown(value) if isinstance(value, str) else value
+                name: visible_text(value) if isinstance(value, str) else value
                 for name, value in row.items()
             }
             feature = {
@@ -125,10 +121,8 @@ def _write_geojson(plan: Plan, path: Path) -> None:
         stream.write("\n]}\n")
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return name_cell(shown(value)) if isinstance(value, str) else repr(value)
+def _cell(name: str, value: Any) -> object:
+    return cell(name, visible_text(value) if isinstance(value, str) else value)
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

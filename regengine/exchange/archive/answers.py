@@ -14,8 +14,8 @@ from typing import Any
 
 from regengine.errors import ArchiveError
 from regengine.exchange.archive.interpret import clean_text
+from regengine.exchange.archive.web import TooMuchError
 from regengine.io.atomic import write_whole
-from regengine.io.http import TooMuchError
 
 NAMES = ("mission", "roll", "frame")
 # Without these a row is of no use; all of them missing from all rows means that the shape changed
@@ -24,6 +24,7 @@ KEY_VARIABLE = "JSC_PHOTOS_KEY"
 _TITLE = re.compile(r"<title>(.{1,80}?)</title>", re.IGNORECASE | re.DOTALL)
 _ABOUT_KEY = re.compile(r"\bkey\b|authori[sz]|denied|credential", re.IGNORECASE)
 CHANGED = "the database may have changed: report it"
+DAY_S = 86_400.0
 
 Row = dict[str, str]
 
@@ -110,34 +111,19 @@ def _check(rows: Sequence[Row], table: str, host: str) -> None:
             )
 
 
-# Answers on disk: what was asked lately is not asked again, so an interrupted query goes on.
-
-DAY_S = 86_400.0
-
-
 @dataclass(frozen=True, kw_only=True)
 class AnswerCache:
-    """A folder of answers; neither their names nor their contents hold the key.
+    """A folder of answers, so that an interrupted query goes on; nothing in it holds the key.
 
-    Attributes
-    ----------
-    folder : Path
-        Made when the first answer is kept.
-    max_age_days : float
-        Older answers are asked for anew.
+    Questions are told apart by address, conditions and fields. Answers older than
+    ``max_age_days`` are asked for anew.
     """
 
     folder: Path
     max_age_days: float
 
     def find(self, question: str) -> list[Row] | None:
-        """Rows of a question that was asked lately; None where it was not.
-
-        Parameters
-        ----------
-        question : str
-            Address, conditions and fields.
-        """
+        """Rows of a question that was asked lately; None where it was not."""
         path = self._path(question)
         try:
             age_days = (time.time() - path.stat().st_mtime) / DAY_S

@@ -1,4 +1,4 @@
-"""The text that the archive keeps of what a camera wrote: found by the photo's page, and read."""
+"""What a camera wrote, as text: the archive's own, found by the photo's page, and dumps of EXIF."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from regengine.errors import ArchiveError
 from regengine.exchange.archive.interpret import clean_text, id_in, interpret
 from regengine.exchange.archive.row import FrameRow
-from regengine.io.http import Web, host_of
+from regengine.exchange.archive.web import ArchiveClient
+from regengine.io.urls import host_of
 from regengine.photo.exif import interpret_exif
 
 PAGE = "https://eol.jsc.nasa.gov/SearchPhotos/photo.pl"
@@ -29,6 +30,26 @@ _LABELS = {
     "aperture": ("aperture", "fnumber", "fstop"),
     "iso": ("iso", "isospeed", "isospeedratings", "sensitivity", "isosensitivity"),
 }
+# Of dumped EXIF: numbers of EXIF 2.32 by names as ExifTool and Pillow print them
+_MAIN = {"Model": 0x0110}
+_EXPOSURE = {
+    "ExposureTime": 0x829A,
+    "FNumber": 0x829D,
+    "ISOSpeedRatings": 0x8827,
+    "PhotographicSensitivity": 0x8827,
+    "ISO": 0x8827,
+    "DateTimeOriginal": 0x9003,
+    "DateTimeDigitized": 0x9004,
+    "CreateDate": 0x9004,
+    "OffsetTimeOriginal": 0x9011,
+    "OffsetTimeDigitized": 0x9012,
+    "SubsecTimeOriginal": 0x9291,
+    "SubSecTimeOriginal": 0x9291,
+    "SubsecTimeDigitized": 0x9292,
+    "SubSecTimeDigitized": 0x9292,
+    "FocalLength": 0x920A,
+}
+_TELLING = {"Model", "DateTimeOriginal", "FocalLength", "ExposureTime"}
 
 
 @dataclass
@@ -69,7 +90,7 @@ def text_address(page: bytes, page_address: str, frame_id: str) -> str | None:
     return None
 
 
-def fetch_text(web: Web, frame_id: str, page: str = PAGE) -> bytes | None:
+def fetch_text(web: ArchiveClient, frame_id: str, page: str = PAGE) -> bytes | None:
     """The camera text of a photo."""
     mission, roll, frame = frame_id.split("-")
     address = f"{page}?{urlencode({'mission': mission, 'roll': roll, 'frame': frame})}"
@@ -111,33 +132,9 @@ def looks_like_camera_text(text: str) -> bool:
     return sum(bool(value) for value in labelled_lines(text).values()) >= 2
 
 
-# EXIF that a program has dumped by the names of its tags, as what is known of a photo.
-
-# Numbers of EXIF 2.32; names as ExifTool and Pillow print them
-_MAIN = {"Model": 0x0110}
-_EXPOSURE = {
-    "ExposureTime": 0x829A,
-    "FNumber": 0x829D,
-    "ISOSpeedRatings": 0x8827,
-    "PhotographicSensitivity": 0x8827,
-    "ISO": 0x8827,
-    "DateTimeOriginal": 0x9003,
-    "DateTimeDigitized": 0x9004,
-    "CreateDate": 0x9004,
-    "OffsetTimeOriginal": 0x9011,
-    "OffsetTimeDigitized": 0x9012,
-    "SubsecTimeOriginal": 0x9291,
-    "SubSecTimeOriginal": 0x9291,
-    "SubsecTimeDigitized": 0x9292,
-    "SubSecTimeDigitized": 0x9292,
-    "FocalLength": 0x920A,
-}
-_ENOUGH = {"Model", "DateTimeOriginal", "FocalLength", "ExposureTime"}
-
-
 def looks_like_exif(headings: Mapping[str, str]) -> bool:
     """Whether a row is a dump of EXIF."""
-    return len(_ENOUGH & headings.keys()) >= 2
+    return len(_TELLING & headings.keys()) >= 2
 
 
 def interpret_dump(tags: Mapping[str, str], *, source: str) -> FrameRow | None:

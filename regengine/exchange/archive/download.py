@@ -11,12 +11,17 @@ from typing import Any
 from regengine.errors import ArchiveError, StoreError
 from regengine.exchange.archive.camera_text import fetch_text
 from regengine.exchange.archive.interpret import composed_id
+from regengine.exchange.archive.web import Absent, ArchiveClient, PartFile, UnreachableError
 from regengine.io.atomic import write_whole
 from regengine.io.checksums import add_sum, read_sums, sha256_of
-from regengine.io.http import Absent, PartFile, UnreachableError, Web, become, fetch_file
 from regengine.records import printable
 
-# What became of one photo that was wanted.
+PICTURES = "https://eol.jsc.nasa.gov/DatabaseImages/ESC"
+SIZES = ("large", "small")
+JPEG = b"\xff\xd8\xff"
+JPEG_END = b"\xff\xd9"
+GIVE_UP = 3  # pictures in a row that the server fails to send
+TAIL = 4096  # some cameras write a little behind the end mark
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,15 +30,11 @@ class Outcome:
 
     Attributes
     ----------
-    frame : str
-        Archive id.
     status : str
         "fetched", "present" (it was there), "absent" (the archive has no such picture) or
         "failed".
-    file : Path or None
+    file, sha256 : Path, str or None
         The picture, where there is one.
-    sha256 : str or None
-        Of the picture.
     bytes : int
         Size of what came.
     why : str
@@ -59,14 +60,6 @@ class Outcome:
         }
 
 
-PICTURES = "https://eol.jsc.nasa.gov/DatabaseImages/ESC"
-SIZES = ("large", "small")
-JPEG = b"\xff\xd8\xff"
-JPEG_END = b"\xff\xd9"
-GIVE_UP = 3  # pictures in a row that the server fails to send
-TAIL = 4096  # some cameras write a little behind the end mark
-
-
 @dataclass(frozen=True, kw_only=True)
 class DownloadOptions:
     """What is fetched, and how much.
@@ -77,10 +70,8 @@ class DownloadOptions:
         Of `SIZES`: the original's, or 640 pixels.
     pictures : str
         Address of the folder of sizes.
-    max_megabytes : int
-        Largest file.
-    max_gigabytes : float
-        Most in all.
+    max_megabytes, max_gigabytes : int, float
+        Of one file, and in all.
     force : bool
         Fetch again what is there.
     """
@@ -109,7 +100,7 @@ def download(
     frame_ids: Iterable[str],
     folder: Path,
     options: DownloadOptions,
-    web: Web,
+    web: ArchiveClient,
     told: Callable[[Outcome], object] = lambda outcome: None,
 ) -> str:
     """Fetch pictures one after the other; each appears under its name when it is whole.
@@ -121,9 +112,7 @@ def download(
     folder : Path
         Made if need be; gets ``SHA256SUMS``.
     options : DownloadOptions
-        What, and how much.
-    web : Web
-        How the server is treated.
+    web : ArchiveClient
     told : callable, optional
         Gets the outcome of each frame, once it is on the disk.
 
@@ -141,39 +130,59 @@ def download(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{folder} cannot be made ({error.strerror}): name another.") from error
-    sums, came, in_a_row = read_sums(folder), 0, 0
+    sums, came, attempts = read_sums(folder), 0, _Attempts()
     for frame_id in dict.fromkeys(frame_ids):
         if came >= options.max_gigabytes * 1e9:
             return f"{options.max_gigabytes:g} GB have come: allow more with --max-gigabytes"
-        try:
-            outcome = _one(frame_id, folder, options, web, sums)
-            in_a_row = 0
-        except Absent:
-            PartFile(folder / picture_name(frame_id)).drop()
-            outcome = Outcome(frame=frame_id, status="absent")
-            in_a_row = 0
-        except ArchiveError as error:
-            outcome = Outcome(frame=frame_id, status="failed", why=str(error))
-            in_a_row = in_a_row + 1 if isinstance(error, UnreachableError) else 0
+        outcome = attempts.outcome(frame_id, lambda name: _one(name, folder, options, web, sums))
         came += outcome.bytes
         told(outcome)
-        if in_a_row == GIVE_UP:
+        if attempts.failed_in_a_row == GIVE_UP:
             return f"{GIVE_UP} pictures in a row did not come: run the same command again later"
     return ""
 
 
+@dataclass
+class _Attempts:
+    """Frames one after the other; a server that fails for several in a row is left alone."""
+
+    failed_in_a_row: int = 0
+
+    def outcome(self, frame_id: str, fetch_one: Callable[[str], Outcome]) -> Outcome:
+        """What becomes of a frame; what the archive lacks or refuses stops no other."""
+        try:
+            outcome = fetch_one(frame_id)
+        except Absent:
+            outcome = Outcome(frame=frame_id, status="absent")
+        except ArchiveError as error:
+            unreachable = isinstance(error, UnreachableError)
+            self.failed_in_a_row = self.failed_in_a_row + 1 if unreachable else 0
+            return Outcome(frame=frame_id, status="failed", why=str(error))
+        self.failed_in_a_row = 0
+        return outcome
+
+
 def _one(
-    frame_id: str, folder: Path, options: DownloadOptions, web: Web, sums: dict[str, str]
+    frame_id: str,
+    folder: Path,
+    options: DownloadOptions,
+    web: ArchiveClient,
+    sums: dict[str, str],
 ) -> Outcome:
     target = folder / picture_name(frame_id)
     if target.exists() and not options.force:
         sha256 = _known(target, sums)
         return Outcome(frame=frame_id, status="present", file=target, sha256=sha256)
     address = picture_address(frame_id, options.size, options.pictures)
-    fetch_file(web, address, target, options.max_megabytes)
-    _check_picture(target, address)
-    sha256 = sha256_of(PartFile(target).path)
-    become(target)
+    part = PartFile(target)
+    try:
+        web.fetch_file(address, target, options.max_megabytes)
+    except Absent:
+        part.drop()
+        raise
+    _check_picture(part, address)
+    sha256 = sha256_of(part.path)
+    part.become()
     _note(target, sha256, sums)
     size = target.stat().st_size
     return Outcome(frame=frame_id, status="fetched", file=target, sha256=sha256, bytes=size)
@@ -205,9 +214,8 @@ def _known(target: Path, sums: dict[str, str]) -> str:
     return sha256
 
 
-def _check_picture(target: Path, address: str) -> None:
+def _check_picture(part: PartFile, address: str) -> None:
     """See to it that a part is a whole JPEG; what is none is thrown away."""
-    part = PartFile(target)
     with part.path.open("rb") as stream:
         start = stream.read(512)
         stream.seek(max(part.path.stat().st_size - TAIL, 0))
@@ -222,66 +230,37 @@ def _check_picture(target: Path, address: str) -> None:
     raise ArchiveError(f"{address} is {what} instead of a whole picture: try again later.")
 
 
-# Camera texts of many photos, fetched into a folder.
-
-
 def fetch_texts(
-    frame_ids: Iterable[str], folder: Path, web: Web, *, page: str, force: bool
+    frame_ids: Iterable[str], folder: Path, web: ArchiveClient, *, page: str, force: bool
 ) -> Iterator[Outcome]:
-    """Fetch the camera texts of photos, one after the other.
+    """Fetch the camera texts of photos into ``ISS030-E-184140.txt``, one after the other.
 
-    Parameters
-    ----------
-    frame_ids : iterable of str
-        Archive ids.
-    folder : Path
-        Made if need be; a text is ``ISS030-E-184140.txt``.
-    web : Web
-        How the server is treated.
-    page : str
-        Address of the archive's pages of photos.
-    force : bool
-        Fetch again what is there.
-
-    Yields
-    ------
-    Outcome
-        "absent" where the archive keeps no text; it ends early where the server keeps failing.
+    ``page`` is the address of the archive's pages of photos. An outcome is "absent" where the
+    archive keeps no text; they end early where the server keeps failing.
 
     Raises
     ------
     StoreError
         If the folder cannot be written to.
     """
-    in_a_row = 0
+    attempts = _Attempts()
     for frame_id in frame_ids:
-        target = folder / f"{frame_id}.txt"
-        if target.exists() and not force:
-            yield Outcome(frame=frame_id, status="present", file=target)
-            continue
-        try:
-            text = fetch_text(web, frame_id, page)
-        except Absent:
-            text = None
-        except ArchiveError as error:
-            in_a_row = in_a_row + 1 if isinstance(error, UnreachableError) else 0
-            yield Outcome(frame=frame_id, status="failed", why=str(error))
-            if in_a_row == GIVE_UP:
-                return
-            continue
-        in_a_row = 0
-        if text is None:
-            yield Outcome(frame=frame_id, status="absent")
-            continue
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_whole(target, text)
-        except OSError as error:
-            raise StoreError(f"{target} cannot be written ({error.strerror}).") from error
-        yield Outcome(
-            frame=frame_id,
-            status="fetched",
-            file=target,
-            sha256=hashlib.sha256(text).hexdigest(),
-            bytes=len(text),
-        )
+        yield attempts.outcome(frame_id, lambda name: _text(name, folder, web, page, force))
+        if attempts.failed_in_a_row == GIVE_UP:
+            return
+
+
+def _text(frame_id: str, folder: Path, web: ArchiveClient, page: str, force: bool) -> Outcome:
+    target = folder / f"{frame_id}.txt"
+    if target.exists() and not force:
+        return Outcome(frame=frame_id, status="present", file=target)
+    text = fetch_text(web, frame_id, page)
+    if text is None:
+        return Outcome(frame=frame_id, status="absent")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(target, text)
+    except OSError as error:
+        raise StoreError(f"{target} cannot be written ({error.strerror}).") from error
+    sha256 = hashlib.sha256(text).hexdigest()
+    return Outcome(frame=frame_id, status="fetched", file=target, sha256=sha256, bytes=len(text))

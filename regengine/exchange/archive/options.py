@@ -1,4 +1,4 @@
-"""Days, ranges and boxes as they are typed."""
+"""Days, ranges, boxes and photos as they are typed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,7 @@ from regengine.photo.frame_records import archive_frame_id
 
 
 def parse_day(option: str, text: str | None) -> date | None:
-    """A day, ``2012-03-01``.
-
-    Raises
-    ------
-    ConfigError
-        If it is none.
-    """
+    """A day, ``2012-03-01``; ConfigError if it is none."""
     if text is None:
         return None
     try:
@@ -30,13 +24,7 @@ def parse_day(option: str, text: str | None) -> date | None:
 
 
 def parse_range(option: str, text: str | None) -> tuple[float, float] | None:
-    """A lowest and a highest number, ``28,85``, or one that is both.
-
-    Raises
-    ------
-    ConfigError
-        If it is none.
-    """
+    """A lowest and a highest number, ``28,85``, or one that is both; ConfigError if it is none."""
     if text is None:
         return None
     numbers = _numbers(text)
@@ -48,13 +36,7 @@ def parse_range(option: str, text: str | None) -> tuple[float, float] | None:
 
 
 def parse_box(option: str, text: str | None) -> tuple[float, float, float, float] | None:
-    """West, south, east and north, in degrees.
-
-    Raises
-    ------
-    ConfigError
-        If it is none.
-    """
+    """West, south, east and north, in degrees; ConfigError if it is none."""
     if text is None:
         return None
     numbers = _numbers(text)
@@ -71,20 +53,10 @@ def _numbers(text: str) -> tuple[float, ...]:
     return numbers if all(math.isfinite(number) for number in numbers) else ()
 
 
-# Photos as they are named to a command: by archive id, or by tables that tell of them.
-
-
 def frames_given(arguments: Sequence[str]) -> list[str]:
     """Archive ids that arguments stand for, each once, in their order.
 
-    Parameters
-    ----------
-    arguments : sequence of str
-        Ids in any spelling, and files as `regengine frames read` takes them.
-
-    Returns
-    -------
-    list of str
+    Arguments are ids in any spelling, and files as `regengine frames read` takes them.
 
     Raises
     ------

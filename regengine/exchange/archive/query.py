@@ -14,10 +14,15 @@ from regengine.exchange.archive.answers import KEY_VARIABLE, AnswerCache, Row, r
 from regengine.exchange.archive.interpret import interpret
 from regengine.exchange.archive.row import FrameRow
 from regengine.exchange.archive.table import FrameTable, gathered
-from regengine.io.http import Absent, TooMuchError, Web, host_of
+from regengine.exchange.archive.web import Absent, ArchiveClient, TooMuchError
+from regengine.io.urls import host_of
 
-# What is asked of the photo database, cut into questions that it can answer.
-
+DATABASE = "https://eol.jsc.nasa.gov/SearchPhotos/PhotosDatabaseAPI/PhotosDatabaseAPI.pl"
+ANSWER_MB = 64
+# Servers cut answers at round numbers of rows. One answer in fifty is as long by chance, and costs
+# two further questions.
+ROUND_ROWS, LEAST_CUT_ROWS = 50, 100
+MANNERED_QUESTIONS = 5000
 MISSION = re.compile(r"[A-Z]{2,4}\d{2,3}[A-Z]?")
 LAST_FRAME = 9_999_999
 TABLES = ("frames", "nadir")  # photos with a catalogued picture; photos with a nadir
@@ -91,18 +96,12 @@ class Question:
     ----------
     wanted : FrameQuery
         What is wanted in all.
-    table : str
-        The table that is asked.
     with_camera : bool
         Whether the table of cameras is joined.
-    mission : str or None
-        The only one.
-    days : tuple of date or None
-        First and last.
     box : tuple of float or None
         West, south, east, north; west is not above east.
-    frames : tuple of int or None
-        First and last frame number.
+    days, frames : tuple or None
+        First and last.
     """
 
     wanted: FrameQuery
@@ -165,17 +164,7 @@ class Question:
 
 
 def questions(wanted: FrameQuery) -> list[Question]:
-    """The questions to begin with: by table, mission, month and side of the antimeridian.
-
-    Parameters
-    ----------
-    wanted : FrameQuery
-        All that is wanted.
-
-    Returns
-    -------
-    list of Question
-    """
+    """The questions to begin with: by table, mission, month and side of the antimeridian."""
     found = []
     for table in wanted.tables:
         # Photos without a record of their camera would be lost in a join
@@ -219,14 +208,6 @@ def _number(value: float) -> str:
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
-DATABASE = "https://eol.jsc.nasa.gov/SearchPhotos/PhotosDatabaseAPI/PhotosDatabaseAPI.pl"
-ANSWER_MB = 64
-# Servers cut answers at round numbers of rows. One answer in fifty is as long by chance, and costs
-# two further questions.
-ROUND_ROWS, LEAST_CUT_ROWS = 50, 100
-MANNERED_QUESTIONS = 5000
-
-
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """What a query found.
@@ -234,7 +215,6 @@ class Asked:
     Attributes
     ----------
     table : FrameTable
-        The photos.
     requests, kept : int
         Questions that were sent, and those that had been answered before.
     strays : int
@@ -250,32 +230,25 @@ class Asked:
 def ask(
     wanted: FrameQuery,
     *,
-    web: Web,
+    web: ArchiveClient,
     key: str,
     cache: AnswerCache,
     url: str = DATABASE,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Asked:
-    """Ask the database for all photos that are wanted.
+    """Ask the database for all photos that are wanted, in parts, finer where answers are cut.
 
     Parameters
     ----------
     wanted : FrameQuery
-        Which.
-    web : Web
-        How the server is treated.
+    web : ArchiveClient
     key : str
         The user's own; needed where something has to be asked.
     cache : AnswerCache
-        Answers of before.
     url : str, optional
         Of the database.
     progress : callable, optional
         Called with questions answered, and known so far.
-
-    Returns
-    -------
-    Asked
 
     Raises
     ------
@@ -321,7 +294,7 @@ def ask(
     )
 
 
-def _answer(question: Question, web: Web, key: str, url: str) -> list[Row]:
+def _answer(question: Question, web: ArchiveClient, key: str, url: str) -> list[Row]:
     if not key:
         raise ConfigError(
             f"The photo database needs a key of your own: ask {host_of(url)} for one, and put it "

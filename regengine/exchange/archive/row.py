@@ -1,9 +1,7 @@
-"""What an archive or its users know of one photo, from however many tables."""
+"""What an archive or its users know of one photo, from however many tables, and a table of it."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -12,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from regengine.errors import ConfigError
-from regengine.exchange.export.run import in_place_of
-from regengine.io.tables import name_cell
+from regengine.io.atomic import in_place_of
+from regengine.io.tables import cell, csv_lines
 
 # From where on two tables contradict each other. Clocks of cameras are off by up to half a minute;
 # nadirs are printed to 0.1 degrees, and drift by up to 180 km on some days.
 OTHER_TIME_S = 60.0
 OTHER_NADIR_DEG = 2.0
 OTHER_FOCAL = 0.05
+ENDINGS = (".csv", ".ndjson", ".jsonl", ".parquet")
+_TEXTS = ("frame_id", "camera", "place", "features", "caption", "record_type")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,21 +32,13 @@ class FrameRow:
         As the archive writes it, ``ISS030-E-184140``.
     time_utc : datetime or None
         Aware, UTC.
-    nadir_lat, nadir_lon : float or None
-        Degrees, geodetic.
+    nadir_lat, nadir_lon, centre_lat, centre_lon, place_lat, place_lon : float or None
+        Degrees, geodetic: below the station; where people put the picture's centre; what the table
+        says the photo shows, such as a city, or a position of which it does not say what it is.
     altitude_km : float or None
         Above WGS84.
     camera : str
         Body, with its serial number where the table has it.
-    focal_mm, exposure_s, aperture_f, iso : float or None
-        Of the lens and the exposure.
-    centre_lat, centre_lon : float or None
-        Where the picture's centre was put by people, degrees.
-    place_lat, place_lon : float or None
-        What the table says the photo shows, such as a city, or a position of which it does not
-        say what it is.
-    place, features, caption : str
-        In words.
     sun_azimuth_deg, sun_elevation_deg : float or None
         At the nadir.
     cloud_percent : float or None
@@ -117,11 +109,12 @@ def _contradictions(first: FrameRow, second: FrameRow) -> list[str]:
         apart_s = abs((first.time_utc - second.time_utc).total_seconds())
         if apart_s > OTHER_TIME_S:
             found.append(f"{who} has the time {second.time_utc:%Y-%m-%dT%H:%M:%SZ}")
-    if None not in (first.nadir_lat, first.nadir_lon, second.nadir_lat, second.nadir_lon):
-        assert first.nadir_lat is not None
-        assert second.nadir_lat is not None
-        assert first.nadir_lon is not None
-        assert second.nadir_lon is not None
+    if (
+        first.nadir_lat is not None
+        and first.nadir_lon is not None
+        and second.nadir_lat is not None
+        and second.nadir_lon is not None
+    ):
         east = abs(first.nadir_lon - second.nadir_lon) % 360.0
         apart_deg = max(abs(first.nadir_lat - second.nadir_lat), min(east, 360.0 - east))
         if apart_deg > OTHER_NADIR_DEG:
@@ -133,20 +126,8 @@ def _contradictions(first: FrameRow, second: FrameRow) -> list[str]:
     return found
 
 
-# The table of photos as CSV, NDJSON or Parquet.
-
-ENDINGS = (".csv", ".ndjson", ".jsonl", ".parquet")
-_TEXTS = ("frame_id", "camera", "place", "features", "caption", "record_type")
-
-
 def check_table(out: Path, force: bool) -> None:
-    """See to it, before anything is read or asked for, that a table can be written.
-
-    Raises
-    ------
-    ConfigError
-        If not.
-    """
+    """See to it that a table can be written, before anything is asked for; ConfigError if not."""
     if out.suffix.lower() not in ENDINGS:
         raise ConfigError(f"--out {out}: the name of a table ends in {', '.join(ENDINGS)}.")
     if out.is_dir() or not out.absolute().parent.is_dir():
@@ -158,14 +139,7 @@ def check_table(out: Path, force: bool) -> None:
 
 
 def write_table(rows: Sequence[FrameRow], out: Path) -> None:
-    """Write a table whole or not at all, in the format that its name ends in.
-
-    Parameters
-    ----------
-    rows : sequence of FrameRow
-        The photos.
-    out : Path
-        Replaced if it exists, see `check_table`.
+    """Write a table whole or not at all, in the format that its name ends in, see `check_table`.
 
     Raises
     ------
@@ -185,12 +159,8 @@ def write_table(rows: Sequence[FrameRow], out: Path) -> None:
 
 def csv_text(rows: Sequence[FrameRow]) -> str:
     """Rows as CSV with a header; ``register --metadata`` reads it."""
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow([_cell(name, value) for name, value in record(row).items()])
-    return stream.getvalue()
+    cells = ([_cell(*one) for one in record(row).items()] for row in rows)
+    return "".join(f"{line}\n" for line in (*csv_lines([COLUMNS]), *csv_lines(cells)))
 
 
 def ndjson_text(rows: Sequence[FrameRow]) -> str:
@@ -216,12 +186,8 @@ def _plain(value: Any) -> Any:
     return None if value == "" else value
 
 
-def _cell(name: str, value: Any) -> Any:
-    if name in LISTS:
-        return name_cell("; ".join(value))
-    if name in _TEXTS and value is not None:
-        return name_cell(value)
-    return "" if value is None else value
+def _cell(name: str, value: Any) -> object:
+    return cell(name, "; ".join(value) if name in LISTS else value)
 
 
 def _arrow() -> Any:

@@ -1,10 +1,9 @@
-"""Any file that tells of photos, as rows of cells by heading."""
+"""Any file that tells of photos, whoever has written it, as one row a photo."""
 
 from __future__ import annotations
 
 import ast
 import csv
-import io
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from regengine.exchange.archive.interpret import (
     mission_in,
 )
 from regengine.exchange.archive.row import FrameRow, merged
+from regengine.io.tables import read_csv
 from regengine.orbit.position import contradicts, element_sets
 from regengine.orbit.propagation import camera_position, position_from_nadir
 
@@ -36,6 +36,10 @@ LARGEST_BYTES = 1 << 28  # the whole archive, 5 million photos, is asked for in 
 LONGEST_LINE = 1 << 20  # of a record that is a line
 NAMING = {"frame_id", "frame", "bare_id"}
 WEB_PAGE = ("<!doctype", "<html", "<?xml")
+# Nine in ten element sets of this age are right to 180 km (docs/orbit.md); of older ones only the
+# orbit's plane is sure, and honest rows would be accused.
+OLDEST_SET_H = 72.0
+_ANY_ALTITUDE_KM = 400.0  # what lies below does not depend on it by more than the tolerance
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +100,15 @@ def refused(path: Path, why: str) -> ConfigError:
 
 
 def _of_table(path: Path, text: str) -> Iterator[Cells]:
-    header = text.partition("\n")[0]
-    separator = max(",;\t", key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    rows = read_csv(text)
     try:
-        headings = next(reader, [])
+        _, headings = next(rows, (0, []))
         names = [heading.strip() or f"#{index}" for index, heading in enumerate(headings)]
-        for cells in reader:
-            if cells == headings or not any(cells):  # answers put one behind the other
-                continue
-            yield Cells(reader.line_num, dict(zip(names, cells, strict=False)))
+        for line, cells in rows:
+            if any(cells):
+                yield Cells(line, dict(zip(names, cells, strict=False)))
     except csv.Error as error:
-        raise refused(path, f"line {reader.line_num}: {error}") from error
+        raise refused(path, str(error)) from error
 
 
 def _of_json(path: Path, text: str) -> Iterator[Cells]:
@@ -161,21 +162,11 @@ def _texts(record: dict[Any, Any]) -> dict[str, str]:
     }
 
 
-# From files of many kinds to one row a photo.
-
-
 @dataclass(frozen=True, kw_only=True)
 class FrameTable:
-    """One row a photo.
+    """One row a photo, in the order in which the photos came first.
 
-    Attributes
-    ----------
-    rows : tuple of FrameRow
-        In the order in which the photos came first.
-    read : int
-        Rows that were read.
-    nameless : int
-        Of these, rows that name no photo.
+    ``read`` rows were read; of these, ``nameless`` ones name no photo.
     """
 
     rows: tuple[FrameRow, ...]
@@ -205,15 +196,8 @@ def gathered(rows: Iterable[FrameRow | None]) -> FrameTable:
 def read_tables(paths: Iterable[Path]) -> FrameTable:
     """Read files that tell of photos, whoever has written them, into one table.
 
-    Parameters
-    ----------
-    paths : iterable of Path
-        Files as `regengine.exchange.archive.table.read_cells` takes them. What an earlier one tells
-        of a photo comes before what a later one tells.
-
-    Returns
-    -------
-    FrameTable
+    Files are as `read_cells` takes them. What an earlier one tells of a photo comes before what a
+    later one tells.
 
     Raises
     ------
@@ -241,28 +225,10 @@ def _rows(path: Path) -> list[FrameRow | None]:
     return rows
 
 
-# Rows whose time and nadir cannot both be right, by the station's orbit.
-
-# Nine in ten element sets of this age are right to 180 km (docs/orbit.md); of older ones only the
-# orbit's plane is sure, and honest rows would be accused.
-OLDEST_SET_H = 72.0
-_ANY_ALTITUDE_KM = 400.0  # what lies below does not depend on it by more than the tolerance
-
-
 def checked(table: FrameTable, tle: Path) -> FrameTable:
-    """A table with a problem noted at each row that the orbit contradicts.
+    """A table with a problem noted at each row that the orbit of element sets contradicts.
 
-    Parameters
-    ----------
-    table : FrameTable
-        Rows without time or nadir stay as they are, as do those three days and more from any
-        element set.
-    tle : Path
-        Element sets of the station.
-
-    Returns
-    -------
-    FrameTable
+    Rows without time or nadir stay as they are, as do those three days and more from any set.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from typing import Any
 
 from regengine.errors import ConfigError
 from regengine.exchange.export.frame import ExportFrame
-from regengine.io.html import shown
+from regengine.io.html import visible_text
 
 DIALECTS = ("mysql", "postgresql")
 # What XML 1.0 cannot hold in any spelling
@@ -82,7 +82,7 @@ def photo_name(path: str, number: int) -> str:
     """
     path = path.partition("?")[0] if "://" in path else path
     parts = [part for part in _SEPARATORS.split(path) if part]
-    name = shown(parts[-1] if parts else "").replace("\\", "_")
+    name = visible_text(parts[-1] if parts else "").replace("\\", "_")
     if name in ("", ".", ".."):
         name = f"frame{number}"
     return _cut(name, LONGEST_BYTES)

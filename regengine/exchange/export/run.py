@@ -7,9 +7,7 @@ import os
 import pkgutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,7 @@ from regengine.exchange.export.format import (
 )
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.selection import Chosen
-from regengine.io.atomic import sync_folder
+from regengine.io.atomic import in_place_of, sync_folder
 from regengine.report.page import photo_file
 
 
@@ -121,9 +119,6 @@ def take_away(last: Path, chosen: Chosen) -> None:
         raise StoreError(
             f"{last} cannot be replaced ({error.strerror}): name another folder."
         ) from error
-
-
-_NUMBERS = count()  # of new files, so that two of one folder can be written at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,54 +292,3 @@ def write_folder(
             os.sync()  # before it is there: one call, where one for each file takes minutes
         files += 1
     return Exported(frames=frames, reviewed=reviewed, files=files, left_out=left_out, failed=failed)
-
-
-@contextmanager
-def in_place_of(paths: tuple[Path, ...], *, sync: bool = True) -> Iterator[tuple[Path, ...]]:
-    """New files that take the place of others at the end of the block, or vanish.
-
-    Parameters
-    ----------
-    paths : tuple of Path
-        What is to be replaced, or new.
-    sync : bool, optional
-        Whether they are on the disk before this ends. Without it they are whole whatever becomes
-        of the program, but not if the power fails.
-
-    Yields
-    ------
-    tuple of Path
-        In the same folders, with the same endings.
-
-    Raises
-    ------
-    StoreError
-        If a file cannot be written.
-    """
-    temporary = tuple(
-        path.with_name(f".{os.getpid()}.{next(_NUMBERS)}.{_ending(path)}") for path in paths
-    )
-    try:
-        yield temporary
-        for new in temporary if sync else ():
-            with new.open("rb+") as stream:
-                os.fsync(stream.fileno())
-        for new, path in zip(temporary, paths, strict=True):
-            new.replace(path)
-        for folder in {path.parent for path in paths} if sync else ():
-            sync_folder(folder)
-    except OSError as error:
-        if isinstance(error, StoreError):
-            raise
-        raise StoreError(
-            f"{paths[0]} could not be written ({error.strerror or error}): name a place that "
-            "exists and has room."
-        ) from error
-    finally:
-        for new in temporary:
-            with suppress(OSError):
-                new.unlink()
-
-
-def _ending(path: Path) -> str:
-    return f"tmp{path.suffix}"

@@ -27,8 +27,8 @@ from regengine.exchange.export.format import photo_name, photo_stem
 from regengine.exchange.export.formats.stac import COLLECTION, ENDING, collection_id
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.viewing import SceneView
-from regengine.io.html import link_to, shown
-from regengine.io.http import SCHEMES, is_url, without_secrets
+from regengine.io.html import link_to, visible_text
+from regengine.io.urls import SCHEMES, is_url, without_secrets
 from regengine.orbit.sun_moon import sun_moon
 from regengine.photo.frame_records import archive_frame_id, parse_iso_time
 from regengine.records import printable
@@ -87,7 +87,7 @@ def add_photo(item: pystac.Item, frame: ExportFrame, folder: Path) -> None:
     found = photo_file(result.path, frame.store)
     asset = pystac.Asset(
         href=photo_href(result.path, found, frame.store, folder),
-        title=shown(name),
+        title=visible_text(name),
         media_type=MEDIA_TYPES.get(Path(name).suffix.lower()),
         roles=["data"],
     )

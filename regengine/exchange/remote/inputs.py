@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from regengine.batch.discover import find_photos
-from regengine.io.http import Url, is_url, read_list, scheme_of
+from regengine.errors import ConfigError
+from regengine.io.urls import Url, is_url, scheme_of
 
 LIST_MARK = "@"
 
@@ -47,7 +48,9 @@ def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
             take_paths()
             scheme = scheme_of(argument)
             if scheme not in schemes:
-                _require(argument)
+                from regengine.exchange.remote.fetch import require
+
+                require(argument)
                 schemes.add(scheme)
             found.setdefault(argument, Url(argument))
         else:
@@ -65,13 +68,19 @@ def _spelled_out(arguments: Sequence[str]) -> list[str]:
     whole: list[str] = []
     for argument in arguments:
         if argument.startswith(LIST_MARK) and not Path(argument).exists():
-            whole += read_list(Path(argument.removeprefix(LIST_MARK)))
+            whole += _read_list(Path(argument.removeprefix(LIST_MARK)))
         else:
             whole.append(argument)
     return whole
 
 
-def _require(url: str) -> None:
-    from regengine.io.http import require
-
-    require(url)
+def _read_list(path: Path) -> list[str]:
+    """A path or URL a line; empty lines and ``#`` lines do not count."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path} cannot be read as a list of photos ({type(error).__name__}): it must be a "
+            "text file with a path or URL a line."
+        ) from None
+    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]

@@ -19,7 +19,7 @@ from typing import TypeVar
 from regengine.batch.plan import Mishap, Source, Task, taken_over
 from regengine.batch.run import BatchOptions, Photos
 from regengine.errors import FrameError
-from regengine.io.http import FetchLimits, Url, fetch, file_name, is_url
+from regengine.io.urls import Url, file_name, is_url
 from regengine.store.file import StoreFile
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
@@ -27,6 +27,41 @@ from regengine.store.writer import StoreWriter
 Item = TypeVar("Item")
 
 AHEAD = 4  # photos that are being fetched at the same time
+READ_ROWS = 65536  # of a store
+PREFIX = "regengine-fetched-"
+LOCK = "lock"
+
+
+@contextmanager
+def photos_at_hand(
+    photos: Sequence[Path | Url], writer: StoreWriter, options: BatchOptions
+) -> Iterator[tuple[Photos, BatchOptions]]:
+    """Photos as `regengine.batch.run.run_batch` takes them, and its options for them.
+
+    A URL of which the open store has a result with the same settings is not fetched again.
+
+    Raises
+    ------
+    StoreError
+        If the store is damaged.
+    """
+    paths = [photo for photo in photos if isinstance(photo, Path)]
+    if len(paths) == len(photos):
+        yield paths, options
+        return
+    known = stored_urls(writer.path) if options.resume else {}
+
+    def done(url: str) -> str | None:
+        sha256 = known.get(url)
+        stored = None if sha256 is None else writer.index.find(url, sha256)
+        current = stored is not None and taken_over(
+            stored, options.parameters_sha256, options.retry
+        )
+        return sha256 if current else None
+
+    with passing_folder() as folder:
+        remote = RemotePhotos(photos, folder, done)
+        yield remote, replace(options, again=remote.again)
 
 
 class RemotePhotos:
@@ -41,8 +76,6 @@ class RemotePhotos:
     done : callable
         Of a URL as records show it: the hash of its content if the store has a result that will
         be taken over, so that it need not be fetched; else None.
-    limits : FetchLimits, optional
-        How much and how long.
     """
 
     def __init__(
@@ -50,12 +83,10 @@ class RemotePhotos:
         photos: Sequence[Path | Url],
         folder: Path,
         done: Callable[[str], str | None],
-        limits: FetchLimits | None = None,
     ) -> None:
         self._photos = photos
         self._folder = folder
         self._done = done
-        self._limits = limits or FetchLimits()
         self._numbers = count()
         # As a path that was made of what the store has
         self._by_path = {Path(str(photo)): photo for photo in photos if isinstance(photo, Url)}
@@ -121,10 +152,13 @@ class RemotePhotos:
         return self._folder / f"{next(self._numbers):06d}" / file_name(url.address)
 
     def _fetch(self, url: Url, place: Path) -> Source:
+        # Not above: runs without URLs need no client
+        from regengine.exchange.remote.fetch import FetchLimits, fetch
+
         mishap = None
         try:
             place.parent.mkdir()
-            fetch(url.address, place, self._limits)
+            fetch(url.address, place, FetchLimits())
         except FrameError as error:
             mishap = Mishap(code=error.code, text=str(error))
         except OSError as error:
@@ -135,12 +169,6 @@ class RemotePhotos:
 
 def _come(item: Item, future: Future[Source] | None) -> tuple[Item, Source | None]:
     return item, None if future is None else future.result()
-
-
-# A folder of the system's for what is fetched, which goes away with the run.
-
-PREFIX = "regengine-fetched-"
-LOCK = "lock"
 
 
 @contextmanager
@@ -186,11 +214,6 @@ def _delete_leftovers(parent: Path) -> None:
             os.close(lock)
 
 
-# URLs whose results a store has already.
-
-READ_ROWS = 65536
-
-
 def stored_urls(store: Path) -> dict[str, str]:
     """Hash of the content behind each URL of a store, as it was when it was fetched."""
     known: dict[str, str] = {}
@@ -207,52 +230,3 @@ def stored_urls(store: Path) -> dict[str, str]:
                 if sha256 and is_url(text):
                     known[text] = sha256.decode()
     return known
-
-
-# Makes photos by URL something that a batch can run over.
-
-
-@contextmanager
-def photos_at_hand(
-    photos: Sequence[Path | Url], writer: StoreWriter, options: BatchOptions
-) -> Iterator[tuple[Photos, BatchOptions]]:
-    """Photos as `regengine.batch.run.run_batch` takes them, and its options for them.
-
-    A URL of which the store has a result with the same settings is not fetched again.
-
-    Parameters
-    ----------
-    photos : sequence of Path or Url
-        As they were given.
-    writer : StoreWriter
-        The open store.
-    options : BatchOptions
-        How the batch is run.
-
-    Yields
-    ------
-    photos : Photos
-    options : BatchOptions
-
-    Raises
-    ------
-    StoreError
-        If the store is damaged.
-    """
-    paths = [photo for photo in photos if isinstance(photo, Path)]
-    if len(paths) == len(photos):
-        yield paths, options
-        return
-    known = stored_urls(writer.path) if options.resume else {}
-
-    def done(url: str) -> str | None:
-        sha256 = known.get(url)
-        stored = None if sha256 is None else writer.index.find(url, sha256)
-        current = stored is not None and taken_over(
-            stored, options.parameters_sha256, options.retry
-        )
-        return sha256 if current else None
-
-    with passing_folder() as folder:
-        remote = RemotePhotos(photos, folder, done)
-        yield remote, replace(options, again=remote.again)

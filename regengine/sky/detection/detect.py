@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import time
@@ -17,7 +15,7 @@ from detectors.types import BoolImage, Detections, Detector, FloatArray
 from regengine.batch.each_photo import Answer
 from regengine.batch.plan import Mishap
 from regengine.errors import ConfigError
-from regengine.io.tables import name_cell, path_cell
+from regengine.io.tables import csv_lines, name_cell, path_cell
 from regengine.photo.frame_records import frame_id_of
 from regengine.photo.image import LinearLight, read_linear_light
 from regengine.sky.detection.overlay import PicturePaths
@@ -305,6 +303,4 @@ def sigma_record(covariance_px2: FloatArray) -> Record:
 
 def csv_text(rows: Sequence[Sequence[object]]) -> str:
     """Rows as CSV, without the end of the last line."""
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue().removesuffix("\n")
+    return "\n".join(csv_lines(rows))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from detectors.types import FloatArray
 from matchers.sky_camera import SkyCamera
 from regengine.errors import ConfigError
-from regengine.io.html import shown
-from regengine.io.tables import name_cell, path_cell
+from regengine.io.html import visible_text
+from regengine.io.tables import cell, write_csv
 from regengine.sky.stars.catalogue import StarCatalogue
 from regengine.sky.stars.photo import camera_of_record
 from regengine.sky.stars.solve import FINAL
@@ -311,15 +311,16 @@ TABLES: Mapping[str, Callable[[Sequence[StarCounts]], Iterator[Row]]] = {
 
 def write_rows(rows: Iterator[Row], path: Path) -> None:
     """Write a table into a new file: NDJSON, or CSV where its name ends so."""
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        if path.suffix.lower() == ".ndjson":
+    if path.suffix.lower() == ".ndjson":
+        with path.open("w", encoding="utf-8") as stream:
             stream.writelines(json_line(row) + "\n" for row in rows)
-            return
-        writer = csv.writer(stream, lineterminator="\n")
-        for number, row in enumerate(rows):
-            if number == 0:
-                writer.writerow(row)
-            writer.writerow([_cell(name, value) for name, value in row.items()])
+        return
+    first = next(rows, None)
+    if first is None:
+        path.write_bytes(b"")
+        return
+    cells = ([_cell(*one) for one in row.items()] for row in chain((first,), rows))
+    write_csv(path, tuple(first), cells)
 
 
 def json_line(row: Row) -> str:
@@ -346,17 +347,11 @@ def _short(value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.6g}" if isinstance(value, float) else shown(str(value))
+    return f"{value:.6g}" if isinstance(value, float) else visible_text(str(value))
 
 
-def _cell(name: str, value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return path_cell(shown(value)) if name == "path" else name_cell(shown(value))
-    return repr(value)
+def _cell(name: str, value: Any) -> object:
+    return cell(name, visible_text(value) if isinstance(value, str) else value)
 
 
 def _number(record: Row, name: str) -> float | int | None:

@@ -15,6 +15,7 @@ from regengine.commands import app, lights
 from regengine.errors import LightMapError
 from regengine.lights import fetch, open_light_map
 from regengine.lights.fetch import GIBS_BLACK_MARBLE, LAADS, Fetched
+from regengine.lights.tiles import Circle
 
 STEP = 1.0 / 240.0
 
@@ -117,8 +118,8 @@ class Asked:
 def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Asked:
     asked = Asked()
 
-    def pretend(lon: float, lat: float, radius_km: float, folder: Path | None, **more: object):  # type: ignore[no-untyped-def]
-        asked.values = {"place": (lon, lat, radius_km), "folder": folder, **more}
+    def pretend(circle: Circle, folder: Path | None, **more: object) -> Fetched:
+        asked.values = {"circle": circle, "folder": folder, **more}
         return Fetched(folder=folder or tmp_path / "cache", downloaded=3, present=2, absent=1)
 
     monkeypatch.setattr(fetch, "fetch_tiles", pretend)
@@ -131,7 +132,7 @@ def test_fetch_prints_the_folder_alone(asked: Asked, tmp_path: Path) -> None:
     assert code == 0
     assert shown == f"{tmp_path / 'cache'}\n"
     assert said == "3 downloaded, 2 there already, 1 do not exist\n"
-    assert asked.values["place"] == (-8.9, 34.0, 500.0)
+    assert asked.values["circle"] == Circle(-8.9, 34.0, 500.0)
     assert asked.values["template"] == GIBS_BLACK_MARBLE
     assert asked.values["level"] == 8
 

@@ -16,9 +16,6 @@ from tests.conftest import ROOT
 from tests.example_results import fake_process_photo
 from tests.regengine.exchange.remote.photo_server import PhotoServer, photo_server
 
-pytest.importorskip("aiohttp", reason="needs aiohttp: pip install 'regengine[remote]'")
-pytest.importorskip("fsspec", reason="needs fsspec: pip install 'regengine[remote]'")
-
 LIGHTS = ["--lights", str(ROOT / "data_samples" / "lights.tif")]
 
 FILE = "file:" + "//"  # files of this machine

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regengine.errors import StoreError
-from regengine.io.html import link_to, render_page, script_json, shown, write_page
+from regengine.io.html import link_to, render_page, script_json, visible_text, write_page
 from regengine.records import plain, rounded
 
 CONTENT = "p { top: 0 }<!--BODY--><p id=x></p><!--SCRIPT-->page.of('x').textContent = page.data;"
@@ -26,8 +26,8 @@ def test_any_text_stands_in_a_script_and_comes_out_again(text: str) -> None:
     coded = script_json([text])
     assert coded.isascii()
     assert "<" not in coded
-    assert json.loads(coded) == [shown(text)]
-    shown(text).encode("utf-8")
+    assert json.loads(coded) == [visible_text(text)]
+    visible_text(text).encode("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -41,12 +41,12 @@ def test_any_text_stands_in_a_script_and_comes_out_again(text: str) -> None:
     ],
 )
 def test_what_cannot_be_seen_is_told(text: str, seen: str) -> None:
-    assert shown(text) == seen
+    assert visible_text(text) == seen
 
 
 def test_values_become_plain_json() -> None:
     values = {"a": (np.float64(0.5), np.int32(3), float("nan"), float("inf")), "b": None, "c": True}
-    assert plain(values, shown) == {"a": [0.5, 3, None, None], "b": None, "c": True}
+    assert plain(values, visible_text) == {"a": [0.5, 3, None, None], "b": None, "c": True}
     assert [rounded(x, 1) for x in (0.26, None, float("nan"), -float("inf"))] == [
         *(0.3, None, None, None)
     ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from tile_server import TileServer
 
-from regengine.io.http import Downloader
+from regengine.lights.downloader import Downloader
 
 
 @pytest.fixture

@@ -11,10 +11,11 @@ from light_map_makers import write_vnp46
 from tile_server import TileServer
 
 from regengine.errors import ConfigError, LightMapError
-from regengine.io import http as net
-from regengine.io.http import Downloader
+from regengine.lights import downloader as net
 from regengine.lights import open_light_map
+from regengine.lights.downloader import Downloader
 from regengine.lights.fetch import Fetched, day_of, fetch_vnp46
+from regengine.lights.tiles import Circle
 
 LISTING = "/details/VNP46A4/2020/001"
 NAMES = [f"VNP46A4.A2020001.h{h:02d}v05.002.20240101000{h:02d}.h5" for h in (30, 31, 32, 33)]
@@ -35,7 +36,7 @@ def archive(server: TileServer, tmp_path: Path) -> TileServer:
 def fetch(server: TileServer, folder: Path, token: str = "secret", **more: str) -> Fetched:
     downloader = Downloader(attempts=2, backoff_s=0.01, token=token)
     options = {"product": "VNP46A4", "when": "2020", "archive": f"{server.url}/details", **more}
-    return fetch_vnp46(136.9, 35.7, 400.0, folder, downloader=downloader, **options)  # type: ignore[arg-type]
+    return fetch_vnp46(Circle(136.9, 35.7, 400.0), folder, downloader=downloader, **options)  # type: ignore[arg-type]
 
 
 def test_the_tiles_of_the_place_come_with_the_token(

@@ -1,25 +1,59 @@
-"""Downloading map tiles from a service that behaves, and from one that does not."""
+"""Map tiles from a service that behaves, and from one that does not; what is asked of whom."""
 
 from __future__ import annotations
 
-import errno
 import json
+import math
+import resource
 import socket
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from fetching import LAT, LEVEL, LON, RADIUS_KM, fetch, leftovers, wanted_paths
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyproj import Geod
 from tile_server import TileServer, picture
 
 from regengine.errors import ConfigError, LightMapError
-from regengine.io import http as net
-from regengine.io.http import Downloader
+from regengine.lights import downloader as net
 from regengine.lights import open_light_map
+from regengine.lights.downloader import Downloader, may_have_token
 from regengine.lights.fetch import (
+    GIBS_BLACK_MARBLE,
+    Fetched,
+    cache_folder,
     fetch_tiles,
+    tile_folder_name,
 )
-from regengine.lights.tiles import map_tiles_in_circle
+from regengine.lights.tiles import Circle, map_tiles_in_circle, ten_degree_tiles_in_circle
+
+LON, LAT, LEVEL = 136.9, 35.7, 8
+CIRCLE = Circle(LON, LAT, 60.0)
+
+
+def fetch(server: TileServer, folder: Path, downloader: Downloader, **more: object) -> Fetched:
+    """Tiles around a place, from a server of the tests."""
+    template = f"{server.url}/{{z}}/{{y}}/{{x}}.png"
+    return fetch_tiles(
+        CIRCLE,
+        folder,
+        template=template,
+        level=LEVEL,
+        downloader=downloader,
+        **more,
+    )  # type: ignore[arg-type]
+
+
+def wanted_paths() -> list[str]:
+    """What `fetch` asks the server for."""
+    return [f"/{LEVEL}/{y}/{x}.png" for x, y in map_tiles_in_circle(CIRCLE, LEVEL)]
+
+
+def leftovers(folder: Path) -> list[str]:
+    """Hidden files that a download has left behind."""
+    return [path.name for path in folder.rglob("*") if path.name.startswith(".")]
 
 
 def test_fetched_tiles_are_a_map(
@@ -134,7 +168,7 @@ def test_offline_is_told_at_once(
         nobody.bind(("127.0.0.1", 0))
         template = f"http://127.0.0.1:{nobody.getsockname()[1]}/{{z}}/{{y}}/{{x}}.png"
         with pytest.raises(LightMapError, match=r"cannot be reached .*check the network") as caught:
-            fetch_tiles(LON, LAT, RADIUS_KM, tmp_path, template=template, downloader=downloader)
+            fetch_tiles(CIRCLE, tmp_path, template=template, downloader=downloader)
     assert caught.value.code == "offline"
     with pytest.raises(LightMapError, match="holds no tile in the order"):
         open_light_map([tmp_path])
@@ -148,7 +182,7 @@ def test_a_name_that_does_not_resolve_is_offline(
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     with pytest.raises(LightMapError, match=r"gibs\.earthdata\.nasa\.gov cannot be reached"):
-        fetch_tiles(LON, LAT, RADIUS_KM, tmp_path, downloader=downloader)
+        fetch_tiles(CIRCLE, tmp_path, downloader=downloader)
 
 
 def test_a_trickle_ends(server: TileServer, tmp_path: Path) -> None:
@@ -158,14 +192,15 @@ def test_a_trickle_ends(server: TileServer, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_and_not_tried_again(
-    server: TileServer, downloader: Downloader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: TileServer, downloader: Downloader, tmp_path: Path
 ) -> None:
-    def full(*_: object) -> None:
-        raise net._DiskFailure(OSError(errno.ENOSPC, "No space left on device"))
-
-    monkeypatch.setattr(net, "_write", full)
-    with pytest.raises(LightMapError, match=r"png cannot be written \(No space left on device\)"):
-        fetch(server, tmp_path, downloader)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))  # bytes that any file may have
+    try:
+        with pytest.raises(LightMapError, match=r"png cannot be written \(File too large\)"):
+            fetch(server, tmp_path, downloader)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert max(server.requests.values()) == 1
     assert leftovers(tmp_path) == []
 
@@ -189,16 +224,126 @@ def test_tiles_of_two_services_are_not_mixed(
 ) -> None:
     fetch(server, tmp_path, downloader)
     with pytest.raises(ConfigError, match=r"holds tiles of another service .*--out"):
-        fetch_tiles(LON, LAT, RADIUS_KM, tmp_path, downloader=downloader)
+        fetch_tiles(CIRCLE, tmp_path, downloader=downloader)
 
 
 def test_rows_counted_from_the_south_are_asked_for_so(
     server: TileServer, downloader: Downloader, tmp_path: Path
 ) -> None:
     fetch_tiles(
-        LON, LAT, 10.0, tmp_path, template=f"{server.url}/{{z}}/{{x}}/{{-y}}.jpg",
+        Circle(LON, LAT, 10.0), tmp_path, template=f"{server.url}/{{z}}/{{x}}/{{-y}}.jpg",
         level=3, downloader=downloader,
     )  # fmt: skip
-    ((x, y),) = map_tiles_in_circle(LON, LAT, 10.0, 3)
+    ((x, y),) = map_tiles_in_circle(Circle(LON, LAT, 10.0), 3)
     assert list(server.requests) == [f"/3/{x}/{7 - y}.jpg"]
     assert (tmp_path / "3" / str(x) / f"{y}.jpg").exists()
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["ftp://x/{z}/{x}/{y}", "https://x/{z}/{x}", "https://x/{z}/{x}/{y}/{key}", "{z}/{x}/{y}",
+     "https://x/{z}/{x}/{y", "https://x y/{z}/{x}/{y}", "gopher://x/{z}/{x}/{y}"],
+)  # fmt: skip
+def test_addresses_that_are_none_are_refused(tmp_path: Path, template: str) -> None:
+    with pytest.raises(ConfigError, match="is no address of map tiles"):
+        fetch_tiles(CIRCLE, tmp_path, template=template)
+
+
+@pytest.mark.parametrize(
+    ("place", "level", "sentence"),
+    [((0.0, 95.0, 10.0), 8, "not on the Earth"), ((0.0, 0.0, 0.0), 8, "not on the Earth"),
+     ((float("nan"), 0.0, 9.0), 8, "not on the Earth"), ((0.0, 0.0, 9.0), 23, "Level 23"),
+     ((0.0, 0.0, 9000.0), 9, "choose a lower --level")],
+)  # fmt: skip
+def test_places_and_levels_that_make_no_sense_are_refused(
+    tmp_path: Path, place: tuple[float, float, float], level: int, sentence: str
+) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        fetch_tiles(Circle(*place), tmp_path / "t", level=level)
+    assert not (tmp_path / "t").exists()
+
+
+def test_the_cache_is_where_the_platform_keeps_such_things(
+    server: TileServer, downloader: Downloader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cache_folder({"REGENGINE_CACHE": "here"}) == Path("here")
+    assert cache_folder({"XDG_CACHE_HOME": "xdg"}, "Linux") == Path("xdg/regengine")
+    assert cache_folder({}, "Linux") == Path.home() / ".cache" / "regengine"
+    assert cache_folder({}, "Darwin") == Path.home() / "Library" / "Caches" / "regengine"
+    assert cache_folder({"LOCALAPPDATA": "L"}, "Windows") == Path("L/regengine/Cache")
+    monkeypatch.setenv("REGENGINE_CACHE", str(tmp_path))
+    template = f"{server.url}/layer/{{z}}/{{y}}/{{x}}.png"
+    fetched = fetch_tiles(CIRCLE, template=template, level=1, downloader=downloader)
+    assert fetched.folder == tmp_path / "tiles" / "127.0.0.1-layer"
+    assert tile_folder_name(GIBS_BLACK_MARBLE).startswith("gibs.earthdata.nasa.gov-wmts-epsg3857")
+
+
+@pytest.mark.parametrize(
+    ("url", "may"),
+    [
+        ("https://gibs.earthdata.nasa.gov/x", True),
+        ("https://ladsweb.modaps.eosdis.nasa.gov/x", True),
+        ("https://data.laadsdaac.earthdatacloud.nasa.gov/x", True),
+        ("https://EARTHDATA.nasa.gov./x", True),
+        ("http://ladsweb.modaps.eosdis.nasa.gov/x", False),
+        ("https://earthdata.nasa.gov.example.org/x", False),
+        ("https://notearthdata.nasa.gov/x", False),
+        ("https://urs.earthdata.nasa.gov@example.org/x", False),
+        ("https://nasa.gov/x", False),
+        ("not an address", False),
+    ],
+)
+def test_the_token_is_for_earthdata_alone(url: str, may: bool) -> None:
+    assert may_have_token(url) is may
+
+
+def test_the_token_does_not_follow_a_redirection_to_another_host(
+    server: TileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ "127.0.0.1" plays the trusted host, "localhost" another one."""
+    monkeypatch.setattr(net, "may_have_token", lambda url: "127.0.0.1" in url)
+    holder = Downloader(token="secret", attempts=1)
+    other = f"http://localhost:{server.port}"
+    server.faults = {"/a": [f"to:{server.url}/b"], "/b": [f"to:{other}/c"], "/d": ["ok"]}
+    assert holder.save(f"{server.url}/a", tmp_path / "x", lambda path: None)
+    assert server.tokens == {"/a": "Bearer secret", "/b": "Bearer secret", "/c": None}
+    assert holder.save(f"{other}/d", tmp_path / "y", lambda path: None)
+    assert server.tokens["/d"] is None
+    assert "secret" not in repr(holder)
+
+
+def test_tiles_get_no_token(
+    server: TileServer, downloader: Downloader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EARTHDATA_TOKEN", "secret")
+    fetch(server, tmp_path, downloader)
+    assert set(server.tokens.values()) == {None}
+
+
+@given(
+    lon=st.floats(-180, 180), lat=st.floats(-89, 89), radius_km=st.floats(1.0, 2300.0),
+    bearing=st.floats(0, 360), share=st.floats(0, 1), zoom=st.integers(0, 6),
+)  # fmt: skip
+@settings(max_examples=100, deadline=None)
+def test_every_place_in_the_circle_lies_in_a_tile(
+    lon: float, lat: float, radius_km: float, bearing: float, share: float, zoom: int
+) -> None:
+    """Places on the ellipsoid by pyproj; poles and antimeridian included."""
+    at_lon, at_lat, _ = Geod(ellps="WGS84").fwd(lon, lat, bearing, 1000.0 * radius_km * share)
+    tiles = map_tiles_in_circle(Circle(lon, lat, radius_km), zoom)
+    assert len(tiles) == len(set(tiles))
+    if abs(at_lat) < 85.0:
+        y = (1 - math.asinh(math.tan(math.radians(at_lat))) / math.pi) / 2 * 2**zoom
+        x = (at_lon + 180.0) / 360.0 * 2**zoom
+        assert (math.floor(x) % 2**zoom, math.floor(y)) in tiles
+    large = ten_degree_tiles_in_circle(Circle(lon, lat, radius_km))
+    h, v = math.floor((at_lon + 180.0) / 10.0) % 36, min(math.floor((90.0 - at_lat) / 10.0), 17)
+    assert (h, v) in large
+
+
+def test_a_small_circle_takes_few_tiles() -> None:
+    assert len(map_tiles_in_circle(Circle(LON, LAT, 1.0), 8)) <= 4
+    wide = map_tiles_in_circle(Circle(LON, LAT, 500.0), 8)
+    # 500 km are 3.9 tiles of 127 km: about pi * (3.9 + 0.6) ** 2
+    assert 45 <= len(wide) <= 80
+    assert np.unique([y for _, y in wide]).size >= 8

@@ -1,8 +1,9 @@
-"""GeoTIFF maps: place, validity and meaning of their pixels."""
+"""GeoTIFF maps: where they lie, what they hold, what is no data, and what is refused."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -214,3 +215,245 @@ def test_a_folder_of_maps_is_one_map(tmp_path: Path) -> None:
     light_map = open_light_map([tmp_path])
     assert light_map.info.bounds == pytest.approx((0.0, -20 * STEP, 60 * STEP, 0.0))
     assert whole(light_map).valid is None
+
+
+@pytest.mark.parametrize(
+    ("fill", "profile"),
+    [
+        (-3.4e38, {"nodata": -3.4e38}),
+        (-3.4028234663852886e38, {}),
+        (np.nan, {"nodata": np.nan}),
+        (np.nan, {}),
+        (0.0, {"nodata": 0.0}),
+        (-999.9, {"nodata": -999.9}),
+    ],
+)
+def test_what_has_no_data_is_dark_and_not_valid(
+    tmp_path: Path, fill: float, profile: dict[str, Any]
+) -> None:
+    samples = ones()
+    samples[4:9, 5:12] = fill
+    samples[15, 15] = -0.5
+    grid = whole(open_light_map([write_geotiff(tmp_path / "m.tif", samples, **profile)]))
+    assert grid.valid is not None
+    assert np.count_nonzero(~grid.valid) == 5 * 7
+    assert not grid.valid[4:9, 5:12].any()
+    assert (grid.values[~grid.valid] == 0.0).all()
+    assert grid.values[15, 15] == 0.0
+
+
+def test_zeros_around_a_clip_are_no_data(tmp_path: Path) -> None:
+    row, col = np.mgrid[:60, :60]
+    outside = np.hypot(row - 30, col - 30) > 25
+    samples = np.where(outside, 0.0, 2.0 + 0.01 * row).astype(np.float32)
+    samples[30, 30:33] = 0.0  # a few dark pixels in the middle stay a clip's own
+    grid = whole(open_light_map([write_geotiff(tmp_path / "PAR_BM_2019_01.tif", samples)]))
+    assert grid.valid is not None
+    assert not grid.valid[outside].any()
+    assert grid.valid[~outside].mean() > 0.99
+
+
+def test_zeros_between_the_lights_of_a_masked_composite_are_dark(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    samples = np.where(rng.random((80, 80)) < 0.2, 5.0, 0.0).astype(np.float32)
+    grid = whole(open_light_map([write_geotiff(tmp_path / "m.tif", samples)]))
+    assert grid.valid is None
+
+
+def test_no_data_of_a_projected_map_does_not_bleed_into_its_neighbours(tmp_path: Path) -> None:
+    samples = np.full((60, 60), 3.0, np.float32)
+    samples[:, 30:] = -3.4e38
+    transform = Affine(500.0, 0.0, 500_000.0, 0.0, -500.0, 4_000_000.0)
+    path = write_geotiff(
+        tmp_path / "m.tif", samples, crs="EPSG:32654", transform=transform, nodata=-3.4e38
+    )
+    grid = whole(open_light_map([path]))
+    assert grid.valid is not None
+    assert radiance_of(grid)[grid.valid] == pytest.approx(3.0, rel=1e-4)
+
+
+def test_outside_of_a_projected_map_without_nodata_is_not_valid(tmp_path: Path) -> None:
+    transform = Affine(500.0, 0.0, 200_000.0, 0.0, -500.0, 6_000_000.0)  # meridians lean there
+    path = write_geotiff(tmp_path / "m.tif", ones(200, 200), crs="EPSG:32654", transform=transform)
+    grid = whole(open_light_map([path]))
+    assert grid.valid is not None
+    assert not grid.valid[0, 0]
+    assert not grid.valid[-1, -1]
+    assert 0.8 < grid.valid.mean() < 1.0
+
+
+def test_the_fill_of_scaled_integers_is_known_undeclared(tmp_path: Path) -> None:
+    samples = np.full((20, 20), 30, np.uint16)
+    samples[0, 0] = 65535
+    grid = whole(open_light_map([write_geotiff(tmp_path / "m.tif", samples)]))
+    assert grid.valid is not None
+    assert np.count_nonzero(~grid.valid) == 1
+
+
+def test_a_mask_inside_the_file_counts(tmp_path: Path) -> None:
+    path = tmp_path / "m.tif"
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(
+        path, "w", driver="GTiff", dtype="float32", count=1, height=20, width=30,
+        crs="EPSG:4326", transform=Affine(STEP, 0, 0, 0, -STEP, 0),
+    ) as dataset:  # fmt: skip
+        dataset.write(ones(), 1)
+        mask = np.full((20, 30), 255, np.uint8)
+        mask[:, :3] = 0
+        dataset.write_mask(mask)
+    grid = whole(open_light_map([path]))
+    assert grid.valid is not None
+    assert grid.valid.mean() == pytest.approx(0.9)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "date", "valid_share"),
+    [
+        ("PAR_BM_2019_01.tif", "2019-01", (0.7, 0.8)),
+        ("EOG_VIIRS_2016_01_burundi.tif", "2016-01", (0.5, 0.6)),
+        ("EOG_VIIRS_201401_vcmcfg_sao_tome.tif", "2014-01", (0.03, 0.06)),
+        ("DMSP_OLS_1992_sao_tome.tif", "1992", (0.03, 0.06)),
+    ],
+)
+def test_real_clips(
+    real_data: Path, name: str, date: str, valid_share: tuple[float, float]
+) -> None:
+    light_map = open_light_map([real_data / "lights" / "samples" / name])
+    grid = whole(light_map)
+    assert light_map.info.date == date
+    assert grid.valid is not None
+    assert valid_share[0] < grid.valid.mean() < valid_share[1]
+    assert 0.5 < grid.values.max() < 3.0
+
+
+def test_clips_with_other_signs_of_no_data_keep_their_zeros(tmp_path: Path) -> None:
+    """Zeros at sea in a clip that marks its outside by NaN; clips of zeros or without any."""
+    samples = ones()
+    samples[0, :] = np.nan
+    samples[5:, 25:] = 0.0
+    grid = whole(open_light_map([write_geotiff(tmp_path / "a.tif", samples)]))
+    assert grid.valid is not None
+    assert grid.valid[1:].all()
+    for number, flat in enumerate((ones(), np.zeros((20, 30), np.float32))):
+        path = write_geotiff(tmp_path / f"b{number}.tif", flat)
+        assert whole(open_light_map([path])).valid is None
+
+
+def test_holes_in_a_patch_of_lights_are_dark(tmp_path: Path) -> None:
+    samples = np.zeros((60, 60), np.float32)
+    samples[10:50, 10:50] = 5.0
+    samples[20:40, 20:40] = 0.0  # a lake in a masked composite
+    assert whole(open_light_map([write_geotiff(tmp_path / "m.tif", samples)])).valid is None
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [(None, Affine(STEP, 0, 0, 0, -STEP, 0)), ("EPSG:4326", Affine.identity())],
+)
+def test_a_map_without_position_is_refused(
+    tmp_path: Path, crs: str | None, transform: Affine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.tif"
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning) if transform.is_identity else _no():
+        write_geotiff(path, ones(), crs=crs, transform=transform)
+    with pytest.raises(LightMapError, match=r"m\.tif has no coordinate system.*gdal_translate"):
+        open_light_map([path])
+    assert capfd.readouterr().err == ""
+
+
+class _no:
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.95])
+@pytest.mark.parametrize("layout", [{}, {"tiled": True, "blockxsize": 64, "blockysize": 64}])
+def test_a_truncated_map_is_refused(
+    tmp_path: Path, kept: float, layout: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(2)
+    path = tmp_path / "m.tif"
+    write_geotiff(path, rng.random((256, 256)).astype(np.float32), **layout)
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    with pytest.raises(LightMapError, match=r"m\.tif .*(cut short|damaged).*get it again"):
+        open_light_map([path])
+    assert capfd.readouterr().err == ""
+
+
+def test_damage_inside_a_map_is_told_when_it_is_read(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(3)
+    path = tmp_path / "m.tif"
+    write_geotiff(path, rng.random((256, 256)).astype(np.float32), compress="deflate")
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 400] = bytes(400)
+    path.write_bytes(bytes(content))
+    with pytest.raises(LightMapError, match=r"m\.tif cannot be read: it is damaged"):
+        whole(open_light_map([path]))
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("m.tif", b"lon,lat,light\n1,2,3\n", "is no night-light map, whatever its name says"),
+        ("m.tif", b"", "is no night-light map"),
+        ("m.tif", b"II*\0" + bytes(40), "cannot be opened as GTiff"),
+        ("m.tif.gz", b"\x1f\x8b\x08\0\0\0\0\0\0", "is compressed: unpack it first"),
+        ("m.zip", b"PK\x03\x04rest", "is a zip archive"),
+        ("earth.png", b"\x89PNG\r\n\x1a\n", "does not say where it lies"),
+        ("earth.jpg", b"\xff\xd8\xff\xe0rest", "does not say where it lies"),
+        ("m.hdf", b"\x0e\x03\x13\x01rest", "is HDF4"),
+    ],
+)
+def test_other_files_are_told_apart(
+    tmp_path: Path, name: str, content: bytes, sentence: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(LightMapError, match=sentence) as caught:
+        open_light_map([path])
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_missing_map_and_no_map_are_named(tmp_path: Path) -> None:
+    with pytest.raises(LightMapError, match=r"nowhere\.tif does not exist"):
+        open_light_map([tmp_path / "nowhere.tif"])
+    with pytest.raises(LightMapError, match="No night-light map was given"):
+        open_light_map([])
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LightMapError, match="holds no night-light map"):
+        open_light_map([tmp_path])
+
+
+@pytest.mark.real
+def test_the_real_file_without_crs_is_refused(real_data: Path) -> None:
+    with pytest.raises(LightMapError, match="has no coordinate system"):
+        open_light_map([real_data / "lights" / "samples" / "EOG_VIIRS_201204_mumbai.tif"])
+
+
+def test_a_map_that_may_not_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_geotiff(tmp_path / "m.tif", ones())
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(LightMapError, match=r"m\.tif cannot be opened \(Permission denied\)"):
+        open_light_map([path])
+
+
+def test_a_map_that_vanishes_is_told(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "m.tif", ones())
+    light_map = open_light_map([path])
+    path.unlink()
+    with pytest.raises(LightMapError, match=r"m\.tif does not exist"):
+        whole(light_map)

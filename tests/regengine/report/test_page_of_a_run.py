@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from reported import accepted, failed, store_of
 
-from regengine.io.html import shown
+from regengine.io.html import visible_text
 from regengine.report.places import coastline, outline_of
 from regengine.report.report import collect_store, report_figures, write_report
 from regengine.result import FrameResult, Reason
@@ -90,7 +90,7 @@ def test_wicked_text_stays_text(tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert len(re.findall("<script", text)) == 3
     data = data_of(page)
-    assert [row["frame"] for row in data["frames"]] == [shown(name) for name in WICKED]
+    assert [row["frame"] for row in data["frames"]] == [visible_text(name) for name in WICKED]
     schemes = {re.match("[a-z]+:", row["href"]) for row in data["frames"]} - {None}
     assert {found[0] for found in schemes if found} == {"https:"}
     assert all('"' not in row["href"] and "<" not in row["href"] for row in data["frames"])

@@ -6,7 +6,6 @@ GeoParquet 1.1 has control points as points, and frames with their footprints.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -24,7 +23,7 @@ from regengine.exchange.export.layers import (
     geoparquet_metadata,
     wkb,
 )
-from regengine.io.tables import name_cell, path_cell
+from regengine.io.tables import cell, write_csv
 from regengine.photo.frame_records import parse_iso_time
 from regengine.records import printable
 
@@ -34,24 +33,21 @@ BATCH, BATCHES = 256, 32  # rows that wait as Python's values, and how often so 
 
 def _write_csv(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
     table = table_of(options.table)
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([column.name for column in table.columns])
-        for frame in frames:
-            for row in table.rows(frame):
-                writer.writerow([_cell(column, row[column.name]) for column in table.columns])
+    rows = (
+        [_cell(column, row[column.name]) for column in table.columns]
+        for frame in frames
+        for row in table.rows(frame)
+    )
+    write_csv(path, [column.name for column in table.columns], rows)
 
 
-def _cell(column: TableColumn, value: Any) -> str:
-    """A value as text that no spreadsheet takes for a formula."""
-    if value is None:
-        return ""
-    if column.kind == "flag":
-        return "true" if value else "false"
-    if column.kind in ("text", "moment"):
-        text = printable(str(value))
-        return path_cell(text) if column.name == "path" else name_cell(text)
-    return repr(value)
+def _cell(column: TableColumn, value: Any) -> object:
+    """A value as a cell that no spreadsheet takes for a formula."""
+    if value is not None and column.kind == "flag":
+        value = bool(value)
+    elif value is not None and column.kind in ("text", "moment"):
+        value = printable(str(value))
+    return cell(column.name, value)
 
 
 def _write_parquet(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from regengine.io.http import Manners, Web
+from regengine.exchange.archive.web import ArchiveClient
 from tests.regengine.exchange.archive.archive_server import ArchiveServer, archive_server
 
 
@@ -24,12 +24,12 @@ def pauses() -> list[float]:
 
 
 @pytest.fixture
-def client(pauses: list[float]) -> Callable[..., Web]:
-    def make(**manners: float) -> Web:
+def client(pauses: list[float]) -> Callable[..., ArchiveClient]:
+    def make(**manners: float) -> ArchiveClient:
         given = {"pause_s": 0.0, "attempts": 3, "backoff_s": 1.0, "idle_s": 5.0, **manners}
-        web = Web(Manners(**given))  # type: ignore[arg-type]
-        web.pace.sleep = pauses.append
-        web.pace.random = random.Random(1)
+        web = ArchiveClient(**given)
+        web.sleep = pauses.append
+        web.random = random.Random(1)
         return web
 
     return make

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from regengine.errors import ArchiveError
 from regengine.exchange.archive.answers import rows_of
-from regengine.io.http import TooMuchError
+from regengine.exchange.archive.web import TooMuchError
 
 ROW = {
     "nadir.mission": "ISS990",

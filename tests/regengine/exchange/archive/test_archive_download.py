@@ -21,11 +21,11 @@ from regengine.exchange.archive.camera_text import interpret_text, text_address
 from regengine.exchange.archive.download import DownloadOptions, Outcome, download, fetch_texts
 from regengine.exchange.archive.options import frames_given
 from regengine.exchange.archive.table import read_tables
+from regengine.exchange.archive.web import ArchiveClient, PartFile
 from regengine.io.checksums import read_sums
-from regengine.io.http import PartFile, Web
 from tests.regengine.exchange.archive.archive_server import PAGE, PICTURES, ArchiveServer
 
-Client = Callable[..., Web]
+Client = Callable[..., ArchiveClient]
 FRAME = "ISS990-E-101"
 TEXT = (
     b"Camera : NIKON D3S S/N: 2007934\r\nShutter: 1/30\r\nAperture: F2.8\r\nLength: 85.0 mm\r\n"
@@ -50,7 +50,7 @@ def pictures(archive: ArchiveServer) -> bytes:
 
 
 def fetched(
-    archive: ArchiveServer, web: Web, folder: Path, *frames: str, **options: object
+    archive: ArchiveServer, web: ArchiveClient, folder: Path, *frames: str, **options: object
 ) -> tuple[list[Outcome], str]:
     outcomes: list[Outcome] = []
     given = DownloadOptions(pictures=archive.address + PICTURES, **options)  # type: ignore[arg-type]

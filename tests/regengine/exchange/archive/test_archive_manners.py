@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
 from regengine.errors import ArchiveError, ConfigError
-from regengine.io.http import (
+from regengine.exchange.archive.web import (
     Absent,
+    ArchiveClient,
     CutError,
-    Manners,
-    Pace,
     TooMuchError,
     UnreachableError,
-    Web,
     check_address,
-    retry_after_s,
 )
 from tests.regengine.exchange.archive.archive_server import ArchiveServer
 
-Client = Callable[..., Web]
+Client = Callable[..., ArchiveClient]
 PATH = "/meta/a.txt"
+PAST = "Fri, 17 Jan 2014 07:45:02 GMT"
 
 
 @pytest.fixture(autouse=True)
@@ -31,19 +30,18 @@ def content(archive: ArchiveServer) -> None:
     archive.texts[PATH] = b"x" * 3000
 
 
-def test_requests_keep_their_distance() -> None:
+def test_requests_keep_their_distance(archive: ArchiveServer) -> None:
     now, slept = [100.0], []
 
     def sleep(seconds: float) -> None:
         slept.append(seconds)
         now[0] += seconds
 
-    pace = Pace(Manners(pause_s=2.0), sleep=sleep, clock=lambda: now[0])
-    pace.before_request()
-    now[0] += 0.5
-    pace.before_request()
-    now[0] += 5.0
-    pace.before_request()
+    web = ArchiveClient(pause_s=2.0)
+    web.sleep, web.clock = sleep, lambda: now[0]
+    for pause_s in (0.5, 5.0, 0.0):
+        web.text(archive.address + PATH, 1)
+        now[0] += pause_s
     assert slept == [1.5]
 
 
@@ -73,12 +71,20 @@ def test_what_the_server_asks_for_is_kept(
     assert archive.faults == []
 
 
-def test_retry_after_as_a_date() -> None:
-    now = datetime(2014, 1, 17, 7, 46, 2, tzinfo=UTC)
-    assert retry_after_s("Fri, 17 Jan 2014 07:47:02 GMT", lambda: now) == 60.0
-    assert retry_after_s("Fri, 17 Jan 2014 07:45:02 GMT", lambda: now) == 0.0
-    for text in (None, "", "soon", "-5", "1e9", "٣", "9" * 40, "Fri, 99 Jan 2014"):
-        assert retry_after_s(text, lambda: now) is None
+@pytest.mark.parametrize("told", ["", "soon", "-5", "1e9", "Fri, 99 Jan 2014", PAST])
+def test_nonsense_to_wait_for(
+    archive: ArchiveServer, client: Client, pauses: list[float], told: str
+) -> None:
+    archive.faults = [(503, {"Retry-After": told})]
+    client().text(archive.address + PATH, 1)
+    assert 0.5 <= pauses[0] <= 1.5
+
+
+def test_a_moment_to_wait_for(archive: ArchiveServer, client: Client, pauses: list[float]) -> None:
+    moment = datetime.now(UTC) + timedelta(minutes=4)
+    archive.faults = [(503, {"Retry-After": format_datetime(moment, usegmt=True)})]
+    client().text(archive.address + PATH, 1)
+    assert 120.0 <= pauses[0] <= 240.0
 
 
 @pytest.mark.parametrize(
@@ -94,7 +100,7 @@ def test_retry_after_as_a_date() -> None:
         (400, ArchiveError, "rejects the request with status 400", 1),
         (b"x" * (2 << 20), TooMuchError, "sends more than 1 MB", 1),
         ("to:http://localhost:1/x", ArchiveError, "sends us to http://localhost", 1),
-        ("to:" + "file:" + "///etc/passwd", ArchiveError, "rejects the request", 1),
+        ("to:" + "file:" + "///etc/passwd", ArchiveError, "sends us to file://nowhere", 1),
         ("to:https://127.0.0.1/x", ArchiveError, "keeps failing", 3),
     ],
 )

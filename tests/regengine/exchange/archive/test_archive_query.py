@@ -15,17 +15,17 @@ from regengine.commands import app
 from regengine.errors import ArchiveError, ConfigError
 from regengine.exchange.archive.answers import AnswerCache
 from regengine.exchange.archive.query import Asked, FrameQuery, ask, questions
-from regengine.io.http import Web
+from regengine.exchange.archive.web import ArchiveClient
 from regengine.photo.frame_records import load_frame_records
 from tests.regengine.exchange.archive.archive_server import KEY, ArchiveServer, add_frame
 
-Client = Callable[..., Web]
+Client = Callable[..., ArchiveClient]
 JANUARY = {"first": date(2014, 1, 1), "last": date(2014, 1, 31)}
 
 
 def asked(
     archive: ArchiveServer,
-    web: Web,
+    web: ArchiveClient,
     folder: Path,
     key: str = KEY,
     age: float = 7.0,

@@ -11,12 +11,9 @@ from pathlib import Path
 import pytest
 
 from regengine.errors import FrameError
+from regengine.exchange.remote.fetch import FetchLimits, fetch
 from regengine.exchange.remote.photos import PREFIX, passing_folder
-from regengine.io.http import FetchLimits, fetch
 from tests.regengine.exchange.remote.photo_server import PhotoServer, photo_server
-
-pytest.importorskip("aiohttp", reason="needs aiohttp: pip install 'regengine[remote]'")
-pytest.importorskip("fsspec", reason="needs fsspec: pip install 'regengine[remote]'")
 
 LIMITS = FetchLimits(megabytes=1, idle_s=60.0, total_s=300.0, tries=3, pause_s=1.0)
 
@@ -148,6 +145,36 @@ def test_credentials_are_sent_and_not_told(tmp_path: Path, server: PhotoServer) 
         assert "s3cret" not in text
         assert "abc" not in text
         assert f"{server.address}{path}?token=***" in text
+
+
+def test_logins_of_the_home_folder_are_for_their_host(
+    tmp_path: Path, server: PhotoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logins = tmp_path / "logins"
+    logins.write_text("machine 127.0.0.1 login me password s3cret\n")
+    monkeypatch.setenv("NETRC", str(logins))
+    fetched(server.url("/x.jpg"), tmp_path / "x")
+    sent = server.headers[-1]["Authorization"].removeprefix("Basic ")
+    assert base64.b64decode(sent) == b"me:s3cret"
+    fetched(server.url("/x.jpg").replace("127.0.0.1", "localhost"), tmp_path / "x")
+    assert "Authorization" not in server.headers[-1]
+
+
+def test_proxies_are_those_of_the_environment(
+    tmp_path: Path, server: PhotoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server plays the proxy, which is asked for whole addresses."""
+    host = server.address.removeprefix("http://")
+    monkeypatch.setenv("http_proxy", f"http://me:pr0xy@{host}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    fetched("http://photos.invalid/x.jpg", tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == server.files["/x.jpg"]
+    assert server.headers[-1]["Host"] == "photos.invalid"
+    sent = server.headers[-1]["proxy-authorization"].removeprefix("Basic ")
+    assert base64.b64decode(sent) == b"me:pr0xy"
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    fetched(server.url("/x.jpg"), tmp_path / "x")
+    assert server.headers[-1]["Host"] == host
 
 
 def test_the_folder_goes_with_the_run_and_a_killed_one_with_the_next(

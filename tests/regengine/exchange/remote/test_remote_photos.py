@@ -11,7 +11,7 @@ import pytest
 
 from regengine.batch.run import BatchOptions, BatchSummary, run_batch
 from regengine.exchange.remote.photos import AHEAD, photos_at_hand
-from regengine.io.http import Url
+from regengine.io.urls import Url
 from regengine.registration.propose_neighbours import Hints
 from regengine.result import FrameResult
 from regengine.store.snapshot import read_store
@@ -19,9 +19,6 @@ from regengine.store.writer import StoreWriter
 from tests.example_results import fake_process
 from tests.regengine.batch import sharing_stand_in
 from tests.regengine.exchange.remote.photo_server import PhotoServer, photo_server
-
-pytest.importorskip("aiohttp", reason="needs aiohttp: pip install 'regengine[remote]'")
-pytest.importorskip("fsspec", reason="needs fsspec: pip install 'regengine[remote]'")
 
 OPTIONS = BatchOptions(parameters="{}", parameters_sha256="p", workers=0)
 

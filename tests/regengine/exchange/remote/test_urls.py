@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from regengine.errors import ConfigError
 from regengine.exchange.remote.inputs import find_given
-from regengine.io.http import Url, file_name, is_url, scheme_of, without_secrets
+from regengine.io.urls import Url, file_name, is_url, scheme_of, without_secrets
 
 FILE = "file:" + "//"  # files of this machine
 
@@ -105,5 +106,7 @@ def test_what_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fsspec, "get_filesystem_class", absent)
     with pytest.raises(ConfigError, match=r"s3://b/x\.jpg cannot be fetched \(Install s3fs"):
         find_given(["s3://b/x.jpg"])
+    monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(ConfigError, match=r"pip install 'regengine\[remote\]'"):
-        find_given(["https://a.org/x.jpg"])
+        find_given(["s3://b/x.jpg"])
+    assert find_given(["https://a.org/x.jpg"]) == [Url("https://a.org/x.jpg")]

@@ -1,0 +1,110 @@
+"""URLs as people write them, and as records may show them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+
+from regengine.batch.discover import is_photo
+from regengine.errors import ConfigError
+
+# What is read over a network and can hold a photo. Not what fsspec knows beside: local files,
+# caches and archives, in which one URL may hide another.
+SCHEMES = ("https", "http", "s3", "gs", "az", "abfs", "ftp", "sftp")
+HIDDEN = "***"
+LONGEST_NAME = 100  # characters of a file's name
+_URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+# Names of query parameters that let one in: signed URLs of stores, tokens, keys
+_SECRET = re.compile(r"sig|token|secret|passw|key|auth|credential", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Url:
+    """A photo that is given by URL; ``address`` may hold secrets, which ``str`` leaves out."""
+
+    address: str
+
+    def __str__(self) -> str:
+        return without_secrets(self.address)
+
+    def __repr__(self) -> str:
+        return f"Url({self})"
+
+    @property
+    def stem(self) -> str:
+        """As that of a path: the name of a copy, without its ending."""
+        return Path(file_name(self.address)).stem
+
+
+def is_url(text: str) -> bool:
+    """Whether an argument is a URL and no path."""
+    return _URL.match(text) is not None
+
+
+def scheme_of(url: str) -> str:
+    """Scheme of a URL that may be fetched; ConfigError if nothing is fetched by it."""
+    found = _URL.match(url)
+    scheme = "" if found is None else found[1].lower()
+    if scheme == "file":
+        raise ConfigError(f"{without_secrets(url)}: name files by their path alone.")
+    if scheme not in SCHEMES or "::" in url:
+        schemes = ", ".join(f"{known}://" for known in SCHEMES)
+        raise ConfigError(f"{without_secrets(url)} is not fetched: photos come by {schemes}.")
+    return scheme
+
+
+def without_secrets(url: str) -> str:
+    """A URL as records, messages and stores have it: no user and password, keys hidden."""
+    try:
+        parts = urlsplit(url)
+        query = parse_qsl(parts.query, keep_blank_values=True)
+    except ValueError:
+        return HIDDEN
+    host = parts.netloc.rpartition("@")[2]
+    told = [(name, HIDDEN if _is_secret(name, value) else value) for name, value in query]
+    if told != query:
+        parts = parts._replace(query=urlencode(told, safe="*/:"))
+    return urlunsplit(parts._replace(netloc=host, fragment=""))
+
+
+def _is_secret(name: str, value: str) -> bool:
+    # Stores call the name of a file its key
+    return _SECRET.search(name) is not None and not is_photo(value)
+
+
+def file_name(url: str) -> str:
+    """Name for a copy of what a URL stands for.
+
+    Returns
+    -------
+    str
+        The last part of its path; where a query names the photo, ``get?file=a/b.jpg``, the last
+        part of that. Of letters, digits and ``._-`` alone; never hidden, never empty.
+    """
+    parts = urlsplit(url)
+    candidates = [parts.path.rstrip("/"), *(value for _, value in parse_qsl(parts.query))]
+    names = [_harmless(text.rpartition("/")[2]) for text in candidates]
+    return next((name for name in names if is_photo(name)), names[0] or "photo")
+
+
+def _harmless(name: str) -> str:
+    name = re.sub(r"[^\w.-]+", "_", unquote(name), flags=re.ASCII).lstrip(".")
+    return name[-LONGEST_NAME:].lstrip(".")
+
+
+def host_of(url: str) -> str:
+    """Host of an address, which is all that sentences tell of it."""
+    return urlsplit(url).hostname or "the server"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

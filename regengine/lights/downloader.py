@@ -1,0 +1,197 @@
+"""Files of map services: tried again, checked, and the token only where it belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from regengine.errors import LightMapError
+from regengine.io.atomic import replacements
+from regengine.io.http import (
+    CutShort,
+    HttpClient,
+    HttpFailure,
+    LedAway,
+    Overdue,
+    Patience,
+    StatusFailure,
+    Unreached,
+)
+from regengine.io.urls import host_of
+
+# The name of a variable, not what is in it
+TOKEN_VARIABLE = "EARTHDATA_TOKEN"  # nosec B105
+TOKEN_HOSTS = ("earthdata.nasa.gov", "earthdatacloud.nasa.gov", "eosdis.nasa.gov")
+
+Check = Callable[[Path], None]
+Progress = Callable[[int, int], None]  # done, in total
+
+
+class BrokenDownload(HttpFailure):
+    """What came is not whole; another try may help."""
+
+    passes = True
+
+
+class WrongContent(Exception):
+    """What came is whole but not what was asked for; the message ends a sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Downloader:
+    """How patiently to download.
+
+    Attributes
+    ----------
+    attempts, connect_attempts : int
+        Tries per file before giving up; and where the host cannot be reached at all.
+    timeout_s, file_timeout_s : float
+        Longest silence of the server; longest time for one file.
+    backoff_s : float
+        Pause before the second try; doubled each time.
+    connections : int
+        Files at a time.
+    token : str
+        Earthdata bearer token, sent to NASA's Earthdata hosts over https and nowhere else.
+    """
+
+    attempts: int = 5
+    connect_attempts: int = 2
+    timeout_s: float = 30.0
+    file_timeout_s: float = 1800.0
+    backoff_s: float = 1.0
+    connections: int = 4
+    token: str = field(default="", repr=False)
+
+    def save(self, url: str, path: Path, check: Check) -> bool:
+        """Download one file; it appears under its name only when it is whole and checked.
+
+        Parameters
+        ----------
+        url : str
+        path : Path
+            Where it goes; its folder is made.
+        check : callable
+            Raises BrokenDownload or WrongContent if the file at a path is not what it should be.
+
+        Returns
+        -------
+        bool
+            False if the server has no such file (404).
+
+        Raises
+        ------
+        LightMapError
+            The host cannot be reached, refuses, or keeps failing.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacements((path,), ending=".part", sync=False) as (part,):
+                self._client.patiently(lambda: self._transfer(url, part, check))
+            return True
+        except StatusFailure as failure:
+            if failure.code in (404, 410):
+                return False
+            raise _refusal(failure, host_of(url)) from failure
+        except HttpFailure as failure:
+            raise _broken(failure, host_of(url)) from failure
+        except WrongContent as error:
+            raise LightMapError(f"{host_of(url)} answered {error}.") from error
+        except OSError as error:
+            if isinstance(error, LightMapError):
+                raise
+            raise LightMapError(
+                f"{path} cannot be written ({error.strerror}): make sure that the folder may be "
+                "written to and has room, then run the same command again."
+            ) from error
+
+    def save_all(
+        self, jobs: Iterable[Callable[[], None]], progress: Progress = lambda done, total: None
+    ) -> None:
+        """Run jobs, a few at a time; the first failure stops those not begun and is raised."""
+        with ThreadPoolExecutor(max_workers=self.connections) as pool:
+            futures = [pool.submit(job) for job in jobs]
+            total, left = len(futures), set(futures)
+            try:
+                while left:
+                    done, left = wait(left, timeout=0.2, return_when=FIRST_EXCEPTION)
+                    for future in done:
+                        future.result()
+                    progress(total - len(left), total)
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    @cached_property
+    def _client(self) -> HttpClient:
+        patience = Patience(
+            attempts=self.attempts,
+            connect_attempts=self.connect_attempts,
+            backoff_s=self.backoff_s,
+            idle_s=self.timeout_s,
+            total_s=self.file_timeout_s,
+        )
+        return HttpClient(
+            patience,
+            may_follow=lambda source, target: True,
+            authorization=self._authorization,
+            connections=self.connections,
+        )
+
+    def _authorization(self, url: str) -> str | None:
+        return f"Bearer {self.token}" if self.token and may_have_token(url) else None
+
+    def _transfer(self, url: str, part: Path, check: Check) -> None:
+        with self._client.get(url) as response, part.open("wb") as file:
+            for chunk in self._client.chunks(response):
+                file.write(chunk)
+        check(part)
+
+
+def may_have_token(url: str) -> bool:
+    """Whether an address is one of NASA's Earthdata hosts, over https."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    return parts.scheme == "https" and any(
+        host == name or host.endswith(f".{name}") for name in TOKEN_HOSTS
+    )
+
+
+def _refusal(failure: StatusFailure, host: str) -> LightMapError:
+    if failure.code in (401, 403):
+        return LightMapError(
+            f"{host} refuses access (status {failure.code}): get a token at "
+            f"urs.earthdata.nasa.gov, put it into the environment variable {TOKEN_VARIABLE}, "
+            "and accept the product's terms there if it has any."
+        )
+    if not failure.passes:
+        return LightMapError(
+            f"{host} rejects the request with status {failure.code}: check the address and the "
+            "level."
+        )
+    return LightMapError(
+        f"{host} failed with status {failure.code} in {failure.tries} attempts: try again later; "
+        "what was fetched is kept."
+    )
+
+
+def _broken(failure: HttpFailure, host: str) -> LightMapError:
+    if isinstance(failure, LedAway):
+        return LightMapError(
+            f"{host} answered with a redirection to something that is no web address."
+        )
+    detail = str(failure)
+    if isinstance(failure, CutShort):
+        detail = f"only {failure}"
+    elif isinstance(failure, Overdue):
+        detail = "it does not answer in time"
+    elif isinstance(failure, Unreached) and not failure.silent:
+        detail = str(failure.reason)
+    return LightMapError(
+        f"{host} cannot be reached ({detail}): check the network connection and run the same "
+        "command again; what was fetched is kept.",
+        code="offline",
+    )
