@@ -105,11 +105,6 @@ def _of_stance(name: str, description: str) -> TableColumn:
     )
 
 
-def _worst_sigma_m(frame: ExportFrame) -> float | None:
-    known = [point.sigma_m for point in frame.points if point.sigma_m is not None]
-    return max(known, default=None)
-
-
 def _of_town(
     prefix: str, of: str, town: Callable[[ExportFrame, int], Any]
 ) -> tuple[TableColumn, ...]:
@@ -233,7 +228,10 @@ FRAME_COLUMNS = (
         lambda camera: camera.mirrored,
     ),
     of_frame(
-        "sigma_m", "real", "one sigma per axis of the worst control point, metres", _worst_sigma_m
+        "sigma_m",
+        "real",
+        "one sigma per axis of the worst control point, metres",
+        lambda frame: frame.worst_sigma_m,
     ),
     _of_fit("residual_px"),
     _of_fit("residual_m"),

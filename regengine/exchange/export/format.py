@@ -67,18 +67,9 @@ _MARK = re.compile("[0-9a-f]{8}")  # a damaged store may have anything in a hash
 def photo_name(path: str, number: int) -> str:
     """Name of a photo's file as a new file's name may begin with it.
 
-    Parameters
-    ----------
-    path : str
-        Of the photo: any text, also a web address, or a path of another system.
-    number : int
-        Of the frame: names those that have no name.
-
-    Returns
-    -------
-    str
-        Leads to no other folder, and holds nothing that cannot be seen. A photo that has an
-        ordinary name keeps it.
+    The path is any text, also a web address, or a path of another system; the frame's number
+    names those that have no name. The name leads to no other folder, and holds nothing that cannot
+    be seen; an ordinary one stays as it is.
     """
     path = path.partition("?")[0] if "://" in path else path
     parts = [part for part in _SEPARATORS.split(path) if part]
@@ -113,20 +104,10 @@ def photo_names(
 ) -> dict[int, str]:
     """Names that differ from each other, also where letters' case does not count.
 
-    Parameters
-    ----------
-    frames : dict of int to str
-        Names of `photo_name` by the frames' numbers.
-    hashes : dict of int to str
-        SHA-256 of the photos.
-    file_of : callable, optional
-        Takes a name; the file's name that is to differ.
-
-    Returns
-    -------
-    dict of int to str
-        A name that several photos have gets the start of the photo's SHA-256, before its ending;
-        where that is not enough, the frame's number.
+    ``frames`` are names of `photo_name`, ``hashes`` the photos' SHA-256, by the frames' numbers;
+    ``file_of`` makes of a name that of the file, which is to differ. A name that several photos
+    have gets the start of the photo's SHA-256, before its ending; where that is not enough, the
+    frame's number.
     """
     held: dict[str, list[int]] = {}
     for number, name in frames.items():
@@ -169,16 +150,9 @@ class LeftOutError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class FileFormat:
-    """A format that holds all frames in one file.
+    """A format that holds all frames in one file, whose name has one of some endings.
 
-    Attributes
-    ----------
-    summary : str
-        What it is, in a few words.
-    endings : tuple of str
-        What the file's name may end in.
-    write : callable
-        Takes the frames, a path of a new file, and the options.
+    ``write`` takes the frames, a path of a new file, and the options.
     """
 
     summary: str
@@ -190,13 +164,8 @@ class FileFormat:
 class LastFile:
     """A file that tells of all others in a folder: where it is, they are.
 
-    Attributes
-    ----------
-    name : str
-        Its name.
-    write : callable
-        Takes what the format's ``write`` said of each frame, a path of a new file, the path whose
-        place it takes, and the options. The frames are written as it asks for them.
+    ``write`` takes what the format's ``write`` said of each frame, a path of a new file, the path
+    whose place it takes, and the options. The frames are written as it asks for them.
     """
 
     name: str

@@ -20,22 +20,12 @@ from regengine.result import FrameResult
 from regengine.review.reviewed import Reviewed, ReviewedPoint
 from regengine.store.rows import StoredFrame
 
-# The cities near places, for tables.
-
 METRES = 3  # decimals of kilometres: a city's middle is not known better
 
 
 @dataclass(frozen=True, kw_only=True)
 class Town:
-    """The city near a place.
-
-    Attributes
-    ----------
-    city, country : str or None
-        Spelled as GeoNames does; None far from all.
-    city_km : float or None
-        From the place to the city's middle.
-    """
+    """The city near a place, spelled as GeoNames does, and how far its middle is; None far away."""
 
     city: str | None = None
     country: str | None = None
@@ -60,8 +50,6 @@ def towns_near(places: Sequence[LonLat | None]) -> list[Town]:
         for number, distance in zip(numbers.tolist(), distances.tolist(), strict=True)
     ]
 
-
-# What follows from cameras and points, for several frames at once.
 
 Found = TypeVar("Found")
 
@@ -212,6 +200,11 @@ class ExportFrame:
         return self.review is not None and self.review.decision == "accepted"
 
     @property
+    def worst_sigma_m(self) -> float | None:
+        """Sigma of the control point that is known least."""
+        return max((p.sigma_m for p in self.points if p.sigma_m is not None), default=None)
+
+    @property
     def stance(self) -> Stance | None:
         """Where the camera is, and where it looks; see `regengine.exchange.export.viewing`."""
         block, number = self._ground
@@ -272,24 +265,9 @@ def engine_frame(stored: StoredFrame, store: Path) -> ExportFrame:
         store=store,
         verdict=result.verdict,
         camera=None if result.solved is None else result.solved.camera,
-        points=tuple(
-            ExportPoint(
-                x=point.x,
-                y=point.y,
-                lon=point.lon,
-                lat=point.lat,
-                sigma_px=point.sigma_px,
-                sigma_m=point.sigma_m,
-                covariance_px=point.covariance_px,
-                covariance_m=point.covariance_m,
-                lights=point.lights,
-            )
-            for point in result.control_points
-        ),
+        points=tuple(ExportPoint(**vars(point)) for point in result.control_points),
     )
 
-
-# A frame as a person left it: reviewed camera and points in place of the engine's.
 
 # What a number keeps on its way through a page and back
 SAME = 1e-9
@@ -298,18 +276,8 @@ SAME = 1e-9
 def with_review(frame: ExportFrame, review: Reviewed | None) -> ExportFrame:
     """A frame with what a person made of it.
 
-    Parameters
-    ----------
-    frame : ExportFrame
-        As the engine left it.
-    review : Reviewed or None
-        The decision that counts.
-
-    Returns
-    -------
-    ExportFrame
-        Where the person accepted, with their camera and points; the camera may be missing where
-        they moved points alone. Else the engine's.
+    Where the person accepted, it has their camera and points; the camera may be missing where they
+    moved points alone. Else it has the engine's.
     """
     if review is None:
         return frame

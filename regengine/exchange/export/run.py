@@ -27,6 +27,8 @@ from regengine.exchange.export.selection import Chosen
 from regengine.io.atomic import sync_folder
 from regengine.report.page import photo_file
 
+_NUMBERS = count()  # of new files, so that two of one folder can be written at a time
+
 
 def _modules() -> dict[str, str]:
     """The module of each format, which is named after all formats that are in it."""
@@ -47,9 +49,6 @@ def known_format(name: str) -> FileFormat | FolderFormat:
     module = importlib.import_module(f"{formats.__name__}.{modules[name]}")
     found: FileFormat | FolderFormat = module.FORMATS[name]
     return found
-
-
-# What is there already: not replaced unless it is asked for, and a photo never.
 
 
 def check_file(out: Path, kind: FileFormat, force: bool) -> None:
@@ -91,20 +90,7 @@ def take_away(last: Path, chosen: Chosen) -> None:
     """Remove the file that tells of all others, before the first of these is replaced.
 
     Where it is, a folder is whole: it must not stand beside files of which some are replaced.
-
-    Parameters
-    ----------
-    last : Path
-        The file, which may be there or not.
-    chosen : Chosen
-        What is about to be written.
-
-    Raises
-    ------
-    ConfigError
-        If it is one of the photos.
-    StoreError
-        If it cannot be removed.
+    ConfigError if it is one of the photos, StoreError if it cannot be removed.
     """
     if not os.path.lexists(last):
         return
@@ -123,25 +109,12 @@ def take_away(last: Path, chosen: Chosen) -> None:
         ) from error
 
 
-_NUMBERS = count()  # of new files, so that two of one folder can be written at a time
-
-
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What was written.
+    """What was written: frames that are in the files, and files.
 
-    Attributes
-    ----------
-    frames : int
-        Frames that are in the files.
-    reviewed : int
-        Those of them with the camera and points that a person accepted.
-    files : int
-        Files that were written.
-    left_out : Counter
-        How many frames are not, by why.
-    failed : dict of str to str
-        Frames that should be but cannot, by path, and why.
+    ``reviewed`` frames have the camera and points that a person accepted. ``left_out`` counts the
+    frames that are not in the files, by why; ``failed`` tells by path why wanted ones cannot be.
     """
 
     frames: int
@@ -154,19 +127,8 @@ class Exported:
 def check_out(out: Path, name: str, force: bool) -> None:
     """See to it, before the store is read, that the output can be what it is to be.
 
-    Parameters
-    ----------
-    out : Path
-        The file, or the folder for formats that write files for each frame.
-    name : str
-        Of the format.
-    force : bool
-        Whether a file that exists is to be replaced.
-
-    Raises
-    ------
-    ConfigError
-        If not.
+    ``out`` is the file, or the folder for formats that write files for each frame. ConfigError if
+    it cannot be written, or exists and is not to be replaced by force.
     """
     kind = known_format(name)
     if isinstance(kind, FileFormat):
@@ -184,26 +146,9 @@ def write_chosen(
     force: bool = False,
     advance: Callable[[], object] = lambda: None,
 ) -> Exported:
-    """Write chosen frames in a format.
+    """Write chosen frames in the format of a name.
 
-    Parameters
-    ----------
-    chosen : Chosen
-        The frames.
-    name : str
-        Of the format.
-    out : Path
-        See `check_out`; a folder is made if need be.
-    options : ExportOptions
-        What of the frames.
-    force : bool, optional
-        Replace files that exist.
-    advance : callable, optional
-        Called after each frame.
-
-    Returns
-    -------
-    Exported
+    A folder (see `check_out`) is made if need be; ``advance`` is called after each frame.
 
     Raises
     ------
@@ -303,26 +248,12 @@ def write_folder(
 def in_place_of(paths: tuple[Path, ...], *, sync: bool = True) -> Iterator[tuple[Path, ...]]:
     """New files that take the place of others at the end of the block, or vanish.
 
-    Parameters
-    ----------
-    paths : tuple of Path
-        What is to be replaced, or new.
-    sync : bool, optional
-        Whether they are on the disk before this ends. Without it they are whole whatever becomes
-        of the program, but not if the power fails.
-
-    Yields
-    ------
-    tuple of Path
-        In the same folders, with the same endings.
-
-    Raises
-    ------
-    StoreError
-        If a file cannot be written.
+    They have the same folders and endings. With ``sync`` they are on the disk before this ends;
+    without it they are whole whatever becomes of the program, but not if the power fails.
+    StoreError if one cannot be written.
     """
     temporary = tuple(
-        path.with_name(f".{os.getpid()}.{next(_NUMBERS)}.{_ending(path)}") for path in paths
+        path.with_name(f".{os.getpid()}.{next(_NUMBERS)}.tmp{path.suffix}") for path in paths
     )
     try:
         yield temporary
@@ -344,7 +275,3 @@ def in_place_of(paths: tuple[Path, ...], *, sync: bool = True) -> Iterator[tuple
         for new in temporary:
             with suppress(OSError):
                 new.unlink()
-
-
-def _ending(path: Path) -> str:
-    return f"tmp{path.suffix}"

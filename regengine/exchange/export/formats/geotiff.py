@@ -54,14 +54,10 @@ STEP_M = 100.0
 
 @dataclass(frozen=True, kw_only=True)
 class GroundSigma:
-    """A camera with what is open of it.
+    """A solved camera with what is open of it.
 
-    Attributes
-    ----------
-    camera : Camera
-        The solved camera.
-    covariance : ndarray, shape (4, 4)
-        Of three turns (radians, about the camera's axes) and the logarithm of the focal length.
+    The covariance, shape (4, 4), is of three turns (radians, about the camera's axes) and the
+    logarithm of the focal length.
     """
 
     camera: Camera
@@ -79,19 +75,7 @@ class GroundSigma:
 
 
 def ground_sigma(camera: Camera, points: tuple[ExportPoint, ...]) -> GroundSigma:
-    """What control points leave open of a camera.
-
-    Parameters
-    ----------
-    camera : Camera
-        The solved camera.
-    points : tuple of ExportPoint
-        At least one.
-
-    Returns
-    -------
-    GroundSigma
-    """
+    """What control points, at least one, leave open of a solved camera."""
     lon, lat = np.array([p.lon for p in points]), np.array([p.lat for p in points])
     flow = pixel_flow(camera, geodetic_to_ecef(lon, lat))
     known = point_covariances(camera, points)

@@ -16,7 +16,6 @@ from regengine.collection.catalogue.arrange import (
     WIDEST_KM,
     cell_of,
     cluster,
-    degrees,
     width_km,
 )
 from regengine.collection.catalogue.ground import (
@@ -225,8 +224,3 @@ def test_each_measure_moves_the_score_the_right_way(
 def test_without_a_place_there_is_no_score() -> None:
     known = {"sharpness": 0.9, "cloud": 0.1, "off_nadir_deg": 9.0, "altitude_km": 400.0}
     assert quality_score(**known, resolution_m=None) is None
-
-
-def test_places_far_from_all_are_called_by_degrees() -> None:
-    assert degrees(-157.86, 21.31) == "21.3 N 157.9 W"
-    assert degrees(0.0, -40.0) == "40.0 S 0.0 E"

@@ -387,7 +387,7 @@ def test_a_failure_halfway_leaves_nothing(
 KILLED = """
 import os, sys
 from pathlib import Path
-from regengine.packages.sinks import package_sink
+from regengine.collection.packages.sinks import package_sink
 
 with package_sink(Path(sys.argv[1]), link=False, force=True) as sink:
     sink.add_text("README.md", "new")
