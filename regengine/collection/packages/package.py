@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +18,8 @@ from regengine.collection.packages.sinks import (
     package_sink,
 )
 from regengine.errors import ConfigError, FrameError, StoreError
-from regengine.exchange.export.columns import frame_row, point_rows
+from regengine.exchange.export.archive_photos import COURTESY
+from regengine.exchange.export.columns import frame_record
 from regengine.exchange.export.format import ExportOptions, FileFormat, photo_name, photo_names
 from regengine.exchange.export.formats.gcp_qgis import points_text
 from regengine.exchange.export.frame import ExportFrame, engine_frame, with_review
@@ -28,7 +28,6 @@ from regengine.io.html import shown
 from regengine.photo.frame_records import archive_frame_id
 from regengine.photo.lens_profile import LensProfile
 from regengine.photo.lens_profile_file import load_profile
-from regengine.records import plain, printable
 from regengine.report.page import photo_file
 from regengine.review.reviewed import reviewed
 from regengine.store.rows import StoredFrame
@@ -161,8 +160,6 @@ def _sha256(path: Path) -> str:
 
 # The README of a package: what, where, when, how well placed, and whom to credit.
 
-# As NASA's Gateway to Astronaut Photography of Earth asks for it
-COURTESY = "Image courtesy of the Earth Science and Remote Sensing Unit, NASA Johnson Space Center"
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#~$])")
 _CHECK = """\
 ## Check
@@ -394,14 +391,8 @@ def _add_placed(sink: Sink, one: PackedFrame) -> None:
     frame = one.frame
     if frame.points:
         sink.add_text(f"{PHOTOS}/{one.name}.points", points_text(frame))
-    told: dict[str, Any] = {
-        "frame": frame_row(frame),
-        "camera": None if frame.camera is None else {"model": "pinhole", **asdict(frame.camera)},
-        "control_points": point_rows(frame),
-        "quality": {name: one.row[name] for name in ("quality", "sharpness", "cloud")},
-    }
-    text = json.dumps(plain(told, printable), indent=2, allow_nan=False)
-    sink.add_text(f"cameras/{one.name}.json", text + "\n")
+    quality = {name: one.row[name] for name in ("quality", "sharpness", "cloud")}
+    sink.add_text(f"cameras/{one.name}.json", frame_record(frame, quality=quality))
 
 
 def _add_tables(sink: Sink, frames: Sequence[ExportFrame]) -> None:
