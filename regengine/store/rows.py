@@ -23,7 +23,7 @@ from regengine.result import (
     Reason,
     SolvedCamera,
 )
-from regengine.store.schema import CONTROL_POINTS, DETECTIONS, FRAMES, GROUPS, Column
+from regengine.store.schema import CAMERA_FIELDS, CONTROL_POINTS, DETECTIONS, FRAMES, GROUPS, Column
 
 Table = dict[str, NDArray[Any]]
 Tables = dict[str, Table]
@@ -140,14 +140,6 @@ FIT_FIELDS = (
     "runner_up_log10_odds",
     "ncc",
     "runner_up_ncc",
-)
-CAMERA_FIELDS = (
-    "focal_px",
-    "principal_point",
-    "distortion",
-    "quaternion",
-    "position_ecef_m",
-    "mirrored",
 )
 POINT_FIELDS = tuple(column.name for column in CONTROL_POINTS[2:])
 

@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from regengine.errors import ConfigError
@@ -64,12 +63,7 @@ class Condition:
     def __enter__(self) -> Condition:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._base.close()
 
     def chosen(self, rows: Iterable[Mapping[str, Any]]) -> set[int]:
