@@ -140,7 +140,7 @@ def _make_places(base: DuckDBPyConnection) -> int:
     middle = np.stack([np.bincount(labels, sums[:, k], count) for k in range(3)], axis=1)[order]
     lon = np.degrees(np.arctan2(middle[:, 1], middle[:, 0]))
     lat = np.degrees(np.arctan2(middle[:, 2], np.hypot(middle[:, 0], middle[:, 1])))
-    names, countries = titles(lon, lat)
+    names, countries = place_titles(lon, lat)
     columns = dict(zip(PLACE, (np.arange(count), names, countries, lon, lat), strict=True))
     text = {"place": pa.string(), "place_country": pa.string()}
     places = pa.table({name: pa.array(value, text.get(name)) for name, value in columns.items()})
@@ -333,7 +333,7 @@ def width_km(directions: FloatArray) -> float:
     return 4.0 * EARTH_RADIUS_KM * float(np.arcsin(min(straight / 2.0, 1.0)))
 
 
-def titles(
+def place_titles(
     lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]
 ) -> tuple[list[str], list[str | None]]:
     """Names of places, after the nearest city or, far from all, where they are; their countries."""

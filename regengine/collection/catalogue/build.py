@@ -17,7 +17,7 @@ from regengine.collection.catalogue.ground import (
     month_of,
     night_of,
     resolution_m,
-    simpler,
+    simplified,
 )
 from regengine.collection.catalogue.quality import ABSURD, NOTHING_SEEN, PictureFacts, quality_score
 from regengine.collection.catalogue.table import NAMES, ROWS, arrow_schema, need_packages
@@ -26,8 +26,8 @@ from regengine.exchange.export.columns import FRAME_COLUMNS, known
 from regengine.exchange.export.footprint import rings_bbox
 from regengine.exchange.export.frame import (
     ExportFrame,
+    as_block,
     engine_frame,
-    together,
     towns_near,
     with_review,
 )
@@ -97,7 +97,7 @@ def _of_camera(frame: ExportFrame) -> Row:
         row |= {own: known[name] for own, name in OF_STANCE.items()}
         row["resolution_m"] = resolution_m(camera)
         row["area_km2"] = area_km2(rings) if rings else None
-        shape = Feature(row={}, polygons=tuple(simpler(rings)))
+        shape = Feature(row={}, polygons=tuple(simplified(rings)))
         row["geometry"] = wkb(shape) if rings else None
     except ABSURD:
         return {}
@@ -214,7 +214,7 @@ def build(
                 with_review(engine_frame(stored, store), reviews.get(stored.frame_index))
                 for stored in iter_frames(store)
             )
-            while block := together(list(islice(frames, BLOCK_FRAMES))):
+            while block := as_block(list(islice(frames, BLOCK_FRAMES))):
                 for frame in block:
                     yield catalogue_row(frame, look(frame))
                     advance()

@@ -29,7 +29,7 @@ def area_km2(rings: list[Ring]) -> float:
     return total / 1e6
 
 
-def simpler(rings: list[Ring]) -> list[Ring]:
+def simplified(rings: list[Ring]) -> list[Ring]:
     """Rings with fewer corners, within 0.4 % of their extent.
 
     References

@@ -240,7 +240,7 @@ class ExportFrame:
         return _block_of([self]), 0
 
 
-def together(frames: Sequence[ExportFrame]) -> Sequence[ExportFrame]:
+def as_block(frames: Sequence[ExportFrame]) -> Sequence[ExportFrame]:
     """The same frames; what follows from camera and points is worked out for all at once."""
     block = _block_of(frames)
     for number, frame in enumerate(frames):

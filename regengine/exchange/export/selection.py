@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from regengine.errors import ConfigError
-from regengine.exchange.export.frame import ExportFrame, engine_frame, together, with_review
+from regengine.exchange.export.frame import ExportFrame, as_block, engine_frame, with_review
 from regengine.review.reviewed import Reviewed, reviewed
 from regengine.store.hdf5 import damage_told
 from regengine.store.rows import dict_rows
@@ -117,7 +117,7 @@ def frame_rows(store: Path, names: Sequence[str]) -> Iterator[list[dict[str, Any
 
 
 VERDICTS = ("accepted", "review", "no_match", "failed")
-TOGETHER = 128  # frames whose footprints and cities are worked out at once
+GROUND_FRAMES = 128  # frames whose footprints and cities are worked out at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,8 +156,8 @@ class Chosen:
     def frames(self) -> Iterator[ExportFrame]:
         """The frames themselves, one by one; few of them are in memory at a time."""
         frames = self._frames()
-        while block := list(islice(frames, TOGETHER)):
-            yield from together(block)
+        while block := list(islice(frames, GROUND_FRAMES)):
+            yield from as_block(block)
 
     def photos(self) -> Iterator[tuple[int, str, str]]:
         """Number, path and SHA-256 of each of the photos."""

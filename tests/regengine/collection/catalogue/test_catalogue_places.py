@@ -23,7 +23,7 @@ from regengine.collection.catalogue.ground import (
     area_km2,
     night_of,
     resolution_m,
-    simpler,
+    simplified,
 )
 from regengine.collection.catalogue.quality import incidence_part, quality_score
 from regengine.exchange.export.footprint import footprint, rings_bbox
@@ -147,7 +147,7 @@ def test_boxes_of_none_and_of_a_pole() -> None:
 def test_areas_agree_and_are_counted_once(view: tuple[float, float, float]) -> None:
     rings = footprint(nadir_camera(view[0], view[1], tilt_deg=view[2]))
     exact = area_km2(rings)
-    fewer = simpler(rings)
+    fewer = simplified(rings)
     assert area_km2(fewer) == pytest.approx(exact, rel=0.005)
     assert max(len(ring) for ring in fewer) < 20
     seen = AreaSeen()

@@ -13,7 +13,7 @@ import pytest
 from pyproj import Geod
 
 from matchers.earth import ecef_to_geodetic
-from regengine.exchange.export.frame import ExportFrame, engine_frame, together
+from regengine.exchange.export.frame import ExportFrame, as_block, engine_frame
 from regengine.records import centre_lonlat
 from regengine.result import FrameResult, NadirInput, SolvedCamera
 from regengine.store.rows import StoredFrame
@@ -44,7 +44,7 @@ def frames() -> list[ExportFrame]:
 
 
 def test_a_block_tells_what_each_frame_tells_alone() -> None:
-    for alone, one in zip(frames(), together(frames()), strict=True):
+    for alone, one in zip(frames(), as_block(frames()), strict=True):
         assert one.footprint == alone.footprint
         assert one.towns == alone.towns
         assert one.nadir == (None if alone.nadir is None else pytest.approx(alone.nadir))
@@ -67,7 +67,7 @@ def test_the_stance_is_the_cameras() -> None:
 
 
 def test_a_frame_with_another_camera_leaves_its_block() -> None:
-    first, *_ = together(frames())
+    first, *_ = as_block(frames())
     moved = replace(first, camera=nadir_camera(20.0, 10.0))
     assert moved.nadir == pytest.approx((20.0, 10.0))
     assert first.nadir == pytest.approx((136.9, 35.0))
