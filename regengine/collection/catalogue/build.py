@@ -32,7 +32,7 @@ from regengine.exchange.export.frame import (
     with_review,
 )
 from regengine.exchange.export.layers import Feature, wkb
-from regengine.exchange.export.run import in_place_of
+from regengine.exchange.export.run import in_place_of, unwritable_told
 from regengine.io.atomic import check_new_file
 from regengine.photo.frame_records import parse_iso_time
 from regengine.review.reviewed import reviewed
@@ -221,25 +221,20 @@ def build(
 
     import duckdb
 
-    try:
-        with TemporaryDirectory(prefix=".regengine-", dir=out.absolute().parent) as folder:
-            raw = Path(folder) / "raw.parquet"
-            write_raw(raw, rows())
+    with (
+        unwritable_told(out),
+        TemporaryDirectory(prefix=".regengine-", dir=out.absolute().parent) as folder,
+    ):
+        raw = Path(folder) / "raw.parquet"
+        write_raw(raw, rows())
+        try:
             with in_place_of((out,)) as (temporary,):
-                held = arrange(raw, temporary)
-    except duckdb.Error as error:
-        said = next(iter(str(error).splitlines()), "unknown")
-        raise StoreError(
-            f"{out} could not be arranged ({said}): make room in its folder and in memory."
-        ) from error
-    except OSError as error:
-        if isinstance(error, StoreError):
-            raise
-        raise StoreError(
-            f"{out} could not be written ({error.strerror or error}): name a place that exists "
-            "and has room."
-        ) from error
-    return held
+                return arrange(raw, temporary)
+        except duckdb.Error as error:
+            said = next(iter(str(error).splitlines()), "unknown")
+            raise StoreError(
+                f"{out} could not be arranged ({said}): make room in its folder and in memory."
+            ) from error
 
 
 def write_rows(

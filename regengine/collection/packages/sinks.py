@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Protocol
 
-from regengine.errors import ConfigError, RegengineError, StoreError
+from regengine.errors import ConfigError, StoreError
+from regengine.exchange.export.run import unwritable_told
 from regengine.io.atomic import check_new_file, sync_folder
 from regengine.io.checksums import sha256_of
 
@@ -184,28 +185,22 @@ def package_sink(out: Path, *, link: bool, force: bool) -> Iterator[Sink]:
     """A package that appears at the end of the block, with its sums, or not at all."""
     temporary = out.absolute().with_name(f".{os.getpid()}.{out.name[:100]}.tmp")
     try:
-        if out.suffix.lower() == ".zip":
-            with zipfile.ZipFile(temporary, "x") as file:
-                packed = ZipSink(file, out.stem or "package")
-                yield packed
-                packed.add_text(SUMS, sums_text(packed.sums))
-            with temporary.open("rb+") as stream:
-                os.fsync(stream.fileno())
-            temporary.replace(out)
-        else:
-            temporary.mkdir()
-            folder = FolderSink(temporary, link=link)
-            yield folder
-            folder.add_text(SUMS, sums_text(folder.sums))
-            _settle(temporary, out.absolute(), force)
-        sync_folder(out.absolute().parent)
-    except OSError as error:
-        if isinstance(error, RegengineError):
-            raise
-        raise StoreError(
-            f"{out} could not be written ({error.strerror or error}): name a place that exists "
-            "and has room."
-        ) from error
+        with unwritable_told(out):
+            if out.suffix.lower() == ".zip":
+                with zipfile.ZipFile(temporary, "x") as file:
+                    packed = ZipSink(file, out.stem or "package")
+                    yield packed
+                    packed.add_text(SUMS, sums_text(packed.sums))
+                with temporary.open("rb+") as stream:
+                    os.fsync(stream.fileno())
+                temporary.replace(out)
+            else:
+                temporary.mkdir()
+                folder = FolderSink(temporary, link=link)
+                yield folder
+                folder.add_text(SUMS, sums_text(folder.sums))
+                _settle(temporary, out.absolute(), force)
+            sync_folder(out.absolute().parent)
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)

@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from regengine.errors import ConfigError, StoreError
+from regengine.errors import ConfigError, RegengineError, StoreError
 from regengine.exchange.export import formats
 from regengine.exchange.export.format import (
     ExportOptions,
@@ -137,6 +137,17 @@ def check_out(out: Path, name: str, force: bool) -> None:
         raise ConfigError(f"--out {out} is a file: --format {name} writes files into a folder.")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """What is to be written where; ``advance`` is called after each frame."""
+
+    chosen: Chosen
+    out: Path
+    options: ExportOptions
+    force: bool
+    advance: Callable[[], object]
+
+
 def write_chosen(
     chosen: Chosen,
     name: str,
@@ -158,49 +169,36 @@ def write_chosen(
         If the store cannot be read or the output not be written.
     """
     kind = known_format(name)
-    if isinstance(kind, FileFormat):
-        return write_file(kind, out, chosen, options, advance)
-    return write_folder(kind, out, chosen, options, force, advance)
+    job = _Job(chosen=chosen, out=out, options=options, force=force, advance=advance)
+    return _write_file(kind, job) if isinstance(kind, FileFormat) else _write_folder(kind, job)
 
 
-def write_file(
-    kind: FileFormat,
-    out: Path,
-    chosen: Chosen,
-    options: ExportOptions,
-    advance: Callable[[], object],
-) -> Exported:
+def _write_file(kind: FileFormat, job: _Job) -> Exported:
     """Write all chosen frames into one file."""
     count = reviewed = 0
 
     def counted() -> Iterator[ExportFrame]:
         nonlocal count, reviewed
-        for frame in chosen.frames():
+        for frame in job.chosen.frames():
             count += 1
             reviewed += frame.accepted_by_person
             yield frame
-            advance()
+            job.advance()
 
-    with in_place_of((out,)) as (temporary,):
-        kind.write(counted(), temporary, options)
-    return Exported(frames=count, reviewed=reviewed, files=1, left_out=chosen.left_out)
+    with in_place_of((job.out,)) as (temporary,):
+        kind.write(counted(), temporary, job.options)
+    return Exported(frames=count, reviewed=reviewed, files=1, left_out=job.chosen.left_out)
 
 
-def write_folder(
-    kind: FolderFormat,
-    out: Path,
-    chosen: Chosen,
-    options: ExportOptions,
-    force: bool,
-    advance: Callable[[], object],
-) -> Exported:
+def _write_folder(kind: FolderFormat, job: _Job) -> Exported:
     """Write files for each chosen frame into a folder, and the file that tells of them all."""
+    chosen, out, options = job.chosen, job.out, job.options
     own, hashes = {}, {}
     for number, path, sha256 in chosen.photos():
         own[number], hashes[number] = kind.photo_name(path, number), sha256
     names = file_names(own, hashes, lambda name: kind.names(name, options))
     last = None if kind.last is None else out / kind.last.name
-    if not force:
+    if not job.force:
         of_frames = [out / name for of_frame in names.values() for name in of_frame]
         check_free(of_frames if last is None else [*of_frames, last])
     left_out, failed = chosen.left_out.copy(), {}
@@ -212,7 +210,7 @@ def write_folder(
             lacks = kind.lacks(frame)
             if lacks:
                 left_out[lacks] += 1
-                advance()
+                job.advance()
                 continue
             paths = tuple(out / name for name in names[frame.stored.frame_index])
             try:
@@ -227,7 +225,7 @@ def write_folder(
                 frames, files = frames + 1, files + len(paths)
                 reviewed += frame.accepted_by_person
                 yield said
-            advance()
+            job.advance()
 
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -256,22 +254,30 @@ def in_place_of(paths: tuple[Path, ...], *, sync: bool = True) -> Iterator[tuple
         path.with_name(f".{os.getpid()}.{next(_NUMBERS)}.tmp{path.suffix}") for path in paths
     )
     try:
-        yield temporary
-        for new in temporary if sync else ():
-            with new.open("rb+") as stream:
-                os.fsync(stream.fileno())
-        for new, path in zip(temporary, paths, strict=True):
-            new.replace(path)
-        for folder in {path.parent for path in paths} if sync else ():
-            sync_folder(folder)
-    except OSError as error:
-        if isinstance(error, StoreError):
-            raise
-        raise StoreError(
-            f"{paths[0]} could not be written ({error.strerror or error}): name a place that "
-            "exists and has room."
-        ) from error
+        with unwritable_told(paths[0]):
+            yield temporary
+            for new in temporary if sync else ():
+                with new.open("rb+") as stream:
+                    os.fsync(stream.fileno())
+            for new, path in zip(temporary, paths, strict=True):
+                new.replace(path)
+            for folder in {path.parent for path in paths} if sync else ():
+                sync_folder(folder)
     finally:
         for new in temporary:
             with suppress(OSError):
                 new.unlink()
+
+
+@contextmanager
+def unwritable_told(out: Path) -> Iterator[None]:
+    """Tell in a sentence, a StoreError, that something cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, RegengineError):
+            raise
+        raise StoreError(
+            f"{out} could not be written ({error.strerror or error}): name a place that exists "
+            "and has room."
+        ) from error

@@ -176,8 +176,7 @@ def map_blocks(camera: Camera, grid: MapGrid) -> Iterator[MapBlock]:
     """Blocks of a map from the upper left on, row by row."""
     for row in range(0, grid.height, BLOCK):
         for column in range(0, grid.width, BLOCK):
-            height, width = min(BLOCK, grid.height - row), min(BLOCK, grid.width - column)
-            yield _block(camera, grid, column, row, width, height)
+            yield _block(camera, grid, column, row)
 
 
 def drawn(block: MapBlock, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -211,9 +210,8 @@ def spread(
     return found
 
 
-def _block(
-    camera: Camera, grid: MapGrid, column: int, row: int, width: int, height: int
-) -> MapBlock:
+def _block(camera: Camera, grid: MapGrid, column: int, row: int) -> MapBlock:
+    height, width = min(BLOCK, grid.height - row), min(BLOCK, grid.width - column)
     columns, rows = _nodes(width), _nodes(height)
     nodes = _photo_places(camera, *_places(grid, column + columns, row + rows))
     middles = [(along[1:] + along[:-1]) / 2.0 for along in (columns, rows)]
