@@ -15,25 +15,26 @@ from pathlib import Path
 from typing import Any
 
 from regengine.errors import ConfigError
+from regengine.exchange.export.columns import FRAME_COLUMNS
 from regengine.exchange.export.frame import ExportFrame, as_block, engine_frame, with_review
 from regengine.review.reviewed import Reviewed, reviewed
 from regengine.store.hdf5 import damage_told
 from regengine.store.rows import dict_rows
 from regengine.store.schema import COLUMNS as STORED
-from regengine.store.schema import FRAMES, select
+from regengine.store.schema import FRAMES, Kind, select
 from regengine.store.snapshot import iter_blocks, iter_frames
 
-TYPES = {"text": "TEXT", "uint8": "INTEGER", "int32": "INTEGER", "int64": "INTEGER"}
+TYPES: dict[Kind, str] = {"text": "TEXT", "whole": "INTEGER", "flag": "INTEGER", "real": "REAL"}
 ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
-COLUMNS = {column.name: TYPES.get(column.dtype, "REAL") for column in FRAMES if column.width == 1}
 # What people decided, beside what the store has
-REVIEW_COLUMNS = {
-    "decision": "TEXT",
-    "reviewer": "TEXT",
-    "disputed": "INTEGER",
-    "quality": "INTEGER",
+REVIEW_COLUMNS = ("decision", "reviewer", "disputed", "quality")
+COLUMNS = {
+    field.name: TYPES[field.kind]
+    for field in (
+        *(column for column in FRAMES if column.width == 1),
+        *(column for column in FRAME_COLUMNS if column.name in REVIEW_COLUMNS),
+    )
 }
-COLUMNS |= REVIEW_COLUMNS
 WHOLE = {name for name, kind in COLUMNS.items() if kind == "INTEGER"}  # -1: unknown
 LONGEST = 10_000  # letters of a condition
 

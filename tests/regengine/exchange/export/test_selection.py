@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -16,7 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regengine.errors import ConfigError
+from regengine.exchange.export import formats
 from regengine.exchange.export.format import file_names, photo_name, photo_names, stem
+from regengine.exchange.export.run import format_names
 from regengine.exchange.export.selection import Condition, FrameChoice, choose
 from tests.example_results import nadir_camera, nothing_found, proposal
 from tests.regengine.exchange.export.exported import (
@@ -297,3 +301,11 @@ def test_points_without_a_camera_have_none_of_the_engines(tmp_path: Path) -> Non
     decide(store, 0, result, "accepted", work(None, engine_points(result)), "eva")
     frames = table(store, tmp_path / "f.csv", "--table", "frames")
     assert list(frames.focal_px) == [1506.1]
+
+
+def test_a_formats_module_is_named_after_all_formats_in_it() -> None:
+    modules = [module.name for module in pkgutil.iter_modules(formats.__path__)]
+    for module in modules:
+        found = importlib.import_module(f"{formats.__name__}.{module}").FORMATS
+        assert sorted(found) == sorted(module.split("_"))
+    assert format_names() == sorted(name for module in modules for name in module.split("_"))
