@@ -138,18 +138,10 @@ MOST_CAMERA_ROWS = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Collected:
-    """Figures of all photos, and some of the photos.
+    """Figures of all photos, and some of the photos."""
 
-    Attributes
-    ----------
-    figures : dict
-        As docs/commands/report.md tells them; plain values.
-    frames : list of FrameResult
-        In the store's order; each verdict has its fair share.
-    """
-
-    figures: dict[str, Any]
-    frames: list[FrameResult]
+    figures: dict[str, Any]  # as docs/commands/report.md tells them; plain values
+    frames: list[FrameResult]  # in the store's order; each verdict has its fair share
 
 
 def collect(frames: Iterable[StoredFrame], most_frames: int) -> Collected:

@@ -42,15 +42,7 @@ class StoredEntry:
 class StoreIndex:
     """Finds stored frames by the identity of their photo: content and file name.
 
-    Parameters
-    ----------
-    store : StoreFile or None
-        An open store, which is read once; None for an empty index.
-
-    Raises
-    ------
-    StoreError
-        If the store is damaged.
+    An open store is read once; StoreError if it is damaged. Without a store the index is empty.
     """
 
     def __init__(self, store: StoreFile | None) -> None:
@@ -173,20 +165,8 @@ BLOCKS = 4
 class FrameCache:
     """Reads frames by their number; a few blocks of rows are kept, not the frames.
 
-    Parameters
-    ----------
-    store : Path
-        The store as it was merged; need not exist.
-
-    Attributes
-    ----------
-    index : StoreIndex
-        Index of the frames of the store.
-
-    Raises
-    ------
-    StoreError
-        If the store is damaged.
+    The store is as it was merged, and need not exist; its frames are those of ``index``. StoreError
+    if it is damaged.
     """
 
     def __init__(self, store: Path) -> None:

@@ -22,30 +22,14 @@ UNHOLDABLE_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\u
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
-    """Options of all formats; each reads those that it knows.
+    """Options of all formats; each reads those that it knows."""
 
-    Attributes
-    ----------
-    table : str
-        ``points``: a row a control point; ``frames``: a row a frame.
-    kinds : tuple of str
-        Which of several files that a format can write; empty for its usual one.
-    layers : tuple of str
-        Which of ``footprints``, ``nadirs``, ``points``; empty for all.
-    crs : str
-        Coordinate reference system of warped pictures, as PROJ understands it.
-    resolution : float or None
-        Size of their pixels in units of that system; None for the photo's own detail.
-    dialect : str or None
-        Of SQL: one of `DIALECTS`.
-    """
-
-    table: str = "points"
-    kinds: tuple[str, ...] = ()
-    layers: tuple[str, ...] = ()
-    crs: str = "EPSG:4326"
-    resolution: float | None = None
-    dialect: str | None = None
+    table: str = "points"  # a row a control point; frames: a row a frame
+    kinds: tuple[str, ...] = ()  # which of several files of a format; empty for its usual one
+    layers: tuple[str, ...] = ()  # of footprints, nadirs, points; empty for all
+    crs: str = "EPSG:4326"  # of warped pictures, as PROJ understands it
+    resolution: float | None = None  # of their pixels in its units; None: the photo's own detail
+    dialect: str | None = None  # of SQL, one of `DIALECTS`
 
 
 def check_dialect(format_name: str, dialect: str | None) -> None:

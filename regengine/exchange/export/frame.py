@@ -65,20 +65,10 @@ class FrameTowns:
 
 @dataclass(frozen=True, kw_only=True)
 class GroundBlock:
-    """Cameras and places of frames; what follows is worked out when it is first asked for.
+    """Cameras and places of frames; what follows is worked out when it is first asked for."""
 
-    Attributes
-    ----------
-    cameras : tuple of Camera or None
-        A camera for each frame, where it has one.
-    starts : tuple of (lon, lat) or None
-        Nadirs that the search started from.
-    points : tuple of tuple of (lon, lat)
-        Control points of each frame.
-    """
-
-    cameras: tuple[Camera | None, ...]
-    starts: tuple[LonLat | None, ...]
+    cameras: tuple[Camera | None, ...]  # a camera for each frame, where it has one
+    starts: tuple[LonLat | None, ...]  # nadirs that the search started from
     points: tuple[tuple[LonLat, ...], ...]
 
     @cached_property
@@ -164,30 +154,14 @@ class ExportPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportFrame:
-    """A frame that is handed over.
-
-    Attributes
-    ----------
-    stored : StoredFrame
-        As the store has it.
-    store : Path
-        The store, beside which photos are looked for.
-    verdict : str
-        The engine's; ``accepted`` where a person accepted.
-    camera : Camera or None
-        The camera that counts; None without a proposal.
-    points : tuple of ExportPoint
-        The control points that count.
-    review : Reviewed or None
-        What a person decided, if anybody did.
-    """
+    """A frame that is handed over, with the camera and the control points that count."""
 
     stored: StoredFrame
-    store: Path
-    verdict: str
-    camera: Camera | None
+    store: Path  # beside which photos are looked for
+    verdict: str  # the engine's; accepted where a person accepted
+    camera: Camera | None  # None without a proposal
     points: tuple[ExportPoint, ...]
-    review: Reviewed | None = None
+    review: Reviewed | None = None  # what a person decided, if anybody did
 
     @property
     def result(self) -> FrameResult:
