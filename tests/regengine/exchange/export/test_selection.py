@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regengine.errors import ConfigError
@@ -80,6 +80,7 @@ def test_a_condition_can_only_compare(store: Path, where: str) -> None:
 
 
 @given(st.text(max_size=30))
+@settings(max_examples=25)
 def test_any_text_is_a_condition_or_refused(text: str) -> None:
     try:
         with Condition(text) as condition:

@@ -418,7 +418,13 @@ def killed_at(victim: str, store: Path, out: Path, *more: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(("victim", "whole"), [("f2", ["f0", "f1"]), ("o", ["f0", "f1", "f2"])])
+@pytest.mark.parametrize(
+    ("victim", "whole"),
+    [
+        ("f2", ["f0", "f1"]),
+        pytest.param("o", ["f0", "f1", "f2"], marks=pytest.mark.slow),
+    ],
+)
 def test_without_a_collection_a_catalogue_was_interrupted(
     three: Path, tmp_path: Path, victim: str, whole: list[str]
 ) -> None:
