@@ -84,6 +84,7 @@ def package(
     from regengine.collection.catalogue.query import Catalogue
     from regengine.collection.packages.choice import PackageChoice, chosen_rows
     from regengine.collection.packages.package import (
+        Contents,
         calibration_files,
         packed_frames,
         write_package,
@@ -130,17 +131,14 @@ def package(
         raise FrameError(f"{catalogue}: no frame is as it is asked for, so nothing was written.")
     frames, failed = packed_frames(rows)
     with progress(len(frames), quiet=quiet, doing="packing") as advance:
-        packed = write_package(
-            out,
-            frames,
-            files,
+        contents = Contents(
             title=_title(choice, rows[0]),
             chosen=_sentence(choice),
+            frames=frames,
+            calibration=files,
             failed=failed,
-            link=link,
-            force=force,
-            advance=advance,
         )
+        packed = write_package(out, contents, link=link, force=force, advance=advance)
     if as_json:
         said = {
             "out": str(out),

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
-from regengine.errors import ConfigError, StoreError
+from regengine.errors import ConfigError, RegengineError, StoreError
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NUMBERS = count()  # of new files, so that two threads can write one at a time
@@ -65,15 +65,21 @@ def in_place_of(paths: tuple[Path, ...], *, sync: bool = True) -> Iterator[tuple
     StoreError
         If a file cannot be written.
     """
+    with unwritable_told(paths[0]), replacements(paths, sync=sync) as temporary:
+        yield temporary
+
+
+@contextmanager
+def unwritable_told(out: Path) -> Iterator[None]:
+    """Tell in a sentence, a `StoreError`, that something cannot be written."""
     try:
-        with replacements(paths, sync=sync) as temporary:
-            yield temporary
+        yield
     except OSError as error:
-        if isinstance(error, StoreError):
+        if isinstance(error, RegengineError):
             raise
         raise StoreError(
-            f"{paths[0]} could not be written ({error.strerror or error}): name a place that "
-            "exists and has room."
+            f"{out} could not be written ({error.strerror or error}): name a place that exists "
+            "and has room."
         ) from error
 
 

@@ -29,52 +29,29 @@ MOST_COMPARED = 500
 class ClockOffset:
     """Offset along the orbit of one camera body's photos of one day.
 
-    Attributes
-    ----------
-    camera_body, day : str
-        The day by the camera's clock, ISO 8601, UTC.
-    photos : int
-        Accepted ones whose place was taken from element sets.
-    median_s, spread_s : float
-        Seconds; positive where the station was further along than the photo's time says, as with
-        a clock that is late. The spread is a standard deviation, told by the median absolute
-        deviation; nan of a single photo.
-    lowest_s, highest_s : float
-    agree : float
-        Share of the photos that lie within `AGREE_S` of each other.
-    median_km : float
-        What the median makes along the orbit.
-    tle_sigma_s, tle_age_h : float
-        Medians over the photos: how wrong the element sets may be (one sigma), and their age.
+    Offsets are positive where the station was further along than the photo's time says, as with a
+    clock that is late. The spread is a standard deviation, told by the median absolute deviation;
+    nan of a single photo.
     """
 
     camera_body: str
-    day: str
-    photos: int
+    day: str  # by the camera's clock, ISO 8601, UTC
+    photos: int  # accepted ones whose place was taken from element sets
     median_s: float
     spread_s: float
     lowest_s: float
     highest_s: float
-    agree: float
-    median_km: float
-    tle_sigma_s: float
-    tle_age_h: float
+    agree: float  # share of the photos that lie within `AGREE_S` of each other
+    median_km: float  # what the median makes along the orbit
+    tle_sigma_s: float  # median of how wrong the element sets may be, one sigma
+    tle_age_h: float  # median
 
 
 @dataclass(frozen=True, kw_only=True)
 class LensRatio:
-    """Solved over nominal focal length of one camera body and nominal focal length.
+    """Solved over nominal focal length of a camera body's accepted photos of one nominal length.
 
-    Attributes
-    ----------
-    camera_body : str
-    focal_mm : float
-        Nominal.
-    photos : int
-        Accepted ones.
-    median, spread : float
-        The spread as in `ClockOffset`; crops lie 1.2 to 2 times above the rest.
-    lowest, highest : float
+    The spread is as in `ClockOffset`; crops lie 1.2 to 2 times above the rest.
     """
 
     camera_body: str

@@ -1,4 +1,8 @@
-"""How many photos came out how: altogether, by category, by camera body, by pass, by reason."""
+"""Figures of a run, gathered while its photos stream by.
+
+How many came out how, how far its answers can be trusted as far as the run itself can tell, when it
+worked and on what longest, and what failed.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +30,7 @@ MOST_NAMES = 200
 
 
 class VerdictTally:
-    """Counts of verdicts.
-
-    Attributes
-    ----------
-    all : Counter
-        By verdict.
-    by_category, by_camera_body : dict of str to Counter
-        The same for each.
-    """
+    """Counts of verdicts."""
 
     def __init__(self) -> None:
         self.all: Counter[str] = Counter()
@@ -100,19 +96,11 @@ def _table(name: str, tally: Mapping[str, Counter[str]]) -> list[dict[str, Any]]
     ]
 
 
-# How values are spread: quantiles and counts in bins.
-
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 class Distribution:
-    """Values of one kind, eight bytes each.
-
-    Parameters
-    ----------
-    edges : sequence of float
-        Of the bins; what lies beyond is counted in the first and the last.
-    """
+    """Values of one kind, eight bytes each; what lies beyond the edges counts in the outer bins."""
 
     def __init__(self, edges: Sequence[float]) -> None:
         self.edges = tuple(edges)
@@ -143,8 +131,6 @@ def decades(lowest: int, highest: int, steps: tuple[float, ...] = (1.0, 2.0, 5.0
     edges = [step * 10.0**power for power in range(lowest, highest) for step in steps]
     return [*edges, 10.0**highest]
 
-
-# How far a run's answers can be trusted, as far as the run itself can tell.
 
 PROPOSED = ("accepted", "review")
 # Narrow where it matters: the acceptance threshold aims at one wrong in a thousand
@@ -207,8 +193,6 @@ def _spreads() -> dict[str, Distribution]:
         "off_nadir_deg": Distribution(OFF_NADIR_EDGES),
     }
 
-
-# When a run worked, how quickly, and on what longest.
 
 SLOWEST = 20
 
@@ -279,26 +263,11 @@ def _iso(posix_s: float) -> str:
     return datetime.fromtimestamp(posix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-# A bounded number of items, spread evenly over however many come by.
-
 Item = TypeVar("Item")
 
 
 class EvenSample(Generic[Item]):
-    """Every item while they are few; every second, fourth, eighth … of more.
-
-    Parameters
-    ----------
-    most : int
-        How many are kept at any time.
-
-    Attributes
-    ----------
-    seen : int
-        How many came by.
-    items : list
-        Those kept, in the order in which they came.
-    """
+    """Every item while they are few; every second, fourth, eighth … of more than `most`."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -333,8 +302,6 @@ def fair_shares(counts: Mapping[str, int], most: int) -> dict[str, int]:
         left -= shares[name]
     return {name: shares[name] for name in counts}
 
-
-# Photos that could not be processed: why, and which.
 
 MOST_SHOWN = 200
 

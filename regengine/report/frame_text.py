@@ -1,4 +1,7 @@
-"""Everything that a store knows of one frame, as text."""
+"""A frame as text: everything that a store knows of it, and its line in the table of a run.
+
+`register` and `show` print the table.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,7 @@ Section = list[tuple[str, str]]
 
 
 def frame_sheet(stored: StoredFrame) -> str:
-    """Text about one frame, for a person.
-
-    Parameters
-    ----------
-    stored : StoredFrame
-        The frame.
-
-    Returns
-    -------
-    str
-        Several lines, without a final line break.
-    """
+    """Text about one frame, for a person: several lines, without a final line break."""
     result = stored.result
     lines = [f"{result.frame}  {VERDICT_WORDS[result.verdict]}"]
     lines += [f"  {reason.code}: {reason.text}" for reason in result.reasons]
@@ -155,8 +147,6 @@ def _number(value: float | None, unit: str) -> str:
     return "unknown" if value is None else f"{value:g} {unit}"
 
 
-# The table that `register` and `show` print: one line a frame.
-
 WIDTHS = (24, 9, 11, 18, 9, 6, 6, 7)
 TITLES = ("frame", "verdict", "probability", "centre", "off-nadir", "lights", "margin", "seconds")
 
@@ -167,19 +157,9 @@ def table_header() -> str:
 
 
 def table_line(result: FrameResult) -> str:
-    """One frame.
+    """One frame: `TITLES`, and its reasons; of a failed one their sentences instead of the codes.
 
-    Parameters
-    ----------
-    result : FrameResult
-        What is said of it.
-
-    Returns
-    -------
-    str
-        Frame, verdict, probability, place of the image centre, angle off the nadir, lights that
-        match the map, correlation margin over the best other solution, seconds, reasons. A
-        failed frame's sentence takes the place of its codes.
+    The margin is that of the correlation over the best other solution.
     """
     fit, solved = result.fit, result.solved
     cells = (

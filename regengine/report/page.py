@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -12,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.errors import FrameError
+from regengine.io.checksums import sha256_of
 from regengine.io.html import data_address, link_to, render_page, thumbnail_jpeg
 from regengine.records import VERDICT_WORDS, rounded
 from regengine.registration.overlay import overlay_path
 from regengine.report.figures import VERDICTS, fair_shares, thinned
 from regengine.report.places import coastline, outline_of, place_of
 from regengine.result import FrameResult
-
-# Photos as the report's page shows them.
 
 LONGEST_SENTENCE = 300
 
@@ -85,8 +83,6 @@ def report_page(
     return render_page(content, data, title=f"Report on {Path(figures['store']).name}")
 
 
-# Small pictures of a run's photos, read from where the photos lie.
-
 # What EXIF orientations 1 to 8 ask for: a mirror image or not, then quarter turns to the left
 TURNS = {
     1: (False, 0),
@@ -124,19 +120,9 @@ def thumbnails(
 
 
 def photo_file(text: str, store: Path) -> Path | None:
-    """Where a photo lies, if it is still there.
+    """Where a photo lies, a regular file, if it is still there.
 
-    Parameters
-    ----------
-    text : str
-        Its path as the store has it: any text. Web addresses are not followed.
-    store : Path
-        The store.
-
-    Returns
-    -------
-    Path or None
-        A regular file.
+    The path is as the store has it: any text. Web addresses are not followed.
     """
     for path in (Path(text), store.absolute().parent / text):
         try:
@@ -152,9 +138,8 @@ def photo_thumbnail(result: FrameResult, path: Path) -> bytes | None:
     from regengine.scene.picture import read_scene_picture
 
     try:
-        with path.open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() != result.sha256:
-                return None
+        if sha256_of(path) != result.sha256:
+            return None
         return thumbnail_jpeg(turned(read_scene_picture(path).rgb, result.orientation))
     except (FrameError, OSError):
         return None

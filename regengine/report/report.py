@@ -34,8 +34,6 @@ from regengine.store.rows import StoredFrame
 from regengine.store.snapshot import iter_frames, list_parts, parts_folder
 from regengine.store.writer import utc_now
 
-# What a run was made from: command, versions, maps, settings, element sets, passes.
-
 MOST_SETTINGS = 8
 MOST_NAMES = 20
 # By `search_pass` of the store
@@ -140,18 +138,10 @@ MOST_CAMERA_ROWS = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Collected:
-    """Figures of all photos, and some of the photos.
+    """Figures of all photos, and some of the photos."""
 
-    Attributes
-    ----------
-    figures : dict
-        As docs/commands/report.md tells them; plain values.
-    frames : list of FrameResult
-        In the store's order; each verdict has its fair share.
-    """
-
-    figures: dict[str, Any]
-    frames: list[FrameResult]
+    figures: dict[str, Any]  # as docs/commands/report.md tells them; plain values
+    frames: list[FrameResult]  # in the store's order; each verdict has its fair share
 
 
 def collect(frames: Iterable[StoredFrame], most_frames: int) -> Collected:
@@ -199,42 +189,15 @@ def _most_telling(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def collect_store(store: Path, most_frames: int) -> Collected:
-    """Figures and photos of a store, also of one that a run is writing.
+    """Figures and some photos of a store, also of one that a run is writing.
 
-    Parameters
-    ----------
-    store : Path
-        The store.
-    most_frames : int
-        How many photos to keep at most.
-
-    Returns
-    -------
-    Collected
-
-    Raises
-    ------
-    StoreError
-        If there is no store, or it cannot be read.
+    StoreError if there is none, or it cannot be read.
     """
     return collect(iter_frames(store), most_frames)
 
 
 def report_figures(store: Path, collected: Collected) -> dict[str, Any]:
-    """All that `regengine report --json` prints.
-
-    Parameters
-    ----------
-    store : Path
-        The store.
-    collected : Collected
-        What is in it.
-
-    Returns
-    -------
-    dict
-        Plain JSON values.
-    """
+    """All that `regengine report --json` prints, plain JSON values."""
     figures: dict[str, Any] = plain(
         {
             "store": str(store),
@@ -262,34 +225,10 @@ def write_report(
     overlays: Path | None = None,
     advance: Callable[[], object] = lambda: None,
 ) -> int:
-    """Write the page, whole or not at all.
+    """Write the page, whole or not at all: how many thumbnails are on it.
 
-    Parameters
-    ----------
-    out : Path
-        The HTML file; replaced if it exists.
-    store : Path
-        The store.
-    collected : Collected
-        What is in it.
-    figures : mapping
-        Of `report_figures`.
-    most_thumbnails : int
-        How many photos to read at most.
-    overlays : Path, optional
-        Folder of overlays to link to.
-    advance : callable, optional
-        Called after each photo that was read.
-
-    Returns
-    -------
-    int
-        How many thumbnails are on the page.
-
-    Raises
-    ------
-    StoreError
-        The page cannot be written.
+    ``figures`` are those of `report_figures`; ``overlays`` is a folder of overlays to link to;
+    ``advance`` is called after each photo that was read. StoreError if it cannot be written.
     """
     pictures = thumbnails(collected.frames, store, most_thumbnails, advance)
     folder = out.absolute().parent

@@ -1,11 +1,10 @@
-"""One file of a store, read in stretches of frames."""
+"""One file of a store: read in stretches of frames, written row by row, chunk by chunk."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import h5py
@@ -25,17 +24,14 @@ from regengine.store.hdf5 import (
 from regengine.store.rows import Selection, Table, Tables, missing
 from regengine.store.schema import COLUMNS, GROUPS, TEXT_COLUMNS, Column
 
+PIECE_ROWS = 16 * CHUNK_ROWS  # read at a time where chunks cannot be taken as they are
+
 
 class StoreFile:
     """A store, or one part of it, open for reading.
 
     Only the numbers of its frames are held in memory. Columns that an older format does not have
     are filled with what stands for a missing value.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
 
     Attributes
     ----------
@@ -71,12 +67,7 @@ class StoreFile:
     def __enter__(self) -> StoreFile:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -87,12 +78,7 @@ class StoreFile:
     def column(
         self, group: str, name: str, start: int = 0, stop: int | None = None
     ) -> NDArray[Any]:
-        """Rows of one column; texts are bytes of a fixed length.
-
-        Returns
-        -------
-        ndarray, shape (rows,) or (rows, width)
-        """
+        """Rows of one column, shape (rows,) or (rows, width); texts are bytes of fixed length."""
         with damage_told(self.path):
             return self._read(
                 COLUMNS[group, name], group, start, self.rows(group) if stop is None else stop
@@ -117,19 +103,8 @@ class StoreFile:
     ) -> Iterator[bytes]:
         """Chunks of a column as they lie in the file, compressed.
 
-        Parameters
-        ----------
-        group, name : str
-            The column.
-        like : h5py.Dataset
-            A dataset that the chunks should fit into.
-        start, stop : int
-            Rows, multiples of `CHUNK_ROWS`.
-
-        Yields
-        ------
-        bytes
-            Nothing more from the first chunk on that does not fit.
+        Rows are multiples of `CHUNK_ROWS`. There is nothing more from the first chunk on that does
+        not fit into a dataset ``like`` the given one.
         """
         with damage_told(self.path):
             dataset = self._file[group].get(name)
@@ -160,20 +135,7 @@ class StoreFile:
         return low + int(np.searchsorted(column, frame_index))
 
     def tables(self, first: int, beyond: int, groups: Selection = GROUPS) -> Tables:
-        """Rows of the frames of a stretch.
-
-        Parameters
-        ----------
-        first, beyond : int
-            The stretch holds frames of the numbers ``first <= frame_index < beyond``.
-        groups : mapping, optional
-            The columns to read, by group.
-
-        Returns
-        -------
-        dict
-            Tables whose texts are bytes of a fixed length.
-        """
+        """Rows of the frames ``first <= frame_index < beyond``; texts are bytes of fixed length."""
         return {
             group: self.table(group, self.row_of(group, first), self.row_of(group, beyond), columns)
             for group, columns in groups.items()
@@ -221,11 +183,6 @@ def _layout(dataset: h5py.Dataset) -> tuple[Any, ...]:
     return (dataset.id.get_type(), dataset.chunks, dataset.shape[1:], filters)
 
 
-# A store's file that grows row by row, chunk by chunk.
-
-PIECE_ROWS = 16 * CHUNK_ROWS  # read at a time where chunks cannot be taken as they are
-
-
 class GrowingStore:
     """Writes the rows of a store in their order; at most some chunks of it are in memory.
 
@@ -235,8 +192,8 @@ class GrowingStore:
         Open for reading and writing, empty.
     attributes : mapping of str to str
         Root attributes beside ``format`` and ``format_version``.
-    text_lengths : mapping
-        Bytes that hold every text of each text column, by group and column.
+    text_lengths : mapping of (group, column) to int
+        Bytes that hold every text of each text column.
 
     Raises
     ------
@@ -269,12 +226,7 @@ class GrowingStore:
     def __enter__(self) -> GrowingStore:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
         """Write what is left, and make the file complete."""
         try:
             if error is None:

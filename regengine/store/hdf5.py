@@ -20,72 +20,6 @@ from regengine.errors import StoreError
 from regengine.store.rows import Tables
 from regengine.store.schema import FORMAT, FORMAT_VERSION, GROUP_DESCRIPTIONS, GROUPS, Column
 
-# Whether the texts of an HDF5 file's attributes can be walked through, before HDF5 tries.
-
-HEAP_SIGNATURE = b"GCOL\x01\0\0\0"
-SEARCHED_BYTES = 1 << 20  # of a store: its attributes are written first, their heaps soon after
-_HEAD = 16  # bytes: signature and version, size of the heap
-_ENTRY = 16  # bytes: index, references, reserved, size of the text
-# Size of the heap, and head of an entry, by the bytes that the file's lengths have
-_FORMS = {
-    4: (struct.Struct("<I"), struct.Struct("<HHII")),
-    8: (struct.Struct("<Q"), struct.Struct("<HHIQ")),
-}
-
-
-def file_heaps_sound(path: Path) -> bool:
-    """Whether all global heaps of a file can be walked through.
-
-    Parameters
-    ----------
-    path : Path
-        An HDF5 file. It is searched whole, a matter of milliseconds for tens of megabytes.
-
-    Returns
-    -------
-    bool
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return heaps_sound(data)
-
-
-def heaps_sound(data: bytes | mmap.mmap) -> bool:
-    """Whether all global heaps in the first bytes of a file can be walked through."""
-    # Sections II.A.1 to 3: where a superblock says how long the lengths in the file are
-    at = 14 if data[8:9] < b"\x02" else 10
-    lengths = data[at] if len(data) > at else 0
-    place = data.find(HEAP_SIGNATURE)
-    if place >= 0 and lengths not in _FORMS:
-        return False
-    while place >= 0:
-        if not _sound(data, place, lengths):
-            return False
-        place = data.find(HEAP_SIGNATURE, place + len(HEAP_SIGNATURE))
-    return True
-
-
-def _sound(data: bytes | mmap.mmap, heap: int, lengths: int) -> bool:
-    size_form, entry_form = _FORMS[lengths]
-    if len(data) < heap + _HEAD:  # it begins where the bytes end
-        return True
-    (size,) = size_form.unpack_from(data, heap + len(HEAP_SIGNATURE))
-    beyond = heap + size
-    place = heap + _HEAD
-    while place + _ENTRY <= min(beyond, len(data)):
-        index, _, _, length = entry_form.unpack_from(data, place)
-        # Entry 0 is what is free; its size counts its own head
-        step = length if index == 0 else _ENTRY + -(-length // 8) * 8
-        if step < _ENTRY or place + step > beyond:
-            return False
-        place += step
-    return True
-
-
 # HDF5 1.10 and later read it (2016). Its bookkeeping has check sums: damage there is told, where
 # that of older formats sends the library into endless loops and other programs' memory.
 LIBVER = ("v110", "v110")
@@ -103,24 +37,15 @@ DAMAGE = (
 )
 _images = count()
 SIGNATURE = b"\x89HDF\r\n\x1a\n"  # HDF5 File Format Specification 3.0, section II.A
+Bytes: TypeAlias = bytes | bytearray | memoryview
 
 
 def encode(tables: Tables, attributes: Mapping[str, str]) -> bytes:
     """The content of a store file.
 
     The file is built in memory, so that a full disk can never leave half a file inside the
-    HDF5 library; the caller writes the bytes.
-
-    Parameters
-    ----------
-    tables : dict
-        One table per group of the schema.
-    attributes : mapping of str to str
-        Root attributes beside ``format`` and ``format_version``.
-
-    Returns
-    -------
-    bytes
+    HDF5 library; the caller writes the bytes. ``attributes`` are those of the root beside
+    ``format`` and ``format_version``.
     """
     # HDF5 takes two files in memory of one name for one file, in other threads, too
     name = f"image {next(_images)}"
@@ -175,25 +100,13 @@ def open_store(path: Path) -> h5py.File:
 
 
 def check(path: Path) -> None:
-    """Make sure that a file is a store that this version can read.
-
-    Raises
-    ------
-    StoreError
-        If it is not; the file is only ever opened for reading.
-    """
+    """StoreError unless a file, which is only opened for reading, is a store that we can read."""
     open_store(path).close()
 
 
 @contextmanager
 def damage_told(path: Path) -> Iterator[None]:
-    """Turn what HDF5 and NumPy say of a broken file into one sentence.
-
-    Raises
-    ------
-    StoreError
-        If anything goes wrong that sound content does not cause.
-    """
+    """Turn what HDF5 and NumPy say of a broken file into one sentence, a StoreError."""
     try:
         yield
     except StoreError:
@@ -273,9 +186,59 @@ def _short(error: BaseException) -> str:
     return " ".join(str(getattr(error, "strerror", None) or error).split())
 
 
-# A file that HDF5 can write to without ever meeting a full disk.
+# Whether the texts of a file's attributes can be walked through, before HDF5 tries: where they are
+# no chain, the library never comes to an end.
 
-Bytes: TypeAlias = bytes | bytearray | memoryview
+HEAP_SIGNATURE = b"GCOL\x01\0\0\0"
+SEARCHED_BYTES = 1 << 20  # of a store: its attributes are written first, their heaps soon after
+_HEAD = 16  # bytes: signature and version, size of the heap
+_ENTRY = 16  # bytes: index, references, reserved, size of the text
+# Size of the heap, and head of an entry, by the bytes that the file's lengths have
+_FORMS = {
+    4: (struct.Struct("<I"), struct.Struct("<HHII")),
+    8: (struct.Struct("<Q"), struct.Struct("<HHIQ")),
+}
+
+
+def file_heaps_sound(path: Path) -> bool:
+    """Whether all global heaps of an HDF5 file can be walked through.
+
+    It is searched whole, a matter of milliseconds for tens of megabytes. Raises OSError.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return heaps_sound(data)
+
+
+def heaps_sound(data: bytes | mmap.mmap) -> bool:
+    """Whether all global heaps in the first bytes of a file can be walked through."""
+    # Sections II.A.1 to 3: where a superblock says how long the lengths in the file are
+    at = 14 if data[8:9] < b"\x02" else 10
+    lengths = data[at] if len(data) > at else 0
+    place = data.find(HEAP_SIGNATURE)
+    if place >= 0 and lengths not in _FORMS:
+        return False
+    while place >= 0:
+        if not _sound(data, place, lengths):
+            return False
+        place = data.find(HEAP_SIGNATURE, place + len(HEAP_SIGNATURE))
+    return True
+
+
+def _sound(data: bytes | mmap.mmap, heap: int, lengths: int) -> bool:
+    size_form, entry_form = _FORMS[lengths]
+    if len(data) < heap + _HEAD:  # it begins where the bytes end
+        return True
+    (size,) = size_form.unpack_from(data, heap + len(HEAP_SIGNATURE))
+    beyond = heap + size
+    place = heap + _HEAD
+    while place + _ENTRY <= min(beyond, len(data)):
+        index, _, _, length = entry_form.unpack_from(data, place)
+        # Entry 0 is what is free; its size counts its own head
+        step = length if index == 0 else _ENTRY + -(-length // 8) * 8
+        if step < _ENTRY or place + step > beyond:
+            return False
+        place += step
+    return True
 
 
 class HeldErrors:
@@ -284,12 +247,8 @@ class HeldErrors:
     A write that fails inside the HDF5 library can leave it in a state in which it cannot even
     close the file, and takes the process down with it. Here the library never sees a failure:
     from the first one on, what it writes stays in memory, and is read back from there. That is
-    little, as long as `check` is called every few megabytes.
-
-    Parameters
-    ----------
-    stream : raw binary file
-        Open for reading and writing, empty.
+    little, as long as `check` is called every few megabytes. The stream is open for reading and
+    writing, and empty.
     """
 
     def __init__(self, stream: io.FileIO) -> None:

@@ -22,30 +22,14 @@ from regengine.store.file import StoreFile
 from regengine.store.hdf5 import damage_told
 from regengine.store.rows import StoredFrame, Tables
 from regengine.store.schema import DETECTIONS, GROUPS, select
-from regengine.store.snapshot import OF_FRAMES, PartGoneError, Snapshot, frames_of
+from regengine.store.snapshot import OF_FRAMES, Snapshot, frames_of, read_snapshot
 
 READ_ROWS = 8192  # 7 MB for 100,000 frames; with 65536 31 MB, in no less time
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredEntry:
-    """What decides whether a stored frame is done again.
-
-    Attributes
-    ----------
-    frame_index : int
-        Its number.
-    verdict : str
-        Its verdict.
-    reason_codes : tuple of str
-        Codes of its reasons.
-    parameters_sha256 : str
-        Hash of the settings that it was made with.
-    hints_sha256 : str
-        Hash of what other photos had told at its last search.
-    search_pass : int
-        See `regengine.store.rows.StoredFrame`.
-    """
+    """What decides whether a stored frame is done again; see `regengine.store.rows.StoredFrame`."""
 
     frame_index: int
     verdict: str
@@ -58,15 +42,7 @@ class StoredEntry:
 class StoreIndex:
     """Finds stored frames by the identity of their photo: content and file name.
 
-    Parameters
-    ----------
-    store : StoreFile or None
-        An open store, which is read once; None for an empty index.
-
-    Raises
-    ------
-    StoreError
-        If the store is damaged.
+    An open store is read once; StoreError if it is damaged. Without a store the index is empty.
     """
 
     def __init__(self, store: StoreFile | None) -> None:
@@ -126,12 +102,7 @@ class StoreIndex:
         def column(group: str, name: str) -> NDArray[Any]:
             return store.column(group, name, start, stop)
 
-        paths = column("frames", "path").tolist()
-        hashes = column("frames", "sha256").tolist()
-        self._keys[start:stop] = [
-            identity_key(path.decode(), sha256.decode())
-            for path, sha256 in zip(paths, hashes, strict=True)
-        ]
+        self._keys[start:stop] = identity_keys(column("frames", "path"), column("frames", "sha256"))
         self._verdict.put(start, column("frames", "verdict"))
         self._reasons.put(start, column("frames", "reasons"))
         self._parameters.put(start, column("provenance", "parameters_sha256"))
@@ -176,6 +147,15 @@ def identity_key(path: str, sha256: str) -> tuple[int, int]:
     return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
 
 
+def identity_keys(paths: NDArray[Any], hashes: NDArray[Any]) -> NDArray[np.uint64]:
+    """`identity_key` of photos whose paths and hashes are bytes, shape (n, 2)."""
+    keys = [
+        identity_key(path.decode(), sha256.decode())
+        for path, sha256 in zip(paths.tolist(), hashes.tolist(), strict=True)
+    ]
+    return np.array(keys, dtype=np.uint64).reshape(-1, 2)
+
+
 # Single frames out of a store and its parts, for a writer that looks back.
 
 BLOCK_FRAMES = 512  # half a chunk: what is read for one frame serves its neighbours
@@ -185,20 +165,8 @@ BLOCKS = 4
 class FrameCache:
     """Reads frames by their number; a few blocks of rows are kept, not the frames.
 
-    Parameters
-    ----------
-    store : Path
-        The store as it was merged; need not exist.
-
-    Attributes
-    ----------
-    index : StoreIndex
-        Index of the frames of the store.
-
-    Raises
-    ------
-    StoreError
-        If the store is damaged.
+    The store is as it was merged, and need not exist; its frames are those of ``index``. StoreError
+    if it is damaged.
     """
 
     def __init__(self, store: Path) -> None:
@@ -219,12 +187,12 @@ class FrameCache:
         """The frame of a number, from the last file that holds it."""
         for first, last, part in reversed(self._parts):
             if first <= frame_index <= last:
-                found = self._look(part, 0, frame_index)
+                found = self._find(part, 0, frame_index)
                 if found is not None:
                     return found
         if self._store is not None:
             row = int(np.searchsorted(self._store.frame_index, frame_index))
-            found = self._look(self._store.path, row // BLOCK_FRAMES, frame_index)
+            found = self._find(self._store.path, row // BLOCK_FRAMES, frame_index)
             if found is not None:
                 return found
         raise KeyError(frame_index)
@@ -246,7 +214,7 @@ class FrameCache:
         if self._store is not None:
             self._store.close()
 
-    def _look(self, path: Path, block: int, frame_index: int) -> StoredFrame | None:
+    def _find(self, path: Path, block: int, frame_index: int) -> StoredFrame | None:
         tables = self._block(path, block)
         if frame_index not in tables["frames"]["frame_index"]:
             return None
@@ -306,11 +274,6 @@ def find_frames(path: Path, name: str) -> list[StoredFrame]:
     name : str
         Frame id in any spelling, else file name or path, else at least six digits of the SHA-256.
 
-    Returns
-    -------
-    list of StoredFrame
-        At least one.
-
     Raises
     ------
     ConfigError
@@ -318,34 +281,32 @@ def find_frames(path: Path, name: str) -> list[StoredFrame]:
     StoreError
         If the store cannot be read.
     """
-    while True:
-        try:
-            with Snapshot.of(path) as snapshot:
-                numbers = _numbers(snapshot, name)
-                if not numbers:
-                    raise ConfigError(
-                        f"{path} holds no frame {name}: regengine show {path} lists the "
-                        f"{len(snapshot.frame_index):,} it has."
-                    )
-                found = []
-                for number in numbers:
-                    tables = snapshot.tables(number, number + 1, OF_FRAMES)
-                    found += frames_of(tables, path)
-                return found
-        except PartGoneError:
-            continue
+
+    def read(snapshot: Snapshot) -> list[StoredFrame]:
+        numbers = _numbers(snapshot, name)
+        if not numbers:
+            raise ConfigError(
+                f"{path} holds no frame {name}: regengine show {path} lists the "
+                f"{len(snapshot.frame_index):,} it has."
+            )
+        found = []
+        for number in numbers:
+            found += frames_of(snapshot.tables(number, number + 1, OF_FRAMES), path)
+        return found
+
+    return read_snapshot(path, read)
 
 
 def _numbers(snapshot: Snapshot, name: str) -> list[int]:
     wanted = name.encode("utf-8", "backslashreplace")
     ids = [wanted, (archive_frame_id(name) or name).encode("utf-8", "backslashreplace")]
-    looks: list[tuple[str, Match]] = [
+    ways: list[tuple[str, Match]] = [
         ("frame", lambda frames: np.isin(frames, ids)),
         ("path", lambda paths: (paths == wanted) | np.strings.endswith(paths, b"/" + wanted)),
     ]
     if len(name) >= HASH_DIGITS:
-        looks.append(("sha256", lambda hashes: np.strings.startswith(hashes, wanted.lower())))
-    for column, match in looks:
+        ways.append(("sha256", lambda hashes: np.strings.startswith(hashes, wanted.lower())))
+    for column, match in ways:
         numbers: list[int] = []
         for tables in snapshot.blocks(groups=select(f"frames/{column}"), frames=READ_FRAMES):
             frames = tables["frames"]

@@ -14,7 +14,7 @@ from regengine.errors import ConfigError
 from regengine.io.atomic import refusals_told, replacing, sync_folder
 from regengine.store.file import GrowingStore
 from regengine.store.hdf5 import damage_told
-from regengine.store.index import identity_key
+from regengine.store.index import identity_keys
 from regengine.store.rows import Tables, join
 from regengine.store.schema import TEXT_COLUMNS, select
 from regengine.store.snapshot import PartsFolder, Snapshot, list_parts, parts_folder
@@ -27,17 +27,10 @@ FAR_APART = 64  # frames between two that are worth a read of their own
 
 @dataclass(frozen=True, kw_only=True)
 class MergeSummary:
-    """What was merged.
+    """What was merged: frames of the new store, and how many came from each.
 
-    Attributes
-    ----------
-    frames : int
-        Frames of the new store.
-    taken : dict of Path to int
-        How many of them came from each store, in the order of the stores; a store that grew is
-        the first.
-    repeated : int
-        Frames that were in several stores, of which one was taken.
+    ``taken`` is in the order of the stores; a store that grew is the first. ``repeated`` frames
+    were in several stores, of which one was taken.
     """
 
     frames: int
@@ -98,10 +91,7 @@ def merge_stores(stores: Sequence[Path], into: Path, *, grow: bool = False) -> M
         sources = [open_files.enter_context(Snapshot.of(path)) for path in named]
         parts = list_parts(held.path)
         chosen, seen = _choose(sources, named, keep_first=exists)
-        attributes = root_attributes()
-        if exists and sources[0].store is not None:
-            old = sources[0].store.attributes
-            attributes["created"] = old.get("created", attributes["created"])
+        attributes = root_attributes(sources[0].store if exists else None)
         lengths = dict.fromkeys(TEXT_COLUMNS, 1)
         for source in sources:
             for column, length in source.text_lengths().items():
@@ -155,10 +145,7 @@ def _looked_at(
         for tables in source.blocks(groups=LOOKED_AT, frames=READ_FRAMES):
             frames = tables["frames"]
             rows = slice(row, row + len(frames["frame_index"]))
-            paths, hashes = frames["path"].tolist(), frames["sha256"].tolist()
-            keys[rows] = [
-                identity_key(p.decode(), s.decode()) for p, s in zip(paths, hashes, strict=True)
-            ]
+            keys[rows] = identity_keys(frames["path"], frames["sha256"])
             made[rows] = tables["provenance"]["processed_utc"]
             sound[rows] = frames["verdict"] != b"failed"
             row = rows.stop

@@ -1,4 +1,4 @@
-"""Frame results as rows of the store."""
+"""Frame results as rows of the store, and back; tables are groups of columns of equal length."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ from regengine.result import (
     Reason,
     SolvedCamera,
 )
-from regengine.store.schema import CONTROL_POINTS, DETECTIONS, FRAMES, GROUPS, Column
-
-# Groups of equal-length columns in memory: make, join, pick.
+from regengine.store.schema import CAMERA_FIELDS, CONTROL_POINTS, DETECTIONS, FRAMES, GROUPS, Column
 
 Table = dict[str, NDArray[Any]]
 Tables = dict[str, Table]
@@ -49,17 +47,8 @@ def missing(column: Column) -> Any:
 def join(sets: Sequence[Tables], groups: Selection = GROUPS) -> Tables:
     """Join sets of tables; a later set takes the place of a frame that an earlier one holds.
 
-    Parameters
-    ----------
-    sets : sequence of dict
-        Tables of all groups.
-    groups : mapping, optional
-        The columns that they have, by group; must include ``frames/frame_index``.
-
-    Returns
-    -------
-    dict
-        Tables of these groups, ordered by ``frame_index``, rows of one frame in the given order.
+    The groups must include ``frames/frame_index``, by which the tables come ordered; rows of one
+    frame stay in the given order.
     """
     held = [tables["frames"]["frame_index"] for tables in sets]
     known = np.unique(np.concatenate(held)) if held else np.empty(0, dtype=np.int64)
@@ -152,14 +141,6 @@ FIT_FIELDS = (
     "ncc",
     "runner_up_ncc",
 )
-CAMERA_FIELDS = (
-    "focal_px",
-    "principal_point",
-    "distortion",
-    "quaternion",
-    "position_ecef_m",
-    "mirrored",
-)
 POINT_FIELDS = tuple(column.name for column in CONTROL_POINTS[2:])
 
 
@@ -194,18 +175,7 @@ class StoredFrame:
 
 
 def to_tables(frames: Sequence[StoredFrame]) -> Tables:
-    """Rows of all groups for some frames.
-
-    Parameters
-    ----------
-    frames : sequence of StoredFrame
-        In the order in which they should appear.
-
-    Returns
-    -------
-    dict
-        One table per group of the schema.
-    """
+    """Rows of all groups for some frames, in their order."""
     rows: dict[str, list[Row]] = {group: [] for group in GROUPS}
     for stored in frames:
         index, result = {"frame_index": stored.frame_index}, stored.result
@@ -289,16 +259,13 @@ def _camera_row(solved: SolvedCamera) -> Row:
     }
 
 
-# Frame results from rows of the store: the inverse of rows.py.
-
-
 def from_tables(tables: Tables) -> list[StoredFrame]:
     """Frames from the rows of all groups, without their detections."""
     points = _by_frame(tables["control_points"])
     hypotheses = _by_frame(tables["hypotheses"])
     provenance = _by_frame(tables["provenance"])
     stored = []
-    for row in _rows(tables["frames"]):
+    for row in dict_rows(tables["frames"]):
         index = row["frame_index"]
         origin = provenance[index][0]
         stored.append(
@@ -372,13 +339,13 @@ def _hypothesis(row: Row) -> Hypothesis:
     )
 
 
-def _rows(table: Table) -> list[Row]:
+def dict_rows(table: Table) -> list[Row]:
+    """Rows of a table as plain Python values; those of columns with a width stay arrays."""
     columns = [_values(array) for array in table.values()]
     return [dict(zip(table, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def _values(array: NDArray[Any]) -> list[Any]:
-    # One-dimensional columns become plain Python values; rows of wider ones stay arrays.
     if array.ndim > 1:
         return list(array)
     if array.dtype.kind == "S":
@@ -388,7 +355,7 @@ def _values(array: NDArray[Any]) -> list[Any]:
 
 def _by_frame(table: Table) -> defaultdict[int, list[Row]]:
     grouped: defaultdict[int, list[Row]] = defaultdict(list)
-    for row in _rows(table):
+    for row in dict_rows(table):
         grouped[row["frame_index"]].append(row)
     return grouped
 

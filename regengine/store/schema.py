@@ -40,11 +40,14 @@ class Field:
         way. Every value but a key may be missing.
     description : str
         What it holds.
+    units : str
+        Unit of the values; empty where they have none, or where the name tells it.
     """
 
     name: str
     kind: Kind
     description: str
+    units: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +58,6 @@ class Column(Field):
     ----------
     dtype : str
         Type of the values; ``text`` is UTF-8 of a fixed length, padded with zero bytes.
-    units : str
-        Unit of the values, empty where they have none.
     width : int
         Values per row: 1 gives a dataset of shape (rows,), more one of shape (rows, width).
     volatile : bool
@@ -66,7 +67,6 @@ class Column(Field):
     """
 
     dtype: Dtype
-    units: str = ""
     width: int = 1
     volatile: bool = False
     since: int = 1
@@ -90,6 +90,25 @@ FRAME_INDEX = _column(
     "frame_index", "int64", "", "number of the frame within this store; joins all groups"
 )
 
+
+def _camera_columns(focal: str, of: str = "") -> tuple[Column, ...]:
+    return (
+        _column("focal_px", "float64", "px", focal),
+        _column("principal_point", "float64", "px", f"{of}optical axis (x, y)", 2),
+        _column("distortion", "float64", "", f"{of}OpenCV's k1, k2, p1, p2, k3", 5),
+        _column("quaternion", "float64", "", f"{of}[x, y, z, w], camera to ECEF", 4),
+        _column("position_ecef_m", "float64", "m", f"{of}position (x, y, z) in ECEF", 3),
+        _column(
+            "mirrored",
+            "uint8",
+            "",
+            "1 if x is replaced by width - 1 - x before projection",
+            kind="flag",
+        ),
+    )
+
+
+CAMERA_FIELDS = tuple(column.name for column in _camera_columns(""))
 FRAMES = (
     FRAME_INDEX,
     _column("frame", "text", "", "frame id, from the file name (ISS030-E-184140) or its stem"),
@@ -115,18 +134,7 @@ FRAMES = (
     _column("tle_age_h", "float64", "h", "time between the photo and the epoch of its element set"),
     _column("sigma_along_km", "float64", "km", "one sigma of the input position along the track"),
     _column("sigma_cross_km", "float64", "km", "one sigma of the input position across the track"),
-    _column("focal_px", "float64", "px", "solved focal length; NaN without a solved camera"),
-    _column("principal_point", "float64", "px", "solved camera: optical axis (x, y)", 2),
-    _column("distortion", "float64", "", "solved camera: OpenCV's k1, k2, p1, p2, k3", 5),
-    _column("quaternion", "float64", "", "solved camera: [x, y, z, w], camera to ECEF", 4),
-    _column("position_ecef_m", "float64", "m", "solved camera: position (x, y, z) in ECEF", 3),
-    _column(
-        "mirrored",
-        "uint8",
-        "",
-        "1 if x is replaced by width - 1 - x before projection",
-        kind="flag",
-    ),
+    *_camera_columns("solved focal length; NaN without a solved camera", "solved camera: "),
     _column("along_track_offset_s", "float64", "s", "solved shift along the orbit, late positive"),
     _column("off_nadir_deg", "float64", "deg", "angle of the optical axis from the nadir"),
     _column("centre_lon", "float64", "deg", "longitude of the image centre; NaN if it is sky"),
@@ -180,18 +188,7 @@ HYPOTHESES = (
     _column("along_track_offset_s", "float64", "s", "shift along the orbit, late positive"),
     _column("width_px", "int32", "px", "width of the image that the camera describes"),
     _column("height_px", "int32", "px", "height of the image that the camera describes"),
-    _column("focal_px", "float64", "px", "focal length"),
-    _column("principal_point", "float64", "px", "optical axis (x, y)", 2),
-    _column("distortion", "float64", "", "OpenCV's k1, k2, p1, p2, k3", 5),
-    _column("quaternion", "float64", "", "[x, y, z, w], camera to ECEF", 4),
-    _column("position_ecef_m", "float64", "m", "position (x, y, z) in ECEF", 3),
-    _column(
-        "mirrored",
-        "uint8",
-        "",
-        "1 if x is replaced by width - 1 - x before projection",
-        kind="flag",
-    ),
+    *_camera_columns("focal length"),
 )
 
 # Of a detection method's measures only those that it makes; NaN elsewhere.

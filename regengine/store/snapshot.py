@@ -1,14 +1,18 @@
-"""A store and the parts beside it as they lie at one moment, read in blocks of frames."""
+"""A store and the parts beside it as they lie at one moment, read in blocks of frames.
+
+Parts are what a run under way, or a killed one, left beside the store: one process writes their
+folder, anybody may read it.
+"""
 
 from __future__ import annotations
 
 import glob
 import re
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +23,6 @@ from regengine.store.file import StoreFile
 from regengine.store.hdf5 import damage_told
 from regengine.store.rows import Selection, StoredFrame, Tables, from_tables, join, with_texts
 from regengine.store.schema import GROUPS, TEXT_COLUMNS
-
-# The folder of parts beside a store: one process writes it, anybody may read it.
 
 LOCK_NAME = "lock"
 
@@ -42,13 +44,17 @@ def list_parts(folder: Path) -> list[Path]:
     return sorted(named, key=lambda path: int(path.stem))
 
 
+def is_there(store: Path, parts: Sequence[Path]) -> bool:
+    """Whether there is a store beside its parts; StoreError where there is neither."""
+    if store.is_dir():
+        raise StoreError(f"{store} is a folder, not a store: name the .h5 file in it.")
+    if not store.exists() and not parts:
+        raise StoreError(f"{store} does not exist: check the path of the store.")
+    return store.exists()
+
+
 class PartsFolder:
     """The parts of one store, held by this process until `release`.
-
-    Parameters
-    ----------
-    store : Path
-        The store that the parts belong to.
 
     Raises
     ------
@@ -170,21 +176,12 @@ class Snapshot:
             raise StoreError(
                 f"{parts_folder(path)} cannot be read ({error.strerror}): check its permissions."
             ) from error
-        if path.is_dir():
-            raise StoreError(f"{path} is a folder, not a store: name the .h5 file in it.")
-        if not path.exists() and not parts:
-            raise StoreError(f"{path} does not exist: check the path of the store.")
-        return cls(path if path.exists() else None, parts)
+        return cls(path if is_there(path, parts) else None, parts)
 
     def __enter__(self) -> Snapshot:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -200,7 +197,7 @@ class Snapshot:
         groups: Selection = GROUPS,
         frames: int | None = None,
     ) -> Iterator[Tables]:
-        """All frames, some at a time.
+        """All frames, some at a time, with texts as bytes of a fixed length.
 
         Parameters
         ----------
@@ -210,11 +207,6 @@ class Snapshot:
             The columns to read, by group; must include ``frames``.
         frames : int, optional
             How many at a time.
-
-        Yields
-        ------
-        dict
-            Tables of the next frames, with texts as bytes of a fixed length.
         """
         wanted = self.frame_index
         if after is not None:
@@ -265,86 +257,93 @@ class Snapshot:
         return self._open[path]
 
 
-# Reads a store together with the parts that a run under way, or a killed one, left beside it.
-
 # What a frame consists of; its detections are rows of their own, hundreds a frame
 OF_FRAMES = {group: columns for group, columns in GROUPS.items() if group != "detections"}
 
+Found = TypeVar("Found")
 
-def read_store(path: Path) -> list[StoredFrame]:
-    """Frames of a store, in its order, and of its parts that are not merged yet.
 
-    Parameters
-    ----------
-    path : Path
-        The store; need not exist while its first run is under way.
-
-    Returns
-    -------
-    list of StoredFrame
+def read_snapshot(path: Path, read: Callable[[Snapshot], Found]) -> Found:
+    """What is read of a store and its parts, from the start again where one is merged meanwhile.
 
     Raises
     ------
     StoreError
         If there is neither store nor part, or one of them cannot be read.
     """
-    return list(iter_frames(path))
+    while True:
+        try:
+            with Snapshot.of(path) as snapshot:
+                return read(snapshot)
+        except PartGoneError:
+            continue
 
 
-def iter_frames(path: Path) -> Iterator[StoredFrame]:
-    """Frames of a store one by one; few of them are in memory at a time.
+def iter_blocks(
+    path: Path, groups: Selection = GROUPS, frames: int | None = None
+) -> Iterator[Tables]:
+    """`Snapshot.blocks` of a store that a run may be writing.
 
-    A run may be under way: what it adds behind the frames that were given already may be left
-    out, nothing else.
-
-    Parameters
-    ----------
-    path : Path
-        The store; need not exist while its first run is under way.
-
-    Yields
-    ------
-    StoredFrame
-        In the order of their numbers.
-
-    Raises
-    ------
-    StoreError
-        If there is neither store nor part, or one of them cannot be read.
+    What the run adds behind the frames that were given already may be left out, nothing else.
     """
     last: int | None = None
     while True:
         try:
             with Snapshot.of(path) as snapshot:
-                for tables in snapshot.blocks(after=last, groups=OF_FRAMES):
-                    for stored in frames_of(tables, path):
-                        last = stored.frame_index
-                        yield stored
+                for tables in snapshot.blocks(after=last, groups=groups, frames=frames):
+                    yield tables
+                    last = int(tables["frames"]["frame_index"][-1])
             return
         except PartGoneError:  # merged meanwhile: go on with the store that has it now
             continue
 
 
-def frames_of(tables: Tables, path: Path) -> list[StoredFrame]:
-    """Frames out of tables that were read from a file.
+def iter_frames(path: Path) -> Iterator[StoredFrame]:
+    """Frames of a store, and of its parts that are not merged yet, in the order of their numbers.
+
+    Few are in memory at a time. The store need not exist while its first run is under way; what a
+    run adds behind the frames that were given already may be left out.
 
     Raises
     ------
     StoreError
-        If the rows make no sense.
+        If there is neither store nor part, or one of them cannot be read.
     """
+    for tables in iter_blocks(path, OF_FRAMES):
+        yield from frames_of(tables, path)
+
+
+def read_store(path: Path) -> list[StoredFrame]:
+    """All frames of `iter_frames`."""
+    return list(iter_frames(path))
+
+
+def frames_of(tables: Tables, path: Path) -> list[StoredFrame]:
+    """Frames out of tables that were read from a file; StoreError if the rows make no sense."""
     with damage_told(path):
         return from_tables(tables)
 
 
+def frames_numbered(path: Path, numbers: Iterable[int]) -> list[StoredFrame]:
+    """Frames of a store by their numbers, without reading the others; those that it has."""
+
+    def read(snapshot: Snapshot) -> list[StoredFrame]:
+        return [
+            stored
+            for number in numbers
+            for stored in frames_of(snapshot.tables(number, number + 1, OF_FRAMES), path)
+        ]
+
+    return read_snapshot(path, read)
+
+
 def read_tables(path: Path, groups: Collection[str] = tuple(GROUPS)) -> Tables:
-    """All rows of groups of a store and of its parts that are not merged yet; see `read_store`."""
-    wanted = {group: GROUPS[group] for group in groups}
+    """All rows of groups of a store and of its parts that are not merged yet, texts as `str`."""
     joined_by = {"frames": tuple(one for one in GROUPS["frames"] if one.name == "frame_index")}
-    while True:
-        try:
-            with Snapshot.of(path) as snapshot, damage_told(path):
-                columns = joined_by | wanted
-                return with_texts(join(list(snapshot.blocks(groups=columns)), columns))
-        except PartGoneError:
-            continue
+    columns = joined_by | {group: GROUPS[group] for group in groups}
+
+    def read(snapshot: Snapshot) -> Tables:
+        with damage_told(path):
+            return with_texts(join(list(snapshot.blocks(groups=columns)), columns))
+
+    return read_snapshot(path, read)

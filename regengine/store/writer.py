@@ -1,4 +1,7 @@
-"""Writes the results of a run: parts while it runs, merged into the store at its end."""
+"""Writes the results of a run: parts while it runs, merged into the store at its end.
+
+A merge holds neither store nor parts in memory.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,17 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regengine.errors import StoreError
 from regengine.io.atomic import refusal, replacing, sync_folder, write_whole
-from regengine.store.file import GrowingStore
+from regengine.store.file import GrowingStore, StoreFile
 from regengine.store.hdf5 import check, encode
 from regengine.store.index import FrameCache
 from regengine.store.rows import StoredFrame, to_tables
 from regengine.store.snapshot import BLOCK_FRAMES, PartsFolder, Snapshot, list_parts
-
-# What a store says of its making: time, command line, versions of packages.
 
 # Packages whose version may change a result or a file.
 PACKAGES = (
@@ -45,16 +45,15 @@ PACKAGES = (
 )
 
 
-def root_attributes() -> dict[str, str]:
+def root_attributes(grown: StoreFile | None = None) -> dict[str, str]:
     """Attributes of a store written by this process now.
 
-    Returns
-    -------
-    dict of str to str
-        ``created`` (ISO 8601, UTC), ``command_line``, ``package_versions`` (a JSON object).
+    ``created`` (ISO 8601, UTC) is that of a store that is grown; ``command_line`` and
+    ``package_versions`` (a JSON object) are this run's.
     """
+    created = utc_now()
     return {
-        "created": utc_now(),
+        "created": created if grown is None else grown.attributes.get("created", created),
         "command_line": shlex.join(sys.argv),
         "package_versions": json.dumps(package_versions()),
     }
@@ -75,9 +74,6 @@ def package_versions() -> dict[str, str]:
 def utc_now() -> str:
     """The time, ISO 8601, UTC, whole seconds."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-# A store and its parts as one new file, without holding either in memory.
 
 
 def write_merged(path: Path, snapshot: Snapshot, attributes: Mapping[str, str]) -> None:
@@ -157,12 +153,7 @@ class StoreWriter:
     def __enter__(self) -> StoreWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
         """Merge the parts and let go of the store; frames never flushed are dropped."""
         self._frames.close()
         try:
@@ -184,18 +175,6 @@ class StoreWriter:
     def stored_frame(self, frame_index: int, *, detections: bool = False) -> StoredFrame:
         """A frame that the store held when it was opened, or that was flushed since.
 
-        Parameters
-        ----------
-        frame_index : int
-            Its number.
-        detections : bool, optional
-            Whether to read its detections, too.
-
-        Returns
-        -------
-        StoredFrame
-            As it is on the disk now.
-
         Raises
         ------
         KeyError
@@ -214,12 +193,7 @@ class StoreWriter:
         return len(self._pending) >= PART_FRAMES or age_s + wait_s >= PART_SECONDS
 
     def flush(self) -> list[StoredFrame]:
-        """Write what is pending as one part.
-
-        Returns
-        -------
-        list of StoredFrame
-            The frames that are safely on disk now and were not before.
+        """Write what is pending as one part: the frames that are safely on disk now.
 
         Raises
         ------
@@ -255,11 +229,7 @@ class StoreWriter:
         parts = list_parts(self._parts.path)
         if not parts:
             return
-        attributes = root_attributes()
         with Snapshot(self.path if self.path.exists() else None, parts) as snapshot:
-            if snapshot.store is not None:
-                old = snapshot.store.attributes
-                attributes["created"] = old.get("created", attributes["created"])
-            write_merged(self.path, snapshot, attributes)
+            write_merged(self.path, snapshot, root_attributes(snapshot.store))
         self._parts.remove(parts)
         sync_folder(self._parts.path)

@@ -19,24 +19,9 @@ WIDEST = 60  # letters of a column of a table
 
 
 def lines_of(answer: Answer, form: str) -> Iterator[str]:
-    """An answer as lines.
+    """An answer as lines of a ``table``, of ``csv`` or of ``json``; ConfigError for other forms.
 
-    Parameters
-    ----------
-    answer : Answer
-        Of `regengine.collection.catalogue.query.Catalogue`.
-    form : str
-        ``table``, ``csv`` or ``json``.
-
-    Yields
-    ------
-    str
-        Without line breaks, but for those within a cell of CSV.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such form.
+    They have no line breaks, but for those within a cell of CSV.
     """
     if form not in FORMS:
         raise ConfigError(f"--as {form}: it is none of {', '.join(FORMS)}.")

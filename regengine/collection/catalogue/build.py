@@ -17,7 +17,7 @@ from regengine.collection.catalogue.ground import (
     month_of,
     night_of,
     resolution_m,
-    simpler,
+    simplified,
 )
 from regengine.collection.catalogue.quality import ABSURD, NOTHING_SEEN, PictureFacts, quality_score
 from regengine.collection.catalogue.table import NAMES, ROWS, arrow_schema, need_packages
@@ -26,18 +26,16 @@ from regengine.exchange.export.columns import FRAME_COLUMNS, known
 from regengine.exchange.export.footprint import rings_bbox
 from regengine.exchange.export.frame import (
     ExportFrame,
+    as_block,
     engine_frame,
-    together,
     towns_near,
     with_review,
 )
 from regengine.exchange.export.layers import Feature, wkb
-from regengine.io.atomic import check_new_file, in_place_of
+from regengine.io.atomic import check_new_file, in_place_of, unwritable_told
 from regengine.photo.frame_records import parse_iso_time
 from regengine.review.reviewed import reviewed
 from regengine.store.snapshot import Snapshot, iter_frames
-
-# A frame of a store as a row of the catalogue, but for what only all frames together tell.
 
 Row = dict[str, Any]
 # As the exports have them
@@ -60,7 +58,7 @@ TOLD = {
 
 
 def catalogue_row(frame: ExportFrame, seen: PictureFacts = NOTHING_SEEN) -> Row:
-    """What a store and a photo tell of a frame."""
+    """What a store and a photo tell of a frame, but for what only all frames together tell."""
     told = {name: known(column.value(frame, 0)) for name, column in TOLD.items()}
     row: Row = {name: _printable(told[name]) for name in SAME}
     row["rating"] = told["quality"]
@@ -98,7 +96,7 @@ def _of_camera(frame: ExportFrame) -> Row:
         row |= {own: known[name] for own, name in OF_STANCE.items()}
         row["resolution_m"] = resolution_m(camera)
         row["area_km2"] = area_km2(rings) if rings else None
-        shape = Feature(row={}, polygons=tuple(simpler(rings)))
+        shape = Feature(row={}, polygons=tuple(simplified(rings)))
         row["geometry"] = wkb(shape) if rings else None
     except ABSURD:
         return {}
@@ -122,44 +120,28 @@ def _printable(value: Any) -> Any:
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
-# Rows as the stores tell them, on disk until all of them are known.
-
 BLOCK = 8192  # rows in memory
 # Beside the columns of the catalogue: the order in which rows came, and the cell of the centre
 HELPERS = ("number", "cell", "reviewed_utc")
 
 
 def write_raw(path: Path, rows: Iterable[Row]) -> int:
-    """Write rows of `regengine.collection.catalogue.build.catalogue_row`.
+    """Write rows of `catalogue_row` in the order of the stores: how many there are.
 
-    Parameters
-    ----------
-    path : Path
-        A new file.
-    rows : iterable of dict
-        In the order of the stores; few are in memory at a time.
-
-    Returns
-    -------
-    int
-        How many there are.
+    They are on disk until all of them are known; few are in memory at a time.
     """
     import pyarrow as pa
-    from pyarrow import parquet
 
     schema = arrow_schema()
     for name, kind in zip(HELPERS, (pa.int64(), pa.int64(), pa.string()), strict=True):
         schema = schema.append(pa.field(name, kind))
     schema = schema.remove_metadata()
-    count, left = 0, iter(rows)
-    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        while block := list(islice(left, BLOCK)):
-            columns = {name: [row.get(name) for row in block] for name in schema.names}
-            columns["number"] = list(range(count, count + len(block)))
-            columns |= _around(block)
-            writer.write_table(pa.Table.from_pydict(columns, schema=schema))
-            count += len(block)
-    return count
+
+    def columns(block: list[Row], before: int) -> dict[str, list[Any]]:
+        numbers = list(range(before, before + len(block)))
+        return _columns(schema.names, block) | {"number": numbers} | _around(block)
+
+    return _write_groups(path, schema, rows, BLOCK, columns)
 
 
 def _around(block: list[Row]) -> dict[str, list[Any]]:
@@ -181,13 +163,7 @@ ENDINGS = (".parquet", ".geoparquet")
 
 
 def check_out(out: Path, force: bool) -> None:
-    """See to it, before anything is read, that the catalogue can be written.
-
-    Raises
-    ------
-    ConfigError
-        If not.
-    """
+    """ConfigError, before anything is read, unless the catalogue can be written."""
     need_packages()
     check_new_file(out, ENDINGS, force=force)
 
@@ -220,22 +196,9 @@ def build(
     look: Callable[[ExportFrame], PictureFacts] = lambda frame: NOTHING_SEEN,
     advance: Callable[[], object] = lambda: None,
 ) -> Arranged:
-    """Build a catalogue.
+    """Build a catalogue of stores, which runs may be writing; a file that is there is replaced.
 
-    Parameters
-    ----------
-    stores : sequence of Path
-        Runs may be writing them.
-    out : Path
-        See `check_out`; a file that is there is replaced.
-    look : callable, optional
-        Tells what is seen in a frame's photo.
-    advance : callable, optional
-        Called after each frame.
-
-    Returns
-    -------
-    Arranged
+    ``look`` tells what is seen in a frame's photo; ``advance`` is called after each frame.
 
     Raises
     ------
@@ -250,49 +213,56 @@ def build(
                 with_review(engine_frame(stored, store), reviews.get(stored.frame_index))
                 for stored in iter_frames(store)
             )
-            while block := together(list(islice(frames, BLOCK_FRAMES))):
+            while block := as_block(list(islice(frames, BLOCK_FRAMES))):
                 for frame in block:
                     yield catalogue_row(frame, look(frame))
                     advance()
 
     import duckdb
 
-    try:
-        with TemporaryDirectory(prefix=".regengine-", dir=out.absolute().parent) as folder:
-            raw = Path(folder) / "raw.parquet"
-            write_raw(raw, rows())
+    with (
+        unwritable_told(out),
+        TemporaryDirectory(prefix=".regengine-", dir=out.absolute().parent) as folder,
+    ):
+        raw = Path(folder) / "raw.parquet"
+        write_raw(raw, rows())
+        try:
             with in_place_of((out,)) as (temporary,):
-                held = arrange(raw, temporary)
-    except duckdb.Error as error:
-        said = next(iter(str(error).splitlines()), "unknown")
-        raise StoreError(
-            f"{out} could not be arranged ({said}): make room in its folder and in memory."
-        ) from error
-    except OSError as error:
-        if isinstance(error, StoreError):
-            raise
-        raise StoreError(
-            f"{out} could not be written ({error.strerror or error}): name a place that exists "
-            "and has room."
-        ) from error
-    return held
-
-
-# Writes rows into a catalogue's file, a group at a time.
+                return arrange(raw, temporary)
+        except duckdb.Error as error:
+            said = next(iter(str(error).splitlines()), "unknown")
+            raise StoreError(
+                f"{out} could not be arranged ({said}): make room in its folder and in memory."
+            ) from error
 
 
 def write_rows(
     path: Path, rows: Iterable[Mapping[str, Any]], metadata: dict[str, str] | None = None
 ) -> int:
-    """Write a catalogue."""
+    """Write a catalogue: how many rows it has."""
+    return _write_groups(
+        path, arrow_schema(metadata), rows, ROWS, lambda block, _: _columns(NAMES, block)
+    )
+
+
+def _columns(names: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _write_groups(
+    path: Path,
+    schema: Any,
+    rows: Iterable[Mapping[str, Any]],
+    size: int,
+    columns: Callable[[list[Any], int], dict[str, list[Any]]],
+) -> int:
+    """Write rows as Parquet, some at a time; columns are told these and how many came before."""
     import pyarrow as pa
     from pyarrow import parquet
 
-    schema = arrow_schema(metadata)
     count, left = 0, iter(rows)
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        while group := list(islice(left, ROWS)):
-            columns = {name: [row.get(name) for row in group] for name in NAMES}
-            writer.write_table(pa.Table.from_pydict(columns, schema=schema))
-            count += len(group)
+        while block := list(islice(left, size)):
+            writer.write_table(pa.Table.from_pydict(columns(block, count), schema=schema))
+            count += len(block)
     return count

@@ -29,7 +29,7 @@ def area_km2(rings: list[Ring]) -> float:
     return total / 1e6
 
 
-def simpler(rings: list[Ring]) -> list[Ring]:
+def simplified(rings: list[Ring]) -> list[Ring]:
     """Rings with fewer corners, within 0.4 % of their extent.
 
     References
@@ -121,8 +121,6 @@ def _covered(ring: FloatArray) -> list[tuple[int, int]]:
     return found
 
 
-# Whether a footprint of the catalogue has a place in it.
-
 # Boxes across the antimeridian have their western edge beyond their eastern one
 IN_BOX = """
 {lat} >= f.south AND {lat} <= f.north AND CASE WHEN f.west <= f.east
@@ -137,27 +135,14 @@ def covers(footprint: bytes, lon: float, lat: float) -> bool:
     return any(bool(points_in_poly([(lon, lat)], ring)[0]) for ring in wkb_rings(footprint))
 
 
-# The night to which a photo belongs.
-
 HOURS_PER_DEGREE = 1.0 / 15.0
 
 
 def night_of(time_utc: datetime, lon: float) -> date:
     """Date of the evening of a night, by the mean solar time of a place.
 
-    Photos before and after midnight, and on both sides of the date line, belong to one night.
-
-    Parameters
-    ----------
-    time_utc : datetime
-        Aware.
-    lon : float
-        Degrees.
-
-    Returns
-    -------
-    date
-        A night goes from one mean solar noon to the next.
+    Photos before and after midnight, and on both sides of the date line, belong to one night,
+    which goes from one mean solar noon to the next.
     """
     return (time_utc + timedelta(hours=lon * HOURS_PER_DEGREE - 12.0)).date()
 

@@ -18,25 +18,26 @@ and worse than one that is known to be good.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.photo_light import LightImage
 from matchers.verify import MEETING_PX, Towns, chance_shifts, find_towns
 from matchers.view import render_known
 from regengine.errors import FrameError
 from regengine.exchange.export.frame import ExportFrame
+from regengine.io.checksums import sha256_of
 from regengine.places import EARTH_RADIUS_KM
 from regengine.registration.map_window import HasWindows, footprint_window, ground_sample_km
 from regengine.report.page import photo_file
+from regengine.report.places import ABSURD
 
 HALF_RESOLUTION_M = 100.0
 UNKNOWN = 0.5
@@ -59,19 +60,10 @@ def quality_score(
     altitude_km: float | None,
     resolution_m: float | None,
 ) -> float | None:
-    """Score of a frame.
+    """Score of a frame, 0 to 1; None without a place on the ground.
 
-    Parameters
-    ----------
-    sharpness, cloud : float or None
-        0 to 1; None where they are not known.
-    off_nadir_deg, altitude_km, resolution_m : float or None
-        Of the solved camera; None where there is none, or its centre shows the sky.
-
-    Returns
-    -------
-    float or None
-        0 to 1; None without a place on the ground.
+    Sharpness and cloud, 0 to 1, are None where they are not known, the others, of the solved
+    camera, where there is none, or its centre shows the sky.
     """
     if off_nadir_deg is None or altitude_km is None or resolution_m is None:
         return None
@@ -84,26 +76,17 @@ def quality_score(
     return math.prod(max(part, LEAST) for part in parts) ** (1.0 / len(parts))
 
 
-# What the picture itself tells of its quality: how sharp it is, how much clouds hide.
-
 Source = Literal["photo", "lights"]
 READ_PX = 1024  # long side at which lights are sought
-# What cameras raise that this program never made: a damaged store's, or a stranger's
-ABSURD = (ValueError, ArithmeticError, np.linalg.LinAlgError)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PictureFacts:
     """What is seen in a photo.
 
-    Attributes
-    ----------
-    sharpness : float or None
-        1 for detail as fine as the pixels, towards 0; None where there is no detail, or no photo.
-    cloud : float or None
-        Share of the ground that clouds hide; None where that cannot be told.
-    cloud_source : str or None
-        ``photo`` or ``lights``.
+    Sharpness is 1 for detail as fine as the pixels, towards 0 for a smear, None where there is no
+    detail, or no photo; cloud is the share of the ground that clouds hide, None where that cannot
+    be told.
     """
 
     sharpness: float | None = None
@@ -115,19 +98,10 @@ NOTHING_SEEN = PictureFacts()
 
 
 def look(frame: ExportFrame, light_map: HasWindows | None = None) -> PictureFacts:
-    """Look at a frame's photo.
+    """Look at a frame's photo: `NOTHING_SEEN` where it is gone, changed, or cannot be read.
 
-    Parameters
-    ----------
-    frame : ExportFrame
-        Its photo is looked for where the store says, and beside the store.
-    light_map : HasWindows, optional
-        Where it tells how much clouds hide, it does so; else the photo does, by day or moonlight.
-
-    Returns
-    -------
-    PictureFacts
-        `NOTHING_SEEN` where the photo is gone, has changed since, or cannot be read.
+    Where a light map can tell how much clouds hide, it does so; else the photo does, by day or
+    moonlight.
     """
     from regengine.scene.picture import scene_picture
     from regengine.scene.quality import photo_quality, read_for_quality
@@ -136,9 +110,8 @@ def look(frame: ExportFrame, light_map: HasWindows | None = None) -> PictureFact
     if path is None:
         return NOTHING_SEEN
     try:
-        with path.open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() != frame.result.sha256:
-                return NOTHING_SEEN
+        if sha256_of(path) != frame.result.sha256:
+            return NOTHING_SEEN
         rgb = read_for_quality(path)
         hidden = None if light_map is None else _hidden(path, frame, light_map)
     except (FrameError, OSError):
@@ -170,8 +143,6 @@ def _hidden(path: Path, frame: ExportFrame, light_map: HasWindows) -> float | No
 
 
 # How much of the ground clouds hide, by night: the share of the map's lights that are not seen.
-
-FloatArray = NDArray[np.float64]
 
 COMPARED_PX = 512  # long side
 MARGIN_KM = 25.0

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from regengine.collection.catalogue.ground import AREAS
@@ -24,15 +23,7 @@ ROWS = 4096  # that are fetched at a time
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a question is answered with.
-
-    Attributes
-    ----------
-    names : tuple of str
-        Of the columns; no two are the same.
-    rows : iterator of tuple
-        Values in their order; few are in memory at a time.
-    """
+    """Names of columns, no two the same, and rows of values, of which few are in memory."""
 
     names: tuple[str, ...]
     rows: Iterator[tuple[Any, ...]]
@@ -44,19 +35,9 @@ class Answer:
 
 
 class Catalogue:
-    """A catalogue to ask; a context manager.
+    """A catalogue to ask, in the file that ``regengine catalogue build`` wrote.
 
-    Parameters
-    ----------
-    path : Path
-        Of the file that ``regengine catalogue build`` wrote.
-
-    Raises
-    ------
-    StoreError
-        If it is none.
-    ConfigError
-        If DuckDB or PyArrow is missing.
+    A context manager. StoreError if it is none, ConfigError if DuckDB or PyArrow is missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -76,55 +57,21 @@ class Catalogue:
     def __enter__(self) -> Catalogue:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._base.close()
         self._folder.cleanup()
 
     def ask(self, sql: str, values: Sequence[Any] = ()) -> Answer:
-        """Ask a question of our own.
+        """Ask a question of our own, whose answer is to be read before the next one.
 
-        Parameters
-        ----------
-        sql : str
-            One statement on the view ``frames``, which has the columns of
-            `regengine.collection.catalogue.table.COLUMNS`.
-        values : sequence, optional
-            What its question marks stand for.
-
-        Returns
-        -------
-        Answer
-            To be read before the next question.
-
-        Raises
-        ------
-        StoreError
-            If the file is damaged.
+        It is one statement on the view ``frames``, which has the columns of
+        `regengine.collection.catalogue.table.COLUMNS`; ``values`` stand for its question marks.
+        StoreError if the file is damaged.
         """
         return self._answer(sql, values, None)
 
     def query(self, sql: str) -> Answer:
-        """Ask a stranger's question.
-
-        Parameters
-        ----------
-        sql : str
-            One statement that reads.
-
-        Returns
-        -------
-        Answer
-
-        Raises
-        ------
-        ConfigError
-            If it is no such statement, or fails.
-        """
+        """Ask a stranger's question; ConfigError if it is no one statement that reads, or fails."""
         import duckdb
 
         with self._told(sql):
@@ -220,7 +167,7 @@ def _locked(file: Path) -> DuckDBPyConnection:
     return base
 
 
-# The questions that everybody asks of a catalogue, as SQL on ``frames``.
+# The questions that everybody asks, as SQL on ``frames``.
 
 LEAST_DAYS = 180  # between two frames that are to show a change
 CHANGES = """
@@ -259,24 +206,12 @@ BEST = {"year": "best_of_year", "month": "best_of_month"}
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """Which places.
+    """Which places."""
 
-    Attributes
-    ----------
-    place : str or None
-        Name of a place, or its number.
-    country : str or None
-        Name of a country.
-    month : str or None
-        The beginning of a month: ``2012`` or ``2012-03``.
-    limit : int
-        Most rows; 0 for all.
-    """
-
-    place: str | None = None
+    place: str | None = None  # its name, or its number
     country: str | None = None
-    month: str | None = None
-    limit: int = 0
+    month: str | None = None  # its beginning: 2012 or 2012-03
+    limit: int = 0  # most rows; 0 for all
 
 
 Question = tuple[str, list[Any]]
@@ -341,21 +276,8 @@ def changes(wanted: Wanted, each: str = "year", least_days: int = LEAST_DAYS) ->
     show (of the boxes around their footprints), times how alike their resolutions are, times the
     cosine of the difference of their angles from the nadir: what changes should be the town, not
     the view (Li et al. 2019, Remote Sensing of Environment 233, 111357, on how much lights seem
-    to change with the angle alone).
-
-    Parameters
-    ----------
-    wanted : Wanted
-        Which places.
-    each : str, optional
-        Pairs are of the best frames of each ``year``, or, of one place, of each ``month``.
-    least_days : int, optional
-        Between the two.
-
-    Returns
-    -------
-    tuple of str and list
-        The question and its values.
+    to change with the angle alone). Pairs are of the best frames of each ``year``, or, of one
+    place, of each ``month``, at least so many days apart.
     """
     if each not in BEST:
         raise ConfigError(f"--each {each}: it is none of {', '.join(BEST)}.")
@@ -377,8 +299,6 @@ def _limited(sql: str, wanted: Wanted) -> Question:
     return sql.replace("$places", condition).replace("$limit", limit), values
 
 
-# How much was photographed: frames, nights, places, ground, in all or by country, month, lens.
-
 BY = ("all", "country", "month", "lens")
 OF_ALL = """
 SELECT
@@ -398,26 +318,10 @@ NAMES = (
 
 
 def coverage(catalogue: Catalogue, by: str = "all") -> Answer:
-    """Coverage statistics.
+    """How much was photographed, in all or a row for each country, month or lens.
 
-    Parameters
-    ----------
-    catalogue : Catalogue
-        To be asked.
-    by : str, optional
-        ``all``, or ``country``, ``month`` or ``lens`` for a row of each.
-
-    Returns
-    -------
-    Answer
-        ``frames`` of any verdict; of the accepted ones ``accepted``, ``nights``, ``places``,
-        ``area_seen_km2`` (ground that at least one of them shows), ``first_night``,
-        ``last_night``, ``median_quality``.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such division.
+    ``frames`` are of any verdict; all else is of the accepted ones, ``area_seen_km2`` being ground
+    that at least one of them shows. ConfigError if there is no such division.
     """
     if by not in BY:
         raise ConfigError(f"--by {by}: it is none of {', '.join(BY)}.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from matchers.footprint import WGS84
 from regengine.collection.catalogue.ground import IN_BOX, covers
 
 if TYPE_CHECKING:
@@ -22,15 +23,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class PackagePlace:
-    """A place on the map.
-
-    Attributes
-    ----------
-    title : str
-        Its name, or where it lies.
-    lon, lat : float
-        Degrees, WGS84.
-    """
+    """A place on the map, degrees; its title is its name, or where it lies."""
 
     title: str
     lon: float
@@ -39,51 +32,24 @@ class PackagePlace:
 
 @dataclass(frozen=True, kw_only=True)
 class PackageChoice:
-    """Conditions that frames are to meet.
+    """Conditions that frames are to meet."""
 
-    Attributes
-    ----------
-    place : PackagePlace or None
-        Frames that show it.
-    radius_km : float or None
-        Instead, frames whose middle is no farther from it.
-    place_id : int or None
-        Frames of that place of the catalogue.
-    frames : tuple of str
-        Ids; empty for all.
-    verdicts : tuple of str
-    first_utc, end_utc : datetime or None
-        From a time on, and before another.
-    least_quality, max_off_nadir_deg : float or None
-        Of the catalogue's columns.
-    best : int or None
-        So many at most, those of the best quality.
-    """
-
-    place: PackagePlace | None = None
-    radius_km: float | None = None
-    place_id: int | None = None
-    frames: tuple[str, ...] = ()
+    place: PackagePlace | None = None  # that they show
+    radius_km: float | None = None  # instead, that their middle is no farther from it
+    place_id: int | None = None  # of the catalogue
+    frames: tuple[str, ...] = ()  # ids; empty for all
     verdicts: tuple[str, ...] = ("accepted",)
     first_utc: datetime | None = None
-    end_utc: datetime | None = None
+    end_utc: datetime | None = None  # they are before it
     least_quality: float | None = None
     max_off_nadir_deg: float | None = None
-    best: int | None = None
+    best: int | None = None  # so many at most, those of the best quality
 
 
 def chosen_rows(catalogue: Catalogue, choice: PackageChoice) -> list[dict[str, Any]]:
     """Rows of the catalogue that meet the conditions, the best first.
 
-    Parameters
-    ----------
-    catalogue : Catalogue
-    choice : PackageChoice
-
-    Returns
-    -------
-    list of dict
-        Frames without a quality come last; of equals the earlier ids come first.
+    Frames without a quality come last; of equals the earlier ids come first.
     """
     conditions, values = _conditions(choice)
     asked = (
@@ -131,9 +97,5 @@ def _simple(choice: PackageChoice) -> Iterator[tuple[str, list[Any]]]:
 def _shows(row: dict[str, Any], place: PackagePlace, radius_km: float | None) -> bool:
     if radius_km is None:
         return covers(row["geometry"], place.lon, place.lat)
-    from pyproj import Geod
-
-    _, _, apart_m = Geod(ellps="WGS84").inv(
-        place.lon, place.lat, row["centre_lon"], row["centre_lat"]
-    )
+    _, _, apart_m = WGS84.inv(place.lon, place.lat, row["centre_lon"], row["centre_lat"])
     return float(apart_m) <= 1e3 * radius_km

@@ -1,11 +1,10 @@
-"""A package, file by file."""
+"""A package, file by file: photos with all that is known of them, calibration files, a README."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +18,8 @@ from regengine.collection.packages.sinks import (
     package_sink,
 )
 from regengine.errors import ConfigError, FrameError, StoreError
-from regengine.exchange.export.columns import frame_row, point_rows
+from regengine.exchange.export.archive_photos import COURTESY
+from regengine.exchange.export.columns import frame_record
 from regengine.exchange.export.format import ExportOptions, FileFormat, photo_name, photo_names
 from regengine.exchange.export.formats.gcp_qgis import points_text
 from regengine.exchange.export.frame import ExportFrame, engine_frame, with_review
@@ -28,52 +28,28 @@ from regengine.io.html import visible_text
 from regengine.photo.frame_records import archive_frame_id
 from regengine.photo.lens_profile import LensProfile
 from regengine.photo.lens_profile_file import load_profile
-from regengine.records import plain, printable
 from regengine.report.page import photo_file
 from regengine.review.reviewed import reviewed
 from regengine.store.rows import StoredFrame
-from regengine.store.snapshot import OF_FRAMES, PartGoneError, Snapshot, frames_of
-
-# The frames of a package: from the catalogue's rows back to the stores that tell of them.
+from regengine.store.snapshot import frames_numbered
 
 PHOTOS = "photos"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PackedFrame:
-    """A frame of a package.
+    """A frame of a package."""
 
-    Attributes
-    ----------
-    frame : ExportFrame
-        As exports have it: what a person accepted counts. Its path is that in the package.
-    row : dict
-        Of the catalogue.
-    name : str
-        Of its photo in the package.
-    photo : Path
-        Where the photo lies.
-    """
-
-    frame: ExportFrame
-    row: dict[str, Any]
-    name: str
-    photo: Path
+    frame: ExportFrame  # what a person accepted counts; its path is that in the package
+    row: dict[str, Any]  # of the catalogue
+    name: str  # of its photo in the package
+    photo: Path  # where the photo lies
 
 
 def packed_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[PackedFrame], dict[str, str]]:
-    """Frames of a catalogue's rows, in their order.
+    """Frames of rows of `chosen_rows`, in their order, and photos that cannot be had.
 
-    Parameters
-    ----------
-    rows : sequence of dict
-        Of `regengine.collection.packages.choice.chosen_rows`.
-
-    Returns
-    -------
-    frames : list of PackedFrame
-    failed : dict of str to str
-        Photos that cannot be had, by their names in the package, and why.
+    The latter by their names in the package, with why.
     """
     names = photo_names(
         {number: photo_name(row["path"], number) for number, row in enumerate(rows)},
@@ -107,13 +83,7 @@ def packed_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[PackedFrame], di
 
 def stored_frame(store: Path, frame_index: int, sha256: str) -> StoredFrame:
     """One frame of a store, without reading the others."""
-    while True:
-        try:
-            with Snapshot.of(store) as snapshot:
-                found = frames_of(snapshot.tables(frame_index, frame_index + 1, OF_FRAMES), store)
-            break
-        except PartGoneError:
-            continue
+    found = frames_numbered(store, [frame_index])
     if len(found) != 1 or found[0].result.sha256 != sha256:
         raise StoreError(
             f"{store} does not hold the frame any more that the catalogue has of it: build the "
@@ -121,8 +91,6 @@ def stored_frame(store: Path, frame_index: int, sha256: str) -> StoredFrame:
         )
     return found[0]
 
-
-# Calibration files that go into a package as they are.
 
 FOLDER = "calibration"
 KINDS = {
@@ -135,21 +103,7 @@ KINDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationFile:
-    """A file that the user names.
-
-    Attributes
-    ----------
-    kind : str
-        One of `KINDS`.
-    name : str
-        In the package.
-    source : Path
-        Where it lies.
-    sha256 : str
-        Of its content.
-    profile : LensProfile or None
-        Of a lens.
-    """
+    """A file that the user names, of one of `KINDS`; its name is that in the package."""
 
     kind: str
     name: str
@@ -166,17 +120,9 @@ class CalibrationFile:
 
 
 def calibration_files(named: Mapping[str, Sequence[Path]]) -> list[CalibrationFile]:
-    """Files to pack.
+    """Files to pack, named by `KINDS`; folders of lenses stand for the profiles in them.
 
-    Parameters
-    ----------
-    named : mapping of str to sequence of Path
-        By `KINDS`. Folders of lenses stand for the profiles in them.
-
-    Raises
-    ------
-    ConfigError
-        If one is no file, cannot be read, or is no lens profile where it should be one.
+    ConfigError if one is no file, cannot be read, or is no lens profile where it should be one.
     """
     found = []
     for kind, paths in named.items():
@@ -214,8 +160,6 @@ def _sha256(path: Path) -> str:
 
 # The README of a package: what, where, when, how well placed, and whom to credit.
 
-# As NASA's Gateway to Astronaut Photography of Earth asks for it
-COURTESY = "Image courtesy of the Earth Science and Remote Sensing Unit, NASA Johnson Space Center"
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#~$])")
 _CHECK = """\
 ## Check
@@ -233,27 +177,34 @@ where the camera was; `mirrored`: x is replaced by width - 1 - x before projecti
 """
 
 
-def readme(
-    title: str,
-    chosen: str,
-    frames: Sequence[PackedFrame],
-    calibration: Sequence[CalibrationFile],
-    failed: Mapping[str, str],
-    version: str,
-) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What goes into a package, and what its README says of it."""
+
+    title: str
+    chosen: str  # a sentence: which photos these are
+    frames: Sequence[PackedFrame]
+    calibration: Sequence[CalibrationFile] = ()
+    failed: Mapping[str, str]  # photos that were chosen and cannot be had, by name, and why
+
+
+def readme(contents: Contents) -> str:
     """The text, Markdown."""
+    frames = contents.frames
     parts = [
-        f"# Night photographs: {plain_text(title)}\n",
+        f"# Night photographs: {plain_text(contents.title)}\n",
         f"{len(frames)} photograph{'s' * (len(frames) != 1)} from the International Space Station, "
-        f"placed on the map and packed by regengine {version}. {chosen}\n",
+        f"placed on the map and packed by regengine {version('regengine')}. {contents.chosen}\n",
         _photo_table(frames),
         _placed(frames),
         _credit(frames),
-        _files(frames, calibration),
+        _files(frames, contents.calibration),
         _CHECK,
     ]
-    if failed:
-        lines = [f"- {plain_text(name)}: {plain_text(why)}" for name, why in failed.items()]
+    if contents.failed:
+        lines = [
+            f"- {plain_text(name)}: {plain_text(why)}" for name, why in contents.failed.items()
+        ]
         parts.append("## Chosen, but not here\n\n" + "\n".join(lines) + "\n")
     return "\n".join(parts)
 
@@ -387,15 +338,7 @@ TABLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Packed:
-    """What was packed.
-
-    Attributes
-    ----------
-    frames : list of str
-        Ids of the frames that are in the package.
-    failed : dict of str to str
-        Photos that were chosen and are not, by their names in it, and why.
-    """
+    """Ids of the frames that are in a package; photos that are not, by their names, and why."""
 
     frames: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -403,38 +346,16 @@ class Packed:
 
 def write_package(
     out: Path,
-    frames: Sequence[PackedFrame],
-    calibration: Sequence[CalibrationFile],
+    contents: Contents,
     *,
-    title: str,
-    chosen: str,
-    failed: dict[str, str],
     link: bool = False,
     force: bool = False,
     advance: Callable[[], object] = lambda: None,
 ) -> Packed:
-    """Write a package.
+    """Write a package into a folder, or a file that ends in ``.zip``; see `sinks.check_package`.
 
-    Parameters
-    ----------
-    out : Path
-        A folder, or a file that ends in ``.zip``; see `sinks.check_package`.
-    frames : sequence of PackedFrame
-    calibration : sequence of CalibrationFile
-    title, chosen : str
-        Of the README.
-    failed : dict of str to str
-        Photos that were chosen and cannot be had, by their names in the package, and why.
-    link : bool, optional
-        Links to photos instead of copies.
-    force : bool, optional
-        Replace a package that exists.
-    advance : callable, optional
-        Called after each photo.
-
-    Returns
-    -------
-    Packed
+    ``link`` takes links to photos instead of copies; ``force`` replaces a package that exists;
+    ``advance`` is called after each photo.
 
     Raises
     ------
@@ -443,9 +364,9 @@ def write_package(
     StoreError
         If it cannot be written.
     """
-    failed, there = dict(failed), []
+    failed, there = dict(contents.failed), []
     with package_sink(out, link=link, force=force) as sink:
-        for one in frames:
+        for one in contents.frames:
             try:
                 sink.add_file(f"{PHOTOS}/{one.name}", one.photo, one.frame.result.sha256)
             except ChangedError as error:
@@ -459,10 +380,9 @@ def write_package(
         for one in there:
             _add_placed(sink, one)
         _add_tables(sink, [one.frame for one in there])
-        for file in calibration:
+        for file in contents.calibration:
             sink.add_file(file.name, file.source, file.sha256)
-        made = readme(title, chosen, there, calibration, failed, version("regengine"))
-        sink.add_text(README, made)
+        sink.add_text(README, readme(replace(contents, frames=there, failed=failed)))
     return Packed(frames=[one.frame.result.frame for one in there], failed=failed)
 
 
@@ -471,14 +391,8 @@ def _add_placed(sink: Sink, one: PackedFrame) -> None:
     frame = one.frame
     if frame.points:
         sink.add_text(f"{PHOTOS}/{one.name}.points", points_text(frame))
-    told: dict[str, Any] = {
-        "frame": frame_row(frame),
-        "camera": None if frame.camera is None else {"model": "pinhole", **asdict(frame.camera)},
-        "control_points": point_rows(frame),
-        "quality": {name: one.row[name] for name in ("quality", "sharpness", "cloud")},
-    }
-    text = json.dumps(plain(told, printable), indent=2, allow_nan=False)
-    sink.add_text(f"cameras/{one.name}.json", text + "\n")
+    quality = {name: one.row[name] for name in ("quality", "sharpness", "cloud")}
+    sink.add_text(f"cameras/{one.name}.json", frame_record(frame, quality=quality))
 
 
 def _add_tables(sink: Sink, frames: Sequence[ExportFrame]) -> None:
@@ -487,9 +401,5 @@ def _add_tables(sink: Sink, frames: Sequence[ExportFrame]) -> None:
             path = Path(folder) / name
             form = known_format(kind)
             assert isinstance(form, FileFormat)
-            form.write(_each(frames), path, options)
+            form.write(iter(frames), path, options)
             sink.add_text(name, path.read_text(encoding="utf-8"))
-
-
-def _each(frames: Sequence[ExportFrame]) -> Iterator[ExportFrame]:
-    yield from frames

@@ -11,8 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Protocol
 
-from regengine.errors import ConfigError, RegengineError, StoreError
-from regengine.io.atomic import check_new_file, put_in_place, sync_folder
+from regengine.errors import ConfigError, StoreError
+from regengine.io.atomic import check_new_file, put_in_place, sync_folder, unwritable_told
+from regengine.io.checksums import sha256_of
 
 SUMS = "SHA256SUMS"
 README = "README.md"
@@ -57,15 +58,15 @@ class FolderSink:
         path = self._new(name)
         if self.link:
             found = file_sha256(source)
-            check_same(source, found, sha256)
+            _check_same(source, found, sha256)
             path.symlink_to(source.absolute())
         else:
             try:
-                with opened(source) as stream, path.open("xb") as target:
-                    found = copied(stream, target)
+                with _opened(source) as stream, path.open("xb") as target:
+                    found = _copied(stream, target)
                     target.flush()
                     os.fsync(target.fileno())
-                check_same(source, found, sha256)
+                _check_same(source, found, sha256)
             except ChangedError:
                 path.unlink(missing_ok=True)
                 raise
@@ -93,10 +94,10 @@ class ZipSink:
     def add_file(self, name: str, source: Path, sha256: str | None = None) -> None:
         """See `Sink`; what is written into a ZIP file stays, so files are read twice."""
         before = file_sha256(source)
-        check_same(source, before, sha256)
+        _check_same(source, before, sha256)
         entry = self._entry(name, zipfile.ZIP_STORED)
-        with opened(source) as stream, self.file.open(entry, "w", force_zip64=True) as target:
-            found = copied(stream, target)
+        with _opened(source) as stream, self.file.open(entry, "w", force_zip64=True) as target:
+            found = _copied(stream, target)
         if found != before:
             raise StoreError(f"{source} changed while it was read: run it again.")
         self.sums[name] = found
@@ -108,51 +109,47 @@ class ZipSink:
         return entry
 
 
-def opened(source: Path) -> IO[bytes]:
-    """A file to read; ChangedError where it cannot be."""
+@contextmanager
+def _told(source: Path) -> Iterator[None]:
+    """ChangedError where a file cannot be read."""
     try:
-        return source.open("rb")
+        yield
     except OSError as error:
         raise ChangedError(f"{source} cannot be read ({error.strerror})") from error
 
 
-def read_block(source: IO[bytes]) -> bytes:
-    """The next megabyte; ChangedError where it cannot be read."""
-    try:
-        return source.read(BLOCK)
-    except OSError as error:
-        raise ChangedError(f"{source.name} cannot be read ({error.strerror})") from error
+def _opened(source: Path) -> IO[bytes]:
+    with _told(source):
+        return source.open("rb")
 
 
-def copied(source: IO[bytes], target: IO[bytes] | None) -> str:
-    """Copy a stream, or only read it; SHA-256 of what it holds."""
+def _copied(source: IO[bytes], target: IO[bytes]) -> str:
+    """Copy a stream; SHA-256 of what it holds."""
     digest = hashlib.sha256()
-    while block := read_block(source):
+    while True:
+        with _told(Path(source.name)):
+            block = source.read(BLOCK)
+        if not block:
+            return digest.hexdigest()
         digest.update(block)
-        if target is not None:
-            target.write(block)
-    return digest.hexdigest()
+        target.write(block)
 
 
 def file_sha256(source: Path) -> str:
     """SHA-256 of a file; ChangedError where it cannot be read."""
-    with opened(source) as stream:
-        return copied(stream, None)
+    with _told(source):
+        return sha256_of(source)
 
 
-def check_same(source: Path, found: str, wanted: str | None) -> None:
-    """ChangedError where a file is not the one that is wanted."""
+def _check_same(source: Path, found: str, wanted: str | None) -> None:
     if wanted is not None and found != wanted:
         raise ChangedError(f"{source} is not the photo that was registered")
 
 
 def check_package(out: Path, *, link: bool, force: bool) -> None:
-    """See to it, before anything is read, that a package can be written.
+    """ConfigError, before anything is read, unless a package can be written.
 
-    Raises
-    ------
-    ConfigError
-        If not. What is no package is not replaced, whatever is forced.
+    What is no package is not replaced, whatever is forced.
     """
     if out.suffix.lower() == ".zip":
         if link:
@@ -187,26 +184,20 @@ def package_sink(out: Path, *, link: bool, force: bool) -> Iterator[Sink]:
     """A package that appears at the end of the block, with its sums, or not at all."""
     temporary = out.absolute().with_name(f".{os.getpid()}.{out.name[:100]}.tmp")
     try:
-        if out.suffix.lower() == ".zip":
-            with zipfile.ZipFile(temporary, "x") as file:
-                packed = ZipSink(file, out.stem or "package")
-                yield packed
-                packed.add_text(SUMS, sums_text(packed.sums))
-            put_in_place(temporary, out)
-        else:
-            temporary.mkdir()
-            folder = FolderSink(temporary, link=link)
-            yield folder
-            folder.add_text(SUMS, sums_text(folder.sums))
-            _settle(temporary, out.absolute(), force)
-            sync_folder(out.absolute().parent)
-    except OSError as error:
-        if isinstance(error, RegengineError):
-            raise
-        raise StoreError(
-            f"{out} could not be written ({error.strerror or error}): name a place that exists "
-            "and has room."
-        ) from error
+        with unwritable_told(out):
+            if out.suffix.lower() == ".zip":
+                with zipfile.ZipFile(temporary, "x") as file:
+                    packed = ZipSink(file, out.stem or "package")
+                    yield packed
+                    packed.add_text(SUMS, sums_text(packed.sums))
+                put_in_place(temporary, out)
+            else:
+                temporary.mkdir()
+                folder = FolderSink(temporary, link=link)
+                yield folder
+                folder.add_text(SUMS, sums_text(folder.sums))
+                _settle(temporary, out.absolute(), force)
+                sync_folder(out.absolute().parent)
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)

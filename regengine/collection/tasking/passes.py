@@ -1,4 +1,4 @@
-"""When a satellite passes places: moments of closest approach, and how they look from there."""
+"""When the station passes places: moments of closest approach, and how they look from there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef
+from matchers.footprint import WGS84
 from regengine.errors import EphemerisError
 from regengine.orbit.propagation import drag_shift_km
 from regengine.orbit.rotation import (
@@ -22,7 +24,6 @@ from regengine.orbit.rotation import (
 from regengine.orbit.tle import ElementSet, TleSet
 from regengine.orbit.uncertainty import orbit_sigma
 
-FloatArray = NDArray[np.float64]
 # Days since 2000-01-01 12:00 UTC, shape (n,), to positions and velocities over the turning Earth,
 # metres and metres a second, shape (n, 3) each
 Orbit = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
@@ -35,6 +36,9 @@ EARTH_GM = 3.986004418e14  # m3/s2, WGS84
 SLACK_RAD = 0.5 * STEP_S * 7.4 / 6371.0
 BLOCK = 4_000_000  # cosines of angles at a time: 32 MB
 ROUNDS = 5  # each leaves a fifth of a second's share of what the one before left
+
+SPEED_KM_S = 7.66  # along the orbit
+KNOT_DAYS = 0.25  # between ages at which the uncertainty is looked up
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -155,14 +159,12 @@ def _closest(orbit: Orbit, days: FloatArray, ground: FloatArray) -> FloatArray:
 def _seen(
     orbit: Orbit, place: NDArray[np.int64], days: FloatArray, lon: FloatArray, lat: FloatArray
 ) -> Passes:
-    from pyproj import Geod
-
     position, velocity = orbit(days) if len(days) else (np.empty((0, 3)), np.empty((0, 3)))
     ground = geodetic_to_ecef(lon[place], lat[place])
     nadir_lon, nadir_lat, height_m = ecef_to_geodetic(position)
     towards = ground - position
     slant_m = np.linalg.norm(towards, axis=-1)
-    azimuth, _, ground_m = Geod(ellps="WGS84").inv(nadir_lon, nadir_lat, lon[place], lat[place])
+    azimuth, _, ground_m = WGS84.inv(nadir_lon, nadir_lat, lon[place], lat[place])
     east, north, up = _axes(nadir_lon, nadir_lat)
     place_up = _axes(lon[place], lat[place])[2]
     order = np.lexsort((days, place))
@@ -198,21 +200,9 @@ def _angle_deg(value: FloatArray, of: Callable[[FloatArray], FloatArray]) -> Flo
     return np.asarray(np.degrees(of(np.clip(value, -1.0, 1.0))))
 
 
-# Where the station will be: an orbit out of element sets, and how well it is known.
-
-SPEED_KM_S = 7.66  # along the orbit
-KNOT_DAYS = 0.25  # between ages at which the uncertainty is looked up
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StationOrbit:
-    """An orbit for a span of days; call it with days since 2000-01-01 12:00 UTC.
-
-    Attributes
-    ----------
-    element_set : ElementSet
-        What it is computed from.
-    """
+    """An orbit computed from an element set; call it with days since 2000-01-01 12:00 UTC."""
 
     element_set: ElementSet
 
@@ -238,7 +228,7 @@ class StationOrbit:
         return np.asarray(24.0 * (days - days_since_j2000(self.element_set.epoch_utc)))
 
     def sigma(self, days: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """How well the orbit is known at times."""
+        """One sigma of the orbit at times: along the track, seconds; across it, km."""
         if len(days) == 0:
             return np.empty(0), np.empty(0)
         count = int((days.max() - days.min()) / KNOT_DAYS) + 2

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.earth import geodetic_to_ecef
 from regengine.collection.catalogue.ground import IN_BOX, covers
 from regengine.collection.tasking.passes import Passes, StationOrbit, find_passes, station_orbit
@@ -21,8 +22,6 @@ from regengine.orbit.tle import TleSet
 
 if TYPE_CHECKING:
     from regengine.collection.catalogue.query import Catalogue
-
-# Which places an archive has a good frame of, and what is the best of the others.
 
 _COLUMNS = "frame, time_utc, quality, nadir_lon, nadir_lat, altitude_km, geometry"
 # Frames whose footprint's box has a place in it; the polygon decides
@@ -40,68 +39,38 @@ SELECT p.number AS number, max_by(struct_pack({_COLUMNS}), f.quality, {FEW}) AS 
 AND f.quality >= ? AND (? IS NULL OR f.time_utc >= ?) GROUP BY p.number)
 """  # nosec B608
 
+# A place of which there is a frame that lacks something can wait longer than one without any
+SHARE_WITH_A_FRAME = 0.5
+EQUATOR_KM_S = 0.465  # by which the Earth turns away below a station that comes late
+
 
 @dataclass(frozen=True, kw_only=True)
 class Good:
-    """What makes a frame a good one of a place.
+    """What makes a frame a good one of a place."""
 
-    Attributes
-    ----------
-    least_quality : float
-        Of the catalogue's score, 0 to 1.
-    max_off_nadir_deg : float
-        Angle at the camera between the nadir and the place.
-    max_age : timedelta or None
-        Before the first pass that is planned; None: photos do not age.
-    """
-
-    least_quality: float
-    max_off_nadir_deg: float
-    max_age: timedelta | None
+    least_quality: float  # of the catalogue's score, 0 to 1
+    max_off_nadir_deg: float  # angle at the camera between the nadir and the place
+    max_age: timedelta | None  # before the first pass that is planned; None: photos do not age
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrameOfPlace:
-    """A frame that shows a place.
-
-    Attributes
-    ----------
-    frame : str
-    time_utc : datetime or None
-    quality : float or None
-        None where the catalogue has none: such a frame is not good.
-    off_nadir_deg : float or None
-        Of the place, not of the frame's middle.
-    lacks : tuple of str
-        What a good frame has and this one has not: ``quality``, ``off_nadir``, ``age``.
-    """
+    """A frame that shows a place."""
 
     frame: str
     time_utc: datetime | None
-    quality: float | None
-    off_nadir_deg: float | None
-    lacks: tuple[str, ...]
+    quality: float | None  # where the catalogue has none, the frame is not good
+    off_nadir_deg: float | None  # of the place, not of the frame's middle
+    lacks: tuple[str, ...]  # what a good frame has: quality, off_nadir, age
 
 
 def best_frames(
     catalogue: Catalogue, targets: Sequence[Target], good: Good, now: datetime
 ) -> dict[int, FrameOfPlace]:
-    """The best frame of each place that has any.
+    """The best of a catalogue's accepted frames of each place that has any, by the places' numbers.
 
-    Parameters
-    ----------
-    catalogue : Catalogue
-        Its accepted frames count.
-    targets : sequence of Target
-    good : Good
-    now : datetime
-        From which age is counted.
-
-    Returns
-    -------
-    dict of int to FrameOfPlace
-        By the places' numbers: a good frame where there is one; else the one that lacks least; of
-        several, the one of the best quality.
+    A good frame where there is one; else the one that lacks least; of several, the one of the best
+    quality. Age is counted from now.
     """
     best: dict[int, FrameOfPlace] = {}
 
@@ -160,36 +129,15 @@ def _order(frame: FrameOfPlace) -> tuple[int, float]:
     return len(frame.lacks), -(frame.quality or 0.0)
 
 
-FloatArray = NDArray[np.float64]
-
-# A place of which there is a frame that lacks something can wait longer than one without any
-SHARE_WITH_A_FRAME = 0.5
-EQUATOR_KM_S = 0.465  # by which the Earth turns away below a station that comes late
-
-
 @dataclass(frozen=True, kw_only=True)
 class PassLimits:
-    """Which passes are worth a photo.
+    """Which passes are worth a photo."""
 
-    Attributes
-    ----------
-    max_off_nadir_deg : float
-        Angle at the camera between the nadir and the place.
-    max_sun_deg : float
-        Elevation of the Sun over the place.
-    max_moon_deg : float or None
-        Elevation of the Moon over it; None: as it comes.
-    max_sigma_s : float
-        One sigma of the time of a pass.
-    most : int
-        Passes of each place, those that look down most steeply.
-    """
-
-    max_off_nadir_deg: float = 45.0
-    max_sun_deg: float = -12.0
-    max_moon_deg: float | None = None
-    max_sigma_s: float = 180.0
-    most: int = 3
+    max_off_nadir_deg: float = 45.0  # angle at the camera between the nadir and the place
+    max_sun_deg: float = -12.0  # elevation over the place
+    max_moon_deg: float | None = None  # the same; None: as it comes
+    max_sigma_s: float = 180.0  # of the time of a pass
+    most: int = 3  # of each place, those that look down most steeply
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,25 +209,9 @@ def wanted_places(
 def plan_passes(
     wanted: tuple[Wanted, ...], tles: TleSet, start: datetime, days: float, limits: PassLimits
 ) -> Plan:
-    """Passes of places in the days from a time on.
+    """Passes of places in the days from a time on, by the best element set for the start.
 
-    Parameters
-    ----------
-    wanted : tuple of Wanted
-    tles : TleSet
-        The best of them for the start is taken.
-    start : datetime
-    days : float
-    limits : PassLimits
-
-    Returns
-    -------
-    Plan
-
-    Raises
-    ------
-    EphemerisError
-        If the element set is too old to tell the time of a pass at the start.
+    EphemerisError if that is too old to tell the time of a pass at the start.
     """
     first = days_since_j2000(start)
     orbit = station_orbit(tles, first)

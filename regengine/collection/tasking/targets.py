@@ -27,34 +27,20 @@ _REMEDY = "give a CSV file with the columns name, lon, lat, and priority if some
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A place to photograph.
-
-    Attributes
-    ----------
-    name, country : str
-        The country may be empty.
-    lon, lat : float
-        Degrees, WGS84.
-    population : int or None
-    weight : float
-        The larger, the sooner: the list's own priority, else thousands of people, else 1.
-    """
+    """A place to photograph, degrees."""
 
     name: str
-    country: str
+    country: str  # may be empty
     lon: float
     lat: float
     population: int | None
-    weight: float
+    weight: float  # the larger, the sooner: own priority, else thousands of people, else 1
 
 
 def city_targets(least_people: int) -> list[Target]:
     """Cities of GeoNames with so many people or more, the largest first.
 
-    Parameters
-    ----------
-    least_people : int
-        At least 500, since GeoNames' lists hold no smaller ones.
+    At least 500, since GeoNames' lists hold no smaller ones.
     """
     table, _ = read_places(max(size for size in GEONAMES_LISTS if size <= least_people))
     return [
@@ -71,18 +57,10 @@ def city_targets(least_people: int) -> list[Target]:
 
 
 def listed_targets(path: Path) -> list[Target]:
-    """Places of a list.
+    """Places of a list: CSV with a header, separated by commas, semicolons or tabs.
 
-    Parameters
-    ----------
-    path : Path
-        CSV with a header, separated by commas, semicolons or tabs: ``name``, ``lon``, ``lat``, and
-        ``country``, ``population``, ``priority`` where it has them; others are passed over.
-
-    Raises
-    ------
-    ConfigError
-        If it cannot be read, or a row is no place.
+    It has ``name``, ``lon``, ``lat``, and may have ``country``, ``population``, ``priority``; other
+    columns are passed over. ConfigError if it cannot be read, or a row is no place.
     """
     targets = [_target(path, line, row) for line, row in _rows(path)]
     if not targets:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
 from matchers.camera import Camera
 from regengine.errors import ConfigError
 from regengine.exchange.export.frame import ExportFrame, same_camera
+from regengine.records import plain, printable
 from regengine.review.reviewed import Reviewed
 from regengine.store.schema import COLUMNS, Field, Kind
 
@@ -103,11 +105,6 @@ def _of_stance(name: str, description: str) -> TableColumn:
         description,
         lambda frame: None if frame.stance is None else frame.stance[name],
     )
-
-
-def _worst_sigma_m(frame: ExportFrame) -> float | None:
-    known = [point.sigma_m for point in frame.points if point.sigma_m is not None]
-    return max(known, default=None)
 
 
 def _of_town(
@@ -233,7 +230,10 @@ FRAME_COLUMNS = (
         lambda camera: camera.mirrored,
     ),
     of_frame(
-        "sigma_m", "real", "one sigma per axis of the worst control point, metres", _worst_sigma_m
+        "sigma_m",
+        "real",
+        "one sigma per axis of the worst control point, metres",
+        lambda frame: frame.worst_sigma_m,
     ),
     _of_fit("residual_px"),
     _of_fit("residual_m"),
@@ -314,6 +314,17 @@ def point_rows(frame: ExportFrame) -> list[Row]:
         {column.name: known(column.value(frame, number)) for column in POINT_COLUMNS}
         for number in range(len(frame.points))
     ]
+
+
+def frame_record(frame: ExportFrame, **more: Any) -> str:
+    """All that is known of a frame, and more, as a JSON text of its own."""
+    told = {
+        "frame": frame_row(frame),
+        "camera": None if frame.camera is None else {"model": "pinhole", **asdict(frame.camera)},
+        "control_points": point_rows(frame),
+        **more,
+    }
+    return json.dumps(plain(told, printable), indent=2, allow_nan=False) + "\n"
 
 
 def known(value: Any) -> Any:

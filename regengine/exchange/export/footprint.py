@@ -66,17 +66,9 @@ def _border(cameras: ManyCameras) -> tuple[FloatArray, FloatArray]:
 
 
 def polygons(lon: FloatArray, lat: FloatArray) -> list[Ring]:
-    """Polygons of a ring on the globe, in whichever direction it runs.
+    """Polygons of a ring on the globe, in whichever direction it runs; see `footprint`.
 
-    Parameters
-    ----------
-    lon, lat : ndarray, shape (n,)
-        Its corners, degrees; neighbours are less than 180 degrees of longitude apart.
-
-    Returns
-    -------
-    list of list of (lon, lat)
-        See `footprint`.
+    Its corners, degrees, shape (n,), are less than 180 degrees of longitude from their neighbours.
     """
     if len(lon) < 3:
         return []

@@ -22,30 +22,14 @@ UNHOLDABLE_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\u
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
-    """Options of all formats; each reads those that it knows.
+    """Options of all formats; each reads those that it knows."""
 
-    Attributes
-    ----------
-    table : str
-        ``points``: a row a control point; ``frames``: a row a frame.
-    kinds : tuple of str
-        Which of several files that a format can write; empty for its usual one.
-    layers : tuple of str
-        Which of ``footprints``, ``nadirs``, ``points``; empty for all.
-    crs : str
-        Coordinate reference system of warped pictures, as PROJ understands it.
-    resolution : float or None
-        Size of their pixels in units of that system; None for the photo's own detail.
-    dialect : str or None
-        Of SQL: one of `DIALECTS`.
-    """
-
-    table: str = "points"
-    kinds: tuple[str, ...] = ()
-    layers: tuple[str, ...] = ()
-    crs: str = "EPSG:4326"
-    resolution: float | None = None
-    dialect: str | None = None
+    table: str = "points"  # a row a control point; frames: a row a frame
+    kinds: tuple[str, ...] = ()  # which of several files of a format; empty for its usual one
+    layers: tuple[str, ...] = ()  # of footprints, nadirs, points; empty for all
+    crs: str = "EPSG:4326"  # of warped pictures, as PROJ understands it
+    resolution: float | None = None  # of their pixels in its units; None: the photo's own detail
+    dialect: str | None = None  # of SQL, one of `DIALECTS`
 
 
 def check_dialect(format_name: str, dialect: str | None) -> None:
@@ -67,18 +51,9 @@ _MARK = re.compile("[0-9a-f]{8}")  # a damaged store may have anything in a hash
 def photo_name(path: str, number: int) -> str:
     """Name of a photo's file as a new file's name may begin with it.
 
-    Parameters
-    ----------
-    path : str
-        Of the photo: any text, also a web address, or a path of another system.
-    number : int
-        Of the frame: names those that have no name.
-
-    Returns
-    -------
-    str
-        Leads to no other folder, and holds nothing that cannot be seen. A photo that has an
-        ordinary name keeps it.
+    The path is any text, also a web address, or a path of another system; the frame's number
+    names those that have no name. The name leads to no other folder, and holds nothing that cannot
+    be seen; an ordinary one stays as it is.
     """
     path = path.partition("?")[0] if "://" in path else path
     parts = [part for part in _SEPARATORS.split(path) if part]
@@ -113,20 +88,10 @@ def photo_names(
 ) -> dict[int, str]:
     """Names that differ from each other, also where letters' case does not count.
 
-    Parameters
-    ----------
-    frames : dict of int to str
-        Names of `photo_name` by the frames' numbers.
-    hashes : dict of int to str
-        SHA-256 of the photos.
-    file_of : callable, optional
-        Takes a name; the file's name that is to differ.
-
-    Returns
-    -------
-    dict of int to str
-        A name that several photos have gets the start of the photo's SHA-256, before its ending;
-        where that is not enough, the frame's number.
+    ``frames`` are names of `photo_name`, ``hashes`` the photos' SHA-256, by the frames' numbers;
+    ``file_of`` makes of a name that of the file, which is to differ. A name that several photos
+    have gets the start of the photo's SHA-256, before its ending; where that is not enough, the
+    frame's number.
     """
     held: dict[str, list[int]] = {}
     for number, name in frames.items():
@@ -169,16 +134,9 @@ class LeftOutError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class FileFormat:
-    """A format that holds all frames in one file.
+    """A format that holds all frames in one file, whose name has one of some endings.
 
-    Attributes
-    ----------
-    summary : str
-        What it is, in a few words.
-    endings : tuple of str
-        What the file's name may end in.
-    write : callable
-        Takes the frames, a path of a new file, and the options.
+    ``write`` takes the frames, a path of a new file, and the options.
     """
 
     summary: str
@@ -190,13 +148,8 @@ class FileFormat:
 class LastFile:
     """A file that tells of all others in a folder: where it is, they are.
 
-    Attributes
-    ----------
-    name : str
-        Its name.
-    write : callable
-        Takes what the format's ``write`` said of each frame, a path of a new file, the path whose
-        place it takes, and the options. The frames are written as it asks for them.
+    ``write`` takes what the format's ``write`` said of each frame, a path of a new file, the path
+    whose place it takes, and the options. The frames are written as it asks for them.
     """
 
     name: str

@@ -20,22 +20,12 @@ from regengine.result import FrameResult
 from regengine.review.reviewed import Reviewed, ReviewedPoint
 from regengine.store.rows import StoredFrame
 
-# The cities near places, for tables.
-
 METRES = 3  # decimals of kilometres: a city's middle is not known better
 
 
 @dataclass(frozen=True, kw_only=True)
 class Town:
-    """The city near a place.
-
-    Attributes
-    ----------
-    city, country : str or None
-        Spelled as GeoNames does; None far from all.
-    city_km : float or None
-        From the place to the city's middle.
-    """
+    """The city near a place, spelled as GeoNames does, and how far its middle is; None far away."""
 
     city: str | None = None
     country: str | None = None
@@ -61,8 +51,6 @@ def towns_near(places: Sequence[LonLat | None]) -> list[Town]:
     ]
 
 
-# What follows from cameras and points, for several frames at once.
-
 Found = TypeVar("Found")
 
 
@@ -77,20 +65,10 @@ class FrameTowns:
 
 @dataclass(frozen=True, kw_only=True)
 class GroundBlock:
-    """Cameras and places of frames; what follows is worked out when it is first asked for.
+    """Cameras and places of frames; what follows is worked out when it is first asked for."""
 
-    Attributes
-    ----------
-    cameras : tuple of Camera or None
-        A camera for each frame, where it has one.
-    starts : tuple of (lon, lat) or None
-        Nadirs that the search started from.
-    points : tuple of tuple of (lon, lat)
-        Control points of each frame.
-    """
-
-    cameras: tuple[Camera | None, ...]
-    starts: tuple[LonLat | None, ...]
+    cameras: tuple[Camera | None, ...]  # a camera for each frame, where it has one
+    starts: tuple[LonLat | None, ...]  # nadirs that the search started from
     points: tuple[tuple[LonLat, ...], ...]
 
     @cached_property
@@ -176,30 +154,14 @@ class ExportPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportFrame:
-    """A frame that is handed over.
-
-    Attributes
-    ----------
-    stored : StoredFrame
-        As the store has it.
-    store : Path
-        The store, beside which photos are looked for.
-    verdict : str
-        The engine's; ``accepted`` where a person accepted.
-    camera : Camera or None
-        The camera that counts; None without a proposal.
-    points : tuple of ExportPoint
-        The control points that count.
-    review : Reviewed or None
-        What a person decided, if anybody did.
-    """
+    """A frame that is handed over, with the camera and the control points that count."""
 
     stored: StoredFrame
-    store: Path
-    verdict: str
-    camera: Camera | None
+    store: Path  # beside which photos are looked for
+    verdict: str  # the engine's; accepted where a person accepted
+    camera: Camera | None  # None without a proposal
     points: tuple[ExportPoint, ...]
-    review: Reviewed | None = None
+    review: Reviewed | None = None  # what a person decided, if anybody did
 
     @property
     def result(self) -> FrameResult:
@@ -210,6 +172,11 @@ class ExportFrame:
     def accepted_by_person(self) -> bool:
         """Whether camera and points are those that a person accepted."""
         return self.review is not None and self.review.decision == "accepted"
+
+    @property
+    def worst_sigma_m(self) -> float | None:
+        """Sigma of the control point that is known least."""
+        return max((p.sigma_m for p in self.points if p.sigma_m is not None), default=None)
 
     @property
     def stance(self) -> Stance | None:
@@ -247,7 +214,7 @@ class ExportFrame:
         return _block_of([self]), 0
 
 
-def together(frames: Sequence[ExportFrame]) -> Sequence[ExportFrame]:
+def as_block(frames: Sequence[ExportFrame]) -> Sequence[ExportFrame]:
     """The same frames; what follows from camera and points is worked out for all at once."""
     block = _block_of(frames)
     for number, frame in enumerate(frames):
@@ -272,24 +239,9 @@ def engine_frame(stored: StoredFrame, store: Path) -> ExportFrame:
         store=store,
         verdict=result.verdict,
         camera=None if result.solved is None else result.solved.camera,
-        points=tuple(
-            ExportPoint(
-                x=point.x,
-                y=point.y,
-                lon=point.lon,
-                lat=point.lat,
-                sigma_px=point.sigma_px,
-                sigma_m=point.sigma_m,
-                covariance_px=point.covariance_px,
-                covariance_m=point.covariance_m,
-                lights=point.lights,
-            )
-            for point in result.control_points
-        ),
+        points=tuple(ExportPoint(**vars(point)) for point in result.control_points),
     )
 
-
-# A frame as a person left it: reviewed camera and points in place of the engine's.
 
 # What a number keeps on its way through a page and back
 SAME = 1e-9
@@ -298,18 +250,8 @@ SAME = 1e-9
 def with_review(frame: ExportFrame, review: Reviewed | None) -> ExportFrame:
     """A frame with what a person made of it.
 
-    Parameters
-    ----------
-    frame : ExportFrame
-        As the engine left it.
-    review : Reviewed or None
-        The decision that counts.
-
-    Returns
-    -------
-    ExportFrame
-        Where the person accepted, with their camera and points; the camera may be missing where
-        they moved points alone. Else the engine's.
+    Where the person accepted, it has their camera and points; the camera may be missing where they
+    moved points alone. Else it has the engine's.
     """
     if review is None:
         return frame

@@ -36,22 +36,13 @@ class Feature:
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """A layer: what its features are, and whose rows they have.
+    """A layer: what its features are, and which of `TABLES` has their rows.
 
-    Attributes
-    ----------
-    name, says : str
-        Its name, and what it shows.
-    geometry : str
-        ``Point`` or ``MultiPolygon``.
-    table : str
-        Which of `regengine.exchange.export.columns.TABLES`.
-    features : callable
-        Takes a frame and its rows of that table; gives its features.
+    ``features`` takes a frame and its rows of that table.
     """
 
     name: str
-    says: str
+    description: str
     geometry: Literal["Point", "MultiPolygon"]
     table: str
     features: Callable[[ExportFrame, list[Row]], Iterator[Feature]]
@@ -82,21 +73,21 @@ LAYERS = {
     for layer in (
         Layer(
             name="footprints",
-            says="ground that photos show, up to 80 degrees of incidence",
+            description="ground that photos show, up to 80 degrees of incidence",
             geometry="MultiPolygon",
             table="frames",
             features=_footprints,
         ),
         Layer(
             name="nadirs",
-            says="places below the camera",
+            description="places below the camera",
             geometry="Point",
             table="frames",
             features=_nadirs,
         ),
         Layer(
             name="points",
-            says="control points",
+            description="control points",
             geometry="Point",
             table="points",
             features=_points,

@@ -47,9 +47,6 @@ def known_format(name: str) -> FileFormat | FolderFormat:
     return found
 
 
-# What is there already: not replaced unless it is asked for, and a photo never.
-
-
 def check_file(out: Path, kind: FileFormat, force: bool) -> None:
     """See to it, before the store is read, that a file can be written."""
     if out.suffix.lower() not in kind.endings:
@@ -89,20 +86,7 @@ def take_away(last: Path, chosen: Chosen) -> None:
     """Remove the file that tells of all others, before the first of these is replaced.
 
     Where it is, a folder is whole: it must not stand beside files of which some are replaced.
-
-    Parameters
-    ----------
-    last : Path
-        The file, which may be there or not.
-    chosen : Chosen
-        What is about to be written.
-
-    Raises
-    ------
-    ConfigError
-        If it is one of the photos.
-    StoreError
-        If it cannot be removed.
+    ConfigError if it is one of the photos, StoreError if it cannot be removed.
     """
     if not os.path.lexists(last):
         return
@@ -123,20 +107,10 @@ def take_away(last: Path, chosen: Chosen) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What was written.
+    """What was written: frames that are in the files, and files.
 
-    Attributes
-    ----------
-    frames : int
-        Frames that are in the files.
-    reviewed : int
-        Those of them with the camera and points that a person accepted.
-    files : int
-        Files that were written.
-    left_out : Counter
-        How many frames are not, by why.
-    failed : dict of str to str
-        Frames that should be but cannot, by path, and why.
+    ``reviewed`` frames have the camera and points that a person accepted. ``left_out`` counts the
+    frames that are not in the files, by why; ``failed`` tells by path why wanted ones cannot be.
     """
 
     frames: int
@@ -149,25 +123,25 @@ class Exported:
 def check_out(out: Path, name: str, force: bool) -> None:
     """See to it, before the store is read, that the output can be what it is to be.
 
-    Parameters
-    ----------
-    out : Path
-        The file, or the folder for formats that write files for each frame.
-    name : str
-        Of the format.
-    force : bool
-        Whether a file that exists is to be replaced.
-
-    Raises
-    ------
-    ConfigError
-        If not.
+    ``out`` is the file, or the folder for formats that write files for each frame. ConfigError if
+    it cannot be written, or exists and is not to be replaced by force.
     """
     kind = known_format(name)
     if isinstance(kind, FileFormat):
         check_file(out, kind, force)
     elif out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out} is a file: --format {name} writes files into a folder.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """What is to be written where; ``advance`` is called after each frame."""
+
+    chosen: Chosen
+    out: Path
+    options: ExportOptions
+    force: bool
+    advance: Callable[[], object]
 
 
 def write_chosen(
@@ -179,26 +153,9 @@ def write_chosen(
     force: bool = False,
     advance: Callable[[], object] = lambda: None,
 ) -> Exported:
-    """Write chosen frames in a format.
+    """Write chosen frames in the format of a name.
 
-    Parameters
-    ----------
-    chosen : Chosen
-        The frames.
-    name : str
-        Of the format.
-    out : Path
-        See `check_out`; a folder is made if need be.
-    options : ExportOptions
-        What of the frames.
-    force : bool, optional
-        Replace files that exist.
-    advance : callable, optional
-        Called after each frame.
-
-    Returns
-    -------
-    Exported
+    A folder (see `check_out`) is made if need be; ``advance`` is called after each frame.
 
     Raises
     ------
@@ -208,49 +165,36 @@ def write_chosen(
         If the store cannot be read or the output not be written.
     """
     kind = known_format(name)
-    if isinstance(kind, FileFormat):
-        return write_file(kind, out, chosen, options, advance)
-    return write_folder(kind, out, chosen, options, force, advance)
+    job = _Job(chosen=chosen, out=out, options=options, force=force, advance=advance)
+    return _write_file(kind, job) if isinstance(kind, FileFormat) else _write_folder(kind, job)
 
 
-def write_file(
-    kind: FileFormat,
-    out: Path,
-    chosen: Chosen,
-    options: ExportOptions,
-    advance: Callable[[], object],
-) -> Exported:
+def _write_file(kind: FileFormat, job: _Job) -> Exported:
     """Write all chosen frames into one file."""
     count = reviewed = 0
 
     def counted() -> Iterator[ExportFrame]:
         nonlocal count, reviewed
-        for frame in chosen.frames():
+        for frame in job.chosen.frames():
             count += 1
             reviewed += frame.accepted_by_person
             yield frame
-            advance()
+            job.advance()
 
-    with in_place_of((out,)) as (temporary,):
-        kind.write(counted(), temporary, options)
-    return Exported(frames=count, reviewed=reviewed, files=1, left_out=chosen.left_out)
+    with in_place_of((job.out,)) as (temporary,):
+        kind.write(counted(), temporary, job.options)
+    return Exported(frames=count, reviewed=reviewed, files=1, left_out=job.chosen.left_out)
 
 
-def write_folder(
-    kind: FolderFormat,
-    out: Path,
-    chosen: Chosen,
-    options: ExportOptions,
-    force: bool,
-    advance: Callable[[], object],
-) -> Exported:
+def _write_folder(kind: FolderFormat, job: _Job) -> Exported:
     """Write files for each chosen frame into a folder, and the file that tells of them all."""
+    chosen, out, options = job.chosen, job.out, job.options
     own, hashes = {}, {}
     for number, path, sha256 in chosen.photos():
         own[number], hashes[number] = kind.photo_name(path, number), sha256
     names = file_names(own, hashes, lambda name: kind.names(name, options))
     last = None if kind.last is None else out / kind.last.name
-    if not force:
+    if not job.force:
         of_frames = [out / name for of_frame in names.values() for name in of_frame]
         check_free(of_frames if last is None else [*of_frames, last])
     left_out, failed = chosen.left_out.copy(), {}
@@ -262,7 +206,7 @@ def write_folder(
             lacks = kind.lacks(frame)
             if lacks:
                 left_out[lacks] += 1
-                advance()
+                job.advance()
                 continue
             paths = tuple(out / name for name in names[frame.stored.frame_index])
             try:
@@ -277,7 +221,7 @@ def write_folder(
                 frames, files = frames + 1, files + len(paths)
                 reviewed += frame.accepted_by_person
                 yield said
-            advance()
+            job.advance()
 
     try:
         out.mkdir(parents=True, exist_ok=True)

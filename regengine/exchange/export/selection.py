@@ -12,31 +12,29 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from regengine.errors import ConfigError
-from regengine.exchange.export.frame import ExportFrame, engine_frame, together, with_review
+from regengine.exchange.export.columns import FRAME_COLUMNS
+from regengine.exchange.export.frame import ExportFrame, as_block, engine_frame, with_review
 from regengine.review.reviewed import Reviewed, reviewed
 from regengine.store.hdf5 import damage_told
-from regengine.store.rows import Table
+from regengine.store.rows import dict_rows
 from regengine.store.schema import COLUMNS as STORED
-from regengine.store.schema import FRAMES, select
-from regengine.store.snapshot import PartGoneError, Snapshot, iter_frames
+from regengine.store.schema import FRAMES, Kind, select
+from regengine.store.snapshot import iter_blocks, iter_frames
 
-# Which frames: an SQL condition on the columns of a store's ``frames``.
-
-TYPES = {"text": "TEXT", "uint8": "INTEGER", "int32": "INTEGER", "int64": "INTEGER"}
+TYPES: dict[Kind, str] = {"text": "TEXT", "whole": "INTEGER", "flag": "INTEGER", "real": "REAL"}
 ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
-COLUMNS = {column.name: TYPES.get(column.dtype, "REAL") for column in FRAMES if column.width == 1}
 # What people decided, beside what the store has
-REVIEW_COLUMNS = {
-    "decision": "TEXT",
-    "reviewer": "TEXT",
-    "disputed": "INTEGER",
-    "quality": "INTEGER",
+REVIEW_COLUMNS = ("decision", "reviewer", "disputed", "quality")
+COLUMNS = {
+    field.name: TYPES[field.kind]
+    for field in (
+        *(column for column in FRAMES if column.width == 1),
+        *(column for column in FRAME_COLUMNS if column.name in REVIEW_COLUMNS),
+    )
 }
-COLUMNS |= REVIEW_COLUMNS
 WHOLE = {name for name, kind in COLUMNS.items() if kind == "INTEGER"}  # -1: unknown
 LONGEST = 10_000  # letters of a condition
 
@@ -44,15 +42,8 @@ LONGEST = 10_000  # letters of a condition
 class Condition:
     """A condition that frames meet or not; a context manager.
 
-    Parameters
-    ----------
-    text : str
-        An SQL expression, such as ``off_nadir_deg < 30 AND category = 'cities'``.
-
-    Raises
-    ------
-    ConfigError
-        If it is no such expression; of `chosen`, too.
+    It is an SQL expression on columns of the store's ``frames``, such as
+    ``off_nadir_deg < 30 AND category = 'cities'``; ConfigError, of `chosen`, too, if it is none.
     """
 
     def __init__(self, text: str) -> None:
@@ -73,12 +64,7 @@ class Condition:
     def __enter__(self) -> Condition:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._base.close()
 
     def chosen(self, rows: Iterable[Mapping[str, Any]]) -> set[int]:
@@ -119,40 +105,20 @@ def _cell(value: Any, name: str) -> Any:
     return None if value == "" or (value == -1 and name in WHOLE) else value
 
 
-# Single columns of a store's frames, some frames at a time.
-
 BLOCK_FRAMES = 1024  # 5 MB of all columns that hold one value
 
 
 def frame_rows(store: Path, names: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
-    """Columns of all frames, in the order of their numbers."""
+    """Columns of all frames, in the order of their numbers, some frames at a time."""
     columns = select(*(f"frames/{name}" for name in names))
-    last: int | None = None
-    while True:
-        try:
-            with Snapshot.of(store) as snapshot:
-                for tables in snapshot.blocks(after=last, groups=columns, frames=BLOCK_FRAMES):
-                    with damage_told(store):
-                        rows = _rows(tables["frames"])
-                    yield rows
-                    last = rows[-1]["frame_index"]
-            return
-        except PartGoneError:  # merged meanwhile: go on with the store that has it now
-            continue
-
-
-def _rows(table: Table) -> list[dict[str, Any]]:
-    columns = [
-        [text.decode("utf-8") for text in array.tolist()]
-        if array.dtype.kind == "S"
-        else array.tolist()
-        for array in table.values()
-    ]
-    return [dict(zip(table, values, strict=True)) for values in zip(*columns, strict=True)]
+    for tables in iter_blocks(store, columns, BLOCK_FRAMES):
+        with damage_told(store):
+            rows = dict_rows(tables["frames"])
+        yield rows
 
 
 VERDICTS = ("accepted", "review", "no_match", "failed")
-TOGETHER = 128  # frames whose footprints and cities are worked out at once
+GROUND_FRAMES = 128  # frames whose footprints and cities are worked out at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +133,7 @@ class FrameChoice:
     reviewed : bool
         Only what a person accepted.
     where : str or None
-        See `regengine.exchange.export.selection.Condition`.
+        See `Condition`.
     """
 
     verdicts: tuple[str, ...] = ("accepted",)
@@ -177,18 +143,10 @@ class FrameChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """The frames that were chosen.
+    """The frames of a store that were chosen, by their numbers, in order.
 
-    Attributes
-    ----------
-    store : Path
-        Their store.
-    numbers : array of int
-        The frames' numbers, in order.
-    reviews : dict of int to Reviewed
-        What people decided, by the frames' numbers.
-    left_out : Counter
-        How many frames were not chosen, by why.
+    ``reviews`` tells what people decided, by the frames' numbers; ``left_out`` how many frames were
+    not chosen, by why.
     """
 
     store: Path
@@ -199,8 +157,8 @@ class Chosen:
     def frames(self) -> Iterator[ExportFrame]:
         """The frames themselves, one by one; few of them are in memory at a time."""
         frames = self._frames()
-        while block := list(islice(frames, TOGETHER)):
-            yield from together(block)
+        while block := list(islice(frames, GROUND_FRAMES)):
+            yield from as_block(block)
 
     def photos(self) -> Iterator[tuple[int, str, str]]:
         """Number, path and SHA-256 of each of the photos."""
@@ -221,18 +179,7 @@ class Chosen:
 
 
 def choose(store: Path, choice: FrameChoice) -> Chosen:
-    """Choose frames by their columns alone.
-
-    Parameters
-    ----------
-    store : Path
-        The store; a run may be writing it.
-    choice : FrameChoice
-        The conditions.
-
-    Returns
-    -------
-    Chosen
+    """Choose frames by their columns alone; a run may be writing the store.
 
     Raises
     ------

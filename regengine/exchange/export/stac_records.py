@@ -21,6 +21,14 @@ from pystac.extensions.file import FileExtension
 from pystac.extensions.projection import ProjectionExtension
 from pystac.extensions.view import ViewExtension
 
+from regengine.exchange.export.archive_photos import (
+    COURTESY,
+    GUIDELINES,
+    HOME,
+    UNIT,
+    archive_page,
+    is_made_up,
+)
 from regengine.exchange.export.columns import frame_row
 from regengine.exchange.export.footprint import Ring, Span, rings_bbox, shortest_span, united
 from regengine.exchange.export.format import photo_name, photo_stem
@@ -30,7 +38,7 @@ from regengine.exchange.export.viewing import SceneView
 from regengine.io.html import link_to, visible_text
 from regengine.io.urls import SCHEMES, is_url, without_secrets
 from regengine.orbit.sun_moon import sun_moon
-from regengine.photo.frame_records import archive_frame_id, parse_iso_time
+from regengine.photo.frame_records import parse_iso_time
 from regengine.records import printable
 from regengine.report.page import photo_file
 
@@ -182,43 +190,6 @@ def is_file(path: str) -> bool:
         return False
 
 
-# What is said of photos of NASA's archive of astronaut photography: whose they are, where.
-
-UNIT = "Earth Science and Remote Sensing Unit, NASA Johnson Space Center"
-HOME = "https://eol.jsc.nasa.gov/"
-GUIDELINES = "https://www.nasa.gov/nasa-brand-center/images-and-media/"
-FIRST_MADE_UP = 900  # expedition: such ids are of simulated photos, as our samples
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArchivePhoto:
-    """A photo of the archive.
-
-    Attributes
-    ----------
-    credit : str
-        The line that the archive asks for.
-    page : str
-        Address of its page there.
-    """
-
-    credit: str
-    page: str
-
-
-def archive_photo(frame: str) -> ArchivePhoto | None:
-    """What is said of a frame; None where its id is none of the archive's."""
-    if archive_frame_id(frame) != frame:
-        return None
-    mission, roll, number = frame.split("-")
-    if int(mission.removeprefix("ISS")) >= FIRST_MADE_UP:
-        return None
-    return ArchivePhoto(
-        credit=f"Image courtesy of the {UNIT}, {frame}",
-        page=f"{HOME}SearchPhotos/photo.pl?mission={mission}&roll={roll}&frame={number}",
-    )
-
-
 PREFIX = "regengine:"
 # Columns that STAC has a place of its own for
 TOLD_ELSEWHERE = ("path", "sha256", "time_utc", "width_px", "height_px")
@@ -298,13 +269,13 @@ def _add_view(item: pystac.Item, view: SceneView, time: datetime | None) -> None
 
 def _add_archive(item: pystac.Item, frame: str) -> None:
     """Whose a photo is, where it is of NASA's archive."""
-    photo = archive_photo(frame)
-    if photo is None:
+    page = archive_page(frame)
+    if page is None or is_made_up(frame):
         return
     item.common_metadata.license = "other"
     item.common_metadata.providers = [archive_provider()]
-    item.properties[f"{PREFIX}credit"] = photo.credit
-    item.add_link(pystac.Link(pystac.RelType.VIA, photo.page, pystac.MediaType.HTML))
+    item.properties[f"{PREFIX}credit"] = f"{COURTESY}, {frame}"
+    item.add_link(pystac.Link(pystac.RelType.VIA, page, pystac.MediaType.HTML))
     item.add_link(license_link())
 
 

@@ -190,27 +190,13 @@ def key_rays(camera: Camera) -> FloatArray:
 
 @dataclass(frozen=True, kw_only=True)
 class SkyPosition:
-    """Directions in ICRS, degrees.
-
-    Attributes
-    ----------
-    ra_deg, dec_deg : float
-        Of the image centre.
-    position_angle_deg : float
-        Of the picture's upward direction there, from north to east.
-    radius_deg : float
-        From the image centre to its farthest corner.
-    sees_sky : bool
-        Whether some of the picture is above the horizon.
-    earth_ra_deg, earth_dec_deg, earth_radius_deg : float
-        The Earth's disc as seen from the camera.
-    """
+    """Directions in ICRS: of the image centre, and of the Earth's disc as the camera sees it."""
 
     ra_deg: float
     dec_deg: float
-    position_angle_deg: float
-    radius_deg: float
-    sees_sky: bool
+    position_angle_deg: float  # of the picture's upward direction there, from north to east
+    radius_deg: float  # from the image centre to its farthest corner
+    sees_sky: bool  # whether some of the picture is above the horizon
     earth_ra_deg: float
     earth_dec_deg: float
     earth_radius_deg: float
@@ -250,9 +236,7 @@ def _ra_dec(vector: FloatArray) -> tuple[float, float]:
 
 
 def _position_angle(up: FloatArray, ra_deg: float, dec_deg: float) -> float:
-    ra, dec = np.radians(ra_deg), np.radians(dec_deg)
-    east = np.array([-np.sin(ra), np.cos(ra), 0.0])
-    north = np.array([-np.sin(dec) * np.cos(ra), -np.sin(dec) * np.sin(ra), np.cos(dec)])
+    east, north, _ = local_axes(ra_deg, dec_deg)
     return float(np.degrees(np.arctan2(up @ east, up @ north)) % 360.0 % 360.0)
 
 

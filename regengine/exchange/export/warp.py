@@ -7,7 +7,6 @@ pixel, or where the photo, the ground or what is seen flatter than 80 degrees en
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,17 +19,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.camera import Camera, widest_tangent
 from matchers.earth import geodetic_to_ecef, incidence_deg
 from matchers.footprint import MAX_INCIDENCE_DEG, visible_outline
 from regengine.errors import ConfigError, FrameError
 from regengine.exchange.export.format import LeftOutError
 from regengine.exchange.export.frame import ExportFrame
+from regengine.io.checksums import sha256_of
 from regengine.report.page import photo_file
-
-# The grid of a warped picture: its coordinate system, its extent, and the size of its pixels.
-
-FloatArray = NDArray[np.float64]
 
 MOST_PIXELS = 400_000_000
 PER_SIDE = 65  # places of the photo that tell extent and detail
@@ -42,16 +39,8 @@ DETAIL_SHARE = 0.25
 class MapGrid:
     """A north-up grid of square pixels.
 
-    Attributes
-    ----------
-    crs : str
-        Coordinate reference system, as PROJ understands it.
-    west, north : float
-        Its upper left corner, units of the system.
-    resolution : float
-        Size of a pixel.
-    width, height : int
-        Pixels.
+    The coordinate reference system is one that PROJ understands; ``west``, ``north`` (the upper
+    left corner) and ``resolution`` (size of a pixel) are in its units.
     """
 
     crs: str
@@ -66,17 +55,10 @@ class MapGrid:
         return _transformer(self.crs, "EPSG:4326")
 
     def lonlat(self, column: FloatArray, row: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Longitude and latitude of places in the grid.
+        """Longitude and latitude of places in the grid, degrees.
 
-        Parameters
-        ----------
-        column, row : ndarray, shape (...)
-            Zero-based, whole numbers at pixels' middles.
-
-        Returns
-        -------
-        lon, lat : ndarray, shape (...)
-            Degrees; NaN or infinite where the system has none.
+        Columns and rows are zero-based, whole numbers at pixels' middles; longitude and latitude
+        are NaN or infinite where the system has none.
         """
         x = self.west + (column + 0.5) * self.resolution
         y = self.north - (row + 0.5) * self.resolution
@@ -87,20 +69,9 @@ class MapGrid:
 def map_grid(camera: Camera, crs: str, resolution: float | None) -> MapGrid:
     """The grid that holds all ground that a photo shows up to 80 degrees of incidence.
 
-    Parameters
-    ----------
-    camera : Camera
-        Of the photo.
-    crs : str
-        Coordinate reference system.
-    resolution : float or None
-        Size of pixels; None for the photo's own detail, of which three quarters are kept.
-
-    Returns
-    -------
-    MapGrid
-        Its corners lie at multiples of the resolution, so that grids of the same resolution fit
-        together. Longitudes run on beyond 180.
+    The resolution is the size of pixels; None stands for the photo's own detail, of which three
+    quarters are kept. Corners of the grid lie at its multiples, so that grids of one resolution fit
+    together. Longitudes run on beyond 180.
 
     Raises
     ------
@@ -202,23 +173,10 @@ class MapBlock:
 
 
 def map_blocks(camera: Camera, grid: MapGrid) -> Iterator[MapBlock]:
-    """Blocks of a map from the upper left on, row by row.
-
-    Parameters
-    ----------
-    camera : Camera
-        Of the photo.
-    grid : MapGrid
-        The map.
-
-    Yields
-    ------
-    MapBlock
-    """
+    """Blocks of a map from the upper left on, row by row."""
     for row in range(0, grid.height, BLOCK):
         for column in range(0, grid.width, BLOCK):
-            height, width = min(BLOCK, grid.height - row), min(BLOCK, grid.width - column)
-            yield _block(camera, grid, column, row, width, height)
+            yield _block(camera, grid, column, row)
 
 
 def drawn(block: MapBlock, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -230,20 +188,10 @@ def drawn(block: MapBlock, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def spread(
     grid: MapGrid, block: MapBlock, value: Callable[[FloatArray, FloatArray], FloatArray]
 ) -> NDArray[np.float32]:
-    """A smooth quantity of longitude and latitude over a block; NaN where nothing is seen.
+    """A smooth quantity of longitude and latitude over a block, shape (height, width).
 
-    Parameters
-    ----------
-    grid : MapGrid
-        The map.
-    block : MapBlock
-        Of the map.
-    value : callable
-        Takes longitudes and latitudes, shape (n,); positive values.
-
-    Returns
-    -------
-    ndarray of float32, shape (height, width)
+    ``value`` takes longitudes and latitudes, shape (n,), and gives positive values. NaN where
+    nothing is seen.
     """
     height, width = block.seen.shape
     found = np.full((height, width), np.nan, np.float32)
@@ -262,9 +210,8 @@ def spread(
     return found
 
 
-def _block(
-    camera: Camera, grid: MapGrid, column: int, row: int, width: int, height: int
-) -> MapBlock:
+def _block(camera: Camera, grid: MapGrid, column: int, row: int) -> MapBlock:
+    height, width = min(BLOCK, grid.height - row), min(BLOCK, grid.width - column)
     columns, rows = _nodes(width), _nodes(height)
     nodes = _photo_places(camera, *_places(grid, column + columns, row + rows))
     middles = [(along[1:] + along[:-1]) / 2.0 for along in (columns, rows)]
@@ -347,8 +294,6 @@ def _weights(nodes: FloatArray, count: int) -> FloatArray:
     return weights
 
 
-# A frame's photo as GDAL reads it.
-
 # Drivers of GDAL by what the file is: others follow names and addresses in a file
 DRIVERS = {"jpeg": "JPEG", "png": "PNG", "tiff": "GTiff", "fits": "FITS"}
 
@@ -358,9 +303,8 @@ def photo_of(frame: ExportFrame) -> Path:
     path = photo_file(frame.result.path, frame.store)
     if path is None:
         raise LeftOutError("the photo is not there any more")
-    with path.open("rb") as stream:
-        if hashlib.file_digest(stream, "sha256").hexdigest() != frame.result.sha256:
-            raise LeftOutError("the photo's file is another one by now (its SHA-256 differs)")
+    if sha256_of(path) != frame.result.sha256:
+        raise LeftOutError("the photo's file is another one by now (its SHA-256 differs)")
     return path
 
 

@@ -1,18 +1,18 @@
-"""Imported points as a person's decision, beside the store."""
+"""Imported points: of which frame they are, a decision of them, and how our camera lies to them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
-from pyproj import Geod
 
 from matchers.camera import Camera
+from matchers.footprint import WGS84
 from regengine.errors import ConfigError
 from regengine.exchange.importing.points import ForeignPoint, PhotoPoints
 from regengine.photo.frame_records import archive_frame_id
@@ -24,22 +24,11 @@ from regengine.review.solving import solve
 from regengine.store.index import find_frames
 from regengine.store.rows import StoredFrame
 from regengine.store.schema import select
-from regengine.store.snapshot import PartGoneError, Snapshot, frames_of
+from regengine.store.snapshot import frames_numbered, iter_blocks
 
 
 def imported_work(result: FrameResult, imported: PhotoPoints) -> Work:
     """A person's work on a frame: the points, and the camera that they make of the engine's.
-
-    Parameters
-    ----------
-    result : FrameResult
-        What the engine said; without its camera there is none.
-    imported : PhotoPoints
-        The points.
-
-    Returns
-    -------
-    dict
 
     Raises
     ------
@@ -57,13 +46,10 @@ def imported_work(result: FrameResult, imported: PhotoPoints) -> Work:
         )
         for point in imported.points
     ]
-    camera = None
-    if result.solved is not None:
-        camera = _camera(result, points)
     try:
         return DraftBody.model_validate(
             {
-                "camera": camera,
+                "camera": _camera(result, points),
                 "points": [vars(point) for point in points],
                 "hypothesis": None,
                 "comment": f"imported from {imported.file.name}",
@@ -82,13 +68,7 @@ def imported_work(result: FrameResult, imported: PhotoPoints) -> Work:
 def keep(
     decisions: Decisions, stored: StoredFrame, imported: PhotoPoints, work: Work, reviewer: str
 ) -> None:
-    """Save a decision that accepts the frame with this work.
-
-    Raises
-    ------
-    StoreError
-        If it cannot be saved.
-    """
+    """Save a decision that accepts the frame with this work; StoreError if that fails."""
     sha256, proposal = state_of(stored.result)
     judged = Judged(
         frame_index=stored.frame_index,
@@ -110,35 +90,27 @@ def photo_of_points(path: Path, imported: list[PhotoPoints]) -> PhotoPoints:
 
 
 def _camera(result: FrameResult, points: list[ReviewedPoint]) -> dict[str, object] | None:
-    from dataclasses import asdict
-
-    assert result.solved is not None
+    if result.solved is None:
+        return None
     try:
         return asdict(solve(result.solved.camera, points).fit.camera)
     except ConfigError:  # no camera fits: the points are theirs all the same
         return None
 
 
-# How another program's points lie to our camera, and to the control points' own promise.
-
 # What counts as right: within 1 % of the footprint's diagonal, or within 1 km where that is larger
 RIGHT_SHARE = 0.01
 RIGHT_KM = 1.0
-WGS84 = Geod(ellps="WGS84")
+READ_FRAMES = 65536
 
 
 @dataclass(frozen=True, kw_only=True)
 class PointScore:
     """A point against our camera.
 
-    Attributes
-    ----------
-    dx_px, dy_px, residual_px : float or None
-        Point minus camera; None where the camera does not see the place.
-    residual_m : float or None
-        Between the place and what the camera shows at the pixel; None where that is sky.
-    right : bool or None
-        Whether our camera is right there, taking the point for the truth.
+    Pixels are point minus camera, None where the camera does not see the place; ``residual_m`` is
+    between the place and what the camera shows at the pixel, None where that is sky; ``right``
+    tells whether our camera is right there, taking the point for the truth.
     """
 
     dx_px: float | None
@@ -149,20 +121,7 @@ class PointScore:
 
 
 def score(result: FrameResult, points: tuple[ForeignPoint, ...]) -> list[PointScore]:
-    """Points against the camera that the engine solved.
-
-    Parameters
-    ----------
-    result : FrameResult
-        Of any verdict.
-    points : tuple of ForeignPoint
-        At least one.
-
-    Returns
-    -------
-    list of PointScore
-        Nothing but None where there is no camera.
-    """
+    """Points against the camera that the engine solved; nothing but None where there is none."""
     if result.solved is None:
         nothing = PointScore(dx_px=None, dy_px=None, residual_px=None, residual_m=None, right=None)
         return [nothing] * len(points)
@@ -202,25 +161,10 @@ def _rms(values: list[float | None]) -> float | None:
     return float(np.sqrt(np.mean(np.square(known)))) if known else None
 
 
-# Which frame of a store a photo's name stands for.
-
-READ_FRAMES = 65536
-
-
 def frames_by_name(store: Path, photos: Iterable[str]) -> dict[str, StoredFrame]:
-    """Frames that some names stand for, with one look at the store's names.
+    """Frames that some names stand for, by these names, with one look at the store's names.
 
-    Parameters
-    ----------
-    store : Path
-        The store.
-    photos : iterable of str
-        Frame ids, or names of files with or without their endings.
-
-    Returns
-    -------
-    dict of str to StoredFrame
-        By the names given.
+    Names are frame ids, or names of files with or without their endings.
 
     Raises
     ------
@@ -234,24 +178,15 @@ def frames_by_name(store: Path, photos: Iterable[str]) -> dict[str, StoredFrame]
         for spelling in _spellings(photo):
             wanted.setdefault(spelling, set()).add(photo)
     found: dict[str, set[int]] = {photo: set() for names in wanted.values() for photo in names}
-    while True:
-        try:
-            with Snapshot.of(store) as snapshot:
-                columns = select("frames/frame", "frames/path")
-                for tables in snapshot.blocks(groups=columns, frames=READ_FRAMES):
-                    rows = tables["frames"]
-                    for number, frame, path in zip(
-                        rows["frame_index"].tolist(),
-                        rows["frame"].tolist(),
-                        rows["path"].tolist(),
-                        strict=True,
-                    ):
-                        names = _spellings(frame.decode()) | _spellings(path.decode())
-                        for photo in set().union(*(wanted.get(name, set()) for name in names)):
-                            found[photo].add(number)
-                return {photo: _one(snapshot, store, photo, found[photo]) for photo in found}
-        except PartGoneError:
-            continue
+    for tables in iter_blocks(store, select("frames/frame", "frames/path"), READ_FRAMES):
+        rows = tables["frames"]
+        for number, frame, path in zip(
+            *(rows[name].tolist() for name in ("frame_index", "frame", "path")), strict=True
+        ):
+            names = _spellings(frame.decode()) | _spellings(path.decode())
+            for photo in set().union(*(wanted.get(name, set()) for name in names)):
+                found[photo].add(number)
+    return {photo: _one(store, photo, found[photo]) for photo in found}
 
 
 def frame_named(store: Path, name: str) -> StoredFrame:
@@ -264,14 +199,13 @@ def frame_named(store: Path, name: str) -> StoredFrame:
     return found[0]
 
 
-def _one(snapshot: Snapshot, store: Path, photo: str, numbers: set[int]) -> StoredFrame:
+def _one(store: Path, photo: str, numbers: set[int]) -> StoredFrame:
     if len(numbers) != 1:
         many = f"{len(numbers)} frames" if numbers else "no frame"
         raise ConfigError(
             f"{store} holds {many} of the name {photo}: say which with --frame, one file at a time."
         )
-    (number,) = numbers
-    return frames_of(snapshot.tables(number, number + 1), store)[0]
+    return frames_numbered(store, numbers)[0]
 
 
 def _spellings(name: str) -> set[str]:

@@ -6,10 +6,9 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 from regengine.errors import ConfigError
@@ -22,14 +21,8 @@ MOST_BYTES = 50_000_000
 class ForeignPoint:
     """A point as another program has it, in our coordinates.
 
-    Attributes
-    ----------
-    x, y : float
-        Pixel of the image as stored, zero-based, integers at pixel centres.
-    lon, lat : float
-        WGS84, degrees; longitude in [-180, 180).
-    sigma_px : float or None
-        One sigma per axis, where the file tells.
+    Pixels are of the image as stored, zero-based, integers at pixel centres; places are WGS84,
+    degrees, longitude in [-180, 180); sigma is per axis, where the file tells.
     """
 
     x: float
@@ -41,17 +34,7 @@ class ForeignPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoPoints:
-    """Points of one photo.
-
-    Attributes
-    ----------
-    file : Path
-        Where they come from.
-    photo : str
-        Name of the photo or of its frame, as the file tells.
-    points : tuple of ForeignPoint
-        At least one.
-    """
+    """At least one point of a photo; ``photo`` is its name or its frame's, as the file tells."""
 
     file: Path
     photo: str
@@ -91,14 +74,22 @@ def checked(path: Path, points: Iterable[ForeignPoint]) -> tuple[ForeignPoint, .
             )
         lon = point.lon
         lon = lon if -180.0 <= lon < 180.0 else (lon + 180.0) % 360.0 - 180.0
-        found.append(
-            ForeignPoint(x=point.x, y=point.y, lon=lon, lat=point.lat, sigma_px=point.sigma_px)
-        )
+        found.append(replace(point, lon=lon))
     return tuple(found)
 
 
-def to_lonlat(path: Path, crs: str, x: list[float], y: list[float], *, mapped: bool = True) -> Any:
-    """Longitudes and latitudes of map coordinates."""
+def _placed(
+    path: Path,
+    crs: str,
+    pixels: list[list[float]],
+    places: list[list[float]],
+    *,
+    mapped: bool = True,
+) -> tuple[ForeignPoint, ...]:
+    """Points out of pixels counted from the picture's corner, and places in a coordinate system.
+
+    Places are (x, y) where they are mapped, else in the order of the system's own axes.
+    """
     from pyproj import Transformer
     from pyproj.exceptions import ProjError
 
@@ -106,15 +97,22 @@ def to_lonlat(path: Path, crs: str, x: list[float], y: list[float], *, mapped: b
         raise refused(path, "its coordinate system is none that can be used")
     try:
         transformer = Transformer.from_crs(crs or "EPSG:4326", "EPSG:4326", always_xy=mapped)
-        first, second = transformer.transform(x, y)
+        first, second = transformer.transform(
+            [place[0] for place in places], [place[1] for place in places]
+        )
     except ProjError as error:
         raise refused(path, "PROJ does not know its coordinate system") from error
-    return (list(first), list(second)) if mapped else (list(second), list(first))
+    lon, lat = (first, second) if mapped else (second, first)
+    return checked(
+        path,
+        (
+            ForeignPoint(x=pixel[0] - 0.5, y=pixel[1] - 0.5, lon=east, lat=north)
+            for pixel, east, north in zip(pixels, lon, lat, strict=True)
+        ),
+    )
 
 
-# Points in CSV: a row a point, columns found by their names.
-
-# The first of a row's columns that is there
+# CSV, a row a point: the first of a row's columns that is there
 COLUMNS = {
     "photo": ("frame", "photo", "file", "filename", "image", "path"),
     "x": ("x", "column", "col", "pixel"),
@@ -173,12 +171,8 @@ def _name(cell: str) -> str:
     return text[1:] if text[:1] == "'" and text[1:].startswith(FORMULA_STARTS) else text
 
 
-# Control points of GDAL: of ``.aux.xml`` and VRT files, and of GeoTIFFs.
-
-# Entities, with which XML could be made endless, are refused before it is parsed
-
-
 AUX_ENDING = ".aux.xml"
+# Entities, with which XML could be made endless, are refused before it is parsed
 ENTITIES = re.compile(r"<!(DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
@@ -202,7 +196,8 @@ def read_gdal_xml(path: Path) -> list[PhotoPoints]:
     crs = listed.get("Projection", "")
     # "1,2": in the order of the system's own axes, which for WGS84 is latitude first
     mapped = listed.get("dataAxisToSRSAxisMapping", "2,1") != "1,2" or not crs
-    points = _points(path, crs, rows, mapped=mapped)
+    pixels, places = [row[:2] for row in rows], [row[2:] for row in rows]
+    points = _placed(path, crs, pixels, places, mapped=mapped)
     return [PhotoPoints(file=path, photo=_photo(path, root), points=points)]
 
 
@@ -222,22 +217,10 @@ def read_gdal_tiff(path: Path) -> list[PhotoPoints]:
         raise refused(path, f"GDAL cannot read it ({error})") from error
     if not found:
         raise refused(path, "it has no control points")
-    rows = [[point.col, point.row, point.x, point.y] for point in found]
     photo = frame or path.stem.removesuffix(".gcp")
-    return [PhotoPoints(file=path, photo=photo, points=_points(path, wkt, rows, mapped=True))]
-
-
-def _points(
-    path: Path, crs: str, rows: list[list[float]], *, mapped: bool
-) -> tuple[ForeignPoint, ...]:
-    lon, lat = to_lonlat(
-        path, crs, [row[2] for row in rows], [row[3] for row in rows], mapped=mapped
-    )
-    places: Iterator[ForeignPoint] = (
-        ForeignPoint(x=row[0] - 0.5, y=row[1] - 0.5, lon=a, lat=b)
-        for row, a, b in zip(rows, lon, lat, strict=True)
-    )
-    return checked(path, places)
+    pixels = [[point.col, point.row] for point in found]
+    points = _placed(path, wkt, pixels, [[point.x, point.y] for point in found])
+    return [PhotoPoints(file=path, photo=photo, points=points)]
 
 
 def _photo(path: Path, root: ElementTree.Element) -> str:
@@ -249,13 +232,14 @@ def _photo(path: Path, root: ElementTree.Element) -> str:
     return path.stem.removesuffix(".gcp")
 
 
-# Points files of the QGIS georeferencer, by the rules of its own reader.
-
 CRS_MARK = "#CRS: "
 
 
 def read_qgis_points(path: Path) -> list[PhotoPoints]:
-    """Points that are enabled, of the photo after which the file is named."""
+    """Enabled points of a file of the QGIS georeferencer, by the rules of QGIS's own reader.
+
+    The photo is the one after which the file is named.
+    """
     lines = read_text(path).splitlines()
     crs = ""
     if lines and CRS_MARK in lines[0]:
@@ -277,16 +261,10 @@ def read_qgis_points(path: Path) -> list[PhotoPoints]:
     if all(row[3] > 0.0 for row in rows):
         # Rows count downwards as negative numbers: only a picture with a place has others
         raise refused(path, "its points are on a picture that had a place on the map already")
-    lon, lat = to_lonlat(path, crs, [row[0] for row in rows], [row[1] for row in rows])
-    points = (
-        ForeignPoint(x=row[2] - 0.5, y=-row[3] - 0.5, lon=a, lat=b)
-        for row, a, b in zip(rows, lon, lat, strict=True)
-    )
-    photo = path.name.removesuffix(path.suffix)
-    return [PhotoPoints(file=path, photo=photo, points=checked(path, points))]
+    pixels = [[row[2], -row[3]] for row in rows]
+    points = _placed(path, crs, pixels, [row[:2] for row in rows])
+    return [PhotoPoints(file=path, photo=path.name.removesuffix(path.suffix), points=points)]
 
-
-# From a file's name to the reader of its kind.
 
 READERS: dict[str, Callable[[Path], list[PhotoPoints]]] = {
     ".points": read_qgis_points,
@@ -303,10 +281,7 @@ READERS: dict[str, Callable[[Path], list[PhotoPoints]]] = {
 def read_points(path: Path) -> list[PhotoPoints]:
     """Points of a file, by photo; the file's ending tells what it is.
 
-    Raises
-    ------
-    ConfigError
-        If it is of no known kind, or cannot be read as what it seems.
+    ConfigError if it is of no known kind, or cannot be read as what it seems.
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:

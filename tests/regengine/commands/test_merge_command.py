@@ -9,23 +9,17 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from regengine.commands import app
-from regengine.store.rows import StoredFrame
 from regengine.store.snapshot import read_store
-from regengine.store.writer import StoreWriter
 from tests.example_results import nothing_found, proposal
+from tests.regengine.exchange.export.exported import write_store
 
 
 @pytest.fixture
 def stores(tmp_path: Path) -> list[Path]:
-    paths = [tmp_path / "1.h5", tmp_path / "2.h5"]
-    for path, results in zip(
-        paths, ((proposal("a"), nothing_found("b")), (proposal("a"),)), strict=True
-    ):
-        with StoreWriter(path) as writer:
-            for index, result in enumerate(results):
-                writer.add(StoredFrame(frame_index=index, result=result))
-            writer.flush()
-    return paths
+    return [
+        write_store(tmp_path / "1.h5", [proposal("a"), nothing_found("b")]),
+        write_store(tmp_path / "2.h5", [proposal("a")]),
+    ]
 
 
 def merge(*arguments: object) -> Result:

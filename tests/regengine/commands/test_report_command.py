@@ -12,15 +12,11 @@ from regengine.commands import app
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 from tests.example_results import nothing_found, proposal
+from tests.regengine.exchange.export.exported import write_store
 
 
-def write(path: Path, count: int = 3) -> Path:
-    with StoreWriter(path) as writer:
-        for index in range(count):
-            result = proposal(f"p{index}") if index % 2 == 0 else nothing_found(f"n{index}")
-            writer.add(StoredFrame(frame_index=index, result=result))
-        writer.flush()
-    return path
+def write(path: Path) -> Path:
+    return write_store(path, [proposal("p0"), nothing_found("n1"), proposal("p2")])
 
 
 def report(*arguments: object) -> Result:

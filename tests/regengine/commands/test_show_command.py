@@ -14,6 +14,7 @@ from regengine.records import record
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 from tests.example_results import nothing_found, proposal
+from tests.regengine.exchange.export.exported import write_store
 
 RESULTS = (proposal(verdict="review"), nothing_found("ISS001-E-1"), proposal("espana"))
 
@@ -111,13 +112,9 @@ def test_a_frame_without_a_proposal_is_shown_too(store: Path) -> None:
 
 
 def test_two_frames_of_one_name_are_both_shown(tmp_path: Path) -> None:
-    path = tmp_path / "run.h5"
-    with StoreWriter(path) as writer:
-        for index, sha256 in enumerate(("ab" * 32, "cd" * 32)):
-            hypotheses = (replace(proposal().hypotheses[0], centre_lon=None, centre_lat=None),)
-            result = replace(proposal(), sha256=sha256, category="cities", hypotheses=hypotheses)
-            writer.add(StoredFrame(frame_index=index, result=result))
-        writer.flush()
+    sky = (replace(proposal().hypotheses[0], centre_lon=None, centre_lat=None),)
+    results = [replace(proposal(), sha256=sha256 * 32, hypotheses=sky) for sha256 in ("ab", "cd")]
+    path = write_store(tmp_path / "run.h5", results)
     text = show(path, "ISS030-E-184140").stdout
     assert text.count("ACCEPTED") == 2
 

@@ -13,16 +13,12 @@ from regengine.commands import app
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 from tests.example_results import nothing_found, proposal
+from tests.regengine.exchange.export.exported import write_store
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    path = tmp_path / "run.h5"
-    with StoreWriter(path) as writer:
-        for index, result in enumerate((proposal(), nothing_found())):
-            writer.add(StoredFrame(frame_index=index, result=result))
-        writer.flush()
-    return path
+    return write_store(tmp_path / "run.h5", [proposal(), nothing_found()])
 
 
 def verify(*arguments: object) -> Result:

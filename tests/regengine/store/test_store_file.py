@@ -1,24 +1,24 @@
-"""The store's file: what it looks like to other programs, and what it refuses."""
+"""The store's file: what it looks like to other programs, what it refuses, older formats."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from stored_frames import frame, names
 
-from regengine.errors import StoreError
+from regengine.errors import LightMapError, StoreError
+from regengine.lights import open_light_map
 from regengine.store.file import StoreFile
-from regengine.store.hdf5 import check, encode
+from regengine.store.hdf5 import HEAP_SIGNATURE, check, encode, file_heaps_sound, heaps_sound
 from regengine.store.rows import StoredFrame, to_tables
 from regengine.store.schema import FORMAT_VERSION, GROUPS, column_tables
 from regengine.store.snapshot import read_store, read_tables
-from regengine.store.writer import root_attributes
+from regengine.store.writer import StoreWriter, root_attributes
 from tests.conftest import ROOT
 from tests.example_results import nothing_found, proposal
 
@@ -89,59 +89,6 @@ def test_docs_describe_every_column() -> None:
     assert column_tables() in (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
 
 
-def test_document_prints_the_tables() -> None:
-    import sys
-
-    command = [sys.executable, "-m", "regengine.store.schema"]
-    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert printed.stdout == column_tables()
-
-
-def documented() -> dict[tuple[str, str], tuple[str, int]]:
-    """Type and values per row of each (group, column), as docs/store.md says."""
-    found, group = {}, ""
-    for line in (ROOT / "docs" / "store.md").read_text(encoding="utf-8").splitlines():
-        if heading := re.match(r"### `(\w+)`", line):
-            group = heading[1]
-        elif row := re.match(r"\| `(\w+)` \| (\w+) \| (\d+) \|", line):
-            found[group, row[1]] = (row[2], int(row[3]))
-    return found
-
-
-H5DUMP_KINDS = {
-    "text": "H5T_STRING",
-    "float64": "H5T_IEEE_F64LE",
-    "int64": "H5T_STD_I64LE",
-    "int32": "H5T_STD_I32LE",
-    "uint8": "H5T_STD_U8LE",
-}
-
-
-def test_h5dump_sees_what_the_docs_say(store: Path) -> None:
-    if shutil.which("h5dump") is None:
-        pytest.skip("needs h5dump (Debian package hdf5-tools)")
-    header = subprocess.run(
-        ["h5dump", "-H", str(store)], capture_output=True, text=True, check=True
-    ).stdout
-    seen, group, dataset = {}, "", ""
-    for line in header.splitlines():
-        if heading := re.match(r'\s*GROUP "(\w+)"', line):
-            group = heading[1]
-        elif heading := re.match(r'\s*DATASET "(\w+)"', line):
-            dataset = heading[1]
-            seen[group, dataset] = ["", 0]
-        elif dataset and (kind := re.match(r"\s*DATATYPE\s+(\w+)", line)):
-            seen[group, dataset][0] = kind[1]
-        elif dataset and (
-            space := re.match(r"\s*DATASPACE  SIMPLE \{ \( \d+(?:, (\d+))? \)", line)
-        ):
-            seen[group, dataset][1] = int(space[1] or 1)
-        elif re.match(r"\s*ATTRIBUTE", line):
-            dataset = ""
-    expected = {key: [H5DUMP_KINDS[kind], width] for key, (kind, width) in documented().items()}
-    assert seen == expected
-
-
 def test_text_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.h5"
     path.write_text("my notes")
@@ -192,3 +139,117 @@ def test_what_is_not_there_cannot_be_shown(tmp_path: Path) -> None:
         read_store(tmp_path / "nowhere.h5")
     with pytest.raises(StoreError, match="is a folder"):
         read_store(tmp_path)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A store as format version 1 wrote it."""
+    path = tmp_path / "run.h5"
+    with StoreWriter(path) as writer:
+        stored = StoredFrame(
+            frame_index=0, result=proposal(), search_pass=3, hints_sha256="h", parameters_sha256="p"
+        )
+        writer.add(stored)
+        writer.add(frame(1))
+        writer.flush()
+    with h5py.File(path, "r+") as file:
+        file.attrs["format_version"] = 1
+        for group, columns in GROUPS.items():
+            for column in columns:
+                values = file[group][column.name][()]
+                units = file[group][column.name].attrs["units"]
+                del file[group][column.name]
+                if column.since == 1:  # version 1 had no checksums
+                    new = file[group].create_dataset(
+                        column.name,
+                        data=values,
+                        maxshape=(None, *values.shape[1:]),
+                        chunks=(1024, *values.shape[1:]),
+                        compression="gzip",
+                    )
+                    new.attrs["units"] = units
+    return path
+
+
+def test_version_1_is_read_with_what_stands_for_missing(old: Path) -> None:
+    before = old.read_bytes()
+    first, second = read_store(old)
+    assert (first.search_pass, first.hints_sha256) == (0, "")
+    assert first.result == proposal()
+    assert second == frame(1)
+    assert old.read_bytes() == before
+
+
+def test_version_1_is_known_to_a_run_and_migrated_by_its_merge(old: Path) -> None:
+    with StoreWriter(old) as writer:
+        entry = writer.index.find(proposal().path, proposal().sha256)
+        assert entry is not None
+        assert (entry.search_pass, entry.hints_sha256, entry.verdict) == (0, "", "accepted")
+        assert writer.stored_frame(0).result == proposal()
+        writer.add(StoredFrame(frame_index=2, result=proposal("new"), search_pass=2))
+        writer.flush()
+    with h5py.File(old) as file:
+        assert file.attrs["format_version"] == FORMAT_VERSION
+        for group, columns in GROUPS.items():
+            assert set(file[group]) == {column.name for column in columns}
+            assert all(file[group][column.name].fletcher32 for column in columns)
+    assert names(old) == ["ISS030-E-184140", "f1", "new"]
+    assert [stored.search_pass for stored in read_store(old)] == [0, 0, 2]
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    path = tmp_path / "run.h5"
+    with StoreWriter(path) as writer:
+        writer.add(StoredFrame(frame_index=0, result=proposal()))
+        writer.flush()
+    return path
+
+
+def test_what_is_written_is_sound(whole: Path) -> None:
+    content = whole.read_bytes()
+    assert 0 < content.find(HEAP_SIGNATURE) < 4096  # the root's own texts are looked at
+    assert heaps_sound(content)
+    assert heaps_sound(content[: content.find(HEAP_SIGNATURE) + 100])  # a heap may reach beyond
+    assert len(read_store(whole)) == 1
+
+
+@pytest.mark.parametrize("text", [b"\0" * 16, b"\1\0\1\0\0\0\0\0" + b"\xff" * 8])
+def test_an_entry_that_leads_nowhere_is_told_and_not_followed(whole: Path, text: bytes) -> None:
+    content = bytearray(whole.read_bytes())
+    first = content.find(HEAP_SIGNATURE) + 16
+    content[first : first + len(text)] = text
+    whole.write_bytes(content)
+    with pytest.raises(StoreError, match="attributes are no chain"):
+        read_store(whole)
+
+
+@pytest.mark.parametrize("suffix", ["h5", "nc"])
+def test_a_map_whose_texts_lead_nowhere_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"VNP46A4.A2020001.h31v05.{suffix}"
+    with h5py.File(path, "w") as file:
+        lights = file.create_dataset("AllAngle_Composite_Snow_Free", data=np.ones((8, 8), "f4"))
+        lights.attrs["units"] = "nWatts/(cm^2 sr)"
+    content = bytearray(path.read_bytes())
+    assert heaps_sound(bytes(content))
+    first = content.find(HEAP_SIGNATURE) + 16
+    content[first : first + 16] = bytes(16)
+    path.write_bytes(content)
+    with pytest.raises(LightMapError, match="get it again"):
+        open_light_map([path])
+
+
+@pytest.mark.parametrize("lengths", [4, 8])
+def test_lengths_of_four_and_of_eight_bytes(tmp_path: Path, lengths: int) -> None:
+    plan = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    plan.set_sizes(8, lengths)
+    path = tmp_path / "file.h5"
+    with h5py.File(h5py.h5f.create(bytes(path), fcpl=plan)) as file:
+        for number in range(300):  # several heaps
+            file.attrs[f"text {number}"] = "x" * number
+    content = bytearray(path.read_bytes())
+    heap = content.find(HEAP_SIGNATURE)
+    assert heap > 0
+    assert file_heaps_sound(path)
+    content[heap + 24 : heap + 24 + lengths] = b"\xff" * lengths
+    assert not heaps_sound(bytes(content))

@@ -10,7 +10,6 @@ from stored_frames import frame
 
 from regengine.result import Reason
 from regengine.store import index
-from regengine.store import index as frame_cache
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 from tests.example_results import nothing_found, proposal
@@ -91,8 +90,8 @@ def test_an_empty_store_knows_nothing(tmp_path: Path) -> None:
 
 
 def test_frames_are_read_again_in_any_order(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame_cache, "BLOCK_FRAMES", 1)
-    monkeypatch.setattr(frame_cache, "BLOCKS", 2)
+    monkeypatch.setattr(index, "BLOCK_FRAMES", 1)
+    monkeypatch.setattr(index, "BLOCKS", 2)
     monkeypatch.setattr(index, "READ_ROWS", 3)
     with StoreWriter(store) as writer:
         found = [writer.stored_frame(number) for number in (3, 0, 2, 1, 3)]

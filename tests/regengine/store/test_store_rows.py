@@ -138,7 +138,3 @@ def test_later_tables_replace_frames_and_all_their_rows() -> None:
     assert joined["control_points"]["frame_index"].tolist() == [0] * 4 + [2] * 4
     assert joined["control_points"]["point"].tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
     assert from_tables(joined)[1] == stored(1, nothing_found("b"))
-
-
-def test_joining_nothing_gives_empty_tables() -> None:
-    assert len(join([])["frames"]["frame_index"]) == 0

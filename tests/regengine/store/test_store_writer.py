@@ -1,7 +1,8 @@
-"""Writing a store: parts, merges, locks, and disks that refuse."""
+"""Writing a store: parts, merges, locks, and disks that refuse or run full."""
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -282,3 +283,53 @@ def test_writing_whole_replaces_and_leaves_no_temporary_file(tmp_path: Path) -> 
     with pytest.raises(OSError, match="No such file"):
         write_whole(tmp_path / "nowhere" / "file", b"three")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.h5"
+
+    def run() -> None:
+        with StoreWriter(path) as writer:
+            writer.add(frame(0))
+            writer.flush()
+            monkeypatch.setattr(os, "fsync", fail_with(errno.ENOSPC))
+            writer.add(frame(1))
+            writer.flush()
+
+    with pytest.raises(StoreError, match="disk is full") as caught:
+        run()
+    assert caught.value.code == "store_full"
+    assert "1 frames of this run are safe" in str(caught.value)
+    monkeypatch.undo()
+    assert [p.name for p in parts_folder(path).glob("*.h5")] == ["000001.h5"]
+    assert list(tmp_path.rglob("*.tmp")) == []
+    with StoreWriter(path):
+        pass
+    assert names(path) == ["f0"]
+
+
+def test_a_disk_that_is_full_at_the_merge_keeps_the_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.h5"
+
+    def run() -> None:
+        with StoreWriter(path) as writer:
+            writer.add(frame(0))
+            writer.flush()
+            monkeypatch.setattr(os, "fsync", fail_with(errno.EDQUOT))
+
+    with pytest.raises(StoreError, match="same command again"):
+        run()
+    monkeypatch.undo()
+    assert names(path) == ["f0"]
+    assert not path.exists()
+
+
+def fail_with(number: int):
+    def fail(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail

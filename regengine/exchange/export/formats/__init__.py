@@ -1,1 +1,5 @@
-"""One module a format, found by being there: its ``FORMAT`` says how files of it are written."""
+"""Formats of export, found by being here.
+
+A module is named after the formats in it, joined by underscores, and has them by name in
+``FORMATS``; it imports what is heavy where it is used.
+"""

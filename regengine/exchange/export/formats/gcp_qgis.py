@@ -69,9 +69,7 @@ def metadata(frame: ExportFrame) -> dict[str, str]:
         "REGENGINE_PROBABILITY": result.probability,
         "REGENGINE_TIME_UTC": result.time_utc,
         "REGENGINE_PHOTO_SHA256": result.sha256,
-        "REGENGINE_SIGMA_M": max(
-            (point.sigma_m for point in frame.points if point.sigma_m is not None), default=None
-        ),
+        "REGENGINE_SIGMA_M": frame.worst_sigma_m,
         "REGENGINE_LIGHTS": result.lights,
         "REGENGINE_VERSION": result.engine_version,
     }

@@ -208,7 +208,7 @@ class GeoPackage:
         self._base.execute(
             "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, srs_id) "
             "VALUES (?, 'features', ?, ?, ?)",
-            (layer.name, layer.name, layer.says, SRS_ID),
+            (layer.name, layer.name, layer.description, SRS_ID),
         )
         self._base.execute(
             "INSERT INTO gpkg_geometry_columns VALUES (?, ?, ?, ?, 0, 0)",

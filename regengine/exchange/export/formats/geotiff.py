@@ -6,10 +6,9 @@ points is ``--format gcp --as tif``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef
 from regengine.errors import ConfigError, FrameError
-from regengine.exchange.export.columns import frame_row, point_rows
+from regengine.exchange.export.columns import frame_record
 from regengine.exchange.export.format import (
     ExportOptions,
     FolderFormat,
@@ -41,7 +40,6 @@ from regengine.exchange.export.warp import (
     photo_of,
     spread,
 )
-from regengine.records import plain, printable
 from regengine.registration.control_points import MAP_SIGMA_M
 
 TURN_RAD = 1e-5  # steps of the numerical derivatives
@@ -54,14 +52,10 @@ STEP_M = 100.0
 
 @dataclass(frozen=True, kw_only=True)
 class GroundSigma:
-    """A camera with what is open of it.
+    """A solved camera with what is open of it.
 
-    Attributes
-    ----------
-    camera : Camera
-        The solved camera.
-    covariance : ndarray, shape (4, 4)
-        Of three turns (radians, about the camera's axes) and the logarithm of the focal length.
+    The covariance, shape (4, 4), is of three turns (radians, about the camera's axes) and the
+    logarithm of the focal length.
     """
 
     camera: Camera
@@ -79,19 +73,7 @@ class GroundSigma:
 
 
 def ground_sigma(camera: Camera, points: tuple[ExportPoint, ...]) -> GroundSigma:
-    """What control points leave open of a camera.
-
-    Parameters
-    ----------
-    camera : Camera
-        The solved camera.
-    points : tuple of ExportPoint
-        At least one.
-
-    Returns
-    -------
-    GroundSigma
-    """
+    """What control points, at least one, leave open of a solved camera."""
     lon, lat = np.array([p.lon for p in points]), np.array([p.lat for p in points])
     flow = pixel_flow(camera, geodetic_to_ecef(lon, lat))
     known = point_covariances(camera, points)
@@ -196,21 +178,14 @@ def write_sigma(frame: ExportFrame, path: Path, grid: MapGrid, options: ExportOp
 
 def write_record(frame: ExportFrame, path: Path, grid: MapGrid, options: ExportOptions) -> None:
     """What is known of the photo and of the map, as JSON."""
-    assert frame.camera is not None
-    told: dict[str, Any] = {
-        "frame": frame_row(frame),
-        "camera": {"model": "pinhole", **asdict(frame.camera)},
-        "control_points": point_rows(frame),
-        "map": {
-            "crs": grid.crs,
-            "resolution": grid.resolution,
-            "width_px": grid.width,
-            "height_px": grid.height,
-            "upper_left": [grid.west, grid.north],
-        },
+    told = {
+        "crs": grid.crs,
+        "resolution": grid.resolution,
+        "width_px": grid.width,
+        "height_px": grid.height,
+        "upper_left": [grid.west, grid.north],
     }
-    text = json.dumps(plain(told, printable), indent=2, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_text(frame_record(frame, map=told), encoding="utf-8")
 
 
 Writer = Callable[[ExportFrame, Path, MapGrid, ExportOptions], None]

@@ -1,1 +1,1 @@
-"""SQL scripts: literals of two dialects, tables, and a writer that batches rows."""
+"""What database servers are told of photos, and the dialects that it is told in."""

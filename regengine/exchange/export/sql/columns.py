@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from matchers.camera import is_turned
+from regengine.exchange.export.archive_photos import archive_page
 from regengine.exchange.export.columns import (
     FRAME_COLUMNS,
     KEYS,
@@ -23,7 +24,7 @@ from regengine.exchange.export.columns import (
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.viewing import Bearings, SkyPosition, bearings, sky_position
 from regengine.photo.exif import Exif, read_exif
-from regengine.photo.frame_records import archive_frame_id, parse_iso_time
+from regengine.photo.frame_records import parse_iso_time
 from regengine.records import printable
 from regengine.report.page import photo_file
 from regengine.store.schema import COLUMNS, Kind
@@ -103,8 +104,6 @@ def held_text(text: str) -> str:
 
 # What servers are told of a photo beside the columns of ``--table frames``.
 
-ARCHIVE_PAGE = "https://eol.jsc.nasa.gov/SearchPhotos/photo.pl?mission={}&roll={}&frame={}"
-
 
 def guarded(value: Callable[[ExportFrame], Any]) -> Callable[[ExportFrame], Any]:
     """A value of a frame's camera; missing where there is none or a damaged one."""
@@ -128,12 +127,6 @@ def photo_key(frame: ExportFrame) -> str:
 KEY = of_frame(
     "photo_key", "key", "SHA-256 of the frame's id, a line break and the photo's SHA-256", photo_key
 )
-
-
-def archive_link(frame: ExportFrame) -> str | None:
-    """The page of a photo in NASA's archive; None where its name is none of the archive's."""
-    name = archive_frame_id(frame.result.frame)
-    return ARCHIVE_PAGE.format(*name.split("-")) if name == frame.result.frame else None
 
 
 def sun_elevation_deg(frame: ExportFrame) -> float | None:
@@ -183,7 +176,12 @@ SUN = of_frame(
     "elevation of the Sun at the nadir",
     sun_elevation_deg,
 )
-LINK = of_frame("link", "text", "page of the photo in NASA's archive", archive_link)
+LINK = of_frame(
+    "link",
+    "text",
+    "page of the photo in NASA's archive",
+    lambda frame: archive_page(frame.result.frame),
+)
 EXTRA = (
     _of_exif("exposure_s", "real", "exposure time by the photo's EXIF", "exposure_s"),
     _of_bearings(

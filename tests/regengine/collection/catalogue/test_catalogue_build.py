@@ -22,8 +22,13 @@ from regengine.collection.catalogue.build import write_raw
 from regengine.errors import FrameError
 from tests.example_results import nadir_camera, nothing_found, proposal
 from tests.regengine.collection.catalogue.archive import ask, rows_of, taken, try_ask
-from tests.regengine.exchange.export.exported import photographed, write_store
-from tests.regengine.exchange.export.test_reviewed import decide, engine_points, work
+from tests.regengine.exchange.export.exported import (
+    decide,
+    engine_points,
+    photographed,
+    work,
+    write_store,
+)
 
 TOKYO, PARIS = (139.69, 35.69), (2.35, 48.85)
 

@@ -16,7 +16,6 @@ from regengine.collection.catalogue.arrange import (
     WIDEST_KM,
     cell_of,
     cluster,
-    degrees,
     width_km,
 )
 from regengine.collection.catalogue.ground import (
@@ -24,7 +23,7 @@ from regengine.collection.catalogue.ground import (
     area_km2,
     night_of,
     resolution_m,
-    simpler,
+    simplified,
 )
 from regengine.collection.catalogue.quality import incidence_part, quality_score
 from regengine.exchange.export.footprint import footprint, rings_bbox
@@ -148,7 +147,7 @@ def test_boxes_of_none_and_of_a_pole() -> None:
 def test_areas_agree_and_are_counted_once(view: tuple[float, float, float]) -> None:
     rings = footprint(nadir_camera(view[0], view[1], tilt_deg=view[2]))
     exact = area_km2(rings)
-    fewer = simpler(rings)
+    fewer = simplified(rings)
     assert area_km2(fewer) == pytest.approx(exact, rel=0.005)
     assert max(len(ring) for ring in fewer) < 20
     seen = AreaSeen()
@@ -225,8 +224,3 @@ def test_each_measure_moves_the_score_the_right_way(
 def test_without_a_place_there_is_no_score() -> None:
     known = {"sharpness": 0.9, "cloud": 0.1, "off_nadir_deg": 9.0, "altitude_km": 400.0}
     assert quality_score(**known, resolution_m=None) is None
-
-
-def test_places_far_from_all_are_called_by_degrees() -> None:
-    assert degrees(-157.86, 21.31) == "21.3 N 157.9 W"
-    assert degrees(0.0, -40.0) == "40.0 S 0.0 E"

@@ -22,8 +22,13 @@ from regengine.places import PlaceIndex
 from regengine.result import FrameResult
 from regengine.store.snapshot import read_store
 from tests.example_results import nadir_camera, proposal
-from tests.regengine.exchange.export.exported import photographed, write_store
-from tests.regengine.exchange.export.test_reviewed import decide, engine_points, work
+from tests.regengine.exchange.export.exported import (
+    decide,
+    engine_points,
+    photographed,
+    work,
+    write_store,
+)
 
 ROOT = Path(__file__).resolve().parents[4]
 NAMES = ["ISS030-E-184140.jpg", "b.jpg", "-rf 'x\" 🌃.jpg", "a\nb.jpg", "sub/ISS030-E-184140.jpg"]
@@ -387,7 +392,7 @@ def test_a_failure_halfway_leaves_nothing(
 KILLED = """
 import os, sys
 from pathlib import Path
-from regengine.packages.sinks import package_sink
+from regengine.collection.packages.sinks import package_sink
 
 with package_sink(Path(sys.argv[1]), link=False, force=True) as sink:
     sink.add_text("README.md", "new")

@@ -141,7 +141,7 @@ def test_what_is_seen_is_geometry(orbit: StationOrbit) -> None:
     assert np.abs(across[found.ground_km > 100.0]).min() > 0.98
 
 
-@pytest.mark.parametrize("limit_deg", [5.0, 15.0, 30.0, 50.0])
+@pytest.mark.parametrize("limit_deg", [5.0, 30.0])
 def test_a_narrow_limit_misses_no_pass_within_it(orbit: StationOrbit, limit_deg: float) -> None:
     rng = np.random.default_rng(3)
     lon, lat = rng.uniform(-180.0, 180.0, 400), rng.uniform(-53.0, 53.0, 400)

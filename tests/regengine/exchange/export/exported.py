@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from matchers.camera import Camera
 from regengine.commands import app
 from regengine.result import FrameResult
+from regengine.review.decisions import Choice, Decisions, Judged, decisions_path
+from regengine.review.reviewed import state_of
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 
@@ -50,3 +55,42 @@ def photographed(result: FrameResult, path: Path) -> FrameResult:
     Image.fromarray(picture).save(path, quality=95, exif=exif)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return replace(result, path=str(path), sha256=sha256)
+
+
+def work(camera: Camera | None, points: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "camera": None if camera is None else json.loads(json.dumps(asdict(camera))),
+        "points": points,
+        "hypothesis": None,
+        "comment": "=1+1",
+        "tags": ["delta", "haze"],
+        "quality": 4,
+        "place": {"name": "Ōsaka", "country": "Japan", "lon": 1, "lat": 2, "population": 3},
+    }
+
+
+def engine_points(result: FrameResult) -> list[dict[str, Any]]:
+    return [
+        {"x": p.x, "y": p.y, "lon": p.lon, "lat": p.lat, "sigma_px": p.sigma_px, "origin": "engine"}
+        for p in result.control_points
+    ]
+
+
+def decide(
+    store: Path, number: int, result: FrameResult, choice: Choice, done: dict[str, Any], who: str
+) -> None:
+    sha256, state = state_of(result)
+    decisions = Decisions(decisions_path(store))
+    decisions.save(
+        Judged(
+            frame_index=number,
+            sha256=sha256,
+            verdict=result.verdict,
+            probability=result.probability,
+            proposal_sha256=state,
+        ),
+        who,
+        choice,
+        done,
+    )
+    decisions.close()

@@ -18,10 +18,15 @@ from PIL import Image
 from regengine.exchange.export.sql.dialects import mysql_text, number
 from regengine.result import FrameResult, NadirInput, SolvedCamera
 from tests.example_results import nadir_camera, nothing_found, proposal
-from tests.regengine.exchange.export.exported import export, write_store
+from tests.regengine.exchange.export.exported import (
+    decide,
+    engine_points,
+    export,
+    work,
+    write_store,
+)
 from tests.regengine.exchange.export.hostile_text import HOSTILE, TEXTS, kept
 from tests.regengine.exchange.export.sql_servers import MariaDb, mariadb
-from tests.regengine.exchange.export.test_reviewed import decide, engine_points, work
 
 # The record that NightISS keeps; a field may need several columns
 RECORD = {
@@ -57,6 +62,8 @@ MODES = (
     "ORACLE",
     "TRADITIONAL",
 )
+
+pytestmark = pytest.mark.server
 
 
 @pytest.fixture(scope="module")

@@ -22,10 +22,17 @@ from regengine.exchange.export.footprint import footprint
 from regengine.exchange.export.sql.dialects import DIALECTS, number, point_wkt, postgresql_text
 from regengine.result import FrameResult, SolvedCamera
 from tests.example_results import nadir_camera, nothing_found, proposal
-from tests.regengine.exchange.export.exported import export, write_store
+from tests.regengine.exchange.export.exported import (
+    decide,
+    engine_points,
+    export,
+    work,
+    write_store,
+)
 from tests.regengine.exchange.export.hostile_text import HOSTILE, TEXTS, kept
 from tests.regengine.exchange.export.sql_servers import PostgreSql, postgresql
-from tests.regengine.exchange.export.test_reviewed import decide, engine_points, work
+
+pytestmark = pytest.mark.server
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,65 @@
-"""GeoPackage, read back by GDAL through pyogrio and GeoPandas, and by rules of the standard."""
+"""GeoJSON, GeoPackage and KML, read back by GDAL, and by rules of the standards."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import geopandas as gpd
 import pyogrio
 import pytest
+from shapely import from_wkb
+from shapely.geometry import shape
 
 from regengine.exchange.export.columns import FRAME_COLUMNS
 from tests.example_results import proposal
-from tests.regengine.exchange.export.exported import export
+from tests.regengine.exchange.export.exported import export, try_export, write_store
+
+
+def test_gdal_reads_all_layers(everywhere: Path, tmp_path: Path) -> None:
+    out = tmp_path / "all.geojson"
+    export(everywhere, "geojson", out)
+    meta, _, geometry, fields = pyogrio.raw.read(out)
+    told = dict(zip(meta["fields"], fields, strict=True))
+    assert meta["crs"] == "EPSG:4326"
+    shapes = [from_wkb(wkb) for wkb in geometry]
+    assert all(one.is_valid for one in shapes)
+    kinds = [(layer, one.geom_type) for layer, one in zip(told["layer"], shapes, strict=True)]
+    assert kinds.count(("footprints", "MultiPolygon")) == 1
+    assert kinds.count(("footprints", "Polygon")) == 2
+    assert kinds.count(("nadirs", "Point")) == 3
+    assert kinds.count(("points", "Point")) == 12
+    sea = shapes[kinds.index(("footprints", "MultiPolygon"))]
+    assert (sea.bounds[0], sea.bounds[2]) == (-180.0, 180.0)
+    assert sea.area < 10.0
+    assert '<b>"é\n🌃' in told["frame"]
+
+
+def test_layers_can_be_chosen(everywhere: Path, tmp_path: Path) -> None:
+    out = tmp_path / "nadirs.json"
+    export(everywhere, "geojson", out, "--layers", "nadirs")
+    features = json.loads(out.read_text())["features"]
+    places = [shape(feature["geometry"]) for feature in features]
+    assert [place.x for place in places] == pytest.approx([179.9, 10.0, 20.0])
+    assert features[0]["properties"]["camera_altitude_km"] == pytest.approx(391.2)
+    assert try_export(everywhere, "geojson", tmp_path / "x.json", "--layers", "a").exit_code == 2
+
+
+def test_without_frames_there_is_an_empty_collection(store: Path, tmp_path: Path) -> None:
+    out = tmp_path / "none.geojson"
+    export(store, "geojson", out, "--where", "frame = 'no such'")
+    assert len(json.loads(out.read_text())["features"]) == 0
+    assert pyogrio.read_info(out)["features"] == 0
+
+
+def test_frames_without_a_proposal_have_no_footprint(store: Path, tmp_path: Path) -> None:
+    out = tmp_path / "all.geojson"
+    export(store, "geojson", out, "--verdict", "no_match")
+    assert json.loads(out.read_text())["features"] == []
 
 
 def test_geopandas_reads_layers_types_and_places(everywhere: Path, tmp_path: Path) -> None:
@@ -103,3 +150,45 @@ def test_a_layer_without_features_has_an_empty_index(store: Path, tmp_path: Path
     out = tmp_path / "none.gpkg"
     export(store, "gpkg", out, "--where", "frame = 'no such'")
     assert len(gpd.read_file(out, layer="points", bbox=(0.0, 0.0, 90.0, 90.0))) == 0
+
+
+KML = "{http://www.opengis.net/kml/2.2}"
+
+
+def test_gdal_reads_the_folders(everywhere: Path, tmp_path: Path) -> None:
+    out = tmp_path / "all.kml"
+    export(everywhere, "kml", out)
+    assert [name for name, _ in pyogrio.list_layers(out)] == ["footprints", "nadirs", "points"]
+    meta, _, geometry, fields = pyogrio.raw.read(out, layer="footprints")
+    told = dict(zip(meta["fields"], fields, strict=True))
+    assert list(told["frame"]) == ["sea", "limb", '<b>"é\n🌃']
+    assert list(told["Name"][:2]) == ["sea", "limb"]
+    assert told["matched_lights"].dtype.kind == "i"
+    assert told["camera_altitude_km"] == pytest.approx([391.2] * 3)
+    shapes = [from_wkb(wkb) for wkb in geometry]
+    assert all(one.is_valid for one in shapes)
+    assert [one.geom_type for one in shapes] == ["MultiPolygon", "Polygon", "Polygon"]
+    points = from_wkb(pyogrio.raw.read(out, layer="points")[2])
+    expected = proposal().control_points[0]
+    assert (points[0].x, points[0].y) == (expected.lon, expected.lat)
+
+
+def test_times_and_styles_are_google_earths(everywhere: Path, tmp_path: Path) -> None:
+    out = tmp_path / "all.kml"
+    export(everywhere, "kml", out, "--layers", "nadirs")
+    document = ElementTree.parse(out).getroot()[0]
+    mark = document.findall(f"{KML}Folder/{KML}Placemark")[0]
+    # The standard has these in this order
+    order = ["name", "TimeStamp", "styleUrl", "ExtendedData", "Point"]
+    assert [child.tag.removeprefix(KML) for child in mark] == order
+    assert mark.findtext(f"{KML}TimeStamp/{KML}when") == "2012-03-28T15:46:41Z"
+    style = mark.findtext(f"{KML}styleUrl")
+    assert style in {f"#{one.get('id')}" for one in document.findall(f"{KML}Style")}
+
+
+def test_what_xml_cannot_hold_does_not_break_it(tmp_path: Path) -> None:
+    result = replace(proposal("a\x01\x0b\r]]>&amp;\ufffe"), path="\udcff.jpg")
+    out = tmp_path / "all.kml"
+    export(write_store(tmp_path / "run.h5", [result]), "kml", out)
+    name = ElementTree.parse(out).getroot()[0].findtext(f"{KML}Folder/{KML}Placemark/{KML}name")
+    assert name == "a__\r]]>&amp;_"

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regengine.errors import ConfigError
+from regengine.exchange.export import formats
 from regengine.exchange.export.format import file_names, photo_name, photo_names, stem
+from regengine.exchange.export.run import format_names
 from regengine.exchange.export.selection import Condition, FrameChoice, choose
-from tests.example_results import proposal
-from tests.regengine.exchange.export.exported import export, try_export, write_store
+from tests.example_results import nadir_camera, nothing_found, proposal
+from tests.regengine.exchange.export.exported import (
+    decide,
+    engine_points,
+    export,
+    try_export,
+    work,
+    write_store,
+)
 
 
 def chosen(store: Path, **conditions: object) -> list[str]:
@@ -68,6 +80,7 @@ def test_a_condition_can_only_compare(store: Path, where: str) -> None:
 
 
 @given(st.text(max_size=30))
+@settings(max_examples=25)
 def test_any_text_is_a_condition_or_refused(text: str) -> None:
     try:
         with Condition(text) as condition:
@@ -208,3 +221,92 @@ def test_a_kill_leaves_whole_files_alone(tmp_path: Path) -> None:
     assert run.returncode == -signal.SIGKILL
     assert [path.name for path in out.glob("*.points")] == ["f0.jpg.points"]
     assert len((out / "f0.jpg.points").read_text().splitlines()) == 6
+
+
+@pytest.fixture
+def decided(tmp_path: Path) -> Path:
+    """Five frames: rejected, accepted as proposed, moved, placed from nothing, nobody's."""
+    results = [
+        proposal("rejected"),
+        proposal("as_proposed", "review"),
+        proposal("moved"),
+        nothing_found("placed"),
+        proposal("nobodys"),
+    ]
+    store = write_store(tmp_path / "run.h5", results)
+    moved = engine_points(results[2])
+    moved[1] |= {"x": 500.0, "y": 70.0, "sigma_px": 2.0, "origin": "person"}
+    moved[2] |= {"lon": 137.0, "sigma_px": None, "origin": "person"}
+    turned = replace(nadir_camera(tilt_deg=3.0), focal_px=1400.0)
+    lon, lat = (float(v) for v in turned.pixel_to_lonlat(200.0, 200.0))
+    placed = [{"x": 200.0, "y": 200.0, "lon": lon, "lat": lat, "sigma_px": 1.0, "origin": "snap"}]
+    decide(store, 0, results[0], "rejected", work(None, []), "eva")
+    decide(store, 1, results[1], "accepted", work(nadir_camera(), engine_points(results[1])), "eva")
+    decide(store, 2, results[2], "unsure", work(None, []), "tom")
+    decide(store, 2, results[2], "accepted", work(turned, moved), "eva")
+    decide(store, 3, results[3], "accepted", work(turned, placed), "=eva")
+    return store
+
+
+def table(store: Path, out: Path, *arguments: str) -> pd.DataFrame:
+    export(store, "csv", out, "--force", *arguments)
+    return pd.read_csv(out)
+
+
+def test_what_people_accepted_counts_as_accepted(decided: Path, tmp_path: Path) -> None:
+    frames = table(decided, tmp_path / "f.csv", "--table", "frames")
+    assert list(frames.frame) == ["as_proposed", "moved", "placed", "nobodys"]
+    assert list(frames.verdict) == ["accepted"] * 4
+    assert list(frames.reviewer.fillna("")) == ["eva", "eva", "'=eva", ""]
+    assert list(frames.disputed[:3].astype(str)) == ["False", "True", "False"]
+    assert set(frames.comment.dropna()) == {"'=1+1"}
+    assert frames.place[0] == "Ōsaka"
+    # The fit is of the engine's camera, and tells nothing of another
+    assert list(frames.residual_px.notna()) == [True, False, False, True]
+    assert frames.focal_px[1] == 1400.0
+    assert frames.off_nadir_deg[2] == pytest.approx(3.0, abs=1e-6)
+
+
+def test_only_what_people_accepted_where_that_is_asked_for(decided: Path, tmp_path: Path) -> None:
+    result = export(decided, "csv", tmp_path / "p.csv", "--reviewed", "--json")
+    said = json.loads(result.stdout)
+    assert (said["frames"], said["reviewed"]) == (3, 3)
+    assert said["left_out"] == {"rejected in review": 1, "not accepted in review": 1}
+    assert "3 as a person accepted them" in result.stderr
+    where = "decision = 'accepted' AND NOT disputed AND quality > 3"
+    frames = table(decided, tmp_path / "f.csv", "--table", "frames", "--where", where)
+    assert list(frames.frame) == ["as_proposed", "placed"]
+
+
+def test_points_say_who_made_them_and_how_sure_they_are(decided: Path, tmp_path: Path) -> None:
+    points = table(decided, tmp_path / "p.csv")
+    moved = points[points.frame == "moved"].reset_index()
+    assert list(moved.origin) == ["engine", "person", "person", "engine"]
+    assert (moved.x[1], moved.y[1], moved.lon[2]) == (500.0, 70.0, 137.0)
+    # 2 px at 391 km and 1400 px: about 280 m a pixel; nobody knows the other's
+    assert moved.sigma_m[1] == pytest.approx(2 * 391.2e3 / 1400, rel=0.05)
+    assert pd.isna(moved.sigma_px[2])
+    assert pd.isna(moved.sigma_m[2])
+    assert list(moved.sigma_m[[0, 3]]) == [140.0, 140.0]
+    assert list(points[points.frame == "placed"].origin) == ["snap"]
+
+
+def test_points_without_a_camera_have_none_of_the_engines(tmp_path: Path) -> None:
+    result = proposal()
+    store = write_store(tmp_path / "run.h5", [result])
+    points = engine_points(result)
+    points[0] |= {"lon": 130.0, "origin": "person"}
+    decide(store, 0, result, "accepted", work(None, points), "eva")
+    frames = table(store, tmp_path / "f.csv", "--table", "frames")
+    assert frames.focal_px.isna().all()
+    decide(store, 0, result, "accepted", work(None, engine_points(result)), "eva")
+    frames = table(store, tmp_path / "f.csv", "--table", "frames")
+    assert list(frames.focal_px) == [1506.1]
+
+
+def test_a_formats_module_is_named_after_all_formats_in_it() -> None:
+    modules = [module.name for module in pkgutil.iter_modules(formats.__path__)]
+    for module in modules:
+        found = importlib.import_module(f"{formats.__name__}.{module}").FORMATS
+        assert sorted(found) == sorted(module.split("_"))
+    assert format_names() == sorted(name for module in modules for name in module.split("_"))

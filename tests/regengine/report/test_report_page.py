@@ -1,7 +1,9 @@
-"""The report's page: what it holds, and that no text of a store does any harm on it."""
+"""The report's page and its photos, and stores whose values make no sense."""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import math
 import re
@@ -14,9 +16,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from reported import accepted, failed, store_of
+from PIL import Image, ImageOps
+from reported import accepted, collected, failed, store_of
 
-from regengine.io.html import visible_text
+from regengine.io.html import script_json, visible_text
+from regengine.report.page import frame_row, overlay_of, photo_file, thumbnails, turned
 from regengine.report.places import coastline, outline_of
 from regengine.report.report import collect_store, report_figures, write_report
 from regengine.result import FrameResult, Reason
@@ -148,3 +152,127 @@ def test_the_coastline_tells_land_from_sea() -> None:
     land = {(2.35, 48.86): 1, (139.0, 36.5): 1, (-150.0, 35.0): 0, (-30.0, 0.0): 0, (25.0, 0.0): 1}
     for (lon, lat), there in land.items():
         assert picture[900 - round(10 * lat), 1800 + round(10 * lon)] == there, (lon, lat)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """Bright in its left half."""
+    rgb = np.zeros((400, 600, 3), np.uint8)
+    rgb[:, :300] = 200
+    path = tmp_path / "photos" / "a.png"
+    path.parent.mkdir()
+    Image.fromarray(rgb).save(path)
+    return path
+
+
+def of(photo: Path, **changes: object) -> FrameResult:
+    sha256 = hashlib.sha256(photo.read_bytes()).hexdigest()
+    return accepted(**{"path": str(photo), "sha256": sha256, "orientation": 1} | changes)  # type: ignore[arg-type]
+
+
+def test_a_photo_is_shown_the_right_way_up(photo: Path, tmp_path: Path) -> None:
+    pictures = thumbnails([of(photo, orientation=6)], tmp_path / "run.h5", 5)
+    image = cv2.imdecode(np.frombuffer(pictures[0], np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert image.shape == (240, 160)
+    assert image[40, 80] > 180  # left becomes up
+    assert image[200, 80] < 20
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turns_are_those_of_pillow(orientation: int) -> None:
+    rgb = np.random.default_rng(0).integers(0, 255, (4, 6, 3), dtype=np.uint8)
+    image, stream = Image.fromarray(rgb), io.BytesIO()
+    exif = image.getexif()
+    exif[0x112] = orientation
+    image.save(stream, "png", exif=exif)
+    told = np.asarray(ImageOps.exif_transpose(Image.open(stream)))
+    np.testing.assert_array_equal(turned(rgb, orientation), told)  # type: ignore[arg-type]
+
+
+def test_paths_are_tried_from_the_stores_folder_too(photo: Path, tmp_path: Path) -> None:
+    assert photo_file("photos/a.png", tmp_path / "run.h5") == tmp_path / "photos" / "a.png"
+    for text in ("photos/b.png", "photos", "", "a\x00b", "x" * 5000, "https://a.example/a.png"):
+        assert photo_file(text, tmp_path / "run.h5") is None
+
+
+def test_another_file_in_its_place_is_not_shown(photo: Path, tmp_path: Path) -> None:
+    result = of(photo)
+    Image.new("RGB", (50, 50)).save(photo)
+    assert thumbnails([result], tmp_path / "run.h5", 5) == {}
+
+
+def test_files_that_are_no_pictures_and_failed_photos_are_left_out(tmp_path: Path) -> None:
+    text = tmp_path / "a.jpg"
+    text.write_text("no picture")
+    bad = of(text)
+    assert thumbnails([bad, failed("f", "timed_out")], tmp_path / "run.h5", 5) == {}
+
+
+def test_no_more_are_read_than_asked_for(photo: Path, tmp_path: Path) -> None:
+    results = [of(photo)] * 6 + [of(photo, verdict="review")] * 2
+    read: list[None] = []
+    pictures = thumbnails(results, tmp_path / "run.h5", 4, lambda: read.append(None))
+    assert len(pictures) == len(read) == 4
+    assert {6, 7} <= set(pictures)  # reviews are few, all of them are shown
+    assert thumbnails(results, tmp_path / "run.h5", 0) == {}
+
+
+def test_the_overlay_with_the_photos_hash_comes_first(tmp_path: Path) -> None:
+    result = proposal("a")
+    assert overlay_of(result, tmp_path) is None
+    (tmp_path / "a.overlay.png").touch()
+    assert overlay_of(result, tmp_path) == tmp_path / "a.overlay.png"
+    hashed = tmp_path / f"a-{result.sha256[:8]}.overlay.png"
+    hashed.touch()
+    assert overlay_of(result, tmp_path) == hashed
+
+
+NAN, INF = math.nan, math.inf
+
+
+def told(result: FrameResult) -> dict[str, object]:
+    """What becomes of a result beside a good one."""
+    figures = collected([result, accepted("good", offset_s=3.0)]).figures
+    script_json(figures)
+    assert figures["photos"] == 2
+    assert any(row["median_s"] == 3.0 for row in figures["clocks"]["rows"])
+    return frame_row(result, Path(), None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("time_utc", "yesterday"),
+        ("time_utc", "9999-99"),
+        ("seconds", NAN),
+        ("probability", 7.0),
+        ("pixel_pitch_um", 0.0),
+        ("focal_mm", NAN),
+        ("orientation", 99),
+        ("footprint", ((NAN, NAN), (INF, 1.0), (1.0, 1.0), (2.0, 1e300))),
+        ("control_points", (replace(proposal().control_points[0], sigma_m=NAN),)),
+        ("hypotheses", (replace(proposal().hypotheses[0], centre_lon=INF),)),
+    ],
+)
+def test_absurd_results(name: str, value: object) -> None:
+    told(accepted(camera_body="other", **{name: value}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("focal_px", 0.0),
+        ("focal_px", INF),
+        ("quaternion", (0.0, 0.0, 0.0, 0.0)),
+        ("quaternion", (NAN, NAN, NAN, NAN)),
+        ("position_ecef_m", (0.0, 0.0, 0.0)),
+        ("distortion", (1e9, 1e9, 1e9, 1e9, 1e9)),
+        ("principal_point", (NAN, NAN)),
+    ],
+)
+def test_absurd_cameras(name: str, value: object) -> None:
+    camera = replace(solved().camera, **{name: value})  # type: ignore[arg-type]
+    made = replace(solved(), camera=camera, along_track_offset_s=NAN)
+    none = (None, None, None, None)
+    row = told(accepted(camera_body="other", solved=made, footprint=none, hypotheses=()))
+    assert row["place"] is not None  # the nadir at least

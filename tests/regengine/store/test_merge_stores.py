@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import h5py
-import numpy as np
 import pytest
 
 from regengine.errors import ConfigError, StoreError
@@ -14,7 +13,6 @@ from regengine.result import Reason
 from regengine.store import merge_stores as shards
 from regengine.store.merge_stores import merge_stores
 from regengine.store.rows import StoredFrame
-from regengine.store.schema import GROUPS
 from regengine.store.snapshot import list_parts, parts_folder, read_store
 from regengine.store.writer import StoreWriter
 from tests.example_results import nothing_found, proposal
@@ -121,21 +119,6 @@ def test_a_store_with_a_photo_twice_grows_without_it(
     kept = [(0, "a", "0"), (1, "b", "3"), (2, "c", "2")]  # the later b, where b was first
     rest = [(place, name, str(place)) for place, name in enumerate("defghi", 4)]
     assert told(out) == [*kept, *rest, (10, "j", "")]
-
-
-def test_equal_merges_give_equal_columns(tmp_path: Path) -> None:
-    stores = [
-        write(tmp_path / "1.h5", *(done(f"f{k}", k % 24, by="1") for k in range(40))),
-        write(tmp_path / "2.h5", *(done(f"f{k}", (k * 7) % 24, by="2") for k in range(20, 60))),
-    ]
-    for name in ("a.h5", "b.h5"):
-        merge_stores(stores, tmp_path / name)
-    with h5py.File(tmp_path / "a.h5") as a, h5py.File(tmp_path / "b.h5") as b:
-        for group, columns in GROUPS.items():
-            for column in columns:
-                one, two = a[group][column.name], b[group][column.name]
-                assert one.dtype == two.dtype
-                np.testing.assert_array_equal(one[()], two[()])
 
 
 def test_frames_that_lie_far_apart_are_found_one_by_one(

@@ -1,0 +1,25 @@
+"""What is said of photos of NASA's archive of astronaut photography: whose they are, where."""
+
+from __future__ import annotations
+
+from regengine.photo.frame_records import archive_frame_id
+
+UNIT = "Earth Science and Remote Sensing Unit, NASA Johnson Space Center"
+HOME = "https://eol.jsc.nasa.gov/"
+GUIDELINES = "https://www.nasa.gov/nasa-brand-center/images-and-media/"
+# As NASA's Gateway to Astronaut Photography of Earth asks for it
+COURTESY = f"Image courtesy of the {UNIT}"
+FIRST_MADE_UP = 900  # expedition: such ids are of simulated photos, as our samples
+
+
+def archive_page(frame: str) -> str | None:
+    """Address of a photo's page; None where its id is none of the archive's."""
+    if archive_frame_id(frame) != frame:
+        return None
+    mission, roll, number = frame.split("-")
+    return f"{HOME}SearchPhotos/photo.pl?mission={mission}&roll={roll}&frame={number}"
+
+
+def is_made_up(frame: str) -> bool:
+    """Whether an id of the archive's kind is that of a simulated photo."""
+    return int(frame.split("-")[0].removeprefix("ISS")) >= FIRST_MADE_UP
