@@ -42,24 +42,14 @@ LEAST_CITIES = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifyInputs:
-    """What all photos of a run share; pickles, so that workers can have it.
+    """What all photos of a run share; pickles, so that workers can have it."""
 
-    Attributes
-    ----------
-    model : Path or None
-        Model file; the shipped model for None.
-    tle, metadata : Path or None
-        Element sets and frame records, for the ephemeris.
-    frame : FrameOptions
-        What options say of every photo.
-    features, quality, thumbnails : bool
-        What else to measure.
-    """
-
-    model: Path | None = None
+    model: Path | None = None  # model file; the shipped model for None
+    # Element sets and frame records, for the ephemeris
     tle: Path | None = None
     metadata: Path | None = None
-    frame: FrameOptions = field(default_factory=FrameOptions)
+    frame: FrameOptions = field(default_factory=FrameOptions)  # what options say of every photo
+    # What else to measure
     features: bool = False
     quality: bool = False
     thumbnails: bool = False

@@ -51,30 +51,18 @@ IMPOSSIBLE = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class SceneEphemeris:
-    """Sun and Moon for the camera and for the ground below it.
+    """Sun and Moon for the camera and for the ground below it."""
 
-    Attributes
-    ----------
-    sun_elevation_deg : float
-        Of the Sun's centre above the horizontal plane at the nadir, without refraction.
-    moon_elevation_deg : float
-        Of the Moon, alike.
-    moon_illumination : float
-        Lit fraction of the Moon's disc, 0 to 1.
-    moonlight : float
-        Light on the ground at the nadir as a share of a full Moon's from the zenith, 0 to 1.
-    horizon_dip_deg : float
-        How far below its horizontal plane the camera sees the Earth's limb; about 20 for the ISS.
-    light : str
-        "day": the Sun is up at the nadir; "night": it is below the camera's own horizon, so that
-        neither ground nor station is lit; "twilight" between the two.
-    """
-
+    # Of the Sun's centre above the horizontal plane at the nadir, without refraction
     sun_elevation_deg: float
-    moon_elevation_deg: float
-    moon_illumination: float
+    moon_elevation_deg: float  # of the Moon, alike
+    moon_illumination: float  # lit fraction of the Moon's disc, 0 to 1
+    # Light on the ground at the nadir as a share of a full Moon's from the zenith, 0 to 1
     moonlight: float
+    # How far below its horizontal plane the camera sees the Earth's limb; about 20 for the ISS
     horizon_dip_deg: float
+    # "day": the Sun is up at the nadir; "night": it is below the camera's own horizon, so that
+    # neither ground nor station is lit; "twilight" between the two
     light: str
 
     @property

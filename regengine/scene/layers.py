@@ -38,28 +38,15 @@ STRAIGHT = 0.05  # curvature below which the two sides are told apart by their l
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:
-    """An arc between two layers; lengths in units of half the picture's long side.
+    """An arc between two layers; lengths in units of half the picture's long side."""
 
-    Attributes
-    ----------
-    curvature : float
-        Of the fitted arc, positive where it bulges towards the strip's end.
-    scatter : float
-        Robust spread of the edge's places about the arc.
-    seen : float
-        Share of the columns whose edge lies on the arc.
-    strip : ndarray of float64, shape (m, 3)
-        Linear red, green and blue across the edge, which lies in the middle; medians along it.
-        Ends on the side to which the arc bulges.
-    beyond : ndarray of bool, shape (h, w)
-        Pixels at 64 px on that side.
-    """
-
-    curvature: float
-    scatter: float
-    seen: float
+    curvature: float  # of the fitted arc, positive where it bulges towards the strip's end
+    scatter: float  # robust spread of the edge's places about the arc
+    seen: float  # share of the columns whose edge lies on the arc
+    # Shape (m, 3): linear red, green and blue across the edge, which lies in the middle; medians
+    # along it. Ends on the side to which the arc bulges
     strip: FloatArray
-    beyond: NDArray[np.bool_]
+    beyond: NDArray[np.bool_]  # shape (h, w): pixels at 64 px on that side
 
     @property
     def certain(self) -> float:
@@ -72,23 +59,13 @@ class Layers:
     """The layers that explain a picture best, and its strongest edge among them.
 
     Lengths are in units of half the long side.
-
-    Attributes
-    ----------
-    explained : float
-        Share of the variance of brightness between the layers, 0 to 1.
-    across : ndarray of float64, shape (n, 3)
-        Mean linear red, green and blue of each layer that has pixels, in their order.
-    counts : ndarray of float64, shape (n,)
-        Pixels in each of them.
-    edge : Edge or None
-        The strongest edge; None where no layer has two neighbours.
     """
 
-    explained: float
+    explained: float  # share of the variance of brightness between the layers, 0 to 1
+    # Shape (n, 3): mean linear red, green and blue of each layer that has pixels, in their order
     across: FloatArray
-    counts: FloatArray
-    edge: Edge | None
+    counts: FloatArray  # shape (n,): pixels in each of them
+    edge: Edge | None  # the strongest edge; None where no layer has two neighbours
 
 
 @dataclass(frozen=True, kw_only=True)

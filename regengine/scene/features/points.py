@@ -226,31 +226,18 @@ def _excess(half: ScenePicture) -> dict[str, float]:
 
 @dataclass(frozen=True, kw_only=True)
 class Peaks:
-    """Peaks of a difference of Gaussians.
+    """Peaks of a difference of Gaussians."""
 
-    Attributes
-    ----------
-    rows, columns : ndarray of int, shape (n,)
-        Of the strongest, at most `MOST_PEAKS`, falling in height.
-    heights : ndarray of float32, shape (n,)
-        Above what is around, as displayed, 0 to 1.
-    count : int
-        Of all peaks above the threshold.
-    high, deep : int
-        Peaks of at least half the height of the high ones, and holes as deep.
-    threshold : float
-        From which on a peak counts.
-    core, around, detail : ndarray of float32, shape (h, w)
-        The picture smoothed a little and much, and the difference.
-    """
-
+    # Shape (n,): of the strongest, at most `MOST_PEAKS`, falling in height
     rows: NDArray[np.intp]
     columns: NDArray[np.intp]
-    heights: FloatImage
-    count: int
+    heights: FloatImage  # shape (n,): above what is around, as displayed, 0 to 1
+    count: int  # of all peaks above the threshold
+    # Peaks of at least half the height of the high ones, and holes as deep
     high: int
     deep: int
-    threshold: float
+    threshold: float  # from which on a peak counts
+    # Shape (h, w): the picture smoothed a little and much, and the difference
     core: FloatImage
     around: FloatImage
     detail: FloatImage

@@ -54,20 +54,11 @@ STEPS = 30
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Calibration:
-    """A profile, and the stars it rests on.
-
-    Attributes
-    ----------
-    profile : LensProfile
-    choice : LensChoice
-        The fit; its cameras are the photos' attitudes.
-    pairs : tuple of StarPairs
-        Detections and stars of each photo that the geometry rests on.
-    """
+    """A profile, and the stars it rests on."""
 
     profile: LensProfile
-    choice: LensChoice
-    pairs: tuple[StarPairs, ...]
+    choice: LensChoice  # the fit; its cameras are the photos' attitudes
+    pairs: tuple[StarPairs, ...]  # detections and stars of each photo that the geometry rests on
 
 
 def calibrate(
