@@ -195,6 +195,7 @@ def test_record_has_the_fields_of_the_contract() -> None:
     assert made(-38.2).record() == {"sun_elevation_deg": -38.2, "class": "night"}
 
 
+@pytest.mark.real
 def test_night_frames_of_the_archive_are_called_night(real_data) -> None:
     table = real_data / "orbit" / "iss_night_photos_jsc.csv"
     with table.open(encoding="utf-8", newline="") as lines:
