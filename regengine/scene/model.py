@@ -190,15 +190,12 @@ class SceneAnswer:
         Other classes of at least `ALSO_PROBABILITY`, the likeliest first.
     explained : bool
         False where the photo is unlike all that the model was trained on; it is `OTHER` then.
-    log_likelihood : float
-        Under the gate's clusters.
     """
 
     category: str
     probabilities: Mapping[str, float]
     also: tuple[str, ...]
     explained: bool
-    log_likelihood: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,7 +269,6 @@ class SceneModel:
             probabilities=probabilities,
             also=also_shown(probabilities, category),
             explained=bool(explained[0]),
-            log_likelihood=float(self.gate.clusters.log_likelihood(rows)[0]),
         )
 
 
