@@ -9,11 +9,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from regengine.io.html import data_address, link_to, render_page, thumbnail_jpeg, write_page
+from regengine.io.html import data_address, link_to, render_page, write_page
 from regengine.records import printable
 from regengine.scene.ephemeris import SceneEphemeris
 from regengine.scene.moon import MoonCheck
-from regengine.scene.picture import ScenePicture
 from regengine.scene.quality import PhotoQuality
 
 LEAST_SHOWN = 0.1  # on the sheet other classes are named from this probability on
@@ -102,11 +101,6 @@ class SheetEntry:
     thumbnail: bytes
     flags: tuple[str, ...] = field(default=())
     sharpness: float | None = None
-
-
-def thumbnail(picture: ScenePicture) -> bytes:
-    """A small JPEG of a picture."""
-    return thumbnail_jpeg(picture.rgb)
 
 
 def entry_of(scene: Scene) -> SheetEntry:
