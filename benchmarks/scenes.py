@@ -184,7 +184,6 @@ def _answer(classes: Sequence[str], probabilities: FloatArray, explained: bool) 
         probabilities=told,
         also=also_shown(told, first),
         explained=explained,
-        log_likelihood=0.0,
     )
 
 

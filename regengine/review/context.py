@@ -37,41 +37,18 @@ PLACEHOLDERS = ("{z}", "{x}", "{y}")
 
 @dataclass(frozen=True, kw_only=True)
 class ReviewContext:
-    """What a running review works on; the parts of the server take it and keep nothing else.
-
-    Attributes
-    ----------
-    store : Path
-        The store under review.
-    frames : ReviewFrames
-        Its frames.
-    decisions : Decisions
-        What people decided; SQLite beside the store.
-    light_map : LightMap or None
-        Night-light map; None where none was given.
-    tles : TleSet or None
-        Element sets; None where none were given.
-    search_inputs : callable or None
-        Makes what a search needs; None where there is no map.
-    reviewer : str
-        Name under which decisions are kept.
-    readonly : bool
-        Whether nothing may be decided.
-    layers : tuple of OnlineLayer
-        Online layers that the page may show.
-    pyramids : PhotoPyramids
-        Decoded photos.
-    """
+    """What a running review works on; the parts of the server take it and keep nothing else."""
 
     store: Path
     frames: ReviewFrames
     decisions: Decisions
     light_map: LightMap | None
     tles: TleSet | None
+    # Makes what a search needs; None where there is no map
     search_inputs: Callable[[], RunInputs] | None
-    reviewer: str
+    reviewer: str  # name under which decisions are kept
     readonly: bool = False
-    layers: tuple[OnlineLayer, ...] = ()
+    layers: tuple[OnlineLayer, ...] = ()  # online layers that the page may show
     pyramids: PhotoPyramids = field(default_factory=PhotoPyramids)
 
     @cached_property
@@ -156,21 +133,11 @@ def no_frame(number: int) -> HTTPException:
 
 @dataclass(frozen=True, kw_only=True)
 class OnlineLayer:
-    """Map tiles of somebody else's server.
+    """Map tiles of somebody else's server."""
 
-    Attributes
-    ----------
-    name : str
-        What the page calls it.
-    url : str
-        Address of a tile, Web Mercator, with ``{z}``, ``{x}`` and ``{y}``.
-    attribution : str
-        Whom the page names as its maker.
-    """
-
-    name: str
-    url: str
-    attribution: str
+    name: str  # what the page calls it
+    url: str  # address of a tile, Web Mercator, with ``{z}``, ``{x}`` and ``{y}``
+    attribution: str  # whom the page names as its maker
 
     @property
     def origin(self) -> str:

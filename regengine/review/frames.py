@@ -57,18 +57,10 @@ NOTHING_THERE = ("not_a_night_city_frame",)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Coded:
-    """A column of texts of which few differ.
+    """A column of texts of which few differ."""
 
-    Attributes
-    ----------
-    codes : ndarray of int32, shape (frames,)
-        Which text each frame has.
-    texts : list of str
-        The texts; "" stands for none.
-    """
-
-    codes: NDArray[np.int32]
-    texts: list[str]
+    codes: NDArray[np.int32]  # shape (frames,): which text each frame has
+    texts: list[str]  # the texts; "" stands for none
 
     def __getitem__(self, row: int) -> str:
         return self.texts[self.codes[row]]
@@ -92,37 +84,27 @@ class Coded:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FrameColumns:
-    """Columns of all frames, in the order of their numbers.
-
-    Attributes
-    ----------
-    frame_index : ndarray of int64
-        Numbers of the frames, ascending.
-    frame, path, sha256, time_utc : ndarray of bytes
-        UTF-8; times sort as texts.
-    verdict, reasons, category, camera_body, nadir_source : Coded
-        Reasons are codes with commas between them.
-    probability, nadir_lon, nadir_lat, centre_lon, centre_lat : ndarray of float64
-        Degrees; NaN where there is none.
-    shown_lon, shown_lat : ndarray of float64
-        A place that the photo shows: its middle, amid its control points where the middle is sky.
-    """
+    """Columns of all frames, in the order of their numbers."""
 
     frame_index: NDArray[np.int64]
+    # UTF-8; times sort as texts
     frame: NDArray[Any]
     path: NDArray[Any]
     sha256: NDArray[Any]
     time_utc: NDArray[Any]
+    # Reasons are codes with commas between them
     verdict: Coded
     reasons: Coded
     category: Coded
     camera_body: Coded
     nadir_source: Coded
+    # Degrees; NaN where there is none
     probability: NDArray[np.float64]
     nadir_lon: NDArray[np.float64]
     nadir_lat: NDArray[np.float64]
     centre_lon: NDArray[np.float64]
     centre_lat: NDArray[np.float64]
+    # A place that the photo shows: its middle, amid its control points where the middle is sky
     shown_lon: NDArray[np.float64]
     shown_lat: NDArray[np.float64]
 

@@ -177,36 +177,22 @@ class FramePlaces:
 
 @dataclass(frozen=True, kw_only=True)
 class QueueFilter:
-    """Which frames to show; empty says nothing.
-
-    Attributes
-    ----------
-    verdict, reason, category, camera : tuple of str
-        One of these.
-    date_from, date_to : str
-        Starts of ISO 8601 times, UTC; the last day (or hour) counts whole.
-    bbox : tuple of float or None
-        West, south, east, north, degrees, around a place that the photo shows, or the nadir
-        where none is known; west > east crosses the antimeridian.
-    text : str
-        In the frame id, the path, or the name of the town or country, in small or capital letters.
-    status : str
-        "open": nobody decided; "done": somebody did; "disputed": people differ; "second": others
-        decided, the reviewer did not yet.
-    tag : str
-        Given by somebody.
-    sort : str
-        "doubt", "time" or "name".
-    """
+    """Which frames to show; empty says nothing."""
 
     verdict: tuple[str, ...] = ()
     reason: tuple[str, ...] = ()
     category: tuple[str, ...] = ()
     camera: tuple[str, ...] = ()
+    # Starts of ISO 8601 times, UTC; the last day (or hour) counts whole
     date_from: str = ""
     date_to: str = ""
+    # West, south, east, north, degrees, around a place that the photo shows, or the nadir where
+    # none is known; west > east crosses the antimeridian
     bbox: tuple[float, float, float, float] | None = None
+    # In the frame id, the path, or the name of the town or country, in small or capital letters
     text: str = ""
+    # "open": nobody decided; "done": somebody did; "disputed": people differ; "second": others
+    # decided, the reviewer did not yet
     status: Status = "all"
     tag: str = ""
     sort: Sort = "doubt"

@@ -61,26 +61,16 @@ def states(store: Path, wanted: Collection[int]) -> Iterator[tuple[int, str, str
 
 @dataclass(frozen=True, kw_only=True)
 class ReviewedPoint:
-    """A control point of a reviewed frame.
+    """A control point of a reviewed frame."""
 
-    Attributes
-    ----------
-    x, y : float
-        Pixel, zero-based, integer at centres, image as stored.
-    lon, lat : float
-        Degrees, WGS84.
-    sigma_px : float or None
-        One sigma per axis; None where nobody knows it.
-    origin : str
-        "engine", "person", "snap" or "search".
-    """
-
+    # Pixel, zero-based, integer at centres, image as stored
     x: float
     y: float
+    # Degrees, WGS84
     lon: float
     lat: float
-    sigma_px: float | None
-    origin: str
+    sigma_px: float | None  # one sigma per axis; None where nobody knows it
+    origin: str  # "engine", "person", "snap" or "search"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,31 +34,17 @@ LIMIT_SHARE, LIMIT_S = 4.0, 60.0
 
 @dataclass(kw_only=True)
 class SearchJob:
-    """One search.
+    """One search."""
 
-    Attributes
-    ----------
-    job : str
-        Its name: nobody guesses it.
-    limit_s : float
-        After so long its process is killed.
-    state : str
-        Where it is.
-    message : str or None
-        What went wrong.
-    result : FrameResult or None
-        What it found; None until it is done.
-    """
-
-    job: str
+    job: str  # its name: nobody guesses it
     path: Path
     rough: Camera
     inputs: RunInputs
-    limit_s: float
+    limit_s: float  # after so long its process is killed
     asked_s: float
     state: State = "waiting"
     message: str | None = None
-    result: FrameResult | None = None
+    result: FrameResult | None = None  # what it found; None until it is done
     ended_s: float | None = None
 
     @property

@@ -23,20 +23,12 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 @dataclass
 class Access:
-    """The secrets of one run of the server.
+    """The secrets of one run of the server."""
 
-    Attributes
-    ----------
-    token : str
-        In the address that the server prints: whoever opens it gets the cookie.
-    once : str
-        The same for the browser that the server starts; good for one use, since other people on
-        the machine can read with which address a program was started.
-    session : str
-        The cookie's value.
-    """
-
+    # In the address that the server prints: whoever opens it gets the cookie
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    # The same for the browser that the server starts; good for one use, since other people on the
+    # machine can read with which address a program was started
     once: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     session: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 

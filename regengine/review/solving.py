@@ -51,33 +51,18 @@ LEAST_KNOWN = 0.5  # of the map under the patch
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PointFit:
-    """How points lie to a camera.
-
-    Attributes
-    ----------
-    camera : Camera
-        The camera.
-    freed : tuple of str
-        What was free in its fit.
-    residual_px : ndarray of float64, shape (n, 2)
-        Point minus camera; NaN where the place is behind the camera.
-    residual_m : ndarray of float64, shape (n,)
-        On the ground; NaN where the pixel sees the sky.
-    left_out_px : ndarray of float64, shape (n,)
-        To the camera of the others; NaN where these are too few.
-    suspect : ndarray of bool, shape (n,)
-        Those that disagree with the others beyond chance; the camera is fitted without them.
-    undecided : bool
-        Whether points disagree of which it cannot be told which is wrong.
-    """
+    """How points lie to a camera."""
 
     camera: Camera
     freed: tuple[Freed, ...]
+    # Shape (n, 2): point minus camera; NaN where the place is behind the camera
     residual_px: FloatArray
-    residual_m: FloatArray
-    left_out_px: FloatArray
+    residual_m: FloatArray  # shape (n,): on the ground; NaN where the pixel sees the sky
+    left_out_px: FloatArray  # shape (n,): to the camera of the others; NaN where these are too few
+    # Shape (n,): those that disagree with the others beyond chance; the camera is fitted without
+    # them
     suspect: NDArray[np.bool_]
-    undecided: bool
+    undecided: bool  # whether points disagree of which it cannot be told which is wrong
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -209,24 +194,13 @@ def as_they_agree(start: Camera, unknowns: Unknowns) -> Unknowns:
 
 @dataclass(frozen=True, kw_only=True)
 class Snapped:
-    """What came of moving a point to the best match.
+    """What came of moving a point to the best match."""
 
-    Attributes
-    ----------
-    point : ReviewedPoint or None
-        Where photo and map agree; None where they do nowhere near.
-    ncc : float or None
-        Correlation there; None where there is nothing to compare.
-    moved_px : float or None
-        How far the point moved, in pixels of the photo, whichever side moved.
-    why : str or None
-        Why there is no match.
-    """
-
-    point: ReviewedPoint | None = None
-    ncc: float | None = None
+    point: ReviewedPoint | None = None  # where photo and map agree; None where they do nowhere near
+    ncc: float | None = None  # correlation there; None where there is nothing to compare
+    # How far the point moved, in pixels of the photo, whichever side moved
     moved_px: float | None = None
-    why: str | None = None
+    why: str | None = None  # why there is no match
 
 
 def snap(

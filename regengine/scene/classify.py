@@ -8,6 +8,7 @@ from pathlib import Path
 
 from regengine.batch.each_photo import Answer
 from regengine.errors import EphemerisError
+from regengine.io.html import thumbnail_jpeg
 from regengine.orbit.position import choose_position, element_sets, frame_records
 from regengine.orbit.propagation import CameraPosition
 from regengine.orbit.tle import TleSet
@@ -21,7 +22,7 @@ from regengine.scene.model_file import load_scene_model
 from regengine.scene.moon import LIKELY_MOON, measure_moon_disc, moon_check
 from regengine.scene.picture import read_scene_picture
 from regengine.scene.quality import photo_quality, read_for_quality
-from regengine.scene.result import Scene, scene_line, table_line, thumbnail
+from regengine.scene.result import Scene, scene_line, table_line
 from regengine.scene.samples import OTHER
 
 # One sigma along the track, from which on the Sun's elevation is worse than 10 degrees
@@ -42,24 +43,14 @@ LEAST_CITIES = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifyInputs:
-    """What all photos of a run share; pickles, so that workers can have it.
+    """What all photos of a run share; pickles, so that workers can have it."""
 
-    Attributes
-    ----------
-    model : Path or None
-        Model file; the shipped model for None.
-    tle, metadata : Path or None
-        Element sets and frame records, for the ephemeris.
-    frame : FrameOptions
-        What options say of every photo.
-    features, quality, thumbnails : bool
-        What else to measure.
-    """
-
-    model: Path | None = None
+    model: Path | None = None  # model file; the shipped model for None
+    # Element sets and frame records, for the ephemeris
     tle: Path | None = None
     metadata: Path | None = None
-    frame: FrameOptions = field(default_factory=FrameOptions)
+    frame: FrameOptions = field(default_factory=FrameOptions)  # what options say of every photo
+    # What else to measure
     features: bool = False
     quality: bool = False
     thumbnails: bool = False
@@ -114,7 +105,7 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
         features=dict(zip(feature_names(), features.tolist(), strict=True))
         if inputs.features
         else None,
-        thumbnail=thumbnail(picture) if inputs.thumbnails else None,
+        thumbnail=thumbnail_jpeg(picture.rgb) if inputs.thumbnails else None,
     )
 
 

@@ -45,27 +45,13 @@ LEAST_PHOTOS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Clusters:
-    """A mixture of Gaussians in standardised features.
+    """A mixture of Gaussians in standardised features."""
 
-    Attributes
-    ----------
-    shape : str
-        Of the Gaussians, as scikit-learn calls it: "spherical", "tied", "diag" or "full".
-    standardiser : Standardiser
-        From features to the D axes of the mixture.
-    weights : ndarray of float64, shape (K,)
-        Share of each cluster; they sum to one.
-    means : ndarray of float64, shape (K, D)
-        Centres.
-    whitening : ndarray of float64, shape (K, D, D)
-        ``(z - mean) @ whitening`` has unit covariance.
-    """
-
-    shape: str
-    standardiser: Standardiser
-    weights: FloatArray
-    means: FloatArray
-    whitening: FloatArray
+    shape: str  # of the Gaussians, as scikit-learn calls it: "spherical", "tied", "diag" or "full"
+    standardiser: Standardiser  # from features to the D axes of the mixture
+    weights: FloatArray  # shape (K,): share of each cluster; they sum to one
+    means: FloatArray  # shape (K, D): centres
+    whitening: FloatArray  # shape (K, D, D): ``(z - mean) @ whitening`` has unit covariance
 
     def log_joint(self, features: FloatArray) -> FloatArray:
         """Log density of features and cluster together; shape (N, F) → (N, K)."""
@@ -207,21 +193,12 @@ def _few_rows() -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True)
 class NamedClusters:
-    """Clusters with what their photos show.
+    """Clusters with what their photos show."""
 
-    Attributes
-    ----------
-    clusters : Clusters
-        K of them.
-    classes : tuple of str, length C
-        Names of classes.
-    shares : ndarray of float64, shape (K, C)
-        Probability that a photo of the cluster shows the class, each strictly between 0 and 1. A
-        row need not sum to one: a photo may show several.
-    """
-
-    clusters: Clusters
-    classes: tuple[str, ...]
+    clusters: Clusters  # K of them
+    classes: tuple[str, ...]  # length C: names of classes
+    # Shape (K, C): probability that a photo of the cluster shows the class, each strictly between 0
+    # and 1. A row need not sum to one: a photo may show several
     shares: FloatArray
 
     @property

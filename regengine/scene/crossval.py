@@ -53,37 +53,19 @@ class Fitted:
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What a method says of tested photos.
+    """What a method says of tested photos."""
 
-    Attributes
-    ----------
-    probabilities : ndarray of float64, shape (M, C)
-        Of each class.
-    said : ndarray of int, shape (M,)
-        The class that each shows above all.
-    """
-
-    probabilities: FloatArray
-    said: IndexArray
+    probabilities: FloatArray  # shape (M, C): of each class
+    said: IndexArray  # shape (M,): the class that each shows above all
 
 
 @dataclass(frozen=True, kw_only=True)
 class CrossValidation:
-    """Models of every fold, and what they say of the photos that were left out.
+    """Models of every fold, and what they say of the photos that were left out."""
 
-    Attributes
-    ----------
-    samples : Samples
-        All rows, N.
-    folds : tuple of Fold
-        Of `regengine.scene.samples.grouped_folds`.
-    fitted : tuple of Fitted
-        One for each fold.
-    """
-
-    samples: Samples
-    folds: tuple[Fold, ...]
-    fitted: tuple[Fitted, ...]
+    samples: Samples  # all rows, N
+    folds: tuple[Fold, ...]  # of `regengine.scene.samples.grouped_folds`
+    fitted: tuple[Fitted, ...]  # one for each fold
 
     @cached_property
     def tested(self) -> IndexArray:

@@ -41,9 +41,6 @@ SUN_FACTORS: Mapping[str, tuple[float, ...]] = {
 }
 # A Moon below the camera's horizon, or too thin a one, is in no picture
 MOON_BELOW, THINNEST_MOON = WRONG_CLOCK, 0.03
-# Of a full Moon's light from the zenith: a fiftieth is three times starlight and airglow
-# (0.25 lux against 0.0015 lux, Krisciunas & Schaefer 1991), and clouds show in a long exposure.
-MOONLIT_FROM = 0.02
 # A picture contradicts the clock where it and the ephemeris agree in less than this
 LEAST_AGREEMENT = 0.10
 IMPOSSIBLE = 0.05
@@ -51,51 +48,22 @@ IMPOSSIBLE = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class SceneEphemeris:
-    """Sun and Moon for the camera and for the ground below it.
+    """Sun and Moon for the camera and for the ground below it."""
 
-    Attributes
-    ----------
-    sun_elevation_deg : float
-        Of the Sun's centre above the horizontal plane at the nadir, without refraction.
-    moon_elevation_deg : float
-        Of the Moon, alike.
-    moon_illumination : float
-        Lit fraction of the Moon's disc, 0 to 1.
-    moonlight : float
-        Light on the ground at the nadir as a share of a full Moon's from the zenith, 0 to 1.
-    horizon_dip_deg : float
-        How far below its horizontal plane the camera sees the Earth's limb; about 20 for the ISS.
-    light : str
-        "day": the Sun is up at the nadir; "night": it is below the camera's own horizon, so that
-        neither ground nor station is lit; "twilight" between the two.
-    """
-
+    # Of the Sun's centre above the horizontal plane at the nadir, without refraction
     sun_elevation_deg: float
-    moon_elevation_deg: float
-    moon_illumination: float
-    moonlight: float
+    moon_elevation_deg: float  # of the Moon, alike
+    moon_illumination: float  # lit fraction of the Moon's disc, 0 to 1
+    # How far below its horizontal plane the camera sees the Earth's limb; about 20 for the ISS
     horizon_dip_deg: float
+    # "day": the Sun is up at the nadir; "night": it is below the camera's own horizon, so that
+    # neither ground nor station is lit; "twilight" between the two
     light: str
-
-    @property
-    def sun_above_limb_deg(self) -> float:
-        """Elevation of the Sun's centre above the limb as the camera sees it."""
-        return self.sun_elevation_deg + self.horizon_dip_deg
-
-    @property
-    def camera_sunlit(self) -> bool:
-        """Whether the Sun's upper edge is above the limb for the camera."""
-        return self.sun_above_limb_deg > -SUN_RADIUS_DEG
 
     @property
     def moon_above_limb_deg(self) -> float:
         """Elevation of the Moon's centre above the limb as the camera sees it."""
         return self.moon_elevation_deg + self.horizon_dip_deg
-
-    @property
-    def moonlit(self) -> bool:
-        """Whether the Moon lights clouds and ground at a dark nadir."""
-        return self.light != "day" and self.moonlight >= MOONLIT_FROM
 
     def record(self) -> dict[str, float | str]:
         """As it stands in a frame's NDJSON record."""
@@ -112,7 +80,6 @@ def scene_ephemeris(position: CameraPosition) -> SceneEphemeris | None:
         sun_elevation_deg=seen.sun_elevation_deg,
         moon_elevation_deg=seen.moon_elevation_deg,
         moon_illumination=seen.moon_illumination,
-        moonlight=moonlight(seen.moon_elevation_deg, seen.moon_illumination),
         horizon_dip_deg=dip_deg,
         light=light_class(seen.sun_elevation_deg, dip_deg),
     )
@@ -128,19 +95,6 @@ def light_class(sun_elevation_deg: float, dip_deg: float) -> str:
     if sun_elevation_deg > 0.0:
         return "day"
     return "night" if sun_elevation_deg <= -(dip_deg + SUN_RADIUS_DEG) else "twilight"
-
-
-def moonlight(elevation_deg: float, illumination: float) -> float:
-    """Moonlight on level ground as a share of a full Moon's from the zenith.
-
-    References
-    ----------
-    Krisciunas, K. & Schaefer, B. (1991), PASP 103, 1033, eq. 20: magnitudes by phase angle.
-    """
-    phase_deg = float(np.degrees(np.arccos(np.clip(2.0 * illumination - 1.0, -1.0, 1.0))))
-    fainter_mag = 0.026 * phase_deg + 4.0e-9 * phase_deg**4
-    height = max(float(np.sin(np.radians(elevation_deg))), 0.0)
-    return float(10.0 ** (-0.4 * fainter_mag) * height)
 
 
 def prior(ephemeris: SceneEphemeris) -> dict[str, float]:

@@ -38,28 +38,14 @@ STRAIGHT = 0.05  # curvature below which the two sides are told apart by their l
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:
-    """An arc between two layers; lengths in units of half the picture's long side.
+    """An arc between two layers; lengths in units of half the picture's long side."""
 
-    Attributes
-    ----------
-    curvature : float
-        Of the fitted arc, positive where it bulges towards the strip's end.
-    scatter : float
-        Robust spread of the edge's places about the arc.
-    seen : float
-        Share of the columns whose edge lies on the arc.
-    strip : ndarray of float64, shape (m, 3)
-        Linear red, green and blue across the edge, which lies in the middle; medians along it.
-        Ends on the side to which the arc bulges.
-    beyond : ndarray of bool, shape (h, w)
-        Pixels at 64 px on that side.
-    """
-
-    curvature: float
-    scatter: float
-    seen: float
+    curvature: float  # of the fitted arc, positive where it bulges towards the strip's end
+    seen: float  # share of the columns whose edge lies on the arc
+    # Shape (m, 3): linear red, green and blue across the edge, which lies in the middle; medians
+    # along it. Ends on the side to which the arc bulges
     strip: FloatArray
-    beyond: NDArray[np.bool_]
+    beyond: NDArray[np.bool_]  # shape (h, w): pixels at 64 px on that side
 
     @property
     def certain(self) -> float:
@@ -72,23 +58,13 @@ class Layers:
     """The layers that explain a picture best, and its strongest edge among them.
 
     Lengths are in units of half the long side.
-
-    Attributes
-    ----------
-    explained : float
-        Share of the variance of brightness between the layers, 0 to 1.
-    across : ndarray of float64, shape (n, 3)
-        Mean linear red, green and blue of each layer that has pixels, in their order.
-    counts : ndarray of float64, shape (n,)
-        Pixels in each of them.
-    edge : Edge or None
-        The strongest edge; None where no layer has two neighbours.
     """
 
-    explained: float
+    explained: float  # share of the variance of brightness between the layers, 0 to 1
+    # Shape (n, 3): mean linear red, green and blue of each layer that has pixels, in their order
     across: FloatArray
-    counts: FloatArray
-    edge: Edge | None
+    counts: FloatArray  # shape (n,): pixels in each of them
+    edge: Edge | None  # the strongest edge; None where no layer has two neighbours
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +187,7 @@ def _follow_edge(
     if inside.sum() < COLUMNS // 8:
         return None
     offset = _follow(_compressed(strip), sign)
-    arc, scatter, seen = _fit_arc(aside[inside], offset[inside])
+    arc, seen = _fit_arc(aside[inside], offset[inside])
     bulge = curvature - 2.0 * arc[0]
     strip, inside = _strip(fine, angle, aside, guess + np.polyval(arc, aside))
     across = np.median(strip[inside] if inside.any() else strip, axis=0)
@@ -224,7 +200,6 @@ def _follow_edge(
     flip = across[-third:].mean() > across[:third].mean() if straight else bulge < 0.0
     return Edge(
         curvature=0.0 if straight else abs(bulge),
-        scatter=scatter,
         seen=seen * float(np.mean(inside)),
         strip=np.asarray(across[::-1] if flip else across, np.float64),
         beyond=~beyond if flip else beyond,
@@ -266,8 +241,8 @@ def _follow(value: FloatArray, sign: float) -> FloatArray:
     return np.asarray(offsets[np.argmax(step, axis=1)])
 
 
-def _fit_arc(aside: FloatArray, offset: FloatArray) -> tuple[FloatArray, float, float]:
-    """A parabola that outliers do not move, its scatter, and the share of places on it."""
+def _fit_arc(aside: FloatArray, offset: FloatArray) -> tuple[FloatArray, float]:
+    """A parabola that outliers do not move, and the share of places on it."""
     powers = np.vander(aside, 3)
     weights = np.ones(len(aside))
     arc: FloatArray = np.zeros(3)
@@ -278,4 +253,4 @@ def _fit_arc(aside: FloatArray, offset: FloatArray) -> tuple[FloatArray, float, 
         residual = np.abs(offset - powers @ arc)
         spread = max(float(np.median(residual)), STRIP_STEP / 2.0)
         weights = (1.0 + (residual / (2.0 * spread)) ** 2) ** -2
-    return arc, 1.4826 * float(np.median(residual)), float(np.mean(residual < 2.0 * STRIP_STEP))
+    return arc, float(np.mean(residual < 2.0 * STRIP_STEP))

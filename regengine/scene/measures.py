@@ -19,23 +19,15 @@ TEMPERATURES = np.geomspace(0.02, 20.0, 25)
 
 @dataclass(frozen=True, kw_only=True)
 class ClassScore:
-    """How one class was told.
+    """How one class was told."""
 
-    Attributes
-    ----------
-    name : str
-        The class.
-    frames, groups, groups_missed : int
-        Frames that show it above all, their groups, and the groups of which less than half of the
-        frames were told.
-    precision, recall, f1 : float
-        Of frames; NaN where nothing was said to be it, or nothing is.
-    """
-
-    name: str
+    name: str  # the class
+    # Frames that show it above all, their groups, and the groups of which less than half of the
+    # frames were told
     frames: int
     groups: int
     groups_missed: int
+    # Of frames; NaN where nothing was said to be it, or nothing is
     precision: float
     recall: float
     f1: float
@@ -43,25 +35,15 @@ class ClassScore:
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationScore:
-    """How well probabilities fit what is seen.
+    """How well probabilities fit what is seen."""
 
-    Attributes
-    ----------
-    expected_error : float
-        Mean distance of probability and frequency over `BINS` equal bins, weighted by number.
-    brier : float
-        Mean squared distance of probability and outcome.
-    mean_probability, frequency : ndarray of float64, shape (B,)
-        Of the bins that hold anything.
-    counts : ndarray of int, shape (B,)
-        How many probabilities each of them holds.
-    """
-
+    # Mean distance of probability and frequency over `BINS` equal bins, weighted by number
     expected_error: float
-    brier: float
+    brier: float  # mean squared distance of probability and outcome
+    # Shape (B,): of the bins that hold anything
     mean_probability: FloatArray
     frequency: FloatArray
-    counts: IndexArray
+    counts: IndexArray  # shape (B,): how many probabilities each of them holds
 
 
 def confusion_matrix(truth: IndexArray, said: IndexArray, classes: int) -> IndexArray:

@@ -190,44 +190,28 @@ class SceneAnswer:
         Other classes of at least `ALSO_PROBABILITY`, the likeliest first.
     explained : bool
         False where the photo is unlike all that the model was trained on; it is `OTHER` then.
-    log_likelihood : float
-        Under the gate's clusters.
     """
 
     category: str
     probabilities: Mapping[str, float]
     also: tuple[str, ...]
     explained: bool
-    log_likelihood: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRecord:
-    """What a model was trained on, and how its kind did on photos that were left out.
+    """What a model was trained on, and how its kind did on photos that were left out."""
 
-    Attributes
-    ----------
-    source : str
-        Which photos these were.
-    libraries : mapping of str to str
-        Versions of what fitted the model.
-    photos, groups, simulated : tuple of int, length C
-        Of each class: real photos that show it, their groups, simulated frames.
-    confusion : ndarray of int, shape (C, C)
-        Real photos left out in turn: what they show (rows), what was said (columns).
-    scored : tuple of str
-        Classes with enough groups to be scored.
-    macro_f1 : mapping of str to float
-        Mean F1 of the scored classes, left out in turn, of each kind of model that was tried.
-    """
-
-    source: str
-    libraries: Mapping[str, str]
+    source: str  # which photos these were
+    libraries: Mapping[str, str]  # versions of what fitted the model
+    # Length C, of each class: real photos that show it, their groups, simulated frames
     photos: tuple[int, ...]
     groups: tuple[int, ...]
     simulated: tuple[int, ...]
+    # Shape (C, C): real photos left out in turn: what they show (rows), what was said (columns)
     confusion: IndexArray
-    scored: tuple[str, ...]
+    scored: tuple[str, ...]  # classes with enough groups to be scored
+    # Mean F1 of the scored classes, left out in turn, of each kind of model that was tried
     macro_f1: Mapping[str, float]
 
 
@@ -285,7 +269,6 @@ class SceneModel:
             probabilities=probabilities,
             also=also_shown(probabilities, category),
             explained=bool(explained[0]),
-            log_likelihood=float(self.gate.clusters.log_likelihood(rows)[0]),
         )
 
 

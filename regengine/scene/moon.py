@@ -39,21 +39,13 @@ LIKELY_MOON = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class MoonDisc:
-    """A disc, lit from one side.
+    """A disc, lit from one side."""
 
-    Attributes
-    ----------
-    radius_share : float
-        Radius over the picture's long side.
-    illumination : float
-        Lit share of its area, 0 to 1; good to 0.1, less where it is overexposed or hazy.
-    bright_limb_image_deg : float
-        Direction of its lit side in the picture, from right (+x) towards down (+y), [0, 360);
-        says nothing of a full Moon.
-    """
-
-    radius_share: float
+    radius_share: float  # radius over the picture's long side
+    # Lit share of its area, 0 to 1; good to 0.1, less where it is overexposed or hazy
     illumination: float
+    # Direction of its lit side in the picture, from right (+x) towards down (+y), [0, 360); says
+    # nothing of a full Moon
     bright_limb_image_deg: float
 
 
@@ -97,27 +89,13 @@ def measure_moon_disc(picture: ScenePicture) -> MoonDisc | None:
 
 @dataclass(frozen=True, kw_only=True)
 class MoonCheck:
-    """The Moon at a photo's time and place, held against its picture.
+    """The Moon at a photo's time and place, held against its picture."""
 
-    Attributes
-    ----------
-    above_limb_deg : float
-        Of its middle above the limb as the camera sees it, without refraction.
-    illumination : float
-        Lit fraction of its disc.
-    waxing : bool
-        Whether it grew.
-    angular_radius_deg : float
-        As seen from the camera.
-    disc : MoonDisc or None
-        What the picture shows; None where no disc could be measured.
-    """
-
-    above_limb_deg: float
-    illumination: float
-    waxing: bool
-    angular_radius_deg: float
-    disc: MoonDisc | None
+    above_limb_deg: float  # of its middle above the limb as the camera sees it, without refraction
+    illumination: float  # lit fraction of its disc
+    waxing: bool  # whether it grew
+    angular_radius_deg: float  # as seen from the camera
+    disc: MoonDisc | None  # what the picture shows; None where no disc could be measured
 
     @property
     def agrees(self) -> bool | None:

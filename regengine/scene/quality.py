@@ -72,43 +72,24 @@ MOST_PX = 8_400
 
 @dataclass(frozen=True, kw_only=True)
 class Blur:
-    """Blur of a photo at full resolution.
+    """Blur of a photo at full resolution."""
 
-    Attributes
-    ----------
-    sharpness : float
-        1 for detail as fine as the pixels, towards 0 for a smear; 0 where there is no detail.
-    sigma_px : float or None
-        Of the Gaussian that blurs as much in the worst direction, pixels; None where there is no
-        detail to measure.
-    anisotropy : float
-        Fine detail left in the best direction over that in the worst, 1 or more.
-    direction_deg : float
-        Of the worst, from +x towards +y, 0 to 180.
-    kind : str
-        "sharp", "defocus", "motion", or "unknown" where there is no detail.
-    """
-
+    # 1 for detail as fine as the pixels, towards 0 for a smear; 0 where there is no detail
     sharpness: float
+    # Of the Gaussian that blurs as much in the worst direction, pixels; None where there is no
+    # detail to measure
     sigma_px: float | None
-    anisotropy: float
-    direction_deg: float
-    kind: str
+    anisotropy: float  # fine detail left in the best direction over that in the worst, 1 or more
+    direction_deg: float  # of the worst, from +x towards +y, 0 to 180
+    kind: str  # "sharp", "defocus", "motion", or "unknown" where there is no detail
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exposure:
-    """How a photo is exposed.
+    """How a photo is exposed."""
 
-    Attributes
-    ----------
-    stops : float
-        Mean luminance over that of an 18 % grey, powers of two; nights are far below 0.
-    clipped, black : float
-        Shares of pixels at the upper and lower end of what the file holds.
-    """
-
-    stops: float
+    stops: float  # mean luminance over that of an 18 % grey, powers of two; nights are far below 0
+    # Shares of pixels at the upper and lower end of what the file holds
     clipped: float
     black: float
 

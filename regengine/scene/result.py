@@ -9,11 +9,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from regengine.io.html import data_address, link_to, render_page, thumbnail_jpeg, write_page
+from regengine.io.html import data_address, link_to, render_page, write_page
 from regengine.records import printable
 from regengine.scene.ephemeris import SceneEphemeris
 from regengine.scene.moon import MoonCheck
-from regengine.scene.picture import ScenePicture
 from regengine.scene.quality import PhotoQuality
 
 LEAST_SHOWN = 0.1  # on the sheet other classes are named from this probability on
@@ -21,40 +20,22 @@ LEAST_SHOWN = 0.1  # on the sheet other classes are named from this probability 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What one photo shows.
-
-    Attributes
-    ----------
-    category : str
-        The class that it shows above all.
-    probabilities : mapping of str to float
-        Of every class, by picture and ephemeris; they need not sum to one.
-    also : tuple of str
-        Other classes that it probably shows, too.
-    explained : bool
-        False where the picture is unlike all that the model was trained on.
-    ephemeris : SceneEphemeris or None
-        Sun and Moon, where time and place are known.
-    moon : MoonCheck or None
-        Where the picture may show the Moon, and time and place are known.
-    disagreement : str or None
-        Code and sentence, where picture and ephemeris contradict each other.
-    no_ephemeris : str or None
-        Why Sun and Moon are not known.
-    quality, features, thumbnail : PhotoQuality, mapping of str to float, bytes (JPEG) or None
-        Where they were asked for.
-    """
+    """What one photo shows."""
 
     frame: str
     path: Path
-    category: str
+    category: str  # the class that it shows above all
+    # Of every class, by picture and ephemeris; they need not sum to one
     probabilities: Mapping[str, float]
-    also: tuple[str, ...]
-    explained: bool
-    ephemeris: SceneEphemeris | None = None
+    also: tuple[str, ...]  # other classes that it probably shows, too
+    explained: bool  # false where the picture is unlike all that the model was trained on
+    ephemeris: SceneEphemeris | None = None  # Sun and Moon, where time and place are known
+    # Where the picture may show the Moon, and time and place are known
     moon: MoonCheck | None = None
+    # Code and sentence, where picture and ephemeris contradict each other
     disagreement: str | None = None
-    no_ephemeris: str | None = None
+    no_ephemeris: str | None = None  # why Sun and Moon are not known
+    # Where they were asked for
     quality: PhotoQuality | None = None
     features: Mapping[str, float] | None = None
     thumbnail: bytes | None = None
@@ -124,11 +105,6 @@ class SheetEntry:
     thumbnail: bytes
     flags: tuple[str, ...] = field(default=())
     sharpness: float | None = None
-
-
-def thumbnail(picture: ScenePicture) -> bytes:
-    """A small JPEG of a picture."""
-    return thumbnail_jpeg(picture.rgb)
 
 
 def entry_of(scene: Scene) -> SheetEntry:

@@ -42,18 +42,12 @@ SUPPORT_DECIMALS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Standardiser:
-    """How features of unlike units are made comparable: centred, scaled, limited and turned.
+    """How features of unlike units are made comparable: centred, scaled, limited and turned."""
 
-    Attributes
-    ----------
-    mean, scale : ndarray of float64, shape (F,)
-        Subtracted; divided by.
-    axes : ndarray of float64, shape (F, D), or None
-        Columns are the axes that are kept; None keeps the features themselves.
-    """
-
+    # Shape (F,): subtracted; divided by
     mean: FloatArray
     scale: FloatArray
+    # Shape (F, D): columns are the axes that are kept; None keeps the features themselves
     axes: FloatArray | None = None
 
     def apply(self, features: FloatArray) -> FloatArray:
@@ -110,18 +104,11 @@ def with_discriminant_axes(
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A kind of model and how strongly it is held back.
+    """A kind of model and how strongly it is held back."""
 
-    Attributes
-    ----------
-    method : str
-        "logistic", "lda", "svm" or "mixed", the sum of the first and the third.
-    strength : float
-        Logistic, svm and mixed: C, the inverse of the penalty (of the logistic part). Of lda: the
-        share by which the covariance is shrunk toward the features' own variances.
-    """
-
-    method: str
+    method: str  # "logistic", "lda", "svm" or "mixed", the sum of the first and the third
+    # Logistic, svm and mixed: C, the inverse of the penalty (of the logistic part). Of lda: the
+    # share by which the covariance is shrunk toward the features' own variances
     strength: float
 
 
@@ -136,35 +123,18 @@ CANDIDATES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Supervised:
-    """A fitted model.
+    """A fitted model."""
 
-    Attributes
-    ----------
-    candidate : Candidate
-        What it is.
-    classes : tuple of str, length C
-        Names of classes.
-    standardiser : Standardiser
-        Without axes.
-    coefficients : ndarray of float64, shape (F, C) or (S, C)
-        Of standardised features, or of kernels with the support vectors.
-    intercepts : ndarray of float64, shape (C,)
-        Added.
-    support : ndarray of float64, shape (S, F), or None
-        Support vectors, standardised.
-    gamma : float
-        Of the kernel, ``exp(-gamma * squared distance)``; 0 without support vectors.
-    linear : ndarray of float64, shape (F, C), or None
-        Coefficients of standardised features beside those of kernels.
-    """
-
-    candidate: Candidate
-    classes: tuple[str, ...]
-    standardiser: Standardiser
+    candidate: Candidate  # what it is
+    classes: tuple[str, ...]  # length C: names of classes
+    standardiser: Standardiser  # without axes
+    # Shape (F, C) of standardised features, or (S, C) of kernels with the support vectors
     coefficients: FloatArray
-    intercepts: FloatArray
-    support: FloatArray | None = None
+    intercepts: FloatArray  # shape (C,): added
+    support: FloatArray | None = None  # shape (S, F): support vectors, standardised
+    # Of the kernel, ``exp(-gamma * squared distance)``; 0 without support vectors
     gamma: float = 0.0
+    # Shape (F, C): coefficients of standardised features beside those of kernels
     linear: FloatArray | None = None
 
     def scores(self, features: FloatArray) -> FloatArray:

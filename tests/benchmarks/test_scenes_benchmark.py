@@ -96,9 +96,7 @@ def test_what_register_tries() -> None:
     def answer(row: np.ndarray) -> SceneAnswer:
         values = dict(zip(samples.classes, told[tuple(row)].tolist(), strict=True))
         first = max(values, key=lambda name: values[name])
-        return SceneAnswer(
-            category=first, probabilities=values, also=(), explained=True, log_likelihood=0.0
-        )
+        return SceneAnswer(category=first, probabilities=values, also=(), explained=True)
 
     model = cast(SceneModel, SimpleNamespace(method="supervised", answer=answer))
     answers = Answers(probabilities=p, said=p.argmax(axis=1))

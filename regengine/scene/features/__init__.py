@@ -1,11 +1,8 @@
-"""Hand-crafted features in families: each module here is one, found by being there.
+"""Hand-crafted features in families: a module here holds one or several, found by being there.
 
-A family is a module with
-
-- ``VERSION``: an int, raised whenever a feature's value for the same picture changes;
-- ``MEANING``: what each feature measures and for which class it speaks, by its name;
-- ``measure(picture)``: the features of a `regengine.scene.picture.ScenePicture` as finite floats,
-  with exactly the names of ``MEANING``.
+A module has ``FAMILIES``, each a `Family`: its version is raised whenever a feature's value for the
+same picture changes, its meaning tells by each feature's name what it measures and for which class
+it speaks, and its function gives exactly these, as finite floats.
 
 Features see the standard picture alone, never its original size, EXIF or JPEG tables: these tell
 the source, not the scene. Turning or mirroring the picture changes none of them beyond rounding:
@@ -28,7 +25,7 @@ from regengine.scene.picture import ScenePicture
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """A family of features: its module's name, version, meanings and function."""
+    """A family of features."""
 
     name: str
     version: int
@@ -38,30 +35,23 @@ class Family:
 
 @cache
 def families() -> tuple[Family, ...]:
-    """Every family, in the order of their modules' names.
+    """Every family, in the order of their names.
 
     Raises
     ------
     TypeError
         Two families have a feature of the same name.
     """
-    found = []
-    seen: set[str] = set()
+    found: list[Family] = []
     for info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{info.name}")
-        twice = seen & set(module.MEANING)
+        found += importlib.import_module(f"{__name__}.{info.name}").FAMILIES
+    seen: set[str] = set()
+    for family in found:
+        twice = seen & set(family.meaning)
         if twice:
             raise TypeError(f"two families measure {sorted(twice)[0]!r}: rename one of them")
-        seen |= set(module.MEANING)
-        found.append(
-            Family(
-                name=info.name,
-                version=module.VERSION,
-                meaning=module.MEANING,
-                measure=module.measure,
-            )
-        )
-    return tuple(found)
+        seen |= set(family.meaning)
+    return tuple(sorted(found, key=lambda family: family.name))
 
 
 def feature_names() -> tuple[str, ...]:

@@ -36,22 +36,13 @@ TAIL_SHARE, TAIL_FACTOR, TAIL_ACROSS = 0.12, 8.0, 3.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SatelliteCatalogue:
-    """The usable element sets of a file; damaged ones are skipped.
-
-    Attributes
-    ----------
-    pairs : tuple of TlePair
-        The lines of each set.
-    epoch_days : ndarray of float64, shape (n,)
-        Their epochs, days since 2000-01-01 12:00 UTC.
-    numbers : ndarray of str, shape (n,)
-        Their catalogue numbers.
-    """
+    """The usable element sets of a file; damaged ones are skipped."""
 
     path: Path
-    pairs: tuple[TlePair, ...] = field(repr=False)
+    pairs: tuple[TlePair, ...] = field(repr=False)  # the lines of each set
+    # Shape (n,): their epochs, days since 2000-01-01 12:00 UTC
     epoch_days: FloatArray = field(repr=False)
-    numbers: NDArray[np.str_] = field(repr=False)
+    numbers: NDArray[np.str_] = field(repr=False)  # shape (n,): their catalogue numbers
     skipped: int = 0
 
     def at(self, time_utc: datetime) -> Satellites:
@@ -83,33 +74,16 @@ class SatelliteCatalogue:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Satellites:
-    """One element set of each satellite, ready for SGP4.
+    """One element set of each satellite, ready for SGP4."""
 
-    Attributes
-    ----------
-    records : tuple of Satrec
-        SGP4's own, n of them.
-    names : tuple of (str or None)
-        What stands above the lines.
-    numbers : tuple of str
-        Catalogue numbers.
-    age_h : ndarray of float64, shape (n,)
-        Time of the photo minus epoch, hours.
-    perigee_km : ndarray of float64, shape (n,)
-        Height of the orbit's lowest point over the equator's radius.
-    skipped : int
-        Sets left out because they are damaged, or SGP4 refuses them.
-    stale : int
-        Satellites left out because their sets are too old.
-    """
-
-    records: tuple[Satrec, ...] = field(repr=False)
-    names: tuple[str | None, ...] = field(repr=False)
+    records: tuple[Satrec, ...] = field(repr=False)  # SGP4's own, n of them
+    names: tuple[str | None, ...] = field(repr=False)  # what stands above the lines
     numbers: tuple[str, ...] = field(repr=False)
-    age_h: FloatArray
+    age_h: FloatArray  # shape (n,): time of the photo minus epoch, hours
+    # Shape (n,): height of the orbit's lowest point over the equator's radius
     perigee_km: FloatArray
-    skipped: int = 0
-    stale: int = 0
+    skipped: int = 0  # sets left out because they are damaged, or SGP4 refuses them
+    stale: int = 0  # satellites left out because their sets are too old
 
     def __len__(self) -> int:
         return len(self.records)

@@ -156,21 +156,11 @@ def _number(value: object, usual: float) -> float:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SatellitesInPicture:
-    """What is known of one picture.
+    """What is known of one picture."""
 
-    Attributes
-    ----------
-    tracks : Tracks
-        Of the satellites near it.
-    inside : ndarray of bool, shape (n,)
-        Those that cross it while it is exposed.
-    namings : list of Naming
-        One for each streak given.
-    """
-
-    tracks: Tracks
-    inside: NDArray[np.bool_]
-    namings: list[Naming]
+    tracks: Tracks  # of the satellites near it
+    inside: NDArray[np.bool_]  # shape (n,): those that cross it while it is exposed
+    namings: list[Naming]  # one for each streak given
 
 
 def satellites_in_picture(

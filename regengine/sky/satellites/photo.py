@@ -42,40 +42,21 @@ TRAIL_PX = 3.0
 
 @dataclass(frozen=True, kw_only=True)
 class SatelliteJob:
-    """What to do with each photo; call it with a path.
-
-    Attributes
-    ----------
-    site : GroundSite or None
-        Where the camera stood; without it `station` must be given.
-    station : TleSet or None
-        Element sets of the satellite that carried it.
-    time_utc : datetime or None
-        When the exposure began; None: as EXIF or the FITS header has it.
-    exposure_s : float or None
-        The same for its length.
-    mount : str
-        "stars", "still" or "auto".
-    wcs : Path or None
-        FITS header of a solved field.
-    streaks : dict of Path to list of dict, or None
-        Records of each photo's streaks; None: they are detected.
-    streak_source : Path or None
-        Where the records come from.
-    detector : StreakDetector or None
-        The method that detects them; None leaves photos without streaks.
-    """
+    """What to do with each photo; call it with a path."""
 
     catalogue: SatelliteCatalogue
-    site: GroundSite | None
-    station: TleSet | None
+    site: GroundSite | None  # where the camera stood; without it `station` must be given
+    station: TleSet | None  # element sets of the satellite that carried it
+    # When the exposure began; None: as EXIF or the FITS header has it
     time_utc: datetime | None = None
-    exposure_s: float | None = None
+    exposure_s: float | None = None  # the same for its length
     clock_sigma_s: float = 1.0
-    mount: str = "auto"
+    mount: str = "auto"  # "stars", "still" or "auto"
     wcs: Path | None = None
+    # Records of each photo's streaks; None: they are detected
     streaks: dict[Path, list[dict[str, Any]]] | None = None
-    streak_source: Path | None = None
+    streak_source: Path | None = None  # where the records come from
+    # The method that detects them; None leaves photos without streaks
     detector: StreakDetector | None = None
     pictures: PicturePaths | None = None
 

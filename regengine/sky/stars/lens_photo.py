@@ -31,26 +31,13 @@ CameraSource = Callable[[Frame, StarDetections], SkyCamera | str]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LensPhoto:
-    """A solved photo, measured.
-
-    Attributes
-    ----------
-    frame : Frame
-    camera : SkyCamera
-        Where it looks, good to some pixels.
-    stars : StarDetections
-        All that were detected, pixels of the picture as stored.
-    channels : dict of str to ApertureLight
-        Light of these stars by colour channel, stored pixels.
-    sky : SkyBoxes
-        Luminance between the stars, stored pixels.
-    """
+    """A solved photo, measured."""
 
     frame: Frame
-    camera: SkyCamera
-    stars: StarDetections
-    channels: dict[str, ApertureLight]
-    sky: SkyBoxes
+    camera: SkyCamera  # where it looks, good to some pixels
+    stars: StarDetections  # all that were detected, pixels of the picture as stored
+    channels: dict[str, ApertureLight]  # light of these stars by colour channel, stored pixels
+    sky: SkyBoxes  # luminance between the stars, stored pixels
 
 
 def measure_photo(frame: Frame, camera: SkyCamera, stars: StarDetections) -> LensPhoto:

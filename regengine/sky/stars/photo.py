@@ -45,24 +45,13 @@ _FARTHEST_AXIS = 10.0  # of the principal point, in sizes of the picture
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SolvedPhoto:
-    """What became of one photo.
-
-    Attributes
-    ----------
-    frame : Frame
-    stars : StarDetections
-        In pixels of the picture as stored.
-    outcome : StarSolution or NotSolved
-    seconds : float
-        Wall time of detection and search.
-    position_ecef_m : ndarray of float64, shape (3,), or None
-        Where the camera was, if it is known: the Moon's place depends on it.
-    """
+    """What became of one photo."""
 
     frame: Frame
-    stars: StarDetections
+    stars: StarDetections  # in pixels of the picture as stored
     outcome: StarSolution | NotSolved
     seconds: float
+    # Shape (3,): where the camera was, if it is known: the Moon's place depends on it
     position_ecef_m: NDArray[np.float64] | None = None
 
     @property
@@ -122,25 +111,16 @@ def solve_photo(
 
 @dataclass(frozen=True, kw_only=True)
 class SolveJob:
-    """What to do with each photo; call it with a path.
-
-    Attributes
-    ----------
-    fov_deg : float or None
-        Field of view along x, where it was given.
-    headers, pictures : PicturePaths or None
-        Files to write for each photo.
-    tles : TleSet or None
-        Element sets of the Station, for where the camera was.
-    """
+    """What to do with each photo; call it with a path."""
 
     detector: StarDetector
     frame_options: FrameOptions
     options: SolveOptions
-    fov_deg: float | None = None
+    fov_deg: float | None = None  # field of view along x, where it was given
+    # Files to write for each photo
     headers: PicturePaths | None = None
     pictures: PicturePaths | None = None
-    tles: TleSet | None = None
+    tles: TleSet | None = None  # element sets of the Station, for where the camera was
 
     @classmethod
     def prepared(

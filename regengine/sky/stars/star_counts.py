@@ -92,28 +92,15 @@ class MagnitudeBin:
 
 @dataclass(frozen=True, kw_only=True)
 class StarCounts:
-    """Stars of one frame.
+    """Stars of one frame."""
 
-    Attributes
-    ----------
-    record : dict
-        Of `regengine solve --json`.
-    bins : tuple of MagnitudeBin
-        Counts by magnitude.
-    depth : Completeness or None
-        None of too few stars.
-    expected, found : int
-        Stars of the catalogue in the picture to the limit, and those of them that were found.
-    faintest_sought_g : float
-        Stars fainter than this were not looked for.
-    """
-
-    record: dict[str, Any]
-    bins: tuple[MagnitudeBin, ...]
-    depth: Completeness | None
+    record: dict[str, Any]  # of `regengine solve --json`
+    bins: tuple[MagnitudeBin, ...]  # counts by magnitude
+    depth: Completeness | None  # none of too few stars
+    # Stars of the catalogue in the picture to the limit, and those of them that were found
     expected: int
     found: int
-    faintest_sought_g: float
+    faintest_sought_g: float  # stars fainter than this were not looked for
 
     @property
     def frame(self) -> str:

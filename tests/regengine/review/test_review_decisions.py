@@ -90,15 +90,6 @@ def test_a_decision_whose_answer_was_lost_is_there_once_when_it_comes_again(file
     decisions.close()
 
 
-def test_others_are_no_conflict(file: Path) -> None:
-    decisions = Decisions(file)
-    decisions.save(judged(), "Ada", "accepted", WORK)
-    _, conflict = decisions.save(judged(), "Bo", "rejected", WORK)
-    assert conflict is None
-    assert [head.reviewer for head in decisions.heads(0, judged().sha256)] == ["Bo", "Ada"]
-    decisions.close()
-
-
 def test_a_draft_is_one_persons_and_goes_with_the_decision(file: Path) -> None:
     decisions, sha256 = Decisions(file), judged().sha256
     for who in ("Ada", "Bo"):

@@ -99,25 +99,6 @@ def test_a_bad_point_shows_and_is_left_out(client: Browser) -> None:
     assert off_px(answer["camera"], truth) < 2.0
 
 
-@pytest.mark.parametrize(
-    ("changed", "status", "words"),
-    [
-        ({"points": []}, 422, "points"),
-        ({"free": "wings"}, 422, "free"),
-        ({"start": None}, 422, "start"),
-        ({"more": 1}, 422, "more"),
-    ],
-)
-def test_requests_that_make_no_sense_are_told_so(
-    client: Browser, changed: dict[str, Any], status: int, words: str
-) -> None:
-    truth = true_camera(FRAME)
-    body = {"points": points_of(truth), "start": camera_json(truth)} | changed
-    answer = client.post(f"/api/frames/{WRONG}/solve", json=body)
-    assert answer.status_code == status
-    assert words in answer.json()["detail"]
-
-
 def test_there_is_nothing_to_solve_for_a_frame_that_is_not_there(client: Browser) -> None:
     truth = true_camera(FRAME)
     body = {"points": points_of(truth), "start": camera_json(truth)}

@@ -184,7 +184,6 @@ def answer(*, explained: bool = True, **probabilities: float) -> SceneAnswer:
         probabilities=probabilities,
         also=(),
         explained=explained,
-        log_likelihood=0.0,
     )
 
 

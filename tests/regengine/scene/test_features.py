@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from regengine.scene.features import colour, disc, gradient, limb, points, structure, texture
+from regengine.scene.features import detail, layers, light, shapes
 from tests.regengine.scene import drawn
 
 
 def colour_of(image: drawn.Image) -> dict[str, float]:
-    return colour.measure(drawn.picture_of(image))
+    return light.measure_colour(drawn.picture_of(image))
 
 
 def painted(share: float, paint: tuple[float, ...], ground: tuple[float, ...]) -> drawn.Image:
@@ -106,7 +106,7 @@ def test_many_hues() -> None:
 
 
 def disc_of(image: drawn.Image) -> dict[str, float]:
-    return disc.measure(drawn.picture_of(image))
+    return shapes.measure_disc(drawn.picture_of(image))
 
 
 @pytest.mark.parametrize("radius_px", [25.0, 60.0, 120.0])
@@ -144,7 +144,7 @@ def test_sun_has_a_halo_and_the_moon_none() -> None:
 
 
 def gradient_of(image: drawn.Image) -> dict[str, float]:
-    return gradient.measure(drawn.picture_of(image))
+    return layers.measure_gradient(drawn.picture_of(image))
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -189,7 +189,7 @@ def night_limb(layer: tuple[float, ...], curvature: float = 0.3) -> drawn.Image:
 
 
 def limb_of(image: drawn.Image) -> dict[str, float]:
-    return limb.measure(drawn.picture_of(image))
+    return layers.measure_limb(drawn.picture_of(image))
 
 
 def test_limb_is_told_from_land() -> None:
@@ -228,7 +228,7 @@ WHITE = (230.0, 230.0, 230.0)
 
 
 def points_of(image: drawn.Image) -> dict[str, float]:
-    return points.measure(drawn.picture_of(drawn.grain(image)))
+    return detail.measure_points(drawn.picture_of(drawn.grain(image)))
 
 
 @pytest.mark.parametrize("number", [12, 60, 240])
@@ -245,7 +245,7 @@ def test_counts_spots(number: int) -> None:
 @pytest.mark.parametrize("sigma", [1.0, 25.0])
 def test_grain_has_no_points(sigma: float) -> None:
     image = drawn.grain(drawn.plain((80, 80, 80)), sigma)
-    assert points.measure(drawn.picture_of(image))["points_count"] < np.log10(1 + 3)
+    assert detail.measure_points(drawn.picture_of(image))["points_count"] < np.log10(1 + 3)
 
 
 def test_border_does_not_make_few_points_look_even() -> None:
@@ -295,7 +295,7 @@ def test_web_is_thin_and_flash_a_blob() -> None:
 
 
 def test_land_has_dark_gaps_as_well_as_bright_peaks() -> None:
-    land = points.measure(drawn.picture_of(drawn.land()))
+    land = detail.measure_points(drawn.picture_of(drawn.land()))
     city = points_of(drawn.spots(GROUND, drawn.in_towns(150)))
     assert abs(land["points_bright_only"]) < 0.3 < 0.8 < city["points_bright_only"]
 
@@ -311,8 +311,8 @@ def test_light_above_the_dark_ground() -> None:
 
 def test_moonlit_cloud_over_lamps_leaves_them_warm() -> None:
     cloud = drawn.land(contrast=18.0) * 0.35
-    lamps = points.measure(drawn.picture_of(drawn.spots(cloud, drawn.in_towns(150))))
-    bare = points.measure(drawn.picture_of(cloud))
+    lamps = detail.measure_points(drawn.picture_of(drawn.spots(cloud, drawn.in_towns(150))))
+    bare = detail.measure_points(drawn.picture_of(cloud))
     assert lamps["points_warm_area"] > bare["points_warm_area"] + 1.0
     assert lamps["points_contrast"] > bare["points_contrast"] + 0.8
 
@@ -332,7 +332,7 @@ def test_stars_are_beyond_the_limb_and_lamps_are_not(upside_down: bool) -> None:
 
 
 def structure_of(image: drawn.Image) -> dict[str, float]:
-    return structure.measure(drawn.picture_of(image))
+    return shapes.measure_structure(drawn.picture_of(image))
 
 
 def bars(angles_deg: list[float]) -> drawn.Image:
@@ -392,7 +392,7 @@ def test_panes_are_counted(panes: int) -> None:
 
 
 def texture_of(image: drawn.Image) -> dict[str, float]:
-    return texture.measure(drawn.picture_of(image))
+    return detail.measure_texture(drawn.picture_of(image))
 
 
 def blotches(sigma_px: float) -> drawn.Image:

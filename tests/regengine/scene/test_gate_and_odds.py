@@ -10,14 +10,12 @@ from regengine.scene.model import (
     LEAST_UNEXPLAINED,
     QUANTILE,
     Odds,
-    ahead,
     fit_gate,
     fit_odds,
     most_probable,
-    weighted_quantile,
 )
 from regengine.scene.samples import Samples
-from tests.regengine.scene.made_up import CENTRES, WIDTH, samples
+from tests.regengine.scene.made_up import WIDTH, samples
 
 FEATURES = 12
 MADE = samples(60, features=FEATURES)
@@ -56,14 +54,6 @@ def test_a_gate_of_few_photos() -> None:
     assert gate.explains(few.features).all()
 
 
-def test_the_quantile_counts_votes() -> None:
-    values, votes = np.array([5.0, 1.0, 3.0]), np.array([1.0, 1.0, 8.0])
-    assert weighted_quantile(values, np.ones(3), 0.5) == 3.0
-    assert weighted_quantile(values, votes, 0.5) == 3.0
-    assert weighted_quantile(values, votes, 0.0) == 1.0
-    assert weighted_quantile(values, votes, 1.0) == 5.0
-
-
 def drawn(count: int, slope: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Scores and outcomes of two classes with P = sigmoid(slope * score - 1)."""
     rng = np.random.default_rng(seed)
@@ -95,13 +85,6 @@ def test_the_class_ahead_of_all_others_is_probable_however_low_its_score() -> No
     p = odds.probabilities(scores, np.ones(600, bool), 2)
     assert p[targets].min() > 0.9
     assert p[~targets].max() < 0.1
-
-
-def test_the_lead() -> None:
-    assert ahead(np.array([[1.0, 4.0, 2.0], [3.0, 3.0, 0.0]])).tolist() == [
-        [-3.0, 2.0, -2.0],
-        [0.0, 0.0, -3.0],
-    ]
 
 
 def test_few_photos_never_give_certainty() -> None:
@@ -143,7 +126,3 @@ def test_what_fell_before_says_how_sure_other_is() -> None:
     assert fitted(scores, targets, explained).unexplained == pytest.approx(21 / 22)
     targets[:20] = [True, False]
     assert fitted(scores, targets, explained).unexplained == LEAST_UNEXPLAINED
-
-
-def test_classes_are_those_of_the_made_up_samples() -> None:
-    assert set(MADE.classes) == {*CENTRES, "other"}

@@ -197,6 +197,7 @@ def test_the_earth_hides_what_is_below_the_horizon():
     np.testing.assert_array_equal(hidden_by_earth(places, observer), [False, False, True, True])
 
 
+@pytest.mark.real
 def test_the_station_is_where_others_have_it(real_data):
     """Positions in GCRS that another program wrote beside a real frame, by another set."""
     header = read_headers(real_data / "orbit" / "samples" / "auromat" / "ISS029-E-8492.wcs")[0]

@@ -1,18 +1,31 @@
-"""The Moon and the planets in a frame, against astropy's own ephemeris."""
+"""The Moon and the planets in a frame, its record and its picture, against astropy."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from regengine.sky.detection.stars import star_detector
 from scipy.spatial.transform import Rotation
 
+from detectors.types import StarDetections
 from matchers.sky_camera import SkyCamera, matrix_quaternion
+from regengine.orbit.propagation import camera_position
 from regengine.orbit.rotation import icrs_to_itrf
+from regengine.orbit.tle import load_tle_file
+from regengine.photo.frame import FrameOptions, read_frame
 from regengine.sky.stars.bodies import Body, bodies_in_frame, sky_bodies
+from regengine.sky.stars.catalogue import load_catalogue
+from regengine.sky.stars.overlay import draw_solution
+from regengine.sky.stars.photo import SolvedPhoto, SolveJob, record_of
+from regengine.sky.stars.solve import SolveOptions, StarSolution
 
 ARC_SECOND = np.pi / 648000.0
 PLACE = np.array([4.2e6, 3.1e6, 4.3e6])  # 420 km above the ground
@@ -143,3 +156,93 @@ def test_bodies_outside_the_frame_and_too_faint_ones_are_left_out() -> None:
     assert "Neptune" not in {f.body.name for f in usual}
     pole = np.array([0.05, 0.0, np.sqrt(1.0 - 0.05**2)])
     assert bodies_in_frame(looking_at(pole), MOMENTS[0], PLACE, faintest_mag=9.0) == ()
+
+
+TIME = datetime(2020, 3, 10, 12, 0, tzinfo=UTC)
+WIDTH, HEIGHT = 640, 480
+MOON = next(one for one in sky_bodies(TIME) if one.name == "Moon")
+
+
+def moon_camera() -> SkyCamera:
+    """Looks at the Moon, as the Earth's centre sees it."""
+    sight = np.array(MOON.direction_icrs)
+    right = np.cross([0.0, 0.0, 1.0], sight)
+    right /= np.linalg.norm(right)
+    return SkyCamera(
+        width_px=WIDTH,
+        height_px=HEIGHT,
+        focal_px=2000.0,
+        principal_point=((WIDTH - 1) / 2.0, (HEIGHT - 1) / 2.0),
+        quaternion_icrs=matrix_quaternion(np.stack([right, np.cross(sight, right), sight], axis=1)),
+    )
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "sky.png"
+    cv2.imwrite(str(path), np.full((HEIGHT, WIDTH), 10, np.uint8))
+    return path
+
+
+def solved_moon(photo: Path, time_utc: datetime | None = TIME) -> SolvedPhoto:
+    none = np.zeros(0)
+    solution = StarSolution(
+        camera=moon_camera(),
+        log10_odds=30.0,
+        x=none,
+        y=none,
+        detection=np.zeros(0, np.intp),
+        star=np.zeros(0, np.intp),
+        vectors_icrs=np.zeros((0, 3)),
+        magnitude_g=np.array([6.0]),
+        residual_px=np.zeros((1, 2)),
+        catalogue_epoch=2016.0,
+    )
+    frame = replace(read_frame(photo), time_utc=time_utc)
+    return SolvedPhoto(frame=frame, stars=StarDetections.empty(), outcome=solution, seconds=0.1)
+
+
+def test_without_a_time_there_are_no_bodies(photo: Path) -> None:
+    assert record_of(solved_moon(photo, None))["bodies"] is None
+
+
+def test_the_record_has_the_moon_and_how_well_its_place_is_known(photo: Path) -> None:
+    (moon,) = (one for one in record_of(solved_moon(photo))["bodies"] if one["name"] == "Moon")
+    assert moon["sigma_deg"] == pytest.approx(1.1)  # seen from the Earth's centre
+    assert math.hypot(moon["x"] - WIDTH / 2, moon["y"] - HEIGHT / 2) < 2.0
+
+
+def test_from_the_station_the_moon_stands_elsewhere(photo: Path) -> None:
+    samples = Path(__file__).resolve().parents[4] / "data_samples" / "tle.txt"
+    tles = load_tle_file(samples)
+    moment = tles[0].epoch_utc
+    job = SolveJob(
+        detector=star_detector(),
+        frame_options=FrameOptions(),
+        options=SolveOptions(),
+        tles=tles,
+    )
+    frame = replace(read_frame(photo), time_utc=moment)
+    position = job._position(frame)
+    assert position is not None
+    np.testing.assert_allclose(position, camera_position(tles, moment).position_ecef_m)
+    assert job._position(replace(frame, time_utc=None)) is None
+    # A hundred years from every element set: the Earth's centre has to do
+    assert job._position(replace(frame, time_utc=TIME.replace(year=1957))) is None
+
+
+def test_the_moon_is_drawn_where_it_is_and_as_large(photo: Path, tmp_path: Path) -> None:
+    one = solved_moon(photo)
+    assert isinstance(one.outcome, StarSolution)
+    target = tmp_path / "drawn.png"
+    bodies = bodies_in_frame(one.outcome.camera, TIME)
+    catalogue = load_catalogue(faintest_g=4.0)
+    plain = tmp_path / "plain.png"
+    draw_solution(photo, one.stars, one.outcome, catalogue, plain)
+    draw_solution(photo, one.stars, one.outcome, catalogue, target, bodies=bodies)
+    drawn, before = cv2.imread(str(target)).astype(int), cv2.imread(str(plain)).astype(int)
+    rows, columns = np.nonzero(np.abs(drawn - before).max(axis=2))
+    scale = drawn.shape[1] / WIDTH
+    radius = next(b.radius_px for b in bodies if b.body.name == "Moon") * scale
+    gaps = np.hypot(columns - drawn.shape[1] / 2, rows - drawn.shape[0] / 2)
+    assert np.sum(np.abs(gaps - radius) < 3.0) > 3.0 * radius

@@ -1,4 +1,4 @@
-"""A lens is recovered from simulated photos, from pixels to the profile."""
+"""A lens and its light are recovered from simulated photos and magnitudes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,15 @@ from matchers.star_fit import pair_stars
 from regengine.errors import ConfigError
 from regengine.photo.frame import Frame
 from regengine.photo.image import LUMINANCE_WEIGHTS
+from regengine.photo.lens_profile import SUN_COLOUR
 from regengine.sky.detection.kinds import STARS
 from regengine.sky.stars.catalogue import StarCatalogue, apparent_directions
-from regengine.sky.stars.lens_calibration import Calibration, calibrate
+from regengine.sky.stars.lens_calibration import (
+    Calibration,
+    calibrate,
+    fit_channel,
+    limiting_magnitude,
+)
 from regengine.sky.stars.lens_photo import LensPhoto, measure_light
 
 TRUE = SkyCamera(
@@ -180,3 +186,64 @@ def test_pairs_are_mutual_and_know_neighbours() -> None:
         TRUE, np.zeros(0), np.zeros(0), sky, np.ones(4), tolerance_px=1.0, blend_px=2.0
     )
     assert len(none.star) == 0
+
+
+def made_stars(rng: np.random.Generator, count: int) -> tuple[np.ndarray, ...]:
+    magnitude = 8.0 - rng.exponential(1.0, count)
+    colour = rng.normal(0.9, 0.5, count)
+    flux = 10.0 ** (0.4 * (12.0 - magnitude + 0.45 * (colour - SUN_COLOUR)))
+    flux *= 10.0 ** (0.4 * rng.normal(0.0, 0.05, count))
+    sigma = np.full(count, 0.3)
+    return magnitude, colour, flux + rng.normal(0.0, sigma), sigma
+
+
+def test_zero_point_and_colour_term_lie_within_their_sigmas() -> None:
+    rng = np.random.default_rng(1)
+    off = []
+    for _ in range(40):
+        magnitude, colour, flux, sigma = made_stars(rng, 150)
+        flux[:8] *= 3.0  # variable, or two made_stars in one
+        found = fit_channel("red", magnitude, colour, flux, sigma)
+        assert found is not None
+        off.append(
+            (
+                (found.zero_point_mag - 12.0) / found.zero_point_sigma,
+                (found.colour_term + 0.45) / found.colour_term_sigma,
+            )
+        )
+    assert np.std(off, axis=0) == pytest.approx([1.0, 1.0], rel=0.4)
+    assert np.abs(np.mean(off, axis=0)).max() < 0.6
+
+
+def test_without_colours_there_is_a_zero_point_and_its_scatter_tells() -> None:
+    magnitude, colour, flux, sigma = made_stars(np.random.default_rng(2), 200)
+    plain = fit_channel("red", magnitude, np.full(200, np.nan), flux, sigma)
+    known = fit_channel("red", magnitude, colour, flux, sigma)
+    assert plain is not None
+    assert known is not None
+    assert plain.colour_term == plain.colour_term_sigma == 0.0
+    assert plain.scatter_mag > 3.0 * known.scatter_mag
+    assert known.scatter_mag == pytest.approx(0.05, rel=0.3)
+
+
+def test_faint_stars_do_not_pull_the_zero_point_by_their_noise() -> None:
+    rng = np.random.default_rng(3)
+    magnitude, colour, flux, sigma = made_stars(rng, 2000)
+    noisy = fit_channel("red", magnitude, colour, flux + rng.normal(0.0, 10.0, 2000), sigma + 10.0)
+    assert noisy is not None
+    assert noisy.zero_point_mag == pytest.approx(12.0, abs=4 * noisy.zero_point_sigma)
+
+
+def test_too_few_stars_give_nothing() -> None:
+    magnitude, colour, flux, sigma = made_stars(np.random.default_rng(4), 9)
+    assert fit_channel("red", magnitude, colour, flux, sigma) is None
+    assert limiting_magnitude(magnitude, np.full(9, 20.0)) is None
+
+
+def test_limiting_magnitude_is_where_the_signal_is_five_times_the_noise() -> None:
+    magnitude = np.linspace(3.0, 9.0, 300)
+    snr = 5.0 * 10.0 ** (-0.4 * (magnitude - 8.5))
+    limit = limiting_magnitude(magnitude, snr)
+    assert limit is not None
+    assert limit[0] == pytest.approx(8.5)
+    assert limit[1] == pytest.approx(0.0, abs=1e-9)

@@ -1,25 +1,14 @@
-"""What colours a picture has, and at which brightness.
-
-Speaks for aurora (green line of oxygen at 557.7 nm, red at 630 nm, purple of nitrogen), for cities
-(orange lamps), for day (blue haze), for cameras without an infrared filter (dark ground is brown,
-not blue) and for inside (white panels, many hues). Measured at a quarter of the size: colours
-spread far.
-
-Through the air dark ground is bluer than cloud, for air scatters blue light most (as the fourth
-power of its frequency; Rayleigh 1871). A camera that sees the near infrared sees next to none of
-that light, but stray infrared in its optics, which red pixels see best: its dark ground is as grey
-as its clouds, or brown.
-"""
+"""How light is spread over brightness, and which colours it has there."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from regengine.scene.features import Family
 from regengine.scene.picture import ScenePicture
 
-VERSION = 2
-MEANING = {
+COLOUR = {
     "colour_bright_red": "red minus green share of the brightest tenth's light; lamps, sunsets",
     "colour_bright_blue": "blue minus green share of the brightest tenth's light; lightning, day",
     "colour_dim_red": "red minus green share of the dimmer half's light; airglow and dark ground",
@@ -51,10 +40,38 @@ GROUND = 0.25
 RIM = np.ones((5, 5), np.uint8)
 # Ranks by luminance of its darker and of its brightest pixels; what is clipped is left out
 DARKER, BRIGHTEST = (0.05, 0.35), (0.80, 0.97)
+LUMINANCE = {
+    "luminance_mode": "brightness that most of the picture has; day and inside are high",
+    "luminance_p01": "brightness of the darkest percent; veiled frames and twilight are high",
+    "luminance_p10": "brightness that a tenth stays below",
+    "luminance_p50": "median brightness; night is low, day high",
+    "luminance_p90": "brightness that a tenth exceeds",
+    "luminance_p99": "brightness of the brightest percent; cities high, empty nights low",
+    "luminance_p999": "brightness of the brightest thousandth; lamps, lightning, the Sun",
+    "luminance_entropy": "bits of the brightness histogram; day high, night low",
+    "luminance_black": "share of nearly black pixels; sky, space and night",
+    "luminance_clipped": "share of clipped pixels; Sun, windows, lightning",
+    "luminance_spread": "standard deviation of brightness",
+    "luminance_tail": "share of all light that comes from the brightest percent of pixels: lamps",
+}
+BLACK = 12.0 / 255.0
+CLIPPED = 252.0 / 255.0
+BINS = 64
 
 
-def measure(picture: ScenePicture) -> dict[str, float]:
-    """Features of colour, see `MEANING`."""
+def measure_colour(picture: ScenePicture) -> dict[str, float]:
+    """What colours a picture has, and at which brightness.
+
+    Speaks for aurora (green line of oxygen at 557.7 nm, red at 630 nm, purple of nitrogen), for
+    cities (orange lamps), for day (blue haze), for cameras without an infrared filter (dark
+    ground is brown, not blue) and for inside (white panels, many hues). Measured at a quarter
+    of the size: colours spread far.
+
+    Through the air dark ground is bluer than cloud, for air scatters blue light most (as the
+    fourth power of its frequency; Rayleigh 1871). A camera that sees the near infrared sees
+    next to none of that light, but stray infrared in its optics, which red pixels see best: its
+    dark ground is as grey as its clouds, or brown.
+    """
     quarter = picture.half.half
     light = _planes(quarter.linear)
     shown = _planes(quarter.rgb)
@@ -83,7 +100,7 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     features |= _ground(quarter)
     features |= _warmth((red - blue) / total, brightness) | _colourfulness(shown)
     features |= _detail(picture.half)
-    return {name: float(features[name]) for name in MEANING}
+    return {name: float(features[name]) for name in COLOUR}
 
 
 def _planes(image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -169,3 +186,49 @@ def _colourfulness(shown: NDArray[np.float32]) -> dict[str, float]:
     spread = np.hypot(*(np.std(opponent) for opponent in opponents))
     strength = np.hypot(*(np.mean(opponent) for opponent in opponents))
     return {"colourfulness": float((spread + 0.3 * strength) / (shown.mean() + LIT))}
+
+
+def measure_luminance(picture: ScenePicture) -> dict[str, float]:
+    """How light is spread over brightness: night frames are dark with few bright pixels.
+
+    Speaks for day and inside (bright middle), for night_nocity and stars (all dark), for cities
+    (dark with a bright tail), and for frames of the Sun (both ends clipped).
+    """
+    value = picture.lightness[picture.shown]
+    light = picture.luminance[picture.shown]
+    counts = np.histogram(value, BINS, (0.0, 1.0))[0]
+    share = counts[counts > 0] / counts.sum()
+    # Sorted whole, which is faster than six partitions
+    ranks = np.array((0.01, 0.1, 0.5, 0.9, 0.99, 0.999)) * (len(value) - 1)
+    p01, p10, p50, p90, p99, p999 = np.sort(value)[np.round(ranks).astype(int)]
+    brightest = light[value >= p99]
+    return {
+        "luminance_mode": (float(np.argmax(counts)) + 0.5) / BINS,
+        "luminance_p01": float(p01),
+        "luminance_p10": float(p10),
+        "luminance_p50": float(p50),
+        "luminance_p90": float(p90),
+        "luminance_p99": float(p99),
+        "luminance_p999": float(p999),
+        "luminance_entropy": float(-np.sum(share * np.log2(share))),
+        "luminance_black": float(np.mean(value < BLACK)),
+        "luminance_clipped": float(np.mean(value >= CLIPPED)),
+        "luminance_spread": float(np.std(value)),
+        "luminance_tail": float(brightest.sum() / max(float(light.sum()), 1e-9)),
+    }
+
+
+FAMILIES = (
+    Family(
+        name="colour",
+        version=2,
+        meaning=COLOUR,
+        measure=measure_colour,
+    ),
+    Family(
+        name="luminance",
+        version=2,
+        meaning=LUMINANCE,
+        measure=measure_luminance,
+    ),
+)

@@ -130,6 +130,7 @@ def test_files_without_a_projection(tmp_path):
     assert not is_fits(tmp_path / "missing.wcs")
 
 
+@pytest.mark.real
 def test_real_headers_of_solved_frames(real_data):
     folder = real_data / "orbit" / "samples" / "auromat"
     paths = sorted([*folder.glob("*.wcs"), *folder.glob("seq*/*.wcs")])

@@ -1,9 +1,4 @@
-"""Small bright sources: how many, how large, of what colour, and how they lie together.
-
-Speaks for cities (many, warm, clustered, grown together into webs), for stars (many, even over the
-frame, small) and against lightning and moonlit cloud (few large white blobs). One cheap detector:
-peaks of a difference of Gaussians above the noise, on the brightest channel as displayed.
-"""
+"""Detail: small bright sources, and how much there is of every size."""
 
 from __future__ import annotations
 
@@ -12,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from regengine.scene.features import Family
 from regengine.scene.layers import Edge
 from regengine.scene.picture import ScenePicture, linear_light
 
-VERSION = 1
-MEANING = {
+POINTS = {
     "points_count": "log number of bright peaks; cities and stars high, empty nights low",
     "points_bright_only": "high peaks against as deep holes; lamps and stars near 1, land near 0",
     "points_strong": "log number of peaks a fifth of the brightness range high; lamps of cities",
@@ -59,13 +54,37 @@ LEAST_ABOVE = 1e-4  # over its neighbours, beyond rounding
 MOST_PEAKS = 500  # that are looked at one by one, the strongest
 
 FloatImage = NDArray[np.float32]
+TEXTURE = {
+    "texture_band_2px": "log contrast of details of about 2 px at half size; grain, lamps, land",
+    "texture_band_8px": "log contrast of details of about 8 px; cloud, windows, hardware",
+    "texture_slope": "growth of contrast with size; soft frames high, webs and grain low",
+    "texture_bend": "whether middle sizes stand out of that growth: cloud fields, crops",
+    "texture_peaks": "how far fine contrast exceeds the usual one in few places: lamps, stars",
+    "texture_upward": "whether the strongest fine details are bright (lamps) or dark (gaps)",
+    "texture_flat": "share of blocks without contrast: sky, space, dark nights",
+    "texture_busy": "root of the share of blocks of strong contrast; inside, hardware, cloud",
+    "texture_uneven": "log ratio of busy to quiet blocks' contrast; night with cities high",
+    "texture_grain": "log contrast within the quiet blocks: a sensor's noise at night",
+}
+BLOCK_PX = 8
+# One eight-bit step: contrasts below are rounding
+FLOOR = 1.0 / 255.0
+# Blocks count in full below the first and above twice the second, in part up to twice and from once
+FLAT = 1.5 / 255.0
+BUSY = 13.0 / 255.0
 
 
-def measure(picture: ScenePicture) -> dict[str, float]:
-    """Features of point sources, see `MEANING`."""
+def measure_points(picture: ScenePicture) -> dict[str, float]:
+    """Small bright sources: how many, how large, of what colour, and how they lie together.
+
+    Speaks for cities (many, warm, clustered, grown together into webs), for stars (many, even
+    over the frame, small) and against lightning and moonlit cloud (few large white blobs). One
+    cheap detector: peaks of a difference of Gaussians above the noise, on the brightest channel
+    as displayed.
+    """
     value = picture.scene.brightest
     if min(value.shape) < 16:
-        return dict.fromkeys(MEANING, 0.0)
+        return dict.fromkeys(POINTS, 0.0)
     peaks = _find_peaks(value)
     around = peaks.around[peaks.rows, peaks.columns]
     contrast = peaks.heights / (around + 0.05) > HIGH_CONTRAST
@@ -78,7 +97,7 @@ def measure(picture: ScenePicture) -> dict[str, float]:
     features["points_light"] = float(peaked @ peaked) / (float(value.ravel() @ value.ravel()) + 1.0)
     features |= _patches(picture.half.brightest, peaks.threshold)
     features |= _excess(picture.half)
-    return {name: float(features[name]) for name in MEANING}
+    return {name: float(features[name]) for name in POINTS}
 
 
 def _numbers(peaks: Peaks, contrast: NDArray[np.bool_]) -> dict[str, float]:
@@ -226,31 +245,18 @@ def _excess(half: ScenePicture) -> dict[str, float]:
 
 @dataclass(frozen=True, kw_only=True)
 class Peaks:
-    """Peaks of a difference of Gaussians.
+    """Peaks of a difference of Gaussians."""
 
-    Attributes
-    ----------
-    rows, columns : ndarray of int, shape (n,)
-        Of the strongest, at most `MOST_PEAKS`, falling in height.
-    heights : ndarray of float32, shape (n,)
-        Above what is around, as displayed, 0 to 1.
-    count : int
-        Of all peaks above the threshold.
-    high, deep : int
-        Peaks of at least half the height of the high ones, and holes as deep.
-    threshold : float
-        From which on a peak counts.
-    core, around, detail : ndarray of float32, shape (h, w)
-        The picture smoothed a little and much, and the difference.
-    """
-
+    # Shape (n,): of the strongest, at most `MOST_PEAKS`, falling in height
     rows: NDArray[np.intp]
     columns: NDArray[np.intp]
-    heights: FloatImage
-    count: int
+    heights: FloatImage  # shape (n,): above what is around, as displayed, 0 to 1
+    count: int  # of all peaks above the threshold
+    # Peaks of at least half the height of the high ones, and holes as deep
     high: int
     deep: int
-    threshold: float
+    threshold: float  # from which on a peak counts
+    # Shape (h, w): the picture smoothed a little and much, and the difference
     core: FloatImage
     around: FloatImage
     detail: FloatImage
@@ -299,3 +305,97 @@ def _windows_around(image: FloatImage, peaks: Peaks, reach: NDArray[np.int_]) ->
     rows = np.clip(peaks.rows[:, None] + reach, 0, image.shape[0] - 1)
     columns = np.clip(peaks.columns[:, None] + reach, 0, image.shape[1] - 1)
     return image[rows[:, :, None], columns[:, None, :]]
+
+
+def measure_texture(picture: ScenePicture) -> dict[str, float]:
+    """How much detail a picture has at which size, and how it is spread.
+
+    Speaks for day (much, everywhere, at all sizes), for cities (few sharp peaks above a smooth
+    ground), for moonlit cloud (soft: little at small sizes) and for empty nights (grain alone).
+    Measured from half size downwards: what is smaller depends on the camera and on how often
+    the photo was saved.
+    """
+    value = picture.half.lightness
+    if min(value.shape) < 2 * BLOCK_PX:
+        return dict.fromkeys(TEXTURE, 0.0)
+    bands = _bands(value)
+    spread = np.array([_log(float(np.std(band))) for band in bands])
+    steps = np.arange(len(bands)) - (len(bands) - 1) / 2.0
+    blocks = np.sort(_block_contrast(bands[0] + bands[1]))
+    quiet, busy = blocks[len(blocks) // 10], blocks[len(blocks) * 9 // 10]
+    fine = np.sort(bands[1], axis=None)
+    low, high = _ends(fine)
+    return {
+        "texture_band_2px": spread[0],
+        "texture_band_8px": spread[2],
+        "texture_slope": float(steps @ spread / (steps @ steps)),
+        "texture_bend": float(spread[1:3].mean() - spread[[0, 3]].mean()),
+        "texture_peaks": _peakedness(fine),
+        "texture_upward": (high - low) / (high + low + FLOOR),
+        "texture_flat": float(np.mean(np.clip(2.0 - blocks / FLAT, 0.0, 1.0))),
+        "texture_busy": float(np.sqrt(np.mean(np.clip(blocks / BUSY - 1.0, 0.0, 1.0)))),
+        "texture_uneven": _log(float(busy)) - _log(float(quiet)),
+        "texture_grain": _log(float(quiet)),
+    }
+
+
+def _bands(value: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Differences of Gaussians, an octave each; the coarser ones at a quarter of the size."""
+    import cv2
+
+    def smooth(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
+        blurred = cv2.GaussianBlur(image, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT)
+        return np.asarray(blurred, np.float32)
+
+    first = smooth(value, 1.0)
+    second = smooth(first, 1.7)
+    height, width = ((side + 1) // 2 for side in value.shape)
+    small = np.asarray(
+        cv2.resize(second, (width, height), interpolation=cv2.INTER_AREA), np.float32
+    )
+    third = smooth(small, 1.7)
+    fourth = smooth(third, 3.4)
+    return [value - first, first - second, small - third, third - fourth]
+
+
+def _block_contrast(detail: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Root mean square of fine detail in blocks; what is left over at the borders, evenly cut."""
+    height, width = (side // BLOCK_PX * BLOCK_PX for side in detail.shape)
+    top, left = (detail.shape[0] - height) // 2, (detail.shape[1] - width) // 2
+    squares = np.square(detail[top : top + height, left : left + width], dtype=np.float64)
+    mean = squares.reshape(height // BLOCK_PX, BLOCK_PX, width // BLOCK_PX, BLOCK_PX)
+    return np.asarray(np.sqrt(mean.mean(axis=(1, 3)))).ravel()
+
+
+def _ends(ordered: NDArray[np.float32]) -> tuple[float, float]:
+    """How far the lowest and the highest of a thousand reach from zero."""
+    reach = max(1, len(ordered) // 500)
+    return -float(ordered[:reach].mean()), float(ordered[-reach:].mean())
+
+
+def _peakedness(ordered: NDArray[np.float32]) -> float:
+    """Log ratio of the extremes to the middle half's spread: 0.6 for Gaussian noise."""
+    low, high = _ends(ordered)
+    quarter = len(ordered) // 4
+    middle = float(ordered[-quarter] - ordered[quarter])
+    return _log((low + high) / 2.0) - _log(middle)
+
+
+def _log(value: float) -> float:
+    return float(np.log10(value + FLOOR / 4.0))
+
+
+FAMILIES = (
+    Family(
+        name="points",
+        version=1,
+        meaning=POINTS,
+        measure=measure_points,
+    ),
+    Family(
+        name="texture",
+        version=1,
+        meaning=TEXTURE,
+        measure=measure_texture,
+    ),
+)
