@@ -61,7 +61,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--workers", type=int, default=1, help="processes, one thread each")
     parser.add_argument("--max-seconds", type=float, default=RegisterParams().max_seconds)
     parser.add_argument("--overlays", type=Path, help="folder for a picture per real photo")
-    parser.add_argument("--out", type=Path, help="folder for the dated page and its figures")
+    parser.add_argument("--out", type=Path, help="folder for the dated page")
     given = parser.parse_args(argv)
     if not (given.real / "photos" / "index.csv").is_file():
         tell(f"{given.real} holds no photos/index.csv: give the folder of the real data")
@@ -98,10 +98,9 @@ def main(argv: list[str]) -> int:
             run_blind_sweep,
         )
     rows = [] if given.table is None else read_rows([given.table])
-    figures = None if given.out is None else given.out / f"blind-{datetime.now(UTC):%Y-%m-%d}"
     command = command_of("blind", [word for word in sys.argv[2:] if word])
     sweep = [] if given.sweep_table is None else read_rows([given.sweep_table])
-    page = page_lines(real, rows, sweep, command, f"{note} {index_note}", figures)
+    page = page_lines(real, rows, sweep, command, f"{note} {index_note}")
     publish(page, "blind", given.out)
     return 0
 

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from benchmarks.lens.trials import (
@@ -27,7 +26,7 @@ from benchmarks.lens.trials import (
     photograph,
     stars_to,
 )
-from benchmarks.pages import command_of, title_lines
+from benchmarks.pages import command_of, title_lines, write_page
 from detectors.types import FloatArray
 from matchers.lens_fit import fit_lens
 from matchers.lens_stars import LENS_PARAMETERS, LensFrame
@@ -52,53 +51,6 @@ def preamble(arguments: list[str], focal_mm: float) -> list[str]:
         "calibrated lens."
     )
     return title_lines("Lenses calibrated on simulated stars", command_of("lens", arguments), note)
-
-
-def figure(
-    trials: Mapping[int, Sequence[Trial]], axis: Mapping[int, Sequence[float]], path: Path
-) -> None:
-    """Draw errors over sigmas, axes of new photos and residuals over the picture."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    drawing, (left, middle, right) = pyplot.subplots(1, 3, figsize=(15, 4.5))
-    for k, (frames, tried) in enumerate(trials.items()):
-        for column, _ in enumerate(LENS_PARAMETERS):
-            pulls = [t.away[column] / t.sigmas[column] for t in tried if t.sigmas[column] > 0.0]
-            left.plot(
-                np.full(len(pulls), column + 0.25 * (k - 0.5)),
-                pulls,
-                "o",
-                color=f"C{k}",
-                alpha=0.6,
-                label=f"{frames} photo{'s' if frames > 1 else ''}" if column == 0 else None,
-            )
-        middle.plot(np.sort(axis[frames]), np.linspace(0, 1, len(axis[frames])), color=f"C{k}")
-    left.axhspan(-1, 1, color="0.9", zorder=0)
-    left.set_xticks(range(len(LENS_PARAMETERS)), LENS_PARAMETERS)
-    left.set_ylabel("error / sigma")
-    left.legend()
-    middle.set_xlabel("axis of a new photo off by, arc seconds")
-    middle.set_ylabel("share of photos")
-    middle.axvline(10.0, color="0.6", ls="--")
-    middle.set_xlim(left=0.0)
-    most = list(trials.values())[-1]
-    fit = most[0].calibration.choice.fit
-    for photo, used, residual in zip(most[0].shots, fit.used, fit.residual_px, strict=True):
-        pairs = most[0].calibration.pairs[most[0].shots.index(photo)]
-        x, y = photo.photo.stars.x[pairs.detection], photo.photo.stars.y[pairs.detection]
-        right.quiver(
-            x[used], y[used], residual[used, 0], -residual[used, 1], scale=6.0, width=0.0008
-        )
-    right.set_xlim(0, fit.cameras[0].width_px)
-    right.set_ylim(fit.cameras[0].height_px, 0)
-    right.set_aspect("equal")
-    right.set_title("residuals of one lens' stars (arrow across: 6 px)", fontsize=9)
-    drawing.tight_layout()
-    drawing.savefig(path, dpi=90)
-    pyplot.close(drawing)
 
 
 # New photos placed by a lens that was calibrated on others, and how far off they are.
@@ -330,19 +282,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--new", type=int, default=3, help="photos a lens that are then placed")
     parser.add_argument("--focal-mm", type=float, default=50.0)
     parser.add_argument("--seed", type=int, default=101)
-    parser.add_argument("--out", type=Path, help="folder for the dated page and its figure")
+    parser.add_argument("--out", type=Path, help="folder for the dated page")
     given = parser.parse_args(argv)
     results = run(given.lenses, given.frames, given.new, given.focal_mm, given.seed)
     lines = report(results)
-    print("\n".join(lines))
-    if given.out:
-        name = f"lens-{datetime.now(UTC):%Y-%m-%d}"
-        (given.out / name).mkdir(parents=True, exist_ok=True)
-        figure(
-            {result.frames: result.trials for result in results},
-            {result.frames: result.axis for result in results},
-            given.out / name / "lens.png",
-        )
-        page = [*preamble(argv, given.focal_mm), *lines, "", f"![errors]({name}/lens.png)"]
-        (given.out / f"{name}.md").write_text("\n".join(page) + "\n", encoding="utf-8")
+    write_page(given.out, "lens", [*preamble(argv, given.focal_mm), *lines])
     return 0

@@ -1,7 +1,7 @@
 """How often streaks of simulated satellites get their right names out of a catalogue of 30,000.
 
 ``python -m benchmarks satellites`` prints the tables; ``--out FOLDER`` writes them as Markdown,
-dated, with figures; ``--real FOLDER`` adds the Station by its real element sets.
+dated; ``--real FOLDER`` adds the Station by its real element sets.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.pages import command_of, number, table, title_lines
-from benchmarks.satellites.figures import draw_calibration, draw_example
+from benchmarks.pages import command_of, number, table, title_lines, write_page
 from benchmarks.satellites.trials import Named, Trial, below, looking, measured, solved, trials
 from benchmarks.simulate.satellite_catalogue import SimulatedSky, simulate_satellites
 from benchmarks.simulate.satellite_frame import SkyFrame, pointed, sunlit, true_states, true_streaks
@@ -290,7 +289,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--count", type=int, default=30000, help="satellites in the sky")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--real", type=Path, help="folder with orbit/iss_tles.txt")
-    parser.add_argument("--out", type=Path, help="folder for the dated Markdown file and figures")
+    parser.add_argument("--out", type=Path, help="folder for the dated Markdown file")
     options = parser.parse_args(argv)
     sky = simulate_satellites(options.count, NIGHT, np.random.default_rng(options.seed))
     listed = np.random.default_rng([options.seed, 1]).random(len(sky.names)) > UNLISTED_SHARE
@@ -303,27 +302,13 @@ def main(argv: list[str]) -> int:
         load_s = time.process_time() - started
     streaks: list[Named] = []
     seconds: list[float] = []
-    example: Trial | None = None
     for done, trial in enumerate(trials(sky, listed, catalogue, options.frames, options.seed), 1):
         streaks += named_streaks(trial)
         seconds.append(trial.seconds)
-        if example is None and 4 <= len(trial.streaks) <= 9 and not trial.at_train:
-            example = trial
         if done % 20 == 0:
             print(f"{done} frames, {len(streaks)} streaks", file=sys.stderr)
     lines = report(streaks, seconds, load_s, len(catalogue.pairs))
     if options.real is not None:
         lines += station_section(options.real, options.seed)
-    print("\n".join(lines))
-    if options.out:
-        stem = f"satellites-{datetime.now(UTC):%Y-%m-%d}"
-        folder_out = options.out / stem
-        folder_out.mkdir(parents=True, exist_ok=True)
-        draw_calibration(streaks, folder_out / "calibration.png")
-        links = [f"![Calibration]({stem}/calibration.png)"]
-        if example is not None:
-            draw_example(example, folder_out / "frame.png")
-            links += ["", f"![A frame with its tracks and names]({stem}/frame.png)"]
-        page = [*preamble(argv, options.frames, len(sky.names)), *lines, "", *links]
-        (options.out / f"{stem}.md").write_text("\n".join(page) + "\n", encoding="utf-8")
+    write_page(options.out, "satellites", [*preamble(argv, options.frames, len(sky.names)), *lines])
     return 0

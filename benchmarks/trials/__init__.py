@@ -49,7 +49,6 @@ def page_of(given: argparse.Namespace) -> Page:
         command=command_words(given),
         drawn=drawn_columns(rows),
         note=note_on(rows, given.half),
-        figures="" if given.out is None else f"{NAME}-{datetime.now(UTC):%Y-%m-%d}",
     )
 
 
@@ -152,10 +151,6 @@ def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]
         open_workshop(settings)  # an unusable map is said once, not by every worker
         run_seeds(seeds, given, settings, tell)
     page = page_of(given)
-    if given.out is not None:
-        from benchmarks.trials.figures import save_figures
-
-        save_figures(page.rows, given.out / page.figures)
     from benchmarks.trials.report import page_lines
 
     return page_lines(page)

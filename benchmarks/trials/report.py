@@ -101,7 +101,6 @@ class Page:
     command: str
     note: str
     ablations: Sequence[Sequence[Row]] = ()  # runs that left ways of proposing cameras out
-    figures: str = ""  # folder of the figures as the page links to it; "" for none.
     # Columns that hold what was drawn, those without bins of their own among them
     drawn: tuple[str, ...] = ()
 
@@ -120,9 +119,9 @@ def page_lines(page: Page) -> list[str]:
         ("Numbers", table(headline.HEADER, [figure.cells() for figure in asked])),
         ("Outcomes by kind of trial", kind_lines(rows)),
         ("Registrable trials by factor", factor_lines(page)),
-        ("Errors", [*error_lines(rows), *figure_lines(page, "errors", "Errors")]),
+        ("Errors", error_lines(rows)),
         ("Probability", probability_lines(page)),
-        ("Seconds", [*seconds_lines(rows), *figure_lines(page, "seconds", "Seconds")]),
+        ("Seconds", seconds_lines(rows)),
         ("What each way of proposing brings", ablation_lines(rows, page.ablations)),
         ("Wrong and accepted", wrong_lines(rows)),
         ("Registrable trials that were missed, by reason", reason_lines(rows)),
@@ -135,11 +134,6 @@ def page_lines(page: Page) -> list[str]:
         if body:
             lines += ["", f"## {title}", "", *body]
     return lines
-
-
-def figure_lines(page: Page, name: str, words: str) -> list[str]:
-    """A figure in the page."""
-    return ["", f"![{words}]({page.figures}/{name}.png)"] if page.figures else []
 
 
 def outcome_cells(rows: Sequence[Row]) -> list[str]:
@@ -174,8 +168,7 @@ def factor_lines(page: Page) -> list[str]:
         for label, group in bins_of(rows, factor):
             cells.append([title, label, *recall_cells(group), *outcome_cells(group)])
             title = ""
-    lines = table(header, cells, right=len(header) - 2) if cells else []
-    return [*lines, *figure_lines(page, "recall", "Outcomes by factor")]
+    return table(header, cells, right=len(header) - 2) if cells else []
 
 
 def recall_cells(group: Sequence[Row]) -> list[str]:
@@ -226,11 +219,7 @@ def probability_lines(page: Page) -> list[str]:
         cells.append(
             [what, str(len(some)), str(int(right.sum())), *(number(f, 4) for f in figures)]
         )
-    lines = table(header, cells, right=5)
-    lines += ["", *probability_bins(rows)]
-    for name, words in (("reliability", "Reliability"), ("roc", "ROC")):
-        lines += figure_lines(page, name, words)
-    return lines
+    return [*table(header, cells, right=5), "", *probability_bins(rows)]
 
 
 def probability_bins(rows: Sequence[Row]) -> list[str]:
