@@ -31,8 +31,6 @@ from regengine.sky.detection.stars import detect_photo_stars
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import NotSolved, SolveOptions, StarSolution, solve_stars
 
-# Lists of no sky: how many the solver solves, which should be none.
-
 Solver = Callable[["StarList"], tuple[SkyCamera | None, float]]
 
 
@@ -213,31 +211,6 @@ def report(arguments: argparse.Namespace) -> Iterator[str]:
         yield from real_table(Path(folder) / "starfields", catalogue, indices)
 
 
-def main(argv: list[str]) -> int:
-    """Run the benchmark."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks solve", description=__doc__)
-    parser.add_argument("--fields", type=int, default=100, help="simulated star lists")
-    parser.add_argument(
-        "--negatives", type=int, default=100, help="lists of no sky, the focal length told"
-    )
-    parser.add_argument(
-        "--blind-negatives", type=int, default=20, help="lists of no sky without a focal length"
-    )
-    parser.add_argument("--max-seconds", type=float, default=30.0, help="a list")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--real", action="store_true", help="also the real star fields")
-    parser.add_argument("--out", type=Path, help="folder for the dated Markdown file")
-    arguments = parser.parse_args(argv)
-    lines = []
-    for line in report(arguments):
-        print(line, file=sys.stderr, flush=True)
-        lines.append(line)
-    note = "Star lists of the catalogue through simulated lenses, lists of no sky, real fields."
-    title = title_lines("Star fields solved", command_of("solve", argv), note)
-    write_page(arguments.out, "solve", [*title, *lines])
-    return 0
-
-
 PEERS = ("cedar", "tetra3rs", "anet")
 SAME_DEG = 0.1
 FOV_SIGMA = 0.03
@@ -319,9 +292,6 @@ def _solve(
         )
     outcome = solve_stars(found.found, found.width_px, found.height_px, catalogue, indices, options)
     return outcome if isinstance(outcome, StarSolution) else None
-
-
-# Star lists with known truth: the real sky through random lenses, and lists of no sky.
 
 
 WIDTH_PX, HEIGHT_PX = 4256, 2832  # D3S, 8.46 um: what took most of the Station's night photos
@@ -461,3 +431,28 @@ def streets(rng: np.random.Generator, count: int) -> tuple[FloatArray, FloatArra
         start[road, 0] + along * np.cos(angle[road]),
         start[road, 1] + along * np.sin(angle[road]),
     )
+
+
+def main(argv: list[str]) -> int:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks solve", description=__doc__)
+    parser.add_argument("--fields", type=int, default=100, help="simulated star lists")
+    parser.add_argument(
+        "--negatives", type=int, default=100, help="lists of no sky, the focal length told"
+    )
+    parser.add_argument(
+        "--blind-negatives", type=int, default=20, help="lists of no sky without a focal length"
+    )
+    parser.add_argument("--max-seconds", type=float, default=30.0, help="a list")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--real", action="store_true", help="also the real star fields")
+    parser.add_argument("--out", type=Path, help="folder for the dated Markdown file")
+    arguments = parser.parse_args(argv)
+    lines = []
+    for line in report(arguments):
+        print(line, file=sys.stderr, flush=True)
+        lines.append(line)
+    note = "Star lists of the catalogue through simulated lenses, lists of no sky, real fields."
+    title = title_lines("Star fields solved", command_of("solve", argv), note)
+    write_page(arguments.out, "solve", [*title, *lines])
+    return 0

@@ -14,16 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from benchmarks.arrays import BoolArray
 from benchmarks.pages import command_of, number, title_lines, write_page
 from benchmarks.simulate.starfield import Starfield, simulate_starfield
 from detectors.registry import star_detectors
 from detectors.types import FloatArray, StarDetector
 from regengine.evaluate.detections import Matches, match_positions
 
-BoolArray = NDArray[np.bool_]
 Method = Callable[[Starfield], FloatArray]
 
 SNR_EDGES = (2.0, 3.0, 5.0, 10.0, 30.0, np.inf)

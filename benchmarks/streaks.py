@@ -16,13 +16,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import norm
 
+from benchmarks.arrays import BoolArray
 from benchmarks.pages import command_of, number, table, title_lines, write_page
-from benchmarks.simulate.streak_draw import LENGTH_EDGES_PX, SNR_EDGES
-from benchmarks.simulate.streak_frames import (
+from benchmarks.simulate.streaks import (
     LARGE,
+    LENGTH_EDGES_PX,
+    SNR_EDGES,
     TEST_SEED0,
     StreakFrame,
     StreakFrameSettings,
@@ -37,7 +38,6 @@ from regengine.evaluate.streak_scores import (
     total_streak_score,
 )
 
-BoolArray = NDArray[np.bool_]
 SIZES = {"1024": StreakFrameSettings(), "large": LARGE}
 MATCHED_BOUNDS = (7.0, 10.0)
 END_SNR = 1.0

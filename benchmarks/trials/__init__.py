@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +18,6 @@ from regengine.registration.register import METHODS, Method, RegisterParams
 if TYPE_CHECKING:
     from benchmarks.trials.run import TrialSettings
 
-
-# What the page on a run of simulated registrations is made from.
 
 NAME = "registration-simulated"
 # Columns before the verdict that are no factor to put into bins
@@ -77,8 +74,6 @@ def command_words(given: argparse.Namespace) -> str:
         words.append(f"--max-seconds {given.max_seconds:g}")
     return " ".join(words)
 
-
-# ``python -m benchmarks registration --simulated``: its options, its run, its page.
 
 Tell = Callable[[str], None]
 SMOKE_SEEDS, SMOKE_SECONDS = (0, 24), 1.5
@@ -246,7 +241,7 @@ def run_seeds(seeds: range, given: argparse.Namespace, settings: TrialSettings, 
 
 def draw_pictures(given: argparse.Namespace, settings: TrialSettings, tell: Tell) -> None:
     """Draw the trials that are asked for, or the worst failures of the table."""
-    from benchmarks.trials.figures import draw_trials, worst_seeds
+    from benchmarks.trials.report import draw_trials, worst_seeds
 
     try:
         seeds = [int(text) for text in given.only_seeds.split(",") if text]

@@ -7,9 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.blind import main
-from benchmarks.blind.page import groups_of, page_lines
-from benchmarks.blind.trials import CITIES, SWEPT, around, blind_case, seeds_of, with_focal_px
+from benchmarks.blind import (
+    CITIES,
+    SWEPT,
+    around,
+    blind_case,
+    groups_of,
+    main,
+    page_lines,
+    seeds_of,
+    with_focal_px,
+)
 from benchmarks.registration.cases import Case
 from benchmarks.trials.run import TrialSettings, draw_only, prepare
 from regengine.orbit.propagation import position_from_nadir

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks import lights
-from benchmarks.light_fields import FieldSettings, simulate
+from benchmarks import ltmp as lights
+from benchmarks.lights import FieldSettings, simulate
 from detectors.registry import light_detectors
 
 SMALL = FieldSettings(width_px=600, height_px=400, lights=(40, 120))

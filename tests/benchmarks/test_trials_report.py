@@ -6,17 +6,6 @@ import pytest
 from trial_rows import made_row, reviewed, unmatched
 
 from benchmarks.row_tables import Row, cell
-from benchmarks.trials.figures import (
-    case_cells,
-    code_of,
-    missed,
-    reason_lines,
-    seconds_lines,
-    truth_found,
-    worst_seeds,
-    wrong_lines,
-)
-from benchmarks.trials.headline import Figure, figures_of
 from benchmarks.trials.outcomes import (
     OUTCOMES,
     Factor,
@@ -24,7 +13,22 @@ from benchmarks.trials.outcomes import (
     factors_of,
     outcome_of,
 )
-from benchmarks.trials.report import Page, ablation_lines, in_order, page_lines
+from benchmarks.trials.report import (
+    Figure,
+    Page,
+    ablation_lines,
+    case_cells,
+    code_of,
+    figures_of,
+    in_order,
+    missed,
+    page_lines,
+    reason_lines,
+    seconds_lines,
+    truth_found,
+    worst_seeds,
+    wrong_lines,
+)
 
 WRONG = made_row(90, right=False, point_error_m=[9e5, 1.0, 1.0, 1.0], truth_in_finalists=2)
 NEGATIVE = unmatched(91, kind="stars", registrable=False, places=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.simulate.sky_optics import add_stars
+from benchmarks.simulate.sky import add_stars
 from detectors.star_frame import aperture_light
 
 SHAPE = (300, 400)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from benchmarks.simulate.scenes_sun_moon import MoonDisc as DrawnDisc
-from benchmarks.simulate.scenes_sun_moon import moon_light
+from benchmarks.simulate.scenes_sky import MoonDisc as DrawnDisc
+from benchmarks.simulate.scenes_sky import moon_light
 from regengine.orbit.propagation import CameraPosition, position_from_nadir
 from regengine.orbit.rotation import icrs_to_itrf
 from regengine.scene.moon import MoonDisc, measure_moon_disc, moon_check
