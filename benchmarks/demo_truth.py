@@ -81,6 +81,14 @@ def verdict_on(result: FrameResult, truth: dict[str, Any], found: Comparison | N
     return "wrong" if lit else "wrong: nothing to match"
 
 
+def numbers(found: Comparison | None) -> str:
+    """Median and largest error and the sigma, as columns."""
+    if found is None:
+        return f"{'-':>9} {'-':>9} {'-':>8}"
+    median, largest = float(np.median(found.errors_m)), max(found.errors_m)
+    return f"{median:7.0f} m {largest:7.0f} m {found.sigma_m:6.0f} m"
+
+
 def main(argv: list[str]) -> int:
     """Print a table; 1 if an accepted answer is wrong or a sample is not in the store."""
     from regengine.store.snapshot import read_store
@@ -108,11 +116,3 @@ def main(argv: list[str]) -> int:
     if bad:
         print(f"\naccepted and wrong, or missing: {', '.join(bad)}", file=sys.stderr)
     return 1 if bad else 0
-
-
-def numbers(found: Comparison | None) -> str:
-    """Median and largest error and the sigma, as columns."""
-    if found is None:
-        return f"{'-':>9} {'-':>9} {'-':>8}"
-    median, largest = float(np.median(found.errors_m)), max(found.errors_m)
-    return f"{median:7.0f} m {largest:7.0f} m {found.sigma_m:6.0f} m"

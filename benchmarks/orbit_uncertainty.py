@@ -26,9 +26,6 @@ from regengine.orbit.rotation import J2000_JULIAN_DATE, days_since_j2000, turn_a
 from regengine.orbit.tle import TleSet, load_tle_file
 from regengine.orbit.uncertainty import HALF_ORBIT_KM, LEAST_DRAG_SHIFT_KM
 
-# What an element set's own drag tells of its error along the orbit.
-
-
 NEAREST_DAYS, FARTHEST_DAYS = 1.0, 10.0
 PAIRS = 5  # drawn for each set
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)

@@ -8,15 +8,31 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
-from benchmarks.radiometry_scene import RadiometryScene, SceneWish, draw_radiometry_scene
-from benchmarks.simulate.light_map import write_geotiff
-from benchmarks.simulate.scene import CloudLayer, SceneParameters
+from benchmarks.simulate.camera import Pointing, SimCamera, ecef_of
+from benchmarks.simulate.cases import SAMPLE_MAP
+from benchmarks.simulate.light_map import (
+    RadianceMap,
+    draw_light_map,
+    lamp_planes,
+    read_geotiff,
+    upward_share,
+    write_geotiff,
+)
+from benchmarks.simulate.orbit import nadir_for
+from benchmarks.simulate.render import LAMP_RGB, render, to_jpeg
+from benchmarks.simulate.weather import CloudLayer, SceneParameters
+from benchmarks.simulate.worlds import RasterWorld, Realisation
+from matchers.camera import Camera
 from regengine.collection.radiometry.cells import air_mass
 from regengine.collection.radiometry.measure import Radiometry, measure
 from regengine.exchange.export.selection import FrameChoice, choose
@@ -25,7 +41,204 @@ from regengine.result import ControlPoint, FrameResult, SolvedCamera
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 
-# One simulated scene through `regengine.radiometry`, and what came of it.
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear sRGB (IEC 61966-2-1)
+HEIGHT_M = 405e3
+NEW_NW = 30.0
+LOST_NW = (12.0, 60.0)  # brightest pixel of lights that go out: towns, not villages or cores
+MOST_LOST_PIXELS = 400
+APART_PX = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneWish:
+    """What a scene is to be."""
+
+    seed: int = 0
+    # lon and lat: middle of the picture, over the samples' land
+    lon: float = -153.2
+    lat: float = 33.5
+    off_nadir_deg: float = 10.0
+    width_px: int = 800
+    height_px: int = 533
+    focal_mm: float = 60.0  # on a sensor of 36 mm
+    sigma_px: float = 0.2  # registration error: the camera is turned by so much, one sigma per axis
+    scatter: float = 0.0  # spread of towns and of districts against the map, natural logarithm
+    changes: int = 3  # how many lights are new, and how many are gone
+    # Air, lens and camera
+    scene: SceneParameters = field(
+        default_factory=lambda: SceneParameters(tone_contrast=0.0, vignetting=0.0)
+    )
+    reach_deg: float = 2.5  # half the size of the world about the middle
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RadiometryScene:
+    """A photo, the map, and what is true."""
+
+    photo: bytes  # JPEG
+    camera: Camera  # as a registration finds it
+    light_map: RadianceMap  # of the world without the changes
+    # ``new`` or ``lost``, and where: longitude, latitude
+    planted: tuple[tuple[str, float, float], ...]
+    # Shape (rows, cols): World of the photo less that of the map
+    difference_nw: NDArray[np.float32]
+    # west, north and step_deg: grid of that
+    west: float
+    north: float
+    step_deg: float
+    wish: SceneWish
+    luminance_of_lamps: float  # of the lamps' mean colour, for a radiance that fills the sensor
+
+    def true_gain(self, incidence_deg: float) -> float:
+        """Luminance for each nW cm^-2 sr^-1 in the middle of the picture, at an incidence.
+
+        Lamps shine to all sides but for what `upward_share` says, and ground that is seen at a
+        slant holds more of them for its size in the picture.
+        """
+        cosine = np.cos(np.radians(incidence_deg))
+        scene = self.wish.scene
+        share = upward_share(np.array([cosine]), scene.extinction, scene.side_light)[0]
+        return float(self.luminance_of_lamps * share / cosine / scene.saturation_nw)
+
+    def changed_near(self, lon: float, lat: float, sign: float, margin: int = 4) -> bool:
+        """Whether the world has changed that way within some of its pixels of a place."""
+        row, col = int((self.north - lat) / self.step_deg), int((lon - self.west) / self.step_deg)
+        part = self.difference_nw[
+            max(row - margin, 0) : row + margin + 1, max(col - margin, 0) : col + margin + 1
+        ]
+        return bool((np.sign(part) == np.sign(sign)).any())
+
+
+def draw_radiometry_scene(wish: SceneWish) -> RadiometryScene:
+    """Draw a scene; equal wishes give equal scenes."""
+    rng = np.random.default_rng([wish.seed, 17])
+    sim = _camera(wish, rng)
+    before, west, north, step = _land(wish)
+    after, planted = _changed(before, sim, (west, north, step), wish.changes, rng)
+    worlds = [
+        RasterWorld.from_raster(radiance, west=west, north=north, step_deg=step)
+        for radiance in (before, after)
+    ]
+    lights = Realisation(
+        number=20 + wish.seed,
+        gain_sigma=wish.scatter,
+        district_sigma=wish.scatter,
+        gone_fraction=0.0,
+    )
+    scene = replace(wish.scene, seed=wish.seed)
+    picture = render(sim, worlds[1], lights, scene)
+    planes = lamp_planes(
+        sim, worlds[1], lights, extinction=scene.extinction, side_light=scene.side_light
+    ).sum(axis=(1, 2))
+    even = Realisation(number=1, gain_sigma=0.0, district_sigma=0.0, gone_fraction=0.0)
+    rows, cols = before.shape
+    bounds = (west + 0.2, north - rows * step + 0.2, west + cols * step - 0.2, north - 0.2)
+    return RadiometryScene(
+        photo=to_jpeg(picture, scene.jpeg_quality),
+        camera=_registered(sim, wish.sigma_px, rng),
+        light_map=draw_light_map(worlds[0], bounds, even),
+        planted=planted,
+        difference_nw=after - before,
+        west=west,
+        north=north,
+        step_deg=step,
+        wish=wish,
+        luminance_of_lamps=float((planes * (LAMP_RGB @ LUMINANCE)).sum() / planes.sum()),
+    )
+
+
+@lru_cache(maxsize=1)
+def _sample_land() -> RadianceMap:
+    return read_geotiff(SAMPLE_MAP)
+
+
+def _land(wish: SceneWish) -> tuple[NDArray[np.float32], float, float, float]:
+    land = _sample_land()
+    step, reach = land.step_deg, wish.reach_deg
+    wide = reach / np.cos(np.radians(wish.lat))
+    left = int((wish.lon - wide - land.west) / step)
+    top = int((land.north - wish.lat - reach) / step)
+    rows, cols = int(2 * reach / step), int(2 * wide / step)
+    radiance = land.radiance[top : top + rows, left : left + cols].copy()
+    return radiance, land.west + left * step, land.north - top * step, step
+
+
+def _camera(wish: SceneWish, rng: np.random.Generator) -> SimCamera:
+    lon, lat, azimuth = nadir_for(
+        wish.lon, wish.lat, HEIGHT_M, wish.off_nadir_deg, float(rng.uniform(0.0, 360.0))
+    )
+    pointing = Pointing(
+        off_nadir_deg=wish.off_nadir_deg,
+        azimuth_deg=azimuth,
+        roll_deg=float(rng.uniform(0.0, 360.0)),
+    )
+    return SimCamera.pointed(
+        position_ecef_m=ecef_of(lon, lat, HEIGHT_M),
+        pointing=pointing,
+        width_px=wish.width_px,
+        height_px=wish.height_px,
+        focal_px=wish.focal_mm / 36.0 * wish.width_px,
+    )
+
+
+def _registered(sim: SimCamera, sigma_px: float, rng: np.random.Generator) -> Camera:
+    """The camera as `matchers` has it, turned by the registration's error."""
+    turn = Rotation.from_rotvec(rng.standard_normal(3) * sigma_px / sim.focal_px)
+    x, y, z, w = (Rotation.from_quat(sim.quaternion()) * turn).as_quat().tolist()
+    px, py, pz = sim.position_ecef_m.tolist()
+    return Camera(
+        width_px=sim.width_px,
+        height_px=sim.height_px,
+        focal_px=sim.focal_px,
+        principal_point=(sim.principal_x, sim.principal_y),
+        quaternion=(x, y, z, w),
+        position_ecef_m=(px, py, pz),
+    )
+
+
+def _changed(
+    before: NDArray[np.float32],
+    sim: SimCamera,
+    grid: tuple[float, float, float],
+    count: int,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float32], tuple[tuple[str, float, float], ...]]:
+    """The world with lights in dark places, and without some towns."""
+    west, north, step = grid
+    after, planted = before.copy(), []
+    rows, cols = before.shape
+    lon, lat = np.meshgrid(
+        west + (np.arange(cols) + 0.5) * step, north - (np.arange(rows) + 0.5) * step
+    )
+    x, y, _, _ = sim.project(lon.ravel(), lat.ravel())
+    margin_x, margin_y = 0.06 * sim.width_px, 0.06 * sim.height_px
+    inside = (x > margin_x) & (x < sim.width_px - margin_x)
+    inside &= (y > margin_y) & (y < sim.height_px - margin_y)
+    seen = inside.reshape(rows, cols)
+    far = seen & (ndimage.maximum_filter(before, 7) == 0.0)
+    for _ in range(count):
+        where = np.argwhere(far)
+        row, col = (int(k) for k in where[rng.integers(len(where))])
+        after[row - 1 : row + 2, col - 1 : col + 2] = NEW_NW
+        far[max(row - APART_PX, 0) : row + APART_PX, max(col - APART_PX, 0) : col + APART_PX] = 0
+        planted.append(("new", float(lon[row, col]), float(lat[row, col])))
+    label, number = ndimage.label(ndimage.maximum_filter(before, 3) > 0.0)
+    every = np.arange(1, number + 1)
+    peak = ndimage.maximum(before, label, every)
+    size = ndimage.sum(before > 0.0, label, every)
+    whole = ndimage.minimum(seen, label, every)
+    towns = every[
+        (peak > LOST_NW[0]) & (peak < LOST_NW[1]) & (size < MOST_LOST_PIXELS) & (whole > 0)
+    ]
+    for town in rng.permutation(towns)[:count]:
+        part = label == town
+        after[part] = 0.0
+        row, col = ndimage.center_of_mass(before * part)
+        planted.append(
+            ("lost", float(west + (col + 0.5) * step), float(north - (row + 0.5) * step))
+        )
+    return after, tuple(planted)
+
 
 PHOTO, MAP, STORE = "photo.jpg", "lights.tif", "run.h5"
 NEAR_KM = 4.0
@@ -155,6 +368,30 @@ CASES: dict[str, Callable[[SceneWish], SceneWish]] = {
 }
 
 
+def _trial(wish: SceneWish) -> tuple[Outcome, float]:
+    scene = draw_radiometry_scene(wish)
+    with tempfile.TemporaryDirectory() as folder:
+        store = write_trial(scene, Path(folder))
+        start = time.process_time()
+        found = measured(store)
+        seconds = time.process_time() - start
+    return judged(scene, found), seconds
+
+
+def _line(name: str, outcomes: list[Outcome]) -> str:
+    ratio = np.array([one.gain_ratio for one in outcomes])
+    sigma = np.array([one.gain_sigma_ratio for one in outcomes])
+    within = np.mean(np.abs(ratio - 1.0) < 2.0 * sigma)
+    worst = ratio[np.argmax(np.abs(ratio - 1.0))]
+    found, planted = sum(one.found for one in outcomes), sum(one.planted for one in outcomes)
+    return (
+        f"| {name} | {np.median(ratio):.3f} ({worst:.2f}) | {np.median(sigma):.3f} | {within:.0%} "
+        f"| {np.median([one.exponent for one in outcomes]):.2f} "
+        f"| {np.median([one.r_squared for one in outcomes]):.2f} "
+        f"| {f'{found} of {planted}' if planted else '–'} | {sum(one.false for one in outcomes)} |"
+    )
+
+
 def main(argv: list[str]) -> int:
     """Run the cases and print their table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks radiometry", description=__doc__)
@@ -188,27 +425,3 @@ def main(argv: list[str]) -> int:
             encoding="utf-8",
         )
     return 0
-
-
-def _trial(wish: SceneWish) -> tuple[Outcome, float]:
-    scene = draw_radiometry_scene(wish)
-    with tempfile.TemporaryDirectory() as folder:
-        store = write_trial(scene, Path(folder))
-        start = time.process_time()
-        found = measured(store)
-        seconds = time.process_time() - start
-    return judged(scene, found), seconds
-
-
-def _line(name: str, outcomes: list[Outcome]) -> str:
-    ratio = np.array([one.gain_ratio for one in outcomes])
-    sigma = np.array([one.gain_sigma_ratio for one in outcomes])
-    within = np.mean(np.abs(ratio - 1.0) < 2.0 * sigma)
-    worst = ratio[np.argmax(np.abs(ratio - 1.0))]
-    found, planted = sum(one.found for one in outcomes), sum(one.planted for one in outcomes)
-    return (
-        f"| {name} | {np.median(ratio):.3f} ({worst:.2f}) | {np.median(sigma):.3f} | {within:.0%} "
-        f"| {np.median([one.exponent for one in outcomes]):.2f} "
-        f"| {np.median([one.r_squared for one in outcomes]):.2f} "
-        f"| {f'{found} of {planted}' if planted else '–'} | {sum(one.false for one in outcomes)} |"
-    )

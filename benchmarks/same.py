@@ -193,9 +193,6 @@ def _short(value: Any) -> str:
     return text if len(text) <= 120 else text[:117] + "..."
 
 
-# Each format as rows.
-
-
 def _store_rows(path: Path) -> Rows:
     """Frames of a store, with their rows of all groups; without what it marks volatile."""
     import h5py

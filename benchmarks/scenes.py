@@ -32,8 +32,6 @@ from regengine.scene.picture import scene_picture
 from regengine.scene.samples import OTHER, FloatArray, Samples, SceneLabel, joined
 from regengine.scene.training import measure_photos, samples_of, train_scene_model
 
-# The page on scene classification: what was run and where, the goals, then every table.
-
 GOAL_MACRO_F1 = 0.90
 GOAL_MISSED_GROUPS = 0.05
 GOAL_PRECISION = 0.95
@@ -111,8 +109,6 @@ def training_lines(samples: Samples) -> list[str]:
     rows = [[name, *map(str, row)] for name, row in zip(samples.classes, counts, strict=True)]
     return table(["class", "photos", "groups", "simulated frames"], rows)
 
-
-# Which of the real photographs `register` would search for city lights, and whether it should.
 
 # What a photo of a class should be: searched; left out; either, for towns may stand beside aurora
 # or under moonlit cloud and be too small to be seen at the size at which scenes are told

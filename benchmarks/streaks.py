@@ -16,19 +16,20 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import norm
 
+from benchmarks.arrays import BoolArray
 from benchmarks.pages import command_of, number, table, title_lines, write_page
-from benchmarks.simulate.streak_draw import LENGTH_EDGES_PX, SNR_EDGES
-from benchmarks.simulate.streak_frames import (
+from benchmarks.simulate.streaks import (
     LARGE,
+    LENGTH_EDGES_PX,
+    SNR_EDGES,
     TEST_SEED0,
     StreakFrame,
     StreakFrameSettings,
     streak_frame,
 )
-from detectors.registry import streak_detectors
+from detectors.registry import STREAKS
 from detectors.types import FloatArray
 from regengine.evaluate.streak_scores import (
     StreakScore,
@@ -37,7 +38,6 @@ from regengine.evaluate.streak_scores import (
     total_streak_score,
 )
 
-BoolArray = NDArray[np.bool_]
 SIZES = {"1024": StreakFrameSettings(), "large": LARGE}
 MATCHED_BOUNDS = (7.0, 10.0)
 END_SNR = 1.0
@@ -257,7 +257,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--methods", help="these alone, separated by commas")
     parser.add_argument("--out", type=Path, help="folder for the dated Markdown file")
     args = parser.parse_args(argv)
-    known = streak_detectors()
+    known = STREAKS.detectors()
     names = list(known) if args.methods is None else args.methods.split(",")
     unknown = [name for name in names if name not in known]
     if unknown:

@@ -21,7 +21,7 @@ from benchmarks.confidence.fit import (
     threshold_interval,
 )
 from benchmarks.confidence.report import Judged, judgement_text, model_text
-from benchmarks.trials.stats import calibration as calibration_figures
+from benchmarks.trials.outcomes import calibration as calibration_figures
 from regengine.errors import ConfigError
 from regengine.registration.calibration import (
     FEATURES,
@@ -32,31 +32,6 @@ from regengine.registration.calibration import (
 )
 
 TARGET = 0.001  # wrong among accepted
-
-
-def main(argv: list[str]) -> int:
-    """Fit on the training half where there is one, judge on the test half where there is one."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks confidence",
-        description=__doc__,
-        epilog="Tables: python -m benchmarks registration --simulated --half train --table "
-        "cases.csv. Tables without training rows judge the calibration of the package.",
-    )
-    parser.add_argument("table", type=Path, nargs="+", help="CSV of simulated cases")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the calibration (JSON)")
-    parser.add_argument("--plot", type=Path, metavar="DIR", help="write reliability.png there")
-    parser.add_argument("--target", type=float, default=TARGET, help="wrong among accepted")
-    parser.add_argument(
-        "--features",
-        default=",".join(FEATURES),
-        help="names, comma between, of what the score may depend on (default: all)",
-    )
-    options = parser.parse_args(argv)
-    try:
-        return run(options)
-    except (ConfigError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
 
 
 def run(options: argparse.Namespace) -> int:
@@ -130,3 +105,28 @@ def calibration_of(
             cross_validated=True,
         ),
     )
+
+
+def main(argv: list[str]) -> int:
+    """Fit on the training half where there is one, judge on the test half where there is one."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks confidence",
+        description=__doc__,
+        epilog="Tables: python -m benchmarks registration --simulated --half train --table "
+        "cases.csv. Tables without training rows judge the calibration of the package.",
+    )
+    parser.add_argument("table", type=Path, nargs="+", help="CSV of simulated cases")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the calibration (JSON)")
+    parser.add_argument("--plot", type=Path, metavar="DIR", help="write reliability.png there")
+    parser.add_argument("--target", type=float, default=TARGET, help="wrong among accepted")
+    parser.add_argument(
+        "--features",
+        default=",".join(FEATURES),
+        help="names, comma between, of what the score may depend on (default: all)",
+    )
+    options = parser.parse_args(argv)
+    try:
+        return run(options)
+    except (ConfigError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2

@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from benchmarks.trials.stats import upper_bound
+from benchmarks.arrays import BoolArray
+from benchmarks.trials.outcomes import upper_bound
 from detectors.types import FloatArray
 from regengine.registration.calibration import feature_values
 from regengine.registration.verification import Evidence
 
-BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.intp]
 
 FOLDS = 5
@@ -216,8 +216,6 @@ def cross_validated(features: FloatArray, right: BoolArray, blocks: IntArray) ->
     return p
 
 
-# Tables of registrations of known truth, which a confidence is fitted on and judged by.
-
 # Frames of one region share towns, coasts and what is wrong with the map there
 BLOCK_DEG = 15.0
 # where a table does not tell the place
@@ -324,8 +322,6 @@ def source_of(rows: Sequence[dict[str, str]], half: str) -> str:
     half_name = {"train": "training", "test": "test"}[half]
     return f"simulated cases, {half_name} half{where}, seeds {min(seeds)} to {max(seeds)}"
 
-
-# The acceptance threshold that keeps a target rate of wrong among accepted proposals.
 
 # No proposal is accepted that is itself this many times likelier to be wrong than the target,
 # however sure the others are: frames in use may be another mixture than the simulated ones

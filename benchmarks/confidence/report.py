@@ -10,18 +10,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import beta
 
-from benchmarks.confidence.fit import BoolArray, FloatArray, Proposals, acceptance
-from benchmarks.trials.stats import (
-    CALIBRATION_BINS,
-    calibration,
-    roc,
-)
-from benchmarks.trials.stats import (
-    calibration as calibration_figures,
-)
+from benchmarks.arrays import BoolArray
+from benchmarks.confidence.fit import Proposals, acceptance
+from benchmarks.trials.outcomes import CALIBRATION_BINS, calibration, roc
+from benchmarks.trials.outcomes import calibration as calibration_figures
+from detectors.types import FloatArray
 from regengine.registration.calibration import FEATURES, Calibration
-
-# How true probabilities are, bin by bin, and what chance alone would show.
 
 REDRAWS = 300
 
@@ -174,8 +168,6 @@ def extremes(judged: Judged, right: bool) -> str:
     named = [f"{judged.proposals.labels[k]} {judged.p[k]:.4f}" for k in order[:WORST]]
     return ", ".join(named) or "none"
 
-
-# The reliability diagram, and the wrong among accepted over the threshold.
 
 NAME = "reliability.png"
 COLOURS = ("tab:blue", "tab:orange")

@@ -124,8 +124,6 @@ def case_of(seed: int, number: int) -> Case:
     return Case(number=number, kind=kind, name=name, data=data, damage=tuple(names))
 
 
-# Reading one file in a worker, and what became of it.
-
 _chatter: Any = None  # what libraries write to a worker's standard error
 
 

@@ -177,8 +177,6 @@ def fits_files() -> Seeds:
     }
 
 
-# Small sound files beside the photos, to be damaged: orbits, tables, stores, maps, settings.
-
 DATA_SAMPLES = Path(__file__).resolve().parents[2] / "data_samples"
 STEP_DEG = 1.0 / 240.0
 SETTINGS = """

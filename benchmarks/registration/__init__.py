@@ -13,13 +13,43 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.registration.real import real_report
-from benchmarks.trials import NAME, add_options, simulated_report
 from regengine.errors import RegengineError
 from regengine.registration.register import RegisterParams
 
 
+def simulated(given: argparse.Namespace) -> int:
+    """Simulated registrations; 0 when done, 2 if they cannot be started."""
+    from benchmarks.trials import NAME, simulated_report
+
+    try:
+        lines = simulated_report(given, tell)
+    except RegengineError as error:
+        tell(str(error))
+        return 2
+    if lines:
+        publish(lines, NAME, given.out)
+    return 0
+
+
+def tell(line: str) -> None:
+    """Progress, on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def publish(lines: list[str], name: str, folder: Path | None) -> None:
+    """Print a page, and write it under its name and date."""
+    print("\n".join(lines))
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / f"{name}-{datetime.now(UTC):%Y-%m-%d}.md"
+        target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        tell(f"written to {target}")
+
+
 def main(argv: list[str]) -> int:
     """Run the benchmark; 0 when done, 2 if it cannot be started."""
+    from benchmarks.trials import add_options  # which imports how registrations are scored
+
     parser = argparse.ArgumentParser(prog="python -m benchmarks registration", description=__doc__)
     parser.add_argument("--real", type=Path, help="folder of the real data")
     parser.add_argument("--out", type=Path, help="folder for the dated Markdown files")
@@ -44,30 +74,3 @@ def main(argv: list[str]) -> int:
         return 2
     publish(real_report(given, tell), "registration-real", given.out)
     return 0
-
-
-def simulated(given: argparse.Namespace) -> int:
-    """Simulated registrations; 0 when done, 2 if they cannot be started."""
-    try:
-        lines = simulated_report(given, tell)
-    except RegengineError as error:
-        tell(str(error))
-        return 2
-    if lines:
-        publish(lines, NAME, given.out)
-    return 0
-
-
-def tell(line: str) -> None:
-    """Progress, on standard error."""
-    print(line, file=sys.stderr, flush=True)
-
-
-def publish(lines: list[str], name: str, folder: Path | None) -> None:
-    """Print a page, and write it under its name and date."""
-    print("\n".join(lines))
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        target = folder / f"{name}-{datetime.now(UTC):%Y-%m-%d}.md"
-        target.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        tell(f"written to {target}")

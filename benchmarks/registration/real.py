@@ -24,27 +24,26 @@ from benchmarks.registration.cases import (
     list_other_cases,
     with_any_category,
 )
-from benchmarks.registration.compare import CHANGED_HEADER, TWIN_HEADER, changed_rows, twin_rows
 from benchmarks.registration.process import Job, Outcome, run_case
 from benchmarks.registration.report import (
+    CHANGED_HEADER,
     CHECK_HEADER,
     RESULT_HEADER,
+    TWIN_HEADER,
+    category_lines,
+    changed_rows,
     check_row,
     headline,
-    result_row,
-)
-from benchmarks.registration.summary import (
-    category_lines,
     of_photos,
+    result_row,
     summary_lines,
+    twin_rows,
     was_turned_away,
 )
 from benchmarks.registration.truth import load_truth, read_points, read_reference_cameras
 from benchmarks.registration.variants import variants_of
 from regengine.pipeline import RunInputs
 from regengine.registration.register import RegisterParams
-
-# The page on real photographs: the aim first, then every table.
 
 
 def page_lines(

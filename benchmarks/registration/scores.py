@@ -14,6 +14,7 @@ from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, local_axes
 from matchers.footprint import diagonal_km
 from regengine.errors import ConfigError
+from regengine.result import ControlPoint
 
 if TYPE_CHECKING:
     from scipy.spatial.transform import Rotation

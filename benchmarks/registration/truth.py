@@ -152,8 +152,6 @@ def _number(text: str) -> float | None:
     return float(text) if text else None
 
 
-# What is known of the real photographs: reference cameras, named places, points.
-
 # Height at which the fit of a reference camera starts; the points correct it
 TYPICAL_ALTITUDE_KM = 415.0
 

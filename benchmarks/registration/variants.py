@@ -1,4 +1,4 @@
-"""The same photo turned, mirrored or cropped: it must give the same places on the ground."""
+"""The same photo told or shown otherwise: it must give the same places on the ground."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ VARIANTS = {
 def variants_of(case: Case, folder: Path, only: str = "") -> list[Case]:
     """Write variants of a case's photo as PNG, with its EXIF, and give their cases."""
     found = []
-    for number, (name, variant) in enumerate(VARIANTS.items()):
+    for index, (name, variant) in enumerate(VARIANTS.items()):
         if name == AS_IT_IS or only.lower() not in variant_name(case, name).lower():
             continue
-        path = folder / f"{case.photo.stem}_variant{number}.png"
+        path = folder / f"{case.photo.stem}_variant{index}.png"
         with Image.open(case.photo) as image:
             exif = image.info.get("exif", b"")
             picture = np.asarray(image.convert("RGB"))

@@ -16,7 +16,6 @@ import numpy as np
 
 from benchmarks.simulate.camera import Pointing, SimCamera
 from benchmarks.simulate.cases import SAMPLE_REGION, SAMPLE_SEED
-from benchmarks.simulate.lamps import Realisation
 from benchmarks.simulate.light_map import LightMapParameters, draw_light_map, write_geotiff
 from benchmarks.simulate.orbit import (
     Elements,
@@ -28,11 +27,9 @@ from benchmarks.simulate.orbit import (
 )
 from benchmarks.simulate.photo_files import CameraSettings, exif_bytes
 from benchmarks.simulate.render import render, to_jpeg
-from benchmarks.simulate.scene import CloudLayer, SceneParameters
-from benchmarks.simulate.town_world import TownWorld, draw_town_world
 from benchmarks.simulate.truth import camera_truth, footprint, reference_points
-
-# The six sample photographs and the element sets shipped with them: what is chosen by hand.
+from benchmarks.simulate.weather import CloudLayer, SceneParameters
+from benchmarks.simulate.worlds import Realisation, TownWorld, draw_town_world
 
 
 def utc_of_2014(month: int, day: int, hour: int, minute: int, second: int) -> datetime:
@@ -148,8 +145,6 @@ ELEMENT_SETS = (
     (utc_of_2014(1, 30, 2, 20, 0), -4.0),
 )
 
-
-# The sample photographs of ``data_samples/``: six frames, their orbit, map and truth.
 
 MAP_LIGHTS = Realisation(number=1)
 PHOTO_LIGHTS = Realisation(number=2)

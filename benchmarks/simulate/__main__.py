@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from benchmarks.simulate.cases import Case
-    from benchmarks.trials.trial import Trial
+    from benchmarks.trials.source import Trial
 
 
 def main(arguments: list[str] | None = None) -> None:

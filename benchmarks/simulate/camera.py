@@ -11,8 +11,6 @@ from pyproj import Geod, Transformer
 
 from detectors.types import FloatArray
 
-# Positions on the Earth by PROJ: the simulator's only source of geodesy.
-
 
 @lru_cache(maxsize=1)
 def _to_ecef() -> Transformer:

@@ -11,19 +11,15 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks.simulate.camera import Pointing, SimCamera, ecef_of, wgs84
-from benchmarks.simulate.lamps import Realisation, World
 from benchmarks.simulate.land import Region
 from benchmarks.simulate.light_map import RadianceMap, lamps_in_view, read_geotiff
 from benchmarks.simulate.orbit import Vantage, nadir_for, vantage_over
 from benchmarks.simulate.photo_files import CameraSettings, exif_bytes
 from benchmarks.simulate.render import render, to_jpeg
-from benchmarks.simulate.scene import CloudLayer, SceneParameters
-from benchmarks.simulate.town_world import TownWorld, draw_town_world
 from benchmarks.simulate.truth import camera_truth, footprint, reference_points
+from benchmarks.simulate.weather import CloudLayer, SceneParameters
+from benchmarks.simulate.worlds import Realisation, TownWorld, World, draw_town_world
 from detectors.types import FloatArray
-
-# What random cases are drawn over: a world of lights, another one, and the map of the first.
-
 
 MOST_DARK = 300  # targets without light are needed less often
 SAMPLE_SEED = 991
@@ -79,8 +75,6 @@ def _dark_places(light_map: RadianceMap) -> FloatArray:
         [light_map.west + 2.0 * (col + 0.5), light_map.north - 2.0 * (row + 0.5)], axis=1
     )
 
-
-# The dice of random cases: where the camera stands, how it looks, what the weather is.
 
 # Night lenses by use in the archive, with the widest slant at which each makes sense.
 LENSES_MM = (28.0, 35.0, 50.0, 58.0, 85.0, 180.0, 400.0)

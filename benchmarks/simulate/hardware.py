@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-ImageArray = NDArray[np.float32]
+from benchmarks.arrays import ImageArray
 
 MOST_COVER = 0.4  # of the picture
 PARTS = ("panel", "truss", "vehicle", "arm", "frame")

@@ -107,9 +107,6 @@ def _height(rng: np.random.Generator, axis: FloatArray, region: Region) -> Float
     return rough + 0.6 - 2.5 * border**4
 
 
-# Cities, suburbs, villages and roads of an invented land.
-
-
 @dataclass(frozen=True, kw_only=True)
 class Places:
     """A table of towns and stretches of road."""

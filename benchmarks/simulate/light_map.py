@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.simulate.camera import SimCamera
-from benchmarks.simulate.lamps import Clusters, Lamps, Realisation, World
 from benchmarks.simulate.noise import blurred
+from benchmarks.simulate.worlds import Clusters, Lamps, Realisation, World
 from detectors.types import FloatArray
 
 KM_PER_DEGREE_NORTH = 111.2
@@ -133,9 +133,6 @@ def read_geotiff(path: Path) -> RadianceMap:
             north=source.transform.f,
             step_deg=source.transform.a,
         )
-
-
-# Lamps of a world projected into a photograph: the light that reaches each pixel.
 
 
 LAMPS_PER_PIXEL = 3.0

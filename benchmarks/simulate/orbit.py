@@ -171,8 +171,6 @@ def tle_lines(elements: Elements, name: str) -> str:
     return f"{name}\n{first}\n{second}\n"
 
 
-# Where the station must be to photograph a place at a given slant, and where it seems to be.
-
 EARTH_RADIUS_M = 6_371_000.0
 EARTH_TURN_RAD_S = 7.292115e-5  # WGS84
 GRAVITY_M3_S2 = 3.986004418e14  # WGS84

@@ -36,8 +36,6 @@ def write_dng(path: Path, sensor: NDArray[np.uint16], *, orientation: int = 1) -
     return path
 
 
-# EXIF of simulated photographs: what an astronaut's camera writes.
-
 SENSOR_WIDTH_MM = {"NIKON D3S": 36.0, "NIKON D4": 36.0, "NIKON D5": 35.9}
 
 

@@ -10,18 +10,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from benchmarks.arrays import ImageArray
 from benchmarks.simulate.camera import SimCamera
-from benchmarks.simulate.lamps import Realisation, World
 from benchmarks.simulate.light_map import lamp_planes
 from benchmarks.simulate.noise import blurred
-from benchmarks.simulate.scene import SceneParameters
-from benchmarks.simulate.transients import boat_light, flash_light
-from benchmarks.simulate.weather import ViewGrid, cloud_depth, limb_light, star_light, view_grid
+from benchmarks.simulate.weather import (
+    SceneParameters,
+    ViewGrid,
+    boat_light,
+    cloud_depth,
+    flash_light,
+    limb_light,
+    star_light,
+    view_grid,
+)
+from benchmarks.simulate.worlds import Realisation, World
 from detectors.types import FloatArray
-
-# What lens, sensor and camera software make of the light.
-
-ImageArray = NDArray[np.float32]
 
 
 def window_reflection(
@@ -232,9 +236,6 @@ def to_jpeg(picture: NDArray[np.uint8], quality: int, exif: bytes = b"") -> byte
         buffer, "JPEG", quality=quality, subsampling=2, optimize=False, progressive=False, exif=exif
     )
     return buffer.getvalue()
-
-
-# The image of a point, and of a line of points: Moffat's profile.
 
 
 @dataclass(frozen=True, kw_only=True)

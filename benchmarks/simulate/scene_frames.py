@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.simulate import (
-    scenes_day as scene_day,
-)
+from benchmarks.simulate import scenes_ground as scene_day
+from benchmarks.simulate import scenes_ground as scene_station
 from benchmarks.simulate import (
     scenes_night as scene_aurora,
 )
@@ -20,20 +19,11 @@ from benchmarks.simulate import (
 from benchmarks.simulate import (
     scenes_night as scene_towns,
 )
-from benchmarks.simulate import (
-    scenes_stars as scene_stars,
-)
-from benchmarks.simulate import (
-    scenes_station as scene_station,
-)
-from benchmarks.simulate import (
-    scenes_sun_moon as scene_moon,
-)
-from benchmarks.simulate import (
-    scenes_sun_moon as scene_sun,
-)
+from benchmarks.simulate import scenes_sky as scene_moon
+from benchmarks.simulate import scenes_sky as scene_stars
+from benchmarks.simulate import scenes_sky as scene_sun
 from benchmarks.simulate.cases import draw_case
-from benchmarks.simulate.scene_develop import Look, develop, stored_file
+from benchmarks.simulate.scene_canvas import Look, develop, stored_file
 
 Drawer = Callable[[np.random.Generator], tuple[NDArray[np.float32], Look]]
 DRAWERS: Mapping[str, Drawer] = {

@@ -6,22 +6,20 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.arrays import ImageArray
 from benchmarks.simulate.noise import blurred, fractal_tile
-from benchmarks.simulate.scene_develop import Look
-from benchmarks.simulate.scene_view import (
+from benchmarks.simulate.scene_canvas import (
     EARTH_RADIUS_KM,
+    Look,
     View,
     add_points,
     draw_view,
     ground_texture,
     star_field,
 )
-from benchmarks.simulate.scenes_day import clouds, port_hole, surface
+from benchmarks.simulate.scenes_ground import clouds, port_hole, surface
 from detectors.types import FloatArray
-
-ImageArray = NDArray[np.float32]
 
 MOONLIT_LOOK = Look(
     quantile=0.9, level=(0.02, 0.28), noise=(0.05, 0.6), hardware=0.25, lit=0.15, cast=0.15
@@ -149,9 +147,6 @@ def _nearly_black(rng: np.random.Generator) -> ImageArray:
     return np.asarray(light, np.float32)
 
 
-# Towns by night seen obliquely, up to the limb, with airglow, clouds, stars and lightning.
-
-
 TOWN_LOOK = Look(
     quantile=0.995, level=(0.2, 3.0), noise=(0.03, 0.5), hardware=0.35, lit=0.15, cast=0.12
 )
@@ -219,8 +214,6 @@ def _towns(view: View, rng: np.random.Generator) -> tuple[FloatArray, FloatArray
     spread = view.footprint_km.ravel()[chosen][:, None] * rng.uniform(-0.5, 0.5, (number, 2))
     return place + spread, np.minimum(rng.pareto(1.1, number), 60.0)
 
-
-# Aurora: folded curtains and diffuse ovals, ahead of the camera or below it.
 
 AURORA_LOOK = Look(
     quantile=0.97, level=(0.25, 1.6), noise=(0.05, 0.6), hardware=0.55, lit=0.5, cast=0.12

@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 
 from detectors.types import FloatArray
 
-# What is bright in a frame and no star: hot pixels and cosmic rays.
-
-
 HOT_ELECTRONS = 50.0  # the faintest; full well is the brightest
 TRACK_ELECTRONS = (300.0, 6000.0)  # of a whole track
 TRACK_PX = (0.3, 15.0)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.simulate.camera import SimCamera
-from benchmarks.simulate.lamps import Realisation, World
 from benchmarks.simulate.light_map import lamps_in_view, upward_share
+from benchmarks.simulate.worlds import Realisation, World
 
 GRID = 5  # reference points are sought in 5 x 5 parts of the picture
 

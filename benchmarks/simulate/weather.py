@@ -1,21 +1,148 @@
-"""Clouds over the lights and the sky above the limb, on the pixels of a photograph."""
+"""What lies between the lights and the camera: clouds, aurora, storms, limb, stars, flares."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.arrays import ImageArray
 from benchmarks.simulate.camera import SimCamera, ecef_of, wgs84
 from benchmarks.simulate.noise import GroundNoise, blurred, fractal_tile
-from benchmarks.simulate.scene import CloudLayer
-from benchmarks.simulate.transients import FLASH_KM, FLASH_RGB
 from detectors.types import FloatArray
 
-ImageArray = NDArray[np.float32]
+
+@dataclass(frozen=True, kw_only=True)
+class CloudLayer:
+    """A layer of cloud."""
+
+    coverage: float = 0.3  # share of the visible ground that it touches, 0 to 1
+    # In its thickest parts, seen from straight above: 8 hides the lights, 0.7 is a veil
+    optical_depth: float = 8.0
+    brightness_nw: float = 4.0  # of its moonlit top, nW cm^-2 sr^-1
+    scale_km: float = 250.0  # size of its largest features
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneParameters:
+    """What the air, the lens, the sensor and the file do to the light."""
+
+    seed: int = 0  # of clouds, stars and noise
+    saturation_nw: float = 150.0  # radiance that fills the sensor, nW cm^-2 sr^-1
+    # full_well_electrons and read_noise_electrons: of one pixel of the stored picture, at the ISO
+    # used
+    full_well_electrons: float = 6000.0
+    read_noise_electrons: float = 12.0
+    ground_nw: float = 0.15  # radiance of moonlit land; the sea has a third of it.
+    extinction: float = 0.25  # optical depth of clear air towards the zenith
+    side_light: float = 0.4  # how much less a lamp sends to the horizon than to the zenith, 0 to 1
+    psf_sigma_px: float = 0.8  # defocus and lens blur
+    # motion_px and motion_deg: length and direction of the smear
+    motion_px: float = 0.0
+    motion_deg: float = 0.0
+    # halo_share and halo_sigma_px: light that the lens and the air spread widely
+    halo_share: float = 0.06
+    halo_sigma_px: float = 12.0
+    bloom_share: float = 0.03  # share of the light above saturation that spills to the neighbours
+    clouds: tuple[CloudLayer, ...] = field(default=())
+    boats: int = 0  # fishing boats, which no map knows
+    lightning_nw: float = 0.0  # brightness of a thundercloud lit from within; 0 for none.
+    airglow_nw: float = 6.0  # brightness of the airglow layer at the limb
+    stars_per_square_degree: float = 0.6  # visible ones
+    vignetting: float = 0.25  # loss of light in the corners, 0 to 1
+    reflection_nw: float = 0.0  # brightness of lamps of the cabin mirrored in the window
+    hot_pixels: float = 5e-6  # share of the pixels
+    tone_contrast: float = 0.15  # of the camera's picture style on top of sRGB; 0 is plain sRGB.
+    white_balance: tuple[float, float, float] = (1.0, 1.0, 1.0)  # gains of red, green and blue
+    jpeg_quality: int = 90
+    most_lamps: int = 2_000_000  # rough bound on the lamps drawn: fewer is faster and grainier
+
+
+BOAT_RGB = (0.80, 1.05, 1.10)  # metal-halide lamps over the water
+BOAT_POWER = 2.0  # nW cm^-2 sr^-1 km^2, as a village
+FLEET_KM = 15.0
+FLARE_RGB = (1.9, 0.9, 0.25)  # a flame of 1,800 K
+FLARE_POWER = 15.0  # nW cm^-2 sr^-1 km^2, as a small town out of one point
+FIELD_KM = 40.0
+FLASH_RGB = (0.85, 0.90, 1.20)
+FLASH_KM = 25.0  # a thundercloud lit from within
+
+
+def boat_light(camera: SimCamera, boats: int, rng: np.random.Generator) -> ImageArray:
+    """Fishing boats in up to three fleets anywhere on the visible ground."""
+    if boats <= 0:
+        return np.zeros((3, camera.height_px, camera.width_px), np.float32)
+    fleet = rng.integers(0, 3, boats)
+    centre_x = rng.uniform(0, camera.width_px, 3)[fleet]
+    centre_y = rng.uniform(0, camera.height_px, 3)[fleet]
+    spread_px = _spread_px(camera, FLEET_KM)
+    x = centre_x + spread_px * rng.standard_normal(boats)
+    y = centre_y + spread_px * rng.standard_normal(boats)
+    return _points(camera, x, y, BOAT_POWER * rng.exponential(1.0, boats), BOAT_RGB)
+
+
+def flare_light(camera: SimCamera, flares: int, rng: np.random.Generator) -> ImageArray:
+    """Gas flares in one field on the visible ground, RGB as above."""
+    if flares <= 0:
+        return np.zeros((3, camera.height_px, camera.width_px), np.float32)
+    spread_px = _spread_px(camera, FIELD_KM)
+    x = rng.uniform(0, camera.width_px) + spread_px * rng.standard_normal(flares)
+    y = rng.uniform(0, camera.height_px) + spread_px * rng.standard_normal(flares)
+    power = FLARE_POWER * np.exp(0.8 * rng.standard_normal(flares))
+    return _points(camera, x, y, power, FLARE_RGB)
+
+
+def _spread_px(camera: SimCamera, km: float) -> float:
+    """Pixels that a distance on the ground below takes."""
+    return km / (camera.height_m / 1000.0 / camera.focal_px)
+
+
+def _points(
+    camera: SimCamera,
+    x: FloatArray,
+    y: FloatArray,
+    power: FloatArray,
+    rgb: tuple[float, float, float],
+) -> ImageArray:
+    """Light of single lamps at places in the image; those on the sky or outside have none."""
+    height, width = camera.height_px, camera.width_px
+    light = np.zeros((3, height, width), np.float32)
+    _, _, distance_m = camera.ground(x, y)
+    strength = power * (camera.focal_px / (distance_m / 1000.0)) ** 2
+    column, row = np.round(x).astype(int), np.round(y).astype(int)
+    seen = np.isfinite(distance_m) & (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    for channel in range(3):
+        np.add.at(
+            light[channel],
+            (row[seen], column[seen]),
+            (rgb[channel] * strength[seen]).astype(np.float32),
+        )
+    return light
+
+
+def flash_light(camera: SimCamera, brightness_nw: float, rng: np.random.Generator) -> ImageArray:
+    """A thundercloud lit by lightning somewhere on the visible ground, RGB as above."""
+    height, width = camera.height_px, camera.width_px
+    light = np.zeros((3, height, width), np.float32)
+    if brightness_nw <= 0.0:
+        return light
+    x, y = float(rng.uniform(0, width)), float(rng.uniform(0, height))
+    lon, _, distance_m = camera.ground(x, y)
+    if not np.isfinite(lon):
+        return light
+    radius_px = FLASH_KM * 1000.0 * camera.focal_px / float(distance_m)
+    spot = np.zeros((height, width), np.float32)
+    for _ in range(6):
+        jitter_x, jitter_y = radius_px * 0.6 * rng.standard_normal(2)
+        size = max(round(radius_px * rng.uniform(0.2, 0.6)), 1)
+        cv2.circle(spot, (round(x + jitter_x), round(y + jitter_y)), size, 1.0, -1)
+    spot = blurred(spot, max(0.25 * radius_px, 1.0))
+    for channel in range(3):
+        light[channel] = np.float32(brightness_nw * FLASH_RGB[channel]) * spot
+    return light
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +250,6 @@ def star_light(
     return image
 
 
-# An auroral band: folded curtains between 100 and 300 km, seen along each pixel's sight.
-
 EARTH_RADIUS_M = 6_371_000.0
 OVAL_RADIUS_DEG = 24.0  # of the auroral oval about its pole
 HEIGHTS_KM = np.concatenate([np.arange(90.0, 150.0, 3.0), np.arange(150.0, 320.0, 9.0)])
@@ -213,9 +338,6 @@ def _curtain(
     # A sharp curtain, and a wide faint glow on its poleward side.
     shape = np.exp(-0.5 * (away / 0.22) ** 2) + 0.15 * np.exp(-0.5 * ((away + 1.5) / 1.5) ** 2)
     return np.nan_to_num(shape * rays * gaps)
-
-
-# A thundercloud lit from within: the towers of the cloud show in the light of the flash.
 
 
 def storm_light(

@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +18,6 @@ from regengine.registration.register import METHODS, Method, RegisterParams
 if TYPE_CHECKING:
     from benchmarks.trials.run import TrialSettings
 
-
-# What the page on a run of simulated registrations is made from.
 
 NAME = "registration-simulated"
 # Columns before the verdict that are no factor to put into bins
@@ -49,7 +46,6 @@ def page_of(given: argparse.Namespace) -> Page:
         command=command_words(given),
         drawn=drawn_columns(rows),
         note=note_on(rows, given.half),
-        figures="" if given.out is None else f"{NAME}-{datetime.now(UTC):%Y-%m-%d}",
     )
 
 
@@ -78,8 +74,6 @@ def command_words(given: argparse.Namespace) -> str:
         words.append(f"--max-seconds {given.max_seconds:g}")
     return " ".join(words)
 
-
-# ``python -m benchmarks registration --simulated``: its options, its run, its page.
 
 Tell = Callable[[str], None]
 SMOKE_SEEDS, SMOKE_SECONDS = (0, 24), 1.5
@@ -152,10 +146,6 @@ def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]
         open_workshop(settings)  # an unusable map is said once, not by every worker
         run_seeds(seeds, given, settings, tell)
     page = page_of(given)
-    if given.out is not None:
-        from benchmarks.trials.figures import save_figures
-
-        save_figures(page.rows, given.out / page.figures)
     from benchmarks.trials.report import page_lines
 
     return page_lines(page)
@@ -251,7 +241,7 @@ def run_seeds(seeds: range, given: argparse.Namespace, settings: TrialSettings, 
 
 def draw_pictures(given: argparse.Namespace, settings: TrialSettings, tell: Tell) -> None:
     """Draw the trials that are asked for, or the worst failures of the table."""
-    from benchmarks.trials.figures import draw_trials, worst_seeds
+    from benchmarks.trials.report import draw_trials, worst_seeds
 
     try:
         seeds = [int(text) for text in given.only_seeds.split(",") if text]

@@ -26,12 +26,8 @@ from benchmarks.trials.shot import (
     off_nadir_deg,
     view_shares,
 )
-from benchmarks.trials.source import TrialSource
-from benchmarks.trials.trial import Factor, Kind, Trial
+from benchmarks.trials.source import Factor, Kind, Trial, TrialSource
 from detectors.types import FloatArray
-
-# What the engine is told: a clock, an element set and a focal length, each with its error.
-
 
 CLOCK_SHARES = {"2s": 0.55, "120s": 0.25, "10min": 0.08, "1h": 0.12}
 FOCAL_SHARES = {"exact": 0.30, "error": 0.50, "unknown": 0.15, "wrong": 0.05}
@@ -156,9 +152,6 @@ def apart_km(given_m: FloatArray, true: State) -> tuple[float, float]:
         float(angle * np.linalg.norm(position_m) / 1000.0),
         float(given_m @ across / 1000.0),
     )
-
-
-# All that was drawn for a trial, as one flat row.
 
 
 def factors_of(

@@ -6,11 +6,14 @@ import csv
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.trials.trial import Kind
 from regengine.photo.camera_bodies import CameraBody, find_body
+
+if TYPE_CHECKING:
+    from benchmarks.trials.source import Kind
 
 SHORTEST_MM, LONGEST_MM = 24.0, 400.0
 WIDE_MM = 36.0

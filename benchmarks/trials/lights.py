@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from benchmarks.simulate.camera import SimCamera
-from benchmarks.simulate.lamps import Clusters, Lamps, Realisation, World
 from benchmarks.simulate.light_map import visible_bounds
 from benchmarks.simulate.noise import GroundNoise, fractal_tile, key_of, normal, uniform
-from benchmarks.simulate.raster_world import RasterWorld
+from benchmarks.simulate.worlds import Clusters, Lamps, RasterWorld, Realisation, World
 from detectors.types import FloatArray
 
 TILE_DEG = 2.0  # the map is asked for in rows of tiles that the picture may show

@@ -9,8 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from detectors.types import FloatArray
 
-# Which continent a place belongs to: coarse outlines, to keep training and test apart.
-
 HALVES: dict[str, tuple[str, ...]] = {"train": ("Africa", "Asia"), "test": ("Europe", "Oceania")}
 
 # From the Atlantic to the Bosporus, between Europe and what lies south and east of it.

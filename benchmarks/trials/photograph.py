@@ -7,16 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.arrays import ImageArray
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.hardware import LIGHT_RGB, draw_foreground
 from benchmarks.simulate.light_map import lamp_planes
 from benchmarks.simulate.noise import blurred
 from benchmarks.simulate.render import CLOUD_RGB, GLOW_KM, LAMP_RGB, cabin_reflection, expose
-from benchmarks.simulate.transients import boat_light, flare_light
 from benchmarks.simulate.weather import (
     ViewGrid,
     aurora_light,
+    boat_light,
     cloud_depth,
+    flare_light,
     limb_light,
     star_light,
     storm_light,
@@ -24,8 +26,6 @@ from benchmarks.simulate.weather import (
 )
 from benchmarks.trials.lights import SeenWorld
 from benchmarks.trials.shot import Conditions, Shot
-
-ImageArray = NDArray[np.float32]
 
 OPAQUE_DEPTH = 4.0  # layers thicker than this hide what is below them
 

@@ -8,15 +8,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.arrays import ImageArray
 from benchmarks.simulate.camera import SimCamera, ecef_of
-from benchmarks.simulate.lamps import Clusters
 from benchmarks.simulate.light_map import upward_share
 from benchmarks.simulate.noise import blurred
-from benchmarks.simulate.scene import SceneParameters
+from benchmarks.simulate.weather import SceneParameters
+from benchmarks.simulate.worlds import Clusters
 from benchmarks.trials.photograph import Photograph
 from detectors.types import FloatArray
-
-ImageArray = NDArray[np.float32]
 
 LEAST_SIGMA = 5.0
 LEAST_MAP_PIXELS = 4.0  # from a brighter place

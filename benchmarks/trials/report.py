@@ -1,42 +1,371 @@
-"""The page on a run of simulated registrations."""
+"""The page on a run of simulated registrations: numbers, tables, and the trials that failed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
 from benchmarks.pages import NONE, number, table, title_lines
 from benchmarks.row_tables import Row, flags, number_of, numbers, values
-from benchmarks.trials import headline
-from benchmarks.trials.figures import (
-    missed_lines,
-    problem_lines,
-    reason_lines,
-    seconds_lines,
-    wrong_lines,
-)
-from benchmarks.trials.headline import STEEP_DEG, interval_words, percent, stated
+from benchmarks.trials.attempt import REASON_MARK, register_trial, with_true_camera
 from benchmarks.trials.outcomes import (
     OUTCOMES,
     RIGHT_ACCEPTED,
     RIGHT_REVIEW,
     WRONG_ACCEPTED,
     bins_of,
+    calibration,
     factors_of,
     having,
     outcome_of,
     proposals,
+    quantile,
     registrable,
+    roc,
+    upper_bound,
+    wilson_interval,
+    with_verdict,
+    within_one_sigma,
 )
-from benchmarks.trials.stats import calibration, quantile, roc, within_one_sigma
+from benchmarks.trials.run import TrialSettings, open_workshop
+from regengine.records import probability_text
 
-# What each way of proposing cameras brings: runs that left some out, beside the whole engine.
+LEAST_TO_TELL = 30  # below, a number says nothing on whether it is met
+LEAST_FOR_CLAIM = 3000  # accepted cases without a wrong one bound their share at 1 in 1,000
+STEEP_DEG = 45.0
+MOST_WRONG = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One number: what it is, what is asked of it, what was measured, whether that is met.
+
+    ``met`` is None where there is too little to tell.
+    """
+
+    what: str
+    asked: str
+    measured: str
+    n: int
+    interval: str
+    met: bool | None
+
+    def cells(self) -> list[str]:
+        """The row of the table."""
+        met = self.met if self.n >= LEAST_TO_TELL else None
+        said = {True: "met", False: "**falls short**", None: "too few to tell"}[met]
+        return [self.what, self.asked, self.measured, str(self.n), self.interval, said]
+
+
+NUMBERS_HEADER = ("number", "asked for", "measured", "n", "95 % interval", "")
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share as per cent; a dash for NaN."""
+    return NONE if np.isnan(share) else f"{100.0 * share:.{digits}f} %"
+
+
+def interval_words(hits: int, tried: int) -> str:
+    """Wilson's interval as per cent."""
+    low, high = wilson_interval(hits, tried)
+    return NONE if tried == 0 else f"{100.0 * low:.1f} to {100.0 * high:.1f} %"
+
+
+def recall_figure(what: str, least: float, rows: Sequence[Row]) -> Figure:
+    """Share of registrable trials that are right and accepted."""
+    hits = len(having(rows, RIGHT_ACCEPTED))
+    return Figure(
+        what=f"right and accepted, {what}",
+        asked=f"≥ {100.0 * least:.0f} %",
+        measured=percent(hits / len(rows)) if rows else NONE,
+        n=len(rows),
+        interval=interval_words(hits, len(rows)),
+        met=hits >= least * len(rows) if rows else None,
+    )
+
+
+def wrong_figure(rows: Sequence[Row]) -> Figure:
+    """Wrong among accepted, with the exact one-sided bound."""
+    accepted = with_verdict(rows, "accepted")
+    wrong = int((~flags(accepted, "right")).sum())
+    bound = upper_bound(wrong, len(accepted))
+    enough = len(accepted) >= LEAST_FOR_CLAIM
+    met: bool | None = wrong <= MOST_WRONG * len(accepted)
+    return Figure(
+        what="wrong among accepted, all kinds of trials",
+        asked="≤ 1 in 1,000",
+        measured=f"{wrong} of {len(accepted)}",
+        n=len(accepted),
+        interval=f"≤ {percent(bound, 3)} (exact, one-sided)",
+        met=met if enough or not met else None,
+    )
+
+
+def limit_figure(
+    what: str, limit: float, measured: float | None, n: int, digits: int = 2
+) -> Figure:
+    """A number that must not exceed a limit."""
+    known = measured is not None and not np.isnan(measured)
+    return Figure(
+        what=what,
+        asked=f"≤ {limit:g}",
+        measured=number(measured, digits),
+        n=n,
+        interval=NONE,
+        met=bool(measured <= limit) if known and measured is not None else None,
+    )
+
+
+def sigma_figure(rows: Sequence[Row]) -> Figure:
+    """Share of the control points' errors within one sigma per axis."""
+    z = np.concatenate([values(rows, "z_east"), values(rows, "z_north")])
+    share = within_one_sigma(z)
+    return Figure(
+        what="control points of right and accepted within one sigma, per axis",
+        asked="68 ± 8 %",
+        measured=percent(share),
+        n=len(z),
+        interval=NONE,  # the points of one frame share its camera: not independent
+        met=None if np.isnan(share) else bool(abs(share - 0.68) <= 0.08),
+    )
+
+
+def figures_of(rows: Sequence[Row]) -> list[Figure]:
+    """All numbers of a run, in the order in which they are asked for."""
+    can = registrable(rows)
+    slant = numbers(can, "off_nadir_deg")
+
+    def some(test: Callable[[Row], bool]) -> list[Row]:
+        return [row for row in can if test(row)]
+
+    steep = [row for row, deg in zip(can, slant, strict=True) if deg <= STEEP_DEG]
+    oblique = [row for row, deg in zip(can, slant, strict=True) if deg > STEEP_DEG]
+    return [
+        recall_figure("off-nadir ≤ 45°", 0.95, steep),
+        recall_figure("off-nadir beyond 45°", 0.85, oblique),
+        recall_figure("clock error ±120 s", 0.90, some(lambda r: r["clock_class"] == "120s")),
+        recall_figure("unknown focal length", 0.75, some(lambda r: r["focal_told"] == "unknown")),
+        wrong_figure(rows),
+        *probability_figures(rows),
+        *error_figures(having(rows, RIGHT_ACCEPTED)),
+        *seconds_figures(rows),
+    ]
+
+
+def stated(rows: Sequence[Row]) -> list[Row]:
+    """The rows with a probability."""
+    known = np.isfinite(numbers(rows, "probability"))
+    return [row for row, has in zip(rows, known, strict=True) if has]
+
+
+def probability_figures(rows: Sequence[Row]) -> list[Figure]:
+    """Expected calibration error, of proposals and of everything with a probability."""
+    found = []
+    for what, some in (
+        ("proposals", proposals(rows)),
+        ("all trials with a probability", stated(rows)),
+    ):
+        error = calibration(numbers(some, "probability"), flags(some, "right")).expected_error
+        name = f"expected calibration error, {what}"
+        found.append(limit_figure(name, 0.02, error, len(some), 4))
+    return found
+
+
+def error_figures(right: Sequence[Row]) -> list[Figure]:
+    """Errors and sigmas of what is right and accepted."""
+    points = values(right, "point_error_units")
+    grid = numbers(right, "grid_median_units")
+    found = []
+    for what, errors in (
+        ("error of control points", points),
+        ("frames' median error over the visible ground", grid),
+    ):
+        for name, share, limit in (("median", 0.5, 0.5), ("95th percentile", 0.95, 2.0)):
+            words = f"{what}, {name}, in units of max(map pixel, photo pixel)"
+            found.append(limit_figure(words, limit, quantile(errors, share), len(errors)))
+    return [*found, sigma_figure(right)]
+
+
+def seconds_figures(rows: Sequence[Row]) -> list[Figure]:
+    """Seconds a frame on one core."""
+    seconds = numbers(rows, "seconds_cpu")
+    seconds = seconds[np.isfinite(seconds)]
+    return [
+        limit_figure(
+            f"CPU seconds a frame, {name}",
+            limit,
+            quantile(seconds, share),
+            len(seconds),
+        )
+        for name, share, limit in (("median", 0.5, 3.0), ("95th percentile", 0.95, 15.0))
+    ]
+
+
+TRUTH = "truth"
+
+
+def draw_trials(
+    seeds: Iterable[int], settings: TrialSettings, folder: Path, tell: Callable[[str], None]
+) -> list[Path]:
+    """Register some trials again and draw two overlays of each."""
+    from regengine.registration.overlay import draw_result
+
+    shop = open_workshop(settings)
+    drawn: list[Path] = []
+    for seed in seeds:
+        trial = shop.draw(seed)
+        with tempfile.TemporaryDirectory() as name:
+            found = register_trial(trial, shop.light_map, settings.register, Path(name))
+            result = found.result
+            if result is None:
+                tell(f"seed {seed}: {found.problem}")
+                continue
+            photo = Path(result.path)
+            proposal = draw_result(result, photo, shop.light_map, folder)
+            true = draw_result(
+                with_true_camera(result, trial), photo, shop.light_map, Path(name) / TRUTH
+            )
+            target = folder / f"{photo.stem}.{TRUTH}.png"
+            target.write_bytes(true.read_bytes())
+        drawn += [proposal, target]
+        tell(f"seed {seed}: {result.verdict}")
+    return drawn
+
+
+MOST_LISTED = 40
+WORST = 10
+NO_CODE = "no reason given"
+CASE_HEADER = (
+    *("seed", "kind", "lit places", "off-nadir", "lens mm", "told", "clock", "TLE days"),
+    *("along-track km", "cloud", "verdict", "probability", "right", "error km", "truth was found"),
+    "reasons",
+)
+
+
+def missed(rows: Sequence[Row]) -> list[Row]:
+    """Registrable trials that were not right and accepted: those with most lit places first."""
+    found = [row for row in registrable(rows) if outcome_of(row) != RIGHT_ACCEPTED]
+    return sorted(found, key=lambda row: (-number_of(row.get("places")), int(row["seed"])))
+
+
+def worst_seeds(rows: Sequence[Row], most: int = WORST) -> list[int]:
+    """Seeds of the worst failures: wrong and accepted first, then the best-lit that were missed."""
+    wrong = having(rows, WRONG_ACCEPTED)
+    ordered = [*wrong, *(row for row in missed(rows) if row not in wrong)]
+    return [int(row["seed"]) for row in ordered[:most]]
+
+
+def code_of(row: Row) -> str:
+    """The first reason of a row; the kind of problem where it failed."""
+    if row.get("problem"):
+        return row["problem"].partition(":")[0]
+    return (row.get("reasons") or "").partition(REASON_MARK)[0] or NO_CODE
+
+
+def truth_found(row: Row) -> str:
+    """How far the true camera came in the search."""
+    finalist, candidate = row.get("truth_in_finalists"), row.get("truth_in_candidates")
+    if finalist:
+        return "chosen" if finalist == "0" else f"finalist {int(finalist) + 1}"
+    return f"candidate {int(candidate) + 1}" if candidate else "no"
+
+
+def case_cells(row: Row) -> list[str]:
+    """One trial of a list of failures."""
+    worst_m = max(number_of(text) for text in (row.get("point_error_m") or "").split(";"))
+    p, kind = number_of(row.get("probability")), row.get("kind") or NONE
+    cloud = max(number_of(row.get("cloud_opaque")), number_of(row.get("cloud_thin")))
+    return [
+        row["seed"],
+        kind,
+        row.get("places") or NONE,
+        number(number_of(row.get("off_nadir_deg")), 0),
+        number(number_of(row.get("focal_mm")), 0),
+        row.get("focal_told") or NONE,
+        row.get("clock_class") or NONE,
+        number(number_of(row.get("tle_age_days")), 1),
+        number(number_of(row.get("along_track_error_km")), 0),
+        number(cloud, 2),
+        row.get("verdict") or NONE,
+        NONE if p != p else probability_text(p),
+        {"1": "yes", "0": "no"}.get(row.get("right") or "", NONE),
+        number(worst_m / 1000.0, 1),
+        truth_found(row),
+        (row.get("reasons") or row.get("problem") or NONE).replace(REASON_MARK, ", "),
+    ]
+
+
+def wrong_lines(rows: Sequence[Row]) -> list[str]:
+    """Every trial that is wrong and accepted."""
+    wrong = having(rows, WRONG_ACCEPTED)
+    if not wrong:
+        return ["None."]
+    return table(CASE_HEADER, [case_cells(row) for row in wrong])
+
+
+REASON_HEADER = (
+    *("reason", "trials", *OUTCOMES[1:]),
+    *("truth was a finalist", "a candidate", "never found"),
+)
+
+
+def reason_lines(rows: Sequence[Row]) -> list[str]:
+    """Registrable trials that were missed, counted by their first reason."""
+    groups: dict[str, list[Row]] = {}
+    for row in missed(rows):
+        groups.setdefault(code_of(row), []).append(row)
+    lines = []
+    for code, group in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])):
+        kinds = [outcome_of(row) for row in group]
+        finalists = sum(1 for row in group if row.get("truth_in_finalists"))
+        candidates = sum(
+            1
+            for row in group
+            if row.get("truth_in_candidates") and not row.get("truth_in_finalists")
+        )
+        found = (finalists, candidates, len(group) - finalists - candidates)
+        counts = [len(group), *(kinds.count(name) for name in OUTCOMES[1:]), *found]
+        lines.append([code, *(str(value) for value in counts)])
+    return table(REASON_HEADER, lines, right=len(REASON_HEADER) - 1) if lines else ["None."]
+
+
+def missed_lines(rows: Sequence[Row], most: int = MOST_LISTED) -> list[str]:
+    """The best-lit registrable trials that were missed, by their first reason."""
+    listed = missed(rows)[:most]
+    if not listed:
+        return ["None."]
+    listed.sort(key=lambda row: (code_of(row), -number_of(row.get("places"))))
+    return table(CASE_HEADER, [case_cells(row) for row in listed])
+
+
+def problem_lines(rows: Sequence[Row]) -> list[str]:
+    """Trials that failed, with what was said."""
+    failed = [row for row in rows if row.get("problem")]
+    cells = [[row["seed"], row.get("kind") or "not drawn", row["problem"][:200]] for row in failed]
+    return table(("seed", "kind", "problem"), cells) if cells else ["None."]
+
+
+def seconds_lines(rows: Sequence[Row]) -> list[str]:
+    """Median and 95th percentile of the CPU and wall seconds by outcome."""
+    header = ("outcome", "trials", "CPU s median", "95th percentile", "wall s median", "95th")
+    lines = []
+    for name in (*OUTCOMES, "all"):
+        group = list(rows) if name == "all" else having(rows, name)
+        cells = [name, str(len(group))]
+        for column in ("seconds_cpu", "seconds_wall"):
+            taken = numbers(group, column)
+            cells += [number(quantile(taken, share), 1) for share in (0.5, 0.95)]
+        lines.append(cells)
+    return table(header, lines, right=5)
+
 
 TELEPHOTO_MM = 135.0
-HEADER = (
+ABLATION_HEADER = (
     *("methods", "trials", "registrable", "right and accepted", "95 % interval"),
     *(f"≤ {STEEP_DEG:g}°", f"> {STEEP_DEG:g}°", f"≥ {TELEPHOTO_MM:g} mm"),
     *("lost to all", "won from all", "wrong and accepted", "CPU s median, registrable"),
@@ -52,7 +381,7 @@ def ablation_lines(rows: Sequence[Row], ablations: Sequence[Sequence[Row]]) -> l
     whole = [runs[0][seed] for seed in common]
     cells = [run_cells([run[seed] for seed in common], whole) for run in runs]
     return [
-        *table(HEADER, cells, right=len(HEADER) - 1),
+        *table(ABLATION_HEADER, cells, right=len(ABLATION_HEADER) - 1),
         "",
         f"The same {len(common)} seeds. *Lost to all*: right and accepted by the whole engine and "
         "not by this one; *won from all*: the other way round.",
@@ -101,7 +430,6 @@ class Page:
     command: str
     note: str
     ablations: Sequence[Sequence[Row]] = ()  # runs that left ways of proposing cameras out
-    figures: str = ""  # folder of the figures as the page links to it; "" for none.
     # Columns that hold what was drawn, those without bins of their own among them
     drawn: tuple[str, ...] = ()
 
@@ -115,14 +443,14 @@ def in_order(rows: Iterable[Row], half: str) -> list[Row]:
 def page_lines(page: Page) -> list[str]:
     """The whole page as Markdown lines."""
     rows = page.rows
-    asked = headline.figures_of(rows)
+    asked = figures_of(rows)
     sections = (
-        ("Numbers", table(headline.HEADER, [figure.cells() for figure in asked])),
+        ("Numbers", table(NUMBERS_HEADER, [figure.cells() for figure in asked])),
         ("Outcomes by kind of trial", kind_lines(rows)),
         ("Registrable trials by factor", factor_lines(page)),
-        ("Errors", [*error_lines(rows), *figure_lines(page, "errors", "Errors")]),
+        ("Errors", error_lines(rows)),
         ("Probability", probability_lines(page)),
-        ("Seconds", [*seconds_lines(rows), *figure_lines(page, "seconds", "Seconds")]),
+        ("Seconds", seconds_lines(rows)),
         ("What each way of proposing brings", ablation_lines(rows, page.ablations)),
         ("Wrong and accepted", wrong_lines(rows)),
         ("Registrable trials that were missed, by reason", reason_lines(rows)),
@@ -135,11 +463,6 @@ def page_lines(page: Page) -> list[str]:
         if body:
             lines += ["", f"## {title}", "", *body]
     return lines
-
-
-def figure_lines(page: Page, name: str, words: str) -> list[str]:
-    """A figure in the page."""
-    return ["", f"![{words}]({page.figures}/{name}.png)"] if page.figures else []
 
 
 def outcome_cells(rows: Sequence[Row]) -> list[str]:
@@ -174,8 +497,7 @@ def factor_lines(page: Page) -> list[str]:
         for label, group in bins_of(rows, factor):
             cells.append([title, label, *recall_cells(group), *outcome_cells(group)])
             title = ""
-    lines = table(header, cells, right=len(header) - 2) if cells else []
-    return [*lines, *figure_lines(page, "recall", "Outcomes by factor")]
+    return table(header, cells, right=len(header) - 2) if cells else []
 
 
 def recall_cells(group: Sequence[Row]) -> list[str]:
@@ -226,11 +548,7 @@ def probability_lines(page: Page) -> list[str]:
         cells.append(
             [what, str(len(some)), str(int(right.sum())), *(number(f, 4) for f in figures)]
         )
-    lines = table(header, cells, right=5)
-    lines += ["", *probability_bins(rows)]
-    for name, words in (("reliability", "Reliability"), ("roc", "ROC")):
-        lines += figure_lines(page, name, words)
-    return lines
+    return [*table(header, cells, right=5), "", *probability_bins(rows)]
 
 
 def probability_bins(rows: Sequence[Row]) -> list[str]:

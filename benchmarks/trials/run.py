@@ -15,8 +15,7 @@ from benchmarks.row_tables import RowTable
 from regengine.registration.register import RegisterParams
 
 if TYPE_CHECKING:
-    from benchmarks.trials.source import TrialSource
-    from benchmarks.trials.trial import Half, Trial
+    from benchmarks.trials.source import Half, Trial, TrialSource
     from regengine.lights.map import LightMap
 
 

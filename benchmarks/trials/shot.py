@@ -8,14 +8,19 @@ import numpy as np
 
 from benchmarks.simulate.camera import Pointing, SimCamera, east_north_up, ecef_of
 from benchmarks.simulate.hardware import PARTS, Hardware
-from benchmarks.simulate.lamps import Realisation
-from benchmarks.simulate.scene import CloudLayer, SceneParameters
-from benchmarks.simulate.weather import AuroraBand
+from benchmarks.simulate.weather import AuroraBand, CloudLayer, SceneParameters
+from benchmarks.simulate.worlds import Realisation
 from benchmarks.trials.exposures import Exposure, draw_exposure
 from benchmarks.trials.lit import Cells, distance_km, ground_distance_km
 from benchmarks.trials.orbits import Night, State, state_at, sun_elevation_deg
-from benchmarks.trials.source import Storage, TrialSource, draw_storage, stored_camera, whole_size
-from benchmarks.trials.trial import Kind
+from benchmarks.trials.source import (
+    Kind,
+    Storage,
+    TrialSource,
+    draw_storage,
+    stored_camera,
+    whole_size,
+)
 
 MOST_OFF_NADIR_DEG = 65.0
 MOST_INCIDENCE_DEG = 80.0
@@ -226,8 +231,6 @@ def off_nadir_deg(camera: SimCamera) -> float:
 def _shows_ground(camera: SimCamera) -> bool:
     return view_shares(camera)[0] >= LEAST_GROUND and off_nadir_deg(camera) <= MOST_OFF_NADIR_DEG
 
-
-# The dice of the weather, the optics and the foreground: all numbers of one scene.
 
 # Nadir ground speed that a camera held still does not follow; people follow most of it.
 GROUND_SPEED_M_S = 7300.0

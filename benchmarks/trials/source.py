@@ -1,26 +1,48 @@
-"""What trials are drawn over: a world of lights, orbits above it, and cameras."""
+"""What trials are drawn from: the worlds of both halves, their maps, and the trial itself."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.cases import SAMPLE_MAP, SAMPLE_REGION, SAMPLE_SEED
-from benchmarks.simulate.lamps import World
 from benchmarks.simulate.light_map import read_geotiff
-from benchmarks.simulate.raster_world import KM_PER_DEGREE, RasterWorld
-from benchmarks.simulate.town_world import draw_town_world
+from benchmarks.simulate.worlds import KM_PER_DEGREE, RasterWorld, World, draw_town_world
 from benchmarks.trials.exposures import Exposure, made_exposures, read_exposures
 from benchmarks.trials.lights import true_place
 from benchmarks.trials.lit import HALVES, Cells, cells_of
 from benchmarks.trials.orbits import MadeOrbits, Orbits, RealOrbits
-from benchmarks.trials.trial import Half
 from regengine.orbit.tle import load_tle_file
+
+Half = Literal["train", "test"]
+Kind = Literal["city", "dark", "stars", "aurora", "noise", "elsewhere", "other_time"]
+Factor = float | int | str | bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One photograph with known truth."""
+
+    seed: int
+    half: Half  # "train" or "test"
+    # "city" shows lights near where the element set puts the station; "elsewhere" and "other_time"
+    # show lights that cannot be seen from there; the others show none.
+    kind: Kind
+    photo: bytes  # JPEG with EXIF: body, what the camera's clock said, focal length unless unknown
+    tle_text: str  # the element set that the engine is given
+    camera: SimCamera  # the true one, of the stored picture
+    factors: dict[str, Factor]  # all that was drawn, flat
+    registrable: bool  # a city with at least eight separable lit places
+    places: int  # separable lit places
+    # ``camera``, ``footprint`` and ``reference_points`` in the words of the samples' truth files
+    truth: dict[str, Any]
+
 
 # Radiance of the classes of the ordinal VIIRS product, nW cm^-2 sr^-1: medians; 0 is dark.
 CLASS_RADIANCE = {5: 1.4, 6: 2.7, 7: 6.7, 8: 17.0, 9: 31.0, 10: 47.0, 11: 63.0, 12: 83.0, 13: 134.0}
@@ -141,9 +163,6 @@ def made_source(half: Half) -> TrialSource:
         light_map_path=SAMPLE_MAP,
         decoy_world=draw_town_world(SAMPLE_SEED + 1_000_003, SAMPLE_REGION),
     )
-
-
-# From the whole picture of the sensor to the file: crop, turn, mirror, each with its camera.
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,7 @@ from example_results import nadir_camera, nothing_found, proposal
 from pyproj import Geod
 
 from benchmarks.registration.cases import Case
-from benchmarks.registration.process import Outcome
-from benchmarks.registration.score_frame import LocalShift, grid_points
+from benchmarks.registration.process import LocalShift, Outcome, grid_points
 from benchmarks.registration.scores import RegistrationScore, score_registration
 from benchmarks.registration.truth import ReferenceCamera, Truth
 

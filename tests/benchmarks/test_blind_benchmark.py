@@ -7,9 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.blind import main
-from benchmarks.blind.page import groups_of, page_lines, save_figures
-from benchmarks.blind.trials import CITIES, SWEPT, around, blind_case, seeds_of, with_focal_px
+from benchmarks.blind import (
+    CITIES,
+    SWEPT,
+    around,
+    blind_case,
+    groups_of,
+    main,
+    page_lines,
+    seeds_of,
+    with_focal_px,
+)
 from benchmarks.registration.cases import Case
 from benchmarks.trials.run import TrialSettings, draw_only, prepare
 from regengine.orbit.propagation import position_from_nadir
@@ -57,16 +65,11 @@ def test_frames_are_counted_by_what_is_asked_of_them() -> None:
 
 
 def test_the_page_tells_shares_and_what_is_wrong(tmp_path: Path) -> None:
-    lines = page_lines([], ROWS, [], "python -m benchmarks blind", "Map.", tmp_path / "blind")
+    lines = page_lines([], ROWS, [], "python -m benchmarks blind", "Map.")
     steep = next(line for line in lines if line.startswith("| off-nadir at most 30°"))
     assert "| 4 | 50% (15% to 85%) | 80% | 3 | 1 | 2.0 |" in steep
     assert "Wrong and accepted: seeds 2." in lines
     assert any("Wrong among the accepted: 1 of 7" in line for line in lines)
-    assert (tmp_path / "blind" / "places.png").stat().st_size > 10_000
-
-
-def test_figures_bear_empty_bins(tmp_path: Path) -> None:
-    assert save_figures(ROWS[:1], tmp_path) == ["places.png"]
 
 
 def swept(seed: int, **changes: str) -> dict[str, str]:
@@ -84,7 +87,7 @@ def test_areas_and_lenses_are_told(tmp_path: Path) -> None:
         swept(2, **{off + "verdict": "review"}),
         {"seed": "3", "half": "test", "kind": "aurora"} | dict.fromkeys(swept(3), ""),
     ]
-    lines = page_lines([], [], sweep, "python -m benchmarks blind", "Map.", tmp_path / "blind")
+    lines = page_lines([], [], sweep, "python -m benchmarks blind", "Map.")
     assert "| 100% of the Earth | 3 | 3 | 0 | 3.0 |" in lines
     assert f"| {SWEPT[-1][1]} | 0 | 1 | 1 | 3.0 |" in lines
     assert (tmp_path / "blind" / "area-lens.png").stat().st_size > 10_000

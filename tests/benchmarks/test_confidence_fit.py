@@ -19,7 +19,7 @@ from benchmarks.confidence.fit import (
     left_out_scores,
 )
 from benchmarks.confidence.report import calibration_error_by_chance
-from benchmarks.trials.stats import calibration, roc
+from benchmarks.trials.outcomes import calibration, roc
 
 
 def blocks_for(count: int, size: int = 20) -> np.ndarray:

@@ -17,7 +17,7 @@ from benchmarks.confidence.fit import (
     threshold_interval,
 )
 from benchmarks.confidence.report import calibration_error_by_chance, exact_interval, reliability
-from benchmarks.trials.stats import calibration
+from benchmarks.trials.outcomes import calibration
 
 TARGET = 0.001
 

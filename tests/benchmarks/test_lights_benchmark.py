@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import lights
-from benchmarks.light_fields import FieldSettings, simulate
+from benchmarks.lights import FieldSettings, simulate
 from detectors.registry import LIGHTS
 
 SMALL = FieldSettings(width_px=600, height_px=400, lights=(40, 120))

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import radiometry
-from benchmarks.radiometry import Outcome
-from benchmarks.radiometry_scene import SceneWish
+from benchmarks import rtmp as radiometry
+from benchmarks.radiometry import Outcome, SceneWish
 
 
 def test_the_table_has_a_line_for_each_case(

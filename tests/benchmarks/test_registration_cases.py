@@ -18,7 +18,7 @@ from benchmarks.registration.cases import (
     list_other_cases,
     with_any_category,
 )
-from benchmarks.registration.score_frame import grid_points
+from benchmarks.registration.process import grid_points
 from benchmarks.registration.scores import score_registration
 from benchmarks.registration.truth import load_truth, read_named_places, read_reference_cameras
 

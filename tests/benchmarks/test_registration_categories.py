@@ -9,7 +9,7 @@ from registration_outcomes import outcome, scored, with_case
 
 from benchmarks.registration.cases import with_any_category
 from benchmarks.registration.process import Outcome
-from benchmarks.registration.summary import (
+from benchmarks.registration.report import (
     ACCEPTED_HEADER,
     COUNT_HEADER,
     TURNED_AWAY,

@@ -18,15 +18,18 @@ from registration_outcomes import (
     with_case,
 )
 
-from benchmarks.registration.compare import CHANGED_HEADER, TWIN_HEADER, changed_rows, twin_rows
+from benchmarks.registration.process import LocalShift, reference_score
 from benchmarks.registration.report import (
+    CHANGED_HEADER,
+    TWIN_HEADER,
     agrees_locally,
+    changed_rows,
     contradicts_points,
     is_accepted,
     judgement,
     points_disagree,
+    twin_rows,
 )
-from benchmarks.registration.score_frame import LocalShift, reference_score
 from benchmarks.registration.variants import VARIANTS, kept_part, stored_pixels
 from matchers.camera import Camera
 from regengine.result import ControlPoint

@@ -18,8 +18,8 @@ from benchmarks.registration.report import (
     check_row,
     control_point_words,
     result_row,
+    summary_lines,
 )
-from benchmarks.registration.summary import summary_lines
 from benchmarks.registration.truth import NamedPlace, Truth
 
 

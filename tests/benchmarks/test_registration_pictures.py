@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 from scipy.spatial.transform import Rotation
 
 from benchmarks.registration.cases import Case
-from benchmarks.registration.score_frame import city_light, grid_points, local_shift
+from benchmarks.registration.process import city_light, grid_points, local_shift
 from benchmarks.registration.variants import AS_IT_IS, VARIANTS, places_moved_px, variants_of
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid, pyramid

@@ -10,7 +10,7 @@ from child_work import die, held_memory_mb, whereabouts
 from example_results import nadir_camera
 
 from benchmarks.processes import one_thread, peak_memory_mb, run_alone
-from benchmarks.registration.score_frame import grid_points
+from benchmarks.registration.process import grid_points
 from benchmarks.registration.scores import GroundPoints
 
 CAMERA = nadir_camera()

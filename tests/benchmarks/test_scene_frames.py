@@ -9,12 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.simulate import (
-    scenes_day as scene_day,
-)
-from benchmarks.simulate import (
-    scenes_day as scene_infrared,
-)
+from benchmarks.simulate import scenes_ground as scene_day
+from benchmarks.simulate import scenes_ground as scene_infrared
+from benchmarks.simulate import scenes_ground as scene_station
 from benchmarks.simulate import (
     scenes_night as scene_aurora,
 )
@@ -24,27 +21,27 @@ from benchmarks.simulate import (
 from benchmarks.simulate import (
     scenes_night as scene_towns,
 )
-from benchmarks.simulate import (
-    scenes_stars as scene_stars,
-)
-from benchmarks.simulate import (
-    scenes_station as scene_station,
-)
-from benchmarks.simulate import (
-    scenes_sun_moon as scene_sun,
-)
-from benchmarks.simulate.scene_develop import Look, develop
-from benchmarks.simulate.scene_frames import KINDS, draw
-from benchmarks.simulate.scene_view import (
+from benchmarks.simulate import scenes_sky as scene_stars
+from benchmarks.simulate import scenes_sky as scene_sun
+from benchmarks.simulate.scene_canvas import (
     EARTH_RADIUS_KM,
+    Look,
     View,
+    develop,
     limb_off_nadir_deg,
     star_field,
     view_at,
 )
-from benchmarks.simulate.scenes_day import DESERT, FOREST, SEA
-from benchmarks.simulate.scenes_stars import sky_camera
-from benchmarks.simulate.scenes_sun_moon import MoonDisc, moon, moon_light, sun_disc, twilight_arc
+from benchmarks.simulate.scene_frames import KINDS, draw
+from benchmarks.simulate.scenes_ground import DESERT, FOREST, SEA
+from benchmarks.simulate.scenes_sky import (
+    MoonDisc,
+    moon,
+    moon_light,
+    sky_camera,
+    sun_disc,
+    twilight_arc,
+)
 from regengine.scene.ephemeris import SUN_FACTORS
 
 

@@ -22,10 +22,9 @@ from benchmarks.simulate.cases import (
     draw_case,
     town_source,
 )
-from benchmarks.simulate.lamps import Realisation
 from benchmarks.simulate.land import Region
 from benchmarks.simulate.light_map import LightMapParameters, draw_light_map
-from benchmarks.simulate.town_world import draw_town_world
+from benchmarks.simulate.worlds import Realisation, draw_town_world
 
 SMALL = 240  # long side of the pictures, pixels
 

@@ -10,7 +10,6 @@ import pytest
 import rasterio
 from numpy.typing import NDArray
 
-from benchmarks.simulate.lamps import Clusters, Lamps, Realisation
 from benchmarks.simulate.land import Region
 from benchmarks.simulate.light_map import (
     LightMapParameters,
@@ -20,8 +19,14 @@ from benchmarks.simulate.light_map import (
     write_geotiff,
 )
 from benchmarks.simulate.noise import GroundNoise, blurred, fractal_tile, key_of, normal, uniform
-from benchmarks.simulate.raster_world import RasterWorld
-from benchmarks.simulate.town_world import TownWorld, draw_town_world
+from benchmarks.simulate.worlds import (
+    Clusters,
+    Lamps,
+    RasterWorld,
+    Realisation,
+    TownWorld,
+    draw_town_world,
+)
 
 REGION = Region(west=-160.0, south=34.0, size_deg=4.0)
 FRAMES, MAP = Realisation(number=2), Realisation(number=1)
@@ -280,7 +285,7 @@ def test_raster_of_classes_on_disk(tmp_path: Path) -> None:
 
 
 def test_crowded_views_are_thinned_without_losing_light(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.simulate.raster_world.MOST_PATCHES", 2000)
+    monkeypatch.setattr("benchmarks.simulate.worlds.MOST_PATCHES", 2000)
     rng = np.random.default_rng(1)
     radiance = rng.exponential(5.0, (150, 150)).astype(np.float32)
     world = RasterWorld.from_raster(radiance, west=0.0, north=1.0, step_deg=0.01)

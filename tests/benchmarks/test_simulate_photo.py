@@ -12,7 +12,6 @@ from PIL import ExifTags, Image
 from trial_parts import CLEAN, Beacons
 
 from benchmarks.simulate.camera import Pointing, SimCamera, ecef_of
-from benchmarks.simulate.lamps import Realisation
 from benchmarks.simulate.light_map import lamp_planes, upward_share, visible_bounds
 from benchmarks.simulate.photo_files import CameraSettings, exif_bytes
 from benchmarks.simulate.render import (
@@ -24,10 +23,18 @@ from benchmarks.simulate.render import (
     vignette,
     window_reflection,
 )
-from benchmarks.simulate.scene import CloudLayer, SceneParameters
-from benchmarks.simulate.transients import boat_light, flash_light
 from benchmarks.simulate.truth import camera_truth, footprint, reference_points
-from benchmarks.simulate.weather import cloud_depth, limb_light, star_light, view_grid
+from benchmarks.simulate.weather import (
+    CloudLayer,
+    SceneParameters,
+    boat_light,
+    cloud_depth,
+    flash_light,
+    limb_light,
+    star_light,
+    view_grid,
+)
+from benchmarks.simulate.worlds import Realisation
 
 FRAMES = Realisation(number=2)
 

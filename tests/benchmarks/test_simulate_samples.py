@@ -18,7 +18,7 @@ from benchmarks import simulate as samples
 from benchmarks.simulate.__main__ import main
 from benchmarks.simulate.light_map import draw_light_map
 from benchmarks.simulate.orbit import state_ecef
-from benchmarks.simulate.town_world import TownWorld
+from benchmarks.simulate.worlds import TownWorld
 from matchers.camera import Camera
 
 FOLDER = Path(__file__).resolve().parents[2] / "data_samples"

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.simulate.sky_frame import SUN_COLOUR, SkyFrame, SkySettings, sky_frame
-from benchmarks.simulate.sky_optics import SkyLens, SkySensor
+from benchmarks.simulate.sky import SUN_COLOUR, SkyFrame, SkyLens, SkySensor, SkySettings, sky_frame
 from matchers.sky_camera import SkyCamera
 
 CAMERA = SkyCamera(

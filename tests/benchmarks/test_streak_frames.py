@@ -9,19 +9,23 @@ import pytest
 from scipy.ndimage import map_coordinates
 
 from benchmarks.simulate.render import Moffat
-from benchmarks.simulate.streak_draw import (
+from benchmarks.simulate.streaks import (
     LENGTH_EDGES_PX,
     SNR_EDGES,
     DrawnStreak,
+    Ground,
+    SkySettings,
+    StarSettings,
+    StreakFrameSettings,
     StreakSettings,
+    add_streak,
+    bleed,
     cell_values,
     curve,
     dashes,
     draw_streaks,
+    streak_frame,
 )
-from benchmarks.simulate.streak_frames import StreakFrameSettings, streak_frame
-from benchmarks.simulate.streak_light import Ground, SkySettings, add_streak
-from benchmarks.simulate.streak_stars import StarSettings, bleed
 
 POINT = Moffat(fwhm_px=2.4, beta=3.0)
 SMALL = StreakFrameSettings(

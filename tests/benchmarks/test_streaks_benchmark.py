@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import streaks
-from benchmarks.simulate.streak_frames import StreakFrame, StreakFrameSettings, streak_frame
+from benchmarks.simulate.streaks import StreakFrame, StreakFrameSettings, streak_frame
 from benchmarks.streaks import (
     condition_table,
     ends_table,

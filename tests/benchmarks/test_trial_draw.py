@@ -15,7 +15,7 @@ from trial_parts import CLEAN, Beacons, looking
 
 from benchmarks.simulate import __main__ as command
 from benchmarks.simulate.camera import SimCamera
-from benchmarks.simulate.lamps import Realisation
+from benchmarks.simulate.worlds import Realisation
 from benchmarks.trials import draw
 from benchmarks.trials.draw import KIND_SHARES, draw_trial
 from benchmarks.trials.exposures import draw_exposure, made_exposures, read_exposures
@@ -24,8 +24,15 @@ from benchmarks.trials.lit import HALVES, continent_of, distance_km
 from benchmarks.trials.orbits import days_of, state_at
 from benchmarks.trials.photograph import take_photograph
 from benchmarks.trials.shot import Conditions, Shot, draw_shot, off_nadir_deg, view_shares
-from benchmarks.trials.source import Storage, TrialSource, made_source, real_source, stored_camera
-from benchmarks.trials.trial import Kind, Trial
+from benchmarks.trials.source import (
+    Kind,
+    Storage,
+    Trial,
+    TrialSource,
+    made_source,
+    real_source,
+    stored_camera,
+)
 from regengine.photo.frame import read_frame
 
 COLUMNS = {

@@ -8,8 +8,13 @@ from trial_parts import looking
 
 from benchmarks.simulate.hardware import PARTS, Hardware, draw_foreground
 from benchmarks.simulate.render import cabin_reflection
-from benchmarks.simulate.transients import flare_light
-from benchmarks.simulate.weather import AuroraBand, aurora_light, storm_light, view_grid
+from benchmarks.simulate.weather import (
+    AuroraBand,
+    aurora_light,
+    flare_light,
+    storm_light,
+    view_grid,
+)
 
 
 def hardware(seed: int, part: str, size: float = 0.4) -> Hardware:

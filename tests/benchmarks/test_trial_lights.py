@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from trial_parts import Beacons, looking
 
-from benchmarks.simulate.lamps import Realisation
-from benchmarks.simulate.raster_world import RasterWorld
+from benchmarks.simulate.worlds import RasterWorld, Realisation
 from benchmarks.trials.lights import SeenWorld, street_gain, thinned
 
 

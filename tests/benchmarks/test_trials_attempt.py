@@ -12,13 +12,13 @@ import pytest
 from benchmarks.row_tables import cell
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.trials.attempt import (
+    camera_of,
     outcome_columns,
     register_trial,
     trial_columns,
     with_true_camera,
 )
-from benchmarks.trials.score import camera_of
-from benchmarks.trials.trial import Trial
+from benchmarks.trials.source import Trial
 from matchers.camera import quaternion_matrix
 from matchers.earth import ecef_to_geodetic
 from regengine.lights.map import LightMap, open_light_map

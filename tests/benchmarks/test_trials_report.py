@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
-from PIL import Image
 from trial_rows import made_row, reviewed, unmatched
 
 from benchmarks.row_tables import Row, cell
-from benchmarks.trials.figures import (
-    case_cells,
-    code_of,
-    missed,
-    reason_lines,
-    save_figures,
-    seconds_lines,
-    truth_found,
-    worst_seeds,
-    wrong_lines,
-)
-from benchmarks.trials.headline import Figure, figures_of
 from benchmarks.trials.outcomes import (
     OUTCOMES,
     Factor,
@@ -29,7 +13,22 @@ from benchmarks.trials.outcomes import (
     factors_of,
     outcome_of,
 )
-from benchmarks.trials.report import Page, ablation_lines, in_order, page_lines
+from benchmarks.trials.report import (
+    Figure,
+    Page,
+    ablation_lines,
+    case_cells,
+    code_of,
+    figures_of,
+    in_order,
+    missed,
+    page_lines,
+    reason_lines,
+    seconds_lines,
+    truth_found,
+    worst_seeds,
+    wrong_lines,
+)
 
 WRONG = made_row(90, right=False, point_error_m=[9e5, 1.0, 1.0, 1.0], truth_in_finalists=2)
 NEGATIVE = unmatched(91, kind="stars", registrable=False, places=0)
@@ -145,33 +144,17 @@ def test_failures_are_ordered_and_grouped() -> None:
 
 
 def test_the_page_holds_everything() -> None:
-    page = Page(rows=[*ROWS, WRONG, CRASHED], command="c", note="n", figures="f")
+    page = Page(rows=[*ROWS, WRONG, CRASHED], command="c", note="n")
     text = "\n".join(page_lines(page))
     assert "63 trials, 62 of them registrable." in text
-    for name in ("recall", "reliability", "roc", "seconds", "errors"):
-        assert f"(f/{name}.png)" in text
     assert "| stars | 1 | 0 | 0 | 0 | 0 | 1 | 0 |" in text
     assert "| 0.999 to 1 | 51 | 0.99950 | 50 | 98.0 % |" in text
     assert "| 92 | city | ValueError: x |" in text
-    assert "f/" not in "\n".join(page_lines(replace(page, figures="")))
 
 
 @pytest.mark.parametrize("rows", [[], [NEGATIVE], [made_row(1)]])
-def test_small_runs_have_a_page_and_figures(rows: list[Row], tmp_path: Path) -> None:
+def test_small_runs_have_a_page(rows: list[Row]) -> None:
     assert page_lines(Page(rows=rows, command="", note=""))
-    save_figures(rows, tmp_path)
-    assert (tmp_path / "roc.png").is_file()
-
-
-def test_figures_are_small_pngs(tmp_path: Path) -> None:
-    save_figures([*ROWS, WRONG], tmp_path)
-    paths = sorted(tmp_path.glob("*.png"))
-    names = ["errors", "recall", "reliability", "roc", "seconds"]
-    assert [path.stem for path in paths] == names
-    for path in paths:
-        assert path.stat().st_size < 200_000
-        with Image.open(path) as image:
-            assert min(image.size) >= 300
 
 
 def test_rows_of_one_half_in_order() -> None:

@@ -13,7 +13,7 @@ from pyproj import Geod
 
 from benchmarks.registration.scores import MAP_PIXEL_M
 from benchmarks.simulate.camera import Pointing, SimCamera
-from benchmarks.trials.score import (
+from benchmarks.trials.attempt import (
     camera_of,
     ground_grid,
     normalised_errors,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from benchmarks.trials.stats import (
+from benchmarks.trials.outcomes import (
     calibration,
     quantile,
     roc,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.simulate.camera import Pointing, SimCamera, ecef_of
-from benchmarks.simulate.lamps import Clusters, Lamps, Realisation
-from benchmarks.simulate.scene import SceneParameters
+from benchmarks.simulate.weather import SceneParameters
+from benchmarks.simulate.worlds import Clusters, Lamps, Realisation
 
 CLEAN = SceneParameters(
     ground_nw=0.0,

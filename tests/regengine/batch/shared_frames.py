@@ -10,11 +10,10 @@ from PIL import Image
 from benchmarks.simulate import FRAMES
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.cases import SAMPLE_REGION, SAMPLE_SEED
-from benchmarks.simulate.lamps import Realisation
 from benchmarks.simulate.photo_files import CameraSettings, exif_bytes
 from benchmarks.simulate.render import render
-from benchmarks.simulate.scene import SceneParameters
-from benchmarks.simulate.town_world import draw_town_world
+from benchmarks.simulate.weather import SceneParameters
+from benchmarks.simulate.worlds import Realisation, draw_town_world
 from regengine.orbit.propagation import position_from_elements
 from regengine.orbit.tle import load_tle_file
 from regengine.pipeline import RunInputs, facts_of_photo, process_photo

@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner, Result
 
-from benchmarks.simulate.sky_frame import SkySettings, sky_frame
+from benchmarks.simulate.sky import SkySettings, sky_frame
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from regengine.commands import app
 from regengine.errors import ConfigError

@@ -14,11 +14,11 @@ from astropy.utils import iers
 from PIL import Image
 from typer.testing import CliRunner
 
-from benchmarks.simulate.satellite_catalogue import simulate_satellites
-from benchmarks.simulate.satellite_frame import (
+from benchmarks.simulate.satellites import (
     SkyFrame,
     observer_teme,
     pointed,
+    simulate_satellites,
     sunlit,
     teme_to_gcrs,
     true_states,

@@ -15,12 +15,11 @@ from PIL import Image
 
 from benchmarks.simulate.camera import Pointing, SimCamera, wgs84
 from benchmarks.simulate.cases import SAMPLE_REGION, SAMPLE_SEED
-from benchmarks.simulate.lamps import Realisation
 from benchmarks.simulate.land import Region
 from benchmarks.simulate.orbit import Vantage, nadir_for, vantage_over
 from benchmarks.simulate.render import render
-from benchmarks.simulate.scene import SceneParameters
-from benchmarks.simulate.town_world import TownWorld, draw_town_world
+from benchmarks.simulate.weather import SceneParameters
+from benchmarks.simulate.worlds import Realisation, TownWorld, draw_town_world
 from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage
 from regengine.errors import LightMapError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from time_lapse import window_shot
 
-from benchmarks.trials.score import camera_of
+from benchmarks.trials.attempt import camera_of
 from matchers.camera import Camera
 from regengine.registration.propose_neighbours import Hints, Neighbour, carried, following
 from regengine.registration.tracks import Track, tracks_for

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.simulate.camera import Pointing, wgs84
 from benchmarks.simulate.orbit import Vantage
-from benchmarks.simulate.scene import CloudLayer
+from benchmarks.simulate.weather import CloudLayer
 from regengine.orbit.propagation import position_from_elements, position_from_nadir
 from regengine.registration.acceptance import default_accept_probability
 from regengine.registration.outcome import proposal_result

@@ -12,12 +12,11 @@ from PIL import Image
 
 from benchmarks.simulate.camera import SimCamera, wgs84
 from benchmarks.simulate.cases import SAMPLE_MAP
-from benchmarks.simulate.lamps import Realisation
 from benchmarks.simulate.light_map import lamp_planes, read_geotiff
 from benchmarks.simulate.noise import blurred
-from benchmarks.simulate.raster_world import RasterWorld
 from benchmarks.simulate.render import tone
-from benchmarks.trials.score import camera_of, ground_grid, resolution_m
+from benchmarks.simulate.worlds import RasterWorld, Realisation
+from benchmarks.trials.attempt import camera_of, ground_grid, resolution_m
 from matchers.refine import RefineParameters
 from regengine.registration.refinement import solve
 from tests.regengine.registration.simulated_frames import Solved, light_map

@@ -8,12 +8,11 @@ from datetime import timedelta
 import numpy as np
 
 from benchmarks.simulate.camera import Pointing, SimCamera, east_north_up
-from benchmarks.simulate.lamps import Realisation
 from benchmarks.simulate.orbit import EARTH_TURN_RAD_S, Vantage, nadir_for, vantage_over
 from benchmarks.simulate.render import render
-from benchmarks.simulate.scene import SceneParameters
-from benchmarks.simulate.town_world import TownWorld
-from benchmarks.trials.score import camera_of
+from benchmarks.simulate.weather import SceneParameters
+from benchmarks.simulate.worlds import Realisation, TownWorld
+from benchmarks.trials.attempt import camera_of
 from regengine.registration.neighbour_priors import FrameFacts, Lesson
 from tests.regengine.registration.simulated_frames import (
     CLEAR,

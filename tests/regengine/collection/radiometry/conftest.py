@@ -5,8 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.radiometry import measured, write_trial
-from benchmarks.radiometry_scene import RadiometryScene, SceneWish, draw_radiometry_scene
+from benchmarks.radiometry import (
+    RadiometryScene,
+    SceneWish,
+    draw_radiometry_scene,
+    measured,
+    write_trial,
+)
 from regengine.collection.radiometry.measure import Radiometry
 
 SMALL = SceneWish(seed=100, width_px=480, height_px=320, reach_deg=1.5)

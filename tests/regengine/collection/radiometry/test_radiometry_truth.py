@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.radiometry import judged, measured, write_trial
-from benchmarks.radiometry_scene import draw_radiometry_scene
-from benchmarks.simulate.scene import SceneParameters
+from benchmarks.radiometry import draw_radiometry_scene, judged, measured, write_trial
+from benchmarks.simulate.weather import SceneParameters
 from tests.regengine.collection.radiometry.conftest import SMALL, Trial
 
 

@@ -9,7 +9,7 @@ import pytest
 from sgp4.api import Satrec
 from tle_lines import Elements
 
-from benchmarks.simulate.satellite_catalogue import simulate_satellites
+from benchmarks.simulate.satellites import simulate_satellites
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit.rotation import J2000_JULIAN_DATE, days_since_j2000
 from regengine.sky.satellites.catalogue import load_catalogue

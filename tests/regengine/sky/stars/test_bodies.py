@@ -12,7 +12,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from regengine.sky.detection.stars import star_detector
 from scipy.spatial.transform import Rotation
 
 from detectors.types import StarDetections
@@ -21,6 +20,7 @@ from regengine.orbit.propagation import camera_position
 from regengine.orbit.rotation import icrs_to_itrf
 from regengine.orbit.tle import load_tle_file
 from regengine.photo.frame import FrameOptions, read_frame
+from regengine.sky.detection.kinds import STARS
 from regengine.sky.stars.bodies import Body, bodies_in_frame, sky_bodies
 from regengine.sky.stars.catalogue import load_catalogue
 from regengine.sky.stars.overlay import draw_solution
@@ -217,7 +217,7 @@ def test_from_the_station_the_moon_stands_elsewhere(photo: Path) -> None:
     tles = load_tle_file(samples)
     moment = tles[0].epoch_utc
     job = SolveJob(
-        detector=star_detector(),
+        detector=STARS.detector(),
         frame_options=FrameOptions(),
         options=SolveOptions(),
         tles=tles,

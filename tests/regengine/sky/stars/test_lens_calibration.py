@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from benchmarks.simulate.sky_frame import COLOUR_TERMS, SkySettings, sky_frame
-from benchmarks.simulate.sky_optics import SkySensor
+from benchmarks.simulate.sky import COLOUR_TERMS, SkySensor, SkySettings, sky_frame
 from matchers.lens_stars import LENS_PARAMETERS, lens_values
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from matchers.star_fit import pair_stars

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.solve import judged
-from benchmarks.solve.real import HEIGHT_PX, NEGATIVES, WIDTH_PX, detections, no_sky, star_list
+from benchmarks.solve import HEIGHT_PX, NEGATIVES, WIDTH_PX, detections, judged, no_sky, star_list
 from detectors.types import StarDetections, StarFlag
 from matchers.sky_camera import SkyCamera
 from matchers.star_search import Look, StarIndices, ladder, spread_out

@@ -1,6 +1,6 @@
 """How well star detectors find simulated stars, by peak signal-to-noise ratio.
 
-``python -m benchmarks stars`` prints the tables; ``--out FOLDER`` writes them as dated Markdown.
+``python -m benchmarks stars`` prints the tables; ``--out FOLDER`` writes them as Markdown, dated.
 """
 
 from __future__ import annotations
@@ -10,21 +10,19 @@ import itertools
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from benchmarks.pages import command_of, number, title_lines
+from benchmarks.arrays import BoolArray
+from benchmarks.pages import command_of, number, title_lines, write_page
 from benchmarks.simulate.starfield import Starfield, simulate_starfield
-from benchmarks.stars.figures import StarResult, draw_star_figures
 from detectors.registry import STARS
 from detectors.types import FloatArray, StarDetector
-from regengine.evaluate.detections import match_positions
+from regengine.evaluate.detections import Matches, match_positions
 
-BoolArray = NDArray[np.bool_]
 Method = Callable[[Starfield], FloatArray]
 
 SNR_EDGES = (2.0, 3.0, 5.0, 10.0, 30.0, np.inf)
@@ -33,6 +31,34 @@ TOLERANCE_PX = 2.0
 # Centroids are held against the bound of a star alone: no neighbour of a twentieth of its light
 # within so many widths
 ALONE_FWHM, ALONE_FLUX = 4.0, 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class StarResult:
+    """A frame, what a method found in it, and how both pair."""
+
+    field: Starfield
+    found: FloatArray
+    matches: Matches
+    seconds: float
+
+    @property
+    def false(self) -> int:
+        """Detections that are no star."""
+        return len(self.found) - self.matches.found.size
+
+    def hit(self) -> BoolArray:
+        """Which of the stars were found."""
+        hit = np.zeros(self.field.x.size, bool)
+        hit[self.matches.truth] = True
+        return hit
+
+    def errors(self) -> FloatArray:
+        """Error of x and y of each star in pixels, NaN where it was not found."""
+        errors = np.full((self.field.x.size, 2), np.nan)
+        truth = np.column_stack([self.field.x, self.field.y])[self.matches.truth]
+        errors[self.matches.truth] = self.found[self.matches.found] - truth
+        return errors
 
 
 def starfields(count: int, seed: int) -> list[Starfield]:
@@ -188,7 +214,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--frames", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--method", help="this detector alone")
-    parser.add_argument("--out", type=Path, help="folder for the dated Markdown file and figures")
+    parser.add_argument("--out", type=Path, help="folder for the dated Markdown file")
     arguments = parser.parse_args(argv)
     fields = starfields(arguments.frames, arguments.seed)
     methods = {
@@ -201,13 +227,5 @@ def main(argv: list[str]) -> int:
         every[name] = run_method(method, fields)
         print(method_line(name, every[name]), file=sys.stderr)
     lines = tables(every)
-    print("\n".join(lines))
-    if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        stem = f"stars-{datetime.now(UTC):%Y-%m-%d}"
-        target = arguments.out / f"{stem}.md"
-        figures = draw_star_figures(every, arguments.out / stem)
-        links = ["", *(f"![{path.stem}]({stem}/{path.name})" for path in figures)]
-        target.write_text("\n".join([*preamble(argv, fields), *lines, *links]) + "\n", "utf-8")
-        print(f"written to {target}", file=sys.stderr)
+    write_page(arguments.out, "stars", [*preamble(argv, fields), *lines])
     return 0

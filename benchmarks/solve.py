@@ -1,25 +1,215 @@
-"""The solver on real star fields, beside what other solvers answered."""
+"""How many star fields the blind solver solves, how fast, and whether any wrongly.
+
+``python -m benchmarks solve`` prints the tables: simulated star lists with and without a notion of
+the focal length, lists of no sky; ``--real`` adds the real star fields of REGENGINE_REAL_DATA;
+``--out FOLDER`` writes them as Markdown, dated.
+"""
 
 from __future__ import annotations
 
+import argparse
 import csv
+import itertools
 import math
+import os
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from benchmarks.pages import command_of, title_lines, write_page
 from detectors.types import FloatArray, StarDetections
 from matchers.sky_camera import SkyCamera, matrix_quaternion, sky_vectors
 from matchers.star_fit import corner_tangent
 from matchers.star_search import StarIndices
 from regengine.sky.detection.detect import PhotoDetections
 from regengine.sky.detection.kinds import STARS
-from regengine.sky.stars.catalogue import StarCatalogue
-from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
+from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
+from regengine.sky.stars.solve import NotSolved, SolveOptions, StarSolution, solve_stars
+
+Solver = Callable[["StarList"], tuple[SkyCamera | None, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithoutSky:
+    """A list of no sky, and what a solver made of it."""
+
+    kind: str
+    solved: bool
+    seconds: float
+
+
+def tried_without_sky(
+    seed: int, number: int, catalogue: StarCatalogue, solver: Solver
+) -> WithoutSky:
+    """One list, solved or not."""
+    kind = NEGATIVES[number % len(NEGATIVES)]
+    field = no_sky(np.random.default_rng([seed, number]), catalogue, kind)
+    started = time.process_time()
+    camera, _ = solver(field)
+    return WithoutSky(kind=kind, solved=camera is not None, seconds=time.process_time() - started)
+
+
+NEGATIVE_HEADER = (
+    "| solver | lists | tried | solved | 95 % bound of wrong solutions | CPU s, median | 90 % |",
+    "|---|---|---:|---:|---:|---:|---:|",
+)
+
+
+def row(name: str, kind: str, outcomes: list[WithoutSky]) -> str:
+    """One row of the table."""
+    if not outcomes:
+        return f"| {name} | {kind} | 0 | | | | |"
+    solved = sum(o.solved for o in outcomes)
+    seconds = np.array([o.seconds for o in outcomes])
+    return (
+        f"| {name} | {kind} | {len(outcomes)} | {solved} | {bound(solved, len(outcomes)):.2%} | "
+        f"{np.median(seconds):.2f} | {np.quantile(seconds, 0.9):.2f} |"
+    )
+
+
+def bound(solved: int, tried: int) -> float:
+    """Share that is exceeded with 5 % chance after so many of so many (Clopper and Pearson)."""
+    from scipy.stats import beta
+
+    return 1.0 if solved >= tried else float(beta.ppf(0.95, solved + 1, tried - solved))
+
+
+RIGHT_SHARE = 0.01  # of the picture's diagonal: farther off anywhere is wrong
+GOAL_STARS = 12
+EXIF_SIGMA = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """One list and what a solver made of it."""
+
+    field: StarList
+    outcome: str  # right, wrong, none
+    seconds: float
+    log10_odds: float
+
+
+def judged(field: StarList, camera: SkyCamera | None) -> str:
+    """Whether a camera is right: it puts the picture's corners and middle where the truth does."""
+    if camera is None:
+        return "none"
+    if field.truth is None:
+        return "wrong"
+    w, h = field.truth.width_px - 1.0, field.truth.height_px - 1.0
+    x, y = np.array([0, w, 0, w, w / 2]), np.array([0, 0, h, h, h / 2])
+    px, py = camera.project(field.truth.to_sky(x, y))
+    off = np.hypot(px - x, py - y)
+    # Where only a half shows stars the far corners are not measured: the middle must be right
+    middle = off[-1] if np.isfinite(off[-1]) else np.inf
+    return "right" if middle < RIGHT_SHARE * np.hypot(w, h) else "wrong"
+
+
+def run(fields: Sequence[StarList], solver: Solver) -> list[Tried]:
+    """Solve lists one after another."""
+    tried = []
+    for field in fields:
+        started = time.process_time()
+        camera, odds = solver(field)
+        seconds = time.process_time() - started
+        tried.append(
+            Tried(field=field, outcome=judged(field, camera), seconds=seconds, log10_odds=odds)
+        )
+    return tried
+
+
+def own_solver(
+    catalogue: StarCatalogue, indices: StarIndices, *, prior: bool, only: bool, max_seconds: float
+) -> Solver:
+    """The engine's solver, with EXIF's focal length or without."""
+
+    def solve(field: StarList) -> tuple[SkyCamera | None, float]:
+        options = SolveOptions(
+            focal_px=field.focal_px if prior else None,
+            log_focal_sigma=EXIF_SIGMA,
+            focal_only=only,
+            max_seconds=max_seconds,
+        )
+        w, h = 4256, 2832
+        found: StarSolution | NotSolved = solve_stars(
+            field.stars, w, h, catalogue, indices, options
+        )
+        if isinstance(found, NotSolved):
+            return None, 0.0
+        return found.camera, found.log10_odds
+
+    return solve
+
+
+HEADER = (
+    "| solver | lists | tried | solved | of those with 12 stars and more | wrong "
+    "| CPU s, median | 90 % |",
+    "|---|---|---:|---:|---:|---:|---:|---:|",
+)
+
+
+def table_line(name: str, kind: str, tried: list[Tried]) -> str:
+    """One row: how many were solved, how many wrongly."""
+    enough = [t for t in tried if t.field.in_view >= GOAL_STARS]
+    right = sum(t.outcome == "right" for t in tried)
+    share = f"{np.mean([t.outcome == 'right' for t in enough]):.1%}" if enough else "–"
+    wrong = sum(t.outcome == "wrong" for t in tried)
+    seconds = [t.seconds for t in tried]
+    return (
+        f"| {name} | {kind} | {len(tried)} | {right} | {share} | {wrong} | "
+        f"{np.median(seconds):.2f} | {np.quantile(seconds, 0.9):.2f} |"
+    )
+
+
+def by_lens(name: str, tried: list[Tried]) -> list[str]:
+    """Rows by focal length, and all together."""
+    lines = [table_line(name, "all", tried)]
+    for kind in dict.fromkeys(t.field.kind for t in tried):
+        lines.append(table_line(name, kind, [t for t in tried if t.field.kind == kind]))
+    return lines
+
+
+def simulated(fields: Sequence[StarList], told: Solver, blind: Solver) -> Iterator[str]:
+    """The table of simulated star lists."""
+    yield from ("## Simulated star lists", "", *HEADER)
+    yield table_line("regengine, focal length told", "all", run(fields, told))
+    yield from by_lens("regengine, blind", run(fields, blind))
+
+
+def report(arguments: argparse.Namespace) -> Iterator[str]:
+    """The tables as Markdown lines, each when it is known."""
+    catalogue = load_catalogue(faintest_g=10.0)
+    indices = StarIndices(vectors=catalogue.vectors)
+    rng = np.random.default_rng(arguments.seed)
+    limit = arguments.max_seconds
+    blind = own_solver(catalogue, indices, prior=False, only=False, max_seconds=limit)
+    told = own_solver(catalogue, indices, prior=True, only=True, max_seconds=limit)
+    focals = itertools.islice(itertools.cycle(FOCALS_MM), arguments.fields)
+    fields = [star_list(rng, catalogue, focal) for focal in focals]
+    if fields:
+        yield from simulated(fields, told, blind)
+    yield from ("", "## Lists of no sky", "", *NEGATIVE_HEADER)
+    for name, count, solver in (
+        ("blind", arguments.blind_negatives, blind),
+        ("focal length told", arguments.negatives, told),
+    ):
+        if count:
+            outcomes = [
+                tried_without_sky(arguments.seed, number, catalogue, solver)
+                for number in range(count)
+            ]
+            for kind in NEGATIVES:
+                yield row(f"regengine, {name}", kind, [o for o in outcomes if o.kind == kind])
+            yield row(f"regengine, {name}", "all", outcomes)
+    folder = os.environ.get("REGENGINE_REAL_DATA")
+    if arguments.real and folder and (Path(folder) / "starfields").is_dir():
+        yield from ("", "## Real star fields", "")
+        yield from real_table(Path(folder) / "starfields", catalogue, indices)
+
 
 PEERS = ("cedar", "tetra3rs", "anet")
 SAME_DEG = 0.1
@@ -102,9 +292,6 @@ def _solve(
         )
     outcome = solve_stars(found.found, found.width_px, found.height_px, catalogue, indices, options)
     return outcome if isinstance(outcome, StarSolution) else None
-
-
-# Star lists with known truth: the real sky through random lenses, and lists of no sky.
 
 
 WIDTH_PX, HEIGHT_PX = 4256, 2832  # D3S, 8.46 um: what took most of the Station's night photos
@@ -244,3 +431,28 @@ def streets(rng: np.random.Generator, count: int) -> tuple[FloatArray, FloatArra
         start[road, 0] + along * np.cos(angle[road]),
         start[road, 1] + along * np.sin(angle[road]),
     )
+
+
+def main(argv: list[str]) -> int:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks solve", description=__doc__)
+    parser.add_argument("--fields", type=int, default=100, help="simulated star lists")
+    parser.add_argument(
+        "--negatives", type=int, default=100, help="lists of no sky, the focal length told"
+    )
+    parser.add_argument(
+        "--blind-negatives", type=int, default=20, help="lists of no sky without a focal length"
+    )
+    parser.add_argument("--max-seconds", type=float, default=30.0, help="a list")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--real", action="store_true", help="also the real star fields")
+    parser.add_argument("--out", type=Path, help="folder for the dated Markdown file")
+    arguments = parser.parse_args(argv)
+    lines = []
+    for line in report(arguments):
+        print(line, file=sys.stderr, flush=True)
+        lines.append(line)
+    note = "Star lists of the catalogue through simulated lenses, lists of no sky, real fields."
+    title = title_lines("Star fields solved", command_of("solve", argv), note)
+    write_page(arguments.out, "solve", [*title, *lines])
+    return 0
