@@ -24,9 +24,8 @@ from typing import Any
 
 from benchmarks.faults import engine as fault_engine
 from benchmarks.faults.child import differences
-from regengine.batch.attempt import Process
-from regengine.batch.dask_client import SHARD_FRAMES, run_on_cluster
-from regengine.batch.run import BatchOptions
+from regengine.batch.cluster import SHARD_FRAMES, run_on_cluster
+from regengine.batch.run import BatchOptions, Process
 from regengine.registration.propose_neighbours import Hints
 from regengine.result import FrameResult
 from regengine.store.snapshot import iter_frames
@@ -93,7 +92,7 @@ def serve(folder: Path, workers: int, deaths: int, engine: str) -> None:
     import dask
     import distributed
 
-    import regengine.batch.dask_worker  # noqa: F401
+    import regengine.batch.cluster  # noqa: F401
 
     if engine:
         importlib.import_module(engine)

@@ -23,8 +23,7 @@ from benchmarks import dask_cluster as engine_module
 from benchmarks.dask_cluster import ROOT, DaskTrial, counted, dask_trial, local_cluster
 from benchmarks.faults import engine as fault_engine
 from benchmarks.registration.report import command_of, number, table, title_lines
-from regengine.batch.attempt import Process
-from regengine.batch.run import BatchOptions, run_batch
+from regengine.batch.run import BatchOptions, Process, run_batch
 from regengine.pipeline import RunInputs, facts_of_photo, process_photo
 from regengine.registration.register import RegisterParams
 from regengine.store.writer import StoreWriter

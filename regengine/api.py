@@ -337,8 +337,7 @@ def register_run(
     **options: Unpack[RegisterOptions],
 ) -> RegisterRun:
     """A run that is ready to begin; see `register_many`."""
-    from regengine.batch.discover import no_photo
-    from regengine.batch.parameters import parse_shard
+    from regengine.batch.discover import no_photo, parse_shard
     from regengine.batch.register import RegisterRun
     from regengine.exchange.remote.inputs import any_there, find_given
 

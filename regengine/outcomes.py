@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from regengine.sky.detection.detect import PhotoDetections
     from regengine.sky.stars.photo import SolvedPhoto
 
-SHOWN_PX = 1000  # long side of an overlay in a notebook
+SHOWN_PX = 800  # long side of an overlay in a notebook
 
 
 @dataclass(frozen=True, repr=False)

@@ -101,7 +101,7 @@ def small_parts() -> None:
     from regengine.store import writer
 
     writer.PART_FRAMES = PART_FRAMES
-    sharing.STRETCH = STRETCH
+    sharing.BLOCK_PHOTOS = STRETCH
 
 
 def tell(descriptor: int, word: str) -> None:

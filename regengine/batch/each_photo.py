@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from regengine.batch.ndjson import LineFile, failed_line, stamped
-from regengine.batch.plan import Mishap, file_sha256, mishap_of
+from regengine.batch.plan import Failure, failure_of, file_sha256
 from regengine.batch.pool import Job, TeamOptions, by_workers
 
 # One function over many photos, in order; a photo that fails costs a sentence, not the run.
@@ -33,7 +33,7 @@ def each_photo(
     memory_mb: int = 0,
     prepare: Callable[[], None] | None = None,
     stop: Callable[[], bool] = never,
-) -> Generator[tuple[Path, T | Mishap] | None]:
+) -> Generator[tuple[Path, T | Failure] | None]:
     """Apply a function to photos, here or in worker processes."""
     guarded = Guarded(function)
     if workers > 0:
@@ -51,11 +51,11 @@ def _in_order(
     function: Guarded[T],
     stop: Callable[[], bool],
     team: TeamOptions,
-) -> Generator[tuple[Path, T | Mishap] | None]:
+) -> Generator[tuple[Path, T | Failure] | None]:
     """Results of worker processes in the order of the photos."""
-    order: deque[Job[Path, T | Mishap]] = deque()
+    order: deque[Job[Path, T | Failure]] = deque()
 
-    def coming() -> Iterator[Job[Path, T | Mishap] | None]:
+    def coming() -> Iterator[Job[Path, T | Failure] | None]:
         for path in photos:
             while len(order) >= WINDOW * team.workers:
                 yield None
@@ -79,12 +79,12 @@ class Guarded(Generic[T]):
 
     function: Callable[[Path], T]
 
-    def __call__(self, path: Path) -> T | Mishap:
+    def __call__(self, path: Path) -> T | Failure:
         """The function's result, or what went wrong."""
         try:
             return self.function(path)
         except Exception as error:
-            return mishap_of(path, error)
+            return failure_of(path, error)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,7 @@ class Taken:
     failed: bool
 
 
-Told: TypeAlias = "tuple[Path, Answer | Mishap | Taken]"
+Told: TypeAlias = "tuple[Path, Answer | Failure | Taken]"
 Unit: TypeAlias = "Sequence[Path]"
 
 
@@ -157,7 +157,7 @@ class AnswerOptions:
     memory_mb: int = 0
     prepare: Callable[[], None] | None = None
     units: Callable[[Sequence[Path]], Iterator[Unit]] | None = None
-    finish: Callable[[list[Any]], list[Answer | Mishap]] | None = None
+    finish: Callable[[list[Any]], list[Answer | Failure]] | None = None
 
 
 def answers(
@@ -182,7 +182,7 @@ def answers(
 
     Yields
     ------
-    (Path, Answer or Mishap or Taken)
+    (Path, Answer or Failure or Taken)
         Answers and mishaps in the order of the photos; with a file, their lines are in it.
 
     Raises
@@ -222,10 +222,10 @@ def answers(
 def _added(
     file: LineFile,
     path: Path,
-    outcome: Answer | Mishap | Taken,
+    outcome: Answer | Failure | Taken,
     sha256: str,
     options: AnswerOptions,
-) -> Answer | Mishap | Taken:
+) -> Answer | Failure | Taken:
     """What is told of a photo once its line, which is added here, is safe."""
     if isinstance(outcome, Taken):
         return outcome

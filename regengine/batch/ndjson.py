@@ -17,7 +17,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from regengine.batch.plan import Mishap
+from regengine.batch.plan import Failure
 from regengine.errors import StoreError
 from regengine.io.atomic import FileLock, sync_folder
 from regengine.io.checksums import fingerprint
@@ -67,13 +67,13 @@ def stamped(line: str, *, command: str, sha256: str, parameters_sha256: str) -> 
     return f"{line[:-1]}, {json.dumps(known)[1:]}"
 
 
-def failed_line(path: Path, mishap: Mishap) -> str:
+def failed_line(path: Path, failure: Failure) -> str:
     """The record of a photo without a result."""
     return json.dumps(
         {
             "frame": printable(frame_id_of(path)),
             "path": printable(str(path)),
-            "failed": {"code": mishap.code, "text": printable(mishap.text)},
+            "failed": {"code": failure.code, "text": printable(failure.text)},
         }
     )
 

@@ -22,7 +22,7 @@ from regengine.store.snapshot import iter_frames, list_parts, parts_folder
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mishap:
+class Failure:
     """Why a photo has no result.
 
     Attributes
@@ -37,31 +37,31 @@ class Mishap:
     text: str
 
 
-def mishap_of(path: Path, error: Exception, limit_s: float = 0.0) -> Mishap:
+def failure_of(path: Path, error: Exception, limit_s: float = 0.0) -> Failure:
     """What an exception means for the photo at which it was raised."""
     from concurrent.futures.process import BrokenProcessPool
 
     from pebble import ProcessExpired
 
     if isinstance(error, RegengineError):
-        return Mishap(code=error.code, text=str(error))
+        return Failure(code=error.code, text=str(error))
     if is_short_of_memory(error):
         text = (
             f"{path} needs more memory than a worker may have: raise --max-memory-mb, or resize it."
         )
-        return Mishap(code="out_of_memory", text=text)
+        return Failure(code="out_of_memory", text=text)
     if isinstance(error, TimeoutError):
         text = f"{path} took more than {limit_s:.0f} s and was given up: try it by itself."
-        return Mishap(code="timed_out", text=text)
+        return Failure(code="timed_out", text=text)
     if isinstance(error, ProcessExpired | BrokenProcessPool):
         # A worker that ends before its photo begins has no code to tell
         why = f"exit code {error.exitcode}" if isinstance(error, ProcessExpired) else "at its start"
         text = f"{path} made its worker process die ({why}): its file may be damaged."
-        return Mishap(code="worker_died", text=text)
+        return Failure(code="worker_died", text=text)
     logging.getLogger("regengine").debug("%s failed", path, exc_info=error)
     what = " ".join(f"{type(error).__name__}: {error}".split())
     text = f"{path} met something unforeseen ({what}): please report it with the photo."
-    return Mishap(code="internal_error", text=text)
+    return Failure(code="internal_error", text=text)
 
 
 # A photo as it was given, and the file that it lies in.
@@ -80,14 +80,14 @@ class Source:
         is deleted when it is not needed any more.
     sha256 : str or None
         Of its content as it was stored, where no copy is made because it was done before.
-    mishap : Mishap or None
+    failure : Failure or None
         Why there is no copy.
     """
 
     path: Path
     given_as: str | None = None
     sha256: str | None = None
-    mishap: Mishap | None = None
+    failure: Failure | None = None
 
 
 def discard(copy: Path) -> None:
@@ -119,7 +119,7 @@ class Task:
     given_as : str or None
         What the photo was given as, where ``path`` is a copy of it that is deleted when the
         search is over.
-    mishap : Mishap or None
+    failure : Failure or None
         Why there is no such copy.
     search_pass : int
         1 by itself, 2 after another one of its minute, 3 once more after the whole batch.
@@ -131,12 +131,12 @@ class Task:
     hints: Hints | None = None
     search_pass: int = ALONE
     given_as: str | None = None
-    mishap: Mishap | None = None
+    failure: Failure | None = None
 
 
 def plan(
     photos: Iterable[Path | Source],
-    store: Keeper,
+    store: ResultStore,
     *,
     parameters_sha256: str,
     resume: bool = True,
@@ -171,7 +171,7 @@ def plan(
                 path=source.path,
                 sha256=sha256,
                 given_as=source.given_as,
-                mishap=source.mishap,
+                failure=source.failure,
             )
         elif source.given_as is not None:
             discard(source.path)
@@ -204,7 +204,7 @@ class StoredIndex(Protocol):
         """Numbers that no frame has, ascending, without end."""
 
 
-class Keeper(Protocol):
+class ResultStore(Protocol):
     """An open store; `regengine.store.writer.StoreWriter` is one."""
 
     @property

@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
-from regengine.batch.plan import Mishap, mishap_of
+from regengine.batch.plan import Failure, failure_of
 from regengine.errors import WorkerError
 
 # What a worker process may use: one thread, and so much memory.
@@ -215,9 +215,9 @@ class Job(Generic[GivenT, ResultT]):
     deaths: int = 0
     lost_s: float = 0.0  # time that was given to it in vain
     done: bool = False
-    outcome: ResultT | Mishap = field(init=False, repr=False)  # of one that is done
+    outcome: ResultT | Failure = field(init=False, repr=False)  # of one that is done
 
-    def end(self, outcome: ResultT | Mishap) -> Job[GivenT, ResultT]:
+    def end(self, outcome: ResultT | Failure) -> Job[GivenT, ResultT]:
         """Note what became of it."""
         self.done, self.outcome = True, outcome
         return self
@@ -333,12 +333,12 @@ class _Team(Generic[GivenT, ResultT]):
                 if self._tried_again(job, error):
                     continue
             assert isinstance(error, Exception)  # a death, or a result that does not pickle
-            yield job.end(mishap_of(job.path, error))
+            yield job.end(failure_of(job.path, error))
         if worker.overdue(self._limit_s):
             late, *others = worker.replace()
             self._wait_again(others)
             late.lost_s = self._limit_s
-            yield late.end(mishap_of(late.path, TimeoutError(), self._limit_s))
+            yield late.end(failure_of(late.path, TimeoutError(), self._limit_s))
 
     def _tried_again(self, job: Job[GivenT, ResultT], error: BaseException) -> bool:
         """Whether a job whose worker died may have another one."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from regengine.batch.each_photo import Answer
-from regengine.batch.plan import Mishap
+from regengine.batch.plan import Failure
 from regengine.sky.detection import (
     lights as photo_lights,
 )
@@ -125,10 +125,10 @@ def answer_of(sought: Sought, photo: PhotoDetections[Any], *, profiles: bool = F
 
 
 def answers_of_sequence(
-    found: Sequence[PhotoDetections[Any] | Mishap],
-) -> list[Answer | Mishap]:
+    found: Sequence[PhotoDetections[Any] | Failure],
+) -> list[Answer | Failure]:
     """The answers for photos of one camera that follow each other, hot pixels flagged."""
     return [
-        one if isinstance(one, Mishap) else answer_of(Sought.STARS, one)
+        one if isinstance(one, Failure) else answer_of(Sought.STARS, one)
         for one in with_hot_pixels(found)
     ]

@@ -14,7 +14,7 @@ from detectors.limb import find_limb, sky_mask
 from detectors.registry import star_detectors
 from detectors.star_trails import marked_hot
 from detectors.types import StarDetections, StarDetector
-from regengine.batch.plan import Mishap
+from regengine.batch.plan import Failure
 from regengine.errors import RegengineError
 from regengine.photo.exif import read_exif
 from regengine.photo.formats import read_image_header
@@ -181,13 +181,13 @@ def star_sequences(paths: Sequence[Path]) -> Iterator[list[Path]]:
         yield together
 
 
-def with_hot_pixels(found: Sequence[PhotoStars | Mishap]) -> list[PhotoStars | Mishap]:
+def with_hot_pixels(found: Sequence[PhotoStars | Failure]) -> list[PhotoStars | Failure]:
     """The stars of a sequence: what stays at its pixel in three of its photos is flagged as hot.
 
     See `detectors.star_trails.fixed_to_the_sensor`.
     """
-    marked = iter(marked_hot([one.found for one in found if not isinstance(one, Mishap)]))
-    return [one if isinstance(one, Mishap) else replace(one, found=next(marked)) for one in found]
+    marked = iter(marked_hot([one.found for one in found if not isinstance(one, Failure)]))
+    return [one if isinstance(one, Failure) else replace(one, found=next(marked)) for one in found]
 
 
 def _camera(path: Path) -> Camera | None:

@@ -13,10 +13,10 @@ import pytest
 
 from benchmarks.dask_cluster import LocalCluster, local_cluster
 from benchmarks.faults.child import differences
-from regengine.batch import dask_client
-from regengine.batch import dask_client as dask_run
-from regengine.batch import dask_worker as dask_shard
-from regengine.batch.dask_client import run_on_cluster
+from regengine.batch import cluster as dask_client
+from regengine.batch import cluster as dask_run
+from regengine.batch import cluster as dask_shard
+from regengine.batch.cluster import run_on_cluster
 from regengine.batch.run import BatchOptions, BatchSummary, run_batch
 from regengine.errors import ClusterError, ConfigError
 from regengine.result import FrameResult
@@ -30,6 +30,8 @@ from tests.regengine.batch.sharing_stand_in import facts_of
 from tests.regengine.batch.test_batch import make
 
 pytest.importorskip("distributed", reason="needs distributed: pip install 'regengine[dask]'")
+
+pytestmark = pytest.mark.server
 
 OPTIONS = BatchOptions(parameters="{}", parameters_sha256="p", workers=0, limit_s=60.0)
 SHARING = replace(OPTIONS, facts_of=facts_of)
