@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import typer
 
@@ -19,60 +20,72 @@ from regengine.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from detectors.types import FloatArray, LightDetector, StarDetector
-    from regengine.evaluate.detections import DetectionScore, Finder
+    from detectors.types import FloatArray
+    from regengine.api import Kind
+    from regengine.evaluate.detections import DetectionScore
     from regengine.evaluate.labelled_streaks import StreakTruth
     from regengine.evaluate.streak_scores import StreakScore
-
-# What every ``regengine bench`` of detections does: each method, each photo, a line each.
 
 S = TypeVar("S")
 
 
-def bench_methods(
-    labels: Path,
-    photos: list[Path],
-    methods: list[str],
-    score: Callable[[str, Path, Path | None], S],
-    summary: Callable[[str, list[S]], dict[str, Any]],
-    table: tuple[str, Callable[[dict[str, Any]], str]] | None,
-    plot: Path | None,
-    *,
-    quiet: bool,
-    at_end: Callable[[list[dict[str, Any]]], list[str]] | None = None,
-) -> None:
-    """Score methods on photos and print what is said of each, as JSON where there is no table."""
-    import json
-    import logging
+@dataclass(frozen=True, kw_only=True)
+class Bench(Generic[S]):
+    """Labelled photos, and how what a method finds in one is scored, summed up and printed.
 
-    from regengine.batch.console import progress
-    from regengine.commands.train import check_labelled
-    from regengine.errors import FrameError
-    from regengine.sky.detection.overlay import picture_paths
+    Attributes
+    ----------
+    score : callable
+        Of a method's name, a photo, and the picture to draw or None.
+    summary : callable
+        Of a method's name and its scores.
+    header, line : str and callable
+        Of the table.
+    at_end : callable
+        Lines below the table, of all summaries.
+    """
 
-    check_labelled(labels, photos)
-    if table is not None:
-        typer.echo(table[0])
-    failed, said = 0, []
-    with progress(len(methods) * len(photos), quiet=quiet) as advance:
-        for name in methods:
-            scores = []
-            pictures = None if plot is None else picture_paths(photos, plot, name)
-            for path in photos:
-                try:
-                    picture = None if pictures is None else pictures.of(path)
-                    scores.append(score(name, path, picture))
-                except FrameError as error:
-                    failed += 1
-                    logging.getLogger("regengine").error("Error: %s", error)
-                advance()
-            said.append(summary(name, scores))
-            typer.echo(json.dumps(said[-1]) if table is None else table[1](said[-1]))
-    if table is not None and at_end is not None:
-        for line in at_end(said):
-            typer.echo(line)
-    if failed:
-        raise typer.Exit(EXIT_FRAMES_FAILED)
+    labels: Path
+    photos: list[Path]
+    score: Callable[[str, Path, Path | None], S]
+    summary: Callable[[str, list[S]], dict[str, Any]]
+    header: str
+    line: Callable[[dict[str, Any]], str]
+    at_end: Callable[[list[dict[str, Any]]], list[str]] = lambda said: []
+
+    def run(self, methods: list[str], plot: Path | None, *, as_json: bool, quiet: bool) -> None:
+        """Score methods on the photos and print what is said of each."""
+        import json
+        import logging
+
+        from regengine.batch.console import progress
+        from regengine.commands.train import check_labelled
+        from regengine.errors import FrameError
+        from regengine.sky.detection.overlay import picture_paths
+
+        check_labelled(self.labels, self.photos)
+        if not as_json:
+            typer.echo(self.header)
+        failed, said = 0, []
+        with progress(len(methods) * len(self.photos), quiet=quiet) as advance:
+            for name in methods:
+                scores = []
+                pictures = None if plot is None else picture_paths(self.photos, plot, name)
+                for path in self.photos:
+                    try:
+                        picture = None if pictures is None else pictures.of(path)
+                        scores.append(self.score(name, path, picture))
+                    except FrameError as error:
+                        failed += 1
+                        logging.getLogger("regengine").error("Error: %s", error)
+                    advance()
+                said.append(self.summary(name, scores))
+                typer.echo(json.dumps(said[-1]) if as_json else self.line(said[-1]))
+        if not as_json:
+            for line in self.at_end(said):
+                typer.echo(line)
+        if failed:
+            raise typer.Exit(EXIT_FRAMES_FAILED)
 
 
 app = typer.Typer(
@@ -117,23 +130,13 @@ def lights(
       regengine bench lights labels.csv
       regengine bench lights labels.csv --json --plot figures
     """
-    import numpy as np
-
     from detectors.registry import light_detectors
     from regengine.batch.console import configure_logging
-    from regengine.sky.detection.lights import detect_lights, light_detector
-
-    def finder(detector: LightDetector) -> Finder:
-        def find(path: Path) -> tuple[FloatArray, float]:
-            found = detect_lights(path, detector, max_long_side_px=max_side_px)
-            return np.column_stack([found.found.x, found.found.y]), found.seconds
-
-        return find
 
     configure_logging(quiet=quiet, as_json=log_json)
-    chosen = [light_detector(method)] if method else list(light_detectors().values())
-    finders = {detector.name: finder(detector) for detector in chosen}
-    bench_detections(labels, finders, tolerance_px, plot, as_json=as_json, quiet=quiet)
+    methods = [method] if method else list(light_detectors())
+    bench = _places("lights", methods, labels, tolerance_px, max_side_px=max_side_px)
+    bench.run(methods, plot, as_json=as_json, quiet=quiet)
 
 
 @app.command(no_args_is_help=True)
@@ -157,25 +160,14 @@ def stars(
       regengine bench stars labels.csv
       regengine bench stars labels.csv --json --plot figures
     """
-    import numpy as np
-
     from detectors.registry import star_detectors
     from regengine.batch.console import configure_logging
-    from regengine.sky.detection.stars import detect_photo_stars, star_detector
-
-    def finder(detector: StarDetector) -> Finder:
-        def find(path: Path) -> tuple[FloatArray, float]:
-            found = detect_photo_stars(
-                path, detector, max_long_side_px=max_side_px, sky_only=not whole_frame
-            )
-            return np.column_stack([found.found.x, found.found.y]), found.seconds
-
-        return find
 
     configure_logging(quiet=quiet, as_json=log_json)
-    chosen = [star_detector(method)] if method else list(star_detectors().values())
-    finders = {detector.name: finder(detector) for detector in chosen}
-    bench_detections(labels, finders, tolerance_px, plot, as_json=as_json, quiet=quiet)
+    methods = [method] if method else list(star_detectors())
+    looked_at = {"max_side_px": max_side_px, "whole_frame": whole_frame}
+    bench = _places("stars", methods, labels, tolerance_px, **looked_at)
+    bench.run(methods, plot, as_json=as_json, quiet=quiet)
 
 
 @app.command(no_args_is_help=True)
@@ -207,6 +199,7 @@ def streaks(
     from functools import cache
 
     from detectors.registry import streak_detectors
+    from regengine.api import detect_job
     from regengine.batch.console import configure_logging
     from regengine.evaluate.labelled_streaks import (
         STREAK_HEADER,
@@ -220,11 +213,12 @@ def streaks(
     from regengine.evaluate.streak_labels import read_streak_labels
     from regengine.evaluate.streak_scores import streak_rows
     from regengine.sky.detection.overlay import draw_streak_comparison
-    from regengine.sky.detection.streaks import detect_photo_streaks, streak_detector
 
     configure_logging(quiet=quiet, as_json=log_json)
-    chosen = [streak_detector(method)] if method else list(streak_detectors().values())
-    detectors = {detector.name: detector for detector in chosen}
+    jobs = {
+        name: detect_job("streaks", method=name, max_side_px=max_side_px, whole_frame=whole_frame)
+        for name in ([method] if method else streak_detectors())
+    }
     photos = {photo.path: photo for photo in read_streak_labels(labels)}
 
     @cache
@@ -233,24 +227,20 @@ def streaks(
 
     def score(name: str, path: Path, picture: Path | None) -> StreakScore:
         def find(photo: Path) -> FoundStreaks:
-            found = detect_photo_streaks(
-                photo, detectors[name], max_long_side_px=max_side_px, sky_only=not whole_frame
-            )
+            found = jobs[name](photo)
             return FoundStreaks(rows=streak_rows(found.found), seconds=found.seconds)
 
         return score_streak_photo(truth(path), find, draw_streak_comparison, picture)
 
-    bench_methods(
-        labels,
-        list(photos),
-        list(detectors),
-        score,
-        streak_summary,
-        None if as_json else (STREAK_HEADER, streak_line),
-        plot,
-        quiet=quiet,
+    Bench(
+        labels=labels,
+        photos=list(photos),
+        score=score,
+        summary=streak_summary,
+        header=STREAK_HEADER,
+        line=streak_line,
         at_end=recall_lines,
-    )
+    ).run(list(jobs), plot, as_json=as_json, quiet=quiet)
 
 
 @app.command(no_args_is_help=True)
@@ -307,16 +297,13 @@ def scenes(
         raise typer.Exit(EXIT_FRAMES_FAILED)
 
 
-def bench_detections(
-    labels: Path,
-    finders: dict[str, Finder],
-    tolerance_px: float,
-    plot: Path | None,
-    *,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    """Score methods that find places, by name, on labelled photos; print a line each."""
+def _places(
+    kind: Kind, methods: list[str], labels: Path, tolerance_px: float, **looked_at: Any
+) -> Bench[DetectionScore]:
+    """The bench of methods that find places; ``looked_at`` is of `regengine.api.detect_job`."""
+    import numpy as np
+
+    from regengine.api import detect_job
     from regengine.evaluate.detections import (
         HEADER,
         read_light_labels,
@@ -325,18 +312,21 @@ def bench_detections(
         table_line,
     )
 
+    jobs = {name: detect_job(kind, method=name, **looked_at) for name in methods}
     photos = {photo.path: photo for photo in read_light_labels(labels)}
 
     def score(name: str, path: Path, picture: Path | None) -> DetectionScore:
-        return score_photo(photos[path], finders[name], tolerance_px, picture)
+        def find(photo: Path) -> tuple[FloatArray, float]:
+            found = jobs[name](photo)
+            return np.column_stack([found.found.x, found.found.y]), found.seconds
 
-    bench_methods(
-        labels,
-        list(photos),
-        list(finders),
-        score,
-        summary,
-        None if as_json else (HEADER, table_line),
-        plot,
-        quiet=quiet,
+        return score_photo(photos[path], find, tolerance_px, picture)
+
+    return Bench(
+        labels=labels,
+        photos=list(photos),
+        score=score,
+        summary=summary,
+        header=HEADER,
+        line=table_line,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.commands.options import ForceFiles, JsonPhotos
+from regengine.commands.options import EXIT_FRAMES_FAILED, ForceFiles, JsonPhotos
 
 if TYPE_CHECKING:
     from regengine.exchange.archive.table import FrameTable
@@ -54,7 +54,7 @@ def finish(
         told += [f"{left:,} not asked for"] if left else []
         typer.echo(printable(f"{out}: {', '.join(told)}"), err=True)
     if left or any(counts.get(status) for status in bad):
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_FRAMES_FAILED)
 
 
 app = typer.Typer(

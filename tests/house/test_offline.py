@@ -77,7 +77,6 @@ def test_the_guard_sees_attempts_that_are_survived(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_the_demonstration_needs_no_network_and_is_right(tmp_path: Path) -> None:
     photos = sorted(str(path) for path in SAMPLES.glob("*.jpg"))
     assert len(photos) == 6

@@ -206,7 +206,7 @@ def test_footprints_are_outlines_unless_a_corner_sees_the_sky() -> None:
             "footprint_lat": np.array([[1.0, 1.0, 0.0, 0.0]] * 2 + [[1.0, np.nan, 0.0, 0.0]]),
         }
     ).to_geodataframe()
-    assert outlines.geometry[:2].area.tolist() == [1.0, 2.0]
+    assert [outline.area for outline in outlines.geometry[:2]] == [1.0, 2.0]
     assert outlines.geometry[1].bounds == (179.0, 0.0, 181.0, 1.0)
     assert outlines.geometry[2] is None
 
