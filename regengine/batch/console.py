@@ -1,4 +1,4 @@
-"""How far a batch is: a bar on a terminal, a line now and then elsewhere."""
+"""What a batch tells its terminal and is told by it: progress, messages, wishes to stop."""
 
 from __future__ import annotations
 
@@ -153,9 +153,6 @@ def _bar(tally: Tally, doing: str) -> Generator[Advance]:
         yield advance
 
 
-# Messages on standard error: plain lines, or JSON for other programs.
-
-
 class JsonLines(logging.Formatter):
     """One JSON object a message."""
 
@@ -200,8 +197,6 @@ def configure_logging(*, quiet: bool, as_json: bool) -> None:
     logger.setLevel(logging.ERROR if quiet else logging.INFO)
     logger.propagate = False
 
-
-# Ctrl-C and SIGTERM: the first asks a run to end in order, the second ends it at once.
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)  # SIGTERM is what schedulers send
 

@@ -13,31 +13,22 @@ from regengine.batch.ndjson import LineFile, failed_line, stamped
 from regengine.batch.plan import Failure, failure_of, file_sha256
 from regengine.batch.pool import Job, TeamOptions, by_workers
 
-# One function over many photos, in order; a photo that fails costs a sentence, not the run.
-
 T = TypeVar("T")
 WINDOW = 4  # photos a worker may be ahead of the oldest that is not done
-
-
-def never() -> bool:
-    """Nobody asks to stop."""
-    return False
 
 
 def each_photo(
     photos: Iterable[Path | None],
     function: Callable[[Path], T],
-    *,
-    workers: int = 0,
-    limit_s: float = 120.0,
-    memory_mb: int = 0,
-    prepare: Callable[[], None] | None = None,
-    stop: Callable[[], bool] = never,
+    team: TeamOptions = TeamOptions(),
+    stop: Callable[[], bool] = bool,
 ) -> Generator[tuple[Path, T | Failure] | None]:
-    """Apply a function to photos, here or in worker processes."""
+    """Apply a function to photos in order; one that fails costs a sentence, not the run.
+
+    None among the photos and what is given is a turn of the caller's: nothing to do, nothing done.
+    """
     guarded = Guarded(function)
-    if workers > 0:
-        team = TeamOptions(workers=workers, limit_s=limit_s, memory_mb=memory_mb, prepare=prepare)
+    if team.workers > 0:
         yield from _in_order(photos, guarded, stop, team)
         return
     for path in photos:
@@ -118,7 +109,7 @@ Unit: TypeAlias = "Sequence[Path]"
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnswerOptions:
+class AnswerOptions(TeamOptions):
     """How photos are worked through.
 
     Attributes
@@ -133,14 +124,6 @@ class AnswerOptions:
         Take up what the file has.
     retry_failed : bool
         Of that, do photos again that failed.
-    workers : int
-        Processes; 0 works in this one.
-    limit_s : float
-        A photo that keeps a worker busy for longer is given up.
-    memory_mb : int
-        What a worker may allocate.
-    prepare : callable or None
-        Called once in each worker; must pickle.
     units : callable or None
         Gives the photos in groups whose answers become final together; None: each by itself.
     finish : callable or None
@@ -152,10 +135,6 @@ class AnswerOptions:
     out: Path | None = None
     resume: bool = True
     retry_failed: bool = False
-    workers: int = 0
-    limit_s: float = 600.0
-    memory_mb: int = 0
-    prepare: Callable[[], None] | None = None
     units: Callable[[Sequence[Path]], Iterator[Unit]] | None = None
     finish: Callable[[list[Any]], list[Answer | Failure]] | None = None
 
@@ -164,7 +143,7 @@ def answers(
     photos: Sequence[Path],
     function: Callable[[Path], Any],
     options: AnswerOptions,
-    stop: Callable[[], bool] = never,
+    stop: Callable[[], bool] = bool,
 ) -> Generator[Told]:
     """Work through photos; each is told once its line is safe.
 
@@ -266,17 +245,7 @@ def _worked(
                 yield from unit
 
     collected: list[Any] = []
-    with closing(
-        each_photo(
-            to_do(),
-            function,
-            workers=options.workers,
-            limit_s=options.limit_s,
-            memory_mb=options.memory_mb,
-            prepare=options.prepare,
-            stop=stop,
-        )
-    ) as results:
+    with closing(each_photo(to_do(), function, options, stop)) as results:
         for result in results:
             if result is None:
                 yield taken.pop() if taken else ([], [])

@@ -24,8 +24,6 @@ from regengine.io.checksums import fingerprint
 from regengine.photo.frame_records import frame_id_of
 from regengine.records import printable
 
-# Lines of NDJSON that say which photo they are of, and how they are known again.
-
 # All records begin alike; what is known of the photo's file stands at their end. Between the two
 # may lie megabytes, which need not be read as JSON to know the photo again.
 _TEXT = rb'"((?:[^"\\]|\\.)*)"'
@@ -112,11 +110,8 @@ def may_be_own(line: bytes) -> bool:
     return line.startswith(BEGINNING) or BEGINNING.startswith(line)
 
 
-# What a file of lines holds: which photo's newest line is where. A few numbers a photo.
-
-
 class LineIndex:
-    """The lines of a file, by photo.
+    """Which photo's newest line is where in a file: a few numbers a photo.
 
     Parameters
     ----------
@@ -408,9 +403,6 @@ def _write_all(stream: FileIO, content: bytes) -> None:
     rest = memoryview(content)
     while len(rest):
         rest = rest[stream.write(rest) :]
-
-
-# The hash that tells whether lines were made with the same settings.
 
 
 def line_parameters(command: str, settings: dict[str, Any]) -> str:

@@ -18,86 +18,6 @@ from regengine.store.index import StoredEntry, frame_identity
 from regengine.store.rows import StoredFrame
 from regengine.store.snapshot import iter_frames, list_parts, parts_folder
 
-# What went wrong with one photo, as a stable code and one sentence.
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """Why a photo has no result.
-
-    Attributes
-    ----------
-    code : str
-        Short and stable, for machines.
-    text : str
-        One sentence that says what to do.
-    """
-
-    code: str
-    text: str
-
-
-def failure_of(path: Path, error: Exception, limit_s: float = 0.0) -> Failure:
-    """What an exception means for the photo at which it was raised."""
-    from concurrent.futures.process import BrokenProcessPool
-
-    from pebble import ProcessExpired
-
-    if isinstance(error, RegengineError):
-        return Failure(code=error.code, text=str(error))
-    if is_short_of_memory(error):
-        text = (
-            f"{path} needs more memory than a worker may have: raise --max-memory-mb, or resize it."
-        )
-        return Failure(code="out_of_memory", text=text)
-    if isinstance(error, TimeoutError):
-        text = f"{path} took more than {limit_s:.0f} s and was given up: try it by itself."
-        return Failure(code="timed_out", text=text)
-    if isinstance(error, ProcessExpired | BrokenProcessPool):
-        # A worker that ends before its photo begins has no code to tell
-        why = f"exit code {error.exitcode}" if isinstance(error, ProcessExpired) else "at its start"
-        text = f"{path} made its worker process die ({why}): its file may be damaged."
-        return Failure(code="worker_died", text=text)
-    logging.getLogger("regengine").debug("%s failed", path, exc_info=error)
-    what = " ".join(f"{type(error).__name__}: {error}".split())
-    text = f"{path} met something unforeseen ({what}): please report it with the photo."
-    return Failure(code="internal_error", text=text)
-
-
-# A photo as it was given, and the file that it lies in.
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """A photo of a batch.
-
-    Attributes
-    ----------
-    path : Path
-        Its file.
-    given_as : str or None
-        What it was given as, where that is no path but, say, a URL; ``path`` is a copy then, which
-        is deleted when it is not needed any more.
-    sha256 : str or None
-        Of its content as it was stored, where no copy is made because it was done before.
-    failure : Failure or None
-        Why there is no copy.
-    """
-
-    path: Path
-    given_as: str | None = None
-    sha256: str | None = None
-    failure: Failure | None = None
-
-
-def discard(copy: Path) -> None:
-    """Delete a copy and the folder that it has to itself."""
-    with suppress(OSError):
-        copy.unlink()
-    with suppress(OSError):
-        copy.parent.rmdir()
-
-
 # In which pass a photo was searched, as `search_pass` of the store has it
 ALONE, FOLLOWING, AGAIN = 1, 2, 3
 
@@ -132,6 +52,37 @@ class Task:
     search_pass: int = ALONE
     given_as: str | None = None
     failure: Failure | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A photo of a batch.
+
+    Attributes
+    ----------
+    path : Path
+        Its file.
+    given_as : str or None
+        What it was given as, where that is no path but, say, a URL; ``path`` is a copy then, which
+        is deleted when it is not needed any more.
+    sha256 : str or None
+        Of its content as it was stored, where no copy is made because it was done before.
+    failure : Failure or None
+        Why there is no copy.
+    """
+
+    path: Path
+    given_as: str | None = None
+    sha256: str | None = None
+    failure: Failure | None = None
+
+
+def discard(copy: Path) -> None:
+    """Delete a copy and the folder that it has to itself."""
+    with suppress(OSError):
+        copy.unlink()
+    with suppress(OSError):
+        copy.parent.rmdir()
 
 
 def plan(
@@ -191,42 +142,6 @@ def file_sha256(path: Path) -> str:
         return ""
 
 
-# What a batch needs of the store that keeps its results.
-
-
-class StoredIndex(Protocol):
-    """What is stored, without the results themselves."""
-
-    def find(self, path: str, sha256: str) -> StoredEntry | None:
-        """The entry of a photo; None where the store does not have it."""
-
-    def free_numbers(self) -> Iterator[int]:
-        """Numbers that no frame has, ascending, without end."""
-
-
-class ResultStore(Protocol):
-    """An open store; `regengine.store.writer.StoreWriter` is one."""
-
-    @property
-    def index(self) -> StoredIndex:
-        """What was stored when the store was opened."""
-
-    def stored_frame(self, frame_index: int, *, detections: bool = False) -> StoredFrame:
-        """A frame that was stored before, or in this run and is safe."""
-
-    def add(self, frame: StoredFrame) -> None:
-        """Take a finished frame; it is not safe before the next `flush`."""
-
-    def due(self, wait_s: float = 0.0) -> bool:
-        """Whether to flush now, if the next chance comes only after ``wait_s`` seconds."""
-
-    def flush(self) -> list[StoredFrame]:
-        """Make safe what was added; gives the frames that are safe now and were not before."""
-
-
-# Which photos a run would take from its store, told without opening the store for writing.
-
-
 def stored_verdicts(
     photos: Sequence[Path | Url],
     store: Path,
@@ -273,3 +188,76 @@ def stored_verdicts(
         if path is not None and current and stored.result.verdict not in retry:
             found[path] = stored.result.verdict
     return found
+
+
+class StoredIndex(Protocol):
+    """What is stored, without the results themselves."""
+
+    def find(self, path: str, sha256: str) -> StoredEntry | None:
+        """The entry of a photo; None where the store does not have it."""
+
+    def free_numbers(self) -> Iterator[int]:
+        """Numbers that no frame has, ascending, without end."""
+
+
+class ResultStore(Protocol):
+    """An open store; `regengine.store.writer.StoreWriter` is one."""
+
+    @property
+    def index(self) -> StoredIndex:
+        """What was stored when the store was opened."""
+
+    def stored_frame(self, frame_index: int, *, detections: bool = False) -> StoredFrame:
+        """A frame that was stored before, or in this run and is safe."""
+
+    def add(self, frame: StoredFrame) -> None:
+        """Take a finished frame; it is not safe before the next `flush`."""
+
+    def due(self, wait_s: float = 0.0) -> bool:
+        """Whether to flush now, if the next chance comes only after ``wait_s`` seconds."""
+
+    def flush(self) -> list[StoredFrame]:
+        """Make safe what was added; gives the frames that are safe now and were not before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a photo has no result.
+
+    Attributes
+    ----------
+    code : str
+        Short and stable, for machines.
+    text : str
+        One sentence that says what to do.
+    """
+
+    code: str
+    text: str
+
+
+def failure_of(path: Path, error: Exception, limit_s: float = 0.0) -> Failure:
+    """What an exception means for the photo at which it was raised."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    from pebble import ProcessExpired
+
+    if isinstance(error, RegengineError):
+        return Failure(code=error.code, text=str(error))
+    if is_short_of_memory(error):
+        text = (
+            f"{path} needs more memory than a worker may have: raise --max-memory-mb, or resize it."
+        )
+        return Failure(code="out_of_memory", text=text)
+    if isinstance(error, TimeoutError):
+        text = f"{path} took more than {limit_s:.0f} s and was given up: try it by itself."
+        return Failure(code="timed_out", text=text)
+    if isinstance(error, ProcessExpired | BrokenProcessPool):
+        # A worker that ends before its photo begins has no code to tell
+        why = f"exit code {error.exitcode}" if isinstance(error, ProcessExpired) else "at its start"
+        text = f"{path} made its worker process die ({why}): its file may be damaged."
+        return Failure(code="worker_died", text=text)
+    logging.getLogger("regengine").debug("%s failed", path, exc_info=error)
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    text = f"{path} met something unforeseen ({what}): please report it with the photo."
+    return Failure(code="internal_error", text=text)

@@ -20,8 +20,6 @@ from typing import Any, Generic, TypeVar
 from regengine.batch.plan import Failure, failure_of
 from regengine.errors import WorkerError
 
-# What a worker process may use: one thread, and so much memory.
-
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 MEGABYTE = 1 << 20
 
@@ -57,8 +55,6 @@ def limit_memory(megabytes: int) -> None:
         return
 
 
-# One worker process with the tasks that were given to it, replaced whole when anything is wrong.
-
 Prepare = Callable[[], None]
 JobT = TypeVar("JobT")
 
@@ -82,10 +78,8 @@ class Worker(Generic[JobT]):
 
     Parameters
     ----------
-    prepare : callable, optional
-        Called in each new process; must pickle.
-    memory_mb : int, optional
-        See `regengine.batch.pool.limit_memory`.
+    prepare, memory_mb
+        See `TeamOptions`.
     """
 
     def __init__(self, prepare: Prepare | None = None, memory_mb: int = 0) -> None:
@@ -230,19 +224,19 @@ class TeamOptions:
     Attributes
     ----------
     workers : int
-        Number of processes.
+        Number of processes; 0 works in this one.
     limit_s : float
-        A job that takes longer than this is given up.
+        A photo that keeps a worker busy for longer is given up.
     memory_mb : int
-        See `regengine.batch.pool.limit_memory`.
+        See `limit_memory`.
     prepare : callable or None
         Called once in each worker; must pickle.
     """
 
-    workers: int
-    limit_s: float
+    workers: int = 0
+    limit_s: float = 600.0
     memory_mb: int = 0
-    prepare: Callable[[], None] | None = None
+    prepare: Prepare | None = None
 
 
 def by_workers(
@@ -380,7 +374,7 @@ def _is_death(error: BaseException) -> bool:
 _function: Callable[[Any], Any]  # of this process, if it is a worker
 
 
-def _begin_with(function: Callable[[Any], Any], prepare: Callable[[], None] | None) -> None:
+def _begin_with(function: Callable[[Any], Any], prepare: Prepare | None) -> None:
     """Give a worker its function: once, and not with each job, since catalogues may be in it."""
     global _function
     _function = function

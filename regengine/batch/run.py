@@ -52,7 +52,7 @@ Execute = Callable[[Planned, Process, Stop], Generator[Outcome]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchOptions:
+class BatchOptions(TeamOptions):
     """How a batch is run.
 
     Attributes
@@ -63,14 +63,6 @@ class BatchOptions:
         Take results that the store has already.
     retry : frozenset of str
         Verdicts that are worked out again all the same.
-    workers : int
-        Worker processes; 0 to work in this process.
-    limit_s : float
-        A photo that keeps a worker busy for longer is given up.
-    memory_mb : int
-        Memory that a worker may use, MiB; 0 for no limit.
-    prepare : callable or None
-        Called once in each worker; must pickle.
     facts_of : callable or None
         Time and body of a photo, so that photos can help each other; None to do each by itself.
     stop : callable
@@ -89,9 +81,6 @@ class BatchOptions:
     resume: bool = True
     retry: frozenset[str] = frozenset()
     workers: int = 1
-    limit_s: float = 600.0
-    memory_mb: int = 0
-    prepare: Callable[[], None] | None = None
     facts_of: FactsOf | None = None
     stop: Stop = bool
     advance: Advance | None = None
@@ -263,13 +252,7 @@ def _execute(
         return options.execute(planned, process, options.stop)
     if here:
         return execute_here(planned, process, options.stop)
-    team = TeamOptions(
-        workers=options.workers,
-        limit_s=options.limit_s,
-        memory_mb=options.memory_mb,
-        prepare=options.prepare,
-    )
-    return execute_in_workers(planned, process, options.stop, team)
+    return execute_in_workers(planned, process, options.stop, options)
 
 
 def execute_here(planned: Planned, process: Process, stop: Stop) -> Generator[Outcome]:

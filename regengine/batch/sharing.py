@@ -36,8 +36,6 @@ from regengine.registration.propose_neighbours import SEARCHED_AGAIN, SOURCE, Hi
 from regengine.result import FrameResult
 from regengine.store.rows import StoredFrame
 
-# A block of a batch: photos of which some wait for others, and which do.
-
 # Within a minute the station flies 460 km: neighbours see much of the same ground
 MINUTE_S = 60.0
 
@@ -196,8 +194,6 @@ def searched_again(stored: StoredFrame) -> bool:
     )  # format version 1
 
 
-# The second pass over a batch: what is not accepted is searched with what all others tell.
-
 # Where nothing was searched, or nothing can be found, others do not help
 BEYOND_HELP = {"not_a_night_city_frame", "no_ephemeris", "outside_map"}
 # The nearest in time decide: a time-lapse has thousands in a day, and they agree
@@ -206,7 +202,7 @@ KEPT_LESSONS = 4096  # in memory, 2 kB each
 
 
 class SecondPass:
-    """Frames that may be searched once more, and those that may tell them something.
+    """What is not accepted is searched once more, with what all others tell.
 
     Parameters
     ----------

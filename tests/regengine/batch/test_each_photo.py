@@ -18,6 +18,7 @@ import pytest
 
 from regengine.batch.each_photo import answers, each_photo
 from regengine.batch.plan import Failure
+from regengine.batch.pool import TeamOptions
 from regengine.errors import FrameError, StoreError
 from tests.conftest import ROOT
 from tests.regengine.batch.answered import Deadly, answer, make_photos, options, told
@@ -219,7 +220,7 @@ def results(told):
 def test_one_bad_photo_stops_nothing(workers: int) -> None:
     names = ["a", "unreadable", "bb", "bug", "greedy", "ccc"]
     photos = [Path(name) for name in names]
-    done = results(each_photo(photos, length_or_trouble, workers=workers))
+    done = results(each_photo(photos, length_or_trouble, TeamOptions(workers=workers)))
     assert [path for path, _ in done] == photos
     values = [value.code if isinstance(value, Failure) else value for _, value in done]
     assert values == [1, "unreadable", 2, "internal_error", "out_of_memory", 3]
@@ -229,6 +230,6 @@ def test_one_bad_photo_stops_nothing(workers: int) -> None:
 
 def test_what_needs_too_much_memory_fails_alone() -> None:
     photos = [Path(name) for name in ("a", "large", "picture", "bb")]
-    done = results(each_photo(photos, length_or_trouble, workers=1, memory_mb=800))
+    done = results(each_photo(photos, length_or_trouble, TeamOptions(workers=1, memory_mb=800)))
     values = [value.code if isinstance(value, Failure) else value for _, value in done]
     assert values == [1, "out_of_memory", "out_of_memory", 2]

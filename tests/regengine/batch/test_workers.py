@@ -13,6 +13,7 @@ from worker_troubles import attempts, die_at_every_start, die_at_the_first_start
 
 from regengine.batch import pool as team
 from regengine.batch.each_photo import each_photo
+from regengine.batch.pool import TeamOptions
 from regengine.batch.run import BatchOptions, run_batch
 from regengine.errors import WorkerError
 from regengine.result import FrameResult
@@ -74,7 +75,7 @@ def test_what_a_worker_died_of_is_tried_again_while_no_other_works(tmp_path: Pat
     photos = [tmp_path / f"{name}.jpg" for name in ("long", "dies_1", "a", "b", "c")]
     for path in photos:
         path.touch()
-    done = [one for one in each_photo(photos, timed, workers=2) if one is not None]
+    done = [one for one in each_photo(photos, timed, TeamOptions(workers=2)) if one is not None]
     assert [path for path, _ in done] == photos
     spans = dict(done)
     begun, ended = spans.pop(photos[1])
