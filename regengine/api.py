@@ -472,7 +472,7 @@ def detect(
         If there is no such kind or method.
     """
     job = detect_job(kind, method=method, max_side_px=max_side_px, whole_frame=whole_frame)
-    return Detections(job(Path(photo)))
+    return Detections(job(Path(photo)), kind)
 
 
 def detect_job(

@@ -218,7 +218,7 @@ def test_a_library_that_is_missing_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, module: str, method: str
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ConfigError, match=f"pip install {module}"):
+    with pytest.raises(ConfigError, match=rf"needs {module}, .* pip install .regengine\[tables\]"):
         getattr(placed().control_points, method)()
 
 
@@ -298,6 +298,7 @@ def test_lights_of_a_photo(tmp_path: Path) -> None:
     found = rg.detect(SAMPLES / "ISS990-E-000101.jpg", "lights", max_side_px=400)
     assert len(found) == len(found.x) > 0
     assert (np.diff(found.flux) <= 0).all()
+    assert len(found.to_dict()["lights"]) == len(found)
     assert found.method == api.detect_job("lights").detector.name
     with pytest.raises(ConfigError, match="is one of lights, stars, streaks"):
         rg.detect(SAMPLES / "ISS990-E-000101.jpg", "planes")  # type: ignore[arg-type]
