@@ -106,19 +106,7 @@ def run_on_cluster(
 
 @dataclass(kw_only=True)
 class ClusterRun:
-    """A batch on a cluster.
-
-    Attributes
-    ----------
-    client : distributed.Client
-        The connection.
-    shard_frames : int
-        Most photos of a shard.
-    limit_s : float
-        A photo that takes longer is given up.
-    check : callable or None
-        Raises where a worker does not see what the run needs.
-    """
+    """A batch on a cluster, in shards of so many photos at most; see `run_on_cluster`."""
 
     client: Any
     shard_frames: int
@@ -349,16 +337,12 @@ class WorkerError(ClusterError):
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """A task of the cluster: photos, and all that is needed to work on them.
+    """A task of the cluster: photos of a run, and all that is needed to work on them.
 
     Attributes
     ----------
-    run : str
-        Name of the run that it belongs to.
     tasks : tuple of Task
-        The photos, with absolute paths.
-    process : callable
-        Gives the result of one photo.
+        With absolute paths.
     limit_s : float
         A photo that takes longer is given up, and the worker with it.
     versions : tuple of str

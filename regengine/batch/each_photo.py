@@ -114,8 +114,6 @@ class AnswerOptions(TeamOptions):
 
     Attributes
     ----------
-    command : str
-        Which answers.
     parameters_sha256 : str
         Hash of the settings that answers depend on.
     out : Path or None
@@ -149,13 +147,9 @@ def answers(
 
     Parameters
     ----------
-    photos : sequence of Path
-        The photos.
     function : callable
         Of a photo's path; must pickle if there are workers. Gives an `Answer`, or what
         ``options.finish`` makes one of.
-    options : AnswerOptions
-        How to work.
     stop : callable
         As soon as it gives True, what is under way is finished, and nothing else.
 

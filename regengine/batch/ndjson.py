@@ -38,19 +38,7 @@ BEGINNING = b'{"frame": "'
 
 @dataclass(frozen=True, kw_only=True)
 class LineFacts:
-    """What a line says of its photo.
-
-    Attributes
-    ----------
-    command : str
-        That wrote it.
-    path, sha256 : str
-        The photo's file as it was given, and its content; empty where it could not be read.
-    parameters_sha256 : str
-        Hash of the settings.
-    failed : bool
-        It says why there is no result.
-    """
+    """What a line says of its photo; ``sha256`` is empty where it could not be read."""
 
     command: str
     path: str
@@ -112,15 +100,6 @@ def may_be_own(line: bytes) -> bool:
 
 class LineIndex:
     """Which photo's newest line is where in a file: a few numbers a photo.
-
-    Parameters
-    ----------
-    path : Path
-        The file; it need not exist.
-    command : str
-        What writes it.
-    parameters_sha256 : str
-        Hash of the settings of this run.
 
     Attributes
     ----------
@@ -249,16 +228,10 @@ class LineFile:
     Parameters
     ----------
     path : Path
-        The file. It must be one that this class wrote, or none.
-    command : str
-        What writes it: lines of another command are refused.
-    parameters_sha256 : str
-        Hash of the settings of this run.
+        The file. It must be one that this class wrote for this command, or none.
     anew : bool, optional
         Write all lines anew, into ``NAME.new`` until `finish`; a run that is ended before is
         taken up there by the next one.
-    clock : callable, optional
-        Seconds that never run backwards.
 
     Raises
     ------
@@ -408,18 +381,7 @@ def _write_all(stream: FileIO, content: bytes) -> None:
 def line_parameters(command: str, settings: dict[str, Any]) -> str:
     """Hash of all that the lines of a run depend on, the photos excepted.
 
-    Parameters
-    ----------
-    command : str
-        That writes them.
-    settings : dict of str to object
-        Values of its options. Files count by name and content, so that moving them changes
-        nothing.
-
-    Returns
-    -------
-    str
-        SHA-256, hexadecimal.
+    Files among the settings count by name and content, so that moving them changes nothing.
     """
     known = {"engine_version": version("regengine"), "command": command}
     known |= {name: _plain(value) for name, value in settings.items()}

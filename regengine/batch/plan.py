@@ -28,10 +28,6 @@ class Task:
 
     Attributes
     ----------
-    frame_index : int
-        Its number in the store.
-    path : Path
-        Its file.
     sha256 : str
         Of the file's content, hexadecimal; empty where it cannot be read.
     hints : Hints or None
@@ -149,22 +145,9 @@ def stored_verdicts(
     parameters_sha256: str,
     retry: Collection[str] = (),
 ) -> dict[Path | Url, str]:
-    """Verdicts of the photos that need not be done again.
+    """Verdicts of the photos that a run need not do again, without opening its store to write.
 
-    Parameters
-    ----------
-    photos : sequence of Path or Url
-        The photos of the run; a URL is known by itself, a file by its content and name.
-    store : Path
-        Its store; need not exist.
-    parameters_sha256 : str
-        Hash of its settings.
-    retry : collection of str
-        Verdicts that it works out again.
-
-    Returns
-    -------
-    dict of Path or Url to str
+    A URL is known by itself, a file by its content and name. The store need not exist.
 
     Raises
     ------
@@ -222,15 +205,7 @@ class ResultStore(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why a photo has no result.
-
-    Attributes
-    ----------
-    code : str
-        Short and stable, for machines.
-    text : str
-        One sentence that says what to do.
-    """
+    """Why a photo has no result: a short stable code, and a sentence that says what to do."""
 
     code: str
     text: str

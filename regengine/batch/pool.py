@@ -20,6 +20,22 @@ from typing import Any, Generic, TypeVar
 from regengine.batch.plan import Failure, failure_of
 from regengine.errors import WorkerError
 
+JobT = TypeVar("JobT")
+GivenT = TypeVar("GivenT")
+ResultT = TypeVar("ResultT")
+PassedT = TypeVar("PassedT")
+Prepare = Callable[[], None]
+# Started afresh, not forked: OpenCV's and HDF5's threads do not survive a fork.
+CONTEXT = get_context("spawn")
+START_S = 120.0  # a worker that has not begun by then never will; imports take 2 to 20 s
+
+TICK_S = 0.5  # how often the caller gets a turn while all workers are busy
+AHEAD = 2  # jobs a worker has: the next one waits in its own process
+# A worker may be killed for what others do, by a kernel that runs out of memory; a photo that has
+# killed so many is the cause.
+MOST_DEATHS = 3
+MOST_BREAKS = 2 * MOST_DEATHS  # more than one photo alone can cause
+END = object()
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 MEGABYTE = 1 << 20
 
@@ -53,14 +69,6 @@ def limit_memory(megabytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
     except (ImportError, ValueError, OSError):
         return
-
-
-Prepare = Callable[[], None]
-JobT = TypeVar("JobT")
-
-# Started afresh, not forked: OpenCV's and HDF5's threads do not survive a fork.
-CONTEXT = get_context("spawn")
-START_S = 120.0  # a worker that has not begun by then never will; imports take 2 to 20 s
 
 
 @dataclass(kw_only=True)
@@ -185,19 +193,6 @@ def start_worker(prepare: Prepare | None, memory_mb: int = 0) -> None:
 def _begin(pid: Any, prepare: Prepare | None, memory_mb: int) -> None:
     pid.value = os.getpid()
     start_worker(prepare, memory_mb)
-
-
-GivenT = TypeVar("GivenT")
-ResultT = TypeVar("ResultT")
-PassedT = TypeVar("PassedT")
-
-TICK_S = 0.5  # how often the caller gets a turn while all workers are busy
-AHEAD = 2  # jobs a worker has: the next one waits in its own process
-# A worker may be killed for what others do, by a kernel that runs out of memory; a photo that has
-# killed so many is the cause.
-MOST_DEATHS = 3
-MOST_BREAKS = 2 * MOST_DEATHS  # more than one photo alone can cause
-END = object()
 
 
 @dataclass(eq=False)

@@ -156,11 +156,6 @@ def _search_seconds(inputs: RunInputs) -> float:
 def parameters_of(inputs: RunInputs) -> tuple[str, str]:
     """Text and hash of all that results of a run depend on, the photo excepted.
 
-    Parameters
-    ----------
-    inputs : RunInputs
-        What the run was given.
-
     Returns
     -------
     parameters : str

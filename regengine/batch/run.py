@@ -108,15 +108,9 @@ def run_batch(
 
     Parameters
     ----------
-    photos : sequence of Path, or RemotePhotos
-        The photos.
     process : callable
         Gives the result of one photo, of its path and where there are some of ``hints``; must
         pickle if there are workers.
-    writer : ResultStore
-        The open store.
-    options : BatchOptions
-        How to run.
     report : callable
         Called with each result after it was stored.
 

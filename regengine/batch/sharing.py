@@ -48,8 +48,6 @@ class Block:
     ----------
     facts : dict of int to FrameFacts
         By the number of the frame; frames without time or body are absent.
-    ready : deque of Task
-        To be done now.
     waiting : list of Task
         Tasks of those that follow others, until those are done.
     running : int
@@ -97,13 +95,6 @@ class SharingPlan:
 
     An iterator that is told what became of its tasks. It yields None where all that could be done
     now is under way.
-
-    Parameters
-    ----------
-    planned : iterator of Task or StoredFrame
-        Of `regengine.batch.plan.plan`.
-    facts_of : callable
-        Time and body of a photo; None where they are not known.
     """
 
     def __init__(self, planned: Iterator[Task | StoredFrame], facts_of: FactsOf) -> None:
