@@ -111,7 +111,9 @@ def test_workers_change_nothing(photos, tmp_path):
     assert together.read_bytes() == alone.read_bytes()
 
 
-@pytest.mark.parametrize(("deaths", "end"), [(1, "deadly 3"), (9, "worker_died")])
+@pytest.mark.parametrize(
+    ("deaths", "end"), [(1, "deadly 3"), pytest.param(9, "worker_died", marks=pytest.mark.slow)]
+)
 def test_a_photo_whose_worker_dies_is_tried_again_and_costs_no_other(tmp_path, out, deaths, end):
     names = ["a.jpg", "b.jpg", "deadly.jpg", "c.jpg", "d.jpg"]
     given = make_photos(tmp_path / "photos", names)
@@ -145,7 +147,7 @@ def test_a_file_that_cannot_be_used_is_told_before_any_work(photos, tmp_path):
         next(answers(photos, answer, options(tmp_path)))
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_after_kills_the_file_is_that_of_an_uninterrupted_run(photos, out, tmp_path, workers):
     whole = tmp_path / "whole.ndjson"
     told(photos, whole)

@@ -127,7 +127,7 @@ def test_workers_and_their_number_change_nothing(
     equal_tables(tmp_path / "zero.h5", tmp_path / "two.h5")
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_hints_do_not_depend_on_what_is_finished_first(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
