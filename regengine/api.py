@@ -335,8 +335,7 @@ def register_run(
     **options: Unpack[RegisterOptions],
 ) -> RegisterRun:
     """A run that is ready to begin; see `register_many`."""
-    from regengine.batch.discover import no_photo
-    from regengine.batch.parameters import parse_shard
+    from regengine.batch.discover import no_photo, parse_shard
     from regengine.batch.register import RegisterRun
     from regengine.exchange.remote.inputs import any_there, find_given
 
@@ -471,7 +470,7 @@ def detect(
         If there is no such kind or method.
     """
     job = detect_job(kind, method=method, max_side_px=max_side_px, whole_frame=whole_frame)
-    return Detections(job(Path(photo)))
+    return Detections(job(Path(photo)), kind)
 
 
 def detect_job(

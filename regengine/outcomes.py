@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from regengine.sky.detection.detect import PhotoDetections
     from regengine.sky.stars.photo import SolvedPhoto
 
-SHOWN_PX = 1000  # long side of an overlay in a notebook
+SHOWN_PX = 800  # long side of an overlay in a notebook
 
 
 @dataclass(frozen=True, repr=False)
@@ -201,9 +201,11 @@ class Detections(Table):
     ----------
     photo : PhotoDetections
         Frame, path, size and method.
+    kind : str
+        ``lights``, ``stars`` or ``streaks``.
     """
 
-    def __init__(self, photo: PhotoDetections[Any]) -> None:
+    def __init__(self, photo: PhotoDetections[Any], kind: str) -> None:
         import numpy as np
 
         found = {field.name: getattr(photo.found, field.name) for field in fields(photo.found)}
@@ -215,6 +217,16 @@ class Detections(Table):
             }
         )
         self.photo = photo
+        self.kind = kind
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record of docs/records.md."""
+        import json
+
+        from regengine.sky.detection.job import Sought, answer_of
+
+        record: dict[str, Any] = json.loads(answer_of(Sought(self.kind), self.photo).line)
+        return record
 
     @property
     def method(self) -> str:

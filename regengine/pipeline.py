@@ -148,19 +148,7 @@ def process_photo(path: Path, inputs: RunInputs, hints: Hints | None = None) -> 
 
 
 def facts_of_photo(path: Path, inputs: RunInputs) -> FrameFacts | None:
-    """Time and camera of a photo, by which it shares with others; None where they are not known.
-
-    Parameters
-    ----------
-    path : Path
-        The photo.
-    inputs : RunInputs
-        What the run was given.
-
-    Returns
-    -------
-    FrameFacts or None
-    """
+    """Time and camera of a photo, by which it shares with others; None where they are not known."""
     try:
         frame = read_frame(path, records=inputs.open()[2], options=inputs.frame)
     except FrameError:

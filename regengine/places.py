@@ -18,8 +18,6 @@ from numpy.typing import ArrayLike, NDArray
 if TYPE_CHECKING:
     from scipy.spatial import KDTree
 
-# Names of places as people type them: without accents, case or punctuation.
-
 MOST_LETTERS = 100  # of what is sought
 LEAST_LETTERS = 2
 # Letters that are no others with a mark, and what stands between words
@@ -75,8 +73,6 @@ class PlaceNames:
                 break
         return list(found)[:most]
 
-
-# Places as columns, and what lies near them.
 
 EARTH_RADIUS_KM = 6371.0
 

@@ -10,43 +10,6 @@ from typing import Any
 from matchers.camera import Camera
 from regengine.result import ControlPoint, Fit, FrameResult, Hypothesis, NadirInput, SolvedCamera
 
-# Values of any origin as JSON can hold them.
-
-
-def plain(value: Any, text: Callable[[str], str]) -> Any:
-    """Plain JSON values.
-
-    Parameters
-    ----------
-    value : object
-        Dictionaries, lists, tuples, text, numbers (NumPy's, too), None.
-    text : callable
-        What becomes of texts, keys among them, such as
-        `regengine.records.printable`.
-
-    Returns
-    -------
-    object
-        Lists for tuples, None for what is not finite.
-    """
-    if isinstance(value, dict):
-        return {text(str(key)): plain(item, text) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item, text) for item in value]
-    if isinstance(value, str):
-        return text(value)
-    if isinstance(value, bool) or value is None:
-        return value
-    if hasattr(value, "item"):  # a NumPy scalar
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def rounded(value: float | None, digits: int) -> float | None:
-    """A number to so many decimals; None for what is missing or not finite."""
-    return None if value is None or not math.isfinite(value) else round(value, digits)
-
-
 Record = dict[str, Any]
 
 
@@ -180,7 +143,39 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-# Results in words: for tables, overlays and `show`.
+def plain(value: Any, text: Callable[[str], str]) -> Any:
+    """Plain JSON values.
+
+    Parameters
+    ----------
+    value : object
+        Dictionaries, lists, tuples, text, numbers (NumPy's, too), None.
+    text : callable
+        What becomes of texts, keys among them, such as
+        `regengine.records.printable`.
+
+    Returns
+    -------
+    object
+        Lists for tuples, None for what is not finite.
+    """
+    if isinstance(value, dict):
+        return {text(str(key)): plain(item, text) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, text) for item in value]
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, bool) or value is None:
+        return value
+    if hasattr(value, "item"):  # a NumPy scalar
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def rounded(value: float | None, digits: int) -> float | None:
+    """A number to so many decimals; None for what is missing or not finite."""
+    return None if value is None or not math.isfinite(value) else round(value, digits)
+
 
 VERDICT_WORDS = {
     "accepted": "ACCEPTED: may be used without a look",

@@ -87,7 +87,9 @@ class Table:
         try:
             import pandas
         except ImportError:
-            raise ConfigError("to_pandas() needs pandas: pip install pandas.") from None
+            raise ConfigError(
+                "to_pandas() needs pandas, which is not installed: pip install 'regengine[tables]'."
+            ) from None
         return pandas.DataFrame(self._flat())
 
     def to_geodataframe(self) -> geopandas.GeoDataFrame:
@@ -105,7 +107,10 @@ class Table:
             import geopandas
             from shapely import Polygon
         except ImportError:
-            raise ConfigError("to_geodataframe() needs geopandas: pip install geopandas.") from None
+            raise ConfigError(
+                "to_geodataframe() needs geopandas, which is not installed: "
+                "pip install 'regengine[tables]'."
+            ) from None
         import numpy as np
 
         if "lon" in self._columns:

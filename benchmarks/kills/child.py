@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.made_up import made_up_result
 from regengine.batch import sharing
-from regengine.batch.dask_client import run_on_cluster
+from regengine.batch.cluster import run_on_cluster
 from regengine.batch.discover import find_photos
 from regengine.batch.run import BatchOptions, run_batch
 from regengine.errors import FrameError

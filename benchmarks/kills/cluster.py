@@ -80,7 +80,7 @@ def serve(folder: Path, workers: int, deaths: int, engine: str) -> None:
     import dask
     import distributed
 
-    import regengine.batch.dask_worker  # noqa: F401
+    import regengine.batch.cluster  # noqa: F401
 
     if engine:
         importlib.import_module(engine)

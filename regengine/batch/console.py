@@ -1,4 +1,4 @@
-"""How far a batch is: a bar on a terminal, a line now and then elsewhere."""
+"""What a batch tells its terminal and is told by it: progress, messages, wishes to stop."""
 
 from __future__ import annotations
 
@@ -29,15 +29,7 @@ class Advance(Protocol):
 
 
 class Tally:
-    """Counts of a batch under way, and the time that the rest will take.
-
-    Parameters
-    ----------
-    total : int
-        Photos to go through.
-    clock : callable
-        Seconds that never run backwards.
-    """
+    """Counts of a batch under way, and the time that the rest will take."""
 
     def __init__(self, total: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.total = total
@@ -81,24 +73,10 @@ class Tally:
 
 @contextmanager
 def progress(total: int, *, quiet: bool, doing: str = "registering") -> Generator[Advance]:
-    """Show on standard error how far the block is.
+    """Show on standard error how far the block is; it calls what it gets after each photo.
 
     On a terminal that is a bar with rate, time to go and counts; elsewhere a line of the log
     every half minute.
-
-    Parameters
-    ----------
-    total : int
-        Photos to go through.
-    quiet : bool
-        Show nothing.
-    doing : str, optional
-        What the bar says.
-
-    Yields
-    ------
-    Advance
-        To be called after each photo.
     """
     tally = Tally(total)
     if quiet:
@@ -153,9 +131,6 @@ def _bar(tally: Tally, doing: str) -> Generator[Advance]:
         yield advance
 
 
-# Messages on standard error: plain lines, or JSON for other programs.
-
-
 class JsonLines(logging.Formatter):
     """One JSON object a message."""
 
@@ -184,15 +159,7 @@ class StandardError(logging.StreamHandler):
 
 
 def configure_logging(*, quiet: bool, as_json: bool) -> None:
-    """Send regengine's messages to standard error.
-
-    Parameters
-    ----------
-    quiet : bool
-        Only errors.
-    as_json : bool
-        JSON lines instead of plain ones.
-    """
+    """Send regengine's messages to standard error; only errors where it is to be quiet."""
     handler = StandardError()
     handler.setFormatter(JsonLines() if as_json else logging.Formatter("%(message)s"))
     logger = logging.getLogger("regengine")
@@ -200,8 +167,6 @@ def configure_logging(*, quiet: bool, as_json: bool) -> None:
     logger.setLevel(logging.ERROR if quiet else logging.INFO)
     logger.propagate = False
 
-
-# Ctrl-C and SIGTERM: the first asks a run to end in order, the second ends it at once.
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)  # SIGTERM is what schedulers send
 
@@ -230,11 +195,7 @@ class StopRequest:
 def stop_on_signals() -> Iterator[StopRequest]:
     """Turn the first Ctrl-C or SIGTERM within the block into a request to stop.
 
-    Yields
-    ------
-    StopRequest
-        Gives True once a signal has come; outside of the main thread, where Python takes no
-        signals, it never does.
+    Outside of the main thread, where Python takes no signals, none ever comes.
     """
     request = StopRequest()
     if current_thread() is not main_thread():

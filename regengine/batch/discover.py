@@ -1,13 +1,16 @@
-"""Photos behind files, folders and patterns."""
+"""Photos behind files, folders and patterns, and shares of them."""
 
 from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from regengine.errors import NoPhotoError
+from regengine.errors import ConfigError, NoPhotoError
 
 # What the frame reader opens; files that are named one by one may have any ending.
 SUFFIXES = frozenset(
@@ -99,3 +102,44 @@ def is_photo(name: str) -> bool:
     if name.endswith(NO_PICTURE):
         return False
     return Path(name).suffix in SUFFIXES or name.endswith(GZIPPED)
+
+
+Photo = TypeVar("Photo")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """The ``number``-th of ``count`` shards, counted from 1; each photo is in one of them."""
+
+    number: int
+    count: int
+
+    def of(self, photos: Sequence[Photo]) -> list[Photo]:
+        """The photos of this shard.
+
+        Whole blocks of photos that learn from each other (`regengine.batch.sharing`) are dealt
+        out in turn, as far as the photos reach; fewer photos than that are dealt out in smaller
+        pieces, so that no shard is left without work.
+        """
+        from regengine.batch.sharing import BLOCK_PHOTOS
+
+        piece = min(BLOCK_PHOTOS, max(1, -(-len(photos) // self.count)))
+        starts = range((self.number - 1) * piece, len(photos), self.count * piece)
+        return [path for start in starts for path in photos[start : start + piece]]
+
+
+def parse_shard(text: str) -> Shard:
+    """A shard as options write it, ``3/16``.
+
+    Raises
+    ------
+    ConfigError
+        If it is no such text, or there is no such shard.
+    """
+    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text.strip())
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise ConfigError(
+            f"--shard {text!r} is no share of a batch: write its number and how many there are, "
+            "like 3/16 (from 1/16 to 16/16)."
+        )
+    return Shard(number=int(match[1]), count=int(match[2]))

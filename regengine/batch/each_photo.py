@@ -10,34 +10,25 @@ from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from regengine.batch.ndjson import LineFile, failed_line, stamped
-from regengine.batch.plan import Mishap, file_sha256, mishap_of
+from regengine.batch.plan import Failure, failure_of, file_sha256
 from regengine.batch.pool import Job, TeamOptions, by_workers
-
-# One function over many photos, in order; a photo that fails costs a sentence, not the run.
 
 T = TypeVar("T")
 WINDOW = 4  # photos a worker may be ahead of the oldest that is not done
 
 
-def never() -> bool:
-    """Nobody asks to stop."""
-    return False
-
-
 def each_photo(
     photos: Iterable[Path | None],
     function: Callable[[Path], T],
-    *,
-    workers: int = 0,
-    limit_s: float = 120.0,
-    memory_mb: int = 0,
-    prepare: Callable[[], None] | None = None,
-    stop: Callable[[], bool] = never,
-) -> Generator[tuple[Path, T | Mishap] | None]:
-    """Apply a function to photos, here or in worker processes."""
+    team: TeamOptions = TeamOptions(),
+    stop: Callable[[], bool] = bool,
+) -> Generator[tuple[Path, T | Failure] | None]:
+    """Apply a function to photos in order; one that fails costs a sentence, not the run.
+
+    None among the photos and what is given is a turn of the caller's: nothing to do, nothing done.
+    """
     guarded = Guarded(function)
-    if workers > 0:
-        team = TeamOptions(workers=workers, limit_s=limit_s, memory_mb=memory_mb, prepare=prepare)
+    if team.workers > 0:
         yield from _in_order(photos, guarded, stop, team)
         return
     for path in photos:
@@ -51,11 +42,11 @@ def _in_order(
     function: Guarded[T],
     stop: Callable[[], bool],
     team: TeamOptions,
-) -> Generator[tuple[Path, T | Mishap] | None]:
+) -> Generator[tuple[Path, T | Failure] | None]:
     """Results of worker processes in the order of the photos."""
-    order: deque[Job[Path, T | Mishap]] = deque()
+    order: deque[Job[Path, T | Failure]] = deque()
 
-    def coming() -> Iterator[Job[Path, T | Mishap] | None]:
+    def coming() -> Iterator[Job[Path, T | Failure] | None]:
         for path in photos:
             while len(order) >= WINDOW * team.workers:
                 yield None
@@ -79,12 +70,12 @@ class Guarded(Generic[T]):
 
     function: Callable[[Path], T]
 
-    def __call__(self, path: Path) -> T | Mishap:
+    def __call__(self, path: Path) -> T | Failure:
         """The function's result, or what went wrong."""
         try:
             return self.function(path)
         except Exception as error:
-            return mishap_of(path, error)
+            return failure_of(path, error)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,18 +104,16 @@ class Taken:
     failed: bool
 
 
-Told: TypeAlias = "tuple[Path, Answer | Mishap | Taken]"
+Told: TypeAlias = "tuple[Path, Answer | Failure | Taken]"
 Unit: TypeAlias = "Sequence[Path]"
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnswerOptions:
+class AnswerOptions(TeamOptions):
     """How photos are worked through.
 
     Attributes
     ----------
-    command : str
-        Which answers.
     parameters_sha256 : str
         Hash of the settings that answers depend on.
     out : Path or None
@@ -133,14 +122,6 @@ class AnswerOptions:
         Take up what the file has.
     retry_failed : bool
         Of that, do photos again that failed.
-    workers : int
-        Processes; 0 works in this one.
-    limit_s : float
-        A photo that keeps a worker busy for longer is given up.
-    memory_mb : int
-        What a worker may allocate.
-    prepare : callable or None
-        Called once in each worker; must pickle.
     units : callable or None
         Gives the photos in groups whose answers become final together; None: each by itself.
     finish : callable or None
@@ -152,37 +133,29 @@ class AnswerOptions:
     out: Path | None = None
     resume: bool = True
     retry_failed: bool = False
-    workers: int = 0
-    limit_s: float = 600.0
-    memory_mb: int = 0
-    prepare: Callable[[], None] | None = None
     units: Callable[[Sequence[Path]], Iterator[Unit]] | None = None
-    finish: Callable[[list[Any]], list[Answer | Mishap]] | None = None
+    finish: Callable[[list[Any]], list[Answer | Failure]] | None = None
 
 
 def answers(
     photos: Sequence[Path],
     function: Callable[[Path], Any],
     options: AnswerOptions,
-    stop: Callable[[], bool] = never,
+    stop: Callable[[], bool] = bool,
 ) -> Generator[Told]:
     """Work through photos; each is told once its line is safe.
 
     Parameters
     ----------
-    photos : sequence of Path
-        The photos.
     function : callable
         Of a photo's path; must pickle if there are workers. Gives an `Answer`, or what
         ``options.finish`` makes one of.
-    options : AnswerOptions
-        How to work.
     stop : callable
         As soon as it gives True, what is under way is finished, and nothing else.
 
     Yields
     ------
-    (Path, Answer or Mishap or Taken)
+    (Path, Answer or Failure or Taken)
         Answers and mishaps in the order of the photos; with a file, their lines are in it.
 
     Raises
@@ -222,10 +195,10 @@ def answers(
 def _added(
     file: LineFile,
     path: Path,
-    outcome: Answer | Mishap | Taken,
+    outcome: Answer | Failure | Taken,
     sha256: str,
     options: AnswerOptions,
-) -> Answer | Mishap | Taken:
+) -> Answer | Failure | Taken:
     """What is told of a photo once its line, which is added here, is safe."""
     if isinstance(outcome, Taken):
         return outcome
@@ -266,17 +239,7 @@ def _worked(
                 yield from unit
 
     collected: list[Any] = []
-    with closing(
-        each_photo(
-            to_do(),
-            function,
-            workers=options.workers,
-            limit_s=options.limit_s,
-            memory_mb=options.memory_mb,
-            prepare=options.prepare,
-            stop=stop,
-        )
-    ) as results:
+    with closing(each_photo(to_do(), function, options, stop)) as results:
         for result in results:
             if result is None:
                 yield taken.pop() if taken else ([], [])

@@ -16,7 +16,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from regengine.batch.plan import Mishap
+from regengine.batch.plan import Failure
 from regengine.errors import StoreError
 from regengine.io.atomic import (
     FULL_DISK,
@@ -28,8 +28,6 @@ from regengine.io.atomic import (
 from regengine.io.checksums import fingerprint
 from regengine.photo.frame_records import frame_id_of
 from regengine.records import printable
-
-# Lines of NDJSON that say which photo they are of, and how they are known again.
 
 # All records begin alike; what is known of the photo's file stands at their end. Between the two
 # may lie megabytes, which need not be read as JSON to know the photo again.
@@ -45,19 +43,7 @@ BEGINNING = b'{"frame": "'
 
 @dataclass(frozen=True, kw_only=True)
 class LineFacts:
-    """What a line says of its photo.
-
-    Attributes
-    ----------
-    command : str
-        That wrote it.
-    path, sha256 : str
-        The photo's file as it was given, and its content; empty where it could not be read.
-    parameters_sha256 : str
-        Hash of the settings.
-    failed : bool
-        It says why there is no result.
-    """
+    """What a line says of its photo; ``sha256`` is empty where it could not be read."""
 
     command: str
     path: str
@@ -72,13 +58,13 @@ def stamped(line: str, *, command: str, sha256: str, parameters_sha256: str) -> 
     return f"{line[:-1]}, {json.dumps(known)[1:]}"
 
 
-def failed_line(path: Path, mishap: Mishap) -> str:
+def failed_line(path: Path, failure: Failure) -> str:
     """The record of a photo without a result."""
     return json.dumps(
         {
             "frame": printable(frame_id_of(path)),
             "path": printable(str(path)),
-            "failed": {"code": mishap.code, "text": printable(mishap.text)},
+            "failed": {"code": failure.code, "text": printable(failure.text)},
         }
     )
 
@@ -117,20 +103,8 @@ def may_be_own(line: bytes) -> bool:
     return line.startswith(BEGINNING) or BEGINNING.startswith(line)
 
 
-# What a file of lines holds: which photo's newest line is where. A few numbers a photo.
-
-
 class LineIndex:
-    """The lines of a file, by photo.
-
-    Parameters
-    ----------
-    path : Path
-        The file; it need not exist.
-    command : str
-        What writes it.
-    parameters_sha256 : str
-        Hash of the settings of this run.
+    """Which photo's newest line is where in a file: a few numbers a photo.
 
     Attributes
     ----------
@@ -249,16 +223,10 @@ class LineFile:
     Parameters
     ----------
     path : Path
-        The file. It must be one that this class wrote, or none.
-    command : str
-        What writes it: lines of another command are refused.
-    parameters_sha256 : str
-        Hash of the settings of this run.
+        The file. It must be one that this class wrote for this command, or none.
     anew : bool, optional
         Write all lines anew, into ``NAME.new`` until `finish`; a run that is ended before is
         taken up there by the next one.
-    clock : callable, optional
-        Seconds that never run backwards.
 
     Raises
     ------
@@ -405,24 +373,10 @@ def _write_all(stream: FileIO, content: bytes) -> None:
         rest = rest[stream.write(rest) :]
 
 
-# The hash that tells whether lines were made with the same settings.
-
-
 def line_parameters(command: str, settings: dict[str, Any]) -> str:
     """Hash of all that the lines of a run depend on, the photos excepted.
 
-    Parameters
-    ----------
-    command : str
-        That writes them.
-    settings : dict of str to object
-        Values of its options. Files count by name and content, so that moving them changes
-        nothing.
-
-    Returns
-    -------
-    str
-        SHA-256, hexadecimal.
+    Files among the settings count by name and content, so that moving them changes nothing.
     """
     known = {"engine_version": version("regengine"), "command": command}
     known |= {name: _plain(value) for name, value in settings.items()}

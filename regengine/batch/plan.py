@@ -18,53 +18,36 @@ from regengine.store.index import StoredEntry, frame_identity
 from regengine.store.rows import StoredFrame
 from regengine.store.snapshot import iter_frames, list_parts, parts_folder
 
-# What went wrong with one photo, as a stable code and one sentence.
+# In which pass a photo was searched, as `search_pass` of the store has it
+ALONE, FOLLOWING, AGAIN = 1, 2, 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mishap:
-    """Why a photo has no result.
+class Task:
+    """One photo to process.
 
     Attributes
     ----------
-    code : str
-        Short and stable, for machines.
-    text : str
-        One sentence that says what to do.
+    sha256 : str
+        Of the file's content, hexadecimal; empty where it cannot be read.
+    hints : Hints or None
+        What other photos of the batch tell of it.
+    given_as : str or None
+        What the photo was given as, where ``path`` is a copy of it that is deleted when the
+        search is over.
+    failure : Failure or None
+        Why there is no such copy.
+    search_pass : int
+        1 by itself, 2 after another one of its minute, 3 once more after the whole batch.
     """
 
-    code: str
-    text: str
-
-
-def mishap_of(path: Path, error: Exception, limit_s: float = 0.0) -> Mishap:
-    """What an exception means for the photo at which it was raised."""
-    from concurrent.futures.process import BrokenProcessPool
-
-    from pebble import ProcessExpired
-
-    if isinstance(error, RegengineError):
-        return Mishap(code=error.code, text=str(error))
-    if is_short_of_memory(error):
-        text = (
-            f"{path} needs more memory than a worker may have: raise --max-memory-mb, or resize it."
-        )
-        return Mishap(code="out_of_memory", text=text)
-    if isinstance(error, TimeoutError):
-        text = f"{path} took more than {limit_s:.0f} s and was given up: try it by itself."
-        return Mishap(code="timed_out", text=text)
-    if isinstance(error, ProcessExpired | BrokenProcessPool):
-        # A worker that ends before its photo begins has no code to tell
-        why = f"exit code {error.exitcode}" if isinstance(error, ProcessExpired) else "at its start"
-        text = f"{path} made its worker process die ({why}): its file may be damaged."
-        return Mishap(code="worker_died", text=text)
-    logging.getLogger("regengine").debug("%s failed", path, exc_info=error)
-    what = " ".join(f"{type(error).__name__}: {error}".split())
-    text = f"{path} met something unforeseen ({what}): please report it with the photo."
-    return Mishap(code="internal_error", text=text)
-
-
-# A photo as it was given, and the file that it lies in.
+    frame_index: int
+    path: Path
+    sha256: str
+    hints: Hints | None = None
+    search_pass: int = ALONE
+    given_as: str | None = None
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,14 +63,14 @@ class Source:
         is deleted when it is not needed any more.
     sha256 : str or None
         Of its content as it was stored, where no copy is made because it was done before.
-    mishap : Mishap or None
+    failure : Failure or None
         Why there is no copy.
     """
 
     path: Path
     given_as: str | None = None
     sha256: str | None = None
-    mishap: Mishap | None = None
+    failure: Failure | None = None
 
 
 def discard(copy: Path) -> None:
@@ -98,45 +81,9 @@ def discard(copy: Path) -> None:
         copy.parent.rmdir()
 
 
-# In which pass a photo was searched, as `search_pass` of the store has it
-ALONE, FOLLOWING, AGAIN = 1, 2, 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """One photo to process.
-
-    Attributes
-    ----------
-    frame_index : int
-        Its number in the store.
-    path : Path
-        Its file.
-    sha256 : str
-        Of the file's content, hexadecimal; empty where it cannot be read.
-    hints : Hints or None
-        What other photos of the batch tell of it.
-    given_as : str or None
-        What the photo was given as, where ``path`` is a copy of it that is deleted when the
-        search is over.
-    mishap : Mishap or None
-        Why there is no such copy.
-    search_pass : int
-        1 by itself, 2 after another one of its minute, 3 once more after the whole batch.
-    """
-
-    frame_index: int
-    path: Path
-    sha256: str
-    hints: Hints | None = None
-    search_pass: int = ALONE
-    given_as: str | None = None
-    mishap: Mishap | None = None
-
-
 def plan(
     photos: Iterable[Path | Source],
-    store: Keeper,
+    store: ResultStore,
     *,
     parameters_sha256: str,
     resume: bool = True,
@@ -171,7 +118,7 @@ def plan(
                 path=source.path,
                 sha256=sha256,
                 given_as=source.given_as,
-                mishap=source.mishap,
+                failure=source.failure,
             )
         elif source.given_as is not None:
             discard(source.path)
@@ -191,42 +138,6 @@ def file_sha256(path: Path) -> str:
         return ""
 
 
-# What a batch needs of the store that keeps its results.
-
-
-class StoredIndex(Protocol):
-    """What is stored, without the results themselves."""
-
-    def find(self, path: str, sha256: str) -> StoredEntry | None:
-        """The entry of a photo; None where the store does not have it."""
-
-    def free_numbers(self) -> Iterator[int]:
-        """Numbers that no frame has, ascending, without end."""
-
-
-class Keeper(Protocol):
-    """An open store; `regengine.store.writer.StoreWriter` is one."""
-
-    @property
-    def index(self) -> StoredIndex:
-        """What was stored when the store was opened."""
-
-    def stored_frame(self, frame_index: int, *, detections: bool = False) -> StoredFrame:
-        """A frame that was stored before, or in this run and is safe."""
-
-    def add(self, frame: StoredFrame) -> None:
-        """Take a finished frame; it is not safe before the next `flush`."""
-
-    def due(self, wait_s: float = 0.0) -> bool:
-        """Whether to flush now, if the next chance comes only after ``wait_s`` seconds."""
-
-    def flush(self) -> list[StoredFrame]:
-        """Make safe what was added; gives the frames that are safe now and were not before."""
-
-
-# Which photos a run would take from its store, told without opening the store for writing.
-
-
 def stored_verdicts(
     photos: Sequence[Path | Url],
     store: Path,
@@ -234,22 +145,9 @@ def stored_verdicts(
     parameters_sha256: str,
     retry: Collection[str] = (),
 ) -> dict[Path | Url, str]:
-    """Verdicts of the photos that need not be done again.
+    """Verdicts of the photos that a run need not do again, without opening its store to write.
 
-    Parameters
-    ----------
-    photos : sequence of Path or Url
-        The photos of the run; a URL is known by itself, a file by its content and name.
-    store : Path
-        Its store; need not exist.
-    parameters_sha256 : str
-        Hash of its settings.
-    retry : collection of str
-        Verdicts that it works out again.
-
-    Returns
-    -------
-    dict of Path or Url to str
+    A URL is known by itself, a file by its content and name. The store need not exist.
 
     Raises
     ------
@@ -273,3 +171,68 @@ def stored_verdicts(
         if path is not None and current and stored.result.verdict not in retry:
             found[path] = stored.result.verdict
     return found
+
+
+class StoredIndex(Protocol):
+    """What is stored, without the results themselves."""
+
+    def find(self, path: str, sha256: str) -> StoredEntry | None:
+        """The entry of a photo; None where the store does not have it."""
+
+    def free_numbers(self) -> Iterator[int]:
+        """Numbers that no frame has, ascending, without end."""
+
+
+class ResultStore(Protocol):
+    """An open store; `regengine.store.writer.StoreWriter` is one."""
+
+    @property
+    def index(self) -> StoredIndex:
+        """What was stored when the store was opened."""
+
+    def stored_frame(self, frame_index: int, *, detections: bool = False) -> StoredFrame:
+        """A frame that was stored before, or in this run and is safe."""
+
+    def add(self, frame: StoredFrame) -> None:
+        """Take a finished frame; it is not safe before the next `flush`."""
+
+    def due(self, wait_s: float = 0.0) -> bool:
+        """Whether to flush now, if the next chance comes only after ``wait_s`` seconds."""
+
+    def flush(self) -> list[StoredFrame]:
+        """Make safe what was added; gives the frames that are safe now and were not before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a photo has no result: a short stable code, and a sentence that says what to do."""
+
+    code: str
+    text: str
+
+
+def failure_of(path: Path, error: Exception, limit_s: float = 0.0) -> Failure:
+    """What an exception means for the photo at which it was raised."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    from pebble import ProcessExpired
+
+    if isinstance(error, RegengineError):
+        return Failure(code=error.code, text=str(error))
+    if is_short_of_memory(error):
+        text = (
+            f"{path} needs more memory than a worker may have: raise --max-memory-mb, or resize it."
+        )
+        return Failure(code="out_of_memory", text=text)
+    if isinstance(error, TimeoutError):
+        text = f"{path} took more than {limit_s:.0f} s and was given up: try it by itself."
+        return Failure(code="timed_out", text=text)
+    if isinstance(error, ProcessExpired | BrokenProcessPool):
+        # A worker that ends before its photo begins has no code to tell
+        why = f"exit code {error.exitcode}" if isinstance(error, ProcessExpired) else "at its start"
+        text = f"{path} made its worker process die ({why}): its file may be damaged."
+        return Failure(code="worker_died", text=text)
+    logging.getLogger("regengine").debug("%s failed", path, exc_info=error)
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    text = f"{path} met something unforeseen ({what}): please report it with the photo."
+    return Failure(code="internal_error", text=text)

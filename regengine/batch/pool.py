@@ -17,11 +17,25 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
-from regengine.batch.plan import Mishap, mishap_of
+from regengine.batch.plan import Failure, failure_of
 from regengine.errors import WorkerError
 
-# What a worker process may use: one thread, and so much memory.
+JobT = TypeVar("JobT")
+GivenT = TypeVar("GivenT")
+ResultT = TypeVar("ResultT")
+PassedT = TypeVar("PassedT")
+Prepare = Callable[[], None]
+# Started afresh, not forked: OpenCV's and HDF5's threads do not survive a fork.
+CONTEXT = get_context("spawn")
+START_S = 120.0  # a worker that has not begun by then never will; imports take 2 to 20 s
 
+TICK_S = 0.5  # how often the caller gets a turn while all workers are busy
+AHEAD = 2  # jobs a worker has: the next one waits in its own process
+# A worker may be killed for what others do, by a kernel that runs out of memory; a photo that has
+# killed so many is the cause.
+MOST_DEATHS = 3
+MOST_BREAKS = 2 * MOST_DEATHS  # more than one photo alone can cause
+END = object()
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 MEGABYTE = 1 << 20
 
@@ -57,16 +71,6 @@ def limit_memory(megabytes: int) -> None:
         return
 
 
-# One worker process with the tasks that were given to it, replaced whole when anything is wrong.
-
-Prepare = Callable[[], None]
-JobT = TypeVar("JobT")
-
-# Started afresh, not forked: OpenCV's and HDF5's threads do not survive a fork.
-CONTEXT = get_context("spawn")
-START_S = 120.0  # a worker that has not begun by then never will; imports take 2 to 20 s
-
-
 @dataclass(kw_only=True)
 class Given(Generic[JobT]):
     """A job that a worker was given; ``begun_s`` is when it was first seen running."""
@@ -82,10 +86,8 @@ class Worker(Generic[JobT]):
 
     Parameters
     ----------
-    prepare : callable, optional
-        Called in each new process; must pickle.
-    memory_mb : int, optional
-        See `regengine.batch.pool.limit_memory`.
+    prepare, memory_mb
+        See `TeamOptions`.
     """
 
     def __init__(self, prepare: Prepare | None = None, memory_mb: int = 0) -> None:
@@ -193,19 +195,6 @@ def _begin(pid: Any, prepare: Prepare | None, memory_mb: int) -> None:
     start_worker(prepare, memory_mb)
 
 
-GivenT = TypeVar("GivenT")
-ResultT = TypeVar("ResultT")
-PassedT = TypeVar("PassedT")
-
-TICK_S = 0.5  # how often the caller gets a turn while all workers are busy
-AHEAD = 2  # jobs a worker has: the next one waits in its own process
-# A worker may be killed for what others do, by a kernel that runs out of memory; a photo that has
-# killed so many is the cause.
-MOST_DEATHS = 3
-MOST_BREAKS = 2 * MOST_DEATHS  # more than one photo alone can cause
-END = object()
-
-
 @dataclass(eq=False)
 class Job(Generic[GivenT, ResultT]):
     """What a worker is given about a photo, and what became of it."""
@@ -215,9 +204,9 @@ class Job(Generic[GivenT, ResultT]):
     deaths: int = 0
     lost_s: float = 0.0  # time that was given to it in vain
     done: bool = False
-    outcome: ResultT | Mishap = field(init=False, repr=False)  # of one that is done
+    outcome: ResultT | Failure = field(init=False, repr=False)  # of one that is done
 
-    def end(self, outcome: ResultT | Mishap) -> Job[GivenT, ResultT]:
+    def end(self, outcome: ResultT | Failure) -> Job[GivenT, ResultT]:
         """Note what became of it."""
         self.done, self.outcome = True, outcome
         return self
@@ -230,19 +219,19 @@ class TeamOptions:
     Attributes
     ----------
     workers : int
-        Number of processes.
+        Number of processes; 0 works in this one.
     limit_s : float
-        A job that takes longer than this is given up.
+        A photo that keeps a worker busy for longer is given up.
     memory_mb : int
-        See `regengine.batch.pool.limit_memory`.
+        See `limit_memory`.
     prepare : callable or None
         Called once in each worker; must pickle.
     """
 
-    workers: int
-    limit_s: float
+    workers: int = 0
+    limit_s: float = 600.0
     memory_mb: int = 0
-    prepare: Callable[[], None] | None = None
+    prepare: Prepare | None = None
 
 
 def by_workers(
@@ -333,12 +322,12 @@ class _Team(Generic[GivenT, ResultT]):
                 if self._tried_again(job, error):
                     continue
             assert isinstance(error, Exception)  # a death, or a result that does not pickle
-            yield job.end(mishap_of(job.path, error))
+            yield job.end(failure_of(job.path, error))
         if worker.overdue(self._limit_s):
             late, *others = worker.replace()
             self._wait_again(others)
             late.lost_s = self._limit_s
-            yield late.end(mishap_of(late.path, TimeoutError(), self._limit_s))
+            yield late.end(failure_of(late.path, TimeoutError(), self._limit_s))
 
     def _tried_again(self, job: Job[GivenT, ResultT], error: BaseException) -> bool:
         """Whether a job whose worker died may have another one."""
@@ -380,7 +369,7 @@ def _is_death(error: BaseException) -> bool:
 _function: Callable[[Any], Any]  # of this process, if it is a worker
 
 
-def _begin_with(function: Callable[[Any], Any], prepare: Callable[[], None] | None) -> None:
+def _begin_with(function: Callable[[Any], Any], prepare: Prepare | None) -> None:
     """Give a worker its function: once, and not with each job, since catalogues may be in it."""
     global _function
     _function = function

@@ -1,23 +1,33 @@
-"""A run of registrations into one store: what it is given, what it would do, what it does."""
+"""A run of registrations into one store: what it depends on, what it would do, what it does."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from regengine import pipeline
 from regengine.batch.console import VERDICTS, Advance
-from regengine.batch.parameters import parameters_of
 from regengine.batch.plan import stored_verdicts
-from regengine.batch.preview import preview
 from regengine.batch.run import BatchOptions, BatchSummary, Report, run_batch
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, EphemerisError, FrameError
 from regengine.exchange.remote.photos import photos_at_hand
+from regengine.io.checksums import fingerprint
 from regengine.io.urls import Url
+from regengine.orbit.position import choose_position
+from regengine.orbit.propagation import CameraPosition
+from regengine.orbit.tle import TleSet
+from regengine.photo.frame import Frame, read_frame
+from regengine.photo.frame_records import FrameRecords, archive_frame_id
 from regengine.pipeline import RunInputs
-from regengine.registration.blind.options import TIMES_AS_LONG
+from regengine.records import degrees_text, printable
+from regengine.registration.blind.options import TIMES_AS_LONG, BlindOptions
+from regengine.registration.outcome import iso_utc
 from regengine.store.writer import StoreWriter
 
 
@@ -61,7 +71,7 @@ class RegisterRun:
             )
 
     def preview(self, *, as_json: bool) -> Iterator[str]:
-        """What `start` would do, a line a photo; nothing is fetched, done or written."""
+        """What `start` would do, a line a photo; nothing is decoded, fetched, done or written."""
         stored = {}
         if self.resume:
             stored = stored_verdicts(
@@ -70,7 +80,10 @@ class RegisterRun:
                 parameters_sha256=parameters_of(self.inputs)[1],
                 retry=self.retry,
             )
-        return preview(self.photos, self.inputs, stored=stored, as_json=as_json)
+        _, tles, records = self.inputs.open()
+        for photo in self.photos:
+            known = _preview(photo, self.inputs, tles, records, stored.get(photo))
+            yield json.dumps(known) if as_json else _preview_text(known)
 
     def start(
         self,
@@ -119,7 +132,7 @@ class RegisterRun:
             if self.scheduler is None:
                 process = partial(pipeline.process_photo, inputs=self.inputs)
                 return run_batch(photos, process, writer, at_hand, report)
-            from regengine.batch.dask_client import run_on_cluster
+            from regengine.batch.cluster import run_on_cluster
 
             inputs = self.inputs.found_anywhere()
             process = partial(pipeline.process_photo, inputs=inputs)
@@ -138,3 +151,111 @@ def _search_seconds(inputs: RunInputs) -> float:
     """Longest processor time that the search of one photo may take."""
     longer = 1.0 if inputs.blind is None else TIMES_AS_LONG
     return longer * inputs.register.max_seconds
+
+
+def parameters_of(inputs: RunInputs) -> tuple[str, str]:
+    """Text and hash of all that results of a run depend on, the photo excepted.
+
+    Returns
+    -------
+    parameters : str
+        A JSON object, keys sorted. Files appear by name and fingerprint, so that moving them
+        changes nothing.
+    sha256 : str
+        Hash of that text, hexadecimal.
+    """
+    register = asdict(inputs.register)
+    del register["clock"]  # how time is told changes no result
+    frame = asdict(inputs.frame)
+    if not inputs.frame.lenses:
+        del frame["lenses"]  # stores of before profiles stay good
+    settings: dict[str, object] = {
+        "engine_version": version("regengine"),
+        "lights": [_file(path) for path in inputs.lights],
+        "tle": None if inputs.tle is None else _file(inputs.tle),
+        "metadata": None if inputs.metadata is None else _file(inputs.metadata),
+        "frame": frame,
+        "register": register,
+        "share": inputs.share,
+        "stars": inputs.stars,
+    }
+    if inputs.blind is not None:
+        settings["blind"] = {**asdict(inputs.blind), "index": _file(inputs.blind.index)}
+    text = json.dumps(settings, sort_keys=True, default=str)
+    return text, hashlib.sha256(text.encode()).hexdigest()
+
+
+def _file(path: Path) -> dict[str, str]:
+    return {"name": path.name, "fingerprint": fingerprint(path)}
+
+
+def _preview(
+    photo: Path | Url,
+    inputs: RunInputs,
+    tles: TleSet | None,
+    records: FrameRecords | None,
+    stored: str | None,
+) -> dict[str, Any]:
+    """What is known of a photo and where its search would start; its verdict if it is stored."""
+    facts: dict[str, Any] = {
+        "frame": printable(archive_frame_id(photo.stem) or photo.stem),
+        "path": printable(str(photo)),
+        "stored": stored,
+    }
+    if isinstance(photo, Url):
+        return facts | {"would_fetch": stored is None}
+    try:
+        frame = read_frame(photo, records=records, options=inputs.frame)
+        facts |= _known(frame) | _start(_position(frame, tles, inputs.blind))
+    except (FrameError, EphemerisError) as error:
+        return facts | {
+            "would_register": False,
+            "reason": error.code,
+            "reason_text": str(error),
+        }
+    return facts | {"would_register": stored is None}
+
+
+def _known(frame: Frame) -> dict[str, Any]:
+    return {
+        "time_utc": None if frame.time_utc is None else iso_utc(frame.time_utc),
+        "camera_body": frame.camera_body,
+        "focal_mm": frame.focal_mm,
+        "pixel_pitch_um": frame.pixel_pitch_um,
+        "sources": frame.sources,
+    }
+
+
+def _position(
+    frame: Frame, tles: TleSet | None, blind: BlindOptions | None
+) -> CameraPosition | None:
+    """Where the search would start; None for a search by lights alone."""
+    if blind is not None and blind.always:
+        return None
+    try:
+        return choose_position(frame, tles)
+    except EphemerisError:
+        if blind is None:
+            raise
+        return None
+
+
+def _start(position: CameraPosition | None) -> dict[str, Any]:
+    if position is None:
+        return {"nadir": None}
+    nadir = {"lon": position.lon, "lat": position.lat, "altitude_km": position.altitude_km}
+    return {"nadir": nadir | {"source": position.source, "tle_age_h": position.tle_age_h}}
+
+
+def _preview_text(facts: dict[str, Any]) -> str:
+    if facts["stored"] is not None:
+        return f"{facts['frame']:<24}  done: {facts['stored']}"
+    if "would_fetch" in facts:
+        return f"{facts['frame']:<24}  would be fetched first"
+    if not facts["would_register"]:
+        return f"{facts['frame']:<24}  {facts['reason']}: {facts['reason_text']}"
+    nadir, place = facts["nadir"], "anywhere on Earth, by its lights"
+    if nadir is not None:
+        place = f"nadir {degrees_text(nadir['lon'], nadir['lat'])} from {nadir['source']}"
+    lens = "focal length unknown" if facts["focal_mm"] is None else f"{facts['focal_mm']:g} mm"
+    return f"{facts['frame']:<24}  {facts['time_utc'] or 'time unknown'}  {place}  {lens}"

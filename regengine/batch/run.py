@@ -2,59 +2,40 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from regengine.batch.attempt import Process, attempt, failed
 from regengine.batch.console import Advance
-from regengine.batch.plan import AGAIN, Keeper, Mishap, Source, Task, discard, plan
+from regengine.batch.plan import (
+    AGAIN,
+    Failure,
+    ResultStore,
+    Source,
+    Task,
+    discard,
+    failure_of,
+    plan,
+)
 from regengine.batch.pool import TICK_S, Job, TeamOptions, by_workers
 from regengine.batch.sharing import FactsOf, SecondPass, SharingPlan
-from regengine.result import FrameResult
-from regengine.store.rows import StoredFrame
+from regengine.photo.frame_records import frame_id_of
+from regengine.records import printable, record_line
+from regengine.result import FrameResult, Reason
+from regengine.store.rows import StoredFrame, to_tables
 from regengine.store.writer import utc_now
 
-# Runs tasks, here or in worker processes, and gives results as they come.
-
+# Of a path; with `hints` beside it where other photos of the batch have told something
+Process = Callable[..., FrameResult]
 Planned: TypeAlias = "Iterator[Task | StoredFrame | None]"
 Outcome: TypeAlias = "StoredFrame | tuple[Task, FrameResult] | None"
 Stop: TypeAlias = Callable[[], bool]
-
-
-def execute_here(planned: Planned, process: Process, stop: Stop) -> Generator[Outcome]:
-    """Run tasks one after the other in this process."""
-    while not stop():
-        try:
-            item = next(planned)
-        except StopIteration:
-            return
-        if isinstance(item, Task):
-            yield None
-            yield item, attempt(process, item)
-        else:
-            yield item
-
-
-def execute_in_workers(
-    planned: Planned, process: Process, stop: Stop, options: TeamOptions
-) -> Generator[Outcome]:
-    """Run tasks in worker processes; the death of one costs its own photo at most."""
-    coming: Iterator[Job[Task, FrameResult] | StoredFrame | None] = (
-        Job(item, item.path) if isinstance(item, Task) else item for item in planned
-    )
-    with closing(by_workers(coming, partial(attempt, process), stop, options)) as outcomes:
-        for done in outcomes:
-            if not isinstance(done, Job):
-                yield done
-            elif isinstance(done.outcome, Mishap):
-                yield done.given, failed(done.given, done.outcome, seconds=done.lost_s)
-            else:
-                yield done.given, done.outcome
 
 
 class Photos(Protocol):
@@ -71,7 +52,7 @@ Execute = Callable[[Planned, Process, Stop], Generator[Outcome]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchOptions:
+class BatchOptions(TeamOptions):
     """How a batch is run.
 
     Attributes
@@ -82,14 +63,6 @@ class BatchOptions:
         Take results that the store has already.
     retry : frozenset of str
         Verdicts that are worked out again all the same.
-    workers : int
-        Worker processes; 0 to work in this process.
-    limit_s : float
-        A photo that keeps a worker busy for longer is given up.
-    memory_mb : int
-        Memory that a worker may use, MiB; 0 for no limit.
-    prepare : callable or None
-        Called once in each worker; must pickle.
     facts_of : callable or None
         Time and body of a photo, so that photos can help each other; None to do each by itself.
     stop : callable
@@ -108,9 +81,6 @@ class BatchOptions:
     resume: bool = True
     retry: frozenset[str] = frozenset()
     workers: int = 1
-    limit_s: float = 600.0
-    memory_mb: int = 0
-    prepare: Callable[[], None] | None = None
     facts_of: FactsOf | None = None
     stop: Stop = bool
     advance: Advance | None = None
@@ -130,7 +100,7 @@ class BatchSummary:
 def run_batch(
     photos: Photos,
     process: Process,
-    writer: Keeper,
+    writer: ResultStore,
     options: BatchOptions,
     report: Report,
 ) -> BatchSummary:
@@ -138,15 +108,9 @@ def run_batch(
 
     Parameters
     ----------
-    photos : sequence of Path, or RemotePhotos
-        The photos.
     process : callable
         Gives the result of one photo, of its path and where there are some of ``hints``; must
         pickle if there are workers.
-    writer : Keeper
-        The open store.
-    options : BatchOptions
-        How to run.
     report : callable
         Called with each result after it was stored.
 
@@ -183,7 +147,7 @@ def run_batch(
 class _Loop:
     """What the passes over a batch share."""
 
-    def __init__(self, writer: Keeper, options: BatchOptions, report: Report) -> None:
+    def __init__(self, writer: ResultStore, options: BatchOptions, report: Report) -> None:
         self.summary = BatchSummary()
         self._planned_all = False
         self._under_way = 0
@@ -282,10 +246,76 @@ def _execute(
         return options.execute(planned, process, options.stop)
     if here:
         return execute_here(planned, process, options.stop)
-    team = TeamOptions(
-        workers=options.workers,
-        limit_s=options.limit_s,
-        memory_mb=options.memory_mb,
-        prepare=options.prepare,
+    return execute_in_workers(planned, process, options.stop, options)
+
+
+def execute_here(planned: Planned, process: Process, stop: Stop) -> Generator[Outcome]:
+    """Run tasks one after the other in this process."""
+    while not stop():
+        try:
+            item = next(planned)
+        except StopIteration:
+            return
+        if isinstance(item, Task):
+            yield None
+            yield item, attempt(process, item)
+        else:
+            yield item
+
+
+def execute_in_workers(
+    planned: Planned, process: Process, stop: Stop, options: TeamOptions
+) -> Generator[Outcome]:
+    """Run tasks in worker processes; the death of one costs its own photo at most."""
+    coming: Iterator[Job[Task, FrameResult] | StoredFrame | None] = (
+        Job(item, item.path) if isinstance(item, Task) else item for item in planned
     )
-    return execute_in_workers(planned, process, options.stop, team)
+    with closing(by_workers(coming, partial(attempt, process), stop, options)) as outcomes:
+        for done in outcomes:
+            if not isinstance(done, Job):
+                yield done
+            elif isinstance(done.outcome, Failure):
+                yield done.given, failed(done.given, done.outcome, seconds=done.lost_s)
+            else:
+                yield done.given, done.outcome
+
+
+def attempt(process: Process, task: Task) -> FrameResult:
+    """Process a photo; what goes wrong becomes a ``failed`` result."""
+    if task.failure is not None:
+        return failed(task, task.failure)
+    start_s = time.perf_counter()
+    try:
+        result = process(task.path, **({} if task.hints is None else {"hints": task.hints}))
+        if task.given_as is not None:
+            result = reported_as(result, task.path, task.given_as)
+        # A result that cannot be written must fail its own frame, not the run.
+        to_tables([StoredFrame(frame_index=0, result=result)])
+        record_line(result)
+        return result
+    except Exception as error:
+        return failed(task, failure_of(task.path, error), seconds=time.perf_counter() - start_s)
+
+
+def failed(task: Task, failure: Failure, *, seconds: float = 0.0) -> FrameResult:
+    """The result of a photo that could not be processed."""
+    result = FrameResult(
+        frame=printable(frame_id_of(task.path)),
+        path=printable(str(task.path)),
+        sha256=task.sha256,
+        verdict="failed",
+        probability=None,
+        reasons=(Reason(code=failure.code, text=printable(failure.text)),),
+        engine_version=version("regengine"),
+        seconds=seconds,
+    )
+    return result if task.given_as is None else reported_as(result, task.path, task.given_as)
+
+
+def reported_as(result: FrameResult, path: Path, shown: str) -> FrameResult:
+    """A result that tells of a photo by the name that it was given under."""
+    worked_on, given = printable(str(path)), printable(shown)
+    reasons = tuple(
+        replace(reason, text=reason.text.replace(worked_on, given)) for reason in result.reasons
+    )
+    return replace(result, path=given, reasons=reasons)

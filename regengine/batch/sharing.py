@@ -1,13 +1,13 @@
 """Photos of a batch that learn from each other, without their number of workers showing.
 
-The photos are taken in stretches of so many as they were given. In a stretch there are two
-passes, and what a photo is told depends on the results of the first pass of its stretch alone,
+The photos are taken in blocks of so many as they were given. In a block there are two
+passes, and what a photo is told depends on the results of the first pass of its block alone,
 not on which of them were finished first:
 
 1. the first photo of every time-lapse minute, and all that have no such neighbour: each by itself;
 2. the others of those minutes, with hints from what pass 1 accepted.
 
-When all stretches are through, `regengine.batch.sharing` searches once more for what is not
+When all blocks are through, `regengine.batch.sharing` searches once more for what is not
 accepted.
 """
 
@@ -22,7 +22,7 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
-from regengine.batch.plan import AGAIN, ALONE, FOLLOWING, Keeper, Task
+from regengine.batch.plan import AGAIN, ALONE, FOLLOWING, ResultStore, Task
 from regengine.registration.neighbour_priors import (
     DAY_S,
     FrameFacts,
@@ -36,22 +36,18 @@ from regengine.registration.propose_neighbours import SEARCHED_AGAIN, SOURCE, Hi
 from regengine.result import FrameResult
 from regengine.store.rows import StoredFrame
 
-# A stretch of a batch: photos of which some wait for others, and which do.
-
 # Within a minute the station flies 460 km: neighbours see much of the same ground
 MINUTE_S = 60.0
 
 
 @dataclass(kw_only=True)
-class Stretch:
-    """The photos of one stretch, and how far they are.
+class Block:
+    """The photos of one block, and how far they are.
 
     Attributes
     ----------
     facts : dict of int to FrameFacts
         By the number of the frame; frames without time or body are absent.
-    ready : deque of Task
-        To be done now.
     waiting : list of Task
         Tasks of those that follow others, until those are done.
     running : int
@@ -91,7 +87,7 @@ def followers_of(facts: dict[int, FrameFacts]) -> set[int]:
 
 FactsOf = Callable[[Path], FrameFacts | None]
 
-STRETCH = 64  # photos; shards are multiples of it, so that they give what one run gives
+BLOCK_PHOTOS = 64  # photos; shards are multiples of it, so that they give what one run gives
 
 
 class SharingPlan:
@@ -99,20 +95,13 @@ class SharingPlan:
 
     An iterator that is told what became of its tasks. It yields None where all that could be done
     now is under way.
-
-    Parameters
-    ----------
-    planned : iterator of Task or StoredFrame
-        Of `regengine.batch.plan.plan`.
-    facts_of : callable
-        Time and body of a photo; None where they are not known.
     """
 
     def __init__(self, planned: Iterator[Task | StoredFrame], facts_of: FactsOf) -> None:
         self._planned = planned
         self._facts_of = facts_of
-        self._open: list[Stretch] = []
-        self._where: dict[int, Stretch] = {}
+        self._open: list[Block] = []
+        self._where: dict[int, Block] = {}
         self._stored: deque[StoredFrame] = deque()
 
     def __iter__(self) -> SharingPlan:
@@ -123,11 +112,11 @@ class SharingPlan:
         while True:
             if self._stored:
                 return self._stored.popleft()
-            for stretch in self._open:
-                if stretch.ready:
-                    stretch.running += 1
-                    return stretch.ready.popleft()
-            items = list(islice(self._planned, STRETCH))
+            for block in self._open:
+                if block.ready:
+                    block.running += 1
+                    return block.ready.popleft()
+            items = list(islice(self._planned, BLOCK_PHOTOS))
             if items:
                 self._begin(items)
             elif self._open:
@@ -137,15 +126,15 @@ class SharingPlan:
 
     def finished(self, task: Task, result: FrameResult) -> None:
         """Take in what became of a task that was given out."""
-        stretch = self._where.pop(task.frame_index)
-        stretch.running -= 1
+        block = self._where.pop(task.frame_index)
+        block.running -= 1
         lesson = lesson_of(result) if task.search_pass == ALONE else None
         if lesson is not None:
-            stretch.lessons[task.frame_index] = lesson
-        self._go_on(stretch)
+            block.lessons[task.frame_index] = lesson
+        self._go_on(block)
 
     def _begin(self, items: list[Task | StoredFrame]) -> None:
-        """Open a stretch: find its time-lapse minutes, and what is stored of it."""
+        """Open a block: find its time-lapse minutes, and what is stored of it."""
         facts = {}
         for item in items:
             known = facts_of_result(item.result) if isinstance(item, StoredFrame) else None
@@ -157,7 +146,7 @@ class SharingPlan:
                 facts[item.frame_index] = known
         followers = followers_of(facts)
         tasks = [item for item in items if isinstance(item, Task)]
-        stretch = Stretch(
+        block = Block(
             facts=facts,
             ready=deque(task for task in tasks if task.frame_index not in followers),
             waiting=[task for task in tasks if task.frame_index in followers],
@@ -168,23 +157,23 @@ class SharingPlan:
                 lesson = lesson_of(item.result)
                 first = item.frame_index not in followers and not searched_again(item)
                 if first and lesson is not None:
-                    stretch.lessons[item.frame_index] = lesson
-        self._where |= {task.frame_index: stretch for task in tasks}
-        self._open.append(stretch)
+                    block.lessons[item.frame_index] = lesson
+        self._where |= {task.frame_index: block for task in tasks}
+        self._open.append(block)
         # With everything of pass 1 stored, pass 2 begins at once
-        self._go_on(stretch)
+        self._go_on(block)
 
-    def _go_on(self, stretch: Stretch) -> None:
-        """Begin pass 2 where pass 1 has ended; close the stretch after it."""
-        if stretch.ready or stretch.running:
+    def _go_on(self, block: Block) -> None:
+        """Begin pass 2 where pass 1 has ended; close the block after it."""
+        if block.ready or block.running:
             return
-        lessons = stretch.lessons_in_order()
-        for task in stretch.waiting:
-            hints = hints_for(stretch.facts[task.frame_index], lessons)
-            stretch.ready.append(replace(task, hints=hints, search_pass=FOLLOWING))
-        stretch.waiting = []
-        if stretch.over:
-            self._open.remove(stretch)
+        lessons = block.lessons_in_order()
+        for task in block.waiting:
+            hints = hints_for(block.facts[task.frame_index], lessons)
+            block.ready.append(replace(task, hints=hints, search_pass=FOLLOWING))
+        block.waiting = []
+        if block.over:
+            self._open.remove(block)
 
 
 def searched_again(stored: StoredFrame) -> bool:
@@ -196,8 +185,6 @@ def searched_again(stored: StoredFrame) -> bool:
     )  # format version 1
 
 
-# The second pass over a batch: what is not accepted is searched with what all others tell.
-
 # Where nothing was searched, or nothing can be found, others do not help
 BEYOND_HELP = {"not_a_night_city_frame", "no_ephemeris", "outside_map"}
 # The nearest in time decide: a time-lapse has thousands in a day, and they agree
@@ -206,15 +193,15 @@ KEPT_LESSONS = 4096  # in memory, 2 kB each
 
 
 class SecondPass:
-    """Frames that may be searched once more, and those that may tell them something.
+    """What is not accepted is searched once more, with what all others tell.
 
     Parameters
     ----------
-    store : Keeper
+    store : ResultStore
         The open store.
     """
 
-    def __init__(self, store: Keeper) -> None:
+    def __init__(self, store: ResultStore) -> None:
         self._read = store.stored_frame
         self._open: set[int] = set()
         self._teachers: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)

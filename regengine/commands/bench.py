@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import typer
 
@@ -20,59 +21,71 @@ from regengine.sky.detection import LONG_SIDE_PX
 
 if TYPE_CHECKING:
     from detectors.types import FloatArray
-    from regengine.evaluate.detections import DetectionScore, Finder
+    from regengine.api import Kind
+    from regengine.evaluate.detections import DetectionScore
     from regengine.evaluate.labelled_streaks import StreakTruth
     from regengine.evaluate.streak_scores import StreakScore
-
-# What every ``regengine bench`` of detections does: each method, each photo, a line each.
 
 S = TypeVar("S")
 
 
-def bench_methods(
-    labels: Path,
-    photos: list[Path],
-    methods: list[str],
-    score: Callable[[str, Path, Path | None], S],
-    summary: Callable[[str, list[S]], dict[str, Any]],
-    table: tuple[str, Callable[[dict[str, Any]], str]] | None,
-    plot: Path | None,
-    *,
-    quiet: bool,
-    at_end: Callable[[list[dict[str, Any]]], list[str]] | None = None,
-) -> None:
-    """Score methods on photos and print what is said of each, as JSON where there is no table."""
-    import json
-    import logging
+@dataclass(frozen=True, kw_only=True)
+class Bench(Generic[S]):
+    """Labelled photos, and how what a method finds in one is scored, summed up and printed.
 
-    from regengine.batch.console import progress
-    from regengine.commands.train import check_labelled
-    from regengine.errors import FrameError
-    from regengine.sky.detection.overlay import picture_paths
+    Attributes
+    ----------
+    score : callable
+        Of a method's name, a photo, and the picture to draw or None.
+    summary : callable
+        Of a method's name and its scores.
+    header, line : str and callable
+        Of the table.
+    at_end : callable
+        Lines below the table, of all summaries.
+    """
 
-    check_labelled(labels, photos)
-    if table is not None:
-        typer.echo(table[0])
-    failed, said = 0, []
-    with progress(len(methods) * len(photos), quiet=quiet) as advance:
-        for name in methods:
-            scores = []
-            pictures = None if plot is None else picture_paths(photos, plot, name)
-            for path in photos:
-                try:
-                    picture = None if pictures is None else pictures.of(path)
-                    scores.append(score(name, path, picture))
-                except FrameError as error:
-                    failed += 1
-                    logging.getLogger("regengine").error("Error: %s", error)
-                advance()
-            said.append(summary(name, scores))
-            typer.echo(json.dumps(said[-1]) if table is None else table[1](said[-1]))
-    if table is not None and at_end is not None:
-        for line in at_end(said):
-            typer.echo(line)
-    if failed:
-        raise typer.Exit(EXIT_FRAMES_FAILED)
+    labels: Path
+    photos: list[Path]
+    score: Callable[[str, Path, Path | None], S]
+    summary: Callable[[str, list[S]], dict[str, Any]]
+    header: str
+    line: Callable[[dict[str, Any]], str]
+    at_end: Callable[[list[dict[str, Any]]], list[str]] = lambda said: []
+
+    def run(self, methods: list[str], plot: Path | None, *, as_json: bool, quiet: bool) -> None:
+        """Score methods on the photos and print what is said of each."""
+        import json
+        import logging
+
+        from regengine.batch.console import progress
+        from regengine.commands.train import check_labelled
+        from regengine.errors import FrameError
+        from regengine.sky.detection.overlay import picture_paths
+
+        check_labelled(self.labels, self.photos)
+        if not as_json:
+            typer.echo(self.header)
+        failed, said = 0, []
+        with progress(len(methods) * len(self.photos), quiet=quiet) as advance:
+            for name in methods:
+                scores = []
+                pictures = None if plot is None else picture_paths(self.photos, plot, name)
+                for path in self.photos:
+                    try:
+                        picture = None if pictures is None else pictures.of(path)
+                        scores.append(self.score(name, path, picture))
+                    except FrameError as error:
+                        failed += 1
+                        logging.getLogger("regengine").error("Error: %s", error)
+                    advance()
+                said.append(self.summary(name, scores))
+                typer.echo(json.dumps(said[-1]) if as_json else self.line(said[-1]))
+        if not as_json:
+            for line in self.at_end(said):
+                typer.echo(line)
+        if failed:
+            raise typer.Exit(EXIT_FRAMES_FAILED)
 
 
 app = typer.Typer(
@@ -117,11 +130,13 @@ def lights(
       regengine bench lights labels.csv
       regengine bench lights labels.csv --json --plot figures
     """
+    from detectors.registry import LIGHTS
     from regengine.batch.console import configure_logging
 
     configure_logging(quiet=quiet, as_json=log_json)
-    finders = _point_finders("lights", method, max_side_px=max_side_px)
-    bench_detections(labels, finders, tolerance_px, plot, as_json=as_json, quiet=quiet)
+    methods = [method] if method else list(LIGHTS.detectors())
+    bench = _places("lights", methods, labels, tolerance_px, max_side_px=max_side_px)
+    bench.run(methods, plot, as_json=as_json, quiet=quiet)
 
 
 @app.command(no_args_is_help=True)
@@ -145,11 +160,14 @@ def stars(
       regengine bench stars labels.csv
       regengine bench stars labels.csv --json --plot figures
     """
+    from detectors.registry import STARS
     from regengine.batch.console import configure_logging
 
     configure_logging(quiet=quiet, as_json=log_json)
-    finders = _point_finders("stars", method, max_side_px=max_side_px, sky_only=not whole_frame)
-    bench_detections(labels, finders, tolerance_px, plot, as_json=as_json, quiet=quiet)
+    methods = [method] if method else list(STARS.detectors())
+    looked_at = {"max_side_px": max_side_px, "whole_frame": whole_frame}
+    bench = _places("stars", methods, labels, tolerance_px, **looked_at)
+    bench.run(methods, plot, as_json=as_json, quiet=quiet)
 
 
 @app.command(no_args_is_help=True)
@@ -180,6 +198,8 @@ def streaks(
     """
     from functools import cache
 
+    from detectors.registry import STREAKS
+    from regengine.api import detect_job
     from regengine.batch.console import configure_logging
     from regengine.evaluate.labelled_streaks import (
         STREAK_HEADER,
@@ -196,7 +216,10 @@ def streaks(
     from regengine.sky.detection.overlay import draw_streak_comparison
 
     configure_logging(quiet=quiet, as_json=log_json)
-    detectors = STREAKS.detectors(method or None)
+    jobs = {
+        name: detect_job("streaks", method=name, max_side_px=max_side_px, whole_frame=whole_frame)
+        for name in ([method] if method else STREAKS.detectors())
+    }
     photos = {photo.path: photo for photo in read_streak_labels(labels)}
 
     @cache
@@ -205,24 +228,20 @@ def streaks(
 
     def score(name: str, path: Path, picture: Path | None) -> StreakScore:
         def find(photo: Path) -> FoundStreaks:
-            found = STREAKS.in_photo(
-                photo, detectors[name], max_long_side_px=max_side_px, sky_only=not whole_frame
-            )
+            found = jobs[name](photo)
             return FoundStreaks(rows=streak_rows(found.found), seconds=found.seconds)
 
         return score_streak_photo(truth(path), find, draw_streak_comparison, picture)
 
-    bench_methods(
-        labels,
-        list(photos),
-        list(detectors),
-        score,
-        streak_summary,
-        None if as_json else (STREAK_HEADER, streak_line),
-        plot,
-        quiet=quiet,
+    Bench(
+        labels=labels,
+        photos=list(photos),
+        score=score,
+        summary=streak_summary,
+        header=STREAK_HEADER,
+        line=streak_line,
         at_end=recall_lines,
-    )
+    ).run(list(jobs), plot, as_json=as_json, quiet=quiet)
 
 
 @app.command(no_args_is_help=True)
@@ -279,36 +298,13 @@ def scenes(
         raise typer.Exit(EXIT_FRAMES_FAILED)
 
 
-def _point_finders(
-    kind: str, method: str | None, *, max_side_px: int, sky_only: bool = True
-) -> dict[str, Finder]:
-    """What finds lights or stars in a photo, by the names of the methods."""
+def _places(
+    kind: Kind, methods: list[str], labels: Path, tolerance_px: float, **looked_at: Any
+) -> Bench[DetectionScore]:
+    """The bench of methods that find places; ``looked_at`` is of `regengine.api.detect_job`."""
     import numpy as np
 
-    from regengine.sky.detection.kinds import SOUGHT
-
-    sought = SOUGHT[kind]
-
-    def finder(detector: Any) -> Finder:
-        def find(path: Path) -> tuple[FloatArray, float]:
-            photo = sought.in_photo(path, detector, max_long_side_px=max_side_px, sky_only=sky_only)
-            return np.column_stack([photo.found.x, photo.found.y]), photo.seconds
-
-        return find
-
-    return {name: finder(one) for name, one in sought.detectors(method or None).items()}
-
-
-def bench_detections(
-    labels: Path,
-    finders: dict[str, Finder],
-    tolerance_px: float,
-    plot: Path | None,
-    *,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    """Score methods that find places, by name, on labelled photos; print a line each."""
+    from regengine.api import detect_job
     from regengine.evaluate.detections import (
         HEADER,
         read_light_labels,
@@ -317,18 +313,21 @@ def bench_detections(
         table_line,
     )
 
+    jobs = {name: detect_job(kind, method=name, **looked_at) for name in methods}
     photos = {photo.path: photo for photo in read_light_labels(labels)}
 
     def score(name: str, path: Path, picture: Path | None) -> DetectionScore:
-        return score_photo(photos[path], finders[name], tolerance_px, picture)
+        def find(photo: Path) -> tuple[FloatArray, float]:
+            found = jobs[name](photo)
+            return np.column_stack([found.found.x, found.found.y]), found.seconds
 
-    bench_methods(
-        labels,
-        list(photos),
-        list(finders),
-        score,
-        summary,
-        None if as_json else (HEADER, table_line),
-        plot,
-        quiet=quiet,
+        return score_photo(photos[path], find, tolerance_px, picture)
+
+    return Bench(
+        labels=labels,
+        photos=list(photos),
+        score=score,
+        summary=summary,
+        header=HEADER,
+        line=table_line,
     )

@@ -18,9 +18,43 @@ from regengine.commands.options import EXIT_FRAMES_FAILED, ForceFile, NoMessages
 if TYPE_CHECKING:
     from regengine.collection.catalogue.query import Answer, Question
 
-# ``regengine catalogue build``: a catalogue out of stores.
+File = Annotated[Path, typer.Argument(metavar="CATALOGUE", help="Of regengine catalogue build.")]
+Form = Annotated[str, typer.Option("--as", help="How to print it: table, csv or json.")]
+PlaceName = Annotated[
+    str | None, typer.Option("--place", help="Only this place: its name or number.")
+]
+Country = Annotated[str | None, typer.Option(help="Only places of this country.")]
+Month = Annotated[str | None, typer.Option(help="Only this month or year: 2012-03 or 2012.")]
+Limit = Annotated[int, typer.Option(help="Most rows; 0 for all.")]
+LIMIT = 20
 
 
+class CatalogueGroup(TyperGroup):
+    """Takes ``regengine catalogue STORE…`` for ``regengine catalogue build STORE…``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the name of the sub-command before stores and options that have none."""
+        if args and args[0] not in self.commands and _is_for_build(args[0]):
+            args = ["build", *args]
+        return super().parse_args(ctx, args)
+
+
+def _is_for_build(word: str) -> bool:
+    """Whether a word is an option or a file, and no misspelt sub-command."""
+    if word.startswith("-"):
+        return word not in ("-h", "--help")
+    return os.path.exists(word) or "." in word or os.sep in word
+
+
+app = typer.Typer(
+    cls=CatalogueGroup,
+    help="Frames of many stores by place, quality and date: one file to ask.\n\n"
+    "Example: regengine catalogue build run1.h5 run2.h5 --out archive.parquet",
+    no_args_is_help=True,
+)
+
+
+@app.command(no_args_is_help=True)
 def build(
     stores: Annotated[list[Path], typer.Argument(help="Stores of runs, such as run.h5.")],
     out: Annotated[Path, typer.Option(help="File to write, a .parquet.", show_default=False)],
@@ -81,19 +115,7 @@ def build(
         )
 
 
-# ``regengine catalogue places``, ``best``, ``coverage``, ``changes``, ``query``: questions.
-
-File = Annotated[Path, typer.Argument(metavar="CATALOGUE", help="Of regengine catalogue build.")]
-Form = Annotated[str, typer.Option("--as", help="How to print it: table, csv or json.")]
-PlaceName = Annotated[
-    str | None, typer.Option("--place", help="Only this place: its name or number.")
-]
-Country = Annotated[str | None, typer.Option(help="Only places of this country.")]
-Month = Annotated[str | None, typer.Option(help="Only this month or year: 2012-03 or 2012.")]
-Limit = Annotated[int, typer.Option(help="Most rows; 0 for all.")]
-LIMIT = 20
-
-
+@app.command(no_args_is_help=True)
 def places(
     catalogue: File,
     place: PlaceName = None,
@@ -115,6 +137,7 @@ def places(
     _ask(catalogue, asked(wanted), form)
 
 
+@app.command(no_args_is_help=True)
 def best(
     catalogue: File,
     place: PlaceName = None,
@@ -136,6 +159,7 @@ def best(
     _ask(catalogue, asked(wanted), form)
 
 
+@app.command(no_args_is_help=True)
 def coverage(
     catalogue: File,
     by: Annotated[
@@ -156,6 +180,7 @@ def coverage(
         _print(asked(opened, by), form)
 
 
+@app.command(no_args_is_help=True)
 def changes(
     catalogue: File,
     place: PlaceName = None,
@@ -180,6 +205,7 @@ def changes(
     _ask(catalogue, asked(wanted, each, least_days), form)
 
 
+@app.command(no_args_is_help=True)
 def query(
     catalogue: File,
     sql: Annotated[str, typer.Argument(help="One SELECT on the table frames.")],
@@ -198,24 +224,11 @@ def query(
         _print(opened.query(sql), form)
 
 
-def _ask(catalogue: Path, question: Question, form: str) -> None:
-    from regengine.collection.catalogue.query import Catalogue
-
-    with Catalogue(catalogue) as opened:
-        _print(opened.ask(*question), form)
+app.command(no_args_is_help=True)(package)
+app.command(no_args_is_help=True)(tasking)
 
 
-def _print(answer: Answer, form: str) -> None:
-    from regengine.collection.catalogue.answers import lines_of
-
-    exact = not sys.stdout.isatty()  # what a terminal would take for a command is for files alone
-    for line in lines_of(answer, form):
-        typer.echo(line.encode("utf-8", "backslashreplace").decode(), color=exact)
-
-
-# ``regengine catalogue stars``: solved star frames by how deep they are.
-
-
+@app.command(no_args_is_help=True)
 def stars(
     solved: Annotated[
         list[Path], typer.Argument(help="Output of regengine solve --json --matches, or --out.")
@@ -288,35 +301,16 @@ def stars(
         raise typer.Exit(EXIT_FRAMES_FAILED)
 
 
-class CatalogueGroup(TyperGroup):
-    """Takes ``regengine catalogue STORE…`` for ``regengine catalogue build STORE…``."""
+def _ask(catalogue: Path, question: Question, form: str) -> None:
+    from regengine.collection.catalogue.query import Catalogue
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the name of the sub-command before stores and options that have none."""
-        if args and args[0] not in self.commands and _is_for_build(args[0]):
-            args = ["build", *args]
-        return super().parse_args(ctx, args)
+    with Catalogue(catalogue) as opened:
+        _print(opened.ask(*question), form)
 
 
-def _is_for_build(word: str) -> bool:
-    """Whether a word is an option or a file, and no misspelt sub-command."""
-    if word.startswith("-"):
-        return word not in ("-h", "--help")
-    return os.path.exists(word) or "." in word or os.sep in word
+def _print(answer: Answer, form: str) -> None:
+    from regengine.collection.catalogue.answers import lines_of
 
-
-app = typer.Typer(
-    cls=CatalogueGroup,
-    help="Frames of many stores by place, quality and date: one file to ask.\n\n"
-    "Example: regengine catalogue build run1.h5 run2.h5 --out archive.parquet",
-    no_args_is_help=True,
-)
-app.command("build", no_args_is_help=True)(build)
-app.command("places", no_args_is_help=True)(places)
-app.command("best", no_args_is_help=True)(best)
-app.command("coverage", no_args_is_help=True)(coverage)
-app.command("changes", no_args_is_help=True)(changes)
-app.command("query", no_args_is_help=True)(query)
-app.command("package", no_args_is_help=True)(package)
-app.command("tasking", no_args_is_help=True)(tasking)
-app.command("stars", no_args_is_help=True)(stars)
+    exact = not sys.stdout.isatty()  # what a terminal would take for a command is for files alone
+    for line in lines_of(answer, form):
+        typer.echo(line.encode("utf-8", "backslashreplace").decode(), color=exact)

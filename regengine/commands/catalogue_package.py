@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.commands.options import EXIT_FRAMES_FAILED, Quiet
+from regengine.commands.options import EXIT_FRAMES_FAILED, Quiet, parse_verdicts
 
 if TYPE_CHECKING:
     from regengine.collection.packages.choice import PackageChoice, PackagePlace
@@ -91,13 +91,10 @@ def package(
     )
     from regengine.collection.packages.sinks import check_package
     from regengine.errors import ConfigError, FrameError
-    from regengine.exchange.export.selection import VERDICTS
     from regengine.records import printable
 
     check_package(out, link=link, force=force)
-    verdicts = VERDICTS if verdict == "all" else tuple(verdict.split(","))
-    if unknown := [one for one in verdicts if one not in VERDICTS]:
-        raise ConfigError(f"--verdict {unknown[0]}: it is none of {', '.join(VERDICTS)}, all.")
+    verdicts = parse_verdicts(verdict)
     where = _place(place, at)
     if where is None and radius_km is not None:
         raise ConfigError("--radius-km: of which place? Name it with --place or --at.")

@@ -17,6 +17,7 @@ from regengine.commands.options import (
     StoreFile,
     Verdicts,
     Where,
+    parse_verdicts,
 )
 from regengine.exchange.export import formats
 
@@ -90,15 +91,12 @@ def main(
               regengine export run.h5 --format csv --table frames --out frames.csv --verdict all
     """
     from regengine.batch.console import progress
-    from regengine.errors import ConfigError
     from regengine.exchange.export.format import ExportOptions, check_dialect
     from regengine.exchange.export.run import check_out, write_chosen
-    from regengine.exchange.export.selection import VERDICTS, FrameChoice, choose
+    from regengine.exchange.export.selection import FrameChoice, choose
     from regengine.records import printable
 
-    verdicts = VERDICTS if verdict == "all" else tuple(verdict.split(","))
-    if unknown := [one for one in verdicts if one not in VERDICTS]:
-        raise ConfigError(f"--verdict {unknown[0]}: it is none of {', '.join(VERDICTS)}, all.")
+    verdicts = parse_verdicts(verdict)
     check_dialect(format, dialect)
     check_out(out, format, force)
     chosen = choose(store, FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where))

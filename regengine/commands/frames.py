@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.commands.options import ForceFiles, JsonPhotos
+from regengine.commands.options import EXIT_FRAMES_FAILED, ForceFiles, JsonPhotos
 
 if TYPE_CHECKING:
+    from regengine.exchange.archive.download import Outcome
     from regengine.exchange.archive.table import FrameTable
-
-# What `regengine frames` puts out: tables, and what became of photos.
 
 
 def put_out(
@@ -42,19 +43,41 @@ def put_out(
         typer.echo(printable(f"{where}{len(table.rows):,} photos{tail}"), err=True)
 
 
-def finish(
-    out: Path, counts: dict[str, int], wanted: int, *, quiet: bool, bad: tuple[str, ...]
-) -> None:
-    """Say what became of the photos; exit with 1 unless all that is wanted is there."""
-    from regengine.records import printable
+class Fetching:
+    """Tells what becomes of photos that are fetched, and counts it.
 
-    left = wanted - sum(counts.values())
-    if not quiet:
-        told = [f"{count:,} {status}" for status, count in counts.items()]
-        told += [f"{left:,} not asked for"] if left else []
-        typer.echo(printable(f"{out}: {', '.join(told)}"), err=True)
-    if left or any(counts.get(status) for status in bad):
-        raise typer.Exit(1)
+    Parameters
+    ----------
+    out : Path
+        The folder that they go to.
+    wanted : int
+        How many there are.
+    """
+
+    def __init__(self, out: Path, wanted: int, *, as_json: bool, quiet: bool) -> None:
+        self._out, self._wanted = out, wanted
+        self._as_json, self._quiet = as_json, quiet
+        self._counts: Counter[str] = Counter()
+
+    def tell(self, outcome: Outcome) -> None:
+        """Print what became of a photo."""
+        self._counts[outcome.status] += 1
+        if self._as_json:
+            typer.echo(json.dumps(outcome.record()))
+        elif outcome.why and not self._quiet:
+            typer.echo(f"{outcome.frame}: {outcome.why}", err=True)
+
+    def finish(self, bad: tuple[str, ...]) -> None:
+        """Sum up; exit with 1 unless all that is wanted is there."""
+        from regengine.records import printable
+
+        left = self._wanted - self._counts.total()
+        if not self._quiet:
+            told = [f"{count:,} {status}" for status, count in self._counts.items()]
+            told += [f"{left:,} not asked for"] if left else []
+            typer.echo(printable(f"{self._out}: {', '.join(told)}"), err=True)
+        if left or any(self._counts[status] for status in bad):
+            raise typer.Exit(EXIT_FRAMES_FAILED)
 
 
 app = typer.Typer(
@@ -237,8 +260,6 @@ def exif(
     Examples: regengine frames exif ISS030-E-184140 --out texts
               regengine frames exif iss030.csv --out texts --json
     """
-    import json
-
     from regengine.batch.console import progress
     from regengine.exchange.archive.camera_text import PAGE
     from regengine.exchange.archive.download import fetch_texts
@@ -248,19 +269,13 @@ def exif(
     address = PAGE if url is None else url
     check_address(address)
     wanted = frames_given(frames)
-    counts: dict[str, int] = {}
+    fetching = Fetching(out, len(wanted), as_json=as_json, quiet=quiet)
     with progress(len(wanted), quiet=quiet, doing="fetching") as advance:
-        outcomes = fetch_texts(
-            wanted, out, ArchiveClient(pause_s=pause_s), page=address, force=force
-        )
-        for outcome in outcomes:
-            counts[outcome.status] = counts.get(outcome.status, 0) + 1
-            if as_json:
-                typer.echo(json.dumps(outcome.record()))
-            elif outcome.why and not quiet:
-                typer.echo(f"{outcome.frame}: {outcome.why}", err=True)
+        client = ArchiveClient(pause_s=pause_s)
+        for outcome in fetch_texts(wanted, out, client, page=address, force=force):
+            fetching.tell(outcome)
             advance()
-    finish(out, counts, len(wanted), quiet=quiet, bad=("failed",))
+    fetching.finish(bad=("failed",))
 
 
 @app.command(no_args_is_help=True)
@@ -285,11 +300,9 @@ def download(
     Examples: regengine frames download ISS030-E-184140 --out photos
               regengine frames download iss030.csv --out photos --size small
     """
-    import json
-
     from regengine.batch.console import progress
     from regengine.errors import ConfigError
-    from regengine.exchange.archive.download import PICTURES, SIZES, DownloadOptions, Outcome
+    from regengine.exchange.archive.download import PICTURES, SIZES, DownloadOptions
     from regengine.exchange.archive.download import download as fetch_pictures
     from regengine.exchange.archive.options import frames_given
     from regengine.exchange.archive.web import ArchiveClient, check_address
@@ -306,18 +319,14 @@ def download(
         max_gigabytes=max_gigabytes,
         force=force,
     )
-    counts: dict[str, int] = {}
+    fetching = Fetching(out, len(wanted), as_json=as_json, quiet=quiet)
     with progress(len(wanted), quiet=quiet, doing="fetching") as advance:
 
         def told(outcome: Outcome) -> None:
-            counts[outcome.status] = counts.get(outcome.status, 0) + 1
-            if as_json:
-                typer.echo(json.dumps(outcome.record()))
-            elif outcome.why and not quiet:
-                typer.echo(f"{outcome.frame}: {outcome.why}", err=True)
+            fetching.tell(outcome)
             advance()
 
         stopped = fetch_pictures(wanted, out, options, ArchiveClient(pause_s=pause_s), told)
     if stopped:
         typer.echo(f"Stopped: {stopped}.", err=True)
-    finish(out, counts, len(wanted), quiet=quiet, bad=("failed", "absent"))
+    fetching.finish(bad=("failed", "absent"))

@@ -17,7 +17,6 @@ from regengine.commands.options import ForceMap, JsonLine
 from regengine.errors import ConfigError
 
 if TYPE_CHECKING:
-    from regengine.lights.fetch import Fetched
     from regengine.lights.map import LightMap
 
 app = typer.Typer(
@@ -162,16 +161,41 @@ def fetch(
       regengine lights fetch --nadir 136.9,35.7 --radius-km 1000
       regengine lights fetch --nadir 2.3,48.9 --radius-km 300 --product VNP46A4 --date 2020
     """
-    place = _parse_numbers(nadir, 2, "--nadir", "LON,LAT such as 136.9,35.7")
+    from regengine.lights.downloader import TOKEN_VARIABLE, Downloader
+    from regengine.lights.fetch import DEFAULT_LEVEL, GIBS_BLACK_MARBLE, fetch_tiles, fetch_vnp46
+    from regengine.lights.tiles import Circle
+
+    lon, lat = _parse_numbers(nadir, 2, "--nadir", "LON,LAT such as 136.9,35.7")
+    circle = Circle(lon, lat, radius_km)
     with progress_bar("Fetching", quiet=quiet) as progress:
         if product is None:
             if date is not None:
                 raise ConfigError("--date goes with --product: tiles have their date in the --url.")
-            fetched = _fetch_tiles(place, radius_km, out, url, level, timeout_s, progress)
+            fetched = fetch_tiles(
+                circle,
+                out,
+                template=GIBS_BLACK_MARBLE if url is None else url,
+                level=DEFAULT_LEVEL if level is None else level,
+                downloader=Downloader(timeout_s=timeout_s),
+                progress=progress,
+            )
         else:
             if url is not None or level is not None:
                 raise ConfigError("--url and --level are for tiles: leave them out with --product.")
-            fetched = _fetch_vnp46(place, radius_km, out, product, date, timeout_s, progress)
+            if date is None:
+                raise ConfigError(f"{product} needs --date, such as 2020 for VNP46A4.")
+            fetched = fetch_vnp46(
+                circle,
+                out,
+                product=product,
+                when=date,
+                downloader=Downloader(
+                    timeout_s=timeout_s,
+                    connections=2,  # each file has about 100 MB
+                    token=os.environ.get(TOKEN_VARIABLE, "").strip(),
+                ),
+                progress=progress,
+            )
     if not quiet:
         typer.echo(
             f"{fetched.downloaded} downloaded, {fetched.present} there already, "
@@ -179,58 +203,6 @@ def fetch(
             err=True,
         )
     typer.echo(str(fetched.folder))
-
-
-def _fetch_tiles(
-    place: tuple[float, ...],
-    radius_km: float,
-    out: Path | None,
-    url: str | None,
-    level: int | None,
-    timeout_s: float,
-    progress: Callable[[int, int], None],
-) -> Fetched:
-    from regengine.lights.downloader import Downloader
-    from regengine.lights.fetch import DEFAULT_LEVEL, GIBS_BLACK_MARBLE, fetch_tiles
-    from regengine.lights.tiles import Circle
-
-    return fetch_tiles(
-        Circle(place[0], place[1], radius_km),
-        out,
-        template=GIBS_BLACK_MARBLE if url is None else url,
-        level=DEFAULT_LEVEL if level is None else level,
-        downloader=Downloader(timeout_s=timeout_s),
-        progress=progress,
-    )
-
-
-def _fetch_vnp46(
-    place: tuple[float, ...],
-    radius_km: float,
-    out: Path | None,
-    product: str,
-    date: str | None,
-    timeout_s: float,
-    progress: Callable[[int, int], None],
-) -> Fetched:
-    from regengine.lights.downloader import TOKEN_VARIABLE, Downloader
-    from regengine.lights.fetch import fetch_vnp46
-    from regengine.lights.tiles import Circle
-
-    if date is None:
-        raise ConfigError(f"{product} needs --date, such as 2020 for VNP46A4.")
-    # Two at a time: each file has about 100 MB.
-    downloader = Downloader(
-        timeout_s=timeout_s, connections=2, token=os.environ.get(TOKEN_VARIABLE, "").strip()
-    )
-    return fetch_vnp46(
-        Circle(place[0], place[1], radius_km),
-        out,
-        product=product,
-        when=date,
-        downloader=downloader,
-        progress=progress,
-    )
 
 
 def _open(maps: list[Path], classes: str | None) -> LightMap:

@@ -107,7 +107,7 @@ class LineRun:
 
         from regengine.batch.console import progress, stop_on_signals
         from regengine.batch.each_photo import Answer, Taken, answers
-        from regengine.batch.plan import Mishap
+        from regengine.batch.plan import Failure
 
         failed = taken = done = 0
         try:
@@ -117,7 +117,7 @@ class LineRun:
                 closing(answers(photos, function, options, stop)) as told,
             ):
                 for _, outcome in told:
-                    if isinstance(outcome, Mishap):
+                    if isinstance(outcome, Failure):
                         logging.getLogger("regengine").error("Error: %s", outcome.text)
                     elif isinstance(outcome, Answer):
                         tell(outcome)
@@ -125,7 +125,7 @@ class LineRun:
                     bad = (
                         outcome.failed
                         if isinstance(outcome, Taken)
-                        else isinstance(outcome, Mishap)
+                        else isinstance(outcome, Failure)
                     )
                     done += 1
                     failed += bad

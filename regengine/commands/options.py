@@ -123,3 +123,14 @@ def parse_time(text: str) -> datetime:
     if datetime.fromisoformat(text).tzinfo is None:
         typer.echo(f"Note: --time {text} names no zone and is taken as UTC.", err=True)
     return time
+
+
+def parse_verdicts(text: str) -> tuple[str, ...]:
+    """Verdicts out of an option's text, which may be ``all``."""
+    from regengine.errors import ConfigError
+    from regengine.exchange.export.selection import VERDICTS
+
+    verdicts = VERDICTS if text == "all" else tuple(text.split(","))
+    if unknown := [one for one in verdicts if one not in VERDICTS]:
+        raise ConfigError(f"--verdict {unknown[0]}: it is none of {', '.join(VERDICTS)}, all.")
+    return verdicts

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from regengine.commands.options import ForceFiles, Quiet, Reviewed, StoreFile, Verdicts, Where
+from regengine.commands.options import (
+    EXIT_FRAMES_FAILED,
+    ForceFiles,
+    Quiet,
+    Reviewed,
+    StoreFile,
+    Verdicts,
+    Where,
+    parse_verdicts,
+)
 
 
 def main(
@@ -50,14 +59,12 @@ def main(
     from regengine.batch.console import progress
     from regengine.collection.radiometry.run import RadiometryOptions, measure_chosen
     from regengine.errors import ConfigError
-    from regengine.exchange.export.selection import VERDICTS, FrameChoice, choose
+    from regengine.exchange.export.selection import FrameChoice, choose
     from regengine.lights import open_light_map
     from regengine.photo.lens_profile_file import load_profiles
     from regengine.records import printable
 
-    verdicts = VERDICTS if verdict == "all" else tuple(verdict.split(","))
-    if unknown := [one for one in verdicts if one not in VERDICTS]:
-        raise ConfigError(f"--verdict {unknown[0]}: it is none of {', '.join(VERDICTS)}, all.")
+    verdicts = parse_verdicts(verdict)
     if map_sigma_m is not None and not 0.0 <= map_sigma_m <= 10_000.0:
         raise ConfigError(f"--map-sigma-m {map_sigma_m:g}: give metres, 0 to 10,000.")
     options = RadiometryOptions(
@@ -83,7 +90,7 @@ def main(
         tail = f"; left out: {left}" if left else ""
         typer.echo(printable(f"{out}: {len(measured.photos):,} photos{tail}"), err=True)
     if measured.failed:
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_FRAMES_FAILED)
 
 
 def _told(row: dict[str, object]) -> str:

@@ -155,7 +155,7 @@ def undocumented(source: str) -> list[str]:
         for child in node.body:
             if not isinstance(child, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
                 continue
-            if child.name.startswith("_"):
+            if child.name.startswith("_") or "overload" in map(ast.unparse, child.decorator_list):
                 continue
             if not ast.get_docstring(child):
                 yield f"{prefix}{child.name}"

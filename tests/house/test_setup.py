@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 CI = ROOT / ".ci"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = ("raw", "catalogue", "stac", "dev")
+EXTRAS = ("raw", "catalogue", "stac", "tables", "dev")
 
 
 def read_lock(name: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from regengine import pipeline
-from regengine.batch.parameters import parameters_of
+from regengine.batch.register import parameters_of
 from regengine.errors import EphemerisError, FrameError, LightMapError
 from regengine.io.checksums import EDGE_BYTES, fingerprint
 from regengine.photo.frame import FrameOptions

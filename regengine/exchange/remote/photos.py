@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TypeVar
 
-from regengine.batch.plan import Mishap, Source, Task, taken_over
+from regengine.batch.plan import Failure, Source, Task, taken_over
 from regengine.batch.run import BatchOptions, Photos
 from regengine.errors import FrameError
 from regengine.io.urls import Url, file_name, is_url
@@ -115,7 +115,7 @@ class RemotePhotos:
                 yield item
             else:
                 yield replace(
-                    item, path=source.path, given_as=source.given_as, mishap=source.mishap
+                    item, path=source.path, given_as=source.given_as, failure=source.failure
                 )
 
     def _wanted(self, photo: Path | Url) -> Url | None:
@@ -155,16 +155,16 @@ class RemotePhotos:
         # Not above: runs without URLs need no client
         from regengine.exchange.remote.fetch import FetchLimits, fetch
 
-        mishap = None
+        failure = None
         try:
             place.parent.mkdir()
             fetch(url.address, place, FetchLimits())
         except FrameError as error:
-            mishap = Mishap(code=error.code, text=str(error))
+            failure = Failure(code=error.code, text=str(error))
         except OSError as error:
             text = f"{url} cannot be fetched into {place.parent} ({error.strerror})."
-            mishap = Mishap(code="unreadable", text=text)
-        return Source(path=place, given_as=str(url), mishap=mishap)
+            failure = Failure(code="unreadable", text=text)
+        return Source(path=place, given_as=str(url), failure=failure)
 
 
 def _come(item: Item, future: Future[Source] | None) -> tuple[Item, Source | None]:

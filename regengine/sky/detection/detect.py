@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from detectors.registry import Kind
 from detectors.types import BoolImage, Detections, Detector, FloatArray
 from regengine.batch.each_photo import Answer
-from regengine.batch.plan import Mishap
+from regengine.batch.plan import Failure
 from regengine.errors import ConfigError
 from regengine.io.tables import csv_lines, name_cell, path_cell
 from regengine.photo.frame_records import frame_id_of
@@ -183,11 +183,11 @@ class Sought(Generic[D]):
         )
 
     def answers_of_sequence(
-        self, found: Sequence[PhotoDetections[D] | Mishap]
-    ) -> list[Answer | Mishap]:
+        self, found: Sequence[PhotoDetections[D] | Failure]
+    ) -> list[Answer | Failure]:
         """The answers for photos that were looked at together."""
         changed = found if self.compared is None else self.compared(found)
-        return [one if isinstance(one, Mishap) else self.answer(one) for one in changed]
+        return [one if isinstance(one, Failure) else self.answer(one) for one in changed]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from detectors.limb import find_limb, sky_mask
 from detectors.masks import blank_parts
 from detectors.star_trails import marked_hot
 from detectors.types import BoolImage, LightDetections, StarDetections, StreakDetections
-from regengine.batch.plan import Mishap
+from regengine.batch.plan import Failure
 from regengine.errors import RegengineError
 from regengine.photo.exif import read_exif
 from regengine.photo.formats import read_image_header
@@ -141,13 +141,13 @@ def _camera(path: Path) -> Camera | None:
         return None
 
 
-def with_hot_pixels(found: Sequence[PhotoStars | Mishap]) -> list[PhotoStars | Mishap]:
+def with_hot_pixels(found: Sequence[PhotoStars | Failure]) -> list[PhotoStars | Failure]:
     """The stars of a sequence: what stays at its pixel in three of its photos is flagged as hot.
 
     See `detectors.star_trails.fixed_to_the_sensor`.
     """
-    marked = iter(marked_hot([one.found for one in found if not isinstance(one, Mishap)]))
-    return [one if isinstance(one, Mishap) else replace(one, found=next(marked)) for one in found]
+    marked = iter(marked_hot([one.found for one in found if not isinstance(one, Failure)]))
+    return [one if isinstance(one, Failure) else replace(one, found=next(marked)) for one in found]
 
 
 LIGHTS: Sought[LightDetections] = Sought(

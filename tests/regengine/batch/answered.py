@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regengine.batch.each_photo import Answer, AnswerOptions, Taken, answers
-from regengine.batch.plan import Mishap
+from regengine.batch.plan import Failure
 from regengine.errors import FrameError
 
 
@@ -50,7 +50,7 @@ def told(photos, out, function=answer, **changes):
     """What a run tells of each photo: its text, a code, or whether it was there."""
     said = {}
     for path, outcome in answers(photos, function, options(out, **changes)):
-        if isinstance(outcome, Mishap):
+        if isinstance(outcome, Failure):
             said[path.name] = outcome.code
         else:
             said[path.name] = "there" if isinstance(outcome, Taken) else outcome.text

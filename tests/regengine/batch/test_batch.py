@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
+import random
 import signal
+import subprocess
+import sys
+import textwrap
+import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
-from regengine.batch.console import configure_logging
-from regengine.batch.discover import find_photos
 from regengine.batch.plan import Task, file_sha256, plan
-from regengine.batch.pool import start_worker
 from regengine.batch.run import BatchOptions, BatchSummary, run_batch
 from regengine.result import FrameResult
 from regengine.store.rows import StoredFrame
 from regengine.store.schema import GROUPS
-from regengine.store.snapshot import read_store, read_tables
+from regengine.store.snapshot import parts_folder, read_store, read_tables
 from regengine.store.writer import StoreWriter
+from tests.conftest import ROOT
 from tests.example_results import fake_process, proposal
 
 OPTIONS = BatchOptions(parameters='{"a": 1}', parameters_sha256="p1", workers=0)
@@ -238,6 +238,7 @@ def test_equal_runs_give_equal_stores_but_for_volatile_columns(tmp_path: Path) -
                 assert one.tolist() == two.tolist(), column.name
 
 
+@pytest.mark.slow
 def test_a_dying_worker_and_a_slow_photo_cost_only_themselves(tmp_path: Path) -> None:
     photos = make(tmp_path, "a.jpg", "killer.jpg", "slow.jpg", "z.jpg")
     options = replace(OPTIONS, workers=2, limit_s=8.0)
@@ -254,33 +255,6 @@ def test_resumed_frames_pass_through_workers(tmp_path: Path) -> None:
     run(photos[:1], tmp_path / "run.h5")
     _, summary = run(photos, tmp_path / "run.h5", replace(OPTIONS, workers=1))
     assert (summary.resumed, summary.verdicts["accepted"]) == (1, 2)
-
-
-def test_folders_patterns_and_files_are_found_once_and_in_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    make(tmp_path / "p", "b.JPG", "a.png", "notes.txt", ".hidden.jpg")
-    make(tmp_path / "p" / "deep", "c.tif")
-    make(tmp_path / "p" / ".cache", "d.jpg")
-    make(tmp_path / "p" / "overlays", "a.overlay.png")
-    below = [Path("p/a.png"), Path("p/b.JPG"), Path("p/deep/c.tif")]
-    assert find_photos(["p"], exclude=[Path("p/overlays")]) == below
-    assert find_photos(["p/*"], exclude=[Path("p/overlays")]) == below
-    assert find_photos(["p"], exclude=[Path("p/overlays"), Path("p/deep/c.tif")]) == below[:2]
-    assert find_photos(["p/**/*.tif"]) == [Path("p/deep/c.tif")]
-    assert find_photos(["p/b.JPG", "p/*.JPG", str(tmp_path / "p" / "b.JPG")]) == [Path("p/b.JPG")]
-    assert find_photos(["p/notes.txt"]) == [Path("p/notes.txt")]
-    assert find_photos(["p/*.txt"]) == [Path("p/notes.txt")]
-    assert find_photos(["gone.jpg", "p/*.nef"]) == [Path("gone.jpg")]
-
-
-def test_fits_images_in_folders_without_the_headers_of_solved_photos(tmp_path: Path) -> None:
-    names = ["a.fit", "b.FITS", "c.fits.fz", "d.fits.gz", "e.fts"]
-    below = make(tmp_path, *names)
-    make(tmp_path, "f.tar.gz", "a_wcs.fits")
-    assert find_photos([str(tmp_path)]) == below
-    assert find_photos([str(tmp_path / "*")]) == below
 
 
 def test_the_hash_of_what_cannot_be_read_is_empty(tmp_path: Path) -> None:
@@ -300,41 +274,79 @@ def test_odd_file_names_reach_store_and_record(tmp_path: Path) -> None:
     assert len(read_store(tmp_path / "run.h5")) == 2
 
 
-def test_tasks_are_numbered_after_what_the_store_holds(tmp_path: Path) -> None:
-    run(make(tmp_path, "a.jpg", "b.jpg"), tmp_path / "run.h5")
-    numbers: list[int] = []
-    with StoreWriter(tmp_path / "run.h5") as writer:
-        from regengine.batch.plan import plan
+# A run that is killed at any instant has lost nothing that it reported
 
-        for item in plan(
-            make(tmp_path, "c.jpg", "d.jpg"), writer, parameters_sha256="p1", resume=True
-        ):
-            assert isinstance(item, Task)
-            numbers.append(item.frame_index)
-    assert numbers == [2, 3]
+KILLED_PHOTOS = 16
+LINES = (
+    1,
+    4,
+    9,
+    13,
+    KILLED_PHOTOS,
+    1,
+    KILLED_PHOTOS,
+    KILLED_PHOTOS,
+)  # the run is killed after so many lines
+SCRIPT = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    from regengine.batch.discover import find_photos
+    from regengine.batch.run import BatchOptions, run_batch
+    from regengine.records import record_line
+    from regengine.store import writer as writer_module
+    from tests.example_results import fake_process
+
+    writer_module.PART_FRAMES = 2
+    options = BatchOptions(parameters="{}", parameters_sha256="p", workers=0)
+    with writer_module.StoreWriter(Path(sys.argv[2])) as writer:
+        report = lambda result: print(record_line(result), flush=True)
+        run_batch(find_photos([sys.argv[1]]), fake_process, writer, options, report)
+    print("end", flush=True)
+    """
+)
 
 
-def test_messages_are_json_lines_with_tracebacks(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    threads = cv2.getNumThreads()
-    start_worker(partial(configure_logging, quiet=True, as_json=True))
-    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # the main process decides
-    for number, handler in before.items():
-        signal.signal(number, handler)
-    assert cv2.getNumThreads() == 1
-    cv2.setNumThreads(threads)
-    assert os.environ["OMP_NUM_THREADS"] == "1"
-    logger = logging.getLogger("regengine")
-    logger.info("not said")
-    try:
-        raise ValueError("why")
-    except ValueError:
-        logger.exception("it went wrong: %s", "here")
-    (line,) = capsys.readouterr().err.splitlines()
-    said = json.loads(line)
-    assert (said["level"], said["message"]) == ("error", "it went wrong: here")
-    assert "ValueError: why" in said["traceback"]
+def start_killable(photos: Path, store: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", SCRIPT, str(photos), str(store)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def many_photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(KILLED_PHOTOS):
+        (folder / f"f{number:02d}.jpg").write_bytes(bytes([number]))
+    return folder
+
+
+@pytest.mark.slow
+def test_nothing_reported_is_lost(tmp_path: Path, many_photos: Path) -> None:
+    chance = random.Random(20120328)
+    store = tmp_path / "run0.h5"
+    reported: set[str] = set()
+    for trial, last_line in enumerate(LINES):
+        if len(reported) == KILLED_PHOTOS:  # all would be resumed from here on
+            store = tmp_path / f"run{trial}.h5"
+            reported.clear()
+        run = start_killable(many_photos, store)
+        assert run.stdout is not None
+        lines = [run.stdout.readline() for _ in range(last_line)]
+        time.sleep(chance.uniform(0.0, 0.12))
+        run.send_signal(signal.SIGKILL)
+        rest = run.stdout.read()  # `communicate` forgets what was read ahead
+        run.communicate()
+        lines += rest.splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("}\n")]
+        reported |= {json.loads(line)["frame"] for line in whole}
+        kept = {stored.result.frame for stored in read_store(store)}
+        assert reported <= kept
+    finished = start_killable(many_photos, store)
+    out, _ = finished.communicate()
+    assert finished.returncode == 0
+    assert out.endswith("end\n")
+    names = [stored.result.frame for stored in read_store(store)]
+    assert names == [f"f{number:02d}" for number in range(KILLED_PHOTOS)]
+    assert not parts_folder(store).exists()
+    assert [json.loads(line)["frame"] for line in out.splitlines()[:-1]] == names

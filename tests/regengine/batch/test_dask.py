@@ -13,10 +13,8 @@ import pytest
 
 from benchmarks.kills.cluster import LocalCluster, local_cluster
 from benchmarks.same import compare
-from regengine.batch import dask_client
-from regengine.batch import dask_client as dask_run
-from regengine.batch import dask_worker as dask_shard
-from regengine.batch.dask_client import run_on_cluster
+from regengine.batch import cluster as cluster_module
+from regengine.batch.cluster import run_on_cluster
 from regengine.batch.run import BatchOptions, BatchSummary, run_batch
 from regengine.errors import ClusterError, ConfigError
 from regengine.result import FrameResult
@@ -30,6 +28,8 @@ from tests.regengine.batch.sharing_stand_in import facts_of
 from tests.regengine.batch.test_batch import make
 
 pytest.importorskip("distributed", reason="needs distributed: pip install 'regengine[dask]'")
+
+pytestmark = pytest.mark.server
 
 OPTIONS = BatchOptions(parameters="{}", parameters_sha256="p", workers=0, limit_s=60.0)
 SHARING = replace(OPTIONS, facts_of=facts_of)
@@ -162,7 +162,7 @@ def test_stopping_keeps_what_is_finished(
 def test_a_lost_scheduler_is_told_and_the_same_command_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dask_client, "CONNECT_S", 5.0)
+    monkeypatch.setattr(cluster_module, "CONNECT_S", 5.0)
     photos = make(tmp_path / "photos", *(f"{n}.jpg" for n in range(40)))
     store = tmp_path / "run.h5"
     reported: list[FrameResult] = []
@@ -196,11 +196,11 @@ def test_workers_of_another_version_or_without_the_map_are_refused(
         run(cluster, photos, store, fake_process, check=missing_map)
     # One that comes later is found out by its first shard
     flag = tmp_path / "flag"
-    monkeypatch.setattr(dask_run, "versions_here", lambda: flag.touch() or dask_versions)
-    dask_versions = dask_shard.versions_here()
+    versions = cluster_module.versions_here()
+    monkeypatch.setattr(cluster_module, "versions_here", lambda: flag.touch() or versions)
     with pytest.raises(ClusterError, match="a worker of the cluster cannot do the work: lights"):
         run(cluster, photos, store, fake_process, check=partial(missing_map_soon, flag))
-    monkeypatch.setattr(dask_client, "versions_here", lambda: ("9.9", "3.99"))
+    monkeypatch.setattr(cluster_module, "versions_here", lambda: ("9.9", "3.99"))
     sentence = r"tcp://.*: it has regengine .*, this run regengine 9\.9 on Python 3\.99: install"
     with pytest.raises(ClusterError, match=sentence):
         run(cluster, photos, store, fake_process)
@@ -212,7 +212,7 @@ def test_what_is_no_cluster_is_told_in_a_sentence(
 ) -> None:
     photos = make(tmp_path / "photos", "a.jpg")
     before = signal.getsignal(signal.SIGINT)  # ignored where the tests run in the background
-    monkeypatch.setattr(dask_client, "CONNECT_S", 0.2)
+    monkeypatch.setattr(cluster_module, "CONNECT_S", 0.2)
     with pytest.raises(ConfigError, match="is no address: write one like tcp://node1:8786"):
         run("node1", photos, tmp_path / "run.h5", fake_process)
     with pytest.raises(ClusterError, match="no Dask scheduler answers at tcp://127"):

@@ -12,7 +12,7 @@ import pytest
 from shared_frames import APART_S, BEHIND_S, SAMPLES, facts_of, photograph, register
 
 from benchmarks.simulate.camera import SimCamera
-from regengine.batch.parameters import parameters_of
+from regengine.batch.register import parameters_of
 from regengine.batch.run import BatchOptions, run_batch
 from regengine.pipeline import RunInputs, facts_of_photo
 from regengine.registration.neighbour_priors import hints_for, lesson_of
@@ -38,6 +38,7 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[Si
     return photograph(tmp_path_factory.mktemp("lapse"))
 
 
+@pytest.mark.slow
 def test_a_hard_frame_is_solved_with_its_neighbours_and_not_alone(
     taken: tuple[list[Path], list[SimCamera]], tmp_path: Path
 ) -> None:
@@ -63,6 +64,7 @@ def test_a_hard_frame_is_solved_with_its_neighbours_and_not_alone(
     assert stored["lapse_2_hard"][SOURCE] == "with clock and lens of lapse_1, neighbour lapse_1"
 
 
+@pytest.mark.slow
 def test_photos_share_by_time_and_body_where_both_are_known(
     taken: tuple[list[Path], list[SimCamera]], tmp_path: Path
 ) -> None:
@@ -76,6 +78,7 @@ def test_photos_share_by_time_and_body_where_both_are_known(
     assert facts_of(tmp_path / "text.jpg") is None
 
 
+@pytest.mark.slow
 def test_a_second_search_in_vain_leaves_the_picture_of_the_first(
     taken: tuple[list[Path], list[SimCamera]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,9 +20,16 @@ from sharing_stand_in import OFFSET_S, START, facts_of, register
 
 from regengine.batch import run as run_module
 from regengine.batch import sharing
-from regengine.batch.attempt import Process, attempt
 from regengine.batch.plan import Task
-from regengine.batch.run import BatchOptions, BatchSummary, Outcome, Planned, run_batch
+from regengine.batch.run import (
+    BatchOptions,
+    BatchSummary,
+    Outcome,
+    Planned,
+    Process,
+    attempt,
+    run_batch,
+)
 from regengine.batch.sharing import MINUTE_S, followers_of, may_gain, the_better
 from regengine.registration.propose_neighbours import SOURCE, Hints, replaces
 from regengine.result import FrameResult
@@ -109,17 +116,18 @@ def equal_tables(one: Path, two: Path) -> None:
                 assert values[0].tolist() == values[1].tolist(), column.name
 
 
+@pytest.mark.slow
 def test_workers_and_their_number_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sharing, "STRETCH", 4)
+    monkeypatch.setattr(sharing, "BLOCK_PHOTOS", 4)
     photos = make(tmp_path / "photos", *LAPSE, "0610_f.jpg", "0611_g_hard.jpg", "x.jpg", "bad.jpg")
     for name, workers in (("zero.h5", 0), ("two.h5", 2)):
         run(photos, tmp_path / name, replace(OPTIONS, workers=workers))
     equal_tables(tmp_path / "zero.h5", tmp_path / "two.h5")
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_hints_do_not_depend_on_what_is_finished_first(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,7 +184,7 @@ def test_what_cannot_change_is_not_held_back(
 def test_a_day_in_another_stretch_teaches_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sharing, "STRETCH", 2)
+    monkeypatch.setattr(sharing, "BLOCK_PHOTOS", 2)
     photos = make(
         tmp_path / "photos", "0000_hard.jpg", "0005_hopeless.jpg", "0400_a.jpg", "0500_b.jpg"
     )

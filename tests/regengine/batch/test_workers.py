@@ -13,6 +13,7 @@ from worker_troubles import attempts, die_at_every_start, die_at_the_first_start
 
 from regengine.batch import pool as team
 from regengine.batch.each_photo import each_photo
+from regengine.batch.pool import TeamOptions
 from regengine.batch.run import BatchOptions, run_batch
 from regengine.errors import WorkerError
 from regengine.result import FrameResult
@@ -34,6 +35,7 @@ def run(
     return {result.frame: result for result in reported}
 
 
+@pytest.mark.slow
 def test_a_photo_whose_worker_was_killed_is_tried_again_and_given_up_in_the_end(
     tmp_path: Path,
 ) -> None:
@@ -57,6 +59,7 @@ def test_a_worker_that_dies_before_its_first_photo_costs_none(tmp_path: Path) ->
     assert {result.verdict for result in told.values()} == {"accepted"}
 
 
+@pytest.mark.slow
 def test_workers_that_cannot_start_end_the_run_and_the_store_stays_sound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,22 +70,16 @@ def test_workers_that_cannot_start_end_the_run_and_the_store_stays_sound(
     assert set(run(tmp_path, ["a", "b", "c"])) == {"a", "b", "c"}
 
 
+@pytest.mark.slow
 def test_what_a_worker_died_of_is_tried_again_while_no_other_works(tmp_path: Path) -> None:
     photos = [tmp_path / f"{name}.jpg" for name in ("long", "dies_1", "a", "b", "c")]
     for path in photos:
         path.touch()
-    done = [one for one in each_photo(photos, timed, workers=2) if one is not None]
+    done = [one for one in each_photo(photos, timed, TeamOptions(workers=2)) if one is not None]
     assert [path for path, _ in done] == photos
     spans = dict(done)
     begun, ended = spans.pop(photos[1])
     assert all(end < begun or ended < start for start, end in spans.values())
-
-
-def test_a_photo_that_needs_too_much_memory_fails_alone(tmp_path: Path) -> None:
-    told = run(tmp_path, ["a", "greedy", "b"], replace(OPTIONS, workers=1, memory_mb=1800))
-    assert told["greedy"].reasons[0].code == "out_of_memory"
-    assert told["a"].verdict == told["b"].verdict == "accepted"
-    assert attempts(tmp_path / "greedy.jpg") == 2  # no worker died of it
 
 
 def test_a_clock_that_is_set_ends_no_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

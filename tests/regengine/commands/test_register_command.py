@@ -309,7 +309,12 @@ def finished(run: subprocess.Popen[str], tmp_path: Path) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("number", "workers"), [(signal.SIGINT, 0), (signal.SIGTERM, 1), (signal.SIGINT, 1)]
+    ("number", "workers"),
+    [
+        (signal.SIGINT, 0),
+        (signal.SIGTERM, 1),
+        pytest.param(signal.SIGINT, 1, marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_run_finishes_what_is_under_way_and_no_more(
     tmp_path: Path, photos: Path, number: signal.Signals, workers: int
@@ -334,7 +339,7 @@ def test_an_interrupted_run_finishes_what_is_under_way_and_no_more(
     assert not parts_folder(tmp_path / "run.h5").exists()
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_second_interrupt_waits_for_nothing(tmp_path: Path, photos: Path, workers: int) -> None:
     (photos / "y_slow.jpg").write_bytes(b"slow")
     run = start(tmp_path, photos, "--workers", workers)

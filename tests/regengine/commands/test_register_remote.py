@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from regengine import pipeline
-from regengine.batch import dask_client
+from regengine.batch import cluster as dask_client
 from regengine.commands import app
 from tests.conftest import ROOT
 from tests.example_results import fake_process_photo

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from matchers.pose import PosePrior
-from regengine.batch.parameters import parameters_of
+from regengine.batch.register import parameters_of
 from regengine.orbit.propagation import position_from_nadir
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.lens_profile import LensProfile

@@ -1,4 +1,4 @@
-"""The loop of commands that say a line a photo: order, resuming, kills, deaths, Ctrl-C."""
+"""Commands that say a line of each photo: in order, safe before it is told, taken up again."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
-from regengine.batch import pool as team
 from regengine.batch.each_photo import answers, each_photo
-from regengine.errors import StoreError, WorkerError
+from regengine.batch.plan import Failure
+from regengine.batch.pool import TeamOptions
+from regengine.errors import FrameError, StoreError
 from tests.conftest import ROOT
 from tests.regengine.batch.answered import Deadly, answer, make_photos, options, told
 
@@ -107,7 +111,9 @@ def test_workers_change_nothing(photos, tmp_path):
     assert together.read_bytes() == alone.read_bytes()
 
 
-@pytest.mark.parametrize(("deaths", "end"), [(1, "deadly 3"), (9, "worker_died")])
+@pytest.mark.parametrize(
+    ("deaths", "end"), [(1, "deadly 3"), pytest.param(9, "worker_died", marks=pytest.mark.slow)]
+)
 def test_a_photo_whose_worker_dies_is_tried_again_and_costs_no_other(tmp_path, out, deaths, end):
     names = ["a.jpg", "b.jpg", "deadly.jpg", "c.jpg", "d.jpg"]
     given = make_photos(tmp_path / "photos", names)
@@ -117,16 +123,6 @@ def test_a_photo_whose_worker_dies_is_tried_again_and_costs_no_other(tmp_path, o
     assert [said[name] for name in names] == ["a 1", "b 2", end, "c 4", "d 5"]
     assert len(list(marks.iterdir())) == min(deaths, 3)
     assert frames(out) == ["a", "b", "deadly", "c", "d"]
-
-
-def dying_start():
-    os._exit(5)
-
-
-def test_workers_that_cannot_start_end_the_run_with_a_sentence(photos, monkeypatch):
-    monkeypatch.setattr(team, "MOST_BREAKS", 2)
-    with pytest.raises(WorkerError, match="--max-memory-mb"):
-        list(each_photo(photos, answer, workers=1, prepare=dying_start))
 
 
 def test_photos_of_a_unit_become_final_together(photos, out):
@@ -151,7 +147,7 @@ def test_a_file_that_cannot_be_used_is_told_before_any_work(photos, tmp_path):
         next(answers(photos, answer, options(tmp_path)))
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_after_kills_the_file_is_that_of_an_uninterrupted_run(photos, out, tmp_path, workers):
     whole = tmp_path / "whole.ndjson"
     told(photos, whole)
@@ -197,3 +193,45 @@ def test_a_signal_while_workers_begin_does_not_kill_them(tmp_path, out):
     _, errors = run.communicate(timeout=60)
     assert run.returncode == 130
     assert "KeyboardInterrupt" not in errors
+
+
+def length_or_trouble(path: Path) -> int:
+    if path.name == "unreadable":
+        raise FrameError(f"{path} is no photo; give another")
+    if path.name == "bug":
+        raise ZeroDivisionError("by zero")
+    if path.name == "greedy":
+        raise MemoryError
+    if path.name == "deadly":
+        os._exit(7)
+    if path.name == "large":
+        return len(bytearray(4 << 30))
+    if path.name == "picture":
+        return len(cv2.resize(np.zeros((9, 9), np.float32), (32_000, 32_000)))
+    if path.name == "slow":
+        time.sleep(60.0)
+    return len(path.name)
+
+
+def results(told):
+    """Without the turns that the caller gets."""
+    return [one for one in told if one is not None]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_one_bad_photo_stops_nothing(workers: int) -> None:
+    names = ["a", "unreadable", "bb", "bug", "greedy", "ccc"]
+    photos = [Path(name) for name in names]
+    done = results(each_photo(photos, length_or_trouble, TeamOptions(workers=workers)))
+    assert [path for path, _ in done] == photos
+    values = [value.code if isinstance(value, Failure) else value for _, value in done]
+    assert values == [1, "unreadable", 2, "internal_error", "out_of_memory", 3]
+    assert isinstance(done[3][1], Failure)
+    assert "ZeroDivisionError: by zero" in done[3][1].text
+
+
+def test_what_needs_too_much_memory_fails_alone() -> None:
+    photos = [Path(name) for name in ("a", "large", "picture", "bb")]
+    done = results(each_photo(photos, length_or_trouble, TeamOptions(workers=1, memory_mb=800)))
+    values = [value.code if isinstance(value, Failure) else value for _, value in done]
+    assert values == [1, "out_of_memory", "out_of_memory", 2]

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
+import os
+import signal
 import sys
+from functools import partial
 
+import cv2
 import pytest
 
 from regengine.batch import console as progress_module
-from regengine.batch.console import Tally, progress
+from regengine.batch.console import Tally, configure_logging, progress
+from regengine.batch.pool import start_worker
 
 
 class Terminal(io.StringIO):
@@ -89,3 +95,29 @@ def test_lines_elsewhere_and_not_too_many(monkeypatch: pytest.MonkeyPatch) -> No
         "registering: 90 of 1000 photos",
     ]
     assert "1.0 photos/s, 0:15:10 to go; 90 accepted" in kept.said[2]
+
+
+def test_messages_are_json_lines_with_tracebacks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    threads = cv2.getNumThreads()
+    start_worker(partial(configure_logging, quiet=True, as_json=True))
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # the main process decides
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    assert cv2.getNumThreads() == 1
+    cv2.setNumThreads(threads)
+    assert os.environ["OMP_NUM_THREADS"] == "1"
+    logger = logging.getLogger("regengine")
+    logger.info("not said")
+    try:
+        raise ValueError("why")
+    except ValueError:
+        logger.exception("it went wrong: %s", "here")
+    (line,) = capsys.readouterr().err.splitlines()
+    said = json.loads(line)
+    assert (said["level"], said["message"]) == ("error", "it went wrong: here")
+    assert "ValueError: why" in said["traceback"]

@@ -1,0 +1,429 @@
+"""A batch on an existing Dask cluster: this process plans, stores and reports; workers search."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import uuid
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.metadata import version
+from threading import Lock, Thread, Timer
+from typing import TYPE_CHECKING, Any
+
+from regengine.batch.plan import Failure, ResultStore, Task, failure_of
+from regengine.batch.pool import TICK_S, limit_threads
+from regengine.batch.run import (
+    BatchOptions,
+    BatchSummary,
+    Outcome,
+    Photos,
+    Planned,
+    Process,
+    attempt,
+    failed,
+    run_batch,
+)
+from regengine.errors import ClusterError, ConfigError, RegengineError
+from regengine.result import FrameResult
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+CONNECT_S = 10.0
+SCHEMES = ("tcp://", "tls://", "ucx://", "ws://", "wss://")
+SAFE = "what was reported is safe, and the same command goes on from there"
+SHARD_FRAMES = 128
+SHARDS_PER_WORKER = 4  # of a small batch, so that all have something to do until its end
+END = "end"
+GATHER_S = 30.0  # for the results of a shard to come over the network
+MOST_LATE = 5  # shards in a row; then it is the connection
+# Shards that wait beside those under way: by them a cluster that adapts sees that there is more
+WAITING = 2
+
+
+def run_on_cluster(
+    photos: Photos,
+    process: Process,
+    writer: ResultStore,
+    options: BatchOptions,
+    report: Callable[[FrameResult], None],
+    *,
+    scheduler: str,
+    shard_frames: int = SHARD_FRAMES,
+    check: Callable[[], object] | None = None,
+) -> BatchSummary:
+    """Process photos on a cluster; each is reported once it is safely on disk here.
+
+    Parameters
+    ----------
+    photos, process, writer, options, report
+        As in `regengine.batch.run.run_batch`; ``process`` must pickle, and all paths within it be
+        absolute. ``workers`` counts for nothing.
+    scheduler : str
+        Address of the cluster's scheduler, such as ``tcp://node1:8786``.
+    shard_frames : int, optional
+        Most photos that a worker is given at once. Results do not depend on it.
+    check : callable, optional
+        Called on each worker: raises where it does not see what the run needs. Must pickle.
+
+    Returns
+    -------
+    BatchSummary
+        The same as that of a run on this machine.
+
+    Raises
+    ------
+    ConfigError
+        If Dask is not installed, or the address is none.
+    ClusterError
+        If the cluster cannot be used; what was reported is safe.
+    StoreError
+        If the store cannot be written any more.
+    """
+    with connected(scheduler) as client:
+        workers = check_workers(client, check)
+        if not workers:
+            logging.getLogger("regengine").warning(
+                "%s has no workers yet: waiting for some; start them with dask worker %s",
+                scheduler,
+                scheduler,
+            )
+        fair = -(-len(photos) // (SHARDS_PER_WORKER * max(workers, 1)))
+        run = ClusterRun(
+            client=client,
+            shard_frames=max(1, min(shard_frames, fair)),
+            limit_s=options.limit_s,
+            check=check,
+        )
+        return run_batch(photos, process, writer, replace(options, execute=run.execute), report)
+
+
+@dataclass(kw_only=True)
+class ClusterRun:
+    """A batch on a cluster, in shards of so many photos at most; see `run_on_cluster`."""
+
+    client: Any
+    shard_frames: int
+    limit_s: float
+    check: Callable[[], object] | None = None
+    _name: str = field(default_factory=lambda: uuid.uuid4().hex)
+    _running: dict[Future, list[Task]] = field(default_factory=dict)
+    _suspects: deque[Task] = field(default_factory=deque)
+    _late: int = 0  # shards in a row whose results did not come
+
+    def execute(
+        self, planned: Planned, process: Process, stop: Callable[[], bool]
+    ) -> Generator[Outcome]:
+        """Run tasks in shards; a shard whose worker is lost is run again by the scheduler.
+
+        Which photos are in which shard changes no result: what a photo is told by others is in
+        its task. Photos of a shard that lost its workers again and again are tried one by one.
+        """
+        exhausted = False
+        try:
+            while self._running or self._suspects or not exhausted:
+                if stop():
+                    exhausted = True
+                    self._suspects.clear()
+                    self._stop_shards()
+                self._try_suspect(process)
+                while not exhausted and len(self._running) < self._room():
+                    tasks: list[Task] = []
+                    item = None
+                    while len(tasks) < self.shard_frames and not stop():
+                        item = next(planned, END)
+                        if item is None or isinstance(item, str):
+                            break
+                        if isinstance(item, Task):
+                            tasks.append(item)
+                            yield None
+                        else:
+                            yield item
+                    exhausted = isinstance(item, str)
+                    if not tasks:
+                        break
+                    self._submit(tasks, process)
+                self._wait()
+                for future in [future for future in self._running if future.done()]:
+                    yield from self._finished(future, self._running.pop(future), stop, process)
+                yield None
+        finally:
+            if self._running:
+                with suppress(Exception):  # the cluster may be what went away
+                    self._stop_shards()
+                    self.client.cancel(list(self._running))
+
+    def _room(self) -> int:
+        with cluster_errors():
+            return len(self.client.nthreads()) + WAITING
+
+    def _submit(self, tasks: list[Task], process: Process) -> None:
+        shard = Shard(
+            run=self._name,
+            tasks=tuple(_found_anywhere(task) for task in tasks),
+            process=process,
+            limit_s=self.limit_s,
+            versions=versions_here(),
+            check=self.check,
+        )
+        with cluster_errors():
+            self._running[self.client.submit(work_shard, shard, pure=False)] = tasks
+
+    def _try_suspect(self, process: Process) -> None:
+        """One at a time, for they may take down what runs beside them."""
+        if self._suspects and not any(len(tasks) == 1 for tasks in self._running.values()):
+            self._submit([self._suspects.popleft()], process)
+
+    def _stop_shards(self) -> None:
+        with cluster_errors():
+            self.client.run(stop_run, self._name, on_error="ignore")
+
+    def _wait(self) -> None:
+        from distributed import wait
+
+        if self._running:
+            with (
+                cluster_errors(),
+                suppress(TimeoutError, CancelledError),
+                self.client.as_current(),
+            ):
+                wait(list(self._running), timeout=TICK_S, return_when="FIRST_COMPLETED")
+
+    def _finished(
+        self, future: Future, tasks: list[Task], stop: Callable[[], bool], process: Process
+    ) -> Generator[Outcome]:
+        """What a shard gives; what it leaves undone is begun again."""
+        from distributed import KilledWorker
+
+        results: list[FrameResult] = []
+        try:
+            results = future.result(timeout=GATHER_S)
+        except KilledWorker as error:
+            if len(tasks) == 1:
+                yield tasks[0], failed(tasks[0], _killer(tasks[0], error.allowed_failures + 1))
+            else:
+                self._suspects.extend(tasks)
+            return
+        except TimeoutError as error:
+            # Its worker was lost before the results could leave it: work on it afresh
+            self._late += 1
+            if self._late > MOST_LATE:
+                raise lost(error) from error
+            future.cancel()
+            self._submit(tasks, process)
+            return
+        except WorkerError as error:
+            raise cannot_work("a worker", error) from error
+        except (CancelledError, OSError) as error:
+            raise lost(error) from error
+        except Exception as error:
+            raise cannot_work("a worker", error) from error
+        yield from zip(tasks, results, strict=False)
+        self._late = 0
+        left = tasks[len(results) :]
+        if left and not stop():
+            self._submit(left, process)
+
+
+def _found_anywhere(task: Task) -> Task:
+    """A task for a process in another folder, which tells of the photo as it was given."""
+    named = str(task.path) if task.given_as is None else task.given_as
+    return replace(task, path=task.path.absolute(), given_as=named)
+
+
+def _killer(task: Task, deaths: int) -> Failure:
+    text = (
+        f"{task.path} was lost with its worker {'once' if deaths == 1 else f'{deaths} times'}: "
+        "its file may be damaged; try it by itself."
+    )
+    return Failure(code="worker_died", text=text)
+
+
+@contextmanager
+def connected(scheduler: str) -> Iterator[Any]:
+    """A client of a scheduler, closed at the end of the block."""
+    if not scheduler.startswith(SCHEMES):
+        raise ConfigError(
+            f"--scheduler {scheduler!r} is no address: write one like tcp://node1:8786, "
+            "which dask scheduler prints when it starts."
+        )
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ConfigError(
+            "--scheduler needs Dask, which is not installed: pip install 'regengine[dask]'."
+        ) from None
+    # What they have to say is said here, in a sentence
+    for name in ("distributed", "distributed.client", "distributed.core"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        client = Client(scheduler, timeout=CONNECT_S, set_as_default=False, name="regengine")
+    except (OSError, TimeoutError, ValueError, ImportError) as error:
+        raise ClusterError(
+            f"no Dask scheduler answers at {scheduler} ({told(error)}): check that it runs and "
+            "that its port can be reached from here."
+        ) from error
+    try:
+        yield client
+    finally:
+        with suppress(OSError, TimeoutError, RuntimeError):
+            client.close(timeout=CONNECT_S)
+
+
+def check_workers(client: Any, check: Callable[[], object] | None) -> int:
+    """Refuse a cluster of which a worker cannot do the work."""
+    with cluster_errors():
+        answers = client.run(check_worker, versions_here(), check, on_error="return")
+    for address, answer in answers.items():
+        if isinstance(answer, OSError) and not isinstance(answer, RegengineError):
+            continue  # it went away meanwhile
+        if isinstance(answer, Exception):
+            raise cannot_work(address, answer)
+    return len(answers)
+
+
+def cannot_work(worker: str, error: BaseException) -> ClusterError:
+    """The error that tells of a worker that cannot do the work."""
+    if isinstance(error, WorkerError):
+        return ClusterError(f"{worker} of the cluster cannot do the work: {error}.")
+    if isinstance(error, ModuleNotFoundError | AttributeError):
+        return ClusterError(
+            f"{worker} of the cluster cannot do the work ({told(error)}): install the same "
+            "version of regengine there."
+        )
+    return ClusterError(f"{worker} of the cluster cannot do the work ({told(error)}).")
+
+
+@contextmanager
+def cluster_errors() -> Iterator[None]:
+    """Turn what a lost connection raises into one sentence."""
+    try:
+        yield
+    except RegengineError:
+        raise
+    except (OSError, TimeoutError, RuntimeError) as error:
+        raise lost(error) from error
+
+
+def lost(error: BaseException) -> ClusterError:
+    """The error that tells of a connection that ended."""
+    return ClusterError(f"the connection to the Dask scheduler is lost ({told(error)}): {SAFE}.")
+
+
+def told(error: BaseException) -> str:
+    """What an exception says, on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+# What one worker does: a shard of photos, one after the other
+
+LAST_WORDS_S = 5.0  # for the result of a shard to leave a worker that is given up
+
+# A worker with several threads does one photo at a time all the same: the engine's libraries are
+# not made for threads.
+_one_at_a_time = Lock()
+_stopped: set[str] = set()
+
+
+class WorkerError(ClusterError):
+    """A worker of a cluster cannot do what the run needs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """A task of the cluster: photos of a run, and all that is needed to work on them.
+
+    Attributes
+    ----------
+    tasks : tuple of Task
+        With absolute paths.
+    limit_s : float
+        A photo that takes longer is given up, and the worker with it.
+    versions : tuple of str
+        Of the engine and of Python, which must be those of the worker.
+    check : callable or None
+        Raises where the worker cannot see what the run needs, such as the map.
+    """
+
+    run: str
+    tasks: tuple[Task, ...]
+    process: Process
+    limit_s: float
+    versions: tuple[str, str]
+    check: Callable[[], object] | None = None
+
+
+def versions_here() -> tuple[str, str]:
+    """Version of the engine, and of Python without its last number."""
+    return version("regengine"), ".".join(platform.python_version_tuple()[:2])
+
+
+def work_shard(shard: Shard) -> list[FrameResult]:
+    """Work on the photos of a shard; nothing but overlays is written."""
+    check_worker(shard.versions, shard.check)
+    results: list[FrameResult] = []
+    with _one_at_a_time:
+        limit_threads_once()
+        for task in shard.tasks:
+            if shard.run in _stopped:
+                break
+            result = _attempt_within(shard.limit_s, shard.process, task)
+            if result is None:
+                failure = failure_of(task.path, TimeoutError(), shard.limit_s)
+                results.append(failed(task, failure, seconds=shard.limit_s))
+                _end_process()
+                break
+            results.append(result)
+    return results
+
+
+def check_worker(versions: tuple[str, str], check: Callable[[], object] | None) -> None:
+    """Refuse where this worker has other versions or does not see what the run needs."""
+    here = versions_here()
+    if here != versions:
+        raise WorkerError(
+            f"it has regengine {here[0]} on Python {here[1]}, this run regengine {versions[0]} on "
+            f"Python {versions[1]}: install the same versions on both"
+        )
+    if check is not None:
+        try:
+            check()
+        except RegengineError as error:
+            said = str(error).rstrip(".")
+            raise WorkerError(f"{said}; workers must see the same files") from None
+
+
+def stop_run(run: str) -> None:
+    """Let this worker end its shards of a run after the photo that is under way."""
+    _stopped.add(run)
+
+
+@cache
+def limit_threads_once() -> None:
+    """Keep the libraries of this process to one thread."""
+    limit_threads()
+
+
+def _attempt_within(limit_s: float, process: Process, task: Task) -> FrameResult | None:
+    """The result of a photo; None where it takes too long."""
+    results: list[FrameResult] = []
+
+    def work() -> None:
+        results.append(attempt(process, task))
+
+    worker = Thread(target=work, daemon=True)
+    worker.start()
+    worker.join(limit_s)
+    return results[0] if results else None
+
+
+def _end_process(*_: Any) -> None:
+    timer = Timer(LAST_WORDS_S, os._exit, args=[1])
+    timer.daemon = True
+    timer.start()
