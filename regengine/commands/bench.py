@@ -212,7 +212,6 @@ def streaks(
     )
     from regengine.evaluate.streak_labels import read_streak_labels
     from regengine.evaluate.streak_scores import streak_rows
-    from regengine.sky.detection.kinds import STREAKS
     from regengine.sky.detection.overlay import draw_streak_comparison
 
     configure_logging(quiet=quiet, as_json=log_json)
