@@ -36,7 +36,7 @@ START = datetime(2016, 5, 1, 12, tzinfo=UTC)
 BODIES = ("NIKON D3S", "NIKON D4", "NIKON D5")
 # Small parts and stretches: a short run then has as many moments of danger as a long one
 PART_FRAMES = 8
-STRETCH = 32
+BLOCK_PHOTOS = 32
 SHARD_FRAMES = 16
 
 
@@ -96,7 +96,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--scheduler", help="address of a Dask cluster in place of local workers")
     args = parser.parse_args(argv)
     store_writer.PART_FRAMES = PART_FRAMES
-    sharing.STRETCH = STRETCH
+    sharing.BLOCK_PHOTOS = BLOCK_PHOTOS
     photos = find_photos([str(args.folder)])
     options = BatchOptions(
         parameters="{}", parameters_sha256="p", workers=args.workers, facts_of=facts_of

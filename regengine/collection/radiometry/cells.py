@@ -12,11 +12,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from detectors.hardware import hardware_mask
 from numpy.typing import NDArray
 
 from detectors.background import ROUNDING_SIGMA, hot_pixels
-from detectors.masks import blank_parts, window_frames
+from detectors.masks import blank_parts, hardware_mask, window_frames
 from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, incidence_deg
