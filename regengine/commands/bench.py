@@ -187,18 +187,16 @@ def streaks(
 
     from regengine.batch.console import configure_logging
     from regengine.evaluate.labelled_streaks import (
-        STREAK_HEADER,
+        STREAK_TABLE,
         FoundStreaks,
         read_streak_truth,
         recall_lines,
         score_streak_photo,
-        streak_line,
         streak_summary,
     )
     from regengine.evaluate.streak_labels import read_streak_labels
     from regengine.evaluate.streak_scores import streak_rows
     from regengine.sky.detection.kinds import STREAKS
-    from regengine.sky.detection.overlay import draw_streak_comparison
 
     configure_logging(quiet=quiet, as_json=log_json)
     detectors = STREAKS.detectors(method or None)
@@ -215,7 +213,7 @@ def streaks(
             )
             return FoundStreaks(rows=streak_rows(found.found), seconds=found.seconds)
 
-        return score_streak_photo(truth(path), find, draw_streak_comparison, picture)
+        return score_streak_photo(truth(path), find, picture)
 
     bench_methods(
         labels,
@@ -223,7 +221,7 @@ def streaks(
         list(detectors),
         score,
         streak_summary,
-        None if as_json else (STREAK_HEADER, streak_line),
+        None if as_json else (STREAK_TABLE.header, STREAK_TABLE.line),
         plot,
         quiet=quiet,
         at_end=recall_lines,
@@ -317,11 +315,10 @@ def bench_detections(
 ) -> None:
     """Score methods that find places, by name, on labelled photos; print a line each."""
     from regengine.evaluate.detections import (
-        HEADER,
+        DETECTION_TABLE,
         read_light_labels,
         score_photo,
         summary,
-        table_line,
     )
 
     photos = {photo.path: photo for photo in read_light_labels(labels)}
@@ -335,7 +332,7 @@ def bench_detections(
         list(finders),
         score,
         summary,
-        None if as_json else (HEADER, table_line),
+        None if as_json else (DETECTION_TABLE.header, DETECTION_TABLE.line),
         plot,
         quiet=quiet,
     )
