@@ -113,7 +113,7 @@ class PaperMethod:
         mask: BoolImage | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StreakDetections:
-        """Find the streaks of an image; see `detectors.types.StreakDetector`."""
+        """Find the streaks of an image; see `detectors.types.Detector`."""
         frame = GreyFrame.of(light, mask, saturated)
         if frame is None:
             return StreakDetections.empty()
