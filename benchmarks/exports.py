@@ -32,7 +32,7 @@ from benchmarks.registration.report import command_of, number, table, title_line
 from matchers.earth import incidence_deg
 from matchers.footprint import MAX_INCIDENCE_DEG
 from regengine.exchange.export.format import FileFormat
-from regengine.exchange.export.run import format_names, known_format
+from regengine.exchange.export.formats import format_names, known_format
 
 # What `regengine export` costs, whole processes: each format, each size.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from regengine.exchange.export.run import format_names
+from regengine.exchange.export.formats import format_names
 
 
 def main(

@@ -19,7 +19,7 @@ from benchmarks.exports import Cost, FormatCost, format_costs, spent
 from benchmarks.exports import export_cost as cost_of
 from matchers.earth import incidence_deg
 from regengine.commands import app
-from regengine.exchange.export.run import format_names
+from regengine.exchange.export.formats import format_names
 from regengine.store.snapshot import read_store
 from regengine.store.verify import verify_store
 from tests.example_results import nadir_camera
