@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks import ltmp as lights
+from benchmarks import lights
 from benchmarks.lights import FieldSettings, simulate
 from detectors.registry import light_detectors
 
