@@ -27,7 +27,7 @@ def main(
         typer.Option(
             "--format",
             metavar="NAME",
-            help=f"What to write: {FORMATS}.",
+            help=f"What to write: {', '.join(format_names())}.",
             show_default=False,
         ),
     ],
