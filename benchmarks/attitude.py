@@ -40,7 +40,7 @@ from regengine.sky.stars.catalogue import load_catalogue
 if TYPE_CHECKING:
     from benchmarks.trials.trial import Half, Kind, Trial
     from matchers.camera import Camera
-    from regengine.registration.limb_stars import SkyReader, SkyView
+    from regengine.registration.search import Search, SkyReader
 
 
 def main(argv: list[str]) -> int:
@@ -137,7 +137,7 @@ def run_seed(
     with tempfile.TemporaryDirectory() as folder:
         found = register_trial(trial, run.light_map, run.parameters, Path(folder), sky)
     row = trial_columns(trial) | outcome_columns(trial, found) | {"way": way}
-    attitude = None if found.state is None else found.state.attitude
+    attitude = None if found.search is None else found.search.attitude
     row["stars_solved"] = None if attitude is None else attitude.stars
     if attitude is not None and kind == "city":
         row["attitude_error_deg"] = attitude_error_deg(attitude, trial)
@@ -169,8 +169,8 @@ def given_sky(trial: Trial) -> SkyReader:
     rng = np.random.default_rng([trial.seed, 17])
     truth = camera_of(trial.camera)
 
-    def sky(view: SkyView) -> StarAttitude | None:
-        frame = view.frame
+    def sky(search: Search) -> StarAttitude | None:
+        frame = search.frame
         if frame.time_utc is None:
             return None
         turn = np.radians(GIVEN_SIGMA_ARC_SECONDS / 3600.0) * rng.standard_normal(3)

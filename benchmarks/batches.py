@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks.faults.engine import facts_of, make_photos, result_of
 from benchmarks.registration.process import one_thread
 from benchmarks.registration.report import command_of, number, table, title_lines
-from regengine.registration.propose_neighbours import Hints
+from regengine.registration.neighbour_priors import Hints
 from regengine.result import FrameResult
 
 # Engines that do nothing, so that only the machinery around them is measured.

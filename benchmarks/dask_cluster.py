@@ -27,7 +27,7 @@ from benchmarks.faults.child import differences
 from regengine.batch.attempt import Process
 from regengine.batch.dask_client import SHARD_FRAMES, run_on_cluster
 from regengine.batch.run import BatchOptions
-from regengine.registration.propose_neighbours import Hints
+from regengine.registration.neighbour_priors import Hints
 from regengine.result import FrameResult
 from regengine.store.snapshot import iter_frames
 from regengine.store.writer import StoreWriter

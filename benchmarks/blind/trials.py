@@ -74,20 +74,17 @@ def index_of(settings: TrialSettings) -> EarthIndex:
 def place(frame: Frame, index: EarthIndex) -> Registration:
     """Place a photo by its lights alone, and what that took."""
     from benchmarks.trials.attempt import Registration
-    from regengine.registration.blind.options import TIMES_AS_LONG, BlindLimits
+    from regengine.registration.blind.options import BlindLimits
     from regengine.registration.blind.register import blind_result
     from regengine.registration.blind.search import search_blind
 
     shop = workshop()
     parameters = shop.settings.register
     wall, cpu = time.perf_counter(), time.process_time()
-    state, position = search_blind(
-        frame, shop.light_map, index, parameters, BlindLimits(), TIMES_AS_LONG
-    )
-    result = blind_result(frame, shop.light_map, state, position, parameters)
+    search = search_blind(frame, shop.light_map, index, parameters, BlindLimits())
     return Registration(
-        result=result,
-        state=state,
+        result=blind_result(search),
+        search=search,
         seconds_cpu=time.process_time() - cpu,
         seconds_wall=time.perf_counter() - wall,
     )

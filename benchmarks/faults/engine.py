@@ -20,8 +20,7 @@ import numpy as np
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, local_axes
 from regengine.errors import FrameError
-from regengine.registration.neighbour_priors import FrameFacts
-from regengine.registration.propose_neighbours import SOURCE, Hints
+from regengine.registration.neighbour_priors import SOURCE, FrameFacts, Hints
 from regengine.result import (
     ControlPoint,
     DetectedLights,

@@ -25,14 +25,17 @@ from pathlib import Path
 from regengine.batch.plan import AGAIN, ALONE, FOLLOWING, Keeper, Task
 from regengine.registration.neighbour_priors import (
     DAY_S,
+    SEARCHED_AGAIN,
+    SOURCE,
     FrameFacts,
+    Hints,
     Lesson,
     facts_of_result,
     hints_for,
     lesson_of,
+    replaces,
     worth_trying,
 )
-from regengine.registration.propose_neighbours import SEARCHED_AGAIN, SOURCE, Hints, replaces
 from regengine.result import FrameResult
 from regengine.store.rows import StoredFrame
 

@@ -1,4 +1,4 @@
-"""The result of a frame from what the search found: proposal, doubts, verdict."""
+"""The result of a frame from what its search found: proposal, doubts, verdict."""
 
 from __future__ import annotations
 
@@ -28,15 +28,12 @@ from regengine.result import (
     NadirInput,
     Reason,
     SolvedCamera,
-    Verdict,
 )
 
 if TYPE_CHECKING:
     from regengine.lights.source import LightMapInfo
     from regengine.registration.acceptance import Proven
-    from regengine.registration.search import SearchState
-
-# What speaks against trusting a proposal unseen, as codes with sentences.
+    from regengine.registration.search import Search
 
 LOW_MARGIN = 0.08
 # Share of the photo's city light that falls on saturated map above which the map has no texture
@@ -54,9 +51,9 @@ def unsure(p_right: float, accept_probability: float) -> Reason:
     )
 
 
-def unfinished(state: SearchState) -> tuple[Reason, ...]:
+def unfinished(search: Search) -> tuple[Reason, ...]:
     """That time ran out: no doubt of its own, since the probability knows such searches."""
-    if state.exhausted or state.proven:
+    if search.exhausted or search.proven:
         return ()
     text = "time ran out before everything was tried; raise --max-seconds"
     return (Reason(code="search_budget", text=text),)
@@ -146,21 +143,16 @@ def saturated_share(best: Proven) -> float:
     return float((view[lit] >= 0.97 * saturation).mean()) if lit.any() else 0.0
 
 
-def plain_result(
-    frame: Frame,
-    position: CameraPosition | None,
-    info: LightMapInfo,
-    verdict: Verdict,
-    probability: float | None,
-    reasons: tuple[Reason, ...],
+def no_match_result(
+    frame: Frame, position: CameraPosition | None, info: LightMapInfo, *reasons: Reason
 ) -> FrameResult:
-    """A result without a proposal: what is known of a frame, and the verdict."""
+    """The result of a frame without a proposal: what is known of it, and the reasons."""
     return FrameResult(
         frame=frame.frame_id,
         path=str(frame.path),
         sha256=frame.sha256,
-        verdict=verdict,
-        probability=probability,
+        verdict="no_match",
+        probability=None,
         reasons=reasons,
         width_px=frame.width_px,
         height_px=frame.height_px,
@@ -174,13 +166,6 @@ def plain_result(
         lights=info.product,
         engine_version=version("regengine"),
     )
-
-
-def no_match_result(
-    frame: Frame, position: CameraPosition | None, info: LightMapInfo, reason: Reason
-) -> FrameResult:
-    """The result of a frame for which there is no proposal."""
-    return plain_result(frame, position, info, "no_match", None, (reason,))
 
 
 def iso_utc(moment: datetime) -> str:
@@ -201,41 +186,30 @@ def nadir_input(position: CameraPosition) -> NadirInput:
     )
 
 
-def proposal_result(
-    frame: Frame,
-    position: CameraPosition | None,
-    info: LightMapInfo,
-    state: SearchState,
-    accept_probability: float,
-) -> FrameResult:
-    """The result of a frame whose search has ended.
+def result_of(search: Search) -> FrameResult:
+    """The result of a search that has ended: "accepted", "review" or "no_match"."""
+    frame, position, info = search.frame, search.position, search.light_map.info
+    if search.nothing is not None:
+        return no_match_result(frame, position, info, search.nothing)
+    result = proposal_result(search)
+    if search.attitude is None:
+        return result
+    sources = {**dict(result.sources), "attitude": f"{search.attitude.stars} stars"}
+    return replace(result, sources=tuple(sorted(sources.items())))
 
-    Parameters
-    ----------
-    frame : Frame
-        The photo.
-    position : CameraPosition or None
-        Where the search started from, if anywhere.
-    info : LightMapInfo
-        The map.
-    state : SearchState
-        What the search found.
-    accept_probability : float
-        Acceptance threshold.
 
-    Returns
-    -------
-    FrameResult
-        "accepted", "review" or "no_match".
-    """
-    if state.best is None:
+def proposal_result(search: Search) -> FrameResult:
+    """The same of a search that has seen something of the map."""
+    frame, position, info = search.frame, search.position, search.light_map.info
+    best = search.best
+    if best is None:
         text = (
             "the map's lights fit nowhere better than by chance; the frame may show no city, or "
             "its time, nadir or focal length is far off"
         )
-        reasons = (Reason(code="no_agreement", text=text), *unfinished(state))
-        return plain_result(frame, position, info, "no_match", None, reasons)
-    best = state.best
+        reason = Reason(code="no_agreement", text=text)
+        return no_match_result(frame, position, info, reason, *unfinished(search))
+    accept_probability = search.parameters.accept_probability
     points = propose(best.solution, best.camera, best.photo_towns.positions[best.met])
     p_right = probability(best.evidence) * chance_of_right_points(points, best.camera)
     doubts = (*doubts_about(best), *doubts_about_points(points, best.camera))
@@ -243,8 +217,9 @@ def proposal_result(
     reasons = doubts
     if verdict != "accepted":
         reasons = doubts or (unsure(p_right, accept_probability),)
-        reasons = (*reasons, *unfinished(state))
-    result = plain_result(frame, position, info, verdict, p_right, reasons)
+        reasons = (*reasons, *unfinished(search))
+    result = no_match_result(frame, position, info, *reasons)
+    result = replace(result, verdict=verdict, probability=p_right)
     if verdict == "no_match":
         return result
     return replace(

@@ -176,15 +176,20 @@ class Dates:
     passes: tuple[Pass, ...]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FoundPlace:
+    """Where a camera was found: its place with covariance, and the ground that it looked at."""
+
+    camera_ecef_km: FloatArray
+    covariance_km2: FloatArray
+    ground_lonlat: tuple[float, float]
+
+
 def dates_of_place(
-    history: StationHistory,
-    camera_ecef_km: FloatArray,
-    covariance_km2: FloatArray,
-    ground_lonlat: tuple[float, float],
-    first_day: float,
-    last_day: float,
+    history: StationHistory, place: FoundPlace, first_day: float, last_day: float
 ) -> Dates:
     """All passes at which the station was where a camera was found, by night."""
+    camera_ecef_km, covariance_km2 = place.camera_ecef_km, place.covariance_km2
     up = camera_ecef_km / np.linalg.norm(camera_ecef_km)
     level_km = float(np.sqrt(max(np.trace(covariance_km2) - up @ covariance_km2 @ up, 0.0)))
 
@@ -195,14 +200,12 @@ def dates_of_place(
         return slid + CROSS_SIGMAS * np.hypot(widest_km, orbit.cross_km)
 
     passes = near_passes(history, camera_ecef_km, first_day, last_day, limit_km)
-    sun_deg = sun_height_deg(passes.days, *ground_lonlat)
+    sun_deg = sun_height_deg(passes.days, *place.ground_lonlat)
     night = sun_deg < NIGHT_SUN_DEG
     passes, sun_deg = passes.take(night), sun_deg[night]
     weight, late_s, sigma_s = _likelihoods(passes, camera_ecef_km, covariance_km2)
     asked, covered = last_day - first_day, covered_days(history, first_day, last_day)
-    untold = _untold_weight(
-        history, camera_ecef_km, covariance_km2, ground_lonlat, first_day, last_day
-    )
+    untold = _untold_weight(history, place, first_day, last_day)
     total = float(weight.sum()) + untold
     share = weight / total if total > 0.0 else weight
     order = np.argsort(-share, kind="stable")
@@ -272,24 +275,20 @@ def _likelihoods(
 
 
 def _untold_weight(
-    history: StationHistory,
-    camera_ecef_km: FloatArray,
-    covariance_km2: FloatArray,
-    ground_lonlat: tuple[float, float],
-    first_day: float,
-    last_day: float,
+    history: StationHistory, place: FoundPlace, first_day: float, last_day: float
 ) -> float:
     """What the time that no set vouches for would weigh, with as many passes as at other times.
 
     Tracks of an orbit of inclination i cross a kilometre at latitude f so many times a day:
     (path of a day) / (2 pi^2 R^2 sqrt(sin^2 i - sin^2 f)).
     """
+    camera_ecef_km, covariance_km2 = place.camera_ecef_km, place.covariance_km2
     step = (last_day - first_day) / UNTOLD_SAMPLES
     days = np.asarray(first_day + step * (np.arange(UNTOLD_SAMPLES) + 0.5), np.float64)
     told = np.searchsorted(history.last_day, days)
     inside = told < len(history.first_day)
     inside[inside] &= history.first_day[told[inside]] <= days[inside]
-    days = days[~inside & (sun_height_deg(days, *ground_lonlat) < NIGHT_SUN_DEG)]
+    days = days[~inside & (sun_height_deg(days, *place.ground_lonlat) < NIGHT_SUN_DEG)]
     if len(days) == 0:
         return 0.0
     up = camera_ecef_km / np.linalg.norm(camera_ecef_km)

@@ -144,27 +144,6 @@ def in_table_order(index: AsterismIndex) -> AsterismIndex:
     )
 
 
-def index_of_parts(
-    vectors: FloatArray,
-    brightness: FloatArray,
-    figures: Figures,
-    azimuths_rad: FloatArray,
-    table: CodeTable | None,
-    parameters: AsterismParameters,
-) -> AsterismIndex:
-    """An index whose figures were made before; only what is quickly made is made anew."""
-    return AsterismIndex(
-        vectors=vectors,
-        brightness=brightness,
-        figures=figures,
-        parameters=parameters,
-        azimuths_rad=azimuths_rad,
-        density=local_density(vectors),
-        point_tree=cKDTree(vectors),
-        code_table=table,
-    )
-
-
 def restricted(index: AsterismIndex, bounds: Bounds) -> AsterismIndex:
     """An index whose figures have all their towns within bounds; the towns all stay."""
     kept = within(index.vectors, bounds)[index.figures.members].all(axis=1)
@@ -365,17 +344,21 @@ def level_of(path: Path, group: h5py.Group) -> AsterismIndex:
             low=np.array(arrays["low"]),
             cells=tuple(int(count) for count in arrays["cells"]),
         )
-    return index_of_parts(
-        np.array(arrays["vectors"]),
-        np.array(arrays["brightness"], float),
-        Figures(
+    vectors = np.array(arrays["vectors"])
+    return AsterismIndex(
+        vectors=vectors,
+        brightness=np.array(arrays["brightness"], float),
+        figures=Figures(
             members=arrays["members"],
             codes=arrays["lengths"][:, None],
             axes=np.zeros((0, 3)),
         ),
-        arrays["azimuths"],
-        table,
-        figure_parameters(float(group.attrs["pixel_km"])),
+        parameters=figure_parameters(float(group.attrs["pixel_km"])),
+        azimuths_rad=arrays["azimuths"],
+        # Only what is quickly made is made anew
+        density=local_density(vectors),
+        point_tree=cKDTree(vectors),
+        code_table=table,
     )
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.asterism_match import match
 from matchers.asterism_odds import MatchParameters
 from matchers.asterisms import AsterismIndex
@@ -21,12 +21,10 @@ from matchers.level_ground import (
     seen_box,
 )
 from matchers.photo_light import LightImage
-from matchers.verify import Towns, find_towns
+from matchers.verify import find_towns
 from regengine.registration.blind.index import NEIGHBOURS, EarthIndex
 from regengine.registration.blind.tilts import LevelView, lean_ways, leant_camera
 from regengine.registration.blind.town_fit import TownPairs, town_pairs
-
-FloatArray = NDArray[np.float64]
 
 # Geometric mean of the 330 and 430 km between which the station has flown: straight down, a height
 # is but a scale
@@ -88,56 +86,50 @@ def field_straight_down_km(camera: Camera) -> float:
     return max(camera.width_px, camera.height_px) / camera.focal_px * ALTITUDE_KM
 
 
-def towns_at(image: LightImage, camera: Camera, pixel_km: float) -> tuple[Towns, Camera]:
-    """A photo's towns as a level of the index has the Earth's, and the camera of their pixels."""
-    size_px = round(field_straight_down_km(camera) / pixel_km)
-    small = image.resized(size_px, SMOOTH_PX)
-    return find_towns(small.values, small.weight, PHOTO_TOWNS), small.camera(camera)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EarthView:
+    """A photo's light image, not mirrored, and its lens, held against the towns of the Earth."""
+
+    index: EarthIndex
+    image: LightImage
+    lens: Camera
+
+    def smoothed(self) -> EarthView:
+        """The same at the image's own size, as it is drawn as a map."""
+        image = self.image.resized(max(self.image.values.shape), SMOOTH_PX)
+        return replace(self, image=image)
 
 
 def propose_tilted(
-    index: EarthIndex,
-    pixel_km: float,
-    towns: Towns,
-    small: Camera,
-    stored: Camera,
-    nadirs: Sequence[FloatArray],
+    view: EarthView, pixel_km: float, nadirs: Sequence[FloatArray]
 ) -> list[Proposal]:
-    """Cameras for some directions of the nadir."""
+    """Cameras for some directions of the nadir, the towns sought in the picture as it is."""
+    small = view.image.resized(round(field_straight_down_km(view.lens) / pixel_km), SMOOTH_PX)
+    towns = find_towns(small.values, small.weight, PHOTO_TOWNS)
+    camera = small.camera(view.lens)
     found = []
     parameters = match_parameters(pixel_km)
     for nadir in nadirs:
         axes = level_axes(nadir)
-        points = ground_points(small, axes, ALTITUDE_KM, towns.x, towns.y)
-        view = LevelView(axes=axes, altitude_km=ALTITUDE_KM, stored=stored)
-        found += matched(index.levels[pixel_km], points, towns.contrast, view, parameters)
+        points = ground_points(camera, axes, ALTITUDE_KM, towns.x, towns.y)
+        level = LevelView(axes=axes, altitude_km=ALTITUDE_KM, stored=view.lens)
+        found += matched(view.index.levels[pixel_km], points, towns.contrast, level, parameters)
     return found
 
 
-def smoothed(image: LightImage) -> LightImage:
-    """A photo at its own size, as it is drawn as a map."""
-    return image.resized(max(image.values.shape), SMOOTH_PX)
-
-
 def propose_levelled(
-    index: EarthIndex,
-    pixel_km: float,
-    image: LightImage,
-    stored: Camera,
-    nadir: FloatArray,
-    altitude_km: float,
-    of_limb: bool = True,
+    view: EarthView, pixel_km: float, nadir: FloatArray, altitude_km: float, of_limb: bool = True
 ) -> list[Proposal]:
-    """Cameras for a photo that is drawn as a map around its nadir before towns are sought."""
+    """Cameras for a smoothed photo, drawn as a map around its nadir before towns are sought."""
     axes = level_axes(nadir)
-    camera = image.camera(stored)
+    camera = view.image.camera(view.lens)
     box = seen_box(camera, axes, altitude_km, pixel_km, LEVELLED_REACH_KM)
     if box is None or min(box.right - box.left, box.top - box.bottom) < LEAST_BOX_PX:
         return []
-    values, weight = levelled(image, camera, axes, altitude_km, pixel_km, box)
+    values, weight = levelled(view.image, camera, axes, altitude_km, pixel_km, box)
     towns = find_towns(values, weight, LEVELLED_TOWNS if of_limb else PHOTO_TOWNS)
     points = level_points(towns.x + box.left, box.top - towns.y, pixel_km)
-    view = LevelView(axes=axes, altitude_km=altitude_km, stored=stored)
+    level = LevelView(axes=axes, altitude_km=altitude_km, stored=view.lens)
     parameters = match_parameters(pixel_km)
     if of_limb:
         parameters = replace(
@@ -147,7 +139,17 @@ def propose_levelled(
             fitted=LEVELLED_FITTED,
             kept=LEVELLED_KEPT,
         )
-    return matched(index.levels[pixel_km], points, towns.contrast, view, parameters)
+    return matched(view.index.levels[pixel_km], points, towns.contrast, level, parameters)
+
+
+def propose_far(view: EarthView, pixel_km: float, nadirs: Sequence[FloatArray]) -> list[Proposal]:
+    """Cameras for far tilts, the picture drawn as a map for each direction."""
+    smooth = view.smoothed()
+    return [
+        proposal
+        for nadir in nadirs
+        for proposal in propose_levelled(smooth, pixel_km, nadir, ALTITUDE_KM, of_limb=False)
+    ]
 
 
 def match_parameters(pixel_km: float) -> MatchParameters:
@@ -191,9 +193,6 @@ def matched(
             )
         )
     return proposals
-
-
-# Proposals of one thing that a blind search tried.
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

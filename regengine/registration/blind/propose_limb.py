@@ -6,26 +6,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
-import numpy as np
-from numpy.typing import NDArray
-
 from detectors.limb import Limb
-from matchers.camera import Camera
-from matchers.photo_light import LightImage
+from detectors.types import FloatArray
 from regengine.registration.blind.index import EarthIndex
 from regengine.registration.blind.propose_asterisms import (
     LEVELLED_ALTITUDES_KM,
     Attempt,
+    EarthView,
     attempt,
     propose_levelled,
-    smoothed,
 )
 from regengine.registration.blind.propose_dense import propose_dense
-from regengine.registration.preparation import CROP_SCALES, SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_CROPPED
-from regengine.registration.propose_dense import PhotoLights
+from regengine.registration.candidates import unmirrored, unmirrored_ray
+from regengine.registration.lens_prior import CROP_SCALES, SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_CROPPED
 from regengine.registration.propose_limb import nadir_at_scale
-
-FloatArray = NDArray[np.float64]
+from regengine.registration.search import Search
 
 # Sizes of pixels at which towns are sought: most photos are found from the first; the finer one,
 # which costs twice as much as both, finds what has few towns
@@ -36,15 +31,13 @@ LIGHT_PIXELS_KM = (2.6, 1.3)
 LOOKED_AT = 3
 
 
-def along_limb(
-    index: EarthIndex, lights: PhotoLights, stored: Camera, limb: Limb
-) -> Iterator[Attempt]:
+def along_limb(search: Search, limb: Limb, index: EarthIndex) -> Iterator[Attempt]:
     """Try the heights and scales of a photo whose limb tells its tilt."""
     told = (1.0, SIGMA_LOG_FOCAL)
     bent = (limb.focal_ratio, SIGMA_LOG_FOCAL_CROPPED)
     crops = [(crop, SIGMA_LOG_FOCAL_CROPPED) for crop in CROP_SCALES]
     for mirrored in (False, True):
-        views = LimbViews(index=index, lights=lights, stored=stored, limb=limb, mirrored=mirrored)
+        views = LimbViews(search=search, limb=limb, index=index, mirrored=mirrored)
         yield from views.figures(*told, hazy=False, pixels_km=COARSE_PIXELS_KM)
         yield views.light(*told)
         yield from views.figures(*told, hazy=True, pixels_km=COARSE_PIXELS_KM)
@@ -63,34 +56,33 @@ def along_limb(
 class LimbViews:
     """A photo whose limb is known, to be drawn as a map at several scales."""
 
-    index: EarthIndex
-    lights: PhotoLights
-    stored: Camera
+    search: Search
     limb: Limb
+    index: EarthIndex
     mirrored: bool
 
-    def view(self, scale: float, hazy: bool) -> tuple[LightImage, Camera, FloatArray]:
-        """The picture, flipped if it is mirrored, its lens at a scale, and the nadir in it."""
-        lens = replace(self.stored, focal_px=self.stored.focal_px * scale)
-        image, nadir = self.lights.of(hazy), nadir_at_scale(self.limb, scale)
-        if self.mirrored:
-            image, nadir = image.flipped(), nadir * np.array([-1.0, 1.0, 1.0])
-        return image, lens, nadir
+    def view(self, scale: float, hazy: bool) -> tuple[EarthView, FloatArray]:
+        """The picture without a mirror, its lens at a scale, and the nadir in it."""
+        stored = self.search.limb_lens
+        view = EarthView(
+            index=self.index,
+            image=unmirrored(self.search.lights.of(hazy), self.mirrored),
+            lens=replace(stored, focal_px=stored.focal_px * scale),
+        )
+        return view, unmirrored_ray(nadir_at_scale(self.limb, scale), self.mirrored)
 
     def figures(
         self, scale: float, sigma: float, hazy: bool, pixels_km: tuple[float, ...]
     ) -> Iterator[Attempt]:
         """Try figures of towns, level by level."""
-        image, lens, nadir = self.view(scale, hazy)
-        smooth = smoothed(image)
+        view, nadir = self.view(scale, hazy)
+        smooth = view.smoothed()
         for pixel_km in pixels_km:
             if pixel_km in self.index.levels:
                 found = [
                     proposal
                     for altitude_km in LEVELLED_ALTITUDES_KM
-                    for proposal in propose_levelled(
-                        self.index, pixel_km, smooth, lens, nadir, altitude_km
-                    )
+                    for proposal in propose_levelled(smooth, pixel_km, nadir, altitude_km)
                 ]
                 yield attempt(found, sigma, mirrored=self.mirrored, hazy=hazy)
 
@@ -98,10 +90,10 @@ class LimbViews:
         """Compare the light around towns, at all levels together."""
         found = []
         for hazy, pixel_km in product((False, True), LIGHT_PIXELS_KM):
-            image, lens, nadir = self.view(scale, hazy)
+            view, nadir = self.view(scale, hazy)
             if pixel_km in self.index.levels:
                 found += [
                     replace(proposal, hazy=hazy)
-                    for proposal in propose_dense(self.index, pixel_km, image, lens, [nadir])
+                    for proposal in propose_dense(view, pixel_km, [nadir])
                 ]
         return attempt(found, sigma, mirrored=self.mirrored, looked_at=LOOKED_AT)

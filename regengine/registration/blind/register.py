@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from regengine.lights.map import LightMap
-from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame
 from regengine.registration.acceptance import Proven
 from regengine.registration.blind.index import EarthIndex
-from regengine.registration.blind.options import TIMES_AS_LONG, BlindLimits
+from regengine.registration.blind.options import BlindLimits
 from regengine.registration.blind.search import search_blind
 from regengine.registration.blind.uncertainty import (
     MOST_BEYOND,
@@ -18,14 +17,9 @@ from regengine.registration.blind.uncertainty import (
     measured,
     points_without_lights,
 )
-from regengine.registration.outcome import (
-    no_match_result,
-    plain_result,
-    proposal_result,
-    unfinished,
-)
+from regengine.registration.outcome import no_match_result, proposal_result, unfinished
 from regengine.registration.register import RegisterParams
-from regengine.registration.search import SearchState
+from regengine.registration.search import Search
 from regengine.registration.verification import CLEAR_PICTURE_LOG10_ODDS, Evidence
 from regengine.result import FrameResult, Reason
 
@@ -69,7 +63,7 @@ def register_blind(
     index : EarthIndex
         Of that map.
     parameters : RegisterParams
-        User's decisions; the search may take `TIMES_AS_LONG` as others.
+        User's decisions; the search may take longer than others by `options.TIMES_AS_LONG`.
     limits : BlindLimits
         What narrows it.
 
@@ -85,30 +79,22 @@ def register_blind(
     LightMapError
         If the map cannot be read.
     """
-    state, position = search_blind(frame, light_map, index, parameters, limits, TIMES_AS_LONG)
-    return blind_result(frame, light_map, state, position, parameters)
+    return blind_result(search_blind(frame, light_map, index, parameters, limits))
 
 
-def blind_result(
-    frame: Frame,
-    light_map: LightMap,
-    state: SearchState,
-    position: CameraPosition,
-    parameters: RegisterParams,
-) -> FrameResult:
+def blind_result(search: Search) -> FrameResult:
     """The result of a blind search that has ended; see `register_blind`."""
-    if state.nothing is not None:
-        return no_match_result(frame, None, light_map.info, state.nothing)
-    if state.best is None:
-        return plain_result(
-            frame, None, light_map.info, "no_match", None, (NOWHERE, *unfinished(state))
-        )
-    result = proposal_result(frame, position, light_map.info, state, parameters.accept_probability)
+    frame, info = search.frame, search.light_map.info
+    if search.nothing is not None:
+        return no_match_result(frame, None, info, search.nothing)
+    if search.best is None:
+        return no_match_result(frame, None, info, NOWHERE, *unfinished(search))
+    result = proposal_result(search)
     if result.verdict == "no_match":
         return replace(result, reasons=(NOWHERE, *result.reasons))
-    if result.verdict == "accepted" and not beyond_chance(state.best.evidence):
+    if result.verdict == "accepted" and not beyond_chance(search.best.evidence):
         result = replace(result, verdict="review", reasons=(NOT_BEYOND_CHANCE,))
-    return with_spread(result, state.best)
+    return with_spread(result, search.best)
 
 
 def with_spread(result: FrameResult, best: Proven) -> FrameResult:

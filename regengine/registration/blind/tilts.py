@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.limb_geometry import EARTH_RADIUS_KM, nadir_vector
+from detectors.types import FloatArray
 from matchers.asterism_fit import fitted_rotations, fitted_scales, rescaled
 from matchers.asterism_match import Attitude
 from matchers.asterisms import AsterismIndex, unit
 from matchers.camera import Camera
 from matchers.level_ground import leaning, leant_points, placed_camera
 
-FloatArray = NDArray[np.float64]
 Rings = tuple[tuple[float, int], ...]
 Way = Literal["figures", "light"]
 Held = Literal["level", "turned"]
@@ -52,22 +51,16 @@ FAR_LIGHT_RINGS: Rings = (
 UPRIGHT_DEG = 20.0
 
 
-def nadirs(rings: Rings) -> list[FloatArray]:
-    """Nadir directions of some rings in the camera's frame, the steepest views first."""
-    return [
-        nadir_vector(off_nadir_deg, 360.0 * k / count)
-        for off_nadir_deg, count in rings
-        for k in range(count)
-    ]
+def directions(rings: Rings, held: Held | None = None) -> list[FloatArray]:
+    """Nadir directions of some rings in the camera's frame, the steepest views first.
 
-
-def far_nadirs(off_nadir_deg: float, count: int, upright: bool) -> list[FloatArray]:
-    """Nadir directions of a far ring: those of cameras that are held level, or the others."""
-    turns = [360.0 * k / count for k in range(count)]
+    All of them, or those of cameras that are held level, or the others.
+    """
     return [
         nadir_vector(off_nadir_deg, turn)
-        for turn in turns
-        if (min(turn, 360.0 - turn) <= UPRIGHT_DEG) == upright
+        for off_nadir_deg, count in rings
+        for turn in (360.0 * k / count for k in range(count))
+        if held is None or (min(turn, 360.0 - turn) <= UPRIGHT_DEG) == (held == "level")
     ]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef
 from matchers.patches import groups_of
@@ -24,8 +24,8 @@ from matchers.pose import (
 )
 from matchers.refine import RefineParameters, jackknife_spread
 from matchers.view import render_known
-from regengine.registration.control_points import allowed_error_m, control_point
-from regengine.registration.preparation import SIGMA_LOG_FOCAL
+from regengine.registration.control_points import allowed_error_m, control_point, stored_pixels
+from regengine.registration.lens_prior import SIGMA_LOG_FOCAL
 from regengine.registration.refinement import Finalist, Solution, fine_free
 from regengine.result import ControlPoint, FrameResult
 
@@ -109,13 +109,10 @@ def points_without_lights(
         xx, xy, yy = point.covariance_px
         own = np.array([[xx, xy], [xy, yy]]) * factor**2
         place = (np.array([point.x, point.y]) + 0.5) * factor - 0.5
-        grown.append(control_point(stored, ground, place, own + more, 1.0 / factor, point.lights))
+        in_stored = stored_pixels(place, own + more, 1.0 / factor)
+        grown.append(control_point(stored, ground, *in_stored, point.lights))
     return LooseFit(points=tuple(grown), refits=spread.refits)
 
-
-# How well a solved camera's own place is known, by the lights that it was fitted to.
-
-FloatArray = NDArray[np.float64]
 
 # What a fit starts from: the sigmas of `blind.search`, or of a nadir that was told
 BLIND_UP_KM, TOLD_UP_KM = 25.0, 5.0

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from regengine.errors import LightMapError
-from regengine.registration.propose_neighbours import Hints
+from regengine.registration.neighbour_priors import Hints
 from regengine.result import FrameResult
 from tests.example_results import fake_process
 from tests.regengine.batch.sharing_stand_in import register

@@ -18,8 +18,7 @@ from benchmarks.simulate.town_world import draw_town_world
 from regengine.orbit.propagation import position_from_elements
 from regengine.orbit.tle import load_tle_file
 from regengine.pipeline import RunInputs, facts_of_photo, process_photo
-from regengine.registration.neighbour_priors import FrameFacts
-from regengine.registration.propose_neighbours import Hints
+from regengine.registration.neighbour_priors import FrameFacts, Hints
 from regengine.registration.register import RegisterParams
 from regengine.result import FrameResult
 from tests.conftest import ROOT

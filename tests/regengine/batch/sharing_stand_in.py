@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from regengine.registration.neighbour_priors import FrameFacts
+from regengine.registration.neighbour_priors import SOURCE, FrameFacts, Hints
 from regengine.registration.outcome import iso_utc
-from regengine.registration.propose_neighbours import SOURCE, Hints
 from regengine.result import DetectedLights, FrameResult, Reason
 from tests.example_results import fake_process, proposal
 

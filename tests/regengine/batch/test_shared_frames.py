@@ -15,8 +15,7 @@ from benchmarks.simulate.camera import SimCamera
 from regengine.batch.parameters import parameters_of
 from regengine.batch.run import BatchOptions, run_batch
 from regengine.pipeline import RunInputs, facts_of_photo
-from regengine.registration.neighbour_priors import hints_for, lesson_of
-from regengine.registration.propose_neighbours import SOURCE
+from regengine.registration.neighbour_priors import SOURCE, hints_for, lesson_of
 from regengine.result import FrameResult
 from regengine.store.snapshot import read_store
 from regengine.store.writer import StoreWriter

@@ -24,7 +24,7 @@ from regengine.batch.attempt import Process, attempt
 from regengine.batch.plan import Task
 from regengine.batch.run import BatchOptions, BatchSummary, Outcome, Planned, run_batch
 from regengine.batch.sharing import MINUTE_S, followers_of, may_gain, the_better
-from regengine.registration.propose_neighbours import SOURCE, Hints, replaces
+from regengine.registration.neighbour_priors import SOURCE, Hints, replaces
 from regengine.result import FrameResult
 from regengine.store import writer as writer_module
 from regengine.store.schema import GROUPS

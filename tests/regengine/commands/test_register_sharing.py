@@ -11,9 +11,8 @@ from typer.testing import CliRunner
 
 from regengine import pipeline
 from regengine.commands import app
-from regengine.registration.neighbour_priors import FrameFacts
+from regengine.registration.neighbour_priors import FrameFacts, Hints
 from regengine.registration.outcome import iso_utc
-from regengine.registration.propose_neighbours import Hints
 from regengine.result import FrameResult
 from tests.conftest import ROOT
 from tests.example_results import proposal

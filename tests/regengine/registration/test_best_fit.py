@@ -8,17 +8,11 @@ import numpy as np
 import pytest
 
 from regengine.registration import verification as module
-from regengine.registration.propose_dense import PhotoLights
 from regengine.registration.refinement import Finalist
 from regengine.registration.verification import LEAST_LOG10_ODDS, best_fit, with_any_lens
-from tests.regengine.registration.simulated_frames import Solved, light_map
+from tests.regengine.registration.simulated_frames import Solved
 
 WRONG_LENS = 0.75
-
-
-def lights_of(solved: Solved) -> PhotoLights:
-    fine = solved.fine(solved.frame.path)
-    return PhotoLights(sharp=fine, hazy=fine, flat=fine)
 
 
 def told_wrongly(solved: Solved) -> Finalist:
@@ -39,7 +33,7 @@ def test_a_fit_that_its_patches_confirm_is_left_alone(
 
     monkeypatch.setattr(module, "aligned_finalist", forbidden)
     first = near_nadir.best.finalists[0]
-    fit = best_fit(light_map(), lights_of(near_nadir), first.camera, first)
+    fit = best_fit(near_nadir.search, first)
     assert fit is not None
     assert fit.left_out.log10_odds > LEAST_LOG10_ODDS
     assert fit.solution.finalist is first
@@ -47,13 +41,12 @@ def test_a_fit_that_its_patches_confirm_is_left_alone(
 
 def test_a_wrong_lens_is_set_free(near_nadir: Solved) -> None:
     finalist = told_wrongly(near_nadir)
-    lights, stored = lights_of(near_nadir), finalist.camera
-    told = module.fit_of(light_map(), lights, finalist)
+    told = module.fit_of(near_nadir.search, finalist)
     assert told is None or told.left_out.log10_odds <= LEAST_LOG10_ODDS
-    fit = best_fit(light_map(), lights, stored, finalist)
+    fit = best_fit(near_nadir.search, finalist)
     assert fit is not None
     assert fit.left_out.log10_odds > 10.0
-    camera = fit.solution.image.stored_camera(fit.solution.camera, stored)
+    camera = fit.solution.image.stored_camera(fit.solution.camera, finalist.camera)
     truth = near_nadir.shot.camera
     x, y = (side.ravel() for side in np.meshgrid([60.0, 240.0, 420.0], [50.0, 160.0, 270.0]))
     lon, lat, _ = truth.ground(x, y)

@@ -10,9 +10,8 @@ from scipy.stats import norm
 
 from matchers.pose import turned
 from matchers.refine import RefineParameters
-from regengine.registration.propose_dense import PhotoLights
 from regengine.registration.refinement import compare_finalists
-from regengine.registration.search import SearchState, prove_best
+from regengine.registration.register import verify_best
 from regengine.registration.verification import (
     LOG10_ATTITUDES_PER_LOOK,
     agreeing_patches,
@@ -22,7 +21,8 @@ from regengine.registration.verification import (
     log10_tried,
     towns_proof,
 )
-from tests.regengine.registration.simulated_frames import Solved, light_map
+from tests.regengine.registration.made_search import begun_anew
+from tests.regengine.registration.simulated_frames import Solved
 
 
 def test_coarse_z_counts_sigmas_above_the_others() -> None:
@@ -94,14 +94,13 @@ def test_too_few_patches_prove_nothing(near_nadir: Solved) -> None:
 
 
 def test_odds_of_a_finalist(near_nadir: Solved) -> None:
-    fine = near_nadir.fine(near_nadir.frame.path)
-    both = PhotoLights(sharp=fine, hazy=fine, flat=fine)
+    search = near_nadir.search
     finalist = near_nadir.best.finalists[0]
-    assert finalist_log10_odds(light_map(), both, finalist) > 10.0
+    assert finalist_log10_odds(search, finalist) > 10.0
     away = replace(finalist, camera=turned(finalist.camera, [0.2, 0.0, 0.0]))
-    assert finalist_log10_odds(light_map(), both, away) < 3.0
+    assert finalist_log10_odds(search, away) < 3.0
     sky = replace(finalist, camera=turned(finalist.camera, [2.5, 0.0, 0.0]))
-    assert finalist_log10_odds(light_map(), both, sky) == 0.0
+    assert finalist_log10_odds(search, sky) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -118,29 +117,23 @@ def test_a_clear_picture_is_no_chance_and_has_no_twin(
 
 
 def test_candidates_outside_the_map_are_no_finalists(near_nadir: Solved) -> None:
-    best = near_nadir.best
-    fine = near_nadir.fine(near_nadir.frame.path)
-    both = PhotoLights(sharp=fine, hazy=fine, flat=fine)
-    candidate = best.finalists[0].candidate
+    candidate = near_nadir.best.finalists[0].candidate
     sky = replace(candidate, camera=turned(candidate.camera, [2.5, 0.0, 0.0]))
-    kept = compare_finalists(light_map(), both, best.camera, [sky, candidate], {})
+    kept = compare_finalists(begun_anew(near_nadir.search, candidates=[sky, candidate]))
     assert [finalist.candidate for finalist in kept] == [candidate]
-    assert compare_finalists(light_map(), both, best.camera, [sky], {}) == []
+    assert compare_finalists(begun_anew(near_nadir.search, candidates=[sky])) == []
 
 
 def test_a_photo_too_dark_to_be_fitted_proves_nothing(near_nadir: Solved) -> None:
     fine = near_nadir.fine(near_nadir.frame.path)
     dark = replace(fine, values=np.zeros_like(fine.values))
-    state = SearchState(candidates=[near_nadir.best.finalists[0].candidate])
-    prove_best(
-        PhotoLights(sharp=dark, hazy=dark, flat=dark), near_nadir.best.camera, light_map(), state
-    )
-    assert state.best is None
-    sky = replace(state.candidates[0], camera=turned(near_nadir.best.camera, [2.5, 0.0, 0.0]))
-    nowhere = SearchState(candidates=[sky])
-    prove_best(
-        PhotoLights(sharp=fine, hazy=fine, flat=fine), near_nadir.best.camera, light_map(), nowhere
-    )
+    candidate = near_nadir.best.finalists[0].candidate
+    search = begun_anew(near_nadir.search, dark, candidates=[candidate])
+    verify_best(search)
+    assert search.best is None
+    sky = replace(candidate, camera=turned(near_nadir.best.camera, [2.5, 0.0, 0.0]))
+    nowhere = begun_anew(near_nadir.search, candidates=[sky])
+    verify_best(nowhere)
     assert nowhere.best is None
 
 

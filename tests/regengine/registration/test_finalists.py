@@ -6,27 +6,26 @@ from dataclasses import replace
 
 import pytest
 
-from matchers.photo_light import LightImage
 from matchers.pose import turned
 from regengine.registration import refinement as finalists
 from regengine.registration.candidates import SAME_SHARE, Candidate, field_share, same_view
-from regengine.registration.propose_dense import PhotoLights
 from regengine.registration.refinement import (
     COMPARED_PX,
     FINALISTS,
     LEAST_FITTED_PX,
-    Aligned,
     Finalist,
     compare_finalists,
     map_scale_px,
 )
 from tests.matchers.lamp_world import camera_over
-from tests.regengine.registration.simulated_frames import Solved, light_map
+from tests.regengine.registration.made_search import begun_anew
+from tests.regengine.registration.simulated_frames import Solved
 
 
-def both(fine: LightImage) -> PhotoLights:
-    """The same light image with and without glows."""
-    return PhotoLights(sharp=fine, hazy=fine, flat=fine)
+def compared(solved: Solved, *candidates: Candidate) -> list[Finalist]:
+    """The finalists of some candidates, whose light image is the same with and without glows."""
+    fine = solved.fine(solved.frame.path)
+    return compare_finalists(begun_anew(solved.search, fine, candidates=list(candidates)))
 
 
 def wrong_ones(candidate: Candidate, count: int) -> list[Candidate]:
@@ -48,11 +47,8 @@ def test_a_finalist_is_worth_what_its_field_allows(near_nadir: Solved) -> None:
 
 def test_the_right_candidate_stands_out_on_finer_images(near_nadir: Solved) -> None:
     """Though it came last of the coarse ones."""
-    fine = near_nadir.fine(near_nadir.frame.path)
     right = replace(near_nadir.best.finalists[0].candidate, ncc=0.1)
-    found = compare_finalists(
-        light_map(), both(fine), near_nadir.best.camera, [*wrong_ones(right, 6), right], {}
-    )
+    found = compared(near_nadir, *wrong_ones(right, 6), right)
     assert found[0].candidate is right
     assert 1 <= len(found) <= FINALISTS
     odds = [f.picture_log10_odds for f in found]
@@ -66,25 +62,24 @@ def test_finalists_are_ordered_by_what_they_are_worth(
     near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a narrow field a higher correlation is expected; the odds of the picture go before."""
-    fine = near_nadir.fine(near_nadir.frame.path)
     wide = near_nadir.best.finalists[0].candidate
     turned_away = turned(wide.camera, [0.0, 0.0, 2.0])
     tele = replace(wide, camera=replace(turned_away, focal_px=16.0 * wide.camera.focal_px))
     reached = {id(wide): 0.5, id(tele): 0.8}
     odds = {id(wide): 4.0, id(tele): 4.0}
 
-    def aligned(_map: object, _i: object, _l: object, _s: object, f: Finalist, _: int) -> Finalist:
+    def aligned(_search: object, f: Finalist, _: int) -> Finalist:
         this = id(f.candidate)
         return replace(f, even_ncc=reached[this], picture_log10_odds=odds[this])
 
     monkeypatch.setattr(finalists, "aligned_finalist", aligned)
-    found = compare_finalists(light_map(), both(fine), near_nadir.best.camera, [tele, wide], {})
+    found = compared(near_nadir, tele, wide)
     assert [f.candidate for f in found] == [wide, tele]
     reached[id(wide)] = 0.2
-    found = compare_finalists(light_map(), both(fine), near_nadir.best.camera, [tele, wide], {})
+    found = compared(near_nadir, tele, wide)
     assert [f.candidate for f in found] == [tele, wide]
     odds[id(wide)] = 5.0
-    found = compare_finalists(light_map(), both(fine), near_nadir.best.camera, [tele, wide], {})
+    found = compared(near_nadir, tele, wide)
     assert [f.candidate for f in found] == [wide, tele]
 
 
@@ -92,23 +87,21 @@ def test_nothing_is_aligned_twice_and_glows_are_left_out_where_that_is_better(
     near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A candidate found with glows is tried without them at the finer size."""
-    fine = near_nadir.fine(near_nadir.frame.path)
     found = near_nadir.best.finalists[0].candidate
     glowing = replace(found, look=replace(found.look, hazy=True))
     calls: list[tuple[bool, int]] = []
 
-    def aligned(_map: object, _i: object, _l: object, _s: object, f: Finalist, px: int) -> Finalist:
+    def aligned(_search: object, f: Finalist, px: int) -> Finalist:
         calls.append((f.candidate.look.hazy, px))
         return replace(f, even_ncc=0.3 if f.candidate.look.hazy else 0.5)
 
     monkeypatch.setattr(finalists, "aligned_finalist", aligned)
-    known: Aligned = {}
-    (best,) = compare_finalists(light_map(), both(fine), found.camera, [glowing], known)
+    search = begun_anew(near_nadir.search, candidates=[glowing])
+    (best,) = compare_finalists(search)
     assert calls == [(True, COMPARED_PX // 2), (True, COMPARED_PX), (False, COMPARED_PX)]
     assert not best.candidate.look.hazy
     assert best.score == 0.5
-    again = compare_finalists(light_map(), both(fine), found.camera, [glowing], known)
-    assert again == [best]
+    assert compare_finalists(search) == [best]
     assert len(calls) == 3
 
 

@@ -10,11 +10,12 @@ import pytest
 from time_lapse import Ticks, facts_at, time_lapse, true_lesson
 
 from matchers.pose import off_nadir_attitude, with_attitude
-from regengine.registration.neighbour_priors import Lesson, hints_for
+from regengine.registration import propose_asterisms, propose_dense, propose_neighbours
+from regengine.registration.neighbour_priors import Hints, Lesson, hints_for
 from regengine.registration.outcome import proposal_result
-from regengine.registration.propose_neighbours import Hints, hinted_place
+from regengine.registration.propose_neighbours import hinted_place
 from regengine.registration.register import RegisterParams, register_frame, search_frame
-from regengine.registration.search import SearchState
+from regengine.registration.search import Search, SearchAids
 from regengine.registration.tracks import tracks_for
 from regengine.result import FrameResult
 from tests.regengine.registration.simulated_frames import (
@@ -33,13 +34,13 @@ FEW_LOOKS, MANY_LOOKS = 8.0, 500.0
 
 def searched(
     shot: Shot, path: Path, hints: Hints | None, looks: float, clock_s: float = CLOCK_S
-) -> tuple[SearchState, FrameResult]:
+) -> tuple[Search, FrameResult]:
     """Search a photo whose clock is wrong with a budget of so many looks."""
     frame, position = write(shot, path), position_of(shot, clock_s=-clock_s)
     parameters = RegisterParams(max_seconds=looks, clock=Ticks())
-    state = search_frame(frame, position, light_map(), parameters, hints)
-    info = light_map().info
-    return state, proposal_result(frame, position, info, state, parameters.accept_probability)
+    aids = SearchAids(neighbours=hints)
+    search = search_frame(frame, position, light_map(), parameters, aids)
+    return search, proposal_result(search)
 
 
 def told(*lessons: Lesson, seconds: float = 10.0) -> Hints:
@@ -89,8 +90,10 @@ def test_a_neighbours_camera_finds_what_the_first_look_does_not(
     before: Lesson, after: Shot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With looks that find nothing of their own, its candidate is there, and right."""
-    monkeypatch.setattr("regengine.registration.search.take_sparse_look", lambda *_: [])
-    monkeypatch.setattr("regengine.registration.search.take_look", lambda *_: [])
+    monkeypatch.setattr(propose_neighbours, "best_figures", lambda *_: [])
+    monkeypatch.setattr(propose_neighbours, "best_peaks", lambda *_: [])
+    monkeypatch.setattr(propose_asterisms, "propose", lambda _: iter([]))
+    monkeypatch.setattr(propose_dense, "propose", lambda _: iter([]))
     state, helped = searched(after, tmp_path / "a.png", told(before), FEW_LOOKS)
     assert state.best is not None
     assert helped.solved is not None
@@ -158,5 +161,6 @@ def test_without_an_orbit_hints_are_left_out(before: Lesson, after: Shot, tmp_pa
     parameters = RegisterParams(max_seconds=FEW_LOOKS, clock=Ticks())
     plain = register_frame(frame, position, light_map(), parameters)  # type: ignore[arg-type]
     parameters = replace(parameters, clock=Ticks())
-    hinted = register_frame(frame, position, light_map(), parameters, told(before))  # type: ignore[arg-type]
+    aids = SearchAids(neighbours=told(before))
+    hinted = register_frame(frame, position, light_map(), parameters, aids)  # type: ignore[arg-type]
     assert hinted == plain

@@ -8,7 +8,8 @@ from time_lapse import window_shot
 
 from benchmarks.trials.score import camera_of
 from matchers.camera import Camera
-from regengine.registration.propose_neighbours import Hints, Neighbour, carried, following
+from regengine.registration.neighbour_priors import Hints, Neighbour
+from regengine.registration.propose_neighbours import carried, following
 from regengine.registration.tracks import Track, tracks_for
 from tests.regengine.registration.simulated_frames import position_of
 

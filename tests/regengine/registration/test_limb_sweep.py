@@ -19,13 +19,12 @@ from detectors.limb_geometry import (
 from matchers.camera import Camera
 from matchers.photo_light import LightImage
 from regengine.registration.candidates import Candidate
-from regengine.registration.map_window import SearchWindow
-from regengine.registration.preparation import (
+from regengine.registration.lens_prior import (
     SIGMA_LOG_FOCAL,
     SIGMA_LOG_FOCAL_CROPPED,
     SIGMA_PRINCIPAL_SHARE,
 )
-from regengine.registration.propose_dense import PhotoLights
+from regengine.registration.preparation import PhotoLights
 from regengine.registration.propose_limb import (
     ALIGNED_PER_SWEEP,
     STEP_KM,
@@ -34,6 +33,7 @@ from regengine.registration.propose_limb import (
     nadir_at_scale,
     take_sweep,
 )
+from regengine.registration.register import RegisterParams
 from tests.matchers.lamp_world import (
     LampWorld,
     camera_over,
@@ -42,6 +42,7 @@ from tests.matchers.lamp_world import (
     log_picture,
     town_lamps,
 )
+from tests.regengine.registration.made_search import made_search
 from tests.regengine.registration.simulated_frames import MemoryMap, halved
 from tests.regengine.registration.sweep_parts import (
     ALTITUDE_KM,
@@ -112,9 +113,27 @@ def miss_px(found: Camera, truth: Camera) -> float:
     return float(np.median(np.where(np.isfinite(moved_px), moved_px, 1e3)))
 
 
-def never() -> bool:
-    """There is time enough."""
-    return False
+def stopped() -> float:
+    """A clock by which there is time enough."""
+    return 0.0
+
+
+def taken(
+    sweep: Sweep,
+    limb: Limb,
+    stored: Camera,
+    lights: PhotoLights,
+    light_map: MemoryMap,
+    clock: Callable[[], float] = stopped,
+) -> tuple[list[Candidate], bool]:
+    """What one sweep finds, and whether the map holds any of what it looks at."""
+    limb = replace(limb, focal_px=stored.focal_px)
+    search = made_search(
+        stored, light_map, lights, limb=limb, parameters=RegisterParams(clock=clock)
+    )
+    (proposals,) = take_sweep(search, sweep, 1.0)
+    assert search.looks == 1
+    return list(proposals.candidates), search.covered
 
 
 def swept(
@@ -128,7 +147,7 @@ def swept(
     told_focal_px: float | None = None,
     mirrored: bool = False,
     hazy: bool = False,
-    expired: Callable[[], bool] = never,
+    clock: Callable[[], float] = stopped,
 ) -> tuple[list[Candidate], bool]:
     """What a sweep finds of a picture when its camera is believed elsewhere on the track."""
     focal = told_focal_px or truth.focal_px
@@ -145,8 +164,7 @@ def swept(
         mirrored=mirrored,
         hazy=hazy,
     )
-    window = SearchWindow(light_map, ALTITUDE_KM)
-    return take_sweep(sweep, limb, lights_of(truth, lamps), stored, window, expired)
+    return taken(sweep, limb, stored, lights_of(truth, lamps), light_map, clock)
 
 
 @pytest.mark.parametrize("displaced_km", [-710.0, 700.0])
@@ -196,10 +214,10 @@ def test_a_crop_is_found_at_its_scale(lamps: LampWorld, light_map: MemoryMap) ->
     assert best.look.prior.sigma_principal_px == pytest.approx(SIGMA_PRINCIPAL_SHARE * WIDTH)
 
 
-def after(calls: int) -> Callable[[], bool]:
-    """A clock that runs out after so many questions."""
-    left: Iterator[bool] = chain(repeat(False, calls), repeat(True))
-    return lambda: next(left)
+def after(calls: int) -> Callable[[], float]:
+    """A clock on which the time runs out after so many looks at it."""
+    told: Iterator[float] = chain(repeat(0.0, calls), repeat(1e9))
+    return lambda: next(told)
 
 
 def test_a_sweep_that_runs_out_of_time_uses_what_it_has(
@@ -207,8 +225,8 @@ def test_a_sweep_that_runs_out_of_time_uses_what_it_has(
 ) -> None:
     offsets = tuple(STEP_KM * k for k in range(-3, 4))
     truth = oblique()
-    assert swept(truth, lamps, light_map, offsets=offsets, expired=after(0)) == ([], False)
-    some, covered = swept(truth, lamps, light_map, offsets=offsets, expired=after(5))
+    assert swept(truth, lamps, light_map, offsets=offsets, clock=after(0)) == ([], False)
+    some, covered = swept(truth, lamps, light_map, offsets=offsets, clock=after(5))
     assert covered
     assert miss_px(some[0].camera, truth) < 2.0
     assert len({candidate.look.offset_km for candidate in some}) <= 5
@@ -218,8 +236,7 @@ def test_by_day_nothing_is_swept(lamps: LampWorld, light_map: MemoryMap) -> None
     truth = oblique()
     day = replace(track_through(truth, 0.0, 500.0, EASTWARD), may_be_night=lambda km: km > 50.0)
     sweep = replace(planned()[0], track=day, offsets_km=(-60.0, 0.0, 60.0))
-    window = SearchWindow(light_map, ALTITUDE_KM)
-    found, _ = take_sweep(sweep, seen_limb(truth), lights_of(truth, lamps), truth, window, never)
+    found, _ = taken(sweep, seen_limb(truth), truth, lights_of(truth, lamps), light_map)
     assert {candidate.look.offset_km for candidate in found} == {60.0}
 
 
@@ -233,9 +250,8 @@ def test_outside_the_map_nothing_is_covered(lamps: LampWorld, light_map: MemoryM
     truth = oblique()
     track = track_through(truth, 9000.0, 1500.0, EASTWARD)
     sweep = replace(planned()[0], track=track, offsets_km=(0.0, 60.0))
-    window = SearchWindow(light_map, ALTITUDE_KM)
     lights = lights_of(truth, lamps)
-    assert take_sweep(sweep, seen_limb(truth), lights, truth, window, never) == ([], False)
+    assert taken(sweep, seen_limb(truth), truth, lights, light_map) == ([], False)
 
 
 @pytest.mark.parametrize("roll", [0.0, 130.0])
@@ -244,6 +260,5 @@ def test_a_photo_without_near_ground_is_not_searched(
 ) -> None:
     """A camera that looks up has its nadir behind it."""
     up = limb_of(nadir_vector(105.0, roll), 200.0)
-    window = SearchWindow(light_map, ALTITUDE_KM)
     lights = lights_of(oblique(), lamps)
-    assert take_sweep(planned()[0], up, lights, oblique(), window, never) == ([], False)
+    assert taken(planned()[0], up, oblique(), lights, light_map) == ([], False)

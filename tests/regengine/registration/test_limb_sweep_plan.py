@@ -19,7 +19,7 @@ from detectors.limb_geometry import (
     pixels_of,
     pointing_of,
 )
-from regengine.registration.preparation import CROP_SCALES, SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_CROPPED
+from regengine.registration.lens_prior import CROP_SCALES, SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_CROPPED
 from regengine.registration.propose_limb import BAND_KM, STEP_KM, bands, nadir_at_scale
 from tests.regengine.registration.sweep_parts import (
     LIMB,

@@ -17,14 +17,14 @@ from regengine.registration.outcome import (
     doubts_about_points,
     iso_utc,
     no_match_result,
-    proposal_result,
     residual_m,
+    result_of,
     saturated_share,
 )
-from regengine.registration.search import SearchState
 from regengine.registration.verification import CLEAR_PICTURE_LOG10_ODDS, FEW_TOWNS, PRECISE_PX
 from regengine.result import FrameResult, Reason
 from tests.matchers.lamp_world import camera_over
+from tests.regengine.registration.made_search import begun_anew, made_search
 from tests.regengine.registration.simulated_frames import Solved, light_map
 
 ACCEPT = default_accept_probability()
@@ -143,8 +143,9 @@ def outcome(
     *,
     exhausted: bool = True,
 ) -> FrameResult:
-    state = SearchState(best=best, covered=True, exhausted=exhausted)
-    return proposal_result(solved.frame, solved.position, light_map().info, state, accept)
+    search = begun_anew(solved.search, best=best, covered=True, exhausted=exhausted)
+    search.parameters = replace(search.parameters, accept_probability=accept)
+    return result_of(search)
 
 
 def test_without_a_solution_nothing_agrees(near_nadir: Solved) -> None:
@@ -190,7 +191,7 @@ def unproven(best: Proven) -> Proven:
         runner_up_even_ncc=best.evidence.even_ncc - 0.1,
         picture_log10_odds=VAGUE,
     )
-    assert not SearchState(best=weaker).proven
+    assert not made_search(weaker.camera, best=weaker).proven
     return weaker
 
 
@@ -225,7 +226,7 @@ def test_a_search_cut_short_stands_against_nothing(near_nadir: Solved) -> None:
 def test_a_proof_ends_a_search_before_its_time(near_nadir: Solved) -> None:
     """Whatever was left untried then, nobody ran out of time."""
     proof = near_nadir.best
-    assert SearchState(best=proof).proven
+    assert made_search(proof.camera, best=proof).proven
     result = outcome(near_nadir, proof, 0.999_999, exhausted=False)
     assert (result.verdict, codes(result.reasons)) == ("review", ["low_probability"])
 

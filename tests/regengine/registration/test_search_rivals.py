@@ -6,14 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from regengine.registration import search
+from regengine.registration import register
 from regengine.registration.acceptance import Proven, better, probability, standing
 from regengine.registration.candidates import field_share
-from regengine.registration.propose_dense import PhotoLights
 from regengine.registration.refinement import Finalist
-from regengine.registration.search import SearchState, prove_best
+from regengine.registration.register import verify_best
+from regengine.registration.search import Search
 from regengine.registration.verification import CLEAR_PICTURE_LOG10_ODDS, log10_tried
-from tests.regengine.registration.simulated_frames import Solved, light_map
+from tests.regengine.registration.made_search import begun_anew
+from tests.regengine.registration.simulated_frames import Solved
 
 
 def with_evidence(proven: Proven, **said: float) -> Proven:
@@ -206,12 +207,11 @@ def test_the_runner_up_is_told_as_if_it_had_the_proposals_field(
     def compared(*_: object) -> list[Finalist]:
         return [first, rival]
 
-    monkeypatch.setattr(search, "compare_finalists", compared)
-    state = SearchState(candidates=[first.candidate], looks=10)
-    fine = near_nadir.fine(near_nadir.frame.path)
-    prove_best(PhotoLights(sharp=fine, hazy=fine, flat=fine), best.camera, light_map(), state)
-    assert state.best is not None
-    evidence = state.best.evidence
+    monkeypatch.setattr(register, "compare_finalists", compared)
+    search = begun_anew(near_nadir.search, candidates=[first.candidate], looks=10)
+    verify_best(search)
+    assert search.best is not None
+    evidence = search.best.evidence
     assert evidence.field_share == shares[0]
     assert evidence.ncc == first.ncc
     assert evidence.runner_up_ncc == pytest.approx(rival.ncc * shares[1] / shares[0])
@@ -230,22 +230,19 @@ def test_what_cannot_be_fitted_is_a_rival_and_hides_nothing(
     first = replace(
         second, candidate=candidate, camera=candidate.camera, even_ncc=second.even_ncc + 0.1
     )
-    fitted = search.best_fit
+    fitted = register.best_fit
 
     def compared(*_: object) -> list[Finalist]:
         return [first, second]
 
-    def fit_of(light_map: object, lights: object, stored: object, finalist: Finalist) -> object:
-        if finalist is first:
-            return None
-        return fitted(light_map, lights, stored, finalist)  # type: ignore[arg-type]
+    def fit_of(search: Search, finalist: Finalist) -> object:
+        return None if finalist is first else fitted(search, finalist)
 
-    monkeypatch.setattr(search, "compare_finalists", compared)
-    monkeypatch.setattr(search, "best_fit", fit_of)
-    state = SearchState(candidates=[candidate, second.candidate], looks=10)
-    fine = near_nadir.fine(near_nadir.frame.path)
-    prove_best(PhotoLights(sharp=fine, hazy=fine, flat=fine), best.camera, light_map(), state)
-    assert state.best is not None
-    assert state.best.finalists == (second, first)
-    assert state.best.evidence.runner_up_even_ncc == pytest.approx(first.even_ncc)
-    assert state.best.evidence.even_margin < 0.0
+    monkeypatch.setattr(register, "compare_finalists", compared)
+    monkeypatch.setattr(register, "best_fit", fit_of)
+    search = begun_anew(near_nadir.search, candidates=[candidate, second.candidate], looks=10)
+    verify_best(search)
+    assert search.best is not None
+    assert search.best.finalists == (second, first)
+    assert search.best.evidence.runner_up_even_ncc == pytest.approx(first.even_ncc)
+    assert search.best.evidence.even_margin < 0.0

@@ -16,6 +16,7 @@ from regengine.registration.neighbour_priors import (
     AGREE_S,
     LEAST_SPREAD_S,
     FrameFacts,
+    Hints,
     Lesson,
     agreeing,
     facts_of_frame,
@@ -24,7 +25,6 @@ from regengine.registration.neighbour_priors import (
     lesson_of,
     worth_trying,
 )
-from regengine.registration.propose_neighbours import Hints
 from regengine.result import FrameResult
 from tests.example_results import nothing_found, proposal, solved
 

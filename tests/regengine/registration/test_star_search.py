@@ -26,7 +26,7 @@ from regengine.registration.propose_stars import (
     star_places,
 )
 from regengine.registration.register import RegisterParams, register_frame, search_frame
-from regengine.registration.search import SearchState
+from regengine.registration.search import Search, SearchAids
 from regengine.registration.tracks import tracks_for
 from regengine.sky.stars.attitude import StarAttitude, over_the_earth
 from tests.regengine.registration.orbits_overhead import overhead
@@ -85,10 +85,12 @@ def limb_of(frame: Frame, position: CameraPosition) -> Limb:
 
 def with_stars_alone(
     frame: Frame, position: CameraPosition, attitude: StarAttitude | None
-) -> SearchState:
+) -> Search:
     """A search to which nothing but the stars proposes cameras."""
     parameters = RegisterParams(max_seconds=120.0, methods=())
-    return search_frame(frame, position, light_map(), parameters, None, lambda *_: attitude)
+    return search_frame(
+        frame, position, light_map(), parameters, SearchAids(sky=lambda _: attitude)
+    )
 
 
 def test_stars_alone_find_place_and_clock(
@@ -101,8 +103,7 @@ def test_stars_alone_find_place_and_clock(
         position,
         light_map(),  # type: ignore[arg-type]
         parameters,
-        None,
-        lambda *_: attitude_in(shot),
+        SearchAids(sky=lambda _: attitude_in(shot)),
     )
     assert result.verdict == "accepted"
     assert np.median(camera_miss_m(shot, result)) < 1.5 * MAP_PIXEL_M
@@ -121,8 +122,8 @@ def test_a_wrong_attitude_proves_nothing(
     true = attitude_in(shot)
     off = turned_by_clock(np.eye(3), 720.0)  # 3 degrees
     camera = replace(true.camera, quaternion_icrs=matrix_quaternion(off @ true.camera.matrix))
-    state = with_stars_alone(frame, position, replace(true, camera=camera))
-    assert not state.proven
+    search = with_stars_alone(frame, position, replace(true, camera=camera))
+    assert not search.proven
 
 
 def test_frames_without_a_solved_sky_are_searched_as_before(
@@ -136,8 +137,7 @@ def test_frames_without_a_solved_sky_are_searched_as_before(
         position,
         light_map(),  # type: ignore[arg-type]
         parameters,
-        None,
-        lambda *_: None,
+        SearchAids(sky=lambda _: None),
     )
     assert asked == plain
 
@@ -147,10 +147,10 @@ def test_a_sky_is_asked_for_only_where_there_is_a_limb(near_nadir) -> None:
         raise AssertionError("there is no sky in this picture")
 
     parameters = RegisterParams(clock_window_s=20.0, max_seconds=120.0)
-    state = search_frame(
-        near_nadir.frame, near_nadir.position, light_map(), parameters, None, asked
+    search = search_frame(
+        near_nadir.frame, near_nadir.position, light_map(), parameters, SearchAids(sky=asked)
     )
-    assert state.attitude is None
+    assert search.attitude is None
 
 
 def test_stars_and_limb_tell_the_place(limb_shot: tuple[Shot, Frame, CameraPosition]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from regengine.batch.run import BatchOptions, BatchSummary, run_batch
 from regengine.exchange.remote.photos import AHEAD, photos_at_hand
 from regengine.io.http import Url
-from regengine.registration.propose_neighbours import Hints
+from regengine.registration.neighbour_priors import Hints
 from regengine.result import FrameResult
 from regengine.store.snapshot import read_store
 from regengine.store.writer import StoreWriter
