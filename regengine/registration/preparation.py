@@ -109,6 +109,17 @@ def prepare(
             principal_point=placed.principal_point,
             distortion=placed.distortion,
         )
+    altitude_km = position.altitude_km
+    side_px = read_px(stored, altitude_km, focal_known)
+    finest = read_linear_light(frame.path, max_long_side_px=side_px)
+    light = brought_down(finest, fine_px(stored, altitude_km))
+    nothing = None
+    if aids.placement is None:
+        nothing = nothing_to_register(light, parameters.any_category)
+    limb, lights = None, None
+    if nothing is None:
+        limb = limb_of_photo(light, stored, focal_known, altitude_km)
+        lights = lights_of_photo(light, ground_sample_km(stored) / light.factor, limb, finest)
     search = Search(
         frame=frame,
         position=position,
@@ -118,16 +129,11 @@ def prepare(
         stored=stored,
         focal_known=focal_known,
         started_s=started_s,
+        nothing=nothing,
+        limb=limb,
     )
-    side_px = read_px(stored, position.altitude_km, focal_known)
-    finest = read_linear_light(frame.path, max_long_side_px=side_px)
-    light = brought_down(finest, fine_px(stored, position.altitude_km))
-    if aids.placement is None:
-        search.nothing = nothing_to_register(light, parameters.any_category)
-    if search.nothing is None:
-        search.limb = limb_of_photo(light, stored, focal_known, position.altitude_km)
-        sample_km = ground_sample_km(stored) / light.factor
-        search.lights = lights_of_photo(light, sample_km, search.limb, finest)
+    if lights is not None:
+        search.lights = lights
     return search
 
 

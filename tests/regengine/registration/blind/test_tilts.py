@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from detectors.limb_geometry import nadir_vector
-from regengine.registration.blind.tilts import FAR_RINGS, UPRIGHT_DEG, far_nadirs
+from regengine.registration.blind.tilts import FAR_RINGS, UPRIGHT_DEG, directions
 
 
 @pytest.mark.parametrize("ring", FAR_RINGS)
 def test_each_direction_of_a_far_ring_is_tried_once(ring: tuple[float, int]) -> None:
     off_nadir_deg, count = ring
-    upright = far_nadirs(off_nadir_deg, count, True)
-    both = np.array(upright + far_nadirs(off_nadir_deg, count, False))
+    upright = directions((ring,), "level")
+    both = np.array(upright + directions((ring,), "turned"))
     assert both.shape == (count, 3)
     assert np.degrees(np.arccos(both[:, 2])) == pytest.approx(off_nadir_deg)
     assert len({tuple(nadir) for nadir in both.round(6).tolist()}) == count
@@ -24,9 +24,7 @@ def test_each_direction_of_a_far_ring_is_tried_once(ring: tuple[float, int]) -> 
 
 
 def test_no_far_tilt_is_farther_from_those_that_are_tried_than_half_a_step() -> None:
-    tried = np.array(
-        [n for ring in FAR_RINGS for held in (True, False) for n in far_nadirs(*ring, held)]
-    )
+    tried = np.array(directions(FAR_RINGS))
     rng = np.random.default_rng(1)
     for _ in range(300):
         true = nadir_vector(rng.uniform(36.0, 62.0), rng.uniform(-180.0, 180.0))
