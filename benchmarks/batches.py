@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks.faults.engine import facts_of, make_photos, result_of
 from benchmarks.registration.process import one_thread
 from benchmarks.registration.report import command_of, number, table, title_lines
-from regengine.registration.neighbour_priors import Hints
+from regengine.registration.neighbour_priors import NeighbourPrior
 from regengine.result import FrameResult
 
 # Engines that do nothing, so that only the machinery around them is measured.
@@ -34,12 +34,12 @@ from regengine.result import FrameResult
 LIGHTS = 60  # of the stand-in's usual photo
 
 
-def empty(path: Path, hints: Hints | None = None) -> FrameResult:
+def empty(path: Path, hints: NeighbourPrior | None = None) -> FrameResult:
     """A photo in which nothing was found."""
     return replace(_nothing(), frame=path.stem, path=str(path), sha256=_sha256(path))
 
 
-def full(path: Path, hints: Hints | None = None) -> FrameResult:
+def full(path: Path, hints: NeighbourPrior | None = None) -> FrameResult:
     """A photo that was accepted, with control points, hypotheses and `LIGHTS` lights."""
     facts = facts_of(path)
     return replace(

@@ -27,7 +27,7 @@ from benchmarks.faults.child import differences
 from regengine.batch.attempt import Process
 from regengine.batch.dask_client import SHARD_FRAMES, run_on_cluster
 from regengine.batch.run import BatchOptions
-from regengine.registration.neighbour_priors import Hints
+from regengine.registration.neighbour_priors import NeighbourPrior
 from regengine.result import FrameResult
 from regengine.store.snapshot import iter_frames
 from regengine.store.writer import StoreWriter
@@ -177,7 +177,7 @@ class DaskTrial:
     problems: tuple[str, ...]
 
 
-def counted(path: Path, hints: Hints | None = None) -> FrameResult:
+def counted(path: Path, hints: NeighbourPrior | None = None) -> FrameResult:
     """The stand-in for the engine; each search leaves a byte in a file of its process."""
     with (path.parent.parent / "searches" / str(os.getpid())).open("ab") as log:
         log.write(b".")

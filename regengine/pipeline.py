@@ -20,7 +20,7 @@ from regengine.registration.blind.options import BlindOptions, earth_index
 from regengine.registration.neighbour_priors import (
     SOURCE,
     FrameFacts,
-    Hints,
+    NeighbourPrior,
     facts_of_frame,
     replaces,
 )
@@ -106,7 +106,9 @@ class RunInputs:
         )
 
 
-def process_photo(path: Path, inputs: RunInputs, hints: Hints | None = None) -> FrameResult:
+def process_photo(
+    path: Path, inputs: RunInputs, hints: NeighbourPrior | None = None
+) -> FrameResult:
     """Register one photo.
 
     Parameters
@@ -115,7 +117,7 @@ def process_photo(path: Path, inputs: RunInputs, hints: Hints | None = None) -> 
         The photo.
     inputs : RunInputs
         What the run was given.
-    hints : Hints, optional
+    hints : NeighbourPrior, optional
         What other photos of the batch tell of this one.
 
     Returns
@@ -180,7 +182,7 @@ def _register(
     tles: TleSet | None,
     light_map: LightMap,
     inputs: RunInputs,
-    hints: Hints | None,
+    hints: NeighbourPrior | None,
 ) -> FrameResult:
     position: CameraPosition | None = None
     blind = inputs.blind

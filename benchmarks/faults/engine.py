@@ -20,7 +20,7 @@ import numpy as np
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, local_axes
 from regengine.errors import FrameError
-from regengine.registration.neighbour_priors import SOURCE, FrameFacts, Hints
+from regengine.registration.neighbour_priors import SOURCE, FrameFacts, NeighbourPrior
 from regengine.result import (
     ControlPoint,
     DetectedLights,
@@ -88,7 +88,7 @@ def facts_of(path: Path, inputs: object = None) -> FrameFacts | None:
     )
 
 
-def process(path: Path, hints: Hints | None = None, inputs: object = None) -> FrameResult:
+def process(path: Path, hints: NeighbourPrior | None = None, inputs: object = None) -> FrameResult:
     """The result of one photo, after 5 to 50 ms; the inputs of the true engine are not used."""
     try:
         content = path.read_bytes()
@@ -105,7 +105,9 @@ def process(path: Path, hints: Hints | None = None, inputs: object = None) -> Fr
     return result_of(path, kind, content, hints)
 
 
-def result_of(path: Path, kind: str, content: bytes, hints: Hints | None = None) -> FrameResult:
+def result_of(
+    path: Path, kind: str, content: bytes, hints: NeighbourPrior | None = None
+) -> FrameResult:
     """What is said of a photo of a kind: every value drawn from photo and hints."""
     seed = hashlib.sha256(repr((path.name, content, hints)).encode()).digest()
     chance = np.random.default_rng(list(seed))

@@ -127,7 +127,7 @@ def outcome_columns(trial: Trial, registration: Registration) -> dict[str, Any]:
         "probability": None if result is None else result.probability,
         "reasons": "" if result is None else REASON_MARK.join(r.code for r in result.reasons),
         "problem": registration.problem,
-        "looks": None if search is None else search.looks,
+        "looks": None if search is None else search.looks_taken,
         "exhausted": None if search is None else search.exhausted,
         "seconds_cpu": registration.seconds_cpu,
         "seconds_wall": registration.seconds_wall,

@@ -28,11 +28,11 @@ from regengine.registration.neighbour_priors import (
     SEARCHED_AGAIN,
     SOURCE,
     FrameFacts,
-    Hints,
     Lesson,
+    NeighbourPrior,
     facts_of_result,
-    hints_for,
     lesson_of,
+    neighbour_prior,
     replaces,
     worth_trying,
 )
@@ -183,7 +183,7 @@ class SharingPlan:
             return
         lessons = stretch.lessons_in_order()
         for task in stretch.waiting:
-            hints = hints_for(stretch.facts[task.frame_index], lessons)
+            hints = neighbour_prior(stretch.facts[task.frame_index], lessons)
             stretch.ready.append(replace(task, hints=hints, search_pass=FOLLOWING))
         stretch.waiting = []
         if stretch.over:
@@ -264,12 +264,12 @@ class SecondPass:
         old = self._read(task.frame_index, detections=True).result
         return old.verdict, the_better(old, result)
 
-    def _hints(self, stored: StoredFrame) -> Hints | None:
+    def _hints(self, stored: StoredFrame) -> NeighbourPrior | None:
         facts = facts_of_result(stored.result)
         if facts is None:
             return None
         teachers = _nearest(self._teachers[facts.camera_body], facts.time_utc)
-        return hints_for(facts, [self._lesson(frame_index) for frame_index in teachers])
+        return neighbour_prior(facts, [self._lesson(frame_index) for frame_index in teachers])
 
     def _read_lesson(self, frame_index: int) -> Lesson:
         lesson = lesson_of(self._read(frame_index).result)

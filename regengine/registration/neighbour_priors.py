@@ -57,7 +57,7 @@ class Neighbour:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hints:
+class NeighbourPrior:
     """What accepted frames of the same camera body tell of a frame.
 
     Attributes
@@ -209,9 +209,9 @@ def lesson_of(result: FrameResult) -> Lesson | None:
     )
 
 
-def hints_for(
+def neighbour_prior(
     facts: FrameFacts, lessons: Sequence[Lesson], beat: float | None = None
-) -> Hints | None:
+) -> NeighbourPrior | None:
     """What accepted frames tell of another one.
 
     Parameters
@@ -221,11 +221,11 @@ def hints_for(
     lessons : sequence of Lesson
         Accepted frames, in any order; another copy of the frame may be among them, itself not.
     beat : float, optional
-        See `Hints`.
+        See `NeighbourPrior`.
 
     Returns
     -------
-    Hints or None
+    NeighbourPrior or None
         None where no frame of the body is near, or those within a day do not agree.
     """
     known = [
@@ -248,7 +248,7 @@ def hints_for(
         for g in lenses
         if g.facts.size_px == facts.size_px and abs(facts.seconds_after(g.facts)) <= NEIGHBOUR_S
     ]
-    return Hints(
+    return NeighbourPrior(
         frames=tuple(g.facts.frame for g in group),
         offset_s=float(np.median(offsets)),
         spread_s=max(LEAST_SPREAD_S, float(np.std(offsets))),
@@ -279,7 +279,7 @@ def agreeing(values: Sequence[float], width: float) -> list[int]:
     return max(groups, key=lambda group: (len(group), -group[0]), default=[])
 
 
-def worth_trying(hints: Hints) -> bool:
+def worth_trying(hints: NeighbourPrior) -> bool:
     """Whether hints lead elsewhere than where a search without them begins."""
     return (
         bool(hints.neighbours)

@@ -1,4 +1,4 @@
-"""The result of a frame from what its search found: proposal, doubts, verdict."""
+"""The result of a frame from what its search found: proposal, caveats, verdict."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from regengine.result import (
 
 if TYPE_CHECKING:
     from regengine.lights.source import LightMapInfo
-    from regengine.registration.acceptance import Proven
+    from regengine.registration.acceptance import Verified
     from regengine.registration.search import Search
 
 LOW_MARGIN = 0.08
@@ -53,20 +53,20 @@ def unsure(p_right: float, accept_probability: float) -> Reason:
 
 def unfinished(search: Search) -> tuple[Reason, ...]:
     """That time ran out: no doubt of its own, since the probability knows such searches."""
-    if search.exhausted or search.proven:
+    if search.exhausted or search.conclusive:
         return ()
     text = "time ran out before everything was tried; raise --max-seconds"
     return (Reason(code="search_budget", text=text),)
 
 
-def doubts_about(best: Proven) -> tuple[Reason, ...]:
+def caveats_about(best: Verified) -> tuple[Reason, ...]:
     """Everything that a person should know before trusting a proposal."""
     evidence = best.evidence
-    doubts = []
+    caveats = []
     # Streets and districts tell a city apart where its towns are few, or those of another place
     # correlate nearly as well
     if not evidence.clear_picture and min(evidence.towns, evidence.met_towns) < FEW_TOWNS:
-        doubts.append(
+        caveats.append(
             Reason(
                 code="few_lights",
                 text=f"only {evidence.met_towns} of {evidence.towns} lights of the photo agree "
@@ -74,7 +74,7 @@ def doubts_about(best: Proven) -> tuple[Reason, ...]:
             )
         )
     if not evidence.clear_picture and evidence.even_margin < LOW_MARGIN:
-        doubts.append(
+        caveats.append(
             Reason(
                 code="low_margin",
                 text=f"another place fits nearly as well (evened correlation "
@@ -82,7 +82,7 @@ def doubts_about(best: Proven) -> tuple[Reason, ...]:
             )
         )
     if not evidence.precise:
-        doubts.append(
+        caveats.append(
             Reason(
                 code="imprecise",
                 text="the fit is loose, even if the place is right: lights that were left out of "
@@ -92,17 +92,17 @@ def doubts_about(best: Proven) -> tuple[Reason, ...]:
         )
     # Without structure a place has twins; where none comes near, enough of it is left
     if saturated_share(best) > SATURATED_SHARE and evidence.even_margin < CLEAR_MARGIN:
-        doubts.append(
+        caveats.append(
             Reason(
                 code="map_saturated",
                 text="the night-light map is saturated where the photo is bright and shows no "
                 "structure there; use a radiance product",
             )
         )
-    return tuple(doubts)
+    return tuple(caveats)
 
 
-def doubts_about_points(points: tuple[ControlPoint, ...], camera: Camera) -> tuple[Reason, ...]:
+def caveats_about_points(points: tuple[ControlPoint, ...], camera: Camera) -> tuple[Reason, ...]:
     """Whether the control points themselves are too few or too uncertain to be used unseen."""
     if len(points) < 4:
         text = f"only {len(points)} places of the photo can be tied to the map"
@@ -133,7 +133,7 @@ def chance_of_right_points(points: tuple[ControlPoint, ...], camera: Camera) -> 
     return -math.expm1(-0.5 * (allowed_error_m(camera) / worst_m) ** 2)
 
 
-def saturated_share(best: Proven) -> float:
+def saturated_share(best: Verified) -> float:
     """Share of the solved view's light that lies on saturated map pixels."""
     saturation = best.solution.levels[0].saturation
     if saturation is None:
@@ -189,8 +189,8 @@ def nadir_input(position: CameraPosition) -> NadirInput:
 def result_of(search: Search) -> FrameResult:
     """The result of a search that has ended: "accepted", "review" or "no_match"."""
     frame, position, info = search.frame, search.position, search.light_map.info
-    if search.nothing is not None:
-        return no_match_result(frame, position, info, search.nothing)
+    if search.futile is not None:
+        return no_match_result(frame, position, info, search.futile)
     result = proposal_result(search)
     if search.attitude is None:
         return result
@@ -212,11 +212,11 @@ def proposal_result(search: Search) -> FrameResult:
     accept_probability = search.parameters.accept_probability
     points = propose(best.solution, best.camera, best.photo_towns.positions[best.met])
     p_right = probability(best.evidence) * chance_of_right_points(points, best.camera)
-    doubts = (*doubts_about(best), *doubts_about_points(points, best.camera))
-    verdict = decide(p_right, doubts, accept_probability)
-    reasons = doubts
+    caveats = (*caveats_about(best), *caveats_about_points(points, best.camera))
+    verdict = decide(p_right, caveats, accept_probability)
+    reasons = caveats
     if verdict != "accepted":
-        reasons = doubts or (unsure(p_right, accept_probability),)
+        reasons = caveats or (unsure(p_right, accept_probability),)
         reasons = (*reasons, *unfinished(search))
     result = no_match_result(frame, position, info, *reasons)
     result = replace(result, verdict=verdict, probability=p_right)
@@ -234,7 +234,7 @@ def proposal_result(search: Search) -> FrameResult:
     )
 
 
-def detected_lights(best: Proven) -> DetectedLights:
+def detected_lights(best: Verified) -> DetectedLights:
     """Towns of the photo in pixels of the stored image, and whether the map confirms them."""
     towns, factor = best.photo_towns, best.solution.image.factor
     matched = np.zeros(len(towns), np.uint8)
@@ -259,7 +259,7 @@ def solved_camera(camera: Camera, finalist: Finalist) -> SolvedCamera:
     )
 
 
-def fit_figures(best: Proven) -> Fit:
+def fit_figures(best: Verified) -> Fit:
     """The fit as the record has it; residuals in pixels of the stored image."""
     evidence, solution = best.evidence, best.solution
     grow = 1.0 / solution.image.factor
@@ -289,7 +289,7 @@ def residual_m(camera: Camera, residual_px: float) -> float:
     return float(np.median(sizes)) * residual_px if sizes else float("nan")
 
 
-def hypotheses(best: Proven) -> tuple[Hypothesis, ...]:
+def hypotheses(best: Verified) -> tuple[Hypothesis, ...]:
     """The proposal and the distinct others that were looked at to the end."""
     evidence = best.evidence
     cameras = (best.camera, *(finalist.camera for finalist in best.finalists[1:]))

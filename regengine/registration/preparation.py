@@ -113,11 +113,11 @@ def prepare(
     side_px = read_px(stored, altitude_km, focal_known)
     finest = read_linear_light(frame.path, max_long_side_px=side_px)
     light = brought_down(finest, fine_px(stored, altitude_km))
-    nothing = None
+    futile = None
     if aids.placement is None:
-        nothing = nothing_to_register(light, parameters.any_category)
+        futile = nothing_to_register(light, parameters.any_category)
     limb, lights = None, None
-    if nothing is None:
+    if futile is None:
         limb = limb_of_photo(light, stored, focal_known, altitude_km)
         lights = lights_of_photo(light, ground_sample_km(stored) / light.factor, limb, finest)
     search = Search(
@@ -129,7 +129,7 @@ def prepare(
         stored=stored,
         focal_known=focal_known,
         started_s=started_s,
-        nothing=nothing,
+        futile=futile,
         limb=limb,
     )
     if lights is not None:

@@ -68,13 +68,13 @@ def steps_of_looks(search: Search, sparse: bool, find: Find) -> Iterator[Step]:
 
 def take_look(search: Search, look: Look, find: Find) -> Iterator[Proposals]:
     """What one look finds; and what leads without being verified, from along the track."""
-    search.looks += 1
+    search.looks_taken += 1
     view = coarse_view(search, look, SMOOTH_PX if look.sparse else PICTURE_SMOOTH_PX)
     if view is None:
         return
     yield Proposals(find(search, view, look))
     while search.leader is not None and not search.leader.look.flat:
-        search.looks += 1  # so that the odds bear these poses, too
+        search.looks_taken += 1  # so that the odds bear these poses, too
         better = from_along_the_track(search, search.leader)
         if better is None:
             return

@@ -149,7 +149,7 @@ def nadir_at_scale(limb: Limb, scale: float) -> FloatArray:
 def take_sweep(search: Search, sweep: Sweep, time_share: float) -> Iterator[Proposals]:
     """What one sweep finds within a share of the photo's time."""
     found = best_of_sweep(search, sweep, time_share)
-    search.looks += 1
+    search.looks_taken += 1
     yield Proposals(found)
 
 

@@ -19,7 +19,7 @@ from matchers.pose import track_axes, with_attitude
 from regengine.registration.acceptance import REVIEW_PROBABILITY, probability
 from regengine.registration.candidates import Candidate, Look, merged
 from regengine.registration.lens_prior import SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_CROPPED, Scale
-from regengine.registration.neighbour_priors import Hints, Neighbour
+from regengine.registration.neighbour_priors import Neighbour, NeighbourPrior
 from regengine.registration.propose_asterisms import best_figures
 from regengine.registration.propose_dense import (
     PICTURE_SMOOTH_PX,
@@ -44,9 +44,9 @@ def propose(search: Search) -> Iterator[Step]:
     if told is None:
         return
     if search.position.velocity_ecef_m_s is not None:
-        place = hinted_place(told, search.tracks)
+        place = expected_place(told, search.tracks)
         if place is not None:
-            yield Step(take=partial(take_hinted, search, place))
+            yield Step(take=partial(take_expected, search, place))
     if told.beat is not None and not promising(search):
         search.ended = search.given_up = True  # all the rest was tried before
 
@@ -57,38 +57,38 @@ def promising(search: Search) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hinted:
+class ExpectedPlace:
     """The place on a track that neighbours lead to."""
 
-    hints: Hints
+    prior: NeighbourPrior
     track: Track
     offset_km: float
 
 
-def hinted_place(hints: Hints, tracks: Sequence[Track]) -> Hinted | None:
+def expected_place(prior: NeighbourPrior, tracks: Sequence[Track]) -> ExpectedPlace | None:
     """Where on the tracks neighbours lead; None beyond reach: such a clock is not believed."""
-    places = [((hints.offset_s - t.clock_s) * t.speed_km_s, t) for t in tracks]
+    places = [((prior.offset_s - t.clock_s) * t.speed_km_s, t) for t in tracks]
     offset_km, track = min(places, key=lambda p: float(offset_surprise(p[0], p[1], STEP_KM)))
     if abs(offset_km) > track.reach_km:
         return None
-    return Hinted(hints=hints, track=track, offset_km=offset_km)
+    return ExpectedPlace(prior=prior, track=track, offset_km=offset_km)
 
 
-def take_hinted(search: Search, hinted: Hinted) -> Iterator[Proposals]:
+def take_expected(search: Search, expected: ExpectedPlace) -> Iterator[Proposals]:
     """Search as if clock and lens had been right, then with the neighbours' cameras."""
 
     def over() -> bool:
-        return search.proven or search.expired(SHARE_FOR_LOOKS)
+        return search.conclusive or search.expired(SHARE_FOR_LOOKS)
 
-    looks = hinted_looks(hinted, search.stored)
+    looks = expected_looks(expected, search.stored)
     if search.limb is not None:
-        sweep = hinted_sweep(hinted, search.stored.focal_px / search.limb_lens.focal_px)
+        sweep = expected_sweep(expected, search.stored.focal_px / search.limb_lens.focal_px)
         yield from take_sweep(search, sweep, SHARE_FOR_LOOKS)
     else:
         yield from take_look(search, looks.pop(0), best_figures)
     if over():
         return
-    yield Proposals(aligned_neighbours(search, hinted), verified="later")
+    yield Proposals(aligned_neighbours(search, expected), verified="later")
     for look in looks:
         if over():
             return
@@ -96,53 +96,53 @@ def take_hinted(search: Search, hinted: Hinted) -> Iterator[Proposals]:
     yield Proposals([], verified="now")
 
 
-def hinted_sweep(hinted: Hinted, nominal_scale: float) -> Sweep:
-    """A sweep of the usual length around the hinted place."""
+def expected_sweep(expected: ExpectedPlace, nominal_scale: float) -> Sweep:
+    """A sweep of the usual length around the expected place."""
     steps = int(BAND_KM / STEP_KM)
-    hints = hinted.hints
+    prior = expected.prior
     return Sweep(
-        track=hinted.track,
-        offsets_km=tuple(hinted.offset_km + STEP_KM * k for k in range(-steps, steps + 1)),
-        scale=hints.focal_ratio * nominal_scale,
-        sigma_log_focal=SIGMA_LOG_FOCAL_CROPPED if hints.cropped else SIGMA_LOG_FOCAL,
-        mirrored=hints.mirrored,
+        track=expected.track,
+        offsets_km=tuple(expected.offset_km + STEP_KM * k for k in range(-steps, steps + 1)),
+        scale=prior.focal_ratio * nominal_scale,
+        sigma_log_focal=SIGMA_LOG_FOCAL_CROPPED if prior.cropped else SIGMA_LOG_FOCAL,
+        mirrored=prior.mirrored,
         hazy=False,
     )
 
 
-def hinted_looks(hinted: Hinted, stored: Camera) -> list[Look]:
-    """Looks at the hinted place: figures of towns, then pictures, near and far."""
-    sparse = replace(hinted_look(hinted, stored), sparse=True)
+def expected_looks(expected: ExpectedPlace, stored: Camera) -> list[Look]:
+    """Looks at the expected place: figures of towns, then pictures, near and far."""
+    sparse = replace(expected_look(expected, stored), sparse=True)
     near = replace(sparse, sparse=False, off_nadir_deg=(0.0, FAR_OFF_NADIR_DEG))
     far = replace(sparse, sparse=False, off_nadir_deg=(FAR_OFF_NADIR_DEG, 90.0))
-    neighbours = hinted.hints.neighbours
+    neighbours = expected.prior.neighbours
     if neighbours and neighbours[0].camera.off_nadir_deg > FAR_OFF_NADIR_DEG:
         near, far = far, near
     return [sparse, near, far]
 
 
-def hinted_look(hinted: Hinted, stored: Camera) -> Look:
+def expected_look(expected: ExpectedPlace, stored: Camera) -> Look:
     """A look at the place with the neighbours' lens, and beliefs as narrow as they agree."""
-    hints, track = hinted.hints, hinted.track
-    lens = Scale(ratio=hints.focal_ratio, sigma_log_focal=SIGMA_LOG_FOCAL, cropped=hints.cropped)
-    spread_km = hints.spread_s * track.speed_km_s
-    look = look_at(track, hinted.offset_km, spread_km, stored, lens)
-    return replace(look, mirrored=hints.mirrored)
+    prior, track = expected.prior, expected.track
+    lens = Scale(ratio=prior.focal_ratio, sigma_log_focal=SIGMA_LOG_FOCAL, cropped=prior.cropped)
+    spread_km = prior.spread_s * track.speed_km_s
+    look = look_at(track, expected.offset_km, spread_km, stored, lens)
+    return replace(look, mirrored=prior.mirrored)
 
 
-def aligned_neighbours(search: Search, hinted: Hinted) -> list[Candidate]:
+def aligned_neighbours(search: Search, expected: ExpectedPlace) -> list[Candidate]:
     """Align the neighbours' cameras, carried along the orbit, on this photo."""
     cameras = []
-    for neighbour in hinted.hints.neighbours:
-        moved = carried(neighbour, hinted.track, hinted.offset_km)
+    for neighbour in expected.prior.neighbours:
+        moved = carried(neighbour, expected.track, expected.offset_km)
         cameras += [c for c in (moved, following(neighbour, moved)) if c is not None]
     found: list[Candidate] = []
     if not cameras:
         return found
-    hinted_once = hinted_look(hinted, search.stored)
-    for hazy in (False,) if hinted_once.flat else (False, True):
-        look = replace(hinted_once, hazy=hazy)
-        search.looks += 1
+    expected_once = expected_look(expected, search.stored)
+    for hazy in (False,) if expected_once.flat else (False, True):
+        look = replace(expected_once, hazy=hazy)
+        search.looks_taken += 1
         view = coarse_view(search, look, PICTURE_SMOOTH_PX)
         if view is not None:
             starts = [view.camera(camera) for camera in cameras]

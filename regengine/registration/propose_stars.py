@@ -173,7 +173,7 @@ def take_places(
     search: Search, attitude: StarAttitude, places: Sequence[StarPlace], hazy: bool
 ) -> Iterator[Proposals]:
     """Align the cameras of some places on the photo's light."""
-    search.looks += 1
+    search.looks_taken += 1
     parameters = DenseParameters()
     light = search.lights.of(hazy)
     image = light.resized(SWEEP_PX, parameters.smooth_px, parameters.detail_px)

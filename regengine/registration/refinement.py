@@ -37,7 +37,7 @@ PICTURE_SMOOTH_PX = 0.8
 SAME_PICTURE = 3.0
 
 
-def picture_proof(
+def picture_odds(
     image: LightImage, camera: Camera, levels: Sequence[LightGrid], size_px: int
 ) -> float:
     """Weigh the picture as a whole under a camera against chance."""
@@ -203,7 +203,7 @@ def aligned_finalist(search: Search, finalist: Finalist, size_px: int) -> Finali
         ncc=aligned.ncc,
         even_ncc=aligned.even_ncc,
         candidate=finalist.candidate,
-        picture_log10_odds=picture_proof(light, found, levels, size_px),
+        picture_log10_odds=picture_odds(light, found, levels, size_px),
     )
 
 

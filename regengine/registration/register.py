@@ -17,7 +17,7 @@ from regengine import registration
 from regengine.lights.map import LightMap
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame, read_frame
-from regengine.registration.acceptance import Proven, better, default_accept_probability
+from regengine.registration.acceptance import Verified, better, default_accept_probability
 from regengine.registration.candidates import SAME_SHARE, merged, same_view
 from regengine.registration.map_window import HasOverview
 from regengine.registration.outcome import result_of
@@ -27,7 +27,7 @@ from regengine.registration.refinement import (
     Finalist,
     compare_finalists,
     leading,
-    picture_proof,
+    picture_odds,
     preselected,
 )
 from regengine.registration.search import Proposals, Proposer, Search, SearchAids, Step
@@ -49,7 +49,7 @@ Method = Literal["limb", "sparse", "dense"]
 METHODS: tuple[Method, ...] = ("limb", "sparse", "dense")
 # What leads by this much at half the finalists' scale, in evened correlation, is worth a full proof
 # before the search goes on
-LEAD_WORTH_PROVING = 0.04
+LEAD_WORTH_VERIFYING = 0.04
 LEAST_GAIN = 0.02  # over the same view proven before
 # the same, of the picture's log10 odds
 LEAST_GAIN_LOG10_ODDS = 1.0
@@ -176,10 +176,10 @@ def search_frame(
         What was found, with its evidence.
     """
     search = prepare(frame, position, light_map, parameters, aids)
-    if search.nothing is None:
+    if search.futile is None:
         for group in proposers():
             take_steps(search, [proposer.propose(search) for proposer in group])
-            if search.proven or search.ended:
+            if search.conclusive or search.ended:
                 break
         conclude(search)
     return search
@@ -200,7 +200,7 @@ def proposers() -> list[list[Proposer]]:
 def take_steps(search: Search, proposed: Sequence[Iterator[Step]]) -> None:
     """Take the steps that some proposers offer, the likeliest first, while that makes sense."""
     for step in heapq.merge(*proposed, key=lambda step: step.surprise):
-        if search.proven:
+        if search.conclusive:
             return
         if step.time_share is not None and search.expired(step.time_share):
             search.exhausted = not step.required
@@ -221,12 +221,12 @@ def weigh(search: Search, proposals: Proposals) -> None:
     if not any(c in first for c in proposals.candidates):
         return
     selected = preselected(search)
-    if leads(selected, search.looks) and not any(
+    if leads(selected, search.looks_taken) and not any(
         no_better(selected[0], other) for other in search.tried
     ):
         search.tried.append(selected[0])
         verify_best(search)
-        search.leader = None if search.proven else selected[0].candidate
+        search.leader = None if search.conclusive else selected[0].candidate
 
 
 def leads(finalists: Sequence[Finalist], looks: int) -> bool:
@@ -237,7 +237,7 @@ def leads(finalists: Sequence[Finalist], looks: int) -> bool:
     if first.picture_log10_odds >= log10_tried(looks):
         return True
     rivals = (o.score for o in others if not same_view(first.camera, o.camera, SAME_SHARE))
-    return first.score - max(rivals, default=0.0) >= LEAD_WORTH_PROVING
+    return first.score - max(rivals, default=0.0) >= LEAD_WORTH_VERIFYING
 
 
 def no_better(finalist: Finalist, other: Finalist) -> bool:
@@ -252,7 +252,7 @@ def no_better(finalist: Finalist, other: Finalist) -> bool:
 
 def verify_best(search: Search) -> None:
     """Align the finalists, fit the best and weigh its evidence; keep the better proof."""
-    if not search.candidates or search.proven:
+    if not search.candidates or search.conclusive:
         return
     finalists = compare_finalists(search)
     for first in finalists:
@@ -266,11 +266,11 @@ def verify_best(search: Search) -> None:
     others = [finalist for finalist in finalists if finalist is not first]
     solution, left_out = fit.solution, fit.left_out
     proof, photo_towns, view = towns_proof(solution.image, solution.camera, solution.levels)
-    tried = log10_tried(search.looks)
+    tried = log10_tried(search.looks_taken)
     rival = others[0] if others else None
     share = first.share
     camera = solution.image.stored_camera(solution.camera, search.stored)
-    picture = picture_proof(solution.image, camera, solution.levels, COMPARED_PX)
+    picture = picture_odds(solution.image, camera, solution.levels, COMPARED_PX)
     evidence = Evidence(
         ncc=first.ncc,
         runner_up_ncc=max((f.ncc * f.share / share for f in others), default=0.0),
@@ -290,7 +290,7 @@ def verify_best(search: Search) -> None:
         held_out_residual_px=left_out.residual_px,
         spread_share=left_out.spread_share,
     )
-    proven = Proven(
+    verified = Verified(
         solution=solution,
         camera=camera,
         evidence=evidence,
@@ -299,7 +299,7 @@ def verify_best(search: Search) -> None:
         met=proof.met_towns,
         view=view,
     )
-    search.best = proven if search.best is None else better(proven, search.best)
+    search.best = verified if search.best is None else better(verified, search.best)
 
 
 def conclude(search: Search) -> None:
@@ -307,16 +307,16 @@ def conclude(search: Search) -> None:
     if search.given_up:
         return
     if not search.covered:
-        search.nothing = why_nothing(search)
+        search.futile = why_futile(search)
     verify_best(search)
 
 
-def why_nothing(search: Search) -> Reason:
+def why_futile(search: Search) -> Reason:
     """Why a search has seen nothing of the map."""
     if not search.exhausted:
         text = "time ran out before anything was tried; raise --max-seconds"
         return Reason(code="search_budget", text=text)
-    if search.looks == 0:
+    if search.looks_taken == 0:
         text = (
             "by its time the photo was taken by day wherever the camera may have been; correct "
             "the time, or widen --clock-window"

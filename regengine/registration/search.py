@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from matchers.camera import Camera
-from regengine.registration.acceptance import Proven, is_proof
+from regengine.registration.acceptance import Verified, is_conclusive
 from regengine.registration.candidates import Candidate
 from regengine.registration.lit_ground_prior import lit_ground
 from regengine.registration.map_window import HasOverview, SearchWindow
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from detectors.limb import Limb
     from regengine.orbit.propagation import CameraPosition
     from regengine.photo.frame import Frame
-    from regengine.registration.neighbour_priors import Hints
+    from regengine.registration.neighbour_priors import NeighbourPrior
     from regengine.registration.preparation import PhotoLights
     from regengine.registration.refinement import Aligned, Finalist
     from regengine.registration.register import RegisterParams
@@ -47,7 +47,7 @@ class SearchAids:
 
     Attributes
     ----------
-    neighbours : Hints, optional
+    neighbours : NeighbourPrior, optional
         What other frames of the batch tell of this one: where the search looks first.
     sky : SkyReader, optional
         Reads the attitude off the stars above a photo's limb; without it they are left aside.
@@ -55,7 +55,7 @@ class SearchAids:
         Where a person placed the photo, for the stored image: only around it is searched.
     """
 
-    neighbours: Hints | None = None
+    neighbours: NeighbourPrior | None = None
     sky: SkyReader | None = None
     placement: Camera | None = None
 
@@ -72,15 +72,15 @@ class Search:
         Whether its focal length does.
     started_s : float
         By the clock of the parameters.
-    nothing : Reason or None
+    futile : Reason or None
         Why there is nothing to search, or why nothing of the map was seen.
     limb, lights
         What the photo shows; no lights where there is nothing to search.
     candidates : list of Candidate
         Distinct, best first.
-    looks : int
+    looks_taken : int
         How many things were tried; the odds bear them.
-    best : Proven or None
+    best : Verified or None
         The best of what was verified.
     leader : Candidate or None
         What led at the last weighing and was not verified for good.
@@ -102,14 +102,14 @@ class Search:
     stored: Camera
     focal_known: bool
     started_s: float = 0.0
-    nothing: Reason | None = None
+    futile: Reason | None = None
     limb: Limb | None = None
     lights: PhotoLights = field(init=False, repr=False)
     window: SearchWindow = field(init=False, repr=False)
 
     candidates: list[Candidate] = field(default_factory=list)
-    looks: int = 0
-    best: Proven | None = None
+    looks_taken: int = 0
+    best: Verified | None = None
     leader: Candidate | None = None
     tried: list[Finalist] = field(default_factory=list)
     aligned: Aligned = field(default_factory=dict)
@@ -124,9 +124,9 @@ class Search:
         self.window = SearchWindow(self.light_map, self.position.altitude_km)
 
     @property
-    def proven(self) -> bool:
+    def conclusive(self) -> bool:
         """Whether searching on is pointless."""
-        return self.best is not None and is_proof(self.best.evidence, pinned=self.best.pinned)
+        return self.best is not None and is_conclusive(self.best.evidence, pinned=self.best.pinned)
 
     @property
     def altitude_km(self) -> float:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from regengine.lights.map import LightMap
 from regengine.photo.frame import Frame
-from regengine.registration.acceptance import Proven
+from regengine.registration.acceptance import Verified
 from regengine.registration.blind.index import EarthIndex
 from regengine.registration.blind.options import BlindLimits
 from regengine.registration.blind.search import search_blind
@@ -85,8 +85,8 @@ def register_blind(
 def blind_result(search: Search) -> FrameResult:
     """The result of a blind search that has ended; see `register_blind`."""
     frame, info = search.frame, search.light_map.info
-    if search.nothing is not None:
-        return no_match_result(frame, None, info, search.nothing)
+    if search.futile is not None:
+        return no_match_result(frame, None, info, search.futile)
     if search.best is None:
         return no_match_result(frame, None, info, NOWHERE, *unfinished(search))
     result = proposal_result(search)
@@ -97,7 +97,7 @@ def blind_result(search: Search) -> FrameResult:
     return with_spread(result, search.best)
 
 
-def with_spread(result: FrameResult, best: Proven) -> FrameResult:
+def with_spread(result: FrameResult, best: Verified) -> FrameResult:
     """A proposal with control points as sure as the lights leave them, accepted if they are."""
     loose = points_without_lights(result.control_points, best.solution, best.camera)
     if loose is not None:

@@ -28,7 +28,7 @@ from regengine.registration.blind.tilts import (
     Rings,
     Way,
     directions,
-    stretch,
+    ground_stretch,
 )
 from regengine.registration.candidates import unmirrored
 from regengine.registration.lens_prior import SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_CROPPED
@@ -173,7 +173,7 @@ def any_lens(search: Search, index: EarthIndex) -> Iterator[Attempt]:
         )
 
 
-STEEP_STRETCH = stretch(FIRST_RINGS[-1][0], ALTITUDE_KM)
+STEEP_STRETCH = ground_stretch(FIRST_RINGS[-1][0], ALTITUDE_KM)
 
 
 # At far tilts light finds more than figures do, in half as much time again; cameras are mostly held
@@ -240,7 +240,7 @@ def proposals_of(view: EarthView, plan: Plan) -> Iterator[list[Proposal]]:
     of_rings = (
         plan.proposals(view, pixel_km, (ring,))
         for ring in plan.rings
-        for pixel_km in useful_levels(view, plan, stretch(ring[0], ALTITUDE_KM))
+        for pixel_km in useful_levels(view, plan, ground_stretch(ring[0], ALTITUDE_KM))
     )
     if plan.way == "light":
         yield [proposal for found in of_rings for proposal in found]

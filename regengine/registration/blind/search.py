@@ -45,7 +45,7 @@ SOURCE = "lights"
 SIGMA_KM = (60.0, 60.0, 25.0)
 # Proposals with such odds are looked at before anything else is tried; the best wrong ones of ten
 # photos had 1.6. Only the order of the work depends on it
-WORTH_PROVING_LOG10_ODDS = 2.0
+WORTH_VERIFYING_LOG10_ODDS = 2.0
 # with their rivals, against which their lead is measured
 ALIGNED_AT_ONCE = 6
 ALIGNED_AT_LAST = 12
@@ -96,8 +96,8 @@ def search_blind(
     """
     nowhere = position_from_nadir(0.0, 0.0, ALTITUDE_KM, SOURCE, sigma_km=SIGMA_KM)
     search = prepare(frame, nowhere, light_map, parameters)
-    search.looks, search.covered = LOOKS, True
-    if search.nothing is None:
+    search.looks_taken, search.covered = LOOKS, True
+    if search.futile is None:
         for proposals in proposed(search, index, limits):
             weigh(search, proposals)
     if search.best is not None:
@@ -120,10 +120,10 @@ def proposed(search: Search, index: EarthIndex, limits: BlindLimits) -> Iterator
             if (
                 waiting
                 and waiting[0][1] is tried
-                and waiting[0][0].log10_odds >= WORTH_PROVING_LOG10_ODDS
+                and waiting[0][0].log10_odds >= WORTH_VERIFYING_LOG10_ODDS
             ):
                 yield from look_closer(search, waiting[:ALIGNED_AT_ONCE], seen)
-        if search.proven:
+        if search.conclusive:
             return
         if search.expired(TIMES_AS_LONG):
             search.exhausted = False

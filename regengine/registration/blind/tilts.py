@@ -64,7 +64,7 @@ def directions(rings: Rings, held: Held | None = None) -> list[FloatArray]:
     ]
 
 
-def stretch(off_nadir_deg: float, altitude_km: float) -> float:
+def ground_stretch(off_nadir_deg: float, altitude_km: float) -> float:
     """How much longer a pixel is on the ground than straight down: the mean of its two sides."""
     high = 1.0 + altitude_km / EARTH_RADIUS_KM
     angle = math.radians(off_nadir_deg)

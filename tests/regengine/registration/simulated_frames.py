@@ -28,7 +28,7 @@ from regengine.lights.source import LightMapInfo
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame
 from regengine.photo.image import read_linear_light
-from regengine.registration.acceptance import Proven
+from regengine.registration.acceptance import Verified
 from regengine.registration.map_window import ground_sample_km
 from regengine.registration.outcome import result_of
 from regengine.registration.preparation import fine_px, lights_of_photo, nominal_camera
@@ -283,7 +283,7 @@ class Solved:
     result: FrameResult
 
     @property
-    def best(self) -> Proven:
+    def best(self) -> Verified:
         """What the search proved."""
         assert self.search.best is not None
         return self.search.best

@@ -11,9 +11,9 @@ from time_lapse import Ticks, facts_at, time_lapse, true_lesson
 
 from matchers.pose import off_nadir_attitude, with_attitude
 from regengine.registration import propose_asterisms, propose_dense, propose_neighbours
-from regengine.registration.neighbour_priors import Hints, Lesson, hints_for
+from regengine.registration.neighbour_priors import Lesson, NeighbourPrior, neighbour_prior
 from regengine.registration.outcome import proposal_result
-from regengine.registration.propose_neighbours import hinted_place
+from regengine.registration.propose_neighbours import expected_place
 from regengine.registration.register import RegisterParams, register_frame, search_frame
 from regengine.registration.search import Search, SearchAids
 from regengine.registration.tracks import tracks_for
@@ -33,7 +33,7 @@ FEW_LOOKS, MANY_LOOKS = 8.0, 500.0
 
 
 def searched(
-    shot: Shot, path: Path, hints: Hints | None, looks: float, clock_s: float = CLOCK_S
+    shot: Shot, path: Path, hints: NeighbourPrior | None, looks: float, clock_s: float = CLOCK_S
 ) -> tuple[Search, FrameResult]:
     """Search a photo whose clock is wrong with a budget of so many looks."""
     frame, position = write(shot, path), position_of(shot, clock_s=-clock_s)
@@ -43,8 +43,8 @@ def searched(
     return search, proposal_result(search)
 
 
-def told(*lessons: Lesson, seconds: float = 10.0) -> Hints:
-    hints = hints_for(facts_at(seconds), lessons)
+def told(*lessons: Lesson, seconds: float = 10.0) -> NeighbourPrior:
+    hints = neighbour_prior(facts_at(seconds), lessons)
     assert hints is not None
     return hints
 
@@ -102,10 +102,10 @@ def test_a_neighbours_camera_finds_what_the_first_look_does_not(
 
 def test_an_offset_beyond_the_clock_window_is_not_believed(before: Lesson, after: Shot) -> None:
     hints, position = told(before), position_of(after, clock_s=-CLOCK_S)
-    believed = hinted_place(hints, tracks_for(position, 301.0))
+    believed = expected_place(hints, tracks_for(position, 301.0))
     assert believed is not None
     assert believed.offset_km == pytest.approx(CLOCK_S * believed.track.speed_km_s)
-    assert hinted_place(hints, tracks_for(position, 60.0)) is None
+    assert expected_place(hints, tracks_for(position, 60.0)) is None
 
 
 WRONG = {

@@ -8,7 +8,7 @@ from time_lapse import window_shot
 
 from benchmarks.trials.score import camera_of
 from matchers.camera import Camera
-from regengine.registration.neighbour_priors import Hints, Neighbour
+from regengine.registration.neighbour_priors import Neighbour, NeighbourPrior
 from regengine.registration.propose_neighbours import carried, following
 from regengine.registration.tracks import Track, tracks_for
 from tests.regengine.registration.simulated_frames import position_of
@@ -67,5 +67,5 @@ def test_nothing_is_followed_in_the_sky() -> None:
 
 
 def test_the_source_names_who_told_what() -> None:
-    hints = Hints(frames=("A", "B"), offset_s=3.0, spread_s=2.0)
+    hints = NeighbourPrior(frames=("A", "B"), offset_s=3.0, spread_s=2.0)
     assert hints.source == "with clock and lens of A, B"

@@ -132,7 +132,7 @@ def taken(
         stored, light_map, lights, limb=limb, parameters=RegisterParams(clock=clock)
     )
     (proposals,) = take_sweep(search, sweep, 1.0)
-    assert search.looks == 1
+    assert search.looks_taken == 1
     return list(proposals.candidates), search.covered
 
 

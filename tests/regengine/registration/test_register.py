@@ -101,9 +101,9 @@ def test_where_the_limb_is_seen_one_sweep_finds_a_camera_far_along_the_track(
     frame = write(picture, tmp_path / "limb.png")
     parameters = RegisterParams(clock_window_s=20.0, max_seconds=120.0)
     search = search_frame(frame, position, light_map(), parameters)
-    assert search.proven
+    assert search.conclusive
     # Mirror images come after crops and haze, all in sweeps of the middle band
-    assert search.looks <= (12 if mirrored else 1)
+    assert search.looks_taken <= (12 if mirrored else 1)
     result = result_of(search)
     assert result.verdict == "accepted"
     assert result.solved is not None

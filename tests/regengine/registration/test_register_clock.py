@@ -119,7 +119,7 @@ def test_when_time_runs_out_the_best_so_far_is_told_with_the_reason(
     parameters = RegisterParams(clock_window_s=20.0, max_seconds=1.0, clock=stopping_after(2))
     frame = write(shot, tmp_path / "cut.png")
     search = search_frame(frame, position, light_map(), parameters)
-    assert search.looks == 1
+    assert search.looks_taken == 1
     assert not search.exhausted
     assert search.best is not None
     result = result_of(search)
@@ -150,5 +150,5 @@ def test_a_photo_that_the_search_need_not_try_costs_no_time(
     parameters = RegisterParams(clock=stopping_after(1))
     frame = write(day, tmp_path / "day.png")
     search = search_frame(frame, near_nadir.position, light_map(), parameters)
-    assert search.nothing is not None
-    assert search.nothing.code == "not_a_night_city_frame"
+    assert search.futile is not None
+    assert search.futile.code == "not_a_night_city_frame"

@@ -55,7 +55,7 @@ def test_either_search_finds_the_camera_alone(
     tried.clear()
     search = searched(solved, method)
     assert set(tried) == {method}
-    assert len(tried) == search.looks
+    assert len(tried) == search.looks_taken
     result = result_of(search)
     assert result.verdict == "accepted"
     assert np.median(camera_miss_m(solved.shot, result)) < 0.5 * MAP_PIXEL_M

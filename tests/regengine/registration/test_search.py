@@ -14,15 +14,15 @@ from matchers.pose import turned
 from regengine import registration
 from regengine.registration import register
 from regengine.registration.acceptance import (
+    CONCLUSIVE_LOG10_ODDS,
+    CONCLUSIVE_MARGIN,
+    CONCLUSIVE_PICTURE_LOG10_ODDS,
     CONFIRMED_LOG10_ODDS,
     EVEN_NCC,
     LONELY_LOG10_ODDS,
     LONELY_MARGIN,
     LONELY_Z,
-    PROVEN_LOG10_ODDS,
-    PROVEN_MARGIN,
-    PROVEN_PICTURE_LOG10_ODDS,
-    Proven,
+    Verified,
     default_accept_probability,
     probability,
 )
@@ -31,7 +31,7 @@ from regengine.registration.preparation import PhotoLights
 from regengine.registration.propose_dense import take_look
 from regengine.registration.refinement import Finalist
 from regengine.registration.register import (
-    LEAD_WORTH_PROVING,
+    LEAD_WORTH_VERIFYING,
     LEAST_GAIN,
     LEAST_GAIN_LOG10_ODDS,
     conclude,
@@ -54,18 +54,20 @@ from tests.regengine.registration.recording_map import RecordingMap
 from tests.regengine.registration.simulated_frames import Solved, light_map
 
 
-def with_evidence(proven: Proven, **said: float) -> Proven:
+def with_evidence(proven: Verified, **said: float) -> Verified:
     """With other figures; the picture as a whole says nothing where nothing else is said."""
     said.setdefault("picture_log10_odds", 0.0)
     return replace(proven, evidence=replace(proven.evidence, **said))
 
 
 @pytest.fixture
-def proven(near_nadir: Solved) -> Proven:
+def proven(near_nadir: Solved) -> Verified:
     return near_nadir.best
 
 
-def candidates(proven: Proven, correlations: list[float], turn_deg: float = 0.0) -> list[Candidate]:
+def candidates(
+    proven: Verified, correlations: list[float], turn_deg: float = 0.0
+) -> list[Candidate]:
     """As many different views of one photo, best first."""
     look = proven.solution.finalist.candidate.look
     turns = np.radians(turn_deg + 40.0 * np.arange(len(correlations)))
@@ -97,13 +99,13 @@ def weighed(search: Search, found: list[Candidate]) -> None:
     weigh(search, Proposals(found))
 
 
-def ends(best: Proven) -> bool:
+def ends(best: Verified) -> bool:
     """Whether a search ends with what it has verified."""
-    return made_search(best.camera, best=best).proven
+    return made_search(best.camera, best=best).conclusive
 
 
-def test_what_stands_out_is_proven_at_once_and_once(proven: Proven, proofs: list[float]) -> None:
-    search = made_search(proven.camera, looks=1)
+def test_what_stands_out_is_proven_at_once_and_once(proven: Verified, proofs: list[float]) -> None:
+    search = made_search(proven.camera, looks_taken=1)
     weighed(search, candidates(proven, [0.34, 0.32, 0.31, 0.30, 0.29]))
     assert proofs == []
     weighed(search, candidates(proven, [0.7], turn_deg=200.0))
@@ -115,13 +117,13 @@ def test_what_stands_out_is_proven_at_once_and_once(proven: Proven, proofs: list
     again = 0.7 + 1.1 * LEAST_GAIN
     weighed(search, candidates(proven, [again], turn_deg=200.0))
     assert proofs == [0.7, again]
-    weighed(search, candidates(proven, [again + 0.5 * LEAD_WORTH_PROVING], turn_deg=240.0))
+    weighed(search, candidates(proven, [again + 0.5 * LEAD_WORTH_VERIFYING], turn_deg=240.0))
     assert proofs == [0.7, again]
     assert len(search.candidates) == 7
     assert [c.ncc for c in search.candidates] == sorted(c.ncc for c in search.candidates)[::-1]
 
 
-def test_a_picture_that_stands_out_is_proven_at_once_and_once(proven: Proven) -> None:
+def test_a_picture_that_stands_out_is_proven_at_once_and_once(proven: Verified) -> None:
     """Though another place correlates nearly as well."""
     first, second = (
         Finalist(camera=c.camera, ncc=0.4, even_ncc=0.4, candidate=c)
@@ -131,7 +133,7 @@ def test_a_picture_that_stands_out_is_proven_at_once_and_once(proven: Proven) ->
     told = replace(first, picture_log10_odds=log10_tried(10))
     assert leads([told, second], 10)
     assert not leads([told, second], 11)
-    better = replace(second, even_ncc=0.4 + 1.1 * LEAD_WORTH_PROVING)
+    better = replace(second, even_ncc=0.4 + 1.1 * LEAD_WORTH_VERIFYING)
     assert leads([better, first], 10)
     assert not leads([first, second, better], 10)
     assert no_better(told, told)
@@ -140,19 +142,22 @@ def test_a_picture_that_stands_out_is_proven_at_once_and_once(proven: Proven) ->
     assert not no_better(second, first)
 
 
-def test_nothing_found_is_nothing_to_prove(proven: Proven, proofs: list[float]) -> None:
-    search = made_search(proven.camera, looks=6)
+def test_nothing_found_is_nothing_to_prove(proven: Verified, proofs: list[float]) -> None:
+    search = made_search(proven.camera, looks_taken=6)
     weighed(search, [])
     assert proofs == []
     assert search.candidates == []
 
 
-def test_the_search_ends_with_strong_evidence_alone(proven: Proven) -> None:
-    assert not made_search(proven.camera).proven
-    sure = {"town_log10_odds": PROVEN_LOG10_ODDS + 1.0, "patch_log10_odds": PROVEN_LOG10_ODDS + 1.0}
+def test_the_search_ends_with_strong_evidence_alone(proven: Verified) -> None:
+    assert not made_search(proven.camera).conclusive
+    sure = {
+        "town_log10_odds": CONCLUSIVE_LOG10_ODDS + 1.0,
+        "patch_log10_odds": CONCLUSIVE_LOG10_ODDS + 1.0,
+    }
     apart = {
         "ncc": 0.8,
-        "runner_up_ncc": 0.8 - PROVEN_MARGIN - 0.01,
+        "runner_up_ncc": 0.8 - CONCLUSIVE_MARGIN - 0.01,
         "coarse_z": 1.0,
         "even_ncc": 0.5,
         "runner_up_even_ncc": 0.5,
@@ -165,7 +170,7 @@ def test_the_search_ends_with_strong_evidence_alone(proven: Proven) -> None:
 
 
 def test_evened_pictures_that_agree_as_no_wrong_camera_does_end_the_search(
-    proven: Proven,
+    proven: Verified,
 ) -> None:
     """One of towns and patches that confirms is enough: the search's length eats up the other."""
     alone = {
@@ -203,7 +208,7 @@ def test_evened_pictures_that_agree_as_no_wrong_camera_does_end_the_search(
     assert not ends(doubtful)
 
 
-def test_a_picture_that_is_no_chance_ends_the_search(proven: Proven) -> None:
+def test_a_picture_that_is_no_chance_ends_the_search(proven: Verified) -> None:
     """Where towns are few and other places correlate nearly as well, if it is probable enough."""
     picture = {
         "town_log10_odds": 8.0,
@@ -216,19 +221,19 @@ def test_a_picture_that_is_no_chance_ends_the_search(proven: Proven) -> None:
         "even_ncc": 0.5,
         "runner_up_even_ncc": 0.45,
         "field_share": 1.0,
-        "picture_log10_odds": PROVEN_PICTURE_LOG10_ODDS,
+        "picture_log10_odds": CONCLUSIVE_PICTURE_LOG10_ODDS,
         "runner_up_picture_log10_odds": -1.0,
     }
     assert ends(with_evidence(proven, **picture))
     for figure, value in (
-        ("picture_log10_odds", PROVEN_PICTURE_LOG10_ODDS - 0.1),
+        ("picture_log10_odds", CONCLUSIVE_PICTURE_LOG10_ODDS - 0.1),
         ("runner_up_picture_log10_odds", 0.1),
         ("held_out_residual_px", 1.1 * PRECISE_PX),
     ):
         assert not ends(with_evidence(proven, **{**picture, figure: value}))
 
 
-def test_a_lonely_proof_may_be_weaker(proven: Proven) -> None:
+def test_a_lonely_proof_may_be_weaker(proven: Verified) -> None:
     """Telephoto frames hold few towns; nothing else must come near then."""
     lonely = {
         "town_log10_odds": LONELY_LOG10_ODDS + 0.1,
@@ -249,7 +254,7 @@ def test_a_lonely_proof_may_be_weaker(proven: Proven) -> None:
 
 
 def test_the_last_chance_is_for_what_never_stood_out(
-    proven: Proven, monkeypatch: pytest.MonkeyPatch
+    proven: Verified, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[Search] = []
     monkeypatch.setattr(register, "compare_finalists", lambda search: begun.append(search) or [])
@@ -266,11 +271,11 @@ def test_the_last_chance_is_for_what_never_stood_out(
     nothing = made_search(proven.camera)
     conclude(nothing)
     assert len(begun) == 2
-    assert nothing.nothing is not None
+    assert nothing.futile is not None
 
 
 @pytest.mark.parametrize("hazy", [False, True])
-def test_a_look_takes_its_own_light_image_and_is_counted(proven: Proven, hazy: bool) -> None:
+def test_a_look_takes_its_own_light_image_and_is_counted(proven: Verified, hazy: bool) -> None:
     look = replace(proven.solution.finalist.candidate.look, hazy=hazy)
     light = proven.solution.image
     dark = replace(light, values=np.zeros_like(light.values))
@@ -286,10 +291,10 @@ def test_a_look_takes_its_own_light_image_and_is_counted(proven: Proven, hazy: b
     search = made_search(proven.camera, light_map(), lights)
     (proposals,) = take_look(search, look, find)
     assert (seen, proposals.candidates) == ([look], found)
-    assert (search.looks, search.covered) == (1, True)
+    assert (search.looks_taken, search.covered) == (1, True)
     beyond = made_search(proven.camera, RecordingMap(outside="outside_map"), lights)
     assert list(take_look(beyond, look, find)) == []
-    assert (beyond.looks, beyond.covered, len(seen)) == (1, False, 1)
+    assert (beyond.looks_taken, beyond.covered, len(seen)) == (1, False, 1)
 
 
 def test_a_proposer_takes_part_by_being_there(

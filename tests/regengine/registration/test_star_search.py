@@ -16,7 +16,7 @@ from regengine.orbit.propagation import CameraPosition, position_from_elements
 from regengine.orbit.rotation import icrs_to_itrf, turned_by_clock
 from regengine.photo.frame import Frame
 from regengine.photo.image import read_linear_light
-from regengine.registration.acceptance import is_proof
+from regengine.registration.acceptance import is_conclusive
 from regengine.registration.preparation import limb_of_photo, nominal_camera
 from regengine.registration.propose_stars import (
     angle_deg,
@@ -123,7 +123,7 @@ def test_a_wrong_attitude_proves_nothing(
     off = turned_by_clock(np.eye(3), 720.0)  # 3 degrees
     camera = replace(true.camera, quaternion_icrs=matrix_quaternion(off @ true.camera.matrix))
     search = with_stars_alone(frame, position, replace(true, camera=camera))
-    assert not search.proven
+    assert not search.conclusive
 
 
 def test_frames_without_a_solved_sky_are_searched_as_before(
@@ -209,7 +209,7 @@ def test_stars_stand_in_for_towns_where_the_fit_is_confirmed(near_nadir) -> None
     evidence = replace(
         near_nadir.best.evidence, town_log10_odds=0.0, patch_log10_odds=0.0, coarse_z=0.0
     )
-    if not is_proof(near_nadir.best.evidence):
+    if not is_conclusive(near_nadir.best.evidence):
         pytest.skip("the frame is no proof to begin with")
-    assert not is_proof(evidence)
-    assert not is_proof(replace(evidence, even_ncc=0.05, picture_log10_odds=0.0), pinned=True)
+    assert not is_conclusive(evidence)
+    assert not is_conclusive(replace(evidence, even_ncc=0.05, picture_log10_odds=0.0), pinned=True)

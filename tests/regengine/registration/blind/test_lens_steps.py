@@ -13,7 +13,7 @@ from regengine.registration.blind.tilts import (
     FAR_RINGS,
     FIRST_RINGS,
     OTHER_RINGS,
-    stretch,
+    ground_stretch,
 )
 
 FIGURES = [
@@ -72,7 +72,7 @@ def test_no_step_is_tried_twice_and_each_suits_its_level() -> None:
     for plan, steps in lens_tries(PIXELS_KM):
         for focal_mm, pixel_km in steps:
             for ring in plan.rings:
-                stretched = 1.0 if plan.held is None else stretch(ring[0], ALTITUDE_KM)
+                stretched = 1.0 if plan.held is None else ground_stretch(ring[0], ALTITUDE_KM)
                 field_px = 36.0 / focal_mm * ALTITUDE_KM * stretched / pixel_km
                 assert LEAST_PX <= field_px <= MOST_PX
                 kind = plan.way, plan.held, plan.mirrored, plan.hazy
