@@ -28,7 +28,7 @@ from benchmarks.trials.run import (
 from regengine.photo.camera_bodies import FULL_FRAME_MM
 from regengine.photo.frame import Frame, read_frame
 from regengine.pipeline import RunInputs
-from regengine.registration.blind.index_build import FARTHEST_LAT_DEG
+from regengine.registration.blind.index import FARTHEST_LAT_DEG
 from regengine.registration.blind.options import BlindOptions
 from regengine.registration.register import RegisterParams
 
@@ -75,8 +75,7 @@ def place(frame: Frame, index: EarthIndex) -> Registration:
     """Place a photo by its lights alone, and what that took."""
     from benchmarks.trials.attempt import Registration
     from regengine.registration.blind.options import BlindLimits
-    from regengine.registration.blind.register import blind_result
-    from regengine.registration.blind.search import search_blind
+    from regengine.registration.blind.register import blind_result, search_blind
 
     shop = workshop()
     parameters = shop.settings.register

@@ -68,8 +68,11 @@ class PhotoDates:
 
     def of(self, result: FrameResult) -> Dates | None:
         """When a photo may have been taken; None where it is not placed, or its time was used."""
-        from regengine.registration.blind.dates import FoundPlace, dates_of_place
-        from regengine.registration.blind.uncertainty import position_covariance_km2
+        from regengine.registration.blind.dates import (
+            FoundPlace,
+            dates_of_place,
+            position_covariance_km2,
+        )
 
         if result.solved is None or result.nadir is None or result.nadir.source == TIMED:
             return None

@@ -8,23 +8,28 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detectors.types import FloatArray
-from matchers.asterism_match import match
+from matchers.asterism_fit import fitted_rotations, fitted_scales, rescaled
+from matchers.asterism_match import Attitude, match
 from matchers.asterism_odds import MatchParameters
-from matchers.asterisms import AsterismIndex
+from matchers.asterisms import AsterismIndex, unit
 from matchers.camera import Camera
+from matchers.earth import geodetic_to_ecef, surface_to_lonlat
 from matchers.level_ground import (
     EARTH_RADIUS_KM,
     ground_points,
+    leaning,
+    leant_points,
     level_axes,
     level_points,
     levelled,
+    placed_camera,
     seen_box,
 )
 from matchers.photo_light import LightImage
+from matchers.pose import PosePrior
+from matchers.resection import ASKED, LEAST_POINTS, PointPairs, Unknowns, resected, residuals_px
 from matchers.verify import find_towns
 from regengine.registration.blind.index import NEIGHBOURS, EarthIndex
-from regengine.registration.blind.tilts import LevelView, lean_ways, leant_camera
-from regengine.registration.blind.town_fit import TownPairs, town_pairs
 
 # Geometric mean of the 330 and 430 km between which the station has flown: straight down, a height
 # is but a scale
@@ -47,6 +52,120 @@ TURN_STEP_DEG = 6.0
 LEVELLED_SHARE, LEVELLED_WEIGHED, LEVELLED_FITTED = 0.4, 300, 60
 # The best rotations of one direction out of many, and of one that the limb tells
 KEPT, LEVELLED_KEPT = 3, 8
+
+
+# One sigma, of either direction: half a step of the tilts that are tried
+LEAN_RAD = np.radians(1.5)
+MOST_LOG_SCALE = 0.3
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LevelView:
+    """What turns a level frame into a camera: its axes, the height tried, the stored lens."""
+
+    axes: FloatArray
+    altitude_km: float
+    stored: Camera
+
+
+def lean_ways(points: FloatArray, altitude_km: float) -> FloatArray:
+    """How points of the level frame move when the camera leans by one sigma."""
+    return np.stack(
+        [
+            leant_points(points, altitude_km, leaning(*about)) - points
+            for about in ((LEAN_RAD, 0.0), (0.0, LEAN_RAD))
+        ]
+    )
+
+
+def leant_camera(
+    level: AsterismIndex, points: FloatArray, attitude: Attitude, view: LevelView
+) -> Camera:
+    """The camera of an attitude that was fitted with `lean_ways`."""
+    lean = leaning(*(LEAN_RAD * attitude.bends).tolist())
+    seen, towns = attitude.inliers.T
+    moved = leant_points(points[seen], view.altitude_km, lean)
+    whole = np.isfinite(moved).all(axis=1)
+    scale, rotation = attitude.scale, attitude.rotation
+    if whole.any():
+        # To first order the lean leaves turn and scale as they are: they are fitted to all of it
+        moved, targets = unit(moved[whole]), level.vectors[towns[whole]][None]
+        share = np.ones((1, len(moved)))
+        now = np.array([scale])
+        now = fitted_scales(moved, targets, share, now, MOST_LOG_SCALE)
+        sized = rescaled(moved[None], now[:, None, None])
+        rotation = fitted_rotations(sized, targets, share, rotation[None])[0]
+        scale = float(now[0])
+    # A scale of the level frame is a height
+    return placed_camera(view.stored, lean @ view.axes, view.altitude_km * scale, rotation)
+
+
+# A proposed camera is fitted to the towns that it brings together, with all that is unknown at
+# once. Figures are compared on a sphere, at a height and with a lens that were tried, and the lean
+# of the camera is fitted to first order. Towards the limb, where a degree moves the ground by a
+# hundred kilometres, that leaves the camera tens of kilometres off, from where no alignment finds
+# back. The same pairs of towns tell it to a few kilometres.
+# The lens' distortion is freed where every unknown may be; fewer pairs leave the camera as it is
+LEAST_PAIRS = LEAST_POINTS["distortion"]
+ROUNDS = 3
+# Pairs count that miss by so many times the median, which for two-dimensional noise is 2.9 sigmas,
+# or by one sigma
+OUTLIER_MEDIANS = 2.5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TownPairs:
+    """Towns of a photo and of the Earth that were brought together.
+
+    Attributes
+    ----------
+    pixels : ndarray of float64, shape (n, 2)
+        Of the stored image.
+    ground_ecef_m : ndarray of float64, shape (n, 3)
+        On the ellipsoid.
+    sigma_km : float
+        How well towns are found again.
+    """
+
+    pixels: FloatArray
+    ground_ecef_m: FloatArray
+    sigma_km: float
+
+    def seen_by(self, camera: Camera) -> PointPairs:
+        """As pairs of a resection, with the precision that a camera at that distance sees."""
+        away_m = np.linalg.norm(self.ground_ecef_m - np.asarray(camera.position_ecef_m), axis=1)
+        return PointPairs(
+            pixels=self.pixels,
+            ground_ecef_m=self.ground_ecef_m,
+            sigma_px=1e3 * self.sigma_km * camera.focal_px / away_m,
+        )
+
+
+def town_pairs(
+    points: FloatArray, towns: FloatArray, view: LevelView, sigma_rad: float
+) -> TownPairs:
+    """Pairs out of a level frame."""
+    stands = np.array([0.0, 0.0, EARTH_RADIUS_KM + view.altitude_km])
+    pixels = view.stored.image_of((EARTH_RADIUS_KM * points - stands) @ view.axes)
+    return TownPairs(
+        pixels=np.stack(pixels, axis=-1),
+        ground_ecef_m=geodetic_to_ecef(*surface_to_lonlat(towns)),
+        sigma_km=sigma_rad * EARTH_RADIUS_KM,
+    )
+
+
+def fitted_to_towns(camera: Camera, pairs: TownPairs, belief: PosePrior) -> Camera:
+    """A camera fitted to its pairs of towns, without those that the others contradict."""
+    counts = np.ones(len(pairs.pixels), bool)
+    for _ in range(ROUNDS):
+        if counts.sum() < LEAST_PAIRS:
+            return camera
+        whole = pairs.seen_by(camera)
+        unknowns = Unknowns(pairs=whole.chosen(counts), belief=belief, freed=ASKED["all"])
+        camera = resected(camera, unknowns).camera
+        misses = np.linalg.norm(residuals_px(camera, whole), axis=1) / whole.sigma_px
+        counts = misses < max(1.0, OUTLIER_MEDIANS * float(np.nanmedian(misses[counts])))
+    return camera
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -10,7 +10,7 @@ import pytest
 from matchers.earth import great_circle_km
 from matchers.light_grid import LightGrid
 from regengine.errors import LightMapError
-from regengine.registration.blind.index_build import towns_of_earth
+from regengine.registration.blind.index import towns_of_earth
 
 # A kilometre from borders of strips and pieces, on both sides of the antimeridian, far north
 TOWNS = np.array(

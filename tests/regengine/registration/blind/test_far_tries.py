@@ -16,8 +16,7 @@ from matchers.view import render
 from regengine.lights.map import LightMap
 from regengine.registration.blind.index import EarthIndex
 from regengine.registration.blind.propose_asterisms import EarthView, Proposal, propose_far
-from regengine.registration.blind.schedule import Plan, proposals_of
-from regengine.registration.blind.tilts import FAR_LIGHT_RINGS
+from regengine.registration.blind.schedule import FAR_LIGHT_RINGS, Plan, proposals_of
 from regengine.registration.map_window import footprint_window
 from tests.regengine.registration.blind.test_dense_places import LENS
 

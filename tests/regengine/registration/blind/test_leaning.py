@@ -20,8 +20,14 @@ from matchers.level_ground import (
     level_axes,
 )
 from regengine.registration.blind.index import figure_parameters
-from regengine.registration.blind.propose_asterisms import ALTITUDE_KM, match_parameters, matched
-from regengine.registration.blind.tilts import LEAN_RAD, LevelView, lean_ways
+from regengine.registration.blind.propose_asterisms import (
+    ALTITUDE_KM,
+    LEAN_RAD,
+    LevelView,
+    lean_ways,
+    match_parameters,
+    matched,
+)
 
 PIXEL_KM = 1.3
 CAMERA = Camera(

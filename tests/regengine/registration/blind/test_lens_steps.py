@@ -7,13 +7,14 @@ from itertools import pairwise
 
 from regengine.registration.blind.index import LOG_SIZE_TOLERANCE, PIXELS_KM
 from regengine.registration.blind.propose_asterisms import ALTITUDE_KM, LEAST_PX, MOST_PX
-from regengine.registration.blind.schedule import LENS_PLANS, lens_tries
-from regengine.registration.blind.tilts import (
+from regengine.registration.blind.schedule import (
     FAR_LIGHT_RINGS,
     FAR_RINGS,
     FIRST_RINGS,
+    LENS_PLANS,
     OTHER_RINGS,
     ground_stretch,
+    lens_tries,
 )
 
 FIGURES = [

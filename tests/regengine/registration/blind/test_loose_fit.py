@@ -15,9 +15,13 @@ from regengine.lights.map import LightMap
 from regengine.photo.frame import read_frame
 from regengine.registration.blind.index import EarthIndex
 from regengine.registration.blind.options import BlindLimits
-from regengine.registration.blind.register import blind_result
-from regengine.registration.blind.search import search_blind
-from regengine.registration.blind.uncertainty import MOST_BEYOND, LooseFit, measured
+from regengine.registration.blind.register import (
+    MOST_BEYOND,
+    LooseFit,
+    blind_result,
+    measured,
+    search_blind,
+)
 from regengine.registration.control_points import allowed_error_m
 from regengine.registration.lens_prior import SIGMA_LOG_FOCAL
 from regengine.registration.register import RegisterParams

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detectors.limb_geometry import nadir_vector
-from regengine.registration.blind.tilts import FAR_RINGS, UPRIGHT_DEG, directions
+from regengine.registration.blind.schedule import FAR_RINGS, UPRIGHT_DEG, directions
 
 
 @pytest.mark.parametrize("ring", FAR_RINGS)
