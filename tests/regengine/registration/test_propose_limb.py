@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, repeat
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from detectors.limb import Limb
 from detectors.limb_geometry import (
+    AIRGLOW_TOP_KM,
+    HARD_EDGE_KM,
+    arc_rays,
+    limb_angle_deg,
     nadir_vector,
+    pixels_of,
+    pointing_of,
 )
+from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.photo_light import LightImage
+from matchers.pose import moved
 from regengine.registration.candidates import Candidate
 from regengine.registration.lens_prior import (
+    CROP_SCALES,
     SIGMA_LOG_FOCAL,
     SIGMA_LOG_FOCAL_CROPPED,
     SIGMA_PRINCIPAL_SHARE,
@@ -27,13 +37,16 @@ from regengine.registration.lens_prior import (
 from regengine.registration.preparation import PhotoLights
 from regengine.registration.propose_limb import (
     ALIGNED_PER_SWEEP,
+    BAND_KM,
     STEP_KM,
     Sweep,
     bands,
     nadir_at_scale,
+    plan_sweeps,
     take_sweep,
 )
 from regengine.registration.register import RegisterParams
+from regengine.registration.tracks import Track
 from tests.matchers.lamp_world import (
     LampWorld,
     camera_over,
@@ -42,19 +55,167 @@ from tests.matchers.lamp_world import (
     log_picture,
     town_lamps,
 )
+from tests.regengine.registration.beliefs import bell
 from tests.regengine.registration.made_search import made_search
 from tests.regengine.registration.simulated_frames import MemoryMap, halved
-from tests.regengine.registration.sweep_parts import (
-    ALTITUDE_KM,
-    EASTWARD,
-    HEIGHT,
-    WIDTH,
-    limb_of,
-    planned,
-    track_through,
-)
 
-FloatArray = NDArray[np.float64]
+ALTITUDE_KM = 410.0
+WIDTH, HEIGHT = 240, 160
+
+
+def limb_of(
+    nadir: FloatArray, focal_px: float, *, ratio: float = 1.0, ratio_sigma: float = 0.1
+) -> Limb:
+    """The limb that a detector without error finds."""
+    off_nadir, roll = pointing_of(nadir)
+    return Limb(
+        nadir=nadir,
+        off_nadir_deg=off_nadir,
+        roll_deg=roll,
+        covariance_deg2=0.01 * np.eye(2),
+        layer="airglow",
+        paired=True,
+        shown=0.9,
+        log10_odds=100.0,
+        angle_deg=limb_angle_deg(ALTITUDE_KM, AIRGLOW_TOP_KM),
+        hard_edge_deg=limb_angle_deg(ALTITUDE_KM, HARD_EDGE_KM),
+        focal_px=focal_px,
+        focal_ratio=ratio,
+        focal_ratio_sigma=ratio_sigma,
+        shape=(HEIGHT, WIDTH),
+    )
+
+
+LIMB = limb_of(nadir_vector(60.0, 20.0), 200.0)
+
+
+def track_through(
+    camera: Camera, displaced_km: float, reach_km: float, velocity: Sequence[float]
+) -> Track:
+    """A great circle over the ground whose offset ``-displaced_km`` is the camera's place."""
+    start = moved(camera.position_ecef_m, velocity, 1e3 * displaced_km, 0.0, 0.0)
+    # The direction of motion turns with the position
+    ahead = moved(camera.position_ecef_m, velocity, 1e3 * (displaced_km + 1.0), 0.0, 0.0)
+
+    def at(offset_km: float) -> FloatArray:
+        return moved(start, ahead - start, 1e3 * offset_km, 0.0, 0.0)
+
+    return Track(
+        name="made",
+        position=at,
+        velocity=lambda offset_km: at(offset_km + 1.0) - at(offset_km - 1.0),
+        sigma_along_km=500.0,
+        belief=bell(0.5 * reach_km, reach_km),
+        sigma_across_km=lambda _: 5.0,
+        sigma_up_km=2.0,
+        speed_km_s=7.66,
+    )
+
+
+OVER_ROME = camera_over(12.0, 42.0, 1e3 * ALTITUDE_KM)
+EASTWARD = (-3000.0, 6000.0, 2000.0)
+
+
+def planned(
+    limb: Limb = LIMB, *, focal_known: bool = True, reach_km: float = 4000.0, tracks: int = 1
+) -> list[Sweep]:
+    """The sweeps of a photo from over Rome, of one track or of several that are alike."""
+    track = track_through(OVER_ROME, 0.0, reach_km, EASTWARD)
+    others = [replace(track, name=f"made {k}") for k in range(tracks)]
+    return list(plan_sweeps(others, limb, focal_known))
+
+
+@given(reach=st.floats(0.0, 22_000.0))
+def test_bands_cover_the_reach_once(reach: float) -> None:
+    """No place within the reach is farther than half a step from an offset; none comes twice."""
+    found = bands(reach)
+    offsets = [offset for band in found for offset in band]
+    assert len(set(offsets)) == len(offsets)
+    assert max(offsets) == -min(offsets)
+    assert max(offsets) >= reach - 0.5 * STEP_KM - 1e-6
+    assert max(offsets) <= max(reach + 0.5 * STEP_KM + 1e-6, STEP_KM)
+    assert np.diff(sorted(offsets)) == pytest.approx(STEP_KM)
+    for band in found:
+        assert max(band) - min(band) <= (2.0 if 0.0 in band else 1.0) * BAND_KM
+    # The middle one first, then ever farther out, both sides in turn
+    assert 0.0 in found[0]
+    nearest = [min(abs(offset) for offset in band) for band in found]
+    assert nearest == sorted(nearest)
+    assert {tuple(-o for o in band) for band in found[1:]} == set(found[1:])
+
+
+@given(
+    arc=st.floats(-55.0, 40.0),
+    roll=st.floats(-180.0, 180.0),
+    scale=st.floats(0.6, 2.2),
+    angle=st.sampled_from([limb_angle_deg(h, AIRGLOW_TOP_KM) for h in (350.0, 420.0)]),
+)
+def test_another_focal_length_leaves_the_arc_where_it_is(
+    arc: float, roll: float, scale: float, angle: float
+) -> None:
+    """The arc's point nearest to the axis: the same pixel before and after."""
+    focal, centre = 200.0, (119.5, 79.5)
+    limb = replace(limb_of(nadir_vector(angle + arc, roll), focal), angle_deg=angle)
+    scaled = nadir_at_scale(limb, scale)
+    assert np.linalg.norm(scaled) == pytest.approx(1.0)
+    top = np.array(angle), np.array(0.0)
+    before = pixels_of(arc_rays(limb.nadir, *top), focal, centre)
+    after = pixels_of(arc_rays(scaled, *top), focal * scale, centre)
+    assert np.array(after) == pytest.approx(np.array(before), abs=1e-6)
+    assert nadir_at_scale(limb, 1.0) == pytest.approx(limb.nadir)
+    # The camera's turn is seen in the picture whatever the focal length
+    found_off_nadir, found_roll = pointing_of(scaled)
+    assert found_off_nadir == pytest.approx(
+        angle + math.degrees(math.atan(math.tan(math.radians(arc)) / scale))
+    )
+    assert (found_roll - roll + 180.0) % 360.0 - 180.0 == pytest.approx(0.0, abs=1e-6)
+
+
+def test_the_likeliest_sweep_comes_first() -> None:
+    first = planned()[0]
+    assert first.offsets_km == bands(4000.0)[0]
+    assert (first.scale, first.sigma_log_focal) == (1.0, SIGMA_LOG_FOCAL)
+    assert not first.mirrored
+    assert not first.hazy
+
+
+def test_everything_is_swept_once() -> None:
+    sweeps = planned(tracks=2)
+    keys = [(s.track.name, s.offsets_km, s.scale, s.mirrored, s.hazy) for s in sweeps]
+    assert len(set(keys)) == len(keys)
+    assert len(keys) == 2 * len(bands(4000.0)) * (1 + len(CROP_SCALES)) * 2 * 2
+
+
+def test_what_is_likelier_in_every_way_comes_earlier() -> None:
+    """Near before far, plain before mirrored or hazy, the nominal scale before crops."""
+    order = [1.0, *CROP_SCALES]
+    ranks = [
+        (min(map(abs, s.offsets_km)), order.index(s.scale), s.mirrored, s.hazy) for s in planned()
+    ]
+    for place, later in enumerate(ranks):
+        for earlier in ranks[:place]:
+            surpassed = all(a >= b for a, b in zip(earlier, later, strict=True))
+            assert not surpassed or earlier == later
+    # and none of the four rules all others: all kinds are met early
+    early = planned()[: len(ranks) // 2]
+    assert {s.scale for s in early} == set(order)
+    assert {s.mirrored for s in early} == {s.hazy for s in early} == {True, False}
+    assert len({s.offsets_km for s in early}) > 1
+
+
+def test_a_curvature_that_contradicts_the_focal_length_is_heard_before_crops() -> None:
+    said = planned(replace(LIMB, focal_ratio=1.4, focal_ratio_sigma=0.08))
+    scales = list(dict.fromkeys(s.scale for s in said))
+    assert scales == [1.0, 1.4, *CROP_SCALES]
+    assert next(s for s in said if s.scale == 1.4).sigma_log_focal == SIGMA_LOG_FOCAL_CROPPED
+    vague = planned(replace(LIMB, focal_ratio=1.4, focal_ratio_sigma=0.25))
+    assert 1.4 not in {s.scale for s in vague}
+    agreeing = planned(replace(LIMB, focal_ratio=1.05, focal_ratio_sigma=0.001))
+    assert 1.05 not in {s.scale for s in agreeing}
+
+
+def test_an_unknown_focal_length_is_as_free_as_a_crops() -> None:
+    assert planned(focal_known=False)[0].sigma_log_focal == SIGMA_LOG_FOCAL_CROPPED
 
 
 WEST, SOUTH, EAST, NORTH = -20.0, 26.0, 46.0, 62.0

@@ -1,4 +1,4 @@
-"""The best candidates on finer images: which stay, and in which order."""
+"""The best candidates on finer images: which stay, in which order, and how surely they lie."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from regengine.registration.refinement import (
     Finalist,
     compare_finalists,
     map_scale_px,
+    picture_odds,
 )
+from regengine.registration.verification import LOG10_ATTITUDES_PER_LOOK
 from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.made_search import begun_anew
 from tests.regengine.registration.simulated_frames import Solved
@@ -115,3 +117,20 @@ def test_telephoto_frames_are_fitted_at_the_maps_scale() -> None:
     assert map_scale_px(longer) == LEAST_FITTED_PX
     sky = camera_over(0.0, 0.0, 410e3, off_nadir=120.0, width=1000, height=667, focal_px=10_000.0)
     assert map_scale_px(sky) == LEAST_FITTED_PX
+
+
+@pytest.mark.parametrize("size_px", [COMPARED_PX // 2, COMPARED_PX])
+@pytest.mark.parametrize("name", ["near_nadir", "oblique", "slanted"])
+def test_the_picture_proves_the_right_camera_alone(
+    name: str, size_px: int, request: pytest.FixtureRequest
+) -> None:
+    solved: Solved = request.getfixturevalue(name)
+    solution, camera = solved.best.solution, solved.best.camera
+    odds = picture_odds(solution.image, camera, solution.levels, size_px)
+    assert odds > LOG10_ATTITUDES_PER_LOOK + 3.0
+    field = max(camera.width_px, camera.height_px) / camera.focal_px
+    for turn in ([0.0, 0.1 * field, 0.0], [0.0, 0.0, 0.5], [0.05 * field, 0.15 * field, 0.2]):
+        wrong = turned(camera, turn)
+        assert (
+            picture_odds(solution.image, wrong, solution.levels, size_px) < LOG10_ATTITUDES_PER_LOOK
+        )
