@@ -137,12 +137,12 @@ def test_a_wrong_clock_is_found_in_few_looks_with_hints_and_not_without(
 ) -> None:
     _, alone = searched(after, tmp_path / "a.png", None, FEW_LOOKS)
     assert alone.verdict != "accepted"
-    state, helped = searched(after, tmp_path / "a.png", told(before), FEW_LOOKS)
+    search, helped = searched(after, tmp_path / "a.png", told(before), FEW_LOOKS)
     assert helped.verdict == "accepted"
     assert np.median(camera_miss_m(after, helped)) < 0.5 * MAP_PIXEL_M
     assert helped.solved is not None
     assert helped.solved.along_track_offset_s == pytest.approx(CLOCK_S, abs=2.0)
-    assert state.looks <= 3
+    assert search.looks_taken <= 3
 
 
 def test_the_clock_alone_is_enough(before: Lesson, after: Shot, tmp_path: Path) -> None:
@@ -159,8 +159,8 @@ def test_a_neighbours_camera_finds_what_the_first_look_does_not(
     monkeypatch.setattr(propose_neighbours, "best_peaks", lambda *_: [])
     monkeypatch.setattr(propose_asterisms, "propose", lambda _: iter([]))
     monkeypatch.setattr(propose_dense, "propose", lambda _: iter([]))
-    state, helped = searched(after, tmp_path / "a.png", told(before), FEW_LOOKS)
-    assert state.best is not None
+    search, helped = searched(after, tmp_path / "a.png", told(before), FEW_LOOKS)
+    assert search.best is not None
     assert helped.solved is not None
     assert np.median(camera_miss_m(after, helped)) < 0.5 * MAP_PIXEL_M
 
@@ -193,11 +193,12 @@ def test_no_hint_makes_a_photo_of_another_land_accepted(
     """Be the neighbour right or wrong: the photo's own lights must prove it."""
     lesson = WRONG[what](before) if what in WRONG else before
     hints = replace(told(lesson), beat=None if "first" in what else 0.0)
-    state, result = searched(foreign, tmp_path / "f.png", hints, FEW_LOOKS)
-    assert state.looks >= 3
+    search, result = searched(foreign, tmp_path / "f.png", hints, FEW_LOOKS)
+    assert search.looks_taken >= 3
     assert result.verdict != "accepted"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["clock", "attitude"])
 def test_wrong_hints_do_not_keep_a_photo_from_being_solved(
     what: str, before: Lesson, after: Shot, tmp_path: Path
@@ -212,12 +213,12 @@ def test_wrong_hints_do_not_keep_a_photo_from_being_solved(
 def test_a_second_search_ends_where_hints_lead_nowhere(
     before: Lesson, foreign: Shot, tmp_path: Path
 ) -> None:
-    state, result = searched(foreign, tmp_path / "f.png", replace(told(before), beat=0.0), 500.0)
+    search, result = searched(foreign, tmp_path / "f.png", replace(told(before), beat=0.0), 500.0)
     assert result.verdict == "no_match"
-    assert state.looks <= 6
+    assert search.looks_taken <= 6
     far = replace(told(before), offset_s=700.0, beat=0.0)
-    state, result = searched(foreign, tmp_path / "f.png", far, MANY_LOOKS)
-    assert (state.looks, result.verdict) == (0, "no_match")
+    search, result = searched(foreign, tmp_path / "f.png", far, MANY_LOOKS)
+    assert (search.looks_taken, result.verdict) == (0, "no_match")
 
 
 def test_without_an_orbit_hints_are_left_out(before: Lesson, after: Shot, tmp_path: Path) -> None:

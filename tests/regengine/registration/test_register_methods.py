@@ -46,6 +46,7 @@ def searched(solved: Solved, *methods: str) -> Search:
     return search_frame(solved.frame, solved.position, light_map(), parameters)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["sparse", "dense"])
 @pytest.mark.parametrize("name", ["near_nadir", "oblique"])
 def test_either_search_finds_the_camera_alone(

@@ -174,6 +174,7 @@ def test_the_sun_is_where_ephem_has_it(lon: float, lat: float) -> None:
     np.testing.assert_allclose(sun_height_deg(days, lon, lat), expected, atol=0.03)
 
 
+@pytest.mark.real
 def test_a_real_photo_gets_its_date_back(real_data: Path) -> None:
     """ISS065-E-394522, by the camera that was found by hand, in all the years of the file."""
     history = station_history(load_tle_file(real_data / "orbit/iss_tles.txt"))

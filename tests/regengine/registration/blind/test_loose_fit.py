@@ -76,6 +76,7 @@ def test_slanted_pictures_are_beyond_what_was_measured(off_nadir_deg: float, ste
     assert measured(replace(CAMERA, principal_point=(599.5, 399.5 - aside))) is steep
 
 
+@pytest.mark.slow
 def test_a_photo_without_a_lens_is_accepted_where_its_lights_hold_the_fit(
     light_map: LightMap, index: EarthIndex, tmp_path: Path
 ) -> None:
