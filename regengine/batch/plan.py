@@ -13,6 +13,7 @@ from typing import Protocol
 
 from regengine.errors import RegengineError, is_short_of_memory
 from regengine.io.urls import Url
+from regengine.registration.neighbour_priors import NeighbourPrior
 from regengine.store.index import StoredEntry, frame_identity
 from regengine.store.rows import StoredFrame
 from regengine.store.snapshot import iter_frames, list_parts, parts_folder
