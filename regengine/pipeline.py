@@ -36,6 +36,7 @@ from regengine.scene.model_file import load_scene_model
 from regengine.scene.picture import read_scene_picture
 
 if TYPE_CHECKING:
+    from matchers.camera import Camera
     from regengine.orbit.propagation import CameraPosition
     from regengine.registration.search import Search
     from regengine.sky.stars.attitude import StarAttitude
@@ -232,3 +233,33 @@ def _warn_once(text: str) -> None:
 @lru_cache(maxsize=4)
 def _light_map(paths: Sequence[Path]) -> LightMap:
     return open_light_map(paths)
+
+
+def register_from(path: Path, placed: Camera, inputs: RunInputs) -> FrameResult:
+    """Register one photo from where a person placed it, with what its run was given.
+
+    Parameters
+    ----------
+    placed : Camera
+        For the stored image; off by up to a tenth of the picture and some degrees of turn.
+
+    Returns
+    -------
+    FrameResult
+        With verdict and probability as of any other search.
+
+    Raises
+    ------
+    FrameError
+        If the photo cannot be read.
+    EphemerisError
+        If the camera is nowhere above the Earth.
+    LightMapError
+        If the map cannot be read, or does not hold the place.
+    """
+    from regengine.registration.propose_manual import position_of
+
+    light_map, tles, records = inputs.open()
+    frame = read_frame(path, records=records, options=inputs.frame)
+    position = position_of(placed, frame, tles)
+    return register_frame(frame, position, light_map, inputs.register, SearchAids(placement=placed))

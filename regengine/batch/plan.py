@@ -14,6 +14,7 @@ from typing import Protocol
 from regengine.errors import RegengineError, is_short_of_memory
 from regengine.io.urls import Url
 from regengine.registration.neighbour_priors import NeighbourPrior
+from regengine.result import Failure
 from regengine.store.index import StoredEntry, frame_identity
 from regengine.store.rows import StoredFrame
 from regengine.store.snapshot import iter_frames, list_parts, parts_folder
@@ -201,14 +202,6 @@ class ResultStore(Protocol):
 
     def flush(self) -> list[StoredFrame]:
         """Make safe what was added; gives the frames that are safe now and were not before."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """Why a photo has no result: a short stable code, and a sentence that says what to do."""
-
-    code: str
-    text: str
 
 
 def failure_of(path: Path, error: Exception, limit_s: float = 0.0) -> Failure:

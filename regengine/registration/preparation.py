@@ -13,7 +13,6 @@ from detectors.background import diffuse_background, hot_pixels
 from detectors.limb import Limb, find_limb, sky_mask
 from detectors.masks import (
     blank_parts,
-    caption_strips,
     grainy_light,
     hardware_mask,
     smooth_light,
@@ -23,7 +22,7 @@ from matchers.camera import Camera
 from matchers.photo_light import LightImage, light_image
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame
-from regengine.photo.image import LinearLight, brought_down, read_linear_light
+from regengine.photo.image import LinearLight, brought_down, captions, read_linear_light
 from regengine.registration.lens_prior import CROP_SCALES, USUAL_LENSES_MM, is_telephoto
 from regengine.registration.map_window import HasOverview, ground_sample_km
 from regengine.registration.search import Search, SearchAids
@@ -57,7 +56,6 @@ FLAT_SHARE = 0.2
 # City cores saturate in patches; what is white over a solid disc of this size is no city
 GLARE_KM = 10.0
 LEAST_GLARE_PX = 7
-CAPTION_MARGIN_PX = 3
 DAY_LIGHT = 0.18  # median linear luminance of a frame exposed for daylight (mid grey)
 # and its darkest tenth is brighter than this: that of such photographs of ground by day has 0.12
 # and more, lightning over half a night frame leaves it at 0.04
@@ -314,8 +312,3 @@ def glare(light: LinearLight, sample_km: float) -> NDArray[np.bool_]:
     clipped = (light.saturated > 0.5).astype(np.uint8)
     solid = cv2.morphologyEx(clipped, cv2.MORPH_OPEN, disc)
     return np.asarray(cv2.dilate(solid, disc), bool)
-
-
-def captions(light: LinearLight) -> NDArray[np.bool_]:
-    """White strips along the picture's borders, as archives print captions into."""
-    return caption_strips(light.saturated > 0.5, margin_px=CAPTION_MARGIN_PX)

@@ -9,14 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import groupby
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal, cast
 
-from matchers.camera import Camera
 from regengine import registration
 from regengine.lights.map import LightMap
 from regengine.orbit.propagation import CameraPosition
-from regengine.photo.frame import Frame, read_frame
+from regengine.photo.frame import Frame
 from regengine.registration.acceptance import Verified, better, default_accept_probability
 from regengine.registration.candidates import SAME_SHARE, merged, same_view
 from regengine.registration.map_window import HasOverview
@@ -41,9 +39,6 @@ from regengine.registration.verification import (
     towns_proof,
 )
 from regengine.result import FrameResult, Reason
-
-if TYPE_CHECKING:
-    from regengine.pipeline import RunInputs
 
 Method = Literal["limb", "sparse", "dense"]
 METHODS: tuple[Method, ...] = ("limb", "sparse", "dense")
@@ -124,36 +119,6 @@ def register_frame(
     """
     parameters = parameters or RegisterParams()
     return result_of(search_frame(frame, position, light_map, parameters, aids))
-
-
-def register_from(path: Path, placed: Camera, inputs: RunInputs) -> FrameResult:
-    """Register one photo from where a person placed it, with what its run was given.
-
-    Parameters
-    ----------
-    placed : Camera
-        For the stored image; off by up to a tenth of the picture and some degrees of turn.
-
-    Returns
-    -------
-    FrameResult
-        With verdict and probability as of any other search.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read.
-    EphemerisError
-        If the camera is nowhere above the Earth.
-    LightMapError
-        If the map cannot be read, or does not hold the place.
-    """
-    from regengine.registration.propose_manual import position_of
-
-    light_map, tles, records = inputs.open()
-    frame = read_frame(path, records=records, options=inputs.frame)
-    position = position_of(placed, frame, tles)
-    return register_frame(frame, position, light_map, inputs.register, SearchAids(placement=placed))
 
 
 def search_frame(

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from matchers.camera import Camera
 from regengine.orbit.propagation import position_from_nadir
 from regengine.photo.frame import Frame
-from regengine.photo.image import brought_down, read_linear_light
+from regengine.photo.image import brought_down, captions, read_linear_light
 from regengine.registration.preparation import (
     FINE_LIMITS_PX,
     FINE_SAMPLE_KM,
     GRAIN_PX,
-    captions,
     fine_px,
     flat_light,
     glare,
