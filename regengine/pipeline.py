@@ -17,11 +17,17 @@ from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.frame_records import FrameRecords
 from regengine.registration.blind.options import BlindOptions, earth_index
-from regengine.registration.neighbour_priors import FrameFacts, facts_of_frame
+from regengine.registration.neighbour_priors import (
+    SOURCE,
+    FrameFacts,
+    NeighbourPrior,
+    facts_of_frame,
+    replaces,
+)
 from regengine.registration.outcome import no_match_result
 from regengine.registration.overlay import draw_result
-from regengine.registration.propose_neighbours import SOURCE, Hints, replaces
 from regengine.registration.register import RegisterParams, register_frame
+from regengine.registration.search import SearchAids
 from regengine.result import FrameResult, Reason
 from regengine.scene.classify import not_worth_trying
 from regengine.scene.features import measure_features
@@ -31,7 +37,7 @@ from regengine.scene.picture import read_scene_picture
 
 if TYPE_CHECKING:
     from regengine.orbit.propagation import CameraPosition
-    from regengine.registration.limb_stars import SkyView
+    from regengine.registration.search import Search
     from regengine.sky.stars.attitude import StarAttitude
 
 
@@ -100,7 +106,9 @@ class RunInputs:
         )
 
 
-def process_photo(path: Path, inputs: RunInputs, hints: Hints | None = None) -> FrameResult:
+def process_photo(
+    path: Path, inputs: RunInputs, hints: NeighbourPrior | None = None
+) -> FrameResult:
     """Register one photo.
 
     Parameters
@@ -109,7 +117,7 @@ def process_photo(path: Path, inputs: RunInputs, hints: Hints | None = None) -> 
         The photo.
     inputs : RunInputs
         What the run was given.
-    hints : Hints, optional
+    hints : NeighbourPrior, optional
         What other photos of the batch tell of this one.
 
     Returns
@@ -162,7 +170,7 @@ def _register(
     tles: TleSet | None,
     light_map: LightMap,
     inputs: RunInputs,
-    hints: Hints | None,
+    hints: NeighbourPrior | None,
 ) -> FrameResult:
     position: CameraPosition | None = None
     blind = inputs.blind
@@ -173,8 +181,8 @@ def _register(
         futile = None if inputs.register.any_category else not_worth_trying(scene)
         if futile is not None:
             return no_match_result(frame, position, light_map.info, futile)
-        sky = stars_above if inputs.stars else None
-        result = register_frame(frame, position, light_map, inputs.register, hints, sky)
+        aids = SearchAids(neighbours=hints, sky=stars_above if inputs.stars else None)
+        result = register_frame(frame, position, light_map, inputs.register, aids)
         if hints is None:
             return result
         sources = {**dict(result.sources), SOURCE: hints.source}
@@ -204,13 +212,13 @@ def _register_blind(
     )
 
 
-def stars_above(view: SkyView) -> StarAttitude | None:
+def stars_above(search: Search) -> StarAttitude | None:
     """What the stars above a limb tell; a missing catalogue is told once, and costs no photo."""
     from regengine.registration.limb_stars import read_sky
     from regengine.sky.stars.catalogue import CatalogueError
 
     try:
-        return read_sky(view)
+        return read_sky(search)
     except CatalogueError as error:
         _warn_once(f"stars above the limb are left aside: {error}")
         return None

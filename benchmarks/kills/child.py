@@ -26,8 +26,7 @@ from regengine.batch.discover import find_photos
 from regengine.batch.run import BatchOptions, run_batch
 from regengine.errors import FrameError
 from regengine.records import record_line
-from regengine.registration.neighbour_priors import FrameFacts
-from regengine.registration.propose_neighbours import SOURCE, Hints
+from regengine.registration.neighbour_priors import SOURCE, FrameFacts, NeighbourPrior
 from regengine.result import FrameResult
 from regengine.store import writer as store_writer
 from regengine.store.writer import StoreWriter
@@ -65,7 +64,7 @@ def facts_of(path: Path, inputs: object = None) -> FrameFacts | None:
     )
 
 
-def process(path: Path, hints: Hints | None = None, inputs: object = None) -> FrameResult:
+def process(path: Path, hints: NeighbourPrior | None = None, inputs: object = None) -> FrameResult:
     """The result of one photo, after 5 to 50 ms; the inputs of the true engine are not used."""
     seed = hashlib.sha256(repr((path.name, hints)).encode()).digest()
     time.sleep(np.random.default_rng(list(seed)).uniform(0.005, 0.050))

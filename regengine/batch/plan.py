@@ -13,7 +13,7 @@ from typing import Protocol
 
 from regengine.errors import RegengineError, is_short_of_memory
 from regengine.io.urls import Url
-from regengine.registration.propose_neighbours import Hints
+from regengine.registration.neighbour_priors import NeighbourPrior
 from regengine.store.index import StoredEntry, frame_identity
 from regengine.store.rows import StoredFrame
 from regengine.store.snapshot import iter_frames, list_parts, parts_folder
@@ -30,7 +30,7 @@ class Task:
     ----------
     sha256 : str
         Of the file's content, hexadecimal; empty where it cannot be read.
-    hints : Hints or None
+    hints : NeighbourPrior or None
         What other photos of the batch tell of it.
     given_as : str or None
         What the photo was given as, where ``path`` is a copy of it that is deleted when the
@@ -44,7 +44,7 @@ class Task:
     frame_index: int
     path: Path
     sha256: str
-    hints: Hints | None = None
+    hints: NeighbourPrior | None = None
     search_pass: int = ALONE
     given_as: str | None = None
     failure: Failure | None = None

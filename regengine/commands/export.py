@@ -18,6 +18,7 @@ from regengine.commands.options import (
     Where,
     parse_verdicts,
 )
+from regengine.exchange.export.formats import format_names
 
 
 def main(
