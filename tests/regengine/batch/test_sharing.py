@@ -110,7 +110,7 @@ def equal_tables(one: Path, two: Path) -> None:
             if column.volatile:
                 continue
             values = first[group][column.name], second[group][column.name]
-            if column.kind.startswith("float"):
+            if column.dtype.startswith("float"):
                 np.testing.assert_array_equal(*values, err_msg=column.name)
             else:
                 assert values[0].tolist() == values[1].tolist(), column.name
