@@ -249,21 +249,10 @@ def draw_result(
 
     Parameters
     ----------
-    result : FrameResult
-        What is said of it.
-    photo : Path
-        Its file.
-    light_map : LightMap
-        The night-light map.
     folder : Path
         Where the picture goes, made if need be.
     hashed : bool
         See `overlay_path`.
-
-    Returns
-    -------
-    Path
-        The picture, named as in `overlay_path`.
     """
     path = overlay_path(result, folder, hashed=hashed)
     write_overlay(overlay_picture(result, photo, light_map), path)
@@ -273,10 +262,7 @@ def draw_result(
 def overlay_picture(result: FrameResult, photo: Path, light_map: LightMap | None) -> Picture:
     """The overlay of one frame, without the map's contours where there is no map.
 
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read.
+    Raises FrameError if the photo cannot be read.
     """
     from regengine.photo.image import read_display_rgb
 
@@ -293,10 +279,6 @@ def overlay_path(result: FrameResult, folder: Path, *, hashed: bool = False) -> 
 
     Parameters
     ----------
-    result : FrameResult
-        What is said of the frame.
-    folder : Path
-        Folder of the overlays.
     hashed : bool
         For runs in which several photos have the same name.
 

@@ -219,18 +219,12 @@ def lights_of_photo(
 
     Parameters
     ----------
-    light : LinearLight
-        Linear light at the finest scale.
     sample_km : float
         Size of its pixels on the ground below.
     limb : Limb, optional
         The sky above it does not count.
     finest : LinearLight, optional
         What ``light`` was brought down from; its grain makes the flat image.
-
-    Returns
-    -------
-    PhotoLights
     """
     hot = hot_pixels(light.light)
     ignored = glare(light, sample_km) | captions(light) | blank_parts(light.light)

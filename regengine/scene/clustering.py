@@ -224,8 +224,6 @@ def name_clusters(
 
     Parameters
     ----------
-    clusters : Clusters
-        K clusters.
     features : ndarray of float64, shape (N, F)
         Of the labelled photos, as few as there are; Bayes' rule does the rest.
     targets : ndarray of bool, shape (N, C)
@@ -260,13 +258,6 @@ class Proposal:
 
 def propose_clusters(scenes: Sequence[Scene], *, seed: int) -> list[Proposal]:
     """Find clusters of photos that look alike (Gaussian mixture, number by BIC).
-
-    Parameters
-    ----------
-    scenes : sequence of Scene
-        With their features.
-    seed : int
-        Of the mixture's starts.
 
     Returns
     -------
@@ -329,8 +320,6 @@ def write_proposals(path: Path, proposals: Sequence[Proposal]) -> None:
     path : Path
         CSV file with the columns of docs/labels.md (path, label, group) and ``guess``, what the
         present model says. It must not exist: a person's labels are never overwritten.
-    proposals : sequence of Proposal
-        The clusters.
 
     Raises
     ------

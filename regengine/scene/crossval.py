@@ -264,14 +264,6 @@ def cross_validate(
     ----------
     samples : Samples
         Of two classes or more with two groups or more.
-    seed : int
-        Of folds and fits.
-    advance : callable, optional
-        Called after each fold.
-
-    Returns
-    -------
-    CrossValidation
     """
     folds = grouped_folds(samples, seed=seed)
     fitted = []

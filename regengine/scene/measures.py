@@ -63,8 +63,6 @@ def class_scores(
         Indices into ``classes``.
     groups : sequence of str, length N
         Group of each frame.
-    classes : sequence of str, length C
-        Names.
 
     Returns
     -------
@@ -136,10 +134,6 @@ def calibration_score(
         What was said, and what was so.
     weights : ndarray of float64 of the same shape, optional
         Votes; equal by default.
-
-    Returns
-    -------
-    CalibrationScore
     """
     p, happened = probabilities.ravel(), outcomes.ravel().astype(float)
     w = np.ones(len(p)) if weights is None else weights.ravel()

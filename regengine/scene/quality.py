@@ -98,13 +98,8 @@ class Exposure:
 class PhotoQuality:
     """What ``classify --quality`` says of a photo.
 
-    Attributes
-    ----------
-    blur : Blur
-        At full resolution, with the sharpness made of it.
-    cloud_fraction : float or None
-        Share of the visible ground under clouds; None where it cannot be told.
-    exposure : Exposure
+    blur: At full resolution, with the sharpness made of it.
+    cloud_fraction: Share of the visible ground under clouds; None where it cannot be told.
     """
 
     blur: Blur

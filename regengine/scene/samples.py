@@ -46,14 +46,8 @@ IndexArray = NDArray[np.intp]
 class SceneLabel:
     """What a person says that a photo shows.
 
-    Attributes
-    ----------
-    path : Path
-        The photo.
-    labels : tuple of str
-        What it shows, most important first; at least one.
-    group : str
-        Photos of one group, such as a sequence or copies of one frame, are alike: they are never
+    labels: What it shows, most important first; at least one.
+    group: Photos of one group, such as a sequence or copies of one frame, are alike: they are never
         parted into training and test.
     """
 
@@ -135,20 +129,12 @@ def _label(where: str, folder: Path, photo: str, row: dict[str, str | None]) -> 
 class Samples:
     """Features of labelled photos.
 
-    Attributes
-    ----------
-    features : ndarray of float64, shape (N, F)
-        In the order of `regengine.scene.features.feature_names`.
-    labels : tuple of tuple of str, length N
-        What each photo shows, most important first.
-    groups : tuple of str, length N
-        Photos of one group are never parted into training and test.
-    simulated : ndarray of bool, shape (N,)
-        Simulated frames, which are used in training alone.
-    names : tuple of str, length N
-        For reports.
-    classes : tuple of str, length C
-        All classes, `OTHER` among them; those of the labels where not given.
+    features, shape (N, F): In the order of `regengine.scene.features.feature_names`.
+    labels, length N: What each photo shows, most important first.
+    groups, length N: Photos of one group are never parted into training and test.
+    simulated, shape (N,): Simulated frames, which are used in training alone.
+    names, length N: For reports.
+    classes, length C: All classes, `OTHER` among them; those of the labels where not given.
     """
 
     features: FloatArray

@@ -44,10 +44,7 @@ def samples_of(labels: Sequence[SceneLabel], features: FloatArray) -> Samples:
 def check_samples(samples: Samples) -> None:
     """Refuse samples that nothing can be learned from and judged by.
 
-    Raises
-    ------
-    ConfigError
-        If fewer than two classes have two groups of real photos each.
+    Raises ConfigError if fewer than two classes have two groups of real photos each.
     """
     groups, real = np.array(samples.groups), ~samples.simulated
     known = [
@@ -82,10 +79,6 @@ def train_scene_model(
         Real photos, and simulated frames that are used in training alone.
     source : str
         Which photos these are, for the record.
-    seed : int
-        Of folds and fits.
-    advance : callable, optional
-        Called after each fold of the cross-validation.
 
     Returns
     -------

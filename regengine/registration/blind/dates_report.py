@@ -35,12 +35,7 @@ TIMED = "tle"
 class PhotoDates:
     """Finds the dates of photos by one file of element sets, which is read when first needed.
 
-    Attributes
-    ----------
-    tle : Path
-        The file.
-    span : tuple of datetime or None
-        Between which to look; None for where the file begins, and for where it ends.
+    span: Between which to look; None for where the file begins, and for where it ends.
     """
 
     tle: Path
@@ -103,8 +98,6 @@ def photo_dates(
         See `parse_range`.
     mission : str or None
         See `regengine.registration.blind.station_history.mission_number`; narrows the range.
-    tle : Path or None
-        TLE file.
 
     Raises
     ------

@@ -56,12 +56,8 @@ LOG_SIZE_TOLERANCE = 0.15
 class EarthIndex:
     """Figures of the Earth's towns.
 
-    Attributes
-    ----------
-    levels : dict of float to AsterismIndex
-        By the size of the pixels, kilometres, in which the towns were sought.
-    patches : dict of float to PatchTable
-        What light lies around each of these towns, in the same order.
+    levels: By the size of the pixels, kilometres, in which the towns were sought.
+    patches: What light lies around each of these towns, in the same order.
     """
 
     levels: dict[float, AsterismIndex]
@@ -97,14 +93,8 @@ def build_earth_index(
 
     Parameters
     ----------
-    light_map : HasWindows
-        Of the Earth or of a part of it.
     progress : callable, optional
         Called with pieces done and in total.
-
-    Returns
-    -------
-    EarthIndex
 
     Raises
     ------
@@ -200,10 +190,7 @@ COLUMNS = (
 def check_out(out: Path, force: bool) -> None:
     """See to it, before the map is read, that an index can be written.
 
-    Raises
-    ------
-    ConfigError
-        If there is a file that is not to be replaced, or no folder to write to.
+    Raises ConfigError if there is a file that is not to be replaced, or no folder to write to.
     """
     if out.exists() and not force:
         raise ConfigError(f"{out} exists already: give another name, or --force to replace it.")
@@ -220,12 +207,8 @@ def write_earth_index(index: EarthIndex, maps: Sequence[Path], out: Path) -> Non
 
     Parameters
     ----------
-    index : EarthIndex
-        Of `regengine.registration.blind.index.build_earth_index`.
     maps : sequence of Path
         The night-light maps that it was made of.
-    out : Path
-        The HDF5 file to make, or to replace.
 
     Raises
     ------
@@ -284,8 +267,6 @@ def read_earth_index(path: Path, maps: Sequence[Path]) -> EarthIndex:
 
     Parameters
     ----------
-    path : Path
-        Of `write_earth_index`.
     maps : sequence of Path
         The night-light maps at hand.
 

@@ -89,14 +89,8 @@ def register_blind(
     ----------
     frame : Frame
         The photo; of what is known of it only its lens counts.
-    light_map : LightMap
-        Night-light map.
-    index : EarthIndex
-        Of that map.
     parameters : RegisterParams
         User's decisions; the search may take longer than others by `options.TIMES_AS_LONG`.
-    limits : BlindLimits
-        What narrows it.
 
     Returns
     -------
@@ -187,14 +181,8 @@ def search_blind(
     ----------
     frame : Frame
         The photo; its time and nadir are not looked at.
-    light_map : HasOverview
-        The map.
-    index : EarthIndex
-        Made of it.
     parameters : RegisterParams
         User's decisions; the search ends after `TIMES_AS_LONG` their seconds.
-    limits : BlindLimits
-        What narrows the search.
 
     Returns
     -------
@@ -376,11 +364,7 @@ MEASURED_OFF_NADIR_DEG = 52.0
 class LooseFit:
     """Control points whose covariances hold what refits without some lights move them by.
 
-    Attributes
-    ----------
-    points : tuple of ControlPoint
-    refits : int
-        How many told.
+    refits: How many told.
     """
 
     points: tuple[ControlPoint, ...]

@@ -54,12 +54,8 @@ LABEL_GAP_PX = 12.0  # of the picture, between the line and the number
 class PicturePaths:
     """Where the picture of each photo goes; the same size for ten photos and for a million.
 
-    Attributes
-    ----------
-    suffix : str
-        What stands behind a photo's name, with the ending: ``_lights.png``.
-    repeated : frozenset of str
-        Names, in small letters, that several photos have: theirs are told apart.
+    suffix: What stands behind a photo's name, with the ending: ``_lights.png``.
+    repeated: Names, in small letters, that several photos have: theirs are told apart.
     """
 
     folder: Path

@@ -32,24 +32,14 @@ _STEP = 1e-4  # radians, towards the Sun, to tell directions in the image
 class Body:
     """The Moon or a planet as a camera sees it.
 
-    Attributes
-    ----------
-    name : str
-        English name.
-    direction_icrs : tuple of float
-        Unit vector from the camera, with light time, without aberration: as star catalogues have
-        their stars, so that a solved frame's camera puts it where the picture shows it.
-    magnitude : float
-        In V.
-    angular_radius_deg : float
-    illumination : float
-        Lit fraction of the disc, 0 to 1.
-    bright_limb_deg : float
-        Position angle of the middle of its lit limb, east of north, [0, 360).
-    towards_sun_icrs : tuple of float
-        Unit vector at right angles to ``direction_icrs``: that way its lit limb lies.
-    sigma_deg : float
-        How well the direction is known: by the parallax where the camera's place is not.
+    direction_icrs: Unit vector from the camera, with light time, without aberration: as star
+        catalogues have their stars, so that a solved frame's camera puts it where the picture shows
+        it.
+    magnitude: In V.
+    illumination: Lit fraction of the disc, 0 to 1.
+    bright_limb_deg: Position angle of the middle of its lit limb, east of north, [0, 360).
+    towards_sun_icrs: Unit vector at right angles to ``direction_icrs``: that way its lit limb lies.
+    sigma_deg: How well the direction is known: by the parallax where the camera's place is not.
     """
 
     name: str

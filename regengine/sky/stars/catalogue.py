@@ -46,18 +46,12 @@ class CatalogueError(RegengineError, LookupError):
 class StarCatalogue:
     """Stars of the whole sky, the brightest first.
 
-    Attributes
-    ----------
-    vectors : ndarray of float64, shape (n, 3)
-        Unit vectors in ICRS as of `epoch_year`.
-    magnitude_g : ndarray of float64, shape (n,)
-        Gaia's G.
-    magnitude_bp, magnitude_rp : ndarray of float64, shape (n,)
-        Gaia's blue and red photometer; NaN where unknown, as of the brightest stars.
-    identifier : ndarray of int64, shape (n,)
-        Gaia DR3 source; negative: the number in the Hipparcos catalogue.
-    epoch_year : float
-        Julian year of the positions.
+    vectors, shape (n, 3): Unit vectors in ICRS as of `epoch_year`.
+    magnitude_g, shape (n,): Gaia's G.
+    magnitude_bp, magnitude_rp, shape (n,): Gaia's blue and red photometer; NaN where unknown, as of
+        the brightest stars.
+    identifier, shape (n,): Gaia DR3 source; negative: the number in the Hipparcos catalogue.
+    epoch_year: Julian year of the positions.
     """
 
     vectors: FloatArray
