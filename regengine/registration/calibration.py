@@ -161,18 +161,7 @@ FEATURES: dict[str, Feature] = {feature.name: feature for feature in _ALL}
 
 
 def feature_values(evidence: Evidence, names: tuple[str, ...]) -> tuple[float, ...]:
-    """Some features of some evidence.
-
-    Parameters
-    ----------
-    names : tuple of str
-        Keys of `FEATURES`.
-
-    Returns
-    -------
-    tuple of float
-        In the order of the names, all finite.
-    """
+    """The features of these names (keys of `FEATURES`), in their order; all finite."""
     return tuple(FEATURES[name](evidence) for name in names)
 
 

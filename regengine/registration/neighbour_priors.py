@@ -180,19 +180,10 @@ def lesson_of(result: FrameResult) -> Lesson | None:
 def neighbour_prior(
     facts: FrameFacts, lessons: Sequence[Lesson], beat: float | None = None
 ) -> NeighbourPrior | None:
-    """What accepted frames tell of another one.
+    """What accepted frames tell of another one; for `beat` see `NeighbourPrior`.
 
-    Parameters
-    ----------
-    lessons : sequence of Lesson
-        Accepted frames, in any order; another copy of the frame may be among them, itself not.
-    beat : float, optional
-        See `NeighbourPrior`.
-
-    Returns
-    -------
-    NeighbourPrior or None
-        None where no frame of the body is near, or those within a day do not agree.
+    Lessons come in any order; another copy of the frame may be among them, itself not. None where
+    no frame of the body is near, or those within a day do not agree.
     """
     known = [
         lesson
@@ -227,19 +218,9 @@ def neighbour_prior(
 
 
 def agreeing(values: Sequence[float], width: float) -> list[int]:
-    """The most values that lie within a width of each other.
+    """Indices, ascending, of the most values that lie within a width of each other.
 
-    Parameters
-    ----------
-    values : sequence of float
-        The weightiest first.
-    width : float
-        Of the range that holds those that agree.
-
-    Returns
-    -------
-    list of int
-        Their places in the sequence, ascending; of equally many, those with the weightiest.
+    The weightiest value comes first; of equally many, those with the weightiest are taken.
     """
     groups = [[k for k, v in enumerate(values) if low <= v <= low + width] for low in values]
     return max(groups, key=lambda group: (len(group), -group[0]), default=[])
@@ -270,13 +251,7 @@ def _off_middle(camera: Camera) -> bool:
 
 
 def replaces(new: FrameResult, beat: float) -> bool:
-    """Whether the result of a second search takes the place of the first.
-
-    Parameters
-    ----------
-    beat : float
-        Probability of the first one's proposal, 0 without one.
-    """
+    """Whether a second result replaces the first, of the probability `beat` (0 for none)."""
     if new.verdict == "accepted":
         return True
     return new.verdict == "review" and (new.probability or 0.0) > beat

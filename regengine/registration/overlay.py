@@ -245,15 +245,7 @@ VERDICT_COLOURS: dict[str, Colour] = {
 def draw_result(
     result: FrameResult, photo: Path, light_map: LightMap, folder: Path, *, hashed: bool = False
 ) -> Path:
-    """Draw the overlay of one frame into a folder.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the picture goes, made if need be.
-    hashed : bool
-        See `overlay_path`.
-    """
+    """Draw the overlay of one frame into a folder, made if need be; see `overlay_path`."""
     path = overlay_path(result, folder, hashed=hashed)
     write_overlay(overlay_picture(result, photo, light_map), path)
     return path
@@ -275,17 +267,10 @@ def overlay_picture(result: FrameResult, photo: Path, light_map: LightMap | None
 
 
 def overlay_path(result: FrameResult, folder: Path, *, hashed: bool = False) -> Path:
-    """Where the overlay of a frame lies.
+    """Where the overlay of a frame lies: ``STEM.overlay.png``.
 
-    Parameters
-    ----------
-    hashed : bool
-        For runs in which several photos have the same name.
-
-    Returns
-    -------
-    Path
-        ``STEM.overlay.png``, or ``STEM-HASH.overlay.png`` with the start of the file's SHA-256.
+    `hashed`, for runs in which several photos have the same name: ``STEM-HASH.overlay.png`` with
+    the start of the file's SHA-256.
     """
     mark = f"-{result.sha256[:8]}" if hashed else ""
     return folder / f"{Path(result.path).stem}{mark}.overlay.png"

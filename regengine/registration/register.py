@@ -89,17 +89,8 @@ def register_frame(
 ) -> FrameResult:
     """Find out where on Earth a photo's pixels lie.
 
-    Returns
-    -------
-    FrameResult
-        With a proposal ("accepted" or "review"), or "no_match" with the reason.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read.
-    LightMapError
-        If the map cannot be read.
+    The result has a proposal ("accepted" or "review"), or is "no_match" with the reason. Raises
+    FrameError if the photo cannot be read, LightMapError if the map cannot be.
     """
     parameters = parameters or RegisterParams()
     return result_of(search_frame(frame, position, light_map, parameters, aids))
@@ -108,24 +99,10 @@ def register_frame(
 def register_from(path: Path, placed: Camera, inputs: RunInputs) -> FrameResult:
     """Register one photo from where a person placed it, with what its run was given.
 
-    Parameters
-    ----------
-    placed : Camera
-        For the stored image; off by up to a tenth of the picture and some degrees of turn.
-
-    Returns
-    -------
-    FrameResult
-        With verdict and probability as of any other search.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read.
-    EphemerisError
-        If the camera is nowhere above the Earth.
-    LightMapError
-        If the map cannot be read, or does not hold the place.
+    `placed`, for the stored image, may be off by up to a tenth of the picture and some degrees of
+    turn. Verdict and probability are as of any other search. Raises FrameError if the photo cannot
+    be read, EphemerisError if the camera is nowhere above the Earth, LightMapError if the map
+    cannot be read or does not hold the place.
     """
     from regengine.registration.propose_manual import position_of
 

@@ -73,23 +73,9 @@ def train_scene_model(
 ) -> tuple[SceneModel, CrossValidation]:
     """Fit a model to all samples, judged by groups left out in turn.
 
-    Parameters
-    ----------
-    samples : Samples
-        Real photos, and simulated frames that are used in training alone.
-    source : str
-        Which photos these are, for the record.
-
-    Returns
-    -------
-    model : SceneModel
-    validation : CrossValidation
-        On which the choice of its classifier and its probabilities rest.
-
-    Raises
-    ------
-    ConfigError
-        If the samples are too few.
+    Simulated frames are used in training alone; `source` says which photos these are, for the
+    record. The choice of the classifier and its probabilities rest on the cross-validation
+    returned. Raises ConfigError if the samples are too few.
     """
     check_samples(samples)
     validation = cross_validate(samples, seed=seed, advance=advance)

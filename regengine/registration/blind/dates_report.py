@@ -88,21 +88,11 @@ class PhotoDates:
 def photo_dates(
     wanted: bool, date_range: str | None, mission: str | None, tle: Path | None
 ) -> PhotoDates | None:
-    """The finder that options ask for.
+    """The finder that ``--date-from-place`` (`wanted`) asks for; None without it.
 
-    Parameters
-    ----------
-    wanted : bool
-        ``--date-from-place``.
-    date_range : str or None
-        See `parse_range`.
-    mission : str or None
-        See `regengine.registration.blind.station_history.mission_number`; narrows the range.
-
-    Raises
-    ------
-    ConfigError
-        If the options contradict each other or make no sense.
+    For `date_range` see `parse_range`; `mission`, of
+    `regengine.registration.blind.station_history.mission_number`, narrows it. Raises ConfigError if
+    the options contradict each other or make no sense.
     """
     if not wanted:
         if date_range is not None:

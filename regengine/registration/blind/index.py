@@ -91,15 +91,8 @@ def build_earth_index(
 ) -> EarthIndex:
     """Find the Earth's towns in a map at every scale, and make their figures.
 
-    Parameters
-    ----------
-    progress : callable, optional
-        Called with pieces done and in total.
-
-    Raises
-    ------
-    LightMapError
-        If the map cannot be read.
+    `progress` is called with pieces done and in total. Raises LightMapError if the map cannot be
+    read.
     """
     levels, patches = {}, {}
     for number, pixel_km in enumerate(PIXELS_KM):
@@ -203,17 +196,9 @@ def check_out(out: Path, force: bool) -> None:
 
 
 def write_earth_index(index: EarthIndex, maps: Sequence[Path], out: Path) -> None:
-    """Write an index; the file appears only when it is complete.
+    """Write an index of these maps; the file appears only when it is complete.
 
-    Parameters
-    ----------
-    maps : sequence of Path
-        The night-light maps that it was made of.
-
-    Raises
-    ------
-    ConfigError
-        If the map has no figures of towns, or the file cannot be written.
+    Raises ConfigError if the map has no figures of towns, or the file cannot be written.
     """
     if not any(len(level.figures) for level in index.levels.values()):
         raise ConfigError(
@@ -265,21 +250,9 @@ def patches_of(table: PatchTable) -> dict[str, NDArray[Any]]:
 def read_earth_index(path: Path, maps: Sequence[Path]) -> EarthIndex:
     """Read an index that was made of these maps.
 
-    Parameters
-    ----------
-    maps : sequence of Path
-        The night-light maps at hand.
-
-    Returns
-    -------
-    EarthIndex
-        Its large arrays are mapped: only what is looked at is read, and processes share it.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such file, it is no index or of another version, it is damaged, or was made
-        of other maps.
+    Its large arrays are mapped: only what is looked at is read, and processes share it. Raises
+    ConfigError if there is no such file, it is no index or of another version, it is damaged, or
+    was made of other maps.
     """
     try:
         with h5py.File(path, "r") as file:

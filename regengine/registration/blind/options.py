@@ -51,26 +51,11 @@ class BlindOptions:
 def blind_options(
     mode: str, index: Path | None, bbox: str | None, mission: str | None, dated: bool = False
 ) -> BlindOptions | None:
-    """The options out of the command line's texts.
+    """The options out of the command line's texts; None for the mode ``never``.
 
-    Parameters
-    ----------
-    mode : str
-        ``always``, ``auto`` or ``never``.
-    bbox, mission : str or None
-        See `parse_bounds` and `regengine.registration.blind.station_history.mission_number`.
-    dated : bool, optional
-        Whether the mission is wanted for dates alone.
-
-    Returns
-    -------
-    BlindOptions or None
-        None for never.
-
-    Raises
-    ------
-    ConfigError
-        If an option makes no sense, or the index is missing.
+    The other modes are ``always`` and ``auto``. For `bbox` and `mission` see `parse_bounds` and
+    `regengine.registration.blind.station_history.mission_number`; `dated`: the mission is wanted
+    for dates alone. Raises ConfigError if an option makes no sense, or the index is missing.
     """
     if mode not in ("always", "auto", "never"):
         raise ConfigError(f"--blind {mode!r} makes no sense: write --blind always or --blind auto.")

@@ -62,13 +62,7 @@ def feature_versions() -> dict[str, int]:
 
 
 def measure_features(picture: ScenePicture) -> NDArray[np.float64]:
-    """All features of a picture.
-
-    Returns
-    -------
-    ndarray of float64, shape (F,)
-        In the order of `feature_names`; finite.
-    """
+    """All features of a picture, shape (F,), in the order of `feature_names`; finite."""
     values: list[float] = []
     for family in families():
         measured = family.measure(picture)

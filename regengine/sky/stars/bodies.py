@@ -89,19 +89,9 @@ class BodyInFrame:
 
 
 def sky_bodies(time_utc: datetime, position_ecef_m: ArrayLike | None = None) -> tuple[Body, ...]:
-    """The Moon and the planets at a time, as seen from a place.
+    """The Moon, first, and the planets at a time (a naive one is UTC), as seen from a place.
 
-    Parameters
-    ----------
-    time_utc : datetime
-        A naive time is UTC.
-    position_ecef_m : array_like, shape (3,), optional
-        Of the camera; without it, that of the Earth's centre is taken.
-
-    Returns
-    -------
-    tuple of Body
-        The Moon first.
+    Without the camera's place, shape (3,), that of the Earth's centre is taken.
 
     References
     ----------
