@@ -39,16 +39,10 @@ UNMET_TOWNS = 8.0
 class Feature:
     """A figure of the evidence, kept within limits, that never falls when the evidence improves.
 
-    Attributes
-    ----------
-    name : str
-        As calibration files spell it.
-    low, high : float
-        Limits.
-    raw : callable
-        The figure before it is kept within the limits.
-    text : str
-        What it is, for people.
+    name: As calibration files spell it.
+    low, high: Limits.
+    raw: The figure before it is kept within the limits.
+    text: What it is, for people.
     """
 
     name: str
@@ -167,20 +161,7 @@ FEATURES: dict[str, Feature] = {feature.name: feature for feature in _ALL}
 
 
 def feature_values(evidence: Evidence, names: tuple[str, ...]) -> tuple[float, ...]:
-    """Some features of some evidence.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Figures of one solution.
-    names : tuple of str
-        Keys of `FEATURES`.
-
-    Returns
-    -------
-    tuple of float
-        In the order of the names, all finite.
-    """
+    """The features of these names (keys of `FEATURES`), in their order; all finite."""
     return tuple(FEATURES[name](evidence) for name in names)
 
 
@@ -287,22 +268,18 @@ MOST_LOGIT = 50.0
 class Training:
     """What a calibration was fitted on, and how it did there.
 
-    Attributes
-    ----------
-    source : str
-        Which cases these were.
-    cases, proposals, right : int
-        Cases; those with a proposal, which the fit sees; those that were right.
-    accepted, accepted_wrong : int
-        Proposals at or above the acceptance threshold, and the wrong among them.
-    expected_wrong_rate : float
-        Mean of 1 - P over the accepted ones.
-    wrong_rate_upper_95 : float
-        Exact (Clopper-Pearson) one-sided 95 % upper bound of the wrong rate among accepted ones.
-    expected_calibration_error, brier_score : float
-        Of proposals that the fit had not seen where `cross_validated`.
-    cross_validated : bool
-        Whether the counts of accepted proposals and the scores come from proposals left out.
+    source: Which cases these were.
+    cases, proposals, right: Cases; those with a proposal, which the fit sees; those that were
+        right.
+    accepted, accepted_wrong: Proposals at or above the acceptance threshold, and the wrong among
+        them.
+    expected_wrong_rate: Mean of 1 - P over the accepted ones.
+    wrong_rate_upper_95: Exact (Clopper-Pearson) one-sided 95 % upper bound of the wrong rate among
+        accepted ones.
+    expected_calibration_error, brier_score: Of proposals that the fit had not seen where
+        `cross_validated`.
+    cross_validated: Whether the counts of accepted proposals and the scores come from proposals
+        left out.
     """
 
     source: str
@@ -325,24 +302,14 @@ class Calibration:
     The score is ``intercept + sum(weights * features)``; the probability is
     ``floor + (ceiling - floor) * sigmoid(slope * score + offset)``.
 
-    Attributes
-    ----------
-    features : tuple of str
-        Names of features (keys of `regengine.registration.calibration.FEATURES`).
-    weights : tuple of float
-        One for each feature, none negative: better evidence never lowers the probability.
-    intercept, slope, offset : float
-        Of the score, and of the curve; the slope is positive.
-    floor, ceiling : float
-        No probability is outside of these.
-    accept_probability : float
-        Acceptance threshold.
-    accept_interval_95 : tuple of float
-        Where the threshold falls when the training cases are drawn anew.
-    target_wrong_rate : float
-        Of accepted proposals, that the threshold aims at.
-    training : Training
-        What all this was fitted on.
+    features: Names of features (keys of `regengine.registration.calibration.FEATURES`).
+    weights: One for each feature, none negative: better evidence never lowers the probability.
+    intercept, slope, offset: Of the score, and of the curve; the slope is positive.
+    floor, ceiling: No probability is outside of these.
+    accept_probability: Acceptance threshold.
+    accept_interval_95: Where the threshold falls when the training cases are drawn anew.
+    target_wrong_rate: Of accepted proposals, that the threshold aims at.
+    training: What all this was fitted on.
     """
 
     features: tuple[str, ...]
@@ -392,19 +359,7 @@ class Calibration:
 def read_calibration(path: Path) -> Calibration:
     """Read a calibration and check it.
 
-    Parameters
-    ----------
-    path : Path
-        JSON file, as `write_calibration` makes it.
-
-    Returns
-    -------
-    Calibration
-
-    Raises
-    ------
-    ConfigError
-        If the file cannot be read or is no sound calibration.
+    Raises ConfigError if the file cannot be read or is no sound calibration.
     """
     try:
         return parsed_calibration(path.read_text(encoding="utf-8"))
@@ -439,12 +394,8 @@ def calibration_text(calibration: Calibration) -> str:
 def write_calibration(path: Path, calibration: Calibration) -> None:
     """Write a calibration, after checking that it can be read again.
 
-    Raises
-    ------
-    ConfigError
-        If the file cannot be written.
-    ValueError
-        If the calibration is not sound.
+    Raises ConfigError if the file cannot be written. Raises ValueError if the calibration is not
+    sound.
     """
     text = calibration_text(calibration)
     parsed_calibration(text)

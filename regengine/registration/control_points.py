@@ -40,20 +40,9 @@ def propose(solution: Solution, stored: Camera, lights: FloatArray) -> tuple[Con
     shows it, moved by what the patches around it have in common. A patch that disagrees with that
     by more than twice its own precision gets the disagreement added to its sigma.
 
-    Parameters
-    ----------
-    solution : Solution
-        The fitted camera and its patches.
-    stored : Camera
-        The solved camera for the stored image.
-    lights : ndarray, shape (n, 2)
-        Towns of the photo that the map confirms, pixels of the solution's image.
-
-    Returns
-    -------
-    tuple of ControlPoint
-        Four (fewer where the photo has fewer patches on ground that is not at the limb), clockwise
-        from the top left.
+    `stored`: the solved camera for the stored image; `lights`, shape (n, 2): towns of the photo
+    that the map confirms, pixels of the solution's image. Fewer than four come of a photo with
+    fewer patches on ground that is not at the limb; they go clockwise from the top left.
     """
     refinement = solution.refinement
     matches = refinement.matches
@@ -126,19 +115,9 @@ def stored_pixels(
 def well_spread(
     x: FloatArray, y: FloatArray, ncc: FloatArray, usable: NDArray[np.bool_]
 ) -> list[int]:
-    """Four places that span the largest area, better ones preferred.
+    """Indices of four places that span the largest area, those of higher `ncc` preferred.
 
-    Parameters
-    ----------
-    x, y, ncc : ndarray, shape (n,)
-        Places and how well their patches agree.
-    usable : ndarray of bool, shape (n,)
-        Those that may be chosen.
-
-    Returns
-    -------
-    list of int
-        Indices, clockwise from the top left; fewer where fewer are usable.
+    Shapes are (n,). Clockwise from the top left; fewer where fewer are usable.
     """
     index = np.flatnonzero(usable)
     if len(index) <= 3:

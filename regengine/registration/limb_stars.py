@@ -259,19 +259,10 @@ MEAN_YEAR, FAINTEST_MAG = 2015.0, 8.0
 
 
 def read_sky(search: Search) -> StarAttitude | None:
-    """The attitude that the stars above a limb tell, if they prove one.
+    """The attitude that the stars above the photo's limb tell, if they prove one.
 
-    Parameters
-    ----------
-    search : Search
-        Of a photo with a limb.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read.
-    CatalogueError
-        If the star catalogue is missing or damaged.
+    Raises FrameError if the photo cannot be read, CatalogueError if the star catalogue is missing
+    or damaged.
     """
     time_utc, limb = search.frame.time_utc, search.limb
     if time_utc is None or limb is None:

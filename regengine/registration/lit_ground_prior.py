@@ -38,11 +38,9 @@ SUN_SURPRISE = np.array([0.0, 0.6, 1.9, 2.4, 2.6, 3.1, 4.5])
 class LitGround:
     """How much light lies within reach of every place.
 
-    Attributes
-    ----------
-    dex : ndarray of float64, shape (180, 360)
-        Decimal logarithm of one plus the sum of map values times square kilometres, by degrees of
-        latitude from the south pole and of longitude from 180 degrees west.
+    dex, shape (180, 360): Decimal logarithm of one plus the sum of map values times square
+        kilometres, by degrees of latitude from the south pole and of longitude from 180 degrees
+        west.
     """
 
     dex: FloatArray

@@ -169,12 +169,8 @@ class HeldTowns:
 class SearchWindow:
     """Map windows for looks from neighbouring positions.
 
-    Parameters
-    ----------
-    light_map : HasWindows
-        The map.
-    altitude_km : float
-        Height of the camera.
+    light_map: The map.
+    altitude_km: Height of the camera.
     """
 
     def __init__(self, light_map: HasWindows, altitude_km: float) -> None:

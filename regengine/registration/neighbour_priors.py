@@ -44,12 +44,7 @@ SEARCHED_AGAIN = "searched again"
 class Neighbour:
     """The solved camera of a frame that was taken moments before or after, with the same lens.
 
-    Attributes
-    ----------
-    frame : str
-        Its frame id.
-    camera : Camera
-        Solved, for an image of the same size.
+    camera: Solved, for an image of the same size.
     """
 
     frame: str
@@ -60,23 +55,14 @@ class Neighbour:
 class NeighbourPrior:
     """What accepted frames of the same camera body tell of a frame.
 
-    Attributes
-    ----------
-    frames : tuple of str
-        Frame ids of those that tell it.
-    offset_s : float
-        Their common offset along the track, as in `regengine.result.SolvedCamera`.
-    spread_s : float
-        How far they are from each other in it.
-    focal_ratio : float
-        Their focal length over the nominal one.
-    mirrored, cropped : bool
-        Whether their pictures are mirrored, or have the lens' axis off their middle.
-    neighbours : tuple of Neighbour
-        Those taken so shortly before or after that the camera may not have been turned.
-    beat : float or None
-        Set where the frame was searched before without hints: the probability that it has.
-        Where the hints lead nowhere, the rest need not be searched again.
+    frames: Frame ids of those that tell it.
+    offset_s: Their common offset along the track, as in `regengine.result.SolvedCamera`.
+    spread_s: How far they are from each other in it.
+    focal_ratio: Their focal length over the nominal one.
+    mirrored, cropped: Whether their pictures are mirrored, or have the lens' axis off their middle.
+    neighbours: Those taken so shortly before or after that the camera may not have been turned.
+    beat: Set where the frame was searched before without hints: the probability that it has. Where
+        the hints lead nowhere, the rest need not be searched again.
     """
 
     frames: tuple[str, ...]
@@ -115,18 +101,10 @@ def _plain(value: Any) -> Any:
 class FrameFacts:
     """What decides which frames share something.
 
-    Attributes
-    ----------
-    frame : str
-        Frame id.
-    camera_body : str
-        Camera model; one day's frames of it are taken to be of one camera.
-    time_utc : datetime
-        By its clock.
-    focal_mm : float or None
-        Nominal focal length.
-    size_px : tuple of int
-        Width and height of the file.
+    camera_body: Camera model; one day's frames of it are taken to be of one camera.
+    time_utc: By its clock.
+    focal_mm: Nominal focal length.
+    size_px: Width and height of the file.
     """
 
     frame: str
@@ -183,17 +161,7 @@ def facts_of_result(result: FrameResult) -> FrameFacts | None:
 
 
 def lesson_of(result: FrameResult) -> Lesson | None:
-    """What an accepted result teaches; None for others, and for frames not placed by an orbit.
-
-    Parameters
-    ----------
-    result : FrameResult
-        Of any verdict.
-
-    Returns
-    -------
-    Lesson or None
-    """
+    """What an accepted result teaches; None for others, and for frames not placed by an orbit."""
     facts = facts_of_result(result)
     if facts is None or result.verdict != "accepted" or result.solved is None:
         return None
@@ -212,21 +180,10 @@ def lesson_of(result: FrameResult) -> Lesson | None:
 def neighbour_prior(
     facts: FrameFacts, lessons: Sequence[Lesson], beat: float | None = None
 ) -> NeighbourPrior | None:
-    """What accepted frames tell of another one.
+    """What accepted frames tell of another one; for `beat` see `NeighbourPrior`.
 
-    Parameters
-    ----------
-    facts : FrameFacts
-        The frame to be helped.
-    lessons : sequence of Lesson
-        Accepted frames, in any order; another copy of the frame may be among them, itself not.
-    beat : float, optional
-        See `NeighbourPrior`.
-
-    Returns
-    -------
-    NeighbourPrior or None
-        None where no frame of the body is near, or those within a day do not agree.
+    Lessons come in any order; another copy of the frame may be among them, itself not. None where
+    no frame of the body is near, or those within a day do not agree.
     """
     known = [
         lesson
@@ -261,19 +218,9 @@ def neighbour_prior(
 
 
 def agreeing(values: Sequence[float], width: float) -> list[int]:
-    """The most values that lie within a width of each other.
+    """Indices, ascending, of the most values that lie within a width of each other.
 
-    Parameters
-    ----------
-    values : sequence of float
-        The weightiest first.
-    width : float
-        Of the range that holds those that agree.
-
-    Returns
-    -------
-    list of int
-        Their places in the sequence, ascending; of equally many, those with the weightiest.
+    The weightiest value comes first; of equally many, those with the weightiest are taken.
     """
     groups = [[k for k, v in enumerate(values) if low <= v <= low + width] for low in values]
     return max(groups, key=lambda group: (len(group), -group[0]), default=[])
@@ -304,19 +251,7 @@ def _off_middle(camera: Camera) -> bool:
 
 
 def replaces(new: FrameResult, beat: float) -> bool:
-    """Whether the result of a second search takes the place of the first.
-
-    Parameters
-    ----------
-    new : FrameResult
-        Of the second search.
-    beat : float
-        Probability of the first one's proposal, 0 without one.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a second result replaces the first, of the probability `beat` (0 for none)."""
     if new.verdict == "accepted":
         return True
     return new.verdict == "review" and (new.probability or 0.0) > beat

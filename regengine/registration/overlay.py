@@ -245,26 +245,7 @@ VERDICT_COLOURS: dict[str, Colour] = {
 def draw_result(
     result: FrameResult, photo: Path, light_map: LightMap, folder: Path, *, hashed: bool = False
 ) -> Path:
-    """Draw the overlay of one frame into a folder.
-
-    Parameters
-    ----------
-    result : FrameResult
-        What is said of it.
-    photo : Path
-        Its file.
-    light_map : LightMap
-        The night-light map.
-    folder : Path
-        Where the picture goes, made if need be.
-    hashed : bool
-        See `overlay_path`.
-
-    Returns
-    -------
-    Path
-        The picture, named as in `overlay_path`.
-    """
+    """Draw the overlay of one frame into a folder, made if need be; see `overlay_path`."""
     path = overlay_path(result, folder, hashed=hashed)
     write_overlay(overlay_picture(result, photo, light_map), path)
     return path
@@ -273,10 +254,7 @@ def draw_result(
 def overlay_picture(result: FrameResult, photo: Path, light_map: LightMap | None) -> Picture:
     """The overlay of one frame, without the map's contours where there is no map.
 
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read.
+    Raises FrameError if the photo cannot be read.
     """
     from regengine.photo.image import read_display_rgb
 
@@ -289,21 +267,10 @@ def overlay_picture(result: FrameResult, photo: Path, light_map: LightMap | None
 
 
 def overlay_path(result: FrameResult, folder: Path, *, hashed: bool = False) -> Path:
-    """Where the overlay of a frame lies.
+    """Where the overlay of a frame lies: ``STEM.overlay.png``.
 
-    Parameters
-    ----------
-    result : FrameResult
-        What is said of the frame.
-    folder : Path
-        Folder of the overlays.
-    hashed : bool
-        For runs in which several photos have the same name.
-
-    Returns
-    -------
-    Path
-        ``STEM.overlay.png``, or ``STEM-HASH.overlay.png`` with the start of the file's SHA-256.
+    `hashed`, for runs in which several photos have the same name: ``STEM-HASH.overlay.png`` with
+    the start of the file's SHA-256.
     """
     mark = f"-{result.sha256[:8]}" if hashed else ""
     return folder / f"{Path(result.path).stem}{mark}.overlay.png"

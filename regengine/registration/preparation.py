@@ -92,15 +92,8 @@ def prepare(
 ) -> Search:
     """Read a photo and make ready whatever searches for it, wherever they look.
 
-    Returns
-    -------
-    Search
-        Without lights, and with the reason, where the photo need not be searched for cities.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read.
+    The search has no lights, and the reason, where the photo need not be searched for cities.
+    Raises FrameError if the photo cannot be read.
     """
     started_s = parameters.clock()
     aids = aids or SearchAids()
@@ -215,20 +208,8 @@ def lights_of_photo(
 ) -> PhotoLights:
     """Step 1: the photo's city light without diffuse light, hot pixels, glare and captions.
 
-    Parameters
-    ----------
-    light : LinearLight
-        Linear light at the finest scale.
-    sample_km : float
-        Size of its pixels on the ground below.
-    limb : Limb, optional
-        The sky above it does not count.
-    finest : LinearLight, optional
-        What ``light`` was brought down from; its grain makes the flat image.
-
-    Returns
-    -------
-    PhotoLights
+    `sample_km`: size of the light's pixels on the ground below; `limb`: the sky above it does not
+    count; `finest`: what `light` was brought down from; its grain makes the flat image.
     """
     hot = hot_pixels(light.light)
     ignored = glare(light, sample_km) | captions(light) | blank_parts(light.light)
@@ -295,17 +276,8 @@ def without_diffuse(
 def glare(light: LinearLight, sample_km: float) -> NDArray[np.bool_]:
     """Where lightning, the Moon or lit hardware is saturated more broadly than any city.
 
-    Parameters
-    ----------
-    light : LinearLight
-        Linear light and its saturated share.
-    sample_km : float
-        Size of its pixels on the ground below.
-
-    Returns
-    -------
-    ndarray of bool, shape (h, w)
-        Solid saturated areas wider than `GLARE_KM` and their halo.
+    Solid saturated areas wider than `GLARE_KM` and their halo; `sample_km`: size of the light's
+    pixels on the ground below.
     """
     side = max(LEAST_GLARE_PX, round(GLARE_KM / sample_km)) | 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))

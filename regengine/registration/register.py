@@ -54,23 +54,15 @@ LEAST_GAIN_LOG10_ODDS = 1.0
 class RegisterParams:
     """What the user decides about a registration.
 
-    Attributes
-    ----------
-    clock_window_s : float or None
-        The camera's clock is at most this wrong; None believes two minutes, and tries ten and
-        whole hours where that leads nowhere.
-    max_seconds : float
-        The search ends after so much processor time with the best it has.
-    any_category : bool
-        Try frames that do not look like night cities, too.
-    accept_probability : float
-        Acceptance threshold.
-    seed : int
-        Kept with the result; the search itself draws no random numbers.
-    methods : tuple of str
-        What may propose cameras: "limb" (sweeps), "sparse" (figures of towns), "dense" (pictures).
-    clock : callable
-        Tells the seconds that ``max_seconds`` is held against: of this thread's work, so that a
+    clock_window_s: The camera's clock is at most this wrong; None believes two minutes, and tries
+        ten and whole hours where that leads nowhere.
+    max_seconds: The search ends after so much processor time with the best it has.
+    any_category: Try frames that do not look like night cities, too.
+    accept_probability: Acceptance threshold.
+    seed: Kept with the result; the search itself draws no random numbers.
+    methods: What may propose cameras: "limb" (sweeps), "sparse" (figures of towns), "dense"
+        (pictures).
+    clock: Tells the seconds that ``max_seconds`` is held against: of this thread's work, so that a
         busy machine finds what an idle one does.
     """
 
@@ -92,30 +84,8 @@ def register_frame(
 ) -> FrameResult:
     """Find out where on Earth a photo's pixels lie.
 
-    Parameters
-    ----------
-    frame : Frame
-        The photo and what is known of it.
-    position : CameraPosition
-        Where the camera is believed to have been.
-    light_map : LightMap
-        Night-light map (of `regengine.lights.map.open_light_map`).
-    parameters : RegisterParams, optional
-        User's decisions.
-    aids : SearchAids, optional
-        What else may tell: other frames of the batch, the stars, a person.
-
-    Returns
-    -------
-    FrameResult
-        With a proposal ("accepted" or "review"), or "no_match" with the reason.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read.
-    LightMapError
-        If the map cannot be read.
+    The result has a proposal ("accepted" or "review"), or is "no_match" with the reason. Raises
+    FrameError if the photo cannot be read, LightMapError if the map cannot be.
     """
     parameters = parameters or RegisterParams()
     return result_of(search_frame(frame, position, light_map, parameters, aids))
@@ -128,18 +98,7 @@ def search_frame(
     parameters: RegisterParams,
     aids: SearchAids | None = None,
 ) -> Search:
-    """Search until something is proven, everything was tried, or the time is over.
-
-    Parameters
-    ----------
-    frame, position, light_map, parameters, aids
-        As in `register_frame`.
-
-    Returns
-    -------
-    Search
-        What was found, with its evidence.
-    """
+    """Search until something is proven, everything was tried, or the time is over."""
     search = prepare(frame, position, light_map, parameters, aids)
     if search.futile is None:
         for group in proposers():

@@ -45,14 +45,9 @@ class SkyReader(Protocol):
 class SearchAids:
     """What may tell of a photo besides its position and the map.
 
-    Attributes
-    ----------
-    neighbours : NeighbourPrior, optional
-        What other frames of the batch tell of this one: where the search looks first.
-    sky : SkyReader, optional
-        Reads the attitude off the stars above a photo's limb; without it they are left aside.
-    placement : Camera, optional
-        Where a person placed the photo, for the stored image: only around it is searched.
+    neighbours: What other frames of the batch tell of this one: where the search looks first.
+    sky: Reads the attitude off the stars above a photo's limb; without it they are left aside.
+    placement: Where a person placed the photo, for the stored image: only around it is searched.
     """
 
     neighbours: NeighbourPrior | None = None
@@ -64,34 +59,20 @@ class SearchAids:
 class Search:
     """One photo on its way through the corridor; what all steps share.
 
-    Attributes
-    ----------
-    stored : Camera
-        Of the stored image, as it is told: its attitude means nothing.
-    focal_known : bool
-        Whether its focal length does.
-    started_s : float
-        By the clock of the parameters.
-    futile : Reason or None
-        Why there is nothing to search, or why nothing of the map was seen.
-    limb, lights
-        What the photo shows; no lights where there is nothing to search.
-    candidates : list of Candidate
-        Distinct, best first.
-    looks_taken : int
-        How many things were tried; the odds bear them.
-    best : Verified or None
-        The best of what was verified.
-    leader : Candidate or None
-        What led at the last weighing and was not verified for good.
-    tried, aligned, fitted
-        What was verified before, so that nothing is done twice.
-    covered : bool
-        Whether any of what was tried lies on the map.
-    exhausted : bool
-        Whether time was enough for everything.
-    ended, given_up : bool
-        Whether the remaining proposers have no say; and whether nothing is to be concluded, either.
+    stored: Of the stored image, as it is told: its attitude means nothing.
+    focal_known: Whether its focal length does.
+    started_s: By the clock of the parameters.
+    futile: Why there is nothing to search, or why nothing of the map was seen.
+    limb, lights: What the photo shows; no lights where there is nothing to search.
+    candidates: Distinct, best first.
+    looks_taken: How many things were tried; the odds bear them.
+    best: The best of what was verified.
+    leader: What led at the last weighing and was not verified for good.
+    tried, aligned, fitted: What was verified before, so that nothing is done twice.
+    covered: Whether any of what was tried lies on the map.
+    exhausted: Whether time was enough for everything.
+    ended, given_up: Whether the remaining proposers have no say; and whether nothing is to be
+        concluded, either.
     """
 
     frame: Frame
@@ -167,16 +148,10 @@ class Proposals:
 class Step:
     """One thing that a proposer would try, told before it costs anything.
 
-    Attributes
-    ----------
-    take : callable
-        Tries it; what comes of one yield is weighed before the next.
-    surprise : tuple of float
-        How unlikely it is: among proposers of the same order the likelier step comes first.
-    time_share : float, optional
-        It is not begun after this share of the photo's time.
-    required : bool
-        Whether a search that has no time for it is not finished.
+    take: Tries it; what comes of one yield is weighed before the next.
+    surprise: How unlikely it is: among proposers of the same order the likelier step comes first.
+    time_share: It is not begun after this share of the photo's time.
+    required: Whether a search that has no time for it is not finished.
     """
 
     take: Callable[[], Iterator[Proposals]]

@@ -38,39 +38,25 @@ from regengine.registration.lit_ground_prior import LitGround, place_surprise
 class Track:
     """A one-dimensional family of camera positions.
 
-    Attributes
-    ----------
-    name : str
-        What it is: "tle", "ascending", "descending".
-    position : callable
-        Offset along the track in kilometres → ECEF position, metres, shape (3,).
-    velocity : callable
-        Offset along the track in kilometres → direction of motion over the ground, shape (3,).
-    sigma_along_km : float
-        One sigma of the offset around 0, its long tail left aside.
-    belief : OffsetBelief
-        How probable each stretch of the track is, and how far it reaches.
-    sigma_across_km : callable
-        Offset along the track in kilometres → one sigma of the distance across it.
-    sigma_up_km : float
-        One sigma of the height.
-    speed_km_s : float
-        Kilometres along the track (at orbit height) a second.
-    clock_s : float
-        How far the camera's clock is taken to be behind at offset 0.
-    shares_start : bool
-        Whether another track has the same offset 0.
-    surprise : float
-        How unlikely the track is, as a negative log-probability.
-    may_be_night : callable
-        Offsets in kilometres, shape (n,) → whether a camera there may have photographed city
-        lights, shape (n,).
-    clock_at : callable
-        Offset along the track in kilometres → how many seconds the camera's clock is taken to be
-        behind there: by so much the Earth, and an attitude among the stars with it, has turned on.
-    place_surprise : callable
-        Offsets in kilometres, shape (n,) → how unlikely such photographs are there, as against
-        elsewhere, a negative logarithm, shape (n,).
+    name: What it is: "tle", "ascending", "descending".
+    position: Offset along the track in kilometres → ECEF position, metres, shape (3,).
+    velocity: Offset along the track in kilometres → direction of motion over the ground, shape
+        (3,).
+    sigma_along_km: One sigma of the offset around 0, its long tail left aside.
+    belief: How probable each stretch of the track is, and how far it reaches.
+    sigma_across_km: Offset along the track in kilometres → one sigma of the distance across it.
+    sigma_up_km: One sigma of the height.
+    speed_km_s: Kilometres along the track (at orbit height) a second.
+    clock_s: How far the camera's clock is taken to be behind at offset 0.
+    shares_start: Whether another track has the same offset 0.
+    surprise: How unlikely the track is, as a negative log-probability.
+    may_be_night: Offsets in kilometres, shape (n,) → whether a camera there may have photographed
+        city lights, shape (n,).
+    clock_at: Offset along the track in kilometres → how many seconds the camera's clock is taken to
+        be behind there: by so much the Earth, and an attitude among the stars with it, has turned
+        on.
+    place_surprise: Offsets in kilometres, shape (n,) → how unlikely such photographs are there, as
+        against elsewhere, a negative logarithm, shape (n,).
     """
 
     name: str

@@ -77,36 +77,26 @@ class HeldOut:
 class Evidence:
     """Figures from which the confidence follows.
 
-    Attributes
-    ----------
-    ncc, runner_up_ncc : float
-        Correlation of the proposal and of the best distinct other finalist at the scale where
-        finalists are compared; the latter as if it had the proposal's field.
-    coarse_z : float
-        How far the best coarse correlation stands above the other candidates', in robust sigmas.
-    town_log10_odds, patch_log10_odds, runner_up_log10_odds : float
-        Towns, and patches held back from the fit, against chance, the number of attitudes tried
-        taken off; the runner-up's are those of its towns.
-    towns, met_towns : int
-        Towns of the photo, and those that the map confirms.
-    patches : int
-        Patches that agree with the camera.
-    residual_px, held_out_residual_px : float
-        One sigma per axis of the patches, in the fit and held back from it, pixels of the
-        solution's image.
-    field_share : float
-        What a correlation of that field's width is worth, see `candidates.field_share`.
-    even_ncc, runner_up_even_ncc : float
-        As ``ncc`` and ``runner_up_ncc``, of pictures whose contrast was evened; not a number in
-        tables that were made without.
-    picture_log10_odds, runner_up_picture_log10_odds : float
-        Of the picture as a whole under the fitted camera, and of the runner-up's, against shifts
-        of itself, see `matchers.verify`; the number of attitudes tried taken off. Not a
-        number in tables that were made without.
-    spread_share : float
-        How far the fit moves the worst of its patches when a third of the lights is left out, one
-        sigma of the jackknife, as a share of the image's diagonal; not a number where nothing can
-        be left out.
+    ncc, runner_up_ncc: Correlation of the proposal and of the best distinct other finalist at the
+        scale where finalists are compared; the latter as if it had the proposal's field.
+    coarse_z: How far the best coarse correlation stands above the other candidates', in robust
+        sigmas.
+    town_log10_odds, patch_log10_odds, runner_up_log10_odds: Towns, and patches held back from the
+        fit, against chance, the number of attitudes tried taken off; the runner-up's are those of
+        its towns.
+    towns, met_towns: Towns of the photo, and those that the map confirms.
+    patches: Patches that agree with the camera.
+    residual_px, held_out_residual_px: One sigma per axis of the patches, in the fit and held back
+        from it, pixels of the solution's image.
+    field_share: What a correlation of that field's width is worth, see `candidates.field_share`.
+    even_ncc, runner_up_even_ncc: As ``ncc`` and ``runner_up_ncc``, of pictures whose contrast was
+        evened; not a number in tables that were made without.
+    picture_log10_odds, runner_up_picture_log10_odds: Of the picture as a whole under the fitted
+        camera, and of the runner-up's, against shifts of itself, see `matchers.verify`; the number
+        of attitudes tried taken off. Not a number in tables that were made without.
+    spread_share: How far the fit moves the worst of its patches when a third of the lights is left
+        out, one sigma of the jackknife, as a share of the image's diagonal; not a number where
+        nothing can be left out.
     """
 
     ncc: float

@@ -57,10 +57,7 @@ class ClassifyInputs:
     def open(self) -> tuple[SceneModel, TleSet | None, FrameRecords | None]:
         """Model, element sets and records, read once per process.
 
-        Raises
-        ------
-        ConfigError, EphemerisError
-            If one of them cannot be used.
+        Raises ConfigError or EphemerisError if one of them cannot be used.
         """
         tles = None if self.tle is None else element_sets(self.tle)
         records = None if self.metadata is None else frame_records(self.metadata)

@@ -222,23 +222,9 @@ def name_clusters(
 ) -> NamedClusters:
     """Name clusters by labelled photos, each by as much as it belongs to them.
 
-    Parameters
-    ----------
-    clusters : Clusters
-        K clusters.
-    features : ndarray of float64, shape (N, F)
-        Of the labelled photos, as few as there are; Bayes' rule does the rest.
-    targets : ndarray of bool, shape (N, C)
-        Which classes they show.
-    weights : ndarray of float64, shape (N,)
-        Votes of each.
-    classes : tuple of str, length C
-        Names of classes.
-
-    Returns
-    -------
-    NamedClusters
-        A cluster without labels has the shares of all photos.
+    `features`, shape (N, F), are of the labelled photos, as few as there are: Bayes' rule does the
+    rest; `targets`, shape (N, C): which classes they show; `weights`, shape (N,): votes of each. A
+    cluster without labels has the shares of all photos.
     """
     overall = (weights @ targets + PRIOR_LABELS / len(classes)) / (weights.sum() + PRIOR_LABELS)
     overall = np.minimum(overall, 1.0 - LEAST_SHARE)
@@ -261,22 +247,8 @@ class Proposal:
 def propose_clusters(scenes: Sequence[Scene], *, seed: int) -> list[Proposal]:
     """Find clusters of photos that look alike (Gaussian mixture, number by BIC).
 
-    Parameters
-    ----------
-    scenes : sequence of Scene
-        With their features.
-    seed : int
-        Of the mixture's starts.
-
-    Returns
-    -------
-    list of Proposal
-        By cluster, the most typical photo of each first.
-
-    Raises
-    ------
-    ConfigError
-        Fewer than `LEAST_PHOTOS` photos.
+    They come by cluster, the most typical photo of each first. Raises ConfigError if there are
+    fewer than `LEAST_PHOTOS` photos.
     """
     if len(scenes) < LEAST_PHOTOS:
         raise ConfigError(
@@ -324,18 +296,9 @@ def sheet_entries(proposals: Sequence[Proposal]) -> list[SheetEntry]:
 def write_proposals(path: Path, proposals: Sequence[Proposal]) -> None:
     """Write a table of labels to edit: replace each cluster's name by that of its class.
 
-    Parameters
-    ----------
-    path : Path
-        CSV file with the columns of docs/labels.md (path, label, group) and ``guess``, what the
-        present model says. It must not exist: a person's labels are never overwritten.
-    proposals : sequence of Proposal
-        The clusters.
-
-    Raises
-    ------
-    ConfigError
-        The file exists or cannot be written.
+    A CSV file with the columns of docs/labels.md (path, label, group) and ``guess``, what the
+    present model says. Raises ConfigError if it exists (a person's labels are never overwritten) or
+    cannot be written.
     """
     if path.exists():
         raise ConfigError(f"{path} exists, perhaps with labels of yours; name another file.")

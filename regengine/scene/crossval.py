@@ -86,14 +86,9 @@ class CrossValidation:
         return self.samples.primary[self.tested]
 
     def scores(self, method: str, features: FloatArray | None = None) -> FloatArray:
-        """Scores of tested rows by models that had not seen them, shape (M, C).
+        """Scores of tested rows by models of a method that had not seen them, shape (M, C).
 
-        Parameters
-        ----------
-        method : str
-            One of `METHODS`.
-        features : ndarray of float64, shape (N, F), optional
-            In place of those of the samples.
+        `features`, shape (N, F), take the place of those of the samples.
         """
         return self._left_out(lambda f, rows: f.classifiers[method].scores(rows), features)
 
@@ -123,17 +118,10 @@ class CrossValidation:
         return self._of_candidate[candidate]
 
     def odds(self, method: str, classifier: Classifier, but: int | None = None) -> Odds:
-        """Curve from a classifier's scores to probabilities, fitted to all folds but one.
+        """Curve from a classifier's scores to probabilities, fitted to all folds but one (`but`).
 
-        Parameters
-        ----------
-        method : str
-            One of `METHODS`.
-        classifier : NamedClusters or Supervised
-            Whose scores the curve is for: kinds of supervised models differ in scale, and folds
-            may have chosen others.
-        but : int, optional
-            Fold that is left out.
+        It is for this `classifier`: kinds of supervised models differ in scale, and folds may have
+        chosen others.
         """
         samples, kept = self.samples, self.fold_of != but
         rows = self.tested[kept]
@@ -258,20 +246,8 @@ def cross_validate(
     """Fit every kind of model to all folds but one, in turn.
 
     Nothing of a fold is seen by what judges it: mean and scale, axes, number of clusters, the
-    choice among supervised models and the gate's threshold are found anew for each.
-
-    Parameters
-    ----------
-    samples : Samples
-        Of two classes or more with two groups or more.
-    seed : int
-        Of folds and fits.
-    advance : callable, optional
-        Called after each fold.
-
-    Returns
-    -------
-    CrossValidation
+    choice among supervised models and the gate's threshold are found anew for each. The samples are
+    of two classes or more with two groups or more.
     """
     folds = grouped_folds(samples, seed=seed)
     fitted = []

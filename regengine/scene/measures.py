@@ -55,21 +55,10 @@ def confusion_matrix(truth: IndexArray, said: IndexArray, classes: int) -> Index
 def class_scores(
     truth: IndexArray, said: IndexArray, groups: Sequence[str], classes: Sequence[str]
 ) -> list[ClassScore]:
-    """Precision, recall and F1 of every class.
+    """Precision, recall and F1 of every class, in their order.
 
-    Parameters
-    ----------
-    truth, said : ndarray of int, shape (N,)
-        Indices into ``classes``.
-    groups : sequence of str, length N
-        Group of each frame.
-    classes : sequence of str, length C
-        Names.
-
-    Returns
-    -------
-    list of ClassScore
-        In the order of ``classes``.
+    `truth` and `said`, shape (N,), are indices into `classes`; `groups` has the group of each
+    frame.
     """
     of = np.array(groups)
     scores = []
@@ -128,19 +117,7 @@ def balanced_log_loss(scores: FloatArray, truth: IndexArray, weights: FloatArray
 def calibration_score(
     probabilities: FloatArray, outcomes: NDArray[np.bool_], weights: FloatArray | None = None
 ) -> CalibrationScore:
-    """Compare probabilities with outcomes.
-
-    Parameters
-    ----------
-    probabilities, outcomes : ndarray of float64 and of bool, both of any equal shape
-        What was said, and what was so.
-    weights : ndarray of float64 of the same shape, optional
-        Votes; equal by default.
-
-    Returns
-    -------
-    CalibrationScore
-    """
+    """Compare probabilities with what was so; all of one shape, votes equal by default."""
     p, happened = probabilities.ravel(), outcomes.ravel().astype(float)
     w = np.ones(len(p)) if weights is None else weights.ravel()
     bins = np.minimum((p * BINS).astype(int), BINS - 1)

@@ -87,18 +87,12 @@ class Odds:
     that the gate does not explain is `OTHER` with a probability of at least ``unexplained``, and
     anything else with at most the rest.
 
-    Attributes
-    ----------
-    slope, lead, offset : float
-        Of all classes together: a class of three photos has no curve of its own. The lead tells
-        the class that is ahead of all others, however low its score.
-    floor : float
-        No probability is below.
-    ceiling : ndarray of float64, shape (C,)
-        None is above: after n groups of a class that were all told, the next is with a probability
-        of (n + 1) / (n + 2) (Laplace's rule of succession).
-    unexplained : float
-        From the photos that the gate let fall, `LEAST_UNEXPLAINED` at least.
+    slope, lead, offset: Of all classes together: a class of three photos has no curve of its own.
+        The lead tells the class that is ahead of all others, however low its score.
+    floor: No probability is below.
+    ceiling, shape (C,): None is above: after n groups of a class that were all told, the next is
+        with a probability of (n + 1) / (n + 2) (Laplace's rule of succession).
+    unexplained: From the photos that the gate let fall, `LEAST_UNEXPLAINED` at least.
     """
 
     slope: float
@@ -180,16 +174,11 @@ def fit_odds(
 class SceneAnswer:
     """What a photo shows.
 
-    Attributes
-    ----------
-    category : str
-        The class that it shows above all.
-    probabilities : mapping of str to float
-        Of every class; they need not sum to one.
-    also : tuple of str
-        Other classes of at least `ALSO_PROBABILITY`, the likeliest first.
-    explained : bool
-        False where the photo is unlike all that the model was trained on; it is `OTHER` then.
+    category: The class that it shows above all.
+    probabilities: Of every class; they need not sum to one.
+    also: Other classes of at least `ALSO_PROBABILITY`, the likeliest first.
+    explained: False where the photo is unlike all that the model was trained on; it is `OTHER`
+        then.
     """
 
     category: str
@@ -219,24 +208,10 @@ class TrainingRecord:
 class SceneModel:
     """From features to what a photo shows.
 
-    Attributes
-    ----------
-    feature_names : tuple of str, length F
-        Features in their order.
-    feature_versions : mapping of str to int
-        Version of every family.
-    classes : tuple of str, length C
-        `OTHER` is one of them.
-    method : str
-        Kind of classifier, one of `regengine.scene.crossval.METHODS`.
-    classifier : NamedClusters or Supervised
-        From features to scores.
-    gate : Gate
-        Tells photos that are unlike all training.
-    odds : Odds
-        From scores to probabilities.
-    training : TrainingRecord
-        What it was trained on.
+    feature_names, length F: Features in their order.
+    classes, length C: `OTHER` is one of them.
+    method: Kind of classifier, one of `regengine.scene.crossval.METHODS`.
+    classifier: From features to scores.
     """
 
     feature_names: tuple[str, ...]

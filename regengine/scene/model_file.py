@@ -33,10 +33,8 @@ Part = Mapping[str, Any]
 def read_scene_model(path: Path) -> SceneModel:
     """Read a model that `write_scene_model` wrote, and check it.
 
-    Raises
-    ------
-    ConfigError
-        If the file cannot be read, is damaged, or was trained on other features than these.
+    Raises ConfigError if the file cannot be read, is damaged, or was trained on other features than
+    these.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -58,10 +56,7 @@ def read_scene_model(path: Path) -> SceneModel:
 def write_scene_model(path: Path, model: SceneModel) -> None:
     """Write a model, whole or not at all; equal models give equal bytes.
 
-    Raises
-    ------
-    ConfigError
-        If the file cannot be written.
+    Raises ConfigError if the file cannot be written.
     """
     try:
         write_whole(path, scene_model_text(model).encode())

@@ -30,12 +30,9 @@ CAPTION_WHITE = 250.0 / 255.0
 class ScenePicture:
     """A photo brought to a long side of `SIDE_PX` pixels.
 
-    Attributes
-    ----------
-    rgb : ndarray of float32, shape (h, w, 3)
-        Red, green and blue as displayed (sRGB), 0 to 1. A grey photo has three equal ones.
-    shown : ndarray of bool, shape (h, w)
-        False on caption strips, which are no part of the scene.
+    rgb, shape (h, w, 3): Red, green and blue as displayed (sRGB), 0 to 1. A grey photo has three
+        equal ones.
+    shown, shape (h, w): False on caption strips, which are no part of the scene.
     """
 
     rgb: NDArray[np.float32]
@@ -107,10 +104,7 @@ def _linear_table() -> NDArray[np.float32]:
 def read_scene_picture(path: Path) -> ScenePicture:
     """Read a photo (JPEG, PNG, TIFF, FITS or raw) at the size at which its scene is told.
 
-    Raises
-    ------
-    FrameError
-        The file is no readable image, or damaged or cut short anywhere.
+    Raises FrameError: the file is no readable image, or damaged or cut short anywhere.
     """
     header = read_image_header(path)
     decoded = _small_jpeg(header) if header.format == "jpeg" else None

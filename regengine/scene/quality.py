@@ -98,13 +98,8 @@ class Exposure:
 class PhotoQuality:
     """What ``classify --quality`` says of a photo.
 
-    Attributes
-    ----------
-    blur : Blur
-        At full resolution, with the sharpness made of it.
-    cloud_fraction : float or None
-        Share of the visible ground under clouds; None where it cannot be told.
-    exposure : Exposure
+    blur: At full resolution, with the sharpness made of it.
+    cloud_fraction: Share of the visible ground under clouds; None where it cannot be told.
     """
 
     blur: Blur
@@ -127,17 +122,9 @@ class PhotoQuality:
 
 
 def read_for_quality(path: Path) -> NDArray[np.uint8]:
-    """Read a photo at full resolution, or nearly so if it is very large.
+    """Read a photo at full resolution, or nearly so if it is very large: sRGB as stored, (h, w, 3).
 
-    Returns
-    -------
-    ndarray of uint8, shape (h, w, 3)
-        Red, green, blue, sRGB, as stored.
-
-    Raises
-    ------
-    FrameError
-        The file is no readable image, or damaged or cut short anywhere.
+    Raises FrameError if the file is no readable image, or damaged or cut short anywhere.
     """
     return read_display_rgb(path, MOST_PX)[0]
 

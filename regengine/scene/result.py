@@ -126,10 +126,7 @@ def entry_of(scene: Scene) -> SheetEntry:
 def write_sheet(path: Path, entries: Iterable[SheetEntry]) -> None:
     """Write the contact sheet, one HTML page that needs no network, whole or not at all.
 
-    Raises
-    ------
-    StoreError
-        The file cannot be written.
+    Raises StoreError: the file cannot be written.
     """
     folder = path.absolute().parent
     frames = [_as_json(entry, folder) for entry in entries]

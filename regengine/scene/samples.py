@@ -46,14 +46,8 @@ IndexArray = NDArray[np.intp]
 class SceneLabel:
     """What a person says that a photo shows.
 
-    Attributes
-    ----------
-    path : Path
-        The photo.
-    labels : tuple of str
-        What it shows, most important first; at least one.
-    group : str
-        Photos of one group, such as a sequence or copies of one frame, are alike: they are never
+    labels: What it shows, most important first; at least one.
+    group: Photos of one group, such as a sequence or copies of one frame, are alike: they are never
         parted into training and test.
     """
 
@@ -70,25 +64,13 @@ def in_usual_order(classes: Iterable[str]) -> tuple[str, ...]:
 
 
 def read_scene_labels(path: Path) -> list[SceneLabel]:
-    """Read a table of labelled photos.
+    """Read a table of labelled photos, in the order of its rows.
 
-    Parameters
-    ----------
-    path : Path
-        CSV with the columns path, label and, if wanted, group; others are ignored. A label may
-        hold several, separated by semicolons; the first is what the photo shows above all.
-
-    Returns
-    -------
-    list of SceneLabel
-        In the order of the rows. Relative paths count from the table's folder; a photo without a
-        group is a group of its own.
-
-    Raises
-    ------
-    ConfigError
-        If the file cannot be read, lacks a column or has no row, a path or label is empty, or a
-        photo is labelled twice.
+    CSV with the columns path, label and, if wanted, group; others are ignored. A label may hold
+    several, separated by semicolons; the first is what the photo shows above all. Relative paths
+    count from the table's folder; a photo without a group is a group of its own. Raises ConfigError
+    if the file cannot be read, lacks a column or has no row, a path or label is empty, or a photo
+    is labelled twice.
     """
     found: dict[str, SceneLabel] = {}
     try:
@@ -135,20 +117,12 @@ def _label(where: str, folder: Path, photo: str, row: dict[str, str | None]) -> 
 class Samples:
     """Features of labelled photos.
 
-    Attributes
-    ----------
-    features : ndarray of float64, shape (N, F)
-        In the order of `regengine.scene.features.feature_names`.
-    labels : tuple of tuple of str, length N
-        What each photo shows, most important first.
-    groups : tuple of str, length N
-        Photos of one group are never parted into training and test.
-    simulated : ndarray of bool, shape (N,)
-        Simulated frames, which are used in training alone.
-    names : tuple of str, length N
-        For reports.
-    classes : tuple of str, length C
-        All classes, `OTHER` among them; those of the labels where not given.
+    features, shape (N, F): In the order of `regengine.scene.features.feature_names`.
+    labels, length N: What each photo shows, most important first.
+    groups, length N: Photos of one group are never parted into training and test.
+    simulated, shape (N,): Simulated frames, which are used in training alone.
+    names, length N: For reports.
+    classes, length C: All classes, `OTHER` among them; those of the labels where not given.
     """
 
     features: FloatArray
@@ -232,19 +206,10 @@ def grouped_folds(
 ) -> tuple[Fold, ...]:
     """Deal the groups of real photos into folds, the classes evenly: no group is parted.
 
-    Parameters
-    ----------
-    count : int
-        Folds that the groups are dealt into; fewer where there are fewer groups.
-    alone_below : int
-        Groups with a photo whose first class has fewer groups than this are a fold each: leaving
-        out more of them would leave too few to learn from.
-
-    Returns
-    -------
-    tuple of Fold
-        Each real photo is tested once. Simulated frames are in training alone, and not even there
-        if they share a group with a tested photo.
+    There are `count` folds, fewer where there are fewer groups. Groups with a photo whose first
+    class has fewer groups than `alone_below` are a fold each: leaving out more of them would leave
+    too few to learn from. Each real photo is tested once. Simulated frames are in training alone,
+    and not even there if they share a group with a tested photo.
     """
     groups = np.array(samples.groups)
     real = ~samples.simulated

@@ -157,14 +157,9 @@ def fit_supervised(
 ) -> Supervised:
     """Fit a candidate; each class weighs the same, and within it each group.
 
-    Linear discriminants know no weights of photos, only equal classes.
-
-    Parameters
-    ----------
-    samples : Samples
-        Training rows of two classes or more. Classes that no row shows get the log odds `NEVER`.
-    standardiser : Standardiser, optional
-        Of more rows than those with labels, if there are any; without axes.
+    Linear discriminants know no weights of photos, only equal classes. The samples are of two
+    classes or more; classes that no row shows get the log odds `NEVER`. A `standardiser`, without
+    axes, may be of more rows than those with labels.
     """
     return fit_candidates([candidate], samples, standardiser)[0]
 

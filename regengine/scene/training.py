@@ -44,10 +44,7 @@ def samples_of(labels: Sequence[SceneLabel], features: FloatArray) -> Samples:
 def check_samples(samples: Samples) -> None:
     """Refuse samples that nothing can be learned from and judged by.
 
-    Raises
-    ------
-    ConfigError
-        If fewer than two classes have two groups of real photos each.
+    Raises ConfigError if fewer than two classes have two groups of real photos each.
     """
     groups, real = np.array(samples.groups), ~samples.simulated
     known = [
@@ -76,27 +73,9 @@ def train_scene_model(
 ) -> tuple[SceneModel, CrossValidation]:
     """Fit a model to all samples, judged by groups left out in turn.
 
-    Parameters
-    ----------
-    samples : Samples
-        Real photos, and simulated frames that are used in training alone.
-    source : str
-        Which photos these are, for the record.
-    seed : int
-        Of folds and fits.
-    advance : callable, optional
-        Called after each fold of the cross-validation.
-
-    Returns
-    -------
-    model : SceneModel
-    validation : CrossValidation
-        On which the choice of its classifier and its probabilities rest.
-
-    Raises
-    ------
-    ConfigError
-        If the samples are too few.
+    Simulated frames are used in training alone; `source` says which photos these are, for the
+    record. The choice of the classifier and its probabilities rest on the cross-validation
+    returned. Raises ConfigError if the samples are too few.
     """
     check_samples(samples)
     validation = cross_validate(samples, seed=seed, advance=advance)

@@ -171,12 +171,7 @@ def check_out(out: Path, force: bool) -> None:
 def count_frames(stores: Sequence[Path]) -> int:
     """How many frames stores have.
 
-    Raises
-    ------
-    StoreError
-        If one of them is none.
-    ConfigError
-        If one is named twice.
+    Raises StoreError if one of them is none. Raises ConfigError if one is named twice.
     """
     total = 0
     seen: set[Path] = set()
@@ -200,10 +195,7 @@ def build(
 
     ``look`` tells what is seen in a frame's photo; ``advance`` is called after each frame.
 
-    Raises
-    ------
-    StoreError
-        If a store cannot be read, or the catalogue not be written.
+    Raises StoreError if a store cannot be read, or the catalogue not be written.
     """
 
     def rows() -> Iterator[Row]:

@@ -357,12 +357,8 @@ def write_package(
     ``link`` takes links to photos instead of copies; ``force`` replaces a package that exists;
     ``advance`` is called after each photo.
 
-    Raises
-    ------
-    FrameError
-        If no frame at all can be packed: nothing is written.
-    StoreError
-        If it cannot be written.
+    Raises FrameError if no frame at all can be packed: nothing is written. Raises StoreError if it
+    cannot be written.
     """
     failed, there = dict(contents.failed), []
     with package_sink(out, link=link, force=force) as sink:

@@ -77,19 +77,9 @@ def measure(
 ) -> Radiometry:
     """Compare a registered photo with a map.
 
-    Parameters
-    ----------
-    profiles : sequence of LensProfile, optional
-        Calibrated lenses: the falloff of the photo's is taken out.
-    map_sigma_m : float, optional
-        Blur of the map, one sigma, metres; measured without it.
-
-    Raises
-    ------
-    LeftOutError
-        If the photo is gone or too little of it can be compared.
-    LightMapError
-        If the map has nothing there or is damaged.
+    `profiles`: calibrated lenses; the falloff of the photo's is taken out. `map_sigma_m`: blur of
+    the map, one sigma, metres; measured without it. Raises LeftOutError if the photo is gone or too
+    little of it can be compared, LightMapError if the map has nothing there or is damaged.
     """
     camera = frame.camera
     assert camera is not None

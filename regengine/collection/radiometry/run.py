@@ -79,14 +79,9 @@ def measure_chosen(
     ``advance`` is called after each photo, ``said`` takes its line of JSON, once its files are in
     place.
 
-    Raises
-    ------
-    ConfigError
-        If a file exists and is not to be replaced, or pictures cannot be drawn.
-    StoreError
-        If the store cannot be read or the output not be written.
-    LightMapError
-        If the map is damaged.
+    Raises ConfigError if a file exists and is not to be replaced, or pictures cannot be drawn.
+    Raises StoreError if the store cannot be read or the output not be written. Raises LightMapError
+    if the map is damaged.
     """
     if options.plot:
         check_figures()

@@ -45,26 +45,15 @@ KNOT_DAYS = 0.25  # between ages at which the uncertainty is looked up
 class Passes:
     """Closest approaches; arrays of shape (n,), ordered by place, then time.
 
-    Attributes
-    ----------
-    place : ndarray of int64
-        Number of the place.
-    days : ndarray of float64
-        The moment of least distance, days since 2000-01-01 12:00 UTC.
-    off_nadir_deg : ndarray of float64
-        Angle at the camera between the geodetic nadir and the place.
-    elevation_deg : ndarray of float64
-        Of the camera above the place's horizon.
-    slant_km : ndarray of float64
-        From the camera to the place.
-    ground_km : ndarray of float64
-        Geodesic from the nadir to the place.
-    azimuth_deg : ndarray of float64
-        Direction from the nadir to the place, east of north, [0, 360).
-    heading_deg : ndarray of float64
-        Direction of flight over the ground, east of north, [0, 360).
-    nadir_lon, nadir_lat, altitude_km : ndarray of float64
-        Where the camera is.
+    place: Number of the place.
+    days: The moment of least distance, days since 2000-01-01 12:00 UTC.
+    off_nadir_deg: Angle at the camera between the geodetic nadir and the place.
+    elevation_deg: Of the camera above the place's horizon.
+    slant_km: From the camera to the place.
+    ground_km: Geodesic from the nadir to the place.
+    azimuth_deg: Direction from the nadir to the place, east of north, [0, 360).
+    heading_deg: Direction of flight over the ground, east of north, [0, 360).
+    nadir_lon, nadir_lat, altitude_km: Where the camera is.
     """
 
     place: NDArray[np.int64]

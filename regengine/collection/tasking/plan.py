@@ -162,21 +162,13 @@ class Wanted:
 class Plan:
     """Passes of places.
 
-    Attributes
-    ----------
-    wanted : tuple of Wanted
-        Places, the most urgent first; `passes` numbers them.
-    passes : Passes
-        By place, then time.
-    over : SunMoonOver
-        What stands over the place at each pass.
-    sigma_s, sigma_km : ndarray of float64, shape (n,)
-        One sigma of each pass's time, and of how far beside the place it leads.
-    age_h : ndarray of float64, shape (n,)
-        Of the element set.
-    orbit : StationOrbit
-    uncertain : int
-        Passes that were left out for their time being too uncertain.
+    wanted: Places, the most urgent first; `passes` numbers them.
+    passes: By place, then time.
+    over: What stands over the place at each pass.
+    sigma_s, sigma_km, shape (n,): One sigma of each pass's time, and of how far beside the place it
+        leads.
+    age_h, shape (n,): Of the element set.
+    uncertain: Passes that were left out for their time being too uncertain.
     """
 
     wanted: tuple[Wanted, ...]

@@ -53,14 +53,10 @@ CUTS = np.array(
 class Slides:
     """Along, across and above the orbit; rows are passes, columns parts of the belief.
 
-    Attributes
-    ----------
-    share : ndarray of float64, shape (k,)
-        Probability of each part.
-    ahead_km, spread_km : ndarray of float64, shape (n, k)
-        How far ahead of where the set has it the station was, and one sigma of that.
-    cross_km, radial_km : ndarray of float64, shape (n,)
-        One sigma of what remains across the orbit and above it.
+    share, shape (k,): Probability of each part.
+    ahead_km, spread_km, shape (n, k): How far ahead of where the set has it the station was, and
+        one sigma of that.
+    cross_km, radial_km, shape (n,): One sigma of what remains across the orbit and above it.
     """
 
     share: FloatArray
@@ -132,22 +128,13 @@ LEAST_SINE = 0.15  # where tracks turn back, they are as dense as 150 km from th
 class Pass:
     """A moment at which the camera may have been where it was.
 
-    Attributes
-    ----------
-    time_utc : datetime
-        Of the closest approach, with the place along the orbit that fits best.
-    sigma_s : float
-        One sigma of it.
-    probability : float
-        That it was this pass.
-    cross_track_km : float
-        How far to the right of the orbit the camera was found, as the set has it.
-    altitude_km : float
-        Of the station above the Earth's radius below the camera.
-    sun_elevation_deg : float
-        Over the middle of what the photo shows.
-    tle_age_h : float
-        Of the set, positive where it is older than the pass.
+    time_utc: Of the closest approach, with the place along the orbit that fits best.
+    sigma_s: One sigma of it.
+    probability: That it was this pass.
+    cross_track_km: How far to the right of the orbit the camera was found, as the set has it.
+    altitude_km: Of the station above the Earth's radius below the camera.
+    sun_elevation_deg: Over the middle of what the photo shows.
+    tle_age_h: Of the set, positive where it is older than the pass.
     """
 
     time_utc: datetime
@@ -163,19 +150,12 @@ class Pass:
 class Dates:
     """When a photo may have been taken.
 
-    Attributes
-    ----------
-    first_utc, last_utc : datetime
-        The span that was asked for.
-    asked_days, covered_days : float
-        Its length, and how much of it element sets vouch for.
-    probability : float
-        That the photo was taken at one of the passes, those not listed among them, and not in the
-        time that no set vouches for.
-    found : int
-        Passes by night that share `LISTED_SHARE` of that.
-    passes : tuple of Pass
-        The likeliest first.
+    first_utc, last_utc: The span that was asked for.
+    asked_days, covered_days: Its length, and how much of it element sets vouch for.
+    probability: That the photo was taken at one of the passes, those not listed among them, and not
+        in the time that no set vouches for.
+    found: Passes by night that share `LISTED_SHARE` of that.
+    passes: The likeliest first.
     """
 
     first_utc: datetime

@@ -35,12 +35,7 @@ TIMED = "tle"
 class PhotoDates:
     """Finds the dates of photos by one file of element sets, which is read when first needed.
 
-    Attributes
-    ----------
-    tle : Path
-        The file.
-    span : tuple of datetime or None
-        Between which to look; None for where the file begins, and for where it ends.
+    span: Between which to look; None for where the file begins, and for where it ends.
     """
 
     tle: Path
@@ -93,23 +88,11 @@ class PhotoDates:
 def photo_dates(
     wanted: bool, date_range: str | None, mission: str | None, tle: Path | None
 ) -> PhotoDates | None:
-    """The finder that options ask for.
+    """The finder that ``--date-from-place`` (`wanted`) asks for; None without it.
 
-    Parameters
-    ----------
-    wanted : bool
-        ``--date-from-place``.
-    date_range : str or None
-        See `parse_range`.
-    mission : str or None
-        See `regengine.registration.blind.station_history.mission_number`; narrows the range.
-    tle : Path or None
-        TLE file.
-
-    Raises
-    ------
-    ConfigError
-        If the options contradict each other or make no sense.
+    For `date_range` see `parse_range`; `mission`, of
+    `regengine.registration.blind.station_history.mission_number`, narrows it. Raises ConfigError if
+    the options contradict each other or make no sense.
     """
     if not wanted:
         if date_range is not None:

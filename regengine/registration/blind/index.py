@@ -56,12 +56,8 @@ LOG_SIZE_TOLERANCE = 0.15
 class EarthIndex:
     """Figures of the Earth's towns.
 
-    Attributes
-    ----------
-    levels : dict of float to AsterismIndex
-        By the size of the pixels, kilometres, in which the towns were sought.
-    patches : dict of float to PatchTable
-        What light lies around each of these towns, in the same order.
+    levels: By the size of the pixels, kilometres, in which the towns were sought.
+    patches: What light lies around each of these towns, in the same order.
     """
 
     levels: dict[float, AsterismIndex]
@@ -95,21 +91,8 @@ def build_earth_index(
 ) -> EarthIndex:
     """Find the Earth's towns in a map at every scale, and make their figures.
 
-    Parameters
-    ----------
-    light_map : HasWindows
-        Of the Earth or of a part of it.
-    progress : callable, optional
-        Called with pieces done and in total.
-
-    Returns
-    -------
-    EarthIndex
-
-    Raises
-    ------
-    LightMapError
-        If the map cannot be read.
+    `progress` is called with pieces done and in total. Raises LightMapError if the map cannot be
+    read.
     """
     levels, patches = {}, {}
     for number, pixel_km in enumerate(PIXELS_KM):
@@ -200,10 +183,7 @@ COLUMNS = (
 def check_out(out: Path, force: bool) -> None:
     """See to it, before the map is read, that an index can be written.
 
-    Raises
-    ------
-    ConfigError
-        If there is a file that is not to be replaced, or no folder to write to.
+    Raises ConfigError if there is a file that is not to be replaced, or no folder to write to.
     """
     if out.exists() and not force:
         raise ConfigError(f"{out} exists already: give another name, or --force to replace it.")
@@ -216,21 +196,9 @@ def check_out(out: Path, force: bool) -> None:
 
 
 def write_earth_index(index: EarthIndex, maps: Sequence[Path], out: Path) -> None:
-    """Write an index; the file appears only when it is complete.
+    """Write an index of these maps; the file appears only when it is complete.
 
-    Parameters
-    ----------
-    index : EarthIndex
-        Of `regengine.registration.blind.index.build_earth_index`.
-    maps : sequence of Path
-        The night-light maps that it was made of.
-    out : Path
-        The HDF5 file to make, or to replace.
-
-    Raises
-    ------
-    ConfigError
-        If the map has no figures of towns, or the file cannot be written.
+    Raises ConfigError if the map has no figures of towns, or the file cannot be written.
     """
     if not any(len(level.figures) for level in index.levels.values()):
         raise ConfigError(
@@ -282,23 +250,9 @@ def patches_of(table: PatchTable) -> dict[str, NDArray[Any]]:
 def read_earth_index(path: Path, maps: Sequence[Path]) -> EarthIndex:
     """Read an index that was made of these maps.
 
-    Parameters
-    ----------
-    path : Path
-        Of `write_earth_index`.
-    maps : sequence of Path
-        The night-light maps at hand.
-
-    Returns
-    -------
-    EarthIndex
-        Its large arrays are mapped: only what is looked at is read, and processes share it.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such file, it is no index or of another version, it is damaged, or was made
-        of other maps.
+    Its large arrays are mapped: only what is looked at is read, and processes share it. Raises
+    ConfigError if there is no such file, it is no index or of another version, it is damaged, or
+    was made of other maps.
     """
     try:
         with h5py.File(path, "r") as file:

@@ -24,12 +24,8 @@ TIMES_AS_LONG = 5.0
 class BlindLimits:
     """What narrows a blind search.
 
-    Attributes
-    ----------
-    bounds : tuple of float or None
-        West, south, east, north of the towns that may be seen, degrees; None for all.
-    altitude_km : tuple of float
-        Between which the camera flew.
+    bounds: West, south, east, north of the towns that may be seen, degrees; None for all.
+    altitude_km: Between which the camera flew.
     """
 
     bounds: tuple[float, float, float, float] | None = None
@@ -40,14 +36,7 @@ class BlindLimits:
 class BlindOptions:
     """When photos are searched for all over the Earth, and with what.
 
-    Attributes
-    ----------
-    always : bool
-        All photos; else those of which neither time with an element set nor nadir is known.
-    index : Path
-        Of `regengine.registration.blind.index.write_earth_index`.
-    limits : BlindLimits
-        What narrows the search.
+    always: All photos; else those of which neither time with an element set nor nadir is known.
     """
 
     always: bool
@@ -62,28 +51,11 @@ class BlindOptions:
 def blind_options(
     mode: str, index: Path | None, bbox: str | None, mission: str | None, dated: bool = False
 ) -> BlindOptions | None:
-    """The options out of the command line's texts.
+    """The options out of the command line's texts; None for the mode ``never``.
 
-    Parameters
-    ----------
-    mode : str
-        ``always``, ``auto`` or ``never``.
-    index : Path or None
-        The index.
-    bbox, mission : str or None
-        See `parse_bounds` and `regengine.registration.blind.station_history.mission_number`.
-    dated : bool, optional
-        Whether the mission is wanted for dates alone.
-
-    Returns
-    -------
-    BlindOptions or None
-        None for never.
-
-    Raises
-    ------
-    ConfigError
-        If an option makes no sense, or the index is missing.
+    The other modes are ``always`` and ``auto``. For `bbox` and `mission` see `parse_bounds` and
+    `regengine.registration.blind.station_history.mission_number`; `dated`: the mission is wanted
+    for dates alone. Raises ConfigError if an option makes no sense, or the index is missing.
     """
     if mode not in ("always", "auto", "never"):
         raise ConfigError(f"--blind {mode!r} makes no sense: write --blind always or --blind auto.")
@@ -120,10 +92,7 @@ def parse_bounds(text: str) -> tuple[float, float, float, float]:
 def earth_index(options: BlindOptions, maps: Sequence[Path]) -> EarthIndex:
     """The index, read once per process.
 
-    Raises
-    ------
-    ConfigError
-        If it cannot be used.
+    Raises ConfigError if it cannot be used.
     """
     return _read(options.index, tuple(maps), options.limits.bounds)
 

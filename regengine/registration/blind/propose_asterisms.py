@@ -116,14 +116,9 @@ OUTLIER_MEDIANS = 2.5
 class TownPairs:
     """Towns of a photo and of the Earth that were brought together.
 
-    Attributes
-    ----------
-    pixels : ndarray of float64, shape (n, 2)
-        Of the stored image.
-    ground_ecef_m : ndarray of float64, shape (n, 3)
-        On the ellipsoid.
-    sigma_km : float
-        How well towns are found again.
+    pixels, shape (n, 2): Of the stored image.
+    ground_ecef_m, shape (n, 3): On the ellipsoid.
+    sigma_km: How well towns are found again.
     """
 
     pixels: FloatArray
@@ -171,18 +166,11 @@ def fitted_to_towns(camera: Camera, pairs: TownPairs, belief: PosePrior) -> Came
 class Proposal:
     """A camera of the stored image that towns speak for.
 
-    Attributes
-    ----------
-    camera : Camera
-        Roughly: tilt and height are those that were tried, or nearly.
-    log10_odds : float
-        Of the towns against chance, see `matchers.asterism_match.Attitude`.
-    towns : int
-        That it brings together with the map's.
-    hazy : bool
-        Whether they are of the photo's hazy light image.
-    pairs : TownPairs or None
-        These towns, where they are such of figures.
+    camera: Roughly: tilt and height are those that were tried, or nearly.
+    log10_odds: Of the towns against chance, see `matchers.asterism_match.Attitude`.
+    towns: That it brings together with the map's.
+    hazy: Whether they are of the photo's hazy light image.
+    pairs: These towns, where they are such of figures.
     """
 
     camera: Camera
@@ -317,17 +305,11 @@ def matched(
 class Attempt:
     """Proposals of one thing that was tried.
 
-    Attributes
-    ----------
-    proposals : list of Proposal
-        For the stored image, not mirrored; the best first.
-    mirrored : bool
-        Whether the picture was flipped first.
-    sigma_log_focal : float
-        How well the focal length is believed that was tried.
-    looked_at : int
-        So many of its best proposals, and of the best that wait, are looked at whatever their odds;
-        its others do not wait.
+    proposals: For the stored image, not mirrored; the best first.
+    mirrored: Whether the picture was flipped first.
+    sigma_log_focal: How well the focal length is believed that was tried.
+    looked_at: So many of its best proposals, and of the best that wait, are looked at whatever
+        their odds; its others do not wait.
     """
 
     proposals: list[Proposal]

@@ -83,32 +83,11 @@ def register_blind(
     parameters: RegisterParams,
     limits: BlindLimits,
 ) -> FrameResult:
-    """Find out where on Earth a photo was taken.
+    """Find out where on Earth a photo was taken; of what is known of it only its lens counts.
 
-    Parameters
-    ----------
-    frame : Frame
-        The photo; of what is known of it only its lens counts.
-    light_map : LightMap
-        Night-light map.
-    index : EarthIndex
-        Of that map.
-    parameters : RegisterParams
-        User's decisions; the search may take longer than others by `options.TIMES_AS_LONG`.
-    limits : BlindLimits
-        What narrows it.
-
-    Returns
-    -------
-    FrameResult
-        As of any other search; the source of its nadir is ``lights``.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read.
-    LightMapError
-        If the map cannot be read.
+    The search may take longer than others by `options.TIMES_AS_LONG`; the source of the result's
+    nadir is ``lights``. Raises FrameError if the photo cannot be read, LightMapError if the map
+    cannot be.
     """
     return blind_result(search_blind(frame, light_map, index, parameters, limits))
 
@@ -181,33 +160,11 @@ def search_blind(
     parameters: RegisterParams,
     limits: BlindLimits,
 ) -> Search:
-    """Search the whole Earth for a photo.
+    """Search the whole Earth for a photo, whose time and nadir are not looked at.
 
-    Parameters
-    ----------
-    frame : Frame
-        The photo; its time and nadir are not looked at.
-    light_map : HasOverview
-        The map.
-    index : EarthIndex
-        Made of it.
-    parameters : RegisterParams
-        User's decisions; the search ends after `TIMES_AS_LONG` their seconds.
-    limits : BlindLimits
-        What narrows the search.
-
-    Returns
-    -------
-    Search
-        As any other; its position is that of the best camera, or over the Gulf of Guinea where
-        there is none.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read.
-    LightMapError
-        If the map cannot be read.
+    The search ends after `TIMES_AS_LONG` the seconds of its parameters. Its position is that of the
+    best camera, or over the Gulf of Guinea where there is none. Raises FrameError if the photo
+    cannot be read, LightMapError if the map cannot be.
     """
     nowhere = position_from_nadir(0.0, 0.0, ALTITUDE_KM, SOURCE, sigma_km=SIGMA_KM)
     search = prepare(frame, nowhere, light_map, parameters)
@@ -376,11 +333,7 @@ MEASURED_OFF_NADIR_DEG = 52.0
 class LooseFit:
     """Control points whose covariances hold what refits without some lights move them by.
 
-    Attributes
-    ----------
-    points : tuple of ControlPoint
-    refits : int
-        How many told.
+    refits: How many told.
     """
 
     points: tuple[ControlPoint, ...]

@@ -127,21 +127,13 @@ NEAR_FAR_RINGS, NEAR_FAR_LIGHT_RINGS = FAR_RINGS[:3], FAR_LIGHT_RINGS[:2]
 class Plan:
     """Tilts that are tried together.
 
-    Attributes
-    ----------
-    way : str
-        "figures" of towns, or the "light" around them.
-    rings : tuple of (float, int)
-        As `regengine.registration.blind.schedule.directions` takes them.
-    held : str or None
-        Of far rings, for which a picture is drawn as a map first: directions of cameras that are
+    way: "figures" of towns, or the "light" around them.
+    rings: As `regengine.registration.blind.schedule.directions` takes them.
+    held: Of far rings, for which a picture is drawn as a map first: directions of cameras that are
         held "level", or "turned" ones.
-    mirrored, hazy : bool
-        Whether the picture is flipped, and whether it keeps glows.
-    levels : tuple of int
-        Of a told lens: the first and the end of the useful levels that are tried.
-    steps : tuple of (float, float)
-        Of a lens that nothing tells: focal length of a full frame, millimetres, and size of a
+    mirrored, hazy: Whether the picture is flipped, and whether it keeps glows.
+    levels: Of a told lens: the first and the end of the useful levels that are tried.
+    steps: Of a lens that nothing tells: focal length of a full frame, millimetres, and size of a
         level's pixels, kilometres.
     """
 

@@ -94,16 +94,11 @@ EARTH_GM_KM3_S2 = 398600.4418
 class StationHistory:
     """Element sets and the spans of time for which each is the best one; arrays of shape (n,).
 
-    Attributes
-    ----------
-    records : tuple of Satrec
-        SGP4's own records, by epoch.
-    epoch_days : ndarray of float64
-        Days since 2000-01-01 12:00 UTC.
-    first_day, last_day : ndarray of float64
-        Between which a set is the best (`regengine.orbit.tle.TleSet.choose`) and within reach.
-    radius_km : ndarray of float64
-        Mean distance from the Earth's centre at the epoch.
+    records: SGP4's own records, by epoch.
+    epoch_days: Days since 2000-01-01 12:00 UTC.
+    first_day, last_day: Between which a set is the best (`regengine.orbit.tle.TleSet.choose`) and
+        within reach.
+    radius_km: Mean distance from the Earth's centre at the epoch.
     """
 
     records: tuple[Satrec, ...]

@@ -37,10 +37,7 @@ class Family:
 def families() -> tuple[Family, ...]:
     """Every family, in the order of their names.
 
-    Raises
-    ------
-    TypeError
-        Two families have a feature of the same name.
+    Raises TypeError: two families have a feature of the same name.
     """
     found: list[Family] = []
     for info in pkgutil.iter_modules(__path__):
@@ -65,18 +62,7 @@ def feature_versions() -> dict[str, int]:
 
 
 def measure_features(picture: ScenePicture) -> NDArray[np.float64]:
-    """All features of a picture.
-
-    Parameters
-    ----------
-    picture : ScenePicture
-        The photo at the standard size.
-
-    Returns
-    -------
-    ndarray of float64, shape (F,)
-        In the order of `feature_names`; finite.
-    """
+    """All features of a picture, shape (F,), in the order of `feature_names`; finite."""
     values: list[float] = []
     for family in families():
         measured = family.measure(picture)

@@ -32,16 +32,9 @@ POWERS = {"flux": 2, "profiles": 1}
 class PhotoDetections(Generic[D]):
     """What one method found in one photo.
 
-    Attributes
-    ----------
-    frame : str
-        Id of the photo.
-    found : LightDetections, StarDetections or StreakDetections
-        In pixels of the picture as stored.
-    width_px, height_px : int
-        Of the picture as stored.
-    seconds : float
-        Time of the detection, without reading the file.
+    found: In pixels of the picture as stored.
+    width_px, height_px: Of the picture as stored.
+    seconds: Time of the detection, without reading the file.
     """
 
     path: Path
@@ -57,30 +50,17 @@ class PhotoDetections(Generic[D]):
 class Sought(Generic[D]):
     """One thing that is sought on photos: by which methods, at which size, and what is said of it.
 
-    Attributes
-    ----------
-    kind : Kind
-        Of the methods that find it.
-    best_method : str
-        Name of the one that its benchmark puts first.
-    long_side_px : int
-        Larger photos are averaged down to this unless something else is asked for.
-    columns : tuple of str
-        Of CSV: those of its records that are told there.
-    records : callable
-        Plain values of each detection, rounded to what they are worth.
-    draw : callable
-        Draws the detections of a photo into a picture file.
-    hidden : callable, optional
-        Where of a picture it is not sought unless in the whole frame.
-    whole_mosaic : bool, optional
-        The mosaics of raw files are taken as one grey picture of all their pixels.
-    of_image : callable, optional
-        What the record says of the whole image.
-    sequences : callable, optional
-        Photos that are to be looked at together.
-    compared : callable, optional
-        What was found in such photos, changed by what the others show.
+    kind: Of the methods that find it.
+    best_method: Name of the one that its benchmark puts first.
+    long_side_px: Larger photos are averaged down to this unless something else is asked for.
+    columns: Of CSV: those of its records that are told there.
+    records: Plain values of each detection, rounded to what they are worth.
+    draw: Draws the detections of a photo into a picture file.
+    hidden: Where of a picture it is not sought unless in the whole frame.
+    whole_mosaic: The mosaics of raw files are taken as one grey picture of all their pixels.
+    of_image: What the record says of the whole image.
+    sequences: Photos that are to be looked at together.
+    compared: What was found in such photos, changed by what the others show.
     """
 
     kind: Kind[D]
@@ -98,10 +78,7 @@ class Sought(Generic[D]):
     def detector(self, name: str | None = None) -> Detector[D]:
         """The method of that name; the best one for None.
 
-        Raises
-        ------
-        ConfigError
-            If there is no such method.
+        Raises ConfigError if there is no such method.
         """
         wanted = self.best_method if name is None else name
         return self.detectors(wanted)[wanted]
@@ -109,10 +86,7 @@ class Sought(Generic[D]):
     def detectors(self, name: str | None = None) -> dict[str, Detector[D]]:
         """All methods by their names, or the one of that name.
 
-        Raises
-        ------
-        ConfigError
-            If there is no such method.
+        Raises ConfigError if there is no such method.
         """
         methods = self.kind.detectors()
         if name is None:
@@ -138,10 +112,7 @@ class Sought(Generic[D]):
         averaged down to this first; `long_side_px` if not given; `sky_only`: leave out what
         `hidden` tells: captions, and what lies below the Earth's limb.
 
-        Raises
-        ------
-        FrameError
-            If the file is no readable image.
+        Raises FrameError if the file is no readable image.
         """
         method = self.detector() if detector is None else detector
         side = self.long_side_px if max_long_side_px is None else max_long_side_px
@@ -193,12 +164,8 @@ class Sought(Generic[D]):
 class DetectJob:
     """What to do with each photo; call it with a path; pickles.
 
-    Attributes
-    ----------
-    sky_only : bool
-        As of `Sought.in_photo`.
-    pictures : PicturePaths or None
-        Overlays to draw.
+    sky_only: As of `Sought.in_photo`.
+    pictures: Overlays to draw.
     """
 
     sought: Sought[Any]
@@ -210,10 +177,7 @@ class DetectJob:
     def __call__(self, path: Path) -> PhotoDetections[Any]:
         """Find, and draw the overlay if one is wanted.
 
-        Raises
-        ------
-        FrameError
-            If the photo cannot be read, or the overlay not be written.
+        Raises FrameError if the photo cannot be read, or the overlay not be written.
         """
         found = self.sought.in_photo(
             path, self.detector, max_long_side_px=self.max_long_side_px, sky_only=self.sky_only

@@ -54,12 +54,8 @@ LABEL_GAP_PX = 12.0  # of the picture, between the line and the number
 class PicturePaths:
     """Where the picture of each photo goes; the same size for ten photos and for a million.
 
-    Attributes
-    ----------
-    suffix : str
-        What stands behind a photo's name, with the ending: ``_lights.png``.
-    repeated : frozenset of str
-        Names, in small letters, that several photos have: theirs are told apart.
+    suffix: What stands behind a photo's name, with the ending: ``_lights.png``.
+    repeated: Names, in small letters, that several photos have: theirs are told apart.
     """
 
     folder: Path
@@ -132,15 +128,8 @@ def draw_comparison(
 ) -> None:
     """Draw how detections compare with labels: found green, false red, missed cyan.
 
-    Parameters
-    ----------
-    found, false, missed : ndarray of float64, shape (N, 2) or (N, 4)
-        Positions, or end points x1, y1, x2, y2 of streaks, pixels of the picture as stored.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read or the picture not be written.
+    Positions (N, 2), or end points x1, y1, x2, y2 of streaks (N, 4), pixels of the picture as
+    stored. Raises FrameError if the photo cannot be read or the picture not be written.
     """
     picture, factor = brightened(photo)
     for places, colour in ((found, GREEN), (false, RED), (missed, CYAN)):

@@ -48,10 +48,7 @@ class SatelliteCatalogue:
     def at(self, time_utc: datetime) -> Satellites:
         """One set of each satellite, the best for a time; those too old are left out.
 
-        Raises
-        ------
-        EphemerisError
-            If all sets are too far from the time.
+        Raises EphemerisError if all sets are too far from the time.
         """
         age = days_since_j2000(time_utc) - self.epoch_days
         cost = np.where(age > 0.0, COST_OF_AGE_BEFORE * age, -age)
@@ -95,10 +92,7 @@ def load_catalogue(path: str | Path) -> SatelliteCatalogue:
     Sets with a line missing or cut, a wrong checksum or a field that is no number are left out
     and counted.
 
-    Raises
-    ------
-    EphemerisError
-        If the file cannot be read or holds no usable set.
+    Raises EphemerisError if the file cannot be read or holds no usable set.
     """
     file = Path(path)
     pairs, lone = pair_lines(read_tle_text(file))

@@ -78,10 +78,7 @@ def read_streaks(path: Path, photos: Sequence[Path]) -> dict[Path, list[dict[str
     A record belongs to the photo of its path's name; the only record to the only photo. Photos
     without a record are missing.
 
-    Raises
-    ------
-    FrameError
-        If the file cannot be read or holds no such records.
+    Raises FrameError if the file cannot be read or holds no such records.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -109,10 +106,7 @@ def read_streaks(path: Path, photos: Sequence[Path]) -> dict[Path, list[dict[str
 def streak_of(record: dict[str, Any], width_px: int, height_px: int, source: Path) -> StreakRecord:
     """A record's numbers, with usual ones where it has none.
 
-    Raises
-    ------
-    FrameError
-        If it has no end points.
+    Raises FrameError if it has no end points.
     """
     try:
         x1, y1, x2, y2 = (float(record[name]) for name in ("x1", "y1", "x2", "y2"))

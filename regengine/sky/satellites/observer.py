@@ -69,10 +69,7 @@ class Observer(Protocol):
 class GroundSite:
     """A place on the Earth: WGS84 degrees, and metres above the ellipsoid.
 
-    Raises
-    ------
-    ConfigError
-        If it is no place on Earth.
+    Raises ConfigError if it is no place on Earth.
     """
 
     lat: float
@@ -199,21 +196,13 @@ class SkyField(Protocol):
 class Exposure:
     """When and from where a picture was taken, and where it looks in the middle of that time.
 
-    Attributes
-    ----------
-    field : SkyField
-        Attitude in the middle of the exposure, fitted to stars of a catalogue.
-    start_utc : datetime
-        When the exposure began.
-    exposure_s : float
-        How long it was.
-    observer : Observer
-    clock_sigma_s : float
-        One sigma of the start.
-    attitude_sigma_px : float
-        One sigma of the field's place, per axis.
-    held_still : bool
-        The camera turns with its observer, and stars trail; without it the stars stand still.
+    field: Attitude in the middle of the exposure, fitted to stars of a catalogue.
+    start_utc: When the exposure began.
+    exposure_s: How long it was.
+    clock_sigma_s: One sigma of the start.
+    attitude_sigma_px: One sigma of the field's place, per axis.
+    held_still: The camera turns with its observer, and stars trail; without it the stars stand
+        still.
     """
 
     field: SkyField

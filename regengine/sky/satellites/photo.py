@@ -63,10 +63,7 @@ class SatelliteJob:
     def __call__(self, path: Path) -> NamedPhoto:
         """Predict and name; draws the overlay if one is wanted.
 
-        Raises
-        ------
-        RegengineError
-            If something is missing: one sentence says what.
+        Raises RegengineError if something is missing: one sentence says what.
         """
         frame = read_frame(path, options=FrameOptions(time_utc=self.time_utc))
         exposure_s = self.exposure_s if self.exposure_s is not None else frame.exposure_s

@@ -28,19 +28,12 @@ LEAST_SIGMA_LOG_FOCAL = 0.001
 class StarAttitude:
     """Where a photo looks, as its stars have it.
 
-    Attributes
-    ----------
-    camera : SkyCamera
-        Of the stored image, among the stars, freed of the Earth's aberration: its quaternion
+    camera: Of the stored image, among the stars, freed of the Earth's aberration: its quaternion
         turns camera vectors to where things are.
-    sigma_rad : float
-        One sigma of the attitude about each of the camera's axes.
-    sigma_log_focal : float
-        Relative uncertainty of the focal length.
-    stars : int
-        How many stars say so.
-    time_utc : datetime
-        When the photo was taken, as its clock has it.
+    sigma_rad: One sigma of the attitude about each of the camera's axes.
+    sigma_log_focal: Relative uncertainty of the focal length.
+    stars: How many stars say so.
+    time_utc: When the photo was taken, as its clock has it.
     """
 
     camera: SkyCamera

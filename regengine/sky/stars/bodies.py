@@ -32,24 +32,14 @@ _STEP = 1e-4  # radians, towards the Sun, to tell directions in the image
 class Body:
     """The Moon or a planet as a camera sees it.
 
-    Attributes
-    ----------
-    name : str
-        English name.
-    direction_icrs : tuple of float
-        Unit vector from the camera, with light time, without aberration: as star catalogues have
-        their stars, so that a solved frame's camera puts it where the picture shows it.
-    magnitude : float
-        In V.
-    angular_radius_deg : float
-    illumination : float
-        Lit fraction of the disc, 0 to 1.
-    bright_limb_deg : float
-        Position angle of the middle of its lit limb, east of north, [0, 360).
-    towards_sun_icrs : tuple of float
-        Unit vector at right angles to ``direction_icrs``: that way its lit limb lies.
-    sigma_deg : float
-        How well the direction is known: by the parallax where the camera's place is not.
+    direction_icrs: Unit vector from the camera, with light time, without aberration: as star
+        catalogues have their stars, so that a solved frame's camera puts it where the picture shows
+        it.
+    magnitude: In V.
+    illumination: Lit fraction of the disc, 0 to 1.
+    bright_limb_deg: Position angle of the middle of its lit limb, east of north, [0, 360).
+    towards_sun_icrs: Unit vector at right angles to ``direction_icrs``: that way its lit limb lies.
+    sigma_deg: How well the direction is known: by the parallax where the camera's place is not.
     """
 
     name: str
@@ -99,19 +89,9 @@ class BodyInFrame:
 
 
 def sky_bodies(time_utc: datetime, position_ecef_m: ArrayLike | None = None) -> tuple[Body, ...]:
-    """The Moon and the planets at a time, as seen from a place.
+    """The Moon, first, and the planets at a time (a naive one is UTC), as seen from a place.
 
-    Parameters
-    ----------
-    time_utc : datetime
-        A naive time is UTC.
-    position_ecef_m : array_like, shape (3,), optional
-        Of the camera; without it, that of the Earth's centre is taken.
-
-    Returns
-    -------
-    tuple of Body
-        The Moon first.
+    Without the camera's place, shape (3,), that of the Earth's centre is taken.
 
     References
     ----------

