@@ -337,25 +337,14 @@ class WorkerError(ClusterError):
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """A task of the cluster: photos of a run, and all that is needed to work on them.
-
-    Attributes
-    ----------
-    tasks : tuple of Task
-        With absolute paths.
-    limit_s : float
-        A photo that takes longer is given up, and the worker with it.
-    versions : tuple of str
-        Of the engine and of Python, which must be those of the worker.
-    check : callable or None
-        Raises where the worker cannot see what the run needs, such as the map.
-    """
+    """A task of the cluster: photos of a run, and all that is needed to work on them."""
 
     run: str
-    tasks: tuple[Task, ...]
+    tasks: tuple[Task, ...]  # with absolute paths
     process: Process
-    limit_s: float
-    versions: tuple[str, str]
+    limit_s: float  # a photo that takes longer is given up, and the worker with it
+    versions: tuple[str, str]  # of the engine and of Python, which must be those of the worker
+    # Raises where the worker cannot see what the run needs, such as the map.
     check: Callable[[], object] | None = None
 
 

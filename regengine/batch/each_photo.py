@@ -80,21 +80,12 @@ class Guarded(Generic[T]):
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What was said of one photo; pickles.
+    """What was said of one photo; pickles."""
 
-    Attributes
-    ----------
-    line : str
-        Its record, a JSON object in one line.
-    text : str
-        The same for tables that people read: none, one or several lines, without the last end.
-    kept : object
-        What the command needs of it besides.
-    """
-
-    line: str
+    line: str  # its record, a JSON object in one line
+    # The same for tables that people read: none, one or several lines, without the last end.
     text: str = ""
-    kept: Any = None
+    kept: Any = None  # what the command needs of it besides
 
 
 @dataclass(frozen=True)
@@ -110,30 +101,16 @@ Unit: TypeAlias = "Sequence[Path]"
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerOptions(TeamOptions):
-    """How photos are worked through.
-
-    Attributes
-    ----------
-    parameters_sha256 : str
-        Hash of the settings that answers depend on.
-    out : Path or None
-        File that the lines go to.
-    resume : bool
-        Take up what the file has.
-    retry_failed : bool
-        Of that, do photos again that failed.
-    units : callable or None
-        Gives the photos in groups whose answers become final together; None: each by itself.
-    finish : callable or None
-        From the results of a unit to its answers; None where the results are answers.
-    """
+    """How photos are worked through."""
 
     command: str
-    parameters_sha256: str = ""
-    out: Path | None = None
-    resume: bool = True
-    retry_failed: bool = False
+    parameters_sha256: str = ""  # hash of the settings that answers depend on
+    out: Path | None = None  # that the lines go to
+    resume: bool = True  # take up what the file has
+    retry_failed: bool = False  # of that, do photos again that failed
+    # Gives the photos in groups whose answers become final together; None: each by itself.
     units: Callable[[Sequence[Path]], Iterator[Unit]] | None = None
+    # From the results of a unit to its answers; None where the results are answers.
     finish: Callable[[list[Any]], list[Answer | Failure]] | None = None
 
 

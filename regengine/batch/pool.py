@@ -214,24 +214,12 @@ class Job(Generic[GivenT, ResultT]):
 
 @dataclass(frozen=True, kw_only=True)
 class TeamOptions:
-    """How workers are run.
+    """How workers are run."""
 
-    Attributes
-    ----------
-    workers : int
-        Number of processes; 0 works in this one.
-    limit_s : float
-        A photo that keeps a worker busy for longer is given up.
-    memory_mb : int
-        See `limit_memory`.
-    prepare : callable or None
-        Called once in each worker; must pickle.
-    """
-
-    workers: int = 0
-    limit_s: float = 600.0
-    memory_mb: int = 0
-    prepare: Prepare | None = None
+    workers: int = 0  # number of processes; 0 works in this one
+    limit_s: float = 600.0  # a photo that keeps a worker busy for longer is given up
+    memory_mb: int = 0  # see `limit_memory`
+    prepare: Prepare | None = None  # called once in each worker; must pickle
 
 
 def by_workers(

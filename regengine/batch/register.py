@@ -33,35 +33,16 @@ from regengine.store.writer import StoreWriter
 
 @dataclass(frozen=True, kw_only=True)
 class RegisterRun:
-    """Photos, what is known of them, and the store that they go to.
-
-    Attributes
-    ----------
-    photos : sequence of Path or Url
-    inputs : RunInputs
-        What all photos share; results depend on nothing else.
-    store : Path
-        An existing one grows.
-    workers : int
-        Worker processes; 0 works in this process.
-    resume : bool
-        Take over what the store has of the same photo with the same settings.
-    retry : collection of str
-        Verdicts that are not taken over.
-    memory_mb : int
-        Memory that a worker may use, MiB; 0 for no limit.
-    scheduler : str or None
-        Address of a Dask cluster that does the work.
-    """
+    """Photos, what is known of them, and the store that they go to."""
 
     photos: Sequence[Path | Url]
-    inputs: RunInputs
-    store: Path
-    workers: int = 1
-    resume: bool = True
-    retry: Collection[str] = ()
-    memory_mb: int = 3000
-    scheduler: str | None = None
+    inputs: RunInputs  # what all photos share; results depend on nothing else
+    store: Path  # an existing one grows
+    workers: int = 1  # worker processes; 0 works in this process
+    resume: bool = True  # take over what the store has of the same photo with the same settings
+    retry: Collection[str] = ()  # verdicts that are not taken over
+    memory_mb: int = 3000  # memory that a worker may use, MiB; 0 for no limit
+    scheduler: str | None = None  # address of a Dask cluster that does the work
 
     def __post_init__(self) -> None:
         if wrong := sorted(set(self.retry) - set(VERDICTS)):

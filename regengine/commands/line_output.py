@@ -19,27 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LineRun:
-    """How a command that says a line of each photo goes through them: its options.
+    """How a command that says a line of each photo goes through them: its options."""
 
-    Attributes
-    ----------
-    out : Path or None
-        File that the lines go to, beside standard output.
-    limit_s : float
-        A photo that takes longer is given up.
-    as_json : bool
-        Records instead of tables for people.
-    """
-
-    out: Path | None
+    out: Path | None  # file that the lines go to, beside standard output
     resume: bool
     retry: Retry | None
     workers: int
     memory_mb: int
-    as_json: bool
+    as_json: bool  # records instead of tables for people
     quiet: bool
     log_json: bool
-    limit_s: float = 600.0
+    limit_s: float = 600.0  # a photo that takes longer is given up
 
     def answer_options(
         self, command: str, settings: Mapping[str, Any], photos: Sequence[Path], **by_units: Any
@@ -48,10 +38,8 @@ class LineRun:
 
         Parameters
         ----------
-        command : str
         settings : mapping of str to object
             What lines depend on, beside the photo.
-        photos : sequence of Path
         **by_units
             ``units`` and ``finish`` of `AnswerOptions`.
         """

@@ -109,7 +109,6 @@ def fetch_tiles(
         Address with {z}, {x} and {y} (or {-y}, counted from the south).
     level : int, optional
         Zoom level.
-    downloader : Downloader, optional
     progress : callable, optional
         Called with tiles done and in total.
 
@@ -243,7 +242,6 @@ def fetch_vnp46(
 
     Parameters
     ----------
-    circle : Circle
     folder : Path, optional
         Where to put them; a folder in the cache if not given.
     product : str

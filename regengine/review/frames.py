@@ -202,11 +202,6 @@ class ReviewFrames:
 
     A run may be writing the store: `refresh` takes in what it added.
 
-    Parameters
-    ----------
-    store : Path
-        The store; need not exist while its first run is under way.
-
     Attributes
     ----------
     rows : FrameColumns
@@ -228,13 +223,7 @@ class ReviewFrames:
         self._open()
 
     def frame(self, number: int) -> StoredFrame:
-        """The frame of a number, without its detections.
-
-        Raises
-        ------
-        KeyError
-            If there is none.
-        """
+        """The frame of a number, without its detections; KeyError if there is none."""
         with self._lock:
             if number not in self._kept:
                 self._kept[number] = self._read(number)
@@ -246,10 +235,7 @@ class ReviewFrames:
     def photo(self, number: int) -> Path | None:
         """The photo's file: its path as the store has it, else from the store's folder.
 
-        Raises
-        ------
-        KeyError
-            If there is no such frame.
+        KeyError if there is no such frame.
         """
         return photo_file(self.frame(number).result.path, self._store)
 

@@ -38,8 +38,6 @@ class MapTiles:
 
     Parameters
     ----------
-    light_map : LightMap
-        The map.
     most_bytes : int, optional
         Of the tiles kept.
     """

@@ -279,10 +279,7 @@ class Queue:
     def frame(self, context: ReviewContext, number: int) -> dict[str, Any]:
         """Everything that the page is told of one frame.
 
-        Raises
-        ------
-        KeyError
-            If there is none of this number.
+        KeyError if there is none of this number.
         """
         result = context.frames.frame(number).result
         (row,) = self.rows.rows_of([number]).tolist() or [None]

@@ -49,8 +49,6 @@ class Guard:
 
     Parameters
     ----------
-    app : ASGIApp
-        The server behind it.
     access : Access
         The secrets.
     port : int

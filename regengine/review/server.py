@@ -159,16 +159,10 @@ def open_review(
 
     Parameters
     ----------
-    store : Path
-        The store.
-    lights : sequence of Path, optional
-        Night-light maps.
     tle, metadata : Path, optional
         For tracks and searches.
     reviewer : str, optional
         Who decides; without it, the user's name on this machine.
-    readonly : bool, optional
-        Whether nothing may be decided.
     layers : sequence of str, optional
         Online layers, see `regengine.review.context.parse_layers`.
 
@@ -225,10 +219,7 @@ def _run_inputs(lights: Sequence[Path], tle: Path | None, metadata: Path | None)
 def reviewer_name(given: str | None) -> str:
     """Under which name decisions are kept; the user's on this machine for None.
 
-    Raises
-    ------
-    ConfigError
-        If there is none, or it is no name.
+    ConfigError if there is none, or it is no name.
     """
     name = given
     if name is None:

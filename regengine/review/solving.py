@@ -96,10 +96,6 @@ def solve(
     flight_ecef : ndarray of float64, shape (3,), optional
         Direction of flight.
 
-    Returns
-    -------
-    Solved
-
     Raises
     ------
     ConfigError

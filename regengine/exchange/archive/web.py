@@ -86,16 +86,9 @@ class ArchiveClient(HttpClient):
     def text(self, url: str, megabytes: int) -> bytes:
         """A whole answer.
 
-        Raises
-        ------
-        UnreachableError
-            The server keeps failing, or asks to be left alone for long.
-        TooMuchError
-            It is larger than allowed, or was cut (`CutError`).
-        ArchiveError
-            The server refuses.
-        Absent
-            It does not exist.
+        UnreachableError if the server keeps failing, or asks to be left alone for long;
+        TooMuchError if it is larger than allowed, or was cut (`CutError`); ArchiveError if the
+        server refuses; Absent if it does not exist.
         """
         with self._told(url):
             try:
@@ -110,7 +103,6 @@ class ArchiveClient(HttpClient):
 
         Parameters
         ----------
-        url : str
         target : Path
             What it becomes; `PartFile.become` puts it there.
         megabytes : int
@@ -255,12 +247,7 @@ class PartFile:
     def opened(self) -> Iterator[BufferedWriter]:
         """The part, to be written on at its end, by this program alone.
 
-        Raises
-        ------
-        ArchiveError
-            If another program fetches it.
-        StoreError
-            If it cannot be written.
+        ArchiveError if another program fetches it; StoreError if it cannot be written.
         """
         with _written():
             stream = self.path.open("ab")

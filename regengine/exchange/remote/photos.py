@@ -39,11 +39,7 @@ def photos_at_hand(
     """Photos as `regengine.batch.run.run_batch` takes them, and its options for them.
 
     A URL of which the open store has a result with the same settings is not fetched again.
-
-    Raises
-    ------
-    StoreError
-        If the store is damaged.
+    StoreError if the store is damaged.
     """
     paths = [photo for photo in photos if isinstance(photo, Path)]
     if len(paths) == len(photos):
