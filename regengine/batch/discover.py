@@ -52,7 +52,7 @@ def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
 
 
 def existing_photos(patterns: Sequence[str], *, exclude: Sequence[Path | None] = ()) -> list[Path]:
-    """As `find_photos`; None in ``exclude`` excludes nothing; NoPhotoError if none of them exists."""
+    """As `find_photos`; None in ``exclude`` excludes nothing; NoPhotoError if none exists."""
     found = find_photos(patterns, exclude=[path for path in exclude if path is not None])
     if not any(path.exists() for path in found):
         raise no_photo(patterns)

@@ -120,27 +120,12 @@ def answers(
     options: AnswerOptions,
     stop: Callable[[], bool] = bool,
 ) -> Generator[Told]:
-    """Work through photos; each is told once its line is safe.
+    """Work through photos; each is told once its line is safe, in the order of the photos.
 
-    Parameters
-    ----------
-    function : callable
-        Of a photo's path; must pickle if there are workers. Gives an `Answer`, or what
-        ``options.finish`` makes one of.
-    stop : callable
-        As soon as it gives True, what is under way is finished, and nothing else.
-
-    Yields
-    ------
-    (Path, Answer or Failure or Taken)
-        Answers and mishaps in the order of the photos; with a file, their lines are in it.
-
-    Raises
-    ------
-    StoreError
-        If the file cannot be used, or not be written any more.
-    WorkerError
-        If no worker can be started.
+    ``function`` takes a photo's path and must pickle if there are workers; it gives an `Answer`, or
+    what ``options.finish`` makes one of. As soon as ``stop`` gives True, what is under way is
+    finished, and nothing else. StoreError if the file cannot be used, or not be written any more;
+    WorkerError if no worker can be started.
     """
     if options.out is None:
         with closing(_worked(photos, function, options, stop, None)) as work:

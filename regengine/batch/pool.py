@@ -82,13 +82,7 @@ class Given(Generic[JobT]):
 
 
 class Worker(Generic[JobT]):
-    """A worker process and its queue.
-
-    Parameters
-    ----------
-    prepare, memory_mb
-        See `TeamOptions`.
-    """
+    """A worker process and its queue; ``prepare`` and ``memory_mb`` are those of `TeamOptions`."""
 
     def __init__(self, prepare: Prepare | None = None, memory_mb: int = 0) -> None:
         self._prepare = prepare
@@ -130,10 +124,7 @@ class Worker(Generic[JobT]):
     def replace(self) -> list[JobT]:
         """Put a new process in the place of this one.
 
-        Returns
-        -------
-        list
-            The jobs that were given to the old one; they are in its queue no more.
+        Gives the jobs that were given to the old one; they are in its queue no more.
         """
         jobs = [given.job for given in self.given]
         self.given.clear()
@@ -142,13 +133,7 @@ class Worker(Generic[JobT]):
         return jobs
 
     def stop(self) -> Thread:
-        """Kill the process.
-
-        Returns
-        -------
-        Thread
-            Clears up after it.
-        """
+        """Kill the process; the thread that it gives clears up after it."""
         self._pool.stop()
         if self._pid.value:
             with suppress(ProcessLookupError):

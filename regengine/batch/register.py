@@ -77,21 +77,10 @@ class RegisterRun:
     ) -> BatchSummary:
         """Register the photos.
 
-        Parameters
-        ----------
-        writer : StoreWriter
-            The store, open.
-        report : callable
-            Called with each result, once it is safely in the store and final.
-        stop, advance, prepare : callable
-            See `regengine.batch.run.BatchOptions`.
-
-        Raises
-        ------
-        StoreError
-            If the store cannot be written any more.
-        WorkerError, ClusterError
-            If the work cannot be done where it is to be done.
+        ``report`` is called with each result once it is safely in the open store and final;
+        ``stop``, ``advance`` and ``prepare`` are those of `regengine.batch.run.BatchOptions`.
+        StoreError if the store cannot be written any more; WorkerError or ClusterError if the work
+        cannot be done where it is to be done.
         """
         parameters, parameters_sha256 = parameters_of(self.inputs)
         # A time that was given for all photos tells nothing of their clocks
@@ -137,13 +126,8 @@ def _search_seconds(inputs: RunInputs) -> float:
 def parameters_of(inputs: RunInputs) -> tuple[str, str]:
     """Text and hash of all that results of a run depend on, the photo excepted.
 
-    Returns
-    -------
-    parameters : str
-        A JSON object, keys sorted. Files appear by name and fingerprint, so that moving them
-        changes nothing.
-    sha256 : str
-        Hash of that text, hexadecimal.
+    The text is a JSON object, keys sorted, in which files appear by name and fingerprint, so that
+    moving them changes nothing; the hash is its SHA-256, hexadecimal.
     """
     register = asdict(inputs.register)
     del register["clock"]  # how time is told changes no result

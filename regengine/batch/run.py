@@ -89,24 +89,10 @@ def run_batch(
 ) -> BatchSummary:
     """Process photos; each is reported once, when its final result is safely on disk.
 
-    Parameters
-    ----------
-    process : callable
-        Gives the result of one photo, of its path and where there are some of ``hints``; must
-        pickle if there are workers.
-    report : callable
-        Called with each result after it was stored.
-
-    Returns
-    -------
-    BatchSummary
-        ``interrupted`` is set where ``stop`` or Ctrl-C ended the run: what was finished is stored
-        and, but for what a second pass might have changed, reported.
-
-    Raises
-    ------
-    StoreError
-        If the store cannot be written any more.
+    ``process`` gives the result of one photo, of its path and where there are some of ``hints``; it
+    must pickle if there are workers. ``interrupted`` of the summary is set where ``stop`` or Ctrl-C
+    ended the run: what was finished is stored and, but for what a second pass might have changed,
+    reported. StoreError if the store cannot be written any more.
     """
     loop = _Loop(writer, options, report)
     tasks = plan(

@@ -60,20 +60,9 @@ class Downloader:
     def save(self, url: str, path: Path, check: Check) -> bool:
         """Download one file; it appears under its name only when it is whole and checked.
 
-        Parameters
-        ----------
-        check : callable
-            Raises BrokenDownload or WrongContent if the file at a path is not what it should be.
-
-        Returns
-        -------
-        bool
-            False if the server has no such file (404).
-
-        Raises
-        ------
-        LightMapError
-            The host cannot be reached, refuses, or keeps failing.
+        ``check`` raises BrokenDownload or WrongContent if the file at a path is not what it should
+        be. False if the server has no such file (404). LightMapError if the host cannot be reached,
+        refuses, or keeps failing.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

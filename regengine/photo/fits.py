@@ -425,23 +425,11 @@ def _noise(values: NDArray[Any]) -> float:
 
 
 def read_headers(path: Path) -> list[Keywords]:
-    """Keywords of each unit of a FITS file; pictures are passed over.
+    """Keywords of each unit of a FITS file, also in gzip, or of a header alone (``.wcs``).
 
-    Parameters
-    ----------
-    path : Path
-        A FITS file, also in gzip, or a header alone (``.wcs``), whose end may be missing. What
-        follows a unit whose size makes no sense is not looked for.
-
-    Returns
-    -------
-    list of dict
-        Numbers as float, text without trailing blanks.
-
-    Raises
-    ------
-    FrameError
-        If the file cannot be read or is no FITS file.
+    Pictures are passed over. The end of a header alone may be missing; what follows a unit whose
+    size makes no sense is not looked for. Numbers are float, texts without trailing blanks.
+    FrameError if the file cannot be read or is no FITS file.
     """
     found: list[Keywords] = []
     try:

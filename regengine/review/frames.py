@@ -200,17 +200,9 @@ def _coded(values: NDArray[Any]) -> Coded:
 class ReviewFrames:
     """Reads a store for the review; safe to use from several threads.
 
-    A run may be writing the store: `refresh` takes in what it added.
-
-    Attributes
-    ----------
-    rows : FrameColumns
-        What the queue knows of every frame.
-
-    Raises
-    ------
-    StoreError
-        If there is no store, or it cannot be read; of `frame` and `refresh`, too.
+    A run may be writing the store: `refresh` takes in what it added. ``rows`` is what the queue
+    knows of every frame. StoreError if there is no store, or it cannot be read; of `frame` and
+    `refresh`, too.
     """
 
     def __init__(self, store: Path) -> None:

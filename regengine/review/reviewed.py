@@ -93,19 +93,11 @@ class Reviewed:
 
 
 def reviewed(store: Path) -> dict[int, Reviewed]:
-    """What people decided of a store's frames.
+    """What people decided of a store's frames, by their numbers, ascending.
 
-    Decisions on a photo that the store does not have under the same number any more are left out.
-
-    Returns
-    -------
-    dict of int to Reviewed
-        By the frames' numbers, ascending; empty where nobody decided anything.
-
-    Raises
-    ------
-    StoreError
-        If the store or the file beside it cannot be read.
+    Decisions on a photo that the store does not have under the same number any more are left out;
+    empty where nobody decided anything. StoreError if the store or the file beside it cannot be
+    read.
     """
     heads = heads_of(store)
     return {number: _reviewed(*heads[number]) for number in sorted(heads)}

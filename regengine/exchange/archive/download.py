@@ -83,24 +83,9 @@ def download(
 ) -> str:
     """Fetch pictures one after the other; each appears under its name when it is whole.
 
-    Parameters
-    ----------
-    frame_ids : iterable of str
-        Archive ids.
-    folder : Path
-        Made if need be; gets ``SHA256SUMS``.
-    told : callable, optional
-        Gets the outcome of each frame, once it is on the disk.
-
-    Returns
-    -------
-    str
-        Why it ended before the last frame; empty if it did not.
-
-    Raises
-    ------
-    StoreError
-        If the folder cannot be written to.
+    The folder is made if need be and gets ``SHA256SUMS``; ``told`` gets the outcome of each frame
+    once it is on the disk. Returns why it ended before the last frame; empty if it did not.
+    StoreError if the folder cannot be written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -206,21 +206,9 @@ def ask(
 ) -> Asked:
     """Ask the database for all photos that are wanted, in parts, finer where answers are cut.
 
-    Parameters
-    ----------
-    key : str
-        The user's own; needed where something has to be asked.
-    url : str, optional
-        Of the database.
-    progress : callable, optional
-        Called with questions answered, and known so far.
-
-    Raises
-    ------
-    ConfigError
-        There is no key.
-    ArchiveError
-        The database cannot be reached, refuses, or answers something else; what came is kept.
+    ``key`` is the user's own, needed where something has to be asked; ``progress`` is called with
+    questions answered, and known so far. ConfigError if there is no key; ArchiveError if the
+    database cannot be reached, refuses, or answers something else: what came is kept.
     """
     waiting = questions(wanted)[::-1]
     rows: list[FrameRow | None] = []

@@ -74,10 +74,7 @@ class _PartRefused(HttpFailure):
 class ArchiveClient(HttpClient):
     """One client of the archive's server.
 
-    Parameters
-    ----------
-    manners
-        Fields of `Patience` that are other than in `MANNERS`, such as ``pause_s``.
+    ``manners`` are fields of `Patience` that are other than in `MANNERS`, such as ``pause_s``.
     """
 
     def __init__(self, **manners: Any) -> None:
@@ -101,21 +98,9 @@ class ArchiveClient(HttpClient):
     def fetch_file(self, url: str, target: Path, megabytes: int) -> None:
         """Fetch a file into the part beside its target, going on where an earlier try ended.
 
-        Parameters
-        ----------
-        target : Path
-            What it becomes; `PartFile.become` puts it there.
-        megabytes : int
-            Largest size.
-
-        Raises
-        ------
-        Absent
-            The server has no such file.
-        ArchiveError
-            It cannot be fetched; what came stays. `TooMuchError` if it is too large.
-        StoreError
-            It cannot be written.
+        `PartFile.become` puts it in the target's place; ``megabytes`` is the largest size. Absent
+        if the server has no such file; ArchiveError if it cannot be fetched (what came stays),
+        TooMuchError if it is too large; StoreError if it cannot be written.
         """
         part = PartFile(target)
         with part.opened() as stream, self._told(url):

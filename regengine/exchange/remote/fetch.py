@@ -83,17 +83,9 @@ def fetch(
 ) -> None:
     """Fetch a URL into a file, of which nothing remains after an error.
 
-    Parameters
-    ----------
-    url : str
-        Fetched as it is given: a redirection is followed on the same host alone.
-    sleep : callable, optional
-        Waits between tries.
-
-    Raises
-    ------
-    FrameError
-        If it cannot be fetched: ``not_found``, ``too_large``, else ``unreadable``.
+    The URL is fetched as it is given: a redirection is followed on the same host alone. ``sleep``
+    waits between tries. FrameError if it cannot be fetched: ``not_found``, ``too_large``, else
+    ``unreadable``.
     """
     patience = Patience(
         attempts=limits.tries,

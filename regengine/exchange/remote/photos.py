@@ -63,15 +63,9 @@ def photos_at_hand(
 class RemotePhotos:
     """Goes through photos like a list of paths; those given by URL are copies that lie ready.
 
-    Parameters
-    ----------
-    photos : sequence of Path or Url
-        As they were given.
-    folder : Path
-        For the copies; whoever makes it deletes it.
-    done : callable
-        Of a URL as records show it: the hash of its content if the store has a result that will
-        be taken over, so that it need not be fetched; else None.
+    Whoever makes ``folder``, for the copies, deletes it. ``done`` takes a URL as records show it
+    and gives the hash of its content if the store has a result that will be taken over, so that it
+    need not be fetched; else None.
     """
 
     def __init__(
