@@ -60,31 +60,13 @@ def run_on_cluster(
 ) -> BatchSummary:
     """Process photos on a cluster; each is reported once it is safely on disk here.
 
-    Parameters
-    ----------
-    photos, process, writer, options, report
-        As in `regengine.batch.run.run_batch`; ``process`` must pickle, and all paths within it be
-        absolute. ``workers`` counts for nothing.
-    scheduler : str
-        Address of the cluster's scheduler, such as ``tcp://node1:8786``.
-    shard_frames : int, optional
-        Most photos that a worker is given at once. Results do not depend on it.
-    check : callable, optional
-        Called on each worker: raises where it does not see what the run needs. Must pickle.
-
-    Returns
-    -------
-    BatchSummary
-        The same as that of a run on this machine.
-
-    Raises
-    ------
-    ConfigError
-        If Dask is not installed, or the address is none.
-    ClusterError
-        If the cluster cannot be used; what was reported is safe.
-    StoreError
-        If the store cannot be written any more.
+    The first five are as in `regengine.batch.run.run_batch`; ``process`` must pickle, all paths
+    within it be absolute, and ``workers`` counts for nothing. ``scheduler`` is an address such as
+    ``tcp://node1:8786``; a worker is given at most ``shard_frames`` photos at once, on which
+    results do not depend. ``check`` is called on each worker and raises where it does not see what
+    the run needs; it must pickle, too. ConfigError if Dask is not installed, or the address is
+    none; ClusterError if the cluster cannot be used (what was reported is safe); StoreError if the
+    store cannot be written any more.
     """
     with connected(scheduler) as client:
         workers = check_workers(client, check)
@@ -337,25 +319,14 @@ class WorkerError(ClusterError):
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """A task of the cluster: photos of a run, and all that is needed to work on them.
-
-    Attributes
-    ----------
-    tasks : tuple of Task
-        With absolute paths.
-    limit_s : float
-        A photo that takes longer is given up, and the worker with it.
-    versions : tuple of str
-        Of the engine and of Python, which must be those of the worker.
-    check : callable or None
-        Raises where the worker cannot see what the run needs, such as the map.
-    """
+    """A task of the cluster: photos of a run, and all that is needed to work on them."""
 
     run: str
-    tasks: tuple[Task, ...]
+    tasks: tuple[Task, ...]  # with absolute paths
     process: Process
-    limit_s: float
-    versions: tuple[str, str]
+    limit_s: float  # a photo that takes longer is given up, and the worker with it
+    versions: tuple[str, str]  # of the engine and of Python, which must be those of the worker
+    # Raises where the worker cannot see what the run needs, such as the map.
     check: Callable[[], object] | None = None
 
 

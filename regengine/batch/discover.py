@@ -45,13 +45,7 @@ def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
 
 
 def existing_photos(patterns: Sequence[str], *, exclude: Sequence[Path | None] = ()) -> list[Path]:
-    """The same; None in ``exclude`` excludes nothing.
-
-    Raises
-    ------
-    NoPhotoError
-        If none of them exists.
-    """
+    """As `find_photos`; None in ``exclude`` excludes nothing; NoPhotoError if none exists."""
     found = find_photos(patterns, exclude=[path for path in exclude if path is not None])
     if not any(path.exists() for path in found):
         raise no_photo(patterns)
@@ -116,10 +110,7 @@ class Shard:
 def parse_shard(text: str) -> Shard:
     """A shard as options write it, ``3/16``.
 
-    Raises
-    ------
-    ConfigError
-        If it is no such text, or there is no such shard.
+    ConfigError if it is no such text, or there is no such shard.
     """
     match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text.strip())
     if match is None or not 1 <= int(match[1]) <= int(match[2]):

@@ -92,30 +92,16 @@ Unit: TypeAlias = "Sequence[Path]"
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerOptions(TeamOptions):
-    """How photos are worked through.
-
-    Attributes
-    ----------
-    parameters_sha256 : str
-        Hash of the settings that answers depend on.
-    out : Path or None
-        File that the lines go to.
-    resume : bool
-        Take up what the file has.
-    retry_failed : bool
-        Of that, do photos again that failed.
-    units : callable or None
-        Gives the photos in groups whose answers become final together; None: each by itself.
-    finish : callable or None
-        From the results of a unit to its answers; None where the results are answers.
-    """
+    """How photos are worked through."""
 
     command: str
-    parameters_sha256: str = ""
-    out: Path | None = None
-    resume: bool = True
-    retry_failed: bool = False
+    parameters_sha256: str = ""  # hash of the settings that answers depend on
+    out: Path | None = None  # that the lines go to
+    resume: bool = True  # take up what the file has
+    retry_failed: bool = False  # of that, do photos again that failed
+    # Gives the photos in groups whose answers become final together; None: each by itself.
     units: Callable[[Sequence[Path]], Iterator[Unit]] | None = None
+    # From the results of a unit to its answers; None where the results are answers.
     finish: Callable[[list[Any]], list[Answer | Failure]] | None = None
 
 
@@ -125,27 +111,12 @@ def answers(
     options: AnswerOptions,
     stop: Callable[[], bool] = bool,
 ) -> Generator[Told]:
-    """Work through photos; each is told once its line is safe.
+    """Work through photos; each is told once its line is safe, in the order of the photos.
 
-    Parameters
-    ----------
-    function : callable
-        Of a photo's path; must pickle if there are workers. Gives an `Answer`, or what
-        ``options.finish`` makes one of.
-    stop : callable
-        As soon as it gives True, what is under way is finished, and nothing else.
-
-    Yields
-    ------
-    (Path, Answer or Failure or Taken)
-        Answers and mishaps in the order of the photos; with a file, their lines are in it.
-
-    Raises
-    ------
-    StoreError
-        If the file cannot be used, or not be written any more.
-    WorkerError
-        If no worker can be started.
+    ``function`` takes a photo's path and must pickle if there are workers; it gives an `Answer`, or
+    what ``options.finish`` makes one of. As soon as ``stop`` gives True, what is under way is
+    finished, and nothing else. StoreError if the file cannot be used, or not be written any more;
+    WorkerError if no worker can be started.
     """
     if options.out is None:
         with closing(_worked(photos, function, options, stop, None)) as work:

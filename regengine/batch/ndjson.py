@@ -106,19 +106,10 @@ def may_be_own(line: bytes) -> bool:
 class LineIndex:
     """Which photo's newest line is where in a file: a few numbers a photo.
 
-    Attributes
-    ----------
-    size : int
-        Bytes up to the end of the last whole line: what follows was torn by a crash.
-    surplus : bool
-        Whether there are lines that `newest_lines` leaves out: older ones, damaged ones.
-
-    Raises
-    ------
-    StoreError
-        If the file was written by another command, or by another program.
-    OSError
-        If it cannot be read.
+    ``size`` counts bytes up to the end of the last whole line: what follows was torn by a crash.
+    ``surplus`` tells whether there are lines that `newest_lines` leaves out: older ones, damaged
+    ones. StoreError if the file was written by another command, or by another program; OSError if
+    it cannot be read.
     """
 
     def __init__(self, path: Path, *, command: str, parameters_sha256: str) -> None:
@@ -218,20 +209,10 @@ class LineFile:
 
     A line is safe once `flush` has returned. A torn last line, which a crash leaves, is cut off
     when the file is opened again. Of a photo that is done again both lines are in the file until
-    `finish` leaves the newer one, in the place of the older.
-
-    Parameters
-    ----------
-    path : Path
-        The file. It must be one that this class wrote for this command, or none.
-    anew : bool, optional
-        Write all lines anew, into ``NAME.new`` until `finish`; a run that is ended before is
-        taken up there by the next one.
-
-    Raises
-    ------
-    StoreError
-        If the file is a foreign one, is in use or cannot be written.
+    `finish` leaves the newer one, in the place of the older. With ``anew`` all lines are written
+    anew, into ``NAME.new`` until `finish`; a run that is ended before is taken up there by the next
+    one. StoreError if the file is a foreign one (not written by this class for this command), is in
+    use or cannot be written.
     """
 
     def __init__(

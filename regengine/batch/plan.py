@@ -25,53 +25,31 @@ ALONE, FOLLOWING, AGAIN = 1, 2, 3
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One photo to process.
-
-    Attributes
-    ----------
-    sha256 : str
-        Of the file's content, hexadecimal; empty where it cannot be read.
-    hints : NeighbourPrior or None
-        What other photos of the batch tell of it.
-    given_as : str or None
-        What the photo was given as, where ``path`` is a copy of it that is deleted when the
-        search is over.
-    failure : Failure or None
-        Why there is no such copy.
-    search_pass : int
-        1 by itself, 2 after another one of its minute, 3 once more after the whole batch.
-    """
+    """One photo to process."""
 
     frame_index: int
     path: Path
-    sha256: str
-    hints: NeighbourPrior | None = None
+    sha256: str  # of the file's content, hexadecimal; empty where it cannot be read
+    hints: NeighbourPrior | None = None  # what other photos of the batch tell of it
+    # 1 by itself, 2 after another one of its minute, 3 once more after the whole batch.
     search_pass: int = ALONE
+    # What the photo was given as, where ``path`` is a copy of it that is deleted when the search is
+    # over.
     given_as: str | None = None
-    failure: Failure | None = None
+    failure: Failure | None = None  # why there is no such copy
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A photo of a batch.
-
-    Attributes
-    ----------
-    path : Path
-        Its file.
-    given_as : str or None
-        What it was given as, where that is no path but, say, a URL; ``path`` is a copy then, which
-        is deleted when it is not needed any more.
-    sha256 : str or None
-        Of its content as it was stored, where no copy is made because it was done before.
-    failure : Failure or None
-        Why there is no copy.
-    """
+    """A photo of a batch."""
 
     path: Path
+    # What it was given as, where that is no path but, say, a URL; ``path`` is a copy then, which is
+    # deleted when it is not needed any more.
     given_as: str | None = None
+    # Of its content as it was stored, where no copy is made because it was done before.
     sha256: str | None = None
-    failure: Failure | None = None
+    failure: Failure | None = None  # why there is no copy
 
 
 def discard(copy: Path) -> None:
@@ -148,12 +126,8 @@ def stored_verdicts(
 ) -> dict[Path | Url, str]:
     """Verdicts of the photos that a run need not do again, without opening its store to write.
 
-    A URL is known by itself, a file by its content and name. The store need not exist.
-
-    Raises
-    ------
-    StoreError
-        If the store cannot be read.
+    A URL is known by itself, a file by its content and name. The store need not exist. StoreError
+    if the store cannot be read.
     """
     if not store.exists() and not list_parts(parts_folder(store)):
         return {}

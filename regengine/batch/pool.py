@@ -83,13 +83,7 @@ class Given(Generic[JobT]):
 
 
 class Worker(Generic[JobT]):
-    """A worker process and its queue.
-
-    Parameters
-    ----------
-    prepare, memory_mb
-        See `TeamOptions`.
-    """
+    """A worker process and its queue; ``prepare`` and ``memory_mb`` are those of `TeamOptions`."""
 
     def __init__(self, prepare: Prepare | None = None, memory_mb: int = 0) -> None:
         self._prepare = prepare
@@ -131,10 +125,7 @@ class Worker(Generic[JobT]):
     def replace(self) -> list[JobT]:
         """Put a new process in the place of this one.
 
-        Returns
-        -------
-        list
-            The jobs that were given to the old one; they are in its queue no more.
+        Gives the jobs that were given to the old one; they are in its queue no more.
         """
         jobs = [given.job for given in self.given]
         self.given.clear()
@@ -143,13 +134,7 @@ class Worker(Generic[JobT]):
         return jobs
 
     def stop(self) -> Thread:
-        """Kill the process.
-
-        Returns
-        -------
-        Thread
-            Clears up after it.
-        """
+        """Kill the process; the thread that it gives clears up after it."""
         self._pool.stop()
         if self._pid.value:
             with suppress(ProcessLookupError):
@@ -215,24 +200,12 @@ class Job(Generic[GivenT, ResultT]):
 
 @dataclass(frozen=True, kw_only=True)
 class TeamOptions:
-    """How workers are run.
+    """How workers are run."""
 
-    Attributes
-    ----------
-    workers : int
-        Number of processes; 0 works in this one.
-    limit_s : float
-        A photo that keeps a worker busy for longer is given up.
-    memory_mb : int
-        See `limit_memory`.
-    prepare : callable or None
-        Called once in each worker; must pickle.
-    """
-
-    workers: int = 0
-    limit_s: float = 600.0
-    memory_mb: int = 0
-    prepare: Prepare | None = None
+    workers: int = 0  # number of processes; 0 works in this one
+    limit_s: float = 600.0  # a photo that keeps a worker busy for longer is given up
+    memory_mb: int = 0  # see `limit_memory`
+    prepare: Prepare | None = None  # called once in each worker; must pickle
 
 
 def by_workers(

@@ -33,35 +33,16 @@ from regengine.store.writer import StoreWriter
 
 @dataclass(frozen=True, kw_only=True)
 class RegisterRun:
-    """Photos, what is known of them, and the store that they go to.
-
-    Attributes
-    ----------
-    photos : sequence of Path or Url
-    inputs : RunInputs
-        What all photos share; results depend on nothing else.
-    store : Path
-        An existing one grows.
-    workers : int
-        Worker processes; 0 works in this process.
-    resume : bool
-        Take over what the store has of the same photo with the same settings.
-    retry : collection of str
-        Verdicts that are not taken over.
-    memory_mb : int
-        Memory that a worker may use, MiB; 0 for no limit.
-    scheduler : str or None
-        Address of a Dask cluster that does the work.
-    """
+    """Photos, what is known of them, and the store that they go to."""
 
     photos: Sequence[Path | Url]
-    inputs: RunInputs
-    store: Path
-    workers: int = 1
-    resume: bool = True
-    retry: Collection[str] = ()
-    memory_mb: int = 3000
-    scheduler: str | None = None
+    inputs: RunInputs  # what all photos share; results depend on nothing else
+    store: Path  # an existing one grows
+    workers: int = 1  # worker processes; 0 works in this process
+    resume: bool = True  # take over what the store has of the same photo with the same settings
+    retry: Collection[str] = ()  # verdicts that are not taken over
+    memory_mb: int = 3000  # memory that a worker may use, MiB; 0 for no limit
+    scheduler: str | None = None  # address of a Dask cluster that does the work
 
     def __post_init__(self) -> None:
         if wrong := sorted(set(self.retry) - set(VERDICTS)):
@@ -96,21 +77,10 @@ class RegisterRun:
     ) -> BatchSummary:
         """Register the photos.
 
-        Parameters
-        ----------
-        writer : StoreWriter
-            The store, open.
-        report : callable
-            Called with each result, once it is safely in the store and final.
-        stop, advance, prepare : callable
-            See `regengine.batch.run.BatchOptions`.
-
-        Raises
-        ------
-        StoreError
-            If the store cannot be written any more.
-        WorkerError, ClusterError
-            If the work cannot be done where it is to be done.
+        ``report`` is called with each result once it is safely in the open store and final;
+        ``stop``, ``advance`` and ``prepare`` are those of `regengine.batch.run.BatchOptions`.
+        StoreError if the store cannot be written any more; WorkerError or ClusterError if the work
+        cannot be done where it is to be done.
         """
         parameters, parameters_sha256 = parameters_of(self.inputs)
         # A time that was given for all photos tells nothing of their clocks
@@ -156,13 +126,8 @@ def _search_seconds(inputs: RunInputs) -> float:
 def parameters_of(inputs: RunInputs) -> tuple[str, str]:
     """Text and hash of all that results of a run depend on, the photo excepted.
 
-    Returns
-    -------
-    parameters : str
-        A JSON object, keys sorted. Files appear by name and fingerprint, so that moving them
-        changes nothing.
-    sha256 : str
-        Hash of that text, hexadecimal.
+    The text is a JSON object, keys sorted, in which files appear by name and fingerprint, so that
+    moving them changes nothing; the hash is its SHA-256, hexadecimal.
     """
     register = asdict(inputs.register)
     del register["clock"]  # how time is told changes no result

@@ -44,39 +44,22 @@ Execute = Callable[[Planned, Process, Stop], Generator[Outcome]]
 
 @dataclass(frozen=True, kw_only=True)
 class BatchOptions(TeamOptions):
-    """How a batch is run.
+    """How a batch is run."""
 
-    Attributes
-    ----------
-    parameters, parameters_sha256 : str
-        JSON text of the settings that results depend on, and its hash.
-    resume : bool
-        Take results that the store has already.
-    retry : frozenset of str
-        Verdicts that are worked out again all the same.
-    facts_of : callable or None
-        Time and body of a photo, so that photos can help each other; None to do each by itself.
-    stop : callable
-        True when what is under way is to be finished and no more to be begun.
-    advance : Advance or None
-        Called when a photo is done, be its result final or not.
-    again : callable or None
-        Brings the copies of photos back that the tasks of the second pass need; None where photos
-        are no copies.
-    execute : callable or None
-        Runs the tasks on other machines; None for this one.
-    """
-
+    # parameters, parameters_sha256: JSON text of the settings that results depend on, and its hash.
     parameters: str
     parameters_sha256: str
-    resume: bool = True
-    retry: frozenset[str] = frozenset()
+    resume: bool = True  # take results that the store has already
+    retry: frozenset[str] = frozenset()  # verdicts that are worked out again all the same
     workers: int = 1
+    # Time and body of a photo, so that photos can help each other; None to do each by itself.
     facts_of: FactsOf | None = None
-    stop: Stop = bool
-    advance: Advance | None = None
+    stop: Stop = bool  # true when what is under way is to be finished and no more to be begun
+    advance: Advance | None = None  # called when a photo is done, be its result final or not
+    # Brings the copies of photos back that the tasks of the second pass need; None where photos are
+    # no copies.
     again: Again | None = None
-    execute: Execute | None = None
+    execute: Execute | None = None  # runs the tasks on other machines; None for this one
 
 
 @dataclass(kw_only=True)
@@ -97,24 +80,10 @@ def run_batch(
 ) -> BatchSummary:
     """Process photos; each is reported once, when its final result is safely on disk.
 
-    Parameters
-    ----------
-    process : callable
-        Gives the result of one photo, of its path and where there are some of ``hints``; must
-        pickle if there are workers.
-    report : callable
-        Called with each result after it was stored.
-
-    Returns
-    -------
-    BatchSummary
-        ``interrupted`` is set where ``stop`` or Ctrl-C ended the run: what was finished is stored
-        and, but for what a second pass might have changed, reported.
-
-    Raises
-    ------
-    StoreError
-        If the store cannot be written any more.
+    ``process`` gives the result of one photo, of its path and where there are some of ``hints``; it
+    must pickle if there are workers. ``interrupted`` of the summary is set where ``stop`` or Ctrl-C
+    ended the run: what was finished is stored and, but for what a second pass might have changed,
+    reported. StoreError if the store cannot be written any more.
     """
     loop = _Loop(writer, options, report)
     tasks = plan(

@@ -45,24 +45,14 @@ MINUTE_S = 60.0
 
 @dataclass(kw_only=True)
 class Block:
-    """The photos of one block, and how far they are.
+    """The photos of one block, and how far they are."""
 
-    Attributes
-    ----------
-    facts : dict of int to FrameFacts
-        By the number of the frame; frames without time or body are absent.
-    waiting : list of Task
-        Tasks of those that follow others, until those are done.
-    running : int
-        Tasks that were given out and are not finished.
-    lessons : dict of int to Lesson
-        What the accepted ones of those that go first teach.
-    """
-
+    # By the number of the frame; frames without time or body are absent.
     facts: dict[int, FrameFacts]
     ready: deque[Task]
-    waiting: list[Task]
-    running: int = 0
+    waiting: list[Task]  # tasks of those that follow others, until those are done
+    running: int = 0  # tasks that were given out and are not finished
+    # What the accepted ones of those that go first teach.
     lessons: dict[int, Lesson] = field(default_factory=dict)
 
     @property
@@ -196,13 +186,7 @@ KEPT_LESSONS = 4096  # in memory, 2 kB each
 
 
 class SecondPass:
-    """What is not accepted is searched once more, with what all others tell.
-
-    Parameters
-    ----------
-    store : ResultStore
-        The open store.
-    """
+    """What is not accepted is searched once more, with what all others tell."""
 
     def __init__(self, store: ResultStore) -> None:
         self._read = store.stored_frame

@@ -31,26 +31,17 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, kw_only=True)
 class Bench(Generic[S]):
-    """Labelled photos, and how what a method finds in one is scored, summed up and printed.
-
-    Attributes
-    ----------
-    score : callable
-        Of a method's name, a photo, and the picture to draw or None.
-    summary : callable
-        Of a method's name and its scores.
-    header, line : str and callable
-        Of the table.
-    at_end : callable
-        Lines below the table, of all summaries.
-    """
+    """Labelled photos, and how what a method finds in one is scored, summed up and printed."""
 
     labels: Path
     photos: list[Path]
+    # Of a method's name, a photo, and the picture to draw or None.
     score: Callable[[str, Path, Path | None], S]
-    summary: Callable[[str, list[S]], dict[str, Any]]
+    summary: Callable[[str, list[S]], dict[str, Any]]  # of a method's name and its scores
+    # header, line: of the table.
     header: str
     line: Callable[[dict[str, Any]], str]
+    # Lines below the table, of all summaries.
     at_end: Callable[[list[dict[str, Any]]], list[str]] = lambda said: []
 
     def run(self, methods: list[str], plot: Path | None, *, as_json: bool, quiet: bool) -> None:

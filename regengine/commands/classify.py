@@ -7,20 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.api import MAX_MEMORY_MB
+from regengine.commands.line_output import LineRun, with_line_options
 from regengine.commands.options import (
     EXIT_INTERRUPTED,
     JsonRecords,
-    LinesOut,
-    LinesResume,
-    LinesRetry,
-    LogJson,
-    MaxMemory,
     Nadir,
-    Quiet,
     Seed,
     Time,
-    Workers,
     parse_time,
 )
 
@@ -28,6 +21,7 @@ if TYPE_CHECKING:
     from regengine.scene.result import Scene
 
 
+@with_line_options(JsonRecords)
 def main(
     photos: Annotated[
         list[str] | None, typer.Argument(help="Photos, folders of them, or patterns.")
@@ -60,14 +54,8 @@ def main(
     labels: Annotated[
         Path, typer.Option(help="With --fit: table of the proposed clusters, to be edited.")
     ] = Path("clusters.csv"),
-    out: LinesOut = None,
-    resume: LinesResume = True,
-    retry: LinesRetry = None,
-    workers: Workers = 1,
-    max_memory_mb: MaxMemory = MAX_MEMORY_MB,
-    as_json: JsonRecords = False,
-    quiet: Quiet = False,
-    log_json: LogJson = False,
+    *,
+    run: LineRun,
     seed: Seed = 0,
 ) -> None:
     """Tell what photos show: cities, stars, aurora, inside, day, infrared and others.
@@ -80,22 +68,23 @@ def main(
               regengine classify photos/ --out scenes.ndjson --workers 4
               regengine classify --fit unknown/ --sheet clusters.html --labels clusters.csv
     """
+    from dataclasses import replace
+
     from regengine import api
     from regengine.batch.console import configure_logging
     from regengine.batch.discover import existing_photos
-    from regengine.commands.line_output import LineRun
     from regengine.errors import ConfigError
     from regengine.result import Answer
     from regengine.scene.classify import SceneAnswers
     from regengine.scene.result import entry_of, table_header, write_sheet
 
-    configure_logging(quiet=quiet, as_json=log_json)
+    configure_logging(quiet=run.quiet, as_json=run.log_json)
     named = [*(photos or []), *([] if fit is None else [str(fit)])]
     if not named:
         raise ConfigError("no photo given; name photos or a folder, or a folder after --fit.")
     if fit is not None and labels.exists():
         raise ConfigError(f"{labels} exists, perhaps with labels of yours; name another --labels.")
-    if out is not None and (sheet is not None or fit is not None):
+    if run.out is not None and (sheet is not None or fit is not None):
         raise ConfigError(
             "--sheet and --fit need all photos at once, and --out takes up those that were done "
             "before: give --out by itself."
@@ -123,23 +112,13 @@ def main(
 
     def tell(answer: Answer) -> None:
         if fit is None:
-            print(answer.line if as_json or features else answer.text, flush=True)
+            print(answer.line if run.as_json or features else answer.text, flush=True)
         if answer.kept is not None:
             scenes.append(answer.kept)
 
-    if fit is None and not (as_json or features):
+    if fit is None and not (run.as_json or features):
         print(table_header(), flush=True)
-    run = LineRun(
-        out=out,
-        resume=resume,
-        retry=retry,
-        workers=workers,
-        memory_mb=max_memory_mb,
-        as_json=as_json,
-        quiet=quiet,
-        log_json=log_json,
-        limit_s=120.0,
-    )
+    run = replace(run, limit_s=120.0)
     code = run.work_through(
         found,
         SceneAnswers(inputs, keep=sheet is not None or fit is not None),

@@ -8,22 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine import api
-from regengine.api import MAX_MEMORY_MB
-from regengine.commands.line_output import LineRun
+from regengine.commands.line_output import LineRun, with_line_options
 from regengine.commands.options import (
     JsonNotCsv,
-    LinesOut,
-    LinesResume,
-    LinesRetry,
-    LogJson,
-    MaxMemory,
     MaxSide,
     Method,
     PhotoOverlays,
     Photos,
-    Quiet,
     WholeFrame,
-    Workers,
 )
 from regengine.sky.detection import LONG_SIDE_PX
 
@@ -38,19 +30,14 @@ app = typer.Typer(
 
 
 @app.command(no_args_is_help=True)
+@with_line_options(JsonNotCsv)
 def lights(
     photos: Photos,
     method: Method = None,
     max_side_px: MaxSide = LONG_SIDE_PX["lights"],
     overlay: PhotoOverlays = None,
-    out: LinesOut = None,
-    resume: LinesResume = True,
-    retry: LinesRetry = None,
-    workers: Workers = 1,
-    max_memory_mb: MaxMemory = MAX_MEMORY_MB,
-    as_json: JsonNotCsv = False,
-    quiet: Quiet = False,
-    log_json: LogJson = False,
+    *,
+    run: LineRun,
 ) -> None:
     """Find the lights of photos: sub-pixel centre, flux, signal-to-noise ratio and radius.
 
@@ -65,35 +52,21 @@ def lights(
     _detect(
         photos,
         api.detect_job("lights", method=method, max_side_px=max_side_px),
-        LineRun(
-            out=out,
-            resume=resume,
-            retry=retry,
-            workers=workers,
-            memory_mb=max_memory_mb,
-            as_json=as_json,
-            quiet=quiet,
-            log_json=log_json,
-        ),
+        run,
         overlay=overlay,
     )
 
 
 @app.command(no_args_is_help=True)
+@with_line_options(JsonNotCsv)
 def stars(
     photos: Photos,
     method: Method = None,
     max_side_px: MaxSide = LONG_SIDE_PX["stars"],
     whole_frame: WholeFrame = False,
     overlay: PhotoOverlays = None,
-    out: LinesOut = None,
-    resume: LinesResume = True,
-    retry: LinesRetry = None,
-    workers: Workers = 1,
-    max_memory_mb: MaxMemory = MAX_MEMORY_MB,
-    as_json: JsonNotCsv = False,
-    quiet: Quiet = False,
-    log_json: LogJson = False,
+    *,
+    run: LineRun,
 ) -> None:
     """Find the stars of photos: sub-pixel centre, flux, signal-to-noise ratio and width.
 
@@ -109,21 +82,13 @@ def stars(
     _detect(
         photos,
         api.detect_job("stars", method=method, max_side_px=max_side_px, whole_frame=whole_frame),
-        LineRun(
-            out=out,
-            resume=resume,
-            retry=retry,
-            workers=workers,
-            memory_mb=max_memory_mb,
-            as_json=as_json,
-            quiet=quiet,
-            log_json=log_json,
-        ),
+        run,
         overlay=overlay,
     )
 
 
 @app.command(no_args_is_help=True)
+@with_line_options(JsonNotCsv)
 def streaks(
     photos: Photos,
     method: Method = None,
@@ -133,14 +98,8 @@ def streaks(
         bool, typer.Option("--profiles", help="With --json: the light along each streak.")
     ] = False,
     overlay: PhotoOverlays = None,
-    out: LinesOut = None,
-    resume: LinesResume = True,
-    retry: LinesRetry = None,
-    workers: Workers = 1,
-    max_memory_mb: MaxMemory = MAX_MEMORY_MB,
-    as_json: JsonNotCsv = False,
-    quiet: Quiet = False,
-    log_json: LogJson = False,
+    *,
+    run: LineRun,
 ) -> None:
     """Find the streaks of satellites in photos: end points, signal-to-noise ratio, false alarm.
 
@@ -155,16 +114,7 @@ def streaks(
     _detect(
         photos,
         api.detect_job("streaks", method=method, max_side_px=max_side_px, whole_frame=whole_frame),
-        LineRun(
-            out=out,
-            resume=resume,
-            retry=retry,
-            workers=workers,
-            memory_mb=max_memory_mb,
-            as_json=as_json,
-            quiet=quiet,
-            log_json=log_json,
-        ),
+        run,
         overlay=overlay,
         profiles=profiles,
     )

@@ -44,15 +44,7 @@ def put_out(
 
 
 class Fetching:
-    """Tells what becomes of photos that are fetched, and counts it.
-
-    Parameters
-    ----------
-    out : Path
-        The folder that they go to.
-    wanted : int
-        How many there are.
-    """
+    """Tells what becomes of so many wanted photos that are fetched into a folder, and counts it."""
 
     def __init__(self, out: Path, wanted: int, *, as_json: bool, quiet: bool) -> None:
         self._out, self._wanted = out, wanted

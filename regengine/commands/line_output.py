@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from regengine.commands.options import EXIT_FRAMES_FAILED, EXIT_INTERRUPTED, Retry
+from regengine.api import MAX_MEMORY_MB
+from regengine.commands.options import (
+    EXIT_FRAMES_FAILED,
+    EXIT_INTERRUPTED,
+    LinesOut,
+    LinesResume,
+    LinesRetry,
+    LogJson,
+    MaxMemory,
+    Quiet,
+    Retry,
+    Workers,
+)
 
 if TYPE_CHECKING:
     from regengine.batch.each_photo import AnswerOptions
@@ -20,41 +33,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LineRun:
-    """How a command that says a line of each photo goes through them: its options.
+    """How a command that says a line of each photo goes through them: its options."""
 
-    Attributes
-    ----------
-    out : Path or None
-        File that the lines go to, beside standard output.
-    limit_s : float
-        A photo that takes longer is given up.
-    as_json : bool
-        Records instead of tables for people.
-    """
-
-    out: Path | None
+    out: Path | None  # file that the lines go to, beside standard output
     resume: bool
     retry: Retry | None
     workers: int
-    memory_mb: int
-    as_json: bool
+    max_memory_mb: int
+    as_json: bool  # records instead of tables for people
     quiet: bool
     log_json: bool
-    limit_s: float = 600.0
+    limit_s: float = 600.0  # a photo that takes longer is given up
 
     def answer_options(
         self, command: str, settings: Mapping[str, Any], photos: Sequence[Path], **by_units: Any
     ) -> AnswerOptions:
         """The same for `regengine.batch.each_photo.answers`.
 
-        Parameters
-        ----------
-        command : str
-        settings : mapping of str to object
-            What lines depend on, beside the photo.
-        photos : sequence of Path
-        **by_units
-            ``units`` and ``finish`` of `AnswerOptions`.
+        ``settings`` is what lines depend on, beside the photo; ``by_units`` are ``units`` and
+        ``finish`` of `AnswerOptions`.
         """
         from regengine.batch.console import configure_logging
         from regengine.batch.each_photo import AnswerOptions
@@ -69,7 +66,7 @@ class LineRun:
             retry_failed=self.retry is Retry.FAILED,
             workers=self.workers if len(photos) > 1 else 0,
             limit_s=self.limit_s,
-            memory_mb=self.memory_mb,
+            memory_mb=self.max_memory_mb,
             prepare=partial(configure_logging, quiet=self.quiet, as_json=self.log_json),
             **by_units,
         )
@@ -156,3 +153,39 @@ class LineRun:
         elif stopped:
             how = "" if self.resume else " without --no-resume"
             logger.warning("interrupted; give the same command%s again to go on", how)
+
+
+def with_line_options(json_option: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of a `LineRun` in the place of its parameter ``run``.
+
+    ``json_option`` is the annotated type of ``--json``.
+    """
+    given = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, annotation, default in (
+            ("out", LinesOut, None),
+            ("resume", LinesResume, True),
+            ("retry", LinesRetry, None),
+            ("workers", Workers, 1),
+            ("max_memory_mb", MaxMemory, MAX_MEMORY_MB),
+            ("as_json", json_option, False),
+            ("quiet", Quiet, False),
+            ("log_json", LogJson, False),
+        )
+    ]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def with_options(**arguments: Any) -> None:
+            run = LineRun(**{option.name: arguments.pop(option.name) for option in given})
+            command(**arguments, run=run)
+
+        own = signature(command, eval_str=True)
+        parameters: list[Parameter] = []
+        for parameter in own.parameters.values():
+            parameters += given if parameter.name == "run" else [parameter]
+        with_options.__dict__["__signature__"] = own.replace(parameters=parameters)
+        with_options.__annotations__ = {one.name: one.annotation for one in parameters}
+        return with_options
+
+    return decorate

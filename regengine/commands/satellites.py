@@ -8,18 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.api import MAX_MEMORY_MB
+from regengine.commands.line_output import LineRun, with_line_options
 from regengine.commands.options import (
     JsonNotCsv,
-    LinesOut,
-    LinesResume,
-    LinesRetry,
-    LogJson,
-    MaxMemory,
     Method,
     Photos,
-    Quiet,
-    Workers,
     parse_time,
 )
 
@@ -35,6 +28,7 @@ class Mount(StrEnum):
     STILL = "still"
 
 
+@with_line_options(JsonNotCsv)
 def main(
     photos: Photos,
     tle: Annotated[
@@ -81,14 +75,8 @@ def main(
     overlay: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Draw a picture per photo.")
     ] = None,
-    out: LinesOut = None,
-    resume: LinesResume = True,
-    retry: LinesRetry = None,
-    workers: Workers = 1,
-    max_memory_mb: MaxMemory = MAX_MEMORY_MB,
-    as_json: JsonNotCsv = False,
-    quiet: Quiet = False,
-    log_json: LogJson = False,
+    *,
+    run: LineRun,
 ) -> None:
     """Predict which satellites cross photos of the sky, and name their streaks.
 
@@ -104,7 +92,6 @@ def main(
 
     from regengine.batch.console import configure_logging
     from regengine.batch.discover import existing_photos
-    from regengine.commands.line_output import LineRun
     from regengine.errors import ConfigError
     from regengine.orbit.tle import load_tle_file
     from regengine.sky.detection.kinds import STREAKS
@@ -112,7 +99,7 @@ def main(
     from regengine.sky.satellites.naming import CSV_COLUMNS, read_streaks
     from regengine.sky.satellites.photo import SatelliteAnswers, SatelliteJob, picture_files
 
-    configure_logging(quiet=quiet, as_json=log_json)
+    configure_logging(quiet=run.quiet, as_json=run.log_json)
     logger = logging.getLogger("regengine")
     if site is not None and station_tle is not None:
         raise ConfigError("--site and --station-tle say two places: give the one that is true.")
@@ -155,16 +142,6 @@ def main(
         "streaks": streaks,
         "method": None if job.detector is None else job.detector.name,
     }
-    run = LineRun(
-        out=out,
-        resume=resume,
-        retry=retry,
-        workers=workers,
-        memory_mb=max_memory_mb,
-        as_json=as_json,
-        quiet=quiet,
-        log_json=log_json,
-    )
     run.tell_each(
         found,
         SatelliteAnswers(job),

@@ -7,21 +7,17 @@ from typing import Annotated
 
 import typer
 
-from regengine.api import MAX_MEMORY_MB
+from regengine.commands.line_output import LineRun, with_line_options
 from regengine.commands.options import (
     Lens,
-    LinesOut,
-    LinesResume,
-    LinesRetry,
-    LogJson,
-    MaxMemory,
     Method,
     Photos,
-    Quiet,
-    Workers,
 )
 
 
+@with_line_options(
+    Annotated[bool, typer.Option("--json", help="Print NDJSON records instead of a line of text.")]
+)
 def main(
     photos: Photos,
     focal_mm: Annotated[
@@ -55,16 +51,8 @@ def main(
     matches: Annotated[
         bool, typer.Option("--matches", help="With --json: list every identified star.")
     ] = False,
-    out: LinesOut = None,
-    resume: LinesResume = True,
-    retry: LinesRetry = None,
-    workers: Workers = 1,
-    max_memory_mb: MaxMemory = MAX_MEMORY_MB,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print NDJSON records instead of a line of text.")
-    ] = False,
-    quiet: Quiet = False,
-    log_json: LogJson = False,
+    *,
+    run: LineRun,
 ) -> None:
     """Identify the stars of photos: attitude, focal length, distortion, or that it cannot be told.
 
@@ -77,13 +65,14 @@ def main(
       regengine solve photos/ --json --wcs wcs --overlay overlays > solved.ndjson
       regengine solve photos/ --out solved.ndjson --workers 4
     """
+    from dataclasses import replace
+
     from regengine import api
     from regengine.batch.console import configure_logging
     from regengine.batch.discover import existing_photos
-    from regengine.commands.line_output import LineRun
     from regengine.sky.stars.photo import SolveAnswers
 
-    configure_logging(quiet=quiet, as_json=log_json)
+    configure_logging(quiet=run.quiet, as_json=run.log_json)
     found = existing_photos(photos, exclude=[overlay, wcs])
     job = api.solve_job(
         found,
@@ -107,17 +96,7 @@ def main(
         "max_seconds": max_seconds,
         "matches": matches,
     }
-    run = LineRun(
-        out=out,
-        resume=resume,
-        retry=retry,
-        workers=workers,
-        memory_mb=max_memory_mb,
-        as_json=as_json,
-        quiet=quiet,
-        log_json=log_json,
-        limit_s=60.0 + 10.0 * max_seconds,
-    )
+    run = replace(run, limit_s=60.0 + 10.0 * max_seconds)
     run.tell_each(
         found,
         SolveAnswers(job, matches=matches),

@@ -32,22 +32,13 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
-    """What to write.
+    """What to write."""
 
-    Attributes
-    ----------
-    product, date : str
-        Replace what the sources say; "" keeps that.
-    region : tuple of float or None
-        The part wanted; None for all.
-    overwrite : bool
-        Replace an existing file.
-    """
-
+    # product, date: replace what the sources say; "" keeps that.
     product: str = ""
     date: str = ""
-    region: Bounds | None = None
-    overwrite: bool = False
+    region: Bounds | None = None  # the part wanted; None for all
+    overwrite: bool = False  # replace an existing file
 
 
 def build_map(
@@ -62,14 +53,9 @@ def build_map(
     resampled. Each holds ``round(1e4 * log10(1 + L))`` as uint16, 65535 where there is no data;
     overviews are means of those. The file appears at ``out`` only when it is complete.
 
-    ``progress`` is called with pixels done and in total.
-
-    Raises
-    ------
-    ConfigError
-        ``out`` exists and may not be overwritten.
-    LightMapError
-        A source is damaged, the region lies outside, or ``out`` cannot be written.
+    ``progress`` is called with pixels done and in total. ConfigError if ``out`` exists and may not
+    be overwritten; LightMapError if a source is damaged, the region lies outside, or ``out`` cannot
+    be written.
     """
     options = options or BuildOptions()
     if out.exists() and not options.overwrite:

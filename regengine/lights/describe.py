@@ -20,24 +20,16 @@ QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """Spread of a map's radiances.
+    """Spread of a map's radiances."""
 
-    Attributes
-    ----------
-    quantiles_nw : tuple of (float, float)
-        Share of pixels and the radiance, nW cm^-2 sr^-1, that it stays at or below.
-    valid_fraction, lit_fraction, saturated_fraction : float
-        Shares of all pixels that have data, of those that have light above 0.5 nW, and of those
-        that are saturated.
-    sampled : bool
-        Whether only a sample was looked at.
-    """
-
+    # Share of pixels and the radiance, nW cm^-2 sr^-1, that it stays at or below.
     quantiles_nw: tuple[tuple[float, float], ...]
+    # valid_fraction, lit_fraction, saturated_fraction: shares of all pixels that have data, of
+    # those that have light above 0.5 nW, and of those that are saturated.
     valid_fraction: float
     lit_fraction: float
     saturated_fraction: float
-    sampled: bool
+    sampled: bool  # whether only a sample was looked at
 
 
 def survey(light_map: LightMap) -> Survey:

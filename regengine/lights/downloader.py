@@ -43,50 +43,26 @@ class WrongContent(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Downloader:
-    """How patiently to download.
+    """How patiently to download."""
 
-    Attributes
-    ----------
-    attempts, connect_attempts : int
-        Tries per file before giving up; and where the host cannot be reached at all.
-    timeout_s, file_timeout_s : float
-        Longest silence of the server; longest time for one file.
-    backoff_s : float
-        Pause before the second try; doubled each time.
-    connections : int
-        Files at a time.
-    token : str
-        Earthdata bearer token, sent to NASA's Earthdata hosts over https and nowhere else.
-    """
-
+    # attempts, connect_attempts: tries per file before giving up; and where the host cannot be
+    # reached at all.
     attempts: int = 5
     connect_attempts: int = 2
+    # timeout_s, file_timeout_s: longest silence of the server; longest time for one file.
     timeout_s: float = 30.0
     file_timeout_s: float = 1800.0
-    backoff_s: float = 1.0
-    connections: int = 4
+    backoff_s: float = 1.0  # pause before the second try; doubled each time
+    connections: int = 4  # files at a time
+    # Earthdata bearer token, sent to NASA's Earthdata hosts over https and nowhere else.
     token: str = field(default="", repr=False)
 
     def save(self, url: str, path: Path, check: Check) -> bool:
         """Download one file; it appears under its name only when it is whole and checked.
 
-        Parameters
-        ----------
-        url : str
-        path : Path
-            Where it goes; its folder is made.
-        check : callable
-            Raises BrokenDownload or WrongContent if the file at a path is not what it should be.
-
-        Returns
-        -------
-        bool
-            False if the server has no such file (404).
-
-        Raises
-        ------
-        LightMapError
-            The host cannot be reached, refuses, or keeps failing.
+        ``check`` raises BrokenDownload or WrongContent if the file at a path is not what it should
+        be. False if the server has no such file (404). LightMapError if the host cannot be reached,
+        refuses, or keeps failing.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

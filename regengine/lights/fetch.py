@@ -99,26 +99,11 @@ def fetch_tiles(
 ) -> Fetched:
     """Fetch all tiles that a circle touches; those already there are not fetched again.
 
-    Parameters
-    ----------
-    circle : Circle
-        The horizon of the ISS is 2,200 km away.
-    folder : Path, optional
-        Where to put them, together with ``tiles.json``; a folder in the cache if not given.
-    template : str, optional
-        Address with {z}, {x} and {y} (or {-y}, counted from the south).
-    level : int, optional
-        Zoom level.
-    downloader : Downloader, optional
-    progress : callable, optional
-        Called with tiles done and in total.
-
-    Raises
-    ------
-    ConfigError
-        The address or the level makes no sense, or the folder holds other tiles.
-    LightMapError
-        The service cannot be reached or answers something else; what came is kept.
+    They go into ``folder``, or one in the cache, together with ``tiles.json``. ``template`` is an
+    address with {z}, {x} and {y} (or {-y}, counted from the south), ``level`` the zoom level; the
+    horizon of the ISS is 2,200 km away. ``progress`` is called with tiles done and in total.
+    ConfigError if the address or the level makes no sense, or the folder holds other tiles;
+    LightMapError if the service cannot be reached or answers something else: what came is kept.
     """
     _check_template(template, level)
     folder = folder or cache_folder() / "tiles" / tile_folder_name(template)
@@ -241,28 +226,12 @@ def fetch_vnp46(
 ) -> Fetched:
     """Fetch the 10-degree tiles that a circle touches; those already there are kept.
 
-    Parameters
-    ----------
-    circle : Circle
-    folder : Path, optional
-        Where to put them; a folder in the cache if not given.
-    product : str
-        "VNP46A2" (daily), "VNP46A3" (monthly) or "VNP46A4" (annual).
-    when : str
-        "2020", "2020-03" or "2020-03-14", as fine as the product is.
-    downloader : Downloader
-        With the Earthdata token.
-    archive : str, optional
-        Address of the archive's listing.
-    progress : callable, optional
-        Called with files done and in total.
-
-    Raises
-    ------
-    ConfigError
-        Product or date make no sense, or there is no token.
-    LightMapError
-        The archive cannot be reached, refuses, or has no such files.
+    They go into ``folder``, or one in the cache. ``product`` is "VNP46A2" (daily), "VNP46A3"
+    (monthly) or "VNP46A4" (annual); ``when`` is "2020", "2020-03" or "2020-03-14", as fine as the
+    product is. ``downloader`` has the Earthdata token, ``archive`` is the address of the archive's
+    listing; ``progress`` is called with files done and in total. ConfigError if product or date
+    make no sense, or there is no token; LightMapError if the archive cannot be reached, refuses, or
+    has no such files.
     """
     day = day_of(product, when)
     if not downloader.token:

@@ -51,34 +51,22 @@ _MEANING = {
 
 @dataclass(frozen=True, kw_only=True)
 class PixelCoding:
-    """How to turn the samples of a file into map values.
-
-    Attributes
-    ----------
-    bands : tuple of int
-        Bands to read, counted from 1; with ``has_alpha`` the last one is opacity.
-    nodata : float or None
-        Sample that means "no data".
-    has_alpha, has_mask : bool
-        Validity is in a band of opacity, or in a mask of the file.
-    scale, offset : float
-        Radiance = sample * scale + offset.
-    classes : tuple of (int, float)
-        Radiance of each class code.
-    map_kind, saturation
-        See `LightMapInfo`.
-    """
+    """How to turn the samples of a file into map values."""
 
     kind: CodingKind
+    # Bands to read, counted from 1; with ``has_alpha`` the last one is opacity.
     bands: tuple[int, ...] = (1,)
-    nodata: float | None = None
+    nodata: float | None = None  # sample that means "no data"
+    # has_alpha, has_mask: validity is in a band of opacity, or in a mask of the file.
     has_alpha: bool = False
     has_mask: bool = False
+    # scale, offset: radiance = sample * scale + offset.
     scale: float = 1.0
     offset: float = 0.0
-    classes: tuple[tuple[int, float], ...] = ()
+    classes: tuple[tuple[int, float], ...] = ()  # radiance of each class code
     product: str = ""
     date: str = ""
+    # map_kind, saturation: see `LightMapInfo`.
     map_kind: Kind = "radiance"
     saturation: float | None = None
 

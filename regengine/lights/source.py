@@ -168,34 +168,21 @@ def date_of_name(name: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Sidecar:
-    """What a user says of a map beside it, in ``NAME.toml`` next to ``NAME.tif``.
+    """What a user says of a map beside it, in ``NAME.toml`` next to ``NAME.tif``."""
 
-    Attributes
-    ----------
-    product, date : str
-        "" leaves what the file or its name says.
-    classes : tuple of (int, float)
-        Radiance, nW cm^-2 sr^-1, of each class code, for maps of classes.
-    nodata : float or None
-        Value that means "no data".
-    band : int or None
-        Band to read, counted from 1.
-    """
-
+    # product, date: "" leaves what the file or its name says.
     product: str = ""
     date: str = ""
+    # Radiance, nW cm^-2 sr^-1, of each class code, for maps of classes.
     classes: tuple[tuple[int, float], ...] = ()
-    nodata: float | None = None
-    band: int | None = None
+    nodata: float | None = None  # value that means "no data"
+    band: int | None = None  # band to read, counted from 1
 
 
 def read_sidecar(path: Path) -> Sidecar:
     """Read the sidecar of a map; an empty one where there is none.
 
-    Raises
-    ------
-    LightMapError
-        The sidecar is not TOML or holds what it may not.
+    LightMapError if the sidecar is not TOML or holds what it may not.
     """
     beside = path.with_suffix(".toml")
     if not beside.is_file():

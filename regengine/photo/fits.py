@@ -196,24 +196,14 @@ def _header_text(path: Path, stream: BinaryIO, may_be_cut: bool) -> bytes | None
 
 @dataclass(frozen=True, kw_only=True)
 class FitsImage:
-    """A FITS image, row 0 first.
+    """A FITS image, row 0 first; ``light`` has shape (h, w) or (h, w, 3), all else (h, w)."""
 
-    Attributes
-    ----------
-    light : ndarray of float32, shape (h, w) or (h, w, 3)
-        Samples over `full_scale`, with their sign; missing ones hold the median.
-    saturated : ndarray of float32, shape (h, w)
-        1 where a sample reaches the header's SATURATE or the end of its integer type.
-    missing : ndarray of bool, shape (h, w)
-        True where the file has no value: NaN, BLANK, infinite or absurd.
-    full_scale : float
-        Samples per unit of light, in the unit of the file.
-    """
-
+    # Samples over `full_scale`, with their sign; missing ones hold the median.
     light: NDArray[np.float32]
+    # 1 where a sample reaches the header's SATURATE or the end of its integer type.
     saturated: NDArray[np.float32]
-    missing: NDArray[np.bool_]
-    full_scale: float
+    missing: NDArray[np.bool_]  # true where the file has no value: NaN, BLANK, infinite or absurd
+    full_scale: float  # samples per unit of light, in the unit of the file
 
 
 def is_fits(path: Path, start: bytes | None = None) -> bool:
@@ -435,23 +425,11 @@ def _noise(values: NDArray[Any]) -> float:
 
 
 def read_headers(path: Path) -> list[Keywords]:
-    """Keywords of each unit of a FITS file; pictures are passed over.
+    """Keywords of each unit of a FITS file, also in gzip, or of a header alone (``.wcs``).
 
-    Parameters
-    ----------
-    path : Path
-        A FITS file, also in gzip, or a header alone (``.wcs``), whose end may be missing. What
-        follows a unit whose size makes no sense is not looked for.
-
-    Returns
-    -------
-    list of dict
-        Numbers as float, text without trailing blanks.
-
-    Raises
-    ------
-    FrameError
-        If the file cannot be read or is no FITS file.
+    Pictures are passed over. The end of a header alone may be missing; what follows a unit whose
+    size makes no sense is not looked for. Numbers are float, texts without trailing blanks.
+    FrameError if the file cannot be read or is no FITS file.
     """
     found: list[Keywords] = []
     try:
@@ -491,12 +469,8 @@ def _keywords(unit: FitsUnit) -> Keywords:
 def header_field(path: Path, size_px: tuple[int, int] | None = None) -> HeaderField:
     """The projection of the first unit of a FITS file that has one.
 
-    ``size_px`` is the picture's width and height; without it as the header says.
-
-    Raises
-    ------
-    FrameError
-        If there is none, or one that is neither TAN nor TAN-SIP.
+    ``size_px`` is the picture's width and height; without it as the header says. FrameError if
+    there is none, or one that is neither TAN nor TAN-SIP.
     """
     for header in read_headers(path):
         if str(header.get("CTYPE1", "")).strip():

@@ -125,8 +125,6 @@ def read_frame(
 
     Parameters
     ----------
-    path : Path
-        JPEG, PNG, TIFF, FITS or raw (NEF, DNG, CR2) file.
     records : FrameRecords, optional
         Table that fills what EXIF lacks.
     options : FrameOptions, optional

@@ -173,12 +173,8 @@ def load_frame_records(path: Path) -> FrameRecords:
     (HHMMSS), ``nadir_lat`` and ``nadir_lon``, ``altitude_km`` (above WGS84) or ``altitude_nmi``
     (nautical miles above a sphere of the equator's radius, as the archive prints it), ``camera``,
     ``focal_mm``, ``shutter``, ``aperture``, ``iso``. Any may lack, others are passed over. Of two
-    rows of one frame the first counts.
-
-    Raises
-    ------
-    ConfigError
-        The file cannot be read or is no table of frame records.
+    rows of one frame the first counts. ConfigError if the file cannot be read or is no table of
+    frame records.
     """
     by_id: dict[str, FrameRecord] = {}
     problems: list[str] = []

@@ -60,10 +60,8 @@ def load_profiles(paths: Iterable[Path]) -> tuple[LensProfile, ...]:
 def load_profile(path: Path) -> LensProfile:
     """Read a profile; anything that does not belong into it is an error.
 
-    Raises
-    ------
-    ConfigError
-        If the file cannot be read, is no lens profile, or has names or values that make no sense.
+    ConfigError if the file cannot be read, is no lens profile, or has names or values that make no
+    sense.
     """
     try:
         with path.open("rb") as stream:

@@ -49,15 +49,9 @@ MOST_NAMED = 3  # of the values that are wrong
 class StagedApp:
     """ASGI application of two: a light one at first, the whole one once it is there.
 
-    First pictures do not wait for the solver.
-
-    Parameters
-    ----------
-    early : FastAPI
-        What the page asks for first.
-    make_whole : callable
-        Makes the application that answers everything; called once, in a thread, when the first
-        request comes that the early one does not know, or some seconds after `begin`.
+    First pictures do not wait for the solver. ``early`` answers what the page asks for first;
+    ``make_whole`` makes the application that answers everything and is called once, in a thread,
+    when the first request comes that the early one does not know, or some seconds after `begin`.
     """
 
     def __init__(self, early: FastAPI, make_whole: Callable[[], ASGIApp]) -> None:

@@ -74,10 +74,7 @@ class ReviewContext:
 def registered_photo(frames: ReviewFrames, number: int) -> tuple[Path, str]:
     """The file of a frame's photo and its hash, the same as when it was registered.
 
-    Raises
-    ------
-    HTTPException
-        404 if there is none, 409 if it changed, 422 if it may not be opened.
+    HTTPException: 404 if there is none, 409 if it changed, 422 if it may not be opened.
     """
     try:
         result, path = frames.frame(number).result, frames.photo(number)

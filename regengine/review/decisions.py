@@ -106,17 +106,9 @@ class Brief(NamedTuple):
 class Decisions:
     """Decisions and drafts in an SQLite file; safe to use from several threads and processes.
 
-    Parameters
-    ----------
-    path : Path
-        The file, see `regengine.review.decisions.decisions_path`; made where there is none.
-    readonly : bool, optional
-        Write nothing; a file that is not there counts as empty.
-
-    Raises
-    ------
-    StoreError
-        If the file cannot be used; of every method, too.
+    The file, see `decisions_path`, is made where there is none; with ``readonly`` nothing is
+    written, and a file that is not there counts as empty. StoreError if the file cannot be used; of
+    every method, too.
     """
 
     def __init__(self, path: Path, readonly: bool = False) -> None:
@@ -142,19 +134,9 @@ class Decisions:
         """Add a decision; the reviewer's draft of the frame goes.
 
         The same decision once more adds nothing: its answer was lost when the server ended.
-
-        Parameters
-        ----------
-        base : int, optional
-            The reviewer's latest revision of this frame that the page knew, 0 for none.
-        seconds : float, optional
-            How long the frame was in view.
-
-        Returns
-        -------
-        saved : Decision
-        conflict : Decision or None
-            A decision of the same reviewer that the page had not seen.
+        ``base`` is the reviewer's latest revision of this frame that the page knew, 0 for none;
+        ``seconds`` is how long the frame was in view. Gives what was saved, and a decision of the
+        same reviewer that the page had not seen, if any.
         """
         with self._written() as connection:
             before = self._heads(judged.frame_index, judged.sha256, reviewer)

@@ -200,22 +200,9 @@ def _coded(values: NDArray[Any]) -> Coded:
 class ReviewFrames:
     """Reads a store for the review; safe to use from several threads.
 
-    A run may be writing the store: `refresh` takes in what it added.
-
-    Parameters
-    ----------
-    store : Path
-        The store; need not exist while its first run is under way.
-
-    Attributes
-    ----------
-    rows : FrameColumns
-        What the queue knows of every frame.
-
-    Raises
-    ------
-    StoreError
-        If there is no store, or it cannot be read; of `frame` and `refresh`, too.
+    A run may be writing the store: `refresh` takes in what it added. ``rows`` is what the queue
+    knows of every frame. StoreError if there is no store, or it cannot be read; of `frame` and
+    `refresh`, too.
     """
 
     def __init__(self, store: Path) -> None:
@@ -228,13 +215,7 @@ class ReviewFrames:
         self._open()
 
     def frame(self, number: int) -> StoredFrame:
-        """The frame of a number, without its detections.
-
-        Raises
-        ------
-        KeyError
-            If there is none.
-        """
+        """The frame of a number, without its detections; KeyError if there is none."""
         with self._lock:
             if number not in self._kept:
                 self._kept[number] = self._read(number)
@@ -246,10 +227,7 @@ class ReviewFrames:
     def photo(self, number: int) -> Path | None:
         """The photo's file: its path as the store has it, else from the store's folder.
 
-        Raises
-        ------
-        KeyError
-            If there is no such frame.
+        KeyError if there is no such frame.
         """
         return photo_file(self.frame(number).result.path, self._store)
 

@@ -36,12 +36,7 @@ Place = tuple[int, int, int]  # zoom, column, row
 class MapTiles:
     """Tiles of a night-light map, the most recent ones kept; may be asked by many threads.
 
-    Parameters
-    ----------
-    light_map : LightMap
-        The map.
-    most_bytes : int, optional
-        Of the tiles kept.
+    ``most_bytes`` is of the tiles kept.
     """
 
     def __init__(self, light_map: LightMap, most_bytes: int = MOST_BYTES) -> None:

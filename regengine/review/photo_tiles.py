@@ -49,10 +49,8 @@ def level_size(header: ImageHeader, z: int) -> tuple[int, int]:
 class PhotoPyramids:
     """Levels of photos, the most recent ones kept; may be asked by many threads at once.
 
-    Parameters
-    ----------
-    most_bytes : int, optional
-        Of decoded levels kept. The level asked for last is kept, even if it is larger.
+    ``most_bytes`` is of decoded levels kept. The level asked for last is kept, even if it is
+    larger.
     """
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:

@@ -30,21 +30,10 @@ NO_ROWS = np.zeros(0, dtype=np.int64)
 class Standings:
     """Where every frame stands: decided by whom, disputed, with which tags.
 
-    Keeps up with the decisions: only what is new is read.
-
-    A decision counts for a frame whose photo is still the one that was decided on.
-
-    Parameters
-    ----------
-    decisions : Decisions
-        What people decided, also in other processes.
-    reviewer : str
-        Whose decisions count as one's own.
-
-    Attributes
-    ----------
-    decided, disputed, own : ndarray of bool, shape (frames,)
-        Whether anybody decided, people differ, the reviewer decided; as of the last `update`.
+    Keeps up with the decisions, also of other processes: only what is new is read. A decision
+    counts for a frame whose photo is still the one that was decided on. ``decided``, ``disputed``
+    and ``own``, bool of shape (frames,), tell whether anybody decided, people differ, ``reviewer``
+    decided; as of the last `update`.
     """
 
     def __init__(self, decisions: Decisions, reviewer: str) -> None:
@@ -279,10 +268,7 @@ class Queue:
     def frame(self, context: ReviewContext, number: int) -> dict[str, Any]:
         """Everything that the page is told of one frame.
 
-        Raises
-        ------
-        KeyError
-            If there is none of this number.
+        KeyError if there is none of this number.
         """
         result = context.frames.frame(number).result
         (row,) = self.rows.rows_of([number]).tolist() or [None]

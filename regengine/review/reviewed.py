@@ -75,52 +75,29 @@ class ReviewedPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Reviewed:
-    """The decision that counts for a frame: the latest of all reviewers.
-
-    Attributes
-    ----------
-    time_utc : str
-        When, ISO 8601.
-    camera : Camera or None
-        The camera that was decided on, with its control points.
-    quality : int or None
-        0 (useless) to 5 (excellent).
-    place : dict or None
-        name, country, lon, lat and population of a place that the person named.
-    disputed : bool
-        Whether the latest decisions of two people differ.
-    stale : bool
-        Whether the engine proposes something else by now.
-    """
+    """The decision that counts for a frame: the latest of all reviewers."""
 
     frame_index: int
     decision: Choice
     reviewer: str
-    time_utc: str
-    camera: Camera | None
+    time_utc: str  # when, ISO 8601
+    camera: Camera | None  # the camera that was decided on, with its control points
     points: tuple[ReviewedPoint, ...]
     comment: str
     tags: tuple[str, ...]
-    quality: int | None
+    quality: int | None  # 0 (useless) to 5 (excellent)
+    # name, country, lon, lat and population of a place that the person named.
     place: dict[str, Any] | None
-    disputed: bool
-    stale: bool
+    disputed: bool  # whether the latest decisions of two people differ
+    stale: bool  # whether the engine proposes something else by now
 
 
 def reviewed(store: Path) -> dict[int, Reviewed]:
-    """What people decided of a store's frames.
+    """What people decided of a store's frames, by their numbers, ascending.
 
-    Decisions on a photo that the store does not have under the same number any more are left out.
-
-    Returns
-    -------
-    dict of int to Reviewed
-        By the frames' numbers, ascending; empty where nobody decided anything.
-
-    Raises
-    ------
-    StoreError
-        If the store or the file beside it cannot be read.
+    Decisions on a photo that the store does not have under the same number any more are left out;
+    empty where nobody decided anything. StoreError if the store or the file beside it cannot be
+    read.
     """
     heads = heads_of(store)
     return {number: _reviewed(*heads[number]) for number in sorted(heads)}

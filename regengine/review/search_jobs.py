@@ -63,10 +63,7 @@ def search(path: Path, rough: Camera, inputs: RunInputs) -> FrameResult:
 class SearchJobs:
     """Runs searches one after another; may be asked by many threads.
 
-    Parameters
-    ----------
-    search : callable, optional
-        Photo, rough camera and inputs → result; must pickle.
+    ``search`` takes photo, rough camera and inputs, and gives a result; it must pickle.
     """
 
     def __init__(self, search: Search = search) -> None:

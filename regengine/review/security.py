@@ -47,20 +47,10 @@ class Access:
 class Guard:
     """ASGI middleware that lets nothing through but what comes from the page itself.
 
-    Parameters
-    ----------
-    app : ASGIApp
-        The server behind it.
-    access : Access
-        The secrets.
-    port : int
-        On which the server listens: part of the cookie's name, since browsers share cookies among
-        the ports of a machine.
-    hosts : iterable of str
-        Names of this machine by which it may be addressed, beside ``localhost`` and numbers. Other
-        names are refused: a stranger's name that points here is how his page would reach in.
-    layers : iterable of str
-        Origins of online layers that images may come from.
+    ``port`` is part of the cookie's name, since browsers share cookies among the ports of a
+    machine. ``hosts`` are names of this machine by which it may be addressed, beside ``localhost``
+    and numbers; other names are refused: a stranger's name that points here is how his page would
+    reach in. ``layers`` are origins of online layers that images may come from.
     """
 
     def __init__(

@@ -43,17 +43,8 @@ class ServerOptions:
 def serve(context: ReviewContext, options: ServerOptions, started: Callable[[str], object]) -> None:
     """Serve a review until Ctrl-C or SIGTERM.
 
-    Parameters
-    ----------
-    context, options : ReviewContext, ServerOptions
-        What to serve, and where to listen.
-    started : callable
-        Told the address of the page, with its token, once the server listens.
-
-    Raises
-    ------
-    ConfigError
-        If it cannot listen there.
+    ``started`` is told the address of the page, with its token, once the server listens.
+    ConfigError if it cannot listen there.
     """
     from regengine.review.app import prepare_first_picture
 
@@ -157,25 +148,10 @@ def open_review(
 ) -> Iterator[ReviewContext]:
     """Open what a review works on.
 
-    Parameters
-    ----------
-    store : Path
-        The store.
-    lights : sequence of Path, optional
-        Night-light maps.
-    tle, metadata : Path, optional
-        For tracks and searches.
-    reviewer : str, optional
-        Who decides; without it, the user's name on this machine.
-    readonly : bool, optional
-        Whether nothing may be decided.
-    layers : sequence of str, optional
-        Online layers, see `regengine.review.context.parse_layers`.
-
-    Raises
-    ------
-    StoreError, LightMapError, EphemerisError, ConfigError
-        If one of them cannot be used.
+    ``tle`` and ``metadata`` are for tracks and searches; ``reviewer`` is who decides, None for the
+    user's name on this machine; ``layers`` are online layers, see
+    `regengine.review.context.parse_layers`. StoreError, LightMapError, EphemerisError or
+    ConfigError if one of them cannot be used.
     """
     name, allowed = reviewer_name(reviewer), parse_layers(layers)
     frames = ReviewFrames(store)
@@ -225,10 +201,7 @@ def _run_inputs(lights: Sequence[Path], tle: Path | None, metadata: Path | None)
 def reviewer_name(given: str | None) -> str:
     """Under which name decisions are kept; the user's on this machine for None.
 
-    Raises
-    ------
-    ConfigError
-        If there is none, or it is no name.
+    ConfigError if there is none, or it is no name.
     """
     name = given
     if name is None:

@@ -85,25 +85,10 @@ def solve(
 ) -> Solved:
     """Fit a camera to a person's points.
 
-    Parameters
-    ----------
-    start : Camera
-        Placed by hand, or the engine's; its position and focal length are believed within limits.
-    points : sequence of ReviewedPoint
-        At least one.
-    free : str
-        What is asked to be free; see `matchers.resection.free_parameters`.
-    flight_ecef : ndarray of float64, shape (3,), optional
-        Direction of flight.
-
-    Returns
-    -------
-    Solved
-
-    Raises
-    ------
-    ConfigError
-        If there is no point, the camera is nowhere above the Earth, or no camera fits.
+    ``start`` was placed by hand or is the engine's: its position and focal length are believed
+    within limits. ``free`` is what is asked to be free, see `matchers.resection.free_parameters`;
+    ``flight_ecef``, shape (3,), is the direction of flight. ConfigError if there is no point, the
+    camera is nowhere above the Earth, or no camera fits.
     """
     check_above_earth(start)
     if not points:

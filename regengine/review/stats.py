@@ -25,10 +25,7 @@ PER_SIDE = 5
 def review_stats(store: Path, rows: FrameColumns) -> dict[str, Any]:
     """All that `regengine review --stats --json` prints: see docs/commands/review.md.
 
-    Raises
-    ------
-    StoreError
-        If the store or the decisions cannot be read.
+    StoreError if the store or the decisions cannot be read.
     """
     heads = heads_of(store)
     counted = {number: found[0] for number, (found, _) in heads.items()}

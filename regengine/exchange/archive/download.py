@@ -26,27 +26,16 @@ TAIL = 4096  # some cameras write a little behind the end mark
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one frame.
-
-    Attributes
-    ----------
-    status : str
-        "fetched", "present" (it was there), "absent" (the archive has no such picture) or
-        "failed".
-    file, sha256 : Path, str or None
-        The picture, where there is one.
-    bytes : int
-        Size of what came.
-    why : str
-        Sentence, of what failed.
-    """
+    """What became of one frame."""
 
     frame: str
+    # "fetched", "present" (it was there), "absent" (the archive has no such picture) or "failed".
     status: str
+    # file, sha256: the picture, where there is one.
     file: Path | None = None
     sha256: str | None = None
-    bytes: int = 0
-    why: str = ""
+    bytes: int = 0  # size of what came
+    why: str = ""  # sentence, of what failed
 
     def record(self) -> dict[str, Any]:
         """As an object of NDJSON."""
@@ -62,25 +51,14 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadOptions:
-    """What is fetched, and how much.
+    """What is fetched, and how much."""
 
-    Attributes
-    ----------
-    size : str
-        Of `SIZES`: the original's, or 640 pixels.
-    pictures : str
-        Address of the folder of sizes.
-    max_megabytes, max_gigabytes : int, float
-        Of one file, and in all.
-    force : bool
-        Fetch again what is there.
-    """
-
-    size: str = "large"
-    pictures: str = PICTURES
+    size: str = "large"  # of `SIZES`: the original's, or 640 pixels
+    pictures: str = PICTURES  # address of the folder of sizes
+    # max_megabytes, max_gigabytes: of one file, and in all.
     max_megabytes: int = 100
     max_gigabytes: float = 20.0
-    force: bool = False
+    force: bool = False  # fetch again what is there
 
 
 def picture_address(frame_id: str, size: str, pictures: str = PICTURES) -> str:
@@ -105,26 +83,9 @@ def download(
 ) -> str:
     """Fetch pictures one after the other; each appears under its name when it is whole.
 
-    Parameters
-    ----------
-    frame_ids : iterable of str
-        Archive ids.
-    folder : Path
-        Made if need be; gets ``SHA256SUMS``.
-    options : DownloadOptions
-    web : ArchiveClient
-    told : callable, optional
-        Gets the outcome of each frame, once it is on the disk.
-
-    Returns
-    -------
-    str
-        Why it ended before the last frame; empty if it did not.
-
-    Raises
-    ------
-    StoreError
-        If the folder cannot be written to.
+    The folder is made if need be and gets ``SHA256SUMS``; ``told`` gets the outcome of each frame
+    once it is on the disk. Returns why it ended before the last frame; empty if it did not.
+    StoreError if the folder cannot be written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -236,12 +197,8 @@ def fetch_texts(
     """Fetch the camera texts of photos into ``ISS030-E-184140.txt``, one after the other.
 
     ``page`` is the address of the archive's pages of photos. An outcome is "absent" where the
-    archive keeps no text; they end early where the server keeps failing.
-
-    Raises
-    ------
-    StoreError
-        If the folder cannot be written to.
+    archive keeps no text; they end early where the server keeps failing. StoreError if the folder
+    cannot be written to.
     """
     attempts = _Attempts()
     for frame_id in frame_ids:

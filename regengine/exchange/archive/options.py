@@ -56,12 +56,8 @@ def _numbers(text: str) -> tuple[float, ...]:
 def frames_given(arguments: Sequence[str]) -> list[str]:
     """Archive ids that arguments stand for, each once, in their order.
 
-    Arguments are ids in any spelling, and files as `regengine frames read` takes them.
-
-    Raises
-    ------
-    ConfigError
-        If an argument is neither.
+    Arguments are ids in any spelling, and files as `regengine frames read` takes them. ConfigError
+    if an argument is neither.
     """
     found: dict[str, None] = {}
     for argument in arguments:

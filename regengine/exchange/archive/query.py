@@ -44,26 +44,14 @@ CAMERA_FIELDS = ("camera|fclt", "camera|camera")
 
 @dataclass(frozen=True, kw_only=True)
 class FrameQuery:
-    """Which photos are wanted; what is None or empty does not count.
+    """Which photos are wanted; what is None or empty does not count."""
 
-    Attributes
-    ----------
-    missions : tuple of str
-        Such as ``ISS030``.
-    first, last : date or None
-        GMT days, both included.
-    nadir_box : tuple of float or None
-        West, south, east, north, degrees; west above east crosses the antimeridian.
-    focal_mm, sun_elevation_deg : tuple of float or None
-        Lowest and highest.
-    tables : tuple of str
-        Of `TABLES`.
-    """
-
-    missions: tuple[str, ...] = ()
-    first: date | None = None
+    missions: tuple[str, ...] = ()  # such as ``ISS030``
+    first: date | None = None  # GMT days, both included
     last: date | None = None
+    # West, south, east, north, degrees; west above east crosses the antimeridian.
     nadir_box: Box | None = None
+    # focal_mm, sun_elevation_deg: lowest and highest.
     focal_mm: Range | None = None
     sun_elevation_deg: Range | None = None
     tables: tuple[str, ...] = TABLES
@@ -90,26 +78,14 @@ class FrameQuery:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """One question to the database.
-
-    Attributes
-    ----------
-    wanted : FrameQuery
-        What is wanted in all.
-    with_camera : bool
-        Whether the table of cameras is joined.
-    box : tuple of float or None
-        West, south, east, north; west is not above east.
-    days, frames : tuple or None
-        First and last.
-    """
+    """One question to the database; ``days`` and ``frames`` are first and last."""
 
     wanted: FrameQuery
     table: str
-    with_camera: bool = False
+    with_camera: bool = False  # whether the table of cameras is joined
     mission: str | None = None
     days: tuple[date, date] | None = None
-    box: Box | None = None
+    box: Box | None = None  # west, south, east, north; west is not above east
     frames: tuple[int, int] | None = None
 
     @property
@@ -210,21 +186,13 @@ def _number(value: float) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a query found.
-
-    Attributes
-    ----------
-    table : FrameTable
-    requests, kept : int
-        Questions that were sent, and those that had been answered before.
-    strays : int
-        Rows that the database sent although they are not what was asked for, left out.
-    """
+    """What a query found."""
 
     table: FrameTable
+    # requests, kept: questions that were sent, and those that had been answered before.
     requests: int
     kept: int
-    strays: int
+    strays: int  # rows that the database sent although they are not what was asked for, left out
 
 
 def ask(
@@ -238,24 +206,9 @@ def ask(
 ) -> Asked:
     """Ask the database for all photos that are wanted, in parts, finer where answers are cut.
 
-    Parameters
-    ----------
-    wanted : FrameQuery
-    web : ArchiveClient
-    key : str
-        The user's own; needed where something has to be asked.
-    cache : AnswerCache
-    url : str, optional
-        Of the database.
-    progress : callable, optional
-        Called with questions answered, and known so far.
-
-    Raises
-    ------
-    ConfigError
-        There is no key.
-    ArchiveError
-        The database cannot be reached, refuses, or answers something else; what came is kept.
+    ``key`` is the user's own, needed where something has to be asked; ``progress`` is called with
+    questions answered, and known so far. ConfigError if there is no key; ArchiveError if the
+    database cannot be reached, refuses, or answers something else: what came is kept.
     """
     waiting = questions(wanted)[::-1]
     rows: list[FrameRow | None] = []

@@ -24,39 +24,17 @@ _TEXTS = ("frame_id", "camera", "place", "features", "caption", "record_type")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FrameRow:
-    """One photo; None or empty where nobody tells.
+    """One photo; None or empty where nobody tells."""
 
-    Attributes
-    ----------
-    frame_id : str
-        As the archive writes it, ``ISS030-E-184140``.
-    time_utc : datetime or None
-        Aware, UTC.
-    nadir_lat, nadir_lon, centre_lat, centre_lon, place_lat, place_lon : float or None
-        Degrees, geodetic: below the station; where people put the picture's centre; what the table
-        says the photo shows, such as a city, or a position of which it does not say what it is.
-    altitude_km : float or None
-        Above WGS84.
-    camera : str
-        Body, with its serial number where the table has it.
-    sun_azimuth_deg, sun_elevation_deg : float or None
-        At the nadir.
-    cloud_percent : float or None
-        As people estimated it.
-    record_type : str
-        The archive's word for how far the photo is catalogued.
-    problems : tuple of str
-        A sentence for each value that is left out, or that tables disagree on.
-    sources : tuple of str
-        Names of the files or tables that tell of it.
-    """
-
-    frame_id: str
-    time_utc: datetime | None = None
+    frame_id: str  # as the archive writes it, ``ISS030-E-184140``
+    time_utc: datetime | None = None  # aware, UTC
+    # nadir_lat, nadir_lon, centre_lat, centre_lon, place_lat, place_lon: degrees, geodetic: below
+    # the station; where people put the picture's centre; what the table says the photo shows, such
+    # as a city, or a position of which it does not say what it is.
     nadir_lat: float | None = None
     nadir_lon: float | None = None
-    altitude_km: float | None = None
-    camera: str = ""
+    altitude_km: float | None = None  # above WGS84
+    camera: str = ""  # body, with its serial number where the table has it
     focal_mm: float | None = None
     exposure_s: float | None = None
     aperture_f: float | None = None
@@ -68,12 +46,14 @@ class FrameRow:
     place: str = ""
     features: str = ""
     caption: str = ""
+    # sun_azimuth_deg, sun_elevation_deg: at the nadir.
     sun_azimuth_deg: float | None = None
     sun_elevation_deg: float | None = None
-    cloud_percent: float | None = None
-    record_type: str = ""
+    cloud_percent: float | None = None  # as people estimated it
+    record_type: str = ""  # the archive's word for how far the photo is catalogued
+    # A sentence for each value that is left out, or that tables disagree on.
     problems: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()  # names of the files or tables that tell of it
 
 
 LISTS = ("problems", "sources")
@@ -141,12 +121,7 @@ def check_table(out: Path, force: bool) -> None:
 def write_table(rows: Sequence[FrameRow], out: Path) -> None:
     """Write a table whole or not at all, in the format that its name ends in, see `check_table`.
 
-    Raises
-    ------
-    ConfigError
-        If pyarrow is missing for Parquet.
-    StoreError
-        If the file cannot be written.
+    ConfigError if pyarrow is missing for Parquet; StoreError if the file cannot be written.
     """
     ending = out.suffix.lower()
     with in_place_of((out,)) as (temporary,):

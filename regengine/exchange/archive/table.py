@@ -197,12 +197,7 @@ def read_tables(paths: Iterable[Path]) -> FrameTable:
     """Read files that tell of photos, whoever has written them, into one table.
 
     Files are as `read_cells` takes them. What an earlier one tells of a photo comes before what a
-    later one tells.
-
-    Raises
-    ------
-    ConfigError
-        If a file cannot be read, or names no photo at all.
+    later one tells. ConfigError if a file cannot be read, or names no photo at all.
     """
     return gathered(row for path in paths for row in _rows(path))
 
@@ -229,11 +224,7 @@ def checked(table: FrameTable, tle: Path) -> FrameTable:
     """A table with a problem noted at each row that the orbit of element sets contradicts.
 
     Rows without time or nadir stay as they are, as do those three days and more from any set.
-
-    Raises
-    ------
-    EphemerisError
-        If the file holds no element sets.
+    EphemerisError if the file holds no element sets.
     """
     tles = element_sets(tle)
     return replace(table, rows=tuple(_checked(row, tles) for row in table.rows))

@@ -74,10 +74,7 @@ class _PartRefused(HttpFailure):
 class ArchiveClient(HttpClient):
     """One client of the archive's server.
 
-    Parameters
-    ----------
-    manners
-        Fields of `Patience` that are other than in `MANNERS`, such as ``pause_s``.
+    ``manners`` are fields of `Patience` that are other than in `MANNERS`, such as ``pause_s``.
     """
 
     def __init__(self, **manners: Any) -> None:
@@ -86,16 +83,9 @@ class ArchiveClient(HttpClient):
     def text(self, url: str, megabytes: int) -> bytes:
         """A whole answer.
 
-        Raises
-        ------
-        UnreachableError
-            The server keeps failing, or asks to be left alone for long.
-        TooMuchError
-            It is larger than allowed, or was cut (`CutError`).
-        ArchiveError
-            The server refuses.
-        Absent
-            It does not exist.
+        UnreachableError if the server keeps failing, or asks to be left alone for long;
+        TooMuchError if it is larger than allowed, or was cut (`CutError`); ArchiveError if the
+        server refuses; Absent if it does not exist.
         """
         with self._told(url):
             try:
@@ -108,22 +98,9 @@ class ArchiveClient(HttpClient):
     def fetch_file(self, url: str, target: Path, megabytes: int) -> None:
         """Fetch a file into the part beside its target, going on where an earlier try ended.
 
-        Parameters
-        ----------
-        url : str
-        target : Path
-            What it becomes; `PartFile.become` puts it there.
-        megabytes : int
-            Largest size.
-
-        Raises
-        ------
-        Absent
-            The server has no such file.
-        ArchiveError
-            It cannot be fetched; what came stays. `TooMuchError` if it is too large.
-        StoreError
-            It cannot be written.
+        `PartFile.become` puts it in the target's place; ``megabytes`` is the largest size. Absent
+        if the server has no such file; ArchiveError if it cannot be fetched (what came stays),
+        TooMuchError if it is too large; StoreError if it cannot be written.
         """
         part = PartFile(target)
         with part.opened() as stream, self._told(url):
@@ -255,12 +232,7 @@ class PartFile:
     def opened(self) -> Iterator[BufferedWriter]:
         """The part, to be written on at its end, by this program alone.
 
-        Raises
-        ------
-        ArchiveError
-            If another program fetches it.
-        StoreError
-            If it cannot be written.
+        ArchiveError if another program fetches it; StoreError if it cannot be written.
         """
         with _written():
             stream = self.path.open("ab")

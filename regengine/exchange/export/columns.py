@@ -20,18 +20,11 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class TableColumn(Field):
-    """A field as a table has it.
+    """A field as a table has it."""
 
-    Attributes
-    ----------
-    value : callable
-        Takes the frame and the number of the row among its rows in the table.
-    written : bool
-        False where the column is left to people: nothing is written into it.
-    """
-
+    # Takes the frame and the number of the row among its rows in the table.
     value: Callable[[ExportFrame, int], Any]
-    written: bool = True
+    written: bool = True  # false where the column is left to people: nothing is written into it
 
 
 def of_frame(

@@ -158,32 +158,20 @@ class LastFile:
 
 @dataclass(frozen=True, kw_only=True)
 class FolderFormat:
-    """A format with files of its own for each frame.
+    """A format with files of its own for each frame."""
 
-    Attributes
-    ----------
-    summary : str
-        What it is, in a few words.
-    names : callable
-        Takes the photo's name and the options; names of the files.
-    write : callable
-        Takes a frame, paths of new files in the order of the names, the paths whose place they
-        take, and the options; what it returns goes to ``last``. Raises `LeftOutError`.
-    lacks : callable
-        Takes a frame; what a frame lacks for this format, in a few words, or nothing.
-    photo_name : callable
-        Takes the photo's path and the frame's number; the name that ``names`` is given, once names
-        that several photos have are told apart.
-    last : LastFile or None
-        What is written when all else is.
-    """
-
-    summary: str
+    summary: str  # what it is, in a few words
+    # Takes the photo's name and the options; names of the files.
     names: Callable[[str, ExportOptions], tuple[str, ...]]
+    # Takes a frame, paths of new files in the order of the names, the paths whose place they take,
+    # and the options; what it returns goes to ``last``. Raises `LeftOutError`.
     write: Callable[[ExportFrame, tuple[Path, ...], tuple[Path, ...], ExportOptions], Any]
+    # Takes a frame; what a frame lacks for this format, in a few words, or nothing.
     lacks: Callable[[ExportFrame], str]
+    # Takes the photo's path and the frame's number; the name that ``names`` is given, once names
+    # that several photos have are told apart.
     photo_name: Callable[[str, int], str] = photo_name
-    last: LastFile | None = None
+    last: LastFile | None = None  # what is written when all else is
 
 
 def chosen_kinds(

@@ -122,34 +122,22 @@ class GroundBlock:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportPoint:
-    """A control point, and who made it.
+    """A control point, and who made it."""
 
-    Attributes
-    ----------
-    x, y : float
-        Pixels of the image as stored, zero-based, integers at pixel centres.
-    lon, lat : float
-        WGS84, degrees.
-    sigma_px, sigma_m : float or None
-        One sigma per axis in the image and on the ground; None where nobody knows.
-    covariance_px, covariance_m : tuple of float or None
-        (xx, xy, yy) in square pixels, (ee, en, nn) in square metres.
-    lights : int or None
-        Lights that support it.
-    origin : str
-        ``engine``, or how a person made it: ``person``, ``snap``, ``search``.
-    """
-
+    # x, y: pixels of the image as stored, zero-based, integers at pixel centres.
     x: float
     y: float
+    # lon, lat: WGS84, degrees.
     lon: float
     lat: float
+    # sigma_px, sigma_m: one sigma per axis in the image and on the ground; None where nobody knows.
     sigma_px: float | None = None
     sigma_m: float | None = None
+    # covariance_px, covariance_m: (xx, xy, yy) in square pixels, (ee, en, nn) in square metres.
     covariance_px: tuple[float, float, float] | None = None
     covariance_m: tuple[float, float, float] | None = None
-    lights: int | None = None
-    origin: str = "engine"
+    lights: int | None = None  # lights that support it
+    origin: str = "engine"  # ``engine``, or how a person made it: ``person``, ``snap``, ``search``
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -133,13 +133,8 @@ def write_chosen(
     """Write chosen frames in the format of a name.
 
     A folder (see `check_out`) is made if need be; ``advance`` is called after each frame.
-
-    Raises
-    ------
-    ConfigError
-        If a file exists and is not to be replaced, or an option makes no sense.
-    StoreError
-        If the store cannot be read or the output not be written.
+    ConfigError if a file exists and is not to be replaced, or an option makes no sense; StoreError
+    if the store cannot be read or the output not be written.
     """
     kind = known_format(name)
     job = _Job(chosen=chosen, out=out, options=options, force=force, advance=advance)

@@ -123,22 +123,13 @@ GROUND_FRAMES = 128  # frames whose footprints and cities are worked out at once
 
 @dataclass(frozen=True, kw_only=True)
 class FrameChoice:
-    """Conditions that frames are to meet.
+    """Conditions that frames are to meet."""
 
-    Attributes
-    ----------
-    verdicts : tuple of str
-        Verdicts that are wanted; what a person accepted counts as accepted, and what a person
-        rejected is never handed over.
-    reviewed : bool
-        Only what a person accepted.
-    where : str or None
-        See `Condition`.
-    """
-
+    # Verdicts that are wanted; what a person accepted counts as accepted, and what a person
+    # rejected is never handed over.
     verdicts: tuple[str, ...] = ("accepted",)
-    reviewed: bool = False
-    where: str | None = None
+    reviewed: bool = False  # only what a person accepted
+    where: str | None = None  # see `Condition`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,12 +172,7 @@ class Chosen:
 def choose(store: Path, choice: FrameChoice) -> Chosen:
     """Choose frames by their columns alone; a run may be writing the store.
 
-    Raises
-    ------
-    StoreError
-        If the store cannot be read.
-    ConfigError
-        If the condition is none.
+    StoreError if the store cannot be read; ConfigError if the condition is none.
     """
     names = [name for name in COLUMNS if ("frames", name) in STORED]
     chosen = Chosen(store=store, reviews=reviewed(store))

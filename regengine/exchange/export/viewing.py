@@ -33,29 +33,18 @@ AROUND_Y = np.array([0.0, 0.0, 0.0, -0.5, 0.5])
 
 @dataclass(frozen=True, kw_only=True)
 class SceneView:
-    """The line from the camera to the scene's centre.
+    """The line from the camera to the scene's centre."""
 
-    Attributes
-    ----------
-    off_nadir_deg : float
-        Between it and the nadir, at the camera; 90 and more where it looks up.
-    azimuth_deg : float
-        Its direction over the ground from below the camera, east of north, 0 to 360.
-    incidence_deg : float
-        Between it and the vertical of the ground; NaN, as what follows, where the middle of the
-        picture shows the sky.
-    lon, lat : float
-        The scene's centre, degrees.
-    gsd_m : float
-        Side of the square with the area of ground that a pixel shows there, metres.
-    """
-
-    off_nadir_deg: float
+    off_nadir_deg: float  # between it and the nadir, at the camera; 90 and more where it looks up
+    # Its direction over the ground from below the camera, east of north, 0 to 360.
     azimuth_deg: float
+    # Between it and the vertical of the ground; NaN, as what follows, where the middle of the
+    # picture shows the sky.
     incidence_deg: float
+    # lon, lat: the scene's centre, degrees.
     lon: float
     lat: float
-    gsd_m: float
+    gsd_m: float  # side of the square with the area of ground that a pixel shows there, metres
 
 
 def scene_views(cameras: Sequence[Camera]) -> list[SceneView | None]:
@@ -257,22 +246,13 @@ LOOKS_DOWN_DEG = 5.0  # off nadir, below which nobody sees a photo as oblique
 
 @dataclass(frozen=True, kw_only=True)
 class Bearings:
-    """Directions of a photo, degrees clockwise from north.
+    """Directions of a photo, degrees clockwise from north."""
 
-    Attributes
-    ----------
-    up_deg : float or None
-        Of the upward direction of the picture as stored, on the ground at its centre; None
-        where the centre shows the sky.
-    look_deg : float
-        From the place below the camera to the one that the centre shows.
-    off_nadir_deg : float
-        Between the optical axis and the nadir.
-    """
-
+    # Of the upward direction of the picture as stored, on the ground at its centre; None where the
+    # centre shows the sky.
     up_deg: float | None
-    look_deg: float
-    off_nadir_deg: float
+    look_deg: float  # from the place below the camera to the one that the centre shows
+    off_nadir_deg: float  # between the optical axis and the nadir
 
     @property
     def words(self) -> str | None:

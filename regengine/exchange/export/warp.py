@@ -71,15 +71,8 @@ def map_grid(camera: Camera, crs: str, resolution: float | None) -> MapGrid:
 
     The resolution is the size of pixels; None stands for the photo's own detail, of which three
     quarters are kept. Corners of the grid lie at its multiples, so that grids of one resolution fit
-    together. Longitudes run on beyond 180.
-
-    Raises
-    ------
-    LeftOutError
-        If no ground is in sight, the system does not reach there, or there would be too many
-        pixels.
-    ConfigError
-        If there is no such system.
+    together. Longitudes run on beyond 180. LeftOutError if no ground is in sight, the system does
+    not reach there, or there would be too many pixels; ConfigError if there is no such system.
     """
     forward = _transformer("EPSG:4326", crs)
     pixels = np.linspace(0.0, camera.width_px - 1.0, PER_SIDE)
@@ -153,22 +146,15 @@ HIDDEN_DEG = 86.0  # incidence of places that are far behind the limit, whatever
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MapBlock:
-    """A block of the map, and where its pixels lie in the photo.
+    """A block of the map, and where its pixels lie in the photo."""
 
-    Attributes
-    ----------
-    column, row : int
-        Of its upper left pixel.
-    x, y : ndarray of float32, shape (height, width)
-        Pixels of the photo; outside it where nothing is seen.
-    seen : ndarray of bool, shape (height, width)
-        Whether the photo shows the place, at no more than 80 degrees of incidence.
-    """
-
+    # column, row: of its upper left pixel.
     column: int
     row: int
+    # Pixels of the photo, shape (height, width); outside it where nothing is seen.
     x: NDArray[np.float32]
     y: NDArray[np.float32]
+    # Whether the photo shows the place, at no more than 80 degrees of incidence.
     seen: NDArray[np.bool_]
 
 

@@ -30,10 +30,7 @@ from regengine.store.snapshot import frames_numbered, iter_blocks
 def imported_work(result: FrameResult, imported: PhotoPoints) -> Work:
     """A person's work on a frame: the points, and the camera that they make of the engine's.
 
-    Raises
-    ------
-    ConfigError
-        If points lie nowhere near a photo, or there are too many.
+    ConfigError if points lie nowhere near a photo, or there are too many.
     """
     points = [
         ReviewedPoint(
@@ -164,14 +161,8 @@ def _rms(values: list[float | None]) -> float | None:
 def frames_by_name(store: Path, photos: Iterable[str]) -> dict[str, StoredFrame]:
     """Frames that some names stand for, by these names, with one look at the store's names.
 
-    Names are frame ids, or names of files with or without their endings.
-
-    Raises
-    ------
-    ConfigError
-        If a name stands for no frame, or for several.
-    StoreError
-        If the store cannot be read.
+    Names are frame ids, or names of files with or without their endings. ConfigError if a name
+    stands for no frame, or for several; StoreError if the store cannot be read.
     """
     wanted: dict[str, set[str]] = {}
     for photo in photos:

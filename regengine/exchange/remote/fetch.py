@@ -39,27 +39,13 @@ LONGEST_WAIT_S = 60.0  # that a server may ask for: a whole batch waits for its 
 
 @dataclass(frozen=True, kw_only=True)
 class FetchLimits:
-    """How much and how long.
+    """How much and how long."""
 
-    Attributes
-    ----------
-    megabytes : int
-        Largest file; raw photos of the largest sensors have 100.
-    idle_s : float
-        Longest time without a byte, the connecting included.
-    total_s : float
-        Longest time for one file.
-    tries : int
-        How often it is tried where the fault may be a passing one.
-    pause_s : float
-        Before the second try; doubled before each further one.
-    """
-
-    megabytes: int = 512
-    idle_s: float = 30.0
-    total_s: float = 600.0
-    tries: int = 3
-    pause_s: float = 1.0
+    megabytes: int = 512  # largest file; raw photos of the largest sensors have 100
+    idle_s: float = 30.0  # longest time without a byte, the connecting included
+    total_s: float = 600.0  # longest time for one file
+    tries: int = 3  # how often it is tried where the fault may be a passing one
+    pause_s: float = 1.0  # before the second try; doubled before each further one
 
 
 class _Refused(HttpFailure):
@@ -97,19 +83,9 @@ def fetch(
 ) -> None:
     """Fetch a URL into a file, of which nothing remains after an error.
 
-    Parameters
-    ----------
-    url : str
-        Fetched as it is given: a redirection is followed on the same host alone.
-    target : Path
-    limits : FetchLimits
-    sleep : callable, optional
-        Waits between tries.
-
-    Raises
-    ------
-    FrameError
-        If it cannot be fetched: ``not_found``, ``too_large``, else ``unreadable``.
+    The URL is fetched as it is given: a redirection is followed on the same host alone. ``sleep``
+    waits between tries. FrameError if it cannot be fetched: ``not_found``, ``too_large``, else
+    ``unreadable``.
     """
     patience = Patience(
         attempts=limits.tries,

@@ -13,26 +13,12 @@ LIST_MARK = "@"
 
 
 def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path | Url]:
-    """Photos that arguments stand for.
+    """Photos that arguments stand for, as given, each once.
 
-    Parameters
-    ----------
-    arguments : sequence of str
-        What `regengine.batch.discover.find_photos` takes; URLs; and ``@LIST``, a text file that
-        names one of these a line. A file that has such a name itself comes first.
-    exclude : sequence of Path, optional
-        Files and folders that are never taken.
-
-    Returns
-    -------
-    list of Path or Url
-        As given, each once.
-
-    Raises
-    ------
-    ConfigError
-        If a list cannot be read, nothing is fetched by the scheme of a URL, or what fetches it is
-        not installed.
+    Arguments are what `regengine.batch.discover.find_photos` takes; URLs; and ``@LIST``, a text
+    file that names one of these a line. A file that has such a name itself comes first. Files and
+    folders of ``exclude`` are never taken. ConfigError if a list cannot be read, nothing is fetched
+    by the scheme of a URL, or what fetches it is not installed.
     """
     found: dict[object, Path | Url] = {}
     schemes = set()

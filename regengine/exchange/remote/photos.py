@@ -40,11 +40,7 @@ def photos_at_hand(
     """Photos as `regengine.batch.run.run_batch` takes them, and its options for them.
 
     A URL of which the open store has a result with the same settings is not fetched again.
-
-    Raises
-    ------
-    StoreError
-        If the store is damaged.
+    StoreError if the store is damaged.
     """
     paths = [photo for photo in photos if isinstance(photo, Path)]
     if len(paths) == len(photos):
@@ -68,15 +64,9 @@ def photos_at_hand(
 class RemotePhotos:
     """Goes through photos like a list of paths; those given by URL are copies that lie ready.
 
-    Parameters
-    ----------
-    photos : sequence of Path or Url
-        As they were given.
-    folder : Path
-        For the copies; whoever makes it deletes it.
-    done : callable
-        Of a URL as records show it: the hash of its content if the store has a result that will
-        be taken over, so that it need not be fetched; else None.
+    Whoever makes ``folder``, for the copies, deletes it. ``done`` takes a URL as records show it
+    and gives the hash of its content if the store has a result that will be taken over, so that it
+    need not be fetched; else None.
     """
 
     def __init__(
