@@ -218,17 +218,13 @@ def test_all_of_it_together_decides() -> None:
     assert probability(bad) < REVIEW_PROBABILITY
 
 
-def test_both_proofs_count() -> None:
-    assert USUAL.log10_odds == 7.0
-    assert replace(USUAL, patch_log10_odds=11.0).log10_odds == 9.5
-    assert USUAL.margin == pytest.approx(0.2)
-
-
-def test_the_threshold_is_that_of_the_calibration() -> None:
+def test_the_verdict_is_review_up_to_the_calibrations_threshold_and_where_there_is_doubt() -> None:
     threshold = shipped_calibration().accept_probability
     assert threshold == default_accept_probability()
     assert decide(threshold, ()) == "accepted"
     assert decide(float(np.nextafter(threshold, 0.0)), ()) == "review"
+    assert decide(0.999999, (DOUBT,)) == decide(0.05, ()) == "review"
+    assert decide(0.0499, ()) == decide(0.0499, (DOUBT,)) == "no_match"
 
 
 def test_the_threshold_aims_at_one_in_a_thousand() -> None:
@@ -237,21 +233,6 @@ def test_the_threshold_aims_at_one_in_a_thousand() -> None:
     assert shipped.target_wrong_rate == 0.001
     # by what the cases leave open and ten times the target at most
     assert shipped.accept_probability >= shipped.ceiling - 0.01
-
-
-def test_a_doubt_always_asks_for_a_look() -> None:
-    assert decide(0.999999, (DOUBT,)) == "review"
-
-
-def test_what_is_hardly_better_than_chance_is_no_match() -> None:
-    assert decide(0.05, ()) == "review"
-    assert decide(0.0499, ()) == "no_match"
-    assert decide(0.0499, (DOUBT,)) == "no_match"
-
-
-@pytest.mark.parametrize(("threshold", "verdict"), [(0.8, "accepted"), (0.95, "review")])
-def test_the_threshold_is_the_users(threshold: float, verdict: str) -> None:
-    assert decide(0.9, (), threshold) == verdict
 
 
 GOOD = json.loads(calibration_text(shipped_calibration()))

@@ -16,7 +16,6 @@ from benchmarks.simulate.camera import wgs84
 from matchers.earth import incidence_deg
 from matchers.refine import RefineParameters
 from regengine.registration.control_points import (
-    clockwise,
     control_point,
     ground_jacobian,
     propose,
@@ -85,21 +84,27 @@ def test_a_shifted_town_moves_its_own_point_alone(slanted: Solved, tmp_path: Pat
     assert kept >= 9  # of twelve: the others may be exchanged for better spread ones
 
 
-def random_subsets(solved: Solved, count: int) -> list[tuple[ControlPoint, ...]]:
-    """Control points out of different halves of a solution's patches."""
-    solution = solved.best.solution
+def with_patches(solution: Solution, chosen: NDArray[np.intp]) -> Solution:
     refinement = solution.refinement
-    rng = np.random.default_rng(0)
-    found = []
-    for _ in range(count):
-        chosen = np.flatnonzero(rng.random(len(refinement.matches)) < 0.4)
-        part = replace(
+    return replace(
+        solution,
+        refinement=replace(
             refinement,
             matches=refinement.matches.chosen(chosen),
             residual_px=refinement.residual_px[chosen],
             weights=refinement.weights[chosen],
-        )
-        found.append(propose(replace(solution, refinement=part), solved.best.camera, NO_LIGHTS))
+        ),
+    )
+
+
+def random_subsets(solved: Solved, count: int) -> list[tuple[ControlPoint, ...]]:
+    """Control points out of different halves of a solution's patches."""
+    solution = solved.best.solution
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(count):
+        chosen = np.flatnonzero(rng.random(len(solution.refinement.matches)) < 0.4)
+        found.append(propose(with_patches(solution, chosen), solved.best.camera, NO_LIGHTS))
     return found
 
 
@@ -147,16 +152,6 @@ def test_four_points_well_spread_on_lit_ground(name: str, request: pytest.Fixtur
     assert all(p.sigma_px > 0.0 and p.sigma_m > 0.0 for p in points)
 
 
-@pytest.mark.parametrize("name", SCENES)
-def test_points_are_where_they_say(name: str, request: pytest.FixtureRequest) -> None:
-    solved: Solved = request.getfixturevalue(name)
-    points = solved.result.control_points
-    lon, lat, _ = solved.shot.camera.ground([p.x for p in points], [p.y for p in points])
-    away = wgs84().inv(lon, lat, [p.lon for p in points], [p.lat for p in points])[2]
-    assert solved.result.footprint_diagonal_km is not None
-    assert max(away) < max(1000.0, 10.0 * solved.result.footprint_diagonal_km)
-
-
 def test_lights_near_a_point_are_counted(near_nadir: Solved) -> None:
     best = near_nadir.best
     bare = propose(best.solution, best.camera, NO_LIGHTS)
@@ -165,19 +160,6 @@ def test_lights_near_a_point_are_counted(near_nadir: Solved) -> None:
     here = np.array([(p.x, p.y) for p in bare])
     lights = np.repeat((here[[1]] + 0.5) * factor - 0.5, 5, axis=0)
     assert [p.lights for p in propose(best.solution, best.camera, lights)][1] == 5
-
-
-def with_patches(solution: Solution, chosen: NDArray[np.intp]) -> Solution:
-    refinement = solution.refinement
-    return replace(
-        solution,
-        refinement=replace(
-            refinement,
-            matches=refinement.matches.chosen(chosen),
-            residual_px=refinement.residual_px[chosen],
-            weights=refinement.weights[chosen],
-        ),
-    )
 
 
 def test_poor_patches_are_used_only_where_there_are_no_better(near_nadir: Solved) -> None:
@@ -261,18 +243,6 @@ def test_a_triangle_of_patches_is_filled_up_with_the_best_of_the_others() -> Non
     usable = np.array([True, True, True, True, False, True])
     assert sorted(well_spread(x, y, ncc, usable)) == [0, 1, 2, 3]
     assert well_spread(x, y, ncc, np.arange(6) < 3) == [0, 1, 2]
-
-
-def test_corners_in_any_order_go_clockwise() -> None:
-    x, y = np.array([0.0, 10.0, 10.0, 0.0]), np.array([0.0, 0.0, 8.0, 8.0])
-    for order in ([2, 0, 3, 1], [1, 3, 0, 2], [0, 1, 2, 3]):
-        ring = clockwise(x[order], y[order])
-        assert np.stack([x[order][ring], y[order][ring]], axis=1).tolist() == [
-            [0.0, 0.0],
-            [10.0, 0.0],
-            [10.0, 8.0],
-            [0.0, 8.0],
-        ]
 
 
 def test_a_point_of_a_resized_picture_in_stored_pixels() -> None:

@@ -14,7 +14,7 @@ from detectors.limb_geometry import limb_angle_deg, pointing_of
 from detectors.types import StarDetections
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from matchers.star_fit import LensPrior
-from matchers.star_search import axes_about, best_shift, best_turns
+from matchers.star_search import axes_about
 from regengine.registration.limb_stars import SkyAbove, solve_above_limb
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import NotSolved, StarSolution
@@ -169,29 +169,3 @@ def test_three_stars_are_too_few(catalogue: StarCatalogue) -> None:
     answer = solve(stars, limb, along_the_orbit(down, 1), catalogue, sky)
     assert isinstance(answer, NotSolved)
     assert answer.code == "few_stars"
-
-
-def test_pairs_vote_for_the_turn_about_the_vertical() -> None:
-    rng = np.random.default_rng(5)
-    stars = rng.normal(size=(400, 3))
-    stars /= np.linalg.norm(stars, axis=1, keepdims=True)
-    truth = Rotation.random(random_state=7).as_matrix()  # camera to stars
-    rays = (stars @ truth)[rng.choice(400, 15, replace=False)]
-    nadir = np.array([0.2, 0.9, 0.3])
-    nadir /= np.linalg.norm(nadir)
-    best = best_turns(rays, nadir, stars, truth @ nadir, 0.5, 3)[0]
-    assert best.votes == 15
-    turn = best.matrix.T @ truth
-    angle = np.degrees(np.arccos(np.clip(0.5 * (np.trace(turn) - 1.0), -1.0, 1.0)))
-    assert angle < 1.0
-    # It turns the one vertical onto the other exactly
-    assert best.matrix @ nadir == pytest.approx(truth @ nadir, abs=1e-12)
-
-
-def test_pairs_vote_for_a_shift() -> None:
-    rng = np.random.default_rng(6)
-    there = rng.uniform(0.0, 500.0, (40, 2))
-    found = there[:12] - np.array([23.0, -9.0])
-    votes, shift = best_shift(found, there, 40.0, 4.0)
-    assert votes == 12
-    assert shift == pytest.approx([23.0, -9.0], abs=6.0)

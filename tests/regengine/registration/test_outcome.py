@@ -231,18 +231,6 @@ def test_a_proof_ends_a_search_before_its_time(near_nadir: Solved) -> None:
     assert (result.verdict, codes(result.reasons)) == ("review", ["low_probability"])
 
 
-def test_not_probable_enough_is_review_with_the_reason(near_nadir: Solved) -> None:
-    result = outcome(near_nadir, near_nadir.best, accept=0.999_999)
-    assert (result.verdict, codes(result.reasons)) == ("review", ["low_probability"])
-    assert len(result.control_points) == 4
-
-
-def test_a_doubtful_solution_is_review_with_the_doubt(near_nadir: Solved) -> None:
-    few = with_evidence(near_nadir.best, met_towns=3, picture_log10_odds=VAGUE)
-    result = outcome(near_nadir, few)
-    assert (result.verdict, codes(result.reasons)) == ("review", ["few_lights"])
-
-
 def test_an_accepted_result_says_everything(near_nadir: Solved) -> None:
     result, best = near_nadir.result, near_nadir.best
     assert result.verdict == "accepted"

@@ -57,11 +57,9 @@ def test_without_a_focal_length_some_lens_is_taken_and_said_to_be_unknown() -> N
     camera, known = nominal_camera(replace(FRAME, focal_mm=None), POSITION)
     assert not known
     assert 24.0 <= camera.focal_px * 0.036 <= 400.0
-
-
-def test_without_a_pitch_the_sensor_is_36_mm_long() -> None:
-    for size in ((1000, 667), (667, 1000)):
-        frame = replace(FRAME, width_px=size[0], height_px=size[1], pixel_pitch_um=None)
+    # Without a pitch the sensor is 36 mm long
+    for width, height in ((1000, 667), (667, 1000)):
+        frame = replace(FRAME, width_px=width, height_px=height, pixel_pitch_um=None)
         assert nominal_camera(frame, POSITION)[0].focal_px == pytest.approx(50.0 / 0.036)
 
 
@@ -95,20 +93,13 @@ def test_diffuse_light_goes_and_towns_stay() -> None:
     for image in images_of(linear(night())):
         assert image.factor == 0.5
         far = np.ones(image.values.shape, bool)
-        for px, py in ((100, 80), (300, 200), (220, 60)):
+        for px, py in TOWNS:
             assert image.values[py, px] > 1.0
             far[py - 15 : py + 16, px - 15 : px + 16] = False
         # Noise of one sigma is a third of the knee
         assert np.median(image.values[far]) < 0.1
         upper, lower = image.values[far][:3000], image.values[far][-3000:]
         assert abs(np.median(upper) - np.median(lower)) < 0.1
-
-
-def test_a_look_takes_one_of_both_images() -> None:
-    lights = lights_of_photo(linear(night()), 0.5)
-    assert lights.of(hazy=False) is lights.sharp
-    assert lights.of(hazy=True) is lights.hazy
-    assert lights.of(hazy=False, flat=True) is lights.flat
 
 
 def test_flat_light_has_neither_a_background_nor_brightest_cores() -> None:
@@ -181,8 +172,7 @@ ROW, COLUMN = np.mgrid[:300, :450]
 
 def with_glow(grain: float) -> NDArray[np.float32]:
     """The towns and a glow of 20 km, its light scattered from pixel to pixel by a share of it."""
-    y, x = np.mgrid[:300, :450]
-    glow = 0.2 * np.exp(-0.5 * ((x - 330) ** 2 + (y - 110) ** 2) / 20.0**2)
+    glow = 0.2 * np.exp(-0.5 * ((COLUMN - 330) ** 2 + (ROW - 110) ** 2) / 20.0**2)
     scatter = np.random.default_rng(3).normal(1.0, grain, glow.shape)
     return (night() + glow * np.maximum(scatter, 0.0)).astype(np.float32)
 
@@ -205,9 +195,8 @@ def test_a_broad_glow_without_grain_is_no_city() -> None:
 
 def test_lightning_is_masked_and_a_city_core_is_not() -> None:
     light = night()
-    y, x = np.mgrid[:300, :450]
-    flash = np.hypot(x - 380, y - 80) < 30
-    core = np.hypot(x - 100, y - 80) < 4
+    flash = np.hypot(COLUMN - 380, ROW - 80) < 30
+    core = np.hypot(COLUMN - 100, ROW - 80) < 4
     light[flash | core] = 1.0
     for image in images_of(linear(light, flash | core)):
         assert image.weight[80, 380] == 0.0
@@ -215,9 +204,9 @@ def test_lightning_is_masked_and_a_city_core_is_not() -> None:
         assert image.values[200, 300] > 1.0
     mask = glare(linear(light, flash | core), 0.5)
     assert mask[flash].all()
-    assert not mask[np.hypot(x - 380, y - 80) > 60].any()
+    assert not mask[np.hypot(COLUMN - 380, ROW - 80) > 60].any()
     # A hundred small saturated towns are no glare
-    speckle = (x % 12 < 3) & (y % 12 < 3)
+    speckle = (COLUMN % 12 < 3) & (ROW % 12 < 3)
     assert not glare(linear(light, speckle), 0.5).any()
 
 

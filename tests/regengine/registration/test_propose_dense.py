@@ -13,7 +13,7 @@ from matchers.photo_light import LightImage
 from matchers.pose import turned
 from regengine.registration.candidates import Candidate, CoarseView, same_view
 from regengine.registration.lens_prior import Scale
-from regengine.registration.propose_dense import STEPS_KM, best_along_the_track, moved
+from regengine.registration.propose_dense import best_along_the_track, moved
 from regengine.registration.search_order import look_at
 from regengine.registration.tracks import Track
 from tests.matchers.lamp_world import LampWorld, drawn_camera, light_grid, log_picture, town_lamps
@@ -130,8 +130,3 @@ def test_what_is_right_stays_where_it_is(lamps: LampWorld, light_map: MemoryMap)
     image = LightImage(values=values, weight=np.ones_like(values), factor=1.0)
     coarse = image.resized(96, parameters.smooth_px, parameters.detail_px)
     assert along_the_track(light_map, coarse, true, true_candidate(true)) is None
-
-
-def test_places_lie_on_both_sides() -> None:
-    assert sorted(STEPS_KM) == sorted(-step for step in STEPS_KM)
-    assert 0.0 not in STEPS_KM

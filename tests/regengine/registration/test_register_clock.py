@@ -149,6 +149,6 @@ def test_a_photo_that_the_search_need_not_try_costs_no_time(
     day = near_nadir.shot.edited(np.full((60, 90, 3), 180, np.uint8))
     parameters = RegisterParams(clock=stopping_after(1))
     frame = write(day, tmp_path / "day.png")
-    search = search_frame(frame, near_nadir.position, light_map(), parameters)
-    assert search.futile is not None
-    assert search.futile.code == "not_a_night_city_frame"
+    result = register_frame(frame, near_nadir.position, light_map(), parameters)  # type: ignore[arg-type]
+    assert result.verdict == "no_match"
+    assert [reason.code for reason in result.reasons] == ["not_a_night_city_frame"]

@@ -62,10 +62,6 @@ def test_either_search_finds_the_camera_alone(
     assert np.median(camera_miss_m(solved.shot, result)) < 0.5 * MAP_PIXEL_M
 
 
-def test_all_are_used_unless_some_are_named() -> None:
-    assert RegisterParams().methods == METHODS == ("limb", "sparse", "dense")
-
-
 def test_what_is_planned_is_tried_once_where_it_is_asked_for(
     near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
 ) -> None:

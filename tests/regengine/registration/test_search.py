@@ -274,13 +274,14 @@ def test_the_last_chance_is_for_what_never_stood_out(
     assert nothing.futile is not None
 
 
-@pytest.mark.parametrize("hazy", [False, True])
-def test_a_look_takes_its_own_light_image_and_is_counted(proven: Verified, hazy: bool) -> None:
-    look = replace(proven.solution.finalist.candidate.look, hazy=hazy)
+@pytest.mark.parametrize("image", ["sharp", "hazy", "flat"])
+def test_a_look_takes_its_own_light_image_and_is_counted(proven: Verified, image: str) -> None:
+    look = proven.solution.finalist.candidate.look
+    look = replace(look, hazy=image == "hazy", flat=image == "flat")
     light = proven.solution.image
     dark = replace(light, values=np.zeros_like(light.values))
     lights = PhotoLights(sharp=dark, hazy=dark, flat=dark)
-    lights = replace(lights, **{"hazy" if hazy else "sharp": light})
+    lights = replace(lights, **{image: light})
     found, seen = candidates(proven, [0.5]), []
 
     def find(search: Search, view: CoarseView, asked: Look) -> list[Candidate]:

@@ -98,12 +98,6 @@ def test_another_view_that_correlates_better_becomes_the_runner_up(
     assert kept.finalists[:2] == (strong.finalists[0], weak.finalists[0])
 
 
-def test_another_view_below_the_runner_up_changes_nothing(proven: Verified) -> None:
-    strong = with_evidence(proven, ncc=0.5, runner_up_ncc=0.3, town_log10_odds=60.0)
-    weak = with_evidence(elsewhere(proven), ncc=0.2, town_log10_odds=-7.0)
-    assert better(weak, strong) is strong
-
-
 @pytest.mark.parametrize("later_wins", [True, False])
 @pytest.mark.parametrize(
     ("share", "other_share", "other_ncc", "worth"),
@@ -137,13 +131,14 @@ def test_a_rival_counts_for_what_it_is_worth_in_the_proposals_field(
     assert kept.finalists[1] is weak.finalists[0]
 
 
-def test_a_narrow_rival_worth_less_than_the_runner_up_changes_nothing(proven: Verified) -> None:
+@pytest.mark.parametrize("figures", [{"ncc": 0.2}, {"ncc": 0.6, "field_share": 0.3}])
+def test_another_view_worth_less_than_the_runner_up_changes_nothing(
+    proven: Verified, figures: dict[str, float]
+) -> None:
     strong = with_evidence(proven, ncc=0.5, runner_up_ncc=0.2, town_log10_odds=60.0)
-    narrow = with_evidence(
-        elsewhere(proven), ncc=0.6, field_share=0.3, town_log10_odds=-7.0, runner_up_ncc=0.6
-    )
-    assert better(strong, narrow) is strong
-    assert better(narrow, strong) is strong
+    weak = with_evidence(elsewhere(proven), **figures, runner_up_ncc=0.6, town_log10_odds=-7.0)
+    assert better(strong, weak) is strong
+    assert better(weak, strong) is strong
 
 
 def test_proofs_are_ordered_by_probability(proven: Verified) -> None:

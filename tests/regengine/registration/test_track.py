@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,8 @@ from regengine.orbit.propagation import (
     position_from_nadir,
     track_positions,
 )
-from regengine.orbit.sun_moon import sun_moon
 from regengine.orbit.tle import ElementSet, load_tle_file
-from regengine.registration.tracks import ALTERNATIVE_SURPRISE, NIGHT_SUN_DEG, Track, tracks_for
+from regengine.registration.tracks import ALTERNATIVE_SURPRISE, Track, tracks_for
 from tests.matchers.lamp_world import camera_over
 from tests.tle_lines import Elements
 
@@ -217,30 +216,6 @@ def test_minutes_are_the_clock_s_and_the_earth_turns_below(elements: ElementSet)
     # What is beyond the ten minutes is the orbit's
     farther = track_positions(elements, TIME, [-600.0], [-100.0])[0]
     assert apart_km(minutes.position(-700.0 * here.speed_km_s), farther) < 0.1
-
-
-def test_places_by_night_are_found_all_at_once(elements: ElementSet) -> None:
-    track = tracks_for(fresh(elements, 7000.0), None)[0]
-    offsets = np.linspace(-18_000.0, 18_000.0, 73)
-    every = track.may_be_night(offsets)
-    assert every.shape == offsets.shape
-    assert every.tolist() == [bool(track.may_be_night(offsets[k : k + 1])) for k in range(73)]
-    assert 10 < every.sum() < 63
-
-
-@pytest.mark.parametrize("hour", [0, 3, -7])
-def test_cities_are_photographed_where_the_sun_is_down(elements: ElementSet, hour: int) -> None:
-    """Judged at the time that the track stands for, a whole orbit long."""
-    every = tracks_for(fresh(elements, 7000.0), None)
-    track = next(track for track in every if track.clock_s == 3600.0 * hour)
-    then = TIME + timedelta(hours=hour)
-    by_night = []
-    for offset in np.linspace(-20_000.0, 20_000.0, 41):
-        elevation = sun_moon(then, *ground_of(track, offset)).sun_elevation_deg
-        if abs(elevation - NIGHT_SUN_DEG) > 1.0:  # geodetic and geocentric verticals, and minutes
-            by_night.append(elevation < NIGHT_SUN_DEG)
-            assert bool(track.may_be_night(np.array([offset]))) == by_night[-1]
-    assert 0.2 < np.mean(by_night) < 0.9
 
 
 def test_a_bare_nadir_is_looked_at_whatever_the_clock_says() -> None:

@@ -1,21 +1,28 @@
-"""The order of the search: likely things first, and nothing within reach left out."""
+"""The order of the search: likely things first, nothing within reach left out, nothing by day."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from matchers.camera import Camera
-from regengine.orbit.propagation import position_from_nadir
-from regengine.orbit.uncertainty import slide_belief
+from matchers.sparse import SparseParameters
+from regengine.orbit.propagation import CameraPosition, position_from_elements, position_from_nadir
+from regengine.orbit.tle import load_tle_file
+from regengine.orbit.uncertainty import CLOCK_CORE_SIGMA_S, slide_belief
 from regengine.registration.candidates import Look
 from regengine.registration.lens_prior import (
+    LADDER_LENSES_MM,
     LENS_LADDER,
     SIGMA_LOG_FOCAL_CROPPED,
     Scale,
@@ -36,14 +43,14 @@ from regengine.registration.search_order import (
     method_surprise,
     night_offsets,
     offset_surprise,
-    offsets_between,
     offsets_outward,
     step_km,
 )
-from regengine.registration.tracks import Track, tracks_for
+from regengine.registration.tracks import NIGHT_SUN_DEG, Track, tracks_for
 from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.beliefs import bell
 from tests.regengine.registration.made_search import made_search, planned_looks
+from tests.tle_lines import Elements
 
 
 def straight_track(name: str, reach_km: float, sigma_km: float) -> Track:
@@ -77,15 +84,6 @@ def test_offsets_cover_the_reach_from_the_middle_outward(reach: float, step: flo
     assert len(set(offsets)) == len(offsets)
 
 
-@given(reach=st.floats(0.0, 5000.0), step=st.floats(50.0, 400.0))
-def test_places_between_halve_the_step(reach: float, step: float) -> None:
-    both = [*offsets_outward(reach, step), *offsets_between(reach, step)]
-    assert np.diff(sorted(both)) == pytest.approx(0.5 * step)
-    # Within the outermost of both kinds no place is farther than a quarter of a step
-    assert len(both) % 2 == 1
-    assert len(offsets_between(reach, step)) == len(offsets_outward(reach, step)) - 1
-
-
 def test_figures_are_sought_half_way_once_they_failed_on_either_side() -> None:
     found = [look for look in looks() if kind_of(look) == (True, 1.0, (1.0,), False, False, False)]
     offsets = [look.offset_km for look in found]
@@ -95,14 +93,12 @@ def test_figures_are_sought_half_way_once_they_failed_on_either_side() -> None:
     assert not any(is_between(look) for look in looks() if look.mirrored or look.hazy)
 
 
-def looks(reach_km: float = 900.0, sigma_km: float = 300.0, **given: bool) -> list[Look]:
-    settings = {"focal_known": True, "may_be_cropped": False, **given}
-    track = straight_track("tle", reach_km, sigma_km)
-    return planned(stored(), track, **settings)
-
-
 def planned(camera: Camera, *tracks: Track, **settings: bool) -> list[Look]:
     return planned_looks(made_search(camera, tracks=tracks, **settings))
+
+
+def looks(**settings: bool) -> list[Look]:
+    return planned(stored(), straight_track("tle", 900.0, 300.0), **settings)
 
 
 Kind = tuple[bool, float, tuple[float, ...], bool, bool, bool]
@@ -241,35 +237,13 @@ def test_long_lenses_are_sought_by_flat_pictures_at_every_step() -> None:
     assert not any(look.flat for look in looks() if look.scale < 1.9)
 
 
-def test_by_day_no_city_is_photographed() -> None:
-    """Offsets at which the Sun is up are left out, the others stay in their order."""
-    track = replace(straight_track("tle", 900.0, 300.0), may_be_night=lambda km: km < 150.0)
-    assert night_offsets(track, 200.0) == [0.0, -200.0, -400.0, -600.0, -800.0]
-    found = planned(stored(), track)
-    assert found
-    assert all(look.offset_km < 150.0 for look in found)
-
-
-def test_a_wrong_hour_is_tried_late_and_told() -> None:
-    here = straight_track("tle", 300.0, 300.0)
-    hour = replace(here, name="tle +1 h", clock_s=3600.0, surprise=4.5)
-    found = planned(stored(), here, hour)
-    assert found[0].clock_s == 0.0
-    starts = [
-        look for look in found if look.offset_km == 0.0 and kind_of(look) == kind_of(found[0])
-    ]
-    assert [look.clock_s for look in starts] == [0.0, 3600.0]
-
-
 def test_looks_start_where_they_say() -> None:
     track = straight_track("tle", 900.0, 300.0)
     for look in looks()[:20]:
         assert look.prior.position_ecef_m == pytest.approx(track.position(look.offset_km))
         assert look.prior.focal_px == pytest.approx(1400.0 * look.scale)
         assert look.speed_km_s == 7.66
-
-
-def test_near_and_far_looks_leave_no_gap() -> None:
+    # Near and far pictures leave no gap
     bounds = {look.off_nadir_deg for look in dense(looks())}
     assert bounds == {(0.0, FAR_OFF_NADIR_DEG), (FAR_OFF_NADIR_DEG, 90.0)}
 
@@ -310,11 +284,8 @@ def test_the_lens_axis_may_be_anywhere_in_a_crop_alone() -> None:
     assert all(look.prior.sigma_principal_px > 0.0 for look in looks(may_be_cropped=True))
 
 
-@pytest.mark.parametrize("scales", [dense_scales, sparse_scales])
-def test_an_unknown_lens_may_be_any_usual_one(
-    scales: Callable[[bool, bool], list[Scale]],
-) -> None:
-    found = scales(False, False)
+def test_an_unknown_lens_may_be_any_usual_one() -> None:
+    found = dense_scales(False, False)
     in_mm = sorted(85.0 * s.ratio / step for s in found for step in s.ladder)
     assert in_mm[0] <= 24.0
     assert in_mm[-1] >= 400.0
@@ -325,17 +296,203 @@ def test_an_unknown_lens_may_be_any_usual_one(
     assert steps.max() <= 6.0 * min(s.sigma_log_focal for s in found)
 
 
-def test_ladders_widen_what_one_look_compares() -> None:
-    """Steps up and down around what is asked for, none of them twice."""
-    assert len(set(LENS_LADDER)) == len(LENS_LADDER)
-    assert min(LENS_LADDER) < 1.0 < max(LENS_LADDER)
-    assert {s.ladder for s in sparse_scales(False, False)} == {LENS_LADDER}
-    assert [s.ladder for s in sparse_scales(True, True)[1:]] == [LENS_LADDER] * 3
-    assert {s.ladder for s in dense_scales(False, False)} == {(1.0,)}
-
-
 @given(focal=st.floats(200.0, 20_000.0))
 def test_wide_lenses_need_closer_positions(focal: float) -> None:
     step = step_km(stored(focal), 410.0)
     assert STEP_LIMITS_KM[0] <= step <= STEP_LIMITS_KM[1]
     assert step <= step_km(stored(1.2 * focal), 410.0)
+
+
+TIME = datetime(2016, 5, 1, 13, tzinfo=UTC)
+HOUR_S = 3600.0
+# How far a ladder's step reaches, so far is the focal length found by figures of towns
+REACH_LOG = SparseParameters().log_size_tolerance
+
+
+@pytest.fixture(scope="module")
+def position(tmp_path_factory: pytest.TempPathFactory) -> CameraPosition:
+    """A fresh element set, by night, 20 minutes of flight from the terminator."""
+    path: Path = tmp_path_factory.mktemp("tle") / "iss.txt"
+    path.write_text(Elements(anomaly_deg=180.0).text(), encoding="utf-8")
+    believed = position_from_elements(load_tle_file(path).best_for(TIME), TIME)
+    return replace(believed, sigma_along_km=5.0)
+
+
+@pytest.fixture(scope="module")
+def unbounded(position: CameraPosition) -> list[Look]:
+    """What is tried where no window is told, by orbit and clock alone."""
+    tracks = tracks_for(position, None)
+    return planned(
+        stored(), *(replace(t, place_surprise=lambda km: np.zeros(len(km))) for t in tracks)
+    )
+
+
+@pytest.fixture(scope="module")
+def unknown_lens(position: CameraPosition) -> list[Look]:
+    return planned(stored(), *tracks_for(position, 120.0), focal_known=False)
+
+
+def seen_by(look: Look) -> tuple[object, ...]:
+    """When, at what scale and on which image; not how, nor from where."""
+    return look.clock_s, look.scale, look.mirrored, look.hazy
+
+
+@pytest.mark.parametrize("plan_of", ["unbounded", "unknown_lens"])
+def test_figures_come_before_pictures(plan_of: str, request: pytest.FixtureRequest) -> None:
+    """Around one place, at one scale and image; they are as good and faster."""
+    found: list[Look] = request.getfixturevalue(plan_of)
+    by_figures: dict[tuple[object, ...], list[tuple[int, float]]] = {}
+    for number, look in enumerate(found):
+        if look.sparse and look.ladder[0] == 1.0:
+            by_figures.setdefault(seen_by(look), []).append((number, look.offset_km))
+    held = 0
+    for number, look in enumerate(found):
+        if not look.sparse and seen_by(look) in by_figures:
+            numbers, offsets = np.array(by_figures[seen_by(look)]).T
+            near = numbers[np.abs(offsets - look.offset_km) <= 0.5 * LEAST_FIGURES_STEP_KM]
+            held += near.size > 0
+            assert not near.size or near.min() < number
+    assert held > 0.1 * sum(not look.sparse for look in found)
+    assert found[0].sparse
+
+
+def plain(found: list[Look], clock_s: float) -> list[Look]:
+    """Looks by figures at the told focal length, as the picture is, on one track."""
+    return [
+        look
+        for look in found
+        if look.sparse
+        and look.ladder == (1.0,)
+        and not (look.mirrored or look.hazy)
+        and look.clock_s == clock_s
+    ]
+
+
+def test_a_wrong_hour_comes_after_what_is_usual_of_clocks(
+    position: CameraPosition, unbounded: list[Look]
+) -> None:
+    """Three sigma of a clock first; the ends of ten minutes come later than the first hours."""
+    usual_km = 3.0 * CLOCK_CORE_SIGMA_S * 7.67
+    hour = min(n for n, look in enumerate(unbounded) if look.clock_s != 0.0)
+    believed = [look for look in plain(unbounded, 0.0) if abs(look.offset_km) < usual_km]
+    assert len(believed) >= 3
+    assert max(unbounded.index(look) for look in believed) < hour
+    assert abs(unbounded[hour].clock_s) == HOUR_S
+    farthest = max(plain(unbounded, 0.0), key=lambda look: abs(look.offset_km))
+    assert unbounded.index(farthest) > hour
+    # Nearer hours sooner, each begun where it has the camera, if it is night there
+    dark = {t.clock_s for t in tracks_for(position, None) if t.may_be_night(np.zeros(1)).all()}
+    began: dict[float, Look] = {}
+    for look in unbounded:
+        if look.clock_s in dark:
+            began.setdefault(look.clock_s, look)
+    assert len(began) > 5
+    assert all(abs(look.offset_km) < 500.0 for look in began.values())
+    hours = [abs(clock_s) for clock_s in began]
+    assert hours == sorted(hours)
+
+
+def test_all_that_is_within_reach_is_looked_at(
+    position: CameraPosition, unbounded: list[Look]
+) -> None:
+    """Ten minutes of clock about the told time, two about every other hour, where it is night.
+
+    And what the element set may err by, as far as it is not too unlikely.
+    """
+    step = LEAST_FIGURES_STEP_KM
+    tried = {look.clock_s for look in unbounded}
+    tracks = tracks_for(position, None)
+    for track in tracks:
+        places = np.linspace(-track.reach_km, track.reach_km, 121)
+        dark = places[track.may_be_night(places - step) & track.may_be_night(places + step)]
+        dark = dark[offset_surprise(dark, track, step) < MOST_SURPRISE - 1.0]
+        if not dark.size:
+            continue
+        assert track.clock_s in tried
+        offsets = np.array([look.offset_km for look in plain(unbounded, track.clock_s)])
+        assert np.abs(dark[:, None] - offsets).min(axis=1).max() <= 0.5 * step + 1e-6
+        reach_km = max(t.reach_km for t in tracks if t.clock_s == track.clock_s)
+        assert np.abs(offsets).max() < reach_km + step
+    here = np.array([look.offset_km for look in plain(unbounded, 0.0)])
+    assert np.abs(here).max() / 7.66 > 550.0  # seconds
+    away = [look.offset_km for look in unbounded if look.clock_s != 0.0]
+    slide_km = slide_belief(position.sigma_along_km, before=True).reach_km
+    assert np.abs(away).max() / 7.66 < 120.0 + (slide_km + step) / 7.66
+
+
+@pytest.mark.parametrize("window_s", [0.0, 30.0, 120.0, 600.0])
+def test_a_window_that_is_told_leaves_out_the_hours(
+    position: CameraPosition, window_s: float
+) -> None:
+    found = planned(stored(), *tracks_for(position, window_s))
+    assert {look.clock_s for look in found} == {0.0}
+    slide_km = slide_belief(position.sigma_along_km, before=True).reach_km
+    reach_km = window_s * 7.68 + slide_km
+    widest = STEP_LIMITS_KM[1] * FAR_STEP_RATIO  # a look serves half a step to both sides
+    assert max(abs(look.offset_km) for look in found) <= reach_km + 0.5 * widest
+
+
+@given(focal_mm=st.floats(16.0, 800.0))
+def test_the_ladders_of_an_unknown_lens_leave_no_gap(focal_mm: float) -> None:
+    tried = [85.0 * s.ratio / step for s in sparse_scales(False, False) for step in s.ladder]
+    assert min(abs(math.log(focal_mm / lens)) for lens in tried) <= REACH_LOG
+
+
+@given(wrong=st.floats(0.6, 3.2))
+def test_the_ladder_of_crops_leaves_no_gap(wrong: float) -> None:
+    """Focal length over the told one: crops to a third are longer, converters make it shorter."""
+    tried = [s.ratio / step for s in sparse_scales(True, False) for step in s.ladder]
+    assert min(abs(math.log(wrong / ratio)) for ratio in tried) <= REACH_LOG
+
+
+def test_an_unknown_lens_is_tried_from_the_likeliest_on(unknown_lens: list[Look]) -> None:
+    order = []
+    for look in unknown_lens:
+        if look.sparse and look.scale not in order:
+            order.append(look.scale)
+    tried = [85.0 * scale for scale in order]
+    assert sorted(tried) == pytest.approx(sorted(LADDER_LENSES_MM))
+    assert tried[0] == pytest.approx(LADDER_LENSES_MM[0])
+    # Long lenses need fewer places, each of which is likelier to be the one
+    short = [lens for lens in LADDER_LENSES_MM if lens < 60.0]
+    assert [lens for lens in tried if lens < 60.0] == pytest.approx(short)
+    assert {look.ladder for look in unknown_lens if look.sparse} == {LENS_LADDER}
+
+
+def sun_elevation_deg(track: Track, offsets_km: list[float]) -> NDArray[np.float64]:
+    """Of the Sun above the horizontal below the camera, by astropy, at the track's time."""
+    from astropy.coordinates import ITRS, get_sun
+    from astropy.time import Time
+    from astropy.utils import iers
+
+    with iers.conf.set_temp("auto_download", False):
+        when = Time(TIME + timedelta(seconds=track.clock_s))
+        sun = get_sun(when).transform_to(ITRS(obstime=when)).cartesian.xyz.value
+    there = np.array([track.position(offset) for offset in offsets_km])
+    up = there / np.linalg.norm(there, axis=1, keepdims=True)
+    return np.asarray(np.degrees(np.arcsin(up @ (sun / np.linalg.norm(sun)))))
+
+
+@pytest.mark.parametrize("hours", [0, 1, -2, 5])
+def test_what_is_left_out_lies_in_daylight(position: CameraPosition, hours: int) -> None:
+    """Twenty minutes of flight either way, judged by astropy's Sun."""
+    stale = replace(position, sigma_along_km=3000.0)
+    track = next(t for t in tracks_for(stale, None) if t.clock_s == HOUR_S * hours)
+    every, kept = offsets_outward(track.reach_km, 200.0), night_offsets(track, 200.0)
+    assert [offset for offset in every if offset in kept] == kept
+    left_out = [offset for offset in every if offset not in kept]
+    assert kept
+    assert left_out
+    assert sun_elevation_deg(track, kept).max() < NIGHT_SUN_DEG + 0.05
+    assert sun_elevation_deg(track, left_out).min() > NIGHT_SUN_DEG - 0.05
+
+
+def test_no_look_is_taken_by_day(position: CameraPosition, unbounded: list[Look]) -> None:
+    by_hour = {track.clock_s: track for track in tracks_for(position, None)}
+    for clock_s, track in by_hour.items():
+        offsets = [look.offset_km for look in unbounded if look.clock_s == clock_s]
+        if offsets:
+            assert sun_elevation_deg(track, offsets).max() < NIGHT_SUN_DEG + 0.05
+    tried = {look.clock_s for look in unbounded}
+    # Half an orbit of day and a turning Earth: some hours have the whole window in daylight
+    assert 0 < len(set(by_hour) - tried) < len(by_hour) - 1
