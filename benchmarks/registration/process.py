@@ -9,129 +9,24 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.processes import peak_memory_mb
 from benchmarks.registration.cases import Case
 from benchmarks.registration.scores import (
     GroundPoints,
     RegistrationScore,
-    distance_m,
     ground_errors_m,
-    pixel_errors_px,
     score_registration,
 )
 from benchmarks.registration.truth import NamedPlace, Truth, misses_px
 from benchmarks.registration.variants import VARIANTS, kept_part, stored_pixels
-from detectors.background import diffuse_background, hot_pixels
 from matchers.camera import Camera
 from matchers.earth import incidence_deg
 from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
-from matchers.patches import match_patches
-from matchers.view import render
 from regengine.errors import RegengineError
 from regengine.lights.map import LightMap
-from regengine.photo.image import read_linear_light
 from regengine.pipeline import RunInputs, process_photo
-from regengine.registration.map_window import HasWindows, footprint_window, ground_sample_km
 from regengine.result import ControlPoint, FrameResult
-
-Image = NDArray[np.float32]
-
-
-# The background of a box an eighth of the picture wide holds clouds and haze, and no city
-BOX_SHARE = 1.0 / 8.0
-
-
-NOISE_SIGMAS = 3.0
-
-
-SHARE_OF_BRIGHTEST = 0.02
-
-
-BRIGHTEST_QUANTILE = 0.995
-
-
-def city_light(photo: Path, long_side_px: int) -> tuple[Image, float]:
-    """Log light of a photo above its diffuse background."""
-    picture = read_linear_light(photo, max_long_side_px=long_side_px)
-    light = picture.light
-    hot = hot_pixels(light)
-    background = diffuse_background(light, scale_px=BOX_SHARE * max(light.shape), mask=hot)
-    excess = np.where(hot, 0.0, np.maximum(light - background.level, 0.0))
-    brightest = float(np.quantile(excess, BRIGHTEST_QUANTILE))
-    knee = np.maximum(NOISE_SIGMAS * background.noise, SHARE_OF_BRIGHTEST * brightest)
-    return np.log10(1.0 + excess / np.maximum(knee, 1e-9)).astype(np.float32), picture.factor
-
-
-def smoothed(values: Image, sigma_px: float) -> Image:
-    """Blurred copy."""
-    return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma_px), np.float32)
-
-
-PATCH_PX = 31  # as the fine fit uses
-
-
-REACH_PX = 16
-
-
-MARGIN_KM = 25.0
-
-
-# Photo and map are compared in pixels of about this size below the camera
-SAMPLE_KM = 0.33
-
-
-LARGEST_PX = 1000
-
-
-SMOOTH_PX = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class LocalShift:
-    """Displacement of the photo's lights from where a camera shows the map's."""
-
-    # tried and found: pixels far enough from the rim to be tried; those of them with a clear peak.
-    tried: int
-    found: int
-    # median_px and median_m: median length over those found, in pixels of the stored image and on
-    # the ground; NaN without any.
-    median_px: float
-    median_m: float
-
-
-def local_shift(
-    photo: Path, camera: Camera, light_map: HasWindows, points: GroundPoints
-) -> LocalShift | None:
-    """Measure the displacement at given pixels by normalised correlation of patches."""
-    longest = max(camera.width_px, camera.height_px)
-    values, factor = city_light(
-        photo, min(LARGEST_PX, round(longest * ground_sample_km(camera) / SAMPLE_KM))
-    )
-    small = camera.scaled(factor, values.shape[1], values.shape[0])
-    levels = footprint_window(light_map, camera, MARGIN_KM, ground_sample_km(small) / 1.2)
-    if levels is None:
-        return None
-    view = render(levels, small)
-    border = PATCH_PX // 2 + REACH_PX + 1
-    centres = np.rint((np.stack([points.x, points.y], axis=1) + 0.5) * factor - 0.5)
-    size = np.array([small.width_px, small.height_px])
-    inside = ((centres >= border) & (centres < size - border)).all(axis=1)
-    centres = centres[inside].astype(np.intp)
-    matches = match_patches(smoothed(values, SMOOTH_PX), view, centres, PATCH_PX, REACH_PX)
-    shift_px = np.hypot(matches.dx, matches.dy) / factor
-    shift_m = distance_m(
-        *small.pixel_to_lonlat(matches.x, matches.y),
-        *small.pixel_to_lonlat(matches.x + matches.dx, matches.y + matches.dy),
-    )
-    return LocalShift(
-        tried=len(centres),
-        found=len(matches),
-        median_px=float(np.median(shift_px)) if len(matches) else float("nan"),
-        median_m=float(np.median(shift_m)) if len(matches) else float("nan"),
-    )
-
 
 SCORED_PER_SIDE = 17  # pixels along each side at which a camera is compared with the reference's
 
@@ -146,20 +41,9 @@ class Scores:
     # How many of them lie within the bar of what their pixels show, and how many there are: a
     # judgement that owes nothing to a map
     places_within: tuple[int, int] | None = None
-    points_score: RegistrationScore | None = None  # by the older reference points
-    # hand_px, hand_of_reference_px and hand_of_points_px: median error at the points picked by eye:
-    # of the solved camera, of the reference camera, and of the camera of the older reference points
-    hand_px: float | None = None
-    hand_of_reference_px: float | None = None
-    hand_of_points_px: float | None = None
-    # shift, shift_of_reference and shift_of_points: local check of the same three cameras, at the
-    # older reference points
-    shift: LocalShift | None = None
-    shift_of_reference: LocalShift | None = None
-    shift_of_points: LocalShift | None = None
 
 
-def scores_of(case: Case, result: FrameResult, truth: Truth, light_map: LightMap) -> Scores:
+def scores_of(case: Case, result: FrameResult, truth: Truth) -> Scores:
     """Score a result with everything that is known of its photo."""
     if result.solved is None:
         return Scores()
@@ -174,27 +58,7 @@ def scores_of(case: Case, result: FrameResult, truth: Truth, light_map: LightMap
     if truth.places and found.score is not None:
         near = ground_errors_m(camera, points_of(truth.places)) <= 1000.0 * found.score.bar_km
         found = replace(found, places_within=(int(near.sum()), len(near)))
-    if truth.hand is not None:
-        found = replace(
-            found,
-            hand_px=median_px(camera, truth.hand),
-            hand_of_reference_px=median_px(truth.camera, truth.hand),
-            hand_of_points_px=median_px(truth.points_camera, truth.hand),
-        )
-    if truth.points is None or truth.points_camera is None:
-        return found
-    points = truth.points
-
-    def shift(of: Camera | None) -> LocalShift | None:
-        return None if of is None else local_shift(case.photo, of, light_map, points)
-
-    return replace(
-        found,
-        points_score=score_registration(camera, result.control_points, truth.points_camera, points),
-        shift=shift(camera),
-        shift_of_reference=shift(truth.camera),
-        shift_of_points=shift(truth.points_camera),
-    )
+    return found
 
 
 def reference_score(
@@ -221,11 +85,6 @@ def points_of(places: Sequence[NamedPlace]) -> GroundPoints:
     """Named places as pixels and the places they show."""
     x, y, lon, lat = np.array([(p.x, p.y, p.lon, p.lat) for p in places], float).T
     return GroundPoints(x=x, y=y, lon=lon, lat=lat)
-
-
-def median_px(camera: Camera | None, points: GroundPoints) -> float | None:
-    """Median distance in the image between known places and where a camera shows them."""
-    return None if camera is None else float(np.median(pixel_errors_px(camera, points)))
 
 
 def grid_points(camera: Camera, per_side: int = 7) -> GroundPoints:
@@ -286,8 +145,6 @@ class Outcome(Scores):
 
 def measured(case: Case, inputs: RunInputs, truth: Truth) -> Outcome:
     """Register a case's photo in this process and measure what it takes."""
-    import cv2
-
     cv2.setNumThreads(1)
     inputs.open()
     wall, cpu = time.perf_counter(), time.process_time()
@@ -312,7 +169,7 @@ def run_case(job: Job) -> Outcome:
     outcome = measured(job.case, job.inputs, job.truth)
     result, light_map = outcome.result, job.inputs.open()[0]
     if result is not None:
-        scores = scores_of(job.case, result, job.truth, light_map)
+        scores = scores_of(job.case, result, job.truth)
         outcome = replace(outcome, **vars(scores))
         if job.overlays is not None and (outcome.verdict == "accepted" or not job.only_accepted):
             draw(result, job.case, light_map, job.overlays)

@@ -27,12 +27,10 @@ from benchmarks.registration.cases import (
 from benchmarks.registration.process import Job, Outcome, run_case
 from benchmarks.registration.report import (
     CHANGED_HEADER,
-    CHECK_HEADER,
     RESULT_HEADER,
     TWIN_HEADER,
     category_lines,
     changed_rows,
-    check_row,
     headline,
     of_photos,
     result_row,
@@ -40,7 +38,7 @@ from benchmarks.registration.report import (
     twin_rows,
     was_turned_away,
 )
-from benchmarks.registration.truth import load_truth, read_points, read_reference_cameras
+from benchmarks.registration.truth import load_truth, read_reference_cameras, read_rows
 from benchmarks.registration.variants import variants_of
 from regengine.pipeline import RunInputs
 from regengine.registration.register import RegisterParams
@@ -53,7 +51,6 @@ def page_lines(
 ) -> list[str]:
     """All tables, as Markdown lines."""
     references = read_reference_cameras().values()
-    checked = [o for o in outcomes if o.case.plain and o.points_score is not None]
     twins, changed = twin_rows(outcomes), changed_rows(outcomes)
     lines = ["## The frames that must be placed", ""]
     lines += headline(references, outcomes, others or ())
@@ -61,9 +58,6 @@ def page_lines(
     lines += table(RESULT_HEADER, [result_row(o) for o in outcomes if not o.case.variant])
     if others is not None:
         lines += ["", "## All categories", "", *category_lines(outcomes, others, overlays)]
-    if checked:
-        lines += ["", "## The older reference points", ""]
-        lines += table(CHECK_HEADER, [check_row(o) for o in checked], right=13)
     if twins:
         lines += ["", "## Copies of the same frame", "", *table(TWIN_HEADER, twins)]
     if changed:
@@ -110,7 +104,7 @@ def run_others(
 def run(case: Case, settings: Settings, tell: Callable[[str], None]) -> Outcome:
     """Run one case in a process of its own; what goes wrong there costs this case only."""
     city = case.category in CATEGORIES
-    truth = load_truth(settings.real / "photos", case.file)
+    truth = load_truth(case.file)
     job = Job(
         case=case,
         inputs=inputs_for(case, settings),
@@ -131,12 +125,12 @@ def run(case: Case, settings: Settings, tell: Callable[[str], None]) -> Outcome:
 
 def wanted_cases(settings: Settings, folder: Path) -> Iterator[Case]:
     """The cases to run, the variants of a photo after it."""
-    photos = settings.real / "photos"
+    rows = read_rows(settings.real / "photos" / "reference_points.csv")
+    varied = {row["file"] for row in rows}
     for case in list_cases(settings.real):
         if settings.only.lower() in case.name.lower():
             yield case
-        known = read_points(photos / "reference_points.csv", case.file) is not None
-        if settings.variants and known and case.plain:
+        if settings.variants and case.file in varied and case.plain:
             yield from variants_of(case, folder, settings.only)
 
 

@@ -13,7 +13,6 @@ from benchmarks.registration.cases import WORLD
 from benchmarks.registration.process import Outcome, overlay_name
 from benchmarks.registration.scores import (
     MAP_PIXEL_M,
-    RegistrationScore,
     centre_distance_km,
     distance_m,
 )
@@ -39,43 +38,12 @@ def is_accepted(outcome: Outcome, word: str) -> bool:
     return outcome.verdict == "accepted" and judgement(outcome) == word
 
 
-def points_disagree(outcome: Outcome) -> bool:
-    """Whether the older reference points judge a proposal otherwise than the reference camera."""
-    score, points_score = outcome.score, outcome.points_score
-    return score is not None and points_score is not None and score.right != points_score.right
-
-
-def agrees_locally(outcome: Outcome) -> bool:
-    """Whether most patches at the older reference points lie near where our camera has them."""
-    shift, score = outcome.shift, outcome.score
-    if shift is None or score is None:
-        return False
-    within = shift.median_m <= 1000.0 * score.bar_km
-    return bool(2 * shift.found >= shift.tried > 0 and within)
-
-
-def contradicts_points(outcome: Outcome) -> bool:
-    """Whether the photo's own lights, and no hand point, speak for us against the older points.
-
-    The lights do if they lie where our camera puts them, and more than twice as far from where
-    the camera of the older reference points does.
-    """
-    ours, theirs = outcome.shift, outcome.shift_of_points
-    if ours is None or theirs is None or not agrees_locally(outcome):
-        return False
-    hand, hand_of_points = outcome.hand_px, outcome.hand_of_points_px
-    if hand is not None and hand_of_points is not None and hand > hand_of_points:
-        return False
-    return not theirs.median_m <= 2.0 * ours.median_m
-
-
 RESULT_HEADER = (
     *("photo", "position from", "centre", "off-nadir", "verdict", "judged", "probability"),
     *("margin", "from the reference m", "map px", "% of diagonal", "worst control point"),
     *("named places px", "within the bar"),
     *("clock s", "s", "CPU s", "MB", "reasons"),
 )
-FOOTNOTE = "¹"  # of a judgement that the older reference points do not share
 
 
 def result_row(outcome: Outcome) -> list[str]:
@@ -114,10 +82,9 @@ def position_words(result: FrameResult) -> str:
 
 
 def judged_words(outcome: Outcome) -> str:
-    """Right or wrong, with a mark where the older reference points disagree."""
+    """Right or wrong, in bold what is wrong."""
     word = judgement(outcome)
-    mark = FOOTNOTE if points_disagree(outcome) else ""
-    return {"wrong": "**wrong**", "no proposal": NONE}.get(word, word) + mark
+    return {"wrong": "**wrong**", "no proposal": NONE}.get(word, word)
 
 
 def error_cells(outcome: Outcome) -> list[str]:
@@ -132,24 +99,10 @@ def error_cells(outcome: Outcome) -> list[str]:
     ]
 
 
-def control_point_words(outcome: Outcome) -> str:
-    """Whether the control points are right, the worst of them, and what it is held against."""
-    if outcome.score is None:
-        return NONE
-    worst = worst_words(outcome)
-    if not worst:
-        return "none"
-    return f"{'right' if outcome.score.right else '**wrong**'} ({worst})"
-
-
 def worst_words(outcome: Outcome) -> str:
     """The error of the worst control point, and what it is held against; empty without any."""
-    return "" if outcome.score is None else worst_of(outcome.score)
-
-
-def worst_of(score: RegistrationScore) -> str:
-    """The error of the worst control point, and what it is held against; empty without any."""
-    if not len(score.control_point_error_m):
+    score = outcome.score
+    if score is None or not len(score.control_point_error_m):
         return ""
     worst_km = float(score.control_point_error_m.max()) / 1000.0
     return f"{number(worst_km)} of {score.bar_km:.2f} km"
@@ -162,32 +115,6 @@ def place_cells(outcome: Outcome) -> list[str]:
         return [NONE, NONE]
     own = float(np.median(misses_px(camera, places)))
     return [f"{number(outcome.places_px, 1)} ({number(own, 1)})", f"{within[0]} of {within[1]}"]
-
-
-CHECK_HEADER = (
-    *("photo", "judged", "by the older points", "their fit px"),
-    *("local shift: found", "px", "m", "of the reference camera: found", "px", "m"),
-    *("of the older points: found", "px", "m"),
-    *("hand points px", "of the reference camera", "of the older points"),
-)
-
-
-def check_row(outcome: Outcome) -> list[str]:
-    """One case of the table that holds the reference camera against the older points."""
-    score = outcome.points_score
-    by_points = NONE
-    if score is not None:
-        by_points = f"{'right' if score.right else '**wrong**'} ({worst_of(score)})"
-    cells = [outcome.case.name, judged_words(outcome), by_points]
-    cells += [number(outcome.truth.points_residual_px, 3)]
-    for shift in (outcome.shift, outcome.shift_of_reference, outcome.shift_of_points):
-        if shift is None:
-            cells += [NONE] * 3
-            continue
-        cells += [f"{shift.found} of {shift.tried}"]
-        cells += [number(shift.median_px), number(shift.median_m, 0)]
-    hand = (outcome.hand_px, outcome.hand_of_reference_px, outcome.hand_of_points_px)
-    return [*cells, *(number(value, 1) for value in hand)]
 
 
 GOAL_SHARE = 0.75
@@ -302,8 +229,6 @@ def frame_row(frame: CountingFrame) -> list[str]:
     ]
 
 
-NEAR_NADIR_DEG = 30.0
-GOAL_NEAR_M, GOAL_OBLIQUE_SHARE = 500.0, 0.003
 GOAL_MEDIAN_S, GOAL_95_S, GOAL_MB = 3.0, 15.0, 1024.0
 GOAL_MOVED_PX = 1.0
 # A patch fit from another start lands tens of metres away
@@ -337,33 +262,11 @@ def summary_lines(outcomes: Sequence[Outcome]) -> list[str]:
         f"({case_names(right)}).",
         f"- Wrong, accepted or not: {case_names(wrong)}.",
         f"- Verdicts of the photos as they are: {verdict_counts(plain)}.",
-        *error_lines(known),
+        *place_lines(known),
         *cost_lines(plain, outcomes),
         *variant_lines(outcomes),
-        *footnotes(plain),
     ]
     return [*lines, "", READING]
-
-
-def footnotes(plain: Sequence[Outcome]) -> list[str]:
-    """What the older reference points judge otherwise, and what speaks for whom."""
-    found = []
-    for outcome in filter(points_disagree, plain):
-        assert outcome.points_score is not None
-        score, shift, of_points = outcome.points_score, outcome.shift, outcome.shift_of_points
-        words = "do not settle it"
-        if shift is not None and of_points is not None:
-            words = (
-                f"lie {number(shift.median_m, 0)} m from where our camera has the map's, "
-                f"{number(of_points.median_m, 0)} m from where the camera of those points does"
-            )
-        verdict = "contradict these points" if contradicts_points(outcome) else "leave it open"
-        found.append(
-            f"- {FOOTNOTE} {outcome.case.name}: by the older reference points it would be "
-            f"{'right' if score.right else 'wrong'} ({worst_of(score)}). The photo's own lights "
-            f"{words}: they {verdict}. It is judged by our reference camera here."
-        )
-    return found
 
 
 def verdict_counts(outcomes: Sequence[Outcome]) -> str:
@@ -376,26 +279,11 @@ def verdict_counts(outcomes: Sequence[Outcome]) -> str:
     )
 
 
-def error_lines(known: Sequence[Outcome]) -> list[str]:
-    """Median errors by what does not come from this program: older points and named places."""
-    near, oblique = [], []
-    for outcome in known:
-        score, truth = outcome.points_score, outcome.truth.points_camera
-        if score is None or truth is None:
-            continue
-        middle = float(np.median(score.error_m))
-        if truth.off_nadir_deg <= NEAR_NADIR_DEG:
-            near.append(f"{outcome.case.name} {number(middle, 0)} m")
-        else:
-            share = 100.0 * score.share_of_diagonal(middle)
-            oblique.append(f"{outcome.case.name} {number(share)} %")
+def place_lines(known: Sequence[Outcome]) -> list[str]:
+    """What the named places say of those that the reference cameras judge."""
     named = [o for o in known if o.places_within is not None and judgement(o) == "right"]
     missing = [outcome for outcome in named if not most_places_within(outcome)]
     return [
-        f"- Median error at the older reference points, near nadir: {', '.join(near) or 'none'} "
-        f"(aim: {GOAL_NEAR_M:.0f} m); on obliques: {', '.join(oblique) or 'none'} of the diagonal "
-        f"(aim: {100 * GOAL_OBLIQUE_SHARE:.1f} %). In agreement with the photo's own lights "
-        f"there: {case_names(o for o in known if agrees_locally(o))}.",
         f"- Of {len(named)} right by their reference cameras, {len(named) - len(missing)} have "
         f"most of their named places within the bar, too; not so: {case_names(missing)}.",
         f"- The reference camera is this program's own answer, checked by eye, where a solution "

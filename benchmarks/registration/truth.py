@@ -23,15 +23,13 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.registration.scores import CameraFit, GroundPoints, camera_above, fit_camera
 from matchers.camera import Camera
-from regengine.photo.formats import read_image_header
 
 CAMERAS = Path(__file__).with_name("reference_cameras.csv")
 PLACES = Path(__file__).with_name("reference_places.csv")
@@ -152,10 +150,6 @@ def _number(text: str) -> float | None:
     return float(text) if text else None
 
 
-# Height at which the fit of a reference camera starts; the points correct it
-TYPICAL_ALTITUDE_KM = 415.0
-
-
 @dataclass(frozen=True, kw_only=True)
 class Truth:
     """What a registration is scored with; parts are None or empty where nobody knows."""
@@ -164,41 +158,16 @@ class Truth:
     # Its row of the table, which also says which photos count
     reference: ReferenceCamera | None = None
     places: tuple[NamedPlace, ...] = ()  # places recognised on the picture, independent of any map
-    points: GroundPoints | None = None  # older reference points
-    points_camera: Camera | None = None  # the camera fitted to them
-    points_residual_px: float = 0.0  # largest residual of that fit
-    hand: GroundPoints | None = None  # points picked by eye: a sanity check
 
 
-def load_truth(photos: Path, file: str) -> Truth:
+def load_truth(file: str) -> Truth:
     """Everything known of one photo."""
     reference = read_reference_cameras().get(file)
-    truth = Truth(
+    return Truth(
         camera=None if reference is None else reference.camera,
         reference=reference,
         places=read_named_places().get(file, ()),
-        hand=read_points(photos / "hand_points.csv", file),
     )
-    points = read_points(photos / "reference_points.csv", file)
-    if points is None:
-        return truth
-    fit = fit_to_points(photos, file, points)
-    residual_px = float(fit.residual_px.max())
-    return replace(truth, points=points, points_camera=fit.camera, points_residual_px=residual_px)
-
-
-def fit_to_points(photos: Path, file: str, points: GroundPoints) -> CameraFit:
-    """The camera that the older reference points of a photo speak of."""
-    known = next(row for row in read_rows(photos / "reference_cameras.csv") if row["file"] == file)
-    header = read_image_header(photos / file)
-    start = camera_above(
-        float(known["nadir_lon"]),
-        float(known["nadir_lat"]),
-        TYPICAL_ALTITUDE_KM,
-        float(known["focal_px"]),
-        (header.width_px, header.height_px),
-    )
-    return fit_camera(points, start)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -207,14 +176,3 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return []
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def read_points(path: Path, file: str) -> GroundPoints | None:
-    """The points that a table has for a photo; None without any."""
-    rows = [row for row in read_rows(path) if row["file"] == file]
-    if not rows:
-        return None
-    x, y, lon, lat = (
-        np.array([float(row[name]) for row in rows]) for name in ("x", "y", "lon", "lat")
-    )
-    return GroundPoints(x=x, y=y, lon=lon, lat=lat)

@@ -10,14 +10,12 @@ from example_results import nadir_camera, nothing_found, proposal
 from pyproj import Geod
 
 from benchmarks.registration.cases import Case
-from benchmarks.registration.process import LocalShift, Outcome, grid_points
+from benchmarks.registration.process import Outcome, grid_points
 from benchmarks.registration.scores import RegistrationScore, score_registration
 from benchmarks.registration.truth import ReferenceCamera, Truth
 
 CAMERA = nadir_camera()
 POINTS = grid_points(CAMERA)
-GOOD = LocalShift(tried=20, found=19, median_px=0.3, median_m=80.0)
-BAD = LocalShift(tried=20, found=15, median_px=4.0, median_m=1040.0)
 
 
 def outcome(name: str = "Osaka", verdict: str = "accepted", **known: object) -> Outcome:

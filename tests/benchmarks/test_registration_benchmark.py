@@ -65,7 +65,7 @@ def write_map(folder: Path, degrees: float) -> None:
 
 @pytest.fixture
 def real(tmp_path: Path) -> Path:
-    """A sample photograph laid out like the real data, its truth as reference and hand points."""
+    """A sample photograph laid out like the real data."""
     folder = tmp_path / "real"
     for name in ("photos/cities", "orbit", "lights"):
         (folder / name).mkdir(parents=True)
@@ -73,20 +73,7 @@ def real(tmp_path: Path) -> Path:
     shutil.copy(SAMPLES / f"{FRAME}.jpg", folder / "photos" / file)
     shutil.copy(SAMPLES / "tle.txt", folder / "orbit" / "iss_tles.txt")
     write_map(folder, degrees=1.0)
-    truth = json.loads((SAMPLES / "truth" / f"{FRAME}.json").read_text())
-    camera = truth["camera"]
-    photos = folder / "photos"
-    rows = [
-        [file, *(str(p[k]) for k in ("x", "y", "lon", "lat"))] for p in truth["reference_points"]
-    ]
-    table = "\n".join(",".join(row) for row in [["file", "x", "y", "lon", "lat"], *rows])
-    (photos / "index.csv").write_text(f"file,category,frame_id\n{file},cities,{FRAME}\n")
-    (photos / "reference_points.csv").write_text(table + "\n")
-    (photos / "hand_points.csv").write_text(table + "\n")
-    (photos / "reference_cameras.csv").write_text(
-        "file,nadir_lon,nadir_lat,focal_px\n"
-        f"{file},{camera['lon']},{camera['lat']},{camera['focal_px']}\n"
-    )
+    (folder / "photos" / "index.csv").write_text(f"file,category,frame_id\n{file},cities,{FRAME}\n")
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Who is right: the reference camera; what older points, the photo's lights and copies say."""
+"""Who is right: the reference camera; what copies and variants say."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 from example_results import nothing_found, proposal
 from registration_outcomes import (
-    BAD,
     CAMERA,
-    GOOD,
     elsewhere,
     outcome,
     score_of,
@@ -18,16 +16,13 @@ from registration_outcomes import (
     with_case,
 )
 
-from benchmarks.registration.process import LocalShift, reference_score
+from benchmarks.registration.process import reference_score
 from benchmarks.registration.report import (
     CHANGED_HEADER,
     TWIN_HEADER,
-    agrees_locally,
     changed_rows,
-    contradicts_points,
     is_accepted,
     judgement,
-    points_disagree,
     twin_rows,
 )
 from benchmarks.registration.variants import VARIANTS, kept_part, stored_pixels
@@ -46,41 +41,10 @@ def test_the_reference_camera_decides(error_m: float, word: str, verdict: str) -
     assert is_accepted(one, word) == (verdict == "accepted")
 
 
-def test_older_points_do_not_judge() -> None:
-    one = scored(100.0, points_score=score_of(90_000.0), shift=BAD, shift_of_points=GOOD)
-    assert judgement(one) == "right"
-    assert points_disagree(one)
-    assert not points_disagree(scored(points_score=score_of(100.0)))
-    assert not points_disagree(scored())
-
-
 def test_what_is_not_known_is_not_judged() -> None:
     assert judgement(outcome()) == "unknown"
     assert judgement(replace(scored(), result=nothing_found())) == "no proposal"
     assert judgement(outcome(verdict="failed")) == "no proposal"
-
-
-@pytest.mark.parametrize(
-    ("ours", "of_points", "contradicted"),
-    [(None, None, False), (GOOD, GOOD, False), (BAD, GOOD, False), (GOOD, BAD, True)],
-)
-def test_the_photo_itself_may_contradict_the_older_points(
-    ours: LocalShift | None, of_points: LocalShift | None, contradicted: bool
-) -> None:
-    assert contradicts_points(scored(shift=ours, shift_of_points=of_points)) == contradicted
-
-
-def test_hand_points_may_save_the_older_points() -> None:
-    one = scored(shift=GOOD, shift_of_points=BAD, hand_px=9.0)
-    assert contradicts_points(replace(one, hand_of_points_px=12.0))
-    assert not contradicts_points(replace(one, hand_of_points_px=5.0))
-
-
-def test_too_few_local_matches_are_no_agreement() -> None:
-    assert agrees_locally(scored(shift=GOOD))
-    assert not agrees_locally(scored(shift=replace(GOOD, found=9)))
-    assert not agrees_locally(scored(shift=replace(GOOD, tried=0, found=0)))
-    assert not agrees_locally(outcome())
 
 
 def changed_points(variant: str) -> tuple[ControlPoint, ...]:
